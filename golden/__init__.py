@@ -1,0 +1,1 @@
+"""What is right: configurations, number formats, bit-exact models, trainable modules."""

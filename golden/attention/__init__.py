@@ -1,0 +1,1 @@
+"""Score normalisers of attention."""

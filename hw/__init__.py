@@ -1,0 +1,1 @@
+"""How it is built: Amaranth generators, one component a module."""

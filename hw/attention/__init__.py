@@ -1,0 +1,1 @@
+"""Generators of the score normalisers of attention."""

@@ -1,0 +1,66 @@
+"""The paper's ConSmax unit built straight: what the other architectures are measured against."""
+
+from typing import Any
+
+from amaranth import Array, Module, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.attention.config import ConSmaxConfig, PaperConfig
+from hw.attention.ports import to_fixed
+from hw.bfloat16 import limit, multiply
+
+__all__ = ["LATENCY", "RESULT", "ConSmaxPaper"]
+
+LATENCY = 3  # cycles
+RESULT = ConSmaxConfig(output="fixed", fixed_width=8, fixed_fraction=8)
+
+
+class ConSmaxPaper(wiring.Component):
+    """Two tables of enabled flip-flops, a truncating bf16 multiplier, an INT8 converter.
+
+    One lane, no mask, no stall: ``o.ready`` is not looked at. Reference for area, path and energy
+    only, so it is not in the catalogue.
+
+    Members:
+        i: In, INT8 scores.
+        o: Out, unsigned 8-bit results with 8 fraction bits.
+        cfg: In, table entries, 16 bits.
+
+    Source: arXiv 2402.10930, section IV, figure 4.
+    """
+
+    def __init__(self, config: PaperConfig) -> None:
+        entry = {"value": unsigned(16), "nibble": unsigned(4), "table": unsigned(1)}
+        super().__init__({
+            "i": In(stream.Signature(signed(8))),
+            "o": Out(stream.Signature(unsigned(8))),
+            "cfg": In(stream.Signature(data.StructLayout(entry))),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.d.comb += [self.i.ready.eq(1), self.cfg.ready.eq(1)]
+        tables = [
+            [Signal(16, name=f"table{table}_{index}", reset_less=True) for index in range(16)]
+            for table in range(2)
+        ]
+        with m.If(self.cfg.valid):
+            with m.Switch(self.cfg.payload.table):
+                for table, words in enumerate(tables):
+                    with m.Case(table):
+                        m.d.sync += Array(words)[self.cfg.payload.nibble].eq(self.cfg.payload.value)
+        valid = Signal(LATENCY)
+        m.d.sync += valid.eq(valid << 1 | self.i.valid)
+        score = Signal(8, reset_less=True)
+        m.d.sync += score.eq(self.i.payload)
+        entries = [Signal(16, name=f"entry{table}", reset_less=True) for table in range(2)]
+        for table, nibble in enumerate((score[:4], score[4:])):
+            m.d.sync += entries[table].eq(Array(tables[table])[nibble])
+        product = limit(multiply(m, entries[1][:15], entries[0][:15], truncate=True))
+        magnitude = Signal(15)
+        m.d.comb += magnitude.eq(product)
+        converted, _ = to_fixed(m, magnitude, RESULT)
+        m.d.sync += self.o.payload.eq(converted)
+        m.d.comb += self.o.valid.eq(valid[-1])
+        return m

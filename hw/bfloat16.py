@@ -1,0 +1,64 @@
+"""bf16 arithmetic on magnitudes: 15 bits, exponent above mantissa. Golden: :mod:`golden.bfloat16`."""
+
+from typing import NamedTuple
+
+from amaranth import C, Cat, Module, Mux, Signal, Value
+
+from hw.arith import sum_columns
+
+__all__ = ["Product", "limit", "multiply"]
+
+
+class Product(NamedTuple):
+    """Magnitude bits of a product (exponent above mantissa), with what happened to it.
+
+    ``bits`` are meaningful only where neither flag is set.
+    """
+
+    bits: Value  # 15 bits
+    underflow: Value
+    overflow: Value
+
+
+def limit(product: Product) -> Value:
+    """Flush to zero on underflow, saturate at the greatest finite magnitude on overflow."""
+    saturated = product.bits | product.overflow.replicate(15)
+    # 0x7f7f is all ones but the exponent's lowest bit
+    greatest = Cat(saturated[:7], saturated[7] & ~product.overflow, saturated[8:])
+    return greatest & (~product.underflow).replicate(15)
+
+
+def significand_product(m: Module, a: Value, b: Value) -> Value:
+    """16-bit product of the 8-bit significands of two magnitudes."""
+    left, right = Cat(a[:7], C(1, 1)), Cat(b[:7], C(1, 1))
+    columns: list[list[tuple[int, Value]]] = [[] for _ in range(16)]
+    for i in range(8):
+        for j in range(8):
+            columns[i + j].append((1, left[i] & right[j]))
+    return sum_columns(m, columns)
+
+
+def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Product:
+    """Product of two magnitudes, rounded to nearest even, combinational.
+
+    Args:
+        m: The module that gets the logic.
+        a: Magnitude; exponent 0 is zero.
+        b: Magnitude.
+        truncate: Drop the low bits instead of rounding, as the paper's unit does.
+    """
+    product = significand_product(m, a, b)
+    high = product[15]
+    kept = Mux(high, product[8:15], product[7:14])
+    guard = Mux(high, product[7], product[6])
+    sticky = product[:6].any() | (high & product[6])
+    increment = C(0, 1) if truncate else guard & (sticky | kept[0])
+    rounded = Signal(8)
+    m.d.comb += rounded.eq(kept + increment)
+    # both exponents are biased; 10 bits tell too small (negative) from too great
+    exponent = Signal(10)
+    m.d.comb += exponent.eq(a[7:] + b[7:] + C(1024 - 127, 10) + high + rounded[7])
+    zero = ~(a[7:].any() & b[7:].any())
+    under = zero | exponent[9] | ~exponent[:9].any()
+    over = ~under & (exponent[8] | exponent[:8].all())
+    return Product(Cat(rounded[:7], exponent[:8]), under, over)

@@ -1,0 +1,44 @@
+"""A pipeline between two streams whose stages hold still by clock gating."""
+
+from typing import Any
+
+from amaranth import Module, Signal
+
+from hw.cells import gated_domain
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Valid bits, back-pressure and one gated clock a stage.
+
+    All stages move together, unless the last one holds a result that ``o`` does not take. Stage
+    ``n`` has the clock domain ``stage{n}``, which ticks only when the stage moves and takes a
+    valid beat: bubbles and stalls cost no clock energy.
+
+    Args:
+        m: The module that gets the logic.
+        i: Input stream; its payload is registered by the caller in ``stage0``.
+        o: Output stream; its payload comes from registers of the last stage.
+        stages: Number of stages; latency in cycles.
+    """
+
+    def __init__(self, m: Module, i: Any, o: Any, stages: int) -> None:
+        self.valid = [Signal(name=f"valid{stage}") for stage in range(stages)]
+        self.advance = Signal(name="advance")  # the stages move in this cycle
+        m.d.comb += [
+            self.advance.eq(o.ready | ~self.valid[-1]),
+            i.ready.eq(self.advance),
+            o.valid.eq(self.valid[-1]),
+        ]
+        arrives = i.valid
+        for stage, valid in enumerate(self.valid):
+            gated_domain(m, f"stage{stage}", self.advance & arrives)
+            with m.If(self.advance):
+                m.d.sync += valid.eq(arrives)
+            arrives = valid
+
+    def free(self, stage: int) -> Any:
+        """1 if what the logic after ``stage`` uses may change at the next edge: the stage holds
+        no beat, or passes it on."""  # noqa: D205
+        return self.advance | ~self.valid[stage]

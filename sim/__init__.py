@@ -1,0 +1,1 @@
+"""Everything that runs: catalogue, RTL simulation, silicon, workloads, command line."""

@@ -1,0 +1,59 @@
+"""Command line ``consilico``: its commands are in ``sim/commands``; errors end here.
+
+Exit status: 0 right, 1 a check failed, 2 something the user can mend, 130 interrupted. Nothing
+heavy is imported here: each command imports what it needs when it runs.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from sim.commands import doctor, report, silicon, units, verify
+from sim.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="consilico",
+    help="What a language-model operator costs on silicon, and whether it is still right.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("list")(units.list_units)
+app.command("generate")(units.generate)
+app.command("verify")(verify.verify)
+app.command("implement")(silicon.implement)
+app.command("power")(silicon.power)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; what the user can mend is one line on stderr."""
+    try:
+        status = typer.main.get_command(app).main(
+            args=argv, prog_name="consilico", standalone_mode=False
+        )
+        sys.stdout.flush()  # a full disk behind standard output shows here, not after the end
+    except (UserError, typer.TyperException) as error:
+        return _complain(error.format_message() if hasattr(error, "format_message") else str(error))
+    except typer.Abort as error:  # typer's translation of EOFError
+        return _complain(str(error.__cause__ or "input ended too early"))
+    except ModuleNotFoundError as error:
+        return _complain(f"Python package {error.name} is missing; `consilico doctor` says more")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
+    if status == 130:
+        print("consilico: interrupted", file=sys.stderr)
+    return int(status or 0)
+
+
+def _complain(message: str) -> int:
+    print(f"consilico: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of the command line, each thin: arguments in, one call, a table or JSON out."""

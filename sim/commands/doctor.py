@@ -1,0 +1,46 @@
+"""``consilico doctor``."""
+
+from pathlib import Path
+
+import typer
+
+from sim.commands.output import JsonOption, emit, print_table
+from sim.doctor import Check
+
+__all__ = ["doctor"]
+
+
+def doctor(json_path: JsonOption = None) -> None:
+    """Say which tools were found, their versions, what is missing and how to get it."""
+    from sim.doctor import examine
+
+    checks = examine()
+    whole = all(check.usable for check in checks if check.required)
+    result = {"passed": whole, "checks": [check.to_json() for check in checks]}
+    emit(result, json_path, lambda: _show(checks))
+    if not whole:
+        raise typer.Exit(2)
+
+
+def _show(checks: list[Check]) -> None:
+    rows = [
+        (
+            "ok" if check.usable else ("MISSING" if check.required else "absent"),
+            check.name,
+            check.version or "-",
+            check.minimum or "-",
+            _where(check) if check.usable else check.advice,
+        )
+        for check in checks
+    ]
+    columns = ("", "what", "found", "at least", "where, or how to get it")
+    print_table("Tools and data", columns, rows)
+
+
+def _where(check: Check) -> str:
+    """Path, from the current folder where it lies below; packages all lie in one place."""
+    if check.path is None or check.kind == "package":
+        return ""
+    here = Path.cwd()
+    path = Path(check.path)
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,26 @@
+"""``consilico report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim.commands.output import JsonOption, emit, working
+
+__all__ = ["report"]
+
+
+def report(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the report goes.")
+    ] = Path("build/report"),
+    json_path: JsonOption = None,
+) -> None:
+    """Verify and implement every unit and write the report; print its path last."""
+    from reports.build import build_report  # the one place where sim may look at reports
+
+    with working() as progress:
+        result = build_report(output, progress=progress)
+    emit(result, json_path, lambda: print(output.absolute() / "index.html"))
+    if not result["passed"]:
+        raise typer.Exit(1)

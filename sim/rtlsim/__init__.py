@@ -1,0 +1,1 @@
+"""Is it right? RTL simulation on Icarus and Verilator."""

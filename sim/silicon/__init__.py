@@ -1,0 +1,1 @@
+"""What does it cost, measured? Process kits, synthesis, timing, activity, power."""

@@ -1,0 +1,131 @@
+"""Boolean expressions of Liberty (``function``, ``when``) and their probabilities."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Function", "parse_function"]
+
+_TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w\[\].$]*)|([01])|(.))")
+Bits = NDArray[np.bool_]
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """Truth table over variables in the order in which the expression names them.
+
+    Bit ``i`` of a row's number is the value of ``variables[i]``.
+    """
+
+    variables: tuple[str, ...]
+    table: Bits  # (2 ** variables,)
+
+    def probability(self, duty: Mapping[str, Reals | float]) -> Reals | float:
+        """Probability of being 1, variables taken as independent.
+
+        Args:
+            duty: Probability of 1 of each variable, numbers or arrays of one shape.
+        """
+        weights: list[Reals | float] = [float(value) for value in self.table]
+        for name in self.variables:
+            high = duty[name]
+            weights = [
+                low + high * (one - low)
+                for low, one in zip(weights[::2], weights[1::2], strict=True)
+            ]
+        return weights[0]
+
+    def difference(self, variable: str) -> "Function":
+        """Boolean difference: 1 where the value of the function hangs on that variable."""
+        low, high = self._cofactors(variable)
+        return Function(self.variables, low ^ high)
+
+    def sense(self, variable: str) -> str:
+        """Unateness in a variable, in Liberty's words."""
+        low, high = self._cofactors(variable)
+        if not (low & ~high).any():
+            return "positive_unate"
+        return "non_unate" if (high & ~low).any() else "negative_unate"
+
+    def _cofactors(self, variable: str) -> tuple[Bits, Bits]:
+        rows = np.arange(len(self.table))
+        bit = 1 << self.variables.index(variable)
+        return self.table[rows & ~bit], self.table[rows | bit]
+
+
+@lru_cache(maxsize=None)
+def parse_function(text: str) -> Function:
+    """Parse an expression: ``!a``, ``a'``, ``a^b``, ``a*b``, ``a&b``, ``a b``, ``a+b``, ``a|b``.
+
+    Precedence falls in that order (Liberty Reference Manual, ``function``).
+
+    Raises:
+        ValueError: If the text is not such an expression.
+    """
+    names = dict.fromkeys(name for name, _, _ in _TOKEN.findall(text) if name)
+    rows = np.arange(1 << len(names))
+    values = {name: (rows >> bit & 1).astype(np.bool_) for bit, name in enumerate(names)}
+    parser = _Parser(text, values, len(rows))
+    table = parser.either()
+    if parser.tokens[parser.at] != "":
+        raise ValueError(f"cannot read the expression {text!r} at {parser.tokens[parser.at]!r}")
+    return Function(tuple(names), table)
+
+
+class _Parser:
+    """Recursive descent that computes truth tables as it goes."""
+
+    def __init__(self, text: str, values: dict[str, Bits], rows: int) -> None:
+        self.text = text
+        self.values = values
+        self.rows = rows
+        self.tokens = ["".join(groups) for groups in _TOKEN.findall(text.strip())] + [""]
+        self.at = 0
+
+    def accept(self, *tokens: str) -> bool:
+        if self.tokens[self.at] in tokens:
+            self.at += 1
+            return True
+        return False
+
+    def either(self) -> Bits:
+        value = self.both()
+        while self.accept("+", "|"):
+            value = value | self.both()
+        return value
+
+    def both(self) -> Bits:
+        value = self.differ()
+        while self.accept("*", "&") or self.tokens[self.at][:1] not in ("", ")", "+", "|"):
+            value = value & self.differ()
+        return value
+
+    def differ(self) -> Bits:
+        value = self.term()
+        while self.accept("^"):
+            value = value ^ self.term()
+        return value
+
+    def term(self) -> Bits:
+        if self.accept("!"):
+            return ~self.term()
+        token = self.tokens[self.at]
+        self.at += 1
+        if token == "(":
+            value = self.either()
+            if not self.accept(")"):
+                raise ValueError(f"a parenthesis is not closed in the expression {self.text!r}")
+        elif token in ("0", "1"):
+            value = np.full(self.rows, token == "1", dtype=np.bool_)
+        elif token in self.values:
+            value = self.values[token]
+        else:
+            raise ValueError(f"cannot read the expression {self.text!r} at {token or 'its end'!r}")
+        while self.accept("'"):
+            value = ~value
+        return value

@@ -1,0 +1,181 @@
+"""Power of all instances of one cell, from Liberty's tables and the nets' activity.
+
+The method is OpenSTA's (Parallax Software), version 3.1, whose figures the tests compare with:
+
+* A pin toggles with a density (toggles a second) and is high for a fraction of time, its duty.
+  Pins are taken as independent: the probability of an expression follows from the duties.
+* Internal power of an input pin: energy, the mean of rise and fall, times density, times the
+  probability of ``when``. Where ``when`` names an output whose function hangs on the pin, that
+  probability is replaced by the one that the output follows the pin.
+* Internal power of an output pin: each group's energy counts with the share that its related pin
+  has in causing the output to toggle: density of the related pin times the probability that the
+  output follows it (without a function: of ``when``, without that: 1/2), divided by the sum over
+  the groups of the same supply pin.
+* Leakage: groups with ``when`` count with its probability, and what these leave over with the
+  cell's own figure; a group without ``when`` counts where there is none with.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.errors import UserError
+from sim.silicon.boolean import Function, parse_function
+from sim.silicon.delay import Slews, arc_sense
+from sim.silicon.liberty_types import Cell, InternalPower, Pin
+from sim.silicon.power_design import Design, Group, Reals, Traffic
+
+__all__ = ["GroupPower", "group_power"]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupPower:
+    """Power of each instance of a group, in watts, shape ``(instances,)``."""
+
+    internal_w: Reals
+    switching_w: Reals
+    leakage_w: Reals
+
+
+def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) -> GroupPower:
+    """Power of the instances of one cell.
+
+    Raises:
+        UserError: If an expression of the cell cannot be read, or names a pin it has not.
+    """
+    view = _View(design, group, traffic, slews)
+    internal = np.zeros(len(group.instances))
+    switching = np.zeros(len(group.instances))
+    for pin in group.cell.pins.values():
+        if pin.direction in ("output", "inout"):
+            internal += view.output_energy(pin) * view.density(pin.name)
+            load = design.load_f[group.nets[pin.name]]
+            switching += 0.5 * load * pin.voltage_v**2 * view.density(pin.name)
+        if pin.direction in ("input", "inout"):
+            internal += view.input_energy(pin) * view.density(pin.name)
+    return GroupPower(internal, switching, view.leakage())
+
+
+class _View:
+    """A group of instances with what happens at their pins."""
+
+    def __init__(self, design: Design, group: Group, traffic: Traffic, slews: Slews) -> None:
+        self.cell: Cell = group.cell
+        self.group = group
+        self.design = design
+        self.traffic = traffic
+        self.slews = slews
+        self.duty = {pin: traffic.duty[nets] for pin, nets in group.nets.items()}
+
+    def density(self, pin: str) -> Reals:
+        return self.traffic.density[self.group.nets[pin]]
+
+    def parse(self, text: str) -> Function:
+        try:
+            function = parse_function(text)
+        except ValueError as error:
+            raise UserError(f"cell {self.cell.name}: {error}") from error
+        return function
+
+    def probability(self, function: Function) -> Reals:
+        """Probability of an expression; states that are no pins (IQ) are unknown: 1/2."""
+        duty = {name: self.duty.get(name, 0.5) for name in function.variables}
+        return np.broadcast_to(function.probability(duty), self.group.instances.shape)
+
+    def energy(self, power: InternalPower, pin: str, *, positive: bool, load: Reals) -> Reals:
+        """Mean energy of a rise and a fall, the edge left out that the input never makes."""
+        nets = self.group.nets[pin]
+        rise, fall = self.slews.rise_s[nets], self.slews.fall_s[nets]
+        total, count = np.zeros(len(nets)), np.zeros(len(nets))
+        for table, slew in zip(
+            (power.rise, power.fall), (rise, fall) if positive else (fall, rise), strict=True
+        ):
+            possible = np.isfinite(slew)
+            count += possible
+            if table is not None:
+                total += np.where(possible, table.lookup(np.where(possible, slew, 0.0), load), 0.0)
+        return total / np.maximum(count, 1)
+
+    def input_energy(self, pin: Pin) -> Reals:
+        """Energy of a toggle at an input."""
+        total = np.zeros(len(self.group.instances))
+        for power in pin.internal_power:
+            share: Reals | float = 1.0
+            if power.when is not None:
+                when = self.parse(power.when)
+                follower = self.follower(when, pin.name)
+                share = self.probability(follower or when)
+            total += share * self.energy(power, pin.name, positive=True, load=total * 0.0)
+        return total
+
+    def follower(self, when: Function, pin: str) -> Function | None:
+        """Where ``when`` names an output whose function has the pin: how it follows the pin."""
+        outputs = (self.cell.pins.get(name) for name in when.variables)
+        output = next((out for out in outputs if out and out.direction == "output"), None)
+        if output is None or output.function is None:
+            return None
+        function = self.parse(output.function)
+        return function.difference(pin) if pin in function.variables else None
+
+    def output_energy(self, pin: Pin) -> Reals:
+        """Energy of a toggle at an output, shared among its causes."""
+        zero = np.zeros(len(self.group.instances))
+        load = self.design.load_f[self.group.nets[pin.name]]
+        sums: dict[str | None, Reals] = {}
+        shares: list[tuple[InternalPower, str, Reals]] = []
+        for power in pin.internal_power:
+            related = power.related_pin
+            if related is None or related not in self.group.nets:
+                continue
+            share = self.density(related) * self.cause(pin, power, related)
+            sums[power.related_pg_pin] = sums.get(power.related_pg_pin, zero) + share
+            shares.append((power, related, share))
+        total = zero
+        for power, related, share in shares:
+            whole = sums[power.related_pg_pin]
+            weight = np.divide(share, whole, out=np.zeros(len(zero)), where=whole > 0)
+            energy = self.energy(power, related, positive=self.positive(pin, related), load=load)
+            total = total + weight * energy
+        return total
+
+    def cause(self, pin: Pin, power: InternalPower, related: str) -> Reals | float:
+        """Probability that a toggle of the related pin makes the output toggle."""
+        if pin.function is not None:
+            function = self.parse(pin.function)
+            if related in function.variables:
+                return self.probability(function.difference(related))
+        return 0.5 if power.when is None else self.probability(self.parse(power.when))
+
+    def positive(self, pin: Pin, related: str) -> bool:
+        """Whether the first arc between the pins lets a rise cause a rise."""
+        for arc in pin.timing:
+            if arc.related_pin == related:
+                return arc_sense(self.cell, arc, pin.name) != "negative_unate"
+        return True
+
+    def leakage(self) -> Reals:
+        """Leakage by state, summed over the supply pins."""
+        cell = self.cell
+        size = len(self.group.instances)
+        supplies = {
+            group.related_pg_pin: None
+            for group in cell.leakage
+            if cell.supply_pins.get(group.related_pg_pin or "", "primary_power") == "primary_power"
+        }
+        if not supplies:
+            return np.full(size, cell.leakage_w or 0.0)
+        total = np.zeros(size)
+        for supply in supplies:
+            groups = [group for group in cell.leakage if group.related_pg_pin == supply]
+            if all(group.when is None for group in groups):
+                total += groups[-1].value_w
+                continue
+            left = np.ones(size)
+            for group in groups:
+                if group.when is not None:
+                    share = self.probability(self.parse(group.when))
+                    total += share * group.value_w
+                    left -= share if group.value_w > 0 else 0.0
+            total += left * (cell.leakage_w or 0.0)
+        return total

@@ -1,0 +1,113 @@
+"""What is driven into a unit and what must come out, as packed bits."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Kind", "Ports", "Stimulus", "StimulusBuilder", "pack"]
+
+
+class Kind(IntEnum):
+    """What one item of a stimulus does."""
+
+    DATA = 0  # a beat on the ``i`` stream
+    CONFIG = 1  # a beat on the ``cfg`` stream, applied before every later DATA item
+    RESET = 2  # one cycle of ``rst``: results accepted but not yet delivered are dropped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Payload widths, in bits, of a unit's three streams (``cfg_width`` 0: no such port)."""
+
+    i_width: int
+    o_width: int
+    cfg_width: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stimulus:
+    """Items in driving order, and the result of each DATA item.
+
+    ``bits`` rows are little-endian bytes: bit ``j`` of a payload is bit ``j % 8`` of byte ``j // 8``.
+    """
+
+    kind: NDArray[np.uint8]  # (items,), values of :class:`Kind`
+    bits: NDArray[np.uint8]  # (items, bytes), wide enough for the wider of ``i`` and ``cfg``
+    expected: NDArray[np.uint8]  # (number of DATA items, bytes of ``o``)
+    results: int  # results checked, all lanes counted (a beat of 16 lanes has 16)
+    coverage: dict[str, int] = field(default_factory=dict)  # coverage point: times hit
+
+    def __post_init__(self) -> None:
+        data = int((self.kind == Kind.DATA).sum())
+        if len(self.kind) != len(self.bits) or data != len(self.expected):
+            raise ValueError(
+                f"kind has {len(self.kind)} items ({data} DATA), bits {len(self.bits)}, "
+                f"expected {len(self.expected)}"
+            )
+
+
+def pack(fields: Sequence[tuple[NDArray[np.int64], int]]) -> NDArray[np.uint8]:
+    """Pack integer fields into payload rows, the first field in the lowest bits.
+
+    Args:
+        fields: Pairs of values, int64 shape ``(items,)`` or ``(items, lanes)`` (lane 0 lowest),
+            and the width of one value in bits (at most 63). Negative values are two's complement.
+
+    Returns:
+        uint8, shape ``(items, bytes)``.
+    """
+    columns: list[NDArray[np.uint8]] = []
+    for values, width in fields:
+        lanes = np.asarray(values, dtype=np.int64).reshape(len(values), -1)
+        shifts = np.arange(width, dtype=np.int64)
+        expanded = ((lanes[:, :, None] >> shifts) & 1).astype(np.uint8)
+        columns.append(expanded.reshape(len(lanes), -1))
+    return np.packbits(np.concatenate(columns, axis=1), axis=1, bitorder="little")
+
+
+class StimulusBuilder:
+    """Collects items in driving order.
+
+    Args:
+        ports: Widths of the unit's payloads.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._bytes = (max(ports.i_width, ports.cfg_width) + 7) // 8
+        self._kinds: list[NDArray[np.uint8]] = []
+        self._bits: list[NDArray[np.uint8]] = []
+        self._expected: list[NDArray[np.uint8]] = []
+        self._results = 0
+        self.coverage: Counter[str] = Counter()
+
+    def _add(self, kind: Kind, rows: NDArray[np.uint8]) -> None:
+        self._kinds.append(np.full(len(rows), kind, dtype=np.uint8))
+        self._bits.append(np.pad(rows, ((0, 0), (0, self._bytes - rows.shape[1]))))
+
+    def configure(self, rows: NDArray[np.uint8]) -> None:
+        """Add beats on ``cfg``."""
+        self._add(Kind.CONFIG, rows)
+
+    def reset(self) -> None:
+        """Add a reset."""
+        self._add(Kind.RESET, np.zeros((1, self._bytes), dtype=np.uint8))
+
+    def data(self, rows: NDArray[np.uint8], expected: NDArray[np.uint8], results: int) -> None:
+        """Add beats on ``i`` and what comes out; ``results`` is the number of checked results."""
+        self._add(Kind.DATA, rows)
+        self._expected.append(expected)
+        self._results += results
+
+    def build(self) -> Stimulus:
+        """The stimulus of everything added so far."""
+        return Stimulus(
+            kind=np.concatenate(self._kinds),
+            bits=np.concatenate(self._bits),
+            expected=np.concatenate(self._expected),
+            results=self._results,
+            coverage=dict(self.coverage),
+        )
