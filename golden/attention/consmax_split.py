@@ -66,7 +66,7 @@ def _entry(log_value: mpmath.mpf) -> int:
 
 
 def split_constants(
-    head: HeadConstants, config: SplitConfig, *, wide: bool = False
+    head: HeadConstants, config: SplitConfig, *, wide: bool = False, balanced: bool = True
 ) -> SplitConstants:
     """Correctly rounded tables of a head; C is folded into the table of the lowest nibble.
 
@@ -74,6 +74,7 @@ def split_constants(
         head: The head's constants; ``scale`` is that of an INT16 code if ``wide``.
         config: The unit.
         wide: INT16 scores.
+        balanced: Choose the tables' relative scale for the least error, instead of 1.
 
     Raises:
         ValueError: If ``wide`` and the unit's scores are INT8.
@@ -81,7 +82,7 @@ def split_constants(
     if wide and config.scores != "int16":
         raise ValueError("wide constants need scores=int16, not int8")
     nibbles = 4 if wide else 2
-    balance = _balance(head.scale, head.log_c, nibbles)
+    balance = _balance(head.scale, head.log_c, nibbles) if balanced else 0.0
     offsets = [head.log_c - balance, balance] + [0.0] * (nibbles - 2)
     tables = []
     for nibble, offset in enumerate(offsets):

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sim.errors import UserError
 
 __all__ = ["Function", "parse_function"]
 
@@ -58,14 +60,14 @@ class Function:
         return self.table[rows & ~bit], self.table[rows | bit]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_function(text: str) -> Function:
     """Parse an expression: ``!a``, ``a'``, ``a^b``, ``a*b``, ``a&b``, ``a b``, ``a+b``, ``a|b``.
 
     Precedence falls in that order (Liberty Reference Manual, ``function``).
 
     Raises:
-        ValueError: If the text is not such an expression.
+        UserError: If the text is not such an expression.
     """
     names = dict.fromkeys(name for name, _, _ in _TOKEN.findall(text) if name)
     rows = np.arange(1 << len(names))
@@ -73,7 +75,7 @@ def parse_function(text: str) -> Function:
     parser = _Parser(text, values, len(rows))
     table = parser.either()
     if parser.tokens[parser.at] != "":
-        raise ValueError(f"cannot read the expression {text!r} at {parser.tokens[parser.at]!r}")
+        raise parser.error()
     return Function(tuple(names), table)
 
 
@@ -86,6 +88,10 @@ class _Parser:
         self.rows = rows
         self.tokens = ["".join(groups) for groups in _TOKEN.findall(text.strip())] + [""]
         self.at = 0
+
+    def error(self) -> UserError:
+        place = self.tokens[self.at] or "its end"
+        return UserError(f"cannot read the Liberty expression {self.text!r} at {place}")
 
     def accept(self, *tokens: str) -> bool:
         if self.tokens[self.at] in tokens:
@@ -119,13 +125,14 @@ class _Parser:
         if token == "(":
             value = self.either()
             if not self.accept(")"):
-                raise ValueError(f"a parenthesis is not closed in the expression {self.text!r}")
+                raise self.error()
         elif token in ("0", "1"):
             value = np.full(self.rows, token == "1", dtype=np.bool_)
         elif token in self.values:
             value = self.values[token]
         else:
-            raise ValueError(f"cannot read the expression {self.text!r} at {token or 'its end'!r}")
+            self.at -= 1
+            raise self.error()
         while self.accept("'"):
             value = ~value
         return value

@@ -81,9 +81,9 @@ def slews(design: Design, clocking: Clocking) -> Slews:
     """Slew of every net."""
     rise = np.full(design.net_count, -np.inf)
     fall = np.full(design.net_count, -np.inf)
-    for direction, nets in design.netlist.ports.values():
+    for direction, bits in design.netlist.ports.values():
         if direction != "output":
-            rise[list(nets)] = fall[list(nets)] = 0.0
+            rise[list(bits)] = fall[list(bits)] = 0.0
     rise[clocking.network] = fall[clocking.network] = 0.0
     level = _levels(design, clocking)
     steps: list[tuple[int, Group, str, NDArray[np.int64]]] = []

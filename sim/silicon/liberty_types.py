@@ -34,7 +34,10 @@ class Table:
     values: Reals  # seconds or joules, one dimension for each axis
 
     def lookup(self, slew_s: Reals, load_f: Reals) -> Reals:
-        """Values at input slews, in seconds, and output loads, in farads, of one shape; bilinear."""
+        """Values at input slews, in seconds, and output loads, in farads; bilinear.
+
+        The two arrays have one shape, which is that of the result.
+        """
         if not self.axes:
             return np.full(slew_s.shape, self.values[()])
         row, below, across = self._segment(0, slew_s, load_f)

@@ -4,7 +4,7 @@ Ideal clock, ideal wires: the load of a net is that of its pins. The method is d
 :mod:`sim.silicon.power_cells`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

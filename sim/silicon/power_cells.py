@@ -15,12 +15,10 @@ The method is OpenSTA's (Parallax Software), version 3.1, whose figures the test
   cell's own figure; a group without ``when`` counts where there is none with.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sim.errors import UserError
 from sim.silicon.boolean import Function, parse_function
 from sim.silicon.delay import Slews, arc_sense
 from sim.silicon.liberty_types import Cell, InternalPower, Pin
@@ -42,7 +40,7 @@ def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) ->
     """Power of the instances of one cell.
 
     Raises:
-        UserError: If an expression of the cell cannot be read, or names a pin it has not.
+        UserError: If an expression of the cell cannot be read.
     """
     view = _View(design, group, traffic, slews)
     internal = np.zeros(len(group.instances))
@@ -71,16 +69,11 @@ class _View:
     def density(self, pin: str) -> Reals:
         return self.traffic.density[self.group.nets[pin]]
 
-    def parse(self, text: str) -> Function:
-        try:
-            function = parse_function(text)
-        except ValueError as error:
-            raise UserError(f"cell {self.cell.name}: {error}") from error
-        return function
-
     def probability(self, function: Function) -> Reals:
         """Probability of an expression; states that are no pins (IQ) are unknown: 1/2."""
-        duty = {name: self.duty.get(name, 0.5) for name in function.variables}
+        duty: dict[str, Reals | float] = {
+            name: self.duty.get(name, 0.5) for name in function.variables
+        }
         return np.broadcast_to(function.probability(duty), self.group.instances.shape)
 
     def energy(self, power: InternalPower, pin: str, *, positive: bool, load: Reals) -> Reals:
@@ -95,7 +88,8 @@ class _View:
             count += possible
             if table is not None:
                 total += np.where(possible, table.lookup(np.where(possible, slew, 0.0), load), 0.0)
-        return total / np.maximum(count, 1)
+        mean: Reals = total / np.maximum(count, 1)
+        return mean
 
     def input_energy(self, pin: Pin) -> Reals:
         """Energy of a toggle at an input."""
@@ -103,7 +97,7 @@ class _View:
         for power in pin.internal_power:
             share: Reals | float = 1.0
             if power.when is not None:
-                when = self.parse(power.when)
+                when = parse_function(power.when)
                 follower = self.follower(when, pin.name)
                 share = self.probability(follower or when)
             total += share * self.energy(power, pin.name, positive=True, load=total * 0.0)
@@ -115,7 +109,7 @@ class _View:
         output = next((out for out in outputs if out and out.direction == "output"), None)
         if output is None or output.function is None:
             return None
-        function = self.parse(output.function)
+        function = parse_function(output.function)
         return function.difference(pin) if pin in function.variables else None
 
     def output_energy(self, pin: Pin) -> Reals:
@@ -142,10 +136,10 @@ class _View:
     def cause(self, pin: Pin, power: InternalPower, related: str) -> Reals | float:
         """Probability that a toggle of the related pin makes the output toggle."""
         if pin.function is not None:
-            function = self.parse(pin.function)
+            function = parse_function(pin.function)
             if related in function.variables:
                 return self.probability(function.difference(related))
-        return 0.5 if power.when is None else self.probability(self.parse(power.when))
+        return 0.5 if power.when is None else self.probability(parse_function(power.when))
 
     def positive(self, pin: Pin, related: str) -> bool:
         """Whether the first arc between the pins lets a rise cause a rise."""
@@ -174,7 +168,7 @@ class _View:
             left = np.ones(size)
             for group in groups:
                 if group.when is not None:
-                    share = self.probability(self.parse(group.when))
+                    share = self.probability(parse_function(group.when))
                     total += share * group.value_w
                     left -= share if group.value_w > 0 else 0.0
             total += left * (cell.leakage_w or 0.0)

@@ -72,9 +72,9 @@ def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> Design:
         groups.append(Group(cells[name], np.array(indices, dtype=np.int64), nets))
     rise, fall = np.zeros(count), np.zeros(count)
     for group in groups:
-        for name, pin in group.cell.pins.items():
-            np.add.at(rise, group.nets[name], pin.rise_capacitance_f)
-            np.add.at(fall, group.nets[name], pin.fall_capacitance_f)
+        for name, what in group.cell.pins.items():
+            np.add.at(rise, group.nets[name], what.rise_capacitance_f)
+            np.add.at(fall, group.nets[name], what.fall_capacitance_f)
     return Design(netlist, groups, count, rise, fall)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sim.errors import UserError
 from sim.silicon.activity import SECONDS, Activity, scope_error
-from sim.silicon.vcd_events import Codes, Tally
+from sim.silicon.vcd_codes import Codes
+from sim.silicon.vcd_events import Tally
 
 __all__ = ["read_vcd"]
 

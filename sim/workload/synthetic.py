@@ -57,7 +57,8 @@ def fit(traffic: ScoreTraffic, sampling: Sampling) -> dict[str, Any]:
 def statistics_text(statistics: dict[str, Any]) -> str:
     """JSON of what :func:`fit` returns, one head a line."""
     heads = ",\n  ".join(json.dumps(head) for head in statistics["heads"])
-    rest = json.dumps({name: statistics[name] for name in statistics if name != "heads"}, indent=1)
+    about = {name: value for name, value in statistics.items() if name != "heads"}
+    rest = json.dumps(about, indent=1, sort_keys=True)
     return f'{rest.removesuffix("}").rstrip()},\n "heads": [\n  {heads}\n ]\n}}\n'
 
 
