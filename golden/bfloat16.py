@@ -46,7 +46,11 @@ def encode(value: Fraction) -> int:
 def decode(bits: int) -> Fraction:
     """Exact value of a non-negative finite bit pattern (exponent 0 is zero)."""
     exponent = bits >> 7
-    return Fraction(128 + (bits & 127)) * Fraction(2) ** (exponent - _BIAS - 7) if exponent else 0 * Fraction(1)
+    return (
+        Fraction(128 + (bits & 127)) * Fraction(2) ** (exponent - _BIAS - 7)
+        if exponent
+        else 0 * Fraction(1)
+    )
 
 
 def multiply(a: Tensor, b: Tensor, *, truncate: bool = False) -> Product:

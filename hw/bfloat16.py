@@ -1,4 +1,4 @@
-"""bf16 arithmetic on magnitudes: 15 bits, exponent above mantissa. Golden: :mod:`golden.bfloat16`."""
+"""bf16 arithmetic on magnitudes (15 bits). Golden model: :mod:`golden.bfloat16`."""
 
 from typing import NamedTuple
 

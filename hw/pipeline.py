@@ -40,5 +40,6 @@ class Pipeline:
 
     def free(self, stage: int) -> Any:
         """1 if what the logic after ``stage`` uses may change at the next edge: the stage holds
-        no beat, or passes it on."""  # noqa: D205
+        no beat, or passes it on.
+        """  # noqa: D205
         return self.advance | ~self.valid[stage]

@@ -30,12 +30,14 @@ class RegisterFile(wiring.Component):
 
     def __init__(self, depth: int, width: int, storage: str) -> None:
         self._depth, self._width, self._storage = depth, width, storage
-        super().__init__({
-            "enable": In(1),
-            "address": In(range(depth)),
-            "value": In(width),
-            "words": Out(width).array(depth),
-        })
+        super().__init__(
+            {
+                "enable": In(1),
+                "address": In(range(depth)),
+                "value": In(width),
+                "words": Out(width).array(depth),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def certify(
     with mpmath.workprec(_BITS):
         for done, (scale, log_c) in enumerate(heads):
             bits = results(codes, (scale, log_c))
-            bent += any(after < before for before, after in zip(bits, bits[1:], strict=False))
+            bent += any(after < before for before, after in pairwise(bits))
             step, offset = mpmath.mpf(scale), mpmath.mpf(log_c)
             for code, pattern in zip(codes, bits, strict=True):
                 mantissa, exponent = mpmath.frexp(mpmath.exp(offset + step * code))
@@ -122,13 +123,13 @@ def guaranteed_log2(config: Log2Config) -> dict[str, float]:
     from golden.attention.tables import mantissa_table
 
     size = 1 << config.address
-    half_width = 0.5 / size + 0.5**(config.fraction + 1) + 128 * 0.5**(config.k_fraction + 1)
+    half_width = 0.5 / size + 0.5 ** (config.fraction + 1) + 128 * 0.5 ** (config.k_fraction + 1)
     table = np.array(mantissa_table(config.address))
     middle = (np.arange(size) + 0.5) / size
     value = 1 + table / 128
-    error = np.concatenate([
-        np.abs(value / np.exp2(middle + side) - 1) for side in (-half_width, half_width)
-    ])
+    error = np.concatenate(
+        [np.abs(value / np.exp2(middle + side) - 1) for side in (-half_width, half_width)]
+    )
     # in units of the last place of the exact result; where the step reaches over a power of two,
     # the bound is taken on this side of it
     ends = [np.clip(middle + side, 0, 1) for side in (-half_width, half_width)]
@@ -161,9 +162,7 @@ def _split_results(wide: bool) -> Results:
         score = torch.tensor(codes)[:, None]
         if wide:
             score = torch.cat([score & 0xFF, (score >> 8) & 0xFF], dim=1)
-        constants = split_constants(
-            HeadConstants(scale=head[0], log_c=head[1]), config, wide=wide
-        )
+        constants = split_constants(HeadConstants(scale=head[0], log_c=head[1]), config, wide=wide)
         mask = torch.zeros_like(score, dtype=torch.bool)
         bits: list[int] = consmax_split(score, mask, constants, config).data[:, 0].tolist()
         return bits
@@ -196,8 +195,13 @@ def certify_all(progress: Callable[[str, int, int], None] | None = None) -> list
     traffic = score_traffic(progress)
     model = [(head.scale, head.log_c) for head in traffic.heads[::3]]
     model_name = "synthetic heads" if traffic.synthetic else "model heads"
-    modules = (golden.attention.consmax_log2, golden.attention.consmax_split,
-               golden.attention.tables, golden.bfloat16, inspect.getmodule(certify))
+    modules = (
+        golden.attention.consmax_log2,
+        golden.attention.consmax_split,
+        golden.attention.tables,
+        golden.bfloat16,
+        inspect.getmodule(certify),
+    )
     key = digest([inspect.getsource(module) for module in modules if module], model)
 
     def compute() -> list[dict[str, Any]]:
@@ -210,8 +214,11 @@ def certify_all(progress: Callable[[str, int, int], None] | None = None) -> list
             (f"consmax/log2, {model_name}", _log2_results, model, codes, True),
             (f"consmax/split, {model_name}", _split_results(False), model, codes, True),
             (
-                "consmax/split, INT16 scores", _split_results(True),
-                [(scale * 127 / 32767, log_c) for scale, log_c in heads[:60]], wide, False,
+                "consmax/split, INT16 scores",
+                _split_results(True),
+                [(scale * 127 / 32767, log_c) for scale, log_c in heads[:60]],
+                wide,
+                False,
             ),
         ]
         certificates = [

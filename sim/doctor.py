@@ -209,5 +209,5 @@ def _text() -> tuple[str, str]:
     from sim.workload.packages import data_files
     from sim.workload.text import PACKAGE
 
-    path = next(iter(data_files(PACKAGE, ".txt")))
+    path = next(path for path in data_files(PACKAGE, ".txt") if path.stem == "metadata")
     return f"{PACKAGE.name} {PACKAGE.version}", str(path.parent)

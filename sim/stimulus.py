@@ -32,7 +32,7 @@ class Ports:
 class Stimulus:
     """Items in driving order, and the result of each DATA item.
 
-    ``bits`` rows are little-endian bytes: bit ``j`` of a payload is bit ``j % 8`` of byte ``j // 8``.
+    Rows are little-endian bytes: bit ``j`` of a payload is bit ``j % 8`` of byte ``j // 8``.
     """
 
     kind: NDArray[np.uint8]  # (items,), values of :class:`Kind`
@@ -50,7 +50,7 @@ class Stimulus:
             )
 
 
-def pack(fields: Sequence[tuple[NDArray[np.int64], int]]) -> NDArray[np.uint8]:
+def pack(fields: Sequence[tuple[NDArray[np.int64] | NDArray[np.bool_], int]]) -> NDArray[np.uint8]:
     """Pack integer fields into payload rows, the first field in the lowest bits.
 
     Args:

@@ -94,7 +94,9 @@ def split_constants(
     return SplitConstants(tables=tuple(tables) * copies, wide=wide)
 
 
-def _look_up(score: Tensor, tables: tuple[tuple[int, ...], ...], *, truncate: bool) -> bfloat16.Product:
+def _look_up(
+    score: Tensor, tables: tuple[tuple[int, ...], ...], *, truncate: bool
+) -> bfloat16.Product:
     lower, upper = (torch.tensor(table) for table in tables)
     return bfloat16.multiply(upper[(score >> 4) & 15], lower[score & 15], truncate=truncate)
 

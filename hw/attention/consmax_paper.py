@@ -32,11 +32,13 @@ class ConSmaxPaper(wiring.Component):
 
     def __init__(self, config: PaperConfig) -> None:
         entry = {"value": unsigned(16), "nibble": unsigned(4), "table": unsigned(1)}
-        super().__init__({
-            "i": In(stream.Signature(signed(8))),
-            "o": Out(stream.Signature(unsigned(8))),
-            "cfg": In(stream.Signature(data.StructLayout(entry))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(signed(8))),
+                "o": Out(stream.Signature(unsigned(8))),
+                "cfg": In(stream.Signature(data.StructLayout(entry))),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -45,11 +47,10 @@ class ConSmaxPaper(wiring.Component):
             [Signal(16, name=f"table{table}_{index}", reset_less=True) for index in range(16)]
             for table in range(2)
         ]
-        with m.If(self.cfg.valid):
-            with m.Switch(self.cfg.payload.table):
-                for table, words in enumerate(tables):
-                    with m.Case(table):
-                        m.d.sync += Array(words)[self.cfg.payload.nibble].eq(self.cfg.payload.value)
+        with m.If(self.cfg.valid), m.Switch(self.cfg.payload.table):
+            for table, words in enumerate(tables):
+                with m.Case(table):
+                    m.d.sync += Array(words)[self.cfg.payload.nibble].eq(self.cfg.payload.value)
         valid = Signal(LATENCY)
         m.d.sync += valid.eq(valid << 1 | self.i.valid)
         score = Signal(8, reset_less=True)

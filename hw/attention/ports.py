@@ -23,11 +23,13 @@ def result_layout(config: ConSmaxConfig) -> data.StructLayout:
 
 def unit_signature(config: ConSmaxConfig, constants: data.Layout) -> Signature:
     """Streams ``i`` (scores), ``o`` (results) and ``cfg`` (a head's constants)."""
-    return Signature({
-        "i": In(stream.Signature(score_layout(config.lanes))),
-        "o": Out(stream.Signature(result_layout(config))),
-        "cfg": In(stream.Signature(constants)),
-    })
+    return Signature(
+        {
+            "i": In(stream.Signature(score_layout(config.lanes))),
+            "o": Out(stream.Signature(result_layout(config))),
+            "cfg": In(stream.Signature(constants)),
+        }
+    )
 
 
 def finish_stages(config: ConSmaxConfig) -> int:

@@ -3,7 +3,8 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,18 +44,22 @@ class Activity:
         return np.clip(self.high_s / self.duration_s, 0.0, 1.0)
 
 
-def open_activity(path: Path) -> io.BufferedReader:
+@contextmanager
+def open_activity(path: Path) -> Iterator[io.BufferedReader]:
     """Open an activity file, gzipped or not.
 
     Raises:
-        UserError: If it cannot be opened.
+        UserError: If it cannot be read, or the gzip stream is damaged or cut.
     """
     try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UserError(f"cannot read the activity file {path}: {error.strerror}") from error
-    packed = file.peek(2)[:2] == b"\x1f\x8b"
-    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file
+        with path.open("rb") as file:
+            if file.peek(2)[:2] != b"\x1f\x8b":
+                yield file
+            else:
+                with gzip.GzipFile(fileobj=file) as stream:
+                    yield io.BufferedReader(stream)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"cannot read the activity file {path}: {error}") from error
 
 
 def scope_error(path: Path, scope: str, known: Iterable[str]) -> UserError:
@@ -80,14 +85,11 @@ def read_activity(path: Path, scope: str) -> Activity:
     from sim.silicon.vcd import read_vcd
 
     with open_activity(path) as file:
-        try:
-            head = file.peek(4096)[:4096].lstrip()
-            if not head:
-                raise UserError(f"{path}: the activity file is empty")
-            reader = read_saif if head[:1] in (b"(", b"/") else read_vcd
-            activity = reader(file, path, scope)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"cannot read the activity file {path}: {error}") from error
+        head = file.peek(4096)[:4096].lstrip()
+        if not head:
+            raise UserError(f"{path}: the activity file is empty")
+        reader = read_saif if head[:1] in (b"(", b"/") else read_vcd
+        activity = reader(file, path, scope)
     if activity.duration_s <= 0:
         raise UserError(f"{path}: the activity covers no time")
     return activity

@@ -178,10 +178,9 @@ def _levels(design: Design, clocking: Clocking) -> NDArray[np.int64]:
     rank = 0
     while True:
         if not len(front):
-            # A loop (latches, or gates): it is opened at its first net.
-            if not len(left := np.flatnonzero(~done)):
+            if done.all():
                 return level
-            front = left[:1]
+            front = np.array([_on_loop(int(np.flatnonzero(~done)[0]), head, tail, done)])
         level[front] = rank
         done[front] = True
         rank += 1
@@ -192,3 +191,12 @@ def _levels(design: Design, clocking: Clocking) -> NDArray[np.int64]:
         np.subtract.at(waiting, reached, 1)
         ready = np.unique(reached)
         front = ready[(waiting[ready] == 0) & ~done[ready]]
+
+
+def _on_loop(net: int, head: NDArray[np.int64], tail: NDArray[np.int64], done: Bits) -> int:
+    """A net on a loop (of latches, or of gates) that a waiting net depends on: to open it there."""
+    seen: set[int] = set()
+    while net not in seen:
+        seen.add(net)
+        net = int(head[np.flatnonzero((tail == net) & ~done[head])[0]])
+    return net

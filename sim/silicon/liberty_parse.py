@@ -156,7 +156,7 @@ def _blank_comments(text: str) -> str:
 
 
 def _library(source: Source) -> Group:
-    """The library group: its own statements parsed, its groups as extents."""
+    """The library group: all parsed but the cells, which are extents of the text."""
     text = source.text
     opening = _STATEMENT.match(text)
     if opening is None or opening["name"] != "library" or not opening["open"]:
@@ -179,6 +179,8 @@ def _library(source: Source) -> Group:
         position = match.end()
         if match["open"]:
             stack[-1].body = (position, ends[position - 1])
+            if stack[-1].kind != "cell":
+                library.groups[-1] = parse_group(source, stack[-1])
             position = ends[position - 1] + 1
     raise source.error(_skip(text, position), "this is not Liberty")
 

@@ -109,8 +109,8 @@ class _Parser:
         return False
 
     def expect(self, token: str) -> None:
-        if self.take() != token:
-            found = self.tokens[self.at - 1] or "the end of the file"
+        found = self.take() or "the end of the file"
+        if found != token:
             raise self.error(f"expected {token!r}, not {found!r}", back=1)
 
     def name(self) -> str:
@@ -202,6 +202,8 @@ class _Parser:
             item = Item(name=self.name(), cell=cell, pins={})
             self.expect("(")
             while not self.accept(")"):
+                if not self.tokens[self.at]:
+                    self.expect(")")
                 if not self.accept("."):
                     raise self.error(f"pins of {item.name!r} must be connected by name")
                 pin = self.name()

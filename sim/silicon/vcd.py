@@ -105,7 +105,7 @@ def _declarations(header: bytes, path: Path, scope: str) -> tuple[dict[str, int]
         elif command == b"timescale":
             match = re.fullmatch(r"(1|10|100)\s*([munpf]?s)", body.decode("latin-1").strip())
             if match is None:
-                raise UserError(f"{path}: unknown $timescale {body.decode('latin-1')!r}")
+                raise UserError(f"{path}: unknown $timescale {body.decode('latin-1').strip()!r}")
             tick = int(match[1]) * SECONDS[match[2]]
     if not tick:
         raise UserError(f"{path}: the VCD has no $timescale")

@@ -47,9 +47,9 @@ def _load_log2(config: Log2Config, scale: float, log_c: float, wide: bool) -> _L
     from golden.attention.consmax_log2 import consmax_log2, log2_constants
 
     constants = log2_constants(HeadConstants(scale=scale, log_c=log_c), config)
-    beats = pack([
-        (np.array([constants.k]), config.k_width), (np.array([constants.b]), config.b_width)
-    ])
+    beats = pack(
+        [(np.array([constants.k]), config.k_width), (np.array([constants.b]), config.b_width)]
+    )
     return _Loaded(
         beats=beats, golden=_with_torch(lambda s, m: consmax_log2(s, m, constants, config))
     )
@@ -92,7 +92,11 @@ def _ports(cfg_width: Callable[[Any], int]) -> Callable[[Any], Ports]:
 
 
 def _beats(
-    builder: StimulusBuilder, config: ConSmaxConfig, head: _Loaded, score: Scores, mask: Masks,
+    builder: StimulusBuilder,
+    config: ConSmaxConfig,
+    head: _Loaded,
+    score: Scores,
+    mask: Masks,
     results: int | None = None,
 ) -> None:
     """Add beats of scores, shape ``(beats, lanes)``, with the golden results."""
@@ -100,16 +104,18 @@ def _beats(
     rows = pack([((score & 0xFF) | mask.astype(np.int64) << 8, 9)])
     expected = pack([(data, config.result_width), (under, 1), (over, 1)])
     builder.data(rows, expected, score.size if results is None else results)
-    builder.coverage.update({
-        "masked": int(mask.sum()),
-        "all_masked": int(mask.all(axis=1).sum()),
-        "unmasked": int((~mask).sum()),
-        "underflow": int(under.sum()),
-        "overflow": int(over.sum()),
-        "zero_score": int((score == 0).sum()),
-        "least_score": int((score == -128).sum()),
-        "greatest_score": int((score == 127).sum()),
-    })
+    builder.coverage.update(
+        {
+            "masked": int(mask.sum()),
+            "all_masked": int(mask.all(axis=1).sum()),
+            "unmasked": int((~mask).sum()),
+            "underflow": int(under.sum()),
+            "overflow": int(over.sum()),
+            "zero_score": int((score == 0).sum()),
+            "least_score": int((score == -128).sum()),
+            "greatest_score": int((score == 127).sum()),
+        }
+    )
 
 
 def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[float, float]]:
@@ -199,11 +205,13 @@ def _model_beats(
         picked = np.resize(where, share * config.lanes)
         constants = traffic.heads[index]
         shape = (share, config.lanes)
-        parts.append((
-            load(config, constants.scale, constants.log_c, False),
-            traffic.codes[picked].astype(np.int64).reshape(shape),
-            traffic.mask[picked].reshape(shape),
-        ))
+        parts.append(
+            (
+                load(config, constants.scale, constants.log_c, False),
+                traffic.codes[picked].astype(np.int64).reshape(shape),
+                traffic.mask[picked].reshape(shape),
+            )
+        )
     return parts
 
 
@@ -264,8 +272,18 @@ def _latency(module: str) -> Callable[[Any], int]:
 
 
 _COVERAGE = (
-    "every_code", "least_score", "greatest_score", "zero_score", "masked", "unmasked",
-    "all_masked", "underflow", "overflow", "head_loaded", "model_head", "reset_in_stream",
+    "every_code",
+    "least_score",
+    "greatest_score",
+    "zero_score",
+    "masked",
+    "unmasked",
+    "all_masked",
+    "underflow",
+    "overflow",
+    "head_loaded",
+    "model_head",
+    "reset_in_stream",
 )
 _LOG2_PORTS = _ports(lambda config: config.k_width + config.b_width)
 _SPLIT_PORTS = _ports(lambda config: 19 + (1 if config.table_sets == 1 else 3))

@@ -48,7 +48,7 @@ class Calibration:
         future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
         largest = scores.masked_fill(future, 0.0).abs().amax((0, 2, 3)).double()
         self._max_abs[layer] = torch.maximum(self._max_abs[layer], largest)
-        lse = scores.masked_fill(future, float("-inf")).double().logsumexp(-1)
+        lse = scores.masked_fill(future, float("-inf")).logsumexp(-1).double()
         self._sum_lse[layer] += lse.sum((0, 2))
         self._rows[layer] += scores.shape[0] * scores.shape[2]
 

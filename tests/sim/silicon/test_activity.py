@@ -60,7 +60,7 @@ def test_aliases_scopes_short_vectors_reals_and_free_layout(tmp_path: Path) -> N
         HEADER
         + '#0 $dumpvars 0! bx b! 0"# r1.5 r 0$ $end\n'
         + "$comment bad 1zz b #7 $end\n"
-        + "#10\nb1 b!\n1$ 1!\n#20 bz1 b! 0!\nr0 r\n#30\nb1010 b!\nr2 r\n1\"#\n#40\n"
+        + '#10\nb1 b!\n1$ 1!\n#20 bz1 b! 0!\nr0 r\n#30\nb1010 b!\nr2 r\n1"#\n#40\n'
     )
     activity = read_activity(path, "tb/dut")
     assert activity.duration_s == pytest.approx(4e-9)
@@ -84,9 +84,7 @@ def test_time_between_dumpoff_and_dumpon_does_not_count(tmp_path: Path) -> None:
     assert row(activity, "clk") == (2, 2)
 
 
-def test_small_blocks_give_the_same_as_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_blocks_give_the_same_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(5)
     waves: Waves = {
         name: [

@@ -152,7 +152,7 @@ def test_every_cell_of_nangate45_reads() -> None:
     library = read_liberty(liberty("nangate45"))
     assert library.voltage_v == pytest.approx(1.1)
     assert len(library.cells) == 135
-    assert sum(cell.area_um2 for cell in library.cells.values()) == pytest.approx(508.858, abs=1e-3)
+    assert sum(cell.area_um2 for cell in library.cells.values()) == pytest.approx(417.088, abs=1e-3)
     flops = [c.name for c in library.cells.values() if c.sequential and not c.clock_gate]
     assert "DFF_X1" in flops
     assert library.cells["DFF_X1"].pins["CK"].clock
@@ -161,4 +161,4 @@ def test_every_cell_of_nangate45_reads() -> None:
 @pytest.mark.parametrize(("kit", "cells"), [("sky130", 428), ("asap7", 202), ("ihp", 84)])
 def test_every_cell_of_the_other_kits_reads(kit: str, cells: int) -> None:
     library = read_liberty(liberty(kit))
-    assert len([cell for cell in library.cells.values() if cell.pins]) == cells
+    assert len(list(library.cells.values())) == cells

@@ -1,0 +1,42 @@
+# Everything a person runs. Each target sets up what it needs; `make` alone lists them.
+SHELL := /bin/bash
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test check rtl rtl-check bench verify-full clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## install what is missing (the other targets do this by themselves)
+	@scripts/setup.sh
+
+$(READY): scripts/setup.sh constraints.txt pyproject.toml
+	@scripts/setup.sh
+
+report: $(READY) ## verify and implement every unit, write build/report/index.html
+	@$(BIN)/consilico report
+
+test: $(READY) ## the test suite; ARGS="..." goes to pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not exhaustive" $(ARGS)
+
+check: $(READY) ## style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+rtl: $(READY) ## write rtl/ anew from the generators
+	@$(BIN)/python -m sim.rtl_files
+
+rtl-check: $(READY) ## fail if rtl/ is not what the generators write
+	@$(BIN)/python -m sim.rtl_files --check
+
+bench: $(READY) ## speed of the verification harness
+	@$(BIN)/python -m sim.rtlsim.bench
+
+verify-full: $(READY) ## the long exhaustive tests
+	@$(BIN)/python -m pytest -m exhaustive $(ARGS)
+
+clean: ## remove what was generated; .venv stays
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

