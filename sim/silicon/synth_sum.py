@@ -4,12 +4,11 @@ Everything is a sum of weighted bits modulo ``2**width``. A bit of negative weig
 rewritten as ``~t * 2**c - 2**c``, and the constants collect in one number: that is how signed
 products (Baugh and Wooley, IEEE Trans. Computers C-22, 1973), sign extension and subtraction cost
 no extra rows. Booth's radix-4 recoding (MacSorley, Proc. IRE 49, 1961) halves the rows of a product.
-The tree adds the three earliest bits of a column first (Oklobdzija, Villeger, Liu, IEEE Trans.
+The tree adds the earliest bits of a column first (Oklobdzija, Villeger, Liu, IEEE Trans.
 Computers 45, 1996).
 """
 
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
 
 from sim.silicon.synth_logic import FALSE, TRUE, Logic
 
@@ -114,25 +113,54 @@ class BitSum:
         Args:
             adder: How the last two rows are added, one of :data:`ADDERS`.
         """
-        logic, columns = self._logic, [list(items) for items in self._columns]
+        columns = [list(items) for items in self._columns]
         for column in range(self._width):
             if self._constant >> column & 1:
                 columns[column].append(TRUE)
-        for column, items in enumerate(columns):
-            heap = [(logic.arrival(item), item) for item in items]
-            heapify(heap)
-            while len(heap) > 2:
-                total, carry = logic.full_adder(*(heappop(heap)[1] for _ in range(3)))
-                if total not in (FALSE,):
-                    heappush(heap, (logic.arrival(total), total))
-                if column + 1 < self._width and carry != FALSE:
-                    columns[column + 1].append(carry)
-            columns[column] = [item for _, item in heap]
+        (_reduce_rippling if adder == "ripple" else _reduce_in_stages)(self._logic, columns)
         rows = [(*items, FALSE, FALSE)[:2] for items in columns]
         total, _ = add_carry(
-            logic, [row[0] for row in rows], [row[1] for row in rows], FALSE, adder
+            self._logic, [row[0] for row in rows], [row[1] for row in rows], FALSE, adder
         )
         return total
+
+
+def _earliest(logic: Logic, items: list[int], count: int) -> list[int]:
+    """Take the bits that arrive first out of a column."""
+    items.sort(key=logic.arrival)
+    taken = items[:count]
+    del items[:count]
+    return taken
+
+
+def _reduce_rippling(logic: Logic, columns: list[list[int]]) -> None:
+    """Bring each column down to two bits with the fewest adders: carries may ripple upward."""
+    for column, items in enumerate(columns):
+        while len(items) > 2:
+            total, carry = logic.full_adder(*_earliest(logic, items, 3))
+            items += [total] * (total != FALSE)
+            if column + 1 < len(columns) and carry != FALSE:
+                columns[column + 1].append(carry)
+
+
+def _reduce_in_stages(logic: Logic, columns: list[list[int]]) -> None:
+    """Bring each column down to two bits in the fewest stages (Dadda, Alta Frequenza 34, 1965)."""
+    heights = [2]
+    while heights[-1] < max(map(len, columns), default=0):
+        heights.append(heights[-1] * 3 // 2)
+    for height in reversed(heights[:-1]):
+        carries: list[int] = []
+        for items in columns:
+            ready, made, out = items, carries, list[int]()
+            carries = []
+            while len(ready) + len(made) + len(out) > height and len(ready) > 1:
+                surplus = len(ready) + len(made) + len(out) - height
+                few = surplus == 1 or len(ready) == 2
+                inputs = _earliest(logic, ready, 2 if few else 3)
+                total, carry = logic.full_adder(*inputs, *([FALSE] * few))
+                out += [total] * (total != FALSE)
+                carries += [carry] * (carry != FALSE)
+            items[:] = ready + made + out
 
 
 def add_carry(

@@ -18,7 +18,7 @@ def module() -> ConSmax:
 
 def test_initial_parameters_are_the_papers(module: ConSmax) -> None:
     assert bool(((module.beta >= 0.5) & (module.beta <= 2.5)).all())
-    assert module.beta.unique().numel() == 4  # per head
+    assert len(set(module.beta.tolist())) == 4  # per head
     assert module.gamma.tolist() == [100.0] * 4
 
 

@@ -38,7 +38,7 @@ def test_flows_are_flagged_where_the_result_is_not_exact(log_c: float, flag: str
     ):
         flagged = getattr(result, flag)
         assert 0 < int(flagged.sum()) < 256
-        assert result.data[flagged].flatten().unique().tolist() == [limit]
+        assert set(result.data[flagged].flatten().tolist()) == {limit}
 
 
 def test_fixed_output_is_the_rounded_bf16_result() -> None:

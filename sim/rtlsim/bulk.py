@@ -1,0 +1,236 @@
+"""The fast bench: stimulus, comparison and protocol checks all in Verilog (``bulk_bench.v``).
+
+Stimulus and expected results are read from binary files while the simulation runs, so that a
+build serves every stimulus. Measured on Verilator with 64 lanes of a small unit: 60 million
+results a second, so that the simulated unit, not the bench, sets the speed.
+"""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from sim.rtlsim.builds import BuildError, cached_build, log_tail
+from sim.rtlsim.outcome import Outcome, results_in
+from sim.rtlsim.simulators import Simulator
+from sim.stimulus import Kind, Ports, Stimulus
+
+__all__ = ["Dump", "Run", "build_bulk", "run_bulk"]
+
+_FINISH = len(Kind)  # ends stimulus.bin
+_WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT", "-Wno-MULTIDRIVEN")
+_EVENTS = (
+    "gap_cycles", "i_stall_cycles", "o_stall_cycles", "config_in_flight", "reset_in_flight",
+    "dump_cycles",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dump:
+    """Where to write the unit's waveform, and between which items of the stimulus.
+
+    The file is a VCD of whole clock cycles of 4 ns, scope ``consilico_bench.dut``. It ends with
+    ``$dumpoff``, whose x values are no activity.
+    """
+
+    path: Path
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a stimulus is replayed.
+
+    Stall levels are probabilities in 256ths that a cycle stalls. With a level above 0, phases of
+    64 cycles that run freely, at that level and nearly blocked follow each other at random.
+    """
+
+    bench: str = "bulk"
+    stall_in: int = 0
+    stall_out: int = 0
+    seed: int = 1
+    hang_cycles: int = 10_000  # without a handshake
+    limit_s: float = 3600.0  # a combinational loop never reaches the next cycle
+    stop_at_mismatch: bool = False
+    dump: Dump | None = None
+
+
+def build_bulk(
+    simulator: Simulator, sources: Sequence[str], top: str, ports: Ports, trace: bool = False
+) -> Path:
+    """Compile the bench around a unit, or take it from the cache.
+
+    Args:
+        simulator: Icarus or Verilator.
+        sources: Verilog texts of the unit, or of its netlist and the cells' models.
+        top: Name of the unit's module.
+        ports: Widths of its payloads.
+        trace: Whether Verilator shall be able to dump waveforms (Icarus always is).
+
+    Raises:
+        BuildError: If the Verilog does not compile.
+    """
+    bench = resources.files(__package__).joinpath("bulk_bench.v").read_text()
+    macros = {
+        "DUT": f"\\{top} ",
+        "I_WIDTH": ports.i_width,
+        "O_WIDTH": ports.o_width,
+        "PAYLOAD_BITS": 8 * _payload_bytes(ports),
+        "EXPECTED_BITS": 8 * _expected_bytes(ports),
+    }
+    if ports.cfg_width:
+        macros["CFG_WIDTH"] = ports.cfg_width
+    lines = [f"`define {name} {value}" for name, value in macros.items()]
+    texts = ["\n".join([*lines, bench]), *sources]
+    if simulator.name == "icarus":
+        compiler = [str(simulator.executable), "-g2012", "-s", "consilico_bench", "-o", "bench"]
+    else:
+        compiler = [
+            str(simulator.executable), "--binary", "--timing", "-O3", "--top-module",
+            "consilico_bench", "--prefix", "Vbench", "--Mdir", ".", "-o", "bench",
+            "--build-jobs", "2", "--x-assign", "fast", "--x-initial", "unique", *_WARNINGS,
+            "-CFLAGS", "-fcoroutines -O2", *(["--trace-vcd"] if trace else []),
+        ]  # fmt: skip
+
+    def make(files: list[Path], work: Path) -> Path:
+        done = subprocess.run(
+            [*compiler, *(str(file) for file in files)],
+            cwd=work,
+            env=simulator.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise BuildError(f"{simulator.name} does not compile {top}:\n{log_tail(done.stdout)}")
+        return work / "bench"
+
+    return cached_build(simulator, texts, {"compiler": compiler[1:]}, make)
+
+
+def run_bulk(
+    simulator: Simulator, build: Path, ports: Ports, stimulus: Stimulus, run: Run
+) -> Outcome:
+    """Replay a stimulus on a compiled bench.
+
+    Args:
+        simulator: The one that ``build`` was compiled for.
+        build: From :func:`build_bulk`.
+        ports: Widths of the unit's payloads.
+        stimulus: What to replay; must not be changed by the unit's ports' widths.
+        run: Stalls, seed, limits.
+    """
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="consilico-bulk-") as name:
+        folder = Path(name)
+        _write_files(folder, ports, stimulus)
+        problem = _simulate(simulator, build, folder, run)
+        values, problems, mismatches = _read_result(folder / "result.txt")
+        if run.dump is not None and (folder / "activity.vcd").exists():
+            run.dump.path.write_bytes((folder / "activity.vcd").read_bytes())
+    if "end" not in values:
+        problems.append(problem or "the simulation ended without a verdict")
+    beats = values.get("checked", 0)
+    dropped = values.get("dropped", 0)
+    missing = 0 if run.stop_at_mismatch else len(stimulus.expected) - beats - dropped
+    if missing:
+        problems.append(f"{missing} of {len(stimulus.expected)} results never came")
+    wrong = values.get("mismatches", 0)
+    if wrong:
+        problems.append(f"{wrong} of {beats} payloads are wrong")
+    return Outcome(
+        bench=run.bench,
+        checked=results_in(stimulus, beats),
+        beats_checked=beats,
+        beats_dropped=dropped,
+        beats_wrong=wrong,
+        beats_missing=missing,
+        violations=values.get("violations", 0),
+        problems=problems,
+        first_mismatch=mismatches[0] if mismatches else None,
+        cycles=values.get("cycles", 0),
+        seconds=time.monotonic() - start,
+        latency_cycles=values.get("latency"),
+        events={event: values.get(event, 0) for event in _EVENTS},
+    )
+
+
+def _payload_bytes(ports: Ports) -> int:
+    return (max(ports.i_width, ports.cfg_width) + 7) // 8
+
+
+def _expected_bytes(ports: Ports) -> int:
+    return (ports.o_width + 7) // 8
+
+
+def _write_files(folder: Path, ports: Ports, stimulus: Stimulus) -> None:
+    """Write the files in the order in which ``$fread`` fills a vector: highest byte first."""
+    width = _payload_bytes(ports)
+    items = len(stimulus.kind)
+    records = np.zeros((items + 1, 1 + width), dtype=np.uint8)
+    records[:items, 0] = stimulus.kind
+    records[items, 0] = _FINISH
+    records[:items, 1:] = stimulus.bits[:, :width][:, ::-1]
+    records.tofile(folder / "stimulus.bin")
+    np.ascontiguousarray(stimulus.expected[:, : _expected_bytes(ports)][:, ::-1]).tofile(
+        folder / "expected.bin"
+    )
+
+
+def _simulate(simulator: Simulator, build: Path, folder: Path, run: Run) -> str:
+    """Run the simulation in ``folder``; return what went wrong, empty if nothing did."""
+    settings = {
+        "seed": run.seed,
+        "stall_i": run.stall_in,
+        "stall_o": run.stall_out,
+        "hang_cycles": run.hang_cycles,
+        "stop_at_mismatch": int(run.stop_at_mismatch),
+    }
+    if run.dump is not None:
+        settings |= {"dump_from": run.dump.first, "dump_to": run.dump.last}
+    plusargs = [f"+{name}={value}" for name, value in settings.items()]
+    if simulator.name == "icarus":
+        command = ["vvp", "-n", str(build), *plusargs]
+    else:  # registers without an initial value start at random
+        start = ("+verilator+rand+reset+2", f"+verilator+seed+{run.seed % 2**31 or 1}")
+        command = [str(build), *start, *plusargs]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=simulator.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=run.limit_s,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the simulation did not end within {run.limit_s:g} s"
+    return "" if done.returncode == 0 else f"the simulation failed: {log_tail(done.stdout, 3)}"
+
+
+def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[dict[str, object]]]:
+    """Counts by name, problems for people, and the first mismatches."""
+    values: dict[str, int] = {}
+    problems: list[str] = []
+    mismatches: list[dict[str, object]] = []
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    for line in lines:
+        name, _, text = line.partition("=")
+        if name in ("violation", "stopped"):
+            problems.append(text)
+        elif name == "mismatch":
+            index, got, expected = text.split()
+            mismatches.append({"index": int(index), "got": got, "expected": expected})
+        elif text.isdigit():
+            values[name] = int(text)
+    return values, problems, mismatches
