@@ -1,5 +1,4 @@
 # Everything a person runs. Each target sets up what it needs; `make` alone lists them.
-SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 

@@ -10,13 +10,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sim.errors import UserError
 
-__all__ = ["Check", "examine"]
+__all__ = ["Check", "examine", "tool_versions"]
 
 _SETUP = "make setup"
 _PACKAGES = {  # distribution: oldest version that works
@@ -76,6 +76,18 @@ def examine() -> list[Check]:
         _data("language model", _language_model),
         _data("English text", _text),
     ]
+
+
+def tool_versions(names: Iterable[str]) -> dict[str, str | None]:
+    """Versions of programs and packages this project uses; None where one is missing."""
+    return {
+        name: (
+            _program(name, *_PROGRAMS[name])
+            if name in _PROGRAMS
+            else _package(name, _PACKAGES[name])
+        ).version
+        for name in names
+    }
 
 
 def _python() -> Check:

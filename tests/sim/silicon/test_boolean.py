@@ -1,3 +1,5 @@
+"""Liberty expressions: meaning, probability, difference, unateness."""
+
 import itertools
 
 import numpy as np

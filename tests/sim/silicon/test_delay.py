@@ -1,3 +1,5 @@
+"""Slews, loads and the clock network of small netlists."""
+
 from pathlib import Path
 
 import numpy as np

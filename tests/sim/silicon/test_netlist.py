@@ -1,3 +1,5 @@
+"""The netlist reader: names, constants, hierarchy, what it refuses."""
+
 from pathlib import Path
 
 import pytest

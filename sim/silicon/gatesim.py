@@ -1,0 +1,59 @@
+"""Gate-level simulation of a unit's traffic: results checked, activity recorded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
+from sim.rtlsim.outcome import Outcome
+from sim.rtlsim.simulators import find_simulator
+from sim.silicon.cellmodels import cell_models
+from sim.silicon.liberty import Library
+from sim.stimulus import Kind, Ports, Stimulus
+
+__all__ = ["PERIOD_NS", "SCOPE", "GateRun", "simulate_gates"]
+
+PERIOD_NS = 4.0  # clock period of the bench, and so of the recorded activity
+SCOPE = "consilico_bench/dut"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRun:
+    """What the simulation found, and how long the recorded window is."""
+
+    outcome: Outcome
+    cycles: int  # in the window: everything after the first constants were loaded
+    results: int  # delivered in it, all lanes counted
+
+
+def simulate_gates(
+    netlist: str,
+    cells: list[str],
+    library: Library,
+    top: str,
+    ports: Ports,
+    stimulus: Stimulus,
+    waveform: Path,
+) -> GateRun:
+    """Replay a stimulus at full speed on a netlist, on Icarus, without delays.
+
+    Args:
+        netlist: Verilog text.
+        cells: Names of the cells in it.
+        library: Their library.
+        top: The netlist's top module.
+        ports: Payload widths of the unit.
+        stimulus: What to replay; begins with the constants.
+        waveform: Where the VCD goes.
+
+    Raises:
+        UserError: If Icarus is missing, or the library does not say what a cell does.
+        BuildError: If the netlist does not compile.
+    """
+    simulator = find_simulator("icarus")
+    models = cell_models(library.cells, cells)
+    build = build_bulk(simulator, [netlist, models], top, ports)
+    first = int((stimulus.kind == Kind.DATA).argmax())
+    dump = Dump(path=waveform, first=first, last=len(stimulus.kind))
+    run = Run(bench="gate level", dump=dump)
+    outcome = run_bulk(simulator, build, ports, stimulus, run)
+    return GateRun(outcome=outcome, cycles=outcome.events["dump_cycles"], results=stimulus.results)

