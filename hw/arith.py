@@ -19,7 +19,8 @@ def booth_digits(multiplier: Value) -> list[BoothDigit]:
     for position in range(0, len(multiplier), 2):
         low, high = multiplier[position], multiplier[position + 1]
         two = (high & ~low & ~below) | (~high & low & below)
-        digits.append((high, low ^ below, two))
+        # a digit of 0 is never negative: its row stays 0 when the multiplier's sign changes
+        digits.append((high & ~(low & below), low ^ below, two))
         below = high
     return digits
 

@@ -12,13 +12,14 @@ __all__ = ["Pipeline"]
 class Pipeline:
     """Valid bits, back-pressure and one gated clock a stage.
 
-    All stages move together, unless the last one holds a result that ``o`` does not take. Stage
-    ``n`` has the clock domain ``stage{n}``, which ticks only when the stage moves and takes a
-    valid beat: bubbles and stalls cost no clock energy.
+    All stages move together, unless the last one holds a result that ``o`` does not take. Stages
+    from 1 on have the clock domain ``stage{n}``, which ticks only when the stage moves and takes a
+    valid beat: bubbles and stalls cost no clock energy. The caller registers the payload in stage
+    0 while :attr:`advance`, lane by lane.
 
     Args:
         m: The module that gets the logic.
-        i: Input stream; its payload is registered by the caller in ``stage0``.
+        i: Input stream.
         o: Output stream; its payload comes from registers of the last stage.
         stages: Number of stages; latency in cycles.
     """
@@ -33,7 +34,8 @@ class Pipeline:
         ]
         arrives = i.valid
         for stage, valid in enumerate(self.valid):
-            gated_domain(m, f"stage{stage}", self.advance & arrives)
+            if stage:
+                gated_domain(m, f"stage{stage}", self.advance & arrives)
             with m.If(self.advance):
                 m.d.sync += valid.eq(arrives)
             arrives = valid

@@ -57,8 +57,9 @@ class ConSmaxLog2(wiring.Component):
         for lane in range(config.lanes):
             score = self.i.payload[lane]
             gated_domain(m, f"lane{lane}", pipeline.advance & self.i.valid & ~score.mask)
-            masks = [Signal(name=f"mask{lane}_{stage}") for stage in range(2)]
-            m.d.stage0 += masks[0].eq(score.mask)
+            masks = [Signal(name=f"mask{lane}_{stage}", reset_less=True) for stage in range(2)]
+            with m.If(pipeline.advance):
+                m.d.sync += masks[0].eq(score.mask)
             m.d.stage1 += masks[1].eq(masks[0])
 
             digits = []

@@ -88,23 +88,28 @@ class ConSmaxSplit(wiring.Component):
     ) -> tuple[Product, Value]:
         """One INT8 unit up to its product, after the registers of stage 1."""
         score = self.i.payload[lane]
-        held, mask = Signal(8, name=f"score{lane}"), Signal(2, name=f"mask{lane}")
+        held = Signal(8, name=f"score{lane}")
+        mask, late_mask = (
+            Signal(name=f"mask{lane}", reset_less=True),
+            Signal(name=f"late_mask{lane}"),
+        )
         unmasked = ~score.mask
         if self._config.table_sets == 2 and lane % 2:
             # in wide mode the even lane's mask bit stands for the pair
             unmasked = Const(1, 1)
         gated_domain(m, f"lane{lane}", pipeline.advance & self.i.valid & unmasked)
         m.d[f"lane{lane}"] += held.eq(score.score)
-        m.d.stage0 += mask[0].eq(score.mask)
-        m.d.stage1 += mask[1].eq(mask[0])
-        hold = Const(0, 1) if self._config.table_sets == 2 and lane % 2 else mask[0]
+        with m.If(pipeline.advance):
+            m.d.sync += mask.eq(score.mask)
+        m.d.stage1 += late_mask.eq(mask)
+        hold = Const(0, 1) if self._config.table_sets == 2 and lane % 2 else mask
         gated_domain(m, f"entry{lane}", pipeline.advance & pipeline.valid[0] & ~hold)
         entries = []
         for name, table, nibble in (("lower", lower, held[:4]), ("upper", upper, held[4:])):
             entry = Signal(15, name=f"{name}{lane}")
             m.d[f"entry{lane}"] += entry.eq(select(m, list(table.words), nibble))
             entries.append(entry)
-        return multiply(m, entries[1], entries[0]), mask[1]
+        return multiply(m, entries[1], entries[0]), late_mask
 
     def _pairs(
         self, m: Module, products: list[tuple[Product, Value]]

@@ -25,7 +25,11 @@ __all__ = ["Dump", "Run", "build_bulk", "run_bulk"]
 _FINISH = len(Kind)  # ends stimulus.bin
 _WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT", "-Wno-MULTIDRIVEN")
 _EVENTS = (
-    "gap_cycles", "i_stall_cycles", "o_stall_cycles", "config_in_flight", "reset_in_flight",
+    "gap_cycles",
+    "i_stall_cycles",
+    "o_stall_cycles",
+    "config_in_flight",
+    "reset_in_flight",
     "dump_cycles",
 )
 

@@ -65,7 +65,9 @@ class Scoreboard:
             self.wrong += 1
             if self.first_mismatch is None:
                 self.first_mismatch = {
-                    "index": self.due, "got": _hex(bits), "expected": _hex(expected)
+                    "index": self.due,
+                    "got": _hex(bits),
+                    "expected": _hex(expected),
                 }
         self.due += 1
 

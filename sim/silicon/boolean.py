@@ -116,8 +116,8 @@ class _Parser(Generic[_Value]):
         self, text: str, values: Mapping[str, _Value], constants: tuple[_Value, _Value]
     ) -> None:
         self.text = text
-        self.values = values
-        self.constants = constants
+        self.values: Mapping[str, _Value] = values
+        self.constants: tuple[_Value, _Value] = constants
         self.tokens = ["".join(groups) for groups in _TOKEN.findall(text.strip())] + [""]
         self.at = 0
 

@@ -14,6 +14,7 @@ _PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k"
 _AXES: dict[str, Axis] = {
     "input_net_transition": "slew",
     "input_transition_time": "slew",
+    "constrained_pin_transition": "slew",  # the other axis of a constraint is the clock's slew
     "total_output_net_capacitance": "load",
 }
 _USUAL = ("input_net_transition", "total_output_net_capacitance")

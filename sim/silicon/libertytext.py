@@ -15,7 +15,9 @@ __all__ = ["merge", "read_text"]
 
 _COMMENT = re.compile(r'/\*.*?\*/|("(?:\\.|[^"\\])*")', re.S)
 _DELIMITER = re.compile(r'"(?:\\.|[^"\\])*"|[{};]', re.S)
-_GROUP = re.compile(r"\s*(\w+)\s*\(\s*\"?([^\")]*?)\"?\s*\)\s*$", re.S)
+# OpenSTA 2.0 adds the default wire load to every net, newer ones do not: wires are ideal here.
+_WIRES = re.compile(r"\s*(?:default_)?wire_load")
+_GROUP = re.compile(r"(\w+)\s*\(\s*\"?([^\")]*?)\"?\s*\)\s*$", re.S)
 
 
 def read_text(path: Path) -> str:
@@ -53,7 +55,9 @@ def merge(texts: Iterable[tuple[str, str]], avoided: Callable[[str], bool], name
             raise UserError(f"{file} is not a Liberty file: it holds no library group")
         _, start, end = top[0]
         for opening, inner, stop in _statements(file, plain, start, end):
-            group = _GROUP.match(opening) if inner != stop else None
+            if _WIRES.match(opening):
+                continue
+            group = _GROUP.search(opening) if inner != stop else None
             whole = opening + (f"{{{plain[inner:stop]}}}" if inner != stop else ";")
             if group is None:
                 head.setdefault(re.split(r"[\s:(]", opening.strip(), maxsplit=1)[0] + _key(opening), whole)

@@ -1,44 +1,59 @@
 """Static timing with OpenSTA: ideal clock, ideal wires."""
 
 import re
-import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.errors import UserError
 from sim.silicon.pdk import Kit
+from sim.silicon.sta_run import constraints, run_sta
 
 __all__ = ["Timing", "longest_path"]
 
-# The clock period is bisected until the worst slack is zero: the only way that is right for
-# registers, half-cycle paths, clock gates and time-borrowing latches alike. Where all paths take a
-# full cycle the first guess (period minus slack) is exact and ends the search.
-SCRIPT = """
-{read}
-read_verilog {netlist}
-link_design {top}
-proc slack {{period}} {{
-  create_clock -name clk -period $period [get_ports {clock}]
-  set_input_delay 0 -clock clk $::inputs
-  set_output_delay 0 -clock clk [all_outputs]
+_LIMIT_S = 600
+# The shortest period is where the worst slack is zero. Where the worst path takes a full cycle,
+# period minus slack is already it; half-cycle paths and latches that borrow time need more steps.
+_SCRIPT = """
+proc slack {period} {
+  constrain $period
   return [worst_slack]
-}}
-set inputs {{}}
-foreach port [all_inputs] {{
-  if {{[get_property $port full_name] ne "{clock}"}} {{ lappend inputs $port }}
-}}
-set unit [expr {{1e-9 / [sta::unit_scale time]}}]
-set high [expr {{{clock_ns} * $unit}}]
-set low 0
-while {{[slack $high] < 0}} {{
-  set low $high
-  set high [expr {{2 * $high}}]
-}}
-set guess [expr {{$high - [slack $high]}}]
-puts "UNIT $unit"
-puts "GUESS $guess"
+}
+set high [expr {$first * $unit}]
+set found [slack $high]
+if {abs($found) > 1e20} {
+  puts "NO PATH"
+} else {
+  set low 0.0
+  while {$found < 0} {
+    set low $high
+    set high [expr {max(2 * $high, $high - 2 * $found)}]
+    set found [slack $high]
+  }
+  # Upper end `high` meets timing, lower end `low` does not.
+  while {$high - $low > 1e-4 * $unit} {
+    set guess [expr {$high - $found}]
+    if {$guess <= $low || $guess >= $high || $found < 1e-6 * $unit} {
+      set guess [expr {($low + $high) / 2}]
+    }
+    set at [slack $guess]
+    if {$at >= -1e-6 * $unit} { set high $guess; set found $at } else { set low $guess }
+  }
+  puts "PATH [expr {$high / $unit}]"
+  constrain $high
+  set worst {}
+  foreach path [find_timing_paths -path_delay max -group_count 1] {
+    if {$worst eq "" || [get_property $path slack] < [get_property $worst slack]} {
+      set worst $path
+    }
+  }
+  foreach point [get_property $worst points] {
+    set pin [get_property $point pin]
+    set instance [get_cells -quiet -of_objects $pin]
+    if {$instance ne "" && [get_property $pin direction] eq "output"} {
+      puts "CELL [get_property $instance full_name] [get_property $instance ref_name]"
+    }
+  }
+}
 """
 
 
@@ -46,42 +61,35 @@ puts "GUESS $guess"
 class Timing:
     """The longest path of a netlist."""
 
-    path_ns: float
-    cells: tuple[str, ...]
-
-
-_REPORT = """
-{read}
-read_verilog {netlist}
-link_design {top}
-create_clock -name clk -period {period} [get_ports {clock}]
-set inputs {{}}
-foreach port [all_inputs] {{
-  if {{[get_property $port full_name] ne "{clock}"}} {{ lappend inputs $port }}
-}}
-if {{[llength $inputs]}} {{ set_input_delay 0 -clock clk $inputs }}
-set_output_delay 0 -clock clk [all_outputs]
-report_checks -path_delay max -format full -digits 5
-"""
+    path_ns: float  # shortest period at which no path fails, set-up included
+    cells: tuple[str, ...]  # cell names along the worst path, from its start
 
 
 def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float) -> Timing:
-    """Smallest clock period, in ns, at which no path of the netlist fails."""
-    if shutil.which("sta") is None:
-        raise UserError("OpenSTA is not installed; get it with: apt-get install opensta")
-    with tempfile.TemporaryDirectory() as name:
-        script = Path(name) / "sta.tcl"
-        script.write_text(
-            _REPORT.format(
-                read=f"read_liberty {kit.mapping_liberty}", netlist=netlist, top=top, clock=clock,
-                period=clock_ns,
-            )
-        )
-        run = subprocess.run(
-            ["sta", "-no_splash", "-exit", str(script)], capture_output=True, text=True
-        )
-    if errors := [line for line in (run.stdout + run.stderr).splitlines() if "Error:" in line]:
-        raise RuntimeError(f"OpenSTA failed on {top}: {errors[0]}")
-    slack = float(re.findall(r"(-?[\d.]+)\s+slack", run.stdout)[0])
-    cells = tuple(re.findall(r"\((\w+)\)$", run.stdout, re.M))
-    return Timing(path_ns=round(clock_ns - slack, 5), cells=cells)
+    """Shortest clock period at which no path of a netlist fails.
+
+    Paths run between registers, from inputs (there at the clock edge) and to outputs (due at the
+    next one); clock gating checks and latches count. 0 for a netlist without any path.
+
+    Args:
+        netlist: Structural Verilog.
+        top: Its module.
+        kit: Process kit of its cells.
+        clock: Name of the clock port; without such a port only inputs and outputs are timed.
+        clock_ns: Period to start from.
+
+    Raises:
+        UserError: If OpenSTA is not installed.
+        RuntimeError: If OpenSTA fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="consilico-sta-") as name:
+        script = constraints((kit.mapping_liberty,), netlist, top, clock)
+        script += f"set first {clock_ns}\n" + _SCRIPT
+        printed = run_sta(script, Path(name), _LIMIT_S)
+    if "NO PATH" in printed:
+        return Timing(path_ns=0.0, cells=())
+    path = re.search(r"^PATH (\S+)$", printed, re.M)
+    if path is None:
+        raise RuntimeError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
+    cells = tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M))
+    return Timing(path_ns=round(float(path[1]), 4), cells=cells)

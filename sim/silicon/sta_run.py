@@ -30,7 +30,7 @@ proc constrain {{period}} {{
   if {{[llength $inputs]}} {{ set_input_delay 0 -clock clk $inputs }}
   set_output_delay 0 -clock clk [all_outputs]
 }}
-set unit [expr {{1e-9 / [sta::unit_scale time]}}]
+set unit [expr {{round(1e-9 / [sta::unit_scale time])}}]
 """
 
 

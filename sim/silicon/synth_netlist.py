@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,7 @@ class _Instance:
 class CellNetlist:
     """One module whose instances are all library cells."""
 
-    def __init__(self, design: dict[str, Any], top: str) -> None:
-        module = design["modules"][top]
+    def __init__(self, module: dict[str, Any], top: str) -> None:
         self.top = top
         self._ports: dict[str, tuple[str, int]] = {}  # name: direction, width
         self._aliases: list[tuple[str, str]] = []  # output port bit, net
@@ -81,24 +80,56 @@ class CellNetlist:
         """Names of the input ports."""
         return [name for name, (direction, _) in self._ports.items() if direction == "input"]
 
+    def instances(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Name, cell and nets by pin of each instance."""
+        for name, item in self._instances.items():
+            yield name, item.cell, item.pins
+
+    def pins(self, instance: str) -> dict[str, str]:
+        """Nets of an instance by pin."""
+        return self._instances[instance].pins
+
+    def output_nets(self) -> set[str]:
+        """Nets that output ports carry."""
+        own = {bit for port, (direction, width) in self._ports.items() if direction == "output"
+               for bit in _names(port, width)}
+        return own | {net for _, net in self._aliases}
+
+    def input_nets(self) -> set[str]:
+        """Nets that input ports carry."""
+        return {bit for port, (direction, width) in self._ports.items() if direction == "input"
+                for bit in _names(port, width)}
+
     def swap(self, instance: str, cell: str) -> None:
         """Use another cell with the same pins for an instance."""
         self._instances[instance].cell = cell
 
     def buffer(
         self, name: str, cell: str, pins: tuple[str, str], source: str, sinks: Iterable[str]
-    ) -> None:
+    ) -> str:
         """Put a buffer between a net and some of the pins it feeds.
 
         Args:
-            name: Of the new instance; its output net gets the same name.
+            name: Of the new instance.
             cell: The buffer.
             pins: Its input and output pin.
             source: The net.
             sinks: Pins to move behind the buffer, as ``instance/pin``.
+
+        Returns:
+            The net behind the buffer.
         """
         net = f"{name}_z"
         self._instances[name] = _Instance(cell, {pins[0]: source, pins[1]: net})
+        self._rewire(sinks, net)
+        return net
+
+    def unbuffer(self, name: str, source: str, sinks: Iterable[str]) -> None:
+        """Take a buffer out again."""
+        del self._instances[name]
+        self._rewire(sinks, source)
+
+    def _rewire(self, sinks: Iterable[str], net: str) -> None:
         for sink in sinks:
             instance, _, pin = sink.partition("/")
             self._instances[instance].pins[pin] = net
@@ -117,6 +148,10 @@ class CellNetlist:
             lines.append(f"  {item.cell} {name} ({pins});")
         lines += [f"  assign {bit} = {net};" for bit, net in self._aliases]
         return "\n".join([*lines, "endmodule", ""])
+
+
+def _names(port: str, width: int) -> list[str]:
+    return [port] if width == 1 else [f"{port}[{bit}]" for bit in range(width)]
 
 
 def _bits(port: str, nets: list[int | str]) -> list[tuple[str, int | str]]:

@@ -53,7 +53,8 @@ write_json mapped.json
 
 # Wide multiplexers as decoder, AND and OR: smaller and much faster than trees of two-way cells.
 ONE_HOT = """
-muxcover -mux4=1000 -mux8={mux8} -mux16={mux16}
+muxcover -mux4=1000 -mux8=1000 -mux16=1
+setundef -zero
 techmap -map one_hot.v
 opt -fast
 techmap

@@ -9,6 +9,8 @@ from golden.config import Config, choice, integer
 
 @dataclass(frozen=True, kw_only=True)
 class Example(Config):
+    """One field of each sort."""
+
     lanes: int = integer(1, 1, 64, "results a cycle")
     output: str = choice("bf16", ("bf16", "fixed"), "format of a result")
     bits: int = choice(8, (8, 16), "width of a score")

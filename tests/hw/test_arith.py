@@ -17,7 +17,7 @@ from hw.bfloat16 import limit, multiply
 from hw.register_file import select
 
 
-class Block(Elaboratable):  # type: ignore[misc]  # amaranth has no types
+class Block(Elaboratable):
     """A combinational function of some inputs, so that the simulator can drive it."""
 
     def __init__(self, widths: Sequence[int], build: Callable[..., Any], width: int) -> None:

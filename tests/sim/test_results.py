@@ -105,13 +105,13 @@ def test_a_file_is_replaced_whole_and_readable_by_others(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-@pytest.mark.parametrize("step", ["fdopen", "replace"])
+@pytest.mark.parametrize("step", ["os.fdopen", "pathlib.Path.replace"])
 def test_a_full_disk_keeps_the_earlier_file_and_leaves_no_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     path = tmp_path / "x.json"
     write_atomic(path, "earlier")
-    monkeypatch.setattr(*((os, "fdopen") if step == "fdopen" else (Path, "replace")), _no_space)
+    monkeypatch.setattr(step, _no_space)
     with pytest.raises(UserError, match=r"cannot write .*x\.json: No space left on device"):
         write_atomic(path, "later")
     monkeypatch.undo()
@@ -137,5 +137,5 @@ def test_a_cache_folder_that_cannot_be_made_is_named(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "file"))
-    with pytest.raises(UserError, match="cannot make the cache folder .*file/kind"):
+    with pytest.raises(UserError, match=r"cannot make the cache folder .*file/kind"):
         cache_dir("kind")

@@ -1,0 +1,281 @@
+"""What each figure shows, free of how it is drawn: the page and the PNG files share it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+__all__ = ["COLOURS", "NAMES", "Chart", "Panel", "Series", "charts"]
+
+NAMES = {
+    "consmax/log2": "log2",
+    "consmax/split": "split",
+    "consmax/paper": "paper's unit, built straight",
+}
+COLOURS = {  # told apart by the colour-blind, and on white as on black
+    "log2": "#2a7ab9",
+    "split": "#d08a1d",
+    "paper": "#8a8f98",
+    "a": "#2a7ab9",
+    "b": "#d08a1d",
+    "c": "#5b9e6f",
+    "d": "#a5679e",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One set of points or bars."""
+
+    name: str
+    colour: str  # key of COLOURS
+    x: list[Any]
+    y: list[float]
+    mark: str = "line"  # "line" (with points), "points", "bars" (stacked) or "limit" (hollow)
+    dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One pair of axes."""
+
+    x_label: str
+    y_label: str
+    series: list[Series]
+    title: str = ""
+    x_log: bool = False  # powers of four, as lanes are
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One figure; panels stand side by side and share the y axis if ``share_y``."""
+
+    name: str  # of the PNG file
+    caption: str
+    kind: str  # "measured" or "certified"
+    panels: list[Panel]
+    share_y: bool = False
+
+
+def charts(facts: dict[str, Any]) -> list[Chart]:
+    """All figures of the report."""
+    made = [
+        _error(facts["error_curve"]),
+        _area_per_lane(facts["implementations"]),
+        _area_delay(facts["implementations"], facts["targets"]),
+        _area_breakdown(facts["implementations"]),
+        _energy(facts["implementations"], facts["traffic"]["synthetic"]),
+        _scores(facts["traffic"]),
+    ]
+    return [chart for chart in made if any(panel.series for panel in chart.panels)]
+
+
+def _error(curve: dict[str, Any]) -> Chart:
+    titles = {
+        "log2": "log2",
+        "split": "split",
+        "paper": "paper's unit (truncating)",
+        "rounded": "correctly rounded bf16",
+    }
+    colours = {"log2": "log2", "split": "split", "paper": "paper", "rounded": "c"}
+    errors = curve["relative_error"]
+    return Chart(
+        name="error",
+        caption=f"Relative error of every INT8 score of one typical head ({curve['head']}, "
+        f"scale {curve['scale']:.4g} a code, ln C {curve['log_c']:.3g}), bit-exact models against "
+        "exact arithmetic.",
+        kind="certified",
+        share_y=True,
+        panels=[
+            Panel(
+                title=titles[name],
+                x_label="score (natural units)",
+                y_label="relative error (%)",
+                series=[
+                    Series(
+                        name=titles[name],
+                        colour=colours[name],
+                        x=curve["score"],
+                        y=[100 * error for error in errors[name]],
+                        mark="points",
+                    )
+                ],
+            )
+            for name in ("log2", "split", "paper", "rounded")
+        ],
+    )
+
+
+def _at_250_mhz(implementations: Iterable[dict[str, Any]], source: str) -> list[dict[str, Any]]:
+    return sorted(
+        (i for i in implementations if i["clock_ns"] == 4.0 and i["source"] == source),
+        key=lambda item: item["lanes"],
+    )
+
+
+def _area_per_lane(implementations: list[dict[str, Any]]) -> Chart:
+    points = _at_250_mhz(implementations, "normal")
+    lanes = sorted({point["lanes"] for point in points})
+    series = []
+    for name in ("consmax/split", "consmax/log2"):
+        own = [point for point in points if point["unit"] == name]
+        series.append(
+            Series(
+                name=NAMES[name],
+                colour=NAMES[name],
+                x=[point["lanes"] for point in own],
+                y=[point["result"]["area_um2"] / point["lanes"] for point in own],
+            )
+        )
+    for point in points:
+        if point["unit"] == "consmax/paper":
+            area = point["result"]["area_um2"]
+            series.insert(
+                0,
+                Series(
+                    name=NAMES["consmax/paper"],
+                    colour="paper",
+                    x=lanes,
+                    y=[area] * len(lanes),
+                    dashed=True,
+                ),
+            )
+    return Chart(
+        name="area_per_lane",
+        caption="Area per lane against the number of lanes that share one configuration; "
+        "registers, tables and flow control included.",
+        kind="measured",
+        panels=[Panel(x_label="lanes", y_label="area per lane (µm²)", series=series, x_log=True)],
+    )
+
+
+def _area_delay(implementations: list[dict[str, Any]], targets: list[dict[str, Any]]) -> Chart:
+    series = []
+    for name in ("consmax/paper", "consmax/split", "consmax/log2"):
+        own = [i for i in implementations if i["unit"] == name and i["lanes"] == 1]
+        points = sorted(
+            {
+                (i["result"]["path_ns"], i["result"]["area_um2"])
+                for i in own
+                if i["source"] == "normal"
+            }
+        )
+        if not points:
+            continue
+        series.append(
+            Series(
+                name=NAMES[name],
+                colour="paper" if name == "consmax/paper" else NAMES[name],
+                x=[path for path, _ in points],
+                y=[area for _, area in points],
+            )
+        )
+        limits = {
+            row["unit"]: row["limit"]
+            for row in targets
+            if row["architecture"] == name and row["lanes"] == 1
+        }
+        if limits:
+            series.append(
+                Series(
+                    name=f"{NAMES[name]}: target, at most",
+                    colour=NAMES[name],
+                    x=[limits["ns"]],
+                    y=[limits["um2"]],
+                    mark="limit",
+                )
+            )
+    return Chart(
+        name="area_delay",
+        caption="Area against longest path, one lane: netlists mapped for different clocks. "
+        "A hollow square is a target; a netlist to its lower left meets it.",
+        kind="measured",
+        panels=[Panel(x_label="longest path (ns)", y_label="area (µm²)", series=series)],
+    )
+
+
+def _area_breakdown(implementations: list[dict[str, Any]]) -> Chart:
+    shown = [
+        point
+        for point in _at_250_mhz(implementations, "normal")
+        if point["lanes"] in (1, 16) or point["unit"] == "consmax/paper"
+    ]
+    order = ("consmax/paper", "consmax/split", "consmax/log2")
+    shown.sort(key=lambda point: (order.index(point["unit"]), point["lanes"]))
+    labels = [_label(point) for point in shown]
+    classes = list(dict.fromkeys(k for p in shown for k in p["result"]["area_by_class_um2"]))
+    series = [
+        Series(
+            name=kind,
+            colour=colour,
+            x=labels,
+            y=[p["result"]["area_by_class_um2"].get(kind, 0.0) / p["lanes"] for p in shown],
+            mark="bars",
+        )
+        for kind, colour in zip(classes, "abcd", strict=False)
+    ]
+    return Chart(
+        name="area_breakdown",
+        caption="What the area of one lane consists of.",
+        kind="measured",
+        panels=[Panel(x_label="", y_label="area per lane (µm²)", series=series)],
+    )
+
+
+def _label(point: dict[str, Any]) -> str:
+    if point["unit"] == "consmax/paper":
+        return "paper's unit"
+    lanes = "1 lane" if point["lanes"] == 1 else f"{point['lanes']} lanes"
+    return f"{NAMES[point['unit']]}, {lanes}"
+
+
+def _energy(implementations: list[dict[str, Any]], synthetic: bool) -> Chart:
+    real = "synthetic scores" if synthetic else "real scores"
+    shown, labels = [], []
+    for name in ("consmax/paper", "consmax/split", "consmax/log2"):
+        for source, words in (("normal", "normal draw"), ("model", real)):
+            for point in _at_250_mhz(implementations, source):
+                if point["unit"] == name and point["lanes"] == 1:
+                    shown.append(point["result"])
+                    short = "paper's unit" if name == "consmax/paper" else NAMES[name]
+                    labels.append(f"{short}, {words}")
+    series = [
+        Series(
+            name=part,
+            colour=colour,
+            x=labels,
+            y=[r["energy_pj"] * r["power"][f"{part}_w"] / r["power"]["total_w"] for r in shown],
+            mark="bars",
+        )
+        for part, colour in (("internal", "a"), ("switching", "b"), ("leakage", "c"))
+    ]
+    return Chart(
+        name="energy",
+        caption="Energy a result at 250 MHz, one lane.",
+        kind="measured",
+        panels=[Panel(x_label="", y_label="energy (pJ)", series=series)],
+    )
+
+
+def _scores(traffic: dict[str, Any]) -> Chart:
+    edges = traffic["score_edges"]
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    name = "SYNTHETIC scores" if traffic["synthetic"] else "scores"
+    both = (
+        ("INT8 code", list(range(-128, 128)), traffic["histogram"]),
+        ("score before quantisation (natural units)", middles, traffic["score_histogram"]),
+    )
+    return Chart(
+        name="scores",
+        caption=f"{traffic['source']}: {traffic['scores']:,} scores of {traffic['heads']} heads, "
+        f"{traffic['masked']:,} of them masked and not shown.",
+        kind="measured",
+        panels=[
+            Panel(
+                x_label=label,
+                y_label="scores",
+                series=[Series(name=name, colour="log2", x=x, y=list(y), mark="bars")],
+            )
+            for label, x, y in both
+        ],
+    )

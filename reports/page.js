@@ -1,0 +1,41 @@
+"use strict";
+(() => {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const plots = JSON.parse(document.getElementById("plots").textContent);
+  const read = (name) =>
+    getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function themed(layout) {
+    const result = structuredClone(layout);
+    Object.assign(result, {
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: read("--sans"), size: 13, color: read("--text") },
+      hoverlabel: { bgcolor: read("--panel"), font: { color: read("--text") } },
+    });
+    for (const key of Object.keys(result)) {
+      if (/^[xy]axis/.test(key)) {
+        result[key].title = { ...result[key].title, font: { size: 12 }, standoff: 8 };
+        Object.assign(result[key], {
+          gridcolor: read("--grid"),
+          zerolinecolor: read("--line"),
+          linecolor: read("--line"),
+          automargin: true,
+        });
+      }
+    }
+    return result;
+  }
+
+  function draw() {
+    for (const [name, plot] of Object.entries(plots)) {
+      Plotly.react(`plot-${name}`, plot.data, themed(plot.layout), {
+        displayModeBar: false,
+        responsive: true,
+      });
+    }
+  }
+
+  draw();
+  dark.addEventListener("change", draw);
+})();

@@ -1,0 +1,79 @@
+"""The page: one HTML file that needs nothing else and no network."""
+
+import base64
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import numbers
+from reports.charts import NAMES, Chart
+from reports.plotly_charts import figure
+from sim.targets import ENERGY_CLOCK_NS, find, representative
+from sim.verdict import ERROR_LIMITS
+
+__all__ = ["page"]
+
+_HERE = Path(__file__).parent
+
+
+def page(
+    facts: dict[str, Any], judged: dict[str, Any], charts: list[Chart], figures: dict[str, bytes]
+) -> str:
+    """Render the page.
+
+    Args:
+        facts: From :func:`sim.summary.summary`.
+        judged: From :func:`sim.verdict.verdict`.
+        charts: Interactive figures.
+        figures: The same figures as PNG, by name: for print, and where scripts are off.
+
+    Raises:
+        jinja2.UndefinedError: If the template names a fact that is not there.
+    """
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("count", "fixed", "percent", "rate", "ratio"):
+        environment.filters[name] = getattr(numbers, name)
+    implementations = facts["implementations"]
+    at_energy_clock = find(implementations, clock_ns=ENERGY_CLOCK_NS)
+    return environment.get_template("page.html.j2").render(
+        **facts,
+        verdict=judged,
+        names=NAMES,
+        error_limits=ERROR_LIMITS,
+        implemented=_by_unit(find(at_energy_clock, source="normal")),
+        powered=_by_unit(at_energy_clock),
+        sweep=_by_unit(find(implementations, source="normal", lanes=1)),
+        chosen={
+            name: representative(implementations, name)
+            for name in ("consmax/split", "consmax/log2")
+        },
+        config={unit["unit"]: unit["config"] for unit in facts["units"]},
+        latency={unit["unit"]: unit["latency_cycles"] for unit in facts["units"]},
+        certificate={entry["architecture"]: entry for entry in facts["certificates"]},
+        published=tomllib.loads((_HERE / "published.toml").read_text()),
+        charts={chart.name: chart for chart in charts},
+        plots={chart.name: figure(chart) for chart in charts},
+        figures={name: base64.b64encode(raw).decode() for name, raw in figures.items()},
+        style=Markup((_HERE / "page.css").read_text()),
+        script=Markup((_HERE / "page.js").read_text()),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _by_unit(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    order = list(NAMES)
+    return sorted(
+        implementations,
+        key=lambda item: (-order.index(item["unit"]), item["lanes"], -item["clock_ns"]),
+    )

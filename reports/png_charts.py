@@ -1,0 +1,89 @@
+"""Charts as PNG files (matplotlib), the same data as on the page."""
+
+import io
+from typing import Any
+
+from reports.charts import COLOURS, Chart, Panel, Series
+
+__all__ = ["png"]
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#888888",
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+}
+
+
+def png(chart: Chart, *, note: str = "") -> bytes:
+    """The chart as a PNG file, without time stamps: equal data gives an equal file.
+
+    Args:
+        chart: What to draw.
+        note: Red line above the figure, such as that the scores are synthetic.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    count = len(chart.panels)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(9.6 if count > 1 else 7.2, 4.0), dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, count, sharey=chart.share_y, squeeze=False)[0]
+        for index, (panel, ax) in enumerate(zip(chart.panels, axes, strict=True)):
+            _draw(panel, ax)
+            if index == 0 or not chart.share_y:
+                ax.set_ylabel(panel.y_label)
+        if note:
+            figure.suptitle(note, color="#b3261e", fontsize=10, fontweight="bold")
+        file = io.BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def _draw(panel: Panel, ax: Any) -> None:
+    below: dict[Any, float] = {}
+    for series in panel.series:
+        _mark(series, ax, below)
+    if panel.x_log:
+        ticks = sorted({x for series in panel.series for x in series.x})
+        ax.set_xscale("log", base=4)
+        ax.set_xticks(ticks, [str(tick) for tick in ticks])
+        ax.minorticks_off()
+    if any(series.mark == "line" for series in panel.series):
+        ax.set_ylim(bottom=0)
+    if any(series.x and isinstance(series.x[0], str) for series in panel.series):
+        ax.grid(visible=False, axis="x")
+        ax.tick_params(axis="x", labelsize=8)
+    ax.set_xlabel(panel.x_label)
+    ax.set_title(panel.title, fontsize=9)
+    if len(panel.series) > 1:
+        ax.legend(loc="best", fontsize=8)
+
+
+def _mark(series: Series, ax: Any, below: dict[Any, float]) -> None:
+    colour = COLOURS[series.colour]
+    if series.mark == "bars":
+        names = bool(series.x) and isinstance(series.x[0], str)
+        width = 0.65 if names or len(series.x) < 2 else series.x[1] - series.x[0]
+        base = [below.get(x, 0.0) for x in series.x]
+        labels = [x.replace(", ", ",\n") for x in series.x] if names else series.x
+        ax.bar(labels, series.y, width=width, bottom=base, color=colour, label=series.name)
+        below |= {x: low + y for x, low, y in zip(series.x, base, series.y, strict=True)}
+    elif series.mark == "limit":
+        ax.plot(
+            series.x, series.y, "s", markersize=10, fillstyle="none", color=colour,
+            markeredgewidth=1.6, label=series.name,
+        )  # fmt: skip
+    elif series.mark == "points":
+        ax.plot(series.x, series.y, ".", markersize=3, color=colour, label=series.name)
+    else:
+        style = "--" if series.dashed else "o-"
+        ax.plot(series.x, series.y, style, markersize=5, color=colour, label=series.name)

