@@ -29,19 +29,16 @@ endmodule
 }
 
 
-def gated_domain(m: Module, name: str, enable: Value) -> Signal:
+def gated_domain(m: Module, name: str, enable: Value) -> None:
     """Add the clock domain ``name``: the ``sync`` clock, only in cycles where ``enable`` is 1.
 
     ``enable`` has the whole cycle before the edge to settle. Registers of the domain have no reset.
-    Returns the gated clock.
     """
     domain = ClockDomain(name, reset_less=True, local=True)
     m.domains += domain
     m.submodules[f"gate_{name}"] = Instance(
         "consilico_clock_gate", i_clk=ClockSignal("sync"), i_enable=enable, o_gclk=domain.clk
     )
-    clock: Signal = domain.clk
-    return clock
 
 
 def latch_word(m: Module, name: str, enable: Value, data: Value) -> Signal:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Signal, Value
+from amaranth import ClockSignal, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,11 +12,12 @@ __all__ = ["RegisterFile", "select"]
 
 
 class RegisterFile(wiring.Component):
-    """Words of flip-flops or latches behind a clock gate each; contents survive reset.
+    """Words of flip-flops behind a clock gate each, or of latches; contents survive reset.
 
     A word written in one cycle can be read from the next on. Latches take about 0.6 of the area
-    of flip-flops; they open in the first half of the cycle after the write, so the path from them
-    starts there.
+    of flip-flops. They open in the low phase of the cycle after the write, when address and value
+    have settled, and close at its end, when registers have sampled the words: what reads them has
+    half a cycle, and neither edge races.
 
     Args:
         depth: Number of words.
@@ -41,17 +42,20 @@ class RegisterFile(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        if self._storage == "latch":
-            # the latches are open while the writer may already show its next word
-            gated_domain(m, "capture", self.enable)
-            held = Signal(self._width)
-            m.d.capture += held.eq(self.value)
-        for index, word in enumerate(self.words):
-            gate = gated_domain(m, f"word{index}", self.enable & (self.address == index))
-            if self._storage == "latch":
-                m.d.comb += word.eq(latch_word(m, f"word{index}", gate, held))
-            else:
+        if self._storage == "flop":
+            for index, word in enumerate(self.words):
+                gated_domain(m, f"word{index}", self.enable & (self.address == index))
                 m.d[f"word{index}"] += word.eq(self.value)
+            return m
+        address, value = Signal.like(self.address), Signal.like(self.value)
+        gated_domain(m, "capture", self.enable)
+        m.d.capture += [address.eq(self.address), value.eq(self.value)]
+        write, pulse = Signal(), Signal()
+        m.d.sync += write.eq(self.enable)
+        m.d.comb += pulse.eq(write & ~ClockSignal())
+        for index, word in enumerate(self.words):
+            latch = latch_word(m, f"word{index}", pulse & (address == index), value)
+            m.d.comb += word.eq(latch)
         return m
 
 

@@ -45,10 +45,10 @@ apt_install() {
         sudo=(sudo)
     fi
     say "apt-get install $*"
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 ||
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null ||
         say "warning: apt-get update failed; trying with the package lists that are there"
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
         fail "apt-get could not install: $*"
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from sim.commands import doctor, report, silicon, units, verify
+from sim.commands.output import CheckFailed
 from sim.errors import UserError
 
 __all__ = ["app", "main"]
@@ -36,23 +37,36 @@ def main(argv: Sequence[str] | None = None) -> int:
             args=argv, prog_name="consilico", standalone_mode=False
         )
         sys.stdout.flush()  # a full disk behind standard output shows here, not after the end
-    except (UserError, typer.TyperException) as error:
-        return _complain(error.format_message() if hasattr(error, "format_message") else str(error))
+    except typer.TyperException as error:
+        return _complain(_usage(error))
+    except CheckFailed as failure:
+        return _complain(str(failure), status=1)
+    except UserError as error:
+        return _complain(str(error))
     except typer.Abort as error:  # typer's translation of EOFError
         return _complain(str(error.__cause__ or "input ended too early"))
     except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("golden", "hw", "sim", "reports"):
+            raise  # our own mistake
         return _complain(f"Python package {error.name} is missing; `consilico doctor` says more")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
     if status == 130:
-        print("consilico: interrupted", file=sys.stderr)
+        return _complain("interrupted", status)
     return int(status or 0)
 
 
-def _complain(message: str) -> int:
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with the arguments, and the command whose help says more."""
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    context: typer.Context | None = getattr(error, "ctx", None)
+    return f"{message}; see {context.command_path} --help" if context else message
+
+
+def _complain(message: str, status: int = 2) -> int:
     print(f"consilico: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return status
 
 
 if __name__ == "__main__":

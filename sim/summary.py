@@ -201,6 +201,8 @@ def _run(jobs: list[_Job], progress: Progress | None) -> _Done:
     results: dict[_Job, list[dict[str, Any]]] = {}
     with ProcessPoolExecutor(max_workers=_WORKERS, mp_context=spawn) as pool:
         futures = {pool.submit(_work, job): job for job in jobs}
+        if progress is not None:
+            progress("verify and implement", 0, len(jobs))
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 results[futures[future]] = future.result()

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import typer
-
 from sim.commands.output import JsonOption, emit, print_table
 from sim.doctor import Check
+from sim.errors import UserError
 
 __all__ = ["doctor"]
 
@@ -15,11 +14,11 @@ def doctor(json_path: JsonOption = None) -> None:
     from sim.doctor import examine
 
     checks = examine()
-    whole = all(check.usable for check in checks if check.required)
-    result = {"passed": whole, "checks": [check.to_json() for check in checks]}
+    missing = [check for check in checks if check.required and not check.usable]
+    result = {"passed": not missing, "checks": [check.to_json() for check in checks]}
     emit(result, json_path, lambda: _show(checks))
-    if not whole:
-        raise typer.Exit(2)
+    if missing:
+        raise UserError("; ".join(f"{check.name} {check.advice}" for check in missing))
 
 
 def _show(checks: list[Check]) -> None:

@@ -10,7 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["JsonOption", "Progress", "SetOption", "UnitArgument", "emit", "print_table", "working"]
+__all__ = [
+    "CheckFailed",
+    "JsonOption",
+    "Progress",
+    "SetOption",
+    "UnitArgument",
+    "emit",
+    "print_table",
+    "working",
+]
 
 Progress = Callable[[str, int, int], None]  # description, steps done, steps in total
 
@@ -29,6 +38,10 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+class CheckFailed(Exception):
+    """What was checked is wrong, or a limit is not met (exit status 1); the result is written."""
 
 
 def emit(result: Any, json_path: str | None, people: Callable[[], None]) -> None:

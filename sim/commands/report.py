@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sim.commands.output import JsonOption, emit, working
+from sim.commands.output import CheckFailed, JsonOption, emit, working
 
 __all__ = ["report"]
 
@@ -21,6 +21,6 @@ def report(
 
     with working() as progress:
         result = build_report(output, progress=progress)
-    emit(result, json_path, lambda: print(output.absolute() / "index.html"))
+    emit(result, json_path, lambda: print(result["index"]))
     if not result["passed"]:
-        raise typer.Exit(1)
+        raise CheckFailed(f"a unit is wrong or out of its error bound: see {result['index']}")

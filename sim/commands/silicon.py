@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sim.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table, working
+from sim.commands.output import (
+    CheckFailed,
+    JsonOption,
+    SetOption,
+    UnitArgument,
+    emit,
+    print_table,
+    working,
+)
 from sim.errors import UserError
 
 __all__ = ["implement", "power"]
@@ -34,7 +42,9 @@ def implement(
         result = run(found, config, pdk, clock_ns, source=traffic, progress=progress)
     emit(result, json_path, lambda: _show_implementation(result, clock_ns))
     if result["path_ns"] > clock_ns:
-        raise typer.Exit(1)
+        raise CheckFailed(
+            f"{found.name} needs {result['path_ns']:.3f} ns, the clock is {clock_ns} ns"
+        )
 
 
 def power(

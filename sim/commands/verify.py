@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table, working
+from sim.commands.output import (
+    CheckFailed,
+    JsonOption,
+    SetOption,
+    UnitArgument,
+    emit,
+    print_table,
+    working,
+)
 
 __all__ = ["Simulator", "verify"]
 
@@ -48,7 +56,9 @@ def verify(
         )
     emit(result, json_path, lambda: _show(result))
     if not result["passed"]:
-        raise typer.Exit(1)
+        first, *others = result["problems"]
+        more = f" (and {len(others)} more)" if others else ""
+        raise CheckFailed(f"{found.name} failed verification: {first}{more}")
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -97,7 +97,8 @@ class Driver:
     async def run(self) -> None:
         """Drive every item; starts and ends right after a rising edge."""
         dut = self._dut
-        for self.position, (kind, payload) in enumerate(self._items):
+        for position, (kind, payload) in enumerate(self._items):
+            self.position = position
             while self._random.random() < self._stall:
                 await RisingEdge(dut.clk)
             if kind == Kind.RESET:
@@ -218,7 +219,7 @@ async def replays_stimulus(dut: Any) -> None:
         "cycles": monitor.cycles,
     }
     (folder / "report.json").write_text(json.dumps(report))
-    assert not scoreboard.problems and not scoreboard.wrong, report
+    assert not (scoreboard.problems or scoreboard.wrong), report
 
 
 def _integers(rows: NDArray[np.uint8]) -> list[int]:

@@ -1,11 +1,12 @@
 """Does the harness find bugs? Single-point changes of a unit's Verilog, each replayed.
 
-A mutant that survives is either equivalent to the original (not decided here) or a gap in the
-stimulus or the checks.
+A mutant that survives is a gap in the stimulus or the checks, or changes nothing that can be seen.
+Generated Verilog repeats itself, so the latter are many: Yosys is asked to prove them equivalent.
 """
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from golden.config import Config
 from sim.catalog import Unit, verilog
 from sim.rtlsim.builds import BuildError
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from sim.rtlsim.equivalence import proved_equivalent
 from sim.rtlsim.simulators import find_simulator
 
 __all__ = ["Mutation", "mutation_score", "mutations"]
@@ -87,8 +89,9 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
         seed: Of stimulus, stalls and choice of mutants.
 
     Returns:
-        ``unit``, ``config``, ``seed``, ``killed``, ``survived``, ``score`` (killed / run) and
-        ``mutants``: line, change, whether ``killed`` and by what.
+        ``unit``, ``config``, ``seed``, numbers of mutants ``killed``, ``equivalent`` (proved) and
+        ``survived``, ``score`` (killed of those not equivalent; null if there are none) and
+        ``mutants``: line, change, ``outcome`` and, where killed, ``by`` what.
 
     Raises:
         RuntimeError: If the unit fails unchanged, so that killing a mutant would mean nothing.
@@ -115,22 +118,26 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
         except BuildError:
             continue  # not Verilog any more: says nothing about the harness
         outcome = run_bulk(simulator, build, ports, stimulus, run)
+        killed = not outcome.passed
+        alike = not killed and proved_equivalent(text, mutation.apply(text), top)
         mutants.append(
             {
                 "line": mutation.line,
                 "change": f"{mutation.old.strip()} -> {mutation.new.strip()}",
-                "killed": not outcome.passed,
-                "by": outcome.problems[0] if outcome.problems else None,
+                "outcome": "killed" if killed else "equivalent" if alike else "survived",
+                "by": outcome.problems[0] if killed else None,
             }
         )
-        build.unlink()
-    killed = sum(mutant["killed"] for mutant in mutants)
+        build.unlink(missing_ok=True)
+    counts = Counter(mutant["outcome"] for mutant in mutants)
+    decided = counts["killed"] + counts["survived"]
     return {
         "unit": unit.name,
         "config": config.to_json(),
         "seed": seed,
-        "killed": killed,
-        "survived": len(mutants) - killed,
-        "score": killed / len(mutants) if mutants else 0.0,
+        "killed": counts["killed"],
+        "equivalent": counts["equivalent"],
+        "survived": counts["survived"],
+        "score": counts["killed"] / decided if decided else None,
         "mutants": mutants,
     }

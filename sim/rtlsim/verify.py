@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import metadata, resources
 from typing import Any
 
@@ -163,12 +164,12 @@ def _passing(
 
 def _plan(seed: int, stimulus: Stimulus) -> list[tuple[str, Stimulus, Run]]:
     """Benches: kind, stimulus, how it is replayed."""
-    stalls = {"stall_in": 64, "stall_out": 96, "seed": seed}
+    stalls = Run(stall_in=64, stall_out=96, seed=seed)
     sample = prefix(stimulus, _COCOTB_ITEMS)
     return [
         ("bulk", stimulus, Run(bench=_FULL_SPEED, seed=seed)),
-        ("bulk", stimulus, Run(bench="bulk, random stalls", **stalls)),
-        ("cocotb", sample, Run(bench="cocotb, random stalls", **stalls)),
+        ("bulk", stimulus, replace(stalls, bench="bulk, random stalls")),
+        ("cocotb", sample, replace(stalls, bench="cocotb, random stalls")),
     ]
 
 

@@ -172,10 +172,15 @@ def test_a_failed_verification_is_status_1_and_still_written(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    fake("sim.rtlsim.verify.verify", VERIFIED | {"passed": False})
+    wrong = {"passed": False, "problems": ["icarus: beat 3 is 0x1, not 0x2", "x", "y"]}
+    fake("sim.rtlsim.verify.verify", VERIFIED | wrong)
     assert main(["verify", UNIT, "--json", str(tmp_path / "x.json")]) == 1
     assert json.loads((tmp_path / "x.json").read_text())["passed"] is False
-    assert "FAILED" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "FAILED" in captured.out
+    assert captured.err.splitlines()[-1] == (
+        f"consilico: {UNIT} failed verification: icarus: beat 3 is 0x1, not 0x2 (and 2 more)"
+    )
 
 
 def test_implement_hands_on_what_was_asked(
@@ -190,10 +195,11 @@ def test_implement_hands_on_what_was_asked(
 
 
 def test_a_path_longer_than_the_clock_is_status_1(
-    fake: Callable[[str, Any], list[tuple[Any, ...]]],
+    fake: Callable[[str, Any], list[tuple[Any, ...]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake("sim.silicon.implement.implement", IMPLEMENTED)
     assert main(["implement", UNIT, "--clock-ns", "1.04"]) == 1
+    assert f"{UNIT} needs 1.050 ns, the clock is 1.04 ns" in capsys.readouterr().err
     assert main(["implement", UNIT, "--clock-ns", "1.05"]) == 0
 
 
@@ -241,9 +247,10 @@ def test_report_prints_its_path_last(
     capsys: pytest.CaptureFixture[str],
     passed: bool,
 ) -> None:
-    calls = fake("reports.build.build_report", {"passed": passed})
+    index = str(tmp_path / "index.html")
+    calls = fake("reports.build.build_report", {"index": index, "passed": passed})
     assert main(["report", "-o", str(tmp_path)]) == (0 if passed else 1)
-    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "index.html")
+    assert capsys.readouterr().out.splitlines()[-1] == index
     assert calls[0][0] == tmp_path
 
 
@@ -276,7 +283,7 @@ def test_no_progress_is_shown_in_a_pipe(
         (["synthesize"], ["synthesize"]),
         (["verify"], ["UNIT"]),
         (["verify", UNIT, "--sim", "vcs"], ["--sim", "vcs", "icarus", "verilator"]),
-        (["verify", UNIT, "--seed", "x"], ["--seed", "x"]),
+        (["verify", UNIT, "--seed", "x"], ["--seed", "integer"]),
         (["verify", UNIT, "--speed", "1"], ["--speed"]),
         (["verify", "softmax"], ["unknown unit 'softmax'", UNIT]),
         (["generate", UNIT, "--set", "lanes"], ["--set takes field=value, not 'lanes'"]),

@@ -1,5 +1,6 @@
 """The doctor: what it finds, what it misses, and its exit status."""
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from sim import doctor
 from sim.cli import main
-from sim.doctor import Check, examine
+from sim.doctor import Check, examine, tool_versions
 from sim.workload import gguf_model, text
 from sim.workload.packages import Package
 
@@ -38,7 +39,10 @@ def test_a_missing_program_says_how_to_get_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["doctor", "--json", "-"]) == 2
-    result = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    assert "sta is not there: apt-get install opensta" in captured.err
+    assert captured.err.count("\n") == 1
+    result = json.loads(captured.out)
     assert result["passed"] is False
     sta = next(check for check in result["checks"] if check["name"] == "sta")
     assert sta["usable"] is False
@@ -65,6 +69,18 @@ def test_a_program_is_judged_by_the_version_it_prints(
     assert yosys.path == str(tmp_path / "yosys")
 
 
+def test_versions_are_those_found_and_none_is_made_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _program(tmp_path, "yosys", "echo Yosys 0.70.1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tool_versions(["yosys", "sta", "amaranth"]) == {
+        "yosys": "0.70.1",
+        "sta": None,
+        "amaranth": importlib.metadata.version("amaranth"),
+    }
+
+
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_PACKAGES", {"no-such-package": "1.0", "numpy": "99.0"})
     checks = _by_name(examine())
@@ -84,6 +100,7 @@ def test_missing_data_is_no_failure(
     monkeypatch.setattr(doctor, "_PROGRAMS", {})
     monkeypatch.setattr(doctor, "_PACKAGES", {})
     monkeypatch.setattr(doctor, "_libpython", lambda: fine)
+    monkeypatch.setattr(doctor, "_verilator", lambda: fine)
     assert main(["doctor", "--json", "-"]) == 0
     checks = json.loads(capsys.readouterr().out)["checks"]
     model = next(check for check in checks if check["name"] == "language model")

@@ -1,0 +1,128 @@
+"""The page says what the facts say: misses, mismatches and missing figures included."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+
+from reports.build import write_report
+from sim.targets import judge
+
+
+@pytest.fixture(autouse=True)
+def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is what is looked at here: no need to draw its PNG figures each time."""
+    monkeypatch.setattr("reports.png_charts.png", lambda chart, note: b"a figure")
+
+
+def _html(facts: dict[str, Any], folder: Path) -> str:
+    write_report(facts, folder)
+    return (folder / "index.html").read_text()
+
+
+def _text(facts: dict[str, Any], folder: Path) -> str:
+    """What a reader sees: without scripts, styles and tags."""
+    html = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", _html(facts, folder))
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def _point(facts: dict[str, Any], unit: str, **wanted: Any) -> list[dict[str, Any]]:
+    return [
+        item["result"]
+        for item in facts["implementations"]
+        if item["unit"] == unit and all(item[key] == wanted[key] for key in wanted)
+    ]
+
+
+def test_page_leads_with_the_verdict(facts: dict[str, Any], tmp_path: Path) -> None:
+    text = _text(facts, tmp_path)
+    assert text.index("Verified") < text.index("Targets INT8 in")
+    assert "147,456 results bit for bit, 0 mismatches" in text
+    assert "8 of 8 met" in text
+    assert "MISSED" not in text
+    assert "FAILED" not in text
+
+
+def test_missed_target_is_marked_and_is_no_failure(facts: dict[str, Any], tmp_path: Path) -> None:
+    for result in _point(facts, "consmax/log2", lanes=16, clock_ns=4.0):
+        result["area_um2"] = 16 * 1351.0
+    facts["targets"] = judge(facts["implementations"])
+    text = _text(facts, tmp_path)
+    assert "1,351 µm² 1.00x MISSED" in text
+    assert "7 of 8 met Missed: log2 area per lane, 16 lanes." in text
+    assert write_report(facts, tmp_path)["passed"]
+
+
+def test_mismatch_fails_the_report_in_red(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["verification"][1]["runs"][0]["mismatches"] = 3
+    facts["verification"][1]["passed"] = False
+    assert not write_report(facts, tmp_path)["passed"]
+    html = _html(facts, tmp_path)
+    assert '<div class="banner" role="alert">FAILED:' in html
+    assert '<span class="mark bad">WRONG</span>' in html
+    assert "NOT verified" in html
+
+
+def test_error_beyond_its_bound_fails_the_report(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["certificates"][0]["max_relative_error"] = 0.00601
+    assert not write_report(facts, tmp_path)["certified"]
+    assert "BEYOND" in _text(facts, tmp_path)
+
+
+def test_wrong_netlist_fails_the_report(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["implementations"][0]["result"]["gate_level"]["mismatches"] = 1
+    assert not write_report(facts, tmp_path)["passed"]
+    assert "A netlist's results are wrong" in _text(facts, tmp_path)
+
+
+def test_unhit_coverage_point_is_named(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["verification"][0] |= {"uncovered": ["masked"], "passed": False}
+    assert not write_report(facts, tmp_path)["passed"]
+    assert "not covered: masked" in _text(facts, tmp_path)
+
+
+def test_synthetic_scores_are_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
+    assert "SYNTHETIC" not in _text(facts, tmp_path / "real")
+    facts["traffic"] |= {"synthetic": True, "source": "synthetic: no package"}
+    html = _html(facts, tmp_path / "synthetic")
+    assert 'role="alert">The scores are SYNTHETIC' in html
+    assert '<td class="s synthetic">synthetic scores</td>' in html
+    assert "real scores" not in html
+
+
+def test_what_is_not_measured_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["implementations"] = [item for item in facts["implementations"] if item["lanes"] != 16]
+    facts["targets"] = judge(facts["implementations"])
+    text = _text(facts, tmp_path)
+    row = text[text.index("area per lane, 16 lanes split") :]
+    assert row.startswith("area per lane, 16 lanes split 2,000 µm² not measured not measured")
+    assert "6 of 8 met Some are not measured." in text
+
+
+def test_page_needs_no_network(facts: dict[str, Any], tmp_path: Path) -> None:
+    html = _html(facts, tmp_path)
+    outside_plotly = re.sub(r"(?s)<script>.*?</script>", "", html)
+    addresses = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"'\s>)]+)""", outside_plotly)
+    assert addresses
+    assert [a for a in addresses if not a.startswith(("#", "data:image/png;base64,"))] == []
+    assert html.count("plotly.js v") == 1
+
+
+def test_missing_fact_raises(facts: dict[str, Any], tmp_path: Path) -> None:
+    del facts["provenance"]["machine"]
+    with pytest.raises(jinja2.UndefinedError, match="machine"):
+        write_report(facts, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_is_refused(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["certificates"][1]["max_ulp"] = float("nan")
+    with pytest.raises(ValueError, match="nan"):
+        write_report(facts, tmp_path)
+
+
+def test_names_from_outside_are_escaped(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["traffic"]["source"] = "<script>alert(1)</script>"
+    assert "<script>alert" not in _html(facts, tmp_path)

@@ -1,0 +1,92 @@
+"""Every catalogue unit's Verilog against its golden model, and the checked-in files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from golden.config import Config
+from sim.catalog import Unit, catalogue, configure, find_unit, verilog
+from sim.rtlsim.verify import verify
+from sim.stimulus import Stimulus
+from sim.units.consmax import PAPER
+
+CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("consmax/log2", {"lanes": 5}),
+    ("consmax/log2", {"output": "fixed", "lanes": 2}),
+    ("consmax/log2", {"output": "fixed", "fixed_width": 24, "fixed_fraction": 0}),
+    ("consmax/log2", {"k_fraction": 12, "fraction": 8, "address": 6}),
+    ("consmax/split", {"lanes": 3}),
+    ("consmax/split", {"storage": "flop"}),
+    ("consmax/split", {"output": "fixed", "fixed_width": 8, "fixed_fraction": 6}),
+    ("consmax/split", {"scores": "int16", "lanes": 2}),
+    ("consmax/split", {"scores": "int16", "lanes": 4, "output": "fixed"}),
+]
+
+
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_default_configuration_on_both_simulators(name: str) -> None:
+    unit = find_unit(name)
+    result = verify(unit, unit.config(), ["icarus", "verilator"], 7)
+    assert [run["mismatches"] for run in result["runs"]] == [0, 0]
+    assert all(run["checked"] > 2 * 3500 for run in result["runs"])
+    assert result["uncovered"] == []
+    assert result["passed"]
+
+
+@pytest.mark.parametrize(("name", "fields"), CONFIGURATIONS)
+def test_other_configurations(name: str, fields: dict[str, Any]) -> None:
+    unit = find_unit(name)
+    result = verify(unit, unit.config(**fields), ["icarus"], 11)
+    assert [run["mismatches"] for run in result["runs"]] == [0]
+    assert result["passed"], result["uncovered"]
+
+
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_one_wrong_result_bit_is_found(name: str) -> None:
+    unit = find_unit(name)
+
+    def wrong(vectors: Callable[[Any, int], Stimulus]) -> Callable[[Any, int], Stimulus]:
+        def flawed(config: Config, seed: int) -> Stimulus:
+            right = vectors(config, seed)
+            expected = right.expected.copy()
+            expected[1700, 0] ^= 1
+            return replace(right, expected=expected)
+
+        return flawed
+
+    result = verify(replace(unit, vectors=wrong(unit.vectors)), unit.config(), ["icarus"], 7)
+    assert not result["passed"]
+    assert result["runs"][0]["mismatches"] >= 1
+
+
+def test_verilog_is_the_same_each_time() -> None:
+    for unit in catalogue().values():
+        config = configure(unit, ["lanes=4"])
+        assert verilog(unit, config) == verilog(unit, config)
+
+
+def test_every_code_reaches_every_lane() -> None:
+    for unit in catalogue().values():
+        stimulus = unit.vectors(configure(unit, ["lanes=2"]), 3)
+        assert stimulus.coverage["every_code"] >= 2
+        assert set(unit.coverage) <= stimulus.coverage.keys()
+
+
+def test_papers_unit_is_no_catalogue_unit_but_computes_its_golden_results() -> None:
+    assert PAPER.name not in catalogue()
+    assert unit_results(PAPER) == 4096
+
+
+def unit_results(unit: Unit) -> int:
+    """Results that a unit's own vectors check at full speed on Icarus, all of them right."""
+    from sim.rtlsim.bulk import Run, build_bulk, run_bulk
+    from sim.rtlsim.simulators import find_simulator
+
+    simulator, config = find_simulator("icarus"), unit.config()
+    ports = unit.ports(config)
+    build = build_bulk(simulator, [verilog(unit, config)], unit.module_name, ports)
+    outcome = run_bulk(simulator, build, ports, unit.vectors(config, 1), Run())
+    assert outcome.passed, outcome.problems
+    return outcome.checked
