@@ -219,7 +219,8 @@ async def replays_stimulus(dut: Any) -> None:
         "cycles": monitor.cycles,
     }
     (folder / "report.json").write_text(json.dumps(report))
-    assert not (scoreboard.problems or scoreboard.wrong), report
+    assert not scoreboard.problems, report
+    assert not scoreboard.wrong, report
 
 
 def _integers(rows: NDArray[np.uint8]) -> list[int]:

@@ -17,10 +17,6 @@ _GATE_ROLES: tuple[tuple[str, Literal["clock", "enable", "test", "out"]], ...] =
     ("clock_gate_test_pin", "test"),
     ("clock_gate_out_pin", "out"),
 )
-_TABLES = (
-    "cell_rise", "cell_fall", "rise_transition", "fall_transition",
-    "rise_constraint", "fall_constraint",
-)  # fmt: skip
 
 
 def build_cell(context: LibraryContext, group: Group) -> Cell:
@@ -149,7 +145,7 @@ def _power(context: LibraryContext, group: Group) -> Iterator[InternalPower]:
 def _timing(context: LibraryContext, group: Group) -> Iterator[TimingArc]:
     tables = {
         key: context.table(next(group.all(key), None), context.second)
-        for key in _TABLES
+        for key in ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
     }
     for related in group.attributes.get("related_pin", "").split():
         yield TimingArc(

@@ -75,7 +75,7 @@ class InternalPower:
 
 @dataclass(frozen=True, kw_only=True)
 class TimingArc:
-    """One timing arc from a related pin; tables in seconds. Set-up and hold arcs have constraints."""
+    """One timing arc from a related pin; tables in seconds (constraint arcs carry none)."""
 
     related_pin: str
     timing_type: str  # "combinational" where the library says nothing
@@ -85,8 +85,6 @@ class TimingArc:
     cell_fall: Table | None
     rise_transition: Table | None
     fall_transition: Table | None
-    rise_constraint: Table | None = None
-    fall_constraint: Table | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,9 @@ def merge(texts: Iterable[tuple[str, str]], avoided: Callable[[str], bool], name
             group = _GROUP.search(opening) if inner != stop else None
             whole = opening + (f"{{{plain[inner:stop]}}}" if inner != stop else ";")
             if group is None:
-                head.setdefault(re.split(r"[\s:(]", opening.strip(), maxsplit=1)[0] + _key(opening), whole)
+                head.setdefault(
+                    re.split(r"[\s:(]", opening.strip(), maxsplit=1)[0] + _key(opening), whole
+                )
             elif group[1] != "cell":
                 head.setdefault(f"{group[1]} {group[2]}", whole)
             elif not avoided(group[2]):
