@@ -4,6 +4,7 @@ Exit status: 0 right, 1 a check failed, 2 something the user can mend, 130 inter
 heavy is imported here: each command imports what it needs when it runs.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -50,11 +51,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise  # our own mistake
         return _complain(f"Python package {error.name} is missing; `consilico doctor` says more")
     except OSError as error:
+        _drop_output_that_cannot_be_written()
+        if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+            return 1
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
     if status == 130:
         return _complain("interrupted", status)
     return int(status or 0)
+
+
+def _drop_output_that_cannot_be_written() -> None:
+    """Else Python tries again when it ends, and prints an error of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -6,6 +6,7 @@ that an environment variable (``PDK_ROOT``, ``FLOW_HOME``) names. Adding one nee
 
 import fnmatch
 import importlib.util
+import inspect
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from sim.errors import UserError
 from sim.results import cache_dir, digest, write_atomic
+from sim.silicon import libertytext
 from sim.silicon.libertytext import merge, read_text
 
 __all__ = ["Kit", "Role", "find_kit", "kit_names"]
@@ -23,16 +25,14 @@ __all__ = ["Kit", "Role", "find_kit", "kit_names"]
 _KITS = Path(__file__).parent / "kits"
 _ROLES = {  # what each cell of a kit is for, and the pins that a kit names in it
     "driver": set[str](),
-    "buffer": {"input", "output"},
     "tie_high": {"output"},
     "tie_low": {"output"},
     "full_adder": {"a", "b", "c", "carry", "sum"},
-    "half_adder": {"a", "b", "carry", "sum"},
     "latch_high": {"enable", "data", "output"},
     "latch_low": {"enable", "data", "output"},
     "clock_gate": {"clock", "enable", "output"},
 }
-_OPTIONAL = {"full_adder", "half_adder", "clock_gate"}
+_OPTIONAL = {"full_adder", "clock_gate"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ class Kit:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the Liberty files and of the kit's own file."""
-        own = (_KITS / f"{self.name}.toml").read_bytes()
+        """Hash of the Liberty files, the kit's own file, and the code that merges them."""
+        own = (_KITS / f"{self.name}.toml").read_bytes() + inspect.getsource(libertytext).encode()
         return digest(own, *(path.read_bytes() for path in self.liberty))
 
     @cached_property

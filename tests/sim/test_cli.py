@@ -363,10 +363,12 @@ def test_a_json_file_below_a_file_is_one_line(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists only on Linux")
-def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+@pytest.mark.parametrize("command", ["list", "generate"])  # less, more than a buffer holds
+def test_a_full_disk_behind_standard_output_is_one_line(command: str) -> None:
+    arguments = ["list"] if command == "list" else ["generate", UNIT, "--set", "lanes=16"]
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(
-            [sys.executable, "-m", "sim.cli", "list", "--json", "-"],
+            [sys.executable, "-m", "sim.cli", *arguments],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -374,6 +376,20 @@ def test_a_full_disk_behind_standard_output_is_one_line() -> None:
         )
     assert _one_line(run.stderr) == "No space left on device"
     assert run.returncode == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        run = subprocess.run(
+            [sys.executable, "-m", "sim.cli", "list"],
+            cwd=ROOT,
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (run.returncode, run.stderr) == (1, "")
 
 
 def test_the_program_s_exit_status_is_main_s() -> None:
