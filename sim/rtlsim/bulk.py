@@ -17,7 +17,7 @@ import numpy as np
 
 from sim.rtlsim.builds import BuildError, cached_build, log_tail
 from sim.rtlsim.outcome import Outcome, results_in
-from sim.rtlsim.simulators import Simulator
+from sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
 from sim.stimulus import Kind, Ports, Stimulus
 
 __all__ = ["Dump", "Run", "build_bulk", "run_bulk"]
@@ -93,7 +93,14 @@ def build_bulk(
     lines = [f"`define {name} {value}" for name, value in macros.items()]
     texts = ["\n".join([*lines, bench]), *sources]
     if simulator.name == "icarus":
-        compiler = [str(simulator.executable), "-g2012", "-s", "consilico_bench", "-o", "bench"]
+        compiler = [
+            str(simulator.executable),
+            ICARUS_LANGUAGE,
+            "-s",
+            "consilico_bench",
+            "-o",
+            "bench",
+        ]
     else:
         compiler = [
             str(simulator.executable), "--binary", "--timing", "-O3", "--top-module",

@@ -20,7 +20,7 @@ from cocotb_tools.runner import get_runner
 from sim.rtlsim.builds import BuildError, cached_build, log_tail
 from sim.rtlsim.bulk import Run
 from sim.rtlsim.outcome import Outcome, results_in
-from sim.rtlsim.simulators import Simulator
+from sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
 from sim.stimulus import Ports, Stimulus
 
 __all__ = ["build_cocotb", "run_cocotb"]
@@ -47,7 +47,7 @@ def build_cocotb(simulator: Simulator, sources: Sequence[str], top: str) -> Path
     import cocotb
 
     verilator = simulator.name == "verilator"
-    build_args = _VERILATOR_ARGUMENTS if verilator else []
+    build_args = _VERILATOR_ARGUMENTS if verilator else [ICARUS_LANGUAGE]
     control = "\n".join(
         ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{name}"' for name in _PORTS)]
     )

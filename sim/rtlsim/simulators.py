@@ -19,9 +19,12 @@ from pathlib import Path
 
 from sim.errors import UserError
 
-__all__ = ["SIMULATORS", "Simulator", "find_simulator"]
+__all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "Simulator", "find_simulator"]
 
 SIMULATORS = ("icarus", "verilator")
+# What Yosys writes is Verilog-2005. Read as SystemVerilog, a variable's initial value raises no
+# event, so Icarus never evaluates an `always @*` whose inputs keep theirs: x comes out.
+ICARUS_LANGUAGE = "-g2005"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
 
