@@ -82,7 +82,7 @@ python_packages() {
     say "installing the Python packages of constraints.txt"
     pinned pip setuptools
     pinned torch # the largest; see README for the CPU build
-    pinned -e '.[dev]'
+    PYTHONWARNINGS=ignore pinned -e '.[dev]' # silent on setuptools' remark about folder names
     .venv/bin/python -c 'from find_libpython import find_libpython as find; exit(not find())' ||
         apt_install "libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 }

@@ -1,0 +1,159 @@
+"""The verdict: both simulators on one small unit, and everything that must spoil it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.errors import UserError
+from sim.rtlsim import verify as module
+from sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from sim.rtlsim.simulators import find_simulator
+from sim.rtlsim.verify import check, verify
+from tests.sim.rtlsim import toy
+
+TEXT = "\n".join(toy.sources())
+CONFIG = toy.ToyConfig()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Verdict of both simulators; their builds stay cached for this module's other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONSILICO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield check(toy.unit(), CONFIG, TEXT, ["icarus", "verilator"], 7)
+
+
+def test_a_right_unit_passes_on_both_simulators(both: dict[str, Any]) -> None:
+    assert both["problems"] == []
+    assert both["passed"]
+    assert [run["simulator"] for run in both["runs"]] == ["icarus", "verilator"]
+    for run in both["runs"]:
+        assert run["checked"] > 0
+        assert run["mismatches"] == 0
+        assert run["checked_per_second"] == run["checked"] / run["seconds"]
+        names = [bench["bench"] for bench in run["benches"]]
+        assert names == ["bulk, full speed", "bulk, random stalls", "cocotb, random stalls"]
+    assert both["latency_cycles"] == {"declared": 2, "icarus": 2, "verilator": 2}
+
+
+def test_both_simulators_see_the_same_cycles(both: dict[str, Any]) -> None:
+    icarus, verilator = (
+        [(bench["cycles"], bench["beats_checked"]) for bench in run["benches"]]
+        for run in both["runs"]
+    )
+    assert icarus == verilator
+
+
+def test_coverage_holds_the_units_points_and_the_streams(both: dict[str, Any]) -> None:
+    expected = {"odd_constant", "zero", "stream/reset_in_flight", "stream/config_in_flight"}
+    assert expected <= set(both["coverage"])
+    assert all(both["coverage"].values())
+    assert both["uncovered"] == []
+
+
+def test_verilator_finds_a_wrong_bit(both: dict[str, Any]) -> None:
+    assert both["passed"]
+    verilator = find_simulator("verilator")
+    stimulus = toy.stimulus()
+    stimulus.expected[7, 1] ^= 4
+    build = build_bulk(verilator, [TEXT], toy.TOP, toy.PORTS)
+    outcome = run_bulk(verilator, build, toy.PORTS, stimulus, Run(stall_in=64, stall_out=64))
+    assert (outcome.beats_wrong, outcome.passed) == (1, False)
+    assert outcome.first_mismatch is not None
+    assert outcome.first_mismatch["index"] == 7
+
+
+def on_icarus(text: str = TEXT, **changes: Any) -> dict[str, Any]:
+    return check(toy.unit(**changes), CONFIG, text, ["icarus"], 7)
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_generated_verilog_is_what_verify_checks() -> None:
+    steps: list[tuple[int, int]] = []
+    result = verify(
+        toy.unit(), CONFIG, ["icarus"], 7, lambda name, done, total: steps.append((done, total))
+    )
+    assert result["passed"], result["problems"]
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_wrong_latency_spoils_the_verdict() -> None:
+    result = on_icarus(latency=3)
+    assert result["problems"] == ["icarus, bulk, full speed: latency is 2 cycles, declared 3"]
+    assert not result["passed"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_coverage_point_never_hit_spoils_the_verdict() -> None:
+    result = on_icarus(coverage=("odd_constant", "negative"))
+    assert result["uncovered"] == ["negative"]
+    assert result["coverage"]["negative"] == 0
+    assert not result["passed"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_unit_that_never_stalls_its_input_leaves_back_pressure_uncovered() -> None:
+    """A stream that ignores back-pressure loses results, and the event never happens."""
+    text = "\n".join(toy.sources("free1 = o__ready | ~full1", "free1 = 1'b1"))
+    result = on_icarus(text)
+    assert "stream/i_stall_cycles" in result["uncovered"]
+    assert result["runs"][0]["mismatches"] > 0
+
+
+@pytest.mark.usefixtures("cache")
+def test_verilog_that_does_not_compile_is_a_verdict_not_a_crash() -> None:
+    result = on_icarus("module nonsense")
+    assert not result["passed"]
+    assert "does not compile" in result["problems"][0]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_pass_is_cached_and_a_failure_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = "\n".join(toy.sources("o__payload = result", "o__payload = result ^ 1"))
+    passed, failed = on_icarus(), on_icarus(broken)
+    assert (passed["passed"], failed["passed"]) == (True, False)
+    runs: list[str] = []
+
+    def counted(*arguments: Any) -> Any:
+        runs.append("run")
+        return run_bulk(*arguments)
+
+    monkeypatch.setattr(module, "run_bulk", counted)
+    assert on_icarus() == passed
+    assert runs == []
+    assert not on_icarus(broken)["passed"]
+    assert runs
+
+
+@pytest.mark.usefixtures("cache")
+def test_simulators_that_differ_in_cycles_spoil_the_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    icarus = find_simulator("icarus")
+    monkeypatch.setattr(module, "find_simulator", lambda name: icarus)
+    cycles = iter(range(100))
+
+    def drifting(*arguments: Any) -> Any:
+        from dataclasses import replace
+
+        return replace(run_bulk(*arguments), cycles=next(cycles))
+
+    monkeypatch.setattr(module, "run_bulk", drifting)
+    result = check(toy.unit(), CONFIG, TEXT, ["icarus", "verilator"], 7)
+    assert [p for p in result["problems"] if "differ in cycles" in p]
+
+
+def test_a_missing_simulator_is_the_users_to_mend(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(cache))
+    with pytest.raises(UserError, match="iverilog"):
+        on_icarus()
+
+
+def test_no_simulator_at_all_is_refused() -> None:
+    with pytest.raises(UserError, match="at least one simulator"):
+        check(toy.unit(), CONFIG, TEXT, [], 7)
