@@ -210,9 +210,11 @@ module consilico_bench;
         timing = 1;
       end
       if (o_valid === 1 && o_ready) begin
-        idle = 0;
         if (next == accepted) violation("a result without an accepted input");
-        else compare;
+        else begin
+          idle = 0;  // only an expected result is progress
+          compare;
+        end
       end
     end
     if (fetched && record[`PAYLOAD_BITS+:8] == FINISH && next == accepted) begin

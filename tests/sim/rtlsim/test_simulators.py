@@ -15,13 +15,13 @@ def program(folder: Path, name: str, prints: str) -> None:
 
 
 def test_an_unknown_simulator_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="'modelsim'.*icarus, verilator"):
+    with pytest.raises(UserError, match=r"'modelsim'.*icarus, verilator"):
         find_simulator("modelsim")
 
 
 def test_missing_icarus_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="not on the path.*apt-get install iverilog"):
+    with pytest.raises(UserError, match=r"not on the path.*apt-get install iverilog"):
         find_simulator("icarus")
 
 
