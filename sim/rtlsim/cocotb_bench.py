@@ -129,6 +129,7 @@ class Monitor:
         self._stall = stall
         self._random = random.Random(seed)
         self._held: str | None = None  # payload that waits for ready
+        self._configurable = hasattr(dut, "cfg__valid")
         self.cycles = 0
         self.idle = 0  # cycles since the last handshake
 
@@ -156,6 +157,8 @@ class Monitor:
             if dut.i__valid.value == 1 and dut.i__ready.value == 1:
                 scoreboard.accepted += 1
                 self.idle = 0
+            if self._configurable and dut.cfg__valid.value == 1 and dut.cfg__ready.value == 1:
+                self.idle = 0
             self._watch_output()
 
     def _watch_output(self) -> None:
@@ -169,9 +172,10 @@ class Monitor:
         if self._held not in (None, bits):
             scoreboard.violate("o__payload changed before o__ready")
         if dut.o__ready.value == 1:
+            if scoreboard.outstanding:
+                self.idle = 0  # only an expected result is progress
             scoreboard.deliver(bits)
             self._held = None
-            self.idle = 0
         else:
             self._held = bits
 

@@ -171,7 +171,7 @@ def _simulate(simulator: Simulator, folder: Path, top: str, module: str, seed: i
     try:
         cases = list(ElementTree.parse(results).iter("testcase"))
     except (OSError, ElementTree.ParseError):
-        return [f"no results file: {log_tail(log.read_text(errors='replace'), 3)}"]
+        return [f"no cocotb test ran: {log_tail(log.read_text(errors='replace'), 3)}"]
     if not any(case.find("skipped") is None for case in cases):
         return ["no cocotb test ran"]
     broken = [case.get("name") for case in cases if _failed(case)]

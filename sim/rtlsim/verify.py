@@ -190,6 +190,8 @@ def _benches(
             if kind == "bulk":
                 build = build_bulk(simulator, [text], top, ports)
                 outcomes.append(run_bulk(simulator, build, ports, part, run))
+                if not outcomes[-1].cycles:
+                    break  # it never came to an end, and cocotb would wait for it for ever
             else:
                 build = build_cocotb(simulator, [text], top)
                 outcomes.append(run_cocotb(simulator, build, top, ports, part, run))

@@ -23,7 +23,7 @@ def replay(
 ) -> Outcome:
     icarus = find_simulator("icarus")
     build = build_cocotb(icarus, sources, toy.TOP)
-    items = stimulus or toy.stimulus(rounds=4)
+    items = stimulus or toy.stimulus(rounds=5)
     return run_cocotb(icarus, build, toy.TOP, toy.PORTS, items, STALLS, module)
 
 
@@ -53,8 +53,8 @@ def test_one_wrong_expected_bit_is_found_and_located() -> None:
         ("result <= product", "result <= {product[15:1], 1'bx}", "wrong"),
         ("o__valid = full1", "o__valid = full1 & k[8]", "o__valid is unknown"),
         (
-            "o__valid = full1",
-            "o__valid = full1 & (o__ready | product[0])",
+            "assign o__valid = full1",
+            toy.FLICKERING_VALID,
             "o__valid dropped before o__ready",
         ),
         (
@@ -80,6 +80,14 @@ def test_a_module_without_tests_is_a_failure(module: str) -> None:
     assert not outcome.passed
     assert outcome.checked == 0
     assert any("no cocotb test ran" in problem for problem in outcome.problems), outcome.problems
+
+
+def test_a_skipped_test_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import cocotb\n@cocotb.test(skip=True)\nasync def skipped(dut):\n    pass\n"
+    (tmp_path / "skipping_bench.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    outcome = replay(toy.sources(), module="skipping_bench")
+    assert "no cocotb test ran" in outcome.problems
 
 
 def test_settings_of_the_user_do_not_change_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,3 +157,12 @@ def test_a_missing_simulator_is_the_users_to_mend(
 def test_no_simulator_at_all_is_refused() -> None:
     with pytest.raises(UserError, match="at least one simulator"):
         check(toy.unit(), CONFIG, TEXT, [], 7)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_simulation_without_an_end_is_not_given_to_cocotb() -> None:
+    """cocotb has no limit of its own: a combinational loop would keep it for ever."""
+    text = "\n".join(toy.sources("wire gated;", "wire gated; initial #400 $finish;"))
+    result = on_icarus(text)
+    assert not result["passed"]
+    assert [bench["bench"] for bench in result["runs"][0]["benches"]] == ["bulk, full speed"]

@@ -49,6 +49,10 @@ module toy_multiply(
   end
 endmodule
 """
+FLICKERING_VALID = """\
+reg flip = 0;
+  always @(posedge clk) flip <= ~flip;
+  assign o__valid = full1 & (o__ready | flip)"""
 
 
 def sources(old: str = "", new: str = "") -> list[str]:
