@@ -161,7 +161,7 @@ def test_no_simulator_at_all_is_refused() -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_a_simulation_without_an_end_is_not_given_to_cocotb() -> None:
-    """cocotb has no limit of its own: a combinational loop would keep it for ever."""
+    """Cocotb has no limit of its own: a combinational loop would keep it for ever."""
     text = "\n".join(toy.sources("wire gated;", "wire gated; initial #400 $finish;"))
     result = on_icarus(text)
     assert not result["passed"]
