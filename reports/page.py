@@ -11,7 +11,7 @@ from markupsafe import Markup
 from reports import numbers
 from reports.charts import NAMES, Chart
 from reports.plotly_charts import figure
-from sim.targets import ENERGY_CLOCK_NS, find, representative
+from sim.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
 from sim.verdict import ERROR_LIMITS
 
 __all__ = ["page"]
@@ -49,6 +49,7 @@ def page(
     return environment.get_template("page.html.j2").render(
         **facts,
         verdict=judged,
+        together=beyond_together(facts["targets"]),
         names=NAMES,
         error_limits=ERROR_LIMITS,
         implemented=_by_unit(find(at_energy_clock, source="normal")),

@@ -1,6 +1,7 @@
 """All facts of the report, gathered: accuracy, verification, area, timing, power, traffic."""
 
 import datetime
+import json
 import multiprocessing
 import platform
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sim.errors import UserError
 from sim.results import cached, digest
 from sim.targets import ENERGY_CLOCK_NS, judge, representative
+from sim.verdict import verdict
 
 if TYPE_CHECKING:
     from sim.catalog import Unit
@@ -56,6 +58,8 @@ _Done = list[tuple[_Job, list[dict[str, Any]]]]
 def summary(progress: Progress | None = None) -> dict[str, Any]:
     """The facts of the report, JSON-able; from the cache if no source, tool or kit has changed.
 
+    Facts that fail are not cached: a failure may come from the machine, such as no memory.
+
     Args:
         progress: Called with a label, steps done and steps in all.
 
@@ -76,24 +80,42 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     kit = find_kit(PDK)
     tools = {check.name: _version(check) for check in checks}
     sources = _source_digest()
-    facts: dict[str, Any] = cached(
-        "summary",
-        digest(sources, tools, kit.sha256),
-        lambda: _gather(progress)
-        | {
-            "provenance": {
-                "consilico": version("consilico"),
-                "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "machine": f"{platform.system()} {platform.machine()}, Python "
-                f"{platform.python_version()}",
-                "tools": tools,
-                "sources_sha256": sources,
-                "kit": {"name": kit.name, "title": kit.title, "corner": kit.corner,
-                        "voltage_v": kit.voltage_v, "sha256": kit.sha256},
-                "seeds": {"verification": SEED},
-            }
+    provenance = {
+        "consilico": version("consilico"),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "tools": tools,
+        "sources_sha256": sources,
+        "kit": {
+            "name": kit.name,
+            "title": kit.title,
+            "corner": kit.corner,
+            "voltage_v": kit.voltage_v,
+            "sha256": kit.sha256,
         },
-    )  # fmt: skip
+        "seeds": {"verification": SEED},
+    }
+    try:
+        facts: dict[str, Any] = cached(
+            "summary", digest(provenance), lambda: _passing(provenance, progress)
+        )
+    except _FailedError as failed:
+        return failed.facts
+    return facts
+
+
+class _FailedError(Exception):
+    """Facts that are not cached."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__()
+        self.facts = facts
+
+
+def _passing(provenance: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
+    measured_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    facts = _gather(progress) | {"provenance": {"measured_at": measured_at, **provenance}}
+    if not verdict(facts)["passed"]:
+        raise _FailedError(json.loads(json.dumps(facts)))
     return facts
 
 
@@ -184,7 +206,9 @@ def _jobs(units: "list[Unit]") -> list[_Job]:
         for name in reversed(_ARCHITECTURES)
     ]
     implement += [
-        _Job("implement", name, (), clock_ns) for name in _ARCHITECTURES for clock_ns in _SWEEP_NS
+        _Job("implement", name, (), clock_ns)
+        for name in (*_ARCHITECTURES, _PAPER)
+        for clock_ns in _SWEEP_NS
     ]
     implement.append(_Job("implement", _PAPER))
     verify = [

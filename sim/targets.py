@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ENERGY_CLOCK_NS", "TARGETS", "Target", "find", "judge", "representative"]
+__all__ = [
+    "ENERGY_CLOCK_NS",
+    "TARGETS",
+    "Target",
+    "beyond_together",
+    "find",
+    "judge",
+    "representative",
+]
 
 ENERGY_CLOCK_NS = 4.0  # energy targets hold at 250 MHz
 _PAPER = "consmax/paper"
@@ -49,7 +57,7 @@ def representative(
     """The one netlist, at one lane, that area and longest path are both judged on.
 
     Of the netlists mapped for different clocks: one that keeps both limits, if any does, or else
-    the one whose worse ratio to its limit is smallest; the 250 MHz one wins a tie.
+    the one whose worse ratio to its limit is smallest; the slowest clock wins a tie.
     """
     limits = {
         target.key: target.limit
@@ -57,11 +65,10 @@ def representative(
         if target.architecture == architecture and target.lanes == 1
     }
 
-    def miss(point: dict[str, Any]) -> tuple[float, bool, float]:
+    def miss(point: dict[str, Any]) -> tuple[float, float]:
         result = point["result"]
         worst = max(result[key] / limits[key] for key in ("area_um2", "path_ns"))
-        clock_ns: float = point["clock_ns"]
-        return max(1.0, worst), clock_ns != ENERGY_CLOCK_NS, clock_ns
+        return max(1.0, worst), -point["clock_ns"]
 
     points = find(implementations, unit=architecture, lanes=1, source="normal")
     return min(points, key=miss, default=None)
@@ -77,9 +84,10 @@ def judge(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         One row a target: its fields, ``measured`` (a lane or a result; None where not measured)
         with ``clock_ns`` of its netlist, ``ratio`` to the limit, ``met``, ``paper`` (the paper's
-        unit in the same flow) and ``against_paper``; ``others``: the same quantity of the other
-        netlist (the 250 MHz one, or the one that area and path are judged on); ``real``: the
-        energy on the language model's scores.
+        unit in the same flow, mapped for the same clock) and ``against_paper``; ``others``: the
+        same quantity of the other netlist (the 250 MHz one, or the one that area and path are
+        judged on), ``clock_ns``, ``value`` and ``met``; ``real``: the energy on the language
+        model's scores.
     """
     normal = find(implementations, source="normal")
     rows = []
@@ -97,9 +105,7 @@ def judge(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         ]
         judged = next((point for point in points if point["clock_ns"] == clocks[0]), None)
         measured = None if judged is None else _value(target, judged)
-        paper = [
-            _value(target, point) for point in find(normal, unit=_PAPER, clock_ns=ENERGY_CLOCK_NS)
-        ]
+        paper = [_value(target, point) for point in find(normal, unit=_PAPER, clock_ns=clocks[0])]
         real = find(
             implementations, unit=target.architecture, lanes=target.lanes, source="model",
             clock_ns=ENERGY_CLOCK_NS,
@@ -114,7 +120,11 @@ def judge(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "met": None if measured is None else measured <= target.limit,
                 "against_paper": measured / paper[0] if measured and paper else None,
                 "others": [
-                    {"clock_ns": point["clock_ns"], "value": _value(target, point)}
+                    {
+                        "clock_ns": point["clock_ns"],
+                        "value": _value(target, point),
+                        "met": _value(target, point) <= target.limit,
+                    }
                     for point in points
                     if point is not judged
                 ],
@@ -122,6 +132,43 @@ def judge(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return rows
+
+
+def beyond_together(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """What an architecture misses if all its targets are judged on netlists of one clock.
+
+    Args:
+        rows: From :func:`judge`.
+
+    Returns:
+        By architecture, for the clock at which least is missed: ``quantity``, ``unit``,
+        ``clock_ns``, ``value`` and ``limit`` of each target missed; empty if none is.
+    """
+    missed: dict[str, list[dict[str, Any]]] = {}
+    for architecture in dict.fromkeys(row["architecture"] for row in rows):
+        own = [row for row in rows if row["architecture"] == architecture]
+        values = {
+            (clock_ns, row["quantity"]): value
+            for row in own
+            for clock_ns, value in [
+                (row["clock_ns"], row["measured"]),
+                *((other["clock_ns"], other["value"]) for other in row["others"]),
+            ]
+            if value is not None
+        }
+        tries = [
+            [
+                {name: row[name] for name in ("quantity", "unit", "limit")}
+                | {"clock_ns": clock_ns, "value": values[clock_ns, row["quantity"]]}
+                for row in own
+                if values[clock_ns, row["quantity"]] > row["limit"]
+            ]
+            for clock_ns in dict.fromkeys(clock_ns for clock_ns, _ in values)
+            if all((clock_ns, row["quantity"]) in values for row in own)
+        ]
+        if tries:
+            missed[architecture] = min(tries, key=len)
+    return missed
 
 
 def _value(target: Target, point: dict[str, Any]) -> float:

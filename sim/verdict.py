@@ -50,6 +50,11 @@ def verdict(facts: dict[str, Any]) -> dict[str, Any]:
         "checked": sum(run["checked"] for run in runs),
         "mismatches": mismatches,
         "uncovered": uncovered,
+        "problems": [
+            f"{result['unit']}: {problem}"
+            for result in facts["verification"]
+            for problem in result["problems"]
+        ],
         "simulators": sorted({f"{run['simulator']} {run['version']}" for run in runs}),
         "configurations": len(facts["verification"]),
         "gate_level_checked": sum(gate["checked"] for gate in gates),

@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row = result[name]
         print(
             f"{row['bench']:<20} {row['simulator']:<10} {row['lanes']:>3} lanes "
-            f"{row['processors']:>2} processors "
+            f"x {row['processors']:<3} "
             f"{row['checked']:>10,} results {row['seconds']:>8.3f} s "
             f"{row['checked_per_second']:>12,.0f} results/s"
         )

@@ -1,5 +1,7 @@
 """Gathering and judging the facts."""
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import sim.summary
 from sim.doctor import Check
 from sim.error_curve import error_curve
 from sim.errors import UserError
-from sim.targets import ENERGY_CLOCK_NS, judge, representative
+from sim.targets import ENERGY_CLOCK_NS, beyond_together, judge, representative
 from sim.verdict import verdict
 
 
@@ -32,7 +34,8 @@ def test_area_and_path_are_of_one_netlist(facts: dict[str, Any]) -> None:
     assert (area["measured"], path["measured"]) == (1650.0, 1.09)
     assert area["met"]
     assert path["met"]
-    assert area["others"] == [{"clock_ns": 4.0, "value": 1200.0}]
+    assert area["others"] == [{"clock_ns": 4.0, "value": 1200.0, "met": True}]
+    assert path["others"] == [{"clock_ns": 4.0, "value": 1.3, "met": False}]
 
 
 def test_no_netlist_within_both_limits_is_a_miss(facts: dict[str, Any]) -> None:
@@ -62,7 +65,36 @@ def test_energy_of_a_tight_netlist_is_given_at_250_mhz(facts: dict[str, Any]) ->
             point["result"]["path_ns"] = 1.05 if point["clock_ns"] == 1.1 else 1.3
     other = _row(judge(points), "energy a result at 250 MHz", "consmax/log2")["others"]
     leakage_pj = 3e-5 * (4.0 - 1.1) * 1e-9 * 1e12 * 9000 / 8192
-    assert other == [{"clock_ns": 1.1, "value": pytest.approx(1.5 + leakage_pj)}]
+    assert other == [{"clock_ns": 1.1, "value": pytest.approx(1.5 + leakage_pj), "met": True}]
+
+
+def test_targets_met_only_by_different_netlists_are_told(facts: dict[str, Any]) -> None:
+    points = facts["implementations"]
+    assert beyond_together(judge(points)) == {"consmax/split": [], "consmax/log2": []}
+    tight = dict(next(p for p in points if p["unit"] == "consmax/log2" and p["lanes"] == 16))
+    points.append(tight | {"clock_ns": 1.1})
+    for point in points:  # fast and hungry, or slow
+        if point["unit"] == "consmax/log2" and point["lanes"] == 1:
+            fast = point["clock_ns"] == 1.1
+            point["result"] |= {"path_ns": 1.05 if fast else 1.3, "energy_pj": 1.9 if fast else 1.5}
+    rows = judge(points)
+    assert all(row["met"] for row in rows)
+    together = beyond_together(rows)
+    assert together["consmax/split"] == []
+    assert len(together["consmax/log2"]) == 1
+
+
+def test_failed_facts_are_not_cached(
+    facts: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = copy.deepcopy(facts)
+    facts["verification"][0]["runs"][0]["mismatches"] = 1
+    gathered = iter([facts, right])
+    monkeypatch.setattr(sim.doctor, "examine", list)
+    monkeypatch.setattr(sim.summary, "_gather", lambda progress: next(gathered))
+    assert not verdict(sim.summary.summary())["passed"]
+    assert verdict(sim.summary.summary())["passed"]
+    assert verdict(sim.summary.summary())["passed"]  # the iterator is exhausted: from the cache
 
 
 def test_ratio_over_one_is_a_miss(facts: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from sim.catalog import find_unit
 from sim.rtlsim import mutants
 from sim.rtlsim.equivalence import proved_equivalent
 from sim.rtlsim.mutants import Mutation, mutation_score, mutations
@@ -67,3 +68,13 @@ def test_a_change_that_cannot_be_seen_is_proved_equivalent() -> None:
     assert len({original, same, other}) == 3
     assert proved_equivalent(original, same, toy.TOP)
     assert not proved_equivalent(original, other, toy.TOP)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ["consmax/log2", "consmax/split"])
+def test_most_mutants_of_a_unit_are_killed(name: str) -> None:
+    """Not all: a change that only shows in states never reached is not proved equivalent."""
+    unit = find_unit(name)
+    result = mutation_score(unit, unit.config(), count=20, seed=3)
+    assert result["killed"] + result["survived"] >= 8, result["mutants"]
+    assert result["score"] >= 0.85, result["mutants"]
