@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from sim.commands import doctor, report, silicon, units, verify
-from sim.commands.output import CheckFailed
-from sim.errors import UserError
+from sim.errors import CheckFailed, UserError
 
 __all__ = ["app", "main"]
 

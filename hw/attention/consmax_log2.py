@@ -2,18 +2,20 @@
 
 from typing import Any
 
-from amaranth import Array, C, Cat, Module, Signal, Value, unsigned
+from amaranth import Array, C, Cat, ClockSignal, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from golden.attention.config import BF16_ONE, Log2Config
 from golden.attention.tables import mantissa_table
 from hw.arith import booth_digits, booth_multiply_add
-from hw.attention.ports import finish, finish_stages, unit_signature
+from hw.attention.ports import Finish, LaneResult, finish, finish_stages, unit_signature
 from hw.bfloat16 import Product
 from hw.cells import gated_domain
+from hw.parts import part_clock, place
 from hw.pipeline import Pipeline
 
-__all__ = ["ConSmaxLog2", "latency"]
+__all__ = ["ConSmaxLog2", "Log2Lane", "latency"]
 
 
 def latency(config: Log2Config) -> int:
@@ -40,6 +42,10 @@ class ConSmaxLog2(wiring.Component):
             {"k": unsigned(config.k_width), "b": unsigned(config.b_width)}
         )
         super().__init__(unit_signature(config, constants))
+        self.parts: dict[str, wiring.Component] = {
+            "consmax_log2_lane": Log2Lane(config),
+            "consmax_log2_finish": Finish(config),
+        }
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -50,38 +56,87 @@ class ConSmaxLog2(wiring.Component):
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
         m.d.constants += constants.eq(self.cfg.payload)
+
+        lane, last = self.parts.items()
+        results = []
+        for index in range(config.lanes):
+            score = self.i.payload[index]
+            done = place(
+                m, f"lane{index}", *lane,
+                clk=ClockSignal(), stage1_clk=ClockSignal("stage1"),
+                advance=pipeline.advance, valid=self.i.valid,
+                score=score.score.as_unsigned(), mask=score.mask, k=constants.k, b=constants.b,
+            )  # fmt: skip
+            product = Product(done["bits"], done["underflow"], done["overflow"])
+            results.append(LaneResult(product, done["late_mask"]))
+        finish(m, 2, config, *last, results, self.o.payload)
+        return m
+
+
+class Log2Lane(wiring.Component):
+    """One lane up to its product, after the registers of stage 1.
+
+    Members:
+        clk: In, clock of the unit.
+        stage1_clk: In, gated clock of stage 1.
+        advance, valid: In, the pipeline moves; the beat that comes is valid.
+        score, mask: In, of the beat that comes.
+        k, b: In, the head's constants.
+        bits, underflow, overflow: Out, the product, see :class:`hw.bfloat16.Product`.
+        late_mask: Out, its mask bit.
+    """
+
+    def __init__(self, config: Log2Config) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "clk": In(1),
+                "stage1_clk": In(1),
+                "advance": In(1),
+                "valid": In(1),
+                "score": In(8),
+                "mask": In(1),
+                "k": In(config.k_width),
+                "b": In(config.b_width),
+                "bits": Out(15),
+                "underflow": Out(1),
+                "overflow": Out(1),
+                "late_mask": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        part_clock(m, "sync", self.clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        gated_domain(m, "taken", self.advance & self.valid & ~self.mask)
+        mask = Signal()
+        with m.If(self.advance):
+            m.d.sync += mask.eq(self.mask)
+        m.d.stage1 += self.late_mask.eq(mask)
+
+        digits = []
+        for index, digit in enumerate(booth_digits(self.score)):
+            held = Signal(3, name=f"digit{index}")
+            m.d.taken += held.eq(Cat(*digit))
+            digits.append((held[0], held[1], held[2]))
         # 64 + (b + 63) is b with the exponent bias of bf16
-        addend = Cat(constants.b, C(0, 2)) + C((BF16_ONE - 63) << config.fraction)
-
-        lanes = []
-        for lane in range(config.lanes):
-            score = self.i.payload[lane]
-            gated_domain(m, f"lane{lane}", pipeline.advance & self.i.valid & ~score.mask)
-            masks = [Signal(name=f"mask{lane}_{stage}", reset_less=True) for stage in range(2)]
-            with m.If(pipeline.advance):
-                m.d.sync += masks[0].eq(score.mask)
-            m.d.stage1 += masks[1].eq(masks[0])
-
-            digits = []
-            for index, digit in enumerate(booth_digits(score.score.as_unsigned())):
-                held = Signal(3, name=f"digit{lane}_{index}")
-                m.d[f"lane{lane}"] += held.eq(Cat(*digit))
-                digits.append((held[0], held[1], held[2]))
-            drop = config.k_fraction - config.fraction
-            width = 9 + config.fraction
-            power = booth_multiply_add(m, digits, constants.k, addend[:width], drop)
-            # from -64 to 319, modulo 512: the two top bits tell negative from too great
-            exponent = Signal(9, name=f"exponent{lane}")
-            address = Signal(config.address, name=f"address{lane}")
-            m.d.stage1 += [
-                exponent.eq(power[config.fraction :]),
-                address.eq(power[config.fraction - config.address : config.fraction]),
-            ]
-            under = exponent[7:].all() | ~exponent.any()
-            over = (exponent[8] & ~exponent[7]) | exponent[:8].all() & ~exponent[8]
-            magnitude = Cat(self._mantissa(m, address), exponent[:8])
-            lanes.append((Product(magnitude, under, over), masks[1]))
-        finish(m, 2, config, lanes, self.o.payload)
+        addend = Cat(self.b, C(0, 2)) + C((BF16_ONE - 63) << config.fraction)
+        drop = config.k_fraction - config.fraction
+        width = 9 + config.fraction
+        power = booth_multiply_add(m, digits, self.k, addend[:width], drop)
+        # from -64 to 319, modulo 512: the two top bits tell negative from too great
+        exponent, address = Signal(9), Signal(config.address)
+        m.d.stage1 += [
+            exponent.eq(power[config.fraction :]),
+            address.eq(power[config.fraction - config.address : config.fraction]),
+        ]
+        m.d.comb += [
+            self.bits.eq(Cat(self._mantissa(m, address), exponent[:8])),
+            self.underflow.eq(exponent[7:].all() | ~exponent.any()),
+            self.overflow.eq((exponent[8] & ~exponent[7]) | (exponent[:8].all() & ~exponent[8])),
+        ]
         return m
 
     def _mantissa(self, m: Module, address: Signal) -> Value:

@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from golden.attention.config import SplitConfig
-from hw.attention.ports import finish, finish_stages, unit_signature
+from hw.attention.ports import Finish, LaneResult, finish, finish_stages, unit_signature
 from hw.bfloat16 import Product, limit, multiply
 from hw.cells import gated_domain
+from hw.parts import part_clock, place
 from hw.pipeline import Pipeline
 from hw.register_file import RegisterFile, select
 
-__all__ = ["ConSmaxSplit", "constants_layout", "latency"]
+__all__ = ["ConSmaxSplit", "SplitLane", "SplitPair", "constants_layout", "latency"]
 
 
 def latency(config: SplitConfig) -> int:
@@ -52,6 +54,12 @@ class ConSmaxSplit(wiring.Component):
     def __init__(self, config: SplitConfig) -> None:
         self._config = config
         super().__init__(unit_signature(config, constants_layout(config)))
+        self.parts: dict[str, wiring.Component] = {
+            "consmax_split_lane": SplitLane(),
+            "consmax_split_finish": Finish(config),
+        }
+        if config.table_sets == 2:
+            self.parts["consmax_split_pair"] = SplitPair()
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -60,13 +68,25 @@ class ConSmaxSplit(wiring.Component):
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         tables = self._tables(m)
 
-        products: list[tuple[Product, Value]] = []
-        for lane in range(config.lanes):
-            lower, upper = tables[lane % config.table_sets]
-            products.append(self._lane(m, pipeline, lane, lower, upper))
-        if config.table_sets == 2:
-            products = self._pairs(m, products)
-        finish(m, 1 + config.table_sets, config, products, self.o.payload)
+        lane, last, *pair = self.parts.items()
+        lanes = []
+        for index in range(config.lanes):
+            score = self.i.payload[index]
+            lower, upper = tables[index % config.table_sets]
+            # in wide mode the even lane's mask bit stands for the pair: an odd lane never rests
+            rests = Const(int(config.table_sets == 1 or index % 2 == 0), 1)
+            done = place(
+                m, f"lane{index}", *lane,
+                clk=ClockSignal(), stage1_clk=ClockSignal("stage1"),
+                advance=pipeline.advance, valid=self.i.valid, valid0=pipeline.valid[0],
+                score=score.score.as_unsigned(), mask=score.mask, rests=rests,
+                lower_table=Cat(*lower.words), upper_table=Cat(*upper.words),
+            )  # fmt: skip
+            product = Product(done["bits"], done["underflow"], done["overflow"])
+            lanes.append(LaneResult(product, done["late_mask"]))
+        if pair:
+            lanes = self._pairs(m, *pair[0], lanes)
+        finish(m, 1 + config.table_sets, config, *last, lanes, self.o.payload)
         return m
 
     def _tables(self, m: Module) -> list[tuple[RegisterFile, RegisterFile]]:
@@ -83,59 +103,135 @@ class ConSmaxSplit(wiring.Component):
             tables.append(table)
         return list(zip(tables[0::2], tables[1::2], strict=True))
 
-    def _lane(
-        self, m: Module, pipeline: Pipeline, lane: int, lower: RegisterFile, upper: RegisterFile
-    ) -> tuple[Product, Value]:
-        """One INT8 unit up to its product, after the registers of stage 1."""
-        score = self.i.payload[lane]
-        held = Signal(8, name=f"score{lane}")
-        mask, late_mask = (
-            Signal(name=f"mask{lane}", reset_less=True),
-            Signal(name=f"late_mask{lane}"),
-        )
-        unmasked = ~score.mask
-        if self._config.table_sets == 2 and lane % 2:
-            # in wide mode the even lane's mask bit stands for the pair
-            unmasked = Const(1, 1)
-        gated_domain(m, f"lane{lane}", pipeline.advance & self.i.valid & unmasked)
-        m.d[f"lane{lane}"] += held.eq(score.score)
-        with m.If(pipeline.advance):
-            m.d.sync += mask.eq(score.mask)
-        m.d.stage1 += late_mask.eq(mask)
-        hold = Const(0, 1) if self._config.table_sets == 2 and lane % 2 else mask
-        gated_domain(m, f"entry{lane}", pipeline.advance & pipeline.valid[0] & ~hold)
-        entries = []
-        for name, table, nibble in (("lower", lower, held[:4]), ("upper", upper, held[4:])):
-            entry = Signal(15, name=f"{name}{lane}")
-            m.d[f"entry{lane}"] += entry.eq(select(m, list(table.words), nibble))
-            entries.append(entry)
-        return multiply(m, entries[1], entries[0]), late_mask
-
     def _pairs(
-        self, m: Module, products: list[tuple[Product, Value]]
-    ) -> list[tuple[Product, Value]]:
-        """INT16 scores: multiply the results of a pair in wide mode, after stage 2's registers."""
+        self, m: Module, module: str, part: wiring.Component, lanes: list[LaneResult]
+    ) -> list[LaneResult]:
+        """INT16 scores: pairs of lanes, joined in wide mode after the registers of stage 2."""
         wide = [Signal(name=f"wide{stage}") for stage in range(3)]
         gated_domain(m, "mode", self.cfg.valid & self.cfg.ready)
         m.d.mode += wide[0].eq(self.cfg.payload.wide)
         m.d.stage1 += wide[1].eq(wide[0])  # the score in stage 0 uses the mode in force
         m.d.stage2 += wide[2].eq(wide[1])
-        held: list[tuple[Product, Value]] = []
-        for lane, (product, mask) in enumerate(products):
-            bits, flags = Signal(15, name=f"product{lane}"), Signal(3, name=f"flags{lane}")
+        joined = []
+        for index, (even, odd) in enumerate(zip(lanes[0::2], lanes[1::2], strict=True)):
+            inputs = {
+                f"{side}_{name}": value
+                for side, lane in (("even", even), ("odd", odd))
+                for name, value in (*lane.product._asdict().items(), ("mask", lane.mask))
+            }
+            clock = ClockSignal("stage2")
+            done = place(m, f"pair{index}", module, part, clk=clock, wide=wide[2], **inputs)
+            for side in ("even", "odd"):
+                fields = (done[f"{side}_out_{name}"] for name in Product._fields)
+                joined.append(LaneResult(Product(*fields), done[f"{side}_out_mask"]))
+        return joined
+
+
+class SplitLane(wiring.Component):
+    """One INT8 unit up to its product, after the registers of stage 1.
+
+    Members:
+        clk: In, clock of the unit.
+        stage1_clk: In, gated clock of stage 1.
+        advance, valid, valid0: In, the pipeline moves; the beat that comes, and the one in stage
+            0, are valid.
+        score, mask: In, of the beat that comes.
+        rests: In, constant: operands hold still for a masked score.
+        lower_table, upper_table: In, all words of the nibbles' tables.
+        bits, underflow, overflow: Out, the product, see :class:`hw.bfloat16.Product`.
+        late_mask: Out, its mask bit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "clk": In(1),
+                "stage1_clk": In(1),
+                "advance": In(1),
+                "valid": In(1),
+                "valid0": In(1),
+                "score": In(8),
+                "mask": In(1),
+                "rests": In(1),
+                "lower_table": In(16 * 15),
+                "upper_table": In(16 * 15),
+                "bits": Out(15),
+                "underflow": Out(1),
+                "overflow": Out(1),
+                "late_mask": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "sync", self.clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        held, mask = Signal(8), Signal()
+        gated_domain(m, "taken", self.advance & self.valid & ~(self.mask & self.rests))
+        m.d.taken += held.eq(self.score)
+        with m.If(self.advance):
+            m.d.sync += mask.eq(self.mask)
+        m.d.stage1 += self.late_mask.eq(mask)
+        gated_domain(m, "looked_up", self.advance & self.valid0 & ~(mask & self.rests))
+        entries = []
+        for name, table, nibble in (
+            ("lower", self.lower_table, held[:4]),
+            ("upper", self.upper_table, held[4:]),
+        ):
+            words = [table.word_select(index, 15) for index in range(16)]
+            entry = Signal(15, name=name)
+            m.d.looked_up += entry.eq(select(m, words, nibble))
+            entries.append(entry)
+        product = multiply(m, entries[1], entries[0])
+        m.d.comb += [
+            self.bits.eq(product.bits),
+            self.underflow.eq(product.underflow),
+            self.overflow.eq(product.overflow),
+        ]
+        return m
+
+
+class SplitPair(wiring.Component):
+    """Two lanes, registered; in wide mode their product, in the even lane.
+
+    Members:
+        clk: In, gated clock of stage 2.
+        wide: In, the beat after the registers holds INT16 scores.
+        even_*, odd_*: In, the lanes' products and mask bits.
+        even_out_*, odd_out_*: Out, what the lanes deliver; the odd one is masked in wide mode.
+    """
+
+    def __init__(self) -> None:
+        fields = {"bits": 15, "underflow": 1, "overflow": 1, "mask": 1}
+        members = {"clk": In(1), "wide": In(1)}
+        for side in ("even", "odd"):
+            members |= {f"{side}_{name}": In(width) for name, width in fields.items()}
+            members |= {f"{side}_out_{name}": Out(width) for name, width in fields.items()}
+        super().__init__(members)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "stage2", self.clk)
+        held = {}
+        for side in ("even", "odd"):
+            port = {name: getattr(self, f"{side}_{name}") for name in Product._fields}
+            bits, flags = Signal(15, name=f"{side}_product"), Signal(3, name=f"{side}_flags")
             m.d.stage2 += [
-                bits.eq(limit(product)),
-                flags.eq(Cat(product.underflow, product.overflow, mask)),
+                bits.eq(limit(Product(**port))),
+                flags.eq(Cat(port["underflow"], port["overflow"], getattr(self, f"{side}_mask"))),
             ]
-            held.append((Product(bits, flags[0], flags[1]), flags[2]))
-        results = []
-        for (even, even_mask), (odd, odd_mask) in zip(held[0::2], held[1::2], strict=True):
-            joint = multiply(m, even.bits, odd.bits)
-            over = ~joint.underflow & (joint.overflow | even.overflow | odd.overflow)
-            merged = (
-                Mux(wide[2], joint.bits, even.bits),
-                Mux(wide[2], joint.underflow, even.underflow),
-                Mux(wide[2], over, even.overflow),
-            )
-            results += [(Product(*merged), even_mask), (odd, odd_mask | wide[2])]
-        return results
+            held[side] = LaneResult(Product(bits, flags[0], flags[1]), flags[2])
+        even, odd = held["even"].product, held["odd"].product
+        joint = multiply(m, even.bits, odd.bits)
+        over = ~joint.underflow & (joint.overflow | even.overflow | odd.overflow)
+        m.d.comb += [
+            self.even_out_bits.eq(Mux(self.wide, joint.bits, even.bits)),
+            self.even_out_underflow.eq(Mux(self.wide, joint.underflow, even.underflow)),
+            self.even_out_overflow.eq(Mux(self.wide, over, even.overflow)),
+            self.even_out_mask.eq(held["even"].mask),
+            self.odd_out_bits.eq(odd.bits),
+            self.odd_out_underflow.eq(odd.underflow),
+            self.odd_out_overflow.eq(odd.overflow),
+            self.odd_out_mask.eq(held["odd"].mask | self.wide),
+        ]
+        return m

@@ -1,13 +1,33 @@
 """Ports and the output side that the ConSmax units share."""
 
-from amaranth import Cat, Module, Mux, Signal, Value, signed, unsigned
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from amaranth import Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import Component, In, Out, Signature
 
 from golden.attention.config import BF16_ONE, ConSmaxConfig
 from hw.bfloat16 import Product, limit
+from hw.parts import part_clock, place
 
-__all__ = ["finish", "finish_stages", "result_layout", "score_layout", "to_fixed", "unit_signature"]
+__all__ = [
+    "Finish",
+    "LaneResult",
+    "finish",
+    "finish_stages",
+    "result_layout",
+    "score_layout",
+    "to_fixed",
+    "unit_signature",
+]
+
+
+class LaneResult(NamedTuple):
+    """What a lane hands to its :class:`Finish`: a product, and whether it counts."""
+
+    product: Product
+    mask: Value
 
 
 def score_layout(lanes: int) -> data.ArrayLayout:
@@ -33,54 +53,97 @@ def unit_signature(config: ConSmaxConfig, constants: data.Layout) -> Signature:
 
 
 def finish_stages(config: ConSmaxConfig) -> int:
-    """Pipeline stages that :func:`finish` takes."""
+    """Pipeline stages that :class:`Finish` takes."""
     return 1 if config.output == "bf16" else 2
+
+
+class Finish(Component):
+    """A lane's result: limited, zeroed where masked, converted to fixed point if asked for.
+
+    Members:
+        clk: In, gated clock of the result's register.
+        first_clk: In, with fixed output only: gated clock of the stage before it.
+        bits, product_underflow, product_overflow, mask: In, a :class:`LaneResult`.
+        result: Out, registered.
+        underflow, overflow: Out, not registered: the result that comes next became 0, or
+            saturated, and is not masked.
+    """
+
+    def __init__(self, config: ConSmaxConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "clk": In(1),
+                **({} if config.output == "bf16" else {"first_clk": In(1)}),
+                "bits": In(15),
+                "product_underflow": In(1),
+                "product_overflow": In(1),
+                "mask": In(1),
+                "result": Out(config.result_width),
+                "underflow": Out(1),
+                "overflow": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "last", self.clk)
+        zero = self.product_underflow | self.mask
+        limited = limit(Product(self.bits, zero, self.product_overflow))
+        if self._config.output == "bf16":
+            m.d.last += self.result.eq(limited)
+            m.d.comb += [
+                self.underflow.eq(self.product_underflow & ~self.mask),
+                self.overflow.eq(self.product_overflow & ~self.mask),
+            ]
+            return m
+        part_clock(m, "first", self.first_clk)
+        magnitude, visible = Signal(15), Signal()
+        m.d.first += [magnitude.eq(limited), visible.eq(~self.mask)]
+        # the greatest bf16 number is beyond every fixed-point format: its overflow shows here
+        value, over = to_fixed(m, magnitude, self._config)
+        m.d.last += self.result.eq(value)
+        m.d.comb += [self.underflow.eq(~value.any() & visible), self.overflow.eq(over)]
+        return m
 
 
 def finish(
     m: Module,
     stage: int,
     config: ConSmaxConfig,
-    lanes: list[tuple[Product, Value]],
+    module: str,
+    part: Component,
+    lanes: Sequence[LaneResult],
     payload: data.View,
 ) -> None:
-    """Deliver results: zero the masked lanes, join the flags of a beat, convert to fixed point.
-
-    Registers bf16 results in ``stage``; with fixed output the converted ones in the next.
+    """Deliver a beat of results: a :class:`Finish` a lane; flags of all lanes joined.
 
     Args:
-        m: The module that gets the logic.
+        m: The module that gets the logic; has the clock domains of the stages.
         stage: First stage to use.
         config: The unit.
-        lanes: For each lane its product and its mask bit.
+        module: Name of the part's Verilog module.
+        part: The :class:`Finish`.
+        lanes: What the lanes computed.
         payload: Of the output stream.
     """
-    domain = m.d[f"stage{stage}"]
-    magnitudes = []
-    for lane, (product, mask) in enumerate(lanes):
-        magnitude = Signal(15, name=f"magnitude{lane}")
-        domain += magnitude.eq(limit(product._replace(underflow=product.underflow | mask)))
-        magnitudes.append(magnitude)
-    underflow, overflow = Signal(name="underflow"), Signal(name="overflow")
-    domain += [
-        underflow.eq(Cat(*(product.underflow & ~mask for product, mask in lanes)).any()),
-        overflow.eq(Cat(*(product.overflow & ~mask for product, mask in lanes)).any()),
-    ]
-    if config.output == "bf16":
-        m.d.comb += [result.eq(bits) for result, bits in zip(payload.data, magnitudes, strict=True)]
-        m.d.comb += [payload.underflow.eq(underflow), payload.overflow.eq(overflow)]
-        return
-    visible = Signal(config.lanes, name="visible")
-    domain += visible.eq(Cat(*(~mask for _, mask in lanes)))
-    fixed = [to_fixed(m, magnitude, config) for magnitude in magnitudes]
-    last = m.d[f"stage{stage + 1}"]
-    last += [result.eq(value) for result, (value, _) in zip(payload.data, fixed, strict=True)]
-    zero = Cat(*(~value.any() for value, _ in fixed))
-    saturated = Cat(*(over for _, over in fixed))
-    last += [
-        payload.underflow.eq((zero & visible).any()),
-        payload.overflow.eq(saturated.any() | overflow),
-    ]
+    last = stage + finish_stages(config) - 1
+    clocks = {"clk": ClockSignal(f"stage{last}")}
+    if last != stage:
+        clocks["first_clk"] = ClockSignal(f"stage{stage}")
+    done = [
+        place(
+            m, f"finish{index}", module, part, **clocks,
+            bits=lane.product.bits, product_underflow=lane.product.underflow,
+            product_overflow=lane.product.overflow, mask=lane.mask,
+        )
+        for index, lane in enumerate(lanes)
+    ]  # fmt: skip
+    m.d.comb += [result.eq(lane["result"]) for result, lane in zip(payload.data, done, strict=True)]
+    for flag in ("underflow", "overflow"):
+        held = Signal(name=flag)
+        m.d[f"stage{last}"] += held.eq(Cat(*(lane[flag] for lane in done)).any())
+        m.d.comb += payload[flag].eq(held)
 
 
 def to_fixed(m: Module, bits: Signal, config: ConSmaxConfig) -> tuple[Value, Value]:

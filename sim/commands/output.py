@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
-    "CheckFailed",
     "JsonOption",
     "Progress",
     "SetOption",
@@ -38,10 +37,6 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-class CheckFailed(Exception):
-    """What was checked is wrong, or a limit is not met (exit status 1); the result is written."""
 
 
 def emit(result: Any, json_path: str | None, people: Callable[[], None]) -> None:

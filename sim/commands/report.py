@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sim.commands.output import CheckFailed, JsonOption, emit, working
+from sim.commands.output import JsonOption, emit, working
+from sim.errors import CheckFailed
 
 __all__ = ["report"]
 

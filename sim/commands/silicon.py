@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sim.commands.output import (
-    CheckFailed,
     JsonOption,
     SetOption,
     UnitArgument,
@@ -15,7 +14,7 @@ from sim.commands.output import (
     print_table,
     working,
 )
-from sim.errors import UserError
+from sim.errors import CheckFailed, UserError
 
 __all__ = ["implement", "power"]
 

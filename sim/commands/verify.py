@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from sim.commands.output import (
-    CheckFailed,
     JsonOption,
     SetOption,
     UnitArgument,
@@ -14,6 +13,7 @@ from sim.commands.output import (
     print_table,
     working,
 )
+from sim.errors import CheckFailed
 
 __all__ = ["Simulator", "verify"]
 

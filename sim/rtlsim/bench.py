@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.catalog import Unit, configure, find_unit, verilog
-from sim.errors import UserError
+from sim.errors import CheckFailed, UserError
 from sim.results import write_atomic
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
@@ -45,7 +45,7 @@ def compare(unit: Unit) -> dict[str, Any]:
 
     Raises:
         UserError: If a simulator is missing.
-        RuntimeError: If a result was wrong, which makes its time worthless.
+        CheckFailed: If a result was wrong, which makes its time worthless.
     """
     icarus, verilator = find_simulator("icarus"), find_simulator("verilator")
     plain = _plain(unit, icarus, 1)
@@ -114,7 +114,7 @@ def _fastest(
     for outcomes in repetitions:
         for outcome in outcomes:
             if not outcome.passed:
-                raise RuntimeError(f"{outcome.bench} on {simulator.name}: {outcome.problems}")
+                raise CheckFailed(f"{outcome.bench} on {simulator.name}: {outcome.problems}")
         checked = sum(outcome.checked for outcome in outcomes)
         seconds = max(outcome.seconds for outcome in outcomes)  # all started together
         rows.append(
@@ -139,7 +139,7 @@ def _without_resets(stimulus: Stimulus) -> Stimulus:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the comparison; the exit status is 2 for what the user can mend."""
+    """Print the comparison; exit status 1 if a result is wrong, 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m sim.rtlsim.bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there too")
     options = parser.parse_args(arguments)
@@ -147,9 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = compare(find_unit("consmax/log2"))
         if options.json:
             write_atomic(options.json, json.dumps(result, indent=2) + "\n")
-    except UserError as error:
+    except (CheckFailed, UserError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, CheckFailed) else 2
     for name in ("plain", "plain_64_lanes", "bulk", "bulk_all_processors"):
         row = result[name]
         print(

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim.errors import ToolError
 from sim.results import cache_dir, digest, write_atomic
 from sim.rtlsim.simulators import Simulator
 
 __all__ = ["BuildError", "cached_build", "log_tail"]
 
 
-class BuildError(RuntimeError):
+class BuildError(ToolError):
     """A simulator did not compile the Verilog; the message holds the end of its output."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from golden.config import Config
 from sim.catalog import Unit, verilog
+from sim.errors import CheckFailed
 from sim.rtlsim.builds import BuildError
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from sim.rtlsim.equivalence import proved_equivalent
@@ -94,7 +95,7 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
         ``mutants``: line, change, ``outcome`` and, where killed, ``by`` what.
 
     Raises:
-        RuntimeError: If the unit fails unchanged, so that killing a mutant would mean nothing.
+        CheckFailed: If the unit fails unchanged, so that killing a mutant would mean nothing.
     """
     text, ports, top = verilog(unit, config), unit.ports(config), unit.module_name
     stimulus = unit.vectors(config, seed)
@@ -105,7 +106,7 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
     build = build_bulk(simulator, [text], top, ports)
     unchanged = run_bulk(simulator, build, ports, stimulus, run)
     if not unchanged.passed:
-        raise RuntimeError(f"{unit.name} fails without a mutation: {unchanged.problems}")
+        raise CheckFailed(f"{unit.name} fails without a mutation: {unchanged.problems}")
     rng = random.Random(seed)
     places = mutations(text, rng)
     rng.shuffle(places)

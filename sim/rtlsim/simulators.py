@@ -22,9 +22,9 @@ from sim.errors import UserError
 __all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "Simulator", "find_simulator"]
 
 SIMULATORS = ("icarus", "verilator")
-# What Yosys writes is Verilog-2005. Read as SystemVerilog, a variable's initial value raises no
-# event, so Icarus never evaluates an `always @*` whose inputs keep theirs: x comes out.
-ICARUS_LANGUAGE = "-g2005"
+# As users compile. In SystemVerilog an initial value in a declaration raises no event, so what the
+# generator writes must start its combinational processes by itself (hw.verilog).
+ICARUS_LANGUAGE = "-g2012"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
 

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sim.errors import ToolError
+
 __all__ = ["NOT_MEASURED", "opensta_power"]
 
 NOT_MEASURED = "not measured: needs OpenSTA 2.5 or newer"
@@ -37,7 +39,7 @@ def opensta_power(
         :data:`NOT_MEASURED` where there is no OpenSTA, or only an older one.
 
     Raises:
-        RuntimeError: If OpenSTA fails.
+        ToolError: If OpenSTA fails.
     """
     sta = shutil.which("sta")
     if sta is None:
@@ -59,7 +61,7 @@ def opensta_power(
     text = run.stdout + run.stderr
     if "Error" in text or "{" not in run.stdout:
         line = next((line for line in text.splitlines() if "Error" in line), "no power reported")
-        raise RuntimeError(f"OpenSTA failed on {top}: {line}")
+        raise ToolError(f"OpenSTA failed on {top}: {line}")
     total = json.loads(run.stdout[run.stdout.index("{") :])["Total"]
     return {
         f"{part}_w": float(total[part]) for part in ("internal", "switching", "leakage", "total")

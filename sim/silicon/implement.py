@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from golden.config import Config
 from sim.catalog import Unit, verilog
-from sim.errors import UserError
+from sim.errors import CheckFailed, UserError
 from sim.results import cached, digest
 from sim.silicon.liberty_types import Cell
 
@@ -50,7 +50,8 @@ def implement(
 
     Raises:
         UserError: If the kit or a tool is missing, or the traffic's source is unknown.
-        RuntimeError: If a tool fails, or the netlist's results are wrong.
+        ToolError: If a tool fails.
+        CheckFailed: If the netlist's results are wrong.
     """
     from sim.doctor import tool_versions
     from sim.silicon.pdk import find_kit
@@ -117,7 +118,7 @@ def _measure(
             unit.ports(config), stimulus, waveform,
         )  # fmt: skip
         if not gates.outcome.passed:
-            raise RuntimeError(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
+            raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
         step(4)
         report = analyse(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
         check = opensta_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim.errors import ToolError
 from sim.silicon.pdk import Kit
 from sim.silicon.sta_run import constraints, run_sta
 
@@ -80,7 +81,7 @@ def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float)
 
     Raises:
         UserError: If OpenSTA is not installed.
-        RuntimeError: If OpenSTA fails.
+        ToolError: If OpenSTA fails.
     """
     with tempfile.TemporaryDirectory(prefix="consilico-sta-") as name:
         script = constraints((kit.mapping_liberty,), netlist, top, clock)
@@ -90,6 +91,6 @@ def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float)
         return Timing(path_ns=0.0, cells=())
     path = re.search(r"^PATH (\S+)$", printed, re.M)
     if path is None:
-        raise RuntimeError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
+        raise ToolError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
     cells = tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M))
     return Timing(path_ns=round(float(path[1]), 4), cells=cells)

@@ -5,7 +5,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from sim.errors import UserError
+from sim.errors import ToolError, UserError
 
 __all__ = ["constraints", "run_sta", "sta_version"]
 
@@ -63,7 +63,7 @@ def run_sta(script: str, folder: Path, limit_s: float) -> str:
 
     Raises:
         UserError: If OpenSTA is not installed.
-        RuntimeError: If it printed an error (its exit status says nothing), or exceeded the limit.
+        ToolError: If it printed an error (its exit status says nothing), or exceeded the limit.
     """
     file = folder / "run.tcl"
     file.write_text(script)
@@ -77,10 +77,10 @@ def run_sta(script: str, folder: Path, limit_s: float) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"OpenSTA took more than {limit_s:g} s") from error
+        raise ToolError(f"OpenSTA took more than {limit_s:g} s") from error
     printed = run.stdout + run.stderr
     if errors := [line for line in printed.splitlines() if line.startswith("Error:")]:
-        raise RuntimeError(f"OpenSTA failed: {errors[0]}")
+        raise ToolError(f"OpenSTA failed: {errors[0]}")
     if run.returncode:
-        raise RuntimeError(f"OpenSTA ended with status {run.returncode}: {printed[-300:]}")
+        raise ToolError(f"OpenSTA ended with status {run.returncode}: {printed[-300:]}")
     return run.stdout

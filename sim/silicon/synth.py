@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.doctor import tool_versions
-from sim.errors import UserError
+from sim.errors import ToolError, UserError
 from sim.results import cache_dir, cached, digest, write_atomic
 from sim.silicon.pdk import Kit
 from sim.silicon.sta import longest_path
@@ -112,7 +112,7 @@ def synthesize(verilog: str, top: str, kit: Kit, clock_ns: float) -> SynthResult
 
     Raises:
         UserError: If Yosys is missing.
-        RuntimeError: If Yosys fails on every recipe, or leaves a cell that the kit has not.
+        ToolError: If Yosys fails on every recipe, or leaves a cell that the kit has not.
     """
     if shutil.which("yosys") is None:
         raise UserError("yosys is not installed; get it with: apt-get install yosys")
@@ -140,7 +140,7 @@ def synthesize(verilog: str, top: str, kit: Kit, clock_ns: float) -> SynthResult
         if found["path_ns"] <= clock_ns:
             break
     if best is None:
-        raise RuntimeError(f"yosys failed on {top}: {failure}")
+        raise ToolError(f"yosys failed on {top}: {failure}")
     recipe, found = best
     return SynthResult(
         netlist=_store(keys[recipe]),
@@ -216,7 +216,7 @@ def _map(
         netlist, stat = (work / "netlist.v").read_text(), (work / "stat.txt").read_text()
     counts = {cell: int(count) for cell, count in re.findall(r"^\s+(\S+)\s+(\d+)$", stat, re.M)}
     if foreign := sorted(cell for cell in counts if cell.startswith("$")):
-        raise RuntimeError(f"{top}: no cell of {kit.name} for {', '.join(foreign)}")
+        raise ToolError(f"{top}: no cell of {kit.name} for {', '.join(foreign)}")
     write_atomic(store, netlist)
     return {
         "area_um2": float(re.findall(r"Chip area for .*: ([\d.]+)", stat)[-1]),

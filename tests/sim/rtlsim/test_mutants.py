@@ -5,6 +5,7 @@ import random
 import pytest
 
 from sim.catalog import find_unit
+from sim.errors import CheckFailed
 from sim.rtlsim import mutants
 from sim.rtlsim.equivalence import proved_equivalent
 from sim.rtlsim.mutants import Mutation, mutation_score, mutations
@@ -54,7 +55,7 @@ def test_a_unit_that_is_wrong_to_begin_with_has_no_score(
     cache: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mutants, "verilog", lambda unit, config: "\n".join(WRONG))
-    with pytest.raises(RuntimeError, match="fails without a mutation"):
+    with pytest.raises(CheckFailed, match="fails without a mutation"):
         mutation_score(toy.unit(), toy.ToyConfig(), count=3, seed=1)
 
 

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import Config, integer
 from sim.catalog import Unit
-from sim.errors import UserError
+from sim.errors import CheckFailed, ToolError, UserError
 from sim.silicon.crosscheck import NOT_MEASURED, opensta_power
 from sim.silicon.implement import implement
 from sim.silicon.liberty import read_liberty
@@ -117,7 +117,7 @@ def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, 
         expected[100] ^= 1
         return replace(right, expected=expected)
 
-    with pytest.raises(RuntimeError, match=r"^the netlist of test/delay is wrong: 1 of 8192"):
+    with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 1 of 8192"):
         run(replace(UNIT, traffic=wrong), width=4)
 
 
@@ -155,5 +155,5 @@ def test_recent_opensta_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_error_of_opensta_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_sta(tmp_path, monkeypatch, "2.6.0", "Error: n.v line 3, syntax error")
-    with pytest.raises(RuntimeError, match=r"^OpenSTA failed on top: Error: n\.v line 3"):
+    with pytest.raises(ToolError, match=r"^OpenSTA failed on top: Error: n\.v line 3"):
         cross_check()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sim.catalog import find_unit, verilog
-from sim.errors import UserError
+from sim.errors import ToolError, UserError
 from sim.silicon import synth
 from sim.silicon.liberty import read_liberty
 from sim.silicon.pdk import Kit, find_kit, kit_names
@@ -79,7 +79,7 @@ def test_damaged_netlist_in_the_cache_is_made_again(kit: Kit) -> None:
 
 
 def test_verilog_that_yosys_cannot_read_is_an_error(kit: Kit) -> None:
-    with pytest.raises(RuntimeError, match=r"^yosys failed on broken: "):
+    with pytest.raises(ToolError, match=r"^yosys failed on broken: "):
         synthesize("module broken(input a; endmodule", "broken", kit, 4.0)
 
 
@@ -111,7 +111,7 @@ def test_path_of_a_chain_grows_with_it(kit: Kit) -> None:
 def test_broken_netlist_is_an_error_though_sta_exits_with_0(kit: Kit, tmp_path: Path) -> None:
     netlist = tmp_path / "n.v"
     netlist.write_text("module top(clk); input clk; NOSUCH_X1 u(.A(clk)) endmodule")
-    with pytest.raises(RuntimeError, match=r"OpenSTA failed"):
+    with pytest.raises(ToolError, match=r"OpenSTA failed"):
         longest_path(netlist, "top", kit, "clk", 4.0)
 
 
