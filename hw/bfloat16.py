@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from amaranth import C, Cat, Module, Mux, Signal, Value
 
-from hw.arith import sum_columns
+from hw.arith import compress
 
 __all__ = ["Product", "limit", "multiply"]
 
@@ -35,7 +35,9 @@ def significand_product(m: Module, a: Value, b: Value) -> Value:
     for i in range(8):
         for j in range(8):
             columns[i + j].append((1, left[i] & right[j]))
-    return sum_columns(m, columns)
+    product = Signal(16)
+    m.d.comb += product.eq(sum(compress(m, columns)))
+    return product
 
 
 def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Product:

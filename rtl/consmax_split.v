@@ -1016,24 +1016,24 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   wire \$264 ;
   wire \$265 ;
   wire \$266 ;
-  wire \$267 ;
+  wire [16:0] \$267 ;
   wire \$268 ;
-  wire [16:0] \$269 ;
+  wire \$269 ;
   wire [14:0] \$27 ;
-  wire [6:0] \$270 ;
-  wire \$271 ;
+  wire [17:0] \$270 ;
+  wire [6:0] \$271 ;
   wire \$272 ;
   wire \$273 ;
   wire \$274 ;
-  wire [6:0] \$275 ;
-  wire \$276 ;
+  wire \$275 ;
+  wire [6:0] \$276 ;
   wire \$277 ;
-  wire [8:0] \$278 ;
-  wire [10:0] \$279 ;
+  wire \$278 ;
+  wire [8:0] \$279 ;
   wire [14:0] \$28 ;
-  wire [11:0] \$280 ;
-  wire [12:0] \$281 ;
-  wire \$282 ;
+  wire [10:0] \$280 ;
+  wire [11:0] \$281 ;
+  wire [12:0] \$282 ;
   wire \$283 ;
   wire \$284 ;
   wire \$285 ;
@@ -1062,7 +1062,8 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   wire \$305 ;
   wire \$306 ;
   wire \$307 ;
-  reg \$308 ;
+  wire \$308 ;
+  reg \$309 ;
   wire [14:0] \$31 ;
   wire [14:0] \$32 ;
   wire [14:0] \$33 ;
@@ -1287,9 +1288,9 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   reg \mask$16  = 1'h0;
   output overflow;
   wire overflow;
+  wire [15:0] product;
   input rests;
   wire rests;
-  wire [15:0] result;
   wire [7:0] rounded;
   input [7:0] score;
   wire [7:0] score;
@@ -1673,53 +1674,54 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   assign \carry$148  = \$263  | \$264 ;
   assign \$265  = upper[0] & lower[0];
   assign \$266  = upper[1] & lower[0];
-  assign \$267  = upper[0] & lower[1];
-  assign \$269  = { \carry$148 , \$signal$147 , \$signal$144 , \$signal$138 , \$signal$129 , \$signal$117 , \$signal$102 , \$signal$84 , \$signal$66 , \$signal$51 , \$signal$39 , \$signal$30 , \$signal$24 , \$266 , \$265  } + { \$268 , \carry$145 , \carry$139 , \carry$130 , \carry$118 , \carry$103 , 7'h00, \$267 , 1'h0 };
-  assign \$270  = \$269 [15] ? \$269 [14:8] : \$269 [13:7];
-  assign \$271  = \$269 [15] ? \$269 [7] : \$269 [6];
-  assign \$272  = | \$269 [5:0];
-  assign \$273  = \$269 [15] & \$269 [6];
-  assign \$274  = \$272  | \$273 ;
-  assign \$275  = \$269 [15] ? \$269 [14:8] : \$269 [13:7];
-  assign \$276  = \$274  | \$275 [0];
-  assign \$277  = \$271  & \$276 ;
-  assign rounded = \$270  + \$277 ;
-  assign \$278  = upper[14:7] + lower[14:7];
-  assign \$279  = \$278  + 10'h381;
-  assign \$280  = \$279  + \$269 [15];
-  assign \$281  = \$280  + rounded[7];
-  assign \$282  = | upper[14:7];
-  assign \$283  = | lower[14:7];
-  assign \$284  = \$282  & \$283 ;
-  assign \$285  = ~ \$284 ;
-  assign \$286  = \$285  | \$281 [9];
-  assign \$287  = | \$281 [8:0];
-  assign \$288  = ~ \$287 ;
-  assign underflow = \$286  | \$288 ;
-  assign \$289  = | upper[14:7];
-  assign \$290  = | lower[14:7];
-  assign \$291  = \$289  & \$290 ;
-  assign \$292  = ~ \$291 ;
-  assign \$293  = \$292  | \$281 [9];
-  assign \$294  = | \$281 [8:0];
-  assign \$295  = ~ \$294 ;
-  assign \$296  = \$293  | \$295 ;
-  assign \$297  = ~ \$296 ;
-  assign \$298  = & \$281 [7:0];
-  assign \$299  = \$281 [8] | \$298 ;
-  assign overflow = \$297  & \$299 ;
-  assign \$300  = advance & valid;
-  assign \$301  = mask & rests;
-  assign \$302  = ~ \$301 ;
-  assign \$303  = \$300  & \$302 ;
-  assign \$304  = advance & valid0;
-  assign \$305  = \mask$16  & rests;
-  assign \$306  = ~ \$305 ;
-  assign \$307  = \$304  & \$306 ;
+  assign \$267  = 1'h0 + { \carry$148 , \$signal$147 , \$signal$144 , \$signal$138 , \$signal$129 , \$signal$117 , \$signal$102 , \$signal$84 , \$signal$66 , \$signal$51 , \$signal$39 , \$signal$30 , \$signal$24 , \$266 , \$265  };
+  assign \$268  = upper[0] & lower[1];
+  assign \$270  = \$267  + { \$269 , \carry$145 , \carry$139 , \carry$130 , \carry$118 , \carry$103 , 7'h00, \$268 , 1'h0 };
+  assign \$271  = \$270 [15] ? \$270 [14:8] : \$270 [13:7];
+  assign \$272  = \$270 [15] ? \$270 [7] : \$270 [6];
+  assign \$273  = | \$270 [5:0];
+  assign \$274  = \$270 [15] & \$270 [6];
+  assign \$275  = \$273  | \$274 ;
+  assign \$276  = \$270 [15] ? \$270 [14:8] : \$270 [13:7];
+  assign \$277  = \$275  | \$276 [0];
+  assign \$278  = \$272  & \$277 ;
+  assign rounded = \$271  + \$278 ;
+  assign \$279  = upper[14:7] + lower[14:7];
+  assign \$280  = \$279  + 10'h381;
+  assign \$281  = \$280  + \$270 [15];
+  assign \$282  = \$281  + rounded[7];
+  assign \$283  = | upper[14:7];
+  assign \$284  = | lower[14:7];
+  assign \$285  = \$283  & \$284 ;
+  assign \$286  = ~ \$285 ;
+  assign \$287  = \$286  | \$282 [9];
+  assign \$288  = | \$282 [8:0];
+  assign \$289  = ~ \$288 ;
+  assign underflow = \$287  | \$289 ;
+  assign \$290  = | upper[14:7];
+  assign \$291  = | lower[14:7];
+  assign \$292  = \$290  & \$291 ;
+  assign \$293  = ~ \$292 ;
+  assign \$294  = \$293  | \$282 [9];
+  assign \$295  = | \$282 [8:0];
+  assign \$296  = ~ \$295 ;
+  assign \$297  = \$294  | \$296 ;
+  assign \$298  = ~ \$297 ;
+  assign \$299  = & \$282 [7:0];
+  assign \$300  = \$282 [8] | \$299 ;
+  assign overflow = \$298  & \$300 ;
+  assign \$301  = advance & valid;
+  assign \$302  = mask & rests;
+  assign \$303  = ~ \$302 ;
+  assign \$304  = \$301  & \$303 ;
+  assign \$305  = advance & valid0;
+  assign \$306  = \mask$16  & rests;
+  assign \$307  = ~ \$306 ;
+  assign \$308  = \$305  & \$307 ;
   always @(posedge taken_clk)
     \$signal  <= score;
   always @(posedge clk)
-    \mask$16  <= \$308 ;
+    \mask$16  <= \$309 ;
   always @(posedge stage1_clk)
     late_mask <= \mask$16 ;
   always @(posedge looked_up_clk)
@@ -1728,24 +1730,24 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
     upper <= \chosen$20 ;
   consilico_clock_gate gate_looked_up (
     .clk(clk),
-    .enable(\$307 ),
+    .enable(\$308 ),
     .gclk(looked_up_clk)
   );
   consilico_clock_gate gate_taken (
     .clk(clk),
-    .enable(\$303 ),
+    .enable(\$304 ),
     .gclk(taken_clk)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$308  = \mask$16 ;
+    \$309  = \mask$16 ;
     if (advance) begin
-      \$308  = mask;
+      \$309  = mask;
     end
   end
-  assign result = \$269 [15:0];
-  assign exponent = \$281 [9:0];
-  assign bits = { \$281 [7:0], rounded[6:0] };
+  assign product = \$270 [15:0];
+  assign exponent = \$282 [9:0];
+  assign bits = { \$282 [7:0], rounded[6:0] };
   assign \$141  = upper[0];
   assign \$144  = upper[0];
   assign \$158  = lower[0];
@@ -1774,7 +1776,7 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   assign \$260  = lower[6];
   assign \$261  = upper[6];
   assign \$262  = lower[6];
-  assign \$268  = 1'h1;
+  assign \$269  = 1'h1;
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */

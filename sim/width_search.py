@@ -8,12 +8,12 @@ from typing import Any
 from golden.attention.config import Log2Config
 from sim.catalog import find_unit, verilog
 from sim.certify import guaranteed_log2
+from sim.targets import ENERGY_CLOCK_NS
 
 __all__ = ["MAX_RELATIVE_ERROR", "MAX_ULP", "width_search"]
 
 MAX_RELATIVE_ERROR = 0.006
 MAX_ULP = 1.0
-_CLOCK_NS = 1.1
 
 
 def _candidates() -> list[Log2Config]:
@@ -39,8 +39,9 @@ def width_search(
 
     Returns:
         One entry a combination: ``k_fraction``, ``fraction``, ``address``,
-        ``max_relative_error``, ``max_ulp``, ``within_bounds``, ``area_um2`` (NanGate45, one lane;
-        None where not synthesized) and ``chosen`` (the catalogue's default).
+        ``max_relative_error``, ``max_ulp``, ``within_bounds``, ``area_um2`` (NanGate45, one lane
+        mapped for 250 MHz, so for area; None where not synthesized) and ``chosen`` (the
+        catalogue's default).
     """
     from sim.silicon.pdk import find_kit
     from sim.silicon.synth import synthesize
@@ -61,7 +62,7 @@ def width_search(
         area = None
         if _widths(config) in minimal:
             text = verilog(unit, config)
-            area = synthesize(text, unit.module_name, kit, _CLOCK_NS).area_um2
+            area = synthesize(text, unit.module_name, kit, ENERGY_CLOCK_NS).area_um2
             done += 1
             if progress is not None:
                 progress("width search", done, len(minimal))

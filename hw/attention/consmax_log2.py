@@ -17,6 +17,8 @@ from hw.pipeline import Pipeline
 
 __all__ = ["ConSmaxLog2", "Log2Lane", "latency"]
 
+_DIGITS = (3, 3, 2)  # bits of the Booth digits of a score: three rows to add
+
 
 def latency(config: Log2Config) -> int:
     """Cycles from the input to the output handshake when nothing stalls."""
@@ -56,6 +58,8 @@ class ConSmaxLog2(wiring.Component):
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
         m.d.constants += constants.eq(self.cfg.payload)
+        k3 = Signal(config.k_width + 2)  # Booth digits of 3 bits need it; it changes with k
+        m.d.constants += k3.eq(3 * self.cfg.payload.k)
 
         lane, last = self.parts.items()
         results = []
@@ -65,7 +69,8 @@ class ConSmaxLog2(wiring.Component):
                 m, f"lane{index}", *lane,
                 clk=ClockSignal(), stage1_clk=ClockSignal("stage1"),
                 advance=pipeline.advance, valid=self.i.valid,
-                score=score.score.as_unsigned(), mask=score.mask, k=constants.k, b=constants.b,
+                score=score.score.as_unsigned(), mask=score.mask,
+                k=constants.k, k3=k3, b=constants.b,
             )  # fmt: skip
             product = Product(done["bits"], done["underflow"], done["overflow"])
             results.append(LaneResult(product, done["late_mask"]))
@@ -81,7 +86,7 @@ class Log2Lane(wiring.Component):
         stage1_clk: In, gated clock of stage 1.
         advance, valid: In, the pipeline moves; the beat that comes is valid.
         score, mask: In, of the beat that comes.
-        k, b: In, the head's constants.
+        k, k3, b: In, the head's constants, and ``3 k``.
         bits, underflow, overflow: Out, the product, see :class:`hw.bfloat16.Product`.
         late_mask: Out, its mask bit.
     """
@@ -97,6 +102,7 @@ class Log2Lane(wiring.Component):
                 "score": In(8),
                 "mask": In(1),
                 "k": In(config.k_width),
+                "k3": In(config.k_width + 2),
                 "b": In(config.b_width),
                 "bits": Out(15),
                 "underflow": Out(1),
@@ -117,22 +123,29 @@ class Log2Lane(wiring.Component):
         m.d.stage1 += self.late_mask.eq(mask)
 
         digits = []
-        for index, digit in enumerate(booth_digits(self.score)):
-            held = Signal(3, name=f"digit{index}")
-            m.d.taken += held.eq(Cat(*digit))
-            digits.append((held[0], held[1], held[2]))
+        for index, digit in enumerate(booth_digits(self.score, _DIGITS)):
+            held = Signal(len(digit.bits), name=f"digit{index}")
+            m.d.taken += held.eq(digit.bits)
+            digits.append(digit.held(held))
+        multiples = [self.k, Cat(C(0, 1), self.k), self.k3, Cat(C(0, 2), self.k)]
         # 64 + (b + 63) is b with the exponent bias of bf16
         addend = Cat(self.b, C(0, 2)) + C((BF16_ONE - 63) << config.fraction)
         drop = config.k_fraction - config.fraction
-        width = 9 + config.fraction
-        power = booth_multiply_add(m, digits, self.k, addend[:width], drop)
-        # from -64 to 319, modulo 512: the two top bits tell negative from too great
-        exponent, address = Signal(9), Signal(config.address)
+        rows = booth_multiply_add(m, digits, multiples, addend[: 9 + config.fraction], drop)
+        # the fraction's carry waits for the next stage, where the table takes longer anyway
+        point = config.k_fraction
+        low, high, carry = Signal(point + 1), Signal(9), Signal()
+        address = Signal(config.address)
+        m.d.comb += low.eq(rows[0][:point] + rows[1][:point])
         m.d.stage1 += [
-            exponent.eq(power[config.fraction :]),
-            address.eq(power[config.fraction - config.address : config.fraction]),
+            high.eq(rows[0][point:] + rows[1][point:]),
+            carry.eq(low[point]),
+            address.eq(low[point - config.address : point]),
         ]
+        # from -64 to 319, modulo 512: the two top bits tell negative from too great
+        exponent = Signal(9)
         m.d.comb += [
+            exponent.eq(high + carry),
             self.bits.eq(Cat(self._mantissa(m, address), exponent[:8])),
             self.underflow.eq(exponent[7:].all() | ~exponent.any()),
             self.overflow.eq((exponent[8] & ~exponent[7]) | (exponent[:8].all() & ~exponent[8])),

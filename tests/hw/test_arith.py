@@ -48,10 +48,14 @@ def outputs(block: Block, rows: Sequence[Sequence[int]]) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize("digits", [(2, 2, 2, 2), (3, 3, 2), (2, 3, 3), (1, 3, 4)])
 @pytest.mark.parametrize(("k_width", "shift", "width"), [(17, 6, 20), (5, 0, 14), (9, 8, 12)])
-def test_multiply_add_on_every_multiplier(k_width: int, shift: int, width: int) -> None:
+def test_multiply_add_on_every_multiplier(
+    digits: tuple[int, ...], k_width: int, shift: int, width: int
+) -> None:
     def build(m: Module, score: Value, k: Value, b: Value) -> Value:
-        return booth_multiply_add(m, booth_digits(score), k, b, shift)
+        multiples = [k * (index + 1) for index in range(1 << (max(digits) - 1))]
+        return sum(booth_multiply_add(m, booth_digits(score, digits), multiples, b, shift)) >> shift
 
     rng = np.random.default_rng(1)
     ks = [0, 1, (1 << k_width) - 1, *rng.integers(0, 1 << k_width, 2).tolist()]
