@@ -35,7 +35,7 @@ bench: $(READY) ## speed of the verification harness
 	@$(BIN)/python -m sim.rtlsim.bench
 
 verify-full: $(READY) ## the long exhaustive tests
-	@$(BIN)/python -m pytest -m exhaustive $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
 
 clean: ## remove what was generated; .venv stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -16,7 +16,14 @@ import numpy as np
 
 from golden.attention.config import Log2Config, SplitConfig
 
-__all__ = ["Certificate", "certify", "certify_all", "guaranteed_log2", "settings"]
+__all__ = [
+    "Certificate",
+    "certify",
+    "certify_all",
+    "guaranteed_log2",
+    "settings",
+    "split_results",
+]
 
 _BITS = 100
 Setting = tuple[float, float]  # scale, log C
@@ -151,7 +158,9 @@ def _log2_results(codes: Sequence[int], head: Setting) -> list[int]:
     return bits
 
 
-def _split_results(wide: bool) -> Results:
+def split_results(wide: bool) -> Results:
+    """The model of ``split``, on INT8 codes, or on INT16 codes if ``wide``."""
+
     def results(codes: Sequence[int], head: Setting) -> list[int]:
         import torch
 
@@ -209,13 +218,13 @@ def certify_all(progress: Callable[[str, int, int], None] | None = None) -> list
         wide = range(-32768, 32768, 97)
         runs: list[tuple[str, Results, Sequence[Setting], Sequence[int], bool]] = [
             ("consmax/log2", _log2_results, heads, codes, True),
-            ("consmax/split", _split_results(False), heads, codes, True),
+            ("consmax/split", split_results(False), heads, codes, True),
             ("consmax/paper (truncating)", _paper_results, heads, codes, True),
             (f"consmax/log2, {model_name}", _log2_results, model, codes, True),
-            (f"consmax/split, {model_name}", _split_results(False), model, codes, True),
+            (f"consmax/split, {model_name}", split_results(False), model, codes, True),
             (
                 "consmax/split, INT16 scores",
-                _split_results(True),
+                split_results(True),
                 [(scale * 127 / 32767, log_c) for scale, log_c in heads[:60]],
                 wide,
                 False,

@@ -37,7 +37,7 @@ def _allowed(folder: str, package: str, path: str) -> bool:
             path == REPORT_COMMAND and package == "reports"
         )
     if folder == "golden":
-        return package in {"mpmath", "numpy", "torch"} or package in sys.stdlib_module_names
+        return package in {"numpy", "torch"} or package in sys.stdlib_module_names
     return not (folder == "hw" and package == "torch")
 
 

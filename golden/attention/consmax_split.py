@@ -5,9 +5,9 @@ exp(scale s) is a product over the nibbles of s: one 16-entry bf16 table each.
 
 import math
 from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
-import mpmath
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from golden.attention.result import ConSmaxResult, finish
 __all__ = ["SplitConstants", "consmax_paper", "consmax_split", "split_constants"]
 
 _BALANCES = 16  # candidate factors in [1, 2)
+_EXACT = Context(prec=60)  # Decimal's exp is correctly rounded, so much beyond a tie in bf16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +61,6 @@ def _balance(scale: float, log_c: float, nibbles: int) -> float:
     return best
 
 
-def _entry(log_value: mpmath.mpf) -> int:
-    mantissa, exponent = mpmath.frexp(mpmath.exp(log_value))
-    return bfloat16.encode(Fraction(int(mantissa * 2**120)) * Fraction(2) ** (int(exponent) - 120))
-
-
 def split_constants(
     head: HeadConstants, config: SplitConfig, *, wide: bool = False, balanced: bool = True
 ) -> SplitConstants:
@@ -87,9 +83,10 @@ def split_constants(
     tables = []
     for nibble, offset in enumerate(offsets):
         digits = [i - 16 if nibble == nibbles - 1 and i > 7 else i for i in range(16)]
-        with mpmath.workprec(140):
-            step = mpmath.mpf(head.scale) * 16**nibble
-            tables.append(tuple(_entry(step * digit + mpmath.mpf(offset)) for digit in digits))
+        with localcontext(_EXACT):
+            step = Decimal(head.scale) * 16**nibble
+            logarithms = [step * digit + Decimal(offset) for digit in digits]
+            tables.append(tuple(bfloat16.encode(Fraction(x.exp())) for x in logarithms))
     copies = 2 * config.table_sets // nibbles  # INT8 scores: both sets hold the same tables
     return SplitConstants(tables=tuple(tables) * copies, wide=wide)
 

@@ -1,6 +1,6 @@
 """Catalogue entries of ConSmax: two architectures, and the paper's unit as a reference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sim.catalog import Unit
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
-__all__ = ["PAPER", "UNITS"]
+__all__ = ["PAPER", "UNITS", "every_code_vectors", "every_wide_code_vectors"]
 
 Scores = NDArray[np.int64]
 Masks = NDArray[np.bool_]
@@ -138,6 +138,44 @@ def _every_code(rng: np.random.Generator, lanes: int) -> Scores:
     return np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
 
 
+def every_code_vectors(
+    config: Log2Config | SplitConfig, heads: Sequence[tuple[float, float]], seed: int
+) -> Stimulus:
+    """Every INT8 code in every lane under every head given as scale and log C; nothing masked."""
+    load: _Load = _load_log2 if isinstance(config, Log2Config) else _load_split
+    unit = next(unit for unit in UNITS if unit.config is type(config))
+    rng = np.random.default_rng(seed)
+    builder = StimulusBuilder(unit.ports(config))
+    for scale, log_c in heads:
+        head = load(config, scale, log_c, False)
+        builder.configure(head.beats)
+        codes = _every_code(rng, config.lanes)
+        _beats(builder, config, head, codes, np.zeros(codes.shape, dtype=bool))
+    return builder.build()
+
+
+def every_wide_code_vectors(
+    config: SplitConfig, heads: Sequence[tuple[float, float]], seed: int
+) -> Stimulus:
+    """Every INT16 code in every pair of lanes under every head; nothing masked."""
+    unit = next(unit for unit in UNITS if unit.config is type(config))
+    rng = np.random.default_rng(seed)
+    builder = StimulusBuilder(unit.ports(config))
+    for scale, log_c in heads:
+        head = _load_split(config, scale, log_c, True)
+        builder.configure(head.beats)
+        pairs = [rng.permutation(1 << 16) - (1 << 15) for _ in range(config.lanes // 2)]
+        score = np.stack(pairs, axis=1)
+        lanes = _halves(score)
+        _beats(builder, config, head, lanes, np.zeros(lanes.shape, dtype=bool), results=score.size)
+    return builder.build()
+
+
+def _halves(score: Scores) -> Scores:
+    """INT16 scores, one a pair of lanes: low byte in the even lane, high byte in the odd one."""
+    return np.stack([score & 0xFF, (score >> 8) & 0xFF], axis=2).reshape(len(score), -1)
+
+
 def _vectors(load: _Load, ports: Callable[[Any], Ports]) -> Callable[[Any, int], Stimulus]:
     def vectors(config: ConSmaxConfig, seed: int) -> Stimulus:
         """Every code in every lane under drawn heads, then real scores; masks and resets."""
@@ -181,7 +219,7 @@ def _wide_vectors(
         pairs = config.lanes // 2
         score = rng.integers(-32768, 32768, size=(512, pairs))
         score[:6] = np.array([-32768, 32767, 0, -1, 255, -256])[:, None]
-        lanes = np.stack([score & 0xFF, (score >> 8) & 0xFF], axis=2).reshape(len(score), -1)
+        lanes = _halves(score)
         mask = np.repeat(rng.random(score.shape) < 0.2, 2, axis=1)
         _beats(builder, config, head, lanes, mask, results=score.size)
         builder.coverage["wide"] += 1
