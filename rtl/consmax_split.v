@@ -5,9 +5,11 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   initial \$auto$verilog_backend.cc:2355:dump_module$1 <= 1'h0;
   wire \$1 ;
   wire \$10 ;
-  reg \$11 ;
-  reg \$12 ;
+  wire \$11 ;
+  wire \$12 ;
   reg \$13 ;
+  reg \$14 ;
+  reg \$15 ;
   wire \$2 ;
   wire \$3 ;
   wire \$4 ;
@@ -16,8 +18,6 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  wire [3:0] address;
-  wire [3:0] \address$18 ;
   wire advance;
   input [19:0] cfg__payload;
   wire [19:0] cfg__payload;
@@ -30,8 +30,6 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   wire cfg__valid;
   input clk;
   wire clk;
-  wire enable;
-  wire \enable$17 ;
   wire finish0_overflow;
   wire [15:0] finish0_result;
   wire finish0_underflow;
@@ -63,66 +61,34 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   wire rst;
   wire stage1_clk;
   wire stage2_clk;
+  wire [239:0] table0_words;
+  wire [239:0] table1_words;
   reg underflow = 1'h0;
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
   (* init = 1'h0 *)
   wire valid2;
-  wire [14:0] value;
-  wire [14:0] \value$19 ;
-  wire [14:0] words__0;
-  wire [14:0] \words__0$44 ;
-  wire [14:0] words__1;
-  wire [14:0] \words__1$45 ;
-  wire [14:0] words__10;
-  wire [14:0] \words__10$54 ;
-  wire [14:0] words__11;
-  wire [14:0] \words__11$55 ;
-  wire [14:0] words__12;
-  wire [14:0] \words__12$56 ;
-  wire [14:0] words__13;
-  wire [14:0] \words__13$57 ;
-  wire [14:0] words__14;
-  wire [14:0] \words__14$58 ;
-  wire [14:0] words__15;
-  wire [14:0] \words__15$59 ;
-  wire [14:0] words__2;
-  wire [14:0] \words__2$46 ;
-  wire [14:0] words__3;
-  wire [14:0] \words__3$47 ;
-  wire [14:0] words__4;
-  wire [14:0] \words__4$48 ;
-  wire [14:0] words__5;
-  wire [14:0] \words__5$49 ;
-  wire [14:0] words__6;
-  wire [14:0] \words__6$50 ;
-  wire [14:0] words__7;
-  wire [14:0] \words__7$51 ;
-  wire [14:0] words__8;
-  wire [14:0] \words__8$52 ;
-  wire [14:0] words__9;
-  wire [14:0] \words__9$53 ;
   assign \$1  = ~ o__valid;
   assign i__ready = o__ready | \$1 ;
   assign \$2  = ~ valid0;
   assign cfg__ready = i__ready | \$2 ;
-  assign \$3  = cfg__valid & cfg__ready;
-  assign \$4  = ! cfg__payload[19];
-  assign enable = \$3  & \$4 ;
-  assign \$5  = cfg__valid & cfg__ready;
-  assign \enable$17  = \$5  & \$6 ;
-  assign \$9  = i__ready & valid0;
-  assign \$10  = i__ready & valid1;
+  assign \$5  = i__ready & valid0;
+  assign \$6  = i__ready & valid1;
+  assign \$7  = cfg__valid & cfg__ready;
+  assign \$8  = ! cfg__payload[19];
+  assign \$9  = \$7  & \$8 ;
+  assign \$10  = cfg__valid & cfg__ready;
+  assign \$12  = \$10  & \$11 ;
   always @(posedge clk)
-    valid0 <= \$11 ;
+    valid0 <= \$13 ;
   always @(posedge clk)
-    valid1 <= \$12 ;
+    valid1 <= \$14 ;
   always @(posedge clk)
-    o__valid <= \$13 ;
+    o__valid <= \$15 ;
   always @(posedge stage2_clk)
-    underflow <= \$7 ;
+    underflow <= \$3 ;
   always @(posedge stage2_clk)
-    overflow <= \$8 ;
+    overflow <= \$4 ;
   consmax_split_finish finish0 (
     .bits(lane0_bits),
     .clk(stage2_clk),
@@ -135,12 +101,12 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$9 ),
+    .enable(\$5 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$10 ),
+    .enable(\$6 ),
     .gclk(stage2_clk)
   );
   consmax_split_lane lane0 (
@@ -148,97 +114,63 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
     .bits(lane0_bits),
     .clk(clk),
     .late_mask(lane0_late_mask),
-    .lower_table({ words__15, words__14, words__13, words__12, words__11, words__10, words__9, words__8, words__7, words__6, words__5, words__4, words__3, words__2, words__1, words__0 }),
+    .lower_table(table0_words),
     .mask(i__payload[8]),
     .overflow(lane0_overflow),
     .rests(1'h1),
     .score(i__payload[7:0]),
     .stage1_clk(stage1_clk),
     .underflow(lane0_underflow),
-    .upper_table({ \words__15$59 , \words__14$58 , \words__13$57 , \words__12$56 , \words__11$55 , \words__10$54 , \words__9$53 , \words__8$52 , \words__7$51 , \words__6$50 , \words__5$49 , \words__4$48 , \words__3$47 , \words__2$46 , \words__1$45 , \words__0$44  }),
+    .upper_table(table1_words),
     .valid(i__valid),
     .valid0(valid0)
   );
-  \consmax_split.table0  table0 (
+  consmax_split_table table0 (
+    .address(cfg__payload[18:15]),
     .clk(clk),
-    .enable(enable),
-    .\port$0$13 (cfg__payload[18:0]),
-    .rst(rst),
-    .words__0(words__0),
-    .words__1(words__1),
-    .words__10(words__10),
-    .words__11(words__11),
-    .words__12(words__12),
-    .words__13(words__13),
-    .words__14(words__14),
-    .words__15(words__15),
-    .words__2(words__2),
-    .words__3(words__3),
-    .words__4(words__4),
-    .words__5(words__5),
-    .words__6(words__6),
-    .words__7(words__7),
-    .words__8(words__8),
-    .words__9(words__9)
+    .enable(\$9 ),
+    .value(cfg__payload[14:0]),
+    .words(table0_words)
   );
-  \consmax_split.table1  table1 (
+  consmax_split_table table1 (
+    .address(cfg__payload[18:15]),
     .clk(clk),
-    .enable(\enable$17 ),
-    .\port$0$13 (cfg__payload[18:0]),
-    .rst(rst),
-    .words__0(\words__0$44 ),
-    .words__1(\words__1$45 ),
-    .words__10(\words__10$54 ),
-    .words__11(\words__11$55 ),
-    .words__12(\words__12$56 ),
-    .words__13(\words__13$57 ),
-    .words__14(\words__14$58 ),
-    .words__15(\words__15$59 ),
-    .words__2(\words__2$46 ),
-    .words__3(\words__3$47 ),
-    .words__4(\words__4$48 ),
-    .words__5(\words__5$49 ),
-    .words__6(\words__6$50 ),
-    .words__7(\words__7$51 ),
-    .words__8(\words__8$52 ),
-    .words__9(\words__9$53 )
+    .enable(\$12 ),
+    .value(cfg__payload[14:0]),
+    .words(table1_words)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$11  = valid0;
+    \$13  = valid0;
     if (i__ready) begin
-      \$11  = i__valid;
-    end
-    if (rst) begin
-      \$11  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$12  = valid1;
-    if (i__ready) begin
-      \$12  = valid0;
-    end
-    if (rst) begin
-      \$12  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$13  = o__valid;
-    if (i__ready) begin
-      \$13  = valid1;
+      \$13  = i__valid;
     end
     if (rst) begin
       \$13  = 1'h0;
     end
   end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$14  = valid1;
+    if (i__ready) begin
+      \$14  = valid0;
+    end
+    if (rst) begin
+      \$14  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$15  = o__valid;
+    if (i__ready) begin
+      \$15  = valid1;
+    end
+    if (rst) begin
+      \$15  = 1'h0;
+    end
+  end
   assign advance = i__ready;
   assign valid2 = o__valid;
-  assign address = cfg__payload[18:15];
-  assign value = cfg__payload[14:0];
-  assign \address$18  = cfg__payload[18:15];
-  assign \value$19  = cfg__payload[14:0];
   assign \i__payload[0]  = i__payload;
   assign \i__payload[0].score  = i__payload[7:0];
   assign \i__payload[0].mask  = i__payload[8];
@@ -252,577 +184,9 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   assign o__payload[17] = overflow;
   assign o__payload[16] = underflow;
   assign o__payload[15:0] = finish0_result;
-  assign \$6  = cfg__payload[19];
-  assign \$7  = finish0_underflow;
-  assign \$8  = finish0_overflow;
-endmodule
-
-module \consmax_split.table0 (clk, rst, enable, words__0, words__1, words__2, words__3, words__4, words__5, words__6, words__7, words__8, words__9, words__10, words__11, words__12, words__13, words__14, words__15, \port$0$13 );
-  reg \$auto$verilog_backend.cc:2355:dump_module$2 ;
-  initial \$auto$verilog_backend.cc:2355:dump_module$2 <= 1'h0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  reg [3:0] \$like  = 4'h0;
-  reg \$signal  = 1'h0;
-  wire [3:0] address;
-  wire capture_clk;
-  input clk;
-  wire clk;
-  input enable;
-  wire enable;
-  input [18:0] \port$0$13 ;
-  wire [18:0] \port$0$13 ;
-  wire pulse;
-  input rst;
-  wire rst;
-  reg [14:0] value = 15'h0000;
-  wire [14:0] \value$4 ;
-  wire [14:0] word0;
-  wire [14:0] word1;
-  wire [14:0] word10;
-  wire [14:0] word11;
-  wire [14:0] word12;
-  wire [14:0] word13;
-  wire [14:0] word14;
-  wire [14:0] word15;
-  wire [14:0] word2;
-  wire [14:0] word3;
-  wire [14:0] word4;
-  wire [14:0] word5;
-  wire [14:0] word6;
-  wire [14:0] word7;
-  wire [14:0] word8;
-  wire [14:0] word9;
-  output [14:0] words__0;
-  wire [14:0] words__0;
-  output [14:0] words__1;
-  wire [14:0] words__1;
-  output [14:0] words__10;
-  wire [14:0] words__10;
-  output [14:0] words__11;
-  wire [14:0] words__11;
-  output [14:0] words__12;
-  wire [14:0] words__12;
-  output [14:0] words__13;
-  wire [14:0] words__13;
-  output [14:0] words__14;
-  wire [14:0] words__14;
-  output [14:0] words__15;
-  wire [14:0] words__15;
-  output [14:0] words__2;
-  wire [14:0] words__2;
-  output [14:0] words__3;
-  wire [14:0] words__3;
-  output [14:0] words__4;
-  wire [14:0] words__4;
-  output [14:0] words__5;
-  wire [14:0] words__5;
-  output [14:0] words__6;
-  wire [14:0] words__6;
-  output [14:0] words__7;
-  wire [14:0] words__7;
-  output [14:0] words__8;
-  wire [14:0] words__8;
-  output [14:0] words__9;
-  wire [14:0] words__9;
-  assign \$1  = ~ clk;
-  assign pulse = \$signal  & \$1 ;
-  assign \$2  = ! \$like ;
-  assign \$3  = pulse & \$2 ;
-  assign \$4  = \$like  == 1'h1;
-  assign \$5  = pulse & \$4 ;
-  assign \$6  = \$like  == 2'h2;
-  assign \$7  = pulse & \$6 ;
-  assign \$8  = \$like  == 2'h3;
-  assign \$9  = pulse & \$8 ;
-  assign \$10  = \$like  == 3'h4;
-  assign \$11  = pulse & \$10 ;
-  assign \$12  = \$like  == 3'h5;
-  assign \$13  = pulse & \$12 ;
-  assign \$14  = \$like  == 3'h6;
-  assign \$15  = pulse & \$14 ;
-  assign \$16  = \$like  == 3'h7;
-  assign \$17  = pulse & \$16 ;
-  assign \$18  = \$like  == 4'h8;
-  assign \$19  = pulse & \$18 ;
-  assign \$20  = \$like  == 4'h9;
-  assign \$21  = pulse & \$20 ;
-  assign \$22  = \$like  == 4'ha;
-  assign \$23  = pulse & \$22 ;
-  assign \$24  = \$like  == 4'hb;
-  assign \$25  = pulse & \$24 ;
-  assign \$26  = \$like  == 4'hc;
-  assign \$27  = pulse & \$26 ;
-  assign \$28  = \$like  == 4'hd;
-  assign \$29  = pulse & \$28 ;
-  assign \$30  = \$like  == 4'he;
-  assign \$31  = pulse & \$30 ;
-  assign \$32  = \$like  == 4'hf;
-  assign \$33  = pulse & \$32 ;
-  always @(posedge capture_clk)
-    \$like  <= \port$0$13 [18:15];
-  always @(posedge capture_clk)
-    value <= \port$0$13 [14:0];
-  always @(posedge clk)
-    \$signal  <= \$34 ;
-  consilico_clock_gate gate_capture (
-    .clk(clk),
-    .enable(enable),
-    .gclk(capture_clk)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word0 (
-    .d(value),
-    .enable(\$3 ),
-    .q(words__0)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word1 (
-    .d(value),
-    .enable(\$5 ),
-    .q(words__1)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word10 (
-    .d(value),
-    .enable(\$23 ),
-    .q(words__10)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word11 (
-    .d(value),
-    .enable(\$25 ),
-    .q(words__11)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word12 (
-    .d(value),
-    .enable(\$27 ),
-    .q(words__12)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word13 (
-    .d(value),
-    .enable(\$29 ),
-    .q(words__13)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word14 (
-    .d(value),
-    .enable(\$31 ),
-    .q(words__14)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word15 (
-    .d(value),
-    .enable(\$33 ),
-    .q(words__15)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word2 (
-    .d(value),
-    .enable(\$7 ),
-    .q(words__2)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word3 (
-    .d(value),
-    .enable(\$9 ),
-    .q(words__3)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word4 (
-    .d(value),
-    .enable(\$11 ),
-    .q(words__4)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word5 (
-    .d(value),
-    .enable(\$13 ),
-    .q(words__5)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word6 (
-    .d(value),
-    .enable(\$15 ),
-    .q(words__6)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word7 (
-    .d(value),
-    .enable(\$17 ),
-    .q(words__7)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word8 (
-    .d(value),
-    .enable(\$19 ),
-    .q(words__8)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word9 (
-    .d(value),
-    .enable(\$21 ),
-    .q(words__9)
-  );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
-    \$34  = enable;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign address = \port$0$13 [18:15];
-  assign \value$4  = \port$0$13 [14:0];
-  assign word0 = words__0;
-  assign word1 = words__1;
-  assign word2 = words__2;
-  assign word3 = words__3;
-  assign word4 = words__4;
-  assign word5 = words__5;
-  assign word6 = words__6;
-  assign word7 = words__7;
-  assign word8 = words__8;
-  assign word9 = words__9;
-  assign word10 = words__10;
-  assign word11 = words__11;
-  assign word12 = words__12;
-  assign word13 = words__13;
-  assign word14 = words__14;
-  assign word15 = words__15;
-endmodule
-
-module \consmax_split.table1 (clk, rst, enable, words__0, words__1, words__2, words__3, words__4, words__5, words__6, words__7, words__8, words__9, words__10, words__11, words__12, words__13, words__14, words__15, \port$0$13 );
-  reg \$auto$verilog_backend.cc:2355:dump_module$3 ;
-  initial \$auto$verilog_backend.cc:2355:dump_module$3 <= 1'h0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  reg [3:0] \$like  = 4'h0;
-  reg \$signal  = 1'h0;
-  wire [3:0] address;
-  wire capture_clk;
-  input clk;
-  wire clk;
-  input enable;
-  wire enable;
-  input [18:0] \port$0$13 ;
-  wire [18:0] \port$0$13 ;
-  wire pulse;
-  input rst;
-  wire rst;
-  reg [14:0] value = 15'h0000;
-  wire [14:0] \value$4 ;
-  wire [14:0] word0;
-  wire [14:0] word1;
-  wire [14:0] word10;
-  wire [14:0] word11;
-  wire [14:0] word12;
-  wire [14:0] word13;
-  wire [14:0] word14;
-  wire [14:0] word15;
-  wire [14:0] word2;
-  wire [14:0] word3;
-  wire [14:0] word4;
-  wire [14:0] word5;
-  wire [14:0] word6;
-  wire [14:0] word7;
-  wire [14:0] word8;
-  wire [14:0] word9;
-  output [14:0] words__0;
-  wire [14:0] words__0;
-  output [14:0] words__1;
-  wire [14:0] words__1;
-  output [14:0] words__10;
-  wire [14:0] words__10;
-  output [14:0] words__11;
-  wire [14:0] words__11;
-  output [14:0] words__12;
-  wire [14:0] words__12;
-  output [14:0] words__13;
-  wire [14:0] words__13;
-  output [14:0] words__14;
-  wire [14:0] words__14;
-  output [14:0] words__15;
-  wire [14:0] words__15;
-  output [14:0] words__2;
-  wire [14:0] words__2;
-  output [14:0] words__3;
-  wire [14:0] words__3;
-  output [14:0] words__4;
-  wire [14:0] words__4;
-  output [14:0] words__5;
-  wire [14:0] words__5;
-  output [14:0] words__6;
-  wire [14:0] words__6;
-  output [14:0] words__7;
-  wire [14:0] words__7;
-  output [14:0] words__8;
-  wire [14:0] words__8;
-  output [14:0] words__9;
-  wire [14:0] words__9;
-  assign \$1  = ~ clk;
-  assign pulse = \$signal  & \$1 ;
-  assign \$2  = ! \$like ;
-  assign \$3  = pulse & \$2 ;
-  assign \$4  = \$like  == 1'h1;
-  assign \$5  = pulse & \$4 ;
-  assign \$6  = \$like  == 2'h2;
-  assign \$7  = pulse & \$6 ;
-  assign \$8  = \$like  == 2'h3;
-  assign \$9  = pulse & \$8 ;
-  assign \$10  = \$like  == 3'h4;
-  assign \$11  = pulse & \$10 ;
-  assign \$12  = \$like  == 3'h5;
-  assign \$13  = pulse & \$12 ;
-  assign \$14  = \$like  == 3'h6;
-  assign \$15  = pulse & \$14 ;
-  assign \$16  = \$like  == 3'h7;
-  assign \$17  = pulse & \$16 ;
-  assign \$18  = \$like  == 4'h8;
-  assign \$19  = pulse & \$18 ;
-  assign \$20  = \$like  == 4'h9;
-  assign \$21  = pulse & \$20 ;
-  assign \$22  = \$like  == 4'ha;
-  assign \$23  = pulse & \$22 ;
-  assign \$24  = \$like  == 4'hb;
-  assign \$25  = pulse & \$24 ;
-  assign \$26  = \$like  == 4'hc;
-  assign \$27  = pulse & \$26 ;
-  assign \$28  = \$like  == 4'hd;
-  assign \$29  = pulse & \$28 ;
-  assign \$30  = \$like  == 4'he;
-  assign \$31  = pulse & \$30 ;
-  assign \$32  = \$like  == 4'hf;
-  assign \$33  = pulse & \$32 ;
-  always @(posedge capture_clk)
-    \$like  <= \port$0$13 [18:15];
-  always @(posedge capture_clk)
-    value <= \port$0$13 [14:0];
-  always @(posedge clk)
-    \$signal  <= \$34 ;
-  consilico_clock_gate gate_capture (
-    .clk(clk),
-    .enable(enable),
-    .gclk(capture_clk)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word0 (
-    .d(value),
-    .enable(\$3 ),
-    .q(words__0)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word1 (
-    .d(value),
-    .enable(\$5 ),
-    .q(words__1)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word10 (
-    .d(value),
-    .enable(\$23 ),
-    .q(words__10)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word11 (
-    .d(value),
-    .enable(\$25 ),
-    .q(words__11)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word12 (
-    .d(value),
-    .enable(\$27 ),
-    .q(words__12)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word13 (
-    .d(value),
-    .enable(\$29 ),
-    .q(words__13)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word14 (
-    .d(value),
-    .enable(\$31 ),
-    .q(words__14)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word15 (
-    .d(value),
-    .enable(\$33 ),
-    .q(words__15)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word2 (
-    .d(value),
-    .enable(\$7 ),
-    .q(words__2)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word3 (
-    .d(value),
-    .enable(\$9 ),
-    .q(words__3)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word4 (
-    .d(value),
-    .enable(\$11 ),
-    .q(words__4)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word5 (
-    .d(value),
-    .enable(\$13 ),
-    .q(words__5)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word6 (
-    .d(value),
-    .enable(\$15 ),
-    .q(words__6)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word7 (
-    .d(value),
-    .enable(\$17 ),
-    .q(words__7)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word8 (
-    .d(value),
-    .enable(\$19 ),
-    .q(words__8)
-  );
-  consilico_latch #(
-    .WIDTH(32'd15)
-  ) latch_word9 (
-    .d(value),
-    .enable(\$21 ),
-    .q(words__9)
-  );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$3 ) begin end
-    \$34  = enable;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign address = \port$0$13 [18:15];
-  assign \value$4  = \port$0$13 [14:0];
-  assign word0 = words__0;
-  assign word1 = words__1;
-  assign word2 = words__2;
-  assign word3 = words__3;
-  assign word4 = words__4;
-  assign word5 = words__5;
-  assign word6 = words__6;
-  assign word7 = words__7;
-  assign word8 = words__8;
-  assign word9 = words__9;
-  assign word10 = words__10;
-  assign word11 = words__11;
-  assign word12 = words__12;
-  assign word13 = words__13;
-  assign word14 = words__14;
-  assign word15 = words__15;
+  assign \$3  = finish0_underflow;
+  assign \$4  = finish0_overflow;
+  assign \$11  = cfg__payload[19];
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
@@ -1878,6 +1242,248 @@ module consmax_split_finish(bits, product_underflow, product_overflow, mask, res
   assign overflow = product_overflow & \$38 ;
   always @(posedge clk)
     result <= { 1'h0, \$36  };
+endmodule
+
+/* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
+
+module consmax_split_table(enable, address, value, words, clk);
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire \$15 ;
+  wire \$16 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  reg [3:0] \$like  = 4'h0;
+  reg \$signal  = 1'h0;
+  input [3:0] address;
+  wire [3:0] address;
+  wire capture_clk;
+  input clk;
+  wire clk;
+  input enable;
+  wire enable;
+  wire pulse;
+  input [14:0] value;
+  wire [14:0] value;
+  reg [14:0] \value$7  = 15'h0000;
+  wire [14:0] word0;
+  wire [14:0] word1;
+  wire [14:0] word10;
+  wire [14:0] word11;
+  wire [14:0] word12;
+  wire [14:0] word13;
+  wire [14:0] word14;
+  wire [14:0] word15;
+  wire [14:0] word2;
+  wire [14:0] word3;
+  wire [14:0] word4;
+  wire [14:0] word5;
+  wire [14:0] word6;
+  wire [14:0] word7;
+  wire [14:0] word8;
+  wire [14:0] word9;
+  output [239:0] words;
+  wire [239:0] words;
+  assign \$1  = ~ clk;
+  assign pulse = \$signal  & \$1 ;
+  assign \$2  = ! \$like ;
+  assign \$3  = pulse & \$2 ;
+  assign \$4  = \$like  == 1'h1;
+  assign \$5  = pulse & \$4 ;
+  assign \$6  = \$like  == 2'h2;
+  assign \$7  = pulse & \$6 ;
+  assign \$8  = \$like  == 2'h3;
+  assign \$9  = pulse & \$8 ;
+  assign \$10  = \$like  == 3'h4;
+  assign \$11  = pulse & \$10 ;
+  assign \$12  = \$like  == 3'h5;
+  assign \$13  = pulse & \$12 ;
+  assign \$14  = \$like  == 3'h6;
+  assign \$15  = pulse & \$14 ;
+  assign \$16  = \$like  == 3'h7;
+  assign \$17  = pulse & \$16 ;
+  assign \$18  = \$like  == 4'h8;
+  assign \$19  = pulse & \$18 ;
+  assign \$20  = \$like  == 4'h9;
+  assign \$21  = pulse & \$20 ;
+  assign \$22  = \$like  == 4'ha;
+  assign \$23  = pulse & \$22 ;
+  assign \$24  = \$like  == 4'hb;
+  assign \$25  = pulse & \$24 ;
+  assign \$26  = \$like  == 4'hc;
+  assign \$27  = pulse & \$26 ;
+  assign \$28  = \$like  == 4'hd;
+  assign \$29  = pulse & \$28 ;
+  assign \$30  = \$like  == 4'he;
+  assign \$31  = pulse & \$30 ;
+  assign \$32  = \$like  == 4'hf;
+  assign \$33  = pulse & \$32 ;
+  always @(posedge capture_clk)
+    \$like  <= address;
+  always @(posedge capture_clk)
+    \value$7  <= value;
+  always @(posedge clk)
+    \$signal  <= enable;
+  consilico_clock_gate gate_capture (
+    .clk(clk),
+    .enable(enable),
+    .gclk(capture_clk)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word0 (
+    .d(\value$7 ),
+    .enable(\$3 ),
+    .q(word0)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word1 (
+    .d(\value$7 ),
+    .enable(\$5 ),
+    .q(word1)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word10 (
+    .d(\value$7 ),
+    .enable(\$23 ),
+    .q(word10)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word11 (
+    .d(\value$7 ),
+    .enable(\$25 ),
+    .q(word11)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word12 (
+    .d(\value$7 ),
+    .enable(\$27 ),
+    .q(word12)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word13 (
+    .d(\value$7 ),
+    .enable(\$29 ),
+    .q(word13)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word14 (
+    .d(\value$7 ),
+    .enable(\$31 ),
+    .q(word14)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word15 (
+    .d(\value$7 ),
+    .enable(\$33 ),
+    .q(word15)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word2 (
+    .d(\value$7 ),
+    .enable(\$7 ),
+    .q(word2)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word3 (
+    .d(\value$7 ),
+    .enable(\$9 ),
+    .q(word3)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word4 (
+    .d(\value$7 ),
+    .enable(\$11 ),
+    .q(word4)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word5 (
+    .d(\value$7 ),
+    .enable(\$13 ),
+    .q(word5)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word6 (
+    .d(\value$7 ),
+    .enable(\$15 ),
+    .q(word6)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word7 (
+    .d(\value$7 ),
+    .enable(\$17 ),
+    .q(word7)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word8 (
+    .d(\value$7 ),
+    .enable(\$19 ),
+    .q(word8)
+  );
+  consilico_latch #(
+    .WIDTH(32'd15)
+  ) latch_word9 (
+    .d(\value$7 ),
+    .enable(\$21 ),
+    .q(word9)
+  );
+  assign words[239:225] = word15;
+  assign words[224:210] = word14;
+  assign words[209:195] = word13;
+  assign words[194:180] = word12;
+  assign words[179:165] = word11;
+  assign words[164:150] = word10;
+  assign words[149:135] = word9;
+  assign words[134:120] = word8;
+  assign words[119:105] = word7;
+  assign words[104:90] = word6;
+  assign words[89:75] = word5;
+  assign words[74:60] = word4;
+  assign words[59:45] = word3;
+  assign words[44:30] = word2;
+  assign words[29:15] = word1;
+  assign words[14:0] = word0;
 endmodule
 
 // Integrated clock gate: enable is sampled while clk is low, gclk has no glitch.

@@ -70,13 +70,16 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
+def cached(
+    kind: str, key: str, compute: Callable[[], Any], keep: Callable[[Any], bool] | None = None
+) -> Any:
     """Return the cached JSON value of ``key``, computing and storing it where there is none.
 
     Args:
         kind: Name of the cache folder, such as ``"verify"``.
         key: :func:`digest` of everything the result depends on, tool versions included.
         compute: Makes the value; must return something JSON can carry.
+        keep: Whether to store it: a failure may come from the machine, such as no memory.
     """
     path = cache_dir(kind) / f"{key}.json"
     try:
@@ -86,5 +89,6 @@ def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     value = json.loads(json.dumps(compute()))
-    write_atomic(path, canonical({"sha256": digest(value), "value": value}))
+    if keep is None or keep(value):
+        write_atomic(path, canonical({"sha256": digest(value), "value": value}))
     return value

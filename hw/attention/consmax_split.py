@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, unsigned
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,6 +57,7 @@ class ConSmaxSplit(wiring.Component):
         self.parts: dict[str, wiring.Component] = {
             "consmax_split_lane": SplitLane(),
             "consmax_split_finish": Finish(config),
+            "consmax_split_table": RegisterFile(16, 15, config.storage),
         }
         if config.table_sets == 2:
             self.parts["consmax_split_pair"] = SplitPair()
@@ -66,9 +67,8 @@ class ConSmaxSplit(wiring.Component):
         config = self._config
         pipeline = Pipeline(m, self.i, self.o, latency(config))
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
-        tables = self._tables(m)
-
-        lane, last, *pair = self.parts.items()
+        lane, last, table, *pair = self.parts.items()
+        tables = self._tables(m, table)
         lanes = []
         for index in range(config.lanes):
             score = self.i.payload[index]
@@ -80,7 +80,7 @@ class ConSmaxSplit(wiring.Component):
                 clk=ClockSignal(), stage1_clk=ClockSignal("stage1"),
                 advance=pipeline.advance, valid=self.i.valid, valid0=pipeline.valid[0],
                 score=score.score.as_unsigned(), mask=score.mask, rests=rests,
-                lower_table=Cat(*lower.words), upper_table=Cat(*upper.words),
+                lower_table=lower, upper_table=upper,
             )  # fmt: skip
             product = Product(done["bits"], done["underflow"], done["overflow"])
             lanes.append(LaneResult(product, done["late_mask"]))
@@ -89,19 +89,18 @@ class ConSmaxSplit(wiring.Component):
         finish(m, 1 + config.table_sets, config, *last, lanes, self.o.payload)
         return m
 
-    def _tables(self, m: Module) -> list[tuple[RegisterFile, RegisterFile]]:
+    def _tables(self, m: Module, part: tuple[str, wiring.Component]) -> list[tuple[Value, Value]]:
+        """All words of the lower and the upper nibble's table, for each set of tables."""
         write = self.cfg.valid & self.cfg.ready
-        tables = []
-        for index in range(2 * self._config.table_sets):
-            table = RegisterFile(16, 15, self._config.storage)
-            m.submodules[f"table{index}"] = table
-            m.d.comb += [
-                table.enable.eq(write & (self.cfg.payload.table == index)),
-                table.address.eq(self.cfg.payload.nibble),
-                table.value.eq(self.cfg.payload.value),
-            ]
-            tables.append(table)
-        return list(zip(tables[0::2], tables[1::2], strict=True))
+        words = [
+            place(
+                m, f"table{index}", *part, clk=ClockSignal(),
+                enable=write & (self.cfg.payload.table == index),
+                address=self.cfg.payload.nibble, value=self.cfg.payload.value,
+            )["words"]
+            for index in range(2 * self._config.table_sets)
+        ]  # fmt: skip
+        return list(zip(words[0::2], words[1::2], strict=True))
 
     def _pairs(
         self, m: Module, module: str, part: wiring.Component, lanes: list[LaneResult]

@@ -79,24 +79,16 @@ def check(
         stimulus.expected.tobytes(),
         [stimulus.results, stimulus.coverage],
     )
-    try:
-        result: dict[str, Any] = cached(
-            "verify", key, lambda: _passing(unit, config, text, found, seed, stimulus, progress)
-        )
-    except _FailedError as failed:
-        return failed.result
+    result: dict[str, Any] = cached(
+        "verify",
+        key,
+        lambda: _judged(unit, config, text, found, seed, stimulus, progress),
+        keep=lambda judged: bool(judged["passed"]),
+    )
     return result
 
 
-class _FailedError(Exception):
-    """A verdict that is not cached: a failure may come from the machine, such as no memory."""
-
-    def __init__(self, result: dict[str, Any]) -> None:
-        super().__init__()
-        self.result = result
-
-
-def _passing(
+def _judged(
     unit: Unit,
     config: Config,
     text: str,
@@ -145,7 +137,7 @@ def _passing(
     ]
     coverage, uncovered = _coverage(unit, latency["declared"], stimulus, runs)
     problems += [f"coverage point {point} was never hit" for point in uncovered]
-    result = {
+    return {
         "unit": unit.name,
         "config": config.to_json(),
         "seed": seed,
@@ -157,9 +149,6 @@ def _passing(
         "problems": problems,
         "passed": not problems,
     }
-    if problems:
-        raise _FailedError(result)
-    return result
 
 
 def _plan(seed: int, stimulus: Stimulus) -> list[tuple[str, Stimulus, Run]]:
