@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Unit", "catalogue", "configure", "find_unit", "verilog"]
 
+_MODULES = (  # of sim.units, in catalogue order
+    "consmax",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
@@ -32,7 +36,8 @@ class Unit:
     traffic: Callable[[Any, str, int], Stimulus]  # configuration, source, beats -> for activity
     coverage: tuple[str, ...]  # names of the coverage points that verification must hit
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
-    results_per_beat: Callable[[Any], int]
+    operations_per_beat: Callable[[Any], int]
+    operation: str = "result"  # what energy is given for beside a result, such as "MAC"
 
     @property
     def module_name(self) -> str:
@@ -42,8 +47,7 @@ class Unit:
 
 def catalogue() -> dict[str, Unit]:
     """All units by name, in catalogue order."""
-    families = ("consmax",)
-    units = [unit for name in families for unit in import_module(f"sim.units.{name}").UNITS]
+    units = [unit for name in _MODULES for unit in import_module(f"sim.units.{name}").UNITS]
     return {unit.name: unit for unit in units}
 
 

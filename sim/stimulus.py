@@ -30,23 +30,26 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Stimulus:
-    """Items in driving order, and the result of each DATA item.
+    """Items in driving order, and what comes out, in order.
 
     Rows are little-endian bytes: bit ``j`` of a payload is bit ``j % 8`` of byte ``j // 8``.
     """
 
     kind: NDArray[np.uint8]  # (items,), values of :class:`Kind`
     bits: NDArray[np.uint8]  # (items, bytes), wide enough for the wider of ``i`` and ``cfg``
-    expected: NDArray[np.uint8]  # (number of DATA items, bytes of ``o``)
+    completes: NDArray[np.uint16]  # (items,), beats on ``o`` that come once the item is taken
+    expected: NDArray[np.uint8]  # (beats on ``o``, bytes of ``o``)
     results: int  # results checked, all lanes counted (a beat of 16 lanes has 16)
+    operations: int  # what the unit's energy is given for, such as multiply-accumulates
     coverage: dict[str, int] = field(default_factory=dict)  # coverage point: times hit
 
     def __post_init__(self) -> None:
-        data = int((self.kind == Kind.DATA).sum())
-        if len(self.kind) != len(self.bits) or data != len(self.expected):
+        lengths = {len(self.kind), len(self.bits), len(self.completes)}
+        beats = int(self.completes.sum())
+        if len(lengths) != 1 or beats != len(self.expected):
             raise ValueError(
-                f"kind has {len(self.kind)} items ({data} DATA), bits {len(self.bits)}, "
-                f"expected {len(self.expected)}"
+                f"kind has {len(self.kind)} items, bits {len(self.bits)}, completes "
+                f"{len(self.completes)} for {beats} beats; expected has {len(self.expected)}"
             )
 
 
@@ -80,34 +83,59 @@ class StimulusBuilder:
         self._bytes = (max(ports.i_width, ports.cfg_width) + 7) // 8
         self._kinds: list[NDArray[np.uint8]] = []
         self._bits: list[NDArray[np.uint8]] = []
+        self._completes: list[NDArray[np.uint16]] = []
         self._expected: list[NDArray[np.uint8]] = []
         self._results = 0
+        self._operations = 0
         self.coverage: Counter[str] = Counter()
 
-    def _add(self, kind: Kind, rows: NDArray[np.uint8]) -> None:
+    def _add(
+        self, kind: Kind, rows: NDArray[np.uint8], completes: NDArray[np.uint16] | int
+    ) -> None:
+        self._completes.append(np.broadcast_to(np.asarray(completes, np.uint16), len(rows)))
         self._kinds.append(np.full(len(rows), kind, dtype=np.uint8))
         self._bits.append(np.pad(rows, ((0, 0), (0, self._bytes - rows.shape[1]))))
 
     def configure(self, rows: NDArray[np.uint8]) -> None:
         """Add beats on ``cfg``."""
-        self._add(Kind.CONFIG, rows)
+        self._add(Kind.CONFIG, rows, 0)
 
     def reset(self) -> None:
         """Add a reset."""
-        self._add(Kind.RESET, np.zeros((1, self._bytes), dtype=np.uint8))
+        self._add(Kind.RESET, np.zeros((1, self._bytes), dtype=np.uint8), 0)
 
-    def data(self, rows: NDArray[np.uint8], expected: NDArray[np.uint8], results: int) -> None:
-        """Add beats on ``i`` and what comes out; ``results`` is the number of checked results."""
-        self._add(Kind.DATA, rows)
+    def data(
+        self,
+        rows: NDArray[np.uint8],
+        expected: NDArray[np.uint8],
+        results: int,
+        *,
+        completes: NDArray[np.uint16] | int = 1,
+        operations: int | None = None,
+    ) -> None:
+        """Add beats on ``i`` and what comes out.
+
+        Args:
+            rows: Payloads.
+            expected: Beats on ``o``.
+            results: Results checked in them.
+            completes: Beats on ``o`` that come once a row is taken, for each row. A reset drops
+                those not delivered, and what a unit has gathered for later ones.
+            operations: Operations that energy is given for; the results if there is no other.
+        """
+        self._add(Kind.DATA, rows, completes)
         self._expected.append(expected)
         self._results += results
+        self._operations += results if operations is None else operations
 
     def build(self) -> Stimulus:
         """The stimulus of everything added so far."""
         return Stimulus(
             kind=np.concatenate(self._kinds),
             bits=np.concatenate(self._bits),
+            completes=np.concatenate(self._completes),
             expected=np.concatenate(self._expected),
             results=self._results,
+            operations=self._operations,
             coverage=dict(self.coverage),
         )

@@ -135,7 +135,12 @@ def _fastest(
 def _without_resets(stimulus: Stimulus) -> Stimulus:
     """A plain loop does not know which results a reset drops."""
     kept = stimulus.kind != Kind.RESET
-    return dataclasses.replace(stimulus, kind=stimulus.kind[kept], bits=stimulus.bits[kept])
+    return dataclasses.replace(
+        stimulus,
+        kind=stimulus.kind[kept],
+        bits=stimulus.bits[kept],
+        completes=stimulus.completes[kept],
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

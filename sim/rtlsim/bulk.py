@@ -185,10 +185,12 @@ def _write_files(folder: Path, ports: Ports, stimulus: Stimulus) -> None:
     """Write the files in the order in which ``$fread`` fills a vector: highest byte first."""
     width = _payload_bytes(ports)
     items = len(stimulus.kind)
-    records = np.zeros((items + 1, 1 + width), dtype=np.uint8)
+    records = np.zeros((items + 1, 3 + width), dtype=np.uint8)
     records[:items, 0] = stimulus.kind
     records[items, 0] = _FINISH
-    records[:items, 1:] = stimulus.bits[:, :width][:, ::-1]
+    records[:items, 1] = stimulus.completes >> 8
+    records[:items, 2] = stimulus.completes & 0xFF
+    records[:items, 3:] = stimulus.bits[:, :width][:, ::-1]
     records.tofile(folder / "stimulus.bin")
     np.ascontiguousarray(stimulus.expected[:, : _expected_bytes(ports)][:, ::-1]).tofile(
         folder / "expected.bin"

@@ -76,7 +76,7 @@ module consilico_bench;
   reg [31:0] level_i, level_o;
   reg [PHASE-1:0] phase = 0;
   reg [7:0] start = 0;
-  reg [8+`PAYLOAD_BITS-1:0] record;  // kind, payload
+  reg [8+16+`PAYLOAD_BITS-1:0] record;  // kind, results it completes, payload
   reg [31:0] items = 0;  // handed over so far
   reg fetched = 0, offered = 0, finished = 0;
   reg fire_i = 0, fire_cfg = 0;  // set at the falling edge: will happen at this rising edge
@@ -123,12 +123,12 @@ module consilico_bench;
       if (!fetched) begin
         got = $fread(record, stimulus_file);
         fetched = 1;
-        if (got != 1 + `PAYLOAD_BITS / 8) stop("stimulus.bin ends early");
+        if (got != 3 + `PAYLOAD_BITS / 8) stop("stimulus.bin ends early");
       end
-      if (!offered && record[`PAYLOAD_BITS+:8] != FINISH) begin
+      if (!offered && record[16+`PAYLOAD_BITS+:8] != FINISH) begin
         if (random[15:8] >= level_i) begin
           offered = 1;
-          case (record[`PAYLOAD_BITS+:8])
+          case (record[16+`PAYLOAD_BITS+:8])
             DATA: begin
               i_valid <= 1;
               i_payload <= record[`I_WIDTH-1:0];
@@ -149,7 +149,7 @@ module consilico_bench;
 
   // ------------------------------------------------------- monitor, protocol checks, scoreboard
   reg [63:0] cycles = 0, gap_cycles = 0, i_stall_cycles = 0, o_stall_cycles = 0;
-  reg [63:0] accepted = 0;  // DATA items taken by the unit
+  reg [63:0] accepted = 0;  // results that the items taken by the unit complete
   reg [63:0] next = 0;  // index of the result that is due
   reg [63:0] rows = 0;  // of expected.bin read
   reg [63:0] checked = 0, mismatches = 0, dropped = 0, violations = 0;
@@ -205,9 +205,11 @@ module consilico_bench;
       end
       if (fire_i) begin
         idle = 0;
-        accepted = accepted + 1;
-        if (!timing) first_accepted = cycles;
-        timing = 1;
+        accepted = accepted + record[`PAYLOAD_BITS+:16];
+        if (record[`PAYLOAD_BITS+:16] != 0) begin
+          if (!timing) first_accepted = cycles;
+          timing = 1;
+        end
       end
       if (o_valid === 1 && o_ready) begin
         if (next == accepted) violation("a result without an accepted input");
@@ -217,7 +219,7 @@ module consilico_bench;
         end
       end
     end
-    if (fetched && record[`PAYLOAD_BITS+:8] == FINISH && next == accepted) begin
+    if (fetched && record[16+`PAYLOAD_BITS+:8] == FINISH && next == accepted) begin
       tail = tail + 1;
       if (tail == TAIL_CYCLES) stop("");
     end else if (idle >= hang_cycles) begin

@@ -33,7 +33,7 @@ class Scoreboard:
     """Compares results, in order, with the expected ones.
 
     Args:
-        expected: Payload of each DATA item, as an integer.
+        expected: Payload of each beat on ``o``, as an integer.
         width: Bits of a result.
     """
 
@@ -86,19 +86,22 @@ class Scoreboard:
 class Driver:
     """Offers one item after the other; idles before each with probability ``stall``."""
 
-    def __init__(self, dut: Any, items: list[tuple[int, int]], stall: float, seed: int) -> None:
+    def __init__(
+        self, dut: Any, items: list[tuple[int, int, int]], stall: float, seed: int
+    ) -> None:
         self._dut = dut
         self._items = items
         self._stall = stall
         self._random = random.Random(seed)
         self.position = 0
+        self.completes = 0  # results that the item on offer brings
         self.done = False
 
     async def run(self) -> None:
         """Drive every item; starts and ends right after a rising edge."""
         dut = self._dut
-        for position, (kind, payload) in enumerate(self._items):
-            self.position = position
+        for position, (kind, payload, completes) in enumerate(self._items):
+            self.position, self.completes = position, completes
             while self._random.random() < self._stall:
                 await RisingEdge(dut.clk)
             if kind == Kind.RESET:
@@ -123,8 +126,11 @@ class Driver:
 class Monitor:
     """Watches all streams, checks their protocol and feeds the scoreboard."""
 
-    def __init__(self, dut: Any, scoreboard: Scoreboard, stall: float, seed: int) -> None:
+    def __init__(
+        self, dut: Any, scoreboard: Scoreboard, driver: Driver, stall: float, seed: int
+    ) -> None:
         self._dut = dut
+        self._driver = driver
         self._scoreboard = scoreboard
         self._stall = stall
         self._random = random.Random(seed)
@@ -155,7 +161,7 @@ class Monitor:
                 if str(ready_or_valid.value) not in "01":
                     scoreboard.violate(f"{ready_or_valid._name} is unknown")
             if dut.i__valid.value == 1 and dut.i__ready.value == 1:
-                scoreboard.accepted += 1
+                scoreboard.accepted += self._driver.completes
                 self.idle = 0
             if self._configurable and dut.cfg__valid.value == 1 and dut.cfg__ready.value == 1:
                 self.idle = 0
@@ -188,12 +194,14 @@ async def replays_stimulus(dut: Any) -> None:
     data = np.load(folder / "stimulus.npz")
     widths = {Kind.DATA: plan["i_width"], Kind.CONFIG: plan["cfg_width"], Kind.RESET: 0}
     items = [
-        (int(kind), value & ((1 << widths[Kind(kind)]) - 1))
-        for kind, value in zip(data["kind"], _integers(data["bits"]), strict=True)
+        (int(kind), value & ((1 << widths[Kind(kind)]) - 1), int(completes))
+        for kind, value, completes in zip(
+            data["kind"], _integers(data["bits"]), data["completes"], strict=True
+        )
     ]
     scoreboard = Scoreboard(_integers(data["expected"]), plan["o_width"])
     driver = Driver(dut, items, plan["stall_in"], plan["seed"])
-    monitor = Monitor(dut, scoreboard, plan["stall_out"], plan["seed"] + 1)
+    monitor = Monitor(dut, scoreboard, driver, plan["stall_out"], plan["seed"] + 1)
 
     dut.rst.value, dut.i__valid.value, dut.i__payload.value, dut.o__ready.value = 1, 0, 0, 0
     if plan["cfg_width"]:

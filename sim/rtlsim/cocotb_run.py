@@ -117,6 +117,7 @@ def run_cocotb(
             folder / "stimulus.npz",
             kind=stimulus.kind,
             bits=stimulus.bits,
+            completes=stimulus.completes,
             expected=stimulus.expected,
         )
         (folder / _product(simulator, top)).symlink_to(build)

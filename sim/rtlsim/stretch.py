@@ -12,13 +12,15 @@ __all__ = ["prefix", "repeat"]
 
 def prefix(stimulus: Stimulus, items: int) -> Stimulus:
     """The first items of a stimulus. Coverage is left out: it counts the whole."""
-    kind = stimulus.kind[:items]
-    data = int((kind == Kind.DATA).sum())
+    completes = stimulus.completes[:items]
+    beats = int(completes.sum())
     return Stimulus(
-        kind=kind,
+        kind=stimulus.kind[:items],
         bits=stimulus.bits[:items],
-        expected=stimulus.expected[:data],
-        results=results_in(stimulus, data),
+        completes=completes,
+        expected=stimulus.expected[:beats],
+        results=results_in(stimulus, beats),
+        operations=stimulus.operations * beats // max(1, len(stimulus.expected)),
     )
 
 
@@ -36,7 +38,9 @@ def repeat(stimulus: Stimulus, times: int) -> Stimulus:
         stimulus,
         kind=np.tile(stimulus.kind, times),
         bits=np.tile(stimulus.bits, (times, 1)),
+        completes=np.tile(stimulus.completes, times),
         expected=np.tile(stimulus.expected, (times, 1)),
         results=stimulus.results * times,
+        operations=stimulus.operations * times,
         coverage={point: hits * times for point, hits in stimulus.coverage.items()},
     )

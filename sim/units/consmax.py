@@ -340,7 +340,7 @@ UNITS = (
         traffic=_traffic(_load_log2, _LOG2_PORTS),
         coverage=_COVERAGE,
         latency=_latency("consmax_log2"),
-        results_per_beat=lambda config: config.lanes,
+        operations_per_beat=lambda config: config.lanes,
     ),
     Unit(
         name="consmax/split",
@@ -353,7 +353,7 @@ UNITS = (
         traffic=_traffic(_load_split, _SPLIT_PORTS),
         coverage=_COVERAGE,
         latency=_latency("consmax_split"),
-        results_per_beat=lambda config: config.lanes,
+        operations_per_beat=lambda config: config.lanes,
     ),
 )
 
@@ -402,5 +402,5 @@ PAPER = Unit(
     traffic=_paper_traffic,
     coverage=(),
     latency=lambda config: 3,
-    results_per_beat=lambda config: 1,
+    operations_per_beat=lambda config: 1,
 )

@@ -47,9 +47,16 @@ def test_each_item_is_a_row() -> None:
     assert pack([(np.arange(5), 9)]).shape == (5, 2)
 
 
-def test_a_stimulus_needs_one_result_for_each_data_item() -> None:
+def test_a_stimulus_needs_all_the_results_that_its_items_complete() -> None:
     kind = np.array([Kind.CONFIG, Kind.DATA, Kind.DATA], dtype=np.uint8)
     rows = np.zeros((3, 1), dtype=np.uint8)
-    assert Stimulus(kind=kind, bits=rows, expected=rows[:2], results=2).coverage == {}
-    with pytest.raises(ValueError, match=r"kind has 3 items \(2 DATA\), bits 3, expected 3"):
-        Stimulus(kind=kind, bits=rows, expected=rows, results=3)
+    completes = np.array([0, 0, 2], dtype=np.uint16)
+
+    def made(expected: NDArray[np.uint8]) -> Stimulus:
+        return Stimulus(
+            kind=kind, bits=rows, completes=completes, expected=expected, results=2, operations=2
+        )
+
+    assert made(rows[:2]).coverage == {}
+    with pytest.raises(ValueError, match=r"completes 3 for 2 beats; expected has 3"):
+        made(rows)

@@ -9,7 +9,7 @@ from sim.rtlsim.builds import BuildError
 from sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
 from sim.rtlsim.outcome import Outcome
 from sim.rtlsim.simulators import find_simulator
-from sim.stimulus import Kind, Ports, Stimulus
+from sim.stimulus import Kind, Ports, Stimulus, StimulusBuilder
 from tests.sim.rtlsim import toy
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -139,7 +139,12 @@ def test_nothing_checked_is_not_a_pass() -> None:
     whole = toy.stimulus()
     kept = whole.kind != Kind.DATA
     empty = Stimulus(
-        kind=whole.kind[kept], bits=whole.bits[kept], expected=whole.expected[:0], results=0
+        kind=whole.kind[kept],
+        bits=whole.bits[kept],
+        completes=whole.completes[kept],
+        expected=whole.expected[:0],
+        results=0,
+        operations=0,
     )
     outcome = replay(toy.sources(), empty)
     assert outcome.problems == []
@@ -156,7 +161,9 @@ def test_a_unit_without_configuration_and_one_bit_wide() -> None:
     import numpy as np
 
     bits = np.array([[0], [1], [1], [0]], dtype=np.uint8)
-    stimulus = Stimulus(kind=np.zeros(4, dtype=np.uint8), bits=bits, expected=1 - bits, results=4)
+    builder = StimulusBuilder(ports)
+    builder.data(bits, 1 - bits, 4)
+    stimulus = builder.build()
     outcome = replay([verilog], stimulus, STALLS, ports)
     assert (outcome.checked, outcome.mismatches) == (4, 0)
     assert replay([verilog], stimulus, Run(), ports).latency_cycles == 0

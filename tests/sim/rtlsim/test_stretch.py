@@ -1,5 +1,7 @@
 """Parts and repetitions of a stimulus."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -27,11 +29,11 @@ def test_repetition_multiplies_items_results_and_coverage() -> None:
 def test_a_stimulus_that_relies_on_earlier_constants_is_not_repeated() -> None:
     whole = toy.stimulus()
     assert whole.kind[0] == Kind.CONFIG
-    rotated = type(whole)(
+    rotated = dataclasses.replace(
+        whole,
         kind=np.roll(whole.kind, -1),
         bits=np.roll(whole.bits, -1, axis=0),
-        expected=whole.expected,
-        results=whole.results,
+        completes=np.roll(whole.completes, -1),
     )
     with pytest.raises(ValueError, match="begins with its configuration"):
         repeat(rotated, 2)

@@ -128,5 +128,5 @@ def unit(latency: int = 2, coverage: tuple[str, ...] = ("odd_constant", "zero"))
         traffic=lambda config, source, beats: stimulus(1, 1),
         coverage=coverage,
         latency=lambda config: latency,
-        results_per_beat=lambda config: 1,
+        operations_per_beat=lambda config: 1,
     )

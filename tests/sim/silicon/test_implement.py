@@ -66,7 +66,7 @@ UNIT = Unit(
     traffic=alternate,
     coverage=(),
     latency=lambda config: 1,
-    results_per_beat=lambda config: 1,
+    operations_per_beat=lambda config: 1,
 )
 
 
