@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from amaranth import Cat, Const, Module, Signal, Value
 
-__all__ = ["BoothDigit", "booth_digits", "booth_multiply_add", "compress"]
+__all__ = ["BoothDigit", "Columns", "booth_digits"]
 
 
 class BoothDigit(NamedTuple):
@@ -68,72 +68,87 @@ def _lookup(table: Sequence[bool], index: Value) -> Value:
     return (Const(rows, len(table)) >> index)[0]
 
 
-def compress(m: Module, columns: Sequence[Sequence[tuple[int, Value]]]) -> tuple[Value, Value]:
-    """Two numbers whose sum is that of the bits, modulo ``2 ** len(columns)``.
-
-    Full adders take the three earliest bits of a column, so that late bits pass few of them.
+class Columns:
+    """Bits to add up, by weight, modulo ``2 ** width``.
 
     Args:
-        m: The module that gets the logic.
-        columns: For each weight ``2 ** n`` its bits, each with its arrival time in gate delays.
-
-    Source: Oklobdzija, Villeger and Liu, IEEE Trans. Comput. 45 (1996), the three-dimensional
-    method.
+        width: Of the sum.
     """
-    pending = [list(column) for column in columns]
-    rows: tuple[list[Value], list[Value]] = ([], [])
-    for weight, column in enumerate(pending):
-        while len(column) > 2:
-            column.sort(key=lambda bit: bit[0])
-            (ta, a), (tb, b), (tc, c) = column[:3]
-            half, total, carry = Signal(), Signal(), Signal()
-            m.d.comb += [half.eq(a ^ b), total.eq(half ^ c), carry.eq((a & b) | (c & half))]
-            time = max(ta + 2, tb + 2, tc + 1)
-            del column[:3]
-            column.append((time, total))
-            if weight + 1 < len(pending):
-                pending[weight + 1].append((time, carry))
-        bits = [bit for _, bit in column]
-        for row in rows:
-            row.append(bits.pop() if bits else Const(0, 1))
-    return Cat(*rows[0]), Cat(*rows[1])
+
+    def __init__(self, width: int) -> None:
+        self._bits: list[list[tuple[int, Value]]] = [[] for _ in range(width)]
+        self._constant = 0
+
+    def add(self, weight: int, value: Value, time: int = 0) -> None:
+        """Add an unsigned value times ``2 ** weight``, settled after ``time`` gate delays."""
+        for column, bit in zip(self._bits[weight:], value, strict=False):
+            column.append((time, bit))
+
+    def add_signed(self, weight: int, value: Value, time: int = 0) -> None:
+        """Add a two's complement value times ``2 ** weight``."""
+        self.add(weight, value[:-1], time)
+        self.subtract(weight + len(value) - 1, value[-1], time)
+
+    def subtract(self, weight: int, bit: Value, time: int = 0) -> None:
+        """Subtract a bit times ``2 ** weight``: its complement is added, less a constant."""
+        self.add(weight, ~bit, time)
+        self._constant -= 1 << weight
+
+    def add_product(
+        self, m: Module, digits: Sequence[BoothDigit], multiples: Sequence[Value], *, signed: bool
+    ) -> None:
+        """Add a product, exactly.
+
+        Args:
+            m: The module that gets the logic.
+            digits: Of the signed multiplier, from :func:`booth_digits`.
+            multiples: The multiplicand, twice it, ..., as far as the digits choose.
+            signed: The multiples are two's complement.
+        """
+        for digit in digits:
+            terms = list(zip(multiples, digit.chosen, strict=False))
+            row = Signal(max(len(multiple) for multiple, _ in terms))
+            chosen = [
+                _extended(multiple, len(row), signed=signed) & choice.replicate(len(row))
+                for multiple, choice in terms
+            ]
+            m.d.comb += row.eq(reduce(or_, chosen) ^ digit.negative.replicate(len(row)))
+            if signed:
+                self.add_signed(digit.weight, row, 2)
+            else:
+                self.add(digit.weight, row, 2)
+                self.subtract(digit.weight + len(row), digit.negative)
+            self.add(digit.weight, digit.negative)  # two's complement of a negative row
+
+    def rows(self, m: Module) -> tuple[Value, Value]:
+        """Two numbers whose sum is that of all bits.
+
+        Full adders take the three earliest bits of a column, so that late bits pass few of them.
+
+        Source: Oklobdzija, Villeger and Liu, IEEE Trans. Comput. 45 (1996), the three-dimensional
+        method.
+        """
+        pending = [list(column) for column in self._bits]
+        rows: tuple[list[Value], list[Value]] = ([], [])
+        for weight, column in enumerate(pending):
+            if self._constant >> weight & 1:
+                column.append((0, Const(1, 1)))
+            while len(column) > 2:
+                column.sort(key=lambda bit: bit[0])
+                (ta, a), (tb, b), (tc, c) = column[:3]
+                half, total, carry = Signal(), Signal(), Signal()
+                m.d.comb += [half.eq(a ^ b), total.eq(half ^ c), carry.eq((a & b) | (c & half))]
+                time = max(ta + 2, tb + 2, tc + 1)
+                del column[:3]
+                column.append((time, total))
+                if weight + 1 < len(pending):
+                    pending[weight + 1].append((time, carry))
+            bits = [bit for _, bit in column]
+            for row in rows:
+                row.append(bits.pop() if bits else Const(0, 1))
+        return Cat(*rows[0]), Cat(*rows[1])
 
 
-def booth_multiply_add(
-    m: Module, digits: Sequence[BoothDigit], multiples: Sequence[Value], addend: Value, shift: int
-) -> tuple[Value, Value]:
-    """Two numbers whose sum is ``multiplier * multiplicand + (addend << shift)``, exactly.
-
-    Modulo ``2 ** (len(addend) + shift)``, the width of both.
-
-    Args:
-        m: The module that gets the logic.
-        digits: Of the signed multiplier, from :func:`booth_digits`.
-        multiples: The unsigned multiplicand, twice it, ..., as far as the digits choose.
-        addend: Added to the product without its lowest ``shift`` bits.
-        shift: Lowest bits of the product that the addend has not.
-    """
-    width = len(addend) + shift
-    columns: list[list[tuple[int, Value]]] = [[] for _ in range(width)]
-    constant = 0
-    for digit in digits:
-        chosen = [
-            multiple & choice.replicate(len(multiple))
-            for multiple, choice in zip(multiples, digit.chosen, strict=False)
-        ]
-        row = Signal(max(map(len, chosen)))
-        m.d.comb += row.eq(reduce(or_, chosen) ^ digit.negative.replicate(len(row)))
-        above = digit.weight + len(row)
-        for offset, bit in enumerate(row):
-            if digit.weight + offset < width:
-                columns[digit.weight + offset].append((2, bit))
-        columns[digit.weight].append((0, digit.negative))  # two's complement of a negative row
-        if above < width:  # the row's sign, -negative * 2 ** above, as ~negative minus a constant
-            columns[above].append((0, ~digit.negative))
-            constant -= 1 << above
-    for weight in range(width):
-        if constant >> weight & 1:
-            columns[weight].append((0, Const(1, 1)))
-        if weight >= shift:
-            columns[weight].append((0, addend[weight - shift]))
-    return compress(m, columns)
+def _extended(value: Value, width: int, *, signed: bool) -> Value:
+    fill = value[-1] if signed else Const(0, 1)
+    return Cat(value, fill.replicate(width - len(value)))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from amaranth import C, Cat, Module, Mux, Signal, Value
 
-from hw.arith import compress
+from hw.arith import Columns
 
 __all__ = ["Product", "limit", "multiply"]
 
@@ -31,12 +31,12 @@ def limit(product: Product) -> Value:
 def significand_product(m: Module, a: Value, b: Value) -> Value:
     """16-bit product of the 8-bit significands of two magnitudes."""
     left, right = Cat(a[:7], C(1, 1)), Cat(b[:7], C(1, 1))
-    columns: list[list[tuple[int, Value]]] = [[] for _ in range(16)]
+    columns = Columns(16)
     for i in range(8):
         for j in range(8):
-            columns[i + j].append((1, left[i] & right[j]))
+            columns.add(i + j, left[i] & right[j], 1)
     product = Signal(16)
-    m.d.comb += product.eq(sum(compress(m, columns)))
+    m.d.comb += product.eq(sum(columns.rows(m)))
     return product
 
 

@@ -205,9 +205,9 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire \$116 ;
   wire [20:0] \$117 ;
   wire \$118 ;
-  wire \$119 ;
+  wire [20:0] \$119 ;
   wire [7:0] \$12 ;
-  wire [20:0] \$120 ;
+  wire \$120 ;
   wire \$121 ;
   wire \$122 ;
   wire \$123 ;
@@ -239,7 +239,7 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire \$147 ;
   wire \$148 ;
   wire \$149 ;
-  wire [16:0] \$15 ;
+  wire [18:0] \$15 ;
   wire [20:0] \$150 ;
   wire [20:0] \$151 ;
   wire \$152 ;
@@ -250,7 +250,7 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire [20:0] \$157 ;
   wire \$158 ;
   wire [20:0] \$159 ;
-  wire [17:0] \$16 ;
+  wire [18:0] \$16 ;
   wire \$160 ;
   wire \$161 ;
   wire [20:0] \$162 ;
@@ -261,7 +261,7 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire [8:0] \$167 ;
   wire [9:0] \$168 ;
   wire \$169 ;
-  wire [17:0] \$17 ;
+  wire [18:0] \$17 ;
   wire \$170 ;
   wire \$171 ;
   wire \$172 ;
@@ -278,14 +278,14 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire [15:0] \$2 ;
   wire [18:0] \$20 ;
   wire [18:0] \$21 ;
-  wire [16:0] \$22 ;
-  wire [17:0] \$23 ;
-  wire [17:0] \$24 ;
+  wire [18:0] \$22 ;
+  wire [18:0] \$23 ;
+  wire [18:0] \$24 ;
   wire [18:0] \$25 ;
   wire [18:0] \$26 ;
   wire [18:0] \$27 ;
   wire [18:0] \$28 ;
-  wire [16:0] \$29 ;
+  wire [17:0] \$29 ;
   wire [15:0] \$3 ;
   wire [17:0] \$30 ;
   wire [17:0] \$31 ;
@@ -555,25 +555,25 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   assign \$12  = 7'h70 >> score[7:5];
   assign \$13  = 7'h66 >> score[7:5];
   assign \$14  = 5'h18 >> score[7:5];
-  assign \$15  = k & { digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1] };
-  assign \$16  = { k, 1'h0 } & { digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2] };
-  assign \$17  = { 1'h0, \$15  } | \$16 ;
+  assign \$15  = { 2'h0, k } & { digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1] };
+  assign \$16  = { 1'h0, k, 1'h0 } & { digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2] };
+  assign \$17  = \$15  | \$16 ;
   assign \$18  = k3 & { digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3] };
-  assign \$19  = { 1'h0, \$17  } | \$18 ;
+  assign \$19  = \$17  | \$18 ;
   assign \$20  = { k, 2'h0 } & { digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4] };
   assign \$21  = \$19  | \$20 ;
   assign row = \$21  ^ { digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0] };
-  assign \$22  = k & { digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1] };
-  assign \$23  = { k, 1'h0 } & { digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2] };
-  assign \$24  = { 1'h0, \$22  } | \$23 ;
+  assign \$22  = { 2'h0, k } & { digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1] };
+  assign \$23  = { 1'h0, k, 1'h0 } & { digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2] };
+  assign \$24  = \$22  | \$23 ;
   assign \$25  = k3 & { digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3] };
-  assign \$26  = { 1'h0, \$24  } | \$25 ;
+  assign \$26  = \$24  | \$25 ;
   assign \$27  = { k, 2'h0 } & { digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4] };
   assign \$28  = \$26  | \$27 ;
   assign \row$61  = \$28  ^ { digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0] };
-  assign \$29  = k & { digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1] };
+  assign \$29  = { 1'h0, k } & { digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1] };
   assign \$30  = { k, 1'h0 } & { digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2] };
-  assign \$31  = { 1'h0, \$29  } | \$30 ;
+  assign \$31  = \$29  | \$30 ;
   assign \row$62  = \$31  ^ { digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0] };
   assign \$signal$63  = digit1[0] ^ row[3];
   assign \$signal$17  = \$signal$63  ^ \row$61 [0];
@@ -748,11 +748,11 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   assign \carry$120  = \$114  | \$115 ;
   assign \$116  = ~ digit0[0];
   assign \$117  = b + 18'h20000;
-  assign \$signal$122  = \$signal$121  ^ \$117 [13];
+  assign \$signal$121  = \$116  ^ \$117 [13];
   assign \$118  = ~ digit0[0];
-  assign \$120  = b + 18'h20000;
-  assign \$121  = \$120 [13] & \$signal$121 ;
-  assign \carry$123  = \$119  | \$121 ;
+  assign \$119  = b + 18'h20000;
+  assign \$120  = \$118  & \$119 [13];
+  assign \carry$123  = \$120  | \$121 ;
   assign \$signal$124  = \row$61 [16] ^ \row$62 [13];
   assign \$signal$125  = \$signal$124  ^ \$signal$122 ;
   assign \$122  = \row$61 [16] & \row$62 [13];
@@ -863,6 +863,7 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
     digit1 <= { \$11 [0], \$10 [0], \$9 [0], \$8 [0], \$7 [0] };
   always @(posedge taken_clk)
     digit2 <= { \$14 [0], \$13 [0], \$12 [0] };
+  assign \$auto$rtlil.cc:2739:Not$2  = ~ \$signal$121 ;
   assign \$auto$rtlil.cc:2739:Not$4  = ~ \$126 [14];
   assign \$auto$rtlil.cc:2739:Not$6  = ~ \$134 [15];
   assign \$auto$rtlil.cc:2739:Not$8  = ~ \$150 [17];
@@ -1401,9 +1402,9 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   assign mantissa = \$167 [6:0];
   assign exponent = \$168 [8:0];
   assign bits = { \$168 [7:0], \$167 [6:0] };
-  assign \$signal$121  = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$signal$122  = \$auto$rtlil.cc:2739:Not$2 ;
   assign \$signal$129  = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$119  = \$118 ;
+  assign \$121  = \$signal$121 ;
   assign \$signal$137  = \$auto$rtlil.cc:2739:Not$6 ;
   assign \$128  = \$127 [14];
   assign \$136  = \$135 [15];
@@ -1411,7 +1412,6 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   assign \$152  = \$151 [17];
   assign \$signal$155  = \$auto$rtlil.cc:2739:Not$10 ;
   assign \$164  = \$163 [19];
-  assign \$auto$rtlil.cc:2739:Not$2  = digit0[0];
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */

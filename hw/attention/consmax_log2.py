@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.attention.config import BF16_ONE, Log2Config
 from golden.attention.tables import mantissa_table
-from hw.arith import booth_digits, booth_multiply_add
+from hw.arith import Columns, booth_digits
 from hw.attention.ports import Finish, LaneResult, finish, finish_stages, unit_signature
 from hw.bfloat16 import Product
 from hw.cells import gated_domain
@@ -131,7 +131,10 @@ class Log2Lane(wiring.Component):
         # 64 + (b + 63) is b with the exponent bias of bf16
         addend = Cat(self.b, C(0, 2)) + C((BF16_ONE - 63) << config.fraction)
         drop = config.k_fraction - config.fraction
-        rows = booth_multiply_add(m, digits, multiples, addend[: 9 + config.fraction], drop)
+        columns = Columns(9 + config.k_fraction)
+        columns.add_product(m, digits, multiples, signed=False)
+        columns.add(drop, addend)
+        rows = columns.rows(m)
         # the fraction's carry waits for the next stage, where the table takes longer anyway
         point = config.k_fraction
         low, high, carry = Signal(point + 1), Signal(9), Signal()

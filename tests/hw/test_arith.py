@@ -11,7 +11,7 @@ from amaranth.sim import Simulator
 
 from golden import bfloat16
 from golden.attention.config import ConSmaxConfig
-from hw.arith import booth_digits, booth_multiply_add
+from hw.arith import Columns, booth_digits
 from hw.attention.ports import to_fixed
 from hw.bfloat16 import limit, multiply
 from hw.register_file import select
@@ -49,19 +49,39 @@ def outputs(block: Block, rows: Sequence[Sequence[int]]) -> list[int]:
 
 
 @pytest.mark.parametrize("digits", [(2, 2, 2, 2), (3, 3, 2), (2, 3, 3), (1, 3, 4)])
-@pytest.mark.parametrize(("k_width", "shift", "width"), [(17, 6, 20), (5, 0, 14), (9, 8, 12)])
-def test_multiply_add_on_every_multiplier(
-    digits: tuple[int, ...], k_width: int, shift: int, width: int
-) -> None:
-    def build(m: Module, score: Value, k: Value, b: Value) -> Value:
-        multiples = [k * (index + 1) for index in range(1 << (max(digits) - 1))]
-        return sum(booth_multiply_add(m, booth_digits(score, digits), multiples, b, shift)) >> shift
+@pytest.mark.parametrize("signed", [False, True])
+def test_product_and_addend_on_every_multiplier(digits: tuple[int, ...], signed: bool) -> None:
+    def build(m: Module, x: Value, y: Value, addend: Value) -> Value:
+        multiplicand = y.as_signed() if signed else y
+        greatest = 1 << (max(digits) - 1)
+        multiples = [(multiplicand * (index + 1)).as_unsigned() for index in range(greatest)]
+        columns = Columns(20)
+        columns.add_product(m, booth_digits(x, digits), multiples, signed=signed)
+        columns.add(3, addend)
+        return sum(columns.rows(m))
 
     rng = np.random.default_rng(1)
-    ks = [0, 1, (1 << k_width) - 1, *rng.integers(0, 1 << k_width, 2).tolist()]
-    rows = [(s & 255, k, int(rng.integers(1 << width))) for k in ks for s in range(-128, 128)]
-    expected = [((((s ^ 128) - 128) * k >> shift) + b) % (1 << width) for s, k, b in rows]
-    assert outputs(Block((8, k_width, width), build, width), rows) == expected
+    ys = [0, 1, 511, 256, 255, *rng.integers(0, 512, 2).tolist()]
+    rows = [(x & 255, y, int(rng.integers(1 << 14))) for y in ys for x in range(-128, 128)]
+    expected = [
+        (((x ^ 128) - 128) * (((y ^ 256) - 256) if signed else y) + 8 * addend) % (1 << 20)
+        for x, y, addend in rows
+    ]
+    assert outputs(Block((8, 9, 14), build, 20), rows) == expected
+
+
+def test_signed_values_are_added_and_a_sum_wraps() -> None:
+    def build(m: Module, a: Value, b: Value) -> Value:
+        columns = Columns(6)
+        columns.add_signed(1, a)
+        columns.add_signed(0, b)
+        columns.subtract(2, b[0])
+        return sum(columns.rows(m))
+
+    rows = [(a, b) for a in range(8) for b in range(16)]
+    signed = [((a ^ 4) - 4, (b ^ 8) - 8) for a, b in rows]
+    expected = [(2 * a + b - 4 * (b & 1)) % 64 for a, b in signed]
+    assert outputs(Block((3, 4), build, 6), rows) == expected
 
 
 def bf16_samples() -> list[tuple[int, int]]:
