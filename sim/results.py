@@ -90,5 +90,6 @@ def cached(
         pass
     value = json.loads(json.dumps(compute()))
     if keep is None or keep(value):
-        write_atomic(path, canonical({"sha256": digest(value), "value": value}))
+        # in the order it has, so that a value from the cache reads like a new one
+        write_atomic(path, json.dumps({"sha256": digest(value), "value": value}))
     return value

@@ -70,6 +70,11 @@ def test_the_first_answer_is_what_later_answers_are(cache: Path) -> None:
     assert cached("kind", "key", compute) == cached("kind", "key", compute) == {"lanes": [1, 4]}
 
 
+def test_a_result_keeps_its_order(cache: Path) -> None:
+    _, compute = _counting({"b": 1, "a": 2})
+    assert [list(cached("kind", "key", compute)) for _ in range(2)] == [["b", "a"]] * 2
+
+
 def test_a_failed_computation_leaves_no_entry(cache: Path) -> None:
     def fail() -> None:
         raise UserError("no tool")
