@@ -1,0 +1,1 @@
+"""Arithmetic of Q-GaLore training: quantisers, stochastic rounding, optimisers."""

@@ -1,0 +1,1 @@
+"""Generators of the arithmetic of Q-GaLore training."""
