@@ -1,0 +1,100 @@
+"""Bytes that a training run really holds, counted on its tensors."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from golden.training.affine import Affine
+from golden.training.int8_linear import Int8Linear
+from golden.training.moments import Blockwise, Moments
+from golden.training.qgalore import QGaLore
+from golden.training.subspace import Subspace
+
+__all__ = ["HeldBytes", "held_bytes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldBytes:
+    """Bytes by purpose, after at least one update; activations are not among them."""
+
+    weights: int  # float weights
+    weight_codes: int  # INT8 weights
+    weight_constants: int  # scale and minimum of their groups
+    states: int
+    state_constants: int  # greatest magnitude of each block
+    projections: int
+    projection_constants: int
+    gradients: int  # most that live at once with the fused update: the largest one
+    all_gradients: int  # what lives at once without it
+    embedding_gradients: int  # part of all_gradients that the published code never frees
+    packing_saves: int  # against a byte for each INT4 code, as the published code keeps it
+
+    @property
+    def total(self) -> int:
+        """Everything held with the fused update."""
+        return (
+            self.weights
+            + self.weight_codes
+            + self.weight_constants
+            + self.states
+            + self.state_constants
+            + self.projections
+            + self.projection_constants
+            + self.gradients
+        )
+
+
+def held_bytes(model: nn.Module, optimiser: QGaLore) -> HeldBytes:
+    """Count what model and optimiser hold now.
+
+    Raises:
+        ValueError: If a parameter has not been updated yet.
+    """
+    layers = [module for module in model.modules() if isinstance(module, Int8Linear)]
+    parameters = list(model.parameters())
+    gradients = [4 * parameter.numel() for parameter in parameters]
+    embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
+    states = state_constants = projections = projection_constants = saved = 0
+    for parameter in parameters:
+        state = optimiser.state.get(parameter, {})
+        if "moments" not in state:
+            raise ValueError("every parameter must have been updated at least once")
+        moments: Moments = state["moments"]
+        for held in (moments.mean, moments.square):
+            codes, constants = _split(held)
+            states, state_constants = states + codes, state_constants + constants
+        subspace: Subspace | None = state.get("subspace")
+        if subspace is not None and subspace.basis is not None:
+            codes, constants = _split(subspace.basis)
+            projections, projection_constants = (
+                projections + codes,
+                projection_constants + constants,
+            )
+            saved += codes if isinstance(subspace.basis, Affine) else 0
+    return HeldBytes(
+        weights=sum(_bytes(parameter) for parameter in parameters),
+        weight_codes=sum(_bytes(layer.codes) for layer in layers),
+        weight_constants=sum(_bytes(layer.scale) + _bytes(layer.minimum) for layer in layers),
+        states=states,
+        state_constants=state_constants,
+        projections=projections,
+        projection_constants=projection_constants,
+        gradients=max(gradients),
+        all_gradients=sum(gradients),
+        embedding_gradients=sum(4 * weight.numel() for weight in embeddings),
+        packing_saves=saved,
+    )
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor's storage: few for a parameter that only stands in for INT8 codes."""
+    return tensor.untyped_storage().nbytes()
+
+
+def _split(held: Tensor | Affine | Blockwise) -> tuple[int, int]:
+    """Bytes of the values themselves, and of the constants that go with their groups."""
+    if isinstance(held, Affine):
+        return _bytes(held.codes), _bytes(held.scale) + _bytes(held.minimum)
+    if isinstance(held, Blockwise):
+        return _bytes(held.codes), _bytes(held.absmax)
+    return _bytes(held), 0

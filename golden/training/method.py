@@ -1,0 +1,53 @@
+"""What a training method keeps in few bits: one configuration for AdamW, GaLore and Q-GaLore."""
+
+from dataclasses import dataclass
+
+from golden.config import Config, choice, integer
+from golden.training.affine import AffineConfig
+
+__all__ = ["METHODS", "Method"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Config):
+    """The parts of a training method.
+
+    Defaults of the low-rank part are those of Q-GaLore (arXiv 2407.08296, section 4).
+    """
+
+    states: int = choice(32, (8, 32), "bits of Adam's states; 8 is block-wise")
+    rank: int = integer(0, 0, 1 << 16, "rank of a projected gradient; 0: no projection")
+    gap: int = integer(200, 1, 1 << 20, "updates between two subspaces of a layer, at first")
+    projection: int = choice(32, (4, 32), "bits of a projection matrix")
+    lazy: bool = choice(False, (False, True), "double a layer's gap when its subspace stays")
+    queue: int = integer(5, 1, 64, "successive subspaces that have to be similar for that")
+    weights: int = choice(32, (8, 32), "bits of the weights of linear layers")
+    rounding: str = choice("stochastic", ("stochastic", "nearest"), "rounding of INT8 weights")
+    group: int = integer(256, 2, 65536, "elements of a group of INT8 weights, INT4 projections")
+    zero_point: str = choice("free", ("free", "clamped"), "as in AffineConfig")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank == 0 and (self.lazy or self.projection != 32):
+            raise ValueError("rank must be positive with lazy=True or projection=4, not 0")
+        AffineConfig(group=self.group)  # refuses an odd group
+
+    @property
+    def weight_format(self) -> AffineConfig:
+        """Format of INT8 weights."""
+        return AffineConfig(bits=8, group=self.group, zero_point=self.zero_point)
+
+    @property
+    def projection_format(self) -> AffineConfig:
+        """Format of INT4 projection matrices."""
+        return AffineConfig(bits=4, group=self.group, zero_point=self.zero_point)
+
+
+METHODS = {
+    "adamw": Method(),
+    "adamw8bit": Method(states=8),
+    "galore": Method(rank=128),
+    "galore8bit": Method(rank=128, states=8),
+    "qgalore": Method(rank=128, states=8, projection=4, lazy=True, weights=8),
+}
+"""The methods that are compared, each with the rank and gap that the papers start from."""

@@ -1,0 +1,106 @@
+"""Adam's two moments in float32, or block-wise in 8 bits (Dettmers et al., arXiv 2110.02861).
+
+A block is 2048 consecutive elements of the flattened tensor, normalised by its greatest magnitude;
+each element becomes the nearest entry of the dynamic code book (sections 2.1 and 2.2).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from golden.training.codebook import dynamic_code_book
+
+__all__ = ["BLOCK", "Blockwise", "Moments", "quantise_blockwise"]
+
+BLOCK = 2048
+
+_MIN_8BIT = 4096
+"""Elements below which states stay float32, as in the authors' code: they hardly take memory."""
+
+
+@cache
+def _book(signed: bool) -> tuple[Tensor, Tensor]:
+    """Values of the code book, and the midpoints between neighbours."""
+    values = dynamic_code_book(signed=signed)
+    return values, (values[1:] + values[:-1]) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blockwise:
+    """A tensor in 8 bits an element and a float32 a block."""
+
+    codes: Tensor  # uint8, the tensor's shape
+    absmax: Tensor  # float32, shape (blocks, 1)
+    signed: bool
+
+    def dequantise(self) -> Tensor:
+        """The float32 tensor that the codes stand for."""
+        values, _ = _book(self.signed)
+        blocks = _blocks(values.to(self.codes.device)[self.codes.int()]) * self.absmax
+        return blocks.flatten()[: self.codes.numel()].view(self.codes.shape)
+
+
+def quantise_blockwise(values: Tensor, *, signed: bool) -> Blockwise:
+    """Quantise to the nearest entries of the dynamic code book, block by block.
+
+    Args:
+        values: Float, any shape but empty.
+        signed: Whether to use the signed code book; the unsigned one takes no negative value.
+
+    Raises:
+        ValueError: If a value is not finite, or negative with ``signed=False``.
+    """
+    blocks = _blocks(values.detach().float())
+    absmax = blocks.abs().amax(1, keepdim=True)
+    if not bool(torch.isfinite(absmax).all()):
+        raise ValueError("values must be finite")
+    if not signed and bool((blocks < 0).any()):
+        raise ValueError("values must not be negative with signed=False")
+    _, midpoints = _book(signed)
+    normal = blocks / torch.where(absmax > 0, absmax, 1.0)
+    codes = torch.bucketize(normal, midpoints.to(values.device)).to(torch.uint8)
+    return Blockwise(
+        codes=codes.flatten()[: values.numel()].view(values.shape), absmax=absmax, signed=signed
+    )
+
+
+def _blocks(values: Tensor) -> Tensor:
+    """Rows of one block each, the last filled up with zeros."""
+    flat = values.flatten()
+    return F.pad(flat, (0, -flat.numel() % BLOCK)).view(-1, BLOCK)
+
+
+class Moments:
+    """Running mean and mean square of a gradient, and the direction they give (Adam)."""
+
+    def __init__(self, like: Tensor, bits: int) -> None:
+        """Start at zero.
+
+        Args:
+            like: A gradient.
+            bits: 8 or 32 bits a state; below 4096 elements always 32.
+        """
+        self._eight = bits == 8 and like.numel() >= _MIN_8BIT
+        self.updates = 0
+        self.mean = self._hold(torch.zeros_like(like), signed=True)
+        self.square = self._hold(torch.zeros_like(like), signed=False)
+
+    def direction(self, gradient: Tensor, betas: tuple[float, float], eps: float) -> Tensor:
+        """Take in a gradient and return Adam's bias-corrected step for a learning rate of 1."""
+        self.updates += 1
+        mean, square = _load(self.mean), _load(self.square)
+        mean.lerp_(gradient, 1 - betas[0])
+        square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        self.mean, self.square = self._hold(mean, signed=True), self._hold(square, signed=False)
+        root = (square / (1 - betas[1] ** self.updates)).sqrt_().add_(eps)
+        return mean / (1 - betas[0] ** self.updates) / root
+
+    def _hold(self, value: Tensor, *, signed: bool) -> Tensor | Blockwise:
+        return quantise_blockwise(value, signed=signed) if self._eight else value
+
+
+def _load(held: Tensor | Blockwise) -> Tensor:
+    return held.dequantise() if isinstance(held, Blockwise) else held
