@@ -63,8 +63,9 @@ class QGaLore(torch.optim.Optimizer):
         """
         _check(lr=(lr, 0, np.inf), eps=(eps, 0, np.inf), weight_decay=(weight_decay, 0, np.inf))
         _check(beta1=(betas[0], 0, 1), beta2=(betas[1], 0, 1), threshold=(threshold, -1, 2))
-        for name in set(keep) - {name for name, _ in model.named_modules()}:
-            raise ValueError(f"keep must name modules of the model, not {name!r}")
+        unknown = set(keep) - {name for name, _ in model.named_modules()}
+        if unknown:
+            raise ValueError(f"keep must name modules of the model, not {sorted(unknown)}")
         if method.weights == 8:
             quantise_linears(model, method.weight_format, keep)
         self.method = method
@@ -135,8 +136,8 @@ class QGaLore(torch.optim.Optimizer):
         return update
 
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
+        assert parameter.grad is not None
+        gradient = parameter.grad.float()
         state = self.state[parameter]
         low = gradient
         if group["low_rank"]:

@@ -17,8 +17,10 @@ class Subspace:
     """Leading singular vectors of a gradient, renewed every ``gap`` updates.
 
     The vectors lie on the shorter side of the gradient. With ``method.lazy`` the gap doubles when
-    the last ``method.queue`` renewals changed the subspace little. How little is the mean absolute
-    cosine of corresponding vectors; absolute, since the sign of a singular vector is arbitrary.
+    the last ``method.queue`` renewals changed the subspace little: when the mean cosine between the
+    leading vectors before and after reaches the threshold. As in the authors' code, but for the
+    cosine's absolute value: the sign of a singular vector is arbitrary. The other vectors swap
+    places too freely to be compared one by one.
     """
 
     def __init__(self, method: Method, threshold: float) -> None:
@@ -59,7 +61,7 @@ class Subspace:
     def _renew(self, gradient: Tensor) -> None:
         left, _, right = torch.linalg.svd(gradient, full_matrices=False)
         short = right if gradient.shape[0] >= gradient.shape[1] else left.T
-        vectors = short[: self._method.rank].contiguous()
+        vectors = short[: self._method.rank].clone()  # a slice would keep all of them alive
         if self._method.lazy and self.basis is not None:
             self._note(vectors)
         four = self._method.projection == 4
@@ -67,7 +69,7 @@ class Subspace:
         self.renewals += 1
 
     def _note(self, vectors: Tensor) -> None:
-        similarity = F.cosine_similarity(self.vectors(), vectors, dim=1).abs().mean().item()
+        similarity = F.cosine_similarity(self.vectors()[0], vectors[0], dim=0).abs().item()
         self._similarities = [*self._similarities, similarity][-self._method.queue :]
         full = len(self._similarities) == self._method.queue
         if full and sum(self._similarities) / self._method.queue >= self._threshold:

@@ -1,0 +1,164 @@
+"""The training loop and its bench, on a model and a text of kilobytes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from golden.training.method import METHODS
+from sim.workload import training_bench
+from sim.workload.gpt import Gpt, GptConfig
+from sim.workload.packages import PackageMissing
+from sim.workload.text import PACKAGE
+from sim.workload.training import RUNS, Run, Text, learning_rate, split_works, train
+
+WORKS = {"A": "to be or not to be, that is the question. " * 100, "B": "whether tis nobler " * 60}
+MODEL = GptConfig(layers=1, heads=2, width=32, context=16)
+SMALL = {
+    name: replace(run, model=MODEL, steps=30, batch=4, warm_up=5, method=method)
+    for name, run in RUNS.items()
+    for method in [replace(run.method, rank=min(run.method.rank, 8), gap=5)]
+}
+
+
+@pytest.fixture
+def bench(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bench with small runs, the text above and an empty cache; returns the cache."""
+    monkeypatch.setattr(training_bench, "RUNS", SMALL)
+    monkeypatch.setattr(training_bench, "load_works", lambda: WORKS)
+    return cache
+
+
+def test_runs_are_those_of_the_evidence() -> None:
+    adamw, stochastic, nearest = RUNS.values()
+    assert (adamw.steps, adamw.batch, adamw.warm_up, adamw.clip) == (1000, 16, 100, 1.0)
+    assert (adamw.model.layers, adamw.model.heads, adamw.model.width) == (4, 4, 128)
+    assert (adamw.lr, stochastic.lr, adamw.betas) == (3e-3, 3e-2, (0.9, 0.95))
+    assert (stochastic.method.rank, stochastic.method.gap, stochastic.scale) == (32, 50, 0.25)
+    assert replace(stochastic, method=nearest.method) == nearest
+    assert replace(stochastic.method, rounding="nearest") == nearest.method
+
+
+def test_the_end_of_each_work_is_held_out() -> None:
+    text = split_works({"A": "a" * 95 + "b" * 5, "B": "c" * 190 + "d" * 10})
+    assert bytes(text.train.tolist()) == b"a" * 95 + b"c" * 190
+    assert bytes(text.held_out.tolist()) == b"b" * 5 + b"d" * 10
+
+
+def test_the_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
+    run = RUNS["adamw"]
+    assert learning_rate(run, 0) == pytest.approx(3e-5)
+    assert learning_rate(run, 99) == learning_rate(run, 100) == pytest.approx(3e-3)
+    assert learning_rate(run, 550) == pytest.approx(0.55 * 3e-3)
+    assert learning_rate(run, 999) == pytest.approx(3e-4, rel=1e-4)
+
+
+def test_the_model_sees_no_later_byte() -> None:
+    torch.manual_seed(1)
+    model = Gpt(MODEL)
+    one = torch.randint(256, (2, 16))
+    other = one.clone()
+    other[:, 9:] = 7
+    assert torch.equal(model(one)[:, :9], model(other)[:, :9])
+    assert not torch.equal(model(one)[:, 9:], model(other)[:, 9:])
+
+
+def test_an_untrained_model_knows_nothing() -> None:
+    text = split_works(WORKS)
+    result = train(replace(SMALL["adamw"], steps=1, lr=0.0), text, seed=1)
+    assert result["validation_loss"] == pytest.approx(5.545, abs=0.1)  # ln 256
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_training_lowers_the_loss_of_held_out_text(name: str) -> None:
+    assert train(SMALL[name], split_works(WORKS), seed=1)["validation_loss"] < 4.0
+
+
+def test_a_text_that_cannot_be_learnt_is_not() -> None:
+    noise = torch.randint(256, (20_000,), generator=torch.Generator().manual_seed(1))
+    text = Text(train=noise[:10_000], held_out=noise[10_000:])
+    assert train(SMALL["adamw"], text, seed=1)["validation_loss"] > 5.4
+
+
+def test_the_seed_decides_a_run() -> None:
+    def loss(seed: int) -> float:
+        value = train(SMALL["qgalore_stochastic"], split_works(WORKS), seed)["validation_loss"]
+        assert isinstance(value, float)
+        return value
+
+    assert loss(1) == loss(1) != loss(2)
+
+
+def test_recomputing_activations_changes_nothing() -> None:
+    run = SMALL["qgalore_stochastic"]
+    again = replace(run, model=replace(MODEL, checkpoint=True))
+    one, other = (train(item, split_works(WORKS), 1) for item in (run, again))
+    assert one["validation_loss"] == other["validation_loss"]
+
+
+def test_lazy_update_is_counted_against_a_constant_gap() -> None:
+    eager = replace(SMALL["qgalore_stochastic"], method=replace(METHODS["galore"], rank=8, gap=7))
+    result = train(eager, split_works(WORKS), 1)
+    layers = 6  # linear layers of one block
+    assert result["decompositions"] == result["decompositions_without_lazy"] == layers * 5
+
+
+def test_the_bench_prints_and_writes_what_it_ran(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "training.json"
+    assert training_bench.main(["--json", str(path), "--seeds", "1", "2"]) == 0
+    result = json.loads(path.read_text())
+    assert [(run["name"], run["seed"]) for run in result["runs"]] == [
+        (name, seed) for seed in (1, 2) for name in SMALL
+    ]
+    losses = {(run["name"], run["seed"]): run["validation_loss"] for run in result["runs"]}
+    summary = result["summary"]["qgalore_nearest"]
+    expected = 100 * (losses["qgalore_nearest", 2] / losses["adamw", 2] - 1)
+    assert summary["worse_than_adamw_percent"][1] == pytest.approx(expected)
+    assert result["about"]["torch"] == torch.__version__
+    assert f"{losses['adamw', 1]:.4f}" in capsys.readouterr().out
+
+
+def test_a_second_bench_runs_only_what_is_missing(
+    bench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[Run, int]] = []
+
+    def counting(run: Run, text: Text, seed: int, progress: Any) -> dict[str, Any]:
+        trained.append((run, seed))
+        return {"validation_loss": 1.0 + seed}
+
+    monkeypatch.setattr(training_bench, "train", counting)
+    training_bench.compare(SMALL, [1])
+    training_bench.compare(SMALL, [1, 2])
+    assert trained == [(run, seed) for seed in (1, 2) for run in SMALL.values()]
+
+
+def test_another_text_is_another_run(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+
+    def counting(run: Run, text: Text, seed: int, progress: Any) -> dict[str, Any]:
+        trained.append(len(text.train))
+        return {"validation_loss": 1.0}
+
+    monkeypatch.setattr(training_bench, "train", counting)
+    one = {"adamw": SMALL["adamw"]}
+    training_bench.compare(one, [1])
+    monkeypatch.setattr(training_bench, "load_works", lambda: WORKS | {"C": "more " * 40})
+    training_bench.compare(one, [1])
+    assert len(set(trained)) == 2
+
+
+def test_a_missing_text_ends_the_bench_with_its_remedy(
+    bench: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> dict[str, str]:
+        raise PackageMissing(str(PACKAGE.missing("is not installed")))
+
+    monkeypatch.setattr(training_bench, "load_works", missing)
+    assert training_bench.main(["--seeds", "1"]) == 2
+    assert "pip install" in capsys.readouterr().err
