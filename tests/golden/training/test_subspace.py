@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden.training.affine import Affine
+from golden.training.affine import Affine, AffineConfig, quantise, unpack
 from golden.training.method import METHODS, Method
 from golden.training.subspace import Subspace
 
@@ -167,3 +167,13 @@ def test_int4_projections_are_those_of_q_galore_torch(shape: tuple[int, int]) ->
     )
     # a byte for each code there, half a byte here
     assert theirs.ortho_matrix.untyped_storage().nbytes() == 2 * ours.basis.codes.numel()
+
+
+@pytest.mark.parametrize("centre", [0.0, 0.3, 2.0, -2.0])
+def test_clamped_codes_are_those_of_q_galore_torch(centre: float) -> None:
+    module = published("q-galore-torch", "q_galore_torch/q_galore_projector.py")
+    values = random((64, 256)) + centre
+    codes, scale, zero, _ = module.GaLoreProjector(rank=8)._quantize(values, 256, 4)
+    ours = quantise(values, AffineConfig(bits=4, zero_point="clamped"))
+    assert torch.equal(unpack(ours.codes), codes)
+    torch.testing.assert_close(ours.dequantise(), (codes - zero) * scale, rtol=1e-5, atol=1e-6)
