@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim.results import canonical, digest
 from sim.workload.gguf_model import GROUP, Int4Weight
-from sim.workload.quantised import Format, Quantised, as_stored, asymmetric, symmetric, usual_group
+from sim.workload.quantised import Format, Quantised, as_stored, asymmetric, group_size, symmetric
 from sim.workload.sparse import Sparse, sparsify
 
 __all__ = ["INPUT_OF", "LayerTraffic", "Linear"]
@@ -29,7 +29,10 @@ INPUT_OF = {
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """One linear layer, ``y = x @ weight.T``, and its inputs over some text."""
+    """One linear layer, ``y = x @ weight.T``, and its inputs over some text.
+
+    A matrix unit multiplies ``quantise_x(...).codes`` by ``quantise_weight(...).codes.T``.
+    """
 
     layer: int  # decoder block
     part: str  # key of :data:`INPUT_OF`, as in the GGUF file: ``blk.{layer}.{part}.weight``
@@ -70,7 +73,7 @@ class Linear:
         Raises:
             ValueError: If ``form`` is another, or ``group`` does not divide the inputs.
         """
-        return symmetric(self.x, _bits(form), group or usual_group(form, self.inputs))
+        return symmetric(self.x, _bits(form), group_size(form, self.inputs, group))
 
     def quantise_weight(self, form: Format, group: int | None = None) -> Quantised:
         """Weights as codes, shape ``(outputs, inputs)``.
@@ -87,7 +90,7 @@ class Linear:
         Raises:
             ValueError: If ``group`` does not divide the inputs.
         """
-        group = group or usual_group(form, self.inputs)
+        group = group_size(form, self.inputs, group)
         if form == "uint4" and group == GROUP:
             return as_stored(self.weight)
         values = self.weight.dequantise()
@@ -105,7 +108,7 @@ class Linear:
         Raises:
             ValueError: If ``form`` is another, or ``group`` does not divide the inputs.
         """
-        group = group or usual_group(form, self.inputs)
+        group = group_size(form, self.inputs, group)
         return sparsify(self.weight.dequantise(), _bits(form), group)
 
 

@@ -83,7 +83,7 @@ def layer_stream(
             item.quantise_weight(w_form, group),
             lanes,
         )
-        for item in _draw(traffic, lanes, group or 1, beats, seed)
+        for item in _draw(traffic, lanes, 1 if group is None else group, beats, seed)
     ]
     return DotStream(**_joined(parts))
 

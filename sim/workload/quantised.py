@@ -19,9 +19,9 @@ __all__ = [
     "asymmetric",
     "bf16_bits",
     "bf16_round",
+    "group_size",
     "split",
     "symmetric",
-    "usual_group",
 ]
 
 Format = Literal["int8", "int4", "uint4"]
@@ -47,8 +47,10 @@ class Quantised:
         return (differences * self.scale[:, :, None]).reshape(self.codes.shape)
 
 
-def usual_group(form: Format, columns: int) -> int:
-    """Codes that share a scale unless told otherwise: the row for INT8, 32 for 4 bits."""
+def group_size(form: Format, columns: int, group: int | None) -> int:
+    """``group`` if there is one, else what is usual: the whole row for INT8, 32 for 4 bits."""
+    if group is not None:
+        return group
     return columns if form == "int8" else GROUP
 
 

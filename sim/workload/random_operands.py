@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from sim.workload.operands import DotStream, SparseStream, dot_stream, sparse_stream
-from sim.workload.quantised import Format, Quantised, bf16_round, usual_group
+from sim.workload.quantised import Format, Quantised, bf16_round, group_size
 from sim.workload.sparse import cut, prune
 
 __all__ = ["Distribution", "random_codes", "random_sparse_stream", "random_stream"]
@@ -41,8 +41,8 @@ def random_codes(
         ValueError: If ``group`` does not divide the columns.
     """
     rows, columns = shape
-    group = group or usual_group(form, columns)
-    if columns % group:
+    group = group_size(form, columns, group)
+    if group < 1 or columns % group:
         raise ValueError(f"group must divide the {columns} columns, not {group}")
     low, high = _RANGE[form]
     groups = (rows, columns // group)

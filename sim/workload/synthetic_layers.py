@@ -50,7 +50,7 @@ def fit(traffic: LayerTraffic) -> dict[str, Any]:
         "about": "statistics of linear layers; regenerate: python -m sim.workload.layers --fit",
         "source": traffic.source,
         "provenance": traffic.provenance,
-        "probabilities": _PROBABILITIES.tolist(),
+        "probabilities": {"elements": _PROBABILITIES.tolist(), "sizes": _SIZES.tolist()},
         "inputs": {name: _fit_input(x.astype(np.float64)) for name, x in inputs.items()},
         "weights": {
             f"{item.layer}.{item.part}": _fit_weight(item.weight) for item in traffic.linears

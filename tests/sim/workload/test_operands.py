@@ -138,6 +138,8 @@ def test_what_cannot_be_cut_into_beats_is_refused() -> None:
         layer_stream(TRAFFIC, "int8", "int8", 7, 10)
     with pytest.raises(ValueError, match=r"\(192, 256\) must divide by 16 and by 512"):
         layer_stream(TRAFFIC, "int8", "int4", 16, 10, group=512)
+    with pytest.raises(ValueError, match=r"must divide by 16 and by 0"):
+        layer_stream(TRAFFIC, "int8", "int4", 16, 10, group=0)
     with pytest.raises(ValueError, match="lanes must divide the group 32 or be a multiple"):
         layer_stream(TRAFFIC, "int8", "int4", 6, 10)
     with pytest.raises(ValueError, match="group must divide the 576 columns, not 128"):
