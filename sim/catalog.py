@@ -16,6 +16,10 @@ __all__ = ["Unit", "catalogue", "configure", "find_unit", "verilog"]
 
 _MODULES = (  # of sim.units, in catalogue order
     "consmax",
+    "dot",
+    "stochastic_round",
+    "requant",
+    "quantize",
 )
 
 

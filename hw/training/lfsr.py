@@ -1,0 +1,53 @@
+"""Random words of several lanes from one Galois shift register. Model: golden.training.lfsr."""
+
+from amaranth import C, Cat, Module, Signal, Value
+
+from golden.training.config import RandomConfig
+from golden.training.polynomials import STATE_BITS, TAPS, leap
+
+__all__ = ["SEED_BITS", "random_words"]
+
+SEED_BITS = STATE_BITS - 1  # the lowest bit of a seeded state is 1: the state is never 0
+
+
+def _step(m: Module, element: Value, degree: int) -> Signal:
+    """Product of an element of GF(2 ** degree) and x."""
+    carry = element[-1]
+    bits = [carry, *element[:-1]]
+    for tap in TAPS[degree]:
+        bits[tap] = bits[tap] ^ carry
+    product = Signal(degree)
+    m.d.comb += product.eq(Cat(*bits))
+    return product
+
+
+def random_words(
+    m: Module, domain: str, seed: Value, load: Value, config: RandomConfig
+) -> list[Signal]:
+    """A word a lane, from a register that leaps ahead with every tick of a clock domain.
+
+    Args:
+        m: The module that gets the logic.
+        domain: Ticks when a beat has used the words, and when a seed comes.
+        seed: State to start from, without its lowest bit.
+        load: A seed comes.
+        config: The unit.
+    """
+    state = Signal(STATE_BITS, name="random_state")
+    ahead: Value = state
+    for _ in range(leap(config.random_bits)):
+        ahead = _step(m, ahead, STATE_BITS)
+    with m.If(load):
+        m.d[domain] += state.eq(Cat(C(1, 1), seed))
+    with m.Else():
+        m.d[domain] += state.eq(ahead)
+    u = state[: config.random_bits]
+    v: Value = state[STATE_BITS // 2 :][: config.random_bits]
+    words = []
+    for lane in range(config.lanes):
+        word = Signal(config.random_bits, name=f"random{lane}")
+        m.d.comb += word.eq(u ^ v if lane else u)
+        if lane:
+            v = _step(m, v, config.random_bits)
+        words.append(word)
+    return words

@@ -1,0 +1,110 @@
+"""Stochastic rounding. Golden model: :mod:`golden.training.stochastic_round`."""
+
+from typing import Any
+
+from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.training.config import StochasticRoundConfig
+from hw.cells import gated_domain
+from hw.parts import part_clock, place
+from hw.pipeline import Pipeline
+from hw.training.lfsr import SEED_BITS, random_words
+from hw.training.ports import after_constants
+
+__all__ = ["StochasticRound", "StochasticRoundLane", "latency", "saturate"]
+
+
+def latency(config: StochasticRoundConfig) -> int:
+    """Cycles from the input to the output handshake when nothing stalls."""
+    return 1
+
+
+class StochasticRound(wiring.Component):
+    """Rounds signed fixed-point values to integers with one random generator for all lanes.
+
+    Throughput ``lanes`` values a cycle, but none in a cycle that loads a seed. The generator
+    moves on with every beat accepted.
+
+    Members:
+        i: In, a beat of signed values with ``fraction`` fraction bits.
+        o: Out, a beat of signed integers, saturated.
+        cfg: In, seed of the generator, to be given before the first beat; holds for values
+            accepted later. Reset keeps the generator's state.
+    """
+
+    def __init__(self, config: StochasticRoundConfig) -> None:
+        self._config = config
+        values = data.ArrayLayout(signed(config.width), config.lanes)
+        results = data.ArrayLayout(signed(config.result_width), config.lanes)
+        super().__init__(
+            {
+                "i": In(stream.Signature(values)),
+                "o": Out(stream.Signature(results)),
+                "cfg": In(stream.Signature(unsigned(SEED_BITS))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {
+            "stochastic_round_lane": StochasticRoundLane(config)
+        }
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        i = after_constants(m, self.i, self.cfg)
+        pipeline = Pipeline(m, i, self.o, latency(config))
+        taken = pipeline.advance & i.valid
+        gated_domain(m, "taken", taken)
+        gated_domain(m, "generator", taken | self.cfg.valid)
+        words = random_words(m, "generator", self.cfg.payload, self.cfg.valid, config)
+        ((name, part),) = self.parts.items()
+        for index, word in enumerate(words):
+            lane = place(
+                m, f"lane{index}", name, part,
+                clk=ClockSignal("taken"), value=i.payload[index].as_unsigned(), random=word,
+            )  # fmt: skip
+            m.d.comb += self.o.payload[index].eq(lane["result"])
+        return m
+
+
+class StochasticRoundLane(wiring.Component):
+    """One lane: add the random word below the point, drop the fraction, saturate.
+
+    Members:
+        clk: In, gated clock of the result.
+        value: In.
+        random: In, the lane's word.
+        result: Out, registered.
+    """
+
+    def __init__(self, config: StochasticRoundConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "clk": In(1),
+                "value": In(config.width),
+                "random": In(config.random_bits),
+                "result": Out(config.result_width),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "taken", self.clk)
+        config = self._config
+        below = config.fraction - config.random_bits
+        # half of what the random bits resolve, where the value has bits below them
+        addend = Cat(C(1, 1), self.random) if below else self.random
+        value = self.value[max(below - 1, 0) :].as_signed()
+        total = Signal(signed(len(value) + 1))
+        m.d.comb += total.eq(value + addend)
+        m.d.taken += self.result.eq(saturate(total[len(addend) :], config.result_width))
+        return m
+
+
+def saturate(value: Value, width: int) -> Value:
+    """A signed number in fewer bits, ``width``: the nearest there is."""
+    sign = value[-1]
+    fits = (value[width - 1 :] == 0) | value[width - 1 :].all()
+    return Mux(fits, value[:width], Cat((~sign).replicate(width - 1), sign))

@@ -1,0 +1,169 @@
+"""Catalogue entry of stochastic rounding."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.training.config import StochasticRoundConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Values = NDArray[np.int64]
+_SEED_BITS = 31
+_SEEDS = (0, (1 << _SEED_BITS) - 1, 1)  # the state's extremes; then drawn ones
+
+
+def _ports(config: StochasticRoundConfig) -> Ports:
+    return Ports(
+        i_width=config.lanes * config.width,
+        o_width=config.lanes * config.result_width,
+        cfg_width=_SEED_BITS,
+    )
+
+
+class _Bench:
+    """Adds beats and what the golden model makes of them; follows the generator's state."""
+
+    def __init__(self, config: StochasticRoundConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._state = 0
+
+    def seed(self, seed: int) -> None:
+        from golden.training.lfsr import seeded
+
+        self._state = seeded(seed)
+        self.builder.configure(pack([(np.array([seed]), _SEED_BITS)]))
+        self.builder.coverage["seeded"] += 1
+
+    def reset(self) -> None:
+        self.builder.reset()
+        self.builder.coverage["reset_in_stream"] += 1
+
+    def values(self, value: Values) -> None:
+        """Add beats of values, shape ``(beats, lanes)``."""
+        import torch
+
+        from golden.training.lfsr import random_words
+        from golden.training.stochastic_round import stochastic_round
+
+        config = self.config
+        random, self._state = random_words(self._state, len(value), config)
+        result = stochastic_round(torch.from_numpy(value), random, config).numpy()
+        self.builder.data(
+            pack([(value, config.width)]), pack([(result, config.result_width)]), value.size
+        )
+        floor, limit = value >> config.fraction, 1 << (config.result_width - 1)
+        greatest = 1 << (config.width - 1)
+        self.builder.coverage.update(
+            {
+                "rounded_up": int(((result == floor + 1) & (result < limit - 1)).sum()),
+                "rounded_down": int(((result == floor) & (floor << config.fraction < value)).sum()),
+                "integer": int(((result == floor) & (floor << config.fraction == value)).sum()),
+                "saturated_low": int((floor < -limit).sum()),
+                "saturated_high": int((floor >= limit).sum()),
+                "least_value": int((value == -greatest).sum()),
+                "greatest_value": int((value == greatest - 1).sum()),
+            }
+        )
+
+
+def _corners(config: StochasticRoundConfig) -> Values:
+    """Values around the ends of the format, of the result, and of the fraction; signs mixed."""
+    one, limit = 1 << config.fraction, 1 << (config.result_width - 1)
+    step = 1 << (config.fraction - config.random_bits)
+    low = -(1 << (config.width - 1))
+    centres = [low, -low, -limit * one, limit * one, (limit - 1) * one, 0, one, -one, step, -step]
+    near = np.array(centres)[:, None] + np.array([-step, -step // 2, -1, 0, 1, step // 2, step])
+    corners: Values = np.clip(near.reshape(-1), low, -low - 1)
+    return corners
+
+
+def _vectors(config: StochasticRoundConfig, seed: int) -> Stimulus:
+    """Corners, every result code with drawn fractions, drawn values; seeds and resets between."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    codes = 1 << config.result_width
+    corners = _corners(config)
+    low, high = -(1 << (config.width - 1)), 1 << (config.width - 1)
+    for start in (*_SEEDS, *rng.integers(0, 1 << _SEED_BITS, 3).tolist()):
+        bench.seed(start)
+        bench.values(np.stack([rng.permutation(corners) for _ in range(config.lanes)], axis=1))
+        every = np.stack([rng.permutation(codes) for _ in range(config.lanes)], axis=1) - codes // 2
+        fraction = rng.integers(0, 1 << config.fraction, every.shape)
+        cut = int(rng.integers(len(every)))
+        value = (every << config.fraction) + fraction
+        bench.values(value[:cut])
+        bench.reset()
+        bench.values(value[cut:])
+        bench.builder.coverage["every_code"] += 1
+        bench.values(rng.integers(low, high, (128, config.lanes)))
+    return bench.builder.build()
+
+
+def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus:
+    """Values to measure activity with.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: mean 0, deviation a quarter of the greatest result.
+        beats: Number of beats.
+
+    Raises:
+        UserError: If the source is another.
+    """
+    if source != "normal":
+        raise UserError(f"training/stochastic_round takes traffic normal, not {source!r}")
+    rng = np.random.default_rng(1)
+    deviation = (1 << (config.result_width - 1 + config.fraction)) / 4
+    high = 1 << (config.width - 1)
+    drawn = rng.normal(0, deviation, (beats, config.lanes))
+    bench = _Bench(config)
+    bench.seed(int(rng.integers(1 << _SEED_BITS)))
+    bench.values(np.clip(np.rint(drawn), -high, high - 1).astype(np.int64))
+    return bench.builder.build()
+
+
+def _component(config: StochasticRoundConfig) -> Any:
+    from hw.training.stochastic_round import StochasticRound
+
+    return StochasticRound(config)
+
+
+def _latency(config: StochasticRoundConfig) -> int:
+    from hw.training.stochastic_round import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="training/stochastic_round",
+        family="training",
+        summary="Fixed point to integers, rounded up with the fraction's probability",
+        config=StochasticRoundConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "every_code",
+            "rounded_up",
+            "rounded_down",
+            "integer",
+            "saturated_low",
+            "saturated_high",
+            "least_value",
+            "greatest_value",
+            "seeded",
+            "reset_in_stream",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+        operation="rounding",
+    ),
+)
