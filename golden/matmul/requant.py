@@ -1,0 +1,67 @@
+"""Bit-exact model of the requantiser: INT32 sums to INT8 or INT4, a scale a channel."""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+
+__all__ = ["ChannelScale", "RequantResult", "channel_scale", "requant"]
+
+
+class ChannelScale(NamedTuple):
+    """Constants of one channel: the scale ``multiplier / 2 ** shift``."""
+
+    multiplier: int
+    shift: int
+
+
+class RequantResult(NamedTuple):
+    """Results of a sequence of beats."""
+
+    code: Tensor  # int64, shape (beats, lanes), signed
+    saturated: Tensor  # bool, shape (beats,): a result of the beat was out of range
+
+
+def channel_scale(scale: Fraction, config: RequantConfig) -> ChannelScale:
+    """The constants nearest to a positive scale, with all bits of the multiplier in use.
+
+    As Jacob et al. (arXiv 1712.05877, section 2.2) split the real multiplier of a layer.
+
+    Raises:
+        ValueError: If the scale needs a shift that there is not; the message says what would fit.
+    """
+    top = 1 << config.multiplier_width
+    least = Fraction(top, 2 << ((1 << SHIFT_WIDTH) - 1))
+    if not least <= scale <= top - 1:
+        raise ValueError(f"scale must be in [{float(least):g}, {top - 1}], not {float(scale):g}")
+    shift = 0
+    while round(scale * (2 << shift)) < top and shift + 1 < 1 << SHIFT_WIDTH:
+        shift += 1
+    return ChannelScale(round(scale * (1 << shift)), shift)
+
+
+def requant(
+    x: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, config: RequantConfig
+) -> RequantResult:
+    """``saturate(round(x * multiplier / 2 ** shift) + zero_point)``, rounded once and exactly.
+
+    Args:
+        x: int64, shape ``(beats, lanes)``, INT32 values.
+        multiplier: int64, shape ``(lanes,)``, unsigned, ``multiplier_width`` bits.
+        shift: int64, shape ``(lanes,)``, 0 to 63.
+        zero_point: A result code; 0 without ``config.zero_point``.
+        config: The unit.
+    """
+    magnitude = x.abs() * multiplier  # below 2 ** 63
+    fraction = ~(-torch.ones_like(shift) << shift)  # mask of the bits that are shifted out
+    half = (fraction >> 1) + 1
+    whole, rest = magnitude >> shift, magnitude & fraction
+    tie_up = torch.ones_like(whole) if config.rounding == "half_away" else whole & 1
+    rounded = whole + ((rest > half) | ((rest == half) & (tie_up == 1)))
+    exact = torch.where(x < 0, -rounded, rounded) + zero_point
+    limit = 1 << (config.result_width - 1)
+    code = exact.clamp(-limit, limit - 1)
+    return RequantResult(code, (code != exact).any(dim=1))

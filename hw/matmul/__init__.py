@@ -1,0 +1,1 @@
+"""Generators of low-bit matrix arithmetic."""

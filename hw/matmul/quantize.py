@@ -1,0 +1,208 @@
+"""bf16 groups to INT8 or INT4 with a scale. Golden model: :mod:`golden.matmul.quantize`."""
+
+from typing import Any, NamedTuple
+
+from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.quantize_config import QuantizeConfig
+from hw.cells import gated_domain
+from hw.matmul.extremes import maxima, maxima_stages
+from hw.matmul.ratio import Ratio, scale_constants, sum_up
+from hw.parts import place
+from hw.pipeline import Pipeline
+from hw.register_file import RegisterFile, select
+
+__all__ = ["Quantize", "depth", "latency", "result_layout"]
+
+_STAGES = 3  # of the second pass
+
+
+def latency(config: QuantizeConfig) -> int:
+    """Cycles from the handshake of a group's last beat to its first result, nothing stalling."""
+    return maxima_stages(config.lanes) + 2 + _STAGES
+
+
+def depth(config: QuantizeConfig) -> int:
+    """Beats that are stored: a group, and what comes until its scale is known."""
+    return config.beats + maxima_stages(config.lanes) + 2
+
+
+def result_layout(config: QuantizeConfig) -> data.StructLayout:
+    """A beat of codes, with what its group shares: bf16 scale, zero point, and whether it holds an
+    infinity or a NaN.
+    """  # noqa: D205
+    absmax = config.mode == "absmax"
+    code = signed(config.result_width) if absmax else unsigned(config.result_width)
+    zero = {} if absmax else {"zero_point": unsigned(config.result_width)}
+    codes = data.ArrayLayout(code, config.lanes)
+    return data.StructLayout({"code": codes, "scale": 16} | zero | {"nonfinite": 1})
+
+
+class _Group(NamedTuple):
+    """Extremes of a group."""
+
+    spread: Signal  # 16 bits: the range, a bf16 magnitude whose exponent may be 256
+    low: Signal  # 15 bits: magnitude of the least value; looked at in mode minmax only
+    nonfinite: Signal
+
+
+class Quantize(wiring.Component):
+    """Two passes over a group: its extremes while it is stored, its codes while it is read.
+
+    The store is a queue, not two banks that take turns: a beat leaves when one of the next group
+    takes its place, so one group and the few beats of :func:`depth` are enough for a beat a cycle
+    without a gap. Words are latches; a memory macro may stand in their place. Stages of the second
+    pass: values; quotients; codes. A reset drops the group that has begun.
+
+    Members:
+        i: In, a bf16 value a lane; ``group / lanes`` beats are a group.
+        o: Out, :func:`result_layout`.
+    """
+
+    def __init__(self, config: QuantizeConfig) -> None:
+        self._config = config
+        values = data.ArrayLayout(unsigned(16), config.lanes)
+        super().__init__(
+            {
+                "i": In(stream.Signature(values)),
+                "o": Out(stream.Signature(result_layout(config))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {
+            "matmul_quantize_store": RegisterFile(depth(config), 16 * config.lanes, "latch"),
+            "matmul_quantize_ratio": Ratio(config),
+        }
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        taken, given, stored = Signal(), Signal(), Signal(range(depth(config) + 1))
+        m.d.comb += [
+            self.i.ready.eq(stored != depth(config)),
+            taken.eq(self.i.valid & self.i.ready),
+        ]
+        with m.If(taken & ~given):
+            m.d.sync += stored.eq(stored + 1)
+        with m.Elif(given & ~taken):
+            m.d.sync += stored.eq(stored - 1)
+
+        group, complete = self._first_pass(m, taken)
+        beats = stream.Signature(unsigned(16 * config.lanes)).create()
+        pipeline = Pipeline(m, beats, self.o, _STAGES)
+        first, known = Signal(), Signal()  # of a group; the group's extremes are known
+        with m.If(complete):
+            m.d.sync += known.eq(1)
+        with m.Elif(given & first):
+            m.d.sync += known.eq(0)
+        m.d.comb += [
+            first.eq(_counter(m, "read_position", config.beats, given) == 0),
+            beats.valid.eq(known | ~first),
+            beats.payload.eq(self._stored(m, taken, given)),
+            given.eq(beats.valid & beats.ready),
+        ]
+        gated_domain(m, "values", given)
+        gated_domain(m, "group", given & first)
+        self._second_pass(m, pipeline, beats.payload, first, group)
+        return m
+
+    def _stored(self, m: Module, taken: Value, given: Value) -> Value:
+        """The oldest word of the store."""
+        name, store = next(iter(self.parts.items()))
+        words = place(
+            m, "store", name, store, clk=ClockSignal(), enable=taken,
+            address=_counter(m, "write", depth(self._config), taken),
+            value=self.i.payload.as_value(),
+        )["words"]  # fmt: skip
+        width = 16 * self._config.lanes
+        listed = [words.word_select(index, width) for index in range(depth(self._config))]
+        return select(m, listed, _counter(m, "read", depth(self._config), given))
+
+    def _first_pass(self, m: Module, taken: Value) -> tuple[_Group, Value]:
+        """Extremes of the group stored last, and whether they come at the next edge.
+
+        They need not wait: the group before has begun to be read by then, for the store is smaller
+        than two groups.
+        """
+        config = self._config
+        position = _counter(m, "write_position", config.beats, taken)
+        first, last = position == 0, position == config.beats - 1
+        values = [(value[:15], value[15].replicate(15)) for value in self.i.payload]
+        if config.mode == "absmax":
+            tracks = [[magnitude for magnitude, _ in values]]
+        else:
+            tracks = [
+                [magnitude & ~negative for magnitude, negative in values],
+                [magnitude & negative for magnitude, negative in values],
+            ]
+        extremes, complete = maxima(m, taken, first, last, tracks)
+        gated_domain(m, "extremes", complete)
+        group = _Group(Signal(16, name="spread"), Signal(15, name="low"), Signal(name="nonfinite"))
+        m.d.extremes += group.nonfinite.eq(Cat(value[7:].all() for value in extremes).any())
+        if config.mode == "absmax":
+            m.d.extremes += group.spread.eq(extremes[0])
+        else:
+            m.d.extremes += [group.spread.eq(sum_up(m, *extremes)), group.low.eq(extremes[1])]
+        return group, complete
+
+    def _second_pass(
+        self, m: Module, pipeline: Pipeline, word: Value, first: Value, group: _Group
+    ) -> None:
+        config = self._config
+        values, first0, first1 = Signal.like(word), Signal(), Signal()
+        m.d.values += [values.eq(word), first0.eq(first)]
+        m.d.stage1 += first1.eq(first0)
+        low, nonfinite = (_held(m, "group", value) for value in (group.low, group.nonfinite))
+        mantissa, top, once, thrice = (
+            _held(m, "group", value) for value in scale_constants(m, group.spread, config)
+        )
+        name, ratio = list(self.parts.items())[1]
+        constants = {"top": top, "once": once, "thrice": thrice}
+        gated_domain(m, "finish", pipeline.moves(2) & first1)
+        zero: Value = C(0, config.result_width)
+        if config.mode == "minmax":
+            gated_domain(m, "zero", pipeline.moves(1) & first0)
+            done = place(
+                m, "zero", name, ratio, clk=ClockSignal("zero"), magnitude=low, **constants
+            )
+            zero = Signal(config.result_width)
+            m.d.comb += [
+                zero.eq(done["whole"] + done["guard"]),
+                self.o.payload.zero_point.eq(_held(m, "finish", zero)),
+            ]
+        exponent = Signal(8)
+        m.d.comb += [
+            exponent.eq(top - config.magnitude_width),
+            self.o.payload.scale.eq(_held(m, "finish", Cat(mantissa, exponent))),
+            self.o.payload.nonfinite.eq(_held(m, "finish", nonfinite)),
+        ]
+        for lane, code in enumerate(self.o.payload.code):
+            value = values.word_select(lane, 16)
+            done = place(
+                m, f"lane{lane}", name, ratio, clk=ClockSignal("stage1"),
+                magnitude=value[:15], **constants,
+            )  # fmt: skip
+            negative = _held(m, "stage1", value[15])
+            total = Signal(config.result_width + 1, name=f"total{lane}")
+            signs = negative.replicate(len(total))
+            # -(whole + guard) is ~whole + 1 - guard
+            m.d.comb += total.eq(zero + (done["whole"] ^ signs) + (done["guard"] ^ negative))
+            # both ends rounded away from zero may add up to one too many
+            over = total[-1] if config.mode == "minmax" else C(0, 1)
+            result = total[:-1] | over.replicate(config.result_width)
+            m.d.comb += code.eq(_held(m, "stage2", result))
+
+
+def _counter(m: Module, name: str, limit: int, step: Value) -> Signal:
+    """Counts the cycles with ``step``, modulo ``limit``."""
+    count = Signal(range(limit), name=name)
+    with m.If(step):
+        m.d.sync += count.eq(Mux(count == limit - 1, 0, count + 1))
+    return count
+
+
+def _held(m: Module, domain: str, value: Value) -> Signal:
+    held = Signal(len(value), name=f"{domain}_held")
+    m.d[domain] += held.eq(value)
+    return held

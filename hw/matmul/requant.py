@@ -1,0 +1,201 @@
+"""INT32 sums to INT8 or INT4, a scale a channel. Golden model: :mod:`golden.matmul.requant`."""
+
+from typing import Any
+
+from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from hw.arith import Columns, booth_digits
+from hw.cells import gated_domain
+from hw.parts import part_clock, place
+from hw.pipeline import Pipeline
+
+__all__ = ["Requant", "RequantLane", "constants_layout", "latency", "result_layout"]
+
+_INPUT = 32  # bits of a sum, signed
+_DIGITS = (3,) * 10 + (2,)  # bits of the Booth digits of its magnitude
+
+
+def latency(config: RequantConfig) -> int:
+    """Cycles from the input to the output handshake when nothing stalls."""
+    return 3
+
+
+def constants_layout(config: RequantConfig) -> data.StructLayout:
+    """A beat on ``cfg``: the scale of every lane, and the zero point if there is one."""
+    scale = data.StructLayout(
+        {"multiplier": unsigned(config.multiplier_width), "shift": unsigned(SHIFT_WIDTH)}
+    )
+    zero = {"zero_point": signed(config.result_width)} if config.zero_point else {}
+    return data.StructLayout({"scale": data.ArrayLayout(scale, config.lanes)} | zero)
+
+
+def result_layout(config: RequantConfig) -> data.StructLayout:
+    """A beat of results, and whether one of them was out of range."""
+    codes = data.ArrayLayout(signed(config.result_width), config.lanes)
+    return data.StructLayout({"code": codes, "saturated": 1})
+
+
+class Requant(wiring.Component):
+    """``saturate(round(x * multiplier / 2 ** shift) + zero_point)``, a channel a lane.
+
+    A lane is a column of a matrix result. Its constants stay for as many rows as there are, so
+    they have a port of their own instead of travelling with every sum, which would double the
+    input and make the multipliers' constant side toggle. One beat on ``cfg`` carries those of all
+    lanes: the next columns follow without a gap, and where every beat has other channels, a beat
+    on ``cfg`` beside each on ``i`` keeps the full rate.
+
+    Stages: sums; products; results. Throughput ``lanes`` results a cycle.
+
+    Members:
+        i: In, a sum a lane, signed, 32 bits.
+        o: Out, :func:`result_layout`.
+        cfg: In, :func:`constants_layout`; holds for sums accepted in the same cycle and later.
+            Reset keeps it.
+    """
+
+    def __init__(self, config: RequantConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(signed(_INPUT), config.lanes))),
+                "o": Out(stream.Signature(result_layout(config))),
+                "cfg": In(stream.Signature(constants_layout(config))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {"matmul_requant_lane": RequantLane(config)}
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        pipeline = Pipeline(m, self.i, self.o, latency(config))
+        gated_domain(m, "taken", pipeline.advance & self.i.valid)
+
+        # shift and zero point follow the first product that they are for
+        fresh = Signal(init=1)
+        taken = self.cfg.valid & self.cfg.ready
+        m.d.comb += self.cfg.ready.eq(pipeline.free(0))
+        with m.If(taken):
+            m.d.sync += fresh.eq(1)
+        with m.Elif(pipeline.moves(1)):
+            m.d.sync += fresh.eq(0)
+        gated_domain(m, "constants", taken)
+        gated_domain(m, "late", pipeline.moves(1) & fresh)
+        zero = Signal(signed(config.result_width))
+        if config.zero_point:
+            early = Signal.like(zero)
+            m.d.constants += early.eq(self.cfg.payload.zero_point)
+            m.d.late += zero.eq(early)
+
+        (part,) = self.parts.items()
+        clocks = {
+            f"{name}_clk": ClockSignal(name)
+            for name in ("taken", "constants", "late", "stage1", "stage2")
+        }
+        done = [
+            place(
+                m, f"lane{index}", *part, **clocks,
+                x=self.i.payload[index], zero=zero,
+                multiplier=self.cfg.payload.scale[index].multiplier,
+                shift=self.cfg.payload.scale[index].shift,
+            )
+            for index in range(config.lanes)
+        ]  # fmt: skip
+        saturated = Signal()
+        m.d.stage2 += saturated.eq(Cat(lane["over"] for lane in done).any())
+        m.d.comb += self.o.payload.saturated.eq(saturated)
+        for code, lane in zip(self.o.payload.code, done, strict=True):
+            m.d.comb += code.eq(lane["code"])
+        return m
+
+
+class RequantLane(wiring.Component):
+    """One channel. Magnitudes are multiplied, so that rounding is the same for both signs.
+
+    Members:
+        taken_clk, stage1_clk, stage2_clk: In, gated clocks of sum, product and result.
+        constants_clk, late_clk: In, gated clocks of the constants: the scale, and then its shift
+            once more when the first product moves on.
+        x: In, the sum that comes, two's complement.
+        multiplier, shift: In, the scale that comes.
+        zero: In, the zero point of the product in stage 1.
+        code: Out, registered.
+        over: Out, not registered: the result that comes next is out of range.
+    """
+
+    def __init__(self, config: RequantConfig) -> None:
+        self._config = config
+        clocks = ("taken", "stage1", "stage2", "constants", "late")
+        super().__init__(
+            {f"{name}_clk": In(1) for name in clocks}
+            | {
+                "x": In(_INPUT),
+                "multiplier": In(config.multiplier_width),
+                "shift": In(SHIFT_WIDTH),
+                "zero": In(signed(config.result_width)),
+                "code": Out(config.result_width),
+                "over": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        for name in ("taken", "stage1", "stage2", "constants", "late"):
+            part_clock(m, name, getattr(self, f"{name}_clk"))
+        multiplier, early, shift = Signal.like(self.multiplier), Signal(6), Signal(6)
+        triple = Signal(len(multiplier) + 2)  # Booth digits of 3 bits need it
+        m.d.constants += [
+            multiplier.eq(self.multiplier),
+            triple.eq(3 * self.multiplier),
+            early.eq(self.shift),
+        ]
+        m.d.late += shift.eq(early)
+
+        # |x| is the one's complement of a negative x plus 1, and that 1 times the multiplier
+        # is one more row
+        magnitude, negative = Signal(_INPUT - 1), Signal(name="negative0")
+        sign = self.x[-1]
+        m.d.taken += [
+            magnitude.eq(self.x[:-1] ^ sign.replicate(len(magnitude))),
+            negative.eq(sign),
+        ]
+        columns = Columns(_INPUT - 1 + len(multiplier))
+        digits = booth_digits(Cat(magnitude, C(0, 1)), _DIGITS)
+        multiples = [multiplier, Cat(C(0, 1), multiplier), triple, Cat(C(0, 2), multiplier)]
+        columns.add_product(m, digits, multiples, signed=False)
+        columns.add(0, multiplier & negative.replicate(len(multiplier)), 1)
+        product, late_negative = Signal(_INPUT - 1 + len(multiplier)), Signal(name="negative1")
+        m.d.stage1 += [product.eq(sum(columns.rows(m))), late_negative.eq(negative)]
+        self._result(m, product, shift, late_negative)
+        return m
+
+    def _result(self, m: Module, product: Value, shift: Value, negative: Value) -> None:
+        """Shift, round, apply sign and zero point, saturate."""
+        width = self._config.result_width
+        value: Value = Cat(C(0, 1), product)  # a bit below the unit is kept, for rounding
+        great: Value = C(0, 1)
+        sticky: Value = C(0, 1)
+        for level in reversed(range(SHIFT_WIDTH)):
+            step = 1 << level
+            sticky |= value[:step].any() & shift[level]
+            shifted = Signal(max(len(value), step), name=f"shifted{level}")
+            m.d.comb += shifted.eq(Mux(shift[level], value[step:], value))
+            # what the levels below cannot bring down to the result makes it too great
+            needed = width + step
+            if len(shifted) > needed:
+                great |= shifted[needed:].any()
+            value = shifted[:needed]
+        whole, guard = value[1:], value[0]
+        away = self._config.rounding == "half_away"
+        up = guard if away else guard & (sticky | whole[0])
+        signs = negative.replicate(width + 2)
+        total = Signal(signed(width + 2))
+        m.d.comb += [
+            # -(whole + up) is ~whole + 1 - up
+            total.eq(self.zero + (whole ^ signs).as_signed() + (up ^ negative)),
+            self.over.eq(great | (total[width - 1 :] != total[-1].replicate(3))),
+        ]
+        limit = Cat((~negative).replicate(width - 1), negative)
+        m.d.stage2 += self.code.eq(Mux(self.over, limit, total[:width]))

@@ -1,0 +1,218 @@
+"""Catalogue entry of the group quantiser."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.matmul.quantize_config import QuantizeConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Patterns = NDArray[np.int64]  # bf16 bit patterns
+_DRAWN = 24  # groups of normal values
+_NEGATIVE = 1 << 15
+_LEAST_NORMAL, _MAX, _INFINITY, _NAN = 0x0080, 0x7F7F, 0x7F80, 0x7FC0
+
+
+def _ports(config: QuantizeConfig) -> Ports:
+    zero = config.result_width if config.mode == "minmax" else 0
+    return Ports(
+        i_width=16 * config.lanes,
+        o_width=config.result_width * config.lanes + 16 + zero + 1,
+    )
+
+
+def _bf16(values: NDArray[np.float64]) -> Patterns:
+    """bf16 patterns nearest to values."""
+    import torch
+
+    bits = torch.from_numpy(values).to(torch.bfloat16).view(torch.int16).numpy()
+    return bits.astype(np.int64) & 0xFFFF
+
+
+class _Bench:
+    """Adds groups and what the golden model makes of them."""
+
+    def __init__(self, config: QuantizeConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._codes: set[int] = set()
+        self._mantissas: set[int] = set()
+
+    def groups(self, x: Patterns) -> None:
+        """Add groups, shape ``(groups, group)``."""
+        import torch
+
+        from golden.matmul.quantize import quantize
+
+        config = self.config
+        result = quantize(torch.from_numpy(x), config)
+        code, scale, zero, nonfinite = (part.numpy().astype(np.int64) for part in result)
+        beats = config.beats
+        zero_width = config.result_width if config.mode == "minmax" else 0
+        shared = [(scale, 16), (zero, zero_width), (nonfinite, 1)]
+        fields = [(code.reshape(-1, config.lanes), config.result_width)]
+        fields += [(values[:, None].repeat(beats, axis=0), width) for values, width in shared]
+        last = np.arange(len(x) * beats) % beats == beats - 1
+        self.builder.data(
+            pack([(x.reshape(-1, config.lanes), 16)]),
+            pack(fields),
+            x.size,
+            completes=last.astype(np.uint16) * beats,
+        )
+        magnitude, negative = x & 0x7FFF, x >= _NEGATIVE
+        self._codes.update(code.flatten().tolist())
+        self._mantissas.update((magnitude.max(axis=1) & 127).tolist())
+        self.builder.coverage.update(
+            {
+                "zero_group": int((magnitude == 0).all(axis=1).sum()),
+                "subnormal": int(((magnitude > 0) & (magnitude < _LEAST_NORMAL)).sum()),
+                "least_scale": int((scale == _LEAST_NORMAL).sum()),
+                "greatest_value": int((magnitude == _MAX).sum()),
+                "infinity": int((magnitude == _INFINITY).sum()),
+                "nan": int((magnitude > _INFINITY).sum()),
+                "negative_group": int(negative.all(axis=1).sum()),
+                "positive_group": int((~negative).all(axis=1).sum()),
+            }
+        )
+
+    def part(self, x: Patterns) -> None:
+        """Add the first beats of a group, shape ``(beats, lanes)``, for a reset to drop."""
+        config = self.config
+        width = _ports(config).o_width
+        self.builder.data(
+            pack([(x, 16)]), np.zeros((0, (width + 7) // 8), dtype=np.uint8), 0, completes=0
+        )
+        self.builder.reset()
+        self.builder.coverage["reset_in_group"] += 1
+
+    def build(self) -> Stimulus:
+        """The stimulus; tells whether every code came out and every row of the tables was used."""
+        config = self.config
+        # a symmetric code leaves out the least two's complement number
+        codes = (1 << config.result_width) - (config.mode == "absmax")
+        self.builder.coverage["every_code"] = int(len(self._codes) == codes)
+        self.builder.coverage["every_mantissa"] = int(len(self._mantissas) == 128)
+        return self.builder.build()
+
+
+def _below(rng: np.random.Generator, config: QuantizeConfig, greatest: Patterns) -> Patterns:
+    """Groups of values of both signs down to ``2 ** -11`` of the greatest, which is one of them."""
+    magnitude = greatest[:, None] - rng.integers(0, 11 << 7, size=(len(greatest), config.group))
+    magnitude[np.arange(len(greatest)), rng.integers(config.group, size=len(greatest))] = greatest
+    signs = rng.integers(0, 2, size=magnitude.shape) * _NEGATIVE
+    result: Patterns = np.maximum(magnitude, 0) | signs
+    return result
+
+
+def _two_sided(config: QuantizeConfig, high: Patterns, low: Patterns) -> Patterns:
+    """Groups of two values in turn, one positive, one negative, given as magnitudes."""
+    return np.tile(np.stack([high, low | _NEGATIVE], axis=1), config.group // 2)
+
+
+def _ties(config: QuantizeConfig) -> Patterns:
+    """Groups whose scale is 1, of odd multiples of a half: quotients halfway between codes."""
+    greatest = (1 << config.magnitude_width) - 1
+    odd = np.arange(0.5, min(greatest, 128), 1.0)  # above 128 bf16 has no halves
+    low, high = (-greatest, greatest) if config.mode == "absmax" else (-(greatest // 2), 0)
+    high = low + greatest if config.mode == "minmax" else high
+    values = np.concatenate([odd[odd <= high], -odd[odd <= -low]])
+    share = config.group - 2
+    count = -(-len(values) // share)
+    filled = np.resize(values, (count, share))
+    return _bf16(np.pad(filled, ((0, 0), (1, 1)), constant_values=(low, high)))
+
+
+def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
+    """Every mantissa of the greatest value, normal groups, ties, corners; resets in groups."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    group = config.group
+    bench.groups(_below(rng, config, rng.integers(2, 254, size=128) << 7 | np.arange(128)))
+    for index in range(_DRAWN):
+        values = rng.normal(0.0, np.exp2(rng.integers(-60, 60)), size=(1, group))
+        if index % 4 == 1:
+            values = np.abs(values) * (1 if index % 8 == 1 else -1)
+        if index % 6 == 2:
+            values += values.max() * np.exp2(rng.integers(0, 7))  # far from zero, on one side
+        bench.groups(_bf16(values))
+        if index % 5 == 0:
+            beats = int(rng.integers(1, config.beats))
+            bench.part(_bf16(rng.normal(0.0, 1e3, size=(beats, config.lanes))))
+    bench.groups(_ties(config))
+    corners = np.array([_LEAST_NORMAL, _LEAST_NORMAL | 127, 0x0400, _MAX, _INFINITY, _NAN, 0x7FFF])
+    bench.groups(_below(rng, config, corners))
+    flat = np.array([0, _NEGATIVE, 1, 0x7F, _NEGATIVE | 0x7F, *corners, *(corners | _NEGATIVE)])
+    bench.groups(flat[:, None].repeat(group, axis=1))
+    ends = np.array([0x3F80, 0x42FF, _LEAST_NORMAL, _MAX, _NAN])
+    bench.groups(_two_sided(config, np.repeat(ends, len(ends)), np.tile(ends, len(ends))))
+    for places in range(11):
+        high, low = rng.integers(128, size=(2, 3)) + (100 << 7)
+        bench.groups(_two_sided(config, high, low - (places << 7)))
+        bench.groups(_two_sided(config, low - (places << 7), high))
+    bench.groups(rng.integers(0, 1 << 16, size=(4, group)))
+    return bench.build()
+
+
+def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
+    """Values to measure activity with, in whole groups.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: standard normal values, rounded to bf16.
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is unknown.
+    """
+    if source != "normal":
+        raise UserError(f"unknown traffic {source!r} of matmul/quantize; there is: normal")
+    bench = _Bench(config)
+    groups = -(-beats // config.beats)
+    bench.groups(_bf16(np.random.default_rng(1).normal(size=(groups, config.group))))
+    return bench.build()
+
+
+def _component(config: QuantizeConfig) -> Any:
+    from hw.matmul.quantize import Quantize
+
+    return Quantize(config)
+
+
+def _latency(config: QuantizeConfig) -> int:
+    from hw.matmul.quantize import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="matmul/quantize",
+        family="matmul",
+        summary="bf16 groups to INT8 or INT4 with a scale computed on the way",
+        config=QuantizeConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "every_code",
+            "every_mantissa",
+            "zero_group",
+            "subnormal",
+            "least_scale",
+            "greatest_value",
+            "infinity",
+            "nan",
+            "negative_group",
+            "positive_group",
+            "reset_in_group",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+    ),
+)

@@ -1,0 +1,226 @@
+"""Catalogue entry of the requantiser."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Integers = NDArray[np.int64]
+_LEAST, _GREATEST = -(1 << 31), (1 << 31) - 1
+_ROUNDS = 20  # of drawn scales
+_BEATS = 96  # a round
+_SINGLE = 64  # beats with scales of their own
+_SUM_DEVIATION = 16384.0  # of drawn traffic: about that of 768 products of drawn INT8 codes
+_CODE_DEVIATION = 4  # of drawn traffic: standard deviations that the result's range holds
+
+
+def _ports(config: RequantConfig) -> Ports:
+    zero = config.result_width if config.zero_point else 0
+    return Ports(
+        i_width=32 * config.lanes,
+        o_width=config.result_width * config.lanes + 1,
+        cfg_width=(config.multiplier_width + SHIFT_WIDTH) * config.lanes + zero,
+    )
+
+
+class _Bench:
+    """Adds constants and beats, and what the golden model makes of them."""
+
+    def __init__(self, config: RequantConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._seen: list[set[int]] = [set() for _ in range(config.lanes)]
+
+    def load(self, multiplier: Integers, shift: Integers, zero_point: int) -> None:
+        """Add a beat on ``cfg``: constants of shape ``(lanes,)``."""
+        config = self.config
+        self._constants = multiplier, shift, zero_point if config.zero_point else 0
+        scales = multiplier | shift << config.multiplier_width
+        fields = [(scales[None], config.multiplier_width + SHIFT_WIDTH)]
+        if config.zero_point:
+            fields.append((np.array([zero_point]), config.result_width))
+        self.builder.configure(pack(fields))
+        self.builder.coverage.update(
+            {
+                "zero_multiplier": int((multiplier == 0).sum()),
+                "greatest_multiplier": int((multiplier + 1 == 1 << config.multiplier_width).sum()),
+                "no_shift": int((shift == 0).sum()),
+                "greatest_shift": int((shift + 1 == 1 << SHIFT_WIDTH).sum()),
+            }
+        )
+
+    def sums(self, x: Integers) -> None:
+        """Add beats, shape ``(beats, lanes)``."""
+        import torch
+
+        from golden.matmul.requant import requant
+
+        config = self.config
+        multiplier, shift, zero_point = self._constants
+        scale = torch.from_numpy(multiplier), torch.from_numpy(shift)
+        result = requant(torch.from_numpy(x), *scale, zero_point, config)
+        code, saturated = result.code.numpy(), result.saturated.numpy()
+        expected = pack([(code, config.result_width), (saturated, 1)])
+        self.builder.data(pack([(x, 32)]), expected, x.size)
+        for lane, seen in enumerate(self._seen):
+            seen.update(code[:, lane].tolist())
+        fraction = ~(np.int64(-1) << shift)
+        tie = (np.abs(x) * multiplier & fraction) == (fraction >> 1) + 1
+        self.builder.coverage.update(
+            {
+                "least_sum": int((x == _LEAST).sum()),
+                "greatest_sum": int((x == _GREATEST).sum()),
+                "positive_tie": int((tie & (x > 0)).sum()),
+                "negative_tie": int((tie & (x < 0)).sum()),
+                "saturated": int(saturated.sum()),
+                "in_range": int((~saturated).sum()),
+            }
+        )
+
+    def build(self) -> Stimulus:
+        """The stimulus; counts the lanes that gave every code."""
+        codes = 1 << self.config.result_width
+        full = sum(len(seen) == codes for seen in self._seen)
+        self.builder.coverage["every_code"] = full if full == len(self._seen) else 0
+        return self.builder.build()
+
+
+def _scales(rng: np.random.Generator, config: RequantConfig) -> tuple[Integers, Integers]:
+    """Normalised multipliers, and shifts that bring sums of 9 to 31 bits to the result's range."""
+    width = config.multiplier_width
+    multiplier = rng.integers(1 << (width - 1), 1 << width, size=config.lanes)
+    shift = rng.integers(width, width + 24, size=config.lanes)
+    return multiplier, np.minimum(shift, (1 << SHIFT_WIDTH) - 1)
+
+
+def _near_codes(
+    rng: np.random.Generator, config: RequantConfig, beats: int, scales: tuple[Integers, Integers]
+) -> Integers:
+    """Sums whose results spread over somewhat more than the range, corners among them."""
+    multiplier, shift = scales
+    half = 1 << (config.result_width - 1)
+    reach = np.exp2(shift) / np.maximum(multiplier, 1) * half * 2.2  # a zero point moves the range
+    drawn = rng.uniform(-1.0, 1.0, size=(beats, config.lanes)) * reach
+    x: Integers = np.clip(np.rint(drawn), _LEAST, _GREATEST).astype(np.int64)
+    corners = np.array([_LEAST, _GREATEST, 0, 1, -1])
+    x[: len(corners)] = corners[:, None]
+    return x
+
+
+def _vectors(config: RequantConfig, seed: int) -> Stimulus:
+    """Drawn scales, ties of every code, extreme constants, a reload before every beat; resets."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    width, lanes = config.multiplier_width, config.lanes
+    half = 1 << (config.result_width - 1)
+
+    def zero_point() -> int:
+        return int(rng.choice([-half, half - 1, 0, int(rng.integers(-half, half))]))
+
+    for index in range(_ROUNDS):
+        scales = _scales(rng, config)
+        bench.load(*scales, zero_point())
+        x = _near_codes(rng, config, _BEATS, scales)
+        cut = int(rng.integers(16, _BEATS))
+        bench.sums(x[:cut])
+        if index % 4 == 1:
+            bench.builder.reset()
+            bench.builder.coverage["reset_in_stream"] += 1
+        bench.sums(x[cut:])
+    # odd multiples of a half, in every lane: all ties, and all codes
+    ties = 2 * np.arange(-2 * half - 2, 2 * half + 2) + 1
+    for point in (0, -half, half - 1) if config.zero_point else (0,):
+        for places in (0, 3, width):
+            multiplier = np.full(lanes, 1 << (width - 1))
+            bench.load(multiplier, np.full(lanes, width + places), point)
+            bench.sums((ties << places)[:, None].repeat(lanes, axis=1))
+    for extreme in (0, 1, 2, (1 << width) - 1):
+        for shift in (0, 1, 31, 31 + width, (1 << SHIFT_WIDTH) - 1):
+            scales = np.full(lanes, extreme), np.full(lanes, shift)
+            bench.load(*scales, zero_point())
+            bench.sums(_near_codes(rng, config, 12, scales))
+    for _ in range(_SINGLE):
+        scales = _scales(rng, config)
+        bench.load(*scales, zero_point())
+        bench.sums(_near_codes(rng, config, 6, scales)[-1:])
+        bench.builder.coverage["reload_every_beat"] += 1
+    bench.sums(rng.integers(_LEAST, _GREATEST + 1, size=(_BEATS, lanes)))
+    return bench.build()
+
+
+def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
+    """Sums to measure activity with.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: normal sums, deviation 16384 times a drawn factor from 0.5 to 2 a
+            channel; scales put 4 deviations at the end of the range; zero point a quarter of it.
+        beats: Number of beats.
+
+    Raises:
+        UserError: If the source is unknown.
+    """
+    from golden.matmul.requant import channel_scale
+
+    if source != "normal":
+        raise UserError(f"unknown traffic {source!r} of matmul/requant; there is: normal")
+    rng = np.random.default_rng(1)
+    bench = _Bench(config)
+    half = 1 << (config.result_width - 1)
+    deviation = _SUM_DEVIATION * np.exp2(rng.uniform(-1.0, 1.0, size=config.lanes))
+    scales = [channel_scale(Fraction(half / (_CODE_DEVIATION * d)), config) for d in deviation]
+    multiplier, shift = np.array(scales, dtype=np.int64).T
+    bench.load(multiplier, shift, half // 2)
+    bench.sums(np.rint(rng.normal(0.0, deviation, size=(beats, config.lanes))).astype(np.int64))
+    return bench.build()
+
+
+def _component(config: RequantConfig) -> Any:
+    from hw.matmul.requant import Requant
+
+    return Requant(config)
+
+
+def _latency(config: RequantConfig) -> int:
+    from hw.matmul.requant import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="matmul/requant",
+        family="matmul",
+        summary="INT32 sums to INT8 or INT4 with a multiplier and a shift a channel",
+        config=RequantConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "every_code",
+            "least_sum",
+            "greatest_sum",
+            "positive_tie",
+            "negative_tie",
+            "saturated",
+            "in_range",
+            "zero_multiplier",
+            "greatest_multiplier",
+            "no_shift",
+            "greatest_shift",
+            "reload_every_beat",
+            "reset_in_stream",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+    ),
+)
