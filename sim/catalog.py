@@ -18,6 +18,7 @@ _MODULES = (  # of sim.units, in catalogue order
     "consmax",
     "dot",
     "stochastic_round",
+    "weight_update",
     "requant",
     "quantize",
 )

@@ -9,13 +9,12 @@ __all__ = ["after_constants"]
 
 
 def after_constants(m: Module, i: Any, cfg: Any) -> Any:
-    """The input stream, held back in cycles in which ``cfg`` is valid; ``cfg`` is always ready.
+    """The input stream, held back in cycles in which ``cfg`` is valid.
 
     So constants need no bypass to the beat that would be accepted in the same cycle.
     """
     held = stream.Signature(i.payload.shape()).create(path=("held",))
     m.d.comb += [
-        cfg.ready.eq(1),
         held.valid.eq(i.valid & ~cfg.valid),
         held.payload.eq(i.payload),
         i.ready.eq(held.ready & ~cfg.valid),

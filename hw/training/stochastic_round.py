@@ -54,6 +54,7 @@ class StochasticRound(wiring.Component):
         config = self._config
         i = after_constants(m, self.i, self.cfg)
         pipeline = Pipeline(m, i, self.o, latency(config))
+        m.d.comb += self.cfg.ready.eq(1)
         taken = pipeline.advance & i.valid
         gated_domain(m, "taken", taken)
         gated_domain(m, "generator", taken | self.cfg.valid)

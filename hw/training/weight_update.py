@@ -1,0 +1,148 @@
+"""INT8 weight update. Golden model: :mod:`golden.training.weight_update`."""
+
+from typing import Any
+
+from amaranth import C, Cat, ClockSignal, Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.training.config import WeightUpdateConfig
+from hw.bfloat16 import significand_product
+from hw.cells import gated_domain
+from hw.parts import part_clock, place
+from hw.pipeline import Pipeline
+from hw.training.lfsr import SEED_BITS, random_words
+from hw.training.ports import after_constants
+from hw.training.stochastic_round import saturate
+
+__all__ = ["WeightUpdate", "WeightUpdateLane", "latency"]
+
+
+def latency(config: WeightUpdateConfig) -> int:
+    """Cycles from the input to the output handshake when nothing stalls."""
+    return 2
+
+
+class WeightUpdate(wiring.Component):
+    """``code + update * factor``, rounded stochastically and saturated.
+
+    Stages: significands' product and shift; addition, rounding, saturation. Throughput ``lanes``
+    weights a cycle, but none in a cycle that loads a constant.
+
+    Members:
+        i: In, for each lane ``code`` (INT8) and ``update`` (bf16).
+        o: Out, for each lane the new code.
+        cfg: In, ``value`` and ``seeds``: with ``seeds`` 0 the low 16 bits are the group's factor
+            (bf16), with 1 the value is the generator's seed. Holds for weights accepted later;
+            reset keeps both.
+    """
+
+    def __init__(self, config: WeightUpdateConfig) -> None:
+        self._config = config
+        weight = data.StructLayout({"code": signed(8), "update": 16})
+        constants = data.StructLayout({"value": SEED_BITS, "seeds": 1})
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(weight, config.lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(signed(8), config.lanes))),
+                "cfg": In(stream.Signature(constants)),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {"weight_update_lane": WeightUpdateLane(config)}
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        i = after_constants(m, self.i, self.cfg)
+        pipeline = Pipeline(m, i, self.o, latency(self._config))
+        taken = pipeline.advance & i.valid
+        gated_domain(m, "stage0", taken)
+
+        cfg = self.cfg.payload
+        # a beat in stage 0 still needs its random words: a seed waits until it moves on
+        m.d.comb += self.cfg.ready.eq(pipeline.free(0))
+        loads = self.cfg.valid & self.cfg.ready
+        seeds = loads & cfg.seeds
+        gated_domain(m, "constants", loads & ~cfg.seeds)
+        sign, mantissa, nonzero = Signal(), Signal(7), Signal()
+        # a shift right by 7 - (sum of exponents), less that of the update
+        offset = Signal(9)
+        m.d.constants += [
+            mantissa.eq(cfg.value[:7]),
+            offset.eq(261 - cfg.value[7:15]),
+            nonzero.eq(cfg.value[7:15].any()),
+            sign.eq(cfg.value[15]),
+        ]
+        # moves with the beats accepted, even those that a reset drops
+        gated_domain(m, "generator", taken | seeds)
+        words = random_words(m, "generator", cfg.value, seeds, self._config)
+
+        ((name, part),) = self.parts.items()
+        for index, word in enumerate(words):
+            weight = i.payload[index]
+            lane = place(
+                m, f"lane{index}", name, part,
+                stage0_clk=ClockSignal("stage0"), stage1_clk=ClockSignal("stage1"),
+                code=weight.code.as_unsigned(), update=weight.update,
+                mantissa=mantissa, offset=offset, sign=sign, nonzero=nonzero, random=word,
+            )  # fmt: skip
+            m.d.comb += self.o.payload[index].eq(lane["result"])
+        return m
+
+
+class WeightUpdateLane(wiring.Component):
+    """One lane.
+
+    Members:
+        stage0_clk, stage1_clk: In, gated clocks of the stages.
+        code, update: In, of the beat that comes.
+        mantissa, offset, sign, nonzero: In, the factor; ``offset`` is 261 less its exponent.
+        random: In, word of the beat in stage 0.
+        result: Out, registered.
+    """
+
+    def __init__(self, config: WeightUpdateConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "stage0_clk": In(1),
+                "stage1_clk": In(1),
+                "code": In(8),
+                "update": In(16),
+                "mantissa": In(7),
+                "offset": In(9),
+                "sign": In(1),
+                "nonzero": In(1),
+                "random": In(config.random_bits),
+                "result": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "stage0", self.stage0_clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        bits = self._config.random_bits
+        exponent = self.update[7:15]
+        drop = Signal(signed(10))
+        m.d.comb += drop.eq(self.offset - exponent)
+        nonzero = self.nonzero & exponent.any()
+        over = nonzero & (drop < 0)
+        product = significand_product(m, self.update[:7], self.mantissa)
+        held, amount, sign, code = Signal(16), Signal(5), Signal(), Signal(8)
+        m.d.stage0 += [
+            # with an amount of 0 the highest bit alone saturates every code
+            held.eq(Cat(product[:15], product[15] | over)),
+            # 31 shifts everything out
+            amount.eq((drop[:5] | (drop[5:].any() | ~nonzero).replicate(5)) & ~over.replicate(5)),
+            sign.eq(self.update[15] ^ self.sign),
+            code.eq(self.code),
+        ]
+        magnitude = Signal(bits + 10)
+        m.d.comb += magnitude.eq(((held << bits) >> 6) >> amount)
+        # Negated without the carry, and with a 1 below the random word: so the magnitude, whose
+        # lowest bit is below what the random bits resolve, is rounded half away from zero.
+        addend = Cat(magnitude ^ sign.replicate(bits + 10), sign).as_signed()
+        total = Signal(signed(bits + 12))
+        m.d.comb += total.eq(Cat(C(1, 1), self.random, code).as_signed() + addend)
+        m.d.stage1 += self.result.eq(saturate(total[bits + 1 :], 8))
+        return m

@@ -1,0 +1,190 @@
+"""Catalogue entry of the INT8 weight update."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.training.config import WeightUpdateConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Codes = NDArray[np.int64]
+_SEED_BITS = 31
+_CODES = np.arange(-128, 128)
+_GROUP = 256  # weights that share a scale in Q-GaLore
+# zero, least and greatest numbers, one, one less an ulp, infinity, NaN; then with a sign
+_CORNERS = np.array([0, 1, 0x7F, 0x80, 0xFF, 0x3F80, 0x3F7F, 0x3FFF, 0x7F7F, 0x7F80, 0x7FFF])
+
+
+def _ports(config: WeightUpdateConfig) -> Ports:
+    return Ports(i_width=24 * config.lanes, o_width=8 * config.lanes, cfg_width=_SEED_BITS + 1)
+
+
+def _bf16(value: NDArray[np.float64]) -> Codes:
+    """bf16 bit patterns, rounded to nearest even."""
+    bits = value.astype(np.float32).view(np.uint32).astype(np.int64)
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+
+
+class _Bench:
+    """Adds beats and what the golden model makes of them; follows the generator's state."""
+
+    def __init__(self, config: WeightUpdateConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._state = 0
+        self._factor = 0
+
+    def seed(self, seed: int) -> None:
+        from golden.training.weight_update import first_state
+
+        self._state = first_state(seed, self.config)
+        self.builder.configure(pack([(np.array([seed]), _SEED_BITS), (np.array([1]), 1)]))
+        self.builder.coverage["seeded"] += 1
+
+    def factor(self, factor: int) -> None:
+        self._factor = factor
+        # what stands above the factor must not matter
+        rows = pack([(np.array([factor | 0x5A5A << 16]), _SEED_BITS), (np.array([0]), 1)])
+        self.builder.configure(rows)
+        self.builder.coverage["factor_loaded"] += 1
+
+    def reset(self) -> None:
+        self.builder.reset()
+        self.builder.coverage["reset_in_stream"] += 1
+
+    def weights(self, code: Codes, update: Codes) -> None:
+        """Add beats of codes and bf16 updates, shape ``(beats, lanes)``."""
+        import torch
+
+        from golden.training.lfsr import random_words
+        from golden.training.weight_update import weight_update
+
+        config = self.config
+        random, self._state = random_words(self._state, len(code), config)
+        operands = torch.from_numpy(code), torch.from_numpy(update), random
+        result = weight_update(*operands, self._factor, config).numpy()
+        both = (code & 0xFF) | update << 8
+        self.builder.data(pack([(both, 24)]), pack([(result, 8)]), code.size)
+        self.builder.coverage.update(
+            {
+                "moved_up": int(((result > code) & (result < 127)).sum()),
+                "moved_down": int(((result < code) & (result > -128)).sum()),
+                "moved_by_one": int((abs(result - code) == 1).sum()),
+                "kept": int(((result == code) & (update & 0x7F80 > 0)).sum()),
+                "zero_update": int((update & 0x7F80 == 0).sum()),
+                "saturated_low": int(((result == -128) & (code > -128)).sum()),
+                "saturated_high": int(((result == 127) & (code < 127)).sum()),
+            }
+        )
+
+
+def _shuffled(rng: np.random.Generator, codes: Codes, lanes: int) -> Codes:
+    return np.stack([rng.permutation(codes) for _ in range(lanes)], axis=1)
+
+
+def _corners(bench: _Bench, rng: np.random.Generator) -> None:
+    """Every pair of corner numbers, on the least and greatest code and drawn ones."""
+    lanes = bench.config.lanes
+    signed = np.concatenate([_CORNERS, _CORNERS | 0x8000])
+    for factor in signed.tolist():
+        bench.factor(factor)
+        update = _shuffled(rng, np.tile(signed, 3), lanes)
+        code = rng.choice([-128, 127, 0, *rng.integers(-128, 128, 3)], update.shape)
+        bench.weights(code, update)
+
+
+def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
+    """Every code with updates of every size, corners of the factor, seeds and resets between."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    bench.seed(0)
+    _corners(bench, rng)
+    for start in ((1 << _SEED_BITS) - 1, *rng.integers(0, 1 << _SEED_BITS, 3).tolist()):
+        bench.seed(start)
+        for spread in (12, 3):  # binades of the product around one code
+            factor = int(_bf16(rng.choice([-1, 1], 1) * np.exp2(rng.uniform(-40, 40, 1)))[0])
+            bench.factor(factor)
+            code = _shuffled(rng, _CODES, config.lanes)
+            unit = 2 * 127 - (factor >> 7 & 255)
+            update = rng.integers(-spread, spread, code.shape)
+            update = np.clip(unit + update, 0, 255) << 7 | rng.integers(0, 128, code.shape)
+            update |= rng.integers(0, 2, code.shape) << 15
+            cut = int(rng.integers(len(code)))
+            bench.weights(code[:cut], update[:cut])
+            bench.reset()
+            bench.weights(code[cut:], update[cut:])
+            bench.builder.coverage["every_code"] += 1
+    return bench.builder.build()
+
+
+def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
+    """Weights and updates to measure activity with.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: codes of deviation 32; updates of deviation 1 (Adam's direction)
+            times a factor of a quarter code, a new factor each group of 256 weights.
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is another.
+    """
+    if source != "normal":
+        raise UserError(f"training/weight_update takes traffic normal, not {source!r}")
+    rng = np.random.default_rng(1)
+    bench = _Bench(config)
+    bench.seed(int(rng.integers(1 << _SEED_BITS)))
+    group = max(1, _GROUP // config.lanes)
+    for _ in range(max(1, beats // group)):
+        bench.factor(int(_bf16(-rng.uniform(0.2, 0.3, 1))[0]))
+        code = np.clip(np.rint(rng.normal(0, 32, (group, config.lanes))), -128, 127)
+        update = _bf16(rng.normal(0, 1, code.shape))
+        bench.weights(code.astype(np.int64), update)
+    return bench.builder.build()
+
+
+def _component(config: WeightUpdateConfig) -> Any:
+    from hw.training.weight_update import WeightUpdate
+
+    return WeightUpdate(config)
+
+
+def _latency(config: WeightUpdateConfig) -> int:
+    from hw.training.weight_update import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="training/weight_update",
+        family="training",
+        summary="INT8 weights plus scaled bf16 updates, rounded stochastically",
+        config=WeightUpdateConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "every_code",
+            "moved_up",
+            "moved_down",
+            "moved_by_one",
+            "kept",
+            "zero_update",
+            "saturated_low",
+            "saturated_high",
+            "seeded",
+            "factor_loaded",
+            "reset_in_stream",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+        operation="weight update",
+    ),
+)
