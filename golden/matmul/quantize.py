@@ -23,7 +23,7 @@ from torch import Tensor
 
 from golden.matmul.quantize_config import QuantizeConfig, scale_significand
 
-__all__ = ["QuantizeResult", "quantize"]
+__all__ = ["QuantizeResult", "quantize", "sum_up"]
 
 
 class QuantizeResult(NamedTuple):
@@ -48,7 +48,7 @@ def quantize(x: Tensor, config: QuantizeConfig) -> QuantizeResult:
     low = torch.where(negative, magnitude, 0).amax(dim=1)
     high = torch.where(negative, 0, magnitude).amax(dim=1)
     absmax = config.mode == "absmax"
-    spread = torch.maximum(high, low) if absmax else _sum_up(high, low)
+    spread = torch.maximum(high, low) if absmax else sum_up(high, low)
     spread = spread.clamp(min=config.least_range)
 
     table = [scale_significand(value, config.magnitude_width) for value in range(128, 256)]
@@ -62,17 +62,17 @@ def quantize(x: Tensor, config: QuantizeConfig) -> QuantizeResult:
     return QuantizeResult(code, exponent << 7 | (significand - 128), zero, nonfinite)
 
 
-def _significand(magnitude: Tensor) -> Tensor:
-    return torch.where(magnitude >> 7 == 0, 0, magnitude & 127 | 128)
-
-
-def _sum_up(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of magnitudes, rounded up; its exponent may be 256."""
+def sum_up(a: Tensor, b: Tensor) -> Tensor:
+    """Sum of two magnitudes (15 bits, no subnormals), rounded up; its exponent may be 256."""
     great, small = torch.maximum(a, b), torch.minimum(a, b)
     places = ((great >> 7) - (small >> 7)).clamp(max=8)
     total = _significand(great) - (-_significand(small) >> places)  # floor of the negative: ceiling
     carry = total >> 8
-    return (great >> 7) + carry << 7 | (total + carry >> carry) & 127
+    return ((great >> 7) + carry) << 7 | ((total + carry) >> carry) & 127
+
+
+def _significand(magnitude: Tensor) -> Tensor:
+    return torch.where(magnitude >> 7 == 0, 0, magnitude & 127 | 128)
 
 
 def _quotient(magnitude: Tensor, significand: Tensor, exponent: Tensor) -> Tensor:

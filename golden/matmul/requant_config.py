@@ -14,7 +14,7 @@ class RequantConfig(Config):
     """``saturate(round(x * multiplier / 2 ** shift) + zero_point)`` of INT32 accumulators.
 
     Every lane is an output channel with a multiplier and a shift of its own. 16 bits of a
-    normalised multiplier are within 2 ** -17 of any scale, a thousandth of an INT8 step.
+    normalised multiplier are within 2 ** -16 of any scale, a 500th of an INT8 step.
     """
 
     lanes: int = integer(4, 1, 256, "results a cycle, one output channel each")

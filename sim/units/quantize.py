@@ -40,7 +40,7 @@ class _Bench:
     def __init__(self, config: QuantizeConfig) -> None:
         self.config = config
         self.builder = StimulusBuilder(_ports(config))
-        self._codes: set[int] = set()
+        self._codes: list[set[int]] = [set() for _ in range(config.lanes)]
         self._mantissas: set[int] = set()
 
     def groups(self, x: Patterns) -> None:
@@ -65,7 +65,8 @@ class _Bench:
             completes=last.astype(np.uint16) * beats,
         )
         magnitude, negative = x & 0x7FFF, x >= _NEGATIVE
-        self._codes.update(code.flatten().tolist())
+        for lane, codes in enumerate(self._codes):
+            codes.update(code[:, lane :: config.lanes].flatten().tolist())
         self._mantissas.update((magnitude.max(axis=1) & 127).tolist())
         self.builder.coverage.update(
             {
@@ -91,11 +92,14 @@ class _Bench:
         self.builder.coverage["reset_in_group"] += 1
 
     def build(self) -> Stimulus:
-        """The stimulus; tells whether every code came out and every row of the tables was used."""
+        """The stimulus; counts the lanes if each gave every code, and tells whether every row of
+        the tables was used.
+        """  # noqa: D205
         config = self.config
         # a symmetric code leaves out the least two's complement number
         codes = (1 << config.result_width) - (config.mode == "absmax")
-        self.builder.coverage["every_code"] = int(len(self._codes) == codes)
+        full = all(len(seen) == codes for seen in self._codes)
+        self.builder.coverage["every_code"] = full * config.lanes
         self.builder.coverage["every_mantissa"] = int(len(self._mantissas) == 128)
         return self.builder.build()
 
@@ -114,17 +118,32 @@ def _two_sided(config: QuantizeConfig, high: Patterns, low: Patterns) -> Pattern
     return np.tile(np.stack([high, low | _NEGATIVE], axis=1), config.group // 2)
 
 
-def _ties(config: QuantizeConfig) -> Patterns:
-    """Groups whose scale is 1, of odd multiples of a half: quotients halfway between codes."""
+def _ends(config: QuantizeConfig) -> tuple[int, int]:
+    """Least and greatest value of a group whose scale is 1."""
     greatest = (1 << config.magnitude_width) - 1
-    odd = np.arange(0.5, min(greatest, 128), 1.0)  # above 128 bf16 has no halves
-    low, high = (-greatest, greatest) if config.mode == "absmax" else (-(greatest // 2), 0)
-    high = low + greatest if config.mode == "minmax" else high
-    values = np.concatenate([odd[odd <= high], -odd[odd <= -low]])
-    share = config.group - 2
+    return (
+        (-greatest, greatest) if config.mode == "absmax" else (-(greatest // 2), greatest // 2 + 1)
+    )
+
+
+def _unit_scale(config: QuantizeConfig, values: NDArray[np.float64]) -> Patterns:
+    """Groups of scale 1 that hold the values, the same number in each lane: shape (values, lanes).
+
+    The first two beats of a group are its least and its greatest value.
+    """
+    share = config.beats - 2
     count = -(-len(values) // share)
-    filled = np.resize(values, (count, share))
-    return _bf16(np.pad(filled, ((0, 0), (1, 1)), constant_values=(low, high)))
+    filled = np.resize(values, (count * share, config.lanes)).reshape(count, share, config.lanes)
+    ends = np.broadcast_to(np.array(_ends(config))[:, None], (count, 2, config.lanes))
+    return _bf16(np.concatenate([ends, filled], axis=1).reshape(count, config.group))
+
+
+def _every_code(config: QuantizeConfig, offset: float) -> Patterns:
+    """Groups in which every lane has each code's value plus an offset, each in its own order."""
+    low, high = _ends(config)
+    codes = np.arange(low, high + 1) + offset
+    codes = codes[codes <= high]
+    return _unit_scale(config, np.stack([np.roll(codes, 5 * i) for i in range(config.lanes)], 1))
 
 
 def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
@@ -143,7 +162,8 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
         if index % 5 == 0:
             beats = int(rng.integers(1, config.beats))
             bench.part(_bf16(rng.normal(0.0, 1e3, size=(beats, config.lanes))))
-    bench.groups(_ties(config))
+    bench.groups(_every_code(config, 0.0))
+    bench.groups(_every_code(config, 0.5))  # ties, as far as bf16 has halves
     corners = np.array([_LEAST_NORMAL, _LEAST_NORMAL | 127, 0x0400, _MAX, _INFINITY, _NAN, 0x7FFF])
     bench.groups(_below(rng, config, corners))
     flat = np.array([0, _NEGATIVE, 1, 0x7F, _NEGATIVE | 0x7F, *corners, *(corners | _NEGATIVE)])
@@ -151,7 +171,7 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
     ends = np.array([0x3F80, 0x42FF, _LEAST_NORMAL, _MAX, _NAN])
     bench.groups(_two_sided(config, np.repeat(ends, len(ends)), np.tile(ends, len(ends))))
     for places in range(11):
-        high, low = rng.integers(128, size=(2, 3)) + (100 << 7)
+        high, low = rng.integers(128, size=(2, 1)) + (100 << 7)
         bench.groups(_two_sided(config, high, low - (places << 7)))
         bench.groups(_two_sided(config, low - (places << 7), high))
     bench.groups(rng.integers(0, 1 << 16, size=(4, group)))

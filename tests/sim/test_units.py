@@ -22,6 +22,13 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("consmax/split", {"output": "fixed", "fixed_width": 8, "fixed_fraction": 6}),
     ("consmax/split", {"scores": "int16", "lanes": 2}),
     ("consmax/split", {"scores": "int16", "lanes": 4, "output": "fixed"}),
+    ("matmul/requant", {"lanes": 2, "result": "int4", "rounding": "half_even"}),
+    ("matmul/requant", {"lanes": 1, "multiplier_width": 32, "zero_point": True}),
+    ("matmul/requant", {"lanes": 2, "multiplier_width": 5, "zero_point": True, "result": "int4"}),
+    ("matmul/quantize", {"lanes": 1, "group": 32, "mode": "minmax"}),
+    ("matmul/quantize", {"lanes": 2, "group": 32, "result": "int4"}),
+    ("matmul/quantize", {"lanes": 4, "group": 32, "mode": "minmax", "result": "int4"}),
+    ("matmul/quantize", {"lanes": 16, "group": 256}),
 ]
 
 
