@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Const, Module, Signal, Value
 
 from hw.cells import gated_domain
 
@@ -22,15 +22,19 @@ class Pipeline:
         i: Input stream.
         o: Output stream; its payload comes from registers of the last stage.
         stages: Number of stages; latency in cycles.
+        delivers: Whether the beat in the last stage goes to ``o``; one that does not is absorbed,
+            as by an accumulator. Comes from registers of the last stage.
     """
 
-    def __init__(self, m: Module, i: Any, o: Any, stages: int) -> None:
+    def __init__(
+        self, m: Module, i: Any, o: Any, stages: int, delivers: Value | None = None
+    ) -> None:
         self.valid = [Signal(name=f"valid{stage}") for stage in range(stages)]
         self.advance = Signal(name="advance")  # the stages move in this cycle
         m.d.comb += [
-            self.advance.eq(o.ready | ~self.valid[-1]),
+            o.valid.eq(self.valid[-1] & (Const(1, 1) if delivers is None else delivers)),
+            self.advance.eq(o.ready | ~o.valid),
             i.ready.eq(self.advance),
-            o.valid.eq(self.valid[-1]),
         ]
         arrives = i.valid
         for stage, valid in enumerate(self.valid):
@@ -39,6 +43,10 @@ class Pipeline:
             with m.If(self.advance):
                 m.d.sync += valid.eq(arrives)
             arrives = valid
+
+    def moves(self, stage: int) -> Any:
+        """1 if ``stage`` takes a beat at the next edge, for registers that need a reset."""
+        return self.advance & self.valid[stage - 1]
 
     def free(self, stage: int) -> Any:
         """1 if what the logic after ``stage`` uses may change at the next edge: the stage holds

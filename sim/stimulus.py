@@ -1,5 +1,6 @@
 """What is driven into a unit and what must come out, as packed bits."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,10 +66,11 @@ def pack(fields: Sequence[tuple[NDArray[np.int64] | NDArray[np.bool_], int]]) ->
     """
     columns: list[NDArray[np.uint8]] = []
     for values, width in fields:
-        lanes = np.asarray(values, dtype=np.int64).reshape(len(values), -1)
+        array = np.asarray(values, dtype=np.int64)
+        lanes = array.reshape(len(array), math.prod(array.shape[1:]))
         shifts = np.arange(width, dtype=np.int64)
         expanded = ((lanes[:, :, None] >> shifts) & 1).astype(np.uint8)
-        columns.append(expanded.reshape(len(lanes), -1))
+        columns.append(expanded.reshape(len(lanes), math.prod(expanded.shape[1:])))
     return np.packbits(np.concatenate(columns, axis=1), axis=1, bitorder="little")
 
 

@@ -1,0 +1,182 @@
+"""Dot product with accumulation. Golden model: :mod:`golden.matmul.dot`."""
+
+from typing import Any
+
+from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.config import DotConfig, sum_width
+from hw.arith import BoothDigit, Columns, booth_digits
+from hw.cells import gated_domain
+from hw.matmul.accumulator import accumulate, sum_layout
+from hw.parts import part_clock, place
+from hw.pipeline import Pipeline
+
+__all__ = ["Dot", "DotBlock", "beat_layout", "latency"]
+
+_BLOCK = 16  # lanes whose products one stage adds up
+_DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
+
+
+def _blocks(config: DotConfig) -> tuple[int, int]:
+    """Number of blocks and lanes of each; the last one's lanes may be more than there are left."""
+    count = -(-config.lanes // _BLOCK)
+    return count, -(-config.lanes // count)
+
+
+def latency(config: DotConfig) -> int:
+    """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling."""
+    return 3 if _blocks(config)[0] == 1 else 4
+
+
+def beat_layout(config: DotConfig) -> data.StructLayout:
+    """A beat: activations, weights, and whether it is the last of a sum."""
+    w = unsigned(4) if config.w == "uint4" else signed(config.w_width)
+    return data.StructLayout(
+        {
+            "x": data.ArrayLayout(signed(config.x_width), config.lanes),
+            "w": data.ArrayLayout(w, config.lanes),
+            "last": 1,
+        }
+    )
+
+
+class Dot(wiring.Component):
+    """``sum(x * w)`` over the beats up to ``last``; throughput one beat a cycle.
+
+    Stages: operands; products, added up to two rows in blocks of at most 16 lanes; with several
+    blocks, their sum; accumulator. A reset drops the sum that has begun.
+
+    Members:
+        i: In, :func:`beat_layout`.
+        o: Out, :func:`hw.matmul.accumulator.sum_layout`.
+        cfg: In, with ``w="uint4"`` only: the zero point of the weights accepted in the same cycle
+            and later. Reset keeps it.
+    """
+
+    def __init__(self, config: DotConfig) -> None:
+        self._config = config
+        layout = sum_layout(config.sum_width, saturates=config.saturates)
+        members = {
+            "i": In(stream.Signature(beat_layout(config))),
+            "o": Out(stream.Signature(layout)),
+        }
+        if config.w == "uint4":
+            members["cfg"] = In(stream.Signature(unsigned(4)))
+        super().__init__(members)
+        self.parts: dict[str, wiring.Component] = {
+            "matmul_dot_block": DotBlock(config, _blocks(config)[1])
+        }
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        ends = Signal()
+        pipeline = Pipeline(m, self.i, self.o, latency(config), delivers=ends)
+        gated_domain(m, "taken", pipeline.advance & self.i.valid)
+        zero = Signal(4)
+        if config.w == "uint4":
+            m.d.comb += self.cfg.ready.eq(pipeline.free(0))
+            gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
+            m.d.constants += zero.eq(self.cfg.payload)
+
+        beats = self._blocks(m, zero)
+        last = Signal(name="last0")
+        m.d.taken += last.eq(self.i.payload.last)
+        last, before = Signal(name="last1"), last
+        m.d.stage1 += last.eq(before)
+        beat = beats[0]
+        if len(beats) > 1:
+            columns = Columns(config.beat_width)
+            for part in beats:
+                columns.add_signed(0, part)
+            beat = Signal(signed(config.beat_width))
+            m.d.stage2 += beat.eq(sum(columns.rows(m)))
+            last, before = Signal(name="last2"), last
+            m.d.stage2 += last.eq(before)
+        accumulate(m, pipeline, beat, last, ends, self.o.payload, saturates=config.saturates)
+        return m
+
+    def _blocks(self, m: Module, zero: Value) -> list[Value]:
+        """Signed sums of the blocks, after the registers of stage 1."""
+        config = self._config
+        count, lanes = _blocks(config)
+        x, w = self.i.payload.x.as_value(), self.i.payload.w.as_value()
+        (part,) = self.parts.items()
+        sums = []
+        for index in range(count):
+            first, end = index * lanes, (index + 1) * lanes
+            done = place(
+                m, f"block{index}", *part,
+                taken_clk=ClockSignal("taken"), stage1_clk=ClockSignal("stage1"), zero=zero,
+                x=_lanes(x, config.x_width, first, end), w=_lanes(w, config.w_width, first, end),
+            )  # fmt: skip
+            total = Signal(signed(len(done["row0"])), name=f"sum{index}")
+            m.d.comb += total.eq(done["row0"] + done["row1"])
+            sums.append(total)
+        return sums
+
+
+def _lanes(values: Value, width: int, first: int, end: int) -> Value:
+    """Some of the lanes, 0 where there are no more."""
+    taken = values[first * width : end * width]
+    return Cat(taken, Const(0, (end - first) * width - len(taken)))
+
+
+class DotBlock(wiring.Component):
+    """Operand registers of some lanes, and the sum of their products as two rows.
+
+    Members:
+        taken_clk: In, gated clock of the operands.
+        stage1_clk: In, gated clock of the rows.
+        x, w: In, operands of the beat that comes.
+        zero: In, zero point of the weights, looked at with ``w="uint4"`` only.
+        row0, row1: Out, registered; their sum modulo their width is that of the products, signed.
+    """
+
+    def __init__(self, config: DotConfig, lanes: int) -> None:
+        self._config, self._lanes = config, lanes
+        width = sum_width(lanes, *config.product_range)
+        super().__init__(
+            {
+                "taken_clk": In(1),
+                "stage1_clk": In(1),
+                "x": In(config.x_width * lanes),
+                "w": In(config.w_width * lanes),
+                "zero": In(4),
+                "row0": Out(width),
+                "row1": Out(width),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "taken", self.taken_clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        columns = Columns(len(self.row0))
+        products = [self._operands(m, lane) for lane in range(self._lanes)]
+        # digit by digit, so that adders of the upper digits, mostly 0, see only those and rest
+        for digits in zip(*(digits for digits, _ in products), strict=True):
+            for digit, (_, multiples) in zip(digits, products, strict=True):
+                columns.add_product(m, [digit], multiples, signed=True)
+        row0, row1 = columns.rows(m)
+        m.d.stage1 += [self.row0.eq(row0), self.row1.eq(row1)]
+        return m
+
+    def _operands(self, m: Module, lane: int) -> tuple[list[BoothDigit], list[Value]]:
+        """Digits of a lane's multiplier and multiples of the other operand."""
+        x = Signal(self._config.x_width, name=f"x{lane}")
+        w = Signal(self._config.w_width, name=f"w{lane}")
+        m.d.taken += [
+            x.eq(self.x.word_select(lane, len(x))),
+            w.eq(self.w.word_select(lane, len(w))),
+        ]
+        weight: Value = w
+        if self._config.w == "uint4":
+            weight = Signal(5, name=f"weight{lane}")
+            m.d.comb += weight.eq(w - self.zero)
+        # the narrower operand is recoded, or the activation, which is small more often
+        multiplier, other = (weight, x) if len(weight) < len(x) else (x, weight)
+        digits = booth_digits(multiplier, _DIGITS[len(multiplier)])
+        return digits, [other, Cat(Const(0, 1), other)]
