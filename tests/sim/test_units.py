@@ -28,7 +28,6 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("matmul/quantize", {"lanes": 1, "group": 32, "mode": "minmax"}),
     ("matmul/quantize", {"lanes": 2, "group": 32, "result": "int4"}),
     ("matmul/quantize", {"lanes": 4, "group": 32, "mode": "minmax", "result": "int4"}),
-    ("matmul/quantize", {"lanes": 16, "group": 256}),
 ]
 
 
