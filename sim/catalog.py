@@ -19,6 +19,7 @@ _MODULES = (  # of sim.units, in catalogue order
     "dot",
     "stochastic_round",
     "weight_update",
+    "blockwise",
     "requant",
     "quantize",
 )

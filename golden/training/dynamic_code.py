@@ -10,7 +10,7 @@ library bitsandbytes, ``create_dynamic_map``, so that codes can be exchanged wit
 
 from fractions import Fraction
 
-__all__ = ["DECADES", "magnitudes", "values"]
+__all__ = ["DECADES", "magnitude_bits", "magnitudes", "values"]
 
 DECADES = 7
 
@@ -28,6 +28,18 @@ def magnitudes(*, signed: bool) -> list[Fraction]:
             middle = Fraction(1, 10) + Fraction(9, 10) * Fraction(2 * step + 1, 2 * steps)
             found.append(middle / 10 ** (DECADES - 1 - decade))
     return [*found, Fraction(1)]
+
+
+def magnitude_bits(*, signed: bool) -> list[int]:
+    """The magnitudes as bf16 bit patterns, rounded to nearest even."""
+    found = [0]
+    for value in magnitudes(signed=signed)[1:]:
+        exponent = 0
+        while value < Fraction(1, 1 << -exponent):
+            exponent -= 1
+        # a significand that rounds up to 256 carries into the exponent by itself
+        found.append((exponent + 126 << 7) + round(value * 2 ** (7 - exponent)))
+    return found
 
 
 def values(*, signed: bool) -> list[Fraction]:

@@ -1,0 +1,118 @@
+"""8-bit codes to bf16 optimiser states. Golden model: :mod:`golden.training.blockwise_hw`."""
+
+from typing import Any
+
+from amaranth import Array, C, Cat, ClockSignal, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.training.config import DequantizeConfig
+from golden.training.dynamic_code import magnitude_bits
+from hw.bfloat16 import limit, multiply
+from hw.cells import gated_domain
+from hw.parts import part_clock, place
+from hw.pipeline import Pipeline
+
+__all__ = ["BlockwiseDequantize", "DequantizeLane", "latency"]
+
+_HIGH = 3  # all magnitudes but 0 have exponents from 97 to 127: the upper three bits are 011
+
+
+def latency(config: DequantizeConfig) -> int:
+    """Cycles from the input to the output handshake when nothing stalls."""
+    return 2
+
+
+class BlockwiseDequantize(wiring.Component):
+    """Values of codes times the absolute maximum of their block.
+
+    Stages: table of the code book in bf16; product. Throughput ``lanes`` states a cycle.
+
+    Members:
+        i: In, a beat of codes.
+        o: Out, a beat of states, bf16.
+        cfg: In, absolute maximum of the block, bf16, not negative (its sign bit is not looked
+            at); holds for codes accepted in the same cycle and later. Reset keeps it.
+    """
+
+    def __init__(self, config: DequantizeConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(unsigned(8), config.lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(unsigned(16), config.lanes))),
+                "cfg": In(stream.Signature(unsigned(16))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {"dequantize_lane": DequantizeLane(config)}
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        pipeline = Pipeline(m, self.i, self.o, latency(self._config))
+        gated_domain(m, "stage0", pipeline.advance & self.i.valid)
+        m.d.comb += self.cfg.ready.eq(pipeline.free(0))
+        gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
+        absmax = Signal(15)
+        m.d.constants += absmax.eq(self.cfg.payload)
+        ((name, part),) = self.parts.items()
+        for index in range(self._config.lanes):
+            lane = place(
+                m, f"lane{index}", name, part,
+                stage0_clk=ClockSignal("stage0"), stage1_clk=ClockSignal("stage1"),
+                code=self.i.payload[index], absmax=absmax,
+            )  # fmt: skip
+            m.d.comb += self.o.payload[index].eq(lane["state"])
+        return m
+
+
+class DequantizeLane(wiring.Component):
+    """One lane.
+
+    Members:
+        stage0_clk, stage1_clk: In, gated clocks of the stages.
+        code: In, of the beat that comes.
+        absmax: In, magnitude bits.
+        state: Out, registered.
+    """
+
+    def __init__(self, config: DequantizeConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "stage0_clk": In(1),
+                "stage1_clk": In(1),
+                "code": In(8),
+                "absmax": In(15),
+                "state": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "stage0", self.stage0_clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        entries = [_short(bits) for bits in magnitude_bits(signed=self._config.signed)]
+        entries += [0] * (256 - len(entries))  # past the end simulators differ
+        index, negative = Signal(8), Signal()
+        if self._config.signed:
+            # code 127 is zero; below, the index is 127 less the code
+            m.d.comb += negative.eq(~self.code[7])
+            m.d.comb += index.eq((self.code[:7] ^ negative.replicate(7)) + self.code[7])
+        else:
+            m.d.comb += index.eq(self.code)
+        entry, sign = Signal(12), Signal()
+        m.d.stage0 += [
+            entry.eq(Array(C(value, 12) for value in entries)[index]),
+            sign.eq(negative),
+        ]
+        exponent = Cat(entry[7:], entry[7:].any().replicate(2), C(0, 1))
+        magnitude = limit(multiply(m, Cat(entry[:7], exponent), self.absmax))
+        m.d.stage1 += self.state.eq(Cat(magnitude, sign & magnitude.any()))
+        return m
+
+
+def _short(bits: int) -> int:
+    """Magnitude bits without the upper bits of the exponent, which hang on the others."""
+    if bits and bits >> 12 != _HIGH:
+        raise AssertionError(f"{bits:#x} is outside the binades of the code book")
+    return bits & 0xFFF

@@ -1,0 +1,166 @@
+"""bf16 optimiser states to 8-bit codes. Golden model: :mod:`golden.training.blockwise_hw`."""
+
+from fractions import Fraction
+from typing import Any
+
+from amaranth import Array, C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.training.config import QuantizeConfig
+from golden.training.dynamic_code import values
+from golden.training.reciprocal import reciprocal_significand
+from hw.arith import Columns
+from hw.cells import gated_domain
+from hw.parts import part_clock, place
+from hw.pipeline import Pipeline
+from hw.training.nearest_code import LEAST_EXPONENT, SHIFT, lines
+from hw.training.ports import after_constants
+
+__all__ = ["BlockwiseQuantize", "QuantizeLane", "latency"]
+
+
+def latency(config: QuantizeConfig) -> int:
+    """Cycles from the input to the output handshake when nothing stalls."""
+    return 2
+
+
+class BlockwiseQuantize(wiring.Component):
+    """Codes nearest to states divided by the absolute maximum of their block.
+
+    Stages: product with the reciprocal, rounded to bf16; nearest code. Throughput ``lanes`` states
+    a cycle, but none in a cycle that loads a constant.
+
+    Members:
+        i: In, a beat of states, bf16.
+        o: Out, a beat of codes.
+        cfg: In, absolute maximum of the block, bf16, not negative (its sign bit is not looked
+            at); holds for states accepted later. Reset keeps it.
+    """
+
+    def __init__(self, config: QuantizeConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(unsigned(16), config.lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(unsigned(8), config.lanes))),
+                "cfg": In(stream.Signature(unsigned(16))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {"quantize_lane": QuantizeLane(config)}
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        i = after_constants(m, self.i, self.cfg)
+        pipeline = Pipeline(m, i, self.o, latency(self._config))
+        gated_domain(m, "stage0", pipeline.advance & i.valid)
+        m.d.comb += self.cfg.ready.eq(1)
+        gated_domain(m, "constants", self.cfg.valid)
+        mantissa, exponent = self.cfg.payload[:7], self.cfg.payload[7:15]
+        table = Array(C(reciprocal_significand(index) & 255, 8) for index in range(128))
+        reciprocal, offset, nonzero = Signal(9), Signal(signed(9)), Signal()
+        one = ~mantissa.any()
+        m.d.constants += [
+            reciprocal.eq(Cat(table[mantissa] & (~one).replicate(8), 1)),
+            # a power of two has the reciprocal 256 here, one binade up
+            offset.eq(126 + one - exponent),
+            nonzero.eq(exponent.any()),
+        ]
+        ((name, part),) = self.parts.items()
+        for index in range(self._config.lanes):
+            lane = place(
+                m, f"lane{index}", name, part,
+                stage0_clk=ClockSignal("stage0"), stage1_clk=ClockSignal("stage1"),
+                state=i.payload[index], reciprocal=reciprocal, offset=offset, nonzero=nonzero,
+            )  # fmt: skip
+            m.d.comb += self.o.payload[index].eq(lane["code"])
+        return m
+
+
+class QuantizeLane(wiring.Component):
+    """One lane.
+
+    Members:
+        stage0_clk, stage1_clk: In, gated clocks of the stages.
+        state: In, of the beat that comes.
+        reciprocal, offset, nonzero: In, reciprocal of the absolute maximum: significand, what it
+            adds to an exponent, whether there is one.
+        code: Out, registered.
+    """
+
+    def __init__(self, config: QuantizeConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "stage0_clk": In(1),
+                "stage1_clk": In(1),
+                "state": In(16),
+                "reciprocal": In(9),
+                "offset": In(signed(9)),
+                "nonzero": In(1),
+                "code": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "stage0", self.stage0_clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        product = _product(m, Cat(self.state[:7], C(1, 1)), self.reciprocal)
+        wide = product[16]
+        rounded = Signal(9)
+        m.d.comb += rounded.eq(
+            Mux(wide, product[9:17], product[8:16]) + Mux(wide, product[8], product[7])
+        )
+        exponent = Signal(signed(11))
+        m.d.comb += exponent.eq(self.state[7:15] + self.offset + (wide + rounded[8]))
+        nonzero = self.nonzero & self.state[7:15].any()
+        above = ~exponent[10] & (exponent[7:10].any() | exponent[:7].all())  # from 1 on
+        within = nonzero & (above | (exponent[5:] == LEAST_EXPONENT >> 5))
+        mantissa, binade, sign = Signal(7), Signal(5), Signal()
+        m.d.stage0 += [
+            mantissa.eq(rounded[:7]),
+            # exponents of numbers that are not zero: 1 to 30, and 31 from 1 on
+            binade.eq((exponent[:5] | above.replicate(5)) & within.replicate(5)),
+            sign.eq(self.state[15]),
+        ]
+        m.d.stage1 += self.code.eq(self._nearest(m, mantissa, binade, sign))
+        return m
+
+    def _nearest(self, m: Module, mantissa: Signal, binade: Signal, sign: Signal) -> Value:
+        """Code of a number from its mantissa, its exponent (5 bits) and its sign."""
+        book = self._config.signed
+        zero = values(signed=book).index(Fraction(0))
+        fitted = lines(signed=book)
+        slope = Signal(max(line.slope for run in fitted.values() for line in run).bit_length())
+        offset = Signal(8 + SHIFT)
+        with m.Switch(binade):
+            for exponent, run in fitted.items():
+                with m.Case(exponent - LEAST_EXPONENT):
+                    for line in run:
+                        with m.If(mantissa >= line.mantissa):
+                            m.d.comb += slope.eq(line.slope)
+                            m.d.comb += offset.eq(line.offset + (zero << SHIFT))
+            with m.Default():
+                m.d.comb += offset.eq(255 << SHIFT)
+        columns = Columns(8 + SHIFT)
+        columns.add(0, offset, 3)
+        for weight, bit in enumerate(mantissa):
+            columns.add(weight, slope & bit.replicate(len(slope)), 3)
+        if book:
+            # below zero the code is 127 less the index: all bits inverted, and one more in it
+            columns.add(SHIFT, sign & ~binade.all())
+        total = Signal(8 + SHIFT)
+        m.d.comb += total.eq(sum(columns.rows(m)))
+        index = total[SHIFT:]
+        return index ^ sign.replicate(8) if book else index & ~sign.replicate(8)
+
+
+def _product(m: Module, a: Value, b: Value) -> Signal:
+    width = len(a) + len(b)
+    columns = Columns(width)
+    for weight, bit in enumerate(a):
+        columns.add(weight, b & bit.replicate(len(b)), 1)
+    product = Signal(width)
+    m.d.comb += product.eq(sum(columns.rows(m)))
+    return product

@@ -1,0 +1,248 @@
+"""Catalogue entries of 8-bit optimiser states: codes from states, states from codes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.training.config import DequantizeConfig, QuantizeConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS", "every_normalised_vectors"]
+
+Bits = NDArray[np.int64]
+_BLOCK = 2048  # states that share an absolute maximum (arXiv 2110.02861, section 3)
+_ONE = 0x3F80
+_CORNERS = (0, 1, 0x80, 0x3F7F, 0x3F80, 0x3FFF, 0x7F00, 0x7F7F, 0x7F80, 0x7FFF)
+
+
+def _quantize_ports(config: QuantizeConfig) -> Ports:
+    return Ports(i_width=16 * config.lanes, o_width=8 * config.lanes, cfg_width=16)
+
+
+def _dequantize_ports(config: DequantizeConfig) -> Ports:
+    return Ports(i_width=8 * config.lanes, o_width=16 * config.lanes, cfg_width=16)
+
+
+class _Bench:
+    """Adds beats and what the golden model makes of them."""
+
+    def __init__(self, config: QuantizeConfig | DequantizeConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(
+            _quantize_ports(config)
+            if isinstance(config, QuantizeConfig)
+            else _dequantize_ports(config)
+        )
+        self._absmax = 0
+
+    def absmax(self, bits: int) -> None:
+        self._absmax = bits
+        self.builder.configure(pack([(np.array([bits]), 16)]))
+        self.builder.coverage["absmax_loaded"] += 1
+
+    def reset(self) -> None:
+        self.builder.reset()
+        self.builder.coverage["reset_in_stream"] += 1
+
+    def beats(self, value: Bits) -> None:
+        """Add beats of states or codes, shape ``(beats, lanes)``."""
+        import torch
+
+        from golden.training.blockwise_hw import dequantize, quantize
+
+        operand = torch.from_numpy(value)
+        if isinstance(self.config, QuantizeConfig):
+            result = quantize(operand, self._absmax, self.config).numpy()
+            self.builder.data(pack([(value, 16)]), pack([(result, 8)]), value.size)
+            magnitude = value & 0x7FFF
+            hits = {
+                "greatest_of_block": magnitude == self._absmax,
+                "beyond_greatest": (magnitude > self._absmax) & (self._absmax > 0),
+                "far_below": (magnitude > 0x80) & (magnitude + (22 << 7) < self._absmax),
+                "block_of_zeros": (magnitude == 0) & (self._absmax == 0),
+                "negative": value >> 15 == 1,
+            }
+        else:
+            result = dequantize(operand, self._absmax, self.config).numpy()
+            self.builder.data(pack([(value, 8)]), pack([(result, 16)]), value.size)
+            zero = 127 if self.config.signed else 0
+            hits = {
+                "zero_state": result == 0,
+                "underflow": (result == 0) & (value != zero) & (self._absmax >= 0x80),
+                "overflow": result == 0x7F7F,
+            }
+        self.builder.coverage.update({name: int(hit.sum()) for name, hit in hits.items()})
+
+
+def _shuffled(rng: np.random.Generator, values: Bits, lanes: int) -> Bits:
+    return np.stack([rng.permutation(values) for _ in range(lanes)], axis=1)
+
+
+def _normalised(lanes: int) -> Bits:
+    """Every bf16 number in [-1, 1] down to 2 ** -31, in beats; 0 and -0 fill the last."""
+    magnitude = np.arange((127 - 31) << 7, _ONE + 1)
+    both = np.concatenate([magnitude, magnitude | 0x8000, [0, 0x8000]])
+    return np.resize(both, (-(-len(both) // lanes), lanes)).astype(np.int64)
+
+
+def every_normalised_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
+    """Every bf16 number in [-1, 1] in every lane, absolute maximum 1."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    bench.absmax(_ONE)
+    bench.beats(_shuffled(rng, _normalised(1)[:, 0], config.lanes))
+    return bench.builder.build()
+
+
+def _quantize_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
+    """Every normalised number once; then absolute maxima of all sizes with states around them."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    bench.absmax(_ONE)
+    bench.beats(_normalised(config.lanes))
+    for absmax in (*_CORNERS, *rng.integers(0x80, 0x7F80, 12).tolist()):
+        bench.absmax(absmax)
+        # from the maximum down over more binades than the code book has; some above it
+        drop = rng.integers(-2 << 7, 24 << 7, (96, config.lanes))
+        state = np.clip(absmax - drop, 0, 0x7FFF)
+        state[rng.random(state.shape) < 0.1] = absmax
+        state[0] = rng.choice(_CORNERS, config.lanes)
+        state |= rng.integers(0, 2, state.shape) << 15
+        bench.beats(state[:50])
+        bench.reset()
+        bench.beats(state[50:])
+    codes = _codes_from_book(bench, rng)
+    bench.builder.coverage["every_code"] += codes
+    return bench.builder.build()
+
+
+def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> int:
+    """Every value of the code book in bf16 in every lane, absolute maximum 1; a hit a lane."""
+    from golden.training.blockwise_hw import book_bits
+
+    book = np.array(book_bits(signed=bench.config.signed))
+    bench.absmax(_ONE)
+    bench.beats(_shuffled(rng, book, bench.config.lanes))
+    return bench.config.lanes
+
+
+def _dequantize_vectors(config: DequantizeConfig, seed: int) -> Stimulus:
+    """Every code in every lane under absolute maxima of all sizes."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    for absmax in (*_CORNERS, *rng.integers(0x80, 0x7F80, 6).tolist()):
+        bench.absmax(absmax)
+        codes = _shuffled(rng, np.arange(256), config.lanes)
+        cut = int(rng.integers(32, 224))
+        bench.beats(codes[:cut])
+        bench.reset()
+        bench.beats(codes[cut:])
+        bench.builder.coverage["every_code"] += 1
+    return bench.builder.build()
+
+
+def _bf16(value: NDArray[np.float64]) -> Bits:
+    """bf16 bit patterns, rounded to nearest even."""
+    bits = value.astype(np.float32).view(np.uint32).astype(np.int64)
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+
+
+def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int) -> Stimulus:
+    """Blocks of states to measure activity with.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: first moments of mean 0 and deviation 0.001, or second moments as
+            their squares, in blocks of 2048 (cut short at the end).
+        beats: Number of beats.
+
+    Raises:
+        UserError: If the source is another.
+    """
+    import torch
+
+    from golden.training.blockwise_hw import quantize
+
+    if source != "normal":
+        raise UserError(f"8-bit states take traffic normal, not {source!r}")
+    rng = np.random.default_rng(1)
+    moment = rng.normal(0, 1e-3, (beats, config.lanes))
+    state = _bf16(moment if config.signed else moment**2)
+    bench = _Bench(config)
+    rows = max(1, _BLOCK // config.lanes)
+    for start in range(0, beats, rows):
+        block = state[start : start + rows]
+        absmax = int((block & 0x7FFF).max())
+        bench.absmax(absmax)
+        if isinstance(config, DequantizeConfig):
+            quantizer = QuantizeConfig(lanes=config.lanes, code=config.code)
+            block = quantize(torch.from_numpy(block), absmax, quantizer).numpy()
+        bench.beats(block)
+    return bench.builder.build()
+
+
+def _quantize_component(config: QuantizeConfig) -> Any:
+    from hw.training.blockwise_quantize import BlockwiseQuantize
+
+    return BlockwiseQuantize(config)
+
+
+def _dequantize_component(config: DequantizeConfig) -> Any:
+    from hw.training.blockwise_dequantize import BlockwiseDequantize
+
+    return BlockwiseDequantize(config)
+
+
+def _latency(module: str) -> Callable[[Any], int]:
+    def latency(config: QuantizeConfig | DequantizeConfig) -> int:
+        from importlib import import_module
+
+        cycles: int = import_module(f"hw.training.{module}").latency(config)
+        return cycles
+
+    return latency
+
+
+_COVERAGE = ("every_code", "absmax_loaded", "reset_in_stream")
+
+UNITS = (
+    Unit(
+        name="training/blockwise_quantize",
+        family="training",
+        summary="bf16 optimiser states to 8-bit codes of the dynamic code book",
+        config=QuantizeConfig,
+        component=_quantize_component,
+        ports=_quantize_ports,
+        vectors=_quantize_vectors,
+        traffic=_traffic,
+        coverage=(
+            *_COVERAGE,
+            "negative",
+            "greatest_of_block",
+            "beyond_greatest",
+            "far_below",
+            "block_of_zeros",
+        ),
+        latency=_latency("blockwise_quantize"),
+        operations_per_beat=lambda config: config.lanes,
+        operation="state",
+    ),
+    Unit(
+        name="training/blockwise_dequantize",
+        family="training",
+        summary="8-bit codes of the dynamic code book to bf16 optimiser states",
+        config=DequantizeConfig,
+        component=_dequantize_component,
+        ports=_dequantize_ports,
+        vectors=_dequantize_vectors,
+        traffic=_traffic,
+        coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
+        latency=_latency("blockwise_dequantize"),
+        operations_per_beat=lambda config: config.lanes,
+        operation="state",
+    ),
+)
