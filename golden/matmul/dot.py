@@ -23,17 +23,17 @@ def wrap(value: Tensor, width: int) -> Tensor:
     return ((value + half) & ((1 << width) - 1)) - half
 
 
-def dot(x: Tensor, w: Tensor, last: Tensor, zero_point: int, config: DotConfig) -> DotResult:
+def dot(x: Tensor, w: Tensor, last: Tensor, zero_point: Tensor, config: DotConfig) -> DotResult:
     """Sums of products, one for each beat with ``last``; what follows the final one is left out.
 
     Args:
         x: int64, shape ``(beats, lanes)``, signed activations.
         w: int64, shape ``(beats, lanes)``, weights: signed, or 0 to 15 with ``w="uint4"``.
         last: bool, shape ``(beats,)``: the beat ends a sum.
-        zero_point: Subtracted from every weight with ``w="uint4"``; else 0.
+        zero_point: int64, shape ``(beats,)``, of each beat's weights with ``w="uint4"``; else 0.
         config: The unit. A sum of more than ``depth`` products wraps, unless it saturates.
     """
-    beats = (x * (w - zero_point)).sum(dim=1)
+    beats = (x * (w - zero_point[:, None])).sum(dim=1)
     ends = torch.nonzero(last).flatten()
     if not config.saturates:
         until = torch.cat([torch.zeros(1, dtype=torch.int64), beats.cumsum(0)[ends]])

@@ -1,6 +1,7 @@
 """Catalogue entry of the dot product."""
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ __all__ = ["UNITS"]
 Codes = NDArray[np.int64]
 _LONGEST = 256  # beats of the longest sum that is driven
 _DRAWN_SUMS = 240
-_TRAFFIC_BEATS = 8  # of a sum of drawn traffic
+_TRAFFIC_BEATS = 64  # of a sum of random traffic
+_GROUP_BEATS = 8  # of it that have one zero point
 
 
 def _ports(config: DotConfig) -> Ports:
@@ -42,33 +44,49 @@ class _Bench:
     def __init__(self, config: DotConfig) -> None:
         self.config = config
         self.builder = StimulusBuilder(_ports(config))
-        self._zero = 0
+        self._zero = -1
 
-    def zero_point(self, value: int) -> None:
-        if self.config.w == "uint4":
-            self.builder.configure(pack([(np.array([value]), 4)]))
+    def _load(self, zero: int) -> None:
+        if self.config.w == "uint4" and zero != self._zero:
+            self.builder.configure(pack([(np.array([zero]), 4)]))
             self.builder.coverage["zero_point_loaded"] += 1
-            self._zero = value
+        self._zero = zero
 
-    def sums(self, x: Codes, w: Codes, last: NDArray[np.bool_]) -> None:
-        """Add beats, shape ``(beats, lanes)``; what follows the last sum is for a reset to drop."""
+    def sums(
+        self, x: Codes, w: Codes, last: NDArray[np.bool_], zero: Codes | int | None = None
+    ) -> None:
+        """Add beats, and reloads where the zero point changes.
+
+        Args:
+            x: Activations, shape ``(beats, lanes)``.
+            w: Weights, the same shape.
+            last: Shape ``(beats,)``. What follows the last sum is for a reset to drop.
+            zero: Zero point of each beat, or of all; None for the one that is loaded.
+        """
         import torch
 
         from golden.matmul.dot import dot
 
         config = self.config
-        operands = torch.from_numpy(x), torch.from_numpy(w), torch.from_numpy(last)
-        result = dot(*operands, self._zero, config)
+        zeros = np.broadcast_to(np.asarray(self._zero if zero is None else zero), len(x))
+        operands = torch.tensor(x), torch.tensor(w), torch.tensor(last), torch.tensor(zeros)
+        result = dot(*operands, config)
         fields = [(result.sum.numpy(), config.sum_width)]
         if config.saturates:
             fields.append((result.saturated.numpy().astype(np.int64), 1))
-        self.builder.data(
-            pack([(x, config.x_width), (w, config.w_width), (last[:, None], 1)]),
-            pack(fields),
-            int(last.sum()),
-            completes=last.astype(np.uint16),
-            operations=x.size,
-        )
+        rows = pack([(x, config.x_width), (w, config.w_width), (last[:, None], 1)])
+        expected = pack(fields)
+        done = np.append(0, last.cumsum())
+        changes = np.flatnonzero(np.diff(zeros)) + 1
+        for first, end in pairwise([0, *changes.tolist(), len(x)]):
+            self._load(int(zeros[first]))
+            self.builder.data(
+                rows[first:end],
+                expected[done[first] : done[end]],
+                int(done[end] - done[first]),
+                completes=last[first:end].astype(np.uint16),
+                operations=(end - first) * config.lanes,
+            )
         low, high = _x_range(config), _w_range(config)
         self.builder.coverage.update(
             {
@@ -87,8 +105,8 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     shape = (1, config.lanes)
+    unsigned = config.w == "uint4"
     xs, ws = _x_range(config), _w_range(config)
-    bench.zero_point(int(rng.integers(16)))
     for index in range(_DRAWN_SUMS):
         beats = int(rng.integers(1, 7)) if index % 4 else 1
         spread = 1.0 if index % 3 else 0.1  # small operands, too
@@ -99,12 +117,11 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
         last = np.zeros(beats, dtype=bool)
         reset = index % 16 == 5
         last[-1] = not reset
-        bench.sums(x.astype(np.int64), w.astype(np.int64), last)
+        zero = rng.integers(16, size=beats) if index % 20 == 7 else int(rng.integers(16))
+        bench.sums(x.astype(np.int64), w.astype(np.int64), last, zero if unsigned else 0)
         if reset:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
-        if index % 20 == 7:
-            bench.zero_point(int(rng.integers(16)))
     if config.x_width == config.w_width == 4:
         codes = np.stack(np.meshgrid(np.arange(*xs), np.arange(*ws)), axis=-1).reshape(-1, 2)
         codes = np.resize(codes, (-(-len(codes) // config.lanes) * config.lanes, 2))
@@ -112,45 +129,48 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
         bench.sums(x, w, np.ones(len(x), dtype=bool))
     beats = min(_LONGEST, max(1, config.depth // config.lanes))
     last = np.arange(beats) == beats - 1
-    for zero in (0, 15) if config.w == "uint4" else (0,):
-        bench.zero_point(zero)
+    for zero in (0, 15) if unsigned else (0,):
         for x_code in xs:
             for w_code in ws:
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
-                bench.sums(x, w, last)
+                bench.sums(x, w, last, zero)
                 bench.builder.coverage["extremes_at_depth"] += 1
     return bench.builder.build()
 
 
 def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
-    """Operands to measure activity with, sums of 8 beats.
+    """Operands to measure activity with: whole dot products, in the order of the input dimension.
 
     Args:
         config: The unit.
-        source: ``"normal"``: clipped normals, deviation a quarter of the greatest code (weights
-            of uint4: about 8); ``"uniform"``: all codes alike.
+        source: ``"model"``: weights and activations of a language model's linear layers (of a
+            synthetic trace where the model is not installed); ``"normal"``, ``"uniform"``: see
+            :data:`sim.workload.random_operands.Distribution`.
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown.
+        UserError: If the source is unknown, or no layer's inputs divide by the lanes.
     """
-    rng = np.random.default_rng(1)
-    beats = -(-beats // _TRAFFIC_BEATS) * _TRAFFIC_BEATS
+    from sim.workload.layers import layer_traffic
+    from sim.workload.operands import layer_stream
+    from sim.workload.quantised import Format
+    from sim.workload.random_operands import random_stream
 
-    def drawn(low: int, high: int) -> Codes:
-        shape = (beats, config.lanes)
-        if source == "uniform":
-            return rng.integers(low, high + 1, size=shape)
-        centre = 8 if low == 0 else 0
-        values = np.rint(rng.normal(centre, (high - low + 1) / 8, size=shape))
-        return np.clip(values, low, high).astype(np.int64)
-
-    if source not in ("normal", "uniform"):
-        raise UserError(f"unknown traffic {source!r} of matmul/dot; there are: normal, uniform")
+    forms = cast(Format, config.x), cast(Format, config.w)
+    lanes = config.lanes
+    if source == "model":
+        try:
+            stream = layer_stream(layer_traffic(), *forms, lanes, beats)
+        except ValueError as error:
+            raise UserError(f"traffic model: {error}") from error
+    elif source == "normal" or source == "uniform":
+        depth, group = _TRAFFIC_BEATS * lanes, _GROUP_BEATS * lanes
+        stream = random_stream(source, *forms, lanes, beats, depth=depth, group=group)
+    else:
+        raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
     bench = _Bench(config)
-    bench.zero_point(8)
-    last = np.arange(beats) % _TRAFFIC_BEATS == _TRAFFIC_BEATS - 1
-    bench.sums(drawn(*_x_range(config)), drawn(*_w_range(config)), last)
+    zero = stream.w_zero[:beats, 0] if config.w == "uint4" else 0
+    bench.sums(stream.x[:beats], stream.w[:beats], stream.last[:beats], zero)
     return bench.builder.build()
 
 
