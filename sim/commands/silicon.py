@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -25,8 +25,7 @@ def implement(
     pdk: Annotated[str, typer.Option(help="Process kit.")] = "nangate45",
     clock_ns: Annotated[float, typer.Option(help="Clock period in ns.")] = 4.0,
     traffic: Annotated[
-        Literal["model", "normal", "synthetic"],
-        typer.Option(help="Scores that cause the switching activity."),
+        str, typer.Option(help="Input that causes the switching activity: model, normal, ...")
     ] = "model",
     json_path: JsonOption = None,
 ) -> None:

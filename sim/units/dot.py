@@ -1,7 +1,7 @@
 """Catalogue entry of the dot product."""
 
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
     from sim.workload.layers import layer_traffic
     from sim.workload.operands import layer_stream
     from sim.workload.quantised import Format
-    from sim.workload.random_operands import random_stream
+    from sim.workload.random_operands import Distribution, random_stream
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
@@ -163,9 +163,11 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
             stream = layer_stream(layer_traffic(), *forms, lanes, beats)
         except ValueError as error:
             raise UserError(f"traffic model: {error}") from error
-    elif source == "normal" or source == "uniform":
-        depth, group = _TRAFFIC_BEATS * lanes, _GROUP_BEATS * lanes
-        stream = random_stream(source, *forms, lanes, beats, depth=depth, group=group)
+    elif source in get_args(Distribution):
+        stream = random_stream(
+            cast(Distribution, source), *forms, lanes, beats,
+            depth=_TRAFFIC_BEATS * lanes, group=_GROUP_BEATS * lanes,
+        )  # fmt: skip
     else:
         raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
     bench = _Bench(config)

@@ -57,7 +57,10 @@ def test_power_names_the_file_it_cannot_read(
         (["generate", UNIT, "--set", "lanes=0"], ["lanes must be an integer in [1, ", "not 0"]),
         (["implement", UNIT, "--clock-ns", "0"], ["--clock-ns", "above 0", "not 0"]),
         (["implement", UNIT, "--clock-ns", "nan"], ["--clock-ns", "nan"]),
-        (["implement", UNIT, "--traffic", "x"], ["--traffic", "model", "normal", "synthetic"]),
+        (
+            ["implement", UNIT, "--traffic", "x"],
+            ["unknown traffic 'x'", "model", "normal", "synthetic"],
+        ),
         (["implement", UNIT, "--pdk", "sky999"], ["sky999", "nangate45"]),
     ],
 )
