@@ -17,6 +17,8 @@ __all__ = ["Unit", "catalogue", "configure", "find_unit", "verilog"]
 _MODULES = (  # of sim.units, in catalogue order
     "consmax",
     "dot",
+    "fused_dot",
+    "sparse_dot",
     "stochastic_round",
     "weight_update",
     "blockwise",

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from golden.config import Config, choice, integer
 
-__all__ = ["DotConfig", "FusedDotConfig", "sum_width"]
+__all__ = ["FUSED_MODES", "DotConfig", "FusedDotConfig", "SparseDotConfig", "sum_width"]
+
+FUSED_MODES = ("int8", "int8_int4", "int4")  # activations and weights; 1, 2, 4 products a lane
 
 
 def sum_width(count: int, least: int, greatest: int) -> int:
@@ -87,6 +89,22 @@ class DotConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SparseDotConfig(DotConfig):
+    """A dot product with 2:4 sparse weights: two of every four, each with a 2-bit index.
+
+    ``lanes`` multipliers take ``2 * lanes`` activations a beat. ``depth`` counts products made.
+    """
+
+    lanes: int = integer(16, 2, 256, "products made a beat, of twice as many activations")
+    w: str = choice("int8", ("int8", "int4"), "weights, signed")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lanes % 2:
+            raise ValueError(f"lanes must be even, two a group of four, not {self.lanes}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FusedDotConfig(Config):
     """A dot product whose lanes do 1, 2 or 4 products a beat, chosen at run time."""
 
@@ -97,3 +115,8 @@ class FusedDotConfig(Config):
     def sum_width(self) -> int:
         """Bits of a result, signed; four INT4 x INT4 products are less than one INT8 x INT8."""
         return sum_width(max(self.depth, self.lanes), -128 * 127, 128 * 128)
+
+    @property
+    def beat_width(self) -> int:
+        """Bits of the sum of one beat, signed."""
+        return sum_width(self.lanes, -128 * 127, 128 * 128)

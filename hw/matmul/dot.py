@@ -6,14 +6,15 @@ from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, uns
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.config import DotConfig, sum_width
+from golden.matmul.config import DotConfig, SparseDotConfig, sum_width
 from hw.arith import BoothDigit, Columns, booth_digits
 from hw.cells import gated_domain
 from hw.matmul.accumulator import accumulate, sum_layout
 from hw.parts import part_clock, place
 from hw.pipeline import Pipeline
+from hw.register_file import select
 
-__all__ = ["Dot", "DotBlock", "beat_layout", "latency"]
+__all__ = ["Dot", "DotBlock", "SparseDot", "beat_layout", "latency"]
 
 _BLOCK = 16  # lanes whose products one stage adds up
 _DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
@@ -31,15 +32,16 @@ def latency(config: DotConfig) -> int:
 
 
 def beat_layout(config: DotConfig) -> data.StructLayout:
-    """A beat: activations, weights, and whether it is the last of a sum."""
+    """A beat: activations, weights, their indices if sparse, whether it is the last of a sum."""
     w = unsigned(4) if config.w == "uint4" else signed(config.w_width)
-    return data.StructLayout(
-        {
-            "x": data.ArrayLayout(signed(config.x_width), config.lanes),
-            "w": data.ArrayLayout(w, config.lanes),
-            "last": 1,
-        }
-    )
+    sparse = isinstance(config, SparseDotConfig)
+    count = 2 * config.lanes if sparse else config.lanes
+    fields = {
+        "x": data.ArrayLayout(signed(config.x_width), count),
+        "w": data.ArrayLayout(w, config.lanes),
+    }
+    index = {"index": data.ArrayLayout(unsigned(2), config.lanes)} if sparse else {}
+    return data.StructLayout({**fields, **index, "last": 1})
 
 
 class Dot(wiring.Component):
@@ -98,11 +100,16 @@ class Dot(wiring.Component):
         accumulate(m, pipeline, beat, last, ends, self.o.payload, saturates=config.saturates)
         return m
 
+    def _activations(self, m: Module) -> Value:
+        """One for each weight of the beat that comes."""
+        x: Value = self.i.payload.x.as_value()
+        return x
+
     def _blocks(self, m: Module, zero: Value) -> list[Value]:
         """Signed sums of the blocks, after the registers of stage 1."""
         config = self._config
         count, lanes = _blocks(config)
-        x, w = self.i.payload.x.as_value(), self.i.payload.w.as_value()
+        x, w = self._activations(m), self.i.payload.w.as_value()
         (part,) = self.parts.items()
         sums = []
         for index in range(count):
@@ -116,6 +123,27 @@ class Dot(wiring.Component):
             m.d.comb += total.eq(done["row0"] + done["row1"])
             sums.append(total)
         return sums
+
+
+class SparseDot(Dot):
+    """The same with 2:4 sparse weights: every weight picks its activation out of four.
+
+    The choice is made before the operand registers, so that only what is multiplied is kept.
+    """
+
+    def __init__(self, config: SparseDotConfig) -> None:
+        super().__init__(config)
+        self.parts = {
+            "matmul_sparse_dot_block": DotBlock(config, _blocks(config)[1]),
+        }
+
+    def _activations(self, m: Module) -> Value:
+        payload, width = self.i.payload, self._config.x_width
+        chosen = []
+        for lane in range(self._config.lanes):
+            four = [payload.x[4 * (lane // 2) + place].as_unsigned() for place in range(4)]
+            chosen.append(select(m, four, payload.index[lane])[:width])
+        return Cat(*chosen)
 
 
 def _lanes(values: Value, width: int, first: int, end: int) -> Value:

@@ -1,0 +1,176 @@
+"""Catalogue entry of the dot product whose lanes do 1, 2 or 4 products."""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.matmul.config import FUSED_MODES, FusedDotConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Codes = NDArray[np.int64]
+_FORMS = (("int8", "int8"), ("int8", "int4"), ("int4", "int4"))  # activation, weight, by mode
+_DRAWN_SUMS = 240
+
+
+def _ports(config: FusedDotConfig) -> Ports:
+    return Ports(i_width=32 * config.lanes + 1, o_width=config.sum_width, cfg_width=2)
+
+
+def _lanes(codes: Codes, form: str) -> Codes:
+    """Codes, shape ``(beats, lanes, products)``, packed lowest first, shape ``(beats, lanes)``."""
+    width = int(form[-1])
+    shifts = np.arange(codes.shape[2]) * width
+    return np.asarray(((codes & ((1 << width) - 1)) << shifts).sum(axis=2))
+
+
+class _Bench:
+    """Adds beats of one mode and what the golden model makes of them."""
+
+    def __init__(self, config: FusedDotConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._loaded = -1
+
+    def sums(self, mode: int, x: Codes, w: Codes, last: NDArray[np.bool_]) -> None:
+        """Add beats of codes, shape ``(beats, lanes, products)``."""
+        import torch
+
+        from golden.matmul.dot import fused_dot
+
+        if mode != self._loaded:
+            self.builder.configure(pack([(np.array([mode]), 2)]))
+            self.builder.coverage[f"mode_{FUSED_MODES[mode]}"] += 1
+            self._loaded = mode
+        x_form, w_form = _FORMS[mode]
+        lanes = _lanes(x, x_form), _lanes(w, w_form)
+        operands = (torch.tensor(part) for part in (*lanes, last, np.full(len(x), mode)))
+        sums = fused_dot(*operands, config=self.config).numpy()
+        self.builder.data(
+            pack([(lanes[0], 16), (lanes[1], 16), (last[:, None], 1)]),
+            pack([(sums, self.config.sum_width)]),
+            len(sums),
+            completes=last.astype(np.uint16),
+            operations=x.size,
+        )
+
+
+def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
+    """Drawn sums in drawn modes, with resets; all pairs of INT4 codes; extremes at full depth."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    for number in range(_DRAWN_SUMS):
+        mode = int(rng.integers(3)) if number % 2 else number // 2 % 3
+        beats = int(rng.integers(1, 7)) if number % 4 else 1
+        reset = number % 16 == 5
+        last = np.arange(beats) == (-1 if reset else beats - 1)
+        bench.sums(mode, *_drawn(rng, mode, beats, config.lanes), last)
+        if reset:
+            bench.builder.reset()
+            bench.builder.coverage["reset_in_sum"] += 1
+    codes = np.stack(np.meshgrid(np.arange(-8, 8), np.arange(-8, 8)), axis=-1).reshape(-1, 2)
+    codes = np.resize(codes, (-(-256 // (4 * config.lanes)) * 4 * config.lanes, 2))
+    x, w = (codes[:, side].reshape(-1, config.lanes, 4) for side in range(2))
+    bench.sums(2, x, w, np.ones(len(x), dtype=bool))
+    beats = min(64, max(1, config.depth // config.lanes))
+    last = np.arange(beats) == beats - 1
+    for mode, (x_form, w_form) in enumerate(_FORMS):
+        shape = (beats, config.lanes, 1 << mode)
+        for x_code in _extremes(x_form):
+            for w_code in _extremes(w_form):
+                bench.sums(mode, np.full(shape, x_code), np.full(shape, w_code), last)
+                bench.builder.coverage["extremes_at_depth"] += 1
+    return bench.builder.build()
+
+
+def _extremes(form: str) -> tuple[int, int]:
+    half = 1 << (int(form[-1]) - 1)
+    return -half, half - 1
+
+
+def _drawn(rng: np.random.Generator, mode: int, beats: int, lanes: int) -> tuple[Codes, Codes]:
+    shape = (beats, lanes, 1 << mode)
+    x, w = (rng.integers(low, high + 1, size=shape) for low, high in map(_extremes, _FORMS[mode]))
+    return x, w
+
+
+def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
+    """Operands of one mode to measure activity with.
+
+    Args:
+        config: The unit.
+        source: Distribution and mode, such as ``"model"`` or ``"model/int4"``: ``"model"``: a
+            language model's linear layers; ``"normal"``, ``"uniform"``: see
+            :data:`sim.workload.random_operands.Distribution`. The mode is INT8 if none is named.
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is unknown, or no layer's inputs divide by the products a beat.
+    """
+    from sim.workload.layers import layer_traffic
+    from sim.workload.operands import layer_stream
+    from sim.workload.quantised import Format
+    from sim.workload.random_operands import Distribution, random_stream
+
+    name, _, mode_name = source.partition("/")
+    if name not in ("model", "normal", "uniform") or (mode_name or "int8") not in FUSED_MODES:
+        modes = ", ".join(f"/{mode}" for mode in FUSED_MODES)
+        raise UserError(
+            f"unknown traffic {source!r}; there are: model, normal, uniform, and {modes} after it"
+        )
+    mode = FUSED_MODES.index(mode_name or "int8")
+    x_form, w_form = (cast(Format, form) for form in _FORMS[mode])
+    products = config.lanes << mode
+    if name == "model":
+        try:
+            stream = layer_stream(layer_traffic(), x_form, w_form, products, beats)
+        except ValueError as error:
+            raise UserError(f"traffic model: {error}") from error
+    else:
+        stream = random_stream(
+            cast(Distribution, name), x_form, w_form, products, beats,
+            depth=32 * products, group=8 * products,
+        )  # fmt: skip
+    bench = _Bench(config)
+    shape = (-1, config.lanes, 1 << mode)
+    x, w = (codes[:beats].reshape(shape) for codes in (stream.x, stream.w))
+    bench.sums(mode, x, w, stream.last[:beats])
+    return bench.builder.build()
+
+
+def _component(config: FusedDotConfig) -> Any:
+    from hw.matmul.fused_dot import FusedDot
+
+    return FusedDot(config)
+
+
+def _latency(config: FusedDotConfig) -> int:
+    from hw.matmul.fused_dot import LATENCY
+
+    return LATENCY
+
+
+UNITS = (
+    Unit(
+        name="matmul/fused_dot",
+        family="matmul",
+        summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane, chosen at run time",
+        config=FusedDotConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            *(f"mode_{mode}" for mode in FUSED_MODES),
+            "reset_in_sum",
+            "extremes_at_depth",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+        operation="MAC",
+    ),
+)

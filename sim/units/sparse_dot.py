@@ -1,0 +1,151 @@
+"""Catalogue entry of the dot product with 2:4 sparse weights."""
+
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.matmul.config import SparseDotConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Codes = NDArray[np.int64]
+_DRAWN_SUMS = 240
+_TRAFFIC_BEATS = 32  # of a sum of random traffic
+
+
+def _ports(config: SparseDotConfig) -> Ports:
+    return Ports(
+        i_width=config.lanes * (2 * config.x_width + config.w_width + 2) + 1,
+        o_width=config.sum_width + int(config.saturates),
+    )
+
+
+def _add(
+    builder: StimulusBuilder,
+    config: SparseDotConfig,
+    x: Codes,
+    w: Codes,
+    index: Codes,
+    last: NDArray[np.bool_],
+) -> None:
+    """Add beats and what the golden model makes of them."""
+    import torch
+
+    from golden.matmul.dot import sparse_dot
+
+    operands = torch.tensor(x), torch.tensor(w), torch.tensor(index), torch.tensor(last)
+    result = sparse_dot(*operands, config)
+    fields = [(result.sum.numpy(), config.sum_width)]
+    if config.saturates:
+        fields.append((result.saturated.numpy().astype(np.int64), 1))
+    builder.data(
+        pack([(x, config.x_width), (w, config.w_width), (index, 2), (last[:, None], 1)]),
+        pack(fields),
+        int(last.sum()),
+        completes=last.astype(np.uint16),
+        operations=w.size,
+    )
+    builder.coverage.update({f"index_{place}": int((index == place).sum()) for place in range(4)})
+
+
+def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
+    """Two different places of every four, in order, as pruning gives them."""
+    places = rng.random((beats, lanes // 2, 4)).argsort(axis=2)[:, :, :2]
+    return np.sort(places, axis=2).reshape(beats, lanes)
+
+
+def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
+    """Drawn sums with resets; sums of extremes at full depth in every place."""
+    rng = np.random.default_rng(seed)
+    builder = StimulusBuilder(_ports(config))
+    x_half, w_half = 1 << (config.x_width - 1), 1 << (config.w_width - 1)
+    for number in range(_DRAWN_SUMS):
+        beats = int(rng.integers(1, 7)) if number % 4 else 1
+        x = rng.integers(-x_half, x_half, size=(beats, 2 * config.lanes))
+        w = rng.integers(-w_half, w_half, size=(beats, config.lanes))
+        reset = number % 16 == 5
+        last = np.arange(beats) == (-1 if reset else beats - 1)
+        _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
+        if reset:
+            builder.reset()
+            builder.coverage["reset_in_sum"] += 1
+    beats = min(64, max(1, config.depth // config.lanes))
+    last = np.arange(beats) == beats - 1
+    for x_code in (-x_half, x_half - 1):
+        for w_code in (-w_half, w_half - 1):
+            x = np.full((beats, 2 * config.lanes), x_code)
+            w = np.full((beats, config.lanes), w_code)
+            _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
+            builder.coverage["extremes_at_depth"] += 1
+    return builder.build()
+
+
+def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
+    """Whole dot products with weights cut to 2:4 by magnitude.
+
+    Args:
+        config: The unit.
+        source: ``"model"``: of a language model's linear layers; ``"normal"``, ``"uniform"``: see
+            :data:`sim.workload.random_operands.Distribution`.
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is unknown, or no layer's inputs divide by twice the lanes.
+    """
+    from sim.workload.layers import layer_traffic
+    from sim.workload.operands import layer_sparse_stream
+    from sim.workload.quantised import Format
+    from sim.workload.random_operands import random_sparse_stream
+
+    forms = cast(Format, config.x), cast(Format, config.w)
+    if source == "model":
+        try:
+            stream = layer_sparse_stream(layer_traffic(), *forms, config.lanes, beats)
+        except ValueError as error:
+            raise UserError(f"traffic model: {error}") from error
+    elif source in ("normal", "uniform"):
+        drawn = cast(Literal["normal", "uniform"], source)
+        depth = 2 * config.lanes * _TRAFFIC_BEATS
+        stream = random_sparse_stream(drawn, *forms, config.lanes, beats, depth=depth)
+    else:
+        raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
+    builder = StimulusBuilder(_ports(config))
+    parts = (stream.x, stream.w, stream.index, stream.last)
+    _add(builder, config, *(part[:beats] for part in parts))
+    return builder.build()
+
+
+def _component(config: SparseDotConfig) -> Any:
+    from hw.matmul.dot import SparseDot
+
+    return SparseDot(config)
+
+
+def _latency(config: SparseDotConfig) -> int:
+    from hw.matmul.dot import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="matmul/sparse_dot",
+        family="matmul",
+        summary="Dot product with 2:4 sparse weights: half the multipliers",
+        config=SparseDotConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+        operation="MAC",
+    ),
+)  # fmt: skip
