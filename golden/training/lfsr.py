@@ -78,12 +78,12 @@ def random_words(state: int, beats: int, config: RandomConfig) -> tuple[Tensor, 
     Returns:
         int64 in ``[0, 2 ** random_bits)``, shape ``(beats, lanes)``; the state of the next beat.
     """
-    *_, after = all_states = states(state, beats, config.random_bits)
+    each = states(state, beats, config.random_bits)
     kept = (1 << config.random_bits) - 1
-    u = all_states[:-1] & kept
-    v = all_states[:-1] >> STATE_BITS // 2 & kept
+    u = each[:-1] & kept
+    v = each[:-1] >> STATE_BITS // 2 & kept
     words = [u]
     while len(words) < config.lanes:
         words.append(u ^ v)
         v = step(v, config.random_bits)
-    return torch.stack(words, dim=1), int(after)
+    return torch.stack(words, dim=1), int(each[-1])
