@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from golden.training.codebook import dynamic_code_book
 from sim.errors import UserError
 from sim.results import cached, digest, write_atomic
 from sim.workload.text import load_works, works_provenance
@@ -32,8 +33,8 @@ __all__ = ["SEEDS", "compare", "main", "run_once"]
 SEEDS = (1, 2, 3)
 _REFERENCE = "adamw"
 _SOURCES = (
-    *(f"golden.training.{name}" for name in ("affine", "codebook", "dynamic_code", "int8_linear")),
-    *(f"golden.training.{name}" for name in ("memory", "method", "moments", "qgalore", "subspace")),
+    *(f"golden.training.{name}" for name in ("affine", "int8_linear", "memory", "method")),
+    *(f"golden.training.{name}" for name in ("moments", "qgalore", "subspace")),
     *(f"sim.workload.{name}" for name in ("gpt", "training")),
 )
 
@@ -92,7 +93,8 @@ def run_once(task: tuple[str, Run, int], quiet: bool = True) -> dict[str, Any]:
         finally:
             torch.set_num_threads(threads)
 
-    key = digest(run.to_json(), seed, _about(works), [_meaning(name) for name in _SOURCES])
+    books = [dynamic_code_book(signed=signed).tolist() for signed in (True, False)]
+    key = digest(run.to_json(), seed, _about(works), books, [_meaning(name) for name in _SOURCES])
     result: dict[str, Any] = cached("training", key, compute)
     return result
 
