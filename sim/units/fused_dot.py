@@ -48,8 +48,8 @@ class _Bench:
             self._loaded = mode
         x_form, w_form = _FORMS[mode]
         lanes = _lanes(x, x_form), _lanes(w, w_form)
-        operands = (torch.tensor(part) for part in (*lanes, last, np.full(len(x), mode)))
-        sums = fused_dot(*operands, config=self.config).numpy()
+        operands = torch.tensor(lanes[0]), torch.tensor(lanes[1]), torch.tensor(last)
+        sums = fused_dot(*operands, torch.full((len(x),), mode), self.config).numpy()
         self.builder.data(
             pack([(lanes[0], 16), (lanes[1], 16), (last[:, None], 1)]),
             pack([(sums, self.config.sum_width)]),
@@ -158,7 +158,7 @@ UNITS = (
     Unit(
         name="matmul/fused_dot",
         family="matmul",
-        summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane, chosen at run time",
+        summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane",
         config=FusedDotConfig,
         component=_component,
         ports=_ports,

@@ -114,8 +114,8 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
     else:
         raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
     builder = StimulusBuilder(_ports(config))
-    parts = (stream.x, stream.w, stream.index, stream.last)
-    _add(builder, config, *(part[:beats] for part in parts))
+    x, w, index = (part[:beats] for part in (stream.x, stream.w, stream.index))
+    _add(builder, config, x, w, index, stream.last[:beats])
     return builder.build()
 
 
