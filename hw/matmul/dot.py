@@ -57,6 +57,8 @@ class Dot(wiring.Component):
             and later. Reset keeps it.
     """
 
+    _block_name = "matmul_dot_block"
+
     def __init__(self, config: DotConfig) -> None:
         self._config = config
         layout = sum_layout(config.sum_width, saturates=config.saturates)
@@ -68,7 +70,7 @@ class Dot(wiring.Component):
             members["cfg"] = In(stream.Signature(unsigned(4)))
         super().__init__(members)
         self.parts: dict[str, wiring.Component] = {
-            "matmul_dot_block": DotBlock(config, _blocks(config)[1])
+            self._block_name: DotBlock(config, _blocks(config)[1])
         }
 
     def elaborate(self, platform: Any) -> Module:
@@ -131,11 +133,7 @@ class SparseDot(Dot):
     The choice is made before the operand registers, so that only what is multiplied is kept.
     """
 
-    def __init__(self, config: SparseDotConfig) -> None:
-        super().__init__(config)
-        self.parts = {
-            "matmul_sparse_dot_block": DotBlock(config, _blocks(config)[1]),
-        }
+    _block_name = "matmul_sparse_dot_block"
 
     def _activations(self, m: Module) -> Value:
         payload, width = self.i.payload, self._config.x_width

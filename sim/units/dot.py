@@ -14,8 +14,8 @@ from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 __all__ = ["UNITS"]
 
 Codes = NDArray[np.int64]
-_LONGEST = 256  # beats of the longest sum that is driven
-_DRAWN_SUMS = 240
+_SHORT = 32  # beats of the sums of extremes that need not be as long as they get
+_DRAWN_SUMS = 120
 _TRAFFIC_BEATS = 64  # of a sum of random traffic
 _GROUP_BEATS = 8  # of it that have one zero point
 
@@ -127,14 +127,16 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
         codes = np.resize(codes, (-(-len(codes) // config.lanes) * config.lanes, 2))
         x, w = (codes[:, side].reshape(-1, config.lanes) for side in range(2))
         bench.sums(x, w, np.ones(len(x), dtype=bool))
-    beats = min(_LONGEST, max(1, config.depth // config.lanes))
-    last = np.arange(beats) == beats - 1
+    full = max(1, config.depth // config.lanes)
     for zero in (0, 15) if unsigned else (0,):
         for x_code in xs:
             for w_code in ws:
+                least = x_code == xs[0] and w_code == ws[0]  # of all products the greatest
+                beats = min(full, 1024 if least else _SHORT)
+                last = np.arange(beats) == beats - 1
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
                 bench.sums(x, w, last, zero)
-                bench.builder.coverage["extremes_at_depth"] += 1
+                bench.builder.coverage["extremes_at_depth"] += int(beats == full)
     return bench.builder.build()
 
 

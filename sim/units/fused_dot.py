@@ -14,7 +14,7 @@ __all__ = ["UNITS"]
 
 Codes = NDArray[np.int64]
 _FORMS = (("int8", "int8"), ("int8", "int4"), ("int4", "int4"))  # activation, weight, by mode
-_DRAWN_SUMS = 240
+_DRAWN_SUMS = 120
 
 
 def _ports(config: FusedDotConfig) -> Ports:
@@ -76,7 +76,7 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
     codes = np.resize(codes, (-(-256 // (4 * config.lanes)) * 4 * config.lanes, 2))
     x, w = (codes[:, side].reshape(-1, config.lanes, 4) for side in range(2))
     bench.sums(2, x, w, np.ones(len(x), dtype=bool))
-    beats = min(64, max(1, config.depth // config.lanes))
+    beats = min(32, max(1, config.depth // config.lanes))
     last = np.arange(beats) == beats - 1
     for mode, (x_form, w_form) in enumerate(_FORMS):
         shape = (beats, config.lanes, 1 << mode)

@@ -13,7 +13,7 @@ from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 __all__ = ["UNITS"]
 
 Codes = NDArray[np.int64]
-_DRAWN_SUMS = 240
+_DRAWN_SUMS = 120
 _TRAFFIC_BEATS = 32  # of a sum of random traffic
 
 
@@ -73,7 +73,7 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
         if reset:
             builder.reset()
             builder.coverage["reset_in_sum"] += 1
-    beats = min(64, max(1, config.depth // config.lanes))
+    beats = min(32, max(1, config.depth // config.lanes))
     last = np.arange(beats) == beats - 1
     for x_code in (-x_half, x_half - 1):
         for w_code in (-w_half, w_half - 1):
