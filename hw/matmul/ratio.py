@@ -1,5 +1,7 @@
 """Quotient of a bf16 magnitude and a group's scale, and the constants it needs."""
 
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from amaranth import Array, C, Cat, Module, Mux, Signal, Value
@@ -7,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.quantize_config import QuantizeConfig, reciprocal, scale_significand
-from hw.arith import Columns, booth_digits
+from hw.arith import booth_digits
 from hw.parts import part_clock
 
 __all__ = ["Ratio", "ScaleConstants", "reciprocal_width", "scale_constants", "sum_up"]
@@ -100,16 +102,26 @@ class Ratio(wiring.Component):
         part_clock(m, "product", self.clk)
         width, fraction = self._config.magnitude_width, self._config.reciprocal_fraction
         digits = booth_digits(Cat(self.magnitude[:7], C(1, 2)), (3, 3, 3))
-        once = self.once
-        columns = Columns(fraction + 1)
-        multiples = [once, Cat(C(0, 1), once), self.thrice, Cat(C(0, 2), once)]
-        columns.add_product(m, digits, multiples, signed=False)
+        multiples = [self.once, Cat(C(0, 1), self.once), self.thrice, Cat(C(0, 2), self.once)]
+        rows: list[Value] = []
+        for digit in digits:
+            row = Signal(len(multiples[-1]), name=f"row{digit.weight}")
+            terms = [
+                multiple & chosen.replicate(len(multiple))
+                for multiple, chosen in zip(multiples, digit.chosen, strict=True)
+            ]
+            m.d.comb += row.eq(reduce(or_, terms) ^ digit.negative.replicate(len(row)))
+            rows.append(Cat(C(0, digit.weight), row, digit.negative.replicate(fraction)))
+        # the highest digit is never negative, and its row has room for what the others' two's
+        # complement lacks
+        rows[2] |= Cat(*(Cat(digit.negative, C(0, 2)) for digit in digits[:2]))
+        a, b, c = (row[: fraction + 1] for row in rows)
         product = Signal(fraction + 1)
         # places to the right until the point is above the guard bit; so many that nothing is
         # left if they are too many to count, or the magnitude is zero
         distance = Signal(9)
         m.d.comb += [
-            product.eq(sum(columns.rows(m))),
+            product.eq((a ^ b ^ c) + Cat(C(0, 1), (a & b) | (c & (a ^ b)))),
             distance.eq(self.top - self.magnitude[7:]),
         ]
         kept, places = Signal(width + 2), Signal((width + 2).bit_length())

@@ -166,8 +166,17 @@ class RequantLane(wiring.Component):
         multiples = [multiplier, Cat(C(0, 1), multiplier), triple, Cat(C(0, 2), multiplier)]
         columns.add_product(m, digits, multiples, signed=False)
         columns.add(0, multiplier & negative.replicate(len(multiplier)), 1)
-        product, late_negative = Signal(_INPUT - 1 + len(multiplier)), Signal(name="negative1")
-        m.d.stage1 += [product.eq(sum(columns.rows(m))), late_negative.eq(negative)]
+        # the low half's carry waits for the next stage, which has the time
+        rows = columns.rows(m)
+        half = len(rows[0]) // 2
+        low, high = Signal(half + 1), Signal(len(rows[0]) - half)
+        late_negative, product = Signal(name="negative1"), Signal(len(rows[0]))
+        m.d.stage1 += [
+            low.eq(rows[0][:half] + rows[1][:half]),
+            high.eq(rows[0][half:] + rows[1][half:]),
+            late_negative.eq(negative),
+        ]
+        m.d.comb += product.eq(Cat(low[:half], high + low[half]))
         self._result(m, product, shift, late_negative)
         return m
 
