@@ -17,8 +17,10 @@ __all__ = ["Unit", "catalogue", "configure", "find_unit", "verilog"]
 _MODULES = (  # of sim.units, in catalogue order
     "consmax",
     "dot",
+    "group_dot",
     "fused_dot",
     "sparse_dot",
+    "systolic",
     "stochastic_round",
     "weight_update",
     "blockwise",
@@ -46,6 +48,7 @@ class Unit:
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
     operations_per_beat: Callable[[Any], int]
     operation: str = "result"  # what energy is given for beside a result, such as "MAC"
+    sources: tuple[str, ...] = ("normal",)  # of traffic, to measure the unit with
 
     @property
     def module_name(self) -> str:

@@ -1,0 +1,203 @@
+"""Systolic array with its controller. Golden model: :mod:`golden.matmul.systolic`."""
+
+from typing import Any
+
+from amaranth import ClockSignal, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.systolic_config import SystolicConfig
+from hw.cells import gated_domain
+from hw.matmul.systolic_cell import OutputCell, WeightCell
+from hw.matmul.systolic_control import (
+    control_outputs,
+    control_weights,
+    output_tags,
+    shape_layout,
+    weight_tags,
+)
+from hw.parts import place
+from hw.pipeline import Pipeline
+from hw.register_file import RegisterFile, select
+
+__all__ = ["Systolic", "beat_layout"]
+
+
+def beat_layout(config: SystolicConfig) -> data.StructLayout:
+    """A beat: a vector of activations and a row of weights."""
+    return data.StructLayout(
+        {
+            "x": data.ArrayLayout(signed(config.x_width), config.rows),
+            "w": data.ArrayLayout(signed(config.w_width), config.columns),
+        }
+    )
+
+
+class Systolic(wiring.Component):
+    """Products of matrices; throughput one beat a cycle, ``rows * columns`` products.
+
+    A slot is what enters in one cycle, a beat or results that leave; cell ``(row, column)`` sees
+    it in stage ``row + column + 1``. So all cells of an anti-diagonal share a stage, its valid bit
+    and its tags, and hold still where there is nothing to do. Lane 0 of the activations meets the
+    last row of cells: weights and results pass the rows in their natural order.
+
+    A reset drops the job that has begun.
+
+    Members:
+        i: In, :func:`beat_layout`, in the order of :func:`golden.matmul.systolic.job_beats`.
+            Lanes beyond a matrix must be 0.
+        o: Out, ``columns`` results of a row of a tile; lanes beyond the matrix are 0.
+        cfg: In, :func:`hw.matmul.systolic_control.shape_layout`, of the jobs that follow; taken
+            between two jobs. Reset keeps it.
+    """
+
+    def __init__(self, config: SystolicConfig) -> None:
+        self._config = config
+        self._weights = config.dataflow == "weight_stationary"
+        self._stages = config.rows + config.columns + self._weights
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat_layout(config))),
+                "o": Out(
+                    stream.Signature(data.ArrayLayout(signed(config.sum_width), config.columns))
+                ),
+                "cfg": In(stream.Signature(shape_layout(config))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {
+            "matmul_systolic_cell": (WeightCell if self._weights else OutputCell)(config)
+        }
+        if self._weights:
+            width = config.columns * config.sum_width
+            file = RegisterFile(config.block, width, "latch")
+            self.parts["matmul_systolic_partial_sums"] = file
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        control, tags = (
+            (control_weights, weight_tags) if self._weights else (control_outputs, output_tags)
+        )
+        slot = stream.Signature(tags(config)).create(path=("slot",))
+        control(m, config, self.i, self.cfg, slot)
+        delivers = Signal()
+        self._pipeline = Pipeline(m, slot, self.o, self._stages, delivers)
+        gated_domain(m, "stage0", self._pipeline.advance & slot.valid)
+        self._arrives = [slot.valid, *self._pipeline.valid]
+        self._tags = [slot.payload]  # of the slot that enters each stage
+        for stage in range(self._stages):
+            held = Signal(tags(config), name=f"tags{stage}")
+            m.d[f"stage{stage}"] += held.eq(self._tags[-1])
+            self._tags.append(held)
+            self._gate(m, f"compute{stage}", stage, self._tags[stage].computes)
+        m.d.comb += delivers.eq(self._tags[-1].delivers)
+        if self._weights:
+            self._accumulate(m, self._weight_cells(m))
+        else:
+            self._output_cells(m)
+        return m
+
+    def _gate(self, m: Module, name: str, stage: int, does: Value) -> None:
+        """Add a clock domain that ticks when a slot enters a stage and does something there."""
+        gated_domain(m, name, self._pipeline.advance & self._arrives[stage] & does)
+
+    def _skewed(self, m: Module, name: str, value: Value, domain: str, stages: range) -> Value:
+        """A value held in a register in each of the stages."""
+        for stage in stages:
+            held = Signal(len(value), name=f"{name}_{stage}")
+            m.d[f"{domain}{stage}"] += held.eq(value)
+            value = held
+        return value
+
+    def _activations(self, m: Module) -> list[Value]:
+        """Activations that enter the rows of cells, each as late as its row asks for."""
+        lanes = reversed(list(self.i.payload.x))
+        return [
+            self._skewed(m, f"x{row}", lane, "compute", range(row + 1))
+            for row, lane in enumerate(lanes)
+        ]
+
+    def _weight_cells(self, m: Module) -> list[Value]:
+        """Signed sums of the columns in stage ``rows + columns - 1``."""
+        config = self._config
+        rows, columns = config.rows, config.columns
+        part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
+        for stage in range(rows + columns - 1):
+            self._gate(m, f"swap{stage}", stage, self._tags[stage].swaps)
+        for row in range(rows):
+            for stage in range(row, row + columns):
+                self._gate(m, f"load{row}_{stage}", stage, self._tags[stage].loads[row])
+        x = self._activations(m)
+        sums = []
+        for column, lane in enumerate(self.i.payload.w):
+            w = self._skewed(m, f"w{column}", lane, "load0_", range(column))
+            total: Value = Const(0, config.column_width)
+            for row in range(rows):
+                stage = row + column
+                done = place(
+                    m, f"cell{row}_{column}", *part,
+                    compute_clk=ClockSignal(f"compute{stage + 1}"),
+                    load_clk=ClockSignal(f"load{row}_{stage}"),
+                    swap_clk=ClockSignal(f"swap{stage}"),
+                    x_in=x[row], w_in=w, sum_in=total,
+                )  # fmt: skip
+                x[row], w, total = done["x"], done["w"], done["sum"]
+            stages = range(rows + column + 1, rows + columns)
+            sums.append(self._skewed(m, f"sum{column}", total, "compute", stages).as_signed())
+        return sums
+
+    def _accumulate(self, m: Module, sums: list[Value]) -> None:
+        """Add the sums to those of the passes before: the last stage."""
+        config, stage = self._config, self._stages - 1
+        width = config.columns * config.sum_width
+        name = "matmul_systolic_partial_sums"
+        partial = Signal(width)
+        # row of the tile in the stage before, counted here: too many bits to hand on
+        row, next_row = Signal(range(config.block)), Signal(range(config.block))
+        tags = self._tags[stage]
+        file = place(
+            m, "partial_sums", name, self.parts[name],
+            clk=ClockSignal("sync"), address=row, value=partial,
+            enable=self._pipeline.moves(stage) & tags.computes & ~tags.delivers,
+        )  # fmt: skip
+        self._gate(m, "finish", stage, tags.delivers)
+
+        tags, domain = self._tags[stage - 1], m.d[f"compute{stage - 1}"]
+        words = [file["words"].word_select(index, width) for index in range(config.block)]
+        before = Signal(width)
+        m.d.comb += next_row.eq(Mux(tags.swaps, 0, row + 1))
+        continued = select(m, words, next_row) & (~tags.first).replicate(width)
+        domain += [row.eq(next_row), before.eq(continued)]
+        for column, part in enumerate(sums):
+            place_of = slice(column * config.sum_width, (column + 1) * config.sum_width)
+            total = Signal(signed(config.sum_width), name=f"total{column}")
+            m.d.comb += partial[place_of].eq(before[place_of].as_signed() + part)
+            m.d.finish += total.eq(partial[place_of])
+            m.d.comb += self.o.payload[column].eq(total)
+
+    def _output_cells(self, m: Module) -> None:
+        config = self._config
+        rows, columns = config.rows, config.columns
+        part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
+        for row in range(rows):
+            for stage in range(row + 1, row + columns + 1):
+                self._gate(m, f"drain{row}_{stage}", stage, self._tags[stage].drains[row])
+        for stage in range(rows + 1, rows + columns):
+            self._gate(m, f"deliver{stage}", stage, self._tags[stage].delivers)
+        x = self._activations(m)
+        for column, lane in enumerate(self.i.payload.w):
+            w = self._skewed(m, f"w{column}", lane, "compute", range(column + 1))
+            result: Value = Const(0, config.sum_width)
+            for row in range(rows):
+                stage = row + column + 1
+                done = place(
+                    m, f"cell{row}_{column}", *part,
+                    compute_clk=ClockSignal(f"compute{stage}"),
+                    drain_clk=ClockSignal(f"drain{row}_{stage}"),
+                    first=self._tags[stage].first, captures=self._tags[stage].captures,
+                    x_in=x[row], w_in=w, result_in=result,
+                )  # fmt: skip
+                x[row], w, result = done["x"], done["w"], done["result"]
+            stages = range(rows + column + 1, rows + columns)
+            result = self._skewed(m, f"result{column}", result, "deliver", stages)
+            m.d.comb += self.o.payload[column].eq(result)

@@ -1,0 +1,165 @@
+"""Controller of the systolic array: counts beats and says what the array does with each.
+
+What it says travels with the beat through the array's stages, see :mod:`hw.matmul.systolic`.
+"""
+
+from typing import Any
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
+
+from golden.matmul.systolic_config import SystolicConfig
+from hw.cells import gated_domain
+
+__all__ = ["control_outputs", "control_weights", "output_tags", "shape_layout", "weight_tags"]
+
+
+def shape_layout(config: SystolicConfig) -> data.StructLayout:
+    """Sizes of the jobs that follow: ``m``, ``k``, ``n``."""
+    extent, depth = config.extent.bit_length(), config.depth.bit_length()
+    return data.StructLayout({"m": extent, "k": depth, "n": extent})
+
+
+def weight_tags(config: SystolicConfig) -> data.StructLayout:
+    """What a slot of the weight-stationary array does."""
+    return data.StructLayout(
+        {
+            "computes": 1,  # has activations
+            "swaps": 1,  # they are the first to meet the next weights
+            "loads": config.rows,  # rows of cells that take a weight
+            "first": 1,  # sums begin with these activations
+            "delivers": 1,  # sums end with them
+        }
+    )
+
+
+def output_tags(config: SystolicConfig) -> data.StructLayout:
+    """What a slot of the output-stationary array does."""
+    return data.StructLayout(
+        {
+            "computes": 1,  # has operands
+            "first": 1,  # they begin a sum
+            "captures": 1,  # sums that are complete go to the registers that drain
+            "drains": config.rows,  # rows of cells whose draining register changes
+            "delivers": 1,  # a row of results leaves
+        }
+    )
+
+
+class _Loop:
+    """Counts 0, ``step``, ... below a limit, and begins anew."""
+
+    def __init__(self, m: Module, name: str, limit: Value, step: int) -> None:
+        self.count = Signal.like(limit, name=f"{name}_done")
+        self.left = Signal.like(limit, name=f"{name}_left")
+        self.last = Signal(name=f"{name}_last")
+        self._step = step
+        m.d.comb += [self.left.eq(limit - self.count), self.last.eq(self.left <= step)]
+
+    def step(self, m: Module) -> None:
+        m.d.sync += self.count.eq(Mux(self.last, 0, self.count + self._step))
+
+
+def _shape(m: Module, cfg: Any, idle: Value) -> data.View:
+    """Sizes of the job, loaded between jobs."""
+    shape = Signal(cfg.payload.shape(), name="shape")
+    gated_domain(m, "shape", cfg.valid & idle)
+    m.d.comb += cfg.ready.eq(idle)
+    m.d.shape += shape.eq(cfg.payload)
+    return shape
+
+
+def control_weights(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: Any) -> None:
+    """Weight stationary: every beat is a slot.
+
+    Args:
+        m: The module that gets the logic.
+        config: The unit.
+        i: Input stream of beats.
+        cfg: Input stream of shapes.
+        slot: Stream of :func:`weight_tags`; beat and slot are taken together.
+    """
+    rows, size = config.rows, config.tile_rows
+    idle, primed = Signal(), Signal()  # primed: the job's first weights are loaded
+    beat = Signal(range(max(rows, size)))
+    shape = _shape(m, cfg, idle)
+    over_m, over_n, over_k = (
+        _Loop(m, name, shape[name], step)
+        for name, step in (("m", size), ("n", config.columns), ("k", rows))
+    )
+    final, computes, loads, ends = Signal(), Signal(), Signal(), Signal()
+    held = Mux(over_m.last, over_m.left, size)  # activation vectors of this pass
+    m.d.comb += [
+        idle.eq(~primed & (beat == 0)),
+        final.eq(primed & over_m.last & over_n.last & over_k.last),
+        computes.eq(primed & (beat < held)),
+        loads.eq(~final & (beat < rows)),
+        ends.eq((~primed | (beat + 1 >= held)) & (final | (beat + 1 >= rows))),
+        i.ready.eq(slot.ready & ~(idle & cfg.valid)),
+        slot.valid.eq(i.valid & ~(idle & cfg.valid)),
+        slot.payload.computes.eq(computes),
+        slot.payload.swaps.eq(computes & (beat == 0)),
+        # the first weights go to the last row: a row hands on what comes before its own
+        slot.payload.loads.eq(Cat(loads & (beat < rows - row) for row in range(rows))),
+        slot.payload.first.eq(over_k.count == 0),
+        slot.payload.delivers.eq(computes & over_k.last),
+    ]
+    with m.If(i.valid & i.ready):
+        m.d.sync += beat.eq(Mux(ends, 0, beat + 1))
+        with m.If(ends):
+            m.d.sync += primed.eq(~final)
+            with m.If(primed):
+                over_k.step(m)
+                with m.If(over_k.last):
+                    over_n.step(m)
+                    with m.If(over_n.last):
+                        over_m.step(m)
+
+
+def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: Any) -> None:
+    """Output stationary: a slot is a beat, a row of results that leaves, or both.
+
+    Args:
+        m: The module that gets the logic.
+        config: The unit.
+        i: Input stream of beats.
+        cfg: Input stream of shapes.
+        slot: Stream of :func:`output_tags`; a beat is taken together with its slot.
+    """
+    rows = config.rows
+    idle, takes = Signal(), Signal()
+    shape = _shape(m, cfg, idle)
+    over_m, over_n, over_k = (
+        _Loop(m, name, shape[name], step)
+        for name, step in (("m", rows), ("n", config.columns), ("k", 1))
+    )
+    left = Signal(range(rows + 1))  # rows of results that have not left
+    gone = Signal(range(rows))  # rows that have
+    drains, accepts = Signal(), Signal()
+    m.d.comb += [
+        idle.eq((over_m.count == 0) & (over_n.count == 0) & (over_k.count == 0)),
+        drains.eq(left != 0),
+        # the last operands wait for the results before theirs to leave
+        accepts.eq(~(over_k.last & (left > 1)) & ~(idle & cfg.valid)),
+        i.ready.eq(slot.ready & accepts),
+        takes.eq(i.valid & accepts),
+        slot.valid.eq(takes | drains),
+        slot.payload.computes.eq(takes),
+        slot.payload.first.eq(over_k.count == 0),
+        slot.payload.captures.eq(gone == 0),
+        # the last row leaves first: a row takes over what is above when it has passed on its own
+        slot.payload.drains.eq(
+            Cat(drains & ((gone == 0) | (gone >= rows - row)) for row in range(rows))
+        ),
+        slot.payload.delivers.eq(drains),
+    ]
+    with m.If(slot.valid & slot.ready):
+        with m.If(drains):
+            m.d.sync += [left.eq(left - 1), gone.eq(Mux(left == 1, 0, gone + 1))]
+        with m.If(takes):
+            over_k.step(m)
+            with m.If(over_k.last):
+                m.d.sync += left.eq(Mux(over_m.last, over_m.left, rows))
+                over_n.step(m)
+                with m.If(over_n.last):
+                    over_m.step(m)

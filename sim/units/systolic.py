@@ -1,0 +1,251 @@
+"""Catalogue entry of the systolic array."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.matmul.systolic_config import Job, SystolicConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS", "SystolicBench"]
+
+Codes = NDArray[np.int64]
+_DRAWN_JOBS = 24
+_LAYER = "blk.9.ffn_gate"  # real traffic: SwiGLU's gate, in a layer of the middle
+_NORMAL_DEPTH = 64  # k of drawn traffic
+
+
+def _ports(config: SystolicConfig) -> Ports:
+    return Ports(
+        i_width=config.rows * config.x_width + config.columns * config.w_width,
+        o_width=config.columns * config.sum_width,
+        cfg_width=2 * config.extent.bit_length() + config.depth.bit_length(),
+    )
+
+
+def _range(width: int) -> tuple[int, int]:
+    return -(1 << (width - 1)), (1 << (width - 1)) - 1
+
+
+class SystolicBench:
+    """Adds jobs and what the golden model makes of them."""
+
+    def __init__(self, config: SystolicConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._job: Job | None = None
+
+    def shape(self, job: Job) -> None:
+        """Load the shape of the jobs that follow."""
+        config = self.config
+        config.check(job)
+        extent, depth = config.extent.bit_length(), config.depth.bit_length()
+        sizes = ((job.m, extent), (job.k, depth), (job.n, extent))
+        self.builder.configure(pack([(np.array([size]), width) for size, width in sizes]))
+        self._job = job
+
+    def multiply(self, x: Codes, w: Codes, beats: int | None = None) -> None:
+        """Add the job ``x @ w``, its shape where it is another than the last one's.
+
+        Args:
+            x: Shape ``(m, k)``.
+            w: Shape ``(k, n)``.
+            beats: Cut it after so many, and reset the unit.
+
+        Raises:
+            ValueError: If it is not a job of the unit; the message names the field.
+        """
+        import torch
+
+        from golden.matmul.systolic import job_beats
+
+        config = self.config
+        whole = job_beats(torch.from_numpy(x), torch.from_numpy(w), config)
+        job = Job(m=x.shape[0], k=x.shape[1], n=w.shape[1])
+        if job == self._job:
+            self.builder.coverage["shape_kept"] += 1
+        else:
+            self.shape(job)
+        completes = whole.completes[:beats].numpy()
+        results = whole.results[: int(completes.sum())].numpy()
+        self.builder.data(
+            pack(
+                [
+                    (whole.x[:beats].numpy(), config.x_width),
+                    (whole.w[:beats].numpy(), config.w_width),
+                ]
+            ),
+            pack([(results, config.sum_width)]),
+            job.m * job.n if beats is None else results.size,
+            completes=completes.astype(np.uint16),
+            operations=job.m * job.k * job.n if beats is None else 0,
+        )
+        if beats is not None:
+            self.builder.reset()
+        self._count(job, x, w, reset=beats is not None)
+
+    def _count(self, job: Job, x: Codes, w: Codes, *, reset: bool) -> None:
+        config = self.config
+        low, high = _range(config.x_width)[0], _range(config.w_width)[0]
+        points = {
+            "reset_in_job": reset,
+            "single_product": job.m == job.k == job.n == 1,
+            "ragged_m": job.m % config.tile_rows > 0,
+            "ragged_k": job.k % config.rows > 0,
+            "ragged_n": job.n % config.columns > 0,
+            "several_tiles": job.m > config.tile_rows and job.n > config.columns,
+            "fewer_than_rows": min(job.m, job.k) < config.rows,
+            "least_times_least": bool((x == low).all() and (w == high).all()),
+            "every_code": bool(
+                np.unique(x).size == 1 << config.x_width
+                and np.unique(w).size == 1 << config.w_width
+            ),
+        }
+        self.builder.coverage.update({point: int(hit) for point, hit in points.items()})
+
+
+def _codes(rng: np.random.Generator, width: int, shape: tuple[int, int]) -> Codes:
+    """Every code, as often as there is room for, in drawn order."""
+    low, high = _range(width)
+    return rng.permutation(np.resize(np.arange(low, high + 1), shape[0] * shape[1])).reshape(shape)
+
+
+def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
+    """Drawn jobs of all sizes, cut by resets; every code; extremes; sums over many tiles."""
+    rng = np.random.default_rng(seed)
+    bench = SystolicBench(config)
+
+    def drawn(m: int, k: int, n: int, beats: int | None = None) -> None:
+        x, w = _codes(rng, config.x_width, (m, k)), _codes(rng, config.w_width, (k, n))
+        bench.multiply(x, w, beats)
+
+    rows, columns, tile = config.rows, config.columns, config.tile_rows
+    m, k, n = (min(size, config.extent) for size in (tile + 1, config.depth, 2 * columns + 1))
+    k = min(k, 2 * rows + 1)
+    drawn(m, k, n)
+    drawn(m, k, n, 3)
+    drawn(m, k, n)
+    for index in range(_DRAWN_JOBS):
+        limits = (2 * tile + 1, 3 * rows + 1, 3 * columns + 1)
+        m, k, n = (int(rng.integers(1, limit + 1)) for limit in limits)
+        m, k, n = min(m, config.extent), min(k, config.depth), min(n, config.extent)
+        if index % 8 == 3:
+            m = k = n = 1
+        for _ in range(1 + (index % 3 == 0)):  # one after another: a tile of one meets the next
+            drawn(m, k, n)
+        if index % 4 == 1:
+            drawn(m, k, n, int(rng.integers(1, k + 2)))
+    for x_code in _range(config.x_width):
+        for w_code in _range(config.w_width):
+            depth = min(config.depth, 8 * rows)
+            bench.multiply(np.full((1, depth), x_code), np.full((depth, 1), w_code))
+    # every code: of activations in every row of cells, of weights in every column
+    codes, wide = 1 << max(config.x_width, config.w_width), min(config.extent, 5 * columns)
+    drawn(min(config.extent, codes), min(config.depth, rows), wide)
+    drawn(min(config.extent, tile), min(config.depth, codes), min(config.extent, columns))
+    return bench.builder.build()
+
+
+def _traffic(config: SystolicConfig, source: str, beats: int) -> Stimulus:
+    """Operands to measure activity with: whole tiles, as most of a large product is.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: clipped normals, deviation a quarter of the greatest code, k = 64;
+            ``"model"``: codes of a layer of SmolLM2 (:mod:`sim.workload.matrices`).
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is unknown.
+    """
+    if source not in ("normal", "model"):
+        raise UserError(f"unknown traffic {source!r} of matmul/systolic; there are: normal, model")
+    pairs = _normal(config) if source == "normal" else _layer(config)
+    bench = SystolicBench(config)
+    driven = 0
+    for x, w in pairs:
+        bench.multiply(x, w)
+        tiles = -(-x.shape[0] // config.tile_rows) * -(-w.shape[1] // config.columns)
+        of_tile = config.rows if config.dataflow == "output_stationary" else config.tile_rows
+        driven += tiles * x.shape[1] * of_tile // config.rows
+        if driven >= beats:
+            break
+    return bench.builder.build()
+
+
+def _normal(config: SystolicConfig) -> Any:
+    """Pairs of matrices without end."""
+    rng = np.random.default_rng(1)
+
+    def drawn(width: int, shape: tuple[int, int]) -> Codes:
+        low, high = _range(width)
+        values = np.rint(rng.normal(0, (high - low + 1) / 8, size=shape))
+        return np.clip(values, low, high).astype(np.int64)
+
+    depth = min(config.depth, _NORMAL_DEPTH)
+    while True:
+        yield (
+            drawn(config.x_width, (config.tile_rows, depth)),
+            drawn(config.w_width, (depth, 2 * config.columns)),
+        )
+
+
+def _layer(config: SystolicConfig) -> Any:
+    """Pairs of matrices: drawn tokens and output channels of a layer."""
+    from sim.workload.layers import layer_traffic
+    from sim.workload.matrices import layer_matrices
+
+    linear = layer_traffic()[_LAYER]
+    rng = np.random.default_rng(1)
+    form: Any = {"x": config.x, "w": config.w}
+    while True:
+        tokens = rng.choice(len(linear.x), config.tile_rows)
+        outputs = rng.choice(len(linear.weight.scale), 2 * config.columns)
+        matrices = layer_matrices(linear.take(tokens, outputs), form["x"], form["w"])
+        for x, w in zip(matrices.x, matrices.w, strict=True):
+            for at in range(0, x.shape[1], config.depth):
+                yield x[:, at : at + config.depth], w[at : at + config.depth]
+
+
+def _component(config: SystolicConfig) -> Any:
+    from hw.matmul.systolic import Systolic
+
+    return Systolic(config)
+
+
+def _latency(config: SystolicConfig) -> int:
+    from golden.matmul.systolic import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="matmul/systolic",
+        family="matmul",
+        summary="Systolic array for matrix products of INT8 and INT4 operands, with its controller",
+        config=SystolicConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "shape_kept",
+            "reset_in_job",
+            "single_product",
+            "ragged_m",
+            "ragged_k",
+            "ragged_n",
+            "several_tiles",
+            "fewer_than_rows",
+            "least_times_least",
+            "every_code",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.rows * config.columns,
+        operation="MAC",
+    ),
+)
