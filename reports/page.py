@@ -11,6 +11,7 @@ from markupsafe import Markup
 from reports import numbers
 from reports.charts import NAMES, Chart
 from reports.plotly_charts import figure
+from sim.datapaths import CLOCK_NS
 from sim.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
 from sim.verdict import ERROR_LIMITS
 
@@ -49,6 +50,7 @@ def page(
     return environment.get_template("page.html.j2").render(
         **facts,
         verdict=judged,
+        datapath_clock_ns=CLOCK_NS,
         together=beyond_together(facts["targets"]),
         names=NAMES,
         error_limits=ERROR_LIMITS,

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim.datapaths import CLOCK_NS, CONFIGURATIONS, datapath_targets, datapaths
 from sim.errors import UserError
 from sim.results import cached, digest
 from sim.targets import ENERGY_CLOCK_NS, judge, representative
@@ -64,7 +65,8 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
 
     Returns:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
-        ``implementations``, ``targets``, ``traffic`` and ``provenance``.
+        ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``, ``traffic`` and
+        ``provenance``.
 
     Raises:
         UserError: If a tool, a package or the process kit is missing.
@@ -137,6 +139,7 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
     done = _run(_jobs(list(units.values())), progress)
     done += _run(_judged_jobs(_implementations(done)), progress)
     implementations = _implementations(done)
+    rows = datapaths(entry for job, entries in done if job.kind == "datapath" for entry in entries)
     return {
         "units": [
             {
@@ -157,6 +160,8 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
         ],
         "implementations": implementations,
         "targets": judge(implementations),
+        "datapaths": rows,
+        "datapath_targets": datapath_targets(rows),
         "traffic": {
             **traffic.counts,
             "source": traffic.source,
@@ -196,6 +201,12 @@ def _jobs(units: "list[Unit]") -> list[_Job]:
         for clock_ns in _SWEEP_NS
     ]
     implement.append(_Job("implement", _PAPER))
+    implement += [
+        _Job("datapath", unit.name, tuple(settings), CLOCK_NS, unit.sources)
+        for unit in units
+        if unit.name not in _ARCHITECTURES
+        for settings in [(), *CONFIGURATIONS.get(unit.name, ())]
+    ]
     verify = [
         _Job("verify", unit.name, tuple(settings))
         for unit in units

@@ -172,5 +172,6 @@ UNITS = (
         latency=_latency,
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        sources=("model", "model/int8_int4", "model/int4", "uniform"),
     ),
 )

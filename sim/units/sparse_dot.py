@@ -147,5 +147,6 @@ UNITS = (
         latency=_latency,
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        sources=("model", "normal", "uniform"),
     ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sim.datapaths import datapath_targets, datapaths
 from sim.targets import judge
 
 _WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
@@ -62,6 +63,36 @@ def _implementations() -> list[dict[str, Any]]:
     return made
 
 
+def _datapath(
+    unit: str, config: dict[str, Any], energies: dict[str, float]
+) -> list[dict[str, Any]]:
+    """Entries as ``implement`` gives them, one a source."""
+    return [
+        {
+            "unit": unit,
+            "source": source,
+            "result": {
+                "config": config, "operation": "MAC", "area_um2": 4000.0, "path_ns": 1.8,
+                "meets_clock": True, "cells": 900, "power_by_class_w": {"sequential": 1e-4},
+                "energy_per_operation_pj": energy,
+                "activity": {
+                    "operations": 8192 * (4 if source.endswith("int4") else 1), "cycles": 512,
+                },
+            },
+        }
+        for source, energy in energies.items()
+    ]  # fmt: skip
+
+
+def _datapath_rows() -> list[dict[str, Any]]:
+    plain = {"lanes": 16, "x": "int8", "w": "int8"}
+    return datapaths(
+        _datapath("matmul/dot", plain, {"model": 0.5, "uniform": 0.7})
+        + _datapath("matmul/dot", plain | {"w": "int4"}, {"model": 0.4})
+        + _datapath("matmul/fused_dot", {"lanes": 16}, {"model": 0.8, "model/int4": 0.2})
+    )
+
+
 def _verification(unit: str, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "unit": unit,
@@ -115,7 +146,12 @@ def facts() -> dict[str, Any]:
                 "unit": name, "family": "attention", "summary": "a unit", "config": config,
                 "latency_cycles": 3,
             }
-            for name, config in (("consmax/log2", log2), ("consmax/split", split))
+            for name, config in (
+                ("consmax/log2", log2),
+                ("consmax/split", split),
+                ("matmul/dot", {"lanes": 16, "x": "int8", "w": "int8"}),
+                ("matmul/fused_dot", {"lanes": 16}),
+            )
         ],
         "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],
         "error_curve": {
@@ -123,6 +159,8 @@ def facts() -> dict[str, Any]:
             "relative_error": dict.fromkeys(("log2", "split", "paper", "rounded"), error),
         },
         "width_search": [_widths(17, 1600.0, True), _widths(15, None, False)],
+        "datapaths": _datapath_rows(),
+        "datapath_targets": datapath_targets(_datapath_rows()),
         "verification": [
             _verification("consmax/log2", log2),
             _verification("consmax/split", split),

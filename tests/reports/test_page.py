@@ -37,6 +37,7 @@ def _point(facts: dict[str, Any], unit: str, **wanted: Any) -> list[dict[str, An
 
 
 def test_page_leads_with_the_verdict(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["datapaths"] = []
     text = _text(facts, tmp_path)
     assert text.index("Verified") < text.index("Targets INT8 in")
     assert "147,456 results bit for bit, 0 mismatches" in text
@@ -62,6 +63,14 @@ def test_areas_stand_below_their_class_in_any_order(facts: dict[str, Any], tmp_p
         result["area_by_class_um2"] = dict(sorted(areas.items()))
         assert list(areas) != sorted(areas)
     assert _text(facts, tmp_path / "after") == before
+
+
+def test_low_bit_units_stand_with_their_targets(facts: dict[str, Any], tmp_path: Path) -> None:
+    text = _text(facts, tmp_path)
+    assert "at most 0.35 0.500 MISSED" in text
+    assert "at least 3.00 4.000 MET" in text
+    assert "at most 1.15 not measured not measured" in text
+    assert "matmul/dot w=int4 4,000 1.800 MAC real layers 16.00 0.400 5.00 4.00" in text
 
 
 def test_mismatch_fails_the_report_in_red(facts: dict[str, Any], tmp_path: Path) -> None:
