@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.systolic_config import SystolicConfig
-from hw.cells import gated_domain
+from hw.cells import gated_domain, latch_word
 from hw.matmul.systolic_cell import OutputCell, WeightCell
 from hw.matmul.systolic_control import (
     control_outputs,
@@ -18,7 +18,7 @@ from hw.matmul.systolic_control import (
 )
 from hw.parts import place
 from hw.pipeline import Pipeline
-from hw.register_file import RegisterFile, select
+from hw.register_file import select
 
 __all__ = ["Systolic", "beat_layout"]
 
@@ -67,10 +67,6 @@ class Systolic(wiring.Component):
         self.parts: dict[str, wiring.Component] = {
             "matmul_systolic_cell": (WeightCell if self._weights else OutputCell)(config)
         }
-        if self._weights:
-            width = config.columns * config.sum_width
-            file = RegisterFile(config.block, width, "latch")
-            self.parts["matmul_systolic_partial_sums"] = file
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -147,33 +143,34 @@ class Systolic(wiring.Component):
         return sums
 
     def _accumulate(self, m: Module, sums: list[Value]) -> None:
-        """Add the sums to those of the passes before: the last stage."""
-        config, stage = self._config, self._stages - 1
-        width = config.columns * config.sum_width
-        name = "matmul_systolic_partial_sums"
-        partial = Signal(width)
-        # row of the tile in the stage before, counted here: too many bits to hand on
-        row, next_row = Signal(range(config.block)), Signal(range(config.block))
-        tags = self._tags[stage]
-        file = place(
-            m, "partial_sums", name, self.parts[name],
-            clk=ClockSignal("sync"), address=row, value=partial,
-            enable=self._pipeline.moves(stage) & tags.computes & ~tags.delivers,
-        )  # fmt: skip
-        self._gate(m, "finish", stage, tags.delivers)
+        """Add the sums to those of the passes before, kept in latches: the last stage.
 
-        tags, domain = self._tags[stage - 1], m.d[f"compute{stage - 1}"]
-        words = [file["words"].word_select(index, width) for index in range(config.block)]
-        before = Signal(width)
-        m.d.comb += next_row.eq(Mux(tags.swaps, 0, row + 1))
-        continued = select(m, words, next_row) & (~tags.first).replicate(width)
-        domain += [row.eq(next_row), before.eq(continued)]
+        A latch is open in the low phase of a cycle in which a sum that goes on is in the last
+        stage, which holds for this one cycle.
+        """
+        config, stage = self._config, self._stages - 1
+        width = config.sum_width
+        enters, here = self._tags[stage], self._tags[stage + 1]
+        # row of the tile, counted here: too many bits to hand on
+        row, next_row = Signal(range(config.block)), Signal(range(config.block))
+        m.d.comb += next_row.eq(Mux(enters.swaps, 0, row + 1))
+        total = Signal(config.columns * width)
+        pulse = Signal()
+        m.d.comb += pulse.eq(
+            self._pipeline.valid[stage] & here.computes & ~here.delivers & ~ClockSignal()
+        )
+        words: list[Value] = [
+            latch_word(m, f"partial{index}", pulse & (row == index), total)
+            for index in range(config.block)
+        ]
+        before = select(m, words, next_row) & (~enters.first).replicate(len(total))
+        domain = m.d[f"compute{stage}"]
+        domain += row.eq(next_row)
         for column, part in enumerate(sums):
-            place_of = slice(column * config.sum_width, (column + 1) * config.sum_width)
-            total = Signal(signed(config.sum_width), name=f"total{column}")
-            m.d.comb += partial[place_of].eq(before[place_of].as_signed() + part)
-            m.d.finish += total.eq(partial[place_of])
-            m.d.comb += self.o.payload[column].eq(total)
+            domain += total.word_select(column, width).eq(
+                before.word_select(column, width).as_signed() + part
+            )
+            m.d.comb += self.o.payload[column].eq(total.word_select(column, width))
 
     def _output_cells(self, m: Module) -> None:
         config = self._config

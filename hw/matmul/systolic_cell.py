@@ -104,11 +104,11 @@ class OutputCell(wiring.Component):
         total = Signal.like(self.result, name="total")
         before = total & (~self.first).replicate(len(total))
         # the narrower operand is recoded, or the activation, which is small more often
-        operands = sorted((self.x_in, self.w_in), key=len)
+        recoded, other = sorted((self.x_in, self.w_in), key=len)
         m.d.compute += [
             self.x.eq(self.x_in),
             self.w.eq(self.w_in),
-            total.eq(_sum(m, *operands, before)),
+            total.eq(_sum(m, recoded, other, before)),
         ]
         kept = total & self.captures.replicate(len(total))
         passed = self.result_in & (~self.captures).replicate(len(total))

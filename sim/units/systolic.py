@@ -247,5 +247,6 @@ UNITS = (
         latency=_latency,
         operations_per_beat=lambda config: config.rows * config.columns,
         operation="MAC",
+        sources=("normal", "model"),
     ),
 )
