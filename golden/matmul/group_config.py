@@ -1,0 +1,54 @@
+"""Configuration of the dot product of group-quantised weights."""
+
+from dataclasses import dataclass
+
+from golden.config import Config, choice
+from golden.matmul.config import sum_width
+
+__all__ = ["HEADROOM", "SUM", "GroupDotConfig"]
+
+SUM = 32  # bits of a result
+HEADROOM = 4  # a bf16 scale may be up to 2 ** HEADROOM times the shared exponent's unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupDotConfig(Config):
+    """``sum over groups of s * sum((q - z) * x)``: INT4 weights ``q``, INT8 activations ``x``.
+
+    Results are INT32 with an exponent that all groups of a sum share: with bf16 scales a run-time
+    constant, with INT8 second-level scales the business of whoever holds the first-level one.
+    """
+
+    lanes: int = choice(16, (4, 8, 16, 32), "products a beat; divides every group")
+    group: int = choice(128, (32, 64, 128, 256), "weights that share scale and zero point")
+    scale: str = choice("bf16", ("bf16", "int8"), "bf16, or unsigned second-level as in VS-Quant")
+
+    @property
+    def beats(self) -> int:
+        """Beats of a group."""
+        return self.group // self.lanes
+
+    @property
+    def scale_width(self) -> int:
+        """Bits of a scale on the stream: INT8, or bf16 without its sign."""
+        return 8 if self.scale == "int8" else 15
+
+    @property
+    def multiplier_width(self) -> int:
+        """Bits of a scale as an unsigned integer, in units of the shared exponent."""
+        return 8 if self.scale == "int8" else 8 + HEADROOM
+
+    @property
+    def group_width(self) -> int:
+        """Bits of a group's sum, signed."""
+        return sum_width(self.group, -128 * 15, 128 * 15)
+
+    @property
+    def slice_width(self) -> int:
+        """Bits of a group's sum that are scaled in a cycle: all of them while the next one lasts."""
+        return max(2, SUM // self.beats)
+
+    @property
+    def slots(self) -> int:
+        """Cycles that a group's sum is scaled in."""
+        return SUM // self.slice_width

@@ -1,0 +1,74 @@
+"""Bit-exact model of the dot product of group-quantised weights."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from golden.matmul.dot import wrap
+from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
+
+__all__ = ["GroupDotResult", "fixed_scale", "group_dot"]
+
+
+class GroupDotResult(NamedTuple):
+    """Results of the sums that ended."""
+
+    sum: Tensor  # int64, shape (sums,), wrapped to 32 bits
+    overflow: Tensor  # bool, shape (sums,): a partial sum or a scale was out of range
+
+
+def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
+    """Scales as integers in units of ``2 ** (exponent - 134)``, and where they are too great.
+
+    Exact from the unit's own binade to the one ``2 ** 4`` above; below, off by up to half a unit.
+
+    Args:
+        scale: int64, bf16 bit patterns without sign; exponent 0 is zero.
+        exponent: Biased bf16 exponent whose significand's unit is the unit of the result.
+
+    Returns:
+        int64, below ``2 ** 12``, rounded half up; bool, saturated to ``2 ** 12 - 1``.
+    """
+    significand = torch.where(scale >> 7 == 0, 0, (scale & 127) | 128)
+    right = exponent + HEADROOM - (scale >> 7)
+    guarded = (significand << (HEADROOM + 1)) >> right.clamp(0, 15)
+    over = (right < 0) & (significand != 0)
+    return torch.where(over, (256 << HEADROOM) - 1, (guarded + 1) >> 1), over
+
+
+def group_dot(
+    x: Tensor, q: Tensor, zero: Tensor, scale: Tensor, end: Tensor, exponent: int,
+    config: GroupDotConfig,
+) -> GroupDotResult:  # fmt: skip
+    """Sums over groups of ``s * sum((q - z) * x)``, one for each group with ``end``.
+
+    Exact but for the conversion of bf16 scales, :func:`fixed_scale`: a result is off the exact
+    one by at most half a unit of the shared exponent for each ``sum((q - z) * x)`` whose scale is
+    below it, and by nothing else unless ``overflow``.
+
+    Args:
+        x: int64, shape ``(groups, group)``, signed INT8 activations.
+        q: int64, the same shape, weights, 0 to 15.
+        zero: int64, shape ``(groups,)``, zero points, 0 to 15.
+        scale: int64, shape ``(groups,)``: 0 to 255, or bf16 bit patterns without sign.
+        end: bool, shape ``(groups,)``: the group is the last of a sum.
+        exponent: Of the results with ``scale="bf16"``, see :func:`fixed_scale`; else not used.
+        config: The unit.
+    """
+    if config.scale == "bf16":
+        multiplier, too_great = fixed_scale(scale, exponent)
+    else:
+        multiplier, too_great = scale, torch.zeros(len(scale), dtype=torch.bool)
+    terms = (x * (q - zero[:, None])).sum(dim=1) * multiplier
+    sums: list[tuple[int, bool]] = []
+    total, over = 0, False
+    for term, flag, ended in zip(terms, too_great.tolist(), end.tolist(), strict=True):
+        exact = total + term
+        total = wrap(exact, SUM)
+        over |= flag or bool(total != exact)
+        if ended:
+            sums.append((int(total), over))
+            total, over = 0, False
+    result = torch.tensor(sums, dtype=torch.int64).reshape(-1, 2)
+    return GroupDotResult(result[:, 0], result[:, 1].bool())

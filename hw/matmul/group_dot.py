@@ -1,0 +1,197 @@
+"""Dot product of group-quantised weights. Golden model: :mod:`golden.matmul.group_dot`."""
+
+from typing import Any
+
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.group_config import HEADROOM, GroupDotConfig
+from hw.cells import gated_domain
+from hw.matmul.accumulator import accumulate, sum_layout
+from hw.matmul.group_lanes import OFFSETS, GroupLanes, passes
+from hw.matmul.group_scaler import GroupScaler, result_layout
+from hw.parts import place
+from hw.pipeline import Pipeline
+
+__all__ = ["GroupDot", "beat_layout", "latency"]
+
+_STAGES = 3
+
+
+def latency(config: GroupDotConfig) -> int:
+    """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling.
+
+    One more where that beat's zero point is not in 5..10.
+    """
+    return _STAGES + 1 + config.slots
+
+
+def beat_layout(config: GroupDotConfig) -> data.StructLayout:
+    """A beat: activations, weights, their zero point; looked at in a group's last beat only: its
+    scale (bf16 without sign), and whether it ends a sum.
+    """  # noqa: D205
+    return data.StructLayout(
+        {
+            "x": data.ArrayLayout(signed(8), config.lanes),
+            "q": data.ArrayLayout(unsigned(4), config.lanes),
+            "zero": 4,
+            "scale": config.scale_width,
+            "end": 1,
+        }
+    )
+
+
+class GroupDot(wiring.Component):
+    """``sum over groups of s * sum((q - z) * x)``.
+
+    Weights are never dequantised: the zero point goes into the recoding of the weights, the scale
+    is applied to the sum of a group, serially, while the next one comes in.
+
+    Stages: operands; products, added up to two rows; sum of the group; scaling. Throughput: one
+    beat a cycle where the zero point is in 5..10, else a beat in two cycles. A group is
+    ``group / lanes`` beats. A reset drops the group and the sum that have begun.
+
+    Members:
+        i: In, :func:`beat_layout`.
+        o: Out, :func:`hw.matmul.group_scaler.result_layout`.
+        cfg: In, with ``scale="bf16"`` only: the biased exponent shared by the groups that end with
+            beats accepted in the same cycle and later. Reset keeps it.
+    """
+
+    def __init__(self, config: GroupDotConfig) -> None:
+        self._config = config
+        members = {
+            "i": In(stream.Signature(beat_layout(config))),
+            "o": Out(stream.Signature(result_layout())),
+        }
+        if config.scale == "bf16":
+            members["cfg"] = In(stream.Signature(unsigned(8)))
+        super().__init__(members)
+        self.parts: dict[str, wiring.Component] = {
+            "matmul_group_dot_lanes": GroupLanes(config.lanes)
+        }
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        m.submodules.scaler = scaler = GroupScaler(config)
+        wiring.connect(m, scaler.o, wiring.flipped(self.o))
+        frozen = self.o.valid & ~self.o.ready
+        passed = stream.Signature(0).create()
+        sums = stream.Signature(sum_layout(config.group_width, saturates=False)).create()
+        ends = Signal()
+        pipeline = Pipeline(m, passed, sums, _STAGES, delivers=ends)
+
+        beat = self.i.payload
+        second, offset, more, fill = Signal(), Signal(3), Signal(), Signal()
+        _passes(m, beat.zero, second, offset, more, fill)
+        goes = Signal()
+        m.d.comb += [
+            # a scale must not be replaced while the scaler stands still
+            passed.valid.eq(self.i.valid & ~frozen),
+            goes.eq(passed.valid & passed.ready),
+            self.i.ready.eq(passed.ready & ~frozen & ~(self.i.valid & more)),
+        ]
+        with m.If(goes):
+            m.d.sync += second.eq(more)
+        last = self._counted(m, goes & ~more)
+        gated_domain(m, "taken", goes)
+        chosen, last0, last1 = Signal(3), Signal(), Signal()
+        m.d.taken += [chosen.eq(offset), last0.eq(last & ~more)]
+        m.d.stage1 += last1.eq(last0)
+
+        (part,) = self.parts.items()
+        codes = beat.q.as_value()
+        done = place(
+            m, "lanes", *part,
+            taken_clk=ClockSignal("taken"), stage1_clk=ClockSignal("stage1"), offset=chosen,
+            x=beat.x.as_value(),
+            q=(codes & (~second).replicate(len(codes))) | fill.replicate(len(codes)),
+        )  # fmt: skip
+        total = Signal(signed(len(done["row0"])))
+        m.d.comb += total.eq(done["row0"] + done["row1"])
+        accumulate(m, pipeline, total, last1, ends, sums.payload, saturates=False)
+
+        m.d.comb += [
+            scaler.i.valid.eq(sums.valid),
+            scaler.i.payload.eq(sums.payload.sum),
+            sums.ready.eq(scaler.i.ready),
+        ]
+        gated_domain(m, "scaled", goes & ~more & last)
+        scale, end = Signal(config.scale_width), Signal()
+        m.d.scaled += [scale.eq(beat.scale), end.eq(beat.end)]
+        self._scale(m, pipeline, scale, end, last0, scaler)
+        return m
+
+    def _counted(self, m: Module, taken: Value) -> Value:
+        """Count beats of a group; 1 at its last one."""
+        beats = self._config.beats
+        count = Signal(range(beats))
+        with m.If(taken):
+            m.d.sync += count.eq(count + 1)
+        return count == beats - 1
+
+    def _scale(
+        self, m: Module, pipeline: Pipeline, scale: Value, end: Value, last0: Value,
+        scaler: GroupScaler,
+    ) -> None:  # fmt: skip
+        """Bring a group's scale to the scaler, held as long as that needs it."""
+        config = self._config
+        over: Value = Const(0, 1)
+        if config.scale == "bf16":
+            exponent = Signal(8)
+            m.d.comb += self.cfg.ready.eq(pipeline.free(0))
+            gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
+            m.d.constants += exponent.eq(self.cfg.payload)
+            scale, over = _fixed(m, scale, exponent)
+        constants = Cat(scale, over, end)
+        slots = -(-config.group_width // config.slice_width)
+        if config.beats < slots + _STAGES:
+            # the next group's scale comes before this one's is done with
+            taken = scaler.i.valid & scaler.i.ready
+            gated_domain(m, "held", taken)
+            for stage in ("stage1", "stage2", "held"):
+                held = Signal.like(constants, name=f"constants_{stage}")
+                m.d[stage] += held.eq(constants)
+                before, constants = constants, held
+            constants = Cat(constants[:-1], before[-1])
+        elif config.scale == "bf16":
+            gated_domain(m, "fixed", pipeline.moves(1) & last0)
+            held = Signal(len(constants) - 1, name="fixed_scale")
+            m.d.fixed += held.eq(constants[:-1])
+            constants = Cat(held, end)
+        m.d.comb += Cat(scaler.multiplier, scaler.over, scaler.end).eq(constants)
+
+
+def _passes(m: Module, zero: Value, second: Value, offset: Value, more: Value, fill: Value) -> None:
+    """What the lanes do with a zero point in its first or second pass."""
+    plans = [passes(code) for code in range(16)]
+    rows = [OFFSETS[plan[0].offset] for plan in plans]
+    rows += [OFFSETS[plan[-1].offset] for plan in plans]
+    index = Cat(zero, second)
+    for bit in range(3):
+        m.d.comb += offset[bit].eq(_lookup([row >> bit & 1 for row in rows], index))
+    m.d.comb += [
+        more.eq(~second & _lookup([len(plan) - 1 for plan in plans], zero)),
+        fill.eq(second & _lookup([int(plan[-1].codes == 15) for plan in plans], zero)),
+    ]
+
+
+def _lookup(table: list[int], index: Value) -> Value:
+    return (Const(sum(bit << row for row, bit in enumerate(table)), len(table)) >> index)[0]
+
+
+def _fixed(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value]:
+    """Golden model: :func:`golden.matmul.group_dot.fixed_scale`."""
+    nonzero = scale[7:].any()
+    significand = Cat(scale[:7], nonzero)
+    right = Signal(signed(10))
+    m.d.comb += right.eq(exponent + HEADROOM - scale[7:])
+    amount = right[:4] | (right[4:].any() | ~nonzero).replicate(4)  # 15 leaves nothing
+    guarded = Signal(8 + HEADROOM + 1)
+    m.d.comb += guarded.eq((significand << (HEADROOM + 1)) >> amount)
+    over = right[-1] & nonzero
+    rounded = Signal(8 + HEADROOM)
+    m.d.comb += rounded.eq((guarded + 1) >> 1)
+    return rounded | over.replicate(len(rounded)), over

@@ -1,0 +1,93 @@
+"""Products of INT4 weights with a zero point: no subtraction in a lane, no sum of activations."""
+
+from typing import Any, NamedTuple
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.config import sum_width
+from hw.arith import BoothDigit, Columns
+from hw.parts import part_clock
+
+__all__ = ["OFFSETS", "GroupLanes", "Pass", "passes"]
+
+OFFSETS = {5: 0b111, 6: 0b101, 7: 0b010, 8: 0b000, 9: 0b011, 10: 0b001}
+"""What a lane can subtract from its code, and how: bits ``apart``, ``low``, ``high``.
+
+Radix-4 digits of ``q`` become digits in -2..2, of which a lane makes products without an adder,
+in six ways. With ``apart`` the digits, each 0 to 3, are moved by themselves: the lower by 2, or 1
+with ``low``, the upper by 2, or 1 with ``high``: 10, 9, 6 or 5 in all. Without, they are the Booth
+digits of ``q - 8``, to which ``low`` adds 1.
+"""
+
+
+class Pass(NamedTuple):
+    """What the lanes do in one cycle: codes as they are, or all 0, or all 15, less an offset."""
+
+    offset: int
+    codes: int | None = None
+
+
+def passes(zero: int) -> list[Pass]:
+    """One pass for zero points in 5..10, else two: ``q - z = (q - a) + (c - b)``."""
+    if zero in OFFSETS:
+        return [Pass(zero)]
+    if zero > 10:
+        return [Pass(5), Pass(zero - 5, codes=0)]
+    return [Pass(10), Pass(zero + 5, codes=15)]
+
+
+class GroupLanes(wiring.Component):
+    """Operand registers of the lanes, and the sum of their products as two rows.
+
+    Members:
+        taken_clk: In, gated clock of the operands.
+        stage1_clk: In, gated clock of the rows.
+        x, q: In, operands of the beat that comes.
+        offset: In, value of :data:`OFFSETS` for the beat that has come.
+        row0, row1: Out, registered; their sum modulo their width is that of the products, signed.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        self._lanes = lanes
+        width = sum_width(lanes, -128 * 10, 128 * 10)
+        super().__init__(
+            {
+                "taken_clk": In(1),
+                "stage1_clk": In(1),
+                "x": In(8 * lanes),
+                "q": In(4 * lanes),
+                "offset": In(3),
+                "row0": Out(width),
+                "row1": Out(width),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        part_clock(m, "taken", self.taken_clk)
+        part_clock(m, "stage1", self.stage1_clk)
+        columns = Columns(len(self.row0))
+        lanes = [self._lane(m, lane) for lane in range(self._lanes)]
+        for index in range(2):  # digit by digit: adders of upper digits see only those
+            for digits, multiples in lanes:
+                columns.add_product(m, [digits[index]], multiples, signed=True)
+        row0, row1 = columns.rows(m)
+        m.d.stage1 += [self.row0.eq(row0), self.row1.eq(row1)]
+        return m
+
+    def _lane(self, m: Module, lane: int) -> tuple[list[BoothDigit], list[Value]]:
+        """Digits of a lane's weight and multiples of its activation."""
+        x, q = Signal(8, name=f"x{lane}"), Signal(4, name=f"q{lane}")
+        m.d.taken += [x.eq(self.x.word_select(lane, 8)), q.eq(self.q.word_select(lane, 4))]
+        apart, low, high = self.offset
+        carried = Mux(apart, high, q[1])
+        digits = [_digit(0, q[1] ^ apart, q[0], low), _digit(2, ~q[3], q[2], carried)]
+        return digits, [x, Cat(Const(0, 1), x)]
+
+
+def _digit(weight: int, top: Value, low: Value, below: Value) -> BoothDigit:
+    """``low + below - 2 * top``. A digit of 0 may be negative: 0 less 0."""
+    one = low ^ below
+    return BoothDigit(weight, top, (one, ~one & (top ^ low)))

@@ -1,0 +1,262 @@
+"""Catalogue entry of the dot product of group-quantised weights."""
+
+from typing import Any, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Codes = NDArray[np.int64]
+_DRAWN_SUMS = 120
+_TRAFFIC_GROUPS = 8  # of a sum of drawn traffic
+
+
+def _ports(config: GroupDotConfig) -> Ports:
+    return Ports(
+        i_width=12 * config.lanes + 4 + config.scale_width + 1,
+        o_width=SUM + 1,
+        cfg_width=8 if config.scale == "bf16" else 0,
+    )
+
+
+class _Bench:
+    """Adds groups and what the golden model makes of them."""
+
+    def __init__(self, config: GroupDotConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self._exponent = 0
+
+    def share(self, exponent: int) -> None:
+        """Load the shared exponent, where there is one."""
+        if self.config.scale == "bf16":
+            self.builder.configure(pack([(np.array([exponent]), 8)]))
+            self.builder.coverage["exponent_loaded"] += 1
+            self._exponent = exponent
+
+    def groups(
+        self, x: Codes, q: Codes, zero: Codes, scale: Codes, end: NDArray[np.bool_], drop: int = 0
+    ) -> None:
+        """Add whole groups.
+
+        Args:
+            x: Activations, shape ``(groups, group)``.
+            q: Weights, the same shape.
+            zero: Zero points, shape ``(groups,)``.
+            scale: Scales, shape ``(groups,)``.
+            end: Shape ``(groups,)``. What follows the last sum is for a reset to drop.
+            drop: Beats of the last group that are left out.
+        """
+        import torch
+
+        from golden.matmul.group_dot import group_dot
+
+        config = self.config
+        operands = (torch.from_numpy(part) for part in (x, q, zero, scale, end))
+        result = group_dot(*operands, self._exponent, config)
+        beats = len(x) * config.beats
+        at_end = np.tile(np.arange(config.beats) == config.beats - 1, len(x))
+        # what is looked at in a group's last beat only must not matter before
+        rng = np.random.default_rng(beats)
+        drawn = rng.integers(1 << config.scale_width, size=beats)
+        scales = np.where(at_end, np.repeat(scale, config.beats), drawn)
+        ends = np.where(at_end, np.repeat(end, config.beats), rng.integers(2, size=beats) == 1)
+        rows = pack(
+            [
+                (x.reshape(beats, -1), 8),
+                (q.reshape(beats, -1), 4),
+                (np.repeat(zero, config.beats), 4),
+                (scales, config.scale_width),
+                (ends, 1),
+            ]
+        )
+        sums, overflow = result.sum.numpy(), result.overflow.numpy()
+        self.builder.data(
+            rows[: beats - drop],
+            pack([(sums, SUM), (overflow, 1)]),
+            len(sums),
+            completes=(at_end & np.repeat(end, config.beats)).astype(np.uint16)[: beats - drop],
+            operations=(beats - drop) * config.lanes,
+        )
+        codes = (zero[:, None], q)
+        self.builder.coverage.update(
+            {
+                "one_pass": int(((zero >= 5) & (zero <= 10)).sum()),
+                "second_pass_of_zeros": int((zero > 10).sum()),
+                "second_pass_of_fifteens": int((zero < 5).sum()),
+                "least_times_least": int(((x == -128) & (codes[1] - codes[0] == -15)).sum()),
+                "least_times_greatest": int(((x == -128) & (codes[1] - codes[0] == 15)).sum()),
+                "greatest_times_greatest": int(((x == 127) & (codes[1] - codes[0] == 15)).sum()),
+                "greatest_scale": int((scale == (1 << config.scale_width) - 1).sum()),
+                "zero_scale": int((scale == 0).sum()),
+                "negative_sum": int((sums < 0).sum()),
+                "overflow": int(overflow.sum()),
+                "no_overflow": int((~overflow).sum()),
+            }
+        )
+
+
+def _drawn_scales(config: GroupDotConfig, rng: np.random.Generator, count: int, top: int) -> Codes:
+    """Scales, half of them in a narrow range; of bf16, ``top`` is the shared exponent."""
+    if config.scale == "int8":
+        return np.where(rng.random(count) < 0.5, rng.integers(256, size=count), rng.integers(9))
+    exponent = top + rng.integers(-9, HEADROOM + 2, size=count)
+    exponent = np.where(rng.random(count) < 0.8, exponent, top + rng.integers(0, HEADROOM, count))
+    return np.clip(exponent, 0, 255) << 7 | rng.integers(128, size=count)
+
+
+def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
+    """Every pair of code and zero point, extremes, drawn sums with resets and reloads."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+
+    def unit(exponent: int) -> int:
+        return exponent << 7 if config.scale == "bf16" else 1
+
+    bench.share(120)
+    shape = (1, config.group)
+    ended = np.array([True])
+    x = rng.integers(-128, 128, size=shape)
+    bench.groups(x, rng.integers(16, size=shape), np.array([8]), np.array([unit(120)]), ended)
+    # a single product a group: every code under every zero point
+    pairs = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1).reshape(-1, 2)
+    for activation in (-128, 127):
+        q = np.repeat(pairs[:, 1:], config.group, axis=1)
+        x = np.zeros_like(q)
+        place = rng.integers(config.group, size=len(x))
+        x[np.arange(len(x)), place] = activation
+        bench.groups(x, q, pairs[:, 0], np.full(len(x), unit(120)), np.ones(len(x), dtype=bool))
+    greatest = (1 << config.scale_width) - 1
+    top = (1 << config.multiplier_width) - 1
+    longest = (1 << SUM - 1) // (127 * 15 * config.group * top) + 2  # does not fit 32 bits
+    for scale in (
+        unit(120),
+        greatest,
+        0,
+        (120 + HEADROOM) << 7 | 127 if config.scale == "bf16" else 128,
+    ):
+        for activation in (-128, 127):
+            for code, zero in ((0, 15), (15, 0), (15, 15), (0, 0), (15, 5), (0, 10)):
+                groups = longest if scale == greatest else 2
+                x = np.full((groups, config.group), activation)
+                end = np.arange(groups) == groups - 1
+                constants = np.full(groups, zero), np.full(groups, scale)
+                bench.groups(x, np.full_like(x, code), *constants, end)
+                bench.builder.coverage["extremes"] += 1
+    for index in range(_DRAWN_SUMS):
+        groups = int(rng.integers(1, 6)) if index % 4 else 1
+        if index % 20 == 7:
+            bench.share(int(rng.choice([1, 60, 120, 127, 250])))
+        x = rng.integers(-128, 128, size=(groups, config.group))
+        if index % 3:
+            x = x // 16
+        zero = rng.integers(16, size=groups) if index % 2 else rng.integers(5, 11, size=groups)
+        scale = _drawn_scales(config, rng, groups, bench._exponent)
+        reset = index % 16 == 5
+        end = (np.arange(groups) == groups - 1) & (not reset)
+        drop = int(rng.integers(config.beats)) if reset else 0
+        bench.groups(x, rng.integers(16, size=x.shape), zero, scale, end, drop)
+        if reset:
+            bench.builder.reset()
+            bench.builder.coverage["reset_in_sum"] += 1
+    return bench.builder.build()
+
+
+def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
+    """Operands to measure activity with: whole dot products, in the order of the input dimension.
+
+    INT8 scales are a dot product's bf16 scales over the greatest of them, to 8 bits.
+
+    Args:
+        config: The unit.
+        source: ``"model"``: weights and activations of a language model's linear layers (of a
+            synthetic trace where the model is not installed); ``"normal"``, ``"uniform"``: see
+            :data:`sim.workload.random_operands.Distribution`.
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is unknown, or no layer's inputs divide by the group.
+    """
+    from sim.workload.layers import layer_traffic
+    from sim.workload.operands import layer_stream
+    from sim.workload.quantised import bf16_bits
+    from sim.workload.random_operands import Distribution, random_stream
+
+    lanes, group = config.lanes, config.group
+    if source == "model":
+        try:
+            stream = layer_stream(layer_traffic(), "int8", "uint4", lanes, beats, group=group)
+        except ValueError as error:
+            raise UserError(f"traffic model: {error}") from error
+    elif source in get_args(Distribution):
+        stream = random_stream(
+            cast(Distribution, source), "int8", "uint4", lanes, beats,
+            depth=_TRAFFIC_GROUPS * group, group=group,
+        )  # fmt: skip
+    else:
+        raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
+    every = slice(config.beats - 1, None, config.beats)
+    bits = bf16_bits(stream.w_scale[every, 0]).astype(np.int64)
+    end, scale = stream.last[every], stream.w_scale[every, 0]
+    x, q = stream.x.reshape(-1, group), stream.w.reshape(-1, group)
+    bench = _Bench(config)
+    stops = np.flatnonzero(end) + 1
+    for first, stop in zip(np.append(0, stops[:-1]).tolist(), stops.tolist(), strict=True):
+        part = slice(first, stop)
+        top = scale[part].max()
+        bench.share(int(bits[part].max() >> 7) - HEADROOM)
+        scales = bits[part]
+        if config.scale == "int8":
+            scales = np.rint(scale[part] / top * 255).astype(np.int64)
+        bench.groups(x[part], q[part], stream.w_zero[every, 0][part], scales, end[part])
+    return bench.builder.build()
+
+
+def _component(config: GroupDotConfig) -> Any:
+    from hw.matmul.group_dot import GroupDot
+
+    return GroupDot(config)
+
+
+def _latency(config: GroupDotConfig) -> int:
+    from hw.matmul.group_dot import latency
+
+    return latency(config)
+
+
+UNITS = (
+    Unit(
+        name="matmul/group_dot",
+        family="matmul",
+        summary="Dot product of INT8 with INT4 in groups with scale and zero point",
+        config=GroupDotConfig,
+        component=_component,
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "one_pass",
+            "second_pass_of_zeros",
+            "second_pass_of_fifteens",
+            "least_times_least",
+            "least_times_greatest",
+            "greatest_times_greatest",
+            "greatest_scale",
+            "zero_scale",
+            "negative_sum",
+            "overflow",
+            "no_overflow",
+            "reset_in_sum",
+            "extremes",
+        ),
+        latency=_latency,
+        operations_per_beat=lambda config: config.lanes,
+        operation="MAC",
+    ),
+)
