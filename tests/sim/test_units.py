@@ -29,6 +29,8 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("matmul/fused_dot", {"lanes": 3, "depth": 40}),
     ("matmul/fused_dot", {"lanes": 17}),
     ("matmul/sparse_dot", {"lanes": 6, "x": "int4", "w": "int4"}),
+    ("matmul/systolic", {"rows": 3, "columns": 2, "dataflow": "output_stationary"}),
+    ("matmul/systolic", {"rows": 2, "columns": 3, "w": "int4", "block": 3, "depth": 40}),
     ("matmul/requant", {"lanes": 2, "result": "int4", "rounding": "half_even"}),
     ("matmul/requant", {"lanes": 1, "multiplier_width": 32, "zero_point": True}),
     ("matmul/requant", {"lanes": 2, "multiplier_width": 5, "zero_point": True, "result": "int4"}),
