@@ -45,7 +45,7 @@ class GroupDotConfig(Config):
 
     @property
     def slice_width(self) -> int:
-        """Bits of a group's sum that are scaled in a cycle: all of them while the next one lasts."""
+        """Bits of a group's sum scaled in a cycle, so that it is done with before the next."""
         return max(2, SUM // self.beats)
 
     @property

@@ -62,13 +62,13 @@ def group_dot(
         multiplier, too_great = scale, torch.zeros(len(scale), dtype=torch.bool)
     terms = (x * (q - zero[:, None])).sum(dim=1) * multiplier
     sums: list[tuple[int, bool]] = []
-    total, over = 0, False
+    total, over = torch.tensor(0), False
     for term, flag, ended in zip(terms, too_great.tolist(), end.tolist(), strict=True):
         exact = total + term
         total = wrap(exact, SUM)
         over |= flag or bool(total != exact)
         if ended:
             sums.append((int(total), over))
-            total, over = 0, False
+            total, over = torch.tensor(0), False
     result = torch.tensor(sums, dtype=torch.int64).reshape(-1, 2)
     return GroupDotResult(result[:, 0], result[:, 1].bool())

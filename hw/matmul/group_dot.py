@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 

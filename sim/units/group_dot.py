@@ -31,14 +31,14 @@ class _Bench:
     def __init__(self, config: GroupDotConfig) -> None:
         self.config = config
         self.builder = StimulusBuilder(_ports(config))
-        self._exponent = 0
+        self.exponent = 0
 
     def share(self, exponent: int) -> None:
         """Load the shared exponent, where there is one."""
         if self.config.scale == "bf16":
             self.builder.configure(pack([(np.array([exponent]), 8)]))
             self.builder.coverage["exponent_loaded"] += 1
-            self._exponent = exponent
+            self.exponent = exponent
 
     def groups(
         self, x: Codes, q: Codes, zero: Codes, scale: Codes, end: NDArray[np.bool_], drop: int = 0
@@ -58,8 +58,9 @@ class _Bench:
         from golden.matmul.group_dot import group_dot
 
         config = self.config
-        operands = (torch.from_numpy(part) for part in (x, q, zero, scale, end))
-        result = group_dot(*operands, self._exponent, config)
+        codes = torch.from_numpy(x), torch.from_numpy(q), torch.from_numpy(zero)
+        groups = torch.from_numpy(scale), torch.from_numpy(end)
+        result = group_dot(*codes, *groups, self.exponent, config)
         beats = len(x) * config.beats
         at_end = np.tile(np.arange(config.beats) == config.beats - 1, len(x))
         # what is looked at in a group's last beat only must not matter before
@@ -84,15 +85,15 @@ class _Bench:
             completes=(at_end & np.repeat(end, config.beats)).astype(np.uint16)[: beats - drop],
             operations=(beats - drop) * config.lanes,
         )
-        codes = (zero[:, None], q)
+        weight = q - zero[:, None]
         self.builder.coverage.update(
             {
                 "one_pass": int(((zero >= 5) & (zero <= 10)).sum()),
                 "second_pass_of_zeros": int((zero > 10).sum()),
                 "second_pass_of_fifteens": int((zero < 5).sum()),
-                "least_times_least": int(((x == -128) & (codes[1] - codes[0] == -15)).sum()),
-                "least_times_greatest": int(((x == -128) & (codes[1] - codes[0] == 15)).sum()),
-                "greatest_times_greatest": int(((x == 127) & (codes[1] - codes[0] == 15)).sum()),
+                "least_times_least": int(((x == -128) & (weight == -15)).sum()),
+                "least_times_greatest": int(((x == -128) & (weight == 15)).sum()),
+                "greatest_times_greatest": int(((x == 127) & (weight == 15)).sum()),
                 "greatest_scale": int((scale == (1 << config.scale_width) - 1).sum()),
                 "zero_scale": int((scale == 0).sum()),
                 "negative_sum": int((sums < 0).sum()),
@@ -156,12 +157,12 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
         x = rng.integers(-128, 128, size=(groups, config.group))
         if index % 3:
             x = x // 16
-        zero = rng.integers(16, size=groups) if index % 2 else rng.integers(5, 11, size=groups)
-        scale = _drawn_scales(config, rng, groups, bench._exponent)
+        zeros = rng.integers(16, size=groups) if index % 2 else rng.integers(5, 11, size=groups)
+        scales = _drawn_scales(config, rng, groups, bench.exponent)
         reset = index % 16 == 5
         end = (np.arange(groups) == groups - 1) & (not reset)
         drop = int(rng.integers(config.beats)) if reset else 0
-        bench.groups(x, rng.integers(16, size=x.shape), zero, scale, end, drop)
+        bench.groups(x, rng.integers(16, size=x.shape), zeros, scales, end, drop)
         if reset:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
