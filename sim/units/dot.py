@@ -108,15 +108,14 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
     unsigned = config.w == "uint4"
     xs, ws = _x_range(config), _w_range(config)
     for index in range(_DRAWN_SUMS):
-        beats = int(rng.integers(1, 7)) if index % 4 else 1
+        reset = index % 16 == 5
+        beats = int(rng.integers(1 + reset, 7)) if index % 4 else 1
         spread = 1.0 if index % 3 else 0.1  # small operands, too
         x, w = (
             np.rint(rng.integers(low, high + 1, size=(beats, config.lanes)) * spread)
             for low, high in (xs, ws)
         )
-        last = np.zeros(beats, dtype=bool)
-        reset = index % 16 == 5
-        last[-1] = not reset
+        last = np.arange(beats) == beats - 1 - reset  # a reset meets a result and a begun sum
         zero = rng.integers(16, size=beats) if index % 20 == 7 else int(rng.integers(16))
         bench.sums(x.astype(np.int64), w.astype(np.int64), last, zero if unsigned else 0)
         if reset:
@@ -132,7 +131,7 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
         for x_code in xs:
             for w_code in ws:
                 least = x_code == xs[0] and w_code == ws[0]  # of all products the greatest
-                beats = min(full, 1024 if least else _SHORT)
+                beats = min(full, 4096 if least else _SHORT)
                 last = np.arange(beats) == beats - 1
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
                 bench.sums(x, w, last, zero)

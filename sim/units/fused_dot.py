@@ -65,9 +65,9 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
     bench = _Bench(config)
     for number in range(_DRAWN_SUMS):
         mode = int(rng.integers(3)) if number % 2 else number // 2 % 3
-        beats = int(rng.integers(1, 7)) if number % 4 else 1
         reset = number % 16 == 5
-        last = np.arange(beats) == (-1 if reset else beats - 1)
+        beats = int(rng.integers(1 + reset, 7)) if number % 4 else 1
+        last = np.arange(beats) == beats - 1 - reset  # a reset meets a result and a begun sum
         bench.sums(mode, *_drawn(rng, mode, beats, config.lanes), last)
         if reset:
             bench.builder.reset()

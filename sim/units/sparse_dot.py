@@ -64,11 +64,11 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
     builder = StimulusBuilder(_ports(config))
     x_half, w_half = 1 << (config.x_width - 1), 1 << (config.w_width - 1)
     for number in range(_DRAWN_SUMS):
-        beats = int(rng.integers(1, 7)) if number % 4 else 1
+        reset = number % 16 == 5
+        beats = int(rng.integers(1 + reset, 7)) if number % 4 else 1
         x = rng.integers(-x_half, x_half, size=(beats, 2 * config.lanes))
         w = rng.integers(-w_half, w_half, size=(beats, config.lanes))
-        reset = number % 16 == 5
-        last = np.arange(beats) == (-1 if reset else beats - 1)
+        last = np.arange(beats) == beats - 1 - reset  # a reset meets a result and a begun sum
         _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
         if reset:
             builder.reset()
