@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Const, Module, Signal, Value
+from amaranth import Module, Signal, Value
 
 from hw.cells import gated_domain
 
@@ -31,10 +31,11 @@ class Pipeline:
     ) -> None:
         self.valid = [Signal(name=f"valid{stage}") for stage in range(stages)]
         self.advance = Signal(name="advance")  # the stages move in this cycle
+        delivered = self.valid[-1] if delivers is None else self.valid[-1] & delivers
         m.d.comb += [
-            o.valid.eq(self.valid[-1] & (Const(1, 1) if delivers is None else delivers)),
-            self.advance.eq(o.ready | ~o.valid),
+            self.advance.eq(o.ready | ~delivered),
             i.ready.eq(self.advance),
+            o.valid.eq(delivered),
         ]
         arrives = i.valid
         for stage, valid in enumerate(self.valid):

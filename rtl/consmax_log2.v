@@ -55,7 +55,7 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
+  reg o__valid = 1'h0;
   reg overflow = 1'h0;
   input rst;
   wire rst;
@@ -64,7 +64,8 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   reg underflow = 1'h0;
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
-  reg valid2 = 1'h0;
+  (* init = 1'h0 *)
+  wire valid2;
   assign \$1  = ~ o__valid;
   assign i__ready = o__ready | \$1 ;
   assign \$2  = ~ valid0;
@@ -78,7 +79,7 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   always @(posedge clk)
     valid1 <= \$10 ;
   always @(posedge clk)
-    valid2 <= \$11 ;
+    o__valid <= \$11 ;
   always @(posedge constants_clk)
     constants <= cfg__payload;
   always @(posedge constants_clk)
@@ -149,7 +150,7 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$11  = valid2;
+    \$11  = o__valid;
     if (i__ready) begin
       \$11  = valid1;
     end
@@ -158,6 +159,7 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
     end
   end
   assign advance = i__ready;
+  assign valid2 = o__valid;
   assign \i__payload[0]  = i__payload;
   assign \i__payload[0].score  = i__payload[7:0];
   assign \i__payload[0].mask  = i__payload[8];
@@ -172,7 +174,6 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   assign o__payload[17] = overflow;
   assign o__payload[16] = underflow;
   assign o__payload[15:0] = finish0_result;
-  assign o__valid = valid2;
   assign \$4  = finish0_underflow;
   assign \$5  = finish0_overflow;
 endmodule

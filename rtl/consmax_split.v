@@ -55,7 +55,7 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
+  reg o__valid = 1'h0;
   reg overflow = 1'h0;
   input rst;
   wire rst;
@@ -66,7 +66,8 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   reg underflow = 1'h0;
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
-  reg valid2 = 1'h0;
+  (* init = 1'h0 *)
+  wire valid2;
   assign \$1  = ~ o__valid;
   assign i__ready = o__ready | \$1 ;
   assign \$2  = ~ valid0;
@@ -83,7 +84,7 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   always @(posedge clk)
     valid1 <= \$14 ;
   always @(posedge clk)
-    valid2 <= \$15 ;
+    o__valid <= \$15 ;
   always @(posedge stage2_clk)
     underflow <= \$3 ;
   always @(posedge stage2_clk)
@@ -160,7 +161,7 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$15  = valid2;
+    \$15  = o__valid;
     if (i__ready) begin
       \$15  = valid1;
     end
@@ -169,6 +170,7 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
     end
   end
   assign advance = i__ready;
+  assign valid2 = o__valid;
   assign \i__payload[0]  = i__payload;
   assign \i__payload[0].score  = i__payload[7:0];
   assign \i__payload[0].mask  = i__payload[8];
@@ -182,7 +184,6 @@ module consmax_split(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__
   assign o__payload[17] = overflow;
   assign o__payload[16] = underflow;
   assign o__payload[15:0] = finish0_result;
-  assign o__valid = valid2;
   assign \$3  = finish0_underflow;
   assign \$4  = finish0_overflow;
   assign \$11  = cfg__payload[19];

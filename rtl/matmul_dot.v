@@ -14,7 +14,7 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
-  wire [20:0] \$2 ;
+  wire \$2 ;
   wire \$20 ;
   wire \$21 ;
   wire \$22 ;
@@ -25,18 +25,19 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
-  wire \$3 ;
+  wire [20:0] \$3 ;
   wire \$30 ;
-  wire [27:0] \$31 ;
-  wire \$32 ;
+  wire \$31 ;
+  wire [27:0] \$32 ;
   wire \$33 ;
   wire \$34 ;
   wire \$35 ;
-  reg \$36 ;
+  wire \$36 ;
   reg \$37 ;
   reg \$38 ;
   reg \$39 ;
   wire \$4 ;
+  reg \$40 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
@@ -111,11 +112,11 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
   reg valid2 = 1'h0;
+  assign \$1  = valid2 & ends;
+  assign \$2  = ~ \$1 ;
+  assign i__ready = o__ready | \$2 ;
   assign o__valid = valid2 & ends;
-  assign \$1  = ~ o__valid;
-  assign i__ready = o__ready | \$1 ;
-  assign \$2  = block0_row0 + block0_row1;
-  assign \$3  = ~ fresh;
+  assign \$3  = block0_row0 + block0_row1;
   assign \$4  = ~ fresh;
   assign \$5  = ~ fresh;
   assign \$6  = ~ fresh;
@@ -143,20 +144,21 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   assign \$28  = ~ fresh;
   assign \$29  = ~ fresh;
   assign \$30  = ~ fresh;
-  assign \$31  = o__payload & { \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24 , \$23 , \$22 , \$21 , \$20 , \$19 , \$18 , \$17 , \$16 , \$15 , \$14 , \$13 , \$12 , \$11 , \$10 , \$9 , \$8 , \$7 , \$6 , \$5 , \$4 , \$3  };
-  assign exact = $signed(\$31 ) + $signed(\$2 [19:0]);
-  assign \$32  = i__ready & valid1;
-  assign \$33  = i__ready & valid0;
-  assign \$34  = i__ready & valid1;
-  assign \$35  = i__ready & i__valid;
+  assign \$31  = ~ fresh;
+  assign \$32  = o__payload & { \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24 , \$23 , \$22 , \$21 , \$20 , \$19 , \$18 , \$17 , \$16 , \$15 , \$14 , \$13 , \$12 , \$11 , \$10 , \$9 , \$8 , \$7 , \$6 , \$5 , \$4  };
+  assign exact = $signed(\$32 ) + $signed(\$3 [19:0]);
+  assign \$33  = i__ready & valid1;
+  assign \$34  = i__ready & valid0;
+  assign \$35  = i__ready & valid1;
+  assign \$36  = i__ready & i__valid;
   always @(posedge clk)
-    valid0 <= \$36 ;
+    valid0 <= \$37 ;
   always @(posedge clk)
-    valid1 <= \$37 ;
+    valid1 <= \$38 ;
   always @(posedge clk)
-    valid2 <= \$38 ;
+    valid2 <= \$39 ;
   always @(posedge clk)
-    fresh <= \$39 ;
+    fresh <= \$40 ;
   always @(posedge taken_clk)
     last0 <= i__payload[256];
   always @(posedge stage1_clk)
@@ -176,34 +178,24 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$33 ),
+    .enable(\$34 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$34 ),
+    .enable(\$35 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_taken (
     .clk(clk),
-    .enable(\$35 ),
+    .enable(\$36 ),
     .gclk(taken_clk)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$36  = valid0;
+    \$37  = valid0;
     if (i__ready) begin
-      \$36  = i__valid;
-    end
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$37  = valid1;
-    if (i__ready) begin
-      \$37  = valid0;
+      \$37  = i__valid;
     end
     if (rst) begin
       \$37  = 1'h0;
@@ -211,9 +203,9 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$38  = valid2;
+    \$38  = valid1;
     if (i__ready) begin
-      \$38  = valid1;
+      \$38  = valid0;
     end
     if (rst) begin
       \$38  = 1'h0;
@@ -221,16 +213,26 @@ module matmul_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$39  = fresh;
-    if (\$32 ) begin
-      \$39  = last1;
+    \$39  = valid2;
+    if (i__ready) begin
+      \$39  = valid1;
     end
     if (rst) begin
-      \$39  = 1'h1;
+      \$39  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$40  = fresh;
+    if (\$33 ) begin
+      \$40  = last1;
+    end
+    if (rst) begin
+      \$40  = 1'h1;
     end
   end
   assign advance = i__ready;
-  assign sum0 = \$2 [19:0];
+  assign sum0 = \$3 [19:0];
   assign total = o__payload;
   assign \i__payload.x  = i__payload[127:0];
   assign \i__payload.x[0]  = i__payload[7:0];

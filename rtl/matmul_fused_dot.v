@@ -4,7 +4,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   reg \$auto$verilog_backend.cc:2355:dump_module$1 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$1 <= 1'h0;
   wire \$1 ;
-  wire [13:0] \$10 ;
+  wire [12:0] \$10 ;
   wire \$100 ;
   wire \$101 ;
   wire \$102 ;
@@ -15,7 +15,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$107 ;
   wire \$108 ;
   wire \$109 ;
-  wire [12:0] \$11 ;
+  wire [13:0] \$11 ;
   wire \$110 ;
   wire \$111 ;
   wire \$112 ;
@@ -26,7 +26,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$117 ;
   wire \$118 ;
   wire \$119 ;
-  wire [13:0] \$12 ;
+  wire [12:0] \$12 ;
   wire \$120 ;
   wire \$121 ;
   wire \$122 ;
@@ -37,7 +37,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$127 ;
   wire \$128 ;
   wire \$129 ;
-  wire [12:0] \$13 ;
+  wire [13:0] \$13 ;
   wire \$130 ;
   wire \$131 ;
   wire \$132 ;
@@ -48,7 +48,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$137 ;
   wire \$138 ;
   wire \$139 ;
-  wire [13:0] \$14 ;
+  wire [12:0] \$14 ;
   wire \$140 ;
   wire \$141 ;
   wire \$142 ;
@@ -59,13 +59,13 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$147 ;
   wire \$148 ;
   wire \$149 ;
-  wire [12:0] \$15 ;
+  wire [13:0] \$15 ;
   wire \$150 ;
   wire \$151 ;
   wire \$152 ;
-  wire [20:0] \$153 ;
-  wire [21:0] \$154 ;
-  wire \$155 ;
+  wire \$153 ;
+  wire [20:0] \$154 ;
+  wire [21:0] \$155 ;
   wire \$156 ;
   wire \$157 ;
   wire \$158 ;
@@ -96,37 +96,38 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$180 ;
   wire \$181 ;
   wire \$182 ;
-  wire [27:0] \$183 ;
-  wire \$184 ;
+  wire \$183 ;
+  wire [27:0] \$184 ;
   wire \$185 ;
   wire \$186 ;
   wire \$187 ;
   wire \$188 ;
   wire \$189 ;
-  reg [12:0] \$19 ;
-  reg \$190 ;
+  wire [12:0] \$19 ;
+  wire \$190 ;
   reg \$191 ;
   reg \$192 ;
   reg \$193 ;
   reg \$194 ;
+  reg \$195 ;
   wire \$2 ;
-  wire [18:0] \$20 ;
+  reg [12:0] \$20 ;
   wire [18:0] \$21 ;
-  wire [12:0] \$22 ;
+  wire [18:0] \$22 ;
   wire [12:0] \$23 ;
-  reg [18:0] \$24 ;
-  wire [18:0] \$25 ;
-  wire [12:0] \$26 ;
+  wire [12:0] \$24 ;
+  reg [18:0] \$25 ;
+  wire [18:0] \$26 ;
   wire [12:0] \$27 ;
   wire [12:0] \$28 ;
-  reg [18:0] \$29 ;
-  wire [12:0] \$3 ;
-  wire [26:0] \$30 ;
-  wire [18:0] \$31 ;
-  wire [12:0] \$32 ;
+  wire [12:0] \$29 ;
+  wire \$3 ;
+  reg [18:0] \$30 ;
+  wire [26:0] \$31 ;
+  wire [18:0] \$32 ;
   wire [12:0] \$33 ;
-  reg [26:0] \$34 ;
-  wire \$35 ;
+  wire [12:0] \$34 ;
+  reg [26:0] \$35 ;
   wire \$36 ;
   wire \$37 ;
   wire \$38 ;
@@ -175,7 +176,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$77 ;
   wire \$78 ;
   wire \$79 ;
-  wire [13:0] \$8 ;
+  wire [12:0] \$8 ;
   wire \$80 ;
   wire \$81 ;
   wire \$82 ;
@@ -186,7 +187,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$87 ;
   wire \$88 ;
   wire \$89 ;
-  wire [12:0] \$9 ;
+  wire [13:0] \$9 ;
   wire \$90 ;
   wire \$91 ;
   wire \$92 ;
@@ -471,295 +472,295 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   reg valid1 = 1'h0;
   reg valid2 = 1'h0;
   reg valid3 = 1'h0;
+  assign \$1  = valid3 & ends;
+  assign \$2  = ~ \$1 ;
+  assign i__ready = o__ready | \$2 ;
   assign o__valid = valid3 & ends;
-  assign \$1  = ~ o__valid;
-  assign i__ready = o__ready | \$1 ;
-  assign \$2  = ~ valid0;
-  assign cfg__ready = i__ready | \$2 ;
-  assign \$3  = block0_rows0[11:0] + block0_rows0[23:12];
-  assign \$4  = block0_rows1[11:0] + block0_rows1[23:12];
-  assign \$5  = block0_rows2[11:0] + block0_rows2[23:12];
-  assign \$6  = block0_rows3[11:0] + block0_rows3[23:12];
-  assign \$7  = 1'h0 + \$3 [11:0];
-  assign \$8  = \$7  + 1'h0;
-  assign \$9  = 1'h0 + \$4 [11:0];
-  assign \$10  = \$9  + 1'h0;
-  assign \$11  = 1'h0 + \$5 [11:0];
-  assign \$12  = \$11  + 1'h0;
-  assign \$13  = 1'h0 + \$6 [11:0];
-  assign \$14  = \$13  + 1'h0;
-  assign \$signal  = \$19 [0] ^ \$24 [0];
-  assign \$signal$34  = \$signal  ^ \$29 [0];
-  assign \$35  = \$19 [0] & \$24 [0];
-  assign \$36  = \$29 [0] & \$signal ;
-  assign carry = \$35  | \$36 ;
-  assign \$signal$36  = \$34 [0] ^ constant[0];
+  assign \$3  = ~ valid0;
+  assign cfg__ready = i__ready | \$3 ;
+  assign \$4  = block0_rows0[11:0] + block0_rows0[23:12];
+  assign \$5  = block0_rows1[11:0] + block0_rows1[23:12];
+  assign \$6  = block0_rows2[11:0] + block0_rows2[23:12];
+  assign \$7  = block0_rows3[11:0] + block0_rows3[23:12];
+  assign \$8  = 1'h0 + \$4 [11:0];
+  assign \$9  = \$8  + 1'h0;
+  assign \$10  = 1'h0 + \$5 [11:0];
+  assign \$11  = \$10  + 1'h0;
+  assign \$12  = 1'h0 + \$6 [11:0];
+  assign \$13  = \$12  + 1'h0;
+  assign \$14  = 1'h0 + \$7 [11:0];
+  assign \$15  = \$14  + 1'h0;
+  assign \$signal  = \$20 [0] ^ \$25 [0];
+  assign \$signal$34  = \$signal  ^ \$30 [0];
+  assign \$36  = \$20 [0] & \$25 [0];
+  assign \$37  = \$30 [0] & \$signal ;
+  assign carry = \$36  | \$37 ;
+  assign \$signal$36  = \$35 [0] ^ constant[0];
   assign \$signal$37  = \$signal$36  ^ \$signal$34 ;
-  assign \$37  = \$34 [0] & constant[0];
-  assign \$38  = \$signal$34  & \$signal$36 ;
-  assign \carry$38  = \$37  | \$38 ;
-  assign \$signal$39  = \$19 [1] ^ \$24 [1];
-  assign \$signal$40  = \$signal$39  ^ \$29 [1];
-  assign \$39  = \$19 [1] & \$24 [1];
-  assign \$40  = \$29 [1] & \$signal$39 ;
-  assign \carry$41  = \$39  | \$40 ;
-  assign \$signal$42  = \$34 [1] ^ constant[1];
+  assign \$38  = \$35 [0] & constant[0];
+  assign \$39  = \$signal$34  & \$signal$36 ;
+  assign \carry$38  = \$38  | \$39 ;
+  assign \$signal$39  = \$20 [1] ^ \$25 [1];
+  assign \$signal$40  = \$signal$39  ^ \$30 [1];
+  assign \$40  = \$20 [1] & \$25 [1];
+  assign \$41  = \$30 [1] & \$signal$39 ;
+  assign \carry$41  = \$40  | \$41 ;
+  assign \$signal$42  = \$35 [1] ^ constant[1];
   assign \$signal$43  = \$signal$42  ^ carry;
-  assign \$41  = \$34 [1] & constant[1];
-  assign \$42  = carry & \$signal$42 ;
-  assign \carry$44  = \$41  | \$42 ;
+  assign \$42  = \$35 [1] & constant[1];
+  assign \$43  = carry & \$signal$42 ;
+  assign \carry$44  = \$42  | \$43 ;
   assign \$signal$45  = \$signal$40  ^ \carry$38 ;
   assign \$signal$46  = \$signal$45  ^ \$signal$43 ;
-  assign \$43  = \$signal$40  & \carry$38 ;
-  assign \$44  = \$signal$43  & \$signal$45 ;
-  assign \carry$47  = \$43  | \$44 ;
-  assign \$signal$48  = \$19 [2] ^ \$24 [2];
-  assign \$signal$49  = \$signal$48  ^ \$29 [2];
-  assign \$45  = \$19 [2] & \$24 [2];
-  assign \$46  = \$29 [2] & \$signal$48 ;
-  assign \carry$50  = \$45  | \$46 ;
-  assign \$signal$51  = \$34 [2] ^ constant[2];
+  assign \$44  = \$signal$40  & \carry$38 ;
+  assign \$45  = \$signal$43  & \$signal$45 ;
+  assign \carry$47  = \$44  | \$45 ;
+  assign \$signal$48  = \$20 [2] ^ \$25 [2];
+  assign \$signal$49  = \$signal$48  ^ \$30 [2];
+  assign \$46  = \$20 [2] & \$25 [2];
+  assign \$47  = \$30 [2] & \$signal$48 ;
+  assign \carry$50  = \$46  | \$47 ;
+  assign \$signal$51  = \$35 [2] ^ constant[2];
   assign \$signal$52  = \$signal$51  ^ \carry$41 ;
-  assign \$47  = \$34 [2] & constant[2];
-  assign \$48  = \carry$41  & \$signal$51 ;
-  assign \carry$53  = \$47  | \$48 ;
+  assign \$48  = \$35 [2] & constant[2];
+  assign \$49  = \carry$41  & \$signal$51 ;
+  assign \carry$53  = \$48  | \$49 ;
   assign \$signal$54  = \$signal$49  ^ \carry$44 ;
   assign \$signal$55  = \$signal$54  ^ \$signal$52 ;
-  assign \$49  = \$signal$49  & \carry$44 ;
-  assign \$50  = \$signal$52  & \$signal$54 ;
-  assign \carry$56  = \$49  | \$50 ;
-  assign \$signal$57  = \$19 [3] ^ \$24 [3];
-  assign \$signal$58  = \$signal$57  ^ \$29 [3];
-  assign \$51  = \$19 [3] & \$24 [3];
-  assign \$52  = \$29 [3] & \$signal$57 ;
-  assign \carry$59  = \$51  | \$52 ;
-  assign \$signal$60  = \$34 [3] ^ constant[3];
+  assign \$50  = \$signal$49  & \carry$44 ;
+  assign \$51  = \$signal$52  & \$signal$54 ;
+  assign \carry$56  = \$50  | \$51 ;
+  assign \$signal$57  = \$20 [3] ^ \$25 [3];
+  assign \$signal$58  = \$signal$57  ^ \$30 [3];
+  assign \$52  = \$20 [3] & \$25 [3];
+  assign \$53  = \$30 [3] & \$signal$57 ;
+  assign \carry$59  = \$52  | \$53 ;
+  assign \$signal$60  = \$35 [3] ^ constant[3];
   assign \$signal$61  = \$signal$60  ^ \carry$50 ;
-  assign \$53  = \$34 [3] & constant[3];
-  assign \$54  = \carry$50  & \$signal$60 ;
-  assign \carry$62  = \$53  | \$54 ;
+  assign \$54  = \$35 [3] & constant[3];
+  assign \$55  = \carry$50  & \$signal$60 ;
+  assign \carry$62  = \$54  | \$55 ;
   assign \$signal$63  = \$signal$58  ^ \carry$53 ;
   assign \$signal$64  = \$signal$63  ^ \$signal$61 ;
-  assign \$55  = \$signal$58  & \carry$53 ;
-  assign \$56  = \$signal$61  & \$signal$63 ;
-  assign \carry$65  = \$55  | \$56 ;
-  assign \$signal$66  = \$19 [4] ^ \$24 [4];
-  assign \$signal$67  = \$signal$66  ^ \$29 [4];
-  assign \$57  = \$19 [4] & \$24 [4];
-  assign \$58  = \$29 [4] & \$signal$66 ;
-  assign \carry$68  = \$57  | \$58 ;
-  assign \$signal$69  = \$34 [4] ^ constant[4];
+  assign \$56  = \$signal$58  & \carry$53 ;
+  assign \$57  = \$signal$61  & \$signal$63 ;
+  assign \carry$65  = \$56  | \$57 ;
+  assign \$signal$66  = \$20 [4] ^ \$25 [4];
+  assign \$signal$67  = \$signal$66  ^ \$30 [4];
+  assign \$58  = \$20 [4] & \$25 [4];
+  assign \$59  = \$30 [4] & \$signal$66 ;
+  assign \carry$68  = \$58  | \$59 ;
+  assign \$signal$69  = \$35 [4] ^ constant[4];
   assign \$signal$70  = \$signal$69  ^ \carry$59 ;
-  assign \$59  = \$34 [4] & constant[4];
-  assign \$60  = \carry$59  & \$signal$69 ;
-  assign \carry$71  = \$59  | \$60 ;
+  assign \$60  = \$35 [4] & constant[4];
+  assign \$61  = \carry$59  & \$signal$69 ;
+  assign \carry$71  = \$60  | \$61 ;
   assign \$signal$72  = \$signal$67  ^ \carry$62 ;
   assign \$signal$73  = \$signal$72  ^ \$signal$70 ;
-  assign \$61  = \$signal$67  & \carry$62 ;
-  assign \$62  = \$signal$70  & \$signal$72 ;
-  assign \carry$74  = \$61  | \$62 ;
-  assign \$signal$75  = \$19 [5] ^ \$24 [5];
-  assign \$signal$76  = \$signal$75  ^ \$29 [5];
-  assign \$63  = \$19 [5] & \$24 [5];
-  assign \$64  = \$29 [5] & \$signal$75 ;
-  assign \carry$77  = \$63  | \$64 ;
-  assign \$signal$78  = \$34 [5] ^ constant[5];
+  assign \$62  = \$signal$67  & \carry$62 ;
+  assign \$63  = \$signal$70  & \$signal$72 ;
+  assign \carry$74  = \$62  | \$63 ;
+  assign \$signal$75  = \$20 [5] ^ \$25 [5];
+  assign \$signal$76  = \$signal$75  ^ \$30 [5];
+  assign \$64  = \$20 [5] & \$25 [5];
+  assign \$65  = \$30 [5] & \$signal$75 ;
+  assign \carry$77  = \$64  | \$65 ;
+  assign \$signal$78  = \$35 [5] ^ constant[5];
   assign \$signal$79  = \$signal$78  ^ \carry$68 ;
-  assign \$65  = \$34 [5] & constant[5];
-  assign \$66  = \carry$68  & \$signal$78 ;
-  assign \carry$80  = \$65  | \$66 ;
+  assign \$66  = \$35 [5] & constant[5];
+  assign \$67  = \carry$68  & \$signal$78 ;
+  assign \carry$80  = \$66  | \$67 ;
   assign \$signal$81  = \$signal$76  ^ \carry$71 ;
   assign \$signal$82  = \$signal$81  ^ \$signal$79 ;
-  assign \$67  = \$signal$76  & \carry$71 ;
-  assign \$68  = \$signal$79  & \$signal$81 ;
-  assign \carry$83  = \$67  | \$68 ;
-  assign \$signal$84  = \$19 [6] ^ \$24 [6];
-  assign \$signal$85  = \$signal$84  ^ \$29 [6];
-  assign \$69  = \$19 [6] & \$24 [6];
-  assign \$70  = \$29 [6] & \$signal$84 ;
-  assign \carry$86  = \$69  | \$70 ;
-  assign \$signal$87  = \$34 [6] ^ constant[6];
+  assign \$68  = \$signal$76  & \carry$71 ;
+  assign \$69  = \$signal$79  & \$signal$81 ;
+  assign \carry$83  = \$68  | \$69 ;
+  assign \$signal$84  = \$20 [6] ^ \$25 [6];
+  assign \$signal$85  = \$signal$84  ^ \$30 [6];
+  assign \$70  = \$20 [6] & \$25 [6];
+  assign \$71  = \$30 [6] & \$signal$84 ;
+  assign \carry$86  = \$70  | \$71 ;
+  assign \$signal$87  = \$35 [6] ^ constant[6];
   assign \$signal$88  = \$signal$87  ^ \carry$77 ;
-  assign \$71  = \$34 [6] & constant[6];
-  assign \$72  = \carry$77  & \$signal$87 ;
-  assign \carry$89  = \$71  | \$72 ;
+  assign \$72  = \$35 [6] & constant[6];
+  assign \$73  = \carry$77  & \$signal$87 ;
+  assign \carry$89  = \$72  | \$73 ;
   assign \$signal$90  = \$signal$85  ^ \carry$80 ;
   assign \$signal$91  = \$signal$90  ^ \$signal$88 ;
-  assign \$73  = \$signal$85  & \carry$80 ;
-  assign \$74  = \$signal$88  & \$signal$90 ;
-  assign \carry$92  = \$73  | \$74 ;
-  assign \$signal$93  = \$19 [7] ^ \$24 [7];
-  assign \$signal$94  = \$signal$93  ^ \$29 [7];
-  assign \$75  = \$19 [7] & \$24 [7];
-  assign \$76  = \$29 [7] & \$signal$93 ;
-  assign \carry$95  = \$75  | \$76 ;
-  assign \$signal$96  = \$34 [7] ^ constant[7];
+  assign \$74  = \$signal$85  & \carry$80 ;
+  assign \$75  = \$signal$88  & \$signal$90 ;
+  assign \carry$92  = \$74  | \$75 ;
+  assign \$signal$93  = \$20 [7] ^ \$25 [7];
+  assign \$signal$94  = \$signal$93  ^ \$30 [7];
+  assign \$76  = \$20 [7] & \$25 [7];
+  assign \$77  = \$30 [7] & \$signal$93 ;
+  assign \carry$95  = \$76  | \$77 ;
+  assign \$signal$96  = \$35 [7] ^ constant[7];
   assign \$signal$97  = \$signal$96  ^ \carry$86 ;
-  assign \$77  = \$34 [7] & constant[7];
-  assign \$78  = \carry$86  & \$signal$96 ;
-  assign \carry$98  = \$77  | \$78 ;
+  assign \$78  = \$35 [7] & constant[7];
+  assign \$79  = \carry$86  & \$signal$96 ;
+  assign \carry$98  = \$78  | \$79 ;
   assign \$signal$99  = \$signal$94  ^ \carry$89 ;
   assign \$signal$100  = \$signal$99  ^ \$signal$97 ;
-  assign \$79  = \$signal$94  & \carry$89 ;
-  assign \$80  = \$signal$97  & \$signal$99 ;
-  assign \carry$101  = \$79  | \$80 ;
-  assign \$signal$102  = \$19 [8] ^ \$24 [8];
-  assign \$signal$103  = \$signal$102  ^ \$29 [8];
-  assign \$81  = \$19 [8] & \$24 [8];
-  assign \$82  = \$29 [8] & \$signal$102 ;
-  assign \carry$104  = \$81  | \$82 ;
-  assign \$signal$105  = \$34 [8] ^ constant[8];
+  assign \$80  = \$signal$94  & \carry$89 ;
+  assign \$81  = \$signal$97  & \$signal$99 ;
+  assign \carry$101  = \$80  | \$81 ;
+  assign \$signal$102  = \$20 [8] ^ \$25 [8];
+  assign \$signal$103  = \$signal$102  ^ \$30 [8];
+  assign \$82  = \$20 [8] & \$25 [8];
+  assign \$83  = \$30 [8] & \$signal$102 ;
+  assign \carry$104  = \$82  | \$83 ;
+  assign \$signal$105  = \$35 [8] ^ constant[8];
   assign \$signal$106  = \$signal$105  ^ \carry$95 ;
-  assign \$83  = \$34 [8] & constant[8];
-  assign \$84  = \carry$95  & \$signal$105 ;
-  assign \carry$107  = \$83  | \$84 ;
+  assign \$84  = \$35 [8] & constant[8];
+  assign \$85  = \carry$95  & \$signal$105 ;
+  assign \carry$107  = \$84  | \$85 ;
   assign \$signal$108  = \$signal$103  ^ \carry$98 ;
   assign \$signal$109  = \$signal$108  ^ \$signal$106 ;
-  assign \$85  = \$signal$103  & \carry$98 ;
-  assign \$86  = \$signal$106  & \$signal$108 ;
-  assign \carry$110  = \$85  | \$86 ;
-  assign \$signal$111  = \$19 [9] ^ \$24 [9];
-  assign \$signal$112  = \$signal$111  ^ \$29 [9];
-  assign \$87  = \$19 [9] & \$24 [9];
-  assign \$88  = \$29 [9] & \$signal$111 ;
-  assign \carry$113  = \$87  | \$88 ;
-  assign \$signal$114  = \$34 [9] ^ constant[9];
+  assign \$86  = \$signal$103  & \carry$98 ;
+  assign \$87  = \$signal$106  & \$signal$108 ;
+  assign \carry$110  = \$86  | \$87 ;
+  assign \$signal$111  = \$20 [9] ^ \$25 [9];
+  assign \$signal$112  = \$signal$111  ^ \$30 [9];
+  assign \$88  = \$20 [9] & \$25 [9];
+  assign \$89  = \$30 [9] & \$signal$111 ;
+  assign \carry$113  = \$88  | \$89 ;
+  assign \$signal$114  = \$35 [9] ^ constant[9];
   assign \$signal$115  = \$signal$114  ^ \carry$104 ;
-  assign \$89  = \$34 [9] & constant[9];
-  assign \$90  = \carry$104  & \$signal$114 ;
-  assign \carry$116  = \$89  | \$90 ;
+  assign \$90  = \$35 [9] & constant[9];
+  assign \$91  = \carry$104  & \$signal$114 ;
+  assign \carry$116  = \$90  | \$91 ;
   assign \$signal$117  = \$signal$112  ^ \carry$107 ;
   assign \$signal$118  = \$signal$117  ^ \$signal$115 ;
-  assign \$91  = \$signal$112  & \carry$107 ;
-  assign \$92  = \$signal$115  & \$signal$117 ;
-  assign \carry$119  = \$91  | \$92 ;
-  assign \$signal$120  = \$19 [10] ^ \$24 [10];
-  assign \$signal$121  = \$signal$120  ^ \$29 [10];
-  assign \$93  = \$19 [10] & \$24 [10];
-  assign \$94  = \$29 [10] & \$signal$120 ;
-  assign \carry$122  = \$93  | \$94 ;
-  assign \$signal$123  = \$34 [10] ^ constant[10];
+  assign \$92  = \$signal$112  & \carry$107 ;
+  assign \$93  = \$signal$115  & \$signal$117 ;
+  assign \carry$119  = \$92  | \$93 ;
+  assign \$signal$120  = \$20 [10] ^ \$25 [10];
+  assign \$signal$121  = \$signal$120  ^ \$30 [10];
+  assign \$94  = \$20 [10] & \$25 [10];
+  assign \$95  = \$30 [10] & \$signal$120 ;
+  assign \carry$122  = \$94  | \$95 ;
+  assign \$signal$123  = \$35 [10] ^ constant[10];
   assign \$signal$124  = \$signal$123  ^ \carry$113 ;
-  assign \$95  = \$34 [10] & constant[10];
-  assign \$96  = \carry$113  & \$signal$123 ;
-  assign \carry$125  = \$95  | \$96 ;
+  assign \$96  = \$35 [10] & constant[10];
+  assign \$97  = \carry$113  & \$signal$123 ;
+  assign \carry$125  = \$96  | \$97 ;
   assign \$signal$126  = \$signal$121  ^ \carry$116 ;
   assign \$signal$127  = \$signal$126  ^ \$signal$124 ;
-  assign \$97  = \$signal$121  & \carry$116 ;
-  assign \$98  = \$signal$124  & \$signal$126 ;
-  assign \carry$128  = \$97  | \$98 ;
-  assign \$signal$129  = \$19 [11] ^ \$24 [11];
-  assign \$signal$130  = \$signal$129  ^ \$29 [11];
-  assign \$99  = \$19 [11] & \$24 [11];
-  assign \$100  = \$29 [11] & \$signal$129 ;
-  assign \carry$131  = \$99  | \$100 ;
-  assign \$signal$132  = \$34 [11] ^ constant[11];
+  assign \$98  = \$signal$121  & \carry$116 ;
+  assign \$99  = \$signal$124  & \$signal$126 ;
+  assign \carry$128  = \$98  | \$99 ;
+  assign \$signal$129  = \$20 [11] ^ \$25 [11];
+  assign \$signal$130  = \$signal$129  ^ \$30 [11];
+  assign \$100  = \$20 [11] & \$25 [11];
+  assign \$101  = \$30 [11] & \$signal$129 ;
+  assign \carry$131  = \$100  | \$101 ;
+  assign \$signal$132  = \$35 [11] ^ constant[11];
   assign \$signal$133  = \$signal$132  ^ \carry$122 ;
-  assign \$101  = \$34 [11] & constant[11];
-  assign \$102  = \carry$122  & \$signal$132 ;
-  assign \carry$134  = \$101  | \$102 ;
+  assign \$102  = \$35 [11] & constant[11];
+  assign \$103  = \carry$122  & \$signal$132 ;
+  assign \carry$134  = \$102  | \$103 ;
   assign \$signal$135  = \$signal$130  ^ \carry$125 ;
   assign \$signal$136  = \$signal$135  ^ \$signal$133 ;
-  assign \$103  = \$signal$130  & \carry$125 ;
-  assign \$104  = \$signal$133  & \$signal$135 ;
-  assign \carry$137  = \$103  | \$104 ;
-  assign \$signal$138  = \$19 [12] ^ \$24 [12];
-  assign \$signal$139  = \$signal$138  ^ \$29 [12];
-  assign \$105  = \$19 [12] & \$24 [12];
-  assign \$106  = \$29 [12] & \$signal$138 ;
-  assign \carry$140  = \$105  | \$106 ;
-  assign \$signal$141  = \$34 [12] ^ constant[12];
+  assign \$104  = \$signal$130  & \carry$125 ;
+  assign \$105  = \$signal$133  & \$signal$135 ;
+  assign \carry$137  = \$104  | \$105 ;
+  assign \$signal$138  = \$20 [12] ^ \$25 [12];
+  assign \$signal$139  = \$signal$138  ^ \$30 [12];
+  assign \$106  = \$20 [12] & \$25 [12];
+  assign \$107  = \$30 [12] & \$signal$138 ;
+  assign \carry$140  = \$106  | \$107 ;
+  assign \$signal$141  = \$35 [12] ^ constant[12];
   assign \$signal$142  = \$signal$141  ^ \carry$131 ;
-  assign \$107  = \$34 [12] & constant[12];
-  assign \$108  = \carry$131  & \$signal$141 ;
-  assign \carry$143  = \$107  | \$108 ;
+  assign \$108  = \$35 [12] & constant[12];
+  assign \$109  = \carry$131  & \$signal$141 ;
+  assign \carry$143  = \$108  | \$109 ;
   assign \$signal$144  = \$signal$139  ^ \carry$134 ;
   assign \$signal$145  = \$signal$144  ^ \$signal$142 ;
-  assign \$109  = \$signal$139  & \carry$134 ;
-  assign \$110  = \$signal$142  & \$signal$144 ;
-  assign \carry$146  = \$109  | \$110 ;
-  assign \$signal$148  = \$signal$147  ^ \$29 [13];
-  assign \$112  = \$29 [13] & \$signal$147 ;
-  assign \$signal$150  = \$34 [13] ^ constant[13];
+  assign \$110  = \$signal$139  & \carry$134 ;
+  assign \$111  = \$signal$142  & \$signal$144 ;
+  assign \carry$146  = \$110  | \$111 ;
+  assign \$signal$148  = \$signal$147  ^ \$30 [13];
+  assign \$113  = \$30 [13] & \$signal$147 ;
+  assign \$signal$150  = \$35 [13] ^ constant[13];
   assign \$signal$151  = \$signal$150  ^ \carry$140 ;
-  assign \$113  = \$34 [13] & constant[13];
-  assign \$114  = \carry$140  & \$signal$150 ;
-  assign \carry$152  = \$113  | \$114 ;
+  assign \$114  = \$35 [13] & constant[13];
+  assign \$115  = \carry$140  & \$signal$150 ;
+  assign \carry$152  = \$114  | \$115 ;
   assign \$signal$153  = \$signal$148  ^ \carry$143 ;
   assign \$signal$154  = \$signal$153  ^ \$signal$151 ;
-  assign \$115  = \$signal$148  & \carry$143 ;
-  assign \$116  = \$signal$151  & \$signal$153 ;
-  assign \carry$155  = \$115  | \$116 ;
-  assign \$signal$157  = \$signal$156  ^ \$29 [14];
-  assign \$118  = \$29 [14] & \$signal$156 ;
-  assign \$signal$159  = \$34 [14] ^ constant[14];
+  assign \$116  = \$signal$148  & \carry$143 ;
+  assign \$117  = \$signal$151  & \$signal$153 ;
+  assign \carry$155  = \$116  | \$117 ;
+  assign \$signal$157  = \$signal$156  ^ \$30 [14];
+  assign \$119  = \$30 [14] & \$signal$156 ;
+  assign \$signal$159  = \$35 [14] ^ constant[14];
   assign \$signal$160  = \$signal$159  ^ \carry$149 ;
-  assign \$119  = \$34 [14] & constant[14];
-  assign \$120  = \carry$149  & \$signal$159 ;
-  assign \carry$161  = \$119  | \$120 ;
+  assign \$120  = \$35 [14] & constant[14];
+  assign \$121  = \carry$149  & \$signal$159 ;
+  assign \carry$161  = \$120  | \$121 ;
   assign \$signal$162  = \$signal$157  ^ \carry$152 ;
   assign \$signal$163  = \$signal$162  ^ \$signal$160 ;
-  assign \$121  = \$signal$157  & \carry$152 ;
-  assign \$122  = \$signal$160  & \$signal$162 ;
-  assign \carry$164  = \$121  | \$122 ;
-  assign \$signal$166  = \$signal$165  ^ \$29 [15];
-  assign \$124  = \$29 [15] & \$signal$165 ;
-  assign \$signal$168  = \$34 [15] ^ constant[15];
+  assign \$122  = \$signal$157  & \carry$152 ;
+  assign \$123  = \$signal$160  & \$signal$162 ;
+  assign \carry$164  = \$122  | \$123 ;
+  assign \$signal$166  = \$signal$165  ^ \$30 [15];
+  assign \$125  = \$30 [15] & \$signal$165 ;
+  assign \$signal$168  = \$35 [15] ^ constant[15];
   assign \$signal$169  = \$signal$168  ^ \carry$158 ;
-  assign \$125  = \$34 [15] & constant[15];
-  assign \$126  = \carry$158  & \$signal$168 ;
-  assign \carry$170  = \$125  | \$126 ;
+  assign \$126  = \$35 [15] & constant[15];
+  assign \$127  = \carry$158  & \$signal$168 ;
+  assign \carry$170  = \$126  | \$127 ;
   assign \$signal$171  = \$signal$166  ^ \carry$161 ;
   assign \$signal$172  = \$signal$171  ^ \$signal$169 ;
-  assign \$127  = \$signal$166  & \carry$161 ;
-  assign \$128  = \$signal$169  & \$signal$171 ;
-  assign \carry$173  = \$127  | \$128 ;
-  assign \$signal$175  = \$signal$174  ^ \$29 [16];
-  assign \$130  = \$29 [16] & \$signal$174 ;
-  assign \$signal$177  = \$34 [16] ^ constant[16];
+  assign \$128  = \$signal$166  & \carry$161 ;
+  assign \$129  = \$signal$169  & \$signal$171 ;
+  assign \carry$173  = \$128  | \$129 ;
+  assign \$signal$175  = \$signal$174  ^ \$30 [16];
+  assign \$131  = \$30 [16] & \$signal$174 ;
+  assign \$signal$177  = \$35 [16] ^ constant[16];
   assign \$signal$178  = \$signal$177  ^ \carry$167 ;
-  assign \$131  = \$34 [16] & constant[16];
-  assign \$132  = \carry$167  & \$signal$177 ;
-  assign \carry$179  = \$131  | \$132 ;
+  assign \$132  = \$35 [16] & constant[16];
+  assign \$133  = \carry$167  & \$signal$177 ;
+  assign \carry$179  = \$132  | \$133 ;
   assign \$signal$180  = \$signal$175  ^ \carry$170 ;
   assign \$signal$181  = \$signal$180  ^ \$signal$178 ;
-  assign \$133  = \$signal$175  & \carry$170 ;
-  assign \$134  = \$signal$178  & \$signal$180 ;
-  assign \carry$182  = \$133  | \$134 ;
-  assign \$signal$184  = \$signal$183  ^ \$29 [17];
-  assign \$136  = \$29 [17] & \$signal$183 ;
-  assign \$signal$186  = \$34 [17] ^ constant[17];
+  assign \$134  = \$signal$175  & \carry$170 ;
+  assign \$135  = \$signal$178  & \$signal$180 ;
+  assign \carry$182  = \$134  | \$135 ;
+  assign \$signal$184  = \$signal$183  ^ \$30 [17];
+  assign \$137  = \$30 [17] & \$signal$183 ;
+  assign \$signal$186  = \$35 [17] ^ constant[17];
   assign \$signal$187  = \$signal$186  ^ \carry$176 ;
-  assign \$137  = \$34 [17] & constant[17];
-  assign \$138  = \carry$176  & \$signal$186 ;
-  assign \carry$188  = \$137  | \$138 ;
+  assign \$138  = \$35 [17] & constant[17];
+  assign \$139  = \carry$176  & \$signal$186 ;
+  assign \carry$188  = \$138  | \$139 ;
   assign \$signal$189  = \$signal$184  ^ \carry$179 ;
   assign \$signal$190  = \$signal$189  ^ \$signal$187 ;
-  assign \$139  = \$signal$184  & \carry$179 ;
-  assign \$140  = \$signal$187  & \$signal$189 ;
-  assign \carry$191  = \$139  | \$140 ;
-  assign \$signal$193  = \$signal$192  ^ \$29 [18];
-  assign \$142  = \$29 [18] & \$signal$192 ;
-  assign \$signal$195  = \$34 [18] ^ constant[18];
+  assign \$140  = \$signal$184  & \carry$179 ;
+  assign \$141  = \$signal$187  & \$signal$189 ;
+  assign \carry$191  = \$140  | \$141 ;
+  assign \$signal$193  = \$signal$192  ^ \$30 [18];
+  assign \$143  = \$30 [18] & \$signal$192 ;
+  assign \$signal$195  = \$35 [18] ^ constant[18];
   assign \$signal$196  = \$signal$195  ^ \carry$185 ;
-  assign \$143  = \$34 [18] & constant[18];
-  assign \$144  = \carry$185  & \$signal$195 ;
-  assign \carry$197  = \$143  | \$144 ;
+  assign \$144  = \$35 [18] & constant[18];
+  assign \$145  = \carry$185  & \$signal$195 ;
+  assign \carry$197  = \$144  | \$145 ;
   assign \$signal$198  = \$signal$193  ^ \carry$188 ;
   assign \$signal$199  = \$signal$198  ^ \$signal$196 ;
-  assign \$145  = \$signal$193  & \carry$188 ;
-  assign \$146  = \$signal$196  & \$signal$198 ;
-  assign \carry$200  = \$145  | \$146 ;
-  assign \$signal$204  = \$34 [19] ^ constant[19];
+  assign \$146  = \$signal$193  & \carry$188 ;
+  assign \$147  = \$signal$196  & \$signal$198 ;
+  assign \carry$200  = \$146  | \$147 ;
+  assign \$signal$204  = \$35 [19] ^ constant[19];
   assign \$signal$205  = \$signal$204  ^ \carry$194 ;
-  assign \$149  = \$34 [19] & constant[19];
-  assign \$150  = \carry$194  & \$signal$204 ;
-  assign \carry$206  = \$149  | \$150 ;
+  assign \$150  = \$35 [19] & constant[19];
+  assign \$151  = \carry$194  & \$signal$204 ;
+  assign \carry$206  = \$150  | \$151 ;
   assign \$signal$208  = \$signal$207  ^ \$signal$205 ;
-  assign \$152  = \$signal$205  & \$signal$207 ;
-  assign \$153  = 1'h0 + { \$signal$208 , \$signal$199 , \$signal$190 , \$signal$181 , \$signal$172 , \$signal$163 , \$signal$154 , \$signal$145 , \$signal$136 , \$signal$127 , \$signal$118 , \$signal$109 , \$signal$100 , \$signal$91 , \$signal$82 , \$signal$73 , \$signal$64 , \$signal$55 , \$signal$46 , \$signal$37  };
-  assign \$154  = \$153  + { \carry$200 , \carry$191 , \carry$182 , \carry$173 , \carry$164 , \carry$155 , \carry$146 , \carry$137 , \carry$128 , \carry$119 , \carry$110 , \carry$101 , \carry$92 , \carry$83 , \carry$74 , \carry$65 , \carry$56 , \carry$47 , 2'h0 };
-  assign \$155  = ~ fresh;
+  assign \$153  = \$signal$205  & \$signal$207 ;
+  assign \$154  = 1'h0 + { \$signal$208 , \$signal$199 , \$signal$190 , \$signal$181 , \$signal$172 , \$signal$163 , \$signal$154 , \$signal$145 , \$signal$136 , \$signal$127 , \$signal$118 , \$signal$109 , \$signal$100 , \$signal$91 , \$signal$82 , \$signal$73 , \$signal$64 , \$signal$55 , \$signal$46 , \$signal$37  };
+  assign \$155  = \$154  + { \carry$200 , \carry$191 , \carry$182 , \carry$173 , \carry$164 , \carry$155 , \carry$146 , \carry$137 , \carry$128 , \carry$119 , \carry$110 , \carry$101 , \carry$92 , \carry$83 , \carry$74 , \carry$65 , \carry$56 , \carry$47 , 2'h0 };
   assign \$156  = ~ fresh;
   assign \$157  = ~ fresh;
   assign \$158  = ~ fresh;
@@ -787,24 +788,25 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \$180  = ~ fresh;
   assign \$181  = ~ fresh;
   assign \$182  = ~ fresh;
-  assign \$183  = o__payload & { \$182 , \$181 , \$180 , \$179 , \$178 , \$177 , \$176 , \$175 , \$174 , \$173 , \$172 , \$171 , \$170 , \$169 , \$168 , \$167 , \$166 , \$165 , \$164 , \$163 , \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155  };
-  assign exact = $signed(\$183 ) + $signed(beat);
-  assign \$184  = i__ready & valid2;
-  assign \$185  = i__ready & valid0;
-  assign \$186  = i__ready & valid1;
-  assign \$187  = i__ready & valid2;
-  assign \$188  = i__ready & i__valid;
-  assign \$189  = cfg__valid & cfg__ready;
+  assign \$183  = ~ fresh;
+  assign \$184  = o__payload & { \$183 , \$182 , \$181 , \$180 , \$179 , \$178 , \$177 , \$176 , \$175 , \$174 , \$173 , \$172 , \$171 , \$170 , \$169 , \$168 , \$167 , \$166 , \$165 , \$164 , \$163 , \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156  };
+  assign exact = $signed(\$184 ) + $signed(beat);
+  assign \$185  = i__ready & valid2;
+  assign \$186  = i__ready & valid0;
+  assign \$187  = i__ready & valid1;
+  assign \$188  = i__ready & valid2;
+  assign \$189  = i__ready & i__valid;
+  assign \$190  = cfg__valid & cfg__ready;
   always @(posedge clk)
-    valid0 <= \$190 ;
+    valid0 <= \$191 ;
   always @(posedge clk)
-    valid1 <= \$191 ;
+    valid1 <= \$192 ;
   always @(posedge clk)
-    valid2 <= \$192 ;
+    valid2 <= \$193 ;
   always @(posedge clk)
-    valid3 <= \$193 ;
+    valid3 <= \$194 ;
   always @(posedge clk)
-    fresh <= \$194 ;
+    fresh <= \$195 ;
   always @(posedge constants_clk)
     \$signal$219  <= cfg__payload;
   always @(posedge stage1_clk)
@@ -816,7 +818,7 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   always @(posedge stage2_clk)
     last2 <= last1;
   always @(posedge stage2_clk)
-    beat <= \$154 [19:0];
+    beat <= \$155 [19:0];
   always @(posedge stage3_clk)
     ends <= last2;
   always @(posedge stage3_clk)
@@ -834,27 +836,27 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   );
   consilico_clock_gate gate_constants (
     .clk(clk),
-    .enable(\$189 ),
+    .enable(\$190 ),
     .gclk(constants_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$185 ),
+    .enable(\$186 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$186 ),
+    .enable(\$187 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_stage3 (
     .clk(clk),
-    .enable(\$187 ),
+    .enable(\$188 ),
     .gclk(stage3_clk)
   );
   consilico_clock_gate gate_taken (
     .clk(clk),
-    .enable(\$188 ),
+    .enable(\$189 ),
     .gclk(taken_clk)
   );
   always @* begin
@@ -862,13 +864,13 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
     (* full_case = 32'd1 *)
     casez (late_mode)
       2'h0:
-          \$19  = \$15 ;
+          \$20  = \$16 ;
       2'h1:
-          \$19  = \$16 ;
+          \$20  = \$17 ;
       2'h2:
-          \$19  = \$17 ;
+          \$20  = \$18 ;
       2'h3:
-          \$19  = \$18 ;
+          \$20  = \$19 ;
     endcase
   end
   always @* begin
@@ -876,13 +878,13 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
     (* full_case = 32'd1 *)
     casez (late_mode)
       2'h0:
-          \$24  = \$20 ;
+          \$25  = \$21 ;
       2'h1:
-          \$24  = \$21 ;
+          \$25  = \$22 ;
       2'h2:
-          \$24  = { 6'h00, \$22  };
+          \$25  = { 6'h00, \$23  };
       2'h3:
-          \$24  = { 6'h00, \$23  };
+          \$25  = { 6'h00, \$24  };
     endcase
   end
   always @* begin
@@ -890,13 +892,13 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
     (* full_case = 32'd1 *)
     casez (late_mode)
       2'h0:
-          \$29  = \$25 ;
+          \$30  = \$26 ;
       2'h1:
-          \$29  = { 6'h00, \$26  };
+          \$30  = { 6'h00, \$27  };
       2'h2:
-          \$29  = { 6'h00, \$27  };
+          \$30  = { 6'h00, \$28  };
       2'h3:
-          \$29  = { 6'h00, \$28  };
+          \$30  = { 6'h00, \$29  };
     endcase
   end
   always @* begin
@@ -904,13 +906,13 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
     (* full_case = 32'd1 *)
     casez (late_mode)
       2'h0:
-          \$34  = \$30 ;
+          \$35  = \$31 ;
       2'h1:
-          \$34  = { 8'h00, \$31  };
+          \$35  = { 8'h00, \$32  };
       2'h2:
-          \$34  = { 14'h0000, \$32  };
+          \$35  = { 14'h0000, \$33  };
       2'h3:
-          \$34  = { 14'h0000, \$33  };
+          \$35  = { 14'h0000, \$34  };
     endcase
   end
   always @* begin
@@ -929,19 +931,9 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$190  = valid0;
+    \$191  = valid0;
     if (i__ready) begin
-      \$190  = i__valid;
-    end
-    if (rst) begin
-      \$190  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$191  = valid1;
-    if (i__ready) begin
-      \$191  = valid0;
+      \$191  = i__valid;
     end
     if (rst) begin
       \$191  = 1'h0;
@@ -949,9 +941,9 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$192  = valid2;
+    \$192  = valid1;
     if (i__ready) begin
-      \$192  = valid1;
+      \$192  = valid0;
     end
     if (rst) begin
       \$192  = 1'h0;
@@ -959,9 +951,9 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$193  = valid3;
+    \$193  = valid2;
     if (i__ready) begin
-      \$193  = valid2;
+      \$193  = valid1;
     end
     if (rst) begin
       \$193  = 1'h0;
@@ -969,28 +961,38 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$194  = fresh;
-    if (\$184 ) begin
-      \$194  = last2;
+    \$194  = valid3;
+    if (i__ready) begin
+      \$194  = valid2;
     end
     if (rst) begin
-      \$194  = 1'h1;
+      \$194  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$195  = fresh;
+    if (\$185 ) begin
+      \$195  = last2;
+    end
+    if (rst) begin
+      \$195  = 1'h1;
     end
   end
   assign advance = i__ready;
-  assign total = \$3 [11:0];
-  assign \total$17  = \$4 [11:0];
-  assign \total$19  = \$5 [11:0];
-  assign \total$21  = \$6 [11:0];
-  assign bits0 = \$8 [11:0];
-  assign bits1 = \$10 [11:0];
-  assign bits2 = \$12 [11:0];
-  assign bits3 = \$14 [11:0];
-  assign shifted0 = { 7'h00, \$19  };
-  assign shifted1 = { 1'h0, \$24  };
-  assign shifted2 = { 1'h0, \$29  };
-  assign shifted3 = \$34 [19:0];
-  assign \total$210  = \$154 [19:0];
+  assign total = \$4 [11:0];
+  assign \total$17  = \$5 [11:0];
+  assign \total$19  = \$6 [11:0];
+  assign \total$21  = \$7 [11:0];
+  assign bits0 = \$9 [11:0];
+  assign bits1 = \$11 [11:0];
+  assign bits2 = \$13 [11:0];
+  assign bits3 = \$15 [11:0];
+  assign shifted0 = { 7'h00, \$20  };
+  assign shifted1 = { 1'h0, \$25  };
+  assign shifted2 = { 1'h0, \$30  };
+  assign shifted3 = \$35 [19:0];
+  assign \total$210  = \$155 [19:0];
   assign \total$212  = o__payload;
   assign \i__payload.x  = i__payload[255:0];
   assign \i__payload.x[0]  = i__payload[15:0];
@@ -1028,48 +1030,48 @@ module matmul_fused_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \i__payload.w[15]  = i__payload[511:496];
   assign \i__payload.last  = i__payload[512];
   assign \o__payload.sum  = o__payload;
-  assign \$15  = { 1'h0, \$8 [11:0] };
-  assign \$16  = { 1'h0, \$8 [11:0] };
-  assign \$17  = { 1'h0, \$8 [11:0] };
-  assign \$18  = { 1'h0, \$8 [11:0] };
-  assign \$20  = { 3'h0, \$10 [11:0], 4'h0 };
-  assign \$21  = { 3'h0, \$10 [11:0], 4'h0 };
-  assign \$22  = { 1'h0, \$10 [11:0] };
-  assign \$23  = { 1'h0, \$10 [11:0] };
-  assign \$25  = { 3'h0, \$12 [11:0], 4'h0 };
-  assign \$26  = { 1'h0, \$12 [11:0] };
-  assign \$27  = { 1'h0, \$12 [11:0] };
-  assign \$28  = { 1'h0, \$12 [11:0] };
-  assign \$30  = { 7'h00, \$14 [11:0], 8'h00 };
-  assign \$31  = { 3'h0, \$14 [11:0], 4'h0 };
-  assign \$32  = { 1'h0, \$14 [11:0] };
-  assign \$33  = { 1'h0, \$14 [11:0] };
-  assign \$signal$147  = \$24 [13];
-  assign \$111  = 1'h0;
-  assign \carry$149  = \$112 ;
-  assign \$signal$156  = \$24 [14];
-  assign \$117  = 1'h0;
-  assign \carry$158  = \$118 ;
-  assign \$signal$165  = \$24 [15];
-  assign \$123  = 1'h0;
-  assign \carry$167  = \$124 ;
-  assign \$signal$174  = \$24 [16];
-  assign \$129  = 1'h0;
-  assign \carry$176  = \$130 ;
-  assign \$signal$183  = \$24 [17];
-  assign \$135  = 1'h0;
-  assign \carry$185  = \$136 ;
-  assign \$signal$192  = \$24 [18];
-  assign \$141  = 1'h0;
-  assign \carry$194  = \$142 ;
+  assign \$16  = { 1'h0, \$9 [11:0] };
+  assign \$17  = { 1'h0, \$9 [11:0] };
+  assign \$18  = { 1'h0, \$9 [11:0] };
+  assign \$19  = { 1'h0, \$9 [11:0] };
+  assign \$21  = { 3'h0, \$11 [11:0], 4'h0 };
+  assign \$22  = { 3'h0, \$11 [11:0], 4'h0 };
+  assign \$23  = { 1'h0, \$11 [11:0] };
+  assign \$24  = { 1'h0, \$11 [11:0] };
+  assign \$26  = { 3'h0, \$13 [11:0], 4'h0 };
+  assign \$27  = { 1'h0, \$13 [11:0] };
+  assign \$28  = { 1'h0, \$13 [11:0] };
+  assign \$29  = { 1'h0, \$13 [11:0] };
+  assign \$31  = { 7'h00, \$15 [11:0], 8'h00 };
+  assign \$32  = { 3'h0, \$15 [11:0], 4'h0 };
+  assign \$33  = { 1'h0, \$15 [11:0] };
+  assign \$34  = { 1'h0, \$15 [11:0] };
+  assign \$signal$147  = \$25 [13];
+  assign \$112  = 1'h0;
+  assign \carry$149  = \$113 ;
+  assign \$signal$156  = \$25 [14];
+  assign \$118  = 1'h0;
+  assign \carry$158  = \$119 ;
+  assign \$signal$165  = \$25 [15];
+  assign \$124  = 1'h0;
+  assign \carry$167  = \$125 ;
+  assign \$signal$174  = \$25 [16];
+  assign \$130  = 1'h0;
+  assign \carry$176  = \$131 ;
+  assign \$signal$183  = \$25 [17];
+  assign \$136  = 1'h0;
+  assign \carry$185  = \$137 ;
+  assign \$signal$192  = \$25 [18];
+  assign \$142  = 1'h0;
+  assign \carry$194  = \$143 ;
   assign \$signal$201  = 1'h0;
   assign \$signal$202  = 1'h0;
-  assign \$147  = 1'h0;
   assign \$148  = 1'h0;
+  assign \$149  = 1'h0;
   assign \carry$203  = 1'h0;
   assign \$signal$207  = \carry$197 ;
-  assign \$151  = 1'h0;
-  assign \carry$209  = \$152 ;
+  assign \$152  = 1'h0;
+  assign \carry$209  = \$153 ;
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */

@@ -73,25 +73,26 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$16 ;
   wire \$160 ;
   wire \$161 ;
-  wire [63:0] \$162 ;
+  wire \$162 ;
   wire [63:0] \$163 ;
-  wire \$164 ;
+  wire [63:0] \$164 ;
   wire \$165 ;
   wire \$166 ;
   wire \$167 ;
   wire \$168 ;
   wire \$169 ;
-  wire [16:0] \$17 ;
+  wire \$17 ;
   wire \$170 ;
-  reg \$171 ;
+  wire \$171 ;
   reg \$172 ;
   reg \$173 ;
   reg \$174 ;
-  reg [2:0] \$175 ;
-  reg \$176 ;
-  wire \$18 ;
+  reg \$175 ;
+  reg [2:0] \$176 ;
+  reg \$177 ;
+  wire [16:0] \$18 ;
   wire \$19 ;
-  wire [31:0] \$2 ;
+  wire \$2 ;
   wire \$20 ;
   wire \$21 ;
   wire \$22 ;
@@ -110,13 +111,13 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$34 ;
   wire \$35 ;
   wire \$36 ;
-  wire [18:0] \$37 ;
-  wire \$38 ;
-  wire [8:0] \$39 ;
+  wire \$37 ;
+  wire [18:0] \$38 ;
+  wire \$39 ;
   wire [31:0] \$4 ;
-  wire \$40 ;
-  wire [14:0] \$41 ;
-  wire \$42 ;
+  wire [8:0] \$40 ;
+  wire \$41 ;
+  wire [14:0] \$42 ;
   wire \$43 ;
   wire \$44 ;
   wire \$45 ;
@@ -124,7 +125,7 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
-  wire \$5 ;
+  wire [31:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
@@ -133,15 +134,15 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$55 ;
   wire \$56 ;
   wire \$57 ;
-  wire [3:0] \$58 ;
-  wire [14:0] \$59 ;
-  wire [15:0] \$6 ;
-  wire [13:0] \$60 ;
+  wire \$58 ;
+  wire [3:0] \$59 ;
+  wire \$6 ;
+  wire [14:0] \$60 ;
   wire [13:0] \$61 ;
-  wire \$62 ;
+  wire [13:0] \$62 ;
   wire \$63 ;
-  wire [3:0] \$64 ;
-  wire \$65 ;
+  wire \$64 ;
+  wire [3:0] \$65 ;
   wire \$66 ;
   wire \$67 ;
   wire \$68 ;
@@ -157,7 +158,7 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$77 ;
   wire \$78 ;
   wire \$79 ;
-  wire \$8 ;
+  wire [15:0] \$8 ;
   wire \$80 ;
   wire \$81 ;
   wire \$82 ;
@@ -172,8 +173,8 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire \$90 ;
   wire \$91 ;
   wire \$92 ;
-  wire [11:0] \$93 ;
-  wire \$94 ;
+  wire \$93 ;
+  wire [11:0] \$94 ;
   wire \$95 ;
   wire \$96 ;
   wire \$97 ;
@@ -293,31 +294,31 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
   reg valid2 = 1'h0;
+  assign \$1  = valid2 & ends;
+  assign \$2  = ~ \$1 ;
+  assign advance = sums__ready | \$2 ;
   assign sums__valid = valid2 & ends;
-  assign \$1  = ~ sums__valid;
-  assign advance = sums__ready | \$1 ;
-  assign \$2  = 32'd3463708287 >> { \$signal$21 , i__payload[195:192] };
-  assign \$3  = 31'h52b5faa0 >> { \$signal$21 , i__payload[195:192] };
-  assign \$4  = 28'h863f860 >> { \$signal$21 , i__payload[195:192] };
-  assign \$5  = ~ \$signal$21 ;
-  assign \$6  = 16'hf81f >> i__payload[195:192];
-  assign \$signal$22  = \$5  & \$6 [0];
-  assign \$7  = 5'h1f >> i__payload[195:192];
-  assign \$signal$23  = \$signal$21  & \$7 [0];
-  assign \$8  = ~ o__ready;
-  assign \$9  = o__valid & \$8 ;
-  assign \$10  = ~ \$9 ;
-  assign passed__valid = i__valid & \$10 ;
+  assign \$3  = 32'd3463708287 >> { \$signal$21 , i__payload[195:192] };
+  assign \$4  = 31'h52b5faa0 >> { \$signal$21 , i__payload[195:192] };
+  assign \$5  = 28'h863f860 >> { \$signal$21 , i__payload[195:192] };
+  assign \$6  = ~ \$signal$21 ;
+  assign \$7  = 16'hf81f >> i__payload[195:192];
+  assign \$signal$22  = \$6  & \$7 [0];
+  assign \$8  = 5'h1f >> i__payload[195:192];
+  assign \$signal$23  = \$signal$21  & \$8 [0];
+  assign \$9  = ~ o__ready;
+  assign \$10  = o__valid & \$9 ;
+  assign \$11  = ~ \$10 ;
+  assign passed__valid = i__valid & \$11 ;
   assign goes = passed__valid & advance;
-  assign \$11  = ~ o__ready;
-  assign \$12  = o__valid & \$11 ;
-  assign \$13  = ~ \$12 ;
-  assign \$14  = advance & \$13 ;
-  assign \$15  = i__valid & \$signal$22 ;
-  assign \$16  = ~ \$15 ;
-  assign i__ready = \$14  & \$16 ;
-  assign \$17  = lanes_row0 + lanes_row1;
-  assign \$18  = ~ fresh;
+  assign \$12  = ~ o__ready;
+  assign \$13  = o__valid & \$12 ;
+  assign \$14  = ~ \$13 ;
+  assign \$15  = advance & \$14 ;
+  assign \$16  = i__valid & \$signal$22 ;
+  assign \$17  = ~ \$16 ;
+  assign i__ready = \$15  & \$17 ;
+  assign \$18  = lanes_row0 + lanes_row1;
   assign \$19  = ~ fresh;
   assign \$20  = ~ fresh;
   assign \$21  = ~ fresh;
@@ -336,69 +337,69 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \$34  = ~ fresh;
   assign \$35  = ~ fresh;
   assign \$36  = ~ fresh;
-  assign \$37  = \total$30  & { \$36 , \$35 , \$34 , \$33 , \$32 , \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24 , \$23 , \$22 , \$21 , \$20 , \$19 , \$18  };
-  assign exact = $signed(\$37 ) + $signed(\$17 [15:0]);
-  assign \$38  = ~ valid0;
-  assign cfg__ready = advance | \$38 ;
-  assign \$39  = exponent + 3'h4;
-  assign right = \$39  - \$signal$39 [14:7];
-  assign \$40  = | \$signal$39 [14:7];
-  assign \$42  = | right[9:4];
-  assign \$43  = | \$signal$39 [14:7];
-  assign \$44  = ~ \$43 ;
-  assign \$45  = \$42  | \$44 ;
-  assign \$46  = | right[9:4];
-  assign \$47  = | \$signal$39 [14:7];
-  assign \$48  = ~ \$47 ;
-  assign \$49  = \$46  | \$48 ;
-  assign \$50  = | right[9:4];
-  assign \$51  = | \$signal$39 [14:7];
-  assign \$52  = ~ \$51 ;
-  assign \$53  = \$50  | \$52 ;
-  assign \$54  = | right[9:4];
-  assign \$55  = | \$signal$39 [14:7];
-  assign \$56  = ~ \$55 ;
-  assign \$57  = \$54  | \$56 ;
-  assign \$58  = right[3:0] | { \$57 , \$53 , \$49 , \$45  };
-  assign \$59  = \$41  >> \$58 ;
-  assign \$60  = \$59 [12:0] + 1'h1;
-  assign \$62  = ~ \$signal$22 ;
-  assign \$63  = goes & \$62 ;
-  assign \$64  = count + 1'h1;
-  assign \$65  = advance & valid1;
-  assign \$66  = count == 3'h7;
-  assign \$67  = ~ \$signal$22 ;
-  assign \$68  = \$66  & \$67 ;
-  assign \$69  = | \$signal$39 [14:7];
-  assign \$70  = right[9] & \$69 ;
-  assign \$71  = | \$signal$39 [14:7];
-  assign \$72  = right[9] & \$71 ;
-  assign \$73  = | \$signal$39 [14:7];
-  assign \$74  = right[9] & \$73 ;
-  assign \$75  = | \$signal$39 [14:7];
-  assign \$76  = right[9] & \$75 ;
-  assign \$77  = | \$signal$39 [14:7];
-  assign \$78  = right[9] & \$77 ;
-  assign \$79  = | \$signal$39 [14:7];
-  assign \$80  = right[9] & \$79 ;
-  assign \$81  = | \$signal$39 [14:7];
-  assign \$82  = right[9] & \$81 ;
-  assign \$83  = | \$signal$39 [14:7];
-  assign \$84  = right[9] & \$83 ;
-  assign \$85  = | \$signal$39 [14:7];
-  assign \$86  = right[9] & \$85 ;
-  assign \$87  = | \$signal$39 [14:7];
-  assign \$88  = right[9] & \$87 ;
-  assign \$89  = | \$signal$39 [14:7];
-  assign \$90  = right[9] & \$89 ;
-  assign \$91  = | \$signal$39 [14:7];
-  assign \$92  = right[9] & \$91 ;
-  assign \$93  = \$61 [11:0] | { \$92 , \$90 , \$88 , \$86 , \$84 , \$82 , \$80 , \$78 , \$76 , \$74 , \$72 , \$70  };
-  assign \$94  = | \$signal$39 [14:7];
-  assign \$95  = right[9] & \$94 ;
-  assign \$96  = advance & valid0;
-  assign \$97  = advance & valid1;
-  assign \$98  = ~ \$signal$21 ;
+  assign \$37  = ~ fresh;
+  assign \$38  = \total$30  & { \$37 , \$36 , \$35 , \$34 , \$33 , \$32 , \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24 , \$23 , \$22 , \$21 , \$20 , \$19  };
+  assign exact = $signed(\$38 ) + $signed(\$18 [15:0]);
+  assign \$39  = ~ valid0;
+  assign cfg__ready = advance | \$39 ;
+  assign \$40  = exponent + 3'h4;
+  assign right = \$40  - \$signal$39 [14:7];
+  assign \$41  = | \$signal$39 [14:7];
+  assign \$43  = | right[9:4];
+  assign \$44  = | \$signal$39 [14:7];
+  assign \$45  = ~ \$44 ;
+  assign \$46  = \$43  | \$45 ;
+  assign \$47  = | right[9:4];
+  assign \$48  = | \$signal$39 [14:7];
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$47  | \$49 ;
+  assign \$51  = | right[9:4];
+  assign \$52  = | \$signal$39 [14:7];
+  assign \$53  = ~ \$52 ;
+  assign \$54  = \$51  | \$53 ;
+  assign \$55  = | right[9:4];
+  assign \$56  = | \$signal$39 [14:7];
+  assign \$57  = ~ \$56 ;
+  assign \$58  = \$55  | \$57 ;
+  assign \$59  = right[3:0] | { \$58 , \$54 , \$50 , \$46  };
+  assign \$60  = \$42  >> \$59 ;
+  assign \$61  = \$60 [12:0] + 1'h1;
+  assign \$63  = ~ \$signal$22 ;
+  assign \$64  = goes & \$63 ;
+  assign \$65  = count + 1'h1;
+  assign \$66  = advance & valid1;
+  assign \$67  = count == 3'h7;
+  assign \$68  = ~ \$signal$22 ;
+  assign \$69  = \$67  & \$68 ;
+  assign \$70  = | \$signal$39 [14:7];
+  assign \$71  = right[9] & \$70 ;
+  assign \$72  = | \$signal$39 [14:7];
+  assign \$73  = right[9] & \$72 ;
+  assign \$74  = | \$signal$39 [14:7];
+  assign \$75  = right[9] & \$74 ;
+  assign \$76  = | \$signal$39 [14:7];
+  assign \$77  = right[9] & \$76 ;
+  assign \$78  = | \$signal$39 [14:7];
+  assign \$79  = right[9] & \$78 ;
+  assign \$80  = | \$signal$39 [14:7];
+  assign \$81  = right[9] & \$80 ;
+  assign \$82  = | \$signal$39 [14:7];
+  assign \$83  = right[9] & \$82 ;
+  assign \$84  = | \$signal$39 [14:7];
+  assign \$85  = right[9] & \$84 ;
+  assign \$86  = | \$signal$39 [14:7];
+  assign \$87  = right[9] & \$86 ;
+  assign \$88  = | \$signal$39 [14:7];
+  assign \$89  = right[9] & \$88 ;
+  assign \$90  = | \$signal$39 [14:7];
+  assign \$91  = right[9] & \$90 ;
+  assign \$92  = | \$signal$39 [14:7];
+  assign \$93  = right[9] & \$92 ;
+  assign \$94  = \$62 [11:0] | { \$93 , \$91 , \$89 , \$87 , \$85 , \$83 , \$81 , \$79 , \$77 , \$75 , \$73 , \$71  };
+  assign \$95  = | \$signal$39 [14:7];
+  assign \$96  = right[9] & \$95 ;
+  assign \$97  = advance & valid0;
+  assign \$98  = advance & valid1;
   assign \$99  = ~ \$signal$21 ;
   assign \$100  = ~ \$signal$21 ;
   assign \$101  = ~ \$signal$21 ;
@@ -462,31 +463,32 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \$159  = ~ \$signal$21 ;
   assign \$160  = ~ \$signal$21 ;
   assign \$161  = ~ \$signal$21 ;
-  assign \$162  = i__payload[191:128] & { \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155 , \$154 , \$153 , \$152 , \$151 , \$150 , \$149 , \$148 , \$147 , \$146 , \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138 , \$137 , \$136 , \$135 , \$134 , \$133 , \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99 , \$98  };
-  assign \$163  = \$162  | { \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23  };
-  assign \$164  = ~ \$signal$22 ;
-  assign \$165  = goes & \$164 ;
-  assign \$166  = count == 3'h7;
-  assign \$167  = \$165  & \$166 ;
-  assign \$168  = cfg__valid & cfg__ready;
-  assign \$169  = advance & valid0;
-  assign \$170  = \$169  & \$signal$52 ;
+  assign \$162  = ~ \$signal$21 ;
+  assign \$163  = i__payload[191:128] & { \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155 , \$154 , \$153 , \$152 , \$151 , \$150 , \$149 , \$148 , \$147 , \$146 , \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138 , \$137 , \$136 , \$135 , \$134 , \$133 , \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99  };
+  assign \$164  = \$163  | { \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23 , \$signal$23  };
+  assign \$165  = ~ \$signal$22 ;
+  assign \$166  = goes & \$165 ;
+  assign \$167  = count == 3'h7;
+  assign \$168  = \$166  & \$167 ;
+  assign \$169  = cfg__valid & cfg__ready;
+  assign \$170  = advance & valid0;
+  assign \$171  = \$170  & \$signal$52 ;
   always @(posedge clk)
-    valid0 <= \$171 ;
+    valid0 <= \$172 ;
   always @(posedge clk)
-    valid1 <= \$172 ;
+    valid1 <= \$173 ;
   always @(posedge clk)
-    valid2 <= \$173 ;
+    valid2 <= \$174 ;
   always @(posedge clk)
-    \$signal$21  <= \$174 ;
+    \$signal$21  <= \$175 ;
   always @(posedge clk)
-    count <= \$175 ;
+    count <= \$176 ;
   always @(posedge clk)
-    fresh <= \$176 ;
+    fresh <= \$177 ;
   always @(posedge taken_clk)
     \$signal$51  <= \$signal ;
   always @(posedge taken_clk)
-    \$signal$52  <= \$68 ;
+    \$signal$52  <= \$69 ;
   always @(posedge stage1_clk)
     last1 <= \$signal$52 ;
   always @(posedge stage2_clk)
@@ -500,30 +502,30 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   always @(posedge constants_clk)
     exponent <= cfg__payload;
   always @(posedge fixed_clk)
-    fixed_scale <= { \$95 , \$93  };
+    fixed_scale <= { \$96 , \$94  };
   consilico_clock_gate gate_constants (
     .clk(clk),
-    .enable(\$168 ),
+    .enable(\$169 ),
     .gclk(constants_clk)
   );
   consilico_clock_gate gate_fixed (
     .clk(clk),
-    .enable(\$170 ),
+    .enable(\$171 ),
     .gclk(fixed_clk)
   );
   consilico_clock_gate gate_scaled (
     .clk(clk),
-    .enable(\$167 ),
+    .enable(\$168 ),
     .gclk(scaled_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$96 ),
+    .enable(\$97 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$97 ),
+    .enable(\$98 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_taken (
@@ -533,7 +535,7 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   );
   matmul_group_dot_lanes lanes (
     .offset(\$signal$51 ),
-    .q(\$163 ),
+    .q(\$164 ),
     .row0(lanes_row0),
     .row1(lanes_row1),
     .stage1_clk(stage1_clk),
@@ -549,24 +551,14 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .\port$1241$0 (fixed_scale),
+    .\port$1242$0 (fixed_scale),
     .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$171  = valid0;
+    \$172  = valid0;
     if (advance) begin
-      \$171  = passed__valid;
-    end
-    if (rst) begin
-      \$171  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$172  = valid1;
-    if (advance) begin
-      \$172  = valid0;
+      \$172  = passed__valid;
     end
     if (rst) begin
       \$172  = 1'h0;
@@ -574,9 +566,9 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$173  = valid2;
+    \$173  = valid1;
     if (advance) begin
-      \$173  = valid1;
+      \$173  = valid0;
     end
     if (rst) begin
       \$173  = 1'h0;
@@ -584,9 +576,9 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$174  = \$signal$21 ;
-    if (goes) begin
-      \$174  = \$signal$22 ;
+    \$174  = valid2;
+    if (advance) begin
+      \$174  = valid1;
     end
     if (rst) begin
       \$174  = 1'h0;
@@ -594,35 +586,45 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$175  = count;
-    if (\$63 ) begin
-      \$175  = \$64 [2:0];
+    \$175  = \$signal$21 ;
+    if (goes) begin
+      \$175  = \$signal$22 ;
     end
     if (rst) begin
-      \$175  = 3'h0;
+      \$175  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$176  = fresh;
-    if (\$65 ) begin
-      \$176  = last1;
+    \$176  = count;
+    if (\$64 ) begin
+      \$176  = \$65 [2:0];
     end
     if (rst) begin
-      \$176  = 1'h1;
+      \$176  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
+    \$177  = fresh;
+    if (\$66 ) begin
+      \$177  = last1;
+    end
+    if (rst) begin
+      \$177  = 1'h1;
     end
   end
   assign \o__payload$11  = o__payload;
   assign \o__ready$12  = o__ready;
   assign \o__valid$13  = o__valid;
   assign passed__ready = advance;
-  assign total = \$17 [15:0];
+  assign total = \$18 [15:0];
   assign sums__payload = \total$30 ;
   assign \i__valid$33  = sums__valid;
   assign \i__payload$34  = \total$30 ;
   assign \i__ready$35  = sums__ready;
-  assign guarded = \$59 [12:0];
-  assign rounded = \$61 [11:0];
+  assign guarded = \$60 [12:0];
+  assign rounded = \$62 [11:0];
   assign multiplier = fixed_scale[11:0];
   assign over = fixed_scale[12];
   assign \end$46  = \end ;
@@ -668,14 +670,14 @@ module matmul_group_dot(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \o__payload$11.sum  = o__payload[31:0];
   assign \o__payload$11.overflow  = o__payload[32];
   assign \sums__payload.sum  = \total$30 ;
-  assign \$signal [2] = \$4 [0];
-  assign \$signal [1] = \$3 [0];
-  assign \$signal [0] = \$2 [0];
-  assign \$41  = { 2'h0, \$40 , \$signal$39 [6:0], 5'h00 };
-  assign \$61  = { 1'h0, \$60 [13:1] };
+  assign \$signal [2] = \$5 [0];
+  assign \$signal [1] = \$4 [0];
+  assign \$signal [0] = \$3 [0];
+  assign \$42  = { 2'h0, \$41 , \$signal$39 [6:0], 5'h00 };
+  assign \$62  = { 1'h0, \$61 [13:1] };
 endmodule
 
-module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end , \port$1241$0 , o__payload, o__valid, o__ready);
+module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end , \port$1242$0 , o__payload, o__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$6 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$6 <= 1'h0;
   wire \$1 ;
@@ -1725,8 +1727,8 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
   reg o__valid = 1'h0;
   wire over;
   reg overflow = 1'h0;
-  input [12:0] \port$1241$0 ;
-  wire [12:0] \port$1241$0 ;
+  input [12:0] \port$1242$0 ;
+  wire [12:0] \port$1242$0 ;
   reg [18:0] rest = 19'h00000;
   wire [12:0] row;
   wire [12:0] \row$15 ;
@@ -1746,7 +1748,7 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
   assign \$71  = ~ \$signal$5 ;
   assign \$72  = below & \$71 ;
   assign \$73  = 7'h66 >> { rest[1:0], \$70  };
-  assign \$74  = { 1'h0, \port$1241$0 [11:0] } & { \$73 [0], \$68 [0], \$63 [0], \$58 [0], \$53 [0], \$48 [0], \$43 [0], \$38 [0], \$33 [0], \$28 [0], \$23 [0], \$18 [0], \$13 [0] };
+  assign \$74  = { 1'h0, \port$1242$0 [11:0] } & { \$73 [0], \$68 [0], \$63 [0], \$58 [0], \$53 [0], \$48 [0], \$43 [0], \$38 [0], \$33 [0], \$28 [0], \$23 [0], \$18 [0], \$13 [0] };
   assign \$75  = ~ \$signal$5 ;
   assign \$76  = below & \$75 ;
   assign \$77  = ~ \$signal$5 ;
@@ -1812,7 +1814,7 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
   assign \$137  = ~ \$signal$5 ;
   assign \$138  = below & \$137 ;
   assign \$139  = 5'h18 >> { rest[1:0], \$136  };
-  assign \$140  = { \port$1241$0 [11:0], 1'h0 } & { \$139 [0], \$134 [0], \$129 [0], \$124 [0], \$119 [0], \$114 [0], \$109 [0], \$104 [0], \$99 [0], \$94 [0], \$89 [0], \$84 [0], \$79 [0] };
+  assign \$140  = { \port$1242$0 [11:0], 1'h0 } & { \$139 [0], \$134 [0], \$129 [0], \$124 [0], \$119 [0], \$114 [0], \$109 [0], \$104 [0], \$99 [0], \$94 [0], \$89 [0], \$84 [0], \$79 [0] };
   assign \$141  = \$74  | \$140 ;
   assign \$142  = ~ \$signal$5 ;
   assign \$143  = below & \$142 ;
@@ -1945,7 +1947,7 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
   assign \$269  = ~ \$signal$5 ;
   assign \$270  = below & \$269 ;
   assign \$271  = 7'h66 >> rest[3:1];
-  assign \$272  = { 1'h0, \port$1241$0 [11:0] } & { \$271 [0], \$266 [0], \$261 [0], \$256 [0], \$251 [0], \$246 [0], \$241 [0], \$236 [0], \$231 [0], \$226 [0], \$221 [0], \$216 [0], \$211 [0] };
+  assign \$272  = { 1'h0, \port$1242$0 [11:0] } & { \$271 [0], \$266 [0], \$261 [0], \$256 [0], \$251 [0], \$246 [0], \$241 [0], \$236 [0], \$231 [0], \$226 [0], \$221 [0], \$216 [0], \$211 [0] };
   assign \$273  = ~ \$signal$5 ;
   assign \$274  = below & \$273 ;
   assign \$275  = ~ \$signal$5 ;
@@ -2011,7 +2013,7 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
   assign \$335  = ~ \$signal$5 ;
   assign \$336  = below & \$335 ;
   assign \$337  = 5'h18 >> rest[3:1];
-  assign \$338  = { \port$1241$0 [11:0], 1'h0 } & { \$337 [0], \$332 [0], \$327 [0], \$322 [0], \$317 [0], \$312 [0], \$307 [0], \$302 [0], \$297 [0], \$292 [0], \$287 [0], \$282 [0], \$277 [0] };
+  assign \$338  = { \port$1242$0 [11:0], 1'h0 } & { \$337 [0], \$332 [0], \$327 [0], \$322 [0], \$317 [0], \$312 [0], \$307 [0], \$302 [0], \$297 [0], \$292 [0], \$287 [0], \$282 [0], \$277 [0] };
   assign \$339  = \$272  | \$338 ;
   assign \$340  = ~ \$signal$5 ;
   assign \$341  = below & \$340 ;
@@ -2664,7 +2666,7 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
   assign \$914  = \$signal$5  & fresh;
   assign \$915  = ~ \$914 ;
   assign \$916  = overflow & \$915 ;
-  assign \$917  = \$signal$5  & \port$1241$0 [12];
+  assign \$917  = \$signal$5  & \port$1242$0 [12];
   assign \$918  = \$916  | \$917 ;
   assign \$919  = ~ fresh;
   assign \$920  = ~ fresh;
@@ -2822,9 +2824,9 @@ module \matmul_group_dot.scaler (clk, rst, i__valid, i__ready, i__payload, \end 
     end
   end
   assign \$signal  = o__valid;
-  assign multiplier = \port$1241$0 [11:0];
+  assign multiplier = \port$1242$0 [11:0];
   assign exact = \$902 [16:0];
-  assign over = \port$1241$0 [12];
+  assign over = \port$1242$0 [12];
   assign \o__payload.sum  = o__payload[31:0];
   assign \o__payload.overflow  = o__payload[32];
   assign o__payload[32] = overflow;

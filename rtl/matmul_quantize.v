@@ -246,7 +246,7 @@ module matmul_quantize(i__valid, o__ready, clk, rst, i__ready, o__payload, o__va
   input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
+  reg o__valid = 1'h0;
   reg [5:0] read = 6'h00;
   reg [4:0] read_position = 5'h00;
   reg [25:0] row;
@@ -274,7 +274,8 @@ module matmul_quantize(i__valid, o__ready, clk, rst, i__ready, o__payload, o__va
   wire [8:0] total3;
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
-  reg valid2 = 1'h0;
+  (* init = 1'h0 *)
+  wire valid2;
   wire values_clk;
   reg [5:0] write = 6'h00;
   reg [4:0] write_position = 5'h00;
@@ -458,7 +459,7 @@ module matmul_quantize(i__valid, o__ready, clk, rst, i__ready, o__payload, o__va
   always @(posedge clk)
     valid1 <= \$166 ;
   always @(posedge clk)
-    valid2 <= \$167 ;
+    o__valid <= \$167 ;
   always @(posedge clk)
     known <= \$168 ;
   always @(posedge clk)
@@ -920,7 +921,7 @@ module matmul_quantize(i__valid, o__ready, clk, rst, i__ready, o__payload, o__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$167  = valid2;
+    \$167  = o__valid;
     if (advance) begin
       \$167  = valid1;
     end
@@ -970,6 +971,7 @@ module matmul_quantize(i__valid, o__ready, clk, rst, i__ready, o__payload, o__va
       \$171  = 6'h00;
     end
   end
+  assign valid2 = o__valid;
   assign beats__ready = advance;
   assign decoded = \$38 [34:0];
   assign beats__payload = chosen;
@@ -998,7 +1000,6 @@ module matmul_quantize(i__valid, o__ready, clk, rst, i__ready, o__payload, o__va
   assign o__payload[7:0] = stage2_held;
   assign o__payload[48] = \finish_held$39 ;
   assign o__payload[47:32] = { 1'h0, finish_held };
-  assign o__valid = valid2;
   assign \$109  = { row[25:8], 1'h0 };
   assign \$151  = \$150 ;
   assign \$152  = \$115 [7:0];

@@ -34,23 +34,24 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   wire \$124 ;
   wire \$125 ;
   wire \$126 ;
-  wire [27:0] \$127 ;
-  wire \$128 ;
+  wire \$127 ;
+  wire [27:0] \$128 ;
   wire \$129 ;
   wire [7:0] \$13 ;
   wire \$130 ;
   wire \$131 ;
-  reg \$132 ;
+  wire \$132 ;
   reg \$133 ;
   reg \$134 ;
   reg \$135 ;
+  reg \$136 ;
   wire [7:0] \$14 ;
   wire [7:0] \$15 ;
   wire [7:0] \$16 ;
   wire [7:0] \$17 ;
   wire [7:0] \$18 ;
   wire [7:0] \$19 ;
-  wire [7:0] \$2 ;
+  wire \$2 ;
   wire [7:0] \$20 ;
   wire [7:0] \$21 ;
   wire [7:0] \$22 ;
@@ -136,8 +137,8 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   wire [7:0] \$95 ;
   wire [7:0] \$96 ;
   wire [7:0] \$97 ;
-  wire [20:0] \$98 ;
-  wire \$99 ;
+  wire [7:0] \$98 ;
+  wire [20:0] \$99 ;
   wire advance;
   wire [19:0] block0_row0;
   wire [19:0] block0_row1;
@@ -272,139 +273,139 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
   reg valid2 = 1'h0;
+  assign \$1  = valid2 & ends;
+  assign \$2  = ~ \$1 ;
+  assign i__ready = o__ready | \$2 ;
   assign o__valid = valid2 & ends;
-  assign \$1  = ~ o__valid;
-  assign i__ready = o__ready | \$1 ;
   assign decoded = 1'h1 << i__payload[385:384];
-  assign \$2  = i__payload[7:0] & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
-  assign \$3  = i__payload[15:8] & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
-  assign \$4  = \$2  | \$3 ;
-  assign \$5  = i__payload[23:16] & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
-  assign \$6  = i__payload[31:24] & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
-  assign \$7  = \$5  | \$6 ;
-  assign chosen = \$4  | \$7 ;
+  assign \$3  = i__payload[7:0] & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
+  assign \$4  = i__payload[15:8] & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
+  assign \$5  = \$3  | \$4 ;
+  assign \$6  = i__payload[23:16] & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
+  assign \$7  = i__payload[31:24] & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
+  assign \$8  = \$6  | \$7 ;
+  assign chosen = \$5  | \$8 ;
   assign \decoded$13  = 1'h1 << i__payload[387:386];
-  assign \$8  = i__payload[7:0] & { \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0] };
-  assign \$9  = i__payload[15:8] & { \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1] };
-  assign \$10  = \$8  | \$9 ;
-  assign \$11  = i__payload[23:16] & { \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2] };
-  assign \$12  = i__payload[31:24] & { \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3] };
-  assign \$13  = \$11  | \$12 ;
-  assign \chosen$14  = \$10  | \$13 ;
+  assign \$9  = i__payload[7:0] & { \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0], \decoded$13 [0] };
+  assign \$10  = i__payload[15:8] & { \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1], \decoded$13 [1] };
+  assign \$11  = \$9  | \$10 ;
+  assign \$12  = i__payload[23:16] & { \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2], \decoded$13 [2] };
+  assign \$13  = i__payload[31:24] & { \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3], \decoded$13 [3] };
+  assign \$14  = \$12  | \$13 ;
+  assign \chosen$14  = \$11  | \$14 ;
   assign \decoded$15  = 1'h1 << i__payload[389:388];
-  assign \$14  = i__payload[39:32] & { \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0] };
-  assign \$15  = i__payload[47:40] & { \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1] };
-  assign \$16  = \$14  | \$15 ;
-  assign \$17  = i__payload[55:48] & { \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2] };
-  assign \$18  = i__payload[63:56] & { \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3] };
-  assign \$19  = \$17  | \$18 ;
-  assign \chosen$16  = \$16  | \$19 ;
+  assign \$15  = i__payload[39:32] & { \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0], \decoded$15 [0] };
+  assign \$16  = i__payload[47:40] & { \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1], \decoded$15 [1] };
+  assign \$17  = \$15  | \$16 ;
+  assign \$18  = i__payload[55:48] & { \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2], \decoded$15 [2] };
+  assign \$19  = i__payload[63:56] & { \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3], \decoded$15 [3] };
+  assign \$20  = \$18  | \$19 ;
+  assign \chosen$16  = \$17  | \$20 ;
   assign \decoded$17  = 1'h1 << i__payload[391:390];
-  assign \$20  = i__payload[39:32] & { \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0] };
-  assign \$21  = i__payload[47:40] & { \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1] };
-  assign \$22  = \$20  | \$21 ;
-  assign \$23  = i__payload[55:48] & { \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2] };
-  assign \$24  = i__payload[63:56] & { \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3] };
-  assign \$25  = \$23  | \$24 ;
-  assign \chosen$18  = \$22  | \$25 ;
+  assign \$21  = i__payload[39:32] & { \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0], \decoded$17 [0] };
+  assign \$22  = i__payload[47:40] & { \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1], \decoded$17 [1] };
+  assign \$23  = \$21  | \$22 ;
+  assign \$24  = i__payload[55:48] & { \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2], \decoded$17 [2] };
+  assign \$25  = i__payload[63:56] & { \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3], \decoded$17 [3] };
+  assign \$26  = \$24  | \$25 ;
+  assign \chosen$18  = \$23  | \$26 ;
   assign \decoded$19  = 1'h1 << i__payload[393:392];
-  assign \$26  = i__payload[71:64] & { \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0] };
-  assign \$27  = i__payload[79:72] & { \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1] };
-  assign \$28  = \$26  | \$27 ;
-  assign \$29  = i__payload[87:80] & { \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2] };
-  assign \$30  = i__payload[95:88] & { \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3] };
-  assign \$31  = \$29  | \$30 ;
-  assign \chosen$20  = \$28  | \$31 ;
+  assign \$27  = i__payload[71:64] & { \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0], \decoded$19 [0] };
+  assign \$28  = i__payload[79:72] & { \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1], \decoded$19 [1] };
+  assign \$29  = \$27  | \$28 ;
+  assign \$30  = i__payload[87:80] & { \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2], \decoded$19 [2] };
+  assign \$31  = i__payload[95:88] & { \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3], \decoded$19 [3] };
+  assign \$32  = \$30  | \$31 ;
+  assign \chosen$20  = \$29  | \$32 ;
   assign \decoded$21  = 1'h1 << i__payload[395:394];
-  assign \$32  = i__payload[71:64] & { \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0] };
-  assign \$33  = i__payload[79:72] & { \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1] };
-  assign \$34  = \$32  | \$33 ;
-  assign \$35  = i__payload[87:80] & { \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2] };
-  assign \$36  = i__payload[95:88] & { \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3] };
-  assign \$37  = \$35  | \$36 ;
-  assign \chosen$22  = \$34  | \$37 ;
+  assign \$33  = i__payload[71:64] & { \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0], \decoded$21 [0] };
+  assign \$34  = i__payload[79:72] & { \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1], \decoded$21 [1] };
+  assign \$35  = \$33  | \$34 ;
+  assign \$36  = i__payload[87:80] & { \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2], \decoded$21 [2] };
+  assign \$37  = i__payload[95:88] & { \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3], \decoded$21 [3] };
+  assign \$38  = \$36  | \$37 ;
+  assign \chosen$22  = \$35  | \$38 ;
   assign \decoded$23  = 1'h1 << i__payload[397:396];
-  assign \$38  = i__payload[103:96] & { \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0] };
-  assign \$39  = i__payload[111:104] & { \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1] };
-  assign \$40  = \$38  | \$39 ;
-  assign \$41  = i__payload[119:112] & { \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2] };
-  assign \$42  = i__payload[127:120] & { \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3] };
-  assign \$43  = \$41  | \$42 ;
-  assign \chosen$24  = \$40  | \$43 ;
+  assign \$39  = i__payload[103:96] & { \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0], \decoded$23 [0] };
+  assign \$40  = i__payload[111:104] & { \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1], \decoded$23 [1] };
+  assign \$41  = \$39  | \$40 ;
+  assign \$42  = i__payload[119:112] & { \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2], \decoded$23 [2] };
+  assign \$43  = i__payload[127:120] & { \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3], \decoded$23 [3] };
+  assign \$44  = \$42  | \$43 ;
+  assign \chosen$24  = \$41  | \$44 ;
   assign \decoded$25  = 1'h1 << i__payload[399:398];
-  assign \$44  = i__payload[103:96] & { \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0] };
-  assign \$45  = i__payload[111:104] & { \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1] };
-  assign \$46  = \$44  | \$45 ;
-  assign \$47  = i__payload[119:112] & { \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2] };
-  assign \$48  = i__payload[127:120] & { \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3] };
-  assign \$49  = \$47  | \$48 ;
-  assign \chosen$26  = \$46  | \$49 ;
+  assign \$45  = i__payload[103:96] & { \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0], \decoded$25 [0] };
+  assign \$46  = i__payload[111:104] & { \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1], \decoded$25 [1] };
+  assign \$47  = \$45  | \$46 ;
+  assign \$48  = i__payload[119:112] & { \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2], \decoded$25 [2] };
+  assign \$49  = i__payload[127:120] & { \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3], \decoded$25 [3] };
+  assign \$50  = \$48  | \$49 ;
+  assign \chosen$26  = \$47  | \$50 ;
   assign \decoded$27  = 1'h1 << i__payload[401:400];
-  assign \$50  = i__payload[135:128] & { \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0] };
-  assign \$51  = i__payload[143:136] & { \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1] };
-  assign \$52  = \$50  | \$51 ;
-  assign \$53  = i__payload[151:144] & { \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2] };
-  assign \$54  = i__payload[159:152] & { \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3] };
-  assign \$55  = \$53  | \$54 ;
-  assign \chosen$28  = \$52  | \$55 ;
+  assign \$51  = i__payload[135:128] & { \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0], \decoded$27 [0] };
+  assign \$52  = i__payload[143:136] & { \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1], \decoded$27 [1] };
+  assign \$53  = \$51  | \$52 ;
+  assign \$54  = i__payload[151:144] & { \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2], \decoded$27 [2] };
+  assign \$55  = i__payload[159:152] & { \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3], \decoded$27 [3] };
+  assign \$56  = \$54  | \$55 ;
+  assign \chosen$28  = \$53  | \$56 ;
   assign \decoded$29  = 1'h1 << i__payload[403:402];
-  assign \$56  = i__payload[135:128] & { \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0] };
-  assign \$57  = i__payload[143:136] & { \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1] };
-  assign \$58  = \$56  | \$57 ;
-  assign \$59  = i__payload[151:144] & { \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2] };
-  assign \$60  = i__payload[159:152] & { \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3] };
-  assign \$61  = \$59  | \$60 ;
-  assign \chosen$30  = \$58  | \$61 ;
+  assign \$57  = i__payload[135:128] & { \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0], \decoded$29 [0] };
+  assign \$58  = i__payload[143:136] & { \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1], \decoded$29 [1] };
+  assign \$59  = \$57  | \$58 ;
+  assign \$60  = i__payload[151:144] & { \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2], \decoded$29 [2] };
+  assign \$61  = i__payload[159:152] & { \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3], \decoded$29 [3] };
+  assign \$62  = \$60  | \$61 ;
+  assign \chosen$30  = \$59  | \$62 ;
   assign \decoded$31  = 1'h1 << i__payload[405:404];
-  assign \$62  = i__payload[167:160] & { \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0] };
-  assign \$63  = i__payload[175:168] & { \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1] };
-  assign \$64  = \$62  | \$63 ;
-  assign \$65  = i__payload[183:176] & { \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2] };
-  assign \$66  = i__payload[191:184] & { \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3] };
-  assign \$67  = \$65  | \$66 ;
-  assign \chosen$32  = \$64  | \$67 ;
+  assign \$63  = i__payload[167:160] & { \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0], \decoded$31 [0] };
+  assign \$64  = i__payload[175:168] & { \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1], \decoded$31 [1] };
+  assign \$65  = \$63  | \$64 ;
+  assign \$66  = i__payload[183:176] & { \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2], \decoded$31 [2] };
+  assign \$67  = i__payload[191:184] & { \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3], \decoded$31 [3] };
+  assign \$68  = \$66  | \$67 ;
+  assign \chosen$32  = \$65  | \$68 ;
   assign \decoded$33  = 1'h1 << i__payload[407:406];
-  assign \$68  = i__payload[167:160] & { \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0] };
-  assign \$69  = i__payload[175:168] & { \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1] };
-  assign \$70  = \$68  | \$69 ;
-  assign \$71  = i__payload[183:176] & { \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2] };
-  assign \$72  = i__payload[191:184] & { \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3] };
-  assign \$73  = \$71  | \$72 ;
-  assign \chosen$34  = \$70  | \$73 ;
+  assign \$69  = i__payload[167:160] & { \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0], \decoded$33 [0] };
+  assign \$70  = i__payload[175:168] & { \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1], \decoded$33 [1] };
+  assign \$71  = \$69  | \$70 ;
+  assign \$72  = i__payload[183:176] & { \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2], \decoded$33 [2] };
+  assign \$73  = i__payload[191:184] & { \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3], \decoded$33 [3] };
+  assign \$74  = \$72  | \$73 ;
+  assign \chosen$34  = \$71  | \$74 ;
   assign \decoded$35  = 1'h1 << i__payload[409:408];
-  assign \$74  = i__payload[199:192] & { \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0] };
-  assign \$75  = i__payload[207:200] & { \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1] };
-  assign \$76  = \$74  | \$75 ;
-  assign \$77  = i__payload[215:208] & { \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2] };
-  assign \$78  = i__payload[223:216] & { \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3] };
-  assign \$79  = \$77  | \$78 ;
-  assign \chosen$36  = \$76  | \$79 ;
+  assign \$75  = i__payload[199:192] & { \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0], \decoded$35 [0] };
+  assign \$76  = i__payload[207:200] & { \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1], \decoded$35 [1] };
+  assign \$77  = \$75  | \$76 ;
+  assign \$78  = i__payload[215:208] & { \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2], \decoded$35 [2] };
+  assign \$79  = i__payload[223:216] & { \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3], \decoded$35 [3] };
+  assign \$80  = \$78  | \$79 ;
+  assign \chosen$36  = \$77  | \$80 ;
   assign \decoded$37  = 1'h1 << i__payload[411:410];
-  assign \$80  = i__payload[199:192] & { \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0] };
-  assign \$81  = i__payload[207:200] & { \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1] };
-  assign \$82  = \$80  | \$81 ;
-  assign \$83  = i__payload[215:208] & { \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2] };
-  assign \$84  = i__payload[223:216] & { \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3] };
-  assign \$85  = \$83  | \$84 ;
-  assign \chosen$38  = \$82  | \$85 ;
+  assign \$81  = i__payload[199:192] & { \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0], \decoded$37 [0] };
+  assign \$82  = i__payload[207:200] & { \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1], \decoded$37 [1] };
+  assign \$83  = \$81  | \$82 ;
+  assign \$84  = i__payload[215:208] & { \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2], \decoded$37 [2] };
+  assign \$85  = i__payload[223:216] & { \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3], \decoded$37 [3] };
+  assign \$86  = \$84  | \$85 ;
+  assign \chosen$38  = \$83  | \$86 ;
   assign \decoded$39  = 1'h1 << i__payload[413:412];
-  assign \$86  = i__payload[231:224] & { \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0] };
-  assign \$87  = i__payload[239:232] & { \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1] };
-  assign \$88  = \$86  | \$87 ;
-  assign \$89  = i__payload[247:240] & { \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2] };
-  assign \$90  = i__payload[255:248] & { \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3] };
-  assign \$91  = \$89  | \$90 ;
-  assign \chosen$40  = \$88  | \$91 ;
+  assign \$87  = i__payload[231:224] & { \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0], \decoded$39 [0] };
+  assign \$88  = i__payload[239:232] & { \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1], \decoded$39 [1] };
+  assign \$89  = \$87  | \$88 ;
+  assign \$90  = i__payload[247:240] & { \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2], \decoded$39 [2] };
+  assign \$91  = i__payload[255:248] & { \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3], \decoded$39 [3] };
+  assign \$92  = \$90  | \$91 ;
+  assign \chosen$40  = \$89  | \$92 ;
   assign \decoded$41  = 1'h1 << i__payload[415:414];
-  assign \$92  = i__payload[231:224] & { \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0] };
-  assign \$93  = i__payload[239:232] & { \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1] };
-  assign \$94  = \$92  | \$93 ;
-  assign \$95  = i__payload[247:240] & { \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2] };
-  assign \$96  = i__payload[255:248] & { \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3] };
-  assign \$97  = \$95  | \$96 ;
-  assign \chosen$42  = \$94  | \$97 ;
-  assign \$98  = block0_row0 + block0_row1;
-  assign \$99  = ~ fresh;
+  assign \$93  = i__payload[231:224] & { \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0], \decoded$41 [0] };
+  assign \$94  = i__payload[239:232] & { \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1], \decoded$41 [1] };
+  assign \$95  = \$93  | \$94 ;
+  assign \$96  = i__payload[247:240] & { \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2], \decoded$41 [2] };
+  assign \$97  = i__payload[255:248] & { \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3], \decoded$41 [3] };
+  assign \$98  = \$96  | \$97 ;
+  assign \chosen$42  = \$95  | \$98 ;
+  assign \$99  = block0_row0 + block0_row1;
   assign \$100  = ~ fresh;
   assign \$101  = ~ fresh;
   assign \$102  = ~ fresh;
@@ -432,20 +433,21 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   assign \$124  = ~ fresh;
   assign \$125  = ~ fresh;
   assign \$126  = ~ fresh;
-  assign \$127  = o__payload & { \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99  };
-  assign exact = $signed(\$127 ) + $signed(\$98 [19:0]);
-  assign \$128  = i__ready & valid1;
-  assign \$129  = i__ready & valid0;
-  assign \$130  = i__ready & valid1;
-  assign \$131  = i__ready & i__valid;
+  assign \$127  = ~ fresh;
+  assign \$128  = o__payload & { \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100  };
+  assign exact = $signed(\$128 ) + $signed(\$99 [19:0]);
+  assign \$129  = i__ready & valid1;
+  assign \$130  = i__ready & valid0;
+  assign \$131  = i__ready & valid1;
+  assign \$132  = i__ready & i__valid;
   always @(posedge clk)
-    valid0 <= \$132 ;
+    valid0 <= \$133 ;
   always @(posedge clk)
-    valid1 <= \$133 ;
+    valid1 <= \$134 ;
   always @(posedge clk)
-    valid2 <= \$134 ;
+    valid2 <= \$135 ;
   always @(posedge clk)
-    fresh <= \$135 ;
+    fresh <= \$136 ;
   always @(posedge taken_clk)
     last0 <= i__payload[416];
   always @(posedge stage1_clk)
@@ -465,34 +467,24 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$129 ),
+    .enable(\$130 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$130 ),
+    .enable(\$131 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_taken (
     .clk(clk),
-    .enable(\$131 ),
+    .enable(\$132 ),
     .gclk(taken_clk)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$132  = valid0;
+    \$133  = valid0;
     if (i__ready) begin
-      \$132  = i__valid;
-    end
-    if (rst) begin
-      \$132  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$133  = valid1;
-    if (i__ready) begin
-      \$133  = valid0;
+      \$133  = i__valid;
     end
     if (rst) begin
       \$133  = 1'h0;
@@ -500,9 +492,9 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$134  = valid2;
+    \$134  = valid1;
     if (i__ready) begin
-      \$134  = valid1;
+      \$134  = valid0;
     end
     if (rst) begin
       \$134  = 1'h0;
@@ -510,16 +502,26 @@ module matmul_sparse_dot(i__valid, o__ready, clk, rst, i__ready, o__payload, o__
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$135  = fresh;
-    if (\$128 ) begin
-      \$135  = last1;
+    \$135  = valid2;
+    if (i__ready) begin
+      \$135  = valid1;
     end
     if (rst) begin
-      \$135  = 1'h1;
+      \$135  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$136  = fresh;
+    if (\$129 ) begin
+      \$136  = last1;
+    end
+    if (rst) begin
+      \$136  = 1'h1;
     end
   end
   assign advance = i__ready;
-  assign sum0 = \$98 [19:0];
+  assign sum0 = \$99 [19:0];
   assign total = o__payload;
   assign \i__payload.x  = i__payload[255:0];
   assign \i__payload.x[0]  = i__payload[7:0];

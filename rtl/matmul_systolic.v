@@ -91,10 +91,10 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$176 ;
   wire \$177 ;
   wire \$178 ;
-  wire [111:0] \$179 ;
+  wire \$179 ;
   wire \$18 ;
-  wire [28:0] \$180 ;
-  wire \$181 ;
+  wire [111:0] \$180 ;
+  wire [28:0] \$181 ;
   wire \$182 ;
   wire \$183 ;
   wire \$184 ;
@@ -218,9 +218,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$290 ;
   wire \$291 ;
   wire \$292 ;
-  wire [111:0] \$293 ;
-  wire [28:0] \$294 ;
-  wire \$295 ;
+  wire \$293 ;
+  wire [111:0] \$294 ;
+  wire [28:0] \$295 ;
   wire \$296 ;
   wire \$297 ;
   wire \$298 ;
@@ -303,7 +303,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$367 ;
   wire \$368 ;
   wire \$369 ;
-  wire [3:0] \$37 ;
+  wire \$37 ;
   wire \$370 ;
   wire \$371 ;
   wire \$372 ;
@@ -325,7 +325,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$387 ;
   wire \$388 ;
   wire \$389 ;
-  wire \$39 ;
+  wire [3:0] \$39 ;
   wire \$390 ;
   wire \$391 ;
   wire \$392 ;
@@ -345,9 +345,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$404 ;
   wire \$405 ;
   wire \$406 ;
-  wire [111:0] \$407 ;
-  wire [28:0] \$408 ;
-  wire \$409 ;
+  wire \$407 ;
+  wire [111:0] \$408 ;
+  wire [28:0] \$409 ;
   wire \$41 ;
   wire \$410 ;
   wire \$411 ;
@@ -370,7 +370,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$427 ;
   wire \$428 ;
   wire \$429 ;
-  wire [111:0] \$43 ;
+  wire \$43 ;
   wire \$430 ;
   wire \$431 ;
   wire \$432 ;
@@ -472,9 +472,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$519 ;
   wire [111:0] \$52 ;
   wire \$520 ;
-  wire [111:0] \$521 ;
-  wire [28:0] \$522 ;
-  wire \$523 ;
+  wire \$521 ;
+  wire [111:0] \$522 ;
+  wire [28:0] \$523 ;
   wire \$524 ;
   wire \$525 ;
   wire \$526 ;
@@ -525,7 +525,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$567 ;
   wire \$568 ;
   wire \$569 ;
-  wire \$57 ;
+  wire [111:0] \$57 ;
   wire \$570 ;
   wire \$571 ;
   wire \$572 ;
@@ -536,7 +536,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$577 ;
   wire \$578 ;
   wire \$579 ;
-  wire [3:0] \$58 ;
+  wire \$58 ;
   wire \$580 ;
   wire \$581 ;
   wire \$582 ;
@@ -555,22 +555,22 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$594 ;
   wire \$595 ;
   wire \$596 ;
-  wire [7:0] \$597 ;
+  wire \$597 ;
   wire [7:0] \$598 ;
   wire [7:0] \$599 ;
   wire \$6 ;
-  wire \$60 ;
+  wire [3:0] \$60 ;
   wire [7:0] \$600 ;
   wire [7:0] \$601 ;
   wire [7:0] \$602 ;
   wire [7:0] \$603 ;
   wire [7:0] \$604 ;
-  wire \$605 ;
+  wire [7:0] \$605 ;
   wire \$606 ;
   wire \$607 ;
   wire \$608 ;
   wire \$609 ;
-  wire [13:0] \$61 ;
+  wire \$61 ;
   wire \$610 ;
   wire \$611 ;
   wire \$612 ;
@@ -583,12 +583,12 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$619 ;
   wire [13:0] \$62 ;
   wire \$620 ;
-  reg [2:0] \$621 ;
-  reg \$622 ;
-  reg [12:0] \$623 ;
+  wire \$621 ;
+  reg [2:0] \$622 ;
+  reg \$623 ;
   reg [12:0] \$624 ;
   reg [12:0] \$625 ;
-  reg \$626 ;
+  reg [12:0] \$626 ;
   reg \$627 ;
   reg \$628 ;
   reg \$629 ;
@@ -598,11 +598,12 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   reg \$632 ;
   reg \$633 ;
   reg \$634 ;
-  wire [111:0] \$635 ;
+  reg \$635 ;
+  wire [111:0] \$636 ;
   wire [13:0] \$64 ;
   wire [13:0] \$65 ;
   wire [13:0] \$66 ;
-  wire \$67 ;
+  wire [13:0] \$67 ;
   wire \$68 ;
   wire \$69 ;
   wire \$7 ;
@@ -888,6 +889,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   reg [7:0] x3_1 = 8'h00;
   reg [7:0] x3_2 = 8'h00;
   reg [7:0] x3_3 = 8'h00;
+  assign \$349  = ~ tags7[6];
   assign \$350  = ~ tags7[6];
   assign \$351  = ~ tags7[6];
   assign \$352  = ~ tags7[6];
@@ -945,9 +947,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$404  = ~ tags7[6];
   assign \$405  = ~ tags7[6];
   assign \$406  = ~ tags7[6];
-  assign \$407  = chosen & { \$406 , \$405 , \$404 , \$403 , \$402 , \$401 , \$400 , \$399 , \$398 , \$397 , \$396 , \$395 , \$394 , \$393 , \$392 , \$391 , \$390 , \$389 , \$388 , \$387 , \$386 , \$385 , \$384 , \$383 , \$382 , \$381 , \$380 , \$379 , \$378 , \$377 , \$376 , \$375 , \$374 , \$373 , \$372 , \$371 , \$370 , \$369 , \$368 , \$367 , \$366 , \$365 , \$364 , \$363 , \$362 , \$361 , \$360 , \$359 , \$358 , \$357 , \$356 , \$355 , \$354 , \$353 , \$352 , \$351 , \$350 , \$349 , \$348 , \$347 , \$346 , \$345 , \$344 , \$343 , \$342 , \$341 , \$340 , \$339 , \$338 , \$337 , \$336 , \$335 , \$334 , \$333 , \$332 , \$331 , \$330 , \$329 , \$328 , \$327 , \$326 , \$325 , \$324 , \$323 , \$322 , \$321 , \$320 , \$319 , \$318 , \$317 , \$316 , \$315 , \$314 , \$313 , \$312 , \$311 , \$310 , \$309 , \$308 , \$307 , \$306 , \$305 , \$304 , \$303 , \$302 , \$301 , \$300 , \$299 , \$298 , \$297 , \$296 , \$295  };
-  assign \$408  = $signed(\$407 [83:56]) + $signed(sum2_7);
-  assign \$409  = ~ tags7[6];
+  assign \$407  = ~ tags7[6];
+  assign \$408  = chosen & { \$407 , \$406 , \$405 , \$404 , \$403 , \$402 , \$401 , \$400 , \$399 , \$398 , \$397 , \$396 , \$395 , \$394 , \$393 , \$392 , \$391 , \$390 , \$389 , \$388 , \$387 , \$386 , \$385 , \$384 , \$383 , \$382 , \$381 , \$380 , \$379 , \$378 , \$377 , \$376 , \$375 , \$374 , \$373 , \$372 , \$371 , \$370 , \$369 , \$368 , \$367 , \$366 , \$365 , \$364 , \$363 , \$362 , \$361 , \$360 , \$359 , \$358 , \$357 , \$356 , \$355 , \$354 , \$353 , \$352 , \$351 , \$350 , \$349 , \$348 , \$347 , \$346 , \$345 , \$344 , \$343 , \$342 , \$341 , \$340 , \$339 , \$338 , \$337 , \$336 , \$335 , \$334 , \$333 , \$332 , \$331 , \$330 , \$329 , \$328 , \$327 , \$326 , \$325 , \$324 , \$323 , \$322 , \$321 , \$320 , \$319 , \$318 , \$317 , \$316 , \$315 , \$314 , \$313 , \$312 , \$311 , \$310 , \$309 , \$308 , \$307 , \$306 , \$305 , \$304 , \$303 , \$302 , \$301 , \$300 , \$299 , \$298 , \$297 , \$296  };
+  assign \$409  = $signed(\$408 [83:56]) + $signed(sum2_7);
   assign \$410  = ~ tags7[6];
   assign \$411  = ~ tags7[6];
   assign \$412  = ~ tags7[6];
@@ -1059,128 +1061,129 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$518  = ~ tags7[6];
   assign \$519  = ~ tags7[6];
   assign \$520  = ~ tags7[6];
-  assign \$521  = chosen & { \$520 , \$519 , \$518 , \$517 , \$516 , \$515 , \$514 , \$513 , \$512 , \$511 , \$510 , \$509 , \$508 , \$507 , \$506 , \$505 , \$504 , \$503 , \$502 , \$501 , \$500 , \$499 , \$498 , \$497 , \$496 , \$495 , \$494 , \$493 , \$492 , \$491 , \$490 , \$489 , \$488 , \$487 , \$486 , \$485 , \$484 , \$483 , \$482 , \$481 , \$480 , \$479 , \$478 , \$477 , \$476 , \$475 , \$474 , \$473 , \$472 , \$471 , \$470 , \$469 , \$468 , \$467 , \$466 , \$465 , \$464 , \$463 , \$462 , \$461 , \$460 , \$459 , \$458 , \$457 , \$456 , \$455 , \$454 , \$453 , \$452 , \$451 , \$450 , \$449 , \$448 , \$447 , \$446 , \$445 , \$444 , \$443 , \$442 , \$441 , \$440 , \$439 , \$438 , \$437 , \$436 , \$435 , \$434 , \$433 , \$432 , \$431 , \$430 , \$429 , \$428 , \$427 , \$426 , \$425 , \$424 , \$423 , \$422 , \$421 , \$420 , \$419 , \$418 , \$417 , \$416 , \$415 , \$414 , \$413 , \$412 , \$411 , \$410 , \$409  };
-  assign \$522  = $signed(\$521 [111:84]) + $signed(cell3_3_sum);
-  assign \$523  = cfg__valid & cfg__ready;
-  assign \$524  = slot__ready & valid0;
-  assign \$525  = slot__ready & valid1;
-  assign \$526  = slot__ready & valid2;
-  assign \$527  = slot__ready & valid3;
-  assign \$528  = slot__ready & valid4;
-  assign \$529  = slot__ready & valid5;
-  assign \$530  = slot__ready & valid6;
-  assign \$531  = slot__ready & valid7;
-  assign \$532  = slot__ready & slot__valid;
+  assign \$521  = ~ tags7[6];
+  assign \$522  = chosen & { \$521 , \$520 , \$519 , \$518 , \$517 , \$516 , \$515 , \$514 , \$513 , \$512 , \$511 , \$510 , \$509 , \$508 , \$507 , \$506 , \$505 , \$504 , \$503 , \$502 , \$501 , \$500 , \$499 , \$498 , \$497 , \$496 , \$495 , \$494 , \$493 , \$492 , \$491 , \$490 , \$489 , \$488 , \$487 , \$486 , \$485 , \$484 , \$483 , \$482 , \$481 , \$480 , \$479 , \$478 , \$477 , \$476 , \$475 , \$474 , \$473 , \$472 , \$471 , \$470 , \$469 , \$468 , \$467 , \$466 , \$465 , \$464 , \$463 , \$462 , \$461 , \$460 , \$459 , \$458 , \$457 , \$456 , \$455 , \$454 , \$453 , \$452 , \$451 , \$450 , \$449 , \$448 , \$447 , \$446 , \$445 , \$444 , \$443 , \$442 , \$441 , \$440 , \$439 , \$438 , \$437 , \$436 , \$435 , \$434 , \$433 , \$432 , \$431 , \$430 , \$429 , \$428 , \$427 , \$426 , \$425 , \$424 , \$423 , \$422 , \$421 , \$420 , \$419 , \$418 , \$417 , \$416 , \$415 , \$414 , \$413 , \$412 , \$411 , \$410  };
+  assign \$523  = $signed(\$522 [111:84]) + $signed(cell3_3_sum);
+  assign \$524  = cfg__valid & cfg__ready;
+  assign \$525  = slot__ready & valid0;
+  assign \$526  = slot__ready & valid1;
+  assign \$527  = slot__ready & valid2;
+  assign \$528  = slot__ready & valid3;
+  assign \$529  = slot__ready & valid4;
+  assign \$530  = slot__ready & valid5;
+  assign \$531  = slot__ready & valid6;
+  assign \$532  = slot__ready & valid7;
   assign \$533  = slot__ready & slot__valid;
-  assign \$534  = \$533  & slot__payload[0];
-  assign \$535  = slot__ready & valid0;
-  assign \$536  = \$535  & tags0[0];
-  assign \$537  = slot__ready & valid1;
-  assign \$538  = \$537  & tags1[0];
-  assign \$539  = slot__ready & valid2;
-  assign \$540  = \$539  & tags2[0];
-  assign \$541  = slot__ready & valid3;
-  assign \$542  = \$541  & tags3[0];
-  assign \$543  = slot__ready & valid4;
-  assign \$544  = \$543  & tags4[0];
-  assign \$545  = slot__ready & valid5;
-  assign \$546  = \$545  & tags5[0];
-  assign \$547  = slot__ready & valid6;
-  assign \$548  = \$547  & tags6[0];
-  assign \$549  = slot__ready & valid7;
-  assign \$550  = \$549  & tags7[0];
-  assign \$551  = slot__ready & slot__valid;
-  assign \$552  = \$551  & slot__payload[1];
-  assign \$553  = slot__ready & valid0;
-  assign \$554  = \$553  & tags0[1];
-  assign \$555  = slot__ready & valid1;
-  assign \$556  = \$555  & tags1[1];
-  assign \$557  = slot__ready & valid2;
-  assign \$558  = \$557  & tags2[1];
-  assign \$559  = slot__ready & valid3;
-  assign \$560  = \$559  & tags3[1];
-  assign \$561  = slot__ready & valid4;
-  assign \$562  = \$561  & tags4[1];
-  assign \$563  = slot__ready & valid5;
-  assign \$564  = \$563  & tags5[1];
-  assign \$565  = slot__ready & slot__valid;
-  assign \$566  = \$565  & slot__payload[2];
-  assign \$567  = slot__ready & valid0;
-  assign \$568  = \$567  & tags0[2];
-  assign \$569  = slot__ready & valid1;
-  assign \$570  = \$569  & tags1[2];
-  assign \$571  = slot__ready & valid2;
-  assign \$572  = \$571  & tags2[2];
-  assign \$573  = slot__ready & valid0;
-  assign \$574  = \$573  & tags0[3];
-  assign \$575  = slot__ready & valid1;
-  assign \$576  = \$575  & tags1[3];
-  assign \$577  = slot__ready & valid2;
-  assign \$578  = \$577  & tags2[3];
-  assign \$579  = slot__ready & valid3;
-  assign \$580  = \$579  & tags3[3];
-  assign \$581  = slot__ready & valid1;
-  assign \$582  = \$581  & tags1[4];
-  assign \$583  = slot__ready & valid2;
-  assign \$584  = \$583  & tags2[4];
-  assign \$585  = slot__ready & valid3;
-  assign \$586  = \$585  & tags3[4];
-  assign \$587  = slot__ready & valid4;
-  assign \$588  = \$587  & tags4[4];
-  assign \$589  = slot__ready & valid2;
-  assign \$590  = \$589  & tags2[5];
-  assign \$591  = slot__ready & valid3;
-  assign \$592  = \$591  & tags3[5];
-  assign \$593  = slot__ready & valid4;
-  assign \$594  = \$593  & tags4[5];
-  assign \$595  = slot__ready & valid5;
-  assign \$596  = \$595  & tags5[5];
-  assign \$605  = ! \$signal$37 ;
-  assign \$606  = pulse & \$605 ;
-  assign \$607  = \$signal$37  == 1'h1;
-  assign \$608  = pulse & \$607 ;
-  assign \$609  = \$signal$37  == 2'h2;
-  assign \$610  = pulse & \$609 ;
-  assign \$611  = \$signal$37  == 2'h3;
-  assign \$612  = pulse & \$611 ;
-  assign \$613  = \$signal$37  == 3'h4;
-  assign \$614  = pulse & \$613 ;
-  assign \$615  = \$signal$37  == 3'h5;
-  assign \$616  = pulse & \$615 ;
-  assign \$617  = \$signal$37  == 3'h6;
-  assign \$618  = pulse & \$617 ;
-  assign \$619  = \$signal$37  == 3'h7;
-  assign \$620  = pulse & \$619 ;
+  assign \$534  = slot__ready & slot__valid;
+  assign \$535  = \$534  & slot__payload[0];
+  assign \$536  = slot__ready & valid0;
+  assign \$537  = \$536  & tags0[0];
+  assign \$538  = slot__ready & valid1;
+  assign \$539  = \$538  & tags1[0];
+  assign \$540  = slot__ready & valid2;
+  assign \$541  = \$540  & tags2[0];
+  assign \$542  = slot__ready & valid3;
+  assign \$543  = \$542  & tags3[0];
+  assign \$544  = slot__ready & valid4;
+  assign \$545  = \$544  & tags4[0];
+  assign \$546  = slot__ready & valid5;
+  assign \$547  = \$546  & tags5[0];
+  assign \$548  = slot__ready & valid6;
+  assign \$549  = \$548  & tags6[0];
+  assign \$550  = slot__ready & valid7;
+  assign \$551  = \$550  & tags7[0];
+  assign \$552  = slot__ready & slot__valid;
+  assign \$553  = \$552  & slot__payload[1];
+  assign \$554  = slot__ready & valid0;
+  assign \$555  = \$554  & tags0[1];
+  assign \$556  = slot__ready & valid1;
+  assign \$557  = \$556  & tags1[1];
+  assign \$558  = slot__ready & valid2;
+  assign \$559  = \$558  & tags2[1];
+  assign \$560  = slot__ready & valid3;
+  assign \$561  = \$560  & tags3[1];
+  assign \$562  = slot__ready & valid4;
+  assign \$563  = \$562  & tags4[1];
+  assign \$564  = slot__ready & valid5;
+  assign \$565  = \$564  & tags5[1];
+  assign \$566  = slot__ready & slot__valid;
+  assign \$567  = \$566  & slot__payload[2];
+  assign \$568  = slot__ready & valid0;
+  assign \$569  = \$568  & tags0[2];
+  assign \$570  = slot__ready & valid1;
+  assign \$571  = \$570  & tags1[2];
+  assign \$572  = slot__ready & valid2;
+  assign \$573  = \$572  & tags2[2];
+  assign \$574  = slot__ready & valid0;
+  assign \$575  = \$574  & tags0[3];
+  assign \$576  = slot__ready & valid1;
+  assign \$577  = \$576  & tags1[3];
+  assign \$578  = slot__ready & valid2;
+  assign \$579  = \$578  & tags2[3];
+  assign \$580  = slot__ready & valid3;
+  assign \$581  = \$580  & tags3[3];
+  assign \$582  = slot__ready & valid1;
+  assign \$583  = \$582  & tags1[4];
+  assign \$584  = slot__ready & valid2;
+  assign \$585  = \$584  & tags2[4];
+  assign \$586  = slot__ready & valid3;
+  assign \$587  = \$586  & tags3[4];
+  assign \$588  = slot__ready & valid4;
+  assign \$589  = \$588  & tags4[4];
+  assign \$590  = slot__ready & valid2;
+  assign \$591  = \$590  & tags2[5];
+  assign \$592  = slot__ready & valid3;
+  assign \$593  = \$592  & tags3[5];
+  assign \$594  = slot__ready & valid4;
+  assign \$595  = \$594  & tags4[5];
+  assign \$596  = slot__ready & valid5;
+  assign \$597  = \$596  & tags5[5];
+  assign \$606  = ! \$signal$37 ;
+  assign \$607  = pulse & \$606 ;
+  assign \$608  = \$signal$37  == 1'h1;
+  assign \$609  = pulse & \$608 ;
+  assign \$610  = \$signal$37  == 2'h2;
+  assign \$611  = pulse & \$610 ;
+  assign \$612  = \$signal$37  == 2'h3;
+  assign \$613  = pulse & \$612 ;
+  assign \$614  = \$signal$37  == 3'h4;
+  assign \$615  = pulse & \$614 ;
+  assign \$616  = \$signal$37  == 3'h5;
+  assign \$617  = pulse & \$616 ;
+  assign \$618  = \$signal$37  == 3'h6;
+  assign \$619  = pulse & \$618 ;
+  assign \$620  = \$signal$37  == 3'h7;
+  assign \$621  = pulse & \$620 ;
   always @(posedge shape_clk)
     shape <= cfg__payload;
   always @(posedge clk)
-    beat <= \$621 ;
+    beat <= \$622 ;
   always @(posedge clk)
-    primed <= \$622 ;
+    primed <= \$623 ;
   always @(posedge clk)
-    k_done <= \$623 ;
+    k_done <= \$624 ;
   always @(posedge clk)
-    n_done <= \$624 ;
+    n_done <= \$625 ;
   always @(posedge clk)
-    m_done <= \$625 ;
+    m_done <= \$626 ;
   always @(posedge clk)
-    valid0 <= \$626 ;
+    valid0 <= \$627 ;
   always @(posedge clk)
-    valid1 <= \$627 ;
+    valid1 <= \$628 ;
   always @(posedge clk)
-    valid2 <= \$628 ;
+    valid2 <= \$629 ;
   always @(posedge clk)
-    valid3 <= \$629 ;
+    valid3 <= \$630 ;
   always @(posedge clk)
-    valid4 <= \$630 ;
+    valid4 <= \$631 ;
   always @(posedge clk)
-    valid5 <= \$631 ;
+    valid5 <= \$632 ;
   always @(posedge clk)
-    valid6 <= \$632 ;
+    valid6 <= \$633 ;
   always @(posedge clk)
-    valid7 <= \$633 ;
+    valid7 <= \$634 ;
   always @(posedge clk)
-    valid8 <= \$634 ;
+    valid8 <= \$635 ;
   always @(posedge stage0_clk)
     tags0 <= slot__payload;
   always @(posedge stage1_clk)
@@ -1244,9 +1247,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   always @(posedge load0_2_clk)
     w3_2 <= w3_1;
   always @(posedge compute8_clk)
-    \$signal$37  <= \$38 [2:0];
+    \$signal$37  <= \$39 [2:0];
   always @(posedge compute8_clk)
-    total <= \$635 ;
+    total <= \$636 ;
   assign \$1  = shape[12:0] - m_done;
   assign m_last = \$1 [12:0] <= 4'h8;
   assign \$2  = shape[38:26] - n_done;
@@ -1292,43 +1295,43 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$33  = \$signal$26  & \$32 ;
   assign \$34  = ! k_done;
   assign \$35  = \$signal$25  & k_last;
+  assign \$36  = valid8 & tags8[7];
+  assign \$37  = ~ \$36 ;
+  assign slot__ready = o__ready | \$37 ;
   assign o__valid = valid8 & tags8[7];
-  assign \$36  = ~ o__valid;
-  assign slot__ready = o__ready | \$36 ;
-  assign \$37  = \$signal$37  + 1'h1;
-  assign \$38  = tags7[1] ? 4'h0 : \$37 ;
-  assign \$39  = valid8 & tags8[0];
-  assign \$40  = ~ tags8[7];
-  assign \$41  = \$39  & \$40 ;
-  assign \$42  = ~ clk;
-  assign pulse = \$41  & \$42 ;
-  assign decoded = 1'h1 << \$38 [2:0];
-  assign \$43  = partial0 & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
-  assign \$44  = partial1 & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
-  assign \$45  = \$43  | \$44 ;
-  assign \$46  = partial2 & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
-  assign \$47  = partial3 & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
-  assign \$48  = \$46  | \$47 ;
-  assign \$49  = \$45  | \$48 ;
-  assign \$50  = partial4 & { decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4] };
-  assign \$51  = partial5 & { decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5] };
-  assign \$52  = \$50  | \$51 ;
-  assign \$53  = partial6 & { decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6] };
-  assign \$54  = partial7 & { decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7] };
-  assign \$55  = \$53  | \$54 ;
-  assign \$56  = \$52  | \$55 ;
-  assign chosen = \$49  | \$56 ;
-  assign \$57  = i__valid & i__ready;
-  assign \$58  = beat + 1'h1;
-  assign \$59  = \$signal$27  ? 4'h0 : \$58 ;
-  assign \$60  = ~ \$signal$24 ;
-  assign \$61  = k_done + 3'h4;
-  assign \$62  = k_last ? 14'h0000 : \$61 ;
-  assign \$63  = n_done + 3'h4;
-  assign \$64  = n_last ? 14'h0000 : \$63 ;
-  assign \$65  = m_done + 4'h8;
-  assign \$66  = m_last ? 14'h0000 : \$65 ;
-  assign \$67  = ~ tags7[6];
+  assign \$38  = \$signal$37  + 1'h1;
+  assign \$39  = tags7[1] ? 4'h0 : \$38 ;
+  assign \$40  = valid8 & tags8[0];
+  assign \$41  = ~ tags8[7];
+  assign \$42  = \$40  & \$41 ;
+  assign \$43  = ~ clk;
+  assign pulse = \$42  & \$43 ;
+  assign decoded = 1'h1 << \$39 [2:0];
+  assign \$44  = partial0 & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
+  assign \$45  = partial1 & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
+  assign \$46  = \$44  | \$45 ;
+  assign \$47  = partial2 & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
+  assign \$48  = partial3 & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
+  assign \$49  = \$47  | \$48 ;
+  assign \$50  = \$46  | \$49 ;
+  assign \$51  = partial4 & { decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4] };
+  assign \$52  = partial5 & { decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5] };
+  assign \$53  = \$51  | \$52 ;
+  assign \$54  = partial6 & { decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6] };
+  assign \$55  = partial7 & { decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7] };
+  assign \$56  = \$54  | \$55 ;
+  assign \$57  = \$53  | \$56 ;
+  assign chosen = \$50  | \$57 ;
+  assign \$58  = i__valid & i__ready;
+  assign \$59  = beat + 1'h1;
+  assign \$60  = \$signal$27  ? 4'h0 : \$59 ;
+  assign \$61  = ~ \$signal$24 ;
+  assign \$62  = k_done + 3'h4;
+  assign \$63  = k_last ? 14'h0000 : \$62 ;
+  assign \$64  = n_done + 3'h4;
+  assign \$65  = n_last ? 14'h0000 : \$64 ;
+  assign \$66  = m_done + 4'h8;
+  assign \$67  = m_last ? 14'h0000 : \$66 ;
   assign \$68  = ~ tags7[6];
   assign \$69  = ~ tags7[6];
   assign \$70  = ~ tags7[6];
@@ -1440,9 +1443,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$176  = ~ tags7[6];
   assign \$177  = ~ tags7[6];
   assign \$178  = ~ tags7[6];
-  assign \$179  = chosen & { \$178 , \$177 , \$176 , \$175 , \$174 , \$173 , \$172 , \$171 , \$170 , \$169 , \$168 , \$167 , \$166 , \$165 , \$164 , \$163 , \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155 , \$154 , \$153 , \$152 , \$151 , \$150 , \$149 , \$148 , \$147 , \$146 , \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138 , \$137 , \$136 , \$135 , \$134 , \$133 , \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99 , \$98 , \$97 , \$96 , \$95 , \$94 , \$93 , \$92 , \$91 , \$90 , \$89 , \$88 , \$87 , \$86 , \$85 , \$84 , \$83 , \$82 , \$81 , \$80 , \$79 , \$78 , \$77 , \$76 , \$75 , \$74 , \$73 , \$72 , \$71 , \$70 , \$69 , \$68 , \$67  };
-  assign \$180  = $signed(\$179 [27:0]) + $signed(sum0_7);
-  assign \$181  = ~ tags7[6];
+  assign \$179  = ~ tags7[6];
+  assign \$180  = chosen & { \$179 , \$178 , \$177 , \$176 , \$175 , \$174 , \$173 , \$172 , \$171 , \$170 , \$169 , \$168 , \$167 , \$166 , \$165 , \$164 , \$163 , \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155 , \$154 , \$153 , \$152 , \$151 , \$150 , \$149 , \$148 , \$147 , \$146 , \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138 , \$137 , \$136 , \$135 , \$134 , \$133 , \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99 , \$98 , \$97 , \$96 , \$95 , \$94 , \$93 , \$92 , \$91 , \$90 , \$89 , \$88 , \$87 , \$86 , \$85 , \$84 , \$83 , \$82 , \$81 , \$80 , \$79 , \$78 , \$77 , \$76 , \$75 , \$74 , \$73 , \$72 , \$71 , \$70 , \$69 , \$68  };
+  assign \$181  = $signed(\$180 [27:0]) + $signed(sum0_7);
   assign \$182  = ~ tags7[6];
   assign \$183  = ~ tags7[6];
   assign \$184  = ~ tags7[6];
@@ -1554,9 +1557,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$290  = ~ tags7[6];
   assign \$291  = ~ tags7[6];
   assign \$292  = ~ tags7[6];
-  assign \$293  = chosen & { \$292 , \$291 , \$290 , \$289 , \$288 , \$287 , \$286 , \$285 , \$284 , \$283 , \$282 , \$281 , \$280 , \$279 , \$278 , \$277 , \$276 , \$275 , \$274 , \$273 , \$272 , \$271 , \$270 , \$269 , \$268 , \$267 , \$266 , \$265 , \$264 , \$263 , \$262 , \$261 , \$260 , \$259 , \$258 , \$257 , \$256 , \$255 , \$254 , \$253 , \$252 , \$251 , \$250 , \$249 , \$248 , \$247 , \$246 , \$245 , \$244 , \$243 , \$242 , \$241 , \$240 , \$239 , \$238 , \$237 , \$236 , \$235 , \$234 , \$233 , \$232 , \$231 , \$230 , \$229 , \$228 , \$227 , \$226 , \$225 , \$224 , \$223 , \$222 , \$221 , \$220 , \$219 , \$218 , \$217 , \$216 , \$215 , \$214 , \$213 , \$212 , \$211 , \$210 , \$209 , \$208 , \$207 , \$206 , \$205 , \$204 , \$203 , \$202 , \$201 , \$200 , \$199 , \$198 , \$197 , \$196 , \$195 , \$194 , \$193 , \$192 , \$191 , \$190 , \$189 , \$188 , \$187 , \$186 , \$185 , \$184 , \$183 , \$182 , \$181  };
-  assign \$294  = $signed(\$293 [55:28]) + $signed(sum1_7);
-  assign \$295  = ~ tags7[6];
+  assign \$293  = ~ tags7[6];
+  assign \$294  = chosen & { \$293 , \$292 , \$291 , \$290 , \$289 , \$288 , \$287 , \$286 , \$285 , \$284 , \$283 , \$282 , \$281 , \$280 , \$279 , \$278 , \$277 , \$276 , \$275 , \$274 , \$273 , \$272 , \$271 , \$270 , \$269 , \$268 , \$267 , \$266 , \$265 , \$264 , \$263 , \$262 , \$261 , \$260 , \$259 , \$258 , \$257 , \$256 , \$255 , \$254 , \$253 , \$252 , \$251 , \$250 , \$249 , \$248 , \$247 , \$246 , \$245 , \$244 , \$243 , \$242 , \$241 , \$240 , \$239 , \$238 , \$237 , \$236 , \$235 , \$234 , \$233 , \$232 , \$231 , \$230 , \$229 , \$228 , \$227 , \$226 , \$225 , \$224 , \$223 , \$222 , \$221 , \$220 , \$219 , \$218 , \$217 , \$216 , \$215 , \$214 , \$213 , \$212 , \$211 , \$210 , \$209 , \$208 , \$207 , \$206 , \$205 , \$204 , \$203 , \$202 , \$201 , \$200 , \$199 , \$198 , \$197 , \$196 , \$195 , \$194 , \$193 , \$192 , \$191 , \$190 , \$189 , \$188 , \$187 , \$186 , \$185 , \$184 , \$183 , \$182  };
+  assign \$295  = $signed(\$294 [55:28]) + $signed(sum1_7);
   assign \$296  = ~ tags7[6];
   assign \$297  = ~ tags7[6];
   assign \$298  = ~ tags7[6];
@@ -1610,7 +1613,6 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$346  = ~ tags7[6];
   assign \$347  = ~ tags7[6];
   assign \$348  = ~ tags7[6];
-  assign \$349  = ~ tags7[6];
   matmul_systolic_cell cell0_0 (
     .compute_clk(compute1_clk),
     .load_clk(load0_0_clk),
@@ -1652,7 +1654,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .swap_clk(swap3_clk),
     .w(cell0_3_w),
     .w_in(w3_2),
-    .x(\$600 ),
+    .x(\$601 ),
     .x_in(cell0_2_x)
   );
   matmul_systolic_cell cell1_0 (
@@ -1696,7 +1698,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .swap_clk(swap4_clk),
     .w(cell1_3_w),
     .w_in(cell0_3_w),
-    .x(\$601 ),
+    .x(\$602 ),
     .x_in(cell1_2_x)
   );
   matmul_systolic_cell cell2_0 (
@@ -1740,7 +1742,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .swap_clk(swap5_clk),
     .w(cell2_3_w),
     .w_in(cell1_3_w),
-    .x(\$602 ),
+    .x(\$603 ),
     .x_in(cell2_2_x)
   );
   matmul_systolic_cell cell3_0 (
@@ -1749,7 +1751,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_0_sum),
     .sum_in(cell2_0_sum),
     .swap_clk(swap3_clk),
-    .w(\$597 ),
+    .w(\$598 ),
     .w_in(cell2_0_w),
     .x(cell3_0_x),
     .x_in(x3_3)
@@ -1760,7 +1762,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_1_sum),
     .sum_in(cell2_1_sum),
     .swap_clk(swap4_clk),
-    .w(\$598 ),
+    .w(\$599 ),
     .w_in(cell2_1_w),
     .x(cell3_1_x),
     .x_in(cell3_0_x)
@@ -1771,7 +1773,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_2_sum),
     .sum_in(cell2_2_sum),
     .swap_clk(swap5_clk),
-    .w(\$599 ),
+    .w(\$600 ),
     .w_in(cell2_2_w),
     .x(cell3_2_x),
     .x_in(cell3_1_x)
@@ -1782,322 +1784,306 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_3_sum),
     .sum_in(cell2_3_sum),
     .swap_clk(swap6_clk),
-    .w(\$604 ),
+    .w(\$605 ),
     .w_in(cell2_3_w),
-    .x(\$603 ),
+    .x(\$604 ),
     .x_in(cell3_2_x)
   );
   consilico_clock_gate gate_compute0 (
     .clk(clk),
-    .enable(\$534 ),
+    .enable(\$535 ),
     .gclk(compute0_clk)
   );
   consilico_clock_gate gate_compute1 (
     .clk(clk),
-    .enable(\$536 ),
+    .enable(\$537 ),
     .gclk(compute1_clk)
   );
   consilico_clock_gate gate_compute2 (
     .clk(clk),
-    .enable(\$538 ),
+    .enable(\$539 ),
     .gclk(compute2_clk)
   );
   consilico_clock_gate gate_compute3 (
     .clk(clk),
-    .enable(\$540 ),
+    .enable(\$541 ),
     .gclk(compute3_clk)
   );
   consilico_clock_gate gate_compute4 (
     .clk(clk),
-    .enable(\$542 ),
+    .enable(\$543 ),
     .gclk(compute4_clk)
   );
   consilico_clock_gate gate_compute5 (
     .clk(clk),
-    .enable(\$544 ),
+    .enable(\$545 ),
     .gclk(compute5_clk)
   );
   consilico_clock_gate gate_compute6 (
     .clk(clk),
-    .enable(\$546 ),
+    .enable(\$547 ),
     .gclk(compute6_clk)
   );
   consilico_clock_gate gate_compute7 (
     .clk(clk),
-    .enable(\$548 ),
+    .enable(\$549 ),
     .gclk(compute7_clk)
   );
   consilico_clock_gate gate_compute8 (
     .clk(clk),
-    .enable(\$550 ),
+    .enable(\$551 ),
     .gclk(compute8_clk)
   );
   consilico_clock_gate gate_load0_0 (
     .clk(clk),
-    .enable(\$566 ),
+    .enable(\$567 ),
     .gclk(load0_0_clk)
   );
   consilico_clock_gate gate_load0_1 (
     .clk(clk),
-    .enable(\$568 ),
+    .enable(\$569 ),
     .gclk(load0_1_clk)
   );
   consilico_clock_gate gate_load0_2 (
     .clk(clk),
-    .enable(\$570 ),
+    .enable(\$571 ),
     .gclk(load0_2_clk)
   );
   consilico_clock_gate gate_load0_3 (
     .clk(clk),
-    .enable(\$572 ),
+    .enable(\$573 ),
     .gclk(load0_3_clk)
   );
   consilico_clock_gate gate_load1_1 (
     .clk(clk),
-    .enable(\$574 ),
+    .enable(\$575 ),
     .gclk(load1_1_clk)
   );
   consilico_clock_gate gate_load1_2 (
     .clk(clk),
-    .enable(\$576 ),
+    .enable(\$577 ),
     .gclk(load1_2_clk)
   );
   consilico_clock_gate gate_load1_3 (
     .clk(clk),
-    .enable(\$578 ),
+    .enable(\$579 ),
     .gclk(load1_3_clk)
   );
   consilico_clock_gate gate_load1_4 (
     .clk(clk),
-    .enable(\$580 ),
+    .enable(\$581 ),
     .gclk(load1_4_clk)
   );
   consilico_clock_gate gate_load2_2 (
     .clk(clk),
-    .enable(\$582 ),
+    .enable(\$583 ),
     .gclk(load2_2_clk)
   );
   consilico_clock_gate gate_load2_3 (
     .clk(clk),
-    .enable(\$584 ),
+    .enable(\$585 ),
     .gclk(load2_3_clk)
   );
   consilico_clock_gate gate_load2_4 (
     .clk(clk),
-    .enable(\$586 ),
+    .enable(\$587 ),
     .gclk(load2_4_clk)
   );
   consilico_clock_gate gate_load2_5 (
     .clk(clk),
-    .enable(\$588 ),
+    .enable(\$589 ),
     .gclk(load2_5_clk)
   );
   consilico_clock_gate gate_load3_3 (
     .clk(clk),
-    .enable(\$590 ),
+    .enable(\$591 ),
     .gclk(load3_3_clk)
   );
   consilico_clock_gate gate_load3_4 (
     .clk(clk),
-    .enable(\$592 ),
+    .enable(\$593 ),
     .gclk(load3_4_clk)
   );
   consilico_clock_gate gate_load3_5 (
     .clk(clk),
-    .enable(\$594 ),
+    .enable(\$595 ),
     .gclk(load3_5_clk)
   );
   consilico_clock_gate gate_load3_6 (
     .clk(clk),
-    .enable(\$596 ),
+    .enable(\$597 ),
     .gclk(load3_6_clk)
   );
   consilico_clock_gate gate_shape (
     .clk(clk),
-    .enable(\$523 ),
+    .enable(\$524 ),
     .gclk(shape_clk)
   );
   consilico_clock_gate gate_stage0 (
     .clk(clk),
-    .enable(\$532 ),
+    .enable(\$533 ),
     .gclk(stage0_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$524 ),
+    .enable(\$525 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$525 ),
+    .enable(\$526 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_stage3 (
     .clk(clk),
-    .enable(\$526 ),
+    .enable(\$527 ),
     .gclk(stage3_clk)
   );
   consilico_clock_gate gate_stage4 (
     .clk(clk),
-    .enable(\$527 ),
+    .enable(\$528 ),
     .gclk(stage4_clk)
   );
   consilico_clock_gate gate_stage5 (
     .clk(clk),
-    .enable(\$528 ),
+    .enable(\$529 ),
     .gclk(stage5_clk)
   );
   consilico_clock_gate gate_stage6 (
     .clk(clk),
-    .enable(\$529 ),
+    .enable(\$530 ),
     .gclk(stage6_clk)
   );
   consilico_clock_gate gate_stage7 (
     .clk(clk),
-    .enable(\$530 ),
+    .enable(\$531 ),
     .gclk(stage7_clk)
   );
   consilico_clock_gate gate_stage8 (
     .clk(clk),
-    .enable(\$531 ),
+    .enable(\$532 ),
     .gclk(stage8_clk)
   );
   consilico_clock_gate gate_swap0 (
     .clk(clk),
-    .enable(\$552 ),
+    .enable(\$553 ),
     .gclk(swap0_clk)
   );
   consilico_clock_gate gate_swap1 (
     .clk(clk),
-    .enable(\$554 ),
+    .enable(\$555 ),
     .gclk(swap1_clk)
   );
   consilico_clock_gate gate_swap2 (
     .clk(clk),
-    .enable(\$556 ),
+    .enable(\$557 ),
     .gclk(swap2_clk)
   );
   consilico_clock_gate gate_swap3 (
     .clk(clk),
-    .enable(\$558 ),
+    .enable(\$559 ),
     .gclk(swap3_clk)
   );
   consilico_clock_gate gate_swap4 (
     .clk(clk),
-    .enable(\$560 ),
+    .enable(\$561 ),
     .gclk(swap4_clk)
   );
   consilico_clock_gate gate_swap5 (
     .clk(clk),
-    .enable(\$562 ),
+    .enable(\$563 ),
     .gclk(swap5_clk)
   );
   consilico_clock_gate gate_swap6 (
     .clk(clk),
-    .enable(\$564 ),
+    .enable(\$565 ),
     .gclk(swap6_clk)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial0 (
     .d(total),
-    .enable(\$606 ),
+    .enable(\$607 ),
     .q(partial0)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial1 (
     .d(total),
-    .enable(\$608 ),
+    .enable(\$609 ),
     .q(partial1)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial2 (
     .d(total),
-    .enable(\$610 ),
+    .enable(\$611 ),
     .q(partial2)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial3 (
     .d(total),
-    .enable(\$612 ),
+    .enable(\$613 ),
     .q(partial3)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial4 (
     .d(total),
-    .enable(\$614 ),
+    .enable(\$615 ),
     .q(partial4)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial5 (
     .d(total),
-    .enable(\$616 ),
+    .enable(\$617 ),
     .q(partial5)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial6 (
     .d(total),
-    .enable(\$618 ),
+    .enable(\$619 ),
     .q(partial6)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial7 (
     .d(total),
-    .enable(\$620 ),
+    .enable(\$621 ),
     .q(partial7)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$621  = beat;
-    if (\$57 ) begin
-      \$621  = \$59 [2:0];
+    \$622  = beat;
+    if (\$58 ) begin
+      \$622  = \$60 [2:0];
     end
     if (rst) begin
-      \$621  = 3'h0;
+      \$622  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$622  = primed;
-    if (\$57 ) begin
+    \$623  = primed;
+    if (\$58 ) begin
       if (\$signal$27 ) begin
-        \$622  = \$60 ;
+        \$623  = \$61 ;
       end
     end
     if (rst) begin
-      \$622  = 1'h0;
+      \$623  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$623  = k_done;
-    if (\$57 ) begin
+    \$624  = k_done;
+    if (\$58 ) begin
       if (\$signal$27 ) begin
         if (primed) begin
-          \$623  = \$62 [12:0];
-        end
-      end
-    end
-    if (rst) begin
-      \$623  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$624  = n_done;
-    if (\$57 ) begin
-      if (\$signal$27 ) begin
-        if (primed) begin
-          if (k_last) begin
-            \$624  = \$64 [12:0];
-          end
+          \$624  = \$63 [12:0];
         end
       end
     end
@@ -2107,14 +2093,12 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$625  = m_done;
-    if (\$57 ) begin
+    \$625  = n_done;
+    if (\$58 ) begin
       if (\$signal$27 ) begin
         if (primed) begin
           if (k_last) begin
-            if (n_last) begin
-              \$625  = \$66 [12:0];
-            end
+            \$625  = \$65 [12:0];
           end
         end
       end
@@ -2125,19 +2109,27 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$626  = valid0;
-    if (slot__ready) begin
-      \$626  = slot__valid;
+    \$626  = m_done;
+    if (\$58 ) begin
+      if (\$signal$27 ) begin
+        if (primed) begin
+          if (k_last) begin
+            if (n_last) begin
+              \$626  = \$67 [12:0];
+            end
+          end
+        end
+      end
     end
     if (rst) begin
-      \$626  = 1'h0;
+      \$626  = 13'h0000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$627  = valid1;
+    \$627  = valid0;
     if (slot__ready) begin
-      \$627  = valid0;
+      \$627  = slot__valid;
     end
     if (rst) begin
       \$627  = 1'h0;
@@ -2145,9 +2137,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$628  = valid2;
+    \$628  = valid1;
     if (slot__ready) begin
-      \$628  = valid1;
+      \$628  = valid0;
     end
     if (rst) begin
       \$628  = 1'h0;
@@ -2155,9 +2147,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$629  = valid3;
+    \$629  = valid2;
     if (slot__ready) begin
-      \$629  = valid2;
+      \$629  = valid1;
     end
     if (rst) begin
       \$629  = 1'h0;
@@ -2165,9 +2157,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$630  = valid4;
+    \$630  = valid3;
     if (slot__ready) begin
-      \$630  = valid3;
+      \$630  = valid2;
     end
     if (rst) begin
       \$630  = 1'h0;
@@ -2175,9 +2167,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$631  = valid5;
+    \$631  = valid4;
     if (slot__ready) begin
-      \$631  = valid4;
+      \$631  = valid3;
     end
     if (rst) begin
       \$631  = 1'h0;
@@ -2185,9 +2177,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$632  = valid6;
+    \$632  = valid5;
     if (slot__ready) begin
-      \$632  = valid5;
+      \$632  = valid4;
     end
     if (rst) begin
       \$632  = 1'h0;
@@ -2195,9 +2187,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$633  = valid7;
+    \$633  = valid6;
     if (slot__ready) begin
-      \$633  = valid6;
+      \$633  = valid5;
     end
     if (rst) begin
       \$633  = 1'h0;
@@ -2205,21 +2197,31 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$634  = valid8;
+    \$634  = valid7;
     if (slot__ready) begin
-      \$634  = valid7;
+      \$634  = valid6;
     end
     if (rst) begin
       \$634  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$635  = valid8;
+    if (slot__ready) begin
+      \$635  = valid7;
+    end
+    if (rst) begin
+      \$635  = 1'h0;
     end
   end
   assign \$signal  = cfg__ready;
   assign m_left = \$1 [12:0];
   assign n_left = \$2 [12:0];
   assign k_left = \$3 [12:0];
-  assign delivers = tags8[7];
   assign advance = slot__ready;
-  assign \$signal$35  = \$38 [2:0];
+  assign delivers = tags8[7];
+  assign \$signal$35  = \$39 [2:0];
   assign \i__payload.x  = i__payload[31:0];
   assign \i__payload.x[0]  = i__payload[7:0];
   assign \i__payload.x[1]  = i__payload[15:8];
@@ -2290,10 +2292,10 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \tags6.loads  = tags6[5:2];
   assign \tags6.first  = tags6[6];
   assign \tags6.delivers  = tags6[7];
-  assign \$635 [111:84] = \$522 [27:0];
-  assign \$635 [83:56] = \$408 [27:0];
-  assign \$635 [55:28] = \$294 [27:0];
-  assign \$635 [27:0] = \$180 [27:0];
+  assign \$636 [111:84] = \$523 [27:0];
+  assign \$636 [83:56] = \$409 [27:0];
+  assign \$636 [55:28] = \$295 [27:0];
+  assign \$636 [27:0] = \$181 [27:0];
   assign o__payload[111:84] = total[111:84];
   assign o__payload[83:56] = total[83:56];
   assign o__payload[55:28] = total[55:28];

@@ -100,13 +100,14 @@ module training_blockwise_quantize(i__valid, o__ready, cfg__payload, cfg__valid,
   input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
+  reg o__valid = 1'h0;
   input rst;
   wire rst;
   wire stage0_clk;
   wire stage1_clk;
   reg valid0 = 1'h0;
-  reg valid1 = 1'h0;
+  (* init = 1'h0 *)
+  wire valid1;
   assign \$1  = ~ cfg__valid;
   assign held__valid = i__valid & \$1 ;
   assign \$2  = ~ cfg__valid;
@@ -140,7 +141,7 @@ module training_blockwise_quantize(i__valid, o__ready, cfg__payload, cfg__valid,
   always @(posedge clk)
     valid0 <= \$37 ;
   always @(posedge clk)
-    valid1 <= \$38 ;
+    o__valid <= \$38 ;
   always @(posedge constants_clk)
     \$signal  <= { 1'h1, \$29  };
   always @(posedge constants_clk)
@@ -508,7 +509,7 @@ module training_blockwise_quantize(i__valid, o__ready, cfg__payload, cfg__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$38  = valid1;
+    \$38  = o__valid;
     if (held__ready) begin
       \$38  = valid0;
     end
@@ -518,6 +519,7 @@ module training_blockwise_quantize(i__valid, o__ready, cfg__payload, cfg__valid,
   end
   assign held__payload = i__payload;
   assign advance = held__ready;
+  assign valid1 = o__valid;
   assign cfg__ready = 1'h1;
   assign \i__payload[0]  = i__payload[15:0];
   assign \i__payload[1]  = i__payload[31:16];
@@ -551,7 +553,6 @@ module training_blockwise_quantize(i__valid, o__ready, cfg__payload, cfg__valid,
   assign o__payload[23:16] = lane2_code;
   assign o__payload[15:8] = lane1_code;
   assign o__payload[7:0] = lane0_code;
-  assign o__valid = valid1;
   assign \$7  = \$5 ;
   assign \$10  = \$8 ;
   assign \$13  = \$11 ;

@@ -151,7 +151,8 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
                 bench.groups(x, np.full_like(x, code), *constants, end)
                 bench.builder.coverage["extremes"] += 1
     for index in range(_DRAWN_SUMS):
-        groups = int(rng.integers(1, 6)) if index % 4 else 1
+        reset = index % 16 == 5
+        groups = int(rng.integers(1 + reset, 6)) if index % 4 else 1
         if index % 20 == 7:
             bench.share(int(rng.choice([1, 60, 120, 127, 250])))
         x = rng.integers(-128, 128, size=(groups, config.group))
@@ -159,9 +160,8 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
             x = x // 16
         zeros = rng.integers(16, size=groups) if index % 2 else rng.integers(5, 11, size=groups)
         scales = _drawn_scales(config, rng, groups, bench.exponent)
-        reset = index % 16 == 5
-        end = (np.arange(groups) == groups - 1) & (not reset)
-        drop = int(rng.integers(config.beats)) if reset else 0
+        end = np.arange(groups) == groups - 1 - reset  # a reset meets a result and a begun sum
+        drop = config.beats - 1 if reset else 0  # the last group has only begun
         bench.groups(x, rng.integers(16, size=x.shape), zeros, scales, end, drop)
         if reset:
             bench.builder.reset()
