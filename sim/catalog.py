@@ -12,7 +12,7 @@ from sim.stimulus import Ports, Stimulus
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-__all__ = ["Unit", "catalogue", "configure", "find_unit", "verilog"]
+__all__ = ["Unit", "catalogue", "configure", "deferred", "find_unit", "verilog"]
 
 _MODULES = (  # of sim.units, in catalogue order
     "consmax",
@@ -33,7 +33,8 @@ _MODULES = (  # of sim.units, in catalogue order
 class Unit:
     """One operator: configuration, golden model, component, vectors, coverage, latency.
 
-    The functions import what they need when called, so that listing units stays quick.
+    The functions import what they need when called, so that listing units stays quick; those that
+    stand elsewhere are :func:`deferred`.
     """
 
     name: str  # such as "consmax/log2"
@@ -54,6 +55,15 @@ class Unit:
     def module_name(self) -> str:
         """Name of the unit's Verilog module, and of its file in ``rtl/``."""
         return self.name.replace("/", "_")
+
+
+def deferred(module: str, name: str) -> Callable[..., Any]:
+    """A class or function of a module that is imported when it is first called."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(module), name)(*arguments)
+
+    return call
 
 
 def catalogue() -> dict[str, Unit]:

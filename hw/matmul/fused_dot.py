@@ -13,9 +13,8 @@ from hw.matmul.accumulator import accumulate, sum_layout
 from hw.parts import part_clock, place
 from hw.pipeline import Pipeline
 
-__all__ = ["LATENCY", "FusedDot", "FusedDotBlock"]
+__all__ = ["FusedDot", "FusedDotBlock", "latency"]
 
-LATENCY = 4  # cycles from the handshake of a sum's last beat to that of its result
 _BLOCK = 16  # lanes whose products one stage adds up
 _BRICKS = 4  # 4 x 4 bit multipliers of a lane
 _GREATEST = 225  # sum of all bits of a brick
@@ -28,6 +27,11 @@ _SIGNED = (
     ((0, 1), (1, 1), (0, 1), (1, 1)),
     ((1, 1), (1, 1), (1, 1), (1, 1)),
 )
+
+
+def latency(config: FusedDotConfig) -> int:
+    """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling."""
+    return 4
 
 
 def _negative(x_signed: int, w_signed: int) -> int:
@@ -78,7 +82,7 @@ class FusedDot(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         ends = Signal()
-        pipeline = Pipeline(m, self.i, self.o, LATENCY, delivers=ends)
+        pipeline = Pipeline(m, self.i, self.o, latency(self._config), delivers=ends)
         gated_domain(m, "taken", pipeline.advance & self.i.valid)
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)

@@ -1,13 +1,10 @@
 """Catalogue entries of 8-bit optimiser states: codes from states, states from codes."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.training.config import DequantizeConfig, QuantizeConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -188,28 +185,6 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
     return bench.builder.build()
 
 
-def _quantize_component(config: QuantizeConfig) -> Any:
-    from hw.training.blockwise_quantize import BlockwiseQuantize
-
-    return BlockwiseQuantize(config)
-
-
-def _dequantize_component(config: DequantizeConfig) -> Any:
-    from hw.training.blockwise_dequantize import BlockwiseDequantize
-
-    return BlockwiseDequantize(config)
-
-
-def _latency(module: str) -> Callable[[Any], int]:
-    def latency(config: QuantizeConfig | DequantizeConfig) -> int:
-        from importlib import import_module
-
-        cycles: int = import_module(f"hw.training.{module}").latency(config)
-        return cycles
-
-    return latency
-
-
 _COVERAGE = ("every_code", "absmax_loaded", "reset_in_stream")
 
 UNITS = (
@@ -218,7 +193,7 @@ UNITS = (
         family="training",
         summary="bf16 optimiser states to 8-bit codes of the dynamic code book",
         config=QuantizeConfig,
-        component=_quantize_component,
+        component=deferred("hw.training.blockwise_quantize", "BlockwiseQuantize"),
         ports=_quantize_ports,
         vectors=_quantize_vectors,
         traffic=_traffic,
@@ -230,7 +205,7 @@ UNITS = (
             "far_below",
             "block_of_zeros",
         ),
-        latency=_latency("blockwise_quantize"),
+        latency=deferred("hw.training.blockwise_quantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="state",
     ),
@@ -239,12 +214,12 @@ UNITS = (
         family="training",
         summary="8-bit codes of the dynamic code book to bf16 optimiser states",
         config=DequantizeConfig,
-        component=_dequantize_component,
+        component=deferred("hw.training.blockwise_dequantize", "BlockwiseDequantize"),
         ports=_dequantize_ports,
         vectors=_dequantize_vectors,
         traffic=_traffic,
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
-        latency=_latency("blockwise_dequantize"),
+        latency=deferred("hw.training.blockwise_dequantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="state",
     ),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.attention.config import ConSmaxConfig, Log2Config, PaperConfig, SplitConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -289,28 +289,6 @@ def _traffic(load: _Load, ports: Callable[[Any], Ports]) -> Callable[[Any, str, 
     return traffic
 
 
-def _log2_component(config: Log2Config) -> Any:
-    from hw.attention.consmax_log2 import ConSmaxLog2
-
-    return ConSmaxLog2(config)
-
-
-def _split_component(config: SplitConfig) -> Any:
-    from hw.attention.consmax_split import ConSmaxSplit
-
-    return ConSmaxSplit(config)
-
-
-def _latency(module: str) -> Callable[[Any], int]:
-    def latency(config: ConSmaxConfig) -> int:
-        from importlib import import_module
-
-        cycles: int = import_module(f"hw.attention.{module}").latency(config)
-        return cycles
-
-    return latency
-
-
 _COVERAGE = (
     "every_code",
     "least_score",
@@ -334,12 +312,12 @@ UNITS = (
         family="attention",
         summary="ConSmax as 2^(k s + b): one multiply-add and a fraction table",
         config=Log2Config,
-        component=_log2_component,
+        component=deferred("hw.attention.consmax_log2", "ConSmaxLog2"),
         ports=_LOG2_PORTS,
         vectors=_vectors(_load_log2, _LOG2_PORTS),
         traffic=_traffic(_load_log2, _LOG2_PORTS),
         coverage=_COVERAGE,
-        latency=_latency("consmax_log2"),
+        latency=deferred("hw.attention.consmax_log2", "latency"),
         operations_per_beat=lambda config: config.lanes,
     ),
     Unit(
@@ -347,12 +325,12 @@ UNITS = (
         family="attention",
         summary="ConSmax as a product of two bf16 table entries, one a nibble (the paper's)",
         config=SplitConfig,
-        component=_split_component,
+        component=deferred("hw.attention.consmax_split", "ConSmaxSplit"),
         ports=_SPLIT_PORTS,
         vectors=_vectors(_load_split, _SPLIT_PORTS),
         traffic=_traffic(_load_split, _SPLIT_PORTS),
         coverage=_COVERAGE,
-        latency=_latency("consmax_split"),
+        latency=deferred("hw.attention.consmax_split", "latency"),
         operations_per_beat=lambda config: config.lanes,
     ),
 )
@@ -382,12 +360,6 @@ def _paper_traffic(config: PaperConfig, source: str, beats: int) -> Stimulus:
     return builder.build()
 
 
-def _paper_component(config: PaperConfig) -> Any:
-    from hw.attention.consmax_paper import ConSmaxPaper
-
-    return ConSmaxPaper(config)
-
-
 _PAPER_PORTS = Ports(i_width=8, o_width=8, cfg_width=21)
 
 # Not in the catalogue: it obeys no back-pressure, so it cannot pass verification.
@@ -396,7 +368,7 @@ PAPER = Unit(
     family="attention",
     summary="The paper's unit built straight: what the others are measured against",
     config=PaperConfig,
-    component=_paper_component,
+    component=deferred("hw.attention.consmax_paper", "ConSmaxPaper"),
     ports=lambda config: _PAPER_PORTS,
     vectors=lambda config, seed: _paper_traffic(config, "normal", 4096),
     traffic=_paper_traffic,

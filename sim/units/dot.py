@@ -1,13 +1,13 @@
 """Catalogue entry of the dot product."""
 
 from itertools import pairwise
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.config import DotConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -177,25 +177,13 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _component(config: DotConfig) -> Any:
-    from hw.matmul.dot import Dot
-
-    return Dot(config)
-
-
-def _latency(config: DotConfig) -> int:
-    from hw.matmul.dot import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="matmul/dot",
         family="matmul",
         summary="Dot product of INT8 and INT4 operands with accumulation",
         config=DotConfig,
-        component=_component,
+        component=deferred("hw.matmul.dot", "Dot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -208,7 +196,7 @@ UNITS = (
             "reset_in_sum",
             "extremes_at_depth",
         ),
-        latency=_latency,
+        latency=deferred("hw.matmul.dot", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         sources=("model", "normal", "uniform"),

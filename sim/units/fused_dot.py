@@ -1,12 +1,12 @@
 """Catalogue entry of the dot product whose lanes do 1, 2 or 4 products."""
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.config import FUSED_MODES, FusedDotConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -142,25 +142,13 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _component(config: FusedDotConfig) -> Any:
-    from hw.matmul.fused_dot import FusedDot
-
-    return FusedDot(config)
-
-
-def _latency(config: FusedDotConfig) -> int:
-    from hw.matmul.fused_dot import LATENCY
-
-    return LATENCY
-
-
 UNITS = (
     Unit(
         name="matmul/fused_dot",
         family="matmul",
         summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane",
         config=FusedDotConfig,
-        component=_component,
+        component=deferred("hw.matmul.fused_dot", "FusedDot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -169,7 +157,7 @@ UNITS = (
             "reset_in_sum",
             "extremes_at_depth",
         ),
-        latency=_latency,
+        latency=deferred("hw.matmul.fused_dot", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         sources=("model", "model/int8_int4", "model/int4", "uniform"),

@@ -1,12 +1,10 @@
 """Catalogue entry of the group quantiser."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.quantize_config import QuantizeConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -197,25 +195,13 @@ def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
     return bench.build()
 
 
-def _component(config: QuantizeConfig) -> Any:
-    from hw.matmul.quantize import Quantize
-
-    return Quantize(config)
-
-
-def _latency(config: QuantizeConfig) -> int:
-    from hw.matmul.quantize import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="matmul/quantize",
         family="matmul",
         summary="bf16 groups to INT8 or INT4 with a scale computed on the way",
         config=QuantizeConfig,
-        component=_component,
+        component=deferred("hw.matmul.quantize", "Quantize"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -232,7 +218,7 @@ UNITS = (
             "positive_group",
             "reset_in_group",
         ),
-        latency=_latency,
+        latency=deferred("hw.matmul.quantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
     ),
 )

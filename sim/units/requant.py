@@ -1,13 +1,12 @@
 """Catalogue entry of the requantiser."""
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -181,25 +180,13 @@ def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
     return bench.build()
 
 
-def _component(config: RequantConfig) -> Any:
-    from hw.matmul.requant import Requant
-
-    return Requant(config)
-
-
-def _latency(config: RequantConfig) -> int:
-    from hw.matmul.requant import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="matmul/requant",
         family="matmul",
         summary="INT32 sums to INT8 or INT4 with a multiplier and a shift a channel",
         config=RequantConfig,
-        component=_component,
+        component=deferred("hw.matmul.requant", "Requant"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -218,7 +205,7 @@ UNITS = (
             "reload_every_beat",
             "reset_in_stream",
         ),
-        latency=_latency,
+        latency=deferred("hw.matmul.requant", "latency"),
         operations_per_beat=lambda config: config.lanes,
     ),
 )

@@ -1,12 +1,12 @@
 """Catalogue entry of the dot product with 2:4 sparse weights."""
 
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.config import SparseDotConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -119,32 +119,20 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
     return builder.build()
 
 
-def _component(config: SparseDotConfig) -> Any:
-    from hw.matmul.dot import SparseDot
-
-    return SparseDot(config)
-
-
-def _latency(config: SparseDotConfig) -> int:
-    from hw.matmul.dot import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="matmul/sparse_dot",
         family="matmul",
         summary="Dot product with 2:4 sparse weights: half the multipliers",
         config=SparseDotConfig,
-        component=_component,
+        component=deferred("hw.matmul.dot", "SparseDot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
         coverage=(
             "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
         ),
-        latency=_latency,
+        latency=deferred("hw.matmul.dot", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         sources=("model", "normal", "uniform"),

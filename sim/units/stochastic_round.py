@@ -1,12 +1,10 @@
 """Catalogue entry of stochastic rounding."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.training.config import StochasticRoundConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -128,25 +126,13 @@ def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus
     return bench.builder.build()
 
 
-def _component(config: StochasticRoundConfig) -> Any:
-    from hw.training.stochastic_round import StochasticRound
-
-    return StochasticRound(config)
-
-
-def _latency(config: StochasticRoundConfig) -> int:
-    from hw.training.stochastic_round import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="training/stochastic_round",
         family="training",
         summary="Fixed point to integers, rounded up with the fraction's probability",
         config=StochasticRoundConfig,
-        component=_component,
+        component=deferred("hw.training.stochastic_round", "StochasticRound"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -162,7 +148,7 @@ UNITS = (
             "seeded",
             "reset_in_stream",
         ),
-        latency=_latency,
+        latency=deferred("hw.training.stochastic_round", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="rounding",
     ),

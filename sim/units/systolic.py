@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.systolic_config import Job, SystolicConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -210,25 +210,13 @@ def _layer(config: SystolicConfig) -> Any:
                 yield x[:, at : at + config.depth], w[at : at + config.depth]
 
 
-def _component(config: SystolicConfig) -> Any:
-    from hw.matmul.systolic import Systolic
-
-    return Systolic(config)
-
-
-def _latency(config: SystolicConfig) -> int:
-    from golden.matmul.systolic import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="matmul/systolic",
         family="matmul",
         summary="Systolic array for matrix products of INT8 and INT4 operands, with its controller",
         config=SystolicConfig,
-        component=_component,
+        component=deferred("hw.matmul.systolic", "Systolic"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -244,7 +232,7 @@ UNITS = (
             "least_times_least",
             "every_code",
         ),
-        latency=_latency,
+        latency=deferred("golden.matmul.systolic", "latency"),
         operations_per_beat=lambda config: config.rows * config.columns,
         operation="MAC",
         sources=("normal", "model"),

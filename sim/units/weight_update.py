@@ -1,12 +1,10 @@
 """Catalogue entry of the INT8 weight update."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.training.config import WeightUpdateConfig
-from sim.catalog import Unit
+from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -148,25 +146,13 @@ def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _component(config: WeightUpdateConfig) -> Any:
-    from hw.training.weight_update import WeightUpdate
-
-    return WeightUpdate(config)
-
-
-def _latency(config: WeightUpdateConfig) -> int:
-    from hw.training.weight_update import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="training/weight_update",
         family="training",
         summary="INT8 weights plus scaled bf16 updates, rounded stochastically",
         config=WeightUpdateConfig,
-        component=_component,
+        component=deferred("hw.training.weight_update", "WeightUpdate"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -183,7 +169,7 @@ UNITS = (
             "factor_loaded",
             "reset_in_stream",
         ),
-        latency=_latency,
+        latency=deferred("hw.training.weight_update", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="weight update",
     ),
