@@ -7,6 +7,7 @@ from golden.training.config import DequantizeConfig, QuantizeConfig
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from sim.workload.quantised import bf16_bits
 
 __all__ = ["UNITS", "every_normalised_vectors"]
 
@@ -145,12 +146,6 @@ def _dequantize_vectors(config: DequantizeConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _bf16(value: NDArray[np.float64]) -> Bits:
-    """bf16 bit patterns, rounded to nearest even."""
-    bits = value.astype(np.float32).view(np.uint32).astype(np.int64)
-    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
-
-
 def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int) -> Stimulus:
     """Blocks of states to measure activity with.
 
@@ -171,7 +166,7 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
         raise UserError(f"8-bit states take traffic normal, not {source!r}")
     rng = np.random.default_rng(1)
     moment = rng.normal(0, 1e-3, (beats, config.lanes))
-    state = _bf16(moment if config.signed else moment**2)
+    state = bf16_bits(moment if config.signed else moment**2)
     bench = _Bench(config)
     rows = max(1, _BLOCK // config.lanes)
     for start in range(0, beats, rows):

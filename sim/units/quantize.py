@@ -7,6 +7,7 @@ from golden.matmul.quantize_config import QuantizeConfig
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from sim.workload.quantised import bf16_bits
 
 __all__ = ["UNITS"]
 
@@ -22,14 +23,6 @@ def _ports(config: QuantizeConfig) -> Ports:
         i_width=16 * config.lanes,
         o_width=config.result_width * config.lanes + 16 + zero + 1,
     )
-
-
-def _bf16(values: NDArray[np.float64]) -> Patterns:
-    """bf16 patterns nearest to values."""
-    import torch
-
-    bits = torch.from_numpy(values).to(torch.bfloat16).view(torch.int16).numpy()
-    return bits.astype(np.int64) & 0xFFFF
 
 
 class _Bench:
@@ -133,7 +126,7 @@ def _unit_scale(config: QuantizeConfig, values: NDArray[np.float64]) -> Patterns
     count = -(-len(values) // share)
     filled = np.resize(values, (count * share, config.lanes)).reshape(count, share, config.lanes)
     ends = np.broadcast_to(np.array(_ends(config))[:, None], (count, 2, config.lanes))
-    return _bf16(np.concatenate([ends, filled], axis=1).reshape(count, config.group))
+    return bf16_bits(np.concatenate([ends, filled], axis=1).reshape(count, config.group))
 
 
 def _every_code(config: QuantizeConfig, offset: float) -> Patterns:
@@ -156,10 +149,10 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
             values = np.abs(values) * (1 if index % 8 == 1 else -1)
         if index % 6 == 2:
             values += values.max() * np.exp2(rng.integers(0, 7))  # far from zero, on one side
-        bench.groups(_bf16(values))
+        bench.groups(bf16_bits(values))
         if index % 5 == 0:
             beats = int(rng.integers(1, config.beats))
-            bench.part(_bf16(rng.normal(0.0, 1e3, size=(beats, config.lanes))))
+            bench.part(bf16_bits(rng.normal(0.0, 1e3, size=(beats, config.lanes))))
     bench.groups(_every_code(config, 0.0))
     bench.groups(_every_code(config, 0.5))  # ties, as far as bf16 has halves
     corners = np.array([_LEAST_NORMAL, _LEAST_NORMAL | 127, 0x0400, _MAX, _INFINITY, _NAN, 0x7FFF])
@@ -191,7 +184,7 @@ def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
         raise UserError(f"unknown traffic {source!r} of matmul/quantize; there is: normal")
     bench = _Bench(config)
     groups = -(-beats // config.beats)
-    bench.groups(_bf16(np.random.default_rng(1).normal(size=(groups, config.group))))
+    bench.groups(bf16_bits(np.random.default_rng(1).normal(size=(groups, config.group))))
     return bench.build()
 
 

@@ -7,6 +7,7 @@ from golden.training.config import WeightUpdateConfig
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from sim.workload.quantised import bf16_bits
 
 __all__ = ["UNITS"]
 
@@ -20,12 +21,6 @@ _CORNERS = np.array([0, 1, 0x7F, 0x80, 0xFF, 0x3F80, 0x3F7F, 0x3FFF, 0x7F7F, 0x7
 
 def _ports(config: WeightUpdateConfig) -> Ports:
     return Ports(i_width=24 * config.lanes, o_width=8 * config.lanes, cfg_width=_SEED_BITS + 1)
-
-
-def _bf16(value: NDArray[np.float64]) -> Codes:
-    """bf16 bit patterns, rounded to nearest even."""
-    bits = value.astype(np.float32).view(np.uint32).astype(np.int64)
-    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
 
 
 class _Bench:
@@ -105,7 +100,7 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
     for start in ((1 << _SEED_BITS) - 1, *rng.integers(0, 1 << _SEED_BITS, 3).tolist()):
         bench.seed(start)
         for spread in (12, 3):  # binades of the product around one code
-            factor = int(_bf16(rng.choice([-1, 1], 1) * np.exp2(rng.uniform(-40, 40, 1)))[0])
+            factor = int(bf16_bits(rng.choice([-1, 1], 1) * np.exp2(rng.uniform(-40, 40, 1)))[0])
             bench.factor(factor)
             code = _shuffled(rng, _CODES, config.lanes)
             unit = 2 * 127 - (factor >> 7 & 255)
@@ -139,9 +134,9 @@ def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
     bench.seed(int(rng.integers(1 << _SEED_BITS)))
     group = max(1, _GROUP // config.lanes)
     for _ in range(max(1, beats // group)):
-        bench.factor(int(_bf16(-rng.uniform(0.2, 0.3, 1))[0]))
+        bench.factor(int(bf16_bits(-rng.uniform(0.2, 0.3, 1))[0]))
         code = np.clip(np.rint(rng.normal(0, 32, (group, config.lanes))), -128, 127)
-        update = _bf16(rng.normal(0, 1, code.shape))
+        update = bf16_bits(rng.normal(0, 1, code.shape))
         bench.weights(code.astype(np.int64), update)
     return bench.builder.build()
 

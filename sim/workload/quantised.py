@@ -5,7 +5,7 @@ bf16 scales adds no error of its own to the bounds given here.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,13 @@ def group_size(form: Format, columns: int, group: int | None) -> int:
     return columns if form == "int8" else GROUP
 
 
-def bf16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Bit patterns of finite numbers rounded to bf16, to nearest, ties to even."""
-    raw = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    return ((raw + 0x7FFF + (raw >> 16 & 1)) >> 16).astype(np.uint16)
+def bf16_bits(values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """Bit patterns of finite numbers rounded to bf16, to nearest, ties to even.
+
+    Numbers of more than float32 are rounded to it first.
+    """
+    raw = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.int64)
+    return (raw + 0x7FFF + (raw >> 16 & 1)) >> 16
 
 
 def bf16_round(values: NDArray[np.float32]) -> NDArray[np.float32]:
