@@ -1,14 +1,13 @@
 """Catalogue entry of the dot product."""
 
 from itertools import pairwise
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.config import DotConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = ["UNITS"]
@@ -152,25 +151,19 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the lanes.
     """
-    from sim.workload.layers import layer_traffic
     from sim.workload.operands import layer_stream
     from sim.workload.quantised import Format
-    from sim.workload.random_operands import Distribution, random_stream
+    from sim.workload.random_operands import random_stream
+    from sim.workload.source import choose_operands
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
-    if source == "model":
-        try:
-            stream = layer_stream(layer_traffic(), *forms, lanes, beats)
-        except ValueError as error:
-            raise UserError(f"traffic model: {error}") from error
-    elif source in get_args(Distribution):
-        stream = random_stream(
-            cast(Distribution, source), *forms, lanes, beats,
-            depth=_TRAFFIC_BEATS * lanes, group=_GROUP_BEATS * lanes,
-        )  # fmt: skip
-    else:
-        raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
+    depth, group = _TRAFFIC_BEATS * lanes, _GROUP_BEATS * lanes
+    stream = choose_operands(
+        source,
+        lambda layers: layer_stream(layers, *forms, lanes, beats),
+        lambda drawn: random_stream(drawn, *forms, lanes, beats, depth=depth, group=group),
+    )
     bench = _Bench(config)
     zero = stream.w_zero[:beats, 0] if config.w == "uint4" else 0
     bench.sums(stream.x[:beats], stream.w[:beats], stream.last[:beats], zero)

@@ -111,30 +111,25 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the products a beat.
     """
-    from sim.workload.layers import layer_traffic
     from sim.workload.operands import layer_stream
     from sim.workload.quantised import Format
-    from sim.workload.random_operands import Distribution, random_stream
+    from sim.workload.random_operands import random_stream
+    from sim.workload.source import choose_operands
 
     name, _, mode_name = source.partition("/")
-    if name not in ("model", "normal", "uniform") or (mode_name or "int8") not in FUSED_MODES:
-        modes = ", ".join(f"/{mode}" for mode in FUSED_MODES)
-        raise UserError(
-            f"unknown traffic {source!r}; there are: model, normal, uniform, and {modes} after it"
-        )
+    if (mode_name or "int8") not in FUSED_MODES:
+        modes = ", ".join(FUSED_MODES)
+        raise UserError(f"unknown mode {mode_name!r} of traffic {source}; there are: {modes}")
     mode = FUSED_MODES.index(mode_name or "int8")
     x_form, w_form = (cast(Format, form) for form in _FORMS[mode])
-    products = config.lanes << mode
-    if name == "model":
-        try:
-            stream = layer_stream(layer_traffic(), x_form, w_form, products, beats)
-        except ValueError as error:
-            raise UserError(f"traffic model: {error}") from error
-    else:
-        stream = random_stream(
-            cast(Distribution, name), x_form, w_form, products, beats,
-            depth=32 * products, group=8 * products,
-        )  # fmt: skip
+    count = config.lanes << mode
+    stream = choose_operands(
+        name,
+        lambda layers: layer_stream(layers, x_form, w_form, count, beats),
+        lambda drawn: random_stream(
+            drawn, x_form, w_form, count, beats, depth=32 * count, group=8 * count
+        ),
+    )
     bench = _Bench(config)
     shape = (-1, config.lanes, 1 << mode)
     x, w = (codes[:beats].reshape(shape) for codes in (stream.x, stream.w))

@@ -1,13 +1,12 @@
 """Catalogue entry of the dot product with 2:4 sparse weights."""
 
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.config import SparseDotConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = ["UNITS"]
@@ -96,23 +95,19 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by twice the lanes.
     """
-    from sim.workload.layers import layer_traffic
     from sim.workload.operands import layer_sparse_stream
     from sim.workload.quantised import Format
     from sim.workload.random_operands import random_sparse_stream
+    from sim.workload.source import choose_operands
 
     forms = cast(Format, config.x), cast(Format, config.w)
-    if source == "model":
-        try:
-            stream = layer_sparse_stream(layer_traffic(), *forms, config.lanes, beats)
-        except ValueError as error:
-            raise UserError(f"traffic model: {error}") from error
-    elif source in ("normal", "uniform"):
-        drawn = cast(Literal["normal", "uniform"], source)
-        depth = 2 * config.lanes * _TRAFFIC_BEATS
-        stream = random_sparse_stream(drawn, *forms, config.lanes, beats, depth=depth)
-    else:
-        raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
+    lanes = config.lanes
+    depth = 2 * lanes * _TRAFFIC_BEATS
+    stream = choose_operands(
+        source,
+        lambda layers: layer_sparse_stream(layers, *forms, lanes, beats),
+        lambda drawn: random_sparse_stream(drawn, *forms, lanes, beats, depth=depth),
+    )
     builder = StimulusBuilder(_ports(config))
     x, w, index = (part[:beats] for part in (stream.x, stream.w, stream.index))
     _add(builder, config, x, w, index, stream.last[:beats])
