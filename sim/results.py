@@ -14,7 +14,7 @@ from typing import Any
 
 from sim.errors import UserError
 
-__all__ = ["cache_dir", "cached", "canonical", "digest", "write_atomic"]
+__all__ = ["cache_dir", "cached", "canonical", "digest", "stored", "write_atomic"]
 
 
 def canonical(value: Any) -> str:
@@ -70,6 +70,15 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
+def stored(kind: str, key: str) -> Any | None:
+    """What :func:`cached` keeps for ``key``; None where there is none, or a damaged one."""
+    try:
+        entry = json.loads(_path(kind, key).read_text())
+        return entry["value"] if entry["sha256"] == digest(entry["value"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def cached(
     kind: str, key: str, compute: Callable[[], Any], keep: Callable[[Any], bool] | None = None
 ) -> Any:
@@ -78,18 +87,18 @@ def cached(
     Args:
         kind: Name of the cache folder, such as ``"verify"``.
         key: :func:`digest` of everything the result depends on, tool versions included.
-        compute: Makes the value; must return something JSON can carry.
+        compute: Makes the value; must return something JSON can carry, and not None.
         keep: Whether to store it: a failure may come from the machine, such as no memory.
     """
-    path = cache_dir(kind) / f"{key}.json"
-    try:
-        entry = json.loads(path.read_text())
-        if entry["sha256"] == digest(entry["value"]):
-            return entry["value"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    value = json.loads(json.dumps(compute()))
-    if keep is None or keep(value):
-        # in the order it has, so that a value from the cache reads like a new one
-        write_atomic(path, json.dumps({"sha256": digest(value), "value": value}))
+    value = stored(kind, key)
+    if value is None:
+        value = json.loads(json.dumps(compute()))
+        if keep is None or keep(value):
+            # in the order it has, so that a value from the cache reads like a new one
+            entry = {"sha256": digest(value), "value": value}
+            write_atomic(_path(kind, key), json.dumps(entry))
     return value
+
+
+def _path(kind: str, key: str) -> Path:
+    return cache_dir(kind) / f"{key}.json"

@@ -10,8 +10,20 @@ import torch
 from torch import Tensor
 
 from golden.config import Config, choice, integer
+from golden.training.stochastic_round import round_up_at_random
 
-__all__ = ["Affine", "AffineConfig", "pack", "quantise", "stochastic_round", "unpack"]
+__all__ = [
+    "FLOAT_BITS",
+    "Affine",
+    "AffineConfig",
+    "pack",
+    "quantise",
+    "stochastic_round",
+    "unpack",
+]
+
+FLOAT_BITS = 24
+"""Random bits beyond which float32 has no more: those of its significand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +68,10 @@ class Affine:
 
 
 def quantise(
-    values: Tensor, config: AffineConfig, generator: torch.Generator | None = None
+    values: Tensor,
+    config: AffineConfig,
+    generator: torch.Generator | None = None,
+    random_bits: int = FLOAT_BITS,
 ) -> Affine:
     """Quantise in groups over each group's range.
 
@@ -67,6 +82,7 @@ def quantise(
         values: Float, any shape but empty; the last group may be short.
         config: The format.
         generator: Rounds stochastically with it; without, to nearest, ties to even.
+        random_bits: As in :func:`stochastic_round`.
 
     Raises:
         ValueError: If ``values`` is empty or a group's range is not finite.
@@ -84,12 +100,17 @@ def quantise(
     if config.zero_point == "clamped":
         scale = span.clamp(min=1e-5) / config.levels
         zero = (-torch.round(low / scale)).clamp(0, config.levels)
-        steps, minimum = groups / scale, -zero * scale
+        # beyond the codes it does not matter how far
+        steps = (groups / scale).clamp(-config.levels, config.levels)
+        minimum = -zero * scale
     else:
         scale = span / config.levels
         zero = torch.zeros_like(low)
         steps, minimum = (groups - low) / torch.where(scale > 0, scale, 1.0), low
-    rounded = torch.round(steps) if generator is None else stochastic_round(steps, generator)
+    if generator is None:
+        rounded = torch.round(steps)
+    else:
+        rounded = stochastic_round(steps, generator, random_bits)
     codes = (rounded + zero).clamp(0, config.levels).to(torch.uint8)
     return Affine(
         codes=pack(codes) if config.bits == 4 else codes,
@@ -100,11 +121,23 @@ def quantise(
     )
 
 
-def stochastic_round(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Round up with the probability of the fraction, else down: unbiased, integers unchanged."""
-    below = torch.floor(values)
-    draw = torch.rand(values.shape, generator=generator, device=values.device)
-    return below + (draw < values - below)
+def stochastic_round(
+    values: Tensor, generator: torch.Generator, random_bits: int = FLOAT_BITS
+) -> Tensor:
+    """Round up with the probability of the fraction, else down: integers are unchanged.
+
+    As the hardware does it: the fraction is taken to the nearest multiple of ``2 ** -random_bits``
+    and each value draws an integer of that many bits. Unbiased but for that multiple.
+
+    Args:
+        values: Float32, below ``2 ** 38`` in magnitude.
+        generator: Draws the integers.
+        random_bits: Of a draw, up to 24.
+    """
+    fraction = random_bits + 1  # one bit below the multiples decides which is nearest
+    fixed = torch.floor(values * 2.0**fraction).long()
+    draw = torch.randint(1 << random_bits, values.shape, generator=generator, device=values.device)
+    return round_up_at_random(fixed, draw, fraction, random_bits).to(values.dtype)
 
 
 def pack(codes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.training.affine import Affine, AffineConfig, quantise
+from golden.training.affine import FLOAT_BITS, Affine, AffineConfig, quantise
 
 __all__ = ["Int8Linear", "quantise_linears"]
 
@@ -65,9 +65,14 @@ class Int8Linear(nn.Module):
             bits=8,
         ).dequantise()
 
-    def requantise(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
-        """Replace the weight; rounds stochastically with ``generator``, else to nearest."""
-        quantised = quantise(weight, self.format, generator)
+    def requantise(
+        self,
+        weight: Tensor,
+        generator: torch.Generator | None = None,
+        random_bits: int = FLOAT_BITS,
+    ) -> None:
+        """Replace the weight; rounds as :func:`golden.training.affine.quantise` does."""
+        quantised = quantise(weight, self.format, generator, random_bits)
         self.codes.copy_(quantised.codes)
         self.scale.copy_(quantised.scale)
         self.minimum.copy_(quantised.minimum)

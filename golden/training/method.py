@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from golden.config import Config, choice, integer
-from golden.training.affine import AffineConfig
+from golden.training.affine import FLOAT_BITS, AffineConfig
 
 __all__ = ["METHODS", "Method"]
 
@@ -22,7 +22,9 @@ class Method(Config):
     lazy: bool = choice(False, (False, True), "double a layer's gap when its subspace stays")
     queue: int = integer(5, 1, 64, "successive subspaces that have to be similar for that")
     weights: int = choice(32, (8, 32), "bits of the weights of linear layers")
-    rounding: str = choice("stochastic", ("stochastic", "nearest"), "rounding of INT8 weights")
+    random_bits: int = integer(
+        FLOAT_BITS, 0, FLOAT_BITS, "of the stochastic rounding of an INT8 weight; 0: to nearest"
+    )
     group: int = integer(256, 2, 65536, "elements of a group of INT8 weights, INT4 projections")
     zero_point: str = choice("free", ("free", "clamped"), "as in AffineConfig")
 

@@ -154,10 +154,11 @@ class QGaLore(torch.optim.Optimizer):
         weight = parameter if layer is None else layer.dequantise()
         weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=group["lr"])
         if layer is not None:
-            layer.requantise(weight, self._generator(parameter, moments.updates))
+            generator = self._generator(parameter, moments.updates)
+            layer.requantise(weight, generator, self.method.random_bits)
 
     def _generator(self, parameter: Tensor, update: int) -> torch.Generator | None:
-        if self.method.rounding == "nearest":
+        if self.method.random_bits == 0:
             return None
         entropy = np.random.SeedSequence([self._seed, self._order[parameter], update])
         seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from golden.training.memory import held_bytes
-from golden.training.method import METHODS, Method
+from golden.training.method import Method
 from golden.training.qgalore import QGaLore
 from golden.training.subspace import Subspace
 from sim.workload.gpt import Gpt, GptConfig
 
-__all__ = ["RUNS", "Run", "Text", "learning_rate", "split_works", "train"]
+__all__ = ["Run", "Text", "learning_rate", "split_works", "train"]
 
 HEAD = "head"  # the output layer stays float and full-rank, as in the papers
 
@@ -41,15 +41,6 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Everything that the run depends on."""
         return asdict(self)
-
-
-_QGALORE = Run(method=replace(METHODS["qgalore"], rank=32, gap=50), lr=3e-2, fused=True)
-RUNS = {
-    "adamw": Run(method=METHODS["adamw"], lr=3e-3, fused=False),
-    "qgalore_stochastic": _QGALORE,
-    "qgalore_nearest": replace(_QGALORE, method=replace(_QGALORE.method, rounding="nearest")),
-}
-"""The evidence: does Q-GaLore track AdamW, and what does stochastic rounding do for it?"""
 
 
 @dataclass(frozen=True, kw_only=True)

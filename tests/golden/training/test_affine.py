@@ -1,6 +1,7 @@
 """Group quantisation: error bounds, packing, unbiased stochastic rounding, published behaviour."""
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -118,6 +119,29 @@ def test_stochastic_rounding_is_unbiased(value: float, seed: int) -> None:
     deviation = math.sqrt(fraction * (1 - fraction) / draws)
     # 5 rather than 4 standard errors, and a draw's weight: hypothesis looks for the unlucky case
     assert abs(rounded.mean().item() - value) <= 5 * deviation + 5 / draws
+
+
+@settings(max_examples=50)
+@given(st.floats(-200, 200, width=32), st.integers(0, 16), st.integers(0, 2**31))
+def test_random_bits_round_as_the_hardware_does(value: float, random_bits: int, seed: int) -> None:
+    """Against exact rationals: the nearest multiple, half of it up, plus the draw, cut off."""
+    values = torch.full((64,), value)
+    rounded = stochastic_round(values, torch.Generator().manual_seed(seed), random_bits)
+    draws = torch.randint(
+        1 << random_bits, (64,), generator=torch.Generator().manual_seed(seed)
+    ).tolist()
+    nearest = math.floor(Fraction(value) * 2**random_bits + Fraction(1, 2))
+    assert rounded.tolist() == [(nearest + draw) >> random_bits for draw in draws]
+
+
+def test_a_fraction_below_what_the_random_bits_resolve_is_lost() -> None:
+    values = torch.full((4096,), 3 + 1 / 64)  # half a multiple of 4 bits is 1/32
+    few, many = (
+        stochastic_round(values, torch.Generator().manual_seed(1), bits).mean().item()
+        for bits in (4, 8)
+    )
+    assert few == 3
+    assert 3.005 < many < 3.03
 
 
 @pytest.mark.parametrize("bits", [4, 8])
