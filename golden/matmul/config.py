@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from golden.config import Config, choice, integer
+from golden.matmul.operand import Operands
 
 __all__ = ["FUSED_MODES", "DotConfig", "FusedDotConfig", "SparseDotConfig", "sum_width"]
 
@@ -21,7 +22,7 @@ def sum_width(count: int, least: int, greatest: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DotConfig(Config):
+class DotConfig(Operands, Config):
     """``sum(x * w)`` over the beats up to ``last``, ``lanes`` products a beat.
 
     With ``w="uint4"`` weights stand for ``w - zero_point``, a run-time constant.
@@ -47,25 +48,6 @@ class DotConfig(Config):
                 f"accumulator must be 0 or below {self.full_width}, with which no sum of depth "
                 f"{self.depth} saturates, not {self.accumulator}"
             )
-
-    @property
-    def x_width(self) -> int:
-        """Bits of an activation."""
-        return int(self.x[-1])
-
-    @property
-    def w_width(self) -> int:
-        """Bits of a weight."""
-        return int(self.w[-1])
-
-    @property
-    def product_range(self) -> tuple[int, int]:
-        """Least and greatest product."""
-        xs = (-(1 << (self.x_width - 1)), (1 << (self.x_width - 1)) - 1)
-        half = 1 << (self.w_width - 1)
-        ws = (-15, 15) if self.w == "uint4" else (-half, half - 1)
-        corners = [x * w for x in xs for w in ws]
-        return min(corners), max(corners)
 
     @property
     def beat_width(self) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from golden.matmul.operand import code_range
 from golden.matmul.systolic_config import Job, SystolicConfig
 
 __all__ = ["JobBeats", "cycles", "job_beats", "latency", "matmul", "result_matrix"]
@@ -153,10 +154,10 @@ def _job(x: Tensor, w: Tensor, config: SystolicConfig) -> Job:
     job = Job(m=x.shape[0], k=x.shape[1], n=w.shape[1])
     config.check(job)
     for name, codes, form in (("x", x, config.x), ("w", w, config.w)):
-        half = 1 << (int(form[-1]) - 1)
-        if codes.min() < -half or codes.max() >= half:
+        low, high = code_range(form)
+        if codes.min() < low or codes.max() > high:
             raise ValueError(
-                f"{name} must be {form} codes in [{-half}, {half - 1}], not "
+                f"{name} must be {form} codes in [{low}, {high}], not "
                 f"{int(codes.min())} to {int(codes.max())}"
             )
     return job

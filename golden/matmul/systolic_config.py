@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from golden.config import Config, choice, integer
 from golden.matmul.config import sum_width
+from golden.matmul.operand import Operands
 
 __all__ = ["Job", "SystolicConfig"]
 
@@ -18,7 +19,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SystolicConfig(Config):
+class SystolicConfig(Operands, Config):
     """``rows`` x ``columns`` multipliers for matrix products of any size.
 
     Widths of operands are fixed by the configuration: an INT4 array takes about half the area and
@@ -40,16 +41,6 @@ class SystolicConfig(Config):
     block: int = integer(8, 2, 256, "weight_stationary: activation vectors a tile")
 
     @property
-    def x_width(self) -> int:
-        """Bits of an activation."""
-        return int(self.x[-1])
-
-    @property
-    def w_width(self) -> int:
-        """Bits of a weight."""
-        return int(self.w[-1])
-
-    @property
     def tile_rows(self) -> int:
         """Rows of the result that are computed with one tile of weights, or held in the array."""
         return self.block if self.dataflow == "weight_stationary" else self.rows
@@ -57,16 +48,12 @@ class SystolicConfig(Config):
     @property
     def column_width(self) -> int:
         """Bits of a sum over the rows of the array."""
-        return self._width(self.rows)
+        return sum_width(self.rows, *self.product_range)
 
     @property
     def sum_width(self) -> int:
         """Bits of a result, signed: a sum of ``depth`` products does not overflow."""
-        return self._width(max(self.depth, self.rows))
-
-    def _width(self, products: int) -> int:
-        x, w = 1 << (self.x_width - 1), 1 << (self.w_width - 1)
-        return sum_width(products, -max(x * (w - 1), w * (x - 1)), x * w)
+        return sum_width(max(self.depth, self.rows), *self.product_range)
 
     def check(self, job: Job) -> None:
         """Refuse a job that the counters cannot hold.

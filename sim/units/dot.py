@@ -27,16 +27,6 @@ def _ports(config: DotConfig) -> Ports:
     )
 
 
-def _x_range(config: DotConfig) -> tuple[int, int]:
-    half = 1 << (config.x_width - 1)
-    return -half, half - 1
-
-
-def _w_range(config: DotConfig) -> tuple[int, int]:
-    half = 1 << (config.w_width - 1)
-    return (0, 15) if config.w == "uint4" else (-half, half - 1)
-
-
 class _Bench:
     """Adds beats and what the golden model makes of them."""
 
@@ -86,7 +76,7 @@ class _Bench:
                 completes=last[first:end].astype(np.uint16),
                 operations=(end - first) * config.lanes,
             )
-        low, high = _x_range(config), _w_range(config)
+        low, high = config.x_range, config.w_range
         self.builder.coverage.update(
             {
                 "least_times_least": int(((x == low[0]) & (w == high[0])).sum()),
@@ -105,7 +95,7 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
     bench = _Bench(config)
     shape = (1, config.lanes)
     unsigned = config.w == "uint4"
-    xs, ws = _x_range(config), _w_range(config)
+    xs, ws = config.x_range, config.w_range
     for index in range(_DRAWN_SUMS):
         reset = index % 16 == 5
         beats = int(rng.integers(1 + reset, 7)) if index % 4 else 1

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.config import FUSED_MODES, FusedDotConfig
+from golden.matmul.operand import code_range
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
@@ -80,21 +81,16 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
     last = np.arange(beats) == beats - 1
     for mode, (x_form, w_form) in enumerate(_FORMS):
         shape = (beats, config.lanes, 1 << mode)
-        for x_code in _extremes(x_form):
-            for w_code in _extremes(w_form):
+        for x_code in code_range(x_form):
+            for w_code in code_range(w_form):
                 bench.sums(mode, np.full(shape, x_code), np.full(shape, w_code), last)
                 bench.builder.coverage["extremes_at_depth"] += 1
     return bench.builder.build()
 
 
-def _extremes(form: str) -> tuple[int, int]:
-    half = 1 << (int(form[-1]) - 1)
-    return -half, half - 1
-
-
 def _drawn(rng: np.random.Generator, mode: int, beats: int, lanes: int) -> tuple[Codes, Codes]:
     shape = (beats, lanes, 1 << mode)
-    x, w = (rng.integers(low, high + 1, size=shape) for low, high in map(_extremes, _FORMS[mode]))
+    x, w = (rng.integers(low, high + 1, size=shape) for low, high in map(code_range, _FORMS[mode]))
     return x, w
 
 

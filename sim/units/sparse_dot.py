@@ -61,12 +61,12 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
     """Drawn sums with resets; sums of extremes at full depth in every place."""
     rng = np.random.default_rng(seed)
     builder = StimulusBuilder(_ports(config))
-    x_half, w_half = 1 << (config.x_width - 1), 1 << (config.w_width - 1)
+    (x_low, x_high), (w_low, w_high) = config.x_range, config.w_range
     for number in range(_DRAWN_SUMS):
         reset = number % 16 == 5
         beats = int(rng.integers(1 + reset, 7)) if number % 4 else 1
-        x = rng.integers(-x_half, x_half, size=(beats, 2 * config.lanes))
-        w = rng.integers(-w_half, w_half, size=(beats, config.lanes))
+        x = rng.integers(x_low, x_high + 1, size=(beats, 2 * config.lanes))
+        w = rng.integers(w_low, w_high + 1, size=(beats, config.lanes))
         last = np.arange(beats) == beats - 1 - reset  # a reset meets a result and a begun sum
         _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
         if reset:
@@ -74,8 +74,8 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
             builder.coverage["reset_in_sum"] += 1
     beats = min(32, max(1, config.depth // config.lanes))
     last = np.arange(beats) == beats - 1
-    for x_code in (-x_half, x_half - 1):
-        for w_code in (-w_half, w_half - 1):
+    for x_code in config.x_range:
+        for w_code in config.w_range:
             x = np.full((beats, 2 * config.lanes), x_code)
             w = np.full((beats, config.lanes), w_code)
             _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)

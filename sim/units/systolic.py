@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.matmul.operand import code_range
 from golden.matmul.systolic_config import Job, SystolicConfig
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
@@ -24,10 +25,6 @@ def _ports(config: SystolicConfig) -> Ports:
         o_width=config.columns * config.sum_width,
         cfg_width=2 * config.extent.bit_length() + config.depth.bit_length(),
     )
-
-
-def _range(width: int) -> tuple[int, int]:
-    return -(1 << (width - 1)), (1 << (width - 1)) - 1
 
 
 class SystolicBench:
@@ -89,7 +86,7 @@ class SystolicBench:
 
     def _count(self, job: Job, x: Codes, w: Codes, *, reset: bool) -> None:
         config = self.config
-        low, high = _range(config.x_width)[0], _range(config.w_width)[0]
+        least_x, least_w = config.x_range[0], config.w_range[0]
         points = {
             "reset_in_job": reset,
             "single_product": job.m == job.k == job.n == 1,
@@ -98,7 +95,7 @@ class SystolicBench:
             "ragged_n": job.n % config.columns > 0,
             "several_tiles": job.m > config.tile_rows and job.n > config.columns,
             "fewer_than_rows": min(job.m, job.k) < config.rows,
-            "least_times_least": bool((x == low).all() and (w == high).all()),
+            "least_times_least": bool((x == least_x).all() and (w == least_w).all()),
             "every_code": bool(
                 np.unique(x).size == 1 << config.x_width
                 and np.unique(w).size == 1 << config.w_width
@@ -107,9 +104,9 @@ class SystolicBench:
         self.builder.coverage.update({point: int(hit) for point, hit in points.items()})
 
 
-def _codes(rng: np.random.Generator, width: int, shape: tuple[int, int]) -> Codes:
+def _codes(rng: np.random.Generator, form: str, shape: tuple[int, int]) -> Codes:
     """Every code, as often as there is room for, in drawn order."""
-    low, high = _range(width)
+    low, high = code_range(form)
     return rng.permutation(np.resize(np.arange(low, high + 1), shape[0] * shape[1])).reshape(shape)
 
 
@@ -119,7 +116,7 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
     bench = SystolicBench(config)
 
     def drawn(m: int, k: int, n: int, beats: int | None = None) -> None:
-        x, w = _codes(rng, config.x_width, (m, k)), _codes(rng, config.w_width, (k, n))
+        x, w = _codes(rng, config.x, (m, k)), _codes(rng, config.w, (k, n))
         bench.multiply(x, w, beats)
 
     rows, columns, tile = config.rows, config.columns, config.tile_rows
@@ -138,8 +135,8 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
             drawn(m, k, n)
         if index % 4 == 1:
             drawn(m, k, n, int(rng.integers(1, k + 2)))
-    for x_code in _range(config.x_width):
-        for w_code in _range(config.w_width):
+    for x_code in config.x_range:
+        for w_code in config.w_range:
             depth = min(config.depth, 8 * rows)
             bench.multiply(np.full((1, depth), x_code), np.full((depth, 1), w_code))
     # every code: of activations in every row of cells, of weights in every column
@@ -180,16 +177,16 @@ def _normal(config: SystolicConfig) -> Any:
     """Pairs of matrices without end."""
     rng = np.random.default_rng(1)
 
-    def drawn(width: int, shape: tuple[int, int]) -> Codes:
-        low, high = _range(width)
+    def drawn(form: str, shape: tuple[int, int]) -> Codes:
+        low, high = code_range(form)
         values = np.rint(rng.normal(0, (high - low + 1) / 8, size=shape))
         return np.clip(values, low, high).astype(np.int64)
 
     depth = min(config.depth, _NORMAL_DEPTH)
     while True:
         yield (
-            drawn(config.x_width, (config.tile_rows, depth)),
-            drawn(config.w_width, (depth, 2 * config.columns)),
+            drawn(config.x, (config.tile_rows, depth)),
+            drawn(config.w, (depth, 2 * config.columns)),
         )
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from golden.matmul.operand import code_range
 from sim.workload.operands import DotStream, SparseStream, dot_stream, sparse_stream
 from sim.workload.quantised import Format, Quantised, bf16_round, group_size
 from sim.workload.sparse import cut, prune
@@ -17,7 +18,6 @@ are scaled to the extreme codes. ``"uniform"``: every code equally often, -128 a
 Scales are log-normal, deviation 0.3 about 0.05."""
 
 _MOMENTS: dict[Format, tuple[float, float]] = {"int8": (0, 40), "int4": (0, 3), "uint4": (7.5, 3.6)}
-_RANGE: dict[Format, tuple[int, int]] = {"int8": (-128, 127), "int4": (-8, 7), "uint4": (0, 15)}
 _ZERO_DEVIATION = 1.4  # of the zero points of the model's groups
 
 
@@ -44,7 +44,7 @@ def random_codes(
     group = group_size(form, columns, group)
     if group < 1 or columns % group:
         raise ValueError(f"group must divide the {columns} columns, not {group}")
-    low, high = _RANGE[form]
+    low, high = code_range(form)
     groups = (rows, columns // group)
     if distribution == "uniform":
         codes = rng.integers(low, high + 1, size=shape)

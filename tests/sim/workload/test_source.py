@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.catalog import find_unit
+from sim.catalog import configure, find_unit
 from sim.errors import UserError
 from sim.workload.source import choose
 
@@ -31,7 +31,7 @@ def test_source_that_does_not_fit_is_named() -> None:
 def test_operands_of_no_layer_are_refused(name: str) -> None:
     unit = find_unit(name)
     with pytest.raises(UserError, match="traffic model: inputs of a layer"):
-        unit.traffic(unit.config(lanes=14), "model", 10)
+        unit.traffic(configure(unit, ["lanes=14"]), "model", 10)
     with pytest.raises(UserError, match="unknown traffic 'text'; there are: model, normal"):
         unit.traffic(unit.config(), "text", 10)
 
