@@ -1,45 +1,49 @@
-"""The training loop and its bench, on a model and a text of kilobytes."""
+"""The training loop, on a model and a text of kilobytes."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from golden.training.method import METHODS
-from sim.workload import training_bench
 from sim.workload.gpt import Gpt, GptConfig
-from sim.workload.packages import PackageMissing
-from sim.workload.text import PACKAGE
-from sim.workload.training import RUNS, Run, Text, learning_rate, split_works, train
+from sim.workload.training import Text, learning_rate, split_works, train
+from sim.workload.training_runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, tasks
 
 WORKS = {"A": "to be or not to be, that is the question. " * 100, "B": "whether tis nobler " * 60}
 MODEL = GptConfig(layers=1, heads=2, width=32, context=16)
 SMALL = {
     name: replace(run, model=MODEL, steps=30, batch=4, warm_up=5, method=method)
-    for name, run in RUNS.items()
+    for name, run in METHOD_RUNS.items()
     for method in [replace(run.method, rank=min(run.method.rank, 8), gap=5)]
 }
 
 
-@pytest.fixture
-def bench(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The bench with small runs, the text above and an empty cache; returns the cache."""
-    monkeypatch.setattr(training_bench, "RUNS", SMALL)
-    monkeypatch.setattr(training_bench, "load_works", lambda: WORKS)
-    return cache
-
-
 def test_runs_are_those_of_the_evidence() -> None:
-    adamw, stochastic, nearest = RUNS.values()
+    adamw, stochastic, nearest = list(METHOD_RUNS.values())[:3]
     assert (adamw.steps, adamw.batch, adamw.warm_up, adamw.clip) == (1000, 16, 100, 1.0)
     assert (adamw.model.layers, adamw.model.heads, adamw.model.width) == (4, 4, 128)
     assert (adamw.lr, stochastic.lr, adamw.betas) == (3e-3, 3e-2, (0.9, 0.95))
     assert (stochastic.method.rank, stochastic.method.gap, stochastic.scale) == (32, 50, 0.25)
     assert replace(stochastic, method=nearest.method) == nearest
-    assert replace(stochastic.method, rounding="nearest") == nearest.method
+    assert replace(stochastic.method, random_bits=0) == nearest.method
+
+
+def test_runs_by_random_bits_differ_in_nothing_else() -> None:
+    short = replace(METHOD_RUNS["qgalore_stochastic"], steps=300, warm_up=30)
+    for name, run in ROUNDING_RUNS.items():
+        change = {"weights": 32} if name == "float" else {"random_bits": int(name)}
+        assert run == replace(short, method=replace(short.method, **change))  # type: ignore[arg-type]
+
+
+def test_every_seed_has_what_the_expectations_are_about() -> None:
+    names = {
+        seed: [task.name for task in tasks() if task.kind == "method" and task.seed == seed]
+        for seed in SEEDS
+    }
+    assert set(names[1]) == set(METHOD_RUNS)
+    assert names[2] == names[3] == ["adamw", "qgalore_stochastic", "qgalore_nearest"]
+    assert [task.name for task in tasks() if task.kind == "rounding"] == list(ROUNDING_RUNS)
 
 
 def test_the_end_of_each_work_is_held_out() -> None:
@@ -49,7 +53,7 @@ def test_the_end_of_each_work_is_held_out() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
-    run = RUNS["adamw"]
+    run = METHOD_RUNS["adamw"]
     assert learning_rate(run, 0) == pytest.approx(3e-5)
     assert learning_rate(run, 99) == learning_rate(run, 100) == pytest.approx(3e-3)
     assert learning_rate(run, 550) == pytest.approx(0.55 * 3e-3)
@@ -104,61 +108,3 @@ def test_lazy_update_is_counted_against_a_constant_gap() -> None:
     result = train(eager, split_works(WORKS), 1)
     layers = 6  # linear layers of one block
     assert result["decompositions"] == result["decompositions_without_lazy"] == layers * 5
-
-
-def test_the_bench_prints_and_writes_what_it_ran(
-    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "training.json"
-    assert training_bench.main(["--json", str(path), "--seeds", "1", "2"]) == 0
-    result = json.loads(path.read_text())
-    assert [(run["name"], run["seed"]) for run in result["runs"]] == [
-        (name, seed) for seed in (1, 2) for name in SMALL
-    ]
-    losses = {(run["name"], run["seed"]): run["validation_loss"] for run in result["runs"]}
-    summary = result["summary"]["qgalore_nearest"]
-    expected = 100 * (losses["qgalore_nearest", 2] / losses["adamw", 2] - 1)
-    assert summary["worse_than_adamw_percent"][1] == pytest.approx(expected)
-    assert result["about"]["torch"] == torch.__version__
-    assert f"{losses['adamw', 1]:.4f}" in capsys.readouterr().out
-
-
-def test_a_second_bench_runs_only_what_is_missing(
-    bench: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trained: list[tuple[Run, int]] = []
-
-    def counting(run: Run, text: Text, seed: int, progress: Any) -> dict[str, Any]:
-        trained.append((run, seed))
-        return {"validation_loss": 1.0 + seed}
-
-    monkeypatch.setattr(training_bench, "train", counting)
-    training_bench.compare(SMALL, [1])
-    training_bench.compare(SMALL, [1, 2])
-    assert trained == [(run, seed) for seed in (1, 2) for run in SMALL.values()]
-
-
-def test_another_text_is_another_run(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[int] = []
-
-    def counting(run: Run, text: Text, seed: int, progress: Any) -> dict[str, Any]:
-        trained.append(len(text.train))
-        return {"validation_loss": 1.0}
-
-    monkeypatch.setattr(training_bench, "train", counting)
-    one = {"adamw": SMALL["adamw"]}
-    training_bench.compare(one, [1])
-    monkeypatch.setattr(training_bench, "load_works", lambda: WORKS | {"C": "more " * 40})
-    training_bench.compare(one, [1])
-    assert len(set(trained)) == 2
-
-
-def test_a_missing_text_ends_the_bench_with_its_remedy(
-    bench: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def missing() -> dict[str, str]:
-        raise PackageMissing(str(PACKAGE.missing("is not installed")))
-
-    monkeypatch.setattr(training_bench, "load_works", missing)
-    assert training_bench.main(["--seeds", "1"]) == 2
-    assert "pip install" in capsys.readouterr().err
