@@ -12,7 +12,7 @@ from sim.rtlsim.simulators import find_simulator
 from sim.rtlsim.verify import verify
 from sim.silicon.implement import implement
 from sim.stimulus import Stimulus
-from sim.units.consmax import every_code_vectors, every_wide_code_vectors
+from sim.units.consmax_bench import every_code_vectors, every_wide_code_vectors
 from tests.sim.test_units import CONFIGURATIONS
 
 pytestmark = pytest.mark.exhaustive
