@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from golden.matmul.quantize_config import QuantizeConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from sim.workload.quantised import bf16_bits
 
@@ -174,17 +173,27 @@ def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
 
     Args:
         config: The unit.
-        source: ``"normal"``: standard normal values, rounded to bf16.
+        source: ``"model"``: inputs of a language model's layers (of a synthetic trace where the
+            model is not installed); ``"normal"``: standard normal values, rounded to bf16.
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown.
+        UserError: If the source is unknown, or no layer's inputs divide by the group.
     """
-    if source != "normal":
-        raise UserError(f"unknown traffic {source!r} of matmul/quantize; there is: normal")
+    from sim.workload.layers import layer_traffic
+    from sim.workload.quantiser_traffic import layer_groups
+    from sim.workload.source import choose
+
+    group, count = config.group, -(-beats // config.beats)
+    x = choose(
+        source,
+        {
+            "model": lambda: layer_groups(layer_traffic(), group, count),
+            "normal": lambda: bf16_bits(np.random.default_rng(1).normal(size=(count, group))),
+        },
+    )
     bench = _Bench(config)
-    groups = -(-beats // config.beats)
-    bench.groups(bf16_bits(np.random.default_rng(1).normal(size=(groups, config.group))))
+    bench.groups(x)
     return bench.build()
 
 
@@ -213,5 +222,6 @@ UNITS = (
         ),
         latency=deferred("hw.matmul.quantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
+        sources=("model", "normal"),
     ),
 )

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = ["UNITS"]
@@ -158,26 +157,60 @@ def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
 
     Args:
         config: The unit.
-        source: ``"normal"``: normal sums, deviation 16384 times a drawn factor from 0.5 to 2 a
-            channel; scales put 4 deviations at the end of the range; zero point a quarter of it.
+        source: ``"model"``: sums of a language model's layers
+            (:func:`sim.workload.quantiser_traffic.layer_sums`), scaled so that the layer's outputs
+            fill the range (of a synthetic trace where the model is not installed); ``"normal"``:
+            normal sums, deviation 16384 times a drawn factor from 0.5 to 2 a channel; scales put 4
+            deviations at the end of the range; zero point a quarter of it.
         beats: Number of beats.
 
     Raises:
-        UserError: If the source is unknown.
+        UserError: If the source is unknown, or no layer has as many outputs as there are lanes.
     """
-    from golden.matmul.requant import channel_scale
+    from sim.workload.source import choose
 
-    if source != "normal":
-        raise UserError(f"unknown traffic {source!r} of matmul/requant; there is: normal")
+    return choose(
+        source, {"model": lambda: _model(config, beats), "normal": lambda: _normal(config, beats)}
+    )
+
+
+def _model(config: RequantConfig, beats: int) -> Stimulus:
+    from sim.workload.layers import layer_traffic
+    from sim.workload.quantiser_traffic import layer_sums
+
+    bench = _Bench(config)
+    half = 1 << (config.result_width - 1)
+    for part in layer_sums(layer_traffic(), config.lanes):
+        if config.zero_point:
+            step = (part.greatest - part.least) / (2 * half - 1)
+            zero_point = min(max(round(-half - part.least / step), -half), half - 1)
+        else:
+            step, zero_point = max(-part.least, part.greatest) / (half - 1), 0
+        bench.load(*_constants(part.scale / step, config), zero_point)
+        bench.sums(part.sums[:beats])
+        beats -= len(part.sums)
+        if beats <= 0:
+            break
+    return bench.build()
+
+
+def _normal(config: RequantConfig, beats: int) -> Stimulus:
     rng = np.random.default_rng(1)
     bench = _Bench(config)
     half = 1 << (config.result_width - 1)
     deviation = _SUM_DEVIATION * np.exp2(rng.uniform(-1.0, 1.0, size=config.lanes))
-    scales = [channel_scale(Fraction(half / (_CODE_DEVIATION * d)), config) for d in deviation]
-    multiplier, shift = np.array(scales, dtype=np.int64).T
-    bench.load(multiplier, shift, half // 2)
+    bench.load(*_constants(half / (_CODE_DEVIATION * deviation), config), half // 2)
     bench.sums(np.rint(rng.normal(0.0, deviation, size=(beats, config.lanes))).astype(np.int64))
     return bench.build()
+
+
+def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integers, Integers]:
+    """Multipliers and shifts of scales."""
+    from golden.matmul.requant import channel_scale
+
+    constants = [channel_scale(Fraction(value), config) for value in scale.tolist()]
+    multiplier, shift = np.array(constants, dtype=np.int64).T
+    return multiplier, shift
 
 
 UNITS = (
@@ -207,5 +240,6 @@ UNITS = (
         ),
         latency=deferred("hw.matmul.requant", "latency"),
         operations_per_beat=lambda config: config.lanes,
+        sources=("model", "normal"),
     ),
 )

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from golden.matmul.operand import code_range
 from golden.matmul.systolic_config import Job, SystolicConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = ["UNITS", "SystolicBench"]
@@ -151,16 +150,16 @@ def _traffic(config: SystolicConfig, source: str, beats: int) -> Stimulus:
 
     Args:
         config: The unit.
-        source: ``"normal"``: clipped normals, deviation a quarter of the greatest code, k = 64;
-            ``"model"``: codes of a layer of SmolLM2 (:mod:`sim.workload.matrices`).
+        source: ``"model"``: codes of a layer of SmolLM2 (:mod:`sim.workload.matrices`);
+            ``"normal"``: clipped normals, deviation a quarter of the greatest code, k = 64.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown.
     """
-    if source not in ("normal", "model"):
-        raise UserError(f"unknown traffic {source!r} of matmul/systolic; there are: normal, model")
-    pairs = _normal(config) if source == "normal" else _layer(config)
+    from sim.workload.source import choose
+
+    pairs = choose(source, {"model": lambda: _layer(config), "normal": lambda: _normal(config)})
     bench = SystolicBench(config)
     driven = 0
     for x, w in pairs:
@@ -232,6 +231,6 @@ UNITS = (
         latency=deferred("golden.matmul.systolic", "latency"),
         operations_per_beat=lambda config: config.rows * config.columns,
         operation="MAC",
-        sources=("normal", "model"),
+        sources=("model", "normal"),
     ),
 )
