@@ -1,7 +1,7 @@
 """bf16 as bit patterns in integer tensors: no float rounding can hide in a comparison.
 
-Only non-negative finite numbers without subnormals: exponents below 1 flush to zero, exponents
-above 254 saturate to the greatest finite number, 0x7f7f.
+Only finite numbers without subnormals, non-negative where not said otherwise: exponents below 1
+flush to zero, exponents above 254 saturate to the greatest finite number, 0x7f7f.
 """
 
 from fractions import Fraction
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["MAX", "Product", "decode", "encode", "multiply", "to_fixed"]
+__all__ = ["MAX", "Product", "decode", "encode", "from_integer", "multiply", "to_fixed"]
 
 MAX = 0x7F7F  # greatest finite bf16
 _BIAS = 127
@@ -96,3 +96,27 @@ def to_fixed(bits: Tensor, width: int, fraction: int) -> Product:
     over = (significand != 0) & ((shift < 0) | (rounded > top))
     result = torch.where(over, top, rounded)
     return Product(result, result == 0, over)
+
+
+def from_integer(value: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
+    """Signed integers times ``2 ** (exponent - 134)``, rounded to nearest, ties to even.
+
+    Args:
+        value: int64, magnitude below ``2 ** 32``.
+        exponent: Biased exponent of a bf16 number whose significand counts in units of ``value``.
+
+    Returns:
+        Bit patterns with sign, int64, zero never negative; bool, saturated.
+    """
+    magnitude = value.abs()
+    top = torch.frexp(magnitude.double()).exponent.long().clamp(min=1) - 1  # of the highest bit
+    guarded = magnitude << (40 - top)  # the significand's 8 bits lie above bit 33
+    significand = guarded >> 33
+    rest, half = guarded & ((1 << 33) - 1), 1 << 32
+    significand += (rest > half) | ((rest == half) & (significand & 1 == 1))
+    biased = exponent + top - 7 + (significand >> 8)
+    zero = (magnitude == 0) | (biased < 1)
+    over = ~zero & (biased > 254)
+    mantissa = torch.where(significand >> 8 == 1, 0, significand & 127)
+    bits = torch.where(zero, 0, torch.where(over, MAX, biased << 7 | mantissa))
+    return torch.where(~zero & (value < 0), bits | 1 << 15, bits), over

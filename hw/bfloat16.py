@@ -6,7 +6,7 @@ from amaranth import C, Cat, Module, Mux, Signal, Value
 
 from hw.arith import Columns
 
-__all__ = ["Product", "limit", "multiply"]
+__all__ = ["Product", "from_integer", "limit", "multiply"]
 
 
 class Product(NamedTuple):
@@ -64,3 +64,34 @@ def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Produc
     under = zero | exponent[9] | ~exponent[:9].any()
     over = ~under & (exponent[8] | exponent[:8].all())
     return Product(Cat(rounded[:7], exponent[:8]), under, over)
+
+
+def from_integer(m: Module, value: Value, exponent: Value) -> tuple[Value, Value]:
+    """A signed integer of at most 32 bits times ``2 ** (exponent - 134)``, rounded to nearest even.
+
+    Golden model: :func:`golden.bfloat16.from_integer`.
+
+    Returns:
+        Bit pattern with sign, combinational, and whether it saturated.
+    """
+    negative = value[-1]
+    normal = Signal(len(value))
+    m.d.comb += normal.eq((value ^ negative.replicate(len(value))) + negative)
+    zeros: list[Value] = []  # bits of the number of leading zeros, highest first
+    for bit in reversed(range((len(value) - 1).bit_length())):
+        places = 1 << bit
+        empty = ~normal[-places:].any()
+        shifted = Signal(len(value), name=f"normal{bit}")
+        m.d.comb += shifted.eq(Mux(empty, normal << places, normal))
+        normal, zeros = shifted, [empty, *zeros]
+    kept, guard, rest = normal[-8:], normal[-9], normal[:-9]
+    rounded, biased = Signal(9), Signal(10)
+    m.d.comb += [
+        rounded.eq(kept + (guard & (rest.any() | kept[0]))),
+        # 10 bits tell too small (negative) from too great
+        biased.eq(exponent + (len(value) - 1 - 7) - Cat(*zeros) + rounded[8]),
+    ]
+    under = ~normal[-1] | biased[9] | ~biased[:9].any()
+    over = ~under & (biased[8] | biased[:8].all())
+    magnitude = limit(Product(Cat(rounded[:7], biased[:8]), under, over))
+    return Cat(magnitude, negative & ~under), over

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from golden.bfloat16 import from_integer
 from golden.matmul.dot import wrap
 from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
 
@@ -14,8 +15,8 @@ __all__ = ["GroupDotResult", "fixed_scale", "group_dot"]
 class GroupDotResult(NamedTuple):
     """Results of the sums that ended."""
 
-    sum: Tensor  # int64, shape (sums,), wrapped to 32 bits
-    overflow: Tensor  # bool, shape (sums,): a partial sum or a scale was out of range
+    sum: Tensor  # int64, shape (sums,), wrapped to 32 bits; or its bf16 bit pattern
+    overflow: Tensor  # bool, shape (sums,): a partial sum, a scale or the result out of range
 
 
 def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
@@ -24,17 +25,20 @@ def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
     Exact from the unit's own binade to the one ``2 ** 4`` above; below, off by up to half a unit.
 
     Args:
-        scale: int64, bf16 bit patterns without sign; exponent 0 is zero.
+        scale: int64, bf16 bit patterns; exponent 0 is zero.
         exponent: Biased bf16 exponent whose significand's unit is the unit of the result.
 
     Returns:
-        int64, below ``2 ** 12``, rounded half up; bool, saturated to ``2 ** 12 - 1``.
+        int64, magnitude below ``2 ** 12``, which is rounded half up; bool, its magnitude saturated
+        to ``2 ** 12 - 1``.
     """
-    significand = torch.where(scale >> 7 == 0, 0, (scale & 127) | 128)
-    right = exponent + HEADROOM - (scale >> 7)
+    biased = scale >> 7 & 255
+    significand = torch.where(biased == 0, 0, (scale & 127) | 128)
+    right = exponent + HEADROOM - biased
     guarded = (significand << (HEADROOM + 1)) >> right.clamp(0, 15)
     over = (right < 0) & (significand != 0)
-    return torch.where(over, (256 << HEADROOM) - 1, (guarded + 1) >> 1), over
+    magnitude = torch.where(over, (256 << HEADROOM) - 1, (guarded + 1) >> 1)
+    return torch.where(scale >> 15 == 1, -magnitude, magnitude), over
 
 
 def group_dot(
@@ -45,15 +49,17 @@ def group_dot(
 
     Exact but for the conversion of bf16 scales, :func:`fixed_scale`: a result is off the exact
     one by at most half a unit of the shared exponent for each ``sum((q - z) * x)`` whose scale is
-    below it, and by nothing else unless ``overflow``.
+    below it, and by nothing else unless ``overflow``. With ``output="bf16"`` it is then rounded
+    to nearest, ties to even.
 
     Args:
         x: int64, shape ``(groups, group)``, signed INT8 activations.
         q: int64, the same shape, weights, 0 to 15.
         zero: int64, shape ``(groups,)``, zero points, 0 to 15.
-        scale: int64, shape ``(groups,)``: 0 to 255, or bf16 bit patterns without sign.
+        scale: int64, shape ``(groups,)``: 0 to 255, or bf16 bit patterns.
         end: bool, shape ``(groups,)``: the group is the last of a sum.
-        exponent: Of the results with ``scale="bf16"``, see :func:`fixed_scale`; else not used.
+        exponent: Shared by the results, biased: 1 in a sum counts ``2 ** (exponent - 134)``. Not
+            used with INT8 scales and INT32 results.
         config: The unit.
     """
     if config.scale == "bf16":
@@ -70,5 +76,8 @@ def group_dot(
         if ended:
             sums.append((int(total), over))
             total, over = torch.tensor(0), False
-    result = torch.tensor(sums, dtype=torch.int64).reshape(-1, 2)
-    return GroupDotResult(result[:, 0], result[:, 1].bool())
+    result, overflow = torch.tensor(sums, dtype=torch.int64).reshape(-1, 2).T
+    if config.output == "bf16":
+        result, beyond = from_integer(result, exponent)
+        return GroupDotResult(result, overflow.bool() | beyond)
+    return GroupDotResult(result, overflow.bool())

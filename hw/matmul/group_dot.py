@@ -7,14 +7,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.group_config import HEADROOM, GroupDotConfig
+from hw.bfloat16 import from_integer
 from hw.cells import gated_domain
 from hw.matmul.accumulator import accumulate, sum_layout
 from hw.matmul.group_lanes import OFFSETS, GroupLanes, passes
-from hw.matmul.group_scaler import GroupScaler, result_layout
+from hw.matmul.group_scaler import GroupScaler, total_layout
 from hw.parts import place
 from hw.pipeline import Pipeline
 
-__all__ = ["GroupDot", "beat_layout", "latency"]
+__all__ = ["GroupDot", "beat_layout", "fixed_scale", "latency", "result_layout"]
 
 _STAGES = 3
 
@@ -24,12 +25,12 @@ def latency(config: GroupDotConfig) -> int:
 
     One more where that beat's zero point is not in 5..10.
     """
-    return _STAGES + 1 + config.slots
+    return _STAGES + 1 + config.slots + (config.output == "bf16")
 
 
 def beat_layout(config: GroupDotConfig) -> data.StructLayout:
     """A beat: activations, weights, their zero point; looked at in a group's last beat only: its
-    scale (bf16 without sign), and whether it ends a sum.
+    scale, and whether it ends a sum.
     """  # noqa: D205
     return data.StructLayout(
         {
@@ -42,20 +43,27 @@ def beat_layout(config: GroupDotConfig) -> data.StructLayout:
     )
 
 
+def result_layout(config: GroupDotConfig) -> data.StructLayout:
+    """A result: the sum, and whether a partial sum, a scale or the result was out of range."""
+    if config.output == "int32":
+        return total_layout()
+    return data.StructLayout({"sum": 16, "overflow": 1})
+
+
 class GroupDot(wiring.Component):
     """``sum over groups of s * sum((q - z) * x)``.
 
     Weights are never dequantised: the zero point goes into the recoding of the weights, the scale
     is applied to the sum of a group, serially, while the next one comes in.
 
-    Stages: operands; products, added up to two rows; sum of the group; scaling. Throughput: one
-    beat a cycle where the zero point is in 5..10, else a beat in two cycles. A group is
-    ``group / lanes`` beats. A reset drops the group and the sum that have begun.
+    Stages: operands; products, added up to two rows; sum of the group; scaling; bf16 if asked for.
+    Throughput: one beat a cycle where the zero point is in 5..10, else a beat in two cycles. A
+    group is ``group / lanes`` beats. A reset drops the group and the sum that have begun.
 
     Members:
         i: In, :func:`beat_layout`.
-        o: Out, :func:`hw.matmul.group_scaler.result_layout`.
-        cfg: In, with ``scale="bf16"`` only: the biased exponent shared by the groups that end with
+        o: Out, :func:`result_layout`.
+        cfg: In, with bf16 scales or results: the biased exponent shared by the groups that end with
             beats accepted in the same cycle and later. Reset keeps it.
     """
 
@@ -63,9 +71,9 @@ class GroupDot(wiring.Component):
         self._config = config
         members = {
             "i": In(stream.Signature(beat_layout(config))),
-            "o": Out(stream.Signature(result_layout())),
+            "o": Out(stream.Signature(result_layout(config))),
         }
-        if config.scale == "bf16":
+        if config.has_exponent:
             members["cfg"] = In(stream.Signature(unsigned(8)))
         super().__init__(members)
         self.parts: dict[str, wiring.Component] = {
@@ -75,9 +83,10 @@ class GroupDot(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
-        m.submodules.scaler = scaler = GroupScaler(config)
-        wiring.connect(m, scaler.o, wiring.flipped(self.o))
-        frozen = self.o.valid & ~self.o.ready
+        m.submodules.scaler = scaler = GroupScaler(
+            config.group_width, config.multiplier_width, config.slice_width
+        )
+        frozen = scaler.o.valid & ~scaler.o.ready
         passed = stream.Signature(0).create()
         sums = stream.Signature(sum_layout(config.group_width, saturates=False)).create()
         ends = Signal()
@@ -121,8 +130,29 @@ class GroupDot(wiring.Component):
         gated_domain(m, "scaled", goes & ~more & last)
         scale, end = Signal(config.scale_width), Signal()
         m.d.scaled += [scale.eq(beat.scale), end.eq(beat.end)]
-        self._scale(m, pipeline, scale, end, last0, scaler)
+        shared = Signal(8, name="exponent")
+        if config.has_exponent:
+            m.d.comb += self.cfg.ready.eq(pipeline.free(0))
+            gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
+            m.d.constants += shared.eq(self.cfg.payload)
+        exponent = self._scale(m, pipeline, scale, shared, end, last0, scaler)
+        if config.output == "int32":
+            wiring.connect(m, scaler.o, wiring.flipped(self.o))
+        else:
+            self._encode(m, scaler, exponent)
         return m
+
+    def _encode(self, m: Module, scaler: GroupScaler, exponent: Value) -> None:
+        """Results as bf16, in one more stage."""
+        gated_domain(m, "sum_ends", scaler.i.valid & scaler.i.ready)
+        held = Signal(8, name="sum_exponent")
+        m.d.sum_ends += held.eq(exponent)
+        pipeline = Pipeline(m, scaler.o, self.o, 1)
+        gated_domain(m, "encodes", pipeline.advance & scaler.o.valid)
+        bits, over = from_integer(m, scaler.o.payload.sum, held)
+        result = Signal(17, name="result")
+        m.d.encodes += result.eq(Cat(bits, over | scaler.o.payload.overflow))
+        m.d.comb += self.o.payload.eq(result)
 
     def _counted(self, m: Module, taken: Value) -> Value:
         """Count beats of a group; 1 at its last one."""
@@ -133,35 +163,38 @@ class GroupDot(wiring.Component):
         return count == beats - 1
 
     def _scale(
-        self, m: Module, pipeline: Pipeline, scale: Value, end: Value, last0: Value,
-        scaler: GroupScaler,
-    ) -> None:  # fmt: skip
-        """Bring a group's scale to the scaler, held as long as that needs it."""
+        self, m: Module, pipeline: Pipeline, scale: Value, exponent: Value, end: Value,
+        last0: Value, scaler: GroupScaler,
+    ) -> Value:  # fmt: skip
+        """Bring a group's scale to the scaler, held as long as that needs it.
+
+        Returns:
+            The exponent of the sum that the scaler takes a group of, with bf16 results.
+        """
         config = self._config
-        over: Value = Const(0, 1)
+        negative, over = Const(0, 1), Const(0, 1)
         if config.scale == "bf16":
-            exponent = Signal(8)
-            m.d.comb += self.cfg.ready.eq(pipeline.free(0))
-            gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
-            m.d.constants += exponent.eq(self.cfg.payload)
-            scale, over = _fixed(m, scale, exponent)
-        constants = Cat(scale, over, end)
+            scale, negative, over = fixed_scale(m, scale, exponent)
+        of_sum = exponent if config.output == "bf16" else Const(0, 0)
+        constants = Cat(scale, negative, over, of_sum, end)
+        taken = len(constants) - 1 - len(of_sum)  # the rest is looked at when the sum is taken
         slots = -(-config.group_width // config.slice_width)
         if config.beats < slots + _STAGES:
             # the next group's scale comes before this one's is done with
-            taken = scaler.i.valid & scaler.i.ready
-            gated_domain(m, "held", taken)
+            gated_domain(m, "held", scaler.i.valid & scaler.i.ready)
             for stage in ("stage1", "stage2", "held"):
                 held = Signal.like(constants, name=f"constants_{stage}")
                 m.d[stage] += held.eq(constants)
                 before, constants = constants, held
-            constants = Cat(constants[:-1], before[-1])
-        elif config.scale == "bf16":
+            constants = Cat(constants[:taken], before[taken:])
+        elif config.has_exponent:
             gated_domain(m, "fixed", pipeline.moves(1) & last0)
             held = Signal(len(constants) - 1, name="fixed_scale")
             m.d.fixed += held.eq(constants[:-1])
             constants = Cat(held, end)
-        m.d.comb += Cat(scaler.multiplier, scaler.over, scaler.end).eq(constants)
+        inputs = Cat(scaler.multiplier, scaler.negative, scaler.over)
+        m.d.comb += [inputs.eq(constants[:taken]), scaler.end.eq(constants[-1])]
+        return constants[taken:-1]
 
 
 def _passes(m: Module, zero: Value, second: Value, offset: Value, more: Value, fill: Value) -> None:
@@ -182,16 +215,19 @@ def _lookup(table: list[int], index: Value) -> Value:
     return (Const(sum(bit << row for row, bit in enumerate(table)), len(table)) >> index)[0]
 
 
-def _fixed(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value]:
-    """Golden model: :func:`golden.matmul.group_dot.fixed_scale`."""
-    nonzero = scale[7:].any()
+def fixed_scale(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value, Value]:
+    """A bf16 scale in units of the shared exponent: magnitude, sign, whether it is too great.
+
+    Golden model: :func:`golden.matmul.group_dot.fixed_scale`.
+    """
+    nonzero = scale[7:15].any()
     significand = Cat(scale[:7], nonzero)
     right = Signal(signed(10))
-    m.d.comb += right.eq(exponent + HEADROOM - scale[7:])
+    m.d.comb += right.eq(exponent + HEADROOM - scale[7:15])
     amount = right[:4] | (right[4:].any() | ~nonzero).replicate(4)  # 15 leaves nothing
     guarded = Signal(8 + HEADROOM + 1)
     m.d.comb += guarded.eq((significand << (HEADROOM + 1)) >> amount)
     over = right[-1] & nonzero
     rounded = Signal(8 + HEADROOM)
     m.d.comb += rounded.eq((guarded + 1) >> 1)
-    return rounded | over.replicate(len(rounded)), over
+    return rounded | over.replicate(len(rounded)), scale[15], over

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.group_config import SUM, GroupDotConfig
+from golden.matmul.group_config import SUM
 from hw.arith import BoothDigit, Columns, booth_digits
-from hw.cells import gated_domain
+from hw.cells import gated_domain, latch_word
+from hw.register_file import select
 
-__all__ = ["GroupScaler", "result_layout"]
+__all__ = ["GroupScaler", "total_layout"]
 
 
-def result_layout() -> data.StructLayout:
+def total_layout() -> data.StructLayout:
     """Payload of a result: the sum, and whether a partial sum or a scale was out of range."""
     return data.StructLayout({"sum": signed(SUM), "overflow": 1})
 
@@ -23,31 +24,43 @@ class GroupScaler(wiring.Component):
 
     The sum turns once around: a slice of it leaves at the bottom, a slice of the product is added,
     and it comes back at the top. So there is one short adder, and no multiplexer in front of the
-    sum. Throughput a group in ``config.slots`` cycles, :attr:`slots` of which need the scale.
+    sum. Throughput a group in ``SUM / slice_width`` cycles, all of which need the scale; one more
+    with several sums, which are kept in latches meanwhile.
+
+    Args:
+        group_width: Bits of a group's sum.
+        multiplier_width: Bits of the magnitude of a scale.
+        slice_width: Bits scaled in a cycle; divides ``SUM``.
+        sums: Sums that take turns, group by group.
 
     Members:
         i: In, a group's sum.
-        end: In, with ``i``: the group is the last of a sum.
-        multiplier, over: In, its scale and whether that is out of range, while slots of it remain.
-        o: Out, :func:`result_layout`.
+        end: In, with ``i``: the group is the last of a sum, of all that take turns.
+        multiplier, negative, over: In, magnitude and sign of its scale and whether that is out of
+            range, while slots of it remain.
+        index: Out, which of the sums this group, or the next if there is none, belongs to.
+        o: Out, :func:`total_layout`.
     """
 
-    def __init__(self, config: GroupDotConfig) -> None:
-        self._config = config
+    def __init__(
+        self, group_width: int, multiplier_width: int, slice_width: int, sums: int = 1
+    ) -> None:
+        self._slice_width, self._sums = slice_width, sums
         super().__init__(
             {
-                "i": In(stream.Signature(signed(config.group_width))),
+                "i": In(stream.Signature(signed(group_width))),
                 "end": In(1),
-                "multiplier": In(config.multiplier_width),
+                "multiplier": In(multiplier_width),
+                "negative": In(1),
                 "over": In(1),
-                "o": Out(stream.Signature(result_layout())),
+                "index": Out(range(sums)),
+                "o": Out(stream.Signature(total_layout())),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        config = self._config
-        width, slots = config.slice_width, config.slots
+        width, slots = self._slice_width, SUM // self._slice_width
         busy, done, runs, takes = Signal(), Signal(), Signal(), Signal()
         slot = Signal(range(slots))
         first, final = Signal(), Signal()
@@ -57,7 +70,8 @@ class GroupScaler(wiring.Component):
             runs.eq(busy & ~frozen),
             first.eq(slot == 0),
             final.eq(slot == slots - 1),
-            self.i.ready.eq(~frozen & (~busy | final)),
+            # with several sums, one is put away before the next is fetched
+            self.i.ready.eq(~frozen & (~busy | (final if self._sums == 1 else 0))),
             takes.eq(self.i.valid & self.i.ready),
         ]
         end, fresh = Signal(), Signal(init=1)
@@ -66,18 +80,20 @@ class GroupScaler(wiring.Component):
         with m.If(runs):
             m.d.sync += slot.eq(slot + 1)
             with m.If(final):
-                m.d.sync += fresh.eq(end)
+                m.d.sync += self.index.eq(Mux(self.index == self._sums - 1, 0, self.index + 1))
+                with m.If(self.index == self._sums - 1):
+                    m.d.sync += fresh.eq(end)
         gated_domain(m, "begins", takes)
         gated_domain(m, "moves", takes | runs)
         gated_domain(m, "turns", runs)
         m.d.begins += end.eq(self.end)
 
-        rest = Signal(signed(config.group_width))
+        rest = Signal.like(self.i.payload)
         m.d.moves += rest.eq(Mux(takes, self.i.payload, rest >> width))
-        columns = Columns(width + config.multiplier_width + 1)
-        carried, below = Signal(signed(config.multiplier_width + 1)), Signal()
+        columns = Columns(width + len(self.multiplier) + 1)
+        carried, below = Signal(signed(len(self.multiplier) + 1)), Signal()
         columns.add_signed(0, carried.as_unsigned() & (~first).replicate(len(carried)))
-        digits = _digits(_extended(rest, width), below & ~first)
+        digits = _digits(_extended(rest, width), below & ~first, self.negative)
         multiples = [self.multiplier, Cat(Const(0, 1), self.multiplier)]
         columns.add_product(m, digits, multiples, signed=False)
         total = Signal(SUM)
@@ -88,19 +104,37 @@ class GroupScaler(wiring.Component):
         m.d.turns += [
             carried.eq(exact[width:]),
             below.eq(_extended(rest, width)[-1]),
-            total.eq(Cat(total, exact[:width])[width:]),
         ]
 
         # the sum's sign was added as if it counted positive
         high, sign = exact[width:].as_signed(), exact[width - 1]
         overflow = Signal()
-        m.d.turns += overflow.eq(
+        turned = Cat(
+            Cat(total, exact[:width])[width:],
             (overflow & ~(first & fresh))
             | (first & self.over)
-            | (final & (high != before[-1] - sign))
+            | (final & (high != before[-1] - sign)),
         )
-        m.d.comb += [self.o.payload.sum.eq(total), self.o.payload.overflow.eq(overflow)]
+        kept = Cat(total, overflow)
+        m.d.comb += self.o.payload.eq(kept)
+        if self._sums == 1:
+            m.d.turns += kept.eq(turned)
+        else:
+            m.d.moves += kept.eq(Mux(takes, self._stored(m, kept, runs & final), turned))
         return m
+
+    def _stored(self, m: Module, kept: Value, complete: Value) -> Value:
+        """The sum whose turn is next; each is stored in the cycle after it is complete."""
+        stores, index = Signal(), Signal.like(self.index, name="stored_index")
+        m.d.sync += stores.eq(complete)
+        m.d.turns += index.eq(self.index)
+        pulse = Signal()
+        m.d.comb += pulse.eq(stores & ~ClockSignal())
+        words: list[Value] = [
+            latch_word(m, f"sum{number}", pulse & (index == number), kept)
+            for number in range(self._sums)
+        ]
+        return select(m, words, self.index)
 
 
 def _extended(value: Value, width: int) -> Value:
@@ -108,10 +142,13 @@ def _extended(value: Value, width: int) -> Value:
     return Cat(value, value[-1].replicate(max(0, width - len(value))))[:width]
 
 
-def _digits(multiplier: Value, below: Value) -> list[BoothDigit]:
-    """Booth digits of a slice of a number; ``below`` is the highest bit of the slice before."""
+def _digits(multiplier: Value, below: Value, negative: Value) -> list[BoothDigit]:
+    """Booth digits of a slice of a number; ``below`` is the highest bit of the slice before.
+
+    A digit of 0 may be negative: its row is then 0 less 0.
+    """
     widths = (1, *(2,) * (len(multiplier) // 2))
     return [
-        digit._replace(weight=digit.weight - 1)
+        digit._replace(weight=digit.weight - 1, negative=digit.negative ^ negative)
         for digit in booth_digits(Cat(below, multiplier), widths)[1:]
     ]

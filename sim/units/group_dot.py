@@ -1,13 +1,10 @@
 """Catalogue entry of the dot product of group-quantised weights."""
 
-from typing import Any, cast, get_args
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
-from sim.catalog import Unit
-from sim.errors import UserError
+from sim.catalog import Unit, deferred
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = ["UNITS"]
@@ -20,8 +17,8 @@ _TRAFFIC_GROUPS = 8  # of a sum of drawn traffic
 def _ports(config: GroupDotConfig) -> Ports:
     return Ports(
         i_width=12 * config.lanes + 4 + config.scale_width + 1,
-        o_width=SUM + 1,
-        cfg_width=8 if config.scale == "bf16" else 0,
+        o_width=config.result_width + 1,
+        cfg_width=8 if config.has_exponent else 0,
     )
 
 
@@ -35,7 +32,7 @@ class _Bench:
 
     def share(self, exponent: int) -> None:
         """Load the shared exponent, where there is one."""
-        if self.config.scale == "bf16":
+        if self.config.has_exponent:
             self.builder.configure(pack([(np.array([exponent]), 8)]))
             self.builder.coverage["exponent_loaded"] += 1
             self.exponent = exponent
@@ -80,7 +77,7 @@ class _Bench:
         sums, overflow = result.sum.numpy(), result.overflow.numpy()
         self.builder.data(
             rows[: beats - drop],
-            pack([(sums, SUM), (overflow, 1)]),
+            pack([(sums, config.result_width), (overflow, 1)]),
             len(sums),
             completes=(at_end & np.repeat(end, config.beats)).astype(np.uint16)[: beats - drop],
             operations=(beats - drop) * config.lanes,
@@ -94,13 +91,19 @@ class _Bench:
                 "least_times_least": int(((x == -128) & (weight == -15)).sum()),
                 "least_times_greatest": int(((x == -128) & (weight == 15)).sum()),
                 "greatest_times_greatest": int(((x == 127) & (weight == 15)).sum()),
-                "greatest_scale": int((scale == (1 << config.scale_width) - 1).sum()),
+                "greatest_scale": int((scale == _greatest(config)).sum()),
+                "negative_scale": int((scale >> 15 == 1).sum()),
                 "zero_scale": int((scale == 0).sum()),
-                "negative_sum": int((sums < 0).sum()),
+                "negative_sum": int((sums >> (config.result_width - 1) & 1).sum()),
                 "overflow": int(overflow.sum()),
                 "no_overflow": int((~overflow).sum()),
             }
         )
+
+
+def _greatest(config: GroupDotConfig) -> int:
+    """Bits of the greatest scale."""
+    return 255 if config.scale == "int8" else 0x7FFF
 
 
 def _drawn_scales(config: GroupDotConfig, rng: np.random.Generator, count: int, top: int) -> Codes:
@@ -109,7 +112,8 @@ def _drawn_scales(config: GroupDotConfig, rng: np.random.Generator, count: int, 
         return np.where(rng.random(count) < 0.5, rng.integers(256, size=count), rng.integers(9))
     exponent = top + rng.integers(-9, HEADROOM + 2, size=count)
     exponent = np.where(rng.random(count) < 0.8, exponent, top + rng.integers(0, HEADROOM, count))
-    return np.clip(exponent, 0, 255) << 7 | rng.integers(128, size=count)
+    sign = rng.integers(2, size=count) << 15
+    return sign | np.clip(exponent, 0, 255) << 7 | rng.integers(128, size=count)
 
 
 def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
@@ -125,15 +129,17 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
     ended = np.array([True])
     x = rng.integers(-128, 128, size=shape)
     bench.groups(x, rng.integers(16, size=shape), np.array([8]), np.array([unit(120)]), ended)
-    # a single product a group: every code under every zero point
-    pairs = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1).reshape(-1, 2)
+    # a product a beat: every code under every zero point
+    zeros = np.arange(16).repeat(-(-16 // config.beats))
+    codes = np.resize(np.arange(16), (len(zeros), config.beats))
     for activation in (-128, 127):
-        q = np.repeat(pairs[:, 1:], config.group, axis=1)
-        x = np.zeros_like(q)
-        place = rng.integers(config.group, size=len(x))
-        x[np.arange(len(x)), place] = activation
-        bench.groups(x, q, pairs[:, 0], np.full(len(x), unit(120)), np.ones(len(x), dtype=bool))
-    greatest = (1 << config.scale_width) - 1
+        x = np.zeros((len(zeros), config.beats, config.lanes), dtype=np.int64)
+        lane = rng.integers(config.lanes, size=codes.shape)
+        np.put_along_axis(x, lane[:, :, None], activation, 2)
+        q = codes[:, :, None].repeat(config.lanes, 2)
+        x, q = (operand.reshape(len(zeros), -1) for operand in (x, q))
+        bench.groups(x, q, zeros, np.full(len(x), unit(120)), np.ones(len(x), dtype=bool))
+    greatest = _greatest(config)
     top = (1 << config.multiplier_width) - 1
     longest = (1 << SUM - 1) // (127 * 15 * config.group * top) + 2  # does not fit 32 bits
     for scale in (
@@ -184,24 +190,18 @@ def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the group.
     """
-    from sim.workload.layers import layer_traffic
     from sim.workload.operands import layer_stream
     from sim.workload.quantised import bf16_bits
-    from sim.workload.random_operands import Distribution, random_stream
+    from sim.workload.random_operands import random_stream
+    from sim.workload.source import choose_operands
 
     lanes, group = config.lanes, config.group
-    if source == "model":
-        try:
-            stream = layer_stream(layer_traffic(), "int8", "uint4", lanes, beats, group=group)
-        except ValueError as error:
-            raise UserError(f"traffic model: {error}") from error
-    elif source in get_args(Distribution):
-        stream = random_stream(
-            cast(Distribution, source), "int8", "uint4", lanes, beats,
-            depth=_TRAFFIC_GROUPS * group, group=group,
-        )  # fmt: skip
-    else:
-        raise UserError(f"unknown traffic {source!r}; there are: model, normal, uniform")
+    depth = _TRAFFIC_GROUPS * group
+    stream = choose_operands(
+        source,
+        lambda layers: layer_stream(layers, "int8", "uint4", lanes, beats, group=group),
+        lambda drawn: random_stream(drawn, "int8", "uint4", lanes, beats, depth=depth, group=group),
+    )
     every = slice(config.beats - 1, None, config.beats)
     bits = bf16_bits(stream.w_scale[every, 0]).astype(np.int64)
     end, scale = stream.last[every], stream.w_scale[every, 0]
@@ -219,25 +219,13 @@ def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _component(config: GroupDotConfig) -> Any:
-    from hw.matmul.group_dot import GroupDot
-
-    return GroupDot(config)
-
-
-def _latency(config: GroupDotConfig) -> int:
-    from hw.matmul.group_dot import latency
-
-    return latency(config)
-
-
 UNITS = (
     Unit(
         name="matmul/group_dot",
         family="matmul",
         summary="Dot product of INT8 with INT4 in groups with scale and zero point",
         config=GroupDotConfig,
-        component=_component,
+        component=deferred("hw.matmul.group_dot", "GroupDot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -256,8 +244,9 @@ UNITS = (
             "reset_in_sum",
             "extremes",
         ),
-        latency=_latency,
+        latency=deferred("hw.matmul.group_dot", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        sources=("model", "normal", "uniform"),
     ),
 )

@@ -57,3 +57,13 @@ def test_fixed_point_equals_exact_rounding_on_every_pattern(width: int, fraction
     ):
         exact = (bfloat16.decode(pattern) * 2**fraction + Fraction(1, 2)) // 1
         assert (got, zero, over) == (min(exact, top), exact == 0, exact > top)
+
+
+@given(st.integers(-(2**32) + 1, 2**32 - 1), st.integers(1, 254))
+def test_integers_round_as_exact_rationals(value: int, exponent: int) -> None:
+    bits, over = bfloat16.from_integer(torch.tensor([value]), exponent)
+    exact = abs(value) * Fraction(2) ** (exponent - 134)
+    magnitude = bfloat16.encode(exact)
+    assert bits.item() == magnitude | (1 << 15 if value < 0 and magnitude else 0)
+    # beyond the greatest number by half a unit or more
+    assert over.item() == (exact >= Fraction(2) ** 120 * Fraction(511, 2))

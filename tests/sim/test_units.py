@@ -33,6 +33,8 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("matmul/systolic", {"rows": 2, "columns": 3, "w": "int4", "block": 3, "depth": 40}),
     ("matmul/group_dot", {"scale": "int8"}),
     ("matmul/group_dot", {"group": 32}),
+    ("matmul/group_dot", {"output": "bf16"}),
+    ("matmul/group_dot", {"group": 32, "scale": "int8", "output": "bf16"}),
     ("matmul/group_dot", {"lanes": 4, "group": 256}),
     ("matmul/requant", {"lanes": 2, "result": "int4", "rounding": "half_even"}),
     ("matmul/requant", {"lanes": 1, "multiplier_width": 32, "zero_point": True}),

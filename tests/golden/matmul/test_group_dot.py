@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.bfloat16 import decode
+from golden.bfloat16 import decode, encode
 from golden.matmul.group_config import GroupDotConfig
 from golden.matmul.group_dot import fixed_scale, group_dot
 
@@ -56,9 +56,32 @@ def test_bf16_scales_err_by_half_a_unit_times_the_group_sum(
 
 
 def test_a_scale_above_the_headroom_saturates_and_says_so() -> None:
-    scale, over = fixed_scale(torch.tensor([124 << 7 | 127, 125 << 7, 0x7F, 0]), 120)
-    assert scale.tolist() == [255 << 4, 4095, 0, 0]
-    assert over.tolist() == [False, True, False, False]
+    raw = torch.tensor([124 << 7 | 127, 125 << 7, 0x7F, 0, 1 << 15 | 125 << 7])
+    scale, over = fixed_scale(raw, 120)
+    assert scale.tolist() == [255 << 4, 4095, 0, 0, -4095]
+    assert over.tolist() == [False, True, False, False, True]
+
+
+def test_a_negative_scale_negates_the_sum() -> None:
+    config = GroupDotConfig(group=32)
+    x, q, zero = drawn(2, config, 5)
+    scale, end = torch.tensor([120 << 7 | 3, 121 << 7]), torch.tensor([False, True])
+    positive = group_dot(x, q, zero, scale, end, 119, config)
+    negative = group_dot(x, q, zero, scale | 1 << 15, end, 119, config)
+    assert positive.sum.item() == -negative.sum.item() != 0
+
+
+def test_bf16_results_are_the_sums_correctly_rounded() -> None:
+    x, q, zero = drawn(40, GroupDotConfig(group=32), 9)
+    scale = torch.arange(40) + (121 << 7)
+    end = torch.arange(40) % 3 != 0
+    inputs = x, q, zero, scale, end, 119
+    sums = group_dot(*inputs, GroupDotConfig(group=32)).sum
+    result = group_dot(*inputs, GroupDotConfig(group=32, output="bf16"))
+    for exact, bits in zip(sums.tolist(), result.sum.tolist(), strict=True):
+        assert bits & 0x7FFF == encode(abs(exact) * Fraction(2) ** (119 - 134))
+        assert bits >> 15 == (exact < 0)
+    assert not result.overflow.any()
 
 
 def test_a_sum_beyond_32_bits_wraps_and_stays_flagged() -> None:
