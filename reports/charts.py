@@ -1,60 +1,19 @@
-"""What each figure shows, free of how it is drawn: the page and the PNG files share it."""
+"""What each figure shows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["COLOURS", "NAMES", "Chart", "Panel", "Series", "charts"]
+from reports.chart import Chart, Panel, Series
+from reports.training_charts import random_bits
+
+__all__ = ["NAMES", "charts"]
 
 NAMES = {
     "consmax/log2": "log2",
     "consmax/split": "split",
     "consmax/paper": "paper's unit, built straight",
 }
-COLOURS = {  # told apart by the colour-blind, and on white as on black
-    "log2": "#2a7ab9",
-    "split": "#d08a1d",
-    "paper": "#8a8f98",
-    "a": "#2a7ab9",
-    "b": "#d08a1d",
-    "c": "#5b9e6f",
-    "d": "#a5679e",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """One set of points or bars."""
-
-    name: str
-    colour: str  # key of COLOURS
-    x: list[Any]
-    y: list[float]
-    mark: str = "line"  # "line" (with points), "points", "bars" (stacked) or "limit" (hollow)
-    dashed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """One pair of axes."""
-
-    x_label: str
-    y_label: str
-    series: list[Series]
-    title: str = ""
-    x_log: bool = False  # powers of four, as lanes are
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """One figure; panels stand side by side and share the y axis if ``share_y``."""
-
-    name: str  # of the PNG file
-    caption: str
-    kind: str  # "measured" or "certified"
-    panels: list[Panel]
-    share_y: bool = False
 
 
 def charts(facts: dict[str, Any]) -> list[Chart]:
@@ -66,6 +25,7 @@ def charts(facts: dict[str, Any]) -> list[Chart]:
         _area_breakdown(facts["implementations"]),
         _energy(facts["implementations"], facts["traffic"]["synthetic"]),
         _scores(facts["traffic"]),
+        random_bits(facts["rounding_cost"], facts["training"]["rounding"]),
     ]
     return [chart for chart in made if any(panel.series for panel in chart.panels)]
 

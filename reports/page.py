@@ -9,7 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import numbers
-from reports.charts import NAMES, Chart
+from reports.chart import Chart
+from reports.charts import NAMES
 from reports.plotly_charts import figure
 from sim.datapaths import CLOCK_NS
 from sim.targets import ENERGY_CLOCK_NS, beyond_together, find, representative

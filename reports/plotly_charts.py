@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.charts import COLOURS, Chart, Panel, Series
+from reports.chart import COLOURS, Chart, Panel, Series
 
 __all__ = ["figure"]
 
@@ -24,8 +24,7 @@ def figure(chart: Chart) -> dict[str, Any]:
             "yanchor": "bottom",
             "traceorder": "normal",
         },
-        "showlegend": len({s.name for p in chart.panels for s in p.series}) > 1
-        and len(chart.panels) == 1,
+        "showlegend": any(len(panel.series) > 1 for panel in chart.panels),
         "annotations": [],
     }
     count = len(chart.panels)
@@ -36,7 +35,8 @@ def figure(chart: Chart) -> dict[str, Any]:
         start = index * (width + gap)
         layout[f"xaxis{suffix}"] = _x_axis(panel, [start, min(1.0, start + width)], suffix)
         layout[f"yaxis{suffix}"] = _y_axis(panel, index, chart.share_y, suffix)
-        data += [_trace(series, suffix) for series in panel.series]
+        named = len(panel.series) > 1
+        data += [_trace(series, suffix) | {"showlegend": named} for series in panel.series]
         if panel.title and count > 1:
             layout["annotations"].append(
                 {
@@ -65,7 +65,7 @@ def _x_axis(panel: Panel, domain: list[float], suffix: str) -> dict[str, Any]:
 
 def _y_axis(panel: Panel, index: int, shared: bool, suffix: str) -> dict[str, Any]:
     axis: dict[str, Any] = {"anchor": f"x{suffix}", "rangemode": "normal"}
-    if any(series.mark == "line" for series in panel.series):
+    if panel.from_zero and any(series.mark == "line" for series in panel.series):
         axis["rangemode"] = "tozero"
     if index and shared:
         return axis | {"matches": "y", "showticklabels": False}

@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from reports.charts import COLOURS, Chart, Panel, Series
+from reports.chart import COLOURS, Chart, Panel, Series
 
 __all__ = ["png"]
 
@@ -57,7 +57,7 @@ def _draw(panel: Panel, ax: Any) -> None:
         ax.set_xscale("log", base=4)
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
         ax.minorticks_off()
-    if any(series.mark == "line" for series in panel.series):
+    if panel.from_zero and any(series.mark == "line" for series in panel.series):
         ax.set_ylim(bottom=0)
     if any(series.x and isinstance(series.x[0], str) for series in panel.series):
         ax.grid(visible=False, axis="x")

@@ -22,8 +22,8 @@ def datapaths(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         ``unit``, ``config``, ``operation``, ``area_um2``, ``path_ns``, ``meets_clock``,
         ``power_w`` by class for the first source; by source of traffic ``energy_pj`` (an
-        operation) and ``operations_a_cycle``; for multiply-accumulates, 2 operations each,
-        ``tops_per_w`` by source and ``tops_per_mm2``, the highest of any source.
+        operation) and ``operations_a_cycle``; for multiply-accumulates, 2 operations each, also
+        ``tops_per_w`` and ``tops_per_mm2``.
     """
     rows: dict[str, dict[str, Any]] = {}
     for entry in entries:
@@ -37,7 +37,7 @@ def datapaths(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "energy_pj": {},
                 "operations_a_cycle": {},
                 "tops_per_w": {},
-                "tops_per_mm2": None,
+                "tops_per_mm2": {},
             }
             | {key: result[key] for key in ("area_um2", "path_ns", "meets_clock", "cells")}
             | {"power_by_class_w": result["power_by_class_w"]},
@@ -49,8 +49,7 @@ def datapaths(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         if result["operation"] == "MAC":
             row["tops_per_w"][source] = 2 / result["energy_per_operation_pj"]
             tops = 2 * rate / (CLOCK_NS * 1e-9) * 1e-12
-            density = tops / (result["area_um2"] * 1e-6)
-            row["tops_per_mm2"] = max(density, row["tops_per_mm2"] or 0.0)
+            row["tops_per_mm2"][source] = tops / (result["area_um2"] * 1e-6)
     return list(rows.values())
 
 

@@ -5,7 +5,7 @@ import datetime
 import importlib
 import inspect
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from sim.results import cached, digest, stored
 from sim.workload.text import load_works, works_provenance
 from sim.workload.training import Run, split_works, train
 
-__all__ = ["about", "stored_run", "train_once"]
+__all__ = ["about", "stored_runs", "train_once"]
 
 _SOURCES = (
     *(f"golden.training.{name}" for name in ("affine", "int8_linear", "memory", "method")),
@@ -49,18 +49,21 @@ def train_once(
         now = datetime.datetime.now(datetime.UTC)
         return result | {"trained_at": now.isoformat(timespec="seconds")}
 
-    result: dict[str, Any] = cached("training", _key(run, seed, works), compute)
+    result: dict[str, Any] = cached("training", _key(run, seed, about(works)), compute)
     return result
 
 
-def stored_run(run: Run, seed: int) -> dict[str, Any] | None:
-    """The result that :func:`train_once` would take from the cache; None if it would train.
+def stored_runs(runs: Iterable[tuple[Run, int]]) -> list[dict[str, Any] | None]:
+    """The results that :func:`train_once` would take from the cache; None where it would train.
+
+    Args:
+        runs: Runs, each with its seed.
 
     Raises:
         UserError: If the text is missing.
     """
-    result: dict[str, Any] | None = stored("training", _key(run, seed, load_works()))
-    return result
+    known = about(load_works())
+    return [stored("training", _key(run, seed, known)) for run, seed in runs]
 
 
 def about(works: dict[str, str]) -> dict[str, Any]:
@@ -73,9 +76,9 @@ def about(works: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _key(run: Run, seed: int, works: dict[str, str]) -> str:
+def _key(run: Run, seed: int, known: dict[str, Any]) -> str:
     books = [dynamic_code_book(signed=signed).tolist() for signed in (True, False)]
-    return digest(run.to_json(), seed, about(works), books, [_meaning(name) for name in _SOURCES])
+    return digest(run.to_json(), seed, known, books, [_meaning(name) for name in _SOURCES])
 
 
 @cache  # of the code that was loaded, even if the file changes during a run

@@ -6,6 +6,7 @@ import pytest
 
 from sim.datapaths import datapath_targets, datapaths
 from sim.targets import judge
+from sim.workload.training_facts import expectations
 
 _WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
 
@@ -64,7 +65,7 @@ def _implementations() -> list[dict[str, Any]]:
 
 
 def _datapath(
-    unit: str, config: dict[str, Any], energies: dict[str, float]
+    unit: str, config: dict[str, Any], energies: dict[str, float], operation: str = "MAC"
 ) -> list[dict[str, Any]]:
     """Entries as ``implement`` gives them, one a source."""
     return [
@@ -72,7 +73,7 @@ def _datapath(
             "unit": unit,
             "source": source,
             "result": {
-                "config": config, "operation": "MAC", "area_um2": 4000.0, "path_ns": 1.8,
+                "config": config, "operation": operation, "area_um2": 4000.0, "path_ns": 1.8,
                 "meets_clock": True, "cells": 900, "power_by_class_w": {"sequential": 1e-4},
                 "energy_per_operation_pj": energy,
                 "activity": {
@@ -90,7 +91,51 @@ def _datapath_rows() -> list[dict[str, Any]]:
         _datapath("matmul/dot", plain, {"model": 0.5, "uniform": 0.7})
         + _datapath("matmul/dot", plain | {"w": "int4"}, {"model": 0.4})
         + _datapath("matmul/fused_dot", {"lanes": 16}, {"model": 0.8, "model/int4": 0.2})
+        + _datapath("training/weight_update", {"lanes": 8}, {"normal": 0.9}, "weight update")
     )
+
+
+def _rounding_cost() -> list[dict[str, Any]]:
+    return [
+        {
+            "random_bits": bits, "lanes": 8, "area_um2": 700.0 + 80 * bits,
+            "area_per_lane_um2": (700 + 80 * bits) / 8, "path_ns": 0.9 + 0.01 * bits,
+            "meets_clock": True, "energy_per_operation_pj": 0.1 + 0.01 * bits,
+            "verilog_sha256": "ab" * 32,
+        }
+        for bits in range(4, 17)
+    ]  # fmt: skip
+
+
+def _training() -> dict[str, Any]:
+    """As ``training_facts`` makes it, the second and third seed of a method not trained yet."""
+    losses = {"adamw": 1.84, "qgalore_stochastic": 1.82, "qgalore_nearest": 1.86, "galore": 1.81}
+    methods = [
+        {
+            "name": name, "weights": 8 if "q" in name else 32,
+            "projection": 4 if "q" in name else 32, "states": 32,
+            "rank": 0 if name == "adamw" else 32, "random_bits": 24, "lr": 0.003,
+            "steps": 1000, "planned": [True, name != "galore", name != "galore"],
+            "losses": [loss, None, None], "against_adamw": [loss / 1.84 - 1, None, None],
+            "mean_loss": loss, "decompositions": [263], "decompositions_without_lazy": [480],
+            "held_bytes": 2333664,
+        }
+        for name, loss in losses.items()
+    ]  # fmt: skip
+    return {
+        "seeds": [1, 2, 3],
+        "methods": methods,
+        "expectations": expectations(methods),
+        "rounding": [
+            {
+                "name": name, "random_bits": None if name == "float" else int(name), "steps": 300,
+                "seed": 1, "loss": loss, "against_float": None if loss is None else loss / 2.28 - 1,
+            }
+            for name, loss in (
+                ("float", 2.28), ("16", 2.29), ("8", 2.285), ("6", None), ("4", 2.291), ("0", 2.35),
+            )
+        ],
+    }  # fmt: skip
 
 
 def _verification(unit: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +196,7 @@ def facts() -> dict[str, Any]:
                 ("consmax/split", split),
                 ("matmul/dot", {"lanes": 16, "x": "int8", "w": "int8"}),
                 ("matmul/fused_dot", {"lanes": 16}),
+                ("training/weight_update", {"lanes": 8}),
             )
         ],
         "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],
@@ -161,6 +207,8 @@ def facts() -> dict[str, Any]:
         "width_search": [_widths(17, 1600.0, True), _widths(15, None, False)],
         "datapaths": _datapath_rows(),
         "datapath_targets": datapath_targets(_datapath_rows()),
+        "rounding_cost": _rounding_cost(),
+        "training": _training(),
         "verification": [
             _verification("consmax/log2", log2),
             _verification("consmax/split", split),
@@ -181,7 +229,7 @@ def facts() -> dict[str, Any]:
             "machine": "Linux x86_64, Python 3.11.7", "tools": {"yosys": "0.23", "sta": "2.0.17"},
             "sources_sha256": "cd" * 32,
             "kit": {
-                "name": "nangate45", "title": "NanGate 45 nm", "corner": "typical",
+                "name": "nangate45", "title": "NanGate 45 nm", "node_nm": 45, "corner": "typical",
                 "voltage_v": 1.1, "sha256": "ef" * 32,
             },
             "seeds": {"verification": 7},

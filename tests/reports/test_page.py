@@ -70,7 +70,10 @@ def test_low_bit_units_stand_with_their_targets(facts: dict[str, Any], tmp_path:
     assert "at most 0.35 0.500 MISSED" in text
     assert "at least 3.00 4.000 MET" in text
     assert "at most 1.15 not measured not measured" in text
-    assert "matmul/dot w=int4 4,000 1.800 MAC real layers 16.00 0.400 5.00 4.00" in text
+    assert "matmul/dot w=int4 4,000 1.800 real layers 16.00 0.400 5.00 4.00" in text
+    assert "training/weight_update default 4,000 1.800 normal weight update 16.00 0.900" in text
+    assert "45 nm, 1.1 V, 500 MHz (typical)" in text
+    assert "INT8 multiply 45 nm 0.9 V 0.2 the arithmetic alone" in text
 
 
 def test_mismatch_fails_the_report_in_red(facts: dict[str, Any], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sim.workload import training_bench, training_cache
 from sim.workload.packages import PackageMissing
 from sim.workload.text import PACKAGE
 from sim.workload.training import Run, Text
-from sim.workload.training_cache import stored_run, train_once
+from sim.workload.training_cache import stored_runs, train_once
 from sim.workload.training_runs import METHOD_RUNS, tasks
 
 WORKS = {"A": "to be or not to be, that is the question. " * 100, "B": "whether tis nobler " * 60}
@@ -61,11 +61,10 @@ def test_a_second_bench_runs_only_what_is_missing(trained: Trained) -> None:
 
 
 def test_what_was_not_trained_is_not_stored(trained: Trained) -> None:
-    assert stored_run(ADAMW, 1) is None
+    asked = [(ADAMW, 1), (ADAMW, 2), (replace(ADAMW, lr=1.0), 1)]
+    assert stored_runs(asked) == [None, None, None]
     result = train_once(ADAMW, 1)
-    assert stored_run(ADAMW, 1) == result
-    assert stored_run(ADAMW, 2) is None
-    assert stored_run(replace(ADAMW, lr=1.0), 1) is None
+    assert stored_runs(asked) == [result, None, None]
     assert len(trained) == 1
 
 
@@ -73,7 +72,7 @@ def test_a_damaged_result_is_trained_again(trained: Trained) -> None:
     train_once(ADAMW, 1)
     (path,) = cache_dir("training").iterdir()
     path.write_text(path.read_text().replace("1.125", "1.025"))
-    assert stored_run(ADAMW, 1) is None
+    assert stored_runs([(ADAMW, 1)]) == [None]
     assert train_once(ADAMW, 1)["validation_loss"] == 1.125
     assert len(trained) == 2
 

@@ -1,0 +1,51 @@
+"""A figure, free of how it is drawn: the page and the PNG files share it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["COLOURS", "Chart", "Panel", "Series"]
+
+COLOURS = {  # told apart by the colour-blind, and on white as on black
+    "log2": "#2a7ab9",
+    "split": "#d08a1d",
+    "paper": "#8a8f98",
+    "a": "#2a7ab9",
+    "b": "#d08a1d",
+    "c": "#5b9e6f",
+    "d": "#a5679e",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One set of points or bars."""
+
+    name: str
+    colour: str  # key of COLOURS
+    x: list[Any]
+    y: list[float]
+    mark: str = "line"  # "line" (with points), "points", "bars" (stacked) or "limit" (hollow)
+    dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One pair of axes."""
+
+    x_label: str
+    y_label: str
+    series: list[Series]
+    title: str = ""
+    x_log: bool = False  # powers of four, as lanes are
+    from_zero: bool = True  # the y axis, where there are lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One figure; panels stand side by side and share the y axis if ``share_y``."""
+
+    name: str  # of the PNG file
+    caption: str
+    kind: str  # "measured" or "certified"
+    panels: list[Panel]
+    share_y: bool = False
