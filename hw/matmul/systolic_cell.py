@@ -17,7 +17,8 @@ def _sum(m: Module, recoded: Value, other: Value, addend: Value) -> Value:
     """``recoded * other + addend``, of the addend's width."""
     columns = Columns(len(addend))
     columns.add_signed(0, addend)
-    digits = booth_digits(recoded, (2,) * (len(recoded) // 2))
+    width = len(recoded)
+    digits = booth_digits(recoded, (2,) * (width // 2) + (1,) * (width % 2))
     columns.add_product(m, digits, [other, Cat(Const(0, 1), other)], signed=True)
     row0, row1 = columns.rows(m)
     return (row0 + row1)[: len(addend)]

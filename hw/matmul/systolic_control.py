@@ -11,7 +11,7 @@ from amaranth.lib import data
 from golden.matmul.systolic_config import SystolicConfig
 from hw.cells import gated_domain
 
-__all__ = ["control_outputs", "control_weights", "output_tags", "shape_layout", "weight_tags"]
+__all__ = ["control_outputs", "control_weights", "shape_layout", "slot_tags"]
 
 
 def shape_layout(config: SystolicConfig) -> data.StructLayout:
@@ -20,21 +20,18 @@ def shape_layout(config: SystolicConfig) -> data.StructLayout:
     return data.StructLayout({"m": extent, "k": depth, "n": extent})
 
 
-def weight_tags(config: SystolicConfig) -> data.StructLayout:
-    """What a slot of the weight-stationary array does."""
-    return data.StructLayout(
-        {
-            "computes": 1,  # has activations
-            "swaps": 1,  # they are the first to meet the next weights
-            "loads": config.rows,  # rows of cells that take a weight
-            "first": 1,  # sums begin with these activations
-            "delivers": 1,  # sums end with them
-        }
-    )
-
-
-def output_tags(config: SystolicConfig) -> data.StructLayout:
-    """What a slot of the output-stationary array does."""
+def slot_tags(config: SystolicConfig) -> data.StructLayout:
+    """What a slot of the array does."""
+    if config.dataflow == "weight_stationary":
+        return data.StructLayout(
+            {
+                "computes": 1,  # has activations
+                "swaps": 1,  # they are the first to meet the next weights
+                "loads": config.rows,  # rows of cells that take a weight
+                "first": 1,  # sums begin with these activations
+                "delivers": 1,  # sums end with them
+            }
+        )
     return data.StructLayout(
         {
             "computes": 1,  # has operands
@@ -77,7 +74,7 @@ def control_weights(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
         config: The unit.
         i: Input stream of beats.
         cfg: Input stream of shapes.
-        slot: Stream of :func:`weight_tags`; beat and slot are taken together.
+        slot: Stream of :func:`slot_tags`; beat and slot are taken together.
     """
     rows, size = config.rows, config.tile_rows
     idle, primed = Signal(), Signal()  # primed: the job's first weights are loaded
@@ -124,7 +121,7 @@ def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
         config: The unit.
         i: Input stream of beats.
         cfg: Input stream of shapes.
-        slot: Stream of :func:`output_tags`; a beat is taken together with its slot.
+        slot: Stream of :func:`slot_tags`; a beat is taken together with its slot.
     """
     rows = config.rows
     idle, takes = Signal(), Signal()

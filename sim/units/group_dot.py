@@ -134,8 +134,8 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
     codes = np.resize(np.arange(16), (len(zeros), config.beats))
     for activation in (-128, 127):
         x = np.zeros((len(zeros), config.beats, config.lanes), dtype=np.int64)
-        lane = rng.integers(config.lanes, size=codes.shape)
-        np.put_along_axis(x, lane[:, :, None], activation, 2)
+        lane = rng.integers(config.lanes, size=(*codes.shape, 1))
+        np.put_along_axis(x, lane, activation, 2)
         q = codes[:, :, None].repeat(config.lanes, 2)
         x, q = (operand.reshape(len(zeros), -1) for operand in (x, q))
         bench.groups(x, q, zeros, np.full(len(x), unit(120)), np.ones(len(x), dtype=bool))

@@ -1,0 +1,189 @@
+"""The cells of a systolic array and the registers around them, without a controller."""
+
+from typing import Any
+
+from amaranth import ClockSignal, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.matmul.systolic_config import SystolicConfig
+from hw.cells import gated_domain, latch_word
+from hw.matmul.systolic_cell import OutputCell, WeightCell
+from hw.matmul.systolic_control import slot_tags
+from hw.parts import place
+from hw.pipeline import Pipeline
+from hw.register_file import select
+
+__all__ = ["SystolicArray", "beat_layout", "result_layout"]
+
+
+def beat_layout(config: SystolicConfig) -> data.StructLayout:
+    """A beat: a vector of activations and a row of weights."""
+    return data.StructLayout(
+        {
+            "x": data.ArrayLayout(signed(config.x_width), config.rows),
+            "w": data.ArrayLayout(signed(config.w_width), config.columns),
+        }
+    )
+
+
+def result_layout(config: SystolicConfig) -> data.ArrayLayout:
+    """Results of a row of a tile."""
+    return data.ArrayLayout(signed(config.sum_width), config.columns)
+
+
+class SystolicArray(wiring.Component):
+    """Products of matrices; throughput a slot a cycle.
+
+    A slot is what enters in one cycle, a beat or results that leave; cell ``(row, column)`` sees
+    it in stage ``row + column + 1``. So all cells of an anti-diagonal share a stage, its valid bit
+    and its tags, and hold still where there is nothing to do. Lane 0 of the activations meets the
+    last row of cells: weights and results pass the rows in their natural order.
+
+    A reset drops everything.
+
+    Members:
+        slot: In, :func:`hw.matmul.systolic_control.slot_tags`: what the array does.
+        beat: In, :func:`beat_layout`, taken with a slot that has one.
+        o: Out, :func:`result_layout`.
+    """
+
+    def __init__(self, config: SystolicConfig) -> None:
+        self._config = config
+        self._weights = config.dataflow == "weight_stationary"
+        self._stages = config.rows + config.columns + self._weights
+        super().__init__(
+            {
+                "slot": In(stream.Signature(slot_tags(config))),
+                "beat": In(beat_layout(config)),
+                "o": Out(stream.Signature(result_layout(config))),
+            }
+        )
+        self.parts: dict[str, wiring.Component] = {
+            "matmul_systolic_cell": (WeightCell if self._weights else OutputCell)(config)
+        }
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        delivers = Signal()
+        self._pipeline = Pipeline(m, self.slot, self.o, self._stages, delivers)
+        gated_domain(m, "stage0", self._pipeline.advance & self.slot.valid)
+        self._arrives = [self.slot.valid, *self._pipeline.valid]
+        self._tags = [self.slot.payload]  # of the slot that enters each stage
+        for stage in range(self._stages):
+            held = Signal(slot_tags(self._config), name=f"tags{stage}")
+            m.d[f"stage{stage}"] += held.eq(self._tags[-1])
+            self._tags.append(held)
+            self._gate(m, f"compute{stage}", stage, self._tags[stage].computes)
+        m.d.comb += delivers.eq(self._tags[-1].delivers)
+        if self._weights:
+            self._accumulate(m, self._weight_cells(m))
+        else:
+            self._output_cells(m)
+        return m
+
+    def _gate(self, m: Module, name: str, stage: int, does: Value) -> None:
+        """Add a clock domain that ticks when a slot enters a stage and does something there."""
+        gated_domain(m, name, self._pipeline.advance & self._arrives[stage] & does)
+
+    def _skewed(self, m: Module, name: str, value: Value, domain: str, stages: range) -> Value:
+        """A value held in a register in each of the stages."""
+        for stage in stages:
+            held = Signal(len(value), name=f"{name}_{stage}")
+            m.d[f"{domain}{stage}"] += held.eq(value)
+            value = held
+        return value
+
+    def _activations(self, m: Module) -> list[Value]:
+        """Activations that enter the rows of cells, each as late as its row asks for."""
+        lanes = reversed(list(self.beat.x))
+        return [
+            self._skewed(m, f"x{row}", lane, "compute", range(row + 1))
+            for row, lane in enumerate(lanes)
+        ]
+
+    def _weight_cells(self, m: Module) -> list[Value]:
+        """Signed sums of the columns in stage ``rows + columns - 1``."""
+        config = self._config
+        rows, columns = config.rows, config.columns
+        part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
+        for stage in range(rows + columns - 1):
+            self._gate(m, f"swap{stage}", stage, self._tags[stage].swaps)
+        for row in range(rows):
+            for stage in range(row, row + columns):
+                self._gate(m, f"load{row}_{stage}", stage, self._tags[stage].loads[row])
+        x = self._activations(m)
+        sums = []
+        for column, lane in enumerate(self.beat.w):
+            w = self._skewed(m, f"w{column}", lane, "load0_", range(column))
+            total: Value = Const(0, config.column_width)
+            for row in range(rows):
+                stage = row + column
+                done = place(
+                    m, f"cell{row}_{column}", *part,
+                    compute_clk=ClockSignal(f"compute{stage + 1}"),
+                    load_clk=ClockSignal(f"load{row}_{stage}"),
+                    swap_clk=ClockSignal(f"swap{stage}"),
+                    x_in=x[row], w_in=w, sum_in=total,
+                )  # fmt: skip
+                x[row], w, total = done["x"], done["w"], done["sum"]
+            stages = range(rows + column + 1, rows + columns)
+            sums.append(self._skewed(m, f"sum{column}", total, "compute", stages).as_signed())
+        return sums
+
+    def _accumulate(self, m: Module, sums: list[Value]) -> None:
+        """Add the sums to those of the passes before, kept in latches: the last stage.
+
+        A latch is open in the low phase of a cycle in which a sum that goes on is in the last
+        stage, which holds for this one cycle.
+        """
+        config, stage = self._config, self._stages - 1
+        width = config.sum_width
+        enters, here = self._tags[stage], self._tags[stage + 1]
+        # row of the tile, counted here: too many bits to hand on
+        row, next_row = Signal(range(config.block)), Signal(range(config.block))
+        m.d.comb += next_row.eq(Mux(enters.swaps, 0, row + 1))
+        total = Signal(config.columns * width)
+        pulse = Signal()
+        m.d.comb += pulse.eq(
+            self._pipeline.valid[stage] & here.computes & ~here.delivers & ~ClockSignal()
+        )
+        words: list[Value] = [
+            latch_word(m, f"partial{index}", pulse & (row == index), total)
+            for index in range(config.block)
+        ]
+        before = select(m, words, next_row) & (~enters.first).replicate(len(total))
+        domain = m.d[f"compute{stage}"]
+        domain += row.eq(next_row)
+        for column, part in enumerate(sums):
+            domain += total.word_select(column, width).eq(
+                before.word_select(column, width).as_signed() + part
+            )
+            m.d.comb += self.o.payload[column].eq(total.word_select(column, width))
+
+    def _output_cells(self, m: Module) -> None:
+        config = self._config
+        rows, columns = config.rows, config.columns
+        part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
+        for row in range(rows):
+            for stage in range(row + 1, row + columns + 1):
+                self._gate(m, f"drain{row}_{stage}", stage, self._tags[stage].drains[row])
+        for stage in range(rows + 1, rows + columns):
+            self._gate(m, f"deliver{stage}", stage, self._tags[stage].delivers)
+        x = self._activations(m)
+        for column, lane in enumerate(self.beat.w):
+            w = self._skewed(m, f"w{column}", lane, "compute", range(column + 1))
+            result: Value = Const(0, config.sum_width)
+            for row in range(rows):
+                stage = row + column + 1
+                done = place(
+                    m, f"cell{row}_{column}", *part,
+                    compute_clk=ClockSignal(f"compute{stage}"),
+                    drain_clk=ClockSignal(f"drain{row}_{stage}"),
+                    first=self._tags[stage].first, captures=self._tags[stage].captures,
+                    x_in=x[row], w_in=w, result_in=result,
+                )  # fmt: skip
+                x[row], w, result = done["x"], done["w"], done["result"]
+            stages = range(rows + column + 1, rows + columns)
+            result = self._skewed(m, f"result{column}", result, "deliver", stages)
+            m.d.comb += self.o.payload[column].eq(result)
