@@ -31,8 +31,9 @@ rtl: $(READY) ## write rtl/ anew from the generators
 rtl-check: $(READY) ## fail if rtl/ is not what the generators write
 	@$(BIN)/python -m sim.rtl_files --check
 
-bench: $(READY) ## speed of the verification harness
+bench: $(READY) ## speed of the harness; training runs (an hour, goes on where it stopped)
 	@$(BIN)/python -m sim.rtlsim.bench
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.training_bench --jobs 2
 
 verify-full: $(READY) ## the long exhaustive tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)

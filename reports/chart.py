@@ -37,6 +37,7 @@ class Panel:
     series: list[Series]
     title: str = ""
     x_log: bool = False  # powers of four, as lanes are
+    x_ticks: tuple[int, ...] = ()  # where the axis is not to choose them by itself
     from_zero: bool = True  # the y axis, where there are lines
 
 

@@ -57,6 +57,8 @@ def _draw(panel: Panel, ax: Any) -> None:
         ax.set_xscale("log", base=4)
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
         ax.minorticks_off()
+    if panel.x_ticks:
+        ax.set_xticks(panel.x_ticks)
     if panel.from_zero and any(series.mark == "line" for series in panel.series):
         ax.set_ylim(bottom=0)
     if any(series.x and isinstance(series.x[0], str) for series in panel.series):

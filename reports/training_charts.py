@@ -24,6 +24,7 @@ def random_bits(cost: list[dict[str, Any]], losses: list[dict[str, Any]]) -> Cha
     drawn = sorted(
         (row for row in measured if row["random_bits"]), key=lambda row: row["random_bits"]
     )
+    words = "Stochastic rounding by its random bits: area, energy of one value rounded"
     if drawn:
         x = [row["random_bits"] for row in drawn]
         loss = _panel(
@@ -36,15 +37,13 @@ def random_bits(cost: list[dict[str, Any]], losses: list[dict[str, Any]]) -> Cha
                 if row["random_bits"] == wanted
             )
         panels.append(loss)
-    loss_words = (
-        f"; right, Q-GaLore's loss after {drawn[0]['steps']} steps, on an axis that does not start "
-        "at zero"
-    )
+        words += (
+            f"; right, Q-GaLore's loss after {drawn[0]['steps']} steps, on an axis that does not "
+            "start at zero"
+        )
     return Chart(
         name="random_bits",
-        caption="Stochastic rounding by its random bits: area, energy of one value rounded"
-        + (loss_words if drawn else "")
-        + ".",
+        caption=f"{words}.",
         kind="measured",
         panels=panels if cost else [],
     )
@@ -55,5 +54,6 @@ def _panel(label: str, name: str, colour: str, x: list[int], y: list[float]) -> 
         x_label="random bits",
         y_label=label,
         series=[Series(name=name, colour=colour, x=list(x), y=y)],
+        x_ticks=tuple(range(4, 17, 2)),
         from_zero=name != "stochastic",
     )

@@ -8,7 +8,9 @@ import jinja2
 import pytest
 
 from reports.build import write_report
+from reports.charts import charts
 from sim.targets import judge
+from sim.workload.training_facts import expectations
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,42 @@ def test_low_bit_units_stand_with_their_targets(facts: dict[str, Any], tmp_path:
     assert "training/weight_update default 4,000 1.800 normal weight update 16.00 0.900" in text
     assert "45 nm, 1.1 V, 500 MHz (typical)" in text
     assert "INT8 multiply 45 nm 0.9 V 0.2 the arithmetic alone" in text
+
+
+def test_training_stands_with_what_was_expected(facts: dict[str, Any], tmp_path: Path) -> None:
+    text = _text(facts, tmp_path / "part")
+    assert "stochastic rounding at most 1 % -1.09 % not measured not measured" in text
+    assert "AdamW float32 none float32 0.003 1.8400 not measured not measured 1.8400" in text
+    assert "GaLore float32 float32, rank 32 float32 0.003 1.8100 (-1.63 %) 1.8100 263" in text
+    assert "make bench trains for it" in text
+    for row, above in zip(facts["training"]["methods"], (0.0, -0.01, 0.02, -0.02), strict=True):
+        row["against_adamw"] = [above] * 3
+    facts["training"]["expectations"] = expectations(facts["training"]["methods"])
+    text = _text(facts, tmp_path / "whole")
+    assert "stochastic rounding at most 1 % -1.00 % -1.00 % -1.00 % MET" in text
+    assert "rounding to nearest at least 4 % +2.00 % +2.00 % +2.00 % MISSED" in text
+
+
+def test_random_bits_stand_with_their_cost_and_their_effect(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    text = _text(facts, tmp_path)
+    assert "none: float weights 2.2800 to nearest 0 2.3500 +3.07 %" in text
+    assert "stochastic 4 1,020 127.5 0.940 0.140 2.2910 +0.48 % 5 1,100 137.5" in text
+    assert "6 1,180 147.5 0.960 0.160 not measured 7" in text
+
+
+def test_training_not_measured_at_all_leaves_the_cost(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    for row in facts["training"]["rounding"]:
+        row |= {"loss": None, "against_float": None}
+    text = _text(facts, tmp_path)
+    assert "to nearest 0 not measured stochastic 4 1,020 127.5 0.940 0.140 not measured 5" in text
+    chart = next(chart for chart in charts(facts) if chart.name == "random_bits")
+    assert [panel.y_label for panel in chart.panels] == [
+        "area per lane (µm²)", "energy a value rounded (pJ)",
+    ]  # fmt: skip
 
 
 def test_mismatch_fails_the_report_in_red(facts: dict[str, Any], tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import sim.summary
 from sim.doctor import Check
 from sim.error_curve import error_curve
 from sim.errors import UserError
+from sim.results import cached
 from sim.targets import ENERGY_CLOCK_NS, beyond_together, judge, representative
 from sim.verdict import verdict
+from sim.workload import training_facts
 
 
 def _row(rows: list[dict[str, Any]], quantity: str, architecture: str) -> dict[str, Any]:
@@ -95,6 +97,20 @@ def test_failed_facts_are_not_cached(
     assert not verdict(sim.summary.summary())["passed"]
     assert verdict(sim.summary.summary())["passed"]
     assert verdict(sim.summary.summary())["passed"]  # the iterator is exhausted: from the cache
+
+
+def test_new_training_runs_reach_a_cached_summary(
+    facts: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered = iter([facts])
+    counted = iter([{"runs": 0}, {"runs": 1}])
+    monkeypatch.setattr(sim.doctor, "examine", list)
+    monkeypatch.setattr(sim.summary, "_gather", lambda progress: next(gathered))
+    monkeypatch.setattr(training_facts, "training_facts", lambda: next(counted))
+    assert sim.summary.summary()["training"] == {"runs": 0}
+    assert sim.summary.summary()["training"] == {"runs": 0}  # from the cache
+    cached("training", "a run", lambda: {"validation_loss": 1.8})
+    assert sim.summary.summary()["training"] == {"runs": 1}
 
 
 def test_ratio_over_one_is_a_miss(facts: dict[str, Any]) -> None:
