@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from golden.training.config import DequantizeConfig, QuantizeConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from sim.workload.quantised import bf16_bits
 
@@ -147,12 +146,13 @@ def _dequantize_vectors(config: DequantizeConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int) -> Stimulus:
-    """Blocks of states to measure activity with.
+    """Blocks of 2048 states to measure activity with, cut short at the end.
 
     Args:
         config: The unit.
-        source: ``"normal"``: first moments of mean 0 and deviation 0.001, or second moments as
-            their squares, in blocks of 2048 (cut short at the end).
+        source: ``"model"``: first moments, or second ones, of a small model that Q-GaLore trains
+            (:mod:`sim.workload.training_traffic`); ``"normal"``: first moments of mean 0 and
+            deviation 0.001, or second moments as their squares.
         beats: Number of beats.
 
     Raises:
@@ -161,14 +161,23 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
     import torch
 
     from golden.training.blockwise_hw import quantize
+    from sim.workload.source import choose
+    from sim.workload.training_traffic import spread, training_traffic
 
-    if source != "normal":
-        raise UserError(f"8-bit states take traffic normal, not {source!r}")
-    rng = np.random.default_rng(1)
-    moment = rng.normal(0, 1e-3, (beats, config.lanes))
-    state = bf16_bits(moment if config.signed else moment**2)
+    rows = max(1, _BLOCK // config.lanes)  # beats of a block
+
+    def model() -> Bits:
+        traffic = training_traffic()
+        blocks = traffic.mean if config.signed else traffic.square
+        picked = blocks[spread(len(blocks), -(-beats // rows)), : rows * config.lanes]
+        return picked.reshape(-1, config.lanes)[:beats]
+
+    def normal() -> Bits:
+        moment = np.random.default_rng(1).normal(0, 1e-3, (beats, config.lanes))
+        return bf16_bits(moment if config.signed else moment**2)
+
+    state = choose(source, {"model": model, "normal": normal})
     bench = _Bench(config)
-    rows = max(1, _BLOCK // config.lanes)
     for start in range(0, beats, rows):
         block = state[start : start + rows]
         absmax = int((block & 0x7FFF).max())
@@ -203,6 +212,7 @@ UNITS = (
         latency=deferred("hw.training.blockwise_quantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="state",
+        sources=("model", "normal"),
     ),
     Unit(
         name="training/blockwise_dequantize",
@@ -217,5 +227,6 @@ UNITS = (
         latency=deferred("hw.training.blockwise_dequantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="state",
+        sources=("model", "normal"),
     ),
 )

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from golden.training.config import StochasticRoundConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = ["UNITS"]
@@ -108,18 +107,29 @@ def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus
 
     Args:
         config: The unit.
-        source: ``"normal"``: mean 0, deviation a quarter of the greatest result.
+        source: ``"model"``: updated INT8 weights of a small model that Q-GaLore trains
+            (:mod:`sim.workload.training_traffic`), over the range of the result; ``"normal"``: mean
+            0, deviation a quarter of the greatest result.
         beats: Number of beats.
 
     Raises:
         UserError: If the source is another.
     """
-    if source != "normal":
-        raise UserError(f"training/stochastic_round takes traffic normal, not {source!r}")
+    from sim.workload.source import choose
+    from sim.workload.training_traffic import spread, training_traffic
+
     rng = np.random.default_rng(1)
-    deviation = (1 << (config.result_width - 1 + config.fraction)) / 4
+    greatest = 1 << (config.result_width - 1 + config.fraction)
+    shape = beats, config.lanes
+
+    def model() -> NDArray[np.float64]:
+        weight = training_traffic().weights()
+        groups = spread(len(weight), -(-beats * config.lanes // weight.shape[1]))
+        flat = weight[groups].reshape(-1)[: beats * config.lanes]
+        return flat.reshape(shape) * (greatest / 128)
+
+    drawn = choose(source, {"model": model, "normal": lambda: rng.normal(0, greatest / 4, shape)})
     high = 1 << (config.width - 1)
-    drawn = rng.normal(0, deviation, (beats, config.lanes))
     bench = _Bench(config)
     bench.seed(int(rng.integers(1 << _SEED_BITS)))
     bench.values(np.clip(np.rint(drawn), -high, high - 1).astype(np.int64))
@@ -151,5 +161,6 @@ UNITS = (
         latency=deferred("hw.training.stochastic_round", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="rounding",
+        sources=("model", "normal"),
     ),
 )

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from golden.training.config import WeightUpdateConfig
 from sim.catalog import Unit, deferred
-from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from sim.workload.quantised import bf16_bits
 
@@ -116,28 +115,48 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
-    """Weights and updates to measure activity with.
+    """Weights and updates to measure activity with, in groups of 256 weights.
 
     Args:
         config: The unit.
-        source: ``"normal"``: codes of deviation 32; updates of deviation 1 (Adam's direction)
-            times a factor of a quarter code, a new factor each group of 256 weights.
+        source: ``"model"``: of a small model that Q-GaLore trains
+            (:mod:`sim.workload.training_traffic`); ``"normal"``: codes of deviation 32; updates of
+            deviation 1 (Adam's direction) times a factor of a quarter code, drawn for each group.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is another.
     """
-    if source != "normal":
-        raise UserError(f"training/weight_update takes traffic normal, not {source!r}")
+    from sim.workload.source import choose
+    from sim.workload.training_traffic import spread, training_traffic
+
     rng = np.random.default_rng(1)
     bench = _Bench(config)
     bench.seed(int(rng.integers(1 << _SEED_BITS)))
-    group = max(1, _GROUP // config.lanes)
-    for _ in range(max(1, beats // group)):
-        bench.factor(int(bf16_bits(-rng.uniform(0.2, 0.3, 1))[0]))
-        code = np.clip(np.rint(rng.normal(0, 32, (group, config.lanes))), -128, 127)
-        update = bf16_bits(rng.normal(0, 1, code.shape))
-        bench.weights(code.astype(np.int64), update)
+    rows = max(1, _GROUP // config.lanes)  # beats of a group
+    groups = max(1, beats // rows)
+    used = rows * config.lanes
+
+    def model() -> tuple[Codes, Codes, Codes]:
+        traffic = training_traffic()
+        picked = spread(len(traffic.code), groups)
+        code, update = (part[picked, :used] for part in (traffic.code, traffic.update))
+        return code, update, traffic.factor[picked]
+
+    def normal() -> tuple[Codes, Codes, Codes]:
+        parts = []
+        for _ in range(groups):
+            factor = bf16_bits(-rng.uniform(0.2, 0.3, 1))[0]
+            code = np.clip(np.rint(rng.normal(0, 32, used)), -128, 127)
+            parts.append((code.astype(np.int64), bf16_bits(rng.normal(0, 1, used)), factor))
+        code, update, factor = (np.array(part) for part in zip(*parts, strict=True))
+        return code, update, factor
+
+    for code, update, factor in zip(
+        *choose(source, {"model": model, "normal": normal}), strict=True
+    ):
+        bench.factor(int(factor))
+        bench.weights(code.reshape(rows, -1), update.reshape(rows, -1))
     return bench.builder.build()
 
 
@@ -167,5 +186,6 @@ UNITS = (
         latency=deferred("hw.training.weight_update", "latency"),
         operations_per_beat=lambda config: config.lanes,
         operation="weight update",
+        sources=("model", "normal"),
     ),
 )

@@ -21,6 +21,7 @@ __all__ = ["LAYERS", "LayerSampling", "LayerTraffic", "Linear", "layer_traffic"]
 
 LAYERS = (0, 9, 19, 29)  # of 30: first, last, and two in between
 _CODE = (
+    "archive.py",
     "collect.py",
     "collect_layers.py",
     "gguf_model.py",

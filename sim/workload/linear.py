@@ -1,14 +1,12 @@
 """Linear layers of a language model: INT4 weights as stored, and the inputs they met."""
 
-import io
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.results import canonical, digest
+from sim.workload.archive import from_archive, to_archive
 from sim.workload.gguf_model import GROUP, Int4Weight
 from sim.workload.quantised import Format, Quantised, as_stored, asymmetric, group_size, symmetric
 from sim.workload.sparse import Sparse, sparsify
@@ -151,10 +149,7 @@ class LayerTraffic:
             "source": self.source,
             "synthetic": self.synthetic,
         }
-        sha256 = np.array(_content_digest(about, arrays))
-        file = io.BytesIO()
-        np.savez(file, about=np.array(canonical(about)), sha256=sha256, **arrays)
-        return file.getvalue()
+        return to_archive(about, arrays)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "LayerTraffic":
@@ -163,15 +158,7 @@ class LayerTraffic:
         Raises:
             ValueError: If the archive is damaged in any way.
         """
-        try:
-            with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-                arrays = dict(archive)
-            about = json.loads(arrays.pop("about").item())
-            sha256 = arrays.pop("sha256").item()
-        except Exception as error:  # zipfile and numpy raise a dozen kinds
-            raise ValueError(f"damaged layers: {error}") from error
-        if sha256 != _content_digest(about, arrays):
-            raise ValueError("damaged layers: their content does not match its SHA-256")
+        about, arrays = from_archive(raw, "layers")
         return cls(
             linears=[_read(arrays, layer, part) for layer, part in about["linears"]],
             tokens=arrays["tokens"],
@@ -193,9 +180,3 @@ def _read(arrays: dict[str, NDArray[Any]], layer: int, part: str) -> Linear:
         ),
         x=arrays[f"blk.{layer}.{INPUT_OF[part]}"],
     )
-
-
-def _content_digest(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
-    names = sorted(arrays)
-    shapes = {name: [str(arrays[name].dtype), *arrays[name].shape] for name in names}
-    return digest(about, shapes, *(arrays[name].tobytes() for name in names))

@@ -19,6 +19,7 @@ __all__ = [
     "asymmetric",
     "bf16_bits",
     "bf16_round",
+    "bf16_values",
     "group_size",
     "split",
     "symmetric",
@@ -65,7 +66,12 @@ def bf16_bits(values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
 
 def bf16_round(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Finite numbers rounded to bf16, as float32; off by at most 2**-8 of the value."""
-    return (bf16_bits(values).astype(np.uint32) << 16).view(np.float32)
+    return bf16_values(bf16_bits(values))
+
+
+def bf16_values(bits: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Numbers of bit patterns."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def symmetric(values: NDArray[np.float32], bits: int, group: int) -> Quantised:

@@ -1,13 +1,18 @@
 """The training units in simulation: every bf16 number in every lane, and what traffic there is."""
 
+import numpy as np
 import pytest
 
-from golden.training.config import QuantizeConfig
+from golden.training.config import QuantizeConfig, WeightUpdateConfig
 from sim.catalog import find_unit, verilog
 from sim.errors import UserError
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from sim.rtlsim.simulators import find_simulator
+from sim.stimulus import Kind
 from sim.units.blockwise import every_normalised_vectors
+from sim.workload import training_traffic
+from sim.workload.quantised import bf16_bits
+from sim.workload.training_traffic import TrainingTraffic
 
 TRAINING = (
     "training/stochastic_round",
@@ -29,16 +34,56 @@ def test_every_normalised_number_in_every_lane(code: str, run: Run) -> None:
     assert outcome.checked == 2 * (31 * 128 + 2) * config.lanes
 
 
+@pytest.fixture
+def sample(monkeypatch: pytest.MonkeyPatch) -> TrainingTraffic:
+    """A drawn sample in place of a training's."""
+    rng = np.random.default_rng(1)
+    traffic = TrainingTraffic(
+        code=rng.integers(-128, 128, (5, 256)),
+        update=bf16_bits(rng.normal(0, 1, (5, 256))),
+        factor=bf16_bits(rng.uniform(-60, -1, 5)),
+        mean=bf16_bits(rng.normal(0, 1e-3, (3, 2048))),
+        square=bf16_bits(rng.normal(0, 1e-3, (3, 2048)) ** 2),
+        provenance={},
+        source="drawn",
+        synthetic=True,
+    )
+    monkeypatch.setattr(training_traffic, "training_traffic", lambda: traffic)
+    return traffic
+
+
+@pytest.mark.parametrize("source", ["normal", "model"])
 @pytest.mark.parametrize("name", TRAINING)
-def test_normal_traffic_has_the_beats_asked_for(name: str) -> None:
+def test_traffic_has_the_beats_asked_for(name: str, source: str, sample: TrainingTraffic) -> None:
     unit = find_unit(name)
     config = unit.config()
-    stimulus = unit.traffic(config, "normal", 96)
+    stimulus = unit.traffic(config, source, 96)
     assert stimulus.results == 96 * unit.operations_per_beat(config)
 
 
 @pytest.mark.parametrize("name", TRAINING)
 def test_other_traffic_is_refused(name: str) -> None:
     unit = find_unit(name)
-    with pytest.raises(UserError, match="traffic normal, not 'model'"):
-        unit.traffic(unit.config(), "model", 8)
+    with pytest.raises(UserError, match="unknown traffic 'text'; there are: model, normal"):
+        unit.traffic(unit.config(), "text", 8)
+
+
+def test_weights_of_the_model_meet_their_groups_factor(sample: TrainingTraffic) -> None:
+    unit = find_unit("training/weight_update")
+    config = WeightUpdateConfig(lanes=8)
+    stimulus = unit.traffic(config, "model", 5 * 32)
+    rows = stimulus.bits[stimulus.kind == Kind.DATA].reshape(-1, 3).astype(np.int64)
+    assert rows[:, 0].tolist() == (sample.code & 0xFF).flatten().tolist()
+    assert (rows[:, 1] | rows[:, 2] << 8).tolist() == sample.update.flatten().tolist()
+    cfg = stimulus.bits[stimulus.kind == Kind.CONFIG][1:].astype(np.int64)  # the first is a seed
+    assert (cfg[:, 0] | cfg[:, 1] << 8).tolist() == sample.factor.tolist()
+    # a code moves as the float weight does, but for its rounding
+    got = stimulus.expected.reshape(5, 256).view(np.int8).astype(float)
+    assert np.abs(got - sample.weights().clip(-128, 127)).max() < 1.3  # update and factor: 8 bits
+
+
+def test_second_moments_are_the_unsigned_units(sample: TrainingTraffic) -> None:
+    unit = find_unit("training/blockwise_quantize")
+    stimulus = unit.traffic(QuantizeConfig(code="unsigned"), "model", 3 * 256)
+    rows = stimulus.bits[stimulus.kind == Kind.DATA].reshape(-1, 2).astype(np.int64)
+    assert (rows[:, 0] | rows[:, 1] << 8).tolist() == sample.square.flatten().tolist()
