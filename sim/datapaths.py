@@ -10,6 +10,8 @@ CLOCK_NS = 2.0  # 500 MHz
 # Settings to measure beside each unit's default.
 CONFIGURATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "matmul/dot": (("w=int4",), ("x=int4", "w=int4"), ("w=uint4",)),
+    "matmul/group_dot": (("output=bf16",), ("scale=int8",)),
+    "matmul/systolic": (("w=int4",), ("x=int4", "w=int4")),
 }
 
 
