@@ -21,6 +21,7 @@ _MODULES = (  # of sim.units, in catalogue order
     "fused_dot",
     "sparse_dot",
     "systolic",
+    "project",
     "stochastic_round",
     "weight_update",
     "blockwise",

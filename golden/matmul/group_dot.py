@@ -9,7 +9,7 @@ from golden.bfloat16 import from_integer
 from golden.matmul.dot import wrap
 from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
 
-__all__ = ["GroupDotResult", "fixed_scale", "group_dot"]
+__all__ = ["GroupDotResult", "fixed_scale", "group_dot", "scaled_sums"]
 
 
 class GroupDotResult(NamedTuple):
@@ -66,18 +66,34 @@ def group_dot(
         multiplier, too_great = fixed_scale(scale, exponent)
     else:
         multiplier, too_great = scale, torch.zeros(len(scale), dtype=torch.bool)
-    terms = (x * (q - zero[:, None])).sum(dim=1) * multiplier
-    sums: list[tuple[int, bool]] = []
-    total, over = torch.tensor(0), False
-    for term, flag, ended in zip(terms, too_great.tolist(), end.tolist(), strict=True):
-        exact = total + term
-        total = wrap(exact, SUM)
-        over |= flag or bool(total != exact)
-        if ended:
-            sums.append((int(total), over))
-            total, over = torch.tensor(0), False
-    result, overflow = torch.tensor(sums, dtype=torch.int64).reshape(-1, 2).T
+    result, overflow = scaled_sums(
+        (x * (q - zero[:, None])).sum(dim=1) * multiplier, too_great, end
+    )
     if config.output == "bf16":
         result, beyond = from_integer(result, exponent)
-        return GroupDotResult(result, overflow.bool() | beyond)
-    return GroupDotResult(result, overflow.bool())
+        overflow |= beyond
+    return GroupDotResult(result, overflow)
+
+
+def scaled_sums(terms: Tensor, too_great: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of scaled group sums, wrapped to 32 bits.
+
+    Args:
+        terms: int64, shape ``(groups, ...)``: sums of groups times their scales.
+        too_great: bool, shape ``(groups, ...)``: the scale was out of range.
+        end: bool, shape ``(groups,)``: the group is the last of a sum.
+
+    Returns:
+        int64, shape ``(sums, ...)``; bool, the same shape: a partial sum or a scale out of range.
+    """
+    sums, overflows = [terms[:0]], [too_great[:0]]
+    total, over = torch.zeros_like(terms[:1]), torch.zeros_like(too_great[:1])
+    for term, flag, ended in zip(terms, too_great, end.tolist(), strict=True):
+        exact = total + term
+        total = wrap(exact, SUM)
+        over = over | flag | (total != exact)
+        if ended:
+            sums.append(total)
+            overflows.append(over)
+            total, over = torch.zeros_like(total), torch.zeros_like(over)
+    return torch.cat(sums), torch.cat(overflows)

@@ -1,0 +1,174 @@
+"""Bit-exact model of the projection unit, and how matrices become its beats.
+
+Q-GaLore (arXiv 2407.08296, section 3.3) keeps projection matrices in INT4. Down: the gradient's
+short side is summed over, groups follow one another in a sum, each with scale and zero point.
+Back: the rank is summed over; groups lie side by side, so scales are folded into what is brought
+back, once for each group, and the unit sees zero points that change from beat to beat.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from golden.matmul.dot import wrap
+from golden.matmul.group_dot import fixed_scale, scaled_sums
+from golden.training.project_config import ProjectConfig
+
+__all__ = ["ProjectBeats", "ProjectResult", "Projection", "back_beats", "down_beats", "project"]
+
+
+class ProjectBeats(NamedTuple):
+    """What goes into the unit, in order."""
+
+    x: Tensor  # int64, shape (beats, rows), INT8 activations
+    q: Tensor  # int64, shape (beats, columns), codes 0 to 15
+    zero: Tensor  # int64, the same shape, their zero points, 0 to 15
+    scale: Tensor  # int64, the same shape, bf16 bit patterns, of the group that the beat ends
+    last: Tensor  # bool, shape (beats,): the beat ends a group
+    end: Tensor  # bool, shape (beats,): ... which ends a sum
+
+
+class ProjectResult(NamedTuple):
+    """Results of the tiles that ended."""
+
+    sum: Tensor  # int64, shape (tiles, rows, columns), wrapped to 32 bits
+    overflow: Tensor  # bool, the same shape: a partial sum or a scale was out of range
+
+
+def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> ProjectResult:
+    """Sums over groups of ``s * sum((q - z) * x)``, for each row and column of a tile.
+
+    Beats after the last one that ends a group are left out.
+
+    Args:
+        beats: The beats.
+        exponent: Shared by the results, biased: 1 in a sum counts ``2 ** (exponent - 134)``.
+        config: The unit. The sum of a group of more than ``config.group`` beats wraps.
+    """
+    products = beats.x[:, :, None] * (beats.q - beats.zero)[:, None, :]
+    until = torch.cat([products.new_zeros(1, *products.shape[1:]), products.cumsum(0)[beats.last]])
+    multiplier, too_great = fixed_scale(beats.scale[beats.last], exponent)
+    sums = wrap(until.diff(dim=0), config.array.sum_width)
+    terms = sums * multiplier[:, None, :]
+    flags = too_great[:, None, :].expand(terms.shape)
+    return ProjectResult(*scaled_sums(terms, flags, beats.end[beats.last]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """An INT4 projection matrix, a vector a row: ``scale * (code - zero)``.
+
+    Raises:
+        ValueError: If the groups do not divide the vectors, shapes differ, or codes or zero
+            points are out of range.
+    """
+
+    codes: Tensor  # int64, shape (rank, length), 0 to 15
+    zero: Tensor  # int64, shape (rank, groups), 0 to 15
+    scale: Tensor  # int64, shape (rank, groups), bf16 bit patterns
+
+    def __post_init__(self) -> None:
+        rank, length = self.codes.shape
+        groups = self.zero.shape[1]
+        if self.zero.shape != self.scale.shape or len(self.zero) != rank or length % groups:
+            raise ValueError(
+                f"zero and scale must have shape (rank, groups) with groups dividing the {length} "
+                f"columns of codes, not {tuple(self.zero.shape)} and {tuple(self.scale.shape)}"
+            )
+        for name, values in (("codes", self.codes), ("zero", self.zero)):
+            if values.min() < 0 or values.max() > 15:
+                raise ValueError(f"{name} must be in [0, 15], not {values.min()} to {values.max()}")
+
+    @property
+    def group(self) -> int:
+        """Codes that share scale and zero point."""
+        return self.codes.shape[1] // self.zero.shape[1]
+
+
+def down_beats(x: Tensor, projection: Projection, config: ProjectConfig) -> ProjectBeats:
+    """Beats of ``x @ projection.T``, tile by tile, along the rank first.
+
+    Args:
+        x: int64, shape ``(vectors, length)``, INT8 codes.
+        projection: The projection.
+        config: The unit.
+
+    Raises:
+        ValueError: If lengths differ, codes are no INT8, or a group is longer than the unit's.
+    """
+    if x.dim() != 2 or x.shape[1] != projection.codes.shape[1]:
+        raise ValueError(
+            f"x must have {projection.codes.shape[1]} columns, not shape {tuple(x.shape)}"
+        )
+    group = projection.group
+    if group > config.group:
+        raise ValueError(f"group must be at least {group}, the projection's, not {config.group}")
+    zero, scale = (
+        part.T.repeat_interleave(group, 0) for part in (projection.zero, projection.scale)
+    )
+    last = torch.arange(1, x.shape[1] + 1) % group == 0
+    tiles = [
+        _tile(rows, projection.codes.T[:, part], zero[:, part], scale[:, part], last)
+        for rows in _rows(x, config)
+        for part in _parts(len(projection.codes), config.columns)
+    ]
+    return _joined(tiles, config)
+
+
+def back_beats(
+    low: Tensor, projection: Projection, scale: int, config: ProjectConfig
+) -> ProjectBeats:
+    """Beats of ``low @ projection``, tile by tile, along the length first.
+
+    Args:
+        low: int64, shape ``(groups, vectors, rank)``, INT8 codes of what is brought back times
+            each group's scale.
+        projection: The projection; its scales are not used.
+        scale: bf16 bit pattern: one for all.
+        config: The unit.
+
+    Raises:
+        ValueError: If shapes differ or codes are no INT8.
+    """
+    rank, groups = projection.zero.shape
+    if low.dim() != 3 or low.shape[0] != groups or low.shape[2] != rank:
+        raise ValueError(f"low must have shape ({groups}, vectors, {rank}), not {tuple(low.shape)}")
+    last = torch.arange(1, rank + 1) % config.group == 0
+    last[-1] = True
+    tiles = []
+    for group, place in enumerate(_parts(projection.codes.shape[1], projection.group)):
+        codes = projection.codes[:, place]
+        for rows in _rows(low[group], config):
+            for columns in _parts(projection.group, config.columns):
+                q = codes[:, columns]
+                zero = projection.zero[:, group : group + 1].expand(q.shape)
+                tiles.append(_tile(rows, q, zero, torch.full_like(q, scale), last))
+    return _joined(tiles, config)
+
+
+def _rows(x: Tensor, config: ProjectConfig) -> list[Tensor]:
+    if x.min() < -128 or x.max() > 127:
+        raise ValueError(f"x must be INT8 codes, not {int(x.min())} to {int(x.max())}")
+    return [x[part] for part in _parts(len(x), config.rows)]
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(first, first + size) for first in range(0, count, size)]
+
+
+def _tile(rows: Tensor, q: Tensor, zero: Tensor, scale: Tensor, last: Tensor) -> ProjectBeats:
+    return ProjectBeats(rows.T, q, zero, scale, last, torch.arange(len(q)) == len(q) - 1)
+
+
+def _joined(tiles: list[ProjectBeats], config: ProjectConfig) -> ProjectBeats:
+    """Tiles one after another; lanes beyond a matrix are 0."""
+    widths = (config.rows, config.columns, config.columns, config.columns)
+    parts = [
+        torch.cat([pad(tile[index], (0, width - tile[index].shape[1])) for tile in tiles])
+        for index, width in enumerate(widths)
+    ]
+    flags = (torch.cat([tile[index] for tile in tiles]) for index in (4, 5))
+    return ProjectBeats(*parts, *flags)

@@ -1,0 +1,161 @@
+"""INT4 projections times gradients. Golden model: :mod:`golden.training.project`."""
+
+from typing import Any
+
+from amaranth import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.training.project_config import ProjectConfig
+from hw.cells import gated_domain
+from hw.matmul.group_dot import fixed_scale
+from hw.matmul.group_scaler import GroupScaler, total_layout
+from hw.matmul.systolic_array import SystolicArray
+from hw.register_file import select
+
+__all__ = ["Project", "beat_layout", "latency"]
+
+
+def latency(config: ProjectConfig) -> int:
+    """Cycles from a beat that ends a sum to the first of its results, nothing stalling."""
+    return config.rows + config.columns + config.slots + 3
+
+
+def beat_layout(config: ProjectConfig) -> data.StructLayout:
+    """A beat: activations, codes, their zero points, whether it ends a group; looked at in a
+    group's last beat only: its scales (bf16), and whether it ends a sum.
+    """  # noqa: D205
+    return data.StructLayout(
+        {
+            "x": data.ArrayLayout(signed(8), config.rows),
+            "q": data.ArrayLayout(unsigned(4), config.columns),
+            "zero": data.ArrayLayout(unsigned(4), config.columns),
+            "scale": data.ArrayLayout(unsigned(16), config.columns),
+            "last": 1,
+            "end": 1,
+        }
+    )
+
+
+class Project(wiring.Component):
+    """``sum over groups of s * sum((q - z) * x)``, a tile of ``rows`` x ``columns`` at a time.
+
+    An output-stationary systolic array sums up a group. Then its sums leave row by row, as slowly
+    as one scaler takes them, while the next group comes in. Throughput: a beat a cycle; a group's
+    last beat waits until the sums of the one before have left. A reset drops the tile that has
+    begun and the results not yet delivered.
+
+    Members:
+        i: In, :func:`beat_layout`. Lanes beyond a matrix must be 0.
+        o: Out, :func:`hw.matmul.group_scaler.total_layout`: results of a tile row by row.
+        cfg: In, the biased exponent shared by the groups that end with beats accepted in the same
+            cycle and later. Reset keeps it.
+    """
+
+    def __init__(self, config: ProjectConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat_layout(config))),
+                "o": Out(stream.Signature(total_layout())),
+                "cfg": In(stream.Signature(unsigned(8))),
+            }
+        )
+        self._array = SystolicArray(config.array)
+        self.parts = self._array.parts
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config, array, beat = self._config, self._array, self.i.payload
+        m.submodules.array = array
+        m.submodules.scaler = scaler = GroupScaler(
+            config.array.sum_width, config.multiplier_width, config.slice_width, config.results
+        )
+        wiring.connect(m, scaler.o, wiring.flipped(self.o))
+        taken = Signal()  # the scaler takes a sum
+        m.d.comb += taken.eq(scaler.i.valid & scaler.i.ready)
+        left = Signal(range(config.results + 1))  # sums of the last group not taken
+        self._control(m, left)
+        for column in range(config.columns):
+            m.d.comb += array.beat.w[column].eq(beat.q[column] - beat.zero[column])
+        m.d.comb += array.beat.x.eq(beat.x)
+
+        ends = Signal()
+        m.d.comb += ends.eq(self.i.valid & self.i.ready & beat.last)
+        with m.If(ends):
+            m.d.sync += left.eq(config.results)
+        with m.Elif(taken):
+            m.d.sync += left.eq(left - 1)
+        gated_domain(m, "ends", ends)
+        scales, end = Signal(16 * config.columns), Signal()
+        m.d.ends += [scales.eq(beat.scale), end.eq(beat.end)]
+        exponent = Signal(8)
+        m.d.comb += self.cfg.ready.eq(left == 0)
+        gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
+        m.d.constants += exponent.eq(self.cfg.payload)
+
+        column = self._row(m, scaler, taken)
+        gated_domain(m, "scales", taken)
+        scale = select(m, [scales.word_select(lane, 16) for lane in range(config.columns)], column)
+        constants = Signal(config.multiplier_width + 2, name="constants")
+        m.d.scales += constants.eq(Cat(*fixed_scale(m, scale, exponent)))
+        m.d.comb += [
+            Cat(scaler.multiplier, scaler.negative, scaler.over).eq(constants),
+            scaler.end.eq(end),
+        ]
+        return m
+
+    def _control(self, m: Module, left: Value) -> None:
+        """Tell the array what to do. A slot is a beat, a row of sums that leaves, or both."""
+        config, slot, beat = self._config, self._array.slot, self.i.payload
+        rows = config.rows
+        interval = config.columns * (config.slots + 1)  # of rows: what the scaler needs
+        waiting, gone = Signal(range(rows + 1)), Signal(range(rows))
+        pause, fresh = Signal(range(interval)), Signal(init=1)
+        accepts, takes, drains = Signal(), Signal(), Signal()
+        m.d.comb += [
+            accepts.eq(~(beat.last & (left != 0))),
+            takes.eq(self.i.valid & accepts),
+            drains.eq((waiting != 0) & (pause == 0)),
+            self.i.ready.eq(slot.ready & accepts),
+            slot.valid.eq(takes | drains),
+            slot.payload.computes.eq(takes),
+            slot.payload.first.eq(fresh),
+            slot.payload.captures.eq(gone == 0),
+            slot.payload.drains.eq(
+                Cat(drains & ((gone == 0) | (gone >= rows - row)) for row in range(rows))
+            ),
+            slot.payload.delivers.eq(drains),
+        ]
+        with m.If(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        with m.If(slot.valid & slot.ready):
+            with m.If(drains):
+                m.d.sync += [
+                    waiting.eq(waiting - 1),
+                    gone.eq(Mux(waiting == 1, 0, gone + 1)),
+                    pause.eq(interval - 1),
+                ]
+            with m.If(takes):
+                m.d.sync += fresh.eq(beat.last)
+                with m.If(beat.last):  # all rows of the group before have left
+                    m.d.sync += waiting.eq(rows)
+
+    def _row(self, m: Module, scaler: GroupScaler, taken: Value) -> Signal:
+        """Hand a row of sums to the scaler one by one; return the column whose turn it is."""
+        columns, sums = self._config.columns, self._array.o
+        full, final, column = Signal(), Signal(), Signal(range(columns))
+        m.d.comb += [
+            final.eq(taken & (column == columns - 1)),
+            sums.ready.eq(~full | final),
+            scaler.i.valid.eq(full),
+        ]
+        m.d.sync += full.eq((sums.valid & sums.ready) | (full & ~final))
+        with m.If(taken):
+            m.d.sync += column.eq(Mux(final, 0, column + 1))
+        gated_domain(m, "row", sums.valid & sums.ready)
+        row = Signal(sums.payload.shape(), name="row")
+        m.d.row += row.eq(sums.payload)
+        words = [row[lane].as_unsigned() for lane in range(columns)]
+        m.d.comb += scaler.i.payload.eq(select(m, words, column))
+        return column

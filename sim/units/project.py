@@ -1,0 +1,222 @@
+"""Catalogue entry of the projection unit."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.training.project_config import ProjectConfig
+from sim.catalog import Unit, deferred
+from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+
+__all__ = ["UNITS"]
+
+Codes = NDArray[np.int64]
+_DRAWN_TILES = 40
+_HEADROOM = 4  # scales up to 2 ** 4 above the shared exponent
+_WIDTHS = (8, 4, 4, 16)  # of x, q, zero, scale
+
+
+def _ports(config: ProjectConfig) -> Ports:
+    return Ports(i_width=8 * config.rows + 24 * config.columns + 2, o_width=33, cfg_width=8)
+
+
+class _Bench:
+    """Adds beats and what the golden model makes of them."""
+
+    def __init__(self, config: ProjectConfig) -> None:
+        self.config = config
+        self.builder = StimulusBuilder(_ports(config))
+        self.exponent = 0
+
+    def share(self, exponent: int) -> None:
+        """Load the shared exponent."""
+        self.builder.configure(pack([(np.array([exponent]), 8)]))
+        self.builder.coverage["exponent_loaded"] += 1
+        self.exponent = exponent
+
+    def beats(self, x: Codes, q: Codes, zero: Codes, scale: Codes, last: Codes, end: Codes) -> None:
+        """Add beats, of shapes as in :class:`golden.training.project.ProjectBeats`.
+
+        What follows the last sum is for a reset to drop.
+        """
+        import torch
+
+        from golden.training.project import ProjectBeats, project
+
+        config = self.config
+        operands = (torch.from_numpy(part.astype(np.int64)) for part in (x, q, zero, scale))
+        flags = (torch.from_numpy(part.astype(bool)) for part in (last, end))
+        result = project(ProjectBeats(*operands, *flags), self.exponent, config)
+        sums, overflow = (part.numpy().reshape(-1) for part in result)
+        # what is looked at in a group's last beat only must not matter before
+        rng = np.random.default_rng(len(x))
+        drawn = rng.integers(1 << 16, size=scale.shape)
+        fields = (x, q, zero, np.where(last[:, None], scale, drawn))
+        ends = np.where(last, end, rng.integers(2, size=len(end)))
+        rows = pack([*zip(fields, _WIDTHS, strict=True), (last, 1), (ends, 1)])
+        self.builder.data(
+            rows,
+            pack([(sums, 32), (overflow, 1)]),
+            len(sums),
+            completes=(last * end * config.results).astype(np.uint16),
+            operations=len(x) * config.results,
+        )
+        of_group, used = scale[last == 1], q - zero
+        self.builder.coverage.update(
+            {
+                "every_code_and_zero_point": int(np.unique(q * 16 + zero).size == 256),
+                "least_times_least": int((x == -128).any() and (used == -15).any()),
+                "least_times_greatest": int((x == -128).any() and (used == 15).any()),
+                "one_beat_group": int(last.sum() == len(last)),
+                "several_groups": int((last * (1 - end)).sum()),
+                "negative_scale": int((of_group >> 15 == 1).sum()),
+                "zero_scale": int((of_group == 0).sum()),
+                "overflow": int(overflow.sum()),
+                "no_overflow": int((~overflow).sum()),
+            }
+        )
+
+    def tile(self, groups: list[int], rng: np.random.Generator, spread: int = 1) -> None:
+        """Add a drawn tile of groups of these lengths."""
+        config, beats = self.config, sum(groups)
+        last = np.zeros(beats, dtype=np.int64)
+        last[np.cumsum(groups) - 1] = 1
+        end = (np.arange(beats) == beats - 1).astype(np.int64)
+        biased = self.exponent + rng.integers(-9, _HEADROOM + 2, size=(beats, config.columns))
+        sign = rng.integers(2, size=biased.shape) << 15
+        scale = sign | np.clip(biased, 0, 255) << 7 | rng.integers(128, size=biased.shape)
+        self.beats(
+            rng.integers(-128, 128, size=(beats, config.rows)) // spread,
+            rng.integers(16, size=scale.shape),
+            rng.integers(16, size=scale.shape),
+            np.where(rng.random(scale.shape) < 0.05, 0, scale),
+            last,
+            end,
+        )
+
+
+def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
+    """Drawn tiles with resets and reloads, every code and zero point, extremes at full length."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    bench.share(120)
+    bench.tile([config.group], rng)
+    for index in range(_DRAWN_TILES):
+        if index % 8 == 3:
+            bench.share(int(rng.choice([1, 60, 127, 250])))
+        length = min(config.group, 1 if index % 5 == 0 else int(rng.integers(1, 40)))
+        bench.tile([length] * int(rng.integers(1, 4)), rng, spread=1 + 15 * (index % 3 == 0))
+        if index % 10 == 4:
+            reset = bench.builder
+            # two sums begun: one group scaled, one not complete
+            zeros = np.zeros((3, config.columns), dtype=np.int64)
+            x = rng.integers(-128, 128, size=(3, config.rows))
+            bench.beats(x, zeros, zeros, zeros, np.array([0, 1, 0]), np.array([0, 0, 0]))
+            reset.reset()
+            reset.coverage["reset_in_tile"] += 1
+    bench.share(120)
+    codes = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1).reshape(-1, 2)
+    turned = np.stack([np.roll(codes, lane, 0) for lane in range(config.columns)], 1)
+    beats = len(codes)
+    last = (np.arange(1, beats + 1) % min(config.group, beats) == 0) | (
+        np.arange(beats) == beats - 1
+    )
+    scale = np.full((beats, config.columns), 120 << 7)
+    end = (np.arange(beats) == beats - 1).astype(np.int64)
+    x = rng.integers(-128, 128, size=(beats, config.rows))
+    bench.beats(x, turned[..., 0], turned[..., 1], scale, last.astype(np.int64), end)
+    for activation in (-128, 127):
+        for code, zero in ((0, 15), (15, 0)):
+            for top in (120 << 7, (120 + _HEADROOM) << 7 | 127):
+                shape = (config.group, config.columns)
+                bench.beats(
+                    np.full((config.group, config.rows), activation),
+                    np.full(shape, code),
+                    np.full(shape, zero),
+                    np.full(shape, top),
+                    (np.arange(config.group) == config.group - 1).astype(np.int64),
+                    np.ones(config.group, dtype=np.int64),
+                )
+                bench.builder.coverage["extremes_at_length"] += 1
+    # a sum beyond 32 bits
+    bench.share(1)
+    groups = 2 + (1 << 31) // (127 * 15 * 4095 * config.group)
+    beats = groups * config.group
+    at_end = np.arange(1, beats + 1) % config.group == 0
+    bench.beats(
+        np.full((beats, config.rows), 127),
+        np.full((beats, config.columns), 15),
+        np.zeros((beats, config.columns), dtype=np.int64),
+        np.full((beats, config.columns), (1 + _HEADROOM) << 7 | 127),
+        at_end.astype(np.int64),
+        (np.arange(beats) == beats - 1).astype(np.int64),
+    )
+    return bench.builder.build()
+
+
+def _traffic(config: ProjectConfig, source: str, beats: int) -> Stimulus:
+    """Operands to measure activity with: whole tiles of a gradient's projection.
+
+    Args:
+        config: The unit.
+        source: ``"normal"``: INT8 gradients and INT4 projections of normal numbers.
+        beats: Number of beats, about.
+
+    Raises:
+        UserError: If the source is unknown.
+    """
+    from sim.workload.source import choose
+
+    x, q, zero, scale = choose(source, {"normal": lambda: _normal(config, beats)})
+    count = len(x)
+    last = (np.arange(1, count + 1) % config.group == 0).astype(np.int64)
+    bench = _Bench(config)
+    bench.share(int((scale >> 7).max()) - _HEADROOM)
+    bench.beats(x, q, zero, scale, last, last)
+    return bench.builder.build()
+
+
+def _normal(config: ProjectConfig, beats: int) -> tuple[Codes, Codes, Codes, Codes]:
+    """Groups of full length, each quantised by itself."""
+    from sim.workload.quantised import asymmetric, bf16_bits, symmetric
+
+    rng = np.random.default_rng(1)
+    parts = []
+    for _ in range(-(-beats // config.group)):
+        shapes = (config.rows, config.group), (config.columns, config.group)
+        gradient, vectors = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+        p = asymmetric(vectors, config.group)
+        constants = (np.repeat(part.T, config.group, 0) for part in (p.zero, bf16_bits(p.scale)))
+        parts.append((symmetric(gradient, 8, config.group).codes.T, p.codes.T, *constants))
+    x, q, zero, scale = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
+    return x, q, zero, scale
+
+
+UNITS = (
+    Unit(
+        name="training/project",
+        family="training",
+        summary="INT4 projection matrix in groups times INT8 gradients, and back (Q-GaLore)",
+        config=ProjectConfig,
+        component=deferred("hw.training.project", "Project"),
+        ports=_ports,
+        vectors=_vectors,
+        traffic=_traffic,
+        coverage=(
+            "exponent_loaded",
+            "every_code_and_zero_point",
+            "least_times_least",
+            "least_times_greatest",
+            "one_beat_group",
+            "several_groups",
+            "negative_scale",
+            "zero_scale",
+            "overflow",
+            "no_overflow",
+            "reset_in_tile",
+            "extremes_at_length",
+        ),
+        latency=deferred("hw.training.project", "latency"),
+        operations_per_beat=lambda config: config.results,
+        operation="MAC",
+    ),
+)
