@@ -19,7 +19,7 @@ def training_facts() -> dict[str, Any]:
     """Losses by method and by random bits, in nats a byte; None where a run was not done.
 
     Returns:
-        ``seeds``, and
+        ``trained_at`` of each run done, ascending; ``seeds``, and
 
         - ``methods``: for each its ``name``, bits of ``weights``, ``projection`` and ``states``,
           ``rank``, ``random_bits``, ``lr``, ``steps``; by seed whether that run is ``planned``,
@@ -33,6 +33,7 @@ def training_facts() -> dict[str, Any]:
     results = _results(todo)
     methods = [_method(name, results) for name in METHOD_RUNS]
     return {
+        "trained_at": sorted(result["trained_at"] for result in results.values() if result),
         "seeds": list(SEEDS),
         "methods": methods,
         "expectations": expectations(methods),

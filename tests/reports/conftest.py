@@ -123,6 +123,7 @@ def _training() -> dict[str, Any]:
         for name, loss in losses.items()
     ]  # fmt: skip
     return {
+        "trained_at": ["2026-01-01T01:02:03+00:00", "2026-01-02T01:02:03+00:00"],
         "seeds": [1, 2, 3],
         "methods": methods,
         "expectations": expectations(methods),

@@ -69,6 +69,7 @@ def test_losses_stand_against_adamw_of_the_same_seed() -> None:
     assert row["mean_loss"] == pytest.approx(1.815)
     assert row["decompositions"] == [7, 14]
     assert row["planned"] == [True] * 3
+    assert len(training_facts.training_facts()["trained_at"]) == 3
     assert _method("galore")["planned"] == [True, False, False]
 
 
