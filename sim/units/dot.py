@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from golden.matmul.config import DotConfig
 from sim.catalog import Unit, deferred
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from sim.units.products import every_product
 
-__all__ = ["UNITS"]
+__all__ = ["UNITS", "every_product_vectors"]
 
 Codes = NDArray[np.int64]
 _SHORT = 32  # beats of the sums of extremes that need not be as long as they get
@@ -111,9 +112,7 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
     if config.x_width == config.w_width == 4:
-        codes = np.stack(np.meshgrid(np.arange(*xs), np.arange(*ws)), axis=-1).reshape(-1, 2)
-        codes = np.resize(codes, (-(-len(codes) // config.lanes) * config.lanes, 2))
-        x, w = (codes[:, side].reshape(-1, config.lanes) for side in range(2))
+        x, w = every_product(rng, config.x, config.w, config.lanes)
         bench.sums(x, w, np.ones(len(x), dtype=bool))
     full = max(1, config.depth // config.lanes)
     for zero in (0, 15) if unsigned else (0,):
@@ -125,6 +124,14 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
                 bench.sums(x, w, last, zero)
                 bench.builder.coverage["extremes_at_depth"] += int(beats == full)
+    return bench.builder.build()
+
+
+def every_product_vectors(config: DotConfig, seed: int) -> Stimulus:
+    """Every product of codes in every lane, a sum a beat; with ``"uint4"`` for zero point 0."""
+    bench = _Bench(config)
+    x, w = every_product(np.random.default_rng(seed), config.x, config.w, config.lanes)
+    bench.sums(x, w, np.ones(len(x), dtype=bool), 0)
     return bench.builder.build()
 
 

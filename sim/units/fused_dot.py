@@ -10,8 +10,9 @@ from golden.matmul.operand import code_range
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from sim.units.products import every_product
 
-__all__ = ["UNITS"]
+__all__ = ["UNITS", "every_product_vectors"]
 
 Codes = NDArray[np.int64]
 _FORMS = (("int8", "int8"), ("int8", "int4"), ("int4", "int4"))  # activation, weight, by mode
@@ -73,10 +74,7 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
         if reset:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
-    codes = np.stack(np.meshgrid(np.arange(-8, 8), np.arange(-8, 8)), axis=-1).reshape(-1, 2)
-    codes = np.resize(codes, (-(-256 // (4 * config.lanes)) * 4 * config.lanes, 2))
-    x, w = (codes[:, side].reshape(-1, config.lanes, 4) for side in range(2))
-    bench.sums(2, x, w, np.ones(len(x), dtype=bool))
+    _every_product(bench, 2, rng)
     beats = min(32, max(1, config.depth // config.lanes))
     last = np.arange(beats) == beats - 1
     for mode, (x_form, w_form) in enumerate(_FORMS):
@@ -86,6 +84,20 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
                 bench.sums(mode, np.full(shape, x_code), np.full(shape, w_code), last)
                 bench.builder.coverage["extremes_at_depth"] += 1
     return bench.builder.build()
+
+
+def every_product_vectors(config: FusedDotConfig, mode: int, seed: int) -> Stimulus:
+    """Every product of codes of a mode in every place of every lane, a sum a beat."""
+    bench = _Bench(config)
+    _every_product(bench, mode, np.random.default_rng(seed))
+    return bench.builder.build()
+
+
+def _every_product(bench: _Bench, mode: int, rng: np.random.Generator) -> None:
+    lanes = bench.config.lanes
+    x, w = every_product(rng, *_FORMS[mode], lanes << mode)
+    shape = (-1, lanes, 1 << mode)
+    bench.sums(mode, x.reshape(shape), w.reshape(shape), np.ones(len(x), dtype=bool))
 
 
 def _drawn(rng: np.random.Generator, mode: int, beats: int, lanes: int) -> tuple[Codes, Codes]:

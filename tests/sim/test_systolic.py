@@ -162,6 +162,19 @@ def test_layer_is_bit_exact(x: str, w: str, dataflow: str) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary"])
+def test_whole_layer_is_bit_exact_in_the_cycles_of_the_formula(dataflow: str) -> None:
+    config = SystolicConfig(rows=8, columns=8, dataflow=dataflow)
+    linear = layer_traffic()["blk.0.attn_k"]
+    tokens, outputs = len(linear.x), len(linear.weight.scale)
+    outcome, results = layer_outcome(config, linear.name, tokens, outputs, "verilator")
+    assert outcome.passed, outcome.problems
+    assert outcome.checked == results == tokens * outputs
+    job = Job(m=tokens, k=linear.inputs, n=outputs)
+    assert outcome.cycles - OTHER_CYCLES == cycles(job, config)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary"])
 def test_every_row_of_cells_gets_every_product_of_int8_right(dataflow: str) -> None:
     config = SystolicConfig(dataflow=dataflow)
     rng = np.random.default_rng(1)

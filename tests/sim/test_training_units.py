@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from golden.training.config import QuantizeConfig, WeightUpdateConfig
+from golden.training.config import QuantizeConfig, StochasticRoundConfig, WeightUpdateConfig
 from sim.catalog import find_unit, verilog
 from sim.errors import UserError
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
@@ -32,6 +32,19 @@ def test_every_normalised_number_in_every_lane(code: str, run: Run) -> None:
     outcome = run_bulk(verilator, build, ports, every_normalised_vectors(config, 1), run)
     assert outcome.passed, outcome.problems
     assert outcome.checked == 2 * (31 * 128 + 2) * config.lanes
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("random_bits", range(4, 17))
+def test_a_million_roundings_of_any_random_bits(random_bits: int) -> None:
+    unit = find_unit("training/stochastic_round")
+    config = StochasticRoundConfig(random_bits=random_bits, lanes=16)
+    stimulus = unit.traffic(config, "normal", 1 << 16)
+    icarus, ports = find_simulator("icarus"), unit.ports(config)
+    build = build_bulk(icarus, [verilog(unit, config)], unit.module_name, ports)
+    outcome = run_bulk(icarus, build, ports, stimulus, Run())
+    assert outcome.passed, outcome.problems
+    assert outcome.checked == 1 << 20
 
 
 @pytest.fixture

@@ -34,6 +34,23 @@ def test_ten_million_draws_are_unbiased(random_bits: int, lanes: int) -> None:
     assert standard_errors(value.flatten(), rounded.flatten(), config.fraction) < 4
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("random_bits", range(4, 17))
+def test_ten_million_draws_of_any_random_bits(random_bits: int) -> None:
+    config = StochasticRoundConfig(random_bits=random_bits, lanes=16)
+    value, random = drawn(config)
+    rounded = stochastic_round(value, random, config)
+    error = rounded - value / 2**config.fraction
+    assert standard_errors(value.flatten(), rounded.flatten(), config.fraction) < 4
+    for lane in range(config.lanes):
+        column = value[:, lane], rounded[:, lane]
+        assert standard_errors(*column, config.fraction) < 4.5  # greatest of 208 in all
+    correlation = torch.corrcoef(error.T) - torch.eye(config.lanes)
+    assert correlation.abs().max() < 5 / len(error) ** 0.5  # greatest of 120, 13 times
+    words = torch.corrcoef(random.T.double()) - torch.eye(config.lanes)
+    assert words.abs().max() < 5 / len(random) ** 0.5
+
+
 @pytest.mark.parametrize("wrong", ["always down", "no word below 16"])
 def test_biased_rounding_is_found(wrong: str) -> None:
     config = StochasticRoundConfig()
