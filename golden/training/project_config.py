@@ -19,7 +19,7 @@ class ProjectConfig(Config):
     """INT4 projection matrices in groups, times INT8 gradients, and back (Q-GaLore).
 
     One result after the other is scaled, while the next group is summed up: a beat a cycle where
-    a group has at least ``cycles`` beats.
+    a group has at least ``cycles`` beats, which groups of half the greatest length have.
     """
 
     rows: int = integer(4, 2, 16, "gradient vectors of a tile")
@@ -43,8 +43,8 @@ class ProjectConfig(Config):
 
     @property
     def slots(self) -> int:
-        """Cycles that a result is scaled in: as many as keep up with groups of full length."""
-        spare = self.group - self._others(1)
+        """Cycles that a result is scaled in: as many as keep up with groups of half the length."""
+        spare = self.group // 2 - self._others(1)
         fitting = (slots for slots in (16, 8, 4, 2) if self.results * (slots - 1) <= spare)
         return next(fitting, 1)
 

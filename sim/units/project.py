@@ -1,5 +1,8 @@
 """Catalogue entry of the projection unit."""
 
+from collections.abc import Iterator
+from itertools import cycle
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +13,7 @@ from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 __all__ = ["UNITS"]
 
 Codes = NDArray[np.int64]
+Values = NDArray[np.float32]
 _DRAWN_TILES = 40
 _HEADROOM = 4  # scales up to 2 ** 4 above the shared exponent
 _WIDTHS = (8, 4, 4, 16)  # of x, q, zero, scale
@@ -105,14 +109,14 @@ def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
             bench.share(int(rng.choice([1, 60, 127, 250])))
         length = min(config.group, 1 if index % 5 == 0 else int(rng.integers(1, 40)))
         bench.tile([length] * int(rng.integers(1, 4)), rng, spread=1 + 15 * (index % 3 == 0))
-        if index % 10 == 4:
-            reset = bench.builder
-            # two sums begun: one group scaled, one not complete
+        if index % 5 == 4:
+            # a begun tile, or one with results on their way behind a group that is scaled
+            flags = ((1, 1, 0), (1, 1, 0)) if index % 2 else ((0, 1, 0), (0, 0, 0))
             zeros = np.zeros((3, config.columns), dtype=np.int64)
             x = rng.integers(-128, 128, size=(3, config.rows))
-            bench.beats(x, zeros, zeros, zeros, np.array([0, 1, 0]), np.array([0, 0, 0]))
-            reset.reset()
-            reset.coverage["reset_in_tile"] += 1
+            bench.beats(x, zeros, zeros, zeros, *(np.array(flag) for flag in flags))
+            bench.builder.reset()
+            bench.builder.coverage["reset_in_tile"] += 1
     bench.share(120)
     codes = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1).reshape(-1, 2)
     turned = np.stack([np.roll(codes, lane, 0) for lane in range(config.columns)], 1)
@@ -158,37 +162,60 @@ def _traffic(config: ProjectConfig, source: str, beats: int) -> Stimulus:
 
     Args:
         config: The unit.
-        source: ``"normal"``: INT8 gradients and INT4 projections of normal numbers.
+        source: ``"model"``: of a small model that Q-GaLore trains
+            (:mod:`sim.workload.training_traffic`), its vectors of 128 numbers one group each;
+            ``"normal"``: groups of full length of normal numbers.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown.
     """
+    from sim.workload.quantised import asymmetric, bf16_bits, symmetric
     from sim.workload.source import choose
 
-    x, q, zero, scale = choose(source, {"normal": lambda: _normal(config, beats)})
-    count = len(x)
-    last = (np.arange(1, count + 1) % config.group == 0).astype(np.int64)
+    parts, lasts, count = [], [], 0
+    for gradient, vectors in choose(
+        source, {"model": lambda: _model(config), "normal": lambda: _normal(config)}
+    ):
+        length = gradient.shape[1]
+        p = asymmetric(vectors, length)
+        constants = (np.repeat(part.T, length, 0) for part in (p.zero, bf16_bits(p.scale)))
+        parts.append((symmetric(gradient, 8, length).codes.T, p.codes.T, *constants))
+        lasts.append(np.arange(length) == length - 1)
+        count += length
+        if count >= beats:
+            break
+    x, q, zero, scale = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
+    last = np.concatenate(lasts).astype(np.int64)
     bench = _Bench(config)
     bench.share(int((scale >> 7).max()) - _HEADROOM)
     bench.beats(x, q, zero, scale, last, last)
     return bench.builder.build()
 
 
-def _normal(config: ProjectConfig, beats: int) -> tuple[Codes, Codes, Codes, Codes]:
-    """Groups of full length, each quantised by itself."""
-    from sim.workload.quantised import asymmetric, bf16_bits, symmetric
-
+def _normal(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
+    """Gradients and projection vectors of a tile, without end."""
     rng = np.random.default_rng(1)
-    parts = []
-    for _ in range(-(-beats // config.group)):
-        shapes = (config.rows, config.group), (config.columns, config.group)
-        gradient, vectors = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
-        p = asymmetric(vectors, config.group)
-        constants = (np.repeat(part.T, config.group, 0) for part in (p.zero, bf16_bits(p.scale)))
-        parts.append((symmetric(gradient, 8, config.group).codes.T, p.codes.T, *constants))
-    x, q, zero, scale = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
-    return x, q, zero, scale
+    while True:
+        gradient, vectors = (
+            rng.normal(size=(count, config.group)).astype(np.float32)
+            for count in (config.rows, config.columns)
+        )
+        yield gradient, vectors
+
+
+def _model(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
+    """The same from layers of the model, the steps of its training in turn."""
+    from sim.workload.quantised import bf16_values
+    from sim.workload.training_traffic import training_traffic
+
+    traffic = training_traffic()
+    for layer in cycle(range(len(traffic.gradient))):
+        gradient, vectors = (
+            np.resize(bf16_values(rows[layer]), (count, rows.shape[2]))[:, : config.group]
+            for rows, count in ((traffic.gradient, config.rows), (traffic.vectors, config.columns))
+        )
+        yield gradient, vectors
 
 
 UNITS = (
@@ -218,5 +245,6 @@ UNITS = (
         latency=deferred("hw.training.project", "latency"),
         operations_per_beat=lambda config: config.results,
         operation="MAC",
+        sources=("model", "normal"),
     ),
 )

@@ -22,6 +22,7 @@ __all__ = ["LayerUpdate", "collect_training", "observe"]
 
 _GROUPS = 4  # of weights kept of a layer and update
 _BLOCKS = 1  # of either moment
+_VECTORS = 8  # of the gradient, and of the subspace
 
 
 class LayerUpdate(NamedTuple):
@@ -32,6 +33,8 @@ class LayerUpdate(NamedTuple):
     factor: Tensor  # float32, shape (groups,): what a unit of ``update`` adds to a code
     mean: Tensor  # float32, shape (blocks, 2048): first moment, not yet in 8 bits
     square: Tensor  # float32, the same shape: second moment
+    gradient: Tensor  # float32, shape (long side, short side)
+    vectors: Tensor  # float32, shape (rank, short side): what it is projected on
 
 
 @torch.no_grad()
@@ -69,6 +72,8 @@ def observe(optimiser: QGaLore, layer: Int8Linear) -> LayerUpdate:
         factor=-group["lr"] / layer.scale[:, 0],
         mean=mean.reshape(-1, BLOCK),
         square=square.reshape(-1, BLOCK),
+        gradient=gradient if gradient.shape[0] >= gradient.shape[1] else gradient.T,
+        vectors=subspace.vectors(),
     )
 
 
@@ -85,7 +90,8 @@ def collect_training(
 
     Returns:
         Fields of :class:`LayerUpdate` by name, groups and blocks of all steps and layers in
-        order; all but ``code`` are bf16 patterns.
+        order; all but ``code`` are bf16 patterns. ``gradient`` and ``vectors``: rows of each layer,
+        shape (layers, 8, short side).
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -109,7 +115,10 @@ def collect_training(
                 _keep(kept, observe(optimiser, layer), rng)
         optimiser.step()
         optimiser.zero_grad()
-    return {name: np.concatenate(parts) for name, parts in kept.items()}
+    joined = {name: np.concatenate(parts) for name, parts in kept.items()}
+    for name in ("gradient", "vectors"):
+        joined[name] = joined[name].reshape(-1, _VECTORS, joined[name].shape[1])
+    return joined
 
 
 def _backward(model: nn.Module, text: Tensor, run: Run, batches: torch.Generator) -> None:
@@ -127,11 +136,14 @@ def _keep(
     """Add drawn groups and blocks of an update."""
     groups = np.sort(rng.choice(len(update.code), _GROUPS, replace=False))
     blocks = np.sort(rng.choice(len(update.mean), _BLOCKS, replace=False))
+    long, rank = len(update.gradient), len(update.vectors)
     kept["code"].append(update.code.numpy()[groups].astype(np.int64))
     for name, rows in (
         ("update", groups),
         ("factor", groups),
         ("mean", blocks),
         ("square", blocks),
+        ("gradient", np.sort(rng.choice(long, _VECTORS, replace=False))),
+        ("vectors", np.sort(rng.choice(rank, _VECTORS, replace=False))),
     ):
         kept[name].append(bf16_bits(getattr(update, name).numpy()[rows]))

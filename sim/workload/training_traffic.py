@@ -19,7 +19,7 @@ __all__ = ["TrainingTraffic", "spread", "training_traffic"]
 
 _OBSERVED = (9, 24, 39)  # steps of 40: the learning rate at its greatest, half way, at its end
 _SEED = 1
-_ARRAYS = ("code", "update", "factor", "mean", "square")
+_ARRAYS = ("code", "update", "factor", "mean", "square", "gradient", "vectors")
 _GOLDEN = Path(__file__).parents[2] / "golden" / "training"
 _CODE = ("archive.py", "collect_training.py", "gpt.py", "quantised.py", "training.py")
 _TOOLS = ("numpy", "torch")
@@ -35,6 +35,8 @@ class TrainingTraffic:
     factor: NDArray[np.int64]  # (groups,), bf16 patterns: what an update of 1 adds to a code
     mean: NDArray[np.int64]  # (blocks, 2048), bf16 patterns: first moments
     square: NDArray[np.int64]  # (blocks, 2048), bf16 patterns: second moments
+    gradient: NDArray[np.int64]  # (layers, 8, 128), bf16 patterns: rows along the short side
+    vectors: NDArray[np.int64]  # (layers, 8, 128), bf16 patterns: of the subspaces they go to
     provenance: dict[str, Any]  # run, text, seed, tool versions; JSON-able
     source: str  # in one phrase
     synthetic: bool  # the text is drawn: a report must say so

@@ -120,6 +120,18 @@ def test_seed_alone_fixes_the_sample() -> None:
     layers, steps = 6, 2
     assert np.shape(first["code"]) == np.shape(first["update"]) == (4 * layers * steps, 256)
     assert np.shape(first["mean"]) == np.shape(first["square"]) == (layers * steps, 2048)
+    assert np.shape(first["gradient"]) == np.shape(first["vectors"]) == (layers * steps, 8, 128)
+
+
+def test_observed_gradient_projects_to_what_the_moments_take_in() -> None:
+    optimiser, layers, _ = stepped(2)
+    for layer in layers:
+        update = observe(optimiser, layer)
+        moments = optimiser.state[layer.weight]["moments"]
+        low = update.gradient @ update.vectors.T
+        tall = layer.weight.shape[0] >= layer.weight.shape[1]
+        mean = moments.mean.dequantise().lerp(low if tall else low.T, 1 - 0.9)
+        assert torch.allclose(update.mean, mean.reshape(-1, 2048), rtol=1e-4, atol=1e-7)
 
 
 ARRAYS = {
@@ -128,6 +140,8 @@ ARRAYS = {
     "factor": np.array([0xBF00, 0x3E80, 0]),
     "mean": np.full((2, 2048), 0x3C00),
     "square": np.full((2, 2048), 0x3800),
+    "gradient": np.full((1, 8, 128), 0x3900),
+    "vectors": np.full((1, 8, 128), 0x3D80),
 }
 
 
