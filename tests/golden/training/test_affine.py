@@ -88,6 +88,14 @@ def test_a_constant_group(zero_point: str) -> None:
     assert back.dequantise().tolist() == pytest.approx([expected] * 5)
 
 
+def test_the_published_zero_point_saturates_far_values_however_they_round() -> None:
+    far = torch.full((256,), 1e30)
+    for generator in (None, torch.Generator().manual_seed(1)):
+        for values, code in ((far, 255), (-far, 0)):
+            quantised = quantise(values, AffineConfig(zero_point="clamped"), generator)
+            assert quantised.codes.unique().tolist() == [code]
+
+
 def test_quantising_again_changes_nothing() -> None:
     values = torch.randn(3, 700, generator=torch.Generator().manual_seed(1))
     once = quantise(values, AffineConfig())
