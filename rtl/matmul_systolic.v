@@ -5,6 +5,354 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   initial \$auto$verilog_backend.cc:2355:dump_module$1 <= 1'h0;
   wire [13:0] \$1 ;
   wire \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire [3:0] \$13 ;
+  wire [12:0] \$14 ;
+  wire \$15 ;
+  wire \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [13:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [13:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [3:0] \$37 ;
+  wire [3:0] \$38 ;
+  wire \$39 ;
+  wire \$4 ;
+  wire [13:0] \$40 ;
+  wire [13:0] \$41 ;
+  wire [13:0] \$42 ;
+  wire [13:0] \$43 ;
+  wire [13:0] \$44 ;
+  wire [13:0] \$45 ;
+  wire \$46 ;
+  reg [2:0] \$47 ;
+  reg \$48 ;
+  reg [12:0] \$49 ;
+  wire \$5 ;
+  reg [12:0] \$50 ;
+  reg [12:0] \$51 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire [12:0] \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$24 ;
+  wire \$signal$25 ;
+  wire \$signal$26 ;
+  wire \$signal$27 ;
+  reg [2:0] beat = 3'h0;
+  wire [63:0] \beat$31 ;
+  wire [31:0] \beat$31.w ;
+  wire [7:0] \beat$31.w[0] ;
+  wire [7:0] \beat$31.w[1] ;
+  wire [7:0] \beat$31.w[2] ;
+  wire [7:0] \beat$31.w[3] ;
+  wire [31:0] \beat$31.x ;
+  wire [7:0] \beat$31.x[0] ;
+  wire [7:0] \beat$31.x[1] ;
+  wire [7:0] \beat$31.x[2] ;
+  wire [7:0] \beat$31.x[3] ;
+  input [38:0] cfg__payload;
+  wire [38:0] cfg__payload;
+  wire [12:0] \cfg__payload.k ;
+  wire [12:0] \cfg__payload.m ;
+  wire [12:0] \cfg__payload.n ;
+  output cfg__ready;
+  wire cfg__ready;
+  input cfg__valid;
+  wire cfg__valid;
+  input clk;
+  wire clk;
+  input [63:0] i__payload;
+  wire [63:0] i__payload;
+  wire [31:0] \i__payload.w ;
+  wire [7:0] \i__payload.w[0] ;
+  wire [7:0] \i__payload.w[1] ;
+  wire [7:0] \i__payload.w[2] ;
+  wire [7:0] \i__payload.w[3] ;
+  wire [31:0] \i__payload.x ;
+  wire [7:0] \i__payload.x[0] ;
+  wire [7:0] \i__payload.x[1] ;
+  wire [7:0] \i__payload.x[2] ;
+  wire [7:0] \i__payload.x[3] ;
+  output i__ready;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  reg [12:0] k_done = 13'h0000;
+  wire k_last;
+  wire [12:0] k_left;
+  reg [12:0] m_done = 13'h0000;
+  wire m_last;
+  wire [12:0] m_left;
+  reg [12:0] n_done = 13'h0000;
+  wire n_last;
+  wire [12:0] n_left;
+  output [111:0] o__payload;
+  wire [111:0] o__payload;
+  wire [111:0] \o__payload$32 ;
+  wire [27:0] \o__payload$32[0] ;
+  wire [27:0] \o__payload$32[1] ;
+  wire [27:0] \o__payload$32[2] ;
+  wire [27:0] \o__payload$32[3] ;
+  wire [27:0] \o__payload[0] ;
+  wire [27:0] \o__payload[1] ;
+  wire [27:0] \o__payload[2] ;
+  wire [27:0] \o__payload[3] ;
+  input o__ready;
+  wire o__ready;
+  wire \o__ready$33 ;
+  output o__valid;
+  wire o__valid;
+  wire \o__valid$34 ;
+  reg primed = 1'h0;
+  input rst;
+  wire rst;
+  reg [38:0] shape = 39'h0000000000;
+  wire [12:0] \shape.k ;
+  wire [12:0] \shape.m ;
+  wire [12:0] \shape.n ;
+  wire shape_clk;
+  wire [7:0] slot__payload;
+  wire \slot__payload.computes ;
+  wire \slot__payload.delivers ;
+  wire \slot__payload.first ;
+  wire [3:0] \slot__payload.loads ;
+  wire \slot__payload.swaps ;
+  wire slot__ready;
+  wire slot__valid;
+  assign \$39  = ~ \$signal$24 ;
+  assign \$40  = k_done + 3'h4;
+  assign \$41  = k_last ? 14'h0000 : \$40 ;
+  assign \$42  = n_done + 3'h4;
+  assign \$43  = n_last ? 14'h0000 : \$42 ;
+  assign \$44  = m_done + 4'h8;
+  assign \$45  = m_last ? 14'h0000 : \$44 ;
+  assign \$46  = cfg__valid & cfg__ready;
+  always @(posedge shape_clk)
+    shape <= cfg__payload;
+  always @(posedge clk)
+    beat <= \$47 ;
+  always @(posedge clk)
+    primed <= \$48 ;
+  always @(posedge clk)
+    k_done <= \$49 ;
+  always @(posedge clk)
+    n_done <= \$50 ;
+  always @(posedge clk)
+    m_done <= \$51 ;
+  assign \$1  = shape[12:0] - m_done;
+  assign m_last = \$1 [12:0] <= 4'h8;
+  assign \$2  = shape[38:26] - n_done;
+  assign n_last = \$2 [12:0] <= 3'h4;
+  assign \$3  = shape[25:13] - k_done;
+  assign k_last = \$3 [12:0] <= 3'h4;
+  assign \$4  = ~ primed;
+  assign \$5  = ! beat;
+  assign cfg__ready = \$4  & \$5 ;
+  assign \$6  = primed & m_last;
+  assign \$7  = \$6  & n_last;
+  assign \$signal$24  = \$7  & k_last;
+  assign \$8  = m_last ? \$1 [12:0] : 13'h0008;
+  assign \$9  = beat < \$8 ;
+  assign \$signal$25  = primed & \$9 ;
+  assign \$10  = ~ \$signal$24 ;
+  assign \$11  = beat < 3'h4;
+  assign \$signal$26  = \$10  & \$11 ;
+  assign \$12  = ~ primed;
+  assign \$13  = beat + 1'h1;
+  assign \$14  = m_last ? \$1 [12:0] : 13'h0008;
+  assign \$15  = \$13  >= \$14 ;
+  assign \$16  = \$12  | \$15 ;
+  assign \$17  = beat + 1'h1;
+  assign \$18  = \$17  >= 3'h4;
+  assign \$19  = \$signal$24  | \$18 ;
+  assign \$signal$27  = \$16  & \$19 ;
+  assign \$20  = cfg__ready & cfg__valid;
+  assign \$21  = ~ \$20 ;
+  assign i__ready = slot__ready & \$21 ;
+  assign \$22  = cfg__ready & cfg__valid;
+  assign \$23  = ~ \$22 ;
+  assign slot__valid = i__valid & \$23 ;
+  assign \$24  = ! beat;
+  assign \$25  = \$signal$25  & \$24 ;
+  assign \$26  = beat < 3'h4;
+  assign \$27  = \$signal$26  & \$26 ;
+  assign \$28  = beat < 2'h3;
+  assign \$29  = \$signal$26  & \$28 ;
+  assign \$30  = beat < 2'h2;
+  assign \$31  = \$signal$26  & \$30 ;
+  assign \$32  = beat < 1'h1;
+  assign \$33  = \$signal$26  & \$32 ;
+  assign \$34  = ! k_done;
+  assign \$35  = \$signal$25  & k_last;
+  assign \$36  = i__valid & i__ready;
+  assign \$37  = beat + 1'h1;
+  assign \$38  = \$signal$27  ? 4'h0 : \$37 ;
+  \matmul_systolic.array  array (
+    .advance(slot__ready),
+    .beat(i__payload),
+    .clk(clk),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst),
+    .slot__payload(slot__payload),
+    .slot__valid(slot__valid)
+  );
+  consilico_clock_gate gate_shape (
+    .clk(clk),
+    .enable(\$46 ),
+    .gclk(shape_clk)
+  );
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$47  = beat;
+    if (\$36 ) begin
+      \$47  = \$38 [2:0];
+    end
+    if (rst) begin
+      \$47  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$48  = primed;
+    if (\$36 ) begin
+      if (\$signal$27 ) begin
+        \$48  = \$39 ;
+      end
+    end
+    if (rst) begin
+      \$48  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$49  = k_done;
+    if (\$36 ) begin
+      if (\$signal$27 ) begin
+        if (primed) begin
+          \$49  = \$41 [12:0];
+        end
+      end
+    end
+    if (rst) begin
+      \$49  = 13'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$50  = n_done;
+    if (\$36 ) begin
+      if (\$signal$27 ) begin
+        if (primed) begin
+          if (k_last) begin
+            \$50  = \$43 [12:0];
+          end
+        end
+      end
+    end
+    if (rst) begin
+      \$50  = 13'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$51  = m_done;
+    if (\$36 ) begin
+      if (\$signal$27 ) begin
+        if (primed) begin
+          if (k_last) begin
+            if (n_last) begin
+              \$51  = \$45 [12:0];
+            end
+          end
+        end
+      end
+    end
+    if (rst) begin
+      \$51  = 13'h0000;
+    end
+  end
+  assign \$signal  = cfg__ready;
+  assign m_left = \$1 [12:0];
+  assign n_left = \$2 [12:0];
+  assign k_left = \$3 [12:0];
+  assign \beat$31  = i__payload;
+  assign \o__payload$32  = o__payload;
+  assign \o__ready$33  = o__ready;
+  assign \o__valid$34  = o__valid;
+  assign \i__payload.x  = i__payload[31:0];
+  assign \i__payload.x[0]  = i__payload[7:0];
+  assign \i__payload.x[1]  = i__payload[15:8];
+  assign \i__payload.x[2]  = i__payload[23:16];
+  assign \i__payload.x[3]  = i__payload[31:24];
+  assign \i__payload.w  = i__payload[63:32];
+  assign \i__payload.w[0]  = i__payload[39:32];
+  assign \i__payload.w[1]  = i__payload[47:40];
+  assign \i__payload.w[2]  = i__payload[55:48];
+  assign \i__payload.w[3]  = i__payload[63:56];
+  assign \o__payload[0]  = o__payload[27:0];
+  assign \o__payload[1]  = o__payload[55:28];
+  assign \o__payload[2]  = o__payload[83:56];
+  assign \o__payload[3]  = o__payload[111:84];
+  assign \cfg__payload.m  = cfg__payload[12:0];
+  assign \cfg__payload.k  = cfg__payload[25:13];
+  assign \cfg__payload.n  = cfg__payload[38:26];
+  assign \shape.m  = shape[12:0];
+  assign \shape.k  = shape[25:13];
+  assign \shape.n  = shape[38:26];
+  assign \slot__payload.computes  = slot__payload[0];
+  assign \slot__payload.swaps  = slot__payload[1];
+  assign \slot__payload.loads  = slot__payload[5:2];
+  assign \slot__payload.first  = slot__payload[6];
+  assign \slot__payload.delivers  = slot__payload[7];
+  assign \beat$31.x  = i__payload[31:0];
+  assign \beat$31.x[0]  = i__payload[7:0];
+  assign \beat$31.x[1]  = i__payload[15:8];
+  assign \beat$31.x[2]  = i__payload[23:16];
+  assign \beat$31.x[3]  = i__payload[31:24];
+  assign \beat$31.w  = i__payload[63:32];
+  assign \beat$31.w[0]  = i__payload[39:32];
+  assign \beat$31.w[1]  = i__payload[47:40];
+  assign \beat$31.w[2]  = i__payload[55:48];
+  assign \beat$31.w[3]  = i__payload[63:56];
+  assign \o__payload$32[0]  = o__payload[27:0];
+  assign \o__payload$32[1]  = o__payload[55:28];
+  assign \o__payload$32[2]  = o__payload[83:56];
+  assign \o__payload$32[3]  = o__payload[111:84];
+  assign slot__payload[7] = \$35 ;
+  assign slot__payload[6] = \$34 ;
+  assign slot__payload[5:2] = { \$33 , \$31 , \$29 , \$27  };
+  assign slot__payload[1] = \$25 ;
+  assign slot__payload[0] = \$signal$25 ;
+endmodule
+
+module \matmul_systolic.array (o__ready, clk, rst, slot__valid, advance, o__valid, slot__payload, o__payload, beat);
+  reg \$auto$verilog_backend.cc:2355:dump_module$2 ;
+  initial \$auto$verilog_backend.cc:2355:dump_module$2 <= 1'h0;
+  wire \$1 ;
+  wire [111:0] \$10 ;
   wire \$100 ;
   wire \$101 ;
   wire \$102 ;
@@ -15,7 +363,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$107 ;
   wire \$108 ;
   wire \$109 ;
-  wire \$11 ;
+  wire [111:0] \$11 ;
   wire \$110 ;
   wire \$111 ;
   wire \$112 ;
@@ -26,7 +374,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$117 ;
   wire \$118 ;
   wire \$119 ;
-  wire \$12 ;
+  wire [111:0] \$12 ;
   wire \$120 ;
   wire \$121 ;
   wire \$122 ;
@@ -37,18 +385,18 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$127 ;
   wire \$128 ;
   wire \$129 ;
-  wire [3:0] \$13 ;
+  wire [111:0] \$13 ;
   wire \$130 ;
   wire \$131 ;
   wire \$132 ;
   wire \$133 ;
   wire \$134 ;
-  wire \$135 ;
-  wire \$136 ;
+  wire [111:0] \$135 ;
+  wire [28:0] \$136 ;
   wire \$137 ;
   wire \$138 ;
   wire \$139 ;
-  wire [12:0] \$14 ;
+  wire [111:0] \$14 ;
   wire \$140 ;
   wire \$141 ;
   wire \$142 ;
@@ -59,7 +407,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$147 ;
   wire \$148 ;
   wire \$149 ;
-  wire \$15 ;
+  wire [111:0] \$15 ;
   wire \$150 ;
   wire \$151 ;
   wire \$152 ;
@@ -70,7 +418,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$157 ;
   wire \$158 ;
   wire \$159 ;
-  wire \$16 ;
+  wire [111:0] \$16 ;
   wire \$160 ;
   wire \$161 ;
   wire \$162 ;
@@ -81,7 +429,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$167 ;
   wire \$168 ;
   wire \$169 ;
-  wire [3:0] \$17 ;
+  wire [111:0] \$17 ;
   wire \$170 ;
   wire \$171 ;
   wire \$172 ;
@@ -92,9 +440,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$177 ;
   wire \$178 ;
   wire \$179 ;
-  wire \$18 ;
-  wire [111:0] \$180 ;
-  wire [28:0] \$181 ;
+  wire [111:0] \$18 ;
+  wire \$180 ;
+  wire \$181 ;
   wire \$182 ;
   wire \$183 ;
   wire \$184 ;
@@ -103,7 +451,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$187 ;
   wire \$188 ;
   wire \$189 ;
-  wire \$19 ;
+  wire [111:0] \$19 ;
   wire \$190 ;
   wire \$191 ;
   wire \$192 ;
@@ -114,8 +462,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$197 ;
   wire \$198 ;
   wire \$199 ;
-  wire [13:0] \$2 ;
-  wire \$20 ;
+  wire \$2 ;
+  wire [111:0] \$20 ;
   wire \$200 ;
   wire \$201 ;
   wire \$202 ;
@@ -126,7 +474,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$207 ;
   wire \$208 ;
   wire \$209 ;
-  wire \$21 ;
+  wire [111:0] \$21 ;
   wire \$210 ;
   wire \$211 ;
   wire \$212 ;
@@ -137,7 +485,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$217 ;
   wire \$218 ;
   wire \$219 ;
-  wire \$22 ;
+  wire [111:0] \$22 ;
   wire \$220 ;
   wire \$221 ;
   wire \$222 ;
@@ -169,9 +517,9 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$246 ;
   wire \$247 ;
   wire \$248 ;
-  wire \$249 ;
+  wire [111:0] \$249 ;
   wire \$25 ;
-  wire \$250 ;
+  wire [28:0] \$250 ;
   wire \$251 ;
   wire \$252 ;
   wire \$253 ;
@@ -219,13 +567,13 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$291 ;
   wire \$292 ;
   wire \$293 ;
-  wire [111:0] \$294 ;
-  wire [28:0] \$295 ;
+  wire \$294 ;
+  wire \$295 ;
   wire \$296 ;
   wire \$297 ;
   wire \$298 ;
   wire \$299 ;
-  wire [13:0] \$3 ;
+  wire [3:0] \$3 ;
   wire \$30 ;
   wire \$300 ;
   wire \$301 ;
@@ -296,8 +644,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$360 ;
   wire \$361 ;
   wire \$362 ;
-  wire \$363 ;
-  wire \$364 ;
+  wire [111:0] \$363 ;
+  wire [28:0] \$364 ;
   wire \$365 ;
   wire \$366 ;
   wire \$367 ;
@@ -314,7 +662,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$377 ;
   wire \$378 ;
   wire \$379 ;
-  wire [3:0] \$38 ;
+  wire \$38 ;
   wire \$380 ;
   wire \$381 ;
   wire \$382 ;
@@ -325,7 +673,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$387 ;
   wire \$388 ;
   wire \$389 ;
-  wire [3:0] \$39 ;
+  wire \$39 ;
   wire \$390 ;
   wire \$391 ;
   wire \$392 ;
@@ -336,7 +684,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$397 ;
   wire \$398 ;
   wire \$399 ;
-  wire \$4 ;
+  wire [3:0] \$4 ;
   wire \$40 ;
   wire \$400 ;
   wire \$401 ;
@@ -346,8 +694,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$405 ;
   wire \$406 ;
   wire \$407 ;
-  wire [111:0] \$408 ;
-  wire [28:0] \$409 ;
+  wire \$408 ;
+  wire \$409 ;
   wire \$41 ;
   wire \$410 ;
   wire \$411 ;
@@ -381,7 +729,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$437 ;
   wire \$438 ;
   wire \$439 ;
-  wire [111:0] \$44 ;
+  wire \$44 ;
   wire \$440 ;
   wire \$441 ;
   wire \$442 ;
@@ -392,7 +740,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$447 ;
   wire \$448 ;
   wire \$449 ;
-  wire [111:0] \$45 ;
+  wire \$45 ;
   wire \$450 ;
   wire \$451 ;
   wire \$452 ;
@@ -403,7 +751,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$457 ;
   wire \$458 ;
   wire \$459 ;
-  wire [111:0] \$46 ;
+  wire \$46 ;
   wire \$460 ;
   wire \$461 ;
   wire \$462 ;
@@ -414,7 +762,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$467 ;
   wire \$468 ;
   wire \$469 ;
-  wire [111:0] \$47 ;
+  wire \$47 ;
   wire \$470 ;
   wire \$471 ;
   wire \$472 ;
@@ -422,10 +770,10 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$474 ;
   wire \$475 ;
   wire \$476 ;
-  wire \$477 ;
-  wire \$478 ;
+  wire [111:0] \$477 ;
+  wire [28:0] \$478 ;
   wire \$479 ;
-  wire [111:0] \$48 ;
+  wire \$48 ;
   wire \$480 ;
   wire \$481 ;
   wire \$482 ;
@@ -436,7 +784,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$487 ;
   wire \$488 ;
   wire \$489 ;
-  wire [111:0] \$49 ;
+  wire \$49 ;
   wire \$490 ;
   wire \$491 ;
   wire \$492 ;
@@ -448,7 +796,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$498 ;
   wire \$499 ;
   wire \$5 ;
-  wire [111:0] \$50 ;
+  wire \$50 ;
   wire \$500 ;
   wire \$501 ;
   wire \$502 ;
@@ -459,7 +807,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$507 ;
   wire \$508 ;
   wire \$509 ;
-  wire [111:0] \$51 ;
+  wire \$51 ;
   wire \$510 ;
   wire \$511 ;
   wire \$512 ;
@@ -470,18 +818,18 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$517 ;
   wire \$518 ;
   wire \$519 ;
-  wire [111:0] \$52 ;
+  wire \$52 ;
   wire \$520 ;
   wire \$521 ;
-  wire [111:0] \$522 ;
-  wire [28:0] \$523 ;
+  wire \$522 ;
+  wire \$523 ;
   wire \$524 ;
   wire \$525 ;
   wire \$526 ;
   wire \$527 ;
   wire \$528 ;
   wire \$529 ;
-  wire [111:0] \$53 ;
+  wire \$53 ;
   wire \$530 ;
   wire \$531 ;
   wire \$532 ;
@@ -492,7 +840,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$537 ;
   wire \$538 ;
   wire \$539 ;
-  wire [111:0] \$54 ;
+  wire \$54 ;
   wire \$540 ;
   wire \$541 ;
   wire \$542 ;
@@ -503,18 +851,18 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$547 ;
   wire \$548 ;
   wire \$549 ;
-  wire [111:0] \$55 ;
+  wire \$55 ;
   wire \$550 ;
   wire \$551 ;
-  wire \$552 ;
-  wire \$553 ;
-  wire \$554 ;
-  wire \$555 ;
-  wire \$556 ;
-  wire \$557 ;
-  wire \$558 ;
-  wire \$559 ;
-  wire [111:0] \$56 ;
+  wire [7:0] \$552 ;
+  wire [7:0] \$553 ;
+  wire [7:0] \$554 ;
+  wire [7:0] \$555 ;
+  wire [7:0] \$556 ;
+  wire [7:0] \$557 ;
+  wire [7:0] \$558 ;
+  wire [7:0] \$559 ;
+  wire \$56 ;
   wire \$560 ;
   wire \$561 ;
   wire \$562 ;
@@ -525,85 +873,34 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$567 ;
   wire \$568 ;
   wire \$569 ;
-  wire [111:0] \$57 ;
+  wire \$57 ;
   wire \$570 ;
   wire \$571 ;
   wire \$572 ;
   wire \$573 ;
   wire \$574 ;
   wire \$575 ;
-  wire \$576 ;
-  wire \$577 ;
-  wire \$578 ;
-  wire \$579 ;
+  reg \$576 ;
+  reg \$577 ;
+  reg \$578 ;
+  reg \$579 ;
   wire \$58 ;
-  wire \$580 ;
-  wire \$581 ;
-  wire \$582 ;
-  wire \$583 ;
-  wire \$584 ;
-  wire \$585 ;
-  wire \$586 ;
-  wire \$587 ;
-  wire \$588 ;
-  wire \$589 ;
-  wire [3:0] \$59 ;
-  wire \$590 ;
-  wire \$591 ;
-  wire \$592 ;
-  wire \$593 ;
-  wire \$594 ;
-  wire \$595 ;
-  wire \$596 ;
-  wire \$597 ;
-  wire [7:0] \$598 ;
-  wire [7:0] \$599 ;
+  reg \$580 ;
+  reg \$581 ;
+  reg \$582 ;
+  reg \$583 ;
+  reg \$584 ;
+  wire [111:0] \$585 ;
+  wire \$59 ;
   wire \$6 ;
-  wire [3:0] \$60 ;
-  wire [7:0] \$600 ;
-  wire [7:0] \$601 ;
-  wire [7:0] \$602 ;
-  wire [7:0] \$603 ;
-  wire [7:0] \$604 ;
-  wire [7:0] \$605 ;
-  wire \$606 ;
-  wire \$607 ;
-  wire \$608 ;
-  wire \$609 ;
+  wire \$60 ;
   wire \$61 ;
-  wire \$610 ;
-  wire \$611 ;
-  wire \$612 ;
-  wire \$613 ;
-  wire \$614 ;
-  wire \$615 ;
-  wire \$616 ;
-  wire \$617 ;
-  wire \$618 ;
-  wire \$619 ;
-  wire [13:0] \$62 ;
-  wire \$620 ;
-  wire \$621 ;
-  reg [2:0] \$622 ;
-  reg \$623 ;
-  reg [12:0] \$624 ;
-  reg [12:0] \$625 ;
-  reg [12:0] \$626 ;
-  reg \$627 ;
-  reg \$628 ;
-  reg \$629 ;
-  wire [13:0] \$63 ;
-  reg \$630 ;
-  reg \$631 ;
-  reg \$632 ;
-  reg \$633 ;
-  reg \$634 ;
-  reg \$635 ;
-  wire [111:0] \$636 ;
-  wire [13:0] \$64 ;
-  wire [13:0] \$65 ;
-  wire [13:0] \$66 ;
-  wire [13:0] \$67 ;
+  wire \$62 ;
+  wire \$63 ;
+  wire \$64 ;
+  wire \$65 ;
+  wire \$66 ;
+  wire \$67 ;
   wire \$68 ;
   wire \$69 ;
   wire \$7 ;
@@ -617,7 +914,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$77 ;
   wire \$78 ;
   wire \$79 ;
-  wire [12:0] \$8 ;
+  wire \$8 ;
   wire \$80 ;
   wire \$81 ;
   wire \$82 ;
@@ -628,7 +925,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$87 ;
   wire \$88 ;
   wire \$89 ;
-  wire \$9 ;
+  wire [111:0] \$9 ;
   wire \$90 ;
   wire \$91 ;
   wire \$92 ;
@@ -639,15 +936,22 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire \$97 ;
   wire \$98 ;
   wire \$99 ;
-  wire \$signal ;
-  wire \$signal$24 ;
-  wire \$signal$25 ;
-  wire \$signal$26 ;
-  wire \$signal$27 ;
-  wire [2:0] \$signal$35 ;
-  reg [2:0] \$signal$37  = 3'h0;
+  wire [2:0] \$signal ;
+  reg [2:0] \$signal$9  = 3'h0;
+  output advance;
   wire advance;
-  reg [2:0] beat = 3'h0;
+  input [63:0] beat;
+  wire [63:0] beat;
+  wire [31:0] \beat.w ;
+  wire [7:0] \beat.w[0] ;
+  wire [7:0] \beat.w[1] ;
+  wire [7:0] \beat.w[2] ;
+  wire [7:0] \beat.w[3] ;
+  wire [31:0] \beat.x ;
+  wire [7:0] \beat.x[0] ;
+  wire [7:0] \beat.x[1] ;
+  wire [7:0] \beat.x[2] ;
+  wire [7:0] \beat.x[3] ;
   wire [17:0] cell0_0_sum;
   wire [7:0] cell0_0_w;
   wire [7:0] cell0_0_x;
@@ -688,15 +992,6 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire [17:0] cell3_2_sum;
   wire [7:0] cell3_2_x;
   wire [17:0] cell3_3_sum;
-  input [38:0] cfg__payload;
-  wire [38:0] cfg__payload;
-  wire [12:0] \cfg__payload.k ;
-  wire [12:0] \cfg__payload.m ;
-  wire [12:0] \cfg__payload.n ;
-  output cfg__ready;
-  wire cfg__ready;
-  input cfg__valid;
-  wire cfg__valid;
   wire [111:0] chosen;
   input clk;
   wire clk;
@@ -711,25 +1006,6 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire compute8_clk;
   wire [7:0] decoded;
   wire delivers;
-  input [63:0] i__payload;
-  wire [63:0] i__payload;
-  wire [31:0] \i__payload.w ;
-  wire [7:0] \i__payload.w[0] ;
-  wire [7:0] \i__payload.w[1] ;
-  wire [7:0] \i__payload.w[2] ;
-  wire [7:0] \i__payload.w[3] ;
-  wire [31:0] \i__payload.x ;
-  wire [7:0] \i__payload.x[0] ;
-  wire [7:0] \i__payload.x[1] ;
-  wire [7:0] \i__payload.x[2] ;
-  wire [7:0] \i__payload.x[3] ;
-  output i__ready;
-  wire i__ready;
-  input i__valid;
-  wire i__valid;
-  reg [12:0] k_done = 13'h0000;
-  wire k_last;
-  wire [12:0] k_left;
   wire load0_0_clk;
   wire load0_1_clk;
   wire load0_2_clk;
@@ -746,12 +1022,6 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire load3_4_clk;
   wire load3_5_clk;
   wire load3_6_clk;
-  reg [12:0] m_done = 13'h0000;
-  wire m_last;
-  wire [12:0] m_left;
-  reg [12:0] n_done = 13'h0000;
-  wire n_last;
-  wire [12:0] n_left;
   output [111:0] o__payload;
   wire [111:0] o__payload;
   wire [27:0] \o__payload[0] ;
@@ -770,15 +1040,10 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire [111:0] partial5;
   wire [111:0] partial6;
   wire [111:0] partial7;
-  reg primed = 1'h0;
   wire pulse;
   input rst;
   wire rst;
-  reg [38:0] shape = 39'h0000000000;
-  wire [12:0] \shape.k ;
-  wire [12:0] \shape.m ;
-  wire [12:0] \shape.n ;
-  wire shape_clk;
+  input [7:0] slot__payload;
   wire [7:0] slot__payload;
   wire \slot__payload.computes ;
   wire \slot__payload.delivers ;
@@ -786,6 +1051,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   wire [3:0] \slot__payload.loads ;
   wire \slot__payload.swaps ;
   wire slot__ready;
+  input slot__valid;
   wire slot__valid;
   wire stage0_clk;
   wire stage1_clk;
@@ -889,67 +1155,6 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   reg [7:0] x3_1 = 8'h00;
   reg [7:0] x3_2 = 8'h00;
   reg [7:0] x3_3 = 8'h00;
-  assign \$349  = ~ tags7[6];
-  assign \$350  = ~ tags7[6];
-  assign \$351  = ~ tags7[6];
-  assign \$352  = ~ tags7[6];
-  assign \$353  = ~ tags7[6];
-  assign \$354  = ~ tags7[6];
-  assign \$355  = ~ tags7[6];
-  assign \$356  = ~ tags7[6];
-  assign \$357  = ~ tags7[6];
-  assign \$358  = ~ tags7[6];
-  assign \$359  = ~ tags7[6];
-  assign \$360  = ~ tags7[6];
-  assign \$361  = ~ tags7[6];
-  assign \$362  = ~ tags7[6];
-  assign \$363  = ~ tags7[6];
-  assign \$364  = ~ tags7[6];
-  assign \$365  = ~ tags7[6];
-  assign \$366  = ~ tags7[6];
-  assign \$367  = ~ tags7[6];
-  assign \$368  = ~ tags7[6];
-  assign \$369  = ~ tags7[6];
-  assign \$370  = ~ tags7[6];
-  assign \$371  = ~ tags7[6];
-  assign \$372  = ~ tags7[6];
-  assign \$373  = ~ tags7[6];
-  assign \$374  = ~ tags7[6];
-  assign \$375  = ~ tags7[6];
-  assign \$376  = ~ tags7[6];
-  assign \$377  = ~ tags7[6];
-  assign \$378  = ~ tags7[6];
-  assign \$379  = ~ tags7[6];
-  assign \$380  = ~ tags7[6];
-  assign \$381  = ~ tags7[6];
-  assign \$382  = ~ tags7[6];
-  assign \$383  = ~ tags7[6];
-  assign \$384  = ~ tags7[6];
-  assign \$385  = ~ tags7[6];
-  assign \$386  = ~ tags7[6];
-  assign \$387  = ~ tags7[6];
-  assign \$388  = ~ tags7[6];
-  assign \$389  = ~ tags7[6];
-  assign \$390  = ~ tags7[6];
-  assign \$391  = ~ tags7[6];
-  assign \$392  = ~ tags7[6];
-  assign \$393  = ~ tags7[6];
-  assign \$394  = ~ tags7[6];
-  assign \$395  = ~ tags7[6];
-  assign \$396  = ~ tags7[6];
-  assign \$397  = ~ tags7[6];
-  assign \$398  = ~ tags7[6];
-  assign \$399  = ~ tags7[6];
-  assign \$400  = ~ tags7[6];
-  assign \$401  = ~ tags7[6];
-  assign \$402  = ~ tags7[6];
-  assign \$403  = ~ tags7[6];
-  assign \$404  = ~ tags7[6];
-  assign \$405  = ~ tags7[6];
-  assign \$406  = ~ tags7[6];
-  assign \$407  = ~ tags7[6];
-  assign \$408  = chosen & { \$407 , \$406 , \$405 , \$404 , \$403 , \$402 , \$401 , \$400 , \$399 , \$398 , \$397 , \$396 , \$395 , \$394 , \$393 , \$392 , \$391 , \$390 , \$389 , \$388 , \$387 , \$386 , \$385 , \$384 , \$383 , \$382 , \$381 , \$380 , \$379 , \$378 , \$377 , \$376 , \$375 , \$374 , \$373 , \$372 , \$371 , \$370 , \$369 , \$368 , \$367 , \$366 , \$365 , \$364 , \$363 , \$362 , \$361 , \$360 , \$359 , \$358 , \$357 , \$356 , \$355 , \$354 , \$353 , \$352 , \$351 , \$350 , \$349 , \$348 , \$347 , \$346 , \$345 , \$344 , \$343 , \$342 , \$341 , \$340 , \$339 , \$338 , \$337 , \$336 , \$335 , \$334 , \$333 , \$332 , \$331 , \$330 , \$329 , \$328 , \$327 , \$326 , \$325 , \$324 , \$323 , \$322 , \$321 , \$320 , \$319 , \$318 , \$317 , \$316 , \$315 , \$314 , \$313 , \$312 , \$311 , \$310 , \$309 , \$308 , \$307 , \$306 , \$305 , \$304 , \$303 , \$302 , \$301 , \$300 , \$299 , \$298 , \$297 , \$296  };
-  assign \$409  = $signed(\$408 [83:56]) + $signed(sum2_7);
   assign \$410  = ~ tags7[6];
   assign \$411  = ~ tags7[6];
   assign \$412  = ~ tags7[6];
@@ -1017,173 +1222,115 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$474  = ~ tags7[6];
   assign \$475  = ~ tags7[6];
   assign \$476  = ~ tags7[6];
-  assign \$477  = ~ tags7[6];
-  assign \$478  = ~ tags7[6];
-  assign \$479  = ~ tags7[6];
-  assign \$480  = ~ tags7[6];
-  assign \$481  = ~ tags7[6];
-  assign \$482  = ~ tags7[6];
-  assign \$483  = ~ tags7[6];
-  assign \$484  = ~ tags7[6];
-  assign \$485  = ~ tags7[6];
-  assign \$486  = ~ tags7[6];
-  assign \$487  = ~ tags7[6];
-  assign \$488  = ~ tags7[6];
-  assign \$489  = ~ tags7[6];
-  assign \$490  = ~ tags7[6];
-  assign \$491  = ~ tags7[6];
-  assign \$492  = ~ tags7[6];
-  assign \$493  = ~ tags7[6];
-  assign \$494  = ~ tags7[6];
-  assign \$495  = ~ tags7[6];
-  assign \$496  = ~ tags7[6];
-  assign \$497  = ~ tags7[6];
-  assign \$498  = ~ tags7[6];
-  assign \$499  = ~ tags7[6];
-  assign \$500  = ~ tags7[6];
-  assign \$501  = ~ tags7[6];
-  assign \$502  = ~ tags7[6];
-  assign \$503  = ~ tags7[6];
-  assign \$504  = ~ tags7[6];
-  assign \$505  = ~ tags7[6];
-  assign \$506  = ~ tags7[6];
-  assign \$507  = ~ tags7[6];
-  assign \$508  = ~ tags7[6];
-  assign \$509  = ~ tags7[6];
-  assign \$510  = ~ tags7[6];
-  assign \$511  = ~ tags7[6];
-  assign \$512  = ~ tags7[6];
-  assign \$513  = ~ tags7[6];
-  assign \$514  = ~ tags7[6];
-  assign \$515  = ~ tags7[6];
-  assign \$516  = ~ tags7[6];
-  assign \$517  = ~ tags7[6];
-  assign \$518  = ~ tags7[6];
-  assign \$519  = ~ tags7[6];
-  assign \$520  = ~ tags7[6];
-  assign \$521  = ~ tags7[6];
-  assign \$522  = chosen & { \$521 , \$520 , \$519 , \$518 , \$517 , \$516 , \$515 , \$514 , \$513 , \$512 , \$511 , \$510 , \$509 , \$508 , \$507 , \$506 , \$505 , \$504 , \$503 , \$502 , \$501 , \$500 , \$499 , \$498 , \$497 , \$496 , \$495 , \$494 , \$493 , \$492 , \$491 , \$490 , \$489 , \$488 , \$487 , \$486 , \$485 , \$484 , \$483 , \$482 , \$481 , \$480 , \$479 , \$478 , \$477 , \$476 , \$475 , \$474 , \$473 , \$472 , \$471 , \$470 , \$469 , \$468 , \$467 , \$466 , \$465 , \$464 , \$463 , \$462 , \$461 , \$460 , \$459 , \$458 , \$457 , \$456 , \$455 , \$454 , \$453 , \$452 , \$451 , \$450 , \$449 , \$448 , \$447 , \$446 , \$445 , \$444 , \$443 , \$442 , \$441 , \$440 , \$439 , \$438 , \$437 , \$436 , \$435 , \$434 , \$433 , \$432 , \$431 , \$430 , \$429 , \$428 , \$427 , \$426 , \$425 , \$424 , \$423 , \$422 , \$421 , \$420 , \$419 , \$418 , \$417 , \$416 , \$415 , \$414 , \$413 , \$412 , \$411 , \$410  };
-  assign \$523  = $signed(\$522 [111:84]) + $signed(cell3_3_sum);
-  assign \$524  = cfg__valid & cfg__ready;
-  assign \$525  = slot__ready & valid0;
-  assign \$526  = slot__ready & valid1;
-  assign \$527  = slot__ready & valid2;
-  assign \$528  = slot__ready & valid3;
-  assign \$529  = slot__ready & valid4;
-  assign \$530  = slot__ready & valid5;
-  assign \$531  = slot__ready & valid6;
-  assign \$532  = slot__ready & valid7;
-  assign \$533  = slot__ready & slot__valid;
-  assign \$534  = slot__ready & slot__valid;
-  assign \$535  = \$534  & slot__payload[0];
-  assign \$536  = slot__ready & valid0;
-  assign \$537  = \$536  & tags0[0];
-  assign \$538  = slot__ready & valid1;
-  assign \$539  = \$538  & tags1[0];
-  assign \$540  = slot__ready & valid2;
-  assign \$541  = \$540  & tags2[0];
-  assign \$542  = slot__ready & valid3;
-  assign \$543  = \$542  & tags3[0];
-  assign \$544  = slot__ready & valid4;
-  assign \$545  = \$544  & tags4[0];
-  assign \$546  = slot__ready & valid5;
-  assign \$547  = \$546  & tags5[0];
-  assign \$548  = slot__ready & valid6;
-  assign \$549  = \$548  & tags6[0];
-  assign \$550  = slot__ready & valid7;
-  assign \$551  = \$550  & tags7[0];
-  assign \$552  = slot__ready & slot__valid;
-  assign \$553  = \$552  & slot__payload[1];
-  assign \$554  = slot__ready & valid0;
-  assign \$555  = \$554  & tags0[1];
-  assign \$556  = slot__ready & valid1;
-  assign \$557  = \$556  & tags1[1];
-  assign \$558  = slot__ready & valid2;
-  assign \$559  = \$558  & tags2[1];
-  assign \$560  = slot__ready & valid3;
-  assign \$561  = \$560  & tags3[1];
-  assign \$562  = slot__ready & valid4;
-  assign \$563  = \$562  & tags4[1];
-  assign \$564  = slot__ready & valid5;
-  assign \$565  = \$564  & tags5[1];
-  assign \$566  = slot__ready & slot__valid;
-  assign \$567  = \$566  & slot__payload[2];
-  assign \$568  = slot__ready & valid0;
-  assign \$569  = \$568  & tags0[2];
-  assign \$570  = slot__ready & valid1;
-  assign \$571  = \$570  & tags1[2];
-  assign \$572  = slot__ready & valid2;
-  assign \$573  = \$572  & tags2[2];
-  assign \$574  = slot__ready & valid0;
-  assign \$575  = \$574  & tags0[3];
-  assign \$576  = slot__ready & valid1;
-  assign \$577  = \$576  & tags1[3];
-  assign \$578  = slot__ready & valid2;
-  assign \$579  = \$578  & tags2[3];
-  assign \$580  = slot__ready & valid3;
-  assign \$581  = \$580  & tags3[3];
-  assign \$582  = slot__ready & valid1;
-  assign \$583  = \$582  & tags1[4];
-  assign \$584  = slot__ready & valid2;
-  assign \$585  = \$584  & tags2[4];
-  assign \$586  = slot__ready & valid3;
-  assign \$587  = \$586  & tags3[4];
-  assign \$588  = slot__ready & valid4;
-  assign \$589  = \$588  & tags4[4];
-  assign \$590  = slot__ready & valid2;
-  assign \$591  = \$590  & tags2[5];
-  assign \$592  = slot__ready & valid3;
-  assign \$593  = \$592  & tags3[5];
-  assign \$594  = slot__ready & valid4;
-  assign \$595  = \$594  & tags4[5];
-  assign \$596  = slot__ready & valid5;
-  assign \$597  = \$596  & tags5[5];
-  assign \$606  = ! \$signal$37 ;
-  assign \$607  = pulse & \$606 ;
-  assign \$608  = \$signal$37  == 1'h1;
-  assign \$609  = pulse & \$608 ;
-  assign \$610  = \$signal$37  == 2'h2;
-  assign \$611  = pulse & \$610 ;
-  assign \$612  = \$signal$37  == 2'h3;
-  assign \$613  = pulse & \$612 ;
-  assign \$614  = \$signal$37  == 3'h4;
-  assign \$615  = pulse & \$614 ;
-  assign \$616  = \$signal$37  == 3'h5;
-  assign \$617  = pulse & \$616 ;
-  assign \$618  = \$signal$37  == 3'h6;
-  assign \$619  = pulse & \$618 ;
-  assign \$620  = \$signal$37  == 3'h7;
-  assign \$621  = pulse & \$620 ;
-  always @(posedge shape_clk)
-    shape <= cfg__payload;
+  assign \$477  = chosen & { \$476 , \$475 , \$474 , \$473 , \$472 , \$471 , \$470 , \$469 , \$468 , \$467 , \$466 , \$465 , \$464 , \$463 , \$462 , \$461 , \$460 , \$459 , \$458 , \$457 , \$456 , \$455 , \$454 , \$453 , \$452 , \$451 , \$450 , \$449 , \$448 , \$447 , \$446 , \$445 , \$444 , \$443 , \$442 , \$441 , \$440 , \$439 , \$438 , \$437 , \$436 , \$435 , \$434 , \$433 , \$432 , \$431 , \$430 , \$429 , \$428 , \$427 , \$426 , \$425 , \$424 , \$423 , \$422 , \$421 , \$420 , \$419 , \$418 , \$417 , \$416 , \$415 , \$414 , \$413 , \$412 , \$411 , \$410 , \$409 , \$408 , \$407 , \$406 , \$405 , \$404 , \$403 , \$402 , \$401 , \$400 , \$399 , \$398 , \$397 , \$396 , \$395 , \$394 , \$393 , \$392 , \$391 , \$390 , \$389 , \$388 , \$387 , \$386 , \$385 , \$384 , \$383 , \$382 , \$381 , \$380 , \$379 , \$378 , \$377 , \$376 , \$375 , \$374 , \$373 , \$372 , \$371 , \$370 , \$369 , \$368 , \$367 , \$366 , \$365  };
+  assign \$478  = $signed(\$477 [111:84]) + $signed(cell3_3_sum);
+  assign \$479  = advance & valid0;
+  assign \$480  = advance & valid1;
+  assign \$481  = advance & valid2;
+  assign \$482  = advance & valid3;
+  assign \$483  = advance & valid4;
+  assign \$484  = advance & valid5;
+  assign \$485  = advance & valid6;
+  assign \$486  = advance & valid7;
+  assign \$487  = advance & slot__valid;
+  assign \$488  = advance & slot__valid;
+  assign \$489  = \$488  & slot__payload[0];
+  assign \$490  = advance & valid0;
+  assign \$491  = \$490  & tags0[0];
+  assign \$492  = advance & valid1;
+  assign \$493  = \$492  & tags1[0];
+  assign \$494  = advance & valid2;
+  assign \$495  = \$494  & tags2[0];
+  assign \$496  = advance & valid3;
+  assign \$497  = \$496  & tags3[0];
+  assign \$498  = advance & valid4;
+  assign \$499  = \$498  & tags4[0];
+  assign \$500  = advance & valid5;
+  assign \$501  = \$500  & tags5[0];
+  assign \$502  = advance & valid6;
+  assign \$503  = \$502  & tags6[0];
+  assign \$504  = advance & valid7;
+  assign \$505  = \$504  & tags7[0];
+  assign \$506  = advance & slot__valid;
+  assign \$507  = \$506  & slot__payload[1];
+  assign \$508  = advance & valid0;
+  assign \$509  = \$508  & tags0[1];
+  assign \$510  = advance & valid1;
+  assign \$511  = \$510  & tags1[1];
+  assign \$512  = advance & valid2;
+  assign \$513  = \$512  & tags2[1];
+  assign \$514  = advance & valid3;
+  assign \$515  = \$514  & tags3[1];
+  assign \$516  = advance & valid4;
+  assign \$517  = \$516  & tags4[1];
+  assign \$518  = advance & valid5;
+  assign \$519  = \$518  & tags5[1];
+  assign \$520  = advance & slot__valid;
+  assign \$521  = \$520  & slot__payload[2];
+  assign \$522  = advance & valid0;
+  assign \$523  = \$522  & tags0[2];
+  assign \$524  = advance & valid1;
+  assign \$525  = \$524  & tags1[2];
+  assign \$526  = advance & valid2;
+  assign \$527  = \$526  & tags2[2];
+  assign \$528  = advance & valid0;
+  assign \$529  = \$528  & tags0[3];
+  assign \$530  = advance & valid1;
+  assign \$531  = \$530  & tags1[3];
+  assign \$532  = advance & valid2;
+  assign \$533  = \$532  & tags2[3];
+  assign \$534  = advance & valid3;
+  assign \$535  = \$534  & tags3[3];
+  assign \$536  = advance & valid1;
+  assign \$537  = \$536  & tags1[4];
+  assign \$538  = advance & valid2;
+  assign \$539  = \$538  & tags2[4];
+  assign \$540  = advance & valid3;
+  assign \$541  = \$540  & tags3[4];
+  assign \$542  = advance & valid4;
+  assign \$543  = \$542  & tags4[4];
+  assign \$544  = advance & valid2;
+  assign \$545  = \$544  & tags2[5];
+  assign \$546  = advance & valid3;
+  assign \$547  = \$546  & tags3[5];
+  assign \$548  = advance & valid4;
+  assign \$549  = \$548  & tags4[5];
+  assign \$550  = advance & valid5;
+  assign \$551  = \$550  & tags5[5];
+  assign \$560  = ! \$signal$9 ;
+  assign \$561  = pulse & \$560 ;
+  assign \$562  = \$signal$9  == 1'h1;
+  assign \$563  = pulse & \$562 ;
+  assign \$564  = \$signal$9  == 2'h2;
+  assign \$565  = pulse & \$564 ;
+  assign \$566  = \$signal$9  == 2'h3;
+  assign \$567  = pulse & \$566 ;
+  assign \$568  = \$signal$9  == 3'h4;
+  assign \$569  = pulse & \$568 ;
+  assign \$570  = \$signal$9  == 3'h5;
+  assign \$571  = pulse & \$570 ;
+  assign \$572  = \$signal$9  == 3'h6;
+  assign \$573  = pulse & \$572 ;
+  assign \$574  = \$signal$9  == 3'h7;
+  assign \$575  = pulse & \$574 ;
   always @(posedge clk)
-    beat <= \$622 ;
+    valid0 <= \$576 ;
   always @(posedge clk)
-    primed <= \$623 ;
+    valid1 <= \$577 ;
   always @(posedge clk)
-    k_done <= \$624 ;
+    valid2 <= \$578 ;
   always @(posedge clk)
-    n_done <= \$625 ;
+    valid3 <= \$579 ;
   always @(posedge clk)
-    m_done <= \$626 ;
+    valid4 <= \$580 ;
   always @(posedge clk)
-    valid0 <= \$627 ;
+    valid5 <= \$581 ;
   always @(posedge clk)
-    valid1 <= \$628 ;
+    valid6 <= \$582 ;
   always @(posedge clk)
-    valid2 <= \$629 ;
+    valid7 <= \$583 ;
   always @(posedge clk)
-    valid3 <= \$630 ;
-  always @(posedge clk)
-    valid4 <= \$631 ;
-  always @(posedge clk)
-    valid5 <= \$632 ;
-  always @(posedge clk)
-    valid6 <= \$633 ;
-  always @(posedge clk)
-    valid7 <= \$634 ;
-  always @(posedge clk)
-    valid8 <= \$635 ;
+    valid8 <= \$584 ;
   always @(posedge stage0_clk)
     tags0 <= slot__payload;
   always @(posedge stage1_clk)
@@ -1203,13 +1350,13 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   always @(posedge stage8_clk)
     tags8 <= tags7;
   always @(posedge compute0_clk)
-    x0_0 <= i__payload[31:24];
+    x0_0 <= beat[31:24];
   always @(posedge compute0_clk)
-    x1_0 <= i__payload[23:16];
+    x1_0 <= beat[23:16];
   always @(posedge compute0_clk)
-    x2_0 <= i__payload[15:8];
+    x2_0 <= beat[15:8];
   always @(posedge compute0_clk)
-    x3_0 <= i__payload[7:0];
+    x3_0 <= beat[7:0];
   always @(posedge compute1_clk)
     x1_1 <= x1_0;
   always @(posedge compute1_clk)
@@ -1235,11 +1382,11 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   always @(posedge compute7_clk)
     sum2_7 <= cell3_2_sum;
   always @(posedge load0_0_clk)
-    w1_0 <= i__payload[47:40];
+    w1_0 <= beat[47:40];
   always @(posedge load0_0_clk)
-    w2_0 <= i__payload[55:48];
+    w2_0 <= beat[55:48];
   always @(posedge load0_0_clk)
-    w3_0 <= i__payload[63:56];
+    w3_0 <= beat[63:56];
   always @(posedge load0_1_clk)
     w2_1 <= w2_0;
   always @(posedge load0_1_clk)
@@ -1247,91 +1394,81 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   always @(posedge load0_2_clk)
     w3_2 <= w3_1;
   always @(posedge compute8_clk)
-    \$signal$37  <= \$39 [2:0];
+    \$signal$9  <= \$4 [2:0];
   always @(posedge compute8_clk)
-    total <= \$636 ;
-  assign \$1  = shape[12:0] - m_done;
-  assign m_last = \$1 [12:0] <= 4'h8;
-  assign \$2  = shape[38:26] - n_done;
-  assign n_last = \$2 [12:0] <= 3'h4;
-  assign \$3  = shape[25:13] - k_done;
-  assign k_last = \$3 [12:0] <= 3'h4;
-  assign \$4  = ~ primed;
-  assign \$5  = ! beat;
-  assign cfg__ready = \$4  & \$5 ;
-  assign \$6  = primed & m_last;
-  assign \$7  = \$6  & n_last;
-  assign \$signal$24  = \$7  & k_last;
-  assign \$8  = m_last ? \$1 [12:0] : 13'h0008;
-  assign \$9  = beat < \$8 ;
-  assign \$signal$25  = primed & \$9 ;
-  assign \$10  = ~ \$signal$24 ;
-  assign \$11  = beat < 3'h4;
-  assign \$signal$26  = \$10  & \$11 ;
-  assign \$12  = ~ primed;
-  assign \$13  = beat + 1'h1;
-  assign \$14  = m_last ? \$1 [12:0] : 13'h0008;
-  assign \$15  = \$13  >= \$14 ;
-  assign \$16  = \$12  | \$15 ;
-  assign \$17  = beat + 1'h1;
-  assign \$18  = \$17  >= 3'h4;
-  assign \$19  = \$signal$24  | \$18 ;
-  assign \$signal$27  = \$16  & \$19 ;
-  assign \$20  = cfg__ready & cfg__valid;
-  assign \$21  = ~ \$20 ;
-  assign i__ready = slot__ready & \$21 ;
-  assign \$22  = cfg__ready & cfg__valid;
-  assign \$23  = ~ \$22 ;
-  assign slot__valid = i__valid & \$23 ;
-  assign \$24  = ! beat;
-  assign \$25  = \$signal$25  & \$24 ;
-  assign \$26  = beat < 3'h4;
-  assign \$27  = \$signal$26  & \$26 ;
-  assign \$28  = beat < 2'h3;
-  assign \$29  = \$signal$26  & \$28 ;
-  assign \$30  = beat < 2'h2;
-  assign \$31  = \$signal$26  & \$30 ;
-  assign \$32  = beat < 1'h1;
-  assign \$33  = \$signal$26  & \$32 ;
-  assign \$34  = ! k_done;
-  assign \$35  = \$signal$25  & k_last;
-  assign \$36  = valid8 & tags8[7];
-  assign \$37  = ~ \$36 ;
-  assign slot__ready = o__ready | \$37 ;
+    total <= \$585 ;
+  assign \$1  = valid8 & tags8[7];
+  assign \$2  = ~ \$1 ;
+  assign advance = o__ready | \$2 ;
   assign o__valid = valid8 & tags8[7];
-  assign \$38  = \$signal$37  + 1'h1;
-  assign \$39  = tags7[1] ? 4'h0 : \$38 ;
-  assign \$40  = valid8 & tags8[0];
-  assign \$41  = ~ tags8[7];
-  assign \$42  = \$40  & \$41 ;
-  assign \$43  = ~ clk;
-  assign pulse = \$42  & \$43 ;
-  assign decoded = 1'h1 << \$39 [2:0];
-  assign \$44  = partial0 & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
-  assign \$45  = partial1 & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
-  assign \$46  = \$44  | \$45 ;
-  assign \$47  = partial2 & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
-  assign \$48  = partial3 & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
-  assign \$49  = \$47  | \$48 ;
-  assign \$50  = \$46  | \$49 ;
-  assign \$51  = partial4 & { decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4] };
-  assign \$52  = partial5 & { decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5] };
-  assign \$53  = \$51  | \$52 ;
-  assign \$54  = partial6 & { decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6] };
-  assign \$55  = partial7 & { decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7] };
-  assign \$56  = \$54  | \$55 ;
-  assign \$57  = \$53  | \$56 ;
-  assign chosen = \$50  | \$57 ;
-  assign \$58  = i__valid & i__ready;
-  assign \$59  = beat + 1'h1;
-  assign \$60  = \$signal$27  ? 4'h0 : \$59 ;
-  assign \$61  = ~ \$signal$24 ;
-  assign \$62  = k_done + 3'h4;
-  assign \$63  = k_last ? 14'h0000 : \$62 ;
-  assign \$64  = n_done + 3'h4;
-  assign \$65  = n_last ? 14'h0000 : \$64 ;
-  assign \$66  = m_done + 4'h8;
-  assign \$67  = m_last ? 14'h0000 : \$66 ;
+  assign \$3  = \$signal$9  + 1'h1;
+  assign \$4  = tags7[1] ? 4'h0 : \$3 ;
+  assign \$5  = valid8 & tags8[0];
+  assign \$6  = ~ tags8[7];
+  assign \$7  = \$5  & \$6 ;
+  assign \$8  = ~ clk;
+  assign pulse = \$7  & \$8 ;
+  assign decoded = 1'h1 << \$4 [2:0];
+  assign \$9  = partial0 & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
+  assign \$10  = partial1 & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
+  assign \$11  = \$9  | \$10 ;
+  assign \$12  = partial2 & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
+  assign \$13  = partial3 & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
+  assign \$14  = \$12  | \$13 ;
+  assign \$15  = \$11  | \$14 ;
+  assign \$16  = partial4 & { decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4], decoded[4] };
+  assign \$17  = partial5 & { decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5], decoded[5] };
+  assign \$18  = \$16  | \$17 ;
+  assign \$19  = partial6 & { decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6], decoded[6] };
+  assign \$20  = partial7 & { decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7], decoded[7] };
+  assign \$21  = \$19  | \$20 ;
+  assign \$22  = \$18  | \$21 ;
+  assign chosen = \$15  | \$22 ;
+  assign \$23  = ~ tags7[6];
+  assign \$24  = ~ tags7[6];
+  assign \$25  = ~ tags7[6];
+  assign \$26  = ~ tags7[6];
+  assign \$27  = ~ tags7[6];
+  assign \$28  = ~ tags7[6];
+  assign \$29  = ~ tags7[6];
+  assign \$30  = ~ tags7[6];
+  assign \$31  = ~ tags7[6];
+  assign \$32  = ~ tags7[6];
+  assign \$33  = ~ tags7[6];
+  assign \$34  = ~ tags7[6];
+  assign \$35  = ~ tags7[6];
+  assign \$36  = ~ tags7[6];
+  assign \$37  = ~ tags7[6];
+  assign \$38  = ~ tags7[6];
+  assign \$39  = ~ tags7[6];
+  assign \$40  = ~ tags7[6];
+  assign \$41  = ~ tags7[6];
+  assign \$42  = ~ tags7[6];
+  assign \$43  = ~ tags7[6];
+  assign \$44  = ~ tags7[6];
+  assign \$45  = ~ tags7[6];
+  assign \$46  = ~ tags7[6];
+  assign \$47  = ~ tags7[6];
+  assign \$48  = ~ tags7[6];
+  assign \$49  = ~ tags7[6];
+  assign \$50  = ~ tags7[6];
+  assign \$51  = ~ tags7[6];
+  assign \$52  = ~ tags7[6];
+  assign \$53  = ~ tags7[6];
+  assign \$54  = ~ tags7[6];
+  assign \$55  = ~ tags7[6];
+  assign \$56  = ~ tags7[6];
+  assign \$57  = ~ tags7[6];
+  assign \$58  = ~ tags7[6];
+  assign \$59  = ~ tags7[6];
+  assign \$60  = ~ tags7[6];
+  assign \$61  = ~ tags7[6];
+  assign \$62  = ~ tags7[6];
+  assign \$63  = ~ tags7[6];
+  assign \$64  = ~ tags7[6];
+  assign \$65  = ~ tags7[6];
+  assign \$66  = ~ tags7[6];
+  assign \$67  = ~ tags7[6];
   assign \$68  = ~ tags7[6];
   assign \$69  = ~ tags7[6];
   assign \$70  = ~ tags7[6];
@@ -1399,8 +1536,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$132  = ~ tags7[6];
   assign \$133  = ~ tags7[6];
   assign \$134  = ~ tags7[6];
-  assign \$135  = ~ tags7[6];
-  assign \$136  = ~ tags7[6];
+  assign \$135  = chosen & { \$134 , \$133 , \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99 , \$98 , \$97 , \$96 , \$95 , \$94 , \$93 , \$92 , \$91 , \$90 , \$89 , \$88 , \$87 , \$86 , \$85 , \$84 , \$83 , \$82 , \$81 , \$80 , \$79 , \$78 , \$77 , \$76 , \$75 , \$74 , \$73 , \$72 , \$71 , \$70 , \$69 , \$68 , \$67 , \$66 , \$65 , \$64 , \$63 , \$62 , \$61 , \$60 , \$59 , \$58 , \$57 , \$56 , \$55 , \$54 , \$53 , \$52 , \$51 , \$50 , \$49 , \$48 , \$47 , \$46 , \$45 , \$44 , \$43 , \$42 , \$41 , \$40 , \$39 , \$38 , \$37 , \$36 , \$35 , \$34 , \$33 , \$32 , \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24 , \$23  };
+  assign \$136  = $signed(\$135 [27:0]) + $signed(sum0_7);
   assign \$137  = ~ tags7[6];
   assign \$138  = ~ tags7[6];
   assign \$139  = ~ tags7[6];
@@ -1444,8 +1581,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$177  = ~ tags7[6];
   assign \$178  = ~ tags7[6];
   assign \$179  = ~ tags7[6];
-  assign \$180  = chosen & { \$179 , \$178 , \$177 , \$176 , \$175 , \$174 , \$173 , \$172 , \$171 , \$170 , \$169 , \$168 , \$167 , \$166 , \$165 , \$164 , \$163 , \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155 , \$154 , \$153 , \$152 , \$151 , \$150 , \$149 , \$148 , \$147 , \$146 , \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138 , \$137 , \$136 , \$135 , \$134 , \$133 , \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124 , \$123 , \$122 , \$121 , \$120 , \$119 , \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109 , \$108 , \$107 , \$106 , \$105 , \$104 , \$103 , \$102 , \$101 , \$100 , \$99 , \$98 , \$97 , \$96 , \$95 , \$94 , \$93 , \$92 , \$91 , \$90 , \$89 , \$88 , \$87 , \$86 , \$85 , \$84 , \$83 , \$82 , \$81 , \$80 , \$79 , \$78 , \$77 , \$76 , \$75 , \$74 , \$73 , \$72 , \$71 , \$70 , \$69 , \$68  };
-  assign \$181  = $signed(\$180 [27:0]) + $signed(sum0_7);
+  assign \$180  = ~ tags7[6];
+  assign \$181  = ~ tags7[6];
   assign \$182  = ~ tags7[6];
   assign \$183  = ~ tags7[6];
   assign \$184  = ~ tags7[6];
@@ -1513,8 +1650,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$246  = ~ tags7[6];
   assign \$247  = ~ tags7[6];
   assign \$248  = ~ tags7[6];
-  assign \$249  = ~ tags7[6];
-  assign \$250  = ~ tags7[6];
+  assign \$249  = chosen & { \$248 , \$247 , \$246 , \$245 , \$244 , \$243 , \$242 , \$241 , \$240 , \$239 , \$238 , \$237 , \$236 , \$235 , \$234 , \$233 , \$232 , \$231 , \$230 , \$229 , \$228 , \$227 , \$226 , \$225 , \$224 , \$223 , \$222 , \$221 , \$220 , \$219 , \$218 , \$217 , \$216 , \$215 , \$214 , \$213 , \$212 , \$211 , \$210 , \$209 , \$208 , \$207 , \$206 , \$205 , \$204 , \$203 , \$202 , \$201 , \$200 , \$199 , \$198 , \$197 , \$196 , \$195 , \$194 , \$193 , \$192 , \$191 , \$190 , \$189 , \$188 , \$187 , \$186 , \$185 , \$184 , \$183 , \$182 , \$181 , \$180 , \$179 , \$178 , \$177 , \$176 , \$175 , \$174 , \$173 , \$172 , \$171 , \$170 , \$169 , \$168 , \$167 , \$166 , \$165 , \$164 , \$163 , \$162 , \$161 , \$160 , \$159 , \$158 , \$157 , \$156 , \$155 , \$154 , \$153 , \$152 , \$151 , \$150 , \$149 , \$148 , \$147 , \$146 , \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138 , \$137  };
+  assign \$250  = $signed(\$249 [55:28]) + $signed(sum1_7);
   assign \$251  = ~ tags7[6];
   assign \$252  = ~ tags7[6];
   assign \$253  = ~ tags7[6];
@@ -1558,8 +1695,8 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$291  = ~ tags7[6];
   assign \$292  = ~ tags7[6];
   assign \$293  = ~ tags7[6];
-  assign \$294  = chosen & { \$293 , \$292 , \$291 , \$290 , \$289 , \$288 , \$287 , \$286 , \$285 , \$284 , \$283 , \$282 , \$281 , \$280 , \$279 , \$278 , \$277 , \$276 , \$275 , \$274 , \$273 , \$272 , \$271 , \$270 , \$269 , \$268 , \$267 , \$266 , \$265 , \$264 , \$263 , \$262 , \$261 , \$260 , \$259 , \$258 , \$257 , \$256 , \$255 , \$254 , \$253 , \$252 , \$251 , \$250 , \$249 , \$248 , \$247 , \$246 , \$245 , \$244 , \$243 , \$242 , \$241 , \$240 , \$239 , \$238 , \$237 , \$236 , \$235 , \$234 , \$233 , \$232 , \$231 , \$230 , \$229 , \$228 , \$227 , \$226 , \$225 , \$224 , \$223 , \$222 , \$221 , \$220 , \$219 , \$218 , \$217 , \$216 , \$215 , \$214 , \$213 , \$212 , \$211 , \$210 , \$209 , \$208 , \$207 , \$206 , \$205 , \$204 , \$203 , \$202 , \$201 , \$200 , \$199 , \$198 , \$197 , \$196 , \$195 , \$194 , \$193 , \$192 , \$191 , \$190 , \$189 , \$188 , \$187 , \$186 , \$185 , \$184 , \$183 , \$182  };
-  assign \$295  = $signed(\$294 [55:28]) + $signed(sum1_7);
+  assign \$294  = ~ tags7[6];
+  assign \$295  = ~ tags7[6];
   assign \$296  = ~ tags7[6];
   assign \$297  = ~ tags7[6];
   assign \$298  = ~ tags7[6];
@@ -1613,6 +1750,67 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \$346  = ~ tags7[6];
   assign \$347  = ~ tags7[6];
   assign \$348  = ~ tags7[6];
+  assign \$349  = ~ tags7[6];
+  assign \$350  = ~ tags7[6];
+  assign \$351  = ~ tags7[6];
+  assign \$352  = ~ tags7[6];
+  assign \$353  = ~ tags7[6];
+  assign \$354  = ~ tags7[6];
+  assign \$355  = ~ tags7[6];
+  assign \$356  = ~ tags7[6];
+  assign \$357  = ~ tags7[6];
+  assign \$358  = ~ tags7[6];
+  assign \$359  = ~ tags7[6];
+  assign \$360  = ~ tags7[6];
+  assign \$361  = ~ tags7[6];
+  assign \$362  = ~ tags7[6];
+  assign \$363  = chosen & { \$362 , \$361 , \$360 , \$359 , \$358 , \$357 , \$356 , \$355 , \$354 , \$353 , \$352 , \$351 , \$350 , \$349 , \$348 , \$347 , \$346 , \$345 , \$344 , \$343 , \$342 , \$341 , \$340 , \$339 , \$338 , \$337 , \$336 , \$335 , \$334 , \$333 , \$332 , \$331 , \$330 , \$329 , \$328 , \$327 , \$326 , \$325 , \$324 , \$323 , \$322 , \$321 , \$320 , \$319 , \$318 , \$317 , \$316 , \$315 , \$314 , \$313 , \$312 , \$311 , \$310 , \$309 , \$308 , \$307 , \$306 , \$305 , \$304 , \$303 , \$302 , \$301 , \$300 , \$299 , \$298 , \$297 , \$296 , \$295 , \$294 , \$293 , \$292 , \$291 , \$290 , \$289 , \$288 , \$287 , \$286 , \$285 , \$284 , \$283 , \$282 , \$281 , \$280 , \$279 , \$278 , \$277 , \$276 , \$275 , \$274 , \$273 , \$272 , \$271 , \$270 , \$269 , \$268 , \$267 , \$266 , \$265 , \$264 , \$263 , \$262 , \$261 , \$260 , \$259 , \$258 , \$257 , \$256 , \$255 , \$254 , \$253 , \$252 , \$251  };
+  assign \$364  = $signed(\$363 [83:56]) + $signed(sum2_7);
+  assign \$365  = ~ tags7[6];
+  assign \$366  = ~ tags7[6];
+  assign \$367  = ~ tags7[6];
+  assign \$368  = ~ tags7[6];
+  assign \$369  = ~ tags7[6];
+  assign \$370  = ~ tags7[6];
+  assign \$371  = ~ tags7[6];
+  assign \$372  = ~ tags7[6];
+  assign \$373  = ~ tags7[6];
+  assign \$374  = ~ tags7[6];
+  assign \$375  = ~ tags7[6];
+  assign \$376  = ~ tags7[6];
+  assign \$377  = ~ tags7[6];
+  assign \$378  = ~ tags7[6];
+  assign \$379  = ~ tags7[6];
+  assign \$380  = ~ tags7[6];
+  assign \$381  = ~ tags7[6];
+  assign \$382  = ~ tags7[6];
+  assign \$383  = ~ tags7[6];
+  assign \$384  = ~ tags7[6];
+  assign \$385  = ~ tags7[6];
+  assign \$386  = ~ tags7[6];
+  assign \$387  = ~ tags7[6];
+  assign \$388  = ~ tags7[6];
+  assign \$389  = ~ tags7[6];
+  assign \$390  = ~ tags7[6];
+  assign \$391  = ~ tags7[6];
+  assign \$392  = ~ tags7[6];
+  assign \$393  = ~ tags7[6];
+  assign \$394  = ~ tags7[6];
+  assign \$395  = ~ tags7[6];
+  assign \$396  = ~ tags7[6];
+  assign \$397  = ~ tags7[6];
+  assign \$398  = ~ tags7[6];
+  assign \$399  = ~ tags7[6];
+  assign \$400  = ~ tags7[6];
+  assign \$401  = ~ tags7[6];
+  assign \$402  = ~ tags7[6];
+  assign \$403  = ~ tags7[6];
+  assign \$404  = ~ tags7[6];
+  assign \$405  = ~ tags7[6];
+  assign \$406  = ~ tags7[6];
+  assign \$407  = ~ tags7[6];
+  assign \$408  = ~ tags7[6];
+  assign \$409  = ~ tags7[6];
   matmul_systolic_cell cell0_0 (
     .compute_clk(compute1_clk),
     .load_clk(load0_0_clk),
@@ -1620,7 +1818,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum_in(18'h00000),
     .swap_clk(swap0_clk),
     .w(cell0_0_w),
-    .w_in(i__payload[39:32]),
+    .w_in(beat[39:32]),
     .x(cell0_0_x),
     .x_in(x0_0)
   );
@@ -1654,7 +1852,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .swap_clk(swap3_clk),
     .w(cell0_3_w),
     .w_in(w3_2),
-    .x(\$601 ),
+    .x(\$555 ),
     .x_in(cell0_2_x)
   );
   matmul_systolic_cell cell1_0 (
@@ -1698,7 +1896,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .swap_clk(swap4_clk),
     .w(cell1_3_w),
     .w_in(cell0_3_w),
-    .x(\$602 ),
+    .x(\$556 ),
     .x_in(cell1_2_x)
   );
   matmul_systolic_cell cell2_0 (
@@ -1742,7 +1940,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .swap_clk(swap5_clk),
     .w(cell2_3_w),
     .w_in(cell1_3_w),
-    .x(\$603 ),
+    .x(\$557 ),
     .x_in(cell2_2_x)
   );
   matmul_systolic_cell cell3_0 (
@@ -1751,7 +1949,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_0_sum),
     .sum_in(cell2_0_sum),
     .swap_clk(swap3_clk),
-    .w(\$598 ),
+    .w(\$552 ),
     .w_in(cell2_0_w),
     .x(cell3_0_x),
     .x_in(x3_3)
@@ -1762,7 +1960,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_1_sum),
     .sum_in(cell2_1_sum),
     .swap_clk(swap4_clk),
-    .w(\$599 ),
+    .w(\$553 ),
     .w_in(cell2_1_w),
     .x(cell3_1_x),
     .x_in(cell3_0_x)
@@ -1773,7 +1971,7 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_2_sum),
     .sum_in(cell2_2_sum),
     .swap_clk(swap5_clk),
-    .w(\$600 ),
+    .w(\$554 ),
     .w_in(cell2_2_w),
     .x(cell3_2_x),
     .x_in(cell3_1_x)
@@ -1784,469 +1982,365 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
     .sum(cell3_3_sum),
     .sum_in(cell2_3_sum),
     .swap_clk(swap6_clk),
-    .w(\$605 ),
+    .w(\$559 ),
     .w_in(cell2_3_w),
-    .x(\$604 ),
+    .x(\$558 ),
     .x_in(cell3_2_x)
   );
   consilico_clock_gate gate_compute0 (
     .clk(clk),
-    .enable(\$535 ),
+    .enable(\$489 ),
     .gclk(compute0_clk)
   );
   consilico_clock_gate gate_compute1 (
     .clk(clk),
-    .enable(\$537 ),
+    .enable(\$491 ),
     .gclk(compute1_clk)
   );
   consilico_clock_gate gate_compute2 (
     .clk(clk),
-    .enable(\$539 ),
+    .enable(\$493 ),
     .gclk(compute2_clk)
   );
   consilico_clock_gate gate_compute3 (
     .clk(clk),
-    .enable(\$541 ),
+    .enable(\$495 ),
     .gclk(compute3_clk)
   );
   consilico_clock_gate gate_compute4 (
     .clk(clk),
-    .enable(\$543 ),
+    .enable(\$497 ),
     .gclk(compute4_clk)
   );
   consilico_clock_gate gate_compute5 (
     .clk(clk),
-    .enable(\$545 ),
+    .enable(\$499 ),
     .gclk(compute5_clk)
   );
   consilico_clock_gate gate_compute6 (
     .clk(clk),
-    .enable(\$547 ),
+    .enable(\$501 ),
     .gclk(compute6_clk)
   );
   consilico_clock_gate gate_compute7 (
     .clk(clk),
-    .enable(\$549 ),
+    .enable(\$503 ),
     .gclk(compute7_clk)
   );
   consilico_clock_gate gate_compute8 (
     .clk(clk),
-    .enable(\$551 ),
+    .enable(\$505 ),
     .gclk(compute8_clk)
   );
   consilico_clock_gate gate_load0_0 (
     .clk(clk),
-    .enable(\$567 ),
+    .enable(\$521 ),
     .gclk(load0_0_clk)
   );
   consilico_clock_gate gate_load0_1 (
     .clk(clk),
-    .enable(\$569 ),
+    .enable(\$523 ),
     .gclk(load0_1_clk)
   );
   consilico_clock_gate gate_load0_2 (
     .clk(clk),
-    .enable(\$571 ),
+    .enable(\$525 ),
     .gclk(load0_2_clk)
   );
   consilico_clock_gate gate_load0_3 (
     .clk(clk),
-    .enable(\$573 ),
+    .enable(\$527 ),
     .gclk(load0_3_clk)
   );
   consilico_clock_gate gate_load1_1 (
     .clk(clk),
-    .enable(\$575 ),
+    .enable(\$529 ),
     .gclk(load1_1_clk)
   );
   consilico_clock_gate gate_load1_2 (
     .clk(clk),
-    .enable(\$577 ),
+    .enable(\$531 ),
     .gclk(load1_2_clk)
   );
   consilico_clock_gate gate_load1_3 (
     .clk(clk),
-    .enable(\$579 ),
+    .enable(\$533 ),
     .gclk(load1_3_clk)
   );
   consilico_clock_gate gate_load1_4 (
     .clk(clk),
-    .enable(\$581 ),
+    .enable(\$535 ),
     .gclk(load1_4_clk)
   );
   consilico_clock_gate gate_load2_2 (
     .clk(clk),
-    .enable(\$583 ),
+    .enable(\$537 ),
     .gclk(load2_2_clk)
   );
   consilico_clock_gate gate_load2_3 (
     .clk(clk),
-    .enable(\$585 ),
+    .enable(\$539 ),
     .gclk(load2_3_clk)
   );
   consilico_clock_gate gate_load2_4 (
     .clk(clk),
-    .enable(\$587 ),
+    .enable(\$541 ),
     .gclk(load2_4_clk)
   );
   consilico_clock_gate gate_load2_5 (
     .clk(clk),
-    .enable(\$589 ),
+    .enable(\$543 ),
     .gclk(load2_5_clk)
   );
   consilico_clock_gate gate_load3_3 (
     .clk(clk),
-    .enable(\$591 ),
+    .enable(\$545 ),
     .gclk(load3_3_clk)
   );
   consilico_clock_gate gate_load3_4 (
     .clk(clk),
-    .enable(\$593 ),
+    .enable(\$547 ),
     .gclk(load3_4_clk)
   );
   consilico_clock_gate gate_load3_5 (
     .clk(clk),
-    .enable(\$595 ),
+    .enable(\$549 ),
     .gclk(load3_5_clk)
   );
   consilico_clock_gate gate_load3_6 (
     .clk(clk),
-    .enable(\$597 ),
+    .enable(\$551 ),
     .gclk(load3_6_clk)
-  );
-  consilico_clock_gate gate_shape (
-    .clk(clk),
-    .enable(\$524 ),
-    .gclk(shape_clk)
   );
   consilico_clock_gate gate_stage0 (
     .clk(clk),
-    .enable(\$533 ),
+    .enable(\$487 ),
     .gclk(stage0_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$525 ),
+    .enable(\$479 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$526 ),
+    .enable(\$480 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_stage3 (
     .clk(clk),
-    .enable(\$527 ),
+    .enable(\$481 ),
     .gclk(stage3_clk)
   );
   consilico_clock_gate gate_stage4 (
     .clk(clk),
-    .enable(\$528 ),
+    .enable(\$482 ),
     .gclk(stage4_clk)
   );
   consilico_clock_gate gate_stage5 (
     .clk(clk),
-    .enable(\$529 ),
+    .enable(\$483 ),
     .gclk(stage5_clk)
   );
   consilico_clock_gate gate_stage6 (
     .clk(clk),
-    .enable(\$530 ),
+    .enable(\$484 ),
     .gclk(stage6_clk)
   );
   consilico_clock_gate gate_stage7 (
     .clk(clk),
-    .enable(\$531 ),
+    .enable(\$485 ),
     .gclk(stage7_clk)
   );
   consilico_clock_gate gate_stage8 (
     .clk(clk),
-    .enable(\$532 ),
+    .enable(\$486 ),
     .gclk(stage8_clk)
   );
   consilico_clock_gate gate_swap0 (
     .clk(clk),
-    .enable(\$553 ),
+    .enable(\$507 ),
     .gclk(swap0_clk)
   );
   consilico_clock_gate gate_swap1 (
     .clk(clk),
-    .enable(\$555 ),
+    .enable(\$509 ),
     .gclk(swap1_clk)
   );
   consilico_clock_gate gate_swap2 (
     .clk(clk),
-    .enable(\$557 ),
+    .enable(\$511 ),
     .gclk(swap2_clk)
   );
   consilico_clock_gate gate_swap3 (
     .clk(clk),
-    .enable(\$559 ),
+    .enable(\$513 ),
     .gclk(swap3_clk)
   );
   consilico_clock_gate gate_swap4 (
     .clk(clk),
-    .enable(\$561 ),
+    .enable(\$515 ),
     .gclk(swap4_clk)
   );
   consilico_clock_gate gate_swap5 (
     .clk(clk),
-    .enable(\$563 ),
+    .enable(\$517 ),
     .gclk(swap5_clk)
   );
   consilico_clock_gate gate_swap6 (
     .clk(clk),
-    .enable(\$565 ),
+    .enable(\$519 ),
     .gclk(swap6_clk)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial0 (
     .d(total),
-    .enable(\$607 ),
+    .enable(\$561 ),
     .q(partial0)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial1 (
     .d(total),
-    .enable(\$609 ),
+    .enable(\$563 ),
     .q(partial1)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial2 (
     .d(total),
-    .enable(\$611 ),
+    .enable(\$565 ),
     .q(partial2)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial3 (
     .d(total),
-    .enable(\$613 ),
+    .enable(\$567 ),
     .q(partial3)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial4 (
     .d(total),
-    .enable(\$615 ),
+    .enable(\$569 ),
     .q(partial4)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial5 (
     .d(total),
-    .enable(\$617 ),
+    .enable(\$571 ),
     .q(partial5)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial6 (
     .d(total),
-    .enable(\$619 ),
+    .enable(\$573 ),
     .q(partial6)
   );
   consilico_latch #(
     .WIDTH(32'd112)
   ) latch_partial7 (
     .d(total),
-    .enable(\$621 ),
+    .enable(\$575 ),
     .q(partial7)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$622  = beat;
-    if (\$58 ) begin
-      \$622  = \$60 [2:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$576  = valid0;
+    if (advance) begin
+      \$576  = slot__valid;
     end
     if (rst) begin
-      \$622  = 3'h0;
+      \$576  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$623  = primed;
-    if (\$58 ) begin
-      if (\$signal$27 ) begin
-        \$623  = \$61 ;
-      end
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$577  = valid1;
+    if (advance) begin
+      \$577  = valid0;
     end
     if (rst) begin
-      \$623  = 1'h0;
+      \$577  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$624  = k_done;
-    if (\$58 ) begin
-      if (\$signal$27 ) begin
-        if (primed) begin
-          \$624  = \$63 [12:0];
-        end
-      end
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$578  = valid2;
+    if (advance) begin
+      \$578  = valid1;
     end
     if (rst) begin
-      \$624  = 13'h0000;
+      \$578  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$625  = n_done;
-    if (\$58 ) begin
-      if (\$signal$27 ) begin
-        if (primed) begin
-          if (k_last) begin
-            \$625  = \$65 [12:0];
-          end
-        end
-      end
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$579  = valid3;
+    if (advance) begin
+      \$579  = valid2;
     end
     if (rst) begin
-      \$625  = 13'h0000;
+      \$579  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$626  = m_done;
-    if (\$58 ) begin
-      if (\$signal$27 ) begin
-        if (primed) begin
-          if (k_last) begin
-            if (n_last) begin
-              \$626  = \$67 [12:0];
-            end
-          end
-        end
-      end
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$580  = valid4;
+    if (advance) begin
+      \$580  = valid3;
     end
     if (rst) begin
-      \$626  = 13'h0000;
+      \$580  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$627  = valid0;
-    if (slot__ready) begin
-      \$627  = slot__valid;
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$581  = valid5;
+    if (advance) begin
+      \$581  = valid4;
     end
     if (rst) begin
-      \$627  = 1'h0;
+      \$581  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$628  = valid1;
-    if (slot__ready) begin
-      \$628  = valid0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$582  = valid6;
+    if (advance) begin
+      \$582  = valid5;
     end
     if (rst) begin
-      \$628  = 1'h0;
+      \$582  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$629  = valid2;
-    if (slot__ready) begin
-      \$629  = valid1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$583  = valid7;
+    if (advance) begin
+      \$583  = valid6;
     end
     if (rst) begin
-      \$629  = 1'h0;
+      \$583  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$630  = valid3;
-    if (slot__ready) begin
-      \$630  = valid2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    \$584  = valid8;
+    if (advance) begin
+      \$584  = valid7;
     end
     if (rst) begin
-      \$630  = 1'h0;
+      \$584  = 1'h0;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$631  = valid4;
-    if (slot__ready) begin
-      \$631  = valid3;
-    end
-    if (rst) begin
-      \$631  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$632  = valid5;
-    if (slot__ready) begin
-      \$632  = valid4;
-    end
-    if (rst) begin
-      \$632  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$633  = valid6;
-    if (slot__ready) begin
-      \$633  = valid5;
-    end
-    if (rst) begin
-      \$633  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$634  = valid7;
-    if (slot__ready) begin
-      \$634  = valid6;
-    end
-    if (rst) begin
-      \$634  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$635  = valid8;
-    if (slot__ready) begin
-      \$635  = valid7;
-    end
-    if (rst) begin
-      \$635  = 1'h0;
-    end
-  end
-  assign \$signal  = cfg__ready;
-  assign m_left = \$1 [12:0];
-  assign n_left = \$2 [12:0];
-  assign k_left = \$3 [12:0];
-  assign advance = slot__ready;
   assign delivers = tags8[7];
-  assign \$signal$35  = \$39 [2:0];
-  assign \i__payload.x  = i__payload[31:0];
-  assign \i__payload.x[0]  = i__payload[7:0];
-  assign \i__payload.x[1]  = i__payload[15:8];
-  assign \i__payload.x[2]  = i__payload[23:16];
-  assign \i__payload.x[3]  = i__payload[31:24];
-  assign \i__payload.w  = i__payload[63:32];
-  assign \i__payload.w[0]  = i__payload[39:32];
-  assign \i__payload.w[1]  = i__payload[47:40];
-  assign \i__payload.w[2]  = i__payload[55:48];
-  assign \i__payload.w[3]  = i__payload[63:56];
-  assign \o__payload[0]  = o__payload[27:0];
-  assign \o__payload[1]  = o__payload[55:28];
-  assign \o__payload[2]  = o__payload[83:56];
-  assign \o__payload[3]  = o__payload[111:84];
-  assign \cfg__payload.m  = cfg__payload[12:0];
-  assign \cfg__payload.k  = cfg__payload[25:13];
-  assign \cfg__payload.n  = cfg__payload[38:26];
-  assign \shape.m  = shape[12:0];
-  assign \shape.k  = shape[25:13];
-  assign \shape.n  = shape[38:26];
-  assign \slot__payload.computes  = slot__payload[0];
-  assign \slot__payload.swaps  = slot__payload[1];
-  assign \slot__payload.loads  = slot__payload[5:2];
-  assign \slot__payload.first  = slot__payload[6];
-  assign \slot__payload.delivers  = slot__payload[7];
+  assign slot__ready = advance;
+  assign \$signal  = \$4 [2:0];
   assign \tags8.computes  = tags8[0];
   assign \tags8.swaps  = tags8[1];
   assign \tags8.loads  = tags8[5:2];
@@ -2257,11 +2351,20 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \tags7.loads  = tags7[5:2];
   assign \tags7.first  = tags7[6];
   assign \tags7.delivers  = tags7[7];
+  assign \o__payload[0]  = o__payload[27:0];
+  assign \o__payload[1]  = o__payload[55:28];
+  assign \o__payload[2]  = o__payload[83:56];
+  assign \o__payload[3]  = o__payload[111:84];
   assign \tags0.computes  = tags0[0];
   assign \tags0.swaps  = tags0[1];
   assign \tags0.loads  = tags0[5:2];
   assign \tags0.first  = tags0[6];
   assign \tags0.delivers  = tags0[7];
+  assign \slot__payload.computes  = slot__payload[0];
+  assign \slot__payload.swaps  = slot__payload[1];
+  assign \slot__payload.loads  = slot__payload[5:2];
+  assign \slot__payload.first  = slot__payload[6];
+  assign \slot__payload.delivers  = slot__payload[7];
   assign \tags1.computes  = tags1[0];
   assign \tags1.swaps  = tags1[1];
   assign \tags1.loads  = tags1[5:2];
@@ -2292,19 +2395,24 @@ module matmul_systolic(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i
   assign \tags6.loads  = tags6[5:2];
   assign \tags6.first  = tags6[6];
   assign \tags6.delivers  = tags6[7];
-  assign \$636 [111:84] = \$523 [27:0];
-  assign \$636 [83:56] = \$409 [27:0];
-  assign \$636 [55:28] = \$295 [27:0];
-  assign \$636 [27:0] = \$181 [27:0];
+  assign \beat.x  = beat[31:0];
+  assign \beat.x[0]  = beat[7:0];
+  assign \beat.x[1]  = beat[15:8];
+  assign \beat.x[2]  = beat[23:16];
+  assign \beat.x[3]  = beat[31:24];
+  assign \beat.w  = beat[63:32];
+  assign \beat.w[0]  = beat[39:32];
+  assign \beat.w[1]  = beat[47:40];
+  assign \beat.w[2]  = beat[55:48];
+  assign \beat.w[3]  = beat[63:56];
+  assign \$585 [111:84] = \$478 [27:0];
+  assign \$585 [83:56] = \$364 [27:0];
+  assign \$585 [55:28] = \$250 [27:0];
+  assign \$585 [27:0] = \$136 [27:0];
   assign o__payload[111:84] = total[111:84];
   assign o__payload[83:56] = total[83:56];
   assign o__payload[55:28] = total[55:28];
   assign o__payload[27:0] = total[27:0];
-  assign slot__payload[7] = \$35 ;
-  assign slot__payload[6] = \$34 ;
-  assign slot__payload[5:2] = { \$33 , \$31 , \$29 , \$27  };
-  assign slot__payload[1] = \$25 ;
-  assign slot__payload[0] = \$signal$25 ;
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
