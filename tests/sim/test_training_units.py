@@ -57,6 +57,8 @@ def sample(monkeypatch: pytest.MonkeyPatch) -> TrainingTraffic:
         factor=bf16_bits(rng.uniform(-60, -1, 5)),
         mean=bf16_bits(rng.normal(0, 1e-3, (3, 2048))),
         square=bf16_bits(rng.normal(0, 1e-3, (3, 2048)) ** 2),
+        gradient=bf16_bits(rng.normal(0, 1e-3, (3, 8, 128))),
+        vectors=bf16_bits(rng.normal(0, 0.1, (3, 8, 128))),
         provenance={},
         source="drawn",
         synthetic=True,
