@@ -93,7 +93,7 @@ def test_the_published_zero_point_saturates_far_values_however_they_round() -> N
     for generator in (None, torch.Generator().manual_seed(1)):
         for values, code in ((far, 255), (-far, 0)):
             quantised = quantise(values, AffineConfig(zero_point="clamped"), generator)
-            assert quantised.codes.unique().tolist() == [code]
+            assert set(quantised.codes.flatten().tolist()) == {code}
 
 
 def test_quantising_again_changes_nothing() -> None:
