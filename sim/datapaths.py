@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["CLOCK_NS", "CONFIGURATIONS", "datapath_targets", "datapaths"]
+__all__ = ["CLOCK_NS", "CONFIGURATIONS", "datapath_targets", "datapaths", "projected_element"]
 
 CLOCK_NS = 2.0  # 500 MHz
+
+_RANKS = (128, 256, 512, 1024)  # of Q-GaLore: LLaMA 60M, 130M and 350M, 1B, 7B
 
 # Settings to measure beside each unit's default.
 CONFIGURATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "matmul/dot": (("w=int4",), ("x=int4", "w=int4"), ("w=uint4",)),
     "matmul/group_dot": (("output=bf16",), ("scale=int8",)),
-    "matmul/systolic": (("w=int4",), ("x=int4", "w=int4")),
+    "matmul/systolic": (("w=int4",), ("x=int4", "w=int4"), ("dataflow=output_stationary",)),
 }
 
 
@@ -23,9 +25,9 @@ def datapaths(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         ``unit``, ``config``, ``operation``, ``area_um2``, ``path_ns``, ``meets_clock``,
-        ``power_w`` by class for the first source; by source of traffic ``energy_pj`` (an
-        operation) and ``operations_a_cycle``; for multiply-accumulates, 2 operations each, also
-        ``tops_per_w`` and ``tops_per_mm2``.
+        ``cells``, and ``power_by_class_w`` for the first source; by source of traffic
+        ``energy_pj`` (an operation) and ``operations_a_cycle``; for multiply-accumulates, 2
+        operations each, also ``tops_per_w`` and ``tops_per_mm2``.
     """
     rows: dict[str, dict[str, Any]] = {}
     for entry in entries:
@@ -53,6 +55,20 @@ def datapaths(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             tops = 2 * rate / (CLOCK_NS * 1e-9) * 1e-12
             row["tops_per_mm2"][source] = tops / (result["area_um2"] * 1e-6)
     return list(rows.values())
+
+
+def projected_element(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Energy of a gradient element that is projected: it meets every vector of the projection.
+
+    Returns:
+        For each source of traffic ``source`` and ``energy_pj`` by rank, one way.
+    """
+    return [
+        {"source": source, "energy_pj": {str(rank): rank * energy for rank in _RANKS}}
+        for row in rows
+        if row["unit"] == "training/project"
+        for source, energy in row["energy_pj"].items()
+    ]
 
 
 def datapath_targets(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim.datapaths import datapath_targets, datapaths
+from sim.datapaths import datapath_targets, datapaths, projected_element
 from sim.errors import UserError
 from sim.jobs import PDK, SEED, entries_of, run_all
 from sim.results import cache_dir, cached, digest
@@ -34,8 +34,9 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
 
     Returns:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
-        ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``, ``rounding_cost``,
-        ``traffic``, ``training_traffic``, ``provenance`` and ``training``.
+        ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``,
+        ``projected_element``, ``rounding_cost``, ``traffic``, ``training_traffic``,
+        ``provenance`` and ``training``.
 
     Raises:
         UserError: If a tool, a package or the process kit is missing.
@@ -149,6 +150,7 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
         "targets": judge(implementations),
         "datapaths": rows,
         "datapath_targets": datapath_targets(rows),
+        "projected_element": projected_element(rows),
         "rounding_cost": rounding_cost(entries_of(done, "rounding")),
         "traffic": {
             **traffic.counts,

@@ -211,7 +211,7 @@ UNITS = (
         ),
         latency=deferred("hw.training.blockwise_quantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
-        operation="state",
+        operation="quantised state",
         sources=("model", "normal"),
     ),
     Unit(
@@ -226,7 +226,7 @@ UNITS = (
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
         latency=deferred("hw.training.blockwise_dequantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
-        operation="state",
+        operation="dequantised state",
         sources=("model", "normal"),
     ),
 )

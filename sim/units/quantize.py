@@ -222,6 +222,7 @@ UNITS = (
         ),
         latency=deferred("hw.matmul.quantize", "latency"),
         operations_per_beat=lambda config: config.lanes,
+        operation="quantised value",
         sources=("model", "normal"),
     ),
 )

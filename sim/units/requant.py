@@ -240,6 +240,7 @@ UNITS = (
         ),
         latency=deferred("hw.matmul.requant", "latency"),
         operations_per_beat=lambda config: config.lanes,
+        operation="requantised value",
         sources=("model", "normal"),
     ),
 )

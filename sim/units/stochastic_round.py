@@ -160,7 +160,7 @@ UNITS = (
         ),
         latency=deferred("hw.training.stochastic_round", "latency"),
         operations_per_beat=lambda config: config.lanes,
-        operation="rounding",
+        operation="rounded value",
         sources=("model", "normal"),
     ),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sim.datapaths import datapath_targets, datapaths
+from sim.datapaths import datapath_targets, datapaths, projected_element
 from sim.targets import judge
 from sim.workload.training_facts import expectations
 
@@ -91,6 +91,7 @@ def _datapath_rows() -> list[dict[str, Any]]:
         _datapath("matmul/dot", plain, {"model": 0.5, "uniform": 0.7})
         + _datapath("matmul/dot", plain | {"w": "int4"}, {"model": 0.4})
         + _datapath("matmul/fused_dot", {"lanes": 16}, {"model": 0.8, "model/int4": 0.2})
+        + _datapath("training/project", {"rows": 4, "columns": 4}, {"model": 0.75})
         + _datapath(
             "training/weight_update", {"lanes": 8}, {"model": 0.8, "normal": 0.9}, "weight update"
         )
@@ -199,6 +200,7 @@ def facts() -> dict[str, Any]:
                 ("consmax/split", split),
                 ("matmul/dot", {"lanes": 16, "x": "int8", "w": "int8"}),
                 ("matmul/fused_dot", {"lanes": 16}),
+                ("training/project", {"rows": 4, "columns": 4}),
                 ("training/weight_update", {"lanes": 8}),
             )
         ],
@@ -210,6 +212,7 @@ def facts() -> dict[str, Any]:
         "width_search": [_widths(17, 1600.0, True), _widths(15, None, False)],
         "datapaths": _datapath_rows(),
         "datapath_targets": datapath_targets(_datapath_rows()),
+        "projected_element": projected_element(_datapath_rows()),
         "rounding_cost": _rounding_cost(),
         "training": _training(),
         "verification": [

@@ -195,3 +195,10 @@ def test_nan_is_refused(facts: dict[str, Any], tmp_path: Path) -> None:
 def test_names_from_outside_are_escaped(facts: dict[str, Any], tmp_path: Path) -> None:
     facts["traffic"]["source"] = "<script>alert(1)</script>"
     assert "<script>alert" not in _html(facts, tmp_path)
+
+
+def test_projected_element_takes_a_product_for_each_vector(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    text = _text(facts, tmp_path)
+    assert "real training 96.0 192.0 384.0 768.0" in text  # 0.75 pJ a product
