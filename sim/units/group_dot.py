@@ -142,12 +142,8 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
     greatest = _greatest(config)
     top = (1 << config.multiplier_width) - 1
     longest = (1 << SUM - 1) // (127 * 15 * config.group * top) + 2  # does not fit 32 bits
-    for scale in (
-        unit(120),
-        greatest,
-        0,
-        (120 + HEADROOM) << 7 | 127 if config.scale == "bf16" else 128,
-    ):
+    near = (120 + HEADROOM) << 7 | 127 if config.scale == "bf16" else 128
+    for scale in (unit(120), greatest, 0, near):
         for activation in (-128, 127):
             for code, zero in ((0, 15), (15, 0), (15, 15), (0, 0), (15, 5), (0, 10)):
                 groups = longest if scale == greatest else 2

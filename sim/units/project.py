@@ -79,6 +79,16 @@ class _Bench:
             }
         )
 
+    def constant(self, x: int, q: int, zero: int, scale: int, groups: int = 1) -> None:
+        """Add a tile of groups of the greatest length, the same in all lanes and beats."""
+        config = self.config
+        beats = groups * config.group
+        wide = [np.full((beats, config.columns), value) for value in (q, zero, scale)]
+        place = np.arange(1, beats + 1)
+        last = (place % config.group == 0).astype(np.int64)
+        end = (place == beats).astype(np.int64)
+        self.beats(np.full((beats, config.rows), x), wide[0], wide[1], wide[2], last, end)
+
     def tile(self, groups: list[int], rng: np.random.Generator, spread: int = 1) -> None:
         """Add a drawn tile of groups of these lengths."""
         config, beats = self.config, sum(groups)
@@ -128,32 +138,13 @@ def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
     end = (np.arange(beats) == beats - 1).astype(np.int64)
     x = rng.integers(-128, 128, size=(beats, config.rows))
     bench.beats(x, turned[..., 0], turned[..., 1], scale, last.astype(np.int64), end)
-    for activation in (-128, 127):
-        for code, zero in ((0, 15), (15, 0)):
+    for x_code in (-128, 127):
+        for q_code, zero in ((0, 15), (15, 0)):
             for top in (120 << 7, (120 + _HEADROOM) << 7 | 127):
-                shape = (config.group, config.columns)
-                bench.beats(
-                    np.full((config.group, config.rows), activation),
-                    np.full(shape, code),
-                    np.full(shape, zero),
-                    np.full(shape, top),
-                    (np.arange(config.group) == config.group - 1).astype(np.int64),
-                    np.ones(config.group, dtype=np.int64),
-                )
+                bench.constant(x_code, q_code, zero, top)
                 bench.builder.coverage["extremes_at_length"] += 1
-    # a sum beyond 32 bits
-    bench.share(1)
-    groups = 2 + (1 << 31) // (127 * 15 * 4095 * config.group)
-    beats = groups * config.group
-    at_end = np.arange(1, beats + 1) % config.group == 0
-    bench.beats(
-        np.full((beats, config.rows), 127),
-        np.full((beats, config.columns), 15),
-        np.zeros((beats, config.columns), dtype=np.int64),
-        np.full((beats, config.columns), (1 + _HEADROOM) << 7 | 127),
-        at_end.astype(np.int64),
-        (np.arange(beats) == beats - 1).astype(np.int64),
-    )
+    groups = 2 + (1 << 31) // (127 * 15 * 4095 * config.group)  # beyond 32 bits
+    bench.constant(127, 15, 0, (120 + _HEADROOM) << 7 | 127, groups)
     return bench.builder.build()
 
 
