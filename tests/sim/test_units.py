@@ -74,7 +74,7 @@ def test_other_configurations(name: str, fields: dict[str, Any]) -> None:
     assert result["passed"], result["uncovered"]
 
 
-@pytest.mark.parametrize("name", list(catalogue()))
+@pytest.mark.parametrize("name", ["consmax/log2", "matmul/systolic", "training/weight_update"])
 def test_one_wrong_result_bit_is_found(name: str) -> None:
     unit = find_unit(name)
 
@@ -92,10 +92,10 @@ def test_one_wrong_result_bit_is_found(name: str) -> None:
     assert result["runs"][0]["mismatches"] >= 1
 
 
-def test_verilog_is_the_same_each_time() -> None:
-    for unit in catalogue().values():
-        config = unit.config()
-        assert verilog(unit, config) == verilog(unit, config)
+@pytest.mark.parametrize("name", ["consmax/log2", "matmul/systolic", "training/weight_update"])
+def test_verilog_is_the_same_each_time(name: str) -> None:
+    unit = find_unit(name)
+    assert verilog(unit, unit.config()) == verilog(unit, unit.config())
 
 
 def test_every_code_reaches_every_lane() -> None:
