@@ -44,9 +44,7 @@ class ProjectConfig(Config):
     @property
     def slots(self) -> int:
         """Cycles that a result is scaled in: as many as keep up with groups of half the length."""
-        spare = self.group // 2 - self._others(1)
-        fitting = (slots for slots in (16, 8, 4, 2) if self.results * (slots - 1) <= spare)
-        return next(fitting, 1)
+        return next((n for n in (16, 8, 4, 2) if self._cycles(n) <= self.group // 2), 1)
 
     @property
     def slice_width(self) -> int:
@@ -61,7 +59,7 @@ class ProjectConfig(Config):
     @property
     def cycles(self) -> int:
         """Cycles between the last beats of two groups, at least."""
-        return self._others(self.slots)
+        return self._cycles(self.slots)
 
-    def _others(self, slots: int) -> int:
-        return self.results * (slots + 1) + self.rows + self.columns + 2
+    def _cycles(self, slots: int) -> int:
+        return self.rows + self.columns + 3 + (self.results - 1) * (slots + 1)

@@ -10,7 +10,7 @@ from golden.training.project_config import ProjectConfig
 from sim.catalog import Unit, deferred
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
-__all__ = ["UNITS"]
+__all__ = ["UNITS", "ProjectBench"]
 
 Codes = NDArray[np.int64]
 Values = NDArray[np.float32]
@@ -23,7 +23,7 @@ def _ports(config: ProjectConfig) -> Ports:
     return Ports(i_width=8 * config.rows + 24 * config.columns + 2, o_width=33, cfg_width=8)
 
 
-class _Bench:
+class ProjectBench:
     """Adds beats and what the golden model makes of them."""
 
     def __init__(self, config: ProjectConfig) -> None:
@@ -111,7 +111,7 @@ class _Bench:
 def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
     """Drawn tiles with resets and reloads, every code and zero point, extremes at full length."""
     rng = np.random.default_rng(seed)
-    bench = _Bench(config)
+    bench = ProjectBench(config)
     bench.share(120)
     bench.tile([config.group], rng)
     for index in range(_DRAWN_TILES):
@@ -178,7 +178,7 @@ def _traffic(config: ProjectConfig, source: str, beats: int) -> Stimulus:
             break
     x, q, zero, scale = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
     last = np.concatenate(lasts).astype(np.int64)
-    bench = _Bench(config)
+    bench = ProjectBench(config)
     bench.share(int((scale >> 7).max()) - _HEADROOM)
     bench.beats(x, q, zero, scale, last, last)
     return bench.builder.build()
