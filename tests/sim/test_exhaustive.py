@@ -7,6 +7,7 @@ import pytest
 from golden.attention.config import Log2Config, SplitConfig
 from sim.catalog import find_unit, verilog
 from sim.certify import certify, settings, split_results
+from sim.datapaths import CLOCK_NS
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from sim.rtlsim.simulators import find_simulator
 from sim.rtlsim.verify import verify
@@ -54,7 +55,7 @@ def test_every_int16_code_is_within_the_bound_of_its_roundings() -> None:
     assert 0.004 < found.max_relative_error <= (1 + 2**-8) ** 7 - 1
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     ("name", "fields"),
     [*DEFAULTS, *CONFIGURATIONS, *((name, {"lanes": 16}) for name, _ in DEFAULTS)],
@@ -68,8 +69,15 @@ def test_every_configuration_on_both_simulators(
     assert [run["mismatches"] for run in result["runs"]] == [0, 0]
 
 
-@pytest.mark.parametrize("clock_ns", [4.0, 1.0])
-@pytest.mark.parametrize(("name", "fields"), CONFIGURATIONS)
+# the clock of their targets; for ConSmax also one that asks for speed
+@pytest.mark.parametrize(
+    ("name", "fields", "clock_ns"),
+    [
+        (name, fields, clock_ns)
+        for name, fields in CONFIGURATIONS
+        for clock_ns in ((4.0, 1.0) if name.startswith("consmax/") else (CLOCK_NS,))
+    ],
+)
 def test_every_configurations_netlist_is_right(
     name: str, fields: dict[str, Any], clock_ns: float
 ) -> None:
