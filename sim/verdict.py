@@ -41,7 +41,7 @@ def verdict(facts: dict[str, Any]) -> dict[str, Any]:
     netlists_right = bool(gates) and all(
         gate["checked"] > 0 and gate["mismatches"] == 0 for gate in gates
     )
-    met = [row["met"] for row in facts["targets"]]
+    met = [row["met"] for row in (*facts["targets"], *facts["datapath_targets"])]
     return {
         "passed": verified and certified and netlists_right,
         "verified": verified,

@@ -88,8 +88,9 @@ def _datapath(
 def _datapath_rows() -> list[dict[str, Any]]:
     plain = {"lanes": 16, "x": "int8", "w": "int8"}
     return datapaths(
-        _datapath("matmul/dot", plain, {"model": 0.5, "uniform": 0.7})
+        _datapath("matmul/dot", plain, {"model": 0.3, "uniform": 0.7})
         + _datapath("matmul/dot", plain | {"w": "int4"}, {"model": 0.4})
+        + _datapath("matmul/group_dot", {"lanes": 16, "group": 128}, {"model": 0.4})
         + _datapath("matmul/fused_dot", {"lanes": 16}, {"model": 0.8, "model/int4": 0.2})
         + _datapath("training/project", {"rows": 4, "columns": 4}, {"model": 0.75})
         + _datapath(
@@ -199,6 +200,7 @@ def facts() -> dict[str, Any]:
                 ("consmax/log2", log2),
                 ("consmax/split", split),
                 ("matmul/dot", {"lanes": 16, "x": "int8", "w": "int8"}),
+                ("matmul/group_dot", {"lanes": 16, "group": 128}),
                 ("matmul/fused_dot", {"lanes": 16}),
                 ("training/project", {"rows": 4, "columns": 4}),
                 ("training/weight_update", {"lanes": 8}),
