@@ -23,6 +23,7 @@ __all__ = ["RECIPES", "Recipe", "SynthResult", "synthesize"]
 
 _LIMIT_S = 900  # a recipe that takes longer is given up
 
+# opt -full after techmap may leave a $mux of one bit (opt_share), which abc does not take
 _SCRIPT = """
 read_liberty -lib -ignore_miss_func cells.lib
 read_verilog -sv rtl.v
@@ -45,6 +46,7 @@ opt -fast
 techmap -map latches.v
 dfflibmap -liberty cells.lib
 opt -full
+simplemap t:$mux
 abc -liberty cells.lib -constr abc.constr -D {target_ps} -script abc.script
 setundef -zero
 hilomap -hicell {high} -locell {low}

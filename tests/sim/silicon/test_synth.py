@@ -128,3 +128,10 @@ def test_default_unit_uses_only_cells_of_the_library(kit: Kit) -> None:
     assert used == set(result.cells_by_type)
     assert used <= set(read_liberty(kit.liberty).cells)
     assert synth.RECIPES[0].name == result.recipe
+
+
+def test_multiplexers_that_yosys_shares_late_are_mapped_too(kit: Kit) -> None:
+    unit = find_unit("matmul/quantize")
+    config = unit.config(lanes=2, group=32, result="int4")
+    result = synthesize(verilog(unit, config), unit.module_name, kit, 2.0)
+    assert not [cell for cell in result.cells_by_type if cell.startswith("$")]
