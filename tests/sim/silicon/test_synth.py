@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,7 @@ def test_default_unit_uses_only_cells_of_the_library(kit: Kit) -> None:
 
 def test_multiplexers_that_yosys_shares_late_are_mapped_too(kit: Kit) -> None:
     unit = find_unit("matmul/quantize")
-    config = unit.config(lanes=2, group=32, result="int4")
+    fields: dict[str, Any] = {"lanes": 2, "group": 32, "result": "int4"}
+    config = unit.config(**fields)
     result = synthesize(verilog(unit, config), unit.module_name, kit, 2.0)
     assert not [cell for cell in result.cells_by_type if cell.startswith("$")]
