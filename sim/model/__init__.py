@@ -1,0 +1,1 @@
+"""What it would cost: analytical models, each with its error bar."""

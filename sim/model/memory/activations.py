@@ -1,0 +1,160 @@
+"""What blocks keep between forward and backward, and what one needs while it runs."""
+
+from collections.abc import Sequence
+
+from sim.model.memory.chains import Trained, block_ops, loss_ops
+from sim.model.memory.graph import Moment, Op, Walk, walk
+from sim.model.memory.holdings import Entry, Plan
+from sim.model.memory.sizes import Size, most, total
+from sim.model.memory.stage import Part
+
+__all__ = ["Activations"]
+
+
+class Activations:
+    """Chains of one block and of the loss, walked once, and parts of stages made from them."""
+
+    def __init__(self, plan: Plan) -> None:
+        run, arch, k = plan.run, plan.arch, plan.kernels
+        self.plan = plan
+        self.recomputes = run.checkpointing != "none"
+        self.x: Size = k.residual_bytes * arch.hidden * plan.tokens
+        ops = block_ops(arch, k, plan.block_trained(), plan.tokens, plan.sequence)
+        self.block = self.resting = walk(ops, "x", self.x)
+        if plan.trained_blocks < arch.layers:
+            frozen = plan.block_trained(frozen=True)
+            self.resting = walk(block_ops(arch, k, frozen, plan.tokens, plan.sequence), "x", self.x)
+        bare = self.recomputes or plan.method.forward_only
+        walked = walk([_bare(op) for op in ops], "x", self.x) if bare else self.block
+        self.forward = walked.forward
+        outside = frozenset(t.parameter.name for t in plan.tensors if not t.in_block and t.trains)
+        if arch.tied and "embedding" in outside:
+            outside |= {"output layer"}
+        self.loss = walk(
+            loss_ops(arch, k, Trained(trained=outside), plan.tokens), "x", self.x,
+            held=("output layer",) if k.loss == "eager" else (),
+        )  # fmt: skip
+        upcast = {"logits, float32", "log-probabilities", "loss"}
+        self.logits = {m.op for m in self.loss.forward} - upcast  # operations up to the logits
+        self.keeps = self._keeps(ops)
+        self.always = tuple(self._always())
+
+    def _keeps(self, ops: Sequence[Op]) -> dict[str, tuple[str, Size]]:
+        """What a recomputed block keeps: its input, and selectively results of products."""
+        kept = {"x": ("activations: checkpoints", self.x)}
+        if self.plan.run.checkpointing == "selective":
+            size = {op.makes: op for op in ops}
+            names = {p.name for p in self.plan.arch.parameters() if p.columns > 1}
+            for name in names & set(size) | ({"attended"} & set(size)):
+                kept[name] = ("activations: checkpoints", size[name].bytes)
+                for extra, more in size[name].extra:
+                    kept[extra] = ("activations: checkpoints", more)
+        return kept
+
+    def block_of(self, index: int) -> Walk:
+        """The chain of a block: the trained ones come last."""
+        trained = index >= self.plan.arch.layers - self.plan.trained_blocks
+        return self.block if trained else self.resting
+
+    def kept(self, blocks: int) -> Part:
+        """By the first so many blocks, between their forward and their backward pass."""
+        trained = max(0, blocks - (self.plan.arch.layers - self.plan.trained_blocks))
+        if self.recomputes:
+            lines = [(n, kind, size, blocks) for n, (kind, size) in self.keeps.items()]
+        else:
+            lines = [
+                (saved.name, saved.kind, saved.bytes, count)
+                for chain, count in ((self.block, trained), (self.resting, blocks - trained))
+                for saved in chain.saved
+                if count
+            ]
+        if self.plan.method.forward_only:
+            lines = []
+        if self.plan.run.offload in ("activations", "both"):
+            # on the GPU only those of the block in use and of the next
+            lines = [(n, kind, size, min(count, 2)) for n, kind, size, count in lines]
+        return self._part(lines)
+
+    def before(self, block: int) -> Part:
+        """Kept by the blocks before this one while it runs forward."""
+        return self.kept(block)
+
+    def during(self, moment: Moment) -> Part:
+        """The block in work, or the loss."""
+        return self._part(
+            [
+                ("block in work: kept for backward", "activations: block in work", moment.saved, 1),
+                ("block in work: in use", "activations: block in work", moment.working, 1),
+            ]
+        )
+
+    def after(self, moment: Moment) -> Part:
+        """The same once the operation is done."""
+        return self._part([("block in work", "activations: block in work", moment.after, 1)])
+
+    def input(self) -> Part:
+        """A block's input, which the program holds while the block runs."""
+        saved = not self.recomputes and any(s.name == "x" for s in self.block.saved)
+        return self._part(
+            [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
+        )
+
+    def output_gradient(self) -> Part:
+        """The gradient of a block's result."""
+        return self._part(
+            [("gradient of a block's result", "activations: block in work", self.x, 1)]
+        )
+
+    def casts(self, blocks: int, *, head: bool = False) -> Part:
+        """Copies of weights that autocast makes: those of so many blocks, of the output layer."""
+        if not self.plan.kernels.autocast:
+            return self._part([])
+        arch = self.plan.arch
+        one = 2 * arch.block_matrix_parameters
+        lines = [("blocks: autocast copies of weights", "transients", one, blocks)]
+        if head:
+            size = 2 * arch.vocab * arch.hidden
+            lines.append(("output layer: autocast copy of weight", "transients", size, 1))
+        return self._part(lines)
+
+    def casts_forward(self, blocks: int) -> Part:
+        """Those there after so many blocks: all, or with frozen, recomputed blocks the last."""
+        alone = self.recomputes and self.plan.method.blocks.beside
+        return self.casts(min(blocks, 1) if alone else blocks)
+
+    def casts_loss(self, *, backward: bool) -> Part:
+        """Those there during the loss; recomputed blocks' are gone after the forward pass."""
+        frozen = self.plan.method.blocks.beside
+        gone = self.recomputes and (backward or frozen)
+        return self.casts(0 if gone else self.plan.arch.layers, head=True)
+
+    def casts_backward(self, block: int) -> Part:
+        """Those there in a block's backward pass."""
+        return self.casts(1 if self.recomputes else block + 1)
+
+    def _always(self) -> list[Part]:
+        plan, arch = self.plan, self.plan.arch
+        parts = []
+        if plan.shards["weights"] > 1:
+            sizes = [(t.in_block, t.dims.full * plan.weight_bytes) for t in plan.tensors]
+            block = sum(size for in_block, size in sizes if in_block)
+            ends = [size for in_block, size in sizes if not in_block]
+            # the block in use and the next one are whole, or one large matrix outside the blocks
+            parts.append(
+                self._part([("gathered weights", "transients", most(2 * block, *ends), 1)])
+            )
+        if plan.method.forward_only:
+            cache = 2 * arch.layers * arch.key * plan.tokens * plan.kernels.bytes
+            parts.append(self._part([("key and value cache", "key and value cache", cache, 1)]))
+        return parts
+
+    def _part(self, lines: list[tuple[str, str, Size, int]]) -> Part:
+        return Part(
+            total(size * count for _, _, size, count in lines),
+            lambda: [Entry(n, kind, "", size * count, count) for n, kind, size, count in lines],
+        )
+
+
+def _bare(op: Op) -> Op:
+    """Without what it keeps: a forward pass that nothing follows."""
+    return Op(makes=op.makes, reads=op.reads, bytes=op.bytes, passes=op.passes, scratch=op.scratch)

@@ -1,0 +1,121 @@
+"""A language model as the ledger sees it: the shape of every parameter."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+__all__ = ["ROLES", "Architecture", "Parameter"]
+
+ROLES = ("embedding", "position", "attention", "mlp", "norm", "bias", "head")
+"""What a parameter is for; ``attention`` and ``mlp`` are the matrices of the blocks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter tensor that occurs ``count`` times, once in each block or once in the model."""
+
+    name: str
+    role: str  # one of ROLES
+    rows: int  # outputs of a matrix; length of a vector
+    columns: int  # inputs of a matrix; 1 for a vector
+    count: int
+
+    @property
+    def elements(self) -> int:
+        """Of one of them."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Shape of a decoder (LLaMA, Mistral, Qwen2, Gemma, GPT-2) or of a BERT-like encoder.
+
+    Raises:
+        ValueError: If a field is out of range; the message names field and value.
+    """
+
+    name: str
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    tied: bool = False  # the output layer is the embedding
+    gated: bool = True  # MLP of three matrices (gate, up, down), else of two
+    activation: str = "silu"
+    norm: str = "rms"  # rms: a weight; layer: a weight and a bias
+    qkv_bias: bool = False
+    bias: bool = False  # on every linear layer of the blocks
+    positions: int = 0  # rows of learned position embeddings, 0: rotary
+    extra: int = 0  # parameters beside those: poolers, token types
+    post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
+    context: int = 2048  # longest sequence the model was made for
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        counted = ("hidden", "intermediate", "layers", "heads", "kv_heads", "head_dim", "vocab")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in (*counted, "context") and (type(value) is not int or value < 1):
+                raise ValueError(f"{item.name} must be a positive integer, not {value!r}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads must divide heads ({self.heads}), not {self.kv_heads}")
+        if self.norm not in ("rms", "layer"):
+            raise ValueError(f"norm must be rms or layer, not {self.norm!r}")
+
+    @property
+    def query(self) -> int:
+        """Width of all queries of a token."""
+        return self.heads * self.head_dim
+
+    @property
+    def key(self) -> int:
+        """Width of all keys of a token, and of all values."""
+        return self.kv_heads * self.head_dim
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, in the order of the forward pass; a tied output layer is none."""
+        h, f, q, k, n = self.hidden, self.intermediate, self.query, self.key, self.layers
+
+        def one(name: str, role: str, rows: int, columns: int = 1, count: int = n) -> Parameter:
+            return Parameter(name=name, role=role, rows=rows, columns=columns, count=count)
+
+        yield one("embedding", "embedding", self.vocab, h, 1)
+        if self.positions:
+            yield one("positions", "position", self.positions, h, 1)
+        if self.extra:
+            yield one("pooler and token types", "position", self.extra, 1, 1)
+        yield one("attention norm", "norm", h)
+        for name, rows, columns in (("query", q, h), ("key", k, h), ("value", k, h)):
+            yield one(name, "attention", rows, columns)
+            if self.qkv_bias or self.bias:
+                yield one(f"{name} bias", "bias", rows)
+        yield one("attention output", "attention", h, q)
+        yield one("mlp norm", "norm", h)
+        if self.gated:
+            yield one("gate", "mlp", f, h)
+        yield one("up", "mlp", f, h)
+        yield one("down", "mlp", h, f)
+        if self.bias:
+            yield one("attention output bias", "bias", h)
+            if self.gated:
+                yield one("gate bias", "bias", f)
+            yield one("up bias", "bias", f)
+            yield one("down bias", "bias", h)
+        if self.norm == "layer":
+            yield one("norm biases", "bias", 2 * h)
+            yield one("final norm bias", "bias", h, count=1)
+        yield one("final norm", "norm", h, count=1)
+        if not self.tied:
+            yield one("output layer", "head", self.vocab, h, 1)
+
+    @property
+    def parameter_count(self) -> int:
+        """All parameters, each once."""
+        return sum(p.elements * p.count for p in self.parameters())
+
+    @property
+    def block_matrix_parameters(self) -> int:
+        """Parameters of the matrices of one block."""
+        return sum(p.elements for p in self.parameters() if p.role in ("attention", "mlp"))

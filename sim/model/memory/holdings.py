@@ -1,0 +1,267 @@
+"""What lives the whole run long, and what one parameter's gradient and update take."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sim.model.memory.architecture import Parameter
+from sim.model.memory.chains import Kernels, Trained
+from sim.model.memory.method import Dims, Holding, Treatment
+from sim.model.memory.run import Run
+from sim.model.memory.sizes import BITS, Size, ceil_div, most, total
+
+__all__ = ["Entry", "Plan", "Tensor"]
+
+_FAMILY = {
+    "embedding": "embedding",
+    "position": "embedding",
+    "attention": "attention matrices",
+    "mlp": "MLP matrices",
+    "norm": "norms and biases",
+    "bias": "norms and biases",
+    "head": "output layer",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger: tensors of one kind and purpose."""
+
+    name: str
+    kind: str
+    dtype: str
+    bytes: Size
+    tensors: int
+    live: bool = True  # at the peak
+
+    def plus(self, other: "Entry") -> "Entry":
+        """Both on one line."""
+        return replace(self, bytes=self.bytes + other.bytes, tensors=self.tensors + other.tensors)
+
+    def gone(self) -> "Entry":
+        """The same line for what does not live at the peak."""
+        return replace(self, live=False)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A parameter of the model and how it is trained."""
+
+    parameter: Parameter
+    treatment: Treatment
+    dims: Dims
+    count: int
+    gradient: Size  # bytes of its gradient; 0 if it is frozen
+    update: Size  # bytes more while it is updated
+    renewal: Size  # bytes more while its subspace is renewed
+
+    @property
+    def family(self) -> str:
+        """Its heading."""
+        return _FAMILY[self.parameter.role]
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has a gradient."""
+        return not _is_zero(self.gradient)
+
+    @property
+    def in_block(self) -> bool:
+        """Whether each block has one."""
+        single = ("embedding", "position", "head")
+        return self.parameter.role not in single and "final" not in self.parameter.name
+
+
+class Plan:
+    """A run made ready for counting; ``batch``, ``sequence`` and ``rank`` may be arrays."""
+
+    def __init__(
+        self,
+        run: Run,
+        batch: Size | None = None,
+        sequence: Size | None = None,
+        rank: Size | None = None,
+    ) -> None:
+        self.run = run
+        self.method = run.found
+        self.arch = run.model
+        self.sequence: Size = run.sequence if sequence is None else sequence
+        self.tokens: Size = (run.batch if batch is None else batch) * self.sequence
+        self.rank: Size = run.used_rank if rank is None else rank
+        mixed, amp = run.dtype == "mixed", run.dtype == "amp"
+        self.weight = "bfloat16" if mixed else "float32" if amp else run.dtype
+        self.weight_bytes = BITS[self.weight] // 8
+        self.state = "float32" if mixed else self.weight
+        self.adapter = "float32" if run.adapters == "float32" else self.weight
+        self.kernels = Kernels(
+            bytes=2 if amp else BITS[self.weight] // 8,
+            residual_bytes=BITS[self.weight] // 8,
+            autocast=amp,
+            attention=run.attention,
+            implementation="transformers-2023" if run.published else run.implementation,
+            loss=run.loss,
+        )
+        self.density = self.method.density(self.arch)
+        sampled = run.sampled or self.method.sampled
+        self.trained_blocks = min(sampled, self.arch.layers) or self.arch.layers
+        stage = {"none": 0, "zero1": 1, "zero2": 2, "zero3": 3, "fsdp": 3}[run.sharding]
+        self.shards = {
+            "states": run.gpus if stage >= 1 else 1,
+            "gradients": run.gpus if stage >= 2 else 1,
+            "weights": run.gpus if stage >= 3 else 1,
+        }
+        self.tensors = tuple(self._tensors())
+        self.persistent = tuple(_merged(self._persistent()))
+        self.fixed: Size = total(entry.bytes for entry in self.persistent)
+
+    @property
+    def keeps_gradients(self) -> bool:
+        """Whether the gradients of the step before live on."""
+        return self.run.accumulation > 1 or self.run.gradients == "kept"
+
+    def block_trained(self, frozen: bool = False) -> Trained:
+        """What is trained in a block; ``frozen``: in one that is not sampled."""
+        tensors = [t for t in self.tensors if t.in_block]
+        blocks = self.method.frozen if frozen and self.method.frozen else self.method.blocks
+        return Trained(
+            trained=frozenset(
+                t.parameter.name
+                for t in tensors
+                if t.trains and not t.treatment.beside and not frozen
+            ),
+            adapted=frozenset(t.parameter.name for t in tensors if t.treatment.beside),
+            rank=self.rank,
+            adapter_bytes=BITS[self.adapter] // 8,
+            core=self.method.adapters == "core",
+            weight_scratch=blocks.weight_scratch,
+        )
+
+    def gradients(self, *, block: bool | None = None, sharded: bool = True) -> Size:
+        """Bytes of all gradients of one block, of the tensors outside blocks, or of all."""
+        blocks = self.trained_blocks if block is None else 1
+        shards = self.shards["gradients"] if sharded else 1
+        return total(
+            t.gradient * (blocks if t.in_block else 1) // shards
+            for t in self.tensors
+            if block is None or t.in_block == block
+        )
+
+    def _tensors(self) -> Iterator[Tensor]:
+        for parameter in self.arch.parameters():
+            treatment = self._treatment(parameter)
+            density = self.density if parameter.role in ("attention", "mlp") else 1.0
+            dims = Dims.of(parameter, self.rank, density)
+            element = BITS[self.adapter if treatment.beside else self.weight] // 8
+            gradient = 0 if treatment.gradient is None else treatment.gradient(dims) * element
+            yield Tensor(
+                parameter=parameter,
+                treatment=treatment,
+                dims=dims,
+                count=parameter.count,
+                gradient=gradient,
+                update=self._update(treatment, dims, element),
+                renewal=treatment.renewal(dims, element),
+            )
+
+    def _treatment(self, parameter: Parameter) -> Treatment:
+        if parameter.role in ("attention", "mlp"):
+            if self.run.targets == "attention" and parameter.role == "mlp" and self.method.adapters:
+                base = self.method.blocks.holdings[0]
+                return Treatment(holdings=(base,), weight_scratch=self.method.blocks.weight_scratch)
+            return self.method.blocks
+        vector = parameter.role in ("norm", "bias") or parameter.columns == 1
+        return self.method.vectors if vector else self.method.ends
+
+    def _update(self, treatment: Treatment, dims: Dims, element: int) -> Size:
+        """More bytes while one parameter is updated by itself."""
+        if treatment.gradient is None:
+            return 0
+        if treatment.kernel:
+            copies = {"foreach": 1, "loop": 2, "fused": 0}[self.run.kernel]
+            state = element if treatment.beside else BITS[self.state] // 8
+            return copies * state * treatment.gradient(dims)
+        return treatment.update(dims, element)
+
+    def step_transient(self) -> Size:
+        """More bytes while ``step`` runs over all parameters: those of ``foreach`` together."""
+        alone = most(*(t.update for t in self.tensors))
+        if self.run.kernel != "foreach":
+            return alone
+        together = total(
+            t.update * (self.trained_blocks if t.in_block else 1)
+            for t in self.tensors
+            if t.treatment.kernel
+        )
+        return most(alone, together // self.shards["states"])
+
+    def _persistent(self) -> Iterator[Entry]:
+        yield from self._shared()
+        for t in self.tensors:
+            repeats = [(t.treatment, self.trained_blocks if t.in_block else 1)]
+            resting = t.count - repeats[0][1]
+            if resting and self.method.frozen is not None:
+                repeats.append((self.method.frozen, resting))
+            for treatment, count in repeats:
+                for holding in treatment.holdings:
+                    yield from self._held(t, holding, count)
+                if self.run.dtype == "mixed" and treatment.gradient and not treatment.beside:
+                    yield Entry(
+                        f"{t.family}: master weight", "weights", "float32",
+                        4 * t.dims.full * count // self.shards["states"], count,
+                    )  # fmt: skip
+            if self._gradient_stays(t):
+                count = self.trained_blocks if t.in_block else 1
+                yield Entry(
+                    f"{t.family}: gradient", "gradients", self.weight,
+                    t.gradient * count // self.shards["gradients"], count,
+                )  # fmt: skip
+
+    def _shared(self) -> Iterator[Entry]:
+        elements = self.method.shared(self.arch)
+        if elements:
+            size = elements * self.weight_bytes
+            yield Entry("basis for all layers", "projections", self.weight, size, 1)
+
+    def _gradient_stays(self, t: Tensor) -> bool:
+        kept = t.parameter.role in self.method.kept_gradients
+        return not _is_zero(t.gradient) and (self.keeps_gradients or kept)
+
+    def _held(self, t: Tensor, holding: Holding, count: int) -> Iterator[Entry]:
+        named = {
+            "weight": self.weight,
+            "state": self.state,
+            "adapter": self.adapter,
+        }
+        dtype = named.get(holding.dtype, holding.dtype)
+        sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
+        if sharing == "states" and self.run.offload in ("optimizer", "both"):
+            return
+        shards = self.shards[sharing]
+        elements = holding.elements(t.dims)
+        yield Entry(
+            f"{t.family}: {holding.name}", holding.kind, dtype,
+            ceil_div(elements * BITS[dtype], 8) * count // shards, count,
+        )  # fmt: skip
+        if holding.group:
+            group = self.run.group if holding.group < 0 else holding.group
+            groups = ceil_div(elements, group)
+            yield Entry(
+                f"{t.family}: constants of {holding.name}", "quantisation constants", "",
+                _whole(groups * holding.constants) * count // shards, count,
+            )  # fmt: skip
+
+
+def _whole(size: Size) -> Size:
+    return int(size) if isinstance(size, float | int) else size.astype("int64")
+
+
+def _is_zero(size: Size) -> bool:
+    return isinstance(size, int | float) and size == 0
+
+
+def _merged(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """One line for all entries of a name."""
+    lines: dict[str, Entry] = {}
+    for entry in entries:
+        known = lines.get(entry.name)
+        lines[entry.name] = entry if known is None else known.plus(entry)
+    yield from lines.values()

@@ -1,0 +1,79 @@
+"""The ledger: every tensor of a training run, at every moment of a step."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sim.model.memory.holdings import Entry, Plan
+from sim.model.memory.run import Run
+from sim.model.memory.sizes import Size, most, total
+from sim.model.memory.stage import Stage
+from sim.model.memory.step import stages
+
+__all__ = ["Ledger", "ledger", "peak_bytes"]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a run holds on one GPU."""
+
+    run: Run
+    stages: tuple[Stage, ...]
+    plan: Plan
+
+    @cached_property
+    def peak(self) -> Stage:
+        """The stage that holds most."""
+        return max(self.stages, key=lambda stage: stage.bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most bytes of tensors at any moment of a step, states being there already."""
+        return int(self.peak.bytes)
+
+    @property
+    def peak_at(self) -> str:
+        """When that is."""
+        return self.peak.label
+
+    @property
+    def persistent_bytes(self) -> int:
+        """What lives all the time."""
+        return int(total(e.bytes for e in self.plan.persistent))
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """All tensors that live at the peak, then those that do not, with the most they take."""
+        alive = [*self.plan.persistent, *self.peak.entries()]
+        names = {entry.name for entry in alive}
+        others: dict[str, Entry] = {}
+        for stage in self.stages:
+            for entry in stage.entries():
+                known = others.get(entry.name)
+                if entry.name not in names and (known is None or known.bytes < entry.bytes):
+                    others[entry.name] = entry
+        return (
+            *(e for e in alive if e.bytes),
+            *(e.gone() for e in others.values() if e.bytes),
+        )
+
+    def bytes_of(self, *kinds: str) -> int:
+        """Bytes at the peak of the entries of these kinds."""
+        return int(total(e.bytes for e in self.entries if e.live and e.kind in kinds))
+
+
+def ledger(run: Run) -> Ledger:
+    """The ledger of a run."""
+    plan = Plan(run)
+    return Ledger(run, tuple(stages(plan)), plan)
+
+
+def peak_bytes(run: Run, **arrays: Any) -> Size:
+    """Peak of many runs at once.
+
+    Args:
+        run: What they have in common.
+        arrays: ``batch``, ``sequence`` and ``rank`` as numpy arrays of one shape.
+    """
+    plan = Plan(run, **arrays)
+    return most(*(stage.bytes for stage in stages(plan)))

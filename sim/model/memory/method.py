@@ -1,0 +1,125 @@
+"""How a training method is described: which tensors each parameter brings with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sim.model.memory.architecture import Architecture, Parameter
+from sim.model.memory.sizes import Size, least
+
+__all__ = ["Dims", "Holding", "Method", "Treatment"]
+
+
+@dataclass(frozen=True)
+class Dims:
+    """The dimensions of one parameter, and the method's numbers; ``rank`` may be an array."""
+
+    rows: int
+    columns: int
+    rank: Size  # no more than the shorter side
+    density: float = 1.0  # part of the weight that a method keeps
+
+    @classmethod
+    def of(cls, parameter: Parameter, rank: Size, density: float = 1.0) -> "Dims":
+        """Those of a parameter."""
+        rank = least(rank, min(parameter.rows, parameter.columns))
+        return cls(parameter.rows, parameter.columns, rank, density)
+
+    @property
+    def full(self) -> int:
+        """Elements of the parameter."""
+        return self.rows * self.columns
+
+    @property
+    def kept(self) -> int:
+        """Elements of the parameter that are kept."""
+        return round(self.full * self.density)
+
+    @property
+    def short(self) -> int:
+        """Shorter side."""
+        return min(self.rows, self.columns)
+
+    @property
+    def long(self) -> int:
+        """Longer side."""
+        return max(self.rows, self.columns)
+
+    @property
+    def low(self) -> Size:
+        """Elements of the gradient once it is projected to ``rank``."""
+        return self.rank * self.long
+
+    @property
+    def basis(self) -> Size:
+        """Elements of the projection."""
+        return self.rank * self.short
+
+    @property
+    def factors(self) -> Size:
+        """Elements of two factors of ``rank``."""
+        return self.rank * (self.rows + self.columns)
+
+
+Elements = Callable[[Dims], Size]
+Transient = Callable[[Dims, int], Size]  # bytes, from dimensions and bytes of an element
+
+
+def _none(d: Dims, e: int) -> Size:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """A tensor that a parameter brings with it for the whole run.
+
+    ``dtype`` is a name of :data:`sim.model.memory.sizes.BITS`, or ``weight``, ``state`` or
+    ``adapter``: what the run chooses for those.
+    """
+
+    name: str
+    kind: str
+    elements: Elements
+    dtype: str
+    group: int = 0  # elements that share constants; 0: none; -1: the run's group
+    constants: float = 0.0  # bytes of the constants of a group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """How one class of parameters is trained."""
+
+    holdings: tuple[Holding, ...]
+    gradient: Elements | None = None  # elements of what backward leaves; None: frozen
+    beside: bool = False  # what trains are factors beside a frozen weight
+    kernel: bool = False  # an AdamW step of torch.optim, whose kernel decides the transient
+    update: Transient = _none  # bytes more while one parameter is updated
+    renewal: Transient = _none  # bytes more while its subspace is renewed, before the update
+    weight_scratch: float = 0.0  # bytes an element of a float weight made for a product
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A training method.
+
+    A description says which tensors exist, in which type, and when they live: holdings always,
+    gradients from their operation on to their update, transients during it.
+    """
+
+    name: str
+    title: str
+    source: str
+    blocks: Treatment  # matrices of the blocks
+    ends: Treatment  # embeddings and output layer
+    vectors: Treatment  # norms and biases
+    frozen: Treatment | None = None  # what is in blocks that are not among those sampled
+    sampled: int = 0  # blocks trained at a time; 0: all
+    rank: int = 0  # usual rank; 0: the method has none; -1: a quarter of the hidden size
+    adapters: str = ""  # beside each matrix: "factors" that both train, or a "core" between frozen
+    density: Callable[[Architecture], float] = field(default=lambda architecture: 1.0)
+    shared: Callable[[Architecture], int] = field(default=lambda architecture: 0)  # elements
+    per_layer: bool = False  # by its nature updates each parameter inside the backward pass
+    inside: bool = False  # such an update runs before the product's own backward step is over
+    kept_gradients: frozenset[str] = frozenset()  # roles whose gradients are never freed
+    forward_only: bool = False
+    published: "Method | None" = None  # as the authors' code runs it, where that differs
+    note: str = ""

@@ -1,0 +1,36 @@
+"""A moment of a training step, and the tensors that live in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim.model.memory.holdings import Entry
+from sim.model.memory.sizes import Size
+
+__all__ = ["Part", "Stage"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of what lives in a stage; its lines are only written out where they are wanted."""
+
+    bytes: Size
+    entries: Callable[[], list[Entry]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A moment of a step."""
+
+    phase: str  # forward, loss, backward, update or new subspace
+    label: str
+    bytes: Size  # of all tensors, the persistent ones too
+    parts: tuple[Part, ...]
+
+    def entries(self) -> list[Entry]:
+        """What lives beside the persistent tensors, one line for each name."""
+        lines: dict[str, Entry] = {}
+        for part in self.parts:
+            for entry in part.entries():
+                known = lines.get(entry.name)
+                lines[entry.name] = entry if known is None else known.plus(entry)
+        return list(lines.values())
