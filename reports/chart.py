@@ -13,6 +13,10 @@ COLOURS = {  # told apart by the colour-blind, and on white as on black
     "b": "#d08a1d",
     "c": "#5b9e6f",
     "d": "#a5679e",
+    "e": "#4f5d75",
+    "f": "#c9573f",
+    "light a": "#9cc6e6",
+    "limit": "#1b1b1b",
 }
 
 
@@ -47,6 +51,6 @@ class Chart:
 
     name: str  # of the PNG file
     caption: str
-    kind: str  # "measured" or "certified"
+    kind: str  # "measured", "certified" or "counted"
     panels: list[Panel]
     share_y: bool = False

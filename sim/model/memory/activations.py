@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from sim.model.memory.chains import Trained, block_ops, loss_ops
+from sim.model.memory.entry import Entry
 from sim.model.memory.graph import Moment, Op, Walk, walk
-from sim.model.memory.holdings import Entry, Plan
-from sim.model.memory.sizes import Size, most, total
+from sim.model.memory.plan import Plan
+from sim.model.memory.sizes import BITS, Size, most, total
 from sim.model.memory.stage import Part
 
 __all__ = ["Activations"]
@@ -20,6 +21,7 @@ class Activations:
         self.recomputes = run.checkpointing != "none"
         self.x: Size = k.residual_bytes * arch.hidden * plan.tokens
         ops = block_ops(arch, k, plan.block_trained(), plan.tokens, plan.sequence)
+        self.block_ops = tuple(ops)
         self.block = self.resting = walk(ops, "x", self.x)
         if plan.trained_blocks < arch.layers:
             frozen = plan.block_trained(frozen=True)
@@ -30,8 +32,9 @@ class Activations:
         outside = frozenset(t.parameter.name for t in plan.tensors if not t.in_block and t.trains)
         if arch.tied and "embedding" in outside:
             outside |= {"output layer"}
+        self.loss_ops = tuple(loss_ops(arch, k, Trained(trained=outside), plan.tokens))
         self.loss = walk(
-            loss_ops(arch, k, Trained(trained=outside), plan.tokens), "x", self.x,
+            self.loss_ops, "x", self.x,
             held=("output layer",) if k.loss == "eager" else (),
         )  # fmt: skip
         upcast = {"logits, float32", "log-probabilities", "loss"}
@@ -75,9 +78,25 @@ class Activations:
             lines = [(n, kind, size, min(count, 2)) for n, kind, size, count in lines]
         return self._part(lines)
 
-    def before(self, block: int) -> Part:
-        """Kept by the blocks before this one while it runs forward."""
-        return self.kept(block)
+    def matrix(self, operation: str) -> int:
+        """Elements of the matrix that an operation multiplies by, 0 if it is no such product."""
+        if operation == "output layer":
+            return self.plan.arch.vocab * self.plan.arch.hidden
+        return next(
+            (t.dims.full for t in self.plan.tensors
+             if t.parameter.name == operation and t.parameter.columns > 1),
+            0,
+        )  # fmt: skip
+
+    def weight_bytes(self, operation: str) -> float:
+        """Bytes of that matrix as they are read."""
+        elements = self.matrix(operation)
+        if operation == "output layer" or not elements:
+            return elements * self.plan.weight_bytes
+        stored = self.plan.method.blocks.holdings[0]
+        return elements * (
+            BITS[self.plan.dtype_of(stored)] / 8 + 2 * self.plan.method.blocks.weight_scratch
+        )
 
     def during(self, moment: Moment) -> Part:
         """The block in work, or the loss."""

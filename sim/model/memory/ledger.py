@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sim.model.memory.holdings import Entry, Plan
+from sim.model.memory.entry import Entry
+from sim.model.memory.plan import Plan
 from sim.model.memory.run import Run
 from sim.model.memory.sizes import Size, most, total
 from sim.model.memory.stage import Stage

@@ -94,6 +94,7 @@ class Treatment:
     kernel: bool = False  # an AdamW step of torch.optim, whose kernel decides the transient
     update: Transient = _none  # bytes more while one parameter is updated
     renewal: Transient = _none  # bytes more while its subspace is renewed, before the update
+    svd: bool = False  # a new subspace comes from an SVD of the gradient
     weight_scratch: float = 0.0  # bytes an element of a float weight made for a product
 
 
@@ -121,5 +122,6 @@ class Method:
     inside: bool = False  # such an update runs before the product's own backward step is over
     kept_gradients: frozenset[str] = frozenset()  # roles whose gradients are never freed
     forward_only: bool = False
+    lazy: bool = False  # subspaces that stay are renewed less and less often
     published: "Method | None" = None  # as the authors' code runs it, where that differs
     note: str = ""

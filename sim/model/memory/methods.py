@@ -54,12 +54,13 @@ _CATALOGUE = (
     ),
     Method(
         name="q-galore", title="Q-GaLore", source="arXiv 2407.08296, Algorithm 1",
-        blocks=t.Q_GALORE, ends=t.ADAM_8BIT, vectors=t.ADAM_32, rank=-1,
+        lazy=True, blocks=t.Q_GALORE, ends=t.ADAM_8BIT, vectors=t.ADAM_32, rank=-1,
         note="INT4 projections packed two to a byte; gradients of embeddings freed",
         published=Method(
             name="q-galore", title="Q-GaLore as published",
             source="VITA-Group/Q-GaLore: q_galore_torch, run_pretrain.py",
-            blocks=t.Q_GALORE_PUBLISHED, ends=t.ADAM_8BIT, vectors=t.ADAM_32, rank=-1, inside=True,
+            blocks=t.Q_GALORE_PUBLISHED, ends=t.ADAM_8BIT, vectors=t.ADAM_32,
+            rank=-1, lazy=True, inside=True,
             kept_gradients=frozenset({"embedding", "head"}),
             note="a byte for each INT4 code; gradients of embedding and output layer never freed",
         ),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BITS", "Size", "ceil_div", "least", "most", "total"]
+__all__ = ["BITS", "Size", "ceil_div", "is_zero", "least", "most", "total"]
 
 Size = Any
 """A number, or a numpy array of one number for each run of a sweep."""
@@ -49,3 +49,8 @@ def total(sizes: Any) -> Size:
     for size in sizes:
         result = result + size
     return result
+
+
+def is_zero(size: Size) -> bool:
+    """Whether it is the number 0; an array never counts as that."""
+    return isinstance(size, int | float) and size == 0

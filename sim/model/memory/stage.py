@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim.model.memory.holdings import Entry
+from sim.model.memory.entry import Entry, merged
 from sim.model.memory.sizes import Size
 
 __all__ = ["Part", "Stage"]
@@ -28,9 +28,4 @@ class Stage:
 
     def entries(self) -> list[Entry]:
         """What lives beside the persistent tensors, one line for each name."""
-        lines: dict[str, Entry] = {}
-        for part in self.parts:
-            for entry in part.entries():
-                known = lines.get(entry.name)
-                lines[entry.name] = entry if known is None else known.plus(entry)
-        return list(lines.values())
+        return merged(entry for part in self.parts for entry in part.entries())

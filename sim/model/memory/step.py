@@ -1,11 +1,13 @@
 """The stages of a training step, and what lives in each beside the persistent tensors."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 
 from sim.model.memory.activations import Activations
+from sim.model.memory.entry import Entry
 from sim.model.memory.graph import Moment
-from sim.model.memory.holdings import Entry, Plan, Tensor
-from sim.model.memory.sizes import Size, total
+from sim.model.memory.plan import Plan
+from sim.model.memory.sizes import Size, is_zero, total
 from sim.model.memory.stage import Part, Stage
 
 __all__ = ["stages"]
@@ -26,136 +28,127 @@ class _Step:
     def __init__(self, plan: Plan, every_block: bool) -> None:
         self.plan = plan
         self.act = Activations(plan)
-        layers = plan.arch.layers
-        edges = {0, layers - plan.trained_blocks, layers - 1}
-        self.blocks = range(layers) if every_block else sorted(edges - {layers})
+        self.every_block = every_block
         self.per_layer = plan.run.per_layer or plan.method.per_layer
         self.tensors = {t.parameter.name: t for t in plan.tensors}
+        self.alone = [t.parameter.name for t in plan.tensors if not t.in_block and t.trains]
+        self.in_block = [t.parameter.name for t in plan.tensors if t.in_block and t.trains]
         if plan.arch.tied:
             self.tensors["output layer"] = self.tensors["embedding"]
+        self.known: dict[object, Part] = {}
 
     def stages(self) -> Iterator[Stage]:
         layers = self.plan.arch.layers
-        for block in self.blocks:
+        for block in range(layers) if self.every_block else (layers - 1,):
+            base = (self.act.kept(block), self.act.input(), self.act.casts_forward(block + 1))
             for moment in self.act.forward:
-                yield self._stage(
-                    "forward", f"forward, block {block + 1} of {layers}: {moment.op}",
-                    self.act.before(block), self.act.during(moment), self.act.input(),
-                    self.act.casts_forward(block + 1),
-                )  # fmt: skip
+                label = f"forward, block {block + 1} of {layers}: {moment.op}"
+                yield self._stage("forward", label, *base, self.act.during(moment))
+        kept = (self.act.kept(layers), self.act.casts_loss(backward=False))
         for moment in self.act.loss.forward:
-            if self.plan.method.forward_only and moment.op not in self.act.logits:
-                continue
-            yield self._stage(
-                "loss", f"loss: {moment.op}", self.act.kept(layers), self.act.during(moment),
-                self.act.casts_loss(backward=False),
-            )  # fmt: skip
+            if not self.plan.method.forward_only or moment.op in self.act.logits:
+                yield self._stage("loss", f"loss: {moment.op}", *kept, self.act.during(moment))
         if self.plan.method.forward_only:
             return
         yield from self._backward()
         if not self.per_layer:
-            yield self._stage(
-                "update", "update of all parameters", self._gradients(layers, self.tensors),
-                _transient("update", self.plan.step_transient()),
-            )  # fmt: skip
-            worst = max((t.renewal for t in self.plan.tensors), key=_sortable)
-            if not _zero(worst):
-                yield self._stage(
-                    "new subspace", "update with a new subspace",
-                    self._gradients(layers, self.tensors), _transient("new subspace", worst),
-                )  # fmt: skip
+            gradients = self._gradients(layers, [] if self.plan.keeps_gradients else self.alone)
+            renewal = max((t.renewal for t in self.plan.tensors), key=_sortable)
+            for name, size in (("update", self.plan.step_transient()), ("new subspace", renewal)):
+                if name == "update" or not is_zero(size):
+                    label = f"{name}, all parameters"
+                    yield self._stage("update", label, gradients, _transient(name, size))
 
     def _backward(self) -> Iterator[Stage]:
-        layers = self.plan.arch.layers
-        done: list[str] = []  # parameters outside the blocks whose gradients are there
+        layers, resting = self.plan.arch.layers, self.plan.arch.layers - self.plan.trained_blocks
+        waiting: list[str] = []  # parameters outside the blocks whose gradients are there
+        base = (self.act.kept(layers), self.act.casts_loss(backward=True))
         for moment in self.act.loss.backward:
-            base = (self.act.kept(layers), self.act.casts_loss(backward=True))
-            yield from self._moment("loss, backward", moment, base, 0, done)
-        for block in reversed(self.blocks):
+            yield from self._moment("loss, backward", moment, base, 0, waiting)
+        # where a peak can be: what blocks keep and the gradients they leave change by the same
+        # amount from one block to the next, but for the edge of those that are trained
+        edges = {0, max(resting - 1, 0), resting, layers - 1}
+        for block in reversed(range(layers) if self.every_block else sorted(edges)):
             above = layers - 1 - block
             base = (self.act.kept(block + self.act.recomputes), self.act.casts_backward(block))
             label = f"backward, block {block + 1} of {layers}"
+            inside = list(waiting)
             if self.act.recomputes:
-                for moment in self.act.block.forward:
+                parts = (*base, self.act.output_gradient(), self._gradients(above, inside))
+                for moment in self.act.block_of(block).forward:
                     yield self._stage(
-                        "backward", f"{label}, recomputed: {moment.op}", *base,
-                        self.act.during(moment), self.act.output_gradient(),
-                        self._gradients(above, done),
+                        "backward", f"{label}, again forward: {moment.op}", *parts,
+                        self.act.during(moment),
                     )  # fmt: skip
-            inside = list(done)
             for moment in self.act.block_of(block).backward:
                 yield from self._moment(label, moment, base, above, inside)
-        embedding = self.tensors["embedding"]
-        if not _zero(embedding.gradient):
-            twice = embedding.gradient if self.plan.arch.tied else 0
-            moment = Moment(
-                op="embedding", saved=0, working=self.act.x, after=0, parameter="embedding"
-            )
-            extra = (_transient("gradient to be added to another", twice),)
-            yield from self._moment("backward", moment, extra, layers, done)
+        if self.tensors["embedding"].trains:
+            moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
+            yield from self._moment("backward", moment, (), layers, waiting)
 
     def _moment(
-        self, label: str, moment: Moment, base: tuple[Part, ...], above: int, done: list[str]
+        self, label: str, moment: Moment, base: tuple[Part, ...], above: int, waiting: list[str]
     ) -> Iterator[Stage]:
         """An operation's backward step, and the update that follows where updates are fused.
 
-        Adds the operation's parameter to ``done`` unless its gradient is freed at once.
+        Adds the operation's parameter to ``waiting`` unless its gradient is gone after it.
         """
         tensor = self.tensors.get(moment.parameter)
-        own = () if tensor is None or _zero(tensor.gradient) else (moment.parameter,)
-        label = f"{label}: {moment.op}"
+        own = (moment.parameter,) if tensor is not None and tensor.trains else ()
         phase = "loss" if label.startswith("loss") else "backward"
-        gradients = self._gradients(above, done, own)
+        label = f"{label}: {moment.op}"
+        gradients = self._gradients(above, waiting, own)
         yield self._stage(phase, label, *base, self.act.during(moment), gradients)
         if not own or tensor is None:
             return
-        if not self.per_layer:
-            done.extend(own)
-            return
-        after = self.act.during(moment) if self.plan.method.inside else self.act.after(moment)
-        for name, size in (("update", tensor.update), ("new subspace", tensor.renewal)):
-            if not _zero(size):
-                yield self._stage(
-                    name, f"{label}, {name}", *base, after, gradients, _transient(name, size)
-                )
+        if self.plan.arch.tied and moment.parameter == "output layer":
+            waiting.extend(own)  # complete only with that of the embedding
+        elif not self.per_layer:
+            if not self.plan.keeps_gradients:
+                waiting.extend(own)
+        else:
+            after = self.act.during(moment) if self.plan.method.inside else self.act.after(moment)
+            for name, size in (("update", tensor.update), ("new subspace", tensor.renewal)):
+                if not is_zero(size):
+                    parts = (*base, after, gradients, _transient(name, size))
+                    yield self._stage(name, f"{label}, {name}", *parts)
 
-    def _gradients(self, blocks: int, outside: Iterable[str], fresh: tuple[str, ...] = ()) -> Part:
-        """Those of so many whole blocks and of single parameters.
+    def _gradients(self, blocks: int, single: list[str], fresh: tuple[str, ...] = ()) -> Part:
+        """Gradients of so many whole blocks and of single parameters, one of them just made.
 
-        Where gradients live on from the step before they are among the persistent tensors: only
-        a fresh one, before it is added to the old one, is more.
+        Those that live on from the step before are among the persistent tensors.
         """
-        plan = self.plan
-        blocks = min(blocks, plan.trained_blocks)
-        shards = plan.shards["gradients"]
-        counts: dict[str, int] = dict.fromkeys(fresh, 1)
-        whole = not (plan.keeps_gradients or self.per_layer)
-        if whole:
-            for t in plan.tensors:
-                if t.in_block and blocks:
-                    name = t.parameter.name
-                    counts[name] = counts.get(name, 0) + blocks
-            for name in outside:
-                counts[name] = counts.get(name, 0) + 1
-        held = [
-            (self.tensors[name], self.tensors[name].gradient, count)
-            for name, count in counts.items()
-            if not _zero(self.tensors[name].gradient)
-        ]
-        kept = self.plan.method.kept_gradients
+        key = (blocks, tuple(single), fresh)
+        if key not in self.known:
+            self.known[key] = self._make_gradients(blocks, single, fresh)
+        return self.known[key]
 
-        def size(t: Tensor, gradient: Size, count: int) -> Size:
-            if t.parameter.role in kept and count == 1 and t.parameter.name not in fresh:
-                return 0
-            return gradient * count // shards
+    def _make_gradients(self, blocks: int, single: list[str], fresh: tuple[str, ...]) -> Part:
+        plan = self.plan
+        counts = Counter((*single, *fresh))
+        if not (plan.keeps_gradients or self.per_layer):
+            for name in self.in_block:
+                counts[name] += min(blocks, plan.trained_blocks)
+        kept = {
+            t.parameter.name for t in plan.tensors if t.parameter.role in plan.method.kept_gradients
+        }
+        lines = [
+            (
+                self.tensors[name],
+                self.tensors[name].gradient * count // plan.shards["gradients"],
+                count,
+            )
+            for name, count in counts.items()
+            if count and not (name in kept and name not in fresh)
+        ]
 
         def entries() -> list[Entry]:
             return [
-                Entry(f"{t.family}: gradient", "gradients", plan.weight, size(t, g, n), n)
-                for t, g, n in held
+                Entry(f"{t.family}: gradient", "gradients", plan.weight, size, count)
+                for t, size, count in lines
             ]
 
-        return Part(total(size(*item) for item in held), entries)
+        return Part(total(size for _, size, _ in lines), entries)
 
     def _stage(self, phase: str, label: str, *parts: Part) -> Stage:
         parts = (*parts, *self.act.always)
@@ -164,10 +157,6 @@ class _Step:
 
 def _transient(name: str, size: Size) -> Part:
     return Part(size, lambda: [Entry(name, "transients", "", size, 1)])
-
-
-def _zero(size: Size) -> bool:
-    return isinstance(size, int | float) and size == 0
 
 
 def _sortable(size: Size) -> float:

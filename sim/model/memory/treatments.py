@@ -119,6 +119,7 @@ GALORE = Treatment(
     gradient=full,
     update=_galore_update,
     renewal=_svd,
+    svd=True,
 )
 GALORE_8BIT = replace(GALORE, holdings=(weight(), *moments(low, "uint8"), projection("weight")))
 FIRA = replace(GALORE, update=lambda d, e: e * (2 * d.low + 4 * d.full))  # and the residual, scaled
@@ -130,6 +131,7 @@ DCT = replace(
         Holding(name="chosen columns", kind=PROJECTIONS, elements=lambda d: d.rank, dtype="int32"),
     ),
     renewal=lambda d, e: e * d.full,  # the gradient in the whole basis
+    svd=False,
 )
 Q_GALORE_PUBLISHED = Treatment(
     holdings=(  # scale and zero of a group in bfloat16
@@ -140,6 +142,7 @@ Q_GALORE_PUBLISHED = Treatment(
     gradient=full,
     update=_requantised,
     renewal=_svd,
+    svd=True,
     weight_scratch=2.0,
 )
 Q_GALORE = replace(

@@ -1,74 +1,15 @@
 """What lives the whole run long, and what one parameter's gradient and update take."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from sim.model.memory.architecture import Parameter
 from sim.model.memory.chains import Kernels, Trained
+from sim.model.memory.entry import Entry, Tensor, merged
 from sim.model.memory.method import Dims, Holding, Treatment
 from sim.model.memory.run import Run
-from sim.model.memory.sizes import BITS, Size, ceil_div, most, total
+from sim.model.memory.sizes import BITS, Size, ceil_div, is_zero, most, total
 
-__all__ = ["Entry", "Plan", "Tensor"]
-
-_FAMILY = {
-    "embedding": "embedding",
-    "position": "embedding",
-    "attention": "attention matrices",
-    "mlp": "MLP matrices",
-    "norm": "norms and biases",
-    "bias": "norms and biases",
-    "head": "output layer",
-}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the ledger: tensors of one kind and purpose."""
-
-    name: str
-    kind: str
-    dtype: str
-    bytes: Size
-    tensors: int
-    live: bool = True  # at the peak
-
-    def plus(self, other: "Entry") -> "Entry":
-        """Both on one line."""
-        return replace(self, bytes=self.bytes + other.bytes, tensors=self.tensors + other.tensors)
-
-    def gone(self) -> "Entry":
-        """The same line for what does not live at the peak."""
-        return replace(self, live=False)
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A parameter of the model and how it is trained."""
-
-    parameter: Parameter
-    treatment: Treatment
-    dims: Dims
-    count: int
-    gradient: Size  # bytes of its gradient; 0 if it is frozen
-    update: Size  # bytes more while it is updated
-    renewal: Size  # bytes more while its subspace is renewed
-
-    @property
-    def family(self) -> str:
-        """Its heading."""
-        return _FAMILY[self.parameter.role]
-
-    @property
-    def trains(self) -> bool:
-        """Whether it has a gradient."""
-        return not _is_zero(self.gradient)
-
-    @property
-    def in_block(self) -> bool:
-        """Whether each block has one."""
-        single = ("embedding", "position", "head")
-        return self.parameter.role not in single and "final" not in self.parameter.name
+__all__ = ["Plan"]
 
 
 class Plan:
@@ -110,8 +51,22 @@ class Plan:
             "weights": run.gpus if stage >= 3 else 1,
         }
         self.tensors = tuple(self._tensors())
-        self.persistent = tuple(_merged(self._persistent()))
+        self.persistent = tuple(merged(self._persistent()))
         self.fixed: Size = total(entry.bytes for entry in self.persistent)
+
+    @property
+    def state_bytes(self) -> Size:
+        """Bytes of all optimiser states, wherever they are."""
+        return total(
+            holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * count
+            for t, holding, count in self._all_holdings()
+            if holding.kind == "optimiser states"
+        )
+
+    def _all_holdings(self) -> Iterator[tuple[Tensor, Holding, int]]:
+        for t in self.tensors:
+            for holding in t.treatment.holdings:
+                yield t, holding, self.trained_blocks if t.in_block else 1
 
     @property
     def keeps_gradients(self) -> bool:
@@ -223,15 +178,15 @@ class Plan:
 
     def _gradient_stays(self, t: Tensor) -> bool:
         kept = t.parameter.role in self.method.kept_gradients
-        return not _is_zero(t.gradient) and (self.keeps_gradients or kept)
+        return not is_zero(t.gradient) and (self.keeps_gradients or kept)
+
+    def dtype_of(self, holding: Holding) -> str:
+        """The data type of a holding, where the run chooses it."""
+        named = {"weight": self.weight, "state": self.state, "adapter": self.adapter}
+        return named.get(holding.dtype, holding.dtype)
 
     def _held(self, t: Tensor, holding: Holding, count: int) -> Iterator[Entry]:
-        named = {
-            "weight": self.weight,
-            "state": self.state,
-            "adapter": self.adapter,
-        }
-        dtype = named.get(holding.dtype, holding.dtype)
+        dtype = self.dtype_of(holding)
         sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
         if sharing == "states" and self.run.offload in ("optimizer", "both"):
             return
@@ -252,16 +207,3 @@ class Plan:
 
 def _whole(size: Size) -> Size:
     return int(size) if isinstance(size, float | int) else size.astype("int64")
-
-
-def _is_zero(size: Size) -> bool:
-    return isinstance(size, int | float) and size == 0
-
-
-def _merged(entries: Iterator[Entry]) -> Iterator[Entry]:
-    """One line for all entries of a name."""
-    lines: dict[str, Entry] = {}
-    for entry in entries:
-        known = lines.get(entry.name)
-        lines[entry.name] = entry if known is None else known.plus(entry)
-    yield from lines.values()

@@ -1,0 +1,102 @@
+"""Figures of the memory ledger: what lives at the peak, and through a step."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reports.chart import Chart, Panel, Series
+
+__all__ = ["at_peak", "through_step", "write_figures"]
+
+_COLOURS = {  # kind: key of reports.chart.COLOURS, in the order in which they are stacked
+    "weights": "a",
+    "quantisation constants": "light a",
+    "adapters": "e",
+    "projections": "c",
+    "optimiser states": "b",
+    "gradients": "d",
+    "key and value cache": "f",
+    "activations": "paper",
+    "transients": "f",
+}
+
+
+def at_peak(bars: Sequence[tuple[str, dict[str, int], int | None]]) -> Chart:
+    """Bytes at the peak by kind, a bar for each run.
+
+    Args:
+        bars: Label, bytes of each kind, and the memory there is (a mark above the bar) or None.
+    """
+    names = [label for label, _, _ in bars]
+    series = [
+        Series(
+            name=kind, colour=colour, mark="bars", x=names,
+            y=[kinds.get(kind, 0) / 1e9 for _, kinds, _ in bars],
+        )
+        for kind, colour in _COLOURS.items()
+        if any(kinds.get(kind) for _, kinds, _ in bars)
+    ]  # fmt: skip
+    room = [(label, size) for label, _, size in bars if size]
+    if room:
+        series.append(
+            Series(
+                name="memory of the GPU", colour="limit", x=[label for label, _ in room],
+                y=[size / 1e9 for _, size in room], mark="limit",
+            )
+        )  # fmt: skip
+    panel = Panel(x_label="", y_label="GB (1e9 bytes) at the peak", series=series)
+    return Chart(
+        name="memory_peak",
+        caption="What lives on the GPU at the peak of a training step.",
+        kind="counted",
+        panels=[panel],
+    )
+
+
+def through_step(parts: Sequence[dict[str, Any]]) -> Chart:
+    """Bytes by kind through a step: each block forward, the loss, each block backward, update."""
+    x = list(range(len(parts)))
+    series = [
+        Series(
+            name=kind, colour=colour, mark="bars", x=x,
+            y=[part["kinds"].get(kind, 0) / 1e9 for part in parts],
+        )
+        for kind, colour in _COLOURS.items()
+        if any(part["kinds"].get(kind) for part in parts)
+    ]  # fmt: skip
+    peak = max(range(len(parts)), key=lambda index: parts[index]["bytes"])
+    label = f"peak: {parts[peak]['part']}"
+    series.append(
+        Series(name=label, colour="limit", x=[peak], y=[parts[peak]["bytes"] / 1e9], mark="limit")
+    )
+    return Chart(
+        name="memory_step",
+        caption="What lives on the GPU through a training step: blocks forward, loss, blocks"
+        " backward, update. Each bar is the most of its part.",
+        kind="counted",
+        panels=[Panel(x_label="part of the step", y_label="GB (1e9 bytes)", series=series)],
+    )
+
+
+def write_figures(result: dict[str, Any], parts: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Write ``memory_peak.png`` and ``memory_step.png``.
+
+    Args:
+        result: From :func:`sim.model.memory.query.answer`.
+        parts: From :func:`sim.model.memory.query.timeline`.
+        folder: Made where it is missing.
+
+    Raises:
+        UserError: If a file cannot be written; earlier ones stay.
+    """
+    from reports.png_charts import png
+    from sim.results import write_atomic
+
+    kinds: dict[str, int] = {}
+    for entry in result["ledger"]:
+        if entry["live"]:
+            kind = entry["kind"].split(":")[0]
+            kinds[kind] = kinds.get(kind, 0) + entry["bytes"]
+    label = f"{result['model']}, {result['method']}"
+    for chart in (at_peak([(label, kinds, result.get("memory_bytes"))]), through_step(parts)):
+        write_atomic(folder / f"{chart.name}.png", png(chart))

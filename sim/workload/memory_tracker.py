@@ -1,0 +1,148 @@
+"""Follows every allocation of a PyTorch program, also of one that runs on fake tensors.
+
+``torch.distributed._tools.mem_tracker.MemTracker`` was tried first and follows storages in the same
+way, but keeps sums by module and not the tensors that make up a peak, knows the optimiser's part
+only inside ``Optimizer.step`` (so not the update inside the backward pass) and cannot answer what
+the data of a fake tensor would.
+"""
+
+import weakref
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["UNLABELLED", "Allocation", "MemoryTracker"]
+
+UNLABELLED = "rest"
+
+_GIVEN = "given"  # instead of an operation, for what was made before or elsewhere
+
+
+@dataclass(slots=True, eq=False)
+class Allocation:
+    """One storage: what made it, and what for."""
+
+    bytes: int
+    operation: str  # such as aten.mm.default
+    shape: tuple[int, ...]  # of the tensor that it was made for
+    dtype: str
+    phase: str  # in which it was made
+    category: str
+    born: int  # number of the operation that made it
+    died: int | None = None  # number of the first operation that ended without it
+
+
+class MemoryTracker(TorchDispatchMode):
+    """Adds up the storages that live, where they are seen: as results of operations.
+
+    Use it as a context, inside that of ``FakeTensorMode`` if there is one. It sees what a kernel
+    returns and not what a kernel allocates and frees inside, such as the workspace of a singular
+    value decomposition. A storage that is resized keeps its first size.
+
+    Attributes:
+        phase: Name of what the program is doing; the program sets it.
+        current_bytes: Of all storages that live now.
+        peak_bytes: The most since :meth:`restart`.
+        peak_phase: Phase in which that was.
+        phase_peaks: The most of each phase.
+    """
+
+    def __init__(self, granule: int = 1) -> None:
+        """Start empty.
+
+        Args:
+            granule: A storage counts as a multiple of so many bytes; CUDA's allocator rounds to
+                512.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._granule = granule
+        self._live: dict[int, tuple[Allocation, Any]] = {}  # by address of the C++ storage
+        self._history: list[Allocation] = []
+        self._operations = 0
+        self._peak_operation = 0
+        self.phase = "setup"
+        self.current_bytes = 0
+        self.peak_bytes = 0
+        self.peak_phase = self.phase
+        self.phase_peaks: dict[str, int] = {}
+
+    def restart(self) -> None:
+        """Forget the peak; what lives goes on counting."""
+        self._history = [allocation for allocation, _ in self._live.values()]
+        self._operations += 1  # a moment of its own, at which all of these live
+        self._peak_operation = self._operations
+        self.peak_bytes, self.peak_phase = self.current_bytes, self.phase
+        self.phase_peaks = {}
+
+    def label(self, tensors: Iterable[Tensor], category: str) -> None:
+        """Say what tensors are for; those not seen so far begin to count.
+
+        The category holds for the whole life of a storage, also for a peak before the call.
+        """
+        for tensor in tensors:
+            self._see(tensor, _GIVEN, self._operations + 1).category = category
+
+    def at_peak(self) -> list[Allocation]:
+        """What lived at the peak, largest first."""
+        moment = self._peak_operation
+        alive = (a for a in self._history if a.died is None or a.died > moment)
+        return sorted((a for a in alive if a.born <= moment), key=lambda a: -a.bytes)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Collection[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
+            return self._answer(args[0])
+        result = func(*args, **(kwargs or {}))
+        self._operations += 1
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._see(leaf, str(func), self._operations)
+        self.phase_peaks[self.phase] = max(self.phase_peaks.get(self.phase, 0), self.current_bytes)
+        if self.current_bytes > self.peak_bytes:
+            self.peak_bytes, self.peak_phase = self.current_bytes, self.phase
+            self._peak_operation = self._operations
+        return result
+
+    def _see(self, tensor: Tensor, operation: str, born: int) -> Allocation:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key not in self._live:
+            size = -(-storage.nbytes() // self._granule) * self._granule
+            allocation = Allocation(
+                bytes=size,
+                operation=operation,
+                shape=tuple(tensor.shape),
+                dtype=str(tensor.dtype).removeprefix("torch."),
+                phase=self.phase,
+                category=UNLABELLED,
+                born=born,
+            )
+            # torch keeps a storage's Python object, and so this reference, as long as its memory
+            reference = weakref.ref(storage, lambda _: self._lose(key))
+            self._live[key] = (allocation, reference)
+            self._history.append(allocation)
+            self.current_bytes += size
+        return self._live[key][0]
+
+    def _lose(self, key: int) -> None:
+        allocation, _ = self._live.pop(key)
+        allocation.died = self._operations + 1
+        self.current_bytes -= allocation.bytes
+
+    def _answer(self, tensor: Tensor) -> bool | int | float:
+        """What to take the one element of a fake tensor for, so that a program goes on as usual.
+
+        ``all`` is asked whether numbers are finite and answered yes, ``any`` whether one is wrong
+        and answered no; a cosine between two subspaces is 1.
+        """
+        operation = self._see(tensor, _GIVEN, self._operations + 1).operation
+        if tensor.dtype == torch.bool:
+            return not operation.startswith("aten.any")
+        return 1.0 if tensor.is_floating_point() else 1
