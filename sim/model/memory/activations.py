@@ -48,7 +48,10 @@ class Activations:
         if self.plan.run.checkpointing == "selective":
             size = {op.makes: op for op in ops}
             names = {p.name for p in self.plan.arch.parameters() if p.columns > 1}
-            for name in names & set(size) | ({"attended"} & set(size)):
+            names |= {"scores", "weighted values"}
+            if self.plan.kernels.attention != "eager":
+                names.add("attended")
+            for name in sorted(names & set(size)):
                 kept[name] = ("activations: checkpoints", size[name].bytes)
                 for extra, more in size[name].extra:
                     kept[extra] = ("activations: checkpoints", more)

@@ -66,7 +66,7 @@ def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
         yield {"published": False}, True
     if run.gradients == "kept":
         yield {"gradients": "freed"}, True
-    if run.attention == "eager":
+    if run.attention != "fused":
         yield {"attention": "fused"}, True
     if run.loss != "fused":
         yield {"loss": "fused"}, True

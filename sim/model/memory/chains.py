@@ -20,6 +20,7 @@ class Kernels:
     attention: str
     implementation: str
     loss: str
+    repeats: bool  # keys and values are copied for all queries that share them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ def block_ops(
                     f"{name}, rotated", head, bytes=turned,
                     scratch=2 * turned, back_scratch=2 * turned,
                 )  # fmt: skip
-        if width < q and kernels.implementation != "fused":
+        if width < q and kernels.repeats:
             head = c.add(f"{name} for every head", head, bytes=e * q * t)
         heads[name] = head
     attended = _attention(c, arch, heads, sequence)
@@ -179,12 +180,14 @@ def _attention(c: _Chain, arch: Architecture, heads: dict[str, str], sequence: S
     e, t, q = c.k.bytes, c.tokens, arch.query
     query, key, value = heads["query"], heads["key"], heads["value"]
     kind = "activations: attention"
-    if c.k.attention == "fused":
+    if c.k.attention != "eager":
         logs = 4 * arch.heads * t
+        extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
+        if c.k.attention == "masked":
+            extra = (*extra, ("attention mask", e * t * sequence))
         return c.add(
             "attended", query, key, value, bytes=e * q * t,
-            saves=(query, key, value, "attended"),
-            extra=(("attention log-sums", logs),), back_scratch=logs, kind=kind,
+            saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=kind,
         )  # fmt: skip
     scores = arch.heads * t * sequence
     kind = "activations: attention scores"

@@ -112,6 +112,7 @@ class Method:
     blocks: Treatment  # matrices of the blocks
     ends: Treatment  # embeddings and output layer
     vectors: Treatment  # norms and biases
+    head: Treatment | None = None  # output layer, where it is treated in another way
     frozen: Treatment | None = None  # what is in blocks that are not among those sampled
     sampled: int = 0  # blocks trained at a time; 0: all
     rank: int = 0  # usual rank; 0: the method has none; -1: a quarter of the hidden size

@@ -40,6 +40,7 @@ class Plan:
             attention=run.attention,
             implementation="transformers-2023" if run.published else run.implementation,
             loss=run.loss,
+            repeats=run.attention != "fused" or run.kernel == "reference",
         )
         self.density = self.method.density(self.arch)
         sampled = run.sampled or self.method.sampled
@@ -124,6 +125,8 @@ class Plan:
                 return Treatment(holdings=(base,), weight_scratch=self.method.blocks.weight_scratch)
             return self.method.blocks
         vector = parameter.role in ("norm", "bias") or parameter.columns == 1
+        if parameter.role == "head" and self.method.head is not None:
+            return self.method.head
         return self.method.vectors if vector else self.method.ends
 
     def _update(self, treatment: Treatment, dims: Dims, element: int) -> Size:

@@ -8,6 +8,7 @@ from sim.errors import UserError
 from sim.model.memory.architecture import Architecture
 from sim.model.memory.method import Method
 from sim.model.memory.methods import find_method
+from sim.model.memory.reference import REFERENCE
 
 __all__ = ["Run"]
 
@@ -39,7 +40,12 @@ class Run:
         "activations recomputed in backward: full keeps a block's input only, selective also the"
         " results of its matrix products and of fused attention",
     )
-    attention: str = choice("fused", ("fused", "eager"), "whether scores are ever held in full")
+    attention: str = choice(
+        "fused",
+        ("fused", "masked", "eager"),
+        "fused: scores are never held in full; masked: neither, but a mask is kept for each block,"
+        " as Hugging Face does without attention_mask and use_cache; eager: scores are held",
+    )
     loss: str = choice(
         "eager",
         ("eager", "compiled", "fused"),
@@ -98,12 +104,17 @@ class Run:
                 f"rank must be at most {self.model.hidden}, the hidden size of"
                 f" {self.model.name}, not {self.rank}"
             )
+        if self.kernel == "reference" and self.method not in REFERENCE:
+            known = ", ".join(REFERENCE)
+            raise UserError(f"kernel reference runs {known}, not {self.method}")
         if self.published and method.published is None:
             raise UserError(f"published is only known for q-galore, not for {self.method}")
 
     @property
     def found(self) -> Method:
         """The method, as published where that is asked for."""
+        if self.kernel == "reference":
+            return REFERENCE[self.method]
         method = find_method(self.method)
         return method.published if self.published and method.published else method
 

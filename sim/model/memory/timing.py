@@ -121,7 +121,7 @@ class _Timer:
         arch, tokens = self.plan.arch, self.plan.tokens
         if op.makes in ("scores", "weighted values"):
             return float(2 * arch.query * self.plan.sequence * tokens)
-        if op.makes == "attended" and self.run.attention == "fused":  # the causal half of both
+        if op.makes == "attended" and self.run.attention != "eager":  # the causal half of both
             return float(2 * arch.query * self.plan.sequence * tokens)
         return float(2 * self.act.matrix(op.makes) * tokens)
 
