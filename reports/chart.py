@@ -1,6 +1,6 @@
 """A figure, free of how it is drawn: the page and the PNG files share it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["COLOURS", "Chart", "Panel", "Series"]
@@ -42,6 +42,7 @@ class Panel:
     title: str = ""
     x_log: bool = False  # powers of four, as lanes are
     x_ticks: tuple[int, ...] = ()  # where the axis is not to choose them by itself
+    x_names: dict[float, str] = field(default_factory=dict)  # text at places of the x axis
     from_zero: bool = True  # the y axis, where there are lines
 
 

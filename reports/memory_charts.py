@@ -6,7 +6,7 @@ from typing import Any
 
 from reports.chart import Chart, Panel, Series
 
-__all__ = ["at_peak", "through_step", "write_figures"]
+__all__ = ["at_peak", "through_step", "what_fits", "write_figures"]
 
 _COLOURS = {  # kind: key of reports.chart.COLOURS, in the order in which they are stacked
     "weights": "a",
@@ -74,8 +74,68 @@ def through_step(parts: Sequence[dict[str, Any]]) -> Chart:
         caption="What lives on the GPU through a training step: blocks forward, loss, blocks"
         " backward, update. Each bar is the most of its part.",
         kind="counted",
-        panels=[Panel(x_label="part of the step", y_label="GB (1e9 bytes)", series=series)],
+        panels=[Panel(x_label="", y_label="GB (1e9 bytes)", series=series, x_names=_names(parts))],
     )
+
+
+def _names(parts: Sequence[dict[str, Any]]) -> dict[float, str]:
+    """The phases of a step, each in the middle of its parts."""
+    places: dict[str, list[int]] = {}
+    for index, part in enumerate(parts):
+        phase = part["part"].split(",")[0]
+        words = "loss" if phase == "loss" else phase
+        places.setdefault(words, []).append(index)
+    return {sum(found) / len(found): name for name, found in places.items()}
+
+
+def what_fits(result: dict[str, Any]) -> bytes:
+    """PNG of the largest batch that fits: methods down, memories across, a block for each length.
+
+    Args:
+        result: Of ``consilico memory-sweep``.
+    """
+    import io
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    memories = list(result["memories"])
+    lengths = sorted({row["sequence"] for row in result["rows"]})
+    methods = list(dict.fromkeys((row["method"], row["rank"]) for row in result["rows"]))
+    found = {(row["method"], row["rank"], row["sequence"]): row for row in result["rows"]}
+    top = max(max(row["largest_batch"].values()) for row in result["rows"])
+    figure = Figure(
+        figsize=(1.8 + 3.4 * len(lengths), 1.2 + 0.24 * len(methods)), dpi=150,
+        layout="constrained",
+    )  # fmt: skip
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(lengths), sharey=True, squeeze=False)[0]
+    for ax, length in zip(axes, lengths, strict=True):
+        cells = [
+            [found[(*method, length)]["largest_batch"][name] for name in memories]
+            for method in methods
+        ]
+        shades = [[float(size) or float("nan") for size in row] for row in cells]
+        ax.imshow(shades, cmap="Blues", norm=LogNorm(0.4, max(2, 2 * top)), aspect="auto")
+        for y, row in enumerate(cells):
+            for x, size in enumerate(row):
+                dark = size > top / 4
+                ax.text(
+                    x, y, size or "-", ha="center", va="center", fontsize=7,
+                    color="white" if dark else "#222222" if size else "#b0b0b0",
+                )  # fmt: skip
+        ax.set_xticks(range(len(memories)), memories, fontsize=7)
+        labels = [f"{name}, rank {rank}" if rank else name for name, rank in methods]
+        ax.set_yticks(range(len(methods)), labels, fontsize=7)
+        ax.set_title(f"{length} tokens", fontsize=9)
+        ax.tick_params(length=0)
+        for side in ax.spines.values():
+            side.set_visible(False)
+    figure.suptitle(f"{result['model']}: largest batch that fits (-: none)", fontsize=10)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
 
 
 def write_figures(result: dict[str, Any], parts: Sequence[dict[str, Any]], folder: Path) -> None:

@@ -1,11 +1,14 @@
 """Charts as PNG files (matplotlib), the same data as on the page."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from reports.chart import COLOURS, Chart, Panel, Series
 
 __all__ = ["png"]
+
+_CROWDED = 5  # series for which a legend finds no free place in the figure
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -51,7 +54,7 @@ def png(chart: Chart, *, note: str = "") -> bytes:
 def _draw(panel: Panel, ax: Any) -> None:
     below: dict[Any, float] = {}
     for series in panel.series:
-        _mark(series, ax, below)
+        _mark(_broken(series), ax, below)
     if panel.x_log:
         ticks = sorted({x for series in panel.series for x in series.x})
         ax.set_xscale("log", base=4)
@@ -66,8 +69,18 @@ def _draw(panel: Panel, ax: Any) -> None:
         ax.tick_params(axis="x", labelsize=8)
     ax.set_xlabel(panel.x_label)
     ax.set_title(panel.title, fontsize=9)
-    if len(panel.series) > 1:
+    if panel.x_names:
+        ax.set_xticks(list(panel.x_names), list(panel.x_names.values()))
+    if len(panel.series) > _CROWDED:  # beside the axes, in the order of the stack
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, reverse=True)
+    elif len(panel.series) > 1:
         ax.legend(loc="best", fontsize=8)
+
+
+def _broken(series: Series) -> Series:
+    """Names on the x axis on two lines."""
+    x = [x.replace(", ", ",\n") if isinstance(x, str) else x for x in series.x]
+    return replace(series, x=x)
 
 
 def _mark(series: Series, ax: Any, below: dict[Any, float]) -> None:
@@ -76,8 +89,7 @@ def _mark(series: Series, ax: Any, below: dict[Any, float]) -> None:
         names = bool(series.x) and isinstance(series.x[0], str)
         width = 0.65 if names or len(series.x) < 2 else series.x[1] - series.x[0]
         base = [below.get(x, 0.0) for x in series.x]
-        labels = [x.replace(", ", ",\n") for x in series.x] if names else series.x
-        ax.bar(labels, series.y, width=width, bottom=base, color=colour, label=series.name)
+        ax.bar(series.x, series.y, width=width, bottom=base, color=colour, label=series.name)
         below |= {x: low + y for x, low, y in zip(series.x, base, series.y, strict=True)}
     elif series.mark == "limit":
         ax.plot(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sim.commands import doctor, memory, report, silicon, units, verify
+from sim.commands import doctor, memory, memory_sweep, report, silicon, units, verify
 from sim.errors import CheckFailed, UserError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app.command("verify")(verify.verify)
 app.command("implement")(silicon.implement)
 app.command("power")(silicon.power)
 app.command("memory")(memory.memory)
+app.command("memory-sweep")(memory_sweep.memory_sweep)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

@@ -12,6 +12,9 @@ from sim.errors import UserError
 
 __all__ = ["memory"]
 
+_COLUMNS = ("kind", "tensors", "type", "GB", "GiB")
+_FEW = 4  # tensors that do not live at the peak and are named all the same
+
 
 def _choice(text: str) -> Any:
     return typer.Option(help=text, rich_help_panel="How it is run")
@@ -69,7 +72,7 @@ def memory(
     """What a training run holds on a GPU, tensor by tensor: does it fit, and what would help."""
     from sim.model.memory.gpus import find_gpu, parse_memory
     from sim.model.memory.presets import find_model
-    from sim.model.memory.query import Room, answer
+    from sim.model.memory.query import Room, answer, room_of
     from sim.model.memory.run import Run
 
     if gpu is not None and memory is not None:
@@ -77,7 +80,8 @@ def memory(
     card = None if gpu is None else find_gpu(gpu)
     room = None if card is None else Room.of(card)
     if memory is not None:
-        room = Room(name=memory, bytes=parse_memory(memory), context_bytes=0)
+        parse_memory(memory)  # a name of a GPU is for --gpu
+        room = room_of(memory)
     run = Run(
         model=find_model(model),
         method=method,
@@ -133,24 +137,12 @@ def _show(result: dict[str, Any]) -> None:
         f"{result['model']} ({result['parameters']:,} parameters), {result['method']}, batch"
         f" {settings['batch']}, {settings['sequence']} tokens"
     )
-    rows = [
-        (
-            entry["name"],
-            entry["kind"],
-            entry["dtype"],
-            f"{entry['bytes'] / 1e9:.3f}",
-            f"{entry['bytes'] / 2**30:.3f}",
-        )
-        for entry in sorted(result["ledger"], key=lambda e: -e["bytes"])
-        if entry["live"]
-    ]
-    print_table(
-        f"{title}: what lives at the peak", ("tensors", "kind", "type", "GB", "GiB"), rows, (3, 4)
-    )
+    print_table(f"{title}: what lives at the peak", _COLUMNS, _lines(result), (3, 4))
     gone = sorted((e for e in result["ledger"] if not e["live"]), key=lambda e: -e["bytes"])
     if gone:
-        names = ", ".join(f"{e['name']} {format_bytes(e['bytes'])}" for e in gone)
-        print(f"Not at the peak: {names}\n")
+        names = "; ".join(f"{e['name']} {format_bytes(e['bytes'])}" for e in gone[:_FEW])
+        more = f"; {len(gone) - _FEW} more" if len(gone) > _FEW else ""
+        print(f"Not then   {names}{more}")
     print(f"Peak       {format_bytes(result['peak_bytes'])}, at: {result['peak_at']}")
     print(f"All along  {format_bytes(result['persistent_bytes'])}")
     for item in result["outside"]:
@@ -167,6 +159,27 @@ def _show(result: dict[str, Any]) -> None:
             f"Step       {time['step_s']:.3g} s, {time['tokens_per_s']:,.0f} tokens/s at best"
             f" ({time['basis']}): {parts}"
         )
+
+
+def _lines(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Kinds, largest first, each with its larger tensors under it."""
+    live = [entry for entry in result["ledger"] if entry["live"]]
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for entry in sorted(live, key=lambda e: -e["bytes"]):
+        kinds.setdefault(entry["kind"], []).append(entry)
+    lines: list[tuple[str, ...]] = []
+    totals = {kind: sum(e["bytes"] for e in entries) for kind, entries in kinds.items()}
+    for kind in sorted(kinds, key=lambda k: -totals[k]):
+        lines.append((kind, "", "", *_sizes(totals[kind])))
+        least = result["peak_bytes"] / 500
+        large = [entry for entry in kinds[kind] if entry["bytes"] >= least]
+        if len(kinds[kind]) > 1:
+            lines += [("", e["name"], e["dtype"], *_sizes(e["bytes"])) for e in large]
+    return lines
+
+
+def _sizes(size: int) -> tuple[str, str]:
+    return f"{size / 1e9:.3f}", f"{size / 2**30:.3f}"
 
 
 def _show_fit(result: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sim.errors import UserError
 
-__all__ = ["Gpu", "find_gpu", "format_bytes", "gpu_names", "parse_memory"]
+__all__ = ["Gpu", "find_gpu", "format_bytes", "gpu_names", "parse_memory", "usual_context_bytes"]
 
 _MIB = 2**20
 _PREFIXES = ("", "K", "M", "G", "T")
@@ -87,6 +87,12 @@ def find_gpu(name: str) -> Gpu:
         source=entry["source"],
         note=entry.get("note", ""),
     )
+
+
+def usual_context_bytes() -> int:
+    """What is assumed for a GPU that is not in the catalogue: driver and CUDA context."""
+    assumed = _catalogue()["assumed"]
+    return int(assumed["reserved_mib"] + assumed["context_mib"]) * _MIB
 
 
 def parse_memory(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sim.model.memory.advice import largest, suggestions
 from sim.model.memory.entry import Entry
-from sim.model.memory.gpus import Gpu
+from sim.model.memory.gpus import Gpu, find_gpu, gpu_names, parse_memory, usual_context_bytes
 from sim.model.memory.ledger import Ledger, ledger
 from sim.model.memory.measured import error_bar_pct
 from sim.model.memory.plan import Plan
@@ -14,7 +14,7 @@ from sim.model.memory.run import Run
 from sim.model.memory.step import stages
 from sim.model.memory.timing import step_time
 
-__all__ = ["Room", "answer", "by_kind", "timeline"]
+__all__ = ["Room", "answer", "by_kind", "room_of", "timeline"]
 
 _ROUNDING = 1 << 19  # half of the 1 MiB that PyTorch's allocator leaves on a block before it splits
 _LARGE = 1 << 20  # tensors above this come from its large blocks
@@ -36,6 +36,17 @@ class Room:
     def for_tensors(self, slack: int) -> int:
         """Bytes left for tensors."""
         return self.bytes - self.context_bytes - slack
+
+
+def room_of(text: str) -> Room:
+    """That of a GPU by name, or of an amount of memory, with the context of a usual driver.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    if text.lower() in gpu_names():
+        return Room.of(find_gpu(text))
+    return Room(name=text, bytes=parse_memory(text), context_bytes=usual_context_bytes())
 
 
 def slack_bytes(entries: Sequence[Entry]) -> int:

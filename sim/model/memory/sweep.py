@@ -1,0 +1,78 @@
+"""Many runs at once: every batch, sequence and rank of a method in one pass, by arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sim.errors import UserError
+from sim.model.memory.ledger import peak_bytes
+from sim.model.memory.methods import find_method
+from sim.model.memory.run import Run
+
+__all__ = ["Sweep", "sweep"]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Peaks of one method over batches, sequences and ranks."""
+
+    run: Run
+    batches: tuple[int, ...]
+    sequences: tuple[int, ...]
+    ranks: tuple[int, ...]
+    peaks: np.ndarray[Any, np.dtype[np.int64]]  # bytes, [rank, sequence, batch]
+
+    def largest_batch(self, room: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The greatest of the batches whose tensors fit in ``room`` bytes, 0 where none does.
+
+        Returns:
+            Shape ``[rank, sequence]``.
+        """
+        fits = self.peaks <= room
+        sizes = np.asarray(self.batches)
+        largest: np.ndarray[Any, np.dtype[np.int64]] = np.where(fits, sizes, 0).max(axis=2)
+        return largest
+
+    @property
+    def count(self) -> int:
+        """Configurations."""
+        return int(self.peaks.size)
+
+
+def sweep(
+    base: Run,
+    methods: Sequence[str],
+    batches: Sequence[int],
+    sequences: Sequence[int],
+    ranks: Sequence[int] = (0,),
+) -> list[Sweep]:
+    """Peaks of all combinations.
+
+    Args:
+        base: What all runs have in common; its method, batch, sequence and rank do not matter.
+        methods: Names of methods.
+        batches: Sequences in a micro-batch.
+        sequences: Tokens of a sequence.
+        ranks: Ranks; 0 is a method's usual one. Methods without a rank take only the first.
+
+    Raises:
+        UserError: If a method is unknown or a number is not accepted.
+    """
+    for name, values in (("batch", batches), ("sequence", sequences), ("rank", ranks)):
+        if not values:
+            raise UserError(f"{name} must have at least one value")
+        for value in values:
+            changed: dict[str, Any] = {"method": "galore", name: value}
+            replace(base, **changed)  # refuses what it does not accept
+    found = []
+    for method in methods:
+        run = replace(base, method=method, rank=0)
+        used = list(ranks) if find_method(method).rank else [0]
+        used = [rank or run.used_rank for rank in used]
+        rank, sequence, batch = np.meshgrid(used, sequences, batches, indexing="ij")
+        peaks = peak_bytes(run, batch=batch, sequence=sequence, rank=rank)
+        peaks = np.broadcast_to(peaks, batch.shape).astype(np.int64)
+        found.append(Sweep(run, tuple(batches), tuple(sequences), tuple(used), peaks))
+    return found
