@@ -156,7 +156,7 @@ def _show(result: dict[str, Any]) -> None:
             f"{n} {s:.3g} s" for n, s in time["parts_s"].items() if s and n != "total"
         )
         print(
-            f"Step       {time['step_s']:.3g} s, {time['tokens_per_s']:,.0f} tokens/s at best"
+            f"Step       {time['step_s']:.3g} s, {time['tokens_per_s']:,.0f} tokens/s"
             f" ({time['basis']}): {parts}"
         )
 

@@ -114,7 +114,7 @@ def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[s
     if gpu is not None:
         time = step_time(run, gpu)
         result["time"] = {
-            "basis": "estimated, roofline",
+            "basis": "estimated: roofline",
             "step_s": time.total_s,
             "tokens_per_s": time.tokens_per_s,
             "parts_s": {

@@ -1,21 +1,25 @@
 """Roofline estimate of the time of a step: what is slower, arithmetic or traffic, decides.
 
 An operation takes the greater of FLOPs over the GPU's peak and bytes over its memory bandwidth
-(Williams et al., CACM 2009). Nothing is assumed about how near real kernels come to either, so the
-result is a bound from below on time, and an estimate only as good as the kernels are.
+(Williams et al., CACM 2009). Nothing is assumed about how near real kernels come to either:
+:func:`measured_times` sets the estimate beside published throughput.
 """
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from sim.model.memory.activations import Activations
 from sim.model.memory.entry import Tensor
-from sim.model.memory.gpus import Gpu
+from sim.model.memory.gpus import Gpu, find_gpu
 from sim.model.memory.graph import Op
 from sim.model.memory.plan import Plan
+from sim.model.memory.presets import find_model
 from sim.model.memory.run import Run
 from sim.model.memory.sizes import BITS, Size
 
-__all__ = ["StepTime", "step_time", "svd_flops"]
+__all__ = ["MeasuredTime", "StepTime", "measured_times", "step_time", "svd_flops"]
 
 SVD_FRACTION = 4.67e14 / 600 / 38.7e12
 """Part of its float32 peak that a GPU reaches in SVDs: 4.67e14 FLOP of one subspace update of
@@ -55,6 +59,44 @@ class StepTime:
     def tokens_per_s(self) -> float:
         """Throughput of all GPUs together."""
         return self.tokens / self.total_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredTime:
+    """Published throughput of a run, and the estimate."""
+
+    label: str
+    run: Run
+    gpu: str
+    measured: float  # tokens a second
+    estimated: float
+    source: str
+
+    @property
+    def reached(self) -> float:
+        """Measured throughput as a part of the estimate."""
+        return self.measured / self.estimated
+
+
+@cache
+def measured_times() -> tuple[MeasuredTime, ...]:
+    """Published runs, in the order of ``measured_time.toml``."""
+    data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
+    rows = []
+    for item in data["run"]:
+        settings = dict(item["settings"])
+        run = Run(model=find_model(settings.pop("model")), **settings)
+        rows.append(
+            MeasuredTime(
+                label=item["label"],
+                run=run,
+                gpu=item["gpu"],
+                measured=item["tokens_per_s"],
+                estimated=step_time(run, find_gpu(item["gpu"])).tokens_per_s,
+                source=data["source"],
+            )
+        )
+    return tuple(rows)
 
 
 def svd_flops(rows: int, columns: int) -> float:
