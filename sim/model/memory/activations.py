@@ -1,8 +1,11 @@
 """What blocks keep between forward and backward, and what one needs while it runs."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
-from sim.model.memory.chains import Trained, block_ops, loss_ops
+from sim.model.memory.architecture import Architecture
+from sim.model.memory.chains import Kernels, Trained, block_ops, loss_ops
 from sim.model.memory.entry import Entry
 from sim.model.memory.graph import Moment, Op, Walk, walk
 from sim.model.memory.plan import Plan
@@ -20,26 +23,21 @@ class Activations:
         self.plan = plan
         self.recomputes = run.checkpointing != "none"
         self.x: Size = k.residual_bytes * arch.hidden * plan.tokens
-        ops = block_ops(arch, k, plan.block_trained(), plan.tokens, plan.sequence)
-        self.block_ops = tuple(ops)
-        self.block = self.resting = walk(ops, "x", self.x)
+        step = (arch, k, plan.tokens, plan.sequence)
+        self.block_ops, self.block = _walked("block", plan.block_trained(), *step)
+        self.resting = self.block
         if plan.trained_blocks < arch.layers:
-            frozen = plan.block_trained(frozen=True)
-            self.resting = walk(block_ops(arch, k, frozen, plan.tokens, plan.sequence), "x", self.x)
+            _, self.resting = _walked("block", plan.block_trained(frozen=True), *step)
         bare = self.recomputes or plan.method.forward_only
-        walked = walk([_bare(op) for op in ops], "x", self.x) if bare else self.block
+        walked = _walked("bare block", plan.block_trained(), *step)[1] if bare else self.block
         self.forward = walked.forward
         outside = frozenset(t.parameter.name for t in plan.tensors if not t.in_block and t.trains)
         if arch.tied and "embedding" in outside:
             outside |= {"output layer"}
-        self.loss_ops = tuple(loss_ops(arch, k, Trained(trained=outside), plan.tokens))
-        self.loss = walk(
-            self.loss_ops, "x", self.x,
-            held=("output layer",) if k.loss == "eager" else (),
-        )  # fmt: skip
+        self.loss_ops, self.loss = _walked("loss", Trained(trained=outside), *step)
         upcast = {"logits, float32", "log-probabilities", "loss"}
         self.logits = {m.op for m in self.loss.forward} - upcast  # operations up to the logits
-        self.keeps = self._keeps(ops)
+        self.keeps = self._keeps(self.block_ops)
         self.always = tuple(self._always())
 
     def _keeps(self, ops: Sequence[Op]) -> dict[str, tuple[str, Size]]:
@@ -175,6 +173,33 @@ class Activations:
             total(size * count for _, _, size, count in lines),
             lambda: [Entry(n, kind, "", size * count, count) for n, kind, size, count in lines],
         )
+
+
+def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
+    """Operations and walk; remembered for single runs, of which advice asks many alike."""
+    try:
+        return _remembered(what, *key)
+    except TypeError:  # arrays have no hash
+        return _walk(what, *key)
+
+
+@lru_cache(maxsize=256)
+def _remembered(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
+    return _walk(what, *key)
+
+
+def _walk(
+    what: str, trained: Trained, arch: Architecture, kernels: Kernels, tokens: Size, sequence: Size
+) -> tuple[tuple[Op, ...], Walk]:
+    entry = kernels.residual_bytes * arch.hidden * tokens
+    if what == "loss":
+        ops = tuple(loss_ops(arch, kernels, trained, tokens))
+        held = ("output layer",) if kernels.loss == "eager" else ()
+        return ops, walk(ops, "x", entry, held=held)
+    ops = tuple(block_ops(arch, kernels, trained, tokens, sequence))
+    if what == "bare block":
+        ops = tuple(_bare(op) for op in ops)
+    return ops, walk(ops, "x", entry)
 
 
 def _bare(op: Op) -> Op:

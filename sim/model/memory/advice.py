@@ -1,8 +1,11 @@
 """What would make a run fit, the cheapest first; and the largest batch and sequence that do."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from sim.errors import UserError
 from sim.model.memory.ledger import peak_bytes
@@ -54,13 +57,11 @@ class Suggestion:
 
 
 def _word(value: Any) -> str:
-    return (
-        {True: "on", False: "off"}.get(value, str(value)) if value in (True, False) else str(value)
-    )
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Single changes and whether they are exact."""
+    """Single changes, from cheap to costly in time, and whether they are exact."""
     method = find_method(run.method)
     if run.published:
         yield {"published": False}, True
@@ -92,7 +93,7 @@ def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
             yield {"batch": batch, "accumulation": whole // batch}, True
         yield {"batch": batch}, False
     for lighter in _LIGHTER.get(run.method, ()):
-        yield {"method": lighter, "rank": 0 if not find_method(lighter).rank else run.rank}, False
+        yield {"method": lighter}, False
     if run.sequence > 512:
         yield {"sequence": run.sequence // 2}, False
 
@@ -102,57 +103,85 @@ def suggestions(
 ) -> list[Suggestion]:
     """Changes that make a run fit, in order: exact ones before others, then by estimated time.
 
-    Where no single change is enough, changes are added up in that order until the run fits.
+    Where no single change is enough, exact changes are added up in that order until the run fits,
+    for the method as it is and for each lighter one.
 
     Args:
         run: The run.
         room: Bytes there are for its tensors.
         seconds: Estimates the time of a run's step for each token.
     """
-    base = seconds(run) if seconds else None
-    found = []
-    for changes, exact in _changes(run):
-        changed = _changed(run, changes)
-        if changed is None:
-            continue
-        peak = int(peak_bytes(changed))
-        factor = seconds(changed) / base if seconds and base else None
-        found.append(Suggestion(changes=changes, peak_bytes=peak, exact=exact, time_factor=factor))
-    found.sort(key=lambda s: (not s.exact, s.time_factor or 1.0, s.peak_bytes))
-    enough = [s for s in found if s.peak_bytes <= room]
-    if enough:
-        return enough
-    together = _together(run, room, found)
-    return [together] if together else []
+    search = _Search(run, room, seconds)
+    return search.singles() or search.combinations()
 
 
-def _together(run: Run, room: int, singles: list[Suggestion]) -> Suggestion | None:
-    """Changes that help, one after the other, until the run fits; less what turns out needless."""
-    chosen: list[Suggestion] = []
-    merged: dict[str, Any] = {}
-    peak = int(peak_bytes(run))
-    for single in singles:
-        tried = _changed(run, {**merged, **single.changes})
-        if tried is None:
-            continue
-        reached = int(peak_bytes(tried))
-        if reached < peak:
-            merged, peak = {**merged, **single.changes}, reached
-            chosen.append(single)
-        if peak <= room:
-            break
-    if peak > room:
-        return None
-    for name in list(merged):
-        fewer = {key: value for key, value in merged.items() if key != name}
-        tried = _changed(run, fewer)
-        if tried is not None and int(peak_bytes(tried)) <= room:
-            merged = fewer
-    changed = _changed(run, merged)
-    assert changed is not None
-    exact = all(single.exact for single in chosen if set(single.changes) & set(merged))
-    return Suggestion(
-        changes=merged, peak_bytes=int(peak_bytes(changed)), exact=exact, time_factor=None
+class _Search:
+    def __init__(self, run: Run, room: int, seconds: Callable[[Run], float] | None) -> None:
+        self.run, self.room, self.seconds = run, room, seconds
+        self.base = seconds(run) if seconds else None
+
+    def singles(self) -> list[Suggestion]:
+        """Every single change that is enough."""
+        found = [self.suggestion(c, exact) for c, exact in _changes(self.run) if self.fits(c)]
+        return sorted(found, key=_cost)
+
+    def combinations(self) -> list[Suggestion]:
+        """Exact changes together; the same beside a smaller batch; beside each lighter method."""
+        exact = [changes for changes, same in _changes(self.run) if same]
+        smaller = [c for c, same in _changes(self.run) if not same and "method" not in c]
+        plain = [changes for changes in exact if "accumulation" not in changes]
+        found = [self.together({}, exact, exact=True)]
+        if found == [None]:
+            found = [self.together({}, [*plain, *smaller], exact=False)]
+        found += [
+            self.together({"method": lighter}, [*plain, *smaller], exact=False)
+            for lighter in _LIGHTER.get(self.run.method, ())
+        ]
+        return sorted((s for s in found if s is not None), key=_cost)
+
+    def together(
+        self, start: dict[str, Any], changes: list[dict[str, Any]], *, exact: bool
+    ) -> Suggestion | None:
+        """The fewest of the changes, in their order, that fit; less what turns out needless."""
+        steps = [dict(start)]
+        for change in changes:
+            merged = {**steps[-1], **change}
+            if _changed(self.run, merged) is not None:
+                steps.append(merged)
+        enough = bisect_left(steps, True, key=self.fits)
+        if enough == len(steps):
+            return None
+        merged = steps[enough]
+        for name in [name for name in merged if name not in start]:
+            for change in changes:  # a cheaper value of the same field
+                if set(change) == {name} and self.fits({**merged, **change}):
+                    merged = {**merged, **change}
+                    break
+            fewer = {key: value for key, value in merged.items() if key != name}
+            if self.fits(fewer):
+                merged = fewer
+        return self.suggestion(merged, exact)
+
+    def fits(self, changes: dict[str, Any]) -> bool:
+        """Whether the run with these changes does."""
+        changed = _changed(self.run, changes)
+        return changed is not None and bool(peak_bytes(changed) <= self.room)
+
+    def suggestion(self, changes: dict[str, Any], exact: bool) -> Suggestion:
+        """What changes give that do not contradict each other."""
+        changed = replace(self.run, **changes)
+        factor = self.seconds(changed) / self.base if self.seconds and self.base else None
+        return Suggestion(
+            changes=changes, peak_bytes=int(peak_bytes(changed)), exact=exact, time_factor=factor
+        )
+
+
+def _cost(suggestion: Suggestion) -> tuple[bool, float, int, int]:
+    return (
+        not suggestion.exact,
+        round(suggestion.time_factor or 1.0, 3),
+        len(suggestion.changes),
+        suggestion.peak_bytes,
     )
 
 
@@ -172,19 +201,14 @@ def largest(run: Run, field: str, room: int) -> int:
         field: ``batch`` or ``sequence``.
         room: Bytes there are for its tensors.
     """
-
-    def fits(value: int) -> bool:
-        return bool(peak_bytes(replace(run, **{field: value})) <= room)  # type: ignore[arg-type]
-
-    if not fits(1):
-        return 0
-    high = 1
-    while high < 1 << 20 and fits(high):
-        high *= 2
-    low = high // 2
-    if fits(high):
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+    low, high = 0, 1 << 20
+    while high - low > 1:  # a whole grid at a time, by arrays
+        grid = np.unique(np.geomspace(low + 1, high, 64).astype(np.int64))
+        fits = np.broadcast_to(peak_bytes(run, **{field: grid}) <= room, grid.shape)
+        if not fits[0]:
+            return low
+        last = int(np.flatnonzero(fits)[-1])
+        if last + 1 == len(grid):
+            return int(grid[last])
+        low, high = int(grid[last]), int(grid[last + 1])
     return low

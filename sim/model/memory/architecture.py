@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 __all__ = ["ROLES", "Architecture", "Parameter"]
 
@@ -74,8 +75,11 @@ class Architecture:
         """Width of all keys of a token, and of all values."""
         return self.kv_heads * self.head_dim
 
-    def parameters(self) -> Iterator[Parameter]:
+    def parameters(self) -> tuple[Parameter, ...]:
         """Every parameter, in the order of the forward pass; a tied output layer is none."""
+        return _parameters(self)
+
+    def _parameters(self) -> Iterator[Parameter]:
         h, f, q, k, n = self.hidden, self.intermediate, self.query, self.key, self.layers
 
         def one(name: str, role: str, rows: int, columns: int = 1, count: int = n) -> Parameter:
@@ -119,3 +123,8 @@ class Architecture:
     def block_matrix_parameters(self) -> int:
         """Parameters of the matrices of one block."""
         return sum(p.elements for p in self.parameters() if p.role in ("attention", "mlp"))
+
+
+@lru_cache(maxsize=64)
+def _parameters(architecture: Architecture) -> tuple[Parameter, ...]:
+    return tuple(architecture._parameters())

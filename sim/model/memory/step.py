@@ -118,37 +118,31 @@ class _Step:
 
         Those that live on from the step before are among the persistent tensors.
         """
-        key = (blocks, tuple(single), fresh)
+        key = (blocks, tuple(single))
         if key not in self.known:
-            self.known[key] = self._make_gradients(blocks, single, fresh)
-        return self.known[key]
+            self.known[key] = self._make_gradients(blocks, single)
+        part = self.known[key]
+        if not fresh:
+            return part
+        (line,) = [self._line(name, 1) for name in fresh]
+        return Part(part.bytes + line.bytes, lambda: [*part.entries(), line])
 
-    def _make_gradients(self, blocks: int, single: list[str], fresh: tuple[str, ...]) -> Part:
-        plan = self.plan
-        counts = Counter((*single, *fresh))
-        if not (plan.keeps_gradients or self.per_layer):
+    def _make_gradients(self, blocks: int, single: list[str]) -> Part:
+        counts = Counter(single)
+        if not (self.plan.keeps_gradients or self.per_layer):
             for name in self.in_block:
-                counts[name] += min(blocks, plan.trained_blocks)
-        kept = {
-            t.parameter.name for t in plan.tensors if t.parameter.role in plan.method.kept_gradients
-        }
+                counts[name] += min(blocks, self.plan.trained_blocks)
         lines = [
-            (
-                self.tensors[name],
-                self.tensors[name].gradient * count // plan.shards["gradients"],
-                count,
-            )
+            self._line(name, count)
             for name, count in counts.items()
-            if count and not (name in kept and name not in fresh)
+            if count and self.tensors[name].parameter.role not in self.plan.method.kept_gradients
         ]
+        return Part(total(line.bytes for line in lines), lambda: lines)
 
-        def entries() -> list[Entry]:
-            return [
-                Entry(f"{t.family}: gradient", "gradients", plan.weight, size, count)
-                for t, size, count in lines
-            ]
-
-        return Part(total(size for _, size, _ in lines), entries)
+    def _line(self, name: str, count: int) -> Entry:
+        tensor = self.tensors[name]
+        size = tensor.gradient * count // self.plan.shards["gradients"]
+        return Entry(f"{tensor.family}: gradient", "gradients", self.plan.weight, size, count)
 
     def _stage(self, phase: str, label: str, *parts: Part) -> Stage:
         parts = (*parts, *self.act.always)
