@@ -119,6 +119,7 @@ class _Search:
     def __init__(self, run: Run, room: int, seconds: Callable[[Run], float] | None) -> None:
         self.run, self.room, self.seconds = run, room, seconds
         self.base = seconds(run) if seconds else None
+        self.peaks: dict[frozenset[tuple[str, Any]], int | None] = {}
 
     def singles(self) -> list[Suggestion]:
         """Every single change that is enough."""
@@ -164,16 +165,24 @@ class _Search:
 
     def fits(self, changes: dict[str, Any]) -> bool:
         """Whether the run with these changes does."""
-        changed = _changed(self.run, changes)
-        return changed is not None and bool(peak_bytes(changed) <= self.room)
+        peak = self.peak(changes)
+        return peak is not None and peak <= self.room
+
+    def peak(self, changes: dict[str, Any]) -> int | None:
+        """Peak of the run with these changes; None where they contradict each other."""
+        key = frozenset(changes.items())
+        if key not in self.peaks:
+            changed = _changed(self.run, changes)
+            self.peaks[key] = None if changed is None else int(peak_bytes(changed))
+        return self.peaks[key]
 
     def suggestion(self, changes: dict[str, Any], exact: bool) -> Suggestion:
         """What changes give that do not contradict each other."""
         changed = replace(self.run, **changes)
         factor = self.seconds(changed) / self.base if self.seconds and self.base else None
-        return Suggestion(
-            changes=changes, peak_bytes=int(peak_bytes(changed)), exact=exact, time_factor=factor
-        )
+        peak = self.peak(changes)
+        assert peak is not None
+        return Suggestion(changes=changes, peak_bytes=peak, exact=exact, time_factor=factor)
 
 
 def _cost(suggestion: Suggestion) -> tuple[bool, float, int, int]:

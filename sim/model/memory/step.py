@@ -1,7 +1,9 @@
 """The stages of a training step, and what lives in each beside the persistent tensors."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from sim.model.memory.activations import Activations
 from sim.model.memory.entry import Entry
@@ -41,7 +43,7 @@ class _Step:
         layers = self.plan.arch.layers
         for block in range(layers) if self.every_block else (layers - 1,):
             base = (self.act.kept(block), self.act.input(), self.act.casts_forward(block + 1))
-            for moment in self.act.forward:
+            for moment in self._telling(self.act.forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
                 yield self._stage("forward", label, *base, self.act.during(moment))
         kept = (self.act.kept(layers), self.act.casts_loss(backward=False))
@@ -75,16 +77,33 @@ class _Step:
             inside = list(waiting)
             if self.act.recomputes:
                 parts = (*base, self.act.output_gradient(), self._gradients(above, inside))
-                for moment in self.act.block_of(block).forward:
+                for moment in self._telling(self.act.block_of(block).forward):
                     yield self._stage(
                         "backward", f"{label}, again forward: {moment.op}", *parts,
                         self.act.during(moment),
                     )  # fmt: skip
-            for moment in self.act.block_of(block).backward:
+            for moment in self._telling(self.act.block_of(block).backward):
                 yield from self._moment(label, moment, base, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
             yield from self._moment("backward", moment, (), layers, waiting)
+
+    def _telling(self, moments: Sequence[Moment]) -> Sequence[Moment]:
+        """Those that a peak can be at: the greatest between two new gradients, and these."""
+        if any(isinstance(m.saved + m.working, np.ndarray) for m in moments):
+            return moments
+        found: list[Moment] = []
+        between: list[Moment] = []
+        for moment in moments:
+            if moment.parameter in self.tensors:
+                found.extend(between)
+                found.append(moment)
+                between = []
+            elif not between or moment.saved + moment.working > (
+                between[0].saved + between[0].working
+            ):
+                between = [moment]
+        return [*found, *between]
 
     def _moment(
         self, label: str, moment: Moment, base: tuple[Part, ...], above: int, waiting: list[str]
