@@ -3,10 +3,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check rtl rtl-check bench verify-full clean
+.PHONY: help setup report test check rtl rtl-check bench verify-full memory-tracked gpu-check clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: ## install what is missing (the other targets do this by themselves)
 	@scripts/setup.sh
@@ -31,12 +31,19 @@ rtl: $(READY) ## write rtl/ anew from the generators
 rtl-check: $(READY) ## fail if rtl/ is not what the generators write
 	@$(BIN)/python -m sim.rtl_files --check
 
-bench: $(READY) ## speed of the harness; training runs (an hour, goes on where it stopped)
+bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on where it stopped)
 	@$(BIN)/python -m sim.rtlsim.bench
+	@$(BIN)/python -m sim.model.memory.bench
 	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.training_bench --jobs 2
 
 verify-full: $(READY) ## the long exhaustive tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
+
+memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.fake_table
+
+gpu-check: $(READY) ## the same steps on a CUDA GPU: allocated bytes beside tracked ones
+	@$(BIN)/python -m sim.workload.gpu_check
 
 clean: ## remove what was generated; .venv stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
