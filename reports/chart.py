@@ -16,7 +16,8 @@ COLOURS = {  # told apart by the colour-blind, and on white as on black
     "e": "#4f5d75",
     "f": "#c9573f",
     "light a": "#9cc6e6",
-    "limit": "#1b1b1b",
+    "light paper": "#c9ced6",
+    "limit": "#e0187f",
 }
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.memory_charts import memory_charts
 from reports.training_charts import random_bits
 
 __all__ = ["NAMES", "charts"]
@@ -26,6 +27,7 @@ def charts(facts: dict[str, Any]) -> list[Chart]:
         _energy(facts["implementations"], facts["traffic"]["synthetic"]),
         _scores(facts["traffic"]),
         random_bits(facts["rounding_cost"], facts["training"]["rounding"]),
+        *memory_charts(facts["memory"]),
     ]
     return [chart for chart in made if any(panel.series for panel in chart.panels)]
 

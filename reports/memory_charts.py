@@ -1,12 +1,15 @@
 """Figures of the memory ledger: what lives at the peak, and through a step."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
 
-__all__ = ["at_peak", "through_step", "what_fits", "write_figures"]
+__all__ = ["at_peak", "memory_charts", "through_step", "what_fits", "write_figures"]
+
+_CONTEXT = "driver and CUDA context (assumed)"
 
 _COLOURS = {  # kind: key of reports.chart.COLOURS, in the order in which they are stacked
     "weights": "a",
@@ -18,14 +21,48 @@ _COLOURS = {  # kind: key of reports.chart.COLOURS, in the order in which they a
     "key and value cache": "f",
     "activations": "paper",
     "transients": "f",
+    _CONTEXT: "light paper",
 }
+
+
+def memory_charts(memory: dict[str, Any]) -> list[Chart]:
+    """Those of the report.
+
+    Args:
+        memory: From :func:`sim.model.memory.facts.memory_facts`.
+    """
+    run, card = memory["headline"], memory["card"]
+    context = sum(
+        part["bytes"] for part in run["outside"] if part["name"] == "driver and CUDA context"
+    )
+    settings = run["settings"]
+    kept = "no" if settings["checkpointing"] == "none" else settings["checkpointing"]
+    words = (
+        f"{run['model']}, batch {settings['batch']} x {settings['sequence']} tokens, "
+        f"{kept} checkpointing"
+    )
+    bars = [(bar["label"], bar["kinds"] | {_CONTEXT: context}) for bar in memory["bars"]]
+    peaks = at_peak([(label, kinds, card["bytes"]) for label, kinds in bars])
+    return [
+        replace(
+            peaks,
+            caption=f"What lives at the peak of a training step, by method: {words}, per-layer "
+            f"update. Dashed: all memory of one {card['title']}. Without allocator slack.",
+        ),
+        replace(
+            through_step(memory["timeline"]),
+            caption=f"Through a step of {run['method']}: {words}. Blocks forward, loss, blocks "
+            "backward; each bar is the most of its part. Tensors alone.",
+        ),
+    ]
 
 
 def at_peak(bars: Sequence[tuple[str, dict[str, int], int | None]]) -> Chart:
     """Bytes at the peak by kind, a bar for each run.
 
     Args:
-        bars: Label, bytes of each kind, and the memory there is (a mark above the bar) or None.
+        bars: Label, bytes of each kind, and the memory there is or None: a mark above the bar, or
+            a line above all bars where they have the same.
     """
     names = [label for label, _, _ in bars]
     series = [
@@ -38,10 +75,11 @@ def at_peak(bars: Sequence[tuple[str, dict[str, int], int | None]]) -> Chart:
     ]  # fmt: skip
     room = [(label, size) for label, _, size in bars if size]
     if room:
+        line = len(room) == len(bars) > 1 and len({size for _, size in room}) == 1
         series.append(
             Series(
                 name="memory of the GPU", colour="limit", x=[label for label, _ in room],
-                y=[size / 1e9 for _, size in room], mark="limit",
+                y=[size / 1e9 for _, size in room], mark="line" if line else "limit", dashed=line,
             )
         )  # fmt: skip
     panel = Panel(x_label="", y_label="GB (1e9 bytes) at the peak", series=series)

@@ -27,9 +27,16 @@
     return result;
   }
 
+  // Where names stand one below another, a long legend would leave no room for the plot.
+  function sized(plot) {
+    const names = plot.data.filter((trace) => trace.showlegend).length;
+    const narrow = window.innerWidth < 560 && names > 5;
+    return { ...plot.layout, height: plot.layout.height + (narrow ? 24 * names : 0) };
+  }
+
   function draw() {
     for (const [name, plot] of Object.entries(plots)) {
-      Plotly.react(`plot-${name}`, plot.data, themed(plot.layout), {
+      Plotly.react(`plot-${name}`, plot.data, themed(sized(plot)), {
         displayModeBar: false,
         responsive: true,
       });

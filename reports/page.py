@@ -11,6 +11,7 @@ from markupsafe import Markup
 from reports import numbers
 from reports.chart import Chart
 from reports.charts import NAMES
+from reports.memory_page import error_rows, fits_table, grouped_evidence
 from reports.plotly_charts import figure
 from sim.datapaths import CLOCK_NS
 from sim.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
@@ -47,6 +48,8 @@ def page(
     for name in ("count", "fixed", "percent", "rate", "ratio"):
         environment.filters[name] = getattr(numbers, name)
     implementations = facts["implementations"]
+    memory = facts["memory"]
+    published = tomllib.loads((_HERE / "published.toml").read_text())
     at_energy_clock = find(implementations, clock_ns=ENERGY_CLOCK_NS)
     return environment.get_template("page.html.j2").render(
         **facts,
@@ -65,7 +68,10 @@ def page(
         config={unit["unit"]: unit["config"] for unit in facts["units"]},
         latency={unit["unit"]: unit["latency_cycles"] for unit in facts["units"]},
         certificate={entry["architecture"]: entry for entry in facts["certificates"]},
-        published=tomllib.loads((_HERE / "published.toml").read_text()),
+        published=published,
+        memory_errors=error_rows(memory["errors"], published["memory"]["peer"]),
+        memory_evidence=grouped_evidence(memory["evidence"]),
+        memory_fits=fits_table(memory["fits"], memory["methods"]),
         charts={chart.name: chart for chart in charts},
         plots={chart.name: figure(chart) for chart in charts},
         figures={name: base64.b64encode(raw).decode() for name, raw in figures.items()},

@@ -8,6 +8,7 @@ from reports.chart import COLOURS, Chart, Panel, Series
 
 __all__ = ["png"]
 
+_CROWDED_NAMES = 6  # on the x axis, that would touch each other
 _CROWDED = 5  # series for which a legend finds no free place in the figure
 
 _STYLE: dict[Any, Any] = {
@@ -67,6 +68,9 @@ def _draw(panel: Panel, ax: Any) -> None:
     if any(series.x and isinstance(series.x[0], str) for series in panel.series):
         ax.grid(visible=False, axis="x")
         ax.tick_params(axis="x", labelsize=8)
+        if max(len(series.x) for series in panel.series) > _CROWDED_NAMES:
+            for label in ax.get_xticklabels():
+                label.set(rotation=30, ha="right", rotation_mode="anchor")
     ax.set_xlabel(panel.x_label)
     ax.set_title(panel.title, fontsize=9)
     if panel.x_names:

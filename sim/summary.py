@@ -27,7 +27,8 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     """The facts of the report, JSON-able; from the cache if no source, tool or kit has changed.
 
     Facts that fail are not cached: a failure may come from the machine, such as no memory. Those
-    of training follow the result cache, where the bench may have added runs.
+    of training follow the result cache, where the bench may have added runs; those of memory are
+    counted anew, in a second.
 
     Args:
         progress: Called with a label, steps done and steps in all.
@@ -36,12 +37,13 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
         ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``,
         ``projected_element``, ``rounding_cost``, ``traffic``, ``training_traffic``,
-        ``provenance`` and ``training``.
+        ``provenance``, ``training`` and ``memory``.
 
     Raises:
         UserError: If a tool, a package or the process kit is missing.
     """
     from sim.doctor import examine
+    from sim.model.memory.facts import memory_facts
     from sim.silicon.pdk import find_kit
 
     checks = examine()
@@ -74,7 +76,7 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     facts: dict[str, Any] = cached(
         "summary", digest(provenance), gather, keep=lambda found: bool(verdict(found)["passed"])
     )
-    return facts | {"training": _training(provenance)}
+    return facts | {"training": _training(provenance), "memory": memory_facts()}
 
 
 def _training(provenance: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from sim.datapaths import datapath_targets, datapaths, projected_element
 from sim.targets import judge
 from sim.workload.training_facts import expectations
+from tests.reports.small_memory import small_memory
 
 _WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
 
@@ -217,6 +218,7 @@ def facts() -> dict[str, Any]:
         "projected_element": projected_element(_datapath_rows()),
         "rounding_cost": _rounding_cost(),
         "training": _training(),
+        "memory": small_memory(),
         "verification": [
             _verification("consmax/log2", log2),
             _verification("consmax/split", split),

@@ -16,7 +16,7 @@ from sim.errors import UserError
 
 _FIGURES = {
     "error.png", "area_per_lane.png", "area_delay.png", "area_breakdown.png", "energy.png",
-    "scores.png", "random_bits.png",
+    "scores.png", "random_bits.png", "memory_peak.png", "memory_step.png",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import sim.summary
 from sim.doctor import Check
 from sim.error_curve import error_curve
 from sim.errors import UserError
+from sim.model.memory import facts as memory_facts
 from sim.results import cached
 from sim.targets import ENERGY_CLOCK_NS, beyond_together, judge, representative
 from sim.verdict import verdict
@@ -111,6 +112,17 @@ def test_new_training_runs_reach_a_cached_summary(
     assert sim.summary.summary()["training"] == {"runs": 0}  # from the cache
     cached("training", "a run", lambda: {"validation_loss": 1.8})
     assert sim.summary.summary()["training"] == {"runs": 1}
+
+
+def test_memory_is_counted_anew_beside_a_cached_summary(
+    facts: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = iter([{"gpu": None}, {"gpu": {"device": "a GPU"}}])
+    monkeypatch.setattr(sim.doctor, "examine", list)
+    monkeypatch.setattr(sim.summary, "_gather", lambda progress: facts)
+    monkeypatch.setattr(memory_facts, "memory_facts", lambda: next(counted))
+    assert sim.summary.summary()["memory"] == {"gpu": None}
+    assert sim.summary.summary()["memory"] == {"gpu": {"device": "a GPU"}}
 
 
 def test_ratio_over_one_is_a_miss(facts: dict[str, Any]) -> None:

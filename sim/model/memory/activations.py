@@ -95,9 +95,14 @@ class Activations:
         if operation == "output layer" or not elements:
             return elements * self.plan.weight_bytes
         stored = self.plan.method.blocks.holdings[0]
-        return elements * (
-            BITS[self.plan.dtype_of(stored)] / 8 + 2 * self.plan.method.blocks.weight_scratch
-        )
+        return elements * BITS[self.plan.dtype_of(stored)] / 8
+
+    def dequantised_bytes(self, operation: str) -> float:
+        """Bytes read and written to make a float matrix of a quantised one before a product."""
+        scratch = self.plan.method.blocks.weight_scratch
+        if not scratch or operation == "output layer":
+            return 0.0
+        return self.weight_bytes(operation) + 2 * scratch * self.matrix(operation)
 
     def during(self, moment: Moment) -> Part:
         """The block in work, or the loss."""

@@ -18,6 +18,7 @@ from sim.model.memory.tracked import gpu_table, tracked_runs, tracked_table
 __all__ = ["memory_facts"]
 
 _CARD = "rtx4060ti-16gb"
+_BATCHES = 64  # largest batch that is tried
 _MEMORIES = ("8 GiB", "12 GiB", "16 GiB", "24 GiB", "48 GiB", "80 GiB")
 _COMPARED: tuple[tuple[str, str, dict[str, Any]], ...] = (  # of the bars: label, method, fields
     ("AdamW", "adamw", {}),
@@ -63,7 +64,8 @@ def memory_facts() -> dict[str, Any]:
         "times": [
             {
                 "label": row.label, "model": row.run.model.name, "gpu": row.gpu,
-                "measured": row.measured, "estimated": row.estimated, "source": row.source,
+                "measured": row.measured, "estimated": row.estimated, "stated": row.stated,
+                "source": row.source,
             }
             for row in measured_times()
         ],
@@ -89,7 +91,7 @@ def _evidence() -> list[dict[str, Any]]:
     rows += [
         {
             "kind": "measured", "source": run.source, "model": run.run.model.name,
-            "label": run.label, "quantity": "peak", "published": f"{run.published:g}",
+            "label": run.label, "quantity": run.quantity, "published": f"{run.published:g}",
             "computed": run.computed, "unit": run.unit, "error_pct": run.error_pct,
             "exact": False, "counted": run.stated, "honest": None, "note": run.note,
             "convention": run.instrument,
@@ -134,7 +136,7 @@ def _errors() -> dict[str, Any]:
 def _fits(base: Run) -> dict[str, Any]:
     """Largest batch on GPUs of several sizes, full checkpointing."""
     methods = [name for name, method in METHODS.items() if not method.forward_only]
-    found = sweep(replace(base, checkpointing="full"), methods, range(1, 65), (512, 2048))
+    found = sweep(replace(base, checkpointing="full"), methods, range(1, _BATCHES + 1), (512, 2048))
     rooms = {name: room_of(name).for_tensors(0) for name in _MEMORIES}
     rows = []
     for item in found:
@@ -146,4 +148,4 @@ def _fits(base: Run) -> dict[str, Any]:
             }
             for s, sequence in enumerate(item.sequences)
         ]  # fmt: skip
-    return {"model": base.model.name, "memories": rooms, "rows": rows}
+    return {"model": base.model.name, "memories": rooms, "batches_tried": _BATCHES, "rows": rows}

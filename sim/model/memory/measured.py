@@ -21,6 +21,7 @@ class Measured:
     """A measured run and what the ledger says of it."""
 
     label: str
+    quantity: str  # peak or activations
     run: Run
     published: float  # in the unit that the source prints
     unit: str
@@ -55,6 +56,7 @@ def _row(item: dict[str, Any], source: dict[str, str]) -> Measured:
         )
     return Measured(
         label=item["label"],
+        quantity=item.get("quantity", "peak"),
         run=run,
         published=item["published"],
         unit=source["unit"],

@@ -27,8 +27,8 @@ _CATALOGUE = (
         note="no first moment",
     ),
     Method(
-        name="sgd", title="SGD", source="without momentum",
-        blocks=t.PLAIN, ends=t.PLAIN, vectors=t.PLAIN,
+        name="sgd", title="SGD", source="Robbins and Monro 1951",
+        blocks=t.PLAIN, ends=t.PLAIN, vectors=t.PLAIN, note="no momentum",
     ),
     Method(
         name="lora", title="LoRA", source="arXiv 2106.09685",

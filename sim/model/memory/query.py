@@ -98,7 +98,9 @@ def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[s
         "outside": outside,
     }
     if room is not None:
-        outside.insert(0, {"name": "CUDA context", "bytes": room.context_bytes, "basis": "assumed"})
+        outside.insert(
+            0, {"name": "driver and CUDA context", "bytes": room.context_bytes, "basis": "assumed"}
+        )
         space = room.for_tensors(slack)
         fits = found.peak_bytes <= space
         seconds = None if gpu is None else lambda r: _per_token(r, gpu)

@@ -69,6 +69,7 @@ class MeasuredTime:
     run: Run
     gpu: str
     measured: float  # tokens a second
+    stated: bool  # whether all settings are known
     estimated: float
     source: str
 
@@ -92,6 +93,7 @@ def measured_times() -> tuple[MeasuredTime, ...]:
                 run=run,
                 gpu=item["gpu"],
                 measured=item["tokens_per_s"],
+                stated=item.get("stated", True),
                 estimated=step_time(run, find_gpu(item["gpu"])).tokens_per_s,
                 source=data["source"],
             )
@@ -151,13 +153,14 @@ class _Timer:
         traffic = op.bytes + sum(size.get(name, 0) for name in op.reads)
         flops = self._flops(op)
         weight = self.act.weight_bytes(op.makes)
+        extra = self.act.dequantised_bytes(op.makes) / self.bytes  # an operation of its own
         if not backward:
-            return float(max(flops / self.flops, (traffic + weight) / self.bytes))
+            return float(extra + max(flops / self.flops, (traffic + weight) / self.bytes))
         trained = op.parameter == op.makes
         seconds = max(
             flops * (1 + trained) / self.flops, (2 * traffic + weight * (1 + trained)) / self.bytes
         )
-        return float(seconds)
+        return float(extra + seconds)
 
     def _flops(self, op: Op) -> float:
         arch, tokens = self.plan.arch, self.plan.tokens

@@ -1,0 +1,177 @@
+"""What the page says of training memory: the answer, the misses, and what is not measured."""
+
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+
+from reports.build import write_report
+from reports.charts import charts
+from reports.memory_page import grouped_evidence
+from sim.model.memory.facts import memory_facts
+
+
+@pytest.fixture(autouse=True)
+def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is what is looked at here: no need to draw its PNG figures each time."""
+    monkeypatch.setattr("reports.png_charts.png", lambda chart, note: b"a figure")
+
+
+def _html(facts: dict[str, Any], folder: Path) -> str:
+    """The section, as it is written."""
+    write_report(facts, folder)
+    page = (folder / "index.html").read_text()
+    return page[page.index('<h2 id="memory">') : page.index('<h2 id="input">')]
+
+
+def _text(facts: dict[str, Any], folder: Path) -> str:
+    return _words(_html(facts, folder))
+
+
+def _words(html: str) -> str:
+    """What a reader sees of it."""
+    return unescape(" ".join(re.sub(r"<[^>]+>", " ", html).split()))
+
+
+def test_section_leads_with_the_answer(facts: dict[str, Any], tmp_path: Path) -> None:
+    text = _text(facts, tmp_path)
+    assert "llama-7b with Q-GaLore as published on one RTX 4060 Ti 16 GB" in text
+    assert "The run Fits needs 14.50 GB (13.50 GiB) of 17.00 GB (15.83 GiB)" in text
+    assert "Peak of the tensors 13.00 GB 12.11 GiB when: backward, block 2 of 2: down" in text
+    assert "Its authors print 15.08 GB: ours is -1.03 % off." in text
+    assert "driver and CUDA context 1.00 GB (assumed), allocator slack 0.50 GB (estimated)" in text
+    assert "Headroom 2.50 GB 2.33 GiB The ledger's worst error is 6.2 % or 0.81 GB." in text
+    assert text.index("Fits") < text.index("What fits where") < text.index("How right it is")
+    assert text.index("How right it is") < text.index("Time A roofline") < text.index("Methods")
+    assert "MISSED" not in text
+
+
+def test_run_that_does_not_fit_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["memory"]["headline"] |= {"fits": False, "headroom_bytes": -3 * 10**9}
+    html = _html(facts, tmp_path)
+    assert '<div class="value bad-text">Does NOT fit</div>' in html
+    assert '<div class="value bad-text">-3.00 GB' in html
+
+
+def test_headroom_within_the_error_is_warned_of(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["memory"]["headline"]["headroom_bytes"] = 8 * 10**8
+    assert "Less than the ledger's worst error, 6.2 % or 0.81 GB." in _text(facts, tmp_path)
+
+
+def test_largest_batches_stand_below_their_memory(facts: dict[str, Any], tmp_path: Path) -> None:
+    html = _html(facts, tmp_path)
+    text = _words(html)
+    assert "512 tokens 2,048 tokens 8 GiB 16 GiB 8 GiB 16 GiB" in text
+    assert "AdamW - 6 - 1 QLoRA 16 9 32 2 8" in text
+    assert "Batches above 32 were not tried." in text
+    assert '<td class="c l shade0">-</td><td class="c shade3">6</td>' in html
+
+
+def test_errors_stand_with_their_targets(facts: dict[str, Any], tmp_path: Path) -> None:
+    text = _text(facts, tmp_path)
+    assert "settings all stated 23 0.190 % 3.0 % MET 6.200 % 7.0 % MET" in text
+    assert (
+        "of these, vramcalc 0.1.2's own; limit: its own worst 19 0.150 % 1.300 % 4.3 % MET" in text
+    )
+    assert "our own execution, tracked 39 0.001 % 0.730 % 1.0 % MET" in text
+    assert "1 of 1 printed figures that follow a paper's own rule 1 of 2 GaLore, Table 4" in text
+    assert "a tracker, torch 2.9, 2026-01-02. Not measured on a GPU yet." in text
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "error", "row"),
+    [
+        ("measured", "median", 3.01, "23 3.010 % 3.0 % MISSED 6.200 % 7.0 % MET"),
+        ("measured", "worst", 7.01, "23 0.190 % 3.0 % MET 7.010 % 7.0 % MISSED"),
+        ("peer", "worst", 4.31, "19 0.150 % 4.310 % 4.3 % MISSED"),
+        ("tracked", "worst", 1.01, "39 0.001 % 1.010 % 1.0 % MISSED"),
+    ],
+)
+def test_missed_error_is_marked(
+    facts: dict[str, Any], tmp_path: Path, key: str, name: str, error: float, row: str
+) -> None:
+    facts["memory"]["errors"][key][name] = error
+    text = _text(facts, tmp_path)
+    assert row in text
+    assert text.count("MISSED") == 1
+
+
+def test_measurement_on_a_gpu_is_named(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["memory"]["gpu"] = {
+        "device": "a GPU", "date": "2026-01-03", "torch": "2.9", "note": "rounded", "rows": [1, 2],
+    }  # fmt: skip
+    text = _text(facts, tmp_path)
+    assert "On a GPU: a GPU, 2026-01-03, torch 2.9, 2 runs; rounded." in text
+    assert "Not measured" not in text
+
+
+def test_evidence_is_one_table_with_the_misses_in_red(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    html = _html(facts, tmp_path)
+    text = _words(html)
+    kinds = ["arithmetic", "convention", "measured", "tracked"]
+    assert re.findall(r'<tbody id="memory-(\w+)">', html) == kinds
+    assert "AdamW weights + states 12.55 GB 12.551 +0.01" in text
+    assert "AdamW weights + states 0.36 GB 0.368 0.300 +2.14 once" in text
+    assert '<span class="bad-text">+0.45</span>' in html  # other digits than GaLore prints
+    assert '<span class="bad-text">+60.34</span>' in html
+    assert '<span class="">-1.03</span>' in html
+    assert "not counted when is not stated" in text
+    assert "our own execution llama-7b AdamW peak 109.388 GB 109.3875 0.00" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "error_pct", "beyond"),
+    [
+        ("measured", -7.1, True), ("measured", 6.9, False),
+        ("tracked", -1.1, True), ("tracked", 0.9, False),
+        ("convention", 0.0, True),
+    ],
+)  # fmt: skip
+def test_each_kind_has_its_own_limit(
+    facts: dict[str, Any], kind: str, error_pct: float, beyond: bool
+) -> None:
+    row = facts["memory"]["evidence"][-1] | {"kind": kind, "error_pct": error_pct}
+    groups = {group["kind"]: group["rows"] for group in grouped_evidence([row])}
+    assert [row["beyond"] for row in groups[kind]] == [beyond]
+    assert sum(map(len, groups.values())) == 1
+
+
+def test_times_and_methods_are_listed(facts: dict[str, Any], tmp_path: Path) -> None:
+    text = _text(facts, tmp_path)
+    assert "takes 3.14 s a step: 82 tokens a second estimated" in text
+    assert "llama-3.2-3b a100-80gb LoRA 7,000 10,000 0.70x" in text
+    assert "QLoRA arXiv 2305.14314 NF4" in text
+
+
+def test_figures_show_the_memory_there_is(facts: dict[str, Any]) -> None:
+    drawn = {chart.name: chart for chart in charts(facts)}
+    peak, step = drawn["memory_peak"], drawn["memory_step"]
+    assert (peak.kind, step.kind) == ("counted", "counted")
+    bars = {series.name: series.y for series in peak.panels[0].series}
+    assert bars.pop("memory of the GPU") == [17.0, 17.0]
+    assert bars["driver and CUDA context (assumed)"] == [1.0, 1.0]
+    assert sum(y[0] for y in bars.values()) == 14.0
+    assert list(step.panels[0].x_names.values()) == ["forward", "loss", "backward"]
+
+
+def test_section_takes_what_the_ledger_gives(facts: dict[str, Any], tmp_path: Path) -> None:
+    facts["memory"] = memory_facts()
+    html = _html(facts, tmp_path)
+    assert len(re.findall(r'<tr class="[a-z ]*"><td>(?:arith|conv|meas|track)', html)) == len(
+        facts["memory"]["evidence"]
+    )
+    methods = [method["title"] for method in facts["memory"]["methods"]]
+    assert all(html.count(f'<td class="s">{title}</td>') >= 2 for title in methods)
+
+
+@pytest.mark.parametrize("name", ["card", "tracked", "gpu", "times"])
+def test_missing_fact_of_memory_raises(facts: dict[str, Any], tmp_path: Path, name: str) -> None:
+    del facts["memory"][name]
+    with pytest.raises((KeyError, jinja2.UndefinedError), match=name):
+        write_report(facts, tmp_path)
+    assert list(tmp_path.iterdir()) == []
