@@ -49,6 +49,8 @@ class Activations:
             names |= {"scores", "weighted values"}
             if self.plan.kernels.attention != "eager":
                 names.add("attended")
+            for name in self.plan.block_trained().adapted:
+                names |= {f"{name} adapter", f"{name} adapter, low rank"}
             for name in sorted(names & set(size)):
                 kept[name] = ("activations: checkpoints", size[name].bytes)
                 for extra, more in size[name].extra:
@@ -81,7 +83,8 @@ class Activations:
 
     def matrix(self, operation: str) -> int:
         """Elements of the matrix that an operation multiplies by, 0 if it is no such product."""
-        if operation == "output layer":
+        fused = operation == "loss" and self.plan.kernels.loss == "fused"
+        if operation == "output layer" or fused:
             return self.plan.arch.vocab * self.plan.arch.hidden
         return next(
             (t.dims.full for t in self.plan.tensors
@@ -92,15 +95,15 @@ class Activations:
     def weight_bytes(self, operation: str) -> float:
         """Bytes of that matrix as they are read."""
         elements = self.matrix(operation)
-        if operation == "output layer" or not elements:
+        if operation in ("output layer", "loss") or not elements:
             return elements * self.plan.weight_bytes
         stored = self.plan.method.blocks.holdings[0]
         return elements * BITS[self.plan.dtype_of(stored)] / 8
 
     def dequantised_bytes(self, operation: str) -> float:
         """Bytes read and written to make a float matrix of a quantised one before a product."""
-        scratch = self.plan.method.blocks.weight_scratch
-        if not scratch or operation == "output layer":
+        scratch = self.plan.method.blocks.weight_copies * self.plan.kernels.bytes
+        if not scratch or operation in ("output layer", "loss"):
             return 0.0
         return self.weight_bytes(operation) + 2 * scratch * self.matrix(operation)
 
@@ -123,6 +126,19 @@ class Activations:
         return self._part(
             [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
         )
+
+    def held_logits(self) -> Part:
+        """The logits, where the program keeps them through the backward pass."""
+        k, arch = self.plan.kernels, self.plan.arch
+        if not k.holds_logits or k.loss != "eager":
+            return self._part([])
+        size = k.bytes * arch.vocab * self.plan.tokens
+        return self._part([("logits", "activations: logits", size, 1)])
+
+    def checkpoint(self) -> Part:
+        """The input of a block that is recomputed."""
+        lines = [("x", "activations: checkpoints", self.x, 1)] if self.recomputes else []
+        return self._part(lines)
 
     def output_gradient(self) -> Part:
         """The gradient of a block's result."""
@@ -157,21 +173,30 @@ class Activations:
         """Those there in a block's backward pass."""
         return self.casts(1 if self.recomputes else block + 1)
 
+    def gathered(self) -> Part:
+        """Shared weights that are whole for a while: of the block in use and of the next."""
+        plan = self.plan
+        if plan.shards["weights"] == 1:
+            return self._part([])
+        sizes = [(t.in_block, t.dims.full * plan.weight_bytes) for t in plan.tensors]
+        block = sum(size for in_block, size in sizes if in_block)
+        ends = [size for in_block, size in sizes if not in_block]
+        return self._part([("gathered weights", "transients", most(2 * block, *ends), 1)])
+
     def _always(self) -> list[Part]:
-        plan, arch = self.plan, self.plan.arch
-        parts = []
-        if plan.shards["weights"] > 1:
-            sizes = [(t.in_block, t.dims.full * plan.weight_bytes) for t in plan.tensors]
-            block = sum(size for in_block, size in sizes if in_block)
-            ends = [size for in_block, size in sizes if not in_block]
-            # the block in use and the next one are whole, or one large matrix outside the blocks
-            parts.append(
-                self._part([("gathered weights", "transients", most(2 * block, *ends), 1)])
-            )
+        """What the model holds all the time while it runs: mask, rotary angles, cache."""
+        plan, arch, k = self.plan, self.plan.arch, self.plan.kernels
+        lines = []
+        if k.attention == "eager":
+            size = k.bytes * plan.tokens * plan.sequence
+            lines.append(("attention mask", "activations: attention", size, 1))
+        if not arch.positions:
+            size = 2 * k.bytes * arch.head_dim * plan.sequence
+            lines.append(("rotary angles", "activations: attention", size, 1))
         if plan.method.forward_only:
-            cache = 2 * arch.layers * arch.key * plan.tokens * plan.kernels.bytes
-            parts.append(self._part([("key and value cache", "key and value cache", cache, 1)]))
-        return parts
+            size = 2 * arch.layers * arch.key * plan.tokens * k.bytes
+            lines.append(("key and value cache", "key and value cache", size, 1))
+        return [self._part(lines)]
 
     def _part(self, lines: list[tuple[str, str, Size, int]]) -> Part:
         return Part(
@@ -200,7 +225,7 @@ def _walk(
     if what == "loss":
         ops = tuple(loss_ops(arch, kernels, trained, tokens))
         held = ("output layer",) if kernels.loss == "eager" else ()
-        return ops, walk(ops, "x", entry, held=held)
+        return ops, walk(ops, "x", entry, held, held_backward=kernels.holds_logits)
     ops = tuple(block_ops(arch, kernels, trained, tokens, sequence))
     if what == "bare block":
         ops = tuple(_bare(op) for op in ops)

@@ -45,8 +45,10 @@ class Architecture:
     tied: bool = False  # the output layer is the embedding
     gated: bool = True  # MLP of three matrices (gate, up, down), else of two
     activation: str = "silu"
-    norm: str = "rms"  # rms: a weight; layer: a weight and a bias
+    norm: str = "rms"  # rms: a weight; rms-float: applied in float32 (Gemma); layer: and a bias
     qkv_bias: bool = False
+    output_bias: bool = False  # on the attention's output
+    mlp_bias: bool = False
     bias: bool = False  # on every linear layer of the blocks
     positions: int = 0  # rows of learned position embeddings, 0: rotary
     extra: int = 0  # parameters beside those: poolers, token types
@@ -62,8 +64,8 @@ class Architecture:
                 raise ValueError(f"{item.name} must be a positive integer, not {value!r}")
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads must divide heads ({self.heads}), not {self.kv_heads}")
-        if self.norm not in ("rms", "layer"):
-            raise ValueError(f"norm must be rms or layer, not {self.norm!r}")
+        if self.norm not in ("rms", "rms-float", "layer"):
+            raise ValueError(f"norm must be rms, rms-float or layer, not {self.norm!r}")
 
     @property
     def query(self) -> int:
@@ -101,8 +103,9 @@ class Architecture:
             yield one("gate", "mlp", f, h)
         yield one("up", "mlp", f, h)
         yield one("down", "mlp", h, f)
-        if self.bias:
+        if self.bias or self.output_bias:
             yield one("attention output bias", "bias", h)
+        if self.bias or self.mlp_bias:
             if self.gated:
                 yield one("gate bias", "bias", f)
             yield one("up bias", "bias", f)

@@ -20,6 +20,8 @@ class Kernels:
     attention: str
     implementation: str
     loss: str
+    holds_logits: bool  # the program keeps them until the backward pass is over
+    converts_scores: bool  # softmax in float32 converts its input first; fused for float16
     repeats: bool  # keys and values are copied for all queries that share them
 
 
@@ -38,11 +40,12 @@ class Trained:
 class _Chain:
     """Collects operations; names of results are unique."""
 
-    def __init__(self, kernels: Kernels, trained: Trained, tokens: Size) -> None:
+    def __init__(self, kernels: Kernels, trained: Trained, tokens: Size, wide_norms: bool) -> None:
         self.ops: list[Op] = []
         self.k = kernels
         self.t = trained
         self.tokens = tokens
+        self.wide_norms = wide_norms
 
     def add(self, makes: str, *reads: str, **fields: object) -> str:
         self.ops.append(Op(makes=makes, reads=reads, **fields))  # type: ignore[arg-type]
@@ -74,6 +77,12 @@ class _Chain:
             f"{name} normalised, float32", factor, f"{name} inverse root", bytes=4 * n,
             saves=(factor,), back_scratch=4 * n, kind="activations: norm",
         )  # fmt: skip
+        if self.wide_norms:
+            result = self.add(
+                f"{name} result, float32", wide, bytes=4 * n, saves=(wide,) if parameter else (),
+                parameter=parameter, back_scratch=4 * n, kind="activations: norm",
+            )  # fmt: skip
+            return self.cast(f"{name} result", result, width, 4, e)
         narrow = self.cast(f"{name} normalised", wide, width, 4, e)
         return self.add(
             f"{name} result", narrow, bytes=e * n, saves=(narrow,) if parameter else (),
@@ -133,10 +142,10 @@ def block_ops(
         tokens: Batch times sequence.
         sequence: Tokens of a sequence.
     """
-    c = _Chain(kernels, trained, tokens)
+    c = _Chain(kernels, trained, tokens, arch.norm == "rms-float")
     e, r = kernels.bytes, kernels.residual_bytes
     h, f, q, k, t = arch.hidden, arch.intermediate, arch.query, arch.key, tokens
-    norm = c.rms_norm if arch.norm == "rms" else c.layer_norm
+    norm = c.layer_norm if arch.norm == "layer" else c.rms_norm
 
     entry = norm("attention norm", "x", h)
     heads = {}
@@ -169,7 +178,11 @@ def block_ops(
             active = c.add("activated gate", gate, bytes=e * f * t, saves=(gate,), kind=kind)
             inner = c.add("gated", active, up, bytes=e * f * t, saves=(active, up), kind=kind)
     else:
-        inner = c.add("activated", up, bytes=e * f * t, saves=(up,), kind=kind)
+        # Hugging Face's gelu_new is five operations, three of which keep a tensor of their own
+        own = arch.activation == "gelu_new" and kernels.implementation != "fused"
+        names = ("half of the input", "hyperbolic tangent", "tangent and one")
+        extra = tuple((f"gelu: {name}", e * f * t) for name in names) if own else ()
+        inner = c.add("activated", up, bytes=e * f * t, saves=(up,), extra=extra, kind=kind)
     out = c.linear("down", inner, f, h, e, kind)
     c.add("x after mlp", "x after attention", out, passes=True, bytes=r * h * t)
     return c.ops
@@ -198,7 +211,8 @@ def _attention(c: _Chain, arch: Architecture, heads: dict[str, str], sequence: S
     masked = c.add("masked scores", scaled, passes=False, bytes=e * scores)
     wide = c.add(
         "attention weights, float32", masked, bytes=4 * scores,
-        scratch=0 if e == 4 else 4 * scores,  # softmax converts its input first
+        scratch=4 * scores if e != 4 and c.k.converts_scores else 0,
+        back_scratch=(4 - e) * scores,  # its gradient in float32 before it is converted
         saves=("attention weights, float32",), kind=kind,
     )  # fmt: skip
     weights = wide
@@ -212,12 +226,12 @@ def _attention(c: _Chain, arch: Architecture, heads: dict[str, str], sequence: S
 
 def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Size) -> Sequence[Op]:
     """Final norm, output layer and cross entropy, from ``x`` to ``loss``."""
-    c = _Chain(kernels, trained, tokens)
+    c = _Chain(kernels, trained, tokens, arch.norm == "rms-float")
     e, r, h, v = kernels.bytes, kernels.residual_bytes, arch.hidden, arch.vocab
     if arch.post_norm:
         entry = "x"
     else:
-        norm = c.rms_norm if arch.norm == "rms" else c.layer_norm
+        norm = c.layer_norm if arch.norm == "layer" else c.rms_norm
         entry = norm("final norm", "x", h)
     logits = v * tokens
     kind = "activations: logits"

@@ -65,7 +65,13 @@ class Walk:
 
 
 def walk(
-    ops: Sequence[Op], entry: str, entry_bytes: Size, held: Sequence[str] = (), leaf: bool = False
+    ops: Sequence[Op],
+    entry: str,
+    entry_bytes: Size,
+    held: Sequence[str] = (),
+    *,
+    held_backward: bool = False,
+    leaf: bool = False,
 ) -> Walk:
     """Follow a chain.
 
@@ -73,7 +79,8 @@ def walk(
         ops: In forward order; the last makes the chain's result.
         entry: Name of the chain's input, which the caller holds on to until the chain is done.
         entry_bytes: Its bytes. They count here only where an operation saves the input.
-        held: Results that the program keeps a name for until the backward pass is over.
+        held: Results that the program keeps a name for until the forward pass is over.
+        held_backward: Whether it does so until the backward pass is over.
         leaf: Whether the input needs no gradient.
     """
     size: dict[str, Size] = {entry: entry_bytes}
@@ -115,7 +122,8 @@ def walk(
             if last.get(name, -1) <= index and name not in held and name != result:
                 del working[name]
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
-    return Walk(saved, tuple(forward), _backward(ops, entry, size, savers, base, held, leaf))
+    back = held if held_backward else ()
+    return Walk(saved, tuple(forward), _backward(ops, entry, size, savers, base, back, leaf))
 
 
 def _backward(

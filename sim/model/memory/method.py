@@ -15,14 +15,15 @@ class Dims:
 
     rows: int
     columns: int
-    rank: Size  # no more than the shorter side
+    rank: Size  # of a projection: no more than the shorter side
+    factor_rank: Size  # of factors, which may be larger
     density: float = 1.0  # part of the weight that a method keeps
 
     @classmethod
     def of(cls, parameter: Parameter, rank: Size, density: float = 1.0) -> "Dims":
         """Those of a parameter."""
-        rank = least(rank, min(parameter.rows, parameter.columns))
-        return cls(parameter.rows, parameter.columns, rank, density)
+        clipped = least(rank, min(parameter.rows, parameter.columns))
+        return cls(parameter.rows, parameter.columns, clipped, rank, density)
 
     @property
     def full(self) -> int:
@@ -56,8 +57,8 @@ class Dims:
 
     @property
     def factors(self) -> Size:
-        """Elements of two factors of ``rank``."""
-        return self.rank * (self.rows + self.columns)
+        """Elements of two factors of ``factor_rank``."""
+        return self.factor_rank * (self.rows + self.columns)
 
 
 Elements = Callable[[Dims], Size]
@@ -72,8 +73,8 @@ def _none(d: Dims, e: int) -> Size:
 class Holding:
     """A tensor that a parameter brings with it for the whole run.
 
-    ``dtype`` is a name of :data:`sim.model.memory.sizes.BITS`, or ``weight``, ``state`` or
-    ``adapter``: what the run chooses for those.
+    ``dtype`` is a name of :data:`sim.model.memory.sizes.BITS`, or ``weight``, ``state``,
+    ``adapter`` or ``adapter state``: what the run chooses for those.
     """
 
     name: str
@@ -95,7 +96,7 @@ class Treatment:
     update: Transient = _none  # bytes more while one parameter is updated
     renewal: Transient = _none  # bytes more while its subspace is renewed, before the update
     svd: bool = False  # a new subspace comes from an SVD of the gradient
-    weight_scratch: float = 0.0  # bytes an element of a float weight made for a product
+    weight_copies: int = 0  # float weights, of the type of activations, made for a product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,6 @@ class Method:
     ends: Treatment  # embeddings and output layer
     vectors: Treatment  # norms and biases
     head: Treatment | None = None  # output layer, where it is treated in another way
-    frozen: Treatment | None = None  # what is in blocks that are not among those sampled
     sampled: int = 0  # blocks trained at a time; 0: all
     rank: int = 0  # usual rank; 0: the method has none; -1: a quarter of the hidden size
     adapters: str = ""  # beside each matrix: "factors" that both train, or a "core" between frozen
@@ -126,3 +126,8 @@ class Method:
     lazy: bool = False  # subspaces that stay are renewed less and less often
     published: "Method | None" = None  # as the authors' code runs it, where that differs
     note: str = ""
+
+    @property
+    def low_bit(self) -> bool:
+        """Whether the weights that train are integers."""
+        return self.blocks.holdings[0].dtype == "uint8"

@@ -76,12 +76,12 @@ _CATALOGUE = (
     ),
     Method(
         name="lisa", title="LISA", source="arXiv 2403.17919",
-        blocks=t.ADAM, ends=t.ADAM, vectors=t.ADAM, frozen=t.FROZEN, sampled=2,
+        blocks=t.ADAM, ends=t.ADAM, vectors=t.ADAM, sampled=2,
         note="embedding, output layer and two sampled blocks train; states of others are dropped",
     ),
     Method(
         name="owlore", title="OwLore", source="arXiv 2405.18380",
-        blocks=t.GALORE, ends=t.ADAM, vectors=t.ADAM, frozen=t.FROZEN, sampled=2, rank=128,
+        blocks=t.GALORE, ends=t.ADAM, vectors=t.ADAM, sampled=2, rank=128,
         note="as LISA, with projected gradients in the sampled blocks",
     ),
     Method(

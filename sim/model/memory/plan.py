@@ -39,8 +39,10 @@ class Plan:
             autocast=amp,
             attention=run.attention,
             implementation="transformers-2023" if run.published else run.implementation,
-            loss=run.loss,
+            loss="eager" if self.method.forward_only else run.loss,
             repeats=run.attention != "fused" or run.kernel == "reference",
+            holds_logits=run.logits == "held",
+            converts_scores=run.dtype != "float16",
         )
         self.density = self.method.density(self.arch)
         sampled = run.sampled or self.method.sampled
@@ -77,18 +79,19 @@ class Plan:
     def block_trained(self, frozen: bool = False) -> Trained:
         """What is trained in a block; ``frozen``: in one that is not sampled."""
         tensors = [t for t in self.tensors if t.in_block]
-        blocks = self.method.frozen if frozen and self.method.frozen else self.method.blocks
         return Trained(
             trained=frozenset(
                 t.parameter.name
                 for t in tensors
                 if t.trains and not t.treatment.beside and not frozen
             ),
-            adapted=frozenset(t.parameter.name for t in tensors if t.treatment.beside),
+            adapted=frozenset(
+                t.parameter.name for t in tensors if t.treatment.beside and not frozen
+            ),
             rank=self.rank,
             adapter_bytes=BITS[self.adapter] // 8,
             core=self.method.adapters == "core",
-            weight_scratch=blocks.weight_scratch,
+            weight_scratch=self.method.blocks.weight_copies * self.kernels.bytes,
         )
 
     def gradients(self, *, block: bool | None = None, sharded: bool = True) -> Size:
@@ -122,7 +125,7 @@ class Plan:
         if parameter.role in ("attention", "mlp"):
             if self.run.targets == "attention" and parameter.role == "mlp" and self.method.adapters:
                 base = self.method.blocks.holdings[0]
-                return Treatment(holdings=(base,), weight_scratch=self.method.blocks.weight_scratch)
+                return Treatment(holdings=(base,), weight_copies=self.method.blocks.weight_copies)
             return self.method.blocks
         vector = parameter.role in ("norm", "bias") or parameter.columns == 1
         if parameter.role == "head" and self.method.head is not None:
@@ -134,14 +137,19 @@ class Plan:
         if treatment.gradient is None:
             return 0
         if treatment.kernel:
+            if self.offloads_states:
+                return 0
             copies = {"foreach": 1, "loop": 2, "fused": 0}[self.run.kernel]
-            state = element if treatment.beside else BITS[self.state] // 8
+            state = BITS[self.adapter if treatment.beside else self.state] // 8
+            if self.run.dtype == "mixed":
+                state = 4
             return copies * state * treatment.gradient(dims)
         return treatment.update(dims, element)
 
     def step_transient(self) -> Size:
         """More bytes while ``step`` runs over all parameters: those of ``foreach`` together."""
-        alone = most(*(t.update for t in self.tensors))
+        shards = self.shards["states"]
+        alone = ceil_div(most(*(t.update for t in self.tensors)), shards)
         if self.run.kernel != "foreach":
             return alone
         together = total(
@@ -149,28 +157,32 @@ class Plan:
             for t in self.tensors
             if t.treatment.kernel
         )
-        return most(alone, together // self.shards["states"])
+        return most(alone, ceil_div(together, shards))
 
     def _persistent(self) -> Iterator[Entry]:
         yield from self._shared()
         for t in self.tensors:
-            repeats = [(t.treatment, self.trained_blocks if t.in_block else 1)]
-            resting = t.count - repeats[0][1]
-            if resting and self.method.frozen is not None:
-                repeats.append((self.method.frozen, resting))
-            for treatment, count in repeats:
-                for holding in treatment.holdings:
-                    yield from self._held(t, holding, count)
-                if self.run.dtype == "mixed" and treatment.gradient and not treatment.beside:
-                    yield Entry(
-                        f"{t.family}: master weight", "weights", "float32",
-                        4 * t.dims.full * count // self.shards["states"], count,
-                    )  # fmt: skip
-            if self._gradient_stays(t):
-                count = self.trained_blocks if t.in_block else 1
+            count = self.trained_blocks if t.in_block else 1
+            for holding in t.treatment.holdings:
+                yield from self._held(t, holding, count)
+            if t.count > count:  # blocks that are not among those sampled keep the weight alone
+                yield from self._held(t, t.treatment.holdings[0], t.count - count)
+            if self.run.dtype == "mixed" and t.treatment.gradient and not self.offloads_states:
+                size = 4 * t.treatment.gradient(t.dims) * count
                 yield Entry(
-                    f"{t.family}: gradient", "gradients", self.weight,
-                    t.gradient * count // self.shards["gradients"], count,
+                    f"{t.family}: master weight", "weights", "float32",
+                    ceil_div(size, self.shards["states"]), count,
+                )  # fmt: skip
+            if self._gradient_stays(t):
+                yield Entry(
+                    f"{t.family}: gradient", "gradients", self.gradient_dtype(t),
+                    ceil_div(t.gradient * count, self.shards["gradients"]), count,
+                )  # fmt: skip
+            if self.run.gpus > 1 and self.run.sharding == "none" and t.trains:
+                size = t.gradient * count
+                yield Entry(
+                    f"{t.family}: buckets for the other GPUs", "gradients", self.gradient_dtype(t),
+                    size, count,
                 )  # fmt: skip
 
     def _shared(self) -> Iterator[Entry]:
@@ -183,28 +195,42 @@ class Plan:
         kept = t.parameter.role in self.method.kept_gradients
         return not is_zero(t.gradient) and (self.keeps_gradients or kept)
 
+    @property
+    def offloads_states(self) -> bool:
+        """Whether states and master weights are in host memory, and updated there."""
+        return self.run.offload in ("optimizer", "both")
+
+    def gradient_dtype(self, t: Tensor) -> str:
+        """The data type of a parameter's gradient."""
+        return self.adapter if t.treatment.beside else self.weight
+
     def dtype_of(self, holding: Holding) -> str:
         """The data type of a holding, where the run chooses it."""
-        named = {"weight": self.weight, "state": self.state, "adapter": self.adapter}
+        named = {
+            "weight": self.weight,
+            "state": self.state,
+            "adapter": self.adapter,
+            "adapter state": "float32" if self.run.dtype == "mixed" else self.adapter,
+        }
         return named.get(holding.dtype, holding.dtype)
 
     def _held(self, t: Tensor, holding: Holding, count: int) -> Iterator[Entry]:
         dtype = self.dtype_of(holding)
         sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
-        if sharing == "states" and self.run.offload in ("optimizer", "both"):
+        if sharing == "states" and self.offloads_states:
             return
         shards = self.shards[sharing]
         elements = holding.elements(t.dims)
         yield Entry(
             f"{t.family}: {holding.name}", holding.kind, dtype,
-            ceil_div(elements * BITS[dtype], 8) * count // shards, count,
+            ceil_div(ceil_div(elements * BITS[dtype], 8) * count, shards), count,
         )  # fmt: skip
         if holding.group:
             group = self.run.group if holding.group < 0 else holding.group
             groups = ceil_div(elements, group)
             yield Entry(
                 f"{t.family}: constants of {holding.name}", "quantisation constants", "",
-                _whole(groups * holding.constants) * count // shards, count,
+                ceil_div(_whole(groups * holding.constants) * count, shards), count,
             )  # fmt: skip
 
 

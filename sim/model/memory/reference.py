@@ -58,7 +58,9 @@ _LORA = replace(
         t.state("second moment of adapter", t.factors, "float32"),
     ),
     kernel=False,
-    update=lambda d, e: 12 * d.rank * d.long + _copy(d.rank * d.long, e),  # the larger factor
+    update=lambda d, e: (
+        12 * d.factor_rank * d.long + _copy(d.factor_rank * d.long, e)
+    ),  # the larger factor
 )
 _GALORE = replace(
     t.GALORE,
@@ -78,7 +80,7 @@ _Q_GALORE = replace(
     ),
     update=_requantised,
     renewal=_svd,
-    weight_scratch=8.0,
+    weight_copies=2,
 )
 
 

@@ -52,6 +52,12 @@ class Run:
         "cross entropy: eager as Hugging Face runs it (14 bytes a logit at its peak in bfloat16),"
         " compiled (4 bytes), fused (logits never held in full)",
     )
+    logits: str = choice(
+        "dropped",
+        ("dropped", "held"),
+        "whether the program keeps the logits through the backward pass; Hugging Face's Trainer"
+        " does not",
+    )
     implementation: str = choice(
         "transformers",
         ("transformers", "transformers-2023", "fused"),
@@ -94,15 +100,25 @@ class Run:
         method = find_method(self.method)
         if self.sharding != "none" and self.gpus == 1:
             raise UserError(f"gpus must be at least 2 with sharding {self.sharding}, not 1")
-        if self.per_layer and self.accumulation > 1:
+        if (self.per_layer or method.per_layer) and self.accumulation > 1:
             raise UserError(
-                "accumulation must be 1 with per_layer: an update per micro-batch frees the"
-                f" gradient that would be accumulated; not {self.accumulation}"
+                "accumulation must be 1 with per_layer (lomo and adalomo always have it): an update"
+                f" frees the gradient that would be accumulated; not {self.accumulation}"
             )
         if self.rank > self.model.hidden:
             raise UserError(
                 f"rank must be at most {self.model.hidden}, the hidden size of"
                 f" {self.model.name}, not {self.rank}"
+            )
+        if self.dtype == "mixed" and (method.low_bit or self.kernel == "reference"):
+            raise UserError(
+                "dtype must not be mixed where integer weights are trained, or with kernel"
+                f" reference: there are no master weights; not with {self.method}"
+            )
+        if self.model.positions and self.sequence > self.model.context:
+            raise UserError(
+                f"sequence must be at most {self.model.context}, the learned positions of"
+                f" {self.model.name}, not {self.sequence}"
             )
         if self.kernel == "reference" and self.method not in REFERENCE:
             known = ", ".join(REFERENCE)

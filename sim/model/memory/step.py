@@ -9,7 +9,7 @@ from sim.model.memory.activations import Activations
 from sim.model.memory.entry import Entry
 from sim.model.memory.graph import Moment
 from sim.model.memory.plan import Plan
-from sim.model.memory.sizes import Size, is_zero, total
+from sim.model.memory.sizes import Size, ceil_div, is_zero, total
 from sim.model.memory.stage import Part, Stage
 
 __all__ = ["stages"]
@@ -59,20 +59,25 @@ class _Step:
             for name, size in (("update", self.plan.step_transient()), ("new subspace", renewal)):
                 if name == "update" or not is_zero(size):
                     label = f"{name}, all parameters"
-                    yield self._stage("update", label, gradients, _transient(name, size))
+                    yield self._stage(
+                        "update", label, gradients, _transient(name, size), whole=False
+                    )
 
     def _backward(self) -> Iterator[Stage]:
         layers, resting = self.plan.arch.layers, self.plan.arch.layers - self.plan.trained_blocks
         waiting: list[str] = []  # parameters outside the blocks whose gradients are there
-        base = (self.act.kept(layers), self.act.casts_loss(backward=True))
+        kept = (self.act.kept(layers), self.act.casts_loss(backward=True))
         for moment in self.act.loss.backward:
-            yield from self._moment("loss, backward", moment, base, 0, waiting)
+            yield from self._moment("loss, backward", moment, kept, 0, waiting)
         # where a peak can be: what blocks keep and the gradients they leave change by the same
         # amount from one block to the next, but for the edge of those that are trained
         edges = {0, max(resting - 1, 0), resting, layers - 1}
         for block in reversed(range(layers) if self.every_block else sorted(edges)):
             above = layers - 1 - block
-            base = (self.act.kept(block + self.act.recomputes), self.act.casts_backward(block))
+            base = (
+                self.act.kept(block), self.act.checkpoint(), self.act.casts_backward(block),
+                self.act.held_logits(),
+            )  # fmt: skip
             label = f"backward, block {block + 1} of {layers}"
             inside = list(waiting)
             if self.act.recomputes:
@@ -86,7 +91,8 @@ class _Step:
                 yield from self._moment(label, moment, base, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
-            yield from self._moment("backward", moment, (), layers, waiting)
+            logits = (self.act.held_logits(),)
+            yield from self._moment("backward", moment, logits, layers, waiting)
 
     def _telling(self, moments: Sequence[Moment]) -> Sequence[Moment]:
         """Those that a peak can be at: the greatest between two new gradients, and these."""
@@ -143,7 +149,7 @@ class _Step:
         part = self.known[key]
         if not fresh:
             return part
-        (line,) = [self._line(name, 1) for name in fresh]
+        (line,) = [self._fresh(name) for name in fresh]
         return Part(part.bytes + line.bytes, lambda: [*part.entries(), line])
 
     def _make_gradients(self, blocks: int, single: list[str]) -> Part:
@@ -160,11 +166,21 @@ class _Step:
 
     def _line(self, name: str, count: int) -> Entry:
         tensor = self.tensors[name]
-        size = tensor.gradient * count // self.plan.shards["gradients"]
-        return Entry(f"{tensor.family}: gradient", "gradients", self.plan.weight, size, count)
+        size = ceil_div(tensor.gradient * count, self.plan.shards["gradients"])
+        dtype = self.plan.gradient_dtype(tensor)
+        return Entry(f"{tensor.family}: gradient", "gradients", dtype, size, count)
 
-    def _stage(self, phase: str, label: str, *parts: Part) -> Stage:
-        parts = (*parts, *self.act.always)
+    def _fresh(self, name: str) -> Entry:
+        """One just made: whole even where gradients are shared out, not yet added to another."""
+        tensor = self.tensors[name]
+        dtype = self.plan.gradient_dtype(tensor)
+        words = f"{tensor.family}: gradient just made"
+        return Entry(words, "gradients", dtype, tensor.gradient, 1)
+
+    def _stage(self, phase: str, label: str, *parts: Part, whole: bool = True) -> Stage:
+        """``whole``: the model runs, with what it needs for that beside the other parts."""
+        if whole:
+            parts = (*parts, *self.act.always, self.act.gathered())
         return Stage(phase, label, self.plan.fixed + total(p.bytes for p in parts), parts)
 
 

@@ -65,6 +65,7 @@ def run_of(model: str, setup: dict[str, Any]) -> Run:
         checkpointing=setup["checkpointing"],
         attention=setup["attention"],
         per_layer=setup["per_layer"],
+        logits="held",
     )
 
 

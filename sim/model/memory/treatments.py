@@ -40,7 +40,7 @@ def factors(d: Dims) -> Size:
 
 def core(d: Dims) -> Size:
     """Those of a square matrix between two factors."""
-    return d.rank * d.rank
+    return d.factor_rank * d.factor_rank
 
 
 def sparse(density: float) -> Elements:
@@ -143,7 +143,7 @@ Q_GALORE_PUBLISHED = Treatment(
     update=_requantised,
     renewal=_svd,
     svd=True,
-    weight_scratch=2.0,
+    weight_copies=1,
 )
 Q_GALORE = replace(
     Q_GALORE_PUBLISHED,
@@ -158,24 +158,24 @@ Q_APOLLO = replace(
     APOLLO,
     holdings=(weight("uint8", -1, 4.0), *moments(low)),
     update=_requantised,
-    weight_scratch=2.0,
+    weight_copies=1,
 )
 
 
-def adapted(base: Holding, *more: Holding, weight_scratch: float = 0.0) -> Treatment:
+def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
     """A frozen weight, and two trained factors beside it (LoRA)."""
     return Treatment(
         holdings=(
             base,
             *more,
             Holding(name="adapter", kind=ADAPTERS, elements=factors, dtype="adapter"),
-            state("first moment of adapter", factors, "adapter"),
-            state("second moment of adapter", factors, "adapter"),
+            state("first moment of adapter", factors, "adapter state"),
+            state("second moment of adapter", factors, "adapter state"),
         ),
         gradient=factors,
         beside=True,
         kernel=True,
-        weight_scratch=weight_scratch,
+        weight_copies=weight_copies,
     )
 
 
@@ -187,9 +187,9 @@ def nf4(elements: Elements = full) -> Holding:
 
 
 LORA = adapted(weight())
-QLORA = adapted(nf4(), weight_scratch=2.0)
+QLORA = adapted(nf4(), weight_copies=1)
 LORAM = adapted(weight(elements=kept))
-QLORAM = adapted(nf4(kept), weight_scratch=2.0)
+QLORAM = adapted(nf4(kept), weight_copies=1)
 GRAD_NORM_LORP = adapted(
     weight(),
     Holding(name="magnitudes", kind=ADAPTERS, elements=lambda d: d.columns, dtype="adapter"),
@@ -199,8 +199,8 @@ LAMDA = Treatment(
         weight(),
         Holding(name="frozen factors", kind=ADAPTERS, elements=factors, dtype="adapter"),
         Holding(name="core", kind=ADAPTERS, elements=core, dtype="adapter"),
-        state("first moment of core", core, "adapter"),
-        state("second moment of core", core, "adapter"),
+        state("first moment of core", core, "adapter state"),
+        state("second moment of core", core, "adapter state"),
     ),
     gradient=core,
     beside=True,
@@ -219,7 +219,7 @@ def low_rank_and_sparse(density: float, index_bytes: str) -> Treatment:
         holdings=(weight(elements=elements), indices, *moments(elements)),
         gradient=elements,
         kernel=True,
-        weight_scratch=2.0,
+        weight_copies=1,
     )
 
 
