@@ -42,10 +42,15 @@ def memory(
         str, _choice("bfloat16, float16, float32, mixed (float32 master copies) or amp (autocast).")
     ] = "bfloat16",
     checkpointing: Annotated[str, _choice("none, full or selective.")] = "none",
-    attention: Annotated[str, _choice("fused or eager.")] = "fused",
+    attention: Annotated[
+        str, _choice("fused, masked (fused, a mask kept for each block) or eager.")
+    ] = "fused",
     loss: Annotated[
         str, _choice("Cross entropy: eager, compiled or fused (logits never held in full).")
     ] = "eager",
+    logits: Annotated[
+        str, _choice("In the backward pass: dropped, or held by the program.")
+    ] = "dropped",
     implementation: Annotated[
         str, _choice("Norms and the like: transformers, transformers-2023 or fused.")
     ] = "transformers",
@@ -96,6 +101,7 @@ def memory(
         checkpointing=checkpointing,
         attention=attention,
         loss=loss,
+        logits=logits,
         implementation=implementation,
         kernel=kernel,
         offload=offload,
@@ -105,6 +111,8 @@ def memory(
         targets=targets,
         adapters=adapters,
     )
+    if csv_path == "-" and json_path == "-":
+        raise UserError("--csv and --json cannot both go to standard output")
     result = answer(run, room, card)
     if csv_path is not None:
         _write_csv(result, csv_path)
@@ -113,7 +121,7 @@ def memory(
         from sim.model.memory.query import timeline
 
         write_figures(result, timeline(run), png)
-    emit(result, json_path, lambda: _show(result))
+    emit(result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
 def _write_csv(result: dict[str, Any], path: str) -> None:
@@ -147,6 +155,8 @@ def _show(result: dict[str, Any]) -> None:
     print(f"All along  {format_bytes(result['persistent_bytes'])}")
     for item in result["outside"]:
         print(f"Beside     {format_bytes(item['bytes'])} {item['name']} ({item['basis']})")
+    for note in result["notes"]:
+        print(f"Note       {note}")
     print(f"Error      up to {result['error_bar_pct']} % on measured runs")
     if "fits" in result:
         _show_fit(result)

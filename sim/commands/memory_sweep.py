@@ -45,6 +45,8 @@ def memory_sweep(
     from sim.model.memory.run import Run
     from sim.model.memory.sweep import sweep
 
+    if csv_path == "-" and json_path == "-":
+        raise UserError("--csv and --json cannot both go to standard output")
     base = Run(
         model=find_model(model),
         dtype=dtype,
@@ -58,7 +60,7 @@ def memory_sweep(
     found = sweep(
         base, names, _numbers("batches", batches), _numbers("seqs", seqs), _numbers("ranks", ranks)
     )
-    rooms = {text.strip(): room_of(text.strip()).for_tensors(0) for text in memories.split(",")}
+    rooms = {text.strip(): room_of(text.strip()).usable_bytes for text in memories.split(",")}
     result = {
         "model": base.model.name,
         "configurations": sum(item.count for item in found) * len(rooms),
@@ -72,7 +74,7 @@ def memory_sweep(
         from sim.results import write_atomic
 
         write_atomic(png, what_fits(result))
-    emit(result, json_path, lambda: _show(result))
+    emit(result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
 def _rows(item: "Sweep", rooms: dict[str, int]) -> list[dict[str, Any]]:

@@ -25,9 +25,10 @@ class Activations:
         self.x: Size = k.residual_bytes * arch.hidden * plan.tokens
         step = (arch, k, plan.tokens, plan.sequence)
         self.block_ops, self.block = _walked("block", plan.block_trained(), *step)
-        self.resting = self.block
+        self.resting, self.resting_ops = self.block, self.block_ops
         if plan.trained_blocks < arch.layers:
-            _, self.resting = _walked("block", plan.block_trained(frozen=True), *step)
+            frozen = plan.block_trained(frozen=True)
+            self.resting_ops, self.resting = _walked("block", frozen, *step)
         bare = self.recomputes or plan.method.forward_only
         walked = _walked("bare block", plan.block_trained(), *step)[1] if bare else self.block
         self.forward = walked.forward

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from sim.errors import UserError
-from sim.model.memory.ledger import peak_bytes
+from sim.model.memory.ledger import footprint, peak_bytes
 from sim.model.memory.methods import find_method
 from sim.model.memory.run import Run
 
 __all__ = ["Suggestion", "largest", "suggestions"]
+
+_SHORT = 512  # tokens, below which no shorter sequence is proposed
 
 _LIGHTER = {  # methods of one family, from heavy to light
     "adamw": ("adamw-8bit", "galore-8bit", "q-galore"),
@@ -67,13 +69,16 @@ def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
         yield {"published": False}, True
     if run.gradients == "kept":
         yield {"gradients": "freed"}, True
+    if run.logits == "held":
+        yield {"logits": "dropped"}, True
     if run.attention != "fused":
         yield {"attention": "fused"}, True
-    if run.loss != "fused":
+    if run.loss != "fused" and not method.forward_only:
         yield {"loss": "fused"}, True
-    if run.kernel != "fused" and run.kernel != "reference":
+    if run.kernel in ("foreach", "loop") and method.blocks.kernel:
         yield {"kernel": "fused"}, True
-    if not (run.per_layer or method.per_layer or method.forward_only) and run.accumulation == 1:
+    fused = run.per_layer or method.per_layer or method.forward_only
+    if not fused and run.accumulation == 1 and run.gpus == 1:
         yield {"per_layer": True}, True
     if not method.forward_only:
         if run.checkpointing == "none":
@@ -85,17 +90,28 @@ def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
             yield {"offload": "activations"}, True
         if run.offload != "both":
             yield {"offload": "both"}, True
-    batch = run.batch
-    while batch > 1:
-        batch = (batch + 1) // 2
-        whole = run.batch * run.accumulation
-        if not (run.per_layer or method.per_layer or method.forward_only) and whole % batch == 0:
-            yield {"batch": batch, "accumulation": whole // batch}, True
-        yield {"batch": batch}, False
-    for lighter in _LIGHTER.get(run.method, ()):
-        yield {"method": lighter}, False
-    if run.sequence > 512:
-        yield {"sequence": run.sequence // 2}, False
+
+
+def _smaller(run: Run, room: int) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The largest smaller batches that fit: with as many sequences a step, then alone."""
+    method = find_method(run.method)
+    most = min(largest(run, "batch", room), run.batch - 1)
+    if most < 1:
+        return
+    whole = run.batch * run.accumulation
+    if not (run.per_layer or method.per_layer or method.forward_only):
+        batch = next(size for size in range(most, 0, -1) if whole % size == 0)
+        yield {"batch": batch, "accumulation": whole // batch}, True
+    yield {"batch": most}, False
+
+
+def _lighter(run: Run) -> Iterator[dict[str, Any]]:
+    """Changes to the lighter methods of the run's family."""
+    for name in _LIGHTER.get(run.method, ()):
+        changes: dict[str, Any] = {"method": name}
+        if name == "apollo-mini":  # which is APOLLO of rank 1
+            changes["rank"] = 1
+        yield changes
 
 
 def suggestions(
@@ -108,7 +124,7 @@ def suggestions(
 
     Args:
         run: The run.
-        room: Bytes there are for its tensors.
+        room: Bytes there are for its tensors and the allocator's slack.
         seconds: Estimates the time of a run's step for each token.
     """
     search = _Search(run, room, seconds)
@@ -119,41 +135,42 @@ class _Search:
     def __init__(self, run: Run, room: int, seconds: Callable[[Run], float] | None) -> None:
         self.run, self.room, self.seconds = run, room, seconds
         self.base = seconds(run) if seconds else None
-        self.peaks: dict[frozenset[tuple[str, Any]], int | None] = {}
+        self.needed: dict[frozenset[tuple[str, Any]], float | None] = {}
 
     def singles(self) -> list[Suggestion]:
         """Every single change that is enough."""
-        found = [self.suggestion(c, exact) for c, exact in _changes(self.run) if self.fits(c)]
-        return sorted(found, key=_cost)
+        changes = [*_changes(self.run), *_smaller(self.run, self.room)]
+        changes += [(lighter, False) for lighter in _lighter(self.run)]
+        if self.run.sequence > _SHORT:
+            changes.append(({"sequence": self.run.sequence // 2}, False))
+        return self.sorted([(c, exact) for c, exact in changes if self.fits(c)])
 
     def combinations(self) -> list[Suggestion]:
-        """Exact changes together; the same beside a smaller batch; beside each lighter method."""
-        exact = [changes for changes, same in _changes(self.run) if same]
-        smaller = [c for c, same in _changes(self.run) if not same and "method" not in c]
-        plain = [changes for changes in exact if "accumulation" not in changes]
-        found = [self.together({}, exact, exact=True)]
-        if found == [None]:
-            found = [self.together({}, [*plain, *smaller], exact=False)]
-        found += [
-            self.together({"method": lighter}, [*plain, *smaller], exact=False)
-            for lighter in _LIGHTER.get(self.run.method, ())
-        ]
-        return sorted((s for s in found if s is not None), key=_cost)
+        """Exact changes together, or with a smaller batch; the same beside each lighter method."""
+        exact = [changes for changes, _ in _changes(self.run)]
+        found = [self.together(start, exact) for start in ({}, *_lighter(self.run))]
+        return self.sorted([item for item in found if item is not None])
 
     def together(
-        self, start: dict[str, Any], changes: list[dict[str, Any]], *, exact: bool
-    ) -> Suggestion | None:
-        """The fewest of the changes, in their order, that fit; less what turns out needless."""
+        self, start: dict[str, Any], changes: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any], bool] | None:
+        """The fewest of the changes, in their order, that fit; less what turns out needless.
+
+        Where all of them are not enough, with the largest batch that then fits.
+        """
         steps = [dict(start)]
         for change in changes:
             merged = {**steps[-1], **change}
             if _changed(self.run, merged) is not None:
                 steps.append(merged)
         enough = bisect_left(steps, True, key=self.fits)
+        merged = dict(steps[min(enough, len(steps) - 1)])
         if enough == len(steps):
-            return None
-        merged = steps[enough]
-        for name in [name for name in merged if name not in start]:
+            batch = largest(replace(self.run, **merged), "batch", self.room)
+            if not 1 <= batch < self.run.batch:
+                return None
+            merged["batch"] = batch
+        for name in [name for name in merged if name not in (*start, "batch")]:
             for change in changes:  # a cheaper value of the same field
                 if set(change) == {name} and self.fits({**merged, **change}):
                     merged = {**merged, **change}
@@ -161,37 +178,29 @@ class _Search:
             fewer = {key: value for key, value in merged.items() if key != name}
             if self.fits(fewer):
                 merged = fewer
-        return self.suggestion(merged, exact)
+        return merged, not start and "batch" not in merged
+
+    def sorted(self, found: list[tuple[dict[str, Any], bool]]) -> list[Suggestion]:
+        """Suggestions: exact ones first, then by time, else in the order they come in."""
+        made = [self.suggestion(changes, exact) for changes, exact in found]
+        return sorted(made, key=lambda s: (not s.exact, round(s.time_factor or 0.0, 3)))
 
     def fits(self, changes: dict[str, Any]) -> bool:
         """Whether the run with these changes does."""
-        peak = self.peak(changes)
-        return peak is not None and peak <= self.room
-
-    def peak(self, changes: dict[str, Any]) -> int | None:
-        """Peak of the run with these changes; None where they contradict each other."""
         key = frozenset(changes.items())
-        if key not in self.peaks:
+        if key not in self.needed:
             changed = _changed(self.run, changes)
-            self.peaks[key] = None if changed is None else int(peak_bytes(changed))
-        return self.peaks[key]
+            self.needed[key] = None if changed is None else float(footprint(changed))
+        needed = self.needed[key]
+        return needed is not None and needed <= self.room
 
     def suggestion(self, changes: dict[str, Any], exact: bool) -> Suggestion:
         """What changes give that do not contradict each other."""
         changed = replace(self.run, **changes)
         factor = self.seconds(changed) / self.base if self.seconds and self.base else None
-        peak = self.peak(changes)
-        assert peak is not None
-        return Suggestion(changes=changes, peak_bytes=peak, exact=exact, time_factor=factor)
-
-
-def _cost(suggestion: Suggestion) -> tuple[bool, float, int, int]:
-    return (
-        not suggestion.exact,
-        round(suggestion.time_factor or 1.0, 3),
-        len(suggestion.changes),
-        suggestion.peak_bytes,
-    )
+        return Suggestion(
+            changes=changes, peak_bytes=int(peak_bytes(changed)), exact=exact, time_factor=factor
+        )
 
 
 def _changed(run: Run, changes: dict[str, Any]) -> Run | None:
@@ -208,12 +217,14 @@ def largest(run: Run, field: str, room: int) -> int:
     Args:
         run: The run.
         field: ``batch`` or ``sequence``.
-        room: Bytes there are for its tensors.
+        room: Bytes there are for its tensors and the allocator's slack.
     """
     low, high = 0, 1 << 20
+    if field == "sequence" and run.model.positions:
+        high = run.model.context
     while high - low > 1:  # a whole grid at a time, by arrays
-        grid = np.unique(np.geomspace(low + 1, high, 64).astype(np.int64))
-        fits = np.broadcast_to(peak_bytes(run, **{field: grid}) <= room, grid.shape)
+        grid = np.unique(np.geomspace(low + 1, high, 64).round())  # floats: no overflow
+        fits = np.broadcast_to(footprint(run, **{field: grid}) <= room, grid.shape)
         if not fits[0]:
             return low
         last = int(np.flatnonzero(fits)[-1])

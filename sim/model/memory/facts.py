@@ -137,7 +137,7 @@ def _fits(base: Run) -> dict[str, Any]:
     """Largest batch on GPUs of several sizes, full checkpointing."""
     methods = [name for name, method in METHODS.items() if not method.forward_only]
     found = sweep(replace(base, checkpointing="full"), methods, range(1, _BATCHES + 1), (512, 2048))
-    rooms = {name: room_of(name).for_tensors(0) for name in _MEMORIES}
+    rooms = {name: room_of(name).usable_bytes for name in _MEMORIES}
     rows = []
     for item in found:
         largest = {name: item.largest_batch(room) for name, room in rooms.items()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from sim.model.memory.activations import Activations
 from sim.model.memory.entry import Entry
 from sim.model.memory.plan import Plan
 from sim.model.memory.run import Run
@@ -11,7 +12,10 @@ from sim.model.memory.sizes import Size, most, total
 from sim.model.memory.stage import Stage
 from sim.model.memory.step import stages
 
-__all__ = ["Ledger", "ledger", "peak_bytes"]
+__all__ = ["Ledger", "footprint", "ledger", "peak_bytes", "slack_bytes"]
+
+_ROUNDING = 1 << 19
+_LARGE = 1 << 20  # bytes above which a tensor comes from the allocator's large blocks
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,36 @@ def ledger(run: Run) -> Ledger:
     """The ledger of a run."""
     plan = Plan(run)
     return Ledger(run, tuple(stages(plan)), plan)
+
+
+def slack_bytes(plan: Plan) -> Size:
+    """What PyTorch's allocator is expected to lose by rounding: an estimate.
+
+    It leaves up to 1 MiB on a block before it splits it: half of that for each large tensor.
+    """
+    act = Activations(plan)
+    kept = (
+        [size for _, size in act.keeps.values()]
+        if act.recomputes
+        else [saved.bytes for saved in act.block.saved]
+    )
+    if plan.method.forward_only:
+        kept = []
+    count = total((size > _LARGE) * plan.arch.layers for size in kept)
+    for entry in plan.persistent:
+        count = count + (entry.bytes > _LARGE * entry.tensors) * entry.tensors
+    return count * _ROUNDING
+
+
+def footprint(run: Run, **arrays: Any) -> Size:
+    """Bytes that a run needs for its tensors: the peak, and the allocator's slack.
+
+    Args:
+        run: As in :func:`peak_bytes`.
+        arrays: As in :func:`peak_bytes`.
+    """
+    plan = Plan(run, **arrays)
+    return most(*(stage.bytes for stage in stages(plan))) + slack_bytes(plan)
 
 
 def peak_bytes(run: Run, **arrays: Any) -> Size:

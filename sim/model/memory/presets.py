@@ -11,15 +11,15 @@ from sim.model.memory.architecture import Architecture
 
 __all__ = ["find_model", "model_names", "read_config"]
 
-_FAMILIES: dict[str, dict[str, Any]] = {
+_FAMILIES: dict[str, dict[str, Any]] = {  # with the defaults of Hugging Face's configurations
     "llama": {},
-    "mistral": {},
-    "qwen2": {"qkv_bias": True},
-    "gemma": {"tied": True, "activation": "gelu"},
+    "mistral": {"kv_heads": 8},
+    "qwen2": {"qkv_bias": True, "kv_heads": 32},
+    "gemma": {"tied": True, "activation": "gelu", "norm": "rms-float", "head_dim": 256},
     "gpt2": {
         "tied": True,
         "gated": False,
-        "activation": "gelu",
+        "activation": "gelu_new",
         "norm": "layer",
         "bias": True,
     },
@@ -52,6 +52,8 @@ def find_model(name: str) -> Architecture:
     fields = _built_in().get(name.lower())
     if fields is not None:
         return _make({"name": name.lower(), **fields}, f"model {name}")
+    if not name.strip():
+        raise UserError(f"model must be a config.json, or one of {', '.join(model_names())}")
     path = Path(name)
     if path.is_dir():
         path = path / "config.json"
@@ -73,35 +75,57 @@ def read_config(path: Path) -> Architecture:
         config = json.loads(path.read_text())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(config, dict):
         raise UserError(f"{path}: must be a JSON object, not {type(config).__name__}")
     family = config.get("model_type")
-    if family not in _FAMILIES:
+    if not isinstance(family, str) or family not in _FAMILIES:
         raise UserError(f"{path}: model_type must be one of {', '.join(_FAMILIES)}, not {family!r}")
+    if config.get("num_local_experts") or config.get("num_experts"):
+        raise UserError(f"{path}: num_local_experts must be absent: mixtures are not counted")
     gpt2 = family == "gpt2"
     fields = dict(_FAMILIES[family])
     for ours, names in _NAMES.items():
         fields[ours] = _integer(path, config, names[gpt2])
     if gpt2:
-        fields["positions"] = _integer(path, config, "n_positions")
-        inner = config.get("n_inner")
-        fields["intermediate"] = 4 * fields["hidden"] if inner is None else inner
+        fields["positions"] = fields["context"] = _integer(path, config, "n_positions")
+        given = config.get("n_inner") is not None
+        fields["intermediate"] = (
+            _integer(path, config, "n_inner") if given else 4 * fields["hidden"]
+        )
     else:
         fields["intermediate"] = _integer(path, config, "intermediate_size")
         for ours, theirs in (("kv_heads", "num_key_value_heads"), ("head_dim", "head_dim")):
             if config.get(theirs) is not None:
                 fields[ours] = _integer(path, config, theirs)
-        if config.get("attention_bias"):
-            fields["qkv_bias"] = True
-    if "tie_word_embeddings" in config:
-        fields["tied"] = bool(config["tie_word_embeddings"])
-    longest = config.get("max_position_embeddings") or config.get("max_sequence_length")
-    if longest is not None:
-        fields["context"] = longest
-    name = config.get("_name_or_path") or path.parent.name or path.stem
+        if _flag(path, config, "attention_bias", False):
+            fields["qkv_bias"] = fields["output_bias"] = True
+        fields["mlp_bias"] = _flag(path, config, "mlp_bias", False)
+        groups = fields.get("kv_heads", fields["heads"])
+        if fields["heads"] % groups:
+            raise UserError(
+                f"{path}: num_key_value_heads must divide num_attention_heads"
+                f" ({fields['heads']}), not {groups}"
+            )
+        for longest in ("max_position_embeddings", "max_sequence_length"):
+            if config.get(longest) is not None:
+                fields["context"] = _integer(path, config, longest)
+                break
+    fields["tied"] = _flag(path, config, "tie_word_embeddings", fields.get("tied", False))
+    name = config.get("_name_or_path")
+    if not isinstance(name, str) or not name:
+        name = path.parent.name or path.stem
     return _make({"name": name, "source": str(path), **fields}, str(path))
+
+
+def _flag(path: Path, config: dict[str, Any], name: str, default: bool) -> bool:
+    value = config.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise UserError(f"{path}: {name} must be true or false, not {value!r}")
+    return value
 
 
 def _integer(path: Path, config: dict[str, Any], name: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from sim.model.memory.advice import largest, suggestions
 from sim.model.memory.entry import Entry
 from sim.model.memory.gpus import Gpu, find_gpu, gpu_names, parse_memory, usual_context_bytes
-from sim.model.memory.ledger import Ledger, ledger
+from sim.model.memory.ledger import Ledger, ledger, slack_bytes
 from sim.model.memory.measured import error_bar_pct
 from sim.model.memory.plan import Plan
 from sim.model.memory.run import Run
@@ -15,9 +15,6 @@ from sim.model.memory.step import stages
 from sim.model.memory.timing import step_time
 
 __all__ = ["Room", "answer", "by_kind", "room_of", "timeline"]
-
-_ROUNDING = 1 << 19  # half of the 1 MiB that PyTorch's allocator leaves on a block before it splits
-_LARGE = 1 << 20  # tensors above this come from its large blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +30,10 @@ class Room:
         """That of a GPU of the catalogue."""
         return cls(name=gpu.name, bytes=gpu.memory_bytes, context_bytes=gpu.context_bytes)
 
-    def for_tensors(self, slack: int) -> int:
-        """Bytes left for tensors."""
-        return self.bytes - self.context_bytes - slack
+    @property
+    def usable_bytes(self) -> int:
+        """Bytes left for tensors and the allocator's slack."""
+        return self.bytes - self.context_bytes
 
 
 def room_of(text: str) -> Room:
@@ -47,15 +45,6 @@ def room_of(text: str) -> Room:
     if text.lower() in gpu_names():
         return Room.of(find_gpu(text))
     return Room(name=text, bytes=parse_memory(text), context_bytes=usual_context_bytes())
-
-
-def slack_bytes(entries: Sequence[Entry]) -> int:
-    """What the allocator is expected to lose by rounding: half a MiB for each large tensor."""
-    return sum(
-        _ROUNDING * entry.tensors
-        for entry in entries
-        if entry.live and entry.tensors and entry.bytes / entry.tensors > _LARGE
-    )
 
 
 def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[str, Any]:
@@ -72,7 +61,7 @@ def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[s
         ``headroom_bytes`` take it into account.
     """
     found = ledger(run)
-    slack = slack_bytes(found.entries)
+    slack = int(slack_bytes(found.plan))
     outside = [{"name": "allocator slack", "bytes": slack, "basis": "estimated"}]
     result: dict[str, Any] = {
         "model": run.model.name,
@@ -96,20 +85,21 @@ def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[s
         ],
         "error_bar_pct": round(error_bar_pct()["worst"], 1),
         "outside": outside,
+        "notes": _notes(run, gpu),
     }
     if room is not None:
         outside.insert(
             0, {"name": "driver and CUDA context", "bytes": room.context_bytes, "basis": "assumed"}
         )
-        space = room.for_tensors(slack)
-        fits = found.peak_bytes <= space
+        space = room.usable_bytes
+        fits = found.peak_bytes + slack <= space
         seconds = None if gpu is None else lambda r: _per_token(r, gpu)
         result |= {
             "gpu": room.name,
             "memory_bytes": room.bytes,
             "needed_bytes": found.peak_bytes + slack + room.context_bytes,
             "fits": fits,
-            "headroom_bytes": space - found.peak_bytes,
+            "headroom_bytes": space - slack - found.peak_bytes,
             "largest": {name: largest(run, name, space) for name in ("batch", "sequence")},
             "suggestions": [] if fits else [s.to_json() for s in suggestions(run, space, seconds)],
         }
@@ -126,6 +116,18 @@ def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[s
             },
         }
     return result
+
+
+def _notes(run: Run, gpu: Gpu | None) -> list[str]:
+    notes = [run.found.note] if run.found.note else []
+    if run.sequence > run.model.context:
+        notes.append(
+            f"{run.sequence} tokens are more than the {run.model.context} that {run.model.name}"
+            " was made for"
+        )
+    if gpu is not None and gpu.note:
+        notes.append(f"{gpu.name}: {gpu.note}")
+    return notes
 
 
 def _per_token(run: Run, gpu: Gpu) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sim.errors import UserError
-from sim.model.memory.ledger import peak_bytes
+from sim.model.memory.ledger import footprint, peak_bytes
 from sim.model.memory.methods import find_method
 from sim.model.memory.run import Run
 
@@ -22,15 +22,16 @@ class Sweep:
     batches: tuple[int, ...]
     sequences: tuple[int, ...]
     ranks: tuple[int, ...]
-    peaks: np.ndarray[Any, np.dtype[np.int64]]  # bytes, [rank, sequence, batch]
+    peaks: np.ndarray[Any, np.dtype[np.float64]]  # bytes, [rank, sequence, batch]
+    needed: np.ndarray[Any, np.dtype[np.float64]]  # the same with the allocator's slack
 
     def largest_batch(self, room: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The greatest of the batches whose tensors fit in ``room`` bytes, 0 where none does.
+        """The greatest of the batches that fit in ``room`` bytes, 0 where none does.
 
         Returns:
             Shape ``[rank, sequence]``.
         """
-        fits = self.peaks <= room
+        fits = self.needed <= room
         sizes = np.asarray(self.batches)
         largest: np.ndarray[Any, np.dtype[np.int64]] = np.where(fits, sizes, 0).max(axis=2)
         return largest
@@ -67,12 +68,15 @@ def sweep(
             changed: dict[str, Any] = {"method": "galore", name: value}
             replace(base, **changed)  # refuses what it does not accept
     found = []
-    for method in methods:
+    for method in dict.fromkeys(methods):
         run = replace(base, method=method, rank=0)
         used = list(ranks) if find_method(method).rank else [0]
         used = [rank or run.used_rank for rank in used]
-        rank, sequence, batch = np.meshgrid(used, sequences, batches, indexing="ij")
-        peaks = peak_bytes(run, batch=batch, sequence=sequence, rank=rank)
-        peaks = np.broadcast_to(peaks, batch.shape).astype(np.int64)
-        found.append(Sweep(run, tuple(batches), tuple(sequences), tuple(used), peaks))
+        axes = [np.asarray(axis, dtype=np.float64) for axis in (used, sequences, batches)]
+        rank, sequence, batch = np.meshgrid(*axes, indexing="ij")  # as floats: no overflow
+        arrays = {"batch": batch, "sequence": sequence, "rank": rank}
+        peaks, needed = (
+            np.broadcast_to(size(run, **arrays), batch.shape) for size in (peak_bytes, footprint)
+        )
+        found.append(Sweep(run, tuple(batches), tuple(sequences), tuple(used), peaks, needed))
     return found

@@ -17,7 +17,7 @@ from sim.model.memory.graph import Op
 from sim.model.memory.plan import Plan
 from sim.model.memory.presets import find_model
 from sim.model.memory.run import Run
-from sim.model.memory.sizes import BITS, Size
+from sim.model.memory.sizes import BITS, Size, total
 
 __all__ = ["MeasuredTime", "StepTime", "measured_times", "step_time", "svd_flops"]
 
@@ -127,7 +127,9 @@ class _Timer:
         block = self._chain(self.act.block_ops, backward=False)
         loss = self._chain(self.act.loss_ops, backward=False)
         training = not plan.method.forward_only
-        back = self._chain(self.act.block_ops, backward=True) * layers
+        resting = layers - plan.trained_blocks
+        back = self._chain(self.act.block_ops, backward=True) * plan.trained_blocks
+        back += self._chain(self.act.resting_ops, backward=True) * resting
         back += self._chain(self.act.loss_ops, backward=True)
         again = layers * block if self.act.recomputes else 0.0
         if run.checkpointing == "selective":  # matrix products are kept
@@ -136,7 +138,9 @@ class _Timer:
             forward_s=micro * (layers * block + loss),
             recompute_s=micro * max(again, 0.0) if training else 0.0,
             backward_s=micro * back if training else 0.0,
-            update_s=sum(self._update(t) for t in plan.tensors) if training else 0.0,
+            update_s=sum(self._update(t) for t in plan.tensors) / plan.shards["states"]
+            if training
+            else 0.0,
             subspace_s=self._subspace() if training else 0.0,
             transfer_s=self._transfer() if training else 0.0,
             tokens=run.batch * run.sequence * run.accumulation * run.gpus,
@@ -157,8 +161,15 @@ class _Timer:
         if not backward:
             return float(extra + max(flops / self.flops, (traffic + weight) / self.bytes))
         trained = op.parameter == op.makes
+        products = 1.0 + trained
+        if op.makes in ("scores", "weighted values"):  # a gradient for each of the two inputs
+            products = 2.0
+        elif op.makes == "attended":  # fused: the scores again, and four products for two
+            products = 2.5
+        elif op.makes == "loss":  # fused: its gradients are made in the forward pass
+            products = 0.0
         seconds = max(
-            flops * (1 + trained) / self.flops, (2 * traffic + weight * (1 + trained)) / self.bytes
+            flops * products / self.flops, (2 * traffic + weight * (1 + trained)) / self.bytes
         )
         return float(extra + seconds)
 
@@ -168,7 +179,8 @@ class _Timer:
             return float(2 * arch.query * self.plan.sequence * tokens)
         if op.makes == "attended" and self.run.attention != "eager":  # the causal half of both
             return float(2 * arch.query * self.plan.sequence * tokens)
-        return float(2 * self.act.matrix(op.makes) * tokens)
+        passes = 3 if op.makes == "loss" else 1  # a fused loss makes both gradients at once
+        return float(passes * 2 * self.act.matrix(op.makes) * tokens)
 
     def _products(self) -> float:
         """Seconds of the products of a block, which selective checkpointing keeps."""
@@ -203,18 +215,24 @@ class _Timer:
         return float(work * kept) / GAP / (SVD_FRACTION * 1e12 * self.gpu.fp32_tflops)
 
     def _transfer(self) -> float:
-        """States or activations over the host's bus, both ways; gradients over it between GPUs."""
+        """States or activations over the host's bus, both ways; gradients between GPUs."""
         run, plan = self.run, self.plan
         host = 1e9 * self.gpu.host_gb_s
         moved = 0.0
         if run.offload in ("optimizer", "both"):
-            moved += 2 * plan.state_bytes
+            moved += 2 * plan.state_bytes / plan.shards["states"]
         if run.offload in ("activations", "both"):
             layers = plan.arch.layers
-            kept = self.act.x if self.act.recomputes else self.act.block.saved_bytes
+            kept = self.act.block.saved_bytes
+            if self.act.recomputes:
+                kept = total(size for _, size in self.act.keeps.values())
             moved += 2 * run.accumulation * layers * kept
-        if run.gpus > 1:  # a ring moves each gradient twice; shared weights are gathered twice
-            moved += 2 * plan.gradients(sharded=False) * (run.gpus - 1) / run.gpus
-            if plan.shards["weights"] > 1:
-                moved += 2 * plan.weight_bytes * plan.arch.parameter_count
+        if run.gpus > 1:  # over the same bus: links between GPUs are not in the catalogue
+            gradients = plan.gradients(sharded=False)
+            weights = plan.weight_bytes * plan.arch.parameter_count
+            ring = (run.gpus - 1) / run.gpus
+            if plan.shards["weights"] > 1:  # gathered forward and backward, gradients scattered
+                moved += ring * (2 * weights * run.accumulation + gradients)
+            else:
+                moved += ring * 2 * gradients
         return float(moved / host)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim.model.memory.architecture import Architecture
 from sim.model.memory.ledger import ledger
 from sim.model.memory.presets import find_model
 from sim.model.memory.run import Run
@@ -49,12 +50,12 @@ def gpu_table() -> dict[str, Any] | None:
     return table
 
 
-def run_of(model: str, setup: dict[str, Any]) -> Run:
+def run_of(model: Architecture, setup: dict[str, Any]) -> Run:
     """The run that a setup of :mod:`sim.workload.training_step` describes."""
     method = setup["method"]
     plain = method in ("adamw", *_TORCH)
     return Run(
-        model=find_model(model),
+        model=model,
         method="adamw" if plain else method,
         kernel=_TORCH.get(method, "reference"),
         rank=0 if plain else setup["rank"],
@@ -73,7 +74,7 @@ def tracked_runs() -> list[Tracked]:
     """All runs of the table."""
     rows = []
     for item in tracked_table()["runs"]:
-        run = run_of(item["model"], item["setup"])
+        run = run_of(find_model(item["model"]), item["setup"])
         found = ledger(run)
         rows.append(
             Tracked(

@@ -7,7 +7,7 @@ import pytest
 
 from sim.model.memory.advice import largest, suggestions
 from sim.model.memory.gpus import find_gpu
-from sim.model.memory.ledger import ledger, peak_bytes
+from sim.model.memory.ledger import footprint, ledger
 from sim.model.memory.presets import find_model
 from sim.model.memory.query import Room, answer, timeline
 from sim.model.memory.run import Run
@@ -19,6 +19,8 @@ TOO_LARGE: list[dict[str, Any]] = [
     {"method": "galore-8bit", "rank": 1024},
     {"method": "q-galore", "published": True, "per_layer": True, "rank": 1024, "batch": 4},
     {"method": "lora", "batch": 16, "sequence": 2048, "attention": "eager"},
+    {"method": "lora", "batch": 64, "sequence": 2048, "accumulation": 2},
+    {"method": "apollo", "rank": 256, "batch": 2, "sequence": 1024},
 ]
 
 
@@ -30,8 +32,9 @@ def test_every_suggestion_fits_and_the_exact_ones_come_first(settings: dict[str,
     assert found
     for suggestion in found:
         changed = replace(run, **suggestion.changes)
-        assert ledger(changed).peak_bytes == suggestion.peak_bytes <= room
-        same = changed.batch * changed.accumulation == run.batch * run.accumulation
+        assert ledger(changed).peak_bytes == suggestion.peak_bytes
+        assert answer(changed, Room(name="card", bytes=room, context_bytes=0))["fits"]
+        same = changed.batch * changed.accumulation == run.batch * run.accumulation  # a step
         assert suggestion.exact == (
             same and (changed.method, changed.sequence) == (run.method, run.sequence)
         )
@@ -52,8 +55,12 @@ def test_one_more_than_the_largest_does_not_fit(field: str, method: str) -> None
     peaks = []
     for value in (found, found + 1):
         changes: dict[str, Any] = {field: value}
-        peaks.append(int(peak_bytes(replace(run, **changes))))
+        peaks.append(int(footprint(replace(run, **changes))))
     assert peaks[0] <= room < peaks[1]
+    card = Room(name="card", bytes=room, context_bytes=0)
+    for value, fits in ((found, True), (found + 1, False)):
+        asked: dict[str, Any] = {field: value}
+        assert answer(replace(run, **asked), card)["fits"] is fits
 
 
 def test_largest_is_none_where_nothing_fits() -> None:
@@ -89,3 +96,15 @@ def test_a_timeline_goes_through_all_blocks_and_its_greatest_part_is_the_peak() 
         assert max(part["bytes"] for part in parts) == ledger(run).peak_bytes
         for part in parts:
             assert sum(part["kinds"].values()) == part["bytes"]
+
+
+def test_apollo_mini_is_proposed_with_its_rank_of_one() -> None:
+    run = Run(model=LLAMA, method="apollo", rank=256, per_layer=True)
+    found = [s for s in suggestions(run, 17 * 10**9) if s.changes.get("method") == "apollo-mini"]
+    assert found
+    assert all(s.changes["rank"] == 1 for s in found)
+
+
+def test_learned_positions_bound_the_largest_sequence() -> None:
+    run = Run(model=find_model("gpt2"))
+    assert largest(run, "sequence", 10**12) == 1024

@@ -169,8 +169,52 @@ def test_the_gradient_of_a_tied_embedding_waits_for_both_its_parts() -> None:
         ({"per_layer": True, "accumulation": 4}, "accumulation must be 1 with per_layer"),
         ({"published": True}, "published is only known for q-galore, not for adamw"),
         ({"dtype": "int8"}, "dtype must be one of"),
+        ({"dtype": "mixed", "method": "q-galore"}, "dtype must not be mixed where integer"),
+        ({"accumulation": 4, "method": "lomo"}, "accumulation must be 1 with per_layer"),
     ],
 )
 def test_a_run_that_makes_no_sense_is_refused_by_name(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(UserError, match=named):
         run(**settings)
+
+
+def test_a_sequence_beyond_learned_positions_is_refused() -> None:
+    with pytest.raises(UserError, match="sequence must be at most 1024, the learned positions"):
+        run("gpt2", sequence=1025)
+
+
+def test_blocks_that_are_not_sampled_keep_their_weights() -> None:
+    assert persistent("adamw", sampled=2)["weights"] == 2 * LLAMA_7B
+    states = persistent("adamw", sampled=2)["optimiser states"]
+    assert states == persistent("lisa")["optimiser states"] < 4 * LLAMA_7B / 5
+
+
+@pytest.mark.parametrize("name", ["lora", "sltrain", "welore"])
+def test_master_weights_are_of_what_trains(name: str) -> None:
+    plain, mixed = persistent(name), persistent(name, dtype="mixed")
+    trained = plain["optimiser states"] // 4  # two states of two bytes
+    assert mixed["optimiser states"] == 8 * trained
+    assert mixed["weights"] == plain["weights"] + 4 * trained
+
+
+def test_an_offloaded_optimiser_leaves_nothing_of_its_own_on_the_gpu() -> None:
+    found = ledger(run(method="adamw", dtype="mixed", offload="optimizer", checkpointing="full"))
+    kinds = {entry.kind for entry in found.plan.persistent}
+    assert kinds == {"weights"}
+    assert found.persistent_bytes == 2 * LLAMA_7B
+    (update,) = [stage for stage in found.stages if stage.phase == "update"]
+    assert update.bytes == 4 * LLAMA_7B  # weights and gradients
+
+
+def test_without_sharding_other_gpus_cost_a_second_copy_of_the_gradients() -> None:
+    alone, eight = persistent("sgd"), persistent("sgd", gpus=8)
+    assert eight["gradients"] == 2 * LLAMA_7B
+    assert eight["weights"] == alone["weights"]
+
+
+def test_inference_makes_logits_whatever_the_loss() -> None:
+    peaks = {
+        ledger(run("gemma-7b", method="inference", sequence=2048, loss=loss)).peak_bytes
+        for loss in ("eager", "fused")
+    }
+    assert len(peaks) == 1
