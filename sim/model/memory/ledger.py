@@ -73,12 +73,11 @@ def ledger(run: Run) -> Ledger:
     return Ledger(run, tuple(stages(plan)), plan)
 
 
-def slack_bytes(plan: Plan) -> Size:
+def slack_bytes(plan: Plan, act: Activations) -> Size:
     """What PyTorch's allocator is expected to lose by rounding: an estimate.
 
     It leaves up to 1 MiB on a block before it splits it: half of that for each large tensor.
     """
-    act = Activations(plan)
     kept = (
         [size for _, size in act.keeps.values()]
         if act.recomputes
@@ -100,7 +99,8 @@ def footprint(run: Run, **arrays: Any) -> Size:
         arrays: As in :func:`peak_bytes`.
     """
     plan = Plan(run, **arrays)
-    return most(*(stage.bytes for stage in stages(plan))) + slack_bytes(plan)
+    act = Activations(plan)
+    return most(*(stage.bytes for stage in stages(plan, act))) + slack_bytes(plan, act)
 
 
 def peak_bytes(run: Run, **arrays: Any) -> Size:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from sim.model.memory.activations import Activations
 from sim.model.memory.advice import largest, suggestions
 from sim.model.memory.entry import Entry
 from sim.model.memory.gpus import Gpu, find_gpu, gpu_names, parse_memory, usual_context_bytes
@@ -61,7 +62,7 @@ def answer(run: Run, room: Room | None = None, gpu: Gpu | None = None) -> dict[s
         ``headroom_bytes`` take it into account.
     """
     found = ledger(run)
-    slack = int(slack_bytes(found.plan))
+    slack = int(slack_bytes(found.plan, Activations(found.plan)))
     outside = [{"name": "allocator slack", "bytes": slack, "basis": "estimated"}]
     result: dict[str, Any] = {
         "model": run.model.name,

@@ -45,10 +45,7 @@ def ceil_div(size: Size, by: Size) -> Size:
 
 def total(sizes: Any) -> Size:
     """Sum that does not change its terms."""
-    result: Size = 0
-    for size in sizes:
-        result = result + size
-    return result
+    return sum(sizes)
 
 
 def is_zero(size: Size) -> bool:

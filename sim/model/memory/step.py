@@ -15,21 +15,24 @@ from sim.model.memory.stage import Part, Stage
 __all__ = ["stages"]
 
 
-def stages(plan: Plan, *, every_block: bool = False) -> Iterator[Stage]:
+def stages(
+    plan: Plan, act: Activations | None = None, *, every_block: bool = False
+) -> Iterator[Stage]:
     """The stages of a step in their order, from the second step on, when all states are there.
 
     Args:
         plan: The run.
+        act: Its activations, where they are there already.
         every_block: Go through all blocks. Else only those where a peak can be: what blocks keep
             and the gradients they leave change by the same amount from one to the next.
     """
-    return _Step(plan, every_block).stages()
+    return _Step(plan, act or Activations(plan), every_block).stages()
 
 
 class _Step:
-    def __init__(self, plan: Plan, every_block: bool) -> None:
+    def __init__(self, plan: Plan, act: Activations, every_block: bool) -> None:
         self.plan = plan
-        self.act = Activations(plan)
+        self.act = act
         self.every_block = every_block
         self.per_layer = plan.run.per_layer or plan.method.per_layer
         self.tensors = {t.parameter.name: t for t in plan.tensors}
@@ -38,6 +41,8 @@ class _Step:
         if plan.arch.tied:
             self.tensors["output layer"] = self.tensors["embedding"]
         self.known: dict[object, Part] = {}
+        running = (*self.act.always, self.act.gathered())
+        self.running = [part for part in running if not is_zero(part.bytes)]
 
     def stages(self) -> Iterator[Stage]:
         layers = self.plan.arch.layers
@@ -122,6 +127,7 @@ class _Step:
         own = (moment.parameter,) if tensor is not None and tensor.trains else ()
         phase = "loss" if label.startswith("loss") else "backward"
         label = f"{label}: {moment.op}"
+        base = tuple(part for part in base if not is_zero(part.bytes))
         gradients = self._gradients(above, waiting, own)
         yield self._stage(phase, label, *base, self.act.during(moment), gradients)
         if not own or tensor is None:
@@ -180,8 +186,11 @@ class _Step:
     def _stage(self, phase: str, label: str, *parts: Part, whole: bool = True) -> Stage:
         """``whole``: the model runs, with what it needs for that beside the other parts."""
         if whole:
-            parts = (*parts, *self.act.always, self.act.gathered())
-        return Stage(phase, label, self.plan.fixed + total(p.bytes for p in parts), parts)
+            parts = (*parts, *self.running)
+        size = self.plan.fixed
+        for part in parts:
+            size = size + part.bytes
+        return Stage(phase, label, size, parts)
 
 
 def _transient(name: str, size: Size) -> Part:
