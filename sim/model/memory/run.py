@@ -49,7 +49,7 @@ class Run:
     loss: str = choice(
         "eager",
         ("eager", "compiled", "fused"),
-        "cross entropy: eager as Hugging Face runs it (14 bytes a logit at its peak in bfloat16),"
+        "cross entropy: eager as Hugging Face runs it (12 bytes a logit at its peak in bfloat16),"
         " compiled (4 bytes), fused (logits never held in full)",
     )
     logits: str = choice(
