@@ -126,8 +126,8 @@ def _notes(run: Run, gpu: Gpu | None) -> list[str]:
             f"{run.sequence} tokens are more than the {run.model.context} that {run.model.name}"
             " was made for"
         )
-    if gpu is not None and gpu.note:
-        notes.append(f"{gpu.name}: {gpu.note}")
+    if gpu is not None and "no bfloat16" in gpu.note and run.dtype not in ("float16", "float32"):
+        notes.append(f"{gpu.name} has no bfloat16: slower than estimated, if it runs")
     return notes
 
 
