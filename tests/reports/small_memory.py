@@ -87,6 +87,12 @@ def small_memory() -> dict[str, Any]:
                 for (method, sequence), found in batches.items()
             ],
         },
+        "throughput_cost": {
+            "published_pct": 14.64,
+            "source": "a paper",
+            "estimated_pct": 12.0,
+            "setting": "a run",
+        },
         "times": [
             {
                 "label": "LoRA", "model": "llama-3.2-3b", "gpu": "a100-80gb", "measured": 7000,
