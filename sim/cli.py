@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sim.commands import doctor, memory, memory_sweep, report, silicon, units, verify
+from sim.commands import doctor, memory, memory_sweep, pdk, report, silicon, units, verify
 from sim.errors import CheckFailed, UserError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app.command("implement")(silicon.implement)
 app.command("power")(silicon.power)
 app.command("memory")(memory.memory)
 app.command("memory-sweep")(memory_sweep.memory_sweep)
+app.add_typer(pdk.app, name="pdk")
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

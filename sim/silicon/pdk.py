@@ -20,7 +20,7 @@ from sim.results import cache_dir, digest, write_atomic
 from sim.silicon import libertytext
 from sim.silicon.libertytext import merge, read_text
 
-__all__ = ["Kit", "Role", "find_kit", "kit_names"]
+__all__ = ["Kit", "Role", "describe_kits", "find_kit", "kit_names"]
 
 _KITS = Path(__file__).parent / "kits"
 _ROLES = {  # what each cell of a kit is for, and the pins that a kit names in it
@@ -31,8 +31,9 @@ _ROLES = {  # what each cell of a kit is for, and the pins that a kit names in i
     "latch_high": {"enable", "data", "output"},
     "latch_low": {"enable", "data", "output"},
     "clock_gate": {"clock", "enable", "output"},
+    "flop": {"clock", "data", "output"},
 }
-_OPTIONAL = {"full_adder", "clock_gate"}
+_OPTIONAL = {"tie_high", "tie_low", "full_adder", "clock_gate", "flop"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +41,27 @@ class Role:
     """The cell that a kit uses for one purpose, and how its pins are called.
 
     ``pins`` maps the purpose of a pin to its name. ``inverted`` names the purposes whose pin
-    carries the complement, ``low`` the further input pins, which are tied low.
+    carries the complement, ``low`` and ``high`` the further input pins, which are tied.
     """
 
     cell: str
     pins: Mapping[str, str]
     inverted: tuple[str, ...] = ()
     low: tuple[str, ...] = ()
+    high: tuple[str, ...] = ()
+
+    def ports(self, **signals: str) -> str:
+        """Port connections of an instance in Verilog; a complemented input gets its complement."""
+        connected = [
+            f".{self.pins[purpose]}({'~' if purpose in self.inverted else ''}{signal})"
+            for purpose, signal in signals.items()
+        ]
+        tied = [
+            f".{pin}(1'b{value})"
+            for value, pins in enumerate((self.low, self.high))
+            for pin in pins
+        ]
+        return ", ".join([*connected, *tied])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +107,29 @@ def kit_names() -> list[str]:
     return sorted(path.stem for path in _KITS.glob("*.toml"))
 
 
+def describe_kits() -> list[dict[str, Any]]:
+    """Every kit, found on this machine or not.
+
+    Returns:
+        ``pdk``, ``title``, ``corner``, ``voltage_v``, ``node_nm``, ``found``, ``path`` (of its
+        first Liberty file, None where it is not found) and ``how_to_get``.
+    """
+    kits = []
+    for name in kit_names():
+        data = tomllib.loads((_KITS / f"{name}.toml").read_text())
+        liberty = _locate(data["where"])
+        kits.append(
+            {
+                "pdk": name,
+                **{key: data[key] for key in ("title", "corner", "voltage_v", "node_nm")},
+                "found": liberty is not None,
+                "path": None if liberty is None else str(liberty[0]),
+                "how_to_get": data["how_to_get"],
+            }
+        )
+    return kits
+
+
 def find_kit(name: str) -> Kit:
     """The kit of that name, with its Liberty files located.
 
@@ -125,7 +163,7 @@ def find_kit(name: str) -> Kit:
 
 
 def _role(kit: str, role: str, item: dict[str, Any]) -> Role:
-    pins = {key: pin for key, pin in item.items() if key not in ("cell", "inverted", "low")}
+    pins = {key: pin for key, pin in item.items() if key not in ("cell", "inverted", "low", "high")}
     if set(pins) != _ROLES[role]:
         raise ValueError(f"kits/{kit}.toml: {role} takes pins {sorted(_ROLES[role])}")
     return Role(
@@ -133,6 +171,7 @@ def _role(kit: str, role: str, item: dict[str, Any]) -> Role:
         pins=pins,
         inverted=tuple(item.get("inverted", ())),
         low=tuple(item.get("low", ())),
+        high=tuple(item.get("high", ())),
     )
 
 
@@ -150,6 +189,8 @@ def _roots(place: dict[str, Any]) -> list[Path]:
     if "variable" in place:
         value = os.environ.get(place["variable"])
         return [Path(value).absolute()] if value else []
+    if "folder" in place:
+        return [Path(place["folder"])]
     spec = importlib.util.find_spec(place["package"])
     return [Path(path) for path in (spec.submodule_search_locations or [])] if spec else []
 

@@ -23,7 +23,7 @@ __all__ = ["RECIPES", "Recipe", "SynthResult", "synthesize"]
 
 _LIMIT_S = 900  # a recipe that takes longer is given up
 
-# opt -full after techmap may leave a $mux of one bit (opt_share), which abc does not take
+# simplemap before abc: opt -full may leave a $mux of one bit (opt_share), a map of adders a $not
 _SCRIPT = """
 read_liberty -lib -ignore_miss_func cells.lib
 read_verilog -sv rtl.v
@@ -44,16 +44,21 @@ techmap
 opt -fast
 {adders}
 techmap -map latches.v
-dfflibmap -liberty cells.lib
+{flops}
 opt -full
-simplemap t:$mux
+simplemap
 abc -liberty cells.lib -constr abc.constr -D {target_ps} -script abc.script
 setundef -zero
-hilomap -hicell {high} -locell {low}
+{ties}
 splitnets
 opt_clean -purge
 tee -q -o stat.txt stat -liberty cells.lib
 write_verilog -noattr -noexpr -nohex -simple-lhs netlist.v
+"""
+
+_OWN_FLOPS = """
+dfflegalize -cell $_DFF_P_ 01 -cell $_DFF_N_ 01
+techmap -map flops.v
 """
 
 # A search of depth 4 finds nearly all full adders that the default of 20 does, 60 times faster
@@ -192,13 +197,14 @@ def _map(
         top=top,
         target_ps=target_ps,
         adders=_ADDERS if recipe.full_adders else "",
-        high=f"{role['tie_high'].cell} {role['tie_high'].pins['output']}",
-        low=f"{role['tie_low'].cell} {role['tie_low'].pins['output']}",
+        flops=_OWN_FLOPS if "flop" in role else "dfflibmap -liberty cells.lib",
+        ties=_ties(kit),
     )
     files = {
         "rtl.v": _without_cells(verilog),
         "cells.v": _cells(kit),
         "latches.v": _latches(kit),
+        "flops.v": _flops(kit) if "flop" in role else "",
         "adders.v": _full_adder(kit) if recipe.full_adders else "",
         "abc.constr": f"set_driving_cell {role['driver'].cell}\nset_load {kit.load_ff}\n",
         "abc.script": _ABC[recipe.abc].replace("{D}", f"{target_ps:g}").replace("; ", "\n") + "\n",
@@ -242,19 +248,13 @@ def _cells(kit: Kit) -> str:
     """Clock gate and latch of :mod:`hw.cells` made of the kit's cells."""
     latch, low, gate = kit.roles["latch_high"], kit.roles["latch_low"], kit.roles.get("clock_gate")
     if gate is not None:
-        tied = "".join(f", .{pin}(1'b0)" for pin in gate.low)
-        pins = gate.pins
-        body = (
-            f"{gate.cell} gate(.{pins['clock']}(clk), .{pins['enable']}(enable),"
-            f" .{pins['output']}(gclk){tied});"
-        )
+        body = f"{gate.cell} gate({gate.ports(clock='clk', enable='enable', output='gclk')});"
     else:
-        pins = low.pins
         body = (
-            f"wire held; {low.cell} latch(.{pins['enable']}(clk), .{pins['data']}(enable),"
-            f" .{pins['output']}(held)); assign gclk = clk & held;"
+            f"wire held; {low.cell} latch({low.ports(enable='clk', data='enable', output='held')});"
+            " assign gclk = clk & held;"
         )
-    pins = latch.pins
+    bit = latch.ports(enable="enable", data="d[i]", output="q[i]")
     return f"""
 module consilico_clock_gate(input clk, input enable, output gclk);
   {body}
@@ -264,7 +264,7 @@ module consilico_latch #(parameter WIDTH = 1) (
 );
   genvar i;
   generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
-    {latch.cell} latch(.{pins["enable"]}(enable), .{pins["data"]}(d[i]), .{pins["output"]}(q[i]));
+    {latch.cell} latch({bit});
   end endgenerate
 endmodule
 """
@@ -275,13 +275,36 @@ def _latches(kit: Kit) -> str:
     text = ""
     for level, sign in (("high", "P"), ("low", "N")):
         role = kit.roles[f"latch_{level}"]
-        pins = role.pins
         text += (
             f"module \\$_DLATCH_{sign}_ (input E, input D, output Q);\n"
-            f"  {role.cell} _TECHMAP_REPLACE_"
-            f" (.{pins['enable']}(E), .{pins['data']}(D), .{pins['output']}(Q));\nendmodule\n"
+            f"  {role.cell} _TECHMAP_REPLACE_ ({role.ports(enable='E', data='D', output='Q')});\n"
+            "endmodule\n"
         )
     return text
+
+
+def _flops(kit: Kit) -> str:
+    """Technology map of flip-flops, for a kit whose flip-flops dfflibmap cannot use."""
+    role = kit.roles["flop"]
+    text = ""
+    for sign, clock in (("P", "C"), ("N", "~C")):
+        text += (
+            f"module \\$_DFF_{sign}_ (input C, input D, output Q);\n"
+            f"  {role.cell} _TECHMAP_REPLACE_ ({role.ports(clock=clock, data='D', output='Q')});\n"
+            "endmodule\n"
+        )
+    return text
+
+
+def _ties(kit: Kit) -> str:
+    """Command that gives constants to tie cells; without them they stay constants."""
+    if "tie_high" not in kit.roles or "tie_low" not in kit.roles:
+        return ""
+    high, low = (kit.roles[f"tie_{level}"] for level in ("high", "low"))
+    cells = (
+        f"-{name} {r.cell} {r.pins['output']}" for name, r in (("hicell", high), ("locell", low))
+    )
+    return f"hilomap {' '.join(cells)}"
 
 
 def _full_adder(kit: Kit) -> str:
