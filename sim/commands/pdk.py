@@ -16,19 +16,19 @@ def pdk() -> None:
 
 @app.command("list")
 def list_kits(json_path: JsonOption = None) -> None:
-    """List the process kits, where they were found, and how to get those that were not."""
+    """List process kits and their corners: where they were found, or how to get them."""
     from sim.silicon.pdk import describe_kits
 
     kits = describe_kits()
     rows = [
         (
-            kit["pdk"],
-            f"{kit['node_nm']:g} nm",
+            kit["pdk"] if kit["default"] else f"{kit['pdk']}:{kit['corner']}",
+            f"{kit['node_nm']:g} nm" if kit["node_nm"] else "not known",
             f"{kit['corner']}, {kit['voltage_v']:g} V",
             "yes" if kit["found"] else "no",
             kit["path"] if kit["found"] else kit["how_to_get"],
         )
         for kit in kits
     ]
-    columns = ("kit", "node", "corner", "found", "where, or how to get it")
+    columns = ("--pdk", "node", "corner", "found", "where, or how to get it")
     emit(kits, json_path, lambda: print_table("Process kits", columns, rows))

@@ -42,7 +42,8 @@ class Source:
 class Group:
     """``kind (names) { ... }``: simple attributes, complex ones in order, and groups inside.
 
-    A group whose content is not parsed yet (a cell) has its extent in ``body``.
+    A group that stands in the library has the extent of its content in ``body``; that of a cell is
+    not parsed yet.
     """
 
     kind: str
@@ -80,7 +81,8 @@ def open_library(path: Path) -> tuple[Source, Group]:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("latin-1")
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"cannot read the Liberty file {path}: {error}") from error
+        problem = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise UserError(f"cannot read the Liberty file {path}: {problem}") from error
     if not text.strip():
         raise UserError(f"{path}:1: the Liberty file is empty")
     source = Source(path=path, text=_blank_comments(text))
@@ -96,7 +98,7 @@ def parse_group(source: Source, group: Group) -> Group:
     Raises:
         UserError: Where the text is not Liberty.
     """
-    parsed = Group(kind=group.kind, names=group.names, position=group.position)
+    parsed = Group(kind=group.kind, names=group.names, position=group.position, body=group.body)
     position, end = group.body
     stack = [parsed]
     text = source.text

@@ -1,16 +1,15 @@
 """Process kits: small files in ``kits/`` that say where a cell library lies and which cells to use.
 
 A kit is found by the conventions people already have: an installed Python package, or the folder
-that an environment variable (``PDK_ROOT``, ``FLOW_HOME``) names. Adding one needs no code.
+that an environment variable (``PDK_ROOT``, ``FLOW_HOME``) names. Adding one needs no code; a file
+of the user's own, or bare Liberty files, serve as well.
 """
 
 import fnmatch
-import importlib.util
 import inspect
-import os
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,50 +17,16 @@ from typing import Any
 from sim.errors import UserError
 from sim.results import cache_dir, digest, write_atomic
 from sim.silicon import libertytext
-from sim.silicon.libertytext import merge, read_text
+from sim.silicon.derive import derive
+from sim.silicon.kitfile import Corner, KitFile, read_kit_file
+from sim.silicon.kitplaces import locate
+from sim.silicon.liberty import read_liberty
+from sim.silicon.libertytext import read_library_text, usable, with_area
+from sim.silicon.roles import Role, check_roles
 
-__all__ = ["Kit", "Role", "describe_kits", "find_kit", "kit_names"]
+__all__ = ["Kit", "Role", "describe_kits", "find_kit", "kit_names", "liberty_kit"]
 
 _KITS = Path(__file__).parent / "kits"
-_ROLES = {  # what each cell of a kit is for, and the pins that a kit names in it
-    "driver": set[str](),
-    "tie_high": {"output"},
-    "tie_low": {"output"},
-    "full_adder": {"a", "b", "c", "carry", "sum"},
-    "latch_high": {"enable", "data", "output"},
-    "latch_low": {"enable", "data", "output"},
-    "clock_gate": {"clock", "enable", "output"},
-    "flop": {"clock", "data", "output"},
-}
-_OPTIONAL = {"tie_high", "tie_low", "full_adder", "clock_gate", "flop"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Role:
-    """The cell that a kit uses for one purpose, and how its pins are called.
-
-    ``pins`` maps the purpose of a pin to its name. ``inverted`` names the purposes whose pin
-    carries the complement, ``low`` and ``high`` the further input pins, which are tied.
-    """
-
-    cell: str
-    pins: Mapping[str, str]
-    inverted: tuple[str, ...] = ()
-    low: tuple[str, ...] = ()
-    high: tuple[str, ...] = ()
-
-    def ports(self, **signals: str) -> str:
-        """Port connections of an instance in Verilog; a complemented input gets its complement."""
-        connected = [
-            f".{self.pins[purpose]}({'~' if purpose in self.inverted else ''}{signal})"
-            for purpose, signal in signals.items()
-        ]
-        tied = [
-            f".{pin}(1'b{value})"
-            for value, pins in enumerate((self.low, self.high))
-            for pin in pins
-        ]
-        return ", ".join([*connected, *tied])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +35,7 @@ class Kit:
 
     name: str
     title: str
-    node_nm: float
+    node_nm: float | None  # None: not known
     corner: str
     voltage_v: float
     target_ns: float  # what mapping aims for where the clock asked for is slower
@@ -78,28 +43,69 @@ class Kit:
     avoid: tuple[str, ...]  # patterns of cells that mapping must not choose
     liberty: tuple[Path, ...]
     roles: Mapping[str, Role]
+    areas_um2: Mapping[str, float] = field(default_factory=dict)  # where the Liberty gives none
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the Liberty files, the kit's own file, and the code that merges them."""
-        own = (_KITS / f"{self.name}.toml").read_bytes() + inspect.getsource(libertytext).encode()
-        return digest(own, *(path.read_bytes() for path in self.liberty))
+        """Hash of the Liberty files, what the kit says of them, and the code that merges them."""
+        said = {
+            "avoid": self.avoid,
+            "roles": {purpose: asdict(role) for purpose, role in self.roles.items()},
+            "areas_um2": dict(self.areas_um2),
+            "target_ns": self.target_ns,
+            "load_ff": self.load_ff,
+        }
+        code = inspect.getsource(libertytext) + inspect.getsource(Kit)
+        try:
+            return digest(said, code, *(path.read_bytes() for path in self.liberty))
+        except OSError as error:
+            raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
 
     @cached_property
     def mapping_liberty(self) -> Path:
         """One uncompressed Liberty file without the cells to avoid: what mapping may choose from.
 
         Raises:
-            UserError: If a Liberty file cannot be read, is empty or damaged, or has no flip-flop.
+            UserError: If a Liberty file cannot be read, is empty or damaged, is for another
+                voltage than the kit says, has not the cells and pins that the kit names, or has
+                no flip-flop or no cell that mapping may choose.
         """
-        path = cache_dir("kits") / f"{self.name}-{self.sha256[:16]}.lib"
+        path = cache_dir("kits") / f"{re.sub(r'[^-.0-9A-Za-z]', '_', self.name)}-{self.sha256}.lib"
         if not path.exists():
-            texts = [(str(file), read_text(file)) for file in self.liberty]
-            write_atomic(path, merge(texts, self._avoided, name=self.name))
+            library = read_library_text(self.liberty)
+            cells = {
+                cell: with_area(text, self.areas_um2[cell]) if cell in self.areas_um2 else text
+                for cell, text in library.cells.items()
+            }
+            kept = usable(self.name, cells, self._avoided)
+            kept.update(role.cell for role in self.roles.values())
+            self._check()
+            left = {cell: text for cell, text in cells.items() if cell in kept}
+            write_atomic(path, replace(library, cells=left).render(self.name))
         return path
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results with this kit should know."""
+        cells = read_liberty((self.mapping_liberty,)).cells
+        named = sorted({role.cell for role in self.roles.values()})
+        return tuple(
+            f"{cell} has no area in the Liberty of {self.name}: it counts as 0"
+            for cell in named
+            if cells[cell].area_um2 <= 0
+        )
+
+    def _check(self) -> None:
+        library = read_liberty(self.liberty)
+        check_roles(self.name, self.roles, library.cells)
+        if abs(library.voltage_v - self.voltage_v) > 0.005:
+            raise UserError(
+                f"process kit {self.name}, corner {self.corner}, is for {self.voltage_v:g} V,"
+                f" but {self.liberty[0]} is for {library.voltage_v:g} V"
+            )
+
     def _avoided(self, cell: str) -> bool:
-        return any(fnmatch.fnmatchcase(cell, pattern) for pattern in self.avoid)
+        return _matches(cell, self.avoid)
 
 
 def kit_names() -> list[str]:
@@ -108,95 +114,117 @@ def kit_names() -> list[str]:
 
 
 def describe_kits() -> list[dict[str, Any]]:
-    """Every kit, found on this machine or not.
+    """Every corner of every kit, found on this machine or not; a kit's default corner first.
 
     Returns:
-        ``pdk``, ``title``, ``corner``, ``voltage_v``, ``node_nm``, ``found``, ``path`` (of its
-        first Liberty file, None where it is not found) and ``how_to_get``.
+        ``pdk``, ``title``, ``corner``, ``default`` (corner), ``voltage_v``, ``node_nm``, ``found``,
+        ``path`` (of its first Liberty file, None where it is not found) and ``how_to_get``.
     """
     kits = []
     for name in kit_names():
-        data = tomllib.loads((_KITS / f"{name}.toml").read_text())
-        liberty = _locate(data["where"])
-        kits.append(
-            {
-                "pdk": name,
-                **{key: data[key] for key in ("title", "corner", "voltage_v", "node_nm")},
-                "found": liberty is not None,
-                "path": None if liberty is None else str(liberty[0]),
-                "how_to_get": data["how_to_get"],
-            }
-        )
+        file = read_kit_file(_KITS / f"{name}.toml")
+        for corner in file.corners:
+            liberty = locate(file, corner)
+            kits.append(
+                {
+                    "pdk": name,
+                    "title": file.title,
+                    "corner": corner.name,
+                    "default": corner == file.corners[0],
+                    "voltage_v": corner.voltage_v,
+                    "node_nm": file.node_nm,
+                    "found": liberty is not None,
+                    "path": None if liberty is None else str(liberty[0]),
+                    "how_to_get": corner.how_to_get or file.how_to_get,
+                }
+            )
     return kits
 
 
 def find_kit(name: str) -> Kit:
     """The kit of that name, with its Liberty files located.
 
+    Args:
+        name: ``kit`` or ``kit:corner``, where ``kit`` is one of :func:`kit_names` or the path of
+            a kit file that ends in ``.toml``.
+
     Raises:
-        UserError: If no kit has that name (the message lists those there are), or its files are
-            not on this machine (the message says how to get them).
+        UserError: If no kit or corner has that name (the message lists those there are), a kit
+            file is wrong, or its Liberty files are not on this machine (the message says how to
+            get them).
     """
-    if name not in kit_names():
-        raise UserError(f"unknown process kit {name!r}; there are: {', '.join(kit_names())}")
-    data = tomllib.loads((_KITS / f"{name}.toml").read_text())
-    liberty = _locate(data["where"])
+    kit, colon, wanted = (name, "", "") if name.endswith(".toml") else name.rpartition(":")
+    if not colon:
+        kit, wanted = name, ""
+    if kit.endswith(".toml"):
+        file = read_kit_file(Path(kit))
+    elif kit in kit_names():
+        file = read_kit_file(_KITS / f"{kit}.toml")
+    else:
+        raise UserError(
+            f"unknown process kit {kit!r}; there are: {', '.join(kit_names())}, and any kit file"
+            " that ends in .toml"
+        )
+    corners = {corner.name: corner for corner in file.corners}
+    if colon and wanted not in corners:
+        raise UserError(
+            f"process kit {file.name} has no corner {wanted!r}; it has: {', '.join(corners)}"
+        )
+    corner = corners[wanted] if colon else file.corners[0]
+    liberty = locate(file, corner)
     if liberty is None:
-        raise UserError(f"process kit {name} is not on this machine; {data['how_to_get']}")
-    cells = dict(data["cells"])
-    if unknown := set(cells) - set(_ROLES):
-        raise ValueError(f"kits/{name}.toml: unknown roles {sorted(unknown)}")
-    if absent := set(_ROLES) - _OPTIONAL - set(cells):
-        raise ValueError(f"kits/{name}.toml: roles without a cell {sorted(absent)}")
+        where = f"process kit {file.name}" + (f", corner {corner.name}," if colon else "")
+        raise UserError(f"{where} is not on this machine; {corner.how_to_get or file.how_to_get}")
+    return _kit(file, corner, liberty)
+
+
+def liberty_kit(paths: Sequence[Path]) -> Kit:
+    """A kit of Liberty files alone: what it needs beside them is found in them.
+
+    Args:
+        paths: Files of one library, plain or gzipped.
+
+    Raises:
+        UserError: If a file cannot be read or is damaged, the files do not go together, or the
+            library lacks an inverter, a flip-flop or a latch.
+    """
+    found = derive(paths)
     return Kit(
-        name=name,
-        title=data["title"],
-        node_nm=data["node_nm"],
-        corner=data["corner"],
-        voltage_v=data["voltage_v"],
-        target_ns=data["target_ns"],
-        load_ff=data["load_ff"],
-        avoid=tuple(data["avoid"]),
+        name=found.name,
+        title=", ".join(path.name for path in paths),
+        node_nm=None,
+        corner=found.corner,
+        voltage_v=found.voltage_v,
+        target_ns=found.target_ns,
+        load_ff=found.load_ff,
+        avoid=(),
+        liberty=tuple(path.absolute() for path in paths),
+        roles=found.roles,
+    )
+
+
+def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...]) -> Kit:
+    """The kit of a file; what the file leaves out comes from the Liberty."""
+    roles, target_ns, load_ff = file.roles, file.target_ns, file.load_ff
+    if roles is None or target_ns is None or load_ff is None:
+        found = derive(liberty, lambda cell: _matches(cell, file.avoid))
+        roles = found.roles if roles is None else roles
+        target_ns = target_ns or found.target_ns
+        load_ff = load_ff or found.load_ff
+    return Kit(
+        name=file.name,
+        title=file.title,
+        node_nm=file.node_nm,
+        corner=corner.name,
+        voltage_v=corner.voltage_v,
+        target_ns=target_ns,
+        load_ff=load_ff,
+        avoid=file.avoid,
         liberty=liberty,
-        roles={role: _role(name, role, item) for role, item in cells.items()},
+        roles=roles,
+        areas_um2=file.areas_um2,
     )
 
 
-def _role(kit: str, role: str, item: dict[str, Any]) -> Role:
-    pins = {key: pin for key, pin in item.items() if key not in ("cell", "inverted", "low", "high")}
-    if set(pins) != _ROLES[role]:
-        raise ValueError(f"kits/{kit}.toml: {role} takes pins {sorted(_ROLES[role])}")
-    return Role(
-        cell=item["cell"],
-        pins=pins,
-        inverted=tuple(item.get("inverted", ())),
-        low=tuple(item.get("low", ())),
-        high=tuple(item.get("high", ())),
-    )
-
-
-def _locate(places: list[dict[str, Any]]) -> tuple[Path, ...] | None:
-    """The Liberty files of the first place that has them all."""
-    for place in places:
-        for root in _roots(place):
-            found = [_file(root / name) for name in place["liberty"]]
-            if None not in found:
-                return tuple(path for path in found if path is not None)
-    return None
-
-
-def _roots(place: dict[str, Any]) -> list[Path]:
-    if "variable" in place:
-        value = os.environ.get(place["variable"])
-        return [Path(value).absolute()] if value else []
-    if "folder" in place:
-        return [Path(place["folder"])]
-    spec = importlib.util.find_spec(place["package"])
-    return [Path(path) for path in (spec.submodule_search_locations or [])] if spec else []
-
-
-def _file(path: Path) -> Path | None:
-    for candidate in (path, path.with_name(path.name + ".gz")):
-        if candidate.is_file():
-            return candidate
-    return None
+def _matches(cell: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(cell, pattern) for pattern in patterns)
