@@ -14,6 +14,7 @@ DRAWING = (  # where sim may look at reports
     REPORT_COMMAND,
     "sim/commands/memory.py",
     "sim/commands/memory_sweep.py",
+    "sim/commands/power.py",
 )
 
 

@@ -1,6 +1,7 @@
 """What all commands share: the ``--json`` option, tables, progress, a clean standard output."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from sim.errors import UserError
+
 __all__ = [
     "JsonOption",
     "Progress",
     "SetOption",
     "UnitArgument",
     "emit",
+    "positive_ns",
     "print_table",
     "working",
 ]
@@ -54,6 +58,16 @@ def emit(result: Any, json_path: str | None, people: Callable[[], None]) -> None
 
         write_atomic(Path(json_path), text)
     people()
+
+
+def positive_ns(option: str, value: float) -> None:
+    """Refuse an option's time unless it is a finite number above 0.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"{option} must be a number of nanoseconds above 0, not {value}")
 
 
 def print_table(

@@ -14,7 +14,7 @@ from sim.silicon.boolean import parse_function
 from sim.silicon.liberty_types import Cell, Table, TimingArc
 from sim.silicon.power_design import Bits, Design, Group, Reals
 
-__all__ = ["Clocking", "Slews", "arc_sense", "clock_network", "slews"]
+__all__ = ["Clocking", "Slews", "arc_sense", "clock_network", "clock_pins", "slews"]
 
 _EDGE = {"rising_edge", "falling_edge"}
 _THROUGH = {
@@ -75,6 +75,25 @@ def clock_network(design: Design, clock_net: int) -> Clocking:
                 free[end[free[start]]] = True
         if int(network.sum()) + int(free.sum()) == before:
             return Clocking(network, free)
+
+
+def clock_pins(design: Design) -> NDArray[np.int64]:
+    """Nets on which clock pins of registers and clock gates are: those with arcs from an edge."""
+    nets = [np.empty(0, dtype=np.int64)]
+    for group in design.groups:
+        related = {
+            arc.related_pin
+            for name in _outputs(group.cell)
+            for arc in group.cell.pins[name].timing
+            if arc.timing_type in _EDGE
+        }
+        marked = {
+            name
+            for name, pin in group.cell.pins.items()
+            if pin.clock or pin.clock_gate_role == "clock"
+        }
+        nets += [group.nets[name] for name in (related | marked) & group.nets.keys()]
+    return np.unique(np.concatenate(nets))
 
 
 def slews(design: Design, clocking: Clocking) -> Slews:

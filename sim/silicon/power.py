@@ -4,103 +4,34 @@ Ideal clock, ideal wires: the load of a net is that of its pins. The method is d
 :mod:`sim.silicon.power_cells`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sim.errors import UserError
-from sim.silicon.activity import Activity, read_activity
-from sim.silicon.delay import Clocking, clock_network, slews
+from sim.silicon.activity import read_activity
+from sim.silicon.delay import Clocking, clock_network, clock_pins, slews
 from sim.silicon.liberty import read_liberty
 from sim.silicon.netlist import Netlist, read_netlist
-from sim.silicon.power_cells import group_power
-from sim.silicon.power_design import Bits, Design, Group, Traffic, arrange, traffic
+from sim.silicon.power_cells import GroupPower, group_power
+from sim.silicon.power_clocktree import ClockTreeOptions, estimate_clock_tree
+from sim.silicon.power_design import (
+    Bits,
+    Design,
+    Group,
+    Nets,
+    Reals,
+    Traffic,
+    arrange,
+    match,
+    traffic,
+)
+from sim.silicon.power_profile import power_profile
+from sim.silicon.power_report import InstancePower, Power, PowerReport
+from sim.silicon.power_states import follow
 
 __all__ = ["InstancePower", "Power", "PowerReport", "analyse"]
-
-CLASSES = ("sequential", "combinational", "clock", "macro", "pad")
-
-
-@dataclass(frozen=True)
-class Power:
-    """Power in watts, by cause."""
-
-    internal_w: float = 0.0
-    switching_w: float = 0.0
-    leakage_w: float = 0.0
-
-    @property
-    def total_w(self) -> float:
-        """Sum of the three."""
-        return self.internal_w + self.switching_w + self.leakage_w
-
-    def __add__(self, other: "Power") -> "Power":
-        return Power(
-            self.internal_w + other.internal_w,
-            self.switching_w + other.switching_w,
-            self.leakage_w + other.leakage_w,
-        )
-
-    def to_json(self) -> dict[str, float]:
-        """The three and their sum."""
-        return {
-            "internal_w": self.internal_w,
-            "switching_w": self.switching_w,
-            "leakage_w": self.leakage_w,
-            "total_w": self.total_w,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstancePower:
-    """Power of one cell instance."""
-
-    name: str
-    module: str  # path of the module around it, empty for the top
-    cell: str
-    kind: str  # one of sequential, combinational, clock, macro, pad
-    power: Power
-
-
-@dataclass(frozen=True, kw_only=True)
-class PowerReport:
-    """Power of a netlist.
-
-    Pins are those of the cells and the bits of the top module's ports. A pin is annotated if the
-    activity holds its net, or it is constant, or it is in the clock. The others take part with
-    density 0 and duty 0.5: their dynamic power is left out, not guessed.
-    """
-
-    total: Power
-    by_class: dict[str, Power]
-    by_module: dict[str, Power]  # by path, what is inside included; the top by its name
-    instances: list[InstancePower]
-    annotated_pins: int
-    unannotated_pins: int
-    source: str  # "vcd" or "saif"
-    duration_s: float
-    toggles: float  # of all nets of the netlist, over the duration
-    period_s: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the single instances."""
-        return self.total.to_json() | {
-            "annotated_pins": self.annotated_pins,
-            "unannotated_pins": self.unannotated_pins,
-            "by_class": {name: power.to_json() for name, power in self.by_class.items()},
-            "by_module": {name: power.to_json() for name, power in self.by_module.items()},
-            "activity": {
-                "source": self.source,
-                "duration_s": self.duration_s,
-                "cycles": self.duration_s / self.period_s,
-                "toggles": self.toggles,
-            },
-            "clock_period_s": self.period_s,
-            "wires": "ideal",
-        }
 
 
 def analyse(
@@ -111,6 +42,9 @@ def analyse(
     scope: str,
     clock: str,
     period_ns: float,
+    *,
+    window_ns: float | None = None,
+    clock_tree: ClockTreeOptions | None = None,
 ) -> PowerReport:
     """Power of a netlist.
 
@@ -118,11 +52,13 @@ def analyse(
         netlist: Gate-level Verilog.
         top: Its top module.
         liberty: Liberty files of its cells.
-        activity: VCD or SAIF of a simulation of the netlist.
+        activity: VCD, FST or SAIF of a simulation of the netlist.
         scope: Path of the top module's instance in it, such as ``tb/dut``.
         clock: Clock port. It and what it reaches through buffers and inverters toggles twice a
             period, whatever the activity says; gated clocks toggle as simulated.
         period_ns: Clock period in nanoseconds.
+        window_ns: Width of the windows of a power profile; none without.
+        clock_tree: Assumptions of an estimate of the clock tree; none without.
 
     Raises:
         UserError: If a file cannot be read or is damaged, the netlist has no such top module, cell
@@ -130,35 +66,55 @@ def analyse(
     """
     if not 0 < period_ns < float("inf"):
         raise UserError(f"the clock period must be above 0 ns, not {period_ns}")
+    if window_ns is not None and not 0 < window_ns < float("inf"):
+        raise UserError(f"the window must be above 0 ns, not {window_ns}")
+    period_s = period_ns * 1e-9
     library = read_liberty(liberty)
     flat = read_netlist(netlist, top, library.cells)
     design = arrange(flat, library.cells)
-    clocking = clock_network(design, _clock_net(flat, clock))
-    measured = read_activity(activity, scope)
-    seen = _with_clock(traffic(design, measured), clocking, period_ns * 1e-9)
+    clock_net = _clock_net(flat, clock)
+    clocking = clock_network(design, clock_net)
+    _check_clock(design, clocking, clock)
+    rows: list[Nets] = []
+
+    def select(signals: dict[str, int]) -> Nets:
+        rows.append(match(design, signals))
+        return rows[0][rows[0] >= 0]
+
+    measured = read_activity(
+        activity, scope, select, window_s=None if window_ns is None else window_ns * 1e-9
+    )
+    # a SAIF file is read as a whole and selects nothing
+    row, inverse = follow(design, rows[0] if rows else match(design, measured.signals))
+    recorded = traffic(measured, row, inverse)
+    seen = _with_clock(recorded, clocking, period_s)
     slew = slews(design, clocking)
-    instances: list[InstancePower | None] = [None] * len(flat.instances)
-    for group in design.groups:
-        power = group_power(design, group, seen, slew)
-        kinds = _kinds(group, clocking.network)
-        columns = zip(
-            group.instances.tolist(),
-            kinds,
-            power.internal_w.tolist(),
-            power.switching_w.tolist(),
-            power.leakage_w.tolist(),
-            strict=True,
-        )
-        for index, kind, internal, switching, leakage in columns:
-            instance = flat.instances[index]
-            instances[index] = InstancePower(
-                name=instance.name,
-                module=instance.module,
-                cell=instance.cell,
-                kind=kind,
-                power=Power(internal, switching, leakage),
-            )
-    return _report([item for item in instances if item], design, seen, measured, period_ns * 1e-9)
+    powers = [group_power(design, group, seen, slew) for group in design.groups]
+    profile = None
+    if window_ns is not None:
+        energy = _toggle_energy(design, powers)
+        free = clocking.free
+        steady = sum(float(power.leakage_w.sum()) for power in powers)
+        steady += float((energy[free] * seen.density[free]).sum())
+        profile = power_profile(measured, row, energy, free, steady)
+    tree = None
+    if clock_tree is not None:
+        tree = estimate_clock_tree(design, clock_net, library.cells, period_s, clock_tree)
+    annotated, pins = _annotation(design, seen)
+    clock_density = float(recorded.density[clock_net])
+    return PowerReport.of(
+        flat.top,
+        _instances(design, clocking, powers),
+        annotated_pins=annotated,
+        unannotated_pins=pins - annotated,
+        source=measured.source,
+        duration_s=measured.duration_s,
+        toggles=float(seen.density.sum() * measured.duration_s),
+        period_s=period_s,
+        recorded_period_s=2 / clock_density if clock_density else None,
+        profile=profile,
+        clock_tree=tree,
+    )
 
 
 def _clock_net(netlist: Netlist, clock: str) -> int:
@@ -169,6 +125,19 @@ def _clock_net(netlist: Netlist, clock: str) -> int:
             + (", ".join(inputs) or "none")
         )
     return netlist.ports[clock][1][0]
+
+
+def _check_clock(design: Design, clocking: Clocking, clock: str) -> None:
+    """Refuse a clock that reaches no register, where there are registers."""
+    ends = clock_pins(design)
+    if not len(ends) or clocking.network[ends].any():
+        return
+    ports = design.netlist.ports
+    found = [name for name, (_, nets) in ports.items() if np.isin(list(nets), ends).any()]
+    raise UserError(
+        f"port {clock!r} of {design.netlist.top!r} clocks no register; "
+        f"registers' clock pins are on: {', '.join(found) or 'no port'}"
+    )
 
 
 def _with_clock(seen: Traffic, clocking: Clocking, period_s: float) -> Traffic:
@@ -193,40 +162,46 @@ def _kinds(group: Group, network: Bits) -> list[str]:
     return ["clock" if is_clock else other for is_clock in clocked.tolist()]
 
 
-def _report(
-    instances: list[InstancePower],
-    design: Design,
-    seen: Traffic,
-    measured: Activity,
-    period_s: float,
-) -> PowerReport:
-    netlist = design.netlist
-    total = Power()
-    by_class = {name: Power() for name in CLASSES}
-    by_module: dict[str, Power] = {netlist.top: Power()}
-    for item in instances:
-        total += item.power
-        by_class[item.kind] += item.power
-        by_module[netlist.top] += item.power
-        parts = item.module.split("/") if item.module else []
-        for depth in range(len(parts)):
-            path = "/".join(parts[: depth + 1])
-            by_module[path] = by_module.get(path, Power()) + item.power
-    known = [seen.known[list(nets)] for _, nets in netlist.ports.values()]
+def _instances(
+    design: Design, clocking: Clocking, powers: Sequence[GroupPower]
+) -> Iterator[InstancePower]:
+    """Power of each instance, in the order of the netlist."""
+    found: dict[int, InstancePower] = {}
+    for group, power in zip(design.groups, powers, strict=True):
+        columns = zip(
+            group.instances.tolist(),
+            _kinds(group, clocking.network),
+            power.internal_w.tolist(),
+            power.switching_w.tolist(),
+            power.leakage_w.tolist(),
+            strict=True,
+        )
+        for index, kind, internal, switching, leakage in columns:
+            instance = design.netlist.instances[index]
+            found[index] = InstancePower(
+                name=instance.name,
+                module=instance.module,
+                cell=instance.cell,
+                kind=kind,
+                power=Power(internal, switching, leakage),
+            )
+    return (found[index] for index in range(len(design.netlist.instances)))
+
+
+def _toggle_energy(design: Design, powers: Sequence[GroupPower]) -> Reals:
+    """Energy of a toggle of each net, shape ``(nets,)``."""
+    energy = np.zeros(design.net_count)
+    for group, power in zip(design.groups, powers, strict=True):
+        for name, joules in power.toggle_energy_j.items():
+            np.add.at(energy, group.nets[name], joules)
+    return energy
+
+
+def _annotation(design: Design, seen: Traffic) -> tuple[int, int]:
+    """Pins whose activity is known, and all pins: of the cells, and bits of the ports."""
+    known = [seen.known[list(nets)] for _, nets in design.netlist.ports.values()]
     for group in design.groups:
         for name, pin in group.cell.pins.items():
             if pin.direction != "internal":
                 known.append(seen.known[group.nets[name]])
-    annotated = sum(int(flags.sum()) for flags in known)
-    return PowerReport(
-        total=total,
-        by_class=by_class,
-        by_module=by_module,
-        instances=instances,
-        annotated_pins=annotated,
-        unannotated_pins=sum(map(len, known)) - annotated,
-        source=measured.source,
-        duration_s=measured.duration_s,
-        toggles=float(seen.density.sum() * measured.duration_s),
-        period_s=period_s,
-    )
+    return sum(int(flags.sum()) for flags in known), sum(map(len, known))

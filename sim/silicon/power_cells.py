@@ -23,6 +23,7 @@ from sim.silicon.boolean import Function, parse_function
 from sim.silicon.delay import Slews, arc_sense
 from sim.silicon.liberty_types import Cell, InternalPower, Pin
 from sim.silicon.power_design import Design, Group, Reals, Traffic
+from sim.silicon.power_states import shown_states
 
 __all__ = ["GroupPower", "group_power"]
 
@@ -34,6 +35,7 @@ class GroupPower:
     internal_w: Reals
     switching_w: Reals
     leakage_w: Reals
+    toggle_energy_j: dict[str, Reals]  # of a toggle of each pin, internal and switching
 
 
 def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) -> GroupPower:
@@ -45,14 +47,18 @@ def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) ->
     view = _View(design, group, traffic, slews)
     internal = np.zeros(len(group.instances))
     switching = np.zeros(len(group.instances))
+    energy: dict[str, Reals] = {}
     for pin in group.cell.pins.values():
+        inside, load = np.zeros(len(group.instances)), np.zeros(len(group.instances))
         if pin.direction in ("output", "inout"):
-            internal += view.output_energy(pin) * view.density(pin.name)
-            load = design.load_f[group.nets[pin.name]]
-            switching += 0.5 * load * pin.voltage_v**2 * view.density(pin.name)
+            inside = inside + view.output_energy(pin)
+            load = 0.5 * design.load_f[group.nets[pin.name]] * pin.voltage_v**2
         if pin.direction in ("input", "inout"):
-            internal += view.input_energy(pin) * view.density(pin.name)
-    return GroupPower(internal, switching, view.leakage())
+            inside = inside + view.input_energy(pin)
+        internal += inside * view.density(pin.name)
+        switching += load * view.density(pin.name)
+        energy[pin.name] = inside + load
+    return GroupPower(internal, switching, view.leakage(), energy)
 
 
 class _View:
@@ -65,12 +71,17 @@ class _View:
         self.traffic = traffic
         self.slews = slews
         self.duty = {pin: traffic.duty[nets] for pin, nets in group.nets.items()}
+        for pin, (state, inverted) in shown_states(self.cell).items():
+            self.duty[state] = 1 - self.duty[pin] if inverted else self.duty[pin]
+        for sequential in self.cell.sequential:
+            if len(sequential.states) > 1 and sequential.states[0] in self.duty:
+                self.duty[sequential.states[1]] = 1 - self.duty[sequential.states[0]]
 
     def density(self, pin: str) -> Reals:
         return self.traffic.density[self.group.nets[pin]]
 
     def probability(self, function: Function) -> Reals:
-        """Probability of an expression; states that are no pins (IQ) are unknown: 1/2."""
+        """Probability of an expression; a state (IQ) that no output shows is unknown: 1/2."""
         duty: dict[str, Reals | float] = {
             name: self.duty.get(name, 0.5) for name in function.variables
         }
@@ -80,6 +91,8 @@ class _View:
         """Mean energy of a rise and a fall, the edge left out that the input never makes."""
         nets = self.group.nets[pin]
         rise, fall = self.slews.rise_s[nets], self.slews.fall_s[nets]
+        unknown = ~np.isfinite(rise) & ~np.isfinite(fall)  # behind a cell without timing
+        rise, fall = np.where(unknown, 0.0, rise), np.where(unknown, 0.0, fall)
         total, count = np.zeros(len(nets)), np.zeros(len(nets))
         for table, slew in zip(
             (power.rise, power.fall), (rise, fall) if positive else (fall, rise), strict=True

@@ -11,7 +11,7 @@ from sim.silicon.activity import Activity
 from sim.silicon.liberty_types import Cell
 from sim.silicon.netlist import HIGH, LOW, Instance, Netlist
 
-__all__ = ["Design", "Group", "Traffic", "arrange", "traffic"]
+__all__ = ["Design", "Group", "Traffic", "arrange", "match", "traffic"]
 
 Nets = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -78,31 +78,54 @@ def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> Design:
     return Design(netlist, groups, count, rise, fall)
 
 
-def traffic(design: Design, activity: Activity) -> Traffic:
-    """Bring the activity of a simulation to the nets of a design, by name.
+def match(design: Design, signals: Mapping[str, int]) -> Nets:
+    """Row of the activity that tells what each net does, -1 where there is none.
 
     A net takes the activity of a signal of its name, or else of a pin of an instance on it
-    (``_123_/A``). Constant nets are known. What is found nowhere stays unknown: density 0 (nothing
-    is invented), duty 0.5 (leakage is the mean of the states).
+    (``_123_/A``).
+
+    Args:
+        design: The netlist.
+        signals: Rows by name.
+
+    Returns:
+        Shape ``(nets,)``.
+
+    Raises:
+        UserError: If no name is that of a net or a pin.
     """
     netlist = design.netlist
     row = np.full(design.net_count, -1, dtype=np.int64)
     pins = _pin_nets(design)
     for table in (pins, netlist.names):  # the later one counts
-        for name, signal in activity.signals.items():
+        for name, signal in signals.items():
             net = table.get(name, -1)
             if net < 0 and (other := _other_name(name)) is not None:
                 net = table.get(other, -1)
             if net >= 0:
                 row[net] = signal
-    known = row >= 0
-    if not known.any():
+    if (row < 0).all():
         raise UserError(
             "the activity and the netlist have no net in common: is this the scope of its top "
             f"module {netlist.top!r}?"
         )
+    return row
+
+
+def traffic(activity: Activity, row: Nets, inverse: Bits) -> Traffic:
+    """What each net does.
+
+    Constant nets are known. What is found nowhere stays unknown: density 0 (nothing is invented),
+    duty 0.5 (leakage is the mean of the states).
+
+    Args:
+        activity: Of a simulation.
+        row: From :func:`match`, shape ``(nets,)``.
+        inverse: Nets that are the inverse of the signal in their row, shape ``(nets,)``.
+    """
+    known = row >= 0
     density = np.where(known, activity.density[row], 0.0)
-    duty = np.where(known, activity.duty[row], 0.5)
+    duty = np.where(known, np.where(inverse, 1 - activity.duty[row], activity.duty[row]), 0.5)
     for net, value in ((LOW, 0.0), (HIGH, 1.0)):
         density[net], duty[net], known[net] = 0.0, value, True
     return Traffic(density, duty, known)

@@ -1,16 +1,19 @@
 """Switching activity interchange files (backward SAIF, IEEE 1801 annex): totals by signal."""
 
 import io
+import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sim.errors import UserError
 from sim.silicon.activity import SECONDS, Activity, scope_error
 
-__all__ = ["read_saif"]
+__all__ = ["read_saif", "saif_text"]
 
 _TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"[^"]*"|[()]|[^\s()]+', re.S)
 _SIGNALS = {"NET", "PORT"}
@@ -37,6 +40,7 @@ def read_saif(file: io.BufferedReader, path: Path, scope: str) -> Activity:
         raise scope_error(path, scope, reader.scopes)
     return Activity(
         source="saif",
+        tick_s=reader.tick_s,
         duration_s=reader.duration * reader.tick_s,
         signals=reader.signals,
         toggles=np.array(reader.toggles, dtype=np.float64),
@@ -113,3 +117,60 @@ class _Reader:
             self.toggles.append(values["TC"])
             self.high.append(values["T1"])
         return at + 1
+
+
+def saif_text(activity: Activity, scope: str) -> str:
+    """An activity as a backward SAIF file, its signals as nets of the instances they are in.
+
+    Counts are whole numbers there: half a toggle (to or from x) is rounded up. Time at x counts
+    as time at 0.
+
+    Args:
+        activity: Of the signals below ``scope``.
+        scope: Its path.
+    """
+    whole = round(activity.duration_s / activity.tick_s)
+    tree: dict[str, Any] = {}
+    for name, row in activity.signals.items():
+        *around, net = name.split("/")
+        inside = tree
+        for part in around:
+            inside = inside.setdefault(part + "/", {})
+        high = round(float(activity.high_s[row]) / activity.tick_s)
+        count = math.ceil(float(activity.toggles[row]))
+        inside[net] = f"(T0 {whole - high}) (T1 {high}) (TC {count})"
+    for part in reversed(scope.strip("/").split("/")):
+        tree = {part + "/": tree}
+    unit, seconds = next(
+        (unit, size) for unit, size in SECONDS.items() if activity.tick_s > size * 0.999
+    )
+    lines = [
+        "(SAIFILE",
+        '(SAIFVERSION "2.0")',
+        '(DIRECTION "backward")',
+        "(DESIGN )",
+        "(DIVIDER / )",
+        f"(TIMESCALE {round(activity.tick_s / seconds)} {unit})",
+        f"(DURATION {whole})",
+        *_instances(tree),
+        ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _instances(tree: dict[str, Any]) -> Iterator[str]:
+    nets = {name: counts for name, counts in tree.items() if isinstance(counts, str)}
+    if nets:
+        yield "(NET"
+        yield from (f"({_escaped(name)} {counts})" for name, counts in nets.items())
+        yield ")"
+    for name, inside in tree.items():
+        if isinstance(inside, dict):
+            yield f"(INSTANCE {_escaped(name[:-1])}"
+            yield from _instances(inside)
+            yield ")"
+
+
+def _escaped(name: str) -> str:
+    """A name with a backslash before each character that SAIF gives a meaning."""
+    return re.sub(r"([^\w$\\])", r"\\\1", name)

@@ -9,19 +9,34 @@ import re
 from pathlib import Path
 
 from sim.errors import UserError
-from sim.silicon.activity import SECONDS, Activity, scope_error
+from sim.silicon.activity import (
+    SECONDS,
+    Activity,
+    Select,
+    bit_names,
+    scope_error,
+    select_rows,
+    window_counts,
+)
+from sim.silicon.activity_count import Counter
 from sim.silicon.vcd_codes import Codes
-from sim.silicon.vcd_events import Tally
+from sim.silicon.vcd_events import Events
 
 __all__ = ["read_vcd"]
 
-_BLOCK = 1 << 23
+_BLOCK = 1 << 21  # bytes: the arrays of a block stay in the cache
 _COMMAND = re.compile(rb"\$(\w+)\s(.*?)\$end(?=\s|$)", re.S)
-_RANGE = re.compile(r"\[(-?\d+)(?::(-?\d+))?\]$")
+_END = re.compile(rb"\$enddefinitions\s+\$end\s")
 _NO_BITS = {"real", "realtime", "string", "event"}
 
 
-def read_vcd(file: io.BufferedReader, path: Path, scope: str) -> Activity:
+def read_vcd(
+    file: io.BufferedReader,
+    path: Path,
+    scope: str,
+    select: Select | None = None,
+    window_s: float | None = None,
+) -> Activity:
     """Read a value change dump.
 
     The first value of a signal is no toggle. Time counts from the first time stamp to the last,
@@ -32,13 +47,18 @@ def read_vcd(file: io.BufferedReader, path: Path, scope: str) -> Activity:
         file: The dump, uncompressed.
         path: Its path, for messages.
         scope: Path of the instance whose signals are wanted.
+        select: See :func:`sim.silicon.activity.read_activity`.
+        window_s: Width of the windows in which toggles are counted, too.
 
     Raises:
         UserError: If the dump is damaged, or has no such scope.
     """
     header, rest = _header(file, path)
     signals, codes, tick = _declarations(header, path, scope)
-    tally = Tally(codes, path)
+    codes.freeze(select_rows(signals, codes.rows, select))
+    windows = window_counts(window_s, tick, path)
+    counter = Counter(codes.rows, windows)
+    events = Events(codes, counter, path)
     while block := file.read(_BLOCK):
         block = rest + block
         # A vector's value and its code stand in one line, a comment may take several: cut at
@@ -47,16 +67,18 @@ def read_vcd(file: io.BufferedReader, path: Path, scope: str) -> Activity:
         comment = block.rfind(b"$comment", 0, end)
         if comment >= 0 and b"$end" not in block[comment:end]:
             end = comment
-        tally.add(block[:end])
+        events.add(block[:end])
         rest = block[end:]
-    tally.add(rest)
-    toggles, high, ticks = tally.totals()
+    events.add(rest)
+    toggles, high, ticks = counter.totals(events.now)
     return Activity(
         source="vcd",
+        tick_s=tick,
         duration_s=ticks * tick,
         signals=signals,
         toggles=toggles,
         high_s=high * tick,
+        windows=windows,
     )
 
 
@@ -64,8 +86,9 @@ def _header(file: io.BufferedReader, path: Path) -> tuple[bytes, bytes]:
     """Declarations up to ``$enddefinitions $end``, and what of the rest has been read already."""
     data = bytearray()
     while block := file.read(_BLOCK):
+        seen = max(len(data) - _BLOCK, 0)  # the end may stand across two blocks
         data += block
-        if (found := re.search(rb"\$enddefinitions\s+\$end\s", data)) is not None:
+        if (found := _END.search(data, seen)) is not None:
             return bytes(data[: found.start()]), bytes(data[found.end() :])
     raise UserError(f"{path}: not a VCD file, or cut: it has no $enddefinitions")
 
@@ -85,16 +108,11 @@ def _declarations(header: bytes, path: Path, scope: str) -> tuple[dict[str, int]
             if len(words) < 4 or not words[1].isdigit():
                 raise UserError(f"{path}: damaged declaration in the VCD: $var {' '.join(words)}")
             kind, width, code, name = words[0], int(words[1]), words[2], words[3]
-            inside = around[:depth] == wanted and kind not in (
-                "real",
-                "realtime",
-                "string",
-                "event",
-            )
+            inside = around[:depth] == wanted and kind not in _NO_BITS
             first = codes.add(code, width, kept=inside)
             if inside:
                 inner = "".join(f"{part}/" for part in around[depth:])
-                for bit, bit_name in enumerate(_bit_names(name, width)):
+                for bit, bit_name in enumerate(bit_names(name, width)):
                     signals[inner + bit_name] = first + bit
         elif command == b"scope":
             around.append(body.decode("latin-1").split()[-1].removeprefix("\\"))
@@ -111,21 +129,4 @@ def _declarations(header: bytes, path: Path, scope: str) -> tuple[dict[str, int]
         raise UserError(f"{path}: the VCD has no $timescale")
     if "/".join(wanted) not in scopes:
         raise scope_error(path, scope, scopes)
-    codes.freeze()
     return signals, codes, tick
-
-
-def _bit_names(name: str, width: int) -> list[str]:
-    """Names of the bits of a variable, the lowest (rightmost) first."""
-    name = name.strip()
-    if name.startswith("\\"):  # an escaped name may hold brackets: its range is set off
-        base, _, tail = name[1:].partition(" ")
-    else:
-        base, bracket, tail = name.replace(" ", "").partition("[")
-        tail = bracket + tail
-    match = _RANGE.match(tail.strip())
-    if match is None:
-        return [base] if width == 1 else [f"{base}[{bit}]" for bit in range(width)]
-    high, low = int(match[1]), int(match[2] if match[2] is not None else match[1])
-    step = 1 if high >= low else -1
-    return [f"{base}[{low + step * bit}]" for bit in range(width)]

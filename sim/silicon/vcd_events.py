@@ -7,52 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import UserError
+from sim.silicon.activity_count import UNKNOWN, Counter, sorted_by_row
 from sim.silicon.vcd_codes import Codes
+from sim.silicon.vcd_words import BAD, KEYWORD, PADDING, SCALAR, TIME, VECTOR, Words, cut
 
-__all__ = ["Tally"]
+__all__ = ["Events"]
 
-_BAD, _SCALAR, _VECTOR, _REAL, _TIME, _KEYWORD, _CODE = range(7)
-_NONE, _X = 3, 2  # values of a bit beside 0 and 1: not seen yet, neither 0 nor 1
-
-
-def _table(default: int, **groups: int) -> NDArray[np.uint8]:
-    table = np.full(256, default, dtype=np.uint8)
-    for characters, value in groups.items():
-        table[[ord(character) for character in characters]] = value
-    return table
-
-
-_KIND = _table(_BAD, xXzZuU=_SCALAR, bB=_VECTOR, rRsS=_REAL)
-_KIND[[ord("0"), ord("1"), ord("-"), ord("#"), ord("$")]] = (
-    _SCALAR,
-    _SCALAR,
-    _SCALAR,
-    _TIME,
-    _KEYWORD,
-)
-_VALUE = _table(_X)
+_VALUE = np.full(256, UNKNOWN, dtype=np.uint8)
 _VALUE[[ord("0"), ord("1")]] = 0, 1
 
 
-class Tally:
-    """Toggles and high time of every row, block after block."""
+class Events:
+    """Hands the changes of a dump to a counter.
 
-    def __init__(self, codes: Codes, path: Path) -> None:
+    Args:
+        codes: Identifier codes, frozen.
+        counter: What counts.
+        path: The dump, for messages.
+    """
+
+    def __init__(self, codes: Codes, counter: Counter, path: Path) -> None:
         self._codes = codes
+        self._counter = counter
         self._path = path
-        self._value = np.full(codes.rows, _NONE, dtype=np.uint8)
-        self._since = np.zeros(codes.rows, dtype=np.int64)
-        self._halves = np.zeros(codes.rows)
-        self._high = np.zeros(codes.rows)
-        self._now = 0
-        self._resumed: int | None = None  # since when values are being recorded
         self._paused = False
-        self._ticks = 0
-
-    def totals(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        """Toggles and high ticks by row, and the ticks recorded. Ends the tally."""
-        self._pause()
-        return self._halves / 2, self._high, self._ticks
+        self.now = 0  # ticks
 
     def add(self, block: bytes) -> None:
         """Take in whole lines of the dump.
@@ -62,176 +41,134 @@ class Tally:
         """
         if b"$comment" in block:
             block = re.sub(rb"\$comment\s.*?\$end", b"", block, flags=re.S)
-        data = np.frombuffer(block, dtype=np.uint8)
-        solid = data > 32
-        edges = np.diff(solid.astype(np.int8), prepend=0, append=0)
-        starts = np.flatnonzero(edges == 1)
-        ends = np.flatnonzero(edges == -1)
-        if not len(starts):
+        if not block.strip():
             return
-        kind = _kinds(data[starts])
-        if (kind == _BAD).any():
-            self._damaged(block, starts, ends, kind == _BAD)
-        times = self._times(block, data, starts, ends, kind)
+        block = block.removesuffix(b"\n") + PADDING
+        words = cut(block)
+        if (wrong := words.kind == BAD).any():
+            self._damaged(block, words, np.flatnonzero(wrong))
+        stamps = np.flatnonzero(words.kind == TIME)
+        times = self._times(block, words, stamps)
         begin = 0
-        for at in np.flatnonzero(kind == _KEYWORD):
-            word = block[starts[at] : ends[at]]
+        for at in np.flatnonzero(words.kind == KEYWORD).tolist():
+            word = block[words.start[at] : words.end[at]]
             if word not in (b"$dumpoff", b"$dumpon"):
                 continue
-            self._changes(block, data, starts, ends, kind, times, slice(begin, int(at)))
-            begin = int(at)
-            self._now = int(times[at])
+            self._changes(block, words, stamps, times, begin, at)
+            begin = at
             if word == b"$dumpoff":
-                self._pause()
-                self._paused = True
-            else:
-                self._paused = False
-        self._changes(block, data, starts, ends, kind, times, slice(begin, len(starts)))
-        self._now = int(times[-1])
+                self._counter.stop(self.now)
+            self._paused = word == b"$dumpoff"
+        self._changes(block, words, stamps, times, begin, len(words.kind))
 
-    def _pause(self) -> None:
-        """Close the books at the present time; values that follow are first values again."""
-        if self._resumed is not None:
-            high = self._value == 1
-            self._high[high] += self._now - self._since[high]
-            self._ticks += self._now - self._resumed
-        self._value[:] = _NONE
-        self._resumed = None
-
-    def _times(
-        self,
-        block: bytes,
-        data: NDArray[np.uint8],
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        kind: NDArray[np.uint8],
-    ) -> NDArray[np.int64]:
-        """Time at each word of the block, in ticks."""
-        stamps = np.flatnonzero(kind == _TIME)
-        first, length = starts[stamps] + 1, ends[stamps] - starts[stamps] - 1
+    def _times(self, block: bytes, words: Words, stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Time in ticks before the first time stamp of a block, and from each of them on."""
+        data = np.frombuffer(block, dtype=np.uint8)
+        first = words.start[stamps] + 1
+        length = words.end[stamps] - first
         values = np.zeros(len(stamps), dtype=np.int64)
         for position in range(int(length.max(initial=0))):
             more = length > position
             digit = data[np.where(more, first + position, 0)].astype(np.int64) - ord("0")
-            wrong = more & ((digit < 0) | (digit > 9))
-            if wrong.any():
-                self._damaged(block, starts[stamps], ends[stamps], wrong)
+            if (wrong := more & ((digit < 0) | (digit > 9))).any():
+                self._damaged(block, words, stamps[wrong])
             values = np.where(more, values * 10 + digit, values)
-        known = np.concatenate(([self._now], values))
+        known = np.concatenate(([self.now], values))
         back = np.diff(known) < 0
-        if self._resumed is None and len(back):
+        if not self._counter.recording and len(back):
             back[0] = False
         if back.any():
-            self._damaged(block, starts[stamps], ends[stamps], back, "time runs backwards at ")
-        at: NDArray[np.int64] = known[np.cumsum(kind == _TIME)]
-        return at
+            self._damaged(block, words, stamps[back], "time runs backwards at ")
+        return known
 
     def _changes(
         self,
         block: bytes,
-        data: NDArray[np.uint8],
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        kind: NDArray[np.uint8],
+        words: Words,
+        stamps: NDArray[np.int64],
         times: NDArray[np.int64],
-        part: slice,
+        begin: int,
+        end: int,
     ) -> None:
-        """Take in the value changes of a part of a block in which recording is on or off."""
-        starts, ends, kind, times = starts[part], ends[part], kind[part], times[part]
-        if self._paused or not len(kind):
+        """Take in the commands of a part of a block in which recording is on or off."""
+        kind = words.kind[begin:end]
+        scalar = np.flatnonzero(kind == SCALAR) + begin
+        vector = np.flatnonzero(kind == VECTOR) + begin
+        seen = int(np.searchsorted(stamps, end))
+        at_begin = int(times[np.searchsorted(stamps, begin)])
+        self.now = int(times[seen])
+        if self._paused:
             return
-        if self._resumed is None:
-            stamp = np.flatnonzero((kind == _TIME) | (kind == _SCALAR) | (kind == _VECTOR))
-            if not len(stamp):
+        if not self._counter.recording:
+            first = [int(which[0]) for which in (scalar, vector) if len(which)]
+            inside = stamps[(stamps >= begin) & (stamps < end)]
+            if len(inside) and not any(change < inside[0] for change in first):
+                at_begin = int(times[np.searchsorted(stamps, inside[0]) + 1])
+            elif not first:
                 return
-            self._resumed = int(times[stamp[0]])
-        scalar = np.flatnonzero(kind == _SCALAR)
-        vector = np.flatnonzero(kind == _VECTOR)
-        if len(vector) and vector[-1] + 1 >= len(kind):
-            self._damaged(block, starts, ends, np.arange(len(kind)) == vector[-1])
-        index, known = self._codes.find(data, starts[scalar] + 1, ends[scalar])
-        if not known.all():
-            self._damaged(block, starts[scalar], ends[scalar], ~known, "undeclared signal in ")
-        row = self._codes.first[index]
-        kept = row >= 0
-        row, at = row[kept], scalar[kept]
-        value = _VALUE[data[starts[at]]]
+            self._counter.start(at_begin)
+        place, row, value = self._scalars(block, words, scalar)
+        order = sorted_by_row(row)
+        time = times[np.searchsorted(stamps, place[order], side="right")]
+        self._counter.add(row[order], time, value[order])
         if len(vector):
-            index, known = self._codes.find(data, starts[vector + 1], ends[vector + 1])
-            if not known.all():
-                self._damaged(
-                    block, starts[vector + 1], ends[vector + 1], ~known, "undeclared signal "
-                )
-            rows, owner, bits = _expand(self._codes, index, data, starts[vector], ends[vector])
-            row = np.concatenate((row, rows))
-            at = np.concatenate((at, vector[owner]))
-            value = np.concatenate((value, bits))
-        # By row, and within a row in the order of the file.
-        order = np.argsort(row * len(kind) + at)
-        self._count(row[order], times[at[order]], value[order])
+            place, row, value = self._vectors(block, words, vector)
+            time = times[np.searchsorted(stamps, place, side="right")]
+            self._counter.add(row, time, value)
 
-    def _count(
-        self, row: NDArray[np.int64], time: NDArray[np.int64], value: NDArray[np.uint8]
-    ) -> None:
-        """Count changes sorted by row and time."""
-        if not len(row):
-            return
-        starting = np.concatenate(([True], row[1:] != row[:-1]))
-        ending = np.concatenate((starting[1:], [True]))
-        before = np.where(starting, self._value[row], np.roll(value, 1))
-        since = np.where(starting, self._since[row], np.roll(time, 1))
-        changed = (before != _NONE) & (before != value)
-        halves = np.where(changed, np.where((before == _X) | (value == _X), 1.0, 2.0), 0.0)
-        high = np.where(before == 1, time - since, 0).astype(np.float64)
-        self._halves += np.bincount(row, weights=halves, minlength=self._codes.rows)
-        self._high += np.bincount(row, weights=high, minlength=self._codes.rows)
-        self._value[row[ending]] = value[ending]
-        self._since[row[ending]] = time[ending]
+    def _find(self, block: bytes, words: Words, which: NDArray[np.int64]) -> NDArray[np.int32]:
+        index = self._codes.find(block, words.code_start[which], words.code_end[which])
+        if (unknown := index < 0).any():
+            self._damaged(block, words, which[unknown], "undeclared signal in ")
+        return index
+
+    def _scalars(
+        self, block: bytes, words: Words, which: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+        """Place, row and value of the changes of one bit that are wanted."""
+        row = self._codes.first[self._find(block, words, which)]
+        kept = row >= 0
+        which = which[kept]
+        data = np.frombuffer(block, dtype=np.uint8)
+        return which, row[kept], _VALUE[data[words.start[which]]]
+
+    def _vectors(
+        self, block: bytes, words: Words, which: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+        """Place, row and value of the bits of changed vectors that are wanted.
+
+        A value shorter than its variable is continued with 0, or with x if it begins with x or z.
+        """
+        index = self._find(block, words, which)
+        kept = np.flatnonzero(self._codes.first[index] >= 0)
+        kept = kept[sorted_by_row(index[kept])]
+        index, which = index[kept], which[kept]
+        starting = np.flatnonzero(np.diff(index, prepend=-1))  # changes of one vector after another
+        count = np.diff(np.append(starting, len(index)))
+        width = self._codes.width[index[starting]]
+        # of each vector all changes of its lowest bit, then those of the next
+        row = np.repeat(self._codes.first[index[starting]], width) + _ordinals(width)
+        bit = np.repeat(_ordinals(width), np.repeat(count, width))
+        change = np.repeat(starting, count * width) + _ordinals(np.repeat(count, width))
+        data = np.frombuffer(block, dtype=np.uint8)
+        start, end = words.start[which], words.end[which]
+        at = end[change] - 1 - bit
+        lowest = start[change] + 1
+        value = _VALUE[data[np.maximum(at, lowest)]]
+        value[(at < lowest) & (value != UNKNOWN)] = 0
+        row = np.repeat(row, np.repeat(count, width))
+        changed = np.ones(len(row), dtype=np.bool_)
+        changed[1:] = (row[1:] != row[:-1]) | (value[1:] != value[:-1])
+        return which[change[changed]], row[changed], value[changed]
 
     def _damaged(
-        self,
-        block: bytes,
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        wrong: NDArray[np.bool_],
-        problem: str = "cannot read ",
+        self, block: bytes, words: Words, which: NDArray[np.int64], problem: str = "cannot read "
     ) -> None:
-        at = int(np.flatnonzero(wrong)[0])
-        word = block[starts[at] : ends[at]][:40].decode("latin-1")
-        raise UserError(f"{self._path}: damaged VCD: {problem}{word!r} after time {self._now}")
+        at = int(which[0])
+        word = block[words.start[at] : words.code_end[at]][:40].decode("latin-1")
+        raise UserError(f"{self._path}: damaged VCD: {problem}{word!r} after time {self.now}")
 
 
-def _kinds(first: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Kind of each word by its first character; the word after a vector or real is its code."""
-    kind = _KIND[first]
-    pair = (kind == _VECTOR) | (kind == _REAL)
-    if pair.any():
-        # A code may itself begin with b or r: in a run of such words, every second is a code.
-        index = np.arange(len(kind))
-        run = index - np.maximum.accumulate(np.where(pair, 0, index + 1))
-        value = pair & (run % 2 == 0)
-        code = np.concatenate(([False], value[:-1]))
-        kind = np.where(code, np.uint8(_CODE), kind)
-    return kind
-
-
-def _expand(
-    codes: Codes,
-    index: NDArray[np.int64],
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-    """Bits of vector values: row, index of the vector, value of each.
-
-    A value shorter than its variable is continued with 0, or with x if it begins with x or z.
-    """
-    first = codes.first[index]
-    width = np.where(first >= 0, codes.width[index], 0)
-    owner = np.repeat(np.arange(len(index)), width)
-    bit = np.arange(len(owner)) - np.repeat(np.cumsum(width) - width, width)
-    digits = ends - starts - 1
-    given = bit < digits[owner]
-    value = _VALUE[data[np.where(given, ends[owner] - 1 - bit, starts[owner] + 1)]]
-    value = np.where(given | (value == _X), value, np.uint8(0))
-    return first[owner] + bit, owner, value
+def _ordinals(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... within runs of given lengths."""
+    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sim.errors import UserError
 from sim.silicon import vcd
 from sim.silicon.activity import Activity, read_activity
+from sim.silicon.saif import saif_text
 from tests.sim.silicon.tiny import Waves, write_vcd
 
 
@@ -142,6 +144,8 @@ def test_gzip_and_saif_say_the_same(tmp_path: Path) -> None:
         (HEADER + "#1x\n1!\n", "cannot read '#1x'"),
         (HEADER.replace("100 ps", "5 parsec"), "unknown \\$timescale '5 parsec'"),
         (HEADER.replace("wire 4", "wire four"), "damaged declaration in the VCD"),
+        (HEADER + "#0\n1!\n#10\nb101 ?\n", r"undeclared signal in 'b101 \?'"),
+        (HEADER + "#0\n1!\n\n#10\nb101\n", "damaged VCD: cannot read 'b101'"),
         ("(SAIFILE (DURATION 5) (INSTANCE tb (INSTANCE dut (NET (a (T1 5)", "damaged or cut"),
         ("(SAIFILE (DURATION 5) (INSTANCE tb))", "no scope 'tb/dut'; there are: tb"),
     ],
@@ -165,3 +169,66 @@ def test_an_unknown_scope_lists_those_there_are(tmp_path: Path) -> None:
     path = write_vcd(tmp_path / "a.vcd", {"a": [(0, "0")]}, 9)
     with pytest.raises(UserError, match=r"has no scope 'tb/cpu'; there are: tb, tb/dut$"):
         read_activity(path, "tb/cpu")
+
+
+def test_layout_and_length_of_codes_do_not_matter(tmp_path: Path) -> None:
+    rng = random.Random(11)
+    names = [f"s{index}" for index in range(8)]
+    codes = ["!", "b", "rR", "#9", "a$z", "bbbb", "b0101", "xyzxyzxyz"]  # two need the long way
+    widths = [1, 3, 1, 9, 1, 2, 1, 1]
+    head = "$timescale 1ns $end\n$scope module tb $end\n"
+    body: list[list[str]] = []
+    for time in range(0, 200, 2):
+        body.append([f"#{time}"])
+        for code, width in zip(codes, widths, strict=True):
+            if rng.random() < 0.5:
+                value = "".join(rng.choice("01xz") for _ in range(width))
+                body.append([f"{value}{code}"] if width == 1 else [f"b{value}", code])
+    body.append(["#200"])
+    for name, code, width in zip(names, codes, widths, strict=True):
+        head += f"$var wire {width} {code} {name} $end\n"
+    head += "$upscope $end\n$enddefinitions $end\n"
+    found = []
+    for number, text in enumerate(
+        (
+            "\n".join(" ".join(words) for words in body) + "\n",
+            "\r\n".join(" ".join(words) for words in body) + "\r\n",
+            "\n\n".join(" ".join(words) for words in body) + "\n",
+            " ".join(" ".join(words) for words in body) + "\n",
+        )
+    ):
+        path = tmp_path / f"{number}.vcd"
+        path.write_bytes((head + text).encode())
+        found.append(read_activity(path, "tb"))
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0].toggles, other.toggles)
+        np.testing.assert_array_equal(found[0].high_s, other.high_s)
+    assert (found[0].toggles > 5).all()
+
+
+def test_what_is_not_selected_is_not_read(tmp_path: Path) -> None:
+    waves: Waves = {name: [(0, "0"), (5, "1")] for name in ("a", "b")}
+    waves["v [2:0]"] = [(0, "000"), (5, "111")]
+    path = write_vcd(tmp_path / "a.vcd", waves, 20)
+    for path_, scope in ((path, "tb/dut"), (Path(__file__).parent / "fst/lz4.fst", "tb/dut")):
+        whole = read_activity(path_, scope)
+        names = list(whole.signals)[1::5]
+
+        def select(rows: dict[str, int], names: list[str] = names) -> NDArray[np.int64]:
+            return np.array([rows[name] for name in names])
+
+        part = read_activity(path_, scope, select)
+        for name in names:
+            assert part.toggles[part.signals[name]] == whole.toggles[whole.signals[name]]
+        assert part.toggles.sum() < whole.toggles.sum()
+
+
+def test_saif_of_scopes_with_brackets_and_escapes(tmp_path: Path) -> None:
+    waves: Waves = {"\\a.b[3] ": [(0, "0"), (5, "1")], "c [1:0]": [(0, "00"), (8, "10")]}
+    activity = read_activity(write_vcd(tmp_path / "a.vcd", waves, 20), "tb/dut")
+    path = tmp_path / "a.saif"
+    path.write_text(saif_text(activity, "tb/dut"))
+    found = read_activity(path, "tb/dut")
+    assert found.signals.keys() == activity.signals.keys()
+    assert row(found, "a.b[3]") == (1, 15)
+    assert row(found, "c[1]") == (1, 12)
