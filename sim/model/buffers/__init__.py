@@ -1,0 +1,1 @@
+"""Buffers on chip: what words of flip-flops, latches or SRAM cost."""
