@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from amaranth import Cat, Const, Module, Signal, Value
 
-__all__ = ["BoothDigit", "Columns", "booth_digits"]
+from hw.census import Census, Size, Step
+
+__all__ = ["BoothDigit", "Columns", "ColumnsCensus", "booth_census", "booth_digits"]
 
 
 class BoothDigit(NamedTuple):
@@ -42,30 +45,34 @@ def booth_digits(multiplier: Value, widths: Sequence[int]) -> list[BoothDigit]:
     weight = 0
     for width in widths:
         index = Cat(below, multiplier[weight : weight + width])
-        greatest = 1 << (width - 1)
-        values = [
-            # the bit below counts 1, the highest bit counts negative
-            (code >> 1) + (code & 1) - (2 * greatest if code >> width else 0)
-            for code in range(2 << width)
-        ]
-        digits.append(
-            BoothDigit(
-                weight,
-                _lookup([value < 0 for value in values], index),
-                tuple(
-                    _lookup([abs(value) == magnitude for value in values], index)
-                    for magnitude in range(1, greatest + 1)
-                ),
-            )
-        )
+        negative, *chosen = ((Const(rows, 2 << width) >> index)[0] for rows in _digit_tables(width))
+        digits.append(BoothDigit(weight, negative, tuple(chosen)))
         weight += width
         below = multiplier[weight - 1]
     return digits
 
 
-def _lookup(table: Sequence[bool], index: Value) -> Value:
-    rows = sum(1 << row for row, value in enumerate(table) if value)
-    return (Const(rows, len(table)) >> index)[0]
+def _digit_tables(width: int) -> list[int]:
+    """Tables over a digit's bits and the bit below: of its sign, and of each magnitude from 1."""
+    greatest = 1 << (width - 1)
+    values = [
+        # the bit below counts 1, the highest bit counts negative
+        (code >> 1) + (code & 1) - (2 * greatest if code >> width else 0)
+        for code in range(2 << width)
+    ]
+    tables = [[value < 0 for value in values]]
+    tables += [
+        [abs(value) == magnitude for value in values] for magnitude in range(1, greatest + 1)
+    ]
+    return [sum(1 << row for row, value in enumerate(table) if value) for table in tables]
+
+
+def booth_census(widths: Sequence[int], drivers: Sequence[str]) -> Census:
+    """Operators of :func:`booth_digits` for digits of these widths."""
+    census = Census()
+    for width in widths:
+        census.add("lookup", sum(rows.bit_length() for rows in _digit_tables(width)), drivers)
+    return census
 
 
 class Columns:
@@ -147,6 +154,100 @@ class Columns:
             for row in rows:
                 row.append(bits.pop() if bits else Const(0, 1))
         return Cat(*rows[0]), Cat(*rows[1])
+
+
+class ColumnsCensus:
+    """What :class:`Columns` makes of bits, counted; a method for each of its methods.
+
+    Args:
+        width: Of the sum.
+    """
+
+    def __init__(self, width: Size) -> None:
+        self._width = np.atleast_1d(np.asarray(width, dtype=np.int64))
+        self._column = np.arange(self._width.max())
+        self._heights = np.zeros((len(self._width), len(self._column)), dtype=np.int64)
+        self._constant = np.zeros(len(self._width), dtype=np.int64)
+        self.logic = Census()  # of the rows of products
+
+    def add(self, weight: Size, bits: Size, times: Size = 1) -> None:
+        """Count an unsigned value of so many bits times ``2 ** weight``, ``times`` of them."""
+        low, high, count = (_column(item) for item in (weight, weight + bits, times))
+        inside = (self._column >= low) & (self._column < np.minimum(high, _column(self._width)))
+        self._heights += inside * count
+
+    def add_signed(self, weight: Size, bits: Size, times: Size = 1) -> None:
+        """Count two's complement values."""
+        self.add(weight, bits, times)
+        taken = np.left_shift(1, np.asarray(weight + bits - 1, dtype=np.int64)) * times
+        self._constant -= np.asarray(taken, dtype=np.int64)
+
+    def subtract(self, weight: Size, times: Size = 1) -> None:
+        """Count bits that are subtracted."""
+        self.add_signed(weight, 1, times)
+
+    def add_constant(self, value: Size) -> None:
+        """Count a constant."""
+        self._constant += np.asarray(value, dtype=np.int64)
+
+    def add_product(
+        self,
+        weight: Size,
+        bits: Size,
+        multiples: int,
+        drivers: Sequence[str],
+        *,
+        signed: bool,
+        times: Size = 1,
+    ) -> None:
+        """Count the row of a digit.
+
+        Args:
+            weight: Of the digit.
+            bits: Of the longest multiple.
+            multiples: How many the digit chooses from.
+            drivers: What makes the row toggle, see :class:`hw.census.Operators`.
+            signed: The multiples are two's complement.
+            times: Such rows.
+        """
+        self.logic.add("and_or", (2 * multiples - 1) * bits * times, drivers)
+        self.logic.add("xor", bits * times, drivers)
+        if signed:
+            self.add_signed(weight, bits, times)
+        else:
+            self.add(weight, bits, times)
+            self.subtract(weight + bits, times)
+        self.add(weight, 1, times)
+
+    def rows(self, drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
+        """Operators so far with those that reduce the columns, and the longest path of the latter.
+
+        The depth of a tree of full adders is the logarithm, to base 3/2, of how far it reduces.
+        """
+        census = Census()
+        census.include(self.logic)
+        ones = (_column(self._constant) >> self._column) & 1
+        ones &= self._column < _column(self._width)
+        heights = self._heights + ones
+        adders = np.zeros(len(heights), dtype=np.int64)
+        known, carries, tallest = adders.copy(), adders.copy(), adders.copy() + 2
+        carry_gates = adders.copy()
+        for column in self._column:
+            height = heights[:, column] + carries * (column < self._width)
+            tallest = np.maximum(tallest, height)
+            carries = np.maximum(0, (height - 1) // 2)
+            adders = adders + carries
+            saved = ones[:, column] * (height > 2)  # a constant saves an XOR and an AND
+            known += saved
+            carry_gates += (3 * carries - saved) * (column + 1 < self._width)
+        census.add("xor", 2 * adders - known, drivers)
+        census.add("and_or", carry_gates, drivers)
+        depth = np.log(tallest / 2) / np.log(1.5)
+        return census, (Step("xor", 1, 2 * depth),)
+
+
+def _column(values: Size) -> Any:
+    return np.asarray(values).reshape(-1, 1)
 
 
 def _extended(value: Value, width: int, *, signed: bool) -> Value:

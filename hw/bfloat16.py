@@ -1,12 +1,24 @@
 """bf16 arithmetic on magnitudes (15 bits). Golden model: :mod:`golden.bfloat16`."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from amaranth import C, Cat, Module, Mux, Signal, Value
 
-from hw.arith import Columns
+from hw.arith import Columns, ColumnsCensus
+from hw.census import Census, Step
 
-__all__ = ["Product", "from_integer", "limit", "multiply"]
+__all__ = [
+    "Product",
+    "from_integer",
+    "from_integer_census",
+    "limit",
+    "limit_census",
+    "multiply",
+    "multiply_census",
+    "significand_product",
+    "significand_product_census",
+]
 
 
 class Product(NamedTuple):
@@ -95,3 +107,70 @@ def from_integer(m: Module, value: Value, exponent: Value) -> tuple[Value, Value
     over = ~under & (biased[8] | biased[:8].all())
     magnitude = limit(Product(Cat(rounded[:7], biased[:8]), under, over))
     return Cat(magnitude, negative & ~under), over
+
+
+def limit_census(drivers: Sequence[str]) -> Census:
+    """Operators of :func:`limit`."""
+    census = Census()
+    census.add("and_or", 15 + 1 + 15, drivers)
+    return census
+
+
+def significand_product_census(drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`significand_product`, and its path."""
+    columns = ColumnsCensus(16)
+    for weight in range(8):
+        columns.add(weight, 8)
+    census, reduced = columns.rows(drivers)
+    census.add("and_or", 7 * 7 - 1, drivers)  # one of them is an adder's carry, too
+    census.add("add", 18, drivers)
+    return census, (Step("and_or", 1, 1), *reduced, Step("add", 16, 1))
+
+
+def multiply_census(
+    drivers: Sequence[str], *, truncate: bool = False, zeros: int = 2
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`multiply`, and its longest path: through rounding to the flags.
+
+    Args:
+        drivers: What makes the operands toggle.
+        truncate: As in :func:`multiply`.
+        zeros: Operands that only this product asks whether they are 0.
+    """
+    census, steps = significand_product_census(drivers)
+    census.add("mux", 7, drivers)
+    if not truncate:
+        census.add("mux", 1, drivers)
+        census.add("and_or", 5 + 2 + 2, drivers)  # sticky, and whether to round up
+        census.add("increment", 8, drivers)
+    census.add("add", 9, drivers)
+    census.add("increment", 11 + 12 + 13, drivers)
+    census.add("and_or", 7 * zeros + 1 + 2 + 8 + 7 + 2, drivers)  # zero, under, over
+    rounded = () if truncate else (Step("and_or", 1, 2), Step("increment", 8, 1))
+    flags = Step("increment", 10, 1), Step("and_or", 1, 5)
+    return census, (*steps, Step("mux", 7, 1), *rounded, *flags)
+
+
+def from_integer_census(width: int, drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`from_integer` for integers of ``width`` bits, and its path."""
+    census = Census()
+    census.add("xor", width + 1, drivers)
+    census.add("add", width + 2, drivers)
+    places = [1 << bit for bit in range((width - 1).bit_length())]
+    census.add("and_or", sum(places) - len(places), drivers)
+    census.add("mux", len(places) * (width - 1) + 2 * sum(places), drivers)  # wide before cut
+    census.add("and_or", width - 9 - 1 + 2, drivers)  # whether to round up
+    census.add("increment", 9, drivers)
+    census.add("increment", 9, drivers)
+    census.add("add", 10 + 11, drivers)  # exponent
+    census.add("and_or", 2 + 8 + 7 + 2, drivers)
+    census.include(limit_census(drivers))
+    census.add("and_or", 1, drivers)
+    depth = len(places)
+    steps = (
+        Step("xor", 1, 1), Step("add", width, 1),
+        Step("and_or", 1, depth * (depth - 1) / 2), Step("mux", width, depth),
+        Step("and_or", 1, depth), Step("increment", 9, 1), Step("increment", 10, 1),
+        Step("and_or", 1, 8),
+    )  # fmt: skip
+    return census, steps

@@ -5,8 +5,9 @@ from typing import Any
 from amaranth import Module, Signal, Value
 
 from hw.cells import gated_domain
+from hw.census import Census, Size
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "pipeline_census"]
 
 
 class Pipeline:
@@ -54,3 +55,18 @@ class Pipeline:
         no beat, or passes it on.
         """  # noqa: D205
         return self.advance | ~self.valid[stage]
+
+
+def pipeline_census(stages: Size, *, delivers: bool = False) -> Census:
+    """Operators of a :class:`Pipeline` that is always busy.
+
+    Args:
+        stages: Number of stages.
+        delivers: Whether a signal says if the beat in the last stage goes to the output.
+    """
+    census = Census()
+    census.add("and_or", 2 * stages + int(delivers))  # advance, resets, enables of clock gates
+    census.add("mux", stages)
+    census.add("flop", stages)
+    census.add("clock_gate", stages - 1)
+    return census

@@ -1,15 +1,18 @@
 """A small register file: one write port, every word readable at once."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from amaranth import ClockSignal, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.cells import gated_domain, latch_word
+from hw.census import Census, Size, Step, bit_length
 from hw.parts import part_clock
 
-__all__ = ["RegisterFile", "select"]
+__all__ = ["RegisterFile", "register_file_census", "select", "select_census", "written_census"]
 
 
 class RegisterFile(wiring.Component):
@@ -79,3 +82,95 @@ def select(m: Module, words: list[Value], address: Value) -> Signal:
         ]
     m.d.comb += chosen.eq(terms[0])
     return chosen
+
+
+def written_census(
+    depth: Size, width: Size, storage: str, drivers: Sequence[str] = (), *, rate: Size = 1
+) -> Census:
+    """Words of flip-flops behind a clock gate each, or of latches, with what writes one of them.
+
+    Args:
+        depth: Number of words.
+        width: Bits of a word.
+        storage: ``"flop"`` or ``"latch"``.
+        drivers: What makes the values written toggle; none: they are constants.
+        rate: Writes a cycle; each word takes its share.
+    """
+    census = _addressed_census(depth)
+    census.include(_words_census(depth, width, storage, drivers, rate=rate))
+    return census
+
+
+def _addressed_census(depth: Size) -> Census:
+    address = bit_length(np.asarray(depth) - 1)
+    census = Census()
+    # word 0 takes a NOR; with two words there is nothing to compare
+    census.add("equal", (depth - 1) * address * (address > 1))
+    census.add("and_or", np.maximum(0, address - 1))
+    return census
+
+
+def _words_census(
+    depth: Size, width: Size, storage: str, drivers: Sequence[str] = (), *, rate: Size = 1
+) -> Census:
+    census = Census()
+    census.add("and_or", depth)  # enables
+    census.add(storage, depth * width, drivers, rate=rate / depth)
+    if storage == "flop":
+        census.add("clock_gate", depth)
+    return census
+
+
+def register_file_census(
+    depth: Size,
+    width: Size,
+    storage: str,
+    drivers: Sequence[str] = (),
+    *,
+    rate: Size = 1,
+    files: Size = 1,
+) -> Census:
+    """Operators of :class:`RegisterFile`.
+
+    Args:
+        depth: Number of words.
+        width: Bits of a word.
+        storage: ``"flop"`` or ``"latch"``.
+        drivers: What makes the values written toggle; none: they are constants.
+        rate: Writes a cycle.
+        files: Register files that share address and value.
+    """
+    census, address = Census(), bit_length(np.asarray(depth) - 1)
+    census.include(_words_census(depth, width, storage, drivers, rate=rate), files)
+    if storage == "flop":
+        census.include(_addressed_census(depth))
+        return census
+    census.include(_addressed_census(depth), files)
+    census.add("flop", address * files, rate=rate)
+    census.add("flop", files)  # write
+    census.add("flop", width * files, drivers, rate=rate)
+    census.add("and_or", files)  # pulse
+    census.add("clock_gate", files)
+    return census
+
+
+def select_census(
+    words: Size, width: Size, drivers: Sequence[str], *, rate: Size = 1
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`select` among words that rest, and its path from the address.
+
+    Args:
+        words: How many to choose from.
+        width: Bits of a word.
+        drivers: What makes the words differ, or the address toggle.
+        rate: New addresses a cycle.
+    """
+    levels = bit_length(np.asarray(words) - 1)
+    # a new address is seen by the gates of two words and those between them and the result
+    seen = (2 * levels + 1) / (2 * words - 1)
+    census = Census()
+    census.add("decode", 2**levels * (levels > 0), drivers, rate=rate * seen)
+    gates = (2 * words - 1) * (levels > 0)
+    census.add("and_or", gates * width, drivers, rate=rate * seen)
+    steps = (Step("decode", words, 1), Step("and_or", 1, 1 + levels))
+    return census, steps

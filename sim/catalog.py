@@ -12,6 +12,8 @@ from sim.stimulus import Ports, Stimulus
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
+    from hw.census import Census
+
 __all__ = ["Unit", "catalogue", "configure", "deferred", "find_unit", "verilog"]
 
 _MODULES = (  # of sim.units, in catalogue order
@@ -28,6 +30,10 @@ _MODULES = (  # of sim.units, in catalogue order
     "requant",
     "quantize",
 )
+
+
+def _one(config: Any) -> int:
+    return 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +54,10 @@ class Unit:
     traffic: Callable[[Any, str, int], Stimulus]  # configuration, source, beats -> for activity
     coverage: tuple[str, ...]  # names of the coverage points that verification must hit
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
+    census: Callable[[Any], "Census"]  # batch of configurations -> operators, closed formula
     operations_per_beat: Callable[[Any], int]
     operation: str = "result"  # what energy is given for beside a result, such as "MAC"
+    operations_per_result: Callable[[Any], int] = _one  # in its traffic
     sources: tuple[str, ...] = ("normal",)  # of traffic, to measure the unit with
 
     @property

@@ -61,5 +61,15 @@ class ProjectConfig(Config):
         """Cycles between the last beats of two groups, at least."""
         return self._cycles(self.slots)
 
+    @property
+    def scales_slowly(self) -> bool:
+        """Whether scaling one result takes longer than a group's last beat takes to get there."""
+        return self.slots + 1 > self._passage
+
+    @property
+    def _passage(self) -> int:
+        """Cycles from the last beat of a group to the first one in which a result is scaled."""
+        return self.rows + self.columns + 3
+
     def _cycles(self, slots: int) -> int:
-        return self.rows + self.columns + 3 + (self.results - 1) * (slots + 1)
+        return max(self._passage, slots + 1) + (self.results - 1) * (slots + 1)

@@ -8,14 +8,22 @@ from amaranth.lib.wiring import In, Out
 
 from golden.attention.config import BF16_ONE, Log2Config
 from golden.attention.tables import mantissa_table
-from hw.arith import Columns, booth_digits
-from hw.attention.ports import Finish, LaneResult, finish, finish_stages, unit_signature
+from hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
+from hw.attention.ports import (
+    Finish,
+    LaneResult,
+    finish,
+    finish_census,
+    finish_stages,
+    unit_signature,
+)
 from hw.bfloat16 import Product
 from hw.cells import gated_domain
+from hw.census import Batch, Census
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
+from hw.pipeline import Pipeline, pipeline_census
 
-__all__ = ["ConSmaxLog2", "Log2Lane", "latency"]
+__all__ = ["ConSmaxLog2", "Log2Lane", "census", "latency"]
 
 _DIGITS = (3, 3, 2)  # bits of the Booth digits of a score: three rows to add
 
@@ -168,3 +176,52 @@ class Log2Lane(wiring.Component):
         mantissa = Signal(7)
         m.d.comb += mantissa.eq(lead + correction.as_signed())
         return mantissa
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`ConSmaxLog2`, and its longest paths."""
+    drivers = ("score",)
+    made = pipeline_census(c.of(latency))
+    made.add("and_or", 2)
+    made.add("clock_gate", 1)
+    made.add("flop", c.k_width + c.b_width + c.k_width + 2, rate=0)
+    made.add("add", c.k_width + 2)  # 3 k
+    made.add("increment", c.b_width + 3)  # the addend
+    made.add("and_or", 1)  # all lanes ask whether a beat comes
+
+    # stage 0: digits of the score
+    lane = booth_census(_DIGITS, drivers)
+    lane.add("flop", sum(1 + (1 << (width - 1)) for width in _DIGITS), drivers)
+    lane.add("and_or", 1, drivers)
+    lane.add("clock_gate", 1)
+    lane.add("mux", 1, drivers)
+    lane.add("flop", 1 + 1, drivers)  # mask
+    made.path(("lookup", 16, 1))
+    # stage 1: their multiples of k and the addend, added up but for the fraction's carry
+    columns = ColumnsCensus(9 + c.k_fraction)
+    weight = 0
+    for width in _DIGITS:
+        columns.add_product(weight, c.k_width + width - 1, 1 << (width - 1), drivers, signed=False)
+        weight += width
+    columns.add(c.k_fraction - c.fraction, c.b_width + 3)
+    rows, reduced = columns.rows(drivers)
+    lane.include(rows)
+    lane.add("add", 10, drivers)
+    # with nothing below the addend one row is left there
+    lane.add("add", (c.k_fraction + 1) * (c.k_fraction > c.fraction), drivers)
+    lane.add("flop", 9 + 1 + c.address, drivers)
+    row = ("and_or", 1, 3), ("xor", 1, 1)
+    made.path(*row, *reduced, ("add", c.k_fraction + 1, 1))
+    # stage 2: mantissa and exponent
+    lane.add("table", 6 << c.address, drivers)
+    lane.add("add", 9, drivers)
+    lane.add("increment", 10, drivers)
+    lane.add("and_or", 1 + 8 + 1 + 1 + 7 + 2, drivers)
+    made.include(lane, c.lanes)
+    finished, paths = finish_census(c)
+    made.include(finished)
+    made.path(("table", 1 << c.address, 1), ("add", 9, 1), *paths[0])
+    made.path(("increment", 10, 1), ("and_or", 1, 5), *paths[0])
+    for path in paths[1:]:
+        made.path(*path)
+    return made

@@ -7,10 +7,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.attention.config import ConSmaxConfig, PaperConfig
-from hw.attention.ports import to_fixed
-from hw.bfloat16 import limit, multiply
+from hw.attention.ports import to_fixed, to_fixed_census
+from hw.bfloat16 import limit, limit_census, multiply, multiply_census
+from hw.census import Batch, Census
 
-__all__ = ["LATENCY", "RESULT", "ConSmaxPaper"]
+__all__ = ["LATENCY", "RESULT", "ConSmaxPaper", "census"]
 
 LATENCY = 3  # cycles
 RESULT = ConSmaxConfig(output="fixed", fixed_width=8, fixed_fraction=8)
@@ -65,3 +66,28 @@ class ConSmaxPaper(wiring.Component):
         m.d.sync += self.o.payload.eq(converted)
         m.d.comb += self.o.valid.eq(valid[-1])
         return m
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`ConSmaxPaper`, and its longest paths."""
+    drivers = ("score",)
+    made = Census()
+    made.add("flop", 2 * 16 * 16)  # tables, which hold their value by multiplexers
+    made.add("mux", 2 * 16 * 16)
+    made.add("equal", 16 * 4)
+    made.add("and_or", 2 * 2 * 16)  # which of them is written
+    made.add("flop", 8 + 2 * 16, drivers)
+    made.add("mux", 2 * 15 * 16, drivers)
+    made.add("equal", 2 * 15 * 4, drivers)
+    made.path(("equal", 4, 1), ("mux", 16, 4))
+    multiplied, product = multiply_census(drivers, truncate=True)
+    made.include(multiplied)
+    made.include(limit_census(drivers))
+    converted, fixed = to_fixed_census(RESULT.fixed_width, drivers)
+    made.include(converted)
+    made.path(*product, ("and_or", 1, 3), *fixed)
+    made.add("flop", RESULT.fixed_width, drivers)
+    made.add("and_or", RESULT.fixed_width, drivers)  # reset
+    made.add("flop", LATENCY)
+    made.add("and_or", LATENCY + 1 + LATENCY)
+    return made

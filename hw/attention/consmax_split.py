@@ -7,14 +7,22 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.attention.config import SplitConfig
-from hw.attention.ports import Finish, LaneResult, finish, finish_stages, unit_signature
-from hw.bfloat16 import Product, limit, multiply
+from hw.attention.ports import (
+    Finish,
+    LaneResult,
+    finish,
+    finish_census,
+    finish_stages,
+    unit_signature,
+)
+from hw.bfloat16 import Product, limit, limit_census, multiply, multiply_census
 from hw.cells import gated_domain
+from hw.census import Batch, Census
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
-from hw.register_file import RegisterFile, select
+from hw.pipeline import Pipeline, pipeline_census
+from hw.register_file import RegisterFile, register_file_census, select, select_census
 
-__all__ = ["ConSmaxSplit", "SplitLane", "SplitPair", "constants_layout", "latency"]
+__all__ = ["ConSmaxSplit", "SplitLane", "SplitPair", "census", "constants_layout", "latency"]
 
 
 def latency(config: SplitConfig) -> int:
@@ -234,3 +242,50 @@ class SplitPair(wiring.Component):
             self.odd_out_mask.eq(held["odd"].mask | self.wide),
         ]
         return m
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`ConSmaxSplit`, and its longest paths."""
+    drivers, wide = ("score",), c.scores == "int16"
+    made = pipeline_census(c.of(latency))
+    made.include(register_file_census(16, 15, c.storage, rate=0, files=2 * c.table_sets))
+    made.add("and_or", 2 + 2 * c.table_sets)
+    made.add("and_or", 1)  # all lanes ask whether a beat comes
+
+    # stage 0 and 1: table entries
+    lane = Census()
+    lane.add("clock_gate", 2)
+    lane.add("and_or", 4, drivers)
+    lane.add("mux", 1, drivers)
+    lane.add("flop", 8 + 1 + 1 + 2 * 15, drivers)
+    entry, chosen = select_census(16, 15, drivers)
+    lane.include(entry, 2)
+    # a latch opens half a cycle before: the way from it to an entry is the shorter one
+    made.path(*chosen)
+    # stage 2: their product
+    multiplied, product = multiply_census(drivers)
+    lane.include(multiplied)
+    made.include(lane, c.lanes)
+    finished, paths = finish_census(c)
+    made.include(finished)
+    for path in paths[1:]:
+        made.path(*path)
+    if not wide:
+        made.path(*product, *paths[0])
+        return made
+
+    # stage 3: product of two lanes
+    made.add("equal", 3 * 2)  # which table a word is for
+    made.add("and_or", 1)
+    made.add("clock_gate", 1)
+    made.add("flop", 3)
+    pair = Census()
+    pair.include(limit_census(drivers), 2)
+    pair.add("flop", 2 * (15 + 3), drivers)
+    pair.include(multiplied)
+    pair.add("and_or", 3 + 1, drivers)
+    pair.add("mux", 15 + 2, drivers)
+    made.include(pair, c.lanes // 2)
+    made.path(*product, ("and_or", 1, 3))
+    made.path(*product, ("and_or", 1, 2), ("mux", 15, 1), *paths[0])
+    return made

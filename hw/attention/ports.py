@@ -3,22 +3,26 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from amaranth import Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from golden.attention.config import BF16_ONE, ConSmaxConfig
-from hw.bfloat16 import Product, limit
+from hw.bfloat16 import Product, limit, limit_census
+from hw.census import Batch, Census, Size, Step, bit_length
 from hw.parts import part_clock, place
 
 __all__ = [
     "Finish",
     "LaneResult",
     "finish",
+    "finish_census",
     "finish_stages",
     "result_layout",
     "score_layout",
     "to_fixed",
+    "to_fixed_census",
     "unit_signature",
 ]
 
@@ -166,3 +170,43 @@ def to_fixed(m: Module, bits: Signal, config: ConSmaxConfig) -> tuple[Value, Val
     over = Signal()
     m.d.comb += over.eq(nonzero & ((shift < 0) | rounded[width:].any()))
     return rounded[:width] | over.replicate(width), over
+
+
+def finish_census(c: Batch) -> tuple[Census, list[tuple[Step, ...]]]:
+    """Operators of :func:`finish` for all lanes, and its paths; the first is from the product."""
+    drivers = ("score",)
+    lane, before = Census(), (Step("and_or", 1, 4),)
+    lane.add("and_or", 1, drivers)  # zero
+    lane.include(limit_census(drivers))
+    lane.add("flop", c.result_width, drivers)
+    paths: list[tuple[Step, ...]] = [before]
+    if c.output == "bf16":
+        lane.add("and_or", 2, drivers)
+    else:
+        lane.add("flop", 15 + 1, drivers)
+        converted, steps = to_fixed_census(c.fixed_width, drivers)
+        lane.include(converted)
+        lane.add("and_or", c.fixed_width - 1 + 1, drivers)  # underflow
+        paths.append((*steps, Step("and_or", 1, bit_length(c.fixed_width * c.lanes))))
+    census = Census()
+    census.include(lane, c.lanes)
+    census.add("and_or", 2 * (c.lanes - 1), drivers)
+    census.add("flop", 2, drivers)
+    return census, paths
+
+
+def to_fixed_census(width: Size, drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`to_fixed` to ``width`` bits, and its path."""
+    amount = bit_length(np.asarray(width) + 8)
+    census = Census()
+    census.add("increment", 9, drivers)
+    census.add("less", 2 * 9, drivers)
+    census.add("and_or", amount, drivers)
+    census.add("shift", (width + 8) * amount, drivers)
+    census.add("increment", width + 9, drivers)
+    census.add("and_or", 7 + 7 + 2 + width, drivers)  # not zero; overflow, which sets all bits
+    steps = (
+        Step("increment", 9, 1), Step("less", 9, 1), Step("and_or", 1, 1),
+        Step("shift", width + 8, 1), Step("increment", width + 9, 1), Step("and_or", 1, 5),
+    )  # fmt: skip
+    return census, steps

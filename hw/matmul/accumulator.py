@@ -1,11 +1,14 @@
 """The last stage of a dot product: sums of beats, one result for each beat with ``last``."""
 
+from collections.abc import Sequence
+
 from amaranth import Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
+from hw.census import Census, Size, Step
 from hw.pipeline import Pipeline
 
-__all__ = ["accumulate", "sum_layout"]
+__all__ = ["accumulate", "accumulate_census", "sum_layout"]
 
 
 def sum_layout(width: int, *, saturates: bool) -> data.StructLayout:
@@ -53,3 +56,30 @@ def accumulate(
     greatest = (1 << (width - 1)) - 1
     limit = Mux(exact[-1], ~greatest, greatest)
     domain += [total.eq(Mux(over, limit, exact)), held.eq(over | (held & ~fresh))]
+
+
+def accumulate_census(
+    width: Size, saturates: Size, drivers: Sequence[str]
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`accumulate`, and its longest path.
+
+    Args:
+        width: Bits of the sum.
+        saturates: Whether sums saturate.
+        drivers: What makes the beats toggle.
+    """
+    census = Census()
+    census.add("flop", width, drivers)
+    census.add("and_or", width, drivers)
+    census.add("add", width + 1, drivers)
+    census.add("mux", (width + 1) * saturates, drivers)
+    census.add("and_or", 2 * saturates)
+    census.add("xor", 1 * saturates)
+    census.add("flop", 2 + saturates)  # fresh, ends, saturated
+    census.add("mux", 1)
+    census.add("and_or", 1)
+    steps = (
+        Step("and_or", 1, 1), Step("add", width + 1, 1),
+        Step("xor", 1, saturates), Step("mux", width, saturates),
+    )  # fmt: skip
+    return census, steps

@@ -7,14 +7,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.config import DotConfig, SparseDotConfig, sum_width
-from hw.arith import BoothDigit, Columns, booth_digits
+from hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
 from hw.cells import gated_domain
-from hw.matmul.accumulator import accumulate, sum_layout
+from hw.census import Batch, Census
+from hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
+from hw.pipeline import Pipeline, pipeline_census
 from hw.register_file import select
 
-__all__ = ["Dot", "DotBlock", "SparseDot", "beat_layout", "latency"]
+__all__ = ["Dot", "DotBlock", "SparseDot", "beat_layout", "census", "latency"]
 
 _BLOCK = 16  # lanes whose products one stage adds up
 _DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
@@ -206,3 +207,59 @@ class DotBlock(wiring.Component):
         multiplier, other = (weight, x) if len(weight) < len(x) else (x, weight)
         digits = booth_digits(multiplier, _DIGITS[len(multiplier)])
         return digits, [other, Cat(Const(0, 1), other)]
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`Dot` and :class:`SparseDot`, and their longest paths.
+
+    Stage 1: a digit is recoded, chooses a row, and the rows of a block are added up to two; last
+    stage: these two, then the accumulator.
+    """
+    count, lanes = c.of(lambda config: _blocks(config)[0]), c.of(lambda config: _blocks(config)[1])
+    sparse, offset = c.of(lambda config: "index" in beat_layout(config).members), c.w == "uint4"
+    multiplied, several = lanes * count, count > 1
+    all_drivers = ("x", "w")
+    made = pipeline_census(3 + several, delivers=True)
+    made.add("and_or", 1)  # the operands' clock gate
+    made.add("clock_gate", 1)
+    made.add("flop", 2 + several)  # last
+    made.add("flop", c.x_width * multiplied, ("x",))
+    made.add("flop", c.w_width * multiplied, ("w",))
+    weight_width = 5 if offset else c.w_width[0]
+    if offset:
+        made.add("add", 5 * multiplied, ("w",))
+        made.add("and_or", 2)
+        made.add("flop", 4)
+        made.add("clock_gate", 1)
+    made.add("decode", 4 * c.lanes * sparse, ("index",))
+    made.add("and_or", 7 * c.x_width * c.lanes * sparse, ("x", "index"))
+
+    recoded, other = min((weight_width, c.x_width[0]), (c.x_width[0] - 0.5, weight_width))
+    widths = _DIGITS[int(recoded + 0.5)]
+    made.include(booth_census(widths, ("w",) if recoded == weight_width else ("x",)), multiplied)
+    width = c.of(lambda config: sum_width(_blocks(config)[1], *config.product_range))
+    columns = ColumnsCensus(width)
+    weight = 0
+    for digit in widths:
+        multiples = min(2, 1 << (digit - 1))
+        bits = other + multiples - 1
+        columns.add_product(weight, bits, multiples, all_drivers, signed=True, times=lanes)
+        weight += digit
+    block, reduced = columns.rows(all_drivers)
+    made.include(block, count)
+    made.add("flop", 2 * width * count, all_drivers)
+    made.add("add", (width + 1) * count, all_drivers)
+    steps = (("add", 5, int(offset)), ("lookup", 8, 1), ("and_or", 1, 2), ("xor", 1, 1))
+    made.path(*steps, *reduced)
+
+    total = ColumnsCensus(c.beat_width)
+    total.add_signed(0, width + 1, count)
+    blocks, summed = total.rows(all_drivers)
+    made.include(blocks, several)
+    made.add("add", (c.beat_width + 2) * several, all_drivers)
+    made.add("flop", c.beat_width * several, all_drivers)
+    last, accumulated = accumulate_census(c.sum_width, c.saturates, all_drivers)
+    made.include(last)
+    made.path(("add", width + 1, 1 - several), *accumulated)
+    made.path(("add", width + 1, several), *summed, ("add", c.beat_width + 1, several))
+    return made

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from amaranth import Module, Mux, Signal, Value
 
 from hw.cells import gated_domain
+from hw.census import Census, Size
 
-__all__ = ["maxima", "maxima_stages"]
+__all__ = ["maxima", "maxima_census", "maxima_stages"]
 
 _LEVELS = 2  # comparisons that one stage does
 
@@ -70,3 +72,35 @@ def _greater(m: Module, a: Value, b: Value) -> Value:
     result = Signal(max(len(a), len(b)), name="greater")
     m.d.comb += result.eq(Mux(a > b, a, b))
     return result
+
+
+def maxima_census(
+    lanes: Size, width: Size, tracks: int, drivers: Sequence[str], *, changes: Size
+) -> Census:
+    """Operators of :func:`maxima`, and its longest path.
+
+    Args:
+        lanes: A power of two.
+        width: Bits of a value.
+        tracks: Maxima wanted.
+        drivers: What makes the values toggle.
+        changes: Fraction of the cycles in which a maximum changes.
+    """
+    made = Census()
+    compared = lanes * width * tracks  # the last one with what there was before
+    made.add("less", compared, drivers)
+    made.add("mux", compared, drivers)
+    made.add("and_or", width * tracks, drivers, rate=changes)
+    made.add("flop", width * tracks, drivers, rate=changes)
+    made.add("clock_gate", 1)
+    made.add("and_or", 2)
+    made.add("flop", 1)  # complete
+    left = np.asarray(lanes)
+    while np.any(left > 1):
+        stage, left = left > 1, -(-left >> _LEVELS)
+        made.add("flop", left * width * tracks * stage, drivers)
+        made.add("flop", 3 * stage)
+        made.add("and_or", 1 * stage)
+        made.add("clock_gate", 1 * stage)
+    made.path(*_LEVELS * (("less", width, 1), ("mux", width, 1)))
+    return made

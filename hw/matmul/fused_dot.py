@@ -2,19 +2,22 @@
 
 from typing import Any
 
+import numpy as np
 from amaranth import Array, C, Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.config import FusedDotConfig
-from hw.arith import Columns
+from hw.arith import Columns, ColumnsCensus
 from hw.cells import gated_domain
-from hw.matmul.accumulator import accumulate, sum_layout
+from hw.census import Batch, Census, bit_length
+from hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
+from hw.pipeline import Pipeline, pipeline_census
 
-__all__ = ["FusedDot", "FusedDotBlock", "latency"]
+__all__ = ["FusedDot", "FusedDotBlock", "census", "latency"]
 
+_STAGES = 4
 _BLOCK = 16  # lanes whose products one stage adds up
 _BRICKS = 4  # 4 x 4 bit multipliers of a lane
 _GREATEST = 225  # sum of all bits of a brick
@@ -29,9 +32,15 @@ _SIGNED = (
 )
 
 
+def _blocks(lanes: Any) -> tuple[Any, Any]:
+    """Number of blocks and lanes of each; the last one's lanes may be more than there are left."""
+    count = -(-lanes // _BLOCK)
+    return count, -(-lanes // count)
+
+
 def latency(config: FusedDotConfig) -> int:
     """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling."""
-    return 4
+    return _STAGES
 
 
 def _negative(x_signed: int, w_signed: int) -> int:
@@ -73,8 +82,7 @@ class FusedDot(wiring.Component):
                 "cfg": In(stream.Signature(unsigned(2))),
             }
         )
-        self._count = -(-config.lanes // _BLOCK)
-        self._lanes = -(-config.lanes // self._count)
+        self._count, self._lanes = _blocks(config.lanes)
         self.parts: dict[str, wiring.Component] = {
             "matmul_fused_dot_block": FusedDotBlock(self._lanes)
         }
@@ -82,7 +90,7 @@ class FusedDot(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         ends = Signal()
-        pipeline = Pipeline(m, self.i, self.o, latency(self._config), delivers=ends)
+        pipeline = Pipeline(m, self.i, self.o, _STAGES, delivers=ends)
         gated_domain(m, "taken", pipeline.advance & self.i.valid)
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
@@ -222,3 +230,66 @@ def _add_bits(
             elif j == 3:
                 bit ^= b_signed
             columns.add(i + j, bit, 1)
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`FusedDot`, and its longest paths."""
+    drivers = ("x", "w")
+    count, lanes = _blocks(c.lanes)
+    several = count > 1
+    made = pipeline_census(_STAGES, delivers=True)
+    made.add("and_or", 2 + 1)  # clock gates of operands and mode, whether that may change
+    made.add("clock_gate", 2)
+    made.add("flop", 2, rate=0)  # mode
+    made.add("flop", 2 + 3)  # the same in stage 1, last
+    made.add("and_or", 5)  # signs of the bricks' operands
+    made.add("xor", _BRICKS)
+
+    # stage 1: operands of the bricks, their bits added up to two rows in each block
+    made.add("flop", 32 * lanes * count, drivers)
+    made.add("mux", 20 * lanes * count, drivers)
+    made.add("and_or", 16 * _BRICKS * lanes * count, drivers)
+    made.add("xor", 7 * _BRICKS * lanes * count, drivers)
+    width = bit_length(_GREATEST * lanes)
+    columns = ColumnsCensus(width)
+    for weight in range(7):
+        columns.add(weight, 1, (4 - abs(3 - weight)) * lanes)
+    block, reduced = columns.rows(drivers)
+    made.include(block, _BRICKS * count)
+    made.add("flop", 2 * width * _BRICKS * count, drivers)
+    made.path(("mux", 4, 1), ("and_or", 1, 1), ("xor", 1, 2), *reduced)
+
+    # stage 2: sums over the blocks
+    made.add("add", (width + 1) * _BRICKS * count, drivers)
+    bits = bit_length(_GREATEST * lanes * count)
+    columns = ColumnsCensus(bits)
+    columns.add(0, width, count)
+    blocks, summed = columns.rows(drivers)
+    made.include(blocks, _BRICKS * several)
+    made.add("add", (bits + 2) * _BRICKS * several, drivers)
+    # their weights; Verilog's shifts have room for more places than there are
+    columns = ColumnsCensus(c.beat_width)
+    for brick in range(_BRICKS):
+        places = (1 << max(_SHIFT[mode][brick] for mode in range(3)).bit_length()) - 1
+        made.add("mux", 3 * (bits + max(1, places)), drivers)
+        columns.add(0, bits + 8)
+        # where a sum ends at fewer places, adders see 0
+        zeros = np.maximum(0, np.minimum(bits + 8, c.beat_width) - bits - max(1, places))
+        made.add("xor", -zeros, drivers)
+        made.add("and_or", -2 * zeros, drivers)
+    made.add("equal", 2 * 3)
+    made.add("and_or", 2 * c.beat_width)  # constant
+    columns.add(0, c.beat_width)
+    beat, weighed = columns.rows(drivers)
+    made.include(beat)
+    made.add("add", c.beat_width + 2, drivers)
+    made.add("flop", c.beat_width, drivers)
+    several_steps = (*(step._replace(levels=step.levels * several) for step in summed),
+                     ("add", bits + 2, several))  # fmt: skip
+    made.path(
+        ("add", width + 1, 1), *several_steps, ("mux", 1, 3), *weighed, ("add", c.beat_width + 2, 1)
+    )
+    last, accumulated = accumulate_census(c.sum_width, 0, drivers)
+    made.include(last)
+    made.path(*accumulated)
+    return made

@@ -1,5 +1,6 @@
 """Dot product of group-quantised weights. Golden model: :mod:`golden.matmul.group_dot`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, unsigned
@@ -9,15 +10,25 @@ from amaranth.lib.wiring import In, Out
 from golden.matmul.group_config import HEADROOM, GroupDotConfig
 from hw.bfloat16 import from_integer
 from hw.cells import gated_domain
+from hw.census import Census, Size, Step
 from hw.matmul.accumulator import accumulate, sum_layout
 from hw.matmul.group_lanes import OFFSETS, GroupLanes, passes
 from hw.matmul.group_scaler import GroupScaler, total_layout
 from hw.parts import place
 from hw.pipeline import Pipeline
 
-__all__ = ["GroupDot", "beat_layout", "fixed_scale", "latency", "result_layout"]
+__all__ = [
+    "STAGES",
+    "GroupDot",
+    "beat_layout",
+    "fixed_scale",
+    "fixed_scale_census",
+    "latency",
+    "pass_tables",
+    "result_layout",
+]
 
-_STAGES = 3
+STAGES = 3  # up to the sum of a group
 
 
 def latency(config: GroupDotConfig) -> int:
@@ -25,7 +36,7 @@ def latency(config: GroupDotConfig) -> int:
 
     One more where that beat's zero point is not in 5..10.
     """
-    return _STAGES + 1 + config.slots + (config.output == "bf16")
+    return STAGES + 1 + config.slots + (config.output == "bf16")
 
 
 def beat_layout(config: GroupDotConfig) -> data.StructLayout:
@@ -90,7 +101,7 @@ class GroupDot(wiring.Component):
         passed = stream.Signature(0).create()
         sums = stream.Signature(sum_layout(config.group_width, saturates=False)).create()
         ends = Signal()
-        pipeline = Pipeline(m, passed, sums, _STAGES, delivers=ends)
+        pipeline = Pipeline(m, passed, sums, STAGES, delivers=ends)
 
         beat = self.i.payload
         second, offset, more, fill = Signal(), Signal(3), Signal(), Signal()
@@ -179,7 +190,7 @@ class GroupDot(wiring.Component):
         constants = Cat(scale, negative, over, of_sum, end)
         taken = len(constants) - 1 - len(of_sum)  # the rest is looked at when the sum is taken
         slots = -(-config.group_width // config.slice_width)
-        if config.beats < slots + _STAGES:
+        if config.beats < slots + STAGES:
             # the next group's scale comes before this one's is done with
             gated_domain(m, "held", scaler.i.valid & scaler.i.ready)
             for stage in ("stage1", "stage2", "held"):
@@ -199,20 +210,29 @@ class GroupDot(wiring.Component):
 
 def _passes(m: Module, zero: Value, second: Value, offset: Value, more: Value, fill: Value) -> None:
     """What the lanes do with a zero point in its first or second pass."""
-    plans = [passes(code) for code in range(16)]
-    rows = [OFFSETS[plan[0].offset] for plan in plans]
-    rows += [OFFSETS[plan[-1].offset] for plan in plans]
-    index = Cat(zero, second)
-    for bit in range(3):
-        m.d.comb += offset[bit].eq(_lookup([row >> bit & 1 for row in rows], index))
+    *offsets, two, fifteen = pass_tables()
+    for bit, table in zip(offset, offsets, strict=True):
+        m.d.comb += bit.eq(_lookup(table, Cat(zero, second)))
     m.d.comb += [
-        more.eq(~second & _lookup([len(plan) - 1 for plan in plans], zero)),
-        fill.eq(second & _lookup([int(plan[-1].codes == 15) for plan in plans], zero)),
+        more.eq(~second & _lookup(two, zero)),
+        fill.eq(second & _lookup(fifteen, zero)),
     ]
 
 
-def _lookup(table: list[int], index: Value) -> Value:
-    return (Const(sum(bit << row for row, bit in enumerate(table)), len(table)) >> index)[0]
+def pass_tables() -> list[int]:
+    """Tables of bits: three of the offset, over the zero point and above it whether it is the
+    second pass; whether there are two passes; whether codes count 15 in the second.
+    """  # noqa: D205
+    plans = [passes(code) for code in range(16)]
+    rows = [OFFSETS[plan[0].offset] for plan in plans]
+    rows += [OFFSETS[plan[-1].offset] for plan in plans]
+    tables = [[row >> bit & 1 for row in rows] for bit in range(3)]
+    tables += [[len(plan) - 1 for plan in plans], [plan[-1].codes == 15 for plan in plans]]
+    return [sum(bit << row for row, bit in enumerate(table)) for table in tables]
+
+
+def _lookup(table: int, index: Value) -> Value:
+    return (Const(table, 1 << len(index)) >> index)[0]
 
 
 def fixed_scale(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value, Value]:
@@ -231,3 +251,26 @@ def fixed_scale(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value,
     rounded = Signal(8 + HEADROOM)
     m.d.comb += rounded.eq((guarded + 1) >> 1)
     return rounded | over.replicate(len(rounded)), scale[15], over
+
+
+def fixed_scale_census(drivers: Sequence[str], rate: Size) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`fixed_scale`, and its longest path.
+
+    Args:
+        drivers: What makes the scale toggle.
+        rate: Fraction of the cycles in which it may.
+    """
+    census = Census()
+    for kind, bits in (
+        ("and_or", 30),
+        ("increment", 9),
+        ("add", 10),
+        ("shift", 52),
+        ("increment", 14),
+    ):
+        census.add(kind, bits, drivers, rate=rate)
+    path = (
+        ("increment", 9, 1), ("add", 10, 1), ("and_or", 1, 5), ("shift", 15, 1),
+        ("increment", 14, 1), ("and_or", 1, 1),
+    )  # fmt: skip
+    return census, tuple(Step(*step) for step in path)

@@ -1,5 +1,6 @@
 """Products of INT4 weights with a zero point: no subtraction in a lane, no sum of activations."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
@@ -7,10 +8,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.config import sum_width
-from hw.arith import BoothDigit, Columns
+from hw.arith import BoothDigit, Columns, ColumnsCensus
+from hw.census import Census, Size, Step
 from hw.parts import part_clock
 
-__all__ = ["OFFSETS", "GroupLanes", "Pass", "passes"]
+__all__ = ["OFFSETS", "GroupLanes", "Pass", "lanes_census", "passes"]
 
 OFFSETS = {5: 0b111, 6: 0b101, 7: 0b010, 8: 0b000, 9: 0b011, 10: 0b001}
 """What a lane can subtract from its code, and how: bits ``apart``, ``low``, ``high``.
@@ -91,3 +93,29 @@ def _digit(weight: int, top: Value, low: Value, below: Value) -> BoothDigit:
     """``low + below - 2 * top``. A digit of 0 may be negative: 0 less 0."""
     one = low ^ below
     return BoothDigit(weight, top, (one, ~one & (top ^ low)))
+
+
+def lanes_census(
+    lanes: Size, width: Size, x: Sequence[str], q: Sequence[str]
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :class:`GroupLanes`, and their longest path.
+
+    Args:
+        lanes: How many.
+        width: Bits of the rows.
+        x: What makes the activations toggle.
+        q: What makes the codes toggle.
+    """
+    both = (*x, *q)
+    columns = ColumnsCensus(width)
+    for weight in (0, 2):
+        columns.add_product(weight, 9, 2, both, signed=True, times=lanes)
+    census, reduced = columns.rows(both)
+    census.add("flop", 8 * lanes, x)
+    census.add("flop", 4 * lanes, q)
+    census.add("mux", lanes, q)  # digits
+    census.add("xor", 5 * lanes, q)
+    census.add("and_or", 2 * lanes, q)
+    census.add("flop", 2 * width, both)
+    steps = (("mux", 1, 1), ("xor", 1, 1), ("and_or", 1, 3), ("xor", 1, 1))
+    return census, (*(Step(*step) for step in steps), *reduced)

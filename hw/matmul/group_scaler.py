@@ -1,17 +1,20 @@
 """Scales group sums and adds them up, some bits a cycle."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.group_config import SUM
-from hw.arith import BoothDigit, Columns, booth_digits
+from hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
 from hw.cells import gated_domain, latch_word
-from hw.register_file import select
+from hw.census import Census, Size, Step, bit_length
+from hw.register_file import select, select_census, written_census
 
-__all__ = ["GroupScaler", "total_layout"]
+__all__ = ["GroupScaler", "scaler_census", "total_layout"]
 
 
 def total_layout() -> data.StructLayout:
@@ -152,3 +155,75 @@ def _digits(multiplier: Value, below: Value, negative: Value) -> list[BoothDigit
         digit._replace(weight=digit.weight - 1, negative=digit.negative ^ negative)
         for digit in booth_digits(Cat(below, multiplier), widths)[1:]
     ]
+
+
+def scaler_census(
+    group_width: Size,
+    multiplier_width: Size,
+    slice_width: Size,
+    sums: Size,
+    drivers: Sequence[str],
+    *,
+    groups: Size,
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :class:`GroupScaler`, and its longest path.
+
+    Args:
+        group_width: Bits of a group's sum.
+        multiplier_width: Bits of the magnitude of a scale.
+        slice_width: Bits scaled in a cycle.
+        sums: Sums that take turns.
+        drivers: What makes the groups' sums toggle.
+        groups: Groups a cycle.
+    """
+    made = Census()
+    slots = SUM // slice_width
+    position, several = bit_length(slots - 1), np.asarray(sums) > 1
+    # nothing is carried where one slot is all
+    carried, carries, runs = multiplier_width + 1, slots > 1, groups * slots
+    # control, and bits around the sum
+    made.add("clock_gate", 3)
+    made.add("equal", position * (position > 1))
+    made.add("increment", (position + 1) * (position > 0) + 2)
+    made.add("and_or", position + np.maximum(0, position - 1) + 21 - several)
+    made.add("mux", position + 3)
+    made.add("flop", position + 5)
+
+    # a slice of the group's sum times the scale, and a slice of the sum
+    made.add("mux", group_width, drivers, rate=runs)
+    made.add("flop", group_width, drivers, rate=runs)
+    columns = ColumnsCensus(carried + slice_width)
+    columns.add_signed(0, carried, carries)
+    digits = slice_width // 2
+    different = np.minimum(digits, (group_width + 1) // 2 + 1)  # the others repeat the sign
+    for digit in range(SUM // 2):
+        place, repeated = 2 * digit, (digit < digits) & (digit >= different)
+        columns.add_product(place, carried, 2, drivers, signed=False, times=digit < different)
+        columns.add(place, carried, repeated)
+        columns.subtract(place + carried, repeated)
+        columns.add(place, 1, repeated)
+    columns.add(0, slice_width)
+    product, reduced = columns.rows(drivers)
+    product.include(booth_census((2,), drivers), different)
+    product.add("xor", different, drivers)
+    product.add("and_or", carried * carries + slice_width, drivers)
+    product.add("add", carried + slice_width + 2, drivers)
+    product.add("equal", carried, drivers)
+    product.add("flop", (carried + 1) * carries + SUM, drivers)
+    made.include(product, rate=runs)
+
+    # sums that take turns
+    index = bit_length(np.asarray(sums) - 1)
+    turns = Census()
+    turns.add("equal", index * (index > 1))
+    turns.add("increment", index + 1)
+    turns.add("and_or", 2 * index + 1 + 4)
+    turns.add("mux", index)
+    turns.add("flop", 2 * index + 1)
+    turns.include(written_census(sums, SUM + 1, "latch", drivers, rate=groups))
+    turns.include(select_census(sums, SUM + 1, drivers, rate=groups)[0])
+    turns.add("mux", SUM + 1, drivers, rate=runs)
+    made.include(turns, several)
+    steps = (("lookup", 8, 1), ("and_or", 1, 2), ("xor", 1, 1))
+    ends = (("add", carried + slice_width + 2, 1), ("equal", carried, 1), ("and_or", 1, 2))
+    return made, (*(Step(*step) for step in steps), *reduced, *(Step(*step) for step in ends))

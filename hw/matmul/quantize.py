@@ -14,14 +14,14 @@ from hw.parts import place
 from hw.pipeline import Pipeline
 from hw.register_file import RegisterFile, select
 
-__all__ = ["Quantize", "depth", "latency", "result_layout"]
+__all__ = ["STAGES", "Quantize", "depth", "latency", "result_layout"]
 
-_STAGES = 3  # of the second pass
+STAGES = 3  # of the second pass
 
 
 def latency(config: QuantizeConfig) -> int:
     """Cycles from the handshake of a group's last beat to its first result, nothing stalling."""
-    return maxima_stages(config.lanes) + 2 + _STAGES
+    return maxima_stages(config.lanes) + 2 + STAGES
 
 
 def depth(config: QuantizeConfig) -> int:
@@ -90,7 +90,7 @@ class Quantize(wiring.Component):
 
         group, complete = self._first_pass(m, taken)
         beats = stream.Signature(unsigned(16 * config.lanes)).create()
-        pipeline = Pipeline(m, beats, self.o, _STAGES)
+        pipeline = Pipeline(m, beats, self.o, STAGES)
         first, known = Signal(), Signal()  # of a group; the group's extremes are known
         with m.If(complete):
             m.d.sync += known.eq(1)

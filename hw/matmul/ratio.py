@@ -1,5 +1,6 @@
 """Quotient of a bf16 magnitude and a group's scale, and the constants it needs."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
@@ -9,10 +10,22 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.quantize_config import QuantizeConfig, reciprocal, scale_significand
-from hw.arith import booth_digits
+from hw.arith import booth_census, booth_digits
+from hw.census import Batch, Census, bit_length
 from hw.parts import part_clock
 
-__all__ = ["Ratio", "ScaleConstants", "reciprocal_width", "scale_constants", "sum_up"]
+__all__ = [
+    "Ratio",
+    "ScaleConstants",
+    "ratio_census",
+    "reciprocal_width",
+    "scale_census",
+    "scale_constants",
+    "sum_up",
+    "sum_up_census",
+]
+
+_DIGITS = (3, 3, 3)  # bits of the Booth digits of a significand
 
 
 class ScaleConstants(NamedTuple):
@@ -101,7 +114,7 @@ class Ratio(wiring.Component):
         m = Module()
         part_clock(m, "product", self.clk)
         width, fraction = self._config.magnitude_width, self._config.reciprocal_fraction
-        digits = booth_digits(Cat(self.magnitude[:7], C(1, 2)), (3, 3, 3))
+        digits = booth_digits(Cat(self.magnitude[:7], C(1, 2)), _DIGITS)
         multiples = [self.once, Cat(C(0, 1), self.once), self.thrice, Cat(C(0, 2), self.once)]
         rows: list[Value] = []
         for digit in digits:
@@ -137,3 +150,56 @@ class Ratio(wiring.Component):
             self.whole.eq(shifted[1:]),
         ]
         return m
+
+
+def sum_up_census(drivers: Sequence[str]) -> Census:
+    """Operators of :func:`sum_up`, and its longest path."""
+    census = Census()
+    census.add("less", 15, drivers)
+    census.add("mux", 2 * 15 + 9, drivers)
+    census.add("add", 2 * 9, drivers)
+    census.add("and_or", 2 * 14 + 8, drivers)  # significands, places
+    census.add("shift", 16 * 4, drivers)
+    census.add("and_or", 7, drivers)
+    census.add("add", 9, drivers)
+    census.add("increment", 10 + 9 + 9, drivers)
+    census.add("mux", 9, drivers)
+    census.path(
+        ("less", 15, 1), ("mux", 9, 1), ("and_or", 1, 4), ("shift", 16, 1),
+        ("and_or", 1, 3), ("add", 9, 1), ("increment", 10, 2), ("mux", 9, 1),
+    )  # fmt: skip
+    return census
+
+
+def scale_census(c: Batch, drivers: Sequence[str]) -> Census:
+    """Operators of :func:`scale_constants`, and its longest path."""
+    width = c.of(reciprocal_width)
+    census = Census()
+    census.add("less", 16, drivers)
+    census.add("and_or", 16, drivers)
+    census.add("table", 128 * (8 + width), drivers)
+    census.add("add", width + 2, drivers)
+    census.add("increment", 10, drivers)
+    table = (("table", 128, 1), ("add", width + 2, 1))
+    census.path(("less", 16, 1), ("and_or", 1, 1), *table)
+    return census
+
+
+def ratio_census(c: Batch, drivers: Sequence[str]) -> Census:
+    """Operators of :class:`Ratio`, and its longest paths; to the last one belongs what follows."""
+    width, reciprocal_bits = c.magnitude_width, c.of(reciprocal_width)
+    product, places = c.reciprocal_fraction + 1, bit_length(c.magnitude_width + 2)
+    census = booth_census(_DIGITS, drivers)
+    census.add("and_or", len(_DIGITS) * (7 * reciprocal_bits + 10), drivers)
+    census.add("xor", len(_DIGITS) * (reciprocal_bits + 2), drivers)
+    census.add("and_or", 2 * product + 3 * product, drivers)
+    census.add("xor", 2 * product, drivers)
+    census.add("add", product + 2, drivers)
+    census.add("add", 10, drivers)  # distance
+    census.add("and_or", 8 - places + 7 + 1 + 9, drivers)
+    census.add("flop", width + 2 + places, drivers)
+    census.add("shift", (width + 2) * places, drivers)
+    rows = (("lookup", 15, 1), ("and_or", 1, 5), ("xor", 1, 3), ("and_or", 1, 2))
+    census.path(*rows, ("add", product + 2, 1))
+    census.path(("shift", width + 2, 1))
+    return census

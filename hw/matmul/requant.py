@@ -2,25 +2,28 @@
 
 from typing import Any
 
+import numpy as np
 from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
-from hw.arith import Columns, booth_digits
+from hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
 from hw.cells import gated_domain
+from hw.census import Batch, Census
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
+from hw.pipeline import Pipeline, pipeline_census
 
-__all__ = ["Requant", "RequantLane", "constants_layout", "latency", "result_layout"]
+__all__ = ["Requant", "RequantLane", "census", "constants_layout", "latency", "result_layout"]
 
 _INPUT = 32  # bits of a sum, signed
+_STAGES = 3
 _DIGITS = (3,) * 10 + (2,)  # bits of the Booth digits of its magnitude
 
 
 def latency(config: RequantConfig) -> int:
     """Cycles from the input to the output handshake when nothing stalls."""
-    return 3
+    return _STAGES
 
 
 def constants_layout(config: RequantConfig) -> data.StructLayout:
@@ -70,7 +73,7 @@ class Requant(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
-        pipeline = Pipeline(m, self.i, self.o, latency(config))
+        pipeline = Pipeline(m, self.i, self.o, _STAGES)
         gated_domain(m, "taken", pipeline.advance & self.i.valid)
 
         # shift and zero point follow the first product that they are for
@@ -208,3 +211,69 @@ class RequantLane(wiring.Component):
         ]
         limit = Cat((~negative).replicate(width - 1), negative)
         m.d.stage2 += self.code.eq(Mux(self.over, limit, total[:width]))
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`Requant`, and its longest paths."""
+    made = pipeline_census(_STAGES)
+    made.add("clock_gate", 3)
+    made.add("and_or", 4 + 3 + c.lanes - 1)  # their enables, fresh, saturated
+    made.add("flop", 2)
+    made.add("flop", 2 * c.result_width * c.zero_point, rate=0)
+    for part in (_product_census(c), _result_census(c)):
+        made.include(part, c.lanes)
+        made.paths += part.paths
+    return made
+
+
+def _product_census(c: Batch) -> Census:
+    """Of a lane up to the registers of stage 1."""
+    drivers, width = ("payload",), c.multiplier_width
+    lane = Census()
+    lane.add("flop", 2 * width + 2 + 2 * SHIFT_WIDTH, rate=0)  # constants
+    lane.add("add", width + 2)
+    lane.add("xor", _INPUT - 1, drivers)
+    lane.add("flop", _INPUT, drivers)
+    lane.include(booth_census(_DIGITS, drivers))
+    columns = ColumnsCensus(_INPUT - 1 + width)
+    weight = 0
+    for digit in _DIGITS:
+        multiples = 1 << (digit - 1)
+        columns.add_product(weight, width + digit - 1, multiples, drivers, signed=False)
+        weight += digit
+    lane.add("and_or", width, drivers)  # the multiplier once more
+    columns.add(0, width)
+    reduced, steps = columns.rows(drivers)
+    lane.include(reduced)
+    product = _INPUT - 1 + width
+    high = product - product // 2
+    lane.add("add", product + 2, drivers)
+    lane.add("flop", product + 2, drivers)
+    lane.path(("lookup", 15, 1), ("and_or", 1, 4), ("xor", 1, 1), *steps, ("add", high + 1, 1))
+    return lane
+
+
+def _result_census(c: Batch) -> Census:
+    """Of a lane from there on."""
+    drivers, width, exact = ("payload",), c.result_width, c.rounding == "half_even"
+    lane = Census()
+    product = _INPUT - 1 + c.multiplier_width
+    high = product - product // 2
+    lane.add("increment", high + 1, drivers)
+    bits = product + 1
+    for level in reversed(range(SHIFT_WIDTH)):
+        step = 1 << level
+        lane.add("mux", bits, drivers)
+        lane.add("and_or", (step + 1) * exact, drivers)  # bits that leave below
+        beyond = np.maximum(0, bits - width - step)  # bits above what may be left
+        lane.add("and_or", beyond, drivers)
+        bits = bits - beyond
+    lane.add("and_or", 1 * exact, drivers)
+    lane.add("xor", width + 3, drivers)
+    lane.add("add", 2 * width + 7, drivers)
+    lane.add("equal", 2, drivers)
+    lane.add("mux", width, drivers)
+    lane.add("flop", width, drivers)
+    rounds = (("xor", 1, 1), ("add", width + 4, 2), ("equal", 2, 1), ("and_or", 1, 1))
+    lane.path(("increment", high + 1, 1), ("mux", 1, SHIFT_WIDTH), *rounds, ("mux", width, 1))
+    return lane

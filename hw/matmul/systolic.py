@@ -7,10 +7,16 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.systolic_config import SystolicConfig
-from hw.matmul.systolic_array import SystolicArray, beat_layout, result_layout
-from hw.matmul.systolic_control import control_outputs, control_weights, shape_layout
+from hw.census import Batch, Census
+from hw.matmul.systolic_array import SystolicArray, array_census, beat_layout, result_layout
+from hw.matmul.systolic_control import (
+    control_census,
+    control_outputs,
+    control_weights,
+    shape_layout,
+)
 
-__all__ = ["Systolic"]
+__all__ = ["Systolic", "census"]
 
 
 class Systolic(wiring.Component):
@@ -47,3 +53,11 @@ class Systolic(wiring.Component):
         m.d.comb += array.beat.eq(self.i.payload)
         wiring.connect(m, array.o, wiring.flipped(self.o))
         return m
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`Systolic`, and its longest paths."""
+    made, control = array_census(c, ("x",), ("w",)), control_census(c)
+    made.include(control)
+    made.paths += control.paths
+    return made

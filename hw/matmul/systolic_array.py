@@ -1,20 +1,23 @@
 """The cells of a systolic array and the registers around them, without a controller."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from amaranth import ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.systolic_config import SystolicConfig
 from hw.cells import gated_domain, latch_word
-from hw.matmul.systolic_cell import OutputCell, WeightCell
+from hw.census import Batch, Census, bit_length
+from hw.matmul.systolic_cell import OutputCell, WeightCell, cell_census
 from hw.matmul.systolic_control import slot_tags
 from hw.parts import place
-from hw.pipeline import Pipeline
-from hw.register_file import select
+from hw.pipeline import Pipeline, pipeline_census
+from hw.register_file import select, select_census, written_census
 
-__all__ = ["SystolicArray", "beat_layout", "result_layout"]
+__all__ = ["SystolicArray", "array_census", "beat_layout", "result_layout"]
 
 
 def beat_layout(config: SystolicConfig) -> data.StructLayout:
@@ -187,3 +190,60 @@ class SystolicArray(wiring.Component):
             stages = range(rows + column + 1, rows + columns)
             result = self._skewed(m, f"result{column}", result, "deliver", stages)
             m.d.comb += self.o.payload[column].eq(result)
+
+
+def array_census(c: Batch, x: Sequence[str], w: Sequence[str]) -> Census:
+    """Operators of :class:`SystolicArray`, and its longest paths.
+
+    Args:
+        c: Its configurations.
+        x: Fields of the input that make the activations toggle.
+        w: Those that make the weights toggle.
+    """
+    weights = c.dataflow == "weight_stationary"
+    rows, columns = c.rows, c.columns
+    stages = rows + columns + weights
+    made = pipeline_census(stages, delivers=True)
+    made.add("flop", stages * (rows + 4))  # tags
+    gates = stages + rows * columns + (rows if weights else 0) + columns - 1
+    made.add("clock_gate", gates + 1)
+    made.add("and_or", gates + 1)
+    # registers in front of the cells, and activations on their way through them
+    made.add("flop", c.x_width * (rows * (rows + 1) // 2 + rows * (columns - 1)), x)
+    triangle = columns * (columns - 1) // 2
+    if weights:
+        # cycles of a pass of vectors: as many as load the next weights, or more
+        length = np.maximum(c.block, rows)
+        made.add("flop", c.w_width * (triangle + rows * columns), w, rate=(rows + 1) / 2 / length)
+        made.add("flop", c.w_width * rows * columns, w, rate=1 / length)
+        cell, steps = cell_census(c, x, w, drains=0)
+        made.include(cell, rows * columns, rate=c.block / length)
+        made.add("flop", c.column_width * triangle, x)
+        made.include(_accumulate_census(c, x))
+    else:
+        made.add("flop", c.w_width * (triangle + rows * columns), w)
+        # a cell hands on what comes from above, a tile of results after so many beats
+        drains = np.minimum(1, (rows + 1) / 2 / c.depth)
+        cell, steps = cell_census(c, x, w, drains=drains)
+        made.include(cell, rows * columns)
+        made.add("flop", c.sum_width * triangle, (*x, *w), rate=drains)
+    made.path(*steps)
+    return made
+
+
+def _accumulate_census(c: Batch, x: Sequence[str]) -> Census:
+    """Sums of the passes before, and the adders that go on with them."""
+    made = Census()
+    width, row = c.columns * c.sum_width, bit_length(c.block - 1)
+    made.add("increment", row + 1)
+    made.add("and_or", row + 1 + 3)  # and the latches' pulse
+    made.add("flop", row)
+    made.include(written_census(c.block, width, "latch", x))
+    chosen, steps = select_census(c.block, width, x)
+    made.include(chosen)
+    made.add("and_or", width, x)
+    made.add("add", c.columns * (c.sum_width + 1), x)
+    made.add("flop", width, x)
+    first = (("increment", row + 1, 1), ("and_or", 1, 1))
+    made.path(*first, *steps, ("and_or", 1, 1), ("add", c.sum_width + 1, 1))
+    return made

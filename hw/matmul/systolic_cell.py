@@ -1,5 +1,6 @@
 """Processing elements of the systolic array: a multiplier and what stays with it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth import Cat, Const, Module, Signal, Value
@@ -7,21 +8,43 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.matmul.systolic_config import SystolicConfig
-from hw.arith import Columns, booth_digits
+from hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
+from hw.census import Batch, Census, Size, Step
 from hw.parts import part_clock
 
-__all__ = ["OutputCell", "WeightCell"]
+__all__ = ["OutputCell", "WeightCell", "cell_census"]
+
+
+def _digit_widths(bits: int) -> tuple[int, ...]:
+    """Booth digits of a multiplier of so many bits."""
+    return (2,) * (bits // 2) + (1,) * (bits % 2)
 
 
 def _sum(m: Module, recoded: Value, other: Value, addend: Value) -> Value:
     """``recoded * other + addend``, of the addend's width."""
     columns = Columns(len(addend))
     columns.add_signed(0, addend)
-    width = len(recoded)
-    digits = booth_digits(recoded, (2,) * (width // 2) + (1,) * (width % 2))
+    digits = booth_digits(recoded, _digit_widths(len(recoded)))
     columns.add_product(m, digits, [other, Cat(Const(0, 1), other)], signed=True)
     row0, row1 = columns.rows(m)
     return (row0 + row1)[: len(addend)]
+
+
+def _sum_census(
+    recoded: tuple[int, Sequence[str]], other: tuple[int, Sequence[str]], width: Size
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`_sum` but for the recoding, and its path: operands' bits and drivers."""
+    drivers = other[1]
+    columns = ColumnsCensus(width)
+    columns.add_signed(0, width)
+    weight = 0
+    for digit in _digit_widths(recoded[0]):
+        columns.add_product(weight, other[0] + digit - 1, digit, drivers, signed=True)
+        weight += digit
+    census, reduced = columns.rows(drivers)
+    census.add("add", width + 1, drivers)
+    steps = (("lookup", 8, 1), ("and_or", 1, 2), ("xor", 1, 1))
+    return census, (*(Step(*step) for step in steps), *reduced, Step("add", width + 1, 1))
 
 
 class WeightCell(wiring.Component):
@@ -115,3 +138,34 @@ class OutputCell(wiring.Component):
         passed = self.result_in & (~self.captures).replicate(len(total))
         m.d.drain += self.result.eq(kept | passed)
         return m
+
+
+def cell_census(
+    c: Batch, x: Sequence[str], w: Sequence[str], *, drains: Size
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of a cell but for the operands it hands on, and its longest path.
+
+    Args:
+        c: Configurations of systolic arrays.
+        x: What makes the activations toggle.
+        w: What makes the weights toggle.
+        drains: Output stationary: fraction of the cycles in which ``result`` changes.
+    """
+    operands = sorted([(int(c.x_width[0]), x), (int(c.w_width[0]), w)], key=lambda item: item[0])
+    if c.dataflow == "weight_stationary":
+        # the weight rests while activations pass
+        width = c.column_width
+        census, steps = _sum_census((int(c.w_width[0]), w), (int(c.x_width[0]), x), width)
+        census.include(booth_census(_digit_widths(int(c.w_width[0])), ()))
+        census.add("flop", width, x)
+        return census, steps
+    width, both = c.sum_width, (*x, *w)
+    (bits, drivers), (other, _) = operands
+    census, steps = _sum_census((bits, drivers), (other, both), width)
+    census.include(booth_census(_digit_widths(bits), drivers))
+    census.add("flop", width, both)
+    census.add("and_or", width, both)  # the sum begins anew
+    census.add("and_or", 2 * width, both)  # capture
+    census.add("and_or", width, both, rate=drains)
+    census.add("flop", width, both, rate=drains)
+    return census, steps

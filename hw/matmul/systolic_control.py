@@ -5,13 +5,22 @@ What it says travels with the beat through the array's stages, see :mod:`hw.matm
 
 from typing import Any
 
+import numpy as np
 from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from golden.matmul.systolic_config import SystolicConfig
 from hw.cells import gated_domain
+from hw.census import Batch, Census, Size, bit_length
 
-__all__ = ["control_outputs", "control_weights", "shape_layout", "slot_tags"]
+__all__ = [
+    "control_census",
+    "control_outputs",
+    "control_weights",
+    "drain_census",
+    "shape_layout",
+    "slot_tags",
+]
 
 
 def shape_layout(config: SystolicConfig) -> data.StructLayout:
@@ -160,3 +169,81 @@ def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
                 over_n.step(m)
                 with m.If(over_n.last):
                     over_m.step(m)
+
+
+def control_census(c: Batch) -> Census:
+    """Operators of :func:`control_weights` or :func:`control_outputs`, and its longest path."""
+    made = Census()
+    extent, depth = bit_length(c.extent), bit_length(c.depth)
+    made.add("flop", 2 * extent + depth, rate=0)  # shape
+    made.add("clock_gate", 1)
+    made.add("and_or", 2)  # its enable
+    weights = c.dataflow == "weight_stationary"
+    made.include(_loop_census(extent, c.tile_rows, 4 + weights))
+    made.include(_loop_census(extent, c.columns, 3 + weights))
+    made.include(_loop_census(depth, c.rows if weights else 1, 2 + weights))
+    made.include(_weights_census(c) if weights else _outputs_census(c))
+    left = (("add", extent + 1, 1), ("less", extent, 1), ("and_or", 1, 1))
+    made.path(*left, ("less", extent, int(weights)), ("and_or", 1, 3), ("mux", 1, 4))
+    return made
+
+
+def _loop_census(bits: Size, step: Size, nested: Size) -> Census:
+    """Operators of a :class:`_Loop` that steps under so many conditions."""
+    census = Census()
+    count = np.maximum(bits, bit_length(step)) + 1
+    census.add("add", bits + 1)
+    census.add("less", count - 1)
+    census.add("increment", count)
+    census.add("and_or", count + bits + nested - 1)
+    census.add("mux", bits)
+    census.add("flop", bits)
+    return census
+
+
+def _weights_census(c: Batch) -> Census:
+    census = Census()
+    beat = bit_length(np.maximum(c.rows, c.tile_rows) - 1)
+    held = np.maximum(bit_length(c.extent), bit_length(c.tile_rows))
+    census.add("and_or", held)
+    census.add("less", np.maximum(beat, held) + np.maximum(beat + 1, held))  # computes, ends
+    census.add("increment", beat + 1)
+    census.add("less", beat + 1)
+    census.include(_rows_census(beat, c.rows))  # loads
+    census.add("and_or", bit_length(c.depth) - 1)  # first
+    census.add("and_or", 3 * beat + 16)
+    census.add("mux", beat + 1)
+    census.add("flop", beat + 1)
+    return census
+
+
+def _rows_census(count: Size, rows: Size) -> Census:
+    """A counter compared with the number of each row; a comparison of a bit with 1 is none."""
+    census = Census()
+    least = (rows - 1) * count + np.maximum(count, bit_length(rows))
+    census.add("less", least - (count == 1))
+    census.add("and_or", rows)
+    return census
+
+
+def drain_census(rows: Size) -> Census:
+    """Operators that say which rows of cells hand on their results, but for the counters."""
+    gone = bit_length(rows - 1)
+    census = _rows_census(gone, rows)
+    census.add("and_or", rows + gone - 1)
+    return census
+
+
+def _outputs_census(c: Batch) -> Census:
+    census = drain_census(c.rows)
+    left, gone = bit_length(c.rows), bit_length(c.rows - 1)
+    extent, depth = bit_length(c.extent), bit_length(c.depth)
+    census.add("and_or", 2 * extent + depth - 3 + left - 1)  # which counters are 0
+    census.add("less", left)
+    census.add("equal", left)
+    census.add("increment", left + gone + 2)
+    census.add("and_or", np.maximum(extent, left) + gone + 1)  # what they begin with
+    census.add("and_or", left + gone + 9)
+    census.add("mux", 3 * left + gone)
+    census.add("flop", left + gone)
+    return census

@@ -8,12 +8,13 @@ from amaranth.lib.wiring import In, Out
 
 from golden.training.config import DequantizeConfig
 from golden.training.dynamic_code import magnitude_bits
-from hw.bfloat16 import limit, multiply
+from hw.bfloat16 import limit, limit_census, multiply, multiply_census
 from hw.cells import gated_domain
+from hw.census import Batch, Census
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
+from hw.pipeline import Pipeline, pipeline_census
 
-__all__ = ["BlockwiseDequantize", "DequantizeLane", "latency"]
+__all__ = ["BlockwiseDequantize", "DequantizeLane", "census", "latency"]
 
 _HIGH = 3  # all magnitudes but 0 have exponents from 97 to 127: the upper three bits are 011
 
@@ -116,3 +117,31 @@ def _short(bits: int) -> int:
     if bits and bits >> 12 != _HIGH:
         raise AssertionError(f"{bits:#x} is outside the binades of the code book")
     return bits & 0xFFF
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`BlockwiseDequantize`, and its longest paths."""
+    drivers, book = ("payload",), c.code == "signed"
+    made = pipeline_census(2)
+    made.add("and_or", 3)
+    made.add("clock_gate", 2)
+    made.add("flop", 15, rate=0)  # absolute maximum
+    made.add("and_or", 7)  # whether it is 0
+    # stage 0: value of the code
+    lane = Census()
+    if book:
+        lane.add("xor", 7, drivers)
+        lane.add("increment", 8, drivers)
+    lane.add("table", 256 * 12, drivers)
+    lane.add("flop", 12 + book, drivers)
+    made.path(("xor", 1, 1), ("increment", 8, 1), ("table", 256, 1))
+    # stage 1: its product with the absolute maximum
+    multiplied, product = multiply_census(drivers, zeros=1)
+    lane.include(multiplied)
+    lane.add("and_or", 4, drivers)  # upper bits of the exponent
+    lane.include(limit_census(drivers))
+    lane.add("and_or", 14 + book, drivers)  # sign, unless it is zero
+    lane.add("flop", 16, drivers)
+    made.include(lane, c.lanes)
+    made.path(*product, ("and_or", 1, 3 + 5))
+    return made

@@ -10,14 +10,15 @@ from amaranth.lib.wiring import In, Out
 from golden.training.config import QuantizeConfig
 from golden.training.dynamic_code import values
 from golden.training.reciprocal import reciprocal_significand
-from hw.arith import Columns
+from hw.arith import Columns, ColumnsCensus
 from hw.cells import gated_domain
+from hw.census import Batch, Census
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
+from hw.pipeline import Pipeline, pipeline_census
 from hw.training.nearest_code import LEAST_EXPONENT, SHIFT, lines
-from hw.training.ports import after_constants
+from hw.training.ports import after_constants, after_constants_census
 
-__all__ = ["BlockwiseQuantize", "QuantizeLane", "latency"]
+__all__ = ["BlockwiseQuantize", "QuantizeLane", "census", "latency"]
 
 
 def latency(config: QuantizeConfig) -> int:
@@ -164,3 +165,67 @@ def _product(m: Module, a: Value, b: Value) -> Signal:
     product = Signal(width)
     m.d.comb += product.eq(sum(columns.rows(m)))
     return product
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`BlockwiseQuantize`, and its longest paths."""
+    drivers, book = ("payload",), c.code == "signed"
+    made = pipeline_census(2)
+    made.include(after_constants_census())
+    made.add("and_or", 1)
+    made.add("clock_gate", 2)
+    made.add("table", 128 * 8)  # reciprocal of the absolute maximum
+    made.add("and_or", 6 + 8 + 7)
+    made.add("increment", 8)
+    made.add("add", 9)
+    made.add("flop", 9 + 9 + 1, rate=0)
+
+    # stage 0: product with the reciprocal, as bf16
+    product = ColumnsCensus(17)
+    for weight in range(8):
+        product.add(weight, 9)
+    lane, multiplied = product.rows(drivers)
+    lane.add("and_or", 7 * 9, drivers)
+    lane.add("add", 19, drivers)
+    lane.add("mux", 8 + 1, drivers)
+    lane.add("increment", 9, drivers)
+    lane.add("add", 10 + 11, drivers)
+    lane.add("increment", 2, drivers)
+    lane.add("and_or", 7 + 1 + 2 + 6 + 2, drivers)  # zero, above
+    lane.add("equal", 6, drivers)
+    lane.add("and_or", 2 + 5 + 5, drivers)
+    lane.add("flop", 7 + 5 + 1, drivers)
+    made.path(
+        ("and_or", 1, 1), *multiplied, ("add", 17, 1), ("mux", 8, 1), ("increment", 9, 1),
+        ("add", 11, 1), ("and_or", 1, 6),
+    )  # fmt: skip
+    # stage 1: a line by its binade and mantissa, and what it has there
+    fitted = lines(signed=book)
+    slope = max(line.slope for run in fitted.values() for line in run).bit_length()
+    bent = [run for run in fitted.values() if len(run) > 1]
+    lane.add("less", 7 * len({line.mantissa for run in bent for line in run[1:]}), drivers)
+    lane.add("equal", 5 * (len(bent) + 2), drivers)
+    # a table of the others; the slope of the last binade stands alone, chosen by the one before
+    straight = len(fitted) - len(bent)
+    lane.add("table", (8 + SHIFT) * (straight + 1) + slope * (straight - 1), drivers)
+    lane.add("mux", (8 + SHIFT + slope) * len(bent) + slope, drivers)
+    lane.add("and_or", (8 + SHIFT + slope) * sum(len(run) - 2 for run in bent), drivers)
+    columns = ColumnsCensus(8 + SHIFT)
+    columns.add(0, 8 + SHIFT)
+    for weight in range(7):
+        columns.add(weight, slope)
+    if book:
+        columns.add(SHIFT, 1)
+        lane.add("and_or", 4 + 1, drivers)
+    line, added = columns.rows(drivers)
+    lane.include(line)
+    lane.add("and_or", 7 * slope, drivers)
+    lane.add("add", 8 + SHIFT + 2, drivers)
+    lane.add("xor" if book else "and_or", 8, drivers)
+    lane.add("flop", 8, drivers)
+    made.include(lane, c.lanes)
+    made.path(
+        ("table", 32, 1), ("mux", 8 + SHIFT, len(bent)), ("and_or", 1, 1), *added,
+        ("add", 8 + SHIFT, 1), ("xor", 1, 1),
+    )  # fmt: skip
+    return made

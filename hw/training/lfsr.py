@@ -1,12 +1,15 @@
 """Random words of several lanes from one Galois shift register. Model: golden.training.lfsr."""
 
+import numpy as np
 from amaranth import C, Cat, Module, Signal, Value
 
 from golden.training.config import RandomConfig
 from golden.training.polynomials import STATE_BITS, TAPS, leap
+from hw.census import Batch, Census
 
-__all__ = ["SEED_BITS", "random_words"]
+__all__ = ["RANDOM", "SEED_BITS", "random_words", "random_words_census"]
 
+RANDOM = "random"  # driver of what sees random bits: no field of the payload, toggle rate 1/2
 SEED_BITS = STATE_BITS - 1  # the lowest bit of a seeded state is 1: the state is never 0
 
 
@@ -51,3 +54,17 @@ def random_words(
             v = _step(m, v, config.random_bits)
         words.append(word)
     return words
+
+
+def random_words_census(c: Batch) -> Census:
+    """Operators of :func:`random_words`."""
+    drivers = (RANDOM,)
+    census = Census()
+    census.add("flop", STATE_BITS, drivers)
+    census.add("mux", STATE_BITS, drivers)
+    ahead = c.of(lambda config: leap(config.random_bits) * len(TAPS[STATE_BITS]))
+    taps = c.of(lambda config: len(TAPS[config.random_bits]))
+    others = c.lanes - 1
+    steps = np.maximum(0, others - 1)
+    census.add("xor", ahead + others * c.random_bits + steps * taps, drivers)
+    return census

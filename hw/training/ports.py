@@ -5,7 +5,9 @@ from typing import Any
 from amaranth import Module
 from amaranth.lib import stream
 
-__all__ = ["after_constants"]
+from hw.census import Census
+
+__all__ = ["after_constants", "after_constants_census"]
 
 
 def after_constants(m: Module, i: Any, cfg: Any) -> Any:
@@ -20,3 +22,10 @@ def after_constants(m: Module, i: Any, cfg: Any) -> Any:
         i.ready.eq(held.ready & ~cfg.valid),
     ]
     return held
+
+
+def after_constants_census() -> Census:
+    """Operators of :func:`after_constants`."""
+    census = Census()
+    census.add("and_or", 2)
+    return census

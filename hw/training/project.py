@@ -2,18 +2,21 @@
 
 from typing import Any
 
+import numpy as np
 from amaranth import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.training.project_config import ProjectConfig
 from hw.cells import gated_domain
-from hw.matmul.group_dot import fixed_scale
-from hw.matmul.group_scaler import GroupScaler, total_layout
-from hw.matmul.systolic_array import SystolicArray
-from hw.register_file import select
+from hw.census import Batch, Census, bit_length
+from hw.matmul.group_dot import fixed_scale, fixed_scale_census
+from hw.matmul.group_scaler import GroupScaler, scaler_census, total_layout
+from hw.matmul.systolic_array import SystolicArray, array_census
+from hw.matmul.systolic_control import drain_census
+from hw.register_file import select, select_census
 
-__all__ = ["Project", "beat_layout", "latency"]
+__all__ = ["Project", "beat_layout", "census", "latency"]
 
 
 def latency(config: ProjectConfig) -> int:
@@ -113,8 +116,12 @@ class Project(wiring.Component):
         waiting, gone = Signal(range(rows + 1)), Signal(range(rows))
         pause, fresh = Signal(range(interval)), Signal(init=1)
         accepts, takes, drains = Signal(), Signal(), Signal()
+        # sums are captured with the slot after a group's last beat, so a row must drain in it
+        blocked = left != 0
+        if config.scales_slowly:  # the pause may outlast the sums of the group before
+            blocked |= pause > 1
         m.d.comb += [
-            accepts.eq(~(beat.last & (left != 0))),
+            accepts.eq(~(beat.last & blocked)),
             takes.eq(self.i.valid & accepts),
             drains.eq((waiting != 0) & (pause == 0)),
             self.i.ready.eq(slot.ready & accepts),
@@ -159,3 +166,52 @@ class Project(wiring.Component):
         words = [row[lane].as_unsigned() for lane in range(columns)]
         m.d.comb += scaler.i.payload.eq(select(m, words, column))
         return column
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`Project`, and its longest paths."""
+    array = Batch(list(c.of(lambda config: config.array)))
+    weights, sums = ("q", "zero"), ("x", "q", "zero")
+    groups = 1 / c.group
+    results = np.minimum(1, c.results * groups)  # scaled a cycle
+    made = array_census(array, ("x",), weights)
+    made.add("add", 5 * c.columns, weights)
+    made.include(_control_census(c))
+
+    # a row of sums and its scales, one after the other to the scaler
+    made.add("clock_gate", 4)
+    made.add("flop", 16 * c.columns + 1, ("scale",), rate=groups)
+    made.add("flop", array.sum_width * c.columns, sums, rate=c.rows * groups)
+    chosen, steps = select_census(c.columns, array.sum_width + 16, (*sums, "scale"), rate=results)
+    made.include(chosen)
+    fixed, scaled = fixed_scale_census(("scale",), results)
+    made.include(fixed)
+    made.add("flop", 8, rate=0)  # exponent
+    made.add("flop", c.multiplier_width + 2, ("scale",), rate=results)
+    made.path(*steps, *scaled)
+    scaler, summed = scaler_census(
+        array.sum_width, c.multiplier_width, c.slice_width, c.results, sums, groups=results
+    )
+    made.include(scaler)
+    made.path(*summed)
+    return made
+
+
+def _control_census(c: Batch) -> Census:
+    """Counters, and what they let happen."""
+    left, waiting, gone = bit_length(c.results), bit_length(c.rows), bit_length(c.rows - 1)
+    pause, column = bit_length(c.columns * (c.slots + 1) - 1), bit_length(c.columns - 1)
+    census = drain_census(c.rows)
+    census.add("and_or", 2 * (left - 1) + waiting - 1 + 2 * (pause - 1))  # is one 0, or not
+    census.add("less", pause * c.scales_slowly)  # does the pause go on
+    census.add("and_or", 1 * c.scales_slowly)
+    census.add("equal", waiting + column * (column > 1))
+    census.add("increment", left + waiting + gone + pause + 4)
+    census.add("increment", (column + 1) * (column > 0))
+    census.add("and_or", gone + 1 + (column + 1) * (column > 0))  # or begin anew
+    census.add("mux", left + 2 * waiting + gone + pause + column + 1)
+    census.add("and_or", left + waiting + pause)  # what they begin with
+    census.add("and_or", left + waiting + gone + pause + column)  # reset
+    census.add("flop", left + waiting + gone + pause + column + 2)
+    census.add("and_or", 19)
+    return census

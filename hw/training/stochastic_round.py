@@ -1,19 +1,29 @@
 """Stochastic rounding. Golden model: :mod:`golden.training.stochastic_round`."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.training.config import StochasticRoundConfig
 from hw.cells import gated_domain
+from hw.census import Batch, Census, Size, Step
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
-from hw.training.lfsr import SEED_BITS, random_words
-from hw.training.ports import after_constants
+from hw.pipeline import Pipeline, pipeline_census
+from hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
+from hw.training.ports import after_constants, after_constants_census
 
-__all__ = ["StochasticRound", "StochasticRoundLane", "latency", "saturate"]
+__all__ = [
+    "StochasticRound",
+    "StochasticRoundLane",
+    "census",
+    "latency",
+    "saturate",
+    "saturate_census",
+]
 
 
 def latency(config: StochasticRoundConfig) -> int:
@@ -109,3 +119,36 @@ def saturate(value: Value, width: int) -> Value:
     sign = value[-1]
     fits = (value[width - 1 :] == 0) | value[width - 1 :].all()
     return Mux(fits, value[:width], Cat((~sign).replicate(width - 1), sign))
+
+
+def saturate_census(
+    value: Size, width: Size, drivers: Sequence[str]
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`saturate` from ``value`` to ``width`` bits, and its path."""
+    census = Census()
+    census.add("and_or", 2 * (value - width) + 1, drivers)
+    census.add("mux", width, drivers)
+    depth = np.log2(value - width + 1)
+    return census, (Step("and_or", 1, depth + 1), Step("mux", width, 1))
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`StochasticRound`, and its longest path."""
+    drivers = ("payload", RANDOM)
+    made = pipeline_census(1)
+    made.include(after_constants_census())
+    made.add("and_or", 2)
+    made.add("clock_gate", 2)
+    made.include(random_words_census(c))
+
+    below = c.fraction - c.random_bits
+    value = c.width - np.maximum(below - 1, 0)
+    lane = Census()
+    lane.add("add", value + 1, drivers)
+    rest = value + 1 - c.random_bits - (below > 0)
+    saturated, steps = saturate_census(rest, c.result_width, drivers)
+    lane.include(saturated)
+    lane.add("flop", c.result_width, drivers)
+    made.include(lane, c.lanes)
+    made.path(("xor", 1, 2), ("add", value + 1, 1), *steps)
+    return made

@@ -7,15 +7,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.training.config import WeightUpdateConfig
-from hw.bfloat16 import significand_product
+from hw.bfloat16 import significand_product, significand_product_census
 from hw.cells import gated_domain
+from hw.census import Batch, Census
 from hw.parts import part_clock, place
-from hw.pipeline import Pipeline
-from hw.training.lfsr import SEED_BITS, random_words
-from hw.training.ports import after_constants
-from hw.training.stochastic_round import saturate
+from hw.pipeline import Pipeline, pipeline_census
+from hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
+from hw.training.ports import after_constants, after_constants_census
+from hw.training.stochastic_round import saturate, saturate_census
 
-__all__ = ["WeightUpdate", "WeightUpdateLane", "latency"]
+__all__ = ["WeightUpdate", "WeightUpdateLane", "census", "latency"]
 
 
 def latency(config: WeightUpdateConfig) -> int:
@@ -146,3 +147,38 @@ class WeightUpdateLane(wiring.Component):
         m.d.comb += total.eq(Cat(C(1, 1), self.random, code).as_signed() + addend)
         m.d.stage1 += self.result.eq(saturate(total[bits + 1 :], 8))
         return m
+
+
+def census(c: Batch) -> Census:
+    """Operators of :class:`WeightUpdate`, and its longest paths."""
+    made = pipeline_census(2)
+    made.include(after_constants_census())
+    made.add("and_or", 6)  # enables of the clock gates, cfg.ready
+    made.add("clock_gate", 3)
+    made.add("flop", 1 + 7 + 9 + 1, rate=0)  # factor
+    made.add("increment", 10)
+    made.add("and_or", 7)
+    made.include(random_words_census(c))
+
+    # stage 0: product of the significands, and how far to shift it
+    update, bits = ("update",), c.random_bits
+    lane, product = significand_product_census(update)
+    lane.add("add", 10, update)
+    lane.add("less", 10, update)
+    lane.add("and_or", 7 + 2 + 1 + 4 + 1 + 5 + 5, update)
+    lane.add("xor", 1, update)
+    lane.add("flop", 16 + 5 + 1, update)
+    lane.add("flop", 8, ("code",))
+    made.path(*product)
+    made.path(("add", 10, 1), ("less", 10, 1), ("and_or", 1, 3))
+    # stage 1: the sum, rounded and saturated
+    drivers = ("code", "update", RANDOM)
+    lane.add("shift", 5 * (bits + 10), update)
+    lane.add("xor", bits + 10, update)
+    lane.add("add", bits + 12, drivers)
+    saturated, steps = saturate_census(11, 8, drivers)
+    lane.include(saturated)
+    lane.add("flop", 8, drivers)
+    made.include(lane, c.lanes)
+    made.path(("shift", bits + 10, 1), ("xor", 1, 1), ("add", bits + 12, 1), *steps)
+    return made

@@ -178,6 +178,7 @@ UNITS = (
         traffic=_traffic,
         coverage=_COVERAGE,
         latency=deferred("hw.attention.consmax_log2", "latency"),
+        census=deferred("hw.attention.consmax_log2", "census"),
         operations_per_beat=lambda config: config.lanes,
     ),
     Unit(
@@ -191,6 +192,7 @@ UNITS = (
         traffic=_traffic,
         coverage=_COVERAGE,
         latency=deferred("hw.attention.consmax_split", "latency"),
+        census=deferred("hw.attention.consmax_split", "census"),
         operations_per_beat=lambda config: config.lanes,
     ),
 )
@@ -234,5 +236,6 @@ PAPER = Unit(
     traffic=_paper_traffic,
     coverage=(),
     latency=lambda config: 3,
+    census=deferred("hw.attention.consmax_paper", "census"),
     operations_per_beat=lambda config: 1,
 )

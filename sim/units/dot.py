@@ -187,8 +187,10 @@ UNITS = (
             "extremes_at_depth",
         ),
         latency=deferred("hw.matmul.dot", "latency"),
+        census=deferred("hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        operations_per_result=lambda config: _TRAFFIC_BEATS * config.lanes,
         sources=("model", "normal", "uniform"),
     ),
 )

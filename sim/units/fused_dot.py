@@ -15,6 +15,7 @@ from sim.units.products import every_product
 __all__ = ["UNITS", "every_product_vectors"]
 
 Codes = NDArray[np.int64]
+_TRAFFIC_BEATS = 32  # of a sum of random traffic
 _FORMS = (("int8", "int8"), ("int8", "int4"), ("int4", "int4"))  # activation, weight, by mode
 _DRAWN_SUMS = 120
 
@@ -135,7 +136,7 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
         name,
         lambda layers: layer_stream(layers, x_form, w_form, count, beats),
         lambda drawn: random_stream(
-            drawn, x_form, w_form, count, beats, depth=32 * count, group=8 * count
+            drawn, x_form, w_form, count, beats, depth=_TRAFFIC_BEATS * count, group=8 * count
         ),
     )
     bench = _Bench(config)
@@ -161,8 +162,10 @@ UNITS = (
             "extremes_at_depth",
         ),
         latency=deferred("hw.matmul.fused_dot", "latency"),
+        census=deferred("hw.matmul.fused_dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        operations_per_result=lambda config: _TRAFFIC_BEATS * config.lanes,
         sources=("model", "model/int8_int4", "model/int4", "uniform"),
     ),
 )

@@ -241,8 +241,10 @@ UNITS = (
             "extremes",
         ),
         latency=deferred("hw.matmul.group_dot", "latency"),
+        census=deferred("hw.matmul.group_dot_census", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        operations_per_result=lambda config: _TRAFFIC_GROUPS * config.group,
         sources=("model", "normal", "uniform"),
     ),
 )

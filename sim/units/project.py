@@ -234,8 +234,10 @@ UNITS = (
             "extremes_at_length",
         ),
         latency=deferred("hw.training.project", "latency"),
+        census=deferred("hw.training.project", "census"),
         operations_per_beat=lambda config: config.results,
         operation="MAC",
+        operations_per_result=lambda config: config.group,
         sources=("model", "normal"),
     ),
 )

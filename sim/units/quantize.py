@@ -221,6 +221,7 @@ UNITS = (
             "reset_in_group",
         ),
         latency=deferred("hw.matmul.quantize", "latency"),
+        census=deferred("hw.matmul.quantize_census", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="quantised value",
         sources=("model", "normal"),

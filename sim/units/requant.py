@@ -239,6 +239,7 @@ UNITS = (
             "reset_in_stream",
         ),
         latency=deferred("hw.matmul.requant", "latency"),
+        census=deferred("hw.matmul.requant", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="requantised value",
         sources=("model", "normal"),

@@ -128,8 +128,10 @@ UNITS = (
             "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
         ),
         latency=deferred("hw.matmul.dot", "latency"),
+        census=deferred("hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
+        operations_per_result=lambda config: _TRAFFIC_BEATS * config.lanes,
         sources=("model", "normal", "uniform"),
     ),
 )  # fmt: skip

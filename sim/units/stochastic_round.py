@@ -159,6 +159,7 @@ UNITS = (
             "reset_in_stream",
         ),
         latency=deferred("hw.training.stochastic_round", "latency"),
+        census=deferred("hw.training.stochastic_round", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="rounded value",
         sources=("model", "normal"),

@@ -229,8 +229,10 @@ UNITS = (
             "every_code",
         ),
         latency=deferred("golden.matmul.systolic", "latency"),
+        census=deferred("hw.matmul.systolic", "census"),
         operations_per_beat=lambda config: config.rows * config.columns,
         operation="MAC",
+        operations_per_result=lambda config: min(config.depth, _NORMAL_DEPTH),
         sources=("model", "normal"),
     ),
 )

@@ -184,6 +184,7 @@ UNITS = (
             "reset_in_stream",
         ),
         latency=deferred("hw.training.weight_update", "latency"),
+        census=deferred("hw.training.weight_update", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="weight update",
         sources=("model", "normal"),

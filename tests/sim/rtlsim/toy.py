@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.config import Config, integer
 from hw.cells import CELL_SOURCES
+from hw.census import Census
 from sim.catalog import Unit
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
@@ -128,5 +129,6 @@ def unit(latency: int = 2, coverage: tuple[str, ...] = ("odd_constant", "zero"))
         traffic=lambda config, source, beats: stimulus(1, 1),
         coverage=coverage,
         latency=lambda config: latency,
+        census=lambda batch: Census(),
         operations_per_beat=lambda config: 1,
     )

@@ -1,0 +1,116 @@
+"""``consilico estimate``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.commands.output import JsonOption, SetOption, emit, print_table
+from sim.errors import UserError
+
+__all__ = ["estimate"]
+
+
+def estimate(
+    settings: SetOption,
+    operand: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=RATE[,CORRELATION]",
+            help="Toggle rate of an operand's bits, correlation of its successive signs.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    unit: Annotated[
+        str | None, typer.Argument(metavar="[UNIT]", help="Name, as `list` shows it.")
+    ] = None,
+    pdk: Annotated[str, typer.Option(help="Process kit that is calibrated.")] = "nangate45",
+    traffic: Annotated[
+        str | None, typer.Option(help="Traffic whose statistics hold: model, normal, ...")
+    ] = None,
+    rtl: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verilog to estimate instead of a unit.")
+    ] = None,
+    top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
+    toggle_rate: Annotated[
+        float, typer.Option(help="With --rtl: toggles a bit and cycle, assumed everywhere.")
+    ] = 0.5,
+    json_path: JsonOption = None,
+) -> None:
+    """Estimate area, longest path, energy and leakage without synthesis, with intervals."""
+    if (unit is None) == (rtl is None):
+        raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
+    if rtl is not None:
+        if top is None:
+            raise UserError(f"--rtl {rtl} needs --top MODULE")
+        if settings or operand or traffic:
+            raise UserError("--set, --traffic and --operand are for units, not for --rtl")
+        text = _read(rtl)
+        from sim.model.estimate.rtl_estimate import estimate_rtl
+
+        result = estimate_rtl(text, top, pdk, toggle_rate, str(rtl))
+    else:
+        from sim.catalog import configure, find_unit
+        from sim.model.estimate.estimate import estimate as run
+        from sim.model.estimate.estimate import typical_operands
+
+        found = find_unit(str(unit))
+        config = configure(found, settings)
+        given = _operands(operand)
+        if given and traffic is None:
+            traffic = found.sources[0]
+        for name, values in given.items():
+            known = typical_operands(found, pdk, str(traffic)).get(name, {})
+            given[name] = {**known, **values}
+        result = run(found, config, pdk, traffic, given or None)
+    emit(result, json_path, lambda: _show(result))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not Verilog text: {error.reason}") from error
+
+
+def _operands(settings: list[str]) -> dict[str, dict[str, float]]:
+    given: dict[str, dict[str, float]] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            values = [float(item) for item in text.split(",")]
+        except ValueError:
+            values = []
+        if not (1 <= len(values) <= 2 and 0 <= values[0] <= 1 and -1 <= values[-1] <= 1):
+            raise UserError(
+                f"--operand takes NAME=RATE[,CORRELATION] with RATE in [0, 1] and CORRELATION in "
+                f"[-1, 1], not {setting!r}"
+            )
+        keys = ("toggle_rate", "sign_correlation")
+        given[name] = dict(zip(keys, values, strict=False))
+    return given
+
+
+_ROWS = (
+    ("area_um2", "area", "um2", 1.0),
+    ("path_ns", "longest path", "ns", 1.0),
+    ("energy_pj", "energy a result", "pJ", 1.0),
+    ("energy_per_operation_pj", "energy an operation", "pJ", 1.0),
+    ("energy_cycle_pj", "dynamic energy a cycle", "pJ", 1.0),
+    ("leakage_w", "leakage", "uW", 1e6),
+)
+
+
+def _show(result: dict[str, Any]) -> None:
+    rows = [
+        (name, *(f"{result[key][end] * scale:,.4g}" for end in ("value", "low", "high")), unit)
+        for key, name, unit, scale in _ROWS
+        if key in result
+    ]
+    what = result.get("unit") or f"module {result['top']}"
+    title = (
+        f"{what} in {result['pdk']}, {result['corner']}: calibrated, {result['level']:.0%} "
+        f"intervals; traffic: {result['activity']['source']}"
+    )
+    print_table(title, ("", "estimate", "low", "high", "unit"), rows, (1, 2, 3))

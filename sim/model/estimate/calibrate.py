@@ -1,0 +1,120 @@
+"""Measure what the analytical model is fitted to: ``python -m sim.model.estimate.calibrate KIT``.
+
+Primitives and drawn configurations are synthesized, simulated and measured in one kit; what was
+measured is written to ``calibration/KIT.json`` after each, so that a run goes on where it stopped.
+"""
+
+import argparse
+import datetime
+import json
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from sim.results import write_atomic
+
+__all__ = ["FOLDER", "main"]
+
+FOLDER = Path(__file__).parent / "calibration"
+SLACK = 8  # clock, in target delays of the kit: so slow that every netlist is mapped for area
+_SEED = {"fit": (2026, 1), "test": (2026, 2)}
+_COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
+
+
+def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
+    """Everything to measure: primitives first, then configurations, one of each unit in turn."""
+    from sim.catalog import catalogue
+    from sim.model.estimate.draw import draw_configs
+    from sim.model.estimate.primitives import PRIMITIVES
+
+    jobs: list[dict[str, Any]] = [{"primitive": item.name} for item in PRIMITIVES]
+    drawn: dict[str, list[dict[str, Any]]] = {}
+    for unit in catalogue().values():
+        seen: set[Any] = set()
+        for purpose, count in counts.items():
+            configs = draw_configs(unit, count + len(seen), _SEED[purpose])
+            fresh = [(config, source) for config, source in configs if config not in seen][:count]
+            seen |= {config for config, _ in fresh}
+            drawn.setdefault(unit.name, []).extend(
+                {"unit": unit.name, "config": config.to_json(), "source": source, "for": purpose}
+                for config, source in fresh
+            )
+    for turn in range(max(map(len, drawn.values()))):
+        jobs += [items[turn] for items in drawn.values() if turn < len(items)]
+    return jobs
+
+
+def _measure(job: dict[str, Any], kit_name: str) -> dict[str, Any]:
+    """One job with what was measured, or with the reason why it cannot be."""
+    from sim.silicon.pdk import find_kit
+
+    kit = find_kit(kit_name)
+    clock_ns = SLACK * kit.target_ns
+    if "primitive" in job:
+        from sim.model.estimate.primitives import PRIMITIVES, measure_primitive
+
+        (primitive,) = (item for item in PRIMITIVES if item.name == job["primitive"])
+        return job | measure_primitive(primitive, kit, clock_ns)
+    from sim.model.estimate.measure import measure_config
+
+    return job | measure_config(job["unit"], job["config"], job["source"], kit, clock_ns)
+
+
+def _key(row: dict[str, Any]) -> str:
+    """What a row is about."""
+    if "primitive" in row:
+        return str(row["primitive"])
+    return json.dumps([row["unit"], row["config"]], sort_keys=True)
+
+
+def main() -> None:
+    """Measure what a kit's table lacks."""
+    parser = argparse.ArgumentParser(description="Measure the calibration of the analytical model.")
+    parser.add_argument("kit")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--fit", type=int, default=_COUNTS["fit"])
+    parser.add_argument("--test", type=int, default=_COUNTS["test"])
+    parser.add_argument("--table", type=Path)
+    options = parser.parse_args()
+    from sim.doctor import tool_versions
+    from sim.silicon.pdk import find_kit
+
+    kit = find_kit(options.kit)
+    path = options.table or FOLDER / f"{kit.name}.json"
+    table: dict[str, Any] = {
+        "pdk": kit.name,
+        "corner": kit.corner,
+        "voltage_v": kit.voltage_v,
+        "clock_ns": SLACK * kit.target_ns,
+        "liberty_sha256": kit.sha256,
+        "tools": tool_versions(("yosys", "sta", "iverilog")),
+        "rows": [],
+    }
+    if path.exists():
+        before = json.loads(path.read_text())
+        if all(before[name] == table[name] for name in ("clock_ns", "tools")):
+            table["rows"] = before["rows"]
+    wanted = _jobs({"fit": options.fit, "test": options.test})
+    order = {_key(job): place for place, job in enumerate(wanted)}
+    have = {_key(row) for row in table["rows"]}
+    table["rows"] = [row for row in table["rows"] if _key(row) in order]
+    jobs = [job for job in wanted if _key(job) not in have]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=options.jobs, mp_context=spawn) as pool:
+        futures = {pool.submit(_measure, job, kit.name): job for job in jobs}
+        for count, future in enumerate(as_completed(futures), start=1):
+            try:
+                table["rows"].append(future.result())
+            except Exception as error:
+                print(f"{_key(futures[future])}: {error}", file=sys.stderr, flush=True)
+                continue
+            table["rows"].sort(key=lambda row: order[_key(row)])
+            table["date"] = datetime.date.today().isoformat()
+            write_atomic(path, json.dumps(table, indent=1) + "\n")
+            print(f"{count} of {len(jobs)}: {_key(futures[future])}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Area, longest path, energy and leakage of configurations, without synthesis."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim.catalog import Unit
+from sim.errors import UserError
+from sim.model.estimate.fit import predict
+from sim.model.estimate.tables import groups, metric_features, read_calibration
+
+if TYPE_CHECKING:
+    from golden.config import Config
+
+__all__ = ["estimate", "estimate_many", "typical_operands"]
+
+Operands = Mapping[str, Mapping[str, float]]
+_MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
+
+
+def estimate(
+    unit: Unit,
+    config: "Config",
+    pdk: str = "nangate45",
+    source: str | None = None,
+    operands: Operands | None = None,
+) -> dict[str, Any]:
+    """What a configuration of a unit would cost in a kit.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+        pdk: Name of a calibrated kit.
+        source: Traffic whose statistics hold; None for the unit's own first one.
+        operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, in place
+            of those of the source.
+
+    Returns:
+        ``area_um2``, ``path_ns``, ``energy_pj`` (of a result), ``energy_per_operation_pj`` and
+        ``leakage_w``, each with ``value``, ``low`` and ``high`` (the interval of ``level``), and
+        what they hold for.
+
+    Raises:
+        UserError: If the kit is not calibrated, or the source or a field is unknown.
+    """
+    calibration = read_calibration(pdk)
+    source = source or next(iter(calibration.traffic.get(unit.name, {"": None})))
+    found = estimate_many(unit, [config], pdk, source, operands)
+    ends = ("value", "low", "high")
+    return {
+        "unit": unit.name,
+        "config": config.to_json(),
+        "pdk": pdk,
+        "corner": calibration.corner,
+        "voltage_v": calibration.voltage_v,
+        "clock_ns": calibration.clock_ns,
+        **{
+            measure: {end: float(values[place][0]) for place, end in enumerate(ends)}
+            for measure, values in found.items()
+        },
+        "operation": unit.operation,
+        "operations_per_result": unit.operations_per_result(config),
+        "activity": {
+            "source": "given" if operands else source,
+            "operands": {**typical_operands(unit, pdk, source), **(operands or {})},
+        },
+        "level": calibration.level,
+        "basis": "calibrated",
+        "calibration": {"date": calibration.date, "tools": calibration.tools},
+    }
+
+
+def estimate_many(
+    unit: Unit,
+    configs: Sequence["Config"],
+    pdk: str = "nangate45",
+    source: str | None = None,
+    operands: Operands | None = None,
+) -> dict[str, tuple[Any, Any, Any]]:
+    """The same for many configurations of a unit at once.
+
+    Returns:
+        For each measure of :func:`estimate` three arrays of shape ``(configurations,)``: values,
+        low and high ends.
+    """
+    calibration = read_calibration(pdk)
+    known = calibration.traffic.get(unit.name)
+    if known is None:
+        raise UserError(f"{unit.name} is not in the calibration of {pdk}")
+    source = source or next(iter(known))
+    seen = {**typical_operands(unit, pdk, source), **(operands or {})}
+    if foreign := sorted(set(seen) - set(known[source]["operands"])):
+        names = ", ".join(known[source]["operands"])
+        raise UserError(f"{unit.name} has no operand {foreign[0]!r}; it has: {names}")
+    result: dict[str, Any] = {
+        name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
+    }
+    for batch, places in groups(unit, configs):
+        census = unit.census(batch)
+        count = len(places)
+        values = {
+            metric: predict(metric_features(census, metric, seen, count), cost, unit.name)
+            for metric, cost in calibration.costs.items()
+        }
+        operations = batch.of(unit.operations_per_beat) * known[source]["operations"]
+        still = values["leakage_w"][0] * calibration.clock_ns * 1e3  # pJ a beat
+        each = tuple((end + still) / operations for end in values["energy_pj"])
+        values["energy_per_operation_pj"] = each
+        length = batch.of(unit.operations_per_result)
+        values["energy_pj"] = tuple(end * length for end in each)
+        for name, ends in values.items():
+            for target, end in zip(result[name], ends, strict=True):
+                target[places] = end
+    return result
+
+
+def typical_operands(unit: Unit, pdk: str, source: str) -> dict[str, dict[str, float]]:
+    """Statistics of a unit's operands in the traffic of a source, as the calibration saw them.
+
+    Raises:
+        UserError: If the calibration has no such traffic; the message lists what it has.
+    """
+    known = read_calibration(pdk).traffic.get(unit.name, {})
+    if source not in known:
+        raise UserError(
+            f"unknown source of traffic {source!r} for {unit.name}; there are: {', '.join(known)}"
+        )
+    found: dict[str, dict[str, float]] = known[source]["operands"]
+    return found

@@ -1,0 +1,113 @@
+"""The longest path of Verilog, as steps of the kinds of :mod:`hw.census`."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from hw.census import Step
+from sim.model.estimate.rtl import Design, Expression
+
+__all__ = ["longest_steps"]
+
+_LEVELS = {"and_or", "xor"}  # of gates: a reduction is a tree of them
+
+
+class _Arrival(NamedTuple):
+    delay: float
+    steps: tuple[tuple[str, int, int], ...]  # kind, width, levels
+
+
+def longest_steps(design: Design, delay: Callable[[str, int], float]) -> tuple[Step, ...]:
+    """Steps of the path from registers or inputs to registers or outputs that takes longest.
+
+    Args:
+        design: From :func:`sim.model.estimate.rtl.read_design`.
+        delay: Of one operator of a kind and width.
+    """
+    walk = _Walk(design, delay)
+    ends = [*design.outputs, *design.registers, *design.latches]
+    ends += design.clock_gates.values()
+    worst = max((walk.end(name) for name in ends), default=_Arrival(0.0, ()))
+    return tuple(Step(kind, width, levels) for kind, width, levels in worst.steps)
+
+
+class _Walk:
+    def __init__(self, design: Design, delay: Callable[[str, int], float]) -> None:
+        self._design = design
+        self._delay = delay
+        self._known: dict[tuple[str, int], _Arrival] = {}
+        self._stored = {*design.registers, *design.latches}
+
+    def end(self, name: str) -> _Arrival:
+        """When the last part of what a signal takes over arrives."""
+        parts = self._design.drivers.get(name, ())
+        return max(
+            (self._part(name, place) for place in range(len(parts))), default=_Arrival(0.0, ())
+        )
+
+    def _part(self, name: str, place: int) -> _Arrival:
+        """Arrival of one driver, without recursion through signals: paths may be long."""
+        stack = [(name, place)]
+        entered: Counter[tuple[str, int]] = Counter()
+        while stack:
+            node = stack[-1]
+            if node in self._known:
+                stack.pop()
+                continue
+            entered[node] += 1
+            tree = self._design.drivers[node[0]][node[1]][2]
+            sources = list(self._leaves(tree, 0.0, ()))
+            if entered[node] == 1:
+                missing = [
+                    driver
+                    for leaf, _, _ in sources
+                    for driver in self._drivers(leaf)
+                    if driver not in self._known and not entered[driver]
+                ]
+                if missing:
+                    stack.extend(missing)
+                    continue
+            arrivals = [
+                _Arrival(before.delay + added, (*before.steps, *steps))
+                for leaf, added, steps in sources
+                for before in self._before(leaf)
+            ]
+            self._known[node] = max(arrivals, default=_Arrival(0.0, ()))
+            stack.pop()
+        return self._known[name, place]
+
+    def _before(self, leaf: Expression) -> Iterator[_Arrival]:
+        yield _Arrival(0.0, ())
+        for driver in self._drivers(leaf):
+            if driver in self._known:  # what is not is on a loop
+                yield self._known[driver]
+
+    def _drivers(self, leaf: Expression) -> list[tuple[str, int]]:
+        if leaf.signal in self._stored:
+            return []
+        return [
+            (leaf.signal, place)
+            for place, (low, high, _) in enumerate(self._design.drivers.get(leaf.signal, ()))
+            if low < leaf.low + leaf.width and leaf.low <= high
+        ]
+
+    def _leaves(
+        self, item: Expression, delay: float, steps: tuple[tuple[str, int, int], ...]
+    ) -> Iterator[tuple[Expression, float, tuple[tuple[str, int, int], ...]]]:
+        """Signals that an expression depends on, with what lies between."""
+        if item.signal:
+            yield item, delay, steps
+            return
+        if item.bits:
+            levels, width = 1, item.width
+            if item.kind in _LEVELS and len(item.operands) == 1:
+                levels = max(1, math.ceil(math.log2(item.bits + 1)))
+            elif item.kind in ("less", "equal"):
+                width = max(operand.width for operand in item.operands)
+            elif item.kind == "table":
+                width = item.bits // item.width
+            delay += levels * self._delay(item.kind, width)
+            steps = ((item.kind, width, levels), *steps)
+        for operand in item.operands:
+            yield from self._leaves(operand, delay, steps)

@@ -1,0 +1,83 @@
+"""What the fit is asked for, on configurations not in it; these fail when the fit drifts."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from sim.catalog import catalogue, find_unit, verilog
+from sim.model.estimate.judge import accuracy, fit_kit, judge
+from sim.model.estimate.primitives import PRIMITIVES, measure_primitive
+from sim.model.estimate.tables import FOLDER, calibrated_kits, read_rows
+from sim.silicon.pdk import find_kit
+
+LEAST = 60  # configurations to judge by
+
+
+def rows(pdk: str, purpose: str) -> list[dict[str, Any]]:
+    return [row for row in read_rows(pdk)["rows"] if row.get("for") == purpose]
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_the_costs_are_those_that_the_table_and_the_formulas_give(pdk: str) -> None:
+    stored = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
+    fresh = fit_kit(read_rows(pdk))
+    assert fresh["traffic"] == stored["traffic"]
+    for metric, cost in fresh["costs"].items():
+        for name, value in stored["costs"][metric].items():
+            assert cost[name] == pytest.approx(value, rel=1e-6, abs=1e-12), (metric, name)
+
+
+def test_nangate45_is_judged_by_enough_configurations_of_all_units_none_of_them_fitted() -> None:
+    tested, fitted = rows("nangate45", "test"), rows("nangate45", "fit")
+    assert len(tested) >= LEAST
+    assert {row["unit"] for row in tested} == set(catalogue())
+    seen = [(row["unit"], row["config"]) for row in fitted]
+    assert not [row for row in tested if (row["unit"], row["config"]) in seen]
+
+
+def test_errors_and_intervals_keep_their_limits() -> None:
+    for metric, found in accuracy(judge("nangate45")).items():
+        limits = found["limits"]
+        for name in ("median", "p95"):
+            if limits[name] is not None:
+                assert found[name] <= limits[name], (metric, name, found)
+        assert found["coverage"] >= limits["coverage"], (metric, found)
+
+
+def test_a_wrong_cost_would_be_noticed() -> None:
+    judged = judge("nangate45")
+    for row in judged:
+        row["area_um2"]["value"] *= 1.2
+    assert not accuracy(judged)["area_um2"]["met"]
+
+
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_the_units_are_still_those_that_were_measured(name: str) -> None:
+    unit = find_unit(name)
+    own = [row for row in read_rows("nangate45")["rows"] if row.get("unit") == name]
+    smallest = min(own, key=lambda row: float(row["area_um2"]))
+    text = verilog(unit, unit.config(**smallest["config"]))
+    assert hashlib.sha256(text.encode()).hexdigest() == smallest["verilog_sha256"]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_all_of_them_are(name: str) -> None:
+    unit = find_unit(name)
+    for row in read_rows("nangate45")["rows"]:
+        if row.get("unit") == name:
+            text = verilog(unit, unit.config(**row["config"]))
+            assert hashlib.sha256(text.encode()).hexdigest() == row["verilog_sha256"]
+
+
+@pytest.mark.parametrize("name", ["add/8", "mux/16", "latch/8"])
+def test_a_primitive_measures_as_in_the_table(name: str) -> None:
+    (primitive,) = (item for item in PRIMITIVES if item.name == name)
+    (row,) = (row for row in read_rows("nangate45")["rows"] if row.get("primitive") == name)
+    found = measure_primitive(primitive, find_kit("nangate45"), read_rows("nangate45")["clock_ns"])
+    for metric in ("area_um2", "path_ns", "leakage_w"):
+        assert found[metric] == pytest.approx(row[metric], rel=0.01)
+    for run, before in zip(found["runs"], row["runs"], strict=True):
+        assert run["energy_pj"] == pytest.approx(before["energy_pj"], rel=0.01)

@@ -1,0 +1,103 @@
+"""Every unit's census formula beside what is read from its generated Verilog."""
+
+import numpy as np
+import pytest
+
+from hw.census import KINDS, Batch, Census, bit_length
+from sim.catalog import catalogue, configure, find_unit
+from sim.model.estimate.compare import both
+from sim.model.estimate.draw import draw_configs
+from sim.model.estimate.operand_statistics import operand_statistics
+from sim.model.estimate.tables import groups
+from sim.silicon.implement import traffic
+
+EXACT = ("flop", "latch", "clock_gate", "table", "multiply")
+SMALL = {
+    "consmax/log2": ("lanes=2",),
+    "consmax/split": ("lanes=2",),
+    "matmul/dot": ("lanes=2",),
+    "matmul/group_dot": ("lanes=4",),
+    "matmul/fused_dot": ("lanes=1",),
+    "matmul/sparse_dot": ("lanes=2",),
+    "matmul/systolic": ("rows=2", "columns=2"),
+    "training/project": ("rows=2", "columns=2"),
+    "training/stochastic_round": ("lanes=2",),
+    "training/weight_update": ("lanes=1",),
+    "training/blockwise_quantize": ("lanes=1",),
+    "training/blockwise_dequantize": ("lanes=1",),
+    "matmul/requant": ("lanes=1",),
+    "matmul/quantize": ("lanes=1", "group=32"),
+}
+
+
+def check(name: str, settings: tuple[str, ...]) -> None:
+    unit = find_unit(name)
+    counts = both(unit, configure(unit, list(settings)))
+    for kind in EXACT:
+        formula, found = counts.get(kind, (0, 0))
+        assert formula == found, kind
+    total = sum(found for _, found in counts.values())
+    off = sum(abs(formula - found) for formula, found in counts.values())
+    assert off <= 0.02 * total, counts
+
+
+def test_every_unit_is_compared() -> None:
+    assert list(SMALL) == list(catalogue())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_formula_counts_what_the_verilog_holds(name: str) -> None:
+    check(name, SMALL[name])
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", SMALL)
+def test_it_does_for_drawn_configurations(name: str) -> None:
+    unit = find_unit(name)
+    for config, _ in draw_configs(unit, 6, (2026, 9)):
+        check(name, tuple(f"{key}={value}" for key, value in config.to_json().items()))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_batch_counts_like_its_configurations_alone(name: str) -> None:
+    unit = find_unit(name)
+    configs = [config for config, _ in draw_configs(unit, 12, (2026, 8))]
+    for batch, places in groups(unit, configs):
+        together = unit.census(batch).totals()
+        for row, place in enumerate(places):
+            alone = unit.census(Batch([configs[place]])).totals()
+            for kind in KINDS:
+                expected = np.broadcast_to(together.get(kind, 0), len(places))[row]
+                assert np.broadcast_to(alone.get(kind, 0), 1)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_drivers_are_operands_and_paths_have_steps(name: str) -> None:
+    unit = find_unit(name)
+    config = configure(unit, list(SMALL[name]))
+    source = "normal" if "normal" in unit.sources else "uniform"
+    operands = operand_statistics(unit, config, traffic(unit, config, source))
+    census = unit.census(Batch([config]))
+    assert {driver for item in census.operators for driver in item.drivers} <= set(operands)
+    assert census.paths
+    assert all(steps for steps in census.paths)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_operations_a_result_are_those_of_the_traffic(name: str) -> None:
+    unit = find_unit(name)
+    config = configure(unit, list(SMALL[name]))
+    source = "normal" if "normal" in unit.sources else "uniform"
+    stimulus = traffic(unit, config, source)
+    stated = unit.operations_per_result(config)
+    assert stimulus.operations / stimulus.results == pytest.approx(stated, rel=0.1)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="divider"):
+        Census().add("divider", 3)
+
+
+def test_bit_length_is_pythons() -> None:
+    values = [0, 1, 2, 3, 4, 255, 256, (1 << 40) - 1]
+    assert bit_length(np.array(values)).tolist() == [value.bit_length() for value in values]
