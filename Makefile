@@ -1,9 +1,10 @@
 # Everything a person runs. Each target sets up what it needs; `make` alone lists them.
 BIN := .venv/bin
 READY := .venv/.ready
+KITS := nangate45
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check rtl rtl-check bench verify-full memory-tracked gpu-check clean
+.PHONY: help setup report test check rtl rtl-check bench verify-full calibrate memory-tracked gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -34,10 +35,19 @@ rtl-check: $(READY) ## fail if rtl/ is not what the generators write
 bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on where it stopped)
 	@$(BIN)/python -m sim.rtlsim.bench
 	@$(BIN)/python -m sim.model.memory.bench
+	@$(BIN)/python -m sim.silicon.bench
+	@$(BIN)/python -m sim.model.estimate.bench
 	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.training_bench --jobs 2
 
 verify-full: $(READY) ## the long exhaustive tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
+
+calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (hours, goes on where it stopped)
+	@for kit in $(KITS); do \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m sim.model.estimate.calibrate $$kit --jobs 2 && \
+	  $(BIN)/python -m sim.model.estimate.judge $$kit && \
+	  $(BIN)/python -m sim.model.buffers.calibrate $$kit || exit; \
+	done
 
 memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.fake_table

@@ -31,6 +31,8 @@ class Series:
     y: list[float]
     mark: str = "line"  # "line" (with points), "points", "bars" (stacked) or "limit" (hollow)
     dashed: bool = False
+    low: list[float] = field(default_factory=list)  # ends of error bars, one of each a point
+    high: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,6 @@ class Chart:
 
     name: str  # of the PNG file
     caption: str
-    kind: str  # "measured", "certified" or "counted"
+    kind: str  # "measured", "certified", "counted" or "estimated"
     panels: list[Panel]
     share_y: bool = False

@@ -4,9 +4,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+from reports.buffer_charts import buffer_charts
 from reports.chart import Chart, Panel, Series
+from reports.estimate_charts import estimate_charts
 from reports.memory_charts import memory_charts
+from reports.power_charts import power_charts
+from reports.scaling_charts import scaling_charts
 from reports.training_charts import random_bits
+from reports.training_hw_charts import training_hw_charts
 
 __all__ = ["NAMES", "charts"]
 
@@ -28,6 +33,11 @@ def charts(facts: dict[str, Any]) -> list[Chart]:
         _scores(facts["traffic"]),
         random_bits(facts["rounding_cost"], facts["training"]["rounding"]),
         *memory_charts(facts["memory"]),
+        *power_charts(facts["power"]),
+        *buffer_charts(facts["buffers"]),
+        *scaling_charts(facts["scaling"]),
+        *estimate_charts(facts["estimates"]),
+        *training_hw_charts(facts["training_hw"]),
     ]
     return [chart for chart in made if any(panel.series for panel in chart.panels)]
 

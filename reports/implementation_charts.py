@@ -1,0 +1,76 @@
+"""Figures of implementation quality: area against longest path, area by purpose."""
+
+from typing import Any
+
+from reports.chart import Chart, Panel, Series
+
+__all__ = ["implementation_charts"]
+
+_COLOURS = ("a", "b", "c", "d", "f", "e")
+_PURPOSES = {"registers": "a", "memories": "b", "multipliers": "c", "rest": "light paper"}
+
+
+def implementation_charts(facts: dict[str, Any]) -> list[Chart]:
+    """Those of the report.
+
+    Args:
+        facts: From :func:`sim.silicon.facts.implementation_facts`.
+    """
+    return [_curves(facts), _purposes(facts)]
+
+
+def _curves(facts: dict[str, Any]) -> Chart:
+    """Pareto points of every unit, area relative to its smallest netlist."""
+    series = []
+    for colour, curve in zip(_COLOURS, facts["curves"], strict=False):
+        smallest = min(point["area_um2"] for point in curve["pareto"])
+        settings = ", ".join(curve["settings"])
+        series.append(
+            Series(
+                name=f"{curve['unit']}{f' ({settings})' if settings else ''}",
+                colour=colour,
+                x=[point["path_ns"] for point in curve["pareto"]],
+                y=[point["area_um2"] / smallest for point in curve["pareto"]],
+            )
+        )
+    return Chart(
+        name="area_delay_curves",
+        caption="Area against longest path of netlists mapped for several clocks, those that no "
+        f"other beats in both; area relative to the unit's smallest. {_conditions(facts)}",
+        kind="measured",
+        panels=[
+            Panel(
+                x_label="longest path (ns)",
+                y_label="area / smallest area",
+                series=series,
+                from_zero=False,
+            )
+        ],
+    )
+
+
+def _purposes(facts: dict[str, Any]) -> Chart:
+    """Shares of the area, a bar a unit."""
+    rows = facts["modules"]
+    names = [row["unit"] for row in rows]
+    series = [
+        Series(
+            name=purpose, colour=colour, mark="bars", x=names,
+            y=[100 * row["by_purpose_um2"][purpose] / row["area_um2"] for row in rows],
+        )
+        for purpose, colour in _PURPOSES.items()
+    ]  # fmt: skip
+    return Chart(
+        name="area_by_purpose",
+        caption="What the area is for: default configurations mapped for "
+        f"{facts['clock_ns']:g} ns with their module boundaries kept. {_conditions(facts)}",
+        kind="measured",
+        panels=[Panel(x_label="", y_label="area (%)", series=series if rows else [])],
+    )
+
+
+def _conditions(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['title']}, {facts['corner']}, {facts['voltage_v']:g} V; clock and wires ideal; "
+        f"Yosys {facts['tools']['yosys']}, OpenSTA {facts['tools']['sta']}."
+    )
