@@ -1,10 +1,13 @@
 """Activity of a unit's operands: how often bits toggle, how long signs keep."""
 
+import gc
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from amaranth import Shape
+from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import data
 
 from sim.stimulus import Kind
@@ -34,9 +37,18 @@ def operand_statistics(
     rows = stimulus.bits[stimulus.kind == Kind.DATA]
     bits = np.unpackbits(rows, axis=1, bitorder="little")
     places: dict[str, list[tuple[int, int]]] = {}
-    for name, low, width in _elements(unit.component(config).i.payload.shape(), "payload", 0):
+    for name, low, width in _elements(_payload(unit, config), "payload", 0):
         places.setdefault(name, []).append((low, width))
     return {name: _activity(bits, elements) for name, elements in places.items()}
+
+
+def _payload(unit: "Unit", config: "Config") -> Any:
+    """Layout of the input payload."""
+    with warnings.catch_warnings():  # only its ports are looked at
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        layout = unit.component(config).i.payload.shape()
+        gc.collect()
+    return layout
 
 
 def _elements(shape: Any, name: str, low: int) -> Iterator[tuple[str, int, int]]:

@@ -39,7 +39,7 @@ def test_many_at_once_are_what_each_is_alone() -> None:
 
 
 def test_more_lanes_cost_more() -> None:
-    few, many = (estimate(DOT, DOT.config(lanes=lanes)) for lanes in (4, 16))
+    few, many = (estimate(DOT, configure(DOT, [f"lanes={lanes}"])) for lanes in (4, 16))
     for measure in MEASURES:
         assert many[measure]["value"] > few[measure]["value"]
 
@@ -54,17 +54,17 @@ def test_quieter_operands_take_less_energy_and_the_same_area() -> None:
 
 
 def test_energy_of_a_result_is_that_of_its_operations() -> None:
-    found = estimate(DOT, DOT.config(lanes=8))
+    found = estimate(DOT, configure(DOT, ["lanes=8"]))
     each = found["energy_per_operation_pj"]["value"]
     assert found["energy_pj"]["value"] == pytest.approx(each * found["operations_per_result"])
 
 
 def test_verilog_of_a_unit_costs_about_what_the_unit_does() -> None:
-    config = DOT.config(lanes=2)
+    config = configure(DOT, ["lanes=2"])
     found = estimate_rtl(verilog(DOT, config), DOT.module_name)
     own = estimate(DOT, config)
     assert found["area_um2"]["low"] <= own["area_um2"]["value"] <= found["area_um2"]["high"]
-    assert found["census_bits"]["flop"] == 2 * 16 + found["census_bits"]["flop"] - 32
+    assert found["census_bits"]["flop"] > 2 * 16  # at least the operands
     assert found["path"]
     for measure in ("area_um2", "path_ns"):
         reach = found[measure]["high"] / found[measure]["value"]

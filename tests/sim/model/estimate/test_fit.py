@@ -7,9 +7,10 @@ from sim.model.estimate.fit import LEVEL, Cost, Sample, fit_cost, predict
 
 NAMES = ("a", "b", "c")
 COSTS = np.array([2.0, 0.5, 0.0])
+FACTORS = np.exp(np.linspace(-0.3, 0.3, 8))  # of units, 1 in the mean of logarithms
 
 
-def drawn(noise: float, units: int = 8, each: int = 6) -> list[Sample]:
+def drawn(noise: float, each: int = 6) -> list[Sample]:
     """Primitives of one feature each, and configurations of units that cost a factor more."""
     rng = np.random.default_rng(3)
     found = [
@@ -17,10 +18,10 @@ def drawn(noise: float, units: int = 8, each: int = 6) -> list[Sample]:
         for place in (0, 1)
         for size in (4.0, 8.0, 16.0)
     ]
-    for unit in range(units):
+    for unit in range(len(FACTORS)):
         for _ in range(each):
             features = rng.uniform(1, 100, (1, 3))
-            factor = 1 + unit / 10
+            factor = FACTORS[unit]
             value = float((features @ COSTS)[0]) * factor * np.exp(rng.normal(0, noise))
             found.append(Sample(f"unit{unit}", features, value))
     return found
@@ -30,7 +31,7 @@ def test_known_costs_and_factors_are_found() -> None:
     cost = fit_cost(drawn(0.0), NAMES)
     assert cost.coefficients == pytest.approx(COSTS, rel=0.1, abs=0.02)
     ratio = cost.factors["unit7"] / cost.factors["unit0"]
-    assert ratio == pytest.approx(1.7, rel=0.1)  # drawn towards 1 a little
+    assert ratio == pytest.approx(FACTORS[7] / FACTORS[0], rel=0.12)  # drawn towards 1 a little
 
 
 def test_costs_are_never_negative() -> None:

@@ -1,0 +1,66 @@
+"""A quantity with the interval it is believed to lie in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ZERO", "Interval", "exactly", "summed"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """``low <= value <= high``, none negative.
+
+    Intervals are propagated as if all errors had one sign: the bounds of a sum are the sums of the
+    bounds. That is wider than independent errors would give, and never too narrow.
+
+    Raises:
+        ValueError: If the three are not in that order, or ``low`` is negative.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.value <= self.high:
+            raise ValueError(
+                "an interval needs 0 <= low <= value <= high, not "
+                f"{self.low!r}, {self.value!r}, {self.high!r}"
+            )
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> "Interval":
+        """From a dictionary with ``value``, ``low`` and ``high``."""
+        return cls(float(data["value"]), float(data["low"]), float(data["high"]))
+
+    def __add__(self, other: "Interval") -> "Interval":
+        return Interval(self.value + other.value, self.low + other.low, self.high + other.high)
+
+    def __mul__(self, other: "float | Interval") -> "Interval":
+        o = exactly(other) if isinstance(other, int | float) else other
+        return Interval(self.value * o.value, self.low * o.low, self.high * o.high)
+
+    def __truediv__(self, other: "float | Interval") -> "Interval":
+        o = exactly(other) if isinstance(other, int | float) else other
+        return Interval(self.value / o.value, self.low / o.high, self.high / o.low)
+
+    def to_json(self) -> dict[str, float]:
+        """``value``, ``low`` and ``high``."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def exactly(value: float) -> Interval:
+    """A number without doubt."""
+    return Interval(value, value, value)
+
+
+ZERO = exactly(0.0)
+
+
+def summed(parts: Iterable[Interval]) -> Interval:
+    """Their sum."""
+    total = ZERO
+    for part in parts:
+        total = total + part
+    return total

@@ -1,0 +1,36 @@
+"""What the report shows: every row, figures that can be drawn, scenarios that differ."""
+
+from reports.training_hw_charts import training_hw_charts
+from sim.catalog import configure, find_unit
+from sim.model.training_hw.facts import training_hw_facts
+from sim.model.training_hw.measure import UNITS, measured_table
+
+
+def test_the_report_has_scenarios_methods_and_figures() -> None:
+    facts = training_hw_facts()
+    rows = {row["label"]: row for row in facts["scenarios"]}
+    assert rows["int8, full SVD"]["energy_j"] == facts["headline"]["energy_j"]
+    assert rows["bf16, full SVD"]["energy_j"]["value"] > facts["headline"]["energy_j"]["value"]
+    assert rows["int8, randomised SVD"]["time_s"]["value"] < facts["headline"]["time_s"]["value"]
+    methods = {row["label"]: row for row in facts["methods"]}
+    assert "svd" in methods["Q-GaLore"]["phases"]
+    assert "svd" not in methods["AdamW"]["phases"]
+    batches = facts["batches"]
+    a_token = [row["energy_j"]["value"] / row["tokens"] for row in batches]
+    assert a_token == sorted(a_token, reverse=True)  # what follows the gradients is shared out
+    for chart in training_hw_charts(facts):
+        assert chart.kind == "estimated"
+        assert "nangate45" in chart.caption
+        assert all(any(series.y) for panel in chart.panels for series in panel.series)
+
+
+def test_the_table_of_measured_units_is_complete() -> None:
+    for pdk, entry in measured_table().items():
+        found = [(row["unit"], row["config"]) for row in entry["rows"]]
+        asked = [
+            (name, configure(find_unit(name), list(settings)).to_json()) for name, settings in UNITS
+        ]
+        assert found == asked, pdk
+        assert all(0 < row["path_ns"] <= entry["clock_ns"] for row in entry["rows"])
+        assert entry["measured_at"]
+        assert entry["tools"]["yosys"]
