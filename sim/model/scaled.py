@@ -1,0 +1,54 @@
+"""A figure scaled to another node, with its error bar: what ``consilico scale`` prints."""
+
+from typing import Any
+
+from sim.model.scaling import Technology, scaling_factor
+from sim.model.scaling_error import error_bar
+from sim.model.scaling_tables import sources
+
+__all__ = ["scaled"]
+
+
+def scaled(source: Technology, target: Technology, given: dict[str, float]) -> dict[str, Any]:
+    """Scale figures as the method has it; what our own units say of it stands beside.
+
+    Args:
+        source: Where the figures are known.
+        target: Where they are asked for.
+        given: Values by name: ``area_um2``, ``delay_ns``, ``energy_pj``, ``power_w``.
+
+    Returns:
+        ``from``, ``to``, ``basis``, ``notes``, ``sources``, and for each name ``given``, ``value``,
+        ``factor``, ``method`` (tabulated, interpolated or extrapolated), and ``low``, ``median``
+        and ``high``: what 5, 50 and 95 % of our units lie below when they are scaled so, None where
+        that is not known; ``error_bar`` is how these were found.
+
+    Raises:
+        UserError: If a polynomial means nothing at a supply.
+    """
+    notes: dict[str, None] = {}
+    figures: dict[str, Any] = {}
+    for name, value in given.items():
+        quantity = name.split("_")[0]
+        factor = scaling_factor(quantity, source, target)
+        notes |= dict.fromkeys(factor.notes)
+        bar = error_bar(quantity, source, target)
+        predicted = value * factor.value
+        figures[name] = {
+            "given": value,
+            "value": predicted,
+            "factor": factor.value,
+            "low": None if bar is None else predicted * bar.low_ratio,
+            "median": None if bar is None else predicted * bar.median_ratio,
+            "high": None if bar is None else predicted * bar.high_ratio,
+            "error_bar": None if bar is None else bar.to_json(),
+            "method": factor.method,
+        }
+    return {
+        "from": source.to_json(),
+        "to": target.to_json(),
+        **figures,
+        "basis": "estimated",
+        "notes": list(notes),
+        "sources": sources(),
+    }
