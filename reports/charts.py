@@ -7,6 +7,7 @@ from typing import Any
 from reports.buffer_charts import buffer_charts
 from reports.chart import Chart, Panel, Series
 from reports.estimate_charts import estimate_charts
+from reports.implementation_charts import implementation_charts
 from reports.memory_charts import memory_charts
 from reports.power_charts import power_charts
 from reports.scaling_charts import scaling_charts
@@ -33,6 +34,7 @@ def charts(facts: dict[str, Any]) -> list[Chart]:
         _scores(facts["traffic"]),
         random_bits(facts["rounding_cost"], facts["training"]["rounding"]),
         *memory_charts(facts["memory"]),
+        *implementation_charts(facts["implementation"]),
         *power_charts(facts["power"]),
         *buffer_charts(facts["buffers"]),
         *scaling_charts(facts["scaling"]),

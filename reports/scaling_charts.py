@@ -73,7 +73,7 @@ def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str) -> Chart
             y=[float(published[place][figure]) if place in published else 0.0 for place in places],
         ),
         Series(
-            name="ours, estimated: median and 5 to 95 %", colour="light a", mark="bars", x=labels,
+            name="ours, estimated: median and error bar", colour="light a", mark="bars", x=labels,
             y=ends["median"], low=ends["low"], high=ends["high"],
         ),
         Series(

@@ -36,8 +36,8 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     Returns:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
         ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``,
-        ``projected_element``, ``rounding_cost``, ``power``, ``buffers``, ``scaling``,
-        ``estimates``, ``training_hw``, ``traffic``, ``training_traffic``, ``provenance``,
+        ``projected_element``, ``rounding_cost``, ``implementation``, ``power``, ``buffers``,
+        ``scaling``, ``estimates``, ``training_hw``, ``traffic``, ``training_traffic``, ``provenance``,
         ``training`` and ``memory``.
 
     Raises:
@@ -124,6 +124,7 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
     from sim.model.estimate.facts import estimate_facts
     from sim.model.scaling_facts import scaling_facts
     from sim.model.training_hw.facts import training_hw_facts
+    from sim.silicon.facts import implementation_facts
     from sim.silicon.power_facts import power_facts
     from sim.width_search import width_search
     from sim.workload.traffic import score_traffic
@@ -169,6 +170,7 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
             "score_edges": traffic.score_edges.tolist(),
             "provenance": traffic.provenance,
         },
+        "implementation": implementation_facts(progress),
         "power": power_facts(),
         "buffers": buffer_facts(),
         "scaling": scaling_facts(),

@@ -76,7 +76,7 @@ def _show(result: dict[str, Any]) -> None:
                     else f"{it['median']:.3g} ({it['low']:.3g} to {it['high']:.3g}) {unit}",
                 )
             )
-    columns = ("", "given", "estimated", "factor", "method", "by our units: median (5 to 95 %)")
+    columns = ("", "given", "estimated", "factor", "method", "by our units: median (error bar)")
     print_table(f"From {names[0]} to {names[1]}", columns, rows, (1, 2, 3))
     for line in result["notes"]:
         print(f"note: {line}")

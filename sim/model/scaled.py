@@ -20,8 +20,9 @@ def scaled(source: Technology, target: Technology, given: dict[str, float]) -> d
     Returns:
         ``from``, ``to``, ``basis``, ``notes``, ``sources``, and for each name ``given``, ``value``,
         ``factor``, ``method`` (tabulated, interpolated or extrapolated), and ``low``, ``median``
-        and ``high``: what 5, 50 and 95 % of our units lie below when they are scaled so, None where
-        that is not known; ``error_bar`` is how these were found.
+        and ``high``: by the error that our units have when they are scaled so (see
+        :func:`sim.model.scaling_error.error_bar`, kept as ``error_bar``), None where that is not
+        known.
 
     Raises:
         UserError: If a polynomial means nothing at a supply.

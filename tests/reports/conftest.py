@@ -8,6 +8,7 @@ from sim.datapaths import datapath_targets, datapaths, projected_element
 from sim.targets import judge
 from sim.workload.training_facts import expectations
 from tests.reports.small_memory import small_memory
+from tests.reports.small_silicon import small_silicon
 
 _WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
 
@@ -219,6 +220,7 @@ def facts() -> dict[str, Any]:
         "rounding_cost": _rounding_cost(),
         "training": _training(),
         "memory": small_memory(),
+        **small_silicon(),
         "verification": [
             _verification("consmax/log2", log2),
             _verification("consmax/split", split),

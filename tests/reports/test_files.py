@@ -16,7 +16,10 @@ from sim.errors import UserError
 
 _FIGURES = {
     "error.png", "area_per_lane.png", "area_delay.png", "area_breakdown.png", "energy.png",
-    "scores.png", "random_bits.png", "memory_peak.png", "memory_step.png",
+    "scores.png", "random_bits.png", "memory_peak.png", "memory_step.png", "area_by_purpose.png",
+    "area_delay_curves.png", "buffers.png", "power_by_module.png", "power_over_time.png",
+    "scaling_error.png", "scaling_consmax_area.png", "scaling_consmax_power.png",
+    "estimate_nangate45.png", "training_hw_energy.png", "training_hw_time.png",
 }  # fmt: skip
 
 

@@ -1,0 +1,48 @@
+"""Facts of the report on silicon: those that come from checked-in tables as they are, others small."""
+
+from functools import cache
+from typing import Any
+
+from sim.model.buffers.facts import buffer_facts
+from sim.model.estimate.facts import estimate_facts
+from sim.model.scaling_facts import scaling_facts
+from sim.model.training_hw.facts import training_hw_facts
+from sim.silicon.power_accuracy import accuracy_table
+from tests.reports.test_implementation import facts as implementation
+
+_PART = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
+
+
+def small_silicon() -> dict[str, Any]:
+    """The keys that :func:`sim.summary.summary` has for silicon and its models."""
+    return {"implementation": implementation(), "power": _power(), **_from_tables()}
+
+
+@cache
+def _from_tables() -> dict[str, Any]:
+    return {
+        "buffers": buffer_facts(),
+        "scaling": scaling_facts(),
+        "estimates": estimate_facts(),
+        "training_hw": training_hw_facts(),
+    }
+
+
+def _power() -> dict[str, Any]:
+    return {
+        "accuracy": accuracy_table(),
+        "unit": {
+            **_PART,
+            "unit": "consmax/split", "config": {}, "traffic": "model", "kit": "nangate45",
+            "node_nm": 45, "corner": "typical", "voltage_v": 1.1, "clock_ns": 4.0,
+            "window_cycles": 16,
+            "activity": {"source": "vcd", "duration_s": 1.92e-7, "cycles": 48.0, "toggles": 9e4},
+            "by_class": {"sequential": _PART, "combinational": _PART},
+            "by_module": {"consmax_split": _PART, "lane0": _PART},
+            "profile": {
+                "window_s": 6.4e-8, "start_s": [0.0, 6.4e-8, 1.28e-7],
+                "recorded_s": [6.4e-8] * 3, "power_w": [3.1e-4, 3.6e-4, 3.2e-4],
+                "peak": {"start_s": 6.4e-8, "power_w": 3.6e-4},
+            },
+        },
+    }  # fmt: skip
