@@ -1,66 +1,68 @@
-"""Figures of the analytical model: its errors over what was measured."""
+"""Figures of the analytical model: its errors on what was not in the fit."""
 
-import math
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
 
 __all__ = ["estimate_charts"]
 
-_METRICS = {  # words, unit, factor to it
-    "area_um2": ("area", "µm²", 1.0),
-    "path_ns": ("longest path", "ns", 1.0),
-    "energy_pj": ("energy a beat", "pJ", 1.0),
-    "leakage_w": ("leakage", "µW", 1e6),
+_PAIRS = {  # metrics that stand side by side, by the figure's name
+    "size": {"area_um2": "area", "leakage_w": "leakage"},
+    "speed": {"path_ns": "longest path", "energy_pj": "energy a beat"},
 }
 _COLOURS = {"attention": "c", "matmul": "a", "training": "b"}
 
 
 def estimate_charts(estimates: dict[str, Any]) -> list[Chart]:
-    """One for each kit.
+    """Two for each kit.
 
     Args:
         estimates: From :func:`sim.model.estimate.facts.estimate_facts`.
     """
-    return [_kit(pdk, kit, estimates["families"]) for pdk, kit in estimates["kits"].items()]
+    return [
+        _chart(pdk, kit, pair, estimates["families"])
+        for pdk, kit in estimates["kits"].items()
+        for pair in _PAIRS
+    ]
 
 
-def _kit(pdk: str, kit: dict[str, Any], families: dict[str, str]) -> Chart:
+def _chart(pdk: str, kit: dict[str, Any], pair: str, families: dict[str, str]) -> Chart:
+    words = " and ".join(_PAIRS[pair].values())
     return Chart(
-        name=f"estimate_{pdk}",
-        caption=f"Error of what is predicted for {len(kit['rows'])} configurations in {pdk} that "
-        "were not in the fit, over what was measured. Bars: the stated intervals of "
-        f"{kit['level']:.0%}, drawn around the prediction.",
+        name=f"estimate_{pdk}_{pair}",
+        caption=f"Error of the {words} predicted for {len(kit['rows'])} configurations in {pdk} "
+        f"that were not in the fit, with intervals of {kit['level']:.0%}: bars that miss 0 missed.",
         kind="estimated",
-        panels=[_panel(metric, kit["rows"], families) for metric in _METRICS],
+        panels=[_panel(metric, kit["rows"], families, pair) for metric in _PAIRS[pair]],
     )
 
 
-def _panel(metric: str, rows: list[dict[str, Any]], families: dict[str, str]) -> Panel:
-    words, unit, factor = _METRICS[metric]
+def _panel(metric: str, rows: list[dict[str, Any]], families: dict[str, str], pair: str) -> Panel:
+    ranked = sorted(rows, key=lambda row: float(row[metric]["measured"]))
     series = []
     for family, colour in _COLOURS.items():
-        own = [row[metric] for row in rows if families[row["unit"]] == family]
+        own = [
+            (place, row[metric])
+            for place, row in enumerate(ranked, start=1)
+            if families[row["unit"]] == family
+        ]
         if own:
             series.append(
                 Series(
                     name=family,
                     colour=colour,
                     mark="points",
-                    x=[math.log10(item["measured"] * factor) for item in own],
-                    y=[_error(item["value"], item) for item in own],
-                    low=[_error(item["low"], item) for item in own],
-                    high=[_error(item["high"], item) for item in own],
+                    x=[place for place, _ in own],
+                    y=[_error(item["value"], item) for _, item in own],
+                    low=[_error(item["low"], item) for _, item in own],
+                    high=[_error(item["high"], item) for _, item in own],
                 )
             )
-    places = [x for item in series for x in item.x]
-    decades = range(math.floor(min(places)), math.ceil(max(places)) + 1) if places else ()
     return Panel(
-        title=words,
-        x_label=f"measured ({unit})",
+        title=_PAIRS[pair][metric],
+        x_label="configurations, the smallest first",
         y_label="predicted, less measured (%)",
         series=series,
-        x_names={decade: f"{10.0**decade:g}" for decade in decades},
     )
 
 

@@ -1,4 +1,4 @@
-"""Facts of the report on silicon: those that come from checked-in tables as they are, others small."""
+"""Facts of the report on silicon: from checked-in tables as they are, the others small."""
 
 from functools import cache
 from typing import Any
