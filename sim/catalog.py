@@ -1,6 +1,6 @@
 """The catalogue of units. Everything in ``sim`` takes a unit from here and works for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,10 @@ def _one(config: Any) -> int:
     return 1
 
 
+def _none(config: Any) -> Collection[str]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """One operator: configuration, golden model, component, vectors, coverage, latency.
@@ -53,6 +57,7 @@ class Unit:
     vectors: Callable[[Any, int], Stimulus]  # configuration, seed -> verification stimulus
     traffic: Callable[[Any, str, int], Stimulus]  # configuration, source, beats -> for activity
     coverage: tuple[str, ...]  # names of the coverage points that verification must hit
+    exempt: Callable[[Any], Collection[str]] = _none  # those that a configuration cannot hit
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
     census: Callable[[Any], "Census"]  # batch of configurations -> operators, closed formula
     operations_per_beat: Callable[[Any], int]

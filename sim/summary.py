@@ -37,8 +37,8 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
         ``units``, ``certificates``, ``error_curve``, ``width_search``, ``verification``,
         ``implementations``, ``targets``, ``datapaths``, ``datapath_targets``,
         ``projected_element``, ``rounding_cost``, ``implementation``, ``power``, ``buffers``,
-        ``scaling``, ``estimates``, ``training_hw``, ``traffic``, ``training_traffic``, ``provenance``,
-        ``training`` and ``memory``.
+        ``scaling``, ``estimates``, ``training_hw``, ``traffic``, ``training_traffic``,
+        ``provenance``, ``training`` and ``memory``.
 
     Raises:
         UserError: If a tool, a package or the process kit is missing.

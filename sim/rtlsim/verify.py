@@ -69,7 +69,7 @@ def check(
     found = [find_simulator(name) for name in simulators]
     stimulus = unit.vectors(config, seed)
     key = digest(
-        [unit.name, config.to_json(), seed, unit.latency(config), list(unit.coverage)],
+        [unit.name, config.to_json(), seed, unit.latency(config), _asked(unit, config)],
         [[simulator.name, simulator.version] for simulator in found],
         metadata.version("cocotb"),
         _harness(),
@@ -136,7 +136,8 @@ def _judged(
         for bench, counts in cycles.items()
         if len(counts) > 1
     ]
-    coverage, uncovered = _coverage(unit, latency["declared"], stimulus, runs)
+    asked = _asked(unit, config)
+    coverage, uncovered = _coverage(asked, latency["declared"], stimulus, runs)
     problems += [f"coverage point {point} was never hit" for point in uncovered]
     return {
         "unit": unit.name,
@@ -211,8 +212,14 @@ def _run(simulator: Simulator, outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
+def _asked(unit: Unit, config: Config) -> list[str]:
+    """Coverage points of a unit that this configuration has to hit."""
+    exempt = unit.exempt(config)
+    return [point for point in unit.coverage if point not in exempt]
+
+
 def _coverage(
-    unit: Unit, latency: int, stimulus: Stimulus, runs: list[dict[str, Any]]
+    asked: list[str], latency: int, stimulus: Stimulus, runs: list[dict[str, Any]]
 ) -> tuple[dict[str, int], list[str]]:
     """Hits a point, the least of the simulators', and the required points never hit.
 
@@ -223,10 +230,10 @@ def _coverage(
         later = (stimulus.kind == kind) & (stimulus.kind == Kind.DATA).cumsum().astype(bool)
         if latency and later.any():
             required.append(f"stream/{point}")
-    coverage = dict.fromkeys(unit.coverage, 0) | stimulus.coverage
+    coverage = dict.fromkeys(asked, 0) | stimulus.coverage
     for point in required:
         coverage[point] = min(run["coverage"].get(point, 0) for run in runs)
-    return coverage, [point for point in (*unit.coverage, *required) if not coverage[point]]
+    return coverage, [point for point in (*asked, *required) if not coverage[point]]
 
 
 def _harness() -> str:

@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 _PLAIN = ("$_DFF_P_", "$_DLATCH_P_")  # nothing but clock or enable, and data
+_RESET = ("$_DFF_PP0_", "$_DFF_PP1_")
 _INVERTER, _AND = "$_NOT_", "$_AND_"
 _HELD = ".gate.held"  # the latch in a kit's clock gate; in the RTL's it is one level up
 
@@ -72,7 +73,16 @@ def read_cones(text: str, top: str) -> Cones:
         else:
             made.stored.append(Stored(kind=cell["type"], pins=pins, output=output))
     made.gates = _ordered(gates)
+    made.stored = [_without_tied_reset(made, stored) for stored in made.stored]
     return made
+
+
+def _without_tied_reset(cones: Cones, stored: Stored) -> Stored:
+    """A reset that is tied so that it does nothing, as some kits have it, is none."""
+    if stored.kind in _RESET and cones.source(stored.pins["R"]) in (("0", False), ("1", True)):
+        pins = {pin: bit for pin, bit in stored.pins.items() if pin != "R"}
+        return Stored(kind=_PLAIN[0], pins=pins, output=stored.output)
+    return stored
 
 
 def _bit(number: int | str) -> str:

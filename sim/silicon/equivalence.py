@@ -47,7 +47,6 @@ memory_collect
 memory_map
 techmap
 opt_expr
-opt_dff -nodffe -nosdff
 dffunmap
 simplemap
 techmap -map states.v

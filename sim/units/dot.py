@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from golden.matmul.config import DotConfig
 from sim.catalog import Unit, deferred
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.units.products import every_product
+from sim.units.products import every_product, extreme_beats, too_deep
 
 __all__ = ["UNITS", "every_product_vectors"]
 
 Codes = NDArray[np.int64]
-_SHORT = 32  # beats of the sums of extremes that need not be as long as they get
 _DRAWN_SUMS = 120
 _TRAFFIC_BEATS = 64  # of a sum of random traffic
 _GROUP_BEATS = 8  # of it that have one zero point
@@ -114,16 +113,15 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
     if config.x_width == config.w_width == 4:
         x, w = every_product(rng, config.x, config.w, config.lanes)
         bench.sums(x, w, np.ones(len(x), dtype=bool))
-    full = max(1, config.depth // config.lanes)
     for zero in (0, 15) if unsigned else (0,):
         for x_code in xs:
             for w_code in ws:
                 least = x_code == xs[0] and w_code == ws[0]  # of all products the greatest
-                beats = min(full, 4096 if least else _SHORT)
+                beats, at_depth = extreme_beats(config, greatest=least)
                 last = np.arange(beats) == beats - 1
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
                 bench.sums(x, w, last, zero)
-                bench.builder.coverage["extremes_at_depth"] += int(beats == full)
+                bench.builder.coverage["extremes_at_depth"] += int(at_depth)
     return bench.builder.build()
 
 
@@ -186,6 +184,7 @@ UNITS = (
             "reset_in_sum",
             "extremes_at_depth",
         ),
+        exempt=too_deep,
         latency=deferred("hw.matmul.dot", "latency"),
         census=deferred("hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,

@@ -10,7 +10,7 @@ from golden.matmul.operand import code_range
 from sim.catalog import Unit, deferred
 from sim.errors import UserError
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.units.products import every_product
+from sim.units.products import every_product, extreme_beats, too_deep
 
 __all__ = ["UNITS", "every_product_vectors"]
 
@@ -76,14 +76,14 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
     _every_product(bench, 2, rng)
-    beats = min(32, max(1, config.depth // config.lanes))
-    last = np.arange(beats) == beats - 1
     for mode, (x_form, w_form) in enumerate(_FORMS):
-        shape = (beats, config.lanes, 1 << mode)
         for x_code in code_range(x_form):
             for w_code in code_range(w_form):
+                greatest = mode == 0 and x_code < 0 and w_code < 0
+                beats, at_depth = extreme_beats(config, greatest=greatest)
+                shape, last = (beats, config.lanes, 1 << mode), np.arange(beats) == beats - 1
                 bench.sums(mode, np.full(shape, x_code), np.full(shape, w_code), last)
-                bench.builder.coverage["extremes_at_depth"] += 1
+                bench.builder.coverage["extremes_at_depth"] += int(at_depth)
     return bench.builder.build()
 
 
@@ -161,6 +161,7 @@ UNITS = (
             "reset_in_sum",
             "extremes_at_depth",
         ),
+        exempt=too_deep,
         latency=deferred("hw.matmul.fused_dot", "latency"),
         census=deferred("hw.matmul.fused_dot", "census"),
         operations_per_beat=lambda config: config.lanes,

@@ -1,11 +1,32 @@
-"""Every product of two forms of codes, for stimuli that leave none out."""
+"""Every product of two forms of codes, and sums as long as they get, for complete stimuli."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.matmul.config import DotConfig, FusedDotConfig
 from golden.matmul.operand import code_range
 
-__all__ = ["every_product"]
+__all__ = ["every_product", "extreme_beats", "too_deep"]
+
+_SHORT = 32  # beats of the sums of extremes that need not be as long as they get
+_LONGEST = 4096  # longer sums take too long to simulate
+
+
+def extreme_beats(config: DotConfig | FusedDotConfig, *, greatest: bool) -> tuple[int, bool]:
+    """Beats of a sum of extremes, and whether no longer one is sure not to overflow.
+
+    Args:
+        config: The unit.
+        greatest: Its products are the greatest there are.
+    """
+    full = max(1, config.depth // config.lanes)
+    beats = min(full, _LONGEST if greatest else _SHORT)
+    return beats, beats == full
+
+
+def too_deep(config: DotConfig | FusedDotConfig) -> tuple[str, ...]:
+    """Coverage points that such a unit cannot hit in the beats there are."""
+    return () if extreme_beats(config, greatest=True)[1] else ("extremes_at_depth",)
 
 
 def every_product(

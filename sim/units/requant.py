@@ -138,6 +138,9 @@ def _vectors(config: RequantConfig, seed: int) -> Stimulus:
     for point, places in ((0, 0), (-half, 3), (half - 1, 16)):
         bench.load(np.full(lanes, 1 << (width - 1)), np.full(lanes, width + places), point)
         bench.sums((ties << places)[:, None].repeat(lanes, axis=1))
+    # with ties to even, those give even codes only
+    bench.load(np.full(lanes, 1 << (width - 1)), np.full(lanes, width), 0)
+    bench.sums(2 * np.arange(-half, half)[:, None].repeat(lanes, axis=1))
     for extreme in (0, 1, 2, (1 << width) - 1):
         for shift in (0, 1, 31, 31 + width, (1 << SHIFT_WIDTH) - 1):
             scales = np.full(lanes, extreme), np.full(lanes, shift)

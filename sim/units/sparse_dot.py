@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from golden.matmul.config import SparseDotConfig
 from sim.catalog import Unit, deferred
 from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from sim.units.products import extreme_beats, too_deep
 
 __all__ = ["UNITS"]
 
@@ -72,14 +73,14 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
         if reset:
             builder.reset()
             builder.coverage["reset_in_sum"] += 1
-    beats = min(32, max(1, config.depth // config.lanes))
-    last = np.arange(beats) == beats - 1
     for x_code in config.x_range:
         for w_code in config.w_range:
+            beats, at_depth = extreme_beats(config, greatest=x_code < 0 and w_code < 0)
+            last = np.arange(beats) == beats - 1
             x = np.full((beats, 2 * config.lanes), x_code)
             w = np.full((beats, config.lanes), w_code)
             _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
-            builder.coverage["extremes_at_depth"] += 1
+            builder.coverage["extremes_at_depth"] += int(at_depth)
     return builder.build()
 
 
@@ -127,6 +128,7 @@ UNITS = (
         coverage=(
             "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
         ),
+        exempt=too_deep,
         latency=deferred("hw.matmul.dot", "latency"),
         census=deferred("hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from golden.attention.config import Log2Config, SplitConfig
-from sim.catalog import find_unit, verilog
+from sim.catalog import catalogue, find_unit, verilog
 from sim.certify import certify, settings, split_results
 from sim.datapaths import CLOCK_NS
+from sim.model.estimate.draw import draw_configs
 from sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from sim.rtlsim.simulators import find_simulator
 from sim.rtlsim.verify import verify
@@ -67,6 +68,14 @@ def test_every_configuration_on_both_simulators(
     result = verify(unit, unit.config(**fields), ["icarus", "verilator"], seed)
     assert result["passed"], result["problems"]
     assert [run["mismatches"] for run in result["runs"]] == [0, 0]
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_drawn_configurations_are_right(name: str) -> None:
+    unit = find_unit(name)
+    for config, _ in draw_configs(unit, 12, (2026, 12)):
+        result = verify(unit, config, ["icarus"], 1)
+        assert result["passed"], (config, result["problems"])
 
 
 # the clock of their targets; for ConSmax also one that asks for speed

@@ -42,8 +42,7 @@ def test_a_group_takes_its_beats_or_the_cycles_of_the_scaler(
     build = build_bulk(simulator, [verilog(UNIT, config)], UNIT.module_name, ports)
     length = 1 if beyond is None else config.cycles + beyond
     few, many = (
-        run_bulk(simulator, build, ports, groups(config, count, length), Run())
-        for count in (4, 24)
+        run_bulk(simulator, build, ports, groups(config, count, length), Run()) for count in (4, 24)
     )
     assert few.passed, few.problems
     assert many.passed, many.problems

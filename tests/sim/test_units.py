@@ -112,6 +112,30 @@ def test_vectors_hit_the_coverage_points(name: str) -> None:
     assert [point for point in unit.coverage if not stimulus.coverage.get(point)] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "exempt"),
+    [
+        ("matmul/dot", {"depth": 1 << 20}, {"extremes_at_depth"}),
+        ("matmul/fused_dot", {"depth": 1 << 20}, {"extremes_at_depth"}),
+        ("matmul/sparse_dot", {"depth": 1}, set()),
+        ("matmul/systolic", {"columns": 1}, {"ragged_n"}),
+        ("matmul/systolic", {"depth": 1, "extent": 9}, set()),
+        ("matmul/systolic", {"depth": 3, "dataflow": "output_stationary", "w": "int4"}, set()),
+        ("matmul/systolic", {"extent": 8}, {"several_tiles"}),
+        ("matmul/systolic", {"extent": 1, "columns": 1}, {"several_tiles", "ragged_n"}),
+        ("matmul/requant", {"rounding": "half_even"}, set()),
+    ],
+)
+def test_vectors_hit_all_points_that_a_configuration_can_hit(
+    name: str, fields: dict[str, Any], exempt: set[str]
+) -> None:
+    unit = find_unit(name)
+    config = unit.config(**fields)
+    stimulus = unit.vectors(config, 3)
+    assert {point for point in unit.coverage if not stimulus.coverage.get(point)} == exempt
+    assert set(unit.exempt(config)) == exempt
+
+
 def test_papers_unit_is_no_catalogue_unit_but_computes_its_golden_results() -> None:
     assert PAPER.name not in catalogue()
     assert unit_results(PAPER) == 4096
