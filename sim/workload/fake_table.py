@@ -7,6 +7,7 @@ each takes most of a minute.
 
 import datetime
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -53,10 +54,16 @@ def cases() -> Iterator[Setup]:
 
 
 def code_digest() -> str:
-    """Of all code that a tracked peak depends on."""
-    own = [_ROOT / "sim" / "workload" / f"{name}.py" for name in _OWN]
-    files = sorted([*(_ROOT / "golden" / "training").glob("*.py"), *own])
-    return digest([path.read_text() for path in files], torch.__version__)
+    """Of all code that a tracked peak depends on: our step, and what it imports of the optimisers."""
+    pending = [_ROOT / "sim" / "workload" / f"{name}.py" for name in _OWN]
+    texts: dict[Path, str] = {}
+    while pending:
+        path = pending.pop()
+        if path not in texts:
+            texts[path] = path.read_text()
+            names = re.findall(r"^\s*from golden\.training\.(\w+) import", texts[path], re.M)
+            pending += [_ROOT / "golden" / "training" / f"{name}.py" for name in names]
+    return digest([texts[path] for path in sorted(texts)], torch.__version__)
 
 
 _OWN = ("fake_step", "llama", "lora", "memory_tracker", "training_step")
