@@ -54,7 +54,7 @@ def cases() -> Iterator[Setup]:
 
 
 def code_digest() -> str:
-    """Of all code that a tracked peak depends on: our step, and what it imports of the optimisers."""
+    """Of all code that a tracked peak depends on: our step, and the optimisers it imports."""
     pending = [_ROOT / "sim" / "workload" / f"{name}.py" for name in _OWN]
     texts: dict[Path, str] = {}
     while pending:
