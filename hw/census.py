@@ -15,7 +15,7 @@ less       comparison for order, bits compared
 equal      comparison for equality, bits compared
 lookup     a constant shifted right by a variable number of places: bits of the constant
 decode     a constant shifted left by a variable number of places: bits of the result
-table      a choice among constants: constants times their bits
+table      a choice among constants: see :func:`table_size`
 flop       bits of registers
 latch      bits of latches
 clock_gate clock gates
@@ -27,12 +27,13 @@ comparison of two constants, or an AND, OR or XOR with one, is none.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "Batch", "Census", "Operators", "Size", "Step", "bit_length"]
+__all__ = ["KINDS", "Batch", "Census", "Operators", "Size", "Step", "bit_length", "table_size"]
 
 KINDS: Final = (
     "and_or", "xor", "add", "increment", "multiply", "mux", "shift", "less", "equal",
@@ -133,3 +134,19 @@ class Batch:
 def bit_length(value: Size) -> NDArray[np.int64]:
     """Bits of non-negative integers: 0 for 0."""
     return np.frexp(np.asarray(value, dtype=np.float64))[1].astype(np.int64)
+
+
+@cache
+def table_size(constants: tuple[int, ...]) -> int:
+    """Size of a table: how often its bits change from each constant to the next.
+
+    A bit that changes at few places is the choice among few ranges of addresses, however many
+    constants there are; a bit that goes with another, or never changes, costs nothing.
+
+    Args:
+        constants: In the order of their addresses; of negative ones two's complement.
+    """
+    width = max((value if value >= 0 else ~value).bit_length() + 1 for value in constants)
+    words = np.array(constants, dtype=object)
+    columns = {tuple((words >> place) & 1) for place in range(width)}
+    return sum(int(np.count_nonzero(np.diff(column))) for column in columns)

@@ -1,5 +1,6 @@
 """ConSmax, ``log2`` architecture. Golden model: :mod:`golden.attention.consmax_log2`."""
 
+from functools import cache
 from typing import Any
 
 from amaranth import Array, C, Cat, ClockSignal, Module, Signal, Value, unsigned
@@ -19,7 +20,7 @@ from hw.attention.ports import (
 )
 from hw.bfloat16 import Product
 from hw.cells import gated_domain
-from hw.census import Batch, Census
+from hw.census import Batch, Census, table_size
 from hw.parts import part_clock, place
 from hw.pipeline import Pipeline, pipeline_census
 
@@ -166,9 +167,7 @@ class Log2Lane(wiring.Component):
     def _mantissa(self, m: Module, address: Signal) -> Value:
         """The table as a correction to the address itself: half the logic of the plain table."""
         size = self._config.address
-        table = mantissa_table(size)
-        leading = [(index << 7) >> size for index in range(1 << size)]
-        corrections = [value - lead for value, lead in zip(table, leading, strict=True)]
+        corrections = _corrections(size)
         width = max(max(corrections).bit_length(), (-min(corrections) - 1).bit_length()) + 1
         correction = Signal(width)
         m.d.comb += correction.eq(Array(C(value, width) for value in corrections)[address])
@@ -176,6 +175,13 @@ class Log2Lane(wiring.Component):
         mantissa = Signal(7)
         m.d.comb += mantissa.eq(lead + correction.as_signed())
         return mantissa
+
+
+@cache
+def _corrections(address: int) -> tuple[int, ...]:
+    """What the mantissa is more than the address itself, by address."""
+    leading = ((index << 7) >> address for index in range(1 << address))
+    return tuple(value - lead for value, lead in zip(mantissa_table(address), leading, strict=True))
 
 
 def census(c: Batch) -> Census:
@@ -213,7 +219,7 @@ def census(c: Batch) -> Census:
     row = ("and_or", 1, 3), ("xor", 1, 1)
     made.path(*row, *reduced, ("add", c.k_fraction + 1, 1))
     # stage 2: mantissa and exponent
-    lane.add("table", 6 << c.address, drivers)
+    lane.add("table", c.of(lambda config: table_size(_corrections(config.address))), drivers)
     lane.add("add", 9, drivers)
     lane.add("increment", 10, drivers)
     lane.add("and_or", 1 + 8 + 1 + 1 + 7 + 2, drivers)

@@ -1,7 +1,7 @@
 """Quotient of a bf16 magnitude and a group's scale, and the constants it needs."""
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.matmul.quantize_config import QuantizeConfig, reciprocal, scale_significand
 from hw.arith import booth_census, booth_digits
-from hw.census import Batch, Census, bit_length
+from hw.census import Batch, Census, bit_length, table_size
 from hw.parts import part_clock
 
 __all__ = [
@@ -69,17 +69,23 @@ def scale_constants(m: Module, spread: Value, config: QuantizeConfig) -> ScaleCo
     """Constants of a group from its range (16 bits): tables over the range's mantissa."""
     lifted = Signal(16)
     m.d.comb += lifted.eq(Mux(spread < config.least_range, config.least_range, spread))
-    rows = [scale_significand(value, config.magnitude_width) for value in range(128, 256)]
-    fraction, width = config.reciprocal_fraction, reciprocal_width(config)
+    width = reciprocal_width(config)
     row = Signal(8 + width)
-    table = Array(
-        C(significand & 127 | carry << 7 | reciprocal(significand, fraction) << 8, 8 + width)
-        for significand, carry in rows
-    )
-    m.d.comb += row.eq(table[lifted[:7]])
+    rows = _rows(config.magnitude_width, config.reciprocal_fraction)
+    m.d.comb += row.eq(Array(C(value, 8 + width) for value in rows)[lifted[:7]])
     once, thrice, top = Signal(width), Signal(width + 2), Signal(9)
     m.d.comb += [once.eq(row[8:]), thrice.eq(once + (once << 1)), top.eq(lifted[7:] + row[7])]
     return ScaleConstants(row[:7], top, once, thrice)
+
+
+@cache
+def _rows(magnitude_width: int, fraction: int) -> tuple[int, ...]:
+    """By a range's mantissa: the scale's mantissa, its carry and its reciprocal, packed."""
+    scales = (scale_significand(value, magnitude_width) for value in range(128, 256))
+    return tuple(
+        significand & 127 | carry << 7 | reciprocal(significand, fraction) << 8
+        for significand, carry in scales
+    )
 
 
 class Ratio(wiring.Component):
@@ -177,7 +183,8 @@ def scale_census(c: Batch, drivers: Sequence[str]) -> Census:
     census = Census()
     census.add("less", 16, drivers)
     census.add("and_or", 16, drivers)
-    census.add("table", 128 * (8 + width), drivers)
+    rows = c.of(lambda one: table_size(_rows(one.magnitude_width, one.reciprocal_fraction)))
+    census.add("table", rows, drivers)
     census.add("add", width + 2, drivers)
     census.add("increment", 10, drivers)
     table = (("table", 128, 1), ("add", width + 2, 1))

@@ -10,7 +10,7 @@ from golden.training.config import DequantizeConfig
 from golden.training.dynamic_code import magnitude_bits
 from hw.bfloat16 import limit, limit_census, multiply, multiply_census
 from hw.cells import gated_domain
-from hw.census import Batch, Census
+from hw.census import Batch, Census, table_size
 from hw.parts import part_clock, place
 from hw.pipeline import Pipeline, pipeline_census
 
@@ -92,8 +92,7 @@ class DequantizeLane(wiring.Component):
         m = Module()
         part_clock(m, "stage0", self.stage0_clk)
         part_clock(m, "stage1", self.stage1_clk)
-        entries = [_short(bits) for bits in magnitude_bits(signed=self._config.signed)]
-        entries += [0] * (256 - len(entries))  # past the end simulators differ
+        entries = _entries(signed=self._config.signed)
         index, negative = Signal(8), Signal()
         if self._config.signed:
             # code 127 is zero; below, the index is 127 less the code
@@ -110,6 +109,12 @@ class DequantizeLane(wiring.Component):
         magnitude = limit(multiply(m, Cat(entry[:7], exponent), self.absmax))
         m.d.stage1 += self.state.eq(Cat(magnitude, sign & magnitude.any()))
         return m
+
+
+def _entries(*, signed: bool) -> list[int]:
+    """The code book by index, short; nothing past its end, where simulators differ."""
+    entries = [_short(bits) for bits in magnitude_bits(signed=signed)]
+    return entries + [0] * (256 - len(entries))
 
 
 def _short(bits: int) -> int:
@@ -132,7 +137,7 @@ def census(c: Batch) -> Census:
     if book:
         lane.add("xor", 7, drivers)
         lane.add("increment", 8, drivers)
-    lane.add("table", 256 * 12, drivers)
+    lane.add("table", table_size(tuple(_entries(signed=book))), drivers)
     lane.add("flop", 12 + book, drivers)
     made.path(("xor", 1, 1), ("increment", 8, 1), ("table", 256, 1))
     # stage 1: its product with the absolute maximum

@@ -12,13 +12,16 @@ from golden.training.dynamic_code import values
 from golden.training.reciprocal import reciprocal_significand
 from hw.arith import Columns, ColumnsCensus
 from hw.cells import gated_domain
-from hw.census import Batch, Census
+from hw.census import Batch, Census, table_size
 from hw.parts import part_clock, place
 from hw.pipeline import Pipeline, pipeline_census
 from hw.training.nearest_code import LEAST_EXPONENT, SHIFT, lines
 from hw.training.ports import after_constants, after_constants_census
 
 __all__ = ["BlockwiseQuantize", "QuantizeLane", "census", "latency"]
+
+# significands of the reciprocals by the mantissa, without their leading bit
+_RECIPROCALS = tuple(reciprocal_significand(mantissa) & 255 for mantissa in range(128))
 
 
 def latency(config: QuantizeConfig) -> int:
@@ -58,7 +61,7 @@ class BlockwiseQuantize(wiring.Component):
         m.d.comb += self.cfg.ready.eq(1)
         gated_domain(m, "constants", self.cfg.valid)
         mantissa, exponent = self.cfg.payload[:7], self.cfg.payload[7:15]
-        table = Array(C(reciprocal_significand(index) & 255, 8) for index in range(128))
+        table = Array(C(value, 8) for value in _RECIPROCALS)
         reciprocal, offset, nonzero = Signal(9), Signal(signed(9)), Signal()
         one = ~mantissa.any()
         m.d.constants += [
@@ -174,7 +177,7 @@ def census(c: Batch) -> Census:
     made.include(after_constants_census())
     made.add("and_or", 1)
     made.add("clock_gate", 2)
-    made.add("table", 128 * 8)  # reciprocal of the absolute maximum
+    made.add("table", table_size(_RECIPROCALS))  # reciprocal of the absolute maximum
     made.add("and_or", 6 + 8 + 7)
     made.add("increment", 8)
     made.add("add", 9)
@@ -206,8 +209,11 @@ def census(c: Batch) -> Census:
     lane.add("less", 7 * len({line.mantissa for run in bent for line in run[1:]}), drivers)
     lane.add("equal", 5 * (len(bent) + 2), drivers)
     # a table of the others; the slope of the last binade stands alone, chosen by the one before
-    straight = len(fitted) - len(bent)
-    lane.add("table", (8 + SHIFT) * (straight + 1) + slope * (straight - 1), drivers)
+    straight = [run[0] for run in fitted.values() if len(run) == 1]
+    zero = values(signed=book).index(Fraction(0))
+    offsets = (*(line.offset + (zero << SHIFT) for line in straight), 255 << SHIFT)
+    lane.add("table", table_size(offsets), drivers)
+    lane.add("table", table_size(tuple(line.slope for line in straight[:-1])), drivers)
     lane.add("mux", (8 + SHIFT + slope) * len(bent) + slope, drivers)
     lane.add("and_or", (8 + SHIFT + slope) * sum(len(run) - 2 for run in bent), drivers)
     columns = ColumnsCensus(8 + SHIFT)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.cells import CELL_SOURCES
-from hw.census import Census
+from hw.census import Census, table_size
 from sim.errors import ToolError
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def _made() -> Iterator[Primitive]:
         row = rng.integers(0, 256, words)
         text = "".join(f"a == {index} ? 8'd{value} : " for index, value in enumerate(row[:-1]))
         places = words.bit_length() - 1
-        yield one("table", words, 8 * words, (places,), f"{text}8'd{row[-1]}", 8)
+        size = table_size(tuple(int(value) for value in row))
+        yield one("table", words, size, (places,), f"{text}8'd{row[-1]}", 8)
 
 
 PRIMITIVES = tuple(_made())

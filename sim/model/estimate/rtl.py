@@ -7,7 +7,7 @@ from typing import Any
 
 from pyverilog.dataflow import dataflow as df
 
-from hw.census import KINDS
+from hw.census import KINDS, table_size
 from sim.errors import UserError
 from sim.model.estimate.dataflow import CHOICE, Dataflow
 from sim.model.estimate.significance import significant_bits
@@ -388,7 +388,8 @@ class _Reader:
         width = max(item.width for item in known)
         name = f"table{hash(tuple(item.text for item in known)):x}"
         index = self._expression(cases[0][0].nextnodes[0], 0, target)
-        chosen = self._made("table", width, width * len(known), name, index)
+        size = table_size(tuple(item.value for item in known))
+        chosen = self._made("table", width, size, name, index)
         for (condition, _), outcome in zip((*cases, cases[-1]), outcomes, strict=True):
             if outcome.kind != "constant":
                 asked = self._condition(condition, target)
