@@ -8,7 +8,8 @@ import numpy as np
 from hw.census import Batch
 from sim.catalog import configure, find_unit, verilog
 from sim.model.estimate.dataflow import read_dataflow
-from sim.model.estimate.rtl import read_design, rtl_census
+from sim.model.estimate.rtl import rtl_census
+from sim.model.estimate.rtl_reader import read_design
 
 if TYPE_CHECKING:
     from golden.config import Config

@@ -8,8 +8,9 @@ from sim.errors import UserError
 from sim.model.estimate.dataflow import read_dataflow
 from sim.model.estimate.features import PATH_FEATURES
 from sim.model.estimate.fit import Cost, predict
-from sim.model.estimate.rtl import read_design, rtl_census
+from sim.model.estimate.rtl import rtl_census
 from sim.model.estimate.rtl_path import longest_steps
+from sim.model.estimate.rtl_reader import read_design
 from sim.model.estimate.tables import metric_features, read_calibration
 
 __all__ = ["estimate_rtl"]

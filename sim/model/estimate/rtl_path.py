@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from hw.census import Step
-from sim.model.estimate.rtl import Design, Expression
+from sim.model.estimate.expressions import Expression
+from sim.model.estimate.rtl_reader import Design
 
 __all__ = ["longest_steps"]
 
@@ -22,7 +23,7 @@ def longest_steps(design: Design, delay: Callable[[str, int], float]) -> tuple[S
     """Steps of the path from registers or inputs to registers or outputs that takes longest.
 
     Args:
-        design: From :func:`sim.model.estimate.rtl.read_design`.
+        design: From :func:`sim.model.estimate.rtl_reader.read_design`.
         delay: Of one operator of a kind and width.
     """
     walk = _Walk(design, delay)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.model.estimate.rtl import Design, Expression
+    from sim.model.estimate.expressions import Expression
+    from sim.model.estimate.rtl_reader import Design
 
 __all__ = ["significant_bits"]
 

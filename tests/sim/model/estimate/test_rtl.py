@@ -5,8 +5,9 @@ import pytest
 from hw.census import KINDS, table_size
 from sim.errors import UserError
 from sim.model.estimate.dataflow import read_dataflow
-from sim.model.estimate.rtl import read_design, rtl_census
+from sim.model.estimate.rtl import rtl_census
 from sim.model.estimate.rtl_path import longest_steps
+from sim.model.estimate.rtl_reader import read_design
 
 
 def census(
