@@ -186,10 +186,6 @@ class ColumnsCensus:
         """Count bits that are subtracted."""
         self.add_signed(weight, 1, times)
 
-    def add_constant(self, value: Size) -> None:
-        """Count a constant."""
-        self._constant += np.asarray(value, dtype=np.int64)
-
     def add_product(
         self,
         weight: Size,

@@ -35,8 +35,10 @@ def figure(chart: Chart) -> dict[str, Any]:
         start = index * (width + gap)
         layout[f"xaxis{suffix}"] = _x_axis(panel, [start, min(1.0, start + width)], suffix)
         layout[f"yaxis{suffix}"] = _y_axis(panel, index, chart.share_y, suffix)
-        named = len(panel.series) > 1
-        data += [_trace(series, suffix) | {"showlegend": named} for series in panel.series]
+        for series in panel.series:
+            known = any(trace["legendgroup"] == series.name for trace in data)
+            named = len(panel.series) > 1 and not known
+            data.append(_trace(series, suffix) | {"showlegend": named})
         if panel.title and count > 1:
             layout["annotations"].append(
                 {
@@ -83,7 +85,7 @@ def _broken(label: Any) -> Any:
 def _trace(series: Series, suffix: str) -> dict[str, Any]:
     colour = COLOURS[series.colour]
     trace: dict[str, Any] = {
-        "name": series.name, "x": [_broken(x) for x in series.x],
+        "name": series.name, "legendgroup": series.name, "x": [_broken(x) for x in series.x],
         "y": [float(f"{y:.6g}") for y in series.y],
         "xaxis": f"x{suffix}", "yaxis": f"y{suffix}",
     }  # fmt: skip

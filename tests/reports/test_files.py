@@ -114,6 +114,20 @@ def test_interactive_charts_carry_the_data_of_the_figures(facts: dict[str, Any])
         assert min(drawn) > 0
 
 
+def test_a_name_in_the_legend_is_there_once_and_has_one_colour(facts: dict[str, Any]) -> None:
+    several = 0
+    for chart in charts(facts):
+        colours: dict[str, set[str]] = {}
+        for series in [series for panel in chart.panels for series in panel.series]:
+            colours.setdefault(series.name, set()).add(series.colour)
+        shown = [trace["name"] for trace in figure(chart)["data"] if trace["showlegend"]]
+        assert len(shown) == len(set(shown)), chart.name
+        if shown:
+            assert all(len(colours[name]) == 1 for name in shown), (chart.name, colours)
+        several += len(chart.panels) > 1 and bool(shown)
+    assert several
+
+
 def test_energy_bars_add_up_to_the_energy(facts: dict[str, Any]) -> None:
     chart = next(chart for chart in charts(facts) if chart.name == "energy")
     parts = chart.panels[0].series
