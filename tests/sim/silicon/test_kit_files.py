@@ -208,6 +208,16 @@ def test_a_built_in_kit_whose_library_has_other_cells_is_refused(
         _ = kit.mapping_liberty
 
 
+def test_prefix_is_the_python_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = own(tmp_path)
+    (tmp_path / "lib").rename(tmp_path / "share")
+    path.write_text(path.read_text().replace('folder = "lib"', 'folder = "{prefix}/share"'))
+    with pytest.raises(UserError, match="mine is not on this machine"):
+        find_kit(str(path))
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    assert find_kit(str(path)).liberty == (tmp_path / "share" / "cells_tt_1p2.lib",)
+
+
 def test_a_package_that_is_not_installed_is_no_place(tmp_path: Path) -> None:
     path = own(tmp_path)
     path.write_text(path.read_text().replace('folder = "lib"', 'package = "no_such.package"'))
