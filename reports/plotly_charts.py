@@ -12,15 +12,16 @@ _GAP = 0.05  # between panels, of the width
 def figure(chart: Chart) -> dict[str, Any]:
     """``data`` and ``layout`` of a chart; colours of text and grid are the page's own."""
     data: list[dict[str, Any]] = []
+    titled = len(chart.panels) > 1 and any(panel.title for panel in chart.panels)
     layout: dict[str, Any] = {
         "barmode": "stack",
         "bargap": 0.35 if isinstance(_first_x(chart), str) else 0,
         "height": 380,
-        "margin": {"l": 64, "r": 16, "t": 32 if len(chart.panels) > 1 else 12, "b": 56},
+        "margin": {"l": 64, "r": 16, "t": 52 if titled else 12, "b": 56},
         "legend": {
             "orientation": "h",
             "x": 0,
-            "y": 1.02,
+            "y": 1.09 if titled else 1.02,  # above the titles
             "yanchor": "bottom",
             "traceorder": "normal",
         },

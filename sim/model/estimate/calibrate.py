@@ -1,7 +1,8 @@
 """Measure what the analytical model is fitted to: ``python -m sim.model.estimate.calibrate KIT``.
 
-Primitives and drawn configurations are synthesized, simulated and measured in one kit; what was
-measured is written to ``calibration/KIT.json`` after each, so that a run goes on where it stopped.
+Primitives, ordinary designs and drawn configurations are synthesized, simulated and measured in
+one kit; what was measured is written to ``calibration/KIT.json`` after each, so that a run goes on
+where it stopped.
 """
 
 import argparse
@@ -24,12 +25,14 @@ _COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
 
 
 def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """Everything to measure: primitives first, then configurations, one of each unit in turn."""
+    """Everything to measure: primitives, designs, then configurations, a unit after the other."""
     from sim.catalog import catalogue
     from sim.model.estimate.draw import draw_configs
+    from sim.model.estimate.plain import DESIGNS
     from sim.model.estimate.primitives import PRIMITIVES
 
     jobs: list[dict[str, Any]] = [{"primitive": item.name} for item in PRIMITIVES]
+    jobs += [{"design": item.name} for item in DESIGNS]
     drawn: dict[str, list[dict[str, Any]]] = {}
     for unit in catalogue().values():
         seen: set[Any] = set()
@@ -52,11 +55,13 @@ def _measure(job: dict[str, Any], kit_name: str) -> dict[str, Any]:
 
     kit = find_kit(kit_name)
     clock_ns = SLACK * kit.target_ns
-    if "primitive" in job:
+    if "unit" not in job:
+        from sim.model.estimate.plain import DESIGNS
         from sim.model.estimate.primitives import PRIMITIVES, measure_primitive
 
-        (primitive,) = (item for item in PRIMITIVES if item.name == job["primitive"])
-        return job | measure_primitive(primitive, kit, clock_ns)
+        known = PRIMITIVES if "primitive" in job else DESIGNS
+        (one,) = (item for item in known if item.name in job.values())
+        return job | measure_primitive(one, kit, clock_ns)
     from sim.model.estimate.measure import measure_config
 
     return job | measure_config(job["unit"], job["config"], job["source"], kit, clock_ns)
@@ -64,8 +69,8 @@ def _measure(job: dict[str, Any], kit_name: str) -> dict[str, Any]:
 
 def _key(row: dict[str, Any]) -> str:
     """What a row is about."""
-    if "primitive" in row:
-        return str(row["primitive"])
+    if "unit" not in row:
+        return str(row.get("primitive") or row["design"])
     return json.dumps([row["unit"], row["config"]], sort_keys=True)
 
 

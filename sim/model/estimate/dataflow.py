@@ -7,13 +7,11 @@ operator is copied into the branches of a conditional operand.
 """
 
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, reduce
-from pathlib import Path
 from typing import Any
 
 from pyverilog.dataflow.bindvisitor import BindVisitor
@@ -26,12 +24,14 @@ from pyverilog.vparser.parser import ParseError, VerilogParser
 
 from sim.errors import UserError
 
-__all__ = ["CHOICE", "Dataflow", "read_dataflow"]
+__all__ = ["CHOICE", "SELECT", "Dataflow", "number", "read_dataflow"]
 
 CHOICE = "Cond"  # operator of a conditional expression: condition, value if true, value if not
+SELECT = "Select"  # operator of a part at a variable place: signal, lowest bit, width
 
 _ATTRIBUTE = re.compile(r"\(\*.*?\*\)", re.S)
 _SIGNED = re.compile(r"(?<!\$)\b(signed|integer)\b")
+_UNKNOWN = re.compile(r"(?<=[0-9a-fA-FxXzZ?_bohBOH])[xXzZ?]")
 _STAR = re.compile(r"@\s*\(\s*\*\s*\)")
 
 
@@ -43,6 +43,7 @@ class Dataflow:
     binds: dict[Any, list[Any]]  # pyverilog's Bind by scope chain
     modules: dict[tuple[str, ...], str]  # module by path of the instance, the top's included
     clocks: dict[Any, Any]  # clock by register, both scope chains
+    tables: dict[Any, dict[int, int]]  # initial words of memories by address, by scope chain
 
 
 class _Visitor(BindVisitor):  # type: ignore[misc] # pyverilog has no types
@@ -51,6 +52,7 @@ class _Visitor(BindVisitor):  # type: ignore[misc] # pyverilog has no types
     def __init__(self, modules: Any, top: str, frames: Any, *, unsigned: bool) -> None:
         super().__init__(modules, top, frames, noreorder=True)
         self.clocks: dict[Any, Any] = {}
+        self.tables: dict[Any, dict[int, int]] = {}
         self._unsigned = unsigned  # no signal is declared as signed
         self._clock: Any = None
 
@@ -66,6 +68,19 @@ class _Visitor(BindVisitor):  # type: ignore[misc] # pyverilog has no types
             self._clock = self.searchTerminal(name, self.frames.getCurrent())
         super().visit_Always(node)
         self._clock = None
+
+    def visit_Initial(self, node: Any) -> None:
+        """Note the words of a memory that are set one by one."""
+        for item in _assignments(node):
+            match item.left.var, item.right.var:
+                case (
+                    ast.Pointer(var=ast.Identifier(), ptr=ast.IntConst()) as word,
+                    ast.IntConst() as value,
+                ):
+                    name = self._get_signal_name(word.var)
+                    chain = self.searchTerminal(name, self.frames.getCurrent())
+                    address = number(word.ptr.value)
+                    self.tables.setdefault(chain, {})[address] = number(value.value)
 
     def addBind(self, left: Any, right: Any, alwaysinfo: Any = None, bindtype: Any = None) -> None:
         """Add what drives a signal; one that is assigned at a clock's edge is a register."""
@@ -98,6 +113,9 @@ class _Visitor(BindVisitor):  # type: ignore[misc] # pyverilog has no types
             case ast.Operator():
                 sides = (self.makeDFTree(side, scope) for side in (node.left, node.right))
                 return DFOperator(tuple(sides), type(node).__name__)
+            case ast.Partselect(lsb=ast.Plus(left=place, right=width)) if place is node.msb:
+                parts = (node.var, place, width)  # var[place +: width], as pyverilog has it
+                return DFOperator(tuple(self.makeDFTree(part, scope) for part in parts), SELECT)
             case ast.Partselect():
                 parts = (node.var, node.msb, node.lsb)
                 return DFPartselect(*(self.makeDFTree(part, scope) for part in parts))
@@ -105,6 +123,11 @@ class _Visitor(BindVisitor):  # type: ignore[misc] # pyverilog has no types
                 return DFConcat(tuple(self.makeDFTree(item, scope) for item in node.list))
             case _:
                 return super().makeDFTree(node, scope)
+
+
+def number(text: str) -> int:
+    """Value of a number as Verilog writes it; digits that are x or z count as 0."""
+    return int(DFIntConst(_UNKNOWN.sub("0", text) if "'" in text else text).eval())
 
 
 def _edges(process: Any) -> list[Any]:
@@ -132,11 +155,16 @@ def _as_assignment(statement: Any) -> Any:
 
 def _targets(node: Any) -> Iterator[str | None]:
     """Names that a statement assigns to; None for a part of a signal."""
-    if isinstance(node, ast.BlockingSubstitution | ast.NonblockingSubstitution):
-        target = node.left.var
+    for item in _assignments(node):
+        target = item.left.var
         yield target.name if isinstance(target, ast.Identifier) else None
+
+
+def _assignments(node: Any) -> Iterator[Any]:
+    if isinstance(node, ast.BlockingSubstitution | ast.NonblockingSubstitution):
+        yield node
     for child in node.children():
-        yield from _targets(child)
+        yield from _assignments(child)
 
 
 def _names(node: Any) -> Iterator[str]:
@@ -206,7 +234,7 @@ def read_dataflow(verilog: str, top: str, source: str = "the Verilog") -> Datafl
     Raises:
         UserError: If it cannot be parsed, has no such module, or uses what pyverilog cannot read.
     """
-    text = _preprocessed(_STAR.sub("@*", _ATTRIBUTE.sub("", verilog)), source)
+    text = _STAR.sub("@*", _ATTRIBUTE.sub("", verilog))
     try:
         tree = _parser().parse(text)
     except ParseError as error:
@@ -243,25 +271,10 @@ def _bound(modules: Any, top: str, *, unsigned: bool) -> Dataflow:
     return Dataflow(
         terms=found.getTerms(),
         clocks=binder.clocks,
+        tables=binder.tables,
         binds=found.getBinddict(),
         modules={
             tuple(label.scopename for label in chain): module
             for chain, module in frames.getAllInstances()
         },
     )
-
-
-def _preprocessed(text: str, source: str) -> str:
-    """Text without directives, by Icarus where there are any."""
-    if "`" not in text:
-        return text
-    with tempfile.TemporaryDirectory(prefix="consilico-pyverilog-") as folder:
-        plain, done = Path(folder, "in.v"), Path(folder, "out.v")
-        plain.write_text(text)
-        run = subprocess.run(
-            ["iverilog", "-E", "-o", done, plain], capture_output=True, text=True, check=False
-        )
-        if run.returncode:
-            reason = (run.stderr.strip().splitlines() or ["it cannot be preprocessed"])[0]
-            raise UserError(f"{source}: {reason}")
-        return re.sub(r"^`line .*$", "", done.read_text(), flags=re.M)

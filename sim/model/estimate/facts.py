@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
 from sim.catalog import catalogue
+from sim.model.estimate.fit import reach
 from sim.model.estimate.judge import accuracy, judge
-from sim.model.estimate.tables import calibrated_kits, read_calibration, read_rows
+from sim.model.estimate.plain_fit import PLAIN
+from sim.model.estimate.tables import Calibration, calibrated_kits, read_calibration, read_rows
 
 __all__ = ["estimate_facts"]
 
@@ -15,8 +19,9 @@ def estimate_facts() -> dict[str, Any]:
     Returns:
         ``kits``: by name what the kit was calibrated with (``corner``, ``voltage_v``,
         ``clock_ns``, ``date``, ``tools``, numbers of ``primitives`` and ``fitted``
-        configurations), ``accuracy`` by metric and ``rows``, the configurations that were not in
-        the fit; ``families``: family by unit.
+        configurations), ``accuracy`` by metric, ``rows``, the configurations that were not in
+        the fit, and ``plain``, how well ordinary Verilog is predicted; ``families``: family by
+        unit.
     """
     return {
         "kits": {pdk: _kit(pdk) for pdk in calibrated_kits()},
@@ -39,7 +44,27 @@ def _kit(pdk: str) -> dict[str, Any]:
         "fitted": sum(row.get("for") == "fit" for row in measured),
         "accuracy": accuracy(judged),
         "units": _units(judged),
+        "plain": _plain(calibration),
         "rows": [row for row in judged if row["for"] == "test"],
+    }
+
+
+def _plain(calibration: Calibration) -> dict[str, Any]:
+    """Ordinary designs: predicted / measured by a fit without them, and half of each interval."""
+    errors = {
+        metric: np.abs(np.array([*ratios.values()]) - 1)
+        for metric, ratios in calibration.left_out.items()
+    }
+    return {
+        "designs": [
+            {
+                "name": name,
+                **{metric: found[name] for metric, found in calibration.left_out.items()},
+            }
+            for name in calibration.left_out["area_um2"]
+        ],
+        "median": {metric: float(np.median(found)) for metric, found in errors.items()},
+        "reach": {metric: reach(cost, PLAIN) for metric, cost in calibration.plain.items()},
     }
 
 

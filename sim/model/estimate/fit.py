@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 
 from sim.model.estimate.features import Reals
 
-__all__ = ["LEVEL", "METRICS", "Cost", "Sample", "fit_cost", "predict"]
+__all__ = ["LEVEL", "METRICS", "Cost", "Sample", "fit_cost", "left_out", "predict", "reach"]
 
 METRICS: Final = ("area_um2", "path_ns", "energy_pj", "leakage_w")
 LEVEL: Final = 0.9  # of the intervals
@@ -32,6 +32,7 @@ class Sample:
     unit: str  # empty for a primitive
     features: Reals  # (alternatives, features): the greatest counts
     measured: float
+    name: str = ""  # what is left out together; empty: this one alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,13 @@ def predict(features: Reals, cost: Cost, unit: str) -> tuple[Reals, Reals, Reals
         Values, low and high ends, each of shape ``(configurations,)``.
     """
     value = (features @ np.array(cost.coefficients)).max(axis=0) * cost.factors.get(unit, 1.0)
-    reach = np.exp(cost.quantile * cost.spreads.get(unit, cost.spread))
-    return value, value / reach, value * reach
+    times = reach(cost, unit)
+    return value, value / times, value * times
+
+
+def reach(cost: Cost, unit: str) -> float:
+    """What an interval's ends are apart from its value, as a factor."""
+    return float(np.exp(cost.quantile * cost.spreads.get(unit, cost.spread)))
 
 
 def fit_cost(samples: Sequence[Sample], names: Sequence[str]) -> Cost:
@@ -89,21 +95,19 @@ def fit_cost(samples: Sequence[Sample], names: Sequence[str]) -> Cost:
         names: Of the features.
     """
     coefficients, factors = _fit(samples)
-    left_out: dict[str, list[float]] = {}
-    for place, sample in enumerate(samples):
-        if sample.unit:
-            rest = [*samples[:place], *samples[place + 1 :]]
-            residual = _residual(sample, *_fit(rest, coefficients))
-            left_out.setdefault(sample.unit, []).append(residual)
+    missed = {
+        unit: [residual for residuals in own.values() for residual in residuals]
+        for unit, own in left_out(samples).items()
+    }
     strangers = []
-    for unit in left_out:
+    for unit in missed:
         rest = [sample for sample in samples if sample.unit != unit]
         found = _fit(rest, coefficients)
         strangers += [_residual(sample, *found) for sample in samples if sample.unit == unit]
-    spreads = {unit: _spread(unit, left_out) for unit in left_out}
+    spreads = {unit: _spread(unit, missed) for unit in missed}
     scaled = [
-        abs(value) / _spread(unit, left_out, place)
-        for unit, own in left_out.items()
+        abs(value) / _spread(unit, missed, place)
+        for unit, own in missed.items()
         for place, value in enumerate(own)
     ]
     quantile = _conformal(scaled)
@@ -115,6 +119,27 @@ def fit_cost(samples: Sequence[Sample], names: Sequence[str]) -> Cost:
         spread=_conformal(np.abs(strangers)) / quantile,
         quantile=quantile,
     )
+
+
+def left_out(samples: Sequence[Sample]) -> dict[str, dict[str, list[float]]]:
+    """Logarithms of measured / predicted, each by a fit without what has the same name.
+
+    Returns:
+        By unit and name; samples without one are numbered.
+    """
+    start, _ = _fit(samples)
+    found: dict[str, dict[str, list[float]]] = {}
+    for place, sample in enumerate(samples):
+        if sample.unit:
+            rest = [
+                other
+                for other in samples
+                if other is not sample and not (sample.name and other.name == sample.name)
+            ]
+            name = sample.name or str(place)
+            residual = _residual(sample, *_fit(rest, start))
+            found.setdefault(sample.unit, {}).setdefault(name, []).append(residual)
+    return found
 
 
 def _conformal(deviations: Any) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from hw.census import Batch
 from sim.catalog import find_unit
 from sim.model.estimate.fit import LEVEL, METRICS, Cost, fit_cost, predict
+from sim.model.estimate.plain_fit import fit_plain
 from sim.model.estimate.tables import (
     FOLDER,
     feature_names,
@@ -40,18 +41,16 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
     Returns:
         What ``calibration/KIT.costs.json`` holds.
     """
-    rows = [row for row in table["rows"] if row.get("for") != "test"]
-    costs = {
-        metric: fit_cost(samples(rows, metric), feature_names(metric)).to_json()
-        for metric in METRICS
-    }
+    rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
+    costs = {metric: fit_cost(samples(rows, metric), feature_names(metric)) for metric in METRICS}
     return {
         **{
             name: table[name]
             for name in ("pdk", "corner", "voltage_v", "clock_ns", "date", "tools")
         },
         "level": LEVEL,
-        "costs": costs,
+        "costs": {metric: cost.to_json() for metric, cost in costs.items()},
+        "plain": fit_plain(table["rows"], costs["path_ns"]),
         "traffic": _traffic(rows),
     }
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from hw.cells import CELL_SOURCES
 from hw.census import Census, table_size
 from sim.errors import ToolError
+from sim.model.estimate.plain import TOP, Design
 
 if TYPE_CHECKING:
     from sim.silicon.pdk import Kit
 
 __all__ = ["PRIMITIVES", "Primitive", "measure_primitive", "primitive_census", "primitive_operands"]
 
-TOP = "operator_between_registers"
 _CYCLES = 400
 _PERIOD_NS = 10.0
 _SEED = 5
@@ -135,7 +135,7 @@ def primitive_census(primitive: Primitive) -> Census:
     return census
 
 
-def _stimulus(primitive: Primitive, correlation: float) -> list[NDArray[np.int64]]:
+def _stimulus(primitive: Primitive | Design, correlation: float) -> list[NDArray[np.int64]]:
     """Operands cycle by cycle: uniform, or with each bit kept with a probability.
 
     Returns:
@@ -166,7 +166,7 @@ def primitive_operands(primitive: Primitive, correlation: float) -> dict[str, di
     return found
 
 
-def measure_primitive(primitive: Primitive, kit: "Kit", clock_ns: float) -> dict[str, Any]:
+def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float) -> dict[str, Any]:
     """Area, longest path, leakage and energy a cycle of a primitive, on two stimuli.
 
     Returns:
@@ -193,7 +193,7 @@ def measure_primitive(primitive: Primitive, kit: "Kit", clock_ns: float) -> dict
 
 
 def _simulate(
-    primitive: Primitive, netlist: Any, kit: "Kit", correlation: float, work: Path
+    primitive: Primitive | Design, netlist: Any, kit: "Kit", correlation: float, work: Path
 ) -> Path:
     """Waveform of the netlist under a stimulus, on Icarus."""
     from sim.silicon.cellmodels import cell_models
@@ -220,12 +220,14 @@ module bench;
   reg [{total - 1}:0] rows [0:{_CYCLES - 1}];
   reg [{total - 1}:0] row = 0;
 {wires}  assign {{{", ".join(names)}}} = row;
-  {TOP} dut (.clk(clk), .rst(1'b0), {ports}, .y());
+  reg rst = 1;
+  {TOP} dut (.clk(clk), .rst(rst), {ports}, .y());
   integer cycle;
   initial begin
     $readmemh("in.hex", rows);
     for (cycle = 0; cycle < {_CYCLES}; cycle = cycle + 1) begin
       row = rows[cycle];
+      rst = cycle < 3;
       if (cycle == 4) begin $dumpfile("activity.vcd"); $dumpvars(0, dut); end
       #{half} clk = 1; #{half} clk = 0;
     end

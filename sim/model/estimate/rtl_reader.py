@@ -8,7 +8,7 @@ from pyverilog.dataflow import dataflow as df
 
 from hw.census import table_size
 from sim.errors import UserError
-from sim.model.estimate.dataflow import CHOICE, Dataflow
+from sim.model.estimate.dataflow import CHOICE, SELECT, Dataflow, number
 from sim.model.estimate.expressions import (
     EQUAL,
     LOGICAL,
@@ -130,7 +130,9 @@ class _Reader:
     def _constant(self, node: Any) -> int:
         """Value of an expression of constants and parameters."""
         match node:
-            case df.DFIntConst() | df.DFEvalValue():
+            case df.DFIntConst():
+                return number(node.value)
+            case df.DFEvalValue():
                 return int(node.eval())
             case df.DFTerminal():
                 binds = self._flow.binds.get(node.name, [])
@@ -163,7 +165,7 @@ class _Reader:
                 return Expression("wire", context, 0, f"held {target}")
             case df.DFIntConst():
                 size = node.value.split("'")[0] if "'" in node.value else ""
-                return constant(int(node.eval()), int(size) if size else 0)
+                return constant(number(node.value), int(size) if size else 0)
             case df.DFEvalValue():
                 return constant(int(node.value), int(node.width))
             case df.DFTerminal():
@@ -183,6 +185,8 @@ class _Reader:
             case df.DFPointer():
                 inner = self._expression(node.var, 0, target)
                 place = self._expression(node.ptr, 0, target)
+                if isinstance(node.var, df.DFTerminal) and node.var.name in self._flow.tables:
+                    return self._rom(node.var, inner, place)
                 if place.kind == "constant":
                     return made("wire", inner.width, 0, f"word{place.value}", inner)
                 words = self._words.get(inner.signal, 1)
@@ -195,6 +199,10 @@ class _Reader:
                 return self._choice(parts, context, target)
             case df.DFOperator(operator="Cond"):
                 return self._choice(node.nextnodes, context, target)
+            case df.DFOperator(operator=operator) if operator == SELECT:
+                inner, place = (self._expression(item, 0, target) for item in node.nextnodes[:2])
+                width = self._constant(node.nextnodes[2])
+                return made("mux", width, max(0, inner.width - width), "at", inner, place)
             case df.DFOperator():
                 return self._operator(node, context, target)
             case _:
@@ -202,19 +210,28 @@ class _Reader:
 
     def _part(self, node: Any, target: str) -> Expression:
         inner = self._expression(node.var, 0, target)
-        low = self._expression(node.lsb, 0, target)
-        if low.kind != "constant":
-            width = 1
+        try:
+            low, high = self._constant(node.lsb), self._constant(node.msb)
+        except UserError:
+            place = self._expression(node.lsb, 0, target)
             if node.msb.tostr() != node.lsb.tostr():
-                raise UserError(f"a part with a variable place is not read here: {node.tostr()}")
-            return made("mux", width, inner.width - 1, "at", inner, low)
-        high = self._constant(node.msb)
-        width = high - low.value + 1
+                raise UserError(
+                    f"a part with a variable place is not read here: {node.tostr()[:80]}"
+                ) from None
+            return made("mux", 1, inner.width - 1, "at", inner, place)
+        width = high - low + 1
         if inner.kind == "constant":
-            return constant(inner.value >> low.value, width)
+            return constant(inner.value >> low, width)
         if inner.signal:
-            return wire(inner.signal, width, inner.low + low.value)
-        return made("wire", width, 0, f"part{low.value}", inner)
+            return wire(inner.signal, width, inner.low + low)
+        return made("wire", width, 0, f"part{low}", inner)
+
+    def _rom(self, memory: Any, word: Expression, place: Expression) -> Expression:
+        """A word of a memory that nothing writes: a table."""
+        words = self._flow.tables[memory.name]
+        constants = tuple(words.get(address, 0) for address in range(max(words) + 1))
+        name = f"table {word.signal}"
+        return made("table", word.width, table_size(constants), name, place)
 
     def _choice(self, parts: Any, context: int, target: str) -> Expression:
         table = self._table(parts, context, target)

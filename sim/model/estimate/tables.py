@@ -35,7 +35,9 @@ class Calibration:
     date: str
     level: float  # of the intervals
     tools: dict[str, str]
-    costs: dict[str, "Cost"]  # by metric
+    costs: dict[str, "Cost"]  # by metric, of units
+    plain: dict[str, "Cost"]  # by metric, of Verilog that is not ours
+    left_out: dict[str, dict[str, float]]  # of ordinary designs: predicted / measured, by metric
     traffic: dict[str, Any]  # by unit: what its traffic is like
 
 
@@ -51,14 +53,23 @@ def read_calibration(pdk: str) -> Calibration:
     Raises:
         UserError: If the kit is not calibrated; the message lists those that are.
     """
-    from sim.model.estimate.fit import Cost
-
     if pdk not in calibrated_kits():
         known = ", ".join(calibrated_kits())
         raise UserError(f"process kit {pdk!r} is not calibrated for estimates; there are: {known}")
     data = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
-    costs = {metric: Cost.from_json(cost) for metric, cost in data.pop("costs").items()}
-    return Calibration(costs=costs, **data)
+    plain = data.pop("plain")
+    return Calibration(
+        costs=_costs(data.pop("costs")),
+        plain=_costs(plain["costs"]),
+        left_out=plain["left_out"],
+        **data,
+    )
+
+
+def _costs(data: dict[str, Any]) -> dict[str, "Cost"]:
+    from sim.model.estimate.fit import Cost
+
+    return {metric: Cost.from_json(cost) for metric, cost in data.items()}
 
 
 def read_rows(pdk: str) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from sim.catalog import catalogue, find_unit, verilog
+from sim.model.estimate.facts import estimate_facts
 from sim.model.estimate.judge import accuracy, fit_kit, judge
-from sim.model.estimate.primitives import PRIMITIVES, measure_primitive
+from sim.model.estimate.plain import DESIGNS, Design
+from sim.model.estimate.primitives import PRIMITIVES, Primitive, measure_primitive
 from sim.model.estimate.tables import FOLDER, calibrated_kits, read_rows
 from sim.silicon.pdk import find_kit
 
@@ -24,9 +26,10 @@ def test_the_costs_are_those_that_the_table_and_the_formulas_give(pdk: str) -> N
     stored = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
     fresh = fit_kit(read_rows(pdk))
     assert fresh["traffic"] == stored["traffic"]
-    for metric, cost in fresh["costs"].items():
-        for name, value in stored["costs"][metric].items():
-            assert cost[name] == pytest.approx(value, rel=1e-6, abs=1e-12), (metric, name)
+    for found, kept in ((fresh, stored), (fresh["plain"], stored["plain"])):
+        for metric, cost in found["costs"].items():
+            for name, value in kept["costs"][metric].items():
+                assert cost[name] == pytest.approx(value, rel=1e-6, abs=1e-12), (metric, name)
 
 
 def test_nangate45_is_judged_by_enough_configurations_of_all_units_none_of_them_fitted() -> None:
@@ -44,6 +47,17 @@ def test_errors_and_intervals_keep_their_limits() -> None:
             if limits[name] is not None:
                 assert found[name] <= limits[name], (metric, name, found)
         assert found["coverage"] >= limits["coverage"], (metric, found)
+
+
+def test_ordinary_designs_are_within_their_intervals_without_being_in_the_fit() -> None:
+    plain = estimate_facts()["kits"]["nangate45"]["plain"]
+    assert {row["name"] for row in plain["designs"]} == {design.name for design in DESIGNS}
+    medians = {"area_um2": 0.15, "path_ns": 0.25, "energy_pj": 0.3, "leakage_w": 0.2}
+    for metric, limit in medians.items():
+        assert plain["median"][metric] <= limit, metric
+        ratios = [row[metric] for row in plain["designs"]]
+        reach = plain["reach"][metric]
+        assert sum(1 / reach <= ratio <= reach for ratio in ratios) >= 0.85 * len(ratios), metric
 
 
 def test_a_wrong_cost_would_be_noticed() -> None:
@@ -72,10 +86,12 @@ def test_all_of_them_are(name: str) -> None:
             assert hashlib.sha256(text.encode()).hexdigest() == row["verilog_sha256"]
 
 
-@pytest.mark.parametrize("name", ["add/8", "mux/16", "latch/8"])
+@pytest.mark.parametrize("name", ["add/8", "mux/16", "latch/8", "fifo", "uart"])
 def test_a_primitive_measures_as_in_the_table(name: str) -> None:
-    (primitive,) = (item for item in PRIMITIVES if item.name == name)
-    (row,) = (row for row in read_rows("nangate45")["rows"] if row.get("primitive") == name)
+    known: list[Primitive | Design] = [*PRIMITIVES, *DESIGNS]
+    (primitive,) = (item for item in known if item.name == name)
+    table = read_rows("nangate45")["rows"]
+    (row,) = (row for row in table if name in (row.get("primitive"), row.get("design")))
     found = measure_primitive(primitive, find_kit("nangate45"), read_rows("nangate45")["clock_ns"])
     for metric in ("area_um2", "path_ns", "leakage_w"):
         assert found[metric] == pytest.approx(row[metric], rel=0.01)

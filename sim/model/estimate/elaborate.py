@@ -1,0 +1,60 @@
+"""Anyone's Verilog in the few forms that our own has, by Yosys."""
+
+import re
+
+from sim.errors import ToolError, UserError
+from sim.silicon.yosys import run_yosys
+
+__all__ = ["elaborated"]
+
+_LIMIT_S = 600
+_SCRIPT = """\
+read_verilog -sv design.v
+hierarchy -check -top \\{top}
+proc
+opt_clean
+memory_collect
+select -set written t:$mem_v2 r:WR_PORTS>0 %i
+memory_map @written
+opt -full
+wreduce
+opt_clean
+pmuxtree
+setundef -zero
+opt_clean
+write_verilog -noattr -norename -simple-lhs out.v
+"""
+_MODULE = re.compile(r"^\s*module\s+(\\\S+|\w+)", re.M)
+_ERROR = re.compile(r"(?:design\.v:(\d+): )?ERROR: (.*)")
+
+
+def elaborated(verilog: str, top: str, source: str = "the Verilog") -> str:
+    """A design without parameters, loops, functions, processes: expressions and registers.
+
+    Written memories become registers with their multiplexers; constant ones stay. What cannot
+    change or is needed nowhere is gone, operators are as wide as their results are used.
+
+    Args:
+        verilog: Text of all modules: Verilog-2005 and what Yosys reads of SystemVerilog.
+        top: Module to start at.
+        source: What to call the text in messages.
+
+    Returns:
+        Verilog-2005 that :func:`sim.model.estimate.dataflow.read_dataflow` reads.
+
+    Raises:
+        UserError: If Yosys is not there or does not accept the text.
+    """
+    modules = _MODULE.findall(verilog)
+    if top not in modules:
+        known = ", ".join(modules) or "none"
+        raise UserError(f"{source} has no module {top!r}; there are: {known}")
+    files = {"design.v": verilog, "script.ys": _SCRIPT.format(top=top)}
+    try:
+        return run_yosys(files, _LIMIT_S)["out.v"]
+    except ToolError as error:
+        found = _ERROR.search(str(error))
+        if found is None:
+            raise
+        line = f":{found[1]}" if found[1] else ""
+        raise UserError(f"{source}{line}: {found[2]}") from error
