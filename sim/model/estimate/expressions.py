@@ -35,7 +35,7 @@ class Expression:
     operands: tuple["Expression", ...] = ()
     signal: str = ""  # of a wire that is one signal, or a part of one
     low: int = 0  # its lowest bit
-    value: int = 0  # of a constant
+    value: int = 0  # of a constant; of a table how many it has
     name: str = ""  # of an operator, with its width
 
 

@@ -41,7 +41,13 @@ _SLOPED: Final = (
     "decode",
     "table",
 )
-PATH_FEATURES: Final = ("register", *_STEPS, *(f"{kind}, log2 of width" for kind in _SLOPED))
+_CARRIES: Final = ("add", "increment", "less", "multiply")
+PATH_FEATURES: Final = (
+    "register",
+    *_STEPS,
+    *(f"{kind}, log2 of width" for kind in _SLOPED),
+    *(f"{kind}, width" for kind in _CARRIES),  # a carry that ripples
+)
 
 
 def area_features(census: Census, count: int) -> Reals:
@@ -103,4 +109,8 @@ def path_features(census: Census, count: int) -> Reals:
             if kind in _SLOPED:
                 slope = np.log2(np.maximum(width, 1)) * times
                 features[place, :, PATH_FEATURES.index(f"{kind}, log2 of width")] += slope
+            if kind in _CARRIES:
+                features[place, :, PATH_FEATURES.index(f"{kind}, width")] += np.multiply(
+                    width, times
+                )
     return features

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from hw.census import Step
@@ -12,6 +13,7 @@ from sim.model.estimate.rtl_reader import Design
 
 __all__ = ["longest_steps", "step_delay"]
 
+_SUMS = {"add", "increment"}
 _LEVELS = {"and_or", "xor"}  # of gates: a reduction is a tree of them
 
 
@@ -25,12 +27,15 @@ def step_delay(cost: Cost, kind: str, width: int) -> float:
     """
     values = dict(zip(cost.names, cost.coefficients, strict=True))
     slope = values.get(f"{kind}, log2 of width", 0.0) * math.log2(max(1, width))
-    return values.get(kind, 0.0) + slope
+    return values.get(kind, 0.0) + slope + values.get(f"{kind}, width", 0.0) * width
+
+
+_Steps = tuple[tuple[str, int, int], ...]  # kind, width, levels
 
 
 class _Arrival(NamedTuple):
     delay: float
-    steps: tuple[tuple[str, int, int], ...]  # kind, width, levels
+    steps: _Steps
 
 
 def longest_steps(design: Design, delay: Callable[[str, int], float]) -> tuple[Step, ...]:
@@ -44,7 +49,23 @@ def longest_steps(design: Design, delay: Callable[[str, int], float]) -> tuple[S
     ends = [*design.outputs, *design.registers, *design.latches]
     ends += design.clock_gates.values()
     worst = max((walk.end(name) for name in ends), default=_Arrival(0.0, ()))
-    return tuple(Step(kind, width, levels) for kind, width, levels in worst.steps)
+    return tuple(Step(kind, width, levels) for kind, width, levels in _gathered(worst.steps))
+
+
+def _gathered(steps: _Steps) -> _Steps:
+    """Steps as synthesis takes them: sums of sums are full adders in a tree, then one adder.
+
+    The depth of the tree is that of :meth:`hw.arith.ColumnsCensus.rows`.
+    """
+    found: list[tuple[str, int, int]] = []
+    for is_sum, run in groupby(steps, key=lambda step: step[0] in _SUMS):
+        group = list(run)
+        if not is_sum or len(group) == 1:
+            found += group
+            continue
+        levels = math.ceil(math.log((len(group) + 1) / 2) / math.log(1.5))
+        found += [("xor", 1, 2 * levels), ("add", max(width for _, width, _ in group), 1)]
+    return tuple(found)
 
 
 class _Walk:
@@ -72,11 +93,11 @@ class _Walk:
                 continue
             entered[node] += 1
             tree = self._design.drivers[node[0]][node[1]][2]
-            sources = list(self._leaves(tree, 0.0, ()))
+            sources = list(self._leaves(tree, ()))
             if entered[node] == 1:
                 missing = [
                     driver
-                    for leaf, _, _ in sources
+                    for leaf, _ in sources
                     for driver in self._drivers(leaf)
                     if driver not in self._known and not entered[driver]
                 ]
@@ -84,13 +105,18 @@ class _Walk:
                     stack.extend(missing)
                     continue
             arrivals = [
-                _Arrival(before.delay + added, (*before.steps, *steps))
-                for leaf, added, steps in sources
+                self._after(before, steps)
+                for leaf, steps in sources
                 for before in self._before(leaf)
             ]
             self._known[node] = max(arrivals, default=_Arrival(0.0, ()))
             stack.pop()
         return self._known[name, place]
+
+    def _after(self, before: _Arrival, steps: _Steps) -> _Arrival:
+        steps = (*before.steps, *steps)
+        times = (levels * self._delay(kind, width) for kind, width, levels in _gathered(steps))
+        return _Arrival(sum(times), steps)
 
     def _before(self, leaf: Expression) -> Iterator[_Arrival]:
         yield _Arrival(0.0, ())
@@ -107,12 +133,10 @@ class _Walk:
             if low < leaf.low + leaf.width and leaf.low <= high
         ]
 
-    def _leaves(
-        self, item: Expression, delay: float, steps: tuple[tuple[str, int, int], ...]
-    ) -> Iterator[tuple[Expression, float, tuple[tuple[str, int, int], ...]]]:
+    def _leaves(self, item: Expression, steps: _Steps) -> Iterator[tuple[Expression, _Steps]]:
         """Signals that an expression depends on, with what lies between."""
         if item.signal:
-            yield item, delay, steps
+            yield item, steps
             return
         if item.bits:
             levels, width = 1, item.width
@@ -121,8 +145,9 @@ class _Walk:
             elif item.kind in ("less", "equal"):
                 width = max(operand.width for operand in item.operands)
             elif item.kind == "table":
-                width = item.bits // item.width
-            delay += levels * self._delay(item.kind, width)
-            steps = ((item.kind, width, levels), *steps)
+                width = item.value
+            # a product with a constant is as many sums as the census says
+            times = item.bits // item.width if item.kind == "add" else 1
+            steps = (*times * ((item.kind, width, levels),), *steps)
         for operand in item.operands:
-            yield from self._leaves(operand, delay, steps)
+            yield from self._leaves(operand, steps)

@@ -231,7 +231,8 @@ class _Reader:
         words = self._flow.tables[memory.name]
         constants = tuple(words.get(address, 0) for address in range(max(words) + 1))
         name = f"table {word.signal}"
-        return made("table", word.width, table_size(constants), name, place)
+        table = made("table", word.width, table_size(constants), name, place)
+        return replace(table, value=len(constants))
 
     def _choice(self, parts: Any, context: int, target: str) -> Expression:
         table = self._table(parts, context, target)
@@ -278,7 +279,7 @@ class _Reader:
         name = f"table{hash(tuple(item.text for item in known)):x}"
         index = self._expression(cases[0][0].nextnodes[0], 0, target)
         size = table_size(tuple(item.value for item in known))
-        chosen = made("table", width, size, name, index)
+        chosen = replace(made("table", width, size, name, index), value=len(known))
         for (condition, _), outcome in zip((*cases, cases[-1]), outcomes, strict=True):
             if outcome.kind != "constant":
                 asked = self._condition(condition, target)

@@ -142,3 +142,15 @@ def test_every_kind_is_documented() -> None:
     import hw.census
 
     assert all(f"\n{kind} " in str(hw.census.__doc__) for kind in KINDS)
+
+
+def test_sums_of_sums_are_a_tree_of_full_adders() -> None:
+    ports = ", ".join(f"input [7:0] a{index}" for index in range(9))
+    total = " + ".join(f"a{index}" for index in range(9))
+    text = (
+        f"module t({ports}, input s, output [7:0] y);\nassign y = s ? {total} : 8'd0;\nendmodule\n"
+    )
+    delays = {"xor": 0.1, "add": 1.0, "and_or": 0.1}
+    steps = longest_steps(read_design(read_dataflow(text, "t")), lambda kind, width: delays[kind])
+    # nine numbers to two: 9 / 2 in thirds, four levels of two gates
+    assert [tuple(step) for step in steps] == [("xor", 1, 8), ("add", 8, 1), ("and_or", 8, 1)]
