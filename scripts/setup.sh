@@ -99,7 +99,7 @@ osu_kits() { # only unpacked: installed, the packages bring a whole layout flow 
     work=$(mktemp -d)
     for kit in osu018 osu035; do
         [ -d "/usr/share/qflow/tech/$kit" ] || [ -d ".venv/share/qflow/tech/$kit" ] && continue
-        if (cd "$work" && apt-get download -qq "qflow-tech-$kit" && dpkg -x qflow-tech-"$kit"_*.deb .) \
+        if (cd "$work" && timeout 60 apt-get download -qq "qflow-tech-$kit" && dpkg -x qflow-tech-"$kit"_*.deb .) \
             >/dev/null 2>&1; then
             mkdir -p .venv/share/qflow/tech
             mv "$work/usr/share/qflow/tech/$kit" .venv/share/qflow/tech/
