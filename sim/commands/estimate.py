@@ -114,3 +114,8 @@ def _show(result: dict[str, Any]) -> None:
         f"intervals; traffic: {result['activity']['source']}"
     )
     print_table(title, ("", "estimate", "low", "high", "unit"), rows, (1, 2, 3))
+    if "census_bits" in result:
+        operators = [(kind, f"{bits:,}") for kind, bits in result["census_bits"].items()]
+        print_table("Operators", ("kind", "bits"), operators, (1,))
+        steps = [(step["kind"], step["width"], step["levels"]) for step in result["path"]]
+        print_table("Longest path", ("operator", "width", "levels"), steps, (1, 2))

@@ -1,6 +1,7 @@
 """Estimates of configurations and of Verilog, and the command."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,10 @@ def test_the_command_reads_verilog(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["estimate", "--rtl", str(path), "--top", "adder", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["census_bits"] == {"add": 9, "flop": 9}
     assert main(["estimate", "--rtl", str(path), "--top", "adder"]) == 0
-    assert "module adder" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "module adder" in shown
+    assert re.search(r"flop +9 *\n", shown)
+    assert re.search(r"Longest path[\s\S]*add +9 +1 *\n", shown)
 
 
 @pytest.mark.parametrize(
