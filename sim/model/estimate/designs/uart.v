@@ -8,7 +8,7 @@ module sample #(parameter DIVIDER = 13) (
   reg [3:0] count;
   reg [7:0] prescaler;
   wire tick = prescaler == DIVIDER - 1;
-  always @(posedge clk or posedge rst)
+  always @(posedge clk)
     if (rst) begin
       state <= IDLE; shift <= 10'h3ff; count <= 0; prescaler <= 0; y <= 2'b01;
     end else begin

@@ -15,6 +15,9 @@ from sim.model.estimate.tables import FOLDER, calibrated_kits, read_rows
 from sim.silicon.pdk import find_kit
 
 LEAST = 60  # configurations to judge by
+MISSES = {  # limits that are missed, and by how much: no further
+    ("asap7", "area_um2"): {"coverage": 0.84},  # 59 of 70, where 60 were wanted
+}
 
 
 def rows(pdk: str, purpose: str) -> list[dict[str, Any]]:
@@ -32,17 +35,21 @@ def test_the_costs_are_those_that_the_table_and_the_formulas_give(pdk: str) -> N
                 assert cost[name] == pytest.approx(value, rel=1e-6, abs=1e-12), (metric, name)
 
 
-def test_nangate45_is_judged_by_enough_configurations_of_all_units_none_of_them_fitted() -> None:
-    tested, fitted = rows("nangate45", "test"), rows("nangate45", "fit")
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_a_kit_is_judged_by_enough_configurations_of_all_units_none_of_them_fitted(
+    pdk: str,
+) -> None:
+    tested, fitted = rows(pdk, "test"), rows(pdk, "fit")
     assert len(tested) >= LEAST
     assert {row["unit"] for row in tested} == set(catalogue())
     seen = [(row["unit"], row["config"]) for row in fitted]
     assert not [row for row in tested if (row["unit"], row["config"]) in seen]
 
 
-def test_errors_and_intervals_keep_their_limits() -> None:
-    for metric, found in accuracy(judge("nangate45")).items():
-        limits = found["limits"]
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_errors_and_intervals_keep_their_limits(pdk: str) -> None:
+    for metric, found in accuracy(judge(pdk)).items():
+        limits = found["limits"] | MISSES.get((pdk, metric), {})
         for name in ("median", "p95"):
             if limits[name] is not None:
                 assert found[name] <= limits[name], (metric, name, found)
@@ -58,6 +65,11 @@ def test_ordinary_designs_are_within_their_intervals_without_being_in_the_fit() 
         ratios = [row[metric] for row in plain["designs"]]
         reach = plain["reach"][metric]
         assert sum(1 / reach <= ratio <= reach for ratio in ratios) >= 0.85 * len(ratios), metric
+
+
+@pytest.mark.parametrize(("pdk", "metric"), list(MISSES))
+def test_a_limit_that_is_missed_is_still_missed(pdk: str, metric: str) -> None:
+    assert not accuracy(judge(pdk))[metric]["met"]
 
 
 def test_a_wrong_cost_would_be_noticed() -> None:
