@@ -20,10 +20,11 @@ def small_silicon() -> dict[str, Any]:
 
 @cache
 def _from_tables() -> dict[str, Any]:
+    estimates = estimate_facts()
     return {
         "buffers": buffer_facts(),
         "scaling": scaling_facts(),
-        "estimates": estimate_facts(),
+        "estimates": estimates | {"kits": {"nangate45": estimates["kits"]["nangate45"]}},
         "training_hw": training_hw_facts(),
     }
 

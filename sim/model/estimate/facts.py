@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from sim.catalog import catalogue
+from sim.jobs import PDK
 from sim.model.estimate.fit import reach
 from sim.model.estimate.judge import accuracy, judge
-from sim.model.estimate.plain_fit import PLAIN
+from sim.model.estimate.plain import PLAIN
 from sim.model.estimate.tables import Calibration, calibrated_kits, read_calibration, read_rows
 
 __all__ = ["estimate_facts"]
@@ -17,14 +18,14 @@ def estimate_facts() -> dict[str, Any]:
     """Accuracy in every calibrated kit.
 
     Returns:
-        ``kits``: by name what the kit was calibrated with (``corner``, ``voltage_v``,
-        ``clock_ns``, ``date``, ``tools``, numbers of ``primitives`` and ``fitted``
-        configurations), ``accuracy`` by metric, ``rows``, the configurations that were not in
-        the fit, and ``plain``, how well ordinary Verilog is predicted; ``families``: family by
-        unit.
+        ``kits``: by name, the report's own first, what the kit was calibrated with (``corner``,
+        ``voltage_v``, ``clock_ns``, ``date``, ``tools``, numbers of ``primitives`` and
+        ``fitted`` configurations), ``accuracy`` by metric, ``rows``, the configurations that were
+        not in the fit, and ``plain``, how well ordinary Verilog is predicted; ``families``:
+        family by unit.
     """
     return {
-        "kits": {pdk: _kit(pdk) for pdk in calibrated_kits()},
+        "kits": {pdk: _kit(pdk) for pdk in sorted(calibrated_kits(), key=lambda pdk: pdk != PDK)},
         "families": {unit.name: unit.family for unit in catalogue().values()},
     }
 

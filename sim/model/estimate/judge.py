@@ -13,7 +13,6 @@ import numpy as np
 from hw.census import Batch
 from sim.catalog import find_unit
 from sim.model.estimate.fit import LEVEL, METRICS, Cost, fit_cost, predict
-from sim.model.estimate.plain_fit import fit_plain
 from sim.model.estimate.tables import (
     FOLDER,
     feature_names,
@@ -41,6 +40,8 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
     Returns:
         What ``calibration/KIT.costs.json`` holds.
     """
+    from sim.model.estimate.plain_fit import fit_plain  # reads Verilog
+
     rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
     costs = {metric: fit_cost(samples(rows, metric), feature_names(metric)) for metric in METRICS}
     return {

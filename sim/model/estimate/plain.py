@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sim.model.estimate.rtl_reader import Design as Read
 
-__all__ = ["DESIGNS", "TOP", "Design", "read"]
+__all__ = ["DESIGNS", "PLAIN", "TOP", "Design", "read"]
 
+PLAIN = "plain Verilog"  # stands for a unit: all designs share a factor
 TOP = "operator_between_registers"
 _FOLDER = Path(__file__).parent / "designs"
 _OPERANDS = {  # widths of a, b and c

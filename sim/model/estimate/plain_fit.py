@@ -12,15 +12,14 @@ import numpy as np
 
 from hw.census import Census
 from sim.model.estimate.fit import METRICS, Cost, Sample, fit_cost, left_out
-from sim.model.estimate.plain import read
+from sim.model.estimate.plain import PLAIN, read
 from sim.model.estimate.rtl import rtl_census
 from sim.model.estimate.rtl_path import longest_steps, step_delay
 from sim.model.estimate.rtl_reader import Design
 from sim.model.estimate.tables import feature_names, metric_features, samples
 
-__all__ = ["PLAIN", "design_census", "fit_plain", "same_rate"]
+__all__ = ["design_census", "fit_plain", "same_rate"]
 
-PLAIN = "plain Verilog"  # stands for a unit: all designs share a factor
 _OPERAND = "data"  # what makes everything toggle
 _PASSES = 2  # the longest path depends on delays, which are fitted to it
 

@@ -6,7 +6,8 @@ from sim.errors import UserError
 from sim.model.estimate.dataflow import read_dataflow
 from sim.model.estimate.elaborate import elaborated
 from sim.model.estimate.fit import predict
-from sim.model.estimate.plain_fit import PLAIN, design_census, same_rate
+from sim.model.estimate.plain import PLAIN
+from sim.model.estimate.plain_fit import design_census, same_rate
 from sim.model.estimate.rtl_reader import Design, read_design
 from sim.model.estimate.tables import metric_features, read_calibration
 
