@@ -1,12 +1,11 @@
 """What the report measures: calls of ``verify`` and ``implement``, two at a time."""
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sim.datapaths import CLOCK_NS, CONFIGURATIONS
+from sim.parallel import Progress, in_parallel
 from sim.rounding_cost import RANDOM_BITS, UNIT
 from sim.targets import ENERGY_CLOCK_NS, representative
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PDK", "SEED", "Done", "entries_of", "run_all"]
 
-Progress = Callable[[str, int, int], None]
 PDK = "nangate45"
 SEED = 7  # of verification
 _SIMULATORS = ["icarus", "verilator"]
@@ -102,22 +100,8 @@ def _jobs(units: "Sequence[Unit]") -> list[Job]:
 
 
 def _run(jobs: list[Job], progress: Progress | None) -> Done:
-    """Run jobs, two at a time, and give their results in the order of the jobs."""
-    spawn = multiprocessing.get_context("spawn")  # torch has threads: no fork
-    results: dict[Job, list[dict[str, Any]]] = {}
-    with ProcessPoolExecutor(max_workers=_WORKERS, mp_context=spawn) as pool:
-        futures = {pool.submit(_work, job): job for job in jobs}
-        if progress is not None:
-            progress("verify and implement", 0, len(jobs))
-        try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                results[futures[future]] = future.result()
-                if progress is not None:
-                    progress("verify and implement", done, len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [(job, results[job]) for job in jobs]
+    done = in_parallel(_work, jobs, "verify and implement", _WORKERS, progress)
+    return list(zip(jobs, done, strict=True))
 
 
 def _work(job: Job) -> list[dict[str, Any]]:

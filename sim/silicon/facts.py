@@ -1,10 +1,8 @@
 """What the report says of implementation quality: curves, areas, proofs, the choice of Yosys."""
 
-import multiprocessing
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
+from sim.parallel import Progress, in_parallel
 from sim.silicon.pdk import find_kit
 from sim.silicon.sta_run import sta_version
 from sim.silicon.yosys import yosys_version
@@ -12,7 +10,6 @@ from sim.silicon.yosys_compare import comparison
 
 __all__ = ["implementation_facts"]
 
-Progress = Callable[[str, int, int], None]
 _PDK = "nangate45"
 _CLOCKS_NS = (4.0, 1.4, 1.1, 0.9, 0.8, 0.7)
 _RESOLUTION = 0.01  # of the fastest clock
@@ -50,7 +47,8 @@ def implementation_facts(progress: Progress | None = None) -> dict[str, Any]:
     kit = find_kit(_PDK)
     jobs: list[Job] = [("proof", name, ()) for name in catalogue()]
     jobs += [("sweep", *item) for item in _SWEPT]
-    done = _run(jobs, progress)
+    done = in_parallel(_work, jobs, "implementation", _WORKERS, progress)
+    pairs = list(zip(jobs, done, strict=True))
     return {
         "pdk": kit.name,
         "title": kit.title,
@@ -59,28 +57,10 @@ def implementation_facts(progress: Progress | None = None) -> dict[str, Any]:
         "node_nm": kit.node_nm,
         "tools": {"yosys": yosys_version(), "sta": sta_version()},
         "clock_ns": _MODULES_NS,
-        "curves": [done[job] for job in jobs if job[0] == "sweep"],
-        "modules": [done[job] for job in jobs if job[0] == "proof"],
+        "curves": [found for job, found in pairs if job[0] == "sweep"],
+        "modules": [found for job, found in pairs if job[0] == "proof"],
         "yosys": comparison(),
     }
-
-
-def _run(jobs: list[Job], progress: Progress | None) -> dict[Job, dict[str, Any]]:
-    spawn = multiprocessing.get_context("spawn")
-    done: dict[Job, dict[str, Any]] = {}
-    if progress is not None:
-        progress("implementation", 0, len(jobs))
-    with ProcessPoolExecutor(max_workers=_WORKERS, mp_context=spawn) as pool:
-        futures = {pool.submit(_work, job): job for job in jobs}
-        try:
-            for count, future in enumerate(as_completed(futures), start=1):
-                done[futures[future]] = future.result()
-                if progress is not None:
-                    progress("implementation", count, len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return done
 
 
 def _work(job: Job) -> dict[str, Any]:

@@ -1,17 +1,15 @@
 """Area against clock period: netlists for several clocks, the best of them, and the fastest."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
+from sim.parallel import Progress, in_parallel
 from sim.silicon.pdk import Kit
 from sim.silicon.synth import synthesize
 
 __all__ = ["fastest_clock", "pareto", "sweep"]
 
-Progress = Callable[[str, int, int], None]
 _FIRST_STEP = 0.5  # of the shortest period met, where none is known that is missed
 
 
@@ -52,9 +50,9 @@ def sweep(
         ToolError: If a tool fails.
     """
     periods = sorted(set(clocks_ns), reverse=True)
-    points = list(
-        _run([(verilog, top, kit, period, clock) for period in periods], workers, progress)
-    )
+    jobs = [(verilog, top, kit, period, clock) for period in periods]
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    points = in_parallel(_point, jobs, "clock targets", workers, progress)
     if resolution is None:
         return {"points": points, "pareto": pareto(points)}
     searched: list[dict[str, Any]] = []
@@ -82,35 +80,6 @@ def _point(job: tuple[str, str, Kit, float, str]) -> dict[str, Any]:
         "recipe": found.recipe,
         "tried": found.tried,
     }
-
-
-def _run(
-    jobs: list[tuple[str, str, Kit, float, str]], workers: int | None, progress: Progress | None
-) -> Iterable[dict[str, Any]]:
-    """The points, in order; in a pool of processes where more than one may run."""
-
-    def show(done: int) -> None:
-        if progress is not None:
-            progress("clock targets", done, len(jobs))
-
-    show(0)
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    if workers == 1:
-        for done, job in enumerate(jobs, start=1):
-            yield _point(job)
-            show(done)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=workers, mp_context=spawn) as pool:
-        try:
-            futures = [pool.submit(_point, job) for job in jobs]
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()  # the first failure ends the rest
-                show(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        yield from (future.result() for future in futures)
 
 
 def pareto(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

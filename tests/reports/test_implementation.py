@@ -1,20 +1,15 @@
 """The section on implementation quality says what the facts say."""
 
 import copy
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import numbers
 from reports.implementation_charts import implementation_charts
 from reports.plotly_charts import figure
 from reports.png_charts import png
 from sim.silicon.yosys_compare import comparison
-
-REPORTS = Path(__file__).parents[2] / "reports"
+from tests.reports.section import section_text
 
 
 def facts() -> dict[str, Any]:
@@ -52,17 +47,7 @@ def facts() -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(REPORTS), undefined=StrictUndefined, autoescape=True,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    for name in ("count", "fixed"):
-        environment.filters[name] = getattr(numbers, name)
-    drawn = {chart.name: chart for chart in implementation_charts(found)}
-    html = environment.from_string(
-        '{% import "implementation.html.j2" as page %}{{ page.section(it, charts, figures) }}'
-    ).render(it=found, charts=drawn, figures=dict.fromkeys(drawn, ""))
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    return section_text("implementation.html.j2", found, implementation_charts(found))
 
 
 def test_the_fastest_clock_stands_beside_the_smallest_netlist() -> None:

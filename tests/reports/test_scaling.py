@@ -1,20 +1,15 @@
 """The section on scaling says what the facts say, and each figure where it comes from."""
 
 import copy
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import numbers
 from reports.plotly_charts import figure
 from reports.png_charts import png
 from reports.scaling_charts import scaling_charts
 from sim.model.scaling_facts import scaling_facts
-
-REPORTS = Path(__file__).parents[2] / "reports"
+from tests.reports.section import section_text
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +23,7 @@ def scaling(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(scaling: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(REPORTS), undefined=StrictUndefined, autoescape=True,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    for name in ("count", "fixed"):
-        environment.filters[name] = getattr(numbers, name)
-    drawn = {chart.name: chart for chart in scaling_charts(scaling)}
-    html = environment.from_string(
-        '{% import "scaling.html.j2" as page %}{{ page.section(scaling, charts, figures) }}'
-    ).render(scaling=scaling, charts=drawn, figures=dict.fromkeys(drawn, ""))
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    return section_text("scaling.html.j2", scaling, scaling_charts(scaling))
 
 
 def test_every_unit_stands_predicted_beside_measured(scaling: dict[str, Any]) -> None:
