@@ -14,7 +14,7 @@ from hw.census import Census
 from sim.model.estimate.fit import METRICS, Cost, Sample, fit_cost, left_out
 from sim.model.estimate.plain import PLAIN, read
 from sim.model.estimate.rtl import rtl_census
-from sim.model.estimate.rtl_path import longest_steps, step_delay
+from sim.model.estimate.rtl_path import longest_steps, step_delays
 from sim.model.estimate.rtl_reader import Design
 from sim.model.estimate.tables import feature_names, metric_features, samples
 
@@ -34,7 +34,7 @@ def design_census(design: Design, path: Cost) -> Census:
     census = Census()
     for kind, bits in rtl_census(design).items():
         census.add(kind, bits, (_OPERAND,))
-    census.path(*longest_steps(design, lambda kind, width: step_delay(path, kind, width)))
+    census.path(*longest_steps(design, step_delays(path)))
     return census
 
 

@@ -11,23 +11,25 @@ from sim.model.estimate.expressions import Expression
 from sim.model.estimate.fit import Cost
 from sim.model.estimate.rtl_reader import Design
 
-__all__ = ["longest_steps", "step_delay"]
+__all__ = ["longest_steps", "step_delays"]
 
 _SUMS = {"add", "increment"}
 _LEVELS = {"and_or", "xor"}  # of gates: a reduction is a tree of them
 
 
-def step_delay(cost: Cost, kind: str, width: int) -> float:
-    """Delay of one operator.
+def step_delays(cost: Cost) -> Callable[[str, int], float]:
+    """Delays of operators by kind and width: see :class:`hw.census.Step`.
 
     Args:
         cost: Of paths.
-        kind: Of operator.
-        width: Bits of its result, of a comparison those compared, of a table its constants.
     """
     values = dict(zip(cost.names, cost.coefficients, strict=True))
-    slope = values.get(f"{kind}, log2 of width", 0.0) * math.log2(max(1, width))
-    return values.get(kind, 0.0) + slope + values.get(f"{kind}, width", 0.0) * width
+
+    def delay(kind: str, width: int) -> float:
+        slope = values.get(f"{kind}, log2 of width", 0.0) * math.log2(max(1, width))
+        return values.get(kind, 0.0) + slope + values.get(f"{kind}, width", 0.0) * width
+
+    return delay
 
 
 _Steps = tuple[tuple[str, int, int], ...]  # kind, width, levels
