@@ -18,7 +18,7 @@ def report(
     json_path: JsonOption = None,
 ) -> None:
     """Verify and implement every unit and write the report; print its path last."""
-    from reports.build import build_report  # the one place where sim may look at reports
+    from reports.build import build_report
 
     with working() as progress:
         result = build_report(output, progress=progress)
