@@ -1,5 +1,7 @@
 """``consilico pdk``."""
 
+from typing import Any
+
 import typer
 
 from sim.commands.output import JsonOption, emit, print_table
@@ -20,15 +22,34 @@ def list_kits(json_path: JsonOption = None) -> None:
     from sim.silicon.pdk import describe_kits
 
     kits = describe_kits()
+    emit(kits, json_path, lambda: _show(kits))
+
+
+def _show(kits: list[dict[str, Any]]) -> None:
+    """A short table, then whole paths and advice below it, where no column breaks them."""
     rows = [
         (
-            kit["pdk"] if kit["default"] else f"{kit['pdk']}:{kit['corner']}",
+            _option(kit),
             f"{kit['node_nm']:g} nm" if kit["node_nm"] else "not known",
-            f"{kit['corner']}, {kit['voltage_v']:g} V",
+            kit["corner"],
+            f"{kit['voltage_v']:g} V",
             "yes" if kit["found"] else "no",
-            kit["path"] if kit["found"] else kit["how_to_get"],
         )
         for kit in kits
     ]
-    columns = ("--pdk", "node", "corner", "found", "where, or how to get it")
-    emit(kits, json_path, lambda: print_table("Process kits", columns, rows))
+    print_table("Process kits", ("--pdk", "node", "corner", "voltage", "found"), rows)
+    for kit in kits:
+        if kit["found"]:
+            print(f"{_option(kit)}: {kit['path']}")
+    missing: dict[str, list[str]] = {}
+    for kit in kits:
+        if not kit["found"]:
+            missing.setdefault(kit["how_to_get"], []).append(_option(kit))
+    if missing:
+        print("\nTo get the others:")
+    for how, names in missing.items():
+        print(f"{', '.join(names)}: {how}")
+
+
+def _option(kit: dict[str, Any]) -> str:
+    return str(kit["pdk"] if kit["default"] else f"{kit['pdk']}:{kit['corner']}")
