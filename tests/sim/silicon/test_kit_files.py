@@ -85,9 +85,10 @@ def test_every_corner_of_every_kit_is_listed_found_or_not(
 def test_people_see_what_to_type_for_a_corner(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["pdk", "list"]) == 0
     printed = capsys.readouterr().out
+    assert f"\nnangate45: {find_kit('nangate45').liberty[0]}\n" in printed  # whole, on a line
     assert "sky130hd:ss_100C_1v60" in printed
     assert "sky130hd:tt_025C_1v80" not in printed  # the default
 
