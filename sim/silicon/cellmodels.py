@@ -13,12 +13,15 @@ from sim.silicon.liberty_types import Cell, Sequential
 __all__ = ["cell_model", "cell_models"]
 
 
-def cell_models(cells: Mapping[str, Cell], names: Iterable[str]) -> str:
+def cell_models(
+    cells: Mapping[str, Cell], names: Iterable[str], power_up: str | None = None
+) -> str:
     """Verilog of the models of some cells.
 
     Args:
         cells: The library's.
         names: Cells wanted.
+        power_up: Verilog of what a flip-flop or latch holds at the start; unknown without.
 
     Raises:
         UserError: If a cell is unknown, or its Liberty does not say what it does.
@@ -27,12 +30,12 @@ def cell_models(cells: Mapping[str, Cell], names: Iterable[str]) -> str:
     for name in sorted(set(names)):
         if name not in cells:
             raise UserError(f"the library has no cell {name}")
-        models.append(cell_model(cells[name]))
+        models.append(cell_model(cells[name], power_up))
     return "\n".join(models)
 
 
-def cell_model(cell: Cell) -> str:
-    """Verilog of one cell's model.
+def cell_model(cell: Cell, power_up: str | None = None) -> str:
+    """Verilog of one cell's model, as in :func:`cell_models`.
 
     Raises:
         UserError: If an output has no function, or the cell has a state table that is not a clock
@@ -46,7 +49,7 @@ def cell_model(cell: Cell) -> str:
         lines += _clock_gate(cell)
     else:
         for state in cell.sequential:
-            lines += _state(cell, state)
+            lines += _state(cell, state, power_up)
         for pin in ports:
             if pin.direction == "output":
                 if pin.function is None:
@@ -55,12 +58,14 @@ def cell_model(cell: Cell) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
-def _state(cell: Cell, state: Sequential) -> list[str]:
+def _state(cell: Cell, state: Sequential, power_up: str | None) -> list[str]:
     """A flip-flop or a latch: the register, and its complement."""
     if state.kind == "statetable" or state.width != 1:
         raise UserError(f"cell {cell.name}: no model of a {state.kind} of {state.width} bits")
     name = f"\\{state.states[0]} "
     lines = [f"  reg {name};"]
+    if power_up is not None:
+        lines.append(f"  initial {name}= {power_up};")
     if len(state.states) > 1:
         lines.append(f"  wire \\{state.states[1]} = ~{name};")
     forced = [

@@ -197,6 +197,7 @@ def _measure(
         "gate_level": {
             "checked": gates.outcome.checked,
             "mismatches": gates.outcome.mismatches,
+            "power_up": gates.power_up,
         },
         "equivalence": {
             "method": "proof" if proof and proof.verdict == "equivalent" else "simulation",
