@@ -8,7 +8,7 @@ __all__ = ["estimate_charts"]
 
 _PAIRS = {  # metrics that stand side by side, by the figure's name
     "size": {"area_um2": "area", "leakage_w": "leakage"},
-    "speed": {"path_ns": "longest path", "energy_pj": "energy a beat"},
+    "speed": {"path_ns": "longest path", "energy_per_operation_pj": "energy an operation"},
 }
 _COLOURS = {"attention": "c", "matmul": "a", "training": "b"}
 

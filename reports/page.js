@@ -43,6 +43,12 @@
     }
   }
 
+  // A plot that was drawn in a closed part of the page knows its width when that opens.
+  function opened(event) {
+    event.target.querySelectorAll(".js-plotly-plot").forEach((plot) => Plotly.Plots.resize(plot));
+  }
+
   draw();
+  document.addEventListener("toggle", opened, true);
   dark.addEventListener("change", draw);
 })();

@@ -32,7 +32,7 @@ _MODULES = (  # of sim.units, in catalogue order
 )
 
 
-def _one(config: Any) -> int:
+def _one(config: Any, source: str) -> int:
     return 1
 
 
@@ -60,9 +60,9 @@ class Unit:
     exempt: Callable[[Any], Collection[str]] = _none  # those that a configuration cannot hit
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
     census: Callable[[Any], "Census"]  # batch of configurations -> operators, closed formula
-    operations_per_beat: Callable[[Any], int]
+    operations_per_beat: Callable[[Any], int]  # at full rate
     operation: str = "result"  # what energy is given for beside a result, such as "MAC"
-    operations_per_result: Callable[[Any], int] = _one  # in its traffic
+    operations_per_result: Callable[[Any, str], float] = _one  # in the traffic of a source
     sources: tuple[str, ...] = ("normal",)  # of traffic, to measure the unit with
 
     @property

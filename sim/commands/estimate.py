@@ -53,17 +53,10 @@ def estimate(
     else:
         from sim.catalog import configure, find_unit
         from sim.model.estimate.estimate import estimate as run
-        from sim.model.estimate.estimate import typical_operands
 
         found = find_unit(str(unit))
         config = configure(found, settings)
-        given = _operands(operand)
-        if given and traffic is None:
-            traffic = found.sources[0]
-        for name, values in given.items():
-            known = typical_operands(found, pdk, str(traffic)).get(name, {})
-            given[name] = {**known, **values}
-        result = run(found, config, pdk, traffic, given or None)
+        result = run(found, config, pdk, traffic, _operands(operand) or None)
     emit(result, json_path, lambda: _show(result))
 
 
@@ -108,6 +101,9 @@ def _show(result: dict[str, Any]) -> None:
         for key, name, unit, scale in _ROWS
         if key in result
     ]
+    if result.get("operations_per_result", 1) != 1:
+        length = f"energy a result, {result['operations_per_result']:,.4g} {result['operation']}s"
+        rows = [(length if row[0] == "energy a result" else row[0], *row[1:]) for row in rows]
     what = result.get("unit") or f"module {result['top']}"
     title = (
         f"{what} in {result['pdk']}, {result['corner']}: calibrated, {result['level']:.0%} "

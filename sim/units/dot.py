@@ -165,6 +165,12 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
+def _length(config: DotConfig, source: str) -> float:
+    from sim.workload.operands import mean_inputs
+
+    return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
+
+
 UNITS = (
     Unit(
         name="matmul/dot",
@@ -189,7 +195,7 @@ UNITS = (
         census=deferred("hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
-        operations_per_result=lambda config: _TRAFFIC_BEATS * config.lanes,
+        operations_per_result=_length,
         sources=("model", "normal", "uniform"),
     ),
 )

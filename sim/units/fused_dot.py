@@ -146,6 +146,14 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
+def _length(config: FusedDotConfig, source: str) -> float:
+    from sim.workload.operands import mean_inputs
+
+    name, _, mode = source.partition("/")
+    count = config.lanes << FUSED_MODES.index(mode or "int8")
+    return mean_inputs(count) if name == "model" else _TRAFFIC_BEATS * count
+
+
 UNITS = (
     Unit(
         name="matmul/fused_dot",
@@ -166,7 +174,7 @@ UNITS = (
         census=deferred("hw.matmul.fused_dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
-        operations_per_result=lambda config: _TRAFFIC_BEATS * config.lanes,
+        operations_per_result=_length,
         sources=("model", "model/int8_int4", "model/int4", "uniform"),
     ),
 )

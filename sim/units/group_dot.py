@@ -215,6 +215,13 @@ def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
     return bench.builder.build()
 
 
+def _length(config: GroupDotConfig, source: str) -> float:
+    from sim.workload.operands import mean_inputs
+
+    group = config.group
+    return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group
+
+
 UNITS = (
     Unit(
         name="matmul/group_dot",
@@ -244,7 +251,7 @@ UNITS = (
         census=deferred("hw.matmul.group_dot_census", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
-        operations_per_result=lambda config: _TRAFFIC_GROUPS * config.group,
+        operations_per_result=_length,
         sources=("model", "normal", "uniform"),
     ),
 )

@@ -16,6 +16,7 @@ Codes = NDArray[np.int64]
 Values = NDArray[np.float32]
 _DRAWN_TILES = 40
 _HEADROOM = 4  # scales up to 2 ** 4 above the shared exponent
+_MODEL_GROUP = 128  # numbers of a vector of real traffic
 _WIDTHS = (8, 4, 4, 16)  # of x, q, zero, scale
 
 
@@ -209,6 +210,10 @@ def _model(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
         yield gradient, vectors
 
 
+def _length(config: ProjectConfig, source: str) -> float:
+    return min(config.group, _MODEL_GROUP) if source == "model" else config.group
+
+
 UNITS = (
     Unit(
         name="training/project",
@@ -237,7 +242,7 @@ UNITS = (
         census=deferred("hw.training.project", "census"),
         operations_per_beat=lambda config: config.results,
         operation="MAC",
-        operations_per_result=lambda config: config.group,
+        operations_per_result=_length,
         sources=("model", "normal"),
     ),
 )

@@ -115,6 +115,13 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
     return builder.build()
 
 
+def _length(config: SparseDotConfig, source: str) -> float:
+    from sim.workload.operands import mean_inputs
+
+    lanes = config.lanes
+    return mean_inputs(2 * lanes, 4) / 2 if source == "model" else _TRAFFIC_BEATS * lanes
+
+
 UNITS = (
     Unit(
         name="matmul/sparse_dot",
@@ -133,7 +140,7 @@ UNITS = (
         census=deferred("hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
-        operations_per_result=lambda config: _TRAFFIC_BEATS * config.lanes,
+        operations_per_result=_length,
         sources=("model", "normal", "uniform"),
     ),
 )  # fmt: skip

@@ -15,6 +15,8 @@ __all__ = ["UNITS", "SystolicBench"]
 Codes = NDArray[np.int64]
 _DRAWN_JOBS = 24
 _LAYER = "blk.9.ffn_gate"  # real traffic: SwiGLU's gate, in a layer of the middle
+_LAYER_INPUTS = 576  # of it: k of a product of INT8 matrices
+_LAYER_GROUP = 32  # of them that share scales: k of a product where either has 4 bits
 _NORMAL_DEPTH = 64  # k of drawn traffic
 
 
@@ -218,6 +220,22 @@ def _layer(config: SystolicConfig) -> Any:
                 yield x[:, at : at + config.depth], w[at : at + config.depth]
 
 
+def _rate(config: SystolicConfig) -> int:
+    """MACs a beat. A pass of fewer vectors than rows waits until the next weights are loaded."""
+    cells = config.rows * config.columns
+    if config.dataflow == "output_stationary" or config.block >= config.rows:
+        return cells
+    return cells * config.block // config.rows
+
+
+def _length(config: SystolicConfig, source: str) -> float:
+    """MACs a result: a sum of the traffic, in pieces that are no longer than the depth."""
+    if source == "normal":
+        return min(config.depth, _NORMAL_DEPTH)
+    whole = _LAYER_INPUTS if (config.x, config.w) == ("int8", "int8") else _LAYER_GROUP
+    return whole / -(-whole // config.depth)
+
+
 UNITS = (
     Unit(
         name="matmul/systolic",
@@ -243,9 +261,9 @@ UNITS = (
         exempt=_exempt,
         latency=deferred("golden.matmul.systolic", "latency"),
         census=deferred("hw.matmul.systolic", "census"),
-        operations_per_beat=lambda config: config.rows * config.columns,
+        operations_per_beat=_rate,
         operation="MAC",
-        operations_per_result=lambda config: min(config.depth, _NORMAL_DEPTH),
+        operations_per_result=_length,
         sources=("model", "normal"),
     ),
 )

@@ -21,8 +21,12 @@ __all__ = [
     "dot_stream",
     "layer_sparse_stream",
     "layer_stream",
+    "mean_inputs",
     "sparse_stream",
 ]
+
+
+_INPUTS = [576] * 6 + [1536]  # of the linear layers of a block of SmolLM2-135M
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,17 @@ def layer_stream(
         for item in _draw(traffic, lanes, 1 if group is None else group, beats, seed)
     ]
     return DotStream(**_joined(parts))
+
+
+def mean_inputs(columns: int, group: int = 1) -> float:
+    """Mean length of the dot products of :func:`layer_stream`, without reading the model.
+
+    Args:
+        columns: Inputs a beat.
+        group: Inputs that share a scale.
+    """
+    fits = [size for size in _INPUTS if size % columns == 0 == size % group] or _INPUTS
+    return sum(fits) / len(fits)
 
 
 def layer_sparse_stream(

@@ -13,7 +13,7 @@ from sim.model.estimate.tables import groups, metric_features, read_calibration
 if TYPE_CHECKING:
     from golden.config import Config
 
-__all__ = ["estimate", "estimate_many", "typical_operands"]
+__all__ = ["estimate", "estimate_many"]
 
 Operands = Mapping[str, Mapping[str, float]]
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
@@ -33,8 +33,8 @@ def estimate(
         config: Its configuration.
         pdk: Name of a calibrated kit.
         source: Traffic whose statistics hold; None for the unit's own first one.
-        operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, in place
-            of those of the source.
+        operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, either
+            of them in place of that of the source.
 
     Returns:
         ``area_um2``, ``path_ns``, ``energy_pj`` (of a result), ``energy_per_operation_pj`` and
@@ -45,7 +45,7 @@ def estimate(
         UserError: If the kit is not calibrated, or the source or a field is unknown.
     """
     calibration = read_calibration(pdk)
-    source = source or next(iter(calibration.traffic.get(unit.name, {"": None})))
+    source = source or next(iter(_traffic(unit, pdk)))
     found = estimate_many(unit, [config], pdk, source, operands)
     ends = ("value", "low", "high")
     return {
@@ -60,10 +60,10 @@ def estimate(
             for measure, values in found.items()
         },
         "operation": unit.operation,
-        "operations_per_result": unit.operations_per_result(config),
+        "operations_per_result": unit.operations_per_result(config, source),
         "activity": {
             "source": "given" if operands else source,
-            "operands": {**typical_operands(unit, pdk, source), **(operands or {})},
+            "operands": _operands(unit, pdk, source, operands),
         },
         "level": calibration.level,
         "basis": "calibrated",
@@ -85,14 +85,9 @@ def estimate_many(
         low and high ends.
     """
     calibration = read_calibration(pdk)
-    known = calibration.traffic.get(unit.name)
-    if known is None:
-        raise UserError(f"{unit.name} is not in the calibration of {pdk}")
-    source = source or next(iter(known))
-    seen = {**typical_operands(unit, pdk, source), **(operands or {})}
-    if foreign := sorted(set(seen) - set(known[source]["operands"])):
-        names = ", ".join(known[source]["operands"])
-        raise UserError(f"{unit.name} has no operand {foreign[0]!r}; it has: {names}")
+    source = source or next(iter(_traffic(unit, pdk)))
+    seen = _operands(unit, pdk, source, operands)
+    factor = calibration.traffic[unit.name][source]["operations"]
     result: dict[str, Any] = {
         name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
     }
@@ -103,11 +98,11 @@ def estimate_many(
             metric: predict(metric_features(census, metric, seen, count), cost, unit.name)
             for metric, cost in calibration.costs.items()
         }
-        operations = batch.of(unit.operations_per_beat) * known[source]["operations"]
+        operations = batch.of(unit.operations_per_beat) * factor
         still = values["leakage_w"][0] * calibration.clock_ns * 1e3  # pJ a beat
         each = tuple((end + still) / operations for end in values["energy_pj"])
         values["energy_per_operation_pj"] = each
-        length = batch.of(unit.operations_per_result)
+        length = batch.of(lambda config: unit.operations_per_result(config, source))
         values["energy_pj"] = tuple(end * length for end in each)
         for name, ends in values.items():
             for target, end in zip(result[name], ends, strict=True):
@@ -115,16 +110,25 @@ def estimate_many(
     return result
 
 
-def typical_operands(unit: Unit, pdk: str, source: str) -> dict[str, dict[str, float]]:
-    """Statistics of a unit's operands in the traffic of a source, as the calibration saw them.
+def _traffic(unit: Unit, pdk: str) -> dict[str, Any]:
+    """What the calibration knows of a unit's traffic, by source."""
+    known: dict[str, Any] | None = read_calibration(pdk).traffic.get(unit.name)
+    if known is None:
+        raise UserError(f"{unit.name} is not in the calibration of {pdk}")
+    return known
 
-    Raises:
-        UserError: If the calibration has no such traffic; the message lists what it has.
-    """
-    known = read_calibration(pdk).traffic.get(unit.name, {})
-    if source not in known:
+
+def _operands(
+    unit: Unit, pdk: str, source: str, given: Operands | None
+) -> dict[str, dict[str, float]]:
+    """Statistics of the operands in the traffic of a source, with those that are given."""
+    sources = _traffic(unit, pdk)
+    if source not in sources:
         raise UserError(
-            f"unknown source of traffic {source!r} for {unit.name}; there are: {', '.join(known)}"
+            f"unknown source of traffic {source!r} for {unit.name}; there are: {', '.join(sources)}"
         )
-    found: dict[str, dict[str, float]] = known[source]["operands"]
-    return found
+    known: dict[str, dict[str, float]] = sources[source]["operands"]
+    if foreign := sorted(set(given or {}) - set(known)):
+        names = ", ".join(known)
+        raise UserError(f"{unit.name} has no operand {foreign[0]!r}; it has: {names}")
+    return {name: {**values, **(given or {}).get(name, {})} for name, values in known.items()}

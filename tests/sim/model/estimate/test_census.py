@@ -11,7 +11,9 @@ from sim.model.estimate.draw import draw_configs
 from sim.model.estimate.operand_statistics import operand_statistics
 from sim.model.estimate.tables import groups
 from sim.silicon.implement import traffic
+from sim.stimulus import Kind
 
+_OPERATIONS = 1 << 16  # of traffic: the ends of a stream weigh little
 EXACT = ("flop", "latch", "clock_gate", "table", "multiply")
 SMALL = {
     "consmax/log2": ("lanes=2",),
@@ -88,11 +90,21 @@ def test_drivers_are_operands_and_paths_have_steps(name: str) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_operations_a_result_are_those_of_the_traffic(name: str) -> None:
     unit = find_unit(name)
-    config = configure(unit, list(SMALL[name]))
-    source = "normal" if "normal" in unit.sources else "uniform"
-    stimulus = traffic(unit, config, source)
-    stated = unit.operations_per_result(config)
-    assert stimulus.operations / stimulus.results == pytest.approx(stated, rel=0.1)
+    for config in (configure(unit, list(SMALL[name])), unit.config()):
+        for source in unit.sources:
+            beats = _OPERATIONS // unit.operations_per_beat(config)
+            stimulus = unit.traffic(config, source, beats)
+            stated = unit.operations_per_result(config, source)
+            assert stimulus.operations / stimulus.results == pytest.approx(stated, rel=0.03), source
+
+
+def test_a_pass_of_few_vectors_waits_for_the_next_weights() -> None:
+    unit = find_unit("matmul/systolic")
+    config = configure(unit, ["rows=8", "columns=2", "block=2"])
+    stimulus = unit.traffic(config, "normal", 4096)
+    beats = int((stimulus.kind == Kind.DATA).sum())
+    assert stimulus.operations / beats == pytest.approx(unit.operations_per_beat(config), rel=0.02)
+    assert unit.operations_per_beat(config) == 4
 
 
 def test_an_unknown_kind_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.catalog import catalogue, configure, find_unit, verilog
+from sim.catalog import Unit, catalogue, configure, find_unit, verilog
 from sim.cli import main
 from sim.errors import UserError
 from sim.model.estimate.draw import draw_configs
@@ -18,6 +18,16 @@ from sim.model.estimate.tables import calibrated_kits, read_calibration
 
 DOT = find_unit("matmul/dot")
 MEASURES = ("area_um2", "path_ns", "energy_pj", "leakage_w")
+
+
+@pytest.mark.parametrize("unit", catalogue().values(), ids=lambda unit: unit.name)
+def test_one_statistic_of_one_operand_may_be_given(unit: Unit) -> None:
+    typical = estimate(unit, unit.config())["activity"]["operands"]
+    name, rate = next(iter(typical)), 0.3
+    assert main(["estimate", unit.name, "--operand", f"{name}={rate}"]) == 0
+    found = estimate(unit, unit.config(), operands={name: {"toggle_rate": rate}})
+    given = {**typical, name: {**typical[name], "toggle_rate": rate}}
+    assert found["activity"]["operands"] == given
 
 
 def test_every_unit_can_be_estimated_in_every_calibrated_kit() -> None:
@@ -41,8 +51,11 @@ def test_many_at_once_are_what_each_is_alone() -> None:
 
 def test_more_lanes_cost_more() -> None:
     few, many = (estimate(DOT, configure(DOT, [f"lanes={lanes}"])) for lanes in (4, 16))
-    for measure in MEASURES:
+    for measure in ("area_um2", "path_ns", "leakage_w"):
         assert many[measure]["value"] > few[measure]["value"]
+    # a MAC's share of the accumulator is smaller, and so are as many MACs as before
+    assert many["energy_pj"]["value"] < few["energy_pj"]["value"]
+    assert many["operations_per_result"] == few["operations_per_result"]
 
 
 def test_quieter_operands_take_less_energy_and_the_same_area() -> None:
