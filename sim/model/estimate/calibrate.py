@@ -2,7 +2,7 @@
 
 Primitives, ordinary designs and drawn configurations are synthesized, simulated and measured in
 one kit; what was measured is written to ``calibration/KIT.json`` after each, so that a run goes on
-where it stopped.
+where it stopped. What stands there is kept where library, clock, tools and Verilog are the same.
 """
 
 import argparse
@@ -11,12 +11,13 @@ import json
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from sim.results import write_atomic
 
-__all__ = ["FOLDER", "main"]
+__all__ = ["FOLDER", "main", "measure_job"]
 
 FOLDER = Path(__file__).parent / "calibration"
 SLACK = 8  # clock, in target delays of the kit: so slow that every netlist is mapped for area
@@ -49,8 +50,10 @@ def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
     return jobs
 
 
-def _measure(job: dict[str, Any], kit_name: str) -> dict[str, Any]:
-    """One job with what was measured, or with the reason why it cannot be."""
+def measure_job(
+    job: dict[str, Any], kit_name: str, before: dict[str, Any] | None
+) -> dict[str, Any]:
+    """One job with what was measured: what was before, where that was of the same Verilog."""
     from sim.silicon.pdk import find_kit
 
     kit = find_kit(kit_name)
@@ -61,9 +64,16 @@ def _measure(job: dict[str, Any], kit_name: str) -> dict[str, Any]:
 
         known = PRIMITIVES if "primitive" in job else DESIGNS
         (one,) = (item for item in known if item.name in job.values())
+        if before and before.get("verilog_sha256") == sha256(one.verilog.encode()).hexdigest():
+            return before
         return job | measure_primitive(one, kit, clock_ns)
+    from sim.catalog import find_unit, verilog
     from sim.model.estimate.measure import measure_config
 
+    unit = find_unit(job["unit"])
+    text = verilog(unit, unit.config(**job["config"]))
+    if before and before["verilog_sha256"] == sha256(text.encode()).hexdigest():
+        return before
     return job | measure_config(job["unit"], job["config"], job["source"], kit, clock_ns)
 
 
@@ -99,26 +109,29 @@ def main() -> None:
     }
     if path.exists():
         before = json.loads(path.read_text())
-        if all(before[name] == table[name] for name in ("clock_ns", "tools")):
+        if all(before[name] == table[name] for name in ("liberty_sha256", "clock_ns", "tools")):
             table["rows"] = before["rows"]
     wanted = _jobs({"fit": options.fit, "test": options.test})
-    order = {_key(job): place for place, job in enumerate(wanted)}
-    have = {_key(row) for row in table["rows"]}
-    table["rows"] = [row for row in table["rows"] if _key(row) in order]
-    jobs = [job for job in wanted if _key(job) not in have]
+    order = [_key(job) for job in wanted]
+    have = {_key(row): row for row in table["rows"] if _key(row) in order}
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=options.jobs, mp_context=spawn) as pool:
-        futures = {pool.submit(_measure, job, kit.name): job for job in jobs}
+        futures = {
+            pool.submit(measure_job, job, kit.name, have.get(_key(job))): _key(job) for job in wanted
+        }
         for count, future in enumerate(as_completed(futures), start=1):
+            key = futures[future]
+            before = have.pop(key, None)
             try:
-                table["rows"].append(future.result())
+                have[key] = future.result()
+                said = "as before" if have[key] == before else "measured"
             except Exception as error:
-                print(f"{_key(futures[future])}: {error}", file=sys.stderr, flush=True)
-                continue
-            table["rows"].sort(key=lambda row: order[_key(row)])
-            table["date"] = datetime.date.today().isoformat()
-            write_atomic(path, json.dumps(table, indent=1) + "\n")
-            print(f"{count} of {len(jobs)}: {_key(futures[future])}", file=sys.stderr, flush=True)
+                said = f"failed: {error}"
+            print(f"{count} of {len(wanted)}: {key}: {said}", file=sys.stderr, flush=True)
+            if have.get(key) != before:
+                table["rows"] = [have[name] for name in order if name in have]
+                table["date"] = datetime.date.today().isoformat()
+                write_atomic(path, json.dumps(table, indent=1) + "\n")
 
 
 if __name__ == "__main__":

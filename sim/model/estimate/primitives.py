@@ -1,5 +1,6 @@
 """Calibration primitives: single operators between registers, synthesized and measured alone."""
 
+import hashlib
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -170,8 +171,8 @@ def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float
     """Area, longest path, leakage and energy a cycle of a primitive, on two stimuli.
 
     Returns:
-        ``area_um2``, ``path_ns``, ``leakage_w``, and ``runs``: for each correlation of successive
-        operands the dynamic energy of a cycle, ``energy_pj``.
+        ``area_um2``, ``path_ns``, ``leakage_w``, the hash of the Verilog, and ``runs``: for each
+        correlation of successive operands the dynamic energy of a cycle, ``energy_pj``.
     """
     from sim.silicon.power import analyse
     from sim.silicon.synth import synthesize
@@ -189,6 +190,7 @@ def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float
         "path_ns": netlist.path_ns,
         "leakage_w": report.total.leakage_w,
         "runs": runs,
+        "verilog_sha256": hashlib.sha256(primitive.verilog.encode()).hexdigest(),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sim.catalog import catalogue, find_unit, verilog
+from sim.model.estimate.calibrate import measure_job
 from sim.model.estimate.facts import estimate_facts
 from sim.model.estimate.judge import accuracy, fit_kit, judge
 from sim.model.estimate.plain import DESIGNS, Design
@@ -96,6 +97,32 @@ def test_all_of_them_are(name: str) -> None:
         if row.get("unit") == name:
             text = verilog(unit, unit.config(**row["config"]))
             assert hashlib.sha256(text.encode()).hexdigest() == row["verilog_sha256"]
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_every_kit_measured_the_same_verilog(pdk: str) -> None:
+    def hashes(kit: str) -> dict[str, str]:
+        return {
+            json.dumps([row["unit"], row["config"]], sort_keys=True): row["verilog_sha256"]
+            for row in read_rows(kit)["rows"]
+            if "unit" in row
+        }
+
+    assert hashes(pdk) == hashes("nangate45")
+    known: list[Primitive | Design] = [*PRIMITIVES, *DESIGNS]
+    texts = {item.name: hashlib.sha256(item.verilog.encode()).hexdigest() for item in known}
+    rows = [row for row in read_rows(pdk)["rows"] if "unit" not in row]
+    assert {row.get("primitive") or row["design"]: row["verilog_sha256"] for row in rows} == texts
+
+
+def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() -> None:
+    job = {"primitive": "and_or/4"}
+    (row,) = (row for row in read_rows("nangate45")["rows"] if row.get("primitive") == "and_or/4")
+    marked = {**row, "area_um2": 1.0}
+    assert measure_job(job, "nangate45", marked) == marked
+    stale = {**marked, "verilog_sha256": "of another text"}
+    assert measure_job(job, "nangate45", stale) == row
+    assert measure_job(job, "nangate45", None) == row
 
 
 @pytest.mark.parametrize("name", ["add/8", "mux/16", "latch/8", "fifo", "uart"])
