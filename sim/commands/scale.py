@@ -63,7 +63,7 @@ def _show(result: dict[str, Any]) -> None:
     rows = []
     for name, unit in _UNITS.items():
         if name in result:
-            it = result[name]
+            it, bar = result[name], result[name]["by_our_units"]
             rows.append(
                 (
                     name.split("_")[0],
@@ -72,8 +72,8 @@ def _show(result: dict[str, Any]) -> None:
                     f"{it['factor']:.4g}",
                     it["method"],
                     "not known"
-                    if it["low"] is None
-                    else f"{it['median']:.3g} ({it['low']:.3g} to {it['high']:.3g}) {unit}",
+                    if bar is None
+                    else f"{bar['median']:.3g} ({bar['low']:.3g} to {bar['high']:.3g}) {unit}",
                 )
             )
     columns = ("", "given", "estimated", "factor", "method", "by our units: median (error bar)")

@@ -19,10 +19,10 @@ def scaled(source: Technology, target: Technology, given: dict[str, float]) -> d
 
     Returns:
         ``from``, ``to``, ``basis``, ``notes``, ``sources``, and for each name ``given``, ``value``,
-        ``factor``, ``method`` (tabulated, interpolated or extrapolated), and ``low``, ``median``
-        and ``high``: by the error that our units have when they are scaled so (see
-        :func:`sim.model.scaling_error.error_bar`, kept as ``error_bar``), None where that is not
-        known.
+        ``factor``, ``method`` (tabulated, interpolated or extrapolated), and ``by_our_units``:
+        ``low``, ``median`` and ``high`` by the error that our units have when they are scaled so,
+        beside the ratios of :func:`sim.model.scaling_error.error_bar`; None where that is not
+        known. ``value`` need not lie between ``low`` and ``high``.
 
     Raises:
         UserError: If a polynomial means nothing at a supply.
@@ -39,10 +39,14 @@ def scaled(source: Technology, target: Technology, given: dict[str, float]) -> d
             "given": value,
             "value": predicted,
             "factor": factor.value,
-            "low": None if bar is None else predicted * bar.low_ratio,
-            "median": None if bar is None else predicted * bar.median_ratio,
-            "high": None if bar is None else predicted * bar.high_ratio,
-            "error_bar": None if bar is None else bar.to_json(),
+            "by_our_units": None
+            if bar is None
+            else {
+                "low": predicted * bar.low_ratio,
+                "median": predicted * bar.median_ratio,
+                "high": predicted * bar.high_ratio,
+                **bar.to_json(),
+            },
             "method": factor.method,
         }
     return {

@@ -117,7 +117,8 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=options.jobs, mp_context=spawn) as pool:
         futures = {
-            pool.submit(measure_job, job, kit.name, have.get(_key(job))): _key(job) for job in wanted
+            pool.submit(measure_job, job, kit.name, have.get(key)): key
+            for job, key in zip(wanted, order, strict=True)
         }
         for count, future in enumerate(as_completed(futures), start=1):
             key = futures[future]

@@ -128,12 +128,14 @@ def test_scaled_figures_carry_value_and_error_bar() -> None:
     result = scaled(technology("nangate45"), technology("asap7"), {"area_um2": 1000.0})
     area = result["area_um2"]
     assert (area["value"], area["factor"]) == (pytest.approx(59), 0.059)
-    assert (area["low"], area["median"], area["high"]) == pytest.approx(
+    bar = area["by_our_units"]
+    assert (bar["low"], bar["median"], bar["high"]) == pytest.approx(
         (59 * 1.115, 59 * 1.25, 59 * 1.385)
     )
+    assert list(bar["pairs"]) == ["nangate45 to asap7"]
     assert (result["basis"], area["method"]) == ("estimated", "tabulated")
     beyond = scaled(technology("nangate45"), technology("5"), {"area_um2": 1000.0})["area_um2"]
-    assert (beyond["low"], beyond["high"], beyond["error_bar"]) == (None, None, None)
+    assert beyond["by_our_units"] is None
     assert beyond["method"] == "extrapolated"
 
 
