@@ -3,6 +3,7 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 
 __all__ = ["buffer_charts"]
 
@@ -37,11 +38,11 @@ def buffer_charts(facts: dict[str, Any]) -> list[Chart]:
     return [
         Chart(
             name="buffers",
-            caption=f"Buffers of {bits}-bit words in {facts['pdk']} ({facts['corner']}), "
-            f"{facts['voltage_v']:g} V, random data: flip-flops and latches measured, or by "
-            "formulas fitted to measured ones; SRAM by an analytical model, its bars as wide as "
-            "its largest errors against published macros. Energy of a cycle with a read alone.",
+            caption=f"Buffers of {bits}-bit words: flip-flops and latches measured, or by formulas "
+            "fitted to measured ones; SRAM by an analytical model, its bars as wide as its largest "
+            "errors against published macros. Energy of a cycle with a read alone.",
             kind="estimated",
+            conditions=conditions(facts, "mapped for area", facts["activity"]),
             panels=panels,
         )
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from reports.buffer_charts import buffer_charts
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 from reports.estimate_charts import estimate_charts
 from reports.implementation_charts import implementation_charts
 from reports.memory_charts import memory_charts
@@ -13,8 +14,11 @@ from reports.power_charts import power_charts
 from reports.scaling_charts import scaling_charts
 from reports.training_charts import random_bits
 from reports.training_hw_charts import training_hw_charts
+from sim.targets import ENERGY_CLOCK_NS
 
 __all__ = ["NAMES", "charts"]
+
+_NONE = "not needed for area and path"
 
 NAMES = {
     "consmax/log2": "log2",
@@ -25,14 +29,15 @@ NAMES = {
 
 def charts(facts: dict[str, Any]) -> list[Chart]:
     """All figures of the report."""
+    kit = facts["provenance"]["kit"]
     made = [
         _error(facts["error_curve"]),
-        _area_per_lane(facts["implementations"]),
-        _area_delay(facts["implementations"], facts["targets"]),
-        _area_breakdown(facts["implementations"]),
-        _energy(facts["implementations"], facts["traffic"]["synthetic"]),
+        _area_per_lane(facts["implementations"], kit),
+        _area_delay(facts["implementations"], facts["targets"], kit),
+        _area_breakdown(facts["implementations"], kit),
+        _energy(facts["implementations"], facts["traffic"], kit),
         _scores(facts["traffic"]),
-        random_bits(facts["rounding_cost"], facts["training"]["rounding"]),
+        random_bits(facts["rounding_cost"], facts["training"]["rounding"], kit),
         *memory_charts(facts["memory"]),
         *implementation_charts(facts["implementation"]),
         *power_charts(facts["power"]),
@@ -59,6 +64,7 @@ def _error(curve: dict[str, Any]) -> Chart:
         f"scale {curve['scale']:.4g} a code, ln C {curve['log_c']:.3g}), bit-exact models against "
         "exact arithmetic.",
         kind="certified",
+        conditions="",
         share_y=True,
         panels=[
             Panel(
@@ -87,7 +93,7 @@ def _at_250_mhz(implementations: Iterable[dict[str, Any]], source: str) -> list[
     )
 
 
-def _area_per_lane(implementations: list[dict[str, Any]]) -> Chart:
+def _area_per_lane(implementations: list[dict[str, Any]], kit: dict[str, Any]) -> Chart:
     points = _at_250_mhz(implementations, "normal")
     lanes = sorted({point["lanes"] for point in points})
     series = []
@@ -119,11 +125,16 @@ def _area_per_lane(implementations: list[dict[str, Any]]) -> Chart:
         caption="Area per lane against the number of lanes that share one configuration; "
         "registers, tables and flow control included.",
         kind="measured",
+        conditions=conditions(kit, ENERGY_CLOCK_NS, _NONE),
         panels=[Panel(x_label="lanes", y_label="area per lane (µm²)", series=series, x_log=True)],
     )
 
 
-def _area_delay(implementations: list[dict[str, Any]], targets: list[dict[str, Any]]) -> Chart:
+def _area_delay(
+    implementations: list[dict[str, Any]], targets: list[dict[str, Any]], kit: dict[str, Any]
+) -> Chart:
+    periods = [item["clock_ns"] for item in implementations if item["lanes"] == 1]
+    clocks = f"mapped for {min(periods):g} to {max(periods):g} ns" if periods else "none"
     series = []
     for name in ("consmax/paper", "consmax/split", "consmax/log2"):
         own = [i for i in implementations if i["unit"] == name and i["lanes"] == 1]
@@ -164,11 +175,12 @@ def _area_delay(implementations: list[dict[str, Any]], targets: list[dict[str, A
         caption="Area against longest path, one lane: netlists mapped for different clocks. "
         "A hollow square is a target; a netlist to its lower left meets it.",
         kind="measured",
+        conditions=conditions(kit, clocks, _NONE),
         panels=[Panel(x_label="longest path (ns)", y_label="area (µm²)", series=series)],
     )
 
 
-def _area_breakdown(implementations: list[dict[str, Any]]) -> Chart:
+def _area_breakdown(implementations: list[dict[str, Any]], kit: dict[str, Any]) -> Chart:
     shown = [
         point
         for point in _at_250_mhz(implementations, "normal")
@@ -192,6 +204,7 @@ def _area_breakdown(implementations: list[dict[str, Any]]) -> Chart:
         name="area_breakdown",
         caption="What the area of one lane consists of.",
         kind="measured",
+        conditions=conditions(kit, ENERGY_CLOCK_NS, _NONE),
         panels=[Panel(x_label="", y_label="area per lane (µm²)", series=series)],
     )
 
@@ -203,8 +216,11 @@ def _label(point: dict[str, Any]) -> str:
     return f"{NAMES[point['unit']]}, {lanes}"
 
 
-def _energy(implementations: list[dict[str, Any]], synthetic: bool) -> Chart:
-    real = "synthetic scores" if synthetic else "real scores"
+def _energy(
+    implementations: list[dict[str, Any]], traffic: dict[str, Any], kit: dict[str, Any]
+) -> Chart:
+    real = "synthetic scores" if traffic["synthetic"] else "real scores"
+    activity = f"scores drawn from a clipped normal, or of {traffic['source']}"
     shown, labels = [], []
     for name in ("consmax/paper", "consmax/split", "consmax/log2"):
         for source, words in (("normal", "normal draw"), ("model", real)):
@@ -225,8 +241,9 @@ def _energy(implementations: list[dict[str, Any]], synthetic: bool) -> Chart:
     ]
     return Chart(
         name="energy",
-        caption="Energy a result at 250 MHz, one lane.",
+        caption="Energy a result, one lane.",
         kind="measured",
+        conditions=conditions(kit, ENERGY_CLOCK_NS, activity),
         panels=[Panel(x_label="", y_label="energy (pJ)", series=series)],
     )
 
@@ -244,6 +261,7 @@ def _scores(traffic: dict[str, Any]) -> Chart:
         caption=f"{traffic['source']}: {traffic['scores']:,} scores of {traffic['heads']} heads, "
         f"{traffic['masked']:,} of them masked and not shown.",
         kind="measured",
+        conditions="",
         panels=[
             Panel(
                 x_label=label,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 
 __all__ = ["estimate_charts"]
 
@@ -33,6 +34,9 @@ def _chart(pdk: str, kit: dict[str, Any], pair: str, families: dict[str, str]) -
         caption=f"Error of the {words} predicted for {len(kit['rows'])} configurations in {pdk} "
         f"that were not in the fit, with intervals of {kit['level']:.0%}: bars that miss 0 missed.",
         kind="estimated",
+        conditions=conditions(
+            {"pdk": pdk, **kit}, kit["clock_ns"], "traffic drawn with each configuration"
+        ),
         panels=[_panel(metric, kit["rows"], families, pair) for metric in _PAIRS[pair]],
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 
 __all__ = ["implementation_charts"]
 
@@ -21,6 +22,8 @@ def implementation_charts(facts: dict[str, Any]) -> list[Chart]:
 
 def _curves(facts: dict[str, Any]) -> Chart:
     """Pareto points of every unit, area relative to its smallest netlist."""
+    periods = [point["clock_ns"] for curve in facts["curves"] for point in curve["pareto"]]
+    clocks = f"mapped for {min(periods):g} to {max(periods):g} ns" if periods else "none"
     series = []
     for colour, curve in zip(_COLOURS, facts["curves"], strict=False):
         smallest = min(point["area_um2"] for point in curve["pareto"])
@@ -36,8 +39,9 @@ def _curves(facts: dict[str, Any]) -> Chart:
     return Chart(
         name="area_delay_curves",
         caption="Area against longest path of netlists mapped for several clocks, those that no "
-        f"other beats in both; area relative to the unit's smallest. {_conditions(facts)}",
+        f"other beats in both; area relative to the unit's smallest. {_tools(facts)}",
         kind="measured",
+        conditions=conditions(facts, clocks, "not needed for area and path"),
         panels=[
             Panel(
                 x_label="longest path (ns)",
@@ -62,15 +66,14 @@ def _purposes(facts: dict[str, Any]) -> Chart:
     ]  # fmt: skip
     return Chart(
         name="area_by_purpose",
-        caption="What the area is for: default configurations mapped for "
-        f"{facts['clock_ns']:g} ns with their module boundaries kept. {_conditions(facts)}",
+        caption="What the area is for: default configurations mapped with their module boundaries "
+        f"kept. {_tools(facts)}",
         kind="measured",
+        conditions=conditions(facts, facts["clock_ns"], "not needed for area"),
         panels=[Panel(x_label="", y_label="area (%)", series=series if rows else [])],
     )
 
 
-def _conditions(facts: dict[str, Any]) -> str:
-    return (
-        f"{facts['title']}, {facts['corner']}, {facts['voltage_v']:g} V; clock and wires ideal; "
-        f"Yosys {facts['tools']['yosys']}, OpenSTA {facts['tools']['sta']}."
-    )
+def _tools(facts: dict[str, Any]) -> str:
+    tools = facts["tools"]
+    return f"Clock and wires ideal; Yosys {tools['yosys']}, OpenSTA {tools['sta']}."

@@ -87,6 +87,7 @@ def at_peak(bars: Sequence[tuple[str, dict[str, int], int | None]]) -> Chart:
         name="memory_peak",
         caption="What lives on the GPU at the peak of a training step.",
         kind="counted",
+        conditions="",
         panels=[panel],
     )
 
@@ -112,6 +113,7 @@ def through_step(parts: Sequence[dict[str, Any]]) -> Chart:
         caption="What lives on the GPU through a training step: blocks forward, loss, blocks"
         " backward, update. Each bar is the most of its part.",
         kind="counted",
+        conditions="",
         panels=[Panel(x_label="", y_label="GB (1e9 bytes)", series=series, x_names=_names(parts))],
     )
 

@@ -11,13 +11,14 @@ from markupsafe import Markup
 from reports import numbers
 from reports.chart import Chart
 from reports.charts import NAMES
+from reports.conditions import conditions
 from reports.memory_page import error_rows, fits_table, grouped_evidence
 from reports.plotly_charts import figure
 from sim.datapaths import CLOCK_NS
 from sim.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
 from sim.verdict import ERROR_LIMITS
 
-__all__ = ["page"]
+__all__ = ["environment", "page"]
 
 _HERE = Path(__file__).parent
 
@@ -38,7 +39,47 @@ def page(
     """
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
+    implementations = facts["implementations"]
+    memory = facts["memory"]
+    published = tomllib.loads((_HERE / "published.toml").read_text())
+    at_energy_clock = find(implementations, clock_ns=ENERGY_CLOCK_NS)
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            **facts,
+            verdict=judged,
+            datapath_clock_ns=CLOCK_NS,
+            together=beyond_together(facts["targets"]),
+            names=NAMES,
+            error_limits=ERROR_LIMITS,
+            implemented=_by_unit(find(at_energy_clock, source="normal")),
+            powered=_by_unit(at_energy_clock),
+            sweep=_by_unit(find(implementations, source="normal", lanes=1)),
+            chosen={
+                name: representative(implementations, name)
+                for name in ("consmax/split", "consmax/log2")
+            },
+            config={unit["unit"]: unit["config"] for unit in facts["units"]},
+            latency={unit["unit"]: unit["latency_cycles"] for unit in facts["units"]},
+            certificate={entry["architecture"]: entry for entry in facts["certificates"]},
+            published=published,
+            memory_errors=error_rows(memory["errors"], published["memory"]["peer"]),
+            memory_evidence=grouped_evidence(memory["evidence"]),
+            memory_fits=fits_table(memory["fits"], memory["methods"]),
+            charts={chart.name: chart for chart in charts},
+            plots={chart.name: figure(chart) for chart in charts},
+            figures={name: base64.b64encode(raw).decode() for name, raw in figures.items()},
+            style=Markup((_HERE / "page.css").read_text()),
+            script=Markup((_HERE / "page.js").read_text()),
+            plotly=Markup(get_plotlyjs()),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Jinja with the filters for numbers and, as ``silicon``, the words of conditions."""
+    made = Environment(
         loader=FileSystemLoader(_HERE),
         undefined=StrictUndefined,
         autoescape=True,
@@ -46,39 +87,9 @@ def page(
         lstrip_blocks=True,
     )
     for name in ("count", "fixed", "percent", "rate", "ratio"):
-        environment.filters[name] = getattr(numbers, name)
-    implementations = facts["implementations"]
-    memory = facts["memory"]
-    published = tomllib.loads((_HERE / "published.toml").read_text())
-    at_energy_clock = find(implementations, clock_ns=ENERGY_CLOCK_NS)
-    return environment.get_template("page.html.j2").render(
-        **facts,
-        verdict=judged,
-        datapath_clock_ns=CLOCK_NS,
-        together=beyond_together(facts["targets"]),
-        names=NAMES,
-        error_limits=ERROR_LIMITS,
-        implemented=_by_unit(find(at_energy_clock, source="normal")),
-        powered=_by_unit(at_energy_clock),
-        sweep=_by_unit(find(implementations, source="normal", lanes=1)),
-        chosen={
-            name: representative(implementations, name)
-            for name in ("consmax/split", "consmax/log2")
-        },
-        config={unit["unit"]: unit["config"] for unit in facts["units"]},
-        latency={unit["unit"]: unit["latency_cycles"] for unit in facts["units"]},
-        certificate={entry["architecture"]: entry for entry in facts["certificates"]},
-        published=published,
-        memory_errors=error_rows(memory["errors"], published["memory"]["peer"]),
-        memory_evidence=grouped_evidence(memory["evidence"]),
-        memory_fits=fits_table(memory["fits"], memory["methods"]),
-        charts={chart.name: chart for chart in charts},
-        plots={chart.name: figure(chart) for chart in charts},
-        figures={name: base64.b64encode(raw).decode() for name, raw in figures.items()},
-        style=Markup((_HERE / "page.css").read_text()),
-        script=Markup((_HERE / "page.js").read_text()),
-        plotly=Markup(get_plotlyjs()),
-    )
+        made.filters[name] = getattr(numbers, name)
+    made.globals["silicon"] = conditions
+    return made
 
 
 def _by_unit(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:

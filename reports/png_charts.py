@@ -1,6 +1,7 @@
 """Charts as PNG files (matplotlib), the same data as on the page."""
 
 import io
+import textwrap
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from reports.chart import COLOURS, Chart, Panel, Series
 __all__ = ["png"]
 
 _CROWDED_NAMES = 6  # on the x axis, that would touch each other
+_FOOT_WIDTH = 120  # letters in a line below the figure
 _CROWDED = 5  # series for which a legend finds no free place in the figure
 
 _STYLE: dict[Any, Any] = {
@@ -28,6 +30,8 @@ _STYLE: dict[Any, Any] = {
 def png(chart: Chart, *, note: str = "") -> bytes:
     """The chart as a PNG file, without time stamps: equal data gives an equal file.
 
+    Below the figure stands what kind of figure it is, and its conditions: it may be sent alone.
+
     Args:
         chart: What to draw.
         note: Red line above the figure, such as that the scores are synthetic.
@@ -45,6 +49,9 @@ def png(chart: Chart, *, note: str = "") -> bytes:
             _draw(panel, ax)
             if index == 0 or not chart.share_y:
                 ax.set_ylabel(panel.y_label)
+        said = ". ".join(filter(None, (chart.kind.capitalize(), chart.conditions)))
+        lines = textwrap.wrap(said, _FOOT_WIDTH * (4 if count > 1 else 3) // 3)
+        figure.supxlabel("\n".join(lines), fontsize=6.5, color="#666666")
         if note:
             figure.suptitle(note, color="#b3261e", fontsize=10, fontweight="bold")
         file = io.BytesIO()

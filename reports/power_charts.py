@@ -3,6 +3,7 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 
 __all__ = ["over_time", "power_charts"]
 
@@ -16,18 +17,21 @@ def power_charts(power: dict[str, Any]) -> list[Chart]:
         power: From :func:`sim.silicon.power_facts.power_facts`.
     """
     unit = power["unit"]
-    where = f"{unit['kit']}, {unit['corner']}, {unit['voltage_v']:g} V, {unit['clock_ns']:g} ns"
-    what = f"{unit['unit']} ({where}, {unit['traffic']} traffic)"
-    return [_by_module(unit, what), over_time(unit["profile"], unit["total_w"], what)]
+    where = conditions(unit, unit["clock_ns"], f"{unit['traffic']} traffic, without delays")
+    return [
+        _by_module(unit, where),
+        over_time(unit["profile"], unit["total_w"], unit["unit"], where),
+    ]
 
 
-def over_time(profile: dict[str, Any], mean_w: float, what: str) -> Chart:
+def over_time(profile: dict[str, Any], mean_w: float, what: str, where: str) -> Chart:
     """Average power in windows, the mean of all, and the peak.
 
     Args:
         profile: From :meth:`sim.silicon.power_profile.PowerProfile.to_json`.
         mean_w: Average power in watts.
         what: What it is of, for the caption.
+        where: Under which conditions.
     """
     recorded = [index for index, time in enumerate(profile["recorded_s"]) if time > 0]
     times = [  # the middle of each window
@@ -39,6 +43,7 @@ def over_time(profile: dict[str, Any], mean_w: float, what: str) -> Chart:
         caption=f"Power of {what} in windows of {profile['window_s'] * 1e9:g} ns; the mean of all, "
         "dashed; the peak window, marked.",
         kind="measured",
+        conditions=where,
         panels=[
             Panel(
                 x_label="time, ns",
@@ -63,7 +68,7 @@ def over_time(profile: dict[str, Any], mean_w: float, what: str) -> Chart:
     )  # fmt: skip
 
 
-def _by_module(unit: dict[str, Any], what: str) -> Chart:
+def _by_module(unit: dict[str, Any], where: str) -> Chart:
     """Power of the modules directly in the top, and of what the top has of its own, by cause."""
     inner = {name: part for name, part in unit["by_module"].items() if "/" not in name}
     top, *modules = inner.items()
@@ -74,8 +79,9 @@ def _by_module(unit: dict[str, Any], what: str) -> Chart:
     bars = {"top": own} | dict(modules)
     return Chart(
         name="power_by_module",
-        caption=f"Power of {what} by module and cause; top: outside of the modules.",
+        caption=f"Power of {unit['unit']} by module and cause; top: outside of the modules.",
         kind="measured",
+        conditions=where,
         panels=[
             Panel(
                 x_label="",

@@ -3,10 +3,12 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 
 __all__ = ["QUANTITY_WORDS", "scaling_charts"]
 
 QUANTITY_WORDS = {"area": "area", "delay": "longest path", "energy": "energy"}
+_ACTIVITY = "random traffic, without delays"
 _UNIT_WORDS = {"consmax/paper": "paper's unit", "consmax/split": "split", "consmax/log2": "log2"}
 
 
@@ -17,10 +19,16 @@ def scaling_charts(scaling: dict[str, Any]) -> list[Chart]:
         scaling: From :func:`sim.model.scaling_facts.scaling_facts`.
     """
     consmax = scaling["consmax"]
+    base = scaling["base"]
+    where = "Scaled from " + conditions(
+        {"name": base, **scaling["kits"][base]}, consmax["measured_at"], "normal draw of scores"
+    )
     return [
         _errors(scaling),
-        _consmax(consmax, "area", "Area", "area (µm²)"),
-        _consmax(consmax, "power", "Power, at the paper's clocks of 1 and 1.25 GHz,", "power (mW)"),
+        _consmax(consmax, "area", "Area", "area (µm²)", where),
+        _consmax(
+            consmax, "power", "Power, at the paper's clocks of 1 and 1.25 GHz,", "power (mW)", where
+        ),
     ]
 
 
@@ -50,13 +58,17 @@ def _errors(scaling: dict[str, Any]) -> Chart:
     return Chart(
         name="scaling_error",
         caption=f"Measured to predicted: our units, scaled from {scaling['base']} by Stillmaker and"
-        " Baas, and measured in two other kits. 1 would be right.",
+        " Baas, and measured in other kits. 1 would be right.",
         kind="estimated",
+        conditions=". ".join(
+            conditions({"name": name, **kit}, kit["clock_ns"], _ACTIVITY)
+            for name, kit in scaling["kits"].items()
+        ),
         panels=[Panel(x_label="", y_label="measured / predicted", series=series if points else [])],
     )
 
 
-def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str) -> Chart:
+def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str, where: str) -> Chart:
     """One figure at the paper's nodes: published, and ours scaled."""
     published, ours = _bars(consmax)
     key, figure = ("area_um2", "area_um2") if name == "area" else ("energy_pj", "power_mw")
@@ -86,6 +98,7 @@ def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str) -> Chart
         caption=f"{words} of a ConSmax element at the nodes of its paper: as published, and ours "
         "scaled there, with the error that scaling to smaller nodes was seen to have.",
         kind="estimated",
+        conditions=where,
         panels=[Panel(x_label="", y_label=axis, series=series)],
     )
 

@@ -3,16 +3,21 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
+from sim.datapaths import CLOCK_NS
 
 __all__ = ["random_bits"]
 
 
-def random_bits(cost: list[dict[str, Any]], losses: list[dict[str, Any]]) -> Chart:
+def random_bits(
+    cost: list[dict[str, Any]], losses: list[dict[str, Any]], kit: dict[str, Any]
+) -> Chart:
     """Area, energy and loss, each against the random bits.
 
     Args:
         cost: From :func:`sim.rounding_cost.rounding_cost`.
         losses: ``rounding`` of :func:`sim.workload.training_facts.training_facts`.
+        kit: What area and energy were measured in.
     """
     bits = [row["random_bits"] for row in cost]
     panels = [
@@ -45,6 +50,7 @@ def random_bits(cost: list[dict[str, Any]], losses: list[dict[str, Any]]) -> Cha
         name="random_bits",
         caption=f"{words}.",
         kind="measured",
+        conditions=conditions(kit, CLOCK_NS, "normally distributed numbers"),
         panels=panels if cost else [],
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
+from reports.conditions import conditions
 
 __all__ = ["training_hw_charts"]
 
@@ -26,13 +27,16 @@ def training_hw_charts(facts: dict[str, Any]) -> list[Chart]:
 
 
 def _words(answer: dict[str, Any]) -> str:
-    s, kit = answer["settings"], answer["kit"]
+    s = answer["settings"]
     return (
         f"{answer['model']} with {answer['method']}, rank {s['rank']}, {s['batch']} x"
         f" {s['sequence']} tokens, array {s['array']}, {s['sram_kib'] / 1024:g} MiB SRAM,"
-        f" {answer['dram']['title']}, {kit['pdk']} {kit['corner']} {kit['voltage_v']:g} V,"
-        f" {1e3 / s['clock_ns']:g} MHz; activity: {kit['activity']}"
+        f" {answer['dram']['title']}"
     )
+
+
+def _where(answer: dict[str, Any]) -> str:
+    return conditions(answer["kit"], answer["settings"]["clock_ns"], answer["kit"]["activity"])
 
 
 def _energy(facts: dict[str, Any]) -> Chart:
@@ -42,6 +46,7 @@ def _energy(facts: dict[str, Any]) -> Chart:
         caption=f"Energy of a training step by phase and cause. {_words(facts['headline'])}."
         " Middle of each interval.",
         kind="estimated",
+        conditions=_where(facts["headline"]),
         share_y=True,
         panels=[
             Panel(
@@ -91,5 +96,6 @@ def _time(answer: dict[str, Any]) -> Chart:
         caption="Time of each phase, and what either side of the roofline alone would take."
         f" {_words(answer)}.",
         kind="estimated",
+        conditions=_where(answer),
         panels=[Panel(x_label="", y_label="s a step", series=series)],
     )

@@ -73,7 +73,11 @@ def power(
             from reports.png_charts import png
             from reports.power_charts import over_time
 
-            write_atomic(chart, png(over_time(result["profile"], result["total_w"], top)))
+            where = (
+                f"{', '.join(path.name for path in liberty)}; clock: {period_ns:g} ns; "
+                f"activity: {activity.name}."
+            )
+            write_atomic(chart, png(over_time(result["profile"], result["total_w"], top, where)))
     emit(result, json_path, lambda: _show_power(top, result))
 
 

@@ -53,7 +53,7 @@ def text(found: dict[str, Any]) -> str:
 def test_the_fastest_clock_stands_beside_the_smallest_netlist() -> None:
     said = text(facts())
     assert "consmax/log2 lanes=4 1,200 1.200 0.800 1,250 0.793 1,500 +25.0 % 2" in said
-    assert "NanGate, typical, 1.1 V" in said
+    assert "nangate45, typical, 1.1 V" in said
 
 
 def test_area_kept_apart_stands_beside_the_flat_one() -> None:

@@ -48,6 +48,36 @@ def test_page_leads_with_the_verdict(facts: dict[str, Any], tmp_path: Path) -> N
     assert "FAILED" not in text
 
 
+_SILICON = re.compile(r"area|a step|µm²|mm²|pJ|\bJ\b|[µm]W|\bns\b|energy|MHz")
+
+
+def test_every_figure_of_silicon_names_its_conditions(facts: dict[str, Any]) -> None:
+    made = charts(facts)
+    for chart in made:
+        labels = [(panel.x_label, panel.y_label, panel.title) for panel in chart.panels]
+        if _SILICON.search(str(labels)) or chart.name.startswith(("scaling_", "estimate_")):
+            assert re.search(r" V; clock: .+; activity: ", chart.conditions), chart.name
+        else:
+            assert chart.conditions == "", chart.name
+    assert sum(bool(chart.conditions) for chart in made) >= 12
+
+
+def test_every_table_of_silicon_names_its_conditions(facts: dict[str, Any], tmp_path: Path) -> None:
+    seen = 0
+    for table in re.findall(r"(?s)<table>(.*?)</table>", _html(facts, tmp_path)):
+        caption, _, body = table.partition("</caption>")
+        head = body.partition("</thead>")[0]
+        if not (_SILICON.search(head) and "<caption>" in caption) or ">published<" in caption:
+            continue
+        seen += 1
+        if "ns" in re.findall(r"clock,<br>(\w+)", head):  # the table says it in each row
+            continue
+        assert re.search(r"\d V", caption), caption
+        assert re.search(r"clock: |\d ns", caption), caption
+        assert "activity: " in caption, caption
+    assert seen >= 12
+
+
 def test_missed_target_is_marked_and_is_no_failure(facts: dict[str, Any], tmp_path: Path) -> None:
     for result in _point(facts, "consmax/log2", lanes=16, clock_ns=4.0):
         result["area_um2"] = 16 * 1351.0
@@ -77,7 +107,7 @@ def test_low_bit_units_stand_with_their_targets(facts: dict[str, Any], tmp_path:
     assert (
         "training/weight_update default 4,000 1.800 real training weight update 16.00 0.800" in text
     )
-    assert "45 nm, 1.1 V, 500 MHz (typical)" in text
+    assert "typical, 1.1 V; clock: 2 ns; activity: operands as named" in text
     assert "INT8 multiply 45 nm 0.9 V 0.2 the arithmetic alone" in text
 
 
