@@ -22,6 +22,15 @@ def estimate(
             show_default=False,
         ),
     ],
+    include: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FOLDER",
+            help="With --rtl: where included files are, too; repeatable.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
     unit: Annotated[
         str | None, typer.Argument(metavar="[UNIT]", help="Name, as `list` shows it.")
     ] = None,
@@ -30,27 +39,35 @@ def estimate(
         str | None, typer.Option(help="Traffic whose statistics hold: model, normal, ...")
     ] = None,
     rtl: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Verilog to estimate instead of a unit.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Verilog to estimate instead of a unit; repeatable."),
     ] = None,
     top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
     toggle_rate: Annotated[
-        float, typer.Option(help="With --rtl: toggles a bit and cycle, assumed everywhere.")
-    ] = 0.5,
+        float | None,
+        typer.Option(help="With --rtl: toggles a bit and cycle, assumed everywhere: 0.5."),
+    ] = None,
     json_path: JsonOption = None,
 ) -> None:
     """Estimate area, longest path, energy and leakage without synthesis, with intervals."""
-    if (unit is None) == (rtl is None):
+    if (unit is None) == (not rtl):
         raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
-    if rtl is not None:
+    if rtl:
+        names = ", ".join(map(str, rtl))
         if top is None:
-            raise UserError(f"--rtl {rtl} needs --top MODULE")
+            raise UserError(f"--rtl {names} needs --top MODULE")
         if settings or operand or traffic:
             raise UserError("--set, --traffic and --operand are for units, not for --rtl")
-        text = _read(rtl)
+        from sim.model.estimate.sources import read_sources
+
+        sources = read_sources(rtl, include)
         from sim.model.estimate.rtl_estimate import estimate_rtl
 
-        result = estimate_rtl(text, top, pdk, toggle_rate, str(rtl))
+        rate = 0.5 if toggle_rate is None else toggle_rate
+        result = estimate_rtl(sources, top, pdk, rate, names)
     else:
+        if top or include or toggle_rate is not None:
+            raise UserError("--top, --include and --toggle-rate are for --rtl, not for units")
         from sim.catalog import configure, find_unit
         from sim.model.estimate.estimate import estimate as run
 
@@ -58,13 +75,6 @@ def estimate(
         config = configure(found, settings)
         result = run(found, config, pdk, traffic, _operands(operand) or None)
     emit(result, json_path, lambda: _show(result))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not Verilog text: {error.reason}") from error
 
 
 def _operands(settings: list[str]) -> dict[str, dict[str, float]]:

@@ -248,7 +248,12 @@ def read_dataflow(verilog: str, top: str, source: str = "the Verilog") -> Datafl
     sys.setrecursionlimit(max(limit, 16384))
     try:
         return _bound(visitor.get_moduleinfotable(), top, unsigned=not _SIGNED.search(text))
-    except (DefinitionError, FormatError, KeyError, AttributeError, ValueError) as error:
+    except DefinitionError as error:
+        _, told, name = str(error).partition("No such module: ")
+        if not told:
+            raise UserError(f"{source}: pyverilog cannot follow its data flow: {error}") from error
+        raise UserError(f"{source}: {name} is a black box, which holds nothing to count") from error
+    except (FormatError, KeyError, AttributeError, ValueError) as error:
         raise UserError(f"{source}: pyverilog cannot follow its data flow: {error}") from error
     finally:
         sys.setrecursionlimit(limit)

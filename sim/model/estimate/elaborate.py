@@ -1,8 +1,10 @@
 """Anyone's Verilog in the few forms that our own has, by Yosys."""
 
 import re
+from pathlib import Path
 
 from sim.errors import ToolError, UserError
+from sim.model.estimate.sources import Sources
 from sim.silicon.yosys import run_yosys
 
 __all__ = ["elaborated"]
@@ -25,17 +27,17 @@ opt_clean
 write_verilog -noattr -norename -simple-lhs out.v
 """
 _MODULE = re.compile(r"^\s*module\s+(\\\S+|\w+)", re.M)
-_ERROR = re.compile(r"(?:design\.v:(\d+): )?ERROR: (.*)")
+_ERROR = re.compile(r"(?:([^\n]+):(\d+): )?ERROR: (.*)")
 
 
-def elaborated(verilog: str, top: str, source: str = "the Verilog") -> str:
+def elaborated(verilog: str | Sources, top: str, source: str = "the Verilog") -> str:
     """A design without parameters, loops, functions, processes: expressions and registers.
 
     Written memories become registers with their multiplexers; constant ones stay. What cannot
     change or is needed nowhere is gone, operators are as wide as their results are used.
 
     Args:
-        verilog: Text of all modules: Verilog-2005 and what Yosys reads of SystemVerilog.
+        verilog: All modules: Verilog-2005 and what Yosys reads of SystemVerilog.
         top: Module to start at.
         source: What to call the text in messages.
 
@@ -45,16 +47,19 @@ def elaborated(verilog: str, top: str, source: str = "the Verilog") -> str:
     Raises:
         UserError: If Yosys is not there or does not accept the text.
     """
-    modules = _MODULE.findall(verilog)
+    if isinstance(verilog, str):
+        verilog = Sources(verilog)
+    modules = _MODULE.findall(verilog.text)
     if top not in modules:
         known = ", ".join(modules) or "none"
         raise UserError(f"{source} has no module {top!r}; there are: {known}")
-    files = {"design.v": verilog, "script.ys": _SCRIPT.format(top=top)}
+    files: dict[str, str | Path] = {"design.v": verilog.text, "script.ys": _SCRIPT.format(top=top)}
     try:
-        return run_yosys(files, _LIMIT_S)["out.v"]
+        return run_yosys(files | verilog.beside, _LIMIT_S)["out.v"]
     except ToolError as error:
         found = _ERROR.search(str(error))
         if found is None:
             raise
-        line = f":{found[1]}" if found[1] else ""
-        raise UserError(f"{source}{line}: {found[2]}") from error
+        file, line, message = found.groups()
+        where = f"{source if file == 'design.v' else file}:{line}" if file else source
+        raise UserError(f"{where}: {message}") from error

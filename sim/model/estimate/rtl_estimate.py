@@ -9,13 +9,14 @@ from sim.model.estimate.fit import predict
 from sim.model.estimate.plain import PLAIN
 from sim.model.estimate.plain_fit import design_census, same_rate
 from sim.model.estimate.rtl_reader import Design, read_design
+from sim.model.estimate.sources import Sources
 from sim.model.estimate.tables import metric_features, read_calibration
 
 __all__ = ["estimate_rtl"]
 
 
 def estimate_rtl(
-    verilog: str,
+    verilog: str | Sources,
     top: str,
     pdk: str = "nangate45",
     toggle_rate: float = 0.5,
@@ -26,7 +27,7 @@ def estimate_rtl(
     Costs and intervals are those of :mod:`sim.model.estimate.plain_fit`.
 
     Args:
-        verilog: Text of all modules: Verilog-2005 and what Yosys reads of SystemVerilog.
+        verilog: All modules: Verilog-2005 and what Yosys reads of SystemVerilog.
         top: Module to start at.
         pdk: Name of a calibrated kit.
         toggle_rate: Toggles a bit and cycle of whatever data there is.

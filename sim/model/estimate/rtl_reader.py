@@ -75,7 +75,7 @@ class _Reader:
             if len(chain) == 2:  # of the top module
                 if "Input" in term.termtype:
                     design.inputs.append(name)
-                if "Output" in term.termtype:
+                if term.termtype & {"Output", "Inout"}:
                     design.outputs.append(name)
         for chain, binds in self._flow.binds.items():
             if chain not in self._flow.terms or "Parameter" in self._flow.terms[chain].termtype:
