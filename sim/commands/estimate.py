@@ -120,6 +120,11 @@ def _show(result: dict[str, Any]) -> None:
         f"intervals; traffic: {result['activity']['source']}"
     )
     print_table(title, ("", "estimate", "low", "high", "unit"), rows, (1, 2, 3))
+    if result.get("extrapolated"):
+        print(
+            "More than twice as large as any configuration of the unit that costs were fitted to:"
+        )
+        print("the formulas go on, the intervals were not seen to hold so far out.")
     if "census_bits" in result:
         operators = [(kind, f"{bits:,}") for kind, bits in result["census_bits"].items()]
         print_table("Operators", ("kind", "bits"), operators, (1,))

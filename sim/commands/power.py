@@ -96,10 +96,15 @@ def activity(
 
 
 def _show_power(top: str, result: dict[str, Any]) -> None:
-    rows = [(name, f"{result[f'{name}_w'] * 1e3:.4f} mW") for name in _PARTS]
+    rows = [(name, f"{result[f'{name}_w'] * 1e3:.4g} mW") for name in _PARTS]
     for name in ("annotated_pins", "unannotated_pins"):
         rows.append((name.replace("_", " "), f"{result[name]:,}"))
     print_table(f"Power of {top}", ("", "measured"), rows, (1,))
+    if result["unannotated_pins"]:
+        print(
+            f"{result['unannotated_pins']:,} pins are not in the activity, and their dynamic power "
+            "is left out: is it of this netlist and scope?\n"
+        )
     recorded = result["recorded_clock_period_s"]
     if recorded and abs(recorded / result["clock_period_s"] - 1) > _PERIOD_TOLERANCE:
         print(
@@ -116,13 +121,13 @@ def _show_power(top: str, result: dict[str, Any]) -> None:
     if profile := result.get("profile"):
         peak = profile["peak"]
         print(
-            f"Peak: {peak['power_w'] * 1e3:.4f} mW in the {profile['window_s'] * 1e9:g} ns from "
+            f"Peak: {peak['power_w'] * 1e3:.4g} mW in the {profile['window_s'] * 1e9:g} ns from "
             f"{peak['start_s'] * 1e9:g} ns on, {peak['power_w'] / result['total_w']:.2f} times "
             "the mean."
         )
     if tree := result.get("clock_tree"):
         print(
-            f"Clock tree, estimated, not in the total: {tree['total_w'] * 1e3:.4f} mW "
+            f"Clock tree, estimated, not in the total: {tree['total_w'] * 1e3:.4g} mW "
             f"({tree['buffers']:,} of {tree['buffer']}, {tree['wire_um']:,.0f} um of wire, "
             f"{tree['sinks']:,} sinks)."
         )
@@ -130,7 +135,7 @@ def _show_power(top: str, result: dict[str, Any]) -> None:
 
 def _show_parts(title: str, what: str, parts: dict[str, Any], total_w: float) -> None:
     rows = [
-        (name, *(f"{part[f'{cause}_w'] * 1e3:.4f}" for cause in _PARTS),
+        (name, *(f"{part[f'{cause}_w'] * 1e3:.4g}" for cause in _PARTS),
          f"{part['total_w'] / total_w:.1%}" if total_w else "")
         for name, part in parts.items()
     ]  # fmt: skip

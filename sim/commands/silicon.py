@@ -74,8 +74,8 @@ def _show_implementation(result: dict[str, Any], clock_ns: float) -> None:
         ("area", f"{result['area_um2']:,.1f} um2"),
         ("cells", f"{result['cells']:,}" if isinstance(result["cells"], int) else result["cells"]),
         ("longest path", f"{result['path_ns']:.3f} ns (clock {clock_ns:g} ns)"),
-        *((name, f"{watts[f'{name}_w'] * 1e3:.4f} mW") for name in _PARTS),
-        ("energy a result", f"{result['energy_pj']:.3f} pJ"),
+        *((name, f"{watts[f'{name}_w'] * 1e3:.4g} mW") for name in _PARTS),
+        ("energy a result", f"{result['energy_pj']:.4g} pJ"),
         ("activity", f"{result['activity']['source']}, {result['activity']['cycles']:,} cycles"),
     ]
     rows += [

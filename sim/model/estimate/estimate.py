@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["estimate", "estimate_many"]
 
 Operands = Mapping[str, Mapping[str, float]]
+_FAR = 2.0  # beyond so many times the largest area fitted, an estimate is called extrapolated
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
 
 
@@ -38,8 +39,9 @@ def estimate(
 
     Returns:
         ``area_um2``, ``path_ns``, ``energy_pj`` (of a result), ``energy_per_operation_pj`` and
-        ``leakage_w``, each with ``value``, ``low`` and ``high`` (the interval of ``level``), and
-        what they hold for.
+        ``leakage_w``, each with ``value``, ``low`` and ``high`` (the interval of ``level``),
+        ``extrapolated``, whether the area is more than twice the largest of the unit that was
+        fitted to, and what all this holds for.
 
     Raises:
         UserError: If the kit is not calibrated, or the source or a field is unknown.
@@ -66,6 +68,7 @@ def estimate(
             "operands": _operands(unit, pdk, source, operands),
         },
         "level": calibration.level,
+        "extrapolated": bool(found["area_um2"][0][0] > _FAR * calibration.largest_um2[unit.name]),
         "basis": "calibrated",
         "calibration": {"date": calibration.date, "tools": calibration.tools},
     }

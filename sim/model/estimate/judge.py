@@ -46,7 +46,17 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
         "costs": {metric: cost.to_json() for metric, cost in costs.items()},
         "plain": fit_plain(table["rows"], costs["path_ns"]),
         "traffic": _traffic([row for row in table["rows"] if "unit" in row]),
+        "largest_um2": _largest(rows),
     }
+
+
+def _largest(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The largest area that each unit was fitted to."""
+    found: dict[str, float] = {}
+    for row in rows:
+        if "unit" in row:
+            found[row["unit"]] = max(row["area_um2"], found.get(row["unit"], 0.0))
+    return found
 
 
 def _traffic(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Calibration:
     plain: dict[str, "Cost"]  # by metric, of Verilog that is not ours
     left_out: dict[str, dict[str, float]]  # of ordinary designs: predicted / measured, by metric
     traffic: dict[str, Any]  # by unit: what its traffic is like
+    largest_um2: dict[str, float]  # by unit: the largest area that was fitted to
 
 
 def calibrated_kits() -> list[str]:

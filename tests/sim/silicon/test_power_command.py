@@ -113,3 +113,14 @@ def test_all_three_formats_give_one_power(
         assert main([*arguments, "--activity", path, "--json", "-"]) == 0
         totals.append(json.loads(capsys.readouterr().out)["total_w"])
     assert totals[1] == pytest.approx(totals[0], rel=1e-9)
+
+
+def test_pins_without_activity_are_said(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    assert "left out" not in capsys.readouterr().out
+    fewer = {name: wave for name, wave in WAVES.items() if name != "a"}
+    activity = write_vcd(tmp_path / "c.vcd", fewer, 100)
+    assert main([*arguments, "--activity", str(activity)]) == 0
+    assert "pins are not in the activity" in capsys.readouterr().out

@@ -67,6 +67,17 @@ def test_quieter_operands_take_less_energy_and_the_same_area() -> None:
     assert low["activity"]["source"] == "given"
 
 
+def test_what_is_larger_than_all_that_was_fitted_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unit = find_unit("matmul/systolic")
+    for size, beyond in (("4", False), ("32", True)):
+        settings = [f"rows={size}", f"columns={size}"]
+        assert estimate(unit, configure(unit, settings))["extrapolated"] == beyond
+        main(["estimate", unit.name, *(f"--set={setting}" for setting in settings)])
+        assert ("were not seen to hold" in capsys.readouterr().out) == beyond
+
+
 def test_energy_of_a_result_is_that_of_its_operations() -> None:
     found = estimate(DOT, configure(DOT, ["lanes=8"]))
     each = found["energy_per_operation_pj"]["value"]
