@@ -71,6 +71,7 @@ def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
                 "power_by_class_w": found["power_by_class_w"],
                 "operations_a_cycle": activity["operations"] / activity["cycles"],
                 "source": source,
+                "verilog_sha256": found["verilog_sha256"],
             }
         )
         tools = found["tools"]
