@@ -1,7 +1,9 @@
 """What the report shows: every row, figures that can be drawn, scenarios that differ."""
 
+import hashlib
+
 from reports.training_hw_charts import training_hw_charts
-from sim.catalog import configure, find_unit
+from sim.catalog import configure, find_unit, verilog
 from sim.model.training_hw.facts import training_hw_facts
 from sim.model.training_hw.measure import UNITS, measured_table
 
@@ -20,7 +22,7 @@ def test_the_report_has_scenarios_methods_and_figures() -> None:
     assert a_token == sorted(a_token, reverse=True)  # what follows the gradients is shared out
     for chart in training_hw_charts(facts):
         assert chart.kind == "estimated"
-        assert "nangate45" in chart.caption
+        assert chart.conditions.startswith("nangate45, ")
         assert all(any(series.y) for panel in chart.panels for series in panel.series)
 
 
@@ -32,5 +34,13 @@ def test_the_table_of_measured_units_is_complete() -> None:
         ]
         assert found == asked, pdk
         assert all(0 < row["path_ns"] <= entry["clock_ns"] for row in entry["rows"])
+        for name, settings in UNITS:
+            unit = find_unit(name)
+            config = configure(unit, list(settings))
+            (row,) = (
+                r for r in entry["rows"] if r["config"] == config.to_json() and r["unit"] == name
+            )
+            text = verilog(unit, config)
+            assert row["verilog_sha256"] == hashlib.sha256(text.encode()).hexdigest(), name
         assert entry["measured_at"]
         assert entry["tools"]["yosys"]
