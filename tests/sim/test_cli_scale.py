@@ -27,7 +27,8 @@ def test_json_has_value_factor_bar_method_and_sources(capsys: pytest.CaptureFixt
     area, delay = result["area_um2"], result["delay_ns"]
     assert (area["given"], area["factor"]) == (1000, 0.059)
     assert area["value"] == pytest.approx(59)
-    assert area["low"] < area["median"] < area["high"]
+    bar = area["by_our_units"]
+    assert bar["low"] < bar["median"] < bar["high"]
     assert delay["value"] == pytest.approx(2 * delay["factor"])
     assert (area["method"], result["basis"]) == ("tabulated", "estimated")
     assert (result["from"]["voltage_v"], result["to"]["voltage_v"]) == (1.1, 0.7)

@@ -1,14 +1,12 @@
 """One function for all buffers, its command, and the facts of the report."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import numbers
 from reports.buffer_charts import buffer_charts
+from reports.page import environment
 from sim.cli import main
 from sim.errors import UserError
 from sim.model.buffers.analytical import QUANTITIES
@@ -133,16 +131,15 @@ def test_the_report_section_shows_every_check_and_the_figure(facts: dict[str, An
     assert [series.name for series in charts[0].panels[0].series] == [
         "flip-flops", "latches", "SRAM (estimated)",
     ]  # fmt: skip
-    environment = Environment(
-        loader=FileSystemLoader(Path(numbers.__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=True,
-    )
-    for name in ("count", "fixed"):
-        environment.filters[name] = getattr(numbers, name)
-    page = environment.from_string(
+    template = (
         '{% from "memories.html.j2" import memories %}{{ memories(buffers, charts, figures) }}'
-    ).render(buffers=facts, charts={chart.name: chart for chart in charts}, figures={"buffers": ""})
+    )
+    named = {chart.name: chart for chart in charts}
+    page = (
+        environment()
+        .from_string(template)
+        .render(buffers=facts, charts=named, figures={"buffers": ""})
+    )
     for row in facts["checks"]:
         assert row["name"] in page
     assert "No memory compiler" in page
