@@ -33,9 +33,12 @@ def read_sources(paths: Sequence[Path], include: Sequence[Path] = ()) -> Sources
         include: Folders.
 
     Raises:
-        UserError: If a file is no text, or includes itself.
+        UserError: If a file is no text, or includes itself, or a folder is none.
         OSError: If it cannot be read.
     """
+    for folder in include:
+        if not folder.is_dir():
+            raise UserError(f"--include {folder} is not a folder")
     found = Sources("")
     texts = [_read(path, include, found.beside, 0) for path in paths]
     return Sources("".join(texts), found.beside)
@@ -72,4 +75,5 @@ def _read(path: Path, include: Sequence[Path], beside: dict[str, Path], depth: i
 
 
 def _line(path: Path, number: int) -> str:
-    return f'`line {number} "{path}" 0\n'
+    name = re.sub(r'[\s"]', "_", str(path))  # Yosys takes no blanks in it
+    return f'`line {number} "{name}" 0\n'

@@ -63,6 +63,16 @@ def test_an_error_names_the_line_of_its_own_file(tmp_path: Path) -> None:
         census(top)
 
 
+def test_a_path_may_have_blanks(tmp_path: Path) -> None:
+    top = write(tmp_path / "a b" / "t.v", f"{TOP}always @(posedge clk) y <= a; endmodule")
+    assert census(top) == {"flop": 8}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        read_sources([], [tmp_path / "nowhere"])
+
+
 def test_a_file_that_includes_itself_is_named(tmp_path: Path) -> None:
     top = write(tmp_path / "t.v", '`include "t.v"\n')
     with pytest.raises(UserError, match=r"t\.v includes itself"):
