@@ -42,7 +42,7 @@ bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on 
 verify-full: $(READY) ## the long exhaustive tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
 
-calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (hours, goes on where it stopped)
+calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an hour a kit, goes on where it stopped)
 	@for kit in $(KITS); do \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m sim.model.estimate.calibrate $$kit --jobs 2 && \
 	  $(BIN)/python -m sim.model.estimate.judge $$kit && \
