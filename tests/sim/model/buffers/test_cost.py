@@ -50,7 +50,7 @@ def test_latches_are_smaller_than_flip_flops_and_sram_than_both() -> None:
         ((64, 8, "flop", "nangate45:hot"), r"^process kit nangate45 has no corner 'hot'; it has"),
         ((4096, 8, "flop"), r"^words of a flop buffer must be 4 to 128, which is what is calib"),
         ((64, 128, "latch"), r"^bits of a latch buffer must be 4 to 64, which is what is calib"),
-        ((64, 8, "flop", "osu018"), r"^flop buffers are not calibrated for osu018, corner "),
+        ((64, 8, "flop", "gf180mcu"), r"^flop buffers are not calibrated for gf180mcu, corner "),
         ((64, 16, "sram", "osu035"), r"^the SRAM model holds from 32 to 180 nm, not at 350$"),
     ],
 )
