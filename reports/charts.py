@@ -6,7 +6,7 @@ from typing import Any
 
 from reports.buffer_charts import buffer_charts
 from reports.chart import Chart, Panel, Series
-from reports.conditions import conditions
+from reports.conditions import NO_ACTIVITY, conditions
 from reports.estimate_charts import estimate_charts
 from reports.implementation_charts import implementation_charts
 from reports.memory_charts import memory_charts
@@ -17,8 +17,6 @@ from reports.training_hw_charts import training_hw_charts
 from sim.targets import ENERGY_CLOCK_NS
 
 __all__ = ["NAMES", "charts"]
-
-_NONE = "not needed for area and path"
 
 NAMES = {
     "consmax/log2": "log2",
@@ -125,7 +123,7 @@ def _area_per_lane(implementations: list[dict[str, Any]], kit: dict[str, Any]) -
         caption="Area per lane against the number of lanes that share one configuration; "
         "registers, tables and flow control included.",
         kind="measured",
-        conditions=conditions(kit, ENERGY_CLOCK_NS, _NONE),
+        conditions=conditions(kit, ENERGY_CLOCK_NS, NO_ACTIVITY),
         panels=[Panel(x_label="lanes", y_label="area per lane (µm²)", series=series, x_log=True)],
     )
 
@@ -175,7 +173,7 @@ def _area_delay(
         caption="Area against longest path, one lane: netlists mapped for different clocks. "
         "A hollow square is a target; a netlist to its lower left meets it.",
         kind="measured",
-        conditions=conditions(kit, clocks, _NONE),
+        conditions=conditions(kit, clocks, NO_ACTIVITY),
         panels=[Panel(x_label="longest path (ns)", y_label="area (µm²)", series=series)],
     )
 
@@ -204,7 +202,7 @@ def _area_breakdown(implementations: list[dict[str, Any]], kit: dict[str, Any]) 
         name="area_breakdown",
         caption="What the area of one lane consists of.",
         kind="measured",
-        conditions=conditions(kit, ENERGY_CLOCK_NS, _NONE),
+        conditions=conditions(kit, ENERGY_CLOCK_NS, NO_ACTIVITY),
         panels=[Panel(x_label="", y_label="area per lane (µm²)", series=series)],
     )
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["conditions"]
+__all__ = ["NO_ACTIVITY", "conditions"]
+
+NO_ACTIVITY = "not needed for area and path"
 
 
 def conditions(kit: Mapping[str, Any], clock: float | str, activity: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from reports.chart import Chart, Panel, Series
-from reports.conditions import conditions
+from reports.conditions import NO_ACTIVITY, conditions
 
 __all__ = ["implementation_charts"]
 
@@ -41,7 +41,7 @@ def _curves(facts: dict[str, Any]) -> Chart:
         caption="Area against longest path of netlists mapped for several clocks, those that no "
         f"other beats in both; area relative to the unit's smallest. {_tools(facts)}",
         kind="measured",
-        conditions=conditions(facts, clocks, "not needed for area and path"),
+        conditions=conditions(facts, clocks, NO_ACTIVITY),
         panels=[
             Panel(
                 x_label="longest path (ns)",
@@ -69,7 +69,7 @@ def _purposes(facts: dict[str, Any]) -> Chart:
         caption="What the area is for: default configurations mapped with their module boundaries "
         f"kept. {_tools(facts)}",
         kind="measured",
-        conditions=conditions(facts, facts["clock_ns"], "not needed for area"),
+        conditions=conditions(facts, facts["clock_ns"], NO_ACTIVITY),
         panels=[Panel(x_label="", y_label="area (%)", series=series if rows else [])],
     )
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from reports import numbers
 from reports.chart import Chart
 from reports.charts import NAMES
-from reports.conditions import conditions
+from reports.conditions import NO_ACTIVITY, conditions
 from reports.memory_page import error_rows, fits_table, grouped_evidence
 from reports.plotly_charts import figure
 from sim.datapaths import CLOCK_NS
@@ -78,7 +78,7 @@ def page(
 
 
 def environment() -> Environment:
-    """Jinja with the filters for numbers and, as ``silicon``, the words of conditions."""
+    """Jinja with the filters for numbers and the words of :mod:`reports.conditions`."""
     made = Environment(
         loader=FileSystemLoader(_HERE),
         undefined=StrictUndefined,
@@ -88,7 +88,7 @@ def environment() -> Environment:
     )
     for name in ("count", "fixed", "percent", "rate", "ratio"):
         made.filters[name] = getattr(numbers, name)
-    made.globals["silicon"] = conditions
+    made.globals |= {"silicon": conditions, "no_activity": NO_ACTIVITY}
     return made
 
 

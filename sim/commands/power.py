@@ -75,7 +75,7 @@ def power(
 
             where = (
                 f"{', '.join(path.name for path in liberty)}; clock: {period_ns:g} ns; "
-                f"activity: {activity.name}."
+                f"activity: {activity.name}"
             )
             write_atomic(chart, png(over_time(result["profile"], result["total_w"], top, where)))
     emit(result, json_path, lambda: _show_power(top, result))

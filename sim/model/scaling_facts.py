@@ -155,8 +155,8 @@ def _place(
 
 
 def _valued(figure: dict[str, Any]) -> dict[str, Any]:
-    bar = figure["by_our_units"]
-    return {"value": figure["value"], **{key: bar[key] for key in ("low", "median", "high")}}
+    bar = figure["by_our_units"] or {}
+    return {"value": figure["value"], **{key: bar.get(key) for key in ("low", "median", "high")}}
 
 
 def _exact(value: float) -> dict[str, Any]:
