@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 Progress = Callable[[str, int, int], None]  # description, steps done, steps in total
+
+_SECONDS_BETWEEN_LINES = 30
 
 JsonOption = Annotated[
     str | None,
@@ -89,11 +92,11 @@ def print_table(
 
 
 @contextmanager
-def working() -> Iterator[Progress | None]:
+def working() -> Iterator[Progress]:
     """Run long work: what it or its children print goes to standard error, not to the result.
 
     Yields:
-        What to report progress to; None where standard error is no terminal.
+        What to report progress to: bars on a terminal, else a line now and then, as for a log.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -101,7 +104,7 @@ def working() -> Iterator[Progress | None]:
 
     with _stdout_to_stderr():
         if not sys.stderr.isatty():
-            yield None
+            yield _log_lines()
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
@@ -113,6 +116,18 @@ def working() -> Iterator[Progress | None]:
                 bars.update(tasks[description], completed=done, total=total)
 
             yield show
+
+
+def _log_lines() -> Progress:
+    last = time.monotonic()
+
+    def show(description: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
+
+    return show
 
 
 @contextmanager

@@ -129,18 +129,16 @@ def _add_energy(
     config: "Config",
     kit: "Kit",
     traffic: str,
-    progress: "Progress | None",
+    progress: "Progress",
 ) -> None:
     """Give every point the energy a result of its netlist, at its own clock."""
     from sim.silicon.implement import implement
 
     for done, point in enumerate(points):
-        if progress is not None:
-            progress("energy", done, len(points))
+        progress("energy", done, len(points))
         measured = implement(unit, config, kit, point["clock_ns"], traffic)
         point["energy_pj"] = measured["energy_pj"]
-    if progress is not None:
-        progress("energy", len(points), len(points))
+    progress("energy", len(points), len(points))
 
 
 def _write_csv(points: list[dict[str, Any]], columns: list[str], path: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sim.cli import main
+from sim.commands.output import working
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = "consmax/log2"
@@ -216,10 +217,17 @@ def test_only_json_reaches_standard_output(fake: Fake, capfd: pytest.CaptureFixt
     assert "a library talks" in err
 
 
-def test_no_progress_is_shown_in_a_pipe(fake: Fake, capfd: pytest.CaptureFixture[str]) -> None:
-    calls = fake("sim.rtlsim.verify.verify", VERIFIED)
-    main(["verify", UNIT])
-    assert calls[0][-1] == {"progress": None}
+def test_progress_in_a_pipe_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 1.0, 30.0, 30.0, 59.0, 61.0, 61.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    with working() as progress:
+        for done in range(1, 5):
+            progress("simulating", done, 4)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "simulating: 2 of 4\nsimulating: 4 of 4\n"
 
 
 def test_progress_is_shown_on_a_terminal() -> None:
