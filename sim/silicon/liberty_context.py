@@ -108,4 +108,8 @@ class LibraryContext:
         for group in self.library.all("operating_conditions"):
             if group.name == name and "voltage" in group.attributes:
                 return self.number(group.attributes["voltage"], group)
-        return self.number(self.library.attributes.get("nom_voltage", ""), self.library)
+        nominal = self.library.attributes.get("nom_voltage")
+        if nominal is None:
+            problem = f"library {self.library.name} states no voltage: nom_voltage is missing"
+            raise self.source.error(self.library.position, problem)
+        return self.number(nominal, self.library)
