@@ -33,6 +33,15 @@ def test_the_table_is_of_the_code_as_it_is() -> None:
     assert len(table["runs"]) == len(list(cases()))
 
 
+def test_builds_of_one_torch_count_as_the_same_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = []
+    for version in ("2.13.0", "2.13.0+cpu", "2.13.0+cu130", "2.14.0"):
+        monkeypatch.setattr("torch.__version__", version)
+        digests.append(code_digest())
+    assert len(set(digests[:3])) == 1
+    assert digests[3] != digests[0]
+
+
 def shape(**changes: Any) -> Architecture:
     fields: dict[str, Any] = {
         "name": "small", "hidden": 256, "intermediate": 688, "layers": 3, "heads": 4,
