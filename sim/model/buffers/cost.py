@@ -82,7 +82,7 @@ def buffer_costs(
         except UserError as error:
             refused[kind] = str(error)
     if not buffers:
-        raise UserError(refused["sram"])
+        raise UserError("; ".join(dict.fromkeys(refused.values())))
     return {"words": words, "bits": bits, "ports": ports, "buffers": buffers, "refused": refused}
 
 

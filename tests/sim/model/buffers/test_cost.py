@@ -70,8 +70,10 @@ def test_kinds_that_are_not_known_for_a_size_are_refused_by_name() -> None:
     found = buffer_costs(4096, 32)
     assert [item["kind"] for item in found["buffers"]] == ["sram"]
     assert set(found["refused"]) == {"flop", "latch"}
-    with pytest.raises(UserError, match=r"^words of an SRAM must be 16 to "):
+    with pytest.raises(UserError, match=r"^words of a flop .* 4 to 128.*; .*SRAM must be 16 to "):
         buffer_costs(2, 2)
+    with pytest.raises(UserError, match=r"^ports must be one of 1rw, 1r1w, not '3r'$"):
+        buffer_costs(16, 16, ports="3r")
 
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
