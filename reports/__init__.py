@@ -1,1 +1,1 @@
-"""What a person reads: figures, templates and the builder."""
+"""What a person reads: figures, templates, the builder, and the command line."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from reports.cli import main
 from sim import doctor
-from sim.cli import main
 from sim.doctor import Check, examine, tool_versions
 from sim.workload import gguf_model, text
 from sim.workload.packages import Package

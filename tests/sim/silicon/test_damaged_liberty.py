@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.errors import UserError
 from sim.silicon.pdk import Kit, liberty_kit
 from tests.sim.silicon.small import BASE, BUF, DFF, HEAD, INV, LATCH, cell, write

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.errors import UserError
 from sim.silicon.pdk import describe_kits, find_kit, kit_names
 from tests.sim.silicon.small import BASE, HEAD, cell, write

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.silicon.activity import read_activity
 from tests.sim.silicon.test_power import NETLIST, WAVES
 from tests.sim.silicon.tiny import LIBRARY, write_vcd

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.errors import ToolError
 from sim.silicon import sweep as module
 from sim.silicon.pdk import Kit, find_kit

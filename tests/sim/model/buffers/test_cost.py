@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reports.buffer_charts import buffer_charts
+from reports.cli import main
 from reports.page import environment
-from sim.cli import main
 from sim.errors import UserError
 from sim.model.buffers.analytical import QUANTITIES
 from sim.model.buffers.cost import KINDS, buffer_cost, buffer_costs

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reports.cli import main
 from sim.catalog import Unit, catalogue, configure, find_unit, verilog
-from sim.cli import main
 from sim.errors import UserError
 from sim.model.estimate.draw import draw_configs
 from sim.model.estimate.estimate import estimate, estimate_many

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.errors import UserError
 from sim.model.estimate.dataflow import read_dataflow
 from sim.model.estimate.elaborate import elaborated

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.errors import UserError
 from sim.model.memory.architecture import Architecture
 from sim.model.memory.plan import Plan

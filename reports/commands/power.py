@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.commands.output import JsonOption, emit, positive_ns, print_table, working
+from reports.commands.output import JsonOption, emit, positive_ns, print_table, working
 from sim.errors import UserError
 
 __all__ = ["activity", "power"]

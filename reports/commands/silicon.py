@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.commands.output import (
+from reports.commands.output import (
     JsonOption,
     SetOption,
     UnitArgument,

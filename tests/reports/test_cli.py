@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from sim.cli import main
-from sim.commands.output import working
+from reports.cli import main
+from reports.commands.output import working
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = "consmax/log2"
@@ -65,7 +65,7 @@ class _PowerReport:
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "--help"], ["implement", "--help"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom sim.cli import main\n"
+        "import sys\nfrom reports.cli import main\n"
         f"status = main({arguments!r})\n"
         "heavy = {'torch', 'amaranth', 'matplotlib', 'numpy', 'plotly', 'cocotb', 'gguf'}\n"
         "print(status, sorted(heavy & set(sys.modules)), file=sys.stderr)"
@@ -232,7 +232,7 @@ def test_progress_in_a_pipe_is_a_line_now_and_then(
 
 def test_progress_is_shown_on_a_terminal() -> None:
     code = (
-        "from sim.commands.output import working\n"
+        "from reports.commands.output import working\n"
         "with working() as progress:\n    progress('simulating', 1, 2)\n    print('noise')\n"
         "print('result')"
     )

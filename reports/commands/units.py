@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table
+from reports.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table
 
 if TYPE_CHECKING:
     from golden.config import Config

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sim.commands.output import JsonOption, emit, working
+from reports.commands.output import JsonOption, emit, working
 from sim.errors import CheckFailed
 
 __all__ = ["report"]

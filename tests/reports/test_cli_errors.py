@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 from sim.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sim.cli", *arguments], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "reports.cli", *arguments], cwd=ROOT, capture_output=True, text=True
     )
 
 
@@ -135,7 +135,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(command: str) -> None:
     arguments = ["list"] if command == "list" else ["generate", UNIT, "--set", "lanes=16"]
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(
-            [sys.executable, "-m", "sim.cli", *arguments],
+            [sys.executable, "-m", "reports.cli", *arguments],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -150,7 +150,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     os.close(reader)
     with os.fdopen(writer, "w") as broken:
         run = subprocess.run(
-            [sys.executable, "-m", "sim.cli", "list"],
+            [sys.executable, "-m", "reports.cli", "list"],
             cwd=ROOT,
             stdout=broken,
             stderr=subprocess.PIPE,

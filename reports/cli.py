@@ -1,4 +1,4 @@
-"""Command line ``consilico``: its commands are in ``sim/commands``; errors end here.
+"""Command line ``consilico``: its commands are in ``reports/commands``; errors end here.
 
 Exit status: 0 right, 1 a check failed, 2 something the user can mend, 130 interrupted. Nothing
 heavy is imported here: each command imports what it needs when it runs.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sim.commands import (
+from reports.commands import (
     buffer,
     doctor,
     estimate,

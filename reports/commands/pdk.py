@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from sim.commands.output import JsonOption, emit, print_table
+from reports.commands.output import JsonOption, emit, print_table
 
 __all__ = ["app"]
 

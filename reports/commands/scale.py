@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.commands.output import JsonOption, emit, print_table
+from reports.commands.output import JsonOption, emit, print_table
 from sim.errors import UserError
 
 __all__ = ["scale"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 
 HEADLINE = [
     *("memory", "--model", "llama-7b", "--method", "q-galore", "--as-published"),

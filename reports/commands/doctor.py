@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sim.commands.output import JsonOption, emit, print_table
+from reports.commands.output import JsonOption, emit, print_table
 from sim.doctor import Check
 from sim.errors import UserError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.commands.output import JsonOption, emit, print_table
+from reports.commands.output import JsonOption, emit, print_table
 from sim.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.commands.output import JsonOption, SetOption, emit, positive_ns, print_table, working
+from reports.commands.output import JsonOption, SetOption, emit, positive_ns, print_table, working
 from sim.errors import UserError
 
 if TYPE_CHECKING:
     from golden.config import Config
+    from reports.commands.output import Progress
     from sim.catalog import Unit
-    from sim.commands.output import Progress
     from sim.silicon.pdk import Kit
 
 __all__ = ["sweep"]

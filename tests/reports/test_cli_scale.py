@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli import main
+from reports.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,7 +82,7 @@ def test_mistakes_are_one_line(
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom sim.cli import main\nmain(['scale', '--help'])\n"
+        "import sys\nfrom reports.cli import main\nmain(['scale', '--help'])\n"
         "print(sorted({'torch', 'numpy', 'amaranth'} & set(sys.modules)), file=sys.stderr)"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
