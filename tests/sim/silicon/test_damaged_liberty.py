@@ -35,7 +35,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("a.lib.gz", lambda raw: gzip.compress(b""), "the Liberty file is empty"),
         ("a.lib", lambda raw: raw.replace(b"0.05", b"0.0x"), "0.0x"),
         ("a.lib", lambda raw: raw.replace(b'function : "!A"', b'function : "!A +"'), "!A +"),
-        ("a.lib", lambda raw: raw.replace(b"nom_voltage : 1.2;", b""), "states no voltage"),
+        (
+            "a.lib",
+            lambda raw: raw.replace(b"nom_voltage : 1.2;", b""),
+            "a.lib:1: library small states no voltage",
+        ),
         ("a.lib", lambda raw: raw.replace(b'"1ns"', b'"1parsec"'), "unknown unit"),
         ("a.lib", lambda raw: raw.replace(b"area :", b"size :"), "give no cell an area"),
         ("a.lib", lambda raw: raw.replace(b"area : ", b"area : 0; was : "), "give no cell an area"),
