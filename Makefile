@@ -12,7 +12,7 @@ help: ## list the targets
 setup: ## install what is missing (the other targets do this by themselves)
 	@scripts/setup.sh
 
-$(READY): scripts/setup.sh constraints.txt pyproject.toml
+$(READY): scripts/setup.sh constraints.txt pyproject.toml setup.py
 	@scripts/setup.sh
 
 report: $(READY) ## verify and implement every unit, write build/report/index.html
@@ -24,36 +24,38 @@ test: $(READY) ## the test suite; ARGS="..." goes to pytest
 check: $(READY) ## style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@mkdir -p build/types/consilico # the package as it is installed: mypy follows no package-dir
+	@ln -sfn $(CURDIR)/golden $(CURDIR)/hw $(CURDIR)/sim $(CURDIR)/reports $(CURDIR)/consilico/* build/types/consilico/
 	@$(BIN)/mypy
 
 rtl: $(READY) ## write rtl/ anew from the generators
-	@$(BIN)/python -m sim.rtl_files
+	@$(BIN)/python -m consilico.sim.units.rtl_files
 
 rtl-check: $(READY) ## fail if rtl/ is not what the generators write
-	@$(BIN)/python -m sim.rtl_files --check
+	@$(BIN)/python -m consilico.sim.units.rtl_files --check
 
 bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on where it stopped)
-	@$(BIN)/python -m sim.rtlsim.bench
-	@$(BIN)/python -m sim.model.memory.bench
-	@$(BIN)/python -m sim.silicon.bench
-	@$(BIN)/python -m sim.model.estimate.bench
-	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.training_bench --jobs 2
+	@$(BIN)/python -m consilico.sim.rtlsim.bench
+	@$(BIN)/python -m consilico.sim.memory.bench
+	@$(BIN)/python -m consilico.sim.silicon.bench
+	@$(BIN)/python -m consilico.sim.estimate.operators.bench
+	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.training.bench --jobs 2
 
 verify-full: $(READY) ## the long exhaustive tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
 
 calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an hour a kit, goes on where it stopped)
 	@for kit in $(KITS); do \
-	  OMP_NUM_THREADS=1 $(BIN)/python -m sim.model.estimate.calibrate $$kit --jobs 2 && \
-	  $(BIN)/python -m sim.model.estimate.judge $$kit && \
-	  $(BIN)/python -m sim.model.buffers.calibrate $$kit || exit; \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.estimate.operators.calibrate $$kit --jobs 2 && \
+	  $(BIN)/python -m consilico.sim.estimate.operators.judge $$kit && \
+	  $(BIN)/python -m consilico.sim.estimate.memories.calibrate $$kit || exit; \
 	done
 
 memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m sim.workload.fake_table
+	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.memory.execution.fake_table
 
 gpu-check: $(READY) ## the same steps on a CUDA GPU: allocated bytes beside tracked ones
-	@$(BIN)/python -m sim.workload.gpu_check
+	@$(BIN)/python -m consilico.sim.memory.execution.gpu_check
 
 clean: ## remove what was generated; .venv stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.config import Config, choice, integer
+from consilico.golden.config import Config, choice, integer
 
 __all__ = ["BufferConfig", "buffer_reads"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from amaranth import Cat, Const, Module, Signal, Value
 
-from hw.census import Census, Size, Step
+from consilico.hw.census import Census, Size, Step
 
 __all__ = ["BoothDigit", "Columns", "ColumnsCensus", "booth_census", "booth_digits"]
 
@@ -202,7 +202,7 @@ class ColumnsCensus:
             weight: Of the digit.
             bits: Of the longest multiple.
             multiples: How many the digit chooses from.
-            drivers: What makes the row toggle, see :class:`hw.census.Operators`.
+            drivers: What makes the row toggle, see :class:`consilico.hw.census.Operators`.
             signed: The multiples are two's complement.
             times: Such rows.
         """

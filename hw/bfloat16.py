@@ -1,12 +1,12 @@
-"""bf16 arithmetic on magnitudes (15 bits). Golden model: :mod:`golden.bfloat16`."""
+"""bf16 arithmetic on magnitudes (15 bits). Golden model: :mod:`consilico.golden.bfloat16`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from amaranth import C, Cat, Module, Mux, Signal, Value
 
-from hw.arith import Columns, ColumnsCensus
-from hw.census import Census, Step
+from consilico.hw.arith import Columns, ColumnsCensus
+from consilico.hw.census import Census, Step
 
 __all__ = [
     "Product",
@@ -81,7 +81,7 @@ def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Produc
 def from_integer(m: Module, value: Value, exponent: Value) -> tuple[Value, Value]:
     """A signed integer of at most 32 bits times ``2 ** (exponent - 134)``, rounded to nearest even.
 
-    Golden model: :func:`golden.bfloat16.from_integer`.
+    Golden model: :func:`consilico.golden.bfloat16.from_integer`.
 
     Returns:
         Bit pattern with sign, combinational, and whether it saturated.

@@ -6,10 +6,10 @@ from amaranth import ClockSignal, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.buffer import BufferConfig
-from hw.cells import gated_domain
-from hw.parts import place
-from hw.register_file import RegisterFile, select
+from consilico.golden.buffer import BufferConfig
+from consilico.hw.cells import gated_domain
+from consilico.hw.parts import place
+from consilico.hw.register_file import RegisterFile, select
 
 __all__ = ["Buffer", "request_layout"]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from amaranth import Module, Signal, Value
 
-from hw.cells import gated_domain
-from hw.census import Census, Size
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Census, Size
 
 __all__ = ["Pipeline", "pipeline_census"]
 

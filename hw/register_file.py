@@ -8,9 +8,9 @@ from amaranth import ClockSignal, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.cells import gated_domain, latch_word
-from hw.census import Census, Size, Step, bit_length
-from hw.parts import part_clock
+from consilico.hw.cells import gated_domain, latch_word
+from consilico.hw.census import Census, Size, Step, bit_length
+from consilico.hw.parts import part_clock
 
 __all__ = ["RegisterFile", "register_file_census", "select", "select_census", "written_census"]
 

@@ -5,7 +5,7 @@ import re
 from amaranth.back import verilog
 from amaranth.lib.wiring import Component
 
-from hw.cells import CELL_SOURCES
+from consilico.hw.cells import CELL_SOURCES
 
 __all__ = ["convert"]
 

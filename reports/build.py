@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sim.results import digest, write_atomic
-from sim.summary import summary
-from sim.verdict import verdict
+from consilico.reports.summary import summary
+from consilico.reports.verdict import verdict
+from consilico.sim.base.results import digest, write_atomic
 
 __all__ = ["build_report", "write_report"]
 
@@ -28,7 +28,7 @@ def build_report(
         progress: Called with a label, steps done and steps in all.
 
     Returns:
-        ``index`` (path of the page), ``passed``, and the counts of :func:`sim.verdict.verdict`.
+        ``index`` (path of the page), ``passed``, and the counts of :func:`verdict.verdict`.
 
     Raises:
         UserError: If a tool is missing or the folder cannot be written; an earlier report stays.
@@ -69,9 +69,9 @@ def _is_there(output: Path, key: str) -> bool:
 
 
 def _render(facts: dict[str, Any], judged: dict[str, Any], output: Path, key: str) -> None:
-    from reports.charts import charts
-    from reports.page import page
-    from reports.png_charts import png
+    from consilico.reports.charts import charts
+    from consilico.reports.page import page
+    from consilico.reports.png_charts import png
 
     drawn = charts(facts)
     note = "synthetic scores: the language model is not installed"

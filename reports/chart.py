@@ -56,6 +56,8 @@ class Chart:
     name: str  # of the PNG file
     caption: str
     kind: str  # "measured", "certified", "counted" or "estimated"
-    conditions: str  # of :func:`reports.conditions.conditions`; empty where nothing is of silicon
+    conditions: (
+        str  # of :func:`consilico.reports.conditions.conditions`; empty where nothing is of silicon
+    )
     panels: list[Panel]
     share_y: bool = False

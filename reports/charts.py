@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from reports.buffer_charts import buffer_charts
-from reports.chart import Chart, Panel, Series
-from reports.conditions import NO_ACTIVITY, conditions
-from reports.estimate_charts import estimate_charts
-from reports.implementation_charts import implementation_charts
-from reports.memory_charts import memory_charts
-from reports.power_charts import power_charts
-from reports.scaling_charts import scaling_charts
-from reports.training_charts import random_bits
-from reports.training_hw_charts import training_hw_charts
-from sim.targets import ENERGY_CLOCK_NS
+from consilico.reports.accelerator.charts import training_hw_charts
+from consilico.reports.chart import Chart, Panel, Series
+from consilico.reports.conditions import NO_ACTIVITY, conditions
+from consilico.reports.consmax.targets import ENERGY_CLOCK_NS
+from consilico.reports.estimates.charts import estimate_charts
+from consilico.reports.implementation.charts import implementation_charts
+from consilico.reports.memories.charts import buffer_charts
+from consilico.reports.memory.charts import memory_charts
+from consilico.reports.power.charts import power_charts
+from consilico.reports.scaling.charts import scaling_charts
+from consilico.reports.training.charts import random_bits
 
 __all__ = ["NAMES", "charts"]
 

@@ -8,15 +8,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import numbers
-from reports.chart import Chart
-from reports.charts import NAMES
-from reports.conditions import NO_ACTIVITY, conditions
-from reports.memory_page import error_rows, fits_table, grouped_evidence
-from reports.plotly_charts import figure
-from sim.datapaths import CLOCK_NS
-from sim.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
-from sim.verdict import ERROR_LIMITS
+from consilico.reports import numbers
+from consilico.reports.chart import Chart
+from consilico.reports.charts import NAMES
+from consilico.reports.conditions import NO_ACTIVITY, conditions
+from consilico.reports.consmax.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
+from consilico.reports.datapaths.facts import CLOCK_NS
+from consilico.reports.memory.judgements import error_rows, fits_table, grouped_evidence
+from consilico.reports.plotly_charts import figure
+from consilico.reports.verdict import ERROR_LIMITS
 
 __all__ = ["environment", "page"]
 
@@ -29,8 +29,8 @@ def page(
     """Render the page.
 
     Args:
-        facts: From :func:`sim.summary.summary`.
-        judged: From :func:`sim.verdict.verdict`.
+        facts: From :func:`consilico.reports.summary.summary`.
+        judged: From :func:`consilico.reports.verdict.verdict`.
         charts: Interactive figures.
         figures: The same figures as PNG, by name: for print, and where scripts are off.
 
@@ -78,7 +78,7 @@ def page(
 
 
 def environment() -> Environment:
-    """Jinja with the filters for numbers and the words of :mod:`reports.conditions`."""
+    """Jinja with the filters for numbers and the words of :mod:`consilico.reports.conditions`."""
     made = Environment(
         loader=FileSystemLoader(_HERE),
         undefined=StrictUndefined,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.chart import COLOURS, Chart, Panel, Series
+from consilico.reports.chart import COLOURS, Chart, Panel, Series
 
 __all__ = ["figure"]
 

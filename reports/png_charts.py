@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from reports.chart import COLOURS, Chart, Panel, Series
+from consilico.reports.chart import COLOURS, Chart, Panel, Series
 
 __all__ = ["png"]
 

@@ -1,1 +1,1 @@
-"""Everything that runs: catalogue, RTL simulation, silicon, workloads, command line."""
+"""Everything that is run or counted: verification, silicon, estimates, memory, accelerators."""

@@ -1,8 +1,16 @@
 """Fixtures that every test may use."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+Fake = Callable[[str, Any], list[tuple[Any, ...]]]
+
+# Tests leave a person's own results alone, and do not answer from them.
+os.environ.setdefault("CONSILICO_CACHE", str(Path(__file__).parents[1] / "build" / "cache"))
 
 
 @pytest.fixture
@@ -20,3 +28,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("CONSILICO_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Replace a slow function by one that notes its arguments and returns (or raises) an answer."""
+
+    def replace(name: str, answer: Any) -> list[tuple[Any, ...]]:
+        calls: list[tuple[Any, ...]] = []
+
+        def stand_in(*arguments: Any, **options: Any) -> Any:
+            os.write(1, b"a tool talks\n")
+            print("a library talks")
+            calls.append((*arguments, options))
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(name, stand_in)
+        return calls
+
+    return replace

@@ -1,4 +1,8 @@
-"""The rule that keeps the data flow one way: golden <- hw <- sim <- reports."""
+"""The rule that keeps the data flow one way, between the top folders and inside ``sim``.
+
+Between the folders: golden <- hw <- sim <- reports <- consilico. Inside ``sim`` each room names
+the rooms it may import; an import inside a function counts like any other.
+"""
 
 import ast
 import subprocess
@@ -8,39 +12,59 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("golden", "hw", "sim", "reports")
-COMMANDS = "reports/commands/"  # nothing but the command line uses it
+FOLDERS = ("golden", "hw", "sim", "reports", "consilico")
+_UNITS = ("base", "traffic", "units")
+_SILICON = (*_UNITS, "rtlsim", "silicon")
+_ESTIMATE = (*_SILICON, "estimate")
+SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
+    "base": ("base",),
+    "traffic": ("base", "traffic"),
+    "units": _UNITS,
+    "rtlsim": (*_UNITS, "rtlsim"),
+    "silicon": _SILICON,
+    "estimate": _ESTIMATE,
+    "memory": ("base", "memory"),
+    "training": ("base", "traffic", "training"),
+    "accelerator": (*_ESTIMATE, "memory", "accelerator"),
+}
+# rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
+SILICON_ROOMS = ("liberty", "kits", "netlist", "activity", "timing", "synthesis", "power")
 
 
 def violations(source: str, path: str) -> list[str]:
-    """Imports in a file's text that its folder must not make, as ``path:line: module``."""
-    folder = path.split("/")[0]
+    """Imports in a file's text that its room must not make, as ``path:line: module``."""
     wrong: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or ""] if node.level == 0 else []
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
         wrong += [
             f"{path}:{node.lineno}: {module}"
             for module in modules
-            if not _allowed(folder, module, path)
+            if not _allowed(path.split("/"), module.split("."))
         ]
     return wrong
 
 
-def _allowed(folder: str, module: str, path: str) -> bool:
-    package = module.split(".")[0]
-    command_line = path.startswith(COMMANDS) or path == "reports/cli.py"
-    if f"{module}.".startswith("reports.commands."):
-        return command_line
-    if package in FOLDERS:
-        return FOLDERS.index(package) <= FOLDERS.index(folder)
-    if folder == "golden":
-        return package in {"numpy", "torch"} or package in sys.stdlib_module_names
-    return not (folder == "hw" and package == "torch")
+def _allowed(place: list[str], module: list[str]) -> bool:
+    folder, package = place[0], module[0]
+    if package != "consilico":
+        if folder == "golden":
+            return package in {"numpy", "torch"} or package in sys.stdlib_module_names
+        return not (folder == "hw" and package == "torch") and package not in FOLDERS
+    other = module[1] if len(module) > 1 and module[1] in FOLDERS else "consilico"
+    if other != folder:
+        return FOLDERS.index(other) < FOLDERS.index(folder)
+    if folder != "sim" or len(module) < 3 or len(place) < 3:
+        return True
+    if module[2] not in SIM_ROOMS[place[1]]:
+        return False
+    if place[1] == module[2] == "silicon" and place[2] in SILICON_ROOMS and len(module) > 3:
+        return module[3] in SILICON_ROOMS[: SILICON_ROOMS.index(place[2]) + 1]
+    return True
 
 
 def _files(folder: str) -> list[Path]:
@@ -48,7 +72,7 @@ def _files(folder: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_imports_only_from_its_left(folder: str) -> None:
+def test_a_room_imports_only_from_those_before_it(folder: str) -> None:
     files = _files(folder)
     assert files
     wrong = [
@@ -59,20 +83,33 @@ def test_a_folder_imports_only_from_its_left(folder: str) -> None:
     assert wrong == []
 
 
+def test_every_folder_of_sim_is_a_room() -> None:
+    folders = {path.parent.name for path in (ROOT / "sim").glob("*/__init__.py")}
+    assert folders == set(SIM_ROOMS)
+    assert [path.name for path in (ROOT / "sim").glob("*.py")] == ["__init__.py"]
+    silicon = {path.parent.name for path in (ROOT / "sim/silicon").glob("*/__init__.py")}
+    assert silicon == set(SILICON_ROOMS)
+
+
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("golden/x.py", "import hw"),
-        ("golden/x.py", "from sim.results import digest"),
+        ("golden/x.py", "import consilico.hw"),
+        ("golden/x.py", "from consilico.sim.base.results import digest"),
         ("golden/x.py", "import amaranth"),
-        ("golden/x.py", "def f():\n    from hw.cells import y"),
+        ("golden/x.py", "def f():\n    from consilico.hw.cells import y"),
         ("hw/x.py", "import torch.nn as nn"),
-        ("hw/x.py", "from sim import catalog"),
-        ("sim/x.py", "import numpy, reports.build"),
-        ("sim/cli.py", "from reports.build import build_report"),
-        ("sim/commands/x.py", "from reports.build import build_report"),
-        ("sim/x.py", "from reports.commands.output import emit"),
-        ("reports/x.py", "import reports.commands"),
+        ("hw/x.py", "from consilico.sim import units"),
+        ("sim/base/x.py", "import numpy, consilico.reports.build"),
+        ("sim/base/x.py", "from consilico.sim.units.unit import Unit"),
+        ("sim/base/x.py", "from consilico.sim import units"),
+        ("sim/memory/x.py", "def f():\n    from consilico.sim.silicon.implement import implement"),
+        ("sim/traffic/x.py", "from consilico.sim.training import runs"),
+        ("sim/estimate/x.py", "from consilico.cli import main"),
+        ("sim/silicon/liberty/x.py", "from consilico.sim.silicon.kits.kit import Kit"),
+        ("sim/silicon/timing/x.py", "from consilico.sim.silicon import power"),
+        ("reports/x.py", "from consilico.commands.output import emit"),
+        ("reports/x.py", "import golden.config"),
     ],
 )
 def test_a_forbidden_import_is_found(path: str, source: str) -> None:
@@ -82,13 +119,15 @@ def test_a_forbidden_import_is_found(path: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("golden/x.py", "import torch, math\nfrom golden.config import Config"),
-        ("hw/x.py", "from golden.config import Config\nimport amaranth"),
-        ("sim/x.py", "import torch\nfrom hw.verilog import convert"),
-        ("reports/cli.py", "from reports.commands.units import list_units"),
-        ("reports/commands/x.py", "from reports.build import build_report"),
-        ("reports/x.py", "from sim.results import digest\nimport jinja2"),
-        ("sim/x.py", '"import reports"  # only text'),
+        ("golden/x.py", "import torch, math\nfrom consilico.golden.config import Config"),
+        ("hw/x.py", "from consilico.golden.config import Config\nimport amaranth"),
+        ("sim/units/x.py", "import torch\nfrom consilico.hw.verilog import convert"),
+        ("sim/accelerator/x.py", "from consilico.sim.memory.run import Run"),
+        ("sim/silicon/implement.py", "from consilico.sim.silicon.power.analyse import analyse"),
+        ("sim/silicon/power/x.py", "from consilico.sim.silicon.liberty.library import Cell"),
+        ("consilico/commands/x.py", "from consilico.reports.build import build_report"),
+        ("reports/x.py", "from consilico.sim.base.results import digest\nimport jinja2"),
+        ("sim/base/x.py", '"import consilico.reports"  # only text'),
     ],
 )
 def test_a_permitted_import_is_left_alone(path: str, source: str) -> None:
@@ -97,9 +136,10 @@ def test_a_permitted_import_is_left_alone(path: str, source: str) -> None:
 
 def test_generators_load_no_torch_even_through_golden() -> None:
     modules = [
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        ".".join(("consilico", *file.relative_to(ROOT).with_suffix("").parts))
         for file in _files("hw")
     ]
-    code = f"import sys, {', '.join(modules)}\nsys.exit('torch' in sys.modules)"
+    names = ", ".join(module.removesuffix(".__init__") for module in modules)
+    code = f"import sys, {names}\nsys.exit('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr or "torch was loaded"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice, integer
+from consilico.golden.config import Config, choice, integer
 
 __all__ = ["BF16_ONE", "ConSmaxConfig", "Log2Config", "PaperConfig", "SplitConfig"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from golden.attention.config import ConSmaxConfig
+from consilico.golden.attention.config import ConSmaxConfig
 
 __all__ = ["ConSmax", "HeadConstants", "OverflowRange", "head_constants", "overflow_range"]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden import bfloat16
-from golden.attention.config import BF16_ONE, Log2Config
-from golden.attention.consmax import HeadConstants
-from golden.attention.result import ConSmaxResult, finish
-from golden.attention.tables import mantissa_table
+from consilico.golden import bfloat16
+from consilico.golden.attention.config import BF16_ONE, Log2Config
+from consilico.golden.attention.consmax import HeadConstants
+from consilico.golden.attention.result import ConSmaxResult, finish
+from consilico.golden.attention.tables import mantissa_table
 
 __all__ = ["Log2Constants", "consmax_log2", "log2_constants"]
 
@@ -47,7 +47,7 @@ def log2_constants(head: HeadConstants, config: Log2Config) -> Log2Constants:
 def consmax_log2(
     score: Tensor, mask: Tensor, constants: Log2Constants, config: Log2Config
 ) -> ConSmaxResult:
-    """Results of one head, bit for bit those of :class:`hw.attention.consmax_log2.ConSmaxLog2`.
+    """Results of one head, bit for bit those of :class:`consmax_log2.ConSmaxLog2`.
 
     Args:
         score: INT8 codes, int64, shape ``(beats, lanes)``.

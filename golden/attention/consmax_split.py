@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden import bfloat16
-from golden.attention.config import SplitConfig
-from golden.attention.consmax import HeadConstants
-from golden.attention.result import ConSmaxResult, finish
+from consilico.golden import bfloat16
+from consilico.golden.attention.config import SplitConfig
+from consilico.golden.attention.consmax import HeadConstants
+from consilico.golden.attention.result import ConSmaxResult, finish
 
 __all__ = ["SplitConstants", "consmax_paper", "consmax_split", "split_constants"]
 
@@ -101,7 +101,7 @@ def _look_up(
 def consmax_split(
     score: Tensor, mask: Tensor, constants: SplitConstants, config: SplitConfig
 ) -> ConSmaxResult:
-    """Results of one head, bit for bit those of :class:`hw.attention.consmax_split.ConSmaxSplit`.
+    """Results of one head, bit for bit those of :class:`consmax_split.ConSmaxSplit`.
 
     Args:
         score: int64, shape ``(beats, lanes)``, INT8 codes; in wide mode an even lane holds the

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from golden import bfloat16
-from golden.attention.config import ConSmaxConfig
+from consilico.golden import bfloat16
+from consilico.golden.attention.config import ConSmaxConfig
 
 __all__ = ["ConSmaxResult", "finish"]
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice, integer
-from golden.matmul.operand import Operands
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.matmul.operand import Operands
 
 __all__ = ["FUSED_MODES", "DotConfig", "FusedDotConfig", "SparseDotConfig", "sum_width"]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from golden.matmul.config import DotConfig, FusedDotConfig, SparseDotConfig
+from consilico.golden.matmul.config import DotConfig, FusedDotConfig, SparseDotConfig
 
 __all__ = ["DotResult", "dot", "fused_dot", "sparse_dot", "wrap"]
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice
-from golden.matmul.config import sum_width
+from consilico.golden.config import Config, choice
+from consilico.golden.matmul.config import sum_width
 
 __all__ = ["HEADROOM", "SUM", "GroupDotConfig"]
 

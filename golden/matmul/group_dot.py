@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from golden.bfloat16 import from_integer
-from golden.matmul.dot import wrap
-from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
+from consilico.golden.bfloat16 import from_integer
+from consilico.golden.matmul.dot import wrap
+from consilico.golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
 
 __all__ = ["GroupDotResult", "fixed_scale", "group_dot", "scaled_sums"]
 

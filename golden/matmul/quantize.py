@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from golden.matmul.quantize_config import QuantizeConfig, scale_significand
+from consilico.golden.matmul.quantize_config import QuantizeConfig, scale_significand
 
 __all__ = ["QuantizeResult", "quantize", "sum_up"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice
+from consilico.golden.config import Config, choice
 
 __all__ = ["QuantizeConfig", "reciprocal", "scale_significand"]
 

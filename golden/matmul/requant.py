@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
 
 __all__ = ["ChannelScale", "RequantResult", "channel_scale", "requant"]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from golden.matmul.operand import code_range
-from golden.matmul.systolic_config import Job, SystolicConfig
+from consilico.golden.matmul.operand import code_range
+from consilico.golden.matmul.systolic_config import Job, SystolicConfig
 
 __all__ = ["JobBeats", "cycles", "job_beats", "latency", "matmul", "result_matrix"]
 

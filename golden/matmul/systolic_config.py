@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice, integer
-from golden.matmul.config import sum_width
-from golden.matmul.operand import Operands
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.matmul.config import sum_width
+from consilico.golden.matmul.operand import Operands
 
 __all__ = ["Job", "SystolicConfig"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.config import Config, choice, integer
-from golden.training.stochastic_round import round_up_at_random
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.training.stochastic_round import round_up_at_random
 
 __all__ = [
     "FLOAT_BITS",

@@ -8,11 +8,11 @@ counts as one more binade.
 import torch
 from torch import Tensor
 
-from golden import bfloat16
-from golden.training.codebook import nearest_code
-from golden.training.config import DequantizeConfig, QuantizeConfig
-from golden.training.dynamic_code import magnitude_bits
-from golden.training.reciprocal import reciprocal_significand
+from consilico.golden import bfloat16
+from consilico.golden.training.codebook import nearest_code
+from consilico.golden.training.config import DequantizeConfig, QuantizeConfig
+from consilico.golden.training.dynamic_code import magnitude_bits
+from consilico.golden.training.reciprocal import reciprocal_significand
 
 __all__ = ["book_bits", "dequantize", "normalise", "quantize"]
 
@@ -43,7 +43,7 @@ def normalise(state: Tensor, absmax: int) -> Tensor:
 
 
 def quantize(state: Tensor, absmax: int, config: QuantizeConfig) -> Tensor:
-    """Codes of states, as :class:`hw.training.blockwise_quantize.BlockwiseQuantize`.
+    """Codes of states, as :class:`consilico.hw.training.blockwise_quantize.BlockwiseQuantize`.
 
     The code is the nearest to the normalised state; of two equally near, that nearer to zero.
 
@@ -71,7 +71,7 @@ def book_bits(*, signed: bool) -> list[int]:
 
 
 def dequantize(code: Tensor, absmax: int, config: DequantizeConfig) -> Tensor:
-    """States of codes, as :class:`hw.training.blockwise_dequantize.BlockwiseDequantize`.
+    """States of codes, as :class:`consilico.hw.training.blockwise_dequantize.BlockwiseDequantize`.
 
     Args:
         code: int64 in [0, 255], any shape.

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from golden.training.dynamic_code import values
+from consilico.golden.training.dynamic_code import values
 
 __all__ = ["dynamic_code_book", "nearest_code"]
 

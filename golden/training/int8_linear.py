@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.training.affine import FLOAT_BITS, Affine, AffineConfig, quantise
+from consilico.golden.training.affine import FLOAT_BITS, Affine, AffineConfig, quantise
 
 __all__ = ["Int8Linear", "quantise_linears"]
 
@@ -71,7 +71,7 @@ class Int8Linear(nn.Module):
         generator: torch.Generator | None = None,
         random_bits: int = FLOAT_BITS,
     ) -> None:
-        """Replace the weight; rounds as :func:`golden.training.affine.quantise` does."""
+        """Replace the weight; rounds as :func:`consilico.golden.training.affine.quantise` does."""
         quantised = quantise(weight, self.format, generator, random_bits)
         self.codes.copy_(quantised.codes)
         self.scale.copy_(quantised.scale)

@@ -12,8 +12,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from golden.training.config import RandomConfig
-from golden.training.polynomials import STATE_BITS, TAPS, leap
+from consilico.golden.training.config import RandomConfig
+from consilico.golden.training.polynomials import STATE_BITS, TAPS, leap
 
 __all__ = ["random_words", "seeded", "states", "step"]
 

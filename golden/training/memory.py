@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from golden.training.affine import Affine
-from golden.training.int8_linear import Int8Linear
-from golden.training.moments import Blockwise, Moments
-from golden.training.qgalore import QGaLore
-from golden.training.subspace import Subspace
+from consilico.golden.training.affine import Affine
+from consilico.golden.training.int8_linear import Int8Linear
+from consilico.golden.training.moments import Blockwise, Moments
+from consilico.golden.training.qgalore import QGaLore
+from consilico.golden.training.subspace import Subspace
 
 __all__ = ["HeldBytes", "held_bytes"]
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice, integer
-from golden.training.affine import FLOAT_BITS, AffineConfig
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.training.affine import FLOAT_BITS, AffineConfig
 
 __all__ = ["METHODS", "Method"]
 

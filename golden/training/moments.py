@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from golden.training.codebook import dynamic_code_book
+from consilico.golden.training.codebook import dynamic_code_book
 
 __all__ = ["BLOCK", "Blockwise", "Moments", "quantise_blockwise"]
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from golden.matmul.dot import wrap
-from golden.matmul.group_dot import fixed_scale, scaled_sums
-from golden.training.project_config import ProjectConfig
+from consilico.golden.matmul.dot import wrap
+from consilico.golden.matmul.group_dot import fixed_scale, scaled_sums
+from consilico.golden.training.project_config import ProjectConfig
 
 __all__ = ["ProjectBeats", "ProjectResult", "Projection", "back_beats", "down_beats", "project"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from golden.config import Config, choice, integer
-from golden.matmul.group_config import HEADROOM, SUM
-from golden.matmul.systolic_config import SystolicConfig
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.matmul.group_config import HEADROOM, SUM
+from consilico.golden.matmul.systolic_config import SystolicConfig
 
 __all__ = ["ProjectConfig"]
 

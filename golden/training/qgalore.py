@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from golden.training.int8_linear import Int8Linear, quantise_linears
-from golden.training.method import Method
-from golden.training.moments import Moments
-from golden.training.subspace import Subspace
+from consilico.golden.training.int8_linear import Int8Linear, quantise_linears
+from consilico.golden.training.method import Method
+from consilico.golden.training.moments import Moments
+from consilico.golden.training.subspace import Subspace
 
 __all__ = ["QGaLore"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from golden.training.config import StochasticRoundConfig
+from consilico.golden.training.config import StochasticRoundConfig
 
 __all__ = ["round_up_at_random", "stochastic_round"]
 
@@ -26,7 +26,7 @@ def round_up_at_random(value: Tensor, random: Tensor, fraction: int, random_bits
 
 
 def stochastic_round(value: Tensor, random: Tensor, config: StochasticRoundConfig) -> Tensor:
-    """Results of :class:`hw.training.stochastic_round.StochasticRound`.
+    """Results of :class:`consilico.hw.training.stochastic_round.StochasticRound`.
 
     Args:
         value: Signed integers of ``width`` bits, int64, shape ``(beats, lanes)``.

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from golden.training.affine import Affine, quantise
-from golden.training.method import Method
+from consilico.golden.training.affine import Affine, quantise
+from consilico.golden.training.method import Method
 
 __all__ = ["Subspace"]
 

@@ -12,8 +12,8 @@ to somebody else. Unsigned codes (0 to 255) are signed ones with the highest bit
 
 from torch import Tensor, where
 
-from golden.training.config import WeightUpdateConfig
-from golden.training.lfsr import seeded, states
+from consilico.golden.training.config import WeightUpdateConfig
+from consilico.golden.training.lfsr import seeded, states
 
 __all__ = ["first_state", "weight_update"]
 
@@ -32,7 +32,7 @@ def first_state(seed: int, config: WeightUpdateConfig) -> int:
 def weight_update(
     code: Tensor, update: Tensor, random: Tensor, factor: int, config: WeightUpdateConfig
 ) -> Tensor:
-    """New codes, bit for bit those of :class:`hw.training.weight_update.WeightUpdate`.
+    """New codes, bit for bit those of :class:`consilico.hw.training.weight_update.WeightUpdate`.
 
     The product is taken to the nearest multiple of ``2 ** -random_bits`` (half of it away from
     zero) and is exact before. Exponent 0 is zero; 255, which stands for infinite and NaN, counts

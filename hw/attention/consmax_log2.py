@@ -1,4 +1,4 @@
-"""ConSmax, ``log2`` architecture. Golden model: :mod:`golden.attention.consmax_log2`."""
+"""ConSmax, ``log2`` architecture. Golden model: :mod:`consilico.golden.attention.consmax_log2`."""
 
 from functools import cache
 from typing import Any
@@ -7,10 +7,10 @@ from amaranth import Array, C, Cat, ClockSignal, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.attention.config import BF16_ONE, Log2Config
-from golden.attention.tables import mantissa_table
-from hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
-from hw.attention.ports import (
+from consilico.golden.attention.config import BF16_ONE, Log2Config
+from consilico.golden.attention.tables import mantissa_table
+from consilico.hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.attention.ports import (
     Finish,
     LaneResult,
     finish,
@@ -18,11 +18,11 @@ from hw.attention.ports import (
     finish_stages,
     unit_signature,
 )
-from hw.bfloat16 import Product
-from hw.cells import gated_domain
-from hw.census import Batch, Census, table_size
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.bfloat16 import Product
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, table_size
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["ConSmaxLog2", "Log2Lane", "census", "latency"]
 
@@ -41,8 +41,8 @@ class ConSmaxLog2(wiring.Component):
     Throughput ``lanes`` results a cycle. A masked lane's operands hold still.
 
     Members:
-        i: In, a beat of scores with mask bits (:func:`hw.attention.ports.score_layout`).
-        o: Out, results and flags (:func:`hw.attention.ports.result_layout`).
+        i: In, a beat of scores with mask bits (:func:`consilico.hw.attention.ports.score_layout`).
+        o: Out, results and flags (:func:`consilico.hw.attention.ports.result_layout`).
         cfg: In, ``{k, b}`` of a head; holds for scores accepted in the same cycle and later.
             Reset keeps it.
     """
@@ -96,7 +96,7 @@ class Log2Lane(wiring.Component):
         advance, valid: In, the pipeline moves; the beat that comes is valid.
         score, mask: In, of the beat that comes.
         k, k3, b: In, the head's constants, and ``3 k``.
-        bits, underflow, overflow: Out, the product, see :class:`hw.bfloat16.Product`.
+        bits, underflow, overflow: Out, the product, see :class:`consilico.hw.bfloat16.Product`.
         late_mask: Out, its mask bit.
     """
 

@@ -6,10 +6,10 @@ from amaranth import Array, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.attention.config import ConSmaxConfig, PaperConfig
-from hw.attention.ports import to_fixed, to_fixed_census
-from hw.bfloat16 import limit, limit_census, multiply, multiply_census
-from hw.census import Batch, Census
+from consilico.golden.attention.config import ConSmaxConfig, PaperConfig
+from consilico.hw.attention.ports import to_fixed, to_fixed_census
+from consilico.hw.bfloat16 import limit, limit_census, multiply, multiply_census
+from consilico.hw.census import Batch, Census
 
 __all__ = ["LATENCY", "RESULT", "ConSmaxPaper", "census"]
 

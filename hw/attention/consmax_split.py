@@ -6,8 +6,8 @@ from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, unsign
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.attention.config import SplitConfig
-from hw.attention.ports import (
+from consilico.golden.attention.config import SplitConfig
+from consilico.hw.attention.ports import (
     Finish,
     LaneResult,
     finish,
@@ -15,12 +15,12 @@ from hw.attention.ports import (
     finish_stages,
     unit_signature,
 )
-from hw.bfloat16 import Product, limit, limit_census, multiply, multiply_census
-from hw.cells import gated_domain
-from hw.census import Batch, Census
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
-from hw.register_file import RegisterFile, register_file_census, select, select_census
+from consilico.hw.bfloat16 import Product, limit, limit_census, multiply, multiply_census
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.register_file import RegisterFile, register_file_census, select, select_census
 
 __all__ = ["ConSmaxSplit", "SplitLane", "SplitPair", "census", "constants_layout", "latency"]
 
@@ -51,8 +51,8 @@ class ConSmaxSplit(wiring.Component):
     results. The tables are shared by all lanes. A masked lane's operands hold still.
 
     Members:
-        i: In, a beat of scores with mask bits (:func:`hw.attention.ports.score_layout`).
-        o: Out, results and flags (:func:`hw.attention.ports.result_layout`).
+        i: In, a beat of scores with mask bits (:func:`consilico.hw.attention.ports.score_layout`).
+        o: Out, results and flags (:func:`consilico.hw.attention.ports.result_layout`).
         cfg: In, table entries (:func:`constants_layout`); hold for scores accepted in the same
             cycle and later. Reset keeps them.
 
@@ -145,7 +145,7 @@ class SplitLane(wiring.Component):
         score, mask: In, of the beat that comes.
         rests: In, constant: operands hold still for a masked score.
         lower_table, upper_table: In, all words of the nibbles' tables.
-        bits, underflow, overflow: Out, the product, see :class:`hw.bfloat16.Product`.
+        bits, underflow, overflow: Out, the product, see :class:`consilico.hw.bfloat16.Product`.
         late_mask: Out, its mask bit.
     """
 

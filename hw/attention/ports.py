@@ -8,10 +8,10 @@ from amaranth import Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsig
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from golden.attention.config import BF16_ONE, ConSmaxConfig
-from hw.bfloat16 import Product, limit, limit_census
-from hw.census import Batch, Census, Size, Step, bit_length
-from hw.parts import part_clock, place
+from consilico.golden.attention.config import BF16_ONE, ConSmaxConfig
+from consilico.hw.bfloat16 import Product, limit, limit_census
+from consilico.hw.census import Batch, Census, Size, Step, bit_length
+from consilico.hw.parts import part_clock, place
 
 __all__ = [
     "Finish",
@@ -153,7 +153,7 @@ def finish(
 def to_fixed(m: Module, bits: Signal, config: ConSmaxConfig) -> tuple[Value, Value]:
     """Unsigned fixed point of bf16 magnitude bits, rounded half up and saturated; and overflow.
 
-    Golden model: :func:`golden.bfloat16.to_fixed`.
+    Golden model: :func:`consilico.golden.bfloat16.to_fixed`.
     """
     width = config.fixed_width
     exponent, nonzero = bits[7:], bits[7:].any()

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from amaranth import Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
-from hw.census import Census, Size, Step
-from hw.pipeline import Pipeline
+from consilico.hw.census import Census, Size, Step
+from consilico.hw.pipeline import Pipeline
 
 __all__ = ["accumulate", "accumulate_census", "sum_layout"]
 

@@ -1,4 +1,4 @@
-"""Dot product with accumulation. Golden model: :mod:`golden.matmul.dot`."""
+"""Dot product with accumulation. Golden model: :mod:`consilico.golden.matmul.dot`."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, uns
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.config import DotConfig, SparseDotConfig, sum_width
-from hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
-from hw.cells import gated_domain
-from hw.census import Batch, Census
-from hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
-from hw.register_file import select
+from consilico.golden.matmul.config import DotConfig, SparseDotConfig, sum_width
+from consilico.hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census
+from consilico.hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.register_file import select
 
 __all__ = ["Dot", "DotBlock", "SparseDot", "beat_layout", "census", "latency"]
 
@@ -53,7 +53,7 @@ class Dot(wiring.Component):
 
     Members:
         i: In, :func:`beat_layout`.
-        o: Out, :func:`hw.matmul.accumulator.sum_layout`.
+        o: Out, :func:`consilico.hw.matmul.accumulator.sum_layout`.
         cfg: In, with ``w="uint4"`` only: the zero point of the weights accepted in the same cycle
             and later. Reset keeps it.
     """

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from amaranth import Module, Mux, Signal, Value
 
-from hw.cells import gated_domain
-from hw.census import Census, Size
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Census, Size
 
 __all__ = ["maxima", "maxima_census", "maxima_stages"]
 

@@ -1,4 +1,4 @@
-"""Dot product of 1, 2 or 4 products a lane. Golden model: :func:`golden.matmul.dot.fused_dot`."""
+"""Dot product of 1, 2 or 4 products a lane. Golden model: :func:`dot.fused_dot`."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from amaranth import Array, C, Cat, ClockSignal, Const, Module, Mux, Signal, Val
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.config import FusedDotConfig
-from hw.arith import Columns, ColumnsCensus
-from hw.cells import gated_domain
-from hw.census import Batch, Census, bit_length
-from hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
+from consilico.golden.matmul.config import FusedDotConfig
+from consilico.hw.arith import Columns, ColumnsCensus
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, bit_length
+from consilico.hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["FusedDot", "FusedDotBlock", "census", "latency"]
 
@@ -62,9 +62,9 @@ class FusedDot(wiring.Component):
 
     Members:
         i: In, ``{x, w, last}``: 16 bits a lane each, see the golden model.
-        o: Out, :func:`hw.matmul.accumulator.sum_layout`.
+        o: Out, :func:`consilico.hw.matmul.accumulator.sum_layout`.
         cfg: In, the mode of beats accepted in the same cycle and later, an index into
-            :data:`golden.matmul.config.FUSED_MODES`; 3 is as 2. Reset keeps it.
+            :data:`consilico.golden.matmul.config.FUSED_MODES`; 3 is as 2. Reset keeps it.
 
     Source: composable bricks after Bit Fusion, arXiv 1712.01507; signed bits after C. R. Baugh
     and B. A. Wooley, IEEE Trans. Comput. C-22 (1973).

@@ -7,15 +7,15 @@ from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, uns
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.group_config import HEADROOM, GroupDotConfig
-from hw.bfloat16 import from_integer
-from hw.cells import gated_domain
-from hw.census import Census, Size, Step
-from hw.matmul.accumulator import accumulate, sum_layout
-from hw.matmul.group_lanes import OFFSETS, GroupLanes, passes
-from hw.matmul.group_scaler import GroupScaler, total_layout
-from hw.parts import place
-from hw.pipeline import Pipeline
+from consilico.golden.matmul.group_config import HEADROOM, GroupDotConfig
+from consilico.hw.bfloat16 import from_integer
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Census, Size, Step
+from consilico.hw.matmul.accumulator import accumulate, sum_layout
+from consilico.hw.matmul.group_lanes import OFFSETS, GroupLanes, passes
+from consilico.hw.matmul.group_scaler import GroupScaler, total_layout
+from consilico.hw.parts import place
+from consilico.hw.pipeline import Pipeline
 
 __all__ = [
     "STAGES",
@@ -238,7 +238,7 @@ def _lookup(table: int, index: Value) -> Value:
 def fixed_scale(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value, Value]:
     """A bf16 scale in units of the shared exponent: magnitude, sign, whether it is too great.
 
-    Golden model: :func:`golden.matmul.group_dot.fixed_scale`.
+    Golden model: :func:`consilico.golden.matmul.group_dot.fixed_scale`.
     """
     nonzero = scale[7:15].any()
     significand = Cat(scale[:7], nonzero)

@@ -1,22 +1,22 @@
-"""Operator census of :mod:`hw.matmul.group_dot`."""
+"""Operator census of :mod:`consilico.hw.matmul.group_dot`."""
 
 import numpy as np
 
-from golden.matmul.config import sum_width
-from golden.matmul.group_config import SUM
-from hw.bfloat16 import from_integer_census
-from hw.census import Batch, Census, bit_length
-from hw.matmul.accumulator import accumulate_census
-from hw.matmul.group_dot import STAGES, fixed_scale_census, pass_tables
-from hw.matmul.group_lanes import lanes_census
-from hw.matmul.group_scaler import scaler_census
-from hw.pipeline import pipeline_census
+from consilico.golden.matmul.config import sum_width
+from consilico.golden.matmul.group_config import SUM
+from consilico.hw.bfloat16 import from_integer_census
+from consilico.hw.census import Batch, Census, bit_length
+from consilico.hw.matmul.accumulator import accumulate_census
+from consilico.hw.matmul.group_dot import STAGES, fixed_scale_census, pass_tables
+from consilico.hw.matmul.group_lanes import lanes_census
+from consilico.hw.matmul.group_scaler import scaler_census
+from consilico.hw.pipeline import pipeline_census
 
 __all__ = ["census"]
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`hw.matmul.group_dot.GroupDot`, and its longest paths."""
+    """Operators of :class:`consilico.hw.matmul.group_dot.GroupDot`, and its longest paths."""
     both, groups = ("x", "q"), 1 / c.beats
     made = pipeline_census(STAGES, delivers=True)
     made.include(_control_census(c))

@@ -7,10 +7,10 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.config import sum_width
-from hw.arith import BoothDigit, Columns, ColumnsCensus
-from hw.census import Census, Size, Step
-from hw.parts import part_clock
+from consilico.golden.matmul.config import sum_width
+from consilico.hw.arith import BoothDigit, Columns, ColumnsCensus
+from consilico.hw.census import Census, Size, Step
+from consilico.hw.parts import part_clock
 
 __all__ = ["OFFSETS", "GroupLanes", "Pass", "lanes_census", "passes"]
 

@@ -8,11 +8,11 @@ from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.group_config import SUM
-from hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
-from hw.cells import gated_domain, latch_word
-from hw.census import Census, Size, Step, bit_length
-from hw.register_file import select, select_census, written_census
+from consilico.golden.matmul.group_config import SUM
+from consilico.hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.cells import gated_domain, latch_word
+from consilico.hw.census import Census, Size, Step, bit_length
+from consilico.hw.register_file import select, select_census, written_census
 
 __all__ = ["GroupScaler", "scaler_census", "total_layout"]
 

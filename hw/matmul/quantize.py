@@ -6,13 +6,13 @@ from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, un
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.quantize_config import QuantizeConfig
-from hw.cells import gated_domain
-from hw.matmul.extremes import maxima, maxima_stages
-from hw.matmul.ratio import Ratio, scale_constants, sum_up
-from hw.parts import place
-from hw.pipeline import Pipeline
-from hw.register_file import RegisterFile, select
+from consilico.golden.matmul.quantize_config import QuantizeConfig
+from consilico.hw.cells import gated_domain
+from consilico.hw.matmul.extremes import maxima, maxima_stages
+from consilico.hw.matmul.ratio import Ratio, scale_constants, sum_up
+from consilico.hw.parts import place
+from consilico.hw.pipeline import Pipeline
+from consilico.hw.register_file import RegisterFile, select
 
 __all__ = ["STAGES", "Quantize", "depth", "latency", "result_layout"]
 

@@ -1,19 +1,19 @@
-"""Operator census of :mod:`hw.matmul.quantize`."""
+"""Operator census of :mod:`consilico.hw.matmul.quantize`."""
 
 import numpy as np
 
-from hw.census import Batch, Census, Size, bit_length
-from hw.matmul.extremes import maxima_census
-from hw.matmul.quantize import STAGES, depth
-from hw.matmul.ratio import ratio_census, reciprocal_width, scale_census, sum_up_census
-from hw.pipeline import pipeline_census
-from hw.register_file import register_file_census, select_census
+from consilico.hw.census import Batch, Census, Size, bit_length
+from consilico.hw.matmul.extremes import maxima_census
+from consilico.hw.matmul.quantize import STAGES, depth
+from consilico.hw.matmul.ratio import ratio_census, reciprocal_width, scale_census, sum_up_census
+from consilico.hw.pipeline import pipeline_census
+from consilico.hw.register_file import register_file_census, select_census
 
 __all__ = ["census"]
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`hw.matmul.quantize.Quantize`, and its longest paths."""
+    """Operators of :class:`consilico.hw.matmul.quantize.Quantize`, and its longest paths."""
     drivers, lanes = ("payload",), c.lanes
     made, first, ratio = Census(), _first_census(c), ratio_census(c, drivers)
     made.include(_store_census(c))

@@ -9,10 +9,10 @@ from amaranth import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.quantize_config import QuantizeConfig, reciprocal, scale_significand
-from hw.arith import booth_census, booth_digits
-from hw.census import Batch, Census, bit_length, table_size
-from hw.parts import part_clock
+from consilico.golden.matmul.quantize_config import QuantizeConfig, reciprocal, scale_significand
+from consilico.hw.arith import booth_census, booth_digits
+from consilico.hw.census import Batch, Census, bit_length, table_size
+from consilico.hw.parts import part_clock
 
 __all__ = [
     "Ratio",

@@ -1,4 +1,4 @@
-"""INT32 sums to INT8 or INT4, a scale a channel. Golden model: :mod:`golden.matmul.requant`."""
+"""INT32 sums to INT8 or INT4, a scale a channel. Golden model: :mod:`matmul.requant`."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, un
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
-from hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
-from hw.cells import gated_domain
-from hw.census import Batch, Census
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
+from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from consilico.hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["Requant", "RequantLane", "census", "constants_layout", "latency", "result_layout"]
 

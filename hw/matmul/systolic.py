@@ -1,4 +1,4 @@
-"""Systolic array with its controller. Golden model: :mod:`golden.matmul.systolic`."""
+"""Systolic array with its controller. Golden model: :mod:`consilico.golden.matmul.systolic`."""
 
 from typing import Any
 
@@ -6,10 +6,15 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.systolic_config import SystolicConfig
-from hw.census import Batch, Census
-from hw.matmul.systolic_array import SystolicArray, array_census, beat_layout, result_layout
-from hw.matmul.systolic_control import (
+from consilico.golden.matmul.systolic_config import SystolicConfig
+from consilico.hw.census import Batch, Census
+from consilico.hw.matmul.systolic_array import (
+    SystolicArray,
+    array_census,
+    beat_layout,
+    result_layout,
+)
+from consilico.hw.matmul.systolic_control import (
     control_census,
     control_outputs,
     control_weights,
@@ -25,10 +30,10 @@ class Systolic(wiring.Component):
     A reset drops the job that has begun.
 
     Members:
-        i: In, :func:`hw.matmul.systolic_array.beat_layout`, in the order of
-            :func:`golden.matmul.systolic.job_beats`. Lanes beyond a matrix must be 0.
+        i: In, :func:`consilico.hw.matmul.systolic_array.beat_layout`, in the order of
+            :func:`consilico.golden.matmul.systolic.job_beats`. Lanes beyond a matrix must be 0.
         o: Out, ``columns`` results of a row of a tile; lanes beyond the matrix are 0.
-        cfg: In, :func:`hw.matmul.systolic_control.shape_layout`, of the jobs that follow; taken
+        cfg: In, :func:`systolic_control.shape_layout`, of the jobs that follow; taken
             between two jobs. Reset keeps it.
     """
 

@@ -8,14 +8,14 @@ from amaranth import ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.systolic_config import SystolicConfig
-from hw.cells import gated_domain, latch_word
-from hw.census import Batch, Census, bit_length
-from hw.matmul.systolic_cell import OutputCell, WeightCell, cell_census
-from hw.matmul.systolic_control import slot_tags
-from hw.parts import place
-from hw.pipeline import Pipeline, pipeline_census
-from hw.register_file import select, select_census, written_census
+from consilico.golden.matmul.systolic_config import SystolicConfig
+from consilico.hw.cells import gated_domain, latch_word
+from consilico.hw.census import Batch, Census, bit_length
+from consilico.hw.matmul.systolic_cell import OutputCell, WeightCell, cell_census
+from consilico.hw.matmul.systolic_control import slot_tags
+from consilico.hw.parts import place
+from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.register_file import select, select_census, written_census
 
 __all__ = ["SystolicArray", "array_census", "beat_layout", "result_layout"]
 
@@ -46,7 +46,7 @@ class SystolicArray(wiring.Component):
     A reset drops everything.
 
     Members:
-        slot: In, :func:`hw.matmul.systolic_control.slot_tags`: what the array does.
+        slot: In, :func:`consilico.hw.matmul.systolic_control.slot_tags`: what the array does.
         beat: In, :func:`beat_layout`, taken with a slot that has one.
         o: Out, :func:`result_layout`.
     """

@@ -7,10 +7,10 @@ from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.matmul.systolic_config import SystolicConfig
-from hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
-from hw.census import Batch, Census, Size, Step
-from hw.parts import part_clock
+from consilico.golden.matmul.systolic_config import SystolicConfig
+from consilico.hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.census import Batch, Census, Size, Step
+from consilico.hw.parts import part_clock
 
 __all__ = ["OutputCell", "WeightCell", "cell_census"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from golden.matmul.systolic_config import SystolicConfig
-from hw.cells import gated_domain
-from hw.census import Batch, Census, Size, bit_length
+from consilico.golden.matmul.systolic_config import SystolicConfig
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, Size, bit_length
 
 __all__ = [
     "control_census",

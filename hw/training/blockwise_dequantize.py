@@ -6,13 +6,13 @@ from amaranth import Array, C, Cat, ClockSignal, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.training.config import DequantizeConfig
-from golden.training.dynamic_code import magnitude_bits
-from hw.bfloat16 import limit, limit_census, multiply, multiply_census
-from hw.cells import gated_domain
-from hw.census import Batch, Census, table_size
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
+from consilico.golden.training.config import DequantizeConfig
+from consilico.golden.training.dynamic_code import magnitude_bits
+from consilico.hw.bfloat16 import limit, limit_census, multiply, multiply_census
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, table_size
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["BlockwiseDequantize", "DequantizeLane", "census", "latency"]
 

@@ -7,16 +7,16 @@ from amaranth import Array, C, Cat, ClockSignal, Module, Mux, Signal, Value, sig
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.training.config import QuantizeConfig
-from golden.training.dynamic_code import values
-from golden.training.reciprocal import reciprocal_significand
-from hw.arith import Columns, ColumnsCensus
-from hw.cells import gated_domain
-from hw.census import Batch, Census, table_size
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
-from hw.training.nearest_code import LEAST_EXPONENT, SHIFT, lines
-from hw.training.ports import after_constants, after_constants_census
+from consilico.golden.training.config import QuantizeConfig
+from consilico.golden.training.dynamic_code import values
+from consilico.golden.training.reciprocal import reciprocal_significand
+from consilico.hw.arith import Columns, ColumnsCensus
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, table_size
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.training.nearest_code import LEAST_EXPONENT, SHIFT, lines
+from consilico.hw.training.ports import after_constants, after_constants_census
 
 __all__ = ["BlockwiseQuantize", "QuantizeLane", "census", "latency"]
 

@@ -1,11 +1,14 @@
-"""Random words of several lanes from one Galois shift register. Model: golden.training.lfsr."""
+"""Random words of several lanes from one Galois shift register.
+
+Golden model: :mod:`consilico.golden.training.lfsr`.
+"""
 
 import numpy as np
 from amaranth import C, Cat, Module, Signal, Value
 
-from golden.training.config import RandomConfig
-from golden.training.polynomials import STATE_BITS, TAPS, leap
-from hw.census import Batch, Census
+from consilico.golden.training.config import RandomConfig
+from consilico.golden.training.polynomials import STATE_BITS, TAPS, leap
+from consilico.hw.census import Batch, Census
 
 __all__ = ["RANDOM", "SEED_BITS", "random_words", "random_words_census"]
 

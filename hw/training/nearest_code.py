@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from golden.training.dynamic_code import magnitudes
+from consilico.golden.training.dynamic_code import magnitudes
 
 __all__ = ["LEAST_EXPONENT", "SHIFT", "Line", "lines"]
 
@@ -58,7 +58,7 @@ def lines(*, signed: bool) -> dict[int, list[Line]]:
     """Lines of each exponent from ``LEAST_EXPONENT`` to 126, exact for every mantissa.
 
     ``(slope * mantissa + offset) >> SHIFT`` is the index of the nearest of
-    :func:`golden.training.dynamic_code.magnitudes`; of two equally near, the lesser.
+    :func:`consilico.golden.training.dynamic_code.magnitudes`; of two equally near, the lesser.
     """
     slopes = np.arange(1 << SHIFT)
     found: dict[int, list[Line]] = {}

@@ -5,7 +5,7 @@ from typing import Any
 from amaranth import Module
 from amaranth.lib import stream
 
-from hw.census import Census
+from consilico.hw.census import Census
 
 __all__ = ["after_constants", "after_constants_census"]
 

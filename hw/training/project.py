@@ -1,4 +1,4 @@
-"""INT4 projections times gradients. Golden model: :mod:`golden.training.project`."""
+"""INT4 projections times gradients. Golden model: :mod:`consilico.golden.training.project`."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from amaranth import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.training.project_config import ProjectConfig
-from hw.cells import gated_domain
-from hw.census import Batch, Census, bit_length
-from hw.matmul.group_dot import fixed_scale, fixed_scale_census
-from hw.matmul.group_scaler import GroupScaler, scaler_census, total_layout
-from hw.matmul.systolic_array import SystolicArray, array_census
-from hw.matmul.systolic_control import drain_census
-from hw.register_file import select, select_census
+from consilico.golden.training.project_config import ProjectConfig
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, bit_length
+from consilico.hw.matmul.group_dot import fixed_scale, fixed_scale_census
+from consilico.hw.matmul.group_scaler import GroupScaler, scaler_census, total_layout
+from consilico.hw.matmul.systolic_array import SystolicArray, array_census
+from consilico.hw.matmul.systolic_control import drain_census
+from consilico.hw.register_file import select, select_census
 
 __all__ = ["Project", "beat_layout", "census", "latency"]
 
@@ -50,7 +50,7 @@ class Project(wiring.Component):
 
     Members:
         i: In, :func:`beat_layout`. Lanes beyond a matrix must be 0.
-        o: Out, :func:`hw.matmul.group_scaler.total_layout`: results of a tile row by row.
+        o: Out, :func:`consilico.hw.matmul.group_scaler.total_layout`: results of a tile row by row.
         cfg: In, the biased exponent shared by the groups that end with beats accepted in the same
             cycle and later. Reset keeps it.
     """

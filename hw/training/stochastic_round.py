@@ -1,4 +1,4 @@
-"""Stochastic rounding. Golden model: :mod:`golden.training.stochastic_round`."""
+"""Stochastic rounding. Golden model: :mod:`consilico.golden.training.stochastic_round`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, un
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.training.config import StochasticRoundConfig
-from hw.cells import gated_domain
-from hw.census import Batch, Census, Size, Step
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
-from hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
-from hw.training.ports import after_constants, after_constants_census
+from consilico.golden.training.config import StochasticRoundConfig
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census, Size, Step
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
+from consilico.hw.training.ports import after_constants, after_constants_census
 
 __all__ = [
     "StochasticRound",

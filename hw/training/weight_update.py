@@ -1,4 +1,4 @@
-"""INT8 weight update. Golden model: :mod:`golden.training.weight_update`."""
+"""INT8 weight update. Golden model: :mod:`consilico.golden.training.weight_update`."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from amaranth import C, Cat, ClockSignal, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.training.config import WeightUpdateConfig
-from hw.bfloat16 import significand_product, significand_product_census
-from hw.cells import gated_domain
-from hw.census import Batch, Census
-from hw.parts import part_clock, place
-from hw.pipeline import Pipeline, pipeline_census
-from hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
-from hw.training.ports import after_constants, after_constants_census
-from hw.training.stochastic_round import saturate, saturate_census
+from consilico.golden.training.config import WeightUpdateConfig
+from consilico.hw.bfloat16 import significand_product, significand_product_census
+from consilico.hw.cells import gated_domain
+from consilico.hw.census import Batch, Census
+from consilico.hw.parts import part_clock, place
+from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
+from consilico.hw.training.ports import after_constants, after_constants_census
+from consilico.hw.training.stochastic_round import saturate, saturate_census
 
 __all__ = ["WeightUpdate", "WeightUpdateLane", "census", "latency"]
 

@@ -1,4 +1,4 @@
-"""Speed of the harness: ``python -m sim.rtlsim.bench [--json PATH]``.
+"""Speed of the harness: ``python -m consilico.sim.rtlsim.bench [--json PATH]``.
 
 A plain cocotb loop on Icarus against the bulk bench on Verilator with 64 lanes a beat, in one run
 on one machine. Compilation is left out of both. The bulk bench's time contains the hand-over of
@@ -17,15 +17,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sim.catalog import Unit, configure, find_unit, verilog
-from sim.errors import CheckFailed, UserError
-from sim.results import write_atomic
-from sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
-from sim.rtlsim.outcome import Outcome
-from sim.rtlsim.simulators import Simulator, find_simulator
-from sim.rtlsim.stretch import prefix, repeat
-from sim.stimulus import Kind, Stimulus
+from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.results import write_atomic
+from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
+from consilico.sim.rtlsim.excerpts import prefix, repeat
+from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.simulators import Simulator, find_simulator
+from consilico.sim.units.catalogue import configure, find_unit, verilog
+from consilico.sim.units.stimulus import Kind, Stimulus
+from consilico.sim.units.unit import Unit
 
 __all__ = ["compare", "main"]
 
@@ -76,7 +77,7 @@ def _plain(unit: Unit, simulator: Simulator, lanes: int) -> dict[str, Any]:
                 unit.ports(config),
                 stimulus,
                 Run(bench="plain cocotb loop"),
-                module="sim.rtlsim.plain_bench",
+                module="consilico.sim.rtlsim.plain_bench",
             )
         ]
         for _ in range(_RUNS)
@@ -145,7 +146,9 @@ def _without_resets(stimulus: Stimulus) -> Stimulus:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the comparison; exit status 1 if a result is wrong, 2 for what the user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m sim.rtlsim.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m consilico.sim.rtlsim.bench", description=__doc__
+    )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there too")
     options = parser.parse_args(arguments)
     try:

@@ -4,15 +4,14 @@ An entry is one executable file whose name carries the hash of its content, so t
 whole, and a damaged one is recognised, removed and made again.
 """
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.errors import ToolError
-from sim.results import cache_dir, digest, write_atomic
-from sim.rtlsim.simulators import Simulator
+from consilico.sim.base.errors import ToolError
+from consilico.sim.base.results import cached_file, digest
+from consilico.sim.rtlsim.simulators import Simulator
 
 __all__ = ["BuildError", "cached_build", "log_tail"]
 
@@ -40,22 +39,19 @@ def cached_build(
         UserError: If the cache cannot be written.
     """
     key = digest(simulator.name, simulator.version, simulator.settings, list(texts), dict(options))
-    folder = cache_dir(simulator.name)
-    for entry in folder.glob(f"{key}-*"):
-        if hashlib.sha256(entry.read_bytes()).hexdigest() == entry.name.removeprefix(f"{key}-"):
-            return entry
-        entry.unlink()
-    with tempfile.TemporaryDirectory(prefix="consilico-build-") as name:
-        sources = []
-        for index, text in enumerate(texts):
-            source = Path(name, f"source{index}.v")
-            source.write_text(text)
-            sources.append(source)
-        work = Path(name, "work")
-        work.mkdir()
-        content = make(sources, work).read_bytes()
-    entry = folder / f"{key}-{hashlib.sha256(content).hexdigest()}"
-    write_atomic(entry, content)
+
+    def compiled() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="consilico-build-") as name:
+            sources = []
+            for index, text in enumerate(texts):
+                source = Path(name, f"source{index}.v")
+                source.write_text(text)
+                sources.append(source)
+            work = Path(name, "work")
+            work.mkdir()
+            return make(sources, work).read_bytes()
+
+    entry = cached_file(simulator.name, key, "", compiled)
     entry.chmod(entry.stat().st_mode | 0o111)
     return entry
 

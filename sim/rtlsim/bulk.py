@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sim.rtlsim.builds import BuildError, cached_build, log_tail
-from sim.rtlsim.outcome import Outcome, results_in
-from sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
-from sim.stimulus import Kind, Ports, Stimulus
+from consilico.sim.rtlsim.builds import BuildError, cached_build, log_tail
+from consilico.sim.rtlsim.outcome import Outcome, results_in
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
+from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
 __all__ = ["Dump", "Run", "build_bulk", "run_bulk"]
 

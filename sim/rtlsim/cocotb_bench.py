@@ -20,7 +20,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from numpy.typing import NDArray
 
-from sim.stimulus import Kind
+from consilico.sim.units.stimulus import Kind
 
 __all__ = ["Driver", "Monitor", "Scoreboard", "replays_stimulus"]
 

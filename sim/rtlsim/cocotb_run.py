@@ -17,15 +17,15 @@ import numpy as np
 from cocotb_tools import config as cocotb_config
 from cocotb_tools.runner import get_runner
 
-from sim.rtlsim.builds import BuildError, cached_build, log_tail
-from sim.rtlsim.bulk import Run
-from sim.rtlsim.outcome import Outcome, results_in
-from sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
-from sim.stimulus import Ports, Stimulus
+from consilico.sim.rtlsim.builds import BuildError, cached_build, log_tail
+from consilico.sim.rtlsim.bulk import Run
+from consilico.sim.rtlsim.outcome import Outcome, results_in
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
+from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = ["build_cocotb", "run_cocotb"]
 
-_BENCH = "sim.rtlsim.cocotb_bench"
+_BENCH = "consilico.sim.rtlsim.cocotb_bench"
 _TIMESCALE = ("1ns", "1ps")
 # The runner makes every signal public, which multiplies the compile time of a large unit (64 lanes
 # of ConSmax: 274 s); only the ports are made public instead.

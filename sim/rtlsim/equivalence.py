@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from sim.errors import UserError
+from consilico.sim.base.errors import UserError
 
 __all__ = ["proved_equivalent"]
 

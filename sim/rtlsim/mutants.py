@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from golden.config import Config
-from sim.catalog import Unit, verilog
-from sim.errors import CheckFailed
-from sim.rtlsim.builds import BuildError
-from sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from sim.rtlsim.equivalence import proved_equivalent
-from sim.rtlsim.simulators import find_simulator
+from consilico.golden.config import Config
+from consilico.sim.base.errors import CheckFailed
+from consilico.sim.rtlsim.builds import BuildError
+from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.equivalence import proved_equivalent
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.catalogue import verilog
+from consilico.sim.units.unit import Unit
 
 __all__ = ["Mutation", "mutation_score", "mutations"]
 

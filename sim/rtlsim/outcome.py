@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sim.stimulus import Stimulus
+from consilico.sim.units.stimulus import Stimulus
 
 __all__ = ["Outcome", "results_in"]
 

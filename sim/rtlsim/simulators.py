@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sim.errors import UserError
+from consilico.sim.base.errors import UserError
 
 __all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "Simulator", "find_simulator"]
 
 SIMULATORS = ("icarus", "verilator")
 # As users compile. In SystemVerilog an initial value in a declaration raises no event, so what the
-# generator writes must start its combinational processes by itself (hw.verilog).
+# generator writes must start its combinational processes by itself (consilico.hw.verilog).
 ICARUS_LANGUAGE = "-g2012"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
@@ -55,7 +55,6 @@ class Simulator:
         environment, path = dict(os.environ), list(sys.path)
         os.environ.clear()
         os.environ.update(self.environment())
-        sys.path.insert(0, str(Path(__file__).parents[2]))
         try:
             yield
         finally:

@@ -4,20 +4,22 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any
 
-from golden.config import Config
-from sim.catalog import Unit, verilog
-from sim.errors import UserError
-from sim.results import cached, digest
-from sim.rtlsim.builds import BuildError
-from sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
-from sim.rtlsim.outcome import Outcome
-from sim.rtlsim.simulators import Simulator, find_simulator
-from sim.rtlsim.stretch import prefix
-from sim.stimulus import Kind, Ports, Stimulus
+from consilico.golden.config import Config
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import cached, digest
+from consilico.sim.rtlsim.builds import BuildError
+from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
+from consilico.sim.rtlsim.excerpts import prefix
+from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.simulators import Simulator, find_simulator
+from consilico.sim.units.catalogue import verilog
+from consilico.sim.units.stimulus import Kind, Ports, Stimulus
+from consilico.sim.units.unit import Unit
 
 __all__ = ["Progress", "check", "verify"]
 
@@ -72,7 +74,7 @@ def check(
         [unit.name, config.to_json(), seed, unit.latency(config), _asked(unit, config)],
         [[simulator.name, simulator.version] for simulator in found],
         metadata.version("cocotb"),
-        _harness(),
+        code_digest(__name__),
         text,
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
@@ -234,11 +236,3 @@ def _coverage(
     for point in required:
         coverage[point] = min(run["coverage"].get(point, 0) for run in runs)
     return coverage, [point for point in (*asked, *required) if not coverage[point]]
-
-
-def _harness() -> str:
-    """Hash of the harness itself: a verdict of other benches is another verdict."""
-    files = [
-        item for item in resources.files(__package__).iterdir() if item.name.endswith((".py", ".v"))
-    ]
-    return digest(*(item.read_bytes() for item in sorted(files, key=lambda item: item.name)))

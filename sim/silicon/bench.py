@@ -1,6 +1,6 @@
 """How fast power is computed: net toggles a second, from a waveform file to the report.
 
-``python -m sim.silicon.bench``. A unit is mapped and its netlist simulated on its own traffic; the
+``python -m consilico.sim.silicon.bench`` maps a unit and simulates its netlist on its traffic; the
 recording is repeated until it holds some million net toggles. Status 1 below one million a second.
 """
 
@@ -11,12 +11,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from sim.catalog import find_unit, verilog
-from sim.silicon.gatesim import PERIOD_NS, SCOPE, simulate_gates
-from sim.silicon.liberty import read_liberty
-from sim.silicon.pdk import find_kit
-from sim.silicon.power import PowerReport, analyse
-from sim.silicon.synth import synthesize
+from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
+from consilico.sim.silicon.kits.kit import find_kit
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.power.analyse import PowerReport, analyse
+from consilico.sim.silicon.synthesis.synthesize import synthesize
+from consilico.sim.units.catalogue import find_unit, verilog
 
 __all__ = ["main", "repeat"]
 

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from golden.config import Config
-from sim.catalog import Unit, verilog
-from sim.errors import CheckFailed, UserError
-from sim.results import cached, digest
-from sim.silicon.liberty_types import Cell
+from consilico.golden.config import Config
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.results import cached, digest
+from consilico.sim.silicon.liberty.library import Cell
+from consilico.sim.units.catalogue import verilog
+from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
-    from sim.silicon.pdk import Kit
-    from sim.stimulus import Stimulus
+    from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.units.stimulus import Stimulus
 
 __all__ = ["PROOF_S", "implement", "traffic"]
 
@@ -43,7 +45,7 @@ def implement(
     Args:
         unit: From the catalogue.
         config: Its configuration.
-        pdk: The process kit, or its name as :func:`sim.silicon.pdk.find_kit` takes it.
+        pdk: The process kit, or its name as :func:`sim.silicon.kits.kit.find_kit` takes it.
         clock_ns: Clock period: what mapping aims for and what power is given at.
         source: Where the traffic comes from, see the unit's ``traffic``.
         progress: Called with the step, steps done and steps in all.
@@ -60,19 +62,18 @@ def implement(
         ToolError: If a tool fails.
         CheckFailed: If the netlist's results are wrong, or differ from the RTL's.
     """
-    from sim.doctor import tool_versions
-    from sim.silicon.pdk import find_kit
-    from sim.silicon.yosys import yosys_version
+    from consilico.sim.base.tools import tool_versions
+    from consilico.sim.silicon.kits.kit import find_kit
+    from consilico.sim.silicon.synthesis.yosys import yosys_version
 
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
     text = verilog(unit, config)
     stimulus = traffic(unit, config, source)
     tools = tool_versions(_TOOLS) | {"yosys": yosys_version()}
-    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     key = digest(
         text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
         stimulus.expected.tobytes(), stimulus.operations,
-        kit.sha256, clock_ns, tools, prove, *code,
+        kit.sha256, clock_ns, tools, prove, code_digest(__name__),
     )  # fmt: skip
     measured: dict[str, Any] = cached(
         "implement",
@@ -113,14 +114,14 @@ def _measure(
     progress: Progress | None,
     prove: bool | None,
 ) -> dict[str, Any]:
-    from sim.silicon.crosscheck import opensta_power
-    from sim.silicon.equivalence import cached_proof
-    from sim.silicon.gatesim import PERIOD_NS, SCOPE, simulate_gates
-    from sim.silicon.hierarchy import area_by_module, unit_design
-    from sim.silicon.liberty import read_liberty
-    from sim.silicon.power import analyse
-    from sim.silicon.sta import longest_path
-    from sim.silicon.synth import synthesize
+    from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
+    from consilico.sim.silicon.liberty.read import read_liberty
+    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.power.crosscheck import opensta_power
+    from consilico.sim.silicon.synthesis.equivalence import cached_proof
+    from consilico.sim.silicon.synthesis.hierarchy import area_by_module, unit_design
+    from consilico.sim.silicon.synthesis.synthesize import synthesize
+    from consilico.sim.silicon.timing.sta import longest_path
 
     def step(index: int) -> None:
         if progress is not None:

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.training.config import DequantizeConfig, QuantizeConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.workload.quantised import bf16_bits
+from consilico.golden.training.config import DequantizeConfig, QuantizeConfig
+from consilico.sim.traffic.quantized import bf16_bits
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS", "every_normalised_vectors"]
 
@@ -49,7 +49,7 @@ class _Bench:
         """Add beats of states or codes, shape ``(beats, lanes)``."""
         import torch
 
-        from golden.training.blockwise_hw import dequantize, quantize
+        from consilico.golden.training.blockwise_hw import dequantize, quantize
 
         operand = torch.from_numpy(value)
         if isinstance(self.config, QuantizeConfig):
@@ -118,7 +118,7 @@ def _quantize_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
 
 def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> None:
     """Every value of the code book in bf16 in every lane, absolute maximum 1."""
-    from golden.training.blockwise_hw import book_bits
+    from consilico.golden.training.blockwise_hw import book_bits
 
     book = np.array(book_bits(signed=bench.config.signed))
     bench.absmax(_ONE)
@@ -151,7 +151,7 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
     Args:
         config: The unit.
         source: ``"model"``: first moments, or second ones, of a small model that Q-GaLore trains
-            (:mod:`sim.workload.training_traffic`); ``"normal"``: first moments of mean 0 and
+            (:mod:`sim.traffic.training_operands`); ``"normal"``: first moments of mean 0 and
             deviation 0.001, or second moments as their squares.
         beats: Number of beats.
 
@@ -160,9 +160,9 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
     """
     import torch
 
-    from golden.training.blockwise_hw import quantize
-    from sim.workload.source import choose
-    from sim.workload.training_traffic import spread, training_traffic
+    from consilico.golden.training.blockwise_hw import quantize
+    from consilico.sim.traffic.source import choose
+    from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rows = max(1, _BLOCK // config.lanes)  # beats of a block
 
@@ -197,7 +197,7 @@ UNITS = (
         family="training",
         summary="bf16 optimiser states to 8-bit codes of the dynamic code book",
         config=QuantizeConfig,
-        component=deferred("hw.training.blockwise_quantize", "BlockwiseQuantize"),
+        component=deferred("consilico.hw.training.blockwise_quantize", "BlockwiseQuantize"),
         ports=_quantize_ports,
         vectors=_quantize_vectors,
         traffic=_traffic,
@@ -209,8 +209,8 @@ UNITS = (
             "far_below",
             "block_of_zeros",
         ),
-        latency=deferred("hw.training.blockwise_quantize", "latency"),
-        census=deferred("hw.training.blockwise_quantize", "census"),
+        latency=deferred("consilico.hw.training.blockwise_quantize", "latency"),
+        census=deferred("consilico.hw.training.blockwise_quantize", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="quantised state",
         sources=("model", "normal"),
@@ -220,13 +220,13 @@ UNITS = (
         family="training",
         summary="8-bit codes of the dynamic code book to bf16 optimiser states",
         config=DequantizeConfig,
-        component=deferred("hw.training.blockwise_dequantize", "BlockwiseDequantize"),
+        component=deferred("consilico.hw.training.blockwise_dequantize", "BlockwiseDequantize"),
         ports=_dequantize_ports,
         vectors=_dequantize_vectors,
         traffic=_traffic,
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
-        latency=deferred("hw.training.blockwise_dequantize", "latency"),
-        census=deferred("hw.training.blockwise_dequantize", "census"),
+        latency=deferred("consilico.hw.training.blockwise_dequantize", "latency"),
+        census=deferred("consilico.hw.training.blockwise_dequantize", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="dequantised state",
         sources=("model", "normal"),

@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from golden.attention.config import ConSmaxConfig, Log2Config, PaperConfig, SplitConfig
-from sim.catalog import Unit, deferred
-from sim.errors import UserError
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.units.consmax_bench import (
+from consilico.golden.attention.config import ConSmaxConfig, Log2Config, PaperConfig, SplitConfig
+from consilico.sim.base.errors import UserError
+from consilico.sim.units.consmax_bench import (
     Architecture,
     HeadLoaded,
     Masks,
@@ -18,6 +16,8 @@ from sim.units.consmax_bench import (
     ports,
     table_beats,
 )
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["PAPER", "UNITS"]
 
@@ -93,9 +93,9 @@ def _model_beats(
     config: Architecture, beats: int, heads: int, *, synthetic: bool = False
 ) -> list[tuple[HeadLoaded, Scores, Masks]]:
     """Real scores of a few heads, evenly spread over the model, in the order they arise."""
-    from sim.workload.sampling import Sampling
-    from sim.workload.synthetic import synthetic_traffic
-    from sim.workload.traffic import score_traffic
+    from consilico.sim.traffic.sampling import Sampling
+    from consilico.sim.traffic.scores import score_traffic
+    from consilico.sim.traffic.synthetic import synthetic_traffic
 
     traffic = synthetic_traffic(Sampling(), reason="asked for") if synthetic else score_traffic()
     share = max(1, beats // heads)
@@ -128,8 +128,8 @@ def _traffic(config: Architecture, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown.
     """
-    from sim.workload.source import choose
-    from sim.workload.traffic import normal_codes
+    from consilico.sim.traffic.scores import normal_codes
+    from consilico.sim.traffic.source import choose
 
     def normal() -> list[tuple[HeadLoaded, Scores, Masks]]:
         codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
@@ -172,13 +172,13 @@ UNITS = (
         family="attention",
         summary="ConSmax as 2^(k s + b): one multiply-add and a fraction table",
         config=Log2Config,
-        component=deferred("hw.attention.consmax_log2", "ConSmaxLog2"),
+        component=deferred("consilico.hw.attention.consmax_log2", "ConSmaxLog2"),
         ports=ports,
         vectors=_vectors,
         traffic=_traffic,
         coverage=_COVERAGE,
-        latency=deferred("hw.attention.consmax_log2", "latency"),
-        census=deferred("hw.attention.consmax_log2", "census"),
+        latency=deferred("consilico.hw.attention.consmax_log2", "latency"),
+        census=deferred("consilico.hw.attention.consmax_log2", "census"),
         operations_per_beat=lambda config: config.lanes,
     ),
     Unit(
@@ -186,13 +186,13 @@ UNITS = (
         family="attention",
         summary="ConSmax as a product of two bf16 table entries, one a nibble (the paper's)",
         config=SplitConfig,
-        component=deferred("hw.attention.consmax_split", "ConSmaxSplit"),
+        component=deferred("consilico.hw.attention.consmax_split", "ConSmaxSplit"),
         ports=ports,
         vectors=_vectors,
         traffic=_traffic,
         coverage=_COVERAGE,
-        latency=deferred("hw.attention.consmax_split", "latency"),
-        census=deferred("hw.attention.consmax_split", "census"),
+        latency=deferred("consilico.hw.attention.consmax_split", "latency"),
+        census=deferred("consilico.hw.attention.consmax_split", "census"),
         operations_per_beat=lambda config: config.lanes,
     ),
 )
@@ -202,11 +202,11 @@ def _paper_traffic(config: PaperConfig, source: str, beats: int) -> Stimulus:
     """Scores of a clipped normal; the unit has no mask bits, so real ones are left out."""
     import torch
 
-    from golden.attention.consmax import HeadConstants
-    from golden.attention.consmax_split import consmax_paper, split_constants
-    from golden.bfloat16 import to_fixed
-    from hw.attention.consmax_paper import RESULT
-    from sim.workload.traffic import normal_codes
+    from consilico.golden.attention.consmax import HeadConstants
+    from consilico.golden.attention.consmax_split import consmax_paper, split_constants
+    from consilico.golden.bfloat16 import to_fixed
+    from consilico.hw.attention.consmax_paper import RESULT
+    from consilico.sim.traffic.scores import normal_codes
 
     if source != "normal":
         raise UserError(f"consmax/paper takes traffic normal, not {source!r}")
@@ -230,12 +230,12 @@ PAPER = Unit(
     family="attention",
     summary="The paper's unit built straight: what the others are measured against",
     config=PaperConfig,
-    component=deferred("hw.attention.consmax_paper", "ConSmaxPaper"),
+    component=deferred("consilico.hw.attention.consmax_paper", "ConSmaxPaper"),
     ports=lambda config: _PAPER_PORTS,
     vectors=lambda config, seed: _paper_traffic(config, "normal", 4096),
     traffic=_paper_traffic,
     coverage=(),
     latency=lambda config: 3,
-    census=deferred("hw.attention.consmax_paper", "census"),
+    census=deferred("consilico.hw.attention.consmax_paper", "census"),
     operations_per_beat=lambda config: 1,
 )

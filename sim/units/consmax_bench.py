@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.attention.config import Log2Config, SplitConfig
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.attention.config import Log2Config, SplitConfig
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 __all__ = [
     "Architecture",
@@ -52,8 +52,8 @@ def _with_torch(function: Callable[[Any, Any], Any]) -> Callable[[Scores, Masks]
 
 
 def _load_log2(config: Log2Config, scale: float, log_c: float) -> HeadLoaded:
-    from golden.attention.consmax import HeadConstants
-    from golden.attention.consmax_log2 import consmax_log2, log2_constants
+    from consilico.golden.attention.consmax import HeadConstants
+    from consilico.golden.attention.consmax_log2 import consmax_log2, log2_constants
 
     constants = log2_constants(HeadConstants(scale=scale, log_c=log_c), config)
     beats = pack(
@@ -75,8 +75,8 @@ def table_beats(tables: tuple[tuple[int, ...], ...]) -> tuple[Scores, Scores, Sc
 
 
 def _load_split(config: SplitConfig, scale: float, log_c: float, wide: bool) -> HeadLoaded:
-    from golden.attention.consmax import HeadConstants
-    from golden.attention.consmax_split import consmax_split, split_constants
+    from consilico.golden.attention.consmax import HeadConstants
+    from consilico.golden.attention.consmax_split import consmax_split, split_constants
 
     constants = split_constants(HeadConstants(scale=scale, log_c=log_c), config, wide=wide)
     values, nibbles, numbers = table_beats(constants.tables)

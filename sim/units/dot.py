@@ -6,10 +6,10 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.config import DotConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.units.products import every_product, extreme_beats, too_deep
+from consilico.golden.matmul.config import DotConfig
+from consilico.sim.units.products import every_product, extreme_beats, too_deep
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS", "every_product_vectors"]
 
@@ -54,7 +54,7 @@ class _Bench:
         """
         import torch
 
-        from golden.matmul.dot import dot
+        from consilico.golden.matmul.dot import dot
 
         config = self.config
         zeros = np.broadcast_to(np.asarray(self._zero if zero is None else zero), len(x))
@@ -140,16 +140,16 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
         config: The unit.
         source: ``"model"``: weights and activations of a language model's linear layers (of a
             synthetic trace where the model is not installed); ``"normal"``, ``"uniform"``: see
-            :data:`sim.workload.random_operands.Distribution`.
+            :data:`consilico.sim.traffic.random_operands.Distribution`.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the lanes.
     """
-    from sim.workload.operands import layer_stream
-    from sim.workload.quantised import Format
-    from sim.workload.random_operands import random_stream
-    from sim.workload.source import choose_operands
+    from consilico.sim.traffic.operands import layer_stream
+    from consilico.sim.traffic.quantized import Format
+    from consilico.sim.traffic.random_operands import random_stream
+    from consilico.sim.traffic.source import choose_operands
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
@@ -166,7 +166,7 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
 
 
 def _length(config: DotConfig, source: str) -> float:
-    from sim.workload.operands import mean_inputs
+    from consilico.sim.traffic.operands import mean_inputs
 
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
 
@@ -177,7 +177,7 @@ UNITS = (
         family="matmul",
         summary="Dot product of INT8 and INT4 operands with accumulation",
         config=DotConfig,
-        component=deferred("hw.matmul.dot", "Dot"),
+        component=deferred("consilico.hw.matmul.dot", "Dot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -191,8 +191,8 @@ UNITS = (
             "extremes_at_depth",
         ),
         exempt=too_deep,
-        latency=deferred("hw.matmul.dot", "latency"),
-        census=deferred("hw.matmul.dot", "census"),
+        latency=deferred("consilico.hw.matmul.dot", "latency"),
+        census=deferred("consilico.hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,

@@ -5,12 +5,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.config import FUSED_MODES, FusedDotConfig
-from golden.matmul.operand import code_range
-from sim.catalog import Unit, deferred
-from sim.errors import UserError
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.units.products import every_product, extreme_beats, too_deep
+from consilico.golden.matmul.config import FUSED_MODES, FusedDotConfig
+from consilico.golden.matmul.operand import code_range
+from consilico.sim.base.errors import UserError
+from consilico.sim.units.products import every_product, extreme_beats, too_deep
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS", "every_product_vectors"]
 
@@ -43,7 +43,7 @@ class _Bench:
         """Add beats of codes, shape ``(beats, lanes, products)``."""
         import torch
 
-        from golden.matmul.dot import fused_dot
+        from consilico.golden.matmul.dot import fused_dot
 
         if mode != self._loaded:
             self.builder.configure(pack([(np.array([mode]), 2)]))
@@ -114,16 +114,16 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
         config: The unit.
         source: Distribution and mode, such as ``"model"`` or ``"model/int4"``: ``"model"``: a
             language model's linear layers; ``"normal"``, ``"uniform"``: see
-            :data:`sim.workload.random_operands.Distribution`. The mode is INT8 if none is named.
+            :data:`random_operands.Distribution`. The mode is INT8 if none is named.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the products a beat.
     """
-    from sim.workload.operands import layer_stream
-    from sim.workload.quantised import Format
-    from sim.workload.random_operands import random_stream
-    from sim.workload.source import choose_operands
+    from consilico.sim.traffic.operands import layer_stream
+    from consilico.sim.traffic.quantized import Format
+    from consilico.sim.traffic.random_operands import random_stream
+    from consilico.sim.traffic.source import choose_operands
 
     name, _, mode_name = source.partition("/")
     if (mode_name or "int8") not in FUSED_MODES:
@@ -147,7 +147,7 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
 
 
 def _length(config: FusedDotConfig, source: str) -> float:
-    from sim.workload.operands import mean_inputs
+    from consilico.sim.traffic.operands import mean_inputs
 
     name, _, mode = source.partition("/")
     count = config.lanes << FUSED_MODES.index(mode or "int8")
@@ -160,7 +160,7 @@ UNITS = (
         family="matmul",
         summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane",
         config=FusedDotConfig,
-        component=deferred("hw.matmul.fused_dot", "FusedDot"),
+        component=deferred("consilico.hw.matmul.fused_dot", "FusedDot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -170,8 +170,8 @@ UNITS = (
             "extremes_at_depth",
         ),
         exempt=too_deep,
-        latency=deferred("hw.matmul.fused_dot", "latency"),
-        census=deferred("hw.matmul.fused_dot", "census"),
+        latency=deferred("consilico.hw.matmul.fused_dot", "latency"),
+        census=deferred("consilico.hw.matmul.fused_dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,

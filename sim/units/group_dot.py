@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS"]
 
@@ -52,7 +52,7 @@ class _Bench:
         """
         import torch
 
-        from golden.matmul.group_dot import group_dot
+        from consilico.golden.matmul.group_dot import group_dot
 
         config = self.config
         codes = torch.from_numpy(x), torch.from_numpy(q), torch.from_numpy(zero)
@@ -180,16 +180,16 @@ def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
         config: The unit.
         source: ``"model"``: weights and activations of a language model's linear layers (of a
             synthetic trace where the model is not installed); ``"normal"``, ``"uniform"``: see
-            :data:`sim.workload.random_operands.Distribution`.
+            :data:`consilico.sim.traffic.random_operands.Distribution`.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the group.
     """
-    from sim.workload.operands import layer_stream
-    from sim.workload.quantised import bf16_bits
-    from sim.workload.random_operands import random_stream
-    from sim.workload.source import choose_operands
+    from consilico.sim.traffic.operands import layer_stream
+    from consilico.sim.traffic.quantized import bf16_bits
+    from consilico.sim.traffic.random_operands import random_stream
+    from consilico.sim.traffic.source import choose_operands
 
     lanes, group = config.lanes, config.group
     depth = _TRAFFIC_GROUPS * group
@@ -216,7 +216,7 @@ def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
 
 
 def _length(config: GroupDotConfig, source: str) -> float:
-    from sim.workload.operands import mean_inputs
+    from consilico.sim.traffic.operands import mean_inputs
 
     group = config.group
     return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group
@@ -228,7 +228,7 @@ UNITS = (
         family="matmul",
         summary="Dot product of INT8 with INT4 in groups with scale and zero point",
         config=GroupDotConfig,
-        component=deferred("hw.matmul.group_dot", "GroupDot"),
+        component=deferred("consilico.hw.matmul.group_dot", "GroupDot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -247,8 +247,8 @@ UNITS = (
             "reset_in_sum",
             "extremes",
         ),
-        latency=deferred("hw.matmul.group_dot", "latency"),
-        census=deferred("hw.matmul.group_dot_census", "census"),
+        latency=deferred("consilico.hw.matmul.group_dot", "latency"),
+        census=deferred("consilico.hw.matmul.group_dot_census", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.config import DotConfig, FusedDotConfig
-from golden.matmul.operand import code_range
+from consilico.golden.matmul.config import DotConfig, FusedDotConfig
+from consilico.golden.matmul.operand import code_range
 
 __all__ = ["every_product", "extreme_beats", "too_deep"]
 

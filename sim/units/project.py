@@ -6,9 +6,9 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.training.project_config import ProjectConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.training.project_config import ProjectConfig
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS", "ProjectBench"]
 
@@ -39,13 +39,13 @@ class ProjectBench:
         self.exponent = exponent
 
     def beats(self, x: Codes, q: Codes, zero: Codes, scale: Codes, last: Codes, end: Codes) -> None:
-        """Add beats, of shapes as in :class:`golden.training.project.ProjectBeats`.
+        """Add beats, of shapes as in :class:`consilico.golden.training.project.ProjectBeats`.
 
         What follows the last sum is for a reset to drop.
         """
         import torch
 
-        from golden.training.project import ProjectBeats, project
+        from consilico.golden.training.project import ProjectBeats, project
 
         config = self.config
         operands = (torch.from_numpy(part.astype(np.int64)) for part in (x, q, zero, scale))
@@ -155,15 +155,15 @@ def _traffic(config: ProjectConfig, source: str, beats: int) -> Stimulus:
     Args:
         config: The unit.
         source: ``"model"``: of a small model that Q-GaLore trains
-            (:mod:`sim.workload.training_traffic`), its vectors of 128 numbers one group each;
+            (:mod:`sim.traffic.training_operands`), its vectors of 128 numbers one group each;
             ``"normal"``: groups of full length of normal numbers.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown.
     """
-    from sim.workload.quantised import asymmetric, bf16_bits, symmetric
-    from sim.workload.source import choose
+    from consilico.sim.traffic.quantized import asymmetric, bf16_bits, symmetric
+    from consilico.sim.traffic.source import choose
 
     parts, lasts, count = [], [], 0
     for gradient, vectors in choose(
@@ -198,8 +198,8 @@ def _normal(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
 
 def _model(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
     """The same from layers of the model, the steps of its training in turn."""
-    from sim.workload.quantised import bf16_values
-    from sim.workload.training_traffic import training_traffic
+    from consilico.sim.traffic.quantized import bf16_values
+    from consilico.sim.traffic.training_operands import training_traffic
 
     traffic = training_traffic()
     for layer in cycle(range(len(traffic.gradient))):
@@ -220,7 +220,7 @@ UNITS = (
         family="training",
         summary="INT4 projection matrix in groups times INT8 gradients, and back (Q-GaLore)",
         config=ProjectConfig,
-        component=deferred("hw.training.project", "Project"),
+        component=deferred("consilico.hw.training.project", "Project"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -238,8 +238,8 @@ UNITS = (
             "reset_in_tile",
             "extremes_at_length",
         ),
-        latency=deferred("hw.training.project", "latency"),
-        census=deferred("hw.training.project", "census"),
+        latency=deferred("consilico.hw.training.project", "latency"),
+        census=deferred("consilico.hw.training.project", "census"),
         operations_per_beat=lambda config: config.results,
         operation="MAC",
         operations_per_result=_length,

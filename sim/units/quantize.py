@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.quantize_config import QuantizeConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.workload.quantised import bf16_bits
+from consilico.golden.matmul.quantize_config import QuantizeConfig
+from consilico.sim.traffic.quantized import bf16_bits
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS"]
 
@@ -37,7 +37,7 @@ class _Bench:
         """Add groups, shape ``(groups, group)``."""
         import torch
 
-        from golden.matmul.quantize import quantize
+        from consilico.golden.matmul.quantize import quantize
 
         config = self.config
         result = quantize(torch.from_numpy(x), config)
@@ -180,9 +180,9 @@ def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by the group.
     """
-    from sim.workload.layers import layer_traffic
-    from sim.workload.quantiser_traffic import layer_groups
-    from sim.workload.source import choose
+    from consilico.sim.traffic.layers import layer_traffic
+    from consilico.sim.traffic.quantizer_operands import layer_groups
+    from consilico.sim.traffic.source import choose
 
     group, count = config.group, -(-beats // config.beats)
     x = choose(
@@ -203,7 +203,7 @@ UNITS = (
         family="matmul",
         summary="bf16 groups to INT8 or INT4 with a scale computed on the way",
         config=QuantizeConfig,
-        component=deferred("hw.matmul.quantize", "Quantize"),
+        component=deferred("consilico.hw.matmul.quantize", "Quantize"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -220,8 +220,8 @@ UNITS = (
             "positive_group",
             "reset_in_group",
         ),
-        latency=deferred("hw.matmul.quantize", "latency"),
-        census=deferred("hw.matmul.quantize_census", "census"),
+        latency=deferred("consilico.hw.matmul.quantize", "latency"),
+        census=deferred("consilico.hw.matmul.quantize_census", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="quantised value",
         sources=("model", "normal"),

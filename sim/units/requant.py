@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS"]
 
@@ -59,7 +59,7 @@ class _Bench:
         """Add beats, shape ``(beats, lanes)``."""
         import torch
 
-        from golden.matmul.requant import requant
+        from consilico.golden.matmul.requant import requant
 
         config = self.config
         multiplier, shift, zero_point = self._constants
@@ -161,7 +161,7 @@ def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
     Args:
         config: The unit.
         source: ``"model"``: sums of a language model's layers
-            (:func:`sim.workload.quantiser_traffic.layer_sums`), scaled so that the layer's outputs
+            (:func:`quantizer_operands.layer_sums`), scaled so that the layer's outputs
             fill the range (of a synthetic trace where the model is not installed); ``"normal"``:
             normal sums, deviation 16384 times a drawn factor from 0.5 to 2 a channel; scales put 4
             deviations at the end of the range; zero point a quarter of it.
@@ -170,7 +170,7 @@ def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
     Raises:
         UserError: If the source is unknown, or no layer has as many outputs as there are lanes.
     """
-    from sim.workload.source import choose
+    from consilico.sim.traffic.source import choose
 
     return choose(
         source, {"model": lambda: _model(config, beats), "normal": lambda: _normal(config, beats)}
@@ -178,8 +178,8 @@ def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
 
 
 def _model(config: RequantConfig, beats: int) -> Stimulus:
-    from sim.workload.layers import layer_traffic
-    from sim.workload.quantiser_traffic import layer_sums
+    from consilico.sim.traffic.layers import layer_traffic
+    from consilico.sim.traffic.quantizer_operands import layer_sums
 
     bench = _Bench(config)
     half = 1 << (config.result_width - 1)
@@ -209,7 +209,7 @@ def _normal(config: RequantConfig, beats: int) -> Stimulus:
 
 def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integers, Integers]:
     """Multipliers and shifts of scales."""
-    from golden.matmul.requant import channel_scale
+    from consilico.golden.matmul.requant import channel_scale
 
     constants = [channel_scale(Fraction(value), config) for value in scale.tolist()]
     multiplier, shift = np.array(constants, dtype=np.int64).T
@@ -222,7 +222,7 @@ UNITS = (
         family="matmul",
         summary="INT32 sums to INT8 or INT4 with a multiplier and a shift a channel",
         config=RequantConfig,
-        component=deferred("hw.matmul.requant", "Requant"),
+        component=deferred("consilico.hw.matmul.requant", "Requant"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -241,8 +241,8 @@ UNITS = (
             "reload_every_beat",
             "reset_in_stream",
         ),
-        latency=deferred("hw.matmul.requant", "latency"),
-        census=deferred("hw.matmul.requant", "census"),
+        latency=deferred("consilico.hw.matmul.requant", "latency"),
+        census=deferred("consilico.hw.matmul.requant", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="requantised value",
         sources=("model", "normal"),

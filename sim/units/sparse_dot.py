@@ -5,10 +5,10 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.config import SparseDotConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.units.products import extreme_beats, too_deep
+from consilico.golden.matmul.config import SparseDotConfig
+from consilico.sim.units.products import extreme_beats, too_deep
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS"]
 
@@ -35,7 +35,7 @@ def _add(
     """Add beats and what the golden model makes of them."""
     import torch
 
-    from golden.matmul.dot import sparse_dot
+    from consilico.golden.matmul.dot import sparse_dot
 
     operands = torch.tensor(x), torch.tensor(w), torch.tensor(index), torch.tensor(last)
     result = sparse_dot(*operands, config)
@@ -90,16 +90,16 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
     Args:
         config: The unit.
         source: ``"model"``: of a language model's linear layers; ``"normal"``, ``"uniform"``: see
-            :data:`sim.workload.random_operands.Distribution`.
+            :data:`consilico.sim.traffic.random_operands.Distribution`.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown, or no layer's inputs divide by twice the lanes.
     """
-    from sim.workload.operands import layer_sparse_stream
-    from sim.workload.quantised import Format
-    from sim.workload.random_operands import random_sparse_stream
-    from sim.workload.source import choose_operands
+    from consilico.sim.traffic.operands import layer_sparse_stream
+    from consilico.sim.traffic.quantized import Format
+    from consilico.sim.traffic.random_operands import random_sparse_stream
+    from consilico.sim.traffic.source import choose_operands
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
@@ -116,7 +116,7 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
 
 
 def _length(config: SparseDotConfig, source: str) -> float:
-    from sim.workload.operands import mean_inputs
+    from consilico.sim.traffic.operands import mean_inputs
 
     lanes = config.lanes
     return mean_inputs(2 * lanes, 4) / 2 if source == "model" else _TRAFFIC_BEATS * lanes
@@ -128,7 +128,7 @@ UNITS = (
         family="matmul",
         summary="Dot product with 2:4 sparse weights: half the multipliers",
         config=SparseDotConfig,
-        component=deferred("hw.matmul.dot", "SparseDot"),
+        component=deferred("consilico.hw.matmul.dot", "SparseDot"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -136,8 +136,8 @@ UNITS = (
             "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
         ),
         exempt=too_deep,
-        latency=deferred("hw.matmul.dot", "latency"),
-        census=deferred("hw.matmul.dot", "census"),
+        latency=deferred("consilico.hw.matmul.dot", "latency"),
+        census=deferred("consilico.hw.matmul.dot", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.training.config import StochasticRoundConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.training.config import StochasticRoundConfig
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS"]
 
@@ -31,7 +31,7 @@ class _Bench:
         self._state = 0
 
     def seed(self, seed: int) -> None:
-        from golden.training.lfsr import seeded
+        from consilico.golden.training.lfsr import seeded
 
         self._state = seeded(seed)
         self.builder.configure(pack([(np.array([seed]), _SEED_BITS)]))
@@ -45,8 +45,8 @@ class _Bench:
         """Add beats of values, shape ``(beats, lanes)``."""
         import torch
 
-        from golden.training.lfsr import random_words
-        from golden.training.stochastic_round import stochastic_round
+        from consilico.golden.training.lfsr import random_words
+        from consilico.golden.training.stochastic_round import stochastic_round
 
         config = self.config
         random, self._state = random_words(self._state, len(value), config)
@@ -108,15 +108,15 @@ def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus
     Args:
         config: The unit.
         source: ``"model"``: updated INT8 weights of a small model that Q-GaLore trains
-            (:mod:`sim.workload.training_traffic`), over the range of the result; ``"normal"``: mean
+            (:mod:`traffic.training_operands`), over the range of the result; ``"normal"``: mean
             0, deviation a quarter of the greatest result.
         beats: Number of beats.
 
     Raises:
         UserError: If the source is another.
     """
-    from sim.workload.source import choose
-    from sim.workload.training_traffic import spread, training_traffic
+    from consilico.sim.traffic.source import choose
+    from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rng = np.random.default_rng(1)
     greatest = 1 << (config.result_width - 1 + config.fraction)
@@ -142,7 +142,7 @@ UNITS = (
         family="training",
         summary="Fixed point to integers, rounded up with the fraction's probability",
         config=StochasticRoundConfig,
-        component=deferred("hw.training.stochastic_round", "StochasticRound"),
+        component=deferred("consilico.hw.training.stochastic_round", "StochasticRound"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -158,8 +158,8 @@ UNITS = (
             "seeded",
             "reset_in_stream",
         ),
-        latency=deferred("hw.training.stochastic_round", "latency"),
-        census=deferred("hw.training.stochastic_round", "census"),
+        latency=deferred("consilico.hw.training.stochastic_round", "latency"),
+        census=deferred("consilico.hw.training.stochastic_round", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="rounded value",
         sources=("model", "normal"),

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.matmul.operand import code_range
-from golden.matmul.systolic_config import Job, SystolicConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.matmul.operand import code_range
+from consilico.golden.matmul.systolic_config import Job, SystolicConfig
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS", "SystolicBench"]
 
@@ -59,7 +59,7 @@ class SystolicBench:
         """
         import torch
 
-        from golden.matmul.systolic import job_beats
+        from consilico.golden.matmul.systolic import job_beats
 
         config = self.config
         whole = job_beats(torch.from_numpy(x), torch.from_numpy(w), config)
@@ -164,14 +164,14 @@ def _traffic(config: SystolicConfig, source: str, beats: int) -> Stimulus:
 
     Args:
         config: The unit.
-        source: ``"model"``: codes of a layer of SmolLM2 (:mod:`sim.workload.matrices`);
+        source: ``"model"``: codes of a layer of SmolLM2 (:mod:`consilico.sim.traffic.matrices`);
             ``"normal"``: clipped normals, deviation a quarter of the greatest code, k = 64.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is unknown.
     """
-    from sim.workload.source import choose
+    from consilico.sim.traffic.source import choose
 
     pairs = choose(source, {"model": lambda: _layer(config), "normal": lambda: _normal(config)})
     bench = SystolicBench(config)
@@ -205,8 +205,8 @@ def _normal(config: SystolicConfig) -> Any:
 
 def _layer(config: SystolicConfig) -> Any:
     """Pairs of matrices: drawn tokens and output channels of a layer."""
-    from sim.workload.layers import layer_traffic
-    from sim.workload.matrices import layer_matrices
+    from consilico.sim.traffic.layers import layer_traffic
+    from consilico.sim.traffic.matrices import layer_matrices
 
     linear = layer_traffic()[_LAYER]
     rng = np.random.default_rng(1)
@@ -242,7 +242,7 @@ UNITS = (
         family="matmul",
         summary="Systolic array for matrix products of INT8 and INT4 operands, with its controller",
         config=SystolicConfig,
-        component=deferred("hw.matmul.systolic", "Systolic"),
+        component=deferred("consilico.hw.matmul.systolic", "Systolic"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -259,8 +259,8 @@ UNITS = (
             "every_code",
         ),
         exempt=_exempt,
-        latency=deferred("golden.matmul.systolic", "latency"),
-        census=deferred("hw.matmul.systolic", "census"),
+        latency=deferred("consilico.golden.matmul.systolic", "latency"),
+        census=deferred("consilico.hw.matmul.systolic", "census"),
         operations_per_beat=_rate,
         operation="MAC",
         operations_per_result=_length,

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.training.config import WeightUpdateConfig
-from sim.catalog import Unit, deferred
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from sim.workload.quantised import bf16_bits
+from consilico.golden.training.config import WeightUpdateConfig
+from consilico.sim.traffic.quantized import bf16_bits
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit, deferred
 
 __all__ = ["UNITS"]
 
@@ -32,7 +32,7 @@ class _Bench:
         self._factor = 0
 
     def seed(self, seed: int) -> None:
-        from golden.training.weight_update import first_state
+        from consilico.golden.training.weight_update import first_state
 
         self._state = first_state(seed, self.config)
         self.builder.configure(pack([(np.array([seed]), _SEED_BITS), (np.array([1]), 1)]))
@@ -53,8 +53,8 @@ class _Bench:
         """Add beats of codes and bf16 updates, shape ``(beats, lanes)``."""
         import torch
 
-        from golden.training.lfsr import random_words
-        from golden.training.weight_update import weight_update
+        from consilico.golden.training.lfsr import random_words
+        from consilico.golden.training.weight_update import weight_update
 
         config = self.config
         random, self._state = random_words(self._state, len(code), config)
@@ -120,15 +120,15 @@ def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
     Args:
         config: The unit.
         source: ``"model"``: of a small model that Q-GaLore trains
-            (:mod:`sim.workload.training_traffic`); ``"normal"``: codes of deviation 32; updates of
+            (:mod:`traffic.training_operands`); ``"normal"``: codes of deviation 32; updates of
             deviation 1 (Adam's direction) times a factor of a quarter code, drawn for each group.
         beats: Number of beats, about.
 
     Raises:
         UserError: If the source is another.
     """
-    from sim.workload.source import choose
-    from sim.workload.training_traffic import spread, training_traffic
+    from consilico.sim.traffic.source import choose
+    from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rng = np.random.default_rng(1)
     bench = _Bench(config)
@@ -166,7 +166,7 @@ UNITS = (
         family="training",
         summary="INT8 weights plus scaled bf16 updates, rounded stochastically",
         config=WeightUpdateConfig,
-        component=deferred("hw.training.weight_update", "WeightUpdate"),
+        component=deferred("consilico.hw.training.weight_update", "WeightUpdate"),
         ports=_ports,
         vectors=_vectors,
         traffic=_traffic,
@@ -183,8 +183,8 @@ UNITS = (
             "factor_loaded",
             "reset_in_stream",
         ),
-        latency=deferred("hw.training.weight_update", "latency"),
-        census=deferred("hw.training.weight_update", "census"),
+        latency=deferred("consilico.hw.training.weight_update", "latency"),
+        census=deferred("consilico.hw.training.weight_update", "census"),
         operations_per_beat=lambda config: config.lanes,
         operation="weight update",
         sources=("model", "normal"),

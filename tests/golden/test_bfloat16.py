@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden import bfloat16
+from consilico.golden import bfloat16
 
 patterns = st.integers(0x0080, bfloat16.MAX)  # every normal number
 

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from golden.config import Config, choice, integer
+from consilico.golden.config import Config, choice, integer
 
 
 @dataclass(frozen=True, kw_only=True)

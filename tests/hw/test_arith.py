@@ -9,12 +9,12 @@ import torch
 from amaranth import Elaboratable, Module, Signal, Value
 from amaranth.sim import Simulator
 
-from golden import bfloat16
-from golden.attention.config import ConSmaxConfig
-from hw.arith import Columns, booth_digits
-from hw.attention.ports import to_fixed
-from hw.bfloat16 import limit, multiply
-from hw.register_file import select
+from consilico.golden import bfloat16
+from consilico.golden.attention.config import ConSmaxConfig
+from consilico.hw.arith import Columns, booth_digits
+from consilico.hw.attention.ports import to_fixed
+from consilico.hw.bfloat16 import limit, multiply
+from consilico.hw.register_file import select
 
 
 class Block(Elaboratable):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hw.census import table_size
+from consilico.hw.census import table_size
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import torch
 from amaranth import Elaboratable, Module, Signal
 from amaranth.sim import Simulator
 
-import hw.matmul.quantize
-from golden.matmul.quantize import sum_up as golden_sum_up
-from golden.matmul.quantize_config import QuantizeConfig
-from hw.matmul.ratio import sum_up
-from sim.catalog import find_unit, verilog
-from sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from sim.rtlsim.outcome import Outcome
-from sim.rtlsim.simulators import find_simulator
+import consilico.hw.matmul.quantize
+from consilico.golden.matmul.quantize import sum_up as golden_sum_up
+from consilico.golden.matmul.quantize_config import QuantizeConfig
+from consilico.hw.matmul.ratio import sum_up
+from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.catalogue import find_unit, verilog
 
 UNIT = find_unit("matmul/quantize")
 
@@ -44,8 +44,8 @@ def test_takes_a_beat_a_cycle_without_a_gap(fields: dict[str, Any]) -> None:
 
 
 def test_a_store_of_one_word_less_would_stall(monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = hw.matmul.quantize.depth
-    monkeypatch.setattr("hw.matmul.quantize.depth", lambda config: needed(config) - 1)
+    needed = consilico.hw.matmul.quantize.depth
+    monkeypatch.setattr("consilico.hw.matmul.quantize.depth", lambda config: needed(config) - 1)
     assert at_full_speed(QuantizeConfig(lanes=1, group=32)).events["i_stall_cycles"] > 0
 
 

@@ -11,10 +11,10 @@ from amaranth import Array, C, ClockSignal, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.attention.config import Log2Config
-from hw.attention.consmax_log2 import ConSmaxLog2
-from hw.parts import part_clock, place
-from hw.verilog import convert
+from consilico.golden.attention.config import Log2Config
+from consilico.hw.attention.consmax_log2 import ConSmaxLog2
+from consilico.hw.parts import part_clock, place
+from consilico.hw.verilog import convert
 
 
 class Delay(wiring.Component):

@@ -1,18 +1,14 @@
-"""Facts of a report in the shapes of measured ones, and a stand-in for slow work."""
+"""Facts of a report in the shapes of measured ones."""
 
-import os
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sim.datapaths import datapath_targets, datapaths, projected_element
-from sim.targets import judge
-from sim.workload.training_facts import expectations
+from consilico.reports.consmax.targets import judge
+from consilico.reports.datapaths.facts import datapath_targets, datapaths, projected_element
+from consilico.reports.training.facts import expectations
 from tests.reports.small_memory import small_memory
 from tests.reports.small_silicon import small_silicon
-
-Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 
 _WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
 
@@ -254,24 +250,3 @@ def facts() -> dict[str, Any]:
             "seeds": {"verification": 7},
         },
     }  # fmt: skip
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """Replace a slow function by one that notes its arguments and returns (or raises) an answer."""
-
-    def replace(name: str, answer: Any) -> list[tuple[Any, ...]]:
-        calls: list[tuple[Any, ...]] = []
-
-        def stand_in(*arguments: Any, **options: Any) -> Any:
-            os.write(1, b"a tool talks\n")
-            print("a library talks")
-            calls.append((*arguments, options))
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer
-
-        monkeypatch.setattr(name, stand_in)
-        return calls
-
-    return replace

@@ -3,18 +3,18 @@
 from functools import cache
 from typing import Any
 
-from sim.model.buffers.facts import buffer_facts
-from sim.model.estimate.facts import estimate_facts
-from sim.model.scaling_facts import scaling_facts
-from sim.model.training_hw.facts import training_hw_facts
-from sim.silicon.power_accuracy import accuracy_table
+from consilico.reports.accelerator.facts import training_hw_facts
+from consilico.reports.estimates.facts import estimate_facts
+from consilico.reports.memories.facts import buffer_facts
+from consilico.reports.scaling.facts import scaling_facts
+from consilico.sim.silicon.power.accuracy import accuracy_table
 from tests.reports.test_implementation import facts as implementation
 
 _PART = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
 
 
 def small_silicon() -> dict[str, Any]:
-    """The keys that :func:`sim.summary.summary` has for silicon and its models."""
+    """The keys that :func:`consilico.reports.summary.summary` has for silicon and its models."""
     return {"implementation": implementation(), "power": _power(), **_from_tables()}
 
 

@@ -8,11 +8,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import reports.build
-from reports.build import build_report, write_report
-from reports.charts import charts
-from reports.plotly_charts import figure
-from sim.errors import UserError
+import consilico.reports.build
+from consilico.reports.build import build_report, write_report
+from consilico.reports.charts import charts
+from consilico.reports.plotly_charts import figure
+from consilico.sim.base.errors import UserError
 
 _FIGURES = {
     "error.png", "area_per_lane.png", "area_delay.png", "area_breakdown.png", "energy.png",
@@ -41,7 +41,7 @@ def test_files_of_a_report_are_there_and_its_figures_not_blank(
 @pytest.fixture
 def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures that take no time to draw."""
-    monkeypatch.setattr("reports.png_charts.png", lambda chart, note: chart.name.encode())
+    monkeypatch.setattr("consilico.reports.png_charts.png", lambda chart, note: chart.name.encode())
 
 
 @pytest.mark.usefixtures("quick_figures")
@@ -93,7 +93,7 @@ def test_missing_tool_leaves_the_earlier_report(
     def fail(progress: object) -> dict[str, Any]:
         raise UserError("yosys: is not there: apt-get install yosys")
 
-    monkeypatch.setattr(reports.build, "summary", fail)
+    monkeypatch.setattr(consilico.reports.build, "summary", fail)
     with pytest.raises(UserError, match="yosys"):
         build_report(tmp_path)
     assert _stamps(tmp_path) == before

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from reports.implementation_charts import implementation_charts
-from reports.plotly_charts import figure
-from reports.png_charts import png
-from sim.silicon.yosys_compare import comparison
+from consilico.reports.implementation.charts import implementation_charts
+from consilico.reports.plotly_charts import figure
+from consilico.reports.png_charts import png
+from consilico.sim.silicon.synthesis.yosys_compare import comparison
 from tests.reports.section import section_text
 
 
 def facts() -> dict[str, Any]:
-    """As :func:`sim.silicon.facts.implementation_facts` makes them, with plain numbers."""
+    """As :func:`facts.implementation_facts` makes them, with plain numbers."""
     points = [
         {"path_ns": 0.8, "area_um2": 1500.0, "recipe": "clock; gates", "clock_ns": 0.9},
         {"path_ns": 1.2, "area_um2": 1200.0, "recipe": "area", "clock_ns": 4.0},

@@ -8,16 +8,16 @@ from typing import Any
 import jinja2
 import pytest
 
-from reports.build import write_report
-from reports.charts import charts
-from reports.memory_page import grouped_evidence
-from sim.model.memory.facts import memory_facts
+from consilico.reports.build import write_report
+from consilico.reports.charts import charts
+from consilico.reports.memory.facts import memory_facts
+from consilico.reports.memory.judgements import grouped_evidence
 
 
 @pytest.fixture(autouse=True)
 def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page is what is looked at here: no need to draw its PNG figures each time."""
-    monkeypatch.setattr("reports.png_charts.png", lambda chart, note: b"a figure")
+    monkeypatch.setattr("consilico.reports.png_charts.png", lambda chart, note: b"a figure")
 
 
 def _html(facts: dict[str, Any], folder: Path) -> str:

@@ -7,16 +7,16 @@ from typing import Any
 import jinja2
 import pytest
 
-from reports.build import write_report
-from reports.charts import charts
-from sim.targets import judge
-from sim.workload.training_facts import expectations
+from consilico.reports.build import write_report
+from consilico.reports.charts import charts
+from consilico.reports.consmax.targets import judge
+from consilico.reports.training.facts import expectations
 
 
 @pytest.fixture(autouse=True)
 def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page is what is looked at here: no need to draw its PNG figures each time."""
-    monkeypatch.setattr("reports.png_charts.png", lambda chart, note: b"a figure")
+    monkeypatch.setattr("consilico.reports.png_charts.png", lambda chart, note: b"a figure")
 
 
 def _html(facts: dict[str, Any], folder: Path) -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from reports.plotly_charts import figure
-from reports.png_charts import png
-from reports.scaling_charts import scaling_charts
-from sim.model.scaling_facts import scaling_facts
+from consilico.reports.plotly_charts import figure
+from consilico.reports.png_charts import png
+from consilico.reports.scaling.charts import scaling_charts
+from consilico.reports.scaling.facts import scaling_facts
 from tests.reports.section import section_text
 
 

@@ -6,16 +6,21 @@ from typing import Any
 
 import pytest
 
-import sim.doctor
-import sim.summary
-from sim.doctor import Check
-from sim.error_curve import error_curve
-from sim.errors import UserError
-from sim.model.memory import facts as memory_facts
-from sim.results import cached
-from sim.targets import ENERGY_CLOCK_NS, beyond_together, judge, representative
-from sim.verdict import verdict
-from sim.workload import training_facts
+import consilico.reports.doctor
+import consilico.reports.summary
+from consilico.reports.consmax.error_curve import error_curve
+from consilico.reports.consmax.targets import (
+    ENERGY_CLOCK_NS,
+    beyond_together,
+    judge,
+    representative,
+)
+from consilico.reports.doctor import Check
+from consilico.reports.memory import facts as memory_facts
+from consilico.reports.training import facts as training_facts
+from consilico.reports.verdict import verdict
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import cached
 
 
 def _row(rows: list[dict[str, Any]], quantity: str, architecture: str) -> dict[str, Any]:
@@ -93,11 +98,13 @@ def test_failed_facts_are_not_cached(
     right = copy.deepcopy(facts)
     facts["verification"][0]["runs"][0]["mismatches"] = 1
     gathered = iter([facts, right])
-    monkeypatch.setattr(sim.doctor, "examine", list)
-    monkeypatch.setattr(sim.summary, "_gather", lambda progress: next(gathered))
-    assert not verdict(sim.summary.summary())["passed"]
-    assert verdict(sim.summary.summary())["passed"]
-    assert verdict(sim.summary.summary())["passed"]  # the iterator is exhausted: from the cache
+    monkeypatch.setattr(consilico.reports.doctor, "examine", list)
+    monkeypatch.setattr(consilico.reports.summary, "_gather", lambda progress: next(gathered))
+    assert not verdict(consilico.reports.summary.summary())["passed"]
+    assert verdict(consilico.reports.summary.summary())["passed"]
+    assert verdict(consilico.reports.summary.summary())[
+        "passed"
+    ]  # the iterator is exhausted: from the cache
 
 
 def test_new_training_runs_reach_a_cached_summary(
@@ -105,24 +112,24 @@ def test_new_training_runs_reach_a_cached_summary(
 ) -> None:
     gathered = iter([facts])
     counted = iter([{"runs": 0}, {"runs": 1}])
-    monkeypatch.setattr(sim.doctor, "examine", list)
-    monkeypatch.setattr(sim.summary, "_gather", lambda progress: next(gathered))
+    monkeypatch.setattr(consilico.reports.doctor, "examine", list)
+    monkeypatch.setattr(consilico.reports.summary, "_gather", lambda progress: next(gathered))
     monkeypatch.setattr(training_facts, "training_facts", lambda: next(counted))
-    assert sim.summary.summary()["training"] == {"runs": 0}
-    assert sim.summary.summary()["training"] == {"runs": 0}  # from the cache
+    assert consilico.reports.summary.summary()["training"] == {"runs": 0}
+    assert consilico.reports.summary.summary()["training"] == {"runs": 0}  # from the cache
     cached("training", "a run", lambda: {"validation_loss": 1.8})
-    assert sim.summary.summary()["training"] == {"runs": 1}
+    assert consilico.reports.summary.summary()["training"] == {"runs": 1}
 
 
 def test_memory_is_counted_anew_beside_a_cached_summary(
     facts: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = iter([{"gpu": None}, {"gpu": {"device": "a GPU"}}])
-    monkeypatch.setattr(sim.doctor, "examine", list)
-    monkeypatch.setattr(sim.summary, "_gather", lambda progress: facts)
+    monkeypatch.setattr(consilico.reports.doctor, "examine", list)
+    monkeypatch.setattr(consilico.reports.summary, "_gather", lambda progress: facts)
     monkeypatch.setattr(memory_facts, "memory_facts", lambda: next(counted))
-    assert sim.summary.summary()["memory"] == {"gpu": None}
-    assert sim.summary.summary()["memory"] == {"gpu": {"device": "a GPU"}}
+    assert consilico.reports.summary.summary()["memory"] == {"gpu": None}
+    assert consilico.reports.summary.summary()["memory"] == {"gpu": {"device": "a GPU"}}
 
 
 def test_ratio_over_one_is_a_miss(facts: dict[str, Any]) -> None:
@@ -154,9 +161,9 @@ def test_missing_tool_is_named_before_anything_runs(monkeypatch: pytest.MonkeyPa
     missing = Check(
         name="yosys", kind="program", required=True, usable=False, advice="is not there: get it"
     )
-    monkeypatch.setattr(sim.doctor, "examine", lambda: [missing])
+    monkeypatch.setattr(consilico.reports.doctor, "examine", lambda: [missing])
     with pytest.raises(UserError, match="yosys: is not there: get it"):
-        sim.summary.summary()
+        consilico.reports.summary.summary()
 
 
 def test_error_curve_stays_within_the_certificates() -> None:

@@ -5,9 +5,14 @@ import math
 import pytest
 import torch
 
-from golden.attention.config import Log2Config
-from golden.attention.consmax import ConSmax, HeadConstants, head_constants, overflow_range
-from golden.attention.consmax_log2 import consmax_log2, log2_constants
+from consilico.golden.attention.config import Log2Config
+from consilico.golden.attention.consmax import (
+    ConSmax,
+    HeadConstants,
+    head_constants,
+    overflow_range,
+)
+from consilico.golden.attention.consmax_log2 import consmax_log2, log2_constants
 
 
 @pytest.fixture

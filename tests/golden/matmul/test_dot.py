@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.matmul.config import DotConfig, FusedDotConfig, SparseDotConfig, sum_width
-from golden.matmul.dot import dot, fused_dot, sparse_dot, wrap
+from consilico.golden.matmul.config import DotConfig, FusedDotConfig, SparseDotConfig, sum_width
+from consilico.golden.matmul.dot import dot, fused_dot, sparse_dot, wrap
 
 NARROW = DotConfig(lanes=2, accumulator=18)
 

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.bfloat16 import decode, encode
-from golden.matmul.group_config import GroupDotConfig
-from golden.matmul.group_dot import fixed_scale, group_dot
+from consilico.golden.bfloat16 import decode, encode
+from consilico.golden.matmul.group_config import GroupDotConfig
+from consilico.golden.matmul.group_dot import fixed_scale, group_dot
 
 
 def drawn(groups: int, config: GroupDotConfig, seed: int) -> tuple[torch.Tensor, ...]:

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from golden.matmul.config import DotConfig
-from golden.matmul.operand import code_range
+from consilico.golden.matmul.config import DotConfig
+from consilico.golden.matmul.operand import code_range
 
 
 @pytest.mark.parametrize(

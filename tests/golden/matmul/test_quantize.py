@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.bfloat16 import decode
-from golden.matmul.quantize import QuantizeResult, quantize
-from golden.matmul.quantize_config import QuantizeConfig, reciprocal
+from consilico.golden.bfloat16 import decode
+from consilico.golden.matmul.quantize import QuantizeResult, quantize
+from consilico.golden.matmul.quantize_config import QuantizeConfig, reciprocal
 
 FORMS = [(mode, result) for mode in ("absmax", "minmax") for result in ("int8", "int4")]
 LEAST_NORMAL = 0x0080

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.matmul.requant import channel_scale, requant
-from golden.matmul.requant_config import RequantConfig
+from consilico.golden.matmul.requant import channel_scale, requant
+from consilico.golden.matmul.requant_config import RequantConfig
 
 LEAST, GREATEST = -(1 << 31), (1 << 31) - 1
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from golden.training.affine import (
+from consilico.golden.training.affine import (
     Affine,
     AffineConfig,
     pack,

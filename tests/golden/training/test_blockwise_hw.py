@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden import bfloat16
-from golden.training.blockwise_hw import book_bits, dequantize, normalise, quantize
-from golden.training.codebook import dynamic_code_book, nearest_code
-from golden.training.config import DequantizeConfig, QuantizeConfig
-from golden.training.dynamic_code import values
+from consilico.golden import bfloat16
+from consilico.golden.training.blockwise_hw import book_bits, dequantize, normalise, quantize
+from consilico.golden.training.codebook import dynamic_code_book, nearest_code
+from consilico.golden.training.config import DequantizeConfig, QuantizeConfig
+from consilico.golden.training.dynamic_code import values
 
 ONE = 0x3F80
 CODES = ["signed", "unsigned"]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden.training.codebook import dynamic_code_book, nearest_code
-from golden.training.dynamic_code import DECADES, values
+from consilico.golden.training.codebook import dynamic_code_book, nearest_code
+from consilico.golden.training.dynamic_code import DECADES, values
 
 
 def authors_book(signed: bool) -> Tensor:

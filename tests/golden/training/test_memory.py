@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from golden.training.memory import HeldBytes, held_bytes
-from golden.training.method import METHODS
-from golden.training.qgalore import QGaLore
+from consilico.golden.training.memory import HeldBytes, held_bytes
+from consilico.golden.training.method import METHODS
+from consilico.golden.training.qgalore import QGaLore
 from tests.golden.training.models import Model, backward
 
 WIDTH = 64

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.training.codebook import dynamic_code_book, nearest_code
-from golden.training.moments import BLOCK, Blockwise, Moments, quantise_blockwise
+from consilico.golden.training.codebook import dynamic_code_book, nearest_code
+from consilico.golden.training.moments import BLOCK, Blockwise, Moments, quantise_blockwise
 
 rows = st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=50)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden.training.int8_linear import Int8Linear, quantise_linears
-from golden.training.method import METHODS, Method
-from golden.training.qgalore import QGaLore
+from consilico.golden.training.int8_linear import Int8Linear, quantise_linears
+from consilico.golden.training.method import METHODS, Method
+from consilico.golden.training.qgalore import QGaLore
 from tests.golden.training.models import Model, backward
 
 SMALL = {name: replace(method, rank=min(method.rank, 8), gap=3) for name, method in METHODS.items()}

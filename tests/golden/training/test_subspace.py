@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden.training.affine import Affine, AffineConfig, quantise, unpack
-from golden.training.method import METHODS, Method
-from golden.training.subspace import Subspace
+from consilico.golden.training.affine import Affine, AffineConfig, quantise, unpack
+from consilico.golden.training.method import METHODS, Method
+from consilico.golden.training.subspace import Subspace
 
 EXACT = Method(rank=8, gap=10)
 INT4 = replace(METHODS["qgalore"], rank=8, gap=10, lazy=False)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.rtlsim.builds import cached_build
-from sim.rtlsim.simulators import Simulator
+from consilico.sim.rtlsim.builds import cached_build
+from consilico.sim.rtlsim.simulators import Simulator
 
 SIMULATOR = Simulator(name="icarus", version="11.0", executable=Path("/usr/bin/iverilog"))
 

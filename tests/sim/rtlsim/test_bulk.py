@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sim.rtlsim.builds import BuildError
-from sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
-from sim.rtlsim.outcome import Outcome
-from sim.rtlsim.simulators import find_simulator
-from sim.stimulus import Kind, Ports, Stimulus, StimulusBuilder
+from consilico.sim.rtlsim.builds import BuildError
+from consilico.sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.stimulus import Kind, Ports, Stimulus, StimulusBuilder
 from tests.sim.rtlsim import toy
 
 pytestmark = pytest.mark.usefixtures("cache")

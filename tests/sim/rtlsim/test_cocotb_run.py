@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sim.rtlsim.builds import BuildError
-from sim.rtlsim.bulk import Run
-from sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
-from sim.rtlsim.outcome import Outcome
-from sim.rtlsim.simulators import find_simulator
-from sim.stimulus import Stimulus
+from consilico.sim.rtlsim.builds import BuildError
+from consilico.sim.rtlsim.bulk import Run
+from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
+from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.stimulus import Stimulus
 from tests.sim.rtlsim import toy
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -20,7 +20,9 @@ STALLS = Run(stall_in=64, stall_out=96, hang_cycles=500)
 
 
 def replay(
-    sources: list[str], stimulus: Stimulus | None = None, module: str = "sim.rtlsim.cocotb_bench"
+    sources: list[str],
+    stimulus: Stimulus | None = None,
+    module: str = "consilico.sim.rtlsim.cocotb_bench",
 ) -> Outcome:
     icarus = find_simulator("icarus")
     build = build_cocotb(icarus, sources, toy.TOP)
@@ -108,9 +110,9 @@ def test_the_plain_loop_passes_a_right_unit_and_finds_a_wrong_bit() -> None:
         bits=stimulus.bits[kept],
         completes=stimulus.completes[kept],
     )
-    assert replay(toy.sources(), stimulus, "sim.rtlsim.plain_bench").passed
+    assert replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_bench").passed
     stimulus.expected[5, 0] ^= 1
-    outcome = replay(toy.sources(), stimulus, "sim.rtlsim.plain_bench")
+    outcome = replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_bench")
     assert (outcome.beats_wrong, outcome.passed) == (1, False)
 
 

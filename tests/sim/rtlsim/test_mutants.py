@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from sim.catalog import find_unit
-from sim.errors import CheckFailed
-from sim.rtlsim import mutants
-from sim.rtlsim.equivalence import proved_equivalent
-from sim.rtlsim.mutants import Mutation, mutation_score, mutations
+from consilico.sim.base.errors import CheckFailed
+from consilico.sim.rtlsim import mutants
+from consilico.sim.rtlsim.equivalence import proved_equivalent
+from consilico.sim.rtlsim.mutants import Mutation, mutation_score, mutations
+from consilico.sim.units.catalogue import find_unit
 from tests.sim.rtlsim import toy
 
 TEXT = """\

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.errors import UserError
-from sim.rtlsim.simulators import find_simulator
+from consilico.sim.base.errors import UserError
+from consilico.sim.rtlsim.simulators import find_simulator
 
 
 def program(folder: Path, name: str, prints: str) -> None:

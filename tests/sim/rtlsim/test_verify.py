@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sim.errors import UserError
-from sim.rtlsim import verify as module
-from sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from sim.rtlsim.simulators import find_simulator
-from sim.rtlsim.verify import check, verify
+from consilico.sim.base.errors import UserError
+from consilico.sim.rtlsim import verify as module
+from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.rtlsim.verify import check, verify
 from tests.sim.rtlsim import toy
 
 TEXT = "\n".join(toy.sources())

@@ -8,11 +8,11 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.config import Config, integer
-from hw.cells import CELL_SOURCES
-from hw.census import Census
-from sim.catalog import Unit
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.config import Config, integer
+from consilico.hw.cells import CELL_SOURCES
+from consilico.hw.census import Census
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 PORTS = Ports(i_width=8, o_width=16, cfg_width=8)
 TOP = "toy_multiply"

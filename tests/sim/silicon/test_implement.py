@@ -11,16 +11,16 @@ from amaranth import Module, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.config import Config, integer
-from hw.census import Census
-from sim.catalog import Unit
-from sim.errors import CheckFailed, ToolError, UserError
-from sim.silicon.crosscheck import NOT_MEASURED, opensta_power
-from sim.silicon.implement import implement
-from sim.silicon.liberty import read_liberty
-from sim.silicon.pdk import find_kit
-from sim.silicon.synth import SynthResult
-from sim.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.golden.config import Config, integer
+from consilico.hw.census import Census
+from consilico.sim.base.errors import CheckFailed, ToolError, UserError
+from consilico.sim.silicon.implement import implement
+from consilico.sim.silicon.kits.kit import find_kit
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.power.crosscheck import NOT_MEASURED, opensta_power
+from consilico.sim.silicon.synthesis.synthesize import SynthResult
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, 
 
 def swapped(run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the netlist of four bits has two of them swapped."""
-    from sim.silicon import synth
+    from consilico.sim.silicon.synthesis import synthesize as synth
 
     right = synth.synthesize
 

@@ -1,0 +1,108 @@
+"""Command line ``consilico``: its commands are in ``reports/commands``; errors end here.
+
+Exit status: 0 right, 1 a check failed, 2 something the user can mend, 130 interrupted. Nothing
+heavy is imported here: each command imports what it needs when it runs.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from consilico.commands import (
+    buffer,
+    doctor,
+    estimate,
+    memory,
+    memory_sweep,
+    pdk,
+    power,
+    report,
+    scale,
+    silicon,
+    sweep,
+    training_hw,
+    units,
+    verify,
+)
+from consilico.sim.base.errors import CheckFailed, UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="consilico",
+    help="What a language-model operator costs on silicon, and whether it is still right.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("list")(units.list_units)
+app.command("generate")(units.generate)
+app.command("verify")(verify.verify)
+app.command("implement")(silicon.implement)
+app.command("sweep")(sweep.sweep)
+app.command("power")(power.power)
+app.command("activity")(power.activity)
+app.command("estimate")(estimate.estimate)
+app.command("memory")(memory.memory)
+app.command("memory-sweep")(memory_sweep.memory_sweep)
+app.command("training-hw")(training_hw.training_hw)
+app.add_typer(pdk.app, name="pdk")
+app.command("scale")(scale.scale)
+app.command("buffer")(buffer.buffer)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; what the user can mend is one line on stderr."""
+    try:
+        status = typer.main.get_command(app).main(
+            args=argv, prog_name="consilico", standalone_mode=False
+        )
+        sys.stdout.flush()  # a full disk behind standard output shows here, not after the end
+    except typer.TyperException as error:
+        return _complain(_usage(error))
+    except CheckFailed as failure:
+        return _complain(str(failure), status=1)
+    except UserError as error:
+        return _complain(str(error))
+    except typer.Abort as error:  # typer's translation of EOFError
+        return _complain(str(error.__cause__ or "input ended too early"))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("golden", "hw", "sim", "reports"):
+            raise  # our own mistake
+        return _complain(f"Python package {error.name} is missing; `consilico doctor` says more")
+    except OSError as error:
+        _drop_output_that_cannot_be_written()
+        if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+            return 1
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
+    if status == 130:
+        return _complain("interrupted", status)
+    return int(status or 0)
+
+
+def _drop_output_that_cannot_be_written() -> None:
+    """Else Python tries again when it ends, and prints an error of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with the arguments, and the command whose help says more."""
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    context: typer.Context | None = getattr(error, "ctx", None)
+    return f"{message}; see {context.command_path} --help" if context else message
+
+
+def _complain(message: str, status: int = 2) -> int:
+    print(f"consilico: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""``consilico buffer``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, emit, print_table, working
+from consilico.sim.base.errors import UserError
+
+__all__ = ["buffer"]
+
+
+def buffer(
+    words: Annotated[int, typer.Option(help="Number of words.")],
+    bits: Annotated[int, typer.Option(help="Bits of a word.")],
+    kind: Annotated[
+        str | None, typer.Option(help="flop, latch or sram; all of them by default.")
+    ] = None,
+    ports: Annotated[
+        str, typer.Option(help="1rw: one access a cycle; 1r1w: a read and a write.")
+    ] = "1rw",
+    pdk: Annotated[str, typer.Option(help="Process kit, or kit:corner.")] = "nangate45",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Synthesize and simulate it (flop, latch).")
+    ] = False,
+    json_path: JsonOption = None,
+) -> None:
+    """Cost of a buffer in flip-flops, latches or SRAM: area, energy, leakage, access time."""
+    from consilico.sim.estimate.memories.cost import buffer_cost, buffer_costs
+
+    if kind is None:
+        if measure:
+            raise UserError("--measure needs --kind flop or --kind latch")
+        result = buffer_costs(words, bits, pdk, ports)
+        emit(result, json_path, lambda: _show(result["buffers"], result["refused"]))
+        return
+    with working():
+        one = buffer_cost(words, bits, kind, pdk, ports, measure=measure)
+    emit(one, json_path, lambda: _show([one], {}))
+
+
+_ROWS = (  # quantity, name, unit, factor
+    ("area_um2", "area", "um2", 1),
+    ("read_pj", "energy a read", "pJ", 1),
+    ("write_pj", "energy a write", "pJ", 1),
+    ("rest_pj", "energy a cycle at rest", "pJ", 1),
+    ("leakage_w", "leakage", "uW", 1e6),
+    ("access_ns", "access", "ns", 1),
+    ("cycle_ns", "cycle", "ns", 1),
+)
+
+
+def _show(buffers: list[dict[str, Any]], refused: dict[str, str]) -> None:
+    first = buffers[0]
+    rows = [
+        (f"{name}, {unit}", *(_cell(item[quantity], factor) for item in buffers))
+        for quantity, name, unit, factor in _ROWS
+    ]
+    rows.append(("basis", *(item["basis"] for item in buffers)))
+    title = (
+        f"{first['words']:,} words of {first['bits']} bits in {first['pdk']}, {first['corner']}, "
+        f"{first['voltage_v']:g} V"
+    )
+    columns = ("", *(item["kind"] for item in buffers))
+    print_table(title, columns, rows, range(1, len(columns)))
+    for item in buffers:
+        typer.echo(f"{item['kind']}: {item['basis']}; {item['source']}")
+    for kind, reason in refused.items():
+        typer.echo(f"{kind}: {reason}")
+
+
+def _cell(figure: dict[str, float] | None, factor: float) -> str:
+    if figure is None:
+        return "not modelled"
+    value, low, high = (figure[name] * factor for name in ("value", "low", "high"))
+    return f"{value:.4g}" if low == high else f"{value:.4g}\n{low:.3g} to {high:.3g}"

@@ -1,0 +1,132 @@
+"""``consilico estimate``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, SetOption, emit, print_table
+from consilico.sim.base.errors import UserError
+
+__all__ = ["estimate"]
+
+
+def estimate(
+    settings: SetOption,
+    operand: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=RATE[,CORRELATION]",
+            help="Toggle rate of an operand's bits, correlation of its successive signs.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    include: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FOLDER",
+            help="With --rtl: where included files are, too; repeatable.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    unit: Annotated[
+        str | None, typer.Argument(metavar="[UNIT]", help="Name, as `list` shows it.")
+    ] = None,
+    pdk: Annotated[str, typer.Option(help="Process kit that is calibrated.")] = "nangate45",
+    traffic: Annotated[
+        str | None, typer.Option(help="Traffic whose statistics hold: model, normal, ...")
+    ] = None,
+    rtl: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Verilog to estimate instead of a unit; repeatable."),
+    ] = None,
+    top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
+    toggle_rate: Annotated[
+        float | None,
+        typer.Option(help="With --rtl: toggles a bit and cycle, assumed everywhere: 0.5."),
+    ] = None,
+    json_path: JsonOption = None,
+) -> None:
+    """Estimate area, longest path, energy and leakage without synthesis, with intervals."""
+    if (unit is None) == (not rtl):
+        raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
+    if rtl:
+        names = ", ".join(map(str, rtl))
+        if top is None:
+            raise UserError(f"--rtl {names} needs --top MODULE")
+        if settings or operand or traffic:
+            raise UserError("--set, --traffic and --operand are for units, not for --rtl")
+        from consilico.sim.estimate.operators.sources import read_sources
+
+        sources = read_sources(rtl, include)
+        from consilico.sim.estimate.operators.rtl_estimate import estimate_rtl
+
+        rate = 0.5 if toggle_rate is None else toggle_rate
+        result = estimate_rtl(sources, top, pdk, rate, names)
+    else:
+        if top or include or toggle_rate is not None:
+            raise UserError("--top, --include and --toggle-rate are for --rtl, not for units")
+        from consilico.sim.estimate.operators.estimate import estimate as run
+        from consilico.sim.units.catalogue import configure, find_unit
+
+        found = find_unit(str(unit))
+        config = configure(found, settings)
+        result = run(found, config, pdk, traffic, _operands(operand) or None)
+    emit(result, json_path, lambda: _show(result))
+
+
+def _operands(settings: list[str]) -> dict[str, dict[str, float]]:
+    given: dict[str, dict[str, float]] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            values = [float(item) for item in text.split(",")]
+        except ValueError:
+            values = []
+        if not (1 <= len(values) <= 2 and 0 <= values[0] <= 1 and -1 <= values[-1] <= 1):
+            raise UserError(
+                f"--operand takes NAME=RATE[,CORRELATION] with RATE in [0, 1] and CORRELATION in "
+                f"[-1, 1], not {setting!r}"
+            )
+        keys = ("toggle_rate", "sign_correlation")
+        given[name] = dict(zip(keys, values, strict=False))
+    return given
+
+
+_ROWS = (
+    ("area_um2", "area", "um2", 1.0),
+    ("path_ns", "longest path", "ns", 1.0),
+    ("energy_pj", "energy a result", "pJ", 1.0),
+    ("energy_per_operation_pj", "energy an operation", "pJ", 1.0),
+    ("energy_cycle_pj", "dynamic energy a cycle", "pJ", 1.0),
+    ("leakage_w", "leakage", "uW", 1e6),
+)
+
+
+def _show(result: dict[str, Any]) -> None:
+    rows = [
+        (name, *(f"{result[key][end] * scale:,.4g}" for end in ("value", "low", "high")), unit)
+        for key, name, unit, scale in _ROWS
+        if key in result
+    ]
+    if result.get("operations_per_result", 1) != 1:
+        length = f"energy a result, {result['operations_per_result']:,.4g} {result['operation']}s"
+        rows = [(length if row[0] == "energy a result" else row[0], *row[1:]) for row in rows]
+    what = result.get("unit") or f"module {result['top']}"
+    title = (
+        f"{what} in {result['pdk']}, {result['corner']}: calibrated, {result['level']:.0%} "
+        f"intervals; traffic: {result['activity']['source']}"
+    )
+    print_table(title, ("", "estimate", "low", "high", "unit"), rows, (1, 2, 3))
+    if result.get("extrapolated"):
+        print(
+            "More than twice as large as any configuration of the unit that costs were fitted to:"
+        )
+        print("the formulas go on, the intervals were not seen to hold so far out.")
+    if "census_bits" in result:
+        operators = [(kind, f"{bits:,}") for kind, bits in result["census_bits"].items()]
+        print_table("Operators", ("kind", "bits"), operators, (1,))
+        steps = [(step["kind"], step["width"], step["levels"]) for step in result["path"]]
+        print_table("Longest path", ("operator", "width", "levels"), steps, (1, 2))

@@ -1,0 +1,223 @@
+"""``consilico memory``."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, emit, print_table
+from consilico.sim.base.errors import UserError
+
+__all__ = ["memory"]
+
+_COLUMNS = ("kind", "tensors", "type", "GB", "GiB")
+_FEW = 4  # tensors that do not live at the peak and are named all the same
+
+
+def _choice(text: str) -> Any:
+    return typer.Option(help=text, rich_help_panel="How it is run")
+
+
+def memory(
+    model: Annotated[str, typer.Option(help="Built-in model, or a Hugging Face config.json.")],
+    method: Annotated[str, typer.Option(help="Training method.")] = "adamw",
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="As the authors' code runs it (q-galore).")
+    ] = False,
+    gpu: Annotated[str | None, typer.Option(help="GPU it is to fit, by name.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory it is to fit instead, such as '16 GiB'.")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Sequences in a micro-batch.")] = 1,
+    seq: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 256,
+    rank: Annotated[int, typer.Option(help="Rank; 0: the method's usual one.")] = 0,
+    group: Annotated[int, typer.Option(help="Elements of a quantisation group.")] = 256,
+    accumulation: Annotated[int, typer.Option(help="Micro-batches of a step.")] = 1,
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="Update inside the backward pass.")
+    ] = False,
+    dtype: Annotated[
+        str, _choice("bfloat16, float16, float32, mixed (float32 master copies) or amp (autocast).")
+    ] = "bfloat16",
+    checkpointing: Annotated[str, _choice("none, full or selective.")] = "none",
+    attention: Annotated[
+        str, _choice("fused, masked (fused, a mask kept for each block) or eager.")
+    ] = "fused",
+    loss: Annotated[
+        str, _choice("Cross entropy: eager, compiled or fused (logits never held in full).")
+    ] = "eager",
+    logits: Annotated[
+        str, _choice("In the backward pass: dropped, or held by the program.")
+    ] = "dropped",
+    implementation: Annotated[
+        str, _choice("Norms and the like: transformers, transformers-2023 or fused.")
+    ] = "transformers",
+    kernel: Annotated[
+        str,
+        _choice("AdamW's update: foreach, loop, fused or reference (consilico.golden.training)."),
+    ] = "foreach",
+    offload: Annotated[
+        str, _choice("Kept in host memory: none, optimizer, activations or both.")
+    ] = "none",
+    gpus: Annotated[int, _choice("Data-parallel GPUs.")] = 1,
+    sharding: Annotated[str, _choice("none, zero1, zero2, zero3 or fsdp.")] = "none",
+    sampled: Annotated[int, _choice("Blocks trained at a time; 0: as the method has it.")] = 0,
+    targets: Annotated[str, _choice("Matrices with adapters: all or attention.")] = "all",
+    adapters: Annotated[str, _choice("Data type of adapters: run or float32.")] = "run",
+    csv_path: Annotated[
+        str | None, typer.Option("--csv", metavar="PATH", help="Write the ledger as CSV.")
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Draw the ledger and the step's timeline there."),
+    ] = None,
+    json_path: JsonOption = None,
+) -> None:
+    """What a training run holds on a GPU, tensor by tensor: does it fit, and what would help."""
+    from consilico.sim.memory.gpus import find_gpu, parse_memory
+    from consilico.sim.memory.presets import find_model
+    from consilico.sim.memory.query import Room, answer, room_of
+    from consilico.sim.memory.run import Run
+
+    if gpu is not None and memory is not None:
+        raise UserError("--gpu and --memory exclude each other: give one of them")
+    card = None if gpu is None else find_gpu(gpu)
+    room = None if card is None else Room.of(card)
+    if memory is not None:
+        parse_memory(memory)  # a name of a GPU is for --gpu
+        room = room_of(memory)
+    run = Run(
+        model=find_model(model),
+        method=method,
+        published=as_published,
+        batch=batch,
+        sequence=seq,
+        rank=rank,
+        group=group,
+        accumulation=accumulation,
+        per_layer=per_layer,
+        dtype=dtype,
+        checkpointing=checkpointing,
+        attention=attention,
+        loss=loss,
+        logits=logits,
+        implementation=implementation,
+        kernel=kernel,
+        offload=offload,
+        gpus=gpus,
+        sharding=sharding,
+        sampled=sampled,
+        targets=targets,
+        adapters=adapters,
+    )
+    if csv_path == "-" and json_path == "-":
+        raise UserError("--csv and --json cannot both go to standard output")
+    result = answer(run, room, card)
+    if csv_path is not None:
+        _write_csv(result, csv_path)
+    if png is not None:
+        from consilico.reports.memory.charts import write_figures
+        from consilico.sim.memory.query import timeline
+
+        write_figures(result, timeline(run), png)
+    emit(result, json_path, lambda: None if csv_path == "-" else _show(result))
+
+
+def _write_csv(result: dict[str, Any], path: str) -> None:
+    from consilico.sim.base.results import write_atomic
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ("name", "kind", "dtype", "bytes", "live"), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(result["ledger"])
+    if path == "-":
+        print(text.getvalue(), end="")
+    else:
+        write_atomic(Path(path), text.getvalue())
+
+
+def _show(result: dict[str, Any]) -> None:
+    from consilico.sim.memory.gpus import format_bytes
+
+    settings = result["settings"]
+    title = (
+        f"{result['model']} ({result['parameters']:,} parameters), {result['method']}, batch"
+        f" {settings['batch']}, {settings['sequence']} tokens"
+    )
+    print_table(f"{title}: what lives at the peak", _COLUMNS, _lines(result), (3, 4))
+    gone = sorted((e for e in result["ledger"] if not e["live"]), key=lambda e: -e["bytes"])
+    if gone:
+        names = "; ".join(f"{e['name']} {format_bytes(e['bytes'])}" for e in gone[:_FEW])
+        more = f"; {len(gone) - _FEW} more" if len(gone) > _FEW else ""
+        print(f"Not then   {names}{more}")
+    print(f"Peak       {format_bytes(result['peak_bytes'])}, at: {result['peak_at']}")
+    print(f"All along  {format_bytes(result['persistent_bytes'])}")
+    for item in result["outside"]:
+        print(f"Beside     {format_bytes(item['bytes'])} {item['name']} ({item['basis']})")
+    for note in result["notes"]:
+        print(f"Note       {note}")
+    print(f"Error      up to {result['error_bar_pct']} % on measured runs")
+    if "fits" in result:
+        _show_fit(result)
+    if "time" in result:
+        time = result["time"]
+        parts = ", ".join(
+            f"{n} {s:.3g} s" for n, s in time["parts_s"].items() if s and n != "total"
+        )
+        print(
+            f"Step       {time['step_s']:.3g} s, {time['tokens_per_s']:,.0f} tokens/s"
+            f" ({time['basis']}): {parts}"
+        )
+
+
+def _lines(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Kinds, largest first, each with its larger tensors under it."""
+    live = [entry for entry in result["ledger"] if entry["live"]]
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for entry in sorted(live, key=lambda e: -e["bytes"]):
+        kinds.setdefault(entry["kind"], []).append(entry)
+    lines: list[tuple[str, ...]] = []
+    totals = {kind: sum(e["bytes"] for e in entries) for kind, entries in kinds.items()}
+    for kind in sorted(kinds, key=lambda k: -totals[k]):
+        lines.append((kind, "", "", *_sizes(totals[kind])))
+        least = result["peak_bytes"] / 500
+        large = [entry for entry in kinds[kind] if entry["bytes"] >= least]
+        if len(kinds[kind]) > 1:
+            lines += [("", e["name"], e["dtype"], *_sizes(e["bytes"])) for e in large]
+    return lines
+
+
+def _sizes(size: int) -> tuple[str, str]:
+    return f"{size / 1e9:.3f}", f"{size / 2**30:.3f}"
+
+
+def _show_fit(result: dict[str, Any]) -> None:
+    from consilico.sim.memory.gpus import format_bytes
+
+    room, spare = result["memory_bytes"], result["headroom_bytes"]
+    verdict = "fits" if result["fits"] else "does not fit"
+    margin = f"{format_bytes(abs(spare))} {'to spare' if spare >= 0 else 'too much'}"
+    print(f"{result['gpu']}: {verdict} in {format_bytes(room)}, {margin}")
+    found = result["largest"]
+    print(f"Largest    batch {found['batch']}, or sequence {found['sequence']}")
+    if not result["fits"]:
+        rows = [
+            (
+                s["change"],
+                format_bytes(s["peak_bytes"]),
+                "same" if s["exact"] else "changed",
+                "" if s["time_factor"] is None else f"{s['time_factor']:.2f} x",
+            )
+            for s in result["suggestions"]
+        ]
+        if rows:
+            print_table(
+                "What makes it fit, the cheapest first",
+                ("change", "peak", "numbers", "time"),
+                rows,
+                (3,),
+            )
+        else:
+            print("Nothing that is known here makes it fit")

@@ -1,0 +1,143 @@
+"""``consilico memory-sweep``."""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, emit, print_table
+from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.sim.memory.sweep import Sweep
+
+__all__ = ["memory_sweep"]
+
+_MEMORIES = "8 GiB,12 GiB,16 GiB,24 GiB,48 GiB,80 GiB"
+
+
+def memory_sweep(
+    model: Annotated[str, typer.Option(help="Built-in model, or a Hugging Face config.json.")],
+    methods: Annotated[str, typer.Option(help="Methods, by commas; all: every one.")] = "all",
+    batches: Annotated[str, typer.Option(help="Batches, by commas; 1..64 is a range.")] = "1..64",
+    seqs: Annotated[str, typer.Option(help="Sequences, by commas or as a range.")] = "512,2048",
+    ranks: Annotated[str, typer.Option(help="Ranks; 0: the method's usual one.")] = "0",
+    memories: Annotated[str, typer.Option(help="Memories or GPUs, by commas.")] = _MEMORIES,
+    dtype: Annotated[str, typer.Option(help="As in `memory`.")] = "bfloat16",
+    checkpointing: Annotated[str, typer.Option(help="none, full or selective.")] = "full",
+    attention: Annotated[str, typer.Option(help="As in `memory`.")] = "fused",
+    loss: Annotated[str, typer.Option(help="As in `memory`.")] = "eager",
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer/--at-once", help="Update inside the backward pass.")
+    ] = True,
+    csv_path: Annotated[
+        str | None, typer.Option("--csv", metavar="PATH", help="Write every configuration.")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw what fits where.")] = None,
+    json_path: JsonOption = None,
+) -> None:
+    """The largest batch that fits on GPUs of several sizes, for many methods, lengths and ranks."""
+    from consilico.sim.memory.methods import METHODS
+    from consilico.sim.memory.presets import find_model
+    from consilico.sim.memory.query import room_of
+    from consilico.sim.memory.run import Run
+    from consilico.sim.memory.sweep import sweep
+
+    if csv_path == "-" and json_path == "-":
+        raise UserError("--csv and --json cannot both go to standard output")
+    base = Run(
+        model=find_model(model),
+        dtype=dtype,
+        checkpointing=checkpointing,
+        attention=attention,
+        loss=loss,
+        per_layer=per_layer,
+    )
+    every = [name for name in METHODS if name != "inference"]
+    names = every if methods == "all" else [name.strip() for name in methods.split(",")]
+    found = sweep(
+        base, names, _numbers("batches", batches), _numbers("seqs", seqs), _numbers("ranks", ranks)
+    )
+    rooms = {text.strip(): room_of(text.strip()).usable_bytes for text in memories.split(",")}
+    result = {
+        "model": base.model.name,
+        "configurations": sum(item.count for item in found) * len(rooms),
+        "memories": rooms,
+        "rows": [row for item in found for row in _rows(item, rooms)],
+    }
+    if csv_path is not None:
+        _write_csv(found, csv_path)
+    if png is not None:
+        from consilico.reports.memory.charts import what_fits
+        from consilico.sim.base.results import write_atomic
+
+        write_atomic(png, what_fits(result))
+    emit(result, json_path, lambda: None if csv_path == "-" else _show(result))
+
+
+def _rows(item: "Sweep", rooms: dict[str, int]) -> list[dict[str, Any]]:
+    largest = {name: item.largest_batch(room) for name, room in rooms.items()}
+    return [
+        {
+            "method": item.run.method,
+            "rank": rank,
+            "sequence": sequence,
+            "peak_bytes_of_least_batch": int(item.peaks[r, s].min()),
+            "largest_batch": {name: int(sizes[r, s]) for name, sizes in largest.items()},
+        }
+        for r, rank in enumerate(item.ranks)
+        for s, sequence in enumerate(item.sequences)
+    ]
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """Numbers by commas; ``a..b`` is a range, ``a..b..step`` one with steps."""
+    numbers: list[int] = []
+    try:
+        for part in text.split(","):
+            ends = [int(end) for end in part.split("..")]
+            numbers.extend(range(ends[0], ends[1] + 1, *ends[2:]) if ends[1:] else ends)
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"--{option} must be numbers by commas or a range such as 1..64, not {text!r}"
+        ) from error
+    return numbers
+
+
+def _write_csv(found: "list[Sweep]", path: str) -> None:
+    from consilico.sim.base.results import write_atomic
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("method", "rank", "sequence", "batch", "peak_bytes"))
+    for item in found:
+        for r, rank in enumerate(item.ranks):
+            for s, sequence in enumerate(item.sequences):
+                writer.writerows(
+                    (item.run.method, rank, sequence, batch, int(peak))
+                    for batch, peak in zip(item.batches, item.peaks[r, s], strict=True)
+                )
+    if path == "-":
+        print(text.getvalue(), end="")
+    else:
+        write_atomic(Path(path), text.getvalue())
+
+
+def _show(result: dict[str, Any]) -> None:
+    names = list(result["memories"])
+    rows = [
+        (
+            f"{row['method']}, rank {row['rank']}" if row["rank"] else row["method"],
+            str(row["sequence"]),
+            f"{row['peak_bytes_of_least_batch'] / 1e9:.2f}",
+            *(str(row["largest_batch"][name] or "-") for name in names),
+        )
+        for row in result["rows"]
+    ]
+    title = (
+        f"{result['model']}: largest batch that fits ({result['configurations']:,} configurations)"
+    )
+    columns = ("method", "tokens", "least GB", *names)
+    print_table(title, columns, rows, range(1, len(columns)))

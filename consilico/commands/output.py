@@ -1,0 +1,143 @@
+"""What all commands share: the ``--json`` option, tables, progress, a clean standard output."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consilico.sim.base.errors import UserError
+
+__all__ = [
+    "JsonOption",
+    "Progress",
+    "SetOption",
+    "UnitArgument",
+    "emit",
+    "positive_ns",
+    "print_table",
+    "working",
+]
+
+Progress = Callable[[str, int, int], None]  # description, steps done, steps in total
+
+_SECONDS_BETWEEN_LINES = 30
+
+JsonOption = Annotated[
+    str | None,
+    typer.Option("--json", metavar="PATH", help="Write the result as JSON; - is standard output."),
+]
+UnitArgument = Annotated[str, typer.Argument(metavar="UNIT", help="Name, as `list` shows it.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set a configuration field; repeatable.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
+
+
+def emit(result: Any, json_path: str | None, people: Callable[[], None]) -> None:
+    """Write a command's result as JSON where asked, and for people unless JSON goes to stdout.
+
+    Raises:
+        UserError: If the file cannot be written; an earlier file stays as it was.
+    """
+    text = json.dumps(result, indent=2) + "\n"
+    if json_path == "-":
+        sys.stdout.write(text)
+        return
+    if json_path is not None:
+        from consilico.sim.base.results import write_atomic
+
+        write_atomic(Path(json_path), text)
+    people()
+
+
+def positive_ns(option: str, value: float) -> None:
+    """Refuse an option's time unless it is a finite number above 0.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"{option} must be a number of nanoseconds above 0, not {value}")
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence[int] = ()
+) -> None:
+    """Print a table on standard output; columns whose index is in ``numbers`` are right-aligned."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
+    for index, name in enumerate(columns):
+        right = index in numbers
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def working() -> Iterator[Progress]:
+    """Run long work: what it or its children print goes to standard error, not to the result.
+
+    Yields:
+        What to report progress to: bars on a terminal, else a line now and then, as for a log.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    with _stdout_to_stderr():
+        if not sys.stderr.isatty():
+            yield _log_lines()
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
+            tasks: dict[str, Any] = {}
+
+            def show(description: str, done: int, total: int) -> None:
+                if description not in tasks:
+                    tasks[description] = bars.add_task(description)
+                bars.update(tasks[description], completed=done, total=total)
+
+            yield show
+
+
+def _log_lines() -> Progress:
+    last = time.monotonic()
+
+    def show(description: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
+
+    return show
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)  # for child processes, which know nothing of sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

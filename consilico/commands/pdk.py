@@ -1,0 +1,55 @@
+"""``consilico pdk``."""
+
+from typing import Any
+
+import typer
+
+from consilico.commands.output import JsonOption, emit, print_table
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Process kits.", no_args_is_help=True)
+
+
+@app.callback()
+def pdk() -> None:
+    """Process kits: what is described, and what is on this machine."""
+
+
+@app.command("list")
+def list_kits(json_path: JsonOption = None) -> None:
+    """List process kits and their corners: where they were found, or how to get them."""
+    from consilico.sim.silicon.kits.kit import describe_kits
+
+    kits = describe_kits()
+    emit(kits, json_path, lambda: _show(kits))
+
+
+def _show(kits: list[dict[str, Any]]) -> None:
+    """A short table, then whole paths and advice below it, where no column breaks them."""
+    rows = [
+        (
+            _option(kit),
+            f"{kit['node_nm']:g} nm" if kit["node_nm"] else "not known",
+            kit["corner"],
+            f"{kit['voltage_v']:g} V",
+            "yes" if kit["found"] else "no",
+        )
+        for kit in kits
+    ]
+    print_table("Process kits", ("--pdk", "node", "corner", "voltage", "found"), rows)
+    for kit in kits:
+        if kit["found"]:
+            print(f"{_option(kit)}: {kit['path']}")
+    missing: dict[str, list[str]] = {}
+    for kit in kits:
+        if not kit["found"]:
+            missing.setdefault(kit["how_to_get"], []).append(_option(kit))
+    if missing:
+        print("\nTo get the others:")
+    for how, names in missing.items():
+        print(f"{', '.join(names)}: {how}")
+
+
+def _option(kit: dict[str, Any]) -> str:
+    return str(kit["pdk"] if kit["default"] else f"{kit['pdk']}:{kit['corner']}")

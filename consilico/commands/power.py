@@ -1,0 +1,147 @@
+"""``consilico power`` and ``consilico activity``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, emit, positive_ns, print_table, working
+from consilico.sim.base.errors import UserError
+
+__all__ = ["activity", "power"]
+
+
+def power(
+    netlist: Annotated[Path, typer.Option(help="Mapped Verilog netlist.")],
+    top: Annotated[str, typer.Option(help="Its top module.")],
+    liberty: Annotated[list[Path], typer.Option(help="Liberty file (.gz too); repeatable.")],
+    activity: Annotated[Path, typer.Option(help="VCD, FST or SAIF of a gate-level run (.gz too).")],
+    scope: Annotated[str, typer.Option(help="Instance of the top module in it, such as tb/dut.")],
+    clock: Annotated[str, typer.Option(help="Clock port of the top module.")],
+    period_ns: Annotated[float, typer.Option(help="Clock period in ns.")],
+    window_ns: Annotated[
+        float | None, typer.Option(help="Power over time in windows of this width, in ns.")
+    ] = None,
+    instances: Annotated[
+        Path | None, typer.Option(help="Write the power of every instance to this CSV file.")
+    ] = None,
+    top_consumers: Annotated[
+        int, typer.Option(min=0, help="Name this many instances that take the most power.")
+    ] = 0,
+    chart: Annotated[
+        Path | None, typer.Option(help="Draw power over time to this PNG; needs --window-ns.")
+    ] = None,
+    clock_tree: Annotated[
+        float | None,
+        typer.Option(metavar="FF_PER_UM", help="Estimate a clock tree; wire capacitance in fF/um."),
+    ] = None,
+    clock_fanout: Annotated[int, typer.Option(help="Fan-out of the estimated tree.")] = 20,
+    clock_buffer: Annotated[
+        str | None, typer.Option(help="Its buffer cell; the buffer of median area if not given.")
+    ] = None,
+    json_path: JsonOption = None,
+) -> None:
+    """Compute the power of any mapped netlist from Liberty tables and recorded activity."""
+    positive_ns("--period-ns", period_ns)
+    if window_ns is not None:
+        positive_ns("--window-ns", window_ns)
+    if chart is not None and window_ns is None:
+        raise UserError("--chart needs --window-ns, the width of its windows")
+    for path in (netlist, *liberty, activity):
+        with path.open("rb"):  # a missing file shows before any long work
+            pass
+    from consilico.sim.base.results import write_atomic
+    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.power.clocktree import ClockTreeOptions
+
+    tree = None
+    if clock_tree is not None:
+        tree = ClockTreeOptions(wire_ff_per_um=clock_tree, fanout=clock_fanout, buffer=clock_buffer)
+    with working():
+        report = analyse(
+            netlist, top, liberty, activity, scope, clock, period_ns,
+            window_ns=window_ns, clock_tree=tree,
+        )  # fmt: skip
+        result = report.to_json()
+        if top_consumers:
+            result["top_consumers"] = [
+                item.to_json() for item in report.top_consumers(top_consumers)
+            ]
+        if instances is not None:
+            write_atomic(instances, report.instances_csv())
+        if chart is not None:
+            from consilico.reports.png_charts import png
+            from consilico.reports.power.charts import over_time
+
+            where = (
+                f"{', '.join(path.name for path in liberty)}; clock: {period_ns:g} ns; "
+                f"activity: {activity.name}"
+            )
+            write_atomic(chart, png(over_time(result["profile"], result["total_w"], top, where)))
+    emit(result, json_path, lambda: _show_power(top, result))
+
+
+def activity(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="VCD, FST or SAIF (.gz too).")],
+    scope: Annotated[str, typer.Option(help="Instance, such as tb/dut.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="SAIF file to write.")],
+) -> None:
+    """Convert a waveform to SAIF: toggle counts and times at 0, 1 and x of every signal."""
+    from consilico.sim.base.results import write_atomic
+    from consilico.sim.silicon.activity.activity import read_activity
+    from consilico.sim.silicon.activity.saif import saif_text
+
+    with working():
+        write_atomic(output, saif_text(read_activity(path, scope), scope))
+
+
+def _show_power(top: str, result: dict[str, Any]) -> None:
+    rows = [(name, f"{result[f'{name}_w'] * 1e3:.4g} mW") for name in _PARTS]
+    for name in ("annotated_pins", "unannotated_pins"):
+        rows.append((name.replace("_", " "), f"{result[name]:,}"))
+    print_table(f"Power of {top}", ("", "measured"), rows, (1,))
+    if result["unannotated_pins"]:
+        print(
+            f"{result['unannotated_pins']:,} pins are not in the activity, and their dynamic power "
+            "is left out: is it of this netlist and scope?\n"
+        )
+    recorded = result["recorded_clock_period_s"]
+    if recorded and abs(recorded / result["clock_period_s"] - 1) > _PERIOD_TOLERANCE:
+        print(
+            f"The activity was recorded at a clock period of {recorded * 1e9:g} ns, not "
+            f"{result['clock_period_s'] * 1e9:g} ns: data toggles count as recorded.\n"
+        )
+    classes = {name: part for name, part in result["by_class"].items() if part["total_w"]}
+    _show_parts("By class", "class", classes, result["total_w"])
+    if len(result["by_module"]) > 1:
+        _show_parts("By module", "module", result["by_module"], result["total_w"])
+    if consumers := result.get("top_consumers"):
+        named = {f"{item['instance']} ({item['cell']})": item for item in consumers}
+        _show_parts("Top consumers", "instance", named, result["total_w"])
+    if profile := result.get("profile"):
+        peak = profile["peak"]
+        print(
+            f"Peak: {peak['power_w'] * 1e3:.4g} mW in the {profile['window_s'] * 1e9:g} ns from "
+            f"{peak['start_s'] * 1e9:g} ns on, {peak['power_w'] / result['total_w']:.2f} times "
+            "the mean."
+        )
+    if tree := result.get("clock_tree"):
+        print(
+            f"Clock tree, estimated, not in the total: {tree['total_w'] * 1e3:.4g} mW "
+            f"({tree['buffers']:,} of {tree['buffer']}, {tree['wire_um']:,.0f} um of wire, "
+            f"{tree['sinks']:,} sinks)."
+        )
+
+
+def _show_parts(title: str, what: str, parts: dict[str, Any], total_w: float) -> None:
+    rows = [
+        (name, *(f"{part[f'{cause}_w'] * 1e3:.4g}" for cause in _PARTS),
+         f"{part['total_w'] / total_w:.1%}" if total_w else "")
+        for name, part in parts.items()
+    ]  # fmt: skip
+    columns = (what, *(f"{cause}, mW" for cause in _PARTS), "share")
+    print_table(title, columns, rows, (1, 2, 3, 4, 5))
+
+
+_PARTS = ("internal", "switching", "leakage", "total")
+_PERIOD_TOLERANCE = 0.1  # as OpenSTA's warning 1452

@@ -1,0 +1,83 @@
+"""``consilico scale``."""
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, emit, print_table
+from consilico.sim.base.errors import UserError
+
+__all__ = ["scale"]
+
+_UNITS = {"area_um2": "um2", "delay_ns": "ns", "energy_pj": "pJ", "power_w": "W"}
+
+
+def scale(
+    source: Annotated[str, typer.Option("--from", help="Process kit, or node such as 45nm or 45.")],
+    target: Annotated[str, typer.Option("--to", help="Process kit, or node such as 22nm or 22.")],
+    area_um2: Annotated[float | None, typer.Option(help="Area there.")] = None,
+    delay_ns: Annotated[float | None, typer.Option(help="Delay there.")] = None,
+    energy_pj: Annotated[float | None, typer.Option(help="Energy there.")] = None,
+    power_w: Annotated[
+        float | None, typer.Option(help="Power there; at a known clock scale the energy instead.")
+    ] = None,
+    voltage_from: Annotated[
+        float | None, typer.Option(help="Supply there; else the kit's, or the node's nominal one.")
+    ] = None,
+    voltage_to: Annotated[float | None, typer.Option(help="Supply at the other end.")] = None,
+    variant_from: Annotated[
+        str, typer.Option(help="Transistors below 65 nm: hp (high performance) or lp (low power).")
+    ] = "hp",
+    variant_to: Annotated[str, typer.Option(help="The same at the other end.")] = "hp",
+    json_path: JsonOption = None,
+) -> None:
+    """Estimate area, delay, energy and power at another node (Stillmaker and Baas, 2017)."""
+    from consilico.sim.estimate.nodes.scaled import scaled
+    from consilico.sim.estimate.nodes.scaling import technology
+
+    values = {
+        "area_um2": area_um2, "delay_ns": delay_ns, "energy_pj": energy_pj, "power_w": power_w,
+    }  # fmt: skip
+    given = {name: value for name, value in values.items() if value is not None}
+    if not given:
+        raise UserError("nothing to scale: give --area-um2, --delay-ns, --energy-pj or --power-w")
+    supplies = {"voltage_from": voltage_from, "voltage_to": voltage_to}
+    for name, value in (given | supplies).items():
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+    result = scaled(
+        technology(source, voltage_from, variant_from, "--from"),
+        technology(target, voltage_to, variant_to, "--to"),
+        given,
+    )
+    emit(result, json_path, lambda: _show(result))
+
+
+def _show(result: dict[str, Any]) -> None:
+    places = [result[end] for end in ("from", "to")]
+    names = [
+        f"{place['name']} ({place['node_nm']:g} nm {place['variant']}, {place['voltage_v']:g} V)"
+        for place in places
+    ]
+    rows = []
+    for name, unit in _UNITS.items():
+        if name in result:
+            it, bar = result[name], result[name]["by_our_units"]
+            rows.append(
+                (
+                    name.split("_")[0],
+                    f"{it['given']:.6g} {unit}",
+                    f"{it['value']:.4g} {unit}",
+                    f"{it['factor']:.4g}",
+                    it["method"],
+                    "not known"
+                    if bar is None
+                    else f"{bar['median']:.3g} ({bar['low']:.3g} to {bar['high']:.3g}) {unit}",
+                )
+            )
+    columns = ("", "given", "estimated", "factor", "method", "by our units: median (error bar)")
+    print_table(f"From {names[0]} to {names[1]}", columns, rows, (1, 2, 3))
+    for line in result["notes"]:
+        print(f"note: {line}")
+    print(f"source: {result['sources'][0]}")

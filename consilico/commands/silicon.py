@@ -1,0 +1,101 @@
+"""``consilico implement``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import (
+    JsonOption,
+    SetOption,
+    UnitArgument,
+    emit,
+    positive_ns,
+    print_table,
+    working,
+)
+from consilico.sim.base.errors import CheckFailed, UserError
+
+__all__ = ["implement"]
+
+
+def implement(
+    unit: UnitArgument,
+    settings: SetOption,
+    pdk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIT[:CORNER]",
+            help="Process kit, as `pdk list` shows it, or a kit file.",
+            show_default="nangate45",
+        ),
+    ] = None,
+    liberty: Annotated[
+        list[Path] | None,
+        typer.Option(help="Liberty file (.gz too) instead of a kit; repeatable."),
+    ] = None,
+    clock_ns: Annotated[float, typer.Option(help="Clock period in ns.")] = 4.0,
+    traffic: Annotated[
+        str, typer.Option(help="Input that causes the switching activity: model, normal, ...")
+    ] = "model",
+    prove: Annotated[
+        bool | None,
+        typer.Option(
+            "--prove/--no-prove",
+            help="Prove the netlist equal to the RTL; otherwise only where that is quick.",
+            show_default=False,
+        ),
+    ] = None,
+    json_path: JsonOption = None,
+) -> None:
+    """Synthesize a unit; measure area, timing and power; status 1 if it misses the clock."""
+    from consilico.sim.silicon.implement import implement as run
+    from consilico.sim.silicon.kits.kit import liberty_kit
+    from consilico.sim.units.catalogue import configure, find_unit
+
+    if pdk and liberty:
+        raise UserError("--pdk and --liberty exclude each other; a kit has its Liberty files")
+    found = find_unit(unit)
+    config = configure(found, settings)
+    positive_ns("--clock-ns", clock_ns)
+    with working() as progress:
+        kit = liberty_kit(liberty) if liberty else pdk or "nangate45"
+        result = run(found, config, kit, clock_ns, source=traffic, progress=progress, prove=prove)
+    emit(result, json_path, lambda: _show_implementation(result, clock_ns))
+    if result["path_ns"] > clock_ns:
+        raise CheckFailed(
+            f"{found.name} needs {result['path_ns']:.3f} ns, the clock is {clock_ns} ns"
+        )
+
+
+def _show_implementation(result: dict[str, Any], clock_ns: float) -> None:
+    watts = result["power"]
+    rows = [
+        ("area", f"{result['area_um2']:,.1f} um2"),
+        ("cells", f"{result['cells']:,}" if isinstance(result["cells"], int) else result["cells"]),
+        ("longest path", f"{result['path_ns']:.3f} ns (clock {clock_ns:g} ns)"),
+        *((name, f"{watts[f'{name}_w'] * 1e3:.4g} mW") for name in _PARTS),
+        ("energy a result", f"{result['energy_pj']:.4g} pJ"),
+        ("activity", f"{result['activity']['source']}, {result['activity']['cycles']:,} cycles"),
+    ]
+    rows += [
+        (f"area, {name}", f"{area:,.1f} um2 (modules kept)")
+        for name, area in result["area_by_purpose_um2"].items()
+    ]
+    rows.append(("equal to the RTL", _equivalence(result["equivalence"])))
+    title = f"{result['unit']} in {result['pdk']}, {result['corner']}"
+    rows += [("note", note) for note in result.get("notes", ())]
+    print_table(title, ("", "measured"), rows, (1,))
+
+
+def _equivalence(found: dict[str, Any]) -> str:
+    compared = f"{found['results_compared']:,} results compared"
+    proof = found["proof"]
+    if proof is None:
+        return compared
+    if found["method"] == "proof":
+        return f"proved, {proof['proved_points']:,} points; {compared}"
+    return f"not proved ({', '.join(proof['unproved'])}); {compared}"
+
+
+_PARTS = ("internal", "switching", "leakage", "total")

@@ -1,0 +1,180 @@
+"""``consilico sweep``."""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from consilico.commands.output import JsonOption, SetOption, emit, positive_ns, print_table, working
+from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.commands.output import Progress
+    from consilico.golden.config import Config
+    from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["sweep"]
+
+_CLOCKS = "4,2,1.4,1.1,0.9,0.7"
+_COLUMNS = ("clock_ns", "area_um2", "path_ns", "meets_clock", "recipe")
+
+
+def sweep(
+    settings: SetOption,
+    unit: Annotated[
+        str | None, typer.Argument(metavar="[UNIT]", help="Name, as `list` shows it.")
+    ] = None,
+    clocks: Annotated[str, typer.Option(help="Clock periods in ns, by commas.")] = _CLOCKS,
+    pdk: Annotated[
+        str, typer.Option(metavar="KIT[:CORNER]", help="Process kit, as `pdk list` shows it.")
+    ] = "nangate45",
+    fastest: Annotated[
+        bool, typer.Option("--fastest/--no-fastest", help="Look for the shortest period met.")
+    ] = True,
+    resolution: Annotated[
+        float, typer.Option(help="Relative error at which that search stops.")
+    ] = 0.01,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Measure energy too; takes a simulation a clock.")
+    ] = False,
+    traffic: Annotated[str, typer.Option(help="With --energy: as in `implement`.")] = "model",
+    rtl: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verilog to sweep instead of a unit.")
+    ] = None,
+    top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
+    clock: Annotated[str, typer.Option(help="With --rtl: its clock port.")] = "clk",
+    csv_path: Annotated[
+        str | None, typer.Option("--csv", metavar="PATH", help="Write the points as CSV.")
+    ] = None,
+    json_path: JsonOption = None,
+) -> None:
+    """Area against clock period: a netlist for each, the Pareto points, the fastest clock."""
+    from consilico.sim.silicon.kits.kit import find_kit
+    from consilico.sim.silicon.synthesis.sweep import sweep as run
+    from consilico.sim.units.catalogue import configure, find_unit, verilog
+
+    if (unit is None) == (rtl is None):
+        raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
+    if csv_path == "-" and json_path == "-":
+        raise UserError("--csv and --json cannot both go to standard output")
+    if not 0.001 <= resolution <= 0.5:
+        raise UserError(f"--resolution must be within 0.001 and 0.5, not {resolution}")
+    periods = _periods(clocks)
+    head: dict[str, Any]
+    if rtl is not None:
+        if top is None:
+            raise UserError(f"--rtl {rtl} needs --top MODULE")
+        if settings or energy:
+            raise UserError("--set and --energy are for units, not for --rtl")
+        text, head = _read(rtl), {"rtl": str(rtl), "top": top}
+    else:
+        found = find_unit(str(unit))
+        config = configure(found, settings)
+        text, top = verilog(found, config), found.module_name
+        head = {"unit": found.name, "config": config.to_json()}
+    kit = find_kit(pdk)
+    with working() as progress:
+        made = run(
+            text, top, kit, periods, resolution=resolution if fastest else None, clock=clock,
+            workers=None, progress=progress,
+        )  # fmt: skip
+        if energy:
+            _add_energy(made["points"], found, config, kit, traffic, progress)
+    result = {**head, **_conditions(kit, text), **made}
+    columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
+    if csv_path is not None:
+        _write_csv(result["points"], columns, csv_path)
+    emit(result, json_path, lambda: None if csv_path == "-" else _show(result, columns))
+
+
+def _periods(text: str) -> list[float]:
+    try:
+        periods = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"--clocks must be periods in ns by commas, not {text!r}") from error
+    for period in periods:
+        positive_ns("--clocks", period)
+    return periods
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not Verilog text: {error.reason}") from error
+
+
+def _conditions(kit: "Kit", text: str) -> dict[str, Any]:
+    import hashlib
+
+    from consilico.sim.silicon.synthesis.yosys import yosys_version
+    from consilico.sim.silicon.timing.sta_run import sta_version
+
+    return {
+        "pdk": kit.name,
+        "corner": kit.corner,
+        "voltage_v": kit.voltage_v,
+        "assumptions": {"clock": "ideal", "wires": "ideal"},
+        "tools": {"yosys": yosys_version(), "sta": sta_version()},
+        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _add_energy(
+    points: list[dict[str, Any]],
+    unit: "Unit",
+    config: "Config",
+    kit: "Kit",
+    traffic: str,
+    progress: "Progress",
+) -> None:
+    """Give every point the energy a result of its netlist, at its own clock."""
+    from consilico.sim.silicon.implement import implement
+
+    for done, point in enumerate(points):
+        progress("energy", done, len(points))
+        measured = implement(unit, config, kit, point["clock_ns"], traffic)
+        point["energy_pj"] = measured["energy_pj"]
+    progress("energy", len(points), len(points))
+
+
+def _write_csv(points: list[dict[str, Any]], columns: list[str], path: str) -> None:
+    from consilico.sim.base.results import write_atomic
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(points)
+    if path == "-":
+        print(text.getvalue(), end="")
+    else:
+        write_atomic(Path(path), text.getvalue())
+
+
+def _show(result: dict[str, Any], columns: list[str]) -> None:
+    best = {(item["path_ns"], item["area_um2"]) for item in result["pareto"]}
+    energy = "energy_pj" in columns
+    rows = [
+        (
+            f"{point['clock_ns']:g}",
+            f"{point['area_um2']:,.1f}",
+            f"{point['path_ns']:.3f}",
+            "yes" if point["meets_clock"] else "no",
+            point["recipe"],
+            "yes" if (point["path_ns"], point["area_um2"]) in best else "",
+            *([f"{point['energy_pj']:.3f}"] if energy else []),
+        )
+        for point in result["points"]
+    ]
+    names = ("clock, ns", "area, um2", "path, ns", "met", "recipe", "Pareto")
+    title = f"{result.get('unit') or result['top']} in {result['pdk']}, {result['corner']}"
+    print_table(title, (*names, *(["energy a result, pJ"] if energy else [])), rows, (0, 1, 2, 6))
+    if "fastest" in result:
+        found = result["fastest"]
+        print(
+            f"fastest clock: {found['clock_ns']:.3f} ns ({1e3 / found['clock_ns']:,.0f} MHz), "
+            f"{found['area_um2']:,.1f} um2; {found['missed_ns']:.3f} ns was missed"
+        )

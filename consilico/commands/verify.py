@@ -1,0 +1,77 @@
+"""``consilico verify``."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from consilico.commands.output import (
+    JsonOption,
+    SetOption,
+    UnitArgument,
+    emit,
+    print_table,
+    working,
+)
+from consilico.sim.base.errors import CheckFailed
+
+__all__ = ["Simulator", "verify"]
+
+
+class Simulator(StrEnum):
+    """What a unit is verified on."""
+
+    ICARUS = "icarus"
+    VERILATOR = "verilator"
+
+
+def verify(
+    unit: UnitArgument,
+    settings: SetOption,
+    simulators: Annotated[
+        list[Simulator],
+        typer.Option(
+            "--sim",
+            help="Simulator; repeatable. Default: both.",
+            default_factory=lambda: list(Simulator),
+            show_default=False,
+        ),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of stimuli and stalls.")] = 1,
+    json_path: JsonOption = None,
+) -> None:
+    """Check a unit's Verilog against its golden model, bit for bit; status 1 if it fails."""
+    from consilico.sim.rtlsim.verify import verify as run
+    from consilico.sim.units.catalogue import configure, find_unit
+
+    found = find_unit(unit)
+    config = configure(found, settings)
+    with working() as progress:
+        result = run(
+            found,
+            config,
+            [name.value for name in dict.fromkeys(simulators)],
+            seed,
+            progress=progress,
+        )
+    emit(result, json_path, lambda: _show(result))
+    if not result["passed"]:
+        first, *others = result["problems"]
+        more = f" (and {len(others)} more)" if others else ""
+        raise CheckFailed(f"{found.name} failed verification: {first}{more}")
+
+
+def _show(result: dict[str, Any]) -> None:
+    rows = [
+        (
+            f"{run['simulator']} {run['version']}",
+            f"{run['checked']:,}",
+            f"{run['mismatches']:,}",
+            f"{run['seconds']:.2f}",
+            f"{run['checked_per_second']:,.0f}",
+        )
+        for run in result["runs"]
+    ]
+    verdict = "passed" if result["passed"] else "FAILED"
+    columns = ("simulator", "results checked", "mismatches", "seconds", "results/s")
+    print_table(f"{result['unit']}, seed {result['seed']}: {verdict}", columns, rows, (1, 2, 3, 4))

@@ -1,0 +1,1 @@
+"""Report section: a training step on an accelerator of our units."""

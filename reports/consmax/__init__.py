@@ -1,0 +1,1 @@
+"""Report section: accuracy and cost of the ConSmax units."""

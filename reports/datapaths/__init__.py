@@ -1,0 +1,1 @@
+"""Report section: low-bit matrix and training units."""

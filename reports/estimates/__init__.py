@@ -1,0 +1,1 @@
+"""Report section: predicted beside measured area, path and energy."""

@@ -1,0 +1,1 @@
+"""Report section: synthesis, area by module and purpose, equivalence."""

@@ -1,0 +1,1 @@
+"""Report section: buffers as flip-flops, latches or SRAM."""

@@ -1,0 +1,1 @@
+"""Report section: power by class, module and time."""

@@ -1,0 +1,83 @@
+"""Facts of the report on power: accuracy, one unit by class and module, its power over time."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import CheckFailed
+from consilico.sim.base.results import cached, digest
+from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
+from consilico.sim.silicon.kits.kit import Kit, find_kit
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.power.accuracy import accuracy_table
+from consilico.sim.silicon.power.analyse import analyse
+from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
+from consilico.sim.silicon.synthesis.yosys import yosys_version
+from consilico.sim.units.catalogue import find_unit, verilog
+
+__all__ = ["power_facts"]
+
+_UNIT, _KIT, _CLOCK_NS, _SOURCE, _BEATS = "consmax/split", "nangate45", 4.0, "model", 2048
+_WINDOW_CYCLES = 16
+# As synthesis has it, but that no module is flattened: power can be told by module.
+_BOUNDARIES = """
+setattr -mod -set keep_hierarchy 1 *
+setattr -mod -unset keep_hierarchy consilico_* $paramod*consilico_*
+flatten
+"""
+
+
+def power_facts() -> dict[str, Any]:
+    """All of it, JSON-able.
+
+    Returns:
+        ``accuracy`` (see :func:`accuracy.accuracy_table`) and ``unit``: what was
+        measured on which activity, with ``by_class``, ``by_module`` and ``profile``.
+
+    Raises:
+        UserError: If a tool or the process kit is missing.
+        CheckFailed: If the netlist's results are wrong.
+    """
+    kit = find_kit(_KIT)
+    unit = find_unit(_UNIT)
+    config = unit.config()
+    text = verilog(unit, config)
+    stimulus = unit.traffic(config, _SOURCE, _BEATS)
+    key = digest(text, stimulus.bits.tobytes(), kit.sha256, yosys_version(), code_digest(__name__))
+    return {
+        "accuracy": accuracy_table(),
+        "unit": cached("power_facts", key, lambda: _measure(kit, text)),
+    }
+
+
+def _measure(kit: Kit, text: str) -> dict[str, Any]:
+    unit = find_unit(_UNIT)
+    config = unit.config()
+    top = unit.module_name
+    stimulus = unit.traffic(config, _SOURCE, _BEATS)
+    files = yosys_files(text, top, kit, _CLOCK_NS, recipes_of(kit)[0], boundaries=_BOUNDARIES)
+    with tempfile.TemporaryDirectory(prefix="consilico-power-") as name:
+        netlist, waveform = Path(name, "netlist.v"), Path(name, "activity.vcd")
+        mapped = map_once(files, top, kit, netlist)
+        gates = simulate_gates(
+            netlist.read_text(), list(mapped["cells_by_type"]), read_liberty(kit.liberty), top,
+            unit.ports(config), stimulus, waveform,
+        )  # fmt: skip
+        if not gates.outcome.passed:
+            raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
+        report = analyse(
+            netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS,
+            window_ns=_WINDOW_CYCLES * PERIOD_NS,
+        )  # fmt: skip
+    return report.to_json() | {
+        "unit": unit.name,
+        "config": config.to_json(),
+        "traffic": _SOURCE,
+        "kit": kit.name,
+        "node_nm": kit.node_nm,
+        "corner": kit.corner,
+        "voltage_v": kit.voltage_v,
+        "clock_ns": PERIOD_NS,
+        "window_cycles": _WINDOW_CYCLES,
+    }

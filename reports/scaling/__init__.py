@@ -1,0 +1,1 @@
+"""Report section: figures carried over to other nodes."""

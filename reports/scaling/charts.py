@@ -1,0 +1,120 @@
+"""Figures of scaling between nodes: how far it is off, and ConSmax beside its paper."""
+
+from typing import Any
+
+from consilico.reports.chart import Chart, Panel, Series
+from consilico.reports.conditions import conditions
+
+__all__ = ["QUANTITY_WORDS", "scaling_charts"]
+
+QUANTITY_WORDS = {"area": "area", "delay": "longest path", "energy": "energy"}
+_ACTIVITY = "random traffic, without delays"
+_UNIT_WORDS = {"consmax/paper": "paper's unit", "consmax/split": "split", "consmax/log2": "log2"}
+
+
+def scaling_charts(scaling: dict[str, Any]) -> list[Chart]:
+    """Those of the report.
+
+    Args:
+        scaling: From :func:`consilico.reports.scaling.facts.scaling_facts`.
+    """
+    consmax = scaling["consmax"]
+    base = scaling["base"]
+    where = "Scaled from " + conditions(
+        {"name": base, **scaling["kits"][base]}, consmax["measured_at"], "normal draw of scores"
+    )
+    return [
+        _errors(scaling),
+        _consmax(consmax, "area", "Area", "area (µm²)", where),
+        _consmax(
+            consmax, "power", "Power, at the paper's clocks of 1 and 1.25 GHz,", "power (mW)", where
+        ),
+    ]
+
+
+def _errors(scaling: dict[str, Any]) -> Chart:
+    """A point for each unit, by quantity and kit."""
+    places = [(row["quantity"], row["pdk"]) for row in scaling["errors"]]
+    labels = [f"{QUANTITY_WORDS[quantity]}, {pdk}" for quantity, pdk in places]
+    points = [
+        (label, row["kits"][pdk][quantity]["ratio"])
+        for label, (quantity, pdk) in zip(labels, places, strict=True)
+        for row in scaling["rows"]
+        if pdk in row["kits"]
+    ]
+    series = [
+        Series(name="as predicted", colour="paper", x=labels, y=[1.0] * len(labels), dashed=True),
+        Series(
+            name="a unit", colour="a", mark="points",
+            x=[label for label, _ in points], y=[ratio for _, ratio in points],
+        ),
+        Series(
+            name="median, 5 to 95 %", colour="b", mark="limit", x=labels,
+            y=[row["median_ratio"] for row in scaling["errors"]],
+            low=[row["low_ratio"] for row in scaling["errors"]],
+            high=[row["high_ratio"] for row in scaling["errors"]],
+        ),
+    ]  # fmt: skip
+    return Chart(
+        name="scaling_error",
+        caption=f"Measured to predicted: our units, scaled from {scaling['base']} by Stillmaker and"
+        " Baas, and measured in other kits. 1 would be right.",
+        kind="estimated",
+        conditions=". ".join(
+            conditions({"name": name, **kit}, kit["clock_ns"], _ACTIVITY)
+            for name, kit in scaling["kits"].items()
+        ),
+        panels=[Panel(x_label="", y_label="measured / predicted", series=series if points else [])],
+    )
+
+
+def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str, where: str) -> Chart:
+    """One figure at the paper's nodes: published, and ours scaled."""
+    published, ours = _bars(consmax)
+    key, figure = ("area_um2", "area_um2") if name == "area" else ("energy_pj", "power_mw")
+    ends = {
+        end: [row[key][end] * rate for _, row, rate in ours] if name == "power"
+        else [row[key][end] for _, row, _ in ours]
+        for end in ("low", "median", "high", "value")
+    }  # fmt: skip
+    labels = [label for label, _, _ in ours]
+    places = sorted([*published, *labels], key=lambda label: -float(label.split()[0]))
+    series = [
+        Series(  # names all places, so that those of a node stand together
+            name="published", colour="paper", mark="bars", x=places,
+            y=[float(published[place][figure]) if place in published else 0.0 for place in places],
+        ),
+        Series(
+            name="ours, estimated: median and error bar", colour="light a", mark="bars", x=labels,
+            y=ends["median"], low=ends["low"], high=ends["high"],
+        ),
+        Series(
+            name="ours, by the tables alone", colour="limit", mark="limit", x=labels,
+            y=ends["value"],
+        ),
+    ]  # fmt: skip
+    return Chart(
+        name=f"scaling_consmax_{name}",
+        caption=f"{words} of a ConSmax element at the nodes of its paper: as published, and ours "
+        "scaled there, with the error that scaling to smaller nodes was seen to have.",
+        kind="estimated",
+        conditions=where,
+        panels=[Panel(x_label="", y_label=axis, series=series)],
+    )
+
+
+def _bars(
+    consmax: dict[str, Any],
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, dict[str, Any], float]]]:
+    """The paper's figures by label; ours with their labels, at the first clock of their node."""
+    ours = [row for row in consmax["ours"] if row["basis"] == "estimated"]
+    nodes = {row["node_nm"] for row in ours}
+    published = [row for row in consmax["published"] if row["node_nm"] in nodes]
+    clock_ghz = {row["node_nm"]: row["clock_ghz"] for row in reversed(published)}
+    return (
+        {f"{row['node_nm']:g} nm, {row['label']}": row for row in published},
+        [
+            (f"{row['node_nm']:g} nm, {_UNIT_WORDS[row['unit']]}", row, clock_ghz[row["node_nm"]])
+            for row in ours
+        ],
+    )

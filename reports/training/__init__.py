@@ -1,0 +1,1 @@
+"""Report section: losses of small trainings."""

@@ -1,0 +1,133 @@
+"""What is known of the training runs, from the result cache alone: nothing is trained here."""
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from consilico.golden.training.memory import HeldBytes
+from consilico.sim.base.errors import UserError
+from consilico.sim.traffic.training import Run
+from consilico.sim.training.cache import stored_runs
+from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, Task, tasks
+
+__all__ = ["expectations", "training_facts"]
+
+_Results = dict[tuple[str, str, int], dict[str, Any] | None]  # by kind, name and seed
+
+
+def training_facts() -> dict[str, Any]:
+    """Losses by method and by random bits, in nats a byte; None where a run was not done.
+
+    Returns:
+        ``trained_at`` of each run done, ascending; ``seeds``, and
+
+        - ``methods``: for each its ``name``, bits of ``weights``, ``projection`` and ``states``,
+          ``rank``, ``random_bits``, ``lr``, ``steps``; by seed whether that run is ``planned``,
+          ``losses`` and ``against_adamw`` (ratio less 1); ``mean_loss``; of each run done
+          ``decompositions`` and ``decompositions_without_lazy``; of the first ``held_bytes``.
+        - ``expectations``: of :func:`expectations`.
+        - ``rounding``: for each run by random bits its ``name``, ``random_bits`` (None for float
+          weights), ``steps``, ``seed``, ``loss`` and ``against_float`` (ratio less 1).
+    """
+    todo = tasks()
+    results = _results(todo)
+    methods = [_method(name, results) for name in METHOD_RUNS]
+    return {
+        "trained_at": sorted(result["trained_at"] for result in results.values() if result),
+        "seeds": list(SEEDS),
+        "methods": methods,
+        "expectations": expectations(methods),
+        "rounding": [_rounding(task, results) for task in todo if task.kind == "rounding"],
+    }
+
+
+def _results(todo: Sequence[Task]) -> _Results:
+    try:
+        found = stored_runs((task.run, task.seed) for task in todo)
+    except UserError:  # without the text no run can have been done with it
+        found = [None] * len(todo)
+    keys = [(task.kind, task.name, task.seed) for task in todo]
+    return dict(zip(keys, found, strict=True))
+
+
+def _method(name: str, results: _Results) -> dict[str, Any]:
+    run = METHOD_RUNS[name]
+    found = [results.get(("method", name, seed)) for seed in SEEDS]
+    adamw = [_loss(results.get(("method", "adamw", seed))) for seed in SEEDS]
+    losses = [_loss(result) for result in found]
+    measured = [result for result in found if result is not None]
+    return {
+        "name": name,
+        **{key: getattr(run.method, key) for key in ("weights", "projection", "states", "rank")},
+        "random_bits": run.method.random_bits,
+        "lr": run.lr,
+        "steps": run.steps,
+        "planned": [("method", name, seed) in results for seed in SEEDS],
+        "losses": losses,
+        "against_adamw": [_above(*pair) for pair in zip(losses, adamw, strict=True)],
+        "mean_loss": mean(known) if (known := [x for x in losses if x is not None]) else None,
+        "decompositions": [result["decompositions"] for result in measured],
+        "decompositions_without_lazy": [
+            result["decompositions_without_lazy"] for result in measured
+        ],
+        "held_bytes": _held_bytes(run, measured[0]) if measured else None,
+    }
+
+
+def _held_bytes(run: Run, result: dict[str, Any]) -> int:
+    """Bytes alive at once: without the fused update all gradients are."""
+    held = HeldBytes(**result["held_bytes"])
+    return held.total if run.fused else held.total - held.gradients + held.all_gradients
+
+
+def expectations(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was expected of rounding, judged on the seed that fits the expectation least.
+
+    Args:
+        methods: Entries ``name`` and ``against_adamw``, as :func:`training_facts` makes them.
+
+    Returns:
+        ``quantity``, ``limit``, ``at_most`` (or at least), ``measured`` by seed, and ``met``:
+        None unless every seed was measured.
+    """
+    above = {row["name"]: row["against_adamw"] for row in methods}
+    rows: list[dict[str, Any]] = []
+    for name, words, limit, at_most in (
+        ("qgalore_stochastic", "stochastic rounding", 0.01, True),
+        ("qgalore_nearest", "rounding to nearest", 0.04, False),
+    ):
+        measured = above[name]
+        met = None
+        if None not in measured:
+            met = max(measured) <= limit if at_most else min(measured) >= limit
+        rows.append(
+            {
+                "quantity": f"Q-GaLore's loss above AdamW's, {words}",
+                "limit": limit,
+                "at_most": at_most,
+                "measured": measured,
+                "met": met,
+            }
+        )
+    return rows
+
+
+def _rounding(task: Task, results: _Results) -> dict[str, Any]:
+    loss = _loss(results[task.kind, task.name, task.seed])
+    reference = _loss(results[task.kind, next(iter(ROUNDING_RUNS)), task.seed])
+    return {
+        "name": task.name,
+        "random_bits": task.run.method.random_bits if task.run.method.weights == 8 else None,
+        "steps": task.run.steps,
+        "seed": task.seed,
+        "loss": loss,
+        "against_float": _above(loss, reference),
+    }
+
+
+def _loss(result: dict[str, Any] | None) -> float | None:
+    return None if result is None else float(result["validation_loss"])
+
+
+def _above(loss: float | None, reference: float | None) -> float | None:
+    return None if loss is None or reference is None else loss / reference - 1

@@ -1,0 +1,263 @@
+"""Every matrix product of a training step: its shape, how often it runs, what its operands are.
+
+A product of ``m`` x ``k`` by ``k`` x ``n`` is ``2 m k n`` FLOPs, as ``torch.utils.flop_counter``
+counts it. ``y = x w'`` of a linear layer has two more in the backward pass, ``dx = dy w`` and
+``dw = dy' x``; those whose result nobody needs do not run. Attention is counted over the whole
+square of scores, as torch does, though half of them are masked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.memory.architecture import Parameter
+from consilico.sim.memory.entry import Tensor
+from consilico.sim.memory.plan import Plan
+from consilico.sim.memory.run import Run
+
+__all__ = ["METHODS", "Operand", "Product", "planned", "products"]
+
+METHODS = (
+    "inference",
+    "sgd",
+    "adamw",
+    "adamw-8bit",
+    "lomo",
+    "lisa",
+    "lora",
+    "qlora",
+    "relora",
+    "galore",
+    "galore-8bit",
+    "q-galore",
+)
+"""Methods whose arithmetic is counted: dense products, adapters, projections from an SVD."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operand:
+    """One of the three matrices of a product."""
+
+    kind: str  # weight, adapter, activation, gradient, weight gradient, scores, and of GaLore:
+    # projection or INT4 projection, low-rank, update
+    name: str = ""  # of the parameter, where it is one
+    stays: bool = False  # on chip: part of a fused operation, never in DRAM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """Products of one shape: ``a`` of m x k by ``b`` of k x n makes ``c`` of m x n."""
+
+    name: str
+    phase: str  # forward, recompute, backward or projection
+    m: int
+    k: int
+    n: int
+    a: Operand
+    b: Operand
+    c: Operand
+    count: int = 1  # in a step
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all of them."""
+        return self.m * self.k * self.n * self.count
+
+    @property
+    def flops(self) -> int:
+        """Two for each multiply-accumulate."""
+        return 2 * self.macs
+
+    @property
+    def elements(self) -> tuple[int, int, int]:
+        """Of a, b and c, of one product."""
+        return self.m * self.k, self.k * self.n, self.m * self.n
+
+
+_ACTIVATION, _GRADIENT = Operand(kind="activation"), Operand(kind="gradient")
+_SCORES = Operand(kind="scores")
+
+
+def planned(run: Run) -> Plan:
+    """The ledger's plan of a run whose arithmetic is counted.
+
+    Raises:
+        UserError: If its method or something that it does beside it is not.
+    """
+    if run.method not in METHODS:
+        raise UserError(f"method must be one of {', '.join(METHODS)}, not {run.method!r}")
+    for name, value in (("gpus", 1), ("offload", "none"), ("published", False)):
+        if getattr(run, name) != value:
+            raise UserError(f"{name} must be {value} on one accelerator, not {getattr(run, name)}")
+    if run.loss == "fused":
+        raise UserError("loss must be eager or compiled, not fused: its slices are not counted")
+    return Plan(run)
+
+
+def products(plan: Plan) -> list[Product]:
+    """The products of a step, in the order of its phases; equal ones are one entry."""
+    forward = list(_Step(plan).forward())
+    backward = [] if plan.method.forward_only else list(_Step(plan).backward())
+    projection = [] if plan.method.forward_only else list(_projections(plan))
+    return [p for p in (*forward, *backward, *projection) if p.count]
+
+
+class _Step:
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.run, self.arch = plan, plan.run, plan.arch
+        self.tokens = int(plan.tokens)
+        self.micro = plan.run.accumulation
+        self.tensors = {t.parameter.name: t for t in plan.tensors}
+        self.linear = [t for t in plan.tensors if t.in_block and t.parameter.columns > 1]
+
+    def forward(self) -> Iterator[Product]:
+        layers = self.arch.layers
+        for tensor in self.linear:
+            yield from self._linear(tensor, "forward", layers)
+        yield from self._attention("forward", layers)
+        yield from self._linear(self._head, "forward", 1)
+
+    def backward(self) -> Iterator[Product]:
+        layers, trained = self.arch.layers, self.plan.trained_blocks
+        if self.run.checkpointing == "full":
+            yield from self._again()
+        yield from self._gradients(self._head, 1, 1)
+        yield from self._attention_backward(layers)
+        for tensor in self.linear:
+            # nothing below the first block trains where the embedding does not
+            first = tensor.parameter.name in ("query", "key", "value")
+            inputs = layers - 1 if first and not self.tensors["embedding"].trains else layers
+            yield from self._gradients(tensor, trained, inputs)
+
+    @property
+    def _head(self) -> Tensor:
+        return self.tensors["embedding" if self.arch.tied else "output layer"]
+
+    def _again(self) -> Iterator[Product]:
+        """The blocks once more; the last product of a block is not, as nothing saves its result.
+
+        Our own INT8 layer saves its input after its product, which therefore runs again.
+        """
+        layers = self.arch.layers
+        whole = self.run.kernel == "reference" and self.plan.method.low_bit
+        for tensor in self.linear:
+            runs = list(self._linear(tensor, "recompute", layers))
+            if tensor.parameter.name == "down" and not whole:
+                runs.pop()
+            yield from runs
+        yield from self._attention("recompute", layers)
+
+    def _linear(self, tensor: Tensor, phase: str, count: int) -> Iterator[Product]:
+        p, count = tensor.parameter, count * self.micro
+        base = Product(
+            name=p.name, phase=phase, m=self.tokens, k=p.columns, n=p.rows, count=count,
+            a=_ACTIVATION, b=_weight(p), c=_ACTIVATION,
+        )  # fmt: skip
+        yield base
+        if tensor.treatment.beside:
+            rank = int(self.plan.rank)
+            low = replace(base, name=f"{p.name} adapter, down", n=rank, b=_adapter(p))
+            yield low
+            yield replace(low, name=f"{p.name} adapter, up", k=rank, n=p.rows)
+
+    def _gradients(self, tensor: Tensor, trained: int, inputs: int) -> Iterator[Product]:
+        """Gradients of a layer's weight in the blocks that train it, of its input in others too.
+
+        Args:
+            tensor: The layer's weight.
+            trained: Blocks whose weight, or adapter, trains.
+            inputs: Blocks whose input needs a gradient.
+        """
+        p, phase, micro = tensor.parameter, "backward", self.micro
+        product = Product(
+            name=f"{p.name}: gradient of the input", phase=phase, m=self.tokens, k=p.rows,
+            n=p.columns, a=_GRADIENT, b=_weight(p), c=_GRADIENT, count=inputs * micro,
+        )  # fmt: skip
+        if not tensor.treatment.beside:
+            yield product
+            if tensor.trains:
+                yield _weight_gradient(p.name, p, p.rows, p.columns, self.tokens, trained * micro)
+            return
+        rank = int(self.plan.rank)
+        up, down = f"{p.name} adapter, up", f"{p.name} adapter, down"
+        yield product
+        yield _weight_gradient(up, p, p.rows, rank, self.tokens, trained * micro)
+        yield _weight_gradient(down, p, rank, p.columns, self.tokens, trained * micro)
+        own = replace(product, b=_adapter(p))
+        yield replace(own, name=f"{up}: gradient of the input", n=rank, count=trained * micro)
+        yield replace(own, name=f"{down}: gradient of the input", k=rank)
+
+    def _attention(self, phase: str, count: int) -> Iterator[Product]:
+        """Scores and weighted values of every head."""
+        time, width = int(self.plan.sequence), self.arch.head_dim
+        scores = self._kept(_SCORES)
+        base = Product(
+            name="scores", phase=phase, m=time, k=width, n=time,
+            a=_ACTIVATION, b=_ACTIVATION, c=scores, count=count * self._heads,
+        )  # fmt: skip
+        yield base
+        yield replace(base, name="weighted values", k=time, n=width, a=scores, c=_ACTIVATION)
+
+    def _attention_backward(self, count: int) -> Iterator[Product]:
+        """Two for each of the two products; fused attention computes its scores again."""
+        time, width = int(self.plan.sequence), self.arch.head_dim
+        scores = self._kept(_SCORES)
+        base = Product(
+            name="scores, again", phase="backward", m=time, k=width, n=time,
+            a=_ACTIVATION, b=_ACTIVATION, c=scores, count=count * self._heads,
+        )  # fmt: skip
+        if scores.stays:
+            yield base
+        yield replace(base, name="gradient of attention weights", a=_GRADIENT)
+        inner = replace(base, k=time, n=width, a=scores, c=_GRADIENT)
+        yield replace(inner, name="gradient of values", b=_GRADIENT)
+        yield replace(inner, name="gradient of queries")
+        yield replace(inner, name="gradient of keys")
+
+    @property
+    def _heads(self) -> int:
+        """Products of one kind in a block: heads of all sequences, in all micro-batches."""
+        return self.run.batch * self.arch.heads * self.micro
+
+    def _kept(self, operand: Operand) -> Operand:
+        return replace(operand, stays=self.run.attention != "eager")
+
+
+def _weight(p: Parameter) -> Operand:
+    return Operand(kind="weight", name=p.name)
+
+
+def _adapter(p: Parameter) -> Operand:
+    return Operand(kind="adapter", name=p.name)
+
+
+def _weight_gradient(
+    name: str, p: Parameter, rows: int, columns: int, tokens: int, count: int
+) -> Product:
+    return Product(
+        name=f"{name}: gradient of the weight", phase="backward", m=rows, k=tokens, n=columns,
+        a=_GRADIENT, b=_ACTIVATION, c=Operand(kind="weight gradient", name=p.name), count=count,
+    )  # fmt: skip
+
+
+def _projections(plan: Plan) -> Iterator[Product]:
+    """GaLore's down and up, once a step for each projected weight (arXiv 2403.03507, Alg. 2)."""
+    for tensor in plan.tensors:
+        held = next((h for h in tensor.treatment.holdings if h.kind == "projections"), None)
+        if held is None:
+            continue
+        p, rank = tensor.parameter, int(tensor.dims.rank)
+        long, short = int(tensor.dims.long), int(tensor.dims.short)
+        count = plan.trained_blocks if tensor.in_block else 1
+        four = plan.dtype_of(held) == "int4"
+        basis = Operand(kind="INT4 projection" if four else "projection", name=p.name)
+        low = Operand(kind="low-rank", name=p.name)
+        down = Product(
+            name=f"{p.name}: projected", phase="projection", m=long, k=short, n=rank,
+            a=Operand(kind="weight gradient", name=p.name), b=basis, c=low, count=count,
+        )  # fmt: skip
+        yield down
+        yield replace(
+            down, name=f"{p.name}: brought back", k=rank, n=short, a=low,
+            c=Operand(kind="update", name=p.name, stays=True),
+        )  # fmt: skip

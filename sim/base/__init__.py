@@ -1,0 +1,1 @@
+"""What every room of ``sim`` stands on: errors, results and their cache, parallel work."""

@@ -1,0 +1,1 @@
+"""Area, delay and energy of logic carried over to another technology node."""

@@ -1,0 +1,141 @@
+"""Measure what the analytical model is fitted to.
+
+``python -m consilico.sim.estimate.operators.calibrate KIT`` writes the table of a kit.
+
+Primitives, ordinary designs and drawn configurations are synthesized, simulated and measured in
+one kit; what was measured is written to ``calibration/KIT.json`` after each, so that a run goes on
+where it stopped. What stands there is kept where library, clock, tools and Verilog are the same.
+"""
+
+import argparse
+import datetime
+import json
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.base.results import write_atomic
+
+__all__ = ["FOLDER", "main", "measure_job"]
+
+FOLDER = Path(__file__).parent / "calibration"
+SLACK = 8  # clock, in target delays of the kit: so slow that every netlist is mapped for area
+_SEED = {"fit": (2026, 1), "test": (2026, 2)}
+_COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
+
+
+def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
+    """Everything to measure: primitives, designs, then configurations, a unit after the other."""
+    from consilico.sim.estimate.operators.draw import draw_configs
+    from consilico.sim.estimate.operators.plain import DESIGNS
+    from consilico.sim.estimate.operators.primitives import PRIMITIVES
+    from consilico.sim.units.catalogue import catalogue
+
+    jobs: list[dict[str, Any]] = [{"primitive": item.name} for item in PRIMITIVES]
+    jobs += [{"design": item.name} for item in DESIGNS]
+    drawn: dict[str, list[dict[str, Any]]] = {}
+    for unit in catalogue().values():
+        seen: set[Any] = set()
+        for purpose, count in counts.items():
+            configs = draw_configs(unit, count + len(seen), _SEED[purpose])
+            fresh = [(config, source) for config, source in configs if config not in seen][:count]
+            seen |= {config for config, _ in fresh}
+            drawn.setdefault(unit.name, []).extend(
+                {"unit": unit.name, "config": config.to_json(), "source": source, "for": purpose}
+                for config, source in fresh
+            )
+    for turn in range(max(map(len, drawn.values()))):
+        jobs += [items[turn] for items in drawn.values() if turn < len(items)]
+    return jobs
+
+
+def measure_job(
+    job: dict[str, Any], kit_name: str, before: dict[str, Any] | None
+) -> dict[str, Any]:
+    """One job with what was measured: what was before, where that was of the same Verilog."""
+    from consilico.sim.silicon.kits.kit import find_kit
+
+    kit = find_kit(kit_name)
+    clock_ns = SLACK * kit.target_ns
+    if "unit" not in job:
+        from consilico.sim.estimate.operators.plain import DESIGNS
+        from consilico.sim.estimate.operators.primitives import PRIMITIVES, measure_primitive
+
+        known = PRIMITIVES if "primitive" in job else DESIGNS
+        (one,) = (item for item in known if item.name in job.values())
+        if before and before.get("verilog_sha256") == sha256(one.verilog.encode()).hexdigest():
+            return before
+        return job | measure_primitive(one, kit, clock_ns)
+    from consilico.sim.estimate.operators.measure import measure_config
+    from consilico.sim.units.catalogue import find_unit, verilog
+
+    unit = find_unit(job["unit"])
+    text = verilog(unit, unit.config(**job["config"]))
+    if before and before["verilog_sha256"] == sha256(text.encode()).hexdigest():
+        return before
+    return job | measure_config(job["unit"], job["config"], job["source"], kit, clock_ns)
+
+
+def _key(row: dict[str, Any]) -> str:
+    """What a row is about."""
+    if "unit" not in row:
+        return str(row.get("primitive") or row["design"])
+    return json.dumps([row["unit"], row["config"]], sort_keys=True)
+
+
+def main() -> None:
+    """Measure what a kit's table lacks."""
+    parser = argparse.ArgumentParser(description="Measure the calibration of the analytical model.")
+    parser.add_argument("kit")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--fit", type=int, default=_COUNTS["fit"])
+    parser.add_argument("--test", type=int, default=_COUNTS["test"])
+    parser.add_argument("--table", type=Path)
+    options = parser.parse_args()
+    from consilico.sim.base.tools import tool_versions
+    from consilico.sim.silicon.kits.kit import find_kit
+
+    kit = find_kit(options.kit)
+    path = options.table or FOLDER / f"{kit.name}.json"
+    table: dict[str, Any] = {
+        "pdk": kit.name,
+        "corner": kit.corner,
+        "voltage_v": kit.voltage_v,
+        "clock_ns": SLACK * kit.target_ns,
+        "liberty_sha256": kit.sha256,
+        "tools": tool_versions(("yosys", "sta", "iverilog")),
+        "rows": [],
+    }
+    if path.exists():
+        before = json.loads(path.read_text())
+        if all(before[name] == table[name] for name in ("liberty_sha256", "clock_ns", "tools")):
+            table["rows"] = before["rows"]
+    wanted = _jobs({"fit": options.fit, "test": options.test})
+    order = [_key(job) for job in wanted]
+    have = {_key(row): row for row in table["rows"] if _key(row) in order}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=options.jobs, mp_context=spawn) as pool:
+        futures = {
+            pool.submit(measure_job, job, kit.name, have.get(key)): key
+            for job, key in zip(wanted, order, strict=True)
+        }
+        for count, future in enumerate(as_completed(futures), start=1):
+            key = futures[future]
+            before = have.pop(key, None)
+            try:
+                have[key] = future.result()
+                said = "as before" if have[key] == before else "measured"
+            except Exception as error:
+                said = f"failed: {error}"
+            print(f"{count} of {len(wanted)}: {key}: {said}", file=sys.stderr, flush=True)
+            if have.get(key) != before:
+                table["rows"] = [have[name] for name in order if name in have]
+                table["date"] = datetime.date.today().isoformat()
+                write_atomic(path, json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

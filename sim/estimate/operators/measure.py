@@ -1,0 +1,100 @@
+"""A configuration measured for the calibration: less than ``implement`` does, and quicker."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.units.catalogue import find_unit, verilog
+
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.units.stimulus import Stimulus
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["measure_config", "short_traffic"]
+
+_OPERATIONS = 2048  # of traffic, about
+_LEAST_BEATS = 256
+_LEAST_RESULTS = 4  # that the netlist is checked with
+
+
+def short_traffic(unit: "Unit", config: "Config", source: str) -> tuple["Stimulus", str]:
+    """Traffic of a source; of a random one where the source has none for the configuration.
+
+    Returns:
+        The traffic and its source.
+    """
+    beats = max(_LEAST_BEATS, _OPERATIONS // unit.operations_per_beat(config))
+    while True:
+        try:
+            stimulus = unit.traffic(config, source, beats)
+        except UserError:  # such as lanes that divide no layer of the model
+            source = "normal" if "normal" in unit.sources else "uniform"
+            stimulus = unit.traffic(config, source, beats)
+        if stimulus.results >= _LEAST_RESULTS:
+            return stimulus, source
+        beats *= 2
+
+
+def measure_config(
+    name: str, settings: dict[str, Any], source: str, kit: "Kit", clock_ns: float
+) -> dict[str, Any]:
+    """Area, longest path, leakage and energy a beat of a unit's configuration.
+
+    Args:
+        name: Of the unit.
+        settings: The configuration.
+        source: Of the traffic.
+        kit: Process kit.
+        clock_ns: Clock period to map for.
+
+    Returns:
+        ``area_um2``, ``path_ns``, ``leakage_w``, ``energy_beat_pj`` (dynamic), what the traffic was
+        like, and the hash of the Verilog.
+
+    Raises:
+        CheckFailed: If the netlist's results are wrong.
+    """
+    import torch
+
+    from consilico.sim.estimate.operators.operand_statistics import operand_statistics
+    from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
+    from consilico.sim.silicon.liberty.read import read_liberty
+    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.synthesis.synthesize import synthesize
+    from consilico.sim.units.stimulus import Kind
+
+    torch.set_num_threads(1)
+    unit = find_unit(name)
+    config = unit.config(**settings)
+    stimulus, source = short_traffic(unit, config, source)
+    text, top = verilog(unit, config), unit.module_name
+    netlist = synthesize(text, top, kit, clock_ns)
+    with tempfile.TemporaryDirectory(prefix="consilico-calibrate-") as folder:
+        waveform = Path(folder, "activity.vcd")
+        library = read_liberty((kit.mapping_liberty,))
+        gates = simulate_gates(
+            netlist.netlist.read_text(), list(netlist.cells_by_type), library, top,
+            unit.ports(config), stimulus, waveform,
+        )  # fmt: skip
+        if not gates.outcome.passed:
+            raise CheckFailed(f"the netlist of {name} is wrong: {gates.outcome.problems[0]}")
+        power = analyse(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS).total
+    beats = int((stimulus.kind == Kind.DATA).sum())
+    dynamic_j = (power.internal_w + power.switching_w) * PERIOD_NS * 1e-9 * gates.cycles
+    return {
+        "source": source,
+        "area_um2": netlist.area_um2,
+        "path_ns": netlist.path_ns,
+        "leakage_w": power.leakage_w,
+        "energy_beat_pj": dynamic_j / beats * 1e12,
+        "beats": beats,
+        "cycles": gates.cycles,
+        "results": gates.results,
+        "operations": stimulus.operations,
+        "operands": operand_statistics(unit, config, stimulus),
+        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }

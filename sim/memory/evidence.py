@@ -1,0 +1,158 @@
+"""Figures that papers print, beside what counting gives: the checked part of the memory ledger.
+
+Two kinds, never mixed: ``arithmetic`` is pure counting and must be exact; ``convention`` is a
+paper's own rule, reproduced with its quirks, and what no rule reproduces stays as a miss.
+"""
+
+import math
+import tomllib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.memory.conventions import CONVENTIONS
+from consilico.sim.memory.counting import Case, Memory, Rule
+from consilico.sim.memory.honest import HONEST
+from consilico.sim.memory.presets import find_model
+
+__all__ = ["Row", "evidence"]
+
+_UNITS = {  # bytes, or elements, of one unit
+    "MB": 10**6,
+    "1024 MB": 1024 * 10**6,
+    "GB": 10**9,
+    "GiB": 2**30,
+    "million": 10**6,
+}
+_GALORE_G = _UNITS["1024 MB"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One printed figure. ``published``, ``computed`` and ``honest`` are in the same unit."""
+
+    kind: str  # arithmetic or convention
+    paper: str
+    source: str
+    table: str
+    label: str  # the method, as the paper names it
+    model: str
+    rank: int  # 0: none
+    quantity: str
+    convention: str
+    printed: str
+    unit: str  # as printed
+    meaning: str  # of one unit: "1024 MB" is 1024 x 10^6 bytes
+    computed: float
+    honest: float
+    note: str  # what the honest count is; empty where it is the computed one
+    match: str  # rounded, truncated (to the printed digits), or miss
+
+    @property
+    def published(self) -> float:
+        """The printed figure."""
+        return float(self.printed)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the computed figure has the printed digits, rounded or truncated."""
+        return self.match != "miss"
+
+    @property
+    def residual_pct(self) -> float:
+        """Computed against printed; of a printed zero, 0 where exact or else infinite."""
+        if not self.published:
+            return 0.0 if self.exact else math.inf
+        return 100 * (self.computed / self.published - 1)
+
+
+@cache
+def _published() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("published_tables.toml").read_text())
+
+
+def evidence() -> list[Row]:
+    """Every figure, in the order of the file."""
+    data = _published()
+    return [_row(table, item, data["nominal"]) for table in data["table"] for item in table["rows"]]
+
+
+def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -> Row:
+    name = item.get("architecture", item["model"].lower())
+    case = Case(
+        model=find_model(name),
+        rank=item.get("rank", 0),
+        percent=item.get("percent", 0),
+        nominal=nominal.get(name, 0),
+    )
+    kinds, meaning = table["quantity"], table["meaning"]
+    against = CONVENTIONS[item["against"]] if "against" in item else None
+    rule = CONVENTIONS[item["convention"]]
+    computed = honest = _value(case, rule, against, kinds, meaning, item.get("places"))
+    note = ""
+    if item["honest"] != "same":
+        straight = HONEST[item["honest"]]
+        if "honest_against" in item:
+            against = HONEST[item["honest_against"]]
+        honest = _value(case, straight, against, kinds, meaning)
+        note = (straight.__doc__ or "").split("\n")[0]
+    return Row(
+        **{key: table[key] for key in ("kind", "paper", "source", "table", "quantity", "unit")},
+        label=item["method"],
+        model=item["model"],
+        rank=case.rank,
+        convention=item["convention"],
+        printed=item["printed"],
+        meaning=table["meaning"],
+        computed=float(computed),
+        honest=float(honest),
+        note=note,
+        match=_match(computed, item["printed"]),
+    )
+
+
+def _amount(memory: Memory, quantity: str) -> Fraction:
+    """The sum of the kinds that ``quantity`` names, in bytes."""
+    kinds = memory._fields if quantity == "all" else quantity.split("+")
+    return Fraction(sum(getattr(memory, kind) for kind in kinds))
+
+
+def _value(
+    case: Case,
+    rule: Rule,
+    against: Rule | None,
+    quantity: str,
+    meaning: str,
+    places: int | None = None,
+) -> Fraction:
+    """In units of ``meaning``; compared with another rule, a difference, a quotient or a saving.
+
+    ``places``: to which both sides are rounded, in GaLore's G, before they are compared.
+    """
+    amount = _amount(rule(case), quantity)
+    if against is None:
+        return amount / _UNITS[meaning]
+    base = _amount(against(case), quantity)
+    if places is not None:
+        amount, base = (_round(side / _GALORE_G, places) for side in (amount, base))
+    if meaning == "ratio":
+        return base / amount
+    if meaning == "percent":
+        return 100 * (1 - amount / base)
+    return (base - amount) / _UNITS[meaning]
+
+
+def _round(value: Fraction, places: int) -> Fraction:
+    """Halves up."""
+    return Fraction(math.floor(value * 10**places + Fraction(1, 2)), 10**places)
+
+
+def _match(value: Fraction, printed: str) -> str:
+    """How ``value`` becomes the printed digits, if it does."""
+    places = len(printed.partition(".")[2])
+    target = Fraction(printed)
+    if _round(value, places) == target:
+        return "rounded"
+    return "truncated" if Fraction(math.floor(value * 10**places), 10**places) == target else "miss"

@@ -1,0 +1,126 @@
+"""GPUs by name, and amounts of memory as text."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.base.errors import UserError
+
+__all__ = ["Gpu", "find_gpu", "format_bytes", "gpu_names", "parse_memory", "usual_context_bytes"]
+
+_MIB = 2**20
+_PREFIXES = ("", "K", "M", "G", "T")
+_UNITS = {
+    f"{prefix}{ending}".lower(): base**power
+    for power, prefix in enumerate(_PREFIXES)
+    for ending, base in (("B", 1000), ("iB", 1024))
+    if prefix or ending == "B"
+}
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """What a GPU offers: the maker's figures, dense, no measurement.
+
+    ``gpus.toml`` says how each figure is meant. What is "assumed" there is the same for every GPU
+    that has no figure of its own.
+    """
+
+    name: str
+    title: str
+    memory_bytes: int  # all of it, as nvidia-smi prints it
+    nominal: bool  # memory_bytes is what the maker states instead
+    reserved_bytes: int  # the driver's part of it
+    reserved_assumed: bool
+    process_bytes: int  # the CUDA context of one process; assumed
+    tensor_tflops: float  # bfloat16 or float16 products, accumulated in float32
+    fp32_tflops: float
+    bandwidth_gb_s: float  # of its memory
+    host_gb_s: float  # to host memory, one direction
+    source: str
+    note: str
+
+    @property
+    def context_bytes(self) -> int:
+        """Memory that no tensor of a process can have: the driver's part and the CUDA context."""
+        return self.reserved_bytes + self.process_bytes
+
+
+@cache
+def _catalogue() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(Path(__file__).with_name("gpus.toml").read_text())
+
+
+def gpu_names() -> list[str]:
+    """Names that :func:`find_gpu` accepts."""
+    return [name for name in _catalogue() if name != "assumed"]
+
+
+def find_gpu(name: str) -> Gpu:
+    """A GPU of the catalogue; letter case does not matter.
+
+    Raises:
+        UserError: If there is none of that name; the message names those there are.
+    """
+    key = name.strip().lower()
+    if key not in gpu_names():
+        raise UserError(f"unknown GPU {name!r}; accepted: {', '.join(gpu_names())}")
+    entry, assumed = _catalogue()[key], _catalogue()["assumed"]
+    nominal = "memory_gib" in entry
+    return Gpu(
+        name=key,
+        title=entry["title"],
+        memory_bytes=entry["memory_gib"] * 2**30 if nominal else entry["memory_mib"] * _MIB,
+        nominal=nominal,
+        reserved_bytes=entry.get("reserved_mib", assumed["reserved_mib"]) * _MIB,
+        reserved_assumed="reserved_mib" not in entry,
+        process_bytes=assumed["context_mib"] * _MIB,
+        tensor_tflops=entry["tensor_tflops"],
+        fp32_tflops=entry["fp32_tflops"],
+        bandwidth_gb_s=entry["bandwidth_gb_s"],
+        host_gb_s=entry["host_gb_s"],
+        source=entry["source"],
+        note=entry.get("note", ""),
+    )
+
+
+def usual_context_bytes() -> int:
+    """What is assumed for a GPU that is not in the catalogue: driver and CUDA context."""
+    assumed = _catalogue()["assumed"]
+    return int(assumed["reserved_mib"] + assumed["context_mib"]) * _MIB
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of an amount such as ``16 GiB``; letter case and the space do not matter.
+
+    KB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB of 1024; parts of a byte are
+    dropped.
+
+    Raises:
+        UserError: If ``text`` is no such amount or less than a byte.
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    scale = _UNITS.get(found[2].lower()) if found else None
+    size = int(Decimal(found[1]) * scale) if found and scale else 0
+    if size < 1:
+        raise UserError(
+            f"memory must be a positive number and a unit, such as 16 GiB or 24 GB"
+            f" (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB), not {text!r}"
+        )
+    return size
+
+
+def format_bytes(size: float) -> str:
+    """In both kinds of unit, ``15.08 GB (14.04 GiB)``; below 1000 bytes as they are."""
+    power = 0
+    while power < len(_PREFIXES) - 1 and round(abs(size) / 1000**power, 2) >= 1000:
+        power += 1
+    if not power:
+        return f"{size:.0f} B"
+    prefix = _PREFIXES[power]
+    return f"{size / 1000**power:.2f} {prefix}B ({size / 1024**power:.2f} {prefix}iB)"

@@ -1,0 +1,192 @@
+"""What lives while a chain of operations runs forward and backward, under autograd's rules.
+
+A tensor lives in the forward pass until its last reader is done, and on until the backward step of
+every operation that saved it. A gradient lives from the first operation that adds to it until the
+operation that made the tensor has used it. Sizes may be arrays: one walk serves a whole sweep.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from consilico.sim.memory.sizes import Size, most, total
+
+__all__ = ["Moment", "Op", "Saved", "Walk", "peak", "walk"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Op:
+    """One operation, as autograd sees it."""
+
+    makes: str  # its result
+    reads: tuple[str, ...]  # differentiable inputs
+    bytes: Size = 0  # of the result; 0 for a view
+    saves: tuple[str, ...] = ()  # inputs or the result, kept for backward
+    extra: tuple[tuple[str, Size], ...] = ()  # what it makes and keeps for backward besides
+    passes: bool = False  # backward hands its gradient on as it is: an addition, a view
+    parameter: str = ""  # whose gradient backward makes
+    scratch: Size = 0  # more bytes while it runs forward
+    back_scratch: Size = 0  # more bytes while it runs backward
+    kind: str = "activations"  # heading in the ledger of what it saves first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A tensor kept for backward."""
+
+    name: str
+    kind: str
+    bytes: Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Bytes while one operation runs, and once it is done: saved tensors, and all the rest."""
+
+    op: str
+    saved: Size
+    working: Size  # results in use, gradients of results, scratch
+    after: Size = 0  # saved and working together, once what it used is freed
+    parameter: str = ""  # whose gradient it makes
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A forward and a backward pass over a chain."""
+
+    saved: tuple[Saved, ...]
+    forward: tuple[Moment, ...]
+    backward: tuple[Moment, ...]
+
+    @property
+    def saved_bytes(self) -> Size:
+        """All that the chain keeps between its forward and its backward pass."""
+        return total(s.bytes for s in self.saved)
+
+
+def walk(
+    ops: Sequence[Op],
+    entry: str,
+    entry_bytes: Size,
+    held: Sequence[str] = (),
+    *,
+    held_backward: bool = False,
+    leaf: bool = False,
+) -> Walk:
+    """Follow a chain.
+
+    Args:
+        ops: In forward order; the last makes the chain's result.
+        entry: Name of the chain's input, which the caller holds on to until the chain is done.
+        entry_bytes: Its bytes. They count here only where an operation saves the input.
+        held: Results that the program keeps a name for until the forward pass is over.
+        held_backward: Whether it does so until the backward pass is over.
+        leaf: Whether the input needs no gradient.
+    """
+    size: dict[str, Size] = {entry: entry_bytes}
+    kind: dict[str, str] = {}
+    last: dict[str, int] = {}
+    savers: dict[str, int] = {}
+    base: dict[str, str] = {}  # a view's tensor with storage
+    for index, op in enumerate(ops):
+        size[op.makes] = op.bytes
+        if op.passes and len(op.reads) == 1:
+            base[op.makes] = base.get(op.reads[0], op.reads[0])
+        for name in op.reads:
+            last[base.get(name, name)] = index
+        for name in (*op.saves, *(item for item, _ in op.extra)):
+            name = base.get(name, name)
+            savers[name] = savers.get(name, 0) + 1
+            kind.setdefault(name, op.kind)
+        size.update(op.extra)
+    result = ops[-1].makes
+
+    forward: list[Moment] = []
+    kept: set[str] = set()
+    working: dict[str, Size] = {}
+    for index, op in enumerate(ops):
+        if op.makes not in base:
+            working[op.makes] = op.bytes
+        fresh = {base.get(name, name) for name in op.saves} | {name for name, _ in op.extra}
+        kept |= fresh
+        for name in fresh:
+            working.pop(name, None)
+        forward.append(
+            Moment(
+                op=op.makes,
+                saved=total(size[name] for name in kept),
+                working=total(working.values()) + op.scratch,
+            )
+        )
+        for name in list(working):
+            if last.get(name, -1) <= index and name not in held and name != result:
+                del working[name]
+    saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
+    back = held if held_backward else ()
+    return Walk(saved, tuple(forward), _backward(ops, entry, size, savers, base, back, leaf))
+
+
+def _backward(
+    ops: Sequence[Op],
+    entry: str,
+    size: dict[str, Size],
+    savers: dict[str, int],
+    base: dict[str, str],
+    held: Sequence[str],
+    leaf: bool,
+) -> tuple[Moment, ...]:
+    alive = {name: size[name] for name in savers}
+    users = dict(savers)
+    for name in held:
+        alive.setdefault(name, size[name])
+        users[name] = users.get(name, 0) + 1
+    number = count(1)
+    storages: dict[int, Size] = {0: size[base.get(ops[-1].makes, ops[-1].makes)]}
+    gradient: dict[str, int] = {ops[-1].makes: 0}  # storage of each tensor's gradient
+    moments: list[Moment] = []
+    for op in reversed(ops):
+        own = gradient.pop(op.makes, None)
+        if own is None:
+            continue
+        dropped: list[int] = []
+        for name in op.reads:
+            if leaf and name == entry:
+                continue
+            if op.passes:
+                fresh = own
+            else:
+                fresh = next(number)
+                storages[fresh] = size[base.get(name, name)]
+            earlier = gradient.get(name)
+            if earlier is None:
+                gradient[name] = fresh
+            elif earlier in [g for n, g in gradient.items() if n != name] or earlier == own:
+                # shared with another tensor's gradient: the sum goes into storage of its own
+                summed = next(number)
+                storages[summed] = size[base.get(name, name)]
+                gradient[name] = summed
+                dropped.append(fresh)
+            else:
+                dropped.append(fresh)
+        saved = total(alive.values())
+        working = total(storages.values()) + op.back_scratch
+        for storage in (*dropped, own):
+            if storage not in gradient.values():
+                storages.pop(storage, None)
+        for name in (*op.saves, *(item for item, _ in op.extra)):
+            name = base.get(name, name)
+            users[name] -= 1
+            if not users[name]:
+                del alive[name]
+        moments.append(
+            Moment(
+                op=op.makes, saved=saved, working=working, parameter=op.parameter,
+                after=total(alive.values()) + total(storages.values()),
+            )
+        )  # fmt: skip
+    return tuple(moments)
+
+
+def peak(moments: Sequence[Moment]) -> Size:
+    """Most bytes of any moment."""
+    return most(*(moment.saved + moment.working for moment in moments))

@@ -1,0 +1,238 @@
+"""What lives the whole run long, and what one parameter's gradient and update take."""
+
+from collections.abc import Iterator
+
+from consilico.sim.memory.architecture import Parameter
+from consilico.sim.memory.chains import Kernels, Trained
+from consilico.sim.memory.entry import Entry, Tensor, merged
+from consilico.sim.memory.method import Dims, Holding, Treatment
+from consilico.sim.memory.run import Run
+from consilico.sim.memory.sizes import BITS, Size, ceil_div, is_zero, most, total
+
+__all__ = ["Plan"]
+
+
+class Plan:
+    """A run made ready for counting; ``batch``, ``sequence`` and ``rank`` may be arrays."""
+
+    def __init__(
+        self,
+        run: Run,
+        batch: Size | None = None,
+        sequence: Size | None = None,
+        rank: Size | None = None,
+    ) -> None:
+        self.run = run
+        self.method = run.found
+        self.arch = run.model
+        self.sequence: Size = run.sequence if sequence is None else sequence
+        self.tokens: Size = (run.batch if batch is None else batch) * self.sequence
+        self.rank: Size = run.used_rank if rank is None else rank
+        mixed, amp = run.dtype == "mixed", run.dtype == "amp"
+        self.weight = "bfloat16" if mixed else "float32" if amp else run.dtype
+        self.weight_bytes = BITS[self.weight] // 8
+        self.state = "float32" if mixed else self.weight
+        self.adapter = "float32" if run.adapters == "float32" else self.weight
+        self.kernels = Kernels(
+            bytes=2 if amp else BITS[self.weight] // 8,
+            residual_bytes=BITS[self.weight] // 8,
+            autocast=amp,
+            attention=run.attention,
+            implementation="transformers-2023" if run.published else run.implementation,
+            loss="eager" if self.method.forward_only else run.loss,
+            repeats=run.attention != "fused" or run.kernel == "reference",
+            holds_logits=run.logits == "held",
+            converts_scores=run.dtype != "float16",
+        )
+        self.density = self.method.density(self.arch)
+        sampled = run.sampled or self.method.sampled
+        self.trained_blocks = min(sampled, self.arch.layers) or self.arch.layers
+        stage = {"none": 0, "zero1": 1, "zero2": 2, "zero3": 3, "fsdp": 3}[run.sharding]
+        self.shards = {
+            "states": run.gpus if stage >= 1 else 1,
+            "gradients": run.gpus if stage >= 2 else 1,
+            "weights": run.gpus if stage >= 3 else 1,
+        }
+        self.tensors = tuple(self._tensors())
+        self.persistent = tuple(merged(self._persistent()))
+        self.fixed: Size = total(entry.bytes for entry in self.persistent)
+
+    @property
+    def state_bytes(self) -> Size:
+        """Bytes of all optimiser states, wherever they are."""
+        return total(
+            holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * count
+            for t, holding, count in self._all_holdings()
+            if holding.kind == "optimiser states"
+        )
+
+    def _all_holdings(self) -> Iterator[tuple[Tensor, Holding, int]]:
+        for t in self.tensors:
+            for holding in t.treatment.holdings:
+                yield t, holding, self.trained_blocks if t.in_block else 1
+
+    @property
+    def keeps_gradients(self) -> bool:
+        """Whether the gradients of the step before live on."""
+        return self.run.accumulation > 1 or self.run.gradients == "kept"
+
+    def block_trained(self, frozen: bool = False) -> Trained:
+        """What is trained in a block; ``frozen``: in one that is not sampled."""
+        tensors = [t for t in self.tensors if t.in_block]
+        return Trained(
+            trained=frozenset(
+                t.parameter.name
+                for t in tensors
+                if t.trains and not t.treatment.beside and not frozen
+            ),
+            adapted=frozenset(
+                t.parameter.name for t in tensors if t.treatment.beside and not frozen
+            ),
+            rank=self.rank,
+            adapter_bytes=BITS[self.adapter] // 8,
+            core=self.method.adapters == "core",
+            weight_scratch=self.method.blocks.weight_copies * self.kernels.bytes,
+        )
+
+    def gradients(self, *, block: bool | None = None, sharded: bool = True) -> Size:
+        """Bytes of all gradients of one block, of the tensors outside blocks, or of all."""
+        blocks = self.trained_blocks if block is None else 1
+        shards = self.shards["gradients"] if sharded else 1
+        return total(
+            t.gradient * (blocks if t.in_block else 1) // shards
+            for t in self.tensors
+            if block is None or t.in_block == block
+        )
+
+    def _tensors(self) -> Iterator[Tensor]:
+        for parameter in self.arch.parameters():
+            treatment = self._treatment(parameter)
+            density = self.density if parameter.role in ("attention", "mlp") else 1.0
+            dims = Dims.of(parameter, self.rank, density)
+            element = BITS[self.adapter if treatment.beside else self.weight] // 8
+            gradient = 0 if treatment.gradient is None else treatment.gradient(dims) * element
+            yield Tensor(
+                parameter=parameter,
+                treatment=treatment,
+                dims=dims,
+                count=parameter.count,
+                gradient=gradient,
+                update=self._update(treatment, dims, element),
+                renewal=treatment.renewal(dims, element),
+            )
+
+    def _treatment(self, parameter: Parameter) -> Treatment:
+        if parameter.role in ("attention", "mlp"):
+            if self.run.targets == "attention" and parameter.role == "mlp" and self.method.adapters:
+                base = self.method.blocks.holdings[0]
+                return Treatment(holdings=(base,), weight_copies=self.method.blocks.weight_copies)
+            return self.method.blocks
+        vector = parameter.role in ("norm", "bias") or parameter.columns == 1
+        if parameter.role == "head" and self.method.head is not None:
+            return self.method.head
+        return self.method.vectors if vector else self.method.ends
+
+    def _update(self, treatment: Treatment, dims: Dims, element: int) -> Size:
+        """More bytes while one parameter is updated by itself."""
+        if treatment.gradient is None:
+            return 0
+        if treatment.kernel:
+            if self.offloads_states:
+                return 0
+            copies = {"foreach": 1, "loop": 2, "fused": 0}[self.run.kernel]
+            state = BITS[self.adapter if treatment.beside else self.state] // 8
+            if self.run.dtype == "mixed":
+                state = 4
+            return copies * state * treatment.gradient(dims)
+        return treatment.update(dims, element)
+
+    def step_transient(self) -> Size:
+        """More bytes while ``step`` runs over all parameters: those of ``foreach`` together."""
+        shards = self.shards["states"]
+        alone = ceil_div(most(*(t.update for t in self.tensors)), shards)
+        if self.run.kernel != "foreach":
+            return alone
+        together = total(
+            t.update * (self.trained_blocks if t.in_block else 1)
+            for t in self.tensors
+            if t.treatment.kernel
+        )
+        return most(alone, ceil_div(together, shards))
+
+    def _persistent(self) -> Iterator[Entry]:
+        yield from self._shared()
+        for t in self.tensors:
+            count = self.trained_blocks if t.in_block else 1
+            for holding in t.treatment.holdings:
+                yield from self._held(t, holding, count)
+            if t.count > count:  # blocks that are not among those sampled keep the weight alone
+                yield from self._held(t, t.treatment.holdings[0], t.count - count)
+            if self.run.dtype == "mixed" and t.treatment.gradient and not self.offloads_states:
+                size = 4 * t.treatment.gradient(t.dims) * count
+                yield Entry(
+                    f"{t.family}: master weight", "weights", "float32",
+                    ceil_div(size, self.shards["states"]), count,
+                )  # fmt: skip
+            if self._gradient_stays(t):
+                yield Entry(
+                    f"{t.family}: gradient", "gradients", self.gradient_dtype(t),
+                    ceil_div(t.gradient * count, self.shards["gradients"]), count,
+                )  # fmt: skip
+            if self.run.gpus > 1 and self.run.sharding == "none" and t.trains:
+                size = t.gradient * count
+                yield Entry(
+                    f"{t.family}: buckets for the other GPUs", "gradients", self.gradient_dtype(t),
+                    size, count,
+                )  # fmt: skip
+
+    def _shared(self) -> Iterator[Entry]:
+        elements = self.method.shared(self.arch)
+        if elements:
+            size = elements * self.weight_bytes
+            yield Entry("basis for all layers", "projections", self.weight, size, 1)
+
+    def _gradient_stays(self, t: Tensor) -> bool:
+        kept = t.parameter.role in self.method.kept_gradients
+        return not is_zero(t.gradient) and (self.keeps_gradients or kept)
+
+    @property
+    def offloads_states(self) -> bool:
+        """Whether states and master weights are in host memory, and updated there."""
+        return self.run.offload in ("optimizer", "both")
+
+    def gradient_dtype(self, t: Tensor) -> str:
+        """The data type of a parameter's gradient."""
+        return self.adapter if t.treatment.beside else self.weight
+
+    def dtype_of(self, holding: Holding) -> str:
+        """The data type of a holding, where the run chooses it."""
+        named = {
+            "weight": self.weight,
+            "state": self.state,
+            "adapter": self.adapter,
+            "adapter state": "float32" if self.run.dtype == "mixed" else self.adapter,
+        }
+        return named.get(holding.dtype, holding.dtype)
+
+    def _held(self, t: Tensor, holding: Holding, count: int) -> Iterator[Entry]:
+        dtype = self.dtype_of(holding)
+        sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
+        if sharing == "states" and self.offloads_states:
+            return
+        shards = self.shards[sharing]
+        elements = holding.elements(t.dims)
+        yield Entry(
+            f"{t.family}: {holding.name}", holding.kind, dtype,
+            ceil_div(ceil_div(elements * BITS[dtype], 8) * count, shards), count,
+        )  # fmt: skip
+        if holding.group:
+            group = self.run.group if holding.group < 0 else holding.group
+            groups = ceil_div(elements, group)
+            yield Entry(
+                f"{t.family}: constants of {holding.name}", "quantisation constants", "",
+                ceil_div(_whole(groups * holding.constants) * count, shards), count,
+            )  # fmt: skip
+
+
+def _whole(size: Size) -> Size:
+    return int(size) if isinstance(size, float | int) else size.astype("int64")

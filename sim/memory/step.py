@@ -1,0 +1,201 @@
+"""The stages of a training step, and what lives in each beside the persistent tensors."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from consilico.sim.memory.activations import Activations
+from consilico.sim.memory.entry import Entry
+from consilico.sim.memory.graph import Moment
+from consilico.sim.memory.plan import Plan
+from consilico.sim.memory.sizes import Size, ceil_div, is_zero, total
+from consilico.sim.memory.stage import Part, Stage
+
+__all__ = ["stages"]
+
+
+def stages(
+    plan: Plan, act: Activations | None = None, *, every_block: bool = False
+) -> Iterator[Stage]:
+    """The stages of a step in their order, from the second step on, when all states are there.
+
+    Args:
+        plan: The run.
+        act: Its activations, where they are there already.
+        every_block: Go through all blocks. Else only those where a peak can be: what blocks keep
+            and the gradients they leave change by the same amount from one to the next.
+    """
+    return _Step(plan, act or Activations(plan), every_block).stages()
+
+
+class _Step:
+    def __init__(self, plan: Plan, act: Activations, every_block: bool) -> None:
+        self.plan = plan
+        self.act = act
+        self.every_block = every_block
+        self.per_layer = plan.run.per_layer or plan.method.per_layer
+        self.tensors = {t.parameter.name: t for t in plan.tensors}
+        self.alone = [t.parameter.name for t in plan.tensors if not t.in_block and t.trains]
+        self.in_block = [t.parameter.name for t in plan.tensors if t.in_block and t.trains]
+        if plan.arch.tied:
+            self.tensors["output layer"] = self.tensors["embedding"]
+        self.known: dict[object, Part] = {}
+        running = (*self.act.always, self.act.gathered())
+        self.running = [part for part in running if not is_zero(part.bytes)]
+
+    def stages(self) -> Iterator[Stage]:
+        layers = self.plan.arch.layers
+        for block in range(layers) if self.every_block else (layers - 1,):
+            base = (self.act.kept(block), self.act.input(), self.act.casts_forward(block + 1))
+            for moment in self._telling(self.act.forward):
+                label = f"forward, block {block + 1} of {layers}: {moment.op}"
+                yield self._stage("forward", label, *base, self.act.during(moment))
+        kept = (self.act.kept(layers), self.act.casts_loss(backward=False))
+        for moment in self.act.loss.forward:
+            if not self.plan.method.forward_only or moment.op in self.act.logits:
+                yield self._stage("loss", f"loss: {moment.op}", *kept, self.act.during(moment))
+        if self.plan.method.forward_only:
+            return
+        yield from self._backward()
+        if not self.per_layer:
+            gradients = self._gradients(layers, [] if self.plan.keeps_gradients else self.alone)
+            renewal = max((t.renewal for t in self.plan.tensors), key=_sortable)
+            for name, size in (("update", self.plan.step_transient()), ("new subspace", renewal)):
+                if name == "update" or not is_zero(size):
+                    label = f"{name}, all parameters"
+                    yield self._stage(
+                        "update", label, gradients, _transient(name, size), whole=False
+                    )
+
+    def _backward(self) -> Iterator[Stage]:
+        layers, resting = self.plan.arch.layers, self.plan.arch.layers - self.plan.trained_blocks
+        waiting: list[str] = []  # parameters outside the blocks whose gradients are there
+        kept = (self.act.kept(layers), self.act.casts_loss(backward=True))
+        for moment in self.act.loss.backward:
+            yield from self._moment("loss, backward", moment, kept, 0, waiting)
+        # where a peak can be: what blocks keep and the gradients they leave change by the same
+        # amount from one block to the next, but for the edge of those that are trained
+        edges = {0, max(resting - 1, 0), resting, layers - 1}
+        for block in reversed(range(layers) if self.every_block else sorted(edges)):
+            above = layers - 1 - block
+            base = (
+                self.act.kept(block), self.act.checkpoint(), self.act.casts_backward(block),
+                self.act.held_logits(),
+            )  # fmt: skip
+            label = f"backward, block {block + 1} of {layers}"
+            inside = list(waiting)
+            if self.act.recomputes:
+                parts = (*base, self.act.output_gradient(), self._gradients(above, inside))
+                for moment in self._telling(self.act.block_of(block).forward):
+                    yield self._stage(
+                        "backward", f"{label}, again forward: {moment.op}", *parts,
+                        self.act.during(moment),
+                    )  # fmt: skip
+            for moment in self._telling(self.act.block_of(block).backward):
+                yield from self._moment(label, moment, base, above, inside)
+        if self.tensors["embedding"].trains:
+            moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
+            logits = (self.act.held_logits(),)
+            yield from self._moment("backward", moment, logits, layers, waiting)
+
+    def _telling(self, moments: Sequence[Moment]) -> Sequence[Moment]:
+        """Those that a peak can be at: the greatest between two new gradients, and these."""
+        if any(isinstance(m.saved + m.working, np.ndarray) for m in moments):
+            return moments
+        found: list[Moment] = []
+        between: list[Moment] = []
+        for moment in moments:
+            if moment.parameter in self.tensors:
+                found.extend(between)
+                found.append(moment)
+                between = []
+            elif not between or moment.saved + moment.working > (
+                between[0].saved + between[0].working
+            ):
+                between = [moment]
+        return [*found, *between]
+
+    def _moment(
+        self, label: str, moment: Moment, base: tuple[Part, ...], above: int, waiting: list[str]
+    ) -> Iterator[Stage]:
+        """An operation's backward step, and the update that follows where updates are fused.
+
+        Adds the operation's parameter to ``waiting`` unless its gradient is gone after it.
+        """
+        tensor = self.tensors.get(moment.parameter)
+        own = (moment.parameter,) if tensor is not None and tensor.trains else ()
+        phase = "loss" if label.startswith("loss") else "backward"
+        label = f"{label}: {moment.op}"
+        base = tuple(part for part in base if not is_zero(part.bytes))
+        gradients = self._gradients(above, waiting, own)
+        yield self._stage(phase, label, *base, self.act.during(moment), gradients)
+        if not own or tensor is None:
+            return
+        if self.plan.arch.tied and moment.parameter == "output layer":
+            waiting.extend(own)  # complete only with that of the embedding
+        elif not self.per_layer:
+            if not self.plan.keeps_gradients:
+                waiting.extend(own)
+        else:
+            after = self.act.during(moment) if self.plan.method.inside else self.act.after(moment)
+            for name, size in (("update", tensor.update), ("new subspace", tensor.renewal)):
+                if not is_zero(size):
+                    parts = (*base, after, gradients, _transient(name, size))
+                    yield self._stage(name, f"{label}, {name}", *parts)
+
+    def _gradients(self, blocks: int, single: list[str], fresh: tuple[str, ...] = ()) -> Part:
+        """Gradients of so many whole blocks and of single parameters, one of them just made.
+
+        Those that live on from the step before are among the persistent tensors.
+        """
+        key = (blocks, tuple(single))
+        if key not in self.known:
+            self.known[key] = self._make_gradients(blocks, single)
+        part = self.known[key]
+        if not fresh:
+            return part
+        (line,) = [self._fresh(name) for name in fresh]
+        return Part(part.bytes + line.bytes, lambda: [*part.entries(), line])
+
+    def _make_gradients(self, blocks: int, single: list[str]) -> Part:
+        counts = Counter(single)
+        if not (self.plan.keeps_gradients or self.per_layer):
+            for name in self.in_block:
+                counts[name] += min(blocks, self.plan.trained_blocks)
+        lines = [
+            self._line(name, count)
+            for name, count in counts.items()
+            if count and self.tensors[name].parameter.role not in self.plan.method.kept_gradients
+        ]
+        return Part(total(line.bytes for line in lines), lambda: lines)
+
+    def _line(self, name: str, count: int) -> Entry:
+        tensor = self.tensors[name]
+        size = ceil_div(tensor.gradient * count, self.plan.shards["gradients"])
+        dtype = self.plan.gradient_dtype(tensor)
+        return Entry(f"{tensor.family}: gradient", "gradients", dtype, size, count)
+
+    def _fresh(self, name: str) -> Entry:
+        """One just made: whole even where gradients are shared out, not yet added to another."""
+        tensor = self.tensors[name]
+        dtype = self.plan.gradient_dtype(tensor)
+        words = f"{tensor.family}: gradient just made"
+        return Entry(words, "gradients", dtype, tensor.gradient, 1)
+
+    def _stage(self, phase: str, label: str, *parts: Part, whole: bool = True) -> Stage:
+        """``whole``: the model runs, with what it needs for that beside the other parts."""
+        if whole:
+            parts = (*parts, *self.running)
+        size = self.plan.fixed
+        for part in parts:
+            size = size + part.bytes
+        return Stage(phase, label, size, parts)
+
+
+def _transient(name: str, size: Size) -> Part:
+    return Part(size, lambda: [Entry(name, "transients", "", size, 1)])
+
+
+def _sortable(size: Size) -> float:
+    return float(size if isinstance(size, int | float) else size.max())

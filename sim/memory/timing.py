@@ -1,0 +1,238 @@
+"""Roofline estimate of the time of a step: what is slower, arithmetic or traffic, decides.
+
+An operation takes the greater of FLOPs over the GPU's peak and bytes over its memory bandwidth
+(Williams et al., CACM 2009). Nothing is assumed about how near real kernels come to either:
+:func:`measured_times` sets the estimate beside published throughput.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from consilico.sim.memory.activations import Activations
+from consilico.sim.memory.entry import Tensor
+from consilico.sim.memory.gpus import Gpu, find_gpu
+from consilico.sim.memory.graph import Op
+from consilico.sim.memory.plan import Plan
+from consilico.sim.memory.presets import find_model
+from consilico.sim.memory.run import Run
+from consilico.sim.memory.sizes import BITS, Size, total
+
+__all__ = ["MeasuredTime", "StepTime", "measured_times", "step_time", "svd_flops"]
+
+SVD_FRACTION = 4.67e14 / 600 / 38.7e12
+"""Part of its float32 peak that a GPU reaches in SVDs: 4.67e14 FLOP of one subspace update of
+LLaMA-7B take 10 minutes on an RTX A6000 (arXiv 2407.08296, section 4.4), 38.7 TFLOP/s."""
+
+LAZY = 0.362
+"""SVDs left by Q-GaLore's lazy update (arXiv 2407.08296, section 4.4, LLaMA-130M)."""
+
+GAP = 200  # steps between two subspaces (GaLore's default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTime:
+    """Seconds of one optimiser step, on each GPU, and what they are spent on."""
+
+    forward_s: float
+    recompute_s: float
+    backward_s: float
+    update_s: float
+    subspace_s: float  # SVDs, spread over the steps between two
+    transfer_s: float  # to and from host memory and other GPUs, not overlapped with anything
+    tokens: int  # of a step, on all GPUs
+
+    @property
+    def total_s(self) -> float:
+        """Of the whole step."""
+        return (
+            self.forward_s
+            + self.recompute_s
+            + self.backward_s
+            + self.update_s
+            + self.subspace_s
+            + self.transfer_s
+        )
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Throughput of all GPUs together."""
+        return self.tokens / self.total_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredTime:
+    """Published throughput of a run, and the estimate."""
+
+    label: str
+    run: Run
+    gpu: str
+    measured: float  # tokens a second
+    stated: bool  # whether all settings are known
+    estimated: float
+    source: str
+
+    @property
+    def reached(self) -> float:
+        """Measured throughput as a part of the estimate."""
+        return self.measured / self.estimated
+
+
+@cache
+def measured_times() -> tuple[MeasuredTime, ...]:
+    """Published runs, in the order of ``measured_time.toml``."""
+    data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
+    rows = []
+    for item in data["run"]:
+        settings = dict(item["settings"])
+        run = Run(model=find_model(settings.pop("model")), **settings)
+        rows.append(
+            MeasuredTime(
+                label=item["label"],
+                run=run,
+                gpu=item["gpu"],
+                measured=item["tokens_per_s"],
+                stated=item.get("stated", True),
+                estimated=step_time(run, find_gpu(item["gpu"])).tokens_per_s,
+                source=data["source"],
+            )
+        )
+    return tuple(rows)
+
+
+def svd_flops(rows: int, columns: int) -> float:
+    """Reduced SVD by bidiagonalisation of R: 6 m n^2 + 20 n^3 (Golub and Van Loan, table 8.6.1)."""
+    m, n = max(rows, columns), min(rows, columns)
+    return 6.0 * m * n * n + 20.0 * n**3
+
+
+def step_time(run: Run, gpu: Gpu) -> StepTime:
+    """The estimate for one step of a run on a GPU."""
+    return _Timer(run, gpu).time()
+
+
+class _Timer:
+    def __init__(self, run: Run, gpu: Gpu) -> None:
+        self.run, self.gpu = run, gpu
+        self.plan = Plan(run)
+        self.act = Activations(self.plan)
+        half = run.dtype != "float32"
+        self.flops = 1e12 * (gpu.tensor_tflops if half else gpu.fp32_tflops)
+        self.bytes = 1e9 * gpu.bandwidth_gb_s
+
+    def time(self) -> StepTime:
+        run, plan, layers = self.run, self.plan, self.plan.arch.layers
+        micro = run.accumulation
+        block = self._chain(self.act.block_ops, backward=False)
+        loss = self._chain(self.act.loss_ops, backward=False)
+        training = not plan.method.forward_only
+        resting = layers - plan.trained_blocks
+        back = self._chain(self.act.block_ops, backward=True) * plan.trained_blocks
+        back += self._chain(self.act.resting_ops, backward=True) * resting
+        back += self._chain(self.act.loss_ops, backward=True)
+        again = layers * block if self.act.recomputes else 0.0
+        if run.checkpointing == "selective":  # matrix products are kept
+            again -= layers * self._products()
+        return StepTime(
+            forward_s=micro * (layers * block + loss),
+            recompute_s=micro * max(again, 0.0) if training else 0.0,
+            backward_s=micro * back if training else 0.0,
+            update_s=sum(self._update(t) for t in plan.tensors) / plan.shards["states"]
+            if training
+            else 0.0,
+            subspace_s=self._subspace() if training else 0.0,
+            transfer_s=self._transfer() if training else 0.0,
+            tokens=run.batch * run.sequence * run.accumulation * run.gpus,
+        )
+
+    def _chain(self, ops: tuple[Op, ...], *, backward: bool) -> float:
+        size = {op.makes: op.bytes for op in ops} | {"x": self.act.x}
+        return sum(self._op(op, size, backward=backward) for op in ops)
+
+    def _op(self, op: Op, size: dict[str, Size], *, backward: bool) -> float:
+        """Reads its inputs and weight, writes its result; backward twice that, products too."""
+        if op.passes and len(op.reads) == 1:
+            return 0.0
+        traffic = op.bytes + sum(size.get(name, 0) for name in op.reads)
+        flops = self._flops(op)
+        weight = self.act.weight_bytes(op.makes)
+        extra = self.act.dequantised_bytes(op.makes) / self.bytes  # an operation of its own
+        if not backward:
+            return float(extra + max(flops / self.flops, (traffic + weight) / self.bytes))
+        trained = op.parameter == op.makes
+        products = 1.0 + trained
+        if op.makes in ("scores", "weighted values"):  # a gradient for each of the two inputs
+            products = 2.0
+        elif op.makes == "attended":  # fused: the scores again, and four products for two
+            products = 2.5
+        elif op.makes == "loss":  # fused: its gradients are made in the forward pass
+            products = 0.0
+        seconds = max(
+            flops * products / self.flops, (2 * traffic + weight * (1 + trained)) / self.bytes
+        )
+        return float(extra + seconds)
+
+    def _flops(self, op: Op) -> float:
+        arch, tokens = self.plan.arch, self.plan.tokens
+        if op.makes in ("scores", "weighted values"):
+            return float(2 * arch.query * self.plan.sequence * tokens)
+        if op.makes == "attended" and self.run.attention != "eager":  # the causal half of both
+            return float(2 * arch.query * self.plan.sequence * tokens)
+        passes = 3 if op.makes == "loss" else 1  # a fused loss makes both gradients at once
+        return float(passes * 2 * self.act.matrix(op.makes) * tokens)
+
+    def _products(self) -> float:
+        """Seconds of the products of a block, which selective checkpointing keeps."""
+        products = tuple(op for op in self.act.block_ops if self._flops(op))
+        return self._chain(products, backward=False)
+
+    def _update(self, t: Tensor) -> float:
+        """Gradient read; weight, states and projection read and written; transients both."""
+        if not t.trains:
+            return 0.0
+        count = self.plan.trained_blocks if t.in_block else 1
+        held = sum(
+            h.elements(t.dims) * BITS[self.plan.dtype_of(h)] / 8 for h in t.treatment.holdings
+        )
+        if t.treatment.beside:  # the weight stays as it is
+            held -= t.dims.kept * BITS[self.plan.dtype_of(t.treatment.holdings[0])] / 8
+        traffic = t.gradient + 2 * held + 2 * t.update
+        flops = 0.0
+        if any(h.kind == "projections" for h in t.treatment.holdings):
+            flops = 4.0 * t.dims.full * t.dims.rank  # down and up
+        return float(count * max(flops / self.flops, traffic / self.bytes))
+
+    def _subspace(self) -> float:
+        """SVDs of all projected gradients, spread over the steps between two subspaces."""
+        method = self.plan.method
+        work = sum(
+            svd_flops(t.dims.rows, t.dims.columns) * self.plan.trained_blocks
+            for t in self.plan.tensors
+            if t.treatment.svd
+        )
+        kept = LAZY if method.lazy else 1.0
+        return float(work * kept) / GAP / (SVD_FRACTION * 1e12 * self.gpu.fp32_tflops)
+
+    def _transfer(self) -> float:
+        """States or activations over the host's bus, both ways; gradients between GPUs."""
+        run, plan = self.run, self.plan
+        host = 1e9 * self.gpu.host_gb_s
+        moved = 0.0
+        if run.offload in ("optimizer", "both"):
+            moved += 2 * plan.state_bytes / plan.shards["states"]
+        if run.offload in ("activations", "both"):
+            layers = plan.arch.layers
+            kept = self.act.block.saved_bytes
+            if self.act.recomputes:
+                kept = total(size for _, size in self.act.keeps.values())
+            moved += 2 * run.accumulation * layers * kept
+        if run.gpus > 1:  # over the same bus: links between GPUs are not in the catalogue
+            gradients = plan.gradients(sharded=False)
+            weights = plan.weight_bytes * plan.arch.parameter_count
+            ring = (run.gpus - 1) / run.gpus
+            if plan.shards["weights"] > 1:  # gathered forward and backward, gradients scattered
+                moved += ring * (2 * weights * run.accumulation + gradients)
+            else:
+                moved += ring * 2 * gradients
+        return float(moved / host)

@@ -1,0 +1,242 @@
+"""The ways in which training methods treat a parameter; the catalogue puts them together."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import ceil
+
+from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.method import Dims, Elements, Holding, Treatment
+from consilico.sim.memory.sizes import Size
+
+WEIGHTS, CONSTANTS, STATES = "weights", "quantisation constants", "optimiser states"
+PROJECTIONS, ADAPTERS = "projections", "adapters"
+_BLOCK = 2048  # elements that share a scale in 8-bit Adam (arXiv 2110.02861, section 2.1)
+
+
+def full(d: Dims) -> Size:
+    """All elements of the parameter."""
+    return d.full
+
+
+def kept(d: Dims) -> Size:
+    """Those that the method keeps."""
+    return d.kept
+
+
+def low(d: Dims) -> Size:
+    """Those of a projected gradient."""
+    return d.low
+
+
+def basis(d: Dims) -> Size:
+    """Those of a projection."""
+    return d.basis
+
+
+def factors(d: Dims) -> Size:
+    """Those of two low-rank factors."""
+    return d.factors
+
+
+def core(d: Dims) -> Size:
+    """Those of a square matrix between two factors."""
+    return d.factor_rank * d.factor_rank
+
+
+def sparse(density: float) -> Elements:
+    """Low-rank factors and so much of the matrix."""
+    return lambda d: d.factors + round(density * d.full)
+
+
+def weight(
+    dtype: str = "weight", group: int = 0, constants: float = 0.0, elements: Elements = full
+) -> Holding:
+    """The parameter itself."""
+    return Holding(
+        name="weight", kind=WEIGHTS, elements=elements, dtype=dtype, group=group,
+        constants=constants,
+    )  # fmt: skip
+
+
+def state(name: str, elements: Elements, dtype: str = "state") -> Holding:
+    """A tensor of the optimiser; in 8 bits with a float32 scale for each block."""
+    block = (_BLOCK, 4.0) if dtype == "uint8" else (0, 0.0)
+    return Holding(
+        name=name, kind=STATES, elements=elements, dtype=dtype, group=block[0], constants=block[1]
+    )
+
+
+def moments(elements: Elements, dtype: str = "state") -> tuple[Holding, Holding]:
+    """Adam's two."""
+    return state("first moment", elements, dtype), state("second moment", elements, dtype)
+
+
+def projection(dtype: str, group: int = 0, constants: float = 0.0) -> Holding:
+    """The basis of a subspace."""
+    return Holding(
+        name="projection", kind=PROJECTIONS, elements=basis, dtype=dtype, group=group,
+        constants=constants,
+    )  # fmt: skip
+
+
+def _galore_update(d: Dims, e: int) -> Size:
+    """Step in the subspace and its denominator; the step brought back, and the same scaled."""
+    return e * (2 * d.low + 2 * d.full)
+
+
+def _svd(d: Dims, e: int) -> Size:
+    """Float32 copy of the gradient and its reduced SVD; the solver's workspace is not counted."""
+    return 4 * (2 * d.full + d.short * d.short)
+
+
+def _requantised(d: Dims, e: int) -> Size:
+    """As the authors' ``_quantize_stochastic_round`` runs it.
+
+    The new weight and a copy of it; quotient, ceiling, floor, fraction, random numbers and the
+    choice among them, each as large as the weight.
+    """
+    return e * 8 * d.full
+
+
+FROZEN = Treatment(holdings=(weight(),))
+PLAIN = Treatment(holdings=(weight(),), gradient=full)
+ADAM = Treatment(holdings=(weight(), *moments(full)), gradient=full, kernel=True)
+ADAM_8BIT = Treatment(holdings=(weight(), *moments(full, "uint8")), gradient=full)
+ADAM_32 = Treatment(holdings=(weight(), *moments(full, "float32")), gradient=full)
+LOMO = replace(PLAIN, update=lambda d, e: 8 * d.full)  # gradient and weight in float32
+_FACTORED = state("row and column statistics", lambda d: d.rows + d.columns, "float32")
+ADAFACTOR = Treatment(
+    holdings=(weight(), _FACTORED),
+    gradient=full,
+    update=lambda d, e: 8 * d.full,  # the gradient and its step in float32
+)
+ADAFACTOR_VECTORS = Treatment(
+    holdings=(weight(), state("second moment", full, "float32")), gradient=full
+)
+
+GALORE = Treatment(
+    holdings=(weight(), *moments(low), projection("weight")),
+    gradient=full,
+    update=_galore_update,
+    renewal=_svd,
+    svd=True,
+)
+GALORE_8BIT = replace(GALORE, holdings=(weight(), *moments(low, "uint8"), projection("weight")))
+FIRA = replace(GALORE, update=lambda d, e: e * (2 * d.low + 4 * d.full))  # and the residual, scaled
+DCT = replace(
+    GALORE,
+    holdings=(
+        weight(),
+        *moments(low),
+        Holding(name="chosen columns", kind=PROJECTIONS, elements=lambda d: d.rank, dtype="int32"),
+    ),
+    renewal=lambda d, e: e * d.full,  # the gradient in the whole basis
+    svd=False,
+)
+Q_GALORE_PUBLISHED = Treatment(
+    holdings=(  # scale and zero of a group in bfloat16
+        weight("uint8", -1, 4.0),
+        *moments(low, "uint8"),
+        projection("uint8", -1, 4.0),
+    ),
+    gradient=full,
+    update=_requantised,
+    renewal=_svd,
+    svd=True,
+    weight_copies=1,
+)
+Q_GALORE = replace(
+    Q_GALORE_PUBLISHED,
+    holdings=(*Q_GALORE_PUBLISHED.holdings[:-1], projection("int4", -1, 4.0)),
+)
+APOLLO = Treatment(
+    holdings=(weight(), *moments(low)),  # the random projection is made anew from its seed
+    gradient=full,
+    update=lambda d, e: e * (d.basis + 3 * d.low + d.full),
+)
+Q_APOLLO = replace(
+    APOLLO,
+    holdings=(weight("uint8", -1, 4.0), *moments(low)),
+    update=_requantised,
+    weight_copies=1,
+)
+
+
+def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
+    """A frozen weight, and two trained factors beside it (LoRA)."""
+    return Treatment(
+        holdings=(
+            base,
+            *more,
+            Holding(name="adapter", kind=ADAPTERS, elements=factors, dtype="adapter"),
+            state("first moment of adapter", factors, "adapter state"),
+            state("second moment of adapter", factors, "adapter state"),
+        ),
+        gradient=factors,
+        beside=True,
+        kernel=True,
+        weight_copies=weight_copies,
+    )
+
+
+# NF4 in blocks of 64, whose scales are 8-bit in blocks of 256 with a float32 scale each:
+# 1 + 4 / 256 bytes a block (arXiv 2305.14314, section 3)
+def nf4(elements: Elements = full) -> Holding:
+    """A weight in NF4 with double quantisation."""
+    return weight("nf4", 64, 1 + 4 / 256, elements)
+
+
+LORA = adapted(weight())
+QLORA = adapted(nf4(), weight_copies=1)
+LORAM = adapted(weight(elements=kept))
+QLORAM = adapted(nf4(kept), weight_copies=1)
+GRAD_NORM_LORP = adapted(
+    weight(),
+    Holding(name="magnitudes", kind=ADAPTERS, elements=lambda d: d.columns, dtype="adapter"),
+)
+LAMDA = Treatment(
+    holdings=(
+        weight(),
+        Holding(name="frozen factors", kind=ADAPTERS, elements=factors, dtype="adapter"),
+        Holding(name="core", kind=ADAPTERS, elements=core, dtype="adapter"),
+        state("first moment of core", core, "adapter state"),
+        state("second moment of core", core, "adapter state"),
+    ),
+    gradient=core,
+    beside=True,
+    kernel=True,
+)
+WELORE = Treatment(holdings=(weight(elements=kept), *moments(kept)), gradient=kept, kernel=True)
+
+
+def low_rank_and_sparse(density: float, index_bytes: str) -> Treatment:
+    """A weight of two factors and a sparse rest, all trained; dense only while it is used."""
+    elements = sparse(density)
+    indices = Holding(
+        name="indices", kind=WEIGHTS, elements=lambda d: round(density * d.full), dtype=index_bytes
+    )
+    return Treatment(
+        holdings=(weight(elements=elements), indices, *moments(elements)),
+        gradient=elements,
+        kernel=True,
+        weight_copies=1,
+    )
+
+
+def structured(ratio: float) -> Callable[[Architecture], float]:
+    """Density that structured pruning leaves (LLM-Pruner as LoRAM uses it, arXiv 2502.13533).
+
+    The first four and the last two blocks stay whole; in the others heads, in groups that share
+    keys, and MLP channels are cut, and rounded up.
+    """
+
+    def density(arch: Architecture) -> float:
+        whole = min(6, arch.layers)
+        heads = ceil(round((1 - ratio) * arch.kv_heads, 9)) / arch.kv_heads
+        channels = round((1 - ratio) * arch.intermediate) / arch.intermediate
+        block = arch.block_matrix_parameters
+        attention = sum(p.elements for p in arch.parameters() if p.role == "attention")
+        cut = (heads * attention + channels * (block - attention)) / block
+        return (whole + (arch.layers - whole) * cut) / arch.layers
+
+    return density

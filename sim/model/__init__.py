@@ -1,1 +1,0 @@
-"""What it would cost: analytical models, each with its error bar."""

@@ -1,0 +1,230 @@
+"""Process kits: small files in ``kits/`` that say where a cell library lies and which cells to use.
+
+A kit is found by the conventions people already have: an installed Python package, or the folder
+that an environment variable (``PDK_ROOT``, ``FLOW_HOME``) names. Adding one needs no code; a file
+of the user's own, or bare Liberty files, serve as well.
+"""
+
+import fnmatch
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import cached_file, digest
+from consilico.sim.silicon.kits.derive import derive
+from consilico.sim.silicon.kits.kitfile import Corner, KitFile, read_kit_file
+from consilico.sim.silicon.kits.kitplaces import locate
+from consilico.sim.silicon.kits.roles import Role, check_roles
+from consilico.sim.silicon.liberty import text as libertytext
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.liberty.text import read_library_text, usable, with_area
+
+__all__ = ["Kit", "Role", "describe_kits", "find_kit", "kit_names", "liberty_kit"]
+
+_KITS = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """One cell library at one corner."""
+
+    name: str
+    title: str
+    node_nm: float | None  # None: not known
+    corner: str
+    voltage_v: float
+    target_ns: float  # what mapping aims for where the clock asked for is slower
+    load_ff: float  # load of an output port that mapping assumes
+    avoid: tuple[str, ...]  # patterns of cells that mapping must not choose
+    liberty: tuple[Path, ...]
+    roles: Mapping[str, Role]
+    areas_um2: Mapping[str, float] = field(default_factory=dict)  # where the Liberty gives none
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the Liberty files, what the kit says of them, and the code that merges them."""
+        said = {
+            "avoid": self.avoid,
+            "roles": {purpose: asdict(role) for purpose, role in self.roles.items()},
+            "areas_um2": dict(self.areas_um2),
+            "target_ns": self.target_ns,
+            "load_ff": self.load_ff,
+        }
+        code = inspect.getsource(libertytext) + inspect.getsource(Kit)
+        try:
+            return digest(said, code, *(path.read_bytes() for path in self.liberty))
+        except OSError as error:
+            raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+
+    @cached_property
+    def mapping_liberty(self) -> Path:
+        """One uncompressed Liberty file without the cells to avoid: what mapping may choose from.
+
+        Raises:
+            UserError: If a Liberty file cannot be read, is empty or damaged, is for another
+                voltage than the kit says, has not the cells and pins that the kit names, or has
+                no flip-flop or no cell that mapping may choose.
+        """
+
+        def merged() -> str:
+            library = read_library_text(self.liberty)
+            cells = {
+                cell: with_area(text, self.areas_um2[cell]) if cell in self.areas_um2 else text
+                for cell, text in library.cells.items()
+            }
+            kept = usable(self.name, cells, self._avoided)
+            kept.update(role.cell for role in self.roles.values())
+            self._check()
+            left = {cell: text for cell, text in cells.items() if cell in kept}
+            return replace(library, cells=left).render(self.name)
+
+        return cached_file("kits", self.sha256, ".lib", merged)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results with this kit should know."""
+        cells = read_liberty((self.mapping_liberty,)).cells
+        named = sorted({role.cell for role in self.roles.values()})
+        return tuple(
+            f"{cell} has no area in the Liberty of {self.name}: it counts as 0"
+            for cell in named
+            if cells[cell].area_um2 <= 0
+        )
+
+    def _check(self) -> None:
+        library = read_liberty(self.liberty)
+        check_roles(self.name, self.roles, library.cells)
+        if abs(library.voltage_v - self.voltage_v) > 0.005:
+            raise UserError(
+                f"process kit {self.name}, corner {self.corner}, is for {self.voltage_v:g} V,"
+                f" but {self.liberty[0]} is for {library.voltage_v:g} V"
+            )
+
+    def _avoided(self, cell: str) -> bool:
+        return _matches(cell, self.avoid)
+
+
+def kit_names() -> list[str]:
+    """Names of the kits that are described, found on this machine or not."""
+    return sorted(path.stem for path in _KITS.glob("*.toml"))
+
+
+def describe_kits() -> list[dict[str, Any]]:
+    """Every corner of every kit, found on this machine or not; a kit's default corner first.
+
+    Returns:
+        ``pdk``, ``title``, ``corner``, ``default`` (corner), ``voltage_v``, ``node_nm``, ``found``,
+        ``path`` (of its first Liberty file, None where it is not found) and ``how_to_get``.
+    """
+    kits = []
+    for name in kit_names():
+        file = read_kit_file(_KITS / f"{name}.toml")
+        for corner in file.corners:
+            liberty = locate(file, corner)
+            kits.append(
+                {
+                    "pdk": name,
+                    "title": file.title,
+                    "corner": corner.name,
+                    "default": corner == file.corners[0],
+                    "voltage_v": corner.voltage_v,
+                    "node_nm": file.node_nm,
+                    "found": liberty is not None,
+                    "path": None if liberty is None else str(liberty[0]),
+                    "how_to_get": corner.how_to_get or file.how_to_get,
+                }
+            )
+    return kits
+
+
+def find_kit(name: str) -> Kit:
+    """The kit of that name, with its Liberty files located.
+
+    Args:
+        name: ``kit`` or ``kit:corner``, where ``kit`` is one of :func:`kit_names` or the path of
+            a kit file that ends in ``.toml``.
+
+    Raises:
+        UserError: If no kit or corner has that name (the message lists those there are), a kit
+            file is wrong, or its Liberty files are not on this machine (the message says how to
+            get them).
+    """
+    kit, colon, wanted = (name, "", "") if name.endswith(".toml") else name.rpartition(":")
+    if not colon:
+        kit, wanted = name, ""
+    if kit.endswith(".toml"):
+        file = read_kit_file(Path(kit))
+    elif kit in kit_names():
+        file = read_kit_file(_KITS / f"{kit}.toml")
+    else:
+        raise UserError(
+            f"unknown process kit {kit!r}; there are: {', '.join(kit_names())}, and any kit file"
+            " that ends in .toml"
+        )
+    corners = {corner.name: corner for corner in file.corners}
+    if colon and wanted not in corners:
+        raise UserError(
+            f"process kit {file.name} has no corner {wanted!r}; it has: {', '.join(corners)}"
+        )
+    corner = corners[wanted] if colon else file.corners[0]
+    liberty = locate(file, corner)
+    if liberty is None:
+        where = f"process kit {file.name}" + (f", corner {corner.name}," if colon else "")
+        raise UserError(f"{where} is not on this machine; {corner.how_to_get or file.how_to_get}")
+    return _kit(file, corner, liberty)
+
+
+def liberty_kit(paths: Sequence[Path]) -> Kit:
+    """A kit of Liberty files alone: what it needs beside them is found in them.
+
+    Args:
+        paths: Files of one library, plain or gzipped.
+
+    Raises:
+        UserError: If a file cannot be read or is damaged, the files do not go together, or the
+            library lacks an inverter, a flip-flop or a latch.
+    """
+    found = derive(paths)
+    return Kit(
+        name=found.name,
+        title=", ".join(path.name for path in paths),
+        node_nm=None,
+        corner=found.corner,
+        voltage_v=found.voltage_v,
+        target_ns=found.target_ns,
+        load_ff=found.load_ff,
+        avoid=(),
+        liberty=tuple(path.absolute() for path in paths),
+        roles=found.roles,
+    )
+
+
+def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...]) -> Kit:
+    """The kit of a file; what the file leaves out comes from the Liberty."""
+    roles, target_ns, load_ff = file.roles, file.target_ns, file.load_ff
+    if roles is None or target_ns is None or load_ff is None:
+        found = derive(liberty, lambda cell: _matches(cell, file.avoid))
+        roles = found.roles if roles is None else roles
+        target_ns = target_ns or found.target_ns
+        load_ff = load_ff or found.load_ff
+    return Kit(
+        name=file.name,
+        title=file.title,
+        node_nm=file.node_nm,
+        corner=corner.name,
+        voltage_v=corner.voltage_v,
+        target_ns=target_ns,
+        load_ff=load_ff,
+        avoid=file.avoid,
+        liberty=liberty,
+        roles=roles,
+        areas_um2=file.areas_um2,
+    )
+
+
+def _matches(cell: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(cell, pattern) for pattern in patterns)

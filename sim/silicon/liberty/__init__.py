@@ -1,0 +1,1 @@
+"""Liberty files: read, checked, merged, and turned into cell models for simulation."""

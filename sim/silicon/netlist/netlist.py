@@ -1,0 +1,171 @@
+"""Gate-level Verilog netlists, as synthesis writes them, flattened into nets and cell instances."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.silicon.liberty.library import Cell
+from consilico.sim.silicon.netlist.parse import CONSTANTS, Module, parse_modules
+
+__all__ = ["HIGH", "LOW", "Instance", "Netlist", "read_netlist"]
+
+LOW, HIGH = CONSTANTS["1'b0"], CONSTANTS["1'b1"]  # the nets that never change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One cell: its path (``block/_123_``), the path of the module around it, nets by pin."""
+
+    name: str
+    module: str
+    cell: str
+    pins: dict[str, int]  # bits of a bus as ``A[3]``; pins left open are not in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Netlist:
+    """A flat netlist. Nets are numbers; what the source calls them is in ``names``."""
+
+    top: str
+    net_count: int
+    names: dict[str, int]  # net by path and bit, such as ``block/sum[3]``; several may be one net
+    ports: dict[str, tuple[str, tuple[int, ...]]]  # direction and nets, highest bit first
+    instances: list[Instance]
+
+
+def read_netlist(path: Path, top: str, cells: Mapping[str, Cell]) -> Netlist:
+    """Read a netlist of library cells, and flatten its modules.
+
+    Args:
+        path: Verilog file: modules, wires, ``assign`` between nets, instances with named pins.
+        top: Module to start at.
+        cells: The library; a name in it is a cell, any other must be a module of the file.
+
+    Raises:
+        UserError: If the file cannot be read or is not a gate-level netlist, ``top`` is not in it,
+            or a cell, a pin or a bus width does not fit the library.
+    """
+    try:
+        text = path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise UserError(f"cannot read the netlist {path}: {error.strerror}") from error
+    modules = parse_modules(path, text)
+    if top not in modules:
+        known = ", ".join(modules) or "none"
+        raise UserError(f"{path} has no module {top!r}; there are: {known}")
+    flat = _Flattener(path, modules, cells)
+    ports = {
+        name: (direction, tuple(flat.net(bit) for bit in modules[top].bits(name)))
+        for name, direction in modules[top].ports.items()
+    }
+    flat.expand(modules[top], "", (top,))
+    return flat.netlist(top, ports)
+
+
+@dataclass
+class _Flattener:
+    path: Path
+    modules: dict[str, Module]
+    cells: Mapping[str, Cell]
+    names: dict[str, int] = field(default_factory=dict)
+    parents: list[int] = field(default_factory=lambda: [*CONSTANTS.values()])
+    instances: list[Instance] = field(default_factory=list)
+
+    def net(self, name: str) -> int:
+        """Number of a net by its full name, new where there is none."""
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        number = self.names.get(name)
+        if number is None:
+            number = self.names[name] = len(self.parents)
+            self.parents.append(number)
+        return number
+
+    def root(self, net: int) -> int:
+        """The net that stands for all that ``assign`` has made one; constants come first."""
+        while self.parents[net] != net:
+            self.parents[net] = self.parents[self.parents[net]]
+            net = self.parents[net]
+        return net
+
+    def join(self, one: int, other: int) -> None:
+        """Make two nets one."""
+        low, high = sorted((self.root(one), self.root(other)))
+        self.parents[high] = low
+
+    def expand(self, module: Module, prefix: str, around: tuple[str, ...]) -> None:
+        """Add the content of a module, whose nets and instances get ``prefix``."""
+
+        def named(bit: str) -> str:
+            return bit if bit in CONSTANTS else prefix + bit
+
+        for left, right in module.assigns:
+            for one, other in zip(left, right, strict=True):
+                self.join(self.net(named(one)), self.net(named(other)))
+        for item in module.items:
+            where = f"{self.path}: instance {prefix}{item.name}"
+            if item.cell in self.cells:
+                cell = self.cells[item.cell]
+                pins = {
+                    pin: self.net(named(bit))
+                    for port, bits in item.pins.items()
+                    for pin, bit in self._pins(cell, port, bits, where)
+                }
+                self.instances.append(
+                    Instance(
+                        name=prefix + item.name,
+                        module=prefix.rstrip("/"),
+                        cell=item.cell,
+                        pins=pins,
+                    )
+                )
+                continue
+            inner = self.modules.get(item.cell)
+            if inner is None:
+                raise UserError(
+                    f"{where}: {item.cell!r} is neither a cell of the library nor a module"
+                )
+            if item.cell in around:
+                raise UserError(f"{where}: module {item.cell!r} contains itself")
+            inside = f"{prefix}{item.name}/"
+            for port, bits in item.pins.items():
+                if port not in inner.ports:
+                    raise UserError(f"{where}: module {item.cell!r} has no port {port!r}")
+                own = inner.bits(port)
+                for bit, outer in zip(reversed(own), reversed(bits), strict=False):
+                    self.join(self.net(inside + bit), self.net(named(outer)))
+            self.expand(inner, inside, (*around, item.cell))
+
+    @staticmethod
+    def _pins(cell: Cell, port: str, bits: list[str], where: str) -> Iterator[tuple[str, str]]:
+        """Pins of a cell, bit by bit, with what is connected to them; supply pins left out."""
+        names = cell.buses.get(port) or ((port,) if port in cell.pins else ())
+        if not names:
+            if port in cell.supply_pins:
+                return
+            raise UserError(f"{where}: cell {cell.name} has no pin {port!r}")
+        if bits and len(bits) != len(names):
+            raise UserError(
+                f"{where}: pin {port} of {cell.name} is {len(names)} wide, not {len(bits)}"
+            )
+        yield from zip(names, bits, strict=False)
+
+    def netlist(self, top: str, ports: dict[str, tuple[str, tuple[int, ...]]]) -> Netlist:
+        """The result, with nets numbered by what they have become."""
+        roots = [self.root(net) for net in range(len(self.parents))]
+        order = {root: number for number, root in enumerate(dict.fromkeys(roots))}
+        final = [order[root] for root in roots]
+        for instance in self.instances:
+            for pin, net in instance.pins.items():
+                instance.pins[pin] = final[net]
+        return Netlist(
+            top=top,
+            net_count=len(order),
+            names={name: final[net] for name, net in self.names.items()},
+            ports={
+                name: (direction, tuple(final[net] for net in nets))
+                for name, (direction, nets) in ports.items()
+            },
+            instances=self.instances,
+        )

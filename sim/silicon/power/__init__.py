@@ -1,0 +1,1 @@
+"""Power of a mapped netlist from Liberty tables and switching activity."""

@@ -1,0 +1,207 @@
+"""Power of a gate-level netlist from a simulation's switching activity and Liberty tables.
+
+Ideal clock, ideal wires: the load of a net is that of its pins. The method is described in
+:mod:`consilico.sim.silicon.power.cells`.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.silicon.activity.activity import read_activity
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
+from consilico.sim.silicon.power.cells import GroupPower, group_power
+from consilico.sim.silicon.power.clocktree import ClockTreeOptions, estimate_clock_tree
+from consilico.sim.silicon.power.delay import Clocking, clock_network, clock_pins, slews
+from consilico.sim.silicon.power.design import (
+    Bits,
+    Design,
+    Group,
+    Nets,
+    Reals,
+    Traffic,
+    arrange,
+    match,
+    traffic,
+)
+from consilico.sim.silicon.power.profile import power_profile
+from consilico.sim.silicon.power.report import InstancePower, Power, PowerReport
+from consilico.sim.silicon.power.states import follow
+
+__all__ = ["InstancePower", "Power", "PowerReport", "analyse"]
+
+
+def analyse(
+    netlist: Path,
+    top: str,
+    liberty: Sequence[Path],
+    activity: Path,
+    scope: str,
+    clock: str,
+    period_ns: float,
+    *,
+    window_ns: float | None = None,
+    clock_tree: ClockTreeOptions | None = None,
+) -> PowerReport:
+    """Power of a netlist.
+
+    Args:
+        netlist: Gate-level Verilog.
+        top: Its top module.
+        liberty: Liberty files of its cells.
+        activity: VCD, FST or SAIF of a simulation of the netlist.
+        scope: Path of the top module's instance in it, such as ``tb/dut``.
+        clock: Clock port. It and what it reaches through buffers and inverters toggles twice a
+            period, whatever the activity says; gated clocks toggle as simulated.
+        period_ns: Clock period in nanoseconds.
+        window_ns: Width of the windows of a power profile; none without.
+        clock_tree: Assumptions of an estimate of the clock tree; none without.
+
+    Raises:
+        UserError: If a file cannot be read or is damaged, the netlist has no such top module, cell
+            or clock port, or the activity has no such scope.
+    """
+    if not 0 < period_ns < float("inf"):
+        raise UserError(f"the clock period must be above 0 ns, not {period_ns}")
+    if window_ns is not None and not 0 < window_ns < float("inf"):
+        raise UserError(f"the window must be above 0 ns, not {window_ns}")
+    period_s = period_ns * 1e-9
+    library = read_liberty(liberty)
+    flat = read_netlist(netlist, top, library.cells)
+    design = arrange(flat, library.cells)
+    clock_net = _clock_net(flat, clock)
+    clocking = clock_network(design, clock_net)
+    _check_clock(design, clocking, clock)
+    rows: list[Nets] = []
+
+    def select(signals: dict[str, int]) -> Nets:
+        rows.append(match(design, signals))
+        return rows[0][rows[0] >= 0]
+
+    measured = read_activity(
+        activity, scope, select, window_s=None if window_ns is None else window_ns * 1e-9
+    )
+    # a SAIF file is read as a whole and selects nothing
+    row, inverse = follow(design, rows[0] if rows else match(design, measured.signals))
+    recorded = traffic(measured, row, inverse)
+    seen = _with_clock(recorded, clocking, period_s)
+    slew = slews(design, clocking)
+    powers = [group_power(design, group, seen, slew) for group in design.groups]
+    profile = None
+    if window_ns is not None:
+        energy = _toggle_energy(design, powers)
+        free = clocking.free
+        steady = sum(float(power.leakage_w.sum()) for power in powers)
+        steady += float((energy[free] * seen.density[free]).sum())
+        profile = power_profile(measured, row, energy, free, steady)
+    tree = None
+    if clock_tree is not None:
+        tree = estimate_clock_tree(design, clock_net, library.cells, period_s, clock_tree)
+    annotated, pins = _annotation(design, seen)
+    clock_density = float(recorded.density[clock_net])
+    return PowerReport.of(
+        flat.top,
+        _instances(design, clocking, powers),
+        annotated_pins=annotated,
+        unannotated_pins=pins - annotated,
+        source=measured.source,
+        duration_s=measured.duration_s,
+        toggles=float(seen.density.sum() * measured.duration_s),
+        period_s=period_s,
+        recorded_period_s=2 / clock_density if clock_density else None,
+        profile=profile,
+        clock_tree=tree,
+    )
+
+
+def _clock_net(netlist: Netlist, clock: str) -> int:
+    inputs = [name for name, (direction, _) in netlist.ports.items() if direction != "output"]
+    if clock not in inputs or len(netlist.ports[clock][1]) != 1:
+        raise UserError(
+            f"module {netlist.top!r} has no clock port {clock!r}; its inputs are: "
+            + (", ".join(inputs) or "none")
+        )
+    return netlist.ports[clock][1][0]
+
+
+def _check_clock(design: Design, clocking: Clocking, clock: str) -> None:
+    """Refuse a clock that reaches no register, where there are registers."""
+    ends = clock_pins(design)
+    if not len(ends) or clocking.network[ends].any():
+        return
+    ports = design.netlist.ports
+    found = [name for name, (_, nets) in ports.items() if np.isin(list(nets), ends).any()]
+    raise UserError(
+        f"port {clock!r} of {design.netlist.top!r} clocks no register; "
+        f"registers' clock pins are on: {', '.join(found) or 'no port'}"
+    )
+
+
+def _with_clock(seen: Traffic, clocking: Clocking, period_s: float) -> Traffic:
+    """The free-running clock as defined, not as recorded."""
+    return Traffic(
+        np.where(clocking.free, 2 / period_s, seen.density),
+        np.where(clocking.free, 0.5, seen.duty),
+        seen.known | clocking.free,
+    )
+
+
+def _kinds(group: Group, network: Bits) -> list[str]:
+    """Class of each instance of a group."""
+    cell = group.cell
+    if cell.macro or cell.pad:
+        return ["macro" if cell.macro else "pad"] * len(group.instances)
+    outputs = [name for name, pin in cell.pins.items() if pin.direction in ("output", "inout")]
+    clocked = np.full(len(group.instances), bool(outputs))
+    for name in outputs:
+        clocked &= network[group.nets[name]]
+    other = "sequential" if cell.sequential else "combinational"
+    return ["clock" if is_clock else other for is_clock in clocked.tolist()]
+
+
+def _instances(
+    design: Design, clocking: Clocking, powers: Sequence[GroupPower]
+) -> Iterator[InstancePower]:
+    """Power of each instance, in the order of the netlist."""
+    found: dict[int, InstancePower] = {}
+    for group, power in zip(design.groups, powers, strict=True):
+        columns = zip(
+            group.instances.tolist(),
+            _kinds(group, clocking.network),
+            power.internal_w.tolist(),
+            power.switching_w.tolist(),
+            power.leakage_w.tolist(),
+            strict=True,
+        )
+        for index, kind, internal, switching, leakage in columns:
+            instance = design.netlist.instances[index]
+            found[index] = InstancePower(
+                name=instance.name,
+                module=instance.module,
+                cell=instance.cell,
+                kind=kind,
+                power=Power(internal, switching, leakage),
+            )
+    return (found[index] for index in range(len(design.netlist.instances)))
+
+
+def _toggle_energy(design: Design, powers: Sequence[GroupPower]) -> Reals:
+    """Energy of a toggle of each net, shape ``(nets,)``."""
+    energy = np.zeros(design.net_count)
+    for group, power in zip(design.groups, powers, strict=True):
+        for name, joules in power.toggle_energy_j.items():
+            np.add.at(energy, group.nets[name], joules)
+    return energy
+
+
+def _annotation(design: Design, seen: Traffic) -> tuple[int, int]:
+    """Pins whose activity is known, and all pins: of the cells, and bits of the ports."""
+    known = [seen.known[list(nets)] for _, nets in design.netlist.ports.values()]
+    for group in design.groups:
+        for name, pin in group.cell.pins.items():
+            if pin.direction != "internal":
+                known.append(seen.known[group.nets[name]])
+    return sum(int(flags.sum()) for flags in known), sum(map(len, known))

@@ -1,0 +1,245 @@
+"""Proof that a mapped netlist does what its RTL says, register by register.
+
+Both descriptions are cut at their registers and latches: every stored bit becomes an input, and
+what it is fed with (data, clock or enable) an output. What is left is combinational, and ABC
+compares it output by output (``cec``: structural hashing, simulation, SAT). If all are equal, then
+by induction over the cycles both behave alike from any state in which the bits that
+:mod:`consilico.sim.silicon.synthesis.register_matching` has paired hold the same. Library cells
+count as their Liberty says; the
+initial state is not compared, as a netlist has none.
+
+Source of the comparison: A. Mishchenko, S. Chatterjee, R. Brayton, N. Een, "Improvements to
+combinational equivalence checking", ICCAD 2006.
+"""
+
+import math
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.results import cached, digest
+from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.liberty.cellmodels import cell_models
+from consilico.sim.silicon.liberty.read import Library, read_liberty
+from consilico.sim.silicon.synthesis.and_graph import (
+    CombinationalLoop,
+    Cones,
+    model,
+    read_cones,
+    undriven,
+)
+from consilico.sim.silicon.synthesis.register_matching import find_twins
+from consilico.sim.silicon.synthesis.synthesize import LIMIT_S, SynthResult
+from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
+
+__all__ = ["Proof", "cached_proof", "prove_netlist"]
+
+# Word-level cells become AND gates, inverters and stored bits; negative edges and levels become
+# inverters. Names stay: no -purge. The netlist's alternative names are what registers match by.
+_SCRIPT = """
+read_verilog -sv {source}.v
+hierarchy -check -top {top}
+proc
+flatten
+memory_collect
+memory_map
+techmap
+opt_expr
+dffunmap
+simplemap
+techmap -map states.v
+aigmap
+setundef -zero
+opt_clean
+write_json {source}.json
+design -reset
+"""
+_LATCHES = r"""
+module \$_DLATCH_N_ (input E, D, output Q); \$_DLATCH_P_ _TECHMAP_REPLACE_ (.E(~E), .D(D), .Q(Q));
+endmodule
+"""
+_FLOP = r"""
+module \$_DFF_{edge}_ (input C, D, output Q);
+  \$_DFF_P_ _TECHMAP_REPLACE_ (.C({clock}), .D(D), .Q(Q));
+endmodule
+"""
+_RESET_FLOP = r"""
+module \$_DFF_{edge}{level}{value}_ (input C, R, D, output Q);
+  \$_DFF_PP{value}_ _TECHMAP_REPLACE_ (.C({clock}), .R({reset}), .D(D), .Q(Q));
+endmodule
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What was proved. A point is an output port's bit, or an input of a stored bit."""
+
+    verdict: str  # "equivalent", "different" or "not proven"
+    proved_points: int
+    unproved_points: int
+    unproved: tuple[str, ...]  # one point that differs, stored bits without a counterpart, or why
+    seconds_limit: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Field values by name."""
+        return asdict(self)
+
+
+def cached_proof(verilog: str, found: SynthResult, top: str, kit: Kit, limit_s: float) -> Proof:
+    """:func:`prove_netlist` of what :func:`synthesize.synthesize` made."""
+    netlist = found.netlist.read_text()
+    key = digest(
+        verilog,
+        netlist,
+        top,
+        kit.sha256,
+        yosys_version(),
+        limit_s,
+        code_digest(__name__),
+    )
+
+    def compute() -> dict[str, Any]:
+        library = read_liberty((kit.mapping_liberty,))
+        return prove_netlist(verilog, netlist, top, library, found.cells_by_type, limit_s).to_json()
+
+    values = cached("proof", key, compute)
+    return Proof(**{**values, "unproved": tuple(values["unproved"])})
+
+
+def prove_netlist(
+    verilog: str, netlist: str, top: str, library: Library, cells: Iterable[str], limit_s: float
+) -> Proof:
+    """Compare a netlist with its RTL.
+
+    Args:
+        verilog: The RTL, with all its modules.
+        netlist: What it was mapped to, flat Verilog.
+        top: Top module of both.
+        library: The netlist's cells.
+        cells: Names of those in it.
+        limit_s: Processor seconds that the comparison may take.
+
+    Returns:
+        "different" where all stored bits have a counterpart and ABC found values for which an
+        output or a register's input differs; "not proven" where a stored bit has no counterpart or
+        one that had to be guessed, or time was up.
+
+    Raises:
+        UserError: If Yosys or its ABC is missing, or the library does not say what a cell does.
+        ToolError: If Yosys cannot read one of them.
+    """
+    files = {
+        "rtl.v": verilog,
+        "gates.v": netlist + "\n" + cell_models(library.cells, cells),
+        "states.v": _states(),
+        "script.ys": "".join(_SCRIPT.format(source=name, top=top) for name in ("rtl", "gates")),
+    }
+    made = run_yosys(files, LIMIT_S)
+    try:
+        pair = _cut(*(read_cones(made[f"{name}.json"], top) for name in ("rtl", "gates")))
+    except CombinationalLoop as loop:
+        return _verdict([], "not proven", [str(loop)], limit_s)
+    if pair.lonely:
+        return _verdict(pair.points, "not proven", pair.lonely, limit_s)
+    wrong = _compare(pair, limit_s)
+    if wrong is None:
+        return _verdict(pair.points, "not proven", [f"no answer within {limit_s:g} s"], limit_s)
+    verdict = "equivalent" if not wrong else "not proven" if pair.guessed else "different"
+    return _verdict(pair.points, verdict, wrong, limit_s)
+
+
+def _states() -> str:
+    """Technology map to flip-flops and latches that are active high."""
+    text = _LATCHES + _FLOP.format(edge="N", clock="~C")
+    for edge, level in (("N", "P"), ("P", "N"), ("N", "N")):
+        clock, reset = ("C" if edge == "P" else "~C"), ("R" if level == "P" else "~R")
+        for value in "01":
+            text += _RESET_FLOP.format(
+                edge=edge, level=level, value=value, clock=clock, reset=reset
+            )
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    models: tuple[str, str]  # BLIF with the same inputs, and an output for each point
+    points: list[str]
+    lonely: list[str]  # stored bits without a counterpart, and nets that nothing drives
+    guessed: bool  # some have one that may be wrong
+
+
+def _cut(rtl: Cones, gates: Cones) -> _Pair:
+    """Cut both designs at their stored bits."""
+    pairs = find_twins(rtl, gates)
+    ports = sorted(rtl.inputs.keys() | gates.inputs.keys())
+    drivers = {name: f"i{index}" for index, name in enumerate(ports)}
+    left = {bit: drivers[name] for name, bit in rtl.inputs.items()}
+    right = {bit: drivers[name] for name, bit in gates.inputs.items()}
+    for number, stored in enumerate(gates.stored, start=len(ports)):
+        right[stored.output] = "~" * (stored.output in pairs.inverted) + f"i{number}"
+    for stored in rtl.stored:
+        left[stored.output] = right.get(pairs.of_rtl.get(stored.output, "0"), "0").lstrip("~")
+    points = sorted(rtl.outputs.keys() | gates.outputs.keys())
+    ends = [rtl.outputs.get(name, "0") for name in points]
+    gate_ends = [gates.outputs.get(name, "0") for name in points]
+    twin_of = {stored.output: stored for stored in gates.stored}
+    names = {bit: name for name, bit in rtl.names.items()}
+    for stored in rtl.stored:
+        twin = twin_of.get(pairs.of_rtl.get(stored.output, ""))
+        for pin, bit in stored.pins.items() if twin else [("D", stored.pins["D"])]:
+            points.append(f"{names[stored.output]} ({pin})")
+            ends.append(bit)
+            inverted = twin is not None and twin.output in pairs.inverted and pin == "D"
+            gate_ends.append("~" * inverted + (twin.pins[pin] if twin else "0"))
+    return _Pair(
+        models=(model(rtl, left, ends), model(gates, right, gate_ends)),
+        points=points,
+        lonely=pairs.lonely + [f"{name} is not driven" for name in undriven(gates)],
+        guessed=pairs.guessed,
+    )
+
+
+def _compare(pair: _Pair, limit_s: float) -> list[str] | None:
+    """Points at which ABC found a difference, none if there is none; None if time was up."""
+    abc = shutil.which("yosys-abc") or shutil.which("berkeley-abc")
+    if abc is None:
+        raise UserError("yosys-abc is not installed; get it with: apt-get install yosys")
+
+    def limit() -> None:  # of processor time: what a busy machine proves must not be less
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), math.ceil(limit_s)))
+
+    with tempfile.TemporaryDirectory(prefix="consilico-proof-") as name:
+        for file, text in zip(("rtl.blif", "gates.blif"), pair.models, strict=True):
+            Path(name, file).write_text(text)
+        run = subprocess.run(
+            [abc, "-q", "cec -T 1000000 -C 1000000000 rtl.blif gates.blif"],
+            cwd=name, stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=limit,
+        )  # fmt: skip
+    if run.returncode in (-signal.SIGXCPU, -signal.SIGKILL) or "UNDECIDED" in run.stdout:
+        return None
+    if "Networks are equivalent" in run.stdout:
+        return []
+    differing = re.findall(r"\bo(\d+)\b", run.stdout)
+    if "NOT EQUIVALENT" not in run.stdout or not differing:
+        raise ToolError(f"abc compared nothing: {(run.stdout + run.stderr).strip()[-300:]}")
+    return [pair.points[int(index)] for index in dict.fromkeys(differing)]
+
+
+def _verdict(points: list[str], verdict: str, unproved: list[str], limit_s: float) -> Proof:
+    proved = len(points) if verdict == "equivalent" else 0
+    return Proof(
+        verdict=verdict,
+        proved_points=proved,
+        unproved_points=len(points) - proved,
+        unproved=tuple(unproved[:8]),
+        seconds_limit=limit_s,
+    )

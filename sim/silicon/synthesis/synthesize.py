@@ -1,0 +1,283 @@
+"""Synthesis: Verilog in, a netlist of a kit's cells out (Yosys and ABC).
+
+Recipes are tried in order of area, the smallest first, until one meets the clock; if none does the
+fastest netlist is taken. They differ in whether full adders become the library's cells, and in
+what ABC maps for: area, the clock and then area, or the clock.
+"""
+
+import inspect
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consilico.sim.base.errors import ToolError
+from consilico.sim.base.results import cache_dir, cached, digest, write_atomic
+from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.synthesis.techmap import (
+    adder_map,
+    flop_map,
+    kit_cells,
+    latch_map,
+    tie_command,
+    without_cells,
+)
+from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
+from consilico.sim.silicon.timing import sta
+from consilico.sim.silicon.timing.sta import longest_path
+from consilico.sim.silicon.timing.sta_run import sta_version
+
+__all__ = [
+    "LIMIT_S",
+    "RECIPES",
+    "Recipe",
+    "SynthResult",
+    "map_once",
+    "recipe_named",
+    "recipes_of",
+    "synthesize",
+    "yosys_files",
+]
+
+LIMIT_S = 900  # a recipe that takes longer is given up
+
+# simplemap before abc: opt -full may leave a $mux of one bit (opt_share), a map of adders a $not
+_SCRIPT = """
+read_liberty -lib -ignore_miss_func cells.lib
+{read}
+read_verilog -sv cells.v
+hierarchy -check -top {top}
+proc
+{boundaries}
+opt -full
+wreduce
+peepopt
+opt_clean
+alumacc
+share
+opt -full
+memory
+opt -full
+techmap
+opt -fast
+{adders}
+techmap -map latches.v
+{flops}
+opt -full
+simplemap
+abc -liberty cells.lib -constr abc.constr -D {target_ps} -script abc.script
+setundef -zero
+{ties}
+splitnets
+opt_clean -purge
+tee -q -o counts.json stat -json
+tee -q -o area.txt stat -liberty cells.lib
+write_verilog -noattr -noexpr -nohex -simple-lhs netlist.v
+"""
+
+_OWN_FLOPS = """
+dfflegalize -cell $_DFF_P_ 01 -cell $_DFF_N_ 01
+techmap -map flops.v
+"""
+
+# A search of depth 4 finds nearly all full adders that the default of 20 does, 60 times faster
+# (Yosys 0.23 wants these options in this order).
+_ADDERS = """
+extract_fa -d 4 -b 6 -fa
+techmap -map adders.v
+"""
+
+_CLEAN = "strash; ifraig; scorr; dc2; strash; "
+_SIZE = "; upsize -D {D}; dnsize -D {D}"
+_ABC = {
+    "area": _CLEAN + "dc2; dch -f; amap -m; topo; buffer -c -N 32" + _SIZE,
+    "clock, then area": _CLEAN + "dch -f; map -a -B 0.9 -D {D}; topo; buffer -c" + _SIZE,
+    "clock": _CLEAN + "dch -f; map -B 0.9 -D {D}; topo; buffer -c" + _SIZE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One way to map a design."""
+
+    abc: str  # name of the ABC script
+    full_adders: bool  # use the library's full adder where logic is one
+
+    @property
+    def name(self) -> str:
+        """Name for reports."""
+        return f"{self.abc}; {'full adder cells' if self.full_adders else 'gates'}"
+
+
+# Full adder cells are small and frugal but slow.
+RECIPES = (
+    Recipe(abc="area", full_adders=True),
+    Recipe(abc="clock", full_adders=True),
+    Recipe(abc="clock, then area", full_adders=False),
+    Recipe(abc="clock", full_adders=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthResult:
+    """A mapped netlist."""
+
+    netlist: Path
+    area_um2: float
+    path_ns: float
+    cells_by_type: dict[str, int]
+    recipe: str
+    tried: dict[str, dict[str, float]]  # recipe: area_um2 and path_ns
+
+
+def synthesize(
+    verilog: str, top: str, kit: Kit, clock_ns: float, clock: str = "clk"
+) -> SynthResult:
+    """Map Verilog to the cells of a kit.
+
+    The Yosys that runs is the one :mod:`consilico.sim.silicon.synthesis.yosys` finds.
+
+    Args:
+        verilog: The design, with the modules of :mod:`consilico.hw.cells` where it uses them.
+        top: Its top module.
+        kit: The process kit.
+        clock_ns: Clock period to meet.
+        clock: Name of the clock port.
+
+    Raises:
+        UserError: If Yosys is missing.
+        ToolError: If Yosys fails on every recipe, or leaves a cell that the kit has not.
+    """
+    best: tuple[Recipe, Path, dict[str, Any]] | None = None
+    tried: dict[str, dict[str, float]] = {}
+    failure = ""
+    for recipe in recipes_of(kit):
+        netlist, found = _cached_map(verilog, top, kit, clock_ns, recipe, clock)
+        if "failure" in found:
+            failure = failure or found["failure"]
+            continue
+        tried[recipe.name] = {name: found[name] for name in ("area_um2", "path_ns")}
+        if best is None or found["path_ns"] < best[2]["path_ns"]:
+            best = recipe, netlist, found
+        if found["path_ns"] <= clock_ns:
+            break
+    if best is None:
+        raise ToolError(f"yosys failed on {top}: {failure}")
+    recipe, netlist, found = best
+    return SynthResult(
+        netlist=netlist,
+        area_um2=found["area_um2"],
+        path_ns=found["path_ns"],
+        cells_by_type=found["cells_by_type"],
+        recipe=recipe.name,
+        tried=tried,
+    )
+
+
+def recipes_of(kit: Kit) -> tuple[Recipe, ...]:
+    """The recipes that make sense with a kit, in the order in which they are tried."""
+    if "full_adder" in kit.roles:
+        return RECIPES
+    return tuple(Recipe(abc=abc, full_adders=False) for abc in _ABC)
+
+
+def recipe_named(kit: Kit, name: str) -> Recipe:
+    """The recipe of that name."""
+    return next(recipe for recipe in recipes_of(kit) if recipe.name == name)
+
+
+def _cached_map(
+    verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, clock: str
+) -> tuple[Path, dict[str, Any]]:
+    """The recipe's netlist and what it measures; made again where it is gone or damaged."""
+    files = yosys_files(verilog, top, kit, clock_ns, recipe)
+    # what Yosys reads, not this file: rewording a comment must not map everything again
+    key = digest(files, kit.sha256, yosys_version(), sta_version(), inspect.getsource(sta), clock)
+    store = cache_dir("synth") / f"{key}.v"
+
+    def compute() -> dict[str, Any]:
+        try:
+            return map_once(files, top, kit, store, clock)
+        except ToolError as error:
+            return {"failure": f"{recipe.name}: {error}"}
+
+    found: dict[str, Any] = cached("synth", key, compute)
+    if "failure" not in found and not _intact(store, found["netlist_sha256"]):
+        found = compute()
+    return store, found
+
+
+def _intact(path: Path, sha256: str) -> bool:
+    try:
+        return digest(path.read_text()) == sha256
+    except OSError:
+        return False
+
+
+def yosys_files(
+    design: str,
+    top: str,
+    kit: Kit,
+    clock_ns: float,
+    recipe: Recipe,
+    *,
+    read: str = "read_verilog -sv rtl.v",
+    boundaries: str = "flatten",
+) -> dict[str, str]:
+    """What Yosys gets for one recipe, beside the kit's Liberty: texts by file name.
+
+    Args:
+        design: Verilog, or what else ``read`` reads as ``rtl.v``.
+        top: Its top module.
+        kit: The process kit.
+        clock_ns: Clock period to meet.
+        recipe: How to map.
+        read: Yosys command that reads the design.
+        boundaries: Yosys commands that decide which module boundaries stay.
+    """
+    role = kit.roles
+    target_ps = 1000 * min(clock_ns, kit.target_ns)
+    return {
+        "rtl.v": without_cells(design),
+        "cells.v": kit_cells(kit),
+        "latches.v": latch_map(kit),
+        "flops.v": flop_map(kit) if "flop" in role else "",
+        "adders.v": adder_map(kit) if recipe.full_adders else "",
+        "abc.constr": f"set_driving_cell {role['driver'].cell}\nset_load {kit.load_ff}\n",
+        "abc.script": _ABC[recipe.abc].replace("{D}", f"{target_ps:g}").replace("; ", "\n") + "\n",
+        "script.ys": _SCRIPT.format(
+            top=top,
+            read=read,
+            boundaries=boundaries,
+            target_ps=target_ps,
+            adders=_ADDERS if recipe.full_adders else "",
+            flops=_OWN_FLOPS if "flop" in role else "dfflibmap -liberty cells.lib",
+            ties=tie_command(kit),
+        ),
+    }
+
+
+def map_once(
+    files: dict[str, str], top: str, kit: Kit, netlist: Path, clock: str = "clk"
+) -> dict[str, Any]:
+    """Run Yosys on :func:`yosys_files`, write the netlist, and time it.
+
+    Returns:
+        ``area_um2``, ``path_ns``, ``cells_by_type`` and ``netlist_sha256``.
+
+    Raises:
+        UserError: If Yosys or OpenSTA is missing.
+        ToolError: If one of them fails or takes too long, or a cell is left that the kit has not.
+    """
+    made = run_yosys({**files, "cells.lib": kit.mapping_liberty}, LIMIT_S)
+    counts: dict[str, int] = json.loads(made["counts.json"])["design"]["num_cells_by_type"]
+    if foreign := sorted(cell for cell in counts if cell.startswith("$")):
+        raise ToolError(f"{top}: no cell of {kit.name} for {', '.join(foreign)}")
+    write_atomic(netlist, made["netlist.v"])
+    return {
+        "area_um2": float(re.findall(r"Chip area for .*: ([\d.]+)", made["area.txt"])[-1]),
+        "cells_by_type": counts,
+        "path_ns": longest_path(netlist, top, kit, clock, kit.target_ns).path_ns,
+        "netlist_sha256": digest(made["netlist.v"]),
+    }

@@ -1,0 +1,1 @@
+"""Static timing of mapped netlists with OpenSTA."""

@@ -1,0 +1,1 @@
+"""Small trainings that show what an arithmetic does to the loss of a model."""

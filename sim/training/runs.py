@@ -1,0 +1,66 @@
+"""The training runs whose losses the project states: methods compared, random bits compared."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from consilico.golden.training.method import METHODS
+from consilico.sim.traffic.training import Run
+
+__all__ = ["METHOD_RUNS", "ROUNDING_RUNS", "SEEDS", "Task", "tasks"]
+
+SEEDS = (1, 2, 3)
+
+_RANK, _GAP = 32, 50
+_ADAMW = Run(method=METHODS["adamw"], lr=3e-3, fused=False)
+_QGALORE = Run(method=replace(METHODS["qgalore"], rank=_RANK, gap=_GAP), lr=3e-2, fused=True)
+
+
+def _bits(run: Run, random_bits: int) -> Run:
+    return replace(run, method=replace(run.method, random_bits=random_bits))
+
+
+def _float(run: Run) -> Run:
+    return replace(run, method=replace(run.method, weights=32))
+
+
+METHOD_RUNS = {
+    "adamw": _ADAMW,
+    "qgalore_stochastic": _QGALORE,
+    "qgalore_nearest": _bits(_QGALORE, 0),
+    "qgalore_float": _float(_QGALORE),
+    "galore": replace(_QGALORE, method=replace(METHODS["galore"], rank=_RANK, gap=_GAP)),
+    "galore8bit": replace(_QGALORE, method=replace(METHODS["galore8bit"], rank=_RANK, gap=_GAP)),
+    "adamw8bit": replace(_ADAMW, method=METHODS["adamw8bit"]),
+}
+"""Does Q-GaLore track AdamW, what does stochastic rounding do for it, and what each other part?"""
+
+_EVERY_SEED = ("adamw", "qgalore_stochastic", "qgalore_nearest")  # the others: the first one
+
+_SHORT = replace(_QGALORE, steps=300, warm_up=30)
+ROUNDING_RUNS = {
+    "float": _float(_SHORT),
+    **{str(bits): _bits(_SHORT, bits) for bits in (16, 14, 12, 10, 8, 6, 4, 0)},
+}
+"""Q-GaLore by the random bits of its INT8 weights, 0 being to nearest; float: float32 weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run to do: its name among the runs of its kind, and its seed."""
+
+    kind: str  # "method" or "rounding"
+    name: str
+    seed: int
+    run: Run
+
+
+def tasks(seeds: Iterable[int] = SEEDS) -> list[Task]:
+    """Everything that ``make bench`` trains, what matters most first."""
+    first, *others = seeds
+    methods = [(seed, name) for seed in (first, *others) for name in _EVERY_SEED]
+    methods += [(first, name) for name in METHOD_RUNS if name not in _EVERY_SEED]
+    return [
+        Task(kind="method", name=name, seed=seed, run=METHOD_RUNS[name]) for seed, name in methods
+    ] + [
+        Task(kind="rounding", name=name, seed=first, run=run) for name, run in ROUNDING_RUNS.items()
+    ]

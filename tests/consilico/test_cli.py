@@ -1,0 +1,252 @@
+"""The command line: JSON and tables, exit status, one line for what the user can mend."""
+
+import hashlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilico.cli import main
+from consilico.commands.output import working
+
+ROOT = Path(__file__).resolve().parents[2]
+UNIT = "consmax/log2"
+Fake = Callable[[str, Any], list[tuple[Any, ...]]]
+VERIFIED = {
+    "unit": UNIT,
+    "config": {"lanes": 4},
+    "seed": 7,
+    "passed": True,
+    "runs": [
+        {
+            "simulator": "icarus",
+            "version": "11.0",
+            "checked": 1000,
+            "mismatches": 0,
+            "seconds": 0.5,
+            "checked_per_second": 2000.0,
+        }
+    ],
+}
+WATTS = {"internal_w": 4e-4, "switching_w": 2e-4, "leakage_w": 1e-5, "total_w": 6.1e-4}
+IMPLEMENTED = {
+    "unit": UNIT,
+    "config": {"lanes": 1},
+    "pdk": "nangate45",
+    "corner": "typical",
+    "area_um2": 1500.0,
+    "path_ns": 1.05,
+    "cells": 900,
+    "power": WATTS,
+    "energy_pj": 1.5,
+    "activity": {"source": "model", "cycles": 5000},
+    "area_by_purpose_um2": {"registers": 500.0, "rest": 1000.0},
+    "equivalence": {"method": "simulation", "proof": None, "results_compared": 8192},
+    "tools": {},
+}
+POWER = WATTS | {"annotated_pins": 10, "unannotated_pins": 0}
+
+
+class _PowerReport:
+    def to_json(self) -> dict[str, Any]:
+        return POWER
+
+
+# Starting quickly
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "--help"], ["implement", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom consilico.cli import main\n"
+        f"status = main({arguments!r})\n"
+        "heavy = {'torch', 'amaranth', 'matplotlib', 'numpy', 'plotly', 'cocotb', 'gguf'}\n"
+        "print(status, sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stderr == "0 []\n"
+    assert "Usage" in run.stdout
+
+
+# list, generate: real
+
+
+def test_list_gives_every_unit_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json", "-"]) == 0
+    units = {unit["unit"]: unit for unit in json.loads(capsys.readouterr().out)}
+    assert {"consmax/log2", "consmax/split"} <= set(units)
+    lanes = units[UNIT]["parameters"]["lanes"]
+    assert units[UNIT]["family"] == "attention"
+    assert lanes["minimum"] == 1
+    assert lanes["doc"]
+
+
+def test_list_shows_people_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    assert UNIT in capsys.readouterr().out
+
+
+def test_generate_prints_the_same_verilog_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", UNIT, "--set", "lanes=2"]) == 0
+    first = capsys.readouterr().out
+    assert main(["generate", UNIT, "--set", "lanes=2"]) == 0
+    assert capsys.readouterr().out == first
+    assert "module consmax_log2" in first
+    assert main(["generate", UNIT]) == 0
+    assert capsys.readouterr().out != first
+
+
+def test_generate_writes_a_file_and_describes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.v"
+    assert main(["generate", UNIT, "--set", "lanes=2", "-o", str(path), "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert path.read_text() == result["verilog"]
+    assert result["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert result["config"]["lanes"] == 2
+
+
+# verify, implement, power, report: the work itself replaced
+
+
+def test_verify_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("consilico.sim.rtlsim.verify.verify", VERIFIED)
+    settings = ["--set", "lanes=4", "--sim", "icarus", "--sim", "icarus", "--seed", "7"]
+    assert main(["verify", UNIT, *settings, "--json", "-"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == VERIFIED
+    unit, config, simulators, seed, _ = calls[0]
+    assert (unit.name, config.lanes, simulators, seed) == (UNIT, 4, ["icarus"], 7)
+
+
+def test_verify_uses_both_simulators_by_default(
+    fake: Fake,
+) -> None:
+    calls = fake("consilico.sim.rtlsim.verify.verify", VERIFIED)
+    assert main(["verify", UNIT]) == 0
+    assert calls[0][2] == ["icarus", "verilator"]
+
+
+def test_a_failed_verification_is_status_1_and_still_written(
+    fake: Fake,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = {"passed": False, "problems": ["icarus: beat 3 is 0x1, not 0x2", "x", "y"]}
+    fake("consilico.sim.rtlsim.verify.verify", VERIFIED | wrong)
+    assert main(["verify", UNIT, "--json", str(tmp_path / "x.json")]) == 1
+    assert json.loads((tmp_path / "x.json").read_text())["passed"] is False
+    captured = capsys.readouterr()
+    assert "FAILED" in captured.out
+    assert captured.err.splitlines()[-1] == (
+        f"consilico: {UNIT} failed verification: icarus: beat 3 is 0x1, not 0x2 (and 2 more)"
+    )
+
+
+def test_implement_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("consilico.sim.silicon.implement.implement", IMPLEMENTED)
+    arguments = ["--pdk", "nangate45", "--clock-ns", "2.5", "--traffic", "normal", "--json", "-"]
+    assert main(["implement", UNIT, *arguments]) == 0
+    assert json.loads(capsys.readouterr().out) == IMPLEMENTED
+    _, config, pdk, clock_ns, options = calls[0]
+    assert (config.lanes, pdk, clock_ns, options["source"]) == (1, "nangate45", 2.5, "normal")
+
+
+def test_a_path_longer_than_the_clock_is_status_1(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake("consilico.sim.silicon.implement.implement", IMPLEMENTED)
+    assert main(["implement", UNIT, "--clock-ns", "1.04"]) == 1
+    assert f"{UNIT} needs 1.050 ns, the clock is 1.04 ns" in capsys.readouterr().err
+    assert main(["implement", UNIT, "--clock-ns", "1.05"]) == 0
+
+
+def test_power_hands_on_what_was_asked(
+    fake: Fake,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = {name: tmp_path / name for name in ("n.v", "a.lib", "b.lib.gz", "a.vcd")}
+    for path in files.values():
+        path.write_text("")
+    calls = fake("consilico.sim.silicon.power.analyse.analyse", _PowerReport())
+    assert main(["power", *_power_arguments(files), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out) == POWER
+    liberty = [files["a.lib"], files["b.lib.gz"]]
+    expected = (files["n.v"], "dut", liberty, files["a.vcd"], "tb/dut", "clk", 2.0)
+    assert calls[0][:-1] == expected
+
+
+def _power_arguments(files: dict[str, Path]) -> list[str]:
+    return [
+        *("--netlist", str(files["n.v"]), "--top", "dut"),
+        *("--liberty", str(files["a.lib"]), "--liberty", str(files["b.lib.gz"])),
+        *("--activity", str(files["a.vcd"]), "--scope", "tb/dut"),
+        *("--clock", "clk", "--period-ns", "2"),
+    ]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_report_prints_its_path_last(
+    fake: Fake,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    passed: bool,
+) -> None:
+    index = str(tmp_path / "index.html")
+    calls = fake("consilico.reports.build.build_report", {"index": index, "passed": passed})
+    assert main(["report", "-o", str(tmp_path)]) == (0 if passed else 1)
+    assert capsys.readouterr().out.splitlines()[-1] == index
+    assert calls[0][0] == tmp_path
+
+
+def test_only_json_reaches_standard_output(fake: Fake, capfd: pytest.CaptureFixture[str]) -> None:
+    fake("consilico.sim.rtlsim.verify.verify", VERIFIED)
+    assert main(["verify", UNIT, "--json", "-"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out) == VERIFIED
+    assert "a tool talks" in err
+    assert "a library talks" in err
+
+
+def test_progress_in_a_pipe_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 1.0, 30.0, 30.0, 59.0, 61.0, 61.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    with working() as progress:
+        for done in range(1, 5):
+            progress("simulating", done, 4)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "simulating: 2 of 4\nsimulating: 4 of 4\n"
+
+
+def test_progress_is_shown_on_a_terminal() -> None:
+    code = (
+        "from consilico.commands.output import working\n"
+        "with working() as progress:\n    progress('simulating', 1, 2)\n    print('noise')\n"
+        "print('result')"
+    )
+    terminal, other_end = pty.openpty()
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=other_end, text=True
+    )
+    os.close(other_end)
+    shown = ""
+    with suppress(OSError):  # how a terminal says that its other end is closed
+        while part := os.read(terminal, 4096):
+            shown += part.decode(errors="replace")
+    os.close(terminal)
+    assert run.stdout == "result\n"
+    assert "simulating" in shown
+    assert "1/2" in shown
+    assert "noise" in shown

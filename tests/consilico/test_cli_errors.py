@@ -1,0 +1,168 @@
+"""The command line when something is wrong: one line on standard error, the right exit status."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilico.cli import main
+from consilico.sim.base.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+UNIT = "consmax/log2"
+Fake = Callable[[str, Any], list[tuple[Any, ...]]]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "consilico.cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def _one_line(text: str) -> str:
+    """The only line of ``text``, which names the program and shows no traceback."""
+    assert text.count("\n") == 1, text
+    assert text.startswith("consilico: ")
+    return text.removeprefix("consilico: ").strip()
+
+
+def test_power_names_the_file_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, absent = tmp_path / "there", tmp_path / "absent"
+    there.write_text("")
+    files = ["--netlist", str(there), "--liberty", str(there), "--liberty", str(absent)]
+    others = ["--top", "dut", "--scope", "tb/dut", "--clock", "clk", "--period-ns", "2"]
+    assert main(["power", *files, "--activity", str(there), *others]) == 2
+    assert _one_line(capsys.readouterr().err) == f"{absent}: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["command"]),
+        (["synthesize"], ["synthesize"]),
+        (["verify"], ["UNIT"]),
+        (["verify", UNIT, "--sim", "vcs"], ["--sim", "vcs", "icarus", "verilator"]),
+        (["verify", UNIT, "--seed", "x"], ["--seed", "integer"]),
+        (["verify", UNIT, "--speed", "1"], ["--speed"]),
+        (["verify", "softmax"], ["unknown unit 'softmax'", UNIT]),
+        (["generate", UNIT, "--set", "lanes"], ["--set takes field=value, not 'lanes'"]),
+        (["generate", UNIT, "--set", "lane=1"], ["unknown field 'lane'", "lanes"]),
+        (["generate", UNIT, "--set", "lanes=0"], ["lanes must be an integer in [1, ", "not 0"]),
+        (["implement", UNIT, "--clock-ns", "0"], ["--clock-ns", "above 0", "not 0"]),
+        (["implement", UNIT, "--clock-ns", "nan"], ["--clock-ns", "nan"]),
+        (
+            ["implement", UNIT, "--traffic", "x"],
+            ["unknown traffic 'x'", "model", "normal", "synthetic"],
+        ),
+        (["implement", UNIT, "--pdk", "sky999"], ["sky999", "nangate45"]),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(
+    arguments: list[str],
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    line = _one_line(captured.err)
+    assert all(word in line for word in words), line
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UserError("iverilog is not there:\n install it"), "iverilog is not there: install it"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.lib"), "a.lib: Permission denied"),
+        (EOFError("Compressed file ended early"), "Compressed file ended early"),
+        (
+            ModuleNotFoundError("No module named 'gguf'", name="gguf"),
+            "Python package gguf is missing; `consilico doctor` says more",
+        ),
+    ],
+)
+def test_what_goes_wrong_on_the_way_is_one_line_and_keeps_earlier_results(
+    fake: Fake,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    error: Exception,
+    line: str,
+) -> None:
+    earlier = tmp_path / "x.json"
+    earlier.write_text("earlier")
+    fake("consilico.sim.rtlsim.verify.verify", error)
+    assert main(["verify", UNIT, "--json", str(earlier)]) == 2
+    out, err = capfd.readouterr()
+    assert err.splitlines()[-1] == f"consilico: {line}"
+    assert "Traceback" not in err
+    assert out == ""
+    assert earlier.read_text() == "earlier"
+
+
+def test_an_error_of_our_own_is_not_disguised(
+    fake: Fake,
+) -> None:
+    fake("consilico.sim.rtlsim.verify.verify", ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        main(["verify", UNIT])
+
+
+def test_an_interrupt_is_status_130(fake: Fake, capfd: pytest.CaptureFixture[str]) -> None:
+    fake("consilico.sim.rtlsim.verify.verify", KeyboardInterrupt())
+    assert main(["verify", UNIT]) == 130
+    assert capfd.readouterr().err.splitlines()[-1] == "consilico: interrupted"
+
+
+def test_a_json_file_below_a_file_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["list", "--json", str(tmp_path / "file" / "x.json")]) == 2
+    assert "cannot write" in _one_line(capsys.readouterr().err)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists only on Linux")
+@pytest.mark.parametrize("command", ["list", "generate"])  # less, more than a buffer holds
+def test_a_full_disk_behind_standard_output_is_one_line(command: str) -> None:
+    arguments = ["list"] if command == "list" else ["generate", UNIT, "--set", "lanes=16"]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "consilico.cli", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert _one_line(run.stderr) == "No space left on device"
+    assert run.returncode == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        run = subprocess.run(
+            [sys.executable, "-m", "consilico.cli", "list"],
+            cwd=ROOT,
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+def test_the_program_s_exit_status_is_main_s() -> None:
+    run = _run("list", "--unknown")
+    assert run.returncode == 2
+    assert "--unknown" in _one_line(run.stderr)

@@ -1,0 +1,129 @@
+"""``consilico memory`` and ``consilico memory-sweep``, as people and programs call them."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilico.cli import main
+
+HEADLINE = [
+    *("memory", "--model", "llama-7b", "--method", "q-galore", "--as-published"),
+    *("--rank", "1024", "--batch", "1", "--seq", "256", "--per-layer"),
+    *("--gpu", "rtx4060ti-16gb"),
+]
+SMALL = ["memory", "--model", "llama-60m"]
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main([*arguments, "--json", "-"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_command_that_others_build_on(capsys: pytest.CaptureFixture[str]) -> None:
+    found = asked(capsys, *HEADLINE)
+    assert found["peak_bytes"] / 1e9 == pytest.approx(15.08, rel=0.03)  # as measured by its authors
+    assert found["fits"] is True
+    assert found["headroom_bytes"] > 0
+    assert found["peak_at"].startswith("backward, block 32 of 32")
+    assert 0 < found["error_bar_pct"] <= 7
+    assert found["suggestions"] == []
+    keys = {"name", "kind", "dtype", "bytes", "live"}
+    assert all(set(entry) == keys for entry in found["ledger"])
+    assert sum(e["bytes"] for e in found["ledger"] if e["live"]) == found["peak_bytes"]
+
+
+def test_people_get_both_kinds_of_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(HEADLINE) == 0
+    text = capsys.readouterr().out
+    assert "14.92 GB (13.90 GiB)" in text
+    assert "fits in 17.18 GB (16.00 GiB)" in text
+    assert "estimated: roofline" in text
+
+
+def test_what_does_not_fit_says_by_how_much_and_what_would(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["memory", "--model", "llama-7b", "--method", "adamw", "--memory", "16 GiB"]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "does not fit" in text
+    assert "too much" in text
+    assert "per-layer on" in text
+
+
+def test_csv_and_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "ledger.csv"
+    found = asked(capsys, *SMALL, "--csv", str(table), "--png", str(tmp_path / "figures"))
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    live = sum(int(row["bytes"]) for row in rows if row["live"] == "True")
+    assert live == found["peak_bytes"]
+    for name in ("memory_peak.png", "memory_step.png"):
+        assert (tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--method", "adamx"], "unknown method 'adamx'; accepted: "),
+        (["--batch", "-3"], "batch must be an integer in [1, "),
+        (["--seq", "0"], "sequence must be an integer in [1, "),
+        (["--memory", "16GBB"], "memory must be a positive number and a unit"),
+        (["--gpu", "rtx9999"], "unknown GPU 'rtx9999'; accepted: "),
+        (["--gpu", "a6000-48gb", "--memory", "16 GB"], "--gpu and --memory exclude each other"),
+        (["--rank", "513"], "rank must be at most 512"),
+        (["--checkpointing", "maybe"], "checkpointing must be one of none, full, selective"),
+        (["--as-published"], "published is only known for q-galore"),
+        (["--kernel", "reference", "--method", "lomo"], "kernel reference runs adamw, "),
+        (["--model", "llama-8"], "unknown model 'llama-8'; accepted: "),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_field(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SMALL, *arguments]) == 2
+    found = capsys.readouterr()
+    assert found.err.count("\n") == 1
+    assert named in found.err
+    assert found.out == ""
+
+
+def test_a_sweep_gives_the_largest_batch_that_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, table = tmp_path / "fits.png", tmp_path / "all.csv"
+    found = asked(
+        capsys, "memory-sweep", "--model", "llama-1b", "--methods", "adamw,q-galore",
+        "--batches", "1..128", "--seqs", "512,1024", "--ranks", "128,512", "--memories",
+        "8 GiB,24 GiB", "--png", str(picture), "--csv", str(table),
+    )  # fmt: skip
+    assert found["configurations"] == 2 * 128 * (1 + 2) * 2  # AdamW has no rank
+    assert len(table.read_text().splitlines()) == 1 + 128 * 2 * 3
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    for row in found["rows"]:
+        small, large = row["largest_batch"].values()
+        assert 0 <= small <= large <= 128
+    by_length = {r["sequence"]: r["largest_batch"]["24 GiB"] for r in found["rows"][:2]}
+    assert by_length[1024] < by_length[512]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--batches", "1...4"], "--batches must be numbers by commas or a range"),
+        (["--batches", "0"], "batch must be an integer in"),
+        (["--methods", "adamw,none"], "unknown method 'none'"),
+        (["--memories", "12 XB"], "memory must be a positive number and a unit"),
+    ],
+)
+def test_a_sweep_names_what_it_does_not_accept(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["memory-sweep", "--model", "llama-60m", *arguments]) == 2
+    found = capsys.readouterr()
+    assert found.err.count("\n") == 1
+    assert named in found.err

@@ -1,0 +1,71 @@
+"""Certificates: the published bounds hold, and a wrong model does not pass."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from consilico.golden.attention.config import Log2Config
+from consilico.reports.consmax.certificates import (
+    Setting,
+    certify,
+    certify_all,
+    guaranteed_log2,
+    settings,
+)
+from consilico.reports.consmax.certificates import _log2_results as log2_results
+
+
+def test_settings_span_the_certified_range() -> None:
+    heads = settings()
+    assert len(set(heads)) >= 500
+    assert math.isclose(min(scale for scale, _ in heads) * 127, 0.5)
+    assert math.isclose(max(scale for scale, _ in heads) * 127, 24)
+    assert math.isclose(min(log_c for _, log_c in heads), -10 - math.log(100))
+    assert max(log_c for _, log_c in heads) == 2.0
+
+
+def test_certified_bounds() -> None:
+    found = {entry["architecture"]: entry for entry in certify_all()}
+    log2, split = found["consmax/log2"], found["consmax/split"]
+    paper = found["consmax/paper (truncating)"]
+    for entry in (log2, split):
+        assert entry["settings"] >= 500
+        assert entry["codes"] == 256
+    assert log2["max_relative_error"] <= 0.006
+    assert log2["max_ulp"] <= 1.0
+    assert log2["monotonic"]
+    assert split["max_relative_error"] <= 0.0093
+    assert split["max_relative_error"] < paper["max_relative_error"]
+
+
+def test_guaranteed_bound_covers_what_was_found() -> None:
+    bounds = guaranteed_log2(Log2Config())
+    found = certify_all()[0]
+    assert found["max_relative_error"] <= bounds["max_relative_error"] <= 0.006
+    assert found["max_ulp"] <= bounds["max_ulp"] <= 1.0
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [
+        {"k_fraction": 15},
+        {"fraction": 8},
+        {"address": 7},
+    ],
+)
+def test_narrower_widths_break_the_bound(widths: dict[str, int]) -> None:
+    bounds = guaranteed_log2(Log2Config(**widths))  # type: ignore[arg-type]
+    assert bounds["max_relative_error"] > 0.006 or bounds["max_ulp"] > 1.0
+
+
+def test_one_wrong_bit_shows_in_the_certificate() -> None:
+    def wrong(codes: Sequence[int], head: Setting) -> list[int]:
+        bits = log2_results(codes, head)
+        return [bits[0] ^ 4, *bits[1:]]
+
+    heads = settings()[:3]
+    right = certify("right", log2_results, heads, range(-128, 128), exhaustive=True)
+    flawed = certify("flawed", wrong, heads, range(-128, 128), exhaustive=True)
+    assert right.max_relative_error < 0.006 < flawed.max_relative_error
+    assert flawed.worst["code"] == -128

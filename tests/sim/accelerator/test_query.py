@@ -1,0 +1,273 @@
+"""The whole answer: sums, bounds, what follows what, and clear refusals."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from consilico.cli import main
+from consilico.sim.accelerator.accelerator import Accelerator
+from consilico.sim.accelerator.costs import OperationCosts
+from consilico.sim.accelerator.dram import dram_names, find_dram
+from consilico.sim.accelerator.interval import Interval, exactly, summed
+from consilico.sim.accelerator.measure import UNITS
+from consilico.sim.accelerator.parts import estimated_parts, priced_parts
+from consilico.sim.accelerator.products import planned, products
+from consilico.sim.accelerator.query import answer
+from consilico.sim.accelerator.tiling import Array
+from consilico.sim.accelerator.work import Phase, step_work
+from consilico.sim.base.errors import UserError
+from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.plan import Plan
+from consilico.sim.memory.run import Run
+from tests.sim.accelerator.parts import INTERVAL, KIT, PARTS
+
+ARCH = Architecture(
+    name="small", hidden=256, intermediate=512, layers=2, heads=4, kv_heads=2, head_dim=64,
+    vocab=1000,
+)  # fmt: skip
+HBM = find_dram("hbm2")
+ACCELERATOR = Accelerator(array=Array(rows=16, columns=16), dram=HBM, sram_kib=256, lanes=16)
+Q_GALORE = Run(model=ARCH, method="q-galore", rank=64, sequence=64)
+
+
+def asked(run: Run = Q_GALORE, **changes: Any) -> dict[str, Any]:
+    return answer(run, replace(ACCELERATOR, **changes), "nangate45", parts=(KIT, PARTS))
+
+
+def phases(run: Run = Q_GALORE, **changes: Any) -> dict[str, Phase]:
+    found = step_work(run, replace(ACCELERATOR, **changes), "full", 200)
+    return {phase.name: phase for phase in found}
+
+
+def test_phases_add_up_and_bounds_hold() -> None:
+    result = asked()
+    names = [phase["phase"] for phase in result["phases"]]
+    assert names == ["forward", "backward", "projection", "svd", "update"]
+    for quantity, of_phase in (("energy_j", "total_j"), ("time_s", "time_s")):
+        total = result[quantity]
+        assert 0 < total["low"] <= total["value"] <= total["high"]
+        assert total["value"] == pytest.approx(sum(p[of_phase]["value"] for p in result["phases"]))
+    for phase in result["phases"]:
+        causes = sum(part["value"] for part in phase["energy_j"].values())
+        assert causes == pytest.approx(phase["total_j"]["value"])
+    area = result["area_um2"]
+    assert area["total"]["value"] == pytest.approx(
+        sum(part["value"] for name, part in area.items() if name != "total")
+    )
+    power = result["energy_j"]["value"] / result["time_s"]["value"]
+    assert result["power_w"]["value"] == pytest.approx(power)
+    json.dumps(result)
+
+
+def test_flops_are_those_of_the_products() -> None:
+    found = products(planned(Q_GALORE))
+    for name, phase in phases().items():
+        if name in ("forward", "backward", "projection"):
+            assert phase.flops == sum(p.flops for p in found if p.phase == name)
+
+
+def test_multiply_accumulates_are_half_the_flops() -> None:
+    found = phases()
+    assert found["forward"].operations["int8 MAC"] == found["forward"].flops / 2
+    assert found["projection"].operations["projection MAC"] == found["projection"].flops / 2
+    bf16 = phases(precision="bf16")
+    assert bf16["backward"].operations["bf16 MAC"] == bf16["backward"].flops / 2
+
+
+def test_int4_weights_take_one_pass_and_products_without_a_weight_two() -> None:
+    found = phases(precision="int4")["backward"]
+    weights = [p for p in products(planned(Q_GALORE)) if p.b.kind == "weight"]
+    once = sum(p.macs for p in weights if p.phase == "backward")
+    assert found.operations["int4 MAC"] == 2 * (found.flops / 2) - once
+
+
+def test_stored_weights_cross_dram_at_least_once_each_way() -> None:
+    plan, found = Plan(Q_GALORE), phases()
+    blocks = sum(
+        int(e.bytes) for e in plan.persistent
+        if "matrices" in e.name and e.kind in ("weights", "quantisation constants")
+        and e.name.endswith("weight")
+    )  # fmt: skip
+    head = ARCH.vocab * ARCH.hidden * 2
+    assert found["forward"].bytes("read")["weight"] == blocks + head  # each product fetches once
+    update = found["update"]
+    assert update.bytes("written")["weight"] == update.bytes("read")["weight"] >= blocks + head
+    projections = sum(int(e.bytes) for e in plan.persistent if e.name.endswith(" projection"))
+    assert found["projection"].bytes("read")["INT4 projection"] == 2 * projections
+
+
+def test_little_memory_on_chip_costs_fetches() -> None:
+    small, large = phases(sram_kib=32), phases(sram_kib=4096)
+    assert small["forward"].bytes("read")["weight"] > large["forward"].bytes("read")["weight"]
+
+
+def test_float_weights_become_codes_for_an_array_of_integers() -> None:
+    run = Run(model=ARCH, method="adamw", sequence=64)
+    stored, quantised = phases(run, sram_kib=4096), phases(sram_kib=4096)
+    more = (
+        stored["forward"].operations["value quantisation"]
+        - quantised["forward"].operations["value quantisation"]
+    )
+    assert more == ARCH.block_matrix_parameters * ARCH.layers
+    assert phases(run, precision="bf16")["forward"].operations["value quantisation"] == 0
+
+
+def test_recomputation_is_a_phase_of_its_own() -> None:
+    run = replace(Q_GALORE, checkpointing="full")
+    found = phases(run)
+    assert 0 < found["recompute"].flops < found["forward"].flops
+    assert found["recompute"].scalars < found["forward"].scalars
+    selective = phases(replace(Q_GALORE, checkpointing="selective"))["recompute"]
+    assert selective.flops == 0 < selective.scalars
+
+
+def test_lora_has_neither_projection_nor_svd_and_updates_adapters_alone() -> None:
+    run = Run(model=ARCH, method="lora", sequence=64, rank=8)
+    found = phases(run)
+    assert set(found) == {"forward", "backward", "update"}
+    adapters = sum(8 * (t.rows + t.columns) * t.count for t in ARCH.parameters()
+                   if t.role in ("attention", "mlp"))  # fmt: skip
+    assert found["update"].bytes("written") == {"adapter": 2 * adapters, "state": 4 * adapters}
+
+
+def test_inference_has_a_forward_pass_alone() -> None:
+    assert set(phases(Run(model=ARCH, method="inference", sequence=64))) == {"forward"}
+
+
+def test_a_phase_takes_the_longer_of_arithmetic_and_traffic() -> None:
+    slow = replace(HBM, bandwidth_gb_s=1e-3)
+    for phase in asked(dram=slow)["phases"]:
+        # but for what fused attention does on chip
+        assert phase["time_s"]["value"] == pytest.approx(phase["dram_s"], rel=1e-4)
+    fast = replace(HBM, bandwidth_gb_s=1e9)
+    for phase in asked(dram=fast)["phases"]:
+        assert phase["time_s"]["value"] == pytest.approx(phase["compute_s"])
+
+
+def test_twice_the_arrays_halve_the_cycles_of_products() -> None:
+    one, two = phases(), phases(array=Array(rows=16, columns=16, count=2))
+    for name in ("forward", "backward", "projection"):
+        products_of_one = sum(p.cycles for p in one[name].parts if p.tiling)
+        assert products_of_one == 2 * sum(p.cycles for p in two[name].parts if p.tiling)
+
+
+def test_a_doubtful_price_makes_a_doubtful_energy() -> None:
+    parts = [replace(part, energy_pj=part.energy_pj * INTERVAL) for part in PARTS]
+    sure = asked()["phases"][0]["energy_j"]["MACs"]
+    doubtful = answer(Q_GALORE, ACCELERATOR, "nangate45", parts=(KIT, parts))
+    spread = doubtful["phases"][0]["energy_j"]["MACs"]
+    assert spread["low"] < sure["low"] <= sure["value"] <= sure["high"] < spread["high"]
+
+
+def test_a_cell_is_priced_at_the_size_of_the_array() -> None:
+    at = {n: OperationCosts(KIT, PARTS, n, n)["int8 MAC"].energy_pj for n in (8, 64)}
+    assert at[8].value == pytest.approx(1.025)  # as measured
+    assert at[64].value == pytest.approx(1 + 0.2 / 64)
+    assert at[64].low == pytest.approx(1.0)
+    assert at[64].high == pytest.approx(1.025)
+
+
+def test_floats_cost_more_than_integers() -> None:
+    costs = OperationCosts(KIT, PARTS, 16, 16)
+    order = [costs[f"{name} MAC"] for name in ("int4", "int8", "bf16", "float32")]
+    energies = [cost.energy_pj.value for cost in order]
+    assert energies == sorted(energies)
+    assert energies[1] < energies[2]
+    assert costs["bf16 MAC"].basis == "estimated"
+    assert costs["bf16 MAC"].energy_pj.low < costs["bf16 MAC"].energy_pj.high
+
+
+def test_an_analytical_model_can_price_the_units() -> None:
+    one = {"value": 1.0, "low": 0.5, "high": 2.0}
+
+    def estimate(unit: Any, config: Any, pdk: Any) -> dict[str, Any]:
+        assert pdk == "asap7"
+        cells = getattr(config, "rows", 1) ** 2
+        area = {name: cells * value for name, value in one.items()}
+        still = {name: 1e-6 * value for name, value in one.items()}  # 2 fJ a cycle
+        fields = {"area_um2": area, "path_ns": one, "leakage_w": still}
+        about = {"corner": "c", "voltage_v": 0.7, "clock_ns": 2.0, "calibration": {"date": "d"}}
+        return {**fields, **about, "energy_per_operation_pj": one, "basis": "calibrated"}
+
+    kit, parts = estimated_parts(estimate, "asap7")
+    assert [part.unit for part in parts] == [name for name, _ in UNITS]
+    assert (kit.node_nm, kit.voltage_v) == (7, 0.7)
+    update = next(part for part in parts if part.unit == "training/weight_update")
+    leaked = 0.002 / update.operations_a_cycle
+    assert update.energy_pj.low == pytest.approx(0.5 - leaked)
+    assert update.energy_pj.high == pytest.approx(2.0 - leaked)
+    cost = OperationCosts(kit, parts, 16, 16)["weight update"]
+    assert cost.energy_pj == update.energy_pj
+    assert cost.basis == "calibrated"
+
+
+def test_a_kit_without_prices_is_refused() -> None:
+    with pytest.raises(UserError, match="no unit is measured in process kit 'osu035' yet"):
+        priced_parts("osu035", "measured")
+    with pytest.raises(UserError, match="prices must be one of best, measured, calibrated"):
+        priced_parts("nangate45", "guessed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"precision": "fp8"}, "precision must be one of int8, int4, bf16, not 'fp8'"),
+        ({"sram_kib": 1}, "sram_kib must be an integer in"),
+        ({"lanes": 0}, "lanes must be an integer in"),
+        ({"clock_ns": 1.0}, "clock_ns must be at least 1.500 in nangate45"),
+    ],
+)
+def test_what_an_accelerator_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        asked(**changes)
+
+
+def test_every_dram_has_a_range_and_a_source() -> None:
+    for name in dram_names():
+        dram = find_dram(name)
+        assert dram.energy_pj_per_bit.low <= dram.energy_pj_per_bit.high
+        assert dram.source
+    with pytest.raises(UserError, match="unknown dram 'rdram'; accepted: hbm2, "):
+        find_dram("rdram")
+
+
+def test_intervals_keep_their_order() -> None:
+    assert summed([INTERVAL, exactly(1.0)]) == Interval(2.0, 1.5, 3.0)
+    product, quotient = INTERVAL * INTERVAL, INTERVAL / INTERVAL
+    assert product == quotient == Interval(1.0, 0.25, 4.0)
+    with pytest.raises(ValueError, match="low <= value <= high"):
+        Interval(1.0, 2.0, 3.0)
+
+
+def test_the_command_answers_in_json_and_in_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["training-hw", "--model", "llama-60m", "--array", "16x16", "--rank", "128"]
+    assert main([*arguments, "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["kit"]["pdk"] == "nangate45"
+    assert result["basis"]["int8 MAC"] == "calibrated"
+    assert result["basis"]["weight update"] == "measured"
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    for words in ("projection", "SRAM", "mean of a step (estimated)", "assumption"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "llama-7b", "--array", "64"], "--array takes rows x columns"),
+        (["--model", "llama-7b", "--method", "sltrain"], "method must be one of"),
+        (["--model", "gpt2"], "gated of gpt2 must be True as in LLaMA"),
+        (["--model", "llama-60m", "--pdk", "tsmc5"], "tsmc5"),
+        (["--model", "llama-60m", "--dram", "core"], "unknown dram 'core'"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["training-hw", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

@@ -1,0 +1,147 @@
+"""One function for all buffers, its command, and the facts of the report."""
+
+import json
+from typing import Any
+
+import pytest
+
+from consilico.cli import main
+from consilico.reports.memories.charts import buffer_charts
+from consilico.reports.memories.facts import buffer_facts
+from consilico.reports.page import environment
+from consilico.sim.base.errors import UserError
+from consilico.sim.estimate.memories.analytical import QUANTITIES
+from consilico.sim.estimate.memories.cost import KINDS, buffer_cost, buffer_costs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_answers_alike(kind: str) -> None:
+    cost = buffer_cost(64, 24, kind)
+    for name in QUANTITIES:
+        figure = cost[name]
+        assert 0 < figure["low"] <= figure["value"] <= figure["high"], name
+    assert cost["basis"] == ("estimated" if kind == "sram" else "calibrated")
+    assert cost["source"]
+    assert (cost["pdk"], cost["node_nm"], cost["voltage_v"]) == ("nangate45", 45, 1.1)
+
+
+def test_a_measured_size_is_measured_and_a_size_between_calibrated() -> None:
+    exact, between = buffer_cost(32, 8, "flop"), buffer_cost(33, 8, "flop")
+    assert exact["basis"] == "measured"
+    assert exact["area_um2"]["low"] == exact["area_um2"]["high"]
+    assert between["basis"] == "calibrated"
+    assert between["area_um2"]["low"] < between["area_um2"]["high"]
+    assert between["area_um2"]["value"] == pytest.approx(exact["area_um2"]["value"], rel=0.1)
+
+
+def test_latches_are_smaller_than_flip_flops_and_sram_than_both() -> None:
+    flop, latch, sram = (
+        buffer_cost(128, 32, kind, ports="1r1w")["area_um2"]["value"] for kind in KINDS
+    )
+    assert sram < latch < flop
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((64, 8, "dram"), r"^kind must be one of flop, latch, sram, not 'dram'$"),
+        ((64, 8, "flop", "nangate45", "2rw"), r"^ports must be one of 1rw, 1r1w, not '2rw'$"),
+        ((64, 8, "flop", "tsmc5"), r"^unknown process kit 'tsmc5'; there are: "),
+        ((64, 8, "flop", "nangate45:hot"), r"^process kit nangate45 has no corner 'hot'; it has"),
+        ((4096, 8, "flop"), r"^words of a flop buffer must be 4 to 128, which is what is calib"),
+        ((64, 128, "latch"), r"^bits of a latch buffer must be 4 to 64, which is what is calib"),
+        ((64, 8, "flop", "gf180mcu"), r"^flop buffers are not calibrated for gf180mcu, corner "),
+        ((64, 16, "sram", "osu035"), r"^the SRAM model holds from 32 to 180 nm, not at 350$"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_clear_line(
+    arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        buffer_cost(*arguments)
+
+
+def test_an_sram_cannot_be_measured() -> None:
+    with pytest.raises(UserError, match=r"^an SRAM cannot be measured: "):
+        buffer_cost(64, 16, "sram", measure=True)
+
+
+def test_kinds_that_are_not_known_for_a_size_are_refused_by_name() -> None:
+    found = buffer_costs(4096, 32)
+    assert [item["kind"] for item in found["buffers"]] == ["sram"]
+    assert set(found["refused"]) == {"flop", "latch"}
+    with pytest.raises(UserError, match=r"^words of a flop .* 4 to 128.*; .*SRAM must be 16 to "):
+        buffer_costs(2, 2)
+    with pytest.raises(UserError, match=r"^ports must be one of 1rw, 1r1w, not '3r'$"):
+        buffer_costs(16, 16, ports="3r")
+
+
+def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["buffer", "--words", "64", "--bits", "16", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [item["kind"] for item in found["buffers"]] == list(KINDS)
+    assert found["refused"] == {}
+    options = ["--kind", "sram", "--pdk", "nangate45", "--json", "-"]
+    assert main(["buffer", "--words", "1024", "--bits", "64", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["basis"] == "estimated"
+
+
+def test_the_command_shows_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["buffer", "--words", "1024", "--bits", "64"]) == 0
+    printed = capsys.readouterr().out
+    assert "not modelled" in printed
+    assert "no memory compiler" in " ".join(printed.split())
+    assert "flop: words of a flop buffer must be 4 to 128" in " ".join(printed.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kind", "dram"], "kind must be one of flop, latch, sram, not 'dram'"),
+        (["--measure"], "--measure needs --kind flop or --kind latch"),
+        (["--kind", "flop", "--pdk", "gf180mcu"], "flop buffers are not calibrated for gf180mcu"),
+    ],
+)
+def test_the_command_explains_what_is_wrong(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["buffer", "--words", "64", "--bits", "16", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def facts() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(buffer_facts()))
+    return found
+
+
+def test_crossovers_are_where_costs_cross(facts: dict[str, Any]) -> None:
+    (row,) = [
+        row for row in facts["crossovers"] if row["bits"] == 32 and row["quantity"] == "area_um2"
+    ]
+    words = row["sram_below_latch"]
+    assert row["sram_from"] == 16
+    for count in range(words, 129, 16):
+        sram, latch = (buffer_cost(count, 32, kind, ports="1r1w") for kind in ("sram", "latch"))
+        assert sram["area_um2"]["value"] < latch["area_um2"]["value"]
+    surely = row["sram_surely_below_latch"]
+    assert surely is None or surely >= words
+
+
+def test_the_report_section_shows_every_check_and_the_figure(facts: dict[str, Any]) -> None:
+    charts = buffer_charts(facts)
+    assert [series.name for series in charts[0].panels[0].series] == [
+        "flip-flops", "latches", "SRAM (estimated)",
+    ]  # fmt: skip
+    template = (
+        '{% from "memories.html.j2" import memories %}{{ memories(buffers, charts, figures) }}'
+    )
+    named = {chart.name: chart for chart in charts}
+    page = (
+        environment()
+        .from_string(template)
+        .render(buffers=facts, charts=named, figures={"buffers": ""})
+    )
+    for row in facts["checks"]:
+        assert row["name"] in page
+    assert "No memory compiler" in page

@@ -1,0 +1,138 @@
+"""What the fit is asked for, on configurations not in it; these fail when the fit drifts."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from consilico.reports.estimates.facts import estimate_facts
+from consilico.sim.estimate.operators.calibrate import measure_job
+from consilico.sim.estimate.operators.judge import accuracy, fit_kit, judge
+from consilico.sim.estimate.operators.plain import DESIGNS, Design
+from consilico.sim.estimate.operators.primitives import PRIMITIVES, Primitive, measure_primitive
+from consilico.sim.estimate.operators.tables import FOLDER, calibrated_kits, read_rows
+from consilico.sim.silicon.kits.kit import find_kit
+from consilico.sim.units.catalogue import catalogue, find_unit, verilog
+
+LEAST = 60  # configurations to judge by
+MISSES = {  # limits that are missed, and by how much: no further
+    ("asap7", "area_um2"): {"coverage": 0.84},  # 59 of 70, where 60 were wanted
+}
+
+
+def rows(pdk: str, purpose: str) -> list[dict[str, Any]]:
+    return [row for row in read_rows(pdk)["rows"] if row.get("for") == purpose]
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_the_costs_are_those_that_the_table_and_the_formulas_give(pdk: str) -> None:
+    stored = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
+    fresh = fit_kit(read_rows(pdk))
+    assert fresh["traffic"] == stored["traffic"]
+    for found, kept in ((fresh, stored), (fresh["plain"], stored["plain"])):
+        for metric, cost in found["costs"].items():
+            for name, value in kept["costs"][metric].items():
+                assert cost[name] == pytest.approx(value, rel=1e-6, abs=1e-12), (metric, name)
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_a_kit_is_judged_by_enough_configurations_of_all_units_none_of_them_fitted(
+    pdk: str,
+) -> None:
+    tested, fitted = rows(pdk, "test"), rows(pdk, "fit")
+    assert len(tested) >= LEAST
+    assert {row["unit"] for row in tested} == set(catalogue())
+    seen = [(row["unit"], row["config"]) for row in fitted]
+    assert not [row for row in tested if (row["unit"], row["config"]) in seen]
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_errors_and_intervals_keep_their_limits(pdk: str) -> None:
+    for metric, found in accuracy(judge(pdk)).items():
+        limits = found["limits"] | MISSES.get((pdk, metric), {})
+        for name in ("median", "p95"):
+            if limits[name] is not None:
+                assert found[name] <= limits[name], (metric, name, found)
+        assert found["coverage"] >= limits["coverage"], (metric, found)
+
+
+def test_ordinary_designs_are_within_their_intervals_without_being_in_the_fit() -> None:
+    plain = estimate_facts()["kits"]["nangate45"]["plain"]
+    assert {row["name"] for row in plain["designs"]} == {design.name for design in DESIGNS}
+    medians = {"area_um2": 0.15, "path_ns": 0.2, "energy_pj": 0.3, "leakage_w": 0.2}
+    for metric, limit in medians.items():
+        assert plain["median"][metric] <= limit, metric
+        ratios = [row[metric] for row in plain["designs"]]
+        reach = plain["reach"][metric]
+        assert sum(1 / reach <= ratio <= reach for ratio in ratios) >= 0.85 * len(ratios), metric
+
+
+@pytest.mark.parametrize(("pdk", "metric"), list(MISSES))
+def test_a_limit_that_is_missed_is_still_missed(pdk: str, metric: str) -> None:
+    assert not accuracy(judge(pdk))[metric]["met"]
+
+
+def test_a_wrong_cost_would_be_noticed() -> None:
+    judged = judge("nangate45")
+    for row in judged:
+        row["area_um2"]["value"] *= 1.2
+    assert not accuracy(judged)["area_um2"]["met"]
+
+
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_the_units_are_still_those_that_were_measured(name: str) -> None:
+    unit = find_unit(name)
+    own = [row for row in read_rows("nangate45")["rows"] if row.get("unit") == name]
+    smallest = min(own, key=lambda row: float(row["area_um2"]))
+    text = verilog(unit, unit.config(**smallest["config"]))
+    assert hashlib.sha256(text.encode()).hexdigest() == smallest["verilog_sha256"]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_all_of_them_are(name: str) -> None:
+    unit = find_unit(name)
+    for row in read_rows("nangate45")["rows"]:
+        if row.get("unit") == name:
+            text = verilog(unit, unit.config(**row["config"]))
+            assert hashlib.sha256(text.encode()).hexdigest() == row["verilog_sha256"]
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_every_kit_measured_the_same_verilog(pdk: str) -> None:
+    def hashes(kit: str) -> dict[str, str]:
+        return {
+            json.dumps([row["unit"], row["config"]], sort_keys=True): row["verilog_sha256"]
+            for row in read_rows(kit)["rows"]
+            if "unit" in row
+        }
+
+    assert hashes(pdk) == hashes("nangate45")
+    known: list[Primitive | Design] = [*PRIMITIVES, *DESIGNS]
+    texts = {item.name: hashlib.sha256(item.verilog.encode()).hexdigest() for item in known}
+    rows = [row for row in read_rows(pdk)["rows"] if "unit" not in row]
+    assert {row.get("primitive") or row["design"]: row["verilog_sha256"] for row in rows} == texts
+
+
+def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() -> None:
+    job = {"primitive": "and_or/4"}
+    (row,) = (row for row in read_rows("nangate45")["rows"] if row.get("primitive") == "and_or/4")
+    marked = {**row, "area_um2": 1.0}
+    assert measure_job(job, "nangate45", marked) == marked
+    stale = {**marked, "verilog_sha256": "of another text"}
+    assert measure_job(job, "nangate45", stale) == row
+    assert measure_job(job, "nangate45", None) == row
+
+
+@pytest.mark.parametrize("name", ["add/8", "mux/16", "latch/8", "fifo", "uart"])
+def test_a_primitive_measures_as_in_the_table(name: str) -> None:
+    known: list[Primitive | Design] = [*PRIMITIVES, *DESIGNS]
+    (primitive,) = (item for item in known if item.name == name)
+    table = read_rows("nangate45")["rows"]
+    (row,) = (row for row in table if name in (row.get("primitive"), row.get("design")))
+    found = measure_primitive(primitive, find_kit("nangate45"), read_rows("nangate45")["clock_ns"])
+    for metric in ("area_um2", "path_ns", "leakage_w"):
+        assert found[metric] == pytest.approx(row[metric], rel=0.01)
+    for run, before in zip(found["runs"], row["runs"], strict=True):
+        assert run["energy_pj"] == pytest.approx(before["energy_pj"], rel=0.01)

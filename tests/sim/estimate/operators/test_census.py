@@ -1,0 +1,117 @@
+"""Every unit's census formula beside what is read from its generated Verilog."""
+
+import numpy as np
+import pytest
+
+from consilico.hw.census import KINDS, Batch, Census, bit_length
+from consilico.hw.training.lfsr import RANDOM
+from consilico.sim.estimate.operators.compare import both
+from consilico.sim.estimate.operators.draw import draw_configs
+from consilico.sim.estimate.operators.operand_statistics import operand_statistics
+from consilico.sim.estimate.operators.tables import groups
+from consilico.sim.silicon.implement import traffic
+from consilico.sim.units.catalogue import catalogue, configure, find_unit
+from consilico.sim.units.stimulus import Kind
+
+_OPERATIONS = 1 << 16  # of traffic: the ends of a stream weigh little
+EXACT = ("flop", "latch", "clock_gate", "table", "multiply")
+SMALL = {
+    "consmax/log2": ("lanes=2",),
+    "consmax/split": ("lanes=2",),
+    "matmul/dot": ("lanes=2",),
+    "matmul/group_dot": ("lanes=4",),
+    "matmul/fused_dot": ("lanes=1",),
+    "matmul/sparse_dot": ("lanes=2",),
+    "matmul/systolic": ("rows=2", "columns=2"),
+    "training/project": ("rows=2", "columns=2"),
+    "training/stochastic_round": ("lanes=2",),
+    "training/weight_update": ("lanes=1",),
+    "training/blockwise_quantize": ("lanes=1",),
+    "training/blockwise_dequantize": ("lanes=1",),
+    "matmul/requant": ("lanes=1",),
+    "matmul/quantize": ("lanes=1", "group=32"),
+}
+
+
+def check(name: str, settings: tuple[str, ...]) -> None:
+    unit = find_unit(name)
+    counts = both(unit, configure(unit, list(settings)))
+    for kind in EXACT:
+        formula, found = counts.get(kind, (0, 0))
+        assert formula == found, kind
+    total = sum(found for _, found in counts.values())
+    off = sum(abs(formula - found) for formula, found in counts.values())
+    assert off <= 0.02 * total, counts
+
+
+def test_every_unit_is_compared() -> None:
+    assert list(SMALL) == list(catalogue())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_formula_counts_what_the_verilog_holds(name: str) -> None:
+    check(name, SMALL[name])
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", SMALL)
+def test_it_does_for_drawn_configurations(name: str) -> None:
+    unit = find_unit(name)
+    for config, _ in draw_configs(unit, 6, (2026, 9)):
+        check(name, tuple(f"{key}={value}" for key, value in config.to_json().items()))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_batch_counts_like_its_configurations_alone(name: str) -> None:
+    unit = find_unit(name)
+    configs = [config for config, _ in draw_configs(unit, 12, (2026, 8))]
+    for batch, places in groups(unit, configs):
+        together = unit.census(batch).totals()
+        for row, place in enumerate(places):
+            alone = unit.census(Batch([configs[place]])).totals()
+            for kind in KINDS:
+                expected = np.broadcast_to(together.get(kind, 0), len(places))[row]
+                assert np.broadcast_to(alone.get(kind, 0), 1)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_drivers_are_operands_and_paths_have_steps(name: str) -> None:
+    unit = find_unit(name)
+    config = configure(unit, list(SMALL[name]))
+    source = "normal" if "normal" in unit.sources else "uniform"
+    operands = operand_statistics(unit, config, traffic(unit, config, source))
+    census = unit.census(Batch([config]))
+    there = [item for item in census.operators if np.any(item.bits)]
+    assert {driver for item in there for driver in item.drivers} <= {*operands, RANDOM}
+    assert census.paths
+    assert all(steps for steps in census.paths)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_operations_a_result_are_those_of_the_traffic(name: str) -> None:
+    unit = find_unit(name)
+    for config in (configure(unit, list(SMALL[name])), unit.config()):
+        for source in unit.sources:
+            beats = _OPERATIONS // unit.operations_per_beat(config)
+            stimulus = unit.traffic(config, source, beats)
+            stated = unit.operations_per_result(config, source)
+            assert stimulus.operations / stimulus.results == pytest.approx(stated, rel=0.03), source
+
+
+def test_a_pass_of_few_vectors_waits_for_the_next_weights() -> None:
+    unit = find_unit("matmul/systolic")
+    config = configure(unit, ["rows=8", "columns=2", "block=2"])
+    stimulus = unit.traffic(config, "normal", 4096)
+    beats = int((stimulus.kind == Kind.DATA).sum())
+    assert stimulus.operations / beats == pytest.approx(unit.operations_per_beat(config), rel=0.02)
+    assert unit.operations_per_beat(config) == 4
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="divider"):
+        Census().add("divider", 3)
+
+
+def test_bit_length_is_pythons() -> None:
+    values = [0, 1, 2, 3, 4, 255, 256, (1 << 40) - 1]
+    assert bit_length(np.array(values)).tolist() == [value.bit_length() for value in values]

@@ -1,0 +1,97 @@
+"""Built-in architectures, and those read from configurations as people have them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.memory.presets import find_model, model_names, read_config
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 160,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+}
+
+
+# counts of the published checkpoints (safetensors' metadata on Hugging Face)
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("llama-7b", 6_738_415_616),
+        ("llama-2-13b", 13_015_864_320),
+        ("llama-2-70b", 68_976_648_192),
+        ("llama-3.1-8b", 8_030_261_248),
+        ("llama-3.2-1b", 1_235_814_400),
+        ("llama-3.2-3b", 3_212_749_824),
+        ("mistral-7b", 7_241_732_096),
+        ("qwen2.5-1.5b", 1_543_714_304),
+        ("gemma-7b", 8_537_680_896),
+        ("gpt2", 124_439_808),
+    ],
+)
+def test_built_in_models_have_as_many_parameters_as_their_checkpoints(
+    name: str, parameters: int
+) -> None:
+    assert find_model(name).parameter_count == parameters
+
+
+def test_every_name_of_the_command_line_is_there() -> None:
+    sizes = ("20m", "60m", "130m", "350m", "1b", "3b", "7b", "13b", "30b", "65b")
+    assert {f"llama-{size}" for size in sizes} <= set(model_names())
+    for name in model_names():
+        assert find_model(name).source
+
+
+def written(folder: Path, config: Any) -> Path:
+    path = folder / "config.json"
+    path.write_text(config if isinstance(config, str) else json.dumps(config))
+    return path
+
+
+def test_a_config_gives_what_it_says_and_the_family_the_rest(tmp_path: Path) -> None:
+    found = read_config(written(tmp_path, LLAMA | {"num_key_value_heads": 2}))
+    assert (found.hidden, found.head_dim, found.key, found.tied) == (64, 16, 32, False)
+    block = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 160 * 64 + 2 * 64
+    assert found.parameter_count == 2 * block + 2 * 100 * 64 + 64
+    assert find_model(str(tmp_path)).parameter_count == found.parameter_count  # the folder
+
+
+def test_gpt2_names_its_fields_in_its_own_way(tmp_path: Path) -> None:
+    config = {
+        "model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257,
+        "n_positions": 1024,
+    }  # fmt: skip
+    assert read_config(written(tmp_path, config)).parameter_count == 124_439_808
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({k: v for k, v in LLAMA.items() if k != "hidden_size"}, "hidden_size is missing"),
+        (LLAMA | {"num_attention_heads": 5}, "number of heads must divide the hidden size 64"),
+        (LLAMA | {"num_key_value_heads": 3}, "num_key_value_heads must divide num_attention_heads"),
+        (LLAMA | {"num_hidden_layers": -2}, "num_hidden_layers must be a positive integer"),
+        (LLAMA | {"vocab_size": "100"}, "vocab_size must be a positive integer, not '100'"),
+        (LLAMA | {"model_type": "mamba"}, "model_type must be one of"),
+        ([], "must be a JSON object"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_config_that_describes_no_model_is_named(tmp_path: Path, config: Any, named: str) -> None:
+    path = written(tmp_path, config)
+    with pytest.raises(UserError, match=named) as error:
+        read_config(path)
+    assert str(path) in str(error.value)
+
+
+def test_unknown_models_and_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown model 'llama-8b'; accepted: a config\.json"):
+        find_model("llama-8b")
+    with pytest.raises(UserError, match="No such file"):
+        find_model(str(tmp_path / "config.json"))
