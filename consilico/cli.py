@@ -1,4 +1,4 @@
-"""Command line ``consilico``: its commands are in ``reports/commands``; errors end here.
+"""The command line ``consilico``: its commands are in ``consilico/commands``; errors end here.
 
 Exit status: 0 right, 1 a check failed, 2 something the user can mend, 130 interrupted. Nothing
 heavy is imported here: each command imports what it needs when it runs.
@@ -7,9 +7,11 @@ heavy is imported here: each command imports what it needs when it runs.
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from consilico import __version__
 from consilico.commands import (
     buffer,
     doctor,
@@ -32,10 +34,28 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="consilico",
-    help="What a language-model operator costs on silicon, and whether it is still right.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"consilico {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def consilico(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Find out what a language-model operator costs on silicon, and whether it is still right."""
+
+
 app.command("list")(units.list_units)
 app.command("generate")(units.generate)
 app.command("verify")(verify.verify)
@@ -70,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.Abort as error:  # typer's translation of EOFError
         return _complain(str(error.__cause__ or "input ended too early"))
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("golden", "hw", "sim", "reports"):
+        if (error.name or "").split(".")[0] == "consilico":
             raise  # our own mistake
         return _complain(f"Python package {error.name} is missing; `consilico doctor` says more")
     except OSError as error:

@@ -32,11 +32,11 @@ def buffer(
         if measure:
             raise UserError("--measure needs --kind flop or --kind latch")
         result = buffer_costs(words, bits, pdk, ports)
-        emit(result, json_path, lambda: _show(result["buffers"], result["refused"]))
+        emit("buffer/1", result, json_path, lambda: _show(result["buffers"], result["refused"]))
         return
     with working():
         one = buffer_cost(words, bits, kind, pdk, ports, measure=measure)
-    emit(one, json_path, lambda: _show([one], {}))
+    emit("buffer/1", one, json_path, lambda: _show([one], {}))
 
 
 _ROWS = (  # quantity, name, unit, factor

@@ -16,7 +16,7 @@ def doctor(json_path: JsonOption = None) -> None:
     checks = examine()
     missing = [check for check in checks if check.required and not check.usable]
     result = {"passed": not missing, "checks": [check.to_json() for check in checks]}
-    emit(result, json_path, lambda: _show(checks))
+    emit("doctor/1", result, json_path, lambda: _show(checks))
     if missing:
         raise UserError("; ".join(f"{check.name} {check.advice}" for check in missing))
 

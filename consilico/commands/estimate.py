@@ -74,7 +74,7 @@ def estimate(
         found = find_unit(str(unit))
         config = configure(found, settings)
         result = run(found, config, pdk, traffic, _operands(operand) or None)
-    emit(result, json_path, lambda: _show(result))
+    emit("estimate/1", result, json_path, lambda: _show(result))
 
 
 def _operands(settings: list[str]) -> dict[str, dict[str, float]]:

@@ -122,7 +122,7 @@ def memory(
         from consilico.sim.memory.query import timeline
 
         write_figures(result, timeline(run), png)
-    emit(result, json_path, lambda: None if csv_path == "-" else _show(result))
+    emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
 def _write_csv(result: dict[str, Any], path: str) -> None:

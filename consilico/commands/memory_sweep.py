@@ -74,7 +74,7 @@ def memory_sweep(
         from consilico.sim.base.results import write_atomic
 
         write_atomic(png, what_fits(result))
-    emit(result, json_path, lambda: None if csv_path == "-" else _show(result))
+    emit("memory-sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
 def _rows(item: "Sweep", rooms: dict[str, int]) -> list[dict[str, Any]]:

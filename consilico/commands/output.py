@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import __version__
 from consilico.sim.base.errors import UserError
 
 __all__ = [
@@ -46,17 +47,27 @@ SetOption = Annotated[
 ]
 
 
-def emit(result: Any, json_path: str | None, people: Callable[[], None]) -> None:
+def emit(
+    schema: str, result: dict[str, Any], json_path: str | None, people: Callable[[], None]
+) -> None:
     """Write a command's result as JSON where asked, and for people unless JSON goes to stdout.
+
+    Args:
+        schema: Name and version of the answer's keys, such as ``"verify/1"``; docs/json.md lists
+            the keys. The version grows when a key is renamed, removed or given another meaning.
+        result: The answer. Keys "schema" and "version" are put before its own.
+        json_path: File to write; ``-`` is standard output, None writes no JSON.
+        people: Prints the answer as text.
 
     Raises:
         UserError: If the file cannot be written; an earlier file stays as it was.
     """
-    text = json.dumps(result, indent=2) + "\n"
-    if json_path == "-":
-        sys.stdout.write(text)
-        return
     if json_path is not None:
+        head = {"schema": f"consilico.{schema}", "version": __version__}
+        text = json.dumps(head | result, indent=2) + "\n"
+        if json_path == "-":
+            sys.stdout.write(text)
+            return
         from consilico.sim.base.results import write_atomic
 
         write_atomic(Path(json_path), text)

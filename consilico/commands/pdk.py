@@ -22,7 +22,7 @@ def list_kits(json_path: JsonOption = None) -> None:
     from consilico.sim.silicon.kits.kit import describe_kits
 
     kits = describe_kits()
-    emit(kits, json_path, lambda: _show(kits))
+    emit("pdk-list/1", {"kits": kits}, json_path, lambda: _show(kits))
 
 
 def _show(kits: list[dict[str, Any]]) -> None:

@@ -78,7 +78,7 @@ def power(
                 f"activity: {activity.name}"
             )
             write_atomic(chart, png(over_time(result["profile"], result["total_w"], top, where)))
-    emit(result, json_path, lambda: _show_power(top, result))
+    emit("power/1", result, json_path, lambda: _show_power(top, result))
 
 
 def activity(

@@ -22,6 +22,6 @@ def report(
 
     with working() as progress:
         result = build_report(output, progress=progress)
-    emit(result, json_path, lambda: print(result["index"]))
+    emit("report/1", result, json_path, lambda: print(result["index"]))
     if not result["passed"]:
         raise CheckFailed(f"a unit is wrong or out of its error bound: see {result['index']}")

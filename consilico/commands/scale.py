@@ -51,7 +51,7 @@ def scale(
         technology(target, voltage_to, variant_to, "--to"),
         given,
     )
-    emit(result, json_path, lambda: _show(result))
+    emit("scale/1", result, json_path, lambda: _show(result))
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ def implement(
     with working() as progress:
         kit = liberty_kit(liberty) if liberty else pdk or "nangate45"
         result = run(found, config, kit, clock_ns, source=traffic, progress=progress, prove=prove)
-    emit(result, json_path, lambda: _show_implementation(result, clock_ns))
+    emit("implement/1", result, json_path, lambda: _show_implementation(result, clock_ns))
     if result["path_ns"] > clock_ns:
         raise CheckFailed(
             f"{found.name} needs {result['path_ns']:.3f} ns, the clock is {clock_ns} ns"

@@ -87,7 +87,7 @@ def sweep(
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
         _write_csv(result["points"], columns, csv_path)
-    emit(result, json_path, lambda: None if csv_path == "-" else _show(result, columns))
+    emit("sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result, columns))
 
 
 def _periods(text: str) -> list[float]:

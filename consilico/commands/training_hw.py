@@ -65,7 +65,7 @@ def training_hw(
         lanes=lanes,
     )  # fmt: skip
     result = answer(run, accelerator, pdk, svd, gap, prices=prices)
-    emit(result, json_path, lambda: _show(result))
+    emit("training-hw/1", result, json_path, lambda: _show(result))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -37,7 +37,12 @@ def list_units(json_path: JsonOption = None) -> None:
         )
         for unit in units
     ]
-    emit(units, json_path, lambda: print_table("Units", ("unit", "what it is", "fields"), rows))
+    emit(
+        "list/1",
+        {"units": units},
+        json_path,
+        lambda: print_table("Units", ("unit", "what it is", "fields"), rows),
+    )
 
 
 def generate(
@@ -66,7 +71,7 @@ def generate(
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "verilog": text,
     }
-    emit(result, json_path, lambda: _show(text, output))
+    emit("generate/1", result, json_path, lambda: _show(text, output))
 
 
 def _show(text: str, output: Path | None) -> None:

@@ -54,7 +54,7 @@ def verify(
             seed,
             progress=progress,
         )
-    emit(result, json_path, lambda: _show(result))
+    emit("verify/1", result, json_path, lambda: _show(result))
     if not result["passed"]:
         first, *others = result["problems"]
         more = f" (and {len(others)} more)" if others else ""

@@ -1,6 +1,7 @@
 """The command line: JSON and tables, exit status, one line for what the user can mend."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import consilico
 from consilico.cli import main
 from consilico.commands.output import working
 
@@ -54,6 +56,11 @@ IMPLEMENTED = {
 POWER = WATTS | {"annotated_pins": 10, "unannotated_pins": 0}
 
 
+def head(command: str) -> dict[str, Any]:
+    """Return the keys that every JSON answer begins with."""
+    return {"schema": f"consilico.{command}/1", "version": consilico.__version__}
+
+
 class _PowerReport:
     def to_json(self) -> dict[str, Any]:
         return POWER
@@ -75,12 +82,27 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert "Usage" in run.stdout
 
 
+def test_the_version_is_printed_and_is_that_of_the_package(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"consilico {consilico.__version__}\n"
+    assert consilico.__version__ == importlib.metadata.version("consilico")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "consilico", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, f"consilico {consilico.__version__}\n")
+
+
 # list, generate: real
 
 
 def test_list_gives_every_unit_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--json", "-"]) == 0
-    units = {unit["unit"]: unit for unit in json.loads(capsys.readouterr().out)}
+    units = {unit["unit"]: unit for unit in json.loads(capsys.readouterr().out)["units"]}
     assert {"consmax/log2", "consmax/split"} <= set(units)
     lanes = units[UNIT]["parameters"]["lanes"]
     assert units[UNIT]["family"] == "attention"
@@ -122,7 +144,7 @@ def test_verify_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFixtur
     settings = ["--set", "lanes=4", "--sim", "icarus", "--sim", "icarus", "--seed", "7"]
     assert main(["verify", UNIT, *settings, "--json", "-"]) == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out) == VERIFIED
+    assert json.loads(captured.out) == head("verify") | VERIFIED
     unit, config, simulators, seed, _ = calls[0]
     assert (unit.name, config.lanes, simulators, seed) == (UNIT, 4, ["icarus"], 7)
 
@@ -155,7 +177,7 @@ def test_implement_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFix
     calls = fake("consilico.sim.silicon.implement.implement", IMPLEMENTED)
     arguments = ["--pdk", "nangate45", "--clock-ns", "2.5", "--traffic", "normal", "--json", "-"]
     assert main(["implement", UNIT, *arguments]) == 0
-    assert json.loads(capsys.readouterr().out) == IMPLEMENTED
+    assert json.loads(capsys.readouterr().out) == head("implement") | IMPLEMENTED
     _, config, pdk, clock_ns, options = calls[0]
     assert (config.lanes, pdk, clock_ns, options["source"]) == (1, "nangate45", 2.5, "normal")
 
@@ -179,7 +201,7 @@ def test_power_hands_on_what_was_asked(
         path.write_text("")
     calls = fake("consilico.sim.silicon.power.analyse.analyse", _PowerReport())
     assert main(["power", *_power_arguments(files), "--json", "-"]) == 0
-    assert json.loads(capsys.readouterr().out) == POWER
+    assert json.loads(capsys.readouterr().out) == head("power") | POWER
     liberty = [files["a.lib"], files["b.lib.gz"]]
     expected = (files["n.v"], "dut", liberty, files["a.vcd"], "tb/dut", "clk", 2.0)
     assert calls[0][:-1] == expected
@@ -212,7 +234,7 @@ def test_only_json_reaches_standard_output(fake: Fake, capfd: pytest.CaptureFixt
     fake("consilico.sim.rtlsim.verify.verify", VERIFIED)
     assert main(["verify", UNIT, "--json", "-"]) == 0
     out, err = capfd.readouterr()
-    assert json.loads(out) == VERIFIED
+    assert json.loads(out) == head("verify") | VERIFIED
     assert "a tool talks" in err
     assert "a library talks" in err
 

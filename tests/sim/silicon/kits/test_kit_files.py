@@ -66,7 +66,7 @@ def test_every_corner_of_every_kit_is_listed_found_or_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["pdk", "list", "--json", "-"]) == 0
-    kits = json.loads(capsys.readouterr().out)
+    kits = json.loads(capsys.readouterr().out)["kits"]
     keys = {"pdk", "corner", "voltage_v", "node_nm", "found", "path", "how_to_get"}
     assert all(keys <= set(kit) for kit in kits)
     assert {kit["pdk"] for kit in kits} == set(kit_names())
