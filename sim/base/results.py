@@ -7,7 +7,6 @@ name of another, is recomputed, never trusted. Files appear whole or not at all.
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import write_atomic
 
 __all__ = [
     "cache_dir",
@@ -63,29 +63,6 @@ def cache_dir(kind: str) -> Path:
     except OSError as error:
         raise UserError(f"cannot make the cache folder {path}: {error.strerror}") from error
     return path
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
-
-    Raises:
-        UserError: If the folder is missing or not writable, or the disk is full.
-    """
-    raw = content.encode() if isinstance(content, str) else content
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def stored(kind: str, key: str) -> Any | None:

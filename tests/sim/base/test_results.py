@@ -1,8 +1,6 @@
 """The result cache and files that appear whole or not at all."""
 
-import errno
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.results import cache_dir, cached, digest, write_atomic
+from consilico.sim.base.results import cache_dir, cached, digest
 
 
 def _counting(value: Any) -> tuple[list[int], Callable[[], Any]]:
@@ -21,10 +19,6 @@ def _counting(value: Any) -> tuple[list[int], Callable[[], Any]]:
         return value
 
     return calls, compute
-
-
-def _no_space(*_: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_result_is_computed_once(cache: Path) -> None:
@@ -98,43 +92,6 @@ def test_a_digest_depends_on_every_part_and_its_place() -> None:
 
 def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-
-
-def test_a_file_is_replaced_whole_and_readable_by_others(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "x.json"
-    write_atomic(path, "first, longer")
-    write_atomic(path, b"second")
-    assert path.read_bytes() == b"second"
-    umask = os.umask(0)
-    os.umask(umask)
-    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
-
-
-@pytest.mark.parametrize("step", ["os.fdopen", "pathlib.Path.replace"])
-def test_a_full_disk_keeps_the_earlier_file_and_leaves_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    path = tmp_path / "x.json"
-    write_atomic(path, "earlier")
-    monkeypatch.setattr(step, _no_space)
-    with pytest.raises(UserError, match=r"cannot write .*x\.json: No space left on device"):
-        write_atomic(path, "later")
-    monkeypatch.undo()
-    assert path.read_text() == "earlier"
-    assert [item.name for item in tmp_path.iterdir()] == ["x.json"]
-
-
-def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        write_atomic(tmp_path / "file" / "x.json", "text")
-
-
-def test_a_folder_in_the_file_s_place_stays(tmp_path: Path) -> None:
-    (tmp_path / "x.json").mkdir()
-    with pytest.raises(UserError, match="cannot write"):
-        write_atomic(tmp_path / "x.json", "text")
-    assert [item.name for item in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_a_cache_folder_that_cannot_be_made_is_named(
