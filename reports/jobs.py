@@ -85,7 +85,7 @@ def _jobs(units: "Sequence[Unit]") -> list[Job]:
     ]
     implement.append(Job("implement", _PAPER))
     implement += [
-        Job("datapath", unit.name, tuple(settings), CLOCK_NS, unit.sources)
+        Job("datapath", unit.name, tuple(settings), CLOCK_NS, unit.measured_with)
         for unit in units
         if unit.name not in _ARCHITECTURES
         for settings in [(), *CONFIGURATIONS.get(unit.name, ())]

@@ -36,8 +36,12 @@ def implement(
     ] = None,
     clock_ns: Annotated[float, typer.Option(help="Clock period in ns.")] = 4.0,
     traffic: Annotated[
-        str, typer.Option(help="Input that causes the switching activity: model, normal, ...")
-    ] = "model",
+        str | None,
+        typer.Option(
+            help="Input that causes the switching activity: one of the unit's sources.",
+            show_default="model where the unit has it",
+        ),
+    ] = None,
     prove: Annotated[
         bool | None,
         typer.Option(

@@ -40,7 +40,9 @@ def sweep(
     energy: Annotated[
         bool, typer.Option("--energy", help="Measure energy too; takes a simulation a clock.")
     ] = False,
-    traffic: Annotated[str, typer.Option(help="With --energy: as in `implement`.")] = "model",
+    traffic: Annotated[
+        str | None, typer.Option(help="With --energy: as in `implement`.", show_default=False)
+    ] = None,
     rtl: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Verilog to sweep instead of a unit.")
     ] = None,
@@ -128,7 +130,7 @@ def _add_energy(
     unit: "Unit",
     config: "Config",
     kit: "Kit",
-    traffic: str,
+    traffic: str | None,
     progress: "Progress",
 ) -> None:
     """Give every point the energy a result of its netlist, at its own clock."""

@@ -55,7 +55,7 @@ def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
     kit, rows, tools = find_kit(pdk), [], {}
     for name, settings in UNITS:
         unit = find_unit(name)
-        source = _SOURCE if _SOURCE in unit.sources else _FALLBACK
+        source = _SOURCE if _SOURCE in unit.measured_with else _FALLBACK
         found = implement(unit, configure(unit, list(settings)), pdk, clock_ns, source)
         activity, power = found["activity"], found["power"]
         rows.append(

@@ -34,7 +34,7 @@ def implement(
     config: Config,
     pdk: "str | Kit",
     clock_ns: float,
-    source: str = "model",
+    source: str | None = None,
     progress: Progress | None = None,
     prove: bool | None = None,
 ) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def implement(
         config: Its configuration.
         pdk: The process kit, or its name as :func:`sim.silicon.kits.kit.find_kit` takes it.
         clock_ns: Clock period: what mapping aims for and what power is given at.
-        source: Where the traffic comes from, see the unit's ``traffic``.
+        source: Name of one of the unit's sources of traffic; None: its default one.
         progress: Called with the step, steps done and steps in all.
         prove: Prove that the netlist does what the RTL says; None: if it is small enough for that
             to be quick. Its results are simulated and compared in any case.
@@ -66,6 +66,7 @@ def implement(
     from consilico.sim.silicon.kits.kit import find_kit
     from consilico.sim.silicon.synthesis.yosys import yosys_version
 
+    source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
     text = verilog(unit, config)
     stimulus = traffic(unit, config, source)

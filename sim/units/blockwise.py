@@ -1,12 +1,15 @@
 """Catalogue entries of 8-bit optimiser states: codes from states, states from codes."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.training.config import DequantizeConfig, QuantizeConfig
 from consilico.sim.traffic.quantized import bf16_bits
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "every_normalised_vectors"]
 
@@ -16,24 +19,13 @@ _ONE = 0x3F80
 _CORNERS = (0, 1, 0x80, 0x3F7F, 0x3F80, 0x3FFF, 0x7F00, 0x7F7F, 0x7F80, 0x7FFF)
 
 
-def _quantize_ports(config: QuantizeConfig) -> Ports:
-    return Ports(i_width=16 * config.lanes, o_width=8 * config.lanes, cfg_width=16)
-
-
-def _dequantize_ports(config: DequantizeConfig) -> Ports:
-    return Ports(i_width=8 * config.lanes, o_width=16 * config.lanes, cfg_width=16)
-
-
 class _Bench:
     """Adds beats and what the golden model makes of them."""
 
     def __init__(self, config: QuantizeConfig | DequantizeConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(
-            _quantize_ports(config)
-            if isinstance(config, QuantizeConfig)
-            else _dequantize_ports(config)
-        )
+        unit = UNITS[0] if isinstance(config, QuantizeConfig) else UNITS[1]
+        self.builder = StimulusBuilder(unit.ports(config))
         self._absmax = 0
 
     def absmax(self, bits: int) -> None:
@@ -145,7 +137,7 @@ def _dequantize_vectors(config: DequantizeConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: QuantizeConfig | DequantizeConfig, beats: int, *, source: str) -> Stimulus:
     """Blocks of 2048 states to measure activity with, cut short at the end.
 
     Args:
@@ -154,14 +146,10 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
             (:mod:`sim.traffic.training_operands`); ``"normal"``: first moments of mean 0 and
             deviation 0.001, or second moments as their squares.
         beats: Number of beats.
-
-    Raises:
-        UserError: If the source is another.
     """
     import torch
 
     from consilico.golden.training.blockwise_hw import quantize
-    from consilico.sim.traffic.source import choose
     from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rows = max(1, _BLOCK // config.lanes)  # beats of a block
@@ -176,7 +164,7 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
         moment = np.random.default_rng(1).normal(0, 1e-3, (beats, config.lanes))
         return bf16_bits(moment if config.signed else moment**2)
 
-    state = choose(source, {"model": model, "normal": normal})
+    state = model() if source == "model" else normal()
     bench = _Bench(config)
     for start in range(0, beats, rows):
         block = state[start : start + rows]
@@ -191,16 +179,26 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, source: str, beats: int)
 
 _COVERAGE = ("every_code", "absmax_loaded", "reset_in_stream")
 
+
+def _quantize() -> Any:
+    from consilico.hw.training import blockwise_quantize
+
+    return blockwise_quantize
+
+
+def _dequantize() -> Any:
+    from consilico.hw.training import blockwise_dequantize
+
+    return blockwise_dequantize
+
+
 UNITS = (
     Unit(
         name="training/blockwise_quantize",
-        family="training",
         summary="bf16 optimiser states to 8-bit codes of the dynamic code book",
         config=QuantizeConfig,
-        component=deferred("consilico.hw.training.blockwise_quantize", "BlockwiseQuantize"),
-        ports=_quantize_ports,
+        component=lambda config: _quantize().BlockwiseQuantize(config),
         vectors=_quantize_vectors,
-        traffic=_traffic,
         coverage=(
             *_COVERAGE,
             "negative",
@@ -209,26 +207,23 @@ UNITS = (
             "far_below",
             "block_of_zeros",
         ),
-        latency=deferred("consilico.hw.training.blockwise_quantize", "latency"),
-        census=deferred("consilico.hw.training.blockwise_quantize", "census"),
+        latency=lambda config: _quantize().latency(config),
+        census=lambda batch: _quantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="quantised state",
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
     Unit(
         name="training/blockwise_dequantize",
-        family="training",
         summary="8-bit codes of the dynamic code book to bf16 optimiser states",
         config=DequantizeConfig,
-        component=deferred("consilico.hw.training.blockwise_dequantize", "BlockwiseDequantize"),
-        ports=_dequantize_ports,
+        component=lambda config: _dequantize().BlockwiseDequantize(config),
         vectors=_dequantize_vectors,
-        traffic=_traffic,
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
-        latency=deferred("consilico.hw.training.blockwise_dequantize", "latency"),
-        census=deferred("consilico.hw.training.blockwise_dequantize", "census"),
+        latency=lambda config: _dequantize().latency(config),
+        census=lambda batch: _dequantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="dequantised state",
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

@@ -1,39 +1,102 @@
-"""The catalogue: finds units. Everything in ``sim`` takes a unit from here and works for all."""
+"""The catalogue finds units. Everything in ``sim`` takes a unit from here and works for all.
 
+A unit is what a module in ``sim/units`` lists in its ``UNITS``, and what an installed package
+names under the entry point group ``consilico.units``: a :class:`~consilico.sim.units.unit.Unit`, a
+sequence of them, or a module with ``UNITS``.
+"""
+
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.unit import Unit
 
-__all__ = ["catalogue", "configure", "find_unit", "verilog"]
+__all__ = ["GROUP", "catalogue", "configure", "find_unit", "own_units", "verilog"]
 
-_MODULES = (  # of consilico.sim.units, in catalogue order
-    "consmax",
-    "dot",
-    "group_dot",
-    "fused_dot",
-    "sparse_dot",
-    "systolic",
-    "project",
-    "stochastic_round",
-    "weight_update",
-    "blockwise",
-    "requant",
-    "quantize",
-)
+GROUP = "consilico.units"
 
 
-def catalogue() -> dict[str, Unit]:
-    """All units by name, in catalogue order."""
-    units = [
-        unit for name in _MODULES for unit in import_module(f"consilico.sim.units.{name}").UNITS
-    ]
-    return {unit.name: unit for unit in units}
+@cache
+def catalogue() -> Mapping[str, Unit]:
+    """Return all units by name, ordered by family and name.
+
+    A package whose units cannot be loaded is left out, with one line on standard error.
+
+    Raises:
+        UserError: If two units have the same name; the message names both origins.
+    """
+    found: dict[str, tuple[str, Unit]] = {}
+    for origin, unit in (*_own(), *_installed()):
+        if unit.name in found:
+            raise UserError(
+                f"two units are called {unit.name}: in {found[unit.name][0]} and in {origin}"
+            )
+        found[unit.name] = origin, unit
+    units = sorted((unit for _, unit in found.values()), key=lambda unit: (unit.family, unit.name))
+    return MappingProxyType({unit.name: unit for unit in units})
+
+
+def own_units() -> dict[str, Unit]:
+    """Return the units that come with Consilico, those of other packages left out."""
+    own = {unit.name for _, unit in _own()}
+    return {name: unit for name, unit in catalogue().items() if name in own}
+
+
+def _own() -> Iterator[tuple[str, Unit]]:
+    """Yield the units of the modules next to this one, each with its origin for messages."""
+    package = __name__.rpartition(".")[0]
+    for module in sorted(pkgutil.iter_modules(import_module(package).__path__)):
+        name = f"{package}.{module.name}"
+        for unit in getattr(import_module(name), "UNITS", ()):
+            yield name, unit
+
+
+def _installed() -> Iterator[tuple[str, Unit]]:
+    """Yield the units of installed packages; warn of those that cannot be loaded."""
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        version = f" {point.dist.version}" if point.dist else ""
+        package = f"{point.dist.name if point.dist else point.module}{version}"
+        try:
+            units = _units_of(point)
+        except Exception as error:  # whatever a stranger's module raises must not stop the rest
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            print(
+                f"consilico: units {point.value!r} of {package} are left out: {said}",
+                file=sys.stderr,
+            )
+            continue
+        for unit in units:
+            yield f"{point.value} of {package}", unit
+
+
+def _units_of(point: EntryPoint) -> list[Unit]:
+    """Load an entry point.
+
+    Raises:
+        TypeError: If it names something that holds no units.
+    """
+    loaded: Any = point.load()
+    if isinstance(loaded, ModuleType):
+        loaded = getattr(loaded, "UNITS", None)
+    units = [loaded] if isinstance(loaded, Unit) else loaded
+    if (
+        not isinstance(units, list | tuple)
+        or not units
+        or not all(isinstance(unit, Unit) for unit in units)
+    ):
+        raise TypeError("it must be a Unit, a list of Units, or a module with UNITS")
+    return [*units]
 
 
 def find_unit(name: str) -> Unit:
-    """The unit of that name.
+    """Return the unit of that name.
 
     Raises:
         UserError: If there is none; the message lists those there are.
@@ -63,7 +126,7 @@ def configure(unit: Unit, settings: list[str]) -> Config:
 
 
 def verilog(unit: Unit, config: Config) -> str:
-    """Synthesizable Verilog of a unit, the same text each time."""
+    """Return the synthesizable Verilog of a unit, the same text each time."""
     from consilico.hw.verilog import convert
 
     return convert(unit.component(config), name=unit.module_name)

@@ -1,9 +1,11 @@
 """Catalogue entries of ConSmax: two architectures, and the paper's unit as a reference."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from consilico.golden.attention.config import ConSmaxConfig, Log2Config, PaperConfig, SplitConfig
-from consilico.sim.base.errors import UserError
 from consilico.sim.units.consmax_bench import (
     Architecture,
     HeadLoaded,
@@ -16,8 +18,8 @@ from consilico.sim.units.consmax_bench import (
     ports,
     table_beats,
 )
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["PAPER", "UNITS"]
 
@@ -115,7 +117,7 @@ def _model_beats(
     return parts
 
 
-def _traffic(config: Architecture, source: str, beats: int) -> Stimulus:
+def _traffic(config: Architecture, beats: int, *, source: str) -> Stimulus:
     """Scores to measure activity with.
 
     Args:
@@ -124,25 +126,18 @@ def _traffic(config: Architecture, source: str, beats: int) -> Stimulus:
             where the model is not installed); ``"synthetic"``: of that synthetic trace;
             ``"normal"``: a clipped normal, mean -20, deviation 35, nothing masked.
         beats: Number of beats, about.
-
-    Raises:
-        UserError: If the source is unknown.
     """
     from consilico.sim.traffic.scores import normal_codes
-    from consilico.sim.traffic.source import choose
 
     def normal() -> list[tuple[HeadLoaded, Scores, Masks]]:
         codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
         score = codes.reshape(beats, config.lanes)
         return [(load_head(config, *_DRAWN_HEAD), score, np.zeros(score.shape, dtype=bool))]
 
-    parts = choose(
-        source,
-        {
-            "model": lambda: _model_beats(config, beats, _MODEL_HEADS),
-            "normal": normal,
-            "synthetic": lambda: _model_beats(config, beats, _MODEL_HEADS, synthetic=True),
-        },
+    parts = (
+        normal()
+        if source == "normal"
+        else _model_beats(config, beats, _MODEL_HEADS, synthetic=source == "synthetic")
     )
     builder = StimulusBuilder(ports(config))
     for head, score, mask in parts:
@@ -166,39 +161,60 @@ _COVERAGE = (
     "reset_in_stream",
 )
 
+
+def _log2() -> Any:
+    from consilico.hw.attention import consmax_log2
+
+    return consmax_log2
+
+
+def _split() -> Any:
+    from consilico.hw.attention import consmax_split
+
+    return consmax_split
+
+
+def _paper() -> Any:
+    from consilico.hw.attention import consmax_paper
+
+    return consmax_paper
+
+
+_SOURCES = {name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")}
+
 UNITS = (
     Unit(
         name="consmax/log2",
         family="attention",
         summary="ConSmax as 2^(k s + b): one multiply-add and a fraction table",
         config=Log2Config,
-        component=deferred("consilico.hw.attention.consmax_log2", "ConSmaxLog2"),
-        ports=ports,
+        component=lambda config: _log2().ConSmaxLog2(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=_COVERAGE,
-        latency=deferred("consilico.hw.attention.consmax_log2", "latency"),
-        census=deferred("consilico.hw.attention.consmax_log2", "census"),
+        latency=lambda config: _log2().latency(config),
+        census=lambda batch: _log2().census(batch),
         operations_per_beat=lambda config: config.lanes,
+        sources=_SOURCES,
+        measured_with=("normal",),
     ),
     Unit(
         name="consmax/split",
         family="attention",
         summary="ConSmax as a product of two bf16 table entries, one a nibble (the paper's)",
         config=SplitConfig,
-        component=deferred("consilico.hw.attention.consmax_split", "ConSmaxSplit"),
-        ports=ports,
+        component=lambda config: _split().ConSmaxSplit(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=_COVERAGE,
-        latency=deferred("consilico.hw.attention.consmax_split", "latency"),
-        census=deferred("consilico.hw.attention.consmax_split", "census"),
+        latency=lambda config: _split().latency(config),
+        census=lambda batch: _split().census(batch),
         operations_per_beat=lambda config: config.lanes,
+        sources=_SOURCES,
+        measured_with=("normal",),
     ),
 )
 
 
-def _paper_traffic(config: PaperConfig, source: str, beats: int) -> Stimulus:
+def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     """Scores of a clipped normal; the unit has no mask bits, so real ones are left out."""
     import torch
 
@@ -208,21 +224,17 @@ def _paper_traffic(config: PaperConfig, source: str, beats: int) -> Stimulus:
     from consilico.hw.attention.consmax_paper import RESULT
     from consilico.sim.traffic.scores import normal_codes
 
-    if source != "normal":
-        raise UserError(f"consmax/paper takes traffic normal, not {source!r}")
     scale, log_c = _DRAWN_HEAD
     constants = split_constants(HeadConstants(scale=scale, log_c=log_c), SplitConfig())
     values, nibbles, numbers = table_beats(constants.tables)
     score = normal_codes(beats, 1).astype(np.int64)
     bits = consmax_paper(torch.from_numpy(score), constants)
     data = to_fixed(bits, RESULT.fixed_width, RESULT.fixed_fraction).bits.numpy()
-    builder = StimulusBuilder(_PAPER_PORTS)
+    builder = StimulusBuilder(PAPER.ports(config))
     builder.configure(pack([(values, 16), (nibbles, 4), (numbers, 1)]))
     builder.data(pack([(score, 8)]), pack([(data, 8)]), beats)
     return builder.build()
 
-
-_PAPER_PORTS = Ports(i_width=8, o_width=8, cfg_width=21)
 
 # Not in the catalogue: it obeys no back-pressure, so it cannot pass verification.
 PAPER = Unit(
@@ -230,12 +242,11 @@ PAPER = Unit(
     family="attention",
     summary="The paper's unit built straight: what the others are measured against",
     config=PaperConfig,
-    component=deferred("consilico.hw.attention.consmax_paper", "ConSmaxPaper"),
-    ports=lambda config: _PAPER_PORTS,
-    vectors=lambda config, seed: _paper_traffic(config, "normal", 4096),
-    traffic=_paper_traffic,
+    component=lambda config: _paper().ConSmaxPaper(config),
+    vectors=lambda config, seed: _paper_traffic(config, 4096),
+    sources={"normal": _paper_traffic},
     coverage=(),
     latency=lambda config: 3,
-    census=deferred("consilico.hw.attention.consmax_paper", "census"),
+    census=lambda batch: _paper().census(batch),
     operations_per_beat=lambda config: 1,
 )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from consilico.golden.attention.config import Log2Config, SplitConfig
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import stream_ports
 
 __all__ = [
     "Architecture",
@@ -90,16 +91,13 @@ def _load_split(config: SplitConfig, scale: float, log_c: float, wide: bool) -> 
 
 
 def ports(config: Architecture) -> Ports:
-    """Payload widths of a unit's streams."""
+    """Return the payload widths of a unit's streams."""
+    from consilico.hw.attention.consmax_log2 import ConSmaxLog2
+    from consilico.hw.attention.consmax_split import ConSmaxSplit
+
     if isinstance(config, Log2Config):
-        cfg_width = config.k_width + config.b_width
-    else:
-        cfg_width = 19 + (1 if config.table_sets == 1 else 3)
-    return Ports(
-        i_width=9 * config.lanes,
-        o_width=config.result_width * config.lanes + 2,
-        cfg_width=cfg_width,
-    )
+        return stream_ports(ConSmaxLog2(config))
+    return stream_ports(ConSmaxSplit(config))
 
 
 def load_head(

@@ -1,15 +1,16 @@
 """Catalogue entry of the dot product."""
 
+from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.config import DotConfig
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "every_product_vectors"]
 
@@ -19,20 +20,12 @@ _TRAFFIC_BEATS = 64  # of a sum of random traffic
 _GROUP_BEATS = 8  # of it that have one zero point
 
 
-def _ports(config: DotConfig) -> Ports:
-    return Ports(
-        i_width=config.lanes * (config.x_width + config.w_width) + 1,
-        o_width=config.sum_width + int(config.saturates),
-        cfg_width=4 if config.w == "uint4" else 0,
-    )
-
-
 class _Bench:
     """Adds beats and what the golden model makes of them."""
 
     def __init__(self, config: DotConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._zero = -1
 
     def _load(self, zero: int) -> None:
@@ -133,7 +126,7 @@ def every_product_vectors(config: DotConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
     """Operands to measure activity with: whole dot products, in the order of the input dimension.
 
     Args:
@@ -144,17 +137,17 @@ def _traffic(config: DotConfig, source: str, beats: int) -> Stimulus:
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown, or no layer's inputs divide by the lanes.
+        ValueError: If no layer's inputs divide by the lanes.
     """
     from consilico.sim.traffic.operands import layer_stream
     from consilico.sim.traffic.quantized import Format
     from consilico.sim.traffic.random_operands import random_stream
-    from consilico.sim.traffic.source import choose_operands
+    from consilico.sim.traffic.source import operand_stream
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
     depth, group = _TRAFFIC_BEATS * lanes, _GROUP_BEATS * lanes
-    stream = choose_operands(
+    stream = operand_stream(
         source,
         lambda layers: layer_stream(layers, *forms, lanes, beats),
         lambda drawn: random_stream(drawn, *forms, lanes, beats, depth=depth, group=group),
@@ -171,16 +164,19 @@ def _length(config: DotConfig, source: str) -> float:
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import dot
+
+    return dot
+
+
 UNITS = (
     Unit(
         name="matmul/dot",
-        family="matmul",
         summary="Dot product of INT8 and INT4 operands with accumulation",
         config=DotConfig,
-        component=deferred("consilico.hw.matmul.dot", "Dot"),
-        ports=_ports,
+        component=lambda config: _hardware().Dot(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "least_times_least",
             "least_times_greatest",
@@ -191,11 +187,11 @@ UNITS = (
             "extremes_at_depth",
         ),
         exempt=too_deep,
-        latency=deferred("consilico.hw.matmul.dot", "latency"),
-        census=deferred("consilico.hw.matmul.dot", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,
-        sources=("model", "normal", "uniform"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal", "uniform")},
     ),
 )

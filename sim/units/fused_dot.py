@@ -1,16 +1,16 @@
 """Catalogue entry of the dot product whose lanes do 1, 2 or 4 products."""
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.config import FUSED_MODES, FusedDotConfig
 from consilico.golden.matmul.operand import code_range
-from consilico.sim.base.errors import UserError
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "every_product_vectors"]
 
@@ -18,10 +18,6 @@ Codes = NDArray[np.int64]
 _TRAFFIC_BEATS = 32  # of a sum of random traffic
 _FORMS = (("int8", "int8"), ("int8", "int4"), ("int4", "int4"))  # activation, weight, by mode
 _DRAWN_SUMS = 120
-
-
-def _ports(config: FusedDotConfig) -> Ports:
-    return Ports(i_width=32 * config.lanes + 1, o_width=config.sum_width, cfg_width=2)
 
 
 def _lanes(codes: Codes, form: str) -> Codes:
@@ -36,7 +32,7 @@ class _Bench:
 
     def __init__(self, config: FusedDotConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._loaded = -1
 
     def sums(self, mode: int, x: Codes, w: Codes, last: NDArray[np.bool_]) -> None:
@@ -107,7 +103,7 @@ def _drawn(rng: np.random.Generator, mode: int, beats: int, lanes: int) -> tuple
     return x, w
 
 
-def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
     """Operands of one mode to measure activity with.
 
     Args:
@@ -118,21 +114,18 @@ def _traffic(config: FusedDotConfig, source: str, beats: int) -> Stimulus:
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown, or no layer's inputs divide by the products a beat.
+        ValueError: If no layer's inputs divide by the products a beat.
     """
     from consilico.sim.traffic.operands import layer_stream
     from consilico.sim.traffic.quantized import Format
     from consilico.sim.traffic.random_operands import random_stream
-    from consilico.sim.traffic.source import choose_operands
+    from consilico.sim.traffic.source import operand_stream
 
     name, _, mode_name = source.partition("/")
-    if (mode_name or "int8") not in FUSED_MODES:
-        modes = ", ".join(FUSED_MODES)
-        raise UserError(f"unknown mode {mode_name!r} of traffic {source}; there are: {modes}")
     mode = FUSED_MODES.index(mode_name or "int8")
     x_form, w_form = (cast(Format, form) for form in _FORMS[mode])
     count = config.lanes << mode
-    stream = choose_operands(
+    stream = operand_stream(
         name,
         lambda layers: layer_stream(layers, x_form, w_form, count, beats),
         lambda drawn: random_stream(
@@ -154,27 +147,37 @@ def _length(config: FusedDotConfig, source: str) -> float:
     return mean_inputs(count) if name == "model" else _TRAFFIC_BEATS * count
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import fused_dot
+
+    return fused_dot
+
+
+_SOURCES = tuple(
+    name + mode
+    for name in ("model", "normal", "uniform")
+    for mode in ("", *(f"/{mode}" for mode in FUSED_MODES))
+)
+
 UNITS = (
     Unit(
         name="matmul/fused_dot",
-        family="matmul",
         summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane",
         config=FusedDotConfig,
-        component=deferred("consilico.hw.matmul.fused_dot", "FusedDot"),
-        ports=_ports,
+        component=lambda config: _hardware().FusedDot(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             *(f"mode_{mode}" for mode in FUSED_MODES),
             "reset_in_sum",
             "extremes_at_depth",
         ),
         exempt=too_deep,
-        latency=deferred("consilico.hw.matmul.fused_dot", "latency"),
-        census=deferred("consilico.hw.matmul.fused_dot", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,
-        sources=("model", "model/int8_int4", "model/int4", "uniform"),
+        sources={name: partial(_traffic, source=name) for name in _SOURCES},
+        measured_with=("model", "model/int8_int4", "model/int4", "uniform"),
     ),
 )

@@ -1,11 +1,14 @@
 """Catalogue entry of the dot product of group-quantised weights."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
@@ -14,20 +17,12 @@ _DRAWN_SUMS = 120
 _TRAFFIC_GROUPS = 8  # of a sum of drawn traffic
 
 
-def _ports(config: GroupDotConfig) -> Ports:
-    return Ports(
-        i_width=12 * config.lanes + 4 + config.scale_width + 1,
-        o_width=config.result_width + 1,
-        cfg_width=8 if config.has_exponent else 0,
-    )
-
-
 class _Bench:
     """Adds groups and what the golden model makes of them."""
 
     def __init__(self, config: GroupDotConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self.exponent = 0
 
     def share(self, exponent: int) -> None:
@@ -171,7 +166,7 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
     """Operands to measure activity with: whole dot products, in the order of the input dimension.
 
     INT8 scales are a dot product's bf16 scales over the greatest of them, to 8 bits.
@@ -184,16 +179,16 @@ def _traffic(config: GroupDotConfig, source: str, beats: int) -> Stimulus:
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown, or no layer's inputs divide by the group.
+        ValueError: If no layer's inputs divide by the group.
     """
     from consilico.sim.traffic.operands import layer_stream
     from consilico.sim.traffic.quantized import bf16_bits
     from consilico.sim.traffic.random_operands import random_stream
-    from consilico.sim.traffic.source import choose_operands
+    from consilico.sim.traffic.source import operand_stream
 
     lanes, group = config.lanes, config.group
     depth = _TRAFFIC_GROUPS * group
-    stream = choose_operands(
+    stream = operand_stream(
         source,
         lambda layers: layer_stream(layers, "int8", "uint4", lanes, beats, group=group),
         lambda drawn: random_stream(drawn, "int8", "uint4", lanes, beats, depth=depth, group=group),
@@ -222,16 +217,25 @@ def _length(config: GroupDotConfig, source: str) -> float:
     return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import group_dot
+
+    return group_dot
+
+
+def _formulas() -> Any:
+    from consilico.hw.matmul import group_dot_census
+
+    return group_dot_census
+
+
 UNITS = (
     Unit(
         name="matmul/group_dot",
-        family="matmul",
         summary="Dot product of INT8 with INT4 in groups with scale and zero point",
         config=GroupDotConfig,
-        component=deferred("consilico.hw.matmul.group_dot", "GroupDot"),
-        ports=_ports,
+        component=lambda config: _hardware().GroupDot(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "one_pass",
             "second_pass_of_zeros",
@@ -247,11 +251,11 @@ UNITS = (
             "reset_in_sum",
             "extremes",
         ),
-        latency=deferred("consilico.hw.matmul.group_dot", "latency"),
-        census=deferred("consilico.hw.matmul.group_dot_census", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,
-        sources=("model", "normal", "uniform"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal", "uniform")},
     ),
 )

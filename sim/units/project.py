@@ -1,14 +1,16 @@
 """Catalogue entry of the projection unit."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.training.project_config import ProjectConfig
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "ProjectBench"]
 
@@ -20,16 +22,12 @@ _MODEL_GROUP = 128  # numbers of a vector of real traffic
 _WIDTHS = (8, 4, 4, 16)  # of x, q, zero, scale
 
 
-def _ports(config: ProjectConfig) -> Ports:
-    return Ports(i_width=8 * config.rows + 24 * config.columns + 2, o_width=33, cfg_width=8)
-
-
 class ProjectBench:
     """Adds beats and what the golden model makes of them."""
 
     def __init__(self, config: ProjectConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self.exponent = 0
 
     def share(self, exponent: int) -> None:
@@ -149,7 +147,7 @@ def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: ProjectConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: ProjectConfig, beats: int, *, source: str) -> Stimulus:
     """Operands to measure activity with: whole tiles of a gradient's projection.
 
     Args:
@@ -158,17 +156,11 @@ def _traffic(config: ProjectConfig, source: str, beats: int) -> Stimulus:
             (:mod:`sim.traffic.training_operands`), its vectors of 128 numbers one group each;
             ``"normal"``: groups of full length of normal numbers.
         beats: Number of beats, about.
-
-    Raises:
-        UserError: If the source is unknown.
     """
     from consilico.sim.traffic.quantized import asymmetric, bf16_bits, symmetric
-    from consilico.sim.traffic.source import choose
 
     parts, lasts, count = [], [], 0
-    for gradient, vectors in choose(
-        source, {"model": lambda: _model(config), "normal": lambda: _normal(config)}
-    ):
+    for gradient, vectors in _model(config) if source == "model" else _normal(config):
         length = gradient.shape[1]
         p = asymmetric(vectors, length)
         constants = (np.repeat(part.T, length, 0) for part in (p.zero, bf16_bits(p.scale)))
@@ -214,16 +206,19 @@ def _length(config: ProjectConfig, source: str) -> float:
     return min(config.group, _MODEL_GROUP) if source == "model" else config.group
 
 
+def _hardware() -> Any:
+    from consilico.hw.training import project
+
+    return project
+
+
 UNITS = (
     Unit(
         name="training/project",
-        family="training",
         summary="INT4 projection matrix in groups times INT8 gradients, and back (Q-GaLore)",
         config=ProjectConfig,
-        component=deferred("consilico.hw.training.project", "Project"),
-        ports=_ports,
+        component=lambda config: _hardware().Project(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "exponent_loaded",
             "every_code_and_zero_point",
@@ -238,11 +233,11 @@ UNITS = (
             "reset_in_tile",
             "extremes_at_length",
         ),
-        latency=deferred("consilico.hw.training.project", "latency"),
-        census=deferred("consilico.hw.training.project", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.results,
         operation="MAC",
         operations_per_result=_length,
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

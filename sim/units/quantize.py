@@ -1,12 +1,15 @@
 """Catalogue entry of the group quantiser."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.quantize_config import QuantizeConfig
 from consilico.sim.traffic.quantized import bf16_bits
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
@@ -16,20 +19,12 @@ _NEGATIVE = 1 << 15
 _LEAST_NORMAL, _MAX, _INFINITY, _NAN = 0x0080, 0x7F7F, 0x7F80, 0x7FC0
 
 
-def _ports(config: QuantizeConfig) -> Ports:
-    zero = config.result_width if config.mode == "minmax" else 0
-    return Ports(
-        i_width=16 * config.lanes,
-        o_width=config.result_width * config.lanes + 16 + zero + 1,
-    )
-
-
 class _Bench:
     """Adds groups and what the golden model makes of them."""
 
     def __init__(self, config: QuantizeConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._codes: list[set[int]] = [set() for _ in range(config.lanes)]
         self._mantissas: set[int] = set()
 
@@ -74,7 +69,7 @@ class _Bench:
     def part(self, x: Patterns) -> None:
         """Add the first beats of a group, shape ``(beats, lanes)``, for a reset to drop."""
         config = self.config
-        width = _ports(config).o_width
+        width = UNITS[0].ports(config).o_width
         self.builder.data(
             pack([(x, 16)]), np.zeros((0, (width + 7) // 8), dtype=np.uint8), 0, completes=0
         )
@@ -168,7 +163,7 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
     return bench.build()
 
 
-def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: QuantizeConfig, beats: int, *, source: str) -> Stimulus:
     """Values to measure activity with, in whole groups.
 
     Args:
@@ -178,35 +173,40 @@ def _traffic(config: QuantizeConfig, source: str, beats: int) -> Stimulus:
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown, or no layer's inputs divide by the group.
+        ValueError: If no layer's inputs divide by the group.
     """
     from consilico.sim.traffic.layers import layer_traffic
     from consilico.sim.traffic.quantizer_operands import layer_groups
-    from consilico.sim.traffic.source import choose
 
     group, count = config.group, -(-beats // config.beats)
-    x = choose(
-        source,
-        {
-            "model": lambda: layer_groups(layer_traffic(), group, count),
-            "normal": lambda: bf16_bits(np.random.default_rng(1).normal(size=(count, group))),
-        },
-    )
+    if source == "model":
+        x = layer_groups(layer_traffic(), group, count)
+    else:
+        x = bf16_bits(np.random.default_rng(1).normal(size=(count, group)))
     bench = _Bench(config)
     bench.groups(x)
     return bench.build()
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import quantize
+
+    return quantize
+
+
+def _formulas() -> Any:
+    from consilico.hw.matmul import quantize_census
+
+    return quantize_census
+
+
 UNITS = (
     Unit(
         name="matmul/quantize",
-        family="matmul",
         summary="bf16 groups to INT8 or INT4 with a scale computed on the way",
         config=QuantizeConfig,
-        component=deferred("consilico.hw.matmul.quantize", "Quantize"),
-        ports=_ports,
+        component=lambda config: _hardware().Quantize(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "every_code",
             "every_mantissa",
@@ -220,10 +220,10 @@ UNITS = (
             "positive_group",
             "reset_in_group",
         ),
-        latency=deferred("consilico.hw.matmul.quantize", "latency"),
-        census=deferred("consilico.hw.matmul.quantize_census", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="quantised value",
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

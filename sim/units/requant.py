@@ -1,13 +1,15 @@
 """Catalogue entry of the requantiser."""
 
 from fractions import Fraction
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
@@ -20,21 +22,12 @@ _SUM_DEVIATION = 16384.0  # of drawn traffic: about that of 768 products of draw
 _CODE_DEVIATION = 4  # of drawn traffic: standard deviations that the result's range holds
 
 
-def _ports(config: RequantConfig) -> Ports:
-    zero = config.result_width if config.zero_point else 0
-    return Ports(
-        i_width=32 * config.lanes,
-        o_width=config.result_width * config.lanes + 1,
-        cfg_width=(config.multiplier_width + SHIFT_WIDTH) * config.lanes + zero,
-    )
-
-
 class _Bench:
     """Adds constants and beats, and what the golden model makes of them."""
 
     def __init__(self, config: RequantConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._seen: list[set[int]] = [set() for _ in range(config.lanes)]
 
     def load(self, multiplier: Integers, shift: Integers, zero_point: int) -> None:
@@ -155,7 +148,7 @@ def _vectors(config: RequantConfig, seed: int) -> Stimulus:
     return bench.build()
 
 
-def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: RequantConfig, beats: int, *, source: str) -> Stimulus:
     """Sums to measure activity with.
 
     Args:
@@ -168,13 +161,9 @@ def _traffic(config: RequantConfig, source: str, beats: int) -> Stimulus:
         beats: Number of beats.
 
     Raises:
-        UserError: If the source is unknown, or no layer has as many outputs as there are lanes.
+        ValueError: If no layer has as many outputs as there are lanes.
     """
-    from consilico.sim.traffic.source import choose
-
-    return choose(
-        source, {"model": lambda: _model(config, beats), "normal": lambda: _normal(config, beats)}
-    )
+    return _model(config, beats) if source == "model" else _normal(config, beats)
 
 
 def _model(config: RequantConfig, beats: int) -> Stimulus:
@@ -216,16 +205,19 @@ def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integ
     return multiplier, shift
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import requant
+
+    return requant
+
+
 UNITS = (
     Unit(
         name="matmul/requant",
-        family="matmul",
         summary="INT32 sums to INT8 or INT4 with a multiplier and a shift a channel",
         config=RequantConfig,
-        component=deferred("consilico.hw.matmul.requant", "Requant"),
-        ports=_ports,
+        component=lambda config: _hardware().Requant(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "every_code",
             "least_sum",
@@ -241,10 +233,10 @@ UNITS = (
             "reload_every_beat",
             "reset_in_stream",
         ),
-        latency=deferred("consilico.hw.matmul.requant", "latency"),
-        census=deferred("consilico.hw.matmul.requant", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="requantised value",
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

@@ -15,10 +15,10 @@ __all__ = ["differences", "generate", "main", "write"]
 
 
 def generate() -> dict[str, str]:
-    """Verilog of every unit of the catalogue, by file name."""
-    from consilico.sim.units.catalogue import catalogue, verilog
+    """Return the Verilog of every unit of ours, by file name."""
+    from consilico.sim.units.catalogue import own_units, verilog
 
-    return {f"{unit.module_name}.v": verilog(unit, unit.config()) for unit in catalogue().values()}
+    return {f"{unit.module_name}.v": verilog(unit, unit.config()) for unit in own_units().values()}
 
 
 def differences(folder: Path, files: Mapping[str, str]) -> list[str]:

@@ -1,27 +1,21 @@
 """Catalogue entry of the dot product with 2:4 sparse weights."""
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.config import SparseDotConfig
 from consilico.sim.units.products import extreme_beats, too_deep
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
 Codes = NDArray[np.int64]
 _DRAWN_SUMS = 120
 _TRAFFIC_BEATS = 32  # of a sum of random traffic
-
-
-def _ports(config: SparseDotConfig) -> Ports:
-    return Ports(
-        i_width=config.lanes * (2 * config.x_width + config.w_width + 2) + 1,
-        o_width=config.sum_width + int(config.saturates),
-    )
 
 
 def _add(
@@ -61,7 +55,7 @@ def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
 def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
     """Drawn sums with resets; sums of extremes at full depth in every place."""
     rng = np.random.default_rng(seed)
-    builder = StimulusBuilder(_ports(config))
+    builder = StimulusBuilder(UNITS[0].ports(config))
     (x_low, x_high), (w_low, w_high) = config.x_range, config.w_range
     for number in range(_DRAWN_SUMS):
         reset = number % 16 == 5
@@ -84,7 +78,7 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
-def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
     """Whole dot products with weights cut to 2:4 by magnitude.
 
     Args:
@@ -94,22 +88,22 @@ def _traffic(config: SparseDotConfig, source: str, beats: int) -> Stimulus:
         beats: Number of beats, about.
 
     Raises:
-        UserError: If the source is unknown, or no layer's inputs divide by twice the lanes.
+        ValueError: If no layer's inputs divide by twice the lanes.
     """
     from consilico.sim.traffic.operands import layer_sparse_stream
     from consilico.sim.traffic.quantized import Format
     from consilico.sim.traffic.random_operands import random_sparse_stream
-    from consilico.sim.traffic.source import choose_operands
+    from consilico.sim.traffic.source import operand_stream
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
     depth = 2 * lanes * _TRAFFIC_BEATS
-    stream = choose_operands(
+    stream = operand_stream(
         source,
         lambda layers: layer_sparse_stream(layers, *forms, lanes, beats),
         lambda drawn: random_sparse_stream(drawn, *forms, lanes, beats, depth=depth),
     )
-    builder = StimulusBuilder(_ports(config))
+    builder = StimulusBuilder(UNITS[0].ports(config))
     x, w, index = (part[:beats] for part in (stream.x, stream.w, stream.index))
     _add(builder, config, x, w, index, stream.last[:beats])
     return builder.build()
@@ -122,25 +116,28 @@ def _length(config: SparseDotConfig, source: str) -> float:
     return mean_inputs(2 * lanes, 4) / 2 if source == "model" else _TRAFFIC_BEATS * lanes
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import dot
+
+    return dot
+
+
 UNITS = (
     Unit(
         name="matmul/sparse_dot",
-        family="matmul",
         summary="Dot product with 2:4 sparse weights: half the multipliers",
         config=SparseDotConfig,
-        component=deferred("consilico.hw.matmul.dot", "SparseDot"),
-        ports=_ports,
+        component=lambda config: _hardware().SparseDot(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
         ),
         exempt=too_deep,
-        latency=deferred("consilico.hw.matmul.dot", "latency"),
-        census=deferred("consilico.hw.matmul.dot", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",
         operations_per_result=_length,
-        sources=("model", "normal", "uniform"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal", "uniform")},
     ),
 )  # fmt: skip

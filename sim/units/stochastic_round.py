@@ -1,11 +1,14 @@
 """Catalogue entry of stochastic rounding."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.training.config import StochasticRoundConfig
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
@@ -14,20 +17,12 @@ _SEED_BITS = 31
 _SEEDS = (0, (1 << _SEED_BITS) - 1, 1)  # the state's extremes; then drawn ones
 
 
-def _ports(config: StochasticRoundConfig) -> Ports:
-    return Ports(
-        i_width=config.lanes * config.width,
-        o_width=config.lanes * config.result_width,
-        cfg_width=_SEED_BITS,
-    )
-
-
 class _Bench:
     """Adds beats and what the golden model makes of them; follows the generator's state."""
 
     def __init__(self, config: StochasticRoundConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._state = 0
 
     def seed(self, seed: int) -> None:
@@ -102,7 +97,7 @@ def _vectors(config: StochasticRoundConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: StochasticRoundConfig, beats: int, *, source: str) -> Stimulus:
     """Values to measure activity with.
 
     Args:
@@ -111,11 +106,7 @@ def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus
             (:mod:`traffic.training_operands`), over the range of the result; ``"normal"``: mean
             0, deviation a quarter of the greatest result.
         beats: Number of beats.
-
-    Raises:
-        UserError: If the source is another.
     """
-    from consilico.sim.traffic.source import choose
     from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rng = np.random.default_rng(1)
@@ -128,7 +119,7 @@ def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus
         flat = weight[groups].reshape(-1)[: beats * config.lanes]
         return flat.reshape(shape) * (greatest / 128)
 
-    drawn = choose(source, {"model": model, "normal": lambda: rng.normal(0, greatest / 4, shape)})
+    drawn = model() if source == "model" else rng.normal(0, greatest / 4, shape)
     high = 1 << (config.width - 1)
     bench = _Bench(config)
     bench.seed(int(rng.integers(1 << _SEED_BITS)))
@@ -136,16 +127,19 @@ def _traffic(config: StochasticRoundConfig, source: str, beats: int) -> Stimulus
     return bench.builder.build()
 
 
+def _hardware() -> Any:
+    from consilico.hw.training import stochastic_round
+
+    return stochastic_round
+
+
 UNITS = (
     Unit(
         name="training/stochastic_round",
-        family="training",
         summary="Fixed point to integers, rounded up with the fraction's probability",
         config=StochasticRoundConfig,
-        component=deferred("consilico.hw.training.stochastic_round", "StochasticRound"),
-        ports=_ports,
+        component=lambda config: _hardware().StochasticRound(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "every_code",
             "rounded_up",
@@ -158,10 +152,10 @@ UNITS = (
             "seeded",
             "reset_in_stream",
         ),
-        latency=deferred("consilico.hw.training.stochastic_round", "latency"),
-        census=deferred("consilico.hw.training.stochastic_round", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="rounded value",
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

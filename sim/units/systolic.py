@@ -1,5 +1,6 @@
 """Catalogue entry of the systolic array."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,8 @@ from numpy.typing import NDArray
 
 from consilico.golden.matmul.operand import code_range
 from consilico.golden.matmul.systolic_config import Job, SystolicConfig
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "SystolicBench"]
 
@@ -20,20 +21,12 @@ _LAYER_GROUP = 32  # of them that share scales: k of a product where either has 
 _NORMAL_DEPTH = 64  # k of drawn traffic
 
 
-def _ports(config: SystolicConfig) -> Ports:
-    return Ports(
-        i_width=config.rows * config.x_width + config.columns * config.w_width,
-        o_width=config.columns * config.sum_width,
-        cfg_width=2 * config.extent.bit_length() + config.depth.bit_length(),
-    )
-
-
 class SystolicBench:
     """Adds jobs and what the golden model makes of them."""
 
     def __init__(self, config: SystolicConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._job: Job | None = None
         self._seen: tuple[set[int], set[int]] = (set(), set())  # codes of x and of w
 
@@ -159,7 +152,7 @@ def _exempt(config: SystolicConfig) -> list[str]:
     return [point for point, possible in shapes.items() if not possible]
 
 
-def _traffic(config: SystolicConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: SystolicConfig, beats: int, *, source: str) -> Stimulus:
     """Operands to measure activity with: whole tiles, as most of a large product is.
 
     Args:
@@ -167,13 +160,8 @@ def _traffic(config: SystolicConfig, source: str, beats: int) -> Stimulus:
         source: ``"model"``: codes of a layer of SmolLM2 (:mod:`consilico.sim.traffic.matrices`);
             ``"normal"``: clipped normals, deviation a quarter of the greatest code, k = 64.
         beats: Number of beats, about.
-
-    Raises:
-        UserError: If the source is unknown.
     """
-    from consilico.sim.traffic.source import choose
-
-    pairs = choose(source, {"model": lambda: _layer(config), "normal": lambda: _normal(config)})
+    pairs = _layer(config) if source == "model" else _normal(config)
     bench = SystolicBench(config)
     driven = 0
     for x, w in pairs:
@@ -236,16 +224,25 @@ def _length(config: SystolicConfig, source: str) -> float:
     return whole / -(-whole // config.depth)
 
 
+def _hardware() -> Any:
+    from consilico.hw.matmul import systolic
+
+    return systolic
+
+
+def _model() -> Any:
+    from consilico.golden.matmul import systolic
+
+    return systolic
+
+
 UNITS = (
     Unit(
         name="matmul/systolic",
-        family="matmul",
         summary="Systolic array for matrix products of INT8 and INT4 operands, with its controller",
         config=SystolicConfig,
-        component=deferred("consilico.hw.matmul.systolic", "Systolic"),
-        ports=_ports,
+        component=lambda config: _hardware().Systolic(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "shape_kept",
             "reset_in_job",
@@ -259,11 +256,11 @@ UNITS = (
             "every_code",
         ),
         exempt=_exempt,
-        latency=deferred("consilico.golden.matmul.systolic", "latency"),
-        census=deferred("consilico.hw.matmul.systolic", "census"),
+        latency=lambda config: _model().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=_rate,
         operation="MAC",
         operations_per_result=_length,
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

@@ -1,64 +1,199 @@
 """What the catalogue knows of one operator."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from importlib import import_module
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from consilico.golden.config import Config
-from consilico.sim.units.stimulus import Ports, Stimulus
+from consilico.sim.base.errors import UserError
+from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
     from consilico.hw.census import Census
 
-__all__ = ["Unit", "deferred"]
+__all__ = ["VERIFICATION", "Unit", "stream_ports"]
+
+VERIFICATION = "verification"  # source of traffic of a unit that names none of its own
+_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)+")
+_SEED = 1  # of the verification stimulus that traffic is cut from
+_RATE_BEATS = 256  # of traffic to count operations in, where a unit states no rate
 
 
-def _one(config: Any, source: str) -> int:
-    return 1
-
-
-def _none(config: Any) -> Collection[str]:
+def _nothing(config: Any) -> Collection[str]:
     return ()
+
+
+def _not_stated(*arguments: Any) -> Any:
+    raise NotImplementedError  # stands for what Unit counts in its traffic instead
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One operator: configuration, golden model, component, vectors, coverage, latency.
+    """One operator: configuration, golden model, component, and what follows from them.
 
-    The functions import what they need when called, so that listing units stays quick; those that
-    stand elsewhere are :func:`deferred`.
+    The first seven fields are all that a unit needs. Its functions import what is heavy (Amaranth,
+    torch) when they are called, so that listing units stays quick.
+
+    Raises:
+        ValueError: If the name is not ``family/operator`` in lower case, ``measured_with`` names a
+            source that is not there, or a source has the name ``verification``.
     """
 
     name: str  # such as "consmax/log2"
-    family: str  # "attention", "matmul" or "training"
     summary: str  # one line for people
     config: type[Config]
     component: Callable[[Any], "Component"]  # configuration -> Amaranth component
-    ports: Callable[[Any], Ports]  # payload widths of its streams
     vectors: Callable[[Any, int], Stimulus]  # configuration, seed -> verification stimulus
-    traffic: Callable[[Any, str, int], Stimulus]  # configuration, source, beats -> for activity
-    coverage: tuple[str, ...]  # names of the coverage points that verification must hit
-    exempt: Callable[[Any], Collection[str]] = _none  # those that a configuration cannot hit
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
-    census: Callable[[Any], "Census"]  # batch of configurations -> operators, closed formula
-    operations_per_beat: Callable[[Any], int]  # at full rate
-    operation: str = "result"  # what energy is given for beside a result, such as "MAC"
-    operations_per_result: Callable[[Any, str], float] = _one  # in the traffic of a source
-    sources: tuple[str, ...] = ("normal",)  # of traffic, to measure the unit with
+    coverage: tuple[str, ...]  # names of the coverage points that verification must hit
+
+    family: str = ""  # "attention", "matmul", "training", ...; without one the name's first part
+    exempt: Callable[[Any], Collection[str]] = _nothing  # points that a configuration cannot hit
+    # Traffic to measure activity with: configuration and number of beats, about -> stimulus. A
+    # ValueError says that a configuration does not fit the source. Without any, the verification
+    # stimulus is driven, and called "verification".
+    sources: Mapping[str, Callable[[Any, int], Stimulus]] = field(default_factory=dict)
+    measured_with: tuple[str, ...] = ()  # sources that tables and report use; default: all
+    # Batch of configurations -> operators, by closed formulas. Without them operators are read
+    # from the elaborated design, which takes seconds.
+    census: "Callable[[Any], Census] | None" = None
+    operation: str = "result"  # what energy is given for in addition to a result, such as "MAC"
+    operations_per_beat: Callable[[Any], int] = _not_stated  # at full rate; default: counted
+    operations_per_result: Callable[[Any, str], float] = _not_stated  # in a source's traffic
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"a unit's name must be family/operator in lower case, not {self.name!r}"
+            )
+        sources = self.sources
+        # ``dataclasses.replace`` hands over what was filled in here before
+        if VERIFICATION in sources and not _is(sources[VERIFICATION], Unit._verification_traffic):
+            raise ValueError(f"{self.name}: {VERIFICATION!r} is no name for a source of traffic")
+        if unknown := set(self.measured_with) - set(self.sources):
+            raise ValueError(f"{self.name}: measured with {min(unknown)!r}, which is no source")
+        defaults: dict[str, Any] = {}
+        if not self.family:
+            defaults["family"] = self.name.partition("/")[0]
+        if not sources or VERIFICATION in sources:
+            defaults["sources"] = {VERIFICATION: self._verification_traffic}
+        if not self.measured_with:
+            defaults["measured_with"] = tuple(defaults.get("sources", sources))
+        if _is(self.operations_per_beat, _not_stated, Unit._counted_per_beat):
+            defaults["operations_per_beat"] = self._counted_per_beat
+        if _is(self.operations_per_result, _not_stated, Unit._counted_per_result):
+            defaults["operations_per_result"] = self._counted_per_result
+        for name, value in defaults.items():
+            object.__setattr__(self, name, value)
 
     @property
     def module_name(self) -> str:
         """Name of the unit's Verilog module, and of its file in ``rtl/``."""
         return self.name.replace("/", "_")
 
+    @property
+    def default_source(self) -> str:
+        """Source of traffic where none is asked for: the language model if the unit has that."""
+        return "model" if "model" in self.sources else self.measured_with[0]
 
-def deferred(module: str, name: str) -> Callable[..., Any]:
-    """A class or function of a module that is imported when it is first called."""
+    def ports(self, config: Config) -> Ports:
+        """Return the payload widths of the streams that the unit's component has.
 
-    def call(*arguments: Any) -> Any:
-        return getattr(import_module(module), name)(*arguments)
+        Raises:
+            UserError: If the component has no stream ``i`` or ``o``.
+        """
+        return _ports(self.component, config)
 
-    return call
+    def traffic(self, config: Config, source: str, beats: int) -> Stimulus:
+        """Return operands to measure activity with, and the results that must come out.
+
+        Everything that drives a unit with traffic comes through here, so that no unit can be
+        measured on a source that it does not have.
+
+        Args:
+            config: The unit's configuration.
+            source: Name of one of ``sources``.
+            beats: Number of input beats, about.
+
+        Raises:
+            UserError: If there is no such source, or the configuration does not fit it.
+        """
+        if source not in self.sources:
+            known = ", ".join(self.sources)
+            raise UserError(f"{self.name} has no traffic {source!r}; it has: {known}")
+        try:
+            return self.sources[source](config, beats)
+        except ValueError as error:
+            raise UserError(f"traffic {source}: {error}") from error
+
+    def _verification_traffic(self, config: Config, beats: int) -> Stimulus:
+        """Cut the verification stimulus after so many beats, reloads and resets included."""
+        whole = self.vectors(config, _SEED)
+        places = np.flatnonzero(whole.kind == Kind.DATA)
+        if len(places) <= beats:
+            return whole
+        end = int(places[beats])
+        done = int(whole.completes[:end].sum())
+        return Stimulus(
+            kind=whole.kind[:end],
+            bits=whole.bits[:end],
+            completes=whole.completes[:end],
+            expected=whole.expected[:done],
+            # of a beat on ``o`` and of a beat on ``i`` as many as in the whole
+            results=whole.results * done // max(1, len(whole.expected)),
+            operations=whole.operations * beats // len(places),
+        )
+
+    def _counted(self, config: Config, source: str) -> tuple[int, int, int]:
+        """Count beats, operations and results in a little traffic."""
+        stimulus = self.traffic(config, source, _RATE_BEATS)
+        beats = int((stimulus.kind == Kind.DATA).sum())
+        return beats, stimulus.operations, stimulus.results
+
+    def _counted_per_beat(self, config: Config) -> int:
+        beats, operations, _ = self._counted(config, self.measured_with[0])
+        return max(1, round(operations / max(1, beats)))
+
+    def _counted_per_result(self, config: Config, source: str) -> float:
+        _, operations, results = self._counted(config, source)
+        return operations / max(1, results)
+
+
+def _is(function: Any, *known: Any) -> bool:
+    """Whether a function, or what a method is bound of, is one of those known."""
+    return getattr(function, "__func__", function) in known
+
+
+@lru_cache(maxsize=256)
+def _ports(component: Callable[[Any], "Component"], config: Config) -> Ports:
+    return stream_ports(component(config))
+
+
+def stream_ports(component: "Component") -> Ports:
+    """Return the payload widths of a component's streams ``i``, ``o`` and, if it has one, ``cfg``.
+
+    Raises:
+        UserError: If ``i`` or ``o`` is missing, or one of the three is no stream.
+    """
+    from amaranth import Shape
+    from amaranth.lib import stream
+
+    # only its ports are looked at: Amaranth would warn of a component that nobody elaborates
+    component._MustUse__silence = True
+    widths = {"cfg": 0}
+    members = component.signature.members
+    for name in ("i", "o", "cfg"):
+        if name in members:
+            member = members[name]
+            if not member.is_signature or not isinstance(member.signature, stream.Signature):
+                raise UserError(f"{type(component).__name__}.{name} is no stream")
+            widths[name] = Shape.cast(member.signature.members["payload"].shape).width
+        elif name not in widths:
+            raise UserError(f"{type(component).__name__} has no stream {name!r}")
+    return Ports(i_width=widths["i"], o_width=widths["o"], cfg_width=widths["cfg"])

@@ -1,12 +1,15 @@
 """Catalogue entry of the INT8 weight update."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.training.config import WeightUpdateConfig
 from consilico.sim.traffic.quantized import bf16_bits
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import Unit, deferred
+from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
@@ -18,16 +21,12 @@ _GROUP = 256  # weights that share a scale in Q-GaLore
 _CORNERS = np.array([0, 1, 0x7F, 0x80, 0xFF, 0x3F80, 0x3F7F, 0x3FFF, 0x7F7F, 0x7F80, 0x7FFF])
 
 
-def _ports(config: WeightUpdateConfig) -> Ports:
-    return Ports(i_width=24 * config.lanes, o_width=8 * config.lanes, cfg_width=_SEED_BITS + 1)
-
-
 class _Bench:
     """Adds beats and what the golden model makes of them; follows the generator's state."""
 
     def __init__(self, config: WeightUpdateConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(_ports(config))
+        self.builder = StimulusBuilder(UNITS[0].ports(config))
         self._state = 0
         self._factor = 0
 
@@ -114,7 +113,7 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
+def _traffic(config: WeightUpdateConfig, beats: int, *, source: str) -> Stimulus:
     """Weights and updates to measure activity with, in groups of 256 weights.
 
     Args:
@@ -123,11 +122,7 @@ def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
             (:mod:`traffic.training_operands`); ``"normal"``: codes of deviation 32; updates of
             deviation 1 (Adam's direction) times a factor of a quarter code, drawn for each group.
         beats: Number of beats, about.
-
-    Raises:
-        UserError: If the source is another.
     """
-    from consilico.sim.traffic.source import choose
     from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rng = np.random.default_rng(1)
@@ -152,24 +147,26 @@ def _traffic(config: WeightUpdateConfig, source: str, beats: int) -> Stimulus:
         code, update, factor = (np.array(part) for part in zip(*parts, strict=True))
         return code, update, factor
 
-    for code, update, factor in zip(
-        *choose(source, {"model": model, "normal": normal}), strict=True
-    ):
+    parts = model() if source == "model" else normal()
+    for code, update, factor in zip(*parts, strict=True):
         bench.factor(int(factor))
         bench.weights(code.reshape(rows, -1), update.reshape(rows, -1))
     return bench.builder.build()
 
 
+def _hardware() -> Any:
+    from consilico.hw.training import weight_update
+
+    return weight_update
+
+
 UNITS = (
     Unit(
         name="training/weight_update",
-        family="training",
         summary="INT8 weights plus scaled bf16 updates, rounded stochastically",
         config=WeightUpdateConfig,
-        component=deferred("consilico.hw.training.weight_update", "WeightUpdate"),
-        ports=_ports,
+        component=lambda config: _hardware().WeightUpdate(config),
         vectors=_vectors,
-        traffic=_traffic,
         coverage=(
             "every_code",
             "moved_up",
@@ -183,10 +180,10 @@ UNITS = (
             "factor_loaded",
             "reset_in_stream",
         ),
-        latency=deferred("consilico.hw.training.weight_update", "latency"),
-        census=deferred("consilico.hw.training.weight_update", "census"),
+        latency=lambda config: _hardware().latency(config),
+        census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="weight update",
-        sources=("model", "normal"),
+        sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

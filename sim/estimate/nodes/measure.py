@@ -33,15 +33,15 @@ _SOURCES = ("normal", "uniform")  # random traffic, the same on every machine
 
 def measured_units() -> "list[Unit]":
     """The catalogue, and the unit of the ConSmax paper."""
-    from consilico.sim.units.catalogue import catalogue
+    from consilico.sim.units.catalogue import own_units
     from consilico.sim.units.consmax import PAPER
 
-    return [*catalogue().values(), PAPER]
+    return [*own_units().values(), PAPER]
 
 
 def source_of(unit: "Unit") -> str:
     """The random traffic that a unit is measured on."""
-    return next(source for source in _SOURCES if source in unit.sources)
+    return next(source for source in _SOURCES if source in unit.measured_with)
 
 
 def table_text(rows: Sequence[dict[str, Any]]) -> str:

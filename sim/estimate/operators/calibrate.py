@@ -32,12 +32,12 @@ def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
     from consilico.sim.estimate.operators.draw import draw_configs
     from consilico.sim.estimate.operators.plain import DESIGNS
     from consilico.sim.estimate.operators.primitives import PRIMITIVES
-    from consilico.sim.units.catalogue import catalogue
+    from consilico.sim.units.catalogue import own_units
 
     jobs: list[dict[str, Any]] = [{"primitive": item.name} for item in PRIMITIVES]
     jobs += [{"design": item.name} for item in DESIGNS]
     drawn: dict[str, list[dict[str, Any]]] = {}
-    for unit in catalogue().values():
+    for unit in own_units().values():
         seen: set[Any] = set()
         for purpose, count in counts.items():
             configs = draw_configs(unit, count + len(seen), _SEED[purpose])

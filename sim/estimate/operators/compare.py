@@ -12,6 +12,7 @@ from consilico.hw.census import Batch
 from consilico.sim.estimate.operators.dataflow import read_dataflow
 from consilico.sim.estimate.operators.rtl import rtl_census
 from consilico.sim.estimate.operators.rtl_reader import read_design
+from consilico.sim.estimate.operators.tables import unit_census
 from consilico.sim.units.catalogue import configure, find_unit, verilog
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["both", "declared"]
 
 def declared(unit: "Unit", config: "Config") -> dict[str, int]:
     """Bits of operators by kind, as the unit's formula has them."""
-    totals = unit.census(Batch([config])).totals()
+    totals = unit_census(unit, Batch([config])).totals()
     return {kind: round(float(np.sum(bits))) for kind, bits in totals.items()}
 
 

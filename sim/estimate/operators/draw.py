@@ -57,7 +57,7 @@ def draw_configs(unit: "Unit", count: int, seed: Sequence[int]) -> list[tuple["C
             if low == 0 and rng.integers(2):
                 values[field.name] = field.default
             values[field.name] = min(high, max(low, values[field.name]))
-        source = unit.sources[rng.integers(len(unit.sources))]
+        source = unit.measured_with[rng.integers(len(unit.measured_with))]
         try:
             config = unit.config(**values)
         except ValueError:

@@ -7,7 +7,12 @@ import numpy as np
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.operators.fit import predict
-from consilico.sim.estimate.operators.tables import groups, metric_features, read_calibration
+from consilico.sim.estimate.operators.tables import (
+    groups,
+    metric_features,
+    read_calibration,
+    unit_census,
+)
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -95,7 +100,7 @@ def estimate_many(
         name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
     }
     for batch, places in groups(unit, configs):
-        census = unit.census(batch)
+        census = unit_census(unit, batch)
         count = len(places)
         values = {
             metric: predict(metric_features(census, metric, seen, count), cost, unit.name)

@@ -76,7 +76,7 @@ def _traffic(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, sources in found.items():
         unit = find_unit(name)
-        for source in (item for item in unit.sources if item in sources):
+        for source in (item for item in unit.measured_with if item in sources):
             own = sources[source]
             stated = [unit.operations_per_beat(unit.config(**row["config"])) for row in own]
             done = [

@@ -32,7 +32,7 @@ def short_traffic(unit: "Unit", config: "Config", source: str) -> tuple["Stimulu
         try:
             stimulus = unit.traffic(config, source, beats)
         except UserError:  # such as lanes that divide no layer of the model
-            source = "normal" if "normal" in unit.sources else "uniform"
+            source = "normal" if "normal" in unit.measured_with else "uniform"
             stimulus = unit.traffic(config, source, beats)
         if stimulus.results >= _LEAST_RESULTS:
             return stimulus, source

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.estimate.operators.fit import Cost, Sample
 
-__all__ = ["FOLDER", "Calibration", "calibrated_kits", "groups", "read_calibration", "read_rows"]
+__all__ = [
+    "FOLDER",
+    "Calibration",
+    "calibrated_kits",
+    "groups",
+    "read_calibration",
+    "read_rows",
+    "unit_census",
+]
 
 FOLDER = Path(__file__).parent / "calibration"
 
@@ -80,6 +88,17 @@ def read_rows(pdk: str) -> dict[str, Any]:
     return table
 
 
+def unit_census(unit: Unit, batch: Batch) -> Census:
+    """Return the operators of a unit's configurations by its formulas.
+
+    Raises:
+        UserError: If the unit has none.
+    """
+    if unit.census is None:
+        raise UserError(f"{unit.name} has no census: estimate its Verilog with --rtl")
+    return unit.census(batch)
+
+
 def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, list[int]]]:
     """Configurations in batches whose texts are equal, with their places."""
     texts = [field.name for field in fields(unit.config) if isinstance(field.default, str)]
@@ -101,7 +120,7 @@ def samples(rows: Sequence[dict[str, Any]], metric: str) -> list["Sample"]:
     for row in rows:
         if "unit" in row:
             unit = find_unit(row["unit"])
-            census = unit.census(Batch([unit.config(**row["config"])]))
+            census = unit_census(unit, Batch([unit.config(**row["config"])]))
             measured = row["energy_beat_pj" if metric == "energy_pj" else metric]
             made = metric_features(census, metric, row["operands"], 1)[:, 0]
             found.append(Sample(row["unit"], made, measured))

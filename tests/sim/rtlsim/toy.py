@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
 from consilico.hw.cells import CELL_SOURCES
-from consilico.hw.census import Census
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -120,15 +119,10 @@ def unit(latency: int = 2, coverage: tuple[str, ...] = ("odd_constant", "zero"))
     """Catalogue entry of the toy."""
     return Unit(
         name="toy/multiply",
-        family="matmul",
         summary="payload times a constant",
         config=ToyConfig,
         component=lambda config: Multiplier(),
-        ports=lambda config: PORTS,
         vectors=lambda config, seed: stimulus(seed, config.rounds),
-        traffic=lambda config, source, beats: stimulus(1, 1),
         coverage=coverage,
         latency=lambda config: latency,
-        census=lambda batch: Census(),
-        operations_per_beat=lambda config: 1,
     )

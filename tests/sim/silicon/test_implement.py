@@ -12,7 +12,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
-from consilico.hw.census import Census
 from consilico.sim.base.errors import CheckFailed, ToolError, UserError
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.kits.kit import find_kit
@@ -48,7 +47,7 @@ class DelayLine(wiring.Component):
         return m
 
 
-def alternate(config: DelayConfig, source: str, beats: int) -> Stimulus:
+def alternate(config: DelayConfig, beats: int) -> Stimulus:
     """All bits 0, all bits 1, and so on: every bit toggles every cycle."""
     values = np.where(np.arange(beats) % 2, (1 << config.width) - 1, 0)
     builder = StimulusBuilder(Ports(i_width=config.width, o_width=config.width))
@@ -59,17 +58,13 @@ def alternate(config: DelayConfig, source: str, beats: int) -> Stimulus:
 
 UNIT = Unit(
     name="test/delay",
-    family="attention",
     summary="one register",
     config=DelayConfig,
     component=DelayLine,
-    ports=lambda config: Ports(i_width=config.width, o_width=config.width),
-    vectors=lambda config, seed: alternate(config, "", 64),
-    traffic=alternate,
+    vectors=lambda config, seed: alternate(config, 64),
+    sources={"alternating": alternate},
     coverage=(),
     latency=lambda config: 1,
-    census=lambda batch: Census(),
-    operations_per_beat=lambda config: 1,
 )
 
 
@@ -116,14 +111,14 @@ def test_dynamic_power_doubles_at_half_the_period(run: Callable[..., dict[str, A
 
 
 def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, Any]]) -> None:
-    def wrong(config: DelayConfig, source: str, beats: int) -> Stimulus:
-        right = alternate(config, source, beats)
+    def wrong(config: DelayConfig, beats: int) -> Stimulus:
+        right = alternate(config, beats)
         expected = right.expected.copy()
         expected[100] ^= 1
         return replace(right, expected=expected)
 
     with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 1 of 8192"):
-        run(replace(UNIT, traffic=wrong), width=4)
+        run(replace(UNIT, sources={"alternating": wrong}), width=4)
 
 
 def swapped(run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +163,7 @@ def test_without_a_proof_the_simulation_is_what_counts(
     found = run(width=4, prove=False)["equivalence"]  # all bits are alike in this traffic
     assert found == {"method": "simulation", "proof": None, "results_compared": 8192}
 
-    def counting(config: DelayConfig, source: str, beats: int) -> Stimulus:
+    def counting(config: DelayConfig, beats: int) -> Stimulus:
         values = np.arange(beats) % (1 << config.width)
         builder = StimulusBuilder(Ports(i_width=config.width, o_width=config.width))
         rows = pack([(values, config.width)])
@@ -176,7 +171,7 @@ def test_without_a_proof_the_simulation_is_what_counts(
         return builder.build()
 
     with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 4096 of 8192"):
-        run(replace(UNIT, traffic=counting), width=4, prove=False)
+        run(replace(UNIT, sources={"alternating": counting}), width=4, prove=False)
 
 
 def test_area_is_split_by_module_and_by_purpose(run: Callable[..., dict[str, Any]]) -> None:

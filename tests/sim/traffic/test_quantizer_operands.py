@@ -91,7 +91,7 @@ def test_requantised_sums_are_the_layers_outputs(layers: LayerTraffic) -> None:
 @pytest.mark.parametrize("name", ["matmul/requant", "matmul/quantize"])
 def test_unknown_traffic_is_refused(name: str) -> None:
     unit = find_unit(name)
-    with pytest.raises(UserError, match="unknown traffic 'text'; there are: model, normal"):
+    with pytest.raises(UserError, match="has no traffic 'text'; it has: model, normal"):
         unit.traffic(unit.config(), "text", 64)
 
 

@@ -121,7 +121,7 @@ def test_shape_beyond_the_counters_is_refused(name: str, size: int) -> None:
 
 
 def test_unknown_traffic_is_refused() -> None:
-    with pytest.raises(UserError, match="there are: model, normal"):
+    with pytest.raises(UserError, match="has no traffic 'uniform'; it has: model, normal"):
         UNIT.traffic(UNIT.config(), "uniform", 100)
 
 

@@ -83,7 +83,7 @@ def test_traffic_has_the_beats_asked_for(name: str, source: str, sample: Trainin
 @pytest.mark.parametrize("name", TRAINING)
 def test_other_traffic_is_refused(name: str) -> None:
     unit = find_unit(name)
-    with pytest.raises(UserError, match="unknown traffic 'text'; there are: model, normal"):
+    with pytest.raises(UserError, match="has no traffic 'text'; it has: model, normal"):
         unit.traffic(unit.config(), "text", 8)
 
 
