@@ -1,12 +1,15 @@
 """``consilico scale``."""
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consilico.commands.output import JsonOption, emit, print_table
 from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.sim.estimate.nodes.prediction import ScaledFigures, UnitsBar
 
 __all__ = ["scale"]
 
@@ -33,7 +36,7 @@ def scale(
     json_path: JsonOption = None,
 ) -> None:
     """Estimate area, delay, energy and power at another node (Stillmaker and Baas, 2017)."""
-    from consilico.sim.estimate.nodes.scaled import scaled
+    from consilico.sim.estimate.nodes.prediction import scale_figures
     from consilico.sim.estimate.nodes.scaling import technology
 
     values = {
@@ -46,38 +49,38 @@ def scale(
     for name, value in (given | supplies).items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
-    result = scaled(
+    result = scale_figures(
         technology(source, voltage_from, variant_from, "--from"),
         technology(target, voltage_to, variant_to, "--to"),
         given,
     )
-    emit("scale/1", result, json_path, lambda: _show(result))
+    emit("scale/1", result.to_json(), json_path, lambda: _show(result))
 
 
-def _show(result: dict[str, Any]) -> None:
-    places = [result[end] for end in ("from", "to")]
+def _show(result: "ScaledFigures") -> None:
     names = [
-        f"{place['name']} ({place['node_nm']:g} nm {place['variant']}, {place['voltage_v']:g} V)"
-        for place in places
+        f"{place.name} ({place.node_nm:g} nm {place.variant}, {place.voltage_v:g} V)"
+        for place in (result.source, result.target)
     ]
-    rows = []
-    for name, unit in _UNITS.items():
-        if name in result:
-            it, bar = result[name], result[name]["by_our_units"]
-            rows.append(
-                (
-                    name.split("_")[0],
-                    f"{it['given']:.6g} {unit}",
-                    f"{it['value']:.4g} {unit}",
-                    f"{it['factor']:.4g}",
-                    it["method"],
-                    "not known"
-                    if bar is None
-                    else f"{bar['median']:.3g} ({bar['low']:.3g} to {bar['high']:.3g}) {unit}",
-                )
-            )
+    rows = [
+        (
+            name.split("_")[0],
+            f"{figure.given:.6g} {_UNITS[name]}",
+            f"{figure.value:.4g} {_UNITS[name]}",
+            f"{figure.factor:.4g}",
+            figure.method,
+            _by_our_units(figure.by_our_units, _UNITS[name]),
+        )
+        for name, figure in result.figures.items()
+    ]
     columns = ("", "given", "estimated", "factor", "method", "by our units: median (error bar)")
     print_table(f"From {names[0]} to {names[1]}", columns, rows, (1, 2, 3))
-    for line in result["notes"]:
+    for line in result.notes:
         print(f"note: {line}")
-    print(f"source: {result['sources'][0]}")
+    print(f"source: {result.sources[0]}")
+
+
+def _by_our_units(bar: "UnitsBar | None", unit: str) -> str:
+    if bar is None:
+        return "not known"
+    return f"{bar.median:.3g} ({bar.low:.3g} to {bar.high:.3g}) {unit}"

@@ -5,10 +5,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from consilico.sim.estimate.nodes.error import BASE, error_bar, measured_table, predictions, spread
-from consilico.sim.estimate.nodes.scaled import scaled
-from consilico.sim.estimate.nodes.scaling import technology
-from consilico.sim.estimate.nodes.tables import sources
+from consilico.sim.estimate.nodes.measure import MeasuredUnit, measured_table
+from consilico.sim.estimate.nodes.prediction import (
+    BASE,
+    ScaledFigure,
+    error_bar,
+    predictions,
+    scale_figures,
+    spread,
+)
+from consilico.sim.estimate.nodes.scaling import Technology, sources, technology
 
 __all__ = ["SHOWN", "scaling_facts"]
 
@@ -32,13 +38,14 @@ def scaling_facts() -> dict[str, Any]:
     return {
         "base": BASE,
         "kits": {
-            row["pdk"]: {
-                key: row[key] for key in ("node_nm", "corner", "voltage_v", "clock_ns", "tools")
+            row.pdk: {
+                key: getattr(row, key)
+                for key in ("node_nm", "corner", "voltage_v", "clock_ns", "tools")
             }
             for row in table
         },
-        "dates": sorted({row["date"] for row in table}),
-        "recipes": sorted({row["recipe"] for row in table}),
+        "dates": sorted({row.date for row in table}),
+        "recipes": sorted({row.recipe for row in table}),
         "rows": _rows(),
         "errors": _errors(),
         "bars": _bars(),
@@ -49,21 +56,21 @@ def scaling_facts() -> dict[str, Any]:
 
 def _others() -> list[str]:
     """The kits that are scaled to."""
-    return [name for name in dict.fromkeys(row["pdk"] for row in measured_table()) if name != BASE]
+    return [name for name in dict.fromkeys(row.pdk for row in measured_table()) if name != BASE]
 
 
 def _rows() -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {
-        row["unit"]: {
-            "unit": row["unit"],
-            "config": row["config"],
-            "source": row["source"],
-            "operation": row["operation"],
-            "base": {quantity: row[figure] for quantity, figure in _FIGURES.items()},
+        row.unit: {
+            "unit": row.unit,
+            "config": row.config,
+            "source": row.source,
+            "operation": row.operation,
+            "base": {quantity: getattr(row, figure) for quantity, figure in _FIGURES.items()},
             "kits": {},
         }
         for row in measured_table()
-        if row["pdk"] == BASE
+        if row.pdk == BASE
     }
     for one in (one for pdk in _others() for one in predictions(BASE, pdk)):
         if one.quantity in SHOWN:
@@ -107,28 +114,28 @@ def _bars() -> list[dict[str, Any]]:
 def _consmax() -> dict[str, Any]:
     """The paper's figures, and ours: scaled to its nodes, and measured at 130 nm."""
     published = tomllib.loads(Path(__file__).with_name("consmax_published.toml").read_text())
-    rows = {(row["unit"], row["pdk"]): row for row in measured_table()}
+    rows = {(row.unit, row.pdk): row for row in measured_table()}
     ours = []
     for name in _SCALED_TO:
         for unit in _CONSMAX:
             row = rows[unit, BASE]
             given = {
-                "area_um2": row["area_um2"],
-                "delay_ns": row["path_ns"],
-                "energy_pj": row["energy_pj"],
+                "area_um2": row.area_um2,
+                "delay_ns": row.path_ns,
+                "energy_pj": row.energy_pj,
             }
-            found = scaled(technology(BASE), technology(name), given)
-            figures = {key: _valued(found[key]) for key in given}
-            method = found["area_um2"]["method"]
-            ours.append(_place(unit, found["to"], figures, "estimated", method))
+            found = scale_figures(technology(BASE), technology(name), given)
+            figures = {key: _valued(figure) for key, figure in found.figures.items()}
+            method = found.figures["area_um2"].method
+            ours.append(_place(unit, found.target, figures, "estimated", method))
     for unit in _CONSMAX:
         row = rows[unit, _MEASURED_IN]
         figures = {
-            "area_um2": _exact(row["area_um2"]),
-            "delay_ns": _exact(row["path_ns"]),
-            "energy_pj": _exact(row["energy_pj"]),
+            "area_um2": _exact(row.area_um2),
+            "delay_ns": _exact(row.path_ns),
+            "energy_pj": _exact(row.energy_pj),
         }
-        ours.append(_place(unit, row, figures, "measured", f"{row['pdk']}, {row['corner']}"))
+        ours.append(_place(unit, row, figures, "measured", f"{row.pdk}, {row.corner}"))
     return {
         "citation": published["citation"],
         "caveat": published["caveat"],
@@ -137,26 +144,27 @@ def _consmax() -> dict[str, Any]:
             for figure in published["figure"]
         ],
         "ours": ours,
-        "measured_at": rows[_CONSMAX[0], BASE]["clock_ns"],
+        "measured_at": rows[_CONSMAX[0], BASE].clock_ns,
     }
 
 
 def _place(
-    unit: str, place: dict[str, Any], figures: dict[str, Any], basis: str, how: str
+    unit: str, place: Technology | MeasuredUnit, figures: dict[str, Any], basis: str, how: str
 ) -> dict[str, Any]:
     return {
         "unit": unit,
-        "node_nm": place["node_nm"],
-        "voltage_v": place["voltage_v"],
+        "node_nm": place.node_nm,
+        "voltage_v": place.voltage_v,
         **figures,
         "basis": basis,
         "how": how,
     }
 
 
-def _valued(figure: dict[str, Any]) -> dict[str, Any]:
-    bar = figure["by_our_units"] or {}
-    return {"value": figure["value"], **{key: bar.get(key) for key in ("low", "median", "high")}}
+def _valued(figure: ScaledFigure) -> dict[str, Any]:
+    bar = figure.by_our_units
+    ends = {key: bar and getattr(bar, key) for key in ("low", "median", "high")}
+    return {"value": figure.value, **ends}
 
 
 def _exact(value: float) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Area, delay and energy of logic carried over to another technology node."""
+"""Area, delay, energy and power of logic carried over to another technology node."""

@@ -9,12 +9,15 @@ import pytest
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.nodes.scaling import (
     QUANTITIES,
+    VARIANTS,
     Technology,
+    area_table,
     fit_value,
+    node_fits,
+    scaling_data,
     scaling_factor,
     technology,
 )
-from consilico.sim.estimate.nodes.tables import VARIANTS, area_table, rows, scaling_data
 
 Ratios = tuple[tuple[float, ...], ...]
 
@@ -32,7 +35,7 @@ def test_tables_are_those_of_the_transcription(shared: Path) -> None:
     fits = {
         (row.node_nm, variant): row.delay + row.energy + row.power
         for variant in VARIANTS
-        for row in rows(variant)
+        for row in node_fits(variant)
     }
     compared = 0
     for kind, node, *values in csv.reader(line for line in lines if not line.startswith("#")):
@@ -187,7 +190,7 @@ def test_a_supply_where_polynomials_mean_nothing_is_refused(
 
 def test_polynomials_are_sound_wherever_a_supply_is_accepted() -> None:
     for variant in VARIANTS:
-        for row in rows(variant):
+        for row in node_fits(variant):
             low_v, high_v = row.accepted_v
             assert low_v < row.nominal_v < high_v
             for step in range(101):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,16 @@ import pytest
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.tools import tool_versions
-from consilico.sim.estimate.nodes import error as scaling_error
-from consilico.sim.estimate.nodes import measure as scaling_check
-from consilico.sim.estimate.nodes.error import BASE, error_bar, predictions, spread
-from consilico.sim.estimate.nodes.scaled import scaled
+from consilico.sim.estimate.nodes import measure as measuring
+from consilico.sim.estimate.nodes import prediction
+from consilico.sim.estimate.nodes.measure import MeasuredUnit, measured_table
+from consilico.sim.estimate.nodes.prediction import (
+    BASE,
+    error_bar,
+    predictions,
+    scale_figures,
+    spread,
+)
 from consilico.sim.estimate.nodes.scaling import scaling_factor, technology
 from consilico.sim.units.catalogue import catalogue, verilog
 
@@ -21,12 +28,18 @@ ROOT = Path(__file__).parents[4]
 RATIOS = (1.1, 1.2, 1.3, 1.4)  # measured to predicted in asap7; one less than it in sky130hd
 
 
-def _row(unit: str, pdk: str, **figures: float) -> dict[str, Any]:
-    same = {"clock_ns": 4.0 if pdk == "nangate45" else 1.0, "internal_w": 2e-4, "leakage_w": 1e-5}
-    return {"unit": unit, "pdk": pdk, "switching_w": 1e-4, **same, **figures}
+def _row(unit: str, pdk: str, **given: Any) -> MeasuredUnit:
+    values: dict[str, Any] = {
+        "config": {}, "corner": "typical", "voltage_v": 1.1, "cells": 1, "operation": "result",
+        "clock_ns": 4.0 if pdk == "nangate45" else 1.0, "internal_w": 2e-4, "switching_w": 1e-4,
+        "leakage_w": 1e-5, "area_um2": 1.0, "path_ns": 1.0, "energy_pj": 1.0, "node_nm": 45.0,
+        "operations_per_cycle": 1.0, "recipe": "area", "source": "normal", "tools": {},
+        "liberty_sha256": "", "verilog_sha256": "", "date": "2026-01-01",
+    }  # fmt: skip
+    return MeasuredUnit(unit=unit, pdk=pdk, **values | given)
 
 
-def _table() -> tuple[dict[str, Any], ...]:
+def _table() -> tuple[MeasuredUnit, ...]:
     base = {"area_um2": 100.0, "path_ns": 2.0, "energy_pj": 1.0}
     quantities = {"area_um2": "area", "path_ns": "delay", "energy_pj": "energy"}
     rows = []
@@ -46,7 +59,7 @@ def _table() -> tuple[dict[str, Any], ...]:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Four units with known errors, and one that was not measured in the base kit."""
-    monkeypatch.setattr(scaling_error, "measured_table", _table)
+    monkeypatch.setattr(prediction, "measured_table", _table)
     predictions.cache_clear()
     yield
     predictions.cache_clear()
@@ -126,36 +139,51 @@ def test_where_nothing_was_measured_there_is_no_error_bar() -> None:
 
 @pytest.mark.usefixtures("table")
 def test_scaled_figures_carry_value_and_error_bar() -> None:
-    result = scaled(technology("nangate45"), technology("asap7"), {"area_um2": 1000.0})
-    area = result["area_um2"]
-    assert (area["value"], area["factor"]) == (pytest.approx(59), 0.059)
-    bar = area["by_our_units"]
-    assert (bar["low"], bar["median"], bar["high"]) == pytest.approx(
-        (59 * 1.115, 59 * 1.25, 59 * 1.385)
-    )
-    assert list(bar["pairs"]) == ["nangate45 to asap7"]
-    assert (result["basis"], area["method"]) == ("estimated", "tabulated")
-    beyond = scaled(technology("nangate45"), technology("5"), {"area_um2": 1000.0})["area_um2"]
-    assert beyond["by_our_units"] is None
-    assert beyond["method"] == "extrapolated"
+    result = scale_figures(technology("nangate45"), technology("asap7"), {"area_um2": 1000.0})
+    area = result.figures["area_um2"]
+    assert area.value == pytest.approx(59)
+    assert area.factor == 0.059
+    bar = area.by_our_units
+    assert bar is not None
+    assert (bar.low, bar.median, bar.high) == pytest.approx((59 * 1.115, 59 * 1.25, 59 * 1.385))
+    assert bar.bar.pairs == ("nangate45 to asap7",)
+    assert (result.basis, area.method) == ("estimated", "tabulated")
+
+
+@pytest.mark.usefixtures("table")
+def test_an_extrapolated_figure_has_no_error_bar() -> None:
+    result = scale_figures(technology("nangate45"), technology("5"), {"area_um2": 1000.0})
+    assert result.figures["area_um2"].by_our_units is None
+    assert result.figures["area_um2"].method == "extrapolated"
+
+
+@pytest.mark.usefixtures("table")
+def test_json_has_each_figure_under_its_name_with_its_error_bar_on_one_level() -> None:
+    result = scale_figures(technology("nangate45"), technology("asap7"), {"area_um2": 1000.0})
+    data = result.to_json()
+    assert set(data) == {"from", "to", "area_um2", "basis", "notes", "sources"}
+    assert set(data["area_um2"]) == {"given", "value", "factor", "by_our_units", "method"}
+    assert set(data["area_um2"]["by_our_units"]) == {
+        "low", "median", "high", "low_ratio", "median_ratio", "high_ratio", "figures", "pairs",
+    }  # fmt: skip
 
 
 # The checked-in table
 
 
-def _problems(rows: list[dict[str, Any]]) -> list[str]:
+def _problems(rows: list[MeasuredUnit]) -> list[str]:
     """What makes a table useless: units without a row, or measured under other conditions."""
     wanted = {(unit, pdk) for unit in [*catalogue(), "consmax/paper"] for pdk in KITS}
-    problems = [f"{place} is missing" for place in wanted - {(r["unit"], r["pdk"]) for r in rows}]
+    problems = [f"{place} is missing" for place in wanted - {(r.unit, r.pdk) for r in rows}]
     for row in rows:
-        place = f"{row['unit']} in {row['pdk']}"
-        if row["path_ns"] > row["clock_ns"] or not row["recipe"].startswith("area"):
-            problems.append(f"{place} is not mapped for area: {row['recipe']}")
-        if row["clock_ns"] != KITS[row["pdk"]]:
-            problems.append(f"{place} was measured at {row['clock_ns']} ns")
-        if row["voltage_v"] != technology(row["pdk"]).voltage_v:
-            problems.append(f"{place} was measured at {row['voltage_v']} V")
-        if min(row["area_um2"], row["path_ns"], row["energy_pj"], row["leakage_w"]) <= 0:
+        place = f"{row.unit} in {row.pdk}"
+        if row.path_ns > row.clock_ns or not row.recipe.startswith("area"):
+            problems.append(f"{place} is not mapped for area: {row.recipe}")
+        if row.clock_ns != KITS[row.pdk]:
+            problems.append(f"{place} was measured at {row.clock_ns} ns")
+        if row.voltage_v != technology(row.pdk).voltage_v:
+            problems.append(f"{place} was measured at {row.voltage_v} V")
+        if min(row.area_um2, row.path_ns, row.energy_pj, row.leakage_w) <= 0:
             problems.append(f"{place} has a figure that is not above 0")
     return problems
 
@@ -164,9 +192,9 @@ KITS = {"nangate45": 4.0, "asap7": 2.0, "sky130hd": 16.0}
 
 
 def test_every_unit_is_in_the_table_measured_alike() -> None:
-    rows = [dict(row) for row in scaling_error.measured_table()]
+    rows = list(measured_table())
     assert _problems(rows) == []
-    rows[3]["clock_ns"] = 0.5
+    rows[3] = replace(rows[3], clock_ns=0.5)
     assert len(_problems(rows)) >= 1
     assert len(_problems(rows[1:])) >= 2
 
@@ -177,9 +205,9 @@ def test_the_table_is_of_the_verilog_that_is_checked_in() -> None:
         for name, unit in catalogue().items()
     }
     stale = {
-        row["unit"]
-        for row in scaling_error.measured_table()
-        if row["unit"] in now and row["verilog_sha256"] != now[row["unit"]]
+        row.unit
+        for row in measured_table()
+        if row.unit in now and row.verilog_sha256 != now[row.unit]
     }
     assert not stale, "python -m consilico.sim.estimate.nodes.measure measures them anew"
 
@@ -192,46 +220,49 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Two units in one kit, measured by a stand-in that notes their names."""
     done: list[str] = []
 
-    def measure(unit: Any, kit: Any, clock_ns: float) -> dict[str, Any]:
+    def measure(unit: Any, kit: Any, clock_ns: float) -> MeasuredUnit:
         if len(done) == 3:
             raise UserError("no space left")
         done.append(unit.name)
         text = verilog(unit, unit.config()).encode()
-        return {
-            "unit": unit.name, "pdk": kit.name, "clock_ns": clock_ns, "recipe": "area",
-            "source": scaling_check.source_of(unit), "area_um2": 1.0, "path_ns": 1.0,
-            "energy_pj": 1.0, "tools": tool_versions(("yosys", "sta", "iverilog", "amaranth")),
-            "verilog_sha256": hashlib.sha256(text).hexdigest(),
-            "liberty_sha256": hashlib.sha256(kit.liberty[0].read_bytes()).hexdigest(),
-        }  # fmt: skip
+        return _row(
+            unit.name,
+            kit.name,
+            clock_ns=clock_ns,
+            source=measuring.random_source(unit),
+            tools=tool_versions(("yosys", "sta", "iverilog", "amaranth")),
+            verilog_sha256=hashlib.sha256(text).hexdigest(),
+            liberty_sha256=hashlib.sha256(kit.liberty[0].read_bytes()).hexdigest(),
+        )
 
     units = [catalogue()[name] for name in ("consmax/log2", "training/stochastic_round")]
-    monkeypatch.setattr(scaling_check, "TABLE", tmp_path / "table.json")
-    monkeypatch.setattr(scaling_check, "CLOCKS_NS", {"nangate45": 4.0})
-    monkeypatch.setattr(scaling_check, "measured_units", lambda: units)
-    monkeypatch.setattr(scaling_check, "_measure", measure)
+    monkeypatch.setattr(measuring, "TABLE", tmp_path / "table.json")
+    monkeypatch.setattr(measuring, "CLOCKS_NS", {"nangate45": 4.0})
+    monkeypatch.setattr(measuring, "units_to_measure", lambda: units)
+    monkeypatch.setattr(measuring, "_measure", measure)
     return done
 
 
 def test_measuring_goes_on_where_it_stopped(
     bench: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert scaling_check.main([]) == 0
+    assert measuring.main([]) == 0
     assert bench == ["consmax/log2", "training/stochastic_round"]
-    assert scaling_check.main([]) == 0
+    assert measuring.main([]) == 0
     assert len(bench) == 2
-    rows = json.loads(scaling_check.TABLE.read_text())["rows"]
-    rows[1]["verilog_sha256"] = "of an older design"
-    scaling_check.TABLE.write_text(scaling_check.table_text(rows))
-    assert scaling_check.main([]) == 0
+    table = json.loads(measuring.TABLE.read_text())["rows"]
+    rows = [MeasuredUnit.from_json(row) for row in table]
+    rows[1] = replace(rows[1], verilog_sha256="of an older design")
+    measuring.TABLE.write_text(measuring.table_text(rows))
+    assert measuring.main([]) == 0
     assert bench[2:] == ["training/stochastic_round"]
-    rows[0]["clock_ns"] = 2.0
-    scaling_check.TABLE.write_text(scaling_check.table_text(rows))
-    assert scaling_check.main([]) == 2
+    rows[0] = replace(rows[0], clock_ns=2.0)
+    measuring.TABLE.write_text(measuring.table_text(rows))
+    assert measuring.main([]) == 2
     assert "error: no space left" in capsys.readouterr().err
 
 
 def test_random_traffic_is_what_every_unit_is_measured_on() -> None:
-    sources = {unit.name: scaling_check.source_of(unit) for unit in scaling_check.measured_units()}
+    sources = {unit.name: measuring.random_source(unit) for unit in measuring.units_to_measure()}
     assert sources["consmax/paper"] == "normal"
     assert set(sources.values()) <= {"normal", "uniform"}
