@@ -1,22 +1,29 @@
-"""bf16 as bit patterns in integer tensors: no float rounding can hide in a comparison.
+"""Model bf16 arithmetic on bit patterns in integer tensors.
 
-Only finite numbers without subnormals, non-negative where not said otherwise: exponents below 1
-flush to zero, exponents above 254 saturate to the greatest finite number, 0x7f7f.
+Working on bit patterns instead of floating-point tensors means that no rounding of the host's own
+arithmetic can hide in a comparison: equal means equal. All functions treat exponent 0 as zero
+(subnormal numbers are flushed) and saturate an exponent above 254 at :data:`MAX`, the greatest
+finite number. Numbers are non-negative unless a function says otherwise.
 """
 
+from __future__ import annotations
+
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+from consilico.golden.lazy import torch
 
-__all__ = ["MAX", "Product", "decode", "encode", "from_integer", "multiply", "to_fixed"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["MAX", "Rounded", "decode", "encode", "from_integer", "multiply", "to_fixed"]
 
 MAX = 0x7F7F  # greatest finite bf16
+
 _BIAS = 127
 
 
-class Product(NamedTuple):
+class Rounded(NamedTuple):
     """Bit patterns with what happened to each."""
 
     bits: Tensor  # int64
@@ -53,8 +60,8 @@ def decode(bits: int) -> Fraction:
     )
 
 
-def multiply(a: Tensor, b: Tensor, *, truncate: bool = False) -> Product:
-    """Product of non-negative bf16 bit patterns, rounded to nearest even.
+def multiply(a: Tensor, b: Tensor, *, truncate: bool = False) -> Rounded:
+    """Rounded of non-negative bf16 bit patterns, rounded to nearest even.
 
     Args:
         a: Bit patterns, int64, any shape.
@@ -76,10 +83,10 @@ def multiply(a: Tensor, b: Tensor, *, truncate: bool = False) -> Product:
     over = ~zero & (exponent > 254)
     mantissa = torch.where(carry == 1, 0, significand & 127)
     bits = torch.where(zero, 0, torch.where(over, MAX, exponent << 7 | mantissa))
-    return Product(bits, zero, over)
+    return Rounded(bits, zero, over)
 
 
-def to_fixed(bits: Tensor, width: int, fraction: int) -> Product:
+def to_fixed(bits: Tensor, width: int, fraction: int) -> Rounded:
     """Unsigned fixed point of non-negative bf16 bit patterns: round half up, saturate.
 
     Args:
@@ -95,7 +102,7 @@ def to_fixed(bits: Tensor, width: int, fraction: int) -> Product:
     top = (1 << width) - 1
     over = (significand != 0) & ((shift < 0) | (rounded > top))
     result = torch.where(over, top, rounded)
-    return Product(result, result == 0, over)
+    return Rounded(result, result == 0, over)
 
 
 def from_integer(value: Tensor, exponent: int) -> tuple[Tensor, Tensor]:

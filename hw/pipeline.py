@@ -1,13 +1,14 @@
-"""A pipeline between two streams whose stages hold still by clock gating."""
+"""Build a pipeline between two streams whose stages hold still by clock gating."""
 
 from typing import Any
 
 from amaranth import Module, Signal, Value
+from amaranth.lib import stream
 
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Census, Size
 
-__all__ = ["Pipeline", "pipeline_census"]
+__all__ = ["Pipeline", "after_constants", "after_constants_census", "pipeline_census"]
 
 
 class Pipeline:
@@ -69,4 +70,25 @@ def pipeline_census(stages: Size, *, delivers: bool = False) -> Census:
     census.add("mux", stages)
     census.add("flop", stages)
     census.add("clock_gate", stages - 1)
+    return census
+
+
+def after_constants(m: Module, i: Any, cfg: Any) -> Any:
+    """The input stream, held back in cycles in which ``cfg`` is valid.
+
+    So constants need no bypass to the beat that would be accepted in the same cycle.
+    """
+    held = stream.Signature(i.payload.shape()).create(path=("held",))
+    m.d.comb += [
+        held.valid.eq(i.valid & ~cfg.valid),
+        held.payload.eq(i.payload),
+        i.ready.eq(held.ready & ~cfg.valid),
+    ]
+    return held
+
+
+def after_constants_census() -> Census:
+    """Operators of :func:`after_constants`."""
+    census = Census()
+    census.add("and_or", 2)
     return census

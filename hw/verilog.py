@@ -33,5 +33,5 @@ def convert(component: Component, name: str) -> str:
 
 def _module(component: Component, name: str) -> str:
     text: str = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
-    # SystemVerilog initialises it before any process waits, which starts none
+    # SystemVerilog initializes it before any process waits, which starts none
     return _STARTER.sub(r"\1reg \2;\n\1initial \2<= 1'h0;", text)

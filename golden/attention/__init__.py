@@ -1,1 +1,1 @@
-"""Score normalisers of attention."""
+"""Score normalizers of attention."""

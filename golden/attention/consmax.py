@@ -1,60 +1,55 @@
-"""ConSmax for training, and the constants its hardware needs (arXiv 2402.10930)."""
+"""Describe what the ConSmax units share: base configuration, head constants and results.
+
+ConSmax (arXiv 2402.10930) replaces softmax by ``exp(score - beta) / gamma`` with ``beta`` and
+``gamma`` learned per head. For inference both merge into one constant, so that a head computes
+``C * exp(scale * code)`` for integer score codes. Every unit computes that product as a bf16
+number and then finishes it in the same way (:func:`finish`).
+"""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor, nn
+from consilico.golden import bfloat16
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.lazy import torch
 
-from consilico.golden.attention.config import ConSmaxConfig
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["ConSmax", "HeadConstants", "OverflowRange", "head_constants", "overflow_range"]
+__all__ = [
+    "BF16_ONE",
+    "ConSmaxConfig",
+    "ConSmaxResult",
+    "HeadConstants",
+    "OverflowRange",
+    "finish",
+    "overflow_range",
+]
+
+BF16_ONE = 127  # exponent bias of bf16
 
 
-class ConSmax(nn.Module):
-    """``exp(score - beta) / gamma`` with beta and gamma learned per head.
+@dataclass(frozen=True, kw_only=True)
+class ConSmaxConfig(Config):
+    """What the ConSmax architectures share: lanes and the form of the result."""
 
-    No maximum and no sum over the row: every score is normalised on its own. The exponential is
-    computed in fp32 whatever the type of the scores, and saturates at the greatest finite number
-    of that type instead of becoming infinite.
+    lanes: int = integer(1, 1, 256, "results a cycle")
+    output: str = choice("bf16", ("bf16", "fixed"), "form of a result")
+    fixed_width: int = integer(16, 2, 24, "bits of a fixed-point result, unsigned")
+    fixed_fraction: int = integer(16, 0, 40, "fraction bits of a fixed-point result")
 
-    Args:
-        heads: Attention heads.
-        beta_range: Initial beta is uniform in this range (the paper: [0.5, 2.5]).
-        gamma: Initial gamma (the paper: 100).
+    @property
+    def score_width(self) -> int:
+        """Bits of a score, signed."""
+        return 8
 
-    Source: ConSmax, section III, equations 1 and 2.
-    """
-
-    def __init__(
-        self, heads: int, beta_range: tuple[float, float] = (0.5, 2.5), gamma: float = 100.0
-    ) -> None:
-        super().__init__()
-        if heads < 1:
-            raise ValueError(f"heads must be positive, not {heads}")
-        if gamma <= 0:
-            raise ValueError(f"gamma must be positive, not {gamma}")
-        self.beta = nn.Parameter(torch.empty(heads).uniform_(*beta_range))
-        self.gamma = nn.Parameter(torch.full((heads,), gamma))
-
-    def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalise scores.
-
-        Args:
-            scores: Shape ``(..., heads, queries, keys)``, fp32 or bf16.
-            mask: Bool, broadcastable to ``scores``; True gives exactly 0, whatever the score.
-
-        Returns:
-            Same shape and type as ``scores``.
-        """
-        beta, gamma = self.beta.float()[:, None, None], self.gamma.float()[:, None, None]
-        wide = scores.float()
-        if mask is not None:  # before exp: a masked infinity must not reach the gradient
-            wide = wide.masked_fill(mask, -math.inf)
-        ceiling = math.log(torch.finfo(scores.dtype).max) * (1 - 2**-20)
-        exponent = (wide - beta).clamp(max=ceiling)
-        limit = torch.finfo(scores.dtype).max
-        return (exponent.exp() / gamma).clamp(-limit, limit).to(scores.dtype)
+    @property
+    def result_width(self) -> int:
+        """Bits of one result. A bf16 result is never negative, and keeps its sign bit (0)."""
+        return 16 if self.output == "bf16" else self.fixed_width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,32 +58,6 @@ class HeadConstants:
 
     scale: float  # natural units a code: score = scale * code
     log_c: float  # ln C = -beta - ln gamma
-
-
-def head_constants(module: ConSmax, scale: Tensor) -> list[HeadConstants]:
-    """Merge a trained module into one constant a head, ``C = exp(-beta) / gamma``.
-
-    The paper's equation 3 prints ``-exp(beta) / gamma`` and leaves out the score scale.
-
-    Args:
-        module: A trained module.
-        scale: Score scale per head, shape ``(heads,)``, positive.
-
-    Raises:
-        ValueError: If a scale or a gamma is not positive and finite.
-    """
-    heads = len(module.beta)
-    if scale.shape != (heads,):
-        raise ValueError(f"scale must have shape ({heads},), not {tuple(scale.shape)}")
-    constants = []
-    for head in range(heads):
-        beta, gamma = float(module.beta[head].item()), float(module.gamma[head].item())
-        step = float(scale[head].item())
-        for name, value in (("scale", step), ("gamma", gamma)):
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} of head {head} must be positive and finite, not {value}")
-        constants.append(HeadConstants(scale=step, log_c=-beta - math.log(gamma)))
-    return constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,3 +83,22 @@ def overflow_range(constants: HeadConstants, config: ConSmaxConfig) -> OverflowR
     code = math.floor(score / constants.scale) + 1
     last = (1 << (config.score_width - 1)) - 1
     return OverflowRange(score=score, code=max(code, -last - 1) if code <= last else None)
+
+
+class ConSmaxResult(NamedTuple):
+    """Results of a sequence of beats."""
+
+    data: Tensor  # int64 bit patterns, shape (beats, lanes)
+    underflow: Tensor  # bool, shape (beats,): an unmasked result of the beat became zero
+    overflow: Tensor  # bool, shape (beats,): an unmasked result of the beat saturated
+
+
+def finish(product: bfloat16.Rounded, mask: Tensor, config: ConSmaxConfig) -> ConSmaxResult:
+    """Convert to the unit's output form, zero the masked lanes, join the flags of a beat."""
+    bits, under, over = product
+    if config.output == "fixed":
+        fixed = bfloat16.to_fixed(bits, config.fixed_width, config.fixed_fraction)
+        bits, under, over = fixed.bits, fixed.underflow, fixed.overflow | over
+    return ConSmaxResult(
+        torch.where(mask, 0, bits), (under & ~mask).any(dim=-1), (over & ~mask).any(dim=-1)
+    )

@@ -1,20 +1,77 @@
-"""Bit-exact model of the ``log2`` architecture: C exp(scale s) = 2 ** (k s + b)."""
+"""Specify ``consmax/log2``: ``C * exp(scale * s)`` computed as ``2 ** (k * s + b)``.
+
+With ``k = scale * log2(e)`` and ``b = log2(C)`` one integer multiply-add gives the binary
+logarithm of the result. Its integer part is the exponent; the top bits of its fraction address a
+table that holds the mantissa.
+"""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from consilico.golden import bfloat16
-from consilico.golden.attention.config import BF16_ONE, Log2Config
-from consilico.golden.attention.consmax import HeadConstants
-from consilico.golden.attention.result import ConSmaxResult, finish
-from consilico.golden.attention.tables import mantissa_table
+from consilico.golden.attention.consmax import (
+    BF16_ONE,
+    ConSmaxConfig,
+    ConSmaxResult,
+    HeadConstants,
+    finish,
+)
+from consilico.golden.config import integer
+from consilico.golden.lazy import torch
 
-__all__ = ["Log2Constants", "consmax_log2", "log2_constants"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Log2Config", "Log2Constants", "consmax_log2", "log2_constants", "mantissa_table"]
 
 _B_OFFSET = 63  # b + 63 is stored, so that 7 integer bits hold C from 2 ** -63 to 2 ** 65
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log2Config(ConSmaxConfig):
+    """``2 ** (k * s + b)`` by one multiply-add and a fraction table.
+
+    ``k`` is unsigned with ``k_fraction`` fraction bits and lies in [0, 1); ``b`` is unsigned
+    with 7 integer and ``fraction`` fraction bits and stands for ``b + 63``.
+    """
+
+    k_fraction: int = integer(17, 10, 20, "fraction bits of k")
+    fraction: int = integer(11, 6, 20, "fraction bits kept of k * s, and of b")
+    address: int = integer(8, 5, 10, "fraction bits that address the table")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.address <= self.fraction <= self.k_fraction:
+            raise ValueError(
+                f"fraction must be in [address, k_fraction] = [{self.address}, {self.k_fraction}]"
+                f", not {self.fraction}"
+            )
+
+    @property
+    def k_width(self) -> int:
+        """Bits of ``k``."""
+        return self.k_fraction
+
+    @property
+    def b_width(self) -> int:
+        """Bits of ``b``."""
+        return 7 + self.fraction
+
+
+def mantissa_table(address: int) -> list[int]:
+    """Mantissa of ``2 ** f``, 7 bits, for ``f`` in the middle of each of ``2 ** address`` steps.
+
+    The middle makes truncating the fraction to the address as good as rounding it, and keeps the
+    carry out of the exponent.
+    """
+    middle = (np.arange(1 << address) + 0.5) / (1 << address)
+    mantissa = np.minimum(np.rint(128 * np.exp2(middle)) - 128, 127)
+    return [int(value) for value in mantissa]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,4 +120,4 @@ def consmax_log2(
     mantissa = torch.tensor(mantissa_table(config.address))[address]
     under, over = integer < 1, integer > 254
     bits = torch.where(under, 0, torch.where(over, bfloat16.MAX, integer << 7 | mantissa))
-    return finish(bfloat16.Product(bits, under, over), mask, config)
+    return finish(bfloat16.Rounded(bits, under, over), mask, config)

@@ -1,27 +1,55 @@
-"""Bit-exact models of the ``split`` architecture and of the paper's own unit.
+"""Specify ``consmax/split``: ``C * exp(scale * s)`` as a product of bf16 table entries.
 
-exp(scale s) is a product over the nibbles of s: one 16-entry bf16 table each.
+The exponential of a sum is a product, so a score is cut into nibbles and each nibble looks up its
+own 16-entry table. This is the bitwidth-split unit of arXiv 2402.10930, section IV.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from consilico.golden import bfloat16
-from consilico.golden.attention.config import SplitConfig
-from consilico.golden.attention.consmax import HeadConstants
-from consilico.golden.attention.result import ConSmaxResult, finish
+from consilico.golden.attention.consmax import ConSmaxConfig, ConSmaxResult, HeadConstants, finish
+from consilico.golden.config import choice
+from consilico.golden.lazy import torch
 
-__all__ = ["SplitConstants", "consmax_paper", "consmax_split", "split_constants"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["SplitConfig", "SplitConstants", "consmax_split", "look_up", "split_constants"]
 
 _BALANCES = 16  # candidate factors in [1, 2)
+
 _EXACT = Context(prec=60)  # Decimal's exp is correctly rounded, so much beyond a tie in bf16
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig(ConSmaxConfig):
+    """The paper's bit-width-split unit: a product of table entries, one table a nibble.
+
+    With ``scores="int16"`` lanes come in pairs with tables of their own. At run time a beat holds
+    either an INT8 score a lane or, in wide mode, one INT16 score a pair.
+    """
+
+    scores: str = choice("int8", ("int8", "int16"), "widest score; int16 joins pairs of lanes")
+    storage: str = choice("latch", ("flop", "latch"), "storage of the tables")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scores == "int16" and self.lanes % 2:
+            raise ValueError(f"lanes must be even with scores=int16, not {self.lanes}")
+
+    @property
+    def table_sets(self) -> int:
+        """Pairs of 16-entry tables: one shared by all lanes, or one each for odd and even lanes."""
+        return 2 if self.scores == "int16" else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +119,16 @@ def split_constants(
     return SplitConstants(tables=tuple(tables) * copies, wide=wide)
 
 
-def _look_up(
+def look_up(
     score: Tensor, tables: tuple[tuple[int, ...], ...], *, truncate: bool
-) -> bfloat16.Product:
+) -> bfloat16.Rounded:
+    """Multiply the table entries that the two nibbles of each 8-bit score select.
+
+    Args:
+        score: int64, any shape; only the low 8 bits count.
+        tables: The tables of the lower and the upper nibble, 16 bf16 bit patterns each.
+        truncate: Truncate the product instead of rounding it to nearest even.
+    """
     lower, upper = (torch.tensor(table) for table in tables)
     return bfloat16.multiply(upper[(score >> 4) & 15], lower[score & 15], truncate=truncate)
 
@@ -114,12 +149,12 @@ def consmax_split(
         Data of shape ``(beats, lanes)``; in wide mode the odd lanes hold 0.
     """
     if config.table_sets == 1:
-        return finish(_look_up(score, constants.tables, truncate=False), mask, config)
-    even = _look_up(score[:, 0::2], constants.tables[:2], truncate=False)
-    odd = _look_up(score[:, 1::2], constants.tables[2:], truncate=False)
+        return finish(look_up(score, constants.tables, truncate=False), mask, config)
+    even = look_up(score[:, 0::2], constants.tables[:2], truncate=False)
+    odd = look_up(score[:, 1::2], constants.tables[2:], truncate=False)
     if not constants.wide:
         parts = [torch.stack(pair, dim=-1).flatten(1) for pair in zip(even, odd, strict=True)]
-        return finish(bfloat16.Product(*parts), mask, config)
+        return finish(bfloat16.Rounded(*parts), mask, config)
     pair = bfloat16.multiply(even.bits, odd.bits)
     # an overflow of one factor stays one, unless the other factor is zero
     over = pair.overflow | ((even.overflow | odd.overflow) & ~pair.underflow)
@@ -130,17 +165,4 @@ def consmax_split(
         torch.stack([value, filler], dim=-1).flatten(1)
         for value, filler in ((bits, zero), (pair.underflow, zero == 1), (over, zero == 1))
     ]
-    return finish(bfloat16.Product(*parts), masks, config)
-
-
-def consmax_paper(score: Tensor, constants: SplitConstants) -> Tensor:
-    """The paper's unit: INT8 scores, no mask, a multiplier that truncates.
-
-    Args:
-        score: INT8 codes, int64, any shape.
-        constants: Tables of the head.
-
-    Returns:
-        bf16 bit patterns, int64, same shape.
-    """
-    return _look_up(score, constants.tables, truncate=True).bits
+    return finish(bfloat16.Rounded(*parts), masks, config)

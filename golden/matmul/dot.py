@@ -1,13 +1,67 @@
-"""Bit-exact models of the dot-product units."""
+"""Specify ``matmul/dot``: dot products of integer codes, accumulated over beats."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from consilico.golden.matmul.config import DotConfig, FusedDotConfig, SparseDotConfig
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.lazy import torch
+from consilico.golden.matmul.operand import Operands, sum_width
 
-__all__ = ["DotResult", "dot", "fused_dot", "sparse_dot", "wrap"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["DotConfig", "DotResult", "dot", "wrap"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotConfig(Operands, Config):
+    """``sum(x * w)`` over the beats up to ``last``, ``lanes`` products a beat.
+
+    With ``w="uint4"`` weights stand for ``w - zero_point``, a run-time constant.
+    """
+
+    lanes: int = integer(16, 1, 256, "products a beat")
+    x: str = choice("int8", ("int8", "int4"), "activations, signed")
+    w: str = choice("int8", ("int8", "int4", "uint4"), "weights; uint4 has a zero point")
+    depth: int = integer(4096, 1, 1 << 20, "products of one sum that no sum may overflow with")
+    accumulator: int = integer(0, 0, 40, "bits of a sum that saturates; 0: all that depth needs")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.w == "int8" and self.x == "int4":
+            raise ValueError("w must be int4 or uint4 with x=int4, not int8: exchange the operands")
+        if self.accumulator and self.accumulator < self.beat_width:
+            raise ValueError(
+                f"accumulator must be 0 or at least {self.beat_width}, the bits of one beat's sum, "
+                f"not {self.accumulator}"
+            )
+        if self.accumulator >= self.full_width:
+            raise ValueError(
+                f"accumulator must be 0 or below {self.full_width}, with which no sum of depth "
+                f"{self.depth} saturates, not {self.accumulator}"
+            )
+
+    @property
+    def beat_width(self) -> int:
+        """Bits of the sum of one beat, signed."""
+        return sum_width(self.lanes, *self.product_range)
+
+    @property
+    def full_width(self) -> int:
+        """Bits of a sum of ``depth`` products, signed, with which none overflows."""
+        return max(self.beat_width, sum_width(self.depth, *self.product_range))
+
+    @property
+    def saturates(self) -> bool:
+        """Whether sums saturate, beat by beat."""
+        return self.accumulator != 0
+
+    @property
+    def sum_width(self) -> int:
+        """Bits of a result, signed."""
+        return self.accumulator or self.full_width
 
 
 class DotResult(NamedTuple):
@@ -51,50 +105,3 @@ def dot(x: Tensor, w: Tensor, last: Tensor, zero_point: Tensor, config: DotConfi
             total, over = 0, False
     result = torch.tensor(clamped, dtype=torch.int64).reshape(-1, 2)
     return DotResult(result[:, 0], result[:, 1].bool())
-
-
-def sparse_dot(
-    x: Tensor, w: Tensor, index: Tensor, last: Tensor, config: SparseDotConfig
-) -> DotResult:
-    """Sums of products with 2:4 sparse weights, as :func:`dot`.
-
-    Args:
-        x: int64, shape ``(beats, 2 * lanes)``, signed activations.
-        w: int64, shape ``(beats, lanes)``, the weights kept, two of every four.
-        index: int64, the same shape, 0 to 3: which activation of its four a weight meets.
-        last: bool, shape ``(beats,)``.
-        config: The unit.
-    """
-    lane = torch.arange(w.shape[1])
-    met = x.gather(1, 4 * (lane // 2) + index)
-    return dot(met, w, last, torch.zeros(len(x), dtype=torch.int64), config)
-
-
-def fused_dot(x: Tensor, w: Tensor, last: Tensor, mode: Tensor, config: FusedDotConfig) -> Tensor:
-    """Sums of products whose width is chosen beat by beat; one for each beat with ``last``.
-
-    Args:
-        x: int64, shape ``(beats, lanes)``, 16 bits a lane: one or two INT8 activations, or four
-            INT4 ones, lowest first. INT8 with INT8 weights uses the lower 8 bits.
-        w: int64, the same shape: one INT8 weight, two or four INT4 ones.
-        last: bool, shape ``(beats,)``.
-        mode: int64, shape ``(beats,)``, index into :data:`golden.matmul.config.FUSED_MODES`.
-        config: The unit.
-
-    Returns:
-        int64, shape ``(sums,)``; a sum of more than ``depth`` products a lane's INT8 wraps.
-    """
-    by_mode = [
-        _parts(x, 8)[..., :1] * _parts(w, 8)[..., :1],
-        _parts(x, 8) * _parts(w, 4)[..., :2],
-        _parts(x, 4) * _parts(w, 4),
-    ]
-    beats = torch.stack([products.sum(dim=(1, 2)) for products in by_mode])
-    chosen = beats.gather(0, mode[None])[0]
-    until = torch.cat([torch.zeros(1, dtype=torch.int64), chosen.cumsum(0)[last]])
-    return wrap(until.diff(), config.sum_width)
-
-
-def _parts(lanes: Tensor, width: int) -> Tensor:
-    """Signed numbers of some bits in 16 bits, shape ``(..., 16 / width)``, lowest first."""
-    return wrap(lanes[..., None] >> torch.arange(0, 16, width), width)

@@ -1,6 +1,6 @@
-"""Forms of the integer codes that matrix units multiply."""
+"""Describe the integer codes that matrix units multiply, and the width of their sums."""
 
-__all__ = ["Operands", "code_range"]
+__all__ = ["Operands", "code_range", "sum_width"]
 
 
 def code_range(form: str) -> tuple[int, int]:
@@ -41,3 +41,14 @@ class Operands:
         weights = (-15, 15) if self.w == "uint4" else self.w_range
         corners = [x * w for x in self.x_range for w in weights]
         return min(corners), max(corners)
+
+
+def sum_width(count: int, least: int, greatest: int) -> int:
+    """Bits of a two's complement number that holds every sum of ``count`` terms.
+
+    Args:
+        count: Number of terms, at least 1.
+        least: Of a term, at most 0.
+        greatest: Of a term, at least 0.
+    """
+    return max((count * greatest).bit_length(), (-count * least - 1).bit_length()) + 1

@@ -1,4 +1,4 @@
-"""Bit-exact model of the group quantiser: bf16 to INT8 or INT4, by exact integer division.
+"""Specify ``matmul/quantize``: groups of bf16 values to INT8 or INT4 codes with a shared scale.
 
 For every group, whatever its values (the least normal number is ``2 ** -126``)::
 
@@ -6,24 +6,113 @@ For every group, whatever its values (the least normal number is ``2 ** -126``):
     zero  = round(-least / scale)                       (absmax: 0)
     code  = min(round(x / scale) + zero, qmax)          (rounded half away from zero)
 
-so that ``|x - scale * (code - zero)| <= scale / 2`` holds without exception. In mode absmax the
-range is the greatest magnitude. In mode minmax it is ``greatest - least`` rounded up to bf16, where
-0 counts as one of the group's values: a group on one side of zero has its other end there, which
-keeps the zero point a code and zero exact (Jacob et al., arXiv 1712.05877, section 2.1).
+so that ``|x - scale * (code - zero)| <= scale / 2`` holds without exception. In mode ``absmax`` the
+range is the greatest magnitude. In mode ``minmax`` it is ``greatest - least`` rounded up to bf16,
+where 0 counts as one of the group's values: a group on one side of zero has its other end at zero,
+which keeps the zero point a valid code and represents zero exactly (Jacob et al., arXiv 1712.05877,
+section 2.1).
 
-Subnormal inputs are zeros. A group of zeros has the scale ``2 ** -126``. The exponent 255 is read
+Subnormal inputs count as zero. A group of zeros has the scale ``2 ** -126``. Exponent 255 is read
 like any other: an infinity is ``2 ** 128``, a NaN ``2 ** 128`` times its significand. Such a group
 is flagged, and its finite values mostly become zero.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from consilico.golden.matmul.quantize_config import QuantizeConfig, scale_significand
+from consilico.golden.config import Config, choice
+from consilico.golden.lazy import torch
 
-__all__ = ["QuantizeResult", "quantize", "sum_up"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "QuantizeConfig",
+    "QuantizeResult",
+    "quantize",
+    "reciprocal",
+    "scale_significand",
+    "sum_up",
+]
+
+_LEAST_BEATS = 8  # of a group: more than pass while its scale is computed
+
+# Fraction bits of the reciprocal by bits of a magnitude: the fewest with which no quotient is
+# rounded wrongly (tests/golden/matmul/test_quantize.py tries all of them)
+_RECIPROCAL_FRACTION = {3: 19, 4: 21, 7: 24, 8: 25}
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeConfig(Config):
+    """Groups of bf16 values to integer codes, with a scale for each group.
+
+    ``mode="absmax"`` gives signed codes from ``-qmax`` to ``qmax``, ``mode="minmax"`` unsigned ones
+    from 0 to ``qmax`` and a zero point among them; ``qmax`` is ``2 ** magnitude_width - 1``.
+    """
+
+    lanes: int = choice(4, (1, 2, 4, 8, 16, 32), "values a cycle")
+    group: int = choice(128, (32, 64, 128, 256), "values that share a scale")
+    result: str = choice("int8", ("int8", "int4"), "form of a code")
+    mode: str = choice("absmax", ("absmax", "minmax"), "symmetric, or with a zero point")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beats < _LEAST_BEATS:
+            raise ValueError(
+                f"lanes must be at most group / {_LEAST_BEATS} = {self.group // _LEAST_BEATS}, "
+                f"not {self.lanes}"
+            )
+
+    @property
+    def result_width(self) -> int:
+        """Bits of a code."""
+        return int(self.result[-1])
+
+    @property
+    def magnitude_width(self) -> int:
+        """Bits of the greatest code, ``qmax``."""
+        return self.result_width - (self.mode == "absmax")
+
+    @property
+    def beats(self) -> int:
+        """Beats of a group."""
+        return self.group // self.lanes
+
+    @property
+    def reciprocal_fraction(self) -> int:
+        """Fraction bits of a significand's :func:`reciprocal`."""
+        return _RECIPROCAL_FRACTION[self.magnitude_width]
+
+    @property
+    def least_range(self) -> int:
+        """bf16 pattern of ``qmax * 2 ** -126``: smaller ranges get the least normal scale too."""
+        width = self.magnitude_width
+        return width << 7 | ((1 << width) - 1) << (8 - width) & 127
+
+
+def scale_significand(significand: int, width: int) -> tuple[int, int]:
+    """Significand of ``significand * 2 ** width / (2 ** width - 1)``, rounded up to 8 bits.
+
+    Args:
+        significand: Of a range, 128 to 255.
+        width: Bits of the greatest code.
+
+    Returns:
+        The significand, 128 to 255, and what it adds to the exponent, 0 or 1.
+    """
+    quotient = -(-(significand << width) // ((1 << width) - 1))
+    return (quotient, 0) if quotient < 256 else ((quotient + 1) >> 1, 1)
+
+
+def reciprocal(significand: int, fraction: int) -> int:
+    """``2 ** fraction / significand``, rounded up.
+
+    Rounded up, its product with a dividend is never below a tie that the quotient is (Granlund and
+    Montgomery, Division by invariant integers using multiplication, PLDI 1994).
+    """
+    return -(-(1 << fraction) // significand)
 
 
 class QuantizeResult(NamedTuple):
@@ -36,7 +125,7 @@ class QuantizeResult(NamedTuple):
 
 
 def quantize(x: Tensor, config: QuantizeConfig) -> QuantizeResult:
-    """Quantise groups.
+    """Quantize groups.
 
     Args:
         x: int64 bf16 patterns, shape ``(groups, group)``.

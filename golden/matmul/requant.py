@@ -1,14 +1,47 @@
-"""Bit-exact model of the requantiser: INT32 sums to INT8 or INT4, a scale a channel."""
+"""Specify ``matmul/requant``: INT32 sums to INT8 or INT4 codes, one scale per channel."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.lazy import torch
 
-from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["ChannelScale", "RequantResult", "channel_scale", "requant"]
+__all__ = [
+    "SHIFT_WIDTH",
+    "ChannelScale",
+    "RequantConfig",
+    "RequantResult",
+    "channel_scale",
+    "requant",
+]
+
+SHIFT_WIDTH = 6  # bits of a shift: the widest product has 63 bits, beyond which all rounds to 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequantConfig(Config):
+    """``saturate(round(x * multiplier / 2 ** shift) + zero_point)`` of INT32 accumulators.
+
+    Every lane is an output channel with a multiplier and a shift of its own. 16 bits of a
+    normalized multiplier are within 2 ** -16 of any scale, a 500th of an INT8 step.
+    """
+
+    lanes: int = integer(4, 1, 256, "results a cycle, one output channel each")
+    result: str = choice("int8", ("int8", "int4"), "form of a result, signed")
+    rounding: str = choice("half_away", ("half_away", "half_even"), "ties: away from 0, to even")
+    zero_point: bool = choice(False, (False, True), "add a zero point, one for all lanes")
+    multiplier_width: int = integer(16, 4, 32, "bits of a multiplier, unsigned")
+
+    @property
+    def result_width(self) -> int:
+        """Bits of a result."""
+        return int(self.result[-1])
 
 
 class ChannelScale(NamedTuple):

@@ -1,1 +1,1 @@
-"""Arithmetic of Q-GaLore training: quantisers, stochastic rounding, optimisers."""
+"""Arithmetic of Q-GaLore training: quantizers, stochastic rounding, optimizers."""

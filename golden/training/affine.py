@@ -1,4 +1,4 @@
-"""Asymmetric group quantisation of float tensors to INT8 or packed INT4.
+"""Asymmetric group quantization of float tensors to INT8 or packed INT4.
 
 A group is ``group`` consecutive elements of the flattened tensor. It keeps the step between two
 codes and the value of code 0, both float32, so that a code stands for ``minimum + scale * code``.
@@ -17,8 +17,8 @@ __all__ = [
     "Affine",
     "AffineConfig",
     "pack",
-    "quantise",
-    "stochastic_round",
+    "quantize_affine",
+    "stochastic_round_float",
     "unpack",
 ]
 
@@ -28,9 +28,9 @@ FLOAT_BITS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class AffineConfig(Config):
-    """Format of a tensor quantised in groups.
+    """Format of a tensor quantized in groups.
 
-    ``zero_point="clamped"`` is the published quantiser (q-galore-torch 1.0): an integer zero point
+    ``zero_point="clamped"`` is the published quantizer (q-galore-torch 1.0): an integer zero point
     clamped to the codes, and a range of at least 1e-5. It breaks groups that do not straddle zero:
     0.949 amid a narrow range comes back as 0.099. ``"free"`` puts code 0 on the group's minimum.
     """
@@ -52,7 +52,7 @@ class AffineConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """A quantised tensor."""
+    """A quantized tensor."""
 
     codes: Tensor  # uint8, shape (groups, group), or (groups, group / 2) packed if bits is 4
     scale: Tensor  # float32, shape (groups, 1)
@@ -60,20 +60,20 @@ class Affine:
     shape: torch.Size  # of the float tensor
     bits: int
 
-    def dequantise(self) -> Tensor:
+    def dequantize(self) -> Tensor:
         """The float32 tensor that the codes stand for."""
         codes = unpack(self.codes) if self.bits == 4 else self.codes
         values = torch.addcmul(self.minimum, codes.float(), self.scale)
         return values.flatten()[: self.shape.numel()].view(self.shape)
 
 
-def quantise(
+def quantize_affine(
     values: Tensor,
     config: AffineConfig,
     generator: torch.Generator | None = None,
     random_bits: int = FLOAT_BITS,
 ) -> Affine:
-    """Quantise in groups over each group's range.
+    """Quantize in groups over each group's range.
 
     Nearest rounding errs by at most half a scale, stochastic rounding by less than a scale and
     without bias (``zero_point="free"``).
@@ -82,7 +82,7 @@ def quantise(
         values: Float, any shape but empty; the last group may be short.
         config: The format.
         generator: Rounds stochastically with it; without, to nearest, ties to even.
-        random_bits: As in :func:`stochastic_round`.
+        random_bits: As in :func:`stochastic_round_float`.
 
     Raises:
         ValueError: If ``values`` is empty or a group's range is not finite.
@@ -110,7 +110,7 @@ def quantise(
     if generator is None:
         rounded = torch.round(steps)
     else:
-        rounded = stochastic_round(steps, generator, random_bits)
+        rounded = stochastic_round_float(steps, generator, random_bits)
     codes = (rounded + zero).clamp(0, config.levels).to(torch.uint8)
     return Affine(
         codes=pack(codes) if config.bits == 4 else codes,
@@ -121,7 +121,7 @@ def quantise(
     )
 
 
-def stochastic_round(
+def stochastic_round_float(
     values: Tensor, generator: torch.Generator, random_bits: int = FLOAT_BITS
 ) -> Tensor:
     """Round up with the probability of the fraction, else down: integers are unchanged.

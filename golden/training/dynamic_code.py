@@ -1,16 +1,37 @@
-"""The dynamic 8-bit data type as exact numbers, no torch: what tensors and hardware are made of.
+"""Define the dynamic 8-bit data type of optimizer states.
 
-Seven decades below 1, each cut into equal steps, twice as many in every higher decade; a value is
-the middle of a step. Zero and 1 are added.
+The interval below 1 has seven decades. Each decade is cut into equal steps, twice as many as the
+decade below it has, and a code stands for the middle of a step. Zero and 1 are added. This module
+gives the values as exact fractions, as tensors and as bf16 bit patterns.
 
 Source: Dettmers, Lewis, Shleifer and Zettlemoyer, arXiv 2110.02861, section 2.1 ("dynamic tree
-quantization" after Dettmers, arXiv 1511.04561); the counts of steps are those of the authors'
-library bitsandbytes, ``create_dynamic_map``, so that codes can be exchanged with it.
+quantization" after Dettmers, arXiv 1511.04561). The numbers of steps are those of
+``create_dynamic_map`` in the authors' library bitsandbytes, so that codes can be exchanged with it.
 """
 
-from fractions import Fraction
+from __future__ import annotations
 
-__all__ = ["DECADES", "magnitude_bits", "magnitudes", "values"]
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "DECADES",
+    "BlockwiseConfig",
+    "book_bits",
+    "dynamic_code_book",
+    "magnitude_bits",
+    "magnitudes",
+    "nearest_code",
+    "values",
+]
 
 DECADES = 7
 
@@ -47,3 +68,55 @@ def values(*, signed: bool) -> list[Fraction]:
     positive = magnitudes(signed=signed)
     negative = [-value for value in positive[-2:0:-1]] if signed else []
     return negative + positive
+
+
+def dynamic_code_book(*, signed: bool) -> Tensor:
+    """The 256 values of the dynamic data type in rising order, float32; the index is the code.
+
+    Signed (first moment): code 127 is 0, code 255 is 1, the least value is -0.993.
+    Unsigned (second moment): code 0 is 0, code 255 is 1.
+    """
+    return torch.tensor([float(value) for value in values(signed=signed)], dtype=torch.float32)
+
+
+def nearest_code(normalized: Tensor, *, signed: bool) -> Tensor:
+    """Code of the value nearest to each number; of two equally near ones, that nearer to zero.
+
+    Args:
+        normalized: States divided by the absolute maximum of their block, any shape and float
+            type. Numbers beyond the greatest or least value get its code.
+        signed: Which code book.
+
+    Returns:
+        uint8, same shape.
+    """
+    exact = values(signed=signed)
+    middles = torch.tensor(
+        [float((low + high) / 2) for low, high in pairwise(exact)],
+        dtype=torch.float64,
+    )
+    wide = normalized.double()
+    # bucketize puts a number equal to a middle below it, with right=True above it
+    above = torch.bucketize(wide, middles, right=False)
+    below = torch.bucketize(wide, middles, right=True)
+    return torch.where(wide >= 0, above, below).to(torch.uint8)
+
+
+def book_bits(*, signed: bool) -> list[int]:
+    """The code book in bf16: 256 bit patterns with sign, rounded to nearest even."""
+    positive = magnitude_bits(signed=signed)
+    negative = [bits | 0x8000 for bits in positive[-2:0:-1]] if signed else []
+    return negative + positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockwiseConfig(Config):
+    """Parameters that the two units for 8-bit optimizer states share."""
+
+    lanes: int = integer(8, 1, 64, "states a cycle")
+    code: str = choice("signed", ("signed", "unsigned"), "code book: first or second moment")
+
+    @property
+    def signed(self) -> bool:
+        """Whether the code book has negative values."""
+        return self.code == "signed"

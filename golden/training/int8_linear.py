@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from consilico.golden.training.affine import FLOAT_BITS, Affine, AffineConfig, quantise
+from consilico.golden.training.affine import FLOAT_BITS, Affine, AffineConfig, quantize_affine
 
-__all__ = ["Int8Linear", "quantise_linears"]
+__all__ = ["Int8Linear", "quantize_linears"]
 
 
 class _Product(torch.autograd.Function):
@@ -19,14 +19,14 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, stand_in: Tensor, layer: "Int8Linear") -> Tensor:
         ctx.layer = layer
         ctx.save_for_backward(x)
-        return F.linear(x, layer.dequantise())
+        return F.linear(x, layer.dequantize())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         (x,) = ctx.saved_tensors
         (gradient,) = gradients
         weight_gradient = gradient.flatten(0, -2).T @ x.flatten(0, -2)
-        return gradient @ ctx.layer.dequantise(), weight_gradient, None
+        return gradient @ ctx.layer.dequantize(), weight_gradient, None
 
 
 class Int8Linear(nn.Module):
@@ -45,17 +45,17 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.format = format
         self.weight = nn.Parameter(torch.zeros((), device=weight.device).expand(weight.shape))
-        quantised = quantise(weight, format)
-        self.register_buffer("codes", quantised.codes)
-        self.register_buffer("scale", quantised.scale)
-        self.register_buffer("minimum", quantised.minimum)
+        quantized = quantize_affine(weight, format)
+        self.register_buffer("codes", quantized.codes)
+        self.register_buffer("scale", quantized.scale)
+        self.register_buffer("minimum", quantized.minimum)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map float32 of shape ``(..., inputs)`` to ``(..., outputs)``."""
         product: Tensor = _Product.apply(x, self.weight, self)  # type: ignore[no-untyped-call]
         return product
 
-    def dequantise(self) -> Tensor:
+    def dequantize(self) -> Tensor:
         """The weight, float32, shape ``(outputs, inputs)``."""
         return Affine(
             codes=self.codes,
@@ -63,19 +63,25 @@ class Int8Linear(nn.Module):
             minimum=self.minimum,
             shape=self.weight.shape,
             bits=8,
-        ).dequantise()
+        ).dequantize()
 
-    def requantise(
+    def requantize(
         self,
         weight: Tensor,
         generator: torch.Generator | None = None,
         random_bits: int = FLOAT_BITS,
     ) -> None:
-        """Replace the weight; rounds as :func:`consilico.golden.training.affine.quantise` does."""
-        quantised = quantise(weight, self.format, generator, random_bits)
-        self.codes.copy_(quantised.codes)
-        self.scale.copy_(quantised.scale)
-        self.minimum.copy_(quantised.minimum)
+        """Replace the weight.
+
+        Args:
+            weight: Float, shape ``(outputs, inputs)``.
+            generator: As in :func:`consilico.golden.training.affine.quantize_affine`.
+            random_bits: As there.
+        """
+        quantized = quantize_affine(weight, self.format, generator, random_bits)
+        self.codes.copy_(quantized.codes)
+        self.scale.copy_(quantized.scale)
+        self.minimum.copy_(quantized.minimum)
 
     # A tensor without storage of its own can be neither saved nor loaded.
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -98,7 +104,7 @@ class Int8Linear(nn.Module):
         missing_keys.remove(f"{prefix}weight")
 
 
-def quantise_linears(model: nn.Module, format: AffineConfig, keep: Collection[str] = ()) -> None:
+def quantize_linears(model: nn.Module, format: AffineConfig, keep: Collection[str] = ()) -> None:
     """Replace every ``nn.Linear`` of a model by an :class:`Int8Linear`, in place.
 
     Args:

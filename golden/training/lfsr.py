@@ -1,23 +1,63 @@
-"""Random words of several lanes from one Galois shift register, bit for bit those of the hardware.
+"""Model the random words of all lanes, which one Galois shift register generates.
 
-The state is an element of GF(2 ** 32) and is multiplied by ``x ** leap`` a beat. Its two halves
-give ``u`` and ``v``, elements of GF(2 ** random_bits); lane 0 takes ``u`` and lane ``n`` takes
-``u + v x ** (n - 1)``. As the multipliers differ, any two lanes of a beat are independent and
-uniform over a period (but for the state 0, which does not occur): A. Joffe, Annals of Probability
-2 (1974) 161-162.
+The state is an element of GF(2 ** 32) and is multiplied by ``x ** leap`` once per beat. Its two
+halves give ``u`` and ``v``, elements of GF(2 ** random_bits). Lane 0 takes ``u`` and lane ``n``
+takes ``u + v * x ** (n - 1)``. As the multipliers differ, the words of any two lanes in a beat are
+independent and uniform over a period, except that the state 0 does not occur: A. Joffe, Annals of
+Probability 2 (1974) 161-162.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from consilico.golden.config import Config, integer
+from consilico.golden.lazy import torch
 
-from consilico.golden.training.config import RandomConfig
-from consilico.golden.training.polynomials import STATE_BITS, TAPS, leap
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["random_words", "seeded", "states", "step"]
+__all__ = ["STATE_BITS", "TAPS", "RandomConfig", "leap", "random_words", "seeded", "states", "step"]
+
+# degree: powers of x below it, without 1, that the carry out of the register is added to
+TAPS = {
+    4: (3,),
+    5: (3,),
+    6: (5,),
+    7: (6,),
+    8: (6, 5, 4),
+    9: (5,),
+    10: (7,),
+    11: (9,),
+    12: (6, 4, 1),
+    13: (4, 3, 1),
+    14: (5, 3, 1),
+    15: (14,),
+    16: (15, 13, 4),
+    32: (22, 2, 1),
+}
+
+STATE_BITS = 32  # of the generator: two words of the widest lane are independent
 
 _BYTES = STATE_BITS // 8
+
+
+def leap(random_bits: int) -> int:
+    """Steps the generator takes a beat: no state bit of a word is in that of the next beat.
+
+    A power of two has no factor in common with the period ``2 ** 32 - 1``, so leaping keeps it.
+    """
+    return 1 << (random_bits - 1).bit_length()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomConfig(Config):
+    """What units with random bits share: one generator for all lanes."""
+
+    lanes: int = integer(8, 1, 16, "results a cycle")
+    random_bits: int = integer(8, 4, 16, "random bits a result")
 
 
 def seeded(seed: int) -> int:

@@ -1,6 +1,6 @@
 """Adam's two moments in float32, or block-wise in 8 bits (Dettmers et al., arXiv 2110.02861).
 
-A block is 2048 consecutive elements of the flattened tensor, normalised by its greatest magnitude;
+A block is 2048 consecutive elements of the flattened tensor, normalized by its greatest magnitude;
 each element becomes the nearest entry of the dynamic code book (sections 2.1 and 2.2).
 """
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from consilico.golden.training.codebook import dynamic_code_book
+from consilico.golden.training.dynamic_code import dynamic_code_book
 
-__all__ = ["BLOCK", "Blockwise", "Moments", "quantise_blockwise"]
+__all__ = ["BLOCK", "Blockwise", "Moments", "quantize_blockwise"]
 
 BLOCK = 2048
 
@@ -36,15 +36,15 @@ class Blockwise:
     absmax: Tensor  # float32, shape (blocks, 1)
     signed: bool
 
-    def dequantise(self) -> Tensor:
+    def dequantize(self) -> Tensor:
         """The float32 tensor that the codes stand for."""
         values, _ = _book(self.signed)
         blocks = _blocks(values.to(self.codes.device)[self.codes.int()]) * self.absmax
         return blocks.flatten()[: self.codes.numel()].view(self.codes.shape)
 
 
-def quantise_blockwise(values: Tensor, *, signed: bool) -> Blockwise:
-    """Quantise to the nearest entries of the dynamic code book, block by block.
+def quantize_blockwise(values: Tensor, *, signed: bool) -> Blockwise:
+    """Quantize to the nearest entries of the dynamic code book, block by block.
 
     Args:
         values: Float, any shape but empty.
@@ -99,8 +99,8 @@ class Moments:
         return mean / (1 - betas[0] ** self.updates) / root
 
     def _hold(self, value: Tensor, *, signed: bool) -> Tensor | Blockwise:
-        return quantise_blockwise(value, signed=signed) if self._eight else value
+        return quantize_blockwise(value, signed=signed) if self._eight else value
 
 
 def _load(held: Tensor | Blockwise) -> Tensor:
-    return held.dequantise() if isinstance(held, Blockwise) else held
+    return held.dequantize() if isinstance(held, Blockwise) else held

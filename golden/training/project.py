@@ -1,23 +1,101 @@
-"""Bit-exact model of the projection unit, and how matrices become its beats.
+"""Specify ``training/project``: INT4 projection matrices times INT8 gradients, and back.
 
-Q-GaLore (arXiv 2407.08296, section 3.3) keeps projection matrices in INT4. Down: the gradient's
-short side is summed over, groups follow one another in a sum, each with scale and zero point.
-Back: the rank is summed over; groups lie side by side, so scales are folded into what is brought
-back, once for each group, and the unit sees zero points that change from beat to beat.
+Q-GaLore (arXiv 2407.08296, section 3.3) keeps projection matrices in INT4. Projecting down sums
+over the short side of the gradient: the groups of one projection vector follow one another in a
+sum, each with its own scale and zero point. Projecting back sums over the rank: the groups lie side
+by side, so their scales are folded into the operand beforehand, once per group, and the unit sees
+zero points that change from beat to beat.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
-
+from consilico.golden.config import Config, choice, integer
+from consilico.golden.lazy import torch
 from consilico.golden.matmul.dot import wrap
-from consilico.golden.matmul.group_dot import fixed_scale, scaled_sums
-from consilico.golden.training.project_config import ProjectConfig
+from consilico.golden.matmul.group_dot import HEADROOM, SUM, fixed_scale, scaled_sums
+from consilico.golden.matmul.systolic import SystolicConfig
 
-__all__ = ["ProjectBeats", "ProjectResult", "Projection", "back_beats", "down_beats", "project"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "ProjectBeats",
+    "ProjectConfig",
+    "ProjectResult",
+    "Projection",
+    "back_beats",
+    "down_beats",
+    "project",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Array(SystolicConfig):
+    w: str = choice("int5", ("int5",), "differences of a code and its zero point")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectConfig(Config):
+    """INT4 projection matrices in groups, times INT8 gradients, and back (Q-GaLore).
+
+    One result after the other is scaled, while the next group is summed up: a beat a cycle where
+    a group has at least ``cycles`` beats, which groups of half the greatest length have.
+    """
+
+    rows: int = integer(4, 2, 16, "gradient vectors of a tile")
+    columns: int = integer(4, 1, 16, "projection vectors of a tile")
+    group: int = integer(256, 16, 4096, "greatest number of beats of a group")
+
+    @property
+    def array(self) -> SystolicConfig:
+        """The array of cells, which keep the sums of a group."""
+        return _Array(
+            rows=self.rows,
+            columns=self.columns,
+            dataflow="output_stationary",
+            depth=self.group,
+        )
+
+    @property
+    def multiplier_width(self) -> int:
+        """Bits of a scale's magnitude as an integer, in units of the shared exponent."""
+        return 8 + HEADROOM
+
+    @property
+    def slots(self) -> int:
+        """Cycles that a result is scaled in: as many as keep up with groups of half the length."""
+        return next((n for n in (16, 8, 4, 2) if self._cycles(n) <= self.group // 2), 1)
+
+    @property
+    def slice_width(self) -> int:
+        """Bits of a group's sum scaled in a cycle."""
+        return SUM // self.slots
+
+    @property
+    def results(self) -> int:
+        """Results of a tile."""
+        return self.rows * self.columns
+
+    @property
+    def cycles(self) -> int:
+        """Cycles between the last beats of two groups, at least."""
+        return self._cycles(self.slots)
+
+    @property
+    def scales_slowly(self) -> bool:
+        """Whether scaling one result takes longer than a group's last beat takes to get there."""
+        return self.slots + 1 > self._passage
+
+    @property
+    def _passage(self) -> int:
+        """Cycles from the last beat of a group to the first one in which a result is scaled."""
+        return self.rows + self.columns + 3
+
+    def _cycles(self, slots: int) -> int:
+        return max(self._passage, slots + 1) + (self.results - 1) * (slots + 1)
 
 
 class ProjectBeats(NamedTuple):
@@ -167,7 +245,12 @@ def _joined(tiles: list[ProjectBeats], config: ProjectConfig) -> ProjectBeats:
     """Tiles one after another; lanes beyond a matrix are 0."""
     widths = (config.rows, config.columns, config.columns, config.columns)
     parts = [
-        torch.cat([pad(tile[index], (0, width - tile[index].shape[1])) for tile in tiles])
+        torch.cat(
+            [
+                torch.nn.functional.pad(tile[index], (0, width - tile[index].shape[1]))
+                for tile in tiles
+            ]
+        )
         for index, width in enumerate(widths)
     ]
     flags = (torch.cat([tile[index] for tile in tiles]) for index in (4, 5))

@@ -1,4 +1,4 @@
-"""Q-GaLore (arXiv 2407.08296) as a PyTorch optimiser; with parts left out, GaLore and AdamW."""
+"""Q-GaLore (arXiv 2407.08296) as a PyTorch optimizer; with parts left out, GaLore and AdamW."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from consilico.golden.training.int8_linear import Int8Linear, quantise_linears
+from consilico.golden.training.int8_linear import Int8Linear, quantize_linears
 from consilico.golden.training.method import Method
 from consilico.golden.training.moments import Moments
 from consilico.golden.training.subspace import Subspace
@@ -67,7 +67,7 @@ class QGaLore(torch.optim.Optimizer):
         if unknown:
             raise ValueError(f"keep must name modules of the model, not {sorted(unknown)}")
         if method.weights == 8:
-            quantise_linears(model, method.weight_format, keep)
+            quantize_linears(model, method.weight_format, keep)
         self.method = method
         self._threshold = threshold
         self._seed = seed
@@ -151,11 +151,11 @@ class QGaLore(torch.optim.Optimizer):
         if group["low_rank"]:
             step = group["scale"] * subspace.up(step, gradient.shape)
         layer = self._int8.get(parameter)
-        weight = parameter if layer is None else layer.dequantise()
+        weight = parameter if layer is None else layer.dequantize()
         weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=group["lr"])
         if layer is not None:
             generator = self._generator(parameter, moments.updates)
-            layer.requantise(weight, generator, self.method.random_bits)
+            layer.requantize(weight, generator, self.method.random_bits)
 
     def _generator(self, parameter: Tensor, update: int) -> torch.Generator | None:
         if self.method.random_bits == 0:

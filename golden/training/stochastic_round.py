@@ -1,11 +1,42 @@
-"""Bit-exact model of stochastic rounding (Q-GaLore, arXiv 2407.08296, section 3.3)."""
+"""Specify ``training/stochastic_round`` (Q-GaLore, arXiv 2407.08296, section 3.3)."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from consilico.golden.training.config import StochasticRoundConfig
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["round_up_at_random", "stochastic_round"]
+from consilico.golden.config import integer
+from consilico.golden.lazy import torch
+from consilico.golden.training.lfsr import RandomConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["StochasticRoundConfig", "round_up_at_random", "stochastic_round"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticRoundConfig(RandomConfig):
+    """Fixed point with ``fraction`` bits to integers, rounded up with the fraction's probability.
+
+    The fraction is taken to the nearest multiple of ``2 ** -random_bits``.
+    """
+
+    width: int = integer(26, 6, 48, "bits of a value, signed")
+    fraction: int = integer(16, 4, 32, "fraction bits of a value, which rounding drops")
+    result_width: int = integer(8, 2, 12, "bits of a result, signed; beyond, it saturates")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.random_bits > self.fraction:
+            raise ValueError(
+                f"random_bits must be at most fraction = {self.fraction}, not {self.random_bits}"
+            )
+        if not self.result_width < self.width - self.fraction:
+            raise ValueError(
+                f"result_width must be below width - fraction = {self.width - self.fraction}, "
+                f"so that there is something to saturate, not {self.result_width}"
+            )
 
 
 def round_up_at_random(value: Tensor, random: Tensor, fraction: int, random_bits: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from consilico.golden.training.affine import Affine, quantise
+from consilico.golden.training.affine import Affine, quantize_affine
 from consilico.golden.training.method import Method
 
 __all__ = ["Subspace"]
@@ -56,7 +56,7 @@ class Subspace:
         """Singular vectors as they are used, float32, shape ``(rank, min(outputs, inputs))``."""
         if self.basis is None:
             raise RuntimeError("a subspace needs a gradient first")
-        return self.basis.dequantise() if isinstance(self.basis, Affine) else self.basis
+        return self.basis.dequantize() if isinstance(self.basis, Affine) else self.basis
 
     def _renew(self, gradient: Tensor) -> None:
         left, _, right = torch.linalg.svd(gradient, full_matrices=False)
@@ -65,7 +65,7 @@ class Subspace:
         if self._method.lazy and self.basis is not None:
             self._note(vectors)
         four = self._method.projection == 4
-        self.basis = quantise(vectors, self._method.projection_format) if four else vectors
+        self.basis = quantize_affine(vectors, self._method.projection_format) if four else vectors
         self.renewals += 1
 
     def _note(self, vectors: Tensor) -> None:

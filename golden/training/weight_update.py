@@ -1,23 +1,34 @@
-"""Bit-exact model of the INT8 weight update (Q-GaLore, arXiv 2407.08296, section 3.3).
+"""Specify ``training/weight_update``, the INT8 weight update (arXiv 2407.08296, section 3.3).
 
 A weight is ``w = scale * (code - zero)`` in its group. The new code is ``code + update * factor``,
-rounded stochastically, where ``factor = -(learning rate) / scale`` is one bf16 constant a group.
+rounded stochastically, where ``factor = -(learning rate) / scale`` is one bf16 constant per group.
 The group keeps its scale and zero point: a new scale would need a pass over the whole group first
-and would round all its weights again, those that hardly moved too.
+and would round all of its weights again, including those that hardly moved.
 
-The update is bf16, as it comes from the back projection: it spans many binades, so that a
-fixed-point input would have to be wider than this one, and the division by the scale would be left
-to somebody else. Unsigned codes (0 to 255) are signed ones with the highest bit inverted.
+The update is bf16, as it comes out of the back projection. It spans many binades, so a fixed-point
+input would have to be wider than bf16 and would leave the division by the scale to the host.
+Unsigned codes (0 to 255) are signed ones with the highest bit inverted.
 """
 
-from torch import Tensor, where
+from __future__ import annotations
 
-from consilico.golden.training.config import WeightUpdateConfig
-from consilico.golden.training.lfsr import seeded, states
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["first_state", "weight_update"]
+from consilico.golden.lazy import torch
+from consilico.golden.training.lfsr import RandomConfig, seeded, states
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["WeightUpdateConfig", "first_state", "weight_update"]
 
 _GREATEST_EXPONENT = 7  # an update of 2 ** 8 or more saturates every code
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightUpdateConfig(RandomConfig):
+    """INT8 weight codes plus bf16 updates times a bf16 factor, rounded stochastically."""
 
 
 def first_state(seed: int, config: WeightUpdateConfig) -> int:
@@ -52,9 +63,9 @@ def weight_update(
     # one bit below the multiples, the rest cut off; bits beyond the greatest exponent saturate
     width = config.random_bits + 10
     magnitude = (product << config.random_bits >> 6) >> drop.clamp(0, width)
-    magnitude = where(drop < 0, (1 << width) - 1, magnitude)
-    magnitude = where(zero, 0, magnitude)
+    magnitude = torch.where(drop < 0, (1 << width) - 1, magnitude)
+    magnitude = torch.where(zero, 0, magnitude)
     nearest = magnitude + 1 >> 1
-    signed = where((update ^ factor) >> 15 & 1 == 1, -nearest, nearest)
+    signed = torch.where((update ^ factor) >> 15 & 1 == 1, -nearest, nearest)
     total = (code << config.random_bits) + random + signed
     return (total >> config.random_bits).clamp(-128, 127)

@@ -1,1 +1,1 @@
-"""Generators of the score normalisers of attention."""
+"""Generators of the score normalizers of attention."""

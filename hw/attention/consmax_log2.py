@@ -7,10 +7,10 @@ from amaranth import Array, C, Cat, ClockSignal, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.attention.config import BF16_ONE, Log2Config
-from consilico.golden.attention.tables import mantissa_table
+from consilico.golden.attention.consmax import BF16_ONE
+from consilico.golden.attention.consmax_log2 import Log2Config, mantissa_table
 from consilico.hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
-from consilico.hw.attention.ports import (
+from consilico.hw.attention.consmax import (
     Finish,
     LaneResult,
     finish,
@@ -41,8 +41,9 @@ class ConSmaxLog2(wiring.Component):
     Throughput ``lanes`` results a cycle. A masked lane's operands hold still.
 
     Members:
-        i: In, a beat of scores with mask bits (:func:`consilico.hw.attention.ports.score_layout`).
-        o: Out, results and flags (:func:`consilico.hw.attention.ports.result_layout`).
+        i: In, a beat of scores with mask bits,
+            :func:`consilico.hw.attention.consmax.score_layout`.
+        o: Out, results and flags, :func:`consilico.hw.attention.consmax.result_layout`.
         cfg: In, ``{k, b}`` of a head; holds for scores accepted in the same cycle and later.
             Reset keeps it.
     """

@@ -6,8 +6,9 @@ from amaranth import Array, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.attention.config import ConSmaxConfig, PaperConfig
-from consilico.hw.attention.ports import to_fixed, to_fixed_census
+from consilico.golden.attention.consmax import ConSmaxConfig
+from consilico.golden.attention.consmax_paper import PaperConfig
+from consilico.hw.attention.consmax import to_fixed, to_fixed_census
 from consilico.hw.bfloat16 import limit, limit_census, multiply, multiply_census
 from consilico.hw.census import Batch, Census
 

@@ -6,8 +6,8 @@ from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, unsign
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.attention.config import SplitConfig
-from consilico.hw.attention.ports import (
+from consilico.golden.attention.consmax_split import SplitConfig
+from consilico.hw.attention.consmax import (
     Finish,
     LaneResult,
     finish,
@@ -51,8 +51,9 @@ class ConSmaxSplit(wiring.Component):
     results. The tables are shared by all lanes. A masked lane's operands hold still.
 
     Members:
-        i: In, a beat of scores with mask bits (:func:`consilico.hw.attention.ports.score_layout`).
-        o: Out, results and flags (:func:`consilico.hw.attention.ports.result_layout`).
+        i: In, a beat of scores with mask bits,
+            :func:`consilico.hw.attention.consmax.score_layout`.
+        o: Out, results and flags, :func:`consilico.hw.attention.consmax.result_layout`.
         cfg: In, table entries (:func:`constants_layout`); hold for scores accepted in the same
             cycle and later. Reset keeps them.
 

@@ -1,24 +1,112 @@
-"""Dot product with accumulation. Golden model: :mod:`consilico.golden.matmul.dot`."""
+"""Generate ``matmul/dot``, a dot product with an accumulator.
 
+Golden model: :mod:`consilico.golden.matmul.dot`. The other dot products use the same accumulator.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
-from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, unsigned
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.matmul.config import DotConfig, SparseDotConfig, sum_width
+from consilico.golden.matmul.dot import DotConfig
+from consilico.golden.matmul.operand import sum_width
+from consilico.golden.matmul.sparse_dot import SparseDotConfig
 from consilico.hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
 from consilico.hw.cells import gated_domain
-from consilico.hw.census import Batch, Census
-from consilico.hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
+from consilico.hw.census import Batch, Census, Size, Step
 from consilico.hw.parts import part_clock, place
 from consilico.hw.pipeline import Pipeline, pipeline_census
-from consilico.hw.register_file import select
 
-__all__ = ["Dot", "DotBlock", "SparseDot", "beat_layout", "census", "latency"]
+__all__ = [
+    "Dot",
+    "DotBlock",
+    "accumulate",
+    "accumulate_census",
+    "beat_layout",
+    "census",
+    "latency",
+    "sum_layout",
+]
 
 _BLOCK = 16  # lanes whose products one stage adds up
+
 _DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
+
+
+def sum_layout(width: int, *, saturates: bool) -> data.StructLayout:
+    """Payload of a result: the sum and, if it saturates, whether a partial sum did."""
+    return data.StructLayout({"sum": signed(width)} | ({"saturated": 1} if saturates else {}))
+
+
+def accumulate(
+    m: Module,
+    pipeline: Pipeline,
+    beat: Value,
+    last: Value,
+    ends: Signal,
+    payload: data.View,
+    *,
+    saturates: bool,
+) -> None:
+    """Add a beat to the accumulator in the pipeline's last stage; the first of a sum replaces it.
+
+    Args:
+        m: The module that gets the logic.
+        pipeline: Its ``delivers`` is ``ends``.
+        beat: Signed sum of the beat in the stage before the last.
+        last: Whether that beat ends a sum.
+        ends: Gets ``last`` of the beat in the last stage.
+        payload: Of the output stream, :func:`sum_layout`.
+        saturates: Clamp every partial sum to the width of the result, instead of wrapping.
+    """
+    stage = len(pipeline.valid) - 1
+    domain = m.d[f"stage{stage}"]
+    width = len(payload.sum)
+    total, fresh = Signal(signed(width), name="total"), Signal(init=1)
+    with m.If(pipeline.moves(stage)):
+        m.d.sync += fresh.eq(last)
+    exact = Signal(signed(width + 1))
+    before = (total.as_unsigned() & (~fresh).replicate(width)).as_signed()
+    m.d.comb += exact.eq(before + beat)
+    domain += ends.eq(last)
+    m.d.comb += payload.sum.eq(total)
+    if not saturates:
+        domain += total.eq(exact)
+        return
+    over, held = Signal(), Signal(name="saturated")
+    m.d.comb += [over.eq(exact[-1] ^ exact[-2]), payload.saturated.eq(held)]
+    greatest = (1 << (width - 1)) - 1
+    limit = Mux(exact[-1], ~greatest, greatest)
+    domain += [total.eq(Mux(over, limit, exact)), held.eq(over | (held & ~fresh))]
+
+
+def accumulate_census(
+    width: Size, saturates: Size, drivers: Sequence[str]
+) -> tuple[Census, tuple[Step, ...]]:
+    """Operators of :func:`accumulate`, and its longest path.
+
+    Args:
+        width: Bits of the sum.
+        saturates: Whether sums saturate.
+        drivers: What makes the beats toggle.
+    """
+    census = Census()
+    census.add("flop", width, drivers)
+    census.add("and_or", width, drivers)
+    census.add("add", width + 1, drivers)
+    census.add("mux", (width + 1) * saturates, drivers)
+    census.add("and_or", 2 * saturates)
+    census.add("xor", 1 * saturates)
+    census.add("flop", 2 + saturates)  # fresh, ends, saturated
+    census.add("mux", 1)
+    census.add("and_or", 1)
+    steps = (
+        Step("and_or", 1, 1), Step("add", width + 1, 1),
+        Step("xor", 1, saturates), Step("mux", width, saturates),
+    )  # fmt: skip
+    return census, steps
 
 
 def _blocks(config: DotConfig) -> tuple[int, int]:
@@ -53,7 +141,7 @@ class Dot(wiring.Component):
 
     Members:
         i: In, :func:`beat_layout`.
-        o: Out, :func:`consilico.hw.matmul.accumulator.sum_layout`.
+        o: Out, :func:`consilico.hw.matmul.dot.sum_layout`.
         cfg: In, with ``w="uint4"`` only: the zero point of the weights accepted in the same cycle
             and later. Reset keeps it.
     """
@@ -126,23 +214,6 @@ class Dot(wiring.Component):
             m.d.comb += total.eq(done["row0"] + done["row1"])
             sums.append(total)
         return sums
-
-
-class SparseDot(Dot):
-    """The same with 2:4 sparse weights: every weight picks its activation out of four.
-
-    The choice is made before the operand registers, so that only what is multiplied is kept.
-    """
-
-    _block_name = "matmul_sparse_dot_block"
-
-    def _activations(self, m: Module) -> Value:
-        payload, width = self.i.payload, self._config.x_width
-        chosen = []
-        for lane in range(self._config.lanes):
-            four = [payload.x[4 * (lane // 2) + place].as_unsigned() for place in range(4)]
-            chosen.append(select(m, four, payload.index[lane])[:width])
-        return Cat(*chosen)
 
 
 def _lanes(values: Value, width: int, first: int, end: int) -> Value:

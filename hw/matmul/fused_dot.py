@@ -7,11 +7,11 @@ from amaranth import Array, C, Cat, ClockSignal, Const, Module, Mux, Signal, Val
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.matmul.config import FusedDotConfig
+from consilico.golden.matmul.fused_dot import FusedDotConfig
 from consilico.hw.arith import Columns, ColumnsCensus
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census, bit_length
-from consilico.hw.matmul.accumulator import accumulate, accumulate_census, sum_layout
+from consilico.hw.matmul.dot import accumulate, accumulate_census, sum_layout
 from consilico.hw.parts import part_clock, place
 from consilico.hw.pipeline import Pipeline, pipeline_census
 
@@ -62,9 +62,9 @@ class FusedDot(wiring.Component):
 
     Members:
         i: In, ``{x, w, last}``: 16 bits a lane each, see the golden model.
-        o: Out, :func:`consilico.hw.matmul.accumulator.sum_layout`.
+        o: Out, :func:`consilico.hw.matmul.dot.sum_layout`.
         cfg: In, the mode of beats accepted in the same cycle and later, an index into
-            :data:`consilico.golden.matmul.config.FUSED_MODES`; 3 is as 2. Reset keeps it.
+            :data:`consilico.golden.matmul.fused_dot.FUSED_MODES`; 3 is as 2. Reset keeps it.
 
     Source: composable bricks after Bit Fusion, arXiv 1712.01507; signed bits after C. R. Baugh
     and B. A. Wooley, IEEE Trans. Comput. C-22 (1973).

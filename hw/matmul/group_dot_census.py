@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from consilico.golden.matmul.config import sum_width
-from consilico.golden.matmul.group_config import SUM
+from consilico.golden.matmul.group_dot import SUM
+from consilico.golden.matmul.operand import sum_width
 from consilico.hw.bfloat16 import from_integer_census
 from consilico.hw.census import Batch, Census, bit_length
-from consilico.hw.matmul.accumulator import accumulate_census
-from consilico.hw.matmul.group_dot import STAGES, fixed_scale_census, pass_tables
-from consilico.hw.matmul.group_lanes import lanes_census
+from consilico.hw.matmul.dot import accumulate_census
+from consilico.hw.matmul.group_dot import STAGES, fixed_scale_census, lanes_census, pass_tables
 from consilico.hw.matmul.group_scaler import scaler_census
 from consilico.hw.pipeline import pipeline_census
 

@@ -8,7 +8,7 @@ from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.matmul.group_config import SUM
+from consilico.golden.matmul.group_dot import SUM
 from consilico.hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
 from consilico.hw.cells import gated_domain, latch_word
 from consilico.hw.census import Census, Size, Step, bit_length

@@ -3,8 +3,7 @@
 import numpy as np
 
 from consilico.hw.census import Batch, Census, Size, bit_length
-from consilico.hw.matmul.extremes import maxima_census
-from consilico.hw.matmul.quantize import STAGES, depth
+from consilico.hw.matmul.quantize import STAGES, depth, maxima_census
 from consilico.hw.matmul.ratio import ratio_census, reciprocal_width, scale_census, sum_up_census
 from consilico.hw.pipeline import pipeline_census
 from consilico.hw.register_file import register_file_census, select_census

@@ -9,7 +9,7 @@ from amaranth import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.matmul.quantize_config import QuantizeConfig, reciprocal, scale_significand
+from consilico.golden.matmul.quantize import QuantizeConfig, reciprocal, scale_significand
 from consilico.hw.arith import booth_census, booth_digits
 from consilico.hw.census import Batch, Census, bit_length, table_size
 from consilico.hw.parts import part_clock

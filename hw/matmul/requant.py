@@ -7,7 +7,7 @@ from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, un
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig
 from consilico.hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census

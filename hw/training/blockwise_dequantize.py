@@ -1,4 +1,4 @@
-"""8-bit codes to bf16 optimiser states. Golden model: :mod:`golden.training.blockwise_hw`."""
+"""8-bit codes to bf16 optimizer states. Golden model: :mod:`golden.training.blockwise_hw`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from amaranth import Array, C, Cat, ClockSignal, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.training.config import DequantizeConfig
+from consilico.golden.training.blockwise_dequantize import BlockwiseDequantizeConfig
 from consilico.golden.training.dynamic_code import magnitude_bits
 from consilico.hw.bfloat16 import limit, limit_census, multiply, multiply_census
 from consilico.hw.cells import gated_domain
@@ -19,7 +19,7 @@ __all__ = ["BlockwiseDequantize", "DequantizeLane", "census", "latency"]
 _HIGH = 3  # all magnitudes but 0 have exponents from 97 to 127: the upper three bits are 011
 
 
-def latency(config: DequantizeConfig) -> int:
+def latency(config: BlockwiseDequantizeConfig) -> int:
     """Cycles from the input to the output handshake when nothing stalls."""
     return 2
 
@@ -36,7 +36,7 @@ class BlockwiseDequantize(wiring.Component):
             at); holds for codes accepted in the same cycle and later. Reset keeps it.
     """
 
-    def __init__(self, config: DequantizeConfig) -> None:
+    def __init__(self, config: BlockwiseDequantizeConfig) -> None:
         self._config = config
         super().__init__(
             {
@@ -76,7 +76,7 @@ class DequantizeLane(wiring.Component):
         state: Out, registered.
     """
 
-    def __init__(self, config: DequantizeConfig) -> None:
+    def __init__(self, config: BlockwiseDequantizeConfig) -> None:
         self._config = config
         super().__init__(
             {

@@ -1,30 +1,58 @@
-"""bf16 optimiser states to 8-bit codes. Golden model: :mod:`golden.training.blockwise_hw`."""
+"""Generate ``training/blockwise_quantize``: bf16 optimizer states to 8-bit codes.
 
+Golden model: :mod:`consilico.golden.training.blockwise_quantize`.
+
+Within a decade of the code book the code grows in equal steps, and within a binade so does the
+mantissa. So within a binade the nearest code is ``(slope * mantissa + offset) >> SHIFT``, except
+for a bend where two decades meet. A few dozen pairs of small integers and one multiplier of 7 bits
+replace 128 or 255 thresholds. The lines are fitted here to the code book itself and hold for every
+bf16 number; a run ends where no line fits any more.
+"""
+
+from bisect import bisect_left
 from fractions import Fraction
-from typing import Any
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
 from amaranth import Array, C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.training.config import QuantizeConfig
-from consilico.golden.training.dynamic_code import values
-from consilico.golden.training.reciprocal import reciprocal_significand
+from consilico.golden.training.blockwise_quantize import (
+    BlockwiseQuantizeConfig,
+    reciprocal_significand,
+)
+from consilico.golden.training.dynamic_code import magnitudes, values
 from consilico.hw.arith import Columns, ColumnsCensus
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census, table_size
 from consilico.hw.parts import part_clock, place
-from consilico.hw.pipeline import Pipeline, pipeline_census
-from consilico.hw.training.nearest_code import LEAST_EXPONENT, SHIFT, lines
-from consilico.hw.training.ports import after_constants, after_constants_census
+from consilico.hw.pipeline import Pipeline, after_constants, after_constants_census, pipeline_census
 
-__all__ = ["BlockwiseQuantize", "QuantizeLane", "census", "latency"]
+__all__ = [
+    "LEAST_EXPONENT",
+    "SHIFT",
+    "BlockwiseQuantize",
+    "Line",
+    "QuantizeLane",
+    "census",
+    "latency",
+    "lines",
+]
 
 # significands of the reciprocals by the mantissa, without their leading bit
 _RECIPROCALS = tuple(reciprocal_significand(mantissa) & 255 for mantissa in range(128))
 
+SHIFT = 12
 
-def latency(config: QuantizeConfig) -> int:
+LEAST_EXPONENT = 96  # below, every number is nearest to zero; 5 bits hold the exponents to 127
+
+_ONE = 127  # exponent of 1
+
+
+def latency(config: BlockwiseQuantizeConfig) -> int:
     """Cycles from the input to the output handshake when nothing stalls."""
     return 2
 
@@ -42,7 +70,7 @@ class BlockwiseQuantize(wiring.Component):
             at); holds for states accepted later. Reset keeps it.
     """
 
-    def __init__(self, config: QuantizeConfig) -> None:
+    def __init__(self, config: BlockwiseQuantizeConfig) -> None:
         self._config = config
         super().__init__(
             {
@@ -92,7 +120,7 @@ class QuantizeLane(wiring.Component):
         code: Out, registered.
     """
 
-    def __init__(self, config: QuantizeConfig) -> None:
+    def __init__(self, config: BlockwiseQuantizeConfig) -> None:
         self._config = config
         super().__init__(
             {
@@ -235,3 +263,63 @@ def census(c: Batch) -> Census:
         ("add", 8 + SHIFT, 1), ("xor", 1, 1),
     )  # fmt: skip
     return made
+
+
+class Line(NamedTuple):
+    """From a mantissa on, until the next line of the same exponent."""
+
+    mantissa: int
+    slope: int
+    offset: int
+
+
+def _indices(signed: bool) -> list[list[int]]:
+    """Index of the nearest magnitude for each exponent below that of 1, and each mantissa."""
+    numbers = magnitudes(signed=signed)
+    middles = [(low + high) / 2 for low, high in pairwise(numbers)]
+    return [
+        [
+            bisect_left(middles, Fraction(128 + mantissa, 128) * Fraction(2) ** (exponent - _ONE))
+            for mantissa in range(128)
+        ]
+        for exponent in range(LEAST_EXPONENT, _ONE)
+    ]
+
+
+def _simplest(low: int, high: int) -> int:
+    """The number in ``[low, high]`` with the most trailing zeros."""
+    for zeros in range(high.bit_length(), -1, -1):
+        if (found := -(-low >> zeros) << zeros) <= high:
+            return found
+    raise AssertionError("an empty range has no number")
+
+
+@cache
+def lines(*, signed: bool) -> dict[int, list[Line]]:
+    """Lines of each exponent from ``LEAST_EXPONENT`` to 126, exact for every mantissa.
+
+    ``(slope * mantissa + offset) >> SHIFT`` is the index of the nearest of
+    :func:`consilico.golden.training.dynamic_code.magnitudes`; of two equally near, the lesser.
+    """
+    slopes = np.arange(1 << SHIFT)
+    found: dict[int, list[Line]] = {}
+    for exponent, indices in enumerate(_indices(signed), LEAST_EXPONENT):
+        found[exponent] = []
+        start = 0
+        while start < 128:
+            low = np.full(len(slopes), -(1 << 30))
+            high = np.full(len(slopes), 1 << 30)
+            end = start
+            while end < 128:
+                least = (indices[end] << SHIFT) - slopes * end
+                lower, upper = np.maximum(low, least), np.minimum(high, least + (1 << SHIFT) - 1)
+                if not (lower <= upper).any():
+                    break
+                low, high, end = lower, upper, end + 1
+            fits = np.flatnonzero(low <= high)
+            slope = _simplest(int(fits[0]), int(fits[-1]))
+            if low[slope] > high[slope]:
+                slope = int(fits[0])
+            found[exponent].append(Line(start, slope, _simplest(int(low[slope]), int(high[slope]))))
+            start = end
+    return found

@@ -6,8 +6,7 @@ Golden model: :mod:`consilico.golden.training.lfsr`.
 import numpy as np
 from amaranth import C, Cat, Module, Signal, Value
 
-from consilico.golden.training.config import RandomConfig
-from consilico.golden.training.polynomials import STATE_BITS, TAPS, leap
+from consilico.golden.training.lfsr import STATE_BITS, TAPS, RandomConfig, leap
 from consilico.hw.census import Batch, Census
 
 __all__ = ["RANDOM", "SEED_BITS", "random_words", "random_words_census"]

@@ -7,13 +7,13 @@ from amaranth import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.training.project_config import ProjectConfig
+from consilico.golden.training.project import ProjectConfig
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census, bit_length
 from consilico.hw.matmul.group_dot import fixed_scale, fixed_scale_census
 from consilico.hw.matmul.group_scaler import GroupScaler, scaler_census, total_layout
+from consilico.hw.matmul.systolic import drain_census
 from consilico.hw.matmul.systolic_array import SystolicArray, array_census
-from consilico.hw.matmul.systolic_control import drain_census
 from consilico.hw.register_file import select, select_census
 
 __all__ = ["Project", "beat_layout", "census", "latency"]

@@ -8,13 +8,12 @@ from amaranth import C, Cat, ClockSignal, Module, Mux, Signal, Value, signed, un
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.training.config import StochasticRoundConfig
+from consilico.golden.training.stochastic_round import StochasticRoundConfig
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census, Size, Step
 from consilico.hw.parts import part_clock, place
-from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.pipeline import Pipeline, after_constants, after_constants_census, pipeline_census
 from consilico.hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
-from consilico.hw.training.ports import after_constants, after_constants_census
 
 __all__ = [
     "StochasticRound",

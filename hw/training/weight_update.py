@@ -6,14 +6,13 @@ from amaranth import C, Cat, ClockSignal, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.training.config import WeightUpdateConfig
+from consilico.golden.training.weight_update import WeightUpdateConfig
 from consilico.hw.bfloat16 import significand_product, significand_product_census
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census
 from consilico.hw.parts import part_clock, place
-from consilico.hw.pipeline import Pipeline, pipeline_census
+from consilico.hw.pipeline import Pipeline, after_constants, after_constants_census, pipeline_census
 from consilico.hw.training.lfsr import RANDOM, SEED_BITS, random_words, random_words_census
-from consilico.hw.training.ports import after_constants, after_constants_census
 from consilico.hw.training.stochastic_round import saturate, saturate_census
 
 __all__ = ["WeightUpdate", "WeightUpdateLane", "census", "latency"]

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from consilico.golden.attention.config import Log2Config, SplitConfig
+from consilico.golden.attention.consmax_log2 import Log2Config
+from consilico.golden.attention.consmax_split import SplitConfig
 
 __all__ = [
     "Certificate",
@@ -127,7 +128,7 @@ def guaranteed_log2(config: Log2Config) -> dict[str, float]:
     (the truncated product and the rounded ``b`` err by half a unit each, and the middle of the
     step allows for the truncation), and 128 half units of ``k`` of the step's middle.
     """
-    from consilico.golden.attention.tables import mantissa_table
+    from consilico.golden.attention.consmax_log2 import mantissa_table
 
     size = 1 << config.address
     half_width = 0.5 / size + 0.5 ** (config.fraction + 1) + 128 * 0.5 ** (config.k_fraction + 1)
@@ -183,7 +184,8 @@ def _paper_results(codes: Sequence[int], head: Setting) -> list[int]:
     import torch
 
     from consilico.golden.attention.consmax import HeadConstants
-    from consilico.golden.attention.consmax_split import consmax_paper, split_constants
+    from consilico.golden.attention.consmax_paper import consmax_paper
+    from consilico.golden.attention.consmax_split import split_constants
 
     constants = split_constants(
         HeadConstants(scale=head[0], log_c=head[1]), SplitConfig(), balanced=False
@@ -194,9 +196,10 @@ def _paper_results(codes: Sequence[int], head: Setting) -> list[int]:
 
 def certify_all(progress: Callable[[str, int, int], None] | None = None) -> list[dict[str, Any]]:
     """Certificates of all architectures, and of the model's own heads; from the cache if there."""
+    import consilico.golden.attention.consmax
     import consilico.golden.attention.consmax_log2
+    import consilico.golden.attention.consmax_paper
     import consilico.golden.attention.consmax_split
-    import consilico.golden.attention.tables
     import consilico.golden.bfloat16
     from consilico.sim.base.results import cached, digest
     from consilico.sim.traffic.scores import score_traffic
@@ -205,9 +208,10 @@ def certify_all(progress: Callable[[str, int, int], None] | None = None) -> list
     model = [(head.scale, head.log_c) for head in traffic.heads[::3]]
     model_name = "synthetic heads" if traffic.synthetic else "model heads"
     modules = (
+        consilico.golden.attention.consmax,
         consilico.golden.attention.consmax_log2,
+        consilico.golden.attention.consmax_paper,
         consilico.golden.attention.consmax_split,
-        consilico.golden.attention.tables,
         consilico.golden.bfloat16,
         inspect.getmodule(certify),
     )

@@ -23,14 +23,10 @@ def error_curve(scale: float, log_c: float) -> dict[str, Any]:
     import mpmath
     import torch
 
-    from consilico.golden.attention.config import Log2Config, SplitConfig
     from consilico.golden.attention.consmax import HeadConstants
-    from consilico.golden.attention.consmax_log2 import consmax_log2, log2_constants
-    from consilico.golden.attention.consmax_split import (
-        consmax_paper,
-        consmax_split,
-        split_constants,
-    )
+    from consilico.golden.attention.consmax_log2 import Log2Config, consmax_log2, log2_constants
+    from consilico.golden.attention.consmax_paper import consmax_paper
+    from consilico.golden.attention.consmax_split import SplitConfig, consmax_split, split_constants
     from consilico.golden.bfloat16 import decode, encode
 
     codes = torch.arange(-128, 128)

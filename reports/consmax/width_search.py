@@ -5,7 +5,7 @@ from dataclasses import asdict
 from itertools import product
 from typing import Any
 
-from consilico.golden.attention.config import Log2Config
+from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.reports.consmax.certificates import guaranteed_log2
 from consilico.reports.consmax.targets import ENERGY_CLOCK_NS
 from consilico.sim.units.catalogue import find_unit, verilog

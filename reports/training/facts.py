@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from consilico.golden.training.memory import HeldBytes
+from consilico.golden.training.held_bytes import HeldBytes
 from consilico.sim.base.errors import UserError
 from consilico.sim.traffic.training import Run
 from consilico.sim.training.cache import stored_runs

@@ -61,8 +61,8 @@ def observe(optimiser: QGaLore, layer: Int8Linear) -> LayerUpdate:
         raise ValueError("states of the layer must be in 8 bits")
     if gradient.numel() % layer.format.group or low.numel() % BLOCK:
         raise ValueError(f"the layer must have whole groups and blocks, not {gradient.numel()}")
-    mean = moments.mean.dequantise().lerp(low, 1 - group["betas"][0])
-    square = moments.square.dequantise() * group["betas"][1]
+    mean = moments.mean.dequantize().lerp(low, 1 - group["betas"][0])
+    square = moments.square.dequantize() * group["betas"][1]
     square.addcmul_(low, low, value=1 - group["betas"][1])
     direction = moments.direction(low, group["betas"], group["eps"])
     update = group["scale"] * subspace.up(direction, gradient.shape)

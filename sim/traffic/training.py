@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from consilico.golden.training.memory import held_bytes
+from consilico.golden.training.held_bytes import held_bytes
 from consilico.golden.training.method import Method
 from consilico.golden.training.qgalore import QGaLore
 from consilico.golden.training.subspace import Subspace

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.config import DequantizeConfig, QuantizeConfig
+from consilico.golden.training.blockwise_dequantize import BlockwiseDequantizeConfig
+from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
@@ -22,9 +23,9 @@ _CORNERS = (0, 1, 0x80, 0x3F7F, 0x3F80, 0x3FFF, 0x7F00, 0x7F7F, 0x7F80, 0x7FFF)
 class _Bench:
     """Adds beats and what the golden model makes of them."""
 
-    def __init__(self, config: QuantizeConfig | DequantizeConfig) -> None:
+    def __init__(self, config: BlockwiseQuantizeConfig | BlockwiseDequantizeConfig) -> None:
         self.config = config
-        unit = UNITS[0] if isinstance(config, QuantizeConfig) else UNITS[1]
+        unit = UNITS[0] if isinstance(config, BlockwiseQuantizeConfig) else UNITS[1]
         self.builder = StimulusBuilder(unit.ports(config))
         self._absmax = 0
 
@@ -41,11 +42,12 @@ class _Bench:
         """Add beats of states or codes, shape ``(beats, lanes)``."""
         import torch
 
-        from consilico.golden.training.blockwise_hw import dequantize, quantize
+        from consilico.golden.training.blockwise_dequantize import blockwise_dequantize
+        from consilico.golden.training.blockwise_quantize import blockwise_quantize
 
         operand = torch.from_numpy(value)
-        if isinstance(self.config, QuantizeConfig):
-            result = quantize(operand, self._absmax, self.config).numpy()
+        if isinstance(self.config, BlockwiseQuantizeConfig):
+            result = blockwise_quantize(operand, self._absmax, self.config).numpy()
             self.builder.data(pack([(value, 16)]), pack([(result, 8)]), value.size)
             magnitude = value & 0x7FFF
             hits = {
@@ -56,7 +58,7 @@ class _Bench:
                 "negative": value >> 15 == 1,
             }
         else:
-            result = dequantize(operand, self._absmax, self.config).numpy()
+            result = blockwise_dequantize(operand, self._absmax, self.config).numpy()
             self.builder.data(pack([(value, 8)]), pack([(result, 16)]), value.size)
             zero = 127 if self.config.signed else 0
             hits = {
@@ -78,7 +80,7 @@ def _normalised(lanes: int) -> Bits:
     return np.resize(both, (-(-len(both) // lanes), lanes)).astype(np.int64)
 
 
-def every_normalised_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
+def every_normalised_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
     """Every bf16 number in [-1, 1] in every lane, absolute maximum 1."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
@@ -87,7 +89,7 @@ def every_normalised_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _quantize_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
+def _quantize_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
     """Every normalised number once; then absolute maxima of all sizes with states around them."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
@@ -110,7 +112,7 @@ def _quantize_vectors(config: QuantizeConfig, seed: int) -> Stimulus:
 
 def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> None:
     """Every value of the code book in bf16 in every lane, absolute maximum 1."""
-    from consilico.golden.training.blockwise_hw import book_bits
+    from consilico.golden.training.dynamic_code import book_bits
 
     book = np.array(book_bits(signed=bench.config.signed))
     bench.absmax(_ONE)
@@ -118,7 +120,7 @@ def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> None:
     bench.builder.coverage["every_code"] += bench.config.lanes
 
 
-def _dequantize_vectors(config: DequantizeConfig, seed: int) -> Stimulus:
+def _dequantize_vectors(config: BlockwiseDequantizeConfig, seed: int) -> Stimulus:
     """Every code under absolute maxima of all sizes; in every lane under two of them."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
@@ -137,7 +139,9 @@ def _dequantize_vectors(config: DequantizeConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _traffic(config: QuantizeConfig | DequantizeConfig, beats: int, *, source: str) -> Stimulus:
+def _traffic(
+    config: BlockwiseQuantizeConfig | BlockwiseDequantizeConfig, beats: int, *, source: str
+) -> Stimulus:
     """Blocks of 2048 states to measure activity with, cut short at the end.
 
     Args:
@@ -149,7 +153,7 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, beats: int, *, source: s
     """
     import torch
 
-    from consilico.golden.training.blockwise_hw import quantize
+    from consilico.golden.training.blockwise_quantize import blockwise_quantize
     from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rows = max(1, _BLOCK // config.lanes)  # beats of a block
@@ -170,9 +174,9 @@ def _traffic(config: QuantizeConfig | DequantizeConfig, beats: int, *, source: s
         block = state[start : start + rows]
         absmax = int((block & 0x7FFF).max())
         bench.absmax(absmax)
-        if isinstance(config, DequantizeConfig):
-            quantizer = QuantizeConfig(lanes=config.lanes, code=config.code)
-            block = quantize(torch.from_numpy(block), absmax, quantizer).numpy()
+        if isinstance(config, BlockwiseDequantizeConfig):
+            quantizer = BlockwiseQuantizeConfig(lanes=config.lanes, code=config.code)
+            block = blockwise_quantize(torch.from_numpy(block), absmax, quantizer).numpy()
         bench.beats(block)
     return bench.builder.build()
 
@@ -196,7 +200,7 @@ UNITS = (
     Unit(
         name="training/blockwise_quantize",
         summary="bf16 optimiser states to 8-bit codes of the dynamic code book",
-        config=QuantizeConfig,
+        config=BlockwiseQuantizeConfig,
         component=lambda config: _quantize().BlockwiseQuantize(config),
         vectors=_quantize_vectors,
         coverage=(
@@ -216,7 +220,7 @@ UNITS = (
     Unit(
         name="training/blockwise_dequantize",
         summary="8-bit codes of the dynamic code book to bf16 optimiser states",
-        config=DequantizeConfig,
+        config=BlockwiseDequantizeConfig,
         component=lambda config: _dequantize().BlockwiseDequantize(config),
         vectors=_dequantize_vectors,
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),

@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from consilico.golden.attention.config import ConSmaxConfig, Log2Config, PaperConfig, SplitConfig
+from consilico.golden.attention.consmax import ConSmaxConfig
+from consilico.golden.attention.consmax_log2 import Log2Config
+from consilico.golden.attention.consmax_paper import PaperConfig
+from consilico.golden.attention.consmax_split import SplitConfig
 from consilico.sim.units.consmax_bench import (
     Architecture,
     HeadLoaded,
@@ -219,7 +222,8 @@ def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     import torch
 
     from consilico.golden.attention.consmax import HeadConstants
-    from consilico.golden.attention.consmax_split import consmax_paper, split_constants
+    from consilico.golden.attention.consmax_paper import consmax_paper
+    from consilico.golden.attention.consmax_split import split_constants
     from consilico.golden.bfloat16 import to_fixed
     from consilico.hw.attention.consmax_paper import RESULT
     from consilico.sim.traffic.scores import normal_codes

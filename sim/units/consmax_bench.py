@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.attention.config import Log2Config, SplitConfig
+from consilico.golden.attention.consmax_log2 import Log2Config
+from consilico.golden.attention.consmax_split import SplitConfig
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import stream_ports
 

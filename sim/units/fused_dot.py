@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.config import FUSED_MODES, FusedDotConfig
+from consilico.golden.matmul.fused_dot import FUSED_MODES, FusedDotConfig
 from consilico.golden.matmul.operand import code_range
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
@@ -39,7 +39,7 @@ class _Bench:
         """Add beats of codes, shape ``(beats, lanes, products)``."""
         import torch
 
-        from consilico.golden.matmul.dot import fused_dot
+        from consilico.golden.matmul.fused_dot import fused_dot
 
         if mode != self._loaded:
             self.builder.configure(pack([(np.array([mode]), 2)]))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.group_config import HEADROOM, SUM, GroupDotConfig
+from consilico.golden.matmul.group_dot import HEADROOM, SUM, GroupDotConfig
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 

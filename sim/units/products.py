@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.config import DotConfig, FusedDotConfig
+from consilico.golden.matmul.dot import DotConfig
+from consilico.golden.matmul.fused_dot import FusedDotConfig
 from consilico.golden.matmul.operand import code_range
 
 __all__ = ["every_product", "extreme_beats", "too_deep"]

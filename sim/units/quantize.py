@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.quantize_config import QuantizeConfig
+from consilico.golden.matmul.quantize import QuantizeConfig
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.requant_config import SHIFT_WIDTH, RequantConfig
+from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 

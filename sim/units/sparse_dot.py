@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.config import SparseDotConfig
+from consilico.golden.matmul.sparse_dot import SparseDotConfig
 from consilico.sim.units.products import extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
@@ -29,7 +29,7 @@ def _add(
     """Add beats and what the golden model makes of them."""
     import torch
 
-    from consilico.golden.matmul.dot import sparse_dot
+    from consilico.golden.matmul.sparse_dot import sparse_dot
 
     operands = torch.tensor(x), torch.tensor(w), torch.tensor(index), torch.tensor(last)
     result = sparse_dot(*operands, config)

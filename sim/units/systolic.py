@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.operand import code_range
-from consilico.golden.matmul.systolic_config import Job, SystolicConfig
+from consilico.golden.matmul.systolic import Job, SystolicConfig
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 

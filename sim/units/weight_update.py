@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.config import WeightUpdateConfig
+from consilico.golden.training.weight_update import WeightUpdateConfig
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit

@@ -10,9 +10,9 @@ from amaranth import Elaboratable, Module, Signal, Value
 from amaranth.sim import Simulator
 
 from consilico.golden import bfloat16
-from consilico.golden.attention.config import ConSmaxConfig
+from consilico.golden.attention.consmax import ConSmaxConfig
 from consilico.hw.arith import Columns, booth_digits
-from consilico.hw.attention.ports import to_fixed
+from consilico.hw.attention.consmax import to_fixed
 from consilico.hw.bfloat16 import limit, multiply
 from consilico.hw.register_file import select
 

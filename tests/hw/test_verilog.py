@@ -11,7 +11,7 @@ from amaranth import Array, C, ClockSignal, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.attention.config import Log2Config
+from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.hw.attention.consmax_log2 import ConSmaxLog2
 from consilico.hw.parts import part_clock, place
 from consilico.hw.verilog import convert

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from consilico.golden.training.moments import quantise_blockwise
+from consilico.golden.training.moments import quantize_blockwise
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.llama import ATTENTION, CHECKPOINTING
@@ -195,7 +195,7 @@ def _fill_caches() -> None:
     They are made once in a process: fake ones would stay, and break every later real run.
     """
     for signed in (False, True):
-        quantise_blockwise(torch.ones(1), signed=signed)
+        quantize_blockwise(torch.ones(1), signed=signed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,14 +5,9 @@ import math
 import pytest
 import torch
 
-from consilico.golden.attention.config import Log2Config
-from consilico.golden.attention.consmax import (
-    ConSmax,
-    HeadConstants,
-    head_constants,
-    overflow_range,
-)
-from consilico.golden.attention.consmax_log2 import consmax_log2, log2_constants
+from consilico.golden.attention.consmax import HeadConstants, overflow_range
+from consilico.golden.attention.consmax_log2 import Log2Config, consmax_log2, log2_constants
+from consilico.golden.attention.consmax_module import ConSmax, head_constants
 
 
 @pytest.fixture

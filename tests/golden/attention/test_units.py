@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from consilico.golden import bfloat16
-from consilico.golden.attention.config import Log2Config, SplitConfig
 from consilico.golden.attention.consmax import HeadConstants
-from consilico.golden.attention.consmax_log2 import consmax_log2, log2_constants
-from consilico.golden.attention.consmax_split import consmax_split, split_constants
+from consilico.golden.attention.consmax_log2 import Log2Config, consmax_log2, log2_constants
+from consilico.golden.attention.consmax_split import SplitConfig, consmax_split, split_constants
 
 CODES = torch.arange(-128, 128)[:, None]
 NONE = torch.zeros_like(CODES, dtype=torch.bool)

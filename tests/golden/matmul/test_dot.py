@@ -7,8 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilico.golden.matmul.config import DotConfig, FusedDotConfig, SparseDotConfig, sum_width
-from consilico.golden.matmul.dot import dot, fused_dot, sparse_dot, wrap
+from consilico.golden.matmul.dot import DotConfig, dot, wrap
+from consilico.golden.matmul.fused_dot import FusedDotConfig, fused_dot
+from consilico.golden.matmul.operand import sum_width
+from consilico.golden.matmul.sparse_dot import SparseDotConfig, sparse_dot
 
 NARROW = DotConfig(lanes=2, accumulator=18)
 

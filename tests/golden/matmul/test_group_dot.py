@@ -1,4 +1,4 @@
-"""Bit-exact model of the dot product of group-quantised weights, and how lanes see zero points."""
+"""Bit-exact model of the dot product of group-quantized weights, and how lanes see zero points."""
 
 from fractions import Fraction
 
@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consilico.golden.bfloat16 import decode, encode
-from consilico.golden.matmul.group_config import GroupDotConfig
-from consilico.golden.matmul.group_dot import fixed_scale, group_dot
+from consilico.golden.matmul.group_dot import GroupDotConfig, fixed_scale, group_dot
 
 
 def drawn(groups: int, config: GroupDotConfig, seed: int) -> tuple[torch.Tensor, ...]:

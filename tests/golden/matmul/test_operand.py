@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from consilico.golden.matmul.config import DotConfig
+from consilico.golden.matmul.dot import DotConfig
 from consilico.golden.matmul.operand import code_range
 
 

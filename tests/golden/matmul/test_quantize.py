@@ -1,4 +1,4 @@
-"""Bit-exact model of the group quantiser: certified error, scales, corners, refusals."""
+"""Bit-exact model of the group quantizer: certified error, scales, corners, refusals."""
 
 from fractions import Fraction
 from typing import Any
@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consilico.golden.bfloat16 import decode
-from consilico.golden.matmul.quantize import QuantizeResult, quantize
-from consilico.golden.matmul.quantize_config import QuantizeConfig, reciprocal
+from consilico.golden.matmul.quantize import QuantizeConfig, QuantizeResult, quantize, reciprocal
 
 FORMS = [(mode, result) for mode in ("absmax", "minmax") for result in ("int8", "int4")]
 LEAST_NORMAL = 0x0080
@@ -19,7 +18,7 @@ WIDTHS = [3, 4, 7, 8]  # of the greatest code
 
 
 def value(pattern: int) -> Fraction:
-    """What a bf16 pattern is to the quantiser: subnormals are 0, 255 is an exponent."""
+    """What a bf16 pattern is to the quantizer: subnormals are 0, 255 is an exponent."""
     return (1 - 2 * (pattern >> 15)) * decode(pattern & 0x7FFF)
 
 

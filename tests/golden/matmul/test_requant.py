@@ -1,4 +1,4 @@
-"""Bit-exact model of the requantiser against rational arithmetic."""
+"""Bit-exact model of the requantizer against rational arithmetic."""
 
 from fractions import Fraction
 from math import floor
@@ -9,8 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilico.golden.matmul.requant import channel_scale, requant
-from consilico.golden.matmul.requant_config import RequantConfig
+from consilico.golden.matmul.requant import RequantConfig, channel_scale, requant
 
 LEAST, GREATEST = -(1 << 31), (1 << 31) - 1
 
@@ -80,7 +79,7 @@ def test_extremes_of_every_width_are_exact() -> None:
 
 
 @given(st.fractions(Fraction(1, 1 << 40), Fraction(1000)), st.sampled_from([4, 8, 16, 32]))
-def test_constants_are_the_nearest_normalised_ones(scale: Fraction, width: int) -> None:
+def test_constants_are_the_nearest_normalized_ones(scale: Fraction, width: int) -> None:
     if scale < Fraction(1 << width, 1 << 64) or scale > (1 << width) - 1:
         return
     multiplier, shift = channel_scale(scale, RequantConfig(multiplier_width=width))

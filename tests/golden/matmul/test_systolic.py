@@ -7,8 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consilico.golden.matmul.systolic import cycles, job_beats, latency, matmul, result_matrix
-from consilico.golden.matmul.systolic_config import Job, SystolicConfig
+from consilico.golden.matmul.systolic import (
+    Job,
+    SystolicConfig,
+    cycles,
+    job_beats,
+    latency,
+    matmul,
+    result_matrix,
+)
 
 DATAFLOWS = ("weight_stationary", "output_stationary")
 

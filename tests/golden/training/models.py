@@ -1,4 +1,4 @@
-"""A model small enough for tests, with every kind of parameter that the optimiser tells apart."""
+"""A model small enough for tests, with every kind of parameter that the optimizer tells apart."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""8-bit optimiser states in hardware: every bf16 number in [-1, 1], every code, whole blocks."""
+"""8-bit optimizer states in hardware: every bf16 number in [-1, 1], every code, whole blocks."""
 
 from fractions import Fraction
 
@@ -7,10 +7,21 @@ import torch
 from torch import Tensor
 
 from consilico.golden import bfloat16
-from consilico.golden.training.blockwise_hw import book_bits, dequantize, normalise, quantize
-from consilico.golden.training.codebook import dynamic_code_book, nearest_code
-from consilico.golden.training.config import DequantizeConfig, QuantizeConfig
-from consilico.golden.training.dynamic_code import values
+from consilico.golden.training.blockwise_dequantize import (
+    BlockwiseDequantizeConfig,
+    blockwise_dequantize,
+)
+from consilico.golden.training.blockwise_quantize import (
+    BlockwiseQuantizeConfig,
+    blockwise_quantize,
+    normalize,
+)
+from consilico.golden.training.dynamic_code import (
+    book_bits,
+    dynamic_code_book,
+    nearest_code,
+    values,
+)
 
 ONE = 0x3F80
 CODES = ["signed", "unsigned"]
@@ -31,26 +42,26 @@ def test_every_number_in_the_unit_interval_gets_the_nearest_code(code: str) -> N
     magnitude = torch.cat([torch.zeros(1).long(), torch.arange(0x80, ONE + 1)])
     state = torch.cat([magnitude, magnitude | 0x8000])
     signed = code == "signed"
-    found = quantize(state, ONE, QuantizeConfig(code=code))
+    found = blockwise_quantize(state, ONE, BlockwiseQuantizeConfig(code=code))
     exact = torch.tensor([float(value) for value in values(signed=signed)], dtype=torch.float64)
     distance = (numbers(state)[:, None] - exact).abs()
     chosen = distance.gather(1, found[:, None])[:, 0]
     assert (chosen <= distance.min(1).values + 1e-16).all()  # ties, rounded to float64
 
 
-def test_the_greatest_state_of_a_block_is_normalised_to_one() -> None:
+def test_the_greatest_state_of_a_block_is_normalized_to_one() -> None:
     absmax = torch.arange(0x80, 0x7F80)
-    ones = [int(normalise(bits[None], int(bits))) for bits in absmax[::97]]
+    ones = [int(normalize(bits[None], int(bits))) for bits in absmax[::97]]
     assert set(ones) == {ONE}
-    assert {int(normalise(bits[None], int(bits))) for bits in absmax[0x3F00:0x3F80]} == {ONE}
+    assert {int(normalize(bits[None], int(bits))) for bits in absmax[0x3F00:0x3F80]} == {ONE}
 
 
-def test_normalised_states_are_within_an_ulp_of_the_quotient() -> None:
+def test_normalized_states_are_within_an_ulp_of_the_quotient() -> None:
     mantissa = torch.arange(128)
     for divisor in range(128):
         absmax = 0x4000 | divisor
         state = 0x3E80 | mantissa  # three binades below
-        found = normalise(state, absmax)
+        found = normalize(state, absmax)
         quotient = numbers(state) / numbers(torch.tensor(absmax))
         ulp = 2.0 ** (torch.frexp(quotient).exponent - 8)
         assert ((numbers(found) - quotient).abs() <= ulp).all()
@@ -60,18 +71,22 @@ def test_normalised_states_are_within_an_ulp_of_the_quotient() -> None:
 def test_codes_survive_a_round_trip(code: str) -> None:
     codes = torch.arange(256)
     for absmax in (0x0F80, ONE, 0x7080):  # powers of two: no rounding in between
-        states = dequantize(codes, absmax, DequantizeConfig(code=code))
-        assert torch.equal(quantize(states, absmax, QuantizeConfig(code=code)), codes)
+        states = blockwise_dequantize(codes, absmax, BlockwiseDequantizeConfig(code=code))
+        assert torch.equal(
+            blockwise_quantize(states, absmax, BlockwiseQuantizeConfig(code=code)), codes
+        )
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_dequantised_states_are_the_bf16_book_times_the_scale(code: str) -> None:
+def test_dequantized_states_are_the_bf16_book_times_the_scale(code: str) -> None:
     book = dynamic_code_book(signed=code == "signed")
     assert book_bits(signed=code == "signed") == patterns(book).tolist()
     for absmax in (ONE, 0x3A37, 0x41FF):
         scale = torch.tensor(absmax).to(torch.int16).view(torch.bfloat16)
         expected = patterns(book.to(torch.bfloat16) * scale)
-        found = dequantize(torch.arange(256), absmax, DequantizeConfig(code=code))
+        found = blockwise_dequantize(
+            torch.arange(256), absmax, BlockwiseDequantizeConfig(code=code)
+        )
         assert torch.equal(found, expected)
 
 
@@ -86,7 +101,7 @@ def test_whole_blocks_are_nearly_as_good_as_exact_division(code: str) -> None:
         absmax = int((state & 0x7FFF).max())
         normal = numbers(state) / numbers(torch.tensor(absmax))
         ideal = nearest_code(normal, signed=code == "signed").long()
-        found = quantize(state, absmax, QuantizeConfig(code=code))
+        found = blockwise_quantize(state, absmax, BlockwiseQuantizeConfig(code=code))
         assert (found - ideal).abs().max() <= 1
         differ += int((found != ideal).sum())
         exact += float((book[ideal] - normal).abs().sum())
@@ -98,8 +113,10 @@ def test_whole_blocks_are_nearly_as_good_as_exact_division(code: str) -> None:
 @pytest.mark.parametrize(("code", "zero"), [("signed", 127), ("unsigned", 0)])
 def test_a_block_of_zeros_has_codes_of_zero(code: str, zero: int) -> None:
     state = torch.tensor([0, 0x8000, 0x0080, 0xBF80])
-    assert quantize(state, 0, QuantizeConfig(code=code)).tolist() == [zero] * 4
-    assert not dequantize(torch.arange(256), 0, DequantizeConfig(code=code)).any()
+    assert blockwise_quantize(state, 0, BlockwiseQuantizeConfig(code=code)).tolist() == [zero] * 4
+    assert not blockwise_dequantize(
+        torch.arange(256), 0, BlockwiseDequantizeConfig(code=code)
+    ).any()
 
 
 def test_the_code_book_in_bf16_is_correctly_rounded() -> None:

@@ -7,9 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.config import RandomConfig
-from consilico.golden.training.lfsr import random_words, seeded, states, step
-from consilico.golden.training.polynomials import STATE_BITS, TAPS, leap
+from consilico.golden.training.lfsr import (
+    STATE_BITS,
+    TAPS,
+    RandomConfig,
+    leap,
+    random_words,
+    seeded,
+    states,
+    step,
+)
 
 BITS = range(4, 17)
 PERIOD = 2**STATE_BITS - 1

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consilico.golden.training.codebook import dynamic_code_book, nearest_code
-from consilico.golden.training.moments import BLOCK, Blockwise, Moments, quantise_blockwise
+from consilico.golden.training.dynamic_code import dynamic_code_book, nearest_code
+from consilico.golden.training.moments import BLOCK, Blockwise, Moments, quantize_blockwise
 
 rows = st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=50)
 
@@ -20,7 +20,7 @@ def test_error_is_half_the_gap_around_a_value(numbers: list[float], signed: bool
     values = values if signed else values.abs()
     book = dynamic_code_book(signed=signed)
     largest = values.abs().max()
-    error = (quantise_blockwise(values, signed=signed).dequantise() - values).abs()
+    error = (quantize_blockwise(values, signed=signed).dequantize() - values).abs()
     best = (book[None] * largest - values[:, None]).abs().amin(1)
     assert bool((error <= best + largest * 1e-6).all())
 
@@ -29,25 +29,25 @@ def test_codes_are_those_of_the_code_book() -> None:
     values = torch.randn(BLOCK, generator=torch.Generator().manual_seed(1))
     values[0] = values.abs().max() * 2
     expected = nearest_code(values / values[0], signed=True)
-    assert torch.equal(quantise_blockwise(values, signed=True).codes, expected)
+    assert torch.equal(quantize_blockwise(values, signed=True).codes, expected)
 
 
 def test_blocks_do_not_disturb_each_other() -> None:
     small = torch.full((BLOCK,), 1e-9)
-    back = quantise_blockwise(torch.cat([small, small * 1e12, small[:5]]), signed=True)
+    back = quantize_blockwise(torch.cat([small, small * 1e12, small[:5]]), signed=True)
     assert back.absmax.shape == (3, 1)
-    torch.testing.assert_close(back.dequantise()[:BLOCK], small)
-    torch.testing.assert_close(back.dequantise()[2 * BLOCK :], small[:5])
+    torch.testing.assert_close(back.dequantize()[:BLOCK], small)
+    torch.testing.assert_close(back.dequantize()[2 * BLOCK :], small[:5])
 
 
 def test_zeros_stay_zeros() -> None:
-    assert not quantise_blockwise(torch.zeros(3, 5), signed=False).dequantise().any()
+    assert not quantize_blockwise(torch.zeros(3, 5), signed=False).dequantize().any()
 
 
 @pytest.mark.parametrize(("value", "signed"), [(math.nan, True), (math.inf, False), (-1.0, False)])
 def test_what_the_code_book_cannot_hold_is_refused(value: float, signed: bool) -> None:
     with pytest.raises(ValueError, match=r"^values must"):
-        quantise_blockwise(torch.tensor([0.5, value]), signed=signed)
+        quantize_blockwise(torch.tensor([0.5, value]), signed=signed)
 
 
 def test_eight_bit_states_take_a_byte_and_a_float_a_block() -> None:

@@ -6,8 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.project import Projection, back_beats, down_beats, project
-from consilico.golden.training.project_config import ProjectConfig
+from consilico.golden.training.project import (
+    ProjectConfig,
+    Projection,
+    back_beats,
+    down_beats,
+    project,
+)
 
 CONFIG = ProjectConfig(rows=3, columns=4, group=32)
 EXPONENT = 118

@@ -1,4 +1,4 @@
-"""The optimiser: equal to AdamW and GaLore where it should be, fused updates, INT8 weights."""
+"""The optimizer: equal to AdamW and GaLore where it should be, fused updates, INT8 weights."""
 
 import copy
 import io
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.int8_linear import Int8Linear, quantise_linears
+from consilico.golden.training.int8_linear import Int8Linear, quantize_linears
 from consilico.golden.training.method import METHODS, Method
 from consilico.golden.training.qgalore import QGaLore
 from tests.golden.training.models import Model, backward
@@ -17,7 +17,7 @@ SMALL = {name: replace(method, rank=min(method.rank, 8), gap=3) for name, method
 QGALORE = SMALL["qgalore"]
 
 
-def optimiser(model: Model, method: Method, lr: float = 1e-2, seed: int = 0) -> QGaLore:
+def optimizer(model: Model, method: Method, lr: float = 1e-2, seed: int = 0) -> QGaLore:
     return QGaLore(model, method, lr=lr, betas=(0.9, 0.95), keep=("head",), seed=seed)
 
 
@@ -45,7 +45,7 @@ def test_galore_is_its_algorithm() -> None:
     """Algorithm 2 of arXiv 2403.03507, written out for one weight and one subspace."""
     model = Model()
     before, weight = model.up.weight.detach().clone(), model.up.weight
-    made = optimiser(model, replace(SMALL["galore"], gap=1000))
+    made = optimizer(model, replace(SMALL["galore"], gap=1000))
     basis: Tensor | None = None
     mean = square = torch.zeros(())
     for step in range(1, 4):
@@ -67,14 +67,14 @@ def test_galore_is_its_algorithm() -> None:
 def test_every_method_learns(name: str) -> None:
     model = Model()
     lr = 0.03 if "galore" in name else 0.01
-    losses = train(model, optimiser(model, SMALL[name], lr), 40)
+    losses = train(model, optimizer(model, SMALL[name], lr), 40)
     assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_fused_update_changes_nothing_but_when(name: str) -> None:
     together, fused = Model(), Model()
-    one, other = optimiser(together, SMALL[name]), optimiser(fused, SMALL[name])
+    one, other = optimizer(together, SMALL[name]), optimizer(fused, SMALL[name])
     other.fuse()
     assert train(together, one, 7) == train(fused, other, 7)
 
@@ -83,7 +83,7 @@ def test_the_fused_update_frees_every_gradient_embeddings_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = Model()
-    made = optimiser(model, QGALORE)
+    made = optimizer(model, QGALORE)
     made.fuse()
     alive: list[int] = []
     update = QGaLore._update
@@ -100,14 +100,14 @@ def test_the_fused_update_frees_every_gradient_embeddings_too(
 
 def test_without_fusing_all_gradients_live_at_once() -> None:
     model = Model()
-    optimiser(model, QGALORE)
+    optimizer(model, QGALORE)
     backward(model)
     assert all(p.grad is not None for p in model.parameters())
 
 
 def test_activation_checkpointing_works_with_fused_int8_training() -> None:
     stored, recomputed = Model(), Model(recompute=True)
-    one, other = optimiser(stored, QGALORE), optimiser(recomputed, QGALORE)
+    one, other = optimizer(stored, QGALORE), optimizer(recomputed, QGALORE)
     one.fuse()
     other.fuse()
     assert train(stored, one, 7) == train(recomputed, other, 7)
@@ -115,7 +115,7 @@ def test_activation_checkpointing_works_with_fused_int8_training() -> None:
 
 def test_fused_clipping_limits_each_gradient_by_itself() -> None:
     clipped, reference = Model(), Model()
-    made, other = (optimiser(model, METHODS["adamw"]) for model in (clipped, reference))
+    made, other = (optimizer(model, METHODS["adamw"]) for model in (clipped, reference))
     made.fuse(max_norm=0.01)
     for _ in range(3):
         backward(clipped)
@@ -130,7 +130,7 @@ def test_fused_clipping_limits_each_gradient_by_itself() -> None:
 
 def test_int8_weights_have_no_float_copy() -> None:
     model = Model()
-    optimiser(model, QGALORE)
+    optimizer(model, QGALORE)
     layer = model.get_submodule("up")
     assert isinstance(layer, Int8Linear)
     assert isinstance(model.head, torch.nn.Linear)
@@ -141,7 +141,7 @@ def test_int8_weights_have_no_float_copy() -> None:
 
 def test_an_int8_layer_differentiates_as_its_float_weight_does() -> None:
     layer = Int8Linear(torch.randn(6, 4), QGALORE.weight_format)
-    weight = layer.dequantise().requires_grad_()
+    weight = layer.dequantize().requires_grad_()
     x = torch.randn(2, 3, 4, requires_grad=True)
     y = x.detach().clone().requires_grad_()
     one, other = layer(x).square().sum(), (y @ weight.T).square().sum()
@@ -155,12 +155,12 @@ def test_small_updates_add_up_only_when_rounded_stochastically() -> None:
     moved = {}
     for random_bits in (24, 4, 0):
         model = Model()
-        made = optimiser(model, replace(QGALORE, random_bits=random_bits), lr=1e-3)
+        made = optimizer(model, replace(QGALORE, random_bits=random_bits), lr=1e-3)
         layer = model.get_submodule("up")
         assert isinstance(layer, Int8Linear)
-        start = layer.dequantise()
+        start = layer.dequantize()
         train(model, made, 12)
-        moved[random_bits] = (layer.dequantise() - start).mean(0).norm().item()
+        moved[random_bits] = (layer.dequantize() - start).mean(0).norm().item()
     assert moved[24] > 0
     assert moved[4] > 0.8 * moved[24]
     assert moved[0] < 0.5 * moved[24]
@@ -169,7 +169,7 @@ def test_small_updates_add_up_only_when_rounded_stochastically() -> None:
 def test_the_seed_decides_the_rounding() -> None:
     def codes(seed: int) -> Tensor:
         model = Model()
-        train(model, optimiser(model, QGALORE, seed=seed), 3)
+        train(model, optimizer(model, QGALORE, seed=seed), 3)
         layer = model.get_submodule("up")
         assert isinstance(layer, Int8Linear)
         return layer.codes
@@ -181,23 +181,23 @@ def test_the_seed_decides_the_rounding() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_run_goes_on_from_a_file_as_if_never_stopped(name: str) -> None:
     model = Model(width=64)  # states large enough for 8 bits
-    made = optimiser(model, SMALL[name])
+    made = optimizer(model, SMALL[name])
     train(model, made, 4)
     file = io.BytesIO()
-    torch.save({"model": model.state_dict(), "optimiser": made.state_dict()}, file)
+    torch.save({"model": model.state_dict(), "optimizer": made.state_dict()}, file)
     expected = train(model, made, 4)
     file.seek(0)
     saved = torch.load(file, weights_only=False)
     resumed = Model(width=64, seed=2)
-    again = optimiser(resumed, SMALL[name])
+    again = optimizer(resumed, SMALL[name])
     resumed.load_state_dict(saved["model"])
-    again.load_state_dict(saved["optimiser"])
+    again.load_state_dict(saved["optimizer"])
     assert train(resumed, again, 4) == expected
 
 
 def test_a_missing_int8_weight_is_reported() -> None:
     model = Model()
-    quantise_linears(model, QGALORE.weight_format)
+    quantize_linears(model, QGALORE.weight_format)
     state = copy.deepcopy(model.state_dict())
     del state["up.codes"]
     with pytest.raises(RuntimeError, match=r"Missing key.*up\.codes"):
@@ -206,7 +206,7 @@ def test_a_missing_int8_weight_is_reported() -> None:
 
 def test_embeddings_keep_float_states_and_the_head_stays_full_rank() -> None:
     model = Model(width=256)
-    made = optimiser(model, QGALORE)
+    made = optimizer(model, QGALORE)
     train(model, made, 1)
     assert isinstance(made.state[model.embedding.weight]["moments"].mean, Tensor)
     assert not isinstance(made.state[model.head.weight]["moments"].mean, Tensor)
@@ -216,7 +216,7 @@ def test_embeddings_keep_float_states_and_the_head_stays_full_rank() -> None:
 
 def test_a_rank_no_less_than_a_side_projects_nothing() -> None:
     model = Model()
-    made = optimiser(model, replace(SMALL["galore"], rank=32))
+    made = optimizer(model, replace(SMALL["galore"], rank=32))
     train(model, made, 1)
     assert not any("subspace" in state for state in made.state.values())
 
@@ -245,4 +245,4 @@ def test_an_impossible_method_is_refused(field: str, wrong: dict[str, int | bool
 
 def test_a_layer_with_a_bias_is_refused() -> None:
     with pytest.raises(ValueError, match="bias of layer 0"):
-        quantise_linears(torch.nn.Sequential(torch.nn.Linear(4, 4)), QGALORE.weight_format)
+        quantize_linears(torch.nn.Sequential(torch.nn.Linear(4, 4)), QGALORE.weight_format)

@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.config import StochasticRoundConfig
 from consilico.golden.training.lfsr import random_words, seeded
-from consilico.golden.training.stochastic_round import round_up_at_random, stochastic_round
+from consilico.golden.training.stochastic_round import (
+    StochasticRoundConfig,
+    round_up_at_random,
+    stochastic_round,
+)
 
 DRAWS = 10_000_000
 

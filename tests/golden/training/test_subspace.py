@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.affine import Affine, AffineConfig, quantise, unpack
+from consilico.golden.training.affine import Affine, AffineConfig, quantize_affine, unpack
 from consilico.golden.training.method import METHODS, Method
 from consilico.golden.training.subspace import Subspace
 
@@ -174,6 +174,6 @@ def test_clamped_codes_are_those_of_q_galore_torch(centre: float) -> None:
     module = published("q-galore-torch", "q_galore_torch/q_galore_projector.py")
     values = random((64, 256)) + centre
     codes, scale, zero, _ = module.GaLoreProjector(rank=8)._quantize(values, 256, 4)
-    ours = quantise(values, AffineConfig(bits=4, zero_point="clamped"))
+    ours = quantize_affine(values, AffineConfig(bits=4, zero_point="clamped"))
     assert torch.equal(unpack(ours.codes), codes)
-    torch.testing.assert_close(ours.dequantise(), (codes - zero) * scale, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours.dequantize(), (codes - zero) * scale, rtol=1e-5, atol=1e-6)

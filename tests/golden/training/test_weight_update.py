@@ -6,8 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from consilico.golden.training.config import WeightUpdateConfig
-from consilico.golden.training.weight_update import weight_update
+from consilico.golden.training.weight_update import WeightUpdateConfig, weight_update
 
 ONE, MINUS_ONE = 0x3F80, 0xBF80
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from consilico.golden.attention.config import Log2Config
+from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.reports.consmax.certificates import (
     Setting,
     certify,

@@ -6,8 +6,7 @@ import math
 import pytest
 import torch
 
-from consilico.golden.matmul.systolic import cycles, job_beats
-from consilico.golden.matmul.systolic_config import Job, SystolicConfig
+from consilico.golden.matmul.systolic import Job, SystolicConfig, cycles, job_beats
 from consilico.sim.accelerator.tiling import Array, array_work, dram_work
 from consilico.sim.base.errors import UserError
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from consilico.golden.matmul.requant import channel_scale, requant
-from consilico.golden.matmul.requant_config import RequantConfig
+from consilico.golden.matmul.requant import RequantConfig, channel_scale, requant
 from consilico.sim.base.errors import UserError
 from consilico.sim.traffic.linear import LayerTraffic
 from consilico.sim.traffic.quantized import Format

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from consilico.golden.training.int8_linear import Int8Linear
 from consilico.golden.training.method import METHODS
-from consilico.golden.training.moments import Blockwise, quantise_blockwise
+from consilico.golden.training.moments import Blockwise, quantize_blockwise
 from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.traffic import collect_training as collector
 from consilico.sim.traffic import training_operands as module
@@ -64,11 +64,11 @@ def codes(layers: list[Int8Linear]) -> list[list[Any]]:
 def test_observed_update_is_what_the_step_does() -> None:
     optimiser, layers, step = stepped(2)  # the next step renews the subspace
     seen = [observe(optimiser, layer) for layer in layers]
-    before = [(layer.dequantise(), layer.scale.clone()) for layer in layers]
+    before = [(layer.dequantize(), layer.scale.clone()) for layer in layers]
     step()
     for layer, update, (weight, scale) in zip(layers, seen, before, strict=True):
         moved = update.update * update.factor[:, None] * scale
-        error = (layer.dequantise() - weight).view_as(moved) - moved
+        error = (layer.dequantize() - weight).view_as(moved) - moved
         assert bool((error.abs() < 1.001 * layer.scale).all())  # stochastic rounding
         assert bool((moved.abs() > 3 * layer.scale).any())
         exact = (update.code + 128) * scale
@@ -83,7 +83,7 @@ def test_observed_states_are_those_that_the_step_quantises() -> None:
         moments = optimiser.state[layer.weight]["moments"]
         for held, state in ((moments.mean, update.mean), (moments.square, update.square)):
             assert isinstance(held, Blockwise)
-            wanted = quantise_blockwise(state, signed=held.signed)
+            wanted = quantize_blockwise(state, signed=held.signed)
             assert (wanted.codes.flatten() != held.codes.flatten()).float().mean() < 1e-3
             torch.testing.assert_close(wanted.absmax, held.absmax)
 
@@ -103,7 +103,7 @@ def test_observing_changes_nothing() -> None:
 def test_states_in_32_bits_are_refused() -> None:
     optimiser, layers, _ = stepped(1)
     moments = optimiser.state[layers[0].weight]["moments"]
-    moments.mean = moments.mean.dequantise()
+    moments.mean = moments.mean.dequantize()
     with pytest.raises(ValueError, match="states of the layer must be in 8 bits"):
         observe(optimiser, layers[0])
 
@@ -130,7 +130,7 @@ def test_observed_gradient_projects_to_what_the_moments_take_in() -> None:
         moments = optimiser.state[layer.weight]["moments"]
         low = update.gradient @ update.vectors.T
         tall = layer.weight.shape[0] >= layer.weight.shape[1]
-        mean = moments.mean.dequantise().lerp(low if tall else low.T, 1 - 0.9)
+        mean = moments.mean.dequantize().lerp(low if tall else low.T, 1 - 0.9)
         assert torch.allclose(update.mean, mean.reshape(-1, 2048), rtol=1e-4, atol=1e-7)
 
 

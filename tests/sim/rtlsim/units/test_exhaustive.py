@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from consilico.golden.attention.config import Log2Config, SplitConfig
+from consilico.golden.attention.consmax_log2 import Log2Config
+from consilico.golden.attention.consmax_split import SplitConfig
 from consilico.reports.consmax.certificates import certify, settings, split_results
 from consilico.reports.datapaths.facts import CLOCK_NS
 from consilico.sim.estimate.operators.draw import draw_configs

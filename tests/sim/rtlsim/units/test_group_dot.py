@@ -2,7 +2,7 @@
 
 import pytest
 
-from consilico.golden.matmul.group_config import GroupDotConfig
+from consilico.golden.matmul.group_dot import GroupDotConfig
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.excerpts import prefix
 from consilico.sim.rtlsim.simulators import find_simulator

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from consilico.golden.config import Config
-from consilico.golden.matmul.config import FUSED_MODES, DotConfig, FusedDotConfig
+from consilico.golden.matmul.dot import DotConfig
+from consilico.golden.matmul.fused_dot import FUSED_MODES, FusedDotConfig
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.outcome import Outcome
 from consilico.sim.rtlsim.simulators import find_simulator

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from consilico.golden.training.project_config import ProjectConfig
+from consilico.golden.training.project import ProjectConfig
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import find_unit, verilog

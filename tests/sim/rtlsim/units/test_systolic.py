@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.systolic import cycles
-from consilico.golden.matmul.systolic_config import Job, SystolicConfig
+from consilico.golden.matmul.systolic import Job, SystolicConfig, cycles
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.outcome import Outcome

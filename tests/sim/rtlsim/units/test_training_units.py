@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from consilico.golden.training.config import (
-    QuantizeConfig,
-    StochasticRoundConfig,
-    WeightUpdateConfig,
-)
+from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig
+from consilico.golden.training.stochastic_round import StochasticRoundConfig
+from consilico.golden.training.weight_update import WeightUpdateConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.simulators import find_simulator
@@ -30,7 +28,7 @@ TRAINING = (
 @pytest.mark.parametrize("code", ["signed", "unsigned"])
 @pytest.mark.parametrize("run", [Run(), Run(stall_in=64, stall_out=96, seed=3)])
 def test_every_normalised_number_in_every_lane(code: str, run: Run) -> None:
-    unit, config = find_unit("training/blockwise_quantize"), QuantizeConfig(code=code)
+    unit, config = find_unit("training/blockwise_quantize"), BlockwiseQuantizeConfig(code=code)
     verilator, ports = find_simulator("verilator"), unit.ports(config)
     build = build_bulk(verilator, [verilog(unit, config)], unit.module_name, ports)
     outcome = run_bulk(verilator, build, ports, every_normalised_vectors(config, 1), run)
@@ -103,6 +101,6 @@ def test_weights_of_the_model_meet_their_groups_factor(sample: TrainingTraffic) 
 
 def test_second_moments_are_the_unsigned_units(sample: TrainingTraffic) -> None:
     unit = find_unit("training/blockwise_quantize")
-    stimulus = unit.traffic(QuantizeConfig(code="unsigned"), "model", 3 * 256)
+    stimulus = unit.traffic(BlockwiseQuantizeConfig(code="unsigned"), "model", 3 * 256)
     rows = stimulus.bits[stimulus.kind == Kind.DATA].reshape(-1, 2).astype(np.int64)
     assert (rows[:, 0] | rows[:, 1] << 8).tolist() == sample.square.flatten().tolist()

@@ -1,4 +1,7 @@
-"""Ports and the output side that the ConSmax units share."""
+"""Ports and output stages that the ConSmax units share.
+
+Golden model: :func:`consilico.golden.attention.consmax.finish`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +11,7 @@ from amaranth import Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsig
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from consilico.golden.attention.config import BF16_ONE, ConSmaxConfig
+from consilico.golden.attention.consmax import BF16_ONE, ConSmaxConfig
 from consilico.hw.bfloat16 import Product, limit, limit_census
 from consilico.hw.census import Batch, Census, Size, Step, bit_length
 from consilico.hw.parts import part_clock, place

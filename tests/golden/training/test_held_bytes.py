@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consilico.golden.training.memory import HeldBytes, held_bytes
+from consilico.golden.training.held_bytes import HeldBytes, held_bytes
 from consilico.golden.training.method import METHODS
 from consilico.golden.training.qgalore import QGaLore
 from tests.golden.training.models import Model, backward

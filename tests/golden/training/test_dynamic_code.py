@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.codebook import dynamic_code_book, nearest_code
-from consilico.golden.training.dynamic_code import DECADES, values
+from consilico.golden.training.dynamic_code import DECADES, dynamic_code_book, nearest_code, values
 
 
 def authors_book(signed: bool) -> Tensor:

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from consilico.golden.training.codebook import nearest_code
-from consilico.golden.training.dynamic_code import magnitudes
-from consilico.hw.training.nearest_code import LEAST_EXPONENT, SHIFT, Line, lines
+from consilico.golden.training.dynamic_code import magnitudes, nearest_code
+from consilico.hw.training.blockwise_quantize import LEAST_EXPONENT, SHIFT, Line, lines
 
 
 def wrong(found: dict[int, list[Line]], signed: bool) -> int:

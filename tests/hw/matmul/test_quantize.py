@@ -1,4 +1,4 @@
-"""Throughput of the group quantiser, and arithmetic of its first pass."""
+"""Throughput of the group quantizer, and arithmetic of its first pass."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from amaranth import Elaboratable, Module, Signal
 from amaranth.sim import Simulator
 
 import consilico.hw.matmul.quantize
+from consilico.golden.matmul.quantize import QuantizeConfig
 from consilico.golden.matmul.quantize import sum_up as golden_sum_up
-from consilico.golden.matmul.quantize_config import QuantizeConfig
 from consilico.hw.matmul.ratio import sum_up
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.outcome import Outcome

@@ -1,4 +1,4 @@
-"""Bytes that a training run really holds, counted on its tensors."""
+"""Count the bytes that a training run holds, on its tensors."""
 
 from dataclasses import dataclass
 
@@ -44,8 +44,8 @@ class HeldBytes:
         )
 
 
-def held_bytes(model: nn.Module, optimiser: QGaLore) -> HeldBytes:
-    """Count what model and optimiser hold now.
+def held_bytes(model: nn.Module, optimizer: QGaLore) -> HeldBytes:
+    """Count what model and optimizer hold now.
 
     Raises:
         ValueError: If a parameter has not been updated yet.
@@ -56,7 +56,7 @@ def held_bytes(model: nn.Module, optimiser: QGaLore) -> HeldBytes:
     embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
     states = state_constants = projections = projection_constants = saved = 0
     for parameter in parameters:
-        state = optimiser.state.get(parameter, {})
+        state = optimizer.state.get(parameter, {})
         if "moments" not in state:
             raise ValueError("every parameter must have been updated at least once")
         moments: Moments = state["moments"]

@@ -1,0 +1,66 @@
+"""Specify ``matmul/fused_dot``: 1, 2 or 4 products per lane, selected at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consilico.golden.config import Config, integer
+from consilico.golden.lazy import torch
+from consilico.golden.matmul.dot import wrap
+from consilico.golden.matmul.operand import sum_width
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["FUSED_MODES", "FusedDotConfig", "fused_dot"]
+
+FUSED_MODES = ("int8", "int8_int4", "int4")  # activations and weights; 1, 2, 4 products a lane
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedDotConfig(Config):
+    """A dot product whose lanes do 1, 2 or 4 products a beat, chosen at run time."""
+
+    lanes: int = integer(16, 1, 256, "lanes: INT8 x INT8 products a beat")
+    depth: int = integer(4096, 1, 1 << 20, "INT8 x INT8 products of one sum that cannot overflow")
+
+    @property
+    def sum_width(self) -> int:
+        """Bits of a result, signed; four INT4 x INT4 products are less than one INT8 x INT8."""
+        return sum_width(max(self.depth, self.lanes), -128 * 127, 128 * 128)
+
+    @property
+    def beat_width(self) -> int:
+        """Bits of the sum of one beat, signed."""
+        return sum_width(self.lanes, -128 * 127, 128 * 128)
+
+
+def fused_dot(x: Tensor, w: Tensor, last: Tensor, mode: Tensor, config: FusedDotConfig) -> Tensor:
+    """Sums of products whose width is chosen beat by beat; one for each beat with ``last``.
+
+    Args:
+        x: int64, shape ``(beats, lanes)``, 16 bits a lane: one or two INT8 activations, or four
+            INT4 ones, lowest first. INT8 with INT8 weights uses the lower 8 bits.
+        w: int64, the same shape: one INT8 weight, two or four INT4 ones.
+        last: bool, shape ``(beats,)``.
+        mode: int64, shape ``(beats,)``, index into :data:`golden.matmul.config.FUSED_MODES`.
+        config: The unit.
+
+    Returns:
+        int64, shape ``(sums,)``; a sum of more than ``depth`` products a lane's INT8 wraps.
+    """
+    by_mode = [
+        _parts(x, 8)[..., :1] * _parts(w, 8)[..., :1],
+        _parts(x, 8) * _parts(w, 4)[..., :2],
+        _parts(x, 4) * _parts(w, 4),
+    ]
+    beats = torch.stack([products.sum(dim=(1, 2)) for products in by_mode])
+    chosen = beats.gather(0, mode[None])[0]
+    until = torch.cat([torch.zeros(1, dtype=torch.int64), chosen.cumsum(0)[last]])
+    return wrap(until.diff(), config.sum_width)
+
+
+def _parts(lanes: Tensor, width: int) -> Tensor:
+    """Signed numbers of some bits in 16 bits, shape ``(..., 16 / width)``, lowest first."""
+    return wrap(lanes[..., None] >> torch.arange(0, 16, width), width)

@@ -1,0 +1,44 @@
+"""Specify ``training/blockwise_dequantize``: 8-bit codes to bf16 optimizer states.
+
+It reverses :mod:`consilico.golden.training.blockwise_quantize`. Exponent 255 of a scale (infinity,
+NaN) counts as one more binade.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consilico.golden import bfloat16
+from consilico.golden.lazy import torch
+from consilico.golden.training.dynamic_code import (
+    BlockwiseConfig,
+    book_bits,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["BlockwiseDequantizeConfig", "blockwise_dequantize"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockwiseDequantizeConfig(BlockwiseConfig):
+    """8-bit codes of the dynamic code book to bf16 states."""
+
+
+def blockwise_dequantize(code: Tensor, absmax: int, config: BlockwiseDequantizeConfig) -> Tensor:
+    """States of codes, as :class:`consilico.hw.training.blockwise_dequantize.BlockwiseDequantize`.
+
+    Args:
+        code: int64 in [0, 255], any shape.
+        absmax: bf16 bit pattern of the block's absolute maximum, not negative.
+        config: The unit.
+
+    Returns:
+        bf16 bit patterns, int64, same shape: table entry times ``absmax``, rounded to nearest even;
+        zero has no sign.
+    """
+    entry = torch.tensor(book_bits(signed=config.signed))[code]
+    magnitude = bfloat16.multiply(entry & 0x7FFF, torch.full_like(code, absmax)).bits
+    return torch.where(magnitude == 0, 0, magnitude | entry & 0x8000)

@@ -1,0 +1,28 @@
+"""Generate ``matmul/sparse_dot``, a dot product with 2:4 structured-sparse weights.
+
+Golden model: :mod:`consilico.golden.matmul.sparse_dot`.
+"""
+
+from amaranth import Cat, Module, Value
+
+from consilico.hw.matmul.dot import Dot
+from consilico.hw.register_file import select
+
+__all__ = ["SparseDot"]
+
+
+class SparseDot(Dot):
+    """The same with 2:4 sparse weights: every weight picks its activation out of four.
+
+    The choice is made before the operand registers, so that only what is multiplied is kept.
+    """
+
+    _block_name = "matmul_sparse_dot_block"
+
+    def _activations(self, m: Module) -> Value:
+        payload, width = self.i.payload, self._config.x_width
+        chosen = []
+        for lane in range(self._config.lanes):
+            four = [payload.x[4 * (lane // 2) + place].as_unsigned() for place in range(4)]
+            chosen.append(select(m, four, payload.index[lane])[:width])
+        return Cat(*chosen)
