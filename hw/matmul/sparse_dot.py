@@ -5,10 +5,10 @@ Golden model: :mod:`consilico.golden.matmul.sparse_dot`.
 
 from amaranth import Cat, Module, Value
 
-from consilico.hw.matmul.dot import Dot
+from consilico.hw.matmul.dot import Dot, census, latency
 from consilico.hw.register_file import select
 
-__all__ = ["SparseDot"]
+__all__ = ["SparseDot", "census", "latency"]  # its stages are those of the plain dot product
 
 
 class SparseDot(Dot):

@@ -117,9 +117,9 @@ def _length(config: SparseDotConfig, source: str) -> float:
 
 
 def _hardware() -> Any:
-    from consilico.hw.matmul import dot
+    from consilico.hw.matmul import sparse_dot
 
-    return dot
+    return sparse_dot
 
 
 UNITS = (
