@@ -99,8 +99,8 @@ def cached(
 def cached_file(kind: str, key: str, suffix: str, make: Callable[[], str | bytes]) -> Path:
     """Return the path of the file kept for ``key``, making it where it is missing or damaged.
 
-    The file's name carries the hash of its content, so that a damaged one is recognised, removed
-    and made again.
+    The file's name carries a hash of kind, key and content, so that a file that is damaged, or was
+    kept for another key, is recognised, removed and made again.
 
     Args:
         kind: Name of the cache folder, such as ``"kits"``.
@@ -113,18 +113,18 @@ def cached_file(kind: str, key: str, suffix: str, make: Callable[[], str | bytes
     """
     folder = cache_dir(kind)
     for entry in folder.glob(f"{key}-*{suffix}"):
-        if entry.name == _name_of(key, entry.read_bytes(), suffix):
+        if entry.name == _name_of(kind, key, entry.read_bytes(), suffix):
             return entry
         entry.unlink()
     content = make()
     raw = content.encode() if isinstance(content, str) else content
-    entry = folder / _name_of(key, raw, suffix)
+    entry = folder / _name_of(kind, key, raw, suffix)
     write_atomic(entry, raw)
     return entry
 
 
-def _name_of(key: str, content: bytes, suffix: str) -> str:
-    return f"{key}-{hashlib.sha256(content).hexdigest()}{suffix}"
+def _name_of(kind: str, key: str, content: bytes, suffix: str) -> str:
+    return f"{key}-{digest(kind, key, content)}{suffix}"
 
 
 def _path(kind: str, key: str) -> Path:

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import Limits
 from consilico.sim.estimate.operators.sources import Sources
 from consilico.sim.silicon.synthesis.yosys import run_yosys
 
 __all__ = ["elaborated"]
 
-_LIMIT_S = 600
+_LIMITS = Limits(wall_s=600, memory_bytes=4 << 30)  # anyone's Verilog
 _SCRIPT = """\
 read_verilog -sv design.v
 hierarchy -check -top \\{top}
@@ -55,7 +56,7 @@ def elaborated(verilog: str | Sources, top: str, source: str = "the Verilog") ->
         raise UserError(f"{source} has no module {top!r}; there are: {known}")
     files: dict[str, str | Path] = {"design.v": verilog.text, "script.ys": _SCRIPT.format(top=top)}
     try:
-        return run_yosys(files | verilog.beside, _LIMIT_S)["out.v"]
+        return run_yosys(files | verilog.beside, _LIMITS)["out.v"]
     except ToolError as error:
         found = _ERROR.search(str(error))
         if found is None:

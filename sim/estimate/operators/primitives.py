@@ -1,8 +1,6 @@
 """Calibration primitives: single operators between registers, synthesized and measured alone."""
 
 import hashlib
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from consilico.hw.cells import CELL_SOURCES
 from consilico.hw.census import Census, table_size
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.estimate.operators.plain import TOP, Design
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PRIMITIVES", "Primitive", "measure_primitive", "primitive_census", "primitive_operands"]
 
 _CYCLES = 400
+_LIMITS = Limits(wall_s=600)  # a primitive simulates in a second
 _PERIOD_NS = 10.0
 _SEED = 5
 _QUIET = 0.9  # correlation of successive operands in the second stimulus
@@ -180,8 +180,8 @@ def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float
     netlist = synthesize(primitive.verilog, TOP, kit, clock_ns)
     runs = []
     for correlation in (0.0, _QUIET):
-        with tempfile.TemporaryDirectory(prefix="consilico-primitive-") as name:
-            vcd = _simulate(primitive, netlist, kit, correlation, Path(name))
+        with work_folder("primitive") as work:
+            vcd = _simulate(primitive, netlist, kit, correlation, work)
             report = analyse(netlist.netlist, TOP, kit.liberty, vcd, "bench/dut", "clk", _PERIOD_NS)
         dynamic = report.total.internal_w + report.total.switching_w
         runs.append({"correlation": correlation, "energy_pj": dynamic * _PERIOD_NS * 1e3})
@@ -239,7 +239,7 @@ endmodule
 """)
     files = ["bench.v", "dut.v", "cells.v"]
     for command in (["iverilog", "-g2005", "-o", "run", *files], ["vvp", "-n", "run"]):
-        run = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise ToolError(f"{command[0]} failed on {primitive.name}: {run.stderr.strip()[:300]}")
+        run = run_tool(command[0], command, _LIMITS, folder=work)
+        if not run.succeeded:
+            raise ToolError(f"{primitive.name}: {run.problem}")
     return work / "activity.vcd"

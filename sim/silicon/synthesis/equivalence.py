@@ -14,18 +14,14 @@ combinational equivalence checking", ICCAD 2006.
 
 import math
 import re
-import resource
 import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.base.results import cached, digest
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.cellmodels import cell_models
@@ -38,7 +34,7 @@ from consilico.sim.silicon.synthesis.and_graph import (
     undriven,
 )
 from consilico.sim.silicon.synthesis.register_matching import find_twins
-from consilico.sim.silicon.synthesis.synthesize import LIMIT_S, SynthResult
+from consilico.sim.silicon.synthesis.synthesize import SynthResult
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
 
 __all__ = ["Proof", "cached_proof", "prove_netlist"]
@@ -95,7 +91,19 @@ class Proof:
 
 
 def cached_proof(verilog: str, found: SynthResult, top: str, kit: Kit, limit_s: float) -> Proof:
-    """:func:`prove_netlist` of what :func:`synthesize.synthesize` made."""
+    """Return what :func:`prove_netlist` says of a synthesized netlist, from the cache if known.
+
+    Args:
+        verilog: The RTL, with all its modules.
+        found: What :func:`~consilico.sim.silicon.synthesis.synthesize.synthesize` made of it.
+        top: Its top module.
+        kit: The process kit of the netlist.
+        limit_s: Processor seconds that the comparison may take.
+
+    Raises:
+        UserError: If Yosys or its ABC is missing.
+        ToolError: If one of them fails.
+    """
     netlist = found.netlist.read_text()
     key = digest(
         verilog,
@@ -143,7 +151,7 @@ def prove_netlist(
         "states.v": _states(),
         "script.ys": "".join(_SCRIPT.format(source=name, top=top) for name in ("rtl", "gates")),
     }
-    made = run_yosys(files, LIMIT_S)
+    made = run_yosys(files)
     try:
         pair = _cut(*(read_cones(made[f"{name}.json"], top) for name in ("rtl", "gates")))
     except CombinationalLoop as loop:
@@ -158,7 +166,7 @@ def prove_netlist(
 
 
 def _states() -> str:
-    """Technology map to flip-flops and latches that are active high."""
+    """Return a technology map to flip-flops and latches that are active high."""
     text = _LATCHES + _FLOP.format(edge="N", clock="~C")
     for edge, level in (("N", "P"), ("P", "N"), ("N", "N")):
         clock, reset = ("C" if edge == "P" else "~C"), ("R" if level == "P" else "~R")
@@ -178,7 +186,7 @@ class _Pair:
 
 
 def _cut(rtl: Cones, gates: Cones) -> _Pair:
-    """Cut both designs at their stored bits."""
+    """Cut both designs at their stored bits, and pair the points to compare."""
     pairs = find_twins(rtl, gates)
     ports = sorted(rtl.inputs.keys() | gates.inputs.keys())
     drivers = {name: f"i{index}" for index, name in enumerate(ports)}
@@ -209,22 +217,26 @@ def _cut(rtl: Cones, gates: Cones) -> _Pair:
 
 
 def _compare(pair: _Pair, limit_s: float) -> list[str] | None:
-    """Points at which ABC found a difference, none if there is none; None if time was up."""
+    """Return the points at which ABC found a difference; None if time was up.
+
+    Raises:
+        UserError: If there is no ABC.
+        ToolError: If it fails for another reason than time.
+    """
     abc = shutil.which("yosys-abc") or shutil.which("berkeley-abc")
     if abc is None:
         raise UserError("yosys-abc is not installed; get it with: apt-get install yosys")
-
-    def limit() -> None:  # of processor time: what a busy machine proves must not be less
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), math.ceil(limit_s)))
-
-    with tempfile.TemporaryDirectory(prefix="consilico-proof-") as name:
+    # processor time: what a busy machine proves must not be less
+    limits = Limits(wall_s=60 + 10 * limit_s, cpu_s=math.ceil(limit_s))
+    with work_folder("proof") as folder:
         for file, text in zip(("rtl.blif", "gates.blif"), pair.models, strict=True):
-            Path(name, file).write_text(text)
-        run = subprocess.run(
-            [abc, "-q", "cec -T 1000000 -C 1000000000 rtl.blif gates.blif"],
-            cwd=name, stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=limit,
-        )  # fmt: skip
-    if run.returncode in (-signal.SIGXCPU, -signal.SIGKILL) or "UNDECIDED" in run.stdout:
+            (folder / file).write_text(text)
+        command = [abc, "-q", "cec -T 1000000 -C 1000000000 rtl.blif gates.blif"]
+        run = run_tool("abc", command, limits, folder=folder)
+    if run.ending is Ending.TIMED_OUT:
+        return None
+    run.check()
+    if "UNDECIDED" in run.stdout:
         return None
     if "Networks are equivalent" in run.stdout:
         return []

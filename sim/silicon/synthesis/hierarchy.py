@@ -5,7 +5,6 @@ nothing is optimised across boundaries, so the areas add up to something else th
 netlist's; how much else is part of the result.
 """
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.processes import work_folder
 from consilico.sim.base.results import cached, digest, write_atomic
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist
-from consilico.sim.silicon.synthesis.synthesize import LIMIT_S, recipe_named, yosys_files
+from consilico.sim.silicon.synthesis.synthesize import recipe_named, yosys_files
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
 from consilico.sim.units.unit import Unit
 
@@ -132,12 +132,12 @@ def area_by_module(
 
 def _measure(files: dict[str, str], top: str, kit: Kit) -> HierarchicalArea:
     try:
-        made = run_yosys({**files, "cells.lib": kit.mapping_liberty}, LIMIT_S)
+        made = run_yosys({**files, "cells.lib": kit.mapping_liberty})
     except ToolError as error:
-        raise ToolError(f"yosys failed on {top} with its modules kept: {error}") from error
+        raise ToolError(f"mapping {top} with its modules kept: {error}") from error
     cells = read_liberty((kit.mapping_liberty,)).cells
-    with tempfile.TemporaryDirectory(prefix="consilico-hierarchy-") as name:
-        netlist = Path(name, "netlist.v")
+    with work_folder("hierarchy") as folder:
+        netlist = folder / "netlist.v"
         write_atomic(netlist, made["netlist.v"])
         instances = read_netlist(netlist, top, cells).instances
     by_module = {top: 0.0}

@@ -5,15 +5,16 @@ fastest netlist is taken. They differ in whether full adders become the library'
 what ABC maps for: area, the clock and then area, or the clock.
 """
 
-import inspect
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError
-from consilico.sim.base.results import cache_dir, cached, digest, write_atomic
+from consilico.sim.base.processes import work_folder
+from consilico.sim.base.results import cached, cached_file, digest, write_atomic
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.techmap import (
     adder_map,
@@ -24,12 +25,10 @@ from consilico.sim.silicon.synthesis.techmap import (
     without_cells,
 )
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
-from consilico.sim.silicon.timing import sta
 from consilico.sim.silicon.timing.sta import longest_path
 from consilico.sim.silicon.timing.sta_run import sta_version
 
 __all__ = [
-    "LIMIT_S",
     "RECIPES",
     "Recipe",
     "SynthResult",
@@ -39,8 +38,6 @@ __all__ = [
     "synthesize",
     "yosys_files",
 ]
-
-LIMIT_S = 900  # a recipe that takes longer is given up
 
 # simplemap before abc: opt -full may leave a $mux of one bit (opt_share), a map of adders a $not
 _SCRIPT = """
@@ -147,23 +144,19 @@ def synthesize(
 
     Raises:
         UserError: If Yosys is missing.
-        ToolError: If Yosys fails on every recipe, or leaves a cell that the kit has not.
+        ToolError: If Yosys or OpenSTA fails on a recipe, exceeds a limit or is killed, or Yosys
+            leaves a cell that the kit has not. Nothing is kept of it.
     """
     best: tuple[Recipe, Path, dict[str, Any]] | None = None
     tried: dict[str, dict[str, float]] = {}
-    failure = ""
     for recipe in recipes_of(kit):
         netlist, found = _cached_map(verilog, top, kit, clock_ns, recipe, clock)
-        if "failure" in found:
-            failure = failure or found["failure"]
-            continue
         tried[recipe.name] = {name: found[name] for name in ("area_um2", "path_ns")}
         if best is None or found["path_ns"] < best[2]["path_ns"]:
             best = recipe, netlist, found
         if found["path_ns"] <= clock_ns:
             break
-    if best is None:
-        raise ToolError(f"yosys failed on {top}: {failure}")
+    assert best is not None  # every kit has recipes
     recipe, netlist, found = best
     return SynthResult(
         netlist=netlist,
@@ -176,43 +169,39 @@ def synthesize(
 
 
 def recipes_of(kit: Kit) -> tuple[Recipe, ...]:
-    """The recipes that make sense with a kit, in the order in which they are tried."""
+    """Return the recipes that make sense with a kit, in the order in which they are tried."""
     if "full_adder" in kit.roles:
         return RECIPES
     return tuple(Recipe(abc=abc, full_adders=False) for abc in _ABC)
 
 
 def recipe_named(kit: Kit, name: str) -> Recipe:
-    """The recipe of that name."""
+    """Return the recipe of a kit that has this name."""
     return next(recipe for recipe in recipes_of(kit) if recipe.name == name)
 
 
 def _cached_map(
     verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, clock: str
 ) -> tuple[Path, dict[str, Any]]:
-    """The recipe's netlist and what it measures; made again where it is gone or damaged."""
+    """Return the recipe's netlist and what :func:`map_once` says of it.
+
+    A recipe for which a tool fails ends the mapping: what the next recipe makes may be worse, and
+    would be kept as the answer though the failure was the machine's.
+    """
     files = yosys_files(verilog, top, kit, clock_ns, recipe)
-    # what Yosys reads, not this file: rewording a comment must not map everything again
-    key = digest(files, kit.sha256, yosys_version(), sta_version(), inspect.getsource(sta), clock)
-    store = cache_dir("synth") / f"{key}.v"
+    key = digest(files, kit.sha256, yosys_version(), sta_version(), code_digest(__name__), clock)
 
     def compute() -> dict[str, Any]:
-        try:
-            return map_once(files, top, kit, store, clock)
-        except ToolError as error:
-            return {"failure": f"{recipe.name}: {error}"}
+        with work_folder("netlist") as folder:
+            netlist = folder / "netlist.v"
+            try:
+                measured = map_once(files, top, kit, netlist, clock)
+            except ToolError as error:
+                raise ToolError(f"mapping {top} ({recipe.name}): {error}") from error
+            return measured | {"netlist": netlist.read_text()}
 
     found: dict[str, Any] = cached("synth", key, compute)
-    if "failure" not in found and not _intact(store, found["netlist_sha256"]):
-        found = compute()
-    return store, found
-
-
-def _intact(path: Path, sha256: str) -> bool:
-    try:
-        return digest(path.read_text()) == sha256
-    except OSError:
-        return False
+    return cached_file("synth", key, ".v", lambda: str(found["netlist"])), found
 
 
 def yosys_files(
@@ -225,7 +214,7 @@ def yosys_files(
     read: str = "read_verilog -sv rtl.v",
     boundaries: str = "flatten",
 ) -> dict[str, str]:
-    """What Yosys gets for one recipe, beside the kit's Liberty: texts by file name.
+    """Return the texts, by file name, that Yosys reads for a recipe next to the kit's Liberty.
 
     Args:
         design: Verilog, or what else ``read`` reads as ``rtl.v``.
@@ -264,13 +253,13 @@ def map_once(
     """Run Yosys on :func:`yosys_files`, write the netlist, and time it.
 
     Returns:
-        ``area_um2``, ``path_ns``, ``cells_by_type`` and ``netlist_sha256``.
+        ``area_um2``, ``path_ns`` and ``cells_by_type``.
 
     Raises:
         UserError: If Yosys or OpenSTA is missing.
         ToolError: If one of them fails or takes too long, or a cell is left that the kit has not.
     """
-    made = run_yosys({**files, "cells.lib": kit.mapping_liberty}, LIMIT_S)
+    made = run_yosys({**files, "cells.lib": kit.mapping_liberty})
     counts: dict[str, int] = json.loads(made["counts.json"])["design"]["num_cells_by_type"]
     if foreign := sorted(cell for cell in counts if cell.startswith("$")):
         raise ToolError(f"{top}: no cell of {kit.name} for {', '.join(foreign)}")
@@ -279,5 +268,4 @@ def map_once(
         "area_um2": float(re.findall(r"Chip area for .*: ([\d.]+)", made["area.txt"])[-1]),
         "cells_by_type": counts,
         "path_ns": longest_path(netlist, top, kit, clock, kit.target_ns).path_ns,
-        "netlist_sha256": digest(made["netlist.v"]),
     }

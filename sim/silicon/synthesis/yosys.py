@@ -1,23 +1,24 @@
 """The Yosys program: which one is used, its version, one run of a script."""
 
 import os
-import re
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.processes import Limits, run_tool, tool_version, work_folder
 
-__all__ = ["run_yosys", "yosys_program", "yosys_version"]
+__all__ = ["SYNTHESIS_LIMITS", "VARIABLE", "run_yosys", "yosys_program", "yosys_version"]
 
 VARIABLE = "YOSYS_EXE"  # as OpenROAD-flow-scripts call it
+# A truncated Liberty file once drove Yosys to 14.9 GB. The processor limit ends what a machine of
+# any load could not map in time, the wall-clock limit what waits for something.
+SYNTHESIS_LIMITS = Limits(wall_s=3600, cpu_s=1800, memory_bytes=6 << 30)
 
 
 def yosys_program() -> str:
-    """Path of the Yosys that runs: what ``YOSYS_EXE`` names, or else ``yosys``.
+    """Return the path of the Yosys that runs: what ``YOSYS_EXE`` names, or else ``yosys``.
 
     Raises:
         UserError: If it is not there.
@@ -32,57 +33,43 @@ def yosys_program() -> str:
 
 
 def yosys_version() -> str:
-    """Version of the Yosys that runs, such as 0.23.
+    """Return the version of the Yosys that runs, such as 0.23.
 
     Raises:
         UserError: If it is not there.
-        ToolError: If it prints no version.
+        ToolError: If it fails or prints no version.
     """
     return _version(yosys_program())
 
 
 @cache
 def _version(program: str) -> str:
-    run = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
-    found = re.match(r"Yosys (\d+\.\d+\S*)", run.stdout)
-    if run.returncode or found is None:
-        raise ToolError(f"{program} -V prints no version: {(run.stdout + run.stderr)[:100]}")
-    return found[1]
+    return tool_version("yosys", [program, "-V"], r"^Yosys (\d+\.\d+\S*)")
 
 
-def run_yosys(files: Mapping[str, str | Path], limit_s: float) -> dict[str, str]:
+def run_yosys(files: Mapping[str, str | Path], limits: Limits = SYNTHESIS_LIMITS) -> dict[str, str]:
     """Run the script ``script.ys`` among these files, in a folder of its own.
 
     Args:
         files: What the folder holds before: texts, or paths of files to copy, by name. A copy,
             because Yosys compiled to WebAssembly sees nothing outside of its folder.
-        limit_s: Wall-clock limit in seconds.
+        limits: What Yosys may use.
 
     Returns:
         Texts of the files that it wrote, by name, and what it printed as ``stdout``.
 
     Raises:
         UserError: If Yosys is not there.
-        ToolError: With the end of what it said if it fails, or exceeds the limit.
+        ToolError: If it fails, exceeds a limit or is killed, in one line.
     """
     program = yosys_program()
-    with tempfile.TemporaryDirectory(prefix="consilico-yosys-") as name:
-        folder = Path(name)
+    with work_folder("yosys") as folder:
         for file, content in files.items():
             if isinstance(content, Path):
                 shutil.copyfile(content, folder / file)
             else:
                 (folder / file).write_text(content)
-        try:
-            run = subprocess.run(
-                [program, "-q", "-s", "script.ys"],
-                cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=limit_s,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(f"yosys took more than {limit_s:g} s") from error
-        if run.returncode:
-            raise ToolError((run.stderr or run.stdout).strip()[-400:])
+        run = run_tool("yosys", [program, "-q", "-s", "script.ys"], limits, folder=folder).check()
         written = {
             path.name: path.read_text() for path in folder.iterdir() if path.name not in files
         }

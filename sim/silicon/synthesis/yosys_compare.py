@@ -12,11 +12,11 @@ import os
 import platform
 import resource
 import statistics
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.processes import work_folder
 from consilico.sim.base.results import write_atomic
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.synthesis.synthesize import RECIPES, map_once, yosys_files
@@ -31,7 +31,7 @@ _RUNS = ((RECIPES[0], 4.0), (RECIPES[-1], 0.8))  # for area; for a clock that fe
 
 
 def comparison() -> dict[str, Any]:
-    """The checked-in measurements, with what they come to.
+    """Return the checked-in measurements, with the ratios that they come to.
 
     Returns:
         ``machine``, ``date``, ``pdk``, ``versions``, ``rows`` as :func:`compare` makes them, and
@@ -96,9 +96,9 @@ def compare(programs: list[str]) -> dict[str, Any]:
 
 def _measure(files: dict[str, str], top: str, kit: Kit) -> dict[str, float] | None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with tempfile.TemporaryDirectory(prefix="consilico-compare-") as name:
+    with work_folder("compare") as folder:
         try:
-            found = map_once(files, top, kit, Path(name, "netlist.v"))
+            found = map_once(files, top, kit, folder / "netlist.v")
         except ToolError as error:
             print(f"{top}: {error}")
             return None

@@ -1,17 +1,16 @@
 """Static timing with OpenSTA: ideal clock, ideal wires."""
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.processes import work_folder
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.timing.sta_run import constraints, run_sta
 
 __all__ = ["Timing", "longest_path"]
 
-_LIMIT_S = 600
 # The shortest period is where the worst slack is zero. Where the worst path takes a full cycle,
 # period minus slack is already it; half-cycle paths and latches that borrow time need more steps.
 _SCRIPT = """
@@ -67,7 +66,7 @@ class Timing:
 
 
 def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float) -> Timing:
-    """Shortest clock period at which no path of a netlist fails.
+    """Return the shortest clock period at which no path of a netlist fails, and its worst path.
 
     Paths run between registers, from inputs (there at the clock edge) and to outputs (due at the
     next one); clock gating checks and latches count. 0 for a netlist without any path.
@@ -83,10 +82,10 @@ def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float)
         UserError: If OpenSTA is not installed.
         ToolError: If OpenSTA fails.
     """
-    with tempfile.TemporaryDirectory(prefix="consilico-sta-") as name:
+    with work_folder("sta") as folder:
         script = constraints((kit.mapping_liberty,), netlist, top, clock)
         script += f"set first {clock_ns}\n" + _SCRIPT
-        printed = run_sta(script, Path(name), _LIMIT_S)
+        printed = run_sta(script, folder)
     if "NO PATH" in printed:
         return Timing(path_ns=0.0, cells=())
     path = re.search(r"^PATH (\S+)$", printed, re.M)

@@ -1,15 +1,13 @@
 """The proof that a netlist is its RTL, and netlists that are not."""
 
+import os
 import re
-import signal
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from consilico.sim.base.errors import UserError
+from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof, prove_netlist
@@ -150,19 +148,40 @@ def test_a_latch_of_gates_proves_nothing(kit: Kit) -> None:
 
 
 def test_time_that_is_up_proves_nothing(
-    kit: Kit, mapped: SynthResult, monkeypatch: pytest.MonkeyPatch
+    kit: Kit, mapped: SynthResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = subprocess.run
-
-    def killed(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        if "cec" not in command[-1]:
-            return run(command, **options)
-        return subprocess.CompletedProcess(command, -signal.SIGXCPU, "", "")
-
-    monkeypatch.setattr(subprocess, "run", killed)
+    fake_abc(tmp_path, monkeypatch, "kill -XCPU $$")
     proof = prove(kit, mapped, mapped.netlist.read_text())
     assert proof.verdict == "not proven"
     assert proof.unproved == ("no answer within 60 s",)
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("kill -9 $$", "abc was killed by SIGKILL"),
+        ("exit 0", "abc compared nothing"),
+        ("echo no licence; exit 1", "abc failed with status 1: no licence"),
+    ],
+)
+def test_an_abc_that_fails_is_an_error_and_no_verdict(
+    kit: Kit,
+    mapped: SynthResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    problem: str,
+) -> None:
+    fake_abc(tmp_path, monkeypatch, script)
+    with pytest.raises(ToolError, match=problem):
+        prove(kit, mapped, mapped.netlist.read_text())
+
+
+def fake_abc(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "yosys-abc"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 def test_a_proof_is_made_once(kit: Kit, mapped: SynthResult, cache: Path) -> None:

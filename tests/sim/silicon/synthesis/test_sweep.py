@@ -91,7 +91,7 @@ def test_points_are_the_same_from_a_pool_and_from_the_cache(cache: Path) -> None
 
 
 def test_a_failure_ends_the_sweep(cache: Path) -> None:
-    with pytest.raises(ToolError, match=r"^yosys failed on adder: "):
+    with pytest.raises(ToolError, match=r"^mapping adder .*: yosys failed with status 1: "):
         sweep("module adder(", "adder", find_kit("nangate45"), [4.0, 2.0], workers=2)
 
 

@@ -1,6 +1,8 @@
 """Synthesis and timing on designs small enough to know the answer."""
 
+import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +81,72 @@ def test_damaged_netlist_in_the_cache_is_made_again(kit: Kit) -> None:
     assert synthesize(ADDER, "adder", kit, 4.0).netlist.read_text() == whole
 
 
+def test_netlists_swapped_in_the_cache_are_made_again(kit: Kit) -> None:
+    designs = ((ADDER, "adder"), (GATED, "gated"))
+    first, second = (synthesize(text, top, kit, 4.0) for text, top in designs)
+    texts = [found.netlist.read_text() for found in (first, second)]
+    keys = [found.netlist.name.partition("-")[0] for found in (first, second)]
+    assert keys[0] != keys[1]
+    for found in (first, second):
+        ours, other = keys if found is first else keys[::-1]
+        found.netlist.rename(found.netlist.with_name(found.netlist.name.replace(ours, f"_{other}")))
+    for path in first.netlist.parent.glob("_*"):
+        path.rename(path.with_name(path.name[1:]))
+    again = [synthesize(text, top, kit, 4.0).netlist for text, top in designs]
+    assert [path.name for path in again] == [first.netlist.name, second.netlist.name]
+    assert [path.read_text() for path in again] == texts
+
+
+def _dying_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a Yosys on the PATH that is killed in its first mapping, and runs well ever after."""
+    real = shutil.which("yosys")
+    program = folder / "yosys"
+    program.write_text(
+        f'#!/bin/sh\nif [ "$1" != -V ] && mkdir {folder}/died 2>/dev/null; then kill -9 $$; fi\n'
+        f'exec {real} "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_yosys_that_dies_once_leaves_nothing_in_the_cache(
+    kit: Kit, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = synthesize(ADDER, "adder", kit, 4.0)
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    _dying_once(tmp_path_factory.mktemp("bin"), monkeypatch)
+    with pytest.raises(
+        ToolError, match=r"^mapping adder \(area; .*\): yosys was killed by SIGKILL$"
+    ):
+        synthesize(ADDER, "adder", kit, 4.0)
+    again = synthesize(ADDER, "adder", kit, 4.0)
+    assert (again.recipe, again.area_um2) == (right.recipe, right.area_um2)
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("exit 0", "OpenSTA printed nothing"),
+        ("kill -9 $$", "OpenSTA was killed by SIGKILL"),
+        ("echo Error: no licence", "OpenSTA failed: Error: no licence"),
+        ("echo hello", "OpenSTA found no path length of n: hello"),
+    ],
+)
+def test_an_opensta_that_fails_is_named(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, problem: str
+) -> None:
+    kit.mapping_liberty  # noqa: B018 (made before the fake is in the way)
+    program = tmp_path / "sta"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(ToolError) as caught:
+        longest_path(tmp_path / "n.v", "n", kit, "clk", 4.0)
+    assert str(caught.value).strip() == problem
+
+
 def test_verilog_that_yosys_cannot_read_is_an_error(kit: Kit) -> None:
-    with pytest.raises(ToolError, match=r"^yosys failed on broken: "):
+    with pytest.raises(ToolError, match=r"^mapping broken \(.*\): yosys failed .*syntax error"):
         synthesize("module broken(input a; endmodule", "broken", kit, 4.0)
 
 
