@@ -18,7 +18,7 @@ from consilico.sim.estimate.memories.traffic import (
 
 if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit
-    from consilico.sim.silicon.liberty.read import Library
+    from consilico.sim.silicon.liberty.library import Library
     from consilico.sim.silicon.synthesis.synthesize import SynthResult
 
 __all__ = ["TOOLS", "measure", "relaxed_clock_ns"]

@@ -7,7 +7,7 @@ from consilico.sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.outcome import Outcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.silicon.liberty.cellmodels import cell_models
-from consilico.sim.silicon.liberty.read import Library
+from consilico.sim.silicon.liberty.library import Library
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
 __all__ = ["PERIOD_NS", "SCOPE", "GateRun", "simulate_gates"]

@@ -17,10 +17,10 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import cached, digest
 from consilico.sim.silicon.kits.role_finder import find_roles, inverters
 from consilico.sim.silicon.kits.roles import Role
-from consilico.sim.silicon.liberty.library import Cell, Reals, Table
-from consilico.sim.silicon.liberty.parse import open_library
-from consilico.sim.silicon.liberty.read import Library, read_liberty
-from consilico.sim.silicon.liberty.text import read_library_text, usable
+from consilico.sim.silicon.liberty.library import Cell, Library, Reals, Table
+from consilico.sim.silicon.liberty.merge import read_library_text, usable
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.liberty.syntax import open_library
 
 __all__ = ["Derived", "derive", "fanout_of_four"]
 

@@ -19,9 +19,9 @@ from consilico.sim.silicon.kits.derive import derive
 from consilico.sim.silicon.kits.kitfile import Corner, KitFile, read_kit_file
 from consilico.sim.silicon.kits.kitplaces import locate
 from consilico.sim.silicon.kits.roles import Role, check_roles
-from consilico.sim.silicon.liberty import text as libertytext
+from consilico.sim.silicon.liberty import merge as libertytext
+from consilico.sim.silicon.liberty.merge import read_library_text, usable, with_area
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.liberty.text import read_library_text, usable, with_area
 
 __all__ = ["Kit", "Role", "describe_kits", "find_kit", "kit_names", "liberty_kit"]
 

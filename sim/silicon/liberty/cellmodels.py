@@ -16,12 +16,13 @@ __all__ = ["cell_model", "cell_models"]
 def cell_models(
     cells: Mapping[str, Cell], names: Iterable[str], power_up: str | None = None
 ) -> str:
-    """Verilog of the models of some cells.
+    """Return the Verilog of the models of some cells.
 
     Args:
-        cells: The library's.
-        names: Cells wanted.
-        power_up: Verilog of what a flip-flop or latch holds at the start; unknown without.
+        cells: Cells of the library by name.
+        names: Names of the cells that are wanted.
+        power_up: Verilog expression of what a flip-flop or latch holds at the start. Without one
+            it is unknown (x).
 
     Raises:
         UserError: If a cell is unknown, or its Liberty does not say what it does.
@@ -35,11 +36,11 @@ def cell_models(
 
 
 def cell_model(cell: Cell, power_up: str | None = None) -> str:
-    """Verilog of one cell's model, as in :func:`cell_models`.
+    """Return the Verilog of one cell's model, as in :func:`cell_models`.
 
     Raises:
         UserError: If an output has no function, or the cell has a state table that is not a clock
-            gate's.
+            gate's, or a latch without an enable.
     """
     ports = [pin for pin in cell.pins.values() if pin.direction in ("input", "output")]
     names = ", ".join(f"\\{pin.name} " for pin in ports)
@@ -59,7 +60,7 @@ def cell_model(cell: Cell, power_up: str | None = None) -> str:
 
 
 def _state(cell: Cell, state: Sequential, power_up: str | None) -> list[str]:
-    """A flip-flop or a latch: the register, and its complement."""
+    """Return the lines of a flip-flop or a latch: the register, and its complement."""
     if state.kind == "statetable" or state.width != 1:
         raise UserError(f"cell {cell.name}: no model of a {state.kind} of {state.width} bits")
     name = f"\\{state.states[0]} "
@@ -75,25 +76,23 @@ def _state(cell: Cell, state: Sequential, power_up: str | None) -> list[str]:
     ]
     lines += [f"  wire {wire} = {expression};" for wire, expression, _ in forced]
     branches = "".join(f"if ({wire}) {name}{{}} 1'b{value}; else " for wire, _, value in forced)
-    if state.kind == "ff":
-        assert state.clocked_on is not None
-        assert state.next_state is not None
+    if state.kind == "ff" and state.clocked_on is not None and state.next_state is not None:
         lines.append(f"  wire clocked = {verilog_expression(state.clocked_on)};")
         edges = " or ".join(f"posedge {wire}" for wire in ("clocked", *(w for w, _, _ in forced)))
         following = verilog_expression(state.next_state)
         body = branches.replace("{}", "<=") + f"{name}<= {following};"
         lines.append(f"  always @({edges}) {body}")
-    else:
-        assert state.enable is not None
-        assert state.data_in is not None
+    elif state.enable is not None and state.data_in is not None:
         open_ = verilog_expression(state.enable)
         body = branches.replace("{}", "=")
         lines.append(f"  always @* {body}if ({open_}) {name}= {verilog_expression(state.data_in)};")
+    else:
+        raise UserError(f"cell {cell.name}: no model of a {state.kind} that only its resets set")
     return lines
 
 
 def _clock_gate(cell: Cell) -> list[str]:
-    """An integrated clock gate: a latch that is open in the clock's idle phase, and a gate."""
+    """Return the lines of a clock gate: a latch, open in the clock's idle phase, and a gate."""
     pins: dict[str, list[str]] = {}
     for pin in cell.pins.values():
         if pin.clock_gate_role is not None:

@@ -1,6 +1,8 @@
 """What a cell library says about its cells, in SI units."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ __all__ = [
     "Cell",
     "InternalPower",
     "Leakage",
+    "Library",
     "Pin",
     "Reals",
     "Sequential",
@@ -24,7 +27,7 @@ Axis = Literal["slew", "load", "other"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """Look-up table over input slew and output load (NLDM): none, one or two axes.
+    """A look-up table (NLDM) with no, one or two axes, which are input slew and output load.
 
     Beyond its ends a table is continued linearly, as OpenSTA does.
     """
@@ -34,9 +37,14 @@ class Table:
     values: Reals  # seconds or joules, one dimension for each axis
 
     def lookup(self, slew_s: Reals, load_f: Reals) -> Reals:
-        """Values at input slews, in seconds, and output loads, in farads; bilinear.
+        """Interpolate the table bilinearly.
 
-        The two arrays have one shape, which is that of the result.
+        Args:
+            slew_s: Input slews in seconds.
+            load_f: Output loads in farads, in the shape of ``slew_s``.
+
+        Returns:
+            Seconds or joules, in the shape of the arguments.
         """
         if not self.axes:
             return np.full(slew_s.shape, self.values[()])
@@ -51,7 +59,12 @@ class Table:
     def _segment(
         self, axis: int, slew_s: Reals, load_f: Reals
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], Reals]:
-        """Lower and upper index of the segments that serve points, and the place within them."""
+        """Find the segments of an axis that hold some points.
+
+        Returns:
+            The lower and the upper index of each segment, and where in it the point is: 0 at the
+            lower end, 1 at the upper, beyond these outside of the table.
+        """
         index = self.indices[axis]
         kind = self.axes[axis]
         at = slew_s if kind == "slew" else load_f if kind == "load" else np.zeros(slew_s.shape)
@@ -64,7 +77,10 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class InternalPower:
-    """Energy inside a cell, in joules, per transition of the pin that the group belongs to."""
+    """The energy inside a cell per transition of the pin that the group belongs to, in joules.
+
+    Energies may be negative: some of what a transition takes is counted with another one.
+    """
 
     related_pin: str | None
     when: str | None
@@ -75,7 +91,7 @@ class InternalPower:
 
 @dataclass(frozen=True, kw_only=True)
 class TimingArc:
-    """One timing arc from a related pin; tables in seconds (constraint arcs carry none)."""
+    """One timing arc from a related pin, with tables in seconds (a constraint arc has none)."""
 
     related_pin: str
     timing_type: str  # "combinational" where the library says nothing
@@ -89,19 +105,20 @@ class TimingArc:
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """Leakage power, in watts, in a state of the cell (``when`` none: in any)."""
+    """The leakage power of a cell in one of its states."""
 
     value_w: float
-    when: str | None
+    when: str | None  # None: in every state
     related_pg_pin: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sequential:
-    """A state of a cell: flip-flop, latch, or state table.
+    """What a cell remembers: a flip-flop, a latch or a state table.
 
     Expressions are Liberty's, over pins and state names. A flip-flop has ``clocked_on`` and
-    ``next_state``, a latch ``enable`` and ``data_in``; a state table has its text in ``table``.
+    ``next_state``. A latch has ``enable`` and ``data_in``, or neither where only ``clear`` and
+    ``preset`` set it. A state table has its text in ``table``.
     """
 
     kind: Literal["ff", "latch", "statetable"]
@@ -120,7 +137,7 @@ class Sequential:
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """One pin, or one bit of a bus, of a cell."""
+    """One pin of a cell, or one bit of a bus."""
 
     name: str
     direction: str  # "input", "output", "inout" or "internal"
@@ -139,7 +156,7 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell."""
+    """One cell of a library."""
 
     name: str
     area_um2: float
@@ -153,3 +170,13 @@ class Cell:
     dont_use: bool = False
     macro: bool = False  # memory or macro cell
     pad: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """The cells of one or several Liberty files."""
+
+    name: str  # of the first file's library
+    paths: tuple[Path, ...]
+    voltage_v: float  # nominal
+    cells: Mapping[str, Cell]

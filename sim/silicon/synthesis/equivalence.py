@@ -25,7 +25,8 @@ from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.base.results import cached, digest
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.cellmodels import cell_models
-from consilico.sim.silicon.liberty.read import Library, read_liberty
+from consilico.sim.silicon.liberty.library import Library
+from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.and_graph import (
     CombinationalLoop,
     Cones,

@@ -12,7 +12,8 @@ import pytest
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.kits.kit import Kit, find_kit, kit_names, liberty_kit
 from consilico.sim.silicon.liberty.cellmodels import cell_models
-from consilico.sim.silicon.liberty.read import Cell, read_liberty
+from consilico.sim.silicon.liberty.library import Cell
+from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.synthesize import SynthResult, synthesize
 
 SHARED = Path(__file__).parents[5] / "shared" / "pdk"

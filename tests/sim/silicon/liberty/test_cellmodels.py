@@ -11,8 +11,8 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.boolean import parse_function, verilog_expression
 from consilico.sim.silicon.liberty.cellmodels import cell_model, cell_models
-from consilico.sim.silicon.liberty.library import Pin, Sequential
-from consilico.sim.silicon.liberty.read import Cell, Library, read_liberty
+from consilico.sim.silicon.liberty.library import Cell, Library, Pin, Sequential
+from consilico.sim.silicon.liberty.read import read_liberty
 
 SHARED = Path(__file__).parents[5] / "shared" / "pdk"
 LIBRARIES = {

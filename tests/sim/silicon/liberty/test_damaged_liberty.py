@@ -9,6 +9,7 @@ import pytest
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.kits.kit import Kit, liberty_kit
+from consilico.sim.silicon.liberty.read import read_liberty
 from tests.sim.silicon.small import BASE, BUF, DFF, HEAD, INV, LATCH, cell, write
 
 Damage = Callable[[bytes], bytes]
@@ -30,7 +31,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("a.lib", lambda raw: b"module top; endmodule", "a Liberty file begins with library"),
         ("a.lib", lambda raw: raw.replace(b"}\n", b"} }\n", 1), "a.lib:"),
         ("a.lib.gz", lambda raw: gzip.compress(raw)[:-20], "cannot read the Liberty file"),
-        ("a.lib.gz", lambda raw: gzip.compress(raw)[:-8] + b"12345678", "CRC check failed"),
+        (
+            "a.lib.gz",
+            lambda raw: gzip.compress(raw)[:-8] + b"12345678",
+            "compressed data are damaged",
+        ),
         ("a.lib.gz", lambda raw: b"\x1f\x8b" + raw, "cannot read the Liberty file"),
         ("a.lib.gz", lambda raw: gzip.compress(b""), "the Liberty file is empty"),
         ("a.lib", lambda raw: raw.replace(b"0.05", b"0.0x"), "0.0x"),
@@ -77,7 +82,7 @@ def test_what_a_library_lacks_is_named(tmp_path: Path, cells: tuple[str, ...], s
 def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.lib: No such file or directory$"):
         liberty_kit([tmp_path / "x.lib"])
-    with pytest.raises(UserError, match=r"Is a directory$"):
+    with pytest.raises(UserError, match="it is a folder"):
         liberty_kit([tmp_path])
 
 
@@ -91,13 +96,21 @@ def test_what_a_file_is_matters_not_what_its_name_ends_in(tmp_path: Path) -> Non
 
 
 def test_several_files_are_one_library(tmp_path: Path) -> None:
-    logic = write(tmp_path / "logic.lib", INV, BUF, cell("BUF", 99, A="", Y="A"))
-    state = write(tmp_path / "state.lib", DFF, LATCH, cell("INV", 99, A="", Y="!A"))
+    logic = write(tmp_path / "logic.lib", INV, BUF)
+    state = write(tmp_path / "state.lib", DFF, LATCH, INV)  # the same again: no contradiction
     kit = liberty_kit([logic, state])
     assert kit.roles["latch_high"].cell == "LATCH"
     merged = kit.mapping_liberty.read_text()
     assert merged.count("cell (") == 4
-    assert "99" not in merged
+
+
+def test_a_cell_that_two_files_define_differently_is_refused(tmp_path: Path) -> None:
+    logic = write(tmp_path / "logic.lib", *BASE)
+    other = write(tmp_path / "other.lib", cell("INV", 99, A="", Y="!A"))
+    with pytest.raises(UserError, match=r"other\.lib:5: cell INV: defined at .*logic\.lib:5, too"):
+        liberty_kit([logic, other])
+    with pytest.raises(UserError, match=r"other\.lib:5: cell INV: defined at .*logic\.lib:5, too"):
+        read_liberty([logic, other])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.liberty.read import Library, Table, read_liberty
+from consilico.sim.silicon.liberty.library import Library, Table
+from consilico.sim.silicon.liberty.read import read_liberty
 from tests.sim.silicon.libraries import liberty
 from tests.sim.silicon.tiny import LIBRARY
 
@@ -15,6 +16,9 @@ from tests.sim.silicon.tiny import LIBRARY
 @pytest.fixture(scope="module")
 def tiny() -> Library:
     return read_liberty([LIBRARY])
+
+
+CAP = "capacitive_load_unit (1, pf);"
 
 
 def damaged(tmp_path: Path, text: str) -> Path:
@@ -93,7 +97,7 @@ def test_tables_interpolate_and_continue_beyond_their_ends() -> None:
     np.testing.assert_allclose(found, [6.0, 5.0, 12.0, 10.0])
 
 
-def test_files_merge_and_the_first_cell_of_a_name_counts(tmp_path: Path) -> None:
+def test_each_file_of_a_library_has_its_own_units(tmp_path: Path) -> None:
     other = tmp_path / "other.lib.gz"
     text = LIBRARY.read_text().replace("(1, ff)", "(1, pf)").replace("cell (AND2)", "cell (NEW)")
     other.write_bytes(gzip.compress(text.encode()))
@@ -112,21 +116,37 @@ def test_files_merge_and_the_first_cell_of_a_name_counts(tmp_path: Path) -> None
         ("library (x) {\n nom_voltage : 1;\n}\n", r"bad\.lib:1: library 'x' has no cells"),
         ("library (x) {\n cell (a) {\n area : 1;\n", r"bad\.lib:2: this group is never closed"),
         ('library (x) {\n cell (a) {\n f : "b;\n}\n}', r"bad\.lib:3: a string is not closed"),
-        ("library (x) {\n nom_voltage : y;\n cell (a) { }\n}", r"bad\.lib:1: .*not a number: 'y'"),
-        ('library (x) {\n time_unit : "1h"; cell (a) { }\n}', r"bad\.lib:1: unknown unit '1h'"),
+        (f"library (x) {{\n {CAP} nom_voltage : y;\n cell (a) {{ }}\n}}", "not a number: 'y'"),
+        (f'library (x) {{\n {CAP} time_unit : "1h"; cell (a) {{ }}\n}}', "1: unknown unit '1h'"),
+        ("library (x) {\n /* so on\n cell (a) { }\n}", r"bad\.lib:2: this comment is never closed"),
+        ("library (x) {\n cell (a) { }\n}\nlibrary (y) { }", r"bad\.lib:4: text after the end"),
+        ("library (x) {\n cell (a) { }\n} }", r"bad\.lib:3: text after the end"),
+        (
+            'library (x) {\n include_file ("more.lib");\n cell (a) { }\n}',
+            r"bad\.lib:2: include_file",
+        ),
+        ("library (x) {\n nom_voltage = 1.1;\n cell (a) { }\n}", "2: cannot read 'nom_voltage = "),
+        ("library (x) {\n k = j * 2;\n cell (a) { }\n}", r"bad\.lib:2: cannot read 'k = j"),
+        ("\xff\xfel\0i\0b\0", "is UTF-16; accepted: ASCII or UTF-8"),
     ],
 )
 def test_a_damaged_library_is_refused_with_its_line(
     tmp_path: Path, text: str, message: str
 ) -> None:
+    path = tmp_path / "bad.lib"
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=message):
-        read_liberty([damaged(tmp_path, text)])
+        read_liberty([path])
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('values ("0.1, 0.3")', 'values ("0.1, x")', r"bad\.lib:29: rise_transition: .*'x'"),
+        (
+            'values ("0.1, 0.3")',
+            'values ("0.1, x")',
+            r"bad\.lib:29: rise_transition by_load: .*'x'",
+        ),
         ('values ("0.1, 0.3")', 'values ("0.1")', r"has 1 values, its axes need 2"),
         ('index_1 ("0, 10")', 'index_1 ("10, 0")', r"index_1 does not increase"),
         ("area : 1.0;", "area = 1.0;", r"bad\.lib:16: this is not Liberty"),

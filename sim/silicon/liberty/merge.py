@@ -1,6 +1,6 @@
 """Liberty as text: files of one library merged into one for the mapper, chosen cells left out.
 
-Only the outermost groups are looked at; their content is copied as it stands.
+The content of cells is copied as it stands, once it has been seen to be Liberty.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.liberty.parse import Group, Source, open_library
+from consilico.sim.silicon.liberty.syntax import Group, Source, open_library, parse_group
 
 __all__ = ["LibraryText", "read_library_text", "usable", "with_area"]
 
@@ -18,9 +18,9 @@ _WIRES = re.compile(r"\bdefault_wire_load\w*\s*(?::[^;\n]*|\([^)]*\))\s*;?")
 _UNITS = {  # that files of one library must agree on; what Liberty takes where a file gives none
     "time_unit": "1ns",
     "voltage_unit": "1V",
-    "leakage_power_unit": "1nW",
-    "capacitive_load_unit": "1 pf",
-    "nom_voltage": "",
+    "leakage_power_unit": "none",
+    "capacitive_load_unit": "none",
+    "nom_voltage": "none",
 }
 # Not for mapping logic to, in Liberty's words: not to be used, three-state outputs, pads, macros,
 # cells between power domains.
@@ -39,29 +39,31 @@ _AREA = re.compile(r"\barea\s*:\s*\"?([\d.eE+-]+)\"?\s*;?")
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryText:
-    """Texts of a library's cells by name, and of what it holds beside them."""
+    """The texts of a library's cells by name, and of what it holds in addition to them."""
 
     head: str
     cells: Mapping[str, str]
 
     def render(self, name: str) -> str:
-        """Liberty text of a library of that name."""
+        """Return the Liberty text of a library of that name."""
         return f"library ({name}) {{\n{self.head}\n{''.join(self.cells.values())}}}\n"
 
 
 def read_library_text(paths: Sequence[Path]) -> LibraryText:
-    """Merge Liberty files; of a cell that is in two, the first one counts.
+    """Read Liberty files as the text of one library.
 
     Args:
         paths: Files of one library, plain or gzipped.
 
     Raises:
         UserError: If a file cannot be read, is empty, truncated or not Liberty, or has no cells, or
-            files differ in units, voltage or table templates.
+            files differ in units, voltage or table templates, or a cell is defined twice and
+            differently.
     """
     head = ""
     templates: dict[tuple[str, str], str] = {}
     cells: dict[str, str] = {}
+    places: dict[str, str] = {}
     units: dict[str, tuple[Path, str]] = {}
     for path in paths:
         source, library = open_library(path)
@@ -70,11 +72,19 @@ def read_library_text(paths: Sequence[Path]) -> LibraryText:
         for group in library.groups:
             between = source.text[end : group.position]
             end = group.body[1] + 1
-            text = source.text[group.position : end] + "\n"
+            # a mark of a joined line is no white space to other readers
+            text = source.text[group.position : end].replace("\v", " ") + "\n"
             if path == paths[0]:
-                head += _WIRES.sub("", between)
+                head += _WIRES.sub("", between.replace("\v", " "))
             if group.kind == "cell":
-                cells.setdefault(group.name, text)
+                parse_group(source, group)
+                place = f"{path}:{source.line(group.position)}"
+                if cells.setdefault(group.name, text).split() != text.split():
+                    raise UserError(
+                        f"{place}: cell {group.name}: defined at {places[group.name]}, too;"
+                        " accepted: once"
+                    )
+                places[group.name] = place
             elif "template" in group.kind:
                 known = templates.setdefault((group.kind, group.name), text)
                 if known.split() != text.split():
@@ -85,16 +95,16 @@ def read_library_text(paths: Sequence[Path]) -> LibraryText:
             elif path == paths[0] and not group.kind.startswith("wire_load"):
                 head += text
         if path == paths[0]:
-            head += _WIRES.sub("", _rest(source, end))
+            head += _WIRES.sub("", _rest(source, end).replace("\v", " "))
     head = re.sub(r"\n\s+\n", "\n", head + "".join(templates.values()))
     return LibraryText(head=head, cells=cells)
 
 
 def usable(name: str, cells: Mapping[str, str], avoided: Callable[[str], bool]) -> set[str]:
-    """Names of the cells that a mapper may choose by their function.
+    """Return the names of the cells that a mapper may choose by their function.
 
     Args:
-        name: Of the library, for messages.
+        name: Name of the library, for messages.
         cells: Texts of cells by name.
         avoided: Tells from a cell's name whether it is to be left out.
 
@@ -116,7 +126,7 @@ def usable(name: str, cells: Mapping[str, str], avoided: Callable[[str], bool]) 
 
 
 def with_area(cell: str, area_um2: float) -> str:
-    """The text of a cell with that area, unless it has one."""
+    """Return the text of a cell with that area, or as it stands where it has an area."""
     if _area(cell) > 0:
         return cell
     return _AREA.sub("", cell, count=1).replace("{", f"{{\n  area : {area_um2:g};", 1)
@@ -136,13 +146,13 @@ def _marked(cell: str) -> bool:
 
 
 def _rest(source: Source, start: int) -> str:
-    """What follows the last group of a library, without the brace that closes it."""
+    """Return what follows the last group of a library, without the brace that closes it."""
     text = source.text[start:]
     return text[: text.rindex("}")]
 
 
 def _agree(units: dict[str, tuple[Path, str]], path: Path, library: Group) -> None:
-    """Remember the units of the first file; another one's must be the same."""
+    """Note the units of the first file, and refuse those of another one that differ."""
     for name, usual in _UNITS.items():
         words = library.list(name) or (library.attributes.get(name, usual),)
         value = " ".join(_plain(word) for word in words)
@@ -155,7 +165,7 @@ def _agree(units: dict[str, tuple[Path, str]], path: Path, library: Group) -> No
 
 
 def _plain(word: str) -> str:
-    """A number without trailing zeros, any other word in lower case."""
+    """Return a number without trailing zeros, and any other word in lower case."""
     try:
         return f"{float(word):g}"
     except ValueError:
