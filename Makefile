@@ -48,7 +48,7 @@ calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an
 	@for kit in $(KITS); do \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.estimate.operators.calibrate $$kit --jobs 2 && \
 	  $(BIN)/python -m consilico.sim.estimate.operators.judge $$kit && \
-	  $(BIN)/python -m consilico.sim.estimate.memories.calibrate $$kit || exit; \
+	  $(BIN)/python -m consilico.sim.estimate.memories.calibration $$kit || exit; \
 	done
 
 memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)

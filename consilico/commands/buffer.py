@@ -1,11 +1,16 @@
 """``consilico buffer``."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consilico.commands.output import JsonOption, emit, print_table, working
 from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.sim.base.interval import Interval
+    from consilico.sim.estimate.memories.cost import BufferCost
 
 __all__ = ["buffer"]
 
@@ -32,11 +37,11 @@ def buffer(
         if measure:
             raise UserError("--measure needs --kind flop or --kind latch")
         result = buffer_costs(words, bits, pdk, ports)
-        emit("buffer/1", result, json_path, lambda: _show(result["buffers"], result["refused"]))
+        emit("buffer/1", result.to_json(), json_path, lambda: _show(result.buffers, result.refused))
         return
     with working():
         one = buffer_cost(words, bits, kind, pdk, ports, measure=measure)
-    emit("buffer/1", one, json_path, lambda: _show([one], {}))
+    emit("buffer/1", one.to_json(), json_path, lambda: _show([one], {}))
 
 
 _ROWS = (  # quantity, name, unit, factor
@@ -50,27 +55,29 @@ _ROWS = (  # quantity, name, unit, factor
 )
 
 
-def _show(buffers: list[dict[str, Any]], refused: dict[str, str]) -> None:
+def _show(buffers: "Sequence[BufferCost]", refused: dict[str, str]) -> None:
     first = buffers[0]
     rows = [
-        (f"{name}, {unit}", *(_cell(item[quantity], factor) for item in buffers))
+        (f"{name}, {unit}", *(_cell(getattr(item, quantity), factor) for item in buffers))
         for quantity, name, unit, factor in _ROWS
     ]
-    rows.append(("basis", *(item["basis"] for item in buffers)))
+    rows.append(("basis", *(item.basis for item in buffers)))
     title = (
-        f"{first['words']:,} words of {first['bits']} bits in {first['pdk']}, {first['corner']}, "
-        f"{first['voltage_v']:g} V"
+        f"{first.words:,} words of {first.bits} bits in {first.pdk}, {first.corner}, "
+        f"{first.voltage_v:g} V"
     )
-    columns = ("", *(item["kind"] for item in buffers))
+    columns = ("", *(item.kind for item in buffers))
     print_table(title, columns, rows, range(1, len(columns)))
     for item in buffers:
-        typer.echo(f"{item['kind']}: {item['basis']}; {item['source']}")
+        typer.echo(f"{item.kind}: {item.basis}; {item.source}")
     for kind, reason in refused.items():
         typer.echo(f"{kind}: {reason}")
 
 
-def _cell(figure: dict[str, float] | None, factor: float) -> str:
+def _cell(figure: "Interval | None", factor: float) -> str:
     if figure is None:
         return "not modelled"
-    value, low, high = (figure[name] * factor for name in ("value", "low", "high"))
-    return f"{value:.4g}" if low == high else f"{value:.4g}\n{low:.3g} to {high:.3g}"
+    scaled = figure * factor
+    if scaled.is_exact:
+        return f"{scaled.value:.4g}"
+    return f"{scaled.value:.4g}\n{scaled.low:.3g} to {scaled.high:.3g}"

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.estimate.memories.analytical import SIZES, checks, error_factors
-from consilico.sim.estimate.memories.calibrate import calibration
+from consilico.sim.base.interval import Interval
+from consilico.sim.estimate.memories.calibration import QUANTITIES, calibration
 from consilico.sim.estimate.memories.cost import KINDS, buffer_cost
-from consilico.sim.estimate.memories.fit import QUANTITIES
+from consilico.sim.estimate.memories.sram_estimate import SIZES, checks, error_factors
 
 __all__ = ["buffer_facts", "crossover"]
 
@@ -26,14 +26,12 @@ def buffer_facts(pdk: str = "nangate45", ports: str = "1r1w") -> dict[str, Any]:
     table = calibration(pdk)
     if table is None:
         raise UserError(f"buffers are not calibrated for {pdk}")
-    about = ("pdk", "corner", "voltage_v", "node_nm", "date", "tools", "activity", "assumptions")
     return {
-        **{name: table.table[name] for name in about},
+        **table.table.to_json(),
         "ports": ports,
         "words": [table.words[0], table.words[-1]],
         "bits": [table.bits[0], table.bits[-1]],
         "sram_sizes": {name: list(limits) for name, limits in SIZES.items()},
-        "points": table.table["points"],
         "errors": {
             kind: {name: formula.error for name, formula in table.formulas[kind].items()}
             for kind in ("flop", "latch")
@@ -50,7 +48,7 @@ def buffer_facts(pdk: str = "nangate45", ports: str = "1r1w") -> dict[str, Any]:
             for quantity in ("area_um2", "read_pj")
             for bits in _CROSSOVER_BITS
         ],
-        "checks": list(checks()),
+        "checks": [check.to_json() for check in checks()],
         "error_factors": {name: list(factor) for name, factor in error_factors().items()},
     }
 
@@ -76,8 +74,12 @@ def crossover(bits: int, quantity: str, pdk: str, ports: str) -> dict[str, Any]:
     sram_from = max(low, -(-high // bits))
     words = range(table.words[0], table.words[-1] + 1)
 
+    def cost(count: int, kind: str) -> Interval:
+        found: Interval = getattr(buffer_cost(count, bits, kind, pdk, ports), quantity)
+        return found
+
     def figure(kind: str, bound: str) -> Callable[[int], float]:
-        return lambda count: float(buffer_cost(count, bits, kind, pdk, ports)[quantity][bound])
+        return lambda count: float(getattr(cost(count, kind), bound))
 
     covered = [count for count in words if count >= sram_from]
     return {
@@ -108,5 +110,6 @@ def _curve(kind: str, pdk: str, ports: str) -> list[dict[str, Any]]:
             cost = buffer_cost(words, _CURVE_BITS, kind, pdk, ports)
         except UserError:
             continue
-        points.append({"words": words, "basis": cost["basis"]} | {n: cost[n] for n in _CURVES})
+        figures = {name: getattr(cost, name).to_json() for name in _CURVES}
+        points.append({"words": words, "basis": cost.basis, **figures})
     return points

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from consilico.sim.accelerator.interval import ZERO, Interval, exactly
 from consilico.sim.accelerator.parts import Kit, Part
+from consilico.sim.base.interval import ZERO, Interval, exactly
 
 __all__ = ["Cost", "OperationCosts"]
 

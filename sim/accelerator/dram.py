@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from consilico.sim.accelerator.interval import Interval
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import Interval
 
 __all__ = ["Dram", "dram_names", "find_dram"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.sim.accelerator.interval import Interval, exactly
 from consilico.sim.accelerator.measure import UNITS, measured_table
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import Interval, exactly
 
 __all__ = [
     "PRICES",

@@ -6,10 +6,10 @@ from typing import Any
 
 from consilico.sim.accelerator.accelerator import Accelerator
 from consilico.sim.accelerator.costs import OperationCosts
-from consilico.sim.accelerator.interval import ZERO, Interval, summed
 from consilico.sim.accelerator.sram import SramCost
 from consilico.sim.accelerator.work import Phase
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import ZERO, Interval, summed
 
 __all__ = ["CAUSES", "Priced", "area", "price", "to_json"]
 

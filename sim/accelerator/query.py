@@ -4,11 +4,11 @@ from typing import Any
 
 from consilico.sim.accelerator.accelerator import Accelerator
 from consilico.sim.accelerator.costs import OperationCosts
-from consilico.sim.accelerator.interval import Interval, summed
 from consilico.sim.accelerator.parts import Kit, Part, priced_parts
 from consilico.sim.accelerator.price import area, price, to_json
 from consilico.sim.accelerator.sram import sram_cost
 from consilico.sim.accelerator.work import step_work
+from consilico.sim.base.interval import Interval, summed
 from consilico.sim.memory.run import Run
 
 __all__ = ["answer"]

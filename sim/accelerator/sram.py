@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from consilico.sim.accelerator.interval import Interval
+from consilico.sim.base.interval import Interval
 
 __all__ = ["MACRO_BITS", "MACRO_WORDS", "SramCost", "sram_cost"]
 
@@ -33,11 +33,11 @@ def sram_cost(size_bytes: int, kit: str) -> SramCost:
     found = buffer_cost(MACRO_WORDS, MACRO_BITS, "sram", kit)
     macros = -(-size_bytes * 8 // (MACRO_WORDS * MACRO_BITS))
     return SramCost(
-        area_um2=Interval.of(found["area_um2"]) * macros,
-        read_pj=Interval.of(found["read_pj"]) / MACRO_BITS,
-        write_pj=Interval.of(found["write_pj"]) / MACRO_BITS,
-        leakage_w=Interval.of(found["leakage_w"]) * macros,
+        area_um2=found.area_um2 * macros,
+        read_pj=found.read_pj / MACRO_BITS,
+        write_pj=found.write_pj / MACRO_BITS,
+        leakage_w=found.leakage_w * macros,
         macros=macros,
-        basis=found["basis"],
-        source=found["source"],
+        basis=found.basis,
+        source=found.source,
     )

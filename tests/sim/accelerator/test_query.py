@@ -10,7 +10,6 @@ from consilico.cli import main
 from consilico.sim.accelerator.accelerator import Accelerator
 from consilico.sim.accelerator.costs import OperationCosts
 from consilico.sim.accelerator.dram import dram_names, find_dram
-from consilico.sim.accelerator.interval import Interval, exactly, summed
 from consilico.sim.accelerator.measure import UNITS
 from consilico.sim.accelerator.parts import estimated_parts, priced_parts
 from consilico.sim.accelerator.products import planned, products
@@ -18,6 +17,7 @@ from consilico.sim.accelerator.query import answer
 from consilico.sim.accelerator.tiling import Array
 from consilico.sim.accelerator.work import Phase, step_work
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import Interval, exactly, summed
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.plan import Plan
 from consilico.sim.memory.run import Run

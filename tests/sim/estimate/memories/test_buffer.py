@@ -8,7 +8,7 @@ import pytest
 from consilico.golden.buffer import BufferConfig, buffer_reads
 from consilico.hw.buffer import Buffer
 from consilico.hw.verilog import convert
-from consilico.sim.estimate.memories.traffic import BEATS, buffer_ports, buffer_stimulus
+from consilico.sim.estimate.memories.measure import BEATS, buffer_ports, buffer_stimulus
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.outcome import Outcome
 from consilico.sim.rtlsim.simulators import find_simulator

@@ -10,34 +10,31 @@ from consilico.reports.memories.charts import buffer_charts
 from consilico.reports.memories.facts import buffer_facts
 from consilico.reports.page import environment
 from consilico.sim.base.errors import UserError
-from consilico.sim.estimate.memories.analytical import QUANTITIES
 from consilico.sim.estimate.memories.cost import KINDS, buffer_cost, buffer_costs
+from consilico.sim.estimate.memories.sram_estimate import QUANTITIES
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_answers_alike(kind: str) -> None:
     cost = buffer_cost(64, 24, kind)
     for name in QUANTITIES:
-        figure = cost[name]
-        assert 0 < figure["low"] <= figure["value"] <= figure["high"], name
-    assert cost["basis"] == ("estimated" if kind == "sram" else "calibrated")
-    assert cost["source"]
-    assert (cost["pdk"], cost["node_nm"], cost["voltage_v"]) == ("nangate45", 45, 1.1)
+        assert getattr(cost, name).low > 0, name
+    assert cost.basis == ("estimated" if kind == "sram" else "calibrated")
+    assert cost.source
+    assert (cost.pdk, cost.node_nm, cost.voltage_v) == ("nangate45", 45, 1.1)
 
 
 def test_a_measured_size_is_measured_and_a_size_between_calibrated() -> None:
     exact, between = buffer_cost(32, 8, "flop"), buffer_cost(33, 8, "flop")
-    assert exact["basis"] == "measured"
-    assert exact["area_um2"]["low"] == exact["area_um2"]["high"]
-    assert between["basis"] == "calibrated"
-    assert between["area_um2"]["low"] < between["area_um2"]["high"]
-    assert between["area_um2"]["value"] == pytest.approx(exact["area_um2"]["value"], rel=0.1)
+    assert exact.basis == "measured"
+    assert exact.area_um2.is_exact
+    assert between.basis == "calibrated"
+    assert between.area_um2.low < between.area_um2.high
+    assert between.area_um2.value == pytest.approx(exact.area_um2.value, rel=0.1)
 
 
 def test_latches_are_smaller_than_flip_flops_and_sram_than_both() -> None:
-    flop, latch, sram = (
-        buffer_cost(128, 32, kind, ports="1r1w")["area_um2"]["value"] for kind in KINDS
-    )
+    flop, latch, sram = (buffer_cost(128, 32, kind, ports="1r1w").area_um2.value for kind in KINDS)
     assert sram < latch < flop
 
 
@@ -68,8 +65,8 @@ def test_an_sram_cannot_be_measured() -> None:
 
 def test_kinds_that_are_not_known_for_a_size_are_refused_by_name() -> None:
     found = buffer_costs(4096, 32)
-    assert [item["kind"] for item in found["buffers"]] == ["sram"]
-    assert set(found["refused"]) == {"flop", "latch"}
+    assert [item.kind for item in found.buffers] == ["sram"]
+    assert set(found.refused) == {"flop", "latch"}
     with pytest.raises(UserError, match=r"^words of a flop .* 4 to 128.*; .*SRAM must be 16 to "):
         buffer_costs(2, 2)
     with pytest.raises(UserError, match=r"^ports must be one of 1rw, 1r1w, not '3r'$"):
@@ -123,7 +120,7 @@ def test_crossovers_are_where_costs_cross(facts: dict[str, Any]) -> None:
     assert row["sram_from"] == 16
     for count in range(words, 129, 16):
         sram, latch = (buffer_cost(count, 32, kind, ports="1r1w") for kind in ("sram", "latch"))
-        assert sram["area_um2"]["value"] < latch["area_um2"]["value"]
+        assert sram.area_um2.value < latch.area_um2.value
     surely = row["sram_surely_below_latch"]
     assert surely is None or surely >= words
 

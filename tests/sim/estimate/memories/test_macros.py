@@ -53,14 +53,14 @@ def test_macros_are_found_and_the_smallest_outline_is_taken(package: Path) -> No
     ]  # fmt: skip
     small = best_macro(50, 8, "1rw")
     assert small is not None
-    assert small["macro"] == "SRAM1RW64x8"
-    assert small["area_um2"] == pytest.approx(20 * 40 / 16)
-    assert small["access_ns"] == pytest.approx({"0P63V_100C": 0.2, "0P77V_0C": 0.08})
-    assert small["input_f"] == pytest.approx(13e-15)
+    assert small.macro == "SRAM1RW64x8"
+    assert small.area_um2 == pytest.approx(20 * 40 / 16)
+    assert small.access_ns == pytest.approx({"0P63V_100C": 0.2, "0P77V_0C": 0.08})
+    assert small.input_f == pytest.approx(13e-15)
     large = best_macro(256, 16, "1rw")
     assert large is not None
-    assert (large["macro"], large["count"]) == ("SRAM1RW256x8", 2)
-    assert large["area_um2"] == pytest.approx(2 * 40 * 60 / 16)
+    assert (large.macro, large.count) == ("SRAM1RW256x8", 2)
+    assert large.area_um2 == pytest.approx(2 * 40 * 60 / 16)
 
 
 def test_ports_that_no_macro_has_give_none(package: Path) -> None:
@@ -85,10 +85,10 @@ def test_a_library_without_delays_is_named(package: Path) -> None:
 
 def test_area_and_access_come_from_macros_where_they_are(package: Path) -> None:
     cost = buffer_cost(64, 8, "sram", "asap7")
-    assert cost["area_um2"]["value"] == pytest.approx(50)
-    assert cost["access_ns"] == pytest.approx({"value": 0.14, "low": 0.08, "high": 0.2})
-    assert cost["basis"] == "estimated"
-    assert "dummies without layout" in cost["source"]
+    assert cost.area_um2.value == pytest.approx(50)
+    assert cost.access_ns.to_json() == pytest.approx({"value": 0.14, "low": 0.08, "high": 0.2})
+    assert cost.basis == "estimated"
+    assert "dummies without layout" in cost.source
 
 
 def test_without_the_package_figures_are_scaled_and_say_so(
@@ -96,9 +96,9 @@ def test_without_the_package_figures_are_scaled_and_say_so(
 ) -> None:
     monkeypatch.setattr("consilico.sim.estimate.memories.macros.find_macros", list)
     cost = buffer_cost(64, 8, "sram", "asap7")
-    assert "scaled to 7 nm by Stillmaker and Baas" in cost["source"]
-    assert HOW_TO_GET in cost["source"]
-    assert 10 < cost["area_um2"]["value"] < 200
+    assert "scaled to 7 nm by Stillmaker and Baas" in cost.source
+    assert HOW_TO_GET in cost.source
+    assert 10 < cost.area_um2.value < 200
 
 
 def test_macros_of_the_real_package() -> None:
@@ -107,4 +107,4 @@ def test_macros_of_the_real_package() -> None:
     assert len(find_macros()) == 57
     found = best_macro(256, 32, "1rw")
     assert found is not None
-    assert found["area_um2"] == pytest.approx(61.088 * 112.832 / 16)
+    assert found.area_um2 == pytest.approx(61.088 * 112.832 / 16)

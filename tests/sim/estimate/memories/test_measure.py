@@ -10,11 +10,20 @@ import pytest
 from consilico.golden.buffer import BufferConfig
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.estimate.memories import measure as module
-from consilico.sim.estimate.memories.calibrate import SIZES, calibrated_kits, calibration
-from consilico.sim.estimate.memories.fit import QUANTITIES, fit
-from consilico.sim.estimate.memories.inverters import kit_inverter, smallest_inverter
-from consilico.sim.estimate.memories.measure import measure
-from consilico.sim.estimate.memories.traffic import Activity, buffer_stimulus
+from consilico.sim.estimate.memories.calibration import (
+    QUANTITIES,
+    SIZES,
+    calibrated_kits,
+    calibration,
+    fit,
+)
+from consilico.sim.estimate.memories.measure import (
+    BufferActivity,
+    MeasuredBuffer,
+    buffer_stimulus,
+    measure_buffer,
+)
+from consilico.sim.estimate.memories.technology import kit_inverter, smallest_inverter
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.units.stimulus import Stimulus
@@ -32,24 +41,27 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize("storage", ["flop", "latch"])
 def test_a_buffer_holds_its_bits_and_the_table_what_is_measured_now(storage: str) -> None:
-    found = measure(BufferConfig(words=4, bits=4, storage=storage), "nangate45")
+    config = BufferConfig(words=4, bits=4, storage=storage)
+    found = measure_buffer(config, "nangate45")
     kit = find_kit("nangate45")
     cells = read_liberty(kit.liberty).cells
     bit = cells["DFF_X1" if storage == "flop" else kit.roles["latch_high"].cell].area_um2
-    assert 16 * bit < found["area_um2"] < 60 * bit
-    assert found["checked"] > 512
-    assert 0 < found["rest_pj"] < found["read_pj"]
-    assert found["rest_pj"] < found["write_pj"]
+    assert 16 * bit < found.area_um2 < 60 * bit
+    assert found.checked > 512
+    assert 0 < found.rest_pj < found.read_pj
+    assert found.rest_pj < found.write_pj
+    assert measure_buffer(config, "nangate45") == found  # from the cache
+    assert isinstance(found, MeasuredBuffer)
     table = calibration("nangate45")
     assert table is not None
     known = table.measured(storage, 4, 4)
     assert known is not None
     for name in QUANTITIES:  # the calibration drifts with tools and with our own flow
-        assert found[name] == pytest.approx(known[name], rel=0.03), name
+        assert getattr(found, name) == pytest.approx(getattr(known, name), rel=0.03), name
 
 
 def test_a_wrong_word_of_the_netlist_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(config: BufferConfig, activity: Activity) -> Stimulus:
+    def wrong(config: BufferConfig, activity: BufferActivity) -> Stimulus:
         right = buffer_stimulus(config, activity)
         expected = right.expected.copy()
         expected[-1] ^= 1
@@ -57,14 +69,14 @@ def test_a_wrong_word_of_the_netlist_is_an_error(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(module, "buffer_stimulus", wrong)
     with pytest.raises(CheckFailed, match=r"^the netlist of the buffer is wrong: 1 of "):
-        measure(BufferConfig(words=2, bits=2, storage="flop"), "nangate45")
+        measure_buffer(BufferConfig(words=2, bits=2, storage="flop"), "nangate45")
 
 
 def test_a_missing_kit_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PDK_ROOT", str(tmp_path))
     monkeypatch.delenv("FLOW_HOME", raising=False)
     with pytest.raises(UserError, match=r"^process kit sky130hd is not on this machine; "):
-        measure(BufferConfig(), "sky130hd")
+        measure_buffer(BufferConfig(), "sky130hd")
 
 
 def test_a_fit_finds_the_formula_that_made_the_points() -> None:
@@ -95,25 +107,26 @@ LIMITS = {"sky130hd": (0.2, 0.45)}
 def test_tables_are_whole_and_their_formulas_close(pdk: str) -> None:
     table = calibration(pdk)
     assert table is not None
-    assert len(table.table["points"]) == 2 * len(SIZES)
-    assert {"pdk", "corner", "voltage_v", "date", "tools"} <= set(table.table)
+    assert len(table.table.points) == 2 * len(SIZES)
+    assert table.table.pdk == pdk
+    assert table.table.tools["yosys"]
     for storage, formulas in table.formulas.items():
         area, any_other = LIMITS.get(pdk, (0.1, 0.35))
         assert formulas["area_um2"].error < area
         assert all(formula.error < any_other for formula in formulas.values())
         for point in table.points(storage):
             for name, formula in formulas.items():
-                predicted = float(formula(point["words"], point["bits"]))
-                assert predicted == pytest.approx(point[name], rel=formula.error + 1e-9)
+                predicted = float(formula(point.words, point.bits))
+                assert predicted == pytest.approx(getattr(point, name), rel=formula.error + 1e-9)
 
 
 def test_inverters_are_those_of_the_libraries() -> None:
     known = kit_inverter("nangate45")
     assert known is not None
     found = smallest_inverter(find_kit("nangate45").liberty)
-    assert found == {name: known[name] for name in found}
-    assert found["cell"] == "INV_X1"
-    assert found["leakage_w"] == pytest.approx(1.435e-8, rel=1e-3)
+    assert found == replace(known, corner="")
+    assert found.cell == "INV_X1"
+    assert found.leakage_w == pytest.approx(1.435e-8, rel=1e-3)
     assert kit_inverter("tsmc5") is None
 
 

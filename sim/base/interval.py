@@ -1,15 +1,17 @@
-"""A quantity with the interval it is believed to lie in."""
+"""A quantity with the interval that it is believed to lie in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from consilico.sim.base.facts import Facts
 
 __all__ = ["ZERO", "Interval", "exactly", "summed"]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """``low <= value <= high``, none negative.
+class Interval(Facts):
+    """A value and its bounds: ``low <= value <= high``, none negative.
 
     Intervals are propagated as if all errors had one sign: the bounds of a sum are the sums of the
     bounds. That is wider than independent errors would give, and never too narrow.
@@ -30,9 +32,14 @@ class Interval:
             )
 
     @classmethod
-    def of(cls, data: dict[str, Any]) -> "Interval":
-        """From a dictionary with ``value``, ``low`` and ``high``."""
+    def of(cls, data: Mapping[str, Any]) -> "Interval":
+        """Return the interval of a dictionary with ``value``, ``low`` and ``high``."""
         return cls(float(data["value"]), float(data["low"]), float(data["high"]))
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether the bounds are the value itself."""
+        return self.low == self.high
 
     def __add__(self, other: "Interval") -> "Interval":
         return Interval(self.value + other.value, self.low + other.low, self.high + other.high)
@@ -45,13 +52,9 @@ class Interval:
         o = exactly(other) if isinstance(other, int | float) else other
         return Interval(self.value / o.value, self.low / o.high, self.high / o.low)
 
-    def to_json(self) -> dict[str, float]:
-        """``value``, ``low`` and ``high``."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
 
 def exactly(value: float) -> Interval:
-    """A number without doubt."""
+    """Return the interval of a number that is beyond doubt."""
     return Interval(value, value, value)
 
 
@@ -59,7 +62,7 @@ ZERO = exactly(0.0)
 
 
 def summed(parts: Iterable[Interval]) -> Interval:
-    """Their sum."""
+    """Return the sum of some intervals."""
     total = ZERO
     for part in parts:
         total = total + part
