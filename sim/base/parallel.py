@@ -1,56 +1,132 @@
-"""Work side by side in processes."""
+"""The one executor of long work: jobs in processes, results as they come, all ended by a failure.
+
+Resuming is the business of the result cache: a job that was done before answers from it. So an
+executor need not remember anything, and another can take the place of the process pool: what
+:func:`_executor` returns has the interface of :class:`concurrent.futures.Executor`, as has, for
+example, the executor of a Dask client.
+"""
 
 import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["Progress", "in_parallel"]
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.progress import Progress, silent
 
-Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+__all__ = ["as_done", "in_parallel", "processors"]
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def in_parallel(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
     label: str,
-    workers: int,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Run jobs, some at a time; the first failure ends the rest.
+    """Run jobs in parallel; the first failure ends the rest.
 
     Args:
         work: What to do, a function of a module: processes are started anew.
         jobs: What to do it with, plain data.
         label: What progress is called.
-        workers: Processes; 1 does the work in this one.
+        workers: Processes, at least 1; as many as there are processors if not given. One does the
+            work in this process.
         progress: Called with the label, jobs done and jobs in all.
 
     Returns:
         Results in the order of the jobs.
+
+    Raises:
+        UserError: If ``workers`` is below 1.
+        ToolError: If a process was killed, as happens where memory runs out.
     """
+    found = dict(as_done(work, jobs, label, workers, progress))
+    return [found[index] for index in range(len(jobs))]
 
-    def show(done: int) -> None:
-        if progress is not None:
-            progress(label, done, len(jobs))
 
-    show(0)
+def as_done(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    label: str,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Result]]:
+    """Run jobs in parallel, and yield each result as soon as it is there.
+
+    Arguments and errors are those of :func:`in_parallel`. The jobs that are left end when the
+    caller stops iterating, too.
+
+    Yields:
+        The index of a job, and its result.
+    """
+    if workers is not None and workers < 1:
+        raise UserError(f"the number of jobs at a time must be at least 1, not {workers}")
+    show = progress or silent
+    workers = min(workers or processors(), max(1, len(jobs)))
+    show(label, 0, len(jobs))
     if workers == 1:
-        results = []
-        for done, job in enumerate(jobs, start=1):
-            results.append(work(job))
-            show(done)
-        return results
-    spawn = multiprocessing.get_context("spawn")  # torch has threads: no fork
-    with ProcessPoolExecutor(max_workers=workers, mp_context=spawn) as pool:
+        for index, job in enumerate(jobs):
+            result = work(job)
+            show(label, index + 1, len(jobs))
+            yield index, result
+        return
+    with _executor(workers) as executor:
+        futures: dict[Future[Result], int] = {
+            executor.submit(work, job): index for index, job in enumerate(jobs)
+        }
         try:
-            futures = [pool.submit(work, job) for job in jobs]
             for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                show(done)
+                result = future.result()
+                show(label, done, len(jobs))
+                yield futures[future], result
+        except BrokenProcessPool as error:
+            raise ToolError(
+                f"{label}: a process was killed; the machine may be out of memory, fewer jobs at"
+                " a time need less"
+            ) from error
+
+
+@contextmanager
+def _executor(workers: int) -> Iterator[Executor]:
+    """Provide what runs the jobs; leaving it by an exception ends all that still run."""
+    spawn = multiprocessing.get_context("spawn")  # torch has threads: no fork
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_follow_parent) as pool:
+        try:
+            yield pool
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
             raise
-        return [future.result() for future in futures]
+
+
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent, and end when it does, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
