@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from consilico.reports.summary import summary
 from consilico.reports.verdict import verdict
+from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import digest, write_atomic
 
 __all__ = ["build_report", "write_report"]
@@ -16,9 +16,7 @@ __all__ = ["build_report", "write_report"]
 _HERE = Path(__file__).parent
 
 
-def build_report(
-    output: Path, progress: Callable[[str, int, int], None] | None = None
-) -> dict[str, Any]:
+def build_report(output: Path, progress: Progress | None = None) -> dict[str, Any]:
     """Gather the facts and write ``index.html``, ``report.json`` and PNG figures to ``output``.
 
     What is there already and still right is left as it is.

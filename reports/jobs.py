@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from consilico.reports.consmax.targets import ENERGY_CLOCK_NS, representative
 from consilico.reports.datapaths.facts import CLOCK_NS, CONFIGURATIONS
 from consilico.reports.datapaths.rounding_cost import RANDOM_BITS, UNIT
-from consilico.sim.base.parallel import Progress, in_parallel
+from consilico.sim.base.parallel import in_parallel
+from consilico.sim.base.progress import Progress
 
 if TYPE_CHECKING:
     from consilico.sim.units.unit import Unit
@@ -25,7 +26,6 @@ _LANES = (1, 4, 16, 64)
 _SWEEP_NS = (1.4, 1.1, 0.9)  # clocks to map for, beside the energy targets' own
 _ARCHITECTURES = ("consmax/log2", "consmax/split")
 _PAPER = "consmax/paper"
-_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _jobs(units: "Sequence[Unit]") -> list[Job]:
 
 
 def _run(jobs: list[Job], progress: Progress | None) -> Done:
-    done = in_parallel(_work, jobs, "verify and implement", _WORKERS, progress)
+    done = in_parallel(_work, jobs, "verify and implement", progress=progress)
     return list(zip(jobs, done, strict=True))
 
 

@@ -2,7 +2,6 @@
 
 import datetime
 import platform
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,13 @@ from consilico.reports.jobs import PDK, SEED, entries_of, run_all
 from consilico.reports.verdict import verdict
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import cache_dir, cached, digest
 
 if TYPE_CHECKING:
     from consilico.reports.doctor import Check
 
 __all__ = ["summary"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def summary(progress: Progress | None = None) -> dict[str, Any]:

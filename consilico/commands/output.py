@@ -4,7 +4,6 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -14,10 +13,10 @@ import typer
 
 from consilico import __version__
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.progress import Pace, Progress, duration, log_lines
 
 __all__ = [
     "JsonOption",
-    "Progress",
     "SetOption",
     "UnitArgument",
     "emit",
@@ -25,10 +24,6 @@ __all__ = [
     "print_table",
     "working",
 ]
-
-Progress = Callable[[str, int, int], None]  # description, steps done, steps in total
-
-_SECONDS_BETWEEN_LINES = 30
 
 JsonOption = Annotated[
     str | None,
@@ -115,30 +110,22 @@ def working() -> Iterator[Progress]:
 
     with _stdout_to_stderr():
         if not sys.stderr.isatty():
-            yield _log_lines()
+            yield log_lines(lambda line: print(line, file=sys.stderr, flush=True))
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
+        times = (TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+        with Bars(*columns, *times, console=Console(stderr=True)) as bars:
             tasks: dict[str, Any] = {}
+            pace = Pace()
 
-            def show(description: str, done: int, total: int) -> None:
-                if description not in tasks:
-                    tasks[description] = bars.add_task(description)
-                bars.update(tasks[description], completed=done, total=total)
+            def show(label: str, done: int, total: int) -> None:
+                _, left_s = pace.step(label, done, total)
+                left = f"about {duration(left_s)} left" if left_s else ""
+                if label not in tasks:
+                    tasks[label] = bars.add_task(label, left=left)
+                bars.update(tasks[label], completed=done, total=total, left=left)
 
             yield show
-
-
-def _log_lines() -> Progress:
-    last = time.monotonic()
-
-    def show(description: str, done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
-
-    return show
 
 
 @contextmanager

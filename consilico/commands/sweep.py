@@ -11,8 +11,8 @@ from consilico.commands.output import JsonOption, SetOption, emit, positive_ns, 
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
-    from consilico.commands.output import Progress
     from consilico.golden.config import Config
+    from consilico.sim.base.progress import Progress
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.units.unit import Unit
 

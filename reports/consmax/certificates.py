@@ -16,6 +16,7 @@ import numpy as np
 
 from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.golden.attention.consmax_split import SplitConfig
+from consilico.sim.base.progress import Progress
 
 __all__ = [
     "Certificate",
@@ -73,7 +74,7 @@ def certify(
     codes: Sequence[int],
     *,
     exhaustive: bool,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Certificate:
     """Compare an architecture with exact arithmetic.
 
@@ -194,7 +195,7 @@ def _paper_results(codes: Sequence[int], head: Setting) -> list[int]:
     return bits
 
 
-def certify_all(progress: Callable[[str, int, int], None] | None = None) -> list[dict[str, Any]]:
+def certify_all(progress: Progress | None = None) -> list[dict[str, Any]]:
     """Certificates of all architectures, and of the model's own heads; from the cache if there."""
     import consilico.golden.attention.consmax
     import consilico.golden.attention.consmax_log2

@@ -1,6 +1,5 @@
 """Choice of the ``log2`` widths: the smallest hardware within the error bounds."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from itertools import product
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.reports.consmax.certificates import guaranteed_log2
 from consilico.reports.consmax.targets import ENERGY_CLOCK_NS
+from consilico.sim.base.progress import Progress
 from consilico.sim.units.catalogue import find_unit, verilog
 
 __all__ = ["MAX_RELATIVE_ERROR", "MAX_ULP", "width_search"]
@@ -30,7 +30,7 @@ def _within(bounds: dict[str, float]) -> bool:
 
 
 def width_search(
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """Bounds of all width combinations, and the area of those that could be the smallest.
 

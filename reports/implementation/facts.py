@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from consilico.sim.base.parallel import Progress, in_parallel
+from consilico.sim.base.parallel import in_parallel
+from consilico.sim.base.progress import Progress
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
@@ -21,7 +22,6 @@ _SWEPT: tuple[tuple[str, tuple[str, ...]], ...] = (  # small ones: a netlist in 
     ("training/stochastic_round", ()),
 )
 _MODULES_NS = 2.0  # clock that areas and proofs are for
-_WORKERS = 2
 
 Job = tuple[str, str, tuple[str, ...]]  # what to do, unit, settings
 
@@ -47,7 +47,7 @@ def implementation_facts(progress: Progress | None = None) -> dict[str, Any]:
     kit = find_kit(_PDK)
     jobs: list[Job] = [("proof", name, ()) for name in catalogue()]
     jobs += [("sweep", *item) for item in _SWEPT]
-    done = in_parallel(_work, jobs, "implementation", _WORKERS, progress)
+    done = in_parallel(_work, jobs, "implementation", progress=progress)
     pairs = list(zip(jobs, done, strict=True))
     return {
         "pdk": kit.name,

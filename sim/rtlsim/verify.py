@@ -10,6 +10,7 @@ from typing import Any
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import cached, digest
 from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
@@ -21,9 +22,7 @@ from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Progress", "check", "verify"]
-
-Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+__all__ = ["check", "verify"]
 
 _COCOTB_ITEMS = 1200  # a Python step a cycle: the bulk bench replays the rest
 _FULL_SPEED = "bulk, full speed"

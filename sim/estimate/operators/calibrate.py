@@ -10,13 +10,13 @@ where it stopped. What stands there is kept where library, clock, tools and Veri
 import argparse
 import datetime
 import json
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.parallel import as_done
 from consilico.sim.base.results import write_atomic
 
 __all__ = ["FOLDER", "main", "measure_job"]
@@ -116,25 +116,29 @@ def main() -> None:
     wanted = _jobs({"fit": options.fit, "test": options.test})
     order = [_key(job) for job in wanted]
     have = {_key(row): row for row in table["rows"] if _key(row) in order}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=options.jobs, mp_context=spawn) as pool:
-        futures = {
-            pool.submit(measure_job, job, kit.name, have.get(key)): key
-            for job, key in zip(wanted, order, strict=True)
-        }
-        for count, future in enumerate(as_completed(futures), start=1):
-            key = futures[future]
-            before = have.pop(key, None)
-            try:
-                have[key] = future.result()
-                said = "as before" if have[key] == before else "measured"
-            except Exception as error:
-                said = f"failed: {error}"
-            print(f"{count} of {len(wanted)}: {key}: {said}", file=sys.stderr, flush=True)
-            if have.get(key) != before:
-                table["rows"] = [have[name] for name in order if name in have]
-                table["date"] = datetime.date.today().isoformat()
-                write_atomic(path, json.dumps(table, indent=1) + "\n")
+    tasks = [(job, kit.name, have.get(key)) for job, key in zip(wanted, order, strict=True)]
+    results = as_done(_attempt, tasks, "calibration", options.jobs)
+    for count, (index, result) in enumerate(results, start=1):
+        key = order[index]
+        before = have.pop(key, None)
+        if isinstance(result, str):
+            said = f"failed: {result}"
+        else:
+            have[key] = result
+            said = "as before" if result == before else "measured"
+        print(f"{count} of {len(wanted)}: {key}: {said}", file=sys.stderr, flush=True)
+        if have.get(key) != before:
+            table["rows"] = [have[name] for name in order if name in have]
+            table["date"] = datetime.date.today().isoformat()
+            write_atomic(path, json.dumps(table, indent=1) + "\n")
+
+
+def _attempt(task: tuple[dict[str, Any], str, dict[str, Any] | None]) -> dict[str, Any] | str:
+    """Return what :func:`measure_job` measured, or in one line why it could not."""
+    try:
+        return measure_job(*task)
+    except (UserError, CheckFailed) as error:
+        return str(error)
 
 
 if __name__ == "__main__":

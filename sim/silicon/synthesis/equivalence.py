@@ -87,7 +87,7 @@ class Proof:
     seconds_limit: float
 
     def to_json(self) -> dict[str, Any]:
-        """Field values by name."""
+        """Return the field values by name."""
         return asdict(self)
 
 

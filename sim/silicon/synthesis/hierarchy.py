@@ -62,12 +62,17 @@ class HierarchicalArea:
     by_purpose_um2: dict[str, float]  # registers, memories, multipliers, rest
 
     def to_json(self) -> dict[str, Any]:
-        """Field values by name."""
+        """Return the field values by name."""
         return asdict(self)
 
 
 def unit_design(unit: Unit, config: Config) -> Design:
-    """A unit of the catalogue: its generator's files tell multipliers and memories apart."""
+    """Return the design of a unit: its generator's files tell multipliers and memories apart.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+    """
     from amaranth.back import rtlil
 
     from consilico import hw
@@ -92,7 +97,9 @@ def unit_design(unit: Unit, config: Config) -> Design:
 
 
 def verilog_design(text: str) -> Design:
-    """Anyone's Verilog: what it writes as ``*`` and as arrays."""
+    """Return the design of anyone's Verilog: its multipliers are what it writes as ``*``, its
+    memories are arrays.
+    """
     purposes = (("t:$mul", _MULTIPLIERS), ("t:$mem t:$mem_v2 %u", _MEMORIES))
     return Design(text=text, read="read_verilog -sv rtl.v", purposes=purposes)
 

@@ -1,10 +1,10 @@
 """Area against clock period: netlists for several clocks, the best of them, and the fastest."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from consilico.sim.base.parallel import Progress, in_parallel
+from consilico.sim.base.parallel import in_parallel
+from consilico.sim.base.progress import Progress, silent
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.synthesize import synthesize
 
@@ -21,7 +21,7 @@ def sweep(
     *,
     resolution: float | None = None,
     clock: str = "clk",
-    workers: int | None = 1,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Synthesize a design for several clock periods.
@@ -36,7 +36,7 @@ def sweep(
         clocks_ns: Clock periods to map for.
         resolution: Where given, the fastest clock is looked for to this relative error.
         clock: Name of the clock port.
-        workers: Processes to use; None for as many as there are processors.
+        workers: Processes to use; as many as there are processors if not given.
         progress: Called with a label, steps done and steps in all.
 
     Returns:
@@ -51,21 +51,19 @@ def sweep(
     """
     periods = sorted(set(clocks_ns), reverse=True)
     jobs = [(verilog, top, kit, period, clock) for period in periods]
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
     points = in_parallel(_point, jobs, "clock targets", workers, progress)
     if resolution is None:
         return {"points": points, "pareto": pareto(points)}
     searched: list[dict[str, Any]] = []
+    show = progress or silent
 
     def extend(period: float) -> dict[str, Any]:
-        if progress is not None:
-            progress("fastest clock", len(searched), len(searched) + 1)
+        show("fastest clock", len(searched), len(searched) + 1)
         searched.append(_point((verilog, top, kit, period, clock)))
         return searched[-1]
 
     fastest = fastest_clock(points, resolution, extend)
-    if progress is not None:
-        progress("fastest clock", len(searched), len(searched))
+    show("fastest clock", len(searched), len(searched))
     return {"points": points, "pareto": pareto(points + searched), "fastest": fastest}
 
 
@@ -83,7 +81,7 @@ def _point(job: tuple[str, str, Kit, float, str]) -> dict[str, Any]:
 
 
 def pareto(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Netlists of which no other is both smaller and faster, the fastest first.
+    """Return the netlists of which no other is both smaller and faster, the fastest first.
 
     Returns:
         ``path_ns``, ``area_um2``, ``recipe`` and ``clock_ns`` (what it was mapped for).
@@ -97,7 +95,7 @@ def pareto(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _netlists(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every netlist that was made on the way to these points."""
+    """Return every netlist that was made on the way to these points."""
     return [
         {**values, "recipe": recipe, "clock_ns": point["clock_ns"]}
         for point in points
@@ -110,7 +108,7 @@ def fastest_clock(
     resolution: float,
     extend: Callable[[float], dict[str, Any]],
 ) -> dict[str, Any]:
-    """The shortest period that synthesis meets, by bisection of the period asked for.
+    """Find the shortest period that synthesis meets, by bisection of the period asked for.
 
     Synthesis is not monotonic: the answer is the shortest period met, with the longest one below
     it that was asked for and missed. Between and below them nothing is claimed.

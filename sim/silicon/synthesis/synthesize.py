@@ -103,7 +103,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Name for reports."""
+        """Return the name that reports and ``tried`` use, such as ``area; gates``."""
         return f"{self.abc}; {'full adder cells' if self.full_adders else 'gates'}"
 
 

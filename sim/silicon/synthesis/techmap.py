@@ -1,4 +1,4 @@
-"""What Yosys needs to use a kit's own cells: Verilog of its clock gate, latches and adders."""
+"""Writes what Yosys needs to use a kit's own cells: Verilog of clock gate, latches and adders."""
 
 import re
 
@@ -8,14 +8,14 @@ __all__ = ["adder_map", "flop_map", "kit_cells", "latch_map", "tie_command", "wi
 
 
 def without_cells(verilog: str) -> str:
-    """The design without the behaviour of the cells that the kit provides."""
+    """Return a design without the behaviour of the cells that the kit provides."""
     return re.sub(
         r"^module consilico_(clock_gate|latch)\b.*?^endmodule$", "", verilog, flags=re.S | re.M
     )
 
 
 def kit_cells(kit: Kit) -> str:
-    """Clock gate and latch of :mod:`consilico.hw.cells` made of the kit's cells."""
+    """Return clock gate and latch of :mod:`consilico.hw.cells`, made of the kit's cells."""
     latch, low, gate = kit.roles["latch_high"], kit.roles["latch_low"], kit.roles.get("clock_gate")
     if gate is not None:
         body = f"{gate.cell} gate({gate.ports(clock='clk', enable='enable', output='gclk')});"
@@ -41,7 +41,7 @@ endmodule
 
 
 def latch_map(kit: Kit) -> str:
-    """Technology map of latches that Yosys infers."""
+    """Return a technology map of the latches that Yosys infers."""
     text = ""
     for level, sign in (("high", "P"), ("low", "N")):
         role = kit.roles[f"latch_{level}"]
@@ -54,7 +54,7 @@ def latch_map(kit: Kit) -> str:
 
 
 def flop_map(kit: Kit) -> str:
-    """Technology map of flip-flops, for a kit whose flip-flops dfflibmap cannot use."""
+    """Return a technology map of flip-flops, for a kit whose flip-flops dfflibmap cannot use."""
     role = kit.roles["flop"]
     text = ""
     for sign, clock in (("P", "C"), ("N", "~C")):
@@ -67,7 +67,7 @@ def flop_map(kit: Kit) -> str:
 
 
 def tie_command(kit: Kit) -> str:
-    """Command that gives constants to tie cells; without them they stay constants."""
+    """Return the command that makes constants tie cells; empty if the kit names no such cells."""
     if "tie_high" not in kit.roles or "tie_low" not in kit.roles:
         return ""
     high, low = (kit.roles[f"tie_{level}"] for level in ("high", "low"))
@@ -78,7 +78,7 @@ def tie_command(kit: Kit) -> str:
 
 
 def adder_map(kit: Kit) -> str:
-    """Technology map of Yosys' full adders (X is the carry, Y the sum)."""
+    """Return a technology map of Yosys' full adders, whose port X is the carry and Y the sum."""
     role = kit.roles["full_adder"]
     pins = role.pins
     outputs = []
