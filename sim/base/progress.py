@@ -23,11 +23,12 @@ class Pace:
     """Tells how long each piece of work has taken and will take.
 
     Args:
-        clock: Returns the time in seconds; only differences count.
+        clock: Returns the time in seconds, of which only differences count; the system's if not
+            given.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or time.monotonic
         self._begun: dict[str, tuple[float, int]] = {}  # time and steps done when first heard of
 
     def step(self, label: str, done: int, total: int) -> tuple[float, float | None]:
@@ -75,7 +76,7 @@ def duration(seconds: float) -> str:
 def log_lines(
     write: Callable[[str], None],
     between_s: float = _SECONDS_BETWEEN_LINES,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
 ) -> Progress:
     """Return a progress that writes a line now and then, as suits a log file.
 
@@ -85,14 +86,15 @@ def log_lines(
     Args:
         write: Is given each line.
         between_s: Seconds that lie at least between two lines of one piece of work.
-        clock: Returns the time in seconds.
+        clock: Returns the time in seconds; the system's if not given.
     """
-    pace = Pace(clock)
+    read_clock = clock or time.monotonic
+    pace = Pace(read_clock)
     written: dict[str, float] = {}
 
     def show(label: str, done: int, total: int) -> None:
         elapsed_s, left_s = pace.step(label, done, total)
-        now = clock()
+        now = read_clock()
         if total > 1 and now - written.get(label, -between_s - now) >= between_s:
             written[label] = now
             write(line(label, done, total, elapsed_s, left_s))

@@ -28,7 +28,7 @@ opt_clean
 write_verilog -noattr -norename -simple-lhs out.v
 """
 _MODULE = re.compile(r"^\s*module\s+(\\\S+|\w+)", re.M)
-_ERROR = re.compile(r"(?:([^\n]+):(\d+): )?ERROR: (.*)")
+_ERROR = re.compile(r"(?:^yosys failed with status \d+: )?(?:([^\n]+):(\d+): )?ERROR: (.*)")
 
 
 def elaborated(verilog: str | Sources, top: str, source: str = "the Verilog") -> str:

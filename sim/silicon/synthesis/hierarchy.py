@@ -97,9 +97,7 @@ def unit_design(unit: Unit, config: Config) -> Design:
 
 
 def verilog_design(text: str) -> Design:
-    """Return the design of anyone's Verilog: its multipliers are what it writes as ``*``, its
-    memories are arrays.
-    """
+    """Return the design of anyone's Verilog: ``*`` is a multiplier, an array a memory."""
     purposes = (("t:$mul", _MULTIPLIERS), ("t:$mem t:$mem_v2 %u", _MEMORIES))
     return Design(text=text, read="read_verilog -sv rtl.v", purposes=purposes)
 
