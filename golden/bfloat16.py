@@ -24,7 +24,7 @@ _BIAS = 127
 
 
 class Rounded(NamedTuple):
-    """Bit patterns with what happened to each."""
+    """Results of a rounding operation, with what happened to each of them."""
 
     bits: Tensor  # int64
     underflow: Tensor  # bool: flushed to zero
@@ -32,7 +32,11 @@ class Rounded(NamedTuple):
 
 
 def encode(value: Fraction) -> int:
-    """Correctly rounded bf16 (nearest, ties to even) of an exact non-negative number."""
+    """Return the bf16 bit pattern nearest to an exact non-negative number, ties to even.
+
+    Raises:
+        ValueError: If ``value`` is negative.
+    """
     if value < 0:
         raise ValueError(f"value must not be negative, not {float(value)}")
     if value == 0:
@@ -51,7 +55,7 @@ def encode(value: Fraction) -> int:
 
 
 def decode(bits: int) -> Fraction:
-    """Exact value of a non-negative finite bit pattern (exponent 0 is zero)."""
+    """Return the exact value of a non-negative finite bit pattern (exponent 0 is zero)."""
     exponent = bits >> 7
     return (
         Fraction(128 + (bits & 127)) * Fraction(2) ** (exponent - _BIAS - 7)
@@ -61,12 +65,17 @@ def decode(bits: int) -> Fraction:
 
 
 def multiply(a: Tensor, b: Tensor, *, truncate: bool = False) -> Rounded:
-    """Rounded of non-negative bf16 bit patterns, rounded to nearest even.
+    """Multiply non-negative bf16 numbers, rounding to nearest even.
 
     Args:
         a: Bit patterns, int64, any shape.
         b: Bit patterns, int64, broadcastable to ``a``.
-        truncate: Drop the low bits instead of rounding (the paper's unit).
+        truncate: Drop the low bits instead of rounding, as the unit of the ConSmax paper does.
+
+    Returns:
+        Products of the broadcast shape. A product below the least normal number becomes 0 and is
+        flagged as underflow (so is a product with zero); one above :data:`MAX` becomes :data:`MAX`
+        and is flagged as overflow.
     """
     ones = torch.ones_like(a)
     product = ((a & 127) | 128) * ((b & 127) | 128)  # [2 ** 14, 2 ** 16)
@@ -87,15 +96,19 @@ def multiply(a: Tensor, b: Tensor, *, truncate: bool = False) -> Rounded:
 
 
 def to_fixed(bits: Tensor, width: int, fraction: int) -> Rounded:
-    """Unsigned fixed point of non-negative bf16 bit patterns: round half up, saturate.
+    """Convert non-negative bf16 numbers to unsigned fixed point, rounding half up and saturating.
 
     Args:
         bits: Bit patterns, int64, any shape.
-        width: Bits of the result.
-        fraction: Fraction bits of the result; the result stands for ``bits / 2 ** fraction``.
+        width: Bits of a result.
+        fraction: Fraction bits of a result, which stands for ``result / 2 ** fraction``.
+
+    Returns:
+        Integers below ``2 ** width``, same shape; ``underflow`` marks results of 0, ``overflow``
+        those that were saturated.
     """
     significand = torch.where(bits >> 7 == 0, 0, (bits & 127) | 128)
-    # one guard bit is kept below the result; right shift of the significand moved to the top
+    # The significand is moved to the top and shifted right, with one guard bit below the result.
     shift = _BIAS + 7 - fraction + width - 1 - (bits >> 7)
     guarded = (significand << width) >> shift.clamp(0, width + 8)
     rounded = (guarded + 1) >> 1
@@ -106,17 +119,23 @@ def to_fixed(bits: Tensor, width: int, fraction: int) -> Rounded:
 
 
 def from_integer(value: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
-    """Signed integers times ``2 ** (exponent - 134)``, rounded to nearest, ties to even.
+    """Convert signed integers times ``2 ** (exponent - 134)`` to bf16, rounding to nearest even.
+
+    The bias of bf16 is 127 and its significand has 7 fraction bits, so 1 in ``value`` counts as
+    much as the lowest significand bit of a bf16 number with this exponent.
 
     Args:
-        value: int64, magnitude below ``2 ** 32``.
-        exponent: Biased exponent of a bf16 number whose significand counts in units of ``value``.
+        value: int64, magnitude below ``2 ** 32``, any shape.
+        exponent: Biased bf16 exponent.
 
     Returns:
-        Bit patterns with sign, int64, zero never negative; bool, saturated.
+        A pair of tensors of the same shape: int64 bit patterns with sign, where zero never has one;
+        and bool, whether the magnitude was saturated at :data:`MAX`.
     """
     magnitude = value.abs()
-    top = torch.frexp(magnitude.double()).exponent.long().clamp(min=1) - 1  # of the highest bit
+    top = (
+        torch.frexp(magnitude.double()).exponent.long().clamp(min=1) - 1
+    )  # place of the highest bit
     guarded = magnitude << (40 - top)  # the significand's 8 bits lie above bit 33
     significand = guarded >> 33
     rest, half = guarded & ((1 << 33) - 1), 1 << 32

@@ -1,4 +1,4 @@
-"""A small buffer of words with one write port and one read port: configuration and behaviour."""
+"""Specify ``buffer``: a small memory of words with one write port and one read port."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["BufferConfig", "buffer_reads"]
 
 @dataclass(frozen=True, kw_only=True)
 class BufferConfig(Config):
-    """Words of bits, in flip-flops or latches."""
+    """Parameters of a buffer that is built from flip-flops or latches."""
 
     words: int = integer(16, 2, 1024, "words")
     bits: int = integer(16, 1, 256, "bits of a word")
@@ -27,21 +27,26 @@ def buffer_reads(
     reads: NDArray[np.bool_],
     read_addresses: NDArray[np.int64],
 ) -> NDArray[np.uint8]:
-    """What the beats that read find: what beats before them wrote.
+    """Return the words that a sequence of requests reads from a buffer.
+
+    A request (one beat) may write one word and read another. A read returns what earlier beats
+    wrote; all words are 0 before the first beat.
 
     Args:
-        words: Words of the buffer, all 0 before the first beat.
-        writes: Whether a beat writes, shape ``(beats,)``.
-        write_addresses: Shape ``(beats,)``.
-        values: Words to write as bytes, lowest first, shape ``(beats, bytes)``.
-        reads: Whether a beat reads, shape ``(beats,)``.
-        read_addresses: Shape ``(beats,)``.
+        words: Number of words in the buffer.
+        writes: Whether each beat writes, shape ``(beats,)``.
+        write_addresses: Address that each beat writes, shape ``(beats,)``.
+        values: Value that each beat writes, as bytes with the lowest first, shape ``(beats,
+            bytes)``.
+        reads: Whether each beat reads, shape ``(beats,)``.
+        read_addresses: Address that each beat reads, shape ``(beats,)``.
 
     Returns:
-        Words read, shape ``(reads, bytes)``.
+        The words read, in order, shape ``(number of reading beats, bytes)``.
 
     Raises:
-        ValueError: If a beat reads the word that it writes, which the hardware leaves open.
+        ValueError: If a beat reads the word that it writes: the hardware leaves that result
+            undefined.
     """
     if (clash := np.flatnonzero(writes & reads & (write_addresses == read_addresses))).size:
         raise ValueError(f"beat {clash[0]} reads the word that it writes")

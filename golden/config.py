@@ -1,4 +1,8 @@
-"""What every configuration shares: fields with accepted ranges, checked when it is made."""
+"""Define configurations: frozen dataclasses whose fields state what they accept.
+
+One configuration object describes a unit everywhere: the golden model, the generator, the estimator
+and the report all take it.
+"""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
@@ -8,22 +12,39 @@ __all__ = ["Config", "choice", "integer"]
 
 
 def integer(default: int, low: int, high: int, doc: str) -> Any:
-    """Field that holds an integer in ``[low, high]``."""
+    """Declare a field that accepts integers in ``[low, high]``.
+
+    Args:
+        default: Value of the field when it is not given.
+        low: Least accepted value.
+        high: Greatest accepted value.
+        doc: Meaning of the field in a few words, as ``consilico list`` prints it.
+    """
     return field(default=default, metadata={"range": (low, high), "doc": doc})
 
 
 def choice(default: Any, options: Iterable[Any], doc: str) -> Any:
-    """Field that holds one of the ``options``, all of the type of ``default``."""
+    """Declare a field that accepts one of several values.
+
+    Args:
+        default: Value of the field when it is not given.
+        options: The accepted values, all of the type of ``default``.
+        doc: Meaning of the field in a few words, as ``consilico list`` prints it.
+    """
     return field(default=default, metadata={"options": tuple(options), "doc": doc})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Base of the configurations: frozen, checked, made from text, turned into JSON.
+    """Base class of all configurations.
+
+    A subclass is a frozen dataclass whose fields are made with :func:`integer` and :func:`choice`.
+    Its values are checked when it is created. It can be made from the text of a command line and
+    written as JSON.
 
     Raises:
-        ValueError: If a field's value is not accepted; the message names the field, the value
-            and what is accepted.
+        ValueError: If a field's value is not accepted; the message names the field, the value and
+            what is accepted.
     """
 
     def __post_init__(self) -> None:
@@ -41,7 +62,9 @@ class Config:
 
     @classmethod
     def from_text(cls, settings: Iterable[tuple[str, str]]) -> Self:
-        """Make a configuration from ``(field, text)`` pairs, as a command line gives them.
+        """Return the configuration that ``(field, text)`` pairs of a command line describe.
+
+        Fields that are not mentioned keep their defaults.
 
         Raises:
             ValueError: If a field is unknown or a value is not accepted.
@@ -61,5 +84,5 @@ class Config:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        """Field values by name."""
+        """Return the field values by name."""
         return asdict(self)

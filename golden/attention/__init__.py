@@ -1,1 +1,1 @@
-"""Score normalizers of attention."""
+"""Specify the score normalizers of attention."""

@@ -34,46 +34,49 @@ BF16_ONE = 127  # exponent bias of bf16
 
 @dataclass(frozen=True, kw_only=True)
 class ConSmaxConfig(Config):
-    """What the ConSmax architectures share: lanes and the form of the result."""
+    """Parameters that all ConSmax architectures share: lanes and the form of a result."""
 
-    lanes: int = integer(1, 1, 256, "results a cycle")
+    lanes: int = integer(1, 1, 256, "results per cycle")
     output: str = choice("bf16", ("bf16", "fixed"), "form of a result")
     fixed_width: int = integer(16, 2, 24, "bits of a fixed-point result, unsigned")
     fixed_fraction: int = integer(16, 0, 40, "fraction bits of a fixed-point result")
 
     @property
     def score_width(self) -> int:
-        """Bits of a score, signed."""
+        """Return the number of bits of a score, which is signed."""
         return 8
 
     @property
     def result_width(self) -> int:
-        """Bits of one result. A bf16 result is never negative, and keeps its sign bit (0)."""
+        """Return the number of bits of a result.
+
+        A bf16 result is never negative but keeps its sign bit, which is 0.
+        """
         return 16 if self.output == "bf16" else self.fixed_width
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConstants:
-    """What the hardware of one head computes: ``exp(log_c + scale * code)``."""
+    """Constants of one attention head, whose hardware computes ``exp(log_c + scale * code)``."""
 
-    scale: float  # natural units a code: score = scale * code
+    scale: float  # natural units per code: score = scale * code
     log_c: float  # ln C = -beta - ln gamma
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverflowRange:
-    """From which score on the result saturates."""
+    """Scores from which on the results of a head saturate."""
 
     score: float  # natural units; scores above it saturate
     code: int | None  # least signed code that saturates, None where no code does
 
 
 def overflow_range(constants: HeadConstants, config: ConSmaxConfig) -> OverflowRange:
-    """Scores of a head whose exact result exceeds the greatest representable result.
+    """Return the scores of a head whose exact result exceeds the greatest representable one.
 
     Args:
-        constants: The head's constants.
-        config: The unit; its output form and score width decide.
+        constants: Constants of the head.
+        config: The unit; the form of its results and the width of its scores decide.
     """
     if config.output == "bf16":
         log_greatest = math.log(2 - 2**-7) + 127 * math.log(2)
@@ -94,7 +97,15 @@ class ConSmaxResult(NamedTuple):
 
 
 def finish(product: bfloat16.Rounded, mask: Tensor, config: ConSmaxConfig) -> ConSmaxResult:
-    """Convert to the unit's output form, zero the masked lanes, join the flags of a beat."""
+    """Convert products to the output form, zero masked lanes and merge the flags of each beat.
+
+    With ``output="fixed"`` a product is rounded half up to ``fixed_width`` bits and saturated.
+
+    Args:
+        product: bf16 products, shape ``(beats, lanes)``.
+        mask: Bool, same shape; True gives exactly 0 and raises no flag.
+        config: The unit.
+    """
     bits, under, over = product
     if config.output == "fixed":
         fixed = bfloat16.to_fixed(bits, config.fixed_width, config.fixed_fraction)

@@ -34,14 +34,14 @@ _B_OFFSET = 63  # b + 63 is stored, so that 7 integer bits hold C from 2 ** -63 
 
 @dataclass(frozen=True, kw_only=True)
 class Log2Config(ConSmaxConfig):
-    """``2 ** (k * s + b)`` by one multiply-add and a fraction table.
+    """Parameters of ``consmax/log2``.
 
-    ``k`` is unsigned with ``k_fraction`` fraction bits and lies in [0, 1); ``b`` is unsigned
-    with 7 integer and ``fraction`` fraction bits and stands for ``b + 63``.
+    ``k`` is unsigned with ``k_fraction`` fraction bits, so it lies in [0, 1). ``b`` is unsigned
+    with 7 integer bits and ``fraction`` fraction bits and stands for ``b + 63``.
     """
 
     k_fraction: int = integer(17, 10, 20, "fraction bits of k")
-    fraction: int = integer(11, 6, 20, "fraction bits kept of k * s, and of b")
+    fraction: int = integer(11, 6, 20, "fraction bits of b, and those kept of k * s")
     address: int = integer(8, 5, 10, "fraction bits that address the table")
 
     def __post_init__(self) -> None:
@@ -54,20 +54,23 @@ class Log2Config(ConSmaxConfig):
 
     @property
     def k_width(self) -> int:
-        """Bits of ``k``."""
+        """Return the number of bits of ``k``."""
         return self.k_fraction
 
     @property
     def b_width(self) -> int:
-        """Bits of ``b``."""
+        """Return the number of bits of ``b``."""
         return 7 + self.fraction
 
 
 def mantissa_table(address: int) -> list[int]:
-    """Mantissa of ``2 ** f``, 7 bits, for ``f`` in the middle of each of ``2 ** address`` steps.
+    """Return the 7-bit mantissas of ``2 ** f``, one for each of ``2 ** address`` steps of ``f``.
 
-    The middle makes truncating the fraction to the address as good as rounding it, and keeps the
-    carry out of the exponent.
+    An entry is that of the middle of its step. This makes truncating the fraction to the address as
+    good as rounding it, and keeps a carry out of the exponent.
+
+    Args:
+        address: Bits of the table's address.
     """
     middle = (np.arange(1 << address) + 0.5) / (1 << address)
     mantissa = np.minimum(np.rint(128 * np.exp2(middle)) - 128, 127)
@@ -76,14 +79,14 @@ def mantissa_table(address: int) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Log2Constants:
-    """Contents of the configuration register of one head."""
+    """Contents of a head's configuration register."""
 
     k: int  # scale * log2(e), unsigned, ``k_fraction`` fraction bits
     b: int  # log2(C) + 63, unsigned, ``fraction`` fraction bits
 
 
 def log2_constants(head: HeadConstants, config: Log2Config) -> Log2Constants:
-    """Round a head's constants to the register's widths.
+    """Round a head's constants to the widths of the configuration register.
 
     Raises:
         ValueError: If the scale or C does not fit; the message says what would.
@@ -104,7 +107,10 @@ def log2_constants(head: HeadConstants, config: Log2Config) -> Log2Constants:
 def consmax_log2(
     score: Tensor, mask: Tensor, constants: Log2Constants, config: Log2Config
 ) -> ConSmaxResult:
-    """Results of one head, bit for bit those of :class:`consmax_log2.ConSmaxLog2`.
+    """Compute the results of one head as ``consmax/log2`` does, bit for bit.
+
+    The exponent is ``floor(score * k * 2 ** fraction) / 2 ** fraction + b``. Its integer part
+    becomes the bf16 exponent; the top ``address`` bits of its fraction select the mantissa.
 
     Args:
         score: INT8 codes, int64, shape ``(beats, lanes)``.

@@ -11,18 +11,21 @@ __all__ = ["ConSmax", "head_constants"]
 
 
 class ConSmax(nn.Module):
-    """``exp(score - beta) / gamma`` with beta and gamma learned per head.
+    """Attention normalizer ``exp(score - beta) / gamma`` with beta and gamma learned per head.
 
-    No maximum and no sum over the row: every score is normalized on its own. The exponential is
-    computed in fp32 whatever the type of the scores, and saturates at the greatest finite number
-    of that type instead of becoming infinite.
+    It needs neither a maximum nor a sum over the row: every score is normalized by itself. The
+    exponential is computed in float32 whatever the type of the scores, and saturates at the
+    greatest finite number of that type instead of becoming infinite.
 
     Args:
-        heads: Attention heads.
-        beta_range: Initial beta is uniform in this range (the paper: [0.5, 2.5]).
-        gamma: Initial gamma (the paper: 100).
+        heads: Number of attention heads.
+        beta_range: Range of the uniform distribution of the initial beta (the paper: [0.5, 2.5]).
+        gamma: Initial gamma of every head (the paper: 100).
 
-    Source: ConSmax, section III, equations 1 and 2.
+    Raises:
+        ValueError: If ``heads`` or ``gamma`` is not positive.
+
+    Source: ConSmax, arXiv 2402.10930, section III, equations 1 and 2.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class ConSmax(nn.Module):
         """Normalize scores.
 
         Args:
-            scores: Shape ``(..., heads, queries, keys)``, fp32 or bf16.
+            scores: Shape ``(..., heads, queries, keys)``, float32 or bf16.
             mask: Bool, broadcastable to ``scores``; True gives exactly 0, whatever the score.
 
         Returns:
@@ -57,16 +60,17 @@ class ConSmax(nn.Module):
 
 
 def head_constants(module: ConSmax, scale: Tensor) -> list[HeadConstants]:
-    """Merge a trained module into one constant a head, ``C = exp(-beta) / gamma``.
+    """Merge the parameters of a trained module into ``C = exp(-beta) / gamma`` for each head.
 
     The paper's equation 3 prints ``-exp(beta) / gamma`` and leaves out the score scale.
 
     Args:
         module: A trained module.
-        scale: Score scale per head, shape ``(heads,)``, positive.
+        scale: Score that one integer code stands for, per head; shape ``(heads,)``, positive.
 
     Raises:
-        ValueError: If a scale or a gamma is not positive and finite.
+        ValueError: If the shape of ``scale`` is wrong, or a scale or a gamma is not positive and
+            finite.
     """
     heads = len(module.beta)
     if scale.shape != (heads,):

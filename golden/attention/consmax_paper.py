@@ -19,11 +19,11 @@ __all__ = ["PaperConfig", "consmax_paper"]
 
 @dataclass(frozen=True, kw_only=True)
 class PaperConfig(Config):
-    """The paper's unit built straight: nothing to choose. Reference only."""
+    """Parameters of the paper's unit: there are none to choose."""
 
 
 def consmax_paper(score: Tensor, constants: SplitConstants) -> Tensor:
-    """The paper's unit: INT8 scores, no mask, a multiplier that truncates.
+    """Compute results as the paper's unit does: no mask, and a multiplier that truncates.
 
     Args:
         score: INT8 codes, int64, any shape.

@@ -32,14 +32,14 @@ _EXACT = Context(prec=60)  # Decimal's exp is correctly rounded, so much beyond 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig(ConSmaxConfig):
-    """The paper's bit-width-split unit: a product of table entries, one table a nibble.
+    """Parameters of ``consmax/split``.
 
-    With ``scores="int16"`` lanes come in pairs with tables of their own. At run time a beat holds
-    either an INT8 score a lane or, in wide mode, one INT16 score a pair.
+    With ``scores="int16"`` lanes come in pairs whose lanes have tables of their own. At run time a
+    beat then holds either one INT8 score per lane or, in wide mode, one INT16 score per pair.
     """
 
-    scores: str = choice("int8", ("int8", "int16"), "widest score; int16 joins pairs of lanes")
-    storage: str = choice("latch", ("flop", "latch"), "storage of the tables")
+    scores: str = choice("int8", ("int8", "int16"), "widest score; int16 joins lanes in pairs")
+    storage: str = choice("latch", ("flop", "latch"), "cells that store the tables")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,30 +48,39 @@ class SplitConfig(ConSmaxConfig):
 
     @property
     def table_sets(self) -> int:
-        """Pairs of 16-entry tables: one shared by all lanes, or one each for odd and even lanes."""
+        """Return the number of pairs of tables: one for all lanes, or one each for even and odd."""
         return 2 if self.scores == "int16" else 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConstants:
-    """Contents of the tables: bf16 bit patterns, a negative nibble ``m`` at index ``m + 16``."""
+    """Contents of the tables as bf16 bit patterns.
+
+    A table has 16 entries. In the table of the highest nibble, which is signed, the entry of a
+    negative nibble ``m`` is at index ``m + 16``.
+    """
 
     tables: tuple[tuple[int, ...], ...]  # lowest nibble first
-    wide: bool  # one INT16 score a pair of lanes
+    wide: bool  # one INT16 score per pair of lanes
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Nearest number of 8 significant bits, ties to even."""
+    """Round positive numbers to 8 significant bits, ties to even."""
     step = np.exp2(np.floor(np.log2(values)) - 7)
     return np.asarray(np.rint(values / step) * step)
 
 
 def _balance(scale: float, log_c: float, nibbles: int) -> float:
-    """Logarithm of the factor to move between the two lowest tables for the least error.
+    """Return the logarithm of the factor that, moved between the two lowest tables, errs least.
 
-    The product of the tables does not change if one is multiplied by what the other is divided
-    by, but the rounding of their entries does: of 16 factors the best keeps the relative error of
-    the two lowest tables' product below 0.8 %, where a plain split reaches 1.02 %.
+    The product of the tables does not change if one is multiplied by what the other is divided by,
+    but the rounding of their entries does. Of 16 candidate factors in [1, 2) the best one keeps the
+    relative error of the two lowest tables' product below 0.8 %, where plain tables reach 1.02 %.
+
+    Args:
+        scale: Natural units per code.
+        log_c: Logarithm of the head's constant C.
+        nibbles: Nibbles of a score, 2 or 4.
     """
     low = np.arange(16.0)
     high = np.arange(16.0) if nibbles > 2 else np.arange(-8.0, 8.0)
@@ -92,16 +101,17 @@ def _balance(scale: float, log_c: float, nibbles: int) -> float:
 def split_constants(
     head: HeadConstants, config: SplitConfig, *, wide: bool = False, balanced: bool = True
 ) -> SplitConstants:
-    """Correctly rounded tables of a head; C is folded into the table of the lowest nibble.
+    """Return the correctly rounded tables of a head; the lowest nibble's table includes C.
 
     Args:
         head: The head's constants; ``scale`` is that of an INT16 code if ``wide``.
         config: The unit.
-        wide: INT16 scores.
-        balanced: Choose the tables' relative scale for the least error, instead of 1.
+        wide: Make tables for INT16 scores.
+        balanced: Choose the relative scale of the two lowest tables for the least error, instead of
+            1.
 
     Raises:
-        ValueError: If ``wide`` and the unit's scores are INT8.
+        ValueError: If ``wide`` is set and the unit takes INT8 scores only.
     """
     if wide and config.scores != "int16":
         raise ValueError("wide constants need scores=int16, not int8")
@@ -126,7 +136,7 @@ def look_up(
 
     Args:
         score: int64, any shape; only the low 8 bits count.
-        tables: The tables of the lower and the upper nibble, 16 bf16 bit patterns each.
+        tables: Tables of the lower and of the upper nibble, 16 bf16 bit patterns each.
         truncate: Truncate the product instead of rounding it to nearest even.
     """
     lower, upper = (torch.tensor(table) for table in tables)
@@ -136,17 +146,20 @@ def look_up(
 def consmax_split(
     score: Tensor, mask: Tensor, constants: SplitConstants, config: SplitConfig
 ) -> ConSmaxResult:
-    """Results of one head, bit for bit those of :class:`consmax_split.ConSmaxSplit`.
+    """Compute the results of one head as ``consmax/split`` does, bit for bit.
+
+    In wide mode the products of an even and an odd lane are rounded to bf16 before they are
+    multiplied. A factor that overflowed makes the result overflow, unless the product underflows.
 
     Args:
-        score: int64, shape ``(beats, lanes)``, INT8 codes; in wide mode an even lane holds the
-            low byte (unsigned value or its INT8 pattern) of a score, the next lane the high byte.
+        score: int64, shape ``(beats, lanes)``, INT8 codes. In wide mode an even lane holds the low
+            byte of a score (unsigned, or as an INT8 pattern) and the next lane its high byte.
         mask: Bool, same shape; True gives 0. In wide mode the even lane's bit masks the pair.
         constants: The head's tables.
         config: The unit.
 
     Returns:
-        Data of shape ``(beats, lanes)``; in wide mode the odd lanes hold 0.
+        Results of shape ``(beats, lanes)``; in wide mode the odd lanes hold 0.
     """
     if config.table_sets == 1:
         return finish(look_up(score, constants.tables, truncate=False), mask, config)

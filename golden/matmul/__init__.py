@@ -1,1 +1,1 @@
-"""Low-bit matrix arithmetic."""
+"""Specify low-bit matrix arithmetic: dot products, a systolic array and quantizers."""

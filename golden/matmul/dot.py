@@ -17,16 +17,19 @@ __all__ = ["DotConfig", "DotResult", "dot", "wrap"]
 
 @dataclass(frozen=True, kw_only=True)
 class DotConfig(Operands, Config):
-    """``sum(x * w)`` over the beats up to ``last``, ``lanes`` products a beat.
+    """Parameters of a unit that computes ``sum(x * w)``, with ``lanes`` products per beat.
 
-    With ``w="uint4"`` weights stand for ``w - zero_point``, a run-time constant.
+    With ``w="uint4"`` a weight code ``w`` stands for ``w - zero_point``, where the zero point is a
+    run-time constant.
     """
 
-    lanes: int = integer(16, 1, 256, "products a beat")
+    lanes: int = integer(16, 1, 256, "products per beat")
     x: str = choice("int8", ("int8", "int4"), "activations, signed")
     w: str = choice("int8", ("int8", "int4", "uint4"), "weights; uint4 has a zero point")
-    depth: int = integer(4096, 1, 1 << 20, "products of one sum that no sum may overflow with")
-    accumulator: int = integer(0, 0, 40, "bits of a sum that saturates; 0: all that depth needs")
+    depth: int = integer(4096, 1, 1 << 20, "products of the longest sum that cannot overflow")
+    accumulator: int = integer(
+        0, 0, 40, "bits of a saturating sum; 0: as many as depth needs, none saturates"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,47 +48,51 @@ class DotConfig(Operands, Config):
 
     @property
     def beat_width(self) -> int:
-        """Bits of the sum of one beat, signed."""
+        """Return the number of bits of one beat's sum, signed."""
         return sum_width(self.lanes, *self.product_range)
 
     @property
     def full_width(self) -> int:
-        """Bits of a sum of ``depth`` products, signed, with which none overflows."""
+        """Return the number of bits with which no sum of ``depth`` products overflows, signed."""
         return max(self.beat_width, sum_width(self.depth, *self.product_range))
 
     @property
     def saturates(self) -> bool:
-        """Whether sums saturate, beat by beat."""
+        """Return whether partial sums saturate after every beat."""
         return self.accumulator != 0
 
     @property
     def sum_width(self) -> int:
-        """Bits of a result, signed."""
+        """Return the number of bits of a result, signed."""
         return self.accumulator or self.full_width
 
 
 class DotResult(NamedTuple):
-    """Results of the sums that ended."""
+    """Sums that ended, in order."""
 
     sum: Tensor  # int64, shape (sums,)
     saturated: Tensor  # bool, shape (sums,): a partial sum was beyond the accumulator
 
 
 def wrap(value: Tensor, width: int) -> Tensor:
-    """Two's complement of ``width`` bits: what a register of that width keeps of a sum."""
+    """Return values reduced to two's complement of ``width`` bits, as a register keeps them."""
     half = 1 << (width - 1)
     return ((value + half) & ((1 << width) - 1)) - half
 
 
 def dot(x: Tensor, w: Tensor, last: Tensor, zero_point: Tensor, config: DotConfig) -> DotResult:
-    """Sums of products, one for each beat with ``last``; what follows the final one is left out.
+    """Return the sums of products, one for each beat with ``last``.
+
+    A sum that does not saturate wraps when it has more than ``depth`` products. A sum that has
+    begun but not ended gives no result.
 
     Args:
-        x: int64, shape ``(beats, lanes)``, signed activations.
-        w: int64, shape ``(beats, lanes)``, weights: signed, or 0 to 15 with ``w="uint4"``.
-        last: bool, shape ``(beats,)``: the beat ends a sum.
-        zero_point: int64, shape ``(beats,)``, of each beat's weights with ``w="uint4"``; else 0.
-        config: The unit. A sum of more than ``depth`` products wraps, unless it saturates.
+        x: Signed activations, int64, shape ``(beats, lanes)``.
+        w: Weights, int64, shape ``(beats, lanes)``: signed, or 0 to 15 with ``w="uint4"``.
+        last: Bool, shape ``(beats,)``: the beat ends a sum.
+        zero_point: int64, shape ``(beats,)``: the zero point of each beat's weights with
+            ``w="uint4"``, otherwise 0.
+        config: The unit.
     """
     beats = (x * (w - zero_point[:, None])).sum(dim=1)
     ends = torch.nonzero(last).flatten()

@@ -26,82 +26,90 @@ __all__ = [
 
 SUM = 32  # bits of a result
 
-HEADROOM = 4  # a bf16 scale may be up to 2 ** HEADROOM times the shared exponent's unit
+HEADROOM = 4  # a bf16 scale may lie up to 2 ** HEADROOM above the shared exponent's binade
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupDotConfig(Config):
-    """``sum over groups of s * sum((q - z) * x)``: INT4 weights ``q``, INT8 activations ``x``.
+    """Parameters of a unit that computes the sum over groups of ``s * sum((q - z) * x)``.
 
-    Sums are INT32 with an exponent that all groups of a sum share, a run-time constant. INT8
-    second-level scales need it for bf16 results only: it is then the first-level scale's.
+    ``q`` are INT4 weights, ``x`` INT8 activations, ``s`` and ``z`` the scale and the zero point of
+    a group. Results are INT32 in units of an exponent that all groups of a sum share, a run-time
+    constant, or are converted to bf16. INT8 scales need that exponent for bf16 results only, where
+    it is the exponent of the first-level scale.
     """
 
-    lanes: int = choice(16, (4, 8, 16, 32), "products a beat; divides every group")
+    lanes: int = choice(16, (4, 8, 16, 32), "products per beat; divides every group")
     group: int = choice(128, (32, 64, 128, 256), "weights that share scale and zero point")
-    scale: str = choice("bf16", ("bf16", "int8"), "bf16, or unsigned second-level as in VS-Quant")
+    scale: str = choice(
+        "bf16", ("bf16", "int8"), "bf16, or unsigned second-level scales as in VS-Quant"
+    )
     output: str = choice("int32", ("int32", "bf16"), "INT32 with a shared exponent, or bf16")
 
     @property
     def has_exponent(self) -> bool:
-        """Whether there is a shared exponent to load."""
+        """Return whether the unit has a shared exponent to load."""
         return "bf16" in (self.scale, self.output)
 
     @property
     def result_width(self) -> int:
-        """Bits of a result."""
+        """Return the number of bits of a result."""
         return SUM if self.output == "int32" else 16
 
     @property
     def beats(self) -> int:
-        """Beats of a group."""
+        """Return the number of beats in a group."""
         return self.group // self.lanes
 
     @property
     def scale_width(self) -> int:
-        """Bits of a scale on the stream."""
+        """Return the number of bits of a scale on the stream."""
         return 8 if self.scale == "int8" else 16
 
     @property
     def multiplier_width(self) -> int:
-        """Bits of a scale's magnitude as an integer, in units of the shared exponent."""
+        """Return the bits of a scale's magnitude as an integer in units of the shared exponent."""
         return 8 if self.scale == "int8" else 8 + HEADROOM
 
     @property
     def group_width(self) -> int:
-        """Bits of a group's sum, signed."""
+        """Return the number of bits of a group's sum, signed."""
         return sum_width(self.group, -128 * 15, 128 * 15)
 
     @property
     def slice_width(self) -> int:
-        """Bits of a group's sum scaled in a cycle, so that it is done with before the next."""
+        """Return how many bits of a group's sum are scaled per cycle.
+
+        It is large enough for a group to be scaled before the next one is complete.
+        """
         return max(2, SUM // self.beats)
 
     @property
     def slots(self) -> int:
-        """Cycles that a group's sum is scaled in."""
+        """Return the number of cycles in which a group's sum is scaled."""
         return SUM // self.slice_width
 
 
 class GroupDotResult(NamedTuple):
-    """Results of the sums that ended."""
+    """Sums that ended, in order."""
 
     sum: Tensor  # int64, shape (sums,), wrapped to 32 bits; or its bf16 bit pattern
     overflow: Tensor  # bool, shape (sums,): a partial sum, a scale or the result out of range
 
 
 def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
-    """Scales as integers in units of ``2 ** (exponent - 134)``, and where they are too great.
+    """Convert bf16 scales to integers in units of ``2 ** (exponent - 134)``, rounding half up.
 
-    Exact from the unit's own binade to the one ``2 ** 4`` above; below, off by up to half a unit.
+    The conversion is exact for scales from the binade of ``exponent`` to the one ``2 ** 4`` above
+    it. Below, it errs by up to half a unit. Above, the magnitude saturates at ``2 ** 12 - 1``.
 
     Args:
-        scale: int64, bf16 bit patterns; exponent 0 is zero.
-        exponent: Biased bf16 exponent whose significand's unit is the unit of the result.
+        scale: bf16 bit patterns, int64, any shape; exponent 0 is zero.
+        exponent: Biased bf16 exponent that defines the unit.
 
     Returns:
-        int64, magnitude below ``2 ** 12``, which is rounded half up; bool, its magnitude saturated
-        to ``2 ** 12 - 1``.
+        A pair of tensors of the same shape: signed integers of magnitude below ``2 ** 12``, and
+        bool, whether the magnitude saturated.
     """
     biased = scale >> 7 & 255
     significand = torch.where(biased == 0, 0, (scale & 127) | 128)
@@ -116,21 +124,21 @@ def group_dot(
     x: Tensor, q: Tensor, zero: Tensor, scale: Tensor, end: Tensor, exponent: int,
     config: GroupDotConfig,
 ) -> GroupDotResult:  # fmt: skip
-    """Sums over groups of ``s * sum((q - z) * x)``, one for each group with ``end``.
+    """Return the sums over groups of ``s * sum((q - z) * x)``, one for each group with ``end``.
 
-    Exact but for the conversion of bf16 scales, :func:`fixed_scale`: a result is off the exact
-    one by at most half a unit of the shared exponent for each ``sum((q - z) * x)`` whose scale is
-    below it, and by nothing else unless ``overflow``. With ``output="bf16"`` it is then rounded
-    to nearest, ties to even.
+    The conversion of bf16 scales by :func:`fixed_scale` is the only error of an INT32 result that
+    is not flagged by ``overflow``. It amounts to at most half a unit of the shared exponent times
+    ``sum((q - z) * x)``, for each group whose scale lies below that exponent's binade. With
+    ``output="bf16"`` the sum is then rounded to nearest even.
 
     Args:
-        x: int64, shape ``(groups, group)``, signed INT8 activations.
-        q: int64, the same shape, weights, 0 to 15.
-        zero: int64, shape ``(groups,)``, zero points, 0 to 15.
-        scale: int64, shape ``(groups,)``: 0 to 255, or bf16 bit patterns.
-        end: bool, shape ``(groups,)``: the group is the last of a sum.
-        exponent: Shared by the results, biased: 1 in a sum counts ``2 ** (exponent - 134)``. Not
-            used with INT8 scales and INT32 results.
+        x: Signed INT8 activations, int64, shape ``(groups, group)``.
+        q: Weight codes 0 to 15, int64, the same shape.
+        zero: Zero points 0 to 15, int64, shape ``(groups,)``.
+        scale: Scales, int64, shape ``(groups,)``: 0 to 255, or bf16 bit patterns with sign.
+        end: Bool, shape ``(groups,)``: the group is the last of a sum.
+        exponent: Biased exponent that the results share: 1 in a sum counts ``2 ** (exponent -
+            134)``. It is not used with INT8 scales and INT32 results.
         config: The unit.
     """
     if config.scale == "bf16":
@@ -147,15 +155,16 @@ def group_dot(
 
 
 def scaled_sums(terms: Tensor, too_great: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of scaled group sums, wrapped to 32 bits.
+    """Add up the scaled sums of groups, wrapping to 32 bits after every group.
 
     Args:
-        terms: int64, shape ``(groups, ...)``: sums of groups times their scales.
-        too_great: bool, shape ``(groups, ...)``: the scale was out of range.
-        end: bool, shape ``(groups,)``: the group is the last of a sum.
+        terms: Sums of groups times their scales, int64, shape ``(groups, ...)``.
+        too_great: Bool, shape ``(groups, ...)``: the group's scale was out of range.
+        end: Bool, shape ``(groups,)``: the group is the last of a sum.
 
     Returns:
-        int64, shape ``(sums, ...)``; bool, the same shape: a partial sum or a scale out of range.
+        Sums, int64, shape ``(sums, ...)``; and bool of the same shape, whether a partial sum or a
+        scale was out of range.
     """
     sums, overflows = [terms[:0]], [too_great[:0]]
     total, over = torch.zeros_like(terms[:1]), torch.zeros_like(too_great[:1])

@@ -37,7 +37,7 @@ __all__ = [
     "sum_up",
 ]
 
-_LEAST_BEATS = 8  # of a group: more than pass while its scale is computed
+_LEAST_BEATS = 8  # least beats of a group: more than pass while its scale is computed
 
 # Fraction bits of the reciprocal by bits of a magnitude: the fewest with which no quotient is
 # rounded wrongly (tests/golden/matmul/test_quantize.py tries all of them)
@@ -46,13 +46,14 @@ _RECIPROCAL_FRACTION = {3: 19, 4: 21, 7: 24, 8: 25}
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeConfig(Config):
-    """Groups of bf16 values to integer codes, with a scale for each group.
+    """Parameters of a unit that turns groups of bf16 values into codes with a shared scale.
 
-    ``mode="absmax"`` gives signed codes from ``-qmax`` to ``qmax``, ``mode="minmax"`` unsigned ones
-    from 0 to ``qmax`` and a zero point among them; ``qmax`` is ``2 ** magnitude_width - 1``.
+    ``mode="absmax"`` gives signed codes from ``-qmax`` to ``qmax``. ``mode="minmax"`` gives
+    unsigned codes from 0 to ``qmax`` and a zero point, which is one of them. ``qmax`` is ``2 **
+    magnitude_width - 1``.
     """
 
-    lanes: int = choice(4, (1, 2, 4, 8, 16, 32), "values a cycle")
+    lanes: int = choice(4, (1, 2, 4, 8, 16, 32), "values per cycle")
     group: int = choice(128, (32, 64, 128, 256), "values that share a scale")
     result: str = choice("int8", ("int8", "int4"), "form of a code")
     mode: str = choice("absmax", ("absmax", "minmax"), "symmetric, or with a zero point")
@@ -67,37 +68,42 @@ class QuantizeConfig(Config):
 
     @property
     def result_width(self) -> int:
-        """Bits of a code."""
+        """Return the number of bits of a code."""
         return int(self.result[-1])
 
     @property
     def magnitude_width(self) -> int:
-        """Bits of the greatest code, ``qmax``."""
+        """Return the number of bits of the greatest code, ``qmax``."""
         return self.result_width - (self.mode == "absmax")
 
     @property
     def beats(self) -> int:
-        """Beats of a group."""
+        """Return the number of beats in a group."""
         return self.group // self.lanes
 
     @property
     def reciprocal_fraction(self) -> int:
-        """Fraction bits of a significand's :func:`reciprocal`."""
+        """Return the number of fraction bits of a significand's :func:`reciprocal`."""
         return _RECIPROCAL_FRACTION[self.magnitude_width]
 
     @property
     def least_range(self) -> int:
-        """bf16 pattern of ``qmax * 2 ** -126``: smaller ranges get the least normal scale too."""
+        """Return the bf16 pattern of ``qmax * 2 ** -126``.
+
+        A group with a smaller range gets the least normal scale, too.
+        """
         width = self.magnitude_width
         return width << 7 | ((1 << width) - 1) << (8 - width) & 127
 
 
 def scale_significand(significand: int, width: int) -> tuple[int, int]:
-    """Significand of ``significand * 2 ** width / (2 ** width - 1)``, rounded up to 8 bits.
+    """Return the significand of a group's scale, given that of its range.
+
+    It is the significand of ``significand * 2 ** width / (2 ** width - 1)``, rounded up to 8 bits.
 
     Args:
-        significand: Of a range, 128 to 255.
-        width: Bits of the greatest code.
+        significand: Significand of a range, 128 to 255.
+        width: Number of bits of the greatest code.
 
     Returns:
         The significand, 128 to 255, and what it adds to the exponent, 0 or 1.
@@ -107,16 +113,17 @@ def scale_significand(significand: int, width: int) -> tuple[int, int]:
 
 
 def reciprocal(significand: int, fraction: int) -> int:
-    """``2 ** fraction / significand``, rounded up.
+    """Return ``2 ** fraction / significand``, rounded up.
 
-    Rounded up, its product with a dividend is never below a tie that the quotient is (Granlund and
-    Montgomery, Division by invariant integers using multiplication, PLDI 1994).
+    As it is rounded up, its product with a dividend is never below a tie that the exact quotient
+    reaches (Granlund and Montgomery, Division by invariant integers using multiplication, PLDI
+    1994).
     """
     return -(-(1 << fraction) // significand)
 
 
 class QuantizeResult(NamedTuple):
-    """Codes, and what each group shares."""
+    """Codes of a sequence of groups, and what each group shares."""
 
     code: Tensor  # int64, shape (groups, group)
     scale: Tensor  # int64 bf16 patterns, shape (groups,)
@@ -125,10 +132,10 @@ class QuantizeResult(NamedTuple):
 
 
 def quantize(x: Tensor, config: QuantizeConfig) -> QuantizeResult:
-    """Quantize groups.
+    """Quantize groups of bf16 values, as the module's description specifies.
 
     Args:
-        x: int64 bf16 patterns, shape ``(groups, group)``.
+        x: bf16 bit patterns, int64, shape ``(groups, group)``.
         config: The unit.
     """
     negative = x >> 15 == 1
@@ -152,7 +159,15 @@ def quantize(x: Tensor, config: QuantizeConfig) -> QuantizeResult:
 
 
 def sum_up(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of two magnitudes (15 bits, no subnormals), rounded up; its exponent may be 256."""
+    """Add two bf16 magnitudes, rounding up.
+
+    Args:
+        a: Magnitudes of 15 bits without subnormals, int64, any shape.
+        b: Likewise, same shape.
+
+    Returns:
+        Magnitudes, same shape; the exponent may be 256.
+    """
     great, small = torch.maximum(a, b), torch.minimum(a, b)
     places = ((great >> 7) - (small >> 7)).clamp(max=8)
     total = _significand(great) - (-_significand(small) >> places)  # floor of the negative: ceiling
@@ -161,11 +176,12 @@ def sum_up(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _significand(magnitude: Tensor) -> Tensor:
+    """Return the 8-bit significand of a bf16 magnitude, 0 for exponent 0."""
     return torch.where(magnitude >> 7 == 0, 0, magnitude & 127 | 128)
 
 
 def _quotient(magnitude: Tensor, significand: Tensor, exponent: Tensor) -> Tensor:
-    """``magnitude / scale``, rounded to nearest, ties up."""
+    """Return ``magnitude / scale`` rounded to the nearest integer, ties up."""
     places = ((magnitude >> 7) - exponent).clamp(min=-2)  # a quotient below 2 ** -1 is 0 anyway
     dividend = _significand(magnitude) << (places + 2)
     return (2 * dividend + 4 * significand) // (8 * significand)

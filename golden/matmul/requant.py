@@ -26,26 +26,29 @@ SHIFT_WIDTH = 6  # bits of a shift: the widest product has 63 bits, beyond which
 
 @dataclass(frozen=True, kw_only=True)
 class RequantConfig(Config):
-    """``saturate(round(x * multiplier / 2 ** shift) + zero_point)`` of INT32 accumulators.
+    """Parameters of ``saturate(round(x * multiplier / 2 ** shift) + zero_point)``.
 
-    Every lane is an output channel with a multiplier and a shift of its own. 16 bits of a
-    normalized multiplier are within 2 ** -16 of any scale, a 500th of an INT8 step.
+    ``x`` are INT32 sums. Every lane is an output channel with its own multiplier and shift. A
+    normalized multiplier of 16 bits comes within a relative ``2 ** -16`` of any scale, which is
+    1/500 of an INT8 step at full range.
     """
 
-    lanes: int = integer(4, 1, 256, "results a cycle, one output channel each")
+    lanes: int = integer(4, 1, 256, "results per cycle, one output channel each")
     result: str = choice("int8", ("int8", "int4"), "form of a result, signed")
-    rounding: str = choice("half_away", ("half_away", "half_even"), "ties: away from 0, to even")
-    zero_point: bool = choice(False, (False, True), "add a zero point, one for all lanes")
+    rounding: str = choice(
+        "half_away", ("half_away", "half_even"), "ties go away from 0, or to even"
+    )
+    zero_point: bool = choice(False, (False, True), "add a zero point, the same for all lanes")
     multiplier_width: int = integer(16, 4, 32, "bits of a multiplier, unsigned")
 
     @property
     def result_width(self) -> int:
-        """Bits of a result."""
+        """Return the number of bits of a result."""
         return int(self.result[-1])
 
 
 class ChannelScale(NamedTuple):
-    """Constants of one channel: the scale ``multiplier / 2 ** shift``."""
+    """Constants of one channel, which stand for the scale ``multiplier / 2 ** shift``."""
 
     multiplier: int
     shift: int
@@ -59,12 +62,17 @@ class RequantResult(NamedTuple):
 
 
 def channel_scale(scale: Fraction, config: RequantConfig) -> ChannelScale:
-    """The constants nearest to a positive scale, with all bits of the multiplier in use.
+    """Return the constants nearest to a positive scale, using all bits of the multiplier.
 
-    As Jacob et al. (arXiv 1712.05877, section 2.2) split the real multiplier of a layer.
+    The real multiplier of a layer is split in this way by Jacob et al. (arXiv 1712.05877, section
+    2.2).
+
+    Args:
+        scale: The exact scale.
+        config: The unit.
 
     Raises:
-        ValueError: If the scale needs a shift that there is not; the message says what would fit.
+        ValueError: If no shift represents the scale; the message says what would fit.
     """
     top = 1 << config.multiplier_width
     least = Fraction(top, 2 << ((1 << SHIFT_WIDTH) - 1))
@@ -79,12 +87,12 @@ def channel_scale(scale: Fraction, config: RequantConfig) -> ChannelScale:
 def requant(
     x: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, config: RequantConfig
 ) -> RequantResult:
-    """``saturate(round(x * multiplier / 2 ** shift) + zero_point)``, rounded once and exactly.
+    """Return ``saturate(round(x * multiplier / 2 ** shift) + zero_point)``, rounded once, exactly.
 
     Args:
-        x: int64, shape ``(beats, lanes)``, INT32 values.
-        multiplier: int64, shape ``(lanes,)``, unsigned, ``multiplier_width`` bits.
-        shift: int64, shape ``(lanes,)``, 0 to 63.
+        x: INT32 values, int64, shape ``(beats, lanes)``.
+        multiplier: Unsigned, ``multiplier_width`` bits, int64, shape ``(lanes,)``.
+        shift: 0 to 63, int64, shape ``(lanes,)``.
         zero_point: A result code; 0 without ``config.zero_point``.
         config: The unit.
     """

@@ -17,12 +17,13 @@ __all__ = ["SparseDotConfig", "sparse_dot"]
 
 @dataclass(frozen=True, kw_only=True)
 class SparseDotConfig(DotConfig):
-    """A dot product with 2:4 sparse weights: two of every four, each with a 2-bit index.
+    """Parameters of a dot product with 2:4 sparse weights.
 
-    ``lanes`` multipliers take ``2 * lanes`` activations a beat. ``depth`` counts products made.
+    Of every four weights two are kept, each with a 2-bit index. ``lanes`` multipliers therefore
+    take ``2 * lanes`` activations per beat. ``depth`` counts the products that are computed.
     """
 
-    lanes: int = integer(16, 2, 256, "products made a beat, of twice as many activations")
+    lanes: int = integer(16, 2, 256, "products per beat, of twice as many activations")
     w: str = choice("int8", ("int8", "int4"), "weights, signed")
 
     def __post_init__(self) -> None:
@@ -34,13 +35,16 @@ class SparseDotConfig(DotConfig):
 def sparse_dot(
     x: Tensor, w: Tensor, index: Tensor, last: Tensor, config: SparseDotConfig
 ) -> DotResult:
-    """Sums of products with 2:4 sparse weights, as :func:`dot`.
+    """Return the sums of products, one for each beat with ``last``, as :func:`dot` does.
+
+    Lanes ``2 g`` and ``2 g + 1`` choose from activations ``4 g`` to ``4 g + 3``.
 
     Args:
-        x: int64, shape ``(beats, 2 * lanes)``, signed activations.
-        w: int64, shape ``(beats, lanes)``, the weights kept, two of every four.
-        index: int64, the same shape, 0 to 3: which activation of its four a weight meets.
-        last: bool, shape ``(beats,)``.
+        x: Signed activations, int64, shape ``(beats, 2 * lanes)``.
+        w: Weights that are kept, two of every four, int64, shape ``(beats, lanes)``.
+        index: int64, the same shape, 0 to 3: which of its four activations a weight is multiplied
+            by.
+        last: Bool, shape ``(beats,)``: the beat ends a sum.
         config: The unit.
     """
     lane = torch.arange(w.shape[1])

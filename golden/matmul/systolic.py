@@ -40,39 +40,44 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class SystolicConfig(Operands, Config):
-    """``rows`` x ``columns`` multipliers for matrix products of any size.
+    """Parameters of an array of ``rows`` x ``columns`` multipliers for matrix products of any size.
 
-    Widths of operands are fixed by the configuration: an INT4 array takes about half the area and
-    energy of an INT8 array (NanGate45, 4 x 4). An INT8 array runs INT4 codes as they are, but no
-    faster: a mode at run time would gain only with multipliers that split, as in ``fused_dot``.
+    The widths of the operands are fixed by the configuration: an INT4 array takes about half the
+    area and energy of an INT8 array (NanGate 45 nm, 4 x 4). An INT8 array computes with INT4 codes
+    as they are, but no faster: a mode at run time would only gain with multipliers that split, as
+    in ``matmul/fused_dot``.
     """
 
-    rows: int = integer(4, 2, 64, "rows of multipliers, activations a beat")
-    columns: int = integer(4, 1, 64, "columns of multipliers, weights and results a beat")
+    rows: int = integer(4, 2, 64, "rows of multipliers, activations per beat")
+    columns: int = integer(4, 1, 64, "columns of multipliers, weights and results per beat")
     dataflow: str = choice(
         "weight_stationary",
         ("weight_stationary", "output_stationary"),
-        "what stays in a multiplier",
+        "operand that stays in a multiplier",
     )
     x: str = choice("int8", ("int8", "int4"), "activations, signed")
     w: str = choice("int8", ("int8", "int4"), "weights, signed")
-    depth: int = integer(4096, 1, 1 << 20, "greatest k of a job; no sum overflows")
+    depth: int = integer(4096, 1, 1 << 20, "greatest k of a job, for which no sum overflows")
     extent: int = integer(4096, 1, 1 << 20, "greatest m and n of a job")
-    block: int = integer(8, 2, 256, "weight_stationary: activation vectors a tile")
+    block: int = integer(8, 2, 256, "weight_stationary: activation vectors per tile")
 
     @property
     def tile_rows(self) -> int:
-        """Rows of the result that are computed with one tile of weights, or held in the array."""
+        """Return the rows of a tile of results.
+
+        A weight-stationary array computes that many rows with one tile of weights; an
+        output-stationary array holds that many rows.
+        """
         return self.block if self.dataflow == "weight_stationary" else self.rows
 
     @property
     def column_width(self) -> int:
-        """Bits of a sum over the rows of the array."""
+        """Return the number of bits of a sum over the rows of the array, signed."""
         return sum_width(self.rows, *self.product_range)
 
     @property
     def sum_width(self) -> int:
-        """Bits of a result, signed: a sum of ``depth`` products does not overflow."""
+        """Return the number of bits of a result, signed; no sum of ``depth`` products overflows."""
         return sum_width(max(self.depth, self.rows), *self.product_range)
 
     def check(self, job: Job) -> None:
@@ -88,40 +93,43 @@ class SystolicConfig(Operands, Config):
 
 
 class JobBeats(NamedTuple):
-    """A job as the array's host sees it, in order. Lanes beyond a matrix are 0."""
+    """Operands and results of a job, in the order of the streams; lanes beyond a matrix are 0."""
 
     x: Tensor  # int64, shape (beats, rows)
     w: Tensor  # int64, shape (beats, columns)
-    completes: Tensor  # int64, shape (beats,): beats of results that come once it is taken
+    completes: Tensor  # int64, shape (beats,): beats of results that a beat completes
     results: Tensor  # int64, shape (beats of results, columns)
 
 
 def matmul(x: Tensor, w: Tensor, config: SystolicConfig) -> Tensor:
-    """``x @ w``, exactly.
+    """Return ``x @ w``, exactly.
 
     Args:
-        x: int64, shape ``(m, k)``, signed codes of ``config.x``.
-        w: int64, shape ``(k, n)``, signed codes of ``config.w``.
+        x: Signed codes of the form ``config.x``, int64, shape ``(m, k)``.
+        w: Signed codes of the form ``config.w``, int64, shape ``(k, n)``.
         config: The unit.
 
     Raises:
-        ValueError: If a size is not one of a job, sizes do not match or a code is out of range.
+        ValueError: If the shapes do not match, a size exceeds the unit's limits or a code is out of
+            range.
     """
     _job(x, w, config)
     return x @ w
 
 
 def job_beats(x: Tensor, w: Tensor, config: SystolicConfig) -> JobBeats:
-    """Beats of a job and their results.
+    """Return the beats of a job and its results.
 
-    The result is computed in tiles of ``tile_rows`` x ``columns``, along n first. Each takes the
-    whole of k. A beat has a vector of activations and a row of weights.
+    The result is computed in tiles of ``tile_rows`` x ``columns``, first along n, then along m.
+    Each tile takes the whole of k. A beat carries a vector of activations and a row of weights.
 
-    Output stationary: for each tile, for each k: a column of the rows of x, a row of w.
+    An output-stationary array takes ``k`` beats per tile: beat ``i`` carries column ``i`` of the
+    tile's rows of ``x`` and row ``i`` of the tile's columns of ``w``.
 
-    Weight stationary: for each tile, for each ``rows`` values of k, a pass: its beats hold the
-    activations of the tile, row by row, and in the first ``rows`` of them the weights of the next
-    pass, one for each k. The first pass of all only brings weights, the last one none.
+    A weight-stationary array takes one pass per tile and per ``rows`` values of k. The beats of a
+    pass carry the activations of the tile, row by row, and the first ``rows`` of them also carry
+    the weights of the next pass, one row for each k. The first pass of all carries only weights,
+    the last pass none.
 
     Args:
         x: As for :func:`matmul`.
@@ -157,7 +165,7 @@ def job_beats(x: Tensor, w: Tensor, config: SystolicConfig) -> JobBeats:
 def _weight_passes(
     x: Tensor, w: Tensor, tiles: list[tuple[slice, slice]], config: SystolicConfig
 ) -> list[tuple[Tensor, Tensor, list[int]]]:
-    """Activations, weights and completed results of each pass."""
+    """Return the activations, weights and completed results of each weight-stationary pass."""
     size, depth = config.rows, x.shape[1]
     places = [(*tile, slice(at, at + size)) for tile in tiles for at in range(0, depth, size)]
     activations = [x.new_zeros(0, size)]
@@ -176,10 +184,15 @@ def _weight_passes(
 
 
 def result_matrix(results: Tensor, job: Job, config: SystolicConfig) -> Tensor:
-    """The product, shape ``(m, n)``, from the beats of results, shape ``(beats, columns)``.
+    """Return the product, shape ``(m, n)``, from the array's beats of results.
+
+    Args:
+        results: int64, shape ``(beats, columns)``, in the order of :func:`job_beats`.
+        job: Sizes of the matrices.
+        config: The unit.
 
     Raises:
-        ValueError: If it is not a job of the unit.
+        ValueError: If the job exceeds the unit's limits.
     """
     config.check(job)
     strips, at = [], 0
@@ -193,18 +206,18 @@ def result_matrix(results: Tensor, job: Job, config: SystolicConfig) -> Tensor:
 
 
 def latency(config: SystolicConfig) -> int:
-    """Cycles from a beat that completes results to the first of them, nothing stalling."""
+    """Return the cycles from a beat that completes results to the first of them, without stalls."""
     return config.rows + config.columns + 1
 
 
 def cycles(job: Job, config: SystolicConfig) -> int:
-    """Cycles from the handshake of the first beat to that of the last result, nothing stalling.
+    """Return the cycles from the handshake of the first beat to that of the last result.
 
-    A tile of weights is loaded, or one of results drained, behind the beats of another, unless
-    these are fewer.
+    Nothing stalls. Loading a tile of weights, or draining a tile of results, overlaps with the
+    beats of another tile and only costs cycles if that tile has fewer beats.
 
     Raises:
-        ValueError: If it is not a job of the unit.
+        ValueError: If the job exceeds the unit's limits.
     """
     config.check(job)
     rows, size = config.rows, config.tile_rows
@@ -220,6 +233,7 @@ def cycles(job: Job, config: SystolicConfig) -> int:
 
 
 def _job(x: Tensor, w: Tensor, config: SystolicConfig) -> Job:
+    """Return the sizes of a product after checking shapes, sizes and codes."""
     if x.dim() != 2 or w.dim() != 2 or x.shape[1] != w.shape[0]:
         raise ValueError(
             f"x and w must be of shapes (m, k) and (k, n), not {tuple(x.shape)} and "
@@ -238,7 +252,7 @@ def _job(x: Tensor, w: Tensor, config: SystolicConfig) -> Job:
 
 
 def _padded(values: Tensor, lines: int, lanes: int) -> Tensor:
-    """Zeros added on the right up to ``lanes``, and below up to ``lines``."""
+    """Pad with zeros on the right up to ``lanes`` columns and below up to ``lines`` rows."""
     return torch.nn.functional.pad(
         values, (0, lanes - values.shape[1], 0, max(0, lines - len(values)))
     )

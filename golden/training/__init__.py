@@ -1,1 +1,1 @@
-"""Arithmetic of Q-GaLore training: quantizers, stochastic rounding, optimizers."""
+"""Specify the arithmetic of Q-GaLore training: quantizers, stochastic rounding and optimizers."""

@@ -1,7 +1,8 @@
-"""Asymmetric group quantization of float tensors to INT8 or packed INT4.
+"""Quantize float tensors in groups to asymmetric INT8 or packed INT4 codes.
 
-A group is ``group`` consecutive elements of the flattened tensor. It keeps the step between two
-codes and the value of code 0, both float32, so that a code stands for ``minimum + scale * code``.
+A group consists of ``group`` consecutive elements of the flattened tensor. It keeps the step
+between two codes and the value of code 0, both in float32, so a code stands for ``minimum + scale *
+code``.
 """
 
 from dataclasses import dataclass
@@ -23,16 +24,17 @@ __all__ = [
 ]
 
 FLOAT_BITS = 24
-"""Random bits beyond which float32 has no more: those of its significand."""
+"""Greatest useful number of random bits: that of a float32 significand."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AffineConfig(Config):
-    """Format of a tensor quantized in groups.
+    """Format of a tensor that is quantized in groups.
 
     ``zero_point="clamped"`` is the published quantizer (q-galore-torch 1.0): an integer zero point
-    clamped to the codes, and a range of at least 1e-5. It breaks groups that do not straddle zero:
-    0.949 amid a narrow range comes back as 0.099. ``"free"`` puts code 0 on the group's minimum.
+    that is clamped to the codes, and a range of at least 1e-5. It breaks groups that do not
+    straddle zero: 0.949 amid a narrow range comes back as 0.099. ``"free"`` puts code 0 on the
+    group's minimum.
     """
 
     bits: int = choice(8, (4, 8), "bits of a code; two INT4 codes share a byte")
@@ -46,13 +48,13 @@ class AffineConfig(Config):
 
     @property
     def levels(self) -> int:
-        """Greatest code."""
+        """Return the greatest code."""
         return (1 << self.bits) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """A quantized tensor."""
+    """A tensor that is quantized in groups."""
 
     codes: Tensor  # uint8, shape (groups, group), or (groups, group / 2) packed if bits is 4
     scale: Tensor  # float32, shape (groups, 1)
@@ -61,7 +63,7 @@ class Affine:
     bits: int
 
     def dequantize(self) -> Tensor:
-        """The float32 tensor that the codes stand for."""
+        """Return the float32 tensor that the codes stand for."""
         codes = unpack(self.codes) if self.bits == 4 else self.codes
         values = torch.addcmul(self.minimum, codes.float(), self.scale)
         return values.flatten()[: self.shape.numel()].view(self.shape)
@@ -73,15 +75,15 @@ def quantize_affine(
     generator: torch.Generator | None = None,
     random_bits: int = FLOAT_BITS,
 ) -> Affine:
-    """Quantize in groups over each group's range.
+    """Quantize a tensor group by group over each group's range.
 
-    Nearest rounding errs by at most half a scale, stochastic rounding by less than a scale and
-    without bias (``zero_point="free"``).
+    With ``zero_point="free"`` rounding to nearest errs by at most half a scale, and stochastic
+    rounding by less than a scale and without bias.
 
     Args:
-        values: Float, any shape but empty; the last group may be short.
+        values: Float, any shape but empty; the last group may be shorter than the others.
         config: The format.
-        generator: Rounds stochastically with it; without, to nearest, ties to even.
+        generator: Source of stochastic rounding; without it, rounding is to nearest, ties to even.
         random_bits: As in :func:`stochastic_round_float`.
 
     Raises:
@@ -90,7 +92,7 @@ def quantize_affine(
     if not values.numel():
         raise ValueError("values must not be empty")
     flat = values.detach().flatten().float()
-    # repeating the last element leaves the range of the last group alone
+    # repeating the last element does not change the range of the last group
     short = -flat.numel() % config.group
     groups = torch.cat([flat, flat[-1:].expand(short)]).view(-1, config.group)
     low, high = groups.amin(1, keepdim=True), groups.amax(1, keepdim=True)
@@ -100,7 +102,7 @@ def quantize_affine(
     if config.zero_point == "clamped":
         scale = span.clamp(min=1e-5) / config.levels
         zero = (-torch.round(low / scale)).clamp(0, config.levels)
-        # beyond the codes it does not matter how far
+        # how far a step lies beyond the codes does not matter, as it is clamped below
         steps = (groups / scale).clamp(-config.levels, config.levels)
         minimum = -zero * scale
     else:
@@ -124,31 +126,31 @@ def quantize_affine(
 def stochastic_round_float(
     values: Tensor, generator: torch.Generator, random_bits: int = FLOAT_BITS
 ) -> Tensor:
-    """Round up with the probability of the fraction, else down: integers are unchanged.
+    """Round values up with the probability of their fraction, otherwise down.
 
-    As the hardware does it: the fraction is taken to the nearest multiple of ``2 ** -random_bits``
-    and each value draws an integer of that many bits. Unbiased but for that multiple.
+    As in the hardware, the fraction is rounded to the nearest multiple of ``2 ** -random_bits`` and
+    each value draws an integer of that many bits. The result is unbiased except for that multiple.
 
     Args:
-        values: Float32, below ``2 ** 38`` in magnitude.
+        values: Float32, magnitude below ``2 ** 38``.
         generator: Draws the integers.
-        random_bits: Of a draw, up to 24.
+        random_bits: Bits of a draw, up to 24.
     """
-    fraction = random_bits + 1  # one bit below the multiples decides which is nearest
+    fraction = random_bits + 1  # one bit below the multiples decides which of them is nearest
     fixed = torch.floor(values * 2.0**fraction).long()
     draw = torch.randint(1 << random_bits, values.shape, generator=generator, device=values.device)
     return round_up_at_random(fixed, draw, fraction, random_bits).to(values.dtype)
 
 
 def pack(codes: Tensor) -> Tensor:
-    """Two INT4 codes a byte, the first in the low nibble.
+    """Pack two INT4 codes into each byte, the first one into the low nibble.
 
     Args:
-        codes: uint8 below 16, last dimension even.
+        codes: uint8 below 16; the last dimension is even.
     """
     return codes[..., 0::2] | codes[..., 1::2] << 4
 
 
 def unpack(packed: Tensor) -> Tensor:
-    """The codes that :func:`pack` took."""
+    """Return the codes that :func:`pack` took."""
     return torch.stack([packed & 15, packed >> 4], dim=-1).flatten(-2)

@@ -24,11 +24,11 @@ __all__ = ["BlockwiseDequantizeConfig", "blockwise_dequantize"]
 
 @dataclass(frozen=True, kw_only=True)
 class BlockwiseDequantizeConfig(BlockwiseConfig):
-    """8-bit codes of the dynamic code book to bf16 states."""
+    """Parameters of a unit that turns 8-bit codes of the dynamic code book into bf16 states."""
 
 
 def blockwise_dequantize(code: Tensor, absmax: int, config: BlockwiseDequantizeConfig) -> Tensor:
-    """States of codes, as :class:`consilico.hw.training.blockwise_dequantize.BlockwiseDequantize`.
+    """Compute the states of ``training/blockwise_dequantize``, bit for bit.
 
     Args:
         code: int64 in [0, 255], any shape.
@@ -36,8 +36,8 @@ def blockwise_dequantize(code: Tensor, absmax: int, config: BlockwiseDequantizeC
         config: The unit.
 
     Returns:
-        bf16 bit patterns, int64, same shape: table entry times ``absmax``, rounded to nearest even;
-        zero has no sign.
+        bf16 bit patterns, int64, same shape: the code book's entry, as bf16, times ``absmax``,
+        rounded to nearest even. Zero has no sign.
     """
     entry = torch.tensor(book_bits(signed=config.signed))[code]
     magnitude = bfloat16.multiply(entry & 0x7FFF, torch.full_like(code, absmax)).bits

@@ -21,25 +21,27 @@ __all__ = ["BlockwiseQuantizeConfig", "blockwise_quantize", "normalize", "recipr
 
 @dataclass(frozen=True, kw_only=True)
 class BlockwiseQuantizeConfig(BlockwiseConfig):
-    """bf16 states to 8-bit codes of the dynamic code book."""
+    """Parameters of a unit that turns bf16 states into 8-bit codes of the dynamic code book."""
 
 
 def reciprocal_significand(mantissa: int) -> int:
-    """``256 * 2 / (1 + mantissa / 128)``, rounded to nearest, in [256, 512]; 9 bits but for 0.
+    """Return ``256 * 2 / (1 + mantissa / 128)``, rounded to nearest, an integer in [256, 512].
 
-    One bit more than bf16 has: with it the greatest state of every block, times the reciprocal of
-    itself, comes to exactly 1 in bf16 and keeps its own code.
+    Only mantissa 0 needs a tenth bit. The reciprocal has one bit more than bf16: with it, the
+    greatest state of every block, multiplied by the reciprocal of itself, comes to exactly 1 in
+    bf16 and so keeps its own code.
     """
     divisor = 128 + mantissa
     return (2 * 65536 + divisor) // (2 * divisor)
 
 
 def normalize(state: Tensor, absmax: int) -> Tensor:
-    """States divided by the absolute maximum of their block, magnitude bits of bf16.
+    """Divide states by the absolute maximum of their block, as magnitude bits of bf16.
 
-    State times the reciprocal of ``absmax`` (9 significant bits), rounded to 8 significant bits,
-    halves up. Beyond bf16's range below, zero; at 1 and above, 1. It is within one unit in the
-    last place of the quotient, and 1 for ``absmax`` itself.
+    A state is multiplied by the reciprocal of ``absmax``, which has 9 significant bits, and the
+    product is rounded to 8 significant bits, half up. A result below the range of bf16 is zero; one
+    of 1 or above is 1. The result is within one unit in the last place of the quotient, and exactly
+    1 for ``absmax`` itself.
 
     Args:
         state: bf16 bit patterns, int64, any shape.
@@ -60,14 +62,14 @@ def normalize(state: Tensor, absmax: int) -> Tensor:
 
 
 def blockwise_quantize(state: Tensor, absmax: int, config: BlockwiseQuantizeConfig) -> Tensor:
-    """Codes of states, as :class:`consilico.hw.training.blockwise_quantize.BlockwiseQuantize`.
+    """Compute the codes of ``training/blockwise_quantize``, bit for bit.
 
-    The code is the nearest to the normalized state; of two equally near, that nearer to zero.
+    The code is the nearest to the normalized state; of two equally near codes, that nearer to zero.
 
     Args:
         state: bf16 bit patterns, int64, any shape.
-        absmax: bf16 bit pattern of the greatest magnitude of the block; 0: all codes are that
-            of zero.
+        absmax: bf16 bit pattern of the greatest magnitude in the block. If it is 0, all states get
+            the code of zero.
         config: The unit.
 
     Returns:

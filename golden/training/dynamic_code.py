@@ -37,10 +37,11 @@ DECADES = 7
 
 
 def magnitudes(*, signed: bool) -> list[Fraction]:
-    """Magnitudes that have a code, in rising order: zero, the decades, 1.
+    """Return the magnitudes that have a code, in rising order: zero, the seven decades, 1.
 
     Args:
-        signed: A decade has 1, 2, 4, ... 64 steps (129 magnitudes); unsigned, twice as many (256).
+        signed: The decades have 1, 2, 4, ... 64 steps (129 magnitudes in all); unsigned, twice as
+            many (256).
     """
     found = [Fraction(0)]
     for decade in range(DECADES):
@@ -52,7 +53,7 @@ def magnitudes(*, signed: bool) -> list[Fraction]:
 
 
 def magnitude_bits(*, signed: bool) -> list[int]:
-    """The magnitudes as bf16 bit patterns, rounded to nearest even."""
+    """Return the magnitudes as bf16 bit patterns, rounded to nearest even."""
     found = [0]
     for value in magnitudes(signed=signed)[1:]:
         exponent = 0
@@ -64,28 +65,28 @@ def magnitude_bits(*, signed: bool) -> list[int]:
 
 
 def values(*, signed: bool) -> list[Fraction]:
-    """The 256 values in rising order, so that the index is the code; -1 has none."""
+    """Return the 256 values in rising order, so that the index is the code; -1 has no code."""
     positive = magnitudes(signed=signed)
     negative = [-value for value in positive[-2:0:-1]] if signed else []
     return negative + positive
 
 
 def dynamic_code_book(*, signed: bool) -> Tensor:
-    """The 256 values of the dynamic data type in rising order, float32; the index is the code.
+    """Return the 256 values of the dynamic data type in rising order; the index is the code.
 
-    Signed (first moment): code 127 is 0, code 255 is 1, the least value is -0.993.
-    Unsigned (second moment): code 0 is 0, code 255 is 1.
+    The tensor is float32. In the signed book (first moment) code 127 is 0, code 255 is 1 and the
+    least value is -0.993. In the unsigned book (second moment) code 0 is 0 and code 255 is 1.
     """
     return torch.tensor([float(value) for value in values(signed=signed)], dtype=torch.float32)
 
 
 def nearest_code(normalized: Tensor, *, signed: bool) -> Tensor:
-    """Code of the value nearest to each number; of two equally near ones, that nearer to zero.
+    """Return the code of the value nearest to each number; ties go to the value nearer to zero.
 
     Args:
-        normalized: States divided by the absolute maximum of their block, any shape and float
-            type. Numbers beyond the greatest or least value get its code.
-        signed: Which code book.
+        normalized: States divided by the absolute maximum of their block, any shape and float type.
+            Numbers beyond the greatest or the least value get its code.
+        signed: Which code book to use.
 
     Returns:
         uint8, same shape.
@@ -103,7 +104,7 @@ def nearest_code(normalized: Tensor, *, signed: bool) -> Tensor:
 
 
 def book_bits(*, signed: bool) -> list[int]:
-    """The code book in bf16: 256 bit patterns with sign, rounded to nearest even."""
+    """Return the code book as 256 bf16 bit patterns with sign, rounded to nearest even."""
     positive = magnitude_bits(signed=signed)
     negative = [bits | 0x8000 for bits in positive[-2:0:-1]] if signed else []
     return negative + positive
@@ -113,10 +114,12 @@ def book_bits(*, signed: bool) -> list[int]:
 class BlockwiseConfig(Config):
     """Parameters that the two units for 8-bit optimizer states share."""
 
-    lanes: int = integer(8, 1, 64, "states a cycle")
-    code: str = choice("signed", ("signed", "unsigned"), "code book: first or second moment")
+    lanes: int = integer(8, 1, 64, "states per cycle")
+    code: str = choice(
+        "signed", ("signed", "unsigned"), "code book: signed for first moments, unsigned for second"
+    )
 
     @property
     def signed(self) -> bool:
-        """Whether the code book has negative values."""
+        """Return whether the code book has negative values."""
         return self.code == "signed"

@@ -1,4 +1,4 @@
-"""Count the bytes that a training run holds, on its tensors."""
+"""Count the bytes that a training run really holds, on its tensors."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ __all__ = ["HeldBytes", "held_bytes"]
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBytes:
-    """Bytes by purpose, after at least one update; activations are not among them."""
+    """Bytes by purpose, after at least one update. Activations are not included."""
 
     weights: int  # float weights
     weight_codes: int  # INT8 weights
@@ -24,14 +24,14 @@ class HeldBytes:
     state_constants: int  # greatest magnitude of each block
     projections: int
     projection_constants: int
-    gradients: int  # most that live at once with the fused update: the largest one
-    all_gradients: int  # what lives at once without it
+    gradients: int  # at most alive at once with the fused update: the largest one
+    all_gradients: int  # alive at once without the fused update
     embedding_gradients: int  # part of all_gradients that the published code never frees
-    packing_saves: int  # against a byte for each INT4 code, as the published code keeps it
+    packing_saves: int  # compared with one byte per INT4 code, as the published code keeps them
 
     @property
     def total(self) -> int:
-        """Everything held with the fused update."""
+        """Return the sum of all bytes that are held with the fused update."""
         return (
             self.weights
             + self.weight_codes
@@ -45,7 +45,11 @@ class HeldBytes:
 
 
 def held_bytes(model: nn.Module, optimizer: QGaLore) -> HeldBytes:
-    """Count what model and optimizer hold now.
+    """Count what a model and its optimizer hold now.
+
+    Args:
+        model: The model.
+        optimizer: Its optimizer.
 
     Raises:
         ValueError: If a parameter has not been updated yet.
@@ -87,12 +91,12 @@ def held_bytes(model: nn.Module, optimizer: QGaLore) -> HeldBytes:
 
 
 def _bytes(tensor: Tensor) -> int:
-    """Bytes of a tensor's storage: few for a parameter that only stands in for INT8 codes."""
+    """Return the bytes of a tensor's storage; a stand-in for INT8 codes has few."""
     return tensor.untyped_storage().nbytes()
 
 
 def _split(held: Tensor | Affine | Blockwise) -> tuple[int, int]:
-    """Bytes of the values themselves, and of the constants that go with their groups."""
+    """Return the bytes of the values themselves, and of the constants that go with their groups."""
     if isinstance(held, Affine):
         return _bytes(held.codes), _bytes(held.scale) + _bytes(held.minimum)
     if isinstance(held, Blockwise):

@@ -1,4 +1,4 @@
-"""A linear layer whose only copy of its weight is INT8, yet which trains as any other."""
+"""Define a linear layer whose only copy of its weight is INT8, and which trains like any other."""
 
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["Int8Linear", "quantize_linears"]
 
 
 class _Product(torch.autograd.Function):
-    """``x @ weight.T`` with a weight that is made from its codes when it is needed."""
+    """Autograd function ``x @ weight.T`` whose weight is made from its codes when it is needed."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, stand_in: Tensor, layer: "Int8Linear") -> Tensor:
@@ -30,10 +30,10 @@ class _Product(torch.autograd.Function):
 
 
 class Int8Linear(nn.Module):
-    """Linear layer without bias; INT8 codes, and a float weight only while a product is computed.
+    """Linear layer without bias that holds INT8 codes, and a float weight only during a product.
 
-    ``weight`` is a parameter of the full shape that has no storage (one element, strides of 0):
-    autograd leaves the weight's gradient there, as float32. Its value means nothing.
+    ``weight`` is a parameter of the full shape without storage (one element, strides of 0).
+    Autograd leaves the weight's gradient there, as float32. Its value means nothing.
     """
 
     codes: Tensor
@@ -41,7 +41,7 @@ class Int8Linear(nn.Module):
     minimum: Tensor
 
     def __init__(self, weight: Tensor, format: AffineConfig) -> None:
-        """Take over a float weight, shape ``(outputs, inputs)``, rounded to nearest."""
+        """Take over a float weight of shape ``(outputs, inputs)``, rounded to nearest."""
         super().__init__()
         self.format = format
         self.weight = nn.Parameter(torch.zeros((), device=weight.device).expand(weight.shape))
@@ -56,7 +56,7 @@ class Int8Linear(nn.Module):
         return product
 
     def dequantize(self) -> Tensor:
-        """The weight, float32, shape ``(outputs, inputs)``."""
+        """Return the weight, float32, shape ``(outputs, inputs)``."""
         return Affine(
             codes=self.codes,
             scale=self.scale,
@@ -110,7 +110,7 @@ def quantize_linears(model: nn.Module, format: AffineConfig, keep: Collection[st
     Args:
         model: The model.
         format: Format of the weights.
-        keep: Names of modules that stay as they are.
+        keep: Names of modules that are left as they are.
 
     Raises:
         ValueError: If a layer that is to be replaced has a bias.

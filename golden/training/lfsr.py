@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["STATE_BITS", "TAPS", "RandomConfig", "leap", "random_words", "seeded", "states", "step"]
 
-# degree: powers of x below it, without 1, that the carry out of the register is added to
+# Primitive polynomials over GF(2), which give Galois shift registers the greatest period. Degree:
+# powers of x below it, other than 1, to which the carry out of the register is added. Source:
+# P. Alfke, Xilinx application note XAPP 052 (1996), table 3. The tests prove that each of them is
+# primitive, by stepping through the whole period up to degree 16 and by the order of x for 32.
 TAPS = {
     4: (3,),
     5: (3,),
@@ -39,29 +42,36 @@ TAPS = {
     32: (22, 2, 1),
 }
 
-STATE_BITS = 32  # of the generator: two words of the widest lane are independent
+STATE_BITS = 32  # of the generator: room for the two independent words u and v of 16 bits
 
 _BYTES = STATE_BITS // 8
 
 
 def leap(random_bits: int) -> int:
-    """Steps the generator takes a beat: no state bit of a word is in that of the next beat.
+    """Return how many steps the generator takes per beat.
 
-    A power of two has no factor in common with the period ``2 ** 32 - 1``, so leaping keeps it.
+    No bit of a beat's words is then a bit of the next beat's words. A power of two has no factor in
+    common with the period ``2 ** 32 - 1``, so leaping keeps the period.
     """
     return 1 << (random_bits - 1).bit_length()
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomConfig(Config):
-    """What units with random bits share: one generator for all lanes."""
+    """Parameters that units with random bits share: one generator serves all lanes.
 
-    lanes: int = integer(8, 1, 16, "results a cycle")
-    random_bits: int = integer(8, 4, 16, "random bits a result")
+    GF(2 ** 4) has 15 powers of x, so even with 4 random bits the words of 16 lanes are independent
+    in pairs.
+    """
+
+    lanes: int = integer(8, 1, 16, "results per cycle")
+    random_bits: int = integer(8, 4, 16, "random bits per result")
 
 
 def seeded(seed: int) -> int:
-    """State that a seed of 31 bits gives; never 0, which the register would not leave.
+    """Return the state that a seed of 31 bits gives.
+
+    It is never 0, a state that the register would not leave.
 
     Raises:
         ValueError: If the seed has more bits.
@@ -72,7 +82,12 @@ def seeded(seed: int) -> int:
 
 
 def step(state: Tensor, degree: int) -> Tensor:
-    """Product of elements of GF(2 ** degree) and x; int64, any shape."""
+    """Multiply elements of GF(2 ** degree) by x.
+
+    Args:
+        state: Elements as integers, int64, any shape.
+        degree: A degree in :data:`TAPS`.
+    """
     feedback = sum(1 << tap for tap in TAPS[degree]) | 1
     carry = state >> (degree - 1)
     return (state << 1 & (1 << degree) - 1) ^ carry * feedback
@@ -80,7 +95,10 @@ def step(state: Tensor, degree: int) -> Tensor:
 
 @cache
 def _power(leaps: int, size: int) -> Tensor:
-    """What each value of each byte of a state becomes in ``leaps`` leaps, shape (4, 256)."""
+    """Return what each value of each byte of a state becomes in ``leaps`` leaps.
+
+    The table has the shape ``(4, 256)``; leaping is linear, so the bytes' results are added.
+    """
     if leaps == 1:
         table = torch.arange(256) << 8 * torch.arange(_BYTES)[:, None]
         for _ in range(size):
@@ -91,6 +109,7 @@ def _power(leaps: int, size: int) -> Tensor:
 
 
 def _apply(power: Tensor, state: Tensor) -> Tensor:
+    """Apply a table of :func:`_power` to states."""
     result = power[0][state & 255]
     for byte in range(1, _BYTES):
         result ^= power[byte][state >> 8 * byte & 255]
@@ -98,7 +117,16 @@ def _apply(power: Tensor, state: Tensor) -> Tensor:
 
 
 def states(state: int, beats: int, random_bits: int) -> Tensor:
-    """States of successive beats and the one after the last, int64, shape ``(beats + 1,)``."""
+    """Return the states of successive beats and the one after the last.
+
+    Args:
+        state: State at the first beat.
+        beats: Number of beats.
+        random_bits: Bits of a random word, which determine the leap.
+
+    Returns:
+        int64, shape ``(beats + 1,)``.
+    """
     found = torch.tensor([state])
     leaps = 1
     while leaps <= beats:
@@ -108,15 +136,16 @@ def states(state: int, beats: int, random_bits: int) -> Tensor:
 
 
 def random_words(state: int, beats: int, config: RandomConfig) -> tuple[Tensor, int]:
-    """Words of a sequence of beats, and the state they leave.
+    """Return the words of a sequence of beats, and the state that they leave.
 
     Args:
-        state: Of the generator at the first beat.
-        beats: How many.
+        state: State of the generator at the first beat.
+        beats: Number of beats.
         config: The unit.
 
     Returns:
-        int64 in ``[0, 2 ** random_bits)``, shape ``(beats, lanes)``; the state of the next beat.
+        Words in ``[0, 2 ** random_bits)``, int64, shape ``(beats, lanes)``; and the state of the
+        next beat.
     """
     each = states(state, beats, config.random_bits)
     kept = (1 << config.random_bits) - 1

@@ -1,4 +1,4 @@
-"""What a training method keeps in few bits: one configuration for AdamW, GaLore and Q-GaLore."""
+"""Describe which parts of AdamW, GaLore and Q-GaLore training are kept in few bits."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,30 @@ __all__ = ["METHODS", "Method"]
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Config):
-    """The parts of a training method.
+    """Parameters of a training method.
 
-    Defaults of the low-rank part are those of Q-GaLore (arXiv 2407.08296, section 4).
+    The defaults of the low-rank part are those of Q-GaLore (arXiv 2407.08296, section 4).
     """
 
     states: int = choice(32, (8, 32), "bits of Adam's states; 8 is block-wise")
     rank: int = integer(0, 0, 1 << 16, "rank of a projected gradient; 0: no projection")
-    gap: int = integer(200, 1, 1 << 20, "updates between two subspaces of a layer, at first")
+    gap: int = integer(200, 1, 1 << 20, "updates between two renewals of a subspace, at first")
     projection: int = choice(32, (4, 32), "bits of a projection matrix")
-    lazy: bool = choice(False, (False, True), "double a layer's gap when its subspace stays")
-    queue: int = integer(5, 1, 64, "successive subspaces that have to be similar for that")
+    lazy: bool = choice(
+        False, (False, True), "double a layer's gap when its subspace hardly changes"
+    )
+    queue: int = integer(5, 1, 64, "successive similar subspaces that this takes")
     weights: int = choice(32, (8, 32), "bits of the weights of linear layers")
     random_bits: int = integer(
-        FLOAT_BITS, 0, FLOAT_BITS, "of the stochastic rounding of an INT8 weight; 0: to nearest"
+        FLOAT_BITS,
+        0,
+        FLOAT_BITS,
+        "random bits to round an INT8 weight stochastically; 0: to nearest",
     )
-    group: int = integer(256, 2, 65536, "elements of a group of INT8 weights, INT4 projections")
-    zero_point: str = choice("free", ("free", "clamped"), "as in AffineConfig")
+    group: int = integer(256, 2, 65536, "elements per group of INT8 weights and INT4 projections")
+    zero_point: str = choice(
+        "free", ("free", "clamped"), "how code 0 is placed, as in AffineConfig"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,12 +43,12 @@ class Method(Config):
 
     @property
     def weight_format(self) -> AffineConfig:
-        """Format of INT8 weights."""
+        """Return the format of INT8 weights."""
         return AffineConfig(bits=8, group=self.group, zero_point=self.zero_point)
 
     @property
     def projection_format(self) -> AffineConfig:
-        """Format of INT4 projection matrices."""
+        """Return the format of INT4 projection matrices."""
         return AffineConfig(bits=4, group=self.group, zero_point=self.zero_point)
 
 

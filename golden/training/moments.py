@@ -1,7 +1,8 @@
-"""Adam's two moments in float32, or block-wise in 8 bits (Dettmers et al., arXiv 2110.02861).
+"""Keep Adam's two moments in float32, or blockwise in 8 bits (Dettmers et al., arXiv 2110.02861).
 
-A block is 2048 consecutive elements of the flattened tensor, normalized by its greatest magnitude;
-each element becomes the nearest entry of the dynamic code book (sections 2.1 and 2.2).
+A block consists of 2048 consecutive elements of the flattened tensor and is normalized by its
+greatest magnitude. Each element becomes the nearest entry of the dynamic code book (sections 2.1
+and 2.2 of the paper).
 """
 
 from dataclasses import dataclass
@@ -18,26 +19,26 @@ __all__ = ["BLOCK", "Blockwise", "Moments", "quantize_blockwise"]
 BLOCK = 2048
 
 _MIN_8BIT = 4096
-"""Elements below which states stay float32, as in the authors' code: they hardly take memory."""
+"""Tensors with fewer elements keep float32 states, as in the authors' code: they take little."""
 
 
 @cache
 def _book(signed: bool) -> tuple[Tensor, Tensor]:
-    """Values of the code book, and the midpoints between neighbours."""
+    """Return the values of the code book, and the midpoints between neighbors."""
     values = dynamic_code_book(signed=signed)
     return values, (values[1:] + values[:-1]) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blockwise:
-    """A tensor in 8 bits an element and a float32 a block."""
+    """A tensor in 8 bits per element plus one float32 per block."""
 
     codes: Tensor  # uint8, the tensor's shape
     absmax: Tensor  # float32, shape (blocks, 1)
     signed: bool
 
     def dequantize(self) -> Tensor:
-        """The float32 tensor that the codes stand for."""
+        """Return the float32 tensor that the codes stand for."""
         values, _ = _book(self.signed)
         blocks = _blocks(values.to(self.codes.device)[self.codes.int()]) * self.absmax
         return blocks.flatten()[: self.codes.numel()].view(self.codes.shape)
@@ -68,20 +69,20 @@ def quantize_blockwise(values: Tensor, *, signed: bool) -> Blockwise:
 
 
 def _blocks(values: Tensor) -> Tensor:
-    """Rows of one block each, the last filled up with zeros."""
+    """Return rows of one block each, the last one filled up with zeros."""
     flat = values.flatten()
     return F.pad(flat, (0, -flat.numel() % BLOCK)).view(-1, BLOCK)
 
 
 class Moments:
-    """Running mean and mean square of a gradient, and the direction they give (Adam)."""
+    """Running mean and mean square of a gradient, and the direction that they give (Adam)."""
 
     def __init__(self, like: Tensor, bits: int) -> None:
-        """Start at zero.
+        """Start with moments of zero.
 
         Args:
-            like: A gradient.
-            bits: 8 or 32 bits a state; below 4096 elements always 32.
+            like: A gradient, for its shape and device.
+            bits: Bits per state, 8 or 32; a tensor below 4096 elements always takes 32.
         """
         self._eight = bits == 8 and like.numel() >= _MIN_8BIT
         self.updates = 0
@@ -89,7 +90,13 @@ class Moments:
         self.square = self._hold(torch.zeros_like(like), signed=False)
 
     def direction(self, gradient: Tensor, betas: tuple[float, float], eps: float) -> Tensor:
-        """Take in a gradient and return Adam's bias-corrected step for a learning rate of 1."""
+        """Take in a gradient and return Adam's bias-corrected step for a learning rate of 1.
+
+        Args:
+            gradient: Float32, of the shape that the moments have.
+            betas: Decay of the first and of the second moment.
+            eps: Added to the root of the second moment.
+        """
         self.updates += 1
         mean, square = _load(self.mean), _load(self.square)
         mean.lerp_(gradient, 1 - betas[0])

@@ -39,10 +39,11 @@ class _Array(SystolicConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectConfig(Config):
-    """INT4 projection matrices in groups, times INT8 gradients, and back (Q-GaLore).
+    """Parameters of a unit that multiplies INT8 gradients by INT4 projection matrices (Q-GaLore).
 
-    One result after the other is scaled, while the next group is summed up: a beat a cycle where
-    a group has at least ``cycles`` beats, which groups of half the greatest length have.
+    One result after another is scaled while the next group is summed up. The unit takes one beat
+    per cycle where a group has at least ``cycles`` beats; groups of half the greatest length always
+    do.
     """
 
     rows: int = integer(4, 2, 16, "gradient vectors of a tile")
@@ -51,7 +52,7 @@ class ProjectConfig(Config):
 
     @property
     def array(self) -> SystolicConfig:
-        """The array of cells, which keep the sums of a group."""
+        """Return the parameters of the array whose cells hold the sums of a group."""
         return _Array(
             rows=self.rows,
             columns=self.columns,
@@ -61,37 +62,41 @@ class ProjectConfig(Config):
 
     @property
     def multiplier_width(self) -> int:
-        """Bits of a scale's magnitude as an integer, in units of the shared exponent."""
+        """Return the bits of a scale's magnitude as an integer in units of the shared exponent."""
         return 8 + HEADROOM
 
     @property
     def slots(self) -> int:
-        """Cycles that a result is scaled in: as many as keep up with groups of half the length."""
+        """Return the number of cycles in which a result is scaled.
+
+        It is as large as possible while groups of half the greatest length do not wait for the
+        scaler.
+        """
         return next((n for n in (16, 8, 4, 2) if self._cycles(n) <= self.group // 2), 1)
 
     @property
     def slice_width(self) -> int:
-        """Bits of a group's sum scaled in a cycle."""
+        """Return how many bits of a group's sum are scaled per cycle."""
         return SUM // self.slots
 
     @property
     def results(self) -> int:
-        """Results of a tile."""
+        """Return the number of results in a tile."""
         return self.rows * self.columns
 
     @property
     def cycles(self) -> int:
-        """Cycles between the last beats of two groups, at least."""
+        """Return the least number of cycles between the last beats of two groups."""
         return self._cycles(self.slots)
 
     @property
     def scales_slowly(self) -> bool:
-        """Whether scaling one result takes longer than a group's last beat takes to get there."""
+        """Return whether scaling a result takes longer than a last beat takes to get there."""
         return self.slots + 1 > self._passage
 
     @property
     def _passage(self) -> int:
-        """Cycles from the last beat of a group to the first one in which a result is scaled."""
+        """Return the cycles from a group's last beat to the first cycle that scales a result."""
         return self.rows + self.columns + 3
 
     def _cycles(self, slots: int) -> int:
@@ -99,14 +104,14 @@ class ProjectConfig(Config):
 
 
 class ProjectBeats(NamedTuple):
-    """What goes into the unit, in order."""
+    """Operands of the unit, in order."""
 
     x: Tensor  # int64, shape (beats, rows), INT8 activations
     q: Tensor  # int64, shape (beats, columns), codes 0 to 15
     zero: Tensor  # int64, the same shape, their zero points, 0 to 15
     scale: Tensor  # int64, the same shape, bf16 bit patterns, of the group that the beat ends
     last: Tensor  # bool, shape (beats,): the beat ends a group
-    end: Tensor  # bool, shape (beats,): ... which ends a sum
+    end: Tensor  # bool, shape (beats,): that group is the last of a sum
 
 
 class ProjectResult(NamedTuple):
@@ -117,14 +122,16 @@ class ProjectResult(NamedTuple):
 
 
 def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> ProjectResult:
-    """Sums over groups of ``s * sum((q - z) * x)``, for each row and column of a tile.
+    """Return the sums over groups of ``s * sum((q - z) * x)`` for every element of the tiles.
 
-    Beats after the last one that ends a group are left out.
+    The sum of a group of more than ``config.group`` beats wraps at the width of the array's sums.
+    Beats after the last one that ends a group give no result.
 
     Args:
-        beats: The beats.
-        exponent: Shared by the results, biased: 1 in a sum counts ``2 ** (exponent - 134)``.
-        config: The unit. The sum of a group of more than ``config.group`` beats wraps.
+        beats: The operands.
+        exponent: Biased exponent that the results share: 1 in a sum counts ``2 ** (exponent -
+            134)``.
+        config: The unit.
     """
     products = beats.x[:, :, None] * (beats.q - beats.zero)[:, None, :]
     until = torch.cat([products.new_zeros(1, *products.shape[1:]), products.cumsum(0)[beats.last]])
@@ -137,11 +144,12 @@ def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> Projec
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """An INT4 projection matrix, a vector a row: ``scale * (code - zero)``.
+    """An INT4 projection matrix with one vector per row, which stands for ``scale * (code -
+    zero)``.
 
     Raises:
-        ValueError: If the groups do not divide the vectors, shapes differ, or codes or zero
-            points are out of range.
+        ValueError: If the groups do not divide the vectors, shapes differ, or codes or zero points
+            are out of range.
     """
 
     codes: Tensor  # int64, shape (rank, length), 0 to 15
@@ -162,20 +170,20 @@ class Projection:
 
     @property
     def group(self) -> int:
-        """Codes that share scale and zero point."""
+        """Return the number of codes that share a scale and a zero point."""
         return self.codes.shape[1] // self.zero.shape[1]
 
 
 def down_beats(x: Tensor, projection: Projection, config: ProjectConfig) -> ProjectBeats:
-    """Beats of ``x @ projection.T``, tile by tile, along the rank first.
+    """Return the beats of ``x @ projection.T``, tile by tile, along the rank first.
 
     Args:
-        x: int64, shape ``(vectors, length)``, INT8 codes.
+        x: INT8 codes, int64, shape ``(vectors, length)``.
         projection: The projection.
         config: The unit.
 
     Raises:
-        ValueError: If lengths differ, codes are no INT8, or a group is longer than the unit's.
+        ValueError: If lengths differ, codes are not INT8, or a group is longer than the unit's.
     """
     if x.dim() != 2 or x.shape[1] != projection.codes.shape[1]:
         raise ValueError(
@@ -199,17 +207,17 @@ def down_beats(x: Tensor, projection: Projection, config: ProjectConfig) -> Proj
 def back_beats(
     low: Tensor, projection: Projection, scale: int, config: ProjectConfig
 ) -> ProjectBeats:
-    """Beats of ``low @ projection``, tile by tile, along the length first.
+    """Return the beats of ``low @ projection``, tile by tile, along the length first.
 
     Args:
-        low: int64, shape ``(groups, vectors, rank)``, INT8 codes of what is brought back times
-            each group's scale.
+        low: INT8 codes of what is brought back times the scales of each group, int64, shape
+            ``(groups, vectors, rank)``.
         projection: The projection; its scales are not used.
-        scale: bf16 bit pattern: one for all.
+        scale: bf16 bit pattern: one scale for all results.
         config: The unit.
 
     Raises:
-        ValueError: If shapes differ or codes are no INT8.
+        ValueError: If shapes differ or codes are not INT8.
     """
     rank, groups = projection.zero.shape
     if low.dim() != 3 or low.shape[0] != groups or low.shape[2] != rank:
@@ -228,12 +236,14 @@ def back_beats(
 
 
 def _rows(x: Tensor, config: ProjectConfig) -> list[Tensor]:
+    """Return the tiles of rows of an operand after checking that its codes are INT8."""
     if x.min() < -128 or x.max() > 127:
         raise ValueError(f"x must be INT8 codes, not {int(x.min())} to {int(x.max())}")
     return [x[part] for part in _parts(len(x), config.rows)]
 
 
 def _parts(count: int, size: int) -> list[slice]:
+    """Return slices of at most ``size`` that cover ``count`` items."""
     return [slice(first, first + size) for first in range(0, count, size)]
 
 
@@ -242,7 +252,7 @@ def _tile(rows: Tensor, q: Tensor, zero: Tensor, scale: Tensor, last: Tensor) ->
 
 
 def _joined(tiles: list[ProjectBeats], config: ProjectConfig) -> ProjectBeats:
-    """Tiles one after another; lanes beyond a matrix are 0."""
+    """Join tiles one after another; lanes beyond a matrix are 0."""
     widths = (config.rows, config.columns, config.columns, config.columns)
     parts = [
         torch.cat(

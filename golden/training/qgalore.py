@@ -1,4 +1,4 @@
-"""Q-GaLore (arXiv 2407.08296) as a PyTorch optimizer; with parts left out, GaLore and AdamW."""
+"""Implement Q-GaLore (arXiv 2407.08296) as a PyTorch optimizer; without parts, GaLore and AdamW."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -18,16 +18,18 @@ __all__ = ["QGaLore"]
 class QGaLore(torch.optim.Optimizer):
     """AdamW whose states may be low-rank and 8-bit, for weights that may be INT8.
 
-    Projected are the weights of linear layers, unless the module is named in ``keep`` or the rank
-    is no less than a side of the weight. Weights of embeddings keep float32 states, as the authors
-    of 8-bit Adam do (arXiv 2110.02861, section 2.3): where a row's gradient is zero, a second
-    moment that rounds to zero beside a first that does not would make the step explode.
+    The weights of linear layers are projected, unless the module is named in ``keep`` or the rank
+    is not below the shorter side of the weight. Weights of embeddings keep float32 states, as the
+    authors of 8-bit Adam do (arXiv 2110.02861, section 2.3): where a row's gradient is zero, a
+    second moment that rounds to zero next to a first moment that does not would make the step
+    explode.
 
     Usually ``step`` follows a backward pass. After :meth:`fuse` every parameter is updated inside
     the backward pass instead, as soon as its gradient is complete, and the gradient is freed.
 
-    Stochastic rounding draws from a generator seeded by ``seed``, the parameter and its number of
-    updates, so that a resumed run, or one with layers in another order, draws the same numbers.
+    Stochastic rounding draws from a generator that is seeded by ``seed``, the parameter and its
+    number of updates, so a resumed run, or one whose layers are updated in another order, draws the
+    same numbers.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class QGaLore(torch.optim.Optimizer):
         keep: Collection[str] = (),
         seed: int = 0,
     ) -> None:
-        """Take over a model's parameters; with ``method.weights`` 8 its linear layers become INT8.
+        """Take over a model's parameters; with 8-bit weights its linear layers become INT8.
 
         Args:
             model: The model, changed in place.
@@ -53,10 +55,10 @@ class QGaLore(torch.optim.Optimizer):
             betas: Decay of the first and the second moment.
             eps: Added to the root of the second moment.
             weight_decay: Decoupled weight decay.
-            scale: Of a projected update.
+            scale: Factor of a projected update.
             threshold: Cosine from which on a subspace counts as unchanged.
             keep: Names of linear modules, such as the output layer, that stay float and full-rank.
-            seed: Of stochastic rounding.
+            seed: Seed of stochastic rounding.
 
         Raises:
             ValueError: If a number is out of its range, or ``keep`` names no module.
@@ -101,7 +103,14 @@ class QGaLore(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: Evaluates the model again and returns its loss.
+
+        Returns:
+            The closure's loss, or None without a closure.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -116,9 +125,10 @@ class QGaLore(torch.optim.Optimizer):
         """Update and free each gradient inside the backward pass, one layer after the other.
 
         Args:
-            max_norm: Clip each gradient's own norm to this. The norm over all gradients, which
-                ``clip_grad_norm_`` clips, is not known before the last of them, when the first
-                ones are gone: to clip by it would take a second backward pass.
+            max_norm: Clip each gradient's own norm to this value. The norm over all gradients,
+                which ``clip_grad_norm_`` clips, is not known before the last of them is complete,
+                when the first ones have been freed; clipping by it would take a second backward
+                pass.
         """
         for index, group in enumerate(self.param_groups):
             for parameter in group["params"]:

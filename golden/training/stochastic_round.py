@@ -17,14 +17,15 @@ __all__ = ["StochasticRoundConfig", "round_up_at_random", "stochastic_round"]
 
 @dataclass(frozen=True, kw_only=True)
 class StochasticRoundConfig(RandomConfig):
-    """Fixed point with ``fraction`` bits to integers, rounded up with the fraction's probability.
+    """Parameters of a unit that rounds values up with the probability of their fraction.
 
-    The fraction is taken to the nearest multiple of ``2 ** -random_bits``.
+    The fraction is first rounded to the nearest multiple of ``2 ** -random_bits``. A result that
+    needs more than ``result_width`` bits saturates.
     """
 
     width: int = integer(26, 6, 48, "bits of a value, signed")
-    fraction: int = integer(16, 4, 32, "fraction bits of a value, which rounding drops")
-    result_width: int = integer(8, 2, 12, "bits of a result, signed; beyond, it saturates")
+    fraction: int = integer(16, 4, 32, "fraction bits of a value, which rounding removes")
+    result_width: int = integer(8, 2, 12, "bits of a result, signed; greater ones saturate")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,13 +41,14 @@ class StochasticRoundConfig(RandomConfig):
 
 
 def round_up_at_random(value: Tensor, random: Tensor, fraction: int, random_bits: int) -> Tensor:
-    """Integers whose mean over the random words is the value.
+    """Return integers whose mean over all random words is the value.
 
-    The fraction is first taken to the nearest multiple of ``2 ** -random_bits`` (half of it up).
-    That costs no adder: half such a multiple is a constant 1 below the random word.
+    The fraction is first rounded to the nearest multiple of ``2 ** -random_bits``, half up. In
+    hardware this needs no adder of its own: half such a multiple is a constant 1 below the random
+    word.
 
     Args:
-        value: Signed, int64, ``fraction`` fraction bits.
+        value: Signed fixed-point values, int64.
         random: Words of ``random_bits`` bits, same shape.
         fraction: Fraction bits of ``value``, at least ``random_bits``.
         random_bits: Bits of a word.
@@ -57,12 +59,16 @@ def round_up_at_random(value: Tensor, random: Tensor, fraction: int, random_bits
 
 
 def stochastic_round(value: Tensor, random: Tensor, config: StochasticRoundConfig) -> Tensor:
-    """Results of :class:`consilico.hw.training.stochastic_round.StochasticRound`.
+    """Compute the results of ``training/stochastic_round``, bit for bit.
 
     Args:
         value: Signed integers of ``width`` bits, int64, shape ``(beats, lanes)``.
-        random: Words of those beats (:func:`golden.training.lfsr.random_words`), same shape.
+        random: Words of those beats, :func:`consilico.golden.training.lfsr.random_words`, same
+            shape.
         config: The unit.
+
+    Returns:
+        Integers of ``result_width`` bits, saturated, int64, same shape.
     """
     rounded = round_up_at_random(value, random, config.fraction, config.random_bits)
     limit = 1 << (config.result_width - 1)

@@ -1,4 +1,4 @@
-"""The low-rank subspace of a layer's gradient: GaLore's projection, Q-GaLore's lazy update.
+"""Keep the low-rank subspace of a layer's gradient: GaLore's projection, Q-GaLore's lazy update.
 
 GaLore: arXiv 2403.03507. Q-GaLore: arXiv 2407.08296, sections 3.2 and 3.3.
 """
@@ -18,22 +18,22 @@ class Subspace:
 
     The vectors lie on the shorter side of the gradient. With ``method.lazy`` the gap doubles when
     the last ``method.queue`` renewals changed the subspace little: when the mean cosine between the
-    leading vectors before and after reaches the threshold. As in the authors' code, but for the
-    cosine's absolute value: the sign of a singular vector is arbitrary. The other vectors swap
-    places too freely to be compared one by one.
+    leading vectors before and after reaches the threshold. This follows the authors' code, except
+    that the absolute value of the cosine counts: the sign of a singular vector is arbitrary. The
+    other vectors swap places too freely to be compared one by one.
     """
 
     def __init__(self, method: Method, threshold: float) -> None:
         self._method = method
         self._threshold = threshold
-        self.basis: Tensor | Affine | None = None  # a vector a row
+        self.basis: Tensor | Affine | None = None  # one vector per row
         self.gap = method.gap
         self.renewals = 0  # singular value decompositions so far
         self._age = 0
         self._similarities: list[float] = []
 
     def advance(self, gradient: Tensor) -> None:
-        """Go on to the next update, renewing the subspace from its gradient where that is due.
+        """Go on to the next update, and renew the subspace from its gradient if that is due.
 
         Args:
             gradient: Float32, shape ``(outputs, inputs)``.
@@ -44,7 +44,7 @@ class Subspace:
         self._age += 1
 
     def down(self, gradient: Tensor) -> Tensor:
-        """Project a gradient: ``(outputs, rank)`` if tall or square, else ``(rank, inputs)``."""
+        """Project a gradient to ``(outputs, rank)`` if tall or square, else ``(rank, inputs)``."""
         tall = gradient.shape[0] >= gradient.shape[1]
         return gradient @ self.vectors().T if tall else self.vectors() @ gradient
 
@@ -53,7 +53,11 @@ class Subspace:
         return low @ self.vectors() if shape[0] >= shape[1] else self.vectors().T @ low
 
     def vectors(self) -> Tensor:
-        """Singular vectors as they are used, float32, shape ``(rank, min(outputs, inputs))``."""
+        """Return the singular vectors in use, float32, shape ``(rank, min(outputs, inputs))``.
+
+        Raises:
+            RuntimeError: If there has been no gradient yet.
+        """
         if self.basis is None:
             raise RuntimeError("a subspace needs a gradient first")
         return self.basis.dequantize() if isinstance(self.basis, Affine) else self.basis

@@ -28,11 +28,11 @@ _GREATEST_EXPONENT = 7  # an update of 2 ** 8 or more saturates every code
 
 @dataclass(frozen=True, kw_only=True)
 class WeightUpdateConfig(RandomConfig):
-    """INT8 weight codes plus bf16 updates times a bf16 factor, rounded stochastically."""
+    """Parameters of a unit that adds scaled bf16 updates to INT8 codes, rounding stochastically."""
 
 
 def first_state(seed: int, config: WeightUpdateConfig) -> int:
-    """State that gives the first words after a seed: a beat moves the generator as it comes.
+    """Return the state that gives the first words after a seed: loading it counts as one step.
 
     Raises:
         ValueError: If the seed has more than 31 bits.
@@ -43,17 +43,19 @@ def first_state(seed: int, config: WeightUpdateConfig) -> int:
 def weight_update(
     code: Tensor, update: Tensor, random: Tensor, factor: int, config: WeightUpdateConfig
 ) -> Tensor:
-    """New codes, bit for bit those of :class:`consilico.hw.training.weight_update.WeightUpdate`.
+    """Compute the new codes of ``training/weight_update``, bit for bit.
 
-    The product is taken to the nearest multiple of ``2 ** -random_bits`` (half of it away from
-    zero) and is exact before. Exponent 0 is zero; 255, which stands for infinite and NaN, counts
-    as one more binade.
+    The exact product ``update * factor`` is rounded to the nearest multiple of ``2 **
+    -random_bits``, half away from zero. The random word, as a fraction, is added to it and to the
+    code; the sum is rounded down and saturated to INT8. Exponent 0 is zero, and exponent 255
+    (infinity, NaN) counts as one more binade.
 
     Args:
         code: Signed INT8 codes, int64, shape ``(beats, lanes)``.
         update: bf16 bit patterns, int64, same shape.
-        random: Words of those beats (:func:`golden.training.lfsr.random_words`), same shape.
-        factor: bf16 bit pattern: what a unit of the update is worth in codes.
+        random: Words of those beats, :func:`consilico.golden.training.lfsr.random_words`, same
+            shape.
+        factor: bf16 bit pattern: how many codes one unit of the update is worth.
         config: The unit.
     """
     product = (update & 127 | 128) * (factor & 127 | 128)  # 14 fraction bits, below 4
