@@ -1,4 +1,4 @@
-"""Multi-operand addition: Booth recoding and a column compressor, for abc to map."""
+"""Add many operands at once: Booth recoding and a column compressor."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -14,31 +14,34 @@ __all__ = ["BoothDigit", "Columns", "ColumnsCensus", "booth_census", "booth_digi
 
 
 class BoothDigit(NamedTuple):
-    """A signed digit of a multiplier: at most one of ``chosen`` is 1, none for a digit of 0."""
+    """A signed digit of a multiplier.
+
+    At most one of ``chosen`` is 1, and none for a digit of 0.
+    """
 
     weight: int  # log2 of the digit's place
-    negative: Value  # never for a digit of 0, whose row so stays 0 when the sign changes
-    chosen: tuple[Value, ...]  # the magnitude is 1, 2, ...
+    negative: Value  # 0 for a digit of 0, so that its row does not toggle with the sign
+    chosen: tuple[Value, ...]  # one bit each: the magnitude is 1, 2, ...
 
     @property
     def bits(self) -> Value:
-        """All bits, to keep in a register."""
+        """Return all bits of the digit, to be kept in a register."""
         return Cat(self.negative, *self.chosen)
 
     def held(self, bits: Value) -> "BoothDigit":
-        """The digit whose :attr:`bits` are in a register."""
+        """Return the same digit, whose :attr:`bits` are now in a register."""
         return BoothDigit(self.weight, bits[0], tuple(bits[1:]))
 
 
 def booth_digits(multiplier: Value, widths: Sequence[int]) -> list[BoothDigit]:
-    """Digits of a signed multiplier, lowest first.
+    """Recode a signed multiplier to Booth digits, lowest first.
 
     Args:
-        multiplier: Its bits are those of the digits.
-        widths: Bits of each digit: one of ``w`` bits lies in ``[-2 ** (w - 1), 2 ** (w - 1)]``.
+        multiplier: The multiplier; it has as many bits as all digits together.
+        widths: Bits of each digit. A digit of ``w`` bits lies in ``[-2 ** (w - 1), 2 ** (w - 1)]``.
 
-    Source: A. D. Booth, Q. J. Mech. Appl. Math. 4 (1951); several bits a digit after
-    O. L. MacSorley, Proc. IRE 49 (1961).
+    Source: A. D. Booth, Q. J. Mech. Appl. Math. 4 (1951); several bits per digit after O. L.
+    MacSorley, Proc. IRE 49 (1961).
     """
     digits = []
     below: Value = Const(0, 1)
@@ -53,10 +56,13 @@ def booth_digits(multiplier: Value, widths: Sequence[int]) -> list[BoothDigit]:
 
 
 def _digit_tables(width: int) -> list[int]:
-    """Tables over a digit's bits and the bit below: of its sign, and of each magnitude from 1."""
+    """Return truth tables of a digit over its bits and the bit below them.
+
+    The first table is that of the sign; one for each magnitude from 1 follows.
+    """
     greatest = 1 << (width - 1)
     values = [
-        # the bit below counts 1, the highest bit counts negative
+        # the bit below the digit counts 1, and the digit's highest bit counts negative
         (code >> 1) + (code & 1) - (2 * greatest if code >> width else 0)
         for code in range(2 << width)
     ]
@@ -76,10 +82,13 @@ def booth_census(widths: Sequence[int], drivers: Sequence[str]) -> Census:
 
 
 class Columns:
-    """Bits to add up, by weight, modulo ``2 ** width``.
+    """Bits to be added up, sorted by weight, modulo ``2 ** width``.
+
+    Calling :meth:`rows` builds a tree of full adders that leaves two rows, so only one
+    carry-propagate adder is needed for all of them.
 
     Args:
-        width: Of the sum.
+        width: Bits of the sum.
     """
 
     def __init__(self, width: int) -> None:
@@ -87,7 +96,13 @@ class Columns:
         self._constant = 0
 
     def add(self, weight: int, value: Value, time: int = 0) -> None:
-        """Add an unsigned value times ``2 ** weight``, settled after ``time`` gate delays."""
+        """Add an unsigned value times ``2 ** weight``.
+
+        Args:
+            weight: Column of the value's lowest bit.
+            value: The value; bits beyond the sum's width are dropped.
+            time: Gate delays after which the value has settled, relative to the other values.
+        """
         for column, bit in zip(self._bits[weight:], value, strict=False):
             column.append((time, bit))
 
@@ -97,7 +112,7 @@ class Columns:
         self.subtract(weight + len(value) - 1, value[-1], time)
 
     def subtract(self, weight: int, bit: Value, time: int = 0) -> None:
-        """Subtract a bit times ``2 ** weight``: its complement is added, less a constant."""
+        """Subtract a bit times ``2 ** weight``: add its complement and subtract a constant."""
         self.add(weight, ~bit, time)
         self._constant -= 1 << weight
 
@@ -108,9 +123,9 @@ class Columns:
 
         Args:
             m: The module that gets the logic.
-            digits: Of the signed multiplier, from :func:`booth_digits`.
-            multiples: The multiplicand, twice it, ..., as far as the digits choose.
-            signed: The multiples are two's complement.
+            digits: Digits of the signed multiplier, from :func:`booth_digits`.
+            multiples: The multiplicand, twice it and so on, as far as the digits choose.
+            signed: Whether the multiples are two's complement.
         """
         for digit in digits:
             terms = list(zip(multiples, digit.chosen, strict=False))
@@ -125,12 +140,15 @@ class Columns:
             else:
                 self.add(digit.weight, row, 2)
                 self.subtract(digit.weight + len(row), digit.negative)
-            self.add(digit.weight, digit.negative)  # two's complement of a negative row
+            self.add(
+                digit.weight, digit.negative
+            )  # completes the two's complement of a negative row
 
     def rows(self, m: Module) -> tuple[Value, Value]:
-        """Two numbers whose sum is that of all bits.
+        """Return two numbers whose sum is that of all bits.
 
-        Full adders take the three earliest bits of a column, so that late bits pass few of them.
+        Full adders take the three bits of a column that settle first, so that late bits pass
+        through few of them.
 
         Source: Oklobdzija, Villeger and Liu, IEEE Trans. Comput. 45 (1996), the three-dimensional
         method.
@@ -247,5 +265,6 @@ def _column(values: Size) -> Any:
 
 
 def _extended(value: Value, width: int, *, signed: bool) -> Value:
+    """Extend a value to ``width`` bits, by its sign or by zeros."""
     fill = value[-1] if signed else Const(0, 1)
     return Cat(value, fill.replicate(width - len(value)))

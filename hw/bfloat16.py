@@ -1,4 +1,7 @@
-"""bf16 arithmetic on magnitudes (15 bits). Golden model: :mod:`consilico.golden.bfloat16`."""
+"""Compute with bf16 magnitudes (15 bits: exponent above mantissa).
+
+Golden model: :mod:`consilico.golden.bfloat16`.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,9 +25,9 @@ __all__ = [
 
 
 class Product(NamedTuple):
-    """Magnitude bits of a product (exponent above mantissa), with what happened to it.
+    """Magnitude bits of a product, with what happened to it.
 
-    ``bits`` are meaningful only where neither flag is set.
+    ``bits`` are meaningful only where neither flag is set; :func:`limit` applies the flags.
     """
 
     bits: Value  # 15 bits
@@ -33,7 +36,7 @@ class Product(NamedTuple):
 
 
 def limit(product: Product) -> Value:
-    """Flush to zero on underflow, saturate at the greatest finite magnitude on overflow."""
+    """Return the magnitude, flushed to zero on underflow and saturated on overflow."""
     saturated = product.bits | product.overflow.replicate(15)
     # 0x7f7f is all ones but the exponent's lowest bit
     greatest = Cat(saturated[:7], saturated[7] & ~product.overflow, saturated[8:])
@@ -41,7 +44,7 @@ def limit(product: Product) -> Value:
 
 
 def significand_product(m: Module, a: Value, b: Value) -> Value:
-    """16-bit product of the 8-bit significands of two magnitudes."""
+    """Return the 16-bit product of the 8-bit significands of two magnitudes."""
     left, right = Cat(a[:7], C(1, 1)), Cat(b[:7], C(1, 1))
     columns = Columns(16)
     for i in range(8):
@@ -53,13 +56,13 @@ def significand_product(m: Module, a: Value, b: Value) -> Value:
 
 
 def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Product:
-    """Product of two magnitudes, rounded to nearest even, combinational.
+    """Multiply two magnitudes, rounding to nearest even. The logic is combinational.
 
     Args:
         m: The module that gets the logic.
         a: Magnitude; exponent 0 is zero.
         b: Magnitude.
-        truncate: Drop the low bits instead of rounding, as the paper's unit does.
+        truncate: Drop the low bits instead of rounding, as the ConSmax paper's unit does.
     """
     product = significand_product(m, a, b)
     high = product[15]
@@ -69,7 +72,8 @@ def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Produc
     increment = C(0, 1) if truncate else guard & (sticky | kept[0])
     rounded = Signal(8)
     m.d.comb += rounded.eq(kept + increment)
-    # both exponents are biased; 10 bits tell too small (negative) from too great
+    # Both exponents are biased. With 10 bits a negative sum (underflow) differs from one that is
+    # too great (overflow).
     exponent = Signal(10)
     m.d.comb += exponent.eq(a[7:] + b[7:] + C(1024 - 127, 10) + high + rounded[7])
     zero = ~(a[7:].any() & b[7:].any())
@@ -79,12 +83,17 @@ def multiply(m: Module, a: Value, b: Value, *, truncate: bool = False) -> Produc
 
 
 def from_integer(m: Module, value: Value, exponent: Value) -> tuple[Value, Value]:
-    """A signed integer of at most 32 bits times ``2 ** (exponent - 134)``, rounded to nearest even.
+    """Convert a signed integer times ``2 ** (exponent - 134)`` to bf16, rounding to nearest even.
 
     Golden model: :func:`consilico.golden.bfloat16.from_integer`.
 
+    Args:
+        m: The module that gets the logic.
+        value: Signed, at most 32 bits.
+        exponent: Biased bf16 exponent, 8 bits.
+
     Returns:
-        Bit pattern with sign, combinational, and whether it saturated.
+        The bit pattern with sign, and whether it saturated; both are combinational.
     """
     negative = value[-1]
     normal = Signal(len(value))
@@ -100,7 +109,7 @@ def from_integer(m: Module, value: Value, exponent: Value) -> tuple[Value, Value
     rounded, biased = Signal(9), Signal(10)
     m.d.comb += [
         rounded.eq(kept + (guard & (rest.any() | kept[0]))),
-        # 10 bits tell too small (negative) from too great
+        # with 10 bits a negative exponent (underflow) differs from a too great one (overflow)
         biased.eq(exponent + (len(value) - 1 - 7) - Cat(*zeros) + rounded[8]),
     ]
     under = ~normal[-1] | biased[9] | ~biased[:9].any()

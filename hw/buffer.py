@@ -1,4 +1,7 @@
-"""A buffer of flip-flops or latches as a stream unit: row buffers, tables, weights."""
+"""Generate ``buffer``, a small memory of flip-flops or latches as a stream unit.
+
+It serves as row buffer, table or weight store. Golden model: :mod:`consilico.golden.buffer`.
+"""
 
 from typing import Any
 
@@ -15,7 +18,10 @@ __all__ = ["Buffer", "request_layout"]
 
 
 def request_layout(config: BufferConfig) -> data.StructLayout:
-    """A beat: a word to write where ``write`` is 1, a word to read where ``read`` is 1."""
+    """Return the layout of a request.
+
+    A request writes ``value`` if ``write`` is 1, and reads a word if ``read`` is 1.
+    """
     return data.StructLayout(
         {
             "value": unsigned(config.bits),
@@ -28,15 +34,15 @@ def request_layout(config: BufferConfig) -> data.StructLayout:
 
 
 class Buffer(wiring.Component):
-    """Words with one write port and one read port, both usable in every cycle.
+    """Words with one write port and one read port, both of which work in every cycle.
 
-    The read address is registered, the word follows in the next cycle: latency 1, one beat a
-    cycle. A beat must not read the word that it writes: a latch opens while that word is on its
-    way out. Words have no reset.
+    The read address is registered and the word follows in the next cycle: latency 1, throughput one
+    request per cycle. A request must not read the word that it writes, because a latch opens while
+    that word is on its way out. Words have no reset.
 
     Members:
         i: In, a request (:func:`request_layout`).
-        o: Out, the words read, in order; a beat that does not read brings none.
+        o: Out, the words read, in order; a request that does not read brings none.
     """
 
     def __init__(self, config: BufferConfig) -> None:

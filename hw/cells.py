@@ -1,8 +1,8 @@
-"""The two cells a netlist needs that RTL synthesis does not infer well: clock gate and latch.
+"""Instantiate the two cells that synthesis does not infer well: clock gate and latch.
 
-Synthesis replaces both modules by the process kit's own cells; simulation uses the behaviour
-below. A gated clock keeps registers that hold their value from spending clock energy, and needs
-no multiplexer in front of them.
+Synthesis replaces both modules by cells of the process kit; simulation uses the behavior below. A
+gated clock keeps registers that hold their value from spending clock energy, and needs no
+multiplexer in front of them.
 """
 
 from amaranth import ClockDomain, ClockSignal, Instance, Module, Signal, Value
@@ -30,9 +30,14 @@ endmodule
 
 
 def gated_domain(m: Module, name: str, enable: Value) -> None:
-    """Add the clock domain ``name``: the ``sync`` clock, only in cycles where ``enable`` is 1.
+    """Add a clock domain that ticks with ``sync``, but only in cycles in which ``enable`` is 1.
 
     ``enable`` has the whole cycle before the edge to settle. Registers of the domain have no reset.
+
+    Args:
+        m: The module that gets the domain.
+        name: Name of the domain.
+        enable: One bit.
     """
     domain = ClockDomain(name, reset_less=True, local=True)
     m.domains += domain
@@ -42,7 +47,14 @@ def gated_domain(m: Module, name: str, enable: Value) -> None:
 
 
 def latch_word(m: Module, name: str, enable: Value, data: Value) -> Signal:
-    """Add a word of latches, transparent while ``enable`` is high; return its output."""
+    """Add a word of latches that is transparent while ``enable`` is high, and return its output.
+
+    Args:
+        m: The module that gets the latches.
+        name: Name of the word.
+        enable: One bit without glitches.
+        data: Value to store.
+    """
     word = Signal(len(data), name=name)
     m.submodules[f"latch_{name}"] = Instance(
         "consilico_latch", p_WIDTH=len(data), i_enable=enable, i_d=data, o_q=word

@@ -1,7 +1,8 @@
-"""Parts: components that occur many times in a unit and become one Verilog module.
+"""Instantiate parts: components that occur many times in a unit and become one Verilog module.
 
-Amaranth writes one module for every instance. A unit that names its parts in ``parts`` and puts
-them in place with :func:`place` gets one for all: short Verilog, quick to generate and compile.
+Amaranth writes one module for every instance. A unit that names its parts in ``parts`` and
+instantiates them with :func:`place` gets one module for all of them: the Verilog is short, and
+quick to generate and to compile.
 """
 
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ __all__ = ["Assembly", "part_clock", "place"]
 
 
 class Assembly(Protocol):
-    """A component made of parts."""
+    """A component that is made of parts."""
 
     parts: dict[str, Component]  # by name of their Verilog module
 
@@ -22,14 +23,14 @@ def place(m: Module, name: str, module: str, part: Component, **inputs: Any) -> 
     """Add an instance of a part.
 
     Args:
-        m: The module that gets it.
+        m: The module that gets the instance.
         name: Name of the instance.
         module: Name of the part's Verilog module.
         part: The part; its members are plain signals.
-        inputs: What its inputs are connected to, all of them.
+        inputs: What the part's inputs are connected to, all of them.
 
     Returns:
-        Its outputs by name.
+        The part's outputs by name.
 
     Raises:
         TypeError: If an input is missing, or there is no such input.
@@ -52,7 +53,7 @@ def place(m: Module, name: str, module: str, part: Component, **inputs: Any) -> 
 
 
 def part_clock(m: Module, domain: str, clock: Signal) -> None:
-    """Give a part the clock domain ``domain``, without reset, driven by an input of the part."""
+    """Give a part a clock domain without reset that one of its inputs drives."""
     made = ClockDomain(domain, reset_less=True, local=True)
     made.clk = clock
     m.domains += made

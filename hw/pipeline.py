@@ -1,4 +1,4 @@
-"""Build a pipeline between two streams whose stages hold still by clock gating."""
+"""Connect two streams by a pipeline whose stages hold still by clock gating."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ __all__ = ["Pipeline", "after_constants", "after_constants_census", "pipeline_ce
 
 
 class Pipeline:
-    """Valid bits, back-pressure and one gated clock a stage.
+    """Valid bits, back-pressure and one gated clock per stage, between two streams.
 
-    All stages move together, unless the last one holds a result that ``o`` does not take. Stages
-    from 1 on have the clock domain ``stage{n}``, which ticks only when the stage moves and takes a
-    valid beat: bubbles and stalls cost no clock energy. The caller registers the payload in stage
-    0 while :attr:`advance`, lane by lane.
+    All stages move together, unless the last one holds a result that ``o`` does not take. Every
+    stage from 1 on has the clock domain ``stage{n}``, which ticks only when the stage moves and
+    takes a valid beat, so bubbles and stalls cost no clock energy. The caller registers the payload
+    in stage 0 in cycles in which :attr:`advance` is 1.
 
     Args:
         m: The module that gets the logic.
         i: Input stream.
         o: Output stream; its payload comes from registers of the last stage.
-        stages: Number of stages; latency in cycles.
+        stages: Number of stages, which is the latency in cycles.
         delivers: Whether the beat in the last stage goes to ``o``; one that does not is absorbed,
-            as by an accumulator. Comes from registers of the last stage.
+            as by an accumulator. It comes from registers of the last stage.
     """
 
     def __init__(
@@ -48,13 +48,17 @@ class Pipeline:
             arrives = valid
 
     def moves(self, stage: int) -> Any:
-        """1 if ``stage`` takes a beat at the next edge, for registers that need a reset."""
+        """Return a signal that is 1 if ``stage`` takes a beat at the next edge.
+
+        It serves registers that need a reset, which registers in a gated domain do not have.
+        """
         return self.advance & self.valid[stage - 1]
 
     def free(self, stage: int) -> Any:
-        """1 if what the logic after ``stage`` uses may change at the next edge: the stage holds
-        no beat, or passes it on.
-        """  # noqa: D205
+        """Return a signal that is 1 if the inputs of the logic after ``stage`` may change.
+
+        This is so if at the next edge the stage holds no beat, or passes its beat on.
+        """
         return self.advance | ~self.valid[stage]
 
 
@@ -74,9 +78,14 @@ def pipeline_census(stages: Size, *, delivers: bool = False) -> Census:
 
 
 def after_constants(m: Module, i: Any, cfg: Any) -> Any:
-    """The input stream, held back in cycles in which ``cfg`` is valid.
+    """Return the input stream, held back in cycles in which ``cfg`` is valid.
 
-    So constants need no bypass to the beat that would be accepted in the same cycle.
+    Constants then need no bypass to a beat that would be accepted in the same cycle.
+
+    Args:
+        m: The module that gets the logic.
+        i: Input stream.
+        cfg: Stream of constants.
     """
     held = stream.Signature(i.payload.shape()).create(path=("held",))
     m.d.comb += [

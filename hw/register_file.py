@@ -1,4 +1,4 @@
-"""A small register file: one write port, every word readable at once."""
+"""Store words in flip-flops or latches: one write port, every word readable at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ __all__ = ["RegisterFile", "register_file_census", "select", "select_census", "w
 
 
 class RegisterFile(wiring.Component):
-    """Words of flip-flops behind a clock gate each, or of latches; there is no reset.
+    """Words of flip-flops behind one clock gate each, or of latches; there is no reset.
 
-    A word written in one cycle can be read from the next on. Latches take about 0.6 of the area
-    of flip-flops. They open in the low phase of the cycle after the write, when address and value
-    have settled, and close at its end, when registers have sampled the words: what reads them has
-    half a cycle, and neither edge races.
+    A word that is written in one cycle can be read from the next cycle on. Latches take about 0.6
+    of the area of flip-flops. They open in the low phase of the cycle after the write, when address
+    and value have settled, and close at its end, when registers have sampled the words: logic that
+    reads a word in that cycle has half of it, and neither edge races.
 
     Args:
         depth: Number of words.
@@ -70,7 +70,15 @@ class RegisterFile(wiring.Component):
 
 
 def select(m: Module, words: list[Value], address: Value) -> Signal:
-    """``words[address]`` as AND-OR of a decoded address: small and quick in standard cells."""
+    """Return ``words[address]``, built as AND-OR of a decoded address.
+
+    This is small and quick in standard cells.
+
+    Args:
+        m: The module that gets the logic.
+        words: Words of the same width.
+        address: Index of a word.
+    """
     decoded = Signal(len(words))
     m.d.comb += decoded.eq(1 << address)
     chosen = Signal(len(words[0]))

@@ -1,4 +1,4 @@
-"""Verilog text of a component, the same bytes each time."""
+"""Convert a component to Verilog text that is the same every time."""
 
 import re
 
@@ -9,15 +9,17 @@ from consilico.hw.cells import CELL_SOURCES
 
 __all__ = ["convert"]
 
-# Yosys puts this register into every combinational process, so that each runs once at the start
+# Yosys adds this register to every combinational process, so that each of them runs once at start
 _STARTER = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.M)
 
 
 def convert(component: Component, name: str) -> str:
-    """Verilog of a component, of its parts (:mod:`hw.parts`) and of the cells it instantiates.
+    """Return the Verilog of a component, of its parts and of the cells that it instantiates.
+
+    Parts are those of :mod:`consilico.hw.parts`, cells those of :mod:`consilico.hw.cells`.
 
     Args:
-        component: What to convert; its interface becomes the ports.
+        component: The component; its interface becomes the ports.
         name: Name of the top module.
     """
     parts: dict[str, Component] = getattr(component, "parts", {})
@@ -33,5 +35,5 @@ def convert(component: Component, name: str) -> str:
 
 def _module(component: Component, name: str) -> str:
     text: str = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
-    # SystemVerilog initializes it before any process waits, which starts none
+    # A SystemVerilog simulator would initialize it before any process waits, and so trigger none.
     return _STARTER.sub(r"\1reg \2;\n\1initial \2<= 1'h0;", text)

@@ -122,7 +122,7 @@ class ProjectResult(NamedTuple):
 
 
 def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> ProjectResult:
-    """Return the sums over groups of ``s * sum((q - z) * x)`` for every element of the tiles.
+    """Return the sums over groups of ``s * sum((q - z) * x)``, for each element of tiles.
 
     The sum of a group of more than ``config.group`` beats wraps at the width of the array's sums.
     Beats after the last one that ends a group give no result.
@@ -144,8 +144,9 @@ def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> Projec
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """An INT4 projection matrix with one vector per row, which stands for ``scale * (code -
-    zero)``.
+    """An INT4 projection matrix with one vector per row.
+
+    It stands for ``scale * (code - zero)``.
 
     Raises:
         ValueError: If the groups do not divide the vectors, shapes differ, or codes or zero points

@@ -32,7 +32,14 @@ class WeightUpdateConfig(RandomConfig):
 
 
 def first_state(seed: int, config: WeightUpdateConfig) -> int:
-    """Return the state that gives the first words after a seed: loading it counts as one step.
+    """Return the state whose words the first beat after a seed uses.
+
+    A beat moves the generator as it enters stage 0 and uses the words there, so this is the state
+    one step after the seeded one.
+
+    Args:
+        seed: Seed of 31 bits.
+        config: The unit.
 
     Raises:
         ValueError: If the seed has more than 31 bits.

@@ -1,1 +1,1 @@
-"""Generators of the score normalizers of attention."""
+"""Generate the score normalizers of attention."""

@@ -31,25 +31,34 @@ __all__ = [
 
 
 class LaneResult(NamedTuple):
-    """What a lane hands to its :class:`Finish`: a product, and whether it counts."""
+    """What a lane hands to its :class:`Finish`: a product, and whether it is masked."""
 
     product: Product
     mask: Value
 
 
 def score_layout(lanes: int) -> data.ArrayLayout:
-    """A beat of INT8 scores, each with its mask bit (1: the result is 0)."""
+    """Return the layout of a beat of INT8 scores, each with a mask bit.
+
+    A mask bit of 1 makes the result 0.
+    """
     return data.ArrayLayout(data.StructLayout({"score": signed(8), "mask": 1}), lanes)
 
 
 def result_layout(config: ConSmaxConfig) -> data.StructLayout:
-    """A beat of results, with flags: an unmasked lane became 0, or saturated."""
+    """Return the layout of a beat of results with its flags.
+
+    ``underflow`` says that an unmasked lane became 0, ``overflow`` that one saturated.
+    """
     results = data.ArrayLayout(unsigned(config.result_width), config.lanes)
     return data.StructLayout({"data": results, "underflow": 1, "overflow": 1})
 
 
 def unit_signature(config: ConSmaxConfig, constants: data.Layout) -> Signature:
-    """Streams ``i`` (scores), ``o`` (results) and ``cfg`` (a head's constants)."""
+    """Return the ports of a unit: streams of scores, of results and of constants.
+
+    The streams are ``i``, ``o`` and ``cfg``.
+    """
     return Signature(
         {
             "i": In(stream.Signature(score_layout(config.lanes))),
@@ -60,20 +69,20 @@ def unit_signature(config: ConSmaxConfig, constants: data.Layout) -> Signature:
 
 
 def finish_stages(config: ConSmaxConfig) -> int:
-    """Pipeline stages that :class:`Finish` takes."""
+    """Return the number of pipeline stages that :class:`Finish` takes."""
     return 1 if config.output == "bf16" else 2
 
 
 class Finish(Component):
-    """A lane's result: limited, zeroed where masked, converted to fixed point if asked for.
+    """Last stages of a lane: the product is limited, zeroed if masked and converted if asked for.
 
     Members:
         clk: In, gated clock of the result's register.
         first_clk: In, with fixed output only: gated clock of the stage before it.
         bits, product_underflow, product_overflow, mask: In, a :class:`LaneResult`.
         result: Out, registered.
-        underflow, overflow: Out, not registered: the result that comes next became 0, or
-            saturated, and is not masked.
+        underflow, overflow: Out, not registered: the result that comes next became 0, or saturated,
+            and is not masked.
     """
 
     def __init__(self, config: ConSmaxConfig) -> None:
@@ -107,7 +116,8 @@ class Finish(Component):
         part_clock(m, "first", self.first_clk)
         magnitude, visible = Signal(15), Signal()
         m.d.first += [magnitude.eq(limited), visible.eq(~self.mask)]
-        # the greatest bf16 number is beyond every fixed-point format: its overflow shows here
+        # A product that overflowed is now the greatest bf16 number, which is beyond every
+        # fixed-point format, so the conversion flags it as well.
         value, over = to_fixed(m, magnitude, self._config)
         m.d.last += self.result.eq(value)
         m.d.comb += [self.underflow.eq(~value.any() & visible), self.overflow.eq(over)]
@@ -123,16 +133,16 @@ def finish(
     lanes: Sequence[LaneResult],
     payload: data.View,
 ) -> None:
-    """Deliver a beat of results: a :class:`Finish` a lane; flags of all lanes joined.
+    """Deliver a beat of results: add a :class:`Finish` per lane and merge the flags of all lanes.
 
     Args:
-        m: The module that gets the logic; has the clock domains of the stages.
+        m: The module that gets the logic; it has the clock domains of the stages.
         stage: First stage to use.
         config: The unit.
         module: Name of the part's Verilog module.
         part: The :class:`Finish`.
         lanes: What the lanes computed.
-        payload: Of the output stream.
+        payload: Payload of the output stream.
     """
     last = stage + finish_stages(config) - 1
     clocks = {"clk": ClockSignal(f"stage{last}")}
@@ -154,9 +164,17 @@ def finish(
 
 
 def to_fixed(m: Module, bits: Signal, config: ConSmaxConfig) -> tuple[Value, Value]:
-    """Unsigned fixed point of bf16 magnitude bits, rounded half up and saturated; and overflow.
+    """Convert bf16 magnitude bits to unsigned fixed point, rounding half up and saturating.
 
     Golden model: :func:`consilico.golden.bfloat16.to_fixed`.
+
+    Args:
+        m: The module that gets the logic.
+        bits: Magnitude, 15 bits.
+        config: The unit, whose ``fixed_width`` and ``fixed_fraction`` count.
+
+    Returns:
+        The number, and whether it saturated; both are combinational.
     """
     width = config.fixed_width
     exponent, nonzero = bits[7:], bits[7:].any()

@@ -1,4 +1,7 @@
-"""ConSmax, ``log2`` architecture. Golden model: :mod:`consilico.golden.attention.consmax_log2`."""
+"""Generate ``consmax/log2``: a multiply-add and a fraction table.
+
+Golden model: :mod:`consilico.golden.attention.consmax_log2`.
+"""
 
 from functools import cache
 from typing import Any
@@ -26,26 +29,25 @@ from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["ConSmaxLog2", "Log2Lane", "census", "latency"]
 
-_DIGITS = (3, 3, 2)  # bits of the Booth digits of a score: three rows to add
+_DIGITS = (3, 3, 2)  # bits of the Booth digits of a score: only three rows have to be added
 
 
 def latency(config: Log2Config) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return 2 + finish_stages(config)
 
 
 class ConSmaxLog2(wiring.Component):
-    """``C exp(scale * s) = 2 ** (k s + b)``: a multiply-add and a fraction table.
+    """Unit that computes ``C * exp(scale * s) = 2 ** (k * s + b)``.
 
-    Stages: Booth digits of the scores; multiply-add; mantissa; with fixed output, conversion.
-    Throughput ``lanes`` results a cycle. A masked lane's operands hold still.
+    Its stages are: Booth digits of the scores; multiply-add; mantissa; with fixed output,
+    conversion. Throughput is ``lanes`` results per cycle. The operands of a masked lane hold still.
 
     Members:
-        i: In, a beat of scores with mask bits,
-            :func:`consilico.hw.attention.consmax.score_layout`.
+        i: In, a beat of scores with mask bits, :func:`consilico.hw.attention.consmax.score_layout`.
         o: Out, results and flags, :func:`consilico.hw.attention.consmax.result_layout`.
-        cfg: In, ``{k, b}`` of a head; holds for scores accepted in the same cycle and later.
-            Reset keeps it.
+        cfg: In, ``{k, b}`` of a head. They hold for scores accepted in the same cycle and later. A
+            reset keeps them.
     """
 
     def __init__(self, config: Log2Config) -> None:
@@ -68,7 +70,9 @@ class ConSmaxLog2(wiring.Component):
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
         m.d.constants += constants.eq(self.cfg.payload)
-        k3 = Signal(config.k_width + 2)  # Booth digits of 3 bits need it; it changes with k
+        k3 = Signal(
+            config.k_width + 2
+        )  # Booth digits of 3 bits need 3 k, which only changes with k
         m.d.constants += k3.eq(3 * self.cfg.payload.k)
 
         lane, last = self.parts.items()
@@ -89,16 +93,16 @@ class ConSmaxLog2(wiring.Component):
 
 
 class Log2Lane(wiring.Component):
-    """One lane up to its product, after the registers of stage 1.
+    """One lane up to its product, which leaves from the registers of stage 1.
 
     Members:
         clk: In, clock of the unit.
         stage1_clk: In, gated clock of stage 1.
-        advance, valid: In, the pipeline moves; the beat that comes is valid.
-        score, mask: In, of the beat that comes.
-        k, k3, b: In, the head's constants, and ``3 k``.
+        advance, valid: In, whether the pipeline moves and whether the incoming beat is valid.
+        score, mask: In, the lane's part of the incoming beat.
+        k, k3, b: In, the head's constants, and ``3 * k``.
         bits, underflow, overflow: Out, the product, see :class:`consilico.hw.bfloat16.Product`.
-        late_mask: Out, its mask bit.
+        late_mask: Out, the product's mask bit.
     """
 
     def __init__(self, config: Log2Config) -> None:
@@ -138,14 +142,15 @@ class Log2Lane(wiring.Component):
             m.d.taken += held.eq(digit.bits)
             digits.append(digit.held(held))
         multiples = [self.k, Cat(C(0, 1), self.k), self.k3, Cat(C(0, 2), self.k)]
-        # 64 + (b + 63) is b with the exponent bias of bf16
+        # b + 63 is stored; adding 64 gives b the exponent bias of bf16, 127
         addend = Cat(self.b, C(0, 2)) + C((BF16_ONE - 63) << config.fraction)
         drop = config.k_fraction - config.fraction
         columns = Columns(9 + config.k_fraction)
         columns.add_product(m, digits, multiples, signed=False)
         columns.add(drop, addend)
         rows = columns.rows(m)
-        # the fraction's carry waits for the next stage, where the table takes longer anyway
+        # The carry out of the fraction is added in the next stage, where the table takes longer
+        # anyway.
         point = config.k_fraction
         low, high, carry = Signal(point + 1), Signal(9), Signal()
         address = Signal(config.address)
@@ -155,7 +160,8 @@ class Log2Lane(wiring.Component):
             carry.eq(low[point]),
             address.eq(low[point - config.address : point]),
         ]
-        # from -64 to 319, modulo 512: the two top bits tell negative from too great
+        # The exponent lies in [-64, 319]. Modulo 512, the two top bits tell a negative one from one
+        # that is too great.
         exponent = Signal(9)
         m.d.comb += [
             exponent.eq(high + carry),
@@ -166,7 +172,10 @@ class Log2Lane(wiring.Component):
         return m
 
     def _mantissa(self, m: Module, address: Signal) -> Value:
-        """The table as a correction to the address itself: half the logic of the plain table."""
+        """Return the mantissa, from a table of corrections to the address itself.
+
+        This takes half the logic of a table of mantissas.
+        """
         size = self._config.address
         corrections = _corrections(size)
         width = max(max(corrections).bit_length(), (-min(corrections) - 1).bit_length()) + 1
@@ -180,7 +189,7 @@ class Log2Lane(wiring.Component):
 
 @cache
 def _corrections(address: int) -> tuple[int, ...]:
-    """What the mantissa is more than the address itself, by address."""
+    """Return by how much the mantissa exceeds the address itself, by address."""
     leading = ((index << 7) >> address for index in range(1 << address))
     return tuple(value - lead for value, lead in zip(mantissa_table(address), leading, strict=True))
 

@@ -1,4 +1,7 @@
-"""The paper's ConSmax unit built straight: what the other architectures are measured against."""
+"""Generate ``consmax/paper``, the paper's unit built literally, as a reference for the others.
+
+Golden model: :mod:`consilico.golden.attention.consmax_paper`.
+"""
 
 from typing import Any
 
@@ -19,15 +22,15 @@ RESULT = ConSmaxConfig(output="fixed", fixed_width=8, fixed_fraction=8)
 
 
 class ConSmaxPaper(wiring.Component):
-    """Two tables of enabled flip-flops, a truncating bf16 multiplier, an INT8 converter.
+    """Two tables of enabled flip-flops, a truncating bf16 multiplier and an INT8 converter.
 
-    One lane, no mask, no stall: ``o.ready`` is not looked at. Reference for area, path and energy
-    only, so it is not in the catalogue.
+    It has one lane and no mask, and it cannot stall: ``o.ready`` is ignored. It is a reference for
+    area, path and energy only, so the catalogue does not list it.
 
     Members:
         i: In, INT8 scores.
         o: Out, unsigned 8-bit results with 8 fraction bits.
-        cfg: In, table entries, 16 bits.
+        cfg: In, table entries, 16 bits each.
 
     Source: arXiv 2402.10930, section IV, figure 4.
     """

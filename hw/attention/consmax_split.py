@@ -1,4 +1,7 @@
-"""ConSmax, ``split`` architecture. Golden model: :mod:`golden.attention.consmax_split`."""
+"""Generate ``consmax/split``: a product of bf16 table entries.
+
+Golden model: :mod:`consilico.golden.attention.consmax_split`.
+"""
 
 from typing import Any
 
@@ -26,36 +29,35 @@ __all__ = ["ConSmaxSplit", "SplitLane", "SplitPair", "census", "constants_layout
 
 
 def latency(config: SplitConfig) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return 1 + config.table_sets + finish_stages(config)
 
 
 def constants_layout(config: SplitConfig) -> data.StructLayout:
-    """One beat of the configuration port: an entry of a table (magnitude of a bf16 number).
+    """Return the layout of one beat of constants: an entry of a table, a bf16 magnitude.
 
     With INT16 scores every beat also says whether scores are wide from now on.
     """
     fields = {
         "value": unsigned(15),
         "nibble": unsigned(4),
-        "table": unsigned(config.table_sets),  # lowest nibble's table is 0
+        "table": unsigned(config.table_sets),  # the lowest nibble has table 0
     }
     return data.StructLayout(fields | ({"wide": 1} if config.table_sets == 2 else {}))
 
 
 class ConSmaxSplit(wiring.Component):
-    """``C exp(scale * s)`` as a product of table entries, one table a nibble of ``s``.
+    """Unit that computes ``C * exp(scale * s)`` as a product of table entries, one per nibble.
 
-    Stages: scores; table entries; product; with INT16 scores, product of a pair of lanes; with
-    fixed output, conversion. Throughput ``lanes`` INT8 results a cycle, or half as many INT16
-    results. The tables are shared by all lanes. A masked lane's operands hold still.
+    Its stages are: scores; table entries; product; with INT16 scores, product of a pair of lanes;
+    with fixed output, conversion. Throughput is ``lanes`` INT8 results per cycle, or half as many
+    INT16 results. All lanes share the tables. The operands of a masked lane hold still.
 
     Members:
-        i: In, a beat of scores with mask bits,
-            :func:`consilico.hw.attention.consmax.score_layout`.
+        i: In, a beat of scores with mask bits, :func:`consilico.hw.attention.consmax.score_layout`.
         o: Out, results and flags, :func:`consilico.hw.attention.consmax.result_layout`.
-        cfg: In, table entries (:func:`constants_layout`); hold for scores accepted in the same
-            cycle and later. Reset keeps them.
+        cfg: In, table entries (:func:`constants_layout`). They hold for scores accepted in the same
+            cycle and later. A reset keeps them.
 
     Source: the bitwidth-split unit of arXiv 2402.10930, section IV.
     """
@@ -82,7 +84,8 @@ class ConSmaxSplit(wiring.Component):
         for index in range(config.lanes):
             score = self.i.payload[index]
             lower, upper = tables[index % config.table_sets]
-            # in wide mode the even lane's mask bit stands for the pair: an odd lane never rests
+            # In wide mode the even lane's mask bit masks the pair and the odd lane's bit means
+            # nothing, so an odd lane never rests.
             rests = Const(int(config.table_sets == 1 or index % 2 == 0), 1)
             done = place(
                 m, f"lane{index}", *lane,
@@ -99,7 +102,7 @@ class ConSmaxSplit(wiring.Component):
         return m
 
     def _tables(self, m: Module, part: tuple[str, wiring.Component]) -> list[tuple[Value, Value]]:
-        """All words of the lower and the upper nibble's table, for each set of tables."""
+        """Return all words of the lower and of the upper nibble's table, for each set of tables."""
         write = self.cfg.valid & self.cfg.ready
         words = [
             place(
@@ -114,11 +117,11 @@ class ConSmaxSplit(wiring.Component):
     def _pairs(
         self, m: Module, module: str, part: wiring.Component, lanes: list[LaneResult]
     ) -> list[LaneResult]:
-        """INT16 scores: pairs of lanes, joined in wide mode after the registers of stage 2."""
+        """Join pairs of lanes for INT16 scores, in wide mode, after the registers of stage 2."""
         wide = [Signal(name=f"wide{stage}") for stage in range(3)]
         gated_domain(m, "mode", self.cfg.valid & self.cfg.ready)
         m.d.mode += wide[0].eq(self.cfg.payload.wide)
-        m.d.stage1 += wide[1].eq(wide[0])  # the score in stage 0 uses the mode in force
+        m.d.stage1 += wide[1].eq(wide[0])  # the score in stage 0 uses the mode now in force
         m.d.stage2 += wide[2].eq(wide[1])
         joined = []
         for index, (even, odd) in enumerate(zip(lanes[0::2], lanes[1::2], strict=True)):
@@ -136,18 +139,18 @@ class ConSmaxSplit(wiring.Component):
 
 
 class SplitLane(wiring.Component):
-    """One INT8 unit up to its product, after the registers of stage 1.
+    """One INT8 lane up to its product, which leaves from the registers of stage 1.
 
     Members:
         clk: In, clock of the unit.
         stage1_clk: In, gated clock of stage 1.
-        advance, valid, valid0: In, the pipeline moves; the beat that comes, and the one in stage
-            0, are valid.
-        score, mask: In, of the beat that comes.
-        rests: In, constant: operands hold still for a masked score.
+        advance, valid, valid0: In, whether the pipeline moves, whether the incoming beat is valid,
+            and whether the beat in stage 0 is.
+        score, mask: In, the lane's part of the incoming beat.
+        rests: In, constant: whether the operands hold still for a masked score.
         lower_table, upper_table: In, all words of the nibbles' tables.
         bits, underflow, overflow: Out, the product, see :class:`consilico.hw.bfloat16.Product`.
-        late_mask: Out, its mask bit.
+        late_mask: Out, the product's mask bit.
     """
 
     def __init__(self) -> None:
@@ -200,13 +203,13 @@ class SplitLane(wiring.Component):
 
 
 class SplitPair(wiring.Component):
-    """Two lanes, registered; in wide mode their product, in the even lane.
+    """Two lanes, registered; in wide mode the even lane delivers the product of both.
 
     Members:
         clk: In, gated clock of stage 2.
-        wide: In, the beat after the registers holds INT16 scores.
+        wide: In, whether the beat after the registers holds INT16 scores.
         even_*, odd_*: In, the lanes' products and mask bits.
-        even_out_*, odd_out_*: Out, what the lanes deliver; the odd one is masked in wide mode.
+        even_out_*, odd_out_*: Out, what the lanes deliver; the odd lane is masked in wide mode.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""Generators of low-bit matrix arithmetic."""
+"""Generate low-bit matrix arithmetic: dot products, a systolic array and quantizers."""

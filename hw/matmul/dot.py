@@ -30,13 +30,13 @@ __all__ = [
     "sum_layout",
 ]
 
-_BLOCK = 16  # lanes whose products one stage adds up
+_BLOCK = 16  # greatest number of lanes whose products one stage adds up
 
 _DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
 
 
 def sum_layout(width: int, *, saturates: bool) -> data.StructLayout:
-    """Payload of a result: the sum and, if it saturates, whether a partial sum did."""
+    """Return the layout of a result: the sum and, if it saturates, whether a partial sum did."""
     return data.StructLayout({"sum": signed(width)} | ({"saturated": 1} if saturates else {}))
 
 
@@ -50,16 +50,17 @@ def accumulate(
     *,
     saturates: bool,
 ) -> None:
-    """Add a beat to the accumulator in the pipeline's last stage; the first of a sum replaces it.
+    """Add beats up in the pipeline's last stage; the first beat of a sum replaces the previous sum.
 
     Args:
         m: The module that gets the logic.
-        pipeline: Its ``delivers`` is ``ends``.
+        pipeline: The pipeline, whose ``delivers`` is ``ends``.
         beat: Signed sum of the beat in the stage before the last.
         last: Whether that beat ends a sum.
-        ends: Gets ``last`` of the beat in the last stage.
-        payload: Of the output stream, :func:`sum_layout`.
-        saturates: Clamp every partial sum to the width of the result, instead of wrapping.
+        ends: Receives ``last`` of the beat in the last stage.
+        payload: Payload of the output stream, :func:`sum_layout`.
+        saturates: Whether every partial sum is clamped to the width of the result instead of
+            wrapping.
     """
     stage = len(pipeline.valid) - 1
     domain = m.d[f"stage{stage}"]
@@ -110,18 +111,21 @@ def accumulate_census(
 
 
 def _blocks(config: DotConfig) -> tuple[int, int]:
-    """Number of blocks and lanes of each; the last one's lanes may be more than there are left."""
+    """Return the number of blocks and the lanes of each; the last block may have unused lanes."""
     count = -(-config.lanes // _BLOCK)
     return count, -(-config.lanes // count)
 
 
 def latency(config: DotConfig) -> int:
-    """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling."""
+    """Return the cycles from the last beat of a sum to its result when nothing stalls."""
     return 3 if _blocks(config)[0] == 1 else 4
 
 
 def beat_layout(config: DotConfig) -> data.StructLayout:
-    """A beat: activations, weights, their indices if sparse, whether it is the last of a sum."""
+    """Return the layout of a beat: activations, weights and whether it is the last of a sum.
+
+    With sparse weights it also has an index for each weight.
+    """
     w = unsigned(4) if config.w == "uint4" else signed(config.w_width)
     sparse = isinstance(config, SparseDotConfig)
     count = 2 * config.lanes if sparse else config.lanes
@@ -134,16 +138,16 @@ def beat_layout(config: DotConfig) -> data.StructLayout:
 
 
 class Dot(wiring.Component):
-    """``sum(x * w)`` over the beats up to ``last``; throughput one beat a cycle.
+    """Unit that computes ``sum(x * w)`` over the beats up to ``last``; it takes one beat per cycle.
 
-    Stages: operands; products, added up to two rows in blocks of at most 16 lanes; with several
-    blocks, their sum; accumulator. A reset drops the sum that has begun.
+    Its stages are: operands; products, added up to two rows in blocks of at most 16 lanes; with
+    several blocks, their sum; accumulator. A reset drops the sum that has begun.
 
     Members:
         i: In, :func:`beat_layout`.
-        o: Out, :func:`consilico.hw.matmul.dot.sum_layout`.
+        o: Out, :func:`sum_layout`.
         cfg: In, with ``w="uint4"`` only: the zero point of the weights accepted in the same cycle
-            and later. Reset keeps it.
+            and later. A reset keeps it.
     """
 
     _block_name = "matmul_dot_block"
@@ -192,12 +196,12 @@ class Dot(wiring.Component):
         return m
 
     def _activations(self, m: Module) -> Value:
-        """One for each weight of the beat that comes."""
+        """Return the activations of the incoming beat, one for each weight."""
         x: Value = self.i.payload.x.as_value()
         return x
 
     def _blocks(self, m: Module, zero: Value) -> list[Value]:
-        """Signed sums of the blocks, after the registers of stage 1."""
+        """Return the signed sums of the blocks, from the registers of stage 1."""
         config = self._config
         count, lanes = _blocks(config)
         x, w = self._activations(m), self.i.payload.w.as_value()
@@ -217,7 +221,7 @@ class Dot(wiring.Component):
 
 
 def _lanes(values: Value, width: int, first: int, end: int) -> Value:
-    """Some of the lanes, 0 where there are no more."""
+    """Return the operands of some lanes, 0 where there are no more."""
     taken = values[first * width : end * width]
     return Cat(taken, Const(0, (end - first) * width - len(taken)))
 
@@ -228,8 +232,8 @@ class DotBlock(wiring.Component):
     Members:
         taken_clk: In, gated clock of the operands.
         stage1_clk: In, gated clock of the rows.
-        x, w: In, operands of the beat that comes.
-        zero: In, zero point of the weights, looked at with ``w="uint4"`` only.
+        x, w: In, operands of the incoming beat.
+        zero: In, zero point of the weights, used with ``w="uint4"`` only.
         row0, row1: Out, registered; their sum modulo their width is that of the products, signed.
     """
 
@@ -254,7 +258,8 @@ class DotBlock(wiring.Component):
         part_clock(m, "stage1", self.stage1_clk)
         columns = Columns(len(self.row0))
         products = [self._operands(m, lane) for lane in range(self._lanes)]
-        # digit by digit, so that adders of the upper digits, mostly 0, see only those and rest
+        # Rows are added digit by digit: the upper digits are mostly 0, and adders that see only
+        # those hardly toggle.
         for digits in zip(*(digits for digits, _ in products), strict=True):
             for digit, (_, multiples) in zip(digits, products, strict=True):
                 columns.add_product(m, [digit], multiples, signed=True)
@@ -263,7 +268,7 @@ class DotBlock(wiring.Component):
         return m
 
     def _operands(self, m: Module, lane: int) -> tuple[list[BoothDigit], list[Value]]:
-        """Digits of a lane's multiplier and multiples of the other operand."""
+        """Return the digits of a lane's multiplier and the multiples of the other operand."""
         x = Signal(self._config.x_width, name=f"x{lane}")
         w = Signal(self._config.w_width, name=f"w{lane}")
         m.d.taken += [
@@ -274,7 +279,7 @@ class DotBlock(wiring.Component):
         if self._config.w == "uint4":
             weight = Signal(5, name=f"weight{lane}")
             m.d.comb += weight.eq(w - self.zero)
-        # the narrower operand is recoded, or the activation, which is small more often
+        # of two operands of the same width the activation is recoded: it is small more often
         multiplier, other = (weight, x) if len(weight) < len(x) else (x, weight)
         digits = booth_digits(multiplier, _DIGITS[len(multiplier)])
         return digits, [other, Cat(Const(0, 1), other)]

@@ -1,4 +1,7 @@
-"""Dot product of 1, 2 or 4 products a lane. Golden model: :func:`dot.fused_dot`."""
+"""Generate ``matmul/fused_dot``, a dot product of 1, 2 or 4 products per lane.
+
+Golden model: :mod:`consilico.golden.matmul.fused_dot`.
+"""
 
 from typing import Any
 
@@ -18,12 +21,13 @@ from consilico.hw.pipeline import Pipeline, pipeline_census
 __all__ = ["FusedDot", "FusedDotBlock", "census", "latency"]
 
 _STAGES = 4
-_BLOCK = 16  # lanes whose products one stage adds up
+_BLOCK = 16  # greatest number of lanes whose products one stage adds up
 _BRICKS = 4  # 4 x 4 bit multipliers of a lane
-_GREATEST = 225  # sum of all bits of a brick
+_GREATEST = 225  # weighted sum of all bits of a brick, 15 x 15
 _INT8, _MIXED, _INT4 = range(3)  # modes
-_BY_CODE = (_INT8, _MIXED, _INT4, _INT4)  # mode of every code of the configuration port
-# By mode and brick: log2 of its product's weight, and whether its operands are signed.
+_BY_CODE = (_INT8, _MIXED, _INT4, _INT4)  # mode by the code on the configuration port
+# By mode and brick: log2 of the weight of the brick's product, and whether its operands are
+# signed.
 _SHIFT = ((0, 4, 4, 8), (0, 4, 0, 4), (0, 0, 0, 0))
 _SIGNED = (
     ((0, 0), (1, 0), (0, 1), (1, 1)),
@@ -33,18 +37,18 @@ _SIGNED = (
 
 
 def _blocks(lanes: Any) -> tuple[Any, Any]:
-    """Number of blocks and lanes of each; the last one's lanes may be more than there are left."""
+    """Return the number of blocks and the lanes of each; the last block may have unused lanes."""
     count = -(-lanes // _BLOCK)
     return count, -(-lanes // count)
 
 
 def latency(config: FusedDotConfig) -> int:
-    """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling."""
+    """Return the cycles from the last beat of a sum to its result when nothing stalls."""
     return _STAGES
 
 
 def _negative(x_signed: int, w_signed: int) -> int:
-    """What the complemented bits of a brick add too much."""
+    """Return by how much the complemented bits of a brick exceed what they should add."""
     return sum(
         1 << (i + j)
         for i in range(4)
@@ -54,20 +58,23 @@ def _negative(x_signed: int, w_signed: int) -> int:
 
 
 class FusedDot(wiring.Component):
-    """``sum(x * w)`` over the beats up to ``last``, 1, 2 or 4 products a lane and beat.
+    """Unit that computes ``sum(x * w)`` over the beats up to ``last``, 1, 2 or 4 products per lane.
 
-    A lane has four 4 x 4 bit multipliers, whose operands count as signed or not; bits of one
-    multiplier are added over all lanes before the sums get their weights. Stages: operands; sums
-    of bits; beat; accumulator. Throughput one beat a cycle. A reset drops the sum that has begun.
+    A lane has four 4 x 4 bit multipliers (bricks), whose operands count as signed or unsigned. The
+    bits of one brick are added over all lanes before the sums get their weights. The stages are:
+    operands; sums of bits; beat; accumulator. Throughput is one beat per cycle. A reset drops the
+    sum that has begun.
 
     Members:
-        i: In, ``{x, w, last}``: 16 bits a lane each, see the golden model.
+        i: In, ``{x, w, last}`` with 16 bits of each operand per lane, as the golden model
+            describes.
         o: Out, :func:`consilico.hw.matmul.dot.sum_layout`.
         cfg: In, the mode of beats accepted in the same cycle and later, an index into
-            :data:`consilico.golden.matmul.fused_dot.FUSED_MODES`; 3 is as 2. Reset keeps it.
+            :data:`consilico.golden.matmul.fused_dot.FUSED_MODES`; 3 means the same as 2. A reset
+            keeps it.
 
-    Source: composable bricks after Bit Fusion, arXiv 1712.01507; signed bits after C. R. Baugh
-    and B. A. Wooley, IEEE Trans. Comput. C-22 (1973).
+    Source: composable bricks after Bit Fusion, arXiv 1712.01507; signed bits after C. R. Baugh and
+    B. A. Wooley, IEEE Trans. Comput. C-22 (1973).
     """
 
     def __init__(self, config: FusedDotConfig) -> None:
@@ -107,7 +114,7 @@ class FusedDot(wiring.Component):
         return m
 
     def _sums(self, m: Module, mode: Value) -> list[Value]:
-        """For each brick the sum of its bits over all lanes, after the registers of stage 1."""
+        """Return the sum of each brick's bits over all lanes, from the registers of stage 1."""
         x, w = self.i.payload.x.as_value(), self.i.payload.w.as_value()
         (part,) = self.parts.items()
         width = (_GREATEST * self._count * self._lanes).bit_length()
@@ -132,6 +139,7 @@ class FusedDot(wiring.Component):
         return list(sums)
 
     def _beat(self, m: Module, sums: list[Value], mode: Value) -> Value:
+        """Return the sum of a beat: the bricks' weighted sums, less the excess of signed bits."""
         columns = Columns(self._config.beat_width)
         lanes = self._count * self._lanes
         for brick, bits in enumerate(sums):
@@ -159,9 +167,9 @@ class FusedDotBlock(wiring.Component):
     Members:
         taken_clk: In, gated clock of the operands.
         stage1_clk: In, gated clock of the rows.
-        x, w: In, operands of the beat that comes, 16 bits a lane.
-        mode: In, of the beat in the operand registers.
-        rows0 ... rows3: Out, registered, two rows each, the second one in the upper half.
+        x, w: In, operands of the incoming beat, 16 bits per lane.
+        mode: In, mode of the beat in the operand registers.
+        rows0 ... rows3: Out, registered, two rows each; the second one is in the upper half.
     """
 
     def __init__(self, lanes: int) -> None:
@@ -204,7 +212,7 @@ class FusedDotBlock(wiring.Component):
         return m
 
     def _signs(self, m: Module, int8: Value, int4: Value) -> list[tuple[Value, Value]]:
-        """Whether a brick's operands are signed, in the present mode."""
+        """Return whether each brick's operands are signed in the present mode."""
         active = (int8, ~int8 & ~int4, int4)
         flags = []
         for brick in range(_BRICKS):
@@ -219,7 +227,7 @@ class FusedDotBlock(wiring.Component):
 def _add_bits(
     m: Module, columns: Columns, a: Value, b: Value, a_signed: Value, b_signed: Value
 ) -> None:
-    """Bits of a 4 x 4 product; those that count negative are complemented."""
+    """Add the bits of a 4 x 4 product; those that count negative are complemented."""
     for i in range(4):
         for j in range(4):
             bit = a[i] & b[j]

@@ -1,6 +1,7 @@
 """Generate ``matmul/group_dot``, a dot product with weights quantized in groups.
 
-Golden model: :mod:`consilico.golden.matmul.group_dot`.
+Golden model: :mod:`consilico.golden.matmul.group_dot`. Zero points cost no subtraction in a lane
+and no sum of activations: see :data:`OFFSETS`.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ __all__ = [
     "result_layout",
 ]
 
-STAGES = 3  # up to the sum of a group
+STAGES = 3  # stages up to the sum of a group
 
 OFFSETS = {5: 0b111, 6: 0b101, 7: 0b010, 8: 0b000, 9: 0b011, 10: 0b001}
 """What a lane can subtract from its code, and how: bits ``apart``, ``low``, ``high``.
@@ -50,17 +51,18 @@ digits of ``q - 8``, to which ``low`` adds 1.
 
 
 def latency(config: GroupDotConfig) -> int:
-    """Cycles from the handshake of a sum's last beat to that of its result, nothing stalling.
+    """Return the cycles from the last beat of a sum to its result when nothing stalls.
 
-    One more where that beat's zero point is not in 5..10.
+    It takes one more cycle where that beat's zero point is not in 5..10.
     """
     return STAGES + 1 + config.slots + (config.output == "bf16")
 
 
 def beat_layout(config: GroupDotConfig) -> data.StructLayout:
-    """A beat: activations, weights, their zero point; looked at in a group's last beat only: its
-    scale, and whether it ends a sum.
-    """  # noqa: D205
+    """Return the layout of a beat: activations, weights and their zero point.
+
+    ``scale`` and ``end`` (the group is the last of a sum) only count in the last beat of a group.
+    """
     return data.StructLayout(
         {
             "x": data.ArrayLayout(signed(8), config.lanes),
@@ -73,27 +75,31 @@ def beat_layout(config: GroupDotConfig) -> data.StructLayout:
 
 
 def result_layout(config: GroupDotConfig) -> data.StructLayout:
-    """A result: the sum, and whether a partial sum, a scale or the result was out of range."""
+    """Return the layout of a result: the sum, and ``overflow``.
+
+    ``overflow`` says that a partial sum, a scale or the result was out of range.
+    """
     if config.output == "int32":
         return total_layout()
     return data.StructLayout({"sum": 16, "overflow": 1})
 
 
 class GroupDot(wiring.Component):
-    """``sum over groups of s * sum((q - z) * x)``.
+    """Unit that computes the sum over groups of ``s * sum((q - z) * x)``.
 
-    Weights are never dequantized: the zero point goes into the recoding of the weights, the scale
-    is applied to the sum of a group, serially, while the next one comes in.
+    Weights are never dequantized: the zero point goes into the recoding of the weights, and the
+    scale is applied to the sum of a group, serially, while the next group comes in.
 
-    Stages: operands; products, added up to two rows; sum of the group; scaling; bf16 if asked for.
-    Throughput: one beat a cycle where the zero point is in 5..10, else a beat in two cycles. A
-    group is ``group / lanes`` beats. A reset drops the group and the sum that have begun.
+    The stages are: operands; products, added up to two rows; sum of the group; scaling; conversion
+    to bf16 if asked for. Throughput is one beat per cycle where the zero point is in 5..10,
+    otherwise one beat in two cycles. A group is ``group / lanes`` beats. A reset drops the group
+    and the sum that have begun.
 
     Members:
         i: In, :func:`beat_layout`.
         o: Out, :func:`result_layout`.
-        cfg: In, with bf16 scales or results: the biased exponent shared by the groups that end with
-            beats accepted in the same cycle and later. Reset keeps it.
+        cfg: In, with bf16 scales or results: the biased exponent that groups share which end with
+            beats accepted in the same cycle and later. A reset keeps it.
     """
 
     def __init__(self, config: GroupDotConfig) -> None:
@@ -126,7 +132,7 @@ class GroupDot(wiring.Component):
         _passes(m, beat.zero, second, offset, more, fill)
         goes = Signal()
         m.d.comb += [
-            # a scale must not be replaced while the scaler stands still
+            # the scale must not be replaced while the scaler waits for o
             passed.valid.eq(self.i.valid & ~frozen),
             goes.eq(passed.valid & passed.ready),
             self.i.ready.eq(passed.ready & ~frozen & ~(self.i.valid & more)),
@@ -172,7 +178,7 @@ class GroupDot(wiring.Component):
         return m
 
     def _encode(self, m: Module, scaler: GroupScaler, exponent: Value) -> None:
-        """Results as bf16, in one more stage."""
+        """Convert results to bf16, in one more stage."""
         gated_domain(m, "sum_ends", scaler.i.valid & scaler.i.ready)
         held = Signal(8, name="sum_exponent")
         m.d.sum_ends += held.eq(exponent)
@@ -184,7 +190,7 @@ class GroupDot(wiring.Component):
         m.d.comb += self.o.payload.eq(result)
 
     def _counted(self, m: Module, taken: Value) -> Value:
-        """Count beats of a group; 1 at its last one."""
+        """Count the beats of a group; return a signal that is 1 at its last one."""
         beats = self._config.beats
         count = Signal(range(beats))
         with m.If(taken):
@@ -195,10 +201,10 @@ class GroupDot(wiring.Component):
         self, m: Module, pipeline: Pipeline, scale: Value, exponent: Value, end: Value,
         last0: Value, scaler: GroupScaler,
     ) -> Value:  # fmt: skip
-        """Bring a group's scale to the scaler, held as long as that needs it.
+        """Bring a group's scale to the scaler, and hold it as long as the scaler needs it.
 
         Returns:
-            The exponent of the sum that the scaler takes a group of, with bf16 results.
+            With bf16 results, the exponent of the sum whose group the scaler takes.
         """
         config = self._config
         negative, over = Const(0, 1), Const(0, 1)
@@ -206,10 +212,10 @@ class GroupDot(wiring.Component):
             scale, negative, over = fixed_scale(m, scale, exponent)
         of_sum = exponent if config.output == "bf16" else Const(0, 0)
         constants = Cat(scale, negative, over, of_sum, end)
-        taken = len(constants) - 1 - len(of_sum)  # the rest is looked at when the sum is taken
+        taken = len(constants) - 1 - len(of_sum)  # the rest is used when the scaler takes the sum
         slots = -(-config.group_width // config.slice_width)
         if config.beats < slots + STAGES:
-            # the next group's scale comes before this one's is done with
+            # the next group's scale arrives before the scaler has finished with this one's
             gated_domain(m, "held", scaler.i.valid & scaler.i.ready)
             for stage in ("stage1", "stage2", "held"):
                 held = Signal.like(constants, name=f"constants_{stage}")
@@ -227,7 +233,7 @@ class GroupDot(wiring.Component):
 
 
 def _passes(m: Module, zero: Value, second: Value, offset: Value, more: Value, fill: Value) -> None:
-    """What the lanes do with a zero point in its first or second pass."""
+    """Drive what the lanes do with a zero point in their first or second pass."""
     *offsets, two, fifteen = pass_tables()
     for bit, table in zip(offset, offsets, strict=True):
         m.d.comb += bit.eq(_lookup(table, Cat(zero, second)))
@@ -238,9 +244,12 @@ def _passes(m: Module, zero: Value, second: Value, offset: Value, more: Value, f
 
 
 def pass_tables() -> list[int]:
-    """Tables of bits: three of the offset, over the zero point and above it whether it is the
-    second pass; whether there are two passes; whether codes count 15 in the second.
-    """  # noqa: D205
+    """Return truth tables of what :func:`passes` plans.
+
+    Three tables are those of the bits of the offset, over the zero point and, above it, whether it
+    is the second pass. One more says whether there are two passes, and one whether codes count as
+    15 in the second.
+    """
     plans = [passes(code) for code in range(16)]
     rows = [OFFSETS[plan[0].offset] for plan in plans]
     rows += [OFFSETS[plan[-1].offset] for plan in plans]
@@ -254,15 +263,18 @@ def _lookup(table: int, index: Value) -> Value:
 
 
 def fixed_scale(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value, Value]:
-    """A bf16 scale in units of the shared exponent: magnitude, sign, whether it is too great.
+    """Convert a bf16 scale to units of the shared exponent.
 
     Golden model: :func:`consilico.golden.matmul.group_dot.fixed_scale`.
+
+    Returns:
+        Magnitude, sign, and whether the scale is too great; all are combinational.
     """
     nonzero = scale[7:15].any()
     significand = Cat(scale[:7], nonzero)
     right = Signal(signed(10))
     m.d.comb += right.eq(exponent + HEADROOM - scale[7:15])
-    amount = right[:4] | (right[4:].any() | ~nonzero).replicate(4)  # 15 leaves nothing
+    amount = right[:4] | (right[4:].any() | ~nonzero).replicate(4)  # shifting by 15 leaves nothing
     guarded = Signal(8 + HEADROOM + 1)
     m.d.comb += guarded.eq((significand << (HEADROOM + 1)) >> amount)
     over = right[-1] & nonzero
@@ -295,14 +307,17 @@ def fixed_scale_census(drivers: Sequence[str], rate: Size) -> tuple[Census, tupl
 
 
 class Pass(NamedTuple):
-    """What the lanes do in one cycle: codes as they are, or all 0, or all 15, less an offset."""
+    """What the lanes do in one cycle: subtract an offset from the codes, or from 0 or 15."""
 
     offset: int
     codes: int | None = None
 
 
 def passes(zero: int) -> list[Pass]:
-    """One pass for zero points in 5..10, else two: ``q - z = (q - a) + (c - b)``."""
+    """Return the passes that make up ``q - z``: one for zero points in 5..10, otherwise two.
+
+    With two passes ``q - z`` is ``(q - a) + (c - b)``, where ``c`` is 0 or 15 in every lane.
+    """
     if zero in OFFSETS:
         return [Pass(zero)]
     if zero > 10:
@@ -316,8 +331,8 @@ class GroupLanes(wiring.Component):
     Members:
         taken_clk: In, gated clock of the operands.
         stage1_clk: In, gated clock of the rows.
-        x, q: In, operands of the beat that comes.
-        offset: In, value of :data:`OFFSETS` for the beat that has come.
+        x, q: In, operands of the incoming beat.
+        offset: In, entry of :data:`OFFSETS` for the beat in the operand registers.
         row0, row1: Out, registered; their sum modulo their width is that of the products, signed.
     """
 
@@ -342,7 +357,7 @@ class GroupLanes(wiring.Component):
         part_clock(m, "stage1", self.stage1_clk)
         columns = Columns(len(self.row0))
         lanes = [self._lane(m, lane) for lane in range(self._lanes)]
-        for index in range(2):  # digit by digit: adders of upper digits see only those
+        for index in range(2):  # digit by digit, as in DotBlock
             for digits, multiples in lanes:
                 columns.add_product(m, [digits[index]], multiples, signed=True)
         row0, row1 = columns.rows(m)
@@ -350,7 +365,7 @@ class GroupLanes(wiring.Component):
         return m
 
     def _lane(self, m: Module, lane: int) -> tuple[list[BoothDigit], list[Value]]:
-        """Digits of a lane's weight and multiples of its activation."""
+        """Return the digits of a lane's weight and the multiples of its activation."""
         x, q = Signal(8, name=f"x{lane}"), Signal(4, name=f"q{lane}")
         m.d.taken += [x.eq(self.x.word_select(lane, 8)), q.eq(self.q.word_select(lane, 4))]
         apart, low, high = self.offset
@@ -360,7 +375,10 @@ class GroupLanes(wiring.Component):
 
 
 def _digit(weight: int, top: Value, low: Value, below: Value) -> BoothDigit:
-    """``low + below - 2 * top``. A digit of 0 may be negative: 0 less 0."""
+    """Return the digit ``low + below - 2 * top``.
+
+    A digit of 0 may be marked negative: its row is then 0 less 0.
+    """
     one = low ^ below
     return BoothDigit(weight, top, (one, ~one & (top ^ low)))
 

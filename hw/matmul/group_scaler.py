@@ -1,4 +1,4 @@
-"""Scales group sums and adds them up, some bits a cycle."""
+"""Scale the sums of groups and add them up, a few bits per cycle."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,30 +18,33 @@ __all__ = ["GroupScaler", "scaler_census", "total_layout"]
 
 
 def total_layout() -> data.StructLayout:
-    """Payload of a result: the sum, and whether a partial sum or a scale was out of range."""
+    """Return the layout of a result: the sum, and ``overflow``.
+
+    ``overflow`` says that a partial sum or a scale was out of range.
+    """
     return data.StructLayout({"sum": signed(SUM), "overflow": 1})
 
 
 class GroupScaler(wiring.Component):
-    """``sum += group sum * scale``, lowest bits first.
+    """Serial multiply-accumulate ``sum += group sum * scale``, lowest bits first.
 
-    The sum turns once around: a slice of it leaves at the bottom, a slice of the product is added,
+    The sum rotates once: a slice of it leaves at the bottom, a slice of the product is added to it,
     and it comes back at the top. So there is one short adder, and no multiplexer in front of the
-    sum. Throughput a group in ``SUM / slice_width`` cycles, all of which need the scale; one more
-    with several sums, which are kept in latches meanwhile.
+    sum. Throughput is one group in ``SUM / slice_width`` cycles, all of which need the scale. With
+    several sums, which are kept in latches meanwhile, a group takes one more cycle.
 
     Args:
         group_width: Bits of a group's sum.
         multiplier_width: Bits of the magnitude of a scale.
-        slice_width: Bits scaled in a cycle; divides ``SUM``.
-        sums: Sums that take turns, group by group.
+        slice_width: Bits scaled per cycle; it divides ``SUM``.
+        sums: Number of sums that take turns, group by group.
 
     Members:
         i: In, a group's sum.
-        end: In, with ``i``: the group is the last of a sum, of all that take turns.
-        multiplier, negative, over: In, magnitude and sign of its scale and whether that is out of
-            range, while slots of it remain.
-        index: Out, which of the sums this group, or the next if there is none, belongs to.
+        end: In, with ``i``: the group is the last of a sum, for all sums that take turns.
+        multiplier, negative, over: In, magnitude and sign of the group's scale and whether the
+            scale is out of range. They must hold while slots of the group remain.
+        index: Out, which of the sums this group, or the next one if there is none, belongs to.
         o: Out, :func:`total_layout`.
     """
 
@@ -67,13 +70,13 @@ class GroupScaler(wiring.Component):
         busy, done, runs, takes = Signal(), Signal(), Signal(), Signal()
         slot = Signal(range(slots))
         first, final = Signal(), Signal()
-        frozen = done & ~self.o.ready  # the result would turn on
+        frozen = done & ~self.o.ready  # a further turn would spoil the result
         m.d.comb += [
             self.o.valid.eq(done),
             runs.eq(busy & ~frozen),
             first.eq(slot == 0),
             final.eq(slot == slots - 1),
-            # with several sums, one is put away before the next is fetched
+            # with several sums, one is stored before the next one is fetched
             self.i.ready.eq(~frozen & (~busy | (final if self._sums == 1 else 0))),
             takes.eq(self.i.valid & self.i.ready),
         ]
@@ -109,7 +112,7 @@ class GroupScaler(wiring.Component):
             below.eq(_extended(rest, width)[-1]),
         ]
 
-        # the sum's sign was added as if it counted positive
+        # the sign bit of the sum was added as if it counted positive
         high, sign = exact[width:].as_signed(), exact[width - 1]
         overflow = Signal()
         turned = Cat(
@@ -127,7 +130,7 @@ class GroupScaler(wiring.Component):
         return m
 
     def _stored(self, m: Module, kept: Value, complete: Value) -> Value:
-        """The sum whose turn is next; each is stored in the cycle after it is complete."""
+        """Return the sum whose turn is next; a sum is stored in the cycle after it is complete."""
         stores, index = Signal(), Signal.like(self.index, name="stored_index")
         m.d.sync += stores.eq(complete)
         m.d.turns += index.eq(self.index)
@@ -141,14 +144,19 @@ class GroupScaler(wiring.Component):
 
 
 def _extended(value: Value, width: int) -> Value:
-    """The low bits of a signed value, as many as asked for."""
+    """Return the ``width`` lowest bits of a signed value."""
     return Cat(value, value[-1].replicate(max(0, width - len(value))))[:width]
 
 
 def _digits(multiplier: Value, below: Value, negative: Value) -> list[BoothDigit]:
-    """Booth digits of a slice of a number; ``below`` is the highest bit of the slice before.
+    """Return the Booth digits of a slice of a number.
 
-    A digit of 0 may be negative: its row is then 0 less 0.
+    A digit of 0 may be marked negative: its row is then 0 less 0.
+
+    Args:
+        multiplier: The slice.
+        below: Highest bit of the slice before.
+        negative: Whether the product is to be negated.
     """
     widths = (1, *(2,) * (len(multiplier) // 2))
     return [

@@ -30,25 +30,27 @@ __all__ = [
     "result_layout",
 ]
 
-STAGES = 3  # of the second pass
+STAGES = 3  # stages of the second pass
 
-_LEVELS = 2  # comparisons that one stage does
+_LEVELS = 2  # comparisons in a row within one stage
 
 
 def latency(config: QuantizeConfig) -> int:
-    """Cycles from the handshake of a group's last beat to its first result, nothing stalling."""
+    """Return the cycles from the last beat of a group to its first codes when nothing stalls."""
     return maxima_stages(config.lanes) + 2 + STAGES
 
 
 def depth(config: QuantizeConfig) -> int:
-    """Beats that are stored: a group, and what comes until its scale is known."""
+    """Return the number of beats in the store: a group, and what comes until its scale is known."""
     return config.beats + maxima_stages(config.lanes) + 2
 
 
 def result_layout(config: QuantizeConfig) -> data.StructLayout:
-    """A beat of codes, with what its group shares: bf16 scale, zero point, and whether it holds an
-    infinity or a NaN.
-    """  # noqa: D205
+    """Return the layout of a beat of codes, with what its group shares.
+
+    A group shares a bf16 scale, in mode ``minmax`` a zero point, and whether it holds an infinity
+    or a NaN.
+    """
     absmax = config.mode == "absmax"
     code = signed(config.result_width) if absmax else unsigned(config.result_width)
     zero = {} if absmax else {"zero_point": unsigned(config.result_width)}
@@ -60,20 +62,20 @@ class _Group(NamedTuple):
     """Extremes of a group."""
 
     spread: Signal  # 16 bits: the range, a bf16 magnitude whose exponent may be 256
-    low: Signal  # 15 bits: magnitude of the least value; looked at in mode minmax only
+    low: Signal  # 15 bits: magnitude of the least value, used in mode minmax only
     nonfinite: Signal
 
 
 class Quantize(wiring.Component):
     """Two passes over a group: its extremes while it is stored, its codes while it is read.
 
-    The store is a queue, not two banks that take turns: a beat leaves when one of the next group
-    takes its place, so one group and the few beats of :func:`depth` are enough for a beat a cycle
-    without a gap. Words are latches; a memory macro may stand in their place. Stages of the second
-    pass: values; quotients; codes. A reset drops the group that has begun.
+    The store is a queue and not two banks that take turns: a beat leaves when one of the next group
+    takes its place, so one group and the few beats of :func:`depth` are enough for one beat per
+    cycle without a gap. Its words are latches; a memory macro could replace them. The stages of the
+    second pass are: values; quotients; codes. A reset drops the group that has begun.
 
     Members:
-        i: In, a bf16 value a lane; ``group / lanes`` beats are a group.
+        i: In, one bf16 value per lane; ``group / lanes`` beats are a group.
         o: Out, :func:`result_layout`.
     """
 
@@ -107,7 +109,7 @@ class Quantize(wiring.Component):
         group, complete = self._first_pass(m, taken)
         beats = stream.Signature(unsigned(16 * config.lanes)).create()
         pipeline = Pipeline(m, beats, self.o, STAGES)
-        first, known = Signal(), Signal()  # of a group; the group's extremes are known
+        first, known = Signal(), Signal()  # first beat of a group; its extremes are known
         with m.If(complete):
             m.d.sync += known.eq(1)
         with m.Elif(given & first):
@@ -124,7 +126,7 @@ class Quantize(wiring.Component):
         return m
 
     def _stored(self, m: Module, taken: Value, given: Value) -> Value:
-        """The oldest word of the store."""
+        """Return the oldest word of the store."""
         name, store = next(iter(self.parts.items()))
         words = place(
             m, "store", name, store, clk=ClockSignal(), enable=taken,
@@ -136,10 +138,10 @@ class Quantize(wiring.Component):
         return select(m, listed, _counter(m, "read", depth(self._config), given))
 
     def _first_pass(self, m: Module, taken: Value) -> tuple[_Group, Value]:
-        """Extremes of the group stored last, and whether they come at the next edge.
+        """Return the extremes of the group stored last, and whether they come at the next edge.
 
-        They need not wait: the group before has begun to be read by then, for the store is smaller
-        than two groups.
+        They need not wait: the group before has begun to be read by then, because the store is
+        smaller than two groups.
         """
         config = self._config
         position = _counter(m, "write_position", config.beats, taken)
@@ -165,6 +167,7 @@ class Quantize(wiring.Component):
     def _second_pass(
         self, m: Module, pipeline: Pipeline, word: Value, first: Value, group: _Group
     ) -> None:
+        """Compute codes from the words read and drive the output."""
         config = self._config
         values, first0, first1 = Signal.like(word), Signal(), Signal()
         m.d.values += [values.eq(word), first0.eq(first)]
@@ -204,14 +207,14 @@ class Quantize(wiring.Component):
             signs = negative.replicate(len(total))
             # -(whole + guard) is ~whole + 1 - guard
             m.d.comb += total.eq(zero + (done["whole"] ^ signs) + (done["guard"] ^ negative))
-            # both ends rounded away from zero may add up to one too many
+            # code and zero point, both rounded away from zero, may add up to one too many
             over = total[-1] if config.mode == "minmax" else C(0, 1)
             result = total[:-1] | over.replicate(config.result_width)
             m.d.comb += code.eq(_held(m, "stage2", result))
 
 
 def _counter(m: Module, name: str, limit: int, step: Value) -> Signal:
-    """Counts the cycles with ``step``, modulo ``limit``."""
+    """Return a counter of the cycles with ``step``, modulo ``limit``."""
     count = Signal(range(limit), name=name)
     with m.If(step):
         m.d.sync += count.eq(Mux(count == limit - 1, 0, count + 1))
@@ -219,21 +222,21 @@ def _counter(m: Module, name: str, limit: int, step: Value) -> Signal:
 
 
 def maxima_stages(lanes: int) -> int:
-    """Pipeline stages in which the lanes of a beat are compared."""
+    """Return the number of pipeline stages in which the lanes of a beat are compared."""
     return -(-(lanes - 1).bit_length() // _LEVELS)
 
 
 def maxima(
     m: Module, valid: Value, first: Value, last: Value, tracks: Sequence[Sequence[Value]]
 ) -> tuple[list[Value], Signal]:
-    """Greatest value of each track over all lanes and beats of a group.
+    """Find the greatest value of each track over all lanes and beats of a group.
 
     Args:
         m: The module that gets the logic.
-        valid: A beat comes.
-        first: It is the first of its group.
-        last: It is the last.
-        tracks: For each maximum wanted, an unsigned value a lane.
+        valid: Whether a beat comes.
+        first: Whether it is the first of its group.
+        last: Whether it is the last of its group.
+        tracks: For each maximum wanted, one unsigned value per lane.
 
     Returns:
         The maxima, and a signal that is 1 in the one cycle in which they are those of a whole
@@ -268,7 +271,7 @@ def _held(m: Module, domain: str, value: Value) -> Signal:
 
 
 def _halved(m: Module, values: Sequence[Value]) -> list[Value]:
-    """Greater values of neighbours; a value without a neighbour stays."""
+    """Return the greater one of each pair of neighbors; a value without a neighbor stays."""
     pairs = [_greater(m, a, b) for a, b in zip(values[:-1:2], values[1::2], strict=True)]
     return [*pairs, values[-1]] if len(values) % 2 else pairs
 

@@ -1,4 +1,4 @@
-"""Quotient of a bf16 magnitude and a group's scale, and the constants it needs."""
+"""Divide bf16 magnitudes by a group's scale, and compute the constants that this needs."""
 
 from collections.abc import Sequence
 from functools import cache, reduce
@@ -29,27 +29,31 @@ _DIGITS = (3, 3, 3)  # bits of the Booth digits of a significand
 
 
 class ScaleConstants(NamedTuple):
-    """What a group's range determines."""
+    """What the range of a group determines."""
 
-    mantissa: Value  # 7 bits, of the scale
-    top: Value  # 9 bits: its exponent plus the bits of the greatest code
-    once: Value  # reciprocal of its significand
-    thrice: Value  # three times that: Booth digits of 3 bits need it
+    mantissa: Value  # mantissa of the scale, 7 bits
+    top: Value  # exponent of the scale plus the number of bits of the greatest code, 9 bits
+    once: Value  # reciprocal of the scale's significand
+    thrice: Value  # three times that, which Booth digits of 3 bits need
 
 
 def reciprocal_width(config: QuantizeConfig) -> int:
-    """Bits of the greatest reciprocal, that of the significand 128."""
+    """Return the number of bits of the greatest reciprocal, that of the significand 128."""
     return config.reciprocal_fraction - 6
 
 
 def sum_up(m: Module, a: Value, b: Value) -> Value:
-    """Sum of two magnitudes (15 bits), rounded up: 16 bits."""
+    """Add two magnitudes (15 bits), rounding up; the result has 16 bits.
+
+    Golden model: :func:`consilico.golden.matmul.quantize.sum_up`.
+    """
     swap = Signal()
     m.d.comb += swap.eq(a < b)
     great, small = Mux(swap, b, a), Mux(swap, a, b)
     distance = Signal(8)
     m.d.comb += distance.eq(Mux(swap, b[7:] - a[7:], a[7:] - b[7:]))
-    # the part of the small one above the point, rounded up; beyond 8 places only that is left
+    # The smaller significand is aligned and rounded up. Shifted by 8 places or more, nothing of it
+    # is left but that rounding.
     wide = Signal(16)
     significand = Cat(small[:7] & small[7:].any().replicate(7), small[7:].any())
     places = Mux(distance[3:].any(), 8, distance[:3])
@@ -66,7 +70,7 @@ def sum_up(m: Module, a: Value, b: Value) -> Value:
 
 
 def scale_constants(m: Module, spread: Value, config: QuantizeConfig) -> ScaleConstants:
-    """Constants of a group from its range (16 bits): tables over the range's mantissa."""
+    """Return the constants of a group from its range (16 bits), from tables over its mantissa."""
     lifted = Signal(16)
     m.d.comb += lifted.eq(Mux(spread < config.least_range, config.least_range, spread))
     width = reciprocal_width(config)
@@ -80,7 +84,7 @@ def scale_constants(m: Module, spread: Value, config: QuantizeConfig) -> ScaleCo
 
 @cache
 def _rows(magnitude_width: int, fraction: int) -> tuple[int, ...]:
-    """By a range's mantissa: the scale's mantissa, its carry and its reciprocal, packed."""
+    """Return the scale's mantissa, its carry and its reciprocal, packed, for each mantissa."""
     scales = (scale_significand(value, magnitude_width) for value in range(128, 256))
     return tuple(
         significand & 127 | carry << 7 | reciprocal(significand, fraction) << 8
@@ -91,14 +95,15 @@ def _rows(magnitude_width: int, fraction: int) -> tuple[int, ...]:
 class Ratio(wiring.Component):
     """``magnitude / scale`` as an integer and the bit below it; adding that bit rounds ties up.
 
-    The product with the reciprocal, rounded up, is never below a tie that the exact quotient is
-    and never reaches the next one, so that the result is that of exact division.
+    The reciprocal is rounded up and has enough bits. Its product with the magnitude is therefore
+    never below a tie that the exact quotient reaches, and never reaches the next tie, so the result
+    is that of exact division.
 
     Members:
         clk: In, gated clock of the product's register.
         magnitude: In, bf16 without its sign; exponent 0 is zero.
         once, thrice, top: In, :class:`ScaleConstants`.
-        whole, guard: Out, after the register.
+        whole, guard: Out, combinational from the register.
     """
 
     def __init__(self, config: QuantizeConfig) -> None:
@@ -131,13 +136,13 @@ class Ratio(wiring.Component):
             ]
             m.d.comb += row.eq(reduce(or_, terms) ^ digit.negative.replicate(len(row)))
             rows.append(Cat(C(0, digit.weight), row, digit.negative.replicate(fraction)))
-        # the highest digit is never negative, and its row has room for what the others' two's
-        # complement lacks
+        # The highest digit is never negative, so the low bits of its row are free for the ones that
+        # complete the two's complements of the other rows.
         rows[2] |= Cat(*(Cat(digit.negative, C(0, 2)) for digit in digits[:2]))
         a, b, c = (row[: fraction + 1] for row in rows)
         product = Signal(fraction + 1)
-        # places to the right until the point is above the guard bit; so many that nothing is
-        # left if they are too many to count, or the magnitude is zero
+        # The product is shifted right until the point is just above the guard bit. If there are
+        # too many places to count, or the magnitude is zero, it is shifted out altogether.
         distance = Signal(9)
         m.d.comb += [
             product.eq((a ^ b ^ c) + Cat(C(0, 1), (a & b) | (c & (a ^ b)))),

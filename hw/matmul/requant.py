@@ -1,4 +1,7 @@
-"""INT32 sums to INT8 or INT4, a scale a channel. Golden model: :mod:`matmul.requant`."""
+"""Generate ``matmul/requant``: INT32 sums to INT8 or INT4 codes, one scale per channel.
+
+Golden model: :mod:`consilico.golden.matmul.requant`.
+"""
 
 from typing import Any
 
@@ -18,16 +21,16 @@ __all__ = ["Requant", "RequantLane", "census", "constants_layout", "latency", "r
 
 _INPUT = 32  # bits of a sum, signed
 _STAGES = 3
-_DIGITS = (3,) * 10 + (2,)  # bits of the Booth digits of its magnitude
+_DIGITS = (3,) * 10 + (2,)  # bits of the Booth digits of a sum's magnitude
 
 
 def latency(config: RequantConfig) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return _STAGES
 
 
 def constants_layout(config: RequantConfig) -> data.StructLayout:
-    """A beat on ``cfg``: the scale of every lane, and the zero point if there is one."""
+    """Return the layout of a beat on ``cfg``: every lane's scale, and the zero point if any."""
     scale = data.StructLayout(
         {"multiplier": unsigned(config.multiplier_width), "shift": unsigned(SHIFT_WIDTH)}
     )
@@ -36,27 +39,27 @@ def constants_layout(config: RequantConfig) -> data.StructLayout:
 
 
 def result_layout(config: RequantConfig) -> data.StructLayout:
-    """A beat of results, and whether one of them was out of range."""
+    """Return the layout of a beat of results, and whether one of them was out of range."""
     codes = data.ArrayLayout(signed(config.result_width), config.lanes)
     return data.StructLayout({"code": codes, "saturated": 1})
 
 
 class Requant(wiring.Component):
-    """``saturate(round(x * multiplier / 2 ** shift) + zero_point)``, a channel a lane.
+    """Unit that computes ``saturate(round(x * multiplier / 2 ** shift) + zero_point)``.
 
-    A lane is a column of a matrix result. Its constants stay for as many rows as there are, so
-    they have a port of their own instead of travelling with every sum, which would double the
-    input and make the multipliers' constant side toggle. One beat on ``cfg`` carries those of all
-    lanes: the next columns follow without a gap, and where every beat has other channels, a beat
-    on ``cfg`` beside each on ``i`` keeps the full rate.
+    A lane is a channel, that is, a column of a matrix result. Its constants hold for as many rows
+    as there are, so they have a port of their own instead of travelling with every sum, which would
+    double the input and make the constant side of the multipliers toggle. One beat on ``cfg``
+    carries the constants of all lanes: the next columns follow without a gap, and where every beat
+    has other channels, a beat on ``cfg`` along with each beat on ``i`` keeps the full rate.
 
-    Stages: sums; products; results. Throughput ``lanes`` results a cycle.
+    The stages are: sums; products; results. Throughput is ``lanes`` results per cycle.
 
     Members:
-        i: In, a sum a lane, signed, 32 bits.
+        i: In, one sum per lane, signed, 32 bits.
         o: Out, :func:`result_layout`.
-        cfg: In, :func:`constants_layout`; holds for sums accepted in the same cycle and later.
-            Reset keeps it.
+        cfg: In, :func:`constants_layout`. It holds for sums accepted in the same cycle and later. A
+            reset keeps it.
     """
 
     def __init__(self, config: RequantConfig) -> None:
@@ -76,7 +79,8 @@ class Requant(wiring.Component):
         pipeline = Pipeline(m, self.i, self.o, _STAGES)
         gated_domain(m, "taken", pipeline.advance & self.i.valid)
 
-        # shift and zero point follow the first product that they are for
+        # Shift and zero point are used two stages after the multiplier, so they are taken over only
+        # when the first product that they are for moves on.
         fresh = Signal(init=1)
         taken = self.cfg.valid & self.cfg.ready
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
@@ -115,14 +119,14 @@ class Requant(wiring.Component):
 
 
 class RequantLane(wiring.Component):
-    """One channel. Magnitudes are multiplied, so that rounding is the same for both signs.
+    """One channel. Magnitudes are multiplied, so rounding is the same for both signs.
 
     Members:
         taken_clk, stage1_clk, stage2_clk: In, gated clocks of sum, product and result.
-        constants_clk, late_clk: In, gated clocks of the constants: the scale, and then its shift
-            once more when the first product moves on.
-        x: In, the sum that comes, two's complement.
-        multiplier, shift: In, the scale that comes.
+        constants_clk, late_clk: In, gated clocks of the constants: of the scale when it is loaded,
+            and of its shift once more when the first product moves on.
+        x: In, the incoming sum, two's complement.
+        multiplier, shift: In, the incoming scale.
         zero: In, the zero point of the product in stage 1.
         code: Out, registered.
         over: Out, not registered: the result that comes next is out of range.
@@ -148,7 +152,7 @@ class RequantLane(wiring.Component):
         for name in ("taken", "stage1", "stage2", "constants", "late"):
             part_clock(m, name, getattr(self, f"{name}_clk"))
         multiplier, early, shift = Signal.like(self.multiplier), Signal(6), Signal(6)
-        triple = Signal(len(multiplier) + 2)  # Booth digits of 3 bits need it
+        triple = Signal(len(multiplier) + 2)  # Booth digits of 3 bits need three times
         m.d.constants += [
             multiplier.eq(self.multiplier),
             triple.eq(3 * self.multiplier),
@@ -156,8 +160,8 @@ class RequantLane(wiring.Component):
         ]
         m.d.late += shift.eq(early)
 
-        # |x| is the one's complement of a negative x plus 1, and that 1 times the multiplier
-        # is one more row
+        # The magnitude of a negative x is its one's complement plus 1. That 1, times the
+        # multiplier, is one more row of the product.
         magnitude, negative = Signal(_INPUT - 1), Signal(name="negative0")
         sign = self.x[-1]
         m.d.taken += [
@@ -169,7 +173,7 @@ class RequantLane(wiring.Component):
         multiples = [multiplier, Cat(C(0, 1), multiplier), triple, Cat(C(0, 2), multiplier)]
         columns.add_product(m, digits, multiples, signed=False)
         columns.add(0, multiplier & negative.replicate(len(multiplier)), 1)
-        # the low half's carry waits for the next stage, which has the time
+        # the carry out of the low half is added in the next stage, which has time for it
         rows = columns.rows(m)
         half = len(rows[0]) // 2
         low, high = Signal(half + 1), Signal(len(rows[0]) - half)
@@ -184,9 +188,9 @@ class RequantLane(wiring.Component):
         return m
 
     def _result(self, m: Module, product: Value, shift: Value, negative: Value) -> None:
-        """Shift, round, apply sign and zero point, saturate."""
+        """Shift a product, round it, apply sign and zero point, and saturate."""
         width = self._config.result_width
-        value: Value = Cat(C(0, 1), product)  # a bit below the unit is kept, for rounding
+        value: Value = Cat(C(0, 1), product)  # a guard bit below the unit is kept for rounding
         great: Value = C(0, 1)
         sticky: Value = C(0, 1)
         for level in reversed(range(SHIFT_WIDTH)):
@@ -194,7 +198,7 @@ class RequantLane(wiring.Component):
             sticky |= value[:step].any() & shift[level]
             shifted = Signal(max(len(value), step), name=f"shifted{level}")
             m.d.comb += shifted.eq(Mux(shift[level], value[step:], value))
-            # what the levels below cannot bring down to the result makes it too great
+            # bits that the remaining levels cannot shift into the result make it too great
             needed = width + step
             if len(shifted) > needed:
                 great |= shifted[needed:].any()

@@ -12,9 +12,10 @@ __all__ = ["SparseDot", "census", "latency"]  # its stages are those of the plai
 
 
 class SparseDot(Dot):
-    """The same with 2:4 sparse weights: every weight picks its activation out of four.
+    """Dot product with 2:4 sparse weights: every weight chooses its activation out of four.
 
-    The choice is made before the operand registers, so that only what is multiplied is kept.
+    The choice is made before the operand registers, so only what is multiplied is stored. Stages,
+    ports and reset are those of :class:`consilico.hw.matmul.dot.Dot`.
     """
 
     _block_name = "matmul_sparse_dot_block"

@@ -34,16 +34,16 @@ __all__ = [
 
 
 class Systolic(wiring.Component):
-    """Products of matrices; throughput one beat a cycle, ``rows * columns`` products.
+    """Unit that multiplies matrices; it takes one beat (``rows * columns`` products) per cycle.
 
     A reset drops the job that has begun.
 
     Members:
         i: In, :func:`consilico.hw.matmul.systolic_array.beat_layout`, in the order of
             :func:`consilico.golden.matmul.systolic.job_beats`. Lanes beyond a matrix must be 0.
-        o: Out, ``columns`` results of a row of a tile; lanes beyond the matrix are 0.
-        cfg: In, :func:`systolic_control.shape_layout`, of the jobs that follow; taken
-            between two jobs. Reset keeps it.
+        o: Out, ``columns`` results of one row of a tile; lanes beyond the matrix are 0.
+        cfg: In, :func:`shape_layout` of the jobs that follow; taken between two jobs. A reset keeps
+            it.
     """
 
     def __init__(self, config: SystolicConfig) -> None:
@@ -78,13 +78,13 @@ def census(c: Batch) -> Census:
 
 
 def shape_layout(config: SystolicConfig) -> data.StructLayout:
-    """Sizes of the jobs that follow: ``m``, ``k``, ``n``."""
+    """Return the layout of a job's sizes: ``m``, ``k``, ``n``."""
     extent, depth = config.extent.bit_length(), config.depth.bit_length()
     return data.StructLayout({"m": extent, "k": depth, "n": extent})
 
 
 class _Loop:
-    """Counts 0, ``step``, ... below a limit, and begins anew."""
+    """Counter 0, ``step``, ... below a limit that then begins anew."""
 
     def __init__(self, m: Module, name: str, limit: Value, step: int) -> None:
         self.count = Signal.like(limit, name=f"{name}_done")
@@ -94,11 +94,12 @@ class _Loop:
         m.d.comb += [self.left.eq(limit - self.count), self.last.eq(self.left <= step)]
 
     def step(self, m: Module) -> None:
+        """Count one step, under the conditions that are open in ``m``."""
         m.d.sync += self.count.eq(Mux(self.last, 0, self.count + self._step))
 
 
 def _shape(m: Module, cfg: Any, idle: Value) -> data.View:
-    """Sizes of the job, loaded between jobs."""
+    """Return the sizes of the job, which are loaded between jobs."""
     shape = Signal(cfg.payload.shape(), name="shape")
     gated_domain(m, "shape", cfg.valid & idle)
     m.d.comb += cfg.ready.eq(idle)
@@ -107,17 +108,18 @@ def _shape(m: Module, cfg: Any, idle: Value) -> data.View:
 
 
 def control_weights(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: Any) -> None:
-    """Weight stationary: every beat is a slot.
+    """Control a weight-stationary array, where every beat is a slot.
 
     Args:
         m: The module that gets the logic.
         config: The unit.
         i: Input stream of beats.
         cfg: Input stream of shapes.
-        slot: Stream of :func:`slot_tags`; beat and slot are taken together.
+        slot: Stream of :func:`consilico.hw.matmul.systolic_array.slot_tags`; a beat and its slot
+            are taken together.
     """
     rows, size = config.rows, config.tile_rows
-    idle, primed = Signal(), Signal()  # primed: the job's first weights are loaded
+    idle, primed = Signal(), Signal()  # primed: the first weights of the job are loaded
     beat = Signal(range(max(rows, size)))
     shape = _shape(m, cfg, idle)
     over_m, over_n, over_k = (
@@ -136,7 +138,8 @@ def control_weights(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
         slot.valid.eq(i.valid & ~(idle & cfg.valid)),
         slot.payload.computes.eq(computes),
         slot.payload.swaps.eq(computes & (beat == 0)),
-        # the first weights go to the last row: a row hands on what comes before its own
+        # The first weights belong to the last row: every row hands on those that come before its
+        # own.
         slot.payload.loads.eq(Cat(loads & (beat < rows - row) for row in range(rows))),
         slot.payload.first.eq(over_k.count == 0),
         slot.payload.delivers.eq(computes & over_k.last),
@@ -154,14 +157,17 @@ def control_weights(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
 
 
 def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: Any) -> None:
-    """Output stationary: a slot is a beat, a row of results that leaves, or both.
+    """Control an output-stationary array.
+
+    A slot is a beat, a row of results that leaves, or both.
 
     Args:
         m: The module that gets the logic.
         config: The unit.
         i: Input stream of beats.
         cfg: Input stream of shapes.
-        slot: Stream of :func:`slot_tags`; a beat is taken together with its slot.
+        slot: Stream of :func:`consilico.hw.matmul.systolic_array.slot_tags`; a beat is taken
+            together with its slot.
     """
     rows = config.rows
     idle, takes = Signal(), Signal()
@@ -170,13 +176,13 @@ def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
         _Loop(m, name, shape[name], step)
         for name, step in (("m", rows), ("n", config.columns), ("k", 1))
     )
-    left = Signal(range(rows + 1))  # rows of results that have not left
-    gone = Signal(range(rows))  # rows that have
+    left = Signal(range(rows + 1))  # rows of results that have not left yet
+    gone = Signal(range(rows))  # rows of results that have left
     drains, accepts = Signal(), Signal()
     m.d.comb += [
         idle.eq((over_m.count == 0) & (over_n.count == 0) & (over_k.count == 0)),
         drains.eq(left != 0),
-        # the last operands wait for the results before theirs to leave
+        # the last operands of a tile wait until the results of the tile before have left
         accepts.eq(~(over_k.last & (left > 1)) & ~(idle & cfg.valid)),
         i.ready.eq(slot.ready & accepts),
         takes.eq(i.valid & accepts),
@@ -184,7 +190,7 @@ def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
         slot.payload.computes.eq(takes),
         slot.payload.first.eq(over_k.count == 0),
         slot.payload.captures.eq(gone == 0),
-        # the last row leaves first: a row takes over what is above when it has passed on its own
+        # the last row leaves first: a row takes over what is above once it has passed on its own
         slot.payload.drains.eq(
             Cat(drains & ((gone == 0) | (gone >= rows - row)) for row in range(rows))
         ),

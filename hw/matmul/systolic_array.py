@@ -1,4 +1,7 @@
-"""Build the cells of a systolic array and the registers around them, without a controller."""
+"""Build the cells of a systolic array and the registers around them, without a controller.
+
+``matmul/systolic`` and ``training/project`` use it, each with its own controller.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,12 +32,12 @@ __all__ = [
 
 
 def slot_tags(config: SystolicConfig) -> data.StructLayout:
-    """What a slot of the array does."""
+    """Return the layout of what a slot of the array does."""
     if config.dataflow == "weight_stationary":
         return data.StructLayout(
             {
-                "computes": 1,  # has activations
-                "swaps": 1,  # they are the first to meet the next weights
+                "computes": 1,  # the slot has activations
+                "swaps": 1,  # its activations are the first to meet the next weights
                 "loads": config.rows,  # rows of cells that take a weight
                 "first": 1,  # sums begin with these activations
                 "delivers": 1,  # sums end with them
@@ -42,9 +45,9 @@ def slot_tags(config: SystolicConfig) -> data.StructLayout:
         )
     return data.StructLayout(
         {
-            "computes": 1,  # has operands
-            "first": 1,  # they begin a sum
-            "captures": 1,  # sums that are complete go to the registers that drain
+            "computes": 1,  # the slot has operands
+            "first": 1,  # its operands begin a sum
+            "captures": 1,  # complete sums move to the draining registers
             "drains": config.rows,  # rows of cells whose draining register changes
             "delivers": 1,  # a row of results leaves
         }
@@ -52,7 +55,7 @@ def slot_tags(config: SystolicConfig) -> data.StructLayout:
 
 
 def beat_layout(config: SystolicConfig) -> data.StructLayout:
-    """A beat: a vector of activations and a row of weights."""
+    """Return the layout of a beat: a vector of activations and a row of weights."""
     return data.StructLayout(
         {
             "x": data.ArrayLayout(signed(config.x_width), config.rows),
@@ -62,23 +65,23 @@ def beat_layout(config: SystolicConfig) -> data.StructLayout:
 
 
 def result_layout(config: SystolicConfig) -> data.ArrayLayout:
-    """Results of a row of a tile."""
+    """Return the layout of the results of one row of a tile."""
     return data.ArrayLayout(signed(config.sum_width), config.columns)
 
 
 class SystolicArray(wiring.Component):
-    """Products of matrices; throughput a slot a cycle.
+    """Cells that multiply and add, in stages; the array takes one slot per cycle.
 
-    A slot is what enters in one cycle, a beat or results that leave; cell ``(row, column)`` sees
-    it in stage ``row + column + 1``. So all cells of an anti-diagonal share a stage, its valid bit
+    A slot is what enters in one cycle: a beat, or results that leave. Cell ``(row, column)`` sees
+    it in stage ``row + column + 1``, so all cells of an anti-diagonal share a stage, its valid bit
     and its tags, and hold still where there is nothing to do. Lane 0 of the activations meets the
-    last row of cells: weights and results pass the rows in their natural order.
+    last row of cells, so weights and results pass the rows in their natural order.
 
     A reset drops everything.
 
     Members:
-        slot: In, :func:`consilico.hw.matmul.systolic_array.slot_tags`: what the array does.
-        beat: In, :func:`beat_layout`, taken with a slot that has one.
+        slot: In, :func:`slot_tags`: what the array does.
+        beat: In, :func:`beat_layout`, taken with a slot that computes.
         o: Out, :func:`result_layout`.
     """
 
@@ -103,7 +106,7 @@ class SystolicArray(wiring.Component):
         self._pipeline = Pipeline(m, self.slot, self.o, self._stages, delivers)
         gated_domain(m, "stage0", self._pipeline.advance & self.slot.valid)
         self._arrives = [self.slot.valid, *self._pipeline.valid]
-        self._tags = [self.slot.payload]  # of the slot that enters each stage
+        self._tags = [self.slot.payload]  # tags of the slot that enters each stage
         for stage in range(self._stages):
             held = Signal(slot_tags(self._config), name=f"tags{stage}")
             m.d[f"stage{stage}"] += held.eq(self._tags[-1])
@@ -121,7 +124,7 @@ class SystolicArray(wiring.Component):
         gated_domain(m, name, self._pipeline.advance & self._arrives[stage] & does)
 
     def _skewed(self, m: Module, name: str, value: Value, domain: str, stages: range) -> Value:
-        """A value held in a register in each of the stages."""
+        """Return a value that is delayed by a register in each of the stages."""
         for stage in stages:
             held = Signal(len(value), name=f"{name}_{stage}")
             m.d[f"{domain}{stage}"] += held.eq(value)
@@ -129,7 +132,7 @@ class SystolicArray(wiring.Component):
         return value
 
     def _activations(self, m: Module) -> list[Value]:
-        """Activations that enter the rows of cells, each as late as its row asks for."""
+        """Return the activations that enter the rows of cells, each delayed as its row requires."""
         lanes = reversed(list(self.beat.x))
         return [
             self._skewed(m, f"x{row}", lane, "compute", range(row + 1))
@@ -137,7 +140,7 @@ class SystolicArray(wiring.Component):
         ]
 
     def _weight_cells(self, m: Module) -> list[Value]:
-        """Signed sums of the columns in stage ``rows + columns - 1``."""
+        """Return the signed sums of the columns in stage ``rows + columns - 1``."""
         config = self._config
         rows, columns = config.rows, config.columns
         part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
@@ -166,7 +169,7 @@ class SystolicArray(wiring.Component):
         return sums
 
     def _accumulate(self, m: Module, sums: list[Value]) -> None:
-        """Add the sums to those of the passes before, kept in latches: the last stage.
+        """Add the sums to those of the passes before, which are kept in latches: the last stage.
 
         A latch is open in the low phase of a cycle in which a sum that goes on is in the last
         stage, which holds for this one cycle.
@@ -174,7 +177,7 @@ class SystolicArray(wiring.Component):
         config, stage = self._config, self._stages - 1
         width = config.sum_width
         enters, here = self._tags[stage], self._tags[stage + 1]
-        # row of the tile, counted here: too many bits to hand on
+        # the row of the tile is counted here, as it has too many bits to travel with the slot
         row, next_row = Signal(range(config.block)), Signal(range(config.block))
         m.d.comb += next_row.eq(Mux(enters.swaps, 0, row + 1))
         total = Signal(config.columns * width)
@@ -196,6 +199,7 @@ class SystolicArray(wiring.Component):
             m.d.comb += self.o.payload[column].eq(total.word_select(column, width))
 
     def _output_cells(self, m: Module) -> None:
+        """Build the cells that keep sums, and connect their draining registers to the output."""
         config = self._config
         rows, columns = config.rows, config.columns
         part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
@@ -281,12 +285,12 @@ def _accumulate_census(c: Batch, x: Sequence[str]) -> Census:
 
 
 def _digit_widths(bits: int) -> tuple[int, ...]:
-    """Booth digits of a multiplier of so many bits."""
+    """Return the widths of the Booth digits of a multiplier of ``bits`` bits."""
     return (2,) * (bits // 2) + (1,) * (bits % 2)
 
 
 def _sum(m: Module, recoded: Value, other: Value, addend: Value) -> Value:
-    """``recoded * other + addend``, of the addend's width."""
+    """Return ``recoded * other + addend``, in the width of the addend."""
     columns = Columns(len(addend))
     columns.add_signed(0, addend)
     digits = booth_digits(recoded, _digit_widths(len(recoded)))
@@ -313,9 +317,9 @@ def _sum_census(
 
 
 class WeightCell(wiring.Component):
-    """Keeps a weight; a sum over the rows runs down through it.
+    """Cell that keeps a weight; a sum over the rows passes down through it.
 
-    A second register takes the next weight meanwhile, and hands on those for the rows below.
+    A second register meanwhile takes the next weight, and hands on those for the rows below.
 
     Members:
         compute_clk: In, gated clock of ``x`` and ``sum``.
@@ -348,7 +352,7 @@ class WeightCell(wiring.Component):
         weight = Signal.like(self.w, name="weight")
         m.d.load += self.w.eq(self.w_in)
         m.d.swap += weight.eq(self.w)
-        # the weight is recoded: its digits rest while activations pass
+        # the weight is recoded, because its digits hold still while activations pass
         m.d.compute += [
             self.x.eq(self.x_in),
             self.sum.eq(_sum(m, weight, self.x_in, self.sum_in)),
@@ -357,15 +361,15 @@ class WeightCell(wiring.Component):
 
 
 class OutputCell(wiring.Component):
-    """Keeps a sum; activations run right and weights down through it.
+    """Cell that keeps a sum; activations pass right and weights pass down through it.
 
     A second register takes the complete sum, and hands on those of the rows above.
 
     Members:
         compute_clk: In, gated clock of ``x``, ``w`` and the sum.
         drain_clk: In, gated clock of ``result``.
-        first: In, the operands begin a new sum.
-        captures: In, ``result`` takes this cell's sum, not ``result_in``.
+        first: In, whether the operands begin a new sum.
+        captures: In, whether ``result`` takes this cell's sum, and not ``result_in``.
         x_in, w_in, result_in: In, from the left and from above.
         x, w, result: Out, registered, to the right and below.
     """
@@ -392,7 +396,7 @@ class OutputCell(wiring.Component):
         part_clock(m, "drain", self.drain_clk)
         total = Signal.like(self.result, name="total")
         before = total & (~self.first).replicate(len(total))
-        # the narrower operand is recoded, or the activation, which is small more often
+        # of two operands of the same width the activation is recoded: it is small more often
         recoded, other = sorted((self.x_in, self.w_in), key=len)
         m.d.compute += [
             self.x.eq(self.x_in),

@@ -1,1 +1,1 @@
-"""Generators of the arithmetic of Q-GaLore training."""
+"""Generate the arithmetic of Q-GaLore training."""

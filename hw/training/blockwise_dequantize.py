@@ -1,4 +1,7 @@
-"""8-bit codes to bf16 optimizer states. Golden model: :mod:`golden.training.blockwise_hw`."""
+"""Generate ``training/blockwise_dequantize``: 8-bit codes to bf16 optimizer states.
+
+Golden model: :mod:`consilico.golden.training.blockwise_dequantize`.
+"""
 
 from typing import Any
 
@@ -16,24 +19,25 @@ from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["BlockwiseDequantize", "DequantizeLane", "census", "latency"]
 
-_HIGH = 3  # all magnitudes but 0 have exponents from 97 to 127: the upper three bits are 011
+_HIGH = 3  # upper three exponent bits of all magnitudes but 0: exponents are 97 to 127
 
 
 def latency(config: BlockwiseDequantizeConfig) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return 2
 
 
 class BlockwiseDequantize(wiring.Component):
-    """Values of codes times the absolute maximum of their block.
+    """Unit that multiplies the values of codes by the absolute maximum of their block.
 
-    Stages: table of the code book in bf16; product. Throughput ``lanes`` states a cycle.
+    The stages are: table of the code book in bf16; product. Throughput is ``lanes`` states per
+    cycle.
 
     Members:
         i: In, a beat of codes.
         o: Out, a beat of states, bf16.
-        cfg: In, absolute maximum of the block, bf16, not negative (its sign bit is not looked
-            at); holds for codes accepted in the same cycle and later. Reset keeps it.
+        cfg: In, absolute maximum of the block, bf16 and not negative (its sign bit is ignored). It
+            holds for codes accepted in the same cycle and later. A reset keeps it.
     """
 
     def __init__(self, config: BlockwiseDequantizeConfig) -> None:
@@ -71,8 +75,8 @@ class DequantizeLane(wiring.Component):
 
     Members:
         stage0_clk, stage1_clk: In, gated clocks of the stages.
-        code: In, of the beat that comes.
-        absmax: In, magnitude bits.
+        code: In, the lane's part of the incoming beat.
+        absmax: In, magnitude bits of the absolute maximum.
         state: Out, registered.
     """
 
@@ -95,7 +99,7 @@ class DequantizeLane(wiring.Component):
         entries = _entries(signed=self._config.signed)
         index, negative = Signal(8), Signal()
         if self._config.signed:
-            # code 127 is zero; below, the index is 127 less the code
+            # code 127 is zero; the index of a lower code is 127 minus the code
             m.d.comb += negative.eq(~self.code[7])
             m.d.comb += index.eq((self.code[:7] ^ negative.replicate(7)) + self.code[7])
         else:
@@ -112,13 +116,16 @@ class DequantizeLane(wiring.Component):
 
 
 def _entries(*, signed: bool) -> list[int]:
-    """The code book by index, short; nothing past its end, where simulators differ."""
+    """Return the code book by index, shortened and padded with zeros to 256 entries.
+
+    Past the end of a shorter table simulators differ.
+    """
     entries = [_short(bits) for bits in magnitude_bits(signed=signed)]
     return entries + [0] * (256 - len(entries))
 
 
 def _short(bits: int) -> int:
-    """Magnitude bits without the upper bits of the exponent, which hang on the others."""
+    """Return magnitude bits without the exponent's upper bits, which follow from the others."""
     if bits and bits >> 12 != _HIGH:
         raise AssertionError(f"{bits:#x} is outside the binades of the code book")
     return bits & 0xFFF

@@ -42,32 +42,32 @@ __all__ = [
     "lines",
 ]
 
-# significands of the reciprocals by the mantissa, without their leading bit
+# Significands of the reciprocals without their leading bit, by mantissa.
 _RECIPROCALS = tuple(reciprocal_significand(mantissa) & 255 for mantissa in range(128))
 
 SHIFT = 12
 
-LEAST_EXPONENT = 96  # below, every number is nearest to zero; 5 bits hold the exponents to 127
+LEAST_EXPONENT = 96  # smaller numbers are nearest to zero; 5 bits hold exponents from 96 to 127
 
 _ONE = 127  # exponent of 1
 
 
 def latency(config: BlockwiseQuantizeConfig) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return 2
 
 
 class BlockwiseQuantize(wiring.Component):
-    """Codes nearest to states divided by the absolute maximum of their block.
+    """Unit that finds the codes nearest to states divided by the absolute maximum of their block.
 
-    Stages: product with the reciprocal, rounded to bf16; nearest code. Throughput ``lanes`` states
-    a cycle, but none in a cycle that loads a constant.
+    The stages are: product with the reciprocal, rounded to bf16; nearest code. Throughput is
+    ``lanes`` states per cycle, but none in a cycle that loads a constant.
 
     Members:
         i: In, a beat of states, bf16.
         o: Out, a beat of codes.
-        cfg: In, absolute maximum of the block, bf16, not negative (its sign bit is not looked
-            at); holds for states accepted later. Reset keeps it.
+        cfg: In, absolute maximum of the block, bf16 and not negative (its sign bit is ignored). It
+            holds for states accepted later. A reset keeps it.
     """
 
     def __init__(self, config: BlockwiseQuantizeConfig) -> None:
@@ -94,7 +94,7 @@ class BlockwiseQuantize(wiring.Component):
         one = ~mantissa.any()
         m.d.constants += [
             reciprocal.eq(Cat(table[mantissa] & (~one).replicate(8), 1)),
-            # a power of two has the reciprocal 256 here, one binade up
+            # A power of two would have the reciprocal 512. It gets 256, and one more binade.
             offset.eq(126 + one - exponent),
             nonzero.eq(exponent.any()),
         ]
@@ -114,9 +114,9 @@ class QuantizeLane(wiring.Component):
 
     Members:
         stage0_clk, stage1_clk: In, gated clocks of the stages.
-        state: In, of the beat that comes.
-        reciprocal, offset, nonzero: In, reciprocal of the absolute maximum: significand, what it
-            adds to an exponent, whether there is one.
+        state: In, the lane's part of the incoming beat.
+        reciprocal, offset, nonzero: In, reciprocal of the absolute maximum: its significand, what
+            it adds to an exponent, and whether there is one.
         code: Out, registered.
     """
 
@@ -147,12 +147,12 @@ class QuantizeLane(wiring.Component):
         exponent = Signal(signed(11))
         m.d.comb += exponent.eq(self.state[7:15] + self.offset + (wide + rounded[8]))
         nonzero = self.nonzero & self.state[7:15].any()
-        above = ~exponent[10] & (exponent[7:10].any() | exponent[:7].all())  # from 1 on
+        above = ~exponent[10] & (exponent[7:10].any() | exponent[:7].all())  # 1 or greater
         within = nonzero & (above | (exponent[5:] == LEAST_EXPONENT >> 5))
         mantissa, binade, sign = Signal(7), Signal(5), Signal()
         m.d.stage0 += [
             mantissa.eq(rounded[:7]),
-            # exponents of numbers that are not zero: 1 to 30, and 31 from 1 on
+            # 0 stands for zero, 1 to 30 for the exponents below that of 1, and 31 for 1 or greater
             binade.eq((exponent[:5] | above.replicate(5)) & within.replicate(5)),
             sign.eq(self.state[15]),
         ]
@@ -160,7 +160,7 @@ class QuantizeLane(wiring.Component):
         return m
 
     def _nearest(self, m: Module, mantissa: Signal, binade: Signal, sign: Signal) -> Value:
-        """Code of a number from its mantissa, its exponent (5 bits) and its sign."""
+        """Return the code of a number from its mantissa, its exponent (5 bits) and its sign."""
         book = self._config.signed
         zero = values(signed=book).index(Fraction(0))
         fitted = lines(signed=book)
@@ -180,7 +180,8 @@ class QuantizeLane(wiring.Component):
         for weight, bit in enumerate(mantissa):
             columns.add(weight, slope & bit.replicate(len(slope)), 3)
         if book:
-            # below zero the code is 127 less the index: all bits inverted, and one more in it
+            # The code of a negative number is 127 minus the index: the bits of 128 plus the index,
+            # inverted. The offset already contains the code of zero, which is 127.
             columns.add(SHIFT, sign & ~binade.all())
         total = Signal(8 + SHIFT)
         m.d.comb += total.eq(sum(columns.rows(m)))
@@ -189,6 +190,7 @@ class QuantizeLane(wiring.Component):
 
 
 def _product(m: Module, a: Value, b: Value) -> Signal:
+    """Return the product of two unsigned values."""
     width = len(a) + len(b)
     columns = Columns(width)
     for weight, bit in enumerate(a):
@@ -266,7 +268,7 @@ def census(c: Batch) -> Census:
 
 
 class Line(NamedTuple):
-    """From a mantissa on, until the next line of the same exponent."""
+    """A straight line that holds from a mantissa on, until the next line of the same exponent."""
 
     mantissa: int
     slope: int
@@ -274,7 +276,7 @@ class Line(NamedTuple):
 
 
 def _indices(signed: bool) -> list[list[int]]:
-    """Index of the nearest magnitude for each exponent below that of 1, and each mantissa."""
+    """Return the index of the nearest magnitude by exponent, below that of 1, and by mantissa."""
     numbers = magnitudes(signed=signed)
     middles = [(low + high) / 2 for low, high in pairwise(numbers)]
     return [
@@ -287,7 +289,7 @@ def _indices(signed: bool) -> list[list[int]]:
 
 
 def _simplest(low: int, high: int) -> int:
-    """The number in ``[low, high]`` with the most trailing zeros."""
+    """Return the number in ``[low, high]`` with the most trailing zeros."""
     for zeros in range(high.bit_length(), -1, -1):
         if (found := -(-low >> zeros) << zeros) <= high:
             return found
@@ -296,10 +298,11 @@ def _simplest(low: int, high: int) -> int:
 
 @cache
 def lines(*, signed: bool) -> dict[int, list[Line]]:
-    """Lines of each exponent from ``LEAST_EXPONENT`` to 126, exact for every mantissa.
+    """Return the lines of each exponent from ``LEAST_EXPONENT`` to 126, exact for every mantissa.
 
     ``(slope * mantissa + offset) >> SHIFT`` is the index of the nearest of
-    :func:`consilico.golden.training.dynamic_code.magnitudes`; of two equally near, the lesser.
+    :func:`consilico.golden.training.dynamic_code.magnitudes`, and the lesser one of two equally
+    near.
     """
     slopes = np.arange(1 << SHIFT)
     found: dict[int, list[Line]] = {}

@@ -1,4 +1,4 @@
-"""Random words of several lanes from one Galois shift register.
+"""Generate the random words of all lanes from one Galois shift register.
 
 Golden model: :mod:`consilico.golden.training.lfsr`.
 """
@@ -11,12 +11,14 @@ from consilico.hw.census import Batch, Census
 
 __all__ = ["RANDOM", "SEED_BITS", "random_words", "random_words_census"]
 
-RANDOM = "random"  # driver of what sees random bits: no field of the payload, toggle rate 1/2
-SEED_BITS = STATE_BITS - 1  # the lowest bit of a seeded state is 1: the state is never 0
+RANDOM = (
+    "random"  # driver of logic that sees random bits; not a field of the payload, toggle rate 1/2
+)
+SEED_BITS = STATE_BITS - 1  # the lowest bit of a seeded state is 1, so that the state is never 0
 
 
 def _step(m: Module, element: Value, degree: int) -> Signal:
-    """Product of an element of GF(2 ** degree) and x."""
+    """Return the product of an element of GF(2 ** degree) and x."""
     carry = element[-1]
     bits = [carry, *element[:-1]]
     for tap in TAPS[degree]:
@@ -29,13 +31,13 @@ def _step(m: Module, element: Value, degree: int) -> Signal:
 def random_words(
     m: Module, domain: str, seed: Value, load: Value, config: RandomConfig
 ) -> list[Signal]:
-    """A word a lane, from a register that leaps ahead with every tick of a clock domain.
+    """Return one word per lane, from a register that leaps ahead with every tick of a clock domain.
 
     Args:
         m: The module that gets the logic.
-        domain: Ticks when a beat has used the words, and when a seed comes.
+        domain: Clock domain that ticks when a beat has used the words, and when a seed comes.
         seed: State to start from, without its lowest bit.
-        load: A seed comes.
+        load: Whether a seed comes.
         config: The unit.
     """
     state = Signal(STATE_BITS, name="random_state")

@@ -1,4 +1,7 @@
-"""INT4 projections times gradients. Golden model: :mod:`consilico.golden.training.project`."""
+"""Generate ``training/project``: INT4 projections times gradients.
+
+Golden model: :mod:`consilico.golden.training.project`.
+"""
 
 from typing import Any
 
@@ -20,14 +23,16 @@ __all__ = ["Project", "beat_layout", "census", "latency"]
 
 
 def latency(config: ProjectConfig) -> int:
-    """Cycles from a beat that ends a sum to the first of its results, nothing stalling."""
+    """Return the cycles from a beat that ends a sum to the first of its results, without stalls."""
     return config.rows + config.columns + config.slots + 3
 
 
 def beat_layout(config: ProjectConfig) -> data.StructLayout:
-    """A beat: activations, codes, their zero points, whether it ends a group; looked at in a
-    group's last beat only: its scales (bf16), and whether it ends a sum.
-    """  # noqa: D205
+    """Return the layout of a beat: activations, codes with their zero points, and flags.
+
+    ``last`` ends a group. ``scale`` (bf16) and ``end`` (the group is the last of a sum) only count
+    in the last beat of a group.
+    """
     return data.StructLayout(
         {
             "x": data.ArrayLayout(signed(8), config.rows),
@@ -41,18 +46,19 @@ def beat_layout(config: ProjectConfig) -> data.StructLayout:
 
 
 class Project(wiring.Component):
-    """``sum over groups of s * sum((q - z) * x)``, a tile of ``rows`` x ``columns`` at a time.
+    """Unit that computes the sum over groups of ``s * sum((q - z) * x)`` for one tile at a time.
 
-    An output-stationary systolic array sums up a group. Then its sums leave row by row, as slowly
-    as one scaler takes them, while the next group comes in. Throughput: a beat a cycle; a group's
-    last beat waits until the sums of the one before have left. A reset drops the tile that has
-    begun and the results not yet delivered.
+    A tile has ``rows`` x ``columns`` results. An output-stationary systolic array sums up a group.
+    Its sums then leave row by row, as slowly as one scaler takes them, while the next group comes
+    in. Throughput is one beat per cycle; a group's last beat waits until the sums of the group
+    before have left. A reset drops the tile that has begun and the results not yet delivered.
 
     Members:
         i: In, :func:`beat_layout`. Lanes beyond a matrix must be 0.
-        o: Out, :func:`consilico.hw.matmul.group_scaler.total_layout`: results of a tile row by row.
-        cfg: In, the biased exponent shared by the groups that end with beats accepted in the same
-            cycle and later. Reset keeps it.
+        o: Out, :func:`consilico.hw.matmul.group_scaler.total_layout`: results of a tile, row by
+            row.
+        cfg: In, the biased exponent that groups share which end with beats accepted in the same
+            cycle and later. A reset keeps it.
     """
 
     def __init__(self, config: ProjectConfig) -> None:
@@ -75,9 +81,11 @@ class Project(wiring.Component):
             config.array.sum_width, config.multiplier_width, config.slice_width, config.results
         )
         wiring.connect(m, scaler.o, wiring.flipped(self.o))
-        taken = Signal()  # the scaler takes a sum
+        taken = Signal()  # the scaler takes a sum in this cycle
         m.d.comb += taken.eq(scaler.i.valid & scaler.i.ready)
-        left = Signal(range(config.results + 1))  # sums of the last group not taken
+        left = Signal(
+            range(config.results + 1)
+        )  # sums of the last group that the scaler has not taken
         self._control(m, left)
         for column in range(config.columns):
             m.d.comb += array.beat.w[column].eq(beat.q[column] - beat.zero[column])
@@ -112,13 +120,15 @@ class Project(wiring.Component):
         """Tell the array what to do. A slot is a beat, a row of sums that leaves, or both."""
         config, slot, beat = self._config, self._array.slot, self.i.payload
         rows = config.rows
-        interval = config.columns * (config.slots + 1)  # of rows: what the scaler needs
+        interval = config.columns * (
+            config.slots + 1
+        )  # cycles between two rows, as the scaler needs them
         waiting, gone = Signal(range(rows + 1)), Signal(range(rows))
         pause, fresh = Signal(range(interval)), Signal(init=1)
         accepts, takes, drains = Signal(), Signal(), Signal()
-        # sums are captured with the slot after a group's last beat, so a row must drain in it
+        # sums are captured in the slot after a group's last beat, so a row must drain in that slot
         blocked = left != 0
-        if config.scales_slowly:  # the pause may outlast the sums of the group before
+        if config.scales_slowly:  # the pause may last longer than the sums of the group before
             blocked |= pause > 1
         m.d.comb += [
             accepts.eq(~(beat.last & blocked)),
@@ -145,7 +155,7 @@ class Project(wiring.Component):
                 ]
             with m.If(takes):
                 m.d.sync += fresh.eq(beat.last)
-                with m.If(beat.last):  # all rows of the group before have left
+                with m.If(beat.last):  # by now all rows of the group before have left
                     m.d.sync += waiting.eq(rows)
 
     def _row(self, m: Module, scaler: GroupScaler, taken: Value) -> Signal:

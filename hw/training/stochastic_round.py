@@ -1,4 +1,7 @@
-"""Stochastic rounding. Golden model: :mod:`consilico.golden.training.stochastic_round`."""
+"""Generate ``training/stochastic_round``.
+
+Golden model: :mod:`consilico.golden.training.stochastic_round`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,21 +29,21 @@ __all__ = [
 
 
 def latency(config: StochasticRoundConfig) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return 1
 
 
 class StochasticRound(wiring.Component):
-    """Rounds signed fixed-point values to integers with one random generator for all lanes.
+    """Unit that rounds signed fixed-point values to integers, with one generator for all lanes.
 
-    Throughput ``lanes`` values a cycle, but none in a cycle that loads a seed. The generator
-    moves on with every beat accepted.
+    Throughput is ``lanes`` values per cycle, but none in a cycle that loads a seed. The generator
+    moves on with every beat that is accepted.
 
     Members:
         i: In, a beat of signed values with ``fraction`` fraction bits.
         o: Out, a beat of signed integers, saturated.
-        cfg: In, seed of the generator, to be given before the first beat; holds for values
-            accepted later. Reset keeps the generator's state.
+        cfg: In, seed of the generator, to be given before the first beat. It holds for values
+            accepted later. A reset keeps the generator's state.
     """
 
     def __init__(self, config: StochasticRoundConfig) -> None:
@@ -83,8 +86,8 @@ class StochasticRoundLane(wiring.Component):
 
     Members:
         clk: In, gated clock of the result.
-        value: In.
-        random: In, the lane's word.
+        value: In, the value of the incoming beat.
+        random: In, the lane's random word.
         result: Out, registered.
     """
 
@@ -104,7 +107,7 @@ class StochasticRoundLane(wiring.Component):
         part_clock(m, "taken", self.clk)
         config = self._config
         below = config.fraction - config.random_bits
-        # half of what the random bits resolve, where the value has bits below them
+        # a constant 1 is half of what the random bits resolve, if the value has bits below them
         addend = Cat(C(1, 1), self.random) if below else self.random
         value = self.value[max(below - 1, 0) :].as_signed()
         total = Signal(signed(len(value) + 1))
@@ -114,7 +117,7 @@ class StochasticRoundLane(wiring.Component):
 
 
 def saturate(value: Value, width: int) -> Value:
-    """A signed number in fewer bits, ``width``: the nearest there is."""
+    """Return the nearest signed number of ``width`` bits."""
     sign = value[-1]
     fits = (value[width - 1 :] == 0) | value[width - 1 :].all()
     return Mux(fits, value[:width], Cat((~sign).replicate(width - 1), sign))

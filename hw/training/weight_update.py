@@ -1,4 +1,7 @@
-"""INT8 weight update. Golden model: :mod:`consilico.golden.training.weight_update`."""
+"""Generate ``training/weight_update``, the INT8 weight update.
+
+Golden model: :mod:`consilico.golden.training.weight_update`.
+"""
 
 from typing import Any
 
@@ -19,21 +22,21 @@ __all__ = ["WeightUpdate", "WeightUpdateLane", "census", "latency"]
 
 
 def latency(config: WeightUpdateConfig) -> int:
-    """Cycles from the input to the output handshake when nothing stalls."""
+    """Return the cycles from the input to the output handshake when nothing stalls."""
     return 2
 
 
 class WeightUpdate(wiring.Component):
-    """``code + update * factor``, rounded stochastically and saturated.
+    """Unit that computes ``code + update * factor``, rounded stochastically and saturated.
 
-    Stages: significands' product and shift; addition, rounding, saturation. Throughput ``lanes``
-    weights a cycle, but none in a cycle that loads a constant.
+    The stages are: product and shift of the significands; addition, rounding, saturation.
+    Throughput is ``lanes`` weights per cycle, but none in a cycle that loads a constant.
 
     Members:
         i: In, for each lane ``code`` (INT8) and ``update`` (bf16).
         o: Out, for each lane the new code.
-        cfg: In, ``value`` and ``seeds``: with ``seeds`` 0 the low 16 bits are the group's factor
-            (bf16), with 1 the value is the generator's seed. Holds for weights accepted later;
+        cfg: In, ``value`` and ``seeds``. With ``seeds`` 0 the low 16 bits are the group's factor
+            (bf16); with 1 the value is the generator's seed. It holds for weights accepted later. A
             reset keeps both.
     """
 
@@ -58,13 +61,14 @@ class WeightUpdate(wiring.Component):
         gated_domain(m, "stage0", taken)
 
         cfg = self.cfg.payload
-        # a beat in stage 0 still needs its random words: a seed waits until it moves on
+        # a beat in stage 0 still needs its random words, so a seed waits until that beat moves on
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         loads = self.cfg.valid & self.cfg.ready
         seeds = loads & cfg.seeds
         gated_domain(m, "constants", loads & ~cfg.seeds)
         sign, mantissa, nonzero = Signal(), Signal(7), Signal()
-        # a shift right by 7 - (sum of exponents), less that of the update
+        # the product is shifted right by 7 minus both unbiased exponents; this is that amount plus
+        # the update's biased exponent
         offset = Signal(9)
         m.d.constants += [
             mantissa.eq(cfg.value[:7]),
@@ -72,7 +76,7 @@ class WeightUpdate(wiring.Component):
             nonzero.eq(cfg.value[7:15].any()),
             sign.eq(cfg.value[15]),
         ]
-        # moves with the beats accepted, even those that a reset drops
+        # the generator moves with every beat accepted, even with those that a reset drops
         gated_domain(m, "generator", taken | seeds)
         words = random_words(m, "generator", cfg.value, seeds, self._config)
 
@@ -94,9 +98,9 @@ class WeightUpdateLane(wiring.Component):
 
     Members:
         stage0_clk, stage1_clk: In, gated clocks of the stages.
-        code, update: In, of the beat that comes.
+        code, update: In, the lane's part of the incoming beat.
         mantissa, offset, sign, nonzero: In, the factor; ``offset`` is 261 less its exponent.
-        random: In, word of the beat in stage 0.
+        random: In, random word of the beat in stage 0.
         result: Out, registered.
     """
 
@@ -130,17 +134,18 @@ class WeightUpdateLane(wiring.Component):
         product = significand_product(m, self.update[:7], self.mantissa)
         held, amount, sign, code = Signal(16), Signal(5), Signal(), Signal(8)
         m.d.stage0 += [
-            # with an amount of 0 the highest bit alone saturates every code
+            # with a shift amount of 0 the highest bit alone saturates every code
             held.eq(Cat(product[:15], product[15] | over)),
-            # 31 shifts everything out
+            # an amount of 31 shifts everything out
             amount.eq((drop[:5] | (drop[5:].any() | ~nonzero).replicate(5)) & ~over.replicate(5)),
             sign.eq(self.update[15] ^ self.sign),
             code.eq(self.code),
         ]
         magnitude = Signal(bits + 10)
         m.d.comb += magnitude.eq(((held << bits) >> 6) >> amount)
-        # Negated without the carry, and with a 1 below the random word: so the magnitude, whose
-        # lowest bit is below what the random bits resolve, is rounded half away from zero.
+        # The magnitude has one bit below what the random bits resolve. It is negated without the
+        # carry, and a 1 is appended below the random word: together this rounds the magnitude half
+        # away from zero.
         addend = Cat(magnitude ^ sign.replicate(bits + 10), sign).as_signed()
         total = Signal(signed(bits + 12))
         m.d.comb += total.eq(Cat(C(1, 1), self.random, code).as_signed() + addend)
