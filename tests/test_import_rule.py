@@ -123,7 +123,10 @@ def test_a_forbidden_import_is_found(path: str, source: str) -> None:
         ("hw/x.py", "from consilico.golden.config import Config\nimport amaranth"),
         ("sim/units/x.py", "import torch\nfrom consilico.hw.verilog import convert"),
         ("sim/accelerator/x.py", "from consilico.sim.memory.run import Run"),
-        ("sim/silicon/implement.py", "from consilico.sim.silicon.power.analyse import analyse"),
+        (
+            "sim/silicon/implement.py",
+            "from consilico.sim.silicon.power.analysis import analyze_power",
+        ),
         ("sim/silicon/power/x.py", "from consilico.sim.silicon.liberty.library import Cell"),
         ("consilico/commands/x.py", "from consilico.reports.build import build_report"),
         ("reports/x.py", "from consilico.sim.base.results import digest\nimport jinja2"),

@@ -51,14 +51,14 @@ def power(
         with path.open("rb"):  # a missing file shows before any long work
             pass
     from consilico.sim.base.results import write_atomic
-    from consilico.sim.silicon.power.analyse import analyse
-    from consilico.sim.silicon.power.clocktree import ClockTreeOptions
+    from consilico.sim.silicon.power.analysis import analyze_power
+    from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
 
     tree = None
     if clock_tree is not None:
         tree = ClockTreeOptions(wire_ff_per_um=clock_tree, fanout=clock_fanout, buffer=clock_buffer)
     with working():
-        report = analyse(
+        report = analyze_power(
             netlist, top, liberty, activity, scope, clock, period_ns,
             window_ns=window_ns, clock_tree=tree,
         )  # fmt: skip

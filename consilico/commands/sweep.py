@@ -113,7 +113,7 @@ def _conditions(kit: "Kit", text: str) -> dict[str, Any]:
     import hashlib
 
     from consilico.sim.silicon.synthesis.yosys import yosys_version
-    from consilico.sim.silicon.timing.sta_run import sta_version
+    from consilico.sim.silicon.timing.opensta import sta_version
 
     return {
         "pdk": kit.name,

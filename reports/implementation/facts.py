@@ -7,7 +7,7 @@ from consilico.sim.base.progress import Progress
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
-from consilico.sim.silicon.timing.sta_run import sta_version
+from consilico.sim.silicon.timing.opensta import sta_version
 
 __all__ = ["implementation_facts"]
 

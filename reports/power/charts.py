@@ -28,7 +28,7 @@ def over_time(profile: dict[str, Any], mean_w: float, what: str, where: str) -> 
     """Average power in windows, the mean of all, and the peak.
 
     Args:
-        profile: From :meth:`consilico.sim.silicon.power.profile.PowerProfile.to_json`.
+        profile: From :meth:`consilico.sim.silicon.power.report.PowerProfile.to_json`.
         mean_w: Average power in watts.
         what: What it is of, for the caption.
         where: Under which conditions.

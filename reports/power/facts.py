@@ -11,7 +11,7 @@ from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_ga
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.accuracy import accuracy_table
-from consilico.sim.silicon.power.analyse import analyse
+from consilico.sim.silicon.power.analysis import analyze_power
 from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.units.catalogue import find_unit, verilog
@@ -46,7 +46,7 @@ def power_facts() -> dict[str, Any]:
     stimulus = unit.traffic(config, _SOURCE, _BEATS)
     key = digest(text, stimulus.bits.tobytes(), kit.sha256, yosys_version(), code_digest(__name__))
     return {
-        "accuracy": accuracy_table(),
+        "accuracy": accuracy_table().to_json(),
         "unit": cached("power_facts", key, lambda: _measure(kit, text)),
     }
 
@@ -66,7 +66,7 @@ def _measure(kit: Kit, text: str) -> dict[str, Any]:
         )  # fmt: skip
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
-        report = analyse(
+        report = analyze_power(
             netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS,
             window_ns=_WINDOW_CYCLES * PERIOD_NS,
         )  # fmt: skip

@@ -25,7 +25,7 @@ def code_digest(*modules: str) -> str:
     """Return the digest of these modules and of all project code that they import.
 
     Args:
-        modules: Full names, such as ``"consilico.sim.silicon.power.analyse"``. An import inside a
+        modules: Full names, such as ``"consilico.sim.silicon.power.analysis"``. An import inside a
             function counts; one under ``if TYPE_CHECKING`` does not, as it is never run.
 
     Returns:

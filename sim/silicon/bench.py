@@ -14,7 +14,8 @@ from pathlib import Path
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.power.analyse import PowerReport, analyse
+from consilico.sim.silicon.power.analysis import analyze_power
+from consilico.sim.silicon.power.report import PowerReport
 from consilico.sim.silicon.synthesis.synthesize import synthesize
 from consilico.sim.units.catalogue import find_unit, verilog
 
@@ -66,7 +67,7 @@ def main() -> int:
 
         def measure(waveform: Path) -> tuple[PowerReport, float]:
             begin = time.process_time()
-            report = analyse(
+            report = analyze_power(
                 netlist.netlist, unit.module_name, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS
             )
             return report, time.process_time() - begin

@@ -116,12 +116,11 @@ def _measure(
 ) -> dict[str, Any]:
     from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
     from consilico.sim.silicon.liberty.read import read_liberty
-    from consilico.sim.silicon.power.analyse import analyse
-    from consilico.sim.silicon.power.crosscheck import opensta_power
+    from consilico.sim.silicon.power.analysis import analyze_power
     from consilico.sim.silicon.synthesis.equivalence import cached_proof
     from consilico.sim.silicon.synthesis.hierarchy import area_by_module, unit_design
     from consilico.sim.silicon.synthesis.synthesize import synthesize
-    from consilico.sim.silicon.timing.sta import longest_path
+    from consilico.sim.silicon.timing.opensta import longest_path, opensta_power
 
     def step(index: int) -> None:
         if progress is not None:
@@ -153,7 +152,7 @@ def _measure(
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
         step(6)
-        report = analyse(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
+        report = analyze_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
         check = opensta_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)
     if not report.toggles:
         raise UserError(f"the traffic of {unit.name} causes no activity: nothing to measure")

@@ -199,7 +199,7 @@ def test_power_hands_on_what_was_asked(
     files = {name: tmp_path / name for name in ("n.v", "a.lib", "b.lib.gz", "a.vcd")}
     for path in files.values():
         path.write_text("")
-    calls = fake("consilico.sim.silicon.power.analyse.analyse", _PowerReport())
+    calls = fake("consilico.sim.silicon.power.analysis.analyze_power", _PowerReport())
     assert main(["power", *_power_arguments(files), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == head("power") | POWER
     liberty = [files["a.lib"], files["b.lib.gz"]]

@@ -31,7 +31,7 @@ def _from_tables() -> dict[str, Any]:
 
 def _power() -> dict[str, Any]:
     return {
-        "accuracy": accuracy_table(),
+        "accuracy": accuracy_table().to_json(),
         "unit": {
             **_PART,
             "unit": "consmax/split", "config": {}, "traffic": "model", "kit": "nangate45",

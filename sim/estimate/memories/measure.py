@@ -180,7 +180,7 @@ def _replay(
     from consilico.sim.rtlsim.simulators import find_simulator
     from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE
     from consilico.sim.silicon.liberty.cellmodels import cell_models
-    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.power.analysis import analyze_power
 
     simulator, ports = find_simulator("icarus"), buffer_ports(config)
     stimulus = buffer_stimulus(config, activity)
@@ -192,5 +192,5 @@ def _replay(
         outcome = run_bulk(simulator, build, ports, stimulus, Run(bench="gate level", dump=dump))
         if not outcome.passed:
             raise CheckFailed(f"the netlist of the buffer is wrong: {outcome.problems[0]}")
-        report = analyse(mapped.netlist, _TOP, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
+        report = analyze_power(mapped.netlist, _TOP, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
     return report.total, outcome.checked

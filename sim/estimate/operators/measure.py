@@ -63,7 +63,7 @@ def measure_config(
     from consilico.sim.estimate.operators.operand_statistics import operand_statistics
     from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
     from consilico.sim.silicon.liberty.read import read_liberty
-    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.power.analysis import analyze_power
     from consilico.sim.silicon.synthesis.synthesize import synthesize
     from consilico.sim.units.stimulus import Kind
 
@@ -82,7 +82,9 @@ def measure_config(
         )  # fmt: skip
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {name} is wrong: {gates.outcome.problems[0]}")
-        power = analyse(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS).total
+        power = analyze_power(
+            netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS
+        ).total
     beats = int((stimulus.kind == Kind.DATA).sum())
     dynamic_j = (power.internal_w + power.switching_w) * PERIOD_NS * 1e-9 * gates.cycles
     return {

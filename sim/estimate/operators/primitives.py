@@ -174,7 +174,7 @@ def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float
         ``area_um2``, ``path_ns``, ``leakage_w``, the hash of the Verilog, and ``runs``: for each
         correlation of successive operands the dynamic energy of a cycle, ``energy_pj``.
     """
-    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.power.analysis import analyze_power
     from consilico.sim.silicon.synthesis.synthesize import synthesize
 
     netlist = synthesize(primitive.verilog, TOP, kit, clock_ns)
@@ -182,7 +182,9 @@ def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float
     for correlation in (0.0, _QUIET):
         with work_folder("primitive") as work:
             vcd = _simulate(primitive, netlist, kit, correlation, work)
-            report = analyse(netlist.netlist, TOP, kit.liberty, vcd, "bench/dut", "clk", _PERIOD_NS)
+            report = analyze_power(
+                netlist.netlist, TOP, kit.liberty, vcd, "bench/dut", "clk", _PERIOD_NS
+            )
         dynamic = report.total.internal_w + report.total.switching_w
         runs.append({"correlation": correlation, "energy_pj": dynamic * _PERIOD_NS * 1e3})
     return {

@@ -1,18 +1,19 @@
-"""Power of all instances of one cell, from Liberty's tables and the nets' activity.
+"""Power of all instances of one cell, from Liberty tables and the activity of the nets.
 
 The method is OpenSTA's (Parallax Software), version 3.1, whose figures the tests compare with:
 
-* A pin toggles with a density (toggles a second) and is high for a fraction of time, its duty.
+* A pin toggles with a density (toggles per second) and is high for a fraction of time, its duty.
   Pins are taken as independent: the probability of an expression follows from the duties.
 * Internal power of an input pin: energy, the mean of rise and fall, times density, times the
-  probability of ``when``. Where ``when`` names an output whose function hangs on the pin, that
-  probability is replaced by the one that the output follows the pin.
-* Internal power of an output pin: each group's energy counts with the share that its related pin
-  has in causing the output to toggle: density of the related pin times the probability that the
-  output follows it (without a function: of ``when``, without that: 1/2), divided by the sum over
-  the groups of the same supply pin.
-* Leakage: groups with ``when`` count with its probability, and what these leave over with the
-  cell's own figure; a group without ``when`` counts where there is none with.
+  probability of ``when``. Where ``when`` names an output whose function depends on the pin, that
+  probability is replaced by the probability that the output follows the pin.
+* Internal power of an output pin: the energy of each group counts with the share that its related
+  pin has in causing the output to toggle: density of the related pin times the probability that
+  the output follows it (without a function: that of ``when``; without that: 1/2), divided by the
+  sum over the groups of the same supply pin.
+* Leakage: a group with ``when`` counts with the probability of it, and the probability that these
+  leave over counts with the cell's own figure. A group without ``when`` counts only in a cell that
+  has no group with it.
 """
 
 from dataclasses import dataclass
@@ -21,30 +22,44 @@ import numpy as np
 
 from consilico.sim.silicon.liberty.boolean import Function, parse_function
 from consilico.sim.silicon.liberty.library import Cell, InternalPower, Pin
-from consilico.sim.silicon.power.delay import Slews, arc_sense
-from consilico.sim.silicon.power.design import Design, Group, Reals, Traffic
-from consilico.sim.silicon.power.states import shown_states
+from consilico.sim.silicon.power.arrays import (
+    Bits,
+    CellGroup,
+    NetActivity,
+    NetlistArrays,
+    Nets,
+    Reals,
+)
+from consilico.sim.silicon.power.slews import Slews, arc_sense
 
-__all__ = ["GroupPower", "group_power"]
+__all__ = ["GroupPower", "follow", "group_power", "shown_states"]
 
 
 @dataclass(frozen=True, eq=False)
 class GroupPower:
-    """Power of each instance of a group, in watts, shape ``(instances,)``."""
+    """Power of each instance of a group; arrays have shape ``(instances,)``."""
 
     internal_w: Reals
     switching_w: Reals
     leakage_w: Reals
-    toggle_energy_j: dict[str, Reals]  # of a toggle of each pin, internal and switching
+    toggle_energy_j: dict[str, Reals]  # by pin: energy of one toggle, internal and switching
 
 
-def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) -> GroupPower:
-    """Power of the instances of one cell.
+def group_power(
+    arrays: NetlistArrays, group: CellGroup, activity: NetActivity, slews: Slews
+) -> GroupPower:
+    """Return the power of the instances of one cell.
+
+    Args:
+        arrays: The netlist.
+        group: One of its groups.
+        activity: Activity of its nets.
+        slews: Slews of its nets.
 
     Raises:
         UserError: If an expression of the cell cannot be read.
     """
-    view = _View(design, group, traffic, slews)
+    view = _View(arrays, group, activity, slews)
     internal = np.zeros(len(group.instances))
     switching = np.zeros(len(group.instances))
     energy: dict[str, Reals] = {}
@@ -52,7 +67,7 @@ def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) ->
         inside, load = np.zeros(len(group.instances)), np.zeros(len(group.instances))
         if pin.direction in ("output", "inout"):
             inside = inside + view.output_energy(pin)
-            load = 0.5 * design.load_f[group.nets[pin.name]] * pin.voltage_v**2
+            load = 0.5 * arrays.load_f[group.nets[pin.name]] * pin.voltage_v**2
         if pin.direction in ("input", "inout"):
             inside = inside + view.input_energy(pin)
         internal += inside * view.density(pin.name)
@@ -62,15 +77,17 @@ def group_power(design: Design, group: Group, traffic: Traffic, slews: Slews) ->
 
 
 class _View:
-    """A group of instances with what happens at their pins."""
+    """A group of instances, what happens at their pins, and the energies that follow."""
 
-    def __init__(self, design: Design, group: Group, traffic: Traffic, slews: Slews) -> None:
+    def __init__(
+        self, arrays: NetlistArrays, group: CellGroup, activity: NetActivity, slews: Slews
+    ) -> None:
         self.cell: Cell = group.cell
         self.group = group
-        self.design = design
-        self.traffic = traffic
+        self.arrays = arrays
+        self.activity = activity
         self.slews = slews
-        self.duty = {pin: traffic.duty[nets] for pin, nets in group.nets.items()}
+        self.duty = {pin: activity.duty[nets] for pin, nets in group.nets.items()}
         for pin, (state, inverted) in shown_states(self.cell).items():
             self.duty[state] = 1 - self.duty[pin] if inverted else self.duty[pin]
         for sequential in self.cell.sequential:
@@ -78,17 +95,27 @@ class _View:
                 self.duty[sequential.states[1]] = 1 - self.duty[sequential.states[0]]
 
     def density(self, pin: str) -> Reals:
-        return self.traffic.density[self.group.nets[pin]]
+        """Return the toggles per second at a pin."""
+        return self.activity.density[self.group.nets[pin]]
 
     def probability(self, function: Function) -> Reals:
-        """Probability of an expression; a state (IQ) that no output shows is unknown: 1/2."""
+        """Return the probability of an expression; a state that no output shows counts as 1/2."""
         duty: dict[str, Reals | float] = {
             name: self.duty.get(name, 0.5) for name in function.variables
         }
         return np.broadcast_to(function.probability(duty), self.group.instances.shape)
 
     def energy(self, power: InternalPower, pin: str, *, positive: bool, load: Reals) -> Reals:
-        """Mean energy of a rise and a fall, the edge left out that the input never makes."""
+        """Return the mean energy of a rise and a fall, in J.
+
+        An edge that the input never makes is left out.
+
+        Args:
+            power: The tables.
+            pin: The pin whose slew they are looked up with.
+            positive: Whether a rise of the pin causes a rise.
+            load: Load of the output in F.
+        """
         nets = self.group.nets[pin]
         rise, fall = self.slews.rise_s[nets], self.slews.fall_s[nets]
         unknown = ~np.isfinite(rise) & ~np.isfinite(fall)  # behind a cell without timing
@@ -105,7 +132,7 @@ class _View:
         return mean
 
     def input_energy(self, pin: Pin) -> Reals:
-        """Energy of a toggle at an input."""
+        """Return the energy of a toggle at an input, in J."""
         total = np.zeros(len(self.group.instances))
         for power in pin.internal_power:
             share: Reals | float = 1.0
@@ -117,7 +144,7 @@ class _View:
         return total
 
     def follower(self, when: Function, pin: str) -> Function | None:
-        """Where ``when`` names an output whose function has the pin: how it follows the pin."""
+        """Return when the output that ``when`` names follows the pin; None if there is none."""
         outputs = (self.cell.pins.get(name) for name in when.variables)
         output = next((out for out in outputs if out and out.direction == "output"), None)
         if output is None or output.function is None:
@@ -126,9 +153,9 @@ class _View:
         return function.difference(pin) if pin in function.variables else None
 
     def output_energy(self, pin: Pin) -> Reals:
-        """Energy of a toggle at an output, shared among its causes."""
+        """Return the energy of a toggle at an output in J, the mean over its causes."""
         zero = np.zeros(len(self.group.instances))
-        load = self.design.load_f[self.group.nets[pin.name]]
+        load = self.arrays.load_f[self.group.nets[pin.name]]
         sums: dict[str | None, Reals] = {}
         shares: list[tuple[InternalPower, str, Reals]] = []
         for power in pin.internal_power:
@@ -147,7 +174,7 @@ class _View:
         return total
 
     def cause(self, pin: Pin, power: InternalPower, related: str) -> Reals | float:
-        """Probability that a toggle of the related pin makes the output toggle."""
+        """Return the probability that a toggle of the related pin makes the output toggle."""
         if pin.function is not None:
             function = parse_function(pin.function)
             if related in function.variables:
@@ -155,14 +182,14 @@ class _View:
         return 0.5 if power.when is None else self.probability(parse_function(power.when))
 
     def positive(self, pin: Pin, related: str) -> bool:
-        """Whether the first arc between the pins lets a rise cause a rise."""
+        """Tell whether the first arc between the pins lets a rise cause a rise."""
         for arc in pin.timing:
             if arc.related_pin == related:
                 return arc_sense(self.cell, arc, pin.name) != "negative_unate"
         return True
 
     def leakage(self) -> Reals:
-        """Leakage by state, summed over the supply pins."""
+        """Return the leakage in W by state, summed over the supply pins."""
         cell = self.cell
         size = len(self.group.instances)
         supplies = {
@@ -186,3 +213,52 @@ class _View:
                     left -= share if group.value_w > 0 else 0.0
             total += left * (cell.leakage_w or 0.0)
         return total
+
+
+# Registers whose outputs show one state, as it is or inverted (Q and QN)
+
+
+def shown_states(cell: Cell) -> dict[str, tuple[str, bool]]:
+    """Return by output pin the state that it shows, and whether it shows it inverted.
+
+    Outputs of other functions are left out. A state and its complement (``IQ`` and ``IQN``) count
+    as one, under the first name.
+    """
+    names: dict[str, tuple[str, bool]] = {}
+    for sequential in cell.sequential:
+        for index, name in enumerate(sequential.states[:2]):
+            names[name] = (sequential.states[0], index == 1)
+    shown = {}
+    for pin in cell.pins.values():
+        if pin.direction != "output" or pin.function is None or pin.three_state:
+            continue
+        function = parse_function(pin.function)
+        if len(function.variables) == 1 and function.variables[0] in names:
+            state, inverted = names[function.variables[0]]
+            shown[pin.name] = state, inverted ^ bool(function.table[0])
+    return shown
+
+
+def follow(arrays: NetlistArrays, row: Nets) -> tuple[Nets, Bits]:
+    """Give outputs that no signal tells of, such as an open QN, the row of their counterpart.
+
+    Args:
+        arrays: The netlist.
+        row: Row of each net in the recording (:func:`consilico.sim.silicon.power.arrays.match`),
+            shape ``(nets,)``.
+
+    Returns:
+        Rows, and which nets are the inverse of the signal in their row, shape ``(nets,)`` each.
+    """
+    row = row.copy()
+    inverse = np.zeros(len(row), dtype=np.bool_)
+    for group in arrays.groups:
+        shown = shown_states(group.cell)
+        for pin, (state, inverted) in shown.items():
+            for other, (same, other_inverted) in shown.items():
+                nets, sources = group.nets[pin], group.nets[other]
+                told = (row[nets] < 0) & (row[sources] >= 0)
+                if state == same and pin != other and told.any():
+                    row[nets[told]] = row[sources[told]]
+                    inverse[nets[told]] = inverse[sources[told]] ^ inverted ^ other_inverted
+    return row, inverse

@@ -25,8 +25,7 @@ from consilico.sim.silicon.synthesis.techmap import (
     without_cells,
 )
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
-from consilico.sim.silicon.timing.sta import longest_path
-from consilico.sim.silicon.timing.sta_run import sta_version
+from consilico.sim.silicon.timing.opensta import longest_path, sta_version
 
 __all__ = [
     "RECIPES",

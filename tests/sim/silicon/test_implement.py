@@ -16,8 +16,8 @@ from consilico.sim.base.errors import CheckFailed, ToolError, UserError
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.power.crosscheck import NOT_MEASURED, opensta_power
 from consilico.sim.silicon.synthesis.synthesize import SynthResult
+from consilico.sim.silicon.timing.opensta import NOT_MEASURED, opensta_power
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -218,5 +218,5 @@ def test_recent_opensta_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_error_of_opensta_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_sta(tmp_path, monkeypatch, "2.6.0", "Error: n.v line 3, syntax error")
-    with pytest.raises(ToolError, match=r"^OpenSTA failed on top: Error: n\.v line 3"):
+    with pytest.raises(ToolError, match=r"^OpenSTA failed: Error: n\.v line 3"):
         cross_check()

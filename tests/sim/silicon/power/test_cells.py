@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from consilico.sim.silicon.power.analyse import InstancePower, PowerReport, analyse
+from consilico.sim.silicon.power.analysis import analyze_power
+from consilico.sim.silicon.power.report import InstancePower, PowerReport
 from tests.sim.silicon.tiny import Waves, write_vcd
 
 HEAD = """library (t) {
@@ -52,7 +53,7 @@ def run(
         "clock": "ck",
         "period_ns": 10.0,
     }
-    return analyse(**settings | changes)
+    return analyze_power(**settings | changes)
 
 
 def only(report: PowerReport) -> InstancePower:

@@ -8,7 +8,7 @@ import pytest
 
 from consilico.cli import main
 from consilico.sim.silicon.activity.activity import read_activity
-from tests.sim.silicon.power.test_power import NETLIST, WAVES
+from tests.sim.silicon.power.test_analysis import NETLIST, WAVES
 from tests.sim.silicon.tiny import LIBRARY, write_vcd
 
 FST = Path(__file__).parents[1] / "activity" / "fst"

@@ -9,7 +9,8 @@ import pytest
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.activity import windows as activity_windows
 from consilico.sim.silicon.activity.activity import Activity, read_activity
-from consilico.sim.silicon.power.analyse import PowerReport, analyse
+from consilico.sim.silicon.power.analysis import analyze_power
+from consilico.sim.silicon.power.report import PowerReport
 from tests.sim.silicon.libraries import SHARED, nangate45
 from tests.sim.silicon.tiny import LIBRARY, Waves, write_vcd
 
@@ -40,7 +41,7 @@ def run(tmp_path: Path, waves: Waves = WAVES, end_ns: int = 100, **changes: Any)
         "period_ns": 10.0,
         "window_ns": 10.0,
     }
-    return analyse(**settings | changes)
+    return analyze_power(**settings | changes)
 
 
 def mean_w(report: PowerReport) -> float:

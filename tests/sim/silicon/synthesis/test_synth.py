@@ -13,7 +13,7 @@ from consilico.sim.silicon.kits.kit import Kit, find_kit, kit_names
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis import synthesize as synth
 from consilico.sim.silicon.synthesis.synthesize import synthesize
-from consilico.sim.silicon.timing.sta import longest_path
+from consilico.sim.silicon.timing.opensta import longest_path
 from consilico.sim.units.catalogue import find_unit, verilog
 
 ADDER = """

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.power.analyse import PowerReport, analyse
-from consilico.sim.silicon.power.clocktree import ClockTreeOptions
+from consilico.sim.silicon.power.analysis import analyze_power
+from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
+from consilico.sim.silicon.power.report import PowerReport
 from tests.sim.silicon.tiny import LIBRARY, Waves, write_vcd
 
 BUFFER = """library (b) {
@@ -46,7 +47,7 @@ def run(tmp_path: Path, options: ClockTreeOptions | None, **changes: Any) -> Pow
         "clock": "clk",
         "period_ns": 10.0,
     }
-    return analyse(**settings | changes, clock_tree=options)
+    return analyze_power(**settings | changes, clock_tree=options)
 
 
 def test_counted_by_hand(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Slews through a netlist: NLDM tables, ideal clock, ideal wires, no delay at the inputs.
+"""The slew of every net of a netlist: NLDM tables, ideal clock, ideal wires.
 
-As OpenSTA does it: each output takes the largest slew over all its arcs, rise and fall apart; the
-ports and the clock network have slew 0; set and reset arcs do not count.
+The method is OpenSTA's: each output takes the largest slew over all its arcs, rise and fall
+separately; the ports and the clock network have slew 0; set and reset arcs do not count.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from consilico.sim.silicon.liberty.boolean import parse_function
 from consilico.sim.silicon.liberty.library import Cell, Table, TimingArc
-from consilico.sim.silicon.power.design import Bits, Design, Group, Reals
+from consilico.sim.silicon.power.arrays import Bits, CellGroup, NetlistArrays, Reals
 
 __all__ = ["Clocking", "Slews", "arc_sense", "clock_network", "clock_pins", "slews"]
 
@@ -32,7 +32,7 @@ _THROUGH = {
 
 @dataclass(frozen=True, eq=False)
 class Clocking:
-    """Which nets carry the clock."""
+    """The nets that carry the clock."""
 
     network: Bits  # (nets,), reached from the clock port through gates, buffers included
     free: Bits  # (nets,), reached through buffers and inverters only: always toggling
@@ -40,14 +40,18 @@ class Clocking:
 
 @dataclass(frozen=True, eq=False)
 class Slews:
-    """Slew of each net in seconds, minus infinity where the edge cannot happen."""
+    """Slew of each net, minus infinity where the edge cannot happen."""
 
     rise_s: Reals  # (nets,)
     fall_s: Reals  # (nets,)
 
 
 def arc_sense(cell: Cell, arc: TimingArc, output: str) -> str:
-    """Unateness of an arc: what the library says, else what the function of the output says."""
+    """Return the unateness of an arc.
+
+    It is what the library states, or else what the function of the output says:
+    ``positive_unate``, ``negative_unate`` or ``non_unate``.
+    """
     if arc.timing_sense:
         return arc.timing_sense
     function = cell.pins[output].function
@@ -57,14 +61,19 @@ def arc_sense(cell: Cell, arc: TimingArc, output: str) -> str:
     return parsed.sense(arc.related_pin) if arc.related_pin in parsed.variables else "non_unate"
 
 
-def clock_network(design: Design, clock_net: int) -> Clocking:
-    """Follow the clock from its port through combinational arcs, up to the registers."""
-    network = np.zeros(design.net_count, dtype=np.bool_)
-    free = np.zeros(design.net_count, dtype=np.bool_)
+def clock_network(arrays: NetlistArrays, clock_net: int) -> Clocking:
+    """Follow the clock from its port through combinational arcs, up to the registers.
+
+    Args:
+        arrays: The netlist.
+        clock_net: Net of the clock port.
+    """
+    network = np.zeros(arrays.net_count, dtype=np.bool_)
+    free = np.zeros(arrays.net_count, dtype=np.bool_)
     network[clock_net] = free[clock_net] = True
     arcs = [
         (group.nets[related], group.nets[output], _repeats(group.cell, output))
-        for group in design.groups
+        for group in arrays.groups
         for output, related in _paths(group.cell)
     ]
     while True:
@@ -77,10 +86,10 @@ def clock_network(design: Design, clock_net: int) -> Clocking:
             return Clocking(network, free)
 
 
-def clock_pins(design: Design) -> NDArray[np.int64]:
-    """Nets on which clock pins of registers and clock gates are: those with arcs from an edge."""
+def clock_pins(arrays: NetlistArrays) -> NDArray[np.int64]:
+    """Return the nets with clock pins of registers or clock gates: pins with arcs from an edge."""
     nets = [np.empty(0, dtype=np.int64)]
-    for group in design.groups:
+    for group in arrays.groups:
         related = {
             arc.related_pin
             for name in _outputs(group.cell)
@@ -96,17 +105,22 @@ def clock_pins(design: Design) -> NDArray[np.int64]:
     return np.unique(np.concatenate(nets))
 
 
-def slews(design: Design, clocking: Clocking) -> Slews:
-    """Slew of every net."""
-    rise = np.full(design.net_count, -np.inf)
-    fall = np.full(design.net_count, -np.inf)
-    for direction, bits in design.netlist.ports.values():
+def slews(arrays: NetlistArrays, clocking: Clocking) -> Slews:
+    """Return the slew of every net.
+
+    Args:
+        arrays: The netlist.
+        clocking: Its clock network, whose slew is 0.
+    """
+    rise = np.full(arrays.net_count, -np.inf)
+    fall = np.full(arrays.net_count, -np.inf)
+    for direction, bits in arrays.netlist.ports.values():
         if direction != "output":
             rise[list(bits)] = fall[list(bits)] = 0.0
     rise[clocking.network] = fall[clocking.network] = 0.0
-    level = _levels(design, clocking)
-    steps: list[tuple[int, Group, str, NDArray[np.int64]]] = []
-    for group in design.groups:
+    level = _levels(arrays, clocking)
+    steps: list[tuple[int, CellGroup, str, NDArray[np.int64]]] = []
+    for group in arrays.groups:
         for output in _outputs(group.cell):
             ranks = level[group.nets[output]]
             order = np.argsort(ranks, kind="stable")
@@ -123,8 +137,8 @@ def slews(design: Design, clocking: Clocking) -> Slews:
             source = group.nets[arc.related_pin][rows]
             sources = _sources(group.cell, arc, output, rise[source], fall[source])
             for table, target, load, starts in (
-                (arc.rise_transition, rise, design.load_rise_f[nets], sources[0]),
-                (arc.fall_transition, fall, design.load_fall_f[nets], sources[1]),
+                (arc.rise_transition, rise, arrays.load_rise_f[nets], sources[0]),
+                (arc.fall_transition, fall, arrays.load_fall_f[nets], sources[1]),
             ):
                 if table is not None:
                     for start in starts:
@@ -133,7 +147,7 @@ def slews(design: Design, clocking: Clocking) -> Slews:
 
 
 def _slew(table: Table, start: Reals, load: Reals) -> Reals:
-    """Slew at an output; none where the input never makes that edge."""
+    """Return the slew at an output; minus infinity where the input never makes that edge."""
     possible = np.isfinite(start)
     value = np.maximum(table.lookup(np.where(possible, start, 0.0), load), 0.0)
     return np.where(possible, value, -np.inf)
@@ -142,7 +156,7 @@ def _slew(table: Table, start: Reals, load: Reals) -> Reals:
 def _sources(
     cell: Cell, arc: TimingArc, output: str, rise: Reals, fall: Reals
 ) -> tuple[list[Reals], list[Reals]]:
-    """Slews at the input that can cause a rise, and a fall, of the output."""
+    """Return the slews at the input that can cause a rise and those that can cause a fall."""
     if arc.timing_type in _EDGE:
         edge = [rise if arc.timing_type == "rising_edge" else fall]
         return edge, edge
@@ -162,7 +176,7 @@ def _outputs(cell: Cell) -> list[str]:
 
 
 def _paths(cell: Cell) -> Iterator[tuple[str, str]]:
-    """Pairs of output and input with an arc that a clock passes: not from clock to register."""
+    """Yield output and input of each arc that a clock passes: not those from a clock edge."""
     for output in _outputs(cell):
         for related in dict.fromkeys(
             arc.related_pin for arc in cell.pins[output].timing if arc.timing_type in _THROUGH
@@ -172,15 +186,15 @@ def _paths(cell: Cell) -> Iterator[tuple[str, str]]:
 
 
 def _repeats(cell: Cell, output: str) -> bool:
-    """Whether an output is its only input or the complement of it."""
+    """Tell whether an output depends on one input alone: a buffer or an inverter."""
     function = cell.pins[output].function
     return function is not None and len(parse_function(function).variables) == 1
 
 
-def _levels(design: Design, clocking: Clocking) -> NDArray[np.int64]:
-    """Rank of each net: above all nets that its slew depends on."""
+def _levels(arrays: NetlistArrays, clocking: Clocking) -> NDArray[np.int64]:
+    """Return the rank of each net, above all nets that its slew depends on."""
     heads, tails = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for group in design.groups:
+    for group in arrays.groups:
         for output, related in _paths(group.cell):
             start, end = group.nets[related], group.nets[output]
             edge = ~clocking.network[start] & ~clocking.network[end]
@@ -189,10 +203,10 @@ def _levels(design: Design, clocking: Clocking) -> NDArray[np.int64]:
     head, tail = np.concatenate(heads), np.concatenate(tails)
     order = np.argsort(head, kind="stable")
     head, tail = head[order], tail[order]
-    begin = np.searchsorted(head, np.arange(design.net_count + 1))
-    waiting = np.bincount(tail, minlength=design.net_count)
-    level = np.zeros(design.net_count, dtype=np.int64)
-    done = np.zeros(design.net_count, dtype=np.bool_)
+    begin = np.searchsorted(head, np.arange(arrays.net_count + 1))
+    waiting = np.bincount(tail, minlength=arrays.net_count)
+    level = np.zeros(arrays.net_count, dtype=np.int64)
+    done = np.zeros(arrays.net_count, dtype=np.bool_)
     front = np.flatnonzero(waiting == 0)
     rank = 0
     while True:
@@ -213,7 +227,10 @@ def _levels(design: Design, clocking: Clocking) -> NDArray[np.int64]:
 
 
 def _on_loop(net: int, head: NDArray[np.int64], tail: NDArray[np.int64], done: Bits) -> int:
-    """A net on a loop (of latches, or of gates) that a waiting net depends on: to open it there."""
+    """Return a net on a loop that a waiting net depends on; the loop is opened there.
+
+    Loops are of latches or of gates.
+    """
     seen: set[int] = set()
     while net not in seen:
         seen.add(net)

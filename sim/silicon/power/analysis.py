@@ -1,7 +1,8 @@
-"""Power of a gate-level netlist from a simulation's switching activity and Liberty tables.
+"""Power of a gate-level netlist from Liberty tables and the switching activity of a simulation.
 
-Ideal clock, ideal wires: the load of a net is that of its pins. The method is described in
-:mod:`consilico.sim.silicon.power.cells`.
+Clock and wires are ideal: the load of a net is that of its pins. The steps: the netlist becomes
+arrays (:mod:`.arrays`), each net finds its signal in the recording, slews run through the netlist
+(:mod:`.slews`), and each cell's energies follow (:mod:`.cells`, where the method is described).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,28 +14,26 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.activity.activity import read_activity
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
-from consilico.sim.silicon.power.cells import GroupPower, group_power
-from consilico.sim.silicon.power.clocktree import ClockTreeOptions, estimate_clock_tree
-from consilico.sim.silicon.power.delay import Clocking, clock_network, clock_pins, slews
-from consilico.sim.silicon.power.design import (
+from consilico.sim.silicon.power.arrays import (
     Bits,
-    Design,
-    Group,
+    CellGroup,
+    NetActivity,
+    NetlistArrays,
     Nets,
     Reals,
-    Traffic,
     arrange,
     match,
-    traffic,
+    net_activity,
 )
-from consilico.sim.silicon.power.profile import power_profile
-from consilico.sim.silicon.power.report import InstancePower, Power, PowerReport
-from consilico.sim.silicon.power.states import follow
+from consilico.sim.silicon.power.cells import GroupPower, follow, group_power
+from consilico.sim.silicon.power.clock_tree import ClockTreeOptions, estimate_clock_tree
+from consilico.sim.silicon.power.report import InstancePower, Power, PowerReport, power_profile
+from consilico.sim.silicon.power.slews import Clocking, clock_network, clock_pins, slews
 
-__all__ = ["InstancePower", "Power", "PowerReport", "analyse"]
+__all__ = ["analyze_power"]
 
 
-def analyse(
+def analyze_power(
     netlist: Path,
     top: str,
     liberty: Sequence[Path],
@@ -46,7 +45,7 @@ def analyse(
     window_ns: float | None = None,
     clock_tree: ClockTreeOptions | None = None,
 ) -> PowerReport:
-    """Power of a netlist.
+    """Return the power of a netlist.
 
     Args:
         netlist: Gate-level Verilog.
@@ -54,11 +53,11 @@ def analyse(
         liberty: Liberty files of its cells.
         activity: VCD, FST or SAIF of a simulation of the netlist.
         scope: Path of the top module's instance in it, such as ``tb/dut``.
-        clock: Clock port. It and what it reaches through buffers and inverters toggles twice a
-            period, whatever the activity says; gated clocks toggle as simulated.
+        clock: Clock port. It and the nets that it reaches through buffers and inverters toggle
+            twice per period, whatever was recorded; gated clocks toggle as simulated.
         period_ns: Clock period in nanoseconds.
-        window_ns: Width of the windows of a power profile; none without.
-        clock_tree: Assumptions of an estimate of the clock tree; none without.
+        window_ns: Width in nanoseconds of the windows of a power profile; no profile if None.
+        clock_tree: Assumptions for an estimate of the clock tree; no estimate if None.
 
     Raises:
         UserError: If a file cannot be read or is damaged, the netlist has no such top module, cell
@@ -71,40 +70,40 @@ def analyse(
     period_s = period_ns * 1e-9
     library = read_liberty(liberty)
     flat = read_netlist(netlist, top, library.cells)
-    design = arrange(flat, library.cells)
+    arrays = arrange(flat, library.cells)
     clock_net = _clock_net(flat, clock)
-    clocking = clock_network(design, clock_net)
-    _check_clock(design, clocking, clock)
+    clocking = clock_network(arrays, clock_net)
+    _check_clock(arrays, clocking, clock)
     rows: list[Nets] = []
 
     def select(signals: dict[str, int]) -> Nets:
-        rows.append(match(design, signals))
+        rows.append(match(arrays, signals))
         return rows[0][rows[0] >= 0]
 
     measured = read_activity(
         activity, scope, select, window_s=None if window_ns is None else window_ns * 1e-9
     )
-    # a SAIF file is read as a whole and selects nothing
-    row, inverse = follow(design, rows[0] if rows else match(design, measured.signals))
-    recorded = traffic(measured, row, inverse)
+    # a SAIF file is read as a whole: it calls no `select`
+    row, inverse = follow(arrays, rows[0] if rows else match(arrays, measured.signals))
+    recorded = net_activity(measured, row, inverse)
     seen = _with_clock(recorded, clocking, period_s)
-    slew = slews(design, clocking)
-    powers = [group_power(design, group, seen, slew) for group in design.groups]
+    slew = slews(arrays, clocking)
+    powers = [group_power(arrays, group, seen, slew) for group in arrays.groups]
     profile = None
     if window_ns is not None:
-        energy = _toggle_energy(design, powers)
+        energy = _toggle_energy(arrays, powers)
         free = clocking.free
         steady = sum(float(power.leakage_w.sum()) for power in powers)
         steady += float((energy[free] * seen.density[free]).sum())
         profile = power_profile(measured, row, energy, free, steady)
     tree = None
     if clock_tree is not None:
-        tree = estimate_clock_tree(design, clock_net, library.cells, period_s, clock_tree)
-    annotated, pins = _annotation(design, seen)
+        tree = estimate_clock_tree(arrays, clock_net, library.cells, period_s, clock_tree)
+    annotated, pins = _annotation(arrays, seen)
     clock_density = float(recorded.density[clock_net])
     return PowerReport.of(
         flat.top,
-        _instances(design, clocking, powers),
+        _instances(arrays, clocking, powers),
         annotated_pins=annotated,
         unannotated_pins=pins - annotated,
         source=measured.source,
@@ -118,6 +117,7 @@ def analyse(
 
 
 def _clock_net(netlist: Netlist, clock: str) -> int:
+    """Return the net of the clock port."""
     inputs = [name for name, (direction, _) in netlist.ports.items() if direction != "output"]
     if clock not in inputs or len(netlist.ports[clock][1]) != 1:
         raise UserError(
@@ -127,30 +127,30 @@ def _clock_net(netlist: Netlist, clock: str) -> int:
     return netlist.ports[clock][1][0]
 
 
-def _check_clock(design: Design, clocking: Clocking, clock: str) -> None:
+def _check_clock(arrays: NetlistArrays, clocking: Clocking, clock: str) -> None:
     """Refuse a clock that reaches no register, where there are registers."""
-    ends = clock_pins(design)
+    ends = clock_pins(arrays)
     if not len(ends) or clocking.network[ends].any():
         return
-    ports = design.netlist.ports
+    ports = arrays.netlist.ports
     found = [name for name, (_, nets) in ports.items() if np.isin(list(nets), ends).any()]
     raise UserError(
-        f"port {clock!r} of {design.netlist.top!r} clocks no register; "
+        f"port {clock!r} of {arrays.netlist.top!r} clocks no register; "
         f"registers' clock pins are on: {', '.join(found) or 'no port'}"
     )
 
 
-def _with_clock(seen: Traffic, clocking: Clocking, period_s: float) -> Traffic:
-    """The free-running clock as defined, not as recorded."""
-    return Traffic(
+def _with_clock(seen: NetActivity, clocking: Clocking, period_s: float) -> NetActivity:
+    """Return the activity with the free-running clock as defined, not as recorded."""
+    return NetActivity(
         np.where(clocking.free, 2 / period_s, seen.density),
         np.where(clocking.free, 0.5, seen.duty),
         seen.known | clocking.free,
     )
 
 
-def _kinds(group: Group, network: Bits) -> list[str]:
-    """Class of each instance of a group."""
+def _kinds(group: CellGroup, network: Bits) -> list[str]:
+    """Return the class of each instance of a group."""
     cell = group.cell
     if cell.macro or cell.pad:
         return ["macro" if cell.macro else "pad"] * len(group.instances)
@@ -163,11 +163,11 @@ def _kinds(group: Group, network: Bits) -> list[str]:
 
 
 def _instances(
-    design: Design, clocking: Clocking, powers: Sequence[GroupPower]
+    arrays: NetlistArrays, clocking: Clocking, powers: Sequence[GroupPower]
 ) -> Iterator[InstancePower]:
-    """Power of each instance, in the order of the netlist."""
+    """Yield the power of each instance, in the order of the netlist."""
     found: dict[int, InstancePower] = {}
-    for group, power in zip(design.groups, powers, strict=True):
+    for group, power in zip(arrays.groups, powers, strict=True):
         columns = zip(
             group.instances.tolist(),
             _kinds(group, clocking.network),
@@ -177,7 +177,7 @@ def _instances(
             strict=True,
         )
         for index, kind, internal, switching, leakage in columns:
-            instance = design.netlist.instances[index]
+            instance = arrays.netlist.instances[index]
             found[index] = InstancePower(
                 name=instance.name,
                 module=instance.module,
@@ -185,22 +185,22 @@ def _instances(
                 kind=kind,
                 power=Power(internal, switching, leakage),
             )
-    return (found[index] for index in range(len(design.netlist.instances)))
+    return (found[index] for index in range(len(arrays.netlist.instances)))
 
 
-def _toggle_energy(design: Design, powers: Sequence[GroupPower]) -> Reals:
-    """Energy of a toggle of each net, shape ``(nets,)``."""
-    energy = np.zeros(design.net_count)
-    for group, power in zip(design.groups, powers, strict=True):
+def _toggle_energy(arrays: NetlistArrays, powers: Sequence[GroupPower]) -> Reals:
+    """Return the energy of a toggle of each net in J, shape ``(nets,)``."""
+    energy = np.zeros(arrays.net_count)
+    for group, power in zip(arrays.groups, powers, strict=True):
         for name, joules in power.toggle_energy_j.items():
             np.add.at(energy, group.nets[name], joules)
     return energy
 
 
-def _annotation(design: Design, seen: Traffic) -> tuple[int, int]:
-    """Pins whose activity is known, and all pins: of the cells, and bits of the ports."""
-    known = [seen.known[list(nets)] for _, nets in design.netlist.ports.values()]
-    for group in design.groups:
+def _annotation(arrays: NetlistArrays, seen: NetActivity) -> tuple[int, int]:
+    """Count the pins whose activity is known, and all pins (bits of the ports included)."""
+    known = [seen.known[list(nets)] for _, nets in arrays.netlist.ports.values()]
+    for group in arrays.groups:
         for name, pin in group.cell.pins.items():
             if pin.direction != "internal":
                 known.append(seen.known[group.nets[name]])

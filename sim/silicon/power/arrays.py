@@ -1,4 +1,8 @@
-"""A netlist in arrays: instances of one cell side by side, so that all are computed at once."""
+"""A netlist as arrays: the instances of one cell are computed at once.
+
+Nets are numbered as in :mod:`consilico.sim.silicon.netlist.netlist`; an array of shape ``(nets,)``
+holds a value for each of them. Pins that are left open get numbers of their own behind these.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from consilico.sim.silicon.activity.activity import Activity
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.netlist.netlist import HIGH, LOW, Instance, Netlist
 
-__all__ = ["Design", "Group", "Traffic", "arrange", "match", "traffic"]
+__all__ = ["CellGroup", "NetActivity", "NetlistArrays", "arrange", "match", "net_activity"]
 
 Nets = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -19,41 +23,46 @@ Bits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """All instances of one cell."""
+class CellGroup:
+    """All instances of one cell in a netlist."""
 
     cell: Cell
     instances: NDArray[np.int64]  # (instances,), indices into the netlist's list
-    nets: dict[str, Nets]  # by pin, (instances,); open pins have nets of their own
+    nets: dict[str, Nets]  # by pin, the net of each instance's pin, (instances,)
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
-    """A netlist and its cells, arranged by cell, with the loads of its nets."""
+class NetlistArrays:
+    """A netlist arranged by cell, with the loads of its nets."""
 
     netlist: Netlist
-    groups: list[Group]
-    net_count: int  # open pins counted
-    load_rise_f: Reals  # (nets,), all pins on the net, ideal wires
-    load_fall_f: Reals
+    groups: list[CellGroup]
+    net_count: int  # nets of open pins included
+    load_rise_f: Reals  # (nets,), capacitance of all pins on the net for a rise; ideal wires
+    load_fall_f: Reals  # (nets,), the same for a fall
 
     @property
     def load_f(self) -> Reals:
-        """Load of each net, the larger of rise and fall, shape ``(nets,)``."""
+        """Return the load of each net in F, the larger of rise and fall, shape ``(nets,)``."""
         return np.maximum(self.load_rise_f, self.load_fall_f)
 
 
 @dataclass(frozen=True, eq=False)
-class Traffic:
-    """What each net does."""
+class NetActivity:
+    """How often each net toggles, and how long it is at 1."""
 
-    density: Reals  # (nets,), toggles a second
+    density: Reals  # (nets,), toggles per second
     duty: Reals  # (nets,), fraction of time at 1
-    known: Bits  # (nets,), false: not measured, density 0 and duty 0.5 are stand-ins
+    known: Bits  # (nets,); where false nothing was measured: density 0 and duty 0.5 stand in
 
 
-def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> Design:
-    """Group the instances of a netlist by cell and sum up the loads of the nets."""
+def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> NetlistArrays:
+    """Group the instances of a netlist by cell, and sum up the loads of its nets.
+
+    Args:
+        netlist: The flat netlist.
+        cells: Its cells by name.
+    """
     by_cell: dict[str, list[int]] = {}
     for index, instance in enumerate(netlist.instances):
         by_cell.setdefault(instance.cell, []).append(index)
@@ -69,34 +78,34 @@ def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> Design:
             column[left_open] = count + np.arange(len(left_open))
             count += len(left_open)
             nets[pin] = column
-        groups.append(Group(cells[name], np.array(indices, dtype=np.int64), nets))
+        groups.append(CellGroup(cells[name], np.array(indices, dtype=np.int64), nets))
     rise, fall = np.zeros(count), np.zeros(count)
     for group in groups:
         for name, what in group.cell.pins.items():
             np.add.at(rise, group.nets[name], what.rise_capacitance_f)
             np.add.at(fall, group.nets[name], what.fall_capacitance_f)
-    return Design(netlist, groups, count, rise, fall)
+    return NetlistArrays(netlist, groups, count, rise, fall)
 
 
-def match(design: Design, signals: Mapping[str, int]) -> Nets:
-    """Row of the activity that tells what each net does, -1 where there is none.
+def match(arrays: NetlistArrays, signals: Mapping[str, int]) -> Nets:
+    """Find the recorded signal that tells what each net does.
 
     A net takes the activity of a signal of its name, or else of a pin of an instance on it
     (``_123_/A``).
 
     Args:
-        design: The netlist.
-        signals: Rows by name.
+        arrays: The netlist.
+        signals: Row of the recording by the signal's name.
 
     Returns:
-        Shape ``(nets,)``.
+        Row of each net, -1 where no signal tells of it, shape ``(nets,)``.
 
     Raises:
         UserError: If no name is that of a net or a pin.
     """
-    netlist = design.netlist
-    row = np.full(design.net_count, -1, dtype=np.int64)
-    pins = _pin_nets(design)
+    netlist = arrays.netlist
+    row = np.full(arrays.net_count, -1, dtype=np.int64)
+    pins = _pin_nets(arrays)
     for table in (pins, netlist.names):  # the later one counts
         for name, signal in signals.items():
             net = table.get(name, -1)
@@ -112,30 +121,30 @@ def match(design: Design, signals: Mapping[str, int]) -> Nets:
     return row
 
 
-def traffic(activity: Activity, row: Nets, inverse: Bits) -> Traffic:
-    """What each net does.
+def net_activity(activity: Activity, row: Nets, inverse: Bits) -> NetActivity:
+    """Return the activity of each net.
 
-    Constant nets are known. What is found nowhere stays unknown: density 0 (nothing is invented),
-    duty 0.5 (leakage is the mean of the states).
+    Constant nets are known. A net that no signal tells of stays unknown: density 0 (nothing is
+    invented), duty 0.5 (leakage is the mean of the states).
 
     Args:
-        activity: Of a simulation.
-        row: From :func:`match`, shape ``(nets,)``.
-        inverse: Nets that are the inverse of the signal in their row, shape ``(nets,)``.
+        activity: Recording of a simulation.
+        row: Row of each net in it, from :func:`match`, shape ``(nets,)``.
+        inverse: Tells which nets are the inverse of the signal in their row, shape ``(nets,)``.
     """
     known = row >= 0
     density = np.where(known, activity.density[row], 0.0)
     duty = np.where(known, np.where(inverse, 1 - activity.duty[row], activity.duty[row]), 0.5)
     for net, value in ((LOW, 0.0), (HIGH, 1.0)):
         density[net], duty[net], known[net] = 0.0, value, True
-    return Traffic(density, duty, known)
+    return NetActivity(density, duty, known)
 
 
-def _pin_nets(design: Design) -> dict[str, int]:
-    """Net by instance and pin, ``path/instance/pin``."""
+def _pin_nets(arrays: NetlistArrays) -> dict[str, int]:
+    """Return the net of each pin by the pin's name, ``path/instance/pin``."""
     found: dict[str, int] = {}
-    instances: list[Instance] = design.netlist.instances
-    for group in design.groups:
+    instances: list[Instance] = arrays.netlist.instances
+    for group in arrays.groups:
         for pin, nets in group.nets.items():
             for index, net in zip(group.instances.tolist(), nets.tolist(), strict=True):
                 found[f"{instances[index].name}/{pin}"] = net
@@ -143,5 +152,5 @@ def _pin_nets(design: Design) -> dict[str, int]:
 
 
 def _other_name(name: str) -> str | None:
-    """The other way to write a vector of one bit: ``a`` and ``a[0]``."""
+    """Return the other way to write a vector of one bit, ``a`` for ``a[0]`` and vice versa."""
     return name[:-3] if name.endswith("[0]") else None if name.endswith("]") else f"{name}[0]"

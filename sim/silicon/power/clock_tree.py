@@ -1,37 +1,43 @@
-"""What a clock tree would add to the ideal clock: an estimate, kept apart from what is measured.
+"""What a clock tree would add to the ideal clock: an estimate, no part of what is measured.
 
-A tree of one buffer cell with a limit on fan-out: ``N`` sinks need ``ceil(N / fanout)`` buffers,
-these again a ``fanout``-th as many, up to one at the root. Its wire is an H-tree down to every
-sink: the first H on a square of side ``s`` is ``1.5 s`` long, each level has four times as many of
-half the size, which sums up to ``1.5 s (sqrt(N) - 1)`` (H-trees: H. B. Bakoglu, *Circuits,
-Interconnections, and Packaging for VLSI*, 1990, chapter 8). Trees that follow the sinks are
-shorter.
+The tree is made of one buffer cell with a limit on its fan-out: ``N`` sinks need
+``ceil(N / fanout)`` buffers, these again a ``fanout``-th as many, up to one at the root. Its wire
+is an H-tree down to every sink: the first H on a square of side ``s`` is ``1.5 s`` long, and each
+level has four times as many of half the size, which sums up to ``1.5 s (sqrt(N) - 1)`` (H-trees:
+H. B. Bakoglu, *Circuits, Interconnections, and Packaging for VLSI*, 1990, chapter 8). Trees that
+follow the sinks are shorter.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.liberty.boolean import parse_function
 from consilico.sim.silicon.liberty.library import Cell, Pin, Table
-from consilico.sim.silicon.power.design import Design, Reals
+from consilico.sim.silicon.power.arrays import NetlistArrays, Reals
 
 __all__ = ["ClockTree", "ClockTreeOptions", "estimate_clock_tree"]
 
 _ROUNDS = 8  # slews settle within a few percent after two or three
-_UTILISATION = 0.7  # of the square by cells: an assumption, told in the result
+_UTILIZATION = 0.7  # share of the square that cells cover: an assumption, stated in the result
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockTreeOptions:
-    """What the estimate needs beyond netlist and library."""
+    """Assumptions of the estimate, beyond netlist and library.
 
-    wire_ff_per_um: float
-    fanout: int = 20
-    buffer: str | None = None  # cell; None: the buffer of median area
+    Raises:
+        UserError: If the capacitance is not above 0 or the fan-out is below 2.
+    """
+
+    wire_ff_per_um: float  # capacitance of the clock's wires
+    fanout: int = 20  # of each buffer, at most
+    buffer: str | None = None  # its cell; None: the buffer of median area
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.wire_ff_per_um) and self.wire_ff_per_um > 0):
@@ -43,24 +49,30 @@ class ClockTreeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClockTree:
-    """Estimated power of a clock tree, in watts; no part of any total."""
+class ClockTree(Facts):
+    """Estimated power of a clock tree; no part of any total."""
 
-    sinks: int
-    buffer: str
+    derived: ClassVar[tuple[str, ...]] = ("total_w",)
+
+    sinks: int  # clock pins
+    buffer: str  # cell
     buffers: int
-    levels: int
-    wire_um: float
+    levels: int  # of buffers
+    wire_um: float  # length of all wires
     internal_w: float  # of the buffers
     switching_w: float  # of wires, buffer inputs and sinks
     leakage_w: float
-    total_w: float
-    assumptions: dict[str, float] = field(default_factory=dict)
+    assumptions: dict[str, float]  # wire_ff_per_um, fanout, utilisation of the area
     basis: str = "estimated"
+
+    @property
+    def total_w(self) -> float:
+        """Return the sum of the three powers."""
+        return self.internal_w + self.switching_w + self.leakage_w
 
 
 def estimate_clock_tree(
-    design: Design,
+    arrays: NetlistArrays,
     clock_net: int,
     cells: Mapping[str, Cell],
     period_s: float,
@@ -69,9 +81,9 @@ def estimate_clock_tree(
     """Estimate the tree that drives the pins on the clock port's net.
 
     Args:
-        design: The netlist, with an ideal clock.
-        clock_net: Its clock net.
-        cells: The library, to take the buffer from.
+        arrays: The netlist, with an ideal clock.
+        clock_net: Net of its clock port.
+        cells: The library that the buffer is taken from.
         period_s: Clock period.
         options: Assumptions.
 
@@ -80,18 +92,18 @@ def estimate_clock_tree(
     """
     name, pins = _buffer(cells, options.buffer)
     cell, (entry, exit_) = cells[name], pins
-    sinks = sum(int((nets == clock_net).sum()) for g in design.groups for nets in g.nets.values())
+    sinks = sum(int((nets == clock_net).sum()) for g in arrays.groups for nets in g.nets.values())
     levels: list[int] = []
     count = sinks
     while count > 1 or not levels:
         count = -(-count // options.fanout)
         levels.append(count)
     buffers = sum(levels)
-    area = sum(group.cell.area_um2 * len(group.instances) for group in design.groups)
+    area = sum(group.cell.area_um2 * len(group.instances) for group in arrays.groups)
     area += cell.area_um2 * buffers
-    wire_um = 1.5 * math.sqrt(area / _UTILISATION) * max(math.sqrt(sinks) - 1, 0.0)
+    wire_um = 1.5 * math.sqrt(area / _UTILIZATION) * max(math.sqrt(sinks) - 1, 0.0)
     wire_f = wire_um * options.wire_ff_per_um * 1e-15
-    load_f = wire_f + float(design.load_f[clock_net]) + buffers * entry.capacitance_f
+    load_f = wire_f + float(arrays.load_f[clock_net]) + buffers * entry.capacitance_f
     each = np.array([load_f / buffers])
     slew = _slew(exit_, each)
     energy_j = sum(
@@ -113,17 +125,16 @@ def estimate_clock_tree(
         internal_w=internal,
         switching_w=switching,
         leakage_w=leakage,
-        total_w=internal + switching + leakage,
         assumptions={
             "wire_ff_per_um": options.wire_ff_per_um,
             "fanout": options.fanout,
-            "utilisation": _UTILISATION,
+            "utilisation": _UTILIZATION,
         },
     )
 
 
 def _buffer(cells: Mapping[str, Cell], wanted: str | None) -> tuple[str, tuple[Pin, Pin]]:
-    """The buffer cell and its input and output pin."""
+    """Return the buffer cell's name, and its input and output pin."""
     if wanted is not None:
         pins = _through(cells[wanted]) if wanted in cells else None
         if pins is None:
@@ -144,7 +155,7 @@ def _buffer(cells: Mapping[str, Cell], wanted: str | None) -> tuple[str, tuple[P
 
 
 def _through(cell: Cell) -> tuple[Pin, Pin] | None:
-    """Input and output of a buffer; None if the cell is something else."""
+    """Return input and output of a buffer, or None if the cell is something else."""
     inputs = [pin for pin in cell.pins.values() if pin.direction == "input"]
     outputs = [pin for pin in cell.pins.values() if pin.direction == "output"]
     if len(inputs) != 1 or len(outputs) != 1 or cell.sequential or outputs[0].three_state:
@@ -155,7 +166,7 @@ def _through(cell: Cell) -> tuple[Pin, Pin] | None:
 
 
 def _slew(pin: Pin, load_f: Reals) -> Reals:
-    """Slew in the middle of a chain of equal buffers: input and output slew are the same."""
+    """Return the slew in the middle of a chain of equal buffers, where it no longer changes."""
     slew = np.zeros(1)
     for _ in range(_ROUNDS):
         slew = np.maximum.reduce(
@@ -166,14 +177,14 @@ def _slew(pin: Pin, load_f: Reals) -> Reals:
 
 
 def _mean(rise: Table | None, fall: Table | None, slew_s: Reals, load_f: Reals) -> Reals:
-    """Mean of the tables that there are, 0 of none."""
+    """Return the mean of the tables that there are, or 0 if there is none."""
     found = [table.lookup(slew_s, load_f) for table in (rise, fall) if table is not None]
     mean: Reals = np.mean(found, axis=0) if found else np.zeros(1)
     return mean
 
 
 def _leakage(cell: Cell) -> float:
-    """Leakage of the cell, or the mean of its states."""
+    """Return the leakage of a cell in W, or the mean of its states."""
     if cell.leakage_w is not None:
         return cell.leakage_w
     values = [group.value_w for group in cell.leakage]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.power.analyse import PowerReport, analyse
+from consilico.sim.silicon.power.analysis import analyze_power
+from consilico.sim.silicon.power.report import PowerReport
 from tests.sim.silicon.libraries import SHARED, liberty
 from tests.sim.silicon.tiny import LIBRARY, Waves, write_vcd
 
@@ -46,7 +47,7 @@ def run(
         "clock": "clk",
         "period_ns": 10.0,
     }
-    return analyse(**settings | changes)
+    return analyze_power(**settings | changes)
 
 
 def test_energies_by_hand(tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_agrees_with_opensta(design: str, kit: str) -> None:
         pytest.skip("no reference figures beside the repository (../shared/reference/power)")
     case = json.loads((folder / "case.json").read_text())
     reference = json.loads((folder / "power.json").read_text())
-    report = analyse(
+    report = analyze_power(
         netlist=folder / "netlist.v",
         top=case["design"],
         liberty=liberty(kit),

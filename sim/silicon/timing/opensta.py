@@ -1,0 +1,262 @@
+"""OpenSTA: static timing of mapped netlists, and power as a cross-check; ideal clock and wires.
+
+OpenSTA's exit status says nothing about its errors: they are told from success by what it prints.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import Limits, run_tool, tool_version, work_folder
+from consilico.sim.silicon.kits.kit import Kit
+
+__all__ = [
+    "NOT_MEASURED",
+    "Timing",
+    "constraints",
+    "longest_path",
+    "opensta_power",
+    "run_sta",
+    "sta_version",
+]
+
+# A netlist of 20,000 cells in the largest library here takes a minute and 300 MB.
+_LIMITS = Limits(wall_s=1800, cpu_s=600)
+
+# Ideal clock, ideal wires, inputs there at the clock edge, outputs due at the next one. A design
+# without a clock port is timed from inputs to outputs.
+_CONSTRAINTS = """
+{libraries}
+read_verilog {netlist}
+link_design {top}
+set clock [get_ports -quiet {clock}]
+set inputs {{}}
+foreach port [all_inputs] {{
+  if {{[get_property $port full_name] ne "{clock}"}} {{ lappend inputs $port }}
+}}
+proc constrain {{period}} {{
+  global clock inputs
+  if {{[llength $clock]}} {{
+    create_clock -name clk -period $period $clock
+  }} else {{
+    create_clock -name clk -period $period
+  }}
+  if {{[llength $inputs]}} {{ set_input_delay 0 -clock clk $inputs }}
+  set_output_delay 0 -clock clk [all_outputs]
+}}
+set unit [expr {{round(1e-9 / [sta::unit_scale time])}}]
+"""
+
+
+def constraints(liberty: tuple[Path, ...], netlist: Path, top: str, clock: str) -> str:
+    """Return Tcl that loads a netlist and defines ``constrain`` and ``unit`` (time units per ns).
+
+    Args:
+        liberty: Liberty files of the netlist's cells.
+        netlist: Structural Verilog.
+        top: Its module.
+        clock: Name of its clock port; without such a port, inputs and outputs alone are timed.
+    """
+    libraries = "\n".join(f"read_liberty {path.absolute()}" for path in liberty)
+    return _CONSTRAINTS.format(
+        libraries=libraries, netlist=netlist.absolute(), top=top, clock=clock
+    )
+
+
+def _program() -> str:
+    program = shutil.which("sta")
+    if program is None:
+        raise UserError("OpenSTA (sta) is not installed; get it with: apt-get install opensta")
+    return program
+
+
+def sta_version() -> str:
+    """Return the version of the user's OpenSTA, such as 2.0.17.
+
+    Raises:
+        UserError: If it is not installed.
+        ToolError: If it fails or prints no version.
+    """
+    return _version(_program())
+
+
+@cache
+def _version(program: str) -> str:
+    return tool_version("OpenSTA", [program, "-version"], r"(\d+\.\d+\S*)")
+
+
+def run_sta(script: str, folder: Path, limits: Limits = _LIMITS) -> str:
+    """Run a Tcl script in a folder and return what it printed.
+
+    Args:
+        script: Tcl.
+        folder: Where OpenSTA works; the script is left there.
+        limits: What OpenSTA may use.
+
+    Raises:
+        UserError: If OpenSTA is not installed.
+        ToolError: If it printed an error or nothing, exceeded a limit, or was killed.
+    """
+    file = folder / "run.tcl"
+    file.write_text(script)
+    run = run_tool(
+        "OpenSTA", [_program(), "-no_splash", "-exit", file], limits, folder=folder
+    ).check()
+    printed = run.stdout + run.stderr
+    if errors := [line for line in printed.splitlines() if line.startswith("Error:")]:
+        raise ToolError(f"OpenSTA failed: {errors[0]}")
+    if not printed.strip():
+        raise ToolError("OpenSTA printed nothing")
+    return run.stdout
+
+
+# Timing
+
+# The shortest period is where the worst slack is zero. Where the worst path takes a full cycle,
+# period minus slack is already it; half-cycle paths and latches that borrow time need more steps.
+_LONGEST_PATH = """
+proc slack {period} {
+  constrain $period
+  return [worst_slack]
+}
+set high [expr {$first * $unit}]
+set found [slack $high]
+if {abs($found) > 1e20} {
+  puts "NO PATH"
+} else {
+  set low 0.0
+  while {$found < 0} {
+    set low $high
+    set high [expr {max(2 * $high, $high - 2 * $found)}]
+    set found [slack $high]
+  }
+  # Upper end `high` meets timing, lower end `low` does not.
+  while {$high - $low > 1e-4 * $unit} {
+    set guess [expr {$high - $found}]
+    if {$guess <= $low || $guess >= $high || $found < 1e-6 * $unit} {
+      set guess [expr {($low + $high) / 2}]
+    }
+    set at [slack $guess]
+    if {$at >= -1e-6 * $unit} { set high $guess; set found $at } else { set low $guess }
+  }
+  puts "PATH [expr {$high / $unit}]"
+  constrain $high
+  set worst {}
+  foreach path [find_timing_paths -path_delay max -group_count 1] {
+    if {$worst eq "" || [get_property $path slack] < [get_property $worst slack]} {
+      set worst $path
+    }
+  }
+  foreach point [get_property $worst points] {
+    set pin [get_property $point pin]
+    set instance [get_cells -quiet -of_objects $pin]
+    if {$instance ne "" && [get_property $pin direction] eq "output"} {
+      puts "CELL [get_property $instance full_name] [get_property $instance ref_name]"
+    }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The longest path of a netlist."""
+
+    path_ns: float  # shortest period at which no path fails, set-up included
+    cells: tuple[str, ...]  # cell names along the worst path, from its start
+
+
+def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float) -> Timing:
+    """Return the shortest clock period at which no path of a netlist fails, and its worst path.
+
+    Paths run between registers, from inputs (there at the clock edge) and to outputs (due at the
+    next one); clock gating checks and latches count. 0 for a netlist without any path.
+
+    Args:
+        netlist: Structural Verilog.
+        top: Its module.
+        kit: Process kit of its cells.
+        clock: Name of the clock port; without such a port only inputs and outputs are timed.
+        clock_ns: Period to start from.
+
+    Raises:
+        UserError: If OpenSTA is not installed.
+        ToolError: If OpenSTA fails.
+    """
+    with work_folder("sta") as folder:
+        script = constraints((kit.mapping_liberty,), netlist, top, clock)
+        script += f"set first {clock_ns}\n" + _LONGEST_PATH
+        printed = run_sta(script, folder)
+    if "NO PATH" in printed:
+        return Timing(path_ns=0.0, cells=())
+    path = re.search(r"^PATH (\S+)$", printed, re.M)
+    if path is None:
+        raise ToolError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
+    cells = tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M))
+    return Timing(path_ns=round(float(path[1]), 4), cells=cells)
+
+
+# Power, by the user's own OpenSTA where it is recent enough to be believed
+
+NOT_MEASURED = "not measured: needs OpenSTA 2.5 or newer"
+_FIRST_WITH_POWER = (2, 5)  # older ones have no read_vcd, and print powers several times too great
+_POWER_LIMITS = Limits(wall_s=1800, cpu_s=900, memory_bytes=8 << 30)  # it keeps the whole activity
+_POWER = """
+{liberty}
+read_verilog {{{netlist}}}
+link_design {{{top}}}
+set period [expr {{{period_ns} * 1e-9 / [sta::unit_scale time]}}]
+create_clock -name clk -period $period [get_ports clk]
+read_vcd -scope {{{scope}}} {{{activity}}}
+report_power -format json
+"""
+
+
+def opensta_power(
+    netlist: Path,
+    top: str,
+    liberty: Sequence[Path],
+    activity: Path,
+    scope: str,
+    period_ns: float,
+) -> dict[str, float] | str:
+    """Return internal, switching, leakage and total power in W at the recorded clock.
+
+    Args:
+        netlist: Structural Verilog.
+        top: Its module, whose clock port is ``clk``.
+        liberty: Liberty files of its cells.
+        activity: VCD of a simulation of the netlist.
+        scope: Path of the top module's instance in it, such as ``tb/dut``.
+        period_ns: Clock period of the recording.
+
+    Returns:
+        ``internal_w``, ``switching_w``, ``leakage_w`` and ``total_w``; :data:`NOT_MEASURED` where
+        there is no OpenSTA, or only an older one.
+
+    Raises:
+        ToolError: If OpenSTA fails.
+    """
+    if shutil.which("sta") is None:
+        return NOT_MEASURED
+    found = re.match(r"(\d+)\.(\d+)", sta_version())
+    if found is None or (int(found[1]), int(found[2])) < _FIRST_WITH_POWER:
+        return NOT_MEASURED
+    script = _POWER.format(
+        liberty="\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty),
+        netlist=netlist.absolute(), top=top, period_ns=period_ns, scope=scope,
+        activity=activity.absolute(),
+    )  # fmt: skip
+    with work_folder("sta") as folder:
+        printed = run_sta(script, folder, _POWER_LIMITS)
+    if "{" not in printed:
+        raise ToolError(f"OpenSTA reported no power of {top}: {printed[-300:]}")
+    total = json.loads(printed[printed.index("{") :])["Total"]
+    return {
+        f"{part}_w": float(total[part]) for part in ("internal", "switching", "leakage", "total")
+    }
