@@ -22,9 +22,7 @@ def test_the_table_is_what_the_engine_gives() -> None:
         pytest.skip("no reference netlists beside the repository (../shared/reference/power)")
     found = measure_case(folder)
     (kept,) = (
-        case
-        for case in accuracy_table().cases
-        if (case.case, case.kit) == (found.case, found.kit)
+        case for case in accuracy_table().cases if (case.case, case.kit) == (found.case, found.kit)
     )
     for part in PARTS:
         assert found.ours_w[part] == pytest.approx(kept.ours_w[part], rel=1e-6)
