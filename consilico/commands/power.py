@@ -88,7 +88,7 @@ def activity(
 ) -> None:
     """Convert a waveform to SAIF: toggle counts and times at 0, 1 and x of every signal."""
     from consilico.sim.base.results import write_atomic
-    from consilico.sim.silicon.activity.activity import read_activity
+    from consilico.sim.silicon.activity.read import read_activity
     from consilico.sim.silicon.activity.saif import saif_text
 
     with working():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.activity.activity import read_activity
+from consilico.sim.silicon.activity.read import read_activity
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
 from consilico.sim.silicon.power.arrays import (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.activity.activity import Activity
+from consilico.sim.silicon.activity.recording import Activity
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.netlist.netlist import HIGH, LOW, Instance, Netlist
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from consilico.sim.base.facts import Facts
-from consilico.sim.silicon.activity.activity import Activity
+from consilico.sim.silicon.activity.recording import Activity
 from consilico.sim.silicon.power.arrays import Bits, Nets, Reals
 from consilico.sim.silicon.power.clock_tree import ClockTree
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.activity import vcd
-from consilico.sim.silicon.activity.activity import Activity, read_activity
+from consilico.sim.silicon.activity.read import read_activity
+from consilico.sim.silicon.activity.recording import Activity
 from consilico.sim.silicon.activity.saif import saif_text
 from tests.sim.silicon.tiny import Waves, write_vcd
 
@@ -139,7 +140,7 @@ def test_gzip_and_saif_say_the_same(tmp_path: Path) -> None:
         (HEADER + "#0\n1!\n", "covers no time"),
         (HEADER + "#0\n1!\n#10\n1?\n", r"damaged VCD: undeclared signal in '1\?'"),
         (HEADER + "#0\n1!\n#10\nhm\n", "damaged VCD: cannot read 'hm'"),
-        (HEADER + "#0\n1!\n#10\nb101", "damaged VCD: cannot read 'b101'"),
+        (HEADER + "#0\n1!\n#10\nb101\n", "damaged VCD: cannot read 'b101'"),
         (HEADER + "#10\n1!\n#5\n0!\n", "time runs backwards at '#5'"),
         (HEADER + "#1x\n1!\n", "cannot read '#1x'"),
         (HEADER.replace("100 ps", "5 parsec"), "unknown \\$timescale '5 parsec'"),

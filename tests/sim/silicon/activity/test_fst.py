@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.activity.activity import Activity, read_activity
-from consilico.sim.silicon.activity.fst_blocks import walk
-from consilico.sim.silicon.activity.fst_packing import lz4, signed, unpack, varint, varints
+from consilico.sim.silicon.activity.fst_file import lz4, signed, unpack, varint, varints, walk
+from consilico.sim.silicon.activity.read import read_activity
+from consilico.sim.silicon.activity.recording import Activity
 
 FOLDER = Path(__file__).parent / "fst"
 PACKINGS = ["zlib", "fastlz", "lz4", "wrapped"]

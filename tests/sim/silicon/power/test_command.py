@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consilico.cli import main
-from consilico.sim.silicon.activity.activity import read_activity
+from consilico.sim.silicon.activity.read import read_activity
 from tests.sim.silicon.power.test_analysis import NETLIST, WAVES
 from tests.sim.silicon.tiny import LIBRARY, write_vcd
 

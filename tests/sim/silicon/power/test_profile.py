@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.activity import windows as activity_windows
-from consilico.sim.silicon.activity.activity import Activity, read_activity
+from consilico.sim.silicon.activity import counting
+from consilico.sim.silicon.activity.read import read_activity
+from consilico.sim.silicon.activity.recording import Activity
 from consilico.sim.silicon.power.analysis import analyze_power
 from consilico.sim.silicon.power.report import PowerReport
 from tests.sim.silicon.libraries import SHARED, nangate45
@@ -108,8 +109,8 @@ def test_the_profile_hangs_neither_on_blocks_nor_on_memory(
 ) -> None:
     whole = run(tmp_path).profile
     monkeypatch.setattr("consilico.sim.silicon.activity.vcd._BLOCK", 23)
-    monkeypatch.setattr(activity_windows, "_IN_MEMORY", 1)  # everything goes to disk
-    monkeypatch.setattr(activity_windows, "_CHUNK", 2)
+    monkeypatch.setattr(counting, "_IN_MEMORY", 1)  # everything goes to disk
+    monkeypatch.setattr(counting, "_CHUNK", 2)
     parts = run(tmp_path).profile
     assert whole is not None
     assert parts is not None
@@ -161,7 +162,7 @@ def test_a_window_that_cannot_be_is_refused(tmp_path: Path, window_ns: float, me
 
 
 def test_too_many_windows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity_windows, "_MOST_WINDOWS", 20)
+    monkeypatch.setattr(counting, "_MOST_WINDOWS", 20)
     with pytest.raises(UserError, match=r"90 windows of that width; at most 20 .* 5 times as wide"):
         run(tmp_path, window_ns=1.0)
 
