@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-__all__ = ["Config", "choice", "integer"]
+__all__ = ["Config", "check_fields", "choice", "integer"]
 
 
 def integer(default: int, low: int, high: int, doc: str) -> Any:
@@ -34,6 +34,26 @@ def choice(default: Any, options: Iterable[Any], doc: str) -> Any:
     return field(default=default, metadata={"options": tuple(options), "doc": doc})
 
 
+def check_fields(config: Any) -> None:
+    """Check the fields of a dataclass that :func:`integer` and :func:`choice` describe.
+
+    Raises:
+        ValueError: If a field's value is not accepted; the message names the field, the value
+            and what is accepted.
+    """
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if "range" in item.metadata:
+            low, high = item.metadata["range"]
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(
+                    f"{item.name} must be an integer in [{low}, {high}], not {value!r}"
+                )
+        elif "options" in item.metadata and value not in item.metadata["options"]:
+            accepted = ", ".join(map(str, item.metadata["options"]))
+            raise ValueError(f"{item.name} must be one of {accepted}, not {value!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Base class of all configurations.
@@ -48,17 +68,7 @@ class Config:
     """
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if "range" in item.metadata:
-                low, high = item.metadata["range"]
-                if type(value) is not int or not low <= value <= high:
-                    raise ValueError(
-                        f"{item.name} must be an integer in [{low}, {high}], not {value!r}"
-                    )
-            elif value not in (options := item.metadata["options"]):
-                accepted = ", ".join(str(option) for option in options)
-                raise ValueError(f"{item.name} must be one of {accepted}, not {value!r}")
+        check_fields(self)
 
     @classmethod
     def from_text(cls, settings: Iterable[tuple[str, str]]) -> Self:

@@ -33,7 +33,7 @@ def memory(
     batch: Annotated[int, typer.Option(help="Sequences in a micro-batch.")] = 1,
     seq: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 256,
     rank: Annotated[int, typer.Option(help="Rank; 0: the method's usual one.")] = 0,
-    group: Annotated[int, typer.Option(help="Elements of a quantisation group.")] = 256,
+    group: Annotated[int, typer.Option(help="Elements of a quantization group.")] = 256,
     accumulation: Annotated[int, typer.Option(help="Micro-batches of a step.")] = 1,
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Update inside the backward pass.")
@@ -76,19 +76,19 @@ def memory(
     json_path: JsonOption = None,
 ) -> None:
     """What a training run holds on a GPU, tensor by tensor: does it fit, and what would help."""
-    from consilico.sim.memory.gpus import find_gpu, parse_memory
+    from consilico.sim.memory.answer import answer
+    from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory, parse_memory
     from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.query import Room, answer, room_of
-    from consilico.sim.memory.run import Run
+    from consilico.sim.memory.training_run import TrainingRun
 
     if gpu is not None and memory is not None:
         raise UserError("--gpu and --memory exclude each other: give one of them")
     card = None if gpu is None else find_gpu(gpu)
-    room = None if card is None else Room.of(card)
+    room = None if card is None else GpuMemory.of(card)
     if memory is not None:
         parse_memory(memory)  # a name of a GPU is for --gpu
-        room = room_of(memory)
-    run = Run(
+        room = gpu_memory(memory)
+    run = TrainingRun(
         model=find_model(model),
         method=method,
         published=as_published,
@@ -114,14 +114,14 @@ def memory(
     )
     if csv_path == "-" and json_path == "-":
         raise UserError("--csv and --json cannot both go to standard output")
-    result = answer(run, room, card)
+    result = answer(run, room, card).to_json()
     if csv_path is not None:
         _write_csv(result, csv_path)
     if png is not None:
         from consilico.reports.memory.charts import write_figures
-        from consilico.sim.memory.query import timeline
+        from consilico.sim.memory.ledger import timeline
 
-        write_figures(result, timeline(run), png)
+        write_figures(result, [part.to_json() for part in timeline(run)], png)
     emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 

@@ -11,7 +11,7 @@ from consilico.commands.output import JsonOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
-    from consilico.sim.memory.sweep import Sweep
+    from consilico.sim.memory.sweep import MemorySweep
 
 __all__ = ["memory_sweep"]
 
@@ -39,15 +39,15 @@ def memory_sweep(
     json_path: JsonOption = None,
 ) -> None:
     """The largest batch that fits on GPUs of several sizes, for many methods, lengths and ranks."""
+    from consilico.sim.memory.gpus import gpu_memory
     from consilico.sim.memory.methods import METHODS
     from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.query import room_of
-    from consilico.sim.memory.run import Run
     from consilico.sim.memory.sweep import sweep
+    from consilico.sim.memory.training_run import TrainingRun
 
     if csv_path == "-" and json_path == "-":
         raise UserError("--csv and --json cannot both go to standard output")
-    base = Run(
+    base = TrainingRun(
         model=find_model(model),
         dtype=dtype,
         checkpointing=checkpointing,
@@ -60,7 +60,7 @@ def memory_sweep(
     found = sweep(
         base, names, _numbers("batches", batches), _numbers("seqs", seqs), _numbers("ranks", ranks)
     )
-    rooms = {text.strip(): room_of(text.strip()).usable_bytes for text in memories.split(",")}
+    rooms = {text.strip(): gpu_memory(text.strip()).usable_bytes for text in memories.split(",")}
     result = {
         "model": base.model.name,
         "configurations": sum(item.count for item in found) * len(rooms),
@@ -77,7 +77,7 @@ def memory_sweep(
     emit("memory-sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
-def _rows(item: "Sweep", rooms: dict[str, int]) -> list[dict[str, Any]]:
+def _rows(item: "MemorySweep", rooms: dict[str, int]) -> list[dict[str, Any]]:
     largest = {name: item.largest_batch(room) for name, room in rooms.items()}
     return [
         {
@@ -106,7 +106,7 @@ def _numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def _write_csv(found: "list[Sweep]", path: str) -> None:
+def _write_csv(found: "list[MemorySweep]", path: str) -> None:
     from consilico.sim.base.results import write_atomic
 
     text = io.StringIO()

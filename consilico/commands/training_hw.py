@@ -21,7 +21,7 @@ def training_hw(
     batch: Annotated[int, typer.Option(help="Sequences in a micro-batch.")] = 1,
     seq: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 256,
     rank: Annotated[int, typer.Option(help="Rank; 0: the method's usual one.")] = 0,
-    group: Annotated[int, typer.Option(help="Elements of a quantisation group.")] = 256,
+    group: Annotated[int, typer.Option(help="Elements of a quantization group.")] = 256,
     accumulation: Annotated[int, typer.Option(help="Micro-batches of a step.")] = 1,
     checkpointing: Annotated[str, typer.Option(help="none, full or selective.")] = "none",
     attention: Annotated[str, typer.Option(help="fused, or eager: scores in DRAM.")] = "fused",
@@ -52,9 +52,9 @@ def training_hw(
     from consilico.sim.accelerator.query import answer
     from consilico.sim.accelerator.tiling import Array
     from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.run import Run
+    from consilico.sim.memory.training_run import TrainingRun
 
-    run = Run(
+    run = TrainingRun(
         model=find_model(model), method=method, batch=batch, sequence=seq, rank=rank, group=group,
         accumulation=accumulation, checkpointing=checkpointing, attention=attention,
     )  # fmt: skip

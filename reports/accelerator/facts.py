@@ -8,7 +8,7 @@ from consilico.sim.accelerator.dram import find_dram
 from consilico.sim.accelerator.query import answer
 from consilico.sim.accelerator.tiling import Array
 from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["training_hw_facts"]
 
@@ -26,7 +26,7 @@ def training_hw_facts() -> dict[str, Any]:
         INT8. ``batches``, of the headline's run. Rows have ``label``, ``energy_j``, ``time_s``,
         ``power_w`` and ``area_um2`` (intervals), ``tokens`` and ``phases`` (energy and time).
     """
-    run = Run(model=find_model("llama-7b"), method="q-galore", rank=1024, sequence=256)
+    run = TrainingRun(model=find_model("llama-7b"), method="q-galore", rank=1024, sequence=256)
     accelerator = Accelerator(array=Array(), dram=find_dram("hbm2"))
     scenarios = [
         _row(
@@ -40,7 +40,7 @@ def training_hw_facts() -> dict[str, Any]:
     methods = []
     for name in _METHODS:
         own = replace(run, method=name, rank=0 if name == "lora" else 1024)
-        methods.append(_row(own.found.title, own, answer(own, accelerator, _PDK)))
+        methods.append(_row(own.method_description.title, own, answer(own, accelerator, _PDK)))
     batches = []
     for tokens in _TOKENS:
         own = replace(run, batch=tokens // run.sequence)
@@ -54,7 +54,7 @@ def training_hw_facts() -> dict[str, Any]:
     }
 
 
-def _row(label: str, run: Run, found: dict[str, Any]) -> dict[str, Any]:
+def _row(label: str, run: TrainingRun, found: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": label,
         "tokens": run.batch * run.sequence * run.accumulation,

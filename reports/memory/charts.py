@@ -13,10 +13,10 @@ _CONTEXT = "driver and CUDA context (assumed)"
 
 _COLOURS = {  # kind: key of consilico.reports.chart.COLOURS, in the order in which they are stacked
     "weights": "a",
-    "quantisation constants": "light a",
+    "quantization constants": "light a",
     "adapters": "e",
     "projections": "c",
-    "optimiser states": "b",
+    "optimizer states": "b",
     "gradients": "d",
     "key and value cache": "f",
     "activations": "paper",

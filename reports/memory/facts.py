@@ -3,17 +3,23 @@
 from dataclasses import replace
 from typing import Any
 
-from consilico.sim.memory.evidence import evidence
-from consilico.sim.memory.gpus import find_gpu
-from consilico.sim.memory.ledger import ledger
-from consilico.sim.memory.measured import error_bar_pct, measured_runs
+from consilico.sim.memory.answer import answer
+from consilico.sim.memory.evidence.measurements import (
+    error_bar,
+    gpu_table,
+    measured_runs,
+    measured_times,
+    tracked_runs,
+    tracked_table,
+)
+from consilico.sim.memory.evidence.published import published_figures
+from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory
+from consilico.sim.memory.ledger import by_kind, ledger, timeline
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.query import Room, answer, by_kind, room_of, timeline
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.step_time import step_time
 from consilico.sim.memory.sweep import sweep
-from consilico.sim.memory.timing import measured_times, step_time
-from consilico.sim.memory.tracked import gpu_table, tracked_runs, tracked_table
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["memory_facts"]
 
@@ -43,7 +49,7 @@ def memory_facts() -> dict[str, Any]:
         ``methods``.
     """
     model = find_model("llama-7b")
-    base = Run(model=model, sequence=256, per_layer=True)
+    base = TrainingRun(model=model, sequence=256, per_layer=True)
     card = find_gpu(_CARD)
     headline = replace(base, method="q-galore", rank=1024, published=True)
     bars = []
@@ -56,8 +62,8 @@ def memory_facts() -> dict[str, Any]:
         "errors": _errors(),
         "tracked": {k: v for k, v in tracked_table().items() if k != "runs"},
         "gpu": gpu_table(),
-        "headline": answer(headline, Room.of(card), card),
-        "timeline": timeline(headline),
+        "headline": answer(headline, GpuMemory.of(card), card).to_json(),
+        "timeline": [part.to_json() for part in timeline(headline)],
         "bars": bars,
         "card": {"name": card.name, "title": card.title, "bytes": card.memory_bytes},
         "fits": _fits(base),
@@ -84,10 +90,10 @@ def _evidence() -> list[dict[str, Any]]:
             "kind": row.kind, "source": f"{row.paper}, {row.table}", "model": row.model,
             "label": row.label, "quantity": row.quantity, "published": row.printed,
             "computed": row.computed, "unit": row.unit, "error_pct": row.residual_pct,
-            "exact": row.exact, "counted": True, "honest": row.honest, "note": row.note,
+            "exact": row.exact, "counted": True, "honest": row.straight, "note": row.note,
             "convention": row.convention,
         }
-        for row in evidence()
+        for row in published_figures()
     ]  # fmt: skip
     rows += [
         {
@@ -112,8 +118,8 @@ def _evidence() -> list[dict[str, Any]]:
     return rows
 
 
-def _words(run: Run) -> str:
-    parts = [run.found.title, run.dtype, f"batch {run.batch} x {run.sequence}"]
+def _words(run: TrainingRun) -> str:
+    parts = [run.method_description.title, run.dtype, f"batch {run.batch} x {run.sequence}"]
     if run.checkpointing != "none":
         parts.append(f"{run.checkpointing} checkpointing")
     if run.attention != "fused":
@@ -126,7 +132,7 @@ def _errors() -> dict[str, Any]:
     tracked = sorted(abs(row.error_pct) for row in tracked_runs())
     peer = sorted(abs(r.error_pct) for r in measured_runs() if r.source.startswith("vramcalc"))
     return {
-        "measured": error_bar_pct(),
+        "measured": error_bar().to_json(),
         "peer": {"median": peer[len(peer) // 2], "worst": peer[-1], "runs": len(peer)},
         "tracked": {
             "median": tracked[len(tracked) // 2], "worst": tracked[-1], "runs": len(tracked),
@@ -134,7 +140,7 @@ def _errors() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _throughput_cost(base: Run) -> dict[str, Any]:
+def _throughput_cost(base: TrainingRun) -> dict[str, Any]:
     """Q-GaLore's throughput against GaLore's, published and estimated, between two subspaces."""
     card = find_gpu("a6000-48gb")
     run = replace(base, batch=16, checkpointing="full", rank=1024)
@@ -150,11 +156,11 @@ def _throughput_cost(base: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fits(base: Run) -> dict[str, Any]:
+def _fits(base: TrainingRun) -> dict[str, Any]:
     """Largest batch on GPUs of several sizes, full checkpointing."""
     methods = [name for name, method in METHODS.items() if not method.forward_only]
     found = sweep(replace(base, checkpointing="full"), methods, range(1, _BATCHES + 1), (512, 2048))
-    rooms = {name: room_of(name).usable_bytes for name in _MEMORIES}
+    rooms = {name: gpu_memory(name).usable_bytes for name in _MEMORIES}
     rows = []
     for item in found:
         largest = {name: item.largest_batch(room) for name, room in rooms.items()}

@@ -14,7 +14,7 @@ PRECISIONS = {
     " accuracy that way: an assumption, no published method does that with Q-GaLore",
     "int4": "as int8, weights rounded to INT4 where they meet activations or gradients; products"
     " without a weight take two passes of the INT8 x INT4 cells: an assumption",
-    "bf16": "products as the methods compute them: bfloat16, quantised weights made float first",
+    "bf16": "products as the methods compute them: bfloat16, quantized weights made float first",
 }
 
 _PROJECTION = 8  # rows and columns of one projection array, as measured

@@ -18,11 +18,11 @@ __all__ = ["Cost", "OperationCosts"]
 
 _LANES = {  # operations of units with lanes
     "training/weight_update": "weight update",
-    "training/blockwise_quantize": "state quantisation",
-    "training/blockwise_dequantize": "state dequantisation",
+    "training/blockwise_quantize": "state quantization",
+    "training/blockwise_dequantize": "state dequantization",
     "training/stochastic_round": "stochastic rounding",
-    "matmul/quantize": "value quantisation",
-    "matmul/requant": "requantisation",
+    "matmul/quantize": "value quantization",
+    "matmul/requant": "requantization",
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.plan import Plan
+from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["ARITHMETIC", "Operator", "Pass", "operators", "passes"]
 
@@ -73,7 +73,7 @@ def _check(arch: Architecture) -> None:
 class _Sizes:
     """Elements of the tensors of a micro-batch."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TensorPlan) -> None:
         arch = plan.arch
         _check(arch)
         t = int(plan.tokens)
@@ -92,7 +92,7 @@ class _Sizes:
         self.adapted = [x for x in plan.tensors if x.treatment.beside]
 
 
-def operators(plan: Plan) -> list[Operator]:
+def operators(plan: TensorPlan) -> list[Operator]:
     """Those of a step with eager attention in float32. Fused attention has the same inside.
 
     Raises:
@@ -192,7 +192,7 @@ def _backward(s: _Sizes) -> Iterator[Operator]:
         yield _op(b, blocks if first else n, "add", columns, 2 * columns)
 
 
-def passes(plan: Plan) -> list[Pass]:
+def passes(plan: TensorPlan) -> list[Pass]:
     """Passes of an accelerator in a step. Sums of gradients are made where products accumulate.
 
     Raises:

@@ -13,7 +13,7 @@ from consilico.sim.base.interval import ZERO, Interval, summed
 
 __all__ = ["CAUSES", "Priced", "area", "price", "to_json"]
 
-CAUSES = (  # registers with their clock; other units: element-wise ones, (de)quantisers, updates
+CAUSES = (  # registers with their clock; other units: element-wise ones, (de)quantizers, updates
     "MACs",
     "registers",
     "other units",
@@ -82,7 +82,7 @@ def _lanes(accelerator: Accelerator, phases: Iterable[Phase]) -> dict[str, int]:
         "projection MAC": accelerator.projection_array.cells,
         "float32 MAC": accelerator.lanes,
         # one behind each column of the arrays
-        "requantisation": accelerator.array.columns * accelerator.array.count,
+        "requantization": accelerator.array.columns * accelerator.array.count,
     }
     cells |= {operation: accelerator.array.cells for operation in _MACS if operation not in cells}
     return {operation: cells.get(operation, accelerator.lanes) for operation in sorted(used)}

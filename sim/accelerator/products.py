@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Parameter
-from consilico.sim.memory.entry import Tensor
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["METHODS", "Operand", "Product", "planned", "products"]
 
@@ -78,7 +77,7 @@ _ACTIVATION, _GRADIENT = Operand(kind="activation"), Operand(kind="gradient")
 _SCORES = Operand(kind="scores")
 
 
-def planned(run: Run) -> Plan:
+def planned(run: TrainingRun) -> TensorPlan:
     """The ledger's plan of a run whose arithmetic is counted.
 
     Raises:
@@ -91,10 +90,10 @@ def planned(run: Run) -> Plan:
             raise UserError(f"{name} must be {value} on one accelerator, not {getattr(run, name)}")
     if run.loss == "fused":
         raise UserError("loss must be eager or compiled, not fused: its slices are not counted")
-    return Plan(run)
+    return TensorPlan(run)
 
 
-def products(plan: Plan) -> list[Product]:
+def products(plan: TensorPlan) -> list[Product]:
     """The products of a step, in the order of its phases; equal ones are one entry."""
     forward = list(_Step(plan).forward())
     backward = [] if plan.method.forward_only else list(_Step(plan).backward())
@@ -103,7 +102,7 @@ def products(plan: Plan) -> list[Product]:
 
 
 class _Step:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TensorPlan) -> None:
         self.plan, self.run, self.arch = plan, plan.run, plan.arch
         self.tokens = int(plan.tokens)
         self.micro = plan.run.accumulation
@@ -130,7 +129,7 @@ class _Step:
             yield from self._gradients(tensor, trained, inputs)
 
     @property
-    def _head(self) -> Tensor:
+    def _head(self) -> TrainedParameter:
         return self.tensors["embedding" if self.arch.tied else "output layer"]
 
     def _again(self) -> Iterator[Product]:
@@ -147,7 +146,7 @@ class _Step:
             yield from runs
         yield from self._attention("recompute", layers)
 
-    def _linear(self, tensor: Tensor, phase: str, count: int) -> Iterator[Product]:
+    def _linear(self, tensor: TrainedParameter, phase: str, count: int) -> Iterator[Product]:
         p, count = tensor.parameter, count * self.micro
         base = Product(
             name=p.name, phase=phase, m=self.tokens, k=p.columns, n=p.rows, count=count,
@@ -160,7 +159,7 @@ class _Step:
             yield low
             yield replace(low, name=f"{p.name} adapter, up", k=rank, n=p.rows)
 
-    def _gradients(self, tensor: Tensor, trained: int, inputs: int) -> Iterator[Product]:
+    def _gradients(self, tensor: TrainedParameter, trained: int, inputs: int) -> Iterator[Product]:
         """Gradients of a layer's weight in the blocks that train it, of its input in others too.
 
         Args:
@@ -240,7 +239,7 @@ def _weight_gradient(
     )  # fmt: skip
 
 
-def _projections(plan: Plan) -> Iterator[Product]:
+def _projections(plan: TensorPlan) -> Iterator[Product]:
     """GaLore's down and up, once a step for each projected weight (arXiv 2403.03507, Alg. 2)."""
     for tensor in plan.tensors:
         held = next((h for h in tensor.treatment.holdings if h.kind == "projections"), None)

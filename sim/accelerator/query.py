@@ -9,13 +9,13 @@ from consilico.sim.accelerator.price import area, price, to_json
 from consilico.sim.accelerator.sram import sram_cost
 from consilico.sim.accelerator.work import step_work
 from consilico.sim.base.interval import Interval, summed
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["answer"]
 
 
 def answer(
-    run: Run,
+    run: TrainingRun,
     accelerator: Accelerator,
     pdk: str,
     svd: str = "full",
@@ -53,8 +53,8 @@ def answer(
     used = sorted({operation for phase in phases for operation in phase.operations})
     return {
         "model": run.model.name,
-        "method": run.found.title,
-        "source": run.found.source,
+        "method": run.method_description.title,
+        "source": run.method_description.source,
         "settings": {
             "batch": run.batch, "sequence": run.sequence, "rank": run.used_rank,
             "group": run.group, "accumulation": run.accumulation,

@@ -1,15 +1,14 @@
-"""What follows the gradients: new subspaces (SVD), the optimiser's arithmetic, INT8 weights."""
+"""What follows the gradients: new subspaces (SVD), the optimizer's arithmetic, INT8 weights."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.entry import Tensor
-from consilico.sim.memory.method import Holding
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.sizes import BITS
-from consilico.sim.memory.timing import LAZY, svd_flops
+from consilico.sim.memory.entries import BITS
+from consilico.sim.memory.step_time import LAZY, svd_flops
+from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
+from consilico.sim.memory.treatments import Holding
 
 __all__ = [
     "ADAM",
@@ -48,7 +47,7 @@ def randomised_svd_flops(rows: int, columns: int, rank: int) -> tuple[float, flo
 
     Halko, Martinsson and Tropp (SIAM Review 53, 2011, Algorithms 4.4 and 5.1), as
     ``torch.svd_lowrank`` runs it: products with the matrix, ``2 (q + 1)`` of them, each ``2 m n l``
-    with ``l = rank + 8`` vectors and ``q = 2`` powers; an orthonormalisation after each but the
+    with ``l = rank + 8`` vectors and ``q = 2`` powers; an orthonormalization after each but the
     last (Householder, both factors: ``4 (m l^2 - l^3 / 3)``, Golub and Van Loan, section 5.2); the
     SVD of the ``l x n`` rest; left vectors ``2 m l^2``.
     """
@@ -64,11 +63,11 @@ def _orthonormal(length: int, width: int) -> float:
     return 4.0 * (length * width * width - width**3 / 3)
 
 
-def svd_work(plan: Plan, svd: str, gap: int, sram_bytes: float) -> Renewal:
+def svd_work(plan: TensorPlan, svd: str, gap: int, sram_bytes: float) -> Renewal:
     """New subspaces, spread over the ``gap`` steps between two; fewer where the method is lazy.
 
     A full SVD is ``6 m n^2 + 20 n^3`` (Golub and Van Loan, table 8.6.1), as in the ledger's time.
-    Half the work of its bidiagonalisation is in products of the trailing matrix with a vector: it
+    Half the work of its bidiagonalization is in products of the trailing matrix with a vector: it
     is read twice a column, float32, from DRAM as long as it does not fit on chip (Dongarra et al.,
     J. Comput. Appl. Math. 27, 1989, section 6). Q-GaLore renews 0.362 of its subspaces
     (arXiv 2407.08296, section 4.4, LLaMA-130M).
@@ -111,12 +110,12 @@ def svd_work(plan: Plan, svd: str, gap: int, sram_bytes: float) -> Renewal:
     )  # fmt: skip
 
 
-def basis_bytes(plan: Plan, tensor: Tensor) -> float:
+def basis_bytes(plan: TensorPlan, tensor: TrainedParameter) -> float:
     """Bytes of a projection with its constants."""
     return sum(held_bytes(plan, tensor, h)[0] for h in _of(tensor, "projections"))
 
 
-def held_bytes(plan: Plan, tensor: Tensor, holding: Holding) -> tuple[float, float]:
+def held_bytes(plan: TensorPlan, tensor: TrainedParameter, holding: Holding) -> tuple[float, float]:
     """Bytes of a holding with the constants of its groups, and of these alone."""
     elements = int(holding.elements(tensor.dims))
     constants = 0.0
@@ -126,16 +125,16 @@ def held_bytes(plan: Plan, tensor: Tensor, holding: Holding) -> tuple[float, flo
     return elements * BITS[plan.dtype_of(holding)] / 8 + constants, constants
 
 
-def _of(tensor: Tensor, kind: str) -> Iterator[Holding]:
+def _of(tensor: TrainedParameter, kind: str) -> Iterator[Holding]:
     return (h for h in tensor.treatment.holdings if h.kind == kind)
 
 
-def update_operations(plan: Plan) -> Counter[str]:
+def update_operations(plan: TensorPlan) -> Counter[str]:
     """Operations of the update phase by the unit that does them.
 
-    ``float operation``: Adam, decay, scaling. ``state quantisation`` and ``dequantisation``: 8-bit
+    ``float operation``: Adam, decay, scaling. ``state quantization`` and ``dequantization``: 8-bit
     states, both moments. ``weight update``: INT8 weights, each with its stochastic rounding.
-    ``value quantisation``: gradients and steps that an INT4 projection meets as INT8.
+    ``value quantization``: gradients and steps that an INT4 projection meets as INT8.
     """
     found: Counter[str] = Counter()
     if plan.method.forward_only:
@@ -144,14 +143,14 @@ def update_operations(plan: Plan) -> Counter[str]:
         if not t.trains:
             continue
         count = plan.trained_blocks if t.in_block else 1
-        states = list(_of(t, "optimiser states"))
+        states = list(_of(t, "optimizer states"))
         weights = int(t.treatment.gradient(t.dims)) if t.treatment.gradient else 0
         for holding in states[:1]:  # the second moment has as many elements
             elements = int(holding.elements(t.dims)) * count
             found["float operation"] += ADAM * elements
             if plan.dtype_of(holding) == "uint8":
-                found["state dequantisation"] += 2 * elements
-                found["state quantisation"] += 2 * elements
+                found["state dequantization"] += 2 * elements
+                found["state quantization"] += 2 * elements
         stored = t.treatment.holdings[0]
         if plan.dtype_of(stored) == "uint8" and not t.treatment.beside:
             found["weight update"] += weights * count
@@ -161,5 +160,5 @@ def update_operations(plan: Plan) -> Counter[str]:
             found["float operation"] += SCALE * weights * count
             if plan.dtype_of(holding) == "int4":
                 groups = -(-int(t.dims.short) // plan.run.group)
-                found["value quantisation"] += (weights + groups * int(t.dims.low)) * count
+                found["value quantization"] += (weights + groups * int(t.dims.low)) * count
     return found

@@ -8,8 +8,8 @@ from consilico.sim.accelerator.elementwise import operators, passes
 from consilico.sim.accelerator.products import Operand, Product, planned, products
 from consilico.sim.accelerator.tiling import array_work, dram_work
 from consilico.sim.accelerator.update import held_bytes, svd_work, update_operations
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.tensor_plan import TensorPlan
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["PHASES", "Part", "Phase", "step_work"]
 
@@ -61,11 +61,11 @@ class Phase:
         return total
 
 
-def step_work(run: Run, accelerator: Accelerator, svd: str, gap: int) -> list[Phase]:
+def step_work(run: TrainingRun, accelerator: Accelerator, svd: str, gap: int) -> list[Phase]:
     """The phases of a step that there are.
 
     Every product reads its operands from DRAM and writes its result there, every pass over
-    activations too: what SRAM saves is counted inside a product alone. Scalars of a quantised
+    activations too: what SRAM saves is counted inside a product alone. Scalars of a quantized
     weight, projection or state go with it, as the memory ledger has them.
 
     Args:
@@ -99,7 +99,7 @@ def step_work(run: Run, accelerator: Accelerator, svd: str, gap: int) -> list[Ph
 
 
 class _Builder:
-    def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
+    def __init__(self, plan: TensorPlan, accelerator: Accelerator) -> None:
         self.plan, self.acc = plan, accelerator
         self.tensors = {t.parameter.name: t for t in plan.tensors}
         if plan.arch.tied:
@@ -138,7 +138,7 @@ class _Builder:
         ):  # fmt: skip
             size = width * elements * fetches * count
             if self.acc.integer and operation != "projection MAC" and self._wide(operand):
-                part.operations["value quantisation"] += elements * fetches * count
+                part.operations["value quantization"] += elements * fetches * count
             if size:
                 part.read[operand.kind] = part.read.get(operand.kind, 0.0) + size
         if widths[2]:
@@ -146,7 +146,7 @@ class _Builder:
         part.sram_read_bytes = times * count * chip * (work.a_reads + work.b_reads)
         part.sram_written_bytes = count * chip * work.c_writes
         if self.acc.integer or operation == "projection MAC":
-            part.operations["requantisation"] += c * count
+            part.operations["requantization"] += c * count
         elif p.b.kind == "weight" and self._stored(p.b.name) in ("uint8", "nf4"):
             part.operations["float operation"] += 2 * b * dram.b_fetches * count
         return _filled(part)
@@ -169,7 +169,7 @@ class _Builder:
             part.written["activation"] = writes * size
         part.sram_read_bytes, part.sram_written_bytes = reads * size, writes * size
         if self.acc.integer:
-            part.operations["value quantisation"] += writes
+            part.operations["value quantization"] += writes
         part.cycles = writes / self.acc.lanes
         return _filled(part)
 
@@ -202,7 +202,7 @@ class _Builder:
     def update(self, phase: Phase) -> None:
         """Adam's states and the weights, read and written once each."""
         plan, lanes = self.plan, self.acc.lanes
-        part = Part(name="optimiser", operations=update_operations(plan))
+        part = Part(name="optimizer", operations=update_operations(plan))
         for t in plan.tensors:
             if not t.trains:
                 continue

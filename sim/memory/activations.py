@@ -5,12 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.chains import Kernels, Trained, block_ops, loss_ops
-from consilico.sim.memory.entry import Entry
-from consilico.sim.memory.graph import Moment, Op, Walk, walk
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.sizes import BITS, Size, most, total
-from consilico.sim.memory.stage import Part
+from consilico.sim.memory.autograd import Moment, Op, Walk, walk
+from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, most, total
+from consilico.sim.memory.operations import Kernels, Trained, block_ops, loss_ops
+from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["Activations"]
 
@@ -18,7 +16,7 @@ __all__ = ["Activations"]
 class Activations:
     """Chains of one block and of the loss, walked once, and parts of stages made from them."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TensorPlan) -> None:
         run, arch, k = plan.run, plan.arch, plan.kernels
         self.plan = plan
         self.recomputes = run.checkpointing != "none"
@@ -63,7 +61,7 @@ class Activations:
         trained = index >= self.plan.arch.layers - self.plan.trained_blocks
         return self.block if trained else self.resting
 
-    def kept(self, blocks: int) -> Part:
+    def kept(self, blocks: int) -> LiveTensors:
         """By the first so many blocks, between their forward and their backward pass."""
         trained = max(0, blocks - (self.plan.arch.layers - self.plan.trained_blocks))
         if self.recomputes:
@@ -101,14 +99,14 @@ class Activations:
         stored = self.plan.method.blocks.holdings[0]
         return elements * BITS[self.plan.dtype_of(stored)] / 8
 
-    def dequantised_bytes(self, operation: str) -> float:
-        """Bytes read and written to make a float matrix of a quantised one before a product."""
+    def dequantized_bytes(self, operation: str) -> float:
+        """Bytes read and written to make a float matrix of a quantized one before a product."""
         scratch = self.plan.method.blocks.weight_copies * self.plan.kernels.bytes
         if not scratch or operation in ("output layer", "loss"):
             return 0.0
         return self.weight_bytes(operation) + 2 * scratch * self.matrix(operation)
 
-    def during(self, moment: Moment) -> Part:
+    def during(self, moment: Moment) -> LiveTensors:
         """The block in work, or the loss."""
         return self._part(
             [
@@ -117,18 +115,18 @@ class Activations:
             ]
         )
 
-    def after(self, moment: Moment) -> Part:
+    def after(self, moment: Moment) -> LiveTensors:
         """The same once the operation is done."""
         return self._part([("block in work", "activations: block in work", moment.after, 1)])
 
-    def input(self) -> Part:
+    def input(self) -> LiveTensors:
         """A block's input, which the program holds while the block runs."""
         saved = not self.recomputes and any(s.name == "x" for s in self.block.saved)
         return self._part(
             [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
         )
 
-    def held_logits(self) -> Part:
+    def held_logits(self) -> LiveTensors:
         """The logits, where the program keeps them through the backward pass."""
         k, arch = self.plan.kernels, self.plan.arch
         if not k.holds_logits or k.loss != "eager":
@@ -136,18 +134,18 @@ class Activations:
         size = k.bytes * arch.vocab * self.plan.tokens
         return self._part([("logits", "activations: logits", size, 1)])
 
-    def checkpoint(self) -> Part:
+    def checkpoint(self) -> LiveTensors:
         """The input of a block that is recomputed."""
         lines = [("x", "activations: checkpoints", self.x, 1)] if self.recomputes else []
         return self._part(lines)
 
-    def output_gradient(self) -> Part:
+    def output_gradient(self) -> LiveTensors:
         """The gradient of a block's result."""
         return self._part(
             [("gradient of a block's result", "activations: block in work", self.x, 1)]
         )
 
-    def casts(self, blocks: int, *, head: bool = False) -> Part:
+    def casts(self, blocks: int, *, head: bool = False) -> LiveTensors:
         """Copies of weights that autocast makes: those of so many blocks, of the output layer."""
         if not self.plan.kernels.autocast:
             return self._part([])
@@ -159,22 +157,22 @@ class Activations:
             lines.append(("output layer: autocast copy of weight", "transients", size, 1))
         return self._part(lines)
 
-    def casts_forward(self, blocks: int) -> Part:
+    def casts_forward(self, blocks: int) -> LiveTensors:
         """Those there after so many blocks: all, or with frozen, recomputed blocks the last."""
         alone = self.recomputes and self.plan.method.blocks.beside
         return self.casts(min(blocks, 1) if alone else blocks)
 
-    def casts_loss(self, *, backward: bool) -> Part:
+    def casts_loss(self, *, backward: bool) -> LiveTensors:
         """Those there during the loss; recomputed blocks' are gone after the forward pass."""
         frozen = self.plan.method.blocks.beside
         gone = self.recomputes and (backward or frozen)
         return self.casts(0 if gone else self.plan.arch.layers, head=True)
 
-    def casts_backward(self, block: int) -> Part:
+    def casts_backward(self, block: int) -> LiveTensors:
         """Those there in a block's backward pass."""
         return self.casts(1 if self.recomputes else block + 1)
 
-    def gathered(self) -> Part:
+    def gathered(self) -> LiveTensors:
         """Shared weights that are whole for a while: of the block in use and of the next."""
         plan = self.plan
         if plan.shards["weights"] == 1:
@@ -184,7 +182,7 @@ class Activations:
         ends = [size for in_block, size in sizes if not in_block]
         return self._part([("gathered weights", "transients", most(2 * block, *ends), 1)])
 
-    def _always(self) -> list[Part]:
+    def _always(self) -> list[LiveTensors]:
         """What the model holds all the time while it runs: mask, rotary angles, cache."""
         plan, arch, k = self.plan, self.plan.arch, self.plan.kernels
         lines = []
@@ -199,8 +197,8 @@ class Activations:
             lines.append(("key and value cache", "key and value cache", size, 1))
         return [self._part(lines)]
 
-    def _part(self, lines: list[tuple[str, str, Size, int]]) -> Part:
-        return Part(
+    def _part(self, lines: list[tuple[str, str, Size, int]]) -> LiveTensors:
+        return LiveTensors(
             total(size * count for _, _, size, count in lines),
             lambda: [Entry(n, kind, "", size * count, count) for n, kind, size, count in lines],
         )

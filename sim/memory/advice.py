@@ -1,21 +1,20 @@
-"""What would make a run fit, the cheapest first; and the largest batch and sequence that do."""
+"""What would make a run fit, the cheapest first."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.memory.ledger import footprint, peak_bytes
 from consilico.sim.memory.methods import find_method
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.sweep import largest
+from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["Suggestion", "largest", "suggestions"]
+__all__ = ["Suggestion", "suggestions"]
 
 _SHORT = 512  # tokens, below which no shorter sequence is proposed
-
 _LIGHTER = {  # methods of one family, from heavy to light
     "adamw": ("adamw-8bit", "galore-8bit", "q-galore"),
     "adamw-8bit": ("galore-8bit", "q-galore"),
@@ -34,7 +33,7 @@ _LIGHTER = {  # methods of one family, from heavy to light
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suggestion:
+class Suggestion(Facts):
     """A change of the run's settings, and the peak that follows."""
 
     changes: dict[str, Any]  # fields of the run and their new values
@@ -62,7 +61,7 @@ def _word(value: Any) -> str:
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
-def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
+def _changes(run: TrainingRun) -> Iterator[tuple[dict[str, Any], bool]]:
     """Single changes, from cheap to costly in time, and whether they are exact."""
     method = find_method(run.method)
     if run.published:
@@ -92,7 +91,7 @@ def _changes(run: Run) -> Iterator[tuple[dict[str, Any], bool]]:
             yield {"offload": "both"}, True
 
 
-def _smaller(run: Run, room: int) -> Iterator[tuple[dict[str, Any], bool]]:
+def _smaller(run: TrainingRun, room: int) -> Iterator[tuple[dict[str, Any], bool]]:
     """The largest smaller batches that fit: with as many sequences a step, then alone."""
     method = find_method(run.method)
     most = min(largest(run, "batch", room), run.batch - 1)
@@ -105,7 +104,7 @@ def _smaller(run: Run, room: int) -> Iterator[tuple[dict[str, Any], bool]]:
     yield {"batch": most}, False
 
 
-def _lighter(run: Run) -> Iterator[dict[str, Any]]:
+def _lighter(run: TrainingRun) -> Iterator[dict[str, Any]]:
     """Changes to the lighter methods of the run's family."""
     for name in _LIGHTER.get(run.method, ()):
         changes: dict[str, Any] = {"method": name}
@@ -115,7 +114,7 @@ def _lighter(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def suggestions(
-    run: Run, room: int, seconds: Callable[[Run], float] | None = None
+    run: TrainingRun, room: int, seconds: Callable[[TrainingRun], float] | None = None
 ) -> list[Suggestion]:
     """Changes that make a run fit, in order: exact ones before others, then by estimated time.
 
@@ -132,7 +131,9 @@ def suggestions(
 
 
 class _Search:
-    def __init__(self, run: Run, room: int, seconds: Callable[[Run], float] | None) -> None:
+    def __init__(
+        self, run: TrainingRun, room: int, seconds: Callable[[TrainingRun], float] | None
+    ) -> None:
         self.run, self.room, self.seconds = run, room, seconds
         self.base = seconds(run) if seconds else None
         self.needed: dict[frozenset[tuple[str, Any]], float | None] = {}
@@ -158,6 +159,8 @@ class _Search:
 
         Where all of them are not enough, with the largest batch that then fits.
         """
+        if _changed(self.run, start) is None:  # the lighter method does not run in these settings
+            return None
         steps = [dict(start)]
         for change in changes:
             merged = {**steps[-1], **change}
@@ -203,32 +206,9 @@ class _Search:
         )
 
 
-def _changed(run: Run, changes: dict[str, Any]) -> Run | None:
+def _changed(run: TrainingRun, changes: dict[str, Any]) -> TrainingRun | None:
     """The run with changes, or None where they contradict each other."""
     try:
         return replace(run, **changes)
     except UserError:
         return None
-
-
-def largest(run: Run, field: str, room: int) -> int:
-    """The greatest batch or sequence that fits, the rest being as it is; 0 if none does.
-
-    Args:
-        run: The run.
-        field: ``batch`` or ``sequence``.
-        room: Bytes there are for its tensors and the allocator's slack.
-    """
-    low, high = 0, 1 << 20
-    if field == "sequence" and run.model.positions:
-        high = run.model.context
-    while high - low > 1:  # a whole grid at a time, by arrays
-        grid = np.unique(np.geomspace(low + 1, high, 64).round())  # floats: no overflow
-        fits = np.broadcast_to(footprint(run, **{field: grid}) <= room, grid.shape)
-        if not fits[0]:
-            return low
-        last = int(np.flatnonzero(fits)[-1])
-        if last + 1 == len(grid):
-            return int(grid[last])
-        low, high = int(grid[last]), int(grid[last + 1])
-    return low

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
-__all__ = ["ROLES", "Architecture", "Parameter"]
+__all__ = ["ROLES", "Architecture", "Parameter", "unlike_llama"]
 
 ROLES = ("embedding", "position", "attention", "mlp", "norm", "bias", "head")
 """What a parameter is for; ``attention`` and ``mlp`` are the matrices of the blocks."""
@@ -131,3 +131,31 @@ class Architecture:
 @lru_cache(maxsize=64)
 def _parameters(architecture: Architecture) -> tuple[Parameter, ...]:
     return tuple(architecture._parameters())
+
+
+_LLAMA = {
+    "gated": True,
+    "activation": "silu",
+    "norm": "rms",
+    "qkv_bias": False,
+    "output_bias": False,
+    "mlp_bias": False,
+    "bias": False,
+    "positions": 0,
+    "extra": 0,
+    "post_norm": False,
+}
+
+
+def unlike_llama(architecture: Architecture) -> str:
+    """Say what distinguishes a model from the LLaMA family, for code that knows that family only.
+
+    Returns:
+        A sentence that names the field, such as ``gated of gpt2 must be True as in LLaMA, not
+        False``; empty if the model is built like LLaMA. Grouped key heads and tied embeddings are.
+    """
+    for name, value in _LLAMA.items():
+        own = getattr(architecture, name)
+        if own != value:
+            return f"{name} of {architecture.name} must be {value!r} as in LLaMA, not {own!r}"
+    return ""

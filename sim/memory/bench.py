@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-from consilico.sim.memory.gpus import find_gpu
+from consilico.sim.memory.answer import answer
+from consilico.sim.memory.gpus import GpuMemory, find_gpu
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.query import Room, answer
-from consilico.sim.memory.run import Run
 from consilico.sim.memory.sweep import sweep
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["main"]
 
@@ -19,15 +19,15 @@ def main() -> None:
     """Print milliseconds of a query, best of several, and configurations a second of a sweep."""
     card = find_gpu("rtx4060ti-16gb")
     model = find_model("llama-7b")
-    fits = Run(model=model, method="q-galore", rank=1024, per_layer=True)
-    too_large = Run(model=model, method="adamw", batch=8, sequence=2048)
+    fits = TrainingRun(model=model, method="q-galore", rank=1024, per_layer=True)
+    too_large = TrainingRun(model=model, method="adamw", batch=8, sequence=2048)
     for label, run in (("fits", fits), ("does not fit, changes searched", too_large)):
-        seconds = _best(lambda run=run: answer(run, Room.of(card), card))  # type: ignore[misc]
+        seconds = _best(lambda run=run: answer(run, GpuMemory.of(card), card))  # type: ignore[misc]
         print(f"query that {label}: {1e3 * seconds:.1f} ms")
     methods = [name for name in METHODS if name != "inference"]
     lengths = [256 * n for n in range(1, 17)]
     start = time.perf_counter()
-    found = sweep(Run(model=model), methods, range(1, 65), lengths, (64, 128, 256, 512))
+    found = sweep(TrainingRun(model=model), methods, range(1, 65), lengths, (64, 128, 256, 512))
     count = sum(item.count for item in found)
     print(f"sweep: {count:,} configurations in {time.perf_counter() - start:.2f} s")
 

@@ -1,4 +1,4 @@
-"""GPUs by name, and amounts of memory as text."""
+"""GPUs by name, amounts of memory as text, and what a GPU leaves for tensors."""
 
 import re
 import tomllib
@@ -10,7 +10,16 @@ from typing import Any
 
 from consilico.sim.base.errors import UserError
 
-__all__ = ["Gpu", "find_gpu", "format_bytes", "gpu_names", "parse_memory", "usual_context_bytes"]
+__all__ = [
+    "Gpu",
+    "GpuMemory",
+    "find_gpu",
+    "format_bytes",
+    "gpu_memory",
+    "gpu_names",
+    "parse_memory",
+    "usual_context_bytes",
+]
 
 _MIB = 2**20
 _PREFIXES = ("", "K", "M", "G", "T")
@@ -124,3 +133,33 @@ def format_bytes(size: float) -> str:
         return f"{size:.0f} B"
     prefix = _PREFIXES[power]
     return f"{size / 1000**power:.2f} {prefix}B ({size / 1024**power:.2f} {prefix}iB)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuMemory:
+    """What a GPU offers, and what there is beside tensors."""
+
+    name: str
+    bytes: int  # all of its memory
+    context_bytes: int  # CUDA context
+
+    @classmethod
+    def of(cls, gpu: Gpu) -> "GpuMemory":
+        """That of a GPU of the catalogue."""
+        return cls(name=gpu.name, bytes=gpu.memory_bytes, context_bytes=gpu.context_bytes)
+
+    @property
+    def usable_bytes(self) -> int:
+        """Bytes left for tensors and the allocator's slack."""
+        return self.bytes - self.context_bytes
+
+
+def gpu_memory(text: str) -> GpuMemory:
+    """That of a GPU by name, or of an amount of memory, with the context of a usual driver.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    if text.lower() in gpu_names():
+        return GpuMemory.of(find_gpu(text))
+    return GpuMemory(name=text, bytes=parse_memory(text), context_bytes=usual_context_bytes())

@@ -1,18 +1,27 @@
 """The ledger: every tensor of a training run, at every moment of a step."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.memory.activations import Activations
-from consilico.sim.memory.entry import Entry
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.run import Run
-from consilico.sim.memory.sizes import Size, most, total
-from consilico.sim.memory.stage import Stage
+from consilico.sim.memory.entries import Entry, Size, Stage, most, total
 from consilico.sim.memory.step import stages
+from consilico.sim.memory.tensor_plan import TensorPlan
+from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["Ledger", "footprint", "ledger", "peak_bytes", "slack_bytes"]
+__all__ = [
+    "Ledger",
+    "StepPart",
+    "by_kind",
+    "footprint",
+    "ledger",
+    "peak_bytes",
+    "slack_bytes",
+    "timeline",
+]
 
 _ROUNDING = 1 << 19
 _LARGE = 1 << 20  # bytes above which a tensor comes from the allocator's large blocks
@@ -22,9 +31,9 @@ _LARGE = 1 << 20  # bytes above which a tensor comes from the allocator's large 
 class Ledger:
     """What a run holds on one GPU."""
 
-    run: Run
+    run: TrainingRun
     stages: tuple[Stage, ...]
-    plan: Plan
+    plan: TensorPlan
 
     @cached_property
     def peak(self) -> Stage:
@@ -67,13 +76,13 @@ class Ledger:
         return int(total(e.bytes for e in self.entries if e.live and e.kind in kinds))
 
 
-def ledger(run: Run) -> Ledger:
+def ledger(run: TrainingRun) -> Ledger:
     """The ledger of a run."""
-    plan = Plan(run)
+    plan = TensorPlan(run)
     return Ledger(run, tuple(stages(plan)), plan)
 
 
-def slack_bytes(plan: Plan, act: Activations) -> Size:
+def slack_bytes(plan: TensorPlan, act: Activations) -> Size:
     """What PyTorch's allocator is expected to lose by rounding: an estimate.
 
     It leaves up to 1 MiB on a block before it splits it: half of that for each large tensor.
@@ -91,24 +100,66 @@ def slack_bytes(plan: Plan, act: Activations) -> Size:
     return count * _ROUNDING
 
 
-def footprint(run: Run, **arrays: Any) -> Size:
+def footprint(run: TrainingRun, **arrays: Any) -> Size:
     """Bytes that a run needs for its tensors: the peak, and the allocator's slack.
 
     Args:
         run: As in :func:`peak_bytes`.
         arrays: As in :func:`peak_bytes`.
     """
-    plan = Plan(run, **arrays)
+    plan = TensorPlan(run, **arrays)
     act = Activations(plan)
     return most(*(stage.bytes for stage in stages(plan, act))) + slack_bytes(plan, act)
 
 
-def peak_bytes(run: Run, **arrays: Any) -> Size:
+def peak_bytes(run: TrainingRun, **arrays: Any) -> Size:
     """Peak of many runs at once.
 
     Args:
         run: What they have in common.
         arrays: ``batch``, ``sequence`` and ``rank`` as numpy arrays of one shape.
     """
-    plan = Plan(run, **arrays)
+    plan = TensorPlan(run, **arrays)
     return most(*(stage.bytes for stage in stages(plan)))
+
+
+def by_kind(found: Ledger) -> dict[str, int]:
+    """Return the bytes at the peak of each kind of tensor, activations together."""
+    return _by_kind(entry for entry in found.entries if entry.live)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPart(Facts):
+    """A part of a step, such as the forward pass of one block, at the moment that holds most."""
+
+    part: str
+    bytes: int
+    kinds: Mapping[str, int]  # the same by kind of tensor; activations are one kind
+
+
+def timeline(run: TrainingRun) -> list[StepPart]:
+    """Return the parts of a step in their order: each block forward, the loss, each block back."""
+    plan = TensorPlan(run)
+    fixed = _by_kind(plan.persistent)
+    greatest: dict[str, StepPart] = {}
+    for stage in stages(plan, every_block=True):
+        part = stage.label.split(":")[0].removesuffix(", again forward")
+        size = int(stage.bytes)
+        if part not in greatest or greatest[part].bytes < size:
+            kinds = _added(fixed, _by_kind(stage.entries()))
+            greatest[part] = StepPart(part=part, bytes=size, kinds=kinds)
+    return list(greatest.values())
+
+
+def _by_kind(entries: Iterable[Entry]) -> dict[str, int]:
+    """Add up bytes by the kind of tensor, activations together."""
+    kinds: dict[str, int] = {}
+    for entry in entries:
+        kind = entry.kind.split(":")[0]
+        kinds[kind] = kinds.get(kind, 0) + int(entry.bytes)
+    return kinds
+
+
+def _added(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    """Add two sums by kind; the order is that of first appearance."""
+    return {kind: first.get(kind, 0) + second.get(kind, 0) for kind in {**first, **second}}

@@ -1,62 +1,102 @@
 """The catalogue of training methods: what each keeps, from its paper or its authors' code."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory import treatments as t
-from consilico.sim.memory.method import Method
+from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.entries import Size
+from consilico.sim.memory.treatments import Dims, Treatment
 
-__all__ = ["METHODS", "find_method"]
+__all__ = ["METHODS", "REFERENCE_METHODS", "TrainingMethod", "find_method"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingMethod:
+    """A training method.
+
+    A description says which tensors exist, in which type, and when they live: holdings always,
+    gradients from their operation on to their update, transients during it.
+    """
+
+    name: str
+    title: str
+    source: str
+    blocks: Treatment  # matrices of the blocks
+    ends: Treatment  # embeddings and output layer
+    vectors: Treatment  # norms and biases
+    head: Treatment | None = None  # output layer, where it is treated in another way
+    sampled: int = 0  # blocks trained at a time; 0: all
+    rank: int = 0  # usual rank; 0: the method has none; -1: a quarter of the hidden size
+    adapters: str = ""  # beside each matrix: "factors" that both train, or a "core" between frozen
+    density: Callable[[Architecture], float] = field(default=lambda architecture: 1.0)
+    shared: Callable[[Architecture], int] = field(default=lambda architecture: 0)  # elements
+    per_layer: bool = False  # by its nature updates each parameter inside the backward pass
+    inside: bool = False  # such an update runs before the product's own backward step is over
+    kept_gradients: frozenset[str] = frozenset()  # roles whose gradients are never freed
+    forward_only: bool = False
+    lazy: bool = False  # subspaces that stay are renewed less and less often
+    published: "TrainingMethod | None" = None  # as the authors' code runs it, where that differs
+    note: str = ""
+
+    @property
+    def low_bit(self) -> bool:
+        """Whether the weights that train are integers."""
+        return self.blocks.holdings[0].dtype == "uint8"
+
 
 _CATALOGUE = (
-    Method(
+    TrainingMethod(
         name="inference", title="Inference", source="forward pass that fills a cache",
         blocks=t.FROZEN, ends=t.FROZEN, vectors=t.FROZEN, forward_only=True,
         note="no training, for comparison",
     ),
-    Method(
+    TrainingMethod(
         name="adamw", title="AdamW", source="arXiv 1711.05101",
         blocks=t.ADAM, ends=t.ADAM, vectors=t.ADAM,
     ),
-    Method(
+    TrainingMethod(
         name="adamw-8bit", title="8-bit AdamW", source="arXiv 2110.02861",
         blocks=t.ADAM_8BIT, ends=t.ADAM_8BIT, vectors=t.ADAM_32,
         note="blocks of 2048 states share a scale; norms and biases keep float32 states",
     ),
-    Method(
+    TrainingMethod(
         name="adafactor", title="Adafactor", source="arXiv 1804.04235, Algorithm 4",
         blocks=t.ADAFACTOR, ends=t.ADAFACTOR, vectors=t.ADAFACTOR_VECTORS,
         note="no first moment",
     ),
-    Method(
+    TrainingMethod(
         name="sgd", title="SGD", source="Robbins and Monro 1951",
         blocks=t.PLAIN, ends=t.PLAIN, vectors=t.PLAIN, note="no momentum",
     ),
-    Method(
+    TrainingMethod(
         name="lora", title="LoRA", source="arXiv 2106.09685",
         blocks=t.LORA, ends=t.FROZEN, vectors=t.FROZEN, rank=16, adapters="factors",
     ),
-    Method(
+    TrainingMethod(
         name="qlora", title="QLoRA", source="arXiv 2305.14314, section 3",
         blocks=t.QLORA, ends=t.FROZEN, vectors=t.FROZEN, rank=16, adapters="factors",
-        note="NF4 with double quantisation; embeddings and output layer stay as they are",
+        note="NF4 with double quantization; embeddings and output layer stay as they are",
     ),
-    Method(
+    TrainingMethod(
         name="relora", title="ReLoRA", source="arXiv 2307.05695",
         blocks=t.LORA, ends=t.ADAM, vectors=t.ADAM, rank=-1, adapters="factors",
         note="after its full-rank warm-up; embeddings, output layer and norms train in full",
     ),
-    Method(
+    TrainingMethod(
         name="galore", title="GaLore", source="arXiv 2403.03507, Algorithm 2",
         blocks=t.GALORE, ends=t.ADAM, vectors=t.ADAM, rank=-1,
     ),
-    Method(
+    TrainingMethod(
         name="galore-8bit", title="8-bit GaLore", source="arXiv 2403.03507, section 4.3",
         blocks=t.GALORE_8BIT, ends=t.ADAM_8BIT, vectors=t.ADAM_32, rank=-1,
     ),
-    Method(
+    TrainingMethod(
         name="q-galore", title="Q-GaLore", source="arXiv 2407.08296, Algorithm 1",
         lazy=True, blocks=t.Q_GALORE, ends=t.ADAM_8BIT, vectors=t.ADAM_32, rank=-1,
         note="INT4 projections packed two to a byte; gradients of embeddings freed",
-        published=Method(
+        published=TrainingMethod(
             name="q-galore", title="Q-GaLore as published",
             source="VITA-Group/Q-GaLore: q_galore_torch, run_pretrain.py",
             blocks=t.Q_GALORE_PUBLISHED, ends=t.ADAM_8BIT, vectors=t.ADAM_32,
@@ -65,91 +105,92 @@ _CATALOGUE = (
             note="a byte for each INT4 code; gradients of embedding and output layer never freed",
         ),
     ),
-    Method(
+    TrainingMethod(
         name="lomo", title="LOMO", source="arXiv 2306.09782",
         blocks=t.LOMO, ends=t.LOMO, vectors=t.LOMO, per_layer=True,
     ),
-    Method(
+    TrainingMethod(
         name="adalomo", title="AdaLomo", source="arXiv 2310.10195",
         blocks=t.ADAFACTOR, ends=t.ADAFACTOR, vectors=t.ADAFACTOR_VECTORS, per_layer=True,
         note="factored second moment, no first",
     ),
-    Method(
+    TrainingMethod(
         name="lisa", title="LISA", source="arXiv 2403.17919",
         blocks=t.ADAM, ends=t.ADAM, vectors=t.ADAM, sampled=2,
         note="embedding, output layer and two sampled blocks train; states of others are dropped",
     ),
-    Method(
+    TrainingMethod(
         name="owlore", title="OwLore", source="arXiv 2405.18380",
         blocks=t.GALORE, ends=t.ADAM, vectors=t.ADAM, sampled=2, rank=128,
         note="as LISA, with projected gradients in the sampled blocks",
     ),
-    Method(
+    TrainingMethod(
         name="welore", title="WeLore", source="arXiv 2407.11239",
         blocks=t.WELORE, ends=t.FROZEN, vectors=t.FROZEN, density=lambda a: 0.5,
         note="half of the matrices' elements kept, as factors. Which of them train depends on the"
         " weights: counted as if all did, an upper bound",
     ),
-    Method(
+    TrainingMethod(
         name="apollo", title="APOLLO", source="arXiv 2412.05270, Algorithm 1",
         blocks=t.APOLLO, ends=t.ADAM, vectors=t.ADAM, rank=-1,
         note="random projections made anew from their seeds",
     ),
-    Method(
+    TrainingMethod(
         name="apollo-mini", title="APOLLO-Mini", source="arXiv 2412.05270, section 4.2",
         blocks=t.APOLLO, ends=t.ADAM, vectors=t.ADAM, rank=1,
     ),
-    Method(
+    TrainingMethod(
         name="q-apollo", title="Q-APOLLO", source="arXiv 2412.05270, section 5.3",
         blocks=t.Q_APOLLO, ends=t.ADAM, vectors=t.ADAM, rank=-1,
     ),
-    Method(
+    TrainingMethod(
         name="fira", title="Fira", source="arXiv 2410.01623",
         blocks=t.FIRA, ends=t.ADAM, vectors=t.ADAM, rank=-1,
     ),
-    Method(
+    TrainingMethod(
         name="sltrain", title="SLTrain", source="arXiv 2406.02214",
         blocks=t.low_rank_and_sparse(0.03, "int64"), ends=t.ADAM, vectors=t.ADAM, rank=-1,
         note="3 % of the elements beside the factors, with 64-bit indices",
     ),
-    Method(
+    TrainingMethod(
         name="lost", title="LOST", source="arXiv 2508.02668",
         blocks=t.low_rank_and_sparse(0.01, "int32"), ends=t.ADAM, vectors=t.ADAM, rank=-1,
         note="whole channels beside the factors; counted as 1 % of the elements with their"
         " positions, an upper bound for the positions",
     ),
-    Method(
+    TrainingMethod(
         name="gradnormlorp", title="GradNormLoRP", source="arXiv 2412.19616",
         blocks=t.GRAD_NORM_LORP, ends=t.FROZEN, vectors=t.FROZEN, rank=8, adapters="factors",
         note="states counted for the factors before their gradients are projected: an upper bound",
     ),
-    Method(
+    TrainingMethod(
         name="loram", title="LoRAM", source="arXiv 2502.13533",
         blocks=t.LORAM, ends=t.FROZEN, vectors=t.FROZEN, rank=8, adapters="factors",
         density=t.structured(0.65),
         note="structured pruning by 65 %; first four and last two blocks whole",
     ),
-    Method(
+    TrainingMethod(
         name="qloram", title="QLoRAM", source="arXiv 2502.13533",
         blocks=t.QLORAM, ends=t.FROZEN, vectors=t.FROZEN, rank=8, adapters="factors",
         density=t.structured(0.65),
         note="as LoRAM, pruned weights in NF4",
     ),
-    Method(
+    TrainingMethod(
         name="lamda", title="LaMDA", source="arXiv 2406.12832",
         blocks=t.LAMDA, ends=t.FROZEN, vectors=t.FROZEN, rank=32, adapters="core",
         note="once the outer factors are frozen; only the core between them trains",
     ),
-    Method(
+    TrainingMethod(
         name="dct", title="DCT projection", source="arXiv 2505.17967",
         blocks=t.DCT, ends=t.ADAM, vectors=t.ADAM, rank=-1, shared=lambda a: a.hidden**2,
         note="columns of one fixed basis for all layers; error feedback not counted",
     ),
 )  # fmt: skip
-METHODS: dict[str, Method] = {method.name: method for method in _CATALOGUE}
+
+METHODS: dict[str, TrainingMethod] = {method.name: method for method in _CATALOGUE}
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str) -> TrainingMethod:
     """A method by its name.
 
     Raises:
@@ -160,3 +201,90 @@ def find_method(name: str) -> Method:
     except KeyError:
         known = ", ".join(METHODS)
         raise UserError(f"unknown method {name!r}; accepted: {known}") from None
+
+
+def _copy(elements: Size, e: int) -> Size:
+    """Float32 copy of a gradient of ``e`` bytes an element."""
+    return 0 if e == 4 else 4 * elements
+
+
+def _adam(d: Dims, e: int) -> Size:
+    """``Moments.direction``: root of the second moment, first moment without bias, quotient."""
+    return 12 * d.full + _copy(d.full, e)
+
+
+def _adam_8bit(d: Dims, e: int) -> Size:
+    """A state written back: float32 of both, padded and normalized copies, int64 codes, codes."""
+    return 26 * d.full + _copy(d.full, e)
+
+
+def _projected(d: Dims, e: int) -> Size:
+    """Step brought back and scaled, gradient in float32; the step in the subspace."""
+    return 12 * d.full + 8 * d.low + _copy(d.full, e) // 2
+
+
+def _requantized(d: Dims, e: int) -> Size:
+    """Of ``quantize``: int64 fixed point, draws, their sum and its shift; five float32 copies."""
+    return 52 * d.full + 4 * d.low
+
+
+def _svd(d: Dims, e: int) -> Size:
+    """Both factors of the reduced SVD and the vectors that are kept."""
+    return 4 * (d.full + d.short * d.short + d.basis) + _copy(d.full, e)
+
+
+_ADAM = Treatment(
+    holdings=(t.weight(), *t.moments(t.full, "float32")), gradient=t.full, update=_adam
+)
+_ADAM_8BIT = Treatment(
+    holdings=(t.weight(), *t.moments(t.full, "uint8")), gradient=t.full, update=_adam_8bit
+)
+_LORA = replace(
+    t.LORA,
+    holdings=(
+        *t.LORA.holdings[:2],
+        t.state("first moment of adapter", t.factors, "float32"),
+        t.state("second moment of adapter", t.factors, "float32"),
+    ),
+    kernel=False,
+    update=lambda d, e: (
+        12 * d.factor_rank * d.long + _copy(d.factor_rank * d.long, e)
+    ),  # the larger factor
+)
+
+_GALORE = replace(
+    t.GALORE,
+    holdings=(t.weight(), *t.moments(t.low, "float32"), t.projection("float32")),
+    update=_projected,
+    renewal=_svd,
+)
+_GALORE_8BIT = replace(
+    _GALORE, holdings=(t.weight(), *t.moments(t.low, "uint8"), t.projection("float32"))
+)
+_Q_GALORE = replace(
+    t.Q_GALORE,
+    holdings=(  # scale and minimum of a group in float32
+        t.weight("uint8", -1, 8.0),
+        *t.moments(t.low, "uint8"),
+        t.projection("int4", -1, 8.0),
+    ),
+    update=_requantized,
+    renewal=_svd,
+    weight_copies=2,
+)
+
+
+def _as_run(name: str, blocks: Treatment, **fields: Treatment) -> TrainingMethod:
+    own = replace(METHODS[name], blocks=blocks, published=None, **fields)  # type: ignore[arg-type]
+    return replace(own, source="consilico.golden.training.qgalore", note="", inside=False)
+
+
+# of 8-bit methods the embedding keeps float32 states, the output layer does not
+REFERENCE_METHODS = {
+    "adamw": _as_run("adamw", _ADAM, ends=_ADAM, vectors=_ADAM),
+    "adamw-8bit": _as_run("adamw-8bit", _ADAM_8BIT, ends=_ADAM, head=_ADAM_8BIT, vectors=_ADAM),
+    "lora": _as_run("lora", _LORA),
+    "galore": _as_run("galore", _GALORE, ends=_ADAM, vectors=_ADAM),
+    "galore-8bit": _as_run("galore-8bit", _GALORE_8BIT, ends=_ADAM, head=_ADAM_8BIT, vectors=_ADAM),
+    "q-galore": _as_run("q-galore", _Q_GALORE, ends=_ADAM, head=_ADAM_8BIT, vectors=_ADAM),
+}

@@ -6,17 +6,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from consilico.sim.memory.activations import Activations
-from consilico.sim.memory.entry import Entry
-from consilico.sim.memory.graph import Moment
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.sizes import Size, ceil_div, is_zero, total
-from consilico.sim.memory.stage import Part, Stage
+from consilico.sim.memory.autograd import Moment
+from consilico.sim.memory.entries import Entry, LiveTensors, Size, Stage, ceil_div, is_zero, total
+from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["stages"]
 
 
 def stages(
-    plan: Plan, act: Activations | None = None, *, every_block: bool = False
+    plan: TensorPlan, act: Activations | None = None, *, every_block: bool = False
 ) -> Iterator[Stage]:
     """The stages of a step in their order, from the second step on, when all states are there.
 
@@ -30,7 +28,7 @@ def stages(
 
 
 class _Step:
-    def __init__(self, plan: Plan, act: Activations, every_block: bool) -> None:
+    def __init__(self, plan: TensorPlan, act: Activations, every_block: bool) -> None:
         self.plan = plan
         self.act = act
         self.every_block = every_block
@@ -40,7 +38,7 @@ class _Step:
         self.in_block = [t.parameter.name for t in plan.tensors if t.in_block and t.trains]
         if plan.arch.tied:
             self.tensors["output layer"] = self.tensors["embedding"]
-        self.known: dict[object, Part] = {}
+        self.known: dict[object, LiveTensors] = {}
         running = (*self.act.always, self.act.gathered())
         self.running = [part for part in running if not is_zero(part.bytes)]
 
@@ -117,7 +115,12 @@ class _Step:
         return [*found, *between]
 
     def _moment(
-        self, label: str, moment: Moment, base: tuple[Part, ...], above: int, waiting: list[str]
+        self,
+        label: str,
+        moment: Moment,
+        base: tuple[LiveTensors, ...],
+        above: int,
+        waiting: list[str],
     ) -> Iterator[Stage]:
         """An operation's backward step, and the update that follows where updates are fused.
 
@@ -144,7 +147,9 @@ class _Step:
                     parts = (*base, after, gradients, _transient(name, size))
                     yield self._stage(name, f"{label}, {name}", *parts)
 
-    def _gradients(self, blocks: int, single: list[str], fresh: tuple[str, ...] = ()) -> Part:
+    def _gradients(
+        self, blocks: int, single: list[str], fresh: tuple[str, ...] = ()
+    ) -> LiveTensors:
         """Gradients of so many whole blocks and of single parameters, one of them just made.
 
         Those that live on from the step before are among the persistent tensors.
@@ -156,9 +161,9 @@ class _Step:
         if not fresh:
             return part
         (line,) = [self._fresh(name) for name in fresh]
-        return Part(part.bytes + line.bytes, lambda: [*part.entries(), line])
+        return LiveTensors(part.bytes + line.bytes, lambda: [*part.entries(), line])
 
-    def _make_gradients(self, blocks: int, single: list[str]) -> Part:
+    def _make_gradients(self, blocks: int, single: list[str]) -> LiveTensors:
         counts = Counter(single)
         if not (self.plan.keeps_gradients or self.per_layer):
             for name in self.in_block:
@@ -168,7 +173,7 @@ class _Step:
             for name, count in counts.items()
             if count and self.tensors[name].parameter.role not in self.plan.method.kept_gradients
         ]
-        return Part(total(line.bytes for line in lines), lambda: lines)
+        return LiveTensors(total(line.bytes for line in lines), lambda: lines)
 
     def _line(self, name: str, count: int) -> Entry:
         tensor = self.tensors[name]
@@ -183,7 +188,7 @@ class _Step:
         words = f"{tensor.family}: gradient just made"
         return Entry(words, "gradients", dtype, tensor.gradient, 1)
 
-    def _stage(self, phase: str, label: str, *parts: Part, whole: bool = True) -> Stage:
+    def _stage(self, phase: str, label: str, *parts: LiveTensors, whole: bool = True) -> Stage:
         """``whole``: the model runs, with what it needs for that beside the other parts."""
         if whole:
             parts = (*parts, *self.running)
@@ -193,8 +198,8 @@ class _Step:
         return Stage(phase, label, size, parts)
 
 
-def _transient(name: str, size: Size) -> Part:
-    return Part(size, lambda: [Entry(name, "transients", "", size, 1)])
+def _transient(name: str, size: Size) -> LiveTensors:
+    return LiveTensors(size, lambda: [Entry(name, "transients", "", size, 1)])
 
 
 def _sortable(size: Size) -> float:

@@ -9,16 +9,16 @@ import numpy as np
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.ledger import footprint, peak_bytes
 from consilico.sim.memory.methods import find_method
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["Sweep", "sweep"]
+__all__ = ["MemorySweep", "largest", "sweep"]
 
 
 @dataclass(frozen=True)
-class Sweep:
+class MemorySweep:
     """Peaks of one method over batches, sequences and ranks."""
 
-    run: Run
+    run: TrainingRun
     batches: tuple[int, ...]
     sequences: tuple[int, ...]
     ranks: tuple[int, ...]
@@ -43,12 +43,12 @@ class Sweep:
 
 
 def sweep(
-    base: Run,
+    base: TrainingRun,
     methods: Sequence[str],
     batches: Sequence[int],
     sequences: Sequence[int],
     ranks: Sequence[int] = (0,),
-) -> list[Sweep]:
+) -> list[MemorySweep]:
     """Peaks of all combinations.
 
     Args:
@@ -78,5 +78,28 @@ def sweep(
         peaks, needed = (
             np.broadcast_to(size(run, **arrays), batch.shape) for size in (peak_bytes, footprint)
         )
-        found.append(Sweep(run, tuple(batches), tuple(sequences), tuple(used), peaks, needed))
+        found.append(MemorySweep(run, tuple(batches), tuple(sequences), tuple(used), peaks, needed))
     return found
+
+
+def largest(run: TrainingRun, field: str, room: int) -> int:
+    """The greatest batch or sequence that fits, the rest being as it is; 0 if none does.
+
+    Args:
+        run: The run.
+        field: ``batch`` or ``sequence``.
+        room: Bytes there are for its tensors and the allocator's slack.
+    """
+    low, high = 0, 1 << 20
+    if field == "sequence" and run.model.positions:
+        high = run.model.context
+    while high - low > 1:  # a whole grid at a time, by arrays
+        grid = np.unique(np.geomspace(low + 1, high, 64).round())  # floats: no overflow
+        fits = np.broadcast_to(footprint(run, **{field: grid}) <= room, grid.shape)
+        if not fits[0]:
+            return low
+        last = int(np.flatnonzero(fits)[-1])
+        if last + 1 == len(grid):
+            return int(grid[last])
+        low, high = int(grid[last]), int(grid[last + 1])
+    return low

@@ -1,14 +1,106 @@
-"""The ways in which training methods treat a parameter; the catalogue puts them together."""
+"""How one parameter is trained: the tensors that it brings with it, by method."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
-from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.method import Dims, Elements, Holding, Treatment
-from consilico.sim.memory.sizes import Size
+from consilico.sim.memory.architecture import Architecture, Parameter
+from consilico.sim.memory.entries import Size, least
 
-WEIGHTS, CONSTANTS, STATES = "weights", "quantisation constants", "optimiser states"
+__all__ = ["Dims", "Holding", "Treatment"]
+
+
+@dataclass(frozen=True)
+class Dims:
+    """The dimensions of one parameter, and the method's numbers; ``rank`` may be an array."""
+
+    rows: int
+    columns: int
+    rank: Size  # of a projection: no more than the shorter side
+    factor_rank: Size  # of factors, which may be larger
+    density: float = 1.0  # part of the weight that a method keeps
+
+    @classmethod
+    def of(cls, parameter: Parameter, rank: Size, density: float = 1.0) -> "Dims":
+        """Those of a parameter."""
+        clipped = least(rank, min(parameter.rows, parameter.columns))
+        return cls(parameter.rows, parameter.columns, clipped, rank, density)
+
+    @property
+    def full(self) -> int:
+        """Elements of the parameter."""
+        return self.rows * self.columns
+
+    @property
+    def kept(self) -> int:
+        """Elements of the parameter that are kept."""
+        return round(self.full * self.density)
+
+    @property
+    def short(self) -> int:
+        """Shorter side."""
+        return min(self.rows, self.columns)
+
+    @property
+    def long(self) -> int:
+        """Longer side."""
+        return max(self.rows, self.columns)
+
+    @property
+    def low(self) -> Size:
+        """Elements of the gradient once it is projected to ``rank``."""
+        return self.rank * self.long
+
+    @property
+    def basis(self) -> Size:
+        """Elements of the projection."""
+        return self.rank * self.short
+
+    @property
+    def factors(self) -> Size:
+        """Elements of two factors of ``factor_rank``."""
+        return self.factor_rank * (self.rows + self.columns)
+
+
+Elements = Callable[[Dims], Size]
+Transient = Callable[[Dims, int], Size]  # bytes, from dimensions and bytes of an element
+
+
+def _none(d: Dims, e: int) -> Size:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """A tensor that a parameter brings with it for the whole run.
+
+    ``dtype`` is a name of :data:`consilico.sim.memory.entries.BITS`, or ``weight``, ``state``,
+    ``adapter`` or ``adapter state``: what the run chooses for those.
+    """
+
+    name: str
+    kind: str
+    elements: Elements
+    dtype: str
+    group: int = 0  # elements that share constants; 0: none; -1: the run's group
+    constants: float = 0.0  # bytes of the constants of a group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """How one class of parameters is trained."""
+
+    holdings: tuple[Holding, ...]
+    gradient: Elements | None = None  # elements of what backward leaves; None: frozen
+    beside: bool = False  # what trains are factors beside a frozen weight
+    kernel: bool = False  # an AdamW step of torch.optim, whose kernel decides the transient
+    update: Transient = _none  # bytes more while one parameter is updated
+    renewal: Transient = _none  # bytes more while its subspace is renewed, before the update
+    svd: bool = False  # a new subspace comes from an SVD of the gradient
+    weight_copies: int = 0  # float weights, of the type of activations, made for a product
+
+
+WEIGHTS, CONSTANTS, STATES = "weights", "quantization constants", "optimizer states"
 PROJECTIONS, ADAPTERS = "projections", "adapters"
 _BLOCK = 2048  # elements that share a scale in 8-bit Adam (arXiv 2110.02861, section 2.1)
 
@@ -59,7 +151,7 @@ def weight(
 
 
 def state(name: str, elements: Elements, dtype: str = "state") -> Holding:
-    """A tensor of the optimiser; in 8 bits with a float32 scale for each block."""
+    """A tensor of the optimizer; in 8 bits with a float32 scale for each block."""
     block = (_BLOCK, 4.0) if dtype == "uint8" else (0, 0.0)
     return Holding(
         name=name, kind=STATES, elements=elements, dtype=dtype, group=block[0], constants=block[1]
@@ -89,7 +181,7 @@ def _svd(d: Dims, e: int) -> Size:
     return 4 * (2 * d.full + d.short * d.short)
 
 
-def _requantised(d: Dims, e: int) -> Size:
+def _requantized(d: Dims, e: int) -> Size:
     """As the authors' ``_quantize_stochastic_round`` runs it.
 
     The new weight and a copy of it; quotient, ceiling, floor, fraction, random numbers and the
@@ -113,7 +205,6 @@ ADAFACTOR = Treatment(
 ADAFACTOR_VECTORS = Treatment(
     holdings=(weight(), state("second moment", full, "float32")), gradient=full
 )
-
 GALORE = Treatment(
     holdings=(weight(), *moments(low), projection("weight")),
     gradient=full,
@@ -133,6 +224,7 @@ DCT = replace(
     renewal=lambda d, e: e * d.full,  # the gradient in the whole basis
     svd=False,
 )
+
 Q_GALORE_PUBLISHED = Treatment(
     holdings=(  # scale and zero of a group in bfloat16
         weight("uint8", -1, 4.0),
@@ -140,11 +232,12 @@ Q_GALORE_PUBLISHED = Treatment(
         projection("uint8", -1, 4.0),
     ),
     gradient=full,
-    update=_requantised,
+    update=_requantized,
     renewal=_svd,
     svd=True,
     weight_copies=1,
 )
+
 Q_GALORE = replace(
     Q_GALORE_PUBLISHED,
     holdings=(*Q_GALORE_PUBLISHED.holdings[:-1], projection("int4", -1, 4.0)),
@@ -157,7 +250,7 @@ APOLLO = Treatment(
 Q_APOLLO = replace(
     APOLLO,
     holdings=(weight("uint8", -1, 4.0), *moments(low)),
-    update=_requantised,
+    update=_requantized,
     weight_copies=1,
 )
 
@@ -182,7 +275,7 @@ def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
 # NF4 in blocks of 64, whose scales are 8-bit in blocks of 256 with a float32 scale each:
 # 1 + 4 / 256 bytes a block (arXiv 2305.14314, section 3)
 def nf4(elements: Elements = full) -> Holding:
-    """A weight in NF4 with double quantisation."""
+    """A weight in NF4 with double quantization."""
     return weight("nf4", 64, 1 + 4 / 256, elements)
 
 
@@ -206,6 +299,7 @@ LAMDA = Treatment(
     beside=True,
     kernel=True,
 )
+
 WELORE = Treatment(holdings=(weight(elements=kept), *moments(kept)), gradient=kept, kernel=True)
 
 

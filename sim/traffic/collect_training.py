@@ -38,11 +38,11 @@ class LayerUpdate(NamedTuple):
 
 
 @torch.no_grad()
-def observe(optimiser: QGaLore, layer: Int8Linear) -> LayerUpdate:
+def observe(optimizer: QGaLore, layer: Int8Linear) -> LayerUpdate:
     """What the next step will do to a layer; nothing is changed by it.
 
     Args:
-        optimiser: After its first step.
+        optimizer: After its first step.
         layer: Of its model, with a gradient.
 
     Raises:
@@ -51,8 +51,8 @@ def observe(optimiser: QGaLore, layer: Int8Linear) -> LayerUpdate:
     parameter = layer.weight
     assert parameter.grad is not None
     gradient = parameter.grad.float()
-    group = next(g for g in optimiser.param_groups if any(p is parameter for p in g["params"]))
-    state = deepcopy(optimiser.state[parameter])
+    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
+    state = deepcopy(optimizer.state[parameter])
     subspace: Subspace = state["subspace"]
     moments: Moments = state["moments"]
     subspace.advance(gradient)
@@ -96,7 +96,7 @@ def collect_training(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Gpt(run.model)
-    optimiser = QGaLore(
+    optimizer = QGaLore(
         model, run.method, lr=run.lr, betas=run.betas, scale=run.scale,
         weight_decay=run.weight_decay, keep=(HEAD,), seed=seed,
     )  # fmt: skip
@@ -105,16 +105,16 @@ def collect_training(
     rng = np.random.default_rng(seed)
     kept: dict[str, list[NDArray[np.int64]]] = {name: [] for name in LayerUpdate._fields}
     for step in range(max(observed) + 1):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate(run, step)
         _backward(model, text, run, batches)
         for parameter in model.parameters():
             nn.utils.clip_grad_norm_([parameter], run.clip)
         if step in observed:
             for layer in layers:
-                _keep(kept, observe(optimiser, layer), rng)
-        optimiser.step()
-        optimiser.zero_grad()
+                _keep(kept, observe(optimizer, layer), rng)
+        optimizer.step()
+        optimizer.zero_grad()
     joined = {name: np.concatenate(parts) for name, parts in kept.items()}
     for name in ("gradient", "vectors"):
         joined[name] = joined[name].reshape(-1, _VECTORS, joined[name].shape[1])

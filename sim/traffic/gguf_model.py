@@ -51,7 +51,7 @@ class Int4Weight:
             minimum=constants[:, :, 1],
         )
 
-    def dequantise(self) -> NDArray[np.float32]:
+    def dequantize(self) -> NDArray[np.float32]:
         """Weights as float32, shape ``(outputs, inputs)``."""
         groups = self.nibbles.reshape(*self.scale.shape, GROUP).astype(np.float32)
         groups *= self.scale.astype(np.float32)[:, :, None]
@@ -84,7 +84,7 @@ class GgufModel:
 
     def weight(self, name: str) -> NDArray[np.float32]:
         """One weight as float32, shape ``(outputs, inputs)`` or ``(width,)``."""
-        return self.int4[name].dequantise() if name in self.int4 else self.floats[name]
+        return self.int4[name].dequantize() if name in self.int4 else self.floats[name]
 
 
 def find_model() -> tuple[Path, str]:

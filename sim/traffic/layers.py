@@ -1,6 +1,6 @@
 """Linear layers that drive matrix hardware: real weights and inputs, or marked synthetic ones.
 
-They are hardware traffic: nothing here says what a quantisation does to the model's accuracy.
+They are hardware traffic: nothing here says what a quantization does to the model's accuracy.
 """
 
 import argparse

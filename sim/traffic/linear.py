@@ -10,7 +10,7 @@ from consilico.sim.traffic.archive import from_archive, to_archive
 from consilico.sim.traffic.gguf_model import GROUP, Int4Weight
 from consilico.sim.traffic.quantized import (
     Format,
-    Quantised,
+    Quantized,
     as_stored,
     asymmetric,
     group_size,
@@ -36,7 +36,7 @@ INPUT_OF = {
 class Linear:
     """One linear layer, ``y = x @ weight.T``, and its inputs over some text.
 
-    A matrix unit multiplies ``quantise_x(...).codes`` by ``quantise_weight(...).codes.T``.
+    A matrix unit multiplies ``quantize_x(...).codes`` by ``quantize_weight(...).codes.T``.
     """
 
     layer: int  # decoder block
@@ -63,7 +63,7 @@ class Linear:
         )
         return replace(self, weight=weight, x=self.x[tokens])
 
-    def quantise_x(self, form: Format, group: int | None = None) -> Quantised:
+    def quantize_x(self, form: Format, group: int | None = None) -> Quantized:
         """Inputs as codes, shape ``(tokens, inputs)``.
 
         INT8 has a scale a token: with one a tensor, the huge values that a window's first token
@@ -80,11 +80,11 @@ class Linear:
         """
         return symmetric(self.x, _bits(form), group_size(form, self.inputs, group))
 
-    def quantise_weight(self, form: Format, group: int | None = None) -> Quantised:
+    def quantize_weight(self, form: Format, group: int | None = None) -> Quantized:
         """Weights as codes, shape ``(outputs, inputs)``.
 
         ``"uint4"`` in groups of 32 has the codes of the file (see
-        :func:`~consilico.sim.traffic.quantized.as_stored`); all others are quantised anew from the
+        :func:`~consilico.sim.traffic.quantized.as_stored`); all others are quantized anew from the
         file's weights and carry a second rounding error.
 
         Args:
@@ -98,13 +98,13 @@ class Linear:
         group = group_size(form, self.inputs, group)
         if form == "uint4" and group == GROUP:
             return as_stored(self.weight)
-        values = self.weight.dequantise()
+        values = self.weight.dequantize()
         return (
             asymmetric(values, group) if form == "uint4" else symmetric(values, _bits(form), group)
         )
 
     def sparse_weight(self, form: Format, group: int | None = None) -> Sparse:
-        """Weights cut to 2:4 by magnitude, otherwise as :meth:`quantise_weight`.
+        """Weights cut to 2:4 by magnitude, otherwise as :meth:`quantize_weight`.
 
         Args:
             form: ``"int8"`` or ``"int4"``.
@@ -114,7 +114,7 @@ class Linear:
             ValueError: If ``form`` is another, or ``group`` does not divide the inputs.
         """
         group = group_size(form, self.inputs, group)
-        return sparsify(self.weight.dequantise(), _bits(form), group)
+        return sparsify(self.weight.dequantize(), _bits(form), group)
 
 
 def _bits(form: Format) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.traffic.linear import Linear
-from consilico.sim.traffic.quantized import Format, Quantised, split
+from consilico.sim.traffic.quantized import Format, Quantized, split
 
 __all__ = ["LayerMatrices", "layer_matrices"]
 
@@ -24,8 +24,8 @@ class LayerMatrices:
 
     x: NDArray[np.int64]  # (groups, tokens, group)
     w: NDArray[np.int64]  # (groups, group, outputs), signed
-    inputs: Quantised
-    weight: Quantised  # its codes less ``offset`` are those of w
+    inputs: Quantized
+    weight: Quantized  # its codes less ``offset`` are those of w
     offset: int
 
     def outputs(self, products: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -56,8 +56,8 @@ def layer_matrices(linear: Linear, x_form: Format, w_form: Format) -> LayerMatri
         ValueError: If ``x_form`` is another.
     """
     stored = w_form == "int4"
-    inputs = linear.quantise_x(x_form)
-    weight = linear.quantise_weight("uint4" if stored else w_form)
+    inputs = linear.quantize_x(x_form)
+    weight = linear.quantize_weight("uint4" if stored else w_form)
     offset = _MIDDLE if stored else 0
     group = min(inputs.group, weight.group)
     return LayerMatrices(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.traffic.linear import LayerTraffic, Linear
-from consilico.sim.traffic.quantized import Format, Quantised
+from consilico.sim.traffic.quantized import Format, Quantized
 from consilico.sim.traffic.sparse import Sparse
 
 __all__ = [
@@ -83,8 +83,8 @@ def layer_stream(
     """
     parts = [
         dot_stream(
-            item.quantise_x(x_form, group if x_form == "int4" else None),
-            item.quantise_weight(w_form, group),
+            item.quantize_x(x_form, group if x_form == "int4" else None),
+            item.quantize_weight(w_form, group),
             lanes,
         )
         for item in _draw(traffic, lanes, 1 if group is None else group, beats, seed)
@@ -112,13 +112,13 @@ def layer_sparse_stream(
         ValueError: If no layer's inputs divide by ``2 * lanes``.
     """
     parts = [
-        sparse_stream(item.quantise_x(x_form), item.sparse_weight(w_form), lanes)
+        sparse_stream(item.quantize_x(x_form), item.sparse_weight(w_form), lanes)
         for item in _draw(traffic, 2 * lanes, 4, beats, seed)
     ]
     return SparseStream(**_joined(parts))
 
 
-def dot_stream(x: Quantised, w: Quantised, lanes: int) -> DotStream:
+def dot_stream(x: Quantized, w: Quantized, lanes: int) -> DotStream:
     """Dot products of row ``i`` of ``x`` with row ``i`` of ``w``, one after another.
 
     Raises:
@@ -134,7 +134,7 @@ def dot_stream(x: Quantised, w: Quantised, lanes: int) -> DotStream:
     )
 
 
-def sparse_stream(x: Quantised, w: Sparse, lanes: int) -> SparseStream:
+def sparse_stream(x: Quantized, w: Sparse, lanes: int) -> SparseStream:
     """The same with 2:4 weights.
 
     Raises:

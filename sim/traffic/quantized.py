@@ -14,7 +14,7 @@ from consilico.sim.traffic.gguf_model import GROUP, Int4Weight
 
 __all__ = [
     "Format",
-    "Quantised",
+    "Quantized",
     "as_stored",
     "asymmetric",
     "bf16_bits",
@@ -30,7 +30,7 @@ Format = Literal["int8", "int4", "uint4"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantised:
+class Quantized:
     """``value = scale * (code - zero)``; consecutive codes of a row share scale and zero."""
 
     codes: NDArray[np.int8]  # (rows, columns)
@@ -42,7 +42,7 @@ class Quantised:
         """Codes that share a scale; divides the columns."""
         return int(self.codes.shape[1] // self.scale.shape[1])
 
-    def dequantise(self) -> NDArray[np.float32]:
+    def dequantize(self) -> NDArray[np.float32]:
         """Values as float32, shape ``(rows, columns)``."""
         differences = split(self.codes.astype(np.float32), self.group) - self.zero[:, :, None]
         return (differences * self.scale[:, :, None]).reshape(self.codes.shape)
@@ -74,7 +74,7 @@ def bf16_values(bits: NDArray[np.int64]) -> NDArray[np.float32]:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def symmetric(values: NDArray[np.float32], bits: int, group: int) -> Quantised:
+def symmetric(values: NDArray[np.float32], bits: int, group: int) -> Quantized:
     """Scale each group's largest magnitude to the largest code, -127..127 or -7..7.
 
     The error is at most half a scale: 127 * (1 + 2**-8), the worst that a scale rounded down to
@@ -92,14 +92,14 @@ def symmetric(values: NDArray[np.float32], bits: int, group: int) -> Quantised:
     groups = split(values, group)
     scale = _scale(np.abs(groups).max(2) / np.float32(top))
     codes = np.clip(np.rint(groups / scale[:, :, None]), -top, top)
-    return Quantised(
+    return Quantized(
         codes=codes.astype(np.int8).reshape(values.shape),
         scale=scale,
         zero=np.zeros(scale.shape, dtype=np.int8),
     )
 
 
-def asymmetric(values: NDArray[np.float32], group: int) -> Quantised:
+def asymmetric(values: NDArray[np.float32], group: int) -> Quantized:
     """Map each group's range, widened to hold 0, on codes 0..15.
 
     The range holds 0 because the zero point must be a code; a group that lies on one side of 0
@@ -118,12 +118,12 @@ def asymmetric(values: NDArray[np.float32], group: int) -> Quantised:
     scale = _scale((high - low) / np.float32(15))
     zero = np.clip(np.rint(-low / scale), 0, 15)
     codes = np.clip(np.rint(groups / scale[:, :, None]) + zero[:, :, None], 0, 15)
-    return Quantised(
+    return Quantized(
         codes=codes.astype(np.int8).reshape(values.shape), scale=scale, zero=zero.astype(np.int8)
     )
 
 
-def as_stored(weight: Int4Weight) -> Quantised:
+def as_stored(weight: Int4Weight) -> Quantized:
     """The codes of the file as they stand, with a bf16 scale and a zero point in 0..15.
 
     The file keeps ``code * scale + minimum`` in fp16. Rounding the scale moves a weight by up to
@@ -138,7 +138,7 @@ def as_stored(weight: Int4Weight) -> Quantised:
     zero = np.rint(-weight.minimum.astype(np.float32) / scale)
     if zero.min() < 0 or zero.max() > 15:
         raise ValueError(f"zero points must be in [0, 15], not {zero.min():g} to {zero.max():g}")
-    return Quantised(codes=weight.nibbles.astype(np.int8), scale=scale, zero=zero.astype(np.int8))
+    return Quantized(codes=weight.nibbles.astype(np.int8), scale=scale, zero=zero.astype(np.int8))
 
 
 def split(values: NDArray[np.float32], group: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What quantisers meet in a language model: sums of its layers, and its layers' inputs."""
+"""What quantizers meet in a language model: sums of its layers, and its layers' inputs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class LayerSums:
 
 
 def layer_sums(traffic: LayerTraffic, channels: int, *, seed: int = 1) -> Iterator[LayerSums]:
-    """Neighbouring channels of drawn layers over drawn passages, without end.
+    """Neighboring channels of drawn layers over drawn passages, without end.
 
     INT8 inputs (a scale a token) meet in turn INT8 and INT4 weights (a scale a channel).
 
@@ -53,9 +53,9 @@ def layer_sums(traffic: LayerTraffic, channels: int, *, seed: int = 1) -> Iterat
             passage = np.split(np.arange(len(linear.x)), passages)[rng.integers(passages)]
             first = rng.integers(len(linear.weight.scale) - channels + 1)
             part = linear.take(passage, slice(None))
-            weight = part.quantise_weight(form, part.inputs)
+            weight = part.quantize_weight(form, part.inputs)
             # below 2 ** 53, so that float64 holds the sums exactly
-            sums = part.quantise_x("int8").codes.astype(np.float64) @ weight.codes.T
+            sums = part.quantize_x("int8").codes.astype(np.float64) @ weight.codes.T
             outputs = sums * weight.scale[:, 0]
             kept = slice(first, first + channels)
             yield LayerSums(

@@ -6,7 +6,7 @@ import numpy as np
 
 from consilico.golden.matmul.operand import code_range
 from consilico.sim.traffic.operands import DotStream, SparseStream, dot_stream, sparse_stream
-from consilico.sim.traffic.quantized import Format, Quantised, bf16_round, group_size
+from consilico.sim.traffic.quantized import Format, Quantized, bf16_round, group_size
 from consilico.sim.traffic.sparse import cut, prune
 
 __all__ = ["Distribution", "random_codes", "random_sparse_stream", "random_stream"]
@@ -27,7 +27,7 @@ def random_codes(
     shape: tuple[int, int],
     rng: np.random.Generator,
     group: int | None = None,
-) -> Quantised:
+) -> Quantized:
     """A matrix of random codes, scales and, where the form has them, zero points.
 
     Args:
@@ -53,7 +53,7 @@ def random_codes(
         mean, deviation = _MOMENTS[form]
         codes = np.clip(np.rint(rng.normal(mean, deviation, shape)), low, high)
         zero = np.clip(np.rint(rng.normal(mean, _ZERO_DEVIATION, groups)), low, high)
-    return Quantised(
+    return Quantized(
         codes=codes.astype(np.int8),
         scale=bf16_round(np.exp(rng.normal(np.log(0.05), 0.3, groups)).astype(np.float32)),
         zero=(zero if form == "uint4" else np.zeros(groups)).astype(np.int8),

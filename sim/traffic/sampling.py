@@ -11,7 +11,7 @@ __all__ = ["Sampling"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Size of the sample and how it is quantised.
+    """Size of the sample and how it is quantized.
 
     A tile is ``tile`` consecutive queries of one head against every key up to the last of them,
     row by row, key by key. Its last ``tile`` columns straddle the causal mask, as they do in

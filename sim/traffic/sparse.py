@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.sim.traffic.quantized import Quantised, split, symmetric
+from consilico.sim.traffic.quantized import Quantized, split, symmetric
 
 __all__ = ["Sparse", "cut", "prune", "sparsify"]
 
@@ -22,13 +22,13 @@ class Sparse:
     index: NDArray[np.uint8]  # (rows, columns / 2), 0..3, ascending within a pair
     scale: NDArray[np.float32]  # (rows, groups), bf16 numbers; value = scale * code
 
-    def dense(self) -> Quantised:
+    def dense(self) -> Quantized:
         """The same weights with their zeros, shape ``(rows, columns)``."""
         rows, kept = self.codes.shape
         dense = np.zeros((rows, kept // 2, 4), dtype=np.int8)
         pairs = (rows, kept // 2, 2)
         np.put_along_axis(dense, self.index.reshape(pairs), self.codes.reshape(pairs), axis=2)
-        return Quantised(
+        return Quantized(
             codes=dense.reshape(rows, 2 * kept),
             scale=self.scale,
             zero=np.zeros(self.scale.shape, dtype=np.int8),
@@ -52,7 +52,7 @@ def prune(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def sparsify(values: NDArray[np.float32], bits: int, group: int) -> Sparse:
-    """Cut a matrix to 2:4 and quantise what is left, symmetrically.
+    """Cut a matrix to 2:4 and quantize what is left, symmetrically.
 
     A group's largest magnitude is always kept, so that the scales are those of the dense matrix.
 
@@ -67,7 +67,7 @@ def sparsify(values: NDArray[np.float32], bits: int, group: int) -> Sparse:
     return cut(symmetric(values, bits, group), prune(values))
 
 
-def cut(dense: Quantised, index: NDArray[np.uint8]) -> Sparse:
+def cut(dense: Quantized, index: NDArray[np.uint8]) -> Sparse:
     """Keep the codes at the places that :func:`prune` chose.
 
     Raises:

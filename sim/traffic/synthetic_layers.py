@@ -2,7 +2,7 @@
 
 An input is (size of its token) x (size of its channel) x (element); elements have a part that is
 constant in a channel: nearly all of it in the few largest ones, as in the model. A weight is (size
-of its row) x (size of its column of groups) x (size of its group) x (element), quantised as ggml's
+of its row) x (size of its column of groups) x (size of its group) x (element), quantized as ggml's
 Q4_1 does. Sizes are root mean squares. ``synthetic_layers.json`` holds the statistics.
 """
 
@@ -103,7 +103,7 @@ def synthetic_layers(windows: int, window: int, seed: int, reason: str) -> Layer
 
 
 def q4_1(values: Floats) -> Int4Weight:
-    """Quantise as ggml's ``quantize_row_q4_1_ref``: each group's minimum is 0, its maximum 15.
+    """Quantize as ggml's ``quantize_row_q4_1_ref``: each group's minimum is 0, its maximum 15.
 
     Args:
         values: float32, shape ``(outputs, inputs)``, inputs a multiple of 32.
@@ -170,7 +170,7 @@ def _spread(quantiles: list[float], count: int) -> NDArray[np.float64]:
 
 
 def _fit_weight(weight: Int4Weight) -> dict[str, Any]:
-    groups = weight.dequantise().reshape(*weight.scale.shape, GROUP).astype(np.float64)
+    groups = weight.dequantize().reshape(*weight.scale.shape, GROUP).astype(np.float64)
     size = _rms(groups, 2)
     log = np.log(size[:, :, 0])
     row = log.mean(1, keepdims=True) - log.mean()

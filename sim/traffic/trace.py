@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from consilico.sim.base.results import canonical, digest
 
-__all__ = ["HeadConstants", "ScoreTraffic", "quantise"]
+__all__ = ["HeadConstants", "ScoreTraffic", "quantize"]
 
 _ARRAYS = ("codes", "mask", "histogram", "score_histogram", "score_edges")
 
@@ -38,7 +38,7 @@ class ScoreTraffic:
     head: NDArray[np.int32]  # (n,), index into ``heads``, ascending
     heads: list[HeadConstants]
     histogram: NDArray[np.int64]  # (256,), unmasked codes, code -128 first
-    score_histogram: NDArray[np.int64]  # (256,), unmasked scores before quantisation
+    score_histogram: NDArray[np.int64]  # (256,), unmasked scores before quantization
     score_edges: NDArray[np.float64]  # (257,), bin edges of it, natural units
     provenance: dict[str, Any]  # model, text, sampling, tool versions; JSON-able
     source: str  # "SmolLM2-135M-Instruct on ..." or "synthetic: ..."
@@ -54,7 +54,7 @@ class ScoreTraffic:
         source: str,
         synthetic: bool,
     ) -> "ScoreTraffic":
-        """Quantise sampled tiles.
+        """Quantize sampled tiles.
 
         Args:
             tiles: For each head its tiles: scores in natural units and mask, of equal shape
@@ -67,7 +67,7 @@ class ScoreTraffic:
         scores = [np.concatenate([score.ravel() for score, _ in of_head]) for of_head in tiles]
         mask = np.concatenate([mask.ravel() for of_head in tiles for _, mask in of_head])
         codes = np.concatenate(
-            [quantise(of_head, c.scale) for of_head, c in zip(scores, heads, strict=True)]
+            [quantize(of_head, c.scale) for of_head, c in zip(scores, heads, strict=True)]
         )
         seen = np.concatenate(scores)[~mask].astype(np.float64)
         counts, edges = np.histogram(seen, bins=256)
@@ -140,7 +140,7 @@ class ScoreTraffic:
         )
 
 
-def quantise(scores: NDArray[np.floating[Any]], scale: float) -> NDArray[np.int8]:
+def quantize(scores: NDArray[np.floating[Any]], scale: float) -> NDArray[np.int8]:
     """Round scores to the nearest multiple of ``scale``, saturating at -127 and 127."""
     codes: NDArray[np.int8] = np.clip(np.rint(scores / scale), -127, 127).astype(np.int8)
     return codes

@@ -94,7 +94,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Gpt(run.model)
-    optimiser = QGaLore(
+    optimizer = QGaLore(
         model,
         run.method,
         lr=run.lr,
@@ -105,27 +105,27 @@ def train(
         seed=seed,
     )
     if run.fused:
-        optimiser.fuse(run.clip)
+        optimizer.fuse(run.clip)
     batches = torch.Generator().manual_seed(seed)
     losses: list[float] = []
     for step in range(run.steps):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate(run, step)
         loss = _loss(model, _windows(text.train, run, batches))
         loss.backward()  # type: ignore[no-untyped-call]
         if not run.fused:
             nn.utils.clip_grad_norm_(model.parameters(), run.clip)
-            optimiser.step()
-            optimiser.zero_grad()
+            optimizer.step()
+            optimizer.zero_grad()
         losses.append(loss.item())
         if (step + 1) % 50 == 0:
             progress(step + 1, losses[-1])
-    subspaces = [state["subspace"] for state in optimiser.state.values() if "subspace" in state]
+    subspaces = [state["subspace"] for state in optimizer.state.values() if "subspace" in state]
     return {
         "validation_loss": _validate(model, text.held_out, run),
         "training_loss": sum(losses[-50:]) / len(losses[-50:]),
         **_decompositions(subspaces, run),
-        "held_bytes": asdict(held_bytes(model, optimiser)),
+        "held_bytes": asdict(held_bytes(model, optimizer)),
         "seconds": time.perf_counter() - start,
     }
 

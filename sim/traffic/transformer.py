@@ -20,7 +20,7 @@ of every pair, the future keys that the causal mask is about to remove included.
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotary position embedding over neighbouring pairs ``(2i, 2i + 1)``.
+    """Rotary position embedding over neighboring pairs ``(2i, 2i + 1)``.
 
     llama.cpp's converter permutes the rows of the query and key weights for this pairing; the
     halves ``(i, i + d / 2)`` of the original checkpoint would be wrong here.
@@ -48,10 +48,10 @@ class Transformer:
 
         Args:
             tokens: int64, shape ``(batch, time)``; a window starts at position 0.
-            on_scores: Sees each layer's attention scores before mask and normalisation.
+            on_scores: Sees each layer's attention scores before mask and normalization.
 
         Returns:
-            Normalised output of the last layer, float32, shape ``(batch, time, width)``.
+            Normalized output of the last layer, float32, shape ``(batch, time, width)``.
         """
         with torch.inference_mode():
             x = F.embedding(tokens, self._weights["token_embd.weight"])

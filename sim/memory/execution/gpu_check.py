@@ -25,31 +25,34 @@ import torch
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import write_atomic
 from consilico.sim.memory.execution.fake_step import track_fake
-from consilico.sim.memory.execution.training_step import METHODS, Setup, Training
+from consilico.sim.memory.execution.training_step import (
+    EXECUTED_METHODS,
+    LlamaTraining,
+    TrainingSetup,
+)
 from consilico.sim.memory.presets import find_model
 
 __all__ = ["cases", "main"]
 
-GRANULE = (
-    512  # bytes, of CUDA's caching allocator (c10/cuda/CUDACachingAllocator.cpp, kMinBlockSize)
-)
+# bytes, of CUDA's caching allocator (c10/cuda/CUDACachingAllocator.cpp, kMinBlockSize)
+GRANULE = 512
 
 _PEAKS = ("peak_bytes", "peak_first_bytes", "peak_renewal_bytes")
-_TABLE = Path(__file__).parents[1] / "measured_gpu.json"
+_TABLE = Path(__file__).parents[1] / "evidence" / "measured_gpu.json"
 _USABLE = 0.9  # of the device's memory; the rest is for workspaces and fragmentation
 
 
-def cases() -> Iterator[tuple[str, Setup]]:
+def cases() -> Iterator[tuple[str, TrainingSetup]]:
     """Models and how to train them, small ones first."""
-    for method in METHODS:
+    for method in EXECUTED_METHODS:
         dtypes = ("float32",) if method == "q-galore" else ("float32", "bfloat16")
         rank = 16 if method == "lora" else 128
         for dtype in dtypes:
-            yield "llama-60m", Setup(method=method, dtype=dtype, batch=4, rank=rank)
+            yield "llama-60m", TrainingSetup(method=method, dtype=dtype, batch=4, rank=rank)
         if not method.startswith("adamw-torch"):
             yield (
                 "llama-60m",
-                Setup(
+                TrainingSetup(
                     method=method,
                     dtype="float32",
                     rank=rank,
@@ -61,7 +64,7 @@ def cases() -> Iterator[tuple[str, Setup]]:
         for checkpointing in ("none", "full", "selective"):
             yield (
                 "llama-350m",
-                Setup(
+                TrainingSetup(
                     method="adamw",
                     batch=4,
                     sequence=1024,
@@ -70,20 +73,22 @@ def cases() -> Iterator[tuple[str, Setup]]:
                 ),
             )
     for method, rank in (("galore", 256), ("q-galore", 256)):
-        yield "llama-350m", Setup(method=method, dtype="float32", rank=rank, per_layer=True)
+        yield "llama-350m", TrainingSetup(method=method, dtype="float32", rank=rank, per_layer=True)
     for name in ("llama-1b", "llama-7b"):
         for dtype in ("bfloat16", "float32"):
             for method in ("lora", "adamw"):
                 for checkpointing in ("none", "full"):
                     yield (
                         name,
-                        Setup(method=method, dtype=dtype, rank=16, checkpointing=checkpointing),
+                        TrainingSetup(
+                            method=method, dtype=dtype, rank=16, checkpointing=checkpointing
+                        ),
                     )
 
 
-def _measure(name: str, setup: Setup) -> dict[str, int | None]:
+def _measure(name: str, setup: TrainingSetup) -> dict[str, int | None]:
     """Allocated bytes at the peaks of real steps on the GPU."""
-    training = Training(find_model(name), setup, "cuda")
+    training = LlamaTraining(find_model(name), setup, "cuda")
     measured: dict[str, int | None] = {"peak_first_bytes": _peak(training)}
     measured["peak_bytes"] = _peak(training)
     measured["persistent_bytes"] = torch.cuda.memory_allocated()
@@ -91,7 +96,7 @@ def _measure(name: str, setup: Setup) -> dict[str, int | None]:
     return measured
 
 
-def _peak(training: Training) -> int:
+def _peak(training: LlamaTraining) -> int:
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     training.step()

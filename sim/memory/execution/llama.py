@@ -16,7 +16,7 @@ from torch.utils.checkpoint import (
     noop_context_fn,
 )
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, unlike_llama
 
 __all__ = ["ATTENTION", "CHECKPOINTING", "Llama", "Output"]
 
@@ -153,7 +153,8 @@ class Llama(nn.Module):
                 has not.
         """
         super().__init__()
-        _check(arch)
+        if problem := unlike_llama(arch):
+            raise ValueError(problem)
         if attention not in ATTENTION:
             raise ValueError(f"attention must be one of {ATTENTION}, not {attention!r}")
         if checkpointing not in CHECKPOINTING:
@@ -226,22 +227,3 @@ class Llama(nn.Module):
         seen = (position[:, None] >= position).expand(batch, 1, time, time)
         zero = torch.zeros((), dtype=self._dtype, device=tokens.device)
         return torch.where(seen, zero, torch.finfo(self._dtype).min)
-
-
-def _check(arch: Architecture) -> None:
-    """Refuse what :class:`Llama` would silently leave out."""
-    required = {
-        "gated": True,
-        "activation": "silu",
-        "norm": "rms",
-        "qkv_bias": False,
-        "bias": False,
-        "positions": 0,
-        "extra": 0,
-        "post_norm": False,
-    }
-    for name, value in required.items():
-        if getattr(arch, name) != value:
-            raise ValueError(
-                f"{name} of {arch.name} must be {value!r} as in LLaMA, not {getattr(arch, name)!r}"
-            )

@@ -1,7 +1,7 @@
 """Follows every allocation of a PyTorch program, also of one that runs on fake tensors.
 
 ``torch.distributed._tools.mem_tracker.MemTracker`` was tried first and follows storages in the same
-way, but keeps sums by module and not the tensors that make up a peak, knows the optimiser's part
+way, but keeps sums by module and not the tensors that make up a peak, knows the optimizer's part
 only inside ``Optimizer.step`` (so not the update inside the backward pass) and cannot answer what
 the data of a fake tensor would.
 """

@@ -1,24 +1,33 @@
-"""A training step of a LLaMA by our own optimisers: one program, on real tensors or fake ones."""
+"""A training step of a LLaMA by our own optimizers: one program, on real tensors or fake ones."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from consilico.golden.config import Config, choice, integer
 from consilico.golden.training.method import Method
 from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.execution.llama import Llama
-from consilico.sim.memory.execution.lora import add_lora
+from consilico.sim.memory.execution.llama import ATTENTION, CHECKPOINTING, Llama
 from consilico.sim.memory.execution.memory_tracker import MemoryTracker
 
-__all__ = ["DTYPES", "METHODS", "TARGETS", "Setup", "Training"]
+__all__ = [
+    "DTYPES",
+    "EXECUTED_METHODS",
+    "TARGETS",
+    "LlamaTraining",
+    "LoraLinear",
+    "TrainingSetup",
+    "add_lora",
+]
 
 _LOW_RANK = ("galore", "galore-8bit", "q-galore")
 _TORCH = ("adamw-torch-foreach", "adamw-torch-loop")
-METHODS = ("adamw", *_TORCH, "lora", *_LOW_RANK)
+EXECUTED_METHODS = ("adamw", *_TORCH, "lora", *_LOW_RANK)
 """Ours, but for AdamW of torch itself, with all parameters at once or one after the other."""
 
 DTYPES = ("float32", "bfloat16")
@@ -28,38 +37,110 @@ TARGETS = ("query", "key", "value", "output", "gate", "up", "down")
 _LEARNING_RATE = 1e-3  # no effect on memory
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """A training step but for the model."""
+class LoraLinear(nn.Module):
+    """``base(x) + b(a(x)) * scaling``, without dropout; ``base`` is frozen.
 
-    method: str  # one of METHODS
-    dtype: str = "bfloat16"  # of weights and activations, one of DTYPES
-    batch: int = 1  # sequences
-    sequence: int = 256  # tokens of each
-    rank: int = 1024  # of projected gradients, or of LoRA's adapters
-    group: int = 256  # elements of a group of INT8 weights and INT4 projections
-    checkpointing: str = "none"  # as in Llama
-    attention: str = "fused"  # as in Llama
-    per_layer: bool = False  # update and free each gradient inside the backward pass
+    The adapters have the base layer's dtype. (peft keeps them in float32 beside a bf16 layer
+    unless it gets ``autocast_adapter_dtype=False``.)
+    """
+
+    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
+        """Start as the base layer: ``b`` is zero."""
+        super().__init__()
+        weight = base.weight
+        weight.requires_grad_(False)
+        self.base = base
+        self.a = nn.Linear(
+            base.in_features, rank, bias=False, dtype=weight.dtype, device=weight.device
+        )
+        self.b = nn.Linear(
+            rank, base.out_features, bias=False, dtype=weight.dtype, device=weight.device
+        )
+        nn.init.kaiming_uniform_(self.a.weight, a=math.sqrt(5))
+        nn.init.zeros_(self.b.weight)
+        self._scaling = alpha / rank
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., inputs)`` to ``(..., outputs)``."""
+        result: Tensor = self.base(x)
+        result = result + self.b(self.a(x)) * self._scaling
+        return result
+
+
+def add_lora(
+    model: nn.Module, rank: int, targets: Collection[str], alpha: float = 16.0
+) -> nn.ModuleList:
+    """Freeze a model and put adapters beside some of its linear layers, in place.
+
+    Args:
+        model: The model.
+        rank: Of every adapter.
+        targets: Last parts of the names of the layers, such as ``query``.
+        alpha: The result of an adapter is scaled by ``alpha / rank``.
+
+    Returns:
+        The linear layers of all adapters: what is left to train. An optimizer needs them and not
+        the model where it hooks its parameters, which torch refuses for frozen ones.
+
+    Raises:
+        ValueError: If ``rank`` is not positive, or a target names no linear layer.
+    """
+    if rank < 1:
+        raise ValueError(f"rank must be positive, not {rank}")
+    model.requires_grad_(False)
+    found: set[str] = set()
+    adapters = nn.ModuleList()
+    for name, module in list(model.named_modules()):
+        owner, _, attribute = name.rpartition(".")
+        if isinstance(module, nn.Linear) and attribute in targets:
+            layer = LoraLinear(module, rank, alpha)
+            setattr(model.get_submodule(owner), attribute, layer)
+            adapters.extend([layer.a, layer.b])
+            found.add(attribute)
+    missing = sorted(set(targets) - found)
+    if missing:
+        raise ValueError(f"targets must name linear layers of the model, not {missing}")
+    return adapters
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup(Config):
+    """A training step but for the model.
+
+    Raises:
+        ValueError: If a field is not accepted, or two contradict each other; the message names
+            field, value and what is accepted.
+    """
+
+    method: str = choice("adamw", EXECUTED_METHODS, "optimizer, or LoRA by AdamW")
+    dtype: str = choice("bfloat16", DTYPES, "of weights and activations")
+    batch: int = integer(1, 1, 1 << 20, "sequences")
+    sequence: int = integer(256, 1, 1 << 24, "tokens of a sequence")
+    rank: int = integer(1024, 1, 1 << 20, "of projected gradients, or of LoRA's adapters")
+    group: int = integer(256, 2, 1 << 20, "elements that share the constants of a quantized weight")
+    checkpointing: str = choice("none", CHECKPOINTING, "as in Llama")
+    attention: str = choice("fused", ATTENTION, "as in Llama")
+    per_layer: bool = choice(
+        False, (False, True), "update and free each gradient inside the backward pass"
+    )
 
     def __post_init__(self) -> None:
-        for name, accepted in (("method", METHODS), ("dtype", DTYPES)):
-            if getattr(self, name) not in accepted:
-                raise ValueError(f"{name} must be one of {accepted}, not {getattr(self, name)!r}")
-        for name in ("batch", "sequence", "rank"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
+        super().__post_init__()
         if self.method == "q-galore" and self.dtype != "float32":
             raise ValueError(f"dtype must be float32 with INT8 weights, not {self.dtype!r}")
         if self.per_layer and self.method in _TORCH:
             raise ValueError(f"per_layer must be false with {self.method}: it has no such update")
 
 
-class Training:
-    """A model and its optimiser, which do one step after the other on random tokens."""
+class LlamaTraining:
+    """A model and its optimizer, which do one step after the other on random tokens."""
 
     def __init__(
-        self, arch: Architecture, setup: Setup, device: str, tracker: MemoryTracker | None = None
+        self,
+        arch: Architecture,
+        setup: TrainingSetup,
+        device: str,
+        tracker: MemoryTracker | None = None,
     ) -> None:
         """Make both.
 
@@ -80,12 +161,12 @@ class Training:
         self.tokens = torch.randint(arch.vocab, (setup.batch, setup.sequence), device=device)
         lora = setup.method == "lora"
         trained = add_lora(self.model, setup.rank, TARGETS) if lora else self.model
-        self.optimiser = _optimiser(trained, setup)
+        self.optimizer = _optimizer(trained, setup)
         self.model.head.register_forward_pre_hook(lambda *_: self._enter("loss"))
         if setup.per_layer:
             # hooks run in the order of their registration: the update stands between ours
             _hook(trained, self._before_update)
-            self.optimiser.fuse()
+            self.optimizer.fuse()
             _hook(trained, lambda _: self._enter("backward"))
         self._per_layer = setup.per_layer
         if tracker is not None:
@@ -103,15 +184,15 @@ class Training:
                 gradients = (p.grad for p in self.model.parameters())
                 self._tracker.label((g for g in gradients if g is not None), "gradients")
             self._enter("update")
-            self.optimiser.step()
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
         if self._tracker is not None:
-            for category, tensor in _states(self.optimiser):
+            for category, tensor in _states(self.optimizer):
                 self._tracker.label([tensor], category)
 
     def renew_next(self) -> bool:
         """Let the next step renew every subspace; whether there is any."""
-        subspaces = [s["subspace"] for s in self.optimiser.state.values() if "subspace" in s]
+        subspaces = [s["subspace"] for s in self.optimizer.state.values() if "subspace" in s]
         for subspace in subspaces:
             subspace.gap = 1
         return bool(subspaces)
@@ -131,7 +212,7 @@ def _hook(model: nn.Module, hook: Callable[[Tensor], None]) -> None:
         parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
 
 
-def _optimiser(trained: nn.Module, setup: Setup) -> Any:
+def _optimizer(trained: nn.Module, setup: TrainingSetup) -> Any:
     if setup.method in _TORCH:
         foreach = setup.method == "adamw-torch-foreach"
         return torch.optim.AdamW(trained.parameters(), lr=_LEARNING_RATE, foreach=foreach)
@@ -148,9 +229,9 @@ def _optimiser(trained: nn.Module, setup: Setup) -> Any:
     return QGaLore(trained, method, lr=_LEARNING_RATE, keep=keep)
 
 
-def _states(optimiser: Any) -> Iterator[tuple[str, Tensor]]:
-    """Tensors of the optimiser's state with their category."""
-    for state in optimiser.state.values():
+def _states(optimizer: Any) -> Iterator[tuple[str, Tensor]]:
+    """Tensors of the optimizer's state with their category."""
+    for state in optimizer.state.values():
         for name, value in state.items():
             category = "projections" if name == "subspace" else "states"
             yield from ((category, tensor) for tensor in _tensors(value))

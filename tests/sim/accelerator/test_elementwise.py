@@ -12,9 +12,9 @@ from consilico.sim.accelerator.elementwise import operators, passes
 from consilico.sim.accelerator.products import planned
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.execution.training_step import Setup, Training
+from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
 from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.training_run import TrainingRun
 
 KINDS = {
     "aten.add.Tensor": "add",
@@ -83,8 +83,8 @@ def test_elements_are_those_that_the_dispatcher_sees(
         "batch": 2, "sequence": 5, "rank": 4, "attention": "eager", "dtype": "float32",
         "checkpointing": checkpointing,
     }  # fmt: skip
-    training = Training(arch, Setup(method=method, **common), "cpu")
-    found = operators(planned(Run(model=arch, method=method, **common)))
+    training = LlamaTraining(arch, TrainingSetup(method=method, **common), "cpu")
+    found = operators(planned(TrainingRun(model=arch, method=method, **common)))
     with Seen() as forward:
         loss = training.model(training.tokens, training.tokens).loss
     with Seen() as backward:
@@ -102,7 +102,9 @@ def test_elements_are_those_that_the_dispatcher_sees(
 
 def test_the_comparison_sees_an_operator_too_few() -> None:
     arch = HEADS
-    training = Training(arch, Setup(method="adamw", sequence=5, dtype="float32"), "cpu")
+    training = LlamaTraining(
+        arch, TrainingSetup(method="adamw", sequence=5, dtype="float32"), "cpu"
+    )
     with Seen() as seen:
         training.model.blocks[0].mlp_norm(torch.ones(1, 5, arch.hidden))  # type: ignore[operator]
         torch.ones(1, 5, arch.hidden).pow(2)
@@ -112,11 +114,11 @@ def test_the_comparison_sees_an_operator_too_few() -> None:
 def test_what_is_not_like_llama_is_refused() -> None:
     for name, words in (("gpt2", "gated of gpt2 must be True"), ("qwen2.5-0.5b", "qkv_bias")):
         with pytest.raises(UserError, match=words):
-            passes(planned(Run(model=find_model(name))))
+            passes(planned(TrainingRun(model=find_model(name))))
 
 
 def test_a_fused_pass_moves_less_than_its_operators() -> None:
-    plan = planned(Run(model=GROUPED, sequence=7, attention="eager"))
+    plan = planned(TrainingRun(model=GROUPED, sequence=7, attention="eager"))
     for phase in ("forward", "backward"):
         fused = [p for p in passes(plan) if p.phase == phase]
         eager = [o for o in operators(plan) if o.phase == phase]
@@ -125,7 +127,7 @@ def test_a_fused_pass_moves_less_than_its_operators() -> None:
 
 
 def test_recomputation_leaves_out_the_last_residual() -> None:
-    run = Run(model=GROUPED, sequence=7, checkpointing="full")
+    run = TrainingRun(model=GROUPED, sequence=7, checkpointing="full")
     found = passes(planned(run))
     first = [p for p in found if p.phase == "forward" and p.name == "residuals"]
     again = [p for p in found if p.phase == "recompute" and p.name == "residuals"]

@@ -17,8 +17,8 @@ from torch.utils.flop_counter import (
 from consilico.sim.accelerator.products import Product, planned, products
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.execution.training_step import Setup, Training
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.training_run import TrainingRun
 
 SHAPES = {
     "heads": Architecture(
@@ -48,28 +48,30 @@ def flops(found: Iterable[Product], *phases: str) -> int:
     return sum(p.flops for p in found if p.phase in phases)
 
 
-def counted(training: Training, work: Any) -> int:
+def counted(training: LlamaTraining, work: Any) -> int:
     with FlopCounterMode(display=False, custom_mapping=FUSED) as counter:
         work()
     return int(counter.get_total_flops())
 
 
-def build(shape: str, method: str, checkpointing: str, attention: str) -> tuple[Run, Training]:
+def build(
+    shape: str, method: str, checkpointing: str, attention: str
+) -> tuple[TrainingRun, LlamaTraining]:
     torch.manual_seed(0)
     dtype = "float32"
     common: dict[str, Any] = {
         "batch": 2, "sequence": 5, "rank": 4, "checkpointing": checkpointing,
         "attention": attention, "dtype": dtype,
     }  # fmt: skip
-    setup = Setup(method=method, group=16, **common)
-    run = Run(
+    setup = TrainingSetup(method=method, group=16, **common)
+    run = TrainingRun(
         model=SHAPES[shape],
         method=method,
         kernel="reference",
         group=16,
         **common,
     )
-    return run, Training(SHAPES[shape], setup, "cpu")
+    return run, LlamaTraining(SHAPES[shape], setup, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +105,9 @@ def test_flops_forward_and_backward_are_those_of_torch(
 def test_a_projection_s_flops_are_those_of_torch() -> None:
     run, training = build("grouped", "q-galore", "none", "eager")
     training.model(training.tokens, training.tokens).loss.backward()
-    training.optimiser.step()  # makes the subspaces; the next does not renew them
+    training.optimizer.step()  # makes the subspaces; the next does not renew them
     training.model(training.tokens, training.tokens).loss.backward()
-    seen = counted(training, training.optimiser.step)
+    seen = counted(training, training.optimizer.step)
     assert seen == flops(products(planned(run)), "projection") > 0
 
 
@@ -159,8 +161,8 @@ def _elements(found: Iterable[Product], phase: str) -> Counter[tuple[int, int]]:
 
 
 def test_accumulation_multiplies_all_but_the_projection() -> None:
-    once = Run(model=SHAPES["heads"], method="galore", rank=4)
-    twice = Run(model=SHAPES["heads"], method="galore", rank=4, accumulation=2)
+    once = TrainingRun(model=SHAPES["heads"], method="galore", rank=4)
+    twice = TrainingRun(model=SHAPES["heads"], method="galore", rank=4, accumulation=2)
     first, second = products(planned(once)), products(planned(twice))
     for phases in (("forward",), ("backward",)):
         assert flops(second, *phases) == 2 * flops(first, *phases)
@@ -178,4 +180,4 @@ def test_accumulation_multiplies_all_but_the_projection() -> None:
 )
 def test_what_is_not_counted_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        planned(Run(model=SHAPES["heads"], **fields))
+        planned(TrainingRun(model=SHAPES["heads"], **fields))

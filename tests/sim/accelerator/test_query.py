@@ -19,8 +19,8 @@ from consilico.sim.accelerator.work import Phase, step_work
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly, summed
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.tensor_plan import TensorPlan
+from consilico.sim.memory.training_run import TrainingRun
 from tests.sim.accelerator.parts import INTERVAL, KIT, PARTS
 
 ARCH = Architecture(
@@ -29,14 +29,14 @@ ARCH = Architecture(
 )  # fmt: skip
 HBM = find_dram("hbm2")
 ACCELERATOR = Accelerator(array=Array(rows=16, columns=16), dram=HBM, sram_kib=256, lanes=16)
-Q_GALORE = Run(model=ARCH, method="q-galore", rank=64, sequence=64)
+Q_GALORE = TrainingRun(model=ARCH, method="q-galore", rank=64, sequence=64)
 
 
-def asked(run: Run = Q_GALORE, **changes: Any) -> dict[str, Any]:
+def asked(run: TrainingRun = Q_GALORE, **changes: Any) -> dict[str, Any]:
     return answer(run, replace(ACCELERATOR, **changes), "nangate45", parts=(KIT, PARTS))
 
 
-def phases(run: Run = Q_GALORE, **changes: Any) -> dict[str, Phase]:
+def phases(run: TrainingRun = Q_GALORE, **changes: Any) -> dict[str, Phase]:
     found = step_work(run, replace(ACCELERATOR, **changes), "full", 200)
     return {phase.name: phase for phase in found}
 
@@ -84,10 +84,10 @@ def test_int4_weights_take_one_pass_and_products_without_a_weight_two() -> None:
 
 
 def test_stored_weights_cross_dram_at_least_once_each_way() -> None:
-    plan, found = Plan(Q_GALORE), phases()
+    plan, found = TensorPlan(Q_GALORE), phases()
     blocks = sum(
         int(e.bytes) for e in plan.persistent
-        if "matrices" in e.name and e.kind in ("weights", "quantisation constants")
+        if "matrices" in e.name and e.kind in ("weights", "quantization constants")
         and e.name.endswith("weight")
     )  # fmt: skip
     head = ARCH.vocab * ARCH.hidden * 2
@@ -104,14 +104,14 @@ def test_little_memory_on_chip_costs_fetches() -> None:
 
 
 def test_float_weights_become_codes_for_an_array_of_integers() -> None:
-    run = Run(model=ARCH, method="adamw", sequence=64)
-    stored, quantised = phases(run, sram_kib=4096), phases(sram_kib=4096)
+    run = TrainingRun(model=ARCH, method="adamw", sequence=64)
+    stored, quantized = phases(run, sram_kib=4096), phases(sram_kib=4096)
     more = (
-        stored["forward"].operations["value quantisation"]
-        - quantised["forward"].operations["value quantisation"]
+        stored["forward"].operations["value quantization"]
+        - quantized["forward"].operations["value quantization"]
     )
     assert more == ARCH.block_matrix_parameters * ARCH.layers
-    assert phases(run, precision="bf16")["forward"].operations["value quantisation"] == 0
+    assert phases(run, precision="bf16")["forward"].operations["value quantization"] == 0
 
 
 def test_recomputation_is_a_phase_of_its_own() -> None:
@@ -124,7 +124,7 @@ def test_recomputation_is_a_phase_of_its_own() -> None:
 
 
 def test_lora_has_neither_projection_nor_svd_and_updates_adapters_alone() -> None:
-    run = Run(model=ARCH, method="lora", sequence=64, rank=8)
+    run = TrainingRun(model=ARCH, method="lora", sequence=64, rank=8)
     found = phases(run)
     assert set(found) == {"forward", "backward", "update"}
     adapters = sum(8 * (t.rows + t.columns) * t.count for t in ARCH.parameters()
@@ -133,7 +133,7 @@ def test_lora_has_neither_projection_nor_svd_and_updates_adapters_alone() -> Non
 
 
 def test_inference_has_a_forward_pass_alone() -> None:
-    assert set(phases(Run(model=ARCH, method="inference", sequence=64))) == {"forward"}
+    assert set(phases(TrainingRun(model=ARCH, method="inference", sequence=64))) == {"forward"}
 
 
 def test_a_phase_takes_the_longer_of_arithmetic_and_traffic() -> None:

@@ -1,4 +1,4 @@
-"""Optimisers' arithmetic against what the golden ones run, and decompositions against torch's."""
+"""Optimizers' arithmetic against what the golden ones run, and decompositions against torch's."""
 
 from collections import Counter
 from typing import Any
@@ -17,9 +17,9 @@ from consilico.sim.accelerator.update import (
 )
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.execution.training_step import Setup, Training
-from consilico.sim.memory.run import Run
-from consilico.sim.memory.timing import LAZY, svd_flops
+from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.step_time import LAZY, svd_flops
+from consilico.sim.memory.training_run import TrainingRun
 
 ARCH = Architecture(
     name="small", hidden=64, intermediate=96, layers=2, heads=4, kv_heads=2, head_dim=16, vocab=80
@@ -36,7 +36,7 @@ MOVES = {
 
 
 class Scalars(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts scalar operations of element-wise operators, and elements of quantised states."""
+    """Counts scalar operations of element-wise operators, and elements of quantized states."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -56,24 +56,24 @@ class Scalars(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             self.others.add(name)
         if name == "bucketize":
-            self.coded["state quantisation"] += result.numel()
+            self.coded["state quantization"] += result.numel()
         return result
 
 
-def stepped(method: str) -> tuple[Run, Scalars]:
+def stepped(method: str) -> tuple[TrainingRun, Scalars]:
     torch.manual_seed(0)
     common: dict[str, Any] = {"sequence": 4, "rank": 16, "group": 16, "dtype": "float32"}
-    training = Training(ARCH, Setup(method=method, **common), "cpu")
-    run = Run(model=ARCH, method=method, kernel="reference", **common)
+    training = LlamaTraining(ARCH, TrainingSetup(method=method, **common), "cpu")
+    run = TrainingRun(model=ARCH, method=method, kernel="reference", **common)
     training.step()
     training.model(training.tokens, training.tokens).loss.backward()
     with Scalars() as seen:
-        training.optimiser.step()
+        training.optimizer.step()
     return run, seen
 
 
 @pytest.mark.parametrize("method", ["adamw", "galore", "lora"])
-def test_scalar_operations_are_those_of_the_golden_optimiser(method: str) -> None:
+def test_scalar_operations_are_those_of_the_golden_optimizer(method: str) -> None:
     run, seen = stepped(method)
     assert seen.others <= MOVES
     assert update_operations(planned(run)) == {"float operation": seen.count}
@@ -82,7 +82,7 @@ def test_scalar_operations_are_those_of_the_golden_optimiser(method: str) -> Non
 def test_8_bit_states_are_coded_once_a_step() -> None:
     run, seen = stepped("galore-8bit")
     operations = update_operations(planned(run))
-    # the golden optimiser pads to blocks of 2048, and keeps float32 below 4096 elements
+    # the golden optimizer pads to blocks of 2048, and keeps float32 below 4096 elements
     elements = [
         (int(h.elements(t.dims)), t.count)
         for t in planned(run).tensors
@@ -90,29 +90,29 @@ def test_8_bit_states_are_coded_once_a_step() -> None:
         if h.name == "first moment" and h.dtype == "uint8"
     ]
     padded = sum(2 * -(-n // 2048) * 2048 * count for n, count in elements if n >= 4096)
-    assert seen.coded["state quantisation"] == padded > 0
-    assert operations["state quantisation"] == sum(2 * n * count for n, count in elements)
+    assert seen.coded["state quantization"] == padded > 0
+    assert operations["state quantization"] == sum(2 * n * count for n, count in elements)
 
 
 def test_q_galore_updates_every_int8_weight_once() -> None:
-    plan = planned(Run(model=ARCH, method="q-galore", rank=16))
+    plan = planned(TrainingRun(model=ARCH, method="q-galore", rank=16))
     operations = update_operations(plan)
     blocks = ARCH.block_matrix_parameters * ARCH.layers
     assert operations["weight update"] == blocks
-    assert operations["value quantisation"] > blocks
+    assert operations["value quantization"] > blocks
     low = sum(int(t.dims.low) * t.count for t in plan.tensors if t.treatment.svd)
     ends = sum(t.dims.full for t in plan.tensors if t.parameter.role in ("embedding", "head"))
-    assert operations["state quantisation"] == 2 * (low + ends)
+    assert operations["state quantization"] == 2 * (low + ends)
 
 
 def test_held_bytes_are_those_of_the_ledger() -> None:
-    plan = planned(Run(model=ARCH, method="q-galore", rank=16, group=32))
+    plan = planned(TrainingRun(model=ARCH, method="q-galore", rank=16, group=32))
     ours: Counter[str] = Counter()
     for t in plan.tensors:
         for holding in t.treatment.holdings:
             size, constants = held_bytes(plan, t, holding)
             ours[holding.kind] += int(size - constants) * t.count
-            ours["quantisation constants"] += int(constants) * t.count
+            ours["quantization constants"] += int(constants) * t.count
     ledger: Counter[str] = Counter()
     for entry in plan.persistent:
         ledger[entry.kind] += entry.bytes
@@ -132,18 +132,18 @@ def test_products_of_a_randomised_svd_are_those_of_torch(
 
 
 def test_a_full_svd_is_spread_over_the_steps_between_two() -> None:
-    plan = planned(Run(model=ARCH, method="galore", rank=16))
+    plan = planned(TrainingRun(model=ARCH, method="galore", rank=16))
     matrices = [t for t in plan.tensors if t.treatment.svd]
     once = sum(svd_flops(t.dims.rows, t.dims.columns) * t.count for t in matrices)
     assert svd_work(plan, "full", 1, 1 << 20).flops == once
     assert svd_work(plan, "full", 50, 1 << 20).flops == pytest.approx(once / 50)
-    lazy = planned(Run(model=ARCH, method="q-galore", rank=16))
+    lazy = planned(TrainingRun(model=ARCH, method="q-galore", rank=16))
     assert svd_work(lazy, "full", 50, 1 << 20).flops == pytest.approx(once / 50 * LAZY)
     assert svd_work(lazy, "full", 50, 1 << 20).decompositions == pytest.approx(14 / 50 * LAZY)
 
 
 def test_a_trailing_matrix_on_chip_is_not_read_again() -> None:
-    plan = planned(Run(model=ARCH, method="galore", rank=16))
+    plan = planned(TrainingRun(model=ARCH, method="galore", rank=16))
     fits = svd_work(plan, "full", 1, 64 * 64 * 4)
     read_once = sum(2 * t.dims.full * t.count for t in plan.tensors if t.treatment.svd)
     assert fits.read_bytes == read_once
@@ -154,14 +154,14 @@ def test_a_trailing_matrix_on_chip_is_not_read_again() -> None:
 
 
 def test_randomised_decompositions_are_cheaper() -> None:
-    plan = planned(Run(model=ARCH, method="galore", rank=4))
+    plan = planned(TrainingRun(model=ARCH, method="galore", rank=4))
     full, sketched = (svd_work(plan, kind, 1, 1 << 10) for kind in ("full", "randomised"))
     assert sketched.flops < full.flops
     assert sketched.products_flops < sketched.flops
 
 
 def test_what_is_no_svd_is_refused() -> None:
-    plan = planned(Run(model=ARCH, method="galore"))
+    plan = planned(TrainingRun(model=ARCH, method="galore"))
     with pytest.raises(UserError, match="svd must be one of full, randomised, not 'power'"):
         svd_work(plan, "power", 200, 1 << 20)
     with pytest.raises(UserError, match="gap must be a positive number of steps, not 0"):

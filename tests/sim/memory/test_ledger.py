@@ -10,7 +10,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.memory.ledger import ledger, peak_bytes
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.run import Run
+from consilico.sim.memory.training_run import TrainingRun
 
 LLAMA_7B = 6_738_415_616
 NAMES = [
@@ -21,8 +21,8 @@ NAMES = [
 ]
 
 
-def run(model: str = "llama-7b", **settings: Any) -> Run:
-    return Run(model=find_model(model), **settings)
+def run(model: str = "llama-7b", **settings: Any) -> TrainingRun:
+    return TrainingRun(model=find_model(model), **settings)
 
 
 def persistent(name: str, **settings: Any) -> dict[str, int]:
@@ -49,9 +49,9 @@ def test_what_lives_at_the_peak_adds_up_to_it(name: str, checkpointing: str) -> 
 
 
 def test_adamw_keeps_weights_and_two_states_in_their_types() -> None:
-    assert persistent("adamw") == {"weights": 2 * LLAMA_7B, "optimiser states": 4 * LLAMA_7B}
+    assert persistent("adamw") == {"weights": 2 * LLAMA_7B, "optimizer states": 4 * LLAMA_7B}
     mixed = persistent("adamw", dtype="mixed")  # float32 master weights beside bfloat16 ones
-    assert mixed == {"weights": 6 * LLAMA_7B, "optimiser states": 8 * LLAMA_7B}
+    assert mixed == {"weights": 6 * LLAMA_7B, "optimizer states": 8 * LLAMA_7B}
 
 
 def test_q_galore_keeps_what_its_authors_code_keeps() -> None:
@@ -79,7 +79,7 @@ def test_lora_trains_only_its_factors() -> None:
     found = persistent("lora", rank=16)
     factors = 32 * 16 * (4 * (4096 + 4096) + 3 * (4096 + 11008))
     assert found["adapters"] == 2 * factors
-    assert found["optimiser states"] == 4 * factors
+    assert found["optimizer states"] == 4 * factors
     assert found["weights"] == 2 * LLAMA_7B
 
 
@@ -132,7 +132,7 @@ def test_sharding_divides_what_it_shares_out() -> None:
     alone = sizes("")
     for stage, shared in (("zero1", 1), ("zero2", 2), ("zero3", 3), ("fsdp", 3)):
         found = sizes(stage)
-        assert found["optimiser states"] == pytest.approx(alone["optimiser states"] / 8, rel=1e-6)
+        assert found["optimizer states"] == pytest.approx(alone["optimizer states"] / 8, rel=1e-6)
         part = 1 / 8 if shared >= 2 else 1
         assert found["gradients"] == pytest.approx(alone["gradients"] * part, rel=1e-6)
         masters = 4 * LLAMA_7B / 8
@@ -185,19 +185,19 @@ def test_a_sequence_beyond_learned_positions_is_refused() -> None:
 
 def test_blocks_that_are_not_sampled_keep_their_weights() -> None:
     assert persistent("adamw", sampled=2)["weights"] == 2 * LLAMA_7B
-    states = persistent("adamw", sampled=2)["optimiser states"]
-    assert states == persistent("lisa")["optimiser states"] < 4 * LLAMA_7B / 5
+    states = persistent("adamw", sampled=2)["optimizer states"]
+    assert states == persistent("lisa")["optimizer states"] < 4 * LLAMA_7B / 5
 
 
 @pytest.mark.parametrize("name", ["lora", "sltrain", "welore"])
 def test_master_weights_are_of_what_trains(name: str) -> None:
     plain, mixed = persistent(name), persistent(name, dtype="mixed")
-    trained = plain["optimiser states"] // 4  # two states of two bytes
-    assert mixed["optimiser states"] == 8 * trained
+    trained = plain["optimizer states"] // 4  # two states of two bytes
+    assert mixed["optimizer states"] == 8 * trained
     assert mixed["weights"] == plain["weights"] + 4 * trained
 
 
-def test_an_offloaded_optimiser_leaves_nothing_of_its_own_on_the_gpu() -> None:
+def test_an_offloaded_optimizer_leaves_nothing_of_its_own_on_the_gpu() -> None:
     found = ledger(run(method="adamw", dtype="mixed", offload="optimizer", checkpointing="full"))
     kinds = {entry.kind for entry in found.plan.persistent}
     assert kinds == {"weights"}

@@ -18,7 +18,7 @@ from consilico.sim.traffic.gguf_model import GgufModel, find_model, read_model
 from consilico.sim.traffic.layers import LAYERS, LayerSampling, LayerTraffic, Linear, layer_traffic
 from consilico.sim.traffic.linear import INPUT_OF
 from consilico.sim.traffic.packages import Package, PackageMissing
-from consilico.sim.traffic.quantized import Format, Quantised
+from consilico.sim.traffic.quantized import Format, Quantized
 from consilico.sim.traffic.synthetic_layers import q4_1, synthetic_layers
 from consilico.sim.traffic.text import load_works
 
@@ -67,7 +67,7 @@ def tiny() -> Linear:
     return Linear(layer=3, part="ffn_up", weight=weight, x=x)
 
 
-def output(x: Quantised, w: Quantised) -> NDArray[np.float64]:
+def output(x: Quantized, w: Quantized) -> NDArray[np.float64]:
     """Outputs as hardware computes them: exact integer sums of 32 products, then the scales."""
     total = np.zeros((len(x.codes), len(w.codes)))
     for at in range(0, x.codes.shape[1], 32):
@@ -87,12 +87,12 @@ def test_weights_are_exactly_those_of_the_gguf_package(real: LayerTraffic) -> No
         linear = real[f"blk.{LAYERS[index % len(LAYERS)]}.{part}"]
         tensor = tensors[f"{linear.name}.weight"]
         expected = dequantize(tensor.data, tensor.tensor_type)
-        np.testing.assert_array_equal(linear.weight.dequantise(), expected)
+        np.testing.assert_array_equal(linear.weight.dequantize(), expected)
 
 
 def test_stored_codes_stay_as_they_are(real: LayerTraffic) -> None:
     for linear in real.linears:
-        codes = linear.quantise_weight("uint4")
+        codes = linear.quantize_weight("uint4")
         assert codes.group == 32
         assert (codes.codes == linear.weight.nibbles).all()
 
@@ -106,7 +106,7 @@ def test_layers_are_spread_over_the_model(real: LayerTraffic) -> None:
         real["blk.1.attn_q"]
 
 
-def test_first_layer_reads_the_normalised_embedding(real: LayerTraffic, model: GgufModel) -> None:
+def test_first_layer_reads_the_normalized_embedding(real: LayerTraffic, model: GgufModel) -> None:
     x = model.weight("token_embd.weight")[real.tokens.ravel()].astype(np.float64)
     x = x / np.sqrt((x**2).mean(1, keepdims=True) + model.shape.norm_epsilon)
     expected = x * model.weight("blk.0.attn_norm.weight")
@@ -116,7 +116,7 @@ def test_first_layer_reads_the_normalised_embedding(real: LayerTraffic, model: G
 @pytest.mark.parametrize("layer", LAYERS)
 def test_inputs_of_a_block_fit_each_other(real: LayerTraffic, layer: int) -> None:
     gate, up = (
-        item.x.astype(np.float64) @ item.weight.dequantise().T.astype(np.float64)
+        item.x.astype(np.float64) @ item.weight.dequantize().T.astype(np.float64)
         for item in (real[f"blk.{layer}.ffn_gate"], real[f"blk.{layer}.ffn_up"])
     )
     expected = gate / (1 + np.exp(-gate)) * up
@@ -140,12 +140,12 @@ def test_codes_give_the_output_within_their_error_bound(
 ) -> None:
     for name in ("blk.0.attn_q", "blk.29.ffn_down"):
         linear = real[name].take(slice(0, 256, 16), slice(0, 64))
-        x, w = linear.quantise_x(x_form), linear.quantise_weight(w_form, group)
-        exact = linear.x.astype(np.float64) @ linear.weight.dequantise().T.astype(np.float64)
-        # each product errs by the error of x times the quantised w, and x times the error of w
+        x, w = linear.quantize_x(x_form), linear.quantize_weight(w_form, group)
+        exact = linear.x.astype(np.float64) @ linear.weight.dequantize().T.astype(np.float64)
+        # each product errs by the error of x times the quantized w, and x times the error of w
         error_x = 0.501 * np.repeat(x.scale, x.group, axis=1).astype(np.float64)
         error_w = (step + 1e-3) * np.repeat(w.scale, w.group, axis=1).astype(np.float64)
-        bound = error_x @ np.abs(w.dequantise()).T + np.abs(linear.x) @ error_w.T
+        bound = error_x @ np.abs(w.dequantize()).T + np.abs(linear.x) @ error_w.T
         error = np.abs(output(x, w) - exact)
         assert (error <= bound).all()
         assert error.max() > 1e-3 * bound.max()
@@ -158,7 +158,7 @@ def test_one_scale_a_token_keeps_what_the_first_token_would_drown(real: LayerTra
     by_tensor = linear.x.reshape(1, -1)
     top = np.abs(by_tensor).max()
     coarse = np.rint(linear.x / (top / 127)) * (top / 127)
-    fine = linear.quantise_x("int8").dequantise()
+    fine = linear.quantize_x("int8").dequantize()
     error = [((value - linear.x) ** 2).sum(1) / (linear.x**2).sum(1) for value in (coarse, fine)]
     assert np.median(error[0]) > 100 * np.median(error[1])
 
@@ -276,8 +276,8 @@ def test_synthetic_layers_are_like_the_real_ones(real: LayerTraffic) -> None:
     for drawn, linear in zip(synthetic.linears, real.linears, strict=True):
         assert drawn.name == linear.name
         assert drawn.x.shape == linear.x.shape
-        x8, x4 = ([item.quantise_x(form).codes for item in (drawn, linear)] for form in _FORMS)
-        w = [item.quantise_weight("uint4") for item in (drawn, linear)]
+        x8, x4 = ([item.quantize_x(form).codes for item in (drawn, linear)] for form in _FORMS)
+        w = [item.quantize_weight("uint4") for item in (drawn, linear)]
         assert x8[0].std() == pytest.approx(x8[1].std(), rel=0.35)
         assert bits_turned(x8[0], 8) == pytest.approx(bits_turned(x8[1], 8), abs=0.08)
         assert bits_turned(x4[0], 4) == pytest.approx(bits_turned(x4[1], 4), abs=0.06)
@@ -289,7 +289,7 @@ def test_synthetic_layers_are_like_the_real_ones(real: LayerTraffic) -> None:
 
 def test_zero_point_forms_are_for_weights_alone() -> None:
     with pytest.raises(ValueError, match="form must be int8 or int4 here, not 'uint4'"):
-        tiny().quantise_x("uint4")
+        tiny().quantize_x("uint4")
     with pytest.raises(ValueError, match="form must be int8 or int4 here, not 'uint4'"):
         tiny().sparse_weight("uint4")
 
@@ -297,6 +297,6 @@ def test_zero_point_forms_are_for_weights_alone() -> None:
 def test_take_cuts_tokens_and_outputs() -> None:
     linear = tiny()
     part = linear.take(np.array([4, 0]), np.array([2, 2, 1]))
-    full = linear.quantise_x("int8").codes, linear.quantise_weight("int8").codes
-    assert part.quantise_x("int8").codes.tolist() == full[0][[4, 0]].tolist()
-    assert part.quantise_weight("int8").codes.tolist() == full[1][[2, 2, 1]].tolist()
+    full = linear.quantize_x("int8").codes, linear.quantize_weight("int8").codes
+    assert part.quantize_x("int8").codes.tolist() == full[0][[4, 0]].tolist()
+    assert part.quantize_weight("int8").codes.tolist() == full[1][[2, 2, 1]].tolist()

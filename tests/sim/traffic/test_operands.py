@@ -52,8 +52,8 @@ def outputs(x_form: Format, w_form: Format, group: int | None) -> list[float]:
     found: list[float] = []
     for item in TRAFFIC.linears:
         if item.inputs % (group or 1) == 0:
-            x = item.quantise_x(x_form, group if x_form == "int4" else None).dequantise()
-            w = item.quantise_weight(w_form, group).dequantise()
+            x = item.quantize_x(x_form, group if x_form == "int4" else None).dequantize()
+            w = item.quantize_weight(w_form, group).dequantize()
             found += (x.astype(np.float64) @ w.T.astype(np.float64)).ravel().tolist()
     return found
 
@@ -85,7 +85,7 @@ def test_every_layer_takes_part() -> None:
 def test_sparse_stream_computes_outputs_of_the_pruned_layers(w_form: Format) -> None:
     (item,) = TRAFFIC.linears[:1]
     pairs = item.take([0, 1, 2, 3], [5, 4, 3, 2])
-    x, w = pairs.quantise_x("int8"), pairs.sparse_weight(w_form)
+    x, w = pairs.quantize_x("int8"), pairs.sparse_weight(w_form)
     stream = sparse_stream(x, w, 8)
     assert (stream.x.shape, stream.w.shape) == ((48, 16), (48, 8))
     inputs = stream.x.reshape(48, 4, 4)  # two lanes to four inputs

@@ -43,7 +43,7 @@ def test_symmetric_errs_by_half_a_scale(bits: int, group: int) -> None:
     codes = symmetric(values, bits, group)
     top = 2 ** (bits - 1) - 1
     assert (codes.group, int(codes.codes.max()), int(codes.codes.min())) == (group, top, -top)
-    error = np.abs(codes.dequantise() - values) / scales(values, codes.scale)
+    error = np.abs(codes.dequantize() - values) / scales(values, codes.scale)
     assert 0.49 < error.max() <= 0.5001
     assert (codes.scale == bf16_round(codes.scale)).all()
 
@@ -60,14 +60,14 @@ def test_asymmetric_errs_by_little_more_than_half_a_scale(mean: float) -> None:
     codes = asymmetric(values, 64)
     assert codes.codes.min() >= 0
     assert codes.codes.max() == 15
-    error = np.abs(codes.dequantise() - values) / scales(values, codes.scale)
+    error = np.abs(codes.dequantize() - values) / scales(values, codes.scale)
     assert 0.45 < error.max() <= 0.56
 
 
 def test_groups_of_zeros_are_zeros() -> None:
     zeros = np.zeros((2, 8), dtype=np.float32)
     for codes in (symmetric(zeros, 8, 4), asymmetric(zeros, 4)):
-        assert codes.dequantise().tolist() == zeros.tolist()
+        assert codes.dequantize().tolist() == zeros.tolist()
         assert np.isfinite(codes.scale).all()
 
 
@@ -81,8 +81,8 @@ def test_stored_codes_keep_their_value_up_to_the_stated_error() -> None:
     )
     codes = as_stored(weight)
     assert codes.codes.tolist() == weight.nibbles.tolist()
-    error = np.abs(codes.dequantise() - weight.dequantise()) / scales(
-        weight.dequantise(), codes.scale
+    error = np.abs(codes.dequantize() - weight.dequantize()) / scales(
+        weight.dequantize(), codes.scale
     )
     assert 0.4 < error.max() <= 0.5001 + 15 * 2**-8
 
@@ -110,7 +110,7 @@ def test_sparse_keeps_the_two_largest_of_four() -> None:
     sparse = sparsify(values, 4, 12)
     scale = sparse.scale.item()
     assert sparse.codes.tolist() == [[-4, 3, 7, 7, 0, 0]]
-    assert sparse.dense().dequantise().tolist() == [
+    assert sparse.dense().dequantize().tolist() == [
         [0, -4 * scale, 3 * scale, 0, 7 * scale, 7 * scale, *[0] * 6]
     ]
 

@@ -1,4 +1,4 @@
-"""Traffic of the quantisers: sums and inputs of a model's layers."""
+"""Traffic of the quantizers: sums and inputs of a model's layers."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -34,9 +34,9 @@ def alone(layers: LayerTraffic, name: str) -> LayerTraffic:
 def test_sums_are_a_layers_products_of_integers(layers: LayerTraffic) -> None:
     one = alone(layers, "blk.9.attn_k")
     linear = one.linears[0]
-    x = linear.quantise_x("int8").codes.astype(np.int64)
+    x = linear.quantize_x("int8").codes.astype(np.int64)
     for part, form in zip(islice(layer_sums(one, 5), 4), FORMS * 2, strict=True):
-        weight = linear.quantise_weight(form, linear.inputs)
+        weight = linear.quantize_weight(form, linear.inputs)
         products = (x @ weight.codes.astype(np.int64).T).reshape(PASSAGES, TOKENS, -1)
         outputs = products * weight.scale[:, 0]
         found = [
@@ -70,14 +70,14 @@ def test_layers_that_do_not_fit_are_told(layers: LayerTraffic) -> None:
 @pytest.mark.parametrize(
     "settings", [[], ["zero_point=true"], ["result=int4", "multiplier_width=8", "lanes=3"]]
 )
-def test_requantised_sums_fill_the_range(settings: list[str]) -> None:
+def test_requantized_sums_fill_the_range(settings: list[str]) -> None:
     unit = find_unit("matmul/requant")
     stimulus = unit.traffic(configure(unit, settings), "model", 512)
     assert stimulus.results == 512 * unit.operations_per_beat(configure(unit, settings))
     assert stimulus.coverage["in_range"] > 0.99 * 512
 
 
-def test_requantised_sums_are_the_layers_outputs(layers: LayerTraffic) -> None:
+def test_requantized_sums_are_the_layers_outputs(layers: LayerTraffic) -> None:
     config = RequantConfig()
     part = next(layer_sums(layers, 4))
     step = max(-part.least, part.greatest) / 127
@@ -94,6 +94,6 @@ def test_unknown_traffic_is_refused(name: str) -> None:
         unit.traffic(unit.config(), "text", 64)
 
 
-def test_quantised_groups_are_as_many_as_asked_for() -> None:
+def test_quantized_groups_are_as_many_as_asked_for() -> None:
     unit = find_unit("matmul/quantize")
     assert unit.traffic(unit.config(), "model", 64).results == 256

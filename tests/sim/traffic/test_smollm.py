@@ -73,7 +73,7 @@ def test_int4_block_keeps_nibbles_scale_and_minimum() -> None:
     raw = np.concatenate([constants, np.arange(16) | (15 - np.arange(16)) << 4]).astype(np.uint8)
     weight = Int4Weight.from_blocks(raw[None])
     assert weight.nibbles[0].tolist() == [*range(16), *range(15, -1, -1)]
-    assert weight.dequantise()[0, [0, 15, 31]].tolist() == [-2.0, 5.5, -2.0]
+    assert weight.dequantize()[0, [0, 15, 31]].tolist() == [-2.0, 5.5, -2.0]
 
 
 def test_a_file_that_is_not_the_packaged_one_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The trace: sampling, quantisation, archive, synthetic stand-in."""
+"""The trace: sampling, quantization, archive, synthetic stand-in."""
 
 import json
 from dataclasses import fields, replace
@@ -10,7 +10,7 @@ import pytest
 from consilico.sim.traffic.sampling import Sampling
 from consilico.sim.traffic.scores import normal_codes
 from consilico.sim.traffic.synthetic import STATISTICS, fit, statistics_text, synthetic_traffic
-from consilico.sim.traffic.trace import ScoreTraffic, quantise
+from consilico.sim.traffic.trace import ScoreTraffic, quantize
 
 SMALL = Sampling(windows=2, window=32, tile=16, tiles_per_head=1)
 
@@ -54,9 +54,9 @@ def test_mask_hides_exactly_the_future_keys() -> None:
     assert not mask[:, :33].any()
 
 
-def test_quantise_rounds_and_saturates() -> None:
+def test_quantize_rounds_and_saturates() -> None:
     scores = np.array([-900.0, -12.7, 0.26, 0.24, 12.7, 900.0])
-    assert quantise(scores, 0.1).tolist() == [-127, -127, 3, 2, 127, 127]
+    assert quantize(scores, 0.1).tolist() == [-127, -127, 3, 2, 127, 127]
 
 
 def test_histogram_counts_the_unmasked_codes(trace: ScoreTraffic) -> None:

@@ -1,4 +1,4 @@
-"""Traffic of the training units: what an optimiser really does, sampled, and its cache."""
+"""Traffic of the training units: what an optimizer really does, sampled, and its cache."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,22 +38,22 @@ def stepped(steps: int) -> tuple[QGaLore, list[Int8Linear], Callable[[], None]]:
     """A model after some steps with the gradients of the next, and what does that one."""
     torch.manual_seed(1)
     model = Gpt(RUN.model)
-    optimiser = QGaLore(model, RUN.method, lr=RUN.lr, keep=("head",), seed=1)
+    optimizer = QGaLore(model, RUN.method, lr=RUN.lr, keep=("head",), seed=1)
     tokens = TEXT[:34].long().view(2, 17)
 
     def backward() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         scores = model(tokens[:, :-1]).flatten(0, 1)
         F.cross_entropy(scores, tokens[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
 
     def step() -> None:
-        optimiser.step()
+        optimizer.step()
 
     for _ in range(steps):
         backward()
-        optimiser.step()
+        optimizer.step()
     backward()
-    return optimiser, [m for m in model.modules() if isinstance(m, Int8Linear)], step
+    return optimizer, [m for m in model.modules() if isinstance(m, Int8Linear)], step
 
 
 def codes(layers: list[Int8Linear]) -> list[list[Any]]:
@@ -62,8 +62,8 @@ def codes(layers: list[Int8Linear]) -> list[list[Any]]:
 
 
 def test_observed_update_is_what_the_step_does() -> None:
-    optimiser, layers, step = stepped(2)  # the next step renews the subspace
-    seen = [observe(optimiser, layer) for layer in layers]
+    optimizer, layers, step = stepped(2)  # the next step renews the subspace
+    seen = [observe(optimizer, layer) for layer in layers]
     before = [(layer.dequantize(), layer.scale.clone()) for layer in layers]
     step()
     for layer, update, (weight, scale) in zip(layers, seen, before, strict=True):
@@ -75,12 +75,12 @@ def test_observed_update_is_what_the_step_does() -> None:
         assert torch.equal(exact - exact.amin(1, keepdim=True), exact)
 
 
-def test_observed_states_are_those_that_the_step_quantises() -> None:
-    optimiser, layers, step = stepped(2)
-    seen = [observe(optimiser, layer) for layer in layers]
+def test_observed_states_are_those_that_the_step_quantizes() -> None:
+    optimizer, layers, step = stepped(2)
+    seen = [observe(optimizer, layer) for layer in layers]
     step()
     for layer, update in zip(layers, seen, strict=True):
-        moments = optimiser.state[layer.weight]["moments"]
+        moments = optimizer.state[layer.weight]["moments"]
         for held, state in ((moments.mean, update.mean), (moments.square, update.square)):
             assert isinstance(held, Blockwise)
             wanted = quantize_blockwise(state, signed=held.signed)
@@ -91,21 +91,21 @@ def test_observed_states_are_those_that_the_step_quantises() -> None:
 def test_observing_changes_nothing() -> None:
     ends = []
     for observed in (False, True):
-        optimiser, layers, step = stepped(2)
+        optimizer, layers, step = stepped(2)
         if observed:
             for layer in layers:
-                observe(optimiser, layer)
+                observe(optimizer, layer)
         step()
         ends.append(codes(layers))
     assert ends[0] == ends[1]
 
 
 def test_states_in_32_bits_are_refused() -> None:
-    optimiser, layers, _ = stepped(1)
-    moments = optimiser.state[layers[0].weight]["moments"]
+    optimizer, layers, _ = stepped(1)
+    moments = optimizer.state[layers[0].weight]["moments"]
     moments.mean = moments.mean.dequantize()
     with pytest.raises(ValueError, match="states of the layer must be in 8 bits"):
-        observe(optimiser, layers[0])
+        observe(optimizer, layers[0])
 
 
 def test_seed_alone_fixes_the_sample() -> None:
@@ -124,10 +124,10 @@ def test_seed_alone_fixes_the_sample() -> None:
 
 
 def test_observed_gradient_projects_to_what_the_moments_take_in() -> None:
-    optimiser, layers, _ = stepped(2)
+    optimizer, layers, _ = stepped(2)
     for layer in layers:
-        update = observe(optimiser, layer)
-        moments = optimiser.state[layer.weight]["moments"]
+        update = observe(optimizer, layer)
+        moments = optimizer.state[layer.weight]["moments"]
         low = update.gradient @ update.vectors.T
         tall = layer.weight.shape[0] >= layer.weight.shape[1]
         mean = moments.mean.dequantize().lerp(low if tall else low.T, 1 - 0.9)

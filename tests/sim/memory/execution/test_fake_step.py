@@ -9,9 +9,13 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.execution import fake_step, gpu_check
-from consilico.sim.memory.execution.fake_step import TrackedStep, track, track_fake, tracked_step
-from consilico.sim.memory.execution.training_step import METHODS, Setup, Training
+from consilico.sim.memory.execution import fake_table, gpu_check
+from consilico.sim.memory.execution.fake_step import TrackedStep, track, track_fake
+from consilico.sim.memory.execution.training_step import (
+    EXECUTED_METHODS,
+    LlamaTraining,
+    TrainingSetup,
+)
 
 ARCH = Architecture(
     name="tiny",
@@ -27,8 +31,8 @@ ARCH = Architecture(
 WIDE = replace(ARCH, layers=1, kv_heads=4, hidden=128, head_dim=32, intermediate=200)
 
 
-def setup(method: str, **options: Any) -> Setup:
-    return Setup(
+def setup(method: str, **options: Any) -> TrainingSetup:
+    return TrainingSetup(
         **{"method": method, "dtype": "float32", "batch": 2, "sequence": 16, "rank": 32, **options}
     )
 
@@ -51,10 +55,10 @@ def test_also_in_bfloat16_and_with_checkpoints(attention: str, checkpointing: st
     assert without_time(track_fake(ARCH, plan)) == without_time(track(ARCH, plan))
 
 
-def allocated_peak(plan: Setup) -> int:
+def allocated_peak(plan: TrainingSetup) -> int:
     """What torch's CPU allocator itself reports as the most during a second step."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        training = Training(WIDE, plan, "cpu")
+        training = LlamaTraining(WIDE, plan, "cpu")
         training.step()
         with torch.profiler.record_function("second"):
             training.step()
@@ -122,7 +126,7 @@ def test_only_low_rank_methods_renew_and_that_takes_more() -> None:
 
 def test_the_command_prints_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--model", "llama-20m", "--method", "lora", "--rank", "8", "--sequence", "32"]
-    assert fake_step.main(arguments) == 0
+    assert fake_table.main(arguments) == 0
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     step = json.loads(printed)
@@ -133,7 +137,7 @@ def test_the_command_prints_a_line_of_json(capsys: pytest.CaptureFixture[str]) -
     ("arguments", "message"),
     [
         (["--method", "q-galore"], "dtype must be float32 with INT8 weights, not 'bfloat16'"),
-        (["--method", "lora", "--rank", "0"], "rank must be positive, not 0"),
+        (["--method", "lora", "--rank", "0"], "rank must be an integer in [1, 1048576], not 0"),
         (["--method", "lora", "--steps", "1"], "steps must be at least 2"),
         (["--method", "lora", "--model", "gpt2"], "gated of gpt2 must be True as in LLaMA"),
         (["--method", "lora", "--model", "gpt9"], "unknown model 'gpt9'"),
@@ -142,7 +146,7 @@ def test_the_command_prints_a_line_of_json(capsys: pytest.CaptureFixture[str]) -
 def test_what_cannot_be_tracked_is_named(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fake_step.main(arguments) == 2
+    assert fake_table.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -150,7 +154,7 @@ def test_what_cannot_be_tracked_is_named(
 
 def test_torch_has_no_update_per_layer() -> None:
     with pytest.raises(ValueError, match="per_layer must be false with adamw-torch-loop"):
-        tracked_step(ARCH, method="adamw-torch-loop", per_layer=True)
+        TrainingSetup(method="adamw-torch-loop", per_layer=True)
 
 
 def test_without_a_gpu_the_comparison_says_so(
@@ -164,4 +168,4 @@ def test_without_a_gpu_the_comparison_says_so(
 
 
 def test_the_comparison_has_every_method() -> None:
-    assert {plan.method for _, plan in gpu_check.cases()} == set(METHODS)
+    assert {plan.method for _, plan in gpu_check.cases()} == set(EXECUTED_METHODS)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.llama import Llama
-from consilico.sim.memory.execution.lora import add_lora
+from consilico.sim.memory.execution.training_step import add_lora
 
 ARCH = Architecture(
     name="tiny",

@@ -136,7 +136,7 @@ def layer_outcome(
     for x, w in zip(matrices.x, matrices.w, strict=True):
         bench.multiply(x, w)
     # the integers that the bench asks for are the layer: its codes' own float arithmetic agrees
-    wanted = matrices.inputs.dequantise().astype(np.float64) @ matrices.weight.dequantise().T
+    wanted = matrices.inputs.dequantize().astype(np.float64) @ matrices.weight.dequantize().T
     got = matrices.outputs(matrices.x @ matrices.w)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     return replay(config, bench.builder.build(), simulator), got.size * len(matrices.x)

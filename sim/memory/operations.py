@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.graph import Op
-from consilico.sim.memory.sizes import Size, ceil_div
+from consilico.sim.memory.autograd import Op
+from consilico.sim.memory.entries import Size, ceil_div
 
 __all__ = ["Kernels", "Trained", "block_ops", "loss_ops"]
 
@@ -34,7 +34,7 @@ class Trained:
     rank: Size = 0
     adapter_bytes: int = 2
     core: bool = False  # only a matrix between the adapter's factors is trained
-    weight_scratch: Size = 0  # bytes an element of a float copy of a quantised weight
+    weight_scratch: Size = 0  # bytes an element of a float copy of a quantized weight
 
 
 class _Chain:
@@ -74,7 +74,7 @@ class _Chain:
         )  # fmt: skip
         factor = source if old else wide
         wide = self.add(
-            f"{name} normalised, float32", factor, f"{name} inverse root", bytes=4 * n,
+            f"{name} normalized, float32", factor, f"{name} inverse root", bytes=4 * n,
             saves=(factor,), back_scratch=4 * n, kind="activations: norm",
         )  # fmt: skip
         if self.wide_norms:
@@ -83,7 +83,7 @@ class _Chain:
                 parameter=parameter, back_scratch=4 * n, kind="activations: norm",
             )  # fmt: skip
             return self.cast(f"{name} result", result, width, 4, e)
-        narrow = self.cast(f"{name} normalised", wide, width, 4, e)
+        narrow = self.cast(f"{name} normalized", wide, width, 4, e)
         return self.add(
             f"{name} result", narrow, bytes=e * n, saves=(narrow,) if parameter else (),
             parameter=parameter, back_scratch=e * n, kind="activations: norm",
@@ -100,7 +100,7 @@ class _Chain:
     def linear(
         self, name: str, source: str, columns: int, rows: int, source_bytes: int, kind: str
     ) -> str:
-        """A matrix product, its adapter, its dequantised weight."""
+        """A matrix product, its adapter, its dequantized weight."""
         e, t = self.k.bytes, self.tokens
         given = source
         if source_bytes != e:  # autocast converts the input anew for each product

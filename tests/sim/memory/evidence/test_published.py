@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from consilico.sim.memory import evidence as module
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.conventions import CONVENTIONS, galore_table_1
-from consilico.sim.memory.counting import Case
-from consilico.sim.memory.evidence import Row, evidence
-from consilico.sim.memory.honest import HONEST
+from consilico.sim.memory.evidence import published as module
+from consilico.sim.memory.evidence.conventions import CONVENTIONS, galore_table_1
+from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case
+from consilico.sim.memory.evidence.published import PublishedFigure, published_figures
 from consilico.sim.memory.presets import find_model
 
 # No rule tried gives these; computed against printed, in percent. Most are 0.01 G: Table 2 of
@@ -47,38 +46,42 @@ PAPERS = {
 }
 
 
-def key(row: Row) -> tuple[str, str, str, str, str]:
+def key(row: PublishedFigure) -> tuple[str, str, str, str, str]:
     states = " states" if row.table == "Sec 5.5" and row.quantity == "states" else ""
     return (row.paper, row.table, row.label, row.model, row.unit + states)
 
 
-def name(row: Row) -> str:
+def name(row: PublishedFigure) -> str:
     return " ".join((*key(row), row.quantity))
 
 
 @pytest.mark.parametrize(
-    "row", [r for r in evidence() if r.kind == "arithmetic" and key(r) not in MISSES], ids=name
+    "row",
+    [r for r in published_figures() if r.kind == "arithmetic" and key(r) not in MISSES],
+    ids=name,
 )
-def test_counting_gives_the_printed_digits_rounded(row: Row) -> None:
+def test_counting_gives_the_printed_digits_rounded(row: PublishedFigure) -> None:
     assert row.match == "rounded"
 
 
 @pytest.mark.parametrize(
-    "row", [r for r in evidence() if r.kind == "convention" and key(r) not in MISSES], ids=name
+    "row",
+    [r for r in published_figures() if r.kind == "convention" and key(r) not in MISSES],
+    ids=name,
 )
-def test_a_paper_s_rule_gives_its_printed_digits(row: Row) -> None:
+def test_a_paper_s_rule_gives_its_printed_digits(row: PublishedFigure) -> None:
     assert row.exact
 
 
-@pytest.mark.parametrize("row", [r for r in evidence() if key(r) in MISSES], ids=name)
-def test_a_miss_has_the_stated_residual(row: Row) -> None:
+@pytest.mark.parametrize("row", [r for r in published_figures() if key(r) in MISSES], ids=name)
+def test_a_miss_has_the_stated_residual(row: PublishedFigure) -> None:
     assert row.match == "miss"
     assert row.residual_pct == pytest.approx(MISSES[key(row)], abs=0.005)
 
 
 def test_misses_in_tables_are_within_a_unit_of_the_last_digit_or_two_percent() -> None:
     """Two figures rounded to 0.01 add up to within 0.01; a rule with a wrong term is far off."""
-    for row in evidence():
+    for row in published_figures():
         if row.match == "miss" and row.table.startswith("Table"):
             last = 10.0 ** -len(row.printed.partition(".")[2])
             off = abs(row.computed - row.published)
@@ -86,12 +89,12 @@ def test_misses_in_tables_are_within_a_unit_of_the_last_digit_or_two_percent() -
 
 
 def test_at_most_one_figure_in_eight_is_a_miss() -> None:
-    assert sum(row.match == "miss" for row in evidence()) * 8 <= len(evidence())
+    assert sum(row.match == "miss" for row in published_figures()) * 8 <= len(published_figures())
 
 
-def _wrong(field: str) -> dict[str, list[Row]]:
+def _wrong(field: str) -> dict[str, list[PublishedFigure]]:
     """Rows that were exact and are not, by paper, when every model has another ``field``."""
-    before = evidence()
+    before = published_figures()
 
     def find(model: str) -> Architecture:
         right = find_model(model)
@@ -99,8 +102,8 @@ def _wrong(field: str) -> dict[str, list[Row]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "find_model", find)
-        after = evidence()
-    changed: dict[str, list[Row]] = {}
+        after = published_figures()
+    changed: dict[str, list[PublishedFigure]] = {}
     for right, wrong in zip(before, after, strict=True):
         if right.exact and not wrong.exact:
             changed.setdefault(wrong.paper, []).append(wrong)
@@ -113,11 +116,13 @@ def test_a_wrong_architecture_shows_in_every_paper(field: str) -> None:
 
 
 def test_a_wrong_rank_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = evidence()
+    before = published_figures()
     monkeypatch.setattr(
         module, "Case", lambda **fields: Case(**{**fields, "rank": fields["rank"] // 2})
     )
-    lost = {r.convention for r, w in zip(before, evidence(), strict=True) if r.exact > w.exact}
+    lost = {
+        r.convention for r, w in zip(before, published_figures(), strict=True) if r.exact > w.exact
+    }
     assert {"named_galore", "doubled_lora", "shared_low_rank", "scaled_galore_8bit"} <= lost
 
 
@@ -125,9 +130,9 @@ def test_every_rule_is_used() -> None:
     data = module._published()["table"]
     rows = [row for table in data for row in table["rows"]]
     used = {row[field] for row in rows for field in ("convention", "against") if field in row}
-    honest = {row[f] for row in rows for f in ("honest", "honest_against") if f in row}
+    straight = {row[f] for row in rows for f in ("straight", "straight_against") if f in row}
     assert used == set(CONVENTIONS)
-    assert honest == {*HONEST, "same"}
+    assert straight == {*STRAIGHT_COUNTS, "same"}
 
 
 def test_galore_table_1_per_matrix() -> None:
@@ -146,14 +151,14 @@ def test_galore_states_of_a_block_are_its_table_1_summed() -> None:
     assert 2 * case.moment + case.basis == model.layers * block
 
 
-def test_original_figure_printed_beside_the_honest_one() -> None:
+def test_original_figure_printed_beside_the_straight_one() -> None:
     """GaLore's LoRA at 60M: its embeddings count twice, 58 M + 42.7 M; once, it is 0.13 G."""
-    (row,) = [r for r in evidence() if key(r)[1:4] == ("Table 6a", "LoRA", "LLaMA-60M")]
+    (row,) = [r for r in published_figures() if key(r)[1:4] == ("Table 6a", "LoRA", "LLaMA-60M")]
     case = Case(model=find_model("llama-60m"), rank=128)
     once = 2 * (case.total + case.factors) / 1.024e9
     assert row.printed == "0.20"
-    assert row.honest == pytest.approx(once)
-    assert row.computed - row.honest == pytest.approx(
+    assert row.straight == pytest.approx(once)
+    assert row.computed - row.straight == pytest.approx(
         2 * (60e6 - case.total + 2 * 32000 * 512) / 1.024e9
     )
     assert row.note == "Factors beside the frozen matrices; embeddings and norms once, trained."
@@ -162,7 +167,7 @@ def test_original_figure_printed_beside_the_honest_one() -> None:
 def test_every_estimate_of_the_reference_data_is_in_the_table(shared: Path) -> None:
     with (shared / "anchors" / "memory.csv").open(newline="") as file:
         anchors = list(csv.DictReader(file))
-    ours = Counter((r.source, r.table, r.label, r.model, r.published) for r in evidence())
+    ours = Counter((r.source, r.table, r.label, r.model, r.published) for r in published_figures())
     theirs: Counter[tuple[str, str, str, str, float]] = Counter()
     for anchor in anchors:
         arxiv = re.match(r"arXiv \d+\.\d+(v\d)?", anchor["source"])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from consilico.sim.memory.graph import Op, peak, walk
-from consilico.sim.memory.sizes import Size
+from consilico.sim.memory.autograd import Op, peak, walk
+from consilico.sim.memory.entries import Size
 
 
 def test_a_result_lives_until_its_last_reader_is_done() -> None:

@@ -5,21 +5,16 @@ An operation takes the greater of FLOPs over the GPU's peak and bytes over its m
 :func:`measured_times` sets the estimate beside published throughput.
 """
 
-import tomllib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from consilico.sim.memory.activations import Activations
-from consilico.sim.memory.entry import Tensor
-from consilico.sim.memory.gpus import Gpu, find_gpu
-from consilico.sim.memory.graph import Op
-from consilico.sim.memory.plan import Plan
-from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.run import Run
-from consilico.sim.memory.sizes import BITS, Size, total
+from consilico.sim.memory.autograd import Op
+from consilico.sim.memory.entries import BITS, Size, total
+from consilico.sim.memory.gpus import Gpu
+from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
+from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["MeasuredTime", "StepTime", "measured_times", "step_time", "svd_flops"]
+__all__ = ["StepTime", "step_time", "svd_flops"]
 
 SVD_FRACTION = 4.67e14 / 600 / 38.7e12
 """Part of its float32 peak that a GPU reaches in SVDs: 4.67e14 FLOP of one subspace update of
@@ -33,7 +28,7 @@ GAP = 200  # steps between two subspaces (GaLore's default)
 
 @dataclass(frozen=True, kw_only=True)
 class StepTime:
-    """Seconds of one optimiser step, on each GPU, and what they are spent on."""
+    """Seconds of one optimizer step, on each GPU, and what they are spent on."""
 
     forward_s: float
     recompute_s: float
@@ -61,61 +56,21 @@ class StepTime:
         return self.tokens / self.total_s
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeasuredTime:
-    """Published throughput of a run, and the estimate."""
-
-    label: str
-    run: Run
-    gpu: str
-    measured: float  # tokens a second
-    stated: bool  # whether all settings are known
-    estimated: float
-    source: str
-
-    @property
-    def reached(self) -> float:
-        """Measured throughput as a part of the estimate."""
-        return self.measured / self.estimated
-
-
-@cache
-def measured_times() -> tuple[MeasuredTime, ...]:
-    """Published runs, in the order of ``measured_time.toml``."""
-    data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
-    rows = []
-    for item in data["run"]:
-        settings = dict(item["settings"])
-        run = Run(model=find_model(settings.pop("model")), **settings)
-        rows.append(
-            MeasuredTime(
-                label=item["label"],
-                run=run,
-                gpu=item["gpu"],
-                measured=item["tokens_per_s"],
-                stated=item.get("stated", True),
-                estimated=step_time(run, find_gpu(item["gpu"])).tokens_per_s,
-                source=data["source"],
-            )
-        )
-    return tuple(rows)
-
-
 def svd_flops(rows: int, columns: int) -> float:
-    """Reduced SVD by bidiagonalisation of R: 6 m n^2 + 20 n^3 (Golub and Van Loan, table 8.6.1)."""
+    """Reduced SVD by bidiagonalization of R: 6 m n^2 + 20 n^3 (Golub and Van Loan, table 8.6.1)."""
     m, n = max(rows, columns), min(rows, columns)
     return 6.0 * m * n * n + 20.0 * n**3
 
 
-def step_time(run: Run, gpu: Gpu) -> StepTime:
+def step_time(run: TrainingRun, gpu: Gpu) -> StepTime:
     """The estimate for one step of a run on a GPU."""
     return _Timer(run, gpu).time()
 
 
 class _Timer:
-    def __init__(self, run: Run, gpu: Gpu) -> None:
+    def __init__(self, run: TrainingRun, gpu: Gpu) -> None:
         self.run, self.gpu = run, gpu
-        self.plan = Plan(run)
+        self.plan = TensorPlan(run)
         self.act = Activations(self.plan)
         half = run.dtype != "float32"
         self.flops = 1e12 * (gpu.tensor_tflops if half else gpu.fp32_tflops)
@@ -157,7 +112,7 @@ class _Timer:
         traffic = op.bytes + sum(size.get(name, 0) for name in op.reads)
         flops = self._flops(op)
         weight = self.act.weight_bytes(op.makes)
-        extra = self.act.dequantised_bytes(op.makes) / self.bytes  # an operation of its own
+        extra = self.act.dequantized_bytes(op.makes) / self.bytes  # an operation of its own
         if not backward:
             return float(extra + max(flops / self.flops, (traffic + weight) / self.bytes))
         trained = op.parameter == op.makes
@@ -187,7 +142,7 @@ class _Timer:
         products = tuple(op for op in self.act.block_ops if self._flops(op))
         return self._chain(products, backward=False)
 
-    def _update(self, t: Tensor) -> float:
+    def _update(self, t: TrainedParameter) -> float:
         """Gradient read; weight, states and projection read and written; transients both."""
         if not t.trains:
             return 0.0

@@ -3,18 +3,16 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from consilico.golden.config import choice, integer
+from consilico.golden.config import check_fields, choice, integer
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.method import Method
-from consilico.sim.memory.methods import find_method
-from consilico.sim.memory.reference import REFERENCE
+from consilico.sim.memory.methods import REFERENCE_METHODS, TrainingMethod, find_method
 
-__all__ = ["Run"]
+__all__ = ["TrainingRun"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TrainingRun:
     """What is trained, how, and with which implementation.
 
     Raises:
@@ -32,7 +30,7 @@ class Run:
         " amp: float32 under bfloat16 autocast",
     )
     rank: int = integer(0, 0, 1 << 20, "of projections or adapters; 0: the method's usual one")
-    group: int = integer(256, 2, 1 << 20, "elements that share the constants of a quantised weight")
+    group: int = integer(256, 2, 1 << 20, "elements that share the constants of a quantized weight")
     accumulation: int = integer(1, 1, 1 << 20, "micro-batches of a step")
     checkpointing: str = choice(
         "none",
@@ -86,17 +84,10 @@ class Run:
     gradients: str = choice("freed", ("freed", "kept"), "after a step: freed, or kept as zeros")
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value: Any = getattr(self, item.name)
-            if "range" in item.metadata:
-                low, high = item.metadata["range"]
-                if type(value) is not int or not low <= value <= high:
-                    raise UserError(
-                        f"{item.name} must be an integer in [{low}, {high}], not {value!r}"
-                    )
-            elif "options" in item.metadata and value not in item.metadata["options"]:
-                accepted = ", ".join(map(str, item.metadata["options"]))
-                raise UserError(f"{item.name} must be one of {accepted}, not {value!r}")
+        try:
+            check_fields(self)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         method = find_method(self.method)
         if self.sharding != "none" and self.gpus == 1:
             raise UserError(f"gpus must be at least 2 with sharding {self.sharding}, not 1")
@@ -120,27 +111,32 @@ class Run:
                 f"sequence must be at most {self.model.context}, the learned positions of"
                 f" {self.model.name}, not {self.sequence}"
             )
-        if self.kernel == "reference" and self.method not in REFERENCE:
-            known = ", ".join(REFERENCE)
+        if self.kernel == "reference" and self.method not in REFERENCE_METHODS:
+            known = ", ".join(REFERENCE_METHODS)
             raise UserError(f"kernel reference runs {known}, not {self.method}")
         if self.published and method.published is None:
             raise UserError(f"published is only known for q-galore, not for {self.method}")
 
     @property
-    def found(self) -> Method:
+    def method_description(self) -> TrainingMethod:
         """The method, as published where that is asked for."""
         if self.kernel == "reference":
-            return REFERENCE[self.method]
+            return REFERENCE_METHODS[self.method]
         method = find_method(self.method)
         return method.published if self.published and method.published else method
 
     @property
     def used_rank(self) -> int:
         """The rank, or the method's usual one where none is given."""
-        usual = self.found.rank
+        usual = self.method_description.rank
         if self.rank or usual >= 0:
             return self.rank or usual
         return _USUAL.get(self.model.name, self.model.hidden // 4)
+
+    def settings(self) -> dict[str, Any]:
+        """Return all fields but the model by name, with the rank that is used."""
+        names = [item.name for item in fields(self) if item.name != "model"]
+        return {name: getattr(self, name) for name in names} | {"rank": self.used_rank}
 
 
 _USUAL = {"llama-130m": 256}  # GaLore, Q-GaLore: elsewhere a quarter of the hidden size

@@ -1,4 +1,4 @@
-"""The ledger against our own optimisers, run at full size under FakeTensorMode."""
+"""The ledger against our own optimizers, run at full size under FakeTensorMode."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.evidence.measurements import run_of, tracked_runs, tracked_table
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.fake_table import cases, code_digest
-from consilico.sim.memory.execution.training_step import Setup
+from consilico.sim.memory.execution.training_step import TrainingSetup
 from consilico.sim.memory.ledger import ledger
 from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.tracked import run_of, tracked_runs, tracked_table
 
 
 def test_every_tracked_peak_is_predicted_within_a_percent() -> None:
@@ -66,7 +66,9 @@ def shape(**changes: Any) -> Architecture:
 )
 def test_other_shapes_too(changes: dict[str, Any], setup: dict[str, Any]) -> None:
     dtype = "float32" if setup.get("method") == "q-galore" else "bfloat16"
-    asked = Setup(**{"method": "adamw", "dtype": dtype, "rank": 32, "sequence": 256, **setup})
+    asked = TrainingSetup(
+        **{"method": "adamw", "dtype": dtype, "rank": 32, "sequence": 256, **setup}
+    )
     arch = shape(**changes)
     tracked = track_fake(arch, asked)
     peak = max(tracked.peak_bytes, tracked.peak_renewal_bytes or 0)
@@ -76,7 +78,7 @@ def test_other_shapes_too(changes: dict[str, Any], setup: dict[str, Any]) -> Non
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("setup", [s for s in cases() if s.dtype == "float32" and s.per_layer])
-def test_tracking_again_gives_the_table(setup: Setup) -> None:
+def test_tracking_again_gives_the_table(setup: TrainingSetup) -> None:
     (row,) = [r for r in tracked_table()["runs"] if r["setup"] == asdict(setup)]
     tracked = track_fake(find_model(row["model"]), setup)
     assert max(tracked.peak_bytes, tracked.peak_renewal_bytes or 0) == row["peak_bytes"]

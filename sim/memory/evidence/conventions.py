@@ -11,7 +11,7 @@ Papers: LOMO (arXiv 2306.09782), LoRAM (2502.13533), GaLore (2403.03507v2), Q-Ga
 
 from dataclasses import replace
 
-from consilico.sim.memory.counting import Case, Memory, Rule
+from consilico.sim.memory.evidence.counting import Case, CountedBytes, Rule
 
 __all__ = ["CONVENTIONS", "galore_table_1"]
 
@@ -28,142 +28,142 @@ def galore_table_1(m: int, n: int, r: int) -> dict[str, tuple[int, int]]:
     }
 
 
-def sixteen_bit(c: Case) -> Memory:
+def sixteen_bit(c: Case) -> CountedBytes:
     """2 bytes a parameter, 2 bytes a gradient."""
-    return Memory(2 * c.total, 2 * c.total)
+    return CountedBytes(2 * c.total, 2 * c.total)
 
 
-def adamw_mixed(c: Case) -> Memory:
+def adamw_mixed(c: Case) -> CountedBytes:
     """Mixed precision: float32 master weights and two moments are the states, 12 bytes (LOMO)."""
-    return Memory(2 * c.total, 2 * c.total, 12 * c.total)
+    return CountedBytes(2 * c.total, 2 * c.total, 12 * c.total)
 
 
-def sgd_mixed(c: Case) -> Memory:
+def sgd_mixed(c: Case) -> CountedBytes:
     """Mixed precision: float32 master weights are the states, 4 bytes (LOMO)."""
-    return Memory(2 * c.total, 2 * c.total, 4 * c.total)
+    return CountedBytes(2 * c.total, 2 * c.total, 4 * c.total)
 
 
-def lomo(c: Case) -> Memory:
+def lomo(c: Case) -> CountedBytes:
     """One gradient at a time: the largest, that of the embedding; no states (LOMO)."""
-    return Memory(2 * c.total, 2 * max(p.elements for p in c.model.parameters()))
+    return CountedBytes(2 * c.total, 2 * max(p.elements for p in c.model.parameters()))
 
 
-def pruned_structured(c: Case) -> Memory:
+def pruned_structured(c: Case) -> CountedBytes:
     """2 bytes a parameter that structured pruning keeps (LoRAM)."""
-    return Memory(2 * c.kept)
+    return CountedBytes(2 * c.kept)
 
 
-def pruned_structured_4bit(c: Case) -> Memory:
+def pruned_structured_4bit(c: Case) -> CountedBytes:
     """Half a byte a parameter that structured pruning keeps; no constants (QLoRAM)."""
-    return Memory(c.kept // 2)
+    return CountedBytes(c.kept // 2)
 
 
-def pruned_elements(c: Case) -> Memory:
+def pruned_elements(c: Case) -> CountedBytes:
     """2 bytes a parameter not set to zero in the blocks' matrices; no indices (LoRAM)."""
-    return Memory(2 * (c.total - c.blocks * c.percent // 100))
+    return CountedBytes(2 * (c.total - c.blocks * c.percent // 100))
 
 
-def named_adam(c: Case) -> Memory:
+def named_adam(c: Case) -> CountedBytes:
     """2 bytes a parameter and 4 of states, of the size in the model's name (found; GaLore)."""
-    return Memory(2 * c.original, 2 * c.original, 4 * c.original)
+    return CountedBytes(2 * c.original, 2 * c.original, 4 * c.original)
 
 
-def named_galore(c: Case) -> Memory:
+def named_galore(c: Case) -> CountedBytes:
     """States are 3/4 of LoRA's: (m r + 2 n r) / (2 m r + 2 n r) at m = n (found; GaLore).
 
     So both embeddings count at 3 bytes an element, and the longer side is not told from the
     shorter.
     """
-    return Memory(2 * c.original, 2 * c.original, 3 * c.low_rank)
+    return CountedBytes(2 * c.original, 2 * c.original, 3 * c.low_rank)
 
 
-def named_galore_half(c: Case) -> Memory:
+def named_galore_half(c: Case) -> CountedBytes:
     """GaLore's states at twice the rank, halved, embeddings and all (found; APOLLO, Table 2)."""
     whole = replace(c, rank=2 * c.rank)
-    return Memory(2 * c.original, 2 * c.original, 3 * whole.low_rank // 2)
+    return CountedBytes(2 * c.original, 2 * c.original, 3 * whole.low_rank // 2)
 
 
-def shared_low_rank(c: Case) -> Memory:
+def shared_low_rank(c: Case) -> CountedBytes:
     """W = B A: factors and both embeddings, 2 bytes and 4 of states (GaLore, appendix C.2)."""
-    return Memory(2 * c.low_rank, 2 * c.low_rank, 4 * c.low_rank)
+    return CountedBytes(2 * c.low_rank, 2 * c.low_rank, 4 * c.low_rank)
 
 
-def doubled_lora(c: Case) -> Memory:
+def doubled_lora(c: Case) -> CountedBytes:
     """Original parameters and low-rank ones, so the embeddings twice (GaLore, appendix C.2)."""
-    return Memory(2 * (c.original + c.low_rank), 2 * c.low_rank, 4 * c.low_rank)
+    return CountedBytes(2 * (c.original + c.low_rank), 2 * c.low_rank, 4 * c.low_rank)
 
 
-def low_rank_elements(c: Case) -> Memory:
+def low_rank_elements(c: Case) -> CountedBytes:
     """The number of GaLore's "low-rank adaptors", embeddings among them (appendix C.2)."""
-    return Memory(c.low_rank)
+    return CountedBytes(c.low_rank)
 
 
-def weights_only(c: Case) -> Memory:
+def weights_only(c: Case) -> CountedBytes:
     """2 bytes a parameter; states and adapters left out (found; APOLLO-Mini, Q-GaLore's LoRA)."""
-    return Memory(2 * c.original)
+    return CountedBytes(2 * c.original)
 
 
-def half_weights(c: Case) -> Memory:
+def half_weights(c: Case) -> CountedBytes:
     """1 byte a parameter, embeddings too; states and adapters left out (found; Q-GaLore)."""
-    return Memory(c.original)
+    return CountedBytes(c.original)
 
 
-def half_weights_galore(c: Case) -> Memory:
+def half_weights_galore(c: Case) -> CountedBytes:
     """GaLore's count less half the weights; its 16-bit states stay (found; Q-GaLore, Table 1)."""
-    return Memory(c.original, 0, 3 * c.low_rank)
+    return CountedBytes(c.original, 0, 3 * c.low_rank)
 
 
-def scaled_adam_8bit(c: Case) -> Memory:
+def scaled_adam_8bit(c: Case) -> CountedBytes:
     """8-bit Adam: 2 bytes a weight, 2 of states; no constants (found; GaLore, Table 3)."""
-    return Memory(2 * c.original, 2 * c.original, 2 * c.original)
+    return CountedBytes(2 * c.original, 2 * c.original, 2 * c.original)
 
 
-def scaled_galore_8bit(c: Case) -> Memory:
+def scaled_galore_8bit(c: Case) -> CountedBytes:
     """3 r / 2 h of 8-bit Adam's states, h the hidden size: all matrices square (found)."""
-    return Memory(2 * c.original, 0, 3 * c.original * c.rank // c.model.hidden)
+    return CountedBytes(2 * c.original, 0, 3 * c.original * c.rank // c.model.hidden)
 
 
-def scaled_galore(c: Case) -> Memory:
+def scaled_galore(c: Case) -> CountedBytes:
     """3 r / 2 h of Adam's states: the 62.5 % of GaLore's section 5.2 at r = h / 4 (found)."""
-    return Memory(2 * c.original, 0, 6 * c.original * c.rank // c.model.hidden)
+    return CountedBytes(2 * c.original, 0, 6 * c.original * c.rank // c.model.hidden)
 
 
-def scaled_apollo(c: Case) -> Memory:
+def scaled_apollo(c: Case) -> CountedBytes:
     """States r / h of Adam's: two moments, no projection (found; APOLLO, Tables 3 and 4)."""
-    return Memory(2 * c.original, 0, 4 * c.original * c.rank // c.model.hidden)
+    return CountedBytes(2 * c.original, 0, 4 * c.original * c.rank // c.model.hidden)
 
 
-def round_7b(c: Case) -> Memory:
+def round_7b(c: Case) -> CountedBytes:
     """Adam for "7B": 14 GB, 42 GB of gradients and states, 2 GB of activations (GaLore)."""
-    return Memory(2 * 7 * 10**9, 2 * 7 * 10**9, 4 * 7 * 10**9, 2 * 10**9)
+    return CountedBytes(2 * 7 * 10**9, 2 * 7 * 10**9, 4 * 7 * 10**9, 2 * 10**9)
 
 
-def profile_adam(c: Case) -> Memory:
+def profile_adam(c: Case) -> CountedBytes:
     """Adam in bfloat16 with GaLore's own 2 GB of activations."""
-    return Memory(2 * c.total, 2 * c.total, 4 * c.total, 2 * 10**9)
+    return CountedBytes(2 * c.total, 2 * c.total, 4 * c.total, 2 * 10**9)
 
 
-def profile_adam_8bit(c: Case) -> Memory:
+def profile_adam_8bit(c: Case) -> CountedBytes:
     """8-bit Adam with GaLore's own 2 GB of activations; no constants."""
-    return Memory(2 * c.total, 2 * c.total, 2 * c.total, 2 * 10**9)
+    return CountedBytes(2 * c.total, 2 * c.total, 2 * c.total, 2 * 10**9)
 
 
-def profile_galore_8bit(c: Case) -> Memory:
+def profile_galore_8bit(c: Case) -> CountedBytes:
     """8-bit GaLore updated layer by layer: a byte an element of moments and projections (found).
 
     The other parameters have 8-bit moments in full; gradients are freed; 2 GB of activations.
     """
-    return Memory(2 * c.total, 0, 2 * c.moment + c.basis + 2 * c.rest, 2 * 10**9)
+    return CountedBytes(2 * c.total, 0, 2 * c.moment + c.basis + 2 * c.rest, 2 * 10**9)
 
 
-def float_lora(c: Case) -> Memory:
+def float_lora(c: Case) -> CountedBytes:
     """16-bit weights, float32 factors and two float32 moments of them (found; GaLore, Table 4)."""
-    return Memory(2 * c.total + 4 * c.factors, 4 * c.factors, 8 * c.factors)
+    return CountedBytes(2 * c.total + 4 * c.factors, 4 * c.factors, 8 * c.factors)
 
 
-def float_galore(c: Case) -> Memory:
+def float_galore(c: Case) -> CountedBytes:
     """16-bit weights, 3/2 r (m + n) float32 states of the blocks (found; GaLore, Table 4)."""
-    return Memory(2 * c.total, 0, 6 * c.factors)
+    return CountedBytes(2 * c.total, 0, 6 * c.factors)
 
 
 def _eight_bit(c: Case) -> int:
@@ -171,13 +171,13 @@ def _eight_bit(c: Case) -> int:
     return c.blocks - c.blocks * 8 // 256
 
 
-def float_q_lora(c: Case) -> Memory:
+def float_q_lora(c: Case) -> CountedBytes:
     """``float_lora`` with 8-bit matrices in the blocks (found; Q-GaLore, Table 4)."""
     memory = float_lora(c)
     return memory._replace(weights=memory.weights - _eight_bit(c))
 
 
-def float_q_galore(c: Case) -> Memory:
+def float_q_galore(c: Case) -> CountedBytes:
     """``float_galore`` with 8-bit matrices, the projection as before (found; Q-GaLore, Table 4)."""
     memory = float_galore(c)
     return memory._replace(weights=memory.weights - _eight_bit(c))

@@ -6,9 +6,9 @@ from statistics import median
 
 import pytest
 
-from consilico.sim.memory.measured import error_bar_pct, measured_runs
+from consilico.sim.memory.evidence.measurements import error_bar, measured_runs
 
-ANCHORS = Path(__file__).parents[4] / "shared" / "anchors" / "memory.csv"
+ANCHORS = Path(__file__).parents[5] / "shared" / "anchors" / "memory.csv"
 
 
 def test_error_on_runs_whose_settings_are_all_stated() -> None:
@@ -16,7 +16,7 @@ def test_error_on_runs_whose_settings_are_all_stated() -> None:
     assert len(errors) >= 20
     assert median(errors) <= 3
     assert max(errors) <= 7
-    assert error_bar_pct()["worst"] == max(errors)
+    assert error_bar().worst == max(errors)
 
 
 def test_better_than_a_peer_on_its_own_19_runs() -> None:

@@ -12,12 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from consilico.sim.memory.conventions import CONVENTIONS
-from consilico.sim.memory.counting import Case, Memory, Rule
-from consilico.sim.memory.honest import HONEST
+from consilico.sim.memory.evidence.conventions import CONVENTIONS
+from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case, CountedBytes, Rule
 from consilico.sim.memory.presets import find_model
 
-__all__ = ["Row", "evidence"]
+__all__ = ["PublishedFigure", "published_figures"]
 
 _UNITS = {  # bytes, or elements, of one unit
     "MB": 10**6,
@@ -30,8 +29,8 @@ _GALORE_G = _UNITS["1024 MB"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One printed figure. ``published``, ``computed`` and ``honest`` are in the same unit."""
+class PublishedFigure:
+    """One printed figure. ``published``, ``computed`` and ``straight`` are in the same unit."""
 
     kind: str  # arithmetic or convention
     paper: str
@@ -46,8 +45,8 @@ class Row:
     unit: str  # as printed
     meaning: str  # of one unit: "1024 MB" is 1024 x 10^6 bytes
     computed: float
-    honest: float
-    note: str  # what the honest count is; empty where it is the computed one
+    straight: float
+    note: str  # what the straight count is; empty where it is the computed one
     match: str  # rounded, truncated (to the printed digits), or miss
 
     @property
@@ -73,13 +72,13 @@ def _published() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("published_tables.toml").read_text())
 
 
-def evidence() -> list[Row]:
+def published_figures() -> list[PublishedFigure]:
     """Every figure, in the order of the file."""
     data = _published()
     return [_row(table, item, data["nominal"]) for table in data["table"] for item in table["rows"]]
 
 
-def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -> Row:
+def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -> PublishedFigure:
     name = item.get("architecture", item["model"].lower())
     case = Case(
         model=find_model(name),
@@ -90,15 +89,15 @@ def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -
     kinds, meaning = table["quantity"], table["meaning"]
     against = CONVENTIONS[item["against"]] if "against" in item else None
     rule = CONVENTIONS[item["convention"]]
-    computed = honest = _value(case, rule, against, kinds, meaning, item.get("places"))
+    computed = straight = _value(case, rule, against, kinds, meaning, item.get("places"))
     note = ""
-    if item["honest"] != "same":
-        straight = HONEST[item["honest"]]
-        if "honest_against" in item:
-            against = HONEST[item["honest_against"]]
-        honest = _value(case, straight, against, kinds, meaning)
-        note = (straight.__doc__ or "").split("\n")[0]
-    return Row(
+    if item["straight"] != "same":
+        count = STRAIGHT_COUNTS[item["straight"]]
+        if "straight_against" in item:
+            against = STRAIGHT_COUNTS[item["straight_against"]]
+        straight = _value(case, count, against, kinds, meaning)
+        note = (count.__doc__ or "").split("\n")[0]
+    return PublishedFigure(
         **{key: table[key] for key in ("kind", "paper", "source", "table", "quantity", "unit")},
         label=item["method"],
         model=item["model"],
@@ -107,13 +106,13 @@ def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -
         printed=item["printed"],
         meaning=table["meaning"],
         computed=float(computed),
-        honest=float(honest),
+        straight=float(straight),
         note=note,
         match=_match(computed, item["printed"]),
     )
 
 
-def _amount(memory: Memory, quantity: str) -> Fraction:
+def _amount(memory: CountedBytes, quantity: str) -> Fraction:
     """The sum of the kinds that ``quantity`` names, in bytes."""
     kinds = memory._fields if quantity == "all" else quantity.split("+")
     return Fraction(sum(getattr(memory, kind) for kind in kinds))

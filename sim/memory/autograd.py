@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from consilico.sim.memory.sizes import Size, most, total
+from consilico.sim.memory.entries import Size, most, total
 
 __all__ = ["Moment", "Op", "Saved", "Walk", "peak", "walk"]
 

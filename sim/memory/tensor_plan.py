@@ -1,29 +1,68 @@
 """What lives the whole run long, and what one parameter's gradient and update take."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from consilico.sim.memory.architecture import Parameter
-from consilico.sim.memory.chains import Kernels, Trained
-from consilico.sim.memory.entry import Entry, Tensor, merged
-from consilico.sim.memory.method import Dims, Holding, Treatment
-from consilico.sim.memory.run import Run
-from consilico.sim.memory.sizes import BITS, Size, ceil_div, is_zero, most, total
+from consilico.sim.memory.entries import BITS, Entry, Size, ceil_div, is_zero, merged, most, total
+from consilico.sim.memory.operations import Kernels, Trained
+from consilico.sim.memory.training_run import TrainingRun
+from consilico.sim.memory.treatments import Dims, Holding, Treatment
 
-__all__ = ["Plan"]
+__all__ = ["TensorPlan", "TrainedParameter"]
+
+_FAMILY = {
+    "embedding": "embedding",
+    "position": "embedding",
+    "attention": "attention matrices",
+    "mlp": "MLP matrices",
+    "norm": "norms and biases",
+    "bias": "norms and biases",
+    "head": "output layer",
+}
 
 
-class Plan:
+@dataclass(frozen=True)
+class TrainedParameter:
+    """A parameter of the model and how it is trained."""
+
+    parameter: Parameter
+    treatment: Treatment
+    dims: Dims
+    count: int
+    gradient: Size  # bytes of its gradient; 0 if it is frozen
+    update: Size  # bytes more while it is updated
+    renewal: Size  # bytes more while its subspace is renewed
+
+    @property
+    def family(self) -> str:
+        """Its heading."""
+        return _FAMILY[self.parameter.role]
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has a gradient."""
+        return not is_zero(self.gradient)
+
+    @property
+    def in_block(self) -> bool:
+        """Whether each block has one."""
+        single = ("embedding", "position", "head")
+        return self.parameter.role not in single and "final" not in self.parameter.name
+
+
+class TensorPlan:
     """A run made ready for counting; ``batch``, ``sequence`` and ``rank`` may be arrays."""
 
     def __init__(
         self,
-        run: Run,
+        run: TrainingRun,
         batch: Size | None = None,
         sequence: Size | None = None,
         rank: Size | None = None,
     ) -> None:
         self.run = run
-        self.method = run.found
+        self.method = run.method_description
         self.arch = run.model
         self.sequence: Size = run.sequence if sequence is None else sequence
         self.tokens: Size = (run.batch if batch is None else batch) * self.sequence
@@ -59,14 +98,14 @@ class Plan:
 
     @property
     def state_bytes(self) -> Size:
-        """Bytes of all optimiser states, wherever they are."""
+        """Bytes of all optimizer states, wherever they are."""
         return total(
             holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * count
             for t, holding, count in self._all_holdings()
-            if holding.kind == "optimiser states"
+            if holding.kind == "optimizer states"
         )
 
-    def _all_holdings(self) -> Iterator[tuple[Tensor, Holding, int]]:
+    def _all_holdings(self) -> Iterator[tuple[TrainedParameter, Holding, int]]:
         for t in self.tensors:
             for holding in t.treatment.holdings:
                 yield t, holding, self.trained_blocks if t.in_block else 1
@@ -104,14 +143,14 @@ class Plan:
             if block is None or t.in_block == block
         )
 
-    def _tensors(self) -> Iterator[Tensor]:
+    def _tensors(self) -> Iterator[TrainedParameter]:
         for parameter in self.arch.parameters():
             treatment = self._treatment(parameter)
             density = self.density if parameter.role in ("attention", "mlp") else 1.0
             dims = Dims.of(parameter, self.rank, density)
             element = BITS[self.adapter if treatment.beside else self.weight] // 8
             gradient = 0 if treatment.gradient is None else treatment.gradient(dims) * element
-            yield Tensor(
+            yield TrainedParameter(
                 parameter=parameter,
                 treatment=treatment,
                 dims=dims,
@@ -191,7 +230,7 @@ class Plan:
             size = elements * self.weight_bytes
             yield Entry("basis for all layers", "projections", self.weight, size, 1)
 
-    def _gradient_stays(self, t: Tensor) -> bool:
+    def _gradient_stays(self, t: TrainedParameter) -> bool:
         kept = t.parameter.role in self.method.kept_gradients
         return not is_zero(t.gradient) and (self.keeps_gradients or kept)
 
@@ -200,7 +239,7 @@ class Plan:
         """Whether states and master weights are in host memory, and updated there."""
         return self.run.offload in ("optimizer", "both")
 
-    def gradient_dtype(self, t: Tensor) -> str:
+    def gradient_dtype(self, t: TrainedParameter) -> str:
         """The data type of a parameter's gradient."""
         return self.adapter if t.treatment.beside else self.weight
 
@@ -214,7 +253,7 @@ class Plan:
         }
         return named.get(holding.dtype, holding.dtype)
 
-    def _held(self, t: Tensor, holding: Holding, count: int) -> Iterator[Entry]:
+    def _held(self, t: TrainedParameter, holding: Holding, count: int) -> Iterator[Entry]:
         dtype = self.dtype_of(holding)
         sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
         if sharing == "states" and self.offloads_states:
@@ -229,7 +268,7 @@ class Plan:
             group = self.run.group if holding.group < 0 else holding.group
             groups = ceil_div(elements, group)
             yield Entry(
-                f"{t.family}: constants of {holding.name}", "quantisation constants", "",
+                f"{t.family}: constants of {holding.name}", "quantization constants", "",
                 ceil_div(_whole(groups * holding.constants) * count, shards), count,
             )  # fmt: skip
 

@@ -1,0 +1,212 @@
+"""Measured peaks and throughputs next to what the ledger and the roofline say of the run."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from consilico.sim.base.facts import Facts
+from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.gpus import find_gpu
+from consilico.sim.memory.ledger import ledger
+from consilico.sim.memory.presets import find_model
+from consilico.sim.memory.step_time import step_time
+from consilico.sim.memory.training_run import TrainingRun
+
+__all__ = [
+    "ErrorBar",
+    "MeasuredPeak",
+    "MeasuredTime",
+    "TrackedPeak",
+    "error_bar",
+    "gpu_table",
+    "measured_runs",
+    "measured_times",
+    "run_of",
+    "tracked_runs",
+    "tracked_table",
+]
+
+_UNIT = {"GB": 10**9, "GiB": 2**30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredPeak:
+    """A measured run and what the ledger says of it."""
+
+    label: str
+    quantity: str  # peak or activations
+    run: TrainingRun
+    published: float  # in the unit that the source prints
+    unit: str
+    computed: float  # in the same unit
+    stated: bool  # whether all settings are known
+    source: str
+    instrument: str
+    note: str
+
+    @property
+    def error_pct(self) -> float:
+        """Of the ledger against the measurement."""
+        return 100 * (self.computed / self.published - 1)
+
+
+@cache
+def measured_runs() -> tuple[MeasuredPeak, ...]:
+    """All of them, in the order of the file."""
+    data = tomllib.loads(Path(__file__).with_name("measured.toml").read_text())
+    return tuple(_row(item, data["source"][item["source"]]) for item in data["run"])
+
+
+def _row(item: dict[str, Any], source: dict[str, str]) -> MeasuredPeak:
+    settings = dict(item["settings"])
+    run = TrainingRun(model=find_model(settings.pop("model")), **settings)
+    found = ledger(run)
+    size = found.peak_bytes
+    if item.get("quantity") == "activations":
+        size = max(
+            int(sum(e.bytes for e in stage.entries() if e.kind.startswith("activations")))
+            for stage in found.stages
+        )
+    return MeasuredPeak(
+        label=item["label"],
+        quantity=item.get("quantity", "peak"),
+        run=run,
+        published=item["published"],
+        unit=source["unit"],
+        computed=size / _UNIT[source["unit"]],
+        stated=item["stated"],
+        source=source["title"],
+        instrument=source["instrument"],
+        note=item.get("note", ""),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorBar(Facts):
+    """Magnitude of the ledger's error, in percent, over some measured runs."""
+
+    median: float
+    worst: float
+    runs: int
+
+
+@cache
+def error_bar() -> ErrorBar:
+    """Return the error of the ledger over the measured runs whose settings are all stated."""
+    errors = [abs(row.error_pct) for row in measured_runs() if row.stated]
+    return ErrorBar(median=median(errors), worst=max(errors), runs=len(errors))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredTime:
+    """Published throughput of a run, and the estimate."""
+
+    label: str
+    run: TrainingRun
+    gpu: str
+    measured: float  # tokens a second
+    stated: bool  # whether all settings are known
+    estimated: float
+    source: str
+
+    @property
+    def reached(self) -> float:
+        """MeasuredPeak throughput as a part of the estimate."""
+        return self.measured / self.estimated
+
+
+@cache
+def measured_times() -> tuple[MeasuredTime, ...]:
+    """Published runs, in the order of ``measured_time.toml``."""
+    data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
+    rows = []
+    for item in data["run"]:
+        settings = dict(item["settings"])
+        run = TrainingRun(model=find_model(settings.pop("model")), **settings)
+        rows.append(
+            MeasuredTime(
+                label=item["label"],
+                run=run,
+                gpu=item["gpu"],
+                measured=item["tokens_per_s"],
+                stated=item.get("stated", True),
+                estimated=step_time(run, find_gpu(item["gpu"])).tokens_per_s,
+                source=data["source"],
+            )
+        )
+    return tuple(rows)
+
+
+_HERE = Path(__file__).parent
+_TORCH = {"adamw-torch-foreach": "foreach", "adamw-torch-loop": "loop"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedPeak:
+    """A step of our own, tracked, and what the ledger says of it."""
+
+    run: TrainingRun
+    tracked_bytes: int
+    computed_bytes: int
+    computed_at: str
+
+    @property
+    def error_pct(self) -> float:
+        """Of the ledger against the tracker."""
+        return 100 * (self.computed_bytes / self.tracked_bytes - 1)
+
+
+def tracked_table() -> dict[str, Any]:
+    """The checked-in table with its provenance."""
+    table: dict[str, Any] = json.loads((_HERE / "tracked.json").read_text())
+    return table
+
+
+def gpu_table() -> dict[str, Any] | None:
+    """The table of a GPU, None where nothing has been measured on one."""
+    path = _HERE / "measured_gpu.json"
+    if not path.exists():
+        return None
+    table: dict[str, Any] = json.loads(path.read_text())
+    return table
+
+
+def run_of(model: Architecture, setup: dict[str, Any]) -> TrainingRun:
+    """The run that a setup of :mod:`consilico.sim.memory.execution.training_step` describes."""
+    method = setup["method"]
+    plain = method in ("adamw", *_TORCH)
+    return TrainingRun(
+        model=model,
+        method="adamw" if plain else method,
+        kernel=_TORCH.get(method, "reference"),
+        rank=0 if plain else setup["rank"],
+        batch=setup["batch"],
+        sequence=setup["sequence"],
+        dtype=setup["dtype"],
+        group=setup["group"],
+        checkpointing=setup["checkpointing"],
+        attention=setup["attention"],
+        per_layer=setup["per_layer"],
+        logits="held",
+    )
+
+
+def tracked_runs() -> list[TrackedPeak]:
+    """All runs of the table."""
+    rows = []
+    for item in tracked_table()["runs"]:
+        run = run_of(find_model(item["model"]), item["setup"])
+        found = ledger(run)
+        rows.append(
+            TrackedPeak(
+                run=run,
+                tracked_bytes=item["peak_bytes"],
+                computed_bytes=found.peak_bytes,
+                computed_at=found.peak_at,
+            )
+        )
+    return rows
