@@ -48,7 +48,7 @@ class Requant(wiring.Component):
     """Unit that computes ``saturate(round(x * multiplier / 2 ** shift) + zero_point)``.
 
     A lane is a channel, that is, a column of a matrix result. Its constants hold for as many rows
-    as there are, so they have a port of their own instead of travelling with every sum, which would
+    as there are, so they have a port of their own instead of traveling with every sum, which would
     double the input and make the constant side of the multipliers toggle. One beat on ``cfg``
     carries the constants of all lanes: the next columns follow without a gap, and where every beat
     has other channels, a beat on ``cfg`` along with each beat on ``i`` keeps the full rate.

@@ -1,11 +1,13 @@
-"""Ranges of codes and products."""
+"""Ranges of codes and products, and the widths that hold sums."""
 
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consilico.golden.matmul.dot import DotConfig
-from consilico.golden.matmul.operand import code_range
+from consilico.golden.matmul.operand import code_range, sum_width
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,12 @@ def test_no_product_is_beyond_the_range_and_its_ends_are_products(x: str, w: str
     weights = {code - zero for code, zero in product(range(low, high + 1), zeros)}
     products = {x * w for x, w in product(range(config.x_range[0], config.x_range[1] + 1), weights)}
     assert config.product_range == (min(products), max(products))
+
+
+@given(st.integers(1, 1 << 20), st.integers(-(1 << 15), 0), st.integers(0, 1 << 15))
+def test_a_sum_fits_its_width_and_no_narrower_one(count: int, least: int, greatest: int) -> None:
+    half = 1 << (sum_width(count, least, greatest) - 1)
+    assert -half <= count * least
+    assert count * greatest <= half - 1
+    if least or greatest:
+        assert count * least < -half // 2 or count * greatest > half // 2 - 1

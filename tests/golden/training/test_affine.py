@@ -1,4 +1,4 @@
-"""Group quantization: error bounds, packing, unbiased stochastic rounding, published behaviour."""
+"""Group quantization: error bounds, packing, unbiased stochastic rounding, published behavior."""
 
 import math
 from fractions import Fraction
@@ -59,10 +59,10 @@ def test_the_scale_is_the_range_over_the_codes(numbers: list[float], config: Aff
     assert bool((quantized.scale * config.levels <= 1.0001 * (max(numbers) - min(numbers))).all())
 
 
-@pytest.mark.parametrize("centre", [0.949, -3.0, 1000.0])
+@pytest.mark.parametrize("center", [0.949, -3.0, 1000.0])
 @pytest.mark.parametrize("bits", [4, 8])
-def test_a_group_that_does_not_straddle_zero_comes_back(centre: float, bits: int) -> None:
-    values = centre + torch.linspace(-0.05, 0.05, 256)
+def test_a_group_that_does_not_straddle_zero_comes_back(center: float, bits: int) -> None:
+    values = center + torch.linspace(-0.05, 0.05, 256)
     back = quantize_affine(values, AffineConfig(bits=bits)).dequantize()
     assert (back - values).abs().max().item() <= 0.5001 * 0.1 / (2**bits - 1) + 1e-4
 

@@ -1,10 +1,19 @@
-"""The dynamic code books: known values, agreement with the authors' recipe, nearest codes."""
+"""The dynamic code book: published values, nearest codes, bf16 patterns."""
+
+from fractions import Fraction
 
 import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.dynamic_code import DECADES, dynamic_code_book, nearest_code, values
+from consilico.golden import bfloat16
+from consilico.golden.training.dynamic_code import (
+    DECADES,
+    book_bits,
+    dynamic_code_book,
+    nearest_code,
+    values,
+)
 
 
 def authors_book(signed: bool) -> Tensor:
@@ -39,7 +48,7 @@ def test_every_value_is_nearest_to_itself(signed: bool) -> None:
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_nearest_code_minimises_the_distance(signed: bool) -> None:
+def test_nearest_code_minimizes_the_distance(signed: bool) -> None:
     generator = torch.Generator().manual_seed(3)
     spread = 10 ** (-8 * torch.rand(20_000, generator=generator, dtype=torch.float64))
     sign = torch.randint(0, 2, (20_000,), generator=generator) * 2 - 1
@@ -57,3 +66,12 @@ def test_of_two_equally_near_values_the_one_nearer_to_zero_is_taken() -> None:
     assert codes.tolist() == [127 + 67, 127 - 67]
     book = dynamic_code_book(signed=True)
     assert book[codes[0]] < 5 / 32 < book[codes[0] + 1]
+
+
+def test_the_code_book_in_bf16_is_correctly_rounded() -> None:
+    for signed in (True, False):
+        expected = [
+            bfloat16.encode(abs(value)) | (value < Fraction(0)) << 15
+            for value in values(signed=signed)
+        ]
+        assert book_bits(signed=signed) == expected

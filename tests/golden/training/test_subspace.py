@@ -169,10 +169,10 @@ def test_int4_projections_are_those_of_q_galore_torch(shape: tuple[int, int]) ->
     assert theirs.ortho_matrix.untyped_storage().nbytes() == 2 * ours.basis.codes.numel()
 
 
-@pytest.mark.parametrize("centre", [0.0, 0.3, 2.0, -2.0])
-def test_clamped_codes_are_those_of_q_galore_torch(centre: float) -> None:
+@pytest.mark.parametrize("center", [0.0, 0.3, 2.0, -2.0])
+def test_clamped_codes_are_those_of_q_galore_torch(center: float) -> None:
     module = published("q-galore-torch", "q_galore_torch/q_galore_projector.py")
-    values = random((64, 256)) + centre
+    values = random((64, 256)) + center
     codes, scale, zero, _ = module.GaLoreProjector(rank=8)._quantize(values, 256, 4)
     ours = quantize_affine(values, AffineConfig(bits=4, zero_point="clamped"))
     assert torch.equal(unpack(ours.codes), codes)

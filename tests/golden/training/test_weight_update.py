@@ -29,8 +29,8 @@ def test_new_codes_are_exact(random_bits: int) -> None:
     generator = torch.Generator().manual_seed(7)
     config = WeightUpdateConfig(lanes=16, random_bits=random_bits)
     for factor in (ONE, MINUS_ONE, 0x0080, 0x3C9D, 0xBD01, 0x7F7F, 0, 0x8001):
-        centre = 254 - (factor >> 7 & 255)
-        exponent = torch.randint(-random_bits - 3, 10, (40, 16), generator=generator) + centre
+        center = 254 - (factor >> 7 & 255)
+        exponent = torch.randint(-random_bits - 3, 10, (40, 16), generator=generator) + center
         mantissa = torch.randint(0, 256, (40, 16), generator=generator)
         update = exponent.clamp(0, 255) << 7 | mantissa & 127 | mantissa >> 7 << 15
         code = torch.randint(-128, 128, (40, 16), generator=generator)
