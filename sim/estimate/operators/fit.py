@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.optimize import nnls
 
 from consilico.sim.estimate.operators.features import Reals
 
@@ -162,6 +161,8 @@ def _spread(unit: str, residuals: dict[str, list[float]], without: int | None = 
 
 def _fit(samples: Sequence[Sample], start: Reals | None = None) -> tuple[Reals, dict[str, float]]:
     """Coefficients and the units' factors."""
+    from scipy.optimize import nnls  # only fitting needs it; estimates do without its 110 MB
+
     measured = np.array([sample.measured for sample in samples])
     units = [sample.unit for sample in samples]
     coefficients = np.ones(samples[0].features.shape[1]) if start is None else start
