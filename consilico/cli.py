@@ -28,6 +28,7 @@ from consilico.commands import (
     units,
     verify,
 )
+from consilico.extras import missing_package
 from consilico.sim.base.errors import CheckFailed, UserError
 
 __all__ = ["app", "main"]
@@ -92,6 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "consilico":
             raise  # our own mistake
+        words = sys.argv[1:] if argv is None else argv
+        command = next((word for word in words if not word.startswith("-")), "")
+        if extra := missing_package(command, error):
+            return _complain(str(extra))
         return _complain(f"Python package {error.name} is missing; `consilico doctor` says more")
     except OSError as error:
         _drop_output_that_cannot_be_written()

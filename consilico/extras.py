@@ -5,7 +5,6 @@ What the others need are extras, listed in ``pyproject.toml``; here they are rea
 metadata of the installed package, so that a message never names an extra that is not there.
 """
 
-import importlib.metadata
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,6 +63,8 @@ def extras() -> Mapping[str, frozenset[str]]:
 
     It is empty where Consilico runs from a folder and was never installed.
     """
+    import importlib.metadata  # 30 ms, for an error message only
+
     try:
         lines = importlib.metadata.requires(_PROJECT) or []
     except importlib.metadata.PackageNotFoundError:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, print_table, working
 from consilico.sim.base.errors import UserError
 
@@ -31,16 +32,14 @@ def buffer(
     json_path: JsonOption = None,
 ) -> None:
     """Cost of a buffer in flip-flops, latches or SRAM: area, energy, leakage, access time."""
-    from consilico.sim.estimate.memories.cost import buffer_cost, buffer_costs
-
     if kind is None:
         if measure:
             raise UserError("--measure needs --kind flop or --kind latch")
-        result = buffer_costs(words, bits, pdk, ports)
+        result = api.buffers(words, bits, pdk=pdk, ports=ports)
         emit("buffer/1", result.to_json(), json_path, lambda: _show(result.buffers, result.refused))
         return
     with working():
-        one = buffer_cost(words, bits, kind, pdk, ports, measure=measure)
+        one = api.buffer(words, bits, kind, pdk=pdk, ports=ports, measure=measure)
     emit("buffer/1", one.to_json(), json_path, lambda: _show([one], {}))
 
 

@@ -1,10 +1,13 @@
 """``consilico doctor``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from consilico.commands.output import JsonOption, emit, print_table
-from consilico.reports.doctor import Check
 from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.reports.doctor import Check
 
 __all__ = ["doctor"]
 
@@ -21,7 +24,7 @@ def doctor(json_path: JsonOption = None) -> None:
         raise UserError("; ".join(f"{check.name} {check.advice}" for check in missing))
 
 
-def _show(checks: list[Check]) -> None:
+def _show(checks: "list[Check]") -> None:
     rows = [
         (
             "ok" if check.usable else ("MISSING" if check.required else "absent"),
@@ -36,7 +39,7 @@ def _show(checks: list[Check]) -> None:
     print_table("Tools and data", columns, rows)
 
 
-def _where(check: Check) -> str:
+def _where(check: "Check") -> str:
     """Path, from the current folder where it lies below; packages all lie in one place."""
     if check.path is None or check.kind == "package":
         return ""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, SetOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
@@ -58,22 +59,18 @@ def estimate(
             raise UserError(f"--rtl {names} needs --top MODULE")
         if settings or operand or traffic:
             raise UserError("--set, --traffic and --operand are for units, not for --rtl")
-        from consilico.sim.estimate.operators.sources import read_sources
-
-        sources = read_sources(rtl, include)
-        from consilico.sim.estimate.operators.rtl_estimate import estimate_rtl
-
         rate = 0.5 if toggle_rate is None else toggle_rate
-        result = estimate_rtl(sources, top, pdk, rate, names)
+        result = api.estimate_rtl(rtl, top, include=include, pdk=pdk, toggle_rate=rate)
     else:
         if top or include or toggle_rate is not None:
             raise UserError("--top, --include and --toggle-rate are for --rtl, not for units")
-        from consilico.sim.estimate.operators.estimate import estimate as run
-        from consilico.sim.units.catalogue import configure, find_unit
+        from consilico.sim.units.catalogue import configure
 
-        found = find_unit(str(unit))
+        found = api.unit(str(unit))
         config = configure(found, settings)
-        result = run(found, config, pdk, traffic, _operands(operand) or None)
+        result = api.estimate(
+            found, config, pdk=pdk, traffic=traffic, operands=_operands(operand) or None
+        )
     emit("estimate/1", result, json_path, lambda: _show(result))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
@@ -76,21 +77,9 @@ def memory(
     json_path: JsonOption = None,
 ) -> None:
     """What a training run holds on a GPU, tensor by tensor: does it fit, and what would help."""
-    from consilico.sim.memory.answer import answer
-    from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory, parse_memory
-    from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.training_run import TrainingRun
-
-    if gpu is not None and memory is not None:
-        raise UserError("--gpu and --memory exclude each other: give one of them")
-    card = None if gpu is None else find_gpu(gpu)
-    room = None if card is None else GpuMemory.of(card)
-    if memory is not None:
-        parse_memory(memory)  # a name of a GPU is for --gpu
-        room = gpu_memory(memory)
-    run = TrainingRun(
-        model=find_model(model),
-        method=method,
+    run = api.training_run(
+        model,
+        method,
         published=as_published,
         batch=batch,
         sequence=seq,
@@ -114,7 +103,7 @@ def memory(
     )
     if csv_path == "-" and json_path == "-":
         raise UserError("--csv and --json cannot both go to standard output")
-    result = answer(run, room, card).to_json()
+    result = api.memory(run, gpu=gpu, memory=memory).to_json()
     if csv_path is not None:
         _write_csv(result, csv_path)
     if png is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
@@ -41,14 +42,11 @@ def memory_sweep(
     """The largest batch that fits on GPUs of several sizes, for many methods, lengths and ranks."""
     from consilico.sim.memory.gpus import gpu_memory
     from consilico.sim.memory.methods import METHODS
-    from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.sweep import sweep
-    from consilico.sim.memory.training_run import TrainingRun
 
     if csv_path == "-" and json_path == "-":
         raise UserError("--csv and --json cannot both go to standard output")
-    base = TrainingRun(
-        model=find_model(model),
+    base = api.training_run(
+        model,
         dtype=dtype,
         checkpointing=checkpointing,
         attention=attention,
@@ -57,8 +55,12 @@ def memory_sweep(
     )
     every = [name for name in METHODS if name != "inference"]
     names = every if methods == "all" else [name.strip() for name in methods.split(",")]
-    found = sweep(
-        base, names, _numbers("batches", batches), _numbers("seqs", seqs), _numbers("ranks", ranks)
+    found = api.memory_sweep(
+        base,
+        methods=names,
+        batches=_numbers("batches", batches),
+        sequences=_numbers("seqs", seqs),
+        ranks=_numbers("ranks", ranks),
     )
     rooms = {text.strip(): gpu_memory(text.strip()).usable_bytes for text in memories.split(",")}
     result = {

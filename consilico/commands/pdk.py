@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, print_table
 
 __all__ = ["app"]
@@ -19,9 +20,7 @@ def pdk() -> None:
 @app.command("list")
 def list_kits(json_path: JsonOption = None) -> None:
     """List process kits and their corners: where they were found, or how to get them."""
-    from consilico.sim.silicon.kits.kit import describe_kits
-
-    kits = describe_kits()
+    kits = api.kits()
     emit("pdk-list/1", {"kits": kits}, json_path, lambda: _show(kits))
 
 

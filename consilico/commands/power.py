@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, positive_ns, print_table, working
 from consilico.sim.base.errors import UserError
 
@@ -51,16 +52,15 @@ def power(
         with path.open("rb"):  # a missing file shows before any long work
             pass
     from consilico.sim.base.results import write_atomic
-    from consilico.sim.silicon.power.analysis import analyze_power
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
 
     tree = None
     if clock_tree is not None:
         tree = ClockTreeOptions(wire_ff_per_um=clock_tree, fanout=clock_fanout, buffer=clock_buffer)
     with working():
-        report = analyze_power(
-            netlist, top, liberty, activity, scope, clock, period_ns,
-            window_ns=window_ns, clock_tree=tree,
+        report = api.power(
+            netlist, top, liberty=liberty, activity=activity, scope=scope, clock=clock,
+            period_ns=period_ns, window_ns=window_ns, clock_tree=tree,
         )  # fmt: skip
         result = report.to_json()
         if top_consumers:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, working
 from consilico.sim.base.errors import CheckFailed
 
@@ -18,10 +19,8 @@ def report(
     json_path: JsonOption = None,
 ) -> None:
     """Verify and implement every unit and write the report; print its path last."""
-    from consilico.reports.build import build_report
-
     with working() as progress:
-        result = build_report(output, progress=progress)
+        result = api.report(output, progress=progress)
     emit("report/1", result, json_path, lambda: print(result["index"]))
     if not result["passed"]:
         raise CheckFailed(f"a unit is wrong or out of its error bound: see {result['index']}")

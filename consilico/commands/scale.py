@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
@@ -36,9 +37,6 @@ def scale(
     json_path: JsonOption = None,
 ) -> None:
     """Estimate area, delay, energy and power at another node (Stillmaker and Baas, 2017)."""
-    from consilico.sim.estimate.nodes.prediction import scale_figures
-    from consilico.sim.estimate.nodes.scaling import technology
-
     values = {
         "area_um2": area_um2, "delay_ns": delay_ns, "energy_pj": energy_pj, "power_w": power_w,
     }  # fmt: skip
@@ -49,10 +47,14 @@ def scale(
     for name, value in (given | supplies).items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
-    result = scale_figures(
-        technology(source, voltage_from, variant_from, "--from"),
-        technology(target, voltage_to, variant_to, "--to"),
+    result = api.scale(
+        source,
+        target,
         given,
+        voltage_from=voltage_from,
+        voltage_to=voltage_to,
+        variant_from=variant_from,
+        variant_to=variant_to,
     )
     emit("scale/1", result.to_json(), json_path, lambda: _show(result))
 

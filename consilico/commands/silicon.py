@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import (
     JsonOption,
     SetOption,
@@ -53,18 +54,24 @@ def implement(
     json_path: JsonOption = None,
 ) -> None:
     """Synthesize a unit; measure area, timing and power; status 1 if it misses the clock."""
-    from consilico.sim.silicon.implement import implement as run
-    from consilico.sim.silicon.kits.kit import liberty_kit
-    from consilico.sim.units.catalogue import configure, find_unit
+    from consilico.sim.units.catalogue import configure
 
     if pdk and liberty:
         raise UserError("--pdk and --liberty exclude each other; a kit has its Liberty files")
-    found = find_unit(unit)
+    found = api.unit(unit)
     config = configure(found, settings)
     positive_ns("--clock-ns", clock_ns)
     with working() as progress:
-        kit = liberty_kit(liberty) if liberty else pdk or "nangate45"
-        result = run(found, config, kit, clock_ns, source=traffic, progress=progress, prove=prove)
+        result = api.implement(
+            found,
+            config,
+            pdk=pdk or "nangate45",
+            liberty=liberty or (),
+            clock_ns=clock_ns,
+            traffic=traffic,
+            prove=prove,
+            progress=progress,
+        )
     emit("implement/1", result, json_path, lambda: _show_implementation(result, clock_ns))
     if result["path_ns"] > clock_ns:
         raise CheckFailed(

@@ -3,18 +3,13 @@
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, SetOption, emit, positive_ns, print_table, working
 from consilico.sim.base.errors import UserError
-
-if TYPE_CHECKING:
-    from consilico.golden.config import Config
-    from consilico.sim.base.progress import Progress
-    from consilico.sim.silicon.kits.kit import Kit
-    from consilico.sim.units.unit import Unit
 
 __all__ = ["sweep"]
 
@@ -54,9 +49,7 @@ def sweep(
     json_path: JsonOption = None,
 ) -> None:
     """Area against clock period: a netlist for each, the Pareto points, the fastest clock."""
-    from consilico.sim.silicon.kits.kit import find_kit
-    from consilico.sim.silicon.synthesis.sweep import sweep as run
-    from consilico.sim.units.catalogue import configure, find_unit, verilog
+    from consilico.sim.units.catalogue import configure
 
     if (unit is None) == (rtl is None):
         raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
@@ -65,27 +58,25 @@ def sweep(
     if not 0.001 <= resolution <= 0.5:
         raise UserError(f"--resolution must be within 0.001 and 0.5, not {resolution}")
     periods = _periods(clocks)
-    head: dict[str, Any]
+    goal = resolution if fastest else None
     if rtl is not None:
         if top is None:
             raise UserError(f"--rtl {rtl} needs --top MODULE")
         if settings or energy:
             raise UserError("--set and --energy are for units, not for --rtl")
-        text, head = _read(rtl), {"rtl": str(rtl), "top": top}
+        with working() as progress:
+            result = api.sweep_rtl(
+                rtl, top, clock=clock, pdk=pdk, clocks_ns=periods, resolution=goal,
+                progress=progress,
+            )  # fmt: skip
     else:
-        found = find_unit(str(unit))
+        found = api.unit(str(unit))
         config = configure(found, settings)
-        text, top = verilog(found, config), found.module_name
-        head = {"unit": found.name, "config": config.to_json()}
-    kit = find_kit(pdk)
-    with working() as progress:
-        made = run(
-            text, top, kit, periods, resolution=resolution if fastest else None, clock=clock,
-            workers=None, progress=progress,
-        )  # fmt: skip
-        if energy:
-            _add_energy(made["points"], found, config, kit, traffic, progress)
-    result = {**head, **_conditions(kit, text), **made}
+        with working() as progress:
+            result = api.sweep(
+                found, config, pdk=pdk, clocks_ns=periods, resolution=goal, energy=energy,
+                traffic=traffic, progress=progress,
+            )  # fmt: skip
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
         _write_csv(result["points"], columns, csv_path)
@@ -100,47 +91,6 @@ def _periods(text: str) -> list[float]:
     for period in periods:
         positive_ns("--clocks", period)
     return periods
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not Verilog text: {error.reason}") from error
-
-
-def _conditions(kit: "Kit", text: str) -> dict[str, Any]:
-    import hashlib
-
-    from consilico.sim.silicon.synthesis.yosys import yosys_version
-    from consilico.sim.silicon.timing.opensta import sta_version
-
-    return {
-        "pdk": kit.name,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "assumptions": {"clock": "ideal", "wires": "ideal"},
-        "tools": {"yosys": yosys_version(), "sta": sta_version()},
-        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }
-
-
-def _add_energy(
-    points: list[dict[str, Any]],
-    unit: "Unit",
-    config: "Config",
-    kit: "Kit",
-    traffic: str | None,
-    progress: "Progress",
-) -> None:
-    """Give every point the energy a result of its netlist, at its own clock."""
-    from consilico.sim.silicon.implement import implement
-
-    for done, point in enumerate(points):
-        progress("energy", done, len(points))
-        measured = implement(unit, config, kit, point["clock_ns"], traffic)
-        point["energy_pj"] = measured["energy_pj"]
-    progress("energy", len(points), len(points))
 
 
 def _write_csv(points: list[dict[str, Any]], columns: list[str], path: str) -> None:

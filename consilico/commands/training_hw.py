@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
@@ -47,24 +48,16 @@ def training_hw(
     json_path: JsonOption = None,
 ) -> None:
     """What a training step costs on an accelerator: arithmetic, traffic, area, energy, time."""
-    from consilico.sim.accelerator.accelerator import Accelerator
-    from consilico.sim.accelerator.dram import find_dram
-    from consilico.sim.accelerator.query import answer
-    from consilico.sim.accelerator.tiling import Array
-    from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.training_run import TrainingRun
-
-    run = TrainingRun(
-        model=find_model(model), method=method, batch=batch, sequence=seq, rank=rank, group=group,
+    run = api.training_run(
+        model, method, batch=batch, sequence=seq, rank=rank, group=group,
         accumulation=accumulation, checkpointing=checkpointing, attention=attention,
     )  # fmt: skip
     rows, columns = _size(array)
-    accelerator = Accelerator(
-        array=Array(rows=rows, columns=columns, count=arrays, dataflow=dataflow),
-        dram=find_dram(dram), precision=precision, clock_ns=clock_ns, sram_kib=sram_kib,
-        lanes=lanes,
+    accelerator = api.accelerator(
+        rows=rows, columns=columns, arrays=arrays, dataflow=dataflow, dram=dram,
+        precision=precision, clock_ns=clock_ns, sram_kib=sram_kib, lanes=lanes,
     )  # fmt: skip
-    result = answer(run, accelerator, pdk, svd, gap, prices=prices)
+    result = api.training_hw(run, accelerator, pdk=pdk, svd=svd, gap=gap, prices=prices)
     emit("training-hw/1", result, json_path, lambda: _show(result))
 
 

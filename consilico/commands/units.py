@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ __all__ = ["generate", "list_units"]
 
 def list_units(json_path: JsonOption = None) -> None:
     """List the units of the catalogue and their configuration fields."""
-    from consilico.sim.units.catalogue import catalogue
-
     units: list[dict[str, Any]] = [
         {
             "unit": unit.name,
@@ -27,7 +26,7 @@ def list_units(json_path: JsonOption = None) -> None:
             "summary": unit.summary,
             "parameters": _parameters(unit.config),
         }
-        for unit in catalogue().values()
+        for unit in api.units().values()
     ]
     rows = [
         (
@@ -56,11 +55,11 @@ def generate(
 ) -> None:
     """Generate a unit's Verilog, byte for byte the same each time."""
     from consilico.sim.base.results import write_atomic
-    from consilico.sim.units.catalogue import configure, find_unit, verilog
+    from consilico.sim.units.catalogue import configure
 
-    found = find_unit(unit)
+    found = api.unit(unit)
     config = configure(found, settings)
-    text = verilog(found, config)
+    text = api.generate(found, config)
     if output is not None:
         write_atomic(output, text)
     result = {

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consilico import api
 from consilico.commands.output import (
     JsonOption,
     SetOption,
@@ -41,17 +42,16 @@ def verify(
     json_path: JsonOption = None,
 ) -> None:
     """Check a unit's Verilog against its golden model, bit for bit; status 1 if it fails."""
-    from consilico.sim.rtlsim.verify import verify as run
-    from consilico.sim.units.catalogue import configure, find_unit
+    from consilico.sim.units.catalogue import configure
 
-    found = find_unit(unit)
+    found = api.unit(unit)
     config = configure(found, settings)
     with working() as progress:
-        result = run(
+        result = api.verify(
             found,
             config,
-            [name.value for name in dict.fromkeys(simulators)],
-            seed,
+            simulators=[name.value for name in simulators],
+            seed=seed,
             progress=progress,
         )
     emit("verify/1", result, json_path, lambda: _show(result))

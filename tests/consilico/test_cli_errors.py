@@ -62,7 +62,7 @@ def test_power_names_the_file_it_cannot_read(
         (["implement", UNIT, "--clock-ns", "nan"], ["--clock-ns", "nan"]),
         (
             ["implement", UNIT, "--traffic", "x"],
-            ["unknown traffic 'x'", "model", "normal", "synthetic"],
+            ["no traffic 'x'", "model", "normal", "synthetic"],
         ),
         (["implement", UNIT, "--pdk", "sky999"], ["sky999", "nangate45"]),
     ],
@@ -87,8 +87,12 @@ def test_bad_arguments_are_one_line_and_status_2(
         (PermissionError(errno.EACCES, "Permission denied", "a.lib"), "a.lib: Permission denied"),
         (EOFError("Compressed file ended early"), "Compressed file ended early"),
         (
-            ModuleNotFoundError("No module named 'gguf'", name="gguf"),
-            "Python package gguf is missing; `consilico doctor` says more",
+            ModuleNotFoundError("No module named 'yaml'", name="yaml"),
+            "Python package yaml is missing; `consilico doctor` says more",
+        ),
+        (
+            ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"),
+            "consilico verify needs the extra 'verify': pip install 'consilico[verify]'",
         ),
     ],
 )

