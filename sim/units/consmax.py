@@ -197,6 +197,7 @@ UNITS = (
         latency=lambda config: _log2().latency(config),
         census=lambda batch: _log2().census(batch),
         operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
         sources=_SOURCES,
         measured_with=("normal",),
     ),
@@ -211,6 +212,7 @@ UNITS = (
         latency=lambda config: _split().latency(config),
         census=lambda batch: _split().census(batch),
         operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
         sources=_SOURCES,
         measured_with=("normal",),
     ),
@@ -253,4 +255,5 @@ PAPER = Unit(
     latency=lambda config: 3,
     census=lambda batch: _paper().census(batch),
     operations_per_beat=lambda config: 1,
+    operations_per_result=lambda config, source: 1,
 )

@@ -223,6 +223,7 @@ UNITS = (
         latency=lambda config: _hardware().latency(config),
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
         operation="quantised value",
         sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),

@@ -183,6 +183,7 @@ UNITS = (
         latency=lambda config: _hardware().latency(config),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
         operation="weight update",
         sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),

@@ -1,5 +1,6 @@
 """The light installation: what works without the extras, and what is said where one is missing."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -55,9 +56,7 @@ def declared() -> dict[str, set[str]]:
 
 def run_light(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run Python code without any package that only an extra brings, in ``folder``."""
-    missing = [
-        module for name in declared()["dev"] for module in MODULES.get(name, (name,))
-    ]
+    missing = [module for name in declared()["dev"] for module in MODULES.get(name, (name,))]
     missing.remove("jinja2")  # which Amaranth brings
     return subprocess.run(
         [sys.executable, "-c", LIGHT.format(missing=missing) + code],
@@ -145,9 +144,19 @@ def test_every_unit_is_generated_and_estimated_without_the_extras(
 
 
 def test_power_runs_without_the_extras(tmp_path: Path, shared: Path) -> None:
-    reference = shared / "reference" / "power"
-    netlist = next(reference.rglob("*.v"))
-    assert netlist
+    from consilico.sim.silicon.kits.kit import find_kit
+
+    folder = shared / "reference" / "power" / "e2_nangate45"
+    case = json.loads((folder / "case.json").read_text())
+    arguments = [
+        *("power", "--netlist", str(folder / "netlist.v"), "--top", case["design"]),
+        *("--liberty", str(find_kit("nangate45").liberty[0])),
+        *("--activity", str(folder / "activity.vcd.gz"), "--scope", case["vcd_scope"]),
+        *("--clock", case["clock"], "--period-ns", str(case["clock_period"]), "--json", "-"),
+    ]
+    run = run_light(f"from consilico.cli import main\nsys.exit(main({arguments!r}))", tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["total_w"] > 0
 
 
 @pytest.mark.parametrize(
