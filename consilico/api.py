@@ -17,13 +17,15 @@ from consilico.sim.base.errors import UserError
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.accelerator.accelerator import Accelerator
-    from consilico.sim.base.parallel import Progress
+    from consilico.sim.base.progress import Progress
+    from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
-    from consilico.sim.memory.run import Run
-    from consilico.sim.memory.sweep import Sweep
+    from consilico.sim.memory.answer import MemoryAnswer
+    from consilico.sim.memory.sweep import MemorySweep
+    from consilico.sim.memory.training_run import TrainingRun
     from consilico.sim.silicon.kits.kit import Kit
-    from consilico.sim.silicon.power.analyse import PowerReport
-    from consilico.sim.silicon.power.clocktree import ClockTreeOptions
+    from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
+    from consilico.sim.silicon.power.report import PowerReport
     from consilico.sim.units.unit import Unit
 
 __all__ = [
@@ -301,9 +303,9 @@ def power(
     Raises:
         UserError: If a file cannot be read or is damaged, or does not hold what is named.
     """
-    from consilico.sim.silicon.power.analyse import analyse
+    from consilico.sim.silicon.power.analysis import analyze_power
 
-    return analyse(
+    return analyze_power(
         netlist, top, liberty, activity, scope, clock, period_ns,
         window_ns=window_ns, clock_tree=clock_tree,
     )  # fmt: skip
@@ -379,7 +381,7 @@ def buffer(
     pdk: str = "nangate45",
     ports: str = "1rw",
     measure: bool = False,
-) -> dict[str, Any]:
+) -> "BufferCost":
     """Return area, energies, leakage and times of a buffer.
 
     Args:
@@ -399,7 +401,7 @@ def buffer(
         return buffer_cost(words, bits, kind, pdk, ports, measure=measure)
 
 
-def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw") -> dict[str, Any]:
+def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw") -> "BufferCosts":
     """Return the cost of a buffer in each of its kinds, as :func:`buffer` gives one.
 
     Args:
@@ -456,31 +458,33 @@ def scale(
 # Does the training fit, and what does it cost on an accelerator
 
 
-def training_run(model: str, method: str = "adamw", **settings: int | str | bool) -> "Run":
+def training_run(model: str, method: str = "adamw", **settings: int | str | bool) -> "TrainingRun":
     """Return the description of a training run, as :func:`memory` and :func:`training_hw` take it.
 
     Args:
         model: Name of a built-in model such as ``"llama-7b"``, or path of a Hugging Face
             ``config.json``.
         method: Training method, such as ``"q-galore"``.
-        settings: Further fields of :class:`~consilico.sim.memory.run.Run`, such as ``batch``,
-            ``sequence``, ``rank`` and ``checkpointing``.
+        settings: Further fields of :class:`~consilico.sim.memory.training_run.TrainingRun`, such
+            as ``batch``, ``sequence``, ``rank`` and ``checkpointing``.
 
     Raises:
         UserError: If a field is unknown or a value is not accepted; the message says what is.
     """
     from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.run import Run
+    from consilico.sim.memory.training_run import TrainingRun
 
-    known = [name for name in Run.__dataclass_fields__ if name not in ("model", "method")]
+    known = [name for name in TrainingRun.__dataclass_fields__ if name not in ("model", "method")]
     for name in settings:
         if name not in known:
             raise UserError(f"unknown field {name!r} of a run; accepted: {', '.join(known)}")
-    values: dict[str, Any] = settings  # checked by Run, one by one
-    return Run(model=find_model(model), method=method, **values)
+    values: dict[str, Any] = settings  # checked by TrainingRun, one by one
+    return TrainingRun(model=find_model(model), method=method, **values)
 
 
-def memory(run: "Run", *, gpu: str | None = None, memory: str | None = None) -> dict[str, Any]:
+def memory(
+    run: "TrainingRun", *, gpu: str | None = None, memory: str | None = None
+) -> "MemoryAnswer":
     """Account for the memory of a training run, tensor by tensor: does it fit, what would help.
 
     Args:
@@ -489,32 +493,33 @@ def memory(run: "Run", *, gpu: str | None = None, memory: str | None = None) -> 
         memory: Memory that it is to fit instead, such as ``"16 GiB"``.
 
     Returns:
-        ``peak_bytes``, ``ledger`` and, where something is to be fitted, ``fits``.
+        The ledger, its peak and, where something is to be fitted, whether it fits and what would
+        make it fit.
 
     Raises:
         UserError: If the GPU is unknown, the amount is none, or both are given.
     """
-    from consilico.sim.memory.gpus import find_gpu, parse_memory
-    from consilico.sim.memory.query import Room, answer, room_of
+    from consilico.sim.memory.answer import answer
+    from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory, parse_memory
 
     if gpu is not None and memory is not None:
         raise UserError("--gpu and --memory exclude each other: give one of them")
     card = None if gpu is None else find_gpu(gpu)
-    room = None if card is None else Room.of(card)
+    space = None if card is None else GpuMemory.of(card)
     if memory is not None:
         parse_memory(memory)  # a name of a GPU is for ``gpu``
-        room = room_of(memory)
-    return answer(run, room, card)
+        space = gpu_memory(memory)
+    return answer(run, space, card)
 
 
 def memory_sweep(
-    base: "Run",
+    base: "TrainingRun",
     *,
     methods: Sequence[str],
     batches: Sequence[int],
     sequences: Sequence[int],
     ranks: Sequence[int] = (0,),
-) -> "list[Sweep]":
+) -> "list[MemorySweep]":
     """Return the peaks of many runs at once, one array per method.
 
     Args:
@@ -575,7 +580,7 @@ def accelerator(
 
 
 def training_hw(
-    run: "Run",
+    run: "TrainingRun",
     accelerator: "Accelerator",
     *,
     pdk: str = "nangate45",
@@ -660,7 +665,7 @@ def _swept(
     from consilico.sim.silicon.kits.kit import find_kit
     from consilico.sim.silicon.synthesis.sweep import sweep as run
     from consilico.sim.silicon.synthesis.yosys import yosys_version
-    from consilico.sim.silicon.timing.sta_run import sta_version
+    from consilico.sim.silicon.timing.opensta import sta_version
 
     kit = find_kit(pdk)
     made = run(
