@@ -193,18 +193,25 @@ def run_tool(
     )
 
 
-def tool_version(tool: str, command: Sequence[str | Path], pattern: str) -> str:
+def tool_version(
+    tool: str,
+    command: Sequence[str | Path],
+    pattern: str,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Ask a program for its version.
 
     Args:
         tool: Its name to the user.
         command: Program and arguments that print the version.
         pattern: Regular expression; its first group in what the program prints is the version.
+        environment: Its environment variables; this process' own if not given.
 
     Raises:
         ToolError: If the program fails, or prints no version.
     """
-    run = run_tool(tool, command, Limits(wall_s=_VERSION_WALL_S)).check()
+    limits = Limits(wall_s=_VERSION_WALL_S)
+    run = run_tool(tool, command, limits, environment=environment).check()
     said = run.stdout + run.stderr
     found = re.search(pattern, said, re.MULTILINE)
     if found is None:

@@ -4,11 +4,13 @@ The minimum versions are the oldest that this project is tested with.
 """
 
 import importlib.metadata
-import re
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+
+from consilico.sim.base.errors import ToolError
+from consilico.sim.base.processes import tool_version
 
 __all__ = ["PACKAGES", "PROGRAMS", "Program", "package_version", "program_version", "tool_versions"]
 
@@ -56,15 +58,20 @@ def tool_versions(names: Iterable[str]) -> dict[str, str | None]:
     """Return the versions of programs and packages of :data:`PROGRAMS` and :data:`PACKAGES`.
 
     Returns:
-        The version by name; None where the tool is missing or does not say its version.
+        The version by name; None where the tool is missing.
 
     Raises:
-        KeyError: If a name is in neither table.
+        ToolError: If a program is there and fails to say its version: results of an unknown
+            version could not be told from those of another.
     """
-    return {
-        name: program_version(name)[1] if name in PROGRAMS else package_version(name)
-        for name in names
-    }
+    versions: dict[str, str | None] = {}
+    for name in names:
+        if name in PROGRAMS:
+            path = shutil.which(name)
+            versions[name] = None if path is None else _version_at(name, path)
+        else:
+            versions[name] = package_version(name)
+    return versions
 
 
 def program_version(name: str) -> tuple[str | None, str | None]:
@@ -72,7 +79,16 @@ def program_version(name: str) -> tuple[str | None, str | None]:
     path = shutil.which(name)
     if path is None:
         return None, None
-    return path, _printed_version([path, *PROGRAMS[name].version_arguments])
+    try:
+        return path, _version_at(name, path)
+    except ToolError:
+        return path, None
+
+
+@cache
+def _version_at(name: str, path: str) -> str:
+    command = [path, *PROGRAMS[name].version_arguments]
+    return tool_version(name, command, r"(\d+\.\d+(?:\.\d+)?)")
 
 
 def package_version(name: str) -> str | None:
@@ -81,15 +97,3 @@ def package_version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _printed_version(command: list[str]) -> str | None:
-    """First version number that a program prints; None if it fails or prints none."""
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"\d+\.\d+(\.\d+)?", run.stdout + run.stderr)
-    return found.group() if found and run.returncode == 0 else None

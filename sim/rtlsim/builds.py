@@ -4,16 +4,22 @@ An entry is one executable file whose name carries the hash of its content, so t
 whole, and a damaged one is recognised, removed and made again.
 """
 
-import tempfile
+import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.processes import Ending, Limits, ToolRun, work_folder
 from consilico.sim.base.results import cached_file, digest
+from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.simulators import Simulator
 
-__all__ = ["BuildError", "cached_build", "log_tail"]
+__all__ = ["COMPILE_LIMITS", "BuildError", "cached_build", "check_compiled", "log_tail"]
+
+# 64 lanes of a large unit take Verilator and g++ 5 minutes and 1 GB per process
+COMPILE_LIMITS = Limits(wall_s=3600, memory_bytes=4 << 30)
 
 
 class BuildError(ToolError):
@@ -26,11 +32,11 @@ def cached_build(
     options: Mapping[str, Any],
     make: Callable[[list[Path], Path], Path],
 ) -> Path:
-    """Path of the simulation compiled from Verilog texts, compiling it where it is not cached.
+    """Return the path of the simulation compiled from Verilog texts, from the cache if known.
 
     Args:
         simulator: Its name and version are part of the key.
-        texts: Verilog, one text a file.
+        texts: Verilog, one text per file.
         options: All else that the build depends on.
         make: Takes the source files and an empty folder, and returns the file it compiled there.
 
@@ -38,16 +44,24 @@ def cached_build(
         BuildError: If ``make`` finds the texts do not compile.
         UserError: If the cache cannot be written.
     """
-    key = digest(simulator.name, simulator.version, simulator.settings, list(texts), dict(options))
+    key = digest(
+        simulator.name,
+        simulator.version,
+        simulator.settings,
+        _compiler(simulator),
+        [sys.platform, platform.machine()],  # a cache may be on a disk that machines share
+        list(texts),
+        dict(options),
+    )
 
     def compiled() -> bytes:
-        with tempfile.TemporaryDirectory(prefix="consilico-build-") as name:
+        with work_folder("build") as folder:
             sources = []
             for index, text in enumerate(texts):
-                source = Path(name, f"source{index}.v")
+                source = folder / f"source{index}.v"
                 source.write_text(text)
                 sources.append(source)
-            work = Path(name, "work")
+            work = folder / "work"
             work.mkdir()
             return make(sources, work).read_bytes()
 
@@ -56,6 +70,28 @@ def cached_build(
     return entry
 
 
+def _compiler(simulator: Simulator) -> str | None:
+    """Return the version of the C++ compiler that a build depends on, if it does."""
+    return tool_versions(["g++"])["g++"] if simulator.name == "verilator" else None
+
+
+def check_compiled(run: ToolRun, top: str, log: str) -> None:
+    """Tell Verilog that does not compile from a compiler that failed for another reason.
+
+    Args:
+        run: The compiler's run; its ``tool`` is the simulator's name.
+        top: Name of the module that it compiled.
+        log: What it printed.
+
+    Raises:
+        BuildError: If it ended with an error of its own.
+        ToolError: If it was killed or exceeded a limit.
+    """
+    if run.ending is Ending.EXITED and run.status:
+        raise BuildError(f"{run.tool} does not compile {top}:\n{log_tail(log)}")
+    run.check()
+
+
 def log_tail(text: str, lines: int = 12) -> str:
-    """Last lines of a program's output."""
+    """Return the last lines of a program's output."""
     return "\n".join(text.strip().splitlines()[-lines:])

@@ -5,8 +5,7 @@ build serves every stimulus. Measured on Verilator with 64 lanes of a small unit
 results a second, so that the simulated unit, not the bench, sets the speed.
 """
 
-import subprocess
-import tempfile
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from consilico.sim.rtlsim.builds import BuildError, cached_build, log_tail
+from consilico.sim.base.parallel import processors
+from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
+from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.outcome import Outcome, results_in
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
@@ -105,22 +106,17 @@ def build_bulk(
         compiler = [
             str(simulator.executable), "--binary", "--timing", "-O3", "--top-module",
             "consilico_bench", "--prefix", "Vbench", "--Mdir", ".", "-o", "bench",
-            "--build-jobs", "2", "--x-assign", "fast", "--x-initial", "unique", *_WARNINGS,
+            "--x-assign", "fast", "--x-initial", "unique", *_WARNINGS,
             "-CFLAGS", "-fcoroutines -O2", *(["--trace-vcd"] if trace else []),
         ]  # fmt: skip
 
     def make(files: list[Path], work: Path) -> Path:
-        done = subprocess.run(
-            [*compiler, *(str(file) for file in files)],
-            cwd=work,
-            env=simulator.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise BuildError(f"{simulator.name} does not compile {top}:\n{log_tail(done.stdout)}")
+        jobs = ["--build-jobs", str(processors())] if simulator.name == "verilator" else []
+        done = run_tool(
+            simulator.name, [*compiler, *jobs, *files], COMPILE_LIMITS,
+            folder=work, environment=simulator.environment(),
+        )  # fmt: skip
+        check_compiled(done, top, done.stdout + done.stderr)
         return work / "bench"
 
     return cached_build(simulator, texts, {"compiler": compiler[1:]}, make)
@@ -139,13 +135,12 @@ def run_bulk(
         run: Stalls, seed, limits.
     """
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="consilico-bulk-") as name:
-        folder = Path(name)
+    with work_folder("bulk") as folder:
         _write_files(folder, ports, stimulus)
         problem = _simulate(simulator, build, folder, run)
         values, problems, mismatches = _read_result(folder / "result.txt")
         if run.dump is not None and (folder / "activity.vcd").exists():
-            run.dump.path.write_bytes((folder / "activity.vcd").read_bytes())
+            shutil.move(folder / "activity.vcd", run.dump.path)
     if "end" not in values:
         problems.append(problem or "the simulation ended without a verdict")
     beats = values.get("checked", 0)
@@ -214,21 +209,15 @@ def _simulate(simulator: Simulator, build: Path, folder: Path, run: Run) -> str:
     else:  # registers without an initial value start at random
         start = ("+verilator+rand+reset+2", f"+verilator+seed+{run.seed % 2**31 or 1}")
         command = [str(build), *start, *plusargs]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=simulator.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=run.limit_s,
-        )
-    except subprocess.TimeoutExpired:
+    done = run_tool(
+        f"the simulation with {simulator.name}", command, Limits(wall_s=run.limit_s),
+        folder=folder, environment=simulator.environment(),
+    )  # fmt: skip
+    if done.ending is Ending.TIMED_OUT:
         return f"the simulation did not end within {run.limit_s:g} s"
-    return "" if done.returncode == 0 else f"the simulation failed: {log_tail(done.stdout, 3)}"
+    if done.ending is Ending.EXITED and done.status:
+        return f"the simulation failed: {log_tail(done.stdout + done.stderr, 3)}"
+    return done.problem
 
 
 def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[dict[str, object]]]:

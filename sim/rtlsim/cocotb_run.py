@@ -6,7 +6,7 @@ verdict is a failure.
 """
 
 import json
-import tempfile
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 from cocotb_tools import config as cocotb_config
-from cocotb_tools.runner import get_runner
 
-from consilico.sim.rtlsim.builds import BuildError, cached_build, log_tail
+from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work_folder
+from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.bulk import Run
 from consilico.sim.rtlsim.outcome import Outcome, results_in
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
@@ -25,6 +25,7 @@ from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = ["build_cocotb", "run_cocotb"]
 
+_RUNNER = Path(__file__).with_name("cocotb_runner.py")
 _BENCH = "consilico.sim.rtlsim.cocotb_bench"
 _TIMESCALE = ("1ns", "1ps")
 # The runner makes every signal public, which multiplies the compile time of a large unit (64 lanes
@@ -60,23 +61,21 @@ def build_cocotb(simulator: Simulator, sources: Sequence[str], top: str) -> Path
     }
 
     def make(files: list[Path], work: Path) -> Path:
-        log, ports = work / "build.log", work / "ports.vlt"
+        ports = work / "ports.vlt"
         ports.write_text(control + "\n")
-        try:
-            with simulator.as_environment():
-                get_runner(simulator.name).build(
-                    sources=[*files, ports] if verilator else files,
-                    hdl_toplevel=top,
-                    build_dir=work,
-                    build_args=build_args,
-                    timescale=_TIMESCALE,
-                    always=True,
-                    log_file=log,
-                )
-        except (RuntimeError, SystemExit) as error:
-            text = log.read_text(errors="replace") if log.exists() else str(error)
-            message = f"{simulator.name} does not compile {top}:\n{log_tail(text)}"
-            raise BuildError(message) from error
+        run, log = _run_cocotb_runner(
+            simulator,
+            "build",
+            work,
+            COMPILE_LIMITS,
+            sources=[str(file) for file in ([*files, ports] if verilator else files)],
+            hdl_toplevel=top,
+            build_dir=str(work),
+            build_args=build_args,
+            timescale=_TIMESCALE,
+            always=True,
+        )
+        check_compiled(run, top, log)
         return work / _product(simulator, top)
 
     return cached_build(simulator, sources, options, make)
@@ -103,8 +102,7 @@ def run_cocotb(
         module: Testbench to run.
     """
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="consilico-cocotb-") as name:
-        folder = Path(name)
+    with work_folder("cocotb") as folder:
         plan = {
             **vars(ports),
             "stall_in": run.stall_in / 256,
@@ -121,7 +119,7 @@ def run_cocotb(
             expected=stimulus.expected,
         )
         (folder / _product(simulator, top)).symlink_to(build)
-        problems = _simulate(simulator, folder, top, module, run.seed)
+        problems = _simulate(simulator, folder, top, module, run)
         report = _report(folder / "report.json")
     beats, dropped = report["checked"], report["dropped"]
     missing = len(stimulus.expected) - beats - dropped
@@ -149,34 +147,68 @@ def _product(simulator: Simulator, top: str) -> str:
     return "sim.vvp" if simulator.name == "icarus" else top
 
 
-def _simulate(simulator: Simulator, folder: Path, top: str, module: str, seed: int) -> list[str]:
+def _simulate(simulator: Simulator, folder: Path, top: str, module: str, run: Run) -> list[str]:
     """Run the simulation in ``folder``; return what went wrong."""
-    results, log = folder / "results.xml", folder / "run.log"
-    try:
-        with simulator.as_environment():
-            get_runner(simulator.name).test(
-                test_module=module,
-                hdl_toplevel=top,
-                hdl_toplevel_lang="verilog",
-                build_dir=folder,
-                test_dir=folder,
-                results_xml=str(results),
-                seed=seed,
-                extra_env={"CONSILICO_BENCH": str(folder)},
-                timescale=_TIMESCALE,
-                log_file=log,
-            )
-    except (RuntimeError, SystemExit) as error:
-        text = log.read_text(errors="replace") if log.exists() else ""
-        return [f"the simulation failed ({error}): {log_tail(text, 3)}"]
+    results = folder / "results.xml"
+    done, log = _run_cocotb_runner(
+        simulator,
+        "test",
+        folder,
+        Limits(wall_s=run.limit_s),
+        test_module=module,
+        hdl_toplevel=top,
+        hdl_toplevel_lang="verilog",
+        build_dir=str(folder),
+        test_dir=str(folder),
+        results_xml=str(results),
+        seed=run.seed,
+        extra_env={"CONSILICO_BENCH": str(folder)},
+        timescale=_TIMESCALE,
+    )
+    if done.ending is Ending.TIMED_OUT:
+        return [f"the simulation did not end within {run.limit_s:g} s"]
+    if not done.succeeded:
+        why = log_tail(log, 3) if done.ending is Ending.EXITED else done.problem
+        return [f"the simulation failed: {why}"]
     try:
         cases = list(ElementTree.parse(results).iter("testcase"))
     except (OSError, ElementTree.ParseError):
-        return [f"no cocotb test ran: {log_tail(log.read_text(errors='replace'), 3)}"]
+        return [f"no cocotb test ran: {log_tail(log, 3)}"]
     if not any(case.find("skipped") is None for case in cases):
         return ["no cocotb test ran"]
     broken = [case.get("name") for case in cases if _failed(case)]
     return [f"cocotb test {name} failed" for name in broken]
+
+
+def _run_cocotb_runner(
+    simulator: Simulator, step: str, folder: Path, limits: Limits, **arguments: Any
+) -> tuple[ToolRun, str]:
+    """Run ``build`` or ``test`` of cocotb's runner in a process of its own.
+
+    The runner starts the simulator's programs by itself, without limits, and takes environment and
+    ``sys.path`` from the process that it runs in.
+
+    Returns:
+        How it ended, and what the simulator's programs printed.
+    """
+    log, plan = folder / f"{step}.log", folder / f"{step}.json"
+    arguments["log_file"] = str(log)
+    plan.write_text(
+        json.dumps(
+            {
+                "path": sys.path,
+                "simulator": simulator.name,
+                "step": step,
+                "arguments": arguments,
+            }
+        )
+    )
+    run = run_tool(
+        simulator.name, [sys.executable, _RUNNER, plan], limits,
+        folder=folder, environment=simulator.environment(),
+    )  # fmt: skip
+    printed = log.read_text(errors="replace") if log.exists() else ""
+    return run, printed or run.stdout + run.stderr
 
 
 def _failed(case: ElementTree.Element) -> bool:

@@ -6,22 +6,37 @@ Generated Verilog repeats itself, so the latter are many: Yosys is asked to prov
 
 import random
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from consilico.golden.config import Config
-from consilico.sim.base.errors import CheckFailed
+from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.equivalence import proved_equivalent
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Mutation", "mutation_score", "mutations"]
+__all__ = ["Mutation", "mutation_score", "mutations", "proved_equivalent"]
 
+# Registers and ports are matched by name; Amaranth's intermediate wires (`$` in their names) are
+# not, since a changed wire may still leave everything behind it as it was.
+_PREPARE = "hierarchy -top {top}; proc; flatten; memory_map; async2sync; opt_clean"
+_PROOF = """\
+read_verilog original.v; {prepare}; rename {top} original; design -stash original
+read_verilog changed.v; {prepare}; rename {top} changed; design -stash changed
+design -copy-from original -as original original
+design -copy-from changed -as changed changed
+rename -hide w:*$*
+equiv_make original changed both
+hierarchy -top both
+equiv_struct; equiv_simple; equiv_induct -seq 3
+equiv_status -assert
+"""
 _SWAPS = {
     "+": "-", "-": "+", "*": "+", "&": "|", "|": "&", "^": "|", "==": "!=", "!=": "==",
     "<": ">=", ">=": "<", ">": "<=", "&&": "||", "||": "&&", ">>": "<<", "<<": ">>",
@@ -37,7 +52,7 @@ _DECLARATION = re.compile(r"^\s+(reg|wire|input|output)\b|begin end$")
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
-    """One change of one line."""
+    """One change of one line of Verilog."""
 
     line: int  # from 1
     column: int  # from 1
@@ -45,7 +60,7 @@ class Mutation:
     new: str
 
     def apply(self, text: str) -> str:
-        """The changed text."""
+        """Return the changed text."""
         lines = text.split("\n")
         line, at = lines[self.line - 1], self.column - 1
         lines[self.line - 1] = line[:at] + self.new + line[at + len(self.old) :]
@@ -53,7 +68,12 @@ class Mutation:
 
 
 def mutations(text: str, rng: random.Random) -> list[Mutation]:
-    """Every single-point change known here; of a constant, one random bit is flipped."""
+    """Return every single-point change that is known here.
+
+    Args:
+        text: Verilog as Amaranth writes it.
+        rng: Chooses the bit of a constant that is flipped.
+    """
     found: list[Mutation] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if _STATEMENT.match(line) and not _DECLARATION.search(line):
@@ -143,3 +163,39 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
         "score": counts["killed"] / decided if decided else None,
         "mutants": mutants,
     }
+
+
+def proved_equivalent(original: str, changed: str, top: str, limit_s: float = 120.0) -> bool:
+    """Tell whether Yosys proves that two Verilog texts behave alike.
+
+    False means "not proved within the time", not "different": states that are never reached are
+    not excluded.
+
+    Args:
+        original: Verilog.
+        changed: Verilog with the same ports and registers.
+        top: Module to compare.
+        limit_s: Wall-clock limit in seconds.
+
+    Raises:
+        UserError: If Yosys is missing.
+        ToolError: If it is killed or needs too much memory.
+    """
+    prepare = _PREPARE.format(top=top)
+    with work_folder("equivalence") as folder:
+        (folder / "original.v").write_text(original)
+        (folder / "changed.v").write_text(changed)
+        (folder / "prove.ys").write_text(_PROOF.format(prepare=prepare, top=top))
+        run = run_tool(
+            "yosys", [_yosys(), "-q", "-s", "prove.ys"], Limits(wall_s=limit_s), folder=folder
+        )
+    if run.ending in (Ending.KILLED, Ending.OUT_OF_MEMORY):
+        run.check()
+    return run.succeeded
+
+
+def _yosys() -> str:
+    program = shutil.which("yosys")
+    if program is None:
+        raise UserError("Yosys is not on the path; install it: apt-get install yosys")
+    return program

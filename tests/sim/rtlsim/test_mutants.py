@@ -6,8 +6,7 @@ import pytest
 
 from consilico.sim.base.errors import CheckFailed
 from consilico.sim.rtlsim import mutants
-from consilico.sim.rtlsim.equivalence import proved_equivalent
-from consilico.sim.rtlsim.mutants import Mutation, mutation_score, mutations
+from consilico.sim.rtlsim.mutants import Mutation, mutation_score, mutations, proved_equivalent
 from consilico.sim.units.catalogue import find_unit
 from tests.sim.rtlsim import toy
 

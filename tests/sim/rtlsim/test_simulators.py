@@ -30,7 +30,7 @@ def test_icarus_that_does_not_run_is_refused(
 ) -> None:
     program(tmp_path, "iverilog", "no version here")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="iverilog does not run"):
+    with pytest.raises(UserError, match=r"^Icarus Verilog does not say its version: -V"):
         find_simulator("icarus")
 
 
@@ -43,6 +43,13 @@ def test_a_users_own_verilator_is_taken_if_new_enough(
     found = find_simulator("verilator")
     assert (found.executable == tmp_path / "verilator") == own
     assert (found.version == version) == own
+
+
+def test_icarus_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "iverilog", "Icarus Verilog version 11.0'; kill -9 $$; echo '")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"^Icarus Verilog was killed by SIGKILL"):
+        find_simulator("icarus")
 
 
 def test_missing_compiler_says_how_to_get_it(
