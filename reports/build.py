@@ -68,13 +68,13 @@ def _is_there(output: Path, key: str) -> bool:
 
 def _render(facts: dict[str, Any], judged: dict[str, Any], output: Path, key: str) -> None:
     from consilico.reports.charts import charts
-    from consilico.reports.page import page
-    from consilico.reports.png_charts import png
+    from consilico.reports.page.render import page
+    from consilico.reports.page.static_charts import image
 
     drawn = charts(facts)
     note = "synthetic scores: the language model is not installed"
     figures = {
-        chart.name: png(chart, note=note if facts["traffic"]["synthetic"] else "")
+        chart.name: image(chart, note=note if facts["traffic"]["synthetic"] else "")
         for chart in drawn
     }
     html = page(facts, judged, drawn, figures).encode()

@@ -5,13 +5,13 @@ from itertools import pairwise
 from typing import Any
 
 from consilico.reports.accelerator.charts import training_hw_charts
-from consilico.reports.chart import Chart, Panel, Series
-from consilico.reports.conditions import NO_ACTIVITY, conditions
 from consilico.reports.consmax.targets import ENERGY_CLOCK_NS
 from consilico.reports.estimates.charts import estimate_charts
 from consilico.reports.implementation.charts import implementation_charts
 from consilico.reports.memories.charts import buffer_charts
 from consilico.reports.memory.charts import memory_charts
+from consilico.reports.page.chart import Chart, Panel, Series
+from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 from consilico.reports.power.charts import power_charts
 from consilico.reports.scaling.charts import scaling_charts
 from consilico.reports.training.charts import random_bits
@@ -58,6 +58,7 @@ def _error(curve: dict[str, Any]) -> Chart:
     errors = curve["relative_error"]
     return Chart(
         name="error",
+        title="Relative error over all scores",
         caption=f"Relative error of every INT8 score of one typical head ({curve['head']}, "
         f"scale {curve['scale']:.4g} a code, ln C {curve['log_c']:.3g}), bit-exact models against "
         "exact arithmetic.",
@@ -120,6 +121,7 @@ def _area_per_lane(implementations: list[dict[str, Any]], kit: dict[str, Any]) -
             )
     return Chart(
         name="area_per_lane",
+        title="ConSmax: area per lane",
         caption="Area per lane against the number of lanes that share one configuration; "
         "registers, tables and flow control included.",
         kind="measured",
@@ -170,6 +172,7 @@ def _area_delay(
             )
     return Chart(
         name="area_delay",
+        title="ConSmax: area against longest path",
         caption="Area against longest path, one lane: netlists mapped for different clocks. "
         "A hollow square is a target; a netlist to its lower left meets it.",
         kind="measured",
@@ -200,6 +203,7 @@ def _area_breakdown(implementations: list[dict[str, Any]], kit: dict[str, Any]) 
     ]
     return Chart(
         name="area_breakdown",
+        title="ConSmax: what the area of a lane consists of",
         caption="What the area of one lane consists of.",
         kind="measured",
         conditions=conditions(kit, ENERGY_CLOCK_NS, NO_ACTIVITY),
@@ -239,6 +243,7 @@ def _energy(
     ]
     return Chart(
         name="energy",
+        title="ConSmax: energy per result",
         caption="Energy a result, one lane.",
         kind="measured",
         conditions=conditions(kit, ENERGY_CLOCK_NS, activity),
@@ -256,6 +261,7 @@ def _scores(traffic: dict[str, Any]) -> Chart:
     )
     return Chart(
         name="scores",
+        title="Attention scores that drive the units",
         caption=f"{traffic['source']}: {traffic['scores']:,} scores of {traffic['heads']} heads, "
         f"{traffic['masked']:,} of them masked and not shown.",
         kind="measured",

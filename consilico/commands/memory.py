@@ -72,7 +72,7 @@ def memory(
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Draw the ledger and the step's timeline there."),
+        typer.Option(metavar="PATH", help="Draw the ledger and the step's timeline."),
     ] = None,
     json_path: JsonOption = None,
 ) -> None:
@@ -107,10 +107,10 @@ def memory(
     if csv_path is not None:
         _write_csv(result, csv_path)
     if png is not None:
-        from consilico.reports.memory.charts import write_figures
+        from consilico.reports.plots import memory_plot, save_plot
         from consilico.sim.memory.ledger import timeline
 
-        write_figures(result, [part.to_json() for part in timeline(run)], png)
+        save_plot(memory_plot(result, [part.to_json() for part in timeline(run)]), png)
     emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 

@@ -72,10 +72,9 @@ def memory_sweep(
     if csv_path is not None:
         _write_csv(found, csv_path)
     if png is not None:
-        from consilico.reports.memory.charts import what_fits
-        from consilico.sim.base.results import write_atomic
+        from consilico.reports.plots import memory_sweep_plot, save_plot
 
-        write_atomic(png, what_fits(result))
+        save_plot(memory_sweep_plot(result), png)
     emit("memory-sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 

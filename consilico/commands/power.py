@@ -70,14 +70,13 @@ def power(
         if instances is not None:
             write_atomic(instances, report.instances_csv())
         if chart is not None:
-            from consilico.reports.png_charts import png
-            from consilico.reports.power.charts import over_time
+            from consilico.reports.plots import power_plot, save_plot
 
             where = (
                 f"{', '.join(path.name for path in liberty)}; clock: {period_ns:g} ns; "
                 f"activity: {activity.name}"
             )
-            write_atomic(chart, png(over_time(result["profile"], result["total_w"], top, where)))
+            save_plot(power_plot(result, top, where), chart)
     emit("power/1", result, json_path, lambda: _show_power(top, result))
 
 

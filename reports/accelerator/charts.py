@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from consilico.reports.chart import Chart, Panel, Series
-from consilico.reports.conditions import conditions
+from consilico.reports.page.chart import Chart, Panel, Series
+from consilico.reports.page.conditions import conditions
 
-__all__ = ["training_hw_charts"]
+__all__ = ["training_hw_charts", "training_hw_plot"]
 
-_CAUSES = {  # cause: key of consilico.reports.chart.COLOURS, in the order in which they are stacked
+_CAUSES = {  # cause: key of COLOURS, in the order in which they are stacked
     "MACs": "a",
     "registers": "light a",
     "other units": "c",
@@ -24,6 +24,32 @@ def training_hw_charts(facts: dict[str, Any]) -> list[Chart]:
         facts: From :func:`consilico.reports.accelerator.facts.training_hw_facts`.
     """
     return [_energy(facts), _time(facts["headline"])]
+
+
+def training_hw_plot(answer: dict[str, Any]) -> Chart:
+    """Chart one answer of ``consilico training-hw``: energy and time of each phase of a step.
+
+    Args:
+        answer: The answer as ``--json`` writes it.
+    """
+    energy, time = answer["energy_j"], answer["time_s"]
+    return Chart(
+        name="training_hw",
+        title=f"{answer['model']} with {answer['method']}: {energy['value']:.3g} J"
+        f" ({energy['low']:.3g} to {energy['high']:.3g}) and {time['value']:.3g} s per step",
+        caption=f"Energy and time of a training step by phase. {_words(answer)}.",
+        kind="estimated",
+        conditions=f"{_words(answer)}. {_where(answer)}",
+        panels=[
+            Panel(
+                title="energy, middle of each interval", x_label="", y_label="J per step",
+                series=_stacked(answer["phases"]),
+            ),
+            Panel(
+                title="time", x_label="", y_label="s per step", series=_times(answer["phases"])
+            ),
+        ],
+    )  # fmt: skip
 
 
 def _words(answer: dict[str, Any]) -> str:
@@ -43,6 +69,7 @@ def _energy(facts: dict[str, Any]) -> Chart:
     titles = (("headline", "products in INT8 (assumption)"), ("float", "products in bfloat16"))
     return Chart(
         name="training_hw_energy",
+        title="Energy of a training step",
         caption=f"Energy of a training step by phase and cause. {_words(facts['headline'])}."
         " Middle of each interval.",
         kind="estimated",
@@ -52,7 +79,7 @@ def _energy(facts: dict[str, Any]) -> Chart:
             Panel(
                 title=title,
                 x_label="",
-                y_label="J a step",
+                y_label="J per step",
                 series=_stacked(facts[key]["phases"]),
             )
             for key, title in titles
@@ -74,12 +101,11 @@ def _stacked(phases: list[dict[str, Any]]) -> list[Series]:
     ]
 
 
-def _time(answer: dict[str, Any]) -> Chart:
-    phases = answer["phases"]
+def _times(phases: list[dict[str, Any]]) -> list[Series]:
     names = [phase["phase"] for phase in phases]
-    series = [
+    return [
         Series(
-            name="taken", colour="light a", mark="bars", x=names,
+            name="time taken", colour="light b", mark="bars", x=names,
             y=[phase["time_s"]["value"] for phase in phases],
         ),
         Series(
@@ -87,15 +113,19 @@ def _time(answer: dict[str, Any]) -> Chart:
             y=[phase["compute_s"] for phase in phases],
         ),
         Series(
-            name="DRAM alone", colour="d", x=names, y=[phase["dram_s"] for phase in phases],
+            name="DRAM alone", colour="e", x=names, y=[phase["dram_s"] for phase in phases],
             dashed=True,
         ),
     ]  # fmt: skip
+
+
+def _time(answer: dict[str, Any]) -> Chart:
     return Chart(
         name="training_hw_time",
+        title="Time of a training step",
         caption="Time of each phase, and what either side of the roofline alone would take."
         f" {_words(answer)}.",
         kind="estimated",
         conditions=_where(answer),
-        panels=[Panel(x_label="", y_label="s a step", series=series)],
+        panels=[Panel(x_label="", y_label="s per step", series=_times(answer["phases"]))],
     )

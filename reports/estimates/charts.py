@@ -2,14 +2,22 @@
 
 from typing import Any
 
-from consilico.reports.chart import Chart, Panel, Series
-from consilico.reports.conditions import conditions
+from consilico.reports.page.chart import Chart, Panel, Series
+from consilico.reports.page.conditions import conditions
 
-__all__ = ["estimate_charts"]
+__all__ = ["estimate_charts", "estimate_plot"]
 
 _PAIRS = {  # metrics that stand side by side, by the figure's name
     "size": {"area_um2": "area", "leakage_w": "leakage"},
     "speed": {"path_ns": "longest path", "energy_per_operation_pj": "energy an operation"},
+}
+_QUANTITIES = {  # key of an answer: words, unit, scale
+    "area_um2": ("area", "µm²", 1.0),
+    "path_ns": ("longest path", "ns", 1.0),
+    "energy_per_operation_pj": ("energy per operation", "pJ", 1.0),
+    "energy_cycle_pj": ("dynamic energy per cycle", "pJ", 1.0),
+    "energy_pj": ("energy per result", "pJ", 1.0),
+    "leakage_w": ("leakage", "µW", 1e6),
 }
 _COLOURS = {"attention": "c", "matmul": "a", "training": "b"}
 
@@ -27,10 +35,49 @@ def estimate_charts(estimates: dict[str, Any]) -> list[Chart]:
     ]
 
 
+def estimate_plot(answer: dict[str, Any]) -> Chart:
+    """Chart one answer of ``consilico estimate``: every quantity's interval about its estimate.
+
+    Args:
+        answer: The answer as ``--json`` writes it.
+    """
+    rows = [(*_QUANTITIES[key], answer[key]) for key in _QUANTITIES if key in answer]
+    labels = [
+        f"{words}, {item['value'] * scale:,.4g} {unit}, "
+        f"({item['low'] * scale:,.4g} to {item['high'] * scale:,.4g})"
+        for words, unit, scale, item in rows
+    ]
+    ends = {
+        end: [100 * (item[end] / item["value"] - 1) if item["value"] else 0.0 for *_, item in rows]
+        for end in ("value", "low", "high")
+    }
+    what = answer.get("unit") or f"module {answer['top']}"
+    return Chart(
+        name="estimate",
+        title=f"{what} in {answer['pdk']}: estimates and their {answer['level']:.0%} intervals",
+        caption="Intervals of the estimates, relative to the estimate of each quantity.",
+        kind="estimated",
+        conditions=conditions(answer, answer["clock_ns"], answer["activity"]["source"]),
+        panels=[
+            Panel(
+                x_label="",
+                y_label="relative to the estimate (%)",
+                series=[
+                    Series(
+                        name="estimate and interval", colour="a", mark="limit", x=labels,
+                        y=ends["value"], low=ends["low"], high=ends["high"],
+                    )
+                ],
+            )
+        ],
+    )  # fmt: skip
+
+
 def _chart(pdk: str, kit: dict[str, Any], pair: str, families: dict[str, str]) -> Chart:
     words = " and ".join(_PAIRS[pair].values())
     return Chart(
         name=f"estimate_{pdk}_{pair}",
+        title=f"Estimates in {pdk}: error of {words}",
         caption=f"Error of the {words} predicted for {len(kit['rows'])} configurations in {pdk} "
         f"that were not in the fit, with intervals of {kit['level']:.0%}: bars that miss 0 missed.",
         kind="estimated",

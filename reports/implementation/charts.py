@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from consilico.reports.chart import Chart, Panel, Series
-from consilico.reports.conditions import NO_ACTIVITY, conditions
+from consilico.reports.page.chart import Chart, Panel, Series
+from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 
-__all__ = ["implementation_charts"]
+__all__ = ["implement_plot", "implementation_charts", "sweep_plot"]
 
 _COLOURS = ("a", "b", "c", "d", "f", "e")
+_MODULES_SHOWN = 12
 _PURPOSES = {"registers": "a", "memories": "b", "multipliers": "c", "rest": "light paper"}
 
 
@@ -18,6 +19,107 @@ def implementation_charts(facts: dict[str, Any]) -> list[Chart]:
         facts: From :func:`consilico.reports.implementation.facts.implementation_facts`.
     """
     return [_curves(facts), _purposes(facts)]
+
+
+def implement_plot(answer: dict[str, Any]) -> Chart:
+    """Chart one answer of ``consilico implement``: area by module, and energy by cause.
+
+    Args:
+        answer: The answer as ``--json`` writes it.
+    """
+    top, *inner = answer["area_by_module_um2"].items()
+    # modules inside of others are part of those
+    outer = sorted(
+        ((name, area) for name, area in inner if "/" not in name), key=lambda item: -item[1]
+    )
+    shown = outer[:_MODULES_SHOWN]
+    names = [name for name, _ in shown]
+    areas = [area for _, area in shown]
+    if others := outer[_MODULES_SHOWN:]:
+        names.append(f"{len(others)} more modules")
+        areas.append(sum(area for _, area in others))
+    names.append("outside of modules")
+    areas.append(max(0.0, top[1] - sum(area for _, area in outer)))
+    purposes = answer["area_by_purpose_um2"]
+    return Chart(
+        name="implement",
+        title=f"{answer['unit']} in {answer['pdk']}: {answer['area_um2']:,.0f} µm²,"
+        f" longest path {answer['path_ns']:.3f} ns, {answer['energy_pj']:.3g} pJ per result",
+        caption="Area by module and by purpose, from a mapping that keeps module boundaries"
+        f" ({answer['area_of_modules_kept_um2']:,.0f} µm² in all).",
+        kind="measured",
+        conditions=conditions(answer, answer["clock_ns"], answer["activity"]["source"])
+        + "; areas from a mapping that keeps module boundaries",
+        panels=[
+            Panel(
+                title="area by module", x_label="", y_label="area (µm²)", horizontal=True,
+                series=[Series(name="area", colour="a", mark="bars", x=names, y=areas)],
+            ),
+            Panel(
+                title="area by purpose", x_label="", y_label="area (µm²)", horizontal=True,
+                series=[
+                    Series(
+                        name="area", colour="a", mark="bars", x=list(purposes),
+                        y=list(purposes.values()),
+                    )
+                ],
+            ),
+        ],
+    )  # fmt: skip
+
+
+def sweep_plot(answer: dict[str, Any]) -> Chart:
+    """Chart one answer of ``consilico sweep``: area against the clock, Pareto points joined.
+
+    Args:
+        answer: The answer as ``--json`` writes it.
+    """
+    best = sorted((point["path_ns"], point["area_um2"]) for point in answer["pareto"])
+    tried = {
+        (run["path_ns"], run["area_um2"]) for point in answer["points"] for run in point["tried"]
+    } | {(point["path_ns"], point["area_um2"]) for point in answer["points"]}
+    others = sorted(tried - set(best))
+    series = [
+        Series(
+            name="Pareto: no netlist is smaller and faster", colour="a",
+            x=[path for path, _ in best], y=[area for _, area in best],
+        )
+    ]  # fmt: skip
+    if others:
+        series.append(
+            Series(
+                name="other netlists", colour="paper", mark="points",
+                x=[path for path, _ in others], y=[area for _, area in others],
+            )
+        )  # fmt: skip
+    what = answer.get("unit") or answer["top"]
+    title = f"{what} in {answer['pdk']}: area against clock"
+    if "fastest" in answer:
+        fast = answer["fastest"]
+        title += f"; fastest {fast['clock_ns']:.3f} ns ({1e3 / fast['clock_ns']:,.0f} MHz)"
+        series.append(
+            Series(
+                name="fastest clock that was met", colour="limit", mark="limit",
+                x=[fast["clock_ns"]], y=[fast["area_um2"]],
+            )
+        )  # fmt: skip
+    clocks = [point["clock_ns"] for point in answer["points"]]
+    return Chart(
+        name="sweep",
+        title=title,
+        caption="Area of each netlist against the shortest clock period that it meets.",
+        kind="measured",
+        conditions=conditions(
+            answer, f"mapped for {min(clocks):g} to {max(clocks):g} ns", NO_ACTIVITY
+        ),
+        panels=[
+            Panel(
+                x_label="shortest clock period that the netlist meets (ns)",
+                y_label="area (µm²)",
+                series=series,
+            )
+        ],
+    )
 
 
 def _curves(facts: dict[str, Any]) -> Chart:
@@ -38,6 +140,7 @@ def _curves(facts: dict[str, Any]) -> Chart:
         )
     return Chart(
         name="area_delay_curves",
+        title="Area against longest path",
         caption="Area against longest path of netlists mapped for several clocks, those that no "
         f"other beats in both; area relative to the unit's smallest. {_tools(facts)}",
         kind="measured",
@@ -66,6 +169,7 @@ def _purposes(facts: dict[str, Any]) -> Chart:
     ]  # fmt: skip
     return Chart(
         name="area_by_purpose",
+        title="Area by purpose",
         caption="What the area is for: default configurations mapped with their module boundaries "
         f"kept. {_tools(facts)}",
         kind="measured",

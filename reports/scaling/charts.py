@@ -1,13 +1,20 @@
 """Figures of scaling between nodes: how far it is off, and ConSmax beside its paper."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from consilico.reports.chart import Chart, Panel, Series
-from consilico.reports.conditions import conditions
+from consilico.reports.page.chart import Chart, Panel, Series
+from consilico.reports.page.conditions import conditions
 
-__all__ = ["QUANTITY_WORDS", "scaling_charts"]
+__all__ = ["scale_plot", "scaling_charts"]
 
-QUANTITY_WORDS = {"area": "area", "delay": "longest path", "energy": "energy"}
+_QUANTITY_WORDS = {"area": "area", "delay": "longest path", "energy": "energy"}
+_ANSWER_QUANTITIES = {  # key of an answer: words, unit, scale
+    "area_um2": ("area", "µm²", 1.0),
+    "delay_ns": ("delay", "ns", 1.0),
+    "energy_pj": ("energy", "pJ", 1.0),
+    "power_w": ("power", "mW", 1e3),
+}
 _ACTIVITY = "random traffic, without delays"
 _UNIT_WORDS = {"consmax/paper": "paper's unit", "consmax/split": "split", "consmax/log2": "log2"}
 
@@ -32,10 +39,49 @@ def scaling_charts(scaling: dict[str, Any]) -> list[Chart]:
     ]
 
 
+def scale_plot(answer: Mapping[str, Any]) -> Chart:
+    """Chart one answer of ``consilico scale``: what was given, and what it is at the other node.
+
+    Args:
+        answer: The answer as ``--json`` writes it. The error bar beside a scaled figure is that
+            which scaling our own units was seen to have.
+    """
+    places = [answer[end] for end in ("from", "to")]
+    names = [f"{place['name']}, {place['voltage_v']:g} V" for place in places]
+    panels = []
+    for key, (words, unit, scale) in _ANSWER_QUANTITIES.items():
+        if key not in answer:
+            continue
+        item, bar = answer[key], answer[key]["by_our_units"]
+        series = [
+            Series(
+                name="given, and scaled by the tables", colour="a", mark="bars", x=names,
+                y=[item["given"] * scale, item["value"] * scale],
+            )
+        ]  # fmt: skip
+        if bar is not None:
+            series.append(
+                Series(
+                    name="as our own units came out: median, error bar", colour="limit",
+                    mark="limit", x=[names[1]], y=[bar["median"] * scale],
+                    low=[bar["low"] * scale], high=[bar["high"] * scale],
+                )
+            )  # fmt: skip
+        panels.append(Panel(title=words, x_label="", y_label=unit, series=series))
+    return Chart(
+        name="scale",
+        title=f"From {places[0]['name']} to {places[1]['name']}",
+        caption="Figures scaled to another node by tables, and the error bar of that.",
+        kind="estimated",
+        conditions=f"{answer['sources'][0]}",
+        panels=panels,
+    )
+
+
 def _errors(scaling: dict[str, Any]) -> Chart:
     """A point for each unit, by quantity and kit."""
     places = [(row["quantity"], row["pdk"]) for row in scaling["errors"]]
-    labels = [f"{QUANTITY_WORDS[quantity]}, {pdk}" for quantity, pdk in places]
+    labels = [f"{_QUANTITY_WORDS[quantity]}, {pdk}" for quantity, pdk in places]
     points = [
         (label, row["kits"][pdk][quantity]["ratio"])
         for label, (quantity, pdk) in zip(labels, places, strict=True)
@@ -57,6 +103,7 @@ def _errors(scaling: dict[str, Any]) -> Chart:
     ]  # fmt: skip
     return Chart(
         name="scaling_error",
+        title="Scaling between nodes: measured to predicted",
         caption=f"Measured to predicted: our units, scaled from {scaling['base']} by Stillmaker and"
         " Baas, and measured in other kits. 1 would be right.",
         kind="estimated",
@@ -95,6 +142,7 @@ def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str, where: s
     ]  # fmt: skip
     return Chart(
         name=f"scaling_consmax_{name}",
+        title=f"ConSmax at the nodes of its paper: {name}",
         caption=f"{words} of a ConSmax element at the nodes of its paper: as published, and ours "
         "scaled there, with the error that scaling to smaller nodes was seen to have.",
         kind="estimated",

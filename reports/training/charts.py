@@ -1,10 +1,11 @@
 """Figure of the training units: what random bits cost, and what they do for training."""
 
+from dataclasses import replace
 from typing import Any
 
-from consilico.reports.chart import Chart, Panel, Series
-from consilico.reports.conditions import conditions
 from consilico.reports.datapaths.facts import CLOCK_NS
+from consilico.reports.page.chart import Chart, Panel, Series
+from consilico.reports.page.conditions import conditions
 
 __all__ = ["random_bits"]
 
@@ -35,19 +36,20 @@ def random_bits(
         loss = _panel(
             "validation loss (nats a byte)", "stochastic", "c", x, [r["loss"] for r in drawn]
         )
-        for name, wanted, colour in (("to nearest", 0, "d"), ("float weights", None, "paper")):
-            loss.series.extend(
-                Series(name=name, colour=colour, x=[x[0], x[-1]], y=2 * [row["loss"]], dashed=True)
-                for row in measured
-                if row["random_bits"] == wanted
-            )
-        panels.append(loss)
+        others = [
+            Series(name=name, colour=colour, x=[x[0], x[-1]], y=2 * [row["loss"]], dashed=True)
+            for name, wanted, colour in (("to nearest", 0, "d"), ("float weights", None, "paper"))
+            for row in measured
+            if row["random_bits"] == wanted
+        ]
+        panels.append(replace(loss, series=[*loss.series, *others]))
         words += (
             f"; right, Q-GaLore's loss after {drawn[0]['steps']} steps, on an axis that does not "
             "start at zero"
         )
     return Chart(
         name="random_bits",
+        title="Stochastic rounding by its random bits",
         caption=f"{words}.",
         kind="measured",
         conditions=conditions(kit, CLOCK_NS, "normally distributed numbers"),

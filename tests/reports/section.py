@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from consilico.reports.chart import Chart
-from consilico.reports.page import environment
+from consilico.reports.page.chart import Chart
+from consilico.reports.page.render import environment
 
 
 def section_text(template: str, facts: dict[str, Any], charts: list[Chart]) -> str:

@@ -11,7 +11,7 @@ import pytest
 import consilico.reports.build
 from consilico.reports.build import build_report, write_report
 from consilico.reports.charts import charts
-from consilico.reports.plotly_charts import figure
+from consilico.reports.page.plotly_charts import figure
 from consilico.sim.base.errors import UserError
 
 _FIGURES = {
@@ -41,7 +41,10 @@ def test_files_of_a_report_are_there_and_its_figures_not_blank(
 @pytest.fixture
 def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures that take no time to draw."""
-    monkeypatch.setattr("consilico.reports.png_charts.png", lambda chart, note: chart.name.encode())
+    monkeypatch.setattr(
+        "consilico.reports.page.static_charts.image",
+        lambda chart, note="", kind="png": chart.name.encode(),
+    )
 
 
 @pytest.mark.usefixtures("quick_figures")

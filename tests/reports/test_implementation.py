@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from consilico.reports.implementation.charts import implementation_charts
-from consilico.reports.plotly_charts import figure
-from consilico.reports.png_charts import png
+from consilico.reports.page.plotly_charts import figure
+from consilico.reports.page.static_charts import image
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
 from tests.reports.section import section_text
 
@@ -47,7 +47,7 @@ def facts() -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    return section_text("implementation.html.j2", found, implementation_charts(found))
+    return section_text("implementation/template.html.j2", found, implementation_charts(found))
 
 
 def test_the_fastest_clock_stands_beside_the_smallest_netlist() -> None:
@@ -91,5 +91,5 @@ def test_figures_are_drawn_both_ways() -> None:
     assert series.y == pytest.approx([1.25, 1.0])
     assert [bar.y for bar in purposes.panels[0].series] == [[24.0], [0.0], [48.0], [28.0]]
     for chart in (curves, purposes):
-        assert png(chart).startswith(b"\x89PNG")
+        assert image(chart).startswith(b"\x89PNG")
         assert figure(chart)["data"]

@@ -17,7 +17,9 @@ from consilico.reports.memory.judgements import grouped_evidence
 @pytest.fixture(autouse=True)
 def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page is what is looked at here: no need to draw its PNG figures each time."""
-    monkeypatch.setattr("consilico.reports.png_charts.png", lambda chart, note: b"a figure")
+    monkeypatch.setattr(
+        "consilico.reports.page.static_charts.image", lambda chart, note="", kind="png": b"a figure"
+    )
 
 
 def _html(facts: dict[str, Any], folder: Path) -> str:
@@ -153,7 +155,9 @@ def test_figures_show_the_memory_there_is(facts: dict[str, Any]) -> None:
     peak, step = drawn["memory_peak"], drawn["memory_step"]
     assert (peak.kind, step.kind) == ("counted", "counted")
     bars = {series.name: series.y for series in peak.panels[0].series}
-    assert bars.pop("memory of the GPU") == [17.0, 17.0]
+    assert [(limit.name, limit.y) for limit in peak.panels[0].limits] == [
+        ("all memory of one RTX 4060 Ti 16 GB", 17.0)
+    ]
     assert bars["driver and CUDA context (assumed)"] == [1.0, 1.0]
     assert sum(y[0] for y in bars.values()) == 14.0
     assert list(step.panels[0].x_names.values()) == ["forward", "loss", "backward"]

@@ -16,7 +16,9 @@ from consilico.reports.training.facts import expectations
 @pytest.fixture(autouse=True)
 def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page is what is looked at here: no need to draw its PNG figures each time."""
-    monkeypatch.setattr("consilico.reports.png_charts.png", lambda chart, note: b"a figure")
+    monkeypatch.setattr(
+        "consilico.reports.page.static_charts.image", lambda chart, note="", kind="png": b"a figure"
+    )
 
 
 def _html(facts: dict[str, Any], folder: Path) -> str:
@@ -48,7 +50,7 @@ def test_page_leads_with_the_verdict(facts: dict[str, Any], tmp_path: Path) -> N
     assert "FAILED" not in text
 
 
-_SILICON = re.compile(r"area|a step|µm²|mm²|pJ|\bJ\b|[µm]W|\bns\b|energy|MHz")
+_SILICON = re.compile(r"area|(J|s) per step|µm²|mm²|pJ|\bJ\b|[µm]W|\bns\b|energy|MHz")
 
 
 def test_every_figure_of_silicon_names_its_conditions(facts: dict[str, Any]) -> None:

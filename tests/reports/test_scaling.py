@@ -1,12 +1,13 @@
 """The section on scaling says what the facts say, and each figure where it comes from."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consilico.reports.plotly_charts import figure
-from consilico.reports.png_charts import png
+from consilico.reports.page.plotly_charts import figure
+from consilico.reports.page.static_charts import image
 from consilico.reports.scaling.charts import scaling_charts
 from consilico.reports.scaling.facts import scaling_facts
 from tests.reports.section import section_text
@@ -23,7 +24,7 @@ def scaling(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(scaling: dict[str, Any]) -> str:
-    return section_text("scaling.html.j2", scaling, scaling_charts(scaling))
+    return section_text("scaling/template.html.j2", scaling, scaling_charts(scaling))
 
 
 def test_every_unit_stands_predicted_beside_measured(scaling: dict[str, Any]) -> None:
@@ -82,6 +83,8 @@ def test_consmax_charts_show_the_papers_points_beside_ours(scaling: dict[str, An
 
 def test_error_bars_are_drawn_in_the_png_too(scaling: dict[str, Any]) -> None:
     chart = scaling_charts(scaling)[0]
-    drawn = png(chart)
-    chart.panels[0].series[2].high[0] *= 2
-    assert png(chart) != drawn
+    drawn = image(chart)
+    *others, bars = chart.panels[0].series
+    wider = replace(bars, high=[2 * high for high in bars.high])
+    panel = replace(chart.panels[0], series=[*others, wider])
+    assert image(replace(chart, panels=[panel])) != drawn

@@ -8,7 +8,7 @@ import pytest
 from consilico.cli import main
 from consilico.reports.memories.charts import buffer_charts
 from consilico.reports.memories.facts import buffer_facts
-from consilico.reports.page import environment
+from consilico.reports.page.render import environment
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.memories.cost import KINDS, buffer_cost, buffer_costs
 from consilico.sim.estimate.memories.sram_estimate import QUANTITIES
@@ -131,7 +131,8 @@ def test_the_report_section_shows_every_check_and_the_figure(facts: dict[str, An
         "flip-flops", "latches", "SRAM (estimated)",
     ]  # fmt: skip
     template = (
-        '{% from "memories.html.j2" import memories %}{{ memories(buffers, charts, figures) }}'
+        '{% from "memories/template.html.j2" import memories %}'
+        + "{{ memories(buffers, charts, figures) }}"
     )
     named = {chart.name: chart for chart in charts}
     page = (

@@ -8,19 +8,20 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from consilico.reports import numbers
-from consilico.reports.chart import Chart
 from consilico.reports.charts import NAMES
-from consilico.reports.conditions import NO_ACTIVITY, conditions
 from consilico.reports.consmax.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
 from consilico.reports.datapaths.facts import CLOCK_NS
 from consilico.reports.memory.judgements import error_rows, fits_table, grouped_evidence
-from consilico.reports.plotly_charts import figure
+from consilico.reports.page import numbers
+from consilico.reports.page.chart import Chart
+from consilico.reports.page.conditions import NO_ACTIVITY, conditions
+from consilico.reports.page.plotly_charts import figure
 from consilico.reports.verdict import ERROR_LIMITS
 
 __all__ = ["environment", "page"]
 
-_HERE = Path(__file__).parent
+_PAGE = Path(__file__).parent
+_HERE = _PAGE.parent
 
 
 def page(
@@ -70,15 +71,15 @@ def page(
             charts={chart.name: chart for chart in charts},
             plots={chart.name: figure(chart) for chart in charts},
             figures={name: base64.b64encode(raw).decode() for name, raw in figures.items()},
-            style=Markup((_HERE / "page.css").read_text()),
-            script=Markup((_HERE / "page.js").read_text()),
+            style=Markup((_PAGE / "page.css").read_text()),
+            script=Markup((_PAGE / "page.js").read_text()),
             plotly=Markup(get_plotlyjs()),
         )
     )
 
 
 def environment() -> Environment:
-    """Jinja with the filters for numbers and the words of :mod:`consilico.reports.conditions`."""
+    """Jinja with the filters for numbers and the words of :mod:`conditions`."""
     made = Environment(
         loader=FileSystemLoader(_HERE),
         undefined=StrictUndefined,

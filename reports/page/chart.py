@@ -1,0 +1,113 @@
+"""A figure, free of how it is drawn: the page, image files and the command line share it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["COLOURS", "Chart", "Grid", "Limit", "Panel", "Series", "top_of"]
+
+COLOURS = {  # told apart by the colour-blind, and on white as on black
+    "log2": "#2a7ab9",
+    "split": "#d08a1d",
+    "paper": "#8a8f98",
+    "a": "#2a7ab9",
+    "b": "#d08a1d",
+    "c": "#5b9e6f",
+    "d": "#a5679e",
+    "e": "#4f5d75",
+    "f": "#c9573f",
+    "light a": "#9cc6e6",
+    "light b": "#ecc98f",
+    "light paper": "#c9ced6",
+    "limit": "#e0187f",
+}
+
+_HEADROOM = 1.08  # of the y axis above what is drawn, so that no marker touches the frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One set of points or bars.
+
+    ``mark`` is ``"line"`` (with points), ``"points"``, ``"bars"`` (stacked) or ``"limit"`` (a
+    hollow square around something worth notice).
+    """
+
+    name: str
+    colour: str  # key of COLOURS
+    x: Sequence[Any]
+    y: Sequence[float]
+    mark: str = "line"
+    dashed: bool = False
+    low: Sequence[float] = ()  # ends of error bars, one of each per point
+    high: Sequence[float] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A horizontal line across a panel, with its name on it, such as the memory of a GPU."""
+
+    name: str
+    y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A table of whole numbers, each cell darker the larger its number; 0 is shown as "-"."""
+
+    row_names: Sequence[str]
+    column_names: Sequence[str]
+    cells: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One pair of axes with its series, or one grid."""
+
+    x_label: str = ""
+    y_label: str = ""
+    series: Sequence[Series] = ()
+    grid: Grid | None = None
+    title: str = ""
+    limits: Sequence[Limit] = ()
+    horizontal: bool = False  # bars lie, the first on top; the x axis is then the upright one
+    x_log: bool = False  # powers of four, as lanes are
+    x_ticks: tuple[int, ...] = ()  # where the axis is not to choose them by itself
+    x_names: dict[float, str] = field(default_factory=dict)  # text at places of the x axis
+    from_zero: bool = True  # the y axis, where there are lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One figure; its panels are placed side by side and share the y axis if ``share_y``."""
+
+    name: str  # of the image file
+    title: str
+    caption: str
+    kind: str  # "measured", "certified", "counted" or "estimated"
+    conditions: str = ""  # of `conditions.conditions`; empty where nothing is of silicon
+    panels: Sequence[Panel]
+    share_y: bool = False
+
+
+def top_of(panel: Panel) -> float | None:
+    """Return where the y axis of a panel ends, above every bar, marker, error bar and limit.
+
+    Returns:
+        None where the axis is to choose its ends by itself: some value is negative, nothing is
+        drawn, or the panel's lines do not start from zero.
+    """
+    stacked: dict[Any, float] = {}
+    values = [limit.y for limit in panel.limits]
+    for series in panel.series:
+        values += [*series.y, *series.high, *series.low]
+        if series.mark == "bars":
+            for x, y in zip(series.x, series.y, strict=True):
+                stacked[x] = stacked.get(x, 0.0) + y
+    values += stacked.values()
+    lines = any(series.mark != "bars" for series in panel.series)
+    if not values or min(values) < 0 or max(values) == 0 or (lines and not panel.from_zero):
+        return None
+    if all(series.mark == "points" for series in panel.series):
+        return None
+    return _HEADROOM * max(values)
