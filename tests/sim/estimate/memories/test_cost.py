@@ -132,7 +132,7 @@ def test_the_report_section_shows_every_check_and_the_figure(facts: dict[str, An
     ]  # fmt: skip
     template = (
         '{% from "memories/template.html.j2" import memories %}'
-        + "{{ memories(buffers, charts, figures) }}"
+        "{{ memories(buffers, charts, figures) }}"
     )
     named = {chart.name: chart for chart in charts}
     page = (
