@@ -10,7 +10,7 @@ from consilico.reports.page.chart import Chart, Limit, Panel, Series, top_of
 from consilico.reports.page.plotly_charts import figure
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.memories.cost import buffer_costs
-from consilico.sim.estimate.nodes.scaled import scaled
+from consilico.sim.estimate.nodes.prediction import scale_figures
 from consilico.sim.estimate.nodes.scaling import technology
 
 
@@ -173,7 +173,9 @@ def test_buffers_of_one_size_are_drawn_by_kind() -> None:
 
 def test_scaled_figures_stand_next_to_what_was_given() -> None:
     answer = _json(
-        scaled(technology("nangate45"), technology("22nm"), {"area_um2": 1000.0, "delay_ns": 1.0})
+        scale_figures(
+            technology("nangate45"), technology("22nm"), {"area_um2": 1000.0, "delay_ns": 1.0}
+        )
     )
     area, delay = plots.scale_plot(answer).panels
     assert list(area.series[0].y) == [1000.0, answer["area_um2"]["value"]]
