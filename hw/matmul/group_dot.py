@@ -41,12 +41,12 @@ __all__ = [
 STAGES = 3  # stages up to the sum of a group
 
 OFFSETS = {5: 0b111, 6: 0b101, 7: 0b010, 8: 0b000, 9: 0b011, 10: 0b001}
-"""What a lane can subtract from its code, and how: bits ``apart``, ``low``, ``high``.
+"""How a lane subtracts an offset from its code: bits ``apart``, ``low``, ``high`` by offset.
 
-Radix-4 digits of ``q`` become digits in -2..2, of which a lane makes products without an adder,
-in six ways. With ``apart`` the digits, each 0 to 3, are moved by themselves: the lower by 2, or 1
-with ``low``, the upper by 2, or 1 with ``high``: 10, 9, 6 or 5 in all. Without, they are the Booth
-digits of ``q - 8``, to which ``low`` adds 1.
+The two radix-4 digits of ``q`` become digits in -2..2, whose products need no adder, in six ways.
+With ``apart`` each digit, 0 to 3, is reduced by itself: the lower one by 2, or by 1 with ``low``,
+and the upper one by 2, or by 1 with ``high``; the offsets are 10, 9, 6 and 5. Without ``apart``
+they are the Booth digits of ``q - 8``, to which ``low`` adds 1; the offsets are 8 and 7.
 """
 
 

@@ -17,7 +17,7 @@ from consilico.hw.census import Batch, Census, table_size
 from consilico.hw.parts import part_clock, place
 from consilico.hw.pipeline import Pipeline, pipeline_census
 
-__all__ = ["BlockwiseDequantize", "DequantizeLane", "census", "latency"]
+__all__ = ["BlockwiseDequantize", "BlockwiseDequantizeLane", "census", "latency"]
 
 _HIGH = 3  # upper three exponent bits of all magnitudes but 0: exponents are 97 to 127
 
@@ -49,7 +49,9 @@ class BlockwiseDequantize(wiring.Component):
                 "cfg": In(stream.Signature(unsigned(16))),
             }
         )
-        self.parts: dict[str, wiring.Component] = {"dequantize_lane": DequantizeLane(config)}
+        self.parts: dict[str, wiring.Component] = {
+            "dequantize_lane": BlockwiseDequantizeLane(config)
+        }
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -70,7 +72,7 @@ class BlockwiseDequantize(wiring.Component):
         return m
 
 
-class DequantizeLane(wiring.Component):
+class BlockwiseDequantizeLane(wiring.Component):
     """One lane.
 
     Members:

@@ -35,8 +35,8 @@ __all__ = [
     "LEAST_EXPONENT",
     "SHIFT",
     "BlockwiseQuantize",
+    "BlockwiseQuantizeLane",
     "Line",
-    "QuantizeLane",
     "census",
     "latency",
     "lines",
@@ -79,7 +79,7 @@ class BlockwiseQuantize(wiring.Component):
                 "cfg": In(stream.Signature(unsigned(16))),
             }
         )
-        self.parts: dict[str, wiring.Component] = {"quantize_lane": QuantizeLane(config)}
+        self.parts: dict[str, wiring.Component] = {"quantize_lane": BlockwiseQuantizeLane(config)}
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -109,7 +109,7 @@ class BlockwiseQuantize(wiring.Component):
         return m
 
 
-class QuantizeLane(wiring.Component):
+class BlockwiseQuantizeLane(wiring.Component):
     """One lane.
 
     Members:
