@@ -184,8 +184,7 @@ def stream_ports(component: "Component") -> Ports:
     from amaranth import Shape
     from amaranth.lib import stream
 
-    # only its ports are looked at: Amaranth would warn of a component that nobody elaborates
-    component._MustUse__silence = True
+    _silence(component)
     widths = {"cfg": 0}
     members = component.signature.members
     for name in ("i", "o", "cfg"):
@@ -197,3 +196,15 @@ def stream_ports(component: "Component") -> Ports:
         elif name not in widths:
             raise UserError(f"{type(component).__name__} has no stream {name!r}")
     return Ports(i_width=widths["i"], o_width=widths["o"], cfg_width=widths["cfg"])
+
+
+def _silence(component: "Component") -> None:
+    """Keep Amaranth from warning that a component and its parts are never elaborated.
+
+    Only the ports of such a component are looked at.
+    """
+    component._MustUse__silence = True
+    inside = [*vars(component).values(), *getattr(component, "parts", {}).values()]
+    for item in inside:
+        if hasattr(item, "elaborate"):
+            _silence(item)
