@@ -89,7 +89,7 @@ class _Sizes:
         tensors = {x.parameter.name: x for x in plan.tensors}
         self.norms = tensors["attention norm"].trains  # whether norms train
         self.embedding = tensors["embedding"].trains
-        self.adapted = [x for x in plan.tensors if x.treatment.beside]
+        self.adapted = [x for x in plan.tensors if x.treatment.trains_factors]
 
 
 def operators(plan: TensorPlan) -> list[Operator]:

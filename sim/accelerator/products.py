@@ -153,7 +153,7 @@ class _Step:
             a=_ACTIVATION, b=_weight(p), c=_ACTIVATION,
         )  # fmt: skip
         yield base
-        if tensor.treatment.beside:
+        if tensor.treatment.trains_factors:
             rank = int(self.plan.rank)
             low = replace(base, name=f"{p.name} adapter, down", n=rank, b=_adapter(p))
             yield low
@@ -172,7 +172,7 @@ class _Step:
             name=f"{p.name}: gradient of the input", phase=phase, m=self.tokens, k=p.rows,
             n=p.columns, a=_GRADIENT, b=_weight(p), c=_GRADIENT, count=inputs * micro,
         )  # fmt: skip
-        if not tensor.treatment.beside:
+        if not tensor.treatment.trains_factors:
             yield product
             if tensor.trains:
                 yield _weight_gradient(p.name, p, p.rows, p.columns, self.tokens, trained * micro)

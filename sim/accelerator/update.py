@@ -152,7 +152,7 @@ def update_operations(plan: TensorPlan) -> Counter[str]:
                 found["state dequantization"] += 2 * elements
                 found["state quantization"] += 2 * elements
         stored = t.treatment.holdings[0]
-        if plan.dtype_of(stored) == "uint8" and not t.treatment.beside:
+        if plan.dtype_of(stored) == "uint8" and not t.treatment.trains_factors:
             found["weight update"] += weights * count
         else:
             found["float operation"] += (APPLY + DECAY * bool(states)) * weights * count

@@ -214,7 +214,7 @@ class _Builder:
             part.read[kind] = part.read.get(kind, 0.0) + gradient * count
             if projected:  # the step goes back to be brought back
                 part.written[kind] = part.written.get(kind, 0.0) + gradient * count
-            for holding in treatment.holdings[1:] if treatment.beside else treatment.holdings:
+            for holding in treatment.holdings[1:] if treatment.trains_factors else treatment.holdings:
                 name = {"weights": "weight", "adapters": "adapter"}.get(holding.kind, "state")
                 if holding.kind == "projections":
                     continue

@@ -1,1 +1,1 @@
-"""The training memory ledger: what a run holds on the GPU, tensor by tensor, moment by moment."""
+"""Does a training run fit a GPU? The memory ledger, and what it is checked against."""

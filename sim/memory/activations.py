@@ -14,7 +14,17 @@ __all__ = ["Activations"]
 
 
 class Activations:
-    """Chains of one block and of the loss, walked once, and parts of stages made from them."""
+    """The operations of a block and of the loss, followed once, and the live tensors they give.
+
+    Attributes:
+        block_ops: Operations of a block that trains; ``resting_ops`` of one that is not sampled.
+        block: What lives while ``block_ops`` runs; ``resting`` while ``resting_ops`` does.
+        forward: Moments of a block's forward pass; nothing is saved where it runs again later.
+        loss: What lives while ``loss_ops`` runs.
+        logits: Names of the operations of the loss up to the logits.
+        keeps: What a recomputed block keeps, by name: its heading in the ledger, and bytes.
+        always: What the model holds whenever it runs.
+    """
 
     def __init__(self, plan: TensorPlan) -> None:
         run, arch, k = plan.run, plan.arch, plan.kernels
@@ -40,7 +50,10 @@ class Activations:
         self.always = tuple(self._always())
 
     def _keeps(self, ops: Sequence[Op]) -> dict[str, tuple[str, Size]]:
-        """What a recomputed block keeps: its input, and selectively results of products."""
+        """Return what a recomputed block keeps by name: its heading in the ledger, and bytes.
+
+        It keeps its input; with selective checkpointing also the results of its matrix products.
+        """
         kept = {"x": ("activations: checkpoints", self.x)}
         if self.plan.run.checkpointing == "selective":
             size = {op.makes: op for op in ops}
@@ -57,12 +70,16 @@ class Activations:
         return kept
 
     def block_of(self, index: int) -> Walk:
-        """The chain of a block: the trained ones come last."""
+        """Return what lives while a block runs, by its index; the blocks that train come last."""
         trained = index >= self.plan.arch.layers - self.plan.trained_blocks
         return self.block if trained else self.resting
 
     def kept(self, blocks: int) -> LiveTensors:
-        """By the first so many blocks, between their forward and their backward pass."""
+        """Return the activations that the first ``blocks`` blocks keep for their backward pass.
+
+        With activations in host memory, only those of the block in use and of the next are on the
+        GPU.
+        """
         trained = max(0, blocks - (self.plan.arch.layers - self.plan.trained_blocks))
         if self.recomputes:
             lines = [(n, kind, size, blocks) for n, (kind, size) in self.keeps.items()]
@@ -81,7 +98,7 @@ class Activations:
         return self._part(lines)
 
     def matrix(self, operation: str) -> int:
-        """Elements of the matrix that an operation multiplies by, 0 if it is no such product."""
+        """Return the elements of the matrix that an operation multiplies by; 0 if there is none."""
         fused = operation == "loss" and self.plan.kernels.loss == "fused"
         if operation == "output layer" or fused:
             return self.plan.arch.vocab * self.plan.arch.hidden
@@ -92,7 +109,7 @@ class Activations:
         )  # fmt: skip
 
     def weight_bytes(self, operation: str) -> float:
-        """Bytes of that matrix as they are read."""
+        """Return the bytes of that matrix as it is stored, which is what a product reads."""
         elements = self.matrix(operation)
         if operation in ("output layer", "loss") or not elements:
             return elements * self.plan.weight_bytes
@@ -100,14 +117,14 @@ class Activations:
         return elements * BITS[self.plan.dtype_of(stored)] / 8
 
     def dequantized_bytes(self, operation: str) -> float:
-        """Bytes read and written to make a float matrix of a quantized one before a product."""
+        """Return the bytes moved to make a float matrix of a quantized one before a product."""
         scratch = self.plan.method.blocks.weight_copies * self.plan.kernels.bytes
         if not scratch or operation in ("output layer", "loss"):
             return 0.0
         return self.weight_bytes(operation) + 2 * scratch * self.matrix(operation)
 
     def during(self, moment: Moment) -> LiveTensors:
-        """The block in work, or the loss."""
+        """Return what the block in work, or the loss, holds while an operation runs."""
         return self._part(
             [
                 ("block in work: kept for backward", "activations: block in work", moment.saved, 1),
@@ -116,18 +133,18 @@ class Activations:
         )
 
     def after(self, moment: Moment) -> LiveTensors:
-        """The same once the operation is done."""
+        """Return what the block in work, or the loss, holds once an operation is done."""
         return self._part([("block in work", "activations: block in work", moment.after, 1)])
 
     def input(self) -> LiveTensors:
-        """A block's input, which the program holds while the block runs."""
+        """Return a block's input where nothing saves it: the program holds it meanwhile."""
         saved = not self.recomputes and any(s.name == "x" for s in self.block.saved)
         return self._part(
             [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
         )
 
     def held_logits(self) -> LiveTensors:
-        """The logits, where the program keeps them through the backward pass."""
+        """Return the logits where the program keeps them through the backward pass."""
         k, arch = self.plan.kernels, self.plan.arch
         if not k.holds_logits or k.loss != "eager":
             return self._part([])
@@ -135,18 +152,23 @@ class Activations:
         return self._part([("logits", "activations: logits", size, 1)])
 
     def checkpoint(self) -> LiveTensors:
-        """The input of a block that is recomputed."""
+        """Return the input of a block that is recomputed."""
         lines = [("x", "activations: checkpoints", self.x, 1)] if self.recomputes else []
         return self._part(lines)
 
     def output_gradient(self) -> LiveTensors:
-        """The gradient of a block's result."""
+        """Return the gradient of a block's result."""
         return self._part(
             [("gradient of a block's result", "activations: block in work", self.x, 1)]
         )
 
     def casts(self, blocks: int, *, head: bool = False) -> LiveTensors:
-        """Copies of weights that autocast makes: those of so many blocks, of the output layer."""
+        """Return the copies of weights that autocast makes.
+
+        Args:
+            blocks: Number of blocks whose copies live.
+            head: Whether that of the output layer lives, too.
+        """
         if not self.plan.kernels.autocast:
             return self._part([])
         arch = self.plan.arch
@@ -158,22 +180,29 @@ class Activations:
         return self._part(lines)
 
     def casts_forward(self, blocks: int) -> LiveTensors:
-        """Those there after so many blocks: all, or with frozen, recomputed blocks the last."""
-        alone = self.recomputes and self.plan.method.blocks.beside
+        """Return the autocast copies that are alive once the first ``blocks`` blocks have run.
+
+        With checkpointing and frozen weights only the last block's are kept; else all of them are.
+        """
+        alone = self.recomputes and self.plan.method.blocks.trains_factors
         return self.casts(min(blocks, 1) if alone else blocks)
 
     def casts_loss(self, *, backward: bool) -> LiveTensors:
-        """Those there during the loss; recomputed blocks' are gone after the forward pass."""
-        frozen = self.plan.method.blocks.beside
+        """Return the autocast copies that are alive during the loss.
+
+        Args:
+            backward: Whether the loss runs backward: recomputed blocks have dropped theirs by then.
+        """
+        frozen = self.plan.method.blocks.trains_factors
         gone = self.recomputes and (backward or frozen)
         return self.casts(0 if gone else self.plan.arch.layers, head=True)
 
     def casts_backward(self, block: int) -> LiveTensors:
-        """Those there in a block's backward pass."""
+        """Return the autocast copies that are alive in the backward pass of a block."""
         return self.casts(1 if self.recomputes else block + 1)
 
     def gathered(self) -> LiveTensors:
-        """Shared weights that are whole for a while: of the block in use and of the next."""
+        """Return sharded weights that are whole for a while: of this block and the next."""
         plan = self.plan
         if plan.shards["weights"] == 1:
             return self._part([])
@@ -183,7 +212,7 @@ class Activations:
         return self._part([("gathered weights", "transients", most(2 * block, *ends), 1)])
 
     def _always(self) -> list[LiveTensors]:
-        """What the model holds all the time while it runs: mask, rotary angles, cache."""
+        """Return what the model holds whenever it runs: mask, rotary angles, key cache."""
         plan, arch, k = self.plan, self.plan.arch, self.plan.kernels
         lines = []
         if k.attention == "eager":
@@ -198,6 +227,7 @@ class Activations:
         return [self._part(lines)]
 
     def _part(self, lines: list[tuple[str, str, Size, int]]) -> LiveTensors:
+        """Make live tensors of lines: name, heading, bytes of one, and how many there are."""
         return LiveTensors(
             total(size * count for _, _, size, count in lines),
             lambda: [Entry(n, kind, "", size * count, count) for n, kind, size, count in lines],
@@ -205,7 +235,10 @@ class Activations:
 
 
 def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
-    """Operations and walk; remembered for single runs, of which advice asks many alike."""
+    """Return operations and what lives while they run.
+
+    Answers for single runs are remembered, as advice asks for many runs that differ in little.
+    """
     try:
         return _remembered(what, *key)
     except TypeError:  # arrays have no hash
@@ -214,12 +247,14 @@ def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
 
 @lru_cache(maxsize=256)
 def _remembered(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
+    """Remember the answers of :func:`_walk`, whose arguments are then hashable: no arrays."""
     return _walk(what, *key)
 
 
 def _walk(
     what: str, trained: Trained, arch: Architecture, kernels: Kernels, tokens: Size, sequence: Size
 ) -> tuple[tuple[Op, ...], Walk]:
+    """List the operations of a ``block``, a ``bare block`` or the ``loss``, and follow them."""
     entry = kernels.residual_bytes * arch.hidden * tokens
     if what == "loss":
         ops = tuple(loss_ops(arch, kernels, trained, tokens))
@@ -232,5 +267,5 @@ def _walk(
 
 
 def _bare(op: Op) -> Op:
-    """Without what it keeps: a forward pass that nothing follows."""
+    """Return an operation that saves nothing, as no backward pass follows it."""
     return Op(makes=op.makes, reads=op.reads, bytes=op.bytes, passes=op.passes, scratch=op.scratch)

@@ -1,4 +1,4 @@
-"""What would make a run fit, the cheapest first."""
+"""What would make a run fit, the cheapest change first."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -43,11 +43,11 @@ class Suggestion(Facts):
 
     @property
     def text(self) -> str:
-        """For people."""
+        """Return the change in words, such as ``checkpointing full, batch 4``."""
         return ", ".join(f"{name.replace('_', '-')} {_word(v)}" for name, v in self.changes.items())
 
     def to_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Return plain data: the change in words and as settings, peak, exactness and time."""
         return {
             "change": self.text,
             "settings": self.changes,
@@ -58,11 +58,12 @@ class Suggestion(Facts):
 
 
 def _word(value: Any) -> str:
+    """Return a setting's value in words."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def _changes(run: TrainingRun) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Single changes, from cheap to costly in time, and whether they are exact."""
+    """Yield single changes, from cheap to costly in time, and whether they are exact."""
     method = find_method(run.method)
     if run.published:
         yield {"published": False}, True
@@ -91,10 +92,10 @@ def _changes(run: TrainingRun) -> Iterator[tuple[dict[str, Any], bool]]:
             yield {"offload": "both"}, True
 
 
-def _smaller(run: TrainingRun, room: int) -> Iterator[tuple[dict[str, Any], bool]]:
-    """The largest smaller batches that fit: with as many sequences a step, then alone."""
+def _smaller(run: TrainingRun, space: int) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield the largest smaller batches that fit: with as many sequences per step, then alone."""
     method = find_method(run.method)
-    most = min(largest(run, "batch", room), run.batch - 1)
+    most = min(largest(run, "batch", space), run.batch - 1)
     if most < 1:
         return
     whole = run.batch * run.accumulation
@@ -105,7 +106,7 @@ def _smaller(run: TrainingRun, room: int) -> Iterator[tuple[dict[str, Any], bool
 
 
 def _lighter(run: TrainingRun) -> Iterator[dict[str, Any]]:
-    """Changes to the lighter methods of the run's family."""
+    """Yield the changes to the lighter methods of the run's family."""
     for name in _LIGHTER.get(run.method, ()):
         changes: dict[str, Any] = {"method": name}
         if name == "apollo-mini":  # which is APOLLO of rank 1
@@ -114,40 +115,45 @@ def _lighter(run: TrainingRun) -> Iterator[dict[str, Any]]:
 
 
 def suggestions(
-    run: TrainingRun, room: int, seconds: Callable[[TrainingRun], float] | None = None
+    run: TrainingRun, space: int, seconds: Callable[[TrainingRun], float] | None = None
 ) -> list[Suggestion]:
-    """Changes that make a run fit, in order: exact ones before others, then by estimated time.
+    """Return changes that make a run fit: exact ones before others, then by estimated time.
 
     Where no single change is enough, exact changes are added up in that order until the run fits,
     for the method as it is and for each lighter one.
 
     Args:
         run: The run.
-        room: Bytes there are for its tensors and the allocator's slack.
-        seconds: Estimates the time of a run's step for each token.
+        space: Bytes there are for its tensors and the allocator's slack.
+        seconds: Estimates the time per token of a run; None leaves the order as it is.
     """
-    search = _Search(run, room, seconds)
+    search = _Search(run, space, seconds)
     return search.singles() or search.combinations()
 
 
 class _Search:
+    """The search for changes, with what each combination needs remembered."""
+
     def __init__(
-        self, run: TrainingRun, room: int, seconds: Callable[[TrainingRun], float] | None
+        self, run: TrainingRun, space: int, seconds: Callable[[TrainingRun], float] | None
     ) -> None:
-        self.run, self.room, self.seconds = run, room, seconds
+        self.run, self.space, self.seconds = run, space, seconds
         self.base = seconds(run) if seconds else None
         self.needed: dict[frozenset[tuple[str, Any]], float | None] = {}
 
     def singles(self) -> list[Suggestion]:
-        """Every single change that is enough."""
-        changes = [*_changes(self.run), *_smaller(self.run, self.room)]
+        """Return every single change that is enough."""
+        changes = [*_changes(self.run), *_smaller(self.run, self.space)]
         changes += [(lighter, False) for lighter in _lighter(self.run)]
         if self.run.sequence > _SHORT:
             changes.append(({"sequence": self.run.sequence // 2}, False))
         return self.sorted([(c, exact) for c, exact in changes if self.fits(c)])
 
     def combinations(self) -> list[Suggestion]:
-        """Exact changes together, or with a smaller batch; the same beside each lighter method."""
+        """Return exact changes added up, maybe with a smaller batch; likewise by lighter methods.
+
+        The flag of each says whether it is exact.
+        """
         exact = [changes for changes, _ in _changes(self.run)]
         found = [self.together(start, exact) for start in ({}, *_lighter(self.run))]
         return self.sorted([item for item in found if item is not None])
@@ -155,9 +161,10 @@ class _Search:
     def together(
         self, start: dict[str, Any], changes: list[dict[str, Any]]
     ) -> tuple[dict[str, Any], bool] | None:
-        """The fewest of the changes, in their order, that fit; less what turns out needless.
+        """Return the fewest of the changes, in their order, that fit; less what turns out needless.
 
-        Where all of them are not enough, with the largest batch that then fits.
+        Where all of them are not enough, they come with the largest batch that then fits; None if
+        there is none. The flag says whether they are exact.
         """
         if _changed(self.run, start) is None:  # the lighter method does not run in these settings
             return None
@@ -169,7 +176,7 @@ class _Search:
         enough = bisect_left(steps, True, key=self.fits)
         merged = dict(steps[min(enough, len(steps) - 1)])
         if enough == len(steps):
-            batch = largest(replace(self.run, **merged), "batch", self.room)
+            batch = largest(replace(self.run, **merged), "batch", self.space)
             if not 1 <= batch < self.run.batch:
                 return None
             merged["batch"] = batch
@@ -184,21 +191,21 @@ class _Search:
         return merged, not start and "batch" not in merged
 
     def sorted(self, found: list[tuple[dict[str, Any], bool]]) -> list[Suggestion]:
-        """Suggestions: exact ones first, then by time, else in the order they come in."""
+        """Return suggestions: exact ones first, then by time, else in the order they come in."""
         made = [self.suggestion(changes, exact) for changes, exact in found]
         return sorted(made, key=lambda s: (not s.exact, round(s.time_factor or 0.0, 3)))
 
     def fits(self, changes: dict[str, Any]) -> bool:
-        """Whether the run with these changes does."""
+        """Tell whether the run fits with these changes."""
         key = frozenset(changes.items())
         if key not in self.needed:
             changed = _changed(self.run, changes)
             self.needed[key] = None if changed is None else float(footprint(changed))
         needed = self.needed[key]
-        return needed is not None and needed <= self.room
+        return needed is not None and needed <= self.space
 
     def suggestion(self, changes: dict[str, Any], exact: bool) -> Suggestion:
-        """What changes give that do not contradict each other."""
+        """Return what changes give that do not contradict each other."""
         changed = replace(self.run, **changes)
         factor = self.seconds(changed) / self.base if self.seconds and self.base else None
         return Suggestion(
@@ -207,7 +214,7 @@ class _Search:
 
 
 def _changed(run: TrainingRun, changes: dict[str, Any]) -> TrainingRun | None:
-    """The run with changes, or None where they contradict each other."""
+    """Return the run with changes, or None where they contradict each other."""
     try:
         return replace(run, **changes)
     except UserError:

@@ -1,4 +1,4 @@
-"""A language model as the ledger sees it: the shape of every parameter."""
+"""The shape of a language model as the ledger sees it: every parameter tensor of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -7,7 +7,7 @@ from functools import lru_cache
 __all__ = ["ROLES", "Architecture", "Parameter", "unlike_llama"]
 
 ROLES = ("embedding", "position", "attention", "mlp", "norm", "bias", "head")
-"""What a parameter is for; ``attention`` and ``mlp`` are the matrices of the blocks."""
+"""What a parameter is for. The matrices of the blocks are those of ``attention`` and ``mlp``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +22,13 @@ class Parameter:
 
     @property
     def elements(self) -> int:
-        """Of one of them."""
+        """Return the number of elements of one of these tensors."""
         return self.rows * self.columns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Shape of a decoder (LLaMA, Mistral, Qwen2, Gemma, GPT-2) or of a BERT-like encoder.
+    """The shape of a decoder (LLaMA, Mistral, Qwen2, Gemma, GPT-2) or of a BERT-like encoder.
 
     Raises:
         ValueError: If a field is out of range; the message names field and value.
@@ -51,7 +51,7 @@ class Architecture:
     mlp_bias: bool = False
     bias: bool = False  # on every linear layer of the blocks
     positions: int = 0  # rows of learned position embeddings, 0: rotary
-    extra: int = 0  # parameters beside those: poolers, token types
+    extra: int = 0  # further parameters: poolers, token types
     post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
     context: int = 2048  # longest sequence the model was made for
     source: str = ""
@@ -69,16 +69,16 @@ class Architecture:
 
     @property
     def query(self) -> int:
-        """Width of all queries of a token."""
+        """Return the number of query elements per token, over all heads."""
         return self.heads * self.head_dim
 
     @property
     def key(self) -> int:
-        """Width of all keys of a token, and of all values."""
+        """Return the number of key elements per token, over all heads; there are as many values."""
         return self.kv_heads * self.head_dim
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every parameter, in the order of the forward pass; a tied output layer is none."""
+        """Return every parameter in the order of the forward pass; a tied output layer is none."""
         return _parameters(self)
 
     def _parameters(self) -> Iterator[Parameter]:
@@ -119,17 +119,18 @@ class Architecture:
 
     @property
     def parameter_count(self) -> int:
-        """All parameters, each once."""
+        """Return the number of all parameters, each counted once."""
         return sum(p.elements * p.count for p in self.parameters())
 
     @property
     def block_matrix_parameters(self) -> int:
-        """Parameters of the matrices of one block."""
+        """Return the number of parameters in the matrices of one block."""
         return sum(p.elements for p in self.parameters() if p.role in ("attention", "mlp"))
 
 
 @lru_cache(maxsize=64)
 def _parameters(architecture: Architecture) -> tuple[Parameter, ...]:
+    """Return the parameters; a sweep asks for those of the same few models many times."""
     return tuple(architecture._parameters())
 
 

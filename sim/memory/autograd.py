@@ -22,7 +22,7 @@ class Op:
     reads: tuple[str, ...]  # differentiable inputs
     bytes: Size = 0  # of the result; 0 for a view
     saves: tuple[str, ...] = ()  # inputs or the result, kept for backward
-    extra: tuple[tuple[str, Size], ...] = ()  # what it makes and keeps for backward besides
+    extra: tuple[tuple[str, Size], ...] = ()  # what else it makes and keeps for backward
     passes: bool = False  # backward hands its gradient on as it is: an addition, a view
     parameter: str = ""  # whose gradient backward makes
     scratch: Size = 0  # more bytes while it runs forward
@@ -32,7 +32,7 @@ class Op:
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """A tensor kept for backward."""
+    """A tensor that is kept for the backward pass."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Walk:
-    """A forward and a backward pass over a chain."""
+    """What lives through a forward and a backward pass over a chain."""
 
     saved: tuple[Saved, ...]
     forward: tuple[Moment, ...]
@@ -60,7 +60,7 @@ class Walk:
 
     @property
     def saved_bytes(self) -> Size:
-        """All that the chain keeps between its forward and its backward pass."""
+        """Return the bytes that the chain keeps between its forward and its backward pass."""
         return total(s.bytes for s in self.saved)
 
 
@@ -73,12 +73,12 @@ def walk(
     held_backward: bool = False,
     leaf: bool = False,
 ) -> Walk:
-    """Follow a chain.
+    """Follow a chain of operations forward and backward.
 
     Args:
-        ops: In forward order; the last makes the chain's result.
+        ops: The operations in forward order; the last one makes the chain's result.
         entry: Name of the chain's input, which the caller holds on to until the chain is done.
-        entry_bytes: Its bytes. They count here only where an operation saves the input.
+        entry_bytes: Bytes of the input. They count here only where an operation saves it.
         held: Results that the program keeps a name for until the forward pass is over.
         held_backward: Whether it does so until the backward pass is over.
         leaf: Whether the input needs no gradient.
@@ -135,6 +135,11 @@ def _backward(
     held: Sequence[str],
     leaf: bool,
 ) -> tuple[Moment, ...]:
+    """Follow the chain backward, starting from what the forward pass saved.
+
+    ``savers`` counts for each tensor the operations that saved it; ``base`` names the tensor with
+    storage that a view belongs to.
+    """
     alive = {name: size[name] for name in savers}
     users = dict(savers)
     for name in held:
@@ -188,5 +193,5 @@ def _backward(
 
 
 def peak(moments: Sequence[Moment]) -> Size:
-    """Most bytes of any moment."""
+    """Return the most bytes of any moment."""
     return most(*(moment.saved + moment.working for moment in moments))

@@ -16,7 +16,7 @@ _REPEATS = 9
 
 
 def main() -> None:
-    """Print milliseconds of a query, best of several, and configurations a second of a sweep."""
+    """Print the milliseconds of a query, best of several, and a sweep's rate."""
     card = find_gpu("rtx4060ti-16gb")
     model = find_model("llama-7b")
     fits = TrainingRun(model=model, method="q-galore", rank=1024, per_layer=True)
@@ -33,6 +33,7 @@ def main() -> None:
 
 
 def _best(ask: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of several repetitions."""
     seconds = []
     for _ in range(_REPEATS):
         start = time.perf_counter()

@@ -1,4 +1,8 @@
-"""What the ledger is written in: sizes in bytes, its entries, and moments of a step."""
+"""What the ledger is written in: sizes in bytes, its entries, and the moments of a step.
+
+A size is a number, or a NumPy array with one number per run of a sweep: the functions here take
+both, so that one pass over the ledger serves a whole sweep.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -21,7 +25,7 @@ __all__ = [
 ]
 
 Size = Any
-"""A number, or a numpy array of one number for each run of a sweep."""
+"""A number of bytes or elements, or a NumPy array of one number for each run of a sweep."""
 
 BITS = {
     "float32": 32,
@@ -35,10 +39,11 @@ BITS = {
     "int4": 4,
     "nf4": 4,
 }
+"""Bits of an element of each data type."""
 
 
 def most(*sizes: Size) -> Size:
-    """The greatest, element by element."""
+    """Return the greatest of the sizes, element by element where they are arrays."""
     greatest = sizes[0]
     for size in sizes[1:]:
         plain = isinstance(greatest, int | float) and isinstance(size, int | float)
@@ -47,23 +52,23 @@ def most(*sizes: Size) -> Size:
 
 
 def least(first: Size, second: Size) -> Size:
-    """The smaller, element by element."""
+    """Return the smaller of two sizes, element by element where they are arrays."""
     plain = isinstance(first, int | float) and isinstance(second, int | float)
     return min(first, second) if plain else np.minimum(first, second)
 
 
 def ceil_div(size: Size, by: Size) -> Size:
-    """Quotient rounded up."""
+    """Return the quotient rounded up."""
     return -(-size // by)
 
 
 def total(sizes: Any) -> Size:
-    """Sum that does not change its terms."""
+    """Add sizes without modifying the terms (they may be arrays shared between entries)."""
     return sum(sizes)
 
 
 def is_zero(size: Size) -> bool:
-    """Whether it is the number 0; an array never counts as that."""
+    """Tell whether a size is the number 0, which an array never is."""
     return isinstance(size, int | float) and size == 0
 
 
@@ -79,16 +84,16 @@ class Entry:
     live: bool = True  # at the peak
 
     def plus(self, other: "Entry") -> "Entry":
-        """Both on one line."""
+        """Return one line for the tensors of both, under this one's name, kind and data type."""
         return replace(self, bytes=self.bytes + other.bytes, tensors=self.tensors + other.tensors)
 
     def gone(self) -> "Entry":
-        """The same line for what does not live at the peak."""
+        """Return the same line marked as not alive at the peak."""
         return replace(self, live=False)
 
 
 def merged(entries: Iterable[Entry]) -> list[Entry]:
-    """One line for all entries of a name."""
+    """Return one line for all entries of a name, in the order of first appearance."""
     lines: dict[str, Entry] = {}
     for entry in entries:
         known = lines.get(entry.name)
@@ -98,7 +103,10 @@ def merged(entries: Iterable[Entry]) -> list[Entry]:
 
 @dataclass(frozen=True)
 class LiveTensors:
-    """Some of what lives in a stage; its lines are only written out where they are wanted."""
+    """Some of the tensors that live at a moment.
+
+    Their size is known at once; their lines are only made where somebody wants to read them.
+    """
 
     bytes: Size
     entries: Callable[[], list[Entry]]
@@ -106,7 +114,7 @@ class LiveTensors:
 
 @dataclass(frozen=True)
 class Stage:
-    """A moment of a step."""
+    """A moment of a training step, and the tensors that live at it."""
 
     phase: str  # forward, loss, backward, update or new subspace
     label: str
@@ -114,5 +122,5 @@ class Stage:
     parts: tuple[LiveTensors, ...]
 
     def entries(self) -> list[Entry]:
-        """What lives beside the persistent tensors, one line for each name."""
+        """Return what lives in addition to the persistent tensors, one line for each name."""
         return merged(entry for part in self.parts for entry in part.entries())

@@ -34,7 +34,7 @@ _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """What a GPU offers: the maker's figures, dense, no measurement.
+    """What a GPU offers: the maker's figures for dense arithmetic, not measurements.
 
     ``gpus.toml`` says how each figure is meant. What is "assumed" there is the same for every GPU
     that has no figure of its own.
@@ -56,7 +56,7 @@ class Gpu:
 
     @property
     def context_bytes(self) -> int:
-        """Memory that no tensor of a process can have: the driver's part and the CUDA context."""
+        """Return the memory that no tensor of a process can have: driver and CUDA context."""
         return self.reserved_bytes + self.process_bytes
 
 
@@ -66,12 +66,12 @@ def _catalogue() -> dict[str, dict[str, Any]]:
 
 
 def gpu_names() -> list[str]:
-    """Names that :func:`find_gpu` accepts."""
+    """Return the names that :func:`find_gpu` accepts."""
     return [name for name in _catalogue() if name != "assumed"]
 
 
 def find_gpu(name: str) -> Gpu:
-    """A GPU of the catalogue; letter case does not matter.
+    """Return a GPU of the catalogue; letter case does not matter.
 
     Raises:
         UserError: If there is none of that name; the message names those there are.
@@ -99,13 +99,13 @@ def find_gpu(name: str) -> Gpu:
 
 
 def usual_context_bytes() -> int:
-    """What is assumed for a GPU that is not in the catalogue: driver and CUDA context."""
+    """Return what driver and CUDA context are assumed to take on a GPU outside the catalogue."""
     assumed = _catalogue()["assumed"]
     return int(assumed["reserved_mib"] + assumed["context_mib"]) * _MIB
 
 
 def parse_memory(text: str) -> int:
-    """Bytes of an amount such as ``16 GiB``; letter case and the space do not matter.
+    """Return the bytes of an amount such as ``16 GiB``; letter case and the space do not matter.
 
     KB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB of 1024; parts of a byte are
     dropped.
@@ -125,7 +125,7 @@ def parse_memory(text: str) -> int:
 
 
 def format_bytes(size: float) -> str:
-    """In both kinds of unit, ``15.08 GB (14.04 GiB)``; below 1000 bytes as they are."""
+    """Format bytes in both kinds of unit, ``15.08 GB (14.04 GiB)``; few ones as they are."""
     power = 0
     while power < len(_PREFIXES) - 1 and round(abs(size) / 1000**power, 2) >= 1000:
         power += 1
@@ -137,7 +137,7 @@ def format_bytes(size: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuMemory:
-    """What a GPU offers, and what there is beside tensors."""
+    """The memory of a GPU, and what of it no tensor can have."""
 
     name: str
     bytes: int  # all of its memory
@@ -145,20 +145,20 @@ class GpuMemory:
 
     @classmethod
     def of(cls, gpu: Gpu) -> "GpuMemory":
-        """That of a GPU of the catalogue."""
+        """Return the memory of a GPU of the catalogue."""
         return cls(name=gpu.name, bytes=gpu.memory_bytes, context_bytes=gpu.context_bytes)
 
     @property
     def usable_bytes(self) -> int:
-        """Bytes left for tensors and the allocator's slack."""
+        """Return the bytes left for tensors and the allocator's slack."""
         return self.bytes - self.context_bytes
 
 
 def gpu_memory(text: str) -> GpuMemory:
-    """That of a GPU by name, or of an amount of memory, with the context of a usual driver.
+    """Return the memory of a GPU by name, or an amount, with the context of a usual driver.
 
     Raises:
-        UserError: If it is neither.
+        UserError: If ``text`` is neither.
     """
     if text.lower() in gpu_names():
         return GpuMemory.of(find_gpu(text))

@@ -37,27 +37,27 @@ class Ledger:
 
     @cached_property
     def peak(self) -> Stage:
-        """The stage that holds most."""
+        """Return the moment at which most is held."""
         return max(self.stages, key=lambda stage: stage.bytes)
 
     @property
     def peak_bytes(self) -> int:
-        """Most bytes of tensors at any moment of a step, states being there already."""
+        """Return the most bytes of tensors at any moment of a step that finds its states made."""
         return int(self.peak.bytes)
 
     @property
     def peak_at(self) -> str:
-        """When that is."""
+        """Return the label of that moment."""
         return self.peak.label
 
     @property
     def persistent_bytes(self) -> int:
-        """What lives all the time."""
+        """Return the bytes of tensors that live through the whole step."""
         return int(total(e.bytes for e in self.plan.persistent))
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """All tensors that live at the peak, then those that do not, with the most they take."""
+        """Return the tensors that live at the peak, then the others with the most they take."""
         alive = [*self.plan.persistent, *self.peak.entries()]
         names = {entry.name for entry in alive}
         others: dict[str, Entry] = {}
@@ -72,20 +72,20 @@ class Ledger:
         )
 
     def bytes_of(self, *kinds: str) -> int:
-        """Bytes at the peak of the entries of these kinds."""
+        """Return the bytes at the peak of the entries of these kinds."""
         return int(total(e.bytes for e in self.entries if e.live and e.kind in kinds))
 
 
 def ledger(run: TrainingRun) -> Ledger:
-    """The ledger of a run."""
+    """Return the ledger of a run."""
     plan = TensorPlan(run)
     return Ledger(run, tuple(stages(plan)), plan)
 
 
 def slack_bytes(plan: TensorPlan, act: Activations) -> Size:
-    """What PyTorch's allocator is expected to lose by rounding: an estimate.
+    """Estimate what PyTorch's allocator loses by rounding.
 
-    It leaves up to 1 MiB on a block before it splits it: half of that for each large tensor.
+    It leaves up to 1 MiB on a block before it splits it: half of that is counted per large tensor.
     """
     kept = (
         [size for _, size in act.keeps.values()]
@@ -101,7 +101,7 @@ def slack_bytes(plan: TensorPlan, act: Activations) -> Size:
 
 
 def footprint(run: TrainingRun, **arrays: Any) -> Size:
-    """Bytes that a run needs for its tensors: the peak, and the allocator's slack.
+    """Return the bytes that a run needs for its tensors: the peak and the allocator's slack.
 
     Args:
         run: As in :func:`peak_bytes`.
@@ -113,11 +113,12 @@ def footprint(run: TrainingRun, **arrays: Any) -> Size:
 
 
 def peak_bytes(run: TrainingRun, **arrays: Any) -> Size:
-    """Peak of many runs at once.
+    """Return the peaks of many runs at once.
 
     Args:
-        run: What they have in common.
-        arrays: ``batch``, ``sequence`` and ``rank`` as numpy arrays of one shape.
+        run: What the runs have in common.
+        arrays: ``batch``, ``sequence`` and ``rank`` as NumPy arrays of one shape; the result has
+        it.
     """
     plan = TensorPlan(run, **arrays)
     return most(*(stage.bytes for stage in stages(plan)))

@@ -1,4 +1,10 @@
-"""The catalogue of training methods: what each keeps, from its paper or its authors' code."""
+"""The catalogue of training methods: what each keeps, from its paper or its authors' code.
+
+:data:`METHODS` describes the methods as published. :data:`REFERENCE_METHODS` describes those that
+:class:`consilico.golden.training.qgalore.QGaLore` runs, as that code runs them: its states are
+float32 or 8-bit whatever the type of the weights, and a gradient in 16 bits is first copied to
+float32. The sizes of its transients are counted from the code, one tensor after the other.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,10 +20,11 @@ __all__ = ["METHODS", "REFERENCE_METHODS", "TrainingMethod", "find_method"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMethod:
-    """A training method.
+    """A training method: how it treats each class of parameters.
 
-    A description says which tensors exist, in which type, and when they live: holdings always,
-    gradients from their operation on to their update, transients during it.
+    The description says which tensors exist, in which type, and when they live: holdings for the
+    whole run, gradients from the operation that makes them to their update, transients during the
+    update.
     """
 
     name: str
@@ -29,7 +36,7 @@ class TrainingMethod:
     head: Treatment | None = None  # output layer, where it is treated in another way
     sampled: int = 0  # blocks trained at a time; 0: all
     rank: int = 0  # usual rank; 0: the method has none; -1: a quarter of the hidden size
-    adapters: str = ""  # beside each matrix: "factors" that both train, or a "core" between frozen
+    adapters: str = ""  # of each matrix: "factors" that both train, or a "core" between frozen
     density: Callable[[Architecture], float] = field(default=lambda architecture: 1.0)
     shared: Callable[[Architecture], int] = field(default=lambda architecture: 0)  # elements
     per_layer: bool = False  # by its nature updates each parameter inside the backward pass
@@ -42,7 +49,7 @@ class TrainingMethod:
 
     @property
     def low_bit(self) -> bool:
-        """Whether the weights that train are integers."""
+        """Tell whether the weights that train are integers."""
         return self.blocks.holdings[0].dtype == "uint8"
 
 
@@ -150,12 +157,12 @@ _CATALOGUE = (
     TrainingMethod(
         name="sltrain", title="SLTrain", source="arXiv 2406.02214",
         blocks=t.low_rank_and_sparse(0.03, "int64"), ends=t.ADAM, vectors=t.ADAM, rank=-1,
-        note="3 % of the elements beside the factors, with 64-bit indices",
+        note="3 % of the elements next to the factors, with 64-bit indices",
     ),
     TrainingMethod(
         name="lost", title="LOST", source="arXiv 2508.02668",
         blocks=t.low_rank_and_sparse(0.01, "int32"), ends=t.ADAM, vectors=t.ADAM, rank=-1,
-        note="whole channels beside the factors; counted as 1 % of the elements with their"
+        note="whole channels next to the factors; counted as 1 % of the elements with their"
         " positions, an upper bound for the positions",
     ),
     TrainingMethod(
@@ -188,13 +195,14 @@ _CATALOGUE = (
 )  # fmt: skip
 
 METHODS: dict[str, TrainingMethod] = {method.name: method for method in _CATALOGUE}
+"""The methods by name."""
 
 
 def find_method(name: str) -> TrainingMethod:
-    """A method by its name.
+    """Return a method by its name.
 
     Raises:
-        UserError: If there is none; names those there are.
+        UserError: If there is none; the message names those there are.
     """
     try:
         return METHODS[name]
@@ -204,32 +212,45 @@ def find_method(name: str) -> TrainingMethod:
 
 
 def _copy(elements: Size, e: int) -> Size:
-    """Float32 copy of a gradient of ``e`` bytes an element."""
+    """Return the bytes of a float32 copy of a gradient of ``e`` bytes per element."""
     return 0 if e == 4 else 4 * elements
 
 
 def _adam(d: Dims, e: int) -> Size:
-    """``Moments.direction``: root of the second moment, first moment without bias, quotient."""
+    """Return the bytes that ``Moments.direction`` takes.
+
+    They are the root of the second moment, the first moment without bias, and their quotient.
+    """
     return 12 * d.full + _copy(d.full, e)
 
 
 def _adam_8bit(d: Dims, e: int) -> Size:
-    """A state written back: float32 of both, padded and normalized copies, int64 codes, codes."""
+    """Return the bytes of writing an 8-bit state back.
+
+    They are float32 values of both moments, padded and normalized copies, int64 codes, and codes.
+    """
     return 26 * d.full + _copy(d.full, e)
 
 
 def _projected(d: Dims, e: int) -> Size:
-    """Step brought back and scaled, gradient in float32; the step in the subspace."""
+    """Return the bytes of a projected update.
+
+    They are the step brought back and scaled, the gradient in float32, and the step in the
+    subspace.
+    """
     return 12 * d.full + 8 * d.low + _copy(d.full, e) // 2
 
 
-def _requantized(d: Dims, e: int) -> Size:
-    """Of ``quantize``: int64 fixed point, draws, their sum and its shift; five float32 copies."""
+def _reference_requantized(d: Dims, e: int) -> Size:
+    """Return the bytes of ``quantize`` with stochastic rounding.
+
+    They are int64 fixed point, draws, their sum and its shift, and five float32 copies.
+    """
     return 52 * d.full + 4 * d.low
 
 
-def _svd(d: Dims, e: int) -> Size:
-    """Both factors of the reduced SVD and the vectors that are kept."""
+def _reference_svd(d: Dims, e: int) -> Size:
+    """Return the bytes of both factors of the reduced SVD and of the vectors that are kept."""
     return 4 * (d.full + d.short * d.short + d.basis) + _copy(d.full, e)
 
 
@@ -256,7 +277,7 @@ _GALORE = replace(
     t.GALORE,
     holdings=(t.weight(), *t.moments(t.low, "float32"), t.projection("float32")),
     update=_projected,
-    renewal=_svd,
+    renewal=_reference_svd,
 )
 _GALORE_8BIT = replace(
     _GALORE, holdings=(t.weight(), *t.moments(t.low, "uint8"), t.projection("float32"))
@@ -268,13 +289,14 @@ _Q_GALORE = replace(
         *t.moments(t.low, "uint8"),
         t.projection("int4", -1, 8.0),
     ),
-    update=_requantized,
-    renewal=_svd,
+    update=_reference_requantized,
+    renewal=_reference_svd,
     weight_copies=2,
 )
 
 
 def _as_run(name: str, blocks: Treatment, **fields: Treatment) -> TrainingMethod:
+    """Return a method of the catalogue with the blocks' treatment that our own code gives it."""
     own = replace(METHODS[name], blocks=blocks, published=None, **fields)  # type: ignore[arg-type]
     return replace(own, source="consilico.golden.training.qgalore", note="", inside=False)
 
@@ -288,3 +310,4 @@ REFERENCE_METHODS = {
     "galore-8bit": _as_run("galore-8bit", _GALORE_8BIT, ends=_ADAM, head=_ADAM_8BIT, vectors=_ADAM),
     "q-galore": _as_run("q-galore", _Q_GALORE, ends=_ADAM, head=_ADAM_8BIT, vectors=_ADAM),
 }
+"""The methods by name, as :class:`consilico.golden.training.qgalore.QGaLore` runs them."""

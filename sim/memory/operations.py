@@ -12,7 +12,7 @@ __all__ = ["Kernels", "Trained", "block_ops", "loss_ops"]
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """Which implementation runs; each choice is one of those that :class:`Run` documents."""
+    """Which implementation runs; each choice is one that :class:`TrainingRun` documents."""
 
     bytes: int  # of an activation
     residual_bytes: int  # of the residual stream: 4 under autocast
@@ -30,7 +30,7 @@ class Trained:
     """What a method does to the parameters of one block or of the output layer."""
 
     trained: frozenset[str]  # parameters with a gradient of their own
-    adapted: frozenset[str] = frozenset()  # matrices with a low-rank adapter beside them
+    adapted: frozenset[str] = frozenset()  # matrices with a low-rank adapter
     rank: Size = 0
     adapter_bytes: int = 2
     core: bool = False  # only a matrix between the adapter's factors is trained
@@ -38,7 +38,7 @@ class Trained:
 
 
 class _Chain:
-    """Collects operations; names of results are unique."""
+    """A chain of operations under construction; the names of results are unique in it."""
 
     def __init__(self, kernels: Kernels, trained: Trained, tokens: Size, wide_norms: bool) -> None:
         self.ops: list[Op] = []
@@ -48,16 +48,18 @@ class _Chain:
         self.wide_norms = wide_norms
 
     def add(self, makes: str, *reads: str, **fields: object) -> str:
+        """Append an operation and return the name of its result."""
         self.ops.append(Op(makes=makes, reads=reads, **fields))  # type: ignore[arg-type]
         return makes
 
     def cast(self, makes: str, source: str, width: int, old: int, new: int) -> str:
-        """A conversion; where the type stays, the same tensor."""
+        """Append a conversion to another type; where the type stays, the result is a view."""
         if old == new:
             return self.add(makes, source, passes=True)
         return self.add(makes, source, bytes=new * width * self.tokens)
 
     def rms_norm(self, name: str, source: str, width: int) -> str:
+        """Append a root-mean-square norm, fused or as transformers writes it out in float32."""
         n, e = width * self.tokens, self.k.residual_bytes
         parameter = name if name in self.t.trained else ""
         scale = ((f"{name} scale", 4 * self.tokens),)
@@ -90,6 +92,7 @@ class _Chain:
         )  # fmt: skip
 
     def layer_norm(self, name: str, source: str, width: int) -> str:
+        """Append a layer norm, which PyTorch runs as one kernel."""
         parameter = name if name in self.t.trained else ""
         return self.add(
             f"{name} result", source, bytes=self.k.residual_bytes * width * self.tokens,
@@ -100,7 +103,7 @@ class _Chain:
     def linear(
         self, name: str, source: str, columns: int, rows: int, source_bytes: int, kind: str
     ) -> str:
-        """A matrix product, its adapter, its dequantized weight."""
+        """Append a matrix product, with its adapter and its dequantized weight if it has them."""
         e, t = self.k.bytes, self.tokens
         given = source
         if source_bytes != e:  # autocast converts the input anew for each product
@@ -133,7 +136,7 @@ class _Chain:
 def block_ops(
     arch: Architecture, kernels: Kernels, trained: Trained, tokens: Size, sequence: Size
 ) -> Sequence[Op]:
-    """One block, from ``x`` to its last operation.
+    """List the operations of one block, from its input ``x`` to its last result.
 
     Args:
         arch: The model.
@@ -189,7 +192,7 @@ def block_ops(
 
 
 def _attention(c: _Chain, arch: Architecture, heads: dict[str, str], sequence: Size) -> str:
-    """Scores, softmax and the weighted sum; the result has the width of all queries."""
+    """Append scores, softmax and the weighted sum; the result has the width of all queries."""
     e, t, q = c.k.bytes, c.tokens, arch.query
     query, key, value = heads["query"], heads["key"], heads["value"]
     kind = "activations: attention"
@@ -225,7 +228,7 @@ def _attention(c: _Chain, arch: Architecture, heads: dict[str, str], sequence: S
 
 
 def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Size) -> Sequence[Op]:
-    """Final norm, output layer and cross entropy, from ``x`` to ``loss``."""
+    """List the operations of final norm, output layer and cross entropy, from ``x`` to ``loss``."""
     c = _Chain(kernels, trained, tokens, arch.norm == "rms-float")
     e, r, h, v = kernels.bytes, kernels.residual_bytes, arch.hidden, arch.vocab
     if arch.post_norm:

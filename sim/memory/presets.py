@@ -38,13 +38,15 @@ def _built_in() -> dict[str, dict[str, Any]]:
 
 
 def model_names() -> list[str]:
-    """Names of the built-in architectures."""
+    """Return the names of the built-in architectures."""
     return list(_built_in())
 
 
 @cache
 def find_model(name: str) -> Architecture:
-    """A built-in architecture by name, or that of a ``config.json`` by path. Downloads nothing.
+    """Return a built-in architecture by name, or that of a ``config.json`` by path.
+
+    Nothing is downloaded.
 
     Raises:
         UserError: If there is neither, or the file does not describe a model.
@@ -65,7 +67,7 @@ def find_model(name: str) -> Architecture:
 
 
 def read_config(path: Path) -> Architecture:
-    """The architecture that a Hugging Face ``config.json`` describes.
+    """Return the architecture that a Hugging Face ``config.json`` describes.
 
     Raises:
         UserError: If the file cannot be read, is no JSON object, lacks a field or contradicts
@@ -120,6 +122,7 @@ def read_config(path: Path) -> Architecture:
 
 
 def _flag(path: Path, config: dict[str, Any], name: str, default: bool) -> bool:
+    """Return a field that must be true or false."""
     value = config.get(name)
     if value is None:
         return default
@@ -129,6 +132,7 @@ def _flag(path: Path, config: dict[str, Any], name: str, default: bool) -> bool:
 
 
 def _integer(path: Path, config: dict[str, Any], name: str) -> int:
+    """Return a field that must be a positive integer."""
     if name not in config:
         raise UserError(f"{path}: {name} is missing")
     value = config[name]
@@ -138,7 +142,7 @@ def _integer(path: Path, config: dict[str, Any], name: str) -> int:
 
 
 def _make(fields: dict[str, Any], where: str) -> Architecture:
-    """An architecture, with what follows from other fields where it is absent."""
+    """Make an architecture, filling in what follows from other fields where it is absent."""
     heads = fields["heads"]
     fields.setdefault("kv_heads", heads)
     if "head_dim" not in fields:

@@ -1,4 +1,4 @@
-"""The stages of a training step, and what lives in each beside the persistent tensors."""
+"""The moments of a training step, and what lives at each in addition to the persistent tensors."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,18 +16,20 @@ __all__ = ["stages"]
 def stages(
     plan: TensorPlan, act: Activations | None = None, *, every_block: bool = False
 ) -> Iterator[Stage]:
-    """The stages of a step in their order, from the second step on, when all states are there.
+    """Yield the moments of a step in their order, from the second step on, when all states exist.
 
     Args:
         plan: The run.
-        act: Its activations, where they are there already.
-        every_block: Go through all blocks. Else only those where a peak can be: what blocks keep
-            and the gradients they leave change by the same amount from one to the next.
+        act: Its activations, if they are known already.
+        every_block: Go through all blocks. Otherwise only through those where a peak can be: what
+            blocks keep and the gradients they leave change by the same amount from one to the next.
     """
     return _Step(plan, act or Activations(plan), every_block).stages()
 
 
 class _Step:
+    """The walk through one step."""
+
     def __init__(self, plan: TensorPlan, act: Activations, every_block: bool) -> None:
         self.plan = plan
         self.act = act
@@ -43,6 +45,7 @@ class _Step:
         self.running = [part for part in running if not is_zero(part.bytes)]
 
     def stages(self) -> Iterator[Stage]:
+        """Yield the moments of forward pass, loss and backward pass, and of a final update."""
         layers = self.plan.arch.layers
         for block in range(layers) if self.every_block else (layers - 1,):
             base = (self.act.kept(block), self.act.input(), self.act.casts_forward(block + 1))
@@ -67,6 +70,7 @@ class _Step:
                     )
 
     def _backward(self) -> Iterator[Stage]:
+        """Yield the moments of the backward pass, with the updates that are fused into it."""
         layers, resting = self.plan.arch.layers, self.plan.arch.layers - self.plan.trained_blocks
         waiting: list[str] = []  # parameters outside the blocks whose gradients are there
         kept = (self.act.kept(layers), self.act.casts_loss(backward=True))
@@ -98,7 +102,10 @@ class _Step:
             yield from self._moment("backward", moment, logits, layers, waiting)
 
     def _telling(self, moments: Sequence[Moment]) -> Sequence[Moment]:
-        """Those that a peak can be at: the greatest between two new gradients, and these."""
+        """Return the moments that a peak can be at.
+
+        They are those that make a gradient, and between two of them the one that holds most.
+        """
         if any(isinstance(m.saved + m.working, np.ndarray) for m in moments):
             return moments
         found: list[Moment] = []
@@ -122,9 +129,9 @@ class _Step:
         above: int,
         waiting: list[str],
     ) -> Iterator[Stage]:
-        """An operation's backward step, and the update that follows where updates are fused.
+        """Yield an operation's backward step, and the update that follows where updates are fused.
 
-        Adds the operation's parameter to ``waiting`` unless its gradient is gone after it.
+        Adds the operation's parameter to ``waiting`` unless its gradient is gone afterwards.
         """
         tensor = self.tensors.get(moment.parameter)
         own = (moment.parameter,) if tensor is not None and tensor.trains else ()
@@ -150,9 +157,10 @@ class _Step:
     def _gradients(
         self, blocks: int, single: list[str], fresh: tuple[str, ...] = ()
     ) -> LiveTensors:
-        """Gradients of so many whole blocks and of single parameters, one of them just made.
+        """Return the gradients of ``blocks`` whole blocks and of single parameters.
 
-        Those that live on from the step before are among the persistent tensors.
+        The one named in ``fresh`` has just been made. Gradients that live on from the step before
+        are among the persistent tensors.
         """
         key = (blocks, tuple(single))
         if key not in self.known:
@@ -164,6 +172,7 @@ class _Step:
         return LiveTensors(part.bytes + line.bytes, lambda: [*part.entries(), line])
 
     def _make_gradients(self, blocks: int, single: list[str]) -> LiveTensors:
+        """Return the gradients of ``blocks`` blocks and of single parameters, made anew."""
         counts = Counter(single)
         if not (self.plan.keeps_gradients or self.per_layer):
             for name in self.in_block:
@@ -176,20 +185,31 @@ class _Step:
         return LiveTensors(total(line.bytes for line in lines), lambda: lines)
 
     def _line(self, name: str, count: int) -> Entry:
+        """Return the entry of ``count`` gradients of a parameter."""
         tensor = self.tensors[name]
         size = ceil_div(tensor.gradient * count, self.plan.shards["gradients"])
         dtype = self.plan.gradient_dtype(tensor)
         return Entry(f"{tensor.family}: gradient", "gradients", dtype, size, count)
 
     def _fresh(self, name: str) -> Entry:
-        """One just made: whole even where gradients are shared out, not yet added to another."""
+        """Return the entry of a gradient that has just been made.
+
+        It is whole even where gradients are shared out, and not yet added to an earlier one.
+        """
         tensor = self.tensors[name]
         dtype = self.plan.gradient_dtype(tensor)
         words = f"{tensor.family}: gradient just made"
         return Entry(words, "gradients", dtype, tensor.gradient, 1)
 
     def _stage(self, phase: str, label: str, *parts: LiveTensors, whole: bool = True) -> Stage:
-        """``whole``: the model runs, with what it needs for that beside the other parts."""
+        """Make a moment from what lives at it.
+
+        Args:
+            phase: Name of the phase.
+            label: What happens, for people.
+            parts: What lives in addition to the persistent tensors.
+            whole: Whether the model runs, with what it holds whenever it does.
+        """
         if whole:
             parts = (*parts, *self.running)
         size = self.plan.fixed
@@ -199,8 +219,10 @@ class _Step:
 
 
 def _transient(name: str, size: Size) -> LiveTensors:
+    """Make live tensors of one line."""
     return LiveTensors(size, lambda: [Entry(name, "transients", "", size, 1)])
 
 
 def _sortable(size: Size) -> float:
+    """Return a number to compare sizes by: of an array its greatest."""
     return float(size if isinstance(size, int | float) else size.max())

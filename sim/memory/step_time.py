@@ -1,8 +1,9 @@
 """Roofline estimate of the time of a step: what is slower, arithmetic or traffic, decides.
 
 An operation takes the greater of FLOPs over the GPU's peak and bytes over its memory bandwidth
-(Williams et al., CACM 2009). Nothing is assumed about how near real kernels come to either:
-:func:`measured_times` sets the estimate beside published throughput.
+(Williams et al., CACM 2009). Nothing is assumed about how near real kernels come to either;
+:func:`consilico.sim.memory.evidence.measurements.measured_times` compares the estimate with
+published throughput.
 """
 
 from dataclasses import dataclass
@@ -17,18 +18,21 @@ from consilico.sim.memory.training_run import TrainingRun
 __all__ = ["StepTime", "step_time", "svd_flops"]
 
 SVD_FRACTION = 4.67e14 / 600 / 38.7e12
-"""Part of its float32 peak that a GPU reaches in SVDs: 4.67e14 FLOP of one subspace update of
-LLaMA-7B take 10 minutes on an RTX A6000 (arXiv 2407.08296, section 4.4), 38.7 TFLOP/s."""
+"""Part of its float32 peak that a GPU reaches in SVDs.
+
+One subspace update of LLaMA-7B, 4.67e14 FLOP, takes 10 minutes on an RTX A6000 of 38.7 TFLOP/s
+(arXiv 2407.08296, section 4.4).
+"""
 
 LAZY = 0.362
-"""SVDs left by Q-GaLore's lazy update (arXiv 2407.08296, section 4.4, LLaMA-130M)."""
+"""Part of the SVDs that Q-GaLore's lazy update leaves (arXiv 2407.08296, section 4.4)."""
 
 GAP = 200  # steps between two subspaces (GaLore's default)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepTime:
-    """Seconds of one optimizer step, on each GPU, and what they are spent on."""
+    """Seconds of one optimizer step on each GPU, by what they are spent on."""
 
     forward_s: float
     recompute_s: float
@@ -40,7 +44,7 @@ class StepTime:
 
     @property
     def total_s(self) -> float:
-        """Of the whole step."""
+        """Return the seconds of the whole step."""
         return (
             self.forward_s
             + self.recompute_s
@@ -52,22 +56,27 @@ class StepTime:
 
     @property
     def tokens_per_s(self) -> float:
-        """Throughput of all GPUs together."""
+        """Return the throughput of all GPUs together."""
         return self.tokens / self.total_s
 
 
 def svd_flops(rows: int, columns: int) -> float:
-    """Reduced SVD by bidiagonalization of R: 6 m n^2 + 20 n^3 (Golub and Van Loan, table 8.6.1)."""
+    """Return the FLOPs of a reduced SVD by bidiagonalization of R: 6 m n^2 + 20 n^3.
+
+    The longer side is m, the shorter n (Golub and Van Loan, table 8.6.1).
+    """
     m, n = max(rows, columns), min(rows, columns)
     return 6.0 * m * n * n + 20.0 * n**3
 
 
 def step_time(run: TrainingRun, gpu: Gpu) -> StepTime:
-    """The estimate for one step of a run on a GPU."""
+    """Estimate the time of one step of a run on a GPU."""
     return _Timer(run, gpu).time()
 
 
 class _Timer:
+    """The estimate for one run on one GPU."""
+
     def __init__(self, run: TrainingRun, gpu: Gpu) -> None:
         self.run, self.gpu = run, gpu
         self.plan = TensorPlan(run)
@@ -77,6 +86,7 @@ class _Timer:
         self.bytes = 1e9 * gpu.bandwidth_gb_s
 
     def time(self) -> StepTime:
+        """Return the seconds of each part of a step."""
         run, plan, layers = self.run, self.plan, self.plan.arch.layers
         micro = run.accumulation
         block = self._chain(self.act.block_ops, backward=False)
@@ -102,11 +112,16 @@ class _Timer:
         )
 
     def _chain(self, ops: tuple[Op, ...], *, backward: bool) -> float:
+        """Return the seconds that the operations of a chain take, one after the other."""
         size = {op.makes: op.bytes for op in ops} | {"x": self.act.x}
         return sum(self._op(op, size, backward=backward) for op in ops)
 
     def _op(self, op: Op, size: dict[str, Size], *, backward: bool) -> float:
-        """Reads its inputs and weight, writes its result; backward twice that, products too."""
+        """Return the seconds of one operation.
+
+        Forward it reads its inputs and its weight and writes its result; backward it does twice
+        that, and has a product for each gradient.
+        """
         if op.passes and len(op.reads) == 1:
             return 0.0
         traffic = op.bytes + sum(size.get(name, 0) for name in op.reads)
@@ -129,6 +144,7 @@ class _Timer:
         return float(extra + seconds)
 
     def _flops(self, op: Op) -> float:
+        """Return the FLOPs of an operation's matrix products in the forward pass."""
         arch, tokens = self.plan.arch, self.plan.tokens
         if op.makes in ("scores", "weighted values"):
             return float(2 * arch.query * self.plan.sequence * tokens)
@@ -138,19 +154,23 @@ class _Timer:
         return float(passes * 2 * self.act.matrix(op.makes) * tokens)
 
     def _products(self) -> float:
-        """Seconds of the products of a block, which selective checkpointing keeps."""
+        """Return the seconds of a block's products, which selective checkpointing keeps."""
         products = tuple(op for op in self.act.block_ops if self._flops(op))
         return self._chain(products, backward=False)
 
     def _update(self, t: TrainedParameter) -> float:
-        """Gradient read; weight, states and projection read and written; transients both."""
+        """Return the seconds of a parameter's update.
+
+        The gradient is read, weight, states and projection are read and written, and so are
+        transients.
+        """
         if not t.trains:
             return 0.0
         count = self.plan.trained_blocks if t.in_block else 1
         held = sum(
             h.elements(t.dims) * BITS[self.plan.dtype_of(h)] / 8 for h in t.treatment.holdings
         )
-        if t.treatment.beside:  # the weight stays as it is
+        if t.treatment.trains_factors:  # the weight stays as it is
             held -= t.dims.kept * BITS[self.plan.dtype_of(t.treatment.holdings[0])] / 8
         traffic = t.gradient + 2 * held + 2 * t.update
         flops = 0.0
@@ -159,7 +179,7 @@ class _Timer:
         return float(count * max(flops / self.flops, traffic / self.bytes))
 
     def _subspace(self) -> float:
-        """SVDs of all projected gradients, spread over the steps between two subspaces."""
+        """Return the seconds of all SVDs, spread over the steps between two subspaces."""
         method = self.plan.method
         work = sum(
             svd_flops(t.dims.rows, t.dims.columns) * self.plan.trained_blocks
@@ -170,7 +190,10 @@ class _Timer:
         return float(work * kept) / GAP / (SVD_FRACTION * 1e12 * self.gpu.fp32_tflops)
 
     def _transfer(self) -> float:
-        """States or activations over the host's bus, both ways; gradients between GPUs."""
+        """Return the seconds of moving data over the host's bus.
+
+        States or activations go to host memory and back; gradients go between GPUs.
+        """
         run, plan = self.run, self.plan
         host = 1e9 * self.gpu.host_gb_s
         moved = 0.0

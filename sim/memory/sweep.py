@@ -25,20 +25,20 @@ class MemorySweep:
     peaks: np.ndarray[Any, np.dtype[np.float64]]  # bytes, [rank, sequence, batch]
     needed: np.ndarray[Any, np.dtype[np.float64]]  # the same with the allocator's slack
 
-    def largest_batch(self, room: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The greatest of the batches that fit in ``room`` bytes, 0 where none does.
+    def largest_batch(self, space: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the greatest of the batches that fit in ``space`` bytes, 0 where none does.
 
         Returns:
             Shape ``[rank, sequence]``.
         """
-        fits = self.needed <= room
+        fits = self.needed <= space
         sizes = np.asarray(self.batches)
         largest: np.ndarray[Any, np.dtype[np.int64]] = np.where(fits, sizes, 0).max(axis=2)
         return largest
 
     @property
     def count(self) -> int:
-        """Configurations."""
+        """Return the number of configurations."""
         return int(self.peaks.size)
 
 
@@ -49,7 +49,7 @@ def sweep(
     sequences: Sequence[int],
     ranks: Sequence[int] = (0,),
 ) -> list[MemorySweep]:
-    """Peaks of all combinations.
+    """Return the peaks of all combinations, one sweep for each method.
 
     Args:
         base: What all runs have in common; its method, batch, sequence and rank do not matter.
@@ -82,20 +82,20 @@ def sweep(
     return found
 
 
-def largest(run: TrainingRun, field: str, room: int) -> int:
-    """The greatest batch or sequence that fits, the rest being as it is; 0 if none does.
+def largest(run: TrainingRun, field: str, space: int) -> int:
+    """Return the greatest batch or sequence that fits, all else being as it is; 0 if none does.
 
     Args:
         run: The run.
         field: ``batch`` or ``sequence``.
-        room: Bytes there are for its tensors and the allocator's slack.
+        space: Bytes there are for tensors and the allocator's slack.
     """
     low, high = 0, 1 << 20
     if field == "sequence" and run.model.positions:
         high = run.model.context
     while high - low > 1:  # a whole grid at a time, by arrays
         grid = np.unique(np.geomspace(low + 1, high, 64).round())  # floats: no overflow
-        fits = np.broadcast_to(footprint(run, **{field: grid}) <= room, grid.shape)
+        fits = np.broadcast_to(footprint(run, **{field: grid}) <= space, grid.shape)
         if not fits[0]:
             return low
         last = int(np.flatnonzero(fits)[-1])

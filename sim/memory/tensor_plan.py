@@ -1,4 +1,4 @@
-"""What lives the whole run long, and what one parameter's gradient and update take."""
+"""The tensors of a run: what lives through all of it, and what each parameter needs for a while."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,23 +36,27 @@ class TrainedParameter:
 
     @property
     def family(self) -> str:
-        """Its heading."""
+        """Return the heading under which the ledger lists the parameter's tensors."""
         return _FAMILY[self.parameter.role]
 
     @property
     def trains(self) -> bool:
-        """Whether it has a gradient."""
+        """Tell whether the parameter has a gradient."""
         return not is_zero(self.gradient)
 
     @property
     def in_block(self) -> bool:
-        """Whether each block has one."""
+        """Tell whether each block has a parameter of this kind."""
         single = ("embedding", "position", "head")
         return self.parameter.role not in single and "final" not in self.parameter.name
 
 
 class TensorPlan:
-    """A run made ready for counting; ``batch``, ``sequence`` and ``rank`` may be arrays."""
+    """A run made ready for counting: its parameters, their tensors and types, its kernels.
+
+    ``batch``, ``sequence`` and ``rank`` replace those of the run, and may be arrays; then every
+    size here is an array, too.
+    """
 
     def __init__(
         self,
@@ -98,7 +102,7 @@ class TensorPlan:
 
     @property
     def state_bytes(self) -> Size:
-        """Bytes of all optimizer states, wherever they are."""
+        """Return the bytes of all optimizer states, on the GPU or in host memory."""
         return total(
             holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * count
             for t, holding, count in self._all_holdings()
@@ -106,26 +110,27 @@ class TensorPlan:
         )
 
     def _all_holdings(self) -> Iterator[tuple[TrainedParameter, Holding, int]]:
+        """Yield every holding with its parameter and the number of blocks that train it."""
         for t in self.tensors:
             for holding in t.treatment.holdings:
                 yield t, holding, self.trained_blocks if t.in_block else 1
 
     @property
     def keeps_gradients(self) -> bool:
-        """Whether the gradients of the step before live on."""
+        """Tell whether the gradients of the step before live on."""
         return self.run.accumulation > 1 or self.run.gradients == "kept"
 
     def block_trained(self, frozen: bool = False) -> Trained:
-        """What is trained in a block; ``frozen``: in one that is not sampled."""
+        """Say what is trained in a block; in a ``frozen`` one, which is not sampled, nothing is."""
         tensors = [t for t in self.tensors if t.in_block]
         return Trained(
             trained=frozenset(
                 t.parameter.name
                 for t in tensors
-                if t.trains and not t.treatment.beside and not frozen
+                if t.trains and not t.treatment.trains_factors and not frozen
             ),
             adapted=frozenset(
-                t.parameter.name for t in tensors if t.treatment.beside and not frozen
+                t.parameter.name for t in tensors if t.treatment.trains_factors and not frozen
             ),
             rank=self.rank,
             adapter_bytes=BITS[self.adapter] // 8,
@@ -134,7 +139,12 @@ class TensorPlan:
         )
 
     def gradients(self, *, block: bool | None = None, sharded: bool = True) -> Size:
-        """Bytes of all gradients of one block, of the tensors outside blocks, or of all."""
+        """Return the bytes of all gradients.
+
+        Args:
+            block: Only those of one block (True), or of the parameters outside blocks (False).
+            sharded: Whether they are shared out among the GPUs where the run does so.
+        """
         blocks = self.trained_blocks if block is None else 1
         shards = self.shards["gradients"] if sharded else 1
         return total(
@@ -144,11 +154,12 @@ class TensorPlan:
         )
 
     def _tensors(self) -> Iterator[TrainedParameter]:
+        """Yield the parameters with how they are trained."""
         for parameter in self.arch.parameters():
             treatment = self._treatment(parameter)
             density = self.density if parameter.role in ("attention", "mlp") else 1.0
             dims = Dims.of(parameter, self.rank, density)
-            element = BITS[self.adapter if treatment.beside else self.weight] // 8
+            element = BITS[self.adapter if treatment.trains_factors else self.weight] // 8
             gradient = 0 if treatment.gradient is None else treatment.gradient(dims) * element
             yield TrainedParameter(
                 parameter=parameter,
@@ -161,6 +172,7 @@ class TensorPlan:
             )
 
     def _treatment(self, parameter: Parameter) -> Treatment:
+        """Return the treatment that the run's method has for a parameter."""
         if parameter.role in ("attention", "mlp"):
             if self.run.targets == "attention" and parameter.role == "mlp" and self.method.adapters:
                 base = self.method.blocks.holdings[0]
@@ -172,21 +184,24 @@ class TensorPlan:
         return self.method.vectors if vector else self.method.ends
 
     def _update(self, treatment: Treatment, dims: Dims, element: int) -> Size:
-        """More bytes while one parameter is updated by itself."""
+        """Return the bytes needed in addition while one parameter is updated by itself."""
         if treatment.gradient is None:
             return 0
         if treatment.kernel:
             if self.offloads_states:
                 return 0
             copies = {"foreach": 1, "loop": 2, "fused": 0}[self.run.kernel]
-            state = BITS[self.adapter if treatment.beside else self.state] // 8
+            state = BITS[self.adapter if treatment.trains_factors else self.state] // 8
             if self.run.dtype == "mixed":
                 state = 4
             return copies * state * treatment.gradient(dims)
         return treatment.update(dims, element)
 
     def step_transient(self) -> Size:
-        """More bytes while ``step`` runs over all parameters: those of ``foreach`` together."""
+        """Return the bytes needed in addition while ``optimizer.step`` runs over all parameters.
+
+        The ``foreach`` kernel takes those of all parameters together.
+        """
         shards = self.shards["states"]
         alone = ceil_div(most(*(t.update for t in self.tensors)), shards)
         if self.run.kernel != "foreach":
@@ -199,6 +214,7 @@ class TensorPlan:
         return most(alone, ceil_div(together, shards))
 
     def _persistent(self) -> Iterator[Entry]:
+        """Yield the entries that live through the whole step."""
         yield from self._shared()
         for t in self.tensors:
             count = self.trained_blocks if t.in_block else 1
@@ -225,26 +241,28 @@ class TensorPlan:
                 )  # fmt: skip
 
     def _shared(self) -> Iterator[Entry]:
+        """Yield what all layers share: the fixed basis of some projections."""
         elements = self.method.shared(self.arch)
         if elements:
             size = elements * self.weight_bytes
             yield Entry("basis for all layers", "projections", self.weight, size, 1)
 
     def _gradient_stays(self, t: TrainedParameter) -> bool:
+        """Tell whether a parameter's gradient lives on after the step."""
         kept = t.parameter.role in self.method.kept_gradients
         return not is_zero(t.gradient) and (self.keeps_gradients or kept)
 
     @property
     def offloads_states(self) -> bool:
-        """Whether states and master weights are in host memory, and updated there."""
+        """Tell whether states and master weights are in host memory, and updated there."""
         return self.run.offload in ("optimizer", "both")
 
     def gradient_dtype(self, t: TrainedParameter) -> str:
-        """The data type of a parameter's gradient."""
-        return self.adapter if t.treatment.beside else self.weight
+        """Return the data type of a parameter's gradient."""
+        return self.adapter if t.treatment.trains_factors else self.weight
 
     def dtype_of(self, holding: Holding) -> str:
-        """The data type of a holding, where the run chooses it."""
+        """Return the data type of a holding; the run chooses those of weights and states."""
         named = {
             "weight": self.weight,
             "state": self.state,
@@ -254,6 +272,7 @@ class TensorPlan:
         return named.get(holding.dtype, holding.dtype)
 
     def _held(self, t: TrainedParameter, holding: Holding, count: int) -> Iterator[Entry]:
+        """Yield the entries of a holding: the tensor itself, and the constants of its groups."""
         dtype = self.dtype_of(holding)
         sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
         if sharing == "states" and self.offloads_states:
@@ -274,4 +293,5 @@ class TensorPlan:
 
 
 def _whole(size: Size) -> Size:
+    """Return bytes as integers; constants may take part of a byte per group."""
     return int(size) if isinstance(size, float | int) else size.astype("int64")

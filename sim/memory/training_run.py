@@ -79,7 +79,7 @@ class TrainingRun:
         ("none", "zero1", "zero2", "zero3", "fsdp"),
         "what the GPUs share out: states; and gradients; and weights (zero3, fsdp)",
     )
-    targets: str = choice("all", ("all", "attention"), "matrices that adapters stand beside")
+    targets: str = choice("all", ("all", "attention"), "matrices that get adapters")
     adapters: str = choice("run", ("run", "float32"), "dtype of adapters; peft's default: float32")
     gradients: str = choice("freed", ("freed", "kept"), "after a step: freed, or kept as zeros")
 
@@ -119,7 +119,7 @@ class TrainingRun:
 
     @property
     def method_description(self) -> TrainingMethod:
-        """The method, as published where that is asked for."""
+        """Return the method, as published or as our own code runs it where that is asked for."""
         if self.kernel == "reference":
             return REFERENCE_METHODS[self.method]
         method = find_method(self.method)
@@ -127,7 +127,7 @@ class TrainingRun:
 
     @property
     def used_rank(self) -> int:
-        """The rank, or the method's usual one where none is given."""
+        """Return the rank, or the method's usual one where none is given."""
         usual = self.method_description.rank
         if self.rank or usual >= 0:
             return self.rank or usual

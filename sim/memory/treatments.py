@@ -1,4 +1,8 @@
-"""How one parameter is trained: the tensors that it brings with it, by method."""
+"""How training methods treat a parameter: which tensors they keep for it, and what an update takes.
+
+A :class:`Treatment` describes one class of parameters under one method. The catalogue in
+``methods.py`` puts treatments together; the constants here are its building blocks.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +16,7 @@ __all__ = ["Dims", "Holding", "Treatment"]
 
 @dataclass(frozen=True)
 class Dims:
-    """The dimensions of one parameter, and the method's numbers; ``rank`` may be an array."""
+    """Dimensions of one parameter, and the method's numbers; ``rank`` may be an array."""
 
     rows: int
     columns: int
@@ -22,51 +26,54 @@ class Dims:
 
     @classmethod
     def of(cls, parameter: Parameter, rank: Size, density: float = 1.0) -> "Dims":
-        """Those of a parameter."""
+        """Return the dimensions of a parameter; a projection's rank is at most its shorter side."""
         clipped = least(rank, min(parameter.rows, parameter.columns))
         return cls(parameter.rows, parameter.columns, clipped, rank, density)
 
     @property
     def full(self) -> int:
-        """Elements of the parameter."""
+        """Return the number of elements of the parameter."""
         return self.rows * self.columns
 
     @property
     def kept(self) -> int:
-        """Elements of the parameter that are kept."""
+        """Return the number of elements that remain after pruning."""
         return round(self.full * self.density)
 
     @property
     def short(self) -> int:
-        """Shorter side."""
+        """Return the length of the shorter side."""
         return min(self.rows, self.columns)
 
     @property
     def long(self) -> int:
-        """Longer side."""
+        """Return the length of the longer side."""
         return max(self.rows, self.columns)
 
     @property
     def low(self) -> Size:
-        """Elements of the gradient once it is projected to ``rank``."""
+        """Return the number of elements of the gradient once it is projected to ``rank``."""
         return self.rank * self.long
 
     @property
     def basis(self) -> Size:
-        """Elements of the projection."""
+        """Return the number of elements of the projection."""
         return self.rank * self.short
 
     @property
     def factors(self) -> Size:
-        """Elements of two factors of ``factor_rank``."""
+        """Return the number of elements of two low-rank factors of ``factor_rank``."""
         return self.factor_rank * (self.rows + self.columns)
 
 
 Elements = Callable[[Dims], Size]
+"""Gives the number of elements of a tensor from its parameter's dimensions."""
 Transient = Callable[[Dims, int], Size]  # bytes, from dimensions and bytes of an element
+"""Gives bytes from a parameter's dimensions and the bytes of one of its elements."""
 
 
 def _none(d: Dims, e: int) -> Size:
+    """Return no bytes: the update works in place."""
     return 0
 
 
@@ -75,7 +82,7 @@ class Holding:
     """A tensor that a parameter brings with it for the whole run.
 
     ``dtype`` is a name of :data:`consilico.sim.memory.entries.BITS`, or ``weight``, ``state``,
-    ``adapter`` or ``adapter state``: what the run chooses for those.
+    ``adapter`` or ``adapter state`` where the run chooses the type.
     """
 
     name: str
@@ -92,7 +99,7 @@ class Treatment:
 
     holdings: tuple[Holding, ...]
     gradient: Elements | None = None  # elements of what backward leaves; None: frozen
-    beside: bool = False  # what trains are factors beside a frozen weight
+    trains_factors: bool = False  # low-rank factors next to a frozen weight
     kernel: bool = False  # an AdamW step of torch.optim, whose kernel decides the transient
     update: Transient = _none  # bytes more while one parameter is updated
     renewal: Transient = _none  # bytes more while its subspace is renewed, before the update
@@ -106,44 +113,44 @@ _BLOCK = 2048  # elements that share a scale in 8-bit Adam (arXiv 2110.02861, se
 
 
 def full(d: Dims) -> Size:
-    """All elements of the parameter."""
+    """Return all elements of the parameter."""
     return d.full
 
 
 def kept(d: Dims) -> Size:
-    """Those that the method keeps."""
+    """Return the elements that remain after pruning."""
     return d.kept
 
 
 def low(d: Dims) -> Size:
-    """Those of a projected gradient."""
+    """Return the elements of a projected gradient."""
     return d.low
 
 
 def basis(d: Dims) -> Size:
-    """Those of a projection."""
+    """Return the elements of a projection."""
     return d.basis
 
 
 def factors(d: Dims) -> Size:
-    """Those of two low-rank factors."""
+    """Return the elements of two low-rank factors."""
     return d.factors
 
 
 def core(d: Dims) -> Size:
-    """Those of a square matrix between two factors."""
+    """Return the elements of a square matrix between two low-rank factors."""
     return d.factor_rank * d.factor_rank
 
 
 def sparse(density: float) -> Elements:
-    """Low-rank factors and so much of the matrix."""
+    """Return a count of two low-rank factors and the share ``density`` of the matrix."""
     return lambda d: d.factors + round(density * d.full)
 
 
 def weight(
     dtype: str = "weight", group: int = 0, constants: float = 0.0, elements: Elements = full
 ) -> Holding:
-    """The parameter itself."""
+    """Return the holding that is the parameter itself."""
     return Holding(
         name="weight", kind=WEIGHTS, elements=elements, dtype=dtype, group=group,
         constants=constants,
@@ -151,7 +158,7 @@ def weight(
 
 
 def state(name: str, elements: Elements, dtype: str = "state") -> Holding:
-    """A tensor of the optimizer; in 8 bits with a float32 scale for each block."""
+    """Return a tensor of the optimizer; in 8 bits with a float32 scale per block of elements."""
     block = (_BLOCK, 4.0) if dtype == "uint8" else (0, 0.0)
     return Holding(
         name=name, kind=STATES, elements=elements, dtype=dtype, group=block[0], constants=block[1]
@@ -159,12 +166,12 @@ def state(name: str, elements: Elements, dtype: str = "state") -> Holding:
 
 
 def moments(elements: Elements, dtype: str = "state") -> tuple[Holding, Holding]:
-    """Adam's two."""
+    """Return Adam's first and second moment."""
     return state("first moment", elements, dtype), state("second moment", elements, dtype)
 
 
 def projection(dtype: str, group: int = 0, constants: float = 0.0) -> Holding:
-    """The basis of a subspace."""
+    """Return the basis of a gradient's subspace."""
     return Holding(
         name="projection", kind=PROJECTIONS, elements=basis, dtype=dtype, group=group,
         constants=constants,
@@ -172,20 +179,27 @@ def projection(dtype: str, group: int = 0, constants: float = 0.0) -> Holding:
 
 
 def _galore_update(d: Dims, e: int) -> Size:
-    """Step in the subspace and its denominator; the step brought back, and the same scaled."""
+    """Return the bytes of GaLore's update.
+
+    They are the step in the subspace and its denominator, the step brought back, and the same
+    scaled.
+    """
     return e * (2 * d.low + 2 * d.full)
 
 
 def _svd(d: Dims, e: int) -> Size:
-    """Float32 copy of the gradient and its reduced SVD; the solver's workspace is not counted."""
+    """Return the bytes of a new subspace: a float32 copy of the gradient and its reduced SVD.
+
+    The solver's workspace is not counted.
+    """
     return 4 * (2 * d.full + d.short * d.short)
 
 
 def _requantized(d: Dims, e: int) -> Size:
-    """As the authors' ``_quantize_stochastic_round`` runs it.
+    """Return the bytes of writing an INT8 weight back as the authors' code does.
 
-    The new weight and a copy of it; quotient, ceiling, floor, fraction, random numbers and the
-    choice among them, each as large as the weight.
+    Its ``_quantize_stochastic_round`` makes the new weight and a copy of it; then quotient,
+    ceiling, floor, fraction, random numbers and the choice among them, each as large as the weight.
     """
     return e * 8 * d.full
 
@@ -256,7 +270,7 @@ Q_APOLLO = replace(
 
 
 def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
-    """A frozen weight, and two trained factors beside it (LoRA)."""
+    """Return the treatment of a frozen weight next to two trained low-rank factors (LoRA)."""
     return Treatment(
         holdings=(
             base,
@@ -266,7 +280,7 @@ def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
             state("second moment of adapter", factors, "adapter state"),
         ),
         gradient=factors,
-        beside=True,
+        trains_factors=True,
         kernel=True,
         weight_copies=weight_copies,
     )
@@ -275,7 +289,7 @@ def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
 # NF4 in blocks of 64, whose scales are 8-bit in blocks of 256 with a float32 scale each:
 # 1 + 4 / 256 bytes a block (arXiv 2305.14314, section 3)
 def nf4(elements: Elements = full) -> Holding:
-    """A weight in NF4 with double quantization."""
+    """Return a weight in NF4 with double quantization."""
     return weight("nf4", 64, 1 + 4 / 256, elements)
 
 
@@ -296,7 +310,7 @@ LAMDA = Treatment(
         state("second moment of core", core, "adapter state"),
     ),
     gradient=core,
-    beside=True,
+    trains_factors=True,
     kernel=True,
 )
 
@@ -304,7 +318,10 @@ WELORE = Treatment(holdings=(weight(elements=kept), *moments(kept)), gradient=ke
 
 
 def low_rank_and_sparse(density: float, index_bytes: str) -> Treatment:
-    """A weight of two factors and a sparse rest, all trained; dense only while it is used."""
+    """Return the treatment of a weight made of two factors and a sparse rest, all of them trained.
+
+    The dense weight exists only while a product uses it.
+    """
     elements = sparse(density)
     indices = Holding(
         name="indices", kind=WEIGHTS, elements=lambda d: round(density * d.full), dtype=index_bytes
@@ -318,10 +335,10 @@ def low_rank_and_sparse(density: float, index_bytes: str) -> Treatment:
 
 
 def structured(ratio: float) -> Callable[[Architecture], float]:
-    """Density that structured pruning leaves (LLM-Pruner as LoRAM uses it, arXiv 2502.13533).
+    """Return the share of the blocks' weights that structured pruning by ``ratio`` leaves.
 
-    The first four and the last two blocks stay whole; in the others heads, in groups that share
-    keys, and MLP channels are cut, and rounded up.
+    LLM-Pruner as LoRAM uses it (arXiv 2502.13533): the first four and the last two blocks stay
+    whole; in the others heads, in groups that share keys, and MLP channels are cut, and rounded up.
     """
 
     def density(arch: Architecture) -> float:

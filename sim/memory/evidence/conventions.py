@@ -1,12 +1,12 @@
 """Counting rules of the papers whose memory figures we reproduce, each under its own name.
 
-A rule takes a :class:`Case` and gives the bytes of weights, gradients and states, as the paper
-counts them, quirks included. What a straightforward count gives is in
-:mod:`consilico.sim.memory.honest`. Where a paper does not spell out its rule, ours is the one, of
-those tried, that reproduces most of its printed figures; its docstring then says "found".
+A rule takes a :class:`Case` and gives the bytes of weights, gradients and states as the paper
+counts them, quirks included. What a straightforward count gives is in ``counting.py``. Where a
+paper does not spell out its rule, ours is the one, of those tried, that reproduces most of its
+printed figures; its docstring then says "found".
 
-Papers: LOMO (arXiv 2306.09782), LoRAM (2502.13533), GaLore (2403.03507v2), Q-GaLore
-(2407.08296v1), APOLLO (2412.05270).
+Papers: LOMO (arXiv 2306.09782), LoRAM (2502.13533), GaLore (2403.03507v2), Q-GaLore (2407.08296v1),
+APOLLO (2412.05270).
 """
 
 from dataclasses import replace
@@ -17,10 +17,10 @@ __all__ = ["CONVENTIONS", "galore_table_1"]
 
 
 def galore_table_1(m: int, n: int, r: int) -> dict[str, tuple[int, int]]:
-    """Elements of weights and of states for one m x n matrix, m <= n: GaLore's Table 1.
+    """Return the elements of weights and of states for one m x n matrix, m <= n (GaLore, Table 1).
 
-    GaLore holds the projection (m r) and two projected moments (2 n r); LoRA holds the matrix
-    and its factors, and two moments of the factors.
+    GaLore holds the projection (m r) and two projected moments (2 n r); LoRA holds the matrix and
+    its factors, and two moments of the factors.
     """
     return {
         "GaLore": (m * n, m * r + 2 * n * r),
@@ -29,7 +29,7 @@ def galore_table_1(m: int, n: int, r: int) -> dict[str, tuple[int, int]]:
 
 
 def sixteen_bit(c: Case) -> CountedBytes:
-    """2 bytes a parameter, 2 bytes a gradient."""
+    """2 bytes per parameter, 2 bytes per gradient."""
     return CountedBytes(2 * c.total, 2 * c.total)
 
 
@@ -49,29 +49,29 @@ def lomo(c: Case) -> CountedBytes:
 
 
 def pruned_structured(c: Case) -> CountedBytes:
-    """2 bytes a parameter that structured pruning keeps (LoRAM)."""
+    """2 bytes per parameter that structured pruning keeps (LoRAM)."""
     return CountedBytes(2 * c.kept)
 
 
 def pruned_structured_4bit(c: Case) -> CountedBytes:
-    """Half a byte a parameter that structured pruning keeps; no constants (QLoRAM)."""
+    """Half a byte per parameter that structured pruning keeps; no constants (QLoRAM)."""
     return CountedBytes(c.kept // 2)
 
 
 def pruned_elements(c: Case) -> CountedBytes:
-    """2 bytes a parameter not set to zero in the blocks' matrices; no indices (LoRAM)."""
+    """2 bytes per parameter not set to zero in the blocks' matrices; no indices (LoRAM)."""
     return CountedBytes(2 * (c.total - c.blocks * c.percent // 100))
 
 
 def named_adam(c: Case) -> CountedBytes:
-    """2 bytes a parameter and 4 of states, of the size in the model's name (found; GaLore)."""
+    """2 bytes per parameter and 4 of states, of the size in the model's name (found; GaLore)."""
     return CountedBytes(2 * c.original, 2 * c.original, 4 * c.original)
 
 
 def named_galore(c: Case) -> CountedBytes:
     """States are 3/4 of LoRA's: (m r + 2 n r) / (2 m r + 2 n r) at m = n (found; GaLore).
 
-    So both embeddings count at 3 bytes an element, and the longer side is not told from the
+    So both embeddings count at 3 bytes per element, and the longer side is not told from the
     shorter.
     """
     return CountedBytes(2 * c.original, 2 * c.original, 3 * c.low_rank)
@@ -99,12 +99,12 @@ def low_rank_elements(c: Case) -> CountedBytes:
 
 
 def weights_only(c: Case) -> CountedBytes:
-    """2 bytes a parameter; states and adapters left out (found; APOLLO-Mini, Q-GaLore's LoRA)."""
+    """2 bytes per parameter; no states or adapters (found; APOLLO-Mini, Q-GaLore's LoRA)."""
     return CountedBytes(2 * c.original)
 
 
 def half_weights(c: Case) -> CountedBytes:
-    """1 byte a parameter, embeddings too; states and adapters left out (found; Q-GaLore)."""
+    """1 byte per parameter, embeddings too; no states or adapters (found; Q-GaLore)."""
     return CountedBytes(c.original)
 
 
@@ -114,7 +114,7 @@ def half_weights_galore(c: Case) -> CountedBytes:
 
 
 def scaled_adam_8bit(c: Case) -> CountedBytes:
-    """8-bit Adam: 2 bytes a weight, 2 of states; no constants (found; GaLore, Table 3)."""
+    """8-bit Adam: 2 bytes per weight, 2 of states; no constants (found; GaLore, Table 3)."""
     return CountedBytes(2 * c.original, 2 * c.original, 2 * c.original)
 
 
@@ -149,7 +149,7 @@ def profile_adam_8bit(c: Case) -> CountedBytes:
 
 
 def profile_galore_8bit(c: Case) -> CountedBytes:
-    """8-bit GaLore updated layer by layer: a byte an element of moments and projections (found).
+    """8-bit GaLore updated layer by layer: a byte per element of moments and projections (found).
 
     The other parameters have 8-bit moments in full; gradients are freed; 2 GB of activations.
     """
@@ -167,7 +167,7 @@ def float_galore(c: Case) -> CountedBytes:
 
 
 def _eight_bit(c: Case) -> int:
-    """Bytes saved by 8-bit matrices in groups of 256 with float32 scale and zero point."""
+    """Return the bytes saved by 8-bit matrices in groups of 256 with float32 constants."""
     return c.blocks - c.blocks * 8 // 256
 
 

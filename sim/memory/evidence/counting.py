@@ -1,4 +1,10 @@
-"""Counting without a ledger: the quantities of a case, and straightforward counts of methods."""
+"""Counting without a ledger: the quantities of a case, and straightforward counts of methods.
+
+The rules by which papers count are in ``conventions.py``. A straightforward count, printed next to
+a paper's own figure, counts every parameter once; the embedding and the output layer have full
+states where the method trains them, projections are states, and quantized data carry their
+constants. As in the papers' tables there are no activations, so these are no peaks either.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +26,7 @@ class CountedBytes(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What a row of a table is about. Counts are of elements."""
+    """What a row of a table is about; counts are of elements."""
 
     model: Architecture
     rank: int = 0
@@ -28,7 +34,7 @@ class Case:
     nominal: int = 0  # parameters as the paper rounds them; 0: it does not
 
     def _matrices(self, rank: int, side: Callable[[int, int], int]) -> int:
-        """Sum, over the matrices of the blocks, of rank times the side given."""
+        """Return the sum, over the matrices of the blocks, of rank times the given side."""
         return sum(
             min(rank, p.rows, p.columns) * side(p.rows, p.columns) * p.count
             for p in self.model.parameters()
@@ -37,51 +43,51 @@ class Case:
 
     @property
     def total(self) -> int:
-        """All parameters."""
+        """Return the number of all parameters."""
         return self.model.parameter_count
 
     @property
     def original(self) -> int:
-        """All parameters, rounded where the paper rounds them."""
+        """Return the number of all parameters, rounded where the paper rounds it."""
         return self.nominal or self.total
 
     @property
     def blocks(self) -> int:
-        """The matrices of all blocks."""
+        """Return the number of parameters in the matrices of all blocks."""
         return self.model.block_matrix_parameters * self.model.layers
 
     @property
     def rest(self) -> int:
-        """Embeddings, output layer, norms and biases."""
+        """Return the number of parameters in embeddings, output layer, norms and biases."""
         return self.total - self.blocks
 
     @property
     def factors(self) -> int:
-        """Two factors of each matrix of the blocks: r (m + n)."""
+        """Return the elements of two factors of each matrix of the blocks: r (m + n)."""
         return self._matrices(self.rank, lambda m, n: m + n)
 
     @property
     def low_rank(self) -> int:
-        """Factors, and both embeddings in full: GaLore's "low-rank parameters"."""
+        """Return the factors and both embeddings in full: GaLore's "low-rank parameters"."""
         return self.factors + 2 * self.model.vocab * self.model.hidden
 
     @property
     def moment(self) -> int:
-        """Projected gradients of the matrices of the blocks: r times the longer side."""
+        """Return the elements of the blocks' projected gradients: r times the longer side."""
         return self._matrices(self.rank, max)
 
     @property
     def basis(self) -> int:
-        """Their projections: r times the shorter side."""
+        """Return the elements of the blocks' projections: r times the shorter side."""
         return self._matrices(self.rank, min)
 
     @property
     def kept(self) -> int:
-        """Parameters left by structured pruning as LoRAM does it (arXiv 2502.13533).
+        """Return the number of parameters left by structured pruning (LoRAM, arXiv 2502.13533).
 
-        The first 4 and the last 2 blocks stay whole, as in LLM-Pruner; of the others'
-        groups of heads (one for each key head) and MLP channels the given part is cut, rounded
-        down. Embeddings, output layer and norms stay.
+        The first 4 and the last 2 blocks stay whole, as in LLM-Pruner; of the others' groups of
+        heads (one for each key head) and MLP channels the given part is cut, rounded down.
+        Embeddings, output layer and norms stay.
         """
         a = self.model
         groups = a.kv_heads * self.percent // 100
@@ -126,7 +132,7 @@ def low_rank(c: Case) -> CountedBytes:
 
 
 def lora(c: Case) -> CountedBytes:
-    """Factors beside the frozen matrices; embeddings and norms once, trained."""
+    """Factors next to the frozen matrices; embeddings and norms once, trained."""
     trained = c.factors + c.rest
     return CountedBytes(2 * (c.total + c.factors), 2 * trained, 4 * trained)
 
@@ -142,7 +148,7 @@ def factors_only(c: Case) -> CountedBytes:
 
 
 def _eight_bit_weights(c: Case, group: int) -> int:
-    """8-bit matrices in the blocks with 16-bit scale and zero point; the rest 16-bit."""
+    """Return the bytes of 8-bit block matrices with 16-bit constants, and of the rest."""
     return c.blocks + 4 * c.blocks // group + 2 * c.rest
 
 
@@ -190,4 +196,4 @@ STRAIGHT_COUNTS: dict[str, Rule] = {
         q_galore, apollo, q_apollo, pruned_dense, pruned_2_4, pruned_nf4,
     )
 }  # fmt: skip
-"""The counts by name; the first line of a count's docstring is the note beside it."""
+"""The counts by name; the first line of a count's docstring is the note printed next to it."""

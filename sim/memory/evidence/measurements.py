@@ -1,4 +1,9 @@
-"""Measured peaks and throughputs next to what the ledger and the roofline say of the run."""
+"""Measured peaks and throughputs next to what the ledger and the roofline say of the run.
+
+``measured.toml`` and ``measured_time.toml`` hold what others published. ``tracked.json`` holds the
+peaks of our own training steps under FakeTensorMode and comes from ``make memory-tracked``; a
+``measured_gpu.json`` comes from ``make gpu-check`` on a machine with a CUDA GPU.
+"""
 
 import json
 import tomllib
@@ -35,7 +40,7 @@ _UNIT = {"GB": 10**9, "GiB": 2**30}
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredPeak:
-    """A measured run and what the ledger says of it."""
+    """A run whose peak others measured, and what the ledger says of it."""
 
     label: str
     quantity: str  # peak or activations
@@ -50,18 +55,19 @@ class MeasuredPeak:
 
     @property
     def error_pct(self) -> float:
-        """Of the ledger against the measurement."""
+        """Return the error of the ledger against the measurement, in percent."""
         return 100 * (self.computed / self.published - 1)
 
 
 @cache
 def measured_runs() -> tuple[MeasuredPeak, ...]:
-    """All of them, in the order of the file."""
+    """Return all measured runs, in the order of ``measured.toml``."""
     data = tomllib.loads(Path(__file__).with_name("measured.toml").read_text())
     return tuple(_row(item, data["source"][item["source"]]) for item in data["run"])
 
 
 def _row(item: dict[str, Any], source: dict[str, str]) -> MeasuredPeak:
+    """Ask the ledger about one measured run."""
     settings = dict(item["settings"])
     run = TrainingRun(model=find_model(settings.pop("model")), **settings)
     found = ledger(run)
@@ -87,7 +93,7 @@ def _row(item: dict[str, Any], source: dict[str, str]) -> MeasuredPeak:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorBar(Facts):
-    """Magnitude of the ledger's error, in percent, over some measured runs."""
+    """Magnitude of the ledger's error on some measured runs, in percent."""
 
     median: float
     worst: float
@@ -96,7 +102,7 @@ class ErrorBar(Facts):
 
 @cache
 def error_bar() -> ErrorBar:
-    """Return the error of the ledger over the measured runs whose settings are all stated."""
+    """Return the error of the ledger on the measured runs whose settings are all stated."""
     errors = [abs(row.error_pct) for row in measured_runs() if row.stated]
     return ErrorBar(median=median(errors), worst=max(errors), runs=len(errors))
 
@@ -115,13 +121,13 @@ class MeasuredTime:
 
     @property
     def reached(self) -> float:
-        """MeasuredPeak throughput as a part of the estimate."""
+        """Return measured throughput as a part of the estimate."""
         return self.measured / self.estimated
 
 
 @cache
 def measured_times() -> tuple[MeasuredTime, ...]:
-    """Published runs, in the order of ``measured_time.toml``."""
+    """Return the published runs, in the order of ``measured_time.toml``."""
     data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
     rows = []
     for item in data["run"]:
@@ -156,18 +162,18 @@ class TrackedPeak:
 
     @property
     def error_pct(self) -> float:
-        """Of the ledger against the tracker."""
+        """Return the error of the ledger against the tracker, in percent."""
         return 100 * (self.computed_bytes / self.tracked_bytes - 1)
 
 
 def tracked_table() -> dict[str, Any]:
-    """The checked-in table with its provenance."""
+    """Return the checked-in table with its provenance."""
     table: dict[str, Any] = json.loads((_HERE / "tracked.json").read_text())
     return table
 
 
 def gpu_table() -> dict[str, Any] | None:
-    """The table of a GPU, None where nothing has been measured on one."""
+    """Return the table measured on a GPU, or None where nothing has been measured on one."""
     path = _HERE / "measured_gpu.json"
     if not path.exists():
         return None
@@ -176,7 +182,7 @@ def gpu_table() -> dict[str, Any] | None:
 
 
 def run_of(model: Architecture, setup: dict[str, Any]) -> TrainingRun:
-    """The run that a setup of :mod:`consilico.sim.memory.execution.training_step` describes."""
+    """Return the run that a setup of ``execution/training_step.py`` describes."""
     method = setup["method"]
     plain = method in ("adamw", *_TORCH)
     return TrainingRun(
@@ -196,7 +202,7 @@ def run_of(model: Architecture, setup: dict[str, Any]) -> TrainingRun:
 
 
 def tracked_runs() -> list[TrackedPeak]:
-    """All runs of the table."""
+    """Return all runs of the table of tracked peaks."""
     rows = []
     for item in tracked_table()["runs"]:
         run = run_of(find_model(item["model"]), item["setup"])

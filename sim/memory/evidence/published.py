@@ -1,7 +1,7 @@
-"""Figures that papers print, beside what counting gives: the checked part of the memory ledger.
+"""Figures that papers print, next to what counting gives: the checked part of the ledger.
 
-Two kinds, never mixed: ``arithmetic`` is pure counting and must be exact; ``convention`` is a
-paper's own rule, reproduced with its quirks, and what no rule reproduces stays as a miss.
+There are two kinds, never mixed: ``arithmetic`` is pure counting and must be exact; ``convention``
+is a paper's own rule, reproduced with its quirks, and what no rule reproduces stays as a miss.
 """
 
 import math
@@ -30,7 +30,7 @@ _GALORE_G = _UNITS["1024 MB"]
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFigure:
-    """One printed figure. ``published``, ``computed`` and ``straight`` are in the same unit."""
+    """One printed figure; ``published``, ``computed`` and ``straight`` are in the same unit."""
 
     kind: str  # arithmetic or convention
     paper: str
@@ -51,17 +51,20 @@ class PublishedFigure:
 
     @property
     def published(self) -> float:
-        """The printed figure."""
+        """Return the printed figure as a number."""
         return float(self.printed)
 
     @property
     def exact(self) -> bool:
-        """Whether the computed figure has the printed digits, rounded or truncated."""
+        """Tell whether the computed figure has the printed digits, rounded or truncated."""
         return self.match != "miss"
 
     @property
     def residual_pct(self) -> float:
-        """Computed against printed; of a printed zero, 0 where exact or else infinite."""
+        """Return by how much the computed figure differs from the printed one, in percent.
+
+        Of a printed zero it is 0 where the computed figure is exact, and infinite otherwise.
+        """
         if not self.published:
             return 0.0 if self.exact else math.inf
         return 100 * (self.computed / self.published - 1)
@@ -73,12 +76,13 @@ def _published() -> dict[str, Any]:
 
 
 def published_figures() -> list[PublishedFigure]:
-    """Every figure, in the order of the file."""
+    """Return every figure, in the order of ``published_tables.toml``."""
     data = _published()
     return [_row(table, item, data["nominal"]) for table in data["table"] for item in table["rows"]]
 
 
 def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -> PublishedFigure:
+    """Count one figure of a table by the paper's rule and straightforwardly."""
     name = item.get("architecture", item["model"].lower())
     case = Case(
         model=find_model(name),
@@ -113,7 +117,7 @@ def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -
 
 
 def _amount(memory: CountedBytes, quantity: str) -> Fraction:
-    """The sum of the kinds that ``quantity`` names, in bytes."""
+    """Return the sum in bytes of the kinds that ``quantity`` names."""
     kinds = memory._fields if quantity == "all" else quantity.split("+")
     return Fraction(sum(getattr(memory, kind) for kind in kinds))
 
@@ -126,9 +130,10 @@ def _value(
     meaning: str,
     places: int | None = None,
 ) -> Fraction:
-    """In units of ``meaning``; compared with another rule, a difference, a quotient or a saving.
+    """Return a figure in units of ``meaning``.
 
-    ``places``: to which both sides are rounded, in GaLore's G, before they are compared.
+    Where it is compared with another rule's, it is a difference, a quotient or a saving. ``places``
+    says to how many places both sides are rounded, in GaLore's G, before they are compared.
     """
     amount = _amount(rule(case), quantity)
     if against is None:
@@ -144,12 +149,12 @@ def _value(
 
 
 def _round(value: Fraction, places: int) -> Fraction:
-    """Halves up."""
+    """Round half away from zero, as the published tables do."""
     return Fraction(math.floor(value * 10**places + Fraction(1, 2)), 10**places)
 
 
 def _match(value: Fraction, printed: str) -> str:
-    """How ``value`` becomes the printed digits, if it does."""
+    """Say how ``value`` becomes the printed digits: rounded, truncated, or not at all (miss)."""
     places = len(printed.partition(".")[2])
     target = Fraction(printed)
     if _round(value, places) == target:

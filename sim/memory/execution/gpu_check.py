@@ -2,12 +2,12 @@
 
 ``python -m consilico.sim.memory.execution.gpu_check [--json PATH]`` needs a CUDA GPU.
 
-Does the steps of :mod:`execution.fake_step` for real, with random weights, and sets
-``torch.cuda.max_memory_allocated`` beside the tracked peak. What is left between the two is what
-the tracker does not see: workspaces of matrix products, attention and decompositions.
+It does the steps of ``fake_step.py`` for real, with random weights, and compares
+``torch.cuda.max_memory_allocated`` with the tracked peak. The difference is what the tracker does
+not see: workspaces of matrix products, attention and decompositions.
 
-Only small models take the low-rank methods: a decomposition of each matrix of 7 billion
-parameters takes a GPU most of an hour.
+Only small models take the low-rank methods: a decomposition of each matrix of 7 billion parameters
+takes a GPU most of an hour.
 """
 
 import argparse
@@ -43,7 +43,7 @@ _USABLE = 0.9  # of the device's memory; the rest is for workspaces and fragment
 
 
 def cases() -> Iterator[tuple[str, TrainingSetup]]:
-    """Models and how to train them, small ones first."""
+    """Yield models and how to train them, small ones first."""
     for method in EXECUTED_METHODS:
         dtypes = ("float32",) if method == "q-galore" else ("float32", "bfloat16")
         rank = 16 if method == "lora" else 128
@@ -87,7 +87,7 @@ def cases() -> Iterator[tuple[str, TrainingSetup]]:
 
 
 def _measure(name: str, setup: TrainingSetup) -> dict[str, int | None]:
-    """Allocated bytes at the peaks of real steps on the GPU."""
+    """Return the bytes allocated at the peaks of real steps on the GPU."""
     training = LlamaTraining(find_model(name), setup, "cuda")
     measured: dict[str, int | None] = {"peak_first_bytes": _peak(training)}
     measured["peak_bytes"] = _peak(training)
@@ -97,6 +97,7 @@ def _measure(name: str, setup: TrainingSetup) -> dict[str, int | None]:
 
 
 def _peak(training: LlamaTraining) -> int:
+    """Run one step on the GPU and return the most bytes that were allocated during it."""
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     training.step()
@@ -105,6 +106,7 @@ def _peak(training: LlamaTraining) -> int:
 
 
 def _run() -> list[dict[str, Any]]:
+    """Track and measure every case that fits the GPU."""
     total = torch.cuda.get_device_properties(0).total_memory
     rows = []
     for name, setup in cases():
@@ -129,8 +131,8 @@ def _run() -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line of the module; returns the exit status."""
-    parser = argparse.ArgumentParser(description="tracked peaks beside those of a GPU")
+    """Run the command line of the module and return the exit status."""
+    parser = argparse.ArgumentParser(description="tracked peaks against those of a GPU")
     parser.add_argument("--json", type=Path, default=_TABLE, help="write the table there")
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available():

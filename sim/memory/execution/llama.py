@@ -59,6 +59,7 @@ class _RmsNorm(nn.Module):
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply the rotary position embedding over halves ``(i, i + d / 2)``."""
     half = x.shape[-1] // 2
     turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
     return (x * cos) + (turned * sin)
@@ -142,15 +143,15 @@ class Llama(nn.Module):
 
         Args:
             arch: A LLaMA-like architecture.
-            dtype: Of weights and activations.
+            dtype: Data type of weights and activations.
             attention: ``fused`` (never holds the scores) or ``eager`` (holds them).
-            checkpointing: ``none``; ``full``: a block keeps its input and is computed again in
-                the backward pass; ``selective``: a block also keeps its matrix products.
-            device: Of the weights.
+            checkpointing: ``none``; ``full``: a block keeps its input and is computed again in the
+                backward pass; ``selective``: a block also keeps its matrix products.
+            device: Where the weights are.
 
         Raises:
             ValueError: If an argument is none of those, or the architecture has parts that LLaMA
-                has not.
+            has not.
         """
         super().__init__()
         if problem := unlike_llama(arch):
@@ -171,7 +172,7 @@ class Llama(nn.Module):
             self.head.weight = self.embedding.weight
 
     def forward(self, tokens: Tensor, labels: Tensor) -> Output:
-        """Mean loss in nats of predicting each next label.
+        """Return the mean loss in nats of predicting each next label, and the logits.
 
         Args:
             tokens: int64, shape ``(batch, time)``.
@@ -193,6 +194,7 @@ class Llama(nn.Module):
         return normal
 
     def _run(self, block: nn.Module, *inputs: Tensor | None) -> Tensor:
+        """Run a block, checkpointed if the model is."""
         result: Tensor
         if self._checkpointing == "none" or not torch.is_grad_enabled():
             result = block(*inputs)
@@ -212,7 +214,7 @@ class Llama(nn.Module):
 
     @torch.no_grad()
     def _rotary(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine of every angle, each of shape ``(1, 1, time, head_dim)``."""
+        """Return cosine and sine of every angle, each of shape ``(1, 1, time, head_dim)``."""
         even = torch.arange(0, self._head_dim, 2, device=tokens.device).float()
         frequencies = _ROTARY_BASE ** -(even / self._head_dim)
         angles = torch.outer(torch.arange(tokens.shape[1], device=tokens.device), frequencies)
@@ -221,7 +223,7 @@ class Llama(nn.Module):
 
     @torch.no_grad()
     def _mask(self, tokens: Tensor) -> Tensor:
-        """What is added to the scores, shape ``(batch, 1, time, time)``."""
+        """Return what is added to the scores, shape ``(batch, 1, time, time)``."""
         batch, time = tokens.shape
         position = torch.arange(time, device=tokens.device)
         seen = (position[:, None] >= position).expand(batch, 1, time, time)

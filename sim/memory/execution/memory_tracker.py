@@ -1,4 +1,4 @@
-"""Follows every allocation of a PyTorch program, also of one that runs on fake tensors.
+"""Follows every allocation of a PyTorch program, even of one that runs on fake tensors.
 
 ``torch.distributed._tools.mem_tracker.MemTracker`` was tried first and follows storages in the same
 way, but keeps sums by module and not the tensors that make up a peak, knows the optimizer's part
@@ -47,18 +47,18 @@ class MemoryTracker(TorchDispatchMode):
 
     Attributes:
         phase: Name of what the program is doing; the program sets it.
-        current_bytes: Of all storages that live now.
+        current_bytes: Bytes of all storages that live now.
         peak_bytes: The most since :meth:`restart`.
         peak_phase: Phase in which that was.
         phase_peaks: The most of each phase.
     """
 
     def __init__(self, granule: int = 1) -> None:
-        """Start empty.
+        """Start with no storage.
 
         Args:
-            granule: A storage counts as a multiple of so many bytes; CUDA's allocator rounds to
-                512.
+            granule: Bytes that the size of a storage is rounded up to a multiple of; CUDA's
+                allocator rounds to 512.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._granule = granule
@@ -83,13 +83,13 @@ class MemoryTracker(TorchDispatchMode):
     def label(self, tensors: Iterable[Tensor], category: str) -> None:
         """Say what tensors are for; those not seen so far begin to count.
 
-        The category holds for the whole life of a storage, also for a peak before the call.
+        The category holds for the whole life of a storage, even for a peak before the call.
         """
         for tensor in tensors:
             self._see(tensor, _GIVEN, self._operations + 1).category = category
 
     def at_peak(self) -> list[Allocation]:
-        """What lived at the peak, largest first."""
+        """Return the storages that lived at the peak, largest first."""
         moment = self._peak_operation
         alive = (a for a in self._history if a.died is None or a.died > moment)
         return sorted((a for a in alive if a.born <= moment), key=lambda a: -a.bytes)
@@ -111,6 +111,7 @@ class MemoryTracker(TorchDispatchMode):
         return result
 
     def _see(self, tensor: Tensor, operation: str, born: int) -> Allocation:
+        """Return the allocation of a tensor's storage, beginning to count it if it is new."""
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key not in self._live:
@@ -132,15 +133,16 @@ class MemoryTracker(TorchDispatchMode):
         return self._live[key][0]
 
     def _lose(self, key: int) -> None:
+        """Stop counting a storage whose memory is gone."""
         allocation, _ = self._live.pop(key)
         allocation.died = self._operations + 1
         self.current_bytes -= allocation.bytes
 
     def _answer(self, tensor: Tensor) -> bool | int | float:
-        """What to take the one element of a fake tensor for, so that a program goes on as usual.
+        """Return what to take the one element of a fake tensor for.
 
-        ``all`` is asked whether numbers are finite and answered yes, ``any`` whether one is wrong
-        and answered no; a cosine between two subspaces is 1.
+        So a program goes on as usual: ``all`` is asked whether numbers are finite and answered yes,
+        ``any`` whether one is wrong and answered no; a cosine between two subspaces is 1.
         """
         operation = self._see(tensor, _GIVEN, self._operations + 1).operation
         if tensor.dtype == torch.bool:

@@ -1,4 +1,4 @@
-"""A training step of a LLaMA by our own optimizers: one program, on real tensors or fake ones."""
+"""A training step of a LLaMA by our own optimizers: one program, on real or fake tensors."""
 
 import math
 from collections.abc import Callable, Collection, Iterator
@@ -28,7 +28,7 @@ __all__ = [
 _LOW_RANK = ("galore", "galore-8bit", "q-galore")
 _TORCH = ("adamw-torch-foreach", "adamw-torch-loop")
 EXECUTED_METHODS = ("adamw", *_TORCH, "lora", *_LOW_RANK)
-"""Ours, but for AdamW of torch itself, with all parameters at once or one after the other."""
+"""Our own methods, and AdamW of torch with all parameters at once or one after the other."""
 
 DTYPES = ("float32", "bfloat16")
 TARGETS = ("query", "key", "value", "output", "gate", "up", "down")
@@ -38,14 +38,15 @@ _LEARNING_RATE = 1e-3  # no effect on memory
 
 
 class LoraLinear(nn.Module):
-    """``base(x) + b(a(x)) * scaling``, without dropout; ``base`` is frozen.
+    """A frozen linear layer with a low-rank adapter: ``base(x) + b(a(x)) * scaling``.
 
-    The adapters have the base layer's dtype. (peft keeps them in float32 beside a bf16 layer
-    unless it gets ``autocast_adapter_dtype=False``.)
+    LoRA, arXiv 2106.09685, as peft makes it, without dropout. The adapter has the base layer's data
+    type. (peft keeps it in float32 next to a bfloat16 layer unless it gets
+    ``autocast_adapter_dtype=False``.)
     """
 
     def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
-        """Start as the base layer: ``b`` is zero."""
+        """Wrap a layer; the result starts as the base layer, as ``b`` is zero."""
         super().__init__()
         weight = base.weight
         weight.requires_grad_(False)
@@ -70,11 +71,11 @@ class LoraLinear(nn.Module):
 def add_lora(
     model: nn.Module, rank: int, targets: Collection[str], alpha: float = 16.0
 ) -> nn.ModuleList:
-    """Freeze a model and put adapters beside some of its linear layers, in place.
+    """Freeze a model and give some of its linear layers adapters, in place.
 
     Args:
         model: The model.
-        rank: Of every adapter.
+        rank: Rank of every adapter.
         targets: Last parts of the names of the layers, such as ``query``.
         alpha: The result of an adapter is scaled by ``alpha / rank``.
 
@@ -142,12 +143,12 @@ class LlamaTraining:
         device: str,
         tracker: MemoryTracker | None = None,
     ) -> None:
-        """Make both.
+        """Make the model and its optimizer.
 
         Args:
             arch: Shape of the model.
-            setup: How to train it.
-            device: Where, such as ``cpu``.
+            setup: How it is trained.
+            device: Where it is trained, such as ``cpu``.
             tracker: Is told the phases, and which tensors are weights, gradients and states.
         """
         self._tracker = tracker
@@ -173,7 +174,7 @@ class LlamaTraining:
             tracker.label([*self.model.parameters(), *self.model.buffers()], "weights")
 
     def step(self) -> None:
-        """One step; afterwards no gradient is left."""
+        """Train one step; afterwards no gradient is left."""
         self._enter("forward")
         output = self.model(self.tokens, self.tokens)
         self._enter("backward")
@@ -191,7 +192,7 @@ class LlamaTraining:
                 self._tracker.label([tensor], category)
 
     def renew_next(self) -> bool:
-        """Let the next step renew every subspace; whether there is any."""
+        """Let the next step renew every subspace, and tell whether there is any."""
         subspaces = [s["subspace"] for s in self.optimizer.state.values() if "subspace" in s]
         for subspace in subspaces:
             subspace.gap = 1
@@ -208,11 +209,13 @@ class LlamaTraining:
 
 
 def _hook(model: nn.Module, hook: Callable[[Tensor], None]) -> None:
+    """Call ``hook`` with each parameter once its gradient is complete."""
     for parameter in model.parameters():
         parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
 
 
 def _optimizer(trained: nn.Module, setup: TrainingSetup) -> Any:
+    """Return the optimizer that a setup asks for."""
     if setup.method in _TORCH:
         foreach = setup.method == "adamw-torch-foreach"
         return torch.optim.AdamW(trained.parameters(), lr=_LEARNING_RATE, foreach=foreach)
@@ -230,7 +233,7 @@ def _optimizer(trained: nn.Module, setup: TrainingSetup) -> Any:
 
 
 def _states(optimizer: Any) -> Iterator[tuple[str, Tensor]]:
-    """Tensors of the optimizer's state with their category."""
+    """Yield the tensors of the optimizer's state with their category."""
     for state in optimizer.state.values():
         for name, value in state.items():
             category = "projections" if name == "subspace" else "states"
@@ -238,7 +241,7 @@ def _states(optimizer: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Tensors that an object holds, directly or in objects of the golden models."""
+    """Yield the tensors that an object holds, directly or in objects of the golden models."""
     if isinstance(value, Tensor):
         yield value
     elif hasattr(value, "__dict__"):
