@@ -17,6 +17,7 @@ from consilico.sim.base.errors import UserError
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.accelerator.accelerator import Accelerator
+    from consilico.sim.accelerator.step_cost import StepCost
     from consilico.sim.base.progress import Progress
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
@@ -565,12 +566,10 @@ def accelerator(
     Raises:
         UserError: If a value is not accepted.
     """
-    from consilico.sim.accelerator.accelerator import Accelerator
-    from consilico.sim.accelerator.dram import find_dram
-    from consilico.sim.accelerator.tiling import Array
+    from consilico.sim.accelerator.accelerator import Accelerator, SystolicArrays, find_dram
 
     return Accelerator(
-        array=Array(rows=rows, columns=columns, count=arrays, dataflow=dataflow),
+        array=SystolicArrays(rows=rows, columns=columns, count=arrays, dataflow=dataflow),
         dram=find_dram(dram),
         precision=precision,
         clock_ns=clock_ns,
@@ -587,7 +586,7 @@ def training_hw(
     svd: str = "full",
     gap: int = 200,
     prices: str = "best",
-) -> dict[str, Any]:
+) -> "StepCost":
     """Estimate what a training step costs on an accelerator: traffic, area, energy, time.
 
     Args:
@@ -601,9 +600,9 @@ def training_hw(
     Raises:
         UserError: If something is not counted, not priced or not accepted.
     """
-    from consilico.sim.accelerator.query import answer
+    from consilico.sim.accelerator.step_cost import step_cost
 
-    return answer(run, accelerator, pdk, svd, gap, prices=prices)
+    return step_cost(run, accelerator, pdk, svd, gap, prices=prices)
 
 
 # The page, and what there is on this machine

@@ -122,7 +122,7 @@ def test_a_forbidden_import_is_found(path: str, source: str) -> None:
         ("golden/x.py", "import torch, math\nfrom consilico.golden.config import Config"),
         ("hw/x.py", "from consilico.golden.config import Config\nimport amaranth"),
         ("sim/units/x.py", "import torch\nfrom consilico.hw.verilog import convert"),
-        ("sim/accelerator/x.py", "from consilico.sim.memory.run import Run"),
+        ("sim/accelerator/x.py", "from consilico.sim.memory.training_run import TrainingRun"),
         (
             "sim/silicon/implement.py",
             "from consilico.sim.silicon.power.analysis import analyze_power",

@@ -57,7 +57,7 @@ def training_hw(
         rows=rows, columns=columns, arrays=arrays, dataflow=dataflow, dram=dram,
         precision=precision, clock_ns=clock_ns, sram_kib=sram_kib, lanes=lanes,
     )  # fmt: skip
-    result = api.training_hw(run, accelerator, pdk=pdk, svd=svd, gap=gap, prices=prices)
+    result = api.training_hw(run, accelerator, pdk=pdk, svd=svd, gap=gap, prices=prices).to_json()
     emit("training-hw/1", result, json_path, lambda: _show(result))
 
 

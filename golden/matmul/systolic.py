@@ -25,6 +25,7 @@ __all__ = [
     "job_beats",
     "latency",
     "matmul",
+    "occupied_cycles",
     "result_matrix",
 ]
 
@@ -220,16 +221,35 @@ def cycles(job: Job, config: SystolicConfig) -> int:
         ValueError: If the job exceeds the unit's limits.
     """
     config.check(job)
-    rows, size = config.rows, config.tile_rows
-    full = -(-job.m // size) - 1  # strips of tiles, less the last one, which may be lower
-    low = job.m - full * size
-    across = -(-job.n // config.columns)
+    _, low, _ = _strips(job, config)
+    occupied = occupied_cycles(job, config)
     if config.dataflow == "output_stationary":
-        before = full * across * max(job.k, rows) + (across - 1) * max(job.k, low)
-        return before + job.k + latency(config) + low - 1
-    passes = across * -(-job.k // rows)  # of a strip
-    before = rows + full * passes * max(size, rows) + (passes - 1) * max(low, rows)
-    return before + low + latency(config)
+        return occupied - max(job.k, low) + job.k + latency(config) + low - 1
+    return config.rows + occupied - max(low, config.rows) + low + latency(config)
+
+
+def occupied_cycles(job: Job, config: SystolicConfig) -> int:
+    """Return the cycles for which a job's tiles occupy the array, filling and draining left out.
+
+    That is what a job costs among others that follow one another without a pause. A tile of weights
+    is loaded, or a tile of results drained, during the beats of another tile, which therefore takes
+    as many cycles as the array has rows if it has fewer beats.
+    """
+    full, low, across = _strips(job, config)
+    if config.dataflow == "output_stationary":
+        return across * (full * max(job.k, config.rows) + max(job.k, low))
+    passes = across * -(-job.k // config.rows)  # of a strip
+    return passes * (full * max(config.tile_rows, config.rows) + max(low, config.rows))
+
+
+def _strips(job: Job, config: SystolicConfig) -> tuple[int, int, int]:
+    """Return how a result is cut into tiles.
+
+    Returns:
+        Strips of whole tiles above the last strip; the rows of the last strip; tiles of a strip.
+    """
+    full = -(-job.m // config.tile_rows) - 1
+    return full, job.m - full * config.tile_rows, -(-job.n // config.columns)
 
 
 def _job(x: Tensor, w: Tensor, config: SystolicConfig) -> Job:

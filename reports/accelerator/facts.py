@@ -3,10 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from consilico.sim.accelerator.accelerator import PRECISIONS, Accelerator
-from consilico.sim.accelerator.dram import find_dram
-from consilico.sim.accelerator.query import answer
-from consilico.sim.accelerator.tiling import Array
+from consilico.sim.accelerator.accelerator import PRECISIONS, Accelerator, SystolicArrays, find_dram
+from consilico.sim.accelerator.step_cost import step_cost
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.training_run import TrainingRun
 
@@ -21,18 +19,19 @@ def training_hw_facts() -> dict[str, Any]:
     """JSON-able; a second or two of work.
 
     Returns:
-        ``headline``: LLaMA-7B with Q-GaLore, as :func:`sim.accelerator.query.answer` gives
-        it. ``scenarios``: the same in each precision, with each kind of SVD. ``methods``, in
+        ``headline``: LLaMA-7B with Q-GaLore, as
+        :func:`consilico.sim.accelerator.step_cost.step_cost` gives it. ``scenarios``: the same in
+        each precision, with each kind of SVD. ``methods``, in
         INT8. ``batches``, of the headline's run. Rows have ``label``, ``energy_j``, ``time_s``,
         ``power_w`` and ``area_um2`` (intervals), ``tokens`` and ``phases`` (energy and time).
     """
     run = TrainingRun(model=find_model("llama-7b"), method="q-galore", rank=1024, sequence=256)
-    accelerator = Accelerator(array=Array(), dram=find_dram("hbm2"))
+    accelerator = Accelerator(array=SystolicArrays(), dram=find_dram("hbm2"))
     scenarios = [
         _row(
             f"{precision}, {svd} SVD",
             run,
-            answer(run, replace(accelerator, precision=precision), _PDK, svd),
+            step_cost(run, replace(accelerator, precision=precision), _PDK, svd).to_json(),
         )
         for precision in PRECISIONS
         for svd in ("full", "randomised")
@@ -40,14 +39,16 @@ def training_hw_facts() -> dict[str, Any]:
     methods = []
     for name in _METHODS:
         own = replace(run, method=name, rank=0 if name == "lora" else 1024)
-        methods.append(_row(own.method_description.title, own, answer(own, accelerator, _PDK)))
+        methods.append(
+            _row(own.method_description.title, own, step_cost(own, accelerator, _PDK).to_json())
+        )
     batches = []
     for tokens in _TOKENS:
         own = replace(run, batch=tokens // run.sequence)
-        batches.append(_row(f"{tokens} tokens", own, answer(own, accelerator, _PDK)))
+        batches.append(_row(f"{tokens} tokens", own, step_cost(own, accelerator, _PDK).to_json()))
     return {
-        "headline": answer(run, accelerator, _PDK),
-        "float": answer(run, replace(accelerator, precision="bf16"), _PDK),
+        "headline": step_cost(run, accelerator, _PDK).to_json(),
+        "float": step_cost(run, replace(accelerator, precision="bf16"), _PDK).to_json(),
         "scenarios": scenarios,
         "methods": methods,
         "batches": batches,

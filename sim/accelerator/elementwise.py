@@ -1,8 +1,9 @@
 """What a step computes element by element: norms, rotary embedding, softmax, SwiGLU, loss.
 
-Two views of it. :func:`operators` are the operators that an eager PyTorch runs, each with the
-elements it reads and writes; the tests hold them to what a dispatcher sees. :func:`passes` are the
-same as an accelerator runs them: a pass over its tensors each, and what is in between stays.
+There are two views of it. :func:`operators` are the operators that an eager PyTorch runs, each with
+the elements it reads and writes; the tests hold them to what a dispatcher sees. :func:`passes` are
+the same as an accelerator runs them: a pass over its tensors each, and what is in between stays on
+the chip.
 
 Counted are decoders like LLaMA: RMS norms, rotary embedding, a gated SiLU, no biases.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import unlike_llama
 from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["ARITHMETIC", "Operator", "Pass", "operators", "passes"]
@@ -26,7 +27,7 @@ ARITHMETIC = {
     "log-softmax backward": 4,
     "nll": 1, "nll backward": 1, "embedding backward": 1,
 }  # fmt: skip
-"""Scalar operations of an element; an exponential or a root counts as one."""
+"""Scalar operations per element; an exponential or a root counts as one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Operator:
 
     @property
     def operations(self) -> int:
-        """Scalar operations: of each element read by a sum, else of each written."""
+        """Return the scalar operations: of each element read by a sum, else of each written."""
         sums = self.kind in ("sum", "embedding backward")
         return ARITHMETIC[self.kind] * (self.reads if sums else self.writes)
 
@@ -56,26 +57,13 @@ class Pass:
     stays: bool = False  # on chip: part of fused attention
 
 
-def _check(arch: Architecture) -> None:
-    wanted = {
-        "gated": True, "activation": "silu", "norm": "rms", "qkv_bias": False,
-        "output_bias": False, "mlp_bias": False, "bias": False, "positions": 0, "extra": 0,
-        "post_norm": False,
-    }  # fmt: skip
-    for name, value in wanted.items():
-        if getattr(arch, name) != value:
-            raise UserError(
-                f"{name} of {arch.name} must be {value!r} as in LLaMA, not"
-                f" {getattr(arch, name)!r}: only such models are counted element by element"
-            )
-
-
 class _Sizes:
     """Elements of the tensors of a micro-batch."""
 
     def __init__(self, plan: TensorPlan) -> None:
         arch = plan.arch
-        _check(arch)
+        if problem := unlike_llama(arch):
+            raise UserError(f"{problem}: only such models are counted element by element")
         t = int(plan.tokens)
         self.t, self.time = t, int(plan.sequence)
         self.layers, self.trained = arch.layers, plan.trained_blocks
@@ -93,7 +81,9 @@ class _Sizes:
 
 
 def operators(plan: TensorPlan) -> list[Operator]:
-    """Those of a step with eager attention in float32. Fused attention has the same inside.
+    """Return the operators of a step with eager attention in float32.
+
+    Fused attention has the same inside.
 
     Raises:
         UserError: If the model is not counted.
@@ -109,10 +99,12 @@ def operators(plan: TensorPlan) -> list[Operator]:
 
 
 def _op(phase: str, count: int, kind: str, writes: int, *reads: int) -> Operator:
+    """Return ``count`` operators of a kind."""
     return Operator(phase=phase, kind=kind, reads=count * sum(reads), writes=count * writes)
 
 
 def _norm(s: _Sizes, phase: str, count: int) -> Iterator[Operator]:
+    """Yield the operators of ``count`` RMS norms."""
     yield _op(phase, count, "pow", s.h, s.h)
     yield _op(phase, count, "sum", s.t, s.h)
     yield _op(phase, count, "add", s.t, s.t)
@@ -122,7 +114,7 @@ def _norm(s: _Sizes, phase: str, count: int) -> Iterator[Operator]:
 
 
 def _blocks(s: _Sizes, phase: str) -> Iterator[Operator]:
-    """Forward; again, what follows a block's last saved tensor does not run."""
+    """Yield the forward pass of all blocks; a recomputation ends at the last saved tensor."""
     f, n, qk, again = phase, s.layers, s.q + s.k, phase == "recompute"
     angles = s.time * s.width
     yield from _norm(s, f, 2 * n)
@@ -144,6 +136,7 @@ def _blocks(s: _Sizes, phase: str) -> Iterator[Operator]:
 
 
 def _ends(s: _Sizes) -> Iterator[Operator]:
+    """Yield what the forward pass has outside the blocks."""
     f, angles = "forward", s.time * s.width
     yield _op(f, 1, "neg", s.width // 2, s.width // 2)  # rotary angles, made once
     yield _op(f, 1, "mul", angles // 2, s.time, s.width // 2)
@@ -153,6 +146,7 @@ def _ends(s: _Sizes) -> Iterator[Operator]:
 
 
 def _backward(s: _Sizes) -> Iterator[Operator]:
+    """Yield the operators of the backward pass."""
     b, n, qk, angles = "backward", s.layers, s.q + s.k, s.time * s.width
     blocks = n if s.embedding else n - 1  # whose input needs a gradient
     norms = blocks + n + 1  # attention norms of those, all MLP norms, the final one
@@ -193,7 +187,9 @@ def _backward(s: _Sizes) -> Iterator[Operator]:
 
 
 def passes(plan: TensorPlan) -> list[Pass]:
-    """Passes of an accelerator in a step. Sums of gradients are made where products accumulate.
+    """Return the passes of an accelerator in a step.
+
+    Sums of gradients are made where products accumulate.
 
     Raises:
         UserError: If the model is not counted.
@@ -211,10 +207,12 @@ def passes(plan: TensorPlan) -> list[Pass]:
 
 
 def _pass(name: str, phase: str, reads: int, writes: int, count: int = 1) -> Pass:
+    """Return ``count`` passes of a name."""
     return Pass(name=name, phase=phase, reads=count * reads, writes=count * writes)
 
 
 def _forward_passes(s: _Sizes, phase: str, eager: bool) -> Iterator[Pass]:
+    """Yield the passes of all blocks forward."""
     n = s.layers
     yield _pass("norms", phase, 2 * s.h, 2 * s.h, n)
     yield _pass("rotary embedding", phase, s.q + s.k, s.q + s.k, n)
@@ -225,6 +223,7 @@ def _forward_passes(s: _Sizes, phase: str, eager: bool) -> Iterator[Pass]:
 
 
 def _backward_passes(s: _Sizes, eager: bool) -> Iterator[Pass]:
+    """Yield the passes of the backward pass."""
     n, phase = s.layers, "backward"
     yield _pass("loss", phase, s.vocab, s.vocab)
     yield _pass("final norm", phase, 2 * s.h, s.h)

@@ -1,7 +1,8 @@
-"""Measures the catalogue's units that an accelerator is made of, and checks the table in.
+"""Measures the catalogue's units that an accelerator is made of, for the checked-in table.
 
 ``python -m consilico.sim.accelerator.measure --pdk nangate45`` replaces that kit's part of
-``measured.json``: synthesis, gate-level simulation of the unit's own traffic, power. Minutes a kit.
+``measured.json``: synthesis, gate-level simulation of the unit's own traffic, and power. It takes
+minutes per kit.
 """
 
 import argparse
@@ -37,13 +38,17 @@ _FALLBACK = "normal"  # of units that the model gives no traffic for
 
 
 def measured_table() -> dict[str, Any]:
-    """By kit: ``measured_at``, ``tools``, ``corner``, ``voltage_v``, ``clock_ns``, ``rows``."""
+    """Return the table by kit.
+
+    Each kit has ``measured_at``, ``tools``, ``corner``, ``voltage_v``, ``node_nm``, ``clock_ns``
+    and ``rows``, one for each of :data:`UNITS`.
+    """
     table: dict[str, Any] = json.loads(TABLE.read_text())
     return table
 
 
 def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
-    """That of a kit, measured now.
+    """Measure the units in a kit, and return its part of the table.
 
     Raises:
         UserError: If the kit or a tool is missing.
@@ -69,7 +74,7 @@ def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
                 "leakage_w": power["leakage_w"],
                 "power_w": power["total_w"],
                 "power_by_class_w": found["power_by_class_w"],
-                "operations_a_cycle": activity["operations"] / activity["cycles"],
+                "operations_per_cycle": activity["operations"] / activity["cycles"],
                 "source": source,
                 "verilog_sha256": found["verilog_sha256"],
             }
@@ -88,7 +93,7 @@ def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line of the module; returns the exit status."""
+    """Run the command line of the module and return the exit status."""
     parser = argparse.ArgumentParser(description="measure the units of an accelerator")
     parser.add_argument("--pdk", required=True)
     parser.add_argument("--clock-ns", type=float, default=2.0)

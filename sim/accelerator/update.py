@@ -43,7 +43,7 @@ class Renewal:
 
 
 def randomised_svd_flops(rows: int, columns: int, rank: int) -> tuple[float, float]:
-    """All FLOPs of a randomised SVD, and those of its products with the matrix.
+    """Return all FLOPs of a randomized SVD, and those of its products with the matrix.
 
     Halko, Martinsson and Tropp (SIAM Review 53, 2011, Algorithms 4.4 and 5.1), as
     ``torch.svd_lowrank`` runs it: products with the matrix, ``2 (q + 1)`` of them, each ``2 m n l``
@@ -60,23 +60,24 @@ def randomised_svd_flops(rows: int, columns: int, rank: int) -> tuple[float, flo
 
 
 def _orthonormal(length: int, width: int) -> float:
+    """Return the FLOPs of orthonormalizing ``width`` vectors (Golub and Van Loan, section 5.2)."""
     return 4.0 * (length * width * width - width**3 / 3)
 
 
 def svd_work(plan: TensorPlan, svd: str, gap: int, sram_bytes: float) -> Renewal:
-    """New subspaces, spread over the ``gap`` steps between two; fewer where the method is lazy.
+    """Return the work of new subspaces, spread over the ``gap`` steps between two.
 
     A full SVD is ``6 m n^2 + 20 n^3`` (Golub and Van Loan, table 8.6.1), as in the ledger's time.
     Half the work of its bidiagonalization is in products of the trailing matrix with a vector: it
-    is read twice a column, float32, from DRAM as long as it does not fit on chip (Dongarra et al.,
-    J. Comput. Appl. Math. 27, 1989, section 6). Q-GaLore renews 0.362 of its subspaces
-    (arXiv 2407.08296, section 4.4, LLaMA-130M).
+    is read twice per column, float32, from DRAM as long as it does not fit on chip (Dongarra et
+    al., J. Comput. Appl. Math. 27, 1989, section 6). Q-GaLore, which is lazy, renews 0.362 of its
+    subspaces (arXiv 2407.08296, section 4.4, LLaMA-130M).
 
     Args:
         plan: The run.
         svd: One of :data:`SVDS`.
         gap: Steps between two subspaces.
-        sram_bytes: On chip.
+        sram_bytes: SRAM on the chip.
 
     Raises:
         UserError: If ``svd`` or ``gap`` is not accepted.
@@ -111,12 +112,12 @@ def svd_work(plan: TensorPlan, svd: str, gap: int, sram_bytes: float) -> Renewal
 
 
 def basis_bytes(plan: TensorPlan, tensor: TrainedParameter) -> float:
-    """Bytes of a projection with its constants."""
+    """Return the bytes of a projection with its constants."""
     return sum(held_bytes(plan, tensor, h)[0] for h in _of(tensor, "projections"))
 
 
 def held_bytes(plan: TensorPlan, tensor: TrainedParameter, holding: Holding) -> tuple[float, float]:
-    """Bytes of a holding with the constants of its groups, and of these alone."""
+    """Return the bytes of a holding with the constants of its groups, and of these alone."""
     elements = int(holding.elements(tensor.dims))
     constants = 0.0
     if holding.group:
@@ -126,11 +127,12 @@ def held_bytes(plan: TensorPlan, tensor: TrainedParameter, holding: Holding) -> 
 
 
 def _of(tensor: TrainedParameter, kind: str) -> Iterator[Holding]:
+    """Yield the holdings of a kind that a parameter brings with it."""
     return (h for h in tensor.treatment.holdings if h.kind == kind)
 
 
 def update_operations(plan: TensorPlan) -> Counter[str]:
-    """Operations of the update phase by the unit that does them.
+    """Return the operations of the update phase by the unit that does them.
 
     ``float operation``: Adam, decay, scaling. ``state quantization`` and ``dequantization``: 8-bit
     states, both moments. ``weight update``: INT8 weights, each with its stochastic rounding.

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from consilico.sim.accelerator.elementwise import operators, passes
-from consilico.sim.accelerator.products import planned
+from consilico.sim.accelerator.matrix_products import planned
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup

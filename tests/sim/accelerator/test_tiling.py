@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from consilico.golden.matmul.systolic import Job, SystolicConfig, cycles, job_beats
-from consilico.sim.accelerator.tiling import Array, array_work, dram_work
+from consilico.sim.accelerator.accelerator import SystolicArrays
+from consilico.sim.accelerator.tiling import array_work, dram_work
 from consilico.sim.base.errors import UserError
 
 
@@ -21,7 +22,7 @@ def test_weight_stationary_is_the_schedule_of_the_array(
     rows = 4
     config = SystolicConfig(rows=rows, columns=columns, block=rows)
     beats = job_beats(torch.ones(m, k).long(), torch.ones(k, n).long(), config)
-    work = array_work(m, k, n, Array(rows=rows, columns=columns))
+    work = array_work(m, k, n, SystolicArrays(rows=rows, columns=columns))
     low = m - (math.ceil(m / rows) - 1) * rows
     assert cycles(Job(m=m, k=k, n=n), config) == work.cycles + low + rows + columns + 1
     assert work.a_reads == int(beats.x.sum())  # k is whole: no lane beyond it
@@ -35,7 +36,7 @@ def test_weight_stationary_is_the_schedule_of_the_array(
 def test_output_stationary_is_the_schedule_of_the_array(m: int, k: int, n: int) -> None:
     config = SystolicConfig(rows=4, columns=3, dataflow="output_stationary")
     beats = job_beats(torch.ones(m, k).long(), torch.ones(k, n).long(), config)
-    work = array_work(m, k, n, Array(rows=4, columns=3, dataflow="output_stationary"))
+    work = array_work(m, k, n, SystolicArrays(rows=4, columns=3, dataflow="output_stationary"))
     low = m - (math.ceil(m / 4) - 1) * 4
     assert cycles(Job(m=m, k=k, n=n), config) == work.cycles + 4 + 3 + 1 + low - 1
     assert (work.a_reads, work.b_reads) == (beats.x.numel(), beats.w.numel())
@@ -59,7 +60,7 @@ def walked(m: int, k: int, n: int, p: int, q: int) -> tuple[int, int]:
 def test_traffic_is_that_of_some_tiling_that_fits_and_of_none_less(
     m: int, k: int, n: int, sram_kib: int
 ) -> None:
-    array = Array(rows=8, columns=8)
+    array = SystolicArrays(rows=8, columns=8)
     found = dram_work(m, k, n, (1.0, 1.0, 1.0), 1024 * sram_kib, array)
     sums = found.bytes - m * n
     assert sums >= m * k + k * n  # each at least once
@@ -80,20 +81,22 @@ def test_traffic_is_that_of_some_tiling_that_fits_and_of_none_less(
 
 
 def test_a_product_that_fits_moves_each_operand_once() -> None:
-    found = dram_work(64, 64, 64, (1.0, 0.5, 2.0), 1 << 20, Array(rows=8, columns=8))
+    found = dram_work(64, 64, 64, (1.0, 0.5, 2.0), 1 << 20, SystolicArrays(rows=8, columns=8))
     assert found.bytes == 64 * 64 * 3.5
     assert (found.a_fetches, found.b_fetches) == (1, 1)
 
 
 def test_what_stays_on_chip_is_free() -> None:
-    array = Array(rows=8, columns=8)
+    array = SystolicArrays(rows=8, columns=8)
     found = dram_work(64, 64, 64, (0.0, 1.0, 0.0), 1 << 12, array)
     assert found.bytes == 64 * 64
 
 
 def test_more_memory_never_costs_traffic() -> None:
     sizes = [
-        dram_work(300, 500, 700, (1.0, 1.0, 1.0), kib * 1024, Array(rows=8, columns=8)).bytes
+        dram_work(
+            300, 500, 700, (1.0, 1.0, 1.0), kib * 1024, SystolicArrays(rows=8, columns=8)
+        ).bytes
         for kib in (2, 4, 8, 16, 32, 64, 128, 512)
     ]
     assert sizes == sorted(sizes, reverse=True)
@@ -102,8 +105,8 @@ def test_more_memory_never_costs_traffic() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UserError, match="array rows must be an integer in \\[2, 64\\], not 65"):
-        Array(rows=65)
+        SystolicArrays(rows=65)
     with pytest.raises(UserError, match="dataflow must be weight_stationary or output_stationary"):
-        Array(dataflow="row_stationary")
+        SystolicArrays(dataflow="row_stationary")
     with pytest.raises(UserError, match="sram must hold a tile of the array"):
-        dram_work(64, 64, 64, (1.0, 1.0, 1.0), 64, Array())
+        dram_work(64, 64, 64, (1.0, 1.0, 1.0), 64, SystolicArrays())

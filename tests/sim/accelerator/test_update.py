@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from consilico.sim.accelerator.products import planned
+from consilico.sim.accelerator.matrix_products import planned
 from consilico.sim.accelerator.update import (
     held_bytes,
     randomised_svd_flops,

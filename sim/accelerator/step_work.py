@@ -3,21 +3,26 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from consilico.sim.accelerator.accelerator import Accelerator
+from consilico.sim.accelerator.accelerator import Accelerator, SystolicArrays
 from consilico.sim.accelerator.elementwise import operators, passes
-from consilico.sim.accelerator.products import Operand, Product, planned, products
+from consilico.sim.accelerator.matrix_products import (
+    MatrixProduct,
+    ProductOperand,
+    matrix_products,
+    planned,
+)
 from consilico.sim.accelerator.tiling import array_work, dram_work
 from consilico.sim.accelerator.update import held_bytes, svd_work, update_operations
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["PHASES", "Part", "Phase", "step_work"]
+__all__ = ["PHASES", "PhaseWork", "WorkItem", "step_work"]
 
 PHASES = ("forward", "recompute", "backward", "projection", "svd", "update")
 
 
 @dataclass(kw_only=True)
-class Part:
+class WorkItem:
     """What runs at one time: a product, a pass over tensors, an update, decompositions."""
 
     name: str
@@ -31,46 +36,46 @@ class Part:
 
     @property
     def dram_bytes(self) -> float:
-        """Read and written."""
+        """Return the bytes read from and written to DRAM."""
         return sum(self.read.values()) + sum(self.written.values())
 
 
 @dataclass(kw_only=True)
-class Phase:
-    """One phase of a step."""
+class PhaseWork:
+    """The work of one phase of a step."""
 
     name: str  # of PHASES
     flops: float = 0.0  # of matrix products, as torch counts; of decompositions
     scalars: float = 0.0  # operations element by element
-    parts: list[Part] = field(default_factory=list)
+    items: list[WorkItem] = field(default_factory=list)
 
     @property
     def operations(self) -> Counter[str]:
-        """Those of all parts."""
+        """Return the operations of all items."""
         total: Counter[str] = Counter()
-        for part in self.parts:
+        for part in self.items:
             total.update(part.operations)
         return total
 
     def bytes(self, direction: str) -> dict[str, float]:
-        """DRAM bytes by kind of tensor; ``direction`` is ``read`` or ``written``."""
+        """Return the DRAM bytes by kind of tensor; ``direction`` is ``read`` or ``written``."""
         total: dict[str, float] = {}
-        for part in self.parts:
+        for part in self.items:
             for kind, size in getattr(part, direction).items():
                 total[kind] = total.get(kind, 0.0) + size
         return total
 
 
-def step_work(run: TrainingRun, accelerator: Accelerator, svd: str, gap: int) -> list[Phase]:
-    """The phases of a step that there are.
+def step_work(run: TrainingRun, accelerator: Accelerator, svd: str, gap: int) -> list[PhaseWork]:
+    """Return the phases of a step that have any work.
 
-    Every product reads its operands from DRAM and writes its result there, every pass over
-    activations too: what SRAM saves is counted inside a product alone. Scalars of a quantized
+    Every product reads its operands from DRAM and writes its result there, and so does every pass
+    over activations: what SRAM saves is counted inside a product alone. Scalars of a quantized
     weight, projection or state go with it, as the memory ledger has them.
 
     Args:
-        run: As the memory ledger takes it.
-        accelerator: Where it runs.
+        run: What is trained, as the memory ledger takes it.
+        accelerator: What it runs on.
         svd: ``full`` or ``randomised``.
         gap: Steps between two subspaces.
 
@@ -79,13 +84,13 @@ def step_work(run: TrainingRun, accelerator: Accelerator, svd: str, gap: int) ->
     """
     plan = planned(run)
     builder = _Builder(plan, accelerator)
-    phases = {name: Phase(name=name) for name in PHASES}
-    for product in products(plan):
+    phases = {name: PhaseWork(name=name) for name in PHASES}
+    for product in matrix_products(plan):
         phase = phases[product.phase]
         phase.flops += product.flops
-        phase.parts.append(builder.product(product))
+        phase.items.append(builder.product(product))
     for item in passes(plan):
-        phases[item.phase].parts.append(
+        phases[item.phase].items.append(
             builder.elements(item.name, item.reads, item.writes, item.stays)
         )
     for operator in operators(plan):
@@ -95,18 +100,20 @@ def step_work(run: TrainingRun, accelerator: Accelerator, svd: str, gap: int) ->
     if not plan.method.forward_only:
         builder.decompose(phases["svd"], svd, gap)
         builder.update(phases["update"])
-    return [phase for phase in phases.values() if phase.parts]
+    return [phase for phase in phases.values() if phase.items]
 
 
 class _Builder:
+    """The work of one run on one accelerator."""
+
     def __init__(self, plan: TensorPlan, accelerator: Accelerator) -> None:
         self.plan, self.acc = plan, accelerator
         self.tensors = {t.parameter.name: t for t in plan.tensors}
         if plan.arch.tied:
             self.tensors["output layer"] = self.tensors["embedding"]
 
-    def width(self, operand: Operand) -> float:
-        """Bytes of an element in DRAM, its share of the constants of its group included."""
+    def width(self, operand: ProductOperand) -> float:
+        """Return the bytes of an element in DRAM, with its share of its group's constants."""
         if operand.stays:
             return 0.0
         if operand.kind in ("activation", "gradient", "scores"):
@@ -120,16 +127,16 @@ class _Builder:
         size, _ = held_bytes(self.plan, tensor, holding)
         return size / float(holding.elements(tensor.dims))
 
-    def product(self, p: Product) -> Part:
-        """On the array; results become codes again where the array computes on integers."""
-        operation, array, times = self.acc.engine(p)
+    def product(self, p: MatrixProduct) -> WorkItem:
+        """Return the work of a product; an array of integers makes its results codes again."""
+        operation, array, times = _engine(self.acc, p)
         widths = (self.width(p.a), self.width(p.b), self.width(p.c))
         work = array_work(p.m, p.k, p.n, array)
         dram = dram_work(p.m, p.k, p.n, widths, self.acc.sram_bytes, array)
         (a, b, c), count = p.elements, p.count
         # an INT4 code of a projection comes with its zero point: a byte
         chip = 1.0 if operation == "projection MAC" else self.acc.activation_bytes
-        part = Part(
+        part = WorkItem(
             name=p.name, cycles=work.cycles * times * count / array.count, tiling=dram.tiling,
             operations=Counter({operation: p.macs * times}),
         )  # fmt: skip
@@ -137,7 +144,7 @@ class _Builder:
             (p.a, widths[0], a, dram.a_fetches), (p.b, widths[1], b, dram.b_fetches),
         ):  # fmt: skip
             size = width * elements * fetches * count
-            if self.acc.integer and operation != "projection MAC" and self._wide(operand):
+            if self.acc.computes_integers and operation != "projection MAC" and self._wide(operand):
                 part.operations["value quantization"] += elements * fetches * count
             if size:
                 part.read[operand.kind] = part.read.get(operand.kind, 0.0) + size
@@ -145,50 +152,51 @@ class _Builder:
             part.written[p.c.kind] = widths[2] * c * count
         part.sram_read_bytes = times * count * chip * (work.a_reads + work.b_reads)
         part.sram_written_bytes = count * chip * work.c_writes
-        if self.acc.integer or operation == "projection MAC":
+        if self.acc.computes_integers or operation == "projection MAC":
             part.operations["requantization"] += c * count
         elif p.b.kind == "weight" and self._stored(p.b.name) in ("uint8", "nf4"):
             part.operations["float operation"] += 2 * b * dram.b_fetches * count
         return _filled(part)
 
-    def _wide(self, operand: Operand) -> bool:
-        """Whether it is kept as floats, which an array of integers takes as codes."""
+    def _wide(self, operand: ProductOperand) -> bool:
+        """Tell whether an operand is kept as floats, which an array of integers takes as codes."""
         if operand.kind == "weight":
             return self._stored(operand.name) not in ("uint8", "nf4")
         return operand.kind in ("adapter", "projection", "weight gradient", "low-rank")
 
     def _stored(self, name: str) -> str:
+        """Return the data type in which a weight is stored."""
         return self.plan.dtype_of(self.tensors[name].treatment.holdings[0])
 
-    def elements(self, name: str, reads: int, writes: int, stays: bool) -> Part:
-        """A pass over activations; its results become codes for an array of integers."""
+    def elements(self, name: str, reads: int, writes: int, stays: bool) -> WorkItem:
+        """Return the work of a pass over activations; for integers its results become codes."""
         size = self.acc.activation_bytes
-        part = Part(name=name)
+        part = WorkItem(name=name)
         if not stays:
             part.read["activation"] = reads * size
             part.written["activation"] = writes * size
         part.sram_read_bytes, part.sram_written_bytes = reads * size, writes * size
-        if self.acc.integer:
+        if self.acc.computes_integers:
             part.operations["value quantization"] += writes
         part.cycles = writes / self.acc.lanes
         return _filled(part)
 
-    def spread(self, phase: Phase) -> None:
-        """Give a phase's scalar operations to its passes, by their results."""
-        own = [part for part in phase.parts if not part.tiling]
+    def spread(self, phase: PhaseWork) -> None:
+        """Share out a phase's scalar operations among its passes, by the results of each."""
+        own = [part for part in phase.items if not part.tiling]
         writes = sum(part.sram_written_bytes for part in own)
         for part in own:
             share = phase.scalars * part.sram_written_bytes / writes
             part.operations["float operation"] += round(share)
             part.cycles = max(part.cycles, share / self.acc.lanes)
 
-    def decompose(self, phase: Phase, svd: str, gap: int) -> None:
-        """New subspaces, in float32: half of the operands come from SRAM, half are in registers."""
+    def decompose(self, phase: PhaseWork, svd: str, gap: int) -> None:
+        """Add new subspaces, in float32: half of the operands come from SRAM."""
         work = svd_work(self.plan, svd, gap, self.acc.sram_bytes)
         if not work.flops:
             return
         macs = work.flops / 2
-        part = Part(
+        part = WorkItem(
             name=f"{work.decompositions:.2f} decompositions a step, {svd}",
             cycles=macs / self.acc.lanes,
             read={"weight gradient": work.read_bytes},
@@ -197,12 +205,12 @@ class _Builder:
             operations=Counter({"float32 MAC": round(macs)}),
         )
         phase.flops = work.flops
-        phase.parts.append(_filled(part))
+        phase.items.append(_filled(part))
 
-    def update(self, phase: Phase) -> None:
-        """Adam's states and the weights, read and written once each."""
+    def update(self, phase: PhaseWork) -> None:
+        """Add the update: Adam's states and the weights, read and written once each."""
         plan, lanes = self.plan, self.acc.lanes
-        part = Part(name="optimizer", operations=update_operations(plan))
+        part = WorkItem(name="optimizer", operations=update_operations(plan))
         for t in plan.tensors:
             if not t.trains:
                 continue
@@ -214,7 +222,9 @@ class _Builder:
             part.read[kind] = part.read.get(kind, 0.0) + gradient * count
             if projected:  # the step goes back to be brought back
                 part.written[kind] = part.written.get(kind, 0.0) + gradient * count
-            for holding in treatment.holdings[1:] if treatment.trains_factors else treatment.holdings:
+            for holding in (
+                treatment.holdings[1:] if treatment.trains_factors else treatment.holdings
+            ):
                 name = {"weights": "weight", "adapters": "adapter"}.get(holding.kind, "state")
                 if holding.kind == "projections":
                     continue
@@ -224,11 +234,22 @@ class _Builder:
         part.cycles = max(part.operations.values(), default=0) / lanes
         phase.scalars = part.operations["float operation"]
         if part.dram_bytes:
-            phase.parts.append(_filled(part))
+            phase.items.append(_filled(part))
 
 
-def _filled(part: Part) -> Part:
-    """What comes from DRAM is written to SRAM, what goes there is read from it."""
+def _filled(part: WorkItem) -> WorkItem:
+    """Add the SRAM side of DRAM traffic: what is read from DRAM is written there."""
     part.sram_written_bytes += sum(part.read.values())
     part.sram_read_bytes += sum(part.written.values())
     return part
+
+
+def _engine(accelerator: Accelerator, product: MatrixProduct) -> tuple[str, SystolicArrays, int]:
+    """Return the operation of a product, the arrays that do it, and the passes that it takes."""
+    operands = (product.a, product.b)
+    if any(o.kind == "INT4 projection" for o in operands):
+        return "projection MAC", accelerator.projection_array, 1
+    if accelerator.precision == "int4":
+        weight = any(o.kind in ("weight", "adapter") for o in operands)
+        return "int4 MAC", accelerator.array, 1 if weight else 2
+    return f"{accelerator.precision} MAC", accelerator.array, 1

@@ -7,36 +7,36 @@ from typing import Any
 import pytest
 
 from consilico.cli import main
-from consilico.sim.accelerator.accelerator import Accelerator
+from consilico.sim.accelerator.accelerator import Accelerator, SystolicArrays, dram_names, find_dram
 from consilico.sim.accelerator.costs import OperationCosts
-from consilico.sim.accelerator.dram import dram_names, find_dram
+from consilico.sim.accelerator.matrix_products import matrix_products, planned
 from consilico.sim.accelerator.measure import UNITS
-from consilico.sim.accelerator.parts import estimated_parts, priced_parts
-from consilico.sim.accelerator.products import planned, products
-from consilico.sim.accelerator.query import answer
-from consilico.sim.accelerator.tiling import Array
-from consilico.sim.accelerator.work import Phase, step_work
+from consilico.sim.accelerator.step_cost import step_cost
+from consilico.sim.accelerator.step_work import PhaseWork, step_work
+from consilico.sim.accelerator.unit_prices import estimated_prices, price_list
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly, summed
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
-from tests.sim.accelerator.parts import INTERVAL, KIT, PARTS
+from tests.sim.accelerator.priced import INTERVAL, UNIT_PRICES
 
 ARCH = Architecture(
     name="small", hidden=256, intermediate=512, layers=2, heads=4, kv_heads=2, head_dim=64,
     vocab=1000,
 )  # fmt: skip
 HBM = find_dram("hbm2")
-ACCELERATOR = Accelerator(array=Array(rows=16, columns=16), dram=HBM, sram_kib=256, lanes=16)
+ACCELERATOR = Accelerator(
+    array=SystolicArrays(rows=16, columns=16), dram=HBM, sram_kib=256, lanes=16
+)
 Q_GALORE = TrainingRun(model=ARCH, method="q-galore", rank=64, sequence=64)
 
 
 def asked(run: TrainingRun = Q_GALORE, **changes: Any) -> dict[str, Any]:
-    return answer(run, replace(ACCELERATOR, **changes), "nangate45", parts=(KIT, PARTS))
+    return step_cost(run, replace(ACCELERATOR, **changes), "nangate45", units=UNIT_PRICES).to_json()
 
 
-def phases(run: TrainingRun = Q_GALORE, **changes: Any) -> dict[str, Phase]:
+def phases(run: TrainingRun = Q_GALORE, **changes: Any) -> dict[str, PhaseWork]:
     found = step_work(run, replace(ACCELERATOR, **changes), "full", 200)
     return {phase.name: phase for phase in found}
 
@@ -62,7 +62,7 @@ def test_phases_add_up_and_bounds_hold() -> None:
 
 
 def test_flops_are_those_of_the_products() -> None:
-    found = products(planned(Q_GALORE))
+    found = matrix_products(planned(Q_GALORE))
     for name, phase in phases().items():
         if name in ("forward", "backward", "projection"):
             assert phase.flops == sum(p.flops for p in found if p.phase == name)
@@ -78,7 +78,7 @@ def test_multiply_accumulates_are_half_the_flops() -> None:
 
 def test_int4_weights_take_one_pass_and_products_without_a_weight_two() -> None:
     found = phases(precision="int4")["backward"]
-    weights = [p for p in products(planned(Q_GALORE)) if p.b.kind == "weight"]
+    weights = [p for p in matrix_products(planned(Q_GALORE)) if p.b.kind == "weight"]
     once = sum(p.macs for p in weights if p.phase == "backward")
     assert found.operations["int4 MAC"] == 2 * (found.flops / 2) - once
 
@@ -147,22 +147,26 @@ def test_a_phase_takes_the_longer_of_arithmetic_and_traffic() -> None:
 
 
 def test_twice_the_arrays_halve_the_cycles_of_products() -> None:
-    one, two = phases(), phases(array=Array(rows=16, columns=16, count=2))
+    one, two = phases(), phases(array=SystolicArrays(rows=16, columns=16, count=2))
     for name in ("forward", "backward", "projection"):
-        products_of_one = sum(p.cycles for p in one[name].parts if p.tiling)
-        assert products_of_one == 2 * sum(p.cycles for p in two[name].parts if p.tiling)
+        products_of_one = sum(p.cycles for p in one[name].items if p.tiling)
+        assert products_of_one == 2 * sum(p.cycles for p in two[name].items if p.tiling)
 
 
 def test_a_doubtful_price_makes_a_doubtful_energy() -> None:
-    parts = [replace(part, energy_pj=part.energy_pj * INTERVAL) for part in PARTS]
+    units = tuple(replace(u, energy_pj=u.energy_pj * INTERVAL) for u in UNIT_PRICES.units)
+    priced = replace(UNIT_PRICES, units=units)
     sure = asked()["phases"][0]["energy_j"]["MACs"]
-    doubtful = answer(Q_GALORE, ACCELERATOR, "nangate45", parts=(KIT, parts))
+    doubtful = step_cost(Q_GALORE, ACCELERATOR, "nangate45", units=priced).to_json()
     spread = doubtful["phases"][0]["energy_j"]["MACs"]
     assert spread["low"] < sure["low"] <= sure["value"] <= sure["high"] < spread["high"]
 
 
 def test_a_cell_is_priced_at_the_size_of_the_array() -> None:
-    at = {n: OperationCosts(KIT, PARTS, n, n)["int8 MAC"].energy_pj for n in (8, 64)}
+    at = {
+        n: OperationCosts(UNIT_PRICES, SystolicArrays(rows=n, columns=n))["int8 MAC"].energy_pj
+        for n in (8, 64)
+    }
     assert at[8].value == pytest.approx(1.025)  # as measured
     assert at[64].value == pytest.approx(1 + 0.2 / 64)
     assert at[64].low == pytest.approx(1.0)
@@ -170,7 +174,7 @@ def test_a_cell_is_priced_at_the_size_of_the_array() -> None:
 
 
 def test_floats_cost_more_than_integers() -> None:
-    costs = OperationCosts(KIT, PARTS, 16, 16)
+    costs = OperationCosts(UNIT_PRICES, SystolicArrays(rows=16, columns=16))
     order = [costs[f"{name} MAC"] for name in ("int4", "int8", "bf16", "float32")]
     energies = [cost.energy_pj.value for cost in order]
     assert energies == sorted(energies)
@@ -191,23 +195,23 @@ def test_an_analytical_model_can_price_the_units() -> None:
         about = {"corner": "c", "voltage_v": 0.7, "clock_ns": 2.0, "calibration": {"date": "d"}}
         return {**fields, **about, "energy_per_operation_pj": one, "basis": "calibrated"}
 
-    kit, parts = estimated_parts(estimate, "asap7")
-    assert [part.unit for part in parts] == [name for name, _ in UNITS]
-    assert (kit.node_nm, kit.voltage_v) == (7, 0.7)
-    update = next(part for part in parts if part.unit == "training/weight_update")
-    leaked = 0.002 / update.operations_a_cycle
+    priced = estimated_prices(estimate, "asap7")
+    assert [price.unit for price in priced.units] == [name for name, _ in UNITS]
+    assert (priced.kit.node_nm, priced.kit.voltage_v) == (7, 0.7)
+    update = next(price for price in priced.units if price.unit == "training/weight_update")
+    leaked = 0.002 / update.operations_per_cycle
     assert update.energy_pj.low == pytest.approx(0.5 - leaked)
     assert update.energy_pj.high == pytest.approx(2.0 - leaked)
-    cost = OperationCosts(kit, parts, 16, 16)["weight update"]
+    cost = OperationCosts(priced, SystolicArrays(rows=16, columns=16))["weight update"]
     assert cost.energy_pj == update.energy_pj
     assert cost.basis == "calibrated"
 
 
 def test_a_kit_without_prices_is_refused() -> None:
     with pytest.raises(UserError, match="no unit is measured in process kit 'osu035' yet"):
-        priced_parts("osu035", "measured")
+        price_list("osu035", "measured")
     with pytest.raises(UserError, match="prices must be one of best, measured, calibrated"):
-        priced_parts("nangate45", "guessed")
+        price_list("nangate45", "guessed")
 
 
 @pytest.mark.parametrize(

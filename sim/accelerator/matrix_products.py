@@ -1,9 +1,9 @@
 """Every matrix product of a training step: its shape, how often it runs, what its operands are.
 
 A product of ``m`` x ``k`` by ``k`` x ``n`` is ``2 m k n`` FLOPs, as ``torch.utils.flop_counter``
-counts it. ``y = x w'`` of a linear layer has two more in the backward pass, ``dx = dy w`` and
-``dw = dy' x``; those whose result nobody needs do not run. Attention is counted over the whole
-square of scores, as torch does, though half of them are masked.
+counts it. ``y = x w'`` of a linear layer has two more in the backward pass, ``dx = dy w`` and ``dw
+= dy' x``; those whose result nobody needs do not run. Attention is counted over the whole square of
+scores, as torch does, though half of them are masked.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
 from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["METHODS", "Operand", "Product", "planned", "products"]
+__all__ = ["COUNTED_METHODS", "MatrixProduct", "ProductOperand", "matrix_products", "planned"]
 
-METHODS = (
+COUNTED_METHODS = (
     "inference",
     "sgd",
     "adamw",
@@ -34,7 +34,7 @@ METHODS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operand:
+class ProductOperand:
     """One of the three matrices of a product."""
 
     kind: str  # weight, adapter, activation, gradient, weight gradient, scores, and of GaLore:
@@ -44,7 +44,7 @@ class Operand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Product:
+class MatrixProduct:
     """Products of one shape: ``a`` of m x k by ``b`` of k x n makes ``c`` of m x n."""
 
     name: str
@@ -52,39 +52,39 @@ class Product:
     m: int
     k: int
     n: int
-    a: Operand
-    b: Operand
-    c: Operand
+    a: ProductOperand
+    b: ProductOperand
+    c: ProductOperand
     count: int = 1  # in a step
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all of them."""
+        """Return the multiply-accumulates of all of them."""
         return self.m * self.k * self.n * self.count
 
     @property
     def flops(self) -> int:
-        """Two for each multiply-accumulate."""
+        """Return the FLOPs of all of them: two for each multiply-accumulate."""
         return 2 * self.macs
 
     @property
     def elements(self) -> tuple[int, int, int]:
-        """Of a, b and c, of one product."""
+        """Return the elements of a, b and c of one product."""
         return self.m * self.k, self.k * self.n, self.m * self.n
 
 
-_ACTIVATION, _GRADIENT = Operand(kind="activation"), Operand(kind="gradient")
-_SCORES = Operand(kind="scores")
+_ACTIVATION, _GRADIENT = ProductOperand(kind="activation"), ProductOperand(kind="gradient")
+_SCORES = ProductOperand(kind="scores")
 
 
 def planned(run: TrainingRun) -> TensorPlan:
-    """The ledger's plan of a run whose arithmetic is counted.
+    """Return the ledger's plan of a run whose arithmetic is counted.
 
     Raises:
-        UserError: If its method or something that it does beside it is not.
+        UserError: If the run's method, or another of its settings, is not counted.
     """
-    if run.method not in METHODS:
-        raise UserError(f"method must be one of {', '.join(METHODS)}, not {run.method!r}")
+    if run.method not in COUNTED_METHODS:
+        raise UserError(f"method must be one of {', '.join(COUNTED_METHODS)}, not {run.method!r}")
     for name, value in (("gpus", 1), ("offload", "none"), ("published", False)):
         if getattr(run, name) != value:
             raise UserError(f"{name} must be {value} on one accelerator, not {getattr(run, name)}")
@@ -93,8 +93,8 @@ def planned(run: TrainingRun) -> TensorPlan:
     return TensorPlan(run)
 
 
-def products(plan: TensorPlan) -> list[Product]:
-    """The products of a step, in the order of its phases; equal ones are one entry."""
+def matrix_products(plan: TensorPlan) -> list[MatrixProduct]:
+    """Return the products of a step, in the order of its phases; equal ones are one entry."""
     forward = list(_Step(plan).forward())
     backward = [] if plan.method.forward_only else list(_Step(plan).backward())
     projection = [] if plan.method.forward_only else list(_projections(plan))
@@ -102,6 +102,8 @@ def products(plan: TensorPlan) -> list[Product]:
 
 
 class _Step:
+    """The products of one step."""
+
     def __init__(self, plan: TensorPlan) -> None:
         self.plan, self.run, self.arch = plan, plan.run, plan.arch
         self.tokens = int(plan.tokens)
@@ -109,14 +111,16 @@ class _Step:
         self.tensors = {t.parameter.name: t for t in plan.tensors}
         self.linear = [t for t in plan.tensors if t.in_block and t.parameter.columns > 1]
 
-    def forward(self) -> Iterator[Product]:
+    def forward(self) -> Iterator[MatrixProduct]:
+        """Yield the products of the forward pass."""
         layers = self.arch.layers
         for tensor in self.linear:
             yield from self._linear(tensor, "forward", layers)
         yield from self._attention("forward", layers)
         yield from self._linear(self._head, "forward", 1)
 
-    def backward(self) -> Iterator[Product]:
+    def backward(self) -> Iterator[MatrixProduct]:
+        """Yield the products of the backward pass, those of recomputed blocks first."""
         layers, trained = self.arch.layers, self.plan.trained_blocks
         if self.run.checkpointing == "full":
             yield from self._again()
@@ -130,12 +134,14 @@ class _Step:
 
     @property
     def _head(self) -> TrainedParameter:
+        """Return the output layer, which may be the embedding."""
         return self.tensors["embedding" if self.arch.tied else "output layer"]
 
-    def _again(self) -> Iterator[Product]:
-        """The blocks once more; the last product of a block is not, as nothing saves its result.
+    def _again(self) -> Iterator[MatrixProduct]:
+        """Yield the products of the blocks once more.
 
-        Our own INT8 layer saves its input after its product, which therefore runs again.
+        The last product of a block does not run again, as nothing saves its result. Our own INT8
+        layer saves its input after its product, which therefore does.
         """
         layers = self.arch.layers
         whole = self.run.kernel == "reference" and self.plan.method.low_bit
@@ -146,9 +152,10 @@ class _Step:
             yield from runs
         yield from self._attention("recompute", layers)
 
-    def _linear(self, tensor: TrainedParameter, phase: str, count: int) -> Iterator[Product]:
+    def _linear(self, tensor: TrainedParameter, phase: str, count: int) -> Iterator[MatrixProduct]:
+        """Yield the product of a linear layer, and those of its adapter."""
         p, count = tensor.parameter, count * self.micro
-        base = Product(
+        base = MatrixProduct(
             name=p.name, phase=phase, m=self.tokens, k=p.columns, n=p.rows, count=count,
             a=_ACTIVATION, b=_weight(p), c=_ACTIVATION,
         )  # fmt: skip
@@ -159,8 +166,10 @@ class _Step:
             yield low
             yield replace(low, name=f"{p.name} adapter, up", k=rank, n=p.rows)
 
-    def _gradients(self, tensor: TrainedParameter, trained: int, inputs: int) -> Iterator[Product]:
-        """Gradients of a layer's weight in the blocks that train it, of its input in others too.
+    def _gradients(
+        self, tensor: TrainedParameter, trained: int, inputs: int
+    ) -> Iterator[MatrixProduct]:
+        """Yield the products that make the gradients of a linear layer's weight and input.
 
         Args:
             tensor: The layer's weight.
@@ -168,7 +177,7 @@ class _Step:
             inputs: Blocks whose input needs a gradient.
         """
         p, phase, micro = tensor.parameter, "backward", self.micro
-        product = Product(
+        product = MatrixProduct(
             name=f"{p.name}: gradient of the input", phase=phase, m=self.tokens, k=p.rows,
             n=p.columns, a=_GRADIENT, b=_weight(p), c=_GRADIENT, count=inputs * micro,
         )  # fmt: skip
@@ -186,22 +195,22 @@ class _Step:
         yield replace(own, name=f"{up}: gradient of the input", n=rank, count=trained * micro)
         yield replace(own, name=f"{down}: gradient of the input", k=rank)
 
-    def _attention(self, phase: str, count: int) -> Iterator[Product]:
-        """Scores and weighted values of every head."""
+    def _attention(self, phase: str, count: int) -> Iterator[MatrixProduct]:
+        """Yield scores and weighted values of every head."""
         time, width = int(self.plan.sequence), self.arch.head_dim
         scores = self._kept(_SCORES)
-        base = Product(
+        base = MatrixProduct(
             name="scores", phase=phase, m=time, k=width, n=time,
             a=_ACTIVATION, b=_ACTIVATION, c=scores, count=count * self._heads,
         )  # fmt: skip
         yield base
         yield replace(base, name="weighted values", k=time, n=width, a=scores, c=_ACTIVATION)
 
-    def _attention_backward(self, count: int) -> Iterator[Product]:
-        """Two for each of the two products; fused attention computes its scores again."""
+    def _attention_backward(self, count: int) -> Iterator[MatrixProduct]:
+        """Yield two products for each of the two; fused attention computes its scores again."""
         time, width = int(self.plan.sequence), self.arch.head_dim
         scores = self._kept(_SCORES)
-        base = Product(
+        base = MatrixProduct(
             name="scores, again", phase="backward", m=time, k=width, n=time,
             a=_ACTIVATION, b=_ACTIVATION, c=scores, count=count * self._heads,
         )  # fmt: skip
@@ -215,32 +224,34 @@ class _Step:
 
     @property
     def _heads(self) -> int:
-        """Products of one kind in a block: heads of all sequences, in all micro-batches."""
+        """Return the products of one kind in a block: heads of all sequences of a step."""
         return self.run.batch * self.arch.heads * self.micro
 
-    def _kept(self, operand: Operand) -> Operand:
+    def _kept(self, operand: ProductOperand) -> ProductOperand:
+        """Return an operand that stays on the chip unless attention is eager."""
         return replace(operand, stays=self.run.attention != "eager")
 
 
-def _weight(p: Parameter) -> Operand:
-    return Operand(kind="weight", name=p.name)
+def _weight(p: Parameter) -> ProductOperand:
+    return ProductOperand(kind="weight", name=p.name)
 
 
-def _adapter(p: Parameter) -> Operand:
-    return Operand(kind="adapter", name=p.name)
+def _adapter(p: Parameter) -> ProductOperand:
+    return ProductOperand(kind="adapter", name=p.name)
 
 
 def _weight_gradient(
     name: str, p: Parameter, rows: int, columns: int, tokens: int, count: int
-) -> Product:
-    return Product(
+) -> MatrixProduct:
+    return MatrixProduct(
         name=f"{name}: gradient of the weight", phase="backward", m=rows, k=tokens, n=columns,
-        a=_GRADIENT, b=_ACTIVATION, c=Operand(kind="weight gradient", name=p.name), count=count,
+        a=_GRADIENT, b=_ACTIVATION, c=ProductOperand(kind="weight gradient", name=p.name),
+        count=count,
     )  # fmt: skip
 
 
-def _projections(plan: TensorPlan) -> Iterator[Product]:
-    """GaLore's down and up, once a step for each projected weight (arXiv 2403.03507, Alg. 2)."""
+def _projections(plan: TensorPlan) -> Iterator[MatrixProduct]:
+    """Yield GaLore's down and up, once per step and projected weight (arXiv 2403.03507)."""
     for tensor in plan.tensors:
         held = next((h for h in tensor.treatment.holdings if h.kind == "projections"), None)
         if held is None:
@@ -249,14 +260,14 @@ def _projections(plan: TensorPlan) -> Iterator[Product]:
         long, short = int(tensor.dims.long), int(tensor.dims.short)
         count = plan.trained_blocks if tensor.in_block else 1
         four = plan.dtype_of(held) == "int4"
-        basis = Operand(kind="INT4 projection" if four else "projection", name=p.name)
-        low = Operand(kind="low-rank", name=p.name)
-        down = Product(
+        basis = ProductOperand(kind="INT4 projection" if four else "projection", name=p.name)
+        low = ProductOperand(kind="low-rank", name=p.name)
+        down = MatrixProduct(
             name=f"{p.name}: projected", phase="projection", m=long, k=short, n=rank,
-            a=Operand(kind="weight gradient", name=p.name), b=basis, c=low, count=count,
+            a=ProductOperand(kind="weight gradient", name=p.name), b=basis, c=low, count=count,
         )  # fmt: skip
         yield down
         yield replace(
             down, name=f"{p.name}: brought back", k=rank, n=short, a=low,
-            c=Operand(kind="update", name=p.name, stays=True),
+            c=ProductOperand(kind="update", name=p.name, stays=True),
         )  # fmt: skip

@@ -1,6 +1,7 @@
-"""The catalogue's units that an accelerator is made of, each in a configuration, with its price.
+"""Prices of the catalogue's units that an accelerator is made of, in one process kit.
 
-Measured: a table that is checked in. Or what an analytical model says of the same configurations.
+They come from a table of measurements that is checked in, or from the analytical model for the
+same units and configurations.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,35 +15,48 @@ from consilico.sim.base.interval import Interval, exactly
 __all__ = [
     "PRICES",
     "Estimate",
-    "Kit",
-    "Part",
-    "estimated_parts",
-    "measured_parts",
-    "priced_parts",
+    "PriceList",
+    "PricedKit",
+    "UnitPrice",
+    "estimated_prices",
+    "measured_prices",
+    "price_list",
 ]
 
 PRICES = ("best", "measured", "calibrated")
 
 Estimate = Callable[[Any, Any, Any], Mapping[str, Any]]
-"""Unit, configuration and kit to figures, see :func:`estimated_parts`."""
+"""Gives figures for a unit, its configuration and a kit, see :func:`estimated_prices`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kit:
-    """Where the parts are made and how they were run."""
+class PricedKit:
+    """The kit that units are priced in, and how they were run for it."""
 
     name: str
     corner: str
     voltage_v: float
     node_nm: float
-    clock_ns: float  # that the parts are priced at
+    clock_ns: float  # that the units are priced at
     activity: str
     dated: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "pdk": self.name,
+            "corner": self.corner,
+            "voltage_v": self.voltage_v,
+            "node_nm": self.node_nm,
+            "priced_at_clock_ns": self.clock_ns,
+            "activity": self.activity,
+            "dated": self.dated,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A unit of the catalogue in one configuration."""
+class UnitPrice:
+    """What a unit of the catalogue costs in one configuration."""
 
     unit: str
     config: Mapping[str, Any]
@@ -50,13 +64,21 @@ class Part:
     path_ns: Interval
     energy_pj: Interval  # of an operation of the unit, leakage left out
     leakage_w: Interval
-    operations_a_cycle: float
+    operations_per_cycle: float
     registers: float  # part of the energy in registers and clock
     basis: str  # measured, calibrated or estimated
 
 
-def measured_parts(pdk: str) -> tuple[Kit, list[Part]]:
-    """Those of the checked-in table.
+@dataclass(frozen=True, kw_only=True)
+class PriceList:
+    """Prices of the units in :data:`consilico.sim.accelerator.measure.UNITS`."""
+
+    kit: PricedKit
+    units: tuple[UnitPrice, ...]
+
+
+def measured_prices(pdk: str) -> PriceList:
+    """Return the prices of the checked-in table.
 
     Raises:
         UserError: If the kit has not been measured.
@@ -68,39 +90,41 @@ def measured_parts(pdk: str) -> tuple[Kit, list[Part]]:
             f"`python -m consilico.sim.accelerator.measure --pdk {pdk}` measures them"
         )
     entry = table[pdk]
-    kit = Kit(
+    kit = PricedKit(
         name=pdk, corner=entry["corner"], voltage_v=entry["voltage_v"], node_nm=entry["node_nm"],
         clock_ns=entry["clock_ns"], dated=entry["measured_at"],
         activity="a language model and its training, gate-level simulation",
     )  # fmt: skip
-    return kit, [_measured(row) for row in entry["rows"]]
+    return PriceList(kit=kit, units=tuple(_measured(row) for row in entry["rows"]))
 
 
-def _measured(row: dict[str, Any]) -> Part:
+def _measured(row: dict[str, Any]) -> UnitPrice:
+    """Return the price that a row of the measured table gives."""
     power, by_class = row["power_w"], row["power_by_class_w"]
     dynamic = 1 - row["leakage_w"] / power
-    return Part(
+    return UnitPrice(
         unit=row["unit"],
         config=row["config"],
         area_um2=exactly(row["area_um2"]),
         path_ns=exactly(row["path_ns"]),
         energy_pj=exactly(row["energy_pj"] * dynamic),
         leakage_w=exactly(row["leakage_w"]),
-        operations_a_cycle=row["operations_a_cycle"],
+        operations_per_cycle=row["operations_per_cycle"],
         registers=(by_class["sequential"] + by_class["clock"]) / power,
         basis="measured",
     )
 
 
-def estimated_parts(estimate: Estimate, pdk: str) -> tuple[Kit, list[Part]]:
-    """Those that an analytical model gives for the same units and configurations.
+def estimated_prices(estimate: Estimate, pdk: str) -> PriceList:
+    """Return the prices that an analytical model gives for the same units and configurations.
 
-    What no model gives, operations a cycle and the part of the energy in registers, is that of the
-    units as measured in the first kit of the table.
+    What no model gives, operations per cycle and the part of the energy in registers, is that of
+    the units as measured in the first kit of the table.
 
     Args:
-        estimate: :func:`estimate.estimate`, or another with its signature.
-        pdk: Kit, handed to it.
+        estimate: :func:`consilico.sim.estimate.operators.estimate.estimate`, or another function
+            with its signature.
+        pdk: The kit, handed to ``estimate``.
 
     Raises:
         UserError: If the kit is not calibrated.
@@ -108,43 +132,42 @@ def estimated_parts(estimate: Estimate, pdk: str) -> tuple[Kit, list[Part]]:
     from consilico.sim.silicon.kits.kit import describe_kits
     from consilico.sim.units.catalogue import configure, find_unit
 
-    table = measured_table()
-    _, like = measured_parts(next(iter(table)))
-    known = {(part.unit, _key(part.config)): part for part in like}
-    parts = []
+    like = measured_prices(next(iter(measured_table())))
+    known = {(price.unit, _key(price.config)): price for price in like.units}
+    prices = []
     for name, settings in UNITS:
         unit = find_unit(name)
         config = configure(unit, list(settings))
         found = estimate(unit, config, pdk)
         base = known[name, _key(config.to_json())]
         still_w = found["leakage_w"]["value"]
-        still_pj = still_w * found["clock_ns"] * 1e3 / base.operations_a_cycle
+        still_pj = still_w * found["clock_ns"] * 1e3 / base.operations_per_cycle
         ends = found["energy_per_operation_pj"]
         energy = {end: max(ends[end] - still_pj, 0.0) for end in ("value", "low", "high")}
-        parts.append(
-            Part(
+        prices.append(
+            UnitPrice(
                 unit=name,
                 config=config.to_json(),
                 area_um2=Interval.of(found["area_um2"]),
                 path_ns=Interval.of(found["path_ns"]),
                 energy_pj=Interval.of(energy),
                 leakage_w=Interval.of(found["leakage_w"]),
-                operations_a_cycle=base.operations_a_cycle,
+                operations_per_cycle=base.operations_per_cycle,
                 registers=base.registers,
                 basis=str(found["basis"]),
             )
         )
     nodes = {kit["pdk"]: kit["node_nm"] for kit in describe_kits()}
-    kit = Kit(
+    kit = PricedKit(
         name=pdk, corner=found["corner"], voltage_v=found["voltage_v"], node_nm=nodes[pdk],
         clock_ns=found["clock_ns"], activity="statistics of a language model and its training",
         dated=found["calibration"]["date"],
     )  # fmt: skip
-    return kit, parts
+    return PriceList(kit=kit, units=tuple(prices))
 
 
-def priced_parts(pdk: str, prices: str) -> tuple[Kit, list[Part]]:
-    """Those measured in the kit, or those of the analytical model.
+def price_list(pdk: str, prices: str) -> PriceList:
+    """Return the prices measured in a kit, or those of the analytical model.
 
     Args:
         pdk: Process kit.
@@ -156,11 +179,12 @@ def priced_parts(pdk: str, prices: str) -> tuple[Kit, list[Part]]:
     if prices not in PRICES:
         raise UserError(f"prices must be one of {', '.join(PRICES)}, not {prices!r}")
     if prices == "measured" or (prices == "best" and pdk in measured_table()):
-        return measured_parts(pdk)
+        return measured_prices(pdk)
     from consilico.sim.estimate.operators.estimate import estimate
 
-    return estimated_parts(estimate, pdk)
+    return estimated_prices(estimate, pdk)
 
 
 def _key(config: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return a configuration in a form that a dictionary takes as a key."""
     return tuple(sorted(config.items()))

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
-from consilico.sim.accelerator.products import Product, planned, products
+from consilico.sim.accelerator.matrix_products import MatrixProduct, matrix_products, planned
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
@@ -44,7 +44,7 @@ FUSED = {  # torch's own formulas of fused attention, not registered for the CPU
 }
 
 
-def flops(found: Iterable[Product], *phases: str) -> int:
+def flops(found: Iterable[MatrixProduct], *phases: str) -> int:
     return sum(p.flops for p in found if p.phase in phases)
 
 
@@ -92,7 +92,7 @@ def test_flops_forward_and_backward_are_those_of_torch(
     shape: str, method: str, checkpointing: str, attention: str
 ) -> None:
     run, training = build(shape, method, checkpointing, attention)
-    found = products(planned(run))
+    found = matrix_products(planned(run))
     outputs: list[Any] = []
     forward = counted(
         training, lambda: outputs.append(training.model(training.tokens, training.tokens))
@@ -108,12 +108,12 @@ def test_a_projection_s_flops_are_those_of_torch() -> None:
     training.optimizer.step()  # makes the subspaces; the next does not renew them
     training.model(training.tokens, training.tokens).loss.backward()
     seen = counted(training, training.optimizer.step)
-    assert seen == flops(products(planned(run)), "projection") > 0
+    assert seen == flops(matrix_products(planned(run)), "projection") > 0
 
 
 def test_the_comparison_sees_a_missing_product() -> None:
     run, training = build("heads", "adamw", "none", "eager")
-    found = [p for p in products(planned(run)) if p.name != "up"]
+    found = [p for p in matrix_products(planned(run)) if p.name != "up"]
     seen = counted(training, lambda: training.model(training.tokens, training.tokens))
     assert seen != flops(found, "forward")
 
@@ -125,7 +125,7 @@ def test_operands_have_the_bytes_that_torch_reads_and_writes() -> None:
         outputs.append(training.model(training.tokens, training.tokens))
     with _Products() as backward:
         outputs[0].loss.backward()
-    found = products(planned(run))
+    found = matrix_products(planned(run))
     assert forward.elements == _elements(found, "forward")
     assert backward.elements == _elements(found, "backward")
 
@@ -151,7 +151,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def _elements(found: Iterable[Product], phase: str) -> Counter[tuple[int, int]]:
+def _elements(found: Iterable[MatrixProduct], phase: str) -> Counter[tuple[int, int]]:
     elements: Counter[tuple[int, int]] = Counter()
     for p in found:
         if p.phase == phase:
@@ -163,7 +163,7 @@ def _elements(found: Iterable[Product], phase: str) -> Counter[tuple[int, int]]:
 def test_accumulation_multiplies_all_but_the_projection() -> None:
     once = TrainingRun(model=SHAPES["heads"], method="galore", rank=4)
     twice = TrainingRun(model=SHAPES["heads"], method="galore", rank=4, accumulation=2)
-    first, second = products(planned(once)), products(planned(twice))
+    first, second = matrix_products(planned(once)), matrix_products(planned(twice))
     for phases in (("forward",), ("backward",)):
         assert flops(second, *phases) == 2 * flops(first, *phases)
     assert flops(second, "projection") == flops(first, "projection")
