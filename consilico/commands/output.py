@@ -1,5 +1,6 @@
 """What all commands share: the ``--json`` option, tables, progress, a clean standard output."""
 
+import io
 import json
 import math
 import os
@@ -12,11 +13,14 @@ from typing import Annotated, Any
 import typer
 
 from consilico import __version__
+from consilico.extras import needing
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Pace, Progress, duration, log_lines
 
 __all__ = [
+    "JobsOption",
     "JsonOption",
+    "PlotOption",
     "SetOption",
     "UnitArgument",
     "emit",
@@ -40,6 +44,40 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+JobsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes to use.", show_default="as many as there are processors"),
+]
+
+
+def _accepted_plot(context: typer.Context, path: Path | None) -> Path | None:
+    """Refuse a plot that cannot be drawn, before any long work is done for it."""
+    if path is not None:
+        from importlib.util import find_spec
+
+        from consilico.reports.plots import check_plot_path
+
+        check_plot_path(path)
+        library = "plotly" if path.suffix.lower() == ".html" else "matplotlib"
+        with needing(f"{context.info_name} --plot"):
+            if find_spec(library) is None:
+                raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+    return path
+
+
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="PATH",
+        help="Draw the result; the ending is the format: .png, .svg, .pdf or .html.",
+        callback=_accepted_plot,
+    ),
+]
+
+_NO_EDGE = 100_000  # columns
 
 
 def emit(
@@ -85,16 +123,24 @@ def print_table(
     """Print a table on standard output; columns whose index is in ``numbers`` are right-aligned."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
+    table = Table(box=SIMPLE_HEAD)
     for index, name in enumerate(columns):
         right = index in numbers
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(str(cell)) for cell in row))
+    if sys.stdout.isatty():
+        console = Console()
+        console.print(Text(title, style="bold"))
+        console.print(table)
+    else:  # a file or a pipe has no edge to fold at
+        console = Console(file=io.StringIO(), width=_NO_EDGE)
+        console.print(table)
+        lines = console.file.getvalue().splitlines()
+        print(title, *(line.rstrip() for line in lines), sep="\n")
 
 
 @contextmanager

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, SetOption, emit, positive_ns, print_table, working
+from consilico.commands.output import (
+    JobsOption,
+    JsonOption,
+    SetOption,
+    emit,
+    positive_ns,
+    print_table,
+    working,
+)
 from consilico.sim.base.errors import UserError
 
 __all__ = ["sweep"]
@@ -46,6 +54,7 @@ def sweep(
     csv_path: Annotated[
         str | None, typer.Option("--csv", metavar="PATH", help="Write the points as CSV.")
     ] = None,
+    jobs: JobsOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Area against clock period: a netlist for each, the Pareto points, the fastest clock."""
@@ -67,7 +76,7 @@ def sweep(
         with working() as progress:
             result = api.sweep_rtl(
                 rtl, top, clock=clock, pdk=pdk, clocks_ns=periods, resolution=goal,
-                progress=progress,
+                jobs=jobs, progress=progress,
             )  # fmt: skip
     else:
         found = api.unit(str(unit))
@@ -75,7 +84,7 @@ def sweep(
         with working() as progress:
             result = api.sweep(
                 found, config, pdk=pdk, clocks_ns=periods, resolution=goal, energy=energy,
-                traffic=traffic, progress=progress,
+                traffic=traffic, jobs=jobs, progress=progress,
             )  # fmt: skip
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
