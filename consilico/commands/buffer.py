@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, print_table, working
+from consilico.commands.output import JsonOption, PlotOption, emit, print_table, working
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def buffer(
     measure: Annotated[
         bool, typer.Option("--measure", help="Synthesize and simulate it (flop, latch).")
     ] = False,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Cost of a buffer in flip-flops, latches or SRAM: area, energy, leakage, access time."""
@@ -36,10 +37,18 @@ def buffer(
         if measure:
             raise UserError("--measure needs --kind flop or --kind latch")
         result = api.buffers(words, bits, pdk=pdk, ports=ports)
+        if plot is not None:
+            from consilico.reports.plots import buffer_plot, save_plot
+
+            save_plot(buffer_plot(result.to_json()["buffers"]), plot)
         emit("buffer/1", result.to_json(), json_path, lambda: _show(result.buffers, result.refused))
         return
     with working():
         one = api.buffer(words, bits, kind, pdk=pdk, ports=ports, measure=measure)
+    if plot is not None:
+        from consilico.reports.plots import buffer_plot, save_plot
+
+        save_plot(buffer_plot([one.to_json()]), plot)
     emit("buffer/1", one.to_json(), json_path, lambda: _show([one], {}))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, SetOption, emit, print_table
+from consilico.commands.output import JsonOption, PlotOption, SetOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
 __all__ = ["estimate"]
@@ -48,6 +48,7 @@ def estimate(
         float | None,
         typer.Option(help="With --rtl: toggles a bit and cycle, assumed everywhere: 0.5."),
     ] = None,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Estimate area, longest path, energy and leakage without synthesis, with intervals."""
@@ -71,6 +72,10 @@ def estimate(
         result = api.estimate(
             found, config, pdk=pdk, traffic=traffic, operands=_operands(operand) or None
         )
+    if plot is not None:
+        from consilico.reports.plots import estimate_plot, save_plot
+
+        save_plot(estimate_plot(result), plot)
     emit("estimate/1", result, json_path, lambda: _show(result))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, print_table
+from consilico.commands.output import JsonOption, PlotOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
 __all__ = ["memory"]
@@ -70,10 +70,7 @@ def memory(
     csv_path: Annotated[
         str | None, typer.Option("--csv", metavar="PATH", help="Write the ledger as CSV.")
     ] = None,
-    png: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Draw the ledger and the step's timeline."),
-    ] = None,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """What a training run holds on a GPU, tensor by tensor: does it fit, and what would help."""
@@ -106,11 +103,11 @@ def memory(
     result = api.memory(run, gpu=gpu, memory=memory).to_json()
     if csv_path is not None:
         _write_csv(result, csv_path)
-    if png is not None:
+    if plot is not None:
         from consilico.reports.plots import memory_plot, save_plot
         from consilico.sim.memory.ledger import timeline
 
-        save_plot(memory_plot(result, [part.to_json() for part in timeline(run)]), png)
+        save_plot(memory_plot(result, [part.to_json() for part in timeline(run)]), plot)
     emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 

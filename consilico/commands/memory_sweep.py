@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, print_table
+from consilico.commands.output import JsonOption, PlotOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def memory_sweep(
     csv_path: Annotated[
         str | None, typer.Option("--csv", metavar="PATH", help="Write every configuration.")
     ] = None,
-    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw what fits where.")] = None,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """The largest batch that fits on GPUs of several sizes, for many methods, lengths and ranks."""
@@ -71,10 +71,10 @@ def memory_sweep(
     }
     if csv_path is not None:
         _write_csv(found, csv_path)
-    if png is not None:
+    if plot is not None:
         from consilico.reports.plots import memory_sweep_plot, save_plot
 
-        save_plot(memory_sweep_plot(result), png)
+        save_plot(memory_sweep_plot(result), plot)
     emit("memory-sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 

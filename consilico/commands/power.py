@@ -6,8 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, positive_ns, print_table, working
-from consilico.sim.base.errors import UserError
+from consilico.commands.output import (
+    JsonOption,
+    PlotOption,
+    emit,
+    positive_ns,
+    print_table,
+    working,
+)
 
 __all__ = ["activity", "power"]
 
@@ -29,9 +35,6 @@ def power(
     top_consumers: Annotated[
         int, typer.Option(min=0, help="Name this many instances that take the most power.")
     ] = 0,
-    chart: Annotated[
-        Path | None, typer.Option(help="Draw power over time to this PNG; needs --window-ns.")
-    ] = None,
     clock_tree: Annotated[
         float | None,
         typer.Option(metavar="FF_PER_UM", help="Estimate a clock tree; wire capacitance in fF/um."),
@@ -40,14 +43,13 @@ def power(
     clock_buffer: Annotated[
         str | None, typer.Option(help="Its buffer cell; the buffer of median area if not given.")
     ] = None,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Compute the power of any mapped netlist from Liberty tables and recorded activity."""
     positive_ns("--period-ns", period_ns)
     if window_ns is not None:
         positive_ns("--window-ns", window_ns)
-    if chart is not None and window_ns is None:
-        raise UserError("--chart needs --window-ns, the width of its windows")
     for path in (netlist, *liberty, activity):
         with path.open("rb"):  # a missing file shows before any long work
             pass
@@ -69,14 +71,14 @@ def power(
             ]
         if instances is not None:
             write_atomic(instances, report.instances_csv())
-        if chart is not None:
+        if plot is not None:
             from consilico.reports.plots import power_plot, save_plot
 
             where = (
                 f"{', '.join(path.name for path in liberty)}; clock: {period_ns:g} ns; "
                 f"activity: {activity.name}"
             )
-            save_plot(power_plot(result, top, where), chart)
+            save_plot(power_plot(result, top, where), plot)
     emit("power/1", result, json_path, lambda: _show_power(top, result))
 
 

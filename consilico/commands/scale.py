@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, print_table
+from consilico.commands.output import JsonOption, PlotOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def scale(
         str, typer.Option(help="Transistors below 65 nm: hp (high performance) or lp (low power).")
     ] = "hp",
     variant_to: Annotated[str, typer.Option(help="The same at the other end.")] = "hp",
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Estimate area, delay, energy and power at another node (Stillmaker and Baas, 2017)."""
@@ -56,6 +57,10 @@ def scale(
         variant_from=variant_from,
         variant_to=variant_to,
     )
+    if plot is not None:
+        from consilico.reports.plots import save_plot, scale_plot
+
+        save_plot(scale_plot(result.to_json()), plot)
     emit("scale/1", result.to_json(), json_path, lambda: _show(result))
 
 

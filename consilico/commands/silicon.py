@@ -8,6 +8,7 @@ import typer
 from consilico import api
 from consilico.commands.output import (
     JsonOption,
+    PlotOption,
     SetOption,
     UnitArgument,
     emit,
@@ -51,6 +52,7 @@ def implement(
             show_default=False,
         ),
     ] = None,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Synthesize a unit; measure area, timing and power; status 1 if it misses the clock."""
@@ -72,6 +74,10 @@ def implement(
             prove=prove,
             progress=progress,
         )
+    if plot is not None:
+        from consilico.reports.plots import implement_plot, save_plot
+
+        save_plot(implement_plot(result), plot)
     emit("implement/1", result, json_path, lambda: _show_implementation(result, clock_ns))
     if result["path_ns"] > clock_ns:
         raise CheckFailed(

@@ -11,6 +11,7 @@ from consilico import api
 from consilico.commands.output import (
     JobsOption,
     JsonOption,
+    PlotOption,
     SetOption,
     emit,
     positive_ns,
@@ -55,6 +56,7 @@ def sweep(
         str | None, typer.Option("--csv", metavar="PATH", help="Write the points as CSV.")
     ] = None,
     jobs: JobsOption = None,
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Area against clock period: a netlist for each, the Pareto points, the fastest clock."""
@@ -89,6 +91,10 @@ def sweep(
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
         _write_csv(result["points"], columns, csv_path)
+    if plot is not None:
+        from consilico.reports.plots import save_plot, sweep_plot
+
+        save_plot(sweep_plot(result), plot)
     emit("sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result, columns))
 
 

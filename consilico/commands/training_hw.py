@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, print_table
+from consilico.commands.output import JsonOption, PlotOption, emit, print_table
 from consilico.sim.base.errors import UserError
 
 __all__ = ["training_hw"]
@@ -45,6 +45,7 @@ def training_hw(
     sram_kib: Annotated[int, _hardware("SRAM in KiB.")] = 8192,
     lanes: Annotated[int, _hardware("Lanes of element-wise units.")] = 64,
     dram: Annotated[str, _hardware("hbm2, gddr5, lpddr4, ddr4 or ddr3.")] = "hbm2",
+    plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """What a training step costs on an accelerator: arithmetic, traffic, area, energy, time."""
@@ -58,6 +59,10 @@ def training_hw(
         precision=precision, clock_ns=clock_ns, sram_kib=sram_kib, lanes=lanes,
     )  # fmt: skip
     result = api.training_hw(run, accelerator, pdk=pdk, svd=svd, gap=gap, prices=prices).to_json()
+    if plot is not None:
+        from consilico.reports.plots import save_plot, training_hw_plot
+
+        save_plot(training_hw_plot(result), plot)
     emit("training-hw/1", result, json_path, lambda: _show(result))
 
 

@@ -76,7 +76,9 @@ def sweep_plot(answer: dict[str, Any]) -> Chart:
     """
     best = sorted((point["path_ns"], point["area_um2"]) for point in answer["pareto"])
     tried = {
-        (run["path_ns"], run["area_um2"]) for point in answer["points"] for run in point["tried"]
+        (run["path_ns"], run["area_um2"])
+        for point in answer["points"]
+        for run in point["tried"].values()
     } | {(point["path_ns"], point["area_um2"]) for point in answer["points"]}
     others = sorted(tried - set(best))
     series = [

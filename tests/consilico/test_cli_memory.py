@@ -57,7 +57,7 @@ def test_what_does_not_fit_says_by_how_much_and_what_would(
 
 def test_csv_and_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "ledger.csv"
-    found = asked(capsys, *SMALL, "--csv", str(table), "--png", str(tmp_path / "memory.png"))
+    found = asked(capsys, *SMALL, "--csv", str(table), "--plot", str(tmp_path / "memory.png"))
     with table.open() as file:
         rows = list(csv.DictReader(file))
     live = sum(int(row["bytes"]) for row in rows if row["live"] == "True")
@@ -98,7 +98,7 @@ def test_a_sweep_gives_the_largest_batch_that_fits(
     found = asked(
         capsys, "memory-sweep", "--model", "llama-1b", "--methods", "adamw,q-galore",
         "--batches", "1..128", "--seqs", "512,1024", "--ranks", "128,512", "--memories",
-        "8 GiB,24 GiB", "--png", str(picture), "--csv", str(table),
+        "8 GiB,24 GiB", "--plot", str(picture), "--csv", str(table),
     )  # fmt: skip
     assert found["configurations"] == 2 * 128 * (1 + 2) * 2  # AdamW has no rank
     assert len(table.read_text().splitlines()) == 1 + 128 * 2 * 3

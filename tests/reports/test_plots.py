@@ -115,9 +115,9 @@ def test_memory_without_a_gpu_has_no_limit() -> None:
 
 def test_a_sweep_joins_its_pareto_points_and_shows_the_others() -> None:
     points = [
-        {"clock_ns": 4.0, "path_ns": 1.2, "area_um2": 1000.0, "tried": []},
+        {"clock_ns": 4.0, "path_ns": 1.2, "area_um2": 1000.0, "tried": {}},
         {"clock_ns": 1.0, "path_ns": 0.9, "area_um2": 1500.0,
-         "tried": [{"path_ns": 1.3, "area_um2": 1100.0}]},
+         "tried": {"area": {"path_ns": 1.3, "area_um2": 1100.0}}},
     ]  # fmt: skip
     answer = {
         "unit": "u", "pdk": "k", "corner": "c", "voltage_v": 1.0, "points": points,
