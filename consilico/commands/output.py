@@ -137,10 +137,9 @@ def print_table(
         console.print(Text(title, style="bold"))
         console.print(table)
     else:  # a file or a pipe has no edge to fold at
-        console = Console(file=io.StringIO(), width=_NO_EDGE)
-        console.print(table)
-        lines = console.file.getvalue().splitlines()
-        print(title, *(line.rstrip() for line in lines), sep="\n")
+        text = io.StringIO()
+        Console(file=text, width=_NO_EDGE).print(table)
+        print(title, *(line.rstrip() for line in text.getvalue().splitlines()), sep="\n")
 
 
 @contextmanager
