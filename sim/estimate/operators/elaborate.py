@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Limits
-from consilico.sim.estimate.operators.sources import Sources
+from consilico.sim.estimate.operators.sources import Sources, module_names
 from consilico.sim.silicon.synthesis.yosys import run_yosys
 
 __all__ = ["elaborated"]
@@ -27,7 +27,6 @@ setundef -zero
 opt_clean
 write_verilog -noattr -norename -simple-lhs out.v
 """
-_MODULE = re.compile(r"^\s*module\s+(\\\S+|\w+)", re.M)
 _ERROR = re.compile(r"(?:^yosys failed with status \d+: )?(?:([^\n]+):(\d+): )?ERROR: (.*)")
 
 
@@ -50,7 +49,7 @@ def elaborated(verilog: str | Sources, top: str, source: str = "the Verilog") ->
     """
     if isinstance(verilog, str):
         verilog = Sources(verilog)
-    modules = _MODULE.findall(verilog.text)
+    modules = module_names(verilog.text)
     if top not in modules:
         known = ", ".join(modules) or "none"
         raise UserError(f"{source} has no module {top!r}; there are: {known}")

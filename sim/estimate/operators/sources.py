@@ -1,17 +1,41 @@
-"""Verilog files of a design as one text: what they include is in it, lines keep their names."""
+"""Verilog files of a design as one text: what they include is in it, lines keep their names.
+
+The files are anyone's. What they include or load must lie below the folders that the user named;
+nothing else of the machine gets into the text, and no device or pipe is opened on their behalf.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input
 
-__all__ = ["Sources", "read_sources"]
+__all__ = ["Sources", "module_names", "read_sources"]
 
-_INCLUDE = re.compile(r'^[ \t]*`include[ \t]+"([^"\n]+)".*$', re.M)
-_LOADED = re.compile(r'(\$readmem[bh]\s*\(\s*")([^"\n]+)(")')
+_MOST_BYTES = 16 << 20  # of the whole text: files that include others twice multiply quickly
 _DEEPEST = 32  # files that include each other: one of them includes itself
+_STRING = r'"(?:\\.|[^"\\\n])*"'
+_BLANKED = re.compile(rf"//[^\n]*|/\*.*?\*/|{_STRING}|\(\*(?!\s*\)).*?\*\)", re.S)
+_PARTS = re.compile(
+    r"(?P<skipped>//[^\n]*|/\*.*?\*/)"
+    r"|(?P<open>/\*)"
+    r'|(?P<include>`include\b[ \t]*(?:"(?P<included>[^"\n]+)")?)'
+    r'|(?P<load>\$readmem[bh]\s*\(\s*)(?:"(?P<loaded>[^"\n]+)")?'
+    rf"|(?P<string>{_STRING})"
+    r"|(?P<module>\b(?:macro)?module\s+)(?:automatic|static)\b",
+    re.S,
+)
+_MODULE = re.compile(r"\b(?:macro)?module\s+(\\\S+|[A-Za-z_][\w$]*)")
+_IMPORTS = re.compile(r"\b(?:macro)?module\s+[A-Za-z_][\w$]*\s+import\b")
+_LITERAL = re.compile(r"'([bodhBODH])\s*([\da-fA-F_]+)|(?<![\w.'$])(\d[\d_]*)(?![\w.']|\s*')")
+_PARAMETERS = re.compile(r"\b(?:parameter|localparam)\b[^;)]*")
+_ASSIGNED = re.compile(r"([A-Za-z_][\w$]*)\s*=(?!=)([^=,]*)")
+_OVERRIDDEN = re.compile(r"\.([A-Za-z_][\w$]*)\s*\(([^()]*)\)")
+_RANGE = re.compile(r"\[[^\[\]]*:[^\[\]]*\]")
+_PART = re.compile(r"\[.*[+-]:", re.S)  # of [i +: 8], where the index may be any number
+_MOST_INDEX = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -23,55 +47,206 @@ class Sources:
 
 
 def read_sources(paths: Sequence[Path], include: Sequence[Path] = ()) -> Sources:
-    """Read files, those that they include, and find those that they load.
+    """Read files and those that they include, and find those that they load memories from.
 
-    Names are looked for beside the file that has them, then in the folders given. What is found
+    Names are looked for next to the file that has them, then in the folders given. What is found
     nowhere stays as it is: it may stand where the preprocessor does not look.
 
     Args:
         paths: Verilog files, in the order to be read.
-        include: Folders.
+        include: Folders of further files.
 
     Raises:
-        UserError: If a file is no text, or includes itself, or a folder is none.
-        OSError: If it cannot be read.
+        UserError: If a file cannot be read, is no text, includes itself, includes or loads what is
+            not below these folders, is SystemVerilog of a kind that is not read, or has a range
+            that no tool can count; or if a folder is none.
     """
     for folder in include:
         if not folder.is_dir():
             raise UserError(f"--include {folder} is not a folder")
-    found = Sources("")
-    texts = [_read(path, include, found.beside, 0) for path in paths]
-    return Sources("".join(texts), found.beside)
+    reader = _Reader(paths, include)
+    text = "".join(reader.read(path, 0) for path in paths)
+    _check_ranges(text, ", ".join(map(str, paths)))
+    return Sources(text, reader.beside)
 
 
-def _read(path: Path, include: Sequence[Path], beside: dict[str, Path], depth: int) -> str:
-    if depth > _DEEPEST:
-        raise UserError(f"{path} includes itself")
+def module_names(text: str) -> list[str]:
+    """Return the names of the modules in a Verilog text, in their order.
+
+    Attributes may stand before a module, and several modules in one line; what looks like a
+    module in a comment or a string is none.
+    """
+    return _MODULE.findall(_BLANKED.sub(_blank, text))
+
+
+class _Reader:
+    """Reads files into one text.
+
+    Args:
+        paths: The user's files; what lies below their folders may be included.
+        include: Further folders.
+    """
+
+    def __init__(self, paths: Sequence[Path], include: Sequence[Path]) -> None:
+        self.include = include
+        self.beside: dict[str, Path] = {}
+        self._trusted = [path.resolve() for path in (*(each.parent for each in paths), *include)]
+        self._left = _MOST_BYTES
+
+    def read(self, path: Path, depth: int) -> str:
+        """Return the text of a file, with what it includes in it."""
+        if depth > _DEEPEST:
+            raise UserError(f"{path} includes itself")
+        raw = read_input(path, "Verilog file", limit_bytes=_MOST_BYTES)
+        self._left -= len(raw)
+        if self._left < 0:
+            raise UserError(f"{path}: more than {_MOST_BYTES:,} bytes with what is included")
+        if b"\0" in raw:
+            raise UserError(f"{path} is not Verilog text: it holds NUL bytes")
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            # as older editors write comments
+            text = raw.decode("latin-1").removeprefix("\xef\xbb\xbf")
+        text = text.replace("\r\n", "\n")
+
+        def error(match: re.Match[str], problem: str) -> UserError:
+            return UserError(f"{path}:{_line_number(text, match.start())}: {problem}")
+
+        plain = _BLANKED.sub(_blank, text)
+        if imports := _IMPORTS.search(plain):
+            raise UserError(
+                f"{path}:{_line_number(plain, imports.start())}: an import in the header of a"
+                " module is SystemVerilog that is not read; accepted: Verilog-2005, and what Yosys"
+                " reads of SystemVerilog"
+            )
+        # of a parameter that names the file to load only the string is seen
+        indirect = any(part["load"] and not part["loaded"] for part in _PARTS.finditer(text))
+
+        def replaced(match: re.Match[str]) -> str:
+            if match["open"]:
+                raise error(match, "this comment is never closed")
+            if match["include"]:
+                return self._included(match, path, text, depth, error)
+            if match["load"]:
+                name = match["loaded"]
+                return match["load"] + (
+                    f'"{self._loaded(match, name, path, error)}"' if name else ""
+                )
+            if match["module"]:
+                return match["module"] + re.sub(r"\S", " ", match[0][len(match["module"]) :])
+            if match["string"] and indirect and len(match["string"]) > 2:
+                return f'"{self._loaded(match, match["string"][1:-1], path, error)}"'
+            return match[0]
+
+        return f"{_line(path, 1)}{_PARTS.sub(replaced, text)}\n"
+
+    def _included(
+        self,
+        match: re.Match[str],
+        path: Path,
+        text: str,
+        depth: int,
+        error: Callable[[re.Match[str], str], UserError],
+    ) -> str:
+        name = match["included"]
+        if not name:
+            raise error(match, "`include without a name in quotes is not followed")
+        there = self._find(match, name, path, error)
+        if there is None:
+            return match[0]
+        line = _line_number(text, match.end())
+        return f"\n{self.read(there, depth + 1)}{_line(path, line)}"
+
+    def _loaded(
+        self,
+        match: re.Match[str],
+        name: str,
+        path: Path,
+        error: Callable[[re.Match[str], str], UserError],
+    ) -> str:
+        """Return the name by which a file that a memory is loaded from lies beside the text."""
+        there = self._find(match, name, path, error)
+        if there is None:
+            return name
+        own = f"memory{len(self.beside)}"
+        self.beside[own] = there
+        return own
+
+    def _find(
+        self,
+        match: re.Match[str],
+        name: str,
+        path: Path,
+        error: Callable[[re.Match[str], str], UserError],
+    ) -> Path | None:
+        """Find a file by the name that another one gives it, below the trusted folders."""
+        for folder in (path.parent, *self.include):
+            there = folder / name
+            try:
+                if not there.exists():
+                    continue
+                real = there.resolve()
+            except (OSError, RuntimeError):  # too long for a name, or a loop of links
+                continue
+            if not any(real.is_relative_to(trusted) for trusted in self._trusted):
+                raise error(
+                    match,
+                    f"{name[:200]} is not below the folders of the design; accepted: a file below"
+                    " them, or a folder given with --include",
+                )
+            if real.is_file():
+                return there
+            raise error(match, f"{name[:200]} is no plain file")
+        return None
+
+
+def _check_ranges(text: str, source: str) -> None:
+    """Refuse ranges whose ends do not fit 31 bits: Yosys would wrap them around silently."""
+    plain = _BLANKED.sub(_blank, text)
+    if not any(_is_large(match) for match in _LITERAL.finditer(plain)):
+        return
+    large: set[str] = set()  # names of parameters that stand for such a number
+    assigned = [pair for part in _PARAMETERS.findall(plain) for pair in _ASSIGNED.findall(part)]
+    assigned += _OVERRIDDEN.findall(plain)
+    while True:
+        more = {name for name, value in assigned if _holds_large(value, large)} - large
+        if not more:
+            break
+        large |= more
+    for match in _RANGE.finditer(plain):
+        if _holds_large(_PART.sub("", match[0]), large):
+            raise UserError(
+                f"{source}: the range {' '.join(match[0].split())[:80]} has an end beyond"
+                f" {_MOST_INDEX:,}; accepted: a width that can be built"
+            )
+
+
+def _holds_large(text: str, names: set[str]) -> bool:
+    return any(_is_large(match) for match in _LITERAL.finditer(text)) or (
+        bool(names) and not names.isdisjoint(re.findall(r"[A-Za-z_][\w$]*", text))
+    )
+
+
+def _is_large(literal: re.Match[str]) -> bool:
+    base, digits, plain = literal.groups()
+    text = (digits or plain).replace("_", "").lstrip("0")
+    radix = {"b": 2, "o": 8, "d": 10, "h": 16}[base.lower()] if base else 10
+    if len(text) > 64:
+        return True
     try:
-        text = path.read_text()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not Verilog text: {error.reason}") from error
-    folders = [path.parent, *include]
+        return int(text or "0", radix) > _MOST_INDEX
+    except ValueError:  # digits that are none of the base: Yosys says so
+        return False
 
-    def find(name: str) -> Path | None:
-        return next((at / name for at in folders if (at / name).is_file()), None)
 
-    def load(match: re.Match[str]) -> str:
-        there = find(match[2])
-        if there is None:
-            return match[0]
-        own = f"memory{len(beside)}"
-        beside[own] = there
-        return f"{match[1]}{own}{match[3]}"
+def _blank(match: re.Match[str]) -> str:
+    """Replace a part of a text by its line ends."""
+    return "\n" * match[0].count("\n") or " "
 
-    def inline(match: re.Match[str]) -> str:
-        there = find(match[1])
-        if there is None:
-            return match[0]
-        own = text.count("\n", 0, match.end()) + 1  # its line break stays
-        return f"{_read(there, include, beside, depth + 1)}{_line(path, own)}"
 
-    return f"{_line(path, 1)}{_INCLUDE.sub(inline, _LOADED.sub(load, text))}\n"
+def _line_number(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
 
 
 def _line(path: Path, number: int) -> str:

@@ -6,11 +6,12 @@ import pytest
 
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
+from consilico.sim.estimate.operators import sources
 from consilico.sim.estimate.operators.dataflow import read_dataflow
 from consilico.sim.estimate.operators.elaborate import elaborated
 from consilico.sim.estimate.operators.rtl import rtl_census
 from consilico.sim.estimate.operators.rtl_reader import read_design
-from consilico.sim.estimate.operators.sources import read_sources
+from consilico.sim.estimate.operators.sources import module_names, read_sources
 
 TOP = "module t(input clk, input [7:0] a, output reg [7:0] y);\n"
 
@@ -102,3 +103,113 @@ def test_a_bus_that_goes_both_ways_is_driven(tmp_path: Path) -> None:
                 "always @(posedge clk) r <= a ^ io; endmodule")  # fmt: skip
     found = census(top)
     assert (found["flop"], found["xor"]) == (8, 8)
+
+
+def test_attributes_lifetimes_and_several_modules_in_a_line_are_read(tmp_path: Path) -> None:
+    top = write(
+        tmp_path / "t.v",
+        "(* keep_hierarchy *) module leaf(input a, output y); assign y = ~a; endmodule"
+        " module mid(input a, output y); leaf u(.a(a), .y(y)); endmodule\n"
+        '(* top, of = "module none" *) // module no\n/* module\nneither; */\n'
+        "module automatic t(input clk, input a, output reg q); wire w;\n"
+        " mid m(.a(a), .y(w)); always @(posedge clk) q <= w; endmodule",
+    )
+    assert module_names(read_sources([top]).text) == ["leaf", "mid", "t"]
+    assert census(top)["flop"] == 1
+
+
+def test_a_byte_order_mark_and_older_encodings_are_read(tmp_path: Path) -> None:
+    top = tmp_path / "t.v"
+    text = f"{TOP}// \xb5m\r\nalways @(posedge clk) y <= a; endmodule\r\n"
+    top.write_bytes(b"\xef\xbb\xbf" + text.encode("latin-1"))
+    assert census(top) == {"flop": 8}
+    top.write_bytes(b"\xef\xbb\xbf" + text.encode("utf-8"))
+    assert census(top) == {"flop": 8}
+    top.write_bytes(text.encode("latin-1") + b"\0")
+    with pytest.raises(UserError, match="is not Verilog text: it holds NUL bytes"):
+        read_sources([top])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('`include "/dev/zero"', "t.v:1: /dev/zero is not below the folders of the design; acc"),
+        ('\nwire x; `include "/dev/zero"', "t.v:2: /dev/zero is not below the folders"),
+        ("`include </dev/zero>", "t.v:1: `include without a name in quotes is not followed"),
+        ("`define F x\n`include `F", "t.v:2: `include without a name in quotes"),
+        ('`include "../secret"', "t.v:1: ../secret is not below the folders"),
+        ('`include "link"', "t.v:1: link is not below the folders"),
+        ('`include "folder"', "t.v:1: folder is no plain file"),
+        ('initial $readmemh("/etc/hostname", m);', "t.v:1: /etc/hostname is not below"),
+        ('parameter F = "/etc/hostname"; initial $readmemh (F, m);', "/etc/hostname is not below"),
+        ("/* so on", "t.v:1: this comment is never closed"),
+        ("\nmodule swap import p::*; (input a);", "t.v:2: an import in the header of a module is"),
+    ],
+)
+def test_what_the_design_must_not_reach_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "secret").write_text("wire secret;")
+    top = write(tmp_path / "design" / "t.v", text)
+    (top.parent / "folder").mkdir()
+    (top.parent / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(UserError, match=says):
+        read_sources([top])
+
+
+def test_a_folder_given_may_be_included_from(tmp_path: Path) -> None:
+    write(tmp_path / "more" / "secret", "wire allowed;")
+    top = write(tmp_path / "design" / "t.v", '`include "../more/secret"\n')
+    assert "wire allowed;" in read_sources([top], [tmp_path / "more"]).text
+
+
+def test_includes_in_comments_and_strings_are_none(tmp_path: Path) -> None:
+    text = '// `include "/dev/zero"\n/* `include "/dev/zero" */ wire x = "`include \\" x";\n'
+    assert text in read_sources([write(tmp_path / "t.v", text)]).text
+
+
+def test_a_parameter_may_name_the_file_that_a_memory_is_loaded_from(tmp_path: Path) -> None:
+    write(tmp_path / "rom.hex", "00\n01\n")
+    text = 'parameter F = "rom.hex"; initial $readmemh(F, m);'
+    found = read_sources([write(tmp_path / "t.v", text)])
+    assert found.beside == {"memory0": tmp_path / "rom.hex"}
+    assert 'F = "memory0"' in found.text
+
+
+def test_files_that_include_others_twice_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MOST_BYTES", 100_000)
+    for level in range(30):
+        name = tmp_path / f"f{level}.v"
+        name.write_text(f'`include "f{level + 1}.v"\n' * 2)
+    (tmp_path / "f30.v").write_text("wire x;")
+    with pytest.raises(UserError, match="more than 100,000 bytes with what is included"):
+        read_sources([tmp_path / "f0.v"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "module t #(parameter W = 32'hFFFFFFFF) (input [W-1:0] a); endmodule",
+        "module t (input [4294967295:0] a); endmodule",
+        "module t; parameter A = 1, B = 64'h1_0000_0000; localparam C = B - 1; wire [C:0] a; endm",
+        "module t; part #(.W(32'hffff_ffff)) u (); endmodule module part; wire [W-1:0] x; endm",
+        "module t (input [7:0] a); wire x = a[0 +: 3000000000]; endmodule",
+    ],
+)
+def test_a_width_that_wraps_around_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"the range \[.*\] has an end beyond 2,147,483,647; acc"):
+        read_sources([write(tmp_path / "t.v", text)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "module t #(parameter SEED = 32'hFFFFFFFF, W = 8) (input [W-1:0] a); endmodule",
+        "module t; parameter S = 32'hFFFFFFFF; wire [15:0] x = S[31:16]; endmodule",
+        "module t; reg [31:0] a; initial a = 32'hFFFFFFFF; wire x = m[a +: 8]; endmodule",
+        "module t; wire [7:0] x = 32'hFFFFFFFF; /* [32'hFFFFFFFF:0] */ endmodule",
+        "module t; wire [7:0] x = 32'sb1; parameter W = 32'h7FFFFFFF; wire [W:0] y; endmodule",
+    ],
+)
+def test_large_numbers_elsewhere_are_no_widths(tmp_path: Path, text: str) -> None:
+    assert text in read_sources([write(tmp_path / "t.v", text)]).text
