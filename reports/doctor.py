@@ -183,15 +183,14 @@ def _data(name: str, find: Callable[[], tuple[str, str]]) -> Check:
 
 
 def _language_model() -> tuple[str, str]:
-    from consilico.sim.traffic.gguf_model import PACKAGE, find_model
+    from consilico.sim.traffic.smollm import MODEL_PACKAGE, find_model_file
 
-    path, _ = find_model()
-    return f"{PACKAGE.name} {PACKAGE.version}", str(path)
+    path, _ = find_model_file()
+    return f"{MODEL_PACKAGE.name} {MODEL_PACKAGE.version}", str(path)
 
 
 def _text() -> tuple[str, str]:
-    from consilico.sim.traffic.packages import data_files
-    from consilico.sim.traffic.text import PACKAGE
+    from consilico.sim.traffic.packages import TEXT_PACKAGE, data_files
 
-    path = next(path for path in data_files(PACKAGE, ".txt") if path.stem == "metadata")
-    return f"{PACKAGE.name} {PACKAGE.version}", str(path.parent)
+    path = next(path for path in data_files(TEXT_PACKAGE, ".txt") if path.stem == "metadata")
+    return f"{TEXT_PACKAGE.name} {TEXT_PACKAGE.version}", str(path.parent)

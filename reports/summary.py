@@ -80,7 +80,7 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
 
 def _training(provenance: dict[str, Any]) -> dict[str, Any]:
     """Facts of the training runs that the bench has left in the result cache, as it is now."""
-    from consilico.sim.traffic.text import load_works, works_provenance
+    from consilico.sim.traffic.packages import load_works, works_provenance
 
     def gather() -> dict[str, Any]:
         from consilico.reports.training.facts import training_facts  # imports torch: seconds
@@ -112,7 +112,7 @@ def _gather(progress: Progress | None) -> dict[str, Any]:
     from consilico.reports.memories.facts import buffer_facts
     from consilico.reports.power.facts import power_facts
     from consilico.reports.scaling.facts import scaling_facts
-    from consilico.sim.traffic.scores import score_traffic
+    from consilico.sim.traffic.score_traffic import score_traffic
     from consilico.sim.traffic.training_operands import training_traffic
     from consilico.sim.units.catalogue import catalogue
 

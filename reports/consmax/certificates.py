@@ -203,7 +203,7 @@ def certify_all(progress: Progress | None = None) -> list[dict[str, Any]]:
     import consilico.golden.attention.consmax_split
     import consilico.golden.bfloat16
     from consilico.sim.base.results import cached, digest
-    from consilico.sim.traffic.scores import score_traffic
+    from consilico.sim.traffic.score_traffic import score_traffic
 
     traffic = score_traffic(progress)
     model = [(head.scale, head.log_c) for head in traffic.heads[::3]]

@@ -6,13 +6,13 @@ from typing import Any
 
 from consilico.golden.training.held_bytes import HeldBytes
 from consilico.sim.base.errors import UserError
-from consilico.sim.traffic.training import Run
-from consilico.sim.training.cache import stored_runs
-from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, Task, tasks
+from consilico.sim.traffic.gpt_training import GptTraining
+from consilico.sim.training.loss import TrainingLoss, stored_losses
+from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, LossRun, loss_runs
 
 __all__ = ["expectations", "training_facts"]
 
-_Results = dict[tuple[str, str, int], dict[str, Any] | None]  # by kind, name and seed
+_Results = dict[tuple[str, str, int], TrainingLoss | None]  # by kind, name and seed
 
 
 def training_facts() -> dict[str, Any]:
@@ -29,11 +29,11 @@ def training_facts() -> dict[str, Any]:
         - ``rounding``: for each run by random bits its ``name``, ``random_bits`` (None for float
           weights), ``steps``, ``seed``, ``loss`` and ``against_float`` (ratio less 1).
     """
-    todo = tasks()
+    todo = loss_runs()
     results = _results(todo)
     methods = [_method(name, results) for name in METHOD_RUNS]
     return {
-        "trained_at": sorted(result["trained_at"] for result in results.values() if result),
+        "trained_at": sorted(result.trained_at for result in results.values() if result),
         "seeds": list(SEEDS),
         "methods": methods,
         "expectations": expectations(methods),
@@ -41,9 +41,9 @@ def training_facts() -> dict[str, Any]:
     }
 
 
-def _results(todo: Sequence[Task]) -> _Results:
+def _results(todo: Sequence[LossRun]) -> _Results:
     try:
-        found = stored_runs((task.run, task.seed) for task in todo)
+        found = stored_losses((task.run, task.seed) for task in todo)
     except UserError:  # without the text no run can have been done with it
         found = [None] * len(todo)
     keys = [(task.kind, task.name, task.seed) for task in todo]
@@ -66,17 +66,15 @@ def _method(name: str, results: _Results) -> dict[str, Any]:
         "losses": losses,
         "against_adamw": [_above(*pair) for pair in zip(losses, adamw, strict=True)],
         "mean_loss": mean(known) if (known := [x for x in losses if x is not None]) else None,
-        "decompositions": [result["decompositions"] for result in measured],
-        "decompositions_without_lazy": [
-            result["decompositions_without_lazy"] for result in measured
-        ],
+        "decompositions": [result.decompositions for result in measured],
+        "decompositions_without_lazy": [result.decompositions_without_lazy for result in measured],
         "held_bytes": _held_bytes(run, measured[0]) if measured else None,
     }
 
 
-def _held_bytes(run: Run, result: dict[str, Any]) -> int:
+def _held_bytes(run: GptTraining, result: TrainingLoss) -> int:
     """Bytes alive at once: without the fused update all gradients are."""
-    held = HeldBytes(**result["held_bytes"])
+    held = HeldBytes(**result.held_bytes)
     return held.total if run.fused else held.total - held.gradients + held.all_gradients
 
 
@@ -112,7 +110,7 @@ def expectations(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _rounding(task: Task, results: _Results) -> dict[str, Any]:
+def _rounding(task: LossRun, results: _Results) -> dict[str, Any]:
     loss = _loss(results[task.kind, task.name, task.seed])
     reference = _loss(results[task.kind, next(iter(ROUNDING_RUNS)), task.seed])
     return {
@@ -125,8 +123,8 @@ def _rounding(task: Task, results: _Results) -> dict[str, Any]:
     }
 
 
-def _loss(result: dict[str, Any] | None) -> float | None:
-    return None if result is None else float(result["validation_loss"])
+def _loss(result: TrainingLoss | None) -> float | None:
+    return None if result is None else result.validation_loss
 
 
 def _above(loss: float | None, reference: float | None) -> float | None:

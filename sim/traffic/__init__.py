@@ -1,1 +1,1 @@
-"""Language models and the real traffic they make."""
+"""Language models, and the operand streams that they make for hardware."""

@@ -11,21 +11,23 @@ from consilico.sim.base.results import canonical, digest
 __all__ = ["from_archive", "to_archive"]
 
 
-def to_archive(about: dict[str, Any], arrays: dict[str, Any]) -> bytes:
-    """The archive.
+def to_archive(about: dict[str, Any], arrays: dict[str, Any], *, compress: bool = False) -> bytes:
+    """Return the archive of some arrays.
 
     Args:
         about: JSON-able description.
         arrays: NumPy arrays by name; ``about`` and ``sha256`` are taken.
+        compress: Whether the arrays are worth the time that compressing them takes.
     """
     file = io.BytesIO()
     sha256 = np.array(_content_digest(about, arrays))
-    np.savez(file, about=np.array(canonical(about)), sha256=sha256, **arrays)
+    save = np.savez_compressed if compress else np.savez
+    save(file, about=np.array(canonical(about)), sha256=sha256, **arrays)
     return file.getvalue()
 
 
 def from_archive(raw: bytes, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what :func:`to_archive` wrote.
+    """Return the description and the arrays that :func:`to_archive` was given.
 
     Args:
         raw: The archive.
@@ -47,6 +49,7 @@ def from_archive(raw: bytes, what: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _content_digest(about: dict[str, Any], arrays: dict[str, Any]) -> str:
+    """Return the digest of description, shapes, types and values."""
     names = sorted(arrays)
     shapes = {name: [str(arrays[name].dtype), *arrays[name].shape] for name in names}
     return digest(about, shapes, *(arrays[name].tobytes() for name in names))

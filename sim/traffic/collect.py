@@ -1,4 +1,4 @@
-"""Runs the language model over text and samples its attention scores."""
+"""Runs the language model over text and keeps what hardware meets: scores, inputs of layers."""
 
 from typing import Any
 
@@ -9,16 +9,18 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from consilico.sim.base.progress import Progress
-from consilico.sim.traffic.sampling import Sampling
-from consilico.sim.traffic.smollm import SmolLM
-from consilico.sim.traffic.trace import HeadConstants, ScoreTraffic
+from consilico.sim.base.results import digest
+from consilico.sim.traffic.linear_layers import INPUT_OF, LayerTraffic, LinearLayer
+from consilico.sim.traffic.scores import HeadCalibration, ScoreSampling, ScoreTraffic
+from consilico.sim.traffic.smollm import GgufModel, SmolLM, build_tokenizer
+from consilico.sim.traffic.transformer import Transformer
 
-__all__ = ["Calibration", "collect", "draw_windows"]
+__all__ = ["CalibrationSums", "collect_layers", "collect_scores", "draw_windows"]
 
 _BATCH = 4  # windows at a time: a layer's scores stay below 10 MB at 256 tokens
 
 
-def draw_windows(works: dict[str, str], tokenizer: Tokenizer, sampling: Sampling) -> Tensor:
+def draw_windows(works: dict[str, str], tokenizer: Tokenizer, sampling: ScoreSampling) -> Tensor:
     """Draw passages from different works (seeded), each from the start of a line.
 
     Returns:
@@ -35,8 +37,8 @@ def draw_windows(works: dict[str, str], tokenizer: Tokenizer, sampling: Sampling
     return torch.tensor(rows)
 
 
-class Calibration:
-    """Running per-head maximum and mean log-sum-exp over every causal row."""
+class CalibrationSums:
+    """Running maximum and mean log-sum-exp per head, over every causal row."""
 
     def __init__(self, layers: int, heads: int) -> None:
         self._max_abs = torch.zeros(layers, heads, dtype=torch.float64)
@@ -52,10 +54,13 @@ class Calibration:
         self._sum_lse[layer] += lse.sum((0, 2))
         self._rows[layer] += scores.shape[0] * scores.shape[2]
 
-    def constants(self, headroom: float) -> list[HeadConstants]:
-        """Constants of all heads, layer by layer: C = exp(-mean of the rows' log-sum-exp)."""
+    def constants(self, headroom: float) -> list[HeadCalibration]:
+        """Return the constants of all heads, layer by layer.
+
+        C is exp(-mean of the rows' log-sum-exp).
+        """
         return [
-            HeadConstants(
+            HeadCalibration(
                 layer=layer,
                 head=head,
                 scale=headroom * float(largest) / 127,
@@ -67,10 +72,10 @@ class Calibration:
         ]
 
 
-def collect(
+def collect_scores(
     model: SmolLM,
     works: dict[str, str],
-    sampling: Sampling,
+    sampling: ScoreSampling,
     *,
     provenance: dict[str, Any],
     source: str,
@@ -78,7 +83,7 @@ def collect(
 ) -> ScoreTraffic:
     """Sample the model's attention scores over the text.
 
-    Every causal score of every window calibrates; the tiles of :meth:`Sampling.plan` are kept.
+    Every causal score of every window calibrates; the tiles of :meth:`ScoreSampling.plan` are kept.
 
     Args:
         model: The language model.
@@ -86,12 +91,12 @@ def collect(
         sampling: Size of the sample.
         provenance: Goes into the result as it is.
         source: Likewise.
-        progress: Called with a label, layers done and layers to do.
+        progress: Told of layers done and layers to do.
     """
     shape = model.gguf.shape
     tokens = draw_windows(works, model.tokenizer, sampling)
     window_of, query_of = sampling.plan(shape.layers * shape.heads)
-    calibration = Calibration(shape.layers, shape.heads)
+    calibration = CalibrationSums(shape.layers, shape.heads)
     kept: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
     batches = torch.split(tokens, _BATCH)
 
@@ -121,4 +126,69 @@ def collect(
     heads = calibration.constants(sampling.headroom)
     return ScoreTraffic.from_tiles(
         tiles, heads, provenance=provenance, source=source, synthetic=False
+    )
+
+
+class _Listener(Transformer):
+    """A decoder that notes the input of each layer in ``heard``, ``(tokens, inputs)`` by name."""
+
+    def __init__(self, model: GgufModel, names: set[str]) -> None:
+        super().__init__(model)
+        self.heard: dict[str, NDArray[np.float32]] = {}
+        self._names = names
+
+    def _linear(self, x: Tensor, name: str) -> Tensor:
+        if name in self._names:
+            self.heard[name] = x.flatten(0, -2).numpy().copy()
+        return super()._linear(x, name)
+
+
+def collect_layers(
+    model: GgufModel,
+    works: dict[str, str],
+    layers: tuple[int, ...],
+    *,
+    windows: int,
+    window: int,
+    seed: int,
+    provenance: dict[str, Any],
+    source: str,
+) -> LayerTraffic:
+    """Take the linear layers of some decoder blocks, with their inputs over drawn text.
+
+    Args:
+        model: The language model.
+        works: Title: text.
+        layers: The blocks.
+        windows: Passages of text.
+        window: Tokens of each.
+        seed: Of the draw of passages.
+        provenance: Goes into the result, with the digest of the tokens.
+        source: Goes into the result as it is.
+    """
+    sampling = ScoreSampling(windows=windows, window=window, tile=window, seed=seed)
+    tokens = draw_windows(works, build_tokenizer(model.metadata), sampling)
+    parts = [(layer, part) for layer in layers for part in INPUT_OF]
+    listener = _Listener(model, {f"blk.{layer}.{part}" for layer, part in parts})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the order of float additions must not follow the machine's cores
+    try:
+        listener.hidden(tokens)
+    finally:
+        torch.set_num_threads(threads)
+    kept = tokens.numpy().astype(np.int32)
+    return LayerTraffic(
+        linears=[
+            LinearLayer(
+                layer=layer,
+                part=part,
+                weight=model.int4[f"blk.{layer}.{part}.weight"],
+                x=listener.heard[f"blk.{layer}.{part}"],
+            )
+            for layer, part in parts
+        ],
+        tokens=kept,
+        provenance=provenance | {"tokens_sha256": digest(kept.tobytes())},
+        source=source,
+        synthetic=False,
     )

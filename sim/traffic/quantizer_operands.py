@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.sim.traffic.linear import INPUT_OF, LayerTraffic
+from consilico.sim.traffic.linear_layers import INPUT_OF, LayerTraffic
 from consilico.sim.traffic.quantized import Format, bf16_bits
 
 __all__ = ["LayerSums", "layer_groups", "layer_sums"]
@@ -29,9 +29,9 @@ class LayerSums:
 
 
 def layer_sums(traffic: LayerTraffic, channels: int, *, seed: int = 1) -> Iterator[LayerSums]:
-    """Neighboring channels of drawn layers over drawn passages, without end.
+    """Yield adjacent channels of drawn layers over drawn passages, without end.
 
-    INT8 inputs (a scale a token) meet in turn INT8 and INT4 weights (a scale a channel).
+    INT8 inputs (a scale per token) meet in turn INT8 and INT4 weights (a scale per channel).
 
     Args:
         traffic: The layers; those with fewer outputs are left out.
@@ -69,7 +69,7 @@ def layer_sums(traffic: LayerTraffic, channels: int, *, seed: int = 1) -> Iterat
 def layer_groups(
     traffic: LayerTraffic, group: int, count: int, *, seed: int = 1
 ) -> NDArray[np.int64]:
-    """Inputs of drawn layers and tokens in groups, each token's whole and in order.
+    """Return inputs of drawn layers and tokens in groups, each token's whole and in order.
 
     Args:
         traffic: The layers; those whose inputs a group does not divide are left out.

@@ -1,97 +1,189 @@
-"""Attention scores that drive verification and switching activity: real, or marked synthetic.
+"""Attention scores as INT8 hardware sees them: which are sampled, and how they are quantized."""
 
-They are hardware traffic. The constants come from calibration, not from training, so nothing
-about a model's accuracy follows from them.
-"""
-
-import argparse
-from importlib.metadata import version
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.sim.base.code import code_digest
-from consilico.sim.base.progress import Progress
-from consilico.sim.base.results import cache_dir, digest, write_atomic
-from consilico.sim.traffic.packages import PackageMissing
-from consilico.sim.traffic.sampling import Sampling
-from consilico.sim.traffic.smollm import load_smollm, model_provenance
-from consilico.sim.traffic.synthetic import STATISTICS, fit, statistics_text, synthetic_traffic
-from consilico.sim.traffic.text import load_works, works_provenance
-from consilico.sim.traffic.trace import HeadConstants, ScoreTraffic
+from consilico.sim.traffic.archive import from_archive, to_archive
 
-__all__ = ["HeadConstants", "Sampling", "ScoreTraffic", "normal_codes", "score_traffic"]
-
-_TOOLS = ("gguf", "numpy", "tokenizers", "torch")
-_DEFAULT = Sampling()
+__all__ = ["HeadCalibration", "ScoreSampling", "ScoreTraffic", "quantize_scores"]
 
 
-def score_traffic(progress: Progress | None = None, sampling: Sampling = _DEFAULT) -> ScoreTraffic:
-    """The attention scores of SmolLM2 on Shakespeare, from the cache where they are there.
+@dataclass(frozen=True, kw_only=True)
+class ScoreSampling:
+    """Size of a sample of attention scores, and how it is quantized.
 
-    Where the model's or the text's package is not installed: a synthetic trace, marked so.
-
-    Args:
-        progress: Called with a label, steps done and steps to do while scores are collected.
-        sampling: Size of the sample.
+    A tile is ``tile`` consecutive queries of one head against every key up to the last of them, row
+    by row, key by key. Its last ``tile`` columns straddle the causal mask, as they do in hardware
+    that skips only the tiles that lie wholly above the diagonal.
 
     Raises:
-        UserError: If the model's file is damaged, or the cache cannot be written.
+        ValueError: If a field's value is not accepted.
     """
-    try:
-        model, works = model_provenance(), load_works()
-    except PackageMissing as missing:
-        return synthetic_traffic(sampling, reason=str(missing))
-    text = works_provenance(works)
-    provenance: dict[str, Any] = {
-        "model": model,
-        "text": text,
-        "sampling": sampling.to_json(),
-        "tools": {name: version(name) for name in _TOOLS},
-    }
-    code = code_digest("consilico.sim.traffic.collect")
-    path = cache_dir("traffic") / f"{digest(provenance, code)}.npz"
-    try:
-        return ScoreTraffic.from_bytes(path.read_bytes())
-    except (OSError, ValueError):
-        pass  # absent or damaged: collect it
-    from consilico.sim.traffic.collect import collect
 
-    traffic = collect(
-        load_smollm(),
-        works,
-        sampling,
-        provenance=provenance,
-        source=f"{model['file'].split('.')[0]} on {text['title']}",
-        progress=progress,
-    )
-    write_atomic(path, traffic.to_bytes())
-    return traffic
+    windows: int = 24  # passages of text, from as many works where there are enough
+    window: int = 256  # tokens in a passage
+    tile: int = 16  # queries in a tile
+    tiles_per_head: int = 3  # at different depths of the window
+    headroom: float = 1.0  # over the head's largest |score|
+    seed: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("windows", "window", "tile", "tiles_per_head"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
+        if self.window % self.tile:
+            raise ValueError(f"window must be a multiple of tile {self.tile}, not {self.window}")
+        if not 1.0 <= self.headroom <= 1.5:
+            raise ValueError(f"headroom must be in [1.0, 1.5], not {self.headroom!r}")
 
-def normal_codes(count: int, seed: int) -> NDArray[np.int8]:
-    """INT8 codes of a clipped normal distribution, mean -20, deviation 35, shape ``(count,)``."""
-    draw = np.random.default_rng(seed).normal(-20.0, 35.0, count)
-    return np.clip(np.rint(draw), -128, 127).astype(np.int8)
+    def plan(self, heads: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Choose each head's tiles, spread over the depth of the window.
 
+        Returns:
+            Window of each tile and its first query, each int64, shape ``(heads, tiles_per_head)``.
+        """
+        rng = np.random.default_rng(self.seed)
+        size = (heads, self.tiles_per_head)
+        window = rng.integers(self.windows, size=size)
+        depth = (np.arange(self.tiles_per_head) + rng.random(size)) / self.tiles_per_head
+        return window, (depth * (self.window // self.tile)).astype(np.int64) * self.tile
 
-def _main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m consilico.sim.traffic.scores", description=__doc__
-    )
-    parser.add_argument(
-        "--fit", action="store_true", help=f"write the statistics to {STATISTICS.name}"
-    )
-    arguments = parser.parse_args()
-    traffic = score_traffic()
-    print(traffic.source, traffic.counts)
-    if arguments.fit:
-        if traffic.synthetic:
-            parser.error(f"statistics need a real trace: {traffic.provenance['reason']}")
-        write_atomic(STATISTICS, statistics_text(fit(traffic, _DEFAULT)))
-        print(f"wrote {STATISTICS}")
+    def mask(self, first_query: int) -> NDArray[np.bool_]:
+        """Return the causal mask of a tile: True is masked out.
+
+        Returns:
+            Shape ``(tile, first_query + tile)``.
+        """
+        queries = first_query + np.arange(self.tile)
+        return np.arange(first_query + self.tile) > queries[:, None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the field values by name."""
+        return asdict(self)
 
 
-if __name__ == "__main__":
-    _main()
+_ARRAYS = ("codes", "mask", "histogram", "score_histogram", "score_edges")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadCalibration:
+    """What the hardware is configured with for one head, from calibration on real text."""
+
+    layer: int
+    head: int  # query head within the layer
+    scale: float  # natural units a code step
+    log_c: float  # natural logarithm of ConSmax's merged constant C
+    max_abs_score: float  # largest unmasked |score| seen in calibration, natural units
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreTraffic:
+    """Scores grouped by head, each head's tiles row by row, key by key.
+
+    A masked position carries the score the matrix product computed for it, saturated to INT8.
+    """
+
+    codes: NDArray[np.int8]  # (n,), -127..127; score = code * heads[head].scale
+    mask: NDArray[np.bool_]  # (n,), True: masked out, the result must be exactly 0
+    head: NDArray[np.int32]  # (n,), index into ``heads``, ascending
+    heads: list[HeadCalibration]
+    histogram: NDArray[np.int64]  # (256,), unmasked codes, code -128 first
+    score_histogram: NDArray[np.int64]  # (256,), unmasked scores before quantization
+    score_edges: NDArray[np.float64]  # (257,), bin edges of it, natural units
+    provenance: dict[str, Any]  # model, text, sampling, tool versions; JSON-able
+    source: str  # "SmolLM2-135M-Instruct on ..." or "synthetic: ..."
+    synthetic: bool  # not from a model: a report must say so
+
+    @classmethod
+    def from_tiles(
+        cls,
+        tiles: list[list[tuple[NDArray[np.float32], NDArray[np.bool_]]]],
+        heads: list[HeadCalibration],
+        *,
+        provenance: dict[str, Any],
+        source: str,
+        synthetic: bool,
+    ) -> "ScoreTraffic":
+        """Quantize sampled tiles.
+
+        Args:
+            tiles: For each head its tiles: scores in natural units and mask, of equal shape
+                ``(queries, keys)``.
+            heads: Constants of each head.
+            provenance: Where the scores come from.
+            source: The same in one phrase.
+            synthetic: Whether no model made the scores.
+        """
+        scores = [np.concatenate([score.ravel() for score, _ in of_head]) for of_head in tiles]
+        mask = np.concatenate([mask.ravel() for of_head in tiles for _, mask in of_head])
+        codes = np.concatenate(
+            [quantize_scores(of_head, c.scale) for of_head, c in zip(scores, heads, strict=True)]
+        )
+        seen = np.concatenate(scores)[~mask].astype(np.float64)
+        counts, edges = np.histogram(seen, bins=256)
+        return cls(
+            codes=codes,
+            mask=mask,
+            head=_head_index([len(of_head) for of_head in scores]),
+            heads=heads,
+            histogram=np.bincount(codes[~mask].astype(np.int64) + 128, minlength=256),
+            score_histogram=counts,
+            score_edges=edges,
+            provenance=provenance,
+            source=source,
+            synthetic=synthetic,
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many scores, masked ones, layers and heads the trace holds."""
+        return {
+            "scores": len(self.codes),
+            "masked": int(self.mask.sum()),
+            "layers": len({constants.layer for constants in self.heads}),
+            "heads": len(self.heads),
+        }
+
+    def to_bytes(self) -> bytes:
+        """Return an ``.npz`` archive that carries the digest of its own content."""
+        scores = np.bincount(self.head, minlength=len(self.heads)).tolist()
+        about = {
+            "heads": [asdict(constants) for constants in self.heads],
+            "scores": scores,
+            "provenance": self.provenance,
+            "source": self.source,
+            "synthetic": self.synthetic,
+        }
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return to_archive(about, arrays, compress=True)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "ScoreTraffic":
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises:
+            ValueError: If the archive is damaged in any way.
+        """
+        about, arrays = from_archive(raw, "trace")
+        return cls(
+            head=_head_index(about["scores"]),
+            heads=[HeadCalibration(**constants) for constants in about["heads"]],
+            provenance=about["provenance"],
+            source=about["source"],
+            synthetic=about["synthetic"],
+            **arrays,
+        )
+
+
+def quantize_scores(scores: NDArray[np.floating[Any]], scale: float) -> NDArray[np.int8]:
+    """Round scores to the nearest multiple of ``scale``, saturating at -127 and 127."""
+    codes: NDArray[np.int8] = np.clip(np.rint(scores / scale), -127, 127).astype(np.int8)
+    return codes
+
+
+def _head_index(scores: list[int]) -> NDArray[np.int32]:
+    """Return the head of each score, from the number of scores of each head."""
+    return np.repeat(np.arange(len(scores), dtype=np.int32), scores)

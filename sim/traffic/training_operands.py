@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.base.code import code_digest
-from consilico.sim.base.results import cache_dir, digest, write_atomic
+from consilico.sim.base.results import cached_file, digest
 from consilico.sim.traffic.archive import from_archive, to_archive
-from consilico.sim.traffic.packages import PackageMissing
+from consilico.sim.traffic.packages import PackageMissing, load_works, works_provenance
 from consilico.sim.traffic.quantized import bf16_values
-from consilico.sim.traffic.text import load_works, works_provenance
 
 __all__ = ["TrainingTraffic", "spread", "training_traffic"]
 
@@ -40,12 +39,12 @@ class TrainingTraffic:
     synthetic: bool  # the text is drawn: a report must say so
 
     def weights(self) -> NDArray[np.float64]:
-        """Updated weights before rounding, in codes, shape ``(groups, 256)``."""
+        """Return the updated weights before rounding, in codes, shape ``(groups, 256)``."""
         factor = bf16_values(self.factor).astype(np.float64)[:, None]
         return np.asarray(self.code + bf16_values(self.update) * factor)
 
     def to_bytes(self) -> bytes:
-        """An archive of :mod:`consilico.sim.traffic.archive`."""
+        """Return an archive of :mod:`consilico.sim.traffic.archive`."""
         about = {
             "provenance": self.provenance,
             "source": self.source,
@@ -65,20 +64,20 @@ class TrainingTraffic:
 
 
 def training_traffic() -> TrainingTraffic:
-    """Sample of a short training of the small GPT, from the cache where it is there.
+    """Return a sample of a short training of the small GPT, from the cache where it is there.
 
-    The model and method are those of the project's evidence for Q-GaLore, 40 steps long. Where
-    the text's package is not installed, the model learns a drawn text, and the sample is marked
+    The model and method are those of the project's evidence for Q-GaLore, 40 steps long. Where the
+    text's package is not installed, the model learns a drawn text, and the sample is marked
     synthetic.
 
     Raises:
         UserError: If the cache cannot be written.
     """
     from consilico.golden.training.method import METHODS
-    from consilico.sim.traffic.training import Run
+    from consilico.sim.traffic.gpt_training import GptTraining
 
     method = replace(METHODS["qgalore"], rank=32, gap=20)
-    run = Run(method=method, lr=3e-2, fused=True, steps=max(_OBSERVED) + 1, warm_up=10)
+    run = GptTraining(method=method, lr=3e-2, fused=True, steps=max(_OBSERVED) + 1, warm_up=10)
     try:
         works = load_works()
         text: dict[str, Any] = works_provenance(works)
@@ -95,35 +94,36 @@ def training_traffic() -> TrainingTraffic:
         "machine": platform.machine(),
         "tools": {name: version(name) for name in _TOOLS},
     }
-    code = code_digest("consilico.sim.traffic.collect_training")
-    path = cache_dir("training_traffic") / f"{digest(provenance, code)}.npz"
-    try:
-        return TrainingTraffic.from_bytes(path.read_bytes())
-    except (OSError, ValueError):
-        pass  # absent or damaged: collect it
-    import torch
 
-    from consilico.sim.traffic.collect_training import collect_training
-    from consilico.sim.traffic.training import split_works
+    def made() -> bytes:
+        import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the order of float additions must not follow the machine's cores
-    try:
-        arrays = collect_training(run, split_works(works).train, _SEED, _OBSERVED)
-    finally:
-        torch.set_num_threads(threads)
-    traffic = TrainingTraffic(**arrays, provenance=provenance, source=source, synthetic=synthetic)
-    write_atomic(path, traffic.to_bytes())
-    return traffic
+        from consilico.sim.traffic.collect_training import collect_training
+        from consilico.sim.traffic.gpt_training import split_works
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the order of float additions must not follow the machine's cores
+        try:
+            arrays = collect_training(run, split_works(works).train, _SEED, _OBSERVED)
+        finally:
+            torch.set_num_threads(threads)
+        return TrainingTraffic(
+            **arrays, provenance=provenance, source=source, synthetic=synthetic
+        ).to_bytes()
+
+    key = digest(provenance, code_digest("consilico.sim.traffic.training_operands"))
+    return TrainingTraffic.from_bytes(
+        cached_file("training_traffic", key, ".npz", made).read_bytes()
+    )
 
 
 def spread(rows: int, count: int) -> NDArray[np.int64]:
-    """Indices of ``count`` rows in order, evenly spread over all; some twice if there are fewer."""
+    """Return indices of ``count`` rows in order, evenly spread; some twice if there are fewer."""
     return np.linspace(0, rows - 1, count).astype(np.int64)
 
 
 def _drawn_text() -> str:
-    """Words of drawn letters, as frequent as Zipf's law has them; 100,000 of them."""
+    """Draw 100,000 words of drawn letters, as frequent as Zipf's law has them."""
     rng = np.random.default_rng(_SEED)
     words = ["".join(rng.choice(list("aeiounstrhld"), rng.integers(1, 9))) for _ in range(_WORDS)]
     share = 1 / np.arange(1, _WORDS + 1)

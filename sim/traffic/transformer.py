@@ -1,4 +1,4 @@
-"""Plain-torch forward pass of a Llama-style decoder, with its attention scores laid open.
+"""Forward pass of a Llama-style decoder in plain torch, with its attention scores laid open.
 
 RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied embeddings: Touvron et al.,
 arXiv:2302.13971; Ainslie et al., arXiv:2305.13245.
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from consilico.sim.traffic.gguf_model import GgufModel, ModelShape
+from consilico.sim.traffic.smollm import GgufModel, ModelShape
 
 __all__ = ["ScoreHook", "Transformer", "perplexity", "rotate"]
 
@@ -20,15 +20,15 @@ of every pair, the future keys that the causal mask is about to remove included.
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotary position embedding over neighboring pairs ``(2i, 2i + 1)``.
+    """Apply the rotary position embedding over adjacent pairs ``(2i, 2i + 1)``.
 
     llama.cpp's converter permutes the rows of the query and key weights for this pairing; the
     halves ``(i, i + d / 2)`` of the original checkpoint would be wrong here.
 
     Args:
         x: Shape ``(..., time, head_width)``.
-        cosine: Of each pair's angle, shape ``(time, head_width / 2)``.
-        sine: Likewise.
+        cosine: Cosine of each pair's angle, shape ``(time, head_width / 2)``.
+        sine: Its sine, likewise.
     """
     even, odd = x[..., 0::2], x[..., 1::2]
     rotated = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
@@ -62,7 +62,7 @@ class Transformer:
             return self._norm(x, "output_norm")
 
     def logits(self, tokens: Tensor) -> Tensor:
-        """Scores of the next token, float32, shape ``(batch, time, vocabulary)``."""
+        """Return the scores of the next token, float32, shape ``(batch, time, vocabulary)``."""
         with torch.inference_mode():
             return F.linear(self.hidden(tokens), self._weights["token_embd.weight"])
 
@@ -108,7 +108,7 @@ class Transformer:
 
 
 def perplexity(transformer: Transformer, tokens: Tensor) -> float:
-    """Perplexity a token: exp of the mean cross-entropy of each next token.
+    """Return the perplexity per token: exp of the mean cross-entropy of each next token.
 
     Args:
         transformer: The model.

@@ -1,8 +1,9 @@
 """Does low-bit training train? ``python -m consilico.sim.training.bench [--json PATH]``.
 
-A byte-level GPT on Shakespeare: AdamW, GaLore and Q-GaLore, and Q-GaLore by its random bits. Each
-run takes minutes and is kept in the result cache, so that a bench that was stopped goes on with
-the run that it was at, and the report shows what has been run. ``--jobs`` runs that many at a time.
+It trains a byte-level GPT on Shakespeare by AdamW, GaLore and Q-GaLore, and by Q-GaLore with fewer
+random bits. Each run takes minutes and is kept in the result cache, so that a bench that was
+stopped goes on with the run that it was at, and the report shows what has been run. ``--jobs`` runs
+that many at a time.
 """
 
 import argparse
@@ -16,74 +17,75 @@ from typing import Any
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.parallel import in_parallel
 from consilico.sim.base.results import write_atomic
-from consilico.sim.traffic.text import load_works
-from consilico.sim.training.cache import about, train_once
-from consilico.sim.training.runs import SEEDS, Task, tasks
+from consilico.sim.traffic.packages import load_works
+from consilico.sim.training.loss import TrainingLoss, surroundings, train_once
+from consilico.sim.training.runs import SEEDS, LossRun, loss_runs
 
 __all__ = ["main", "run_all"]
 
 
-def run_all(todo: Sequence[Task], jobs: int = 1, quiet: bool = True) -> dict[str, Any]:
-    """Do every task, or take its result from the cache.
+def run_all(todo: Sequence[LossRun], jobs: int = 1, quiet: bool = True) -> list[TrainingLoss]:
+    """Do every run, or take its result from the cache.
 
     Args:
-        todo: The tasks.
+        todo: The runs.
         jobs: Processes.
         quiet: Leave out the training losses on standard error.
 
     Returns:
-        ``runs``: for each task ``kind``, ``name``, ``seed``, ``configuration`` and what
-        :func:`consilico.sim.training.cache.train_once` returns; ``about``: text, versions of
-        Python and torch, processor.
+        The result of each run, in their order.
 
     Raises:
         UserError: If the text is missing.
     """
-    results = in_parallel(partial(_do, quiet=quiet), todo, "training runs", jobs)
-    return {
-        "about": about(load_works()),
-        "runs": [
-            {"kind": task.kind, "name": task.name, "seed": task.seed}
-            | {"configuration": task.run.to_json(), **result}
-            for task, result in zip(todo, results, strict=True)
-        ],
-    }
+    return in_parallel(partial(_do, quiet=quiet), todo, "training runs", jobs)
 
 
-def _do(task: Task, quiet: bool) -> dict[str, Any]:
+def _do(task: LossRun, quiet: bool) -> TrainingLoss:
+    """Do one run."""
+
     def progress(step: int, loss: float) -> None:
         if not quiet:
-            print(f"{_label(task)}: step {step}, loss {loss:.3f}", file=sys.stderr)
+            print(f"{task.label}: step {step}, loss {loss:.3f}", file=sys.stderr)
 
     return train_once(task.run, task.seed, progress)
 
 
-def _label(task: Task) -> str:
-    return f"{task.kind} {task.name}, seed {task.seed}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line of the module; returns the exit status."""
+    """Run the command line of the module and return the exit status."""
     parser = argparse.ArgumentParser(description="Q-GaLore against AdamW on a small model")
     parser.add_argument("--json", type=Path, help="write the results there")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(arguments)
-    todo = tasks(options.seeds)
+    todo = loss_runs(options.seeds)
     try:
-        result = run_all(todo, options.jobs, quiet=False)
+        results = run_all(todo, options.jobs, quiet=False)
         if options.json:
-            write_atomic(options.json, json.dumps(result, indent=2) + "\n")
+            write_atomic(options.json, json.dumps(_document(todo, results), indent=2) + "\n")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for task, run in zip(todo, result["runs"], strict=True):
+    for task, found in zip(todo, results, strict=True):
         print(
-            f"{_label(task):<34} validation loss {run['validation_loss']:.4f}  "
-            f"{run['decompositions']:>4} of {run['decompositions_without_lazy']} decompositions  "
-            f"{run['seconds']:.0f} s"
+            f"{task.label:<34} validation loss {found.validation_loss:.4f}  "
+            f"{found.decompositions:>4} of {found.decompositions_without_lazy} decompositions  "
+            f"{found.seconds:.0f} s"
         )
     return 0
+
+
+def _document(todo: Sequence[LossRun], results: Sequence[TrainingLoss]) -> dict[str, Any]:
+    """Return plain data: what the losses depend on, and each run with its result."""
+    return {
+        "about": surroundings(load_works()).to_json(),
+        "runs": [
+            {"kind": task.kind, "name": task.name, "seed": task.seed}
+            | {"configuration": task.run.to_json()}
+            | found.to_json()
+            for task, found in zip(todo, results, strict=True)
+        ],
+    }
 
 
 if __name__ == "__main__":

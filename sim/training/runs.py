@@ -4,22 +4,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from consilico.golden.training.method import METHODS
-from consilico.sim.traffic.training import Run
+from consilico.sim.traffic.gpt_training import GptTraining
 
-__all__ = ["METHOD_RUNS", "ROUNDING_RUNS", "SEEDS", "Task", "tasks"]
+__all__ = ["METHOD_RUNS", "ROUNDING_RUNS", "SEEDS", "LossRun", "loss_runs"]
 
 SEEDS = (1, 2, 3)
 
 _RANK, _GAP = 32, 50
-_ADAMW = Run(method=METHODS["adamw"], lr=3e-3, fused=False)
-_QGALORE = Run(method=replace(METHODS["qgalore"], rank=_RANK, gap=_GAP), lr=3e-2, fused=True)
+_ADAMW = GptTraining(method=METHODS["adamw"], lr=3e-3, fused=False)
+_QGALORE = GptTraining(
+    method=replace(METHODS["qgalore"], rank=_RANK, gap=_GAP), lr=3e-2, fused=True
+)
 
 
-def _bits(run: Run, random_bits: int) -> Run:
+def _bits(run: GptTraining, random_bits: int) -> GptTraining:
+    """Return the run with another number of random bits."""
     return replace(run, method=replace(run.method, random_bits=random_bits))
 
 
-def _float(run: Run) -> Run:
+def _float(run: GptTraining) -> GptTraining:
+    """Return the run with float32 weights."""
     return replace(run, method=replace(run.method, weights=32))
 
 
@@ -45,22 +49,32 @@ ROUNDING_RUNS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One run to do: its name among the runs of its kind, and its seed."""
+class LossRun:
+    """A training whose loss is stated: its name among the runs of its kind, and its seed."""
 
     kind: str  # "method" or "rounding"
     name: str
     seed: int
-    run: Run
+    run: GptTraining
+
+    @property
+    def label(self) -> str:
+        """Return what the run is called in messages."""
+        return f"{self.kind} {self.name}, seed {self.seed}"
 
 
-def tasks(seeds: Iterable[int] = SEEDS) -> list[Task]:
-    """Everything that ``make bench`` trains, what matters most first."""
+def loss_runs(seeds: Iterable[int] = SEEDS) -> list[LossRun]:
+    """Return everything that ``make bench`` trains, what matters most first."""
     first, *others = seeds
     methods = [(seed, name) for seed in (first, *others) for name in _EVERY_SEED]
     methods += [(first, name) for name in METHOD_RUNS if name not in _EVERY_SEED]
     return [
-        Task(kind="method", name=name, seed=seed, run=METHOD_RUNS[name]) for seed, name in methods
-    ] + [
-        Task(kind="rounding", name=name, seed=first, run=run) for name, run in ROUNDING_RUNS.items()
+        *(
+            LossRun(kind="method", name=name, seed=seed, run=METHOD_RUNS[name])
+            for seed, name in methods
+        ),
+        *(
+            LossRun(kind="rounding", name=name, seed=first, run=run)
+            for name, run in ROUNDING_RUNS.items()
+        ),
     ]

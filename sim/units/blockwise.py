@@ -147,8 +147,8 @@ def _traffic(
     Args:
         config: The unit.
         source: ``"model"``: first moments, or second ones, of a small model that Q-GaLore trains
-            (:mod:`sim.traffic.training_operands`); ``"normal"``: first moments of mean 0 and
-            deviation 0.001, or second moments as their squares.
+            (``sim/traffic/training_operands.py``); ``"normal"``: first moments of mean 0, deviation
+            0.001, or second moments as their squares.
         beats: Number of beats.
     """
     import torch

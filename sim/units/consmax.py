@@ -98,11 +98,12 @@ def _model_beats(
     config: Architecture, beats: int, heads: int, *, synthetic: bool = False
 ) -> list[tuple[HeadLoaded, Scores, Masks]]:
     """Real scores of a few heads, evenly spread over the model, in the order they arise."""
-    from consilico.sim.traffic.sampling import Sampling
-    from consilico.sim.traffic.scores import score_traffic
-    from consilico.sim.traffic.synthetic import synthetic_traffic
+    from consilico.sim.traffic.score_traffic import score_traffic, synthetic_traffic
+    from consilico.sim.traffic.scores import ScoreSampling
 
-    traffic = synthetic_traffic(Sampling(), reason="asked for") if synthetic else score_traffic()
+    traffic = (
+        synthetic_traffic(ScoreSampling(), reason="asked for") if synthetic else score_traffic()
+    )
     share = max(1, beats // heads)
     parts = []
     for index in np.linspace(0, len(traffic.heads) - 1, heads).astype(int):
@@ -130,7 +131,7 @@ def _traffic(config: Architecture, beats: int, *, source: str) -> Stimulus:
             ``"normal"``: a clipped normal, mean -20, deviation 35, nothing masked.
         beats: Number of beats, about.
     """
-    from consilico.sim.traffic.scores import normal_codes
+    from consilico.sim.traffic.score_traffic import normal_codes
 
     def normal() -> list[tuple[HeadLoaded, Scores, Masks]]:
         codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
@@ -228,7 +229,7 @@ def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     from consilico.golden.attention.consmax_split import split_constants
     from consilico.golden.bfloat16 import to_fixed
     from consilico.hw.attention.consmax_paper import RESULT
-    from consilico.sim.traffic.scores import normal_codes
+    from consilico.sim.traffic.score_traffic import normal_codes
 
     scale, log_c = _DRAWN_HEAD
     constants = split_constants(HeadConstants(scale=scale, log_c=log_c), SplitConfig())

@@ -133,16 +133,14 @@ def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
         config: The unit.
         source: ``"model"``: weights and activations of a language model's linear layers (of a
             synthetic trace where the model is not installed); ``"normal"``, ``"uniform"``: see
-            :data:`consilico.sim.traffic.random_operands.Distribution`.
+            :data:`consilico.sim.traffic.operand_streams.Distribution`.
         beats: Number of beats, about.
 
     Raises:
         ValueError: If no layer's inputs divide by the lanes.
     """
-    from consilico.sim.traffic.operands import layer_stream
+    from consilico.sim.traffic.operand_streams import layer_stream, operand_stream, random_stream
     from consilico.sim.traffic.quantized import Format
-    from consilico.sim.traffic.random_operands import random_stream
-    from consilico.sim.traffic.source import operand_stream
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
@@ -159,7 +157,7 @@ def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: DotConfig, source: str) -> float:
-    from consilico.sim.traffic.operands import mean_inputs
+    from consilico.sim.traffic.operand_streams import mean_inputs
 
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
 

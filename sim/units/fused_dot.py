@@ -116,10 +116,8 @@ def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by the products a beat.
     """
-    from consilico.sim.traffic.operands import layer_stream
+    from consilico.sim.traffic.operand_streams import layer_stream, operand_stream, random_stream
     from consilico.sim.traffic.quantized import Format
-    from consilico.sim.traffic.random_operands import random_stream
-    from consilico.sim.traffic.source import operand_stream
 
     name, _, mode_name = source.partition("/")
     mode = FUSED_MODES.index(mode_name or "int8")
@@ -140,7 +138,7 @@ def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: FusedDotConfig, source: str) -> float:
-    from consilico.sim.traffic.operands import mean_inputs
+    from consilico.sim.traffic.operand_streams import mean_inputs
 
     name, _, mode = source.partition("/")
     count = config.lanes << FUSED_MODES.index(mode or "int8")

@@ -175,16 +175,14 @@ def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
         config: The unit.
         source: ``"model"``: weights and activations of a language model's linear layers (of a
             synthetic trace where the model is not installed); ``"normal"``, ``"uniform"``: see
-            :data:`consilico.sim.traffic.random_operands.Distribution`.
+            :data:`consilico.sim.traffic.operand_streams.Distribution`.
         beats: Number of beats, about.
 
     Raises:
         ValueError: If no layer's inputs divide by the group.
     """
-    from consilico.sim.traffic.operands import layer_stream
+    from consilico.sim.traffic.operand_streams import layer_stream, operand_stream, random_stream
     from consilico.sim.traffic.quantized import bf16_bits
-    from consilico.sim.traffic.random_operands import random_stream
-    from consilico.sim.traffic.source import operand_stream
 
     lanes, group = config.lanes, config.group
     depth = _TRAFFIC_GROUPS * group
@@ -211,7 +209,7 @@ def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: GroupDotConfig, source: str) -> float:
-    from consilico.sim.traffic.operands import mean_inputs
+    from consilico.sim.traffic.operand_streams import mean_inputs
 
     group = config.group
     return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group

@@ -153,7 +153,7 @@ def _traffic(config: ProjectConfig, beats: int, *, source: str) -> Stimulus:
     Args:
         config: The unit.
         source: ``"model"``: of a small model that Q-GaLore trains
-            (:mod:`sim.traffic.training_operands`), its vectors of 128 numbers one group each;
+            (``sim/traffic/training_operands.py``), its vectors of 128 numbers one group each;
             ``"normal"``: groups of full length of normal numbers.
         beats: Number of beats, about.
     """

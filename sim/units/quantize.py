@@ -175,7 +175,7 @@ def _traffic(config: QuantizeConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by the group.
     """
-    from consilico.sim.traffic.layers import layer_traffic
+    from consilico.sim.traffic.layer_traffic import layer_traffic
     from consilico.sim.traffic.quantizer_operands import layer_groups
 
     group, count = config.group, -(-beats // config.beats)

@@ -167,7 +167,7 @@ def _traffic(config: RequantConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _model(config: RequantConfig, beats: int) -> Stimulus:
-    from consilico.sim.traffic.layers import layer_traffic
+    from consilico.sim.traffic.layer_traffic import layer_traffic
     from consilico.sim.traffic.quantizer_operands import layer_sums
 
     bench = _Bench(config)

@@ -84,16 +84,18 @@ def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
     Args:
         config: The unit.
         source: ``"model"``: of a language model's linear layers; ``"normal"``, ``"uniform"``: see
-            :data:`consilico.sim.traffic.random_operands.Distribution`.
+            :data:`consilico.sim.traffic.operand_streams.Distribution`.
         beats: Number of beats, about.
 
     Raises:
         ValueError: If no layer's inputs divide by twice the lanes.
     """
-    from consilico.sim.traffic.operands import layer_sparse_stream
+    from consilico.sim.traffic.operand_streams import (
+        layer_sparse_stream,
+        operand_stream,
+        random_sparse_stream,
+    )
     from consilico.sim.traffic.quantized import Format
-    from consilico.sim.traffic.random_operands import random_sparse_stream
-    from consilico.sim.traffic.source import operand_stream
 
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
@@ -110,7 +112,7 @@ def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: SparseDotConfig, source: str) -> float:
-    from consilico.sim.traffic.operands import mean_inputs
+    from consilico.sim.traffic.operand_streams import mean_inputs
 
     lanes = config.lanes
     return mean_inputs(2 * lanes, 4) / 2 if source == "model" else _TRAFFIC_BEATS * lanes

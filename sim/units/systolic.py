@@ -157,7 +157,7 @@ def _traffic(config: SystolicConfig, beats: int, *, source: str) -> Stimulus:
 
     Args:
         config: The unit.
-        source: ``"model"``: codes of a layer of SmolLM2 (:mod:`consilico.sim.traffic.matrices`);
+        source: ``"model"``: codes of a layer of SmolLM2 (``sim/traffic/linear_layers.py``);
             ``"normal"``: clipped normals, deviation a quarter of the greatest code, k = 64.
         beats: Number of beats, about.
     """
@@ -193,8 +193,8 @@ def _normal(config: SystolicConfig) -> Any:
 
 def _layer(config: SystolicConfig) -> Any:
     """Pairs of matrices: drawn tokens and output channels of a layer."""
-    from consilico.sim.traffic.layers import layer_traffic
-    from consilico.sim.traffic.matrices import layer_matrices
+    from consilico.sim.traffic.layer_traffic import layer_traffic
+    from consilico.sim.traffic.linear_layers import layer_matrices
 
     linear = layer_traffic()[_LAYER]
     rng = np.random.default_rng(1)

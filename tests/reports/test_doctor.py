@@ -10,7 +10,7 @@ from consilico.cli import main
 from consilico.reports import doctor
 from consilico.reports.doctor import Check, examine
 from consilico.sim.base.tools import tool_versions
-from consilico.sim.traffic import gguf_model, text
+from consilico.sim.traffic import packages, smollm
 from consilico.sim.traffic.packages import Package
 
 SETUP = Path(__file__).resolve().parents[2] / "scripts" / "setup.sh"
@@ -94,10 +94,10 @@ def test_missing_data_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing() -> None:
-        raise gguf_model.PACKAGE.missing("is not installed")
+        raise smollm.MODEL_PACKAGE.missing("is not installed")
 
     fine = Check(name="python", kind="python", required=True, usable=True)
-    monkeypatch.setattr(gguf_model, "find_model", missing)
+    monkeypatch.setattr(smollm, "find_model_file", missing)
     monkeypatch.setattr(doctor, "PROGRAMS", {})
     monkeypatch.setattr(doctor, "PACKAGES", {})
     monkeypatch.setattr(doctor, "_libpython", lambda: fine)
@@ -115,7 +115,9 @@ def test_the_table_shows_each_thing(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(check.name.split()[0] in out for check in examine())
 
 
-@pytest.mark.parametrize("package", [gguf_model.PACKAGE, text.PACKAGE], ids=lambda item: item.name)
+@pytest.mark.parametrize(
+    "package", [smollm.MODEL_PACKAGE, packages.TEXT_PACKAGE], ids=lambda item: item.name
+)
 def test_setup_installs_the_data_that_the_product_looks_for(package: Package) -> None:
     arguments = package.install.removeprefix("pip install ")
     assert f" {arguments}\n" in SETUP.read_text()

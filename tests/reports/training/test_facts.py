@@ -9,9 +9,9 @@ from consilico.reports.training import facts as training_facts
 from consilico.reports.training.facts import expectations
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import cache_dir
-from consilico.sim.traffic.training import Run
-from consilico.sim.training import cache as training_cache
-from consilico.sim.training.cache import train_once
+from consilico.sim.traffic.gpt_training import GptTraining
+from consilico.sim.training import loss as training_loss
+from consilico.sim.training.loss import TrainingLoss, train_once
 from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS
 
 HELD = {
@@ -25,15 +25,16 @@ HELD = {
 def _no_training(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache, a short text, and a loss that says which run it is of."""
 
-    def train(run: Run, text: object, seed: int, progress: object) -> dict[str, Any]:
+    def train(run: GptTraining, text: object, seed: int, progress: object) -> TrainingLoss:
         loss = {0: 1.9, 24: 1.8}.get(run.method.random_bits, 2.2) if run.method.rank else 1.6
-        return {
-            "validation_loss": loss + seed / 100, "held_bytes": HELD, "seconds": 1.0,
-            "decompositions": 7 * seed, "decompositions_without_lazy": 480,
-        }  # fmt: skip
+        return TrainingLoss(
+            validation_loss=loss + seed / 100, training_loss=loss, held_bytes=HELD, seconds=1.0,
+            decompositions=7 * seed, decompositions_without_lazy=480,
+            trained_at="2026-01-01T00:00:00+00:00",
+        )  # fmt: skip
 
-    monkeypatch.setattr(training_cache, "train", train)
-    monkeypatch.setattr(training_cache, "load_works", lambda: {"A": "to be or not to be"})
+    monkeypatch.setattr(training_loss, "train", train)
+    monkeypatch.setattr(training_loss, "load_works", lambda: {"A": "to be or not to be"})
 
 
 def _method(name: str) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def test_a_missing_text_is_nothing_measured(monkeypatch: pytest.MonkeyPatch) -> 
     def missing() -> dict[str, str]:
         raise UserError("the text is not installed")
 
-    monkeypatch.setattr(training_cache, "load_works", missing)
+    monkeypatch.setattr(training_loss, "load_works", missing)
     assert all(row["losses"] == [None] * 3 for row in training_facts.training_facts()["methods"])
 
 

@@ -13,14 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from consilico.sim.base.results import cache_dir
-from consilico.sim.traffic import gguf_model, layers, text
-from consilico.sim.traffic.gguf_model import GgufModel, find_model, read_model
-from consilico.sim.traffic.layers import LAYERS, LayerSampling, LayerTraffic, Linear, layer_traffic
-from consilico.sim.traffic.linear import INPUT_OF
-from consilico.sim.traffic.packages import Package, PackageMissing
-from consilico.sim.traffic.quantized import Format, Quantized
-from consilico.sim.traffic.synthetic_layers import q4_1, synthetic_layers
-from consilico.sim.traffic.text import load_works
+from consilico.sim.traffic import layer_traffic as traffic_module
+from consilico.sim.traffic.layer_traffic import (
+    LAYERS,
+    LayerSampling,
+    layer_traffic,
+    q4_1,
+    synthetic_layers,
+)
+from consilico.sim.traffic.linear_layers import INPUT_OF, LayerTraffic, LinearLayer
+from consilico.sim.traffic.packages import Package, PackageMissing, load_works
+from consilico.sim.traffic.quantized import Format, QuantizedMatrix
+from consilico.sim.traffic.smollm import GgufModel, find_model_file, read_model
 
 SMALL = LayerSampling(windows=2, window=8)
 
@@ -29,7 +33,7 @@ SMALL = LayerSampling(windows=2, window=8)
 def model() -> GgufModel:
     try:
         load_works()
-        return read_model(*find_model())
+        return read_model(*find_model_file())
     except PackageMissing as missing:
         pytest.skip(str(missing))
 
@@ -44,7 +48,7 @@ def loads(model: GgufModel, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
         count += 1
         return model
 
-    monkeypatch.setattr(layers, "read_model", read)
+    monkeypatch.setattr(traffic_module, "read_model", read)
     return lambda: count
 
 
@@ -53,21 +57,21 @@ def real(model: GgufModel, tmp_path_factory: pytest.TempPathFactory) -> LayerTra
     """The default traffic, as its cache file gives it back."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONSILICO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(layers, "read_model", lambda path, sha256: model)
+        patch.setattr(traffic_module, "read_model", lambda path, sha256: model)
         layer_traffic()
-        patch.setattr(layers, "read_model", None)
+        patch.setattr(traffic_module, "read_model", None)
         return layer_traffic()
 
 
-def tiny() -> Linear:
+def tiny() -> LinearLayer:
     """A layer made by hand."""
     rng = np.random.default_rng(11)
     weight = q4_1(rng.normal(0, 0.1, (6, 64)).astype(np.float32))
     x = rng.normal(0, 2, (5, 64)).astype(np.float32)
-    return Linear(layer=3, part="ffn_up", weight=weight, x=x)
+    return LinearLayer(layer=3, part="ffn_up", weight=weight, x=x)
 
 
-def output(x: Quantized, w: Quantized) -> NDArray[np.float64]:
+def output(x: QuantizedMatrix, w: QuantizedMatrix) -> NDArray[np.float64]:
     """Outputs as hardware computes them: exact integer sums of 32 products, then the scales."""
     total = np.zeros((len(x.codes), len(w.codes)))
     for at in range(0, x.codes.shape[1], 32):
@@ -82,7 +86,7 @@ def test_weights_are_exactly_those_of_the_gguf_package(real: LayerTraffic) -> No
     from gguf import GGUFReader
     from gguf.quants import dequantize
 
-    tensors = {tensor.name: tensor for tensor in GGUFReader(find_model()[0]).tensors}
+    tensors = {tensor.name: tensor for tensor in GGUFReader(find_model_file()[0]).tensors}
     for index, part in enumerate(INPUT_OF):  # each part once, each block at least once
         linear = real[f"blk.{LAYERS[index % len(LAYERS)]}.{part}"]
         tensor = tensors[f"{linear.name}.weight"]
@@ -231,7 +235,7 @@ def test_cached_layers_need_no_torch(loads: Callable[[], int]) -> None:
     layer_traffic(SMALL)
     program = """
 import sys
-from consilico.sim.traffic.layers import LayerSampling, layer_traffic
+from consilico.sim.traffic.layer_traffic import LayerSampling, layer_traffic
 assert not layer_traffic(LayerSampling(windows=2, window=8)).synthetic
 print(sorted({"torch", "gguf", "tokenizers"} & set(sys.modules)))
 """
@@ -245,20 +249,20 @@ print(sorted({"torch", "gguf", "tokenizers"} & set(sys.modules)))
     assert run.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("module", [gguf_model, text], ids=["model", "text"])
+@pytest.mark.parametrize("name", ["smollm.MODEL_PACKAGE", "packages.TEXT_PACKAGE"])
 def test_without_a_package_the_layers_are_synthetic(
-    module: object, cache: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hidden = Package(name="not-installed", version="1", install="pip install not-installed")
-    monkeypatch.setattr(module, "PACKAGE", hidden)
-    if module is text:  # on a machine without the model, the model would be the reason
-        monkeypatch.setattr(layers, "model_provenance", dict)
+    monkeypatch.setattr(f"consilico.sim.traffic.{name}", hidden)
+    if name.startswith("packages"):  # on a machine without the model, the model would be the reason
+        monkeypatch.setattr(traffic_module, "model_provenance", dict)
     traffic = layer_traffic(SMALL)
     assert traffic.synthetic
     assert traffic.source.startswith("synthetic: ")
     assert traffic.provenance["reason"].startswith("not-installed 1 is not installed")
     assert LayerTraffic.from_bytes(traffic.to_bytes()).synthetic
-    if module is text:
+    if name.startswith("packages"):
         assert layer_traffic(SMALL).to_bytes() == traffic.to_bytes()
 
 

@@ -7,24 +7,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from consilico.sim.traffic.linear import LayerTraffic, Linear
-from consilico.sim.traffic.operands import (
+from consilico.sim.traffic.layer_traffic import q4_1
+from consilico.sim.traffic.linear_layers import LayerTraffic, LinearLayer
+from consilico.sim.traffic.operand_streams import (
     DotStream,
     SparseStream,
     layer_sparse_stream,
     layer_stream,
+    random_codes,
+    random_sparse_stream,
+    random_stream,
     sparse_stream,
 )
 from consilico.sim.traffic.quantized import Format
-from consilico.sim.traffic.random_operands import random_codes, random_sparse_stream, random_stream
-from consilico.sim.traffic.synthetic_layers import q4_1
 
 
-def linear(part: str, tokens: int, outputs: int, inputs: int) -> Linear:
+def linear(part: str, tokens: int, outputs: int, inputs: int) -> LinearLayer:
     rng = np.random.default_rng(inputs)
     weight = q4_1(rng.normal(0, 0.1, (outputs, inputs)).astype(np.float32))
     x = rng.normal(0, 2, (tokens, inputs)).astype(np.float32)
-    return Linear(layer=0, part=part, weight=weight, x=x)
+    return LinearLayer(layer=0, part=part, weight=weight, x=x)
 
 
 TRAFFIC = LayerTraffic(

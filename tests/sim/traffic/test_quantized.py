@@ -5,9 +5,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from consilico.sim.traffic.gguf_model import Int4Weight
-from consilico.sim.traffic.quantized import as_stored, asymmetric, bf16_bits, bf16_round, symmetric
-from consilico.sim.traffic.sparse import cut, prune, sparsify
+from consilico.sim.traffic.quantized import (
+    as_stored,
+    asymmetric,
+    bf16_bits,
+    bf16_round,
+    cut,
+    prune,
+    sparsify,
+    symmetric,
+)
+from consilico.sim.traffic.smollm import Int4Weight
 
 Floats = NDArray[np.float32]
 

@@ -10,10 +10,10 @@ import torch
 
 from consilico.golden.matmul.requant import RequantConfig, channel_scale, requant
 from consilico.sim.base.errors import UserError
-from consilico.sim.traffic.linear import LayerTraffic
+from consilico.sim.traffic.layer_traffic import synthetic_layers
+from consilico.sim.traffic.linear_layers import LayerTraffic
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.traffic.quantizer_operands import layer_groups, layer_sums
-from consilico.sim.traffic.synthetic_layers import synthetic_layers
 from consilico.sim.units.catalogue import configure, find_unit
 
 PASSAGES, TOKENS = 3, 8

@@ -12,18 +12,15 @@ import pytest
 import torch
 
 from consilico.sim.base.results import cache_dir
-from consilico.sim.traffic import gguf_model, text
-from consilico.sim.traffic import scores as traffic
-from consilico.sim.traffic.collect import Calibration
-from consilico.sim.traffic.packages import Package, PackageMissing
-from consilico.sim.traffic.sampling import Sampling
-from consilico.sim.traffic.scores import score_traffic
+from consilico.sim.traffic import score_traffic as traffic
+from consilico.sim.traffic.collect import CalibrationSums
+from consilico.sim.traffic.packages import Package, PackageMissing, load_works
+from consilico.sim.traffic.score_traffic import score_traffic
+from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic
 from consilico.sim.traffic.smollm import SmolLM, load_smollm, model_provenance
-from consilico.sim.traffic.text import load_works
-from consilico.sim.traffic.trace import ScoreTraffic
 
 # One tile is the whole of the one window: what is sampled is what calibrates
-WHOLE = Sampling(windows=1, window=32, tile=32, tiles_per_head=1)
+WHOLE = ScoreSampling(windows=1, window=32, tile=32, tiles_per_head=1)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +82,7 @@ def test_c_is_the_mean_log_sum_exp_of_the_rows(loads: Callable[[], int]) -> None
 def test_calibration_leaves_future_keys_out_and_spans_batches() -> None:
     scores = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(5)) * 3
     scores[:, :, 0, 5] = 1e4  # masked: must reach neither constant
-    calibration = Calibration(1, 2)
+    calibration = CalibrationSums(1, 2)
     for part in torch.split(scores, 2):
         calibration.add(0, part)
     for head, constants in enumerate(calibration.constants(1.0)):
@@ -97,7 +94,7 @@ def test_calibration_leaves_future_keys_out_and_spans_batches() -> None:
 def test_sampled_scores_are_those_of_the_model(loads: Callable[[], int], smollm: SmolLM) -> None:
     from consilico.sim.traffic.collect import draw_windows
 
-    sampling = Sampling(windows=5, window=32, tile=16, tiles_per_head=2)  # two batches
+    sampling = ScoreSampling(windows=5, window=32, tile=16, tiles_per_head=2)  # two batches
     trace = score_traffic(sampling=sampling)
     tokens = draw_windows(load_works(), smollm.tokenizer, sampling)
     seen: dict[int, torch.Tensor] = {}
@@ -150,8 +147,9 @@ def test_cached_trace_needs_no_torch(loads: Callable[[], int], tmp_path: Path) -
     score_traffic(sampling=WHOLE)
     program = f"""
 import sys
-from consilico.sim.traffic.scores import Sampling, score_traffic
-assert not score_traffic(sampling=Sampling(**{WHOLE.to_json()!r})).synthetic
+from consilico.sim.traffic.score_traffic import score_traffic
+from consilico.sim.traffic.scores import ScoreSampling
+assert not score_traffic(sampling=ScoreSampling(**{WHOLE.to_json()!r})).synthetic
 print(sorted({{"torch", "gguf", "tokenizers"}} & set(sys.modules)))
 """
     run = subprocess.run(
@@ -165,16 +163,16 @@ print(sorted({{"torch", "gguf", "tokenizers"}} & set(sys.modules)))
     assert run.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("module", [gguf_model, text], ids=["model", "text"])
+@pytest.mark.parametrize("name", ["smollm.MODEL_PACKAGE", "packages.TEXT_PACKAGE"])
 def test_without_a_package_the_trace_is_synthetic(
-    module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
     hidden = Package(name="not-installed", version="1", install="pip install not-installed")
-    monkeypatch.setattr(module, "PACKAGE", hidden)
-    if module is text:  # on a machine without the model, the model would be the reason
+    monkeypatch.setattr(f"consilico.sim.traffic.{name}", hidden)
+    if name.startswith("packages"):  # on a machine without the model, the model would be the reason
         monkeypatch.setattr(traffic, "model_provenance", dict)
-    sampling = Sampling(windows=2, window=32, tile=16, tiles_per_head=1)
+    sampling = ScoreSampling(windows=2, window=32, tile=16, tiles_per_head=1)
     trace = score_traffic(sampling=sampling)
     assert trace.synthetic
     assert trace.provenance["reason"].startswith("not-installed 1 is not installed")

@@ -9,10 +9,15 @@ from torch import Tensor
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.traffic import transformer
-from consilico.sim.traffic.gguf_model import Int4Weight, find_model, read_model
 from consilico.sim.traffic.packages import PackageMissing
-from consilico.sim.traffic.smollm import SmolLM, load_smollm
-from consilico.sim.traffic.tokenizer import build_tokenizer
+from consilico.sim.traffic.smollm import (
+    Int4Weight,
+    SmolLM,
+    build_tokenizer,
+    find_model_file,
+    load_smollm,
+    read_model,
+)
 
 PROSE = """\
 The old harbour had been quiet for most of the winter, and the few boats that still went out \
@@ -60,7 +65,7 @@ def test_int4_weights_equal_those_of_the_gguf_package(smollm: SmolLM) -> None:
     from gguf import GGUFReader
     from gguf.quants import dequantize
 
-    tensors = {t.name: t for t in GGUFReader(find_model()[0]).tensors}
+    tensors = {t.name: t for t in GGUFReader(find_model_file()[0]).tensors}
     for name in ("blk.0.attn_q.weight", "blk.29.ffn_down.weight"):
         tensor = tensors[name]
         expected = dequantize(tensor.data, tensor.tensor_type)

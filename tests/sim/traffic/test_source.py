@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.traffic.source import operand_stream
+from consilico.sim.traffic.operand_streams import operand_stream
 from consilico.sim.units.catalogue import configure, find_unit
 
 

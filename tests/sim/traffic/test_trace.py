@@ -7,17 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consilico.sim.traffic.sampling import Sampling
-from consilico.sim.traffic.scores import normal_codes
-from consilico.sim.traffic.synthetic import STATISTICS, fit, statistics_text, synthetic_traffic
-from consilico.sim.traffic.trace import ScoreTraffic, quantize
+from consilico.sim.traffic.score_traffic import (
+    STATISTICS,
+    fit,
+    normal_codes,
+    statistics_text,
+    synthetic_traffic,
+)
+from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic, quantize_scores
 
-SMALL = Sampling(windows=2, window=32, tile=16, tiles_per_head=1)
+SMALL = ScoreSampling(windows=2, window=32, tile=16, tiles_per_head=1)
 
 
 @pytest.fixture(scope="module")
 def trace() -> ScoreTraffic:
-    return synthetic_traffic(Sampling(), reason="test")
+    return synthetic_traffic(ScoreSampling(), reason="test")
 
 
 def assert_same(left: ScoreTraffic, right: ScoreTraffic) -> None:
@@ -35,11 +39,11 @@ def assert_same(left: ScoreTraffic, right: ScoreTraffic) -> None:
 )
 def test_sampling_refuses(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Sampling(**settings)
+        ScoreSampling(**settings)
 
 
 def test_every_tile_lies_inside_its_window() -> None:
-    sampling = Sampling()
+    sampling = ScoreSampling()
     window, query = sampling.plan(270)
     assert window.min() == 0
     assert window.max() == sampling.windows - 1
@@ -48,7 +52,7 @@ def test_every_tile_lies_inside_its_window() -> None:
 
 
 def test_mask_hides_exactly_the_future_keys() -> None:
-    mask = Sampling().mask(32)
+    mask = ScoreSampling().mask(32)
     assert mask.shape == (16, 48)
     assert [int(row.sum()) for row in mask] == list(range(15, -1, -1))
     assert not mask[:, :33].any()
@@ -56,7 +60,7 @@ def test_mask_hides_exactly_the_future_keys() -> None:
 
 def test_quantize_rounds_and_saturates() -> None:
     scores = np.array([-900.0, -12.7, 0.26, 0.24, 12.7, 900.0])
-    assert quantize(scores, 0.1).tolist() == [-127, -127, 3, 2, 127, 127]
+    assert quantize_scores(scores, 0.1).tolist() == [-127, -127, 3, 2, 127, 127]
 
 
 def test_histogram_counts_the_unmasked_codes(trace: ScoreTraffic) -> None:
@@ -90,7 +94,7 @@ def test_archive_with_another_content_than_its_digest_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trace = synthetic_traffic(SMALL, reason="test")
-    monkeypatch.setattr("consilico.sim.traffic.trace._content_digest", lambda *_: "stale")
+    monkeypatch.setattr("consilico.sim.traffic.archive._content_digest", lambda *_: "stale")
     raw = trace.to_bytes()
     monkeypatch.undo()
     with pytest.raises(ValueError, match="does not match its SHA-256"):
@@ -116,7 +120,7 @@ def test_synthetic_headroom_widens_the_scale() -> None:
 
 def test_synthetic_has_the_statistics_it_was_given(trace: ScoreTraffic) -> None:
     given = json.loads(STATISTICS.read_text())["heads"]
-    drawn = fit(trace, Sampling())["heads"]
+    drawn = fit(trace, ScoreSampling())["heads"]
 
     def column(heads: list[dict[str, Any]], name: str) -> np.ndarray[tuple[int, ...], Any]:
         return np.array([head[name] for head in heads])
@@ -133,7 +137,7 @@ def test_synthetic_has_the_statistics_it_was_given(trace: ScoreTraffic) -> None:
 
 def test_statistics_are_those_of_the_default_sample() -> None:
     statistics = json.loads(STATISTICS.read_text())
-    assert statistics["provenance"]["sampling"] == Sampling().to_json()
+    assert statistics["provenance"]["sampling"] == ScoreSampling().to_json()
     assert statistics_text(statistics) == STATISTICS.read_text()
 
 

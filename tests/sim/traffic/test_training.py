@@ -6,9 +6,15 @@ import pytest
 import torch
 
 from consilico.golden.training.method import METHODS
-from consilico.sim.traffic.gpt import Gpt, GptConfig
-from consilico.sim.traffic.training import Text, learning_rate, split_works, train
-from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, tasks
+from consilico.sim.traffic.gpt_training import (
+    Gpt,
+    GptConfig,
+    TrainingText,
+    learning_rate,
+    split_works,
+)
+from consilico.sim.training.loss import train
+from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, loss_runs
 
 WORKS = {"A": "to be or not to be, that is the question. " * 100, "B": "whether tis nobler " * 60}
 MODEL = GptConfig(layers=1, heads=2, width=32, context=16)
@@ -38,12 +44,12 @@ def test_runs_by_random_bits_differ_in_nothing_else() -> None:
 
 def test_every_seed_has_what_the_expectations_are_about() -> None:
     names = {
-        seed: [task.name for task in tasks() if task.kind == "method" and task.seed == seed]
+        seed: [task.name for task in loss_runs() if task.kind == "method" and task.seed == seed]
         for seed in SEEDS
     }
     assert set(names[1]) == set(METHOD_RUNS)
     assert names[2] == names[3] == ["adamw", "qgalore_stochastic", "qgalore_nearest"]
-    assert [task.name for task in tasks() if task.kind == "rounding"] == list(ROUNDING_RUNS)
+    assert [task.name for task in loss_runs() if task.kind == "rounding"] == list(ROUNDING_RUNS)
 
 
 def test_the_end_of_each_work_is_held_out() -> None:
@@ -73,23 +79,23 @@ def test_the_model_sees_no_later_byte() -> None:
 def test_an_untrained_model_knows_nothing() -> None:
     text = split_works(WORKS)
     result = train(replace(SMALL["adamw"], steps=1, lr=0.0), text, seed=1)
-    assert result["validation_loss"] == pytest.approx(5.545, abs=0.1)  # ln 256
+    assert result.validation_loss == pytest.approx(5.545, abs=0.1)  # ln 256
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_training_lowers_the_loss_of_held_out_text(name: str) -> None:
-    assert train(SMALL[name], split_works(WORKS), seed=1)["validation_loss"] < 4.0
+    assert train(SMALL[name], split_works(WORKS), seed=1).validation_loss < 4.0
 
 
 def test_a_text_that_cannot_be_learnt_is_not() -> None:
     noise = torch.randint(256, (20_000,), generator=torch.Generator().manual_seed(1))
-    text = Text(train=noise[:10_000], held_out=noise[10_000:])
-    assert train(SMALL["adamw"], text, seed=1)["validation_loss"] > 5.4
+    text = TrainingText(train=noise[:10_000], held_out=noise[10_000:])
+    assert train(SMALL["adamw"], text, seed=1).validation_loss > 5.4
 
 
 def test_the_seed_decides_a_run() -> None:
     def loss(seed: int) -> float:
-        value = train(SMALL["qgalore_stochastic"], split_works(WORKS), seed)["validation_loss"]
+        value = train(SMALL["qgalore_stochastic"], split_works(WORKS), seed).validation_loss
         assert isinstance(value, float)
         return value
 
@@ -100,11 +106,11 @@ def test_recomputing_activations_changes_nothing() -> None:
     run = SMALL["qgalore_stochastic"]
     again = replace(run, model=replace(MODEL, checkpoint=True))
     one, other = (train(item, split_works(WORKS), 1) for item in (run, again))
-    assert one["validation_loss"] == other["validation_loss"]
+    assert one.validation_loss == other.validation_loss
 
 
 def test_lazy_update_is_counted_against_a_constant_gap() -> None:
     eager = replace(SMALL["qgalore_stochastic"], method=replace(METHODS["galore"], rank=8, gap=7))
     result = train(eager, split_works(WORKS), 1)
     layers = 6  # linear layers of one block
-    assert result["decompositions"] == result["decompositions_without_lazy"] == layers * 5
+    assert result.decompositions == result.decompositions_without_lazy == layers * 5

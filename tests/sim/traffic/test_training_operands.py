@@ -18,13 +18,11 @@ from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.traffic import collect_training as collector
 from consilico.sim.traffic import training_operands as module
 from consilico.sim.traffic.collect_training import collect_training, observe
-from consilico.sim.traffic.gpt import Gpt, GptConfig
-from consilico.sim.traffic.packages import PackageMissing
-from consilico.sim.traffic.text import PACKAGE
-from consilico.sim.traffic.training import Run
+from consilico.sim.traffic.gpt_training import Gpt, GptConfig, GptTraining
+from consilico.sim.traffic.packages import TEXT_PACKAGE, PackageMissing
 from consilico.sim.traffic.training_operands import TrainingTraffic, spread, training_traffic
 
-RUN = Run(
+RUN = GptTraining(
     method=replace(METHODS["qgalore"], rank=32, gap=2),
     lr=3e-2, fused=True, steps=5, warm_up=2, batch=2,
     model=GptConfig(layers=1, width=128, context=16),
@@ -150,7 +148,7 @@ def collections(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """Texts that were trained on, with an empty cache and a training that takes no time."""
     texts: list[Tensor] = []
 
-    def collect(run: Run, text: Tensor, *_: Any) -> dict[str, Any]:
+    def collect(run: GptTraining, text: Tensor, *_: Any) -> dict[str, Any]:
         texts.append(text)
         return ARRAYS
 
@@ -190,7 +188,7 @@ def test_without_a_text_the_sample_is_synthetic(
     collections: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> dict[str, str]:
-        raise PackageMissing(f"{PACKAGE.name} is not installed")
+        raise PackageMissing(f"{TEXT_PACKAGE.name} is not installed")
 
     monkeypatch.setattr(module, "load_works", missing)
     traffic = training_traffic()

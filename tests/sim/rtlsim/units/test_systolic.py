@@ -13,8 +13,8 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.outcome import Outcome
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.traffic.layers import layer_traffic
-from consilico.sim.traffic.matrices import layer_matrices
+from consilico.sim.traffic.layer_traffic import layer_traffic
+from consilico.sim.traffic.linear_layers import layer_matrices
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.systolic import SystolicBench

