@@ -8,6 +8,7 @@ needs are re-exported by :mod:`consilico`. What is wrong with an argument is a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
+    from consilico.sim.silicon.synthesis.sweep import ClockSweep
     from consilico.sim.units.unit import Unit
 
 __all__ = [
@@ -154,7 +157,7 @@ def implement(
     traffic: str | None = None,
     prove: bool | None = None,
     progress: "Progress | None" = None,
-) -> dict[str, Any]:
+) -> "Implementation":
     """Synthesize a unit, time it, compare the netlist with the RTL and compute its power.
 
     Clock and wires are ideal, and glitches are not counted.
@@ -199,7 +202,7 @@ def sweep(
     traffic: str | None = None,
     jobs: int | None = None,
     progress: "Progress | None" = None,
-) -> dict[str, Any]:
+) -> "ClockSweep":
     """Synthesize a unit for several clock periods: area against speed.
 
     Args:
@@ -214,10 +217,6 @@ def sweep(
         jobs: Processes to use; None for as many as there are processors.
         progress: Called with a description, steps done and steps in total.
 
-    Returns:
-        ``points``, one a period; ``pareto``, the netlists of which no other is both smaller and
-        faster; ``fastest`` where it was searched for; and the conditions.
-
     Raises:
         UserError: If the kit or a tool is not there.
         ToolError: If a tool fails.
@@ -226,19 +225,21 @@ def sweep(
         from consilico.sim.silicon.implement import implement as measure
 
         found, chosen = _configured(unit, config)
-        head = {"unit": found.name, "config": chosen.to_json()}
         text = generate(found, chosen)
-        result = _swept(
-            head, text, found.module_name, pdk, clocks_ns, resolution, "clk", jobs, progress
+        swept = replace(
+            _swept(text, found.module_name, pdk, clocks_ns, resolution, "clk", jobs, progress),
+            unit=found.name,
+            config=chosen.to_json(),
         )
-        if energy:
-            points = result["points"]
-            for done, point in enumerate(points):
-                if progress is not None:
-                    progress("energy", done, len(points))
-                made = measure(found, chosen, pdk, point["clock_ns"], traffic)
-                point["energy_pj"] = made["energy_pj"]
-        return result
+        if not energy:
+            return swept
+        points = []
+        for done, point in enumerate(swept.points):
+            if progress is not None:
+                progress("energy", done, len(swept.points))
+            made = measure(found, chosen, pdk, point.clock_ns, traffic)
+            points.append(replace(point, energy_pj=made.energy_pj))
+        return replace(swept, points=tuple(points))
 
 
 def sweep_rtl(
@@ -251,7 +252,7 @@ def sweep_rtl(
     resolution: float | None = 0.01,
     jobs: int | None = None,
     progress: "Progress | None" = None,
-) -> dict[str, Any]:
+) -> "ClockSweep":
     """Synthesize anyone's Verilog for several clock periods, as :func:`sweep` does a unit.
 
     Args:
@@ -272,8 +273,8 @@ def sweep_rtl(
         from consilico.sim.base.files import read_input_text
 
         text = read_input_text(file, "Verilog")
-        head = {"rtl": str(file), "top": top}
-        return _swept(head, text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
+        swept = _swept(text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
+        return replace(swept, rtl=str(file), top=top)
 
 
 def power(
@@ -649,7 +650,6 @@ def _configured(unit: "str | Unit", config: "Config | None") -> "tuple[Unit, Con
 
 
 def _swept(
-    head: dict[str, Any],
     text: str,
     top: str,
     pdk: str,
@@ -658,26 +658,11 @@ def _swept(
     clock: str,
     jobs: int | None,
     progress: "Progress | None",
-) -> dict[str, Any]:
-    import hashlib
-
+) -> "ClockSweep":
     from consilico.sim.silicon.kits.kit import find_kit
     from consilico.sim.silicon.synthesis.sweep import sweep as run
-    from consilico.sim.silicon.synthesis.yosys import yosys_version
-    from consilico.sim.silicon.timing.opensta import sta_version
 
-    kit = find_kit(pdk)
-    made = run(
-        text, top, kit, [*clocks_ns], resolution=resolution, clock=clock,
+    return run(
+        text, top, find_kit(pdk), [*clocks_ns], resolution=resolution, clock=clock,
         workers=jobs, progress=progress,
     )  # fmt: skip
-    return {
-        **head,
-        "pdk": kit.name,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "assumptions": {"clock": "ideal", "wires": "ideal"},
-        "tools": {"yosys": yosys_version(), "sta": sta_version()},
-        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        **made,
-    }

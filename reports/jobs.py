@@ -127,7 +127,7 @@ def _work(job: Job) -> list[dict[str, Any]]:
             "lanes": getattr(config, "lanes", 1),
             "clock_ns": job.clock_ns,
             "source": source,
-            "result": implement(unit, config, PDK, job.clock_ns, source),
+            "result": implement(unit, config, PDK, job.clock_ns, source).to_json(),
         }
         for source in job.sources
     ]

@@ -1,7 +1,7 @@
 """``consilico implement``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from consilico.commands.output import (
     working,
 )
 from consilico.sim.base.errors import CheckFailed, UserError
+
+if TYPE_CHECKING:
+    from consilico.sim.silicon.implement import EquivalenceCheck, Implementation
 
 __all__ = ["implement"]
 
@@ -77,42 +80,39 @@ def implement(
     if plot is not None:
         from consilico.reports.plots import implement_plot, save_plot
 
-        save_plot(implement_plot(result), plot)
-    emit("implement/1", result, json_path, lambda: _show_implementation(result, clock_ns))
-    if result["path_ns"] > clock_ns:
-        raise CheckFailed(
-            f"{found.name} needs {result['path_ns']:.3f} ns, the clock is {clock_ns} ns"
-        )
+        save_plot(implement_plot(result.to_json()), plot)
+    emit("implement/1", result.to_json(), json_path, lambda: _show_implementation(result))
+    if not result.meets_clock:
+        raise CheckFailed(f"{found.name} needs {result.path_ns:.3f} ns, the clock is {clock_ns} ns")
 
 
-def _show_implementation(result: dict[str, Any], clock_ns: float) -> None:
-    watts = result["power"]
+def _show_implementation(result: "Implementation") -> None:
+    activity = result.activity
     rows = [
-        ("area", f"{result['area_um2']:,.1f} um2"),
-        ("cells", f"{result['cells']:,}" if isinstance(result["cells"], int) else result["cells"]),
-        ("longest path", f"{result['path_ns']:.3f} ns (clock {clock_ns:g} ns)"),
-        *((name, f"{watts[f'{name}_w'] * 1e3:.4g} mW") for name in _PARTS),
-        ("energy a result", f"{result['energy_pj']:.4g} pJ"),
-        ("activity", f"{result['activity']['source']}, {result['activity']['cycles']:,} cycles"),
+        ("area", f"{result.area_um2:,.1f} um2"),
+        ("cells", f"{result.cells:,}"),
+        ("longest path", f"{result.path_ns:.3f} ns (clock {result.clock_ns:g} ns)"),
+        *((part, f"{getattr(result.power, f'{part}_w') * 1e3:.4g} mW") for part in _PARTS),
+        ("energy a result", f"{result.energy_pj:.4g} pJ"),
+        ("activity", f"{activity.source}, {activity.cycles:,} cycles"),
     ]
     rows += [
         (f"area, {name}", f"{area:,.1f} um2 (modules kept)")
-        for name, area in result["area_by_purpose_um2"].items()
+        for name, area in result.area_by_purpose_um2.items()
     ]
-    rows.append(("equal to the RTL", _equivalence(result["equivalence"])))
-    title = f"{result['unit']} in {result['pdk']}, {result['corner']}"
-    rows += [("note", note) for note in result.get("notes", ())]
+    rows.append(("equal to the RTL", _equivalence(result.equivalence)))
+    title = f"{result.unit} in {result.pdk}, {result.corner}"
+    rows += [("note", note) for note in result.notes]
     print_table(title, ("", "measured"), rows, (1,))
 
 
-def _equivalence(found: dict[str, Any]) -> str:
-    compared = f"{found['results_compared']:,} results compared"
-    proof = found["proof"]
-    if proof is None:
+def _equivalence(found: "EquivalenceCheck") -> str:
+    compared = f"{found.results_compared:,} results compared"
+    if found.proof is None:
         return compared
-    if found["method"] == "proof":
-        return f"proved, {proof['proved_points']:,} points; {compared}"
-    return f"not proved ({', '.join(proof['unproved'])}); {compared}"
+    if found.method == "proof":
+        return f"proved, {found.proof.proved_points:,} points; {compared}"
+    return f"not proved ({', '.join(found.proof.unproved)}); {compared}"
 
 
 _PARTS = ("internal", "switching", "leakage", "total")

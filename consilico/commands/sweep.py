@@ -3,7 +3,7 @@
 import csv
 import io
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from consilico.commands.output import (
     working,
 )
 from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.sim.silicon.synthesis.sweep import ClockSweep
 
 __all__ = ["sweep"]
 
@@ -90,12 +93,15 @@ def sweep(
             )  # fmt: skip
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
-        _write_csv(result["points"], columns, csv_path)
+        _write_csv(result.to_json()["points"], columns, csv_path)
     if plot is not None:
         from consilico.reports.plots import save_plot, sweep_plot
 
-        save_plot(sweep_plot(result), plot)
-    emit("sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result, columns))
+        save_plot(sweep_plot(result.to_json()), plot)
+    emit(
+        "sweep/1", result.to_json(), json_path,
+        lambda: None if csv_path == "-" else _show(result, energy),
+    )  # fmt: skip
 
 
 def _periods(text: str) -> list[float]:
@@ -121,27 +127,26 @@ def _write_csv(points: list[dict[str, Any]], columns: list[str], path: str) -> N
         write_atomic(Path(path), text.getvalue())
 
 
-def _show(result: dict[str, Any], columns: list[str]) -> None:
-    best = {(item["path_ns"], item["area_um2"]) for item in result["pareto"]}
-    energy = "energy_pj" in columns
+def _show(result: "ClockSweep", energy: bool) -> None:
+    best = {(item.path_ns, item.area_um2) for item in result.pareto}
     rows = [
         (
-            f"{point['clock_ns']:g}",
-            f"{point['area_um2']:,.1f}",
-            f"{point['path_ns']:.3f}",
-            "yes" if point["meets_clock"] else "no",
-            point["recipe"],
-            "yes" if (point["path_ns"], point["area_um2"]) in best else "",
-            *([f"{point['energy_pj']:.3f}"] if energy else []),
+            f"{point.clock_ns:g}",
+            f"{point.area_um2:,.1f}",
+            f"{point.path_ns:.3f}",
+            "yes" if point.meets_clock else "no",
+            point.recipe,
+            "yes" if (point.path_ns, point.area_um2) in best else "",
+            *([f"{point.energy_pj:.3f}"] if point.energy_pj is not None else []),
         )
-        for point in result["points"]
+        for point in result.points
     ]
     names = ("clock, ns", "area, um2", "path, ns", "met", "recipe", "Pareto")
-    title = f"{result.get('unit') or result['top']} in {result['pdk']}, {result['corner']}"
+    title = f"{result.unit or result.top} in {result.pdk}, {result.corner}"
     print_table(title, (*names, *(["energy a result, pJ"] if energy else [])), rows, (0, 1, 2, 6))
-    if "fastest" in result:
-        found = result["fastest"]
+    if result.fastest is not None:
+        found = result.fastest
         print(
-            f"fastest clock: {found['clock_ns']:.3f} ns ({1e3 / found['clock_ns']:,.0f} MHz), "
-            f"{found['area_um2']:,.1f} um2; {found['missed_ns']:.3f} ns was missed"
+            f"fastest clock: {found.clock_ns:.3f} ns ({1e3 / found.clock_ns:,.0f} MHz), "
+            f"{found.area_um2:,.1f} um2; {found.missed_ns:.3f} ns was missed"
         )

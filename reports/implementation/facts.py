@@ -59,14 +59,14 @@ def implementation_facts(progress: Progress | None = None) -> dict[str, Any]:
         "clock_ns": _MODULES_NS,
         "curves": [found for job, found in pairs if job[0] == "sweep"],
         "modules": [found for job, found in pairs if job[0] == "proof"],
-        "yosys": comparison(),
+        "yosys": comparison().to_json(),
     }
 
 
 def _work(job: Job) -> dict[str, Any]:
     from consilico.sim.silicon.implement import PROOF_S
     from consilico.sim.silicon.synthesis.equivalence import cached_proof
-    from consilico.sim.silicon.synthesis.hierarchy import area_by_module, unit_design
+    from consilico.sim.silicon.synthesis.hierarchy import area_by_module, marked_unit
     from consilico.sim.silicon.synthesis.sweep import sweep
     from consilico.sim.silicon.synthesis.synthesize import synthesize
     from consilico.sim.units.catalogue import configure, find_unit, verilog
@@ -77,12 +77,12 @@ def _work(job: Job) -> dict[str, Any]:
     text, top = verilog(unit, config), unit.module_name
     head = {"unit": name, "config": config.to_json(), "settings": list(settings)}
     if what == "sweep":
-        return head | sweep(text, top, kit, _CLOCKS_NS, resolution=_RESOLUTION)
+        return head | sweep(text, top, kit, _CLOCKS_NS, resolution=_RESOLUTION).to_json()
     found = synthesize(text, top, kit, _MODULES_NS)
-    parts = area_by_module(unit_design(unit, config), top, kit, _MODULES_NS, found.recipe)
+    parts = area_by_module(marked_unit(unit, config), top, kit, _MODULES_NS, found.recipe)
     return head | {
         "flat_um2": found.area_um2,
         **parts.to_json(),
-        "cells": sum(found.cells_by_type.values()),
+        "cells": found.cells,
         "proof": cached_proof(text, found, top, kit, PROOF_S).to_json(),
     }

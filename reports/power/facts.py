@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.code import code_digest
-from consilico.sim.base.errors import CheckFailed
 from consilico.sim.base.results import cached, digest
-from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
+from consilico.sim.silicon.activity.gatesim import PERIOD_NS
+from consilico.sim.silicon.implement import gate_level_power
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.accuracy import accuracy_table
-from consilico.sim.silicon.power.analysis import analyze_power
 from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.units.catalogue import find_unit, verilog
@@ -57,20 +55,15 @@ def _measure(kit: Kit, text: str) -> dict[str, Any]:
     top = unit.module_name
     stimulus = unit.traffic(config, _SOURCE, _BEATS)
     files = yosys_files(text, top, kit, _CLOCK_NS, recipes_of(kit)[0], boundaries=_BOUNDARIES)
+    mapped = map_once(files, top, kit)
     with tempfile.TemporaryDirectory(prefix="consilico-power-") as name:
-        netlist, waveform = Path(name, "netlist.v"), Path(name, "activity.vcd")
-        mapped = map_once(files, top, kit, netlist)
-        gates = simulate_gates(
-            netlist.read_text(), list(mapped["cells_by_type"]), read_liberty(kit.liberty), top,
-            unit.ports(config), stimulus, waveform,
-        )  # fmt: skip
-        if not gates.outcome.passed:
-            raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
-        report = analyze_power(
-            netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS,
+        netlist = Path(name, "netlist.v")
+        netlist.write_text(mapped.netlist)
+        replayed = gate_level_power(
+            unit, config, kit, netlist, mapped.cells_by_type, stimulus,
             window_ns=_WINDOW_CYCLES * PERIOD_NS,
         )  # fmt: skip
-    return report.to_json() | {
+    return replayed.report.to_json() | {
         "unit": unit.name,
         "config": config.to_json(),
         "traffic": _SOURCE,

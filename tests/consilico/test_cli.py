@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ import pytest
 import consilico
 from consilico.cli import main
 from consilico.commands.output import working
+from consilico.sim.silicon.implement import (
+    EquivalenceCheck,
+    GateLevelCheck,
+    Implementation,
+    TrafficActivity,
+)
+from consilico.sim.silicon.power.report import Power
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = "consmax/log2"
@@ -38,21 +46,22 @@ VERIFIED = {
     ],
 }
 WATTS = {"internal_w": 4e-4, "switching_w": 2e-4, "leakage_w": 1e-5, "total_w": 6.1e-4}
-IMPLEMENTED = {
-    "unit": UNIT,
-    "config": {"lanes": 1},
-    "pdk": "nangate45",
-    "corner": "typical",
-    "area_um2": 1500.0,
-    "path_ns": 1.05,
-    "cells": 900,
-    "power": WATTS,
-    "energy_pj": 1.5,
-    "activity": {"source": "model", "cycles": 5000},
-    "area_by_purpose_um2": {"registers": 500.0, "rest": 1000.0},
-    "equivalence": {"method": "simulation", "proof": None, "results_compared": 8192},
-    "tools": {},
-}
+IMPLEMENTED = Implementation(
+    unit=UNIT, config={"lanes": 1}, pdk="nangate45", corner="typical", voltage_v=1.1, clock_ns=4.0,
+    area_um2=1500.0, area_by_class_um2={"flip-flops": 500.0, "combinational": 1000.0},
+    area_by_module_um2={"consmax_log2": 1500.0}, area_of_modules_kept_um2=1500.0,
+    area_by_purpose_um2={"registers": 500.0, "rest": 1000.0}, cells=900,
+    cells_by_type={"INV_X1": 900}, path_ns=1.05, path_cells=("INV_X1",), meets_clock=True,
+    power=Power(4e-4, 2e-4, 1e-5), power_by_class_w={"combinational": 6.1e-4}, annotated_pins=10,
+    unannotated_pins=0, energy_pj=1.5, operation="result", energy_per_operation_pj=1.5,
+    activity=TrafficActivity(
+        source="model", cycles=5000, results=4000, operations=4000, toggles=1e6, masked=0
+    ),
+    gate_level=GateLevelCheck(checked=8192, mismatches=0, power_up="unknown"),
+    equivalence=EquivalenceCheck(method="simulation", proof=None, results_compared=8192),
+    cross_check="not measured", assumptions={"clock": "ideal"}, notes=(), tools={},
+    verilog_sha256="0" * 64,
+)  # fmt: skip
 POWER = WATTS | {"annotated_pins": 10, "unannotated_pins": 0}
 
 
@@ -177,7 +186,7 @@ def test_implement_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFix
     calls = fake("consilico.sim.silicon.implement.implement", IMPLEMENTED)
     arguments = ["--pdk", "nangate45", "--clock-ns", "2.5", "--traffic", "normal", "--json", "-"]
     assert main(["implement", UNIT, *arguments]) == 0
-    assert json.loads(capsys.readouterr().out) == head("implement") | IMPLEMENTED
+    assert json.loads(capsys.readouterr().out) == head("implement") | IMPLEMENTED.to_json()
     _, config, pdk, clock_ns, options = calls[0]
     assert (config.lanes, pdk, clock_ns, options["source"]) == (1, "nangate45", 2.5, "normal")
 
@@ -185,9 +194,11 @@ def test_implement_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFix
 def test_a_path_longer_than_the_clock_is_status_1(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake("consilico.sim.silicon.implement.implement", IMPLEMENTED)
+    missed = replace(IMPLEMENTED, clock_ns=1.04, meets_clock=False)
+    fake("consilico.sim.silicon.implement.implement", missed)
     assert main(["implement", UNIT, "--clock-ns", "1.04"]) == 1
     assert f"{UNIT} needs 1.050 ns, the clock is 1.04 ns" in capsys.readouterr().err
+    fake("consilico.sim.silicon.implement.implement", IMPLEMENTED)
     assert main(["implement", UNIT, "--clock-ns", "1.05"]) == 0
 
 

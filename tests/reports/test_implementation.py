@@ -42,7 +42,7 @@ def facts() -> dict[str, Any]:
             }
         ],
         "modules": [row],
-        "yosys": comparison(),
+        "yosys": comparison().to_json(),
     }  # fmt: skip
 
 

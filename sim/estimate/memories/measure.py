@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.liberty.library import Library
     from consilico.sim.silicon.power.report import Power
-    from consilico.sim.silicon.synthesis.synthesize import SynthResult
+    from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
 
 __all__ = [
     "ACTIVITIES",
@@ -171,7 +171,7 @@ def _measure(config: BufferConfig, kit: "Kit", text: str) -> MeasuredBuffer:
 def _replay(
     config: BufferConfig,
     activity: BufferActivity,
-    mapped: "SynthResult",
+    mapped: "MappedNetlist",
     kit: "Kit",
     library: "Library",
 ) -> tuple["Power", int]:

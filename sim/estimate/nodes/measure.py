@@ -106,14 +106,16 @@ def _measure(unit: "Unit", kit: "Kit", clock_ns: float) -> MeasuredUnit:
     kept = ("unit", "config", "pdk", "corner", "voltage_v", "clock_ns", "area_um2", "path_ns",
             "cells", "operation", "tools", "verilog_sha256")  # fmt: skip
     return MeasuredUnit(
-        **{key: found[key] for key in kept},
-        **{part: found["power"][part] for part in ("internal_w", "switching_w", "leakage_w")},
+        **{name: getattr(found, name) for name in kept},
+        internal_w=found.power.internal_w,
+        switching_w=found.power.switching_w,
+        leakage_w=found.power.leakage_w,
         liberty_sha256=_liberty_sha256(kit),
         node_nm=float(kit.node_nm or 0),
         recipe=netlist.recipe,
-        energy_pj=found["energy_per_operation_pj"],
-        operations_per_cycle=found["activity"]["operations"] / found["activity"]["cycles"],
-        source=found["activity"]["source"],
+        energy_pj=found.energy_per_operation_pj,
+        operations_per_cycle=found.activity.operations / found.activity.cycles,
+        source=found.activity.source,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
 

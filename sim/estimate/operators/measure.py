@@ -1,11 +1,9 @@
 """A configuration measured for the calibration: less than ``implement`` does, and quicker."""
 
 import hashlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.errors import UserError
 from consilico.sim.units.catalogue import find_unit, verilog
 
 if TYPE_CHECKING:
@@ -61,9 +59,8 @@ def measure_config(
     import torch
 
     from consilico.sim.estimate.operators.operand_statistics import operand_statistics
-    from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, simulate_gates
-    from consilico.sim.silicon.liberty.read import read_liberty
-    from consilico.sim.silicon.power.analysis import analyze_power
+    from consilico.sim.silicon.activity.gatesim import PERIOD_NS
+    from consilico.sim.silicon.implement import gate_level_power
     from consilico.sim.silicon.synthesis.synthesize import synthesize
     from consilico.sim.units.stimulus import Kind
 
@@ -73,18 +70,8 @@ def measure_config(
     stimulus, source = short_traffic(unit, config, source)
     text, top = verilog(unit, config), unit.module_name
     netlist = synthesize(text, top, kit, clock_ns)
-    with tempfile.TemporaryDirectory(prefix="consilico-calibrate-") as folder:
-        waveform = Path(folder, "activity.vcd")
-        library = read_liberty((kit.mapping_liberty,))
-        gates = simulate_gates(
-            netlist.netlist.read_text(), list(netlist.cells_by_type), library, top,
-            unit.ports(config), stimulus, waveform,
-        )  # fmt: skip
-        if not gates.outcome.passed:
-            raise CheckFailed(f"the netlist of {name} is wrong: {gates.outcome.problems[0]}")
-        power = analyze_power(
-            netlist.netlist, top, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS
-        ).total
+    replayed = gate_level_power(unit, config, kit, netlist.netlist, netlist.cells_by_type, stimulus)
+    gates, power = replayed.gates, replayed.report.total
     beats = int((stimulus.kind == Kind.DATA).sum())
     dynamic_j = (power.internal_w + power.switching_w) * PERIOD_NS * 1e-9 * gates.cycles
     return {

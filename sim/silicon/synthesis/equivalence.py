@@ -4,9 +4,8 @@ Both descriptions are cut at their registers and latches: every stored bit becom
 what it is fed with (data, clock or enable) an output. What is left is combinational, and ABC
 compares it output by output (``cec``: structural hashing, simulation, SAT). If all are equal, then
 by induction over the cycles both behave alike from any state in which the bits that
-:mod:`consilico.sim.silicon.synthesis.register_matching` has paired hold the same. Library cells
-count as their Liberty says; the
-initial state is not compared, as a netlist has none.
+:mod:`consilico.sim.silicon.synthesis.register_pairs` has paired hold the same. Library cells count
+as their Liberty says; the initial state is not compared, as a netlist has none.
 
 Source of the comparison: A. Mishchenko, S. Chatterjee, R. Brayton, N. Een, "Improvements to
 combinational equivalence checking", ICCAD 2006.
@@ -16,26 +15,26 @@ import math
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
-from consilico.sim.base.results import cached, digest
+from consilico.sim.base.results import digest
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.cellmodels import cell_models
 from consilico.sim.silicon.liberty.library import Library
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.and_graph import (
+    AndGraph,
     CombinationalLoop,
-    Cones,
-    model,
-    read_cones,
+    blif_model,
+    read_and_graph,
     undriven,
 )
-from consilico.sim.silicon.synthesis.register_matching import find_twins
-from consilico.sim.silicon.synthesis.synthesize import SynthResult
+from consilico.sim.silicon.synthesis.register_pairs import pair_registers
+from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
 
 __all__ = ["Proof", "cached_proof", "prove_netlist"]
@@ -77,21 +76,17 @@ endmodule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
-    """What was proved. A point is an output port's bit, or an input of a stored bit."""
+class Proof(Facts):
+    """What was proved. A point is a bit of an output port, or an input of a stored bit."""
 
     verdict: str  # "equivalent", "different" or "not proven"
     proved_points: int
     unproved_points: int
-    unproved: tuple[str, ...]  # one point that differs, stored bits without a counterpart, or why
-    seconds_limit: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the field values by name."""
-        return asdict(self)
+    unproved: tuple[str, ...]  # a point that differs, stored bits without a counterpart, or why
+    seconds_limit: float  # processor seconds that the comparison was given
 
 
-def cached_proof(verilog: str, found: SynthResult, top: str, kit: Kit, limit_s: float) -> Proof:
+def cached_proof(verilog: str, found: MappedNetlist, top: str, kit: Kit, limit_s: float) -> Proof:
     """Return what :func:`prove_netlist` says of a synthesized netlist, from the cache if known.
 
     Args:
@@ -116,12 +111,11 @@ def cached_proof(verilog: str, found: SynthResult, top: str, kit: Kit, limit_s: 
         code_digest(__name__),
     )
 
-    def compute() -> dict[str, Any]:
+    def compute() -> Proof:
         library = read_liberty((kit.mapping_liberty,))
-        return prove_netlist(verilog, netlist, top, library, found.cells_by_type, limit_s).to_json()
+        return prove_netlist(verilog, netlist, top, library, found.cells_by_type, limit_s)
 
-    values = cached("proof", key, compute)
-    return Proof(**{**values, "unproved": tuple(values["unproved"])})
+    return cached_facts(Proof, "proof", key, compute)
 
 
 def prove_netlist(
@@ -154,16 +148,16 @@ def prove_netlist(
     }
     made = run_yosys(files)
     try:
-        pair = _cut(*(read_cones(made[f"{name}.json"], top) for name in ("rtl", "gates")))
+        cut = _cut(*(read_and_graph(made[f"{name}.json"], top) for name in ("rtl", "gates")))
     except CombinationalLoop as loop:
         return _verdict([], "not proven", [str(loop)], limit_s)
-    if pair.lonely:
-        return _verdict(pair.points, "not proven", pair.lonely, limit_s)
-    wrong = _compare(pair, limit_s)
+    if cut.unpaired:
+        return _verdict(cut.points, "not proven", cut.unpaired, limit_s)
+    wrong = _compare(cut, limit_s)
     if wrong is None:
-        return _verdict(pair.points, "not proven", [f"no answer within {limit_s:g} s"], limit_s)
-    verdict = "equivalent" if not wrong else "not proven" if pair.guessed else "different"
-    return _verdict(pair.points, verdict, wrong, limit_s)
+        return _verdict(cut.points, "not proven", [f"no answer within {limit_s:g} s"], limit_s)
+    verdict = "equivalent" if not wrong else "not proven" if cut.guessed else "different"
+    return _verdict(cut.points, verdict, wrong, limit_s)
 
 
 def _states() -> str:
@@ -179,16 +173,16 @@ def _states() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pair:
+class _CutDesigns:
     models: tuple[str, str]  # BLIF with the same inputs, and an output for each point
     points: list[str]
-    lonely: list[str]  # stored bits without a counterpart, and nets that nothing drives
+    unpaired: list[str]  # stored bits without a counterpart, and nets that nothing drives
     guessed: bool  # some have one that may be wrong
 
 
-def _cut(rtl: Cones, gates: Cones) -> _Pair:
+def _cut(rtl: AndGraph, gates: AndGraph) -> _CutDesigns:
     """Cut both designs at their stored bits, and pair the points to compare."""
-    pairs = find_twins(rtl, gates)
+    pairs = pair_registers(rtl, gates)
     ports = sorted(rtl.inputs.keys() | gates.inputs.keys())
     drivers = {name: f"i{index}" for index, name in enumerate(ports)}
     left = {bit: drivers[name] for name, bit in rtl.inputs.items()}
@@ -200,24 +194,24 @@ def _cut(rtl: Cones, gates: Cones) -> _Pair:
     points = sorted(rtl.outputs.keys() | gates.outputs.keys())
     ends = [rtl.outputs.get(name, "0") for name in points]
     gate_ends = [gates.outputs.get(name, "0") for name in points]
-    twin_of = {stored.output: stored for stored in gates.stored}
+    partner_of = {stored.output: stored for stored in gates.stored}
     names = {bit: name for name, bit in rtl.names.items()}
     for stored in rtl.stored:
-        twin = twin_of.get(pairs.of_rtl.get(stored.output, ""))
-        for pin, bit in stored.pins.items() if twin else [("D", stored.pins["D"])]:
+        partner = partner_of.get(pairs.of_rtl.get(stored.output, ""))
+        for pin, bit in stored.pins.items() if partner else [("D", stored.pins["D"])]:
             points.append(f"{names[stored.output]} ({pin})")
             ends.append(bit)
-            inverted = twin is not None and twin.output in pairs.inverted and pin == "D"
-            gate_ends.append("~" * inverted + (twin.pins[pin] if twin else "0"))
-    return _Pair(
-        models=(model(rtl, left, ends), model(gates, right, gate_ends)),
+            inverted = partner is not None and partner.output in pairs.inverted and pin == "D"
+            gate_ends.append("~" * inverted + (partner.pins[pin] if partner else "0"))
+    return _CutDesigns(
+        models=(blif_model(rtl, left, ends), blif_model(gates, right, gate_ends)),
         points=points,
-        lonely=pairs.lonely + [f"{name} is not driven" for name in undriven(gates)],
+        unpaired=pairs.unpaired + [f"{name} is not driven" for name in undriven(gates)],
         guessed=pairs.guessed,
     )
 
 
-def _compare(pair: _Pair, limit_s: float) -> list[str] | None:
+def _compare(cut: _CutDesigns, limit_s: float) -> list[str] | None:
     """Return the points at which ABC found a difference; None if time was up.
 
     Raises:
@@ -230,7 +224,7 @@ def _compare(pair: _Pair, limit_s: float) -> list[str] | None:
     # processor time: what a busy machine proves must not be less
     limits = Limits(wall_s=60 + 10 * limit_s, cpu_s=math.ceil(limit_s))
     with work_folder("proof") as folder:
-        for file, text in zip(("rtl.blif", "gates.blif"), pair.models, strict=True):
+        for file, text in zip(("rtl.blif", "gates.blif"), cut.models, strict=True):
             (folder / file).write_text(text)
         command = [abc, "-q", "cec -T 1000000 -C 1000000000 rtl.blif gates.blif"]
         run = run_tool("abc", command, limits, folder=folder)
@@ -244,7 +238,7 @@ def _compare(pair: _Pair, limit_s: float) -> list[str] | None:
     differing = re.findall(r"\bo(\d+)\b", run.stdout)
     if "NOT EQUIVALENT" not in run.stdout or not differing:
         raise ToolError(f"abc compared nothing: {(run.stdout + run.stderr).strip()[-300:]}")
-    return [pair.points[int(index)] for index in dict.fromkeys(differing)]
+    return [cut.points[int(index)] for index in dict.fromkeys(differing)]
 
 
 def _verdict(points: list[str], verdict: str, unproved: list[str], limit_s: float) -> Proof:

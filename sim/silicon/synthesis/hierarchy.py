@@ -1,19 +1,20 @@
 """Area by module and by purpose: a second mapping, in which module boundaries stay.
 
 The netlist that is timed and simulated is flat: its cells belong to no module any more. Here
-nothing is optimised across boundaries, so the areas add up to something else than the flat
-netlist's; how much else is part of the result.
+nothing is optimized across boundaries, so the areas do not add up to the flat
+netlist's; the difference is part of the result.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.processes import work_folder
-from consilico.sim.base.results import cached, digest, write_atomic
+from consilico.sim.base.results import digest, write_atomic
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist
@@ -21,12 +22,12 @@ from consilico.sim.silicon.synthesis.synthesize import recipe_named, yosys_files
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Design", "HierarchicalArea", "area_by_module", "unit_design", "verilog_design"]
+__all__ = ["HierarchicalArea", "MarkedDesign", "area_by_module", "marked_unit"]
 
 _PART = "consilico_part_"  # in the names of modules that hold a module's cells of one purpose
 _MULTIPLIERS, _MEMORIES = "multipliers", "memories"
-# Where a generator's logic comes from says what it is for: Booth digits and column compressors,
-# register files and what reads them.
+# The file that a generator's logic comes from says what it is for: Booth digits and column
+# compressors are in one, register files and their read ports in the other.
 _SOURCES = {"hw/arith.py": _MULTIPLIERS, "hw/register_file.py": _MEMORIES}
 # Widths first: a multiplier cut out before would be as wide as the expression around it.
 _BOUNDARIES = """
@@ -45,29 +46,25 @@ submod
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
-    """What to map, and which of its cells serve a purpose of their own."""
+class MarkedDesign:
+    """A design whose cells are marked with the purpose that they serve."""
 
     text: str
-    read: str  # Yosys command that reads it
-    purposes: tuple[tuple[str, str], ...]  # selection of cells in Yosys' terms, purpose
+    read: str  # Yosys command that reads the text
+    purposes: tuple[tuple[str, str], ...]  # pairs: selection of cells in Yosys' terms, purpose
 
 
 @dataclass(frozen=True, kw_only=True)
-class HierarchicalArea:
+class HierarchicalArea(Facts):
     """Area of a mapping that keeps module boundaries."""
 
     area_um2: float
-    by_module_um2: dict[str, float]  # by path, what is inside included; the top by its name
+    by_module_um2: dict[str, float]  # by path, modules inside included; the top by its name
     by_purpose_um2: dict[str, float]  # registers, memories, multipliers, rest
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the field values by name."""
-        return asdict(self)
 
-
-def unit_design(unit: Unit, config: Config) -> Design:
-    """Return the design of a unit: its generator's files tell multipliers and memories apart.
+def marked_unit(unit: Unit, config: Config) -> MarkedDesign:
+    """Return a unit's design; the generator's files tell multipliers and memories apart.
 
     Args:
         unit: From the catalogue.
@@ -89,23 +86,17 @@ def unit_design(unit: Unit, config: Config) -> Design:
     purposes += [
         (f"{name}/t:*", _MEMORIES) for name, part in parts.items() if isinstance(part, RegisterFile)
     ]
-    return Design(
+    return MarkedDesign(
         text="\n".join(texts).replace(f"{root}/", ""),  # the same wherever the checkout is
         read="read_rtlil rtl.v",
         purposes=tuple(purposes),
     )
 
 
-def verilog_design(text: str) -> Design:
-    """Return the design of anyone's Verilog: ``*`` is a multiplier, an array a memory."""
-    purposes = (("t:$mul", _MULTIPLIERS), ("t:$mem t:$mem_v2 %u", _MEMORIES))
-    return Design(text=text, read="read_verilog -sv rtl.v", purposes=purposes)
-
-
 def area_by_module(
-    design: Design, top: str, kit: Kit, clock_ns: float, recipe: str
+    design: MarkedDesign, top: str, kit: Kit, clock_ns: float, recipe: str
 ) -> HierarchicalArea:
-    """Map a design module by module.
+    """Return the area of each module and of each purpose, from a mapping module by module.
 
     Registers are flip-flops, latches and clock gates outside of memories. A memory is all that is
     in it, address decoding included. Multipliers are combinational: the registers among them count
@@ -131,8 +122,7 @@ def area_by_module(
         read=design.read, boundaries=_BOUNDARIES.format(purposes=marks),
     )  # fmt: skip
     key = digest(files, kit.sha256, yosys_version(), code_digest(__name__))
-    found = cached("hierarchy", key, lambda: _measure(files, top, kit).to_json())
-    return HierarchicalArea(**found)
+    return cached_facts(HierarchicalArea, "hierarchy", key, lambda: _measure(files, top, kit))
 
 
 def _measure(files: dict[str, str], top: str, kit: Kit) -> HierarchicalArea:

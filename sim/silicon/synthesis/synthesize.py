@@ -9,12 +9,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.processes import work_folder
-from consilico.sim.base.results import cached, cached_file, digest, write_atomic
+from consilico.sim.base.results import cached_file, digest
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.techmap import (
     adder_map,
@@ -29,8 +29,10 @@ from consilico.sim.silicon.timing.opensta import longest_path, sta_version
 
 __all__ = [
     "RECIPES",
+    "AreaAndPath",
+    "MappedNetlist",
     "Recipe",
-    "SynthResult",
+    "RecipeResult",
     "map_once",
     "recipe_named",
     "recipes_of",
@@ -116,20 +118,43 @@ RECIPES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SynthResult:
-    """A mapped netlist."""
+class AreaAndPath(Facts):
+    """Area of a netlist, and the shortest period at which no path of it fails."""
 
-    netlist: Path
     area_um2: float
     path_ns: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeResult(Facts):
+    """What one recipe makes of a design."""
+
+    area_um2: float
+    cells_by_type: dict[str, int]
+    path_ns: float  # shortest period at which no path fails
+    netlist: str  # flat Verilog
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedNetlist:
+    """The netlist of the recipe that meets the clock in the least area, or of the fastest one."""
+
+    netlist: Path  # flat Verilog
+    area_um2: float
+    path_ns: float  # shortest period at which no path fails
     cells_by_type: dict[str, int]
     recipe: str
-    tried: dict[str, dict[str, float]]  # recipe: area_um2 and path_ns
+    tried: dict[str, AreaAndPath]  # every recipe that was run, by name
+
+    @property
+    def cells(self) -> int:
+        """Return the number of cells."""
+        return sum(self.cells_by_type.values())
 
 
 def synthesize(
     verilog: str, top: str, kit: Kit, clock_ns: float, clock: str = "clk"
-) -> SynthResult:
+) -> MappedNetlist:
     """Map Verilog to the cells of a kit.
 
     The Yosys that runs is the one :mod:`consilico.sim.silicon.synthesis.yosys` finds.
@@ -146,22 +171,22 @@ def synthesize(
         ToolError: If Yosys or OpenSTA fails on a recipe, exceeds a limit or is killed, or Yosys
             leaves a cell that the kit has not. Nothing is kept of it.
     """
-    best: tuple[Recipe, Path, dict[str, Any]] | None = None
-    tried: dict[str, dict[str, float]] = {}
+    best: tuple[Recipe, Path, RecipeResult] | None = None
+    tried: dict[str, AreaAndPath] = {}
     for recipe in recipes_of(kit):
         netlist, found = _cached_map(verilog, top, kit, clock_ns, recipe, clock)
-        tried[recipe.name] = {name: found[name] for name in ("area_um2", "path_ns")}
-        if best is None or found["path_ns"] < best[2]["path_ns"]:
+        tried[recipe.name] = AreaAndPath(area_um2=found.area_um2, path_ns=found.path_ns)
+        if best is None or found.path_ns < best[2].path_ns:
             best = recipe, netlist, found
-        if found["path_ns"] <= clock_ns:
+        if found.path_ns <= clock_ns:
             break
     assert best is not None  # every kit has recipes
     recipe, netlist, found = best
-    return SynthResult(
+    return MappedNetlist(
         netlist=netlist,
-        area_um2=found["area_um2"],
-        path_ns=found["path_ns"],
-        cells_by_type=found["cells_by_type"],
+        area_um2=found.area_um2,
+        path_ns=found.path_ns,
+        cells_by_type=found.cells_by_type,
         recipe=recipe.name,
         tried=tried,
     )
@@ -181,8 +206,8 @@ def recipe_named(kit: Kit, name: str) -> Recipe:
 
 def _cached_map(
     verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, clock: str
-) -> tuple[Path, dict[str, Any]]:
-    """Return the recipe's netlist and what :func:`map_once` says of it.
+) -> tuple[Path, RecipeResult]:
+    """Return the file with the recipe's netlist, and what :func:`map_once` made.
 
     A recipe for which a tool fails ends the mapping: what the next recipe makes may be worse, and
     would be kept as the answer though the failure was the machine's.
@@ -190,17 +215,14 @@ def _cached_map(
     files = yosys_files(verilog, top, kit, clock_ns, recipe)
     key = digest(files, kit.sha256, yosys_version(), sta_version(), code_digest(__name__), clock)
 
-    def compute() -> dict[str, Any]:
-        with work_folder("netlist") as folder:
-            netlist = folder / "netlist.v"
-            try:
-                measured = map_once(files, top, kit, netlist, clock)
-            except ToolError as error:
-                raise ToolError(f"mapping {top} ({recipe.name}): {error}") from error
-            return measured | {"netlist": netlist.read_text()}
+    def compute() -> RecipeResult:
+        try:
+            return map_once(files, top, kit, clock)
+        except ToolError as error:
+            raise ToolError(f"mapping {top} ({recipe.name}): {error}") from error
 
-    found: dict[str, Any] = cached("synth", key, compute)
-    return cached_file("synth", key, ".v", lambda: str(found["netlist"])), found
+    found = cached_facts(RecipeResult, "synth", key, compute)
+    return cached_file("synth", key, ".v", lambda: found.netlist), found
 
 
 def yosys_files(
@@ -246,13 +268,14 @@ def yosys_files(
     }
 
 
-def map_once(
-    files: dict[str, str], top: str, kit: Kit, netlist: Path, clock: str = "clk"
-) -> dict[str, Any]:
-    """Run Yosys on :func:`yosys_files`, write the netlist, and time it.
+def map_once(files: dict[str, str], top: str, kit: Kit, clock: str = "clk") -> RecipeResult:
+    """Run Yosys on :func:`yosys_files`, and time the netlist.
 
-    Returns:
-        ``area_um2``, ``path_ns`` and ``cells_by_type``.
+    Args:
+        files: What Yosys reads, by file name.
+        top: Top module of the design.
+        kit: The process kit.
+        clock: Name of the clock port.
 
     Raises:
         UserError: If Yosys or OpenSTA is missing.
@@ -262,9 +285,13 @@ def map_once(
     counts: dict[str, int] = json.loads(made["counts.json"])["design"]["num_cells_by_type"]
     if foreign := sorted(cell for cell in counts if cell.startswith("$")):
         raise ToolError(f"{top}: no cell of {kit.name} for {', '.join(foreign)}")
-    write_atomic(netlist, made["netlist.v"])
-    return {
-        "area_um2": float(re.findall(r"Chip area for .*: ([\d.]+)", made["area.txt"])[-1]),
-        "cells_by_type": counts,
-        "path_ns": longest_path(netlist, top, kit, clock, kit.target_ns).path_ns,
-    }
+    with work_folder("netlist") as folder:
+        netlist = folder / "netlist.v"
+        netlist.write_text(made["netlist.v"])
+        path_ns = longest_path(netlist, top, kit, clock, kit.target_ns).path_ns
+    return RecipeResult(
+        area_um2=float(re.findall(r"Chip area for .*: ([\d.]+)", made["area.txt"])[-1]),
+        cells_by_type=counts,
+        path_ns=path_ns,
+        netlist=made["netlist.v"],
+    )

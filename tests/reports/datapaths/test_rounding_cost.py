@@ -13,7 +13,7 @@ from consilico.sim.units.catalogue import find_unit
 def _entry(random_bits: int) -> dict[str, Any]:
     unit = find_unit(UNIT)
     config = StochasticRoundConfig(random_bits=random_bits, lanes=1)
-    result = implement(unit, config, "nangate45", 2.0, source="normal")
+    result = implement(unit, config, "nangate45", 2.0, source="normal").to_json()
     return {"lanes": 1, "clock_ns": 2.0, "source": "normal", "result": result}
 
 

@@ -13,10 +13,15 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
 from consilico.sim.base.errors import CheckFailed, ToolError, UserError
-from consilico.sim.silicon.implement import implement
+from consilico.sim.silicon.implement import (
+    EquivalenceCheck,
+    GateLevelCheck,
+    Implementation,
+    implement,
+)
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.synthesis.synthesize import SynthResult
+from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.timing.opensta import NOT_MEASURED, opensta_power
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
@@ -69,48 +74,46 @@ UNIT = Unit(
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Implementation]:
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
 
     def call(
         unit: Unit = UNIT, clock_ns: float = 4.0, prove: bool | None = None, **fields: int
-    ) -> dict[str, Any]:
+    ) -> Implementation:
         return implement(unit, DelayConfig(**fields), "nangate45", clock_ns, prove=prove)
 
     return call
 
 
-def test_area_of_a_register_is_that_of_its_flip_flops(run: Callable[..., dict[str, Any]]) -> None:
+def test_area_of_a_register_is_that_of_its_flip_flops(run: Callable[..., Implementation]) -> None:
     flop = read_liberty(find_kit("nangate45").liberty).cells["DFF_X1"].area_um2
     result = run(width=12)
     # 12 payload bits without reset value logic, one valid bit; the resets need a gate each
-    assert result["area_by_class_um2"]["flip-flops"] == pytest.approx(13 * flop)
-    assert result["area_um2"] == pytest.approx(sum(result["area_by_class_um2"].values()))
-    assert result["cells"] == sum(result["cells_by_type"].values())
-    assert result["gate_level"] == {"checked": 8192, "mismatches": 0, "power_up": "unknown"}
-    assert 0 < result["path_ns"] < 0.5
+    assert result.area_by_class_um2["flip-flops"] == pytest.approx(13 * flop)
+    assert result.area_um2 == pytest.approx(sum(result.area_by_class_um2.values()))
+    assert result.cells == sum(result.cells_by_type.values())
+    assert result.gate_level == GateLevelCheck(checked=8192, mismatches=0, power_up="unknown")
+    assert 0 < result.path_ns < 0.5
 
 
-def test_energy_follows_from_power_clock_and_results(run: Callable[..., dict[str, Any]]) -> None:
+def test_energy_follows_from_power_clock_and_results(run: Callable[..., Implementation]) -> None:
     result = run(width=12)
-    activity, power = result["activity"], result["power"]
-    energy = power["total_w"] * 4e-9 * activity["cycles"] / activity["results"] * 1e12
-    assert result["energy_pj"] == pytest.approx(energy)
-    assert power["total_w"] == pytest.approx(
-        power["internal_w"] + power["switching_w"] + power["leakage_w"]
-    )
-    assert result["unannotated_pins"] == 0
+    activity, power = result.activity, result.power
+    energy = power.total_w * 4e-9 * activity.cycles / activity.results * 1e12
+    assert result.energy_pj == pytest.approx(energy)
+    assert power.total_w == pytest.approx(power.internal_w + power.switching_w + power.leakage_w)
+    assert result.unannotated_pins == 0
 
 
-def test_dynamic_power_doubles_at_half_the_period(run: Callable[..., dict[str, Any]]) -> None:
+def test_dynamic_power_doubles_at_half_the_period(run: Callable[..., Implementation]) -> None:
     slow, fast = run(width=4), run(width=4, clock_ns=2.0)
-    assert slow["area_um2"] == fast["area_um2"]  # else the comparison means nothing
+    assert slow.area_um2 == fast.area_um2  # else the comparison means nothing
     for part in ("internal_w", "switching_w"):
-        assert fast["power"][part] == pytest.approx(2 * slow["power"][part])
-    assert fast["power"]["leakage_w"] == pytest.approx(slow["power"]["leakage_w"])
+        assert getattr(fast.power, part) == pytest.approx(2 * getattr(slow.power, part))
+    assert fast.power.leakage_w == pytest.approx(slow.power.leakage_w)
 
 
-def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, Any]]) -> None:
+def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., Implementation]) -> None:
     def wrong(config: DelayConfig, beats: int) -> Stimulus:
         right = alternate(config, beats)
         expected = right.expected.copy()
@@ -121,13 +124,11 @@ def test_wrong_results_of_the_netlist_are_an_error(run: Callable[..., dict[str, 
         run(replace(UNIT, sources={"alternating": wrong}), width=4)
 
 
-def swapped(run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def swapped(run: Callable[..., Implementation], monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the netlist of four bits has two of them swapped."""
-    from consilico.sim.silicon.synthesis import synthesize as synth
+    right = synthesize
 
-    right = synth.synthesize
-
-    def wrong(*arguments: Any) -> SynthResult:
+    def wrong(*arguments: Any) -> MappedNetlist:
         found = right(*arguments)
         text = found.netlist.read_text()
         for old, new in (("[0]", "[?]"), ("[1]", "[0]"), ("[?]", "[1]")):
@@ -137,19 +138,20 @@ def swapped(run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch)
         netlist.write_text(text)
         return replace(found, netlist=netlist)
 
-    monkeypatch.setattr(synth, "synthesize", wrong)
+    monkeypatch.setattr("consilico.sim.silicon.implement.synthesize", wrong)
 
 
-def test_a_small_netlist_is_proved_and_simulated(run: Callable[..., dict[str, Any]]) -> None:
-    found = run(width=4)["equivalence"]
-    assert found["method"] == "proof"
-    assert found["proof"]["verdict"] == "equivalent"
-    assert found["proof"]["proved_points"] >= 2 * 5 + 6  # registers, outputs
-    assert found["results_compared"] == 8192
+def test_a_small_netlist_is_proved_and_simulated(run: Callable[..., Implementation]) -> None:
+    found = run(width=4).equivalence
+    assert found.method == "proof"
+    assert found.proof is not None
+    assert found.proof.verdict == "equivalent"
+    assert found.proof.proved_points >= 2 * 5 + 6  # registers, outputs
+    assert found.results_compared == 8192
 
 
 def test_a_proof_sees_what_this_traffic_does_not(
-    run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Implementation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swapped(run, monkeypatch)
     with pytest.raises(CheckFailed, match=r"is not what its RTL says: \S+ \(D\) differs"):
@@ -157,11 +159,11 @@ def test_a_proof_sees_what_this_traffic_does_not(
 
 
 def test_without_a_proof_the_simulation_is_what_counts(
-    run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Implementation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swapped(run, monkeypatch)
-    found = run(width=4, prove=False)["equivalence"]  # all bits are alike in this traffic
-    assert found == {"method": "simulation", "proof": None, "results_compared": 8192}
+    found = run(width=4, prove=False).equivalence  # all bits are alike in this traffic
+    assert found == EquivalenceCheck(method="simulation", proof=None, results_compared=8192)
 
     def counting(config: DelayConfig, beats: int) -> Stimulus:
         values = np.arange(beats) % (1 << config.width)
@@ -174,13 +176,13 @@ def test_without_a_proof_the_simulation_is_what_counts(
         run(replace(UNIT, sources={"alternating": counting}), width=4, prove=False)
 
 
-def test_area_is_split_by_module_and_by_purpose(run: Callable[..., dict[str, Any]]) -> None:
+def test_area_is_split_by_module_and_by_purpose(run: Callable[..., Implementation]) -> None:
     result = run(width=12)
-    assert result["area_by_module_um2"] == {"test_delay": result["area_of_modules_kept_um2"]}
-    flops = result["area_by_class_um2"]["flip-flops"]
-    assert result["area_by_purpose_um2"] == {
+    assert result.area_by_module_um2 == {"test_delay": result.area_of_modules_kept_um2}
+    flops = result.area_by_class_um2["flip-flops"]
+    assert result.area_by_purpose_um2 == {
         "registers": pytest.approx(flops), "memories": 0.0, "multipliers": 0.0,
-        "rest": pytest.approx(result["area_by_class_um2"]["combinational"]),
+        "rest": pytest.approx(result.area_by_class_um2["combinational"]),
     }  # fmt: skip
 
 

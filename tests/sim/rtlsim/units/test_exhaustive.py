@@ -93,6 +93,6 @@ def test_every_configurations_netlist_is_right(
 ) -> None:
     unit = find_unit(name)
     result = implement(unit, unit.config(**fields), "nangate45", clock_ns, "normal")
-    assert result["gate_level"]["checked"] == result["activity"]["results"] > 0
-    assert result["gate_level"]["mismatches"] == 0
-    assert result["energy_pj"] > 0
+    assert result.gate_level.checked == result.activity.results > 0
+    assert result.gate_level.mismatches == 0
+    assert result.energy_pj > 0

@@ -14,7 +14,7 @@ from consilico.sim.silicon.kits.kit import Kit, find_kit, kit_names, liberty_kit
 from consilico.sim.silicon.liberty.cellmodels import cell_models
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.synthesis.synthesize import SynthResult, synthesize
+from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 
 SHARED = Path(__file__).parents[5] / "shared" / "pdk"
 DESIGN = """
@@ -82,7 +82,7 @@ def real_kit(name: str) -> Kit:
         pytest.skip(str(error))
 
 
-def check(kit: Kit) -> SynthResult:
+def check(kit: Kit) -> MappedNetlist:
     """Map the design with a kit; every cell that it asks for must be one of the library."""
     result = synthesize(DESIGN, "all_of_it", kit, 20.0)
     library = read_liberty(kit.liberty).cells
@@ -104,7 +104,7 @@ def check(kit: Kit) -> SynthResult:
     return result
 
 
-def mismatches(result: SynthResult, library: Mapping[str, Cell]) -> int:
+def mismatches(result: MappedNetlist, library: Mapping[str, Cell]) -> int:
     """Times at which the netlist's outputs are not those of the design."""
     parts = [BENCH, BEHAVIOUR, DESIGN.replace("module all_of_it", "module reference")]
     parts += [result.netlist.read_text(), cell_models(library, result.cells_by_type)]

@@ -11,7 +11,7 @@ from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof, prove_netlist
-from consilico.sim.silicon.synthesis.synthesize import SynthResult, synthesize
+from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 
 SHARED = Path(__file__).parents[5] / "shared" / "pdk"
 # Registers behind a clock gate, latches, an enable, a register that is always 0, and twice the
@@ -47,17 +47,17 @@ def kit(cache: Path) -> Kit:
 
 
 @pytest.fixture
-def mapped(kit: Kit) -> SynthResult:
+def mapped(kit: Kit) -> MappedNetlist:
     return synthesize(DESIGN, "top", kit, 4.0)
 
 
-def prove(kit: Kit, mapped: SynthResult, netlist: str, verilog: str = DESIGN) -> Proof:
+def prove(kit: Kit, mapped: MappedNetlist, netlist: str, verilog: str = DESIGN) -> Proof:
     library = read_liberty((kit.mapping_liberty,))
     cells = set(mapped.cells_by_type) | set(re.findall(r"^  ([A-Z]\w+_X\d) ", netlist, re.M))
     return prove_netlist(verilog, netlist, "top", library, cells, 60.0)
 
 
-def test_a_right_netlist_is_proved(kit: Kit, mapped: SynthResult) -> None:
+def test_a_right_netlist_is_proved(kit: Kit, mapped: MappedNetlist) -> None:
     proof = prove(kit, mapped, mapped.netlist.read_text())
     assert proof.verdict == "equivalent"
     assert proof.unproved_points == 0
@@ -75,7 +75,7 @@ def test_a_right_netlist_is_proved(kit: Kit, mapped: SynthResult) -> None:
     ],
 )
 def test_a_wrong_netlist_is_told_from_its_rtl(
-    kit: Kit, mapped: SynthResult, pattern: str, replacement: str, point: str
+    kit: Kit, mapped: MappedNetlist, pattern: str, replacement: str, point: str
 ) -> None:
     wrong, count = re.subn(pattern, replacement, mapped.netlist.read_text(), count=1)
     assert count == 1
@@ -127,7 +127,7 @@ def test_asynchronous_resets_are_compared(kit: Kit) -> None:
     assert prove(kit, found, netlist, plain).verdict == "not proven"
 
 
-def test_a_net_without_a_driver_proves_nothing(kit: Kit, mapped: SynthResult) -> None:
+def test_a_net_without_a_driver_proves_nothing(kit: Kit, mapped: MappedNetlist) -> None:
     text, count = re.subn(r"  INV_X1 \S+ \([^;]*\);\n", "", mapped.netlist.read_text(), count=1)
     assert count == 1
     proof = prove(kit, mapped, text)
@@ -148,7 +148,7 @@ def test_a_latch_of_gates_proves_nothing(kit: Kit) -> None:
 
 
 def test_time_that_is_up_proves_nothing(
-    kit: Kit, mapped: SynthResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kit: Kit, mapped: MappedNetlist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_abc(tmp_path, monkeypatch, "kill -XCPU $$")
     proof = prove(kit, mapped, mapped.netlist.read_text())
@@ -166,7 +166,7 @@ def test_time_that_is_up_proves_nothing(
 )
 def test_an_abc_that_fails_is_an_error_and_no_verdict(
     kit: Kit,
-    mapped: SynthResult,
+    mapped: MappedNetlist,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     script: str,
@@ -184,7 +184,7 @@ def fake_abc(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_a_proof_is_made_once(kit: Kit, mapped: SynthResult, cache: Path) -> None:
+def test_a_proof_is_made_once(kit: Kit, mapped: MappedNetlist, cache: Path) -> None:
     first = cached_proof(DESIGN, mapped, "top", kit, 60.0)
     (entry,) = (cache / "proof").iterdir()
     written = entry.stat().st_mtime_ns

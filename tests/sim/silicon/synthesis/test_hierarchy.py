@@ -9,9 +9,9 @@ from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.hierarchy import (
     HierarchicalArea,
+    MarkedDesign,
     area_by_module,
-    unit_design,
-    verilog_design,
+    marked_unit,
 )
 from consilico.sim.silicon.synthesis.synthesize import RECIPES, synthesize
 from consilico.sim.units.catalogue import configure, find_unit, verilog
@@ -35,8 +35,14 @@ def kit(cache: Path) -> Kit:
     return find_kit("nangate45")
 
 
+def marked(text: str) -> MarkedDesign:
+    """Mark what Verilog writes as ``*`` and as arrays."""
+    purposes = (("t:$mul", "multipliers"), ("t:$mem t:$mem_v2 %u", "memories"))
+    return MarkedDesign(text=text, read="read_verilog -sv rtl.v", purposes=purposes)
+
+
 def split(kit: Kit, text: str = DESIGN) -> HierarchicalArea:
-    return area_by_module(verilog_design(text), "top", kit, 4.0, RECIPES[0].name)
+    return area_by_module(marked(text), "top", kit, 4.0, RECIPES[0].name)
 
 
 def test_anyones_verilog_is_split_by_module_and_by_purpose(kit: Kit) -> None:
@@ -65,7 +71,7 @@ def test_a_wider_multiplier_shows_where_it_is(kit: Kit) -> None:
 def test_files_of_a_generator_tell_what_its_logic_is_for(kit: Kit) -> None:
     unit = find_unit("consmax/split")
     config = configure(unit, [])
-    design = unit_design(unit, config)
+    design = marked_unit(unit, config)
     assert str(Path.cwd()) not in design.text
     found = area_by_module(design, unit.module_name, kit, 4.0, RECIPES[0].name)
     assert {"consmax_split", "lane0", "finish0", "table0", "table1"} == set(found.by_module_um2)

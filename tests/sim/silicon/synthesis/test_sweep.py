@@ -4,7 +4,6 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,8 +11,8 @@ from consilico.cli import main
 from consilico.sim.base.errors import ToolError
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.synthesis import sweep as module
-from consilico.sim.silicon.synthesis.sweep import fastest_clock, pareto, sweep
-from consilico.sim.silicon.synthesis.synthesize import SynthResult
+from consilico.sim.silicon.synthesis.sweep import ClockPoint, fastest_clock, pareto, sweep
+from consilico.sim.silicon.synthesis.synthesize import AreaAndPath, MappedNetlist
 
 ADDER = """
 module adder(input clk, input [15:0] a, b, output reg [15:0] s);
@@ -24,12 +23,12 @@ endmodule
 Path_of = Callable[[float], float]  # clock asked for -> path reached
 
 
-def point(clock_ns: float, path_ns: float, area_um2: float = 1.0) -> dict[str, Any]:
-    return {
-        "clock_ns": clock_ns, "path_ns": path_ns, "area_um2": area_um2, "recipe": "r",
-        "meets_clock": path_ns <= clock_ns,
-        "tried": {"r": {"area_um2": area_um2, "path_ns": path_ns}},
-    }  # fmt: skip
+def point(clock_ns: float, path_ns: float, area_um2: float = 1.0) -> ClockPoint:
+    return ClockPoint(
+        clock_ns=clock_ns, path_ns=path_ns, area_um2=area_um2, recipe="r",
+        meets_clock=path_ns <= clock_ns,
+        tried={"r": AreaAndPath(area_um2=area_um2, path_ns=path_ns)},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -45,31 +44,31 @@ def point(clock_ns: float, path_ns: float, area_um2: float = 1.0) -> dict[str, A
 def test_bisection_ends_at_a_period_met_just_above_one_missed(path_of: Path_of) -> None:
     asked: list[float] = []
 
-    def extend(clock_ns: float) -> dict[str, Any]:
+    def extend(clock_ns: float) -> ClockPoint:
         asked.append(clock_ns)
         return point(clock_ns, path_of(clock_ns))
 
     found = fastest_clock([point(4.0, path_of(4.0))], 0.01, extend)
     made = {4.0: path_of(4.0), **{clock: path_of(clock) for clock in asked}}
-    assert found["clock_ns"] == min(made.values())
-    assert found["clock_ns"] == made[found["mapped_for_ns"]]
-    assert made[found["missed_ns"]] > found["missed_ns"]  # was asked for, and missed
-    assert 0 < found["clock_ns"] - found["missed_ns"] <= 0.01 * found["clock_ns"]
-    assert found["syntheses"] == len(asked) == len(set(asked)) <= 14
+    assert found.clock_ns == min(made.values())
+    assert found.clock_ns == made[found.mapped_for_ns]
+    assert made[found.missed_ns] > found.missed_ns  # was asked for, and missed
+    assert 0 < found.clock_ns - found.missed_ns <= 0.01 * found.clock_ns
+    assert found.syntheses == len(asked) == len(set(asked)) <= 14
 
 
 def test_what_is_known_already_is_not_synthesized_again() -> None:
     points = [point(4.0, 0.9), point(0.899, 0.9)]
     found = fastest_clock(points, 0.01, lambda clock: pytest.fail("not needed"))
-    assert found["clock_ns"] == 0.9
-    assert found["missed_ns"] == 0.899
-    assert found["syntheses"] == 0
+    assert found.clock_ns == 0.9
+    assert found.missed_ns == 0.899
+    assert found.syntheses == 0
 
 
 def test_pareto_leaves_out_what_another_netlist_beats() -> None:
     points = [point(4, 3.0, 10.0), point(2, 1.9, 20.0), point(1.5, 1.9, 25.0), point(1, 1.0, 22.0)]
-    points[0]["tried"]["other"] = {"area_um2": 11.0, "path_ns": 3.5}
-    best = [(item["path_ns"], item["area_um2"], item["clock_ns"]) for item in pareto(points)]
+    points[0].tried["other"] = AreaAndPath(area_um2=11.0, path_ns=3.5)
+    best = [(item.path_ns, item.area_um2, item.clock_ns) for item in pareto(points)]
     assert best == [(1.0, 22.0, 1), (1.9, 20.0, 2), (3.0, 10.0, 4)]
 
 
@@ -79,11 +78,11 @@ def test_points_are_the_same_from_a_pool_and_from_the_cache(cache: Path) -> None
         ADDER, "adder", kit, [0.45, 4.0, 4.0], workers=2,
         progress=lambda *step: steps.append(step),
     )  # fmt: skip
-    assert [item["clock_ns"] for item in pool["points"]] == [4.0, 0.45]
-    slow, fast = pool["points"]
-    assert slow["meets_clock"]
-    assert fast["path_ns"] < slow["path_ns"]
-    assert fast["area_um2"] > slow["area_um2"]
+    assert [item.clock_ns for item in pool.points] == [4.0, 0.45]
+    slow, fast = pool.points
+    assert slow.meets_clock
+    assert fast.path_ns < slow.path_ns
+    assert fast.area_um2 > slow.area_um2
     assert steps[-1] == ("clock targets", 2, 2)
     netlists = sorted((cache / "synth").iterdir())
     assert sweep(ADDER, "adder", kit, [0.45, 4.0]) == pool
@@ -99,11 +98,11 @@ def test_a_failure_ends_the_sweep(cache: Path) -> None:
 def synthesized(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Synthesis that costs nothing; one process, since a pool would not see it."""
 
-    def stand_in(text: str, top: str, kit: Kit, clock_ns: float, clock: str) -> SynthResult:
+    def stand_in(text: str, top: str, kit: Kit, clock_ns: float, clock: str) -> MappedNetlist:
         path_ns = max(0.9 * clock_ns, 0.7)
-        return SynthResult(
+        return MappedNetlist(
             netlist=Path("n.v"), area_um2=100 / path_ns, path_ns=path_ns, cells_by_type={},
-            recipe="r", tried={"r": {"area_um2": 100 / path_ns, "path_ns": path_ns}},
+            recipe="r", tried={"r": AreaAndPath(area_um2=100 / path_ns, path_ns=path_ns)},
         )  # fmt: skip
 
     monkeypatch.setattr(module, "synthesize", stand_in)

@@ -10,7 +10,7 @@ from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis import yosys_compare
 from consilico.sim.silicon.synthesis.synthesize import synthesize
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_program, yosys_version
-from consilico.sim.silicon.synthesis.yosys_compare import comparison
+from consilico.sim.silicon.synthesis.yosys_compare import VersionRatio, comparison
 
 
 def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> str:
@@ -59,12 +59,12 @@ def test_what_a_run_writes_comes_back() -> None:
 
 def test_the_checked_in_comparison_is_of_every_unit_twice() -> None:
     table = comparison()
-    assert table["versions"] == ["0.23", "0.70"]
-    assert len({row["unit"] for row in table["rows"]}) >= 10
-    assert len(table["rows"]) == 2 * len({row["unit"] for row in table["rows"]})
-    for ratio in table["ratios"]:
-        assert 0.9 < ratio["area_um2"] < 1.1
-        assert 0.9 < ratio["path_ns"] < 1.1
+    assert table.versions == ("0.23", "0.70")
+    assert len({row.unit for row in table.rows}) >= 10
+    assert len(table.rows) == 2 * len({row.unit for row in table.rows})
+    for ratio in table.ratios:
+        assert 0.9 < ratio.area_um2 < 1.1
+        assert 0.9 < ratio.path_ns < 1.1
 
 
 def test_ratios_leave_out_what_one_version_could_not_map(
@@ -77,9 +77,9 @@ def test_ratios_leave_out_what_one_version_could_not_map(
         {"unit": "b", "recipe": "area", "clock_ns": 4.0, "old": values, "new": None},
     ]
     table = tmp_path / "table.json"
-    table.write_text(json.dumps({"versions": ["old", "new"], "rows": rows}))
+    table.write_text(
+        json.dumps({"machine": "", "date": "", "pdk": "", "versions": ["old", "new"], "rows": rows})
+    )
     monkeypatch.setattr(yosys_compare, "TABLE", table)
-    (ratio,) = comparison()["ratios"]
-    assert ratio == {
-        "recipe": "area", "units": 1, "area_um2": 0.5, "path_ns": 2.0, "cpu_s": 0.25,
-    }  # fmt: skip
+    (ratio,) = comparison().ratios
+    assert ratio == VersionRatio(recipe="area", units=1, area_um2=0.5, path_ns=2.0, cpu_s=0.25)

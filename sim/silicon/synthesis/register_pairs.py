@@ -1,8 +1,9 @@
-"""Which stored bit of a netlist holds which one of its RTL: a guess, for a proof to confirm.
+"""Pairs of stored bits in RTL and netlist that hold the same: a guess, for a proof to confirm.
 
-Names are asked first. Synthesis drops some: unnamed registers, registers that hold the same, or
-always 0. These are told apart by simulation: all are taken for equal, and split where random
-inputs feed them differently, until nothing more splits.
+Bits of the same name are paired first. Synthesis drops some names: those of unnamed registers, of
+registers that hold the same, and of registers that are always 0. These are told apart by
+simulation: all are taken for equal at first, and split where random inputs feed them differently,
+until nothing more splits.
 
 Source: C. A. J. van Eijk, "Sequential equivalence checking based on structural similarities",
 IEEE Trans. CAD 19 (2000), with simulation in place of its proofs.
@@ -12,9 +13,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from consilico.sim.silicon.synthesis.and_graph import Cones, Stored, always_zero, simulate
+from consilico.sim.silicon.synthesis.and_graph import AndGraph, Stored, always_zero, simulate
 
-__all__ = ["Twins", "find_twins"]
+__all__ = ["RegisterPairs", "pair_registers"]
 
 _PATTERNS = 512  # of each kind
 _QUIET = 4  # rounds without a split, after which classes count as final
@@ -22,17 +23,22 @@ _ROUNDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twins:
-    """Stored bits by their output bits."""
+class RegisterPairs:
+    """The pairs of stored bits, each named by its output bit."""
 
-    of_rtl: dict[str, str]  # bit of the netlist that holds it, or "0" for always 0
+    of_rtl: dict[str, str]  # bit of the netlist by that of the RTL; "0" if that is always 0
     inverted: frozenset[str]  # bits of the netlist that hold the complement
-    lonely: list[str]  # stored bits of either side without a counterpart, by name
+    unpaired: list[str]  # stored bits of either side without a counterpart, by name
     guessed: bool  # some counterparts are one of several that simulation did not tell apart
 
 
-def find_twins(rtl: Cones, gates: Cones) -> Twins:
-    """Match the stored bits of two designs."""
+def pair_registers(rtl: AndGraph, gates: AndGraph) -> RegisterPairs:
+    """Pair the stored bits of two designs.
+
+    Args:
+        rtl: The RTL.
+        gates: The netlist.
+    """
     held = {stored.output: stored.kind for stored in rtl.stored}
     own = {stored.output: stored.kind for stored in gates.stored}
     of_rtl: dict[str, str] = {}
@@ -56,19 +62,21 @@ def find_twins(rtl: Cones, gates: Cones) -> Twins:
     guessed = False
     if len(of_rtl) < len(held) or len(of_rtl) < len(own):
         guessed = _match_by_behaviour(rtl, gates, of_rtl, inverted)
-    lonely = [_name(rtl, bit) for bit in held if bit not in of_rtl]
-    lonely += [_name(gates, bit) for bit in own if bit not in of_rtl.values()]
-    return Twins(of_rtl=of_rtl, inverted=frozenset(inverted), lonely=lonely, guessed=guessed)
+    unpaired = [_name(rtl, bit) for bit in held if bit not in of_rtl]
+    unpaired += [_name(gates, bit) for bit in own if bit not in of_rtl.values()]
+    return RegisterPairs(
+        of_rtl=of_rtl, inverted=frozenset(inverted), unpaired=unpaired, guessed=guessed
+    )
 
 
-def _name(cones: Cones, bit: str) -> str:
-    return next((name for name, number in cones.names.items() if number == bit), f"bit {bit}")
+def _name(graph: AndGraph, bit: str) -> str:
+    return next((name for name, number in graph.names.items() if number == bit), f"bit {bit}")
 
 
 def _match_by_behaviour(
-    rtl: Cones, gates: Cones, of_rtl: dict[str, str], inverted: set[str]
+    rtl: AndGraph, gates: AndGraph, of_rtl: dict[str, str], inverted: set[str]
 ) -> bool:
-    """Add counterparts of bits that have none to ``of_rtl``; whether any was a choice."""
+    """Add the bits without a counterpart to ``of_rtl``; tell whether one of several was chosen."""
     classes = _classes(rtl, gates, inverted)
     by_class: dict[tuple[int, str], list[str]] = {}
     for stored in gates.stored:
@@ -96,33 +104,36 @@ def _match_by_behaviour(
     return guessed
 
 
-def _classes(rtl: Cones, gates: Cones, inverted: set[str]) -> dict[tuple[str, str], int]:
-    """Class of each stored bit by its side and output; class 0 is always 0."""
+def _classes(rtl: AndGraph, gates: AndGraph, inverted: set[str]) -> dict[tuple[str, str], int]:
+    """Return the class of each stored bit, by side and output; class 0 are those always 0."""
     sides = {"rtl": rtl, "gates": gates}
     generator = random.Random(1)
     random_bits = generator.getrandbits
     mask = (1 << 4 * _PATTERNS) - 1
 
     def draw() -> int:
-        """Mostly 0, mostly 1, and both alike: what hangs on many bits shows in few patterns."""
+        """Draw patterns that are mostly 0, mostly 1, and even.
+
+        What depends on many bits shows in few even patterns.
+        """
         words = [random_bits(_PATTERNS) for _ in range(8)]
         mixed = [words[0], words[1] & words[2] & words[3], words[4] | words[5] | words[6], words[7]]
         generator.shuffle(mixed)
         return sum(word << place * _PATTERNS for place, word in enumerate(mixed))
 
-    classes = {(side, stored.output): 0 for side, cones in sides.items() for stored in cones.stored}
+    classes = {(side, stored.output): 0 for side, graph in sides.items() for stored in graph.stored}
     count, quiet = 1, 0
     for _ in range(_ROUNDS):
         words = [0, *(draw() for _ in range(count))]
         ports = {name: draw() for name in sorted(rtl.inputs | gates.inputs)}
         keys: dict[tuple[str, str], tuple[object, ...]] = {}
-        for side, cones in sides.items():
-            given = {bit: ports[name] for name, bit in cones.inputs.items()}
-            for stored in cones.stored:
+        for side, graph in sides.items():
+            given = {bit: ports[name] for name, bit in graph.inputs.items()}
+            for stored in graph.stored:
                 turn = mask if stored.output in inverted else 0
                 given[stored.output] = words[classes[side, stored.output]] ^ turn
-            values = simulate(cones, given, mask)
-            for stored in cones.stored:
+            values = simulate(graph, given, mask)
+            for stored in graph.stored:
                 turn = mask if stored.output in inverted else 0
                 here = side, stored.output
                 keys[here] = _key(classes[here], stored, values, turn)
@@ -136,7 +147,7 @@ def _classes(rtl: Cones, gates: Cones, inverted: set[str]) -> dict[tuple[str, st
 
 
 def _key(old: int, stored: Stored, values: dict[str, int], turn: int) -> tuple[object, ...]:
-    """What a stored bit is fed with; one that is 0 and is fed with 0 stays in class 0."""
+    """Return what a stored bit is fed with; one that is 0 and is fed with 0 stays in class 0."""
     pins = {pin: values.get(bit, 0) for pin, bit in stored.pins.items()}
     pins["D"] ^= turn
     if old == 0 and pins["D"] == 0:
