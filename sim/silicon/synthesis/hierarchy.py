@@ -72,7 +72,7 @@ def marked_unit(unit: Unit, config: Config) -> MarkedDesign:
     """
     from amaranth.back import rtlil
 
-    from consilico import hw
+    import consilico.hw  # `from consilico import hw` would make the key cover the whole project
     from consilico.hw.register_file import RegisterFile
 
     component = unit.component(config)
@@ -81,7 +81,7 @@ def marked_unit(unit: Unit, config: Config) -> MarkedDesign:
         rtlil.convert(part, name=name, emit_src=True)
         for name, part in {unit.module_name: component, **parts}.items()
     ]
-    root = str(Path(hw.__file__).parents[1])
+    root = str(Path(consilico.hw.__file__).parents[1])
     purposes = [(f"t:* a:src=*{file}* %i", kind) for file, kind in _SOURCES.items()]
     purposes += [
         (f"{name}/t:*", _MEMORIES) for name, part in parts.items() if isinstance(part, RegisterFile)
