@@ -1,142 +1,169 @@
 """Digest of the code that a computation runs, as part of the key of its cached result.
 
 A result depends on the modules that compute it and on nothing else. So the digest covers the
-named modules, every module of this project that they import, directly or not, and the data files
-beside those modules that they name. Comments, docstrings and the layout of the text do not count,
+named modules, every module of their packages that they import, directly or not, and the data files
+next to those modules that they name. Comments, docstrings and the layout of the text do not count,
 nor does ``sim/base`` itself, which carries results about and computes none.
 """
 
 import ast
 import importlib.util
+import re
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from consilico.sim.base.results import digest
 
 __all__ = ["code_digest", "modules_behind"]
 
-_PROJECT = "consilico"
 _CARRIERS = "consilico.sim.base"
+_MODULE_NAME = re.compile(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)+(:[\w.]+)?")
 
 
 @cache  # of the code as it was when first asked for, even if a file changes during a long run
 def code_digest(*modules: str) -> str:
-    """Return the digest of these modules and of all project code that they import.
+    """Return the digest of these modules and of all code of their packages that they import.
 
     Args:
-        modules: Full names, such as ``"consilico.sim.silicon.power.analysis"``. An import inside a
-            function counts; one under ``if TYPE_CHECKING`` does not, as it is never run.
+        modules: Full names, such as ``"consilico.sim.silicon.power.analyse"``. An import inside a
+            function counts, as does a string that is the name of a module (``"a.b"`` or
+            ``"a.b:name"``) or of a Python file next to it; an import under ``if TYPE_CHECKING``
+            does not, as it is never run.
 
     Returns:
-        SHA-256 in hex. It is the same wherever the project is installed.
+        SHA-256 in hex. With one version of Python it is the same wherever the package is
+        installed.
 
     Raises:
         ModuleNotFoundError: If one of them does not exist.
     """
     parts: list[object] = []
     for name in sorted(modules_behind(*modules)):
-        path = _source(name)
-        tree = _parsed(path)
-        data = sorted(_data_files(tree, path.parent))
-        parts.append([name, _meaning(tree), [[file.name, _sha(file)] for file in data]])
+        module = _module(name)
+        parts.append([name, module.code, [[file.name, _sha(file)] for file in module.data]])
     return digest(*parts)
 
 
 def modules_behind(*modules: str) -> set[str]:
-    """Return the names of these modules and of all project modules that they import.
+    """Return the names of these modules and of all modules of their packages that they import.
+
+    A module of another package that imports this one, such as a unit of somebody's own, is
+    followed through both.
 
     Raises:
         ModuleNotFoundError: If one of them does not exist.
     """
+    packages = {"consilico", *(name.partition(".")[0] for name in modules)}
     found: set[str] = set()
     pending = list(modules)
     while pending:
         name = pending.pop()
         if name not in found:
             found.add(name)
-            pending += _imports(name)
+            pending += (
+                other
+                for candidate in _module(name).mentions
+                if candidate.partition(".")[0] in packages and (other := _imported(candidate))
+                if not f"{other}.".startswith(f"{_CARRIERS}.")
+            )
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Module:
+    """What the digest needs to know of one module."""
+
+    code: str  # digest of its syntax tree without docstrings and type-checking imports
+    mentions: tuple[str, ...]  # of modules, and of names in them: see :func:`_imported`
+    data: tuple[Path, ...]  # files next to it that it names
+
+
 @cache
-def _source(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
+def _module(name: str) -> _Module:
+    spec = _spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no module {name}", name=name)
-    return Path(spec.origin)
-
-
-@cache
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
-def _imports(name: str) -> tuple[str, ...]:
-    found: list[str] = []
-    for node in _run_nodes(_parsed(_source(name))):
+    path = Path(spec.origin)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    mentions: list[str] = []
+    data: set[Path] = set()
+    _drop_what_is_not_run(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return tuple(name for name in found if _is_ours(name) and not _is_carrier(name))
+            mentions += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            mentions += [f"{base}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+            if _is_file_name(text) and (path.parent / text).is_file():
+                if text.endswith(".py"):
+                    mentions.append(f"{package}.{text.removesuffix('.py')}")
+                else:
+                    data.add(path.parent / text)
+            elif _MODULE_NAME.fullmatch(text):
+                mentions.append(f"{text.partition(':')[0]}.")
+    return _Module(code=digest(ast.dump(tree)), mentions=tuple(mentions), data=tuple(sorted(data)))
 
 
-def _is_carrier(name: str) -> bool:
-    return f"{name}.".startswith(f"{_CARRIERS}.")
+@cache
+def _imported(candidate: str) -> str:
+    """Return the module that a dotted name stands for, empty if it is none.
+
+    ``package.module`` is that module, and ``package.module.name`` the module that holds the name;
+    ``package.module.``, with a point at its end, is a module or nothing. What the ``__init__`` of
+    a package does is left out unless a name of its own is imported.
+    """
+    parent, _, last = candidate.rpartition(".")
+    names = (candidate, parent) if last else (parent,)
+    return next((name for name in names if _spec(name) is not None), "")
 
 
-def _is_ours(name: str) -> bool:
-    """Tell whether this is a module of the project, and not a name inside one."""
-    if name.partition(".")[0] != _PROJECT:
-        return False
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # its parent is a module, not a package
-        return False
+@cache
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module without importing anything, not even what it is part of, such as torch."""
+    parent = name.rpartition(".")[0]
+    path = None
+    if parent:
+        within = _spec(parent)
+        if within is None or within.submodule_search_locations is None:
+            return None
+        path = within.submodule_search_locations
+    found = (finder.find_spec(name, path) for finder in sys.meta_path)
+    return next((spec for spec in found if spec is not None), None)
 
 
-def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those under ``if TYPE_CHECKING``."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield node
-        yield from _run_nodes(node)
+def _is_file_name(text: str) -> bool:
+    return "." in text and "/" not in text and "\0" not in text and len(text) < 100
 
 
-def _meaning(tree: ast.Module) -> str:
-    """Return the code without comments and docstrings."""
-    bare = ast.parse(ast.unparse(tree))
-    for node in ast.walk(bare):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [item for item in node.body if not _is_text(item)]
-    return ast.dump(bare)
+def _drop_what_is_not_run(tree: ast.Module) -> None:
+    """Remove docstrings and what stands under ``if TYPE_CHECKING`` from a syntax tree."""
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            statements = getattr(node, field, None)
+            if isinstance(statements, list):
+                setattr(node, field, list(_that_run(statements)))
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _data_files(tree: ast.Module, folder: Path) -> set[Path]:
-    """Return the files of the module's own folder whose names stand in its text."""
-    names = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value
-    }
-    return {
-        folder / name
-        for name in names
-        if "/" not in name and len(name) < 100 and not name.endswith(".py")
-        if (folder / name).is_file()
-    }
+def _that_run(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in statements:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) in (
+            "TYPE_CHECKING",
+            "typing.TYPE_CHECKING",
+        ):
+            yield from _that_run(statement.orelse)
+        elif not (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Constant)
+            and isinstance(statement.value.value, str)
+        ):
+            yield statement
 
 
 def _sha(path: Path) -> str:
