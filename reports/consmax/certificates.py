@@ -4,7 +4,6 @@ The reference is ``exp(log_c + scale * code)`` to 100 bits; results are taken as
 rationals that their bit patterns are. Nothing here is rounded to float before it is compared.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -197,26 +196,15 @@ def _paper_results(codes: Sequence[int], head: Setting) -> list[int]:
 
 def certify_all(progress: Progress | None = None) -> list[dict[str, Any]]:
     """Certificates of all architectures, and of the model's own heads; from the cache if there."""
-    import consilico.golden.attention.consmax
-    import consilico.golden.attention.consmax_log2
-    import consilico.golden.attention.consmax_paper
-    import consilico.golden.attention.consmax_split
-    import consilico.golden.bfloat16
+    from consilico.sim.base.code import code_digest
     from consilico.sim.base.results import cached, digest
+    from consilico.sim.base.tools import package_version
     from consilico.sim.traffic.score_traffic import score_traffic
 
     traffic = score_traffic(progress)
     model = [(head.scale, head.log_c) for head in traffic.heads[::3]]
     model_name = "synthetic heads" if traffic.synthetic else "model heads"
-    modules = (
-        consilico.golden.attention.consmax,
-        consilico.golden.attention.consmax_log2,
-        consilico.golden.attention.consmax_paper,
-        consilico.golden.attention.consmax_split,
-        consilico.golden.bfloat16,
-        inspect.getmodule(certify),
-    )
-    key = digest([inspect.getsource(module) for module in modules if module], model)
+    key = digest(model, model_name, package_version("mpmath"), code_digest(__name__))
 
     def compute() -> list[dict[str, Any]]:
         heads, codes = settings(), range(-128, 128)

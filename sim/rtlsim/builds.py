@@ -16,7 +16,14 @@ from consilico.sim.base.results import cached_file, digest
 from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.simulators import Simulator
 
-__all__ = ["COMPILE_LIMITS", "BuildError", "cached_build", "check_compiled", "log_tail"]
+__all__ = [
+    "COMPILE_LIMITS",
+    "BuildError",
+    "cached_build",
+    "check_compiled",
+    "compiler_version",
+    "log_tail",
+]
 
 # 64 lanes of a large unit take Verilator and g++ 5 minutes and 1 GB per process
 COMPILE_LIMITS = Limits(wall_s=3600, memory_bytes=4 << 30)
@@ -48,7 +55,7 @@ def cached_build(
         simulator.name,
         simulator.version,
         simulator.settings,
-        _compiler(simulator),
+        compiler_version(simulator),
         [sys.platform, platform.machine()],  # a cache may be on a disk that machines share
         list(texts),
         dict(options),
@@ -70,8 +77,8 @@ def cached_build(
     return entry
 
 
-def _compiler(simulator: Simulator) -> str | None:
-    """Return the version of the C++ compiler that a build depends on, if it does."""
+def compiler_version(simulator: Simulator) -> str | None:
+    """Return the version of the C++ compiler that a simulator's builds depend on, if they do."""
     return tool_versions(["g++"])["g++"] if simulator.name == "verilator" else None
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from typing import Any
 
@@ -12,7 +12,7 @@ from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import cached, digest
-from consilico.sim.rtlsim.builds import BuildError
+from consilico.sim.rtlsim.builds import BuildError, compiler_version
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
 from consilico.sim.rtlsim.excerpts import prefix
@@ -71,7 +71,8 @@ def check(
     stimulus = unit.vectors(config, seed)
     key = digest(
         [unit.name, config.to_json(), seed, unit.latency(config), _asked(unit, config)],
-        [[simulator.name, simulator.version] for simulator in found],
+        [[simulator.name, simulator.version, compiler_version(simulator)] for simulator in found],
+        asdict(unit.ports(config)),
         metadata.version("cocotb"),
         code_digest(__name__),
         text,

@@ -168,8 +168,10 @@ def implement(
     tools = tool_versions(_TOOLS) | {"yosys": yosys_version()}
     key = digest(
         text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
-        stimulus.expected.tobytes(), stimulus.operations,
-        kit.sha256, clock_ns, tools, prove, code_digest(__name__),
+        stimulus.expected.tobytes(), stimulus.operations, unit.operation,
+        stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove,
+        # areas by module hang on how the generator is written, not on its Verilog alone
+        code_digest(__name__, unit.generator_module(config)),
     )  # fmt: skip
     show = progress or silent
     found = cached_facts(

@@ -110,6 +110,10 @@ class Unit:
         """
         return _ports(self.component, config)
 
+    def generator_module(self, config: Config) -> str:
+        """Return the full name of the module that defines the unit's component."""
+        return _generator_module(self.component, config)
+
     def traffic(self, config: Config, source: str, beats: int) -> Stimulus:
         """Return operands to measure activity with, and the results that must come out.
 
@@ -175,6 +179,13 @@ def _ports(component: Callable[[Any], "Component"], config: Config) -> Ports:
     return stream_ports(component(config))
 
 
+@lru_cache(maxsize=256)
+def _generator_module(component: Callable[[Any], "Component"], config: Config) -> str:
+    made = component(config)
+    _silence(made)
+    return type(made).__module__
+
+
 def stream_ports(component: "Component") -> Ports:
     """Return the payload widths of a component's streams ``i``, ``o`` and, if it has one, ``cfg``.
 
@@ -201,7 +212,7 @@ def stream_ports(component: "Component") -> Ports:
 def _silence(component: "Component") -> None:
     """Keep Amaranth from warning that a component and its parts are never elaborated.
 
-    Only the ports of such a component are looked at.
+    Only the ports or the type of such a component are looked at.
     """
     component._MustUse__silence = True
     inside = [*vars(component).values(), *getattr(component, "parts", {}).values()]

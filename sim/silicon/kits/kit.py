@@ -6,20 +6,19 @@ of the user's own, or bare Liberty files, serve as well.
 """
 
 import fnmatch
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.silicon.kits.derive import derive
 from consilico.sim.silicon.kits.kitfile import Corner, KitFile, read_kit_file
 from consilico.sim.silicon.kits.kitplaces import locate
 from consilico.sim.silicon.kits.roles import Role, check_roles
-from consilico.sim.silicon.liberty import merge as libertytext
 from consilico.sim.silicon.liberty.merge import read_library_text, usable, with_area
 from consilico.sim.silicon.liberty.read import read_liberty
 
@@ -46,7 +45,11 @@ class Kit:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the Liberty files, what the kit says of them, and the code that merges them."""
+        """Return the hash of the Liberty files and of what the kit says of them.
+
+        Raises:
+            UserError: If one cannot be read.
+        """
         said = {
             "avoid": self.avoid,
             "roles": {purpose: asdict(role) for purpose, role in self.roles.items()},
@@ -54,9 +57,8 @@ class Kit:
             "target_ns": self.target_ns,
             "load_ff": self.load_ff,
         }
-        code = inspect.getsource(libertytext) + inspect.getsource(Kit)
         try:
-            return digest(said, code, *(path.read_bytes() for path in self.liberty))
+            return digest(said, *(path.read_bytes() for path in self.liberty))
         except OSError as error:
             raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
 
@@ -82,7 +84,8 @@ class Kit:
             left = {cell: text for cell, text in cells.items() if cell in kept}
             return replace(library, cells=left).render(self.name)
 
-        return cached_file("kits", self.sha256, ".lib", merged)
+        key = digest(self.sha256, code_digest(__name__))
+        return cached_file("kits", key, ".lib", merged)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ nothing is optimized across boundaries, so the areas do not add up to the flat
 netlist's; the difference is part of the result.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from consilico.sim.units.unit import Unit
 
 __all__ = ["HierarchicalArea", "MarkedDesign", "area_by_module", "marked_unit"]
 
+_SOURCE_LINE = re.compile(r'(?<=\.py):\d+(?=["|])')
 _PART = "consilico_part_"  # in the names of modules that hold a module's cells of one purpose
 _MULTIPLIERS, _MEMORIES = "multipliers", "memories"
 # The file that a generator's logic comes from says what it is for: Booth digits and column
@@ -82,12 +84,14 @@ def marked_unit(unit: Unit, config: Config) -> MarkedDesign:
         for name, part in {unit.module_name: component, **parts}.items()
     ]
     root = str(Path(consilico.hw.__file__).parents[1])
+    text = "\n".join(texts).replace(f"{root}/", "")  # the same wherever the checkout is
     purposes = [(f"t:* a:src=*{file}* %i", kind) for file, kind in _SOURCES.items()]
     purposes += [
         (f"{name}/t:*", _MEMORIES) for name, part in parts.items() if isinstance(part, RegisterFile)
     ]
     return MarkedDesign(
-        text="\n".join(texts).replace(f"{root}/", ""),  # the same wherever the checkout is
+        # files without lines: a comment in a generator is no other design
+        text=_SOURCE_LINE.sub("", text),
         read="read_rtlil rtl.v",
         purposes=tuple(purposes),
     )
