@@ -14,6 +14,7 @@ import typer
 from consilico import __version__
 from consilico.commands import (
     buffer,
+    cache,
     doctor,
     estimate,
     memory,
@@ -73,6 +74,7 @@ app.command("scale")(scale.scale)
 app.command("buffer")(buffer.buffer)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
+app.command("cache")(cache.cache)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

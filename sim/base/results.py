@@ -1,40 +1,51 @@
 """Results as files: JSON with provenance, cached by the hash of their inputs.
 
-A cache entry carries its key and a hash over key and value: one that is damaged, or lies under the
-name of another, is recomputed, never trusted. Files appear whole or not at all.
+An entry carries its key and a hash over kind, key and value: one that is damaged, or lies under the
+name of another, is recomputed, never trusted. The cache knows its own files by their names, so that
+clearing it removes nothing else.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.files import write_atomic
+from consilico.sim.base.files import TEMPORARY_PREFIX, write_atomic
 
 __all__ = [
+    "CacheEntry",
     "cache_dir",
+    "cache_entries",
     "cache_root",
     "cached",
     "cached_file",
     "canonical",
+    "clear_cache",
     "digest",
     "stored",
     "write_atomic",
 ]
 
+_KIND = re.compile(r"[a-z][a-z_]*")
+_ENTRY = re.compile(r"[0-9a-f]{64}(\.json|-[0-9a-f]{64}(\.[a-z]+)?)")
+
 
 def canonical(value: Any) -> str:
-    """JSON text that is the same for equal values."""
+    """Return JSON text that is the same for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256, in hex, of ``bytes``, ``str`` and JSON-able parts, in order."""
+    """Return the SHA-256, in hex, of bytes, text and JSON-able parts, in order."""
     sha = hashlib.sha256()
     for part in parts:
         raw = part if isinstance(part, bytes) else canonical(part).encode()
@@ -67,12 +78,16 @@ def cache_dir(kind: str) -> Path:
 
 def stored(kind: str, key: str) -> Any | None:
     """Return what :func:`cached` keeps for ``key``; None where there is none, or a damaged one."""
+    path = _path(kind, key)
     try:
-        entry = json.loads(_path(kind, key).read_text())
+        entry = json.loads(path.read_text())
         whole = entry["key"] == key and entry["sha256"] == digest(kind, key, entry["value"])
-        return entry["value"] if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    if not whole:
+        return None
+    _note_use(path)
+    return entry["value"]
 
 
 def cached(
@@ -113,9 +128,11 @@ def cached_file(kind: str, key: str, suffix: str, make: Callable[[], str | bytes
     """
     folder = cache_dir(kind)
     for entry in folder.glob(f"{key}-*{suffix}"):
-        if entry.name == _name_of(kind, key, entry.read_bytes(), suffix):
-            return entry
-        entry.unlink()
+        with contextlib.suppress(OSError):  # another process may have removed it
+            if entry.name == _name_of(kind, key, entry.read_bytes(), suffix):
+                _note_use(entry)
+                return entry
+            entry.unlink()
     content = make()
     raw = content.encode() if isinstance(content, str) else content
     entry = folder / _name_of(kind, key, raw, suffix)
@@ -129,3 +146,77 @@ def _name_of(kind: str, key: str, content: bytes, suffix: str) -> str:
 
 def _path(kind: str, key: str) -> Path:
     return cache_dir(kind) / f"{key}.json"
+
+
+def _note_use(path: Path) -> None:
+    """Set the access time, which not every file system keeps by itself."""
+    with contextlib.suppress(OSError):  # such as a cache that others may only read
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheEntry:
+    """One file of the cache."""
+
+    path: Path
+    kind: str  # the folder that it lies in
+    size_bytes: int
+    used_at: float  # when it was last read or written, in seconds since 1970
+
+
+def cache_entries() -> list[CacheEntry]:
+    """List the files of the cache, those that were not finished included.
+
+    Files and folders whose names the cache does not give, and symbolic links, are left out: they
+    are somebody else's.
+
+    Raises:
+        UserError: If the cache cannot be read.
+    """
+    root = cache_root()
+    found = []
+    try:
+        folders = sorted(root.iterdir()) if root.is_dir() else []
+        for folder in folders:
+            if folder.is_symlink() or not folder.is_dir() or not _KIND.fullmatch(folder.name):
+                continue
+            for path in sorted(folder.iterdir()):
+                ours = _ENTRY.fullmatch(path.name) or path.name.startswith(TEMPORARY_PREFIX)
+                if ours and not path.is_symlink() and path.is_file():
+                    about = path.stat()
+                    found.append(
+                        CacheEntry(
+                            path=path,
+                            kind=folder.name,
+                            size_bytes=about.st_size,
+                            used_at=max(about.st_atime, about.st_mtime),
+                        )
+                    )
+    except OSError as error:
+        raise UserError(f"cannot read the cache {root}: {error.strerror}") from error
+    return found
+
+
+def clear_cache(unused_s: float = 0.0) -> list[CacheEntry]:
+    """Remove the files of the cache, and folders that are empty then.
+
+    Args:
+        unused_s: Only what was not used for so many seconds.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        UserError: If a file cannot be removed.
+    """
+    before = time.time() - unused_s
+    removed = [entry for entry in cache_entries() if entry.used_at <= before]
+    try:
+        for entry in removed:
+            entry.path.unlink(missing_ok=True)
+        for folder in {entry.path.parent for entry in removed}:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    except OSError as error:
+        raise UserError(f"cannot clear the cache: {error.filename}: {error.strerror}") from error
+    return removed

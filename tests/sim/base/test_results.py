@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.results import cache_dir, cached, digest
+from consilico.sim.base.results import cache_dir, cached, cached_file, digest, stored
 
 
 def _counting(value: Any) -> tuple[list[int], Callable[[], Any]]:
@@ -56,6 +56,62 @@ def test_a_damaged_entry_is_computed_again(cache: Path, damage: Callable[[str], 
     assert cached("kind", "key", compute) == {"area_um2": 1.5}
     assert len(calls) == 2
     assert entry.read_text() == whole
+
+
+def test_two_entries_that_were_swapped_are_computed_again(cache: Path) -> None:
+    for key, area_um2 in (("a", 1.5), ("b", 9.5)):
+        cached("kind", key, lambda area_um2=area_um2: area_um2)  # type: ignore[misc]
+    first, second = cache / "kind" / "a.json", cache / "kind" / "b.json"
+    first.rename(cache / "kind" / "c.json")
+    second.rename(first)
+    (cache / "kind" / "c.json").rename(second)
+    assert stored("kind", "a") is None
+    assert stored("kind", "b") is None
+    calls, compute = _counting(1.5)
+    assert cached("kind", "a", compute) == 1.5
+    assert calls == [1]
+
+
+def test_an_entry_moved_to_another_kind_is_computed_again(cache: Path) -> None:
+    cached("kind", "key", lambda: 1)
+    cache_dir("other")
+    (cache / "kind" / "key.json").rename(cache / "other" / "key.json")
+    assert stored("other", "key") is None
+
+
+def test_an_entry_that_is_nested_without_end_is_computed_again(cache: Path) -> None:
+    cache_dir("kind")
+    (cache / "kind" / "key.json").write_text("[" * 100_000)
+    assert stored("kind", "key") is None
+
+
+def test_a_file_is_made_once(cache: Path) -> None:
+    calls, make = _counting(b"content")
+    paths = {cached_file("kind", "key", ".lib", make) for _ in range(3)}
+    assert [path.read_bytes() for path in paths] == [b"content"]
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"cont", b"contenT", b"content and more"])
+def test_a_damaged_file_is_made_again(cache: Path, damage: bytes) -> None:
+    calls, make = _counting("content")
+    path = cached_file("kind", "key", ".lib", make)
+    path.write_bytes(damage)
+    assert cached_file("kind", "key", ".lib", make).read_text() == "content"
+    assert len(calls) == 2
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_files_under_the_names_of_each_other_are_made_again(cache: Path) -> None:
+    """Renaming keeps content and content hash together: it is the key that does not match."""
+    a = cached_file("kind", "a", ".lib", lambda: b"of a")
+    b = cached_file("kind", "b", ".lib", lambda: b"of b")
+    hashes = [path.name.partition("-")[2] for path in (a, b)]
+    a.rename(a.with_name("kept"))
+    b.rename(b.with_name(f"a-{hashes[1]}"))
+    a.with_name("kept").rename(a.with_name(f"b-{hashes[0]}"))
+    assert cached_file("kind", "a", ".lib", lambda: b"of a").read_bytes() == b"of a"
+    assert cached_file("kind", "b", ".lib", lambda: b"of b").read_bytes() == b"of b"
 
 
 def test_the_first_answer_is_what_later_answers_are(cache: Path) -> None:
