@@ -9,6 +9,7 @@ nor does ``sim/base`` itself, which carries results about and computes none.
 import ast
 import importlib.util
 import re
+import secrets
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,10 +85,9 @@ class _Module:
 
 @cache
 def _module(name: str) -> _Module:
-    spec = _spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"no module {name}", name=name)
-    path = Path(spec.origin)
+    path = _file(name)
+    if path is None:  # typed at a prompt: nothing says that it is the same the next time
+        return _Module(code=secrets.token_hex(), mentions=(), data=())
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     mentions: list[str] = []
@@ -109,6 +109,22 @@ def _module(name: str) -> _Module:
             elif _MODULE_NAME.fullmatch(text):
                 mentions.append(f"{text.partition(':')[0]}.")
     return _Module(code=digest(ast.dump(tree)), mentions=tuple(mentions), data=tuple(sorted(data)))
+
+
+def _file(name: str) -> Path | None:
+    """Return the source file of a module; None for one that is loaded but has no file.
+
+    Raises:
+        ModuleNotFoundError: If there is no such module.
+    """
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        file = getattr(loaded, "__file__", None)
+        return Path(file) if file else None
+    spec = _spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no module {name}", name=name)
+    return Path(spec.origin)
 
 
 @cache

@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -126,6 +127,34 @@ def test_a_package_of_somebodys_own_is_followed_into_ours(digest_of: Digest) -> 
 def test_nothing_is_imported(digest_of: Digest) -> None:
     digest_of()
     assert not [name for name in sys.modules if name.startswith("somepackage")]
+
+
+def test_a_module_that_was_loaded_from_elsewhere_is_read_from_there(
+    digest_of: Digest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main script of a run, say, whose name no finder knows."""
+    digest_of()
+    module = ModuleType("script_of_somebody")
+    module.__file__ = str(tmp_path / "script.py")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    digests = []
+    for text in ("a = 1", "a = 1  # one", "a = 2"):
+        (tmp_path / "script.py").write_text(text)
+        code._module.cache_clear()
+        code_digest.cache_clear()
+        digests.append(code_digest(module.__name__))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_was_typed_at_a_prompt_is_never_the_same(
+    digest_of: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest_of()
+    monkeypatch.setitem(sys.modules, "a_prompt", ModuleType("a_prompt"))
+    first = code_digest("a_prompt")
+    code._module.cache_clear()
+    code_digest.cache_clear()
+    assert code_digest("a_prompt") != first
 
 
 def test_a_module_that_is_not_there_is_an_error() -> None:
