@@ -50,12 +50,13 @@ def power(
     positive_ns("--period-ns", period_ns)
     if window_ns is not None:
         positive_ns("--window-ns", window_ns)
-    for path in (netlist, *liberty, activity):
-        with path.open("rb"):  # a missing file shows before any long work
-            pass
-    from consilico.sim.base.results import write_atomic
+    from consilico.sim.base.files import check_input, write_atomic
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
 
+    check_input(netlist, "netlist")  # what is missing shows before any long work
+    check_input(activity, "activity file")
+    for path in liberty:
+        check_input(path, "Liberty file")
     tree = None
     if clock_tree is not None:
         tree = ClockTreeOptions(wire_ff_per_um=clock_tree, fanout=clock_fanout, buffer=clock_buffer)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input_text
 from consilico.sim.memory.architecture import Architecture
 
 __all__ = ["find_model", "model_names", "read_config"]
 
+_MOST_BYTES = 4 << 20  # a model configuration has a few kB
 _FAMILIES: dict[str, dict[str, Any]] = {  # with the defaults of Hugging Face's configurations
     "llama": {},
     "mistral": {"kv_heads": 8},
@@ -74,9 +76,7 @@ def read_config(path: Path) -> Architecture:
             itself; the message names file and field.
     """
     try:
-        config = json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        config = json.loads(read_input_text(path, "model configuration", limit_bytes=_MOST_BYTES))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(config, dict):

@@ -42,7 +42,39 @@ def test_power_names_the_file_it_cannot_read(
     files = ["--netlist", str(there), "--liberty", str(there), "--liberty", str(absent)]
     others = ["--top", "dut", "--scope", "tb/dut", "--clock", "clk", "--period-ns", "2"]
     assert main(["power", *files, "--activity", str(there), *others]) == 2
-    assert _one_line(capsys.readouterr().err) == f"{absent}: No such file or directory"
+    assert _one_line(capsys.readouterr().err) == (
+        f"cannot read the Liberty file {absent}: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["power", "--netlist", "PLACE", "--liberty", "FILE", "--activity", "FILE"],
+        ["power", "--netlist", "FILE", "--liberty", "PLACE", "--activity", "FILE"],
+        ["power", "--netlist", "FILE", "--liberty", "FILE", "--activity", "PLACE"],
+        ["activity", "PLACE", "--scope", "tb/dut", "-o", "OUTPUT"],
+        ["sweep", "--rtl", "PLACE", "--top", "dut", "--clocks", "4"],
+        ["memory", "--model", "PLACE"],
+        ["implement", UNIT, "--pdk", "PLACE", "--clock-ns", "4"],
+    ],
+)
+def test_input_that_never_ends_or_is_no_file_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    link = tmp_path / "link.toml"  # a kit is told by the ending of its name
+    link.symlink_to(place)
+    put = {"FILE": str(tmp_path / "file"), "PLACE": str(link), "OUTPUT": str(tmp_path / "x.saif")}
+    given = [put.get(argument, argument) for argument in arguments]
+    if given[0] == "power":
+        given += ["--top", "dut", "--scope", "tb/dut", "--clock", "clk", "--period-ns", "2"]
+    assert main(given) == 2
+    line = _one_line(capsys.readouterr().err)
+    assert str(link) in line
+    problems = ("it is a device", "it is a folder", "config.json: No such file")
+    assert any(problem in line for problem in problems), line
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input
 from consilico.sim.base.results import cached, digest
 from consilico.sim.silicon.kits.role_finder import find_roles, inverters
 from consilico.sim.silicon.kits.roles import Role
@@ -52,7 +53,7 @@ def derive(paths: Sequence[Path], avoided: Callable[[str], bool] = lambda cell: 
         UserError: If a file is damaged, or the library lacks what synthesis needs.
     """
     cells = read_library_text(paths).cells
-    files = [path.read_bytes() for path in paths]
+    files = [read_input(path, "Liberty file") for path in paths]
     key = digest([cell for cell in cells if avoided(cell)], code_digest(__name__), *files)
     found = cached("kits", key, lambda: _derive(paths, cells, avoided))
     roles = {

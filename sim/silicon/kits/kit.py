@@ -14,6 +14,7 @@ from typing import Any
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.silicon.kits.derive import derive
 from consilico.sim.silicon.kits.kitfile import Corner, KitFile, read_kit_file
@@ -57,10 +58,7 @@ class Kit:
             "target_ns": self.target_ns,
             "load_ff": self.load_ff,
         }
-        try:
-            return digest(said, *(path.read_bytes() for path in self.liberty))
-        except OSError as error:
-            raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+        return digest(said, *(read_input(path, "Liberty file") for path in self.liberty))
 
     @cached_property
     def mapping_liberty(self) -> Path:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input_text
 from consilico.sim.silicon.kits.roles import OPTIONAL, PURPOSES, Role
 
 __all__ = ["Corner", "KitFile", "Place", "read_kit_file"]
 
+_MOST_BYTES = 4 << 20  # a kit file has a few kB
 _TIED = ("inverted", "low", "high")
 
 
@@ -64,10 +66,8 @@ def read_kit_file(path: Path) -> KitFile:
             is accepted; one line that names the file and the field.
     """
     try:
-        data = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read the kit file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomllib.loads(read_input_text(path, "kit file", limit_bytes=_MOST_BYTES))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not TOML: {error}") from error
     top = _Table(path, "", data)
     kit = KitFile(

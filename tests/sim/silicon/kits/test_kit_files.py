@@ -270,5 +270,5 @@ def test_a_kit_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"kit file .*none\.toml: No such file or directory"):
         find_kit(str(tmp_path / "none.toml"))
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"binary\.toml is not TOML"):
+    with pytest.raises(UserError, match=r"binary\.toml:1: the kit file is not UTF-8 text"):
         find_kit(str(tmp_path / "binary.toml"))
