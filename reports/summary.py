@@ -44,6 +44,7 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
     from consilico.reports.doctor import examine
     from consilico.reports.memory.facts import memory_facts
     from consilico.sim.silicon.kits.kit import find_kit
+    from consilico.sim.units.catalogue import unit_modules
 
     checks = examine()
     for check in checks:
@@ -51,7 +52,7 @@ def summary(progress: Progress | None = None) -> dict[str, Any]:
             raise UserError(f"{check.name}: {check.advice}")
     kit = find_kit(PDK)
     tools = {check.name: _version(check) for check in checks}
-    sources = code_digest(__name__)
+    sources = code_digest(__name__, *unit_modules())
     provenance = {
         "consilico": version("consilico"),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",

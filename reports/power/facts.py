@@ -6,12 +6,14 @@ from typing import Any
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.results import cached, digest
+from consilico.sim.base.tools import tool_versions
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.implement import gate_level_power
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.power.accuracy import accuracy_table
 from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
 from consilico.sim.silicon.synthesis.yosys import yosys_version
+from consilico.sim.silicon.timing.opensta import sta_version
 from consilico.sim.units.catalogue import find_unit, verilog
 
 __all__ = ["power_facts"]
@@ -42,7 +44,11 @@ def power_facts() -> dict[str, Any]:
     config = unit.config()
     text = verilog(unit, config)
     stimulus = unit.traffic(config, _SOURCE, _BEATS)
-    key = digest(text, stimulus.bits.tobytes(), kit.sha256, yosys_version(), code_digest(__name__))
+    key = digest(
+        text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.expected.tobytes(),
+        kit.sha256, yosys_version(), sta_version(), tool_versions(["iverilog"]),
+        code_digest(__name__, unit.generator_module(config)),
+    )  # fmt: skip
     return {
         "accuracy": accuracy_table().to_json(),
         "unit": cached("power_facts", key, lambda: _measure(kit, text)),

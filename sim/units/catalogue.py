@@ -18,7 +18,15 @@ from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.unit import Unit
 
-__all__ = ["GROUP", "catalogue", "configure", "find_unit", "own_units", "verilog"]
+__all__ = [
+    "GROUP",
+    "catalogue",
+    "configure",
+    "find_unit",
+    "own_units",
+    "unit_modules",
+    "verilog",
+]
 
 GROUP = "consilico.units"
 
@@ -47,6 +55,16 @@ def own_units() -> dict[str, Unit]:
     """Return the units that come with Consilico, those of other packages left out."""
     own = {unit.name for _, unit in _own()}
     return {name: unit for name, unit in catalogue().items() if name in own}
+
+
+def unit_modules() -> list[str]:
+    """Return the full names of the modules that hold units.
+
+    Units are found and not imported by name, so a key of results that depend on all of them must
+    name these modules.
+    """
+    installed = {point.module for point in entry_points(group=GROUP)}
+    return sorted(installed | {origin for origin, _ in _own()})
 
 
 def _own() -> Iterator[tuple[str, Unit]]:
