@@ -4,7 +4,7 @@ READY := .venv/.ready
 KITS := nangate45
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check rtl rtl-check bench verify-full calibrate memory-tracked gpu-check clean
+.PHONY: help setup report test check rtl rtl-check wheel-check bench verify-full calibrate memory-tracked gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,6 +33,9 @@ rtl: $(READY) ## write rtl/ anew from the generators
 
 rtl-check: $(READY) ## fail if rtl/ is not what the generators write
 	@$(BIN)/python -m consilico.sim.units.rtl_files --check
+
+wheel-check: $(READY) ## build the wheel, install it elsewhere and run it, with and without the extras
+	@scripts/wheel-check.sh
 
 bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on where it stopped)
 	@$(BIN)/python -m consilico.sim.rtlsim.bench

@@ -10,6 +10,9 @@ line is built on them. Importing this package loads nothing heavy::
     cost = consilico.implement("consmax/log2", config, pdk="nangate45", clock_ns=2.0)
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from consilico.api import (
     accelerator,
     buffer,
@@ -36,12 +39,61 @@ from consilico.api import (
 from consilico.extras import MissingExtra
 from consilico.sim.base.errors import CheckFailed, ToolError, UserError
 
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.accelerator.accelerator import Accelerator
+    from consilico.sim.accelerator.step_cost import StepCost
+    from consilico.sim.base.progress import Progress
+    from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
+    from consilico.sim.estimate.nodes.prediction import ScaledFigures
+    from consilico.sim.memory.answer import MemoryAnswer
+    from consilico.sim.memory.sweep import MemorySweep
+    from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
+    from consilico.sim.silicon.power.report import PowerReport
+    from consilico.sim.units.stimulus import Stimulus
+    from consilico.sim.units.unit import Unit
+
 __version__ = "0.1.0"  # the only place: packaging reads it from here
 
+_TYPES = {  # imported when first asked for: what a caller names in annotations, or makes
+    "Accelerator": "sim.accelerator.accelerator",
+    "BufferCost": "sim.estimate.memories.cost",
+    "BufferCosts": "sim.estimate.memories.cost",
+    "ClockTreeOptions": "sim.silicon.power.clock_tree",
+    "Config": "golden.config",
+    "Kit": "sim.silicon.kits.kit",
+    "MemoryAnswer": "sim.memory.answer",
+    "MemorySweep": "sim.memory.sweep",
+    "PowerReport": "sim.silicon.power.report",
+    "Progress": "sim.base.progress",
+    "ScaledFigures": "sim.estimate.nodes.prediction",
+    "StepCost": "sim.accelerator.step_cost",
+    "Stimulus": "sim.units.stimulus",
+    "TrainingRun": "sim.memory.training_run",
+    "Unit": "sim.units.unit",
+}
+
 __all__ = [
+    "Accelerator",
+    "BufferCost",
+    "BufferCosts",
     "CheckFailed",
+    "ClockTreeOptions",
+    "Config",
+    "Kit",
+    "MemoryAnswer",
+    "MemorySweep",
     "MissingExtra",
+    "PowerReport",
+    "Progress",
+    "ScaledFigures",
+    "StepCost",
+    "Stimulus",
     "ToolError",
+    "TrainingRun",
+    "Unit",
     "UserError",
     "__version__",
     "accelerator",
@@ -66,3 +118,18 @@ __all__ = [
     "units",
     "verify",
 ]
+
+
+if not TYPE_CHECKING:  # a type checker knows the names from above, and should miss all others
+
+    def __getattr__(name: str) -> Any:
+        """Import a type when it is first asked for: most of them bring NumPy along."""
+        if name not in _TYPES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{__name__}.{_TYPES[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,8 +4,8 @@ The minimum versions are the oldest that this project is tested with; cocotb 2 d
 Verilator older than 5.036.
 """
 
+import contextlib
 import importlib.metadata
-import importlib.util
 import re
 import sys
 from collections.abc import Callable
@@ -111,7 +111,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _libpython() -> Check:
     """The shared library of this Python: simulators load it to run testbenches."""
     path: str | None = None
-    if importlib.util.find_spec("find_libpython") is not None:
+    with contextlib.suppress(ImportError):  # it comes with cocotb
         from find_libpython import find_libpython
 
         path = find_libpython()

@@ -85,7 +85,7 @@ expect 0 estimate consmax/log2
 expect 0 memory --model llama-7b --method q-galore --gpu rtx4060ti-16gb
 expect 0 report --help
 expect 0 doctor
-expect 0 verify consmax/log2
+expect 0 verify training/stochastic_round
 [ -z "$(ls -A "$here")" ] || fail "commands leave files behind: $(ls -A "$here")"
 
 say "in a folder with a user's own sim/, hw/, golden/, reports/ and tests/"
@@ -95,14 +95,14 @@ for name in sim hw golden reports tests; do
     echo "raise ImportError('this is the user\'s own $name')" >"$here/$name/__init__.py"
 done
 rm -rf "$CONSILICO_CACHE/verify" # simulated again, with the same builds
-PYTHONPATH=$here expect 0 verify consmax/log2
+PYTHONPATH=$here expect 0 verify training/stochastic_round
 
 say "what a plain installation brings"
 here=$work/empty
 install_light
 bin=$work/light/bin
 light_commands
-refuses_without verify verify consmax/log2
+refuses_without verify verify training/stochastic_round
 refuses_without silicon implement consmax/log2
 refuses_without report report
 refuses_without plot memory --model llama-60m --plot memory.png

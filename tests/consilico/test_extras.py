@@ -21,12 +21,19 @@ MODULES = {  # of a package, where they have another name
 LIGHT = """
 import importlib.metadata, sys
 
-class Missing:
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {missing!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+            return None
+        return self.finder.find_spec(name, path, target)
 
-sys.meta_path.insert(0, Missing())
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 real = importlib.metadata.distribution
 def distribution(name):
     if name in {missing!r}:
@@ -110,6 +117,7 @@ LIGHT_COMMANDS = [
     ["--version"],
     ["list"],
     ["pdk", "list"],
+    ["doctor"],
     ["memory", "--model", "llama-60m", "--gpu", "rtx4060ti-16gb"],
     ["memory-sweep", "--model", "llama-60m", "--batches", "1..4"],
     ["training-hw", "--model", "llama-60m"],
