@@ -6,7 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, PlotOption, SetOption, emit, print_table
+from consilico.commands.output import (
+    JsonOption,
+    OptionalUnitArgument,
+    PlotOption,
+    SetOption,
+    emit,
+    print_table,
+)
 from consilico.sim.base.errors import UserError
 
 __all__ = ["estimate"]
@@ -32,9 +39,7 @@ def estimate(
             show_default=False,
         ),
     ],
-    unit: Annotated[
-        str | None, typer.Argument(metavar="[UNIT]", help="Name, as `list` shows it.")
-    ] = None,
+    unit: OptionalUnitArgument = None,
     pdk: Annotated[str, typer.Option(help="Process kit that is calibrated.")] = "nangate45",
     traffic: Annotated[
         str | None, typer.Option(help="Traffic whose statistics hold: model, normal, ...")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consilico import __version__
+from consilico import __version__, api
 from consilico.extras import needing
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Pace, Progress, duration, log_lines
@@ -20,6 +20,7 @@ from consilico.sim.base.progress import Pace, Progress, duration, log_lines
 __all__ = [
     "JobsOption",
     "JsonOption",
+    "OptionalUnitArgument",
     "PlotOption",
     "SetOption",
     "UnitArgument",
@@ -33,7 +34,23 @@ JsonOption = Annotated[
     str | None,
     typer.Option("--json", metavar="PATH", help="Write the result as JSON; - is standard output."),
 ]
-UnitArgument = Annotated[str, typer.Argument(metavar="UNIT", help="Name, as `list` shows it.")]
+
+
+def _complete_unit(incomplete: str) -> list[str]:
+    """Return the units that a shell offers for what is typed so far."""
+    return [name for name in api.units() if name.startswith(incomplete)]
+
+
+UnitArgument = Annotated[
+    str,
+    typer.Argument(metavar="UNIT", help="Name, as `list` shows it.", autocompletion=_complete_unit),
+]
+OptionalUnitArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[UNIT]", help="Name, as `list` shows it.", autocompletion=_complete_unit
+    ),
+]
 SetOption = Annotated[
     list[str],
     typer.Option(

@@ -11,6 +11,7 @@ from consilico import api
 from consilico.commands.output import (
     JobsOption,
     JsonOption,
+    OptionalUnitArgument,
     PlotOption,
     SetOption,
     emit,
@@ -31,9 +32,7 @@ _COLUMNS = ("clock_ns", "area_um2", "path_ns", "meets_clock", "recipe")
 
 def sweep(
     settings: SetOption,
-    unit: Annotated[
-        str | None, typer.Argument(metavar="[UNIT]", help="Name, as `list` shows it.")
-    ] = None,
+    unit: OptionalUnitArgument = None,
     clocks: Annotated[str, typer.Option(help="Clock periods in ns, by commas.")] = _CLOCKS,
     pdk: Annotated[
         str, typer.Option(metavar="KIT[:CORNER]", help="Process kit, as `pdk list` shows it.")

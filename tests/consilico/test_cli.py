@@ -106,6 +106,27 @@ def test_the_package_runs_as_a_module() -> None:
     assert (run.returncode, run.stdout) == (0, f"consilico {consilico.__version__}\n")
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("consilico mem", "memory\nmemory-sweep\n"),
+        ("consilico verify --se", "--set\n--seed\n"),
+        ("consilico verify consmax/", "consmax/log2\nconsmax/split\n"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_units(typed: str, offered: str) -> None:
+    environment = os.environ | {
+        "_CONSILICO_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "consilico"],
+        cwd=ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (run.returncode, run.stdout) == (0, offered)
+
+
 # list, generate: real
 
 
