@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
+    from consilico.sim.silicon.synthesis.sweep import ClockSweep
     from consilico.sim.units.stimulus import Stimulus
     from consilico.sim.units.unit import Unit
 
@@ -61,8 +63,10 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "Accelerator": "sim.accelerator.accelerator",
     "BufferCost": "sim.estimate.memories.cost",
     "BufferCosts": "sim.estimate.memories.cost",
+    "ClockSweep": "sim.silicon.synthesis.sweep",
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
     "Config": "golden.config",
+    "Implementation": "sim.silicon.implement",
     "Kit": "sim.silicon.kits.kit",
     "MemoryAnswer": "sim.memory.answer",
     "MemorySweep": "sim.memory.sweep",
@@ -80,8 +84,10 @@ __all__ = [
     "BufferCost",
     "BufferCosts",
     "CheckFailed",
+    "ClockSweep",
     "ClockTreeOptions",
     "Config",
+    "Implementation",
     "Kit",
     "MemoryAnswer",
     "MemorySweep",
