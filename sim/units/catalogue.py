@@ -63,8 +63,9 @@ def unit_modules() -> list[str]:
     Units are found and not imported by name, so a key of results that depend on all of them must
     name these modules.
     """
-    installed = {point.module for point in entry_points(group=GROUP)}
-    return sorted(installed | {origin for origin, _ in _own()})
+    catalogue()  # loads those of packages that can be loaded
+    named = {point.module for point in entry_points(group=GROUP)}
+    return sorted({origin for origin, _ in _own()} | (named & sys.modules.keys()))
 
 
 def _own() -> Iterator[tuple[str, Unit]]:
