@@ -8,8 +8,9 @@ from typing import Any
 
 from consilico.reports.summary import summary
 from consilico.reports.verdict import verdict
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.progress import Progress
-from consilico.sim.base.results import digest, write_atomic
+from consilico.sim.base.results import digest
 
 __all__ = ["build_report", "write_report"]
 

@@ -17,7 +17,7 @@ from consilico.reports.page.chart import Chart
 from consilico.reports.power.charts import power_plot
 from consilico.reports.scaling.charts import scale_plot
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 
 __all__ = [
     "PLOT_ENDINGS",

@@ -112,7 +112,7 @@ def memory(
 
 
 def _write_csv(result: dict[str, Any], path: str) -> None:
-    from consilico.sim.base.results import write_atomic
+    from consilico.sim.base.files import write_atomic
 
     text = io.StringIO()
     writer = csv.DictWriter(text, ("name", "kind", "dtype", "bytes", "live"), lineterminator="\n")

@@ -108,7 +108,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def _write_csv(found: "list[MemorySweep]", path: str) -> None:
-    from consilico.sim.base.results import write_atomic
+    from consilico.sim.base.files import write_atomic
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

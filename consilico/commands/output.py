@@ -118,7 +118,7 @@ def emit(
         if json_path == "-":
             sys.stdout.write(text)
             return
-        from consilico.sim.base.results import write_atomic
+        from consilico.sim.base.files import write_atomic
 
         write_atomic(Path(json_path), text)
     people()

@@ -89,7 +89,7 @@ def activity(
     output: Annotated[Path, typer.Option("-o", "--output", help="SAIF file to write.")],
 ) -> None:
     """Convert a waveform to SAIF: toggle counts and times at 0, 1 and x of every signal."""
-    from consilico.sim.base.results import write_atomic
+    from consilico.sim.base.files import write_atomic
     from consilico.sim.silicon.activity.read import read_activity
     from consilico.sim.silicon.activity.saif import saif_text
 

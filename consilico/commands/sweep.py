@@ -114,7 +114,7 @@ def _periods(text: str) -> list[float]:
 
 
 def _write_csv(points: list[dict[str, Any]], columns: list[str], path: str) -> None:
-    from consilico.sim.base.results import write_atomic
+    from consilico.sim.base.files import write_atomic
 
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")

@@ -54,7 +54,7 @@ def generate(
     json_path: JsonOption = None,
 ) -> None:
     """Generate a unit's Verilog, byte for byte the same each time."""
-    from consilico.sim.base.results import write_atomic
+    from consilico.sim.base.files import write_atomic
     from consilico.sim.units.catalogue import configure
 
     found = api.unit(unit)

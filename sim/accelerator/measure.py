@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 
 __all__ = ["TABLE", "UNITS", "main", "measured_table"]
 

@@ -32,7 +32,6 @@ __all__ = [
     "clear_cache",
     "digest",
     "stored",
-    "write_atomic",
 ]
 
 _KIND = re.compile(r"[a-z][a-z_]*")

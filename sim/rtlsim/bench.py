@@ -9,7 +9,6 @@ bench is measured on one processor and, each with its own stimulus, on all of th
 import argparse
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import CheckFailed, UserError
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
+from consilico.sim.base.parallel import processors
 from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
 from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
 from consilico.sim.rtlsim.excerpts import prefix, repeat
@@ -58,7 +58,7 @@ def compare(unit: Unit) -> dict[str, Any]:
         "plain": plain,
         "plain_64_lanes": wide,
         "bulk": bulk,
-        "bulk_all_processors": _bulk(unit, verilator, 64, os.cpu_count() or 1),
+        "bulk_all_processors": _bulk(unit, verilator, 64, processors()),
         "ratio": bulk["checked_per_second"] / plain["checked_per_second"],
         "ratio_same_lanes": bulk["checked_per_second"] / wide["checked_per_second"],
     }

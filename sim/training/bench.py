@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import in_parallel
-from consilico.sim.base.results import write_atomic
 from consilico.sim.traffic.packages import load_works
 from consilico.sim.training.loss import TrainingLoss, surroundings, train_once
 from consilico.sim.training.runs import SEEDS, LossRun, loss_runs

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 
 __all__ = ["differences", "generate", "main", "write"]
 

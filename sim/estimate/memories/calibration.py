@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from consilico.golden.buffer import BufferConfig
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 from consilico.sim.estimate.memories.measure import TOOLS, MeasuredBuffer, measure_buffer
 from consilico.sim.estimate.memories.technology import write_inverters
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 
 __all__ = [
     "KINDS",

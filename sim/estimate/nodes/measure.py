@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 
 if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit

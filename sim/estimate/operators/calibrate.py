@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done
-from consilico.sim.base.results import write_atomic
 
 __all__ = ["FOLDER", "main", "measure_job"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 from consilico.sim.estimate.operators.estimate import estimate_many
 from consilico.sim.estimate.operators.fit import LEVEL, METRICS, fit_cost
 from consilico.sim.estimate.operators.tables import (

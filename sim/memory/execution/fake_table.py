@@ -19,7 +19,8 @@ import torch
 
 from consilico.sim.base.code import code_digest as code_behind
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.results import digest, write_atomic
+from consilico.sim.base.files import write_atomic
+from consilico.sim.base.results import digest
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.llama import ATTENTION, CHECKPOINTING
 from consilico.sim.memory.execution.training_step import DTYPES, EXECUTED_METHODS, TrainingSetup

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.training_step import (
     EXECUTED_METHODS,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.power.analysis import analyze_power
 

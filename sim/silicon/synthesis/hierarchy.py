@@ -14,8 +14,9 @@ from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError
 from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.processes import work_folder
-from consilico.sim.base.results import digest, write_atomic
+from consilico.sim.base.results import digest
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 
 from consilico.sim.base.errors import ToolError
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.results import write_atomic
+from consilico.sim.base.files import write_atomic
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.synthesis.synthesize import RECIPES, map_once, yosys_files
 from consilico.sim.silicon.synthesis.yosys import VARIABLE, yosys_version
