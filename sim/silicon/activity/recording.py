@@ -98,9 +98,9 @@ class Signals:
         inner = "".join(f"{part}/" for part in around[len(self._wanted) :])
         for bit, bit_name in enumerate(bit_names(name, width)):
             if self.rows.setdefault(inner + bit_name, first + bit) != first + bit:
+                signal = " ".join(f"{self._scope}/{inner}{bit_name}".split())[:200]
                 raise UserError(
-                    f"{self._path}: {self._scope}/{inner}{bit_name} is declared twice, as two"
-                    " signals; accepted: once"
+                    f"{self._path}: {signal} is declared twice, as two signals; accepted: once"
                 )
 
     def found(self) -> dict[str, int]:
@@ -116,7 +116,7 @@ class Signals:
 
 def scope_error(path: Path, scope: str, known: Iterable[str]) -> UserError:
     """Return the error that a scope is not in a file, with those that are."""
-    names = list(known)
+    names = [" ".join(name.split())[:200] for name in known]
     shown = ", ".join(names[:_SCOPES_SHOWN]) or "none"
     more = ", ..." if len(names) > _SCOPES_SHOWN else ""
     return UserError(f"{path} has no scope {scope!r}; there are: {shown}{more}")

@@ -45,7 +45,8 @@ def read_saif(file: io.BufferedReader, path: Path, scope: str) -> Activity:
     except IndexError as error:
         raise UserError(f"{path}: the SAIF file is damaged or cut: it ends early") from error
     except ValueError as error:
-        raise UserError(f"{path}: the SAIF file is damaged or cut: {error}") from error
+        problem = " ".join(str(error).split())  # a string in the file may hold line ends
+        raise UserError(f"{path}: the SAIF file is damaged or cut: {problem}") from error
     return Activity(
         source="saif",
         tick_s=reader.tick_s,

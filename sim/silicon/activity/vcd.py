@@ -143,7 +143,7 @@ def _declarations(header: bytes, path: Path, scope: str) -> tuple[dict[str, int]
                 raise damaged(f"cannot read {_shown(left[0])}")
             break
         position = match.end()
-        command, body = match[1], match[2].decode("latin-1").strip()
+        command, body = match[1], " ".join(match[2].decode("latin-1").split())
         if inner := _DECLARING.search(match[2]) if command != b"comment" else None:
             raise damaged(f"${command.decode()} is not closed before ${inner[1].decode()}")
         if command == b"var":

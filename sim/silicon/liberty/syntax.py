@@ -58,7 +58,8 @@ class Source:
 
     def error(self, position: int, problem: str) -> UserError:
         """Return a one-line error that names the file and the line of a position in the text."""
-        return UserError(f"{self.path}:{self.line(position)}: {problem}")
+        line = " ".join(problem.split())  # a name in the file may hold line ends
+        return UserError(f"{self.path}:{self.line(position)}: {line}")
 
 
 @dataclass(kw_only=True)
@@ -141,13 +142,17 @@ def parse_group(source: Source, group: Group) -> Group:
     while True:
         match = _STATEMENT.match(text, position, end)
         if match is None:
-            if (at := _skip(text, position, end)) == end:
+            at = _skip(text, position, end)
+            if at == end and len(stack) == 1:
                 return parsed
-            raise source.error(at, "this is not Liberty")
+            raise source.error(min(at, end - 1), "this is not Liberty")
         position = match.end()
-        _add(source, stack, match)
-        if match["close"]:
+        if not match["close"]:
+            _add(source, stack, match)
+        elif len(stack) > 1:
             stack.pop()
+        else:  # an argument in parentheses held a brace
+            raise source.error(match.start("close"), "this is not Liberty")
 
 
 def evaluate(text: str, variables: Mapping[str, float]) -> float | None:
@@ -190,8 +195,6 @@ def _join(match: re.Match[str]) -> str:
 def _add(source: Source, stack: list[Group], match: re.Match[str]) -> None:
     """Put one statement into the group on top of the stack, and a new group onto the stack."""
     name = match["name"]
-    if name is None:
-        return
     around = stack[-1]
     if match["value"] is not None:
         value = match["value"].strip().strip('"')

@@ -85,7 +85,7 @@ class _Parser:
         while (token := self.take()) != "":
             if token == "`":  # a directive without effect here: up to the next module
                 if (word := self.tokens[self.at]) not in _DIRECTIVES:
-                    raise self.error(f"`{word} is not followed; accepted: a preprocessed file")
+                    raise self.error(f"`{word[:40]} is not followed; accepted: a preprocessed file")
                 while self.tokens[self.at] not in ("module", "`", ""):
                     self.at += 1
             elif token == "module":
@@ -106,7 +106,8 @@ class _Parser:
     def error(self, problem: str, back: int = 0) -> UserError:
         """Return the error of the token just ahead, or of one some tokens back."""
         line = self.line(min(self.at - back, len(self.tokens) - 1))
-        return UserError(f"{self.path}:{line}: not a gate-level netlist: {problem}")
+        said = " ".join(problem.split())  # a string in the file may hold line ends
+        return UserError(f"{self.path}:{line}: not a gate-level netlist: {said}")
 
     def line(self, wanted: int) -> int:
         """Return the line that a token is in."""

@@ -281,3 +281,9 @@ def test_a_damaged_cell_does_not_reach_the_mapper(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("area : 2;", "area = 2;"))
     with pytest.raises(UserError, match=r"a\.lib:\d+: this is not Liberty"):
         liberty_kit([path])
+
+
+@pytest.mark.parametrize("odd", ["odd ( { ) ;", "odd ( } ) ;", "odd ( } { ) ;"])
+def test_braces_among_arguments_are_refused(tmp_path: Path, odd: str) -> None:
+    with pytest.raises(UserError, match=r"bad\.lib:\d+: "):
+        read_all(changed(tmp_path, "pin (A) {", f"{odd} pin (A) {{"))
