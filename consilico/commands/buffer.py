@@ -18,21 +18,25 @@ __all__ = ["buffer"]
 
 def buffer(
     words: Annotated[int, typer.Option(help="Number of words.")],
-    bits: Annotated[int, typer.Option(help="Bits of a word.")],
+    bits: Annotated[int, typer.Option(help="Bits per word.")],
     kind: Annotated[
-        str | None, typer.Option(help="flop, latch or sram; all of them by default.")
+        str | None,
+        typer.Option(help="Kind of memory: flop, latch or sram; all of them by default."),
     ] = None,
     ports: Annotated[
-        str, typer.Option(help="1rw: one access a cycle; 1r1w: a read and a write.")
+        str, typer.Option(help="1rw: one access per cycle; 1r1w: a read and a write.")
     ] = "1rw",
-    pdk: Annotated[str, typer.Option(help="Process kit, or kit:corner.")] = "nangate45",
+    pdk: Annotated[
+        str, typer.Option(help="Process kit, or kit:corner, as `pdk list` shows it.")
+    ] = "nangate45",
     measure: Annotated[
-        bool, typer.Option("--measure", help="Synthesize and simulate it (flop, latch).")
+        bool,
+        typer.Option("--measure", help="Synthesize and simulate this very buffer (flop, latch)."),
     ] = False,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """Cost of a buffer in flip-flops, latches or SRAM: area, energy, leakage, access time."""
+    """Show what a buffer costs in flip-flops, latches or SRAM: area, energy, leakage, time."""
     if kind is None:
         if measure:
             raise UserError("--measure needs --kind flop or --kind latch")
@@ -54,9 +58,9 @@ def buffer(
 
 _ROWS = (  # quantity, name, unit, factor
     ("area_um2", "area", "um2", 1),
-    ("read_pj", "energy a read", "pJ", 1),
-    ("write_pj", "energy a write", "pJ", 1),
-    ("rest_pj", "energy a cycle at rest", "pJ", 1),
+    ("read_pj", "energy per read", "pJ", 1),
+    ("write_pj", "energy per write", "pJ", 1),
+    ("rest_pj", "energy per cycle at rest", "pJ", 1),
     ("leakage_w", "leakage", "uW", 1e6),
     ("access_ns", "access", "ns", 1),
     ("cycle_ns", "cycle", "ns", 1),

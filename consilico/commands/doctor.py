@@ -72,7 +72,7 @@ def _show(checks: "list[Check]") -> None:
 
 
 def _where(check: "Check") -> str:
-    """Path, from the current folder where it lies below; packages all lie in one place."""
+    """Return a path, relative where it lies below the current folder; none for packages."""
     if check.path is None or check.kind == "package":
         return ""
     here = Path.cwd()

@@ -25,7 +25,7 @@ def estimate(
         list[str],
         typer.Option(
             metavar="NAME=RATE[,CORRELATION]",
-            help="Toggle rate of an operand's bits, correlation of its successive signs.",
+            help="Toggle rate of an operand's bits, and correlation of its successive signs.",
             default_factory=list,
             show_default=False,
         ),
@@ -34,15 +34,18 @@ def estimate(
         list[Path],
         typer.Option(
             metavar="FOLDER",
-            help="With --rtl: where included files are, too; repeatable.",
+            help="With --rtl: a further folder of included files; repeatable.",
             default_factory=list,
             show_default=False,
         ),
     ],
     unit: OptionalUnitArgument = None,
-    pdk: Annotated[str, typer.Option(help="Process kit that is calibrated.")] = "nangate45",
+    pdk: Annotated[
+        str, typer.Option(help="Process kit that estimates are calibrated for.")
+    ] = "nangate45",
     traffic: Annotated[
-        str | None, typer.Option(help="Traffic whose statistics hold: model, normal, ...")
+        str | None,
+        typer.Option(help="Traffic whose operand statistics are taken: model, normal, ..."),
     ] = None,
     rtl: Annotated[
         list[Path] | None,
@@ -51,7 +54,9 @@ def estimate(
     top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
     toggle_rate: Annotated[
         float | None,
-        typer.Option(help="With --rtl: toggles a bit and cycle, assumed everywhere: 0.5."),
+        typer.Option(
+            help="With --rtl: toggles per bit and cycle, assumed everywhere; 0.5 by default."
+        ),
     ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
@@ -105,9 +110,9 @@ def _operands(settings: list[str]) -> dict[str, dict[str, float]]:
 _ROWS = (
     ("area_um2", "area", "um2", 1.0),
     ("path_ns", "longest path", "ns", 1.0),
-    ("energy_pj", "energy a result", "pJ", 1.0),
-    ("energy_per_operation_pj", "energy an operation", "pJ", 1.0),
-    ("energy_cycle_pj", "dynamic energy a cycle", "pJ", 1.0),
+    ("energy_pj", "energy per result", "pJ", 1.0),
+    ("energy_per_operation_pj", "energy per operation", "pJ", 1.0),
+    ("energy_cycle_pj", "dynamic energy per cycle", "pJ", 1.0),
     ("leakage_w", "leakage", "uW", 1e6),
 )
 
@@ -119,8 +124,8 @@ def _show(result: dict[str, Any]) -> None:
         if key in result
     ]
     if result.get("operations_per_result", 1) != 1:
-        length = f"energy a result, {result['operations_per_result']:,.4g} {result['operation']}s"
-        rows = [(length if row[0] == "energy a result" else row[0], *row[1:]) for row in rows]
+        length = f"energy per result, {result['operations_per_result']:,.4g} {result['operation']}s"
+        rows = [(length if row[0] == "energy per result" else row[0], *row[1:]) for row in rows]
     what = result.get("unit") or f"module {result['top']}"
     title = (
         f"{what} in {result['pdk']}, {result['corner']}: calibrated, {result['level']:.0%} "

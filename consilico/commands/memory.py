@@ -22,22 +22,24 @@ def _choice(text: str) -> Any:
 
 
 def memory(
-    model: Annotated[str, typer.Option(help="Built-in model, or a Hugging Face config.json.")],
+    model: Annotated[
+        str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
+    ],
     method: Annotated[str, typer.Option(help="Training method.")] = "adamw",
     as_published: Annotated[
-        bool, typer.Option("--as-published", help="As the authors' code runs it (q-galore).")
+        bool, typer.Option("--as-published", help="Run it as the authors' code does (q-galore).")
     ] = False,
-    gpu: Annotated[str | None, typer.Option(help="GPU it is to fit, by name.")] = None,
+    gpu: Annotated[str | None, typer.Option(help="Name of the GPU that the run is to fit.")] = None,
     memory: Annotated[
-        str | None, typer.Option(help="Memory it is to fit instead, such as '16 GiB'.")
+        str | None, typer.Option(help="Memory that it is to fit instead, such as '16 GiB'.")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Sequences in a micro-batch.")] = 1,
-    seq: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 256,
-    rank: Annotated[int, typer.Option(help="Rank; 0: the method's usual one.")] = 0,
-    group: Annotated[int, typer.Option(help="Elements of a quantization group.")] = 256,
-    accumulation: Annotated[int, typer.Option(help="Micro-batches of a step.")] = 1,
+    batch: Annotated[int, typer.Option(help="Sequences per micro-batch.")] = 1,
+    seq: Annotated[int, typer.Option(help="Tokens per sequence.")] = 256,
+    rank: Annotated[int, typer.Option(help="Rank; 0 stands for the method's usual rank.")] = 0,
+    group: Annotated[int, typer.Option(help="Elements per quantization group.")] = 256,
+    accumulation: Annotated[int, typer.Option(help="Micro-batches per step.")] = 1,
     per_layer: Annotated[
-        bool, typer.Option("--per-layer", help="Update inside the backward pass.")
+        bool, typer.Option("--per-layer", help="Update each layer inside the backward pass.")
     ] = False,
     dtype: Annotated[
         str, _choice("bfloat16, float16, float32, mixed (float32 master copies) or amp (autocast).")
@@ -73,7 +75,7 @@ def memory(
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """What a training run holds on a GPU, tensor by tensor: does it fit, and what would help."""
+    """Show what a training run holds on a GPU, tensor by tensor, and whether it fits."""
     run = api.training_run(
         model,
         method,
@@ -159,7 +161,7 @@ def _show(result: dict[str, Any]) -> None:
 
 
 def _lines(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Kinds, largest first, each with its larger tensors under it."""
+    """Return the table's rows: kinds, the largest first, each with its larger tensors below it."""
     live = [entry for entry in result["ledger"] if entry["live"]]
     kinds: dict[str, list[dict[str, Any]]] = {}
     for entry in sorted(live, key=lambda e: -e["bytes"]):

@@ -20,26 +20,37 @@ _MEMORIES = "8 GiB,12 GiB,16 GiB,24 GiB,48 GiB,80 GiB"
 
 
 def memory_sweep(
-    model: Annotated[str, typer.Option(help="Built-in model, or a Hugging Face config.json.")],
-    methods: Annotated[str, typer.Option(help="Methods, by commas; all: every one.")] = "all",
-    batches: Annotated[str, typer.Option(help="Batches, by commas; 1..64 is a range.")] = "1..64",
-    seqs: Annotated[str, typer.Option(help="Sequences, by commas or as a range.")] = "512,2048",
-    ranks: Annotated[str, typer.Option(help="Ranks; 0: the method's usual one.")] = "0",
-    memories: Annotated[str, typer.Option(help="Memories or GPUs, by commas.")] = _MEMORIES,
+    model: Annotated[
+        str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
+    ],
+    methods: Annotated[
+        str, typer.Option(help="Training methods, separated by commas; all stands for every one.")
+    ] = "all",
+    batches: Annotated[
+        str, typer.Option(help="Micro-batches, separated by commas; 1..64 is a range.")
+    ] = "1..64",
+    seqs: Annotated[
+        str, typer.Option(help="Tokens per sequence, separated by commas or as a range.")
+    ] = "512,2048",
+    ranks: Annotated[str, typer.Option(help="Ranks; 0 stands for the method's usual rank.")] = "0",
+    memories: Annotated[
+        str, typer.Option(help="Memories or names of GPUs, separated by commas.")
+    ] = _MEMORIES,
     dtype: Annotated[str, typer.Option(help="As in `memory`.")] = "bfloat16",
     checkpointing: Annotated[str, typer.Option(help="none, full or selective.")] = "full",
     attention: Annotated[str, typer.Option(help="As in `memory`.")] = "fused",
     loss: Annotated[str, typer.Option(help="As in `memory`.")] = "eager",
     per_layer: Annotated[
-        bool, typer.Option("--per-layer/--at-once", help="Update inside the backward pass.")
+        bool,
+        typer.Option("--per-layer/--at-once", help="Update each layer inside the backward pass."),
     ] = True,
     csv_path: Annotated[
-        str | None, typer.Option("--csv", metavar="PATH", help="Write every configuration.")
+        str | None, typer.Option("--csv", metavar="PATH", help="Write every configuration as CSV.")
     ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """The largest batch that fits on GPUs of several sizes, for many methods, lengths and ranks."""
+    """Find the largest batch that fits GPUs of several sizes, by method, length and rank."""
     from consilico.sim.memory.gpus import gpu_memory
     from consilico.sim.memory.methods import METHODS
 
@@ -94,7 +105,7 @@ def _rows(item: "MemorySweep", rooms: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def _numbers(option: str, text: str) -> list[int]:
-    """Numbers by commas; ``a..b`` is a range, ``a..b..step`` one with steps."""
+    """Return the numbers of a text: by commas, ``a..b`` a range, ``a..b..step`` one with steps."""
     numbers: list[int] = []
     try:
         for part in text.split(","):

@@ -9,12 +9,12 @@ from consilico.commands.output import JsonOption, emit, print_table
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Process kits.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def pdk() -> None:
-    """Process kits: what is described, and what is on this machine."""
+    """Look up process kits: which there are, and which are on this machine."""
 
 
 @app.command("list")
@@ -25,7 +25,7 @@ def list_kits(json_path: JsonOption = None) -> None:
 
 
 def _show(kits: list[dict[str, Any]]) -> None:
-    """A short table, then whole paths and advice below it, where no column breaks them."""
+    """Print a short table, then paths and advice below it, where no column breaks them."""
     rows = [
         (
             _option(kit),

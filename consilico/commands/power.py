@@ -22,12 +22,16 @@ def power(
     netlist: Annotated[Path, typer.Option(help="Mapped Verilog netlist.")],
     top: Annotated[str, typer.Option(help="Its top module.")],
     liberty: Annotated[list[Path], typer.Option(help="Liberty file (.gz too); repeatable.")],
-    activity: Annotated[Path, typer.Option(help="VCD, FST or SAIF of a gate-level run (.gz too).")],
-    scope: Annotated[str, typer.Option(help="Instance of the top module in it, such as tb/dut.")],
+    activity: Annotated[
+        Path, typer.Option(help="VCD, FST or SAIF file of a gate-level simulation (.gz too).")
+    ],
+    scope: Annotated[
+        str, typer.Option(help="Instance of the top module in the activity, such as tb/dut.")
+    ],
     clock: Annotated[str, typer.Option(help="Clock port of the top module.")],
     period_ns: Annotated[float, typer.Option(help="Clock period in ns.")],
     window_ns: Annotated[
-        float | None, typer.Option(help="Power over time in windows of this width, in ns.")
+        float | None, typer.Option(help="Show power over time, in windows of this width in ns.")
     ] = None,
     instances: Annotated[
         Path | None, typer.Option(help="Write the power of every instance to this CSV file.")
@@ -37,11 +41,14 @@ def power(
     ] = 0,
     clock_tree: Annotated[
         float | None,
-        typer.Option(metavar="FF_PER_UM", help="Estimate a clock tree; wire capacitance in fF/um."),
+        typer.Option(
+            metavar="FF_PER_UM", help="Estimate a clock tree with this wire capacitance in fF/um."
+        ),
     ] = None,
-    clock_fanout: Annotated[int, typer.Option(help="Fan-out of the estimated tree.")] = 20,
+    clock_fanout: Annotated[int, typer.Option(help="Fan-out of the estimated clock tree.")] = 20,
     clock_buffer: Annotated[
-        str | None, typer.Option(help="Its buffer cell; the buffer of median area if not given.")
+        str | None,
+        typer.Option(help="Buffer cell of the tree; by default the buffer of median area."),
     ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
@@ -84,8 +91,8 @@ def power(
 
 
 def activity(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="VCD, FST or SAIF (.gz too).")],
-    scope: Annotated[str, typer.Option(help="Instance, such as tb/dut.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="VCD, FST or SAIF file (.gz too).")],
+    scope: Annotated[str, typer.Option(help="Instance to convert, such as tb/dut.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="SAIF file to write.")],
 ) -> None:
     """Convert a waveform to SAIF: toggle counts and times at 0, 1 and x of every signal."""

@@ -18,22 +18,36 @@ _UNITS = {"area_um2": "um2", "delay_ns": "ns", "energy_pj": "pJ", "power_w": "W"
 
 
 def scale(
-    source: Annotated[str, typer.Option("--from", help="Process kit, or node such as 45nm or 45.")],
-    target: Annotated[str, typer.Option("--to", help="Process kit, or node such as 22nm or 22.")],
-    area_um2: Annotated[float | None, typer.Option(help="Area there.")] = None,
-    delay_ns: Annotated[float | None, typer.Option(help="Delay there.")] = None,
-    energy_pj: Annotated[float | None, typer.Option(help="Energy there.")] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Where figures are known: process kit, or node such as 45nm or 45."
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Option(
+            "--to", help="Where they are asked for: process kit, or node such as 22nm or 22."
+        ),
+    ],
+    area_um2: Annotated[
+        float | None, typer.Option(help="Area in um2 at the node that it is known at.")
+    ] = None,
+    delay_ns: Annotated[float | None, typer.Option(help="Delay in ns at that node.")] = None,
+    energy_pj: Annotated[float | None, typer.Option(help="Energy in pJ at that node.")] = None,
     power_w: Annotated[
-        float | None, typer.Option(help="Power there; at a known clock scale the energy instead.")
+        float | None,
+        typer.Option(help="Power in W at that node; at a known clock scale the energy instead."),
     ] = None,
     voltage_from: Annotated[
-        float | None, typer.Option(help="Supply there; else the kit's, or the node's nominal one.")
+        float | None,
+        typer.Option(help="Supply in V at that node; by default the kit's, or the nominal one."),
     ] = None,
-    voltage_to: Annotated[float | None, typer.Option(help="Supply at the other end.")] = None,
+    voltage_to: Annotated[float | None, typer.Option(help="Supply in V at the target.")] = None,
     variant_from: Annotated[
         str, typer.Option(help="Transistors below 65 nm: hp (high performance) or lp (low power).")
     ] = "hp",
-    variant_to: Annotated[str, typer.Option(help="The same at the other end.")] = "hp",
+    variant_to: Annotated[str, typer.Option(help="The same at the target.")] = "hp",
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:

@@ -51,14 +51,14 @@ def implement(
         bool | None,
         typer.Option(
             "--prove/--no-prove",
-            help="Prove the netlist equal to the RTL; otherwise only where that is quick.",
+            help="Prove the netlist equal to the RTL; by default only where that is quick.",
             show_default=False,
         ),
     ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """Synthesize a unit; measure area, timing and power; status 1 if it misses the clock."""
+    """Synthesize a unit and measure area, timing and power; status 1 if it misses the clock."""
     from consilico.sim.units.catalogue import configure
 
     if pdk and liberty:
@@ -93,7 +93,7 @@ def _show_implementation(result: "Implementation") -> None:
         ("cells", f"{result.cells:,}"),
         ("longest path", f"{result.path_ns:.3f} ns (clock {result.clock_ns:g} ns)"),
         *((part, f"{getattr(result.power, f'{part}_w') * 1e3:.4g} mW") for part in _PARTS),
-        ("energy a result", f"{result.energy_pj:.4g} pJ"),
+        ("energy per result", f"{result.energy_pj:.4g} pJ"),
         ("activity", f"{activity.source}, {activity.cycles:,} cycles"),
     ]
     rows += [

@@ -33,18 +33,26 @@ _COLUMNS = ("clock_ns", "area_um2", "path_ns", "meets_clock", "recipe")
 def sweep(
     settings: SetOption,
     unit: OptionalUnitArgument = None,
-    clocks: Annotated[str, typer.Option(help="Clock periods in ns, by commas.")] = _CLOCKS,
+    clocks: Annotated[
+        str, typer.Option(help="Clock periods in ns, separated by commas.")
+    ] = _CLOCKS,
     pdk: Annotated[
         str, typer.Option(metavar="KIT[:CORNER]", help="Process kit, as `pdk list` shows it.")
     ] = "nangate45",
     fastest: Annotated[
-        bool, typer.Option("--fastest/--no-fastest", help="Look for the shortest period met.")
+        bool,
+        typer.Option(
+            "--fastest/--no-fastest", help="Search for the shortest clock period that is met."
+        ),
     ] = True,
     resolution: Annotated[
-        float, typer.Option(help="Relative error at which that search stops.")
+        float, typer.Option(help="Relative error at which the search stops.")
     ] = 0.01,
     energy: Annotated[
-        bool, typer.Option("--energy", help="Measure energy too; takes a simulation a clock.")
+        bool,
+        typer.Option(
+            "--energy", help="Measure energy too, which takes a simulation per clock period."
+        ),
     ] = False,
     traffic: Annotated[
         str | None, typer.Option(help="With --energy: as in `implement`.", show_default=False)
@@ -61,7 +69,7 @@ def sweep(
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """Area against clock period: a netlist for each, the Pareto points, the fastest clock."""
+    """Synthesize for several clock periods: area against speed, and the fastest clock."""
     from consilico.sim.units.catalogue import configure
 
     if (unit is None) == (rtl is None):
@@ -142,7 +150,7 @@ def _show(result: "ClockSweep", energy: bool) -> None:
     ]
     names = ("clock, ns", "area, um2", "path, ns", "met", "recipe", "Pareto")
     title = f"{result.unit or result.top} in {result.pdk}, {result.corner}"
-    print_table(title, (*names, *(["energy a result, pJ"] if energy else [])), rows, (0, 1, 2, 6))
+    print_table(title, (*names, *(["energy per result, pJ"] if energy else [])), rows, (0, 1, 2, 6))
     if result.fastest is not None:
         found = result.fastest
         print(

@@ -17,16 +17,22 @@ def _hardware(text: str) -> Any:
 
 
 def training_hw(
-    model: Annotated[str, typer.Option(help="Built-in model, or a Hugging Face config.json.")],
+    model: Annotated[
+        str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
+    ],
     method: Annotated[str, typer.Option(help="Training method.")] = "q-galore",
-    batch: Annotated[int, typer.Option(help="Sequences in a micro-batch.")] = 1,
-    seq: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 256,
-    rank: Annotated[int, typer.Option(help="Rank; 0: the method's usual one.")] = 0,
-    group: Annotated[int, typer.Option(help="Elements of a quantization group.")] = 256,
-    accumulation: Annotated[int, typer.Option(help="Micro-batches of a step.")] = 1,
+    batch: Annotated[int, typer.Option(help="Sequences per micro-batch.")] = 1,
+    seq: Annotated[int, typer.Option(help="Tokens per sequence.")] = 256,
+    rank: Annotated[int, typer.Option(help="Rank; 0 stands for the method's usual rank.")] = 0,
+    group: Annotated[int, typer.Option(help="Elements per quantization group.")] = 256,
+    accumulation: Annotated[int, typer.Option(help="Micro-batches per step.")] = 1,
     checkpointing: Annotated[str, typer.Option(help="none, full or selective.")] = "none",
-    attention: Annotated[str, typer.Option(help="fused, or eager: scores in DRAM.")] = "fused",
-    svd: Annotated[str, typer.Option(help="New subspaces: full or randomised.")] = "full",
+    attention: Annotated[
+        str, typer.Option(help="fused, or eager, which keeps the scores in DRAM.")
+    ] = "fused",
+    svd: Annotated[
+        str, typer.Option(help="How new subspaces are found: full or randomised.")
+    ] = "full",
     gap: Annotated[int, typer.Option(help="Steps between two subspaces.")] = 200,
     pdk: Annotated[str, _hardware("Process kit.")] = "nangate45",
     prices: Annotated[
@@ -48,7 +54,7 @@ def training_hw(
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """What a training step costs on an accelerator: arithmetic, traffic, area, energy, time."""
+    """Estimate what a training step costs on an accelerator: traffic, area, energy and time."""
     run = api.training_run(
         model, method, batch=batch, sequence=seq, rank=rank, group=group,
         accumulation=accumulation, checkpointing=checkpointing, attention=attention,

@@ -49,7 +49,12 @@ def generate(
     settings: SetOption,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Verilog file; default: stdout."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Verilog file to write; by default standard output.",
+        ),
     ] = None,
     json_path: JsonOption = None,
 ) -> None:

@@ -20,7 +20,7 @@ __all__ = ["Simulator", "verify"]
 
 
 class Simulator(StrEnum):
-    """What a unit is verified on."""
+    """The simulators that a unit is verified on."""
 
     ICARUS = "icarus"
     VERILATOR = "verilator"
@@ -33,12 +33,12 @@ def verify(
         list[Simulator],
         typer.Option(
             "--sim",
-            help="Simulator; repeatable. Default: both.",
+            help="Simulator to use; repeatable. By default both.",
             default_factory=lambda: list(Simulator),
             show_default=False,
         ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of stimuli and stalls.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the stimuli and the stalls.")] = 1,
     json_path: JsonOption = None,
 ) -> None:
     """Check a unit's Verilog against its golden model, bit for bit; status 1 if it fails."""

@@ -118,6 +118,7 @@ LIGHT_COMMANDS = [
     ["list"],
     ["pdk", "list"],
     ["doctor"],
+    ["cache"],
     ["memory", "--model", "llama-60m", "--gpu", "rtx4060ti-16gb"],
     ["memory-sweep", "--model", "llama-60m", "--batches", "1..4"],
     ["training-hw", "--model", "llama-60m"],

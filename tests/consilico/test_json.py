@@ -28,6 +28,7 @@ COMMANDS = [
     ["buffer", "--words", "64", "--bits", "8"],
     ["scale", "--from", "nangate45", "--to", "asap7", "--area-um2", "1000", "--delay-ns", "1"],
     ["pdk", "list"],
+    ["cache"],
     ["doctor"],
 ]
 
