@@ -131,7 +131,7 @@ def run_bulk(
         simulator: The one that ``build`` was compiled for.
         build: From :func:`build_bulk`.
         ports: Widths of the unit's payloads.
-        stimulus: What to replay; must not be changed by the unit's ports' widths.
+        stimulus: What to replay; its payloads are as wide as the ports say.
         run: Stalls, seed, limits.
     """
     start = time.monotonic()
@@ -221,7 +221,7 @@ def _simulate(simulator: Simulator, build: Path, folder: Path, run: Run) -> str:
 
 
 def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[dict[str, object]]]:
-    """Counts by name, problems for people, and the first mismatches."""
+    """Return counts by name, problems for people, and the first mismatches."""
     values: dict[str, int] = {}
     problems: list[str] = []
     mismatches: list[dict[str, object]] = []

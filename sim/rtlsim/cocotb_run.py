@@ -143,7 +143,7 @@ def run_cocotb(
 
 
 def _product(simulator: Simulator, top: str) -> str:
-    """File name under which the runner looks for a build."""
+    """Return the file name under which the runner looks for a build."""
     return "sim.vvp" if simulator.name == "icarus" else top
 
 
@@ -216,7 +216,7 @@ def _failed(case: ElementTree.Element) -> bool:
 
 
 def _report(path: Path) -> dict[str, Any]:
-    """What the testbench wrote; zeros if it did not get that far.
+    """Return what the testbench wrote; zeros if it did not get that far.
 
     A testbench may time itself, to leave out the start of the simulator.
     """

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,42 @@ def test_a_json_file_below_a_file_is_one_line(
     (tmp_path / "file").write_text("")
     assert main(["list", "--json", str(tmp_path / "file" / "x.json")]) == 2
     assert "cannot write" in _one_line(capsys.readouterr().err)
+
+
+OUTPUTS = [
+    ["list", "--json", "PLACE"],
+    ["generate", UNIT, "-o", "PLACE"],
+    ["memory", "--model", "gpt2", "--plot", "PLACE"],
+]
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS, ids=lambda arguments: arguments[0])
+def test_a_device_that_a_link_leads_to_is_written_and_stays_a_device(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    link = tmp_path / "link.png"  # the format of a picture is told by its ending
+    link.symlink_to("/dev/full")
+    assert main([str(link) if word == "PLACE" else word for word in arguments]) == 2
+    assert f"cannot write {link}: No space left" in _one_line(capsys.readouterr().err)
+    assert link.is_symlink()
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS, ids=lambda arguments: arguments[0])
+def test_a_pipe_gets_what_a_file_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    file, pipe = tmp_path / "file.svg", tmp_path / "pipe.svg"
+    os.mkfifo(pipe)
+    assert main([str(file) if word == "PLACE" else word for word in arguments]) == 0
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        received: list[bytes] = []
+        thread = threading.Thread(target=lambda: received.append(reader.communicate()[0]))
+        thread.start()
+        assert main([str(pipe) if word == "PLACE" else word for word in arguments]) == 0
+        thread.join()
+    assert received == [file.read_bytes()]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists only on Linux")
