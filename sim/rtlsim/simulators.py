@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
@@ -23,7 +24,6 @@ SIMULATORS = ("icarus", "verilator")
 # As users compile. In SystemVerilog an initial value in a declaration raises no event, so what the
 # generator writes must start its combinational processes by itself (consilico.hw.verilog).
 ICARUS_LANGUAGE = "-g2012"
-_VERSION = r"(\d+\.\d+)"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
 
@@ -64,7 +64,7 @@ def _find_icarus() -> Simulator:
     path = shutil.which("iverilog")
     if path is None:
         raise UserError("Icarus Verilog is not on the path; install it: apt-get install iverilog")
-    version = tool_version("Icarus Verilog", [path, "-V"], _VERSION)
+    version = _version("Icarus Verilog", path, "-V")
     return Simulator(name="icarus", version=version, executable=Path(path))
 
 
@@ -87,12 +87,17 @@ def _own_verilator() -> Simulator | None:
     if path is None:
         return None
     try:
-        version = tool_version("Verilator", [path, "--version"], _VERSION)
+        version = _version("Verilator", path, "--version")
     except ToolError:
         return None
     if tuple(int(part) for part in version.split(".")) < _OLDEST_VERILATOR:
         return None
     return Simulator(name="verilator", version=version, executable=Path(path))
+
+
+@cache
+def _version(tool: str, path: str, option: str) -> str:
+    return tool_version(tool, [path, option], r"(\d+\.\d+)")
 
 
 def _packaged_verilator() -> Simulator | None:
@@ -116,7 +121,9 @@ def _packaged_verilator() -> Simulator | None:
             "MAKEFLAGS": f"-- CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
         },
     )
-    tool_version(
-        "the package verilator", [found.executable, "--version"], r"(.+)", found.environment()
-    )
+    command = [str(found.executable), "--version"]
+    try:
+        tool_version("the package verilator", command, r"(.+)", found.environment())
+    except ToolError as error:
+        raise ToolError(f"{error}; it needs perl: apt-get install perl") from error
     return found

