@@ -116,7 +116,7 @@ class Batch:
     """
 
     def __init__(self, configs: Sequence[Any]) -> None:
-        self._configs = configs
+        self.configs = configs
 
     def __getattr__(self, name: str) -> Any:
         value = self.of(lambda config: getattr(config, name))
@@ -125,10 +125,10 @@ class Batch:
 
     def of(self, function: Callable[[Any], Any]) -> Any:
         """What a function makes of each configuration: an array of numbers, or the one text."""
-        first = function(self._configs[0])
+        first = function(self.configs[0])
         if isinstance(first, str):
             return first
-        return np.array([function(config) for config in self._configs])
+        return np.array([function(config) for config in self.configs])
 
 
 def bit_length(value: Size) -> NDArray[np.int64]:

@@ -278,8 +278,9 @@ def census(c: Batch) -> Census:
     # their weights; Verilog's shifts have room for more places than there are
     columns = ColumnsCensus(c.beat_width)
     for brick in range(_BRICKS):
-        places = (1 << max(_SHIFT[mode][brick] for mode in range(3)).bit_length()) - 1
-        made.add("mux", 3 * (bits + max(1, places)), drivers)
+        shifts = {_SHIFT[mode][brick] for mode in range(3)}
+        places = (1 << max(shifts).bit_length()) - 1
+        made.add("mux", (len(shifts) - 1) * (bits + places), drivers)
         columns.add(0, bits + 8)
         # where a sum ends at fewer places, adders see 0
         zeros = np.maximum(0, np.minimum(bits + 8, c.beat_width) - bits - max(1, places))

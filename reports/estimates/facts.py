@@ -7,9 +7,9 @@ import numpy as np
 from consilico.reports.jobs import PDK
 from consilico.sim.estimate.operators.fit import reach
 from consilico.sim.estimate.operators.judge import accuracy, judge
-from consilico.sim.estimate.operators.plain import PLAIN
+from consilico.sim.estimate.operators.ordinary import ORDINARY
 from consilico.sim.estimate.operators.tables import (
-    Calibration,
+    KitCosts,
     calibrated_kits,
     read_calibration,
     read_rows,
@@ -55,7 +55,7 @@ def _kit(pdk: str) -> dict[str, Any]:
     }
 
 
-def _plain(calibration: Calibration) -> dict[str, Any]:
+def _plain(calibration: KitCosts) -> dict[str, Any]:
     """Ordinary designs: predicted / measured by a fit without them, and half of each interval."""
     errors = {
         metric: np.abs(np.array([*ratios.values()]) - 1)
@@ -70,7 +70,7 @@ def _plain(calibration: Calibration) -> dict[str, Any]:
             for name in calibration.left_out["area_um2"]
         ],
         "median": {metric: float(np.median(found)) for metric, found in errors.items()},
-        "reach": {metric: reach(cost, PLAIN) for metric, cost in calibration.plain.items()},
+        "reach": {metric: reach(cost, ORDINARY) for metric, cost in calibration.plain.items()},
     }
 
 

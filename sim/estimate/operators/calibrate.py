@@ -30,12 +30,12 @@ _COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
 def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
     """Everything to measure: primitives, designs, then configurations, a unit after the other."""
     from consilico.sim.estimate.operators.draw import draw_configs
-    from consilico.sim.estimate.operators.plain import DESIGNS
+    from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
     from consilico.sim.estimate.operators.primitives import PRIMITIVES
     from consilico.sim.units.catalogue import own_units
 
     jobs: list[dict[str, Any]] = [{"primitive": item.name} for item in PRIMITIVES]
-    jobs += [{"design": item.name} for item in DESIGNS]
+    jobs += [{"design": item.name} for item in ORDINARY_DESIGNS]
     drawn: dict[str, list[dict[str, Any]]] = {}
     for unit in own_units().values():
         seen: set[Any] = set()
@@ -61,10 +61,10 @@ def measure_job(
     kit = find_kit(kit_name)
     clock_ns = SLACK * kit.target_ns
     if "unit" not in job:
-        from consilico.sim.estimate.operators.plain import DESIGNS
+        from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
         from consilico.sim.estimate.operators.primitives import PRIMITIVES, measure_primitive
 
-        known = PRIMITIVES if "primitive" in job else DESIGNS
+        known = PRIMITIVES if "primitive" in job else ORDINARY_DESIGNS
         (one,) = (item for item in known if item.name in job.values())
         if before and before.get("verilog_sha256") == sha256(one.verilog.encode()).hexdigest():
             return before

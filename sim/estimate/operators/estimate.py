@@ -11,8 +11,8 @@ from consilico.sim.estimate.operators.tables import (
     groups,
     metric_features,
     read_calibration,
-    unit_census,
 )
+from consilico.sim.estimate.operators.unit_census import unit_census
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def estimate_many(
         name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
     }
     for batch, places in groups(unit, configs):
-        census = unit_census(unit, batch)
+        census = unit_census(unit, batch, calibration.costs["path_ns"])
         count = len(places)
         values = {
             metric: predict(metric_features(census, metric, seen, count), cost, unit.name)

@@ -39,7 +39,7 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
     Returns:
         What ``calibration/KIT.costs.json`` holds.
     """
-    from consilico.sim.estimate.operators.plain_fit import fit_plain  # reads Verilog
+    from consilico.sim.estimate.operators.ordinary import fit_ordinary  # reads Verilog
 
     rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
     costs = {metric: fit_cost(samples(rows, metric), feature_names(metric)) for metric in METRICS}
@@ -50,7 +50,7 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
         },
         "level": LEVEL,
         "costs": {metric: cost.to_json() for metric, cost in costs.items()},
-        "plain": fit_plain(table["rows"], costs["path_ns"]),
+        "plain": fit_ordinary(table["rows"], costs["path_ns"]),
         "traffic": _traffic([row for row in table["rows"] if "unit" in row]),
         "largest_um2": _largest(rows),
     }

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from consilico.sim.units.stimulus import Stimulus
     from consilico.sim.units.unit import Unit
 
-__all__ = ["operand_statistics"]
+__all__ = ["operand_places", "operand_statistics"]
 
 
 def operand_statistics(
     unit: "Unit", config: "Config", stimulus: "Stimulus"
 ) -> dict[str, dict[str, float]]:
-    """Statistics of each field of the input payload over the beats of a stimulus.
+    """Return statistics of each field of the input payload over the beats of a stimulus.
 
     Each number is compared with what was in its place in the beat before; elements of an array
     count together, and a payload without named fields is called ``payload``.
@@ -36,23 +36,24 @@ def operand_statistics(
     """
     rows = stimulus.bits[stimulus.kind == Kind.DATA]
     bits = np.unpackbits(rows, axis=1, bitorder="little")
-    places: dict[str, list[tuple[int, int]]] = {}
-    for name, low, width in _elements(_payload(unit, config), "payload", 0):
-        places.setdefault(name, []).append((low, width))
+    places = operand_places(unit, config)
     return {name: _activity(bits, elements) for name, elements in places.items()}
 
 
-def _payload(unit: "Unit", config: "Config") -> Any:
-    """Layout of the input payload."""
+def operand_places(unit: "Unit", config: "Config") -> dict[str, list[tuple[int, int]]]:
+    """Return the lowest bit and the width of each number in each field of the input payload."""
     with warnings.catch_warnings():  # only its ports are looked at
         warnings.simplefilter("ignore", UnusedElaboratable)
         layout = unit.component(config).i.payload.shape()
         gc.collect()
-    return layout
+    places: dict[str, list[tuple[int, int]]] = {}
+    for name, low, width in _elements(layout, "payload", 0):
+        places.setdefault(name, []).append((low, width))
+    return places
 
 
 def _elements(shape: Any, name: str, low: int) -> Iterator[tuple[str, int, int]]:
-    """Name, lowest bit and width of each number in a payload; elements of an array share a name."""
+    """Yield name, lowest bit and width of the numbers in a payload; an array's share a name."""
     if isinstance(shape, data.Layout):
         for key, item in shape:
             inner = name if isinstance(shape, data.ArrayLayout) else str(key)

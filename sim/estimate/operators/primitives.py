@@ -13,13 +13,21 @@ from consilico.hw.cells import CELL_SOURCES
 from consilico.hw.census import Census, table_size
 from consilico.sim.base.errors import ToolError
 from consilico.sim.base.processes import Limits, run_tool, work_folder
-from consilico.sim.estimate.operators.plain import TOP, Design
 
 if TYPE_CHECKING:
+    from consilico.sim.estimate.operators.ordinary import OrdinaryDesign
     from consilico.sim.silicon.kits.kit import Kit
 
-__all__ = ["PRIMITIVES", "Primitive", "measure_primitive", "primitive_census", "primitive_operands"]
+__all__ = [
+    "PRIMITIVES",
+    "TOP",
+    "Primitive",
+    "measure_primitive",
+    "primitive_census",
+    "primitive_operands",
+]
 
+TOP = "operator_between_registers"  # module that holds what is measured
 _CYCLES = 400
 _LIMITS = Limits(wall_s=600)  # a primitive simulates in a second
 _PERIOD_NS = 10.0
@@ -136,7 +144,9 @@ def primitive_census(primitive: Primitive) -> Census:
     return census
 
 
-def _stimulus(primitive: Primitive | Design, correlation: float) -> list[NDArray[np.int64]]:
+def _stimulus(
+    primitive: "Primitive | OrdinaryDesign", correlation: float
+) -> list[NDArray[np.int64]]:
     """Operands cycle by cycle: uniform, or with each bit kept with a probability.
 
     Returns:
@@ -167,7 +177,9 @@ def primitive_operands(primitive: Primitive, correlation: float) -> dict[str, di
     return found
 
 
-def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float) -> dict[str, Any]:
+def measure_primitive(
+    primitive: "Primitive | OrdinaryDesign", kit: "Kit", clock_ns: float
+) -> dict[str, Any]:
     """Area, longest path, leakage and energy a cycle of a primitive, on two stimuli.
 
     Returns:
@@ -197,7 +209,11 @@ def measure_primitive(primitive: Primitive | Design, kit: "Kit", clock_ns: float
 
 
 def _simulate(
-    primitive: Primitive | Design, netlist: Any, kit: "Kit", correlation: float, work: Path
+    primitive: "Primitive | OrdinaryDesign",
+    netlist: Any,
+    kit: "Kit",
+    correlation: float,
+    work: Path,
 ) -> Path:
     """Waveform of the netlist under a stimulus, on Icarus."""
     from consilico.sim.silicon.liberty.cellmodels import cell_models

@@ -3,12 +3,9 @@
 from typing import Any
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.estimate.operators.dataflow import read_dataflow
-from consilico.sim.estimate.operators.elaborate import elaborated
+from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.fit import predict
-from consilico.sim.estimate.operators.plain import PLAIN
-from consilico.sim.estimate.operators.plain_fit import design_census, same_rate
-from consilico.sim.estimate.operators.rtl_reader import Design, read_design
+from consilico.sim.estimate.operators.ordinary import ORDINARY, rtl_census, same_rate
 from consilico.sim.estimate.operators.sources import Sources
 from consilico.sim.estimate.operators.tables import metric_features, read_calibration
 
@@ -24,7 +21,7 @@ def estimate_rtl(
 ) -> dict[str, Any]:
     """What a design would cost in a kit, from the operators its data flow has.
 
-    Costs and intervals are those of :mod:`consilico.sim.estimate.operators.plain_fit`.
+    Costs and intervals are those of :mod:`consilico.sim.estimate.operators.ordinary`.
 
     Args:
         verilog: All modules: Verilog-2005 and what Yosys reads of SystemVerilog.
@@ -44,17 +41,15 @@ def estimate_rtl(
     if not 0 <= toggle_rate <= 1:
         raise UserError(f"the toggle rate must be in [0, 1], not {toggle_rate:g}")
     calibration = read_calibration(pdk)
-    text = elaborated(verilog, top, source)
-    # of a module with nothing in it Yosys writes nothing
-    design = read_design(read_dataflow(text, top, source)) if "endmodule" in text else Design()
-    census = design_census(design, calibration.plain["path_ns"])
+    netlist = read_operators(verilog, top, source)
+    census = rtl_census(netlist, calibration.plain["path_ns"])
     found = census.totals()
     if not found:
         raise UserError(f"module {top!r} of {source} has no operator: nothing to estimate")
     operands = same_rate(toggle_rate)
     result: dict[str, Any] = {}
     for metric, cost in calibration.plain.items():
-        ends = predict(metric_features(census, metric, operands, 1), cost, PLAIN)
+        ends = predict(metric_features(census, metric, operands, 1), cost, ORDINARY)
         values = dict(zip(("value", "low", "high"), (float(end[0]) for end in ends), strict=True))
         result["energy_cycle_pj" if metric == "energy_pj" else metric] = values
     return {

@@ -22,19 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLDER",
-    "Calibration",
+    "KitCosts",
     "calibrated_kits",
     "groups",
     "read_calibration",
     "read_rows",
-    "unit_census",
 ]
 
 FOLDER = Path(__file__).parent / "calibration"
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class KitCosts:
     """Costs of operators in one kit."""
 
     pdk: str
@@ -57,7 +56,7 @@ def calibrated_kits() -> list[str]:
 
 
 @lru_cache
-def read_calibration(pdk: str) -> Calibration:
+def read_calibration(pdk: str) -> KitCosts:
     """Costs fitted for a kit.
 
     Raises:
@@ -68,7 +67,7 @@ def read_calibration(pdk: str) -> Calibration:
         raise UserError(f"process kit {pdk!r} is not calibrated for estimates; there are: {known}")
     data = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
     plain = data.pop("plain")
-    return Calibration(
+    return KitCosts(
         costs=_costs(data.pop("costs")),
         plain=_costs(plain["costs"]),
         left_out=plain["left_out"],
@@ -88,19 +87,14 @@ def read_rows(pdk: str) -> dict[str, Any]:
     return table
 
 
-def unit_census(unit: Unit, batch: Batch) -> Census:
-    """Return the operators of a unit's configurations by its formulas.
+def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, list[int]]]:
+    """Yield configurations in batches whose texts are equal, with their places.
 
-    Raises:
-        UserError: If the unit has none.
+    Those of a unit without formulas come one by one.
     """
     if unit.census is None:
-        raise UserError(f"{unit.name} has no census: estimate its Verilog with --rtl")
-    return unit.census(batch)
-
-
-def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, list[int]]]:
-    """Configurations in batches whose texts are equal, with their places."""
+        yield from ((Batch([config]), [place]) for place, config in enumerate(configs))
+        return
     texts = [field.name for field in fields(unit.config) if isinstance(field.default, str)]
     places: dict[tuple[str, ...], list[int]] = {}
     for place, config in enumerate(configs):
@@ -120,7 +114,9 @@ def samples(rows: Sequence[dict[str, Any]], metric: str) -> list["Sample"]:
     for row in rows:
         if "unit" in row:
             unit = find_unit(row["unit"])
-            census = unit_census(unit, Batch([unit.config(**row["config"])]))
+            if unit.census is None:
+                raise UserError(f"{unit.name} has no census, which calibrating takes")
+            census = unit.census(Batch([unit.config(**row["config"])]))
             measured = row["energy_beat_pj" if metric == "energy_pj" else metric]
             made = metric_features(census, metric, row["operands"], 1)[:, 0]
             found.append(Sample(row["unit"], made, measured))

