@@ -127,11 +127,19 @@ def _show(result: dict[str, Any]) -> None:
         length = f"energy per result, {result['operations_per_result']:,.4g} {result['operation']}s"
         rows = [(length if row[0] == "energy per result" else row[0], *row[1:]) for row in rows]
     what = result.get("unit") or f"module {result['top']}"
+    basis = "calibrated" if result["basis"] == "calibrated" else "costs of operators"
     title = (
-        f"{what} in {result['pdk']}, {result['corner']}: calibrated, {result['level']:.0%} "
+        f"{what} in {result['pdk']}, {result['corner']}: {basis}, {result['level']:.0%} "
         f"intervals; traffic: {result['activity']['source']}"
     )
     print_table(title, ("", "estimate", "low", "high", "unit"), rows, (1, 2, 3))
+    if result["basis"] == "operators":
+        print(
+            f"{what} is not calibrated in {result['pdk']}: the kit's costs of operators are used,"
+        )
+        print("and intervals as wide as those of units that were left out of the fit.")
+    if result["calibration"].get("other_verilog"):
+        print(f"{what} was calibrated with other Verilog than its generator writes now.")
     if result.get("extrapolated"):
         print(
             "More than twice as large as any configuration of the unit that costs were fitted to:"

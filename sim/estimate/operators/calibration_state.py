@@ -45,14 +45,17 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def other_verilog(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def other_verilog(
+    rows: Iterable[Mapping[str, Any]], units: "Mapping[str, Unit] | None" = None
+) -> list[Mapping[str, Any]]:
     """Return the rows whose Verilog is not what the tree generates.
 
     Args:
         rows: With ``unit``, ``config`` and ``verilog_sha256``. A unit or a configuration that is
             not there any more counts as other Verilog.
+        units: The units by name; None: those of the catalogue.
     """
-    units = catalogue()
+    units = catalogue() if units is None else units
     found = []
     for row in rows:
         unit = units.get(row["unit"])

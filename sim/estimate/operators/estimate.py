@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.fit import predict
 from consilico.sim.estimate.operators.tables import (
     groups,
@@ -22,6 +23,7 @@ __all__ = ["estimate", "estimate_many"]
 
 Operands = Mapping[str, Mapping[str, float]]
 _FAR = 2.0  # beyond so many times the largest area fitted, an estimate is called extrapolated
+_BEATS = 1024  # of traffic, about, to take statistics of
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
 
 
@@ -32,28 +34,37 @@ def estimate(
     source: str | None = None,
     operands: Operands | None = None,
 ) -> dict[str, Any]:
-    """What a configuration of a unit would cost in a kit.
+    """Return what a configuration of a unit would cost in a kit.
+
+    A unit that is not in the kit's calibration is estimated with the costs of the operators alone,
+    and intervals as wide as those of units left out of the fit.
 
     Args:
         unit: From the catalogue.
         config: Its configuration.
         pdk: Name of a calibrated kit.
-        source: Traffic whose statistics hold; None for the unit's own first one.
+        source: Traffic whose statistics hold, one of the unit's sources; None for its first one.
         operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, either
             of them in place of that of the source.
 
     Returns:
         ``area_um2``, ``path_ns``, ``energy_pj`` (of a result), ``energy_per_operation_pj`` and
         ``leakage_w``, each with ``value``, ``low`` and ``high`` (the interval of ``level``),
-        ``extrapolated``, whether the area is more than twice the largest of the unit that was
-        fitted to, and what all this holds for.
+        ``extrapolated``, whether the area is more than twice the largest of the unit (of any
+        unit, if it is not calibrated) that was fitted to, and what all this holds for: ``basis``
+        is ``"calibrated"``, or ``"operators"`` for a unit that is not;
+        ``calibration.other_verilog`` says that the unit was measured with other Verilog than its
+        generator writes now.
 
     Raises:
         UserError: If the kit is not calibrated, or the source or a field is unknown.
     """
     calibration = read_calibration(pdk)
-    source = source or next(iter(_traffic(unit, pdk)))
+    source = source or unit.measured_with[0]
+    traffic = _traffic(unit, [config], pdk, source)
     found = estimate_many(unit, [config], pdk, source, operands)
+    known = unit.name in calibration.largest_um2
+    largest_um2 = calibration.largest_um2.get(unit.name, max(calibration.largest_um2.values()))
     ends = ("value", "low", "high")
     return {
         "unit": unit.name,
@@ -70,12 +81,16 @@ def estimate(
         "operations_per_result": unit.operations_per_result(config, source),
         "activity": {
             "source": "given" if operands else source,
-            "operands": _operands(unit, pdk, source, operands),
+            "operands": _operands(unit, traffic, operands),
         },
         "level": calibration.level,
-        "extrapolated": bool(found["area_um2"][0][0] > _FAR * calibration.largest_um2[unit.name]),
-        "basis": "calibrated",
-        "calibration": {"date": calibration.date, "tools": calibration.tools},
+        "extrapolated": bool(found["area_um2"][0][0] > _FAR * largest_um2),
+        "basis": "calibrated" if known else "operators",
+        "calibration": {
+            "date": calibration.date,
+            "tools": calibration.tools,
+            "other_verilog": known and bool(units_measured_otherwise(pdk, unit.name)),
+        },
     }
 
 
@@ -86,16 +101,17 @@ def estimate_many(
     source: str | None = None,
     operands: Operands | None = None,
 ) -> dict[str, tuple[Any, Any, Any]]:
-    """The same for many configurations of a unit at once.
+    """Return the same for many configurations of a unit at once.
 
     Returns:
         For each measure of :func:`estimate` three arrays of shape ``(configurations,)``: values,
         low and high ends.
     """
     calibration = read_calibration(pdk)
-    source = source or next(iter(_traffic(unit, pdk)))
-    seen = _operands(unit, pdk, source, operands)
-    factor = calibration.traffic[unit.name][source]["operations"]
+    source = source or unit.measured_with[0]
+    traffic = _traffic(unit, configs, pdk, source)
+    seen = _operands(unit, traffic, operands)
+    factor = traffic["operations"]
     result: dict[str, Any] = {
         name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
     }
@@ -118,24 +134,39 @@ def estimate_many(
     return result
 
 
-def _traffic(unit: Unit, pdk: str) -> dict[str, Any]:
-    """What the calibration knows of a unit's traffic, by source."""
-    known: dict[str, Any] | None = read_calibration(pdk).traffic.get(unit.name)
-    if known is None:
-        raise UserError(f"{unit.name} is not in the calibration of {pdk}")
-    return known
+def _traffic(unit: Unit, configs: Sequence["Config"], pdk: str, source: str) -> dict[str, Any]:
+    """Return statistics of the operands in the traffic of a source, and operations it has a beat.
+
+    They are those of the calibration or, of a unit or a source that is not in it, of a little
+    traffic of the first configuration.
+
+    Returns:
+        ``operands``, and ``operations``: operations of a beat of those stated.
+
+    Raises:
+        UserError: If the unit has no such source.
+    """
+    known: dict[str, Any] = read_calibration(pdk).traffic.get(unit.name, {})
+    if source in known:
+        found: dict[str, Any] = known[source]
+        return found
+    from consilico.sim.estimate.operators.operand_statistics import operand_statistics
+    from consilico.sim.units.stimulus import Kind
+
+    config = configs[0]
+    stimulus = unit.traffic(config, source, _BEATS)
+    beats = int((stimulus.kind == Kind.DATA).sum())
+    return {
+        "operations": stimulus.operations / beats / unit.operations_per_beat(config),
+        "operands": operand_statistics(unit, config, stimulus),
+    }
 
 
 def _operands(
-    unit: Unit, pdk: str, source: str, given: Operands | None
+    unit: Unit, traffic: Mapping[str, Any], given: Operands | None
 ) -> dict[str, dict[str, float]]:
-    """Statistics of the operands in the traffic of a source, with those that are given."""
-    sources = _traffic(unit, pdk)
-    if source not in sources:
-        raise UserError(
-            f"unknown source of traffic {source!r} for {unit.name}; there are: {', '.join(sources)}"
-        )
-    known: dict[str, dict[str, float]] = sources[source]["operands"]
+    """Return statistics of the operands, with those that are given in place of the traffic's."""
+    known: dict[str, dict[str, float]] = traffic["operands"]
     if foreign := sorted(set(given or {}) - set(known)):
         names = ", ".join(known)
         raise UserError(f"{unit.name} has no operand {foreign[0]!r}; it has: {names}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from consilico.sim.base.files import write_atomic
+from consilico.sim.base.results import digest
 from consilico.sim.estimate.operators.estimate import estimate_many
 from consilico.sim.estimate.operators.fit import LEVEL, METRICS, fit_cost
 from consilico.sim.estimate.operators.tables import (
@@ -22,7 +23,7 @@ from consilico.sim.estimate.operators.tables import (
 )
 from consilico.sim.units.catalogue import find_unit
 
-__all__ = ["LIMITS", "accuracy", "fit_kit", "judge"]
+__all__ = ["LIMITS", "accuracy", "fit_kit", "fitted_digest", "judge"]
 
 LIMITS = {  # greatest error allowed: median, 95th percentile
     "area_um2": (0.05, 0.15),
@@ -44,6 +45,7 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
     rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
     costs = {metric: fit_cost(samples(rows, metric), feature_names(metric)) for metric in METRICS}
     return {
+        "fitted_sha256": fitted_digest(table["pdk"]),
         **{
             name: table[name]
             for name in ("pdk", "corner", "voltage_v", "clock_ns", "date", "tools")
@@ -54,6 +56,23 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
         "traffic": _traffic([row for row in table["rows"] if "unit" in row]),
         "largest_um2": _largest(rows),
     }
+
+
+def fitted_digest(pdk: str) -> str:
+    """Return a digest of what a kit's costs are fitted to: measurements and census features.
+
+    It changes when a row of the table, a formula or a generator's Verilog that is read as an
+    ordinary design changes, and is quick where a fit takes minutes.
+    """
+    table = read_rows(pdk)
+    rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
+    parts = [
+        [sample.unit, np.round(sample.features, 6).tolist(), sample.measured]
+        for metric in METRICS
+        for sample in samples(rows, metric)
+    ]
+    designs = [row for row in table["rows"] if "design" in row]
+    return digest(parts, designs, *feature_names("path_ns"))
 
 
 def _largest(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
