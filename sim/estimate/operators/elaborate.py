@@ -27,6 +27,8 @@ opt_clean
 memory_collect
 select -set written t:$mem_v2 r:WR_PORTS>0 %i
 memory_map @written
+setattr -mod -unset keep_hierarchy
+setattr -unset keep_hierarchy
 {keep}
 flatten
 {reduce}
