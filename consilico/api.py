@@ -629,7 +629,7 @@ def kits() -> list[dict[str, Any]]:
     """Return each process kit and corner: what it is, and where it was found or how to get it."""
     from consilico.sim.silicon.kits.kit import describe_kits
 
-    return describe_kits()
+    return [kit.to_json() for kit in describe_kits()]
 
 
 def _unit(unit: "str | Unit") -> "Unit":

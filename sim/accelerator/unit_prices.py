@@ -157,7 +157,7 @@ def estimated_prices(estimate: Estimate, pdk: str) -> PriceList:
                 basis=str(found["basis"]),
             )
         )
-    nodes = {kit["pdk"]: kit["node_nm"] for kit in describe_kits()}
+    nodes = {kit.pdk: kit.node_nm for kit in describe_kits() if kit.node_nm is not None}
     kit = PricedKit(
         name=pdk, corner=found["corner"], voltage_v=found["voltage_v"], node_nm=nodes[pdk],
         clock_ns=found["clock_ns"], activity="statistics of a language model and its training",

@@ -133,7 +133,7 @@ def _place(kit_name: str) -> dict[str, Any]:
     from consilico.sim.silicon.kits.kit import describe_kits, kit_names
 
     name, colon, corner = kit_name.partition(":")
-    corners = [kit for kit in describe_kits() if kit["pdk"] == name]
+    corners = [kit.to_json() for kit in describe_kits() if kit.pdk == name]
     if not corners:
         raise UserError(f"unknown process kit {name!r}; there are: {', '.join(kit_names())}")
     for kit in corners:

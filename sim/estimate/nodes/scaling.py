@@ -212,9 +212,9 @@ def _kits() -> dict[str, tuple[float, float]]:
     from consilico.sim.silicon.kits.kit import describe_kits
 
     return {
-        kit["pdk"]: (float(kit["node_nm"]), float(kit["voltage_v"]))
+        kit.pdk: (float(kit.node_nm), float(kit.voltage_v))
         for kit in describe_kits()
-        if kit["default"] and kit["node_nm"] is not None
+        if kit.default and kit.node_nm is not None
     }
 
 

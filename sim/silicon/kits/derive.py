@@ -1,23 +1,22 @@
 """What a kit needs and nobody wrote down, found in the Liberty files themselves.
 
-Roles follow from functions (:mod:`kits.role_finder`). The delay that mapping aims for and
-the load of a port follow from the smallest inverter: 40 of its delays at a fan-out of four, and
-four of its inputs, which is about what the kits that are described by hand have.
+Roles follow from functions (:mod:`consilico.sim.silicon.kits.roles`). The delay that mapping aims
+for and the load of a port follow from the smallest inverter: 40 of its delays at a fan-out of four,
+and four of its inputs, which is about what the kits that are described by hand have.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.files import read_input
-from consilico.sim.base.results import cached, digest
-from consilico.sim.silicon.kits.role_finder import find_roles, inverters
-from consilico.sim.silicon.kits.roles import Role
+from consilico.sim.base.results import digest
+from consilico.sim.silicon.kits.roles import Role, find_roles, inverters
 from consilico.sim.silicon.liberty.library import Cell, Library, Reals, Table
 from consilico.sim.silicon.liberty.merge import read_library_text, usable
 from consilico.sim.silicon.liberty.read import read_liberty
@@ -31,7 +30,7 @@ _STEPS = 8  # towards the slew that an inverter in a chain of its like sees
 
 
 @dataclass(frozen=True, kw_only=True)
-class Derived:
+class Derived(Facts):
     """What the Liberty files of one library say."""
 
     name: str
@@ -47,7 +46,7 @@ def derive(paths: Sequence[Path], avoided: Callable[[str], bool] = lambda cell: 
 
     Args:
         paths: Files of one library.
-        avoided: Tells from a cell's name whether it is not to be used.
+        avoided: Tells from the name of a cell whether it is to be left out.
 
     Raises:
         UserError: If a file is damaged, or the library lacks what synthesis needs.
@@ -55,21 +54,12 @@ def derive(paths: Sequence[Path], avoided: Callable[[str], bool] = lambda cell: 
     cells = read_library_text(paths).cells
     files = [read_input(path, "Liberty file") for path in paths]
     key = digest([cell for cell in cells if avoided(cell)], code_digest(__name__), *files)
-    found = cached("kits", key, lambda: _derive(paths, cells, avoided))
-    roles = {
-        purpose: Role(
-            cell=role["cell"],
-            pins=role["pins"],
-            **{field: tuple(role[field]) for field in ("inverted", "low", "high")},
-        )
-        for purpose, role in found["roles"].items()
-    }
-    return Derived(**{**found, "roles": roles})
+    return cached_facts(Derived, "kits", key, lambda: _derive(paths, cells, avoided))
 
 
 def _derive(
     paths: Sequence[Path], texts: Mapping[str, str], avoided: Callable[[str], bool]
-) -> dict[str, Any]:
+) -> Derived:
     library = read_liberty(paths)
     left = usable(library.name, texts, avoided)
     everything = [library.cells[name] for name in library.cells if not avoided(name)]
@@ -78,20 +68,22 @@ def _derive(
     smallest = inverters(cells)
     roles = find_roles(library.name, cells)
     delay_s, input_f = fanout_of_four(smallest[0])
-    return {
-        "name": library.name,
-        "corner": _corner(paths[0], library),
-        "voltage_v": library.voltage_v,
-        "target_ns": float(f"{_TARGET_FO4 * delay_s * 1e9:.3g}"),
-        "load_ff": float(f"{_LOAD_INVERTERS * input_f * 1e15:.3g}"),
-        "roles": {purpose: asdict(role) for purpose, role in roles.items()},
-    }
+    return Derived(
+        name=library.name,
+        corner=_corner(paths[0], library),
+        voltage_v=library.voltage_v,
+        target_ns=float(f"{_TARGET_FO4 * delay_s * 1e9:.3g}"),
+        load_ff=float(f"{_LOAD_INVERTERS * input_f * 1e15:.3g}"),
+        roles=roles,
+    )
 
 
 def fanout_of_four(inverter: Cell) -> tuple[float, float]:
-    """Delay of an inverter that drives four of its like, in s, and its input capacitance in F.
+    """Return the delay of an inverter that drives four like it, and its input capacitance.
 
-    The mean of rise and fall, at the slew that such an inverter gets from one of its like.
+    Returns:
+        The mean of rise and fall in seconds, at the slew that such an inverter gets from another;
+        the capacitance in farads.
 
     Raises:
         UserError: If the cell has no delay tables.
@@ -123,7 +115,7 @@ def _unsized_latch(cell: Cell) -> bool:
 
 
 def _corner(path: Path, library: Library) -> str:
-    """Name of the operating conditions; that of the library where it names none."""
+    """Return the name of the operating conditions, or of the library where it names none."""
     _, group = open_library(path)
     named = [conditions.name for conditions in group.all("operating_conditions")]
     usual = group.attributes.get("default_operating_conditions", "")

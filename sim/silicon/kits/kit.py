@@ -6,31 +6,40 @@ of the user's own, or bare Liberty files, serve as well.
 """
 
 import fnmatch
+import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import read_input
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.silicon.kits.derive import derive
-from consilico.sim.silicon.kits.kitfile import Corner, KitFile, read_kit_file
-from consilico.sim.silicon.kits.kitplaces import locate
+from consilico.sim.silicon.kits.kitfile import Corner, KitFile, Place, read_kit_file
 from consilico.sim.silicon.kits.roles import Role, check_roles
 from consilico.sim.silicon.liberty.merge import read_library_text, usable, with_area
 from consilico.sim.silicon.liberty.read import read_liberty
 
-__all__ = ["Kit", "Role", "describe_kits", "find_kit", "kit_names", "liberty_kit"]
+__all__ = ["Kit", "KitCorner", "describe_kits", "find_kit", "kit_names", "liberty_kit"]
 
 _KITS = Path(__file__).parent
+_USUAL = {  # where people keep a kit where the variable is not set
+    "PDK_ROOT": ("~/.ciel", "~/.volare", "/usr/share/pdk", "/usr/local/share/pdk"),
+}
+_BELOW = {  # where else below the variable's folder a kit may lie
+    # versions that ciel, or volare before it, fetched and did not enable
+    "PDK_ROOT": ("ciel/*/versions/*", "volare/*/versions/*"),
+    "FLOW_HOME": ("flow",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """One cell library at one corner."""
+    """One cell library at one corner, and how its cells are used."""
 
     name: str
     title: str
@@ -62,7 +71,7 @@ class Kit:
 
     @cached_property
     def mapping_liberty(self) -> Path:
-        """One uncompressed Liberty file without the cells to avoid: what mapping may choose from.
+        """Path of one uncompressed Liberty file of the cells that mapping may choose from.
 
         Raises:
             UserError: If a Liberty file cannot be read, is empty or damaged, is for another
@@ -87,7 +96,7 @@ class Kit:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of results with this kit should know."""
+        """Sentences that a reader of results with this kit should know."""
         cells = read_liberty((self.mapping_liberty,)).cells
         named = sorted({role.cell for role in self.roles.values()})
         return tuple(
@@ -109,41 +118,51 @@ class Kit:
         return _matches(cell, self.avoid)
 
 
+@dataclass(frozen=True, kw_only=True)
+class KitCorner(Facts):
+    """One corner of a kit that is described, found on this machine or not."""
+
+    pdk: str
+    title: str
+    corner: str
+    default: bool  # whether it is the corner that the kit's name alone stands for
+    voltage_v: float
+    node_nm: float | None  # None: not known
+    found: bool
+    path: str | None  # of its first Liberty file; None where it is not found
+    how_to_get: str
+
+
 def kit_names() -> list[str]:
-    """Names of the kits that are described, found on this machine or not."""
+    """Return the names of the kits that are described, found on this machine or not."""
     return sorted(path.stem for path in _KITS.glob("*.toml"))
 
 
-def describe_kits() -> list[dict[str, Any]]:
-    """Every corner of every kit, found on this machine or not; a kit's default corner first.
-
-    Returns:
-        ``pdk``, ``title``, ``corner``, ``default`` (corner), ``voltage_v``, ``node_nm``, ``found``,
-        ``path`` (of its first Liberty file, None where it is not found) and ``how_to_get``.
-    """
+def describe_kits() -> list[KitCorner]:
+    """Return every corner of every kit, found on this machine or not, the default ones first."""
     kits = []
     for name in kit_names():
         file = read_kit_file(_KITS / f"{name}.toml")
         for corner in file.corners:
-            liberty = locate(file, corner)
+            liberty = _locate(file, corner)
             kits.append(
-                {
-                    "pdk": name,
-                    "title": file.title,
-                    "corner": corner.name,
-                    "default": corner == file.corners[0],
-                    "voltage_v": corner.voltage_v,
-                    "node_nm": file.node_nm,
-                    "found": liberty is not None,
-                    "path": None if liberty is None else str(liberty[0]),
-                    "how_to_get": corner.how_to_get or file.how_to_get,
-                }
+                KitCorner(
+                    pdk=name,
+                    title=file.title,
+                    corner=corner.name,
+                    default=corner == file.corners[0],
+                    voltage_v=corner.voltage_v,
+                    node_nm=file.node_nm,
+                    found=liberty is not None,
+                    path=None if liberty is None else str(liberty[0]),
+                    how_to_get=corner.how_to_get or file.how_to_get,
+                )
             )
     return kits
 
 
 def find_kit(name: str) -> Kit:
-    """The kit of that name, with its Liberty files located.
+    """Return the kit of that name, with its Liberty files located.
 
     Args:
         name: ``kit`` or ``kit:corner``, where ``kit`` is one of :func:`kit_names` or the path of
@@ -172,7 +191,7 @@ def find_kit(name: str) -> Kit:
             f"process kit {file.name} has no corner {wanted!r}; it has: {', '.join(corners)}"
         )
     corner = corners[wanted] if colon else file.corners[0]
-    liberty = locate(file, corner)
+    liberty = _locate(file, corner)
     if liberty is None:
         where = f"process kit {file.name}" + (f", corner {corner.name}," if colon else "")
         raise UserError(f"{where} is not on this machine; {corner.how_to_get or file.how_to_get}")
@@ -180,7 +199,7 @@ def find_kit(name: str) -> Kit:
 
 
 def liberty_kit(paths: Sequence[Path]) -> Kit:
-    """A kit of Liberty files alone: what it needs beside them is found in them.
+    """Return a kit of Liberty files alone; what else it needs is found in them.
 
     Args:
         paths: Files of one library, plain or gzipped.
@@ -205,7 +224,7 @@ def liberty_kit(paths: Sequence[Path]) -> Kit:
 
 
 def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...]) -> Kit:
-    """The kit of a file; what the file leaves out comes from the Liberty."""
+    """Return the kit of a file; what the file leaves out comes from the Liberty."""
     roles, target_ns, load_ff = file.roles, file.target_ns, file.load_ff
     if roles is None or target_ns is None or load_ff is None:
         found = derive(liberty, lambda cell: _matches(cell, file.avoid))
@@ -229,3 +248,45 @@ def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...]) -> Kit:
 
 def _matches(cell: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(cell, pattern) for pattern in patterns)
+
+
+def _locate(file: KitFile, corner: Corner) -> tuple[Path, ...] | None:
+    """Return the Liberty files of the first place that has them all, or None without one.
+
+    A place whose file names do not say ``{corner}`` has the default corner only.
+    """
+    for place in file.places:
+        names = [name.replace("{corner}", corner.spelling) for name in place.liberty]
+        if names == list(place.liberty) and corner != file.corners[0]:
+            continue
+        for root in _roots(place):
+            found = [_file(root / name) for name in names]
+            if None not in found:
+                return tuple(path for path in found if path is not None)
+    return None
+
+
+def _roots(place: Place) -> list[Path]:
+    if place.kind == "folder":
+        return [Path(place.root)]
+    if place.kind == "package":
+        try:
+            spec = importlib.util.find_spec(place.root)
+        except (ImportError, ValueError):  # of a package within one that is not there
+            spec = None
+        return [Path(path) for path in (spec.submodule_search_locations or [])] if spec else []
+    value = os.environ.get(place.root)
+    folders = [Path(value)] if value else [Path(x) for x in _USUAL.get(place.root, ())]
+    roots = []
+    for folder in (path.expanduser().absolute() for path in folders):
+        below = [path for inner in _BELOW.get(place.root, ()) for path in folder.glob(inner)]
+        below = [path for path in below if path.is_dir()]
+        roots += [folder, *sorted(below, key=lambda path: path.stat().st_mtime, reverse=True)]
+    return roots
+
+
+def _file(path: Path) -> Path | None:
+    for candidate in (path, path.with_name(path.name + ".gz")):
+        if candidate.is_file():
+            return candidate
+    return None

@@ -3,7 +3,6 @@
 The format is in ``docs/kits.md``. What a file leaves out is found in the Liberty itself.
 """
 
-import math
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from consilico.sim.silicon.kits.roles import OPTIONAL, PURPOSES, Role
 __all__ = ["Corner", "KitFile", "Place", "read_kit_file"]
 
 _MOST_BYTES = 4 << 20  # a kit file has a few kB
-_TIED = ("inverted", "low", "high")
+_MOST = 1e15  # of any number in a kit file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ def read_kit_file(path: Path) -> KitFile:
     """
     try:
         data = tomllib.loads(read_input_text(path, "kit file", limit_bytes=_MOST_BYTES))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: of a number of 5,000 digits, too
         raise UserError(f"{path} is not TOML: {error}") from error
     top = _Table(path, "", data)
     kit = KitFile(
@@ -142,14 +141,14 @@ def _roles(table: "_Table") -> dict[str, Role]:
 
 
 class _Table:
-    """A table of a kit file; what is asked for is checked, what is never asked for is unknown."""
+    """A table of a kit file; a field that is never asked for is unknown."""
 
     def __init__(self, path: Path, place: str, data: dict[str, Any]) -> None:
         self.path, self.place, self.data = path, place, data
         self.known: list[str] = []
 
     def error(self, field: str, problem: str) -> UserError:
-        """One line that names the file and the field."""
+        """Return the error of a field: one line that names it and the file."""
         where = ".".join(part for part in (self.place, field) if part)
         return UserError(f"{self.path}: {where} {problem}")
 
@@ -160,14 +159,14 @@ class _Table:
                 raise self.error(field, f"is unknown; accepted: {', '.join(self.known)}")
 
     def text(self, field: str, default: str | None = None) -> str:
-        """A text that is not empty."""
+        """Return a text that is not empty."""
         value = self._get(field, default)
         if not isinstance(value, str) or (not value and field in self.data):
             raise self.error(field, f"must be a text, not {value!r}")
         return value
 
     def texts(self, field: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """A list of texts; where the field is needed, not an empty one."""
+        """Return a list of texts; where the field is needed, not an empty one."""
         value = self._get(field, default)
         good = isinstance(value, list | tuple) and all(isinstance(x, str) and x for x in value)
         if not good or (default is None and not value):
@@ -175,16 +174,16 @@ class _Table:
         return tuple(value)
 
     def number(self, field: str, optional: bool = False) -> float | None:
-        """A finite number above 0."""
+        """Return a finite number above 0."""
         value = self._get(field, 1 if optional else None)
         if optional and field not in self.data:
             return None
-        if type(value) not in (int, float) or not (value > 0 and math.isfinite(value)):
-            raise self.error(field, f"must be a number above 0, not {value!r}")
+        if type(value) not in (int, float) or not 0 < value < _MOST:
+            raise self.error(field, f"must be a number above 0, not {repr(value)[:80]}")
         return value  # type: ignore[no-any-return]
 
     def table(self, field: str) -> list["_Table"]:
-        """The table of that name, or none."""
+        """Return the table of that name in a list, which is empty where there is none."""
         value = self._get(field, {})
         if not isinstance(value, dict):
             raise self.error(field, f"must be a table, not {value!r}")
@@ -192,7 +191,7 @@ class _Table:
         return [found] if field in self.data else []
 
     def tables(self, field: str) -> list["_Table"]:
-        """The tables of an array that must have one at least."""
+        """Return the tables of an array that must have one at least."""
         value = self._get(field, None)
         if not (isinstance(value, list) and value and all(isinstance(x, dict) for x in value)):
             raise self.error(field, f"must be given as one or more [[{field}]] tables")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-def listed(name: str) -> list[dict[str, object]]:
-    return [kit for kit in describe_kits() if kit["pdk"] == name]
+def listed(name: str) -> list[dict[str, Any]]:
+    return [kit.to_json() for kit in describe_kits() if kit.pdk == name]
 
 
 def empty(path: Path) -> Path:
@@ -231,6 +232,9 @@ def test_a_package_that_is_not_installed_is_no_place(tmp_path: Path) -> None:
     [
         ("node_nm = 28", "node_nm = ", "mine.toml is not TOML: .*line 2"),
         ("node_nm = 28", 'node_nm = "28"', "mine.toml: node_nm must be a number above 0, not '28'"),
+        ("node_nm = 28", f"node_nm = 1{'0' * 400}", "node_nm must be a number above 0, not 1000"),
+        ("node_nm = 28", f"node_nm = 1{'0' * 5000}", "mine.toml is not TOML: "),
+        ("node_nm = 28", f"node_nm = {'[' * 5000}", "mine.toml is not TOML: "),
         ("node_nm = 28", "node_nm = nan", "node_nm must be a number above 0"),
         ("node_nm = 28", "node_nm = true", "node_nm must be a number above 0, not True"),
         ("node_nm", "node", "mine.toml: node is unknown; accepted: title, node_nm, how_to_get"),
