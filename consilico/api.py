@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
@@ -123,7 +124,7 @@ def verify(
     simulators: Sequence[str] = ("icarus", "verilator"),
     seed: int = 1,
     progress: "Progress | None" = None,
-) -> dict[str, Any]:
+) -> "Verification":
     """Compare a unit's Verilog with its golden model, bit for bit, under stalls and resets.
 
     Args:
@@ -134,8 +135,8 @@ def verify(
         progress: Called with a description, steps done and steps in total.
 
     Returns:
-        The verdict: ``passed``, ``problems`` (one line each) and what was run. A unit that is
-        wrong is a result, not an exception.
+        The verdict, with its problems and what was run. A unit that is wrong is a result, not an
+        exception.
 
     Raises:
         UserError: If a simulator is unknown, missing or too old.

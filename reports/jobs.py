@@ -118,7 +118,7 @@ def _work(job: Job) -> list[dict[str, Any]]:
     if job.kind == "verify":
         from consilico.sim.rtlsim.verify import verify
 
-        return [verify(unit, config, _SIMULATORS, seed=SEED)]
+        return [verify(unit, config, _SIMULATORS, seed=SEED).to_json()]
     from consilico.sim.silicon.implement import implement
 
     return [

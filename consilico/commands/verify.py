@@ -1,7 +1,7 @@
 """``consilico verify``."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from consilico.commands.output import (
     working,
 )
 from consilico.sim.base.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from consilico.sim.rtlsim.verify import Verification
 
 __all__ = ["Simulator", "verify"]
 
@@ -54,24 +57,24 @@ def verify(
             seed=seed,
             progress=progress,
         )
-    emit("verify/1", result, json_path, lambda: _show(result))
-    if not result["passed"]:
-        first, *others = result["problems"]
+    emit("verify/1", result.to_json(), json_path, lambda: _show(result))
+    if not result.passed:
+        first, *others = result.problems
         more = f" (and {len(others)} more)" if others else ""
         raise CheckFailed(f"{found.name} failed verification: {first}{more}")
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: "Verification") -> None:
     rows = [
         (
-            f"{run['simulator']} {run['version']}",
-            f"{run['checked']:,}",
-            f"{run['mismatches']:,}",
-            f"{run['seconds']:.2f}",
-            f"{run['checked_per_second']:,.0f}",
+            f"{run.simulator} {run.version}",
+            f"{run.checked:,}",
+            f"{run.mismatches:,}",
+            f"{run.seconds:.2f}",
+            f"{run.checked_per_second:,.0f}",
         )
-        for run in result["runs"]
+        for run in result.runs
     ]
-    verdict = "passed" if result["passed"] else "FAILED"
+    verdict = "passed" if result.passed else "FAILED"
     columns = ("simulator", "results checked", "mismatches", "seconds", "results/s")
-    print_table(f"{result['unit']}, seed {result['seed']}: {verdict}", columns, rows, (1, 2, 3, 4))
+    print_table(f"{result.unit}, seed {result.seed}: {verdict}", columns, rows, (1, 2, 3, 4))

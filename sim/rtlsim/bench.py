@@ -1,9 +1,10 @@
 """Speed of the harness: ``python -m consilico.sim.rtlsim.bench [--json PATH]``.
 
-A plain cocotb loop on Icarus against the bulk bench on Verilator with 64 lanes a beat, in one run
-on one machine. Compilation is left out of both. The bulk bench's time contains the hand-over of
-the stimulus, the start of the program and the comparison; the plain loop's only its loop. The bulk
-bench is measured on one processor and, each with its own stimulus, on all of them.
+A plain cocotb loop on Icarus is compared with the bulk testbench on Verilator with 64 lanes per
+beat, in one run on one machine. Compilation is left out of both. The time of the bulk testbench
+contains the hand-over of the stimulus, the start of the program and the comparison; that of the
+plain loop only its loop. The bulk testbench is measured on one processor and, each with its own
+stimulus, on all of them.
 """
 
 import argparse
@@ -12,59 +13,94 @@ import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import processors
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
-from consilico.sim.rtlsim.excerpts import prefix, repeat
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
 from consilico.sim.units.catalogue import configure, find_unit, verilog
-from consilico.sim.units.stimulus import Kind, Stimulus
+from consilico.sim.units.stimulus import Kind, Stimulus, prefix, repeat
 from consilico.sim.units.unit import Unit
 
-__all__ = ["compare", "main"]
+__all__ = ["HarnessSpeed", "Speed", "compare", "main"]
 
 _SEED = 1
-_RUNS = 3  # the fastest counts: other work on the machine only ever slows a run
+_RUNS = 3  # the fastest counts: other work on the machine only slows a run
 _BULK_RESULTS = 8_000_000
 _PLAIN_ITEMS = {1: 3000, 64: 100}  # by lanes; Icarus is slow with wide vectors
 
 
-def compare(unit: Unit) -> dict[str, Any]:
-    """Measure both harnesses on a unit with a ``lanes`` field.
+@dataclass(frozen=True, kw_only=True)
+class Speed(Facts):
+    """The fastest of some runs of one testbench."""
 
-    Returns:
-        ``plain`` (one lane), ``plain_64_lanes``, ``bulk`` and ``bulk_all_processors`` (64 lanes):
-        each with simulator, lanes, processors, results checked, seconds and results a second;
-        ``ratio`` of bulk to plain, ``ratio_same_lanes`` of bulk to plain with 64 lanes.
+    derived: ClassVar[tuple[str, ...]] = ("checked_per_second",)
+
+    bench: str
+    simulator: str
+    version: str
+    lanes: int  # of the unit
+    processors: int
+    checked: int  # results compared, all lanes counted
+    seconds: float  # wall clock
+
+    @property
+    def checked_per_second(self) -> float:
+        """Return the results compared per second."""
+        return self.checked / self.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarnessSpeed(Facts):
+    """Both testbenches on one unit."""
+
+    derived: ClassVar[tuple[str, ...]] = ("ratio", "ratio_same_lanes")
+
+    unit: str
+    runs: int  # of each, of which the fastest counts
+    plain: Speed  # one lane
+    plain_64_lanes: Speed
+    bulk: Speed  # 64 lanes
+    bulk_all_processors: Speed  # 64 lanes
+
+    @property
+    def ratio(self) -> float:
+        """Return how many times as fast the bulk testbench is, 64 lanes against one."""
+        return self.bulk.checked_per_second / self.plain.checked_per_second
+
+    @property
+    def ratio_same_lanes(self) -> float:
+        """Return how many times as fast the bulk testbench is with 64 lanes in both."""
+        return self.bulk.checked_per_second / self.plain_64_lanes.checked_per_second
+
+
+def compare(unit: Unit) -> HarnessSpeed:
+    """Measure both testbenches on a unit with a ``lanes`` field.
 
     Raises:
         UserError: If a simulator is missing.
         CheckFailed: If a result was wrong, which makes its time worthless.
     """
     icarus, verilator = find_simulator("icarus"), find_simulator("verilator")
-    plain = _plain(unit, icarus, 1)
-    wide = _plain(unit, icarus, 64)
-    bulk = _bulk(unit, verilator, 64, 1)
-    return {
-        "unit": unit.name,
-        "runs": _RUNS,
-        "plain": plain,
-        "plain_64_lanes": wide,
-        "bulk": bulk,
-        "bulk_all_processors": _bulk(unit, verilator, 64, processors()),
-        "ratio": bulk["checked_per_second"] / plain["checked_per_second"],
-        "ratio_same_lanes": bulk["checked_per_second"] / wide["checked_per_second"],
-    }
+    return HarnessSpeed(
+        unit=unit.name,
+        runs=_RUNS,
+        plain=_plain(unit, icarus, 1),
+        plain_64_lanes=_plain(unit, icarus, 64),
+        bulk=_bulk(unit, verilator, 64, 1),
+        bulk_all_processors=_bulk(unit, verilator, 64, processors()),
+    )
 
 
-def _plain(unit: Unit, simulator: Simulator, lanes: int) -> dict[str, Any]:
+def _plain(unit: Unit, simulator: Simulator, lanes: int) -> Speed:
     config = configure(unit, [f"lanes={lanes}"])
     stimulus = prefix(_without_resets(unit.vectors(config, _SEED)), _PLAIN_ITEMS[lanes])
     build = build_cocotb(simulator, [_text(unit, lanes)], unit.module_name)
@@ -76,8 +112,8 @@ def _plain(unit: Unit, simulator: Simulator, lanes: int) -> dict[str, Any]:
                 unit.module_name,
                 unit.ports(config),
                 stimulus,
-                Run(bench="plain cocotb loop"),
-                module="consilico.sim.rtlsim.plain_bench",
+                Replay(bench="plain cocotb loop"),
+                module="consilico.sim.rtlsim.plain_testbench",
             )
         ]
         for _ in range(_RUNS)
@@ -85,18 +121,18 @@ def _plain(unit: Unit, simulator: Simulator, lanes: int) -> dict[str, Any]:
     return _fastest(simulator, lanes, outcomes)
 
 
-def _bulk(unit: Unit, simulator: Simulator, lanes: int, processors: int) -> dict[str, Any]:
+def _bulk(unit: Unit, simulator: Simulator, lanes: int, processors: int) -> Speed:
     config = configure(unit, [f"lanes={lanes}"])
     ports = unit.ports(config)
     parts = [unit.vectors(config, _SEED + part) for part in range(processors)]
     stimuli = [repeat(part, -(-_BULK_RESULTS // part.results)) for part in parts]
     build = build_bulk(simulator, [_text(unit, lanes)], unit.module_name, ports)
-    run = Run(bench="bulk, full speed")
+    replay = Replay(bench="bulk, full speed")
 
     def once() -> list[Outcome]:
         with ThreadPoolExecutor(processors) as pool:
             return list(
-                pool.map(lambda part: run_bulk(simulator, build, ports, part, run), stimuli)
+                pool.map(lambda part: run_bulk(simulator, build, ports, part, replay), stimuli)
             )
 
     return _fastest(simulator, lanes, [once() for _ in range(_RUNS)])
@@ -107,34 +143,29 @@ def _text(unit: Unit, lanes: int) -> str:
     return verilog(unit, configure(unit, [f"lanes={lanes}"]))
 
 
-def _fastest(
-    simulator: Simulator, lanes: int, repetitions: Sequence[Sequence[Outcome]]
-) -> dict[str, Any]:
-    """The fastest repetition; one may consist of outcomes that ran at the same time."""
+def _fastest(simulator: Simulator, lanes: int, repetitions: Sequence[Sequence[Outcome]]) -> Speed:
+    """Return the fastest repetition; one may consist of outcomes that ran at the same time."""
     rows = []
     for outcomes in repetitions:
         for outcome in outcomes:
             if not outcome.passed:
                 raise CheckFailed(f"{outcome.bench} on {simulator.name}: {outcome.problems}")
-        checked = sum(outcome.checked for outcome in outcomes)
-        seconds = max(outcome.seconds for outcome in outcomes)  # all started together
         rows.append(
-            {
-                "bench": outcomes[0].bench,
-                "simulator": simulator.name,
-                "version": simulator.version,
-                "lanes": lanes,
-                "processors": len(outcomes),
-                "checked": checked,
-                "seconds": seconds,
-                "checked_per_second": checked / seconds,
-            }
+            Speed(
+                bench=outcomes[0].bench,
+                simulator=simulator.name,
+                version=simulator.version,
+                lanes=lanes,
+                processors=len(outcomes),
+                checked=sum(outcome.checked for outcome in outcomes),
+                seconds=max(outcome.seconds for outcome in outcomes),  # all started together
+            )
         )
-    return max(rows, key=lambda row: row["checked_per_second"])
+    return max(rows, key=lambda row: row.checked_per_second)
 
 
 def _without_resets(stimulus: Stimulus) -> Stimulus:
-    """A plain loop does not know which results a reset drops."""
+    """Return the stimulus without resets: a plain loop does not know what a reset drops."""
     kept = stimulus.kind != Kind.RESET
     return dataclasses.replace(
         stimulus,
@@ -145,7 +176,7 @@ def _without_resets(stimulus: Stimulus) -> Stimulus:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the comparison; exit status 1 if a result is wrong, 2 for what the user can mend."""
+    """Print the comparison; return 1 if a result is wrong, 2 for what the user can mend."""
     parser = argparse.ArgumentParser(
         prog="python -m consilico.sim.rtlsim.bench", description=__doc__
     )
@@ -154,20 +185,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = compare(find_unit("consmax/log2"))
         if options.json:
-            write_atomic(options.json, json.dumps(result, indent=2) + "\n")
+            write_atomic(options.json, json.dumps(result.to_json(), indent=2) + "\n")
     except (CheckFailed, UserError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, CheckFailed) else 2
-    for name in ("plain", "plain_64_lanes", "bulk", "bulk_all_processors"):
-        row = result[name]
+    for row in (result.plain, result.plain_64_lanes, result.bulk, result.bulk_all_processors):
         print(
-            f"{row['bench']:<20} {row['simulator']:<10} {row['lanes']:>3} lanes "
-            f"x {row['processors']:<3} "
-            f"{row['checked']:>10,} results {row['seconds']:>8.3f} s "
-            f"{row['checked_per_second']:>12,.0f} results/s"
+            f"{row.bench:<20} {row.simulator:<10} {row.lanes:>3} lanes x {row.processors:<3} "
+            f"{row.checked:>10,} results {row.seconds:>8.3f} s "
+            f"{row.checked_per_second:>12,.0f} results/s"
         )
-    print(f"bulk / plain cocotb loop: {result['ratio']:,.0f} times", end="")
-    print(f" ({result['ratio_same_lanes']:,.0f} times with as many lanes)")
+    print(
+        f"bulk / plain cocotb loop: {result.ratio:,.0f} times "
+        f"({result.ratio_same_lanes:,.0f} times with as many lanes)"
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Calls cocotb's own runner as a process of its own: a script, started by ``cocotb_run``.
+"""Calls cocotb's own runner as a process of its own: a script, started by ``cocotb_replay``.
 
 Its one argument is a JSON file: ``path`` (``sys.path`` of the caller, which finds testbenches),
 ``simulator``, ``step`` (``build`` or ``test``) and its keyword ``arguments``.

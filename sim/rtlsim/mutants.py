@@ -1,27 +1,36 @@
-"""Does the harness find bugs? Single-point changes of a unit's Verilog, each replayed.
+"""Tells whether the harness finds bugs: it replays mutants, single-point changes of the Verilog.
 
-A mutant that survives is a gap in the stimulus or the checks, or changes nothing that can be seen.
-Generated Verilog repeats itself, so the latter are many: Yosys is asked to prove them equivalent.
+A mutant that survives shows a gap in the stimulus or the checks, or changes nothing that can be
+seen. Generated Verilog repeats itself, so the latter are many: Yosys is asked to prove them
+equivalent.
 """
 
 import random
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import BuildError
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Mutation", "mutation_score", "mutations", "proved_equivalent"]
+__all__ = [
+    "Mutant",
+    "Mutation",
+    "MutationScore",
+    "mutation_score",
+    "mutations",
+    "proved_equivalent",
+]
 
 # Registers and ports are matched by name; Amaranth's intermediate wires (`$` in their names) are
 # not, since a changed wire may still leave everything behind it as it was.
@@ -67,6 +76,52 @@ class Mutation:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mutant(Facts):
+    """One mutant and what became of it."""
+
+    line: int  # of the Verilog, from 1
+    change: str
+    outcome: str  # "killed", "equivalent" (proved) or "survived"
+    by: str | None  # what found it, where it was killed
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutationScore(Facts):
+    """What became of the mutants of a unit."""
+
+    derived: ClassVar[tuple[str, ...]] = ("killed", "equivalent", "survived", "score")
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    seed: int  # of stimulus, stalls and choice of mutants
+    mutants: tuple[Mutant, ...]
+
+    @property
+    def killed(self) -> int:
+        """Return the number of mutants that the harness found."""
+        return self._count("killed")
+
+    @property
+    def equivalent(self) -> int:
+        """Return the number of mutants that are proved to change nothing that can be seen."""
+        return self._count("equivalent")
+
+    @property
+    def survived(self) -> int:
+        """Return the number of mutants that were neither found nor proved equivalent."""
+        return self._count("survived")
+
+    @property
+    def score(self) -> float | None:
+        """Return the share of killed ones among those not equivalent; None if there are none."""
+        decided = self.killed + self.survived
+        return self.killed / decided if decided else None
+
+    def _count(self, outcome: str) -> int:
+        return sum(mutant.outcome == outcome for mutant in self.mutants)
+
+
 def mutations(text: str, rng: random.Random) -> list[Mutation]:
     """Return every single-point change that is known here.
 
@@ -101,19 +156,14 @@ def _changes(line: str, rng: random.Random) -> Iterator[tuple[int, str, str]]:
         yield match.start(), match.group(), f"? {match.group(2)} : {match.group(1)}"
 
 
-def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[str, Any]:
+def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> MutationScore:
     """Replay the verification stimulus on mutants of a unit, with stalls, on Icarus.
 
     Args:
         unit: From the catalogue.
         config: Its configuration.
         count: Mutants wanted; fewer if the text does not have as many places to change.
-        seed: Of stimulus, stalls and choice of mutants.
-
-    Returns:
-        ``unit``, ``config``, ``seed``, numbers of mutants ``killed``, ``equivalent`` (proved) and
-        ``survived``, ``score`` (killed of those not equivalent; null if there are none) and
-        ``mutants``: line, change, ``outcome`` and, where killed, ``by`` what.
+        seed: Seed of stimulus, stalls and choice of mutants.
 
     Raises:
         CheckFailed: If the unit fails unchanged, so that killing a mutant would mean nothing.
@@ -121,17 +171,17 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
     text, ports, top = verilog(unit, config), unit.ports(config), unit.module_name
     stimulus = unit.vectors(config, seed)
     simulator = find_simulator("icarus")
-    run = Run(
+    replay = Replay(
         stall_in=64, stall_out=96, seed=seed, hang_cycles=2000, limit_s=300, stop_at_mismatch=True
     )
     build = build_bulk(simulator, [text], top, ports)
-    unchanged = run_bulk(simulator, build, ports, stimulus, run)
+    unchanged = run_bulk(simulator, build, ports, stimulus, replay)
     if not unchanged.passed:
         raise CheckFailed(f"{unit.name} fails without a mutation: {unchanged.problems}")
     rng = random.Random(seed)
     places = mutations(text, rng)
     rng.shuffle(places)
-    mutants: list[dict[str, Any]] = []
+    mutants: list[Mutant] = []
     for mutation in places:
         if len(mutants) == count:
             break
@@ -139,30 +189,19 @@ def mutation_score(unit: Unit, config: Config, count: int, seed: int) -> dict[st
             build = build_bulk(simulator, [mutation.apply(text)], top, ports)
         except BuildError:
             continue  # not Verilog any more: says nothing about the harness
-        outcome = run_bulk(simulator, build, ports, stimulus, run)
+        outcome = run_bulk(simulator, build, ports, stimulus, replay)
         killed = not outcome.passed
         alike = not killed and proved_equivalent(text, mutation.apply(text), top)
         mutants.append(
-            {
-                "line": mutation.line,
-                "change": f"{mutation.old.strip()} -> {mutation.new.strip()}",
-                "outcome": "killed" if killed else "equivalent" if alike else "survived",
-                "by": outcome.problems[0] if killed else None,
-            }
+            Mutant(
+                line=mutation.line,
+                change=f"{mutation.old.strip()} -> {mutation.new.strip()}",
+                outcome="killed" if killed else "equivalent" if alike else "survived",
+                by=outcome.problems[0] if killed else None,
+            )
         )
         build.unlink(missing_ok=True)
-    counts = Counter(mutant["outcome"] for mutant in mutants)
-    decided = counts["killed"] + counts["survived"]
-    return {
-        "unit": unit.name,
-        "config": config.to_json(),
-        "seed": seed,
-        "killed": counts["killed"],
-        "equivalent": counts["equivalent"],
-        "survived": counts["survived"],
-        "score": counts["killed"] / decided if decided else None,
-        "mutants": mutants,
-    }
+    return MutationScore(unit=unit.name, config=config.to_json(), seed=seed, mutants=tuple(mutants))
 
 
 def proved_equivalent(original: str, changed: str, top: str, limit_s: float = 120.0) -> bool:

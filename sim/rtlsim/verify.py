@@ -1,31 +1,73 @@
-"""Verdict on a unit: its Verilog equals its golden model, on every simulator asked for."""
+"""The verdict on a unit: its Verilog equals its golden model, on every simulator asked for."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
-from typing import Any
+from typing import Any, ClassVar
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.progress import Progress
-from consilico.sim.base.results import cached, digest
+from consilico.sim.base.results import digest
 from consilico.sim.rtlsim.builds import BuildError, compiler_version
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
-from consilico.sim.rtlsim.excerpts import prefix
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
 from consilico.sim.units.catalogue import verilog
-from consilico.sim.units.stimulus import Kind, Ports, Stimulus
+from consilico.sim.units.stimulus import Kind, Ports, Stimulus, prefix
 from consilico.sim.units.unit import Unit
 
-__all__ = ["check", "verify"]
+__all__ = ["SimulatorRun", "Verification", "check", "verify"]
 
-_COCOTB_ITEMS = 1200  # a Python step a cycle: the bulk bench replays the rest
+_COCOTB_ITEMS = 1200  # a Python step per cycle: the bulk testbench replays the rest
 _FULL_SPEED = "bulk, full speed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorRun(Facts):
+    """What one simulator found, all testbenches together."""
+
+    derived: ClassVar[tuple[str, ...]] = ("checked_per_second",)
+
+    simulator: str
+    version: str
+    checked: int  # results compared, all lanes counted
+    mismatches: int  # wrong and missing beats and violations of the stream protocol
+    seconds: float  # wall clock, compilation left out
+    benches: tuple[Outcome, ...]  # one per testbench
+    coverage: dict[str, int]  # hits of the points of the streams, such as "stream/gap_cycles"
+
+    @property
+    def checked_per_second(self) -> float:
+        """Return the results compared per second of wall clock."""
+        return self.checked / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification(Facts):
+    """The verdict on one configuration of a unit."""
+
+    derived: ClassVar[tuple[str, ...]] = ("passed",)
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    seed: int  # of the stimuli and the stalls
+    verilog_sha256: str
+    runs: tuple[SimulatorRun, ...]
+    coverage: dict[str, int]  # hits of each point, the least of the simulators'
+    uncovered: tuple[str, ...]  # points that had to be hit and were not
+    latency_cycles: dict[str, int]  # "declared", and measured by simulator
+    problems: tuple[str, ...]  # one line each; empty if the unit passed
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not self.problems
 
 
 def verify(
@@ -34,21 +76,15 @@ def verify(
     simulators: Sequence[str],
     seed: int,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Verification:
     """Verify the generated Verilog of a unit; a verdict that passed is cached.
 
     Args:
         unit: From the catalogue.
         config: Its configuration.
         simulators: Names, at least one of ``icarus`` and ``verilator``.
-        seed: Of the stimuli and the stalls.
-        progress: Told after each bench.
-
-    Returns:
-        ``unit``, ``config``, ``seed``, ``verilog_sha256``, ``runs`` (one a simulator: name,
-        version, results checked, mismatches, seconds without compilation, the benches one by one,
-        coverage), ``coverage`` (hits a point), ``uncovered``, ``latency_cycles`` (declared and
-        measured), ``problems`` (one line each) and ``passed``.
+        seed: Seed of the stimuli and the stalls.
+        progress: Called after each testbench with a label, steps done and steps in all.
 
     Raises:
         UserError: If a simulator is unknown, missing or too old.
@@ -63,8 +99,20 @@ def check(
     simulators: Sequence[str],
     seed: int,
     progress: Progress | None = None,
-) -> dict[str, Any]:
-    """As :func:`verify`, for given Verilog: checked-in, edited by hand, or broken on purpose."""
+) -> Verification:
+    """Verify Verilog that was edited by hand, broken on purpose or checked in.
+
+    Args:
+        unit: The unit that the Verilog claims to be.
+        config: Its configuration.
+        text: The Verilog.
+        simulators: As for :func:`verify`.
+        seed: As for :func:`verify`.
+        progress: As for :func:`verify`.
+
+    Raises:
+        UserError: If a simulator is unknown, missing or too old.
+    """
     if not simulators:
         raise UserError("name at least one simulator")
     found = [find_simulator(name) for name in simulators]
@@ -82,13 +130,13 @@ def check(
         stimulus.expected.tobytes(),
         [stimulus.results, stimulus.coverage],
     )
-    result: dict[str, Any] = cached(
+    return cached_facts(
+        Verification,
         "verify",
         key,
         lambda: _judged(unit, config, text, found, seed, stimulus, progress),
-        keep=lambda judged: bool(judged["passed"]),
+        keep=lambda judged: judged.passed,
     )
-    return result
 
 
 def _judged(
@@ -99,8 +147,8 @@ def _judged(
     seed: int,
     stimulus: Stimulus,
     progress: Progress | None,
-) -> dict[str, Any]:
-    runs: list[dict[str, Any]] = []
+) -> Verification:
+    runs: list[SimulatorRun] = []
     problems: list[str] = []
     latency = {"declared": unit.latency(config)}
     total = len(simulators) * len(_plan(seed, stimulus))
@@ -114,10 +162,10 @@ def _judged(
 
     cycles: dict[str, set[int]] = {}
     for simulator in simulators:
-        outcomes, build_problem = _benches(
+        outcomes, build_problem = _replayed(
             simulator, text, unit, unit.ports(config), stimulus, seed, step
         )
-        runs.append(_run(simulator, outcomes))
+        runs.append(_run_of(simulator, outcomes))
         if build_problem:
             problems.append(build_problem)
         for outcome in outcomes:
@@ -138,35 +186,33 @@ def _judged(
         for bench, counts in cycles.items()
         if len(counts) > 1
     ]
-    asked = _asked(unit, config)
-    coverage, uncovered = _coverage(asked, latency["declared"], stimulus, runs)
+    coverage, uncovered = _coverage(_asked(unit, config), latency["declared"], stimulus, runs)
     problems += [f"coverage point {point} was never hit" for point in uncovered]
-    return {
-        "unit": unit.name,
-        "config": config.to_json(),
-        "seed": seed,
-        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "runs": runs,
-        "coverage": coverage,
-        "uncovered": uncovered,
-        "latency_cycles": latency,
-        "problems": problems,
-        "passed": not problems,
-    }
+    return Verification(
+        unit=unit.name,
+        config=config.to_json(),
+        seed=seed,
+        verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        runs=tuple(runs),
+        coverage=coverage,
+        uncovered=tuple(uncovered),
+        latency_cycles=latency,
+        problems=tuple(problems),
+    )
 
 
-def _plan(seed: int, stimulus: Stimulus) -> list[tuple[str, Stimulus, Run]]:
-    """Benches: kind, stimulus, how it is replayed."""
-    stalls = Run(stall_in=64, stall_out=96, seed=seed)
+def _plan(seed: int, stimulus: Stimulus) -> list[tuple[str, Stimulus, Replay]]:
+    """Return what is replayed: kind of testbench, stimulus, and how it is replayed."""
+    stalls = Replay(stall_in=64, stall_out=96, seed=seed)
     sample = prefix(stimulus, _COCOTB_ITEMS)
     return [
-        ("bulk", stimulus, Run(bench=_FULL_SPEED, seed=seed)),
+        ("bulk", stimulus, Replay(bench=_FULL_SPEED, seed=seed)),
         ("bulk", stimulus, replace(stalls, bench="bulk, random stalls")),
         ("cocotb", sample, replace(stalls, bench="cocotb, random stalls")),
     ]
 
 
-def _benches(
+def _replayed(
     simulator: Simulator,
     text: str,
     unit: Unit,
@@ -175,57 +221,55 @@ def _benches(
     seed: int,
     step: Callable[[], None],
 ) -> tuple[list[Outcome], str]:
-    """Outcome of every bench, and why the rest was not run, empty if all were."""
+    """Return the outcome of every testbench, and why the rest was not run, or ``""``."""
     outcomes: list[Outcome] = []
     top = unit.module_name
     try:
-        for kind, part, run in _plan(seed, stimulus):
+        for kind, part, replay in _plan(seed, stimulus):
             if kind == "bulk":
                 build = build_bulk(simulator, [text], top, ports)
-                outcomes.append(run_bulk(simulator, build, ports, part, run))
+                outcomes.append(run_bulk(simulator, build, ports, part, replay))
                 if not outcomes[-1].cycles:
-                    break  # it never came to an end, and cocotb would wait for it for ever
+                    break  # it never came to an end, and would not with cocotb
             else:
                 build = build_cocotb(simulator, [text], top)
-                outcomes.append(run_cocotb(simulator, build, top, ports, part, run))
+                outcomes.append(run_cocotb(simulator, build, top, ports, part, replay))
             step()
     except BuildError as error:
         return outcomes, str(error)
     return outcomes, ""
 
 
-def _run(simulator: Simulator, outcomes: list[Outcome]) -> dict[str, Any]:
-    checked = sum(outcome.checked for outcome in outcomes)
-    seconds = sum(outcome.seconds for outcome in outcomes)
+def _run_of(simulator: Simulator, outcomes: list[Outcome]) -> SimulatorRun:
     events: Counter[str] = Counter()
     for outcome in outcomes:
         events.update(outcome.events)
-    return {
-        "simulator": simulator.name,
-        "version": simulator.version,
-        "checked": checked,
-        "mismatches": sum(outcome.mismatches for outcome in outcomes),
-        "seconds": seconds,
-        "checked_per_second": checked / seconds if seconds else 0.0,
-        "benches": [outcome.to_json() for outcome in outcomes],
-        "coverage": {
+    return SimulatorRun(
+        simulator=simulator.name,
+        version=simulator.version,
+        checked=sum(outcome.checked for outcome in outcomes),
+        mismatches=sum(outcome.mismatches for outcome in outcomes),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        benches=tuple(outcomes),
+        coverage={
             f"stream/{event}": hits for event, hits in events.items() if event != "dump_cycles"
         },
-    }
+    )
 
 
 def _asked(unit: Unit, config: Config) -> list[str]:
-    """Coverage points of a unit that this configuration has to hit."""
+    """Return the coverage points of a unit that this configuration has to hit."""
     exempt = unit.exempt(config)
     return [point for point in unit.coverage if point not in exempt]
 
 
 def _coverage(
-    asked: list[str], latency: int, stimulus: Stimulus, runs: list[dict[str, Any]]
+    asked: list[str], latency: int, stimulus: Stimulus, runs: list[SimulatorRun]
 ) -> tuple[dict[str, int], list[str]]:
-    """Hits a point, the least of the simulators', and the required points never hit.
+    """Return the hits of each point, and the required points that were never hit.
 
-    What can be in flight at a reset or a reload needs a unit that holds data for a cycle.
+    The hits are the least of the simulators'. What is in flight at a reset or a reload is required
+    only of a unit that holds data for a cycle or more.
     """
     required = ["stream/gap_cycles", "stream/i_stall_cycles", "stream/o_stall_cycles"]
     for kind, point in ((Kind.RESET, "reset_in_flight"), (Kind.CONFIG, "config_in_flight")):
@@ -234,5 +278,5 @@ def _coverage(
             required.append(f"stream/{point}")
     coverage = dict.fromkeys(asked, 0) | stimulus.coverage
     for point in required:
-        coverage[point] = min(run["coverage"].get(point, 0) for run in runs)
+        coverage[point] = min(run.coverage.get(point, 0) for run in runs)
     return coverage, [point for point in (*asked, *required) if not coverage[point]]

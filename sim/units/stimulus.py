@@ -3,13 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Kind", "Ports", "Stimulus", "StimulusBuilder", "pack"]
+__all__ = ["Kind", "Ports", "Stimulus", "StimulusBuilder", "pack", "prefix", "repeat"]
 
 
 class Kind(IntEnum):
@@ -52,6 +52,46 @@ class Stimulus:
                 f"kind has {len(self.kind)} items, bits {len(self.bits)}, completes "
                 f"{len(self.completes)} for {beats} beats; expected has {len(self.expected)}"
             )
+
+    def results_in(self, beats: int) -> int:
+        """Return the results, all lanes counted, in so many of the beats on ``o``."""
+        return self.results * beats // max(1, len(self.expected))
+
+
+def prefix(stimulus: Stimulus, items: int) -> Stimulus:
+    """Return the first items of a stimulus, without coverage, which counts the whole."""
+    completes = stimulus.completes[:items]
+    beats = int(completes.sum())
+    return Stimulus(
+        kind=stimulus.kind[:items],
+        bits=stimulus.bits[:items],
+        completes=completes,
+        expected=stimulus.expected[:beats],
+        results=stimulus.results_in(beats),
+        operations=stimulus.operations * beats // max(1, len(stimulus.expected)),
+    )
+
+
+def repeat(stimulus: Stimulus, times: int) -> Stimulus:
+    """Return a stimulus several times over.
+
+    Raises:
+        ValueError: If it relies on what was configured before it, so that the second round would
+            see other constants than the first.
+    """
+    configures = bool((stimulus.kind == Kind.CONFIG).any())
+    if configures and stimulus.kind[0] != Kind.CONFIG:
+        raise ValueError("a stimulus is repeatable only if it begins with its configuration")
+    return replace(
+        stimulus,
+        kind=np.tile(stimulus.kind, times),
+        bits=np.tile(stimulus.bits, (times, 1)),
+        completes=np.tile(stimulus.completes, times),
+        expected=np.tile(stimulus.expected, (times, 1)),
+        results=stimulus.results * times,
+        operations=stimulus.operations * times,
+        coverage={point: hits * times for point, hits in stimulus.coverage.items()},
+    )
 
 
 def pack(fields: Sequence[tuple[NDArray[np.int64] | NDArray[np.bool_], int]]) -> NDArray[np.uint8]:

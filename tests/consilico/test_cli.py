@@ -18,6 +18,7 @@ import pytest
 import consilico
 from consilico.cli import main
 from consilico.commands.output import working
+from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implement import (
     EquivalenceCheck,
     GateLevelCheck,
@@ -29,22 +30,22 @@ from consilico.sim.silicon.power.report import Power
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = "consmax/log2"
 Fake = Callable[[str, Any], list[tuple[Any, ...]]]
-VERIFIED = {
-    "unit": UNIT,
-    "config": {"lanes": 4},
-    "seed": 7,
-    "passed": True,
-    "runs": [
-        {
-            "simulator": "icarus",
-            "version": "11.0",
-            "checked": 1000,
-            "mismatches": 0,
-            "seconds": 0.5,
-            "checked_per_second": 2000.0,
-        }
-    ],
-}
+VERIFIED = Verification(
+    unit=UNIT,
+    config={"lanes": 4},
+    seed=7,
+    verilog_sha256="0" * 64,
+    runs=(
+        SimulatorRun(
+            simulator="icarus", version="11.0", checked=1000, mismatches=0, seconds=0.5,
+            benches=(), coverage={},
+        ),
+    ),
+    coverage={},
+    uncovered=(),
+    latency_cycles={"declared": 2, "icarus": 2},
+    problems=(),
+)  # fmt: skip
 WATTS = {"internal_w": 4e-4, "switching_w": 2e-4, "leakage_w": 1e-5, "total_w": 6.1e-4}
 IMPLEMENTED = Implementation(
     unit=UNIT, config={"lanes": 1}, pdk="nangate45", corner="typical", voltage_v=1.1, clock_ns=4.0,
@@ -174,7 +175,7 @@ def test_verify_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFixtur
     settings = ["--set", "lanes=4", "--sim", "icarus", "--sim", "icarus", "--seed", "7"]
     assert main(["verify", UNIT, *settings, "--json", "-"]) == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out) == head("verify") | VERIFIED
+    assert json.loads(captured.out) == head("verify") | VERIFIED.to_json()
     unit, config, simulators, seed, _ = calls[0]
     assert (unit.name, config.lanes, simulators, seed) == (UNIT, 4, ["icarus"], 7)
 
@@ -192,8 +193,8 @@ def test_a_failed_verification_is_status_1_and_still_written(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wrong = {"passed": False, "problems": ["icarus: beat 3 is 0x1, not 0x2", "x", "y"]}
-    fake("consilico.sim.rtlsim.verify.verify", VERIFIED | wrong)
+    wrong = replace(VERIFIED, problems=("icarus: beat 3 is 0x1, not 0x2", "x", "y"))
+    fake("consilico.sim.rtlsim.verify.verify", wrong)
     assert main(["verify", UNIT, "--json", str(tmp_path / "x.json")]) == 1
     assert json.loads((tmp_path / "x.json").read_text())["passed"] is False
     captured = capsys.readouterr()
@@ -266,7 +267,7 @@ def test_only_json_reaches_standard_output(fake: Fake, capfd: pytest.CaptureFixt
     fake("consilico.sim.rtlsim.verify.verify", VERIFIED)
     assert main(["verify", UNIT, "--json", "-"]) == 0
     out, err = capfd.readouterr()
-    assert json.loads(out) == head("verify") | VERIFIED
+    assert json.loads(out) == head("verify") | VERIFIED.to_json()
     assert "a tool talks" in err
     assert "a library talks" in err
 

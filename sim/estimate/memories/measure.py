@@ -176,7 +176,8 @@ def _replay(
     library: "Library",
 ) -> tuple["Power", int]:
     """Replay one activity on the netlist; return its power and the number of words compared."""
-    from consilico.sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
+    from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+    from consilico.sim.rtlsim.replay import Dump, Replay
     from consilico.sim.rtlsim.simulators import find_simulator
     from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE
     from consilico.sim.silicon.liberty.cellmodels import cell_models
@@ -189,7 +190,7 @@ def _replay(
     with tempfile.TemporaryDirectory(prefix="consilico-buffer-") as name:
         waveform = Path(name, "activity.vcd")
         dump = Dump(path=waveform, first=config.words, last=config.words + BEATS)
-        outcome = run_bulk(simulator, build, ports, stimulus, Run(bench="gate level", dump=dump))
+        outcome = run_bulk(simulator, build, ports, stimulus, Replay(bench="gate level", dump=dump))
         if not outcome.passed:
             raise CheckFailed(f"the netlist of the buffer is wrong: {outcome.problems[0]}")
         report = analyze_power(mapped.netlist, _TOP, kit.liberty, waveform, SCOPE, "clk", PERIOD_NS)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from consilico.sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Dump, Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.silicon.liberty.cellmodels import cell_models
 from consilico.sim.silicon.liberty.library import Library
@@ -64,7 +64,7 @@ def simulate_gates(
     def replay(power_up: str | None) -> Outcome:
         models = cell_models(library.cells, cells, power_up)
         build = build_bulk(simulator, [netlist, models], top, ports)
-        return run_bulk(simulator, build, ports, stimulus, Run(bench="gate level", dump=dump))
+        return run_bulk(simulator, build, ports, stimulus, Replay(bench="gate level", dump=dump))
 
     outcome, known = replay(None), "unknown"
     if not outcome.passed:

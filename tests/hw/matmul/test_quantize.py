@@ -12,8 +12,8 @@ import consilico.hw.matmul.quantize
 from consilico.golden.matmul.quantize import QuantizeConfig
 from consilico.golden.matmul.quantize import sum_up as golden_sum_up
 from consilico.hw.matmul.ratio import sum_up
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import find_unit, verilog
 
@@ -25,7 +25,7 @@ def at_full_speed(config: QuantizeConfig) -> Outcome:
     simulator, ports = find_simulator("icarus"), UNIT.ports(config)
     build = build_bulk(simulator, [verilog(UNIT, config)], UNIT.module_name, ports)
     stimulus = UNIT.traffic(config, "normal", 6 * config.beats)
-    outcome = run_bulk(simulator, build, ports, stimulus, Run())
+    outcome = run_bulk(simulator, build, ports, stimulus, Replay())
     assert outcome.passed, outcome.problems
     assert outcome.beats_checked == 6 * config.beats
     return outcome

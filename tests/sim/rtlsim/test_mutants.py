@@ -44,10 +44,10 @@ def test_a_mutation_changes_its_place_only() -> None:
 
 def test_the_harness_kills_mutants(cache: object) -> None:
     result = mutation_score(toy.unit(), toy.ToyConfig(rounds=6), count=3, seed=1)
-    assert len(result["mutants"]) == 3
-    assert result["survived"] == 0
-    assert result["killed"] > 0
-    assert result["score"] == 1.0
+    assert len(result.mutants) == 3
+    assert result.survived == 0
+    assert result.killed > 0
+    assert result.score == 1.0
 
 
 def test_a_unit_that_is_wrong_to_begin_with_has_no_score(
@@ -76,5 +76,6 @@ def test_most_mutants_of_a_unit_are_killed(name: str) -> None:
     """Not all: a change that only shows in states never reached is not proved equivalent."""
     unit = find_unit(name)
     result = mutation_score(unit, unit.config(), count=20, seed=3)
-    assert result["killed"] + result["survived"] >= 8, result["mutants"]
-    assert result["score"] >= 0.85, result["mutants"]
+    assert result.killed + result.survived >= 8, result.mutants
+    assert result.score is not None
+    assert result.score >= 0.85, result.mutants

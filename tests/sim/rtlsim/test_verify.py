@@ -8,9 +8,10 @@ import pytest
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim import verify as module
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.rtlsim.verify import check, verify
+from consilico.sim.rtlsim.verify import Verification, check, verify
 from tests.sim.rtlsim import toy
 
 TEXT = "\n".join(toy.sources())
@@ -18,54 +19,53 @@ CONFIG = toy.ToyConfig()
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verification]:
     """Verdict of both simulators; their builds stay cached for this module's other tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONSILICO_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield check(toy.unit(), CONFIG, TEXT, ["icarus", "verilator"], 7)
 
 
-def test_a_right_unit_passes_on_both_simulators(both: dict[str, Any]) -> None:
-    assert both["problems"] == []
-    assert both["passed"]
-    assert [run["simulator"] for run in both["runs"]] == ["icarus", "verilator"]
-    for run in both["runs"]:
-        assert run["checked"] > 0
-        assert run["mismatches"] == 0
-        assert run["checked_per_second"] == run["checked"] / run["seconds"]
-        names = [bench["bench"] for bench in run["benches"]]
+def test_a_right_unit_passes_on_both_simulators(both: Verification) -> None:
+    assert both.problems == ()
+    assert both.passed
+    assert [run.simulator for run in both.runs] == ["icarus", "verilator"]
+    for run in both.runs:
+        assert run.checked > 0
+        assert run.mismatches == 0
+        assert run.checked_per_second == run.checked / run.seconds
+        names = [bench.bench for bench in run.benches]
         assert names == ["bulk, full speed", "bulk, random stalls", "cocotb, random stalls"]
-    assert both["latency_cycles"] == {"declared": 2, "icarus": 2, "verilator": 2}
+    assert both.latency_cycles == {"declared": 2, "icarus": 2, "verilator": 2}
 
 
-def test_both_simulators_see_the_same_cycles(both: dict[str, Any]) -> None:
+def test_both_simulators_see_the_same_cycles(both: Verification) -> None:
     icarus, verilator = (
-        [(bench["cycles"], bench["beats_checked"]) for bench in run["benches"]]
-        for run in both["runs"]
+        [(bench.cycles, bench.beats_checked) for bench in run.benches] for run in both.runs
     )
     assert icarus == verilator
 
 
-def test_coverage_holds_the_units_points_and_the_streams(both: dict[str, Any]) -> None:
+def test_coverage_holds_the_units_points_and_the_streams(both: Verification) -> None:
     expected = {"odd_constant", "zero", "stream/reset_in_flight", "stream/config_in_flight"}
-    assert expected <= set(both["coverage"])
-    assert all(both["coverage"].values())
-    assert both["uncovered"] == []
+    assert expected <= set(both.coverage)
+    assert all(both.coverage.values())
+    assert both.uncovered == ()
 
 
-def test_verilator_finds_a_wrong_bit(both: dict[str, Any]) -> None:
-    assert both["passed"]
+def test_verilator_finds_a_wrong_bit(both: Verification) -> None:
+    assert both.passed
     verilator = find_simulator("verilator")
     stimulus = toy.stimulus()
     stimulus.expected[7, 1] ^= 4
     build = build_bulk(verilator, [TEXT], toy.TOP, toy.PORTS)
-    outcome = run_bulk(verilator, build, toy.PORTS, stimulus, Run(stall_in=64, stall_out=64))
+    outcome = run_bulk(verilator, build, toy.PORTS, stimulus, Replay(stall_in=64, stall_out=64))
     assert (outcome.beats_wrong, outcome.passed) == (1, False)
     assert outcome.first_mismatch is not None
-    assert outcome.first_mismatch["index"] == 7
+    assert outcome.first_mismatch.index == 7
 
 
-def on_icarus(text: str = TEXT, **changes: Any) -> dict[str, Any]:
+def on_icarus(text: str = TEXT, **changes: Any) -> Verification:
     return check(toy.unit(**changes), CONFIG, text, ["icarus"], 7)
 
 
@@ -75,23 +75,23 @@ def test_the_generated_verilog_is_what_verify_checks() -> None:
     result = verify(
         toy.unit(), CONFIG, ["icarus"], 7, lambda name, done, total: steps.append((done, total))
     )
-    assert result["passed"], result["problems"]
+    assert result.passed, result.problems
     assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_wrong_latency_spoils_the_verdict() -> None:
     result = on_icarus(latency=3)
-    assert result["problems"] == ["icarus, bulk, full speed: latency is 2 cycles, declared 3"]
-    assert not result["passed"]
+    assert result.problems == ("icarus, bulk, full speed: latency is 2 cycles, declared 3",)
+    assert not result.passed
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_coverage_point_never_hit_spoils_the_verdict() -> None:
     result = on_icarus(coverage=("odd_constant", "negative"))
-    assert result["uncovered"] == ["negative"]
-    assert result["coverage"]["negative"] == 0
-    assert not result["passed"]
+    assert result.uncovered == ("negative",)
+    assert result.coverage["negative"] == 0
+    assert not result.passed
 
 
 @pytest.mark.usefixtures("cache")
@@ -99,22 +99,22 @@ def test_a_unit_that_never_stalls_its_input_leaves_back_pressure_uncovered() -> 
     """A stream that ignores back-pressure loses results, and the event never happens."""
     text = "\n".join(toy.sources("free1 = o__ready | ~full1", "free1 = 1'b1"))
     result = on_icarus(text)
-    assert "stream/i_stall_cycles" in result["uncovered"]
-    assert result["runs"][0]["mismatches"] > 0
+    assert "stream/i_stall_cycles" in result.uncovered
+    assert result.runs[0].mismatches > 0
 
 
 @pytest.mark.usefixtures("cache")
 def test_verilog_that_does_not_compile_is_a_verdict_not_a_crash() -> None:
     result = on_icarus("module nonsense")
-    assert not result["passed"]
-    assert "does not compile" in result["problems"][0]
+    assert not result.passed
+    assert "does not compile" in result.problems[0]
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_pass_is_cached_and_a_failure_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = "\n".join(toy.sources("o__payload = result", "o__payload = result ^ 1"))
     passed, failed = on_icarus(), on_icarus(broken)
-    assert (passed["passed"], failed["passed"]) == (True, False)
+    assert (passed.passed, failed.passed) == (True, False)
     runs: list[str] = []
 
     def counted(*arguments: Any) -> Any:
@@ -124,7 +124,7 @@ def test_a_pass_is_cached_and_a_failure_is_not(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "run_bulk", counted)
     assert on_icarus() == passed
     assert runs == []
-    assert not on_icarus(broken)["passed"]
+    assert not on_icarus(broken).passed
     assert runs
 
 
@@ -143,7 +143,7 @@ def test_simulators_that_differ_in_cycles_spoil_the_verdict(
 
     monkeypatch.setattr(module, "run_bulk", drifting)
     result = check(toy.unit(), CONFIG, TEXT, ["icarus", "verilator"], 7)
-    assert [p for p in result["problems"] if "differ in cycles" in p]
+    assert [p for p in result.problems if "differ in cycles" in p]
 
 
 def test_a_missing_simulator_is_the_users_to_mend(
@@ -164,5 +164,5 @@ def test_a_simulation_without_an_end_is_not_given_to_cocotb() -> None:
     """Cocotb has no limit of its own: a combinational loop would keep it for ever."""
     text = "\n".join(toy.sources("wire gated;", "wire gated; initial #400 $finish;"))
     result = on_icarus(text)
-    assert not result["passed"]
-    assert [bench["bench"] for bench in result["runs"][0]["benches"]] == ["bulk, full speed"]
+    assert not result.passed
+    assert [bench.bench for bench in result.runs[0].benches] == ["bulk, full speed"]

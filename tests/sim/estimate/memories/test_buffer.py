@@ -9,8 +9,8 @@ from consilico.golden.buffer import BufferConfig, buffer_reads
 from consilico.hw.buffer import Buffer
 from consilico.hw.verilog import convert
 from consilico.sim.estimate.memories.measure import BEATS, buffer_ports, buffer_stimulus
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 
@@ -23,7 +23,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def replay(config: BufferConfig, stimulus: Stimulus, stall: int) -> Outcome:
     simulator, ports = find_simulator("icarus"), buffer_ports(config)
     build = build_bulk(simulator, [convert(Buffer(config), name="buffer")], "buffer", ports)
-    run = Run(stall_in=stall, stall_out=stall, seed=3)
+    run = Replay(stall_in=stall, stall_out=stall, seed=3)
     return run_bulk(simulator, build, ports, stimulus, run)
 
 

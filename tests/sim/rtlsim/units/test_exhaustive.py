@@ -9,7 +9,8 @@ from consilico.golden.attention.consmax_split import SplitConfig
 from consilico.reports.consmax.certificates import certify, settings, split_results
 from consilico.reports.datapaths.facts import CLOCK_NS
 from consilico.sim.estimate.operators.draw import draw_configs
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.verify import verify
 from consilico.sim.silicon.implement import implement
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.exhaustive
 DEFAULTS: list[tuple[str, dict[str, Any]]] = [("consmax/log2", {}), ("consmax/split", {})]
 
 
-def checked(name: str, fields: dict[str, Any], stimulus: Stimulus, run: Run) -> int:
+def checked(name: str, fields: dict[str, Any], stimulus: Stimulus, run: Replay) -> int:
     """Results that Verilator's model of the unit's Verilog got right, which must be all."""
     unit = find_unit(name)
     config = unit.config(**fields)
@@ -33,9 +34,11 @@ def checked(name: str, fields: dict[str, Any], stimulus: Stimulus, run: Run) -> 
     return outcome.checked
 
 
-@pytest.mark.parametrize("run", [Run(), Run(stall_in=64, stall_out=96, seed=5)])
+@pytest.mark.parametrize("run", [Replay(), Replay(stall_in=64, stall_out=96, seed=5)])
 @pytest.mark.parametrize("config", [Log2Config(lanes=8), SplitConfig(lanes=8)])
-def test_hardware_gives_every_certified_result(config: Log2Config | SplitConfig, run: Run) -> None:
+def test_hardware_gives_every_certified_result(
+    config: Log2Config | SplitConfig, run: Replay
+) -> None:
     name = "consmax/log2" if isinstance(config, Log2Config) else "consmax/split"
     heads = settings()
     stimulus = every_code_vectors(config, heads, seed=1)
@@ -46,7 +49,7 @@ def test_hardware_gives_every_int16_result() -> None:
     fields: dict[str, Any] = {"scores": "int16", "lanes": 4}
     heads = [(edge / 32767, log_c) for edge in (0.5, 8.0, 24.0, 85.0) for log_c in (-14.6, 2.0)]
     stimulus = every_wide_code_vectors(SplitConfig(**fields), heads, seed=1)
-    assert checked("consmax/split", fields, stimulus, Run()) == len(heads) * (1 << 16) * 2
+    assert checked("consmax/split", fields, stimulus, Replay()) == len(heads) * (1 << 16) * 2
 
 
 def test_every_int16_code_is_within_the_bound_of_its_roundings() -> None:
@@ -67,8 +70,8 @@ def test_every_configuration_on_both_simulators(
 ) -> None:
     unit = find_unit(name)
     result = verify(unit, unit.config(**fields), ["icarus", "verilator"], seed)
-    assert result["passed"], result["problems"]
-    assert [run["mismatches"] for run in result["runs"]] == [0, 0]
+    assert result.passed, result.problems
+    assert [run.mismatches for run in result.runs] == [0, 0]
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -76,7 +79,7 @@ def test_drawn_configurations_are_right(name: str) -> None:
     unit = find_unit(name)
     for config, _ in draw_configs(unit, 12, (2026, 12)):
         result = verify(unit, config, ["icarus"], 1)
-        assert result["passed"], (config, result["problems"])
+        assert result.passed, (config, result.problems)
 
 
 # the clock of their targets; for ConSmax also one that asks for speed

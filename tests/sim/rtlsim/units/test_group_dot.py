@@ -3,10 +3,11 @@
 import pytest
 
 from consilico.golden.matmul.group_dot import GroupDotConfig
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.excerpts import prefix
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import find_unit, verilog
+from consilico.sim.units.stimulus import prefix
 
 UNIT = find_unit("matmul/group_dot")
 # by the cycles that a group's sum is scaled in
@@ -26,8 +27,8 @@ def test_sums_are_right_whatever_the_scaler(slots: int) -> None:
     simulator, ports = find_simulator("icarus"), UNIT.ports(config)
     build = build_bulk(simulator, [verilog(UNIT, config)], UNIT.module_name, ports)
     stimulus = UNIT.vectors(config, slots)
-    stalls = Run(stall_in=64, stall_out=96, seed=slots)
-    for part, run in ((stimulus, Run()), (prefix(stimulus, 300), stalls)):
+    stalls = Replay(stall_in=64, stall_out=96, seed=slots)
+    for part, run in ((stimulus, Replay()), (prefix(stimulus, 300), stalls)):
         outcome = run_bulk(simulator, build, ports, part, run)
         assert outcome.passed, outcome.problems
         assert outcome.checked + outcome.beats_dropped == part.results

@@ -8,8 +8,8 @@ import pytest
 from consilico.golden.config import Config
 from consilico.golden.matmul.dot import DotConfig
 from consilico.golden.matmul.fused_dot import FUSED_MODES, FusedDotConfig
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units import dot, fused_dot
 from consilico.sim.units.catalogue import find_unit, verilog
@@ -22,7 +22,7 @@ def outcome(name: str, config: Config, stimulus: Stimulus, simulator: str = "ica
     unit, found = find_unit(name), find_simulator(simulator)
     ports = unit.ports(config)
     build = build_bulk(found, [verilog(unit, config)], unit.module_name, ports)
-    return run_bulk(found, build, ports, stimulus, Run())
+    return run_bulk(found, build, ports, stimulus, Replay())
 
 
 @pytest.mark.parametrize(

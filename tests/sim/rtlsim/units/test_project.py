@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from consilico.golden.training.project import ProjectConfig
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.project import ProjectBench
@@ -42,7 +43,8 @@ def test_a_group_takes_its_beats_or_the_cycles_of_the_scaler(
     build = build_bulk(simulator, [verilog(UNIT, config)], UNIT.module_name, ports)
     length = 1 if beyond is None else config.cycles + beyond
     few, many = (
-        run_bulk(simulator, build, ports, groups(config, count, length), Run()) for count in (4, 24)
+        run_bulk(simulator, build, ports, groups(config, count, length), Replay())
+        for count in (4, 24)
     )
     assert few.passed, few.problems
     assert many.passed, many.problems
@@ -63,7 +65,7 @@ def test_groups_of_any_length_follow_one_another_whatever_the_scaler(slots: int)
         bench.tile([length] * (1 + length % 2), rng, spread=1 + 15 * (length % 3 == 0))
     bench.tile([config.group], rng)
     stimulus = bench.builder.build()
-    for run in (Run(), Run(stall_in=64, stall_out=96, seed=slots)):
+    for run in (Replay(), Replay(stall_in=64, stall_out=96, seed=slots)):
         outcome = run_bulk(simulator, build, ports, stimulus, run)
         assert outcome.passed, outcome.problems
         assert outcome.checked == (config.cycles + 2) * config.results

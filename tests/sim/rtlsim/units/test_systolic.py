@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from consilico.golden.matmul.systolic import Job, SystolicConfig, cycles
 from consilico.sim.base.errors import UserError
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
@@ -35,11 +35,11 @@ def built(config: SystolicConfig, simulator: str) -> Path:
 
 
 def replay(
-    config: SystolicConfig, stimulus: Stimulus, simulator: str = "icarus", run: Run | None = None
+    config: SystolicConfig, stimulus: Stimulus, simulator: str = "icarus", run: Replay | None = None
 ) -> Outcome:
     """What the unit's Verilog makes of a stimulus."""
     build, ports = built(config, simulator), UNIT.ports(config)
-    return run_bulk(find_simulator(simulator), build, ports, stimulus, run or Run())
+    return run_bulk(find_simulator(simulator), build, ports, stimulus, run or Replay())
 
 
 def drawn(config: SystolicConfig, job: Job) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -86,7 +86,7 @@ def test_stalls_cost_cycles_that_the_formula_does_not_count() -> None:
     job = Job(m=6, k=10, n=6)
     bench = SystolicBench(config)
     bench.multiply(*drawn(config, job))
-    run = Run(stall_in=128, stall_out=128, seed=4)
+    run = Replay(stall_in=128, stall_out=128, seed=4)
     outcome = replay(config, bench.builder.build(), run=run)
     assert outcome.passed, outcome.problems
     assert outcome.cycles - OTHER_CYCLES > cycles(job, config)

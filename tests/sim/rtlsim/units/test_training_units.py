@@ -7,7 +7,8 @@ from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig
 from consilico.golden.training.stochastic_round import StochasticRoundConfig
 from consilico.golden.training.weight_update import WeightUpdateConfig
 from consilico.sim.base.errors import UserError
-from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.traffic import training_operands as training_traffic
 from consilico.sim.traffic.quantized import bf16_bits
@@ -26,8 +27,8 @@ TRAINING = (
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("code", ["signed", "unsigned"])
-@pytest.mark.parametrize("run", [Run(), Run(stall_in=64, stall_out=96, seed=3)])
-def test_every_normalised_number_in_every_lane(code: str, run: Run) -> None:
+@pytest.mark.parametrize("run", [Replay(), Replay(stall_in=64, stall_out=96, seed=3)])
+def test_every_normalised_number_in_every_lane(code: str, run: Replay) -> None:
     unit, config = find_unit("training/blockwise_quantize"), BlockwiseQuantizeConfig(code=code)
     verilator, ports = find_simulator("verilator"), unit.ports(config)
     build = build_bulk(verilator, [verilog(unit, config)], unit.module_name, ports)
@@ -44,7 +45,7 @@ def test_a_million_roundings_of_any_random_bits(random_bits: int) -> None:
     stimulus = unit.traffic(config, "normal", 1 << 16)
     icarus, ports = find_simulator("icarus"), unit.ports(config)
     build = build_bulk(icarus, [verilog(unit, config)], unit.module_name, ports)
-    outcome = run_bulk(icarus, build, ports, stimulus, Run())
+    outcome = run_bulk(icarus, build, ports, stimulus, Replay())
     assert outcome.passed, outcome.problems
     assert outcome.checked == 1 << 20
 

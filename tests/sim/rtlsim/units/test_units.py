@@ -62,18 +62,18 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
 def test_default_configuration_on_both_simulators(name: str) -> None:
     unit = find_unit(name)
     result = verify(unit, unit.config(), ["icarus", "verilator"], 7)
-    assert [run["mismatches"] for run in result["runs"]] == [0, 0]
-    assert all(run["checked"] >= 200 for run in result["runs"])
-    assert result["uncovered"] == []
-    assert result["passed"]
+    assert [run.mismatches for run in result.runs] == [0, 0]
+    assert all(run.checked >= 200 for run in result.runs)
+    assert result.uncovered == []
+    assert result.passed
 
 
 @pytest.mark.parametrize(("name", "fields"), CONFIGURATIONS)
 def test_other_configurations(name: str, fields: dict[str, Any]) -> None:
     unit = find_unit(name)
     result = verify(unit, unit.config(**fields), ["icarus"], 11)
-    assert [run["mismatches"] for run in result["runs"]] == [0]
-    assert result["passed"], result["uncovered"]
+    assert [run.mismatches for run in result.runs] == [0]
+    assert result.passed, result.uncovered
 
 
 @pytest.mark.parametrize("name", ["consmax/log2", "matmul/systolic", "training/weight_update"])
@@ -90,8 +90,8 @@ def test_one_wrong_result_bit_is_found(name: str) -> None:
         return flawed
 
     result = verify(replace(unit, vectors=wrong(unit.vectors)), unit.config(), ["icarus"], 7)
-    assert not result["passed"]
-    assert result["runs"][0]["mismatches"] >= 1
+    assert not result.passed
+    assert result.runs[0].mismatches >= 1
 
 
 @pytest.mark.parametrize("name", ["consmax/log2", "matmul/systolic", "training/weight_update"])
@@ -144,12 +144,13 @@ def test_papers_unit_is_no_catalogue_unit_but_computes_its_golden_results() -> N
 
 def unit_results(unit: Unit) -> int:
     """Results that a unit's own vectors check at full speed on Icarus, all of them right."""
-    from consilico.sim.rtlsim.bulk import Run, build_bulk, run_bulk
+    from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+    from consilico.sim.rtlsim.replay import Replay
     from consilico.sim.rtlsim.simulators import find_simulator
 
     simulator, config = find_simulator("icarus"), unit.config()
     ports = unit.ports(config)
     build = build_bulk(simulator, [verilog(unit, config)], unit.module_name, ports)
-    outcome = run_bulk(simulator, build, ports, unit.vectors(config, 1), Run())
+    outcome = run_bulk(simulator, build, ports, unit.vectors(config, 1), Replay())
     assert outcome.passed, outcome.problems
     return outcome.checked

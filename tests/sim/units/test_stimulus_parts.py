@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from consilico.sim.rtlsim.excerpts import prefix, repeat
-from consilico.sim.units.stimulus import Kind
+from consilico.sim.units.stimulus import Kind, prefix, repeat
 from tests.sim.rtlsim import toy
 
 

@@ -1,14 +1,13 @@
-"""The fast bench: stimulus, comparison and protocol checks all in Verilog (``bulk_bench.v``).
+"""The fast testbench: stimulus, comparison and protocol checks in Verilog (``bulk_testbench.v``).
 
-Stimulus and expected results are read from binary files while the simulation runs, so that a
+Stimulus and expected results are read from binary files while the simulation runs, so that one
 build serves every stimulus. Measured on Verilator with 64 lanes of a small unit: 60 million
-results a second, so that the simulated unit, not the bench, sets the speed.
+results per second, so that the simulated unit, not the testbench, sets the speed.
 """
 
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -17,11 +16,11 @@ import numpy as np
 from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
-from consilico.sim.rtlsim.outcome import Outcome, results_in
+from consilico.sim.rtlsim.replay import Mismatch, Outcome, Replay, problems_of
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
-__all__ = ["Dump", "Run", "build_bulk", "run_bulk"]
+__all__ = ["build_bulk", "run_bulk"]
 
 _FINISH = len(Kind)  # ends stimulus.bin
 _WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT", "-Wno-MULTIDRIVEN")
@@ -35,53 +34,22 @@ _EVENTS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dump:
-    """Where to write the unit's waveform, and between which items of the stimulus.
-
-    The file is a VCD of whole clock cycles of 4 ns, scope ``consilico_bench.dut``. It ends with
-    ``$dumpoff``, whose x values are no activity.
-    """
-
-    path: Path
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """How a stimulus is replayed.
-
-    Stall levels are probabilities in 256ths that a cycle stalls. With a level above 0, phases of
-    64 cycles that run freely, at that level and nearly blocked follow each other at random.
-    """
-
-    bench: str = "bulk"
-    stall_in: int = 0
-    stall_out: int = 0
-    seed: int = 1
-    hang_cycles: int = 10_000  # without a handshake
-    limit_s: float = 3600.0  # a combinational loop never reaches the next cycle
-    stop_at_mismatch: bool = False
-    dump: Dump | None = None
-
-
 def build_bulk(
     simulator: Simulator, sources: Sequence[str], top: str, ports: Ports, trace: bool = False
 ) -> Path:
-    """Compile the bench around a unit, or take it from the cache.
+    """Compile the testbench around a unit, or take it from the cache.
 
     Args:
         simulator: Icarus or Verilator.
         sources: Verilog texts of the unit, or of its netlist and the cells' models.
         top: Name of the unit's module.
         ports: Widths of its payloads.
-        trace: Whether Verilator shall be able to dump waveforms (Icarus always is).
+        trace: Whether Verilator shall be able to dump waveforms (Icarus always is able to).
 
     Raises:
         BuildError: If the Verilog does not compile.
     """
-    bench = resources.files(__package__).joinpath("bulk_bench.v").read_text()
+    bench = resources.files(__package__).joinpath("bulk_testbench.v").read_text()
     macros = {
         "DUT": f"\\{top} ",
         "I_WIDTH": ports.i_width,
@@ -123,43 +91,40 @@ def build_bulk(
 
 
 def run_bulk(
-    simulator: Simulator, build: Path, ports: Ports, stimulus: Stimulus, run: Run
+    simulator: Simulator, build: Path, ports: Ports, stimulus: Stimulus, replay: Replay
 ) -> Outcome:
-    """Replay a stimulus on a compiled bench.
+    """Replay a stimulus on a compiled testbench.
 
     Args:
         simulator: The one that ``build`` was compiled for.
         build: From :func:`build_bulk`.
         ports: Widths of the unit's payloads.
-        stimulus: What to replay; its payloads are as wide as the ports say.
-        run: Stalls, seed, limits.
+        stimulus: What to replay; its payloads fit the ports.
+        replay: Stalls, seed, limits.
     """
     start = time.monotonic()
     with work_folder("bulk") as folder:
         _write_files(folder, ports, stimulus)
-        problem = _simulate(simulator, build, folder, run)
+        problem = _simulate(simulator, build, folder, replay)
         values, problems, mismatches = _read_result(folder / "result.txt")
-        if run.dump is not None and (folder / "activity.vcd").exists():
-            shutil.move(folder / "activity.vcd", run.dump.path)
+        if replay.dump is not None and (folder / "activity.vcd").exists():
+            shutil.move(folder / "activity.vcd", replay.dump.path)
     if "end" not in values:
         problems.append(problem or "the simulation ended without a verdict")
     beats = values.get("checked", 0)
     dropped = values.get("dropped", 0)
-    missing = 0 if run.stop_at_mismatch else len(stimulus.expected) - beats - dropped
-    if missing:
-        problems.append(f"{missing} of {len(stimulus.expected)} results never came")
+    missing = 0 if replay.stop_at_mismatch else len(stimulus.expected) - beats - dropped
     wrong = values.get("mismatches", 0)
-    if wrong:
-        problems.append(f"{wrong} of {beats} payloads are wrong")
+    problems += problems_of(beats=beats, due=len(stimulus.expected), missing=missing, wrong=wrong)
     return Outcome(
-        bench=run.bench,
-        checked=results_in(stimulus, beats),
+        bench=replay.bench,
+        checked=stimulus.results_in(beats),
         beats_checked=beats,
         beats_dropped=dropped,
         beats_wrong=wrong,
         beats_missing=missing,
         violations=values.get("violations", 0),
-        problems=problems,
+        problems=tuple(problems),
         first_mismatch=mismatches[0] if mismatches else None,
         cycles=values.get("cycles", 0),
         seconds=time.monotonic() - start,
@@ -192,39 +157,39 @@ def _write_files(folder: Path, ports: Ports, stimulus: Stimulus) -> None:
     )
 
 
-def _simulate(simulator: Simulator, build: Path, folder: Path, run: Run) -> str:
-    """Run the simulation in ``folder``; return what went wrong, empty if nothing did."""
+def _simulate(simulator: Simulator, build: Path, folder: Path, replay: Replay) -> str:
+    """Run the simulation in ``folder``; return what went wrong, or ``""``."""
     settings = {
-        "seed": run.seed,
-        "stall_i": run.stall_in,
-        "stall_o": run.stall_out,
-        "hang_cycles": run.hang_cycles,
-        "stop_at_mismatch": int(run.stop_at_mismatch),
+        "seed": replay.seed,
+        "stall_i": replay.stall_in,
+        "stall_o": replay.stall_out,
+        "hang_cycles": replay.hang_cycles,
+        "stop_at_mismatch": int(replay.stop_at_mismatch),
     }
-    if run.dump is not None:
-        settings |= {"dump_from": run.dump.first, "dump_to": run.dump.last}
+    if replay.dump is not None:
+        settings |= {"dump_from": replay.dump.first, "dump_to": replay.dump.last}
     plusargs = [f"+{name}={value}" for name, value in settings.items()]
     if simulator.name == "icarus":
         command = ["vvp", "-n", str(build), *plusargs]
     else:  # registers without an initial value start at random
-        start = ("+verilator+rand+reset+2", f"+verilator+seed+{run.seed % 2**31 or 1}")
+        start = ("+verilator+rand+reset+2", f"+verilator+seed+{replay.seed % 2**31 or 1}")
         command = [str(build), *start, *plusargs]
     done = run_tool(
-        f"the simulation with {simulator.name}", command, Limits(wall_s=run.limit_s),
+        f"the simulation with {simulator.name}", command, Limits(wall_s=replay.limit_s),
         folder=folder, environment=simulator.environment(),
     )  # fmt: skip
     if done.ending is Ending.TIMED_OUT:
-        return f"the simulation did not end within {run.limit_s:g} s"
+        return f"the simulation did not end within {replay.limit_s:g} s"
     if done.ending is Ending.EXITED and done.status:
         return f"the simulation failed: {log_tail(done.stdout + done.stderr, 3)}"
     return done.problem
 
 
-def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[dict[str, object]]]:
+def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch]]:
     """Return counts by name, problems for people, and the first mismatches."""
     values: dict[str, int] = {}
     problems: list[str] = []
-    mismatches: list[dict[str, object]] = []
+    mismatches: list[Mismatch] = []
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     for line in lines:
         name, _, text = line.partition("=")
@@ -232,7 +197,7 @@ def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[dict[str, 
             problems.append(text)
         elif name == "mismatch":
             index, got, expected = text.split()
-            mismatches.append({"index": int(index), "got": got, "expected": expected})
+            mismatches.append(Mismatch(index=int(index), got=got, expected=expected))
         elif text.isdigit():
             values[name] = int(text)
     return values, problems, mismatches

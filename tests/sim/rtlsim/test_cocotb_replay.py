@@ -8,22 +8,21 @@ import pytest
 
 from consilico.sim.base.errors import ToolError
 from consilico.sim.rtlsim.builds import BuildError
-from consilico.sim.rtlsim.bulk import Run
-from consilico.sim.rtlsim.cocotb_run import build_cocotb, run_cocotb
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
+from consilico.sim.rtlsim.replay import Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.stimulus import Stimulus
 from tests.sim.rtlsim import toy
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-STALLS = Run(stall_in=64, stall_out=96, hang_cycles=500)
+STALLS = Replay(stall_in=64, stall_out=96, hang_cycles=500)
 
 
 def replay(
     sources: list[str],
     stimulus: Stimulus | None = None,
-    module: str = "consilico.sim.rtlsim.cocotb_bench",
+    module: str = "consilico.sim.rtlsim.cocotb_testbench",
 ) -> Outcome:
     icarus = find_simulator("icarus")
     build = build_cocotb(icarus, sources, toy.TOP)
@@ -46,8 +45,8 @@ def test_one_wrong_expected_bit_is_found_and_located() -> None:
     assert outcome.beats_wrong == 1
     assert not outcome.passed
     assert outcome.first_mismatch is not None
-    assert outcome.first_mismatch["index"] == len(stimulus.expected) - 3
-    got, expected = (int(outcome.first_mismatch[name], 16) for name in ("got", "expected"))
+    assert outcome.first_mismatch.index == len(stimulus.expected) - 3
+    got, expected = int(outcome.first_mismatch.got, 16), int(outcome.first_mismatch.expected, 16)
     assert got ^ expected == 1
 
 
@@ -111,9 +110,9 @@ def test_the_plain_loop_passes_a_right_unit_and_finds_a_wrong_bit() -> None:
         bits=stimulus.bits[kept],
         completes=stimulus.completes[kept],
     )
-    assert replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_bench").passed
+    assert replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_testbench").passed
     stimulus.expected[5, 0] ^= 1
-    outcome = replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_bench")
+    outcome = replay(toy.sources(), stimulus, "consilico.sim.rtlsim.plain_testbench")
     assert (outcome.beats_wrong, outcome.passed) == (1, False)
 
 

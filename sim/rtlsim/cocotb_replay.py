@@ -1,8 +1,8 @@
-"""Runs the cocotb testbench on a simulator and reads its verdict from files, never exit codes.
+"""Replays a stimulus on the cocotb testbench, and reads the verdict from files, never exit codes.
 
-cocotb's runner exits with status 0 on a failed test, an import error and an empty module outside
-pytest, and differently inside; so tests run are counted in its results file, and a run without a
-verdict is a failure.
+Outside pytest cocotb's runner exits with status 0 on a failed test, an import error and an empty
+module, and differently inside. So the tests that ran are counted in its results file, and a run
+without a verdict is a failure.
 """
 
 import json
@@ -18,15 +18,14 @@ from cocotb_tools import config as cocotb_config
 
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
-from consilico.sim.rtlsim.bulk import Run
-from consilico.sim.rtlsim.outcome import Outcome, results_in
+from consilico.sim.rtlsim.replay import Mismatch, Outcome, Replay, problems_of
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = ["build_cocotb", "run_cocotb"]
 
 _RUNNER = Path(__file__).with_name("cocotb_runner.py")
-_BENCH = "consilico.sim.rtlsim.cocotb_bench"
+_TESTBENCH = "consilico.sim.rtlsim.cocotb_testbench"
 _TIMESCALE = ("1ns", "1ps")
 # The runner makes every signal public, which multiplies the compile time of a large unit (64 lanes
 # of ConSmax: 274 s); only the ports are made public instead.
@@ -87,8 +86,8 @@ def run_cocotb(
     top: str,
     ports: Ports,
     stimulus: Stimulus,
-    run: Run,
-    module: str = _BENCH,
+    replay: Replay,
+    module: str = _TESTBENCH,
 ) -> Outcome:
     """Replay a stimulus on the cocotb testbench.
 
@@ -97,18 +96,18 @@ def run_cocotb(
         build: From :func:`build_cocotb`.
         top: Name of the unit's module.
         ports: Widths of its payloads.
-        stimulus: What to replay; a Python step a cycle, so a few thousand items at most.
-        run: Stalls (256ths) and seed; waveforms are the bulk bench's business.
+        stimulus: What to replay; a Python step per cycle, so a few thousand items at most.
+        replay: Stalls, seed and limits; waveforms come from the bulk testbench only.
         module: Testbench to run.
     """
     start = time.monotonic()
     with work_folder("cocotb") as folder:
         plan = {
             **vars(ports),
-            "stall_in": run.stall_in / 256,
-            "stall_out": run.stall_out / 256,
-            "seed": run.seed,
-            "hang_cycles": run.hang_cycles,
+            "stall_in": replay.stall_in / 256,
+            "stall_out": replay.stall_out / 256,
+            "seed": replay.seed,
+            "hang_cycles": replay.hang_cycles,
         }
         (folder / "plan.json").write_text(json.dumps(plan))
         np.savez(
@@ -119,24 +118,24 @@ def run_cocotb(
             expected=stimulus.expected,
         )
         (folder / _product(simulator, top)).symlink_to(build)
-        problems = _simulate(simulator, folder, top, module, run)
+        problems = _simulate(simulator, folder, top, module, replay)
         report = _report(folder / "report.json")
     beats, dropped = report["checked"], report["dropped"]
     missing = len(stimulus.expected) - beats - dropped
-    if missing:
-        problems.append(f"{missing} of {len(stimulus.expected)} results never came")
-    if report["wrong"]:
-        problems.append(f"{report['wrong']} of {beats} payloads are wrong")
+    problems += problems_of(
+        beats=beats, due=len(stimulus.expected), missing=missing, wrong=report["wrong"]
+    )
+    mismatch = report["first_mismatch"]
     return Outcome(
-        bench=run.bench,
-        checked=results_in(stimulus, beats),
+        bench=replay.bench,
+        checked=stimulus.results_in(beats),
         beats_checked=beats,
         beats_dropped=dropped,
         beats_wrong=report["wrong"],
         beats_missing=missing,
         violations=report["violations"],
-        problems=report["problems"] + problems,
-        first_mismatch=report["first_mismatch"],
+        problems=(*report["problems"], *problems),
+        first_mismatch=mismatch and Mismatch.from_json(mismatch),
         cycles=report["cycles"],
         seconds=report["seconds"] or time.monotonic() - start,
     )
@@ -147,26 +146,28 @@ def _product(simulator: Simulator, top: str) -> str:
     return "sim.vvp" if simulator.name == "icarus" else top
 
 
-def _simulate(simulator: Simulator, folder: Path, top: str, module: str, run: Run) -> list[str]:
-    """Run the simulation in ``folder``; return what went wrong."""
+def _simulate(
+    simulator: Simulator, folder: Path, top: str, module: str, replay: Replay
+) -> list[str]:
+    """Run the simulation in ``folder``; return what went wrong, a line each."""
     results = folder / "results.xml"
     done, log = _run_cocotb_runner(
         simulator,
         "test",
         folder,
-        Limits(wall_s=run.limit_s),
+        Limits(wall_s=replay.limit_s),
         test_module=module,
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         build_dir=str(folder),
         test_dir=str(folder),
         results_xml=str(results),
-        seed=run.seed,
+        seed=replay.seed,
         extra_env={"CONSILICO_BENCH": str(folder)},
         timescale=_TIMESCALE,
     )
     if done.ending is Ending.TIMED_OUT:
-        return [f"the simulation did not end within {run.limit_s:g} s"]
+        return [f"the simulation did not end within {replay.limit_s:g} s"]
     if not done.succeeded:
         why = log_tail(log, 3) if done.ending is Ending.EXITED else done.problem
         return [f"the simulation failed: {why}"]
@@ -216,7 +217,7 @@ def _failed(case: ElementTree.Element) -> bool:
 
 
 def _report(path: Path) -> dict[str, Any]:
-    """Return what the testbench wrote; zeros if it did not get that far.
+    """Return what the testbench wrote, or zeros if it did not get that far.
 
     A testbench may time itself, to leave out the start of the simulator.
     """

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 from consilico.sim.rtlsim.builds import BuildError
-from consilico.sim.rtlsim.bulk import Dump, Run, build_bulk, run_bulk
-from consilico.sim.rtlsim.outcome import Outcome
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
+from consilico.sim.rtlsim.replay import Dump, Outcome, Replay
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus, StimulusBuilder
 from tests.sim.rtlsim import toy
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-STALLS = Run(stall_in=64, stall_out=96, hang_cycles=2000)
+STALLS = Replay(stall_in=64, stall_out=96, hang_cycles=2000)
 
 
 def replay(
     sources: list[str],
     stimulus: Stimulus | None = None,
-    run: Run = STALLS,
+    run: Replay = STALLS,
     ports: Ports = toy.PORTS,
 ) -> Outcome:
     icarus = find_simulator("icarus")
@@ -36,7 +36,7 @@ def test_a_right_unit_passes_and_every_result_is_accounted_for(
 ) -> None:
     stimulus = toy.stimulus()
     outcome = replay(
-        toy.sources(), stimulus, Run(stall_in=stall_in, stall_out=stall_out, seed=seed)
+        toy.sources(), stimulus, Replay(stall_in=stall_in, stall_out=stall_out, seed=seed)
     )
     assert outcome.passed, outcome.problems
     assert outcome.beats_checked + outcome.beats_dropped == len(stimulus.expected)
@@ -47,7 +47,7 @@ def test_a_right_unit_passes_and_every_result_is_accounted_for(
 
 def test_full_speed_takes_one_item_a_cycle_and_measures_latency() -> None:
     stimulus = toy.stimulus()
-    outcome = replay(toy.sources(), stimulus, Run())
+    outcome = replay(toy.sources(), stimulus, Replay())
     assert outcome.latency_cycles == 2
     assert outcome.events["i_stall_cycles"] == 0
     assert len(stimulus.kind) < outcome.cycles < len(stimulus.kind) + 80
@@ -66,8 +66,8 @@ def test_one_wrong_expected_bit_is_found_and_located() -> None:
     outcome = replay(toy.sources(), stimulus)
     assert (outcome.beats_wrong, outcome.mismatches) == (1, 1)
     assert outcome.first_mismatch is not None
-    assert outcome.first_mismatch["index"] == len(stimulus.expected) - 3
-    got, expected = (int(outcome.first_mismatch[name], 16) for name in ("got", "expected"))
+    assert outcome.first_mismatch.index == len(stimulus.expected) - 3
+    got, expected = int(outcome.first_mismatch.got, 16), int(outcome.first_mismatch.expected, 16)
     assert got ^ expected == 0x8000
 
 
@@ -130,8 +130,8 @@ def test_a_result_after_the_last_one_is_found() -> None:
     late = "reg [5:0] idle = 0; always @(posedge clk) idle <= i__valid ? 0 : idle + 1;"
     echo = toy.sources("wire gated;", f"wire gated; {late}")
     echo[0] = echo[0].replace("o__valid = full1", "o__valid = full1 | (idle == 40)")
-    assert replay(toy.sources(), run=Run()).passed
-    outcome = replay(echo, run=Run())
+    assert replay(toy.sources(), run=Replay()).passed
+    outcome = replay(echo, run=Replay())
     assert outcome.violations == 1
 
 
@@ -147,7 +147,7 @@ def test_nothing_checked_is_not_a_pass() -> None:
         operations=0,
     )
     outcome = replay(toy.sources(), empty)
-    assert outcome.problems == []
+    assert outcome.problems == ()
     assert not outcome.passed
 
 
@@ -166,12 +166,12 @@ def test_a_unit_without_configuration_and_one_bit_wide() -> None:
     stimulus = builder.build()
     outcome = replay([verilog], stimulus, STALLS, ports)
     assert (outcome.checked, outcome.mismatches) == (4, 0)
-    assert replay([verilog], stimulus, Run(), ports).latency_cycles == 0
+    assert replay([verilog], stimulus, Replay(), ports).latency_cycles == 0
 
 
 def test_a_dump_holds_the_cycles_between_two_items(tmp_path: Path) -> None:
     path = tmp_path / "toy.vcd"
-    outcome = replay(toy.sources(), run=Run(dump=Dump(path=path, first=50, last=150)))
+    outcome = replay(toy.sources(), run=Replay(dump=Dump(path=path, first=50, last=150)))
     assert outcome.passed
     assert outcome.events["dump_cycles"] == 100
     text = path.read_text()

@@ -1,7 +1,7 @@
 """The testbench that the bulk bench is compared with: a plain cocotb loop, a Python step a cycle.
 
 No stalls, no resets, no protocol checks: the least that a straight testbench does. Takes and writes
-the files of :mod:`consilico.sim.rtlsim.cocotb_bench`, and the seconds its loop took.
+the files of :mod:`consilico.sim.rtlsim.cocotb_testbench`, and the seconds its loop took.
 """
 
 import json
