@@ -165,9 +165,9 @@ def test_a_module_that_is_not_there_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("module", "runs"),
     [
-        ("consilico.sim.silicon.implement", "consilico.sim.rtlsim.bulk"),
+        ("consilico.sim.silicon.implement", "consilico.sim.rtlsim.bulk_replay"),
         ("consilico.sim.silicon.implement", "consilico.sim.silicon.power.analysis"),
-        ("consilico.sim.rtlsim.verify", "consilico.sim.rtlsim.cocotb_bench"),
+        ("consilico.sim.rtlsim.verify", "consilico.sim.rtlsim.cocotb_testbench"),
         ("consilico.sim.rtlsim.verify", "consilico.sim.rtlsim.cocotb_runner"),
     ],
 )

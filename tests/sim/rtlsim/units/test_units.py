@@ -64,7 +64,7 @@ def test_default_configuration_on_both_simulators(name: str) -> None:
     result = verify(unit, unit.config(), ["icarus", "verilator"], 7)
     assert [run.mismatches for run in result.runs] == [0, 0]
     assert all(run.checked >= 200 for run in result.runs)
-    assert result.uncovered == []
+    assert result.uncovered == ()
     assert result.passed
 
 
