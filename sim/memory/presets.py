@@ -12,6 +12,7 @@ from consilico.sim.memory.architecture import Architecture
 
 __all__ = ["find_model", "model_names", "read_config"]
 
+_MOST = 1_000_000_000  # of any size or count of a model
 _MOST_BYTES = 4 << 20  # a model configuration has a few kB
 _FAMILIES: dict[str, dict[str, Any]] = {  # with the defaults of Hugging Face's configurations
     "llama": {},
@@ -72,18 +73,21 @@ def read_config(path: Path) -> Architecture:
     """Return the architecture that a Hugging Face ``config.json`` describes.
 
     Raises:
-        UserError: If the file cannot be read, is no JSON object, lacks a field or contradicts
-            itself; the message names file and field.
+        UserError: If the file cannot be read, is no JSON object, lacks a field, gives one twice or
+            contradicts itself; the message names file and field.
     """
     try:
-        config = json.loads(read_input_text(path, "model configuration", limit_bytes=_MOST_BYTES))
+        text = read_input_text(path, "model configuration", limit_bytes=_MOST_BYTES)
+        config = json.loads(text, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(config, dict):
         raise UserError(f"{path}: must be a JSON object, not {type(config).__name__}")
     family = config.get("model_type")
     if not isinstance(family, str) or family not in _FAMILIES:
-        raise UserError(f"{path}: model_type must be one of {', '.join(_FAMILIES)}, not {family!r}")
+        raise UserError(
+            f"{path}: model_type must be one of {', '.join(_FAMILIES)}, not {_shown(family)}"
+        )
     if config.get("num_local_experts") or config.get("num_experts"):
         raise UserError(f"{path}: num_local_experts must be absent: mixtures are not counted")
     gpt2 = family == "gpt2"
@@ -127,18 +131,36 @@ def _flag(path: Path, config: dict[str, Any], name: str, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise UserError(f"{path}: {name} must be true or false, not {value!r}")
+        raise UserError(f"{path}: {name} must be true or false, not {_shown(value)}")
     return value
 
 
 def _integer(path: Path, config: dict[str, Any], name: str) -> int:
-    """Return a field that must be a positive integer."""
+    """Return a field that must be a positive integer of a size that some model may have."""
     if name not in config:
         raise UserError(f"{path}: {name} is missing")
     value = config[name]
     if type(value) is not int or value < 1:
-        raise UserError(f"{path}: {name} must be a positive integer, not {value!r}")
+        raise UserError(f"{path}: {name} must be a positive integer, not {_shown(value)}")
+    if value > _MOST:
+        raise UserError(f"{path}: {name} must be at most {_MOST:,}, not {_shown(value)}")
     return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, in which no field may be given twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{_shown(twice)} is given twice; accepted: once")
+    return found
+
+
+def _shown(value: object) -> str:
+    """Format a value for error messages, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _make(fields: dict[str, Any], where: str) -> Architecture:

@@ -81,6 +81,17 @@ def test_gpt2_names_its_fields_in_its_own_way(tmp_path: Path) -> None:
         (LLAMA | {"model_type": "mamba"}, "model_type must be one of"),
         ([], "must be a JSON object"),
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON: .*recursion"),
+        ('{"a":' * 100_000, "not JSON: .*recursion"),
+        (f'{{"hidden_size": 1{"0" * 5000}}}', "not JSON: "),
+        ('{"model_type": "llama", "model_type": "gpt2"}', "'model_type' is given twice"),
+        (
+            LLAMA | {"vocab_size": 10**300},
+            r"vocab_size must be at most 1,000,000,000, not 10*\.\.\.",
+        ),
+        (LLAMA | {"vocab_size": float("inf")}, "vocab_size must be a positive integer, not inf"),
+        (LLAMA | {"vocab_size": True}, "vocab_size must be a positive integer, not True"),
+        (LLAMA | {"model_type": ["x" * 1000]}, r"not \['x{75}\.\.\."),
     ],
 )
 def test_a_config_that_describes_no_model_is_named(tmp_path: Path, config: Any, named: str) -> None:
