@@ -60,8 +60,8 @@ def memory_facts() -> dict[str, Any]:
     return {
         "evidence": _evidence(),
         "errors": _errors(),
-        "tracked": {k: v for k, v in tracked_table().items() if k != "runs"},
-        "gpu": gpu_table(),
+        "tracked": {k: v for k, v in tracked_table().to_json().items() if k != "runs"},
+        "gpu": None if (gpu := gpu_table()) is None else gpu.to_json(),
         "headline": answer(headline, GpuMemory.of(card), card).to_json(),
         "timeline": [part.to_json() for part in timeline(headline)],
         "bars": bars,

@@ -9,12 +9,16 @@ import argparse
 import datetime
 import json
 import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.files import write_atomic
 
-__all__ = ["TABLE", "UNITS", "main", "measured_table"]
+__all__ = ["TABLE", "UNITS", "MeasuredKit", "MeasuredUnit", "main", "measured_table"]
 
 TABLE = Path(__file__).with_name("measured.json")
 
@@ -37,18 +41,46 @@ _SOURCE = "model"
 _FALLBACK = "normal"  # of units that the model gives no traffic for
 
 
-def measured_table() -> dict[str, Any]:
-    """Return the table by kit.
+@dataclass(frozen=True, kw_only=True)
+class MeasuredUnit(Facts):
+    """What a unit was measured to cost in one configuration."""
 
-    Each kit has ``measured_at``, ``tools``, ``corner``, ``voltage_v``, ``node_nm``, ``clock_ns``
-    and ``rows``, one for each of :data:`UNITS`.
-    """
+    unit: str
+    config: dict[str, Any]
+    operation: str
+    area_um2: float
+    path_ns: float
+    energy_pj: float  # per operation, leakage included
+    leakage_w: float
+    power_w: float
+    power_by_class_w: dict[str, float]
+    operations_per_cycle: float
+    source: str  # of the traffic
+    verilog_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredKit(Facts):
+    """The units in :data:`UNITS` as measured in one kit."""
+
+    measured_at: str
+    tools: dict[str, str]
+    corner: str
+    voltage_v: float
+    node_nm: float
+    clock_ns: float
+    rows: tuple[MeasuredUnit, ...]
+
+
+@cache
+def measured_table() -> dict[str, MeasuredKit]:
+    """Return the checked-in measurements by kit."""
     table: dict[str, Any] = json.loads(TABLE.read_text())
-    return table
+    return {pdk: MeasuredKit.from_json(entry) for pdk, entry in table.items()}
 
 
-def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
-    """Measure the units in a kit, and return its part of the table.
+def measure(pdk: str, clock_ns: float) -> MeasuredKit:
+    """Measure the units in a kit.
 
     Raises:
         UserError: If the kit or a tool is missing.
@@ -58,37 +90,39 @@ def measure(pdk: str, clock_ns: float) -> dict[str, Any]:
     from consilico.sim.units.catalogue import configure, find_unit
 
     kit, rows, tools = find_kit(pdk), [], {}
+    if kit.node_nm is None:
+        raise UserError(f"kit {pdk} must state its node, which published arithmetic is scaled to")
     for name, settings in UNITS:
         unit = find_unit(name)
         source = _SOURCE if _SOURCE in unit.measured_with else _FALLBACK
         found = implement(unit, configure(unit, list(settings)), pdk, clock_ns, source)
         rows.append(
-            {
-                "unit": name,
-                "config": found.config,
-                "operation": found.operation,
-                "area_um2": found.area_um2,
-                "path_ns": found.path_ns,
-                "energy_pj": found.energy_per_operation_pj,
-                "leakage_w": found.power.leakage_w,
-                "power_w": found.power.total_w,
-                "power_by_class_w": found.power_by_class_w,
-                "operations_per_cycle": found.activity.operations / found.activity.cycles,
-                "source": source,
-                "verilog_sha256": found.verilog_sha256,
-            }
+            MeasuredUnit(
+                unit=name,
+                config=found.config,
+                operation=found.operation,
+                area_um2=found.area_um2,
+                path_ns=found.path_ns,
+                energy_pj=found.energy_per_operation_pj,
+                leakage_w=found.power.leakage_w,
+                power_w=found.power.total_w,
+                power_by_class_w=found.power_by_class_w,
+                operations_per_cycle=found.activity.operations / found.activity.cycles,
+                source=source,
+                verilog_sha256=found.verilog_sha256,
+            )
         )
         tools = found.tools
         print(f"{pdk}: {name} {' '.join(settings)}", file=sys.stderr)
-    return {
-        "measured_at": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "tools": tools,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "node_nm": kit.node_nm,
-        "clock_ns": clock_ns,
-        "rows": rows,
-    }
+    return MeasuredKit(
+        measured_at=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        tools=tools,
+        corner=kit.corner,
+        voltage_v=kit.voltage_v,
+        node_nm=kit.node_nm,
+        clock_ns=clock_ns,
+        rows=tuple(rows),
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,9 +131,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pdk", required=True)
     parser.add_argument("--clock-ns", type=float, default=2.0)
     options = parser.parse_args(arguments)
-    table = measured_table() if TABLE.exists() else {}
+    table = dict(measured_table()) if TABLE.exists() else {}
     table[options.pdk] = measure(options.pdk, options.clock_ns)
-    write_atomic(TABLE, json.dumps(table, indent=1) + "\n")
+    write_atomic(TABLE, json.dumps(plain(table), indent=1) + "\n")
     return 0
 
 

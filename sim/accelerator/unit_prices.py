@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.sim.accelerator.measure import UNITS, measured_table
+from consilico.sim.accelerator.measure import UNITS, MeasuredUnit, measured_table
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 
@@ -91,26 +91,26 @@ def measured_prices(pdk: str) -> PriceList:
         )
     entry = table[pdk]
     kit = PricedKit(
-        name=pdk, corner=entry["corner"], voltage_v=entry["voltage_v"], node_nm=entry["node_nm"],
-        clock_ns=entry["clock_ns"], dated=entry["measured_at"],
+        name=pdk, corner=entry.corner, voltage_v=entry.voltage_v, node_nm=entry.node_nm,
+        clock_ns=entry.clock_ns, dated=entry.measured_at,
         activity="a language model and its training, gate-level simulation",
     )  # fmt: skip
-    return PriceList(kit=kit, units=tuple(_measured(row) for row in entry["rows"]))
+    return PriceList(kit=kit, units=tuple(map(_measured, entry.rows)))
 
 
-def _measured(row: dict[str, Any]) -> UnitPrice:
+def _measured(row: MeasuredUnit) -> UnitPrice:
     """Return the price that a row of the measured table gives."""
-    power, by_class = row["power_w"], row["power_by_class_w"]
-    dynamic = 1 - row["leakage_w"] / power
+    dynamic = 1 - row.leakage_w / row.power_w
+    by_class = row.power_by_class_w
     return UnitPrice(
-        unit=row["unit"],
-        config=row["config"],
-        area_um2=exactly(row["area_um2"]),
-        path_ns=exactly(row["path_ns"]),
-        energy_pj=exactly(row["energy_pj"] * dynamic),
-        leakage_w=exactly(row["leakage_w"]),
-        operations_per_cycle=row["operations_per_cycle"],
-        registers=(by_class["sequential"] + by_class["clock"]) / power,
+        unit=row.unit,
+        config=row.config,
+        area_um2=exactly(row.area_um2),
+        path_ns=exactly(row.path_ns),
+        energy_pj=exactly(row.energy_pj * dynamic),
+        leakage_w=exactly(row.leakage_w),
+        operations_per_cycle=row.operations_per_cycle,
+        registers=(by_class["sequential"] + by_class["clock"]) / row.power_w,
         basis="measured",
     )
 

@@ -23,9 +23,11 @@ from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = [
     "ErrorBar",
+    "GpuTable",
     "MeasuredPeak",
     "MeasuredTime",
     "TrackedPeak",
+    "TrackedTable",
     "error_bar",
     "gpu_table",
     "measured_runs",
@@ -166,19 +168,58 @@ class TrackedPeak:
         return 100 * (self.computed_bytes / self.tracked_bytes - 1)
 
 
-def tracked_table() -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class TrackedRow(Facts):
+    """One of our own training steps under FakeTensorMode."""
+
+    model: str
+    setup: dict[str, Any]  # fields of ``execution.training_step.TrainingSetup``
+    peak_bytes: int
+    peak_phase: str
+    persistent_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedTable(Facts):
+    """The checked-in table of tracked peaks with its provenance."""
+
+    instrument: str
+    torch: str
+    date: str
+    code_sha256: str  # of the code that was tracked; ``execution.fake_table`` has the digest
+    runs: tuple[TrackedRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuRow(Facts):
+    """One of our own training steps on a GPU, and as it was tracked."""
+
+    model: str
+    setup: dict[str, Any]
+    measured: dict[str, int | None]  # bytes
+    tracked: dict[str, Any]  # the same quantities, and the phase of the peak
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuTable(Facts):
+    """What ``make gpu-check`` measured on a GPU."""
+
+    device: str
+    date: str
+    torch: str
+    note: str
+    rows: tuple[GpuRow, ...]
+
+
+def tracked_table() -> TrackedTable:
     """Return the checked-in table with its provenance."""
-    table: dict[str, Any] = json.loads((_HERE / "tracked.json").read_text())
-    return table
+    return TrackedTable.from_json(json.loads((_HERE / "tracked.json").read_text()))
 
 
-def gpu_table() -> dict[str, Any] | None:
+def gpu_table() -> GpuTable | None:
     """Return the table measured on a GPU, or None where nothing has been measured on one."""
     path = _HERE / "measured_gpu.json"
-    if not path.exists():
-        return None
-    table: dict[str, Any] = json.loads(path.read_text())
-    return table
+    return GpuTable.from_json(json.loads(path.read_text())) if path.exists() else None
 
 
 def run_of(model: Architecture, setup: dict[str, Any]) -> TrainingRun:
@@ -204,13 +245,13 @@ def run_of(model: Architecture, setup: dict[str, Any]) -> TrainingRun:
 def tracked_runs() -> list[TrackedPeak]:
     """Return all runs of the table of tracked peaks."""
     rows = []
-    for item in tracked_table()["runs"]:
-        run = run_of(find_model(item["model"]), item["setup"])
+    for item in tracked_table().runs:
+        run = run_of(find_model(item.model), item.setup)
         found = ledger(run)
         rows.append(
             TrackedPeak(
                 run=run,
-                tracked_bytes=item["peak_bytes"],
+                tracked_bytes=item.peak_bytes,
                 computed_bytes=found.peak_bytes,
                 computed_at=found.peak_at,
             )

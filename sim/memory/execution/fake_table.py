@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,6 +20,7 @@ from consilico.sim.base.code import code_digest as code_behind
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.results import digest
+from consilico.sim.memory.evidence.measurements import TrackedRow, TrackedTable, tracked_table
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.llama import ATTENTION, CHECKPOINTING
 from consilico.sim.memory.execution.training_step import DTYPES, EXECUTED_METHODS, TrainingSetup
@@ -106,34 +106,34 @@ def write_table() -> None:
     """
     code = code_digest()
     try:
-        found = json.loads(TABLE.read_text())
-        known = found["runs"] if found["code_sha256"] == code else []
+        found = tracked_table()
+        known = found.runs if found.code_sha256 == code else ()
     except (OSError, ValueError, KeyError):
-        known = []
-    there = {json.dumps(run["setup"], sort_keys=True): run for run in known}
-    runs: list[dict[str, Any]] = []
+        known = ()
+    there = {json.dumps(row.setup, sort_keys=True): row for row in known}
+    rows: list[TrackedRow] = []
     wanted = list(cases())
     for number, setup in enumerate(wanted, start=1):
-        key = json.dumps(asdict(setup), sort_keys=True)
+        key = json.dumps(setup.to_json(), sort_keys=True)
         print(f"{number}/{len(wanted)} {key}", file=sys.stderr, flush=True)
         if key not in there:
             step = track_fake(find_model(_MODEL), setup)
-            there[key] = {
-                "model": _MODEL,
-                "setup": asdict(setup),
-                "peak_bytes": max(step.peak_bytes, step.peak_renewal_bytes or 0),
-                "peak_phase": step.peak_phase,
-                "persistent_bytes": step.persistent_bytes,
-            }
-        runs.append(there[key])
-        document = {
-            "instrument": "live bytes under torch's FakeTensorMode (memory_tracker.py)",
-            "torch": torch.__version__,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "code_sha256": code,
-            "runs": runs,
-        }
-        write_atomic(TABLE, json.dumps(document, indent=1) + "\n")
+            there[key] = TrackedRow(
+                model=_MODEL,
+                setup=setup.to_json(),
+                peak_bytes=max(step.peak_bytes, step.peak_renewal_bytes or 0),
+                peak_phase=step.peak_phase,
+                persistent_bytes=step.persistent_bytes,
+            )
+        rows.append(there[key])
+        table = TrackedTable(
+            instrument="live bytes under torch's FakeTensorMode (memory_tracker.py)",
+            torch=torch.__version__,
+            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            code_sha256=code,
+            runs=tuple(rows),
+        )
+        write_atomic(TABLE, json.dumps(table.to_json(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

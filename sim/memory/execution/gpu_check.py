@@ -18,12 +18,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import write_atomic
+from consilico.sim.memory.evidence.measurements import GpuRow, GpuTable
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.training_step import (
     EXECUTED_METHODS,
@@ -105,7 +105,7 @@ def _peak(training: LlamaTraining) -> int:
     return torch.cuda.max_memory_allocated()
 
 
-def _run() -> list[dict[str, Any]]:
+def _run() -> list[GpuRow]:
     """Track and measure every case that fits the GPU."""
     total = torch.cuda.get_device_properties(0).total_memory
     rows = []
@@ -124,7 +124,7 @@ def _run() -> list[dict[str, Any]]:
             print(f"{label}: skipped, out of memory", file=sys.stderr)
             continue
         kept = {key: tracked[key] for key in (*measured, "peak_phase")}
-        rows.append({"model": name, "setup": asdict(setup), "measured": measured, "tracked": kept})
+        rows.append(GpuRow(model=name, setup=setup.to_json(), measured=measured, tracked=kept))
         ratio = (measured["peak_bytes"] or 0) / tracked["peak_bytes"] - 1
         print(f"{label}: {measured['peak_bytes']} bytes, {ratio:+.2%} of what was tracked")
     return rows
@@ -138,15 +138,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not torch.cuda.is_available():
         print("error: a GPU that torch can use is needed, and there is none", file=sys.stderr)
         return 2
-    table = {
-        "device": torch.cuda.get_device_name(0),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "torch": torch.__version__,
-        "note": f"tracked tensors are rounded up to multiples of {GRANULE} bytes, as allocated",
-        "rows": _run(),
-    }
+    table = GpuTable(
+        device=torch.cuda.get_device_name(0),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        torch=torch.__version__,
+        note=f"tracked tensors are rounded up to multiples of {GRANULE} bytes, as allocated",
+        rows=tuple(_run()),
+    )
     try:
-        write_atomic(options.json, json.dumps(table, indent=1) + "\n")
+        write_atomic(options.json, json.dumps(table.to_json(), indent=1) + "\n")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

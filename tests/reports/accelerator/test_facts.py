@@ -2,8 +2,6 @@
 
 from consilico.reports.accelerator.charts import training_hw_charts
 from consilico.reports.accelerator.facts import training_hw_facts
-from consilico.sim.accelerator.measure import UNITS, measured_table
-from consilico.sim.units.catalogue import configure, find_unit
 
 
 def test_the_report_has_scenarios_methods_and_figures() -> None:
@@ -22,16 +20,3 @@ def test_the_report_has_scenarios_methods_and_figures() -> None:
         assert chart.kind == "estimated"
         assert chart.conditions.startswith("nangate45, ")
         assert all(any(series.y) for panel in chart.panels for series in panel.series)
-
-
-def test_the_table_of_measured_units_is_complete() -> None:
-    for pdk, entry in measured_table().items():
-        found = [(row["unit"], row["config"]) for row in entry["rows"]]
-        asked = [
-            (name, configure(find_unit(name), list(settings)).to_json()) for name, settings in UNITS
-        ]
-        assert found == asked, pdk
-        assert all(0 < row["path_ns"] <= entry["clock_ns"] for row in entry["rows"])
-        assert all(len(row["verilog_sha256"]) == 64 for row in entry["rows"])
-        assert entry["measured_at"]
-        assert entry["tools"]["yosys"]
