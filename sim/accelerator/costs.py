@@ -32,7 +32,7 @@ class OperationCost:
     """What one operation costs."""
 
     energy_pj: Interval
-    area_um2: Interval  # of a lane that does one a cycle
+    area_um2: Interval  # of a lane that does one per cycle
     leakage_w: Interval  # of that lane
     registers: float
     basis: str

@@ -38,7 +38,7 @@ _ASSUMPTIONS = (
     "clock and wires are ideal, glitches are not counted",
     "not counted: control, network on chip, wires between SRAM macros, DRAM interface on the chip",
     "cells that hold zeros at the edges of a product take no energy; what stands still, no clock",
-    "floating-point units meet the clock with as many stages as that takes, one result a cycle",
+    "floating-point units meet the clock with as many stages as that takes, one result per cycle",
     "decompositions run in float32 on as many multipliers as there are lanes",
     "gradients of weights are kept in 16 bits; INT8 weights keep the scale of their group",
 )

@@ -197,7 +197,7 @@ class _Builder:
             return
         macs = work.flops / 2
         part = WorkItem(
-            name=f"{work.decompositions:.2f} decompositions a step, {svd}",
+            name=f"{work.decompositions:.2f} decompositions per step, {svd}",
             cycles=macs / self.acc.lanes,
             read={"weight gradient": work.read_bytes},
             written={"projection": work.written_bytes},

@@ -47,7 +47,7 @@ class TrainingRun:
     loss: str = choice(
         "eager",
         ("eager", "compiled", "fused"),
-        "cross entropy: eager as Hugging Face runs it (12 bytes a logit at its peak in bfloat16),"
+        "cross entropy: eager as Hugging Face runs it (12 bytes per logit at its peak in bfloat16),"
         " compiled (4 bytes), fused (logits never held in full)",
     )
     logits: str = choice(

@@ -27,7 +27,7 @@ def draw_windows(works: dict[str, str], tokenizer: Tokenizer, sampling: ScoreSam
         Tokens, int64, shape ``(windows, window)``.
     """
     rng = np.random.default_rng(sampling.seed)
-    characters = 8 * sampling.window  # English takes about 3.5 a token
+    characters = 8 * sampling.window  # English takes about 3.5 per token
     texts = [text for text in works.values() if len(text) > 2 * characters]
     order = np.concatenate([rng.permutation(len(texts)) for _ in range(sampling.windows)])
     rows: list[list[int]] = []
