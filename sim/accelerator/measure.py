@@ -64,7 +64,7 @@ class MeasuredKit(Facts):
     """The units in :data:`UNITS` as measured in one kit."""
 
     measured_at: str
-    tools: dict[str, str]
+    tools: dict[str, str | None]  # versions; None where a tool does not say
     corner: str
     voltage_v: float
     node_nm: float
