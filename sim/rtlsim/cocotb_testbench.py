@@ -2,7 +2,8 @@
 
 Runs inside the simulator. The environment's ``CONSILICO_BENCH`` names a folder with ``plan.json``
 (payload widths, stall probabilities, seed) and ``stimulus.npz``; the verdict is written there as
-``report.json``. Independent of the bulk bench on purpose: a mistake in one shows in the other.
+``report.json``. The code shares nothing with the bulk testbench on purpose: a mistake in one shows
+in the other.
 
 Inputs are driven after the rising edge and everything is sampled at the falling edge, when it has
 settled to what the next rising edge will see. Unknown bits fail.
@@ -79,7 +80,7 @@ class Scoreboard:
 
     @property
     def outstanding(self) -> int:
-        """Results accepted and not yet delivered."""
+        """Return the number of results accepted and not yet delivered."""
         return self.accepted - self.due
 
 
@@ -188,7 +189,7 @@ class Monitor:
 
 @cocotb.test()
 async def replays_stimulus(dut: Any) -> None:
-    """Every result equals the expected one, in order, whatever stalls."""
+    """Check that every result equals the expected one, in order, whatever stalls."""
     folder = Path(os.environ["CONSILICO_BENCH"])
     plan = json.loads((folder / "plan.json").read_text())
     data = np.load(folder / "stimulus.npz")
@@ -236,12 +237,12 @@ async def replays_stimulus(dut: Any) -> None:
 
 
 def _integers(rows: NDArray[np.uint8]) -> list[int]:
-    """Little-endian rows of bytes as integers."""
+    """Return little-endian rows of bytes as integers."""
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
 def _hex(bits: str) -> str:
-    """Hexadecimal digits; a group of four with an unknown bit becomes ``x``, as in Verilog."""
+    """Return hexadecimal digits; four bits with an unknown one become ``x``, as in Verilog."""
     padded = bits.rjust(-(-len(bits) // 4) * 4, "0")
     groups = [padded[at : at + 4] for at in range(0, len(padded), 4)]
     return "".join(f"{int(group, 2):x}" if set(group) <= {"0", "1"} else "x" for group in groups)

@@ -1,7 +1,8 @@
-"""The testbench that the bulk bench is compared with: a plain cocotb loop, a Python step a cycle.
+"""The testbench that the bulk testbench's speed is compared with: a plain cocotb loop.
 
-No stalls, no resets, no protocol checks: the least that a straight testbench does. Takes and writes
-the files of :mod:`consilico.sim.rtlsim.cocotb_testbench`, and the seconds its loop took.
+It makes one Python step per cycle, without stalls, resets and protocol checks: the least that a
+straight testbench does. It takes and writes the files of
+:mod:`consilico.sim.rtlsim.cocotb_testbench`, and the seconds that its loop took.
 """
 
 import json

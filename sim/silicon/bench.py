@@ -1,7 +1,8 @@
-"""How fast power is computed: net toggles a second, from a waveform file to the report.
+"""Speed of the power engine: net toggles per second, from a waveform file to the report.
 
-``python -m consilico.sim.silicon.bench`` maps a unit and simulates its netlist on its traffic; the
-recording is repeated until it holds some million net toggles. Status 1 below one million a second.
+The command ``python -m consilico.sim.silicon.bench`` maps a unit and simulates its netlist on its
+traffic; the recording is repeated until it holds some million net toggles. The exit status is 1
+below one million toggles per second.
 """
 
 import re
@@ -24,12 +25,12 @@ __all__ = ["main", "repeat"]
 _UNIT, _KIT, _CLOCK_NS = "matmul/dot", "nangate45", 4.0
 _BEATS = 64
 _TOGGLES = 5e6
-_LEAST = 1e6  # net toggles a second
+_LEAST = 1e6  # net toggles per second
 _STAMP = re.compile(rb"^#(\d+)", re.M)
 
 
 def repeat(source: Path, target: Path, times: int) -> None:
-    """Write a VCD whose changes come several times, one after the other.
+    """Write a VCD whose changes come several times in a row.
 
     Args:
         source: VCD; what comes after a ``$dumpoff`` is left out.
@@ -52,7 +53,7 @@ def _later(ticks: int, stamp: re.Match[bytes]) -> bytes:
 
 
 def main() -> int:
-    """Measure and print; status 1 where it is too slow."""
+    """Measure and print the speed; return 1 where it is too slow."""
     unit = find_unit(_UNIT)
     config = unit.config()
     kit = find_kit(_KIT)

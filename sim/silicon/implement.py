@@ -170,7 +170,7 @@ def implement(
         text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
         stimulus.expected.tobytes(), stimulus.operations, unit.operation,
         stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove,
-        # areas by module hang on how the generator is written, not on its Verilog alone
+        # areas by module depend on how the generator is written, not on its Verilog alone
         code_digest(__name__, unit.generator_module(config)),
     )  # fmt: skip
     show = progress or silent
@@ -180,12 +180,11 @@ def implement(
         key,
         lambda: _measure(unit, config, kit, clock_ns, text, stimulus, tools, show, prove),
     )
-    # what the key does not cover: two configurations, or sources, may have one Verilog and traffic
+    # not in the key: two configurations, or two sources, may have the same Verilog and traffic
     return replace(
         found,
         unit=unit.name,
         config=config.to_json(),
-        operation=unit.operation,
         activity=replace(found.activity, source=source),
     )
 

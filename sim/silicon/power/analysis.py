@@ -128,7 +128,11 @@ def _clock_net(netlist: Netlist, clock: str) -> int:
 
 
 def _check_clock(arrays: NetlistArrays, clocking: Clocking, clock: str) -> None:
-    """Refuse a clock that reaches no register, where there are registers."""
+    """Check that the clock reaches a register, if there are any.
+
+    Raises:
+        UserError: If it reaches none.
+    """
     ends = clock_pins(arrays)
     if not len(ends) or clocking.network[ends].any():
         return

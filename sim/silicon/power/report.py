@@ -30,7 +30,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Power(Facts):
-    """Power by cause."""
+    """Power of something, by cause."""
 
     derived: ClassVar[tuple[str, ...]] = ("total_w",)
 

@@ -96,6 +96,22 @@ def test_area_of_a_register_is_that_of_its_flip_flops(run: Callable[..., Impleme
     assert 0 < result.path_ns < 0.5
 
 
+def test_an_implementation_from_the_cache_is_the_same(run: Callable[..., Implementation]) -> None:
+    first = run(width=12)
+    assert isinstance(first, Implementation)
+    assert run(width=12) == first
+
+
+def test_sources_of_one_traffic_share_a_measurement_but_not_its_name(
+    run: Callable[..., Implementation],
+) -> None:
+    first = run(width=12)
+    other = replace(UNIT, sources={"toggling": alternate}, measured_with=("toggling",))
+    second = run(other, width=12)
+    assert first.activity.source == "alternating"
+    assert second == replace(first, activity=replace(first.activity, source="toggling"))
+
+
 def test_energy_follows_from_power_clock_and_results(run: Callable[..., Implementation]) -> None:
     result = run(width=12)
     activity, power = result.activity, result.power
