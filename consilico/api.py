@@ -244,9 +244,10 @@ def sweep(
 
 
 def sweep_rtl(
-    file: Path,
+    files: Sequence[Path],
     top: str,
     *,
+    include: Sequence[Path] = (),
     clock: str = "clk",
     pdk: str = "nangate45",
     clocks_ns: Sequence[float] = (4.0, 2.0, 1.4, 1.1, 0.9, 0.7),
@@ -257,8 +258,9 @@ def sweep_rtl(
     """Synthesize anyone's Verilog for several clock periods, as :func:`sweep` does a unit.
 
     Args:
-        file: The Verilog file.
-        top: Name of its top module.
+        files: Verilog files.
+        top: Name of the top module.
+        include: Further folders of included files.
         clock: Name of its clock port.
         pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
         clocks_ns: Clock periods in ns to synthesize for.
@@ -267,15 +269,22 @@ def sweep_rtl(
         progress: Called with a description, steps done and steps in total.
 
     Raises:
-        UserError: If the file is no Verilog text, or the kit or a tool is not there.
+        UserError: If the Verilog cannot be read, or the kit or a tool is not there.
         ToolError: If a tool fails.
     """
     with needing("sweep"):
-        from consilico.sim.base.files import read_input_text
+        from consilico.sim.estimate.operators.sources import module_names, read_sources
 
-        text = read_input_text(file, "Verilog")
-        swept = _swept(text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
-        return replace(swept, rtl=str(file), top=top)
+        names = ", ".join(map(str, files))
+        sources = read_sources(files, include)
+        if sources.beside:
+            there = next(iter(sources.beside.values()))
+            raise UserError(f"{names}: a sweep loads no memory from a file such as {there}")
+        if top not in (modules := module_names(sources.text)):
+            known = ", ".join(modules) or "none"
+            raise UserError(f"{names} has no module {top!r}; there are: {known}")
+        swept = _swept(sources.text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
+        return replace(swept, rtl=names, top=top)
 
 
 def power(

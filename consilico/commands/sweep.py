@@ -58,7 +58,15 @@ def sweep(
         str | None, typer.Option(help="With --energy: as in `implement`.", show_default=False)
     ] = None,
     rtl: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Verilog to sweep instead of a unit.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Verilog to sweep instead of a unit; repeatable."),
+    ] = None,
+    include: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --rtl: a further folder of included files; repeatable.",
+        ),
     ] = None,
     top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
     clock: Annotated[str, typer.Option(help="With --rtl: its clock port.")] = "clk",
@@ -72,7 +80,7 @@ def sweep(
     """Synthesize for several clock periods: area against speed, and the fastest clock."""
     from consilico.sim.units.catalogue import configure
 
-    if (unit is None) == (rtl is None):
+    if (unit is None) == (not rtl):
         raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
     if csv_path == "-" and json_path == "-":
         raise UserError("--csv and --json cannot both go to standard output")
@@ -80,15 +88,15 @@ def sweep(
         raise UserError(f"--resolution must be within 0.001 and 0.5, not {resolution}")
     periods = _periods(clocks)
     goal = resolution if fastest else None
-    if rtl is not None:
+    if rtl:
         if top is None:
-            raise UserError(f"--rtl {rtl} needs --top MODULE")
+            raise UserError(f"--rtl {', '.join(map(str, rtl))} needs --top MODULE")
         if settings or energy:
             raise UserError("--set and --energy are for units, not for --rtl")
         with working() as progress:
             result = api.sweep_rtl(
-                rtl, top, clock=clock, pdk=pdk, clocks_ns=periods, resolution=goal,
-                jobs=jobs, progress=progress,
+                rtl, top, include=include or (), clock=clock, pdk=pdk, clocks_ns=periods,
+                resolution=goal, jobs=jobs, progress=progress,
             )  # fmt: skip
     else:
         found = api.unit(str(unit))

@@ -140,6 +140,25 @@ def test_anyones_verilog_can_be_swept(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "fastest clock: 0.700 ns (1,429 MHz)" in text
 
 
+@pytest.mark.usefixtures("synthesized")
+def test_a_sweep_reads_all_files_and_what_they_include(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "one.vh").write_text("module one; endmodule\n")
+    texts = {"a.v": '`include "one.vh"\n', "b.v": "module two; endmodule\n", "c.v": ADDER}
+    files = []
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        files += ["--rtl", str(tmp_path / name)]
+    arguments = ["sweep", *files, "--top", "none", "--clocks", "1"]
+    assert main([*arguments, "--include", str(tmp_path / "more")]) == 2
+    assert "has no module 'none'; there are: one, two, adder" in capsys.readouterr().err
+    (tmp_path / "a.v").write_text('initial $readmemh("b.v", m);')
+    assert main(arguments) == 2
+    assert "a sweep loads no memory from a file such as" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
