@@ -42,14 +42,14 @@ bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on 
 	@$(BIN)/python -m consilico.sim.memory.bench
 	@$(BIN)/python -m consilico.sim.silicon.bench
 	@$(BIN)/python -m consilico.sim.estimate.operators.bench
-	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.training.bench --jobs 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.training.bench
 
 verify-full: $(READY) ## the long exhaustive tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
 
 calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an hour a kit, goes on where it stopped)
 	@for kit in $(KITS); do \
-	  OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.estimate.operators.calibrate $$kit --jobs 2 && \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.estimate.operators.calibrate $$kit && \
 	  $(BIN)/python -m consilico.sim.estimate.operators.judge $$kit && \
 	  $(BIN)/python -m consilico.sim.estimate.memories.calibration $$kit || exit; \
 	done

@@ -24,12 +24,14 @@ from consilico.sim.training.runs import SEEDS, LossRun, loss_runs
 __all__ = ["main", "run_all"]
 
 
-def run_all(todo: Sequence[LossRun], jobs: int = 1, quiet: bool = True) -> list[TrainingLoss]:
+def run_all(
+    todo: Sequence[LossRun], jobs: int | None = 1, quiet: bool = True
+) -> list[TrainingLoss]:
     """Do every run, or take its result from the cache.
 
     Args:
         todo: The runs.
-        jobs: Processes.
+        jobs: Processes; as many as there are processors if None.
         quiet: Leave out the training losses on standard error.
 
     Returns:
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of the module and return the exit status."""
     parser = argparse.ArgumentParser(description="Q-GaLore against AdamW on a small model")
     parser.add_argument("--json", type=Path, help="write the results there")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--jobs", type=int, help="runs at a time; default: the processors")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(arguments)
     todo = loss_runs(options.seeds)

@@ -90,7 +90,7 @@ def main() -> None:
     """Measure what a kit's table lacks."""
     parser = argparse.ArgumentParser(description="Measure the calibration of the analytical model.")
     parser.add_argument("kit")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int, help="measurements at a time")
     parser.add_argument("--fit", type=int, default=_COUNTS["fit"])
     parser.add_argument("--test", type=int, default=_COUNTS["test"])
     parser.add_argument("--table", type=Path)
