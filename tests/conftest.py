@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 
+# No test depends on how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 # Tests leave a person's own results alone, and do not answer from them.
 os.environ.setdefault("CONSILICO_CACHE", str(Path(__file__).parents[1] / "build" / "cache"))
 

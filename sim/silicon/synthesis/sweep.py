@@ -1,6 +1,7 @@
 """Area against clock period: netlists for several clocks, the best of them, and the fastest."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,9 +141,10 @@ def sweep(
         return found
     searched: list[ClockPoint] = []
     show = progress or silent
+    halvings = math.ceil(math.log2(max(2.0, _FIRST_STEP / resolution)))  # if none is lucky
 
     def extend(period: float) -> ClockPoint:
-        show("fastest clock", len(searched), len(searched) + 1)
+        show("fastest clock", len(searched), max(halvings, len(searched)) + 1)
         searched.append(_point((verilog, top, kit, period, clock)))
         return searched[-1]
 
