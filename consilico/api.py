@@ -141,7 +141,7 @@ def verify(
     Raises:
         UserError: If a simulator is unknown, missing or too old.
     """
-    with needing("verify"):
+    with needing("verify", "torch"):
         from consilico.sim.rtlsim.verify import verify as run
 
         found, chosen = _configured(unit, config)
@@ -183,7 +183,7 @@ def implement(
         ToolError: If a tool fails.
         CheckFailed: If the netlist does not do what the RTL does.
     """
-    with needing("implement"):
+    with needing("implement", "torch"):
         from consilico.sim.silicon.implement import implement as run
         from consilico.sim.silicon.kits.kit import liberty_kit
 
@@ -222,7 +222,7 @@ def sweep(
         UserError: If the kit or a tool is not there.
         ToolError: If a tool fails.
     """
-    with needing("sweep"):
+    with needing("sweep", "torch"):
         from consilico.sim.silicon.implement import implement as measure
 
         found, chosen = _configured(unit, config)
@@ -272,7 +272,7 @@ def sweep_rtl(
         UserError: If the Verilog cannot be read, or the kit or a tool is not there.
         ToolError: If a tool fails.
     """
-    with needing("sweep"):
+    with needing("sweep", "torch"):
         from consilico.sim.estimate.operators.sources import module_names, read_sources
 
         names = ", ".join(map(str, files))
@@ -629,7 +629,7 @@ def report(output: Path, *, progress: "Progress | None" = None) -> dict[str, Any
     Raises:
         UserError: If a tool is missing or the folder cannot be written; an earlier report stays.
     """
-    with needing("report"):
+    with needing("report", "torch"):
         from consilico.reports.build import build_report
 
         return build_report(output, progress=progress)

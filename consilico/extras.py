@@ -23,17 +23,23 @@ class MissingExtra(UserError):
 
 
 @contextmanager
-def needing(command: str) -> Iterator[None]:
+def needing(command: str, *modules: str) -> Iterator[None]:
     """Turn an import that fails for want of an extra into one line that names the extra.
 
     Args:
         command: What needs it, such as ``"verify"``.
+        modules: Modules that it needs in any case: looked for at once, before any work.
 
     Raises:
         MissingExtra: If a package that an extra brings is missing.
         ModuleNotFoundError: If another module is missing.
     """
+    from importlib.util import find_spec
+
     try:
+        for module in modules:
+            if find_spec(module) is None:
+                raise ModuleNotFoundError(f"No module named {module!r}", name=module)
         yield
     except ModuleNotFoundError as error:
         found = missing_package(command, error)

@@ -40,7 +40,7 @@ install_beside_others() { # sees the packages of .venv
 
 install_light() {
     "$python" -m venv "$work/light"
-    "$work/light/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$work/light/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
         --constraint "$root/constraints.txt" "$wheel"
     ! "$work/light/bin/python" -c 'import torch' 2>/dev/null || fail "a plain installation has torch"
 }

@@ -72,15 +72,12 @@ JobsOption = Annotated[
 def _accepted_plot(context: typer.Context, path: Path | None) -> Path | None:
     """Refuse a plot that cannot be drawn, before any long work is done for it."""
     if path is not None:
-        from importlib.util import find_spec
-
         from consilico.reports.plots import check_plot_path
 
         check_plot_path(path)
         library = "plotly" if path.suffix.lower() == ".html" else "matplotlib"
-        with needing(f"{context.info_name} --plot"):
-            if find_spec(library) is None:
-                raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+        with needing(f"{context.info_name} --plot", library):
+            pass
     return path
 
 

@@ -173,6 +173,7 @@ def test_power_runs_without_the_extras(tmp_path: Path, shared: Path) -> None:
     [
         (["verify", "consmax/log2"], "verify"),
         (["implement", "consmax/log2"], "silicon"),
+        (["sweep", "consmax/log2"], "silicon"),
         (["report", "-o", "page"], "report"),
     ],
 )
