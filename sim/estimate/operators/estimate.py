@@ -43,7 +43,8 @@ def estimate(
         unit: From the catalogue.
         config: Its configuration.
         pdk: Name of a calibrated kit.
-        source: Traffic whose statistics hold, one of the unit's sources; None for its first one.
+        source: Traffic whose statistics hold, one of the unit's sources; None for the first one
+            that the unit is calibrated with.
         operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, either
             of them in place of that of the source.
 
@@ -60,7 +61,7 @@ def estimate(
         UserError: If the kit is not calibrated, or the source or a field is unknown.
     """
     calibration = read_calibration(pdk)
-    source = source or unit.measured_with[0]
+    source = source or _default_source(unit, pdk)
     traffic = _traffic(unit, [config], pdk, source)
     found = estimate_many(unit, [config], pdk, source, operands)
     known = unit.name in calibration.largest_um2
@@ -108,7 +109,7 @@ def estimate_many(
         low and high ends.
     """
     calibration = read_calibration(pdk)
-    source = source or unit.measured_with[0]
+    source = source or _default_source(unit, pdk)
     traffic = _traffic(unit, configs, pdk, source)
     seen = _operands(unit, traffic, operands)
     factor = traffic["operations"]
@@ -132,6 +133,11 @@ def estimate_many(
             for target, end in zip(result[name], ends, strict=True):
                 target[places] = end
     return result
+
+
+def _default_source(unit: Unit, pdk: str) -> str:
+    """Return the first source in the calibration: its statistics are known without a model."""
+    return next(iter(read_calibration(pdk).traffic.get(unit.name, {})), unit.measured_with[0])
 
 
 def _traffic(unit: Unit, configs: Sequence["Config"], pdk: str, source: str) -> dict[str, Any]:
