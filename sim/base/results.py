@@ -34,7 +34,7 @@ __all__ = [
     "stored",
 ]
 
-_KIND = re.compile(r"[a-z][a-z_]*")
+_KIND = re.compile(r"[a-z][a-z0-9_-]*")
 _ENTRY = re.compile(r"[0-9a-f]{64}(\.json|-[0-9a-f]{64}(\.[a-z]+)?)")
 
 
@@ -66,7 +66,10 @@ def cache_dir(kind: str) -> Path:
 
     Raises:
         UserError: If it cannot be made.
+        ValueError: If the kind is not in lower case, as the cache's folders are.
     """
+    if not _KIND.fullmatch(kind):
+        raise ValueError(f"{kind!r} is no name for a kind of results")
     path = cache_root() / kind
     try:
         path.mkdir(parents=True, exist_ok=True)

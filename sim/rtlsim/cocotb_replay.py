@@ -55,6 +55,7 @@ def build_cocotb(simulator: Simulator, sources: Sequence[str], top: str) -> Path
         "cocotb": cocotb.__version__,
         "libraries": str(cocotb_config.libs_dir),  # their path is linked in
         "arguments": build_args,
+        "timescale": _TIMESCALE,
         "control": control,
         "top": top,
     }

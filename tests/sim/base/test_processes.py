@@ -1,6 +1,7 @@
 """Tools that misbehave end in one line that names them, and leave nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,6 +193,24 @@ def test_a_tool_that_says_no_version_is_named(tool: Path, script: str, problem: 
     with pytest.raises(ToolError) as caught:
         tool_version("faketool", ["faketool", "-V"], r"(\d+\.\d+)")
     assert str(caught.value) == problem
+
+
+def test_nothing_else_starts_programs() -> None:
+    """A program that is started past this module has no limits and is nobody's child."""
+    root = Path(__file__).parents[3]
+    rooms = ("golden", "hw", "sim", "reports", "consilico")
+    files = [file for room in rooms for file in root.glob(f"{room}/**/*.py")]
+    assert files
+    starts = re.compile(
+        r"^\s*(import|from) (subprocess|pty)\b|\bos\.(system|popen|spawn|fork)", re.MULTILINE
+    )
+    assert {
+        file.relative_to(root).as_posix() for file in files if starts.search(file.read_text())
+    } <= {
+        "sim/base/processes.py",
+        "sim/base/supervisor.py",  # what that starts
+        "sim/rtlsim/runtime_objects.py",  # runs inside a compilation, under its limits
+    }
 
 
 def test_a_version_is_found_among_other_text(tool: Path) -> None:

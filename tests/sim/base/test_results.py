@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.results import cache_dir, cached, cached_file, digest, stored
+from consilico.sim.base.results import (
+    cache_dir,
+    cache_entries,
+    cached,
+    cached_file,
+    clear_cache,
+    digest,
+    stored,
+)
 
 
 def _counting(value: Any) -> tuple[list[int], Callable[[], Any]]:
@@ -83,6 +91,19 @@ def test_an_entry_that_is_nested_without_end_is_computed_again(cache: Path) -> N
     cache_dir("kind")
     (cache / "kind" / "key.json").write_text("[" * 100_000)
     assert stored("kind", "key") is None
+
+
+def test_every_entry_is_one_that_clearing_knows(cache: Path) -> None:
+    """What the cache did not recognize as its own would stay for ever."""
+    cached("some_kind", digest("a"), lambda: 1)
+    cached_file("verilator-runtime", digest("b"), ".o", lambda: b"object")
+    cached_file("icarus", digest("c"), "", lambda: b"program")
+    written = {path for path in cache.rglob("*") if path.is_file()}
+    assert {entry.path for entry in cache_entries()} == written
+    clear_cache()
+    assert list(cache.iterdir()) == []
+    with pytest.raises(ValueError, match="no name for a kind"):
+        cache_dir("A Kind")
 
 
 def test_a_file_is_made_once(cache: Path) -> None:
