@@ -13,6 +13,7 @@ setup(
         *(f"consilico.{name}" for name in find_packages() if name.split(".")[0] in ROOMS),
     ],
     package_dir={"consilico": "consilico"} | {f"consilico.{room}": room for room in ROOMS},
+    include_package_data=False,  # what is named here, and no more
     package_data={
         "": ["*.j2", "*.css", "*.js", "*.json", "*.toml", "*.v", "py.typed"],
         "consilico.sim.estimate.operators": ["calibration/*.json", "designs/*.v"],
