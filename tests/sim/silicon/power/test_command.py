@@ -30,7 +30,7 @@ def test_instances_classes_and_peak(
 ) -> None:
     table, picture = tmp_path / "i.csv", tmp_path / "p.png"
     more = ["--window-ns", "20", "--top-consumers", "2", "--json", "-"]
-    assert main([*arguments, *more, "--instances", str(table), "--chart", str(picture)]) == 0
+    assert main([*arguments, *more, "--instances", str(table), "--plot", str(picture)]) == 0
     found = json.loads(capsys.readouterr().out)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["instance"] for row in rows] == ["u1", "u2", "r"]
@@ -67,7 +67,7 @@ def test_another_period_than_recorded_is_said(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--chart", "p.png"], "--chart needs --window-ns"),
+        (["--plot", "p.bmp"], "--plot p.bmp: the ending must be one of .png"),
         (["--window-ns", "-1"], "--window-ns must be a number of nanoseconds above 0"),
         (
             ["--clock", "a"],
