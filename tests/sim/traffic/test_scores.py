@@ -1,179 +1,151 @@
-"""Real attention scores: collection, calibration, cache, stand-in."""
+"""The trace: sampling, quantization, archive, synthetic stand-in."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+import json
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from consilico.sim.base.results import cache_dir
-from consilico.sim.traffic import score_traffic as traffic
-from consilico.sim.traffic.collect import CalibrationSums
-from consilico.sim.traffic.packages import Package, PackageMissing, load_works
-from consilico.sim.traffic.score_traffic import score_traffic
-from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic
-from consilico.sim.traffic.smollm import SmolLM, load_smollm, model_provenance
+from consilico.sim.traffic.score_traffic import (
+    STATISTICS,
+    fit,
+    normal_codes,
+    statistics_text,
+    synthetic_traffic,
+)
+from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic, quantize_scores
 
-# One tile is the whole of the one window: what is sampled is what calibrates
-WHOLE = ScoreSampling(windows=1, window=32, tile=32, tiles_per_head=1)
+SMALL = ScoreSampling(windows=2, window=32, tile=16, tiles_per_head=1)
 
 
 @pytest.fixture(scope="module")
-def smollm() -> SmolLM:
-    try:
-        model_provenance()
-        load_works()
-    except PackageMissing as missing:
-        pytest.skip(str(missing))
-    return load_smollm()
+def trace() -> ScoreTraffic:
+    return synthetic_traffic(ScoreSampling(), reason="test")
 
 
-@pytest.fixture
-def loads(smollm: SmolLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Empty cache; returns a function that tells how often the model was loaded since."""
-    count = 0
-
-    def load() -> SmolLM:
-        nonlocal count
-        count += 1
-        return smollm
-
-    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
-    monkeypatch.setattr(traffic, "load_smollm", load)
-    return lambda: count
+def assert_same(left: ScoreTraffic, right: ScoreTraffic) -> None:
+    for field in fields(ScoreTraffic):
+        np.testing.assert_array_equal(getattr(left, field.name), getattr(right, field.name))
 
 
-def by_head(trace: ScoreTraffic) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Codes and mask of each head."""
-    return [(trace.codes[trace.head == i], trace.mask[trace.head == i]) for i in range(270)]
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 100}, "window must be a multiple of tile 16, not 100"),
+        ({"headroom": 0.9}, r"headroom must be in \[1.0, 1.5\], not 0.9"),
+        ({"windows": 0}, "windows must be at least 1, not 0"),
+    ],
+)
+def test_sampling_refuses(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ScoreSampling(**settings)
 
 
-def test_codes_never_clip_and_reach_the_end(loads: Callable[[], int]) -> None:
-    trace = score_traffic(sampling=WHOLE)
-    assert not trace.synthetic
-    assert trace.source.startswith("SmolLM2-135M-Instruct on Shakespeare")
-    for (codes, mask), constants in zip(by_head(trace), trace.heads, strict=True):
-        assert np.abs(codes[~mask].astype(int)).max() == 127
-        assert constants.scale * 127 == pytest.approx(constants.max_abs_score)
-    largest = max(constants.max_abs_score for constants in trace.heads)
-    edges = (-trace.score_edges[0], trace.score_edges[-1])
-    assert max(edges) == pytest.approx(largest)
-
-
-def test_headroom_leaves_room(loads: Callable[[], int]) -> None:
-    trace = score_traffic(sampling=replace(WHOLE, headroom=1.5))
-    for codes, mask in by_head(trace):
-        assert np.abs(codes[~mask].astype(int)).max() == 85  # 127 / 1.5
-
-
-def test_c_is_the_mean_log_sum_exp_of_the_rows(loads: Callable[[], int]) -> None:
-    trace = score_traffic(sampling=WHOLE)
-    for (codes, mask), constants in zip(by_head(trace), trace.heads, strict=True):
-        scores = np.where(mask, -np.inf, codes * constants.scale).reshape(32, 32)
-        lse = np.log(np.exp(scores).sum(1)).mean()
-        assert constants.log_c == pytest.approx(-lse, abs=constants.scale / 2 + 1e-4)
-
-
-def test_calibration_leaves_future_keys_out_and_spans_batches() -> None:
-    scores = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(5)) * 3
-    scores[:, :, 0, 5] = 1e4  # masked: must reach neither constant
-    calibration = CalibrationSums(1, 2)
-    for part in torch.split(scores, 2):
-        calibration.add(0, part)
-    for head, constants in enumerate(calibration.constants(1.0)):
-        rows = [w[head, q, : q + 1].numpy().astype(float) for w in scores for q in range(8)]
-        assert constants.log_c == pytest.approx(-np.mean([np.log(np.exp(r).sum()) for r in rows]))
-        assert constants.max_abs_score == pytest.approx(max(np.abs(r).max() for r in rows))
-
-
-def test_sampled_scores_are_those_of_the_model(loads: Callable[[], int], smollm: SmolLM) -> None:
-    from consilico.sim.traffic.collect import draw_windows
-
-    sampling = ScoreSampling(windows=5, window=32, tile=16, tiles_per_head=2)  # two batches
-    trace = score_traffic(sampling=sampling)
-    tokens = draw_windows(load_works(), smollm.tokenizer, sampling)
-    seen: dict[int, torch.Tensor] = {}
-    smollm.transformer.hidden(tokens, lambda layer, scores: seen.update({layer: scores}))
+def test_every_tile_lies_inside_its_window() -> None:
+    sampling = ScoreSampling()
     window, query = sampling.plan(270)
-    for index in (0, 100, 269):
-        layer, head = divmod(index, 9)
-        tiles = [
-            seen[layer][w, head, q : q + 16, : q + 16].flatten().numpy()
-            for w, q in zip(window[index], query[index], strict=True)
-        ]
-        codes, mask = by_head(trace)[index]
-        step = trace.heads[index].scale
-        error = (np.concatenate(tiles) - codes * step)[~mask]
-        assert np.abs(error).max() <= 0.501 * step
+    assert window.min() == 0
+    assert window.max() == sampling.windows - 1
+    assert (query % sampling.tile == 0).all()
+    assert (query.min(), query.max()) == (0, sampling.window - sampling.tile)
 
 
-def test_progress_runs_to_its_total(loads: Callable[[], int]) -> None:
-    calls: list[tuple[str, int, int]] = []
-    score_traffic(progress=lambda *call: calls.append(call), sampling=WHOLE)
-    assert calls == [("attention scores", done, 30) for done in range(1, 31)]
+def test_mask_hides_exactly_the_future_keys() -> None:
+    mask = ScoreSampling().mask(32)
+    assert mask.shape == (16, 48)
+    assert [int(row.sum()) for row in mask] == list(range(15, -1, -1))
+    assert not mask[:, :33].any()
 
 
-def test_cached_trace_is_reused(loads: Callable[[], int]) -> None:
-    first = score_traffic(sampling=WHOLE)
-    second = score_traffic(sampling=WHOLE)
-    assert loads() == 1
-    assert second.codes.tolist() == first.codes.tolist()
-    assert (second.heads, second.provenance) == (first.heads, first.provenance)
+def test_quantize_rounds_and_saturates() -> None:
+    scores = np.array([-900.0, -12.7, 0.26, 0.24, 12.7, 900.0])
+    assert quantize_scores(scores, 0.1).tolist() == [-127, -127, 3, 2, 127, 127]
 
 
-def test_damaged_cache_entry_is_recomputed(loads: Callable[[], int]) -> None:
-    first = score_traffic(sampling=WHOLE)
-    (entry,) = cache_dir("traffic").iterdir()
-    entry.write_bytes(entry.read_bytes()[:5000])
-    assert score_traffic(sampling=WHOLE).codes.tolist() == first.codes.tolist()
-    assert loads() == 2
-    score_traffic(sampling=WHOLE)
-    assert loads() == 2  # and mended
+def test_histogram_counts_the_unmasked_codes(trace: ScoreTraffic) -> None:
+    for code in (-128, -20, 0, 40):
+        assert trace.histogram[code + 128] == ((trace.codes == code) & ~trace.mask).sum()
+    assert trace.histogram.sum() == trace.score_histogram.sum() == (~trace.mask).sum()
 
 
-def test_other_settings_have_an_entry_of_their_own(loads: Callable[[], int]) -> None:
-    score_traffic(sampling=WHOLE)
-    score_traffic(sampling=replace(WHOLE, seed=2))
-    assert loads() == 2
-    assert len(list(cache_dir("traffic").iterdir())) == 2
+def test_every_head_is_there_in_order(trace: ScoreTraffic) -> None:
+    assert trace.counts["heads"] == 270
+    assert 1_000_000 < trace.counts["scores"] < 2_000_000
+    assert (np.diff(trace.head) >= 0).all()
+    assert np.bincount(trace.head).min() > 0
 
 
-def test_cached_trace_needs_no_torch(loads: Callable[[], int], tmp_path: Path) -> None:
-    score_traffic(sampling=WHOLE)
-    program = f"""
-import sys
-from consilico.sim.traffic.score_traffic import score_traffic
-from consilico.sim.traffic.scores import ScoreSampling
-assert not score_traffic(sampling=ScoreSampling(**{WHOLE.to_json()!r})).synthetic
-print(sorted({{"torch", "gguf", "tokenizers"}} & set(sys.modules)))
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ
-        | {"CONSILICO_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout == "[]\n"
+def test_archive_brings_back_the_trace() -> None:
+    trace = synthetic_traffic(SMALL, reason="test")
+    assert_same(ScoreTraffic.from_bytes(trace.to_bytes()), trace)
 
 
-@pytest.mark.parametrize("name", ["smollm.MODEL_PACKAGE", "packages.TEXT_PACKAGE"])
-def test_without_a_package_the_trace_is_synthetic(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_damaged_archive_is_refused() -> None:
+    raw = synthetic_traffic(SMALL, reason="test").to_bytes()
+    flipped = bytearray(raw)
+    flipped[len(raw) // 2] ^= 1
+    for damaged in (b"", b"not an archive", raw[:-100], bytes(flipped)):
+        with pytest.raises(ValueError, match="damaged trace"):
+            ScoreTraffic.from_bytes(damaged)
+
+
+def test_archive_with_another_content_than_its_digest_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
-    hidden = Package(name="not-installed", version="1", install="pip install not-installed")
-    monkeypatch.setattr(f"consilico.sim.traffic.{name}", hidden)
-    if name.startswith("packages"):  # on a machine without the model, the model would be the reason
-        monkeypatch.setattr(traffic, "model_provenance", dict)
-    sampling = ScoreSampling(windows=2, window=32, tile=16, tiles_per_head=1)
-    trace = score_traffic(sampling=sampling)
+    trace = synthetic_traffic(SMALL, reason="test")
+    monkeypatch.setattr("consilico.sim.traffic.archive._content_digest", lambda *_: "stale")
+    raw = trace.to_bytes()
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="does not match its SHA-256"):
+        ScoreTraffic.from_bytes(raw)
+
+
+def test_synthetic_is_marked_and_seeded() -> None:
+    trace = synthetic_traffic(SMALL, reason="no model")
     assert trace.synthetic
-    assert trace.provenance["reason"].startswith("not-installed 1 is not installed")
-    assert trace.codes.tolist() == score_traffic(sampling=sampling).codes.tolist()
+    assert trace.source.startswith("synthetic: statistics of SmolLM2-135M-Instruct")
+    assert trace.provenance["reason"] == "no model"
+    assert_same(synthetic_traffic(SMALL, reason="no model"), trace)
+    other = synthetic_traffic(replace(SMALL, seed=2), reason="no model")
+    assert other.codes[:500].tolist() != trace.codes[:500].tolist()
+
+
+def test_synthetic_headroom_widens_the_scale() -> None:
+    tight = synthetic_traffic(SMALL, reason="test")
+    wide = synthetic_traffic(replace(SMALL, headroom=1.5), reason="test")
+    assert wide.heads[7].scale == pytest.approx(1.5 * tight.heads[7].scale)
+    np.testing.assert_allclose(wide.codes * 1.5, tight.codes, atol=1.5)
+
+
+def test_synthetic_has_the_statistics_it_was_given(trace: ScoreTraffic) -> None:
+    given = json.loads(STATISTICS.read_text())["heads"]
+    drawn = fit(trace, ScoreSampling())["heads"]
+
+    def column(heads: list[dict[str, Any]], name: str) -> np.ndarray[tuple[int, ...], Any]:
+        return np.array([head[name] for head in heads])
+
+    for name in ("scale", "log_c", "max_abs_score"):
+        np.testing.assert_allclose(column(drawn, name), column(given, name))
+    medians = (column(heads, "quantiles")[:, 7] for heads in (drawn, given))
+    assert np.abs(np.subtract(*medians)).mean() < 2  # code steps
+    correlations = (column(heads, "correlation") for heads in (drawn, given))
+    assert np.abs(np.subtract(*correlations)).mean() < 0.05
+    spans = [np.ptp(column(heads, "quantiles")[:, 2:13], axis=1) for heads in (drawn, given)]
+    np.testing.assert_allclose(spans[0], spans[1], rtol=0.5)
+
+
+def test_statistics_are_those_of_the_default_sample() -> None:
+    statistics = json.loads(STATISTICS.read_text())
+    assert statistics["provenance"]["sampling"] == ScoreSampling().to_json()
+    assert statistics_text(statistics) == STATISTICS.read_text()
+
+
+def test_normal_codes_are_the_clipped_normal() -> None:
+    codes = normal_codes(200_000, 3)
+    assert codes.dtype == np.int8
+    assert codes.mean() == pytest.approx(-20, abs=0.5)
+    assert codes.std() == pytest.approx(35, abs=0.5)
+    assert codes.min() == -128
+    assert (normal_codes(100, 3) == codes[:100]).all()
+    assert (normal_codes(100, 4) != codes[:100]).any()
