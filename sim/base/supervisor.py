@@ -122,12 +122,12 @@ def _children() -> list[int]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run ``report folder wall_s memory_bytes file_bytes cpu_s command...``.
+    """Run ``report folders wall_s memory_bytes file_bytes cpu_s command...``.
 
-    ``folder`` is removed if the project dies before the tool; ``-`` is none, and ``cpu_s`` 0 is no
-    limit.
+    ``folders``, with colons between them, are removed if the project dies before the tool; a
+    ``cpu_s`` of 0 is no limit.
     """
-    report, folder = int(arguments[0]), arguments[1]
+    report, folders = int(arguments[0]), arguments[1].split(os.pathsep)
     wall_s, memory_bytes, file_bytes, cpu_s = (float(text) for text in arguments[2:6])
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one way to end it: the project lets go
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -143,7 +143,7 @@ def main(arguments: list[str]) -> None:
     timed_out, abandoned = _await(process, wall_s)
     status, peak_bytes = _end_all(process)
     if abandoned:
-        if folder != "-":
+        for folder in filter(None, folders):
             shutil.rmtree(folder, ignore_errors=True)
         return
     os.write(report, f"ended {status} {peak_bytes} {int(timed_out)}".encode())

@@ -1,5 +1,6 @@
 """Jobs in parallel: results in order, the first failure out, nothing left behind."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -77,13 +78,19 @@ if __name__ == "__main__":
     in_parallel(jobs.work, [0, 1], "some", 2)
 """
 JOBS = """
-import os
+import os, time
 from pathlib import Path
-from consilico.sim.base.processes import Limits, run_tool
+from consilico.sim.base.processes import Limits, run_tool, work_folder
+here = Path(__file__).parent
 def work(index):
-    here = Path(__file__).parent
     script = f"echo {os.getpid()} $$ > {here}/new{index}; mv {here}/new{index} {here}/ids{index}"
     run_tool("sh", ["sh", "-c", script + "; exec sleep 600"], Limits(wall_s=600))
+def prepare(index):
+    with work_folder("faketool") as folder:
+        (here / f"folder{index}").write_text(str(folder))
+        while index or not (here / "folder1").exists() or not (here / "folder1").read_text():
+            time.sleep(0.01)
+        raise ValueError("first")
 """
 
 
@@ -102,6 +109,20 @@ def test_jobs_and_their_tools_end_with_the_process_that_started_them(
         parent.send_signal(by)
     for process in " ".join(path.read_text() for path in ids).split():
         _await(partial(_is_gone, int(process)))
+
+
+def test_a_job_that_is_ended_between_two_tools_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Job 0 fails once job 1 has a work folder, in which nothing runs yet."""
+    (tmp_path / "jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "jobs", raising=False)
+    jobs = importlib.import_module("jobs")
+    with pytest.raises(ValueError, match=r"^first$"):
+        in_parallel(jobs.prepare, [0, 1], "some", 2)
+    folders = [Path((tmp_path / f"folder{index}").read_text()) for index in range(2)]
+    assert [folder for folder in folders if folder.exists()] == []
 
 
 def _await(condition: Callable[[], bool]) -> None:

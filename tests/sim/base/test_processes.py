@@ -149,8 +149,9 @@ import sys
 from functools import partial
 from pathlib import Path
 from consilico.sim.base.processes import Limits, run_tool, work_folder
-with work_folder("faketool") as folder:
-    run_tool("faketool", ["faketool", str(folder)], Limits(wall_s=600), folder=folder)
+with work_folder("outer") as outer, work_folder("faketool") as folder:
+    command = ["faketool", str(outer), str(folder)]
+    run_tool("faketool", command, Limits(wall_s=600), folder=folder)
 """
 
 
@@ -160,15 +161,16 @@ def test_a_tool_and_its_folder_end_with_the_process_that_started_it(
 ) -> None:
     _does(
         tool,
-        f"sleep 600 & echo $$ $! $1 > {tmp_path}/some; mv {tmp_path}/some {tmp_path}/ids\nwait",
+        f"sleep 600 & echo $$ $! $* > {tmp_path}/some; mv {tmp_path}/some {tmp_path}/ids\nwait",
     )
     with subprocess.Popen([sys.executable, "-c", PARENT], stderr=subprocess.DEVNULL) as parent:
         _await((tmp_path / "ids").exists)
         parent.send_signal(by)
-    first, second, folder = (tmp_path / "ids").read_text().split()
+    first, second, *folders = (tmp_path / "ids").read_text().split()
+    assert len(folders) == 2
     for process in (int(first), int(second)):
         _await(partial(_is_gone, process))
-    _await(lambda: not Path(folder).exists())
+    _await(lambda: not any(Path(folder).exists() for folder in folders))
 
 
 def test_a_work_folder_is_removed_after_an_error() -> None:
