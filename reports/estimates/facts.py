@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from consilico.reports.jobs import PDK
+from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.fit import reach
 from consilico.sim.estimate.operators.judge import accuracy, judge
 from consilico.sim.estimate.operators.ordinary import ORDINARY
@@ -25,9 +26,10 @@ def estimate_facts() -> dict[str, Any]:
     Returns:
         ``kits``: by name, the report's own first, what the kit was calibrated with (``corner``,
         ``voltage_v``, ``clock_ns``, ``date``, ``tools``, numbers of ``primitives`` and
-        ``fitted`` configurations), ``accuracy`` by metric, ``rows``, the configurations that were
-        not in the fit, and ``plain``, how well ordinary Verilog is predicted; ``families``:
-        family by unit.
+        ``fitted`` configurations), ``other_verilog``, the units that were measured with other
+        Verilog than their generators write now, ``accuracy`` by metric, ``rows``, the
+        configurations that were not in the fit, and ``plain``, how well ordinary Verilog is
+        predicted; ``families``: family by unit.
     """
     return {
         "kits": {pdk: _kit(pdk) for pdk in sorted(calibrated_kits(), key=lambda pdk: pdk != PDK)},
@@ -48,6 +50,7 @@ def _kit(pdk: str) -> dict[str, Any]:
         "tools": calibration.tools,
         "primitives": sum("primitive" in row for row in measured),
         "fitted": sum(row.get("for") == "fit" for row in measured),
+        "other_verilog": units_measured_otherwise(pdk),
         "accuracy": accuracy(judged),
         "units": _units(judged),
         "plain": _plain(calibration),

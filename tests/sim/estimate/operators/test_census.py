@@ -1,14 +1,17 @@
 """Every unit's census formula beside what is read from its generated Verilog."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from consilico.hw.census import KINDS, Batch, Census, bit_length
 from consilico.hw.training.lfsr import RANDOM
 from consilico.sim.estimate.operators.draw import draw_configs
+from consilico.sim.estimate.operators.estimate import estimate
 from consilico.sim.estimate.operators.operand_statistics import operand_statistics
 from consilico.sim.estimate.operators.tables import groups, read_calibration
-from consilico.sim.estimate.operators.unit_census import both, unit_census
+from consilico.sim.estimate.operators.unit_census import both, elaborated_census, unit_census
 from consilico.sim.silicon.implement import traffic
 from consilico.sim.units.catalogue import configure, find_unit, own_units
 from consilico.sim.units.stimulus import Kind
@@ -119,3 +122,25 @@ def test_an_unknown_kind_is_refused() -> None:
 def test_bit_length_is_pythons() -> None:
     values = [0, 1, 2, 3, 4, 255, 256, (1 << 40) - 1]
     assert bit_length(np.array(values)).tolist() == [value.bit_length() for value in values]
+
+
+def test_a_unit_without_formulas_is_estimated_as_its_elaborated_design() -> None:
+    unit = find_unit("training/blockwise_dequantize")
+    config = configure(unit, ["lanes=1"])
+    formula, read = (
+        estimate(one, config, source="normal") for one in (unit, replace(unit, census=None))
+    )
+    for metric in ("area_um2", "leakage_w"):
+        assert read[metric]["value"] == pytest.approx(formula[metric]["value"], rel=0.02)
+    assert read["path_ns"]["value"] == pytest.approx(formula["path_ns"]["value"], rel=0.4)
+    assert read["energy_pj"]["value"] == pytest.approx(formula["energy_pj"]["value"], rel=0.5)
+
+
+def test_operators_of_an_elaborated_design_know_what_drives_them() -> None:
+    unit = find_unit("training/weight_update")
+    census = elaborated_census(unit, configure(unit, ["lanes=1"]), PATH)
+    operands = {driver for item in census.operators for driver in item.drivers}
+    assert operands == {"code", "update"}
+    still = sum(int(item.bits) for item in census.operators if not item.drivers)
+    moving = sum(int(item.bits) for item in census.operators if item.drivers)
+    assert 0 < still < moving  # the random numbers do not come from the operands
