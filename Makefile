@@ -4,7 +4,7 @@ READY := .venv/.ready
 KITS := nangate45
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check rtl rtl-check wheel-check bench verify-full calibrate calibration-check memory-tracked gpu-check clean
+.PHONY: help setup report test check rtl rtl-check wheel-check bench verify-full calibrate calibration-check documents memory-tracked gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -56,6 +56,9 @@ calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an
 
 calibration-check: $(READY) ## which tables were measured on other Verilog or code than the tree's
 	@$(BIN)/python -m consilico.reports.calibration_check
+
+documents: $(READY) ## write the figures of README.md and docs/ from their data; ARGS=--measure first measures
+	@$(BIN)/python scripts/documents.py $(ARGS)
 
 memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.memory.execution.fake_table

@@ -257,7 +257,7 @@ def _scores(traffic: dict[str, Any]) -> Chart:
     name = "SYNTHETIC scores" if traffic["synthetic"] else "scores"
     both = (
         ("INT8 code", list(range(-128, 128)), traffic["histogram"]),
-        ("score before quantisation (natural units)", middles, traffic["score_histogram"]),
+        ("score before quantization (natural units)", middles, traffic["score_histogram"]),
     )
     return Chart(
         name="scores",

@@ -48,7 +48,7 @@ class Certificate:
 
 
 def settings(count: int = 520, seed: int = 2402) -> list[Setting]:
-    """Heads to certify: drawn, corners, and freshly initialised ones.
+    """Heads to certify: drawn, corners, and freshly initialized ones.
 
     The greatest score ``127 * scale`` lies in [0.5, 24] natural units, C in [e^-10 / 100, e^2].
     """

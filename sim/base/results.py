@@ -117,7 +117,7 @@ def cached_file(kind: str, key: str, suffix: str, make: Callable[[], str | bytes
     """Return the path of the file kept for ``key``, making it where it is missing or damaged.
 
     The file's name carries a hash of kind, key and content, so that a file that is damaged, or was
-    kept for another key, is recognised, removed and made again.
+    kept for another key, is recognized, removed and made again.
 
     Args:
         kind: Name of the cache folder, such as ``"kits"``.

@@ -1,7 +1,7 @@
 """Compiled simulations, cached by the hash of everything they are made from.
 
 An entry is one executable file whose name carries the hash of its content, so that it appears
-whole, and a damaged one is recognised, removed and made again.
+whole, and a damaged one is recognized, removed and made again.
 """
 
 import platform

@@ -1,4 +1,4 @@
-"""Catalogue entries of 8-bit optimiser states: codes from states, states from codes."""
+"""Catalogue entries of 8-bit optimizer states: codes from states, states from codes."""
 
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS", "every_normalised_vectors"]
+__all__ = ["UNITS", "every_normalized_vectors"]
 
 Bits = NDArray[np.int64]
 _BLOCK = 2048  # states that share an absolute maximum (arXiv 2110.02861, section 3)
@@ -73,28 +73,28 @@ def _shuffled(rng: np.random.Generator, values: Bits, lanes: int) -> Bits:
     return np.stack([rng.permutation(values) for _ in range(lanes)], axis=1)
 
 
-def _normalised(lanes: int) -> Bits:
+def _normalized(lanes: int) -> Bits:
     """Every bf16 number in [-1, 1] down to 2 ** -31, in beats; 0 and -0 fill the last."""
     magnitude = np.arange((127 - 31) << 7, _ONE + 1)
     both = np.concatenate([magnitude, magnitude | 0x8000, [0, 0x8000]])
     return np.resize(both, (-(-len(both) // lanes), lanes)).astype(np.int64)
 
 
-def every_normalised_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
+def every_normalized_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
     """Every bf16 number in [-1, 1] in every lane, absolute maximum 1."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     bench.absmax(_ONE)
-    bench.beats(_shuffled(rng, _normalised(1)[:, 0], config.lanes))
+    bench.beats(_shuffled(rng, _normalized(1)[:, 0], config.lanes))
     return bench.builder.build()
 
 
 def _quantize_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
-    """Every normalised number once; then absolute maxima of all sizes with states around them."""
+    """Every normalized number once; then absolute maxima of all sizes with states around them."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     bench.absmax(_ONE)
-    bench.beats(_normalised(config.lanes))
+    bench.beats(_normalized(config.lanes))
     for absmax in (*_CORNERS, *rng.integers(0x80, 0x7F80, 8).tolist()):
         bench.absmax(absmax)
         # from the maximum down over more binades than the code book has; some above it
@@ -199,7 +199,7 @@ def _dequantize() -> Any:
 UNITS = (
     Unit(
         name="training/blockwise_quantize",
-        summary="bf16 optimiser states to 8-bit codes of the dynamic code book",
+        summary="bf16 optimizer states to 8-bit codes of the dynamic code book",
         config=BlockwiseQuantizeConfig,
         component=lambda config: _quantize().BlockwiseQuantize(config),
         vectors=_quantize_vectors,
@@ -215,12 +215,12 @@ UNITS = (
         census=lambda batch: _quantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
-        operation="quantised state",
+        operation="quantized state",
         sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
     Unit(
         name="training/blockwise_dequantize",
-        summary="8-bit codes of the dynamic code book to bf16 optimiser states",
+        summary="8-bit codes of the dynamic code book to bf16 optimizer states",
         config=BlockwiseDequantizeConfig,
         component=lambda config: _dequantize().BlockwiseDequantize(config),
         vectors=_dequantize_vectors,
@@ -229,7 +229,7 @@ UNITS = (
         census=lambda batch: _dequantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
-        operation="dequantised state",
+        operation="dequantized state",
         sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

@@ -26,7 +26,7 @@ from consilico.sim.units.unit import Unit
 
 __all__ = ["PAPER", "UNITS"]
 
-# (scale, log C) of the issue of energy on drawn scores: freshly initialised beta and gamma
+# (scale, log C) of the issue of energy on drawn scores: freshly initialized beta and gamma
 _DRAWN_HEAD = (8 / 127, -1.5 - float(np.log(100.0)))
 _MODEL_HEADS = 4  # heads a traffic sample is taken from, spread over the layers
 

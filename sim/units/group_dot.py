@@ -1,4 +1,4 @@
-"""Catalogue entry of the dot product of group-quantised weights."""
+"""Catalogue entry of the dot product of group-quantized weights."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Catalogue entry of the group quantiser."""
+"""Catalogue entry of the group quantizer."""
 
 from functools import partial
 from typing import Any
@@ -224,7 +224,7 @@ UNITS = (
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
-        operation="quantised value",
+        operation="quantized value",
         sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

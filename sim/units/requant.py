@@ -1,4 +1,4 @@
-"""Catalogue entry of the requantiser."""
+"""Catalogue entry of the requantizer."""
 
 from fractions import Fraction
 from functools import partial
@@ -85,7 +85,7 @@ class _Bench:
 
 
 def _scales(rng: np.random.Generator, config: RequantConfig) -> tuple[Integers, Integers]:
-    """Normalised multipliers, and shifts that bring sums of 9 to 31 bits to the result's range."""
+    """Normalized multipliers, and shifts that bring sums of 9 to 31 bits to the result's range."""
     width = config.multiplier_width
     multiplier = rng.integers(1 << (width - 1), 1 << width, size=config.lanes)
     shift = rng.integers(width, width + 24, size=config.lanes)
@@ -237,7 +237,7 @@ UNITS = (
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
-        operation="requantised value",
+        operation="requantized value",
         sources={name: partial(_traffic, source=name) for name in ("model", "normal")},
     ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 __all__ = ["small_memory"]
 
 _GB = 10**9
-_KINDS = {"weights": 7 * _GB, "optimiser states": 4 * _GB, "activations": 2 * _GB}
+_KINDS = {"weights": 7 * _GB, "optimizer states": 4 * _GB, "activations": 2 * _GB}
 _MEMORIES = {"8 GiB": 7 * _GB, "16 GiB": 16 * _GB}
 
 

@@ -2,7 +2,7 @@
 
 A cost is a sum over the census: non-negative costs a bit of each kind of operator, the same for
 all units, times a factor of the unit, which stands for what mapping saves across operators and for
-what a census does not see. Costs minimise relative errors (Lawson and Hanson's non-negative least
+what a census does not see. Costs minimize relative errors (Lawson and Hanson's non-negative least
 squares); the logarithm of a unit's factor is the mean of its residuals, drawn towards 0 as if one
 further configuration had none. Intervals come from leaving out configurations one by one.
 """

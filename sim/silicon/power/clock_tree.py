@@ -62,7 +62,7 @@ class ClockTree(Facts):
     internal_w: float  # of the buffers
     switching_w: float  # of wires, buffer inputs and sinks
     leakage_w: float
-    assumptions: dict[str, float]  # wire_ff_per_um, fanout, utilisation of the area
+    assumptions: dict[str, float]  # wire_ff_per_um, fanout, utilization of the area
     basis: str = "estimated"
 
     @property
@@ -128,7 +128,7 @@ def estimate_clock_tree(
         assumptions={
             "wire_ff_per_um": options.wire_ff_per_um,
             "fanout": options.fanout,
-            "utilisation": _UTILIZATION,
+            "utilization": _UTILIZATION,
         },
     )
 

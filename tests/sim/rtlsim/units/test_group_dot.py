@@ -1,4 +1,4 @@
-"""The dot product of group-quantised weights as Verilog, whatever its scaler."""
+"""The dot product of group-quantized weights as Verilog, whatever its scaler."""
 
 import pytest
 

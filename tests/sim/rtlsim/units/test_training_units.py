@@ -13,7 +13,7 @@ from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.traffic import training_operands as training_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import TrainingTraffic
-from consilico.sim.units.blockwise import every_normalised_vectors
+from consilico.sim.units.blockwise import every_normalized_vectors
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.stimulus import Kind
 
@@ -28,11 +28,11 @@ TRAINING = (
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("code", ["signed", "unsigned"])
 @pytest.mark.parametrize("run", [Replay(), Replay(stall_in=64, stall_out=96, seed=3)])
-def test_every_normalised_number_in_every_lane(code: str, run: Replay) -> None:
+def test_every_normalized_number_in_every_lane(code: str, run: Replay) -> None:
     unit, config = find_unit("training/blockwise_quantize"), BlockwiseQuantizeConfig(code=code)
     verilator, ports = find_simulator("verilator"), unit.ports(config)
     build = build_bulk(verilator, [verilog(unit, config)], unit.module_name, ports)
-    outcome = run_bulk(verilator, build, ports, every_normalised_vectors(config, 1), run)
+    outcome = run_bulk(verilator, build, ports, every_normalized_vectors(config, 1), run)
     assert outcome.passed, outcome.problems
     assert outcome.checked == 2 * (31 * 128 + 2) * config.lanes
 

@@ -70,7 +70,7 @@ def test_it_is_labelled_and_in_no_total(tmp_path: Path) -> None:
     tree = found.pop("clock_tree")
     assert found == plain
     assert tree["basis"] == "estimated"
-    assert tree["assumptions"] == {"wire_ff_per_um": 0.2, "fanout": 20, "utilisation": 0.7}
+    assert tree["assumptions"] == {"wire_ff_per_um": 0.2, "fanout": 20, "utilization": 0.7}
 
 
 def test_a_named_buffer_is_taken(tmp_path: Path) -> None:

@@ -1,0 +1,364 @@
+"""Write the parts of README.md and docs/ that quote figures, from the data that they come from.
+
+A document marks such a part with comments::
+
+    <!-- from data: units -->
+    ...
+    <!-- end -->
+
+``python scripts/documents.py`` (``make documents``) rewrites all parts in place. With ``--measure``
+it first measures the headline configurations that ``docs/measured.json`` lacks, or has for other
+Verilog than the tree's; each takes some minutes. ``tests/test_documents.py`` fails if a part is not
+what its data give, or if a figure stands anywhere else.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+MEASURED = ROOT / "docs" / "measured.json"
+_PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
+
+# Unit, settings and clock period in ns of the measurements that documents quote in addition to
+# those of the default configurations (sim/estimate/nodes/measured.json).
+HEADLINES: tuple[tuple[str, dict[str, str], float], ...] = (
+    ("matmul/dot", {}, 2.0),
+    ("matmul/dot", {"w": "int4"}, 2.0),
+    ("matmul/dot", {"w": "uint4"}, 2.0),
+    ("matmul/group_dot", {}, 2.0),
+    ("matmul/group_dot", {"scale": "int8"}, 2.0),
+)
+_PAGES = {  # family of a unit, or the unit itself: the page that specifies it
+    "attention": "consmax",
+    "consmax": "consmax",
+    "matmul/requant": "requantization",
+    "matmul/quantize": "requantization",
+    "matmul/systolic": "systolic",
+    "matmul": "dot",
+    "training": "training",
+}
+_KIT, _CORNER = "nangate45", "NanGate 45 nm, typical corner, 1.1 V"
+_PUBLISHED_GB = 15.08  # Q-GaLore on LLaMA-7B, arXiv 2407.08296, by which its run is found
+
+
+def documents() -> list[Path]:
+    """Return the documents that a reader of the repository sees."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def rewritten(text: str) -> str:
+    """Return a document with all of its parts made anew.
+
+    Raises:
+        KeyError: If a part has a name that is not in :data:`PARTS`.
+    """
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]().strip()}\n{part[4]}", text)
+
+
+def without_parts(text: str) -> str:
+    """Return a document without its parts, that is, what people write themselves."""
+    return _PART.sub("", text)
+
+
+def command_part() -> str:
+    """Return a command and what it prints."""
+    words = "estimate matmul/dot --traffic normal"  # the same on every machine
+    run = subprocess.run(
+        [sys.executable, "-m", "consilico", *words.split()],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    lines = [line.rstrip() for line in run.stdout.strip("\n").split("\n")]
+    return "\n".join(["```", f"$ consilico {words}", *lines, "```"])
+
+
+def units_part() -> str:
+    """Return the table of units with what was measured of their default configurations."""
+    from consilico.sim.units.catalogue import own_units
+
+    rows = _measured_by_default()
+    lines = ["| unit | what it does | area | longest path | energy |", "|---|---|---|---|---|"]
+    for name, unit in own_units().items():
+        row = rows[name]
+        page = next(page for start, page in _PAGES.items() if name.startswith(start))
+        if name in _PAGES:
+            page = _PAGES[name]
+        lines.append(
+            f"| [`{name}`](docs/{page}.md) | {unit.summary} | {row.area_um2:,.0f} um² "
+            f"| {row.path_ns:.2f} ns | {row.energy_pj:.2f} pJ per {row.operation} |"
+        )
+    other = [f"`{name}`" for name in own_units() if not _is_current(rows[name])]
+    one = rows["consmax/log2"]
+    conditions = (
+        f"{_CORNER}; default configurations, mapped for {one.clock_ns:g} ns, without wires; energy "
+        f"at {1000 / one.clock_ns:g} MHz for random operands. Measured on {one.date} with Yosys "
+        f"{one.tools['yosys']} and OpenSTA {one.tools['sta']}"
+    )
+    changed = f"; since then the Verilog of {', '.join(other)} has changed" if other else ""
+    return "\n".join([*lines, "", f"{conditions}{changed}."])
+
+
+def consmax_part() -> str:
+    """Return the comparison of the ConSmax units with the paper's."""
+    rows = _measured_by_default()
+    names = ("consmax/paper", "consmax/split", "consmax/log2")
+    errors = consmax_errors()
+    cells = {
+        "greatest relative error": [f"{100 * errors[name]:.2f} %" for name in names],
+        "area of one lane": [f"{rows[name].area_um2:,.0f} um²" for name in names],
+        "longest path": [f"{rows[name].path_ns:.2f} ns" for name in names],
+        "energy per result": [f"{rows[name].energy_pj:.2f} pJ" for name in names],
+    }
+    lines = ["| | the paper's unit, built literally | `consmax/split` | `consmax/log2` |"]
+    lines += ["|---|---|---|---|"]
+    lines += [f"| {name} | {' | '.join(row)} |" for name, row in cells.items()]
+    heads = f"Conditions as above; errors over all 256 codes of {len(_settings())} heads."
+    return "\n".join([*lines, "", heads])
+
+
+def consmax_accuracy_part() -> str:
+    """Return what is said of the accuracy of ``consmax/split``."""
+    plain, balanced = (100 * split_error(balanced=way) for way in (False, True))
+    return _paragraph(
+        f"""The host takes the best of the 16 factors `2^(i/16)`. Over {len(_settings())} heads this
+        lowers the greatest relative error from {plain:.2f} % to {balanced:.2f} % at no cost in
+        hardware."""
+    )
+
+
+def memory_part() -> str:
+    """Return what the ledger says of a published run, and how right it is."""
+    from statistics import median
+
+    from consilico import api
+    from consilico.sim.memory.evidence.measurements import measured_runs, tracked_runs
+
+    peak = api.memory(_published_run()).peak_bytes
+    theirs = next(row for row in measured_runs() if row.published == _PUBLISHED_GB)
+    stated = [abs(row.error_pct) for row in measured_runs() if row.stated]
+    ours = [abs(row.error_pct) for row in tracked_runs()]
+    return _paragraph(
+        f"""The peak is {peak / 1e9:.2f} GB ({peak / 2**30:.2f} GiB); Q-GaLore's authors report
+        {theirs.published:g} GB. On the {len(stated)} published runs whose settings are all stated,
+        the error is {median(stated):.1f} % in the median and {max(stated):.1f} % at worst. Compared
+        with our own optimizers, run at full size without allocating, it is at most
+        {max(ours):.2f} % in all {len(ours)} runs."""
+    )
+
+
+def dot_targets_part() -> str:
+    """Return how far the dot products are from their targets."""
+    dot, narrow = _headline("matmul/dot"), _headline("matmul/dot", w="int4")
+    offset = _headline("matmul/dot", w="uint4")
+    groups = [_headline("matmul/group_dot"), _headline("matmul/group_dot", scale="int8")]
+    whole = sum(dot["power_by_class_w"].values())
+    share = {
+        kind: dot["energy_pj"] * power_w / whole
+        for kind, power_w in dot["power_by_class_w"].items()
+    }
+    areas = [f"{row['area_um2']:,.0f} um²" for row in groups]
+    ratios = [f"{row['area_um2'] / narrow['area_um2']:.2f}" for row in groups]
+    others = [f"{row['area_um2'] / offset['area_um2']:.2f}" for row in groups]
+    return "\n\n".join(
+        [
+            _paragraph(
+                f"""{_CORNER}, {1000 / dot["clock_ns"]:g} MHz, without wires; operands of a language
+                model; measured on {dot["date"]}."""
+            ),
+            _paragraph(
+                f"""**An INT8 multiply-accumulate in a 16-lane `dot` takes
+                {dot["energy_pj"]:.3f} pJ; the target is 0.35 pJ.** Of this,
+                {share["combinational"]:.2f} pJ is in combinational logic,
+                {share["sequential"]:.2f} pJ in registers, nearly all of them those of the operands,
+                and {share["clock"]:.3f} pJ in clock gates."""
+            ),
+            _paragraph(
+                f"""**With groups of 128, `group_dot` takes {ratios[0]} times (bf16 scales) and
+                {ratios[1]} times (INT8 scales) the area of `dot` with INT8 x INT4; the target is
+                1.15.** The areas are {areas[0]} and {areas[1]} against
+                {narrow["area_um2"]:,.0f} um². Relative to `dot` with unsigned weights and a zero
+                point (`w=uint4`, {offset["area_um2"]:,.0f} um²), which does part of the same work,
+                the ratios are {others[0]} and {others[1]}."""
+            ),
+        ]
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "command": command_part,
+    "units": units_part,
+    "consmax": consmax_part,
+    "consmax_accuracy": consmax_accuracy_part,
+    "memory": memory_part,
+    "dot_targets": dot_targets_part,
+}
+
+
+def _paragraph(text: str) -> str:
+    """Return a paragraph in lines of the length that the documents have."""
+    return textwrap.fill(
+        " ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _published_run() -> Any:
+    """Return the run of Q-GaLore's authors that the README quotes."""
+    from consilico import api
+
+    return api.training_run(
+        "llama-7b", method="q-galore", published=True, rank=1024, sequence=256, per_layer=True
+    )
+
+
+@cache
+def _measured_by_default() -> dict[str, Any]:
+    from consilico.sim.estimate.nodes.measure import measured_table
+
+    return {row.unit: row for row in measured_table() if row.pdk == _KIT}
+
+
+def _is_current(row: Any) -> bool:
+    """Return whether a default configuration was measured with the Verilog of this tree."""
+    file = ROOT / "rtl" / f"{row.unit.replace('/', '_')}.v"
+    return hashlib.sha256(file.read_bytes()).hexdigest() == str(row.verilog_sha256)
+
+
+@cache
+def _settings() -> tuple[tuple[float, float], ...]:
+    from consilico.reports.consmax.certificates import settings
+
+    return tuple(settings())
+
+
+@cache
+def consmax_errors() -> dict[str, float]:
+    """Return the greatest relative error of each ConSmax unit, over all codes of all settings."""
+    from consilico.golden.attention import consmax_log2, consmax_paper, consmax_split
+    from consilico.golden.attention.consmax import HeadConstants
+
+    config = consmax_log2.Log2Config()
+    split = consmax_split.SplitConfig()
+
+    def log2(codes: Any, mask: Any, head: HeadConstants) -> Any:
+        constants = consmax_log2.log2_constants(head, config)
+        return consmax_log2.consmax_log2(codes, mask, constants, config).data
+
+    def paper(codes: Any, mask: Any, head: HeadConstants) -> Any:
+        tables = consmax_split.split_constants(head, split, balanced=False)
+        return consmax_paper.consmax_paper(codes, tables)
+
+    return {
+        "consmax/log2": _greatest_error(log2),
+        "consmax/split": split_error(balanced=True),
+        "consmax/paper": _greatest_error(paper),
+    }
+
+
+@cache
+def split_error(*, balanced: bool) -> float:
+    """Return the greatest relative error of ``consmax/split`` with balanced or plain tables."""
+    from consilico.golden.attention import consmax_split
+
+    config = consmax_split.SplitConfig()
+
+    def split(codes: Any, mask: Any, head: Any) -> Any:
+        tables = consmax_split.split_constants(head, config, balanced=balanced)
+        return consmax_split.consmax_split(codes, mask, tables, config).data
+
+    return _greatest_error(split)
+
+
+def _greatest_error(results: Callable[[Any, Any, Any], Any]) -> float:
+    import numpy as np
+    import torch
+
+    from consilico.golden.attention.consmax import HeadConstants
+
+    codes = torch.arange(-128, 128)[:, None]
+    mask = torch.zeros_like(codes, dtype=torch.bool)
+    worst = 0.0
+    for scale, log_c in _settings():
+        bits = results(codes, mask, HeadConstants(scale=scale, log_c=log_c)).numpy()
+        value = (128 + (bits & 127)) * np.exp2((bits >> 7) - 134.0)
+        exact = np.exp(log_c + scale * codes.numpy())
+        worst = max(worst, float(np.abs(value / exact - 1).max()))
+    return worst
+
+
+def _headline(unit: str, **settings: str) -> dict[str, Any]:
+    """Return the measurement of a headline configuration.
+
+    Raises:
+        LookupError: If it is not in the table.
+    """
+    for row in json.loads(MEASURED.read_text())["rows"]:
+        if (row["unit"], row["settings"]) == (unit, settings):
+            return dict(row)
+    raise LookupError(f"{MEASURED} has no {unit} with {settings}: run it with --measure")
+
+
+def measure() -> None:
+    """Measure the headline configurations that are missing or belong to other Verilog."""
+    from consilico import api
+
+    rows = json.loads(MEASURED.read_text())["rows"] if MEASURED.exists() else []
+    for name, settings, clock_ns in HEADLINES:
+        config = api.configure(name, **settings)
+        sha256 = hashlib.sha256(api.generate(name, config).encode()).hexdigest()
+        known = next((r for r in rows if (r["unit"], r["settings"]) == (name, settings)), None)
+        if known and (known["verilog_sha256"], known["clock_ns"]) == (sha256, clock_ns):
+            continue
+        found: Any = api.implement(name, config, pdk=_KIT, clock_ns=clock_ns)
+        rows = [row for row in rows if row is not known]
+        rows.append(headline_row(name, settings, found))
+        MEASURED.write_text(
+            json.dumps({"schema": "consilico.measured/1", "rows": rows}, indent=1) + "\n"
+        )
+
+
+def headline_row(name: str, settings: dict[str, str], found: Any) -> dict[str, Any]:
+    """Return what the table keeps of an implementation."""
+    found = found if isinstance(found, dict) else found.to_json()
+    return {
+        "unit": name,
+        "settings": settings,
+        "pdk": found["pdk"],
+        "corner": found["corner"],
+        "clock_ns": found["clock_ns"],
+        "traffic": found["activity"]["source"],
+        "area_um2": found["area_um2"],
+        "path_ns": found["path_ns"],
+        "energy_pj": found["energy_per_operation_pj"],
+        "operation": found["operation"],
+        "power_by_class_w": found["power_by_class_w"],
+        "verilog_sha256": found["verilog_sha256"],
+        "tools": found["tools"],
+        "date": date.today().isoformat(),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Rewrite the documents."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--measure", action="store_true", help="measure headlines first")
+    if parser.parse_args(argv).measure:
+        measure()
+    for path in documents():
+        text = path.read_text()
+        if (new := rewritten(text)) != text:
+            path.write_text(new)
+            print(f"rewrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
