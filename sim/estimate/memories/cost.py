@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from consilico.golden.buffer import BufferConfig
 from consilico.sim.base.errors import UserError
@@ -19,6 +19,9 @@ from consilico.sim.estimate.memories.calibration import (
 from consilico.sim.estimate.memories.measure import measure_buffer
 from consilico.sim.estimate.memories.sram_estimate import sram_figures
 from consilico.sim.estimate.memories.technology import NODES_NM
+
+if TYPE_CHECKING:
+    from consilico.sim.silicon.kits.kit import KitCorner
 
 __all__ = ["KINDS", "PORTS", "BufferCost", "BufferCosts", "buffer_cost", "buffer_costs"]
 
@@ -45,7 +48,7 @@ class BufferCost(Facts):
     pdk: str
     corner: str
     voltage_v: float
-    node_nm: float
+    node_nm: float | None  # None: not known
     area_um2: Interval  # cells or macro, without the space that placement leaves open
     read_pj: Interval
     write_pj: Interval
@@ -104,8 +107,17 @@ def buffer_cost(
         found = _measured(words, bits, kind, kit_name)
     else:
         found = _calibrated(words, bits, kind, place)
-    kit = {name: place[name] for name in ("pdk", "corner", "voltage_v", "node_nm")}
-    return BufferCost(kind=kind, words=words, bits=bits, ports=ports, **kit, **found)
+    return BufferCost(
+        kind=kind,
+        words=words,
+        bits=bits,
+        ports=ports,
+        pdk=place.pdk,
+        corner=place.corner,
+        voltage_v=place.voltage_v,
+        node_nm=place.node_nm,
+        **found,
+    )
 
 
 def buffer_costs(
@@ -128,28 +140,28 @@ def buffer_costs(
 
 
 @cache
-def _place(kit_name: str) -> dict[str, Any]:
+def _place(kit_name: str) -> "KitCorner":
     """Return the description of a kit's corner, whether or not the kit is on this machine."""
     from consilico.sim.silicon.kits.kit import describe_kits, kit_names
 
     name, colon, corner = kit_name.partition(":")
-    corners = [kit.to_json() for kit in describe_kits() if kit.pdk == name]
+    corners = [kit for kit in describe_kits() if kit.pdk == name]
     if not corners:
         raise UserError(f"unknown process kit {name!r}; there are: {', '.join(kit_names())}")
     for kit in corners:
-        if kit["corner"] == corner if colon else kit["default"]:
+        if kit.corner == corner if colon else kit.default:
             return kit
-    there = ", ".join(kit["corner"] for kit in corners)
+    there = ", ".join(kit.corner for kit in corners)
     raise UserError(f"process kit {name} has no corner {corner!r}; it has: {there}")
 
 
-def _calibrated(words: int, bits: int, kind: str, place: Mapping[str, Any]) -> dict[str, Any]:
+def _calibrated(words: int, bits: int, kind: str, place: "KitCorner") -> dict[str, Any]:
     """Return a flip-flop or latch buffer's fields from the kit's table and its formulas."""
-    pdk = place["pdk"]
+    pdk = place.pdk
     known = calibration(pdk)
-    if known is None or not place["default"]:
+    if known is None or not place.default:
         raise UserError(
-            f"{kind} buffers are not calibrated for {pdk}, corner {place['corner']}; they are for "
+            f"{kind} buffers are not calibrated for {pdk}, corner {place.corner}; they are for "
             f"{', '.join(calibrated_kits())} (default corners), or are measured with --measure"
         )
     point = known.measured(kind, words, bits)
@@ -201,10 +213,12 @@ def _measured(words: int, bits: int, kind: str, kit_name: str) -> dict[str, Any]
     }
 
 
-def _sram(words: int, bits: int, place: Mapping[str, Any], ports: str) -> dict[str, Any]:
+def _sram(words: int, bits: int, place: "KitCorner", ports: str) -> dict[str, Any]:
     """Return an SRAM's fields: the model's figures, for ASAP7 with the outline of real macros."""
-    node_nm, pdk = place["node_nm"], place["pdk"]
-    figures = sram_figures(words, bits, node_nm, place["voltage_v"], pdk, ports)
+    node_nm, pdk = place.node_nm, place.pdk
+    if node_nm is None:
+        raise UserError(f"the node of {pdk} is not known, and an SRAM's figures follow from it")
+    figures = sram_figures(words, bits, node_nm, place.voltage_v, pdk, ports)
     source = _MODEL
     if node_nm < NODES_NM[0]:
         source += (

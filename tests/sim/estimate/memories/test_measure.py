@@ -132,6 +132,8 @@ def test_inverters_are_those_of_the_libraries() -> None:
 
 def test_a_library_without_an_inverter_is_named(tmp_path: Path) -> None:
     library = tmp_path / "none.lib"
-    library.write_text("library (none) { nom_voltage : 1; cell (A) { area : 1; } }\n")
+    library.write_text(
+        "library (none) { nom_voltage : 1; capacitive_load_unit (1, ff); cell (A) { area : 1; } }\n"
+    )
     with pytest.raises(UserError, match=r"none\.lib has no inverter with a leakage power$"):
         smallest_inverter((library,))
