@@ -106,19 +106,19 @@ def _cell(units: Units, group: Group) -> Cell:
         supply.name: supply.attributes.get("voltage_name", "") for supply in group.all("pg_pin")
     }
     pins: dict[str, Pin] = {}
-    lines: dict[str, int] = {}
+    places: dict[str, int] = {}  # positions; lines are counted for messages only
     buses: dict[str, tuple[str, ...]] = {}
 
     def add(inner: Group, names: tuple[str, ...], common: Pin | None) -> None:
         for pin in _pins(units, group, inner, names, supplies, common):
-            line = units.source.line(inner.position)
             if common is None and pin.name in pins:
+                first, second = map(units.source.line, (places[pin.name], inner.position))
                 raise units.error(
                     group,
-                    f"pin {pin.name} is defined in line {lines[pin.name]} and in line {line};"
+                    f"pin {pin.name} is defined in line {first} and in line {second};"
                     " accepted: once",
                 )
-            pins[pin.name], lines[pin.name] = pin, line
+            pins[pin.name], places[pin.name] = pin, inner.position
 
     for inner in group.all("pin", "bus", "bundle"):
         names = inner.names if inner.kind == "pin" else _bits(units, inner)

@@ -58,6 +58,8 @@ class Units:
         for group in library.groups:
             if "template" in group.kind:
                 self._once(self.templates, (group.kind, group.name), group)
+        self._any_template = {name: group for (_, name), group in self.templates.items()}
+        self._indices: dict[tuple[tuple[str, ...], Axis], Reals] = {}
         self.types: dict[str, Group] = {}
         for group in library.all("type"):
             self._once(self.types, group.name, group)
@@ -135,14 +137,15 @@ class Units:
 
     def _within(self, table: Table, group: Group, least: float, most: float, unit: str) -> None:
         low, high = float(table.values.min()), float(table.values.max())
-        if low < least or high > most:
+        if not (low >= least and high <= most):  # of what is no number neither holds
+            self._check_finite(table.values, group.list("values"), group, "values")
             wrong = low if low < least else high
             raise self.error(
                 group, f"{wrong:g} {unit} in its values; accepted: {least:g} to {most:g} {unit}"
             )
 
     def _table(self, group: Group, kind: str, unit: float) -> Table:
-        values = self._numbers(group.list("values"), group, "values", unit)
+        values = self._numbers(group.list("values"), group, "values") * unit
         template = self._template(group, kind)
         axes: list[Axis] = []
         indices: list[Reals] = []
@@ -155,15 +158,8 @@ class Units:
                 break
             variable = template.attributes.get(f"variable_{order}", usual) if template else usual
             axis = _AXES.get(variable, "other")
-            index = self._numbers(
-                texts, group, field, self.farad if axis == "load" else self.second
-            )
-            if (index[1:] <= index[:-1]).any():
-                raise self.error(group, f"{field} does not increase")
-            if axis != "other" and index[0] < 0:
-                raise self.error(group, f"{field} begins below 0")
             axes.append(axis)
-            indices.append(index)
+            indices.append(self._index(texts, group, field, axis))
         shape = tuple(map(len, indices))
         if len(values) != math.prod(shape):
             sizes = " x ".join(map(str, shape)) or "1"
@@ -174,9 +170,9 @@ class Units:
         """Return the template that a table names; power and delay may have one each of a name."""
         if group.name in ("", "scalar"):
             return None
-        for name in (kind, *(known for known, _ in self.templates)):
-            if found := self.templates.get((name, group.name)):
-                return found
+        found = self.templates.get((kind, group.name)) or self._any_template.get(group.name)
+        if found:
+            return found
         if group.list("index_1"):
             return None
         raise self.error(group, "there is no such table template")
@@ -187,20 +183,43 @@ class Units:
                 texts = template.list(f"index_{order}")
                 variable = template.attributes.get(f"variable_{order}", usual)
                 if texts and _AXES.get(variable) == "load":
-                    yield self._numbers(texts, template, f"index_{order}", self.farad).max()
+                    yield self._index(texts, template, f"index_{order}", "load").max()
 
-    def _numbers(self, texts: tuple[str, ...], group: Group, field: str, unit: float) -> Reals:
-        words = " ".join(texts).replace(",", " ").replace("\\", " ").split()
+    def _index(self, texts: tuple[str, ...], group: Group, field: str, axis: Axis) -> Reals:
+        """Return the points of an axis; many tables have the same, which are kept."""
+        known = self._indices.get((texts, axis))
+        if known is not None:
+            return known
+        index = self._numbers(texts, group, field)
+        self._check_finite(index, texts, group, field)
+        if (index[1:] <= index[:-1]).any():
+            raise self.error(group, f"{field} does not increase")
+        if axis != "other" and index[0] < 0:
+            raise self.error(group, f"{field} begins below 0")
+        index = index * (self.farad if axis == "load" else self.second)
+        self._indices[texts, axis] = index
+        return index
+
+    def _numbers(self, texts: tuple[str, ...], group: Group, field: str) -> Reals:
+        """Return the numbers in texts, which may be infinite or none."""
+        words = _words(texts)
         if not words:
             raise self.error(group, f"{field} has no numbers")
         try:
-            numbers = np.array(words, dtype=np.float64) * unit
+            numbers = np.array([float(word) for word in words])
         except ValueError:
-            numbers = np.array([math.nan])
+            return np.full(len(words), math.nan)
+        if any("_" in text for text in texts):  # Python alone reads 1_000
+            return np.full(len(words), math.nan)
+        return numbers
+
+    def _check_finite(
+        self, numbers: Reals, texts: tuple[str, ...], group: Group, field: str
+    ) -> None:
         if not np.isfinite(numbers).all():
+            words = _words(texts)
             wrong = next((word for word in words if not _is_number(word)), words[0])
             raise self.error(group, f"{field}: not a number: {wrong[:80]!r}")
-        return numbers
 
     def _capacitance_unit(self) -> float:
         words = self.library.list("capacitive_load_unit")
@@ -247,6 +266,10 @@ class Units:
         if (other.attributes, other.lists) != (group.attributes, group.lists):
             line = self.source.line(other.position)
             raise self.error(group, f"defined in line {line}, too, and differently; accepted: once")
+
+
+def _words(texts: tuple[str, ...]) -> list[str]:
+    return " ".join(texts).replace(",", " ").replace("\\", " ").split()
 
 
 def _is_number(word: str) -> bool:

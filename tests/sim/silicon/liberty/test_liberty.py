@@ -148,7 +148,6 @@ def test_a_damaged_library_is_refused_with_its_line(
             r"bad\.lib:29: rise_transition by_load: .*'x'",
         ),
         ('values ("0.1, 0.3")', 'values ("0.1")', r"has 1 values, its axes need 2"),
-        ('index_1 ("0, 10")', 'index_1 ("10, 0")', r"index_1 does not increase"),
         ("area : 1.0;", "area = 1.0;", r"bad\.lib:16: this is not Liberty"),
     ],
 )
