@@ -1,1 +1,1 @@
-"""What every room of ``sim`` stands on: errors, results and their cache, parallel work."""
+"""What every room of ``sim`` stands on: errors, files, results and their cache, processes."""
