@@ -5,7 +5,9 @@ heavy is imported here: each command imports what it needs when it runs.
 """
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -79,6 +81,8 @@ app.command("cache")(cache.cache)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; what the user can mend is one line on stderr."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
     try:
         status = typer.main.get_command(app).main(
             args=argv, prog_name="consilico", standalone_mode=False

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,36 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
             text=True,
         )
     assert (run.returncode, run.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_so_and_leaves_nothing(
+    tmp_path: Path, by: signal.Signals
+) -> None:
+    yosys, started, temporary = tmp_path / "yosys", tmp_path / "started", tmp_path / "tmp"
+    yosys.write_text(
+        f"#!/bin/sh\n[ $1 = -V ] && exec echo Yosys 0.99\necho $$ > {started}\nexec sleep 600\n"
+    )
+    yosys.chmod(0o755)
+    (tmp_path / "x.v").write_text("module x(input a, output y); assign y = ~a; endmodule")
+    temporary.mkdir()
+    settings = {"YOSYS_EXE": str(yosys), "TMPDIR": str(temporary)}
+    command = [sys.executable, "-m", "consilico", "sweep", "--rtl", str(tmp_path / "x.v")]
+    with subprocess.Popen(
+        [*command, "--top", "x", "--clocks", "4"],
+        env=os.environ | settings | {"CONSILICO_CACHE": str(tmp_path / "cache")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        while not started.exists() and run.poll() is None:
+            time.sleep(0.01)
+        run.send_signal(by)
+        _, printed = run.communicate()
+    assert run.returncode == 130
+    assert printed.splitlines()[-1] == "consilico: interrupted"
+    assert list(temporary.iterdir()) == []
+    assert not Path(f"/proc/{started.read_text().strip()}").exists()
 
 
 def test_the_program_s_exit_status_is_main_s() -> None:
