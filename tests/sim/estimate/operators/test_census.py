@@ -20,7 +20,7 @@ _OPERATIONS = 1 << 16  # of traffic: the ends of a stream weigh little
 PATH = read_calibration("nangate45").costs["path_ns"]
 SHARE = 0.035  # of all bits: as far as a formula and what Yosys keeps may differ in all
 EXACT = ("flop", "latch", "clock_gate", "multiply")
-SMALL = {
+SMALL: dict[str, tuple[str, ...]] = {  # settings, so that elaborating takes a second
     "consmax/log2": ("lanes=2",),
     "consmax/split": ("lanes=2",),
     "matmul/dot": ("lanes=2",),
@@ -36,6 +36,7 @@ SMALL = {
     "matmul/requant": ("lanes=1",),
     "matmul/quantize": ("lanes=1", "group=32"),
 }
+WITH_FORMULAS = [name for name, unit in own_units().items() if unit.census is not None]
 
 
 def check(name: str, settings: tuple[str, ...]) -> None:
@@ -51,24 +52,20 @@ def check(name: str, settings: tuple[str, ...]) -> None:
     assert off <= SHARE * total, counts
 
 
-def test_every_unit_is_compared() -> None:
-    assert set(SMALL) == set(own_units())
-
-
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", WITH_FORMULAS)
 def test_the_formula_counts_what_the_verilog_holds(name: str) -> None:
-    check(name, SMALL[name])
+    check(name, SMALL.get(name, ()))
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", WITH_FORMULAS)
 def test_it_does_for_drawn_configurations(name: str) -> None:
     unit = find_unit(name)
     for config, _ in draw_configs(unit, 6, (2026, 9)):
         check(name, tuple(f"{key}={value}" for key, value in config.to_json().items()))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", WITH_FORMULAS)
 def test_a_batch_counts_like_its_configurations_alone(name: str) -> None:
     unit = find_unit(name)
     configs = [config for config, _ in draw_configs(unit, 12, (2026, 8))]
@@ -81,10 +78,10 @@ def test_a_batch_counts_like_its_configurations_alone(name: str) -> None:
                 assert np.broadcast_to(alone.get(kind, 0), 1)[0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", WITH_FORMULAS)
 def test_drivers_are_operands_and_paths_have_steps(name: str) -> None:
     unit = find_unit(name)
-    config = configure(unit, list(SMALL[name]))
+    config = configure(unit, list(SMALL.get(name, ())))
     source = "normal" if "normal" in unit.measured_with else "uniform"
     operands = operand_statistics(unit, config, traffic(unit, config, source))
     census = unit_census(unit, Batch([config]), PATH)
@@ -94,10 +91,10 @@ def test_drivers_are_operands_and_paths_have_steps(name: str) -> None:
     assert all(steps for steps in census.paths)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", WITH_FORMULAS)
 def test_operations_a_result_are_those_of_the_traffic(name: str) -> None:
     unit = find_unit(name)
-    for config in (configure(unit, list(SMALL[name])), unit.config()):
+    for config in (configure(unit, list(SMALL.get(name, ()))), unit.config()):
         for source in unit.measured_with:
             beats = _OPERATIONS // unit.operations_per_beat(config)
             stimulus = unit.traffic(config, source, beats)
