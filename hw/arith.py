@@ -74,7 +74,7 @@ def _digit_tables(width: int) -> list[int]:
 
 
 def booth_census(widths: Sequence[int], drivers: Sequence[str]) -> Census:
-    """Operators of :func:`booth_digits` for digits of these widths."""
+    """Return the operators of :func:`booth_digits` for digits of these widths."""
     census = Census()
     for width in widths:
         census.add("lookup", sum(rows.bit_length() for rows in _digit_tables(width)), drivers)
@@ -175,7 +175,7 @@ class Columns:
 
 
 class ColumnsCensus:
-    """What :class:`Columns` makes of bits, counted; a method for each of its methods.
+    """Counts what :class:`Columns` makes of bits; a method for each of its methods.
 
     Args:
         width: Of the sum.

@@ -119,14 +119,14 @@ def from_integer(m: Module, value: Value, exponent: Value) -> tuple[Value, Value
 
 
 def limit_census(drivers: Sequence[str]) -> Census:
-    """Operators of :func:`limit`."""
+    """Return the operators of :func:`limit`."""
     census = Census()
     census.add("and_or", 15 + 1 + 15, drivers)
     return census
 
 
 def significand_product_census(drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`significand_product`, and its path."""
+    """Return the operators of :func:`significand_product`, and its path."""
     columns = ColumnsCensus(16)
     for weight in range(8):
         columns.add(weight, 8)
@@ -139,7 +139,7 @@ def significand_product_census(drivers: Sequence[str]) -> tuple[Census, tuple[St
 def multiply_census(
     drivers: Sequence[str], *, truncate: bool = False, zeros: int = 2
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`multiply`, and its longest path: through rounding to the flags.
+    """Return operators of :func:`multiply`, and its longest path: through rounding to the flags.
 
     Args:
         drivers: What makes the operands toggle.
@@ -161,7 +161,7 @@ def multiply_census(
 
 
 def from_integer_census(width: int, drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`from_integer` for integers of ``width`` bits, and its path."""
+    """Return the operators of :func:`from_integer` for integers of ``width`` bits, and its path."""
     census = Census()
     census.add("xor", width + 1, drivers)
     census.add("add", width + 2, drivers)

@@ -1,7 +1,8 @@
 """Operator census: what a unit is made of, as closed formulas of its configuration.
 
-Each unit's formula stands beside its component. A census counts bits of operators by kind, as they
-stand in the generated Verilog, identical expressions once:
+A unit's formulas stand next to its component, or it has none and its elaborated design is read
+(``sim/estimate/operators/unit_census.py``). A census counts bits of operators by kind, as they are
+in the generated Verilog, identical expressions once:
 
 ========== ======================================================================================
 and_or     two-input AND and OR, also of reductions; a multiplexer with one constant input
@@ -44,7 +45,7 @@ Size = int | float | NDArray[Any]  # a number, or one for each configuration of 
 
 
 class Operators(NamedTuple):
-    """Operators of one kind that see the same traffic."""
+    """Return the operators of one kind that see the same traffic."""
 
     kind: str
     bits: Size
@@ -53,7 +54,7 @@ class Operators(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Operators of one kind in a row on a path from register to register."""
+    """Return the operators of one kind in a row on a path from register to register."""
 
     kind: str
     width: Size  # bits of the result; of a comparison those compared; of a table its constants
@@ -62,7 +63,7 @@ class Step(NamedTuple):
 
 @dataclass
 class Census:
-    """Operators of a unit, and the paths of which one is its longest."""
+    """Return the operators of a unit, and the paths of which one is its longest."""
 
     operators: list[Operators] = field(default_factory=list)
     paths: list[tuple[Step, ...]] = field(default_factory=list)

@@ -63,7 +63,7 @@ class Pipeline:
 
 
 def pipeline_census(stages: Size, *, delivers: bool = False) -> Census:
-    """Operators of a :class:`Pipeline` that is always busy.
+    """Return the operators of a :class:`Pipeline` that is always busy.
 
     Args:
         stages: Number of stages.
@@ -97,7 +97,7 @@ def after_constants(m: Module, i: Any, cfg: Any) -> Any:
 
 
 def after_constants_census() -> Census:
-    """Operators of :func:`after_constants`."""
+    """Return the operators of :func:`after_constants`."""
     census = Census()
     census.add("and_or", 2)
     return census

@@ -95,7 +95,7 @@ def select(m: Module, words: list[Value], address: Value) -> Signal:
 def written_census(
     depth: Size, width: Size, storage: str, drivers: Sequence[str] = (), *, rate: Size = 1
 ) -> Census:
-    """Words of flip-flops behind a clock gate each, or of latches, with what writes one of them.
+    """Return words of flip-flops, each behind a clock gate, or of latches, and what writes one.
 
     Args:
         depth: Number of words.
@@ -138,7 +138,7 @@ def register_file_census(
     rate: Size = 1,
     files: Size = 1,
 ) -> Census:
-    """Operators of :class:`RegisterFile`.
+    """Return the operators of :class:`RegisterFile`.
 
     Args:
         depth: Number of words.
@@ -165,7 +165,7 @@ def register_file_census(
 def select_census(
     words: Size, width: Size, drivers: Sequence[str], *, rate: Size = 1
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`select` among words that rest, and its path from the address.
+    """Return the operators of :func:`select` among words that rest, and its path from the address.
 
     Args:
         words: How many to choose from.

@@ -194,7 +194,7 @@ def to_fixed(m: Module, bits: Signal, config: ConSmaxConfig) -> tuple[Value, Val
 
 
 def finish_census(c: Batch) -> tuple[Census, list[tuple[Step, ...]]]:
-    """Operators of :func:`finish` for all lanes, and its paths; the first is from the product."""
+    """Return operators of :func:`finish` for all lanes, and paths, the first from the product."""
     drivers = ("score",)
     lane, before = Census(), (Step("and_or", 1, 4),)
     lane.add("and_or", 1, drivers)  # zero
@@ -217,7 +217,7 @@ def finish_census(c: Batch) -> tuple[Census, list[tuple[Step, ...]]]:
 
 
 def to_fixed_census(width: Size, drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`to_fixed` to ``width`` bits, and its path."""
+    """Return the operators of :func:`to_fixed` to ``width`` bits, and its path."""
     amount = bit_length(np.asarray(width) + 8)
     census = Census()
     census.add("increment", 9, drivers)

@@ -195,7 +195,7 @@ def _corrections(address: int) -> tuple[int, ...]:
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`ConSmaxLog2`, and its longest paths."""
+    """Return the operators of :class:`ConSmaxLog2`, and its longest paths."""
     drivers = ("score",)
     made = pipeline_census(c.of(latency))
     made.add("and_or", 2)

@@ -73,7 +73,7 @@ class ConSmaxPaper(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`ConSmaxPaper`, and its longest paths."""
+    """Return the operators of :class:`ConSmaxPaper`, and its longest paths."""
     drivers = ("score",)
     made = Census()
     made.add("flop", 2 * 16 * 16)  # tables, which hold their value by multiplexers

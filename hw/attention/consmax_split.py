@@ -249,7 +249,7 @@ class SplitPair(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`ConSmaxSplit`, and its longest paths."""
+    """Return the operators of :class:`ConSmaxSplit`, and its longest paths."""
     drivers, wide = ("score",), c.scores == "int16"
     made = pipeline_census(c.of(latency))
     made.include(register_file_census(16, 15, c.storage, rate=0, files=2 * c.table_sets))

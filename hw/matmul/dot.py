@@ -86,7 +86,7 @@ def accumulate(
 def accumulate_census(
     width: Size, saturates: Size, drivers: Sequence[str]
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`accumulate`, and its longest path.
+    """Return the operators of :func:`accumulate`, and its longest path.
 
     Args:
         width: Bits of the sum.
@@ -286,7 +286,7 @@ class DotBlock(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`Dot` and :class:`SparseDot`, and their longest paths.
+    """Return the operators of :class:`Dot` and :class:`SparseDot`, and their longest paths.
 
     Stage 1: a digit is recoded, chooses a row, and the rows of a block are added up to two; last
     stage: these two, then the accumulator.

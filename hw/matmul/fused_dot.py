@@ -241,7 +241,7 @@ def _add_bits(
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`FusedDot`, and its longest paths."""
+    """Return the operators of :class:`FusedDot`, and its longest paths."""
     drivers = ("x", "w")
     count, lanes = _blocks(c.lanes)
     several = count > 1

@@ -284,7 +284,7 @@ def fixed_scale(m: Module, scale: Value, exponent: Value) -> tuple[Value, Value,
 
 
 def fixed_scale_census(drivers: Sequence[str], rate: Size) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`fixed_scale`, and its longest path.
+    """Return the operators of :func:`fixed_scale`, and its longest path.
 
     Args:
         drivers: What makes the scale toggle.
@@ -386,7 +386,7 @@ def _digit(weight: int, top: Value, low: Value, below: Value) -> BoothDigit:
 def lanes_census(
     lanes: Size, width: Size, x: Sequence[str], q: Sequence[str]
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :class:`GroupLanes`, and their longest path.
+    """Return the operators of :class:`GroupLanes`, and their longest path.
 
     Args:
         lanes: How many.

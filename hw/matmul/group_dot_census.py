@@ -15,7 +15,7 @@ __all__ = ["census"]
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`consilico.hw.matmul.group_dot.GroupDot`, and its longest paths."""
+    """Return operators of :class:`~consilico.hw.matmul.group_dot.GroupDot`, and longest paths."""
     both, groups = ("x", "q"), 1 / c.beats
     made = pipeline_census(STAGES, delivers=True)
     made.include(_control_census(c))
@@ -54,7 +54,7 @@ def census(c: Batch) -> Census:
 
 
 def _control_census(c: Batch) -> Census:
-    """Passes of a beat, beats of a group."""
+    """Return the operators that count passes of a beat and beats of a group."""
     made = Census()
     for table in pass_tables():
         made.add("lookup", table.bit_length(), ("zero",))
@@ -69,7 +69,7 @@ def _control_census(c: Batch) -> Census:
 
 
 def _scale_census(c: Batch) -> Census:
-    """A group's scale, from the stream to the scaler."""
+    """Return the operators that bring a group's scale from the stream to the scaler."""
     made = Census()
     drivers, groups = ("scale",), 1 / c.beats
     made.add("flop", c.scale_width + 1, drivers, rate=groups)

@@ -174,7 +174,7 @@ def scaler_census(
     *,
     groups: Size,
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :class:`GroupScaler`, and its longest path.
+    """Return the operators of :class:`GroupScaler`, and its longest path.
 
     Args:
         group_width: Bits of a group's sum.

@@ -285,7 +285,7 @@ def _greater(m: Module, a: Value, b: Value) -> Value:
 def maxima_census(
     lanes: Size, width: Size, tracks: int, drivers: Sequence[str], *, changes: Size
 ) -> Census:
-    """Operators of :func:`maxima`, and its longest path.
+    """Return the operators of :func:`maxima`, and its longest path.
 
     Args:
         lanes: A power of two.

@@ -12,7 +12,7 @@ __all__ = ["census"]
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`consilico.hw.matmul.quantize.Quantize`, and its longest paths."""
+    """Return operators of :class:`consilico.hw.matmul.quantize.Quantize`, and its longest paths."""
     drivers, lanes = ("payload",), c.lanes
     made, first, ratio = Census(), _first_census(c), ratio_census(c, drivers)
     made.include(_store_census(c))
@@ -50,7 +50,7 @@ def census(c: Batch) -> Census:
 
 
 def _counter_census(limit: Size) -> Census:
-    """Operators of a counter modulo ``limit``."""
+    """Return the operators of a counter modulo ``limit``."""
     bits = bit_length(np.asarray(limit) - 1)
     census = Census()
     census.add("equal", bits)
@@ -62,7 +62,7 @@ def _counter_census(limit: Size) -> Census:
 
 
 def _store_census(c: Batch) -> Census:
-    """Operators of the queue of beats, and what says when they come and go."""
+    """Return the operators of the queue of beats, and what says when they come and go."""
     words, width, drivers = c.of(depth), 16 * c.lanes, ("payload",)
     census = register_file_census(words, width, "latch", drivers)
     census.include(select_census(words, width, drivers)[0])
@@ -81,7 +81,7 @@ def _store_census(c: Batch) -> Census:
 
 
 def _first_census(c: Batch) -> Census:
-    """Operators of the first pass."""
+    """Return the operators of the first pass."""
     drivers, rate = ("payload",), 1 / c.beats
     tracks = 2 if c.mode == "minmax" else 1
     changes = (np.log(c.beats) + 0.58) / c.beats  # new records of values in any order
@@ -99,7 +99,7 @@ def _first_census(c: Batch) -> Census:
 
 
 def _group_census(c: Batch, ratio: Census) -> Census:
-    """Operators of what a group shares in the second pass."""
+    """Return the operators of what a group shares in the second pass."""
     drivers = ("payload",)
     census = scale_census(c, drivers)
     census.add("flop", 1 + 7 + 9 + 2 * c.of(reciprocal_width) + 2, drivers)

@@ -164,7 +164,7 @@ class Ratio(wiring.Component):
 
 
 def sum_up_census(drivers: Sequence[str]) -> Census:
-    """Operators of :func:`sum_up`, and its longest path."""
+    """Return the operators of :func:`sum_up`, and its longest path."""
     census = Census()
     census.add("less", 15, drivers)
     census.add("mux", 2 * 15 + 9, drivers)
@@ -183,7 +183,7 @@ def sum_up_census(drivers: Sequence[str]) -> Census:
 
 
 def scale_census(c: Batch, drivers: Sequence[str]) -> Census:
-    """Operators of :func:`scale_constants`, and its longest path."""
+    """Return the operators of :func:`scale_constants`, and its longest path."""
     width = c.of(reciprocal_width)
     census = Census()
     census.add("less", 16, drivers)
@@ -198,7 +198,7 @@ def scale_census(c: Batch, drivers: Sequence[str]) -> Census:
 
 
 def ratio_census(c: Batch, drivers: Sequence[str]) -> Census:
-    """Operators of :class:`Ratio`, and its longest paths; to the last one belongs what follows."""
+    """Return operators of :class:`Ratio`, and its paths; what follows is on the last one."""
     width, reciprocal_bits = c.magnitude_width, c.of(reciprocal_width)
     product, places = c.reciprocal_fraction + 1, bit_length(c.magnitude_width + 2)
     census = booth_census(_DIGITS, drivers)

@@ -218,7 +218,7 @@ class RequantLane(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`Requant`, and its longest paths."""
+    """Return the operators of :class:`Requant`, and its longest paths."""
     made = pipeline_census(_STAGES)
     made.add("clock_gate", 3)
     made.add("and_or", 4 + 3 + c.lanes - 1)  # their enables, fresh, saturated
@@ -231,7 +231,7 @@ def census(c: Batch) -> Census:
 
 
 def _product_census(c: Batch) -> Census:
-    """Of a lane up to the registers of stage 1."""
+    """Return the operators of a lane up to the registers of stage 1."""
     drivers, width = ("payload",), c.multiplier_width
     lane = Census()
     lane.add("flop", 2 * width + 2 + 2 * SHIFT_WIDTH, rate=0)  # constants
@@ -258,7 +258,7 @@ def _product_census(c: Batch) -> Census:
 
 
 def _result_census(c: Batch) -> Census:
-    """Of a lane from there on."""
+    """Return the operators of a lane from the registers of stage 1 on."""
     drivers, width, exact = ("payload",), c.result_width, c.rounding == "half_even"
     lane = Census()
     product = _INPUT - 1 + c.multiplier_width

@@ -70,7 +70,7 @@ class Systolic(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`Systolic`, and its longest paths."""
+    """Return the operators of :class:`Systolic`, and its longest paths."""
     made, control = array_census(c, ("x",), ("w",)), control_census(c)
     made.include(control)
     made.paths += control.paths
@@ -209,7 +209,7 @@ def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
 
 
 def control_census(c: Batch) -> Census:
-    """Operators of :func:`control_weights` or :func:`control_outputs`, and its longest path."""
+    """Return operators of :func:`control_weights` or :func:`control_outputs`, and the path."""
     made = Census()
     extent, depth = bit_length(c.extent), bit_length(c.depth)
     made.add("flop", 2 * extent + depth, rate=0)  # shape
@@ -226,7 +226,7 @@ def control_census(c: Batch) -> Census:
 
 
 def _loop_census(bits: Size, step: Size, nested: Size) -> Census:
-    """Operators of a :class:`_Loop` that steps under so many conditions."""
+    """Return the operators of a :class:`_Loop` that steps under so many conditions."""
     census = Census()
     count = np.maximum(bits, bit_length(step)) + 1
     census.add("add", bits + 1)
@@ -270,7 +270,7 @@ def _outputs_census(c: Batch) -> Census:
 
 
 def drain_census(rows: Size) -> Census:
-    """Operators that say which rows of cells hand on their results, but for the counters."""
+    """Return operators that say which rows of cells hand on their results, but for the counters."""
     gone = bit_length(rows - 1)
     census = _rows_census(gone, rows)
     census.add("and_or", rows + gone - 1)
@@ -278,7 +278,7 @@ def drain_census(rows: Size) -> Census:
 
 
 def _rows_census(count: Size, rows: Size) -> Census:
-    """A counter compared with the number of each row; a comparison of a bit with 1 is none."""
+    """Return comparisons of a counter with the number of each row; of a bit with 1 is none."""
     census = Census()
     least = (rows - 1) * count + np.maximum(count, bit_length(rows))
     census.add("less", least - (count == 1))

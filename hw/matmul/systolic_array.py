@@ -228,7 +228,7 @@ class SystolicArray(wiring.Component):
 
 
 def array_census(c: Batch, x: Sequence[str], w: Sequence[str]) -> Census:
-    """Operators of :class:`SystolicArray`, and its longest paths.
+    """Return the operators of :class:`SystolicArray`, and its longest paths.
 
     Args:
         c: Its configurations.
@@ -267,7 +267,7 @@ def array_census(c: Batch, x: Sequence[str], w: Sequence[str]) -> Census:
 
 
 def _accumulate_census(c: Batch, x: Sequence[str]) -> Census:
-    """Sums of the passes before, and the adders that go on with them."""
+    """Return the storage of sums of earlier passes, and the adders that go on with them."""
     made = Census()
     width, row = c.columns * c.sum_width, bit_length(c.block - 1)
     made.add("increment", row + 1)
@@ -302,7 +302,7 @@ def _sum(m: Module, recoded: Value, other: Value, addend: Value) -> Value:
 def _sum_census(
     recoded: tuple[int, Sequence[str]], other: tuple[int, Sequence[str]], width: Size
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`_sum` but for the recoding, and its path: operands' bits and drivers."""
+    """Return operators of :func:`_sum` but for the recoding, and its path."""
     drivers = other[1]
     columns = ColumnsCensus(width)
     columns.add_signed(0, width)
@@ -412,7 +412,7 @@ class OutputCell(wiring.Component):
 def cell_census(
     c: Batch, x: Sequence[str], w: Sequence[str], *, drains: Size
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of a cell but for the operands it hands on, and its longest path.
+    """Return the operators of a cell but for the operands it hands on, and its longest path.
 
     Args:
         c: Configurations of systolic arrays.

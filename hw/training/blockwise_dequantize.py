@@ -134,7 +134,7 @@ def _short(bits: int) -> int:
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`BlockwiseDequantize`, and its longest paths."""
+    """Return the operators of :class:`BlockwiseDequantize`, and its longest paths."""
     drivers, book = ("payload",), c.code == "signed"
     made = pipeline_census(2)
     made.add("and_or", 3)

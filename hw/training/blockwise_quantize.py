@@ -201,7 +201,7 @@ def _product(m: Module, a: Value, b: Value) -> Signal:
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`BlockwiseQuantize`, and its longest paths."""
+    """Return the operators of :class:`BlockwiseQuantize`, and its longest paths."""
     drivers, book = ("payload",), c.code == "signed"
     made = pipeline_census(2)
     made.include(after_constants_census())

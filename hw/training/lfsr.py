@@ -61,7 +61,7 @@ def random_words(
 
 
 def random_words_census(c: Batch) -> Census:
-    """Operators of :func:`random_words`."""
+    """Return the operators of :func:`random_words`."""
     drivers = (RANDOM,)
     census = Census()
     census.add("flop", STATE_BITS, drivers)

@@ -179,7 +179,7 @@ class Project(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`Project`, and its longest paths."""
+    """Return the operators of :class:`Project`, and its longest paths."""
     array = Batch(list(c.of(lambda config: config.array)))
     weights, sums = ("q", "zero"), ("x", "q", "zero")
     groups = 1 / c.group

@@ -126,7 +126,7 @@ def saturate(value: Value, width: int) -> Value:
 def saturate_census(
     value: Size, width: Size, drivers: Sequence[str]
 ) -> tuple[Census, tuple[Step, ...]]:
-    """Operators of :func:`saturate` from ``value`` to ``width`` bits, and its path."""
+    """Return the operators of :func:`saturate` from ``value`` to ``width`` bits, and its path."""
     census = Census()
     census.add("and_or", 2 * (value - width) + 1, drivers)
     census.add("mux", width, drivers)
@@ -135,7 +135,7 @@ def saturate_census(
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`StochasticRound`, and its longest path."""
+    """Return the operators of :class:`StochasticRound`, and its longest path."""
     drivers = ("payload", RANDOM)
     made = pipeline_census(1)
     made.include(after_constants_census())

@@ -154,7 +154,7 @@ class WeightUpdateLane(wiring.Component):
 
 
 def census(c: Batch) -> Census:
-    """Operators of :class:`WeightUpdate`, and its longest paths."""
+    """Return the operators of :class:`WeightUpdate`, and its longest paths."""
     made = pipeline_census(2)
     made.include(after_constants_census())
     made.add("and_or", 6)  # enables of the clock gates, cfg.ready

@@ -1,1 +1,1 @@
-"""Catalogue entries, one module a family member."""
+"""Units: each module here that has ``UNITS`` is found by the catalogue."""

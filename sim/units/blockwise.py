@@ -74,14 +74,14 @@ def _shuffled(rng: np.random.Generator, values: Bits, lanes: int) -> Bits:
 
 
 def _normalized(lanes: int) -> Bits:
-    """Every bf16 number in [-1, 1] down to 2 ** -31, in beats; 0 and -0 fill the last."""
+    """Return every bf16 number in [-1, 1] down to 2 ** -31, in beats; 0 and -0 fill the last."""
     magnitude = np.arange((127 - 31) << 7, _ONE + 1)
     both = np.concatenate([magnitude, magnitude | 0x8000, [0, 0x8000]])
     return np.resize(both, (-(-len(both) // lanes), lanes)).astype(np.int64)
 
 
 def every_normalized_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
-    """Every bf16 number in [-1, 1] in every lane, absolute maximum 1."""
+    """Return a stimulus of every bf16 number in [-1, 1] in every lane, absolute maximum 1."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     bench.absmax(_ONE)
@@ -90,7 +90,7 @@ def every_normalized_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stim
 
 
 def _quantize_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
-    """Every normalized number once; then absolute maxima of all sizes with states around them."""
+    """Drive every normalized number once, then absolute maxima of all sizes."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     bench.absmax(_ONE)
@@ -111,7 +111,7 @@ def _quantize_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
 
 
 def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> None:
-    """Every value of the code book in bf16 in every lane, absolute maximum 1."""
+    """Add every value of the code book in bf16 in every lane, absolute maximum 1."""
     from consilico.golden.training.dynamic_code import book_bits
 
     book = np.array(book_bits(signed=bench.config.signed))
@@ -121,7 +121,7 @@ def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> None:
 
 
 def _dequantize_vectors(config: BlockwiseDequantizeConfig, seed: int) -> Stimulus:
-    """Every code under absolute maxima of all sizes; in every lane under two of them."""
+    """Drive every code under absolute maxima of all sizes; in every lane under two of them."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     for absmax in (*_CORNERS, *rng.integers(0x80, 0x7F80, 6).tolist()):
@@ -142,7 +142,7 @@ def _dequantize_vectors(config: BlockwiseDequantizeConfig, seed: int) -> Stimulu
 def _traffic(
     config: BlockwiseQuantizeConfig | BlockwiseDequantizeConfig, beats: int, *, source: str
 ) -> Stimulus:
-    """Blocks of 2048 states to measure activity with, cut short at the end.
+    """Return blocks of 2048 states to measure activity with, the last one cut short.
 
     Args:
         config: The unit.

@@ -32,7 +32,7 @@ _MODEL_HEADS = 4  # heads a traffic sample is taken from, spread over the layers
 
 
 def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[float, float]]:
-    """Scale and log C of heads: drawn ones, corners of the certified range, both flows."""
+    """Return scale and log C of heads: drawn, corners of the certified range, beyond it."""
     drawn = [
         (float(np.exp(rng.uniform(np.log(0.5), np.log(24)))) / 127, float(rng.uniform(-14.6, 2)))
         for _ in range(6)
@@ -47,7 +47,7 @@ def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[flo
 
 
 def _vectors(config: Architecture, seed: int) -> Stimulus:
-    """Every code in every lane under drawn heads, then real scores; masks and resets."""
+    """Drive every code in every lane under drawn heads, then real scores; masks, resets."""
     rng = np.random.default_rng(seed)
     builder = StimulusBuilder(ports(config))
     for index, (scale, log_c) in enumerate(_settings(rng, config)):
@@ -77,7 +77,7 @@ def _vectors(config: Architecture, seed: int) -> Stimulus:
 
 
 def _wide_vectors(builder: StimulusBuilder, config: SplitConfig, rng: np.random.Generator) -> None:
-    """INT16 scores, one a pair of lanes: corners, a sweep, drawn ones; INT8 again in between."""
+    """Add INT16 scores, one per pair of lanes: corners, a sweep, drawn ones; INT8 in between."""
     for edge, log_c in ((0.5, -4.6), (24.0, 2.0), (24.0, -14.6), (85.0, 40.0), (85.0, -40.0)):
         head = load_head(config, edge / 32767, log_c, wide=True)
         builder.configure(head.beats)
@@ -97,7 +97,7 @@ def _wide_vectors(builder: StimulusBuilder, config: SplitConfig, rng: np.random.
 def _model_beats(
     config: Architecture, beats: int, heads: int, *, synthetic: bool = False
 ) -> list[tuple[HeadLoaded, Scores, Masks]]:
-    """Real scores of a few heads, evenly spread over the model, in the order they arise."""
+    """Return real scores of a few heads, evenly spread over the model, in the order they arise."""
     from consilico.sim.traffic.score_traffic import score_traffic, synthetic_traffic
     from consilico.sim.traffic.scores import ScoreSampling
 
@@ -122,7 +122,7 @@ def _model_beats(
 
 
 def _traffic(config: Architecture, beats: int, *, source: str) -> Stimulus:
-    """Scores to measure activity with.
+    """Return scores to measure activity with.
 
     Args:
         config: The unit.
@@ -221,7 +221,7 @@ UNITS = (
 
 
 def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
-    """Scores of a clipped normal; the unit has no mask bits, so real ones are left out."""
+    """Return scores of a clipped normal; real ones have masks, for which the unit has no bits."""
     import torch
 
     from consilico.golden.attention.consmax import HeadConstants

@@ -67,7 +67,7 @@ def _load_log2(config: Log2Config, scale: float, log_c: float) -> HeadLoaded:
 
 
 def table_beats(tables: tuple[tuple[int, ...], ...]) -> tuple[Scores, Scores, Scores]:
-    """Values, nibbles and table numbers of the beats that load tables."""
+    """Return values, nibbles and table numbers of the beats that load tables."""
     count = len(tables)
     return (
         np.array(tables, dtype=np.int64).reshape(-1),
@@ -104,7 +104,7 @@ def ports(config: Architecture) -> Ports:
 def load_head(
     config: Architecture, scale: float, log_c: float, *, wide: bool = False
 ) -> HeadLoaded:
-    """Constants of a head.
+    """Return the beats that load a head's constants, with the golden model that has them.
 
     Args:
         config: The unit.
@@ -145,14 +145,14 @@ def add_beats(
 
 
 def every_code(rng: np.random.Generator, lanes: int) -> Scores:
-    """256 beats in which every lane sees every INT8 code once, each lane in its own order."""
+    """Return 256 beats in which every lane sees every INT8 code once, each in its own order."""
     return np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
 
 
 def every_code_vectors(
     config: Architecture, heads: Sequence[tuple[float, float]], seed: int
 ) -> Stimulus:
-    """Every INT8 code in every lane under every head given as scale and log C; nothing masked."""
+    """Drive every INT8 code in every lane under each head (scale, log C); nothing is masked."""
     rng = np.random.default_rng(seed)
     builder = StimulusBuilder(ports(config))
     for scale, log_c in heads:
@@ -166,7 +166,7 @@ def every_code_vectors(
 def every_wide_code_vectors(
     config: SplitConfig, heads: Sequence[tuple[float, float]], seed: int
 ) -> Stimulus:
-    """Every INT16 code in every pair of lanes under every head; nothing masked."""
+    """Drive every INT16 code in every pair of lanes under each head; nothing is masked."""
     rng = np.random.default_rng(seed)
     builder = StimulusBuilder(ports(config))
     for scale, log_c in heads:
@@ -182,5 +182,5 @@ def every_wide_code_vectors(
 
 
 def halves(score: Scores) -> Scores:
-    """INT16 scores, one a pair of lanes: low byte in the even lane, high byte in the odd one."""
+    """Split INT16 scores into two lanes: low byte in the even one, high byte in the odd one."""
     return np.stack([score & 0xFF, (score >> 8) & 0xFF], axis=2).reshape(len(score), -1)

@@ -83,7 +83,7 @@ class _Bench:
 
 
 def _vectors(config: DotConfig, seed: int) -> Stimulus:
-    """Drawn sums with resets and reloads, full-depth sums of extremes, all pairs of 4-bit codes."""
+    """Drive drawn sums with resets and reloads, deep sums of extremes, pairs of 4-bit codes."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     shape = (1, config.lanes)
@@ -119,7 +119,7 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
 
 
 def every_product_vectors(config: DotConfig, seed: int) -> Stimulus:
-    """Every product of codes in every lane, a sum a beat; with ``"uint4"`` for zero point 0."""
+    """Drive every product of codes in every lane, one sum per beat; zero points are 0."""
     bench = _Bench(config)
     x, w = every_product(np.random.default_rng(seed), config.x, config.w, config.lanes)
     bench.sums(x, w, np.ones(len(x), dtype=bool), 0)
@@ -127,7 +127,7 @@ def every_product_vectors(config: DotConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
-    """Operands to measure activity with: whole dot products, in the order of the input dimension.
+    """Return whole dot products to measure activity with, in the order of the input dimension.
 
     Args:
         config: The unit.

@@ -21,7 +21,7 @@ _DRAWN_SUMS = 120
 
 
 def _lanes(codes: Codes, form: str) -> Codes:
-    """Codes, shape ``(beats, lanes, products)``, packed lowest first, shape ``(beats, lanes)``."""
+    """Pack codes of shape ``(beats, lanes, products)``, lowest first, to ``(beats, lanes)``."""
     width = int(form[-1])
     shifts = np.arange(codes.shape[2]) * width
     return np.asarray(((codes & ((1 << width) - 1)) << shifts).sum(axis=2))
@@ -59,7 +59,7 @@ class _Bench:
 
 
 def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
-    """Drawn sums in drawn modes, with resets; all pairs of INT4 codes; extremes at full depth."""
+    """Drive drawn sums in drawn modes with resets, all pairs of INT4 codes, deep extremes."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     for number in range(_DRAWN_SUMS):
@@ -84,7 +84,7 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
 
 
 def every_product_vectors(config: FusedDotConfig, mode: int, seed: int) -> Stimulus:
-    """Every product of codes of a mode in every place of every lane, a sum a beat."""
+    """Drive every product of codes of a mode in every place of every lane, one sum per beat."""
     bench = _Bench(config)
     _every_product(bench, mode, np.random.default_rng(seed))
     return bench.builder.build()
@@ -104,7 +104,7 @@ def _drawn(rng: np.random.Generator, mode: int, beats: int, lanes: int) -> tuple
 
 
 def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
-    """Operands of one mode to measure activity with.
+    """Return operands of one mode to measure activity with.
 
     Args:
         config: The unit.

@@ -97,12 +97,12 @@ class _Bench:
 
 
 def _greatest(config: GroupDotConfig) -> int:
-    """Bits of the greatest scale."""
+    """Return the bits of the greatest scale."""
     return 255 if config.scale == "int8" else 0x7FFF
 
 
 def _drawn_scales(config: GroupDotConfig, rng: np.random.Generator, count: int, top: int) -> Codes:
-    """Scales, half of them in a narrow range; of bf16, ``top`` is the shared exponent."""
+    """Draw scales, half of them in a narrow range; of bf16, ``top`` is the shared exponent."""
     if config.scale == "int8":
         return np.where(rng.random(count) < 0.5, rng.integers(256, size=count), rng.integers(9))
     exponent = top + rng.integers(-9, HEADROOM + 2, size=count)
@@ -112,7 +112,7 @@ def _drawn_scales(config: GroupDotConfig, rng: np.random.Generator, count: int, 
 
 
 def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
-    """Every pair of code and zero point, extremes, drawn sums with resets and reloads."""
+    """Drive every pair of code and zero point, extremes, drawn sums with resets and reloads."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
 
@@ -167,7 +167,7 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
-    """Operands to measure activity with: whole dot products, in the order of the input dimension.
+    """Return whole dot products to measure activity with, in the order of the input dimension.
 
     INT8 scales are a dot product's bf16 scales over the greatest of them, to 8 bits.
 

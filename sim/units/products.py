@@ -1,4 +1,4 @@
-"""Every product of two forms of codes, and sums as long as they get, for complete stimuli."""
+"""Operands that matrix units must be driven with: every product of codes, the longest sums."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ _LONGEST = 4096  # longer sums take too long to simulate
 
 
 def extreme_beats(config: DotConfig | FusedDotConfig, *, greatest: bool) -> tuple[int, bool]:
-    """Beats of a sum of extremes, and whether no longer one is sure not to overflow.
+    """Return the beats of a sum of extremes, and whether it is as deep as the unit allows.
 
     Args:
         config: The unit.
@@ -26,14 +26,14 @@ def extreme_beats(config: DotConfig | FusedDotConfig, *, greatest: bool) -> tupl
 
 
 def too_deep(config: DotConfig | FusedDotConfig) -> tuple[str, ...]:
-    """Coverage points that such a unit cannot hit in the beats there are."""
+    """Return the coverage points that a unit's stimulus is too short to hit."""
     return () if extreme_beats(config, greatest=True)[1] else ("extremes_at_depth",)
 
 
 def every_product(
     rng: np.random.Generator, x_form: str, w_form: str, lanes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Activations and weights, shape ``(pairs, lanes)``: all pairs in every lane's own order."""
+    """Return activations and weights, shape ``(pairs, lanes)``: all pairs in each lane."""
     codes = [np.arange(low, high + 1) for low, high in map(code_range, (x_form, w_form))]
     x, w = (side.reshape(-1) for side in np.meshgrid(*codes))
     order = np.stack([rng.permutation(len(x)) for _ in range(lanes)], axis=1)

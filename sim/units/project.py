@@ -108,7 +108,7 @@ class ProjectBench:
 
 
 def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
-    """Drawn tiles with resets and reloads, every code and zero point, extremes at full length."""
+    """Drive drawn tiles with resets and reloads, every code and zero point, longest extremes."""
     rng = np.random.default_rng(seed)
     bench = ProjectBench(config)
     bench.share(120)
@@ -148,7 +148,7 @@ def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: ProjectConfig, beats: int, *, source: str) -> Stimulus:
-    """Operands to measure activity with: whole tiles of a gradient's projection.
+    """Return whole tiles of a gradient's projection to measure activity with.
 
     Args:
         config: The unit.
@@ -178,7 +178,7 @@ def _traffic(config: ProjectConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _normal(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
-    """Gradients and projection vectors of a tile, without end."""
+    """Yield drawn gradients and projection vectors of a tile, without end."""
     rng = np.random.default_rng(1)
     while True:
         gradient, vectors = (
@@ -189,7 +189,7 @@ def _normal(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
 
 
 def _model(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
-    """The same from layers of the model, the steps of its training in turn."""
+    """Yield gradients and projection vectors of the model's layers, its training steps in turn."""
     from consilico.sim.traffic.quantized import bf16_values
     from consilico.sim.traffic.training_operands import training_traffic
 

@@ -77,9 +77,11 @@ class _Bench:
         self.builder.coverage["reset_in_group"] += 1
 
     def build(self) -> Stimulus:
-        """The stimulus; counts the lanes if each gave every code, and tells whether every row of
-        the tables was used.
-        """  # noqa: D205
+        """Return the stimulus.
+
+        Its coverage counts the lanes if each gave every code, and whether every row of the tables
+        was used.
+        """
         config = self.config
         # a symmetric code leaves out the least two's complement number
         codes = (1 << config.result_width) - (config.mode == "absmax")
@@ -90,7 +92,7 @@ class _Bench:
 
 
 def _below(rng: np.random.Generator, config: QuantizeConfig, greatest: Patterns) -> Patterns:
-    """Groups of values of both signs down to ``2 ** -11`` of the greatest, which is one of them."""
+    """Return groups of values of both signs from the greatest down to ``2 ** -11`` of it."""
     magnitude = greatest[:, None] - rng.integers(0, 11 << 7, size=(len(greatest), config.group))
     magnitude[np.arange(len(greatest)), rng.integers(config.group, size=len(greatest))] = greatest
     signs = rng.integers(0, 2, size=magnitude.shape) * _NEGATIVE
@@ -99,12 +101,12 @@ def _below(rng: np.random.Generator, config: QuantizeConfig, greatest: Patterns)
 
 
 def _two_sided(config: QuantizeConfig, high: Patterns, low: Patterns) -> Patterns:
-    """Groups of two values in turn, one positive, one negative, given as magnitudes."""
+    """Return groups of two values in turn, one positive, one negative, given as magnitudes."""
     return np.tile(np.stack([high, low | _NEGATIVE], axis=1), config.group // 2)
 
 
 def _ends(config: QuantizeConfig) -> tuple[int, int]:
-    """Least and greatest value of a group whose scale is 1."""
+    """Return the least and the greatest value of a group whose scale is 1."""
     greatest = (1 << config.magnitude_width) - 1
     return (
         (-greatest, greatest) if config.mode == "absmax" else (-(greatest // 2), greatest // 2 + 1)
@@ -112,7 +114,7 @@ def _ends(config: QuantizeConfig) -> tuple[int, int]:
 
 
 def _unit_scale(config: QuantizeConfig, values: NDArray[np.float64]) -> Patterns:
-    """Groups of scale 1 that hold the values, the same number in each lane: shape (values, lanes).
+    """Return groups of scale 1 that hold the values, given in shape ``(values, lanes)``.
 
     The first two beats of a group are its least and its greatest value.
     """
@@ -124,7 +126,7 @@ def _unit_scale(config: QuantizeConfig, values: NDArray[np.float64]) -> Patterns
 
 
 def _every_code(config: QuantizeConfig, offset: float) -> Patterns:
-    """Groups in which every lane has each code's value plus an offset, each in its own order."""
+    """Return groups in which every lane has each code's value plus an offset, in its own order."""
     low, high = _ends(config)
     codes = np.arange(low, high + 1) + offset
     codes = codes[codes <= high]
@@ -132,7 +134,7 @@ def _every_code(config: QuantizeConfig, offset: float) -> Patterns:
 
 
 def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
-    """Every mantissa of the greatest value, normal groups, ties, corners; resets in groups."""
+    """Drive every mantissa of the greatest value, normal groups, ties, corners, resets."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     group = config.group
@@ -164,7 +166,7 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: QuantizeConfig, beats: int, *, source: str) -> Stimulus:
-    """Values to measure activity with, in whole groups.
+    """Return values to measure activity with, in whole groups.
 
     Args:
         config: The unit.

@@ -77,7 +77,7 @@ class _Bench:
         )
 
     def build(self) -> Stimulus:
-        """The stimulus; counts the lanes that gave every code."""
+        """Return the stimulus; a coverage point counts the lanes that gave every code."""
         codes = 1 << self.config.result_width
         full = sum(len(seen) == codes for seen in self._seen)
         self.builder.coverage["every_code"] = full if full == len(self._seen) else 0
@@ -85,7 +85,7 @@ class _Bench:
 
 
 def _scales(rng: np.random.Generator, config: RequantConfig) -> tuple[Integers, Integers]:
-    """Normalized multipliers, and shifts that bring sums of 9 to 31 bits to the result's range."""
+    """Draw multipliers, and shifts that bring sums of 9 to 31 bits to the result's range."""
     width = config.multiplier_width
     multiplier = rng.integers(1 << (width - 1), 1 << width, size=config.lanes)
     shift = rng.integers(width, width + 24, size=config.lanes)
@@ -95,7 +95,7 @@ def _scales(rng: np.random.Generator, config: RequantConfig) -> tuple[Integers, 
 def _near_codes(
     rng: np.random.Generator, config: RequantConfig, beats: int, scales: tuple[Integers, Integers]
 ) -> Integers:
-    """Sums whose results spread over somewhat more than the range, corners among them."""
+    """Return sums whose results spread over slightly more than the range, corners included."""
     multiplier, shift = scales
     half = 1 << (config.result_width - 1)
     reach = np.exp2(shift) / np.maximum(multiplier, 1) * half * 2.2  # a zero point moves the range
@@ -107,7 +107,7 @@ def _near_codes(
 
 
 def _vectors(config: RequantConfig, seed: int) -> Stimulus:
-    """Drawn scales, ties of every code, extreme constants, a reload before every beat; resets."""
+    """Drive drawn scales, ties of every code, extreme constants, reloads, resets."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     width, lanes = config.multiplier_width, config.lanes
@@ -149,7 +149,7 @@ def _vectors(config: RequantConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: RequantConfig, beats: int, *, source: str) -> Stimulus:
-    """Sums to measure activity with.
+    """Return sums to measure activity with.
 
     Args:
         config: The unit.
@@ -197,7 +197,7 @@ def _normal(config: RequantConfig, beats: int) -> Stimulus:
 
 
 def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integers, Integers]:
-    """Multipliers and shifts of scales."""
+    """Return the multipliers and shifts that stand for scales."""
     from consilico.golden.matmul.requant import channel_scale
 
     constants = [channel_scale(Fraction(value), config) for value in scale.tolist()]

@@ -1,4 +1,4 @@
-"""Keeps ``rtl/``: the Verilog of every unit's default configuration, one file a unit.
+"""Keep ``rtl/``: the Verilog of every unit's default configuration, one file per unit.
 
 ``python -m consilico.sim.units.rtl_files`` writes the folder, with ``--check`` it only compares
 (status 1 if a file is missing, differs, or belongs to no unit).
@@ -22,7 +22,7 @@ def generate() -> dict[str, str]:
 
 
 def differences(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """What distinguishes the folder's Verilog from ``files``, one line each."""
+    """Return what distinguishes the folder's Verilog from ``files``, one line each."""
     found = {path.name: path for path in folder.glob("*.v")}
     lines = [f"{folder / name}: is missing" for name in files if name not in found]
     lines += [f"{path}: belongs to no unit" for name, path in found.items() if name not in files]

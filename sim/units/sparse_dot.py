@@ -47,13 +47,13 @@ def _add(
 
 
 def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
-    """Two different places of every four, in order, as pruning gives them."""
+    """Draw two different places of every four, in order, as pruning gives them."""
     places = rng.random((beats, lanes // 2, 4)).argsort(axis=2)[:, :, :2]
     return np.sort(places, axis=2).reshape(beats, lanes)
 
 
 def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
-    """Drawn sums with resets; sums of extremes at full depth in every place."""
+    """Drive drawn sums with resets, and sums of extremes at full depth in every place."""
     rng = np.random.default_rng(seed)
     builder = StimulusBuilder(UNITS[0].ports(config))
     (x_low, x_high), (w_low, w_high) = config.x_range, config.w_range
@@ -79,7 +79,7 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
-    """Whole dot products with weights cut to 2:4 by magnitude.
+    """Return whole dot products, their weights pruned to 2:4 by magnitude.
 
     Args:
         config: The unit.

@@ -31,7 +31,7 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Stimulus:
-    """Items in driving order, and what comes out, in order.
+    """What is driven into a unit, item by item, and what must come out, in order.
 
     Rows are little-endian bytes: bit ``j`` of a payload is bit ``j % 8`` of byte ``j // 8``.
     """
@@ -115,7 +115,7 @@ def pack(fields: Sequence[tuple[NDArray[np.int64] | NDArray[np.bool_], int]]) ->
 
 
 class StimulusBuilder:
-    """Collects items in driving order.
+    """Build a stimulus from items added in driving order.
 
     Args:
         ports: Widths of the unit's payloads.
@@ -171,7 +171,7 @@ class StimulusBuilder:
         self._operations += results if operations is None else operations
 
     def build(self) -> Stimulus:
-        """The stimulus of everything added so far."""
+        """Return the stimulus of everything added so far."""
         return Stimulus(
             kind=np.concatenate(self._kinds),
             bits=np.concatenate(self._bits),

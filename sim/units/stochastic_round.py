@@ -65,7 +65,7 @@ class _Bench:
 
 
 def _corners(config: StochasticRoundConfig) -> Values:
-    """Values around the ends of the format, of the result, and of the fraction; signs mixed."""
+    """Return values around the ends of the format, the result and the fraction; signs mixed."""
     one, limit = 1 << config.fraction, 1 << (config.result_width - 1)
     step = 1 << (config.fraction - config.random_bits)
     low = -(1 << (config.width - 1))
@@ -76,7 +76,7 @@ def _corners(config: StochasticRoundConfig) -> Values:
 
 
 def _vectors(config: StochasticRoundConfig, seed: int) -> Stimulus:
-    """Corners, every result code with drawn fractions, drawn values; seeds and resets between."""
+    """Drive corners, every result code with drawn fractions, drawn values, seeds, resets."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     codes = 1 << config.result_width
@@ -98,7 +98,7 @@ def _vectors(config: StochasticRoundConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: StochasticRoundConfig, beats: int, *, source: str) -> Stimulus:
-    """Values to measure activity with.
+    """Return values to measure activity with.
 
     Args:
         config: The unit.

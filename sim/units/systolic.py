@@ -100,14 +100,14 @@ class SystolicBench:
 
 
 def _codes(rng: np.random.Generator, form: str, shape: tuple[int, int], first: int) -> Codes:
-    """Every code from one on, as often as there is room for, in drawn order."""
+    """Return every code from one on, as often as there is room for, in drawn order."""
     low, high = code_range(form)
     codes = np.roll(np.arange(low, high + 1), -first)
     return rng.permutation(np.resize(codes, shape[0] * shape[1])).reshape(shape)
 
 
 def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
-    """Drawn jobs of all sizes, cut by resets; every code; extremes; sums over many tiles."""
+    """Drive drawn jobs of all sizes cut by resets, every code, extremes, sums over many tiles."""
     rng = np.random.default_rng(seed)
     bench = SystolicBench(config)
 
@@ -146,14 +146,14 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
 
 
 def _exempt(config: SystolicConfig) -> list[str]:
-    """Coverage points that jobs this small cannot hit."""
+    """Return the coverage points that an array this small cannot hit."""
     several = config.extent > max(config.tile_rows, config.columns)
     shapes = {"several_tiles": several, "ragged_n": config.columns > 1}
     return [point for point, possible in shapes.items() if not possible]
 
 
 def _traffic(config: SystolicConfig, beats: int, *, source: str) -> Stimulus:
-    """Operands to measure activity with: whole tiles, as most of a large product is.
+    """Return operands to measure activity with: whole tiles, as most of a large product is.
 
     Args:
         config: The unit.
@@ -175,7 +175,7 @@ def _traffic(config: SystolicConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _normal(config: SystolicConfig) -> Any:
-    """Pairs of matrices without end."""
+    """Yield pairs of drawn matrices, without end."""
     rng = np.random.default_rng(1)
 
     def drawn(form: str, shape: tuple[int, int]) -> Codes:
@@ -192,7 +192,7 @@ def _normal(config: SystolicConfig) -> Any:
 
 
 def _layer(config: SystolicConfig) -> Any:
-    """Pairs of matrices: drawn tokens and output channels of a layer."""
+    """Yield pairs of matrices: drawn tokens and output channels of a layer, without end."""
     from consilico.sim.traffic.layer_traffic import layer_traffic
     from consilico.sim.traffic.linear_layers import layer_matrices
 
@@ -209,7 +209,7 @@ def _layer(config: SystolicConfig) -> Any:
 
 
 def _rate(config: SystolicConfig) -> int:
-    """MACs a beat. A pass of fewer vectors than rows waits until the next weights are loaded."""
+    """Return MACs per beat: a pass of fewer vectors than rows waits for the next weights."""
     cells = config.rows * config.columns
     if config.dataflow == "output_stationary" or config.block >= config.rows:
         return cells
@@ -217,7 +217,7 @@ def _rate(config: SystolicConfig) -> int:
 
 
 def _length(config: SystolicConfig, source: str) -> float:
-    """MACs a result: a sum of the traffic, in pieces that are no longer than the depth."""
+    """Return MACs per result: a sum of the traffic, in pieces that are no longer than the depth."""
     if source == "normal":
         return min(config.depth, _NORMAL_DEPTH)
     whole = _LAYER_INPUTS if (config.x, config.w) == ("int8", "int8") else _LAYER_GROUP

@@ -170,7 +170,7 @@ class Unit:
 
 
 def _is(function: Any, *known: Any) -> bool:
-    """Whether a function, or what a method is bound of, is one of those known."""
+    """Tell whether a function, or the one behind a bound method, is one of those known."""
     return getattr(function, "__func__", function) in known
 
 

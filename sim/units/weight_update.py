@@ -79,7 +79,7 @@ def _shuffled(rng: np.random.Generator, codes: Codes, lanes: int) -> Codes:
 
 
 def _corners(bench: _Bench, rng: np.random.Generator) -> None:
-    """Every pair of corner numbers, on the least and greatest code and drawn ones."""
+    """Return every pair of corner numbers, on the least and greatest code and drawn ones."""
     lanes = bench.config.lanes
     signed = np.concatenate([_CORNERS, _CORNERS | 0x8000])
     for factor in signed.tolist():
@@ -90,7 +90,7 @@ def _corners(bench: _Bench, rng: np.random.Generator) -> None:
 
 
 def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
-    """Every code with updates of every size, corners of the factor, seeds and resets between."""
+    """Drive every code with updates of every size, corners of the factor, seeds, resets."""
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     bench.seed(0)
@@ -114,7 +114,7 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
 
 
 def _traffic(config: WeightUpdateConfig, beats: int, *, source: str) -> Stimulus:
-    """Weights and updates to measure activity with, in groups of 256 weights.
+    """Return weights and updates to measure activity with, in groups of 256 weights.
 
     Args:
         config: The unit.

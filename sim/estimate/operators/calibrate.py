@@ -28,7 +28,7 @@ _COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
 
 
 def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """Everything to measure: primitives, designs, then configurations, a unit after the other."""
+    """List everything to measure: primitives, designs, then configurations, units in turn."""
     from consilico.sim.estimate.operators.draw import draw_configs
     from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
     from consilico.sim.estimate.operators.primitives import PRIMITIVES
@@ -55,7 +55,7 @@ def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
 def measure_job(
     job: dict[str, Any], kit_name: str, before: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """One job with what was measured: what was before, where that was of the same Verilog."""
+    """Return a job with its measurements; earlier ones are kept if they are of the same Verilog."""
     from consilico.sim.silicon.kits.kit import find_kit
 
     kit = find_kit(kit_name)
@@ -80,7 +80,7 @@ def measure_job(
 
 
 def _key(row: dict[str, Any]) -> str:
-    """What a row is about."""
+    """Return the text that identifies what a row measured."""
     if "unit" not in row:
         return str(row.get("primitive") or row["design"])
     return json.dumps([row["unit"], row["config"]], sort_keys=True)

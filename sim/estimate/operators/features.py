@@ -1,4 +1,4 @@
-"""From a census to the numbers that costs are linear in."""
+"""Turn a census into features: the numbers that costs are linear in."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -51,7 +51,7 @@ PATH_FEATURES: Final = (
 
 
 def area_features(census: Census, count: int) -> Reals:
-    """Bits of each kind of operator, shape ``(count, len(AREA_FEATURES))``."""
+    """Return the bits of each kind of operator, shape ``(count, len(AREA_FEATURES))``."""
     features = np.zeros((count, len(AREA_FEATURES)))
     for item in census.operators:
         features[:, AREA_FEATURES.index(item.kind)] += item.bits
@@ -59,7 +59,7 @@ def area_features(census: Census, count: int) -> Reals:
 
 
 def energy_features(census: Census, operands: Operands, count: int) -> Reals:
-    """Bits that toggle in a beat, shape ``(count, len(ENERGY_FEATURES))``.
+    """Return the bits that toggle per beat, shape ``(count, len(ENERGY_FEATURES))``.
 
     An operator toggles if any of the operands behind it does, each on its own: at a rate of
     1 - (1 - a)(1 - b).
@@ -97,7 +97,10 @@ def _either(rates: list[float]) -> float:
 
 
 def path_features(census: Census, count: int) -> Reals:
-    """Steps of each path, shape ``(paths, count, len(PATH_FEATURES))``; one empty path at least."""
+    """Return the steps of each path, shape ``(paths, count, len(PATH_FEATURES))``.
+
+    A census without paths has one empty path.
+    """
     paths: list[Any] = census.paths or [()]
     features = np.zeros((len(paths), count, len(PATH_FEATURES)))
     features[:, :, 0] = 1.0

@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """A fitted cost."""
+    """The costs of operators for one metric, fitted to measurements, with their uncertainty."""
 
     names: tuple[str, ...]
     coefficients: tuple[float, ...]  # by feature
@@ -46,7 +46,7 @@ class Cost:
     quantile: float  # of deviation / spread that the level asks for
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers by name."""
+        """Return the coefficients by feature, and all other numbers by name."""
         return {
             "coefficients": dict(zip(self.names, self.coefficients, strict=True)),
             "factors": self.factors,
@@ -57,7 +57,7 @@ class Cost:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Cost":
-        """What :meth:`to_json` gave."""
+        """Make a cost from what :meth:`to_json` returned."""
         return cls(
             names=tuple(data["coefficients"]),
             coefficients=tuple(data["coefficients"].values()),
@@ -66,7 +66,7 @@ class Cost:
 
 
 def predict(features: Reals, cost: Cost, unit: str) -> tuple[Reals, Reals, Reals]:
-    """Values with the ends of their intervals.
+    """Return predicted values with the ends of their intervals.
 
     Args:
         features: Shape ``(alternatives, configurations, features)``.
@@ -82,7 +82,7 @@ def predict(features: Reals, cost: Cost, unit: str) -> tuple[Reals, Reals, Reals
 
 
 def reach(cost: Cost, unit: str) -> float:
-    """What an interval's ends are apart from its value, as a factor."""
+    """Return the factor between a value and either end of its interval."""
     return float(np.exp(cost.quantile * cost.spreads.get(unit, cost.spread)))
 
 
@@ -121,7 +121,7 @@ def fit_cost(samples: Sequence[Sample], names: Sequence[str]) -> Cost:
 
 
 def left_out(samples: Sequence[Sample]) -> dict[str, dict[str, list[float]]]:
-    """Logarithms of measured / predicted, each by a fit without what has the same name.
+    """Return logarithms of measured / predicted, each by a fit without samples of the same name.
 
     Returns:
         By unit and name; samples without one are numbered.
@@ -142,7 +142,7 @@ def left_out(samples: Sequence[Sample]) -> dict[str, dict[str, list[float]]]:
 
 
 def _conformal(deviations: Any) -> float:
-    """What a further deviation exceeds in no more than the level allows.
+    """Return the bound that a further deviation stays below with the probability :data:`LEVEL`.
 
     Source: split conformal prediction, Lei et al., J. Am. Stat. Assoc. 113 (2018), section 2.2.
     """
@@ -152,7 +152,10 @@ def _conformal(deviations: Any) -> float:
 
 
 def _spread(unit: str, residuals: dict[str, list[float]], without: int | None = None) -> float:
-    """Root mean square of a unit's residuals and of some of the average unit's; one left out."""
+    """Return the root mean square of a unit's residuals, drawn towards that of all units.
+
+    The residual at ``without`` is left out.
+    """
     own = [value for place, value in enumerate(residuals[unit]) if place != without]
     average = float(np.mean(np.square(np.concatenate([*residuals.values()]))))
     weight = len(own) + _SPREAD_PRIOR
@@ -160,7 +163,7 @@ def _spread(unit: str, residuals: dict[str, list[float]], without: int | None = 
 
 
 def _fit(samples: Sequence[Sample], start: Reals | None = None) -> tuple[Reals, dict[str, float]]:
-    """Coefficients and the units' factors."""
+    """Return coefficients by feature, and a factor for each unit."""
     from scipy.optimize import nnls  # only fitting needs it; estimates do without its 110 MB
 
     measured = np.array([sample.measured for sample in samples])

@@ -35,7 +35,7 @@ COVERAGE = 0.85  # of the stated intervals, at least
 
 
 def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
-    """Costs fitted to a table's primitives and its configurations meant for that.
+    """Fit costs to a table's primitives, ordinary designs and configurations marked ``fit``.
 
     Returns:
         What ``calibration/KIT.costs.json`` holds.
@@ -76,7 +76,7 @@ def fitted_digest(pdk: str) -> str:
 
 
 def _largest(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The largest area that each unit was fitted to."""
+    """Return the largest area, in um2, that each unit was fitted to."""
     found: dict[str, float] = {}
     for row in rows:
         if "unit" in row:
@@ -85,7 +85,7 @@ def _largest(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _traffic(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """By unit and source: means of the operands' statistics, operations a beat of those stated.
+    """Return by unit and source the mean statistics of operands, and operations per stated one.
 
     What goes into a unit, not what it costs, and so that of configurations outside the fit, too.
     """
@@ -116,7 +116,7 @@ def _traffic(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def judge(pdk: str) -> list[dict[str, Any]]:
-    """Predicted and measured values of every configuration of a kit's table.
+    """Return predicted and measured values of every configuration in a kit's table.
 
     Returns:
         Rows with ``unit``, ``config``, ``for`` (fit or test) and for each metric ``measured``,
@@ -141,7 +141,7 @@ def _judged(row: dict[str, Any], pdk: str, clock_ns: float) -> dict[str, Any]:
 
 
 def accuracy(judged: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Errors over configurations that were not in the fit.
+    """Return the errors over configurations that were not in the fit.
 
     Returns:
         By metric: ``median`` and ``p95`` of the relative error, ``coverage`` of the intervals,

@@ -1,4 +1,4 @@
-"""A configuration measured for the calibration: less than ``implement`` does, and quicker."""
+"""Measure a configuration for the calibration: less than ``implement`` does, and quicker."""
 
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ _LEAST_RESULTS = 4  # that the netlist is checked with
 
 
 def short_traffic(unit: "Unit", config: "Config", source: str) -> tuple["Stimulus", str]:
-    """Traffic of a source; of a random one where the source has none for the configuration.
+    """Return traffic of a source, or of a random one where the source does not fit.
 
     Returns:
         The traffic and its source.
@@ -40,7 +40,7 @@ def short_traffic(unit: "Unit", config: "Config", source: str) -> tuple["Stimulu
 def measure_config(
     name: str, settings: dict[str, Any], source: str, kit: "Kit", clock_ns: float
 ) -> dict[str, Any]:
-    """Area, longest path, leakage and energy a beat of a unit's configuration.
+    """Measure area, longest path, leakage and energy per beat of a unit's configuration.
 
     Args:
         name: Of the unit.

@@ -62,7 +62,7 @@ class OrdinaryDesign:
 
     @property
     def verilog(self) -> str:
-        """Its text; the top module is :data:`primitives.TOP`."""
+        """The design's text; its top module is called :data:`primitives.TOP`."""
         text = (_FOLDER / f"{self.name}.v").read_text()
         return text.replace("module sample", f"module {TOP}")
 

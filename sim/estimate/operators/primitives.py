@@ -48,12 +48,12 @@ class Primitive:
 
     @property
     def name(self) -> str:
-        """Kind and size."""
+        """The kind of operator and its width, such as ``add/8``."""
         return f"{self.kind}/{self.width}"
 
     @property
     def verilog(self) -> str:
-        """The module, with registers behind clock gates as in the units."""
+        """The module's text: the operator between registers."""
         names = "abc"[: len(self.operands)]
         pairs = list(zip(names, self.operands, strict=True))
         ports = ", ".join(f"input [{width - 1}:0] {name}_next" for name, width in pairs)
@@ -130,7 +130,7 @@ PRIMITIVES = tuple(_made())
 
 
 def primitive_census(primitive: Primitive) -> Census:
-    """Operators of a primitive: its own, and the registers around it."""
+    """Return the operators of a primitive: its own, and the registers around it."""
     census = Census()
     names = ("a", "b", "c")[: len(primitive.operands)]
     census.add(primitive.kind, primitive.bits, names)
@@ -147,7 +147,7 @@ def primitive_census(primitive: Primitive) -> Census:
 def _stimulus(
     primitive: "Primitive | OrdinaryDesign", correlation: float
 ) -> list[NDArray[np.int64]]:
-    """Operands cycle by cycle: uniform, or with each bit kept with a probability.
+    """Return operands cycle by cycle: uniform, or each bit kept with a probability.
 
     Returns:
         Each operand's values, int64, shape ``(cycles,)``.
@@ -164,7 +164,7 @@ def _stimulus(
 
 
 def primitive_operands(primitive: Primitive, correlation: float) -> dict[str, dict[str, float]]:
-    """Statistics of the operands, as :func:`operators.operand_statistics` gives them."""
+    """Return statistics of the operands, as ``operand_statistics`` does for units."""
     found = {}
     values = _stimulus(primitive, correlation)
     for name, column, width in zip("abc", values, primitive.operands, strict=False):
@@ -180,7 +180,7 @@ def primitive_operands(primitive: Primitive, correlation: float) -> dict[str, di
 def measure_primitive(
     primitive: "Primitive | OrdinaryDesign", kit: "Kit", clock_ns: float
 ) -> dict[str, Any]:
-    """Area, longest path, leakage and energy a cycle of a primitive, on two stimuli.
+    """Measure area, longest path, leakage and energy per cycle of a primitive, on two stimuli.
 
     Returns:
         ``area_um2``, ``path_ns``, ``leakage_w``, the hash of the Verilog, and ``runs``: for each
@@ -215,7 +215,7 @@ def _simulate(
     correlation: float,
     work: Path,
 ) -> Path:
-    """Waveform of the netlist under a stimulus, on Icarus."""
+    """Simulate the netlist under a stimulus with Icarus and return the waveform's path."""
     from consilico.sim.silicon.liberty.cellmodels import cell_models
     from consilico.sim.silicon.liberty.read import read_liberty
 

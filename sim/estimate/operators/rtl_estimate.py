@@ -1,4 +1,4 @@
-"""Estimates for anyone's Verilog."""
+"""Estimate anyone's Verilog."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def estimate_rtl(
     toggle_rate: float = 0.5,
     source: str = "the Verilog",
 ) -> dict[str, Any]:
-    """What a design would cost in a kit, from the operators its data flow has.
+    """Return what a design would cost in a kit, from the operators of its elaborated form.
 
     Costs and intervals are those of :mod:`consilico.sim.estimate.operators.ordinary`.
 

@@ -1,4 +1,4 @@
-"""A kit's calibration: what was measured, and the costs fitted to it."""
+"""Read a kit's calibration: the table of measurements, and the costs fitted to it."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ FOLDER = Path(__file__).parent / "calibration"
 
 @dataclass(frozen=True, eq=False)
 class KitCosts:
-    """Costs of operators in one kit."""
+    """The costs of operators fitted in one kit, and what they hold for."""
 
     pdk: str
     corner: str
@@ -51,13 +51,13 @@ class KitCosts:
 
 
 def calibrated_kits() -> list[str]:
-    """Kits whose calibration is there."""
+    """Return the names of the kits that are calibrated."""
     return sorted(path.name.removesuffix(".costs.json") for path in FOLDER.glob("*.costs.json"))
 
 
 @lru_cache
 def read_calibration(pdk: str) -> KitCosts:
-    """Costs fitted for a kit.
+    """Return the costs fitted for a kit.
 
     Raises:
         UserError: If the kit is not calibrated; the message lists those that are.
@@ -83,7 +83,7 @@ def _costs(data: dict[str, Any]) -> dict[str, "Cost"]:
 
 
 def read_rows(pdk: str) -> dict[str, Any]:
-    """The table of what was measured in a kit."""
+    """Return the table of what was measured in a kit."""
     table: dict[str, Any] = json.loads((FOLDER / f"{pdk}.json").read_text())
     return table
 
@@ -105,7 +105,7 @@ def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, lis
 
 
 def samples(rows: Sequence[dict[str, Any]], metric: str) -> list["Sample"]:
-    """Samples of one metric: primitives and configurations with their features."""
+    """Return the samples of one metric: primitives and configurations with their features."""
     from consilico.sim.estimate.operators.fit import Sample
     from consilico.sim.estimate.operators.primitives import PRIMITIVES, primitive_census
     from consilico.sim.estimate.operators.primitives import primitive_operands as operands_of
@@ -135,7 +135,7 @@ def samples(rows: Sequence[dict[str, Any]], metric: str) -> list["Sample"]:
 
 
 def metric_features(census: Census, metric: str, operands: Any, count: int) -> Reals:
-    """Features of a census for one metric, shape ``(alternatives, count, features)``."""
+    """Return features of a census for one metric, shape ``(alternatives, count, features)``."""
     if metric == "path_ns":
         return feature.path_features(census, count)
     if metric == "energy_pj":
@@ -144,7 +144,7 @@ def metric_features(census: Census, metric: str, operands: Any, count: int) -> R
 
 
 def feature_names(metric: str) -> tuple[str, ...]:
-    """Names of the features of a metric."""
+    """Return the names of a metric's features."""
     return {
         "path_ns": feature.PATH_FEATURES,
         "energy_pj": feature.ENERGY_FEATURES,
