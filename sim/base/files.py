@@ -35,7 +35,7 @@ __all__ = [
 
 TEMPORARY_PREFIX = ".consilico-"  # of files that are still being written
 
-_WHOLE_LIMIT_BYTES = 1 << 30  # the largest Liberty files of foundries are about 500 MB
+_WHOLE_LIMIT_BYTES = 1 << 30  # of text that is parsed whole; the largest file here has 22 MB
 _PIPE_LIMIT_BYTES = 4 << 30  # a pipe is kept on disk while it is read
 _IDLE_LIMIT_S = 30.0  # `zcat` of a large file begins within a second
 _READER_LIMIT_S = 10.0  # for somebody to open a pipe that is written to

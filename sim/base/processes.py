@@ -37,7 +37,7 @@ __all__ = [
 
 _GIB = 1 << 30
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_TAIL_BYTES = 4 << 20  # of each output that is kept; the longest answers in use are about 100 kB
+_TAIL_BYTES = 4 << 20  # of each output that is kept: far more than any answer that is read
 _GRACE_S = 20.0  # beyond the wall-clock limit, for the supervisor of a very busy machine
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|out of memory|Cannot allocate memory|memory exhausted|MemoryError", re.IGNORECASE

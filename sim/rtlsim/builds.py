@@ -25,7 +25,7 @@ __all__ = [
     "log_tail",
 ]
 
-# 64 lanes of a large unit take Verilator and g++ 5 minutes and 1 GB per process
+# 64 lanes of a large unit take Verilator and g++ some minutes; nothing here comes near the memory
 COMPILE_LIMITS = Limits(wall_s=3600, memory_bytes=4 << 30)
 
 

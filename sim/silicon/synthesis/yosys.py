@@ -12,8 +12,8 @@ from consilico.sim.base.processes import Limits, run_tool, tool_version, work_fo
 __all__ = ["SYNTHESIS_LIMITS", "VARIABLE", "run_yosys", "yosys_program", "yosys_version"]
 
 VARIABLE = "YOSYS_EXE"  # as OpenROAD-flow-scripts call it
-# A truncated Liberty file once drove Yosys to 14.9 GB. The processor limit ends what a machine of
-# any load could not map in time, the wall-clock limit what waits for something.
+# 16 lanes of consmax/log2 take 137 MB; a truncated Liberty file once drove Yosys to 14.9 GB. The
+# processor limit ends what no machine would map in time, the wall-clock limit what only waits.
 SYNTHESIS_LIMITS = Limits(wall_s=3600, cpu_s=1800, memory_bytes=6 << 30)
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "sta_version",
 ]
 
-# A netlist of 20,000 cells in the largest library here takes a minute and 300 MB.
+# 9,158 cells of NanGate45 (consmax/log2, 16 lanes) take 10 s on a busy machine, and 34 MB.
 _LIMITS = Limits(wall_s=1800, cpu_s=600)
 
 # Ideal clock, ideal wires, inputs there at the clock edge, outputs due at the next one. A design
