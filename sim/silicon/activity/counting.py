@@ -126,7 +126,7 @@ class Counter:
             self._windows.origin = time
 
     def stop(self, time: int) -> None:
-        """Close the books; values that follow are first values again."""
+        """Stop recording at a time in ticks; the next values of all rows are first values again."""
         if self._resumed is not None:
             high = self._value == 1
             self._high[high] += time - self._since[high]

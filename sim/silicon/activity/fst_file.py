@@ -361,7 +361,7 @@ def lz4(data: bytes, size: int) -> bytes:
 
 
 def _fastlz(data: bytes) -> bytes:
-    """FastLZ, levels 1 and 2 (block format of the FastLZ documentation)."""
+    """Decompress FastLZ data of level 1 or 2 (block format of the FastLZ documentation)."""
     out = bytearray()
     level = (data[0] >> 5) + 1
     at = 0

@@ -21,7 +21,7 @@ _POWER_UPS = ("$urandom", "~$urandom")  # bit by bit
 
 @dataclass(frozen=True, kw_only=True)
 class GateRun:
-    """What the simulation found, and how long the recorded window is."""
+    """What a gate-level simulation found, and how long its recorded window is."""
 
     outcome: Outcome
     power_up: str  # what flip-flops and latches hold before the reset: "unknown" or "random"

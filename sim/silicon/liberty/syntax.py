@@ -188,7 +188,7 @@ def _value(node: ast.AST, variables: Mapping[str, float]) -> float:
 
 
 def _join(match: re.Match[str]) -> str:
-    """Blanks and the mark of a joined line, as long as the backslash and the line end."""
+    """Return blanks and the mark of a joined line, as long as the backslash and the line end."""
     return _JOINED.rjust(len(match[0]))
 
 
