@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
@@ -77,6 +78,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "Stimulus": "sim.units.stimulus",
     "TrainingRun": "sim.memory.training_run",
     "Unit": "sim.units.unit",
+    "Verification": "sim.rtlsim.verify",
 }
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "TrainingRun",
     "Unit",
     "UserError",
+    "Verification",
     "__version__",
     "accelerator",
     "buffer",

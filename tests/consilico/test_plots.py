@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from consilico.cli import app, main
+from consilico.sim.silicon.synthesis.sweep import ClockSweep
 
 Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 COMMANDS = {  # with arguments that answer quickly, where there are any
@@ -76,10 +77,12 @@ def test_another_ending_is_refused_before_any_work(
 def test_a_sweep_is_drawn(fake: Fake, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = {"clock_ns": 2.0, "area_um2": 900.0, "path_ns": 1.4, "recipe": "area"}
     point = found | {"meets_clock": True, "tried": {"area": {"area_um2": 900.0, "path_ns": 1.4}}}
-    fake(
-        "consilico.sim.silicon.synthesis.sweep.sweep",
-        {"points": [point], "pareto": [found], "fastest": found | {"missed_ns": 1.3}},
-    )
+    conditions = {
+        "pdk": "nangate45", "corner": "typical", "voltage_v": 1.1, "assumptions": {}, "tools": {},
+        "verilog_sha256": "0",
+    }  # fmt: skip
+    swept = ClockSweep.from_json({**conditions, "points": [point], "pareto": [found]})
+    fake("consilico.sim.silicon.synthesis.sweep.sweep", swept)
     picture = tmp_path / "sweep.svg"
     arguments = ["sweep", "consmax/log2", "--jobs", "1", "--plot", str(picture), "--json", "-"]
     assert main(arguments) == 0
