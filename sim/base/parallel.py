@@ -23,6 +23,7 @@ from consilico.sim.base.progress import Progress, silent
 
 __all__ = ["as_done", "in_parallel", "processors"]
 
+_GRACE_S = 20.0  # for a process to remove its folders
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -114,8 +115,12 @@ def _executor(workers: int) -> Iterator[Executor]:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
+            running = set(multiprocessing.active_children()) - others
+            for process in running:
                 process.terminate()
+            for process in running:
+                process.join(_GRACE_S)
+                process.kill()
             raise
 
 
