@@ -378,7 +378,7 @@ def estimate_rtl(
         UserError: If the Verilog cannot be read, or the kit is not calibrated.
     """
     with needing("estimate"):
-        from consilico.sim.estimate.operators.rtl_estimate import estimate_rtl as run
+        from consilico.sim.estimate.operators.estimate import estimate_rtl as run
         from consilico.sim.estimate.operators.sources import read_sources
 
         sources = read_sources(files, include)

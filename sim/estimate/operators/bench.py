@@ -3,7 +3,7 @@
 import sys
 import time
 
-from consilico.sim.estimate.operators.draw import draw_configs
+from consilico.sim.estimate.operators.calibrate import draw_configs
 from consilico.sim.estimate.operators.estimate import estimate_many
 from consilico.sim.units.catalogue import catalogue
 

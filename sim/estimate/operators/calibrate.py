@@ -11,25 +11,85 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done
 
-__all__ = ["FOLDER", "main", "measure_job"]
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["FOLDER", "draw_configs", "main", "measure_job"]
 
 FOLDER = Path(__file__).parent / "calibration"
 SLACK = 8  # clock, in target delays of the kit: so slow that every netlist is mapped for area
 _SEED = {"fit": (2026, 1), "test": (2026, 2)}
 _COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
+_LARGEST = {  # of what is drawn, so that synthesis and gate-level simulation take seconds
+    "lanes": 24,
+    "rows": 6,
+    "columns": 6,
+    "block": 32,
+    "extent": 1 << 16,
+    "depth": 1 << 16,
+    "group": 1024,
+}
+_LEAST = {"extent": 64}  # the traffic's jobs are as large
+
+
+def draw_configs(unit: "Unit", count: int, seed: Sequence[int]) -> list[tuple["Config", str]]:
+    """Draw configurations of a unit, all different, with a source of traffic each.
+
+    Integers are drawn from a logarithmic scale of their accepted range, up to a largest value that
+    keeps measuring quick; choices uniformly. What the configuration refuses is drawn again.
+
+    Args:
+        unit: The unit.
+        count: Configurations wanted.
+        seed: Of the draw.
+    """
+    rng = np.random.default_rng([*seed, *unit.name.encode()])
+    drawn: dict[Any, str] = {}
+    while len(drawn) < count:
+        values: dict[str, Any] = {}
+        for field in fields(unit.config):
+            if "options" in field.metadata:
+                options = [
+                    option
+                    for option in field.metadata["options"]
+                    if type(option) is not int or option <= _LARGEST.get(field.name, option)
+                ]
+                values[field.name] = options[rng.integers(len(options))]
+                continue
+            low, high = field.metadata["range"]
+            low = max(low, _LEAST.get(field.name, low))
+            high = min(high, _LARGEST.get(field.name, high))
+            values[field.name] = int(
+                np.rint(np.exp(rng.uniform(np.log(low + 0.5), np.log(high + 0.5))))
+            )
+            if low == 0 and rng.integers(2):
+                values[field.name] = field.default
+            values[field.name] = min(high, max(low, values[field.name]))
+        source = unit.measured_with[rng.integers(len(unit.measured_with))]
+        try:
+            config = unit.config(**values)
+        except ValueError:
+            continue
+        if config not in drawn:
+            drawn[config] = source
+    return list(drawn.items())
 
 
 def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
     """List everything to measure: primitives, designs, then configurations, units in turn."""
-    from consilico.sim.estimate.operators.draw import draw_configs
     from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
     from consilico.sim.estimate.operators.primitives import PRIMITIVES
     from consilico.sim.units.catalogue import own_units

@@ -164,7 +164,9 @@ def _spread(unit: str, residuals: dict[str, list[float]], without: int | None = 
 
 def _fit(samples: Sequence[Sample], start: Reals | None = None) -> tuple[Reals, dict[str, float]]:
     """Return coefficients by feature, and a factor for each unit."""
-    from scipy.optimize import nnls  # only fitting needs it; estimates do without its 110 MB
+    from scipy.optimize import (
+        nnls,  # takes as long to import as all else, and predicting needs none
+    )
 
     measured = np.array([sample.measured for sample in samples])
     units = [sample.unit for sample in samples]

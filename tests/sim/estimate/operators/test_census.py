@@ -7,7 +7,7 @@ import pytest
 
 from consilico.hw.census import KINDS, Batch, Census, bit_length
 from consilico.hw.training.lfsr import RANDOM
-from consilico.sim.estimate.operators.draw import draw_configs
+from consilico.sim.estimate.operators.calibrate import draw_configs
 from consilico.sim.estimate.operators.estimate import estimate
 from consilico.sim.estimate.operators.operand_statistics import operand_statistics
 from consilico.sim.estimate.operators.tables import groups, read_calibration

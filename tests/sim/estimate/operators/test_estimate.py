@@ -10,9 +10,8 @@ import pytest
 
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
-from consilico.sim.estimate.operators.draw import draw_configs
-from consilico.sim.estimate.operators.estimate import estimate, estimate_many
-from consilico.sim.estimate.operators.rtl_estimate import estimate_rtl
+from consilico.sim.estimate.operators.calibrate import draw_configs
+from consilico.sim.estimate.operators.estimate import estimate, estimate_many, estimate_rtl
 from consilico.sim.estimate.operators.tables import calibrated_kits, read_calibration
 from consilico.sim.units.catalogue import catalogue, configure, find_unit, verilog
 from consilico.sim.units.unit import Unit

@@ -8,7 +8,7 @@ from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.golden.attention.consmax_split import SplitConfig
 from consilico.reports.consmax.certificates import certify, settings, split_results
 from consilico.reports.datapaths.facts import CLOCK_NS
-from consilico.sim.estimate.operators.draw import draw_configs
+from consilico.sim.estimate.operators.calibrate import draw_configs
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
