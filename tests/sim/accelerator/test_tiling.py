@@ -106,7 +106,9 @@ def test_more_memory_never_costs_traffic() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UserError, match="array rows must be an integer in \\[2, 64\\], not 65"):
         SystolicArrays(rows=65)
-    with pytest.raises(UserError, match="dataflow must be weight_stationary or output_stationary"):
+    with pytest.raises(
+        UserError, match="array dataflow must be one of weight_stationary, output_stationary"
+    ):
         SystolicArrays(dataflow="row_stationary")
     with pytest.raises(UserError, match="sram must hold a tile of the array"):
         dram_work(64, 64, 64, (1.0, 1.0, 1.0), 64, SystolicArrays())
