@@ -4,7 +4,7 @@ READY := .venv/.ready
 KITS := nangate45
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check rtl rtl-check wheel-check bench verify-full calibrate calibration-check documents memory-tracked gpu-check clean
+.PHONY: help setup report report-full test check rtl rtl-check wheel-check bench verify-full calibrate calibration-check documents memory-tracked gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -15,8 +15,11 @@ setup: ## install what is missing (the other targets do this by themselves)
 $(READY): scripts/setup.sh constraints.txt pyproject.toml setup.py
 	@scripts/setup.sh
 
-report: $(READY) ## verify and implement every unit, write build/report/index.html
+report: $(READY) ## a first page in minutes: build/report/index.html; what takes long is named on it
 	@$(BIN)/consilico report
+
+report-full: $(READY) ## the same page with everything measured (an hour, goes on where it stopped)
+	@$(BIN)/consilico report --full
 
 test: $(READY) ## the test suite; ARGS="..." goes to pytest
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not exhaustive" $(ARGS)

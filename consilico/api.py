@@ -17,6 +17,7 @@ from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
+    from consilico.reports.build import ReportAnswer
     from consilico.sim.accelerator.accelerator import Accelerator
     from consilico.sim.accelerator.step_cost import StepCost
     from consilico.sim.base.progress import Progress
@@ -619,20 +620,38 @@ def training_hw(
 # The page, and what there is on this machine
 
 
-def report(output: Path, *, progress: "Progress | None" = None) -> dict[str, Any]:
-    """Verify and implement the units and write the report, a page in ``output``.
+def report(
+    output: Path,
+    units: Sequence[str] = (),
+    kits: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    *,
+    full: bool = False,
+    jobs: int | None = None,
+    progress: "Progress | None" = None,
+) -> "ReportAnswer":
+    """Verify and implement units and write a report about them, a page in ``output``.
+
+    The page is written as soon as there is something to show, and grows.
 
     Args:
         output: Folder, made where it is missing.
+        units: Names of units; the whole product if empty.
+        kits: Process kits, as ``kit`` or ``kit:corner``; nangate45 if empty.
+        settings: ``field=value``, for the units named.
+        full: Whether to measure all there is; else what takes long is named with its command.
+        jobs: Measurements at a time; as many as there are processors if not given.
         progress: Called with a description, steps done and steps in total.
 
     Raises:
-        UserError: If a tool is missing or the folder cannot be written; an earlier report stays.
+        UserError: If a unit, kit or setting is unknown, a tool is missing or the folder cannot be
+            written; an earlier report stays.
     """
     with needing("report", "torch"):
-        from consilico.reports.build import build_report
+        from consilico.reports.build import build_report, request_of
 
-        return build_report(output, progress=progress)
+        request = request_of(units, kits, settings, full=full)
+        return build_report(output, request, workers=jobs, progress=progress)
 
 
 def kits() -> list[dict[str, Any]]:

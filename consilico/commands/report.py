@@ -6,21 +6,53 @@ from typing import Annotated
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, emit, working
+from consilico.commands.output import JsonOption, SetOption, emit, working
 from consilico.sim.base.errors import CheckFailed
 
 __all__ = ["report"]
 
 
 def report(
+    settings: SetOption,
+    units: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[UNIT]...",
+            help="Units to report on, as `list` shows them; the whole product if none is named.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    pdk: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KIT[:CORNER]",
+            help="Process kit, as `pdk list` shows it; repeatable. nangate45 if not given.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the report goes.")
     ] = Path("build/report"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure all there is, however long it takes.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", metavar="N", help="Measurements at a time.", show_default="processors"
+        ),
+    ] = None,
     json_path: JsonOption = None,
 ) -> None:
-    """Verify and implement every unit and write the report; print its path last."""
+    """Verify and implement units and write a page about them; print its path last.
+
+    The page is there as soon as there is something to show, and grows. What takes long is named
+    on it with its command instead, unless --full is given.
+    """
     with working() as progress:
-        result = api.report(output, progress=progress)
-    emit("report/1", result, json_path, lambda: print(result["index"]))
-    if not result["passed"]:
-        raise CheckFailed(f"a unit is wrong or out of its error bound: see {result['index']}")
+        result = api.report(output, units, pdk, settings, full=full, jobs=jobs, progress=progress)
+    emit("report/1", result.to_json(), json_path, lambda: print(result.index))
+    if not result.passed:
+        raise CheckFailed(f"{'; '.join(result.problems[:3])}: see {result.index}")

@@ -6,14 +6,11 @@ from typing import Any
 
 from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.reports.consmax.certificates import guaranteed_log2
-from consilico.reports.consmax.targets import ENERGY_CLOCK_NS
+from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, ERROR_LIMITS
 from consilico.sim.base.progress import Progress
 from consilico.sim.units.catalogue import find_unit, verilog
 
-__all__ = ["MAX_RELATIVE_ERROR", "MAX_ULP", "width_search"]
-
-MAX_RELATIVE_ERROR = 0.006
-MAX_ULP = 1.0
+__all__ = ["width_search"]
 
 
 def _candidates() -> list[Log2Config]:
@@ -26,7 +23,9 @@ def _candidates() -> list[Log2Config]:
 
 
 def _within(bounds: dict[str, float]) -> bool:
-    return bounds["max_relative_error"] <= MAX_RELATIVE_ERROR and bounds["max_ulp"] <= MAX_ULP
+    error, ulp = ERROR_LIMITS["consmax/log2"]
+    assert ulp is not None
+    return bounds["max_relative_error"] <= error and bounds["max_ulp"] <= ulp
 
 
 def width_search(

@@ -1,23 +1,16 @@
-"""What the units beside ConSmax cost: area, path and energy an operation, and their targets."""
+"""What the low-bit units cost: area, path and energy per operation."""
 
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["CLOCK_NS", "CONFIGURATIONS", "datapath_targets", "datapaths", "projected_element"]
+__all__ = ["CLOCK_NS", "datapath_rows", "projected_element"]
 
 CLOCK_NS = 2.0  # 500 MHz
 
 _RANKS = (128, 256, 512, 1024)  # of Q-GaLore: LLaMA 60M, 130M and 350M, 1B, 7B
 
-# Settings to measure beside each unit's default.
-CONFIGURATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "matmul/dot": (("w=int4",), ("x=int4", "w=int4"), ("w=uint4",)),
-    "matmul/group_dot": (("output=bf16",), ("scale=int8",)),
-    "matmul/systolic": (("w=int4",), ("x=int4", "w=int4"), ("dataflow=output_stationary",)),
-}
 
-
-def datapaths(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def datapath_rows(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a configuration.
 
     Args:
@@ -69,53 +62,3 @@ def projected_element(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if row["unit"] == "training/project"
         for source, energy in row["energy_pj"].items()
     ]
-
-
-def datapath_targets(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Targets of the low-bit units.
-
-    Returns:
-        ``quantity``, ``limit``, ``at_most`` (or at least), ``measured`` (None where a part was
-        not measured) and ``met``.
-    """
-
-    def row(unit: str, **settings: Any) -> dict[str, Any]:
-        matching = (
-            row for row in rows if row["unit"] == unit and settings.items() <= row["config"].items()
-        )
-        return next(matching, {})
-
-    int8 = row("matmul/dot", x="int8", w="int8").get("energy_pj", {}).get("model")
-    rates = row("matmul/fused_dot").get("operations_a_cycle", {})
-    plain = row("matmul/dot", x="int8", w="int4").get("area_um2")
-    return [
-        _judged("energy of an INT8 MAC in a 16-lane dot, real traffic, 500 MHz, pJ", 0.35, int8),
-        _judged(
-            "throughput per area of fused_dot, INT4 to INT8",
-            3.0,
-            _ratio(rates.get("model/int4"), rates.get("model")),
-            at_most=False,
-        ),
-        _judged(
-            "area of group_dot, group 128, to the plain INT4 dot",
-            1.15,
-            _ratio(row("matmul/group_dot", group=128).get("area_um2"), plain),
-        ),
-    ]
-
-
-def _ratio(value: float | None, base: float | None) -> float | None:
-    return value / base if value is not None and base is not None else None
-
-
-def _judged(
-    quantity: str, limit: float, measured: float | None, *, at_most: bool = True
-) -> dict[str, Any]:
-    met = None if measured is None else measured <= limit if at_most else measured >= limit
-    return {
-        "quantity": quantity,
-        "limit": limit,
-        "at_most": at_most,
-        "measured": measured,
-        "met": met,
-    }

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from consilico.reports.jobs import PDK
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.fit import reach
 from consilico.sim.estimate.operators.judge import accuracy, judge
@@ -19,6 +18,8 @@ from consilico.sim.units.catalogue import catalogue
 
 __all__ = ["estimate_facts"]
 
+_FIRST_KIT = "nangate45"  # that is shown open
+
 
 def estimate_facts() -> dict[str, Any]:
     """Accuracy in every calibrated kit.
@@ -32,7 +33,9 @@ def estimate_facts() -> dict[str, Any]:
         predicted; ``families``: family by unit.
     """
     return {
-        "kits": {pdk: _kit(pdk) for pdk in sorted(calibrated_kits(), key=lambda pdk: pdk != PDK)},
+        "kits": {
+            pdk: _kit(pdk) for pdk in sorted(calibrated_kits(), key=lambda pdk: pdk != _FIRST_KIT)
+        },
         "families": {unit.name: unit.family for unit in catalogue().values()},
     }
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from consilico.reports.implementation.facts import ImplementationFacts
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 
@@ -12,12 +13,8 @@ _MODULES_SHOWN = 12
 _PURPOSES = {"registers": "a", "memories": "b", "multipliers": "c", "rest": "light paper"}
 
 
-def implementation_charts(facts: dict[str, Any]) -> list[Chart]:
-    """Those of the report.
-
-    Args:
-        facts: From :func:`consilico.reports.implementation.facts.implementation_facts`.
-    """
+def implementation_charts(facts: ImplementationFacts) -> list[Chart]:
+    """Return the section's charts: curves of small units, and areas by purpose."""
     return [_curves(facts), _purposes(facts)]
 
 
@@ -124,12 +121,12 @@ def sweep_plot(answer: dict[str, Any]) -> Chart:
     )
 
 
-def _curves(facts: dict[str, Any]) -> Chart:
-    """Pareto points of every unit, area relative to its smallest netlist."""
-    periods = [point["clock_ns"] for curve in facts["curves"] for point in curve["pareto"]]
+def _curves(facts: ImplementationFacts) -> Chart:
+    """Draw the Pareto points of every unit, area relative to its smallest netlist."""
+    periods = [point["clock_ns"] for curve in facts.curves for point in curve["pareto"]]
     clocks = f"mapped for {min(periods):g} to {max(periods):g} ns" if periods else "none"
     series = []
-    for colour, curve in zip(_COLOURS, facts["curves"], strict=False):
+    for colour, curve in zip(_COLOURS, facts.curves, strict=False):
         smallest = min(point["area_um2"] for point in curve["pareto"])
         settings = ", ".join(curve["settings"])
         series.append(
@@ -146,7 +143,7 @@ def _curves(facts: dict[str, Any]) -> Chart:
         caption="Area against longest path of netlists mapped for several clocks, those that no "
         f"other beats in both; area relative to the unit's smallest. {_tools(facts)}",
         kind="measured",
-        conditions=conditions(facts, clocks, NO_ACTIVITY),
+        conditions=conditions(facts.kit, clocks, NO_ACTIVITY),
         panels=[
             Panel(
                 x_label="longest path (ns)",
@@ -158,28 +155,32 @@ def _curves(facts: dict[str, Any]) -> Chart:
     )
 
 
-def _purposes(facts: dict[str, Any]) -> Chart:
-    """Shares of the area, a bar a unit."""
-    rows = facts["modules"]
-    names = [row["unit"] for row in rows]
+def _purposes(facts: ImplementationFacts) -> Chart:
+    """Draw shares of the area, one bar per unit and kit."""
+    rows = [row for row in facts.rows if row.area_um2 is not None]
+    several = len({row.kit for row in rows}) > 1
+    names = [f"{row.unit}, {row.kit}" if several else row.unit for row in rows]
     series = [
         Series(
             name=purpose, colour=colour, mark="bars", x=names,
-            y=[100 * row["by_purpose_um2"][purpose] / row["area_um2"] for row in rows],
+            y=[100 * row.purpose_um2[purpose] / row.modules_kept_um2 for row in rows],
         )
         for purpose, colour in _PURPOSES.items()
     ]  # fmt: skip
+    where = "; ".join(
+        dict.fromkeys(conditions(row.to_json(), row.clock_ns, NO_ACTIVITY) for row in rows)
+    )
     return Chart(
         name="area_by_purpose",
         title="Area by purpose",
-        caption="What the area is for: default configurations mapped with their module boundaries "
-        f"kept. {_tools(facts)}",
+        caption="What the area is for: netlists mapped with their module boundaries kept. "
+        f"{_tools(facts)}",
         kind="measured",
-        conditions=conditions(facts, facts["clock_ns"], NO_ACTIVITY),
+        conditions=where,
         panels=[Panel(x_label="", y_label="area (%)", series=series if rows else [])],
     )
 
 
-def _tools(facts: dict[str, Any]) -> str:
-    tools = facts["tools"]
+def _tools(facts: ImplementationFacts) -> str:
+    tools = facts.tools
     return f"Clock and wires ideal; Yosys {tools['yosys']}, OpenSTA {tools['sta']}."

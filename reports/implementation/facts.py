@@ -1,88 +1,115 @@
-"""What the report says of implementation quality: curves, areas, proofs, the choice of Yosys."""
+"""Facts of implementation: each unit in each kit, curves of area against clock, choice of Yosys."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from consilico.sim.base.parallel import in_parallel
-from consilico.sim.base.progress import Progress
-from consilico.sim.silicon.kits.kit import find_kit
-from consilico.sim.silicon.synthesis.yosys import yosys_version
-from consilico.sim.silicon.synthesis.yosys_compare import comparison
-from consilico.sim.silicon.timing.opensta import sta_version
+from consilico.reports.page.measure import plain_json
+from consilico.reports.page.section import Job
+from consilico.sim.base.facts import Facts
 
-__all__ = ["implementation_facts"]
+__all__ = ["PURPOSES", "ImplementationFacts", "Implemented", "implemented", "sweep_unit"]
 
-_PDK = "nangate45"
+PURPOSES = ("registers", "memories", "multipliers", "rest")
 _CLOCKS_NS = (4.0, 1.4, 1.1, 0.9, 0.8, 0.7)
 _RESOLUTION = 0.01  # of the fastest clock
-_SWEPT: tuple[tuple[str, tuple[str, ...]], ...] = (  # small ones: a netlist in seconds
-    ("consmax/log2", ()),
-    ("consmax/split", ()),
-    ("matmul/dot", ("lanes=4",)),
-    ("matmul/requant", ("lanes=1",)),
-    ("training/stochastic_round", ()),
-)
-_MODULES_NS = 2.0  # clock that areas and proofs are for
-
-Job = tuple[str, str, tuple[str, ...]]  # what to do, unit, settings
+_LARGEST_MODULES = 3  # that are named
 
 
-def implementation_facts(progress: Progress | None = None) -> dict[str, Any]:
-    """Facts of the report's section, two jobs at a time; netlists and proofs are cached.
+@dataclass(frozen=True, kw_only=True)
+class Implemented(Facts):
+    """One unit in one kit; without ``area_um2`` it was not measured, or failed."""
 
-    Args:
-        progress: Called with a label, jobs done and jobs in all.
-
-    Returns:
-        ``pdk``, ``title``, ``corner``, ``voltage_v``, ``node_nm``, ``tools``; ``curves``, of some
-        units (:func:`sweep.sweep`, with ``unit`` and ``config``); ``modules``, a row a
-        unit: ``flat_um2``, ``area_um2`` with boundaries kept, ``by_module_um2``,
-        ``by_purpose_um2``, ``cells`` and ``proof``, mapped for ``clock_ns``; ``yosys``
-        (:func:`consilico.sim.silicon.synthesis.yosys_compare.comparison`).
-
-    Raises:
-        UserError: If a tool or the kit is missing.
-    """
-    from consilico.sim.units.catalogue import catalogue
-
-    kit = find_kit(_PDK)
-    jobs: list[Job] = [("proof", name, ()) for name in catalogue()]
-    jobs += [("sweep", *item) for item in _SWEPT]
-    done = in_parallel(_work, jobs, "implementation", progress=progress)
-    pairs = list(zip(jobs, done, strict=True))
-    return {
-        "pdk": kit.name,
-        "title": kit.title,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "node_nm": kit.node_nm,
-        "tools": {"yosys": yosys_version(), "sta": sta_version()},
-        "clock_ns": _MODULES_NS,
-        "curves": [found for job, found in pairs if job[0] == "sweep"],
-        "modules": [found for job, found in pairs if job[0] == "proof"],
-        "yosys": comparison().to_json(),
-    }
+    unit: str
+    settings: tuple[str, ...]  # that differ from the default
+    kit: str
+    command: str
+    failure: str = ""  # why it could not be measured
+    corner: str = ""
+    voltage_v: float = 0.0
+    clock_ns: float = 0.0  # mapped for, and that power holds at
+    source: str = ""  # of traffic
+    area_um2: float | None = None
+    path_ns: float = 0.0
+    meets_clock: bool = False
+    cells: int = 0
+    power_mw: float = 0.0
+    operation: str = ""
+    energy_per_operation_pj: float = 0.0
+    modules_kept_um2: float = 0.0  # area of a mapping that keeps module boundaries
+    purpose_um2: dict[str, float]  # of that mapping, by each of PURPOSES
+    largest_modules: str = ""  # inside, with their areas
+    results_compared: int = 0  # of the netlist with the golden model
+    mismatches: int = 0
+    proof: str = ""  # verdict of the proof that netlist and RTL are equal; empty if not tried
+    proved_points: int = 0
+    unproved_points: int = 0
 
 
-def _work(job: Job) -> dict[str, Any]:
-    from consilico.sim.silicon.implement import PROOF_S
-    from consilico.sim.silicon.synthesis.equivalence import cached_proof
-    from consilico.sim.silicon.synthesis.hierarchy import area_by_module, marked_unit
+@dataclass(frozen=True, kw_only=True)
+class ImplementationFacts:
+    """All implementations that were asked for, and what else is known of the flow."""
+
+    rows: tuple[Implemented, ...]
+    curves: tuple[dict[str, Any], ...]  # of `consilico sweep`, with the unit's settings
+    kit: dict[str, Any]  # that the curves are in
+    tools: dict[str, str]
+    yosys: dict[str, Any] | None  # two versions compared; None on a page about chosen units
+
+
+def implemented(
+    unit: str, settings: tuple[str, ...], kit: str, job: Job, entry: dict[str, Any] | None,
+    failure: str,
+) -> Implemented:  # fmt: skip
+    """Make a row of what ``implement`` found, or of what is missing."""
+    if entry is None:
+        return Implemented(
+            unit=unit, settings=settings, kit=kit, command=job.command, failure=failure,
+            purpose_um2={},
+        )  # fmt: skip
+    found = entry["result"]
+    proof = found["equivalence"]["proof"]
+    inside = [item for item in list(found["area_by_module_um2"].items())[1:] if "/" not in item[0]]
+    ranked = sorted(inside, key=lambda item: -item[1])
+    words = [f"{name} {area:,.0f}" for name, area in ranked[:_LARGEST_MODULES]]
+    if ranked[_LARGEST_MODULES:]:
+        words.append(f"{len(ranked) - _LARGEST_MODULES} more")
+    return Implemented(
+        unit=unit,
+        settings=settings,
+        kit=found["pdk"],
+        command=job.command,
+        corner=found["corner"],
+        voltage_v=found["voltage_v"],
+        clock_ns=found["clock_ns"],
+        source=entry["source"],
+        area_um2=found["area_um2"],
+        path_ns=found["path_ns"],
+        meets_clock=found["meets_clock"],
+        cells=found["cells"],
+        power_mw=1e3 * found["power"]["total_w"],
+        operation=found["operation"],
+        energy_per_operation_pj=found["energy_per_operation_pj"],
+        modules_kept_um2=found["area_of_modules_kept_um2"],
+        purpose_um2={name: found["area_by_purpose_um2"].get(name, 0.0) for name in PURPOSES},
+        largest_modules=", ".join(words),
+        results_compared=found["equivalence"]["results_compared"],
+        mismatches=found["gate_level"]["mismatches"],
+        proof="" if proof is None else proof["verdict"],
+        proved_points=0 if proof is None else proof["proved_points"],
+        unproved_points=0 if proof is None else proof["unproved_points"],
+    )
+
+
+def sweep_unit(name: str, settings: tuple[str, ...], kit: str) -> dict[str, Any]:
+    """Sweep one unit over clocks, and look for its fastest."""
+    from consilico.sim.silicon.kits.kit import find_kit
     from consilico.sim.silicon.synthesis.sweep import sweep
-    from consilico.sim.silicon.synthesis.synthesize import synthesize
     from consilico.sim.units.catalogue import configure, find_unit, verilog
 
-    what, name, settings = job
-    unit, kit = find_unit(name), find_kit(_PDK)
+    unit = find_unit(name)
     config = configure(unit, list(settings))
-    text, top = verilog(unit, config), unit.module_name
-    head = {"unit": name, "config": config.to_json(), "settings": list(settings)}
-    if what == "sweep":
-        return head | sweep(text, top, kit, _CLOCKS_NS, resolution=_RESOLUTION).to_json()
-    found = synthesize(text, top, kit, _MODULES_NS)
-    parts = area_by_module(marked_unit(unit, config), top, kit, _MODULES_NS, found.recipe)
-    return head | {
-        "flat_um2": found.area_um2,
-        **parts.to_json(),
-        "cells": found.cells,
-        "proof": cached_proof(text, found, top, kit, PROOF_S).to_json(),
-    }
+    found = sweep(
+        verilog(unit, config), unit.module_name, find_kit(kit), _CLOCKS_NS,
+        resolution=_RESOLUTION, workers=1,
+    )  # fmt: skip
+    return {"unit": name, "settings": list(settings), **plain_json(found)}

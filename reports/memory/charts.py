@@ -1,6 +1,6 @@
 """Charts of the memory ledger: what lives at the peak, through a step, and what fits where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -142,8 +142,7 @@ def _at_peak(bars: Sequence[tuple[str, Mapping[str, int]]], limits: Sequence[Lim
             name=kind, colour=colour, mark="bars", x=names,
             y=[kinds.get(kind, 0) / 1e9 for _, kinds in bars],
         )
-        for kind, colour in _COLOURS.items()
-        if any(kinds.get(kind) for _, kinds in bars)
+        for kind, colour in _kinds(kinds for _, kinds in bars)
     ]  # fmt: skip
     return Panel(x_label="", y_label="GB (1e9 bytes)", series=series, limits=limits)
 
@@ -156,8 +155,7 @@ def _through_step(parts: Sequence[Mapping[str, Any]], limits: Sequence[Limit]) -
             name=kind, colour=colour, mark="bars", x=x,
             y=[part["kinds"].get(kind, 0) / 1e9 for part in parts],
         )
-        for kind, colour in _COLOURS.items()
-        if any(part["kinds"].get(kind) for part in parts)
+        for kind, colour in _kinds(part["kinds"] for part in parts)
     ]  # fmt: skip
     peak = max(x, key=lambda index: int(parts[index]["bytes"]))
     series.append(
@@ -170,6 +168,13 @@ def _through_step(parts: Sequence[Mapping[str, Any]], limits: Sequence[Limit]) -
         x_label="parts of a step", y_label="GB (1e9 bytes)", series=series, limits=limits,
         x_names=_phases(parts),
     )  # fmt: skip
+
+
+def _kinds(found: Iterable[Mapping[str, int]]) -> list[tuple[str, str]]:
+    """Return the kinds that hold anything, with their colours, in the order they are stacked."""
+    there = {kind for kinds in found for kind, size in kinds.items() if size}
+    ordered = [kind for kind in _COLOURS if kind in there]
+    return [(kind, _COLOURS.get(kind, "e")) for kind in (*ordered, *sorted(there - set(ordered)))]
 
 
 def _phases(parts: Sequence[Mapping[str, Any]]) -> dict[float, str]:

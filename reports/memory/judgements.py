@@ -1,8 +1,12 @@
-"""Tables of the page on training memory: facts in the order in which they are shown."""
+"""Limits of the memory ledger's errors, and its tables in the order in which they are shown."""
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
-__all__ = ["LIMITS_PCT", "error_rows", "fits_table", "grouped_evidence"]
+from consilico.reports.page.section import Card, Check, Judged
+
+__all__ = ["LIMITS_PCT", "error_rows", "fits_table", "grouped_evidence", "judge_memory"]
 
 LIMITS_PCT = {  # targets: the error is at most that, in percent
     "measured": {"median": 3.0, "worst": 7.0},
@@ -87,3 +91,45 @@ def fits_table(fits: dict[str, Any], methods: list[dict[str, Any]]) -> dict[str,
         rows.append({"title": titles[name], "rank": rank, "cells": cells})
     most = max(cell["batch"] for row in rows for cell in row["cells"])
     return {"sequences": sequences, "rows": rows, "most": most}
+
+
+def judge_memory(facts: dict[str, Any]) -> Judged:
+    """Judge the ledger's errors, and whether the headline's run fits its GPU.
+
+    Args:
+        facts: From :func:`consilico.reports.memory.facts.memory_facts`.
+
+    Returns:
+        Rows ``errors`` (:func:`error_rows`), ``evidence`` (:func:`grouped_evidence`) and ``fits``
+        (:func:`fits_table`).
+    """
+    peer = tomllib.loads(Path(__file__).with_name("peer.toml").read_text())
+    errors = error_rows(facts["errors"], peer)
+    run = facts["headline"]
+    checks = [
+        Check(
+            what=f"training memory, {name} error of peaks {row['label']}",
+            limit=f"at most {row[name]['limit']:g} %",
+            measured=f"{row[name]['error']:.3f} %",
+            met=row[name]["met"],
+        )
+        for row in errors
+        for name in ("median", "worst")
+        if row[name]["limit"] is not None
+    ]
+    needed, there = run["needed_bytes"] / 1e9, run["memory_bytes"] / 1e9
+    card = Card(
+        label=f"{run['model']} with {run['method']} on one {facts['card']['title']}",
+        value="Fits" if run["fits"] else "Does NOT fit",
+        note=f"needs {needed:.2f} GB of {there:.2f} GB",
+        kind="counted",
+        good=bool(run["fits"]),
+    )
+    rows = {
+        "errors": errors,
+        "evidence": grouped_evidence(facts["evidence"]),
+        "fits": fits_table(facts["fits"], facts["methods"]),
+        "headroom_is_within_error": abs(run["headroom_bytes"])
+        < run["peak_bytes"] * run["error_bar_pct"] / 100,
+    }
+    return Judged(checks=checks, cards=[card], rows=rows)

@@ -2,7 +2,9 @@
 
 import math
 
-__all__ = ["NOT_MEASURED", "count", "fixed", "percent", "rate", "ratio"]
+from consilico.sim.base.progress import duration
+
+__all__ = ["NOT_MEASURED", "count", "duration", "fixed", "percent", "rate", "ratio"]
 
 NOT_MEASURED = "not measured"
 

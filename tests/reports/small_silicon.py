@@ -14,7 +14,7 @@ _PART = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 
 
 
 def small_silicon() -> dict[str, Any]:
-    """The keys that :func:`consilico.reports.summary.summary` has for silicon and its models."""
+    """The keys that the facts by section have for silicon and its models."""
     return {"implementation": implementation(), "power": _power(), **_from_tables()}
 
 
@@ -22,10 +22,10 @@ def small_silicon() -> dict[str, Any]:
 def _from_tables() -> dict[str, Any]:
     estimates = estimate_facts()
     return {
-        "buffers": buffer_facts(),
+        "memories": buffer_facts(),
         "scaling": scaling_facts(),
         "estimates": estimates | {"kits": {"nangate45": estimates["kits"]["nangate45"]}},
-        "training_hw": training_hw_facts(),
+        "accelerator": training_hw_facts(),
     }
 
 

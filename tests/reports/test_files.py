@@ -1,4 +1,4 @@
-"""Files of a report: whole, not blank, rewritten only when something changed."""
+"""Files of a report: whole, not blank, and what their figures carry."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import consilico.reports.build
-from consilico.reports.build import build_report, write_report
-from consilico.reports.charts import charts
 from consilico.reports.page.plotly_charts import figure
 from consilico.sim.base.errors import UserError
+from tests.reports.section import charts_of, written
 
 _FIGURES = {
     "error.png", "area_per_lane.png", "area_delay.png", "area_breakdown.png", "energy.png",
@@ -28,7 +26,7 @@ def test_files_of_a_report_are_there_and_its_figures_not_blank(
     facts: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = tmp_path / "new" / "folder"
-    assert write_report(facts, folder)["index"] == str(folder / "index.html")
+    assert written(facts, folder).index == str(folder / "index.html")
     assert {path.name for path in folder.iterdir()} == _FIGURES | {"index.html", "report.json"}
     for name in _FIGURES:
         image = matplotlib.image.imread(folder / name)
@@ -38,88 +36,41 @@ def test_files_of_a_report_are_there_and_its_figures_not_blank(
         assert (colours.max(axis=1) - colours.min(axis=1) > 60).any(), name  # text is grey
 
 
-@pytest.fixture
-def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures that take no time to draw."""
-    monkeypatch.setattr(
-        "consilico.reports.page.static_charts.image",
-        lambda chart, note="", kind="png": chart.name.encode(),
-    )
-
-
 @pytest.mark.usefixtures("quick_figures")
-def test_json_holds_all_facts_and_the_verdict(facts: dict[str, Any], tmp_path: Path) -> None:
-    write_report(facts, tmp_path)
-    written = json.loads((tmp_path / "report.json").read_text())
-    assert written["verdict"]["passed"] is True
-    assert {name: written[name] for name in facts} == json.loads(json.dumps(facts))
-
-
-def _stamps(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_ino for path in folder.iterdir()}
-
-
-@pytest.mark.usefixtures("quick_figures")
-def test_same_facts_leave_the_files_alone(facts: dict[str, Any], tmp_path: Path) -> None:
-    write_report(facts, tmp_path)
-    before = _stamps(tmp_path)
-    write_report(facts, tmp_path)
-    assert _stamps(tmp_path) == before
-
-
-@pytest.mark.usefixtures("quick_figures")
-def test_damaged_file_is_written_again(facts: dict[str, Any], tmp_path: Path) -> None:
-    write_report(facts, tmp_path)
-    right = (tmp_path / "energy.png").read_bytes()
-    (tmp_path / "energy.png").write_bytes(right[:-1])
-    write_report(facts, tmp_path)
-    assert (tmp_path / "energy.png").read_bytes() == right
-
-
-@pytest.mark.usefixtures("quick_figures")
-def test_other_facts_are_written(facts: dict[str, Any], tmp_path: Path) -> None:
-    write_report(facts, tmp_path)
-    facts["provenance"]["seeds"]["verification"] = 8
-    write_report(facts, tmp_path)
-    assert json.loads((tmp_path / "report.json").read_text())["provenance"]["seeds"] == {
-        "verification": 8
-    }
-
-
-@pytest.mark.usefixtures("quick_figures")
-def test_missing_tool_leaves_the_earlier_report(
-    facts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_report(facts, tmp_path)
-    before = _stamps(tmp_path)
-
-    def fail(progress: object) -> dict[str, Any]:
-        raise UserError("yosys: is not there: apt-get install yosys")
-
-    monkeypatch.setattr(consilico.reports.build, "summary", fail)
-    with pytest.raises(UserError, match="yosys"):
-        build_report(tmp_path)
-    assert _stamps(tmp_path) == before
+def test_json_holds_facts_and_judgements_by_section(facts: dict[str, Any], tmp_path: Path) -> None:
+    answer = written(facts, tmp_path)
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert found["schema"] == "consilico.report/1"
+    assert found["version"]
+    assert found["finished"] is True
+    assert found["passed"] is answer.passed is True
+    assert list(found["sections"]) == list(facts)
+    assert found["sections"]["memory"]["facts"] == json.loads(json.dumps(facts["memory"]))
+    verdicts = found["sections"]["verification"]["facts"]["verdicts"]
+    assert verdicts[0]["runs"][0]["checked"] == 24576
+    checks = found["sections"]["consmax"]["checks"]
+    assert {check["what"] for check in checks} >= {"log2: longest path", "split: longest path"}
 
 
 @pytest.mark.usefixtures("quick_figures")
 def test_output_that_is_a_file_is_a_user_error(facts: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "report").write_text("mine")
     with pytest.raises(UserError, match="report"):
-        write_report(facts, tmp_path / "report")
+        written(facts, tmp_path / "report")
     assert (tmp_path / "report").read_text() == "mine"
 
 
 def test_interactive_charts_carry_the_data_of_the_figures(facts: dict[str, Any]) -> None:
-    for chart in charts(facts):
-        drawn = [len(trace["x"]) for trace in figure(chart)["data"]]
-        assert drawn == [len(series.x) for panel in chart.panels for series in panel.series]
-        assert min(drawn) > 0
+    for name in facts:
+        for chart in charts_of(name, facts[name]).values():
+            drawn = [len(trace["x"]) for trace in figure(chart)["data"]]
+            assert drawn == [len(series.x) for panel in chart.panels for series in panel.series]
+            assert min(drawn) > 0
 
 
 def test_a_name_in_the_legend_is_there_once_and_has_one_colour(facts: dict[str, Any]) -> None:
     several = 0
-    for chart in charts(facts):
+    for chart in (chart for name in facts for chart in charts_of(name, facts[name]).values()):
         colours: dict[str, set[str]] = {}
         for series in [series for panel in chart.panels for series in panel.series]:
             colours.setdefault(series.name, set()).add(series.colour)
@@ -132,7 +83,6 @@ def test_a_name_in_the_legend_is_there_once_and_has_one_colour(facts: dict[str, 
 
 
 def test_energy_bars_add_up_to_the_energy(facts: dict[str, Any]) -> None:
-    chart = next(chart for chart in charts(facts) if chart.name == "energy")
-    parts = chart.panels[0].series
+    parts = charts_of("consmax", facts["consmax"])["energy"].panels[0].series
     total = [sum(values) for values in zip(*(series.y for series in parts), strict=True)]
     assert total == pytest.approx([6.0, 3.1, 2.48, 1.5, 1.2])

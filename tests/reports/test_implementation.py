@@ -1,19 +1,34 @@
-"""The section on implementation quality says what the facts say."""
+"""The section on implementation says what the facts say, and of what is missing how to get it."""
 
-import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consilico.reports.implementation.charts import implementation_charts
-from consilico.reports.page.plotly_charts import figure
-from consilico.reports.page.static_charts import image
+from consilico.reports.implementation.facts import ImplementationFacts, Implemented, implemented
+from consilico.reports.implementation.judgements import judge_implementation
+from consilico.reports.page.measure import implement_job
+from consilico.reports.page.section import Chosen
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
-from tests.reports.section import section_text
+from tests.reports.section import charts_of, text_of
+
+LOG2 = Implemented(
+    unit="consmax/log2", settings=(), kit="nangate45", command="consilico implement consmax/log2",
+    corner="typical", voltage_v=1.1, clock_ns=2.0, source="model", area_um2=1200.0, path_ns=1.2,
+    meets_clock=True, cells=730, power_mw=0.5, operation="result", energy_per_operation_pj=1.5,
+    modules_kept_um2=1250.0,
+    purpose_um2={"registers": 300.0, "memories": 0.0, "multipliers": 600.0, "rest": 350.0},
+    largest_modules="lane0 900, finish0 100", results_compared=8192, proof="equivalent",
+    proved_points=244,
+)  # fmt: skip
+MISSING = Implemented(
+    unit="matmul/dot", settings=("lanes=4",), kit="asap7", purpose_um2={},
+    command="consilico implement matmul/dot --set lanes=4 --pdk asap7",
+)  # fmt: skip
 
 
-def facts() -> dict[str, Any]:
-    """As :func:`facts.implementation_facts` makes them, with plain numbers."""
+def facts() -> ImplementationFacts:
+    """One unit that was measured and one that was not, with plain numbers."""
     points = [
         {"path_ns": 0.8, "area_um2": 1500.0, "recipe": "clock; gates", "clock_ns": 0.9},
         {"path_ns": 1.2, "area_um2": 1200.0, "recipe": "area", "clock_ns": 4.0},
@@ -22,74 +37,125 @@ def facts() -> dict[str, Any]:
         "clock_ns": 0.8, "missed_ns": 0.793, "resolution": 0.01, "area_um2": 1500.0,
         "recipe": "clock; gates", "mapped_for_ns": 0.9, "syntheses": 5,
     }  # fmt: skip
-    purposes = {"registers": 300.0, "memories": 0.0, "multipliers": 600.0, "rest": 350.0}
-    proof = {
-        "verdict": "equivalent", "proved_points": 244, "unproved_points": 0, "unproved": (),
-        "seconds_limit": 300.0,
-    }  # fmt: skip
-    row = {
-        "unit": "consmax/log2", "config": {}, "settings": [], "flat_um2": 1200.0,
-        "area_um2": 1250.0, "by_purpose_um2": purposes, "cells": 730, "proof": proof,
-        "by_module_um2": {"consmax_log2": 1250.0, "lane0": 900.0, "finish0": 100.0},
-    }  # fmt: skip
-    return {
-        "pdk": "nangate45", "title": "NanGate", "corner": "typical", "voltage_v": 1.1,
-        "node_nm": 45, "tools": {"yosys": "0.23", "sta": "2.0.17"}, "clock_ns": 2.0,
-        "curves": [
+    return ImplementationFacts(
+        rows=(LOG2, MISSING),
+        curves=(
             {
-                "unit": "consmax/log2", "config": {}, "settings": ["lanes=4"], "points": [],
-                "pareto": points, "fastest": fastest,
-            }
-        ],
-        "modules": [row],
-        "yosys": comparison().to_json(),
-    }  # fmt: skip
+                "unit": "consmax/log2", "settings": ["lanes=4"], "points": [], "pareto": points,
+                "fastest": fastest,
+            },
+        ),
+        kit={"name": "nangate45", "title": "NanGate", "corner": "typical", "voltage_v": 1.1},
+        tools={"yosys": "0.23", "sta": "2.0.17"},
+        yosys=comparison().to_json(),
+    )  # fmt: skip
 
 
-def text(found: dict[str, Any]) -> str:
-    return section_text("implementation/template.html.j2", found, implementation_charts(found))
+def text(found: ImplementationFacts) -> str:
+    return text_of("implementation", found)
 
 
-def test_the_fastest_clock_stands_beside_the_smallest_netlist() -> None:
+def test_a_unit_stands_with_its_conditions_and_figures() -> None:
+    said = text(facts())
+    assert (
+        "consmax/log2 default nangate45, typical, 1.1 V 2 1,200 1.200 730 model 0.5000 result "
+        "1.500 8,192 RIGHT" in said
+    )
+
+
+def test_what_is_not_measured_is_named_with_its_command() -> None:
+    said = text(facts())
+    assert (
+        "matmul/dot lanes=4 asap7 not measured yet: "
+        "consilico implement matmul/dot --set lanes=4 --pdk asap7 not measured" in said
+    )
+
+
+def test_a_failure_stands_in_its_row_and_fails_the_report() -> None:
+    found = replace(facts(), rows=(LOG2, replace(MISSING, failure="yosys was killed")))
+    assert "matmul/dot lanes=4 asap7 yosys was killed FAILED" in text(found)
+    assert [check.met for check in judge_implementation(found).checks] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "change", [{"mismatches": 1}, {"results_compared": 0}, {"proof": "different"}]
+)
+def test_a_wrong_netlist_fails_the_report(change: dict[str, Any]) -> None:
+    found = replace(facts(), rows=(replace(LOG2, **change),))
+    (check,) = judge_implementation(found).checks
+    assert check.must
+    assert check.met is False
+    assert "WRONG" in text(found)
+
+
+def test_the_fastest_clock_stands_next_to_the_smallest_netlist() -> None:
     said = text(facts())
     assert "consmax/log2 lanes=4 1,200 1.200 0.800 1,250 0.793 1,500 +25.0 % 2" in said
-    assert "nangate45, typical, 1.1 V" in said
 
 
-def test_area_kept_apart_stands_beside_the_flat_one() -> None:
+def test_area_kept_apart_stands_next_to_the_flat_one() -> None:
     said = text(facts())
-    assert "consmax/log2 1,200 1,250 +4.2 % 24.0 % 0.0 % 48.0 % 28.0 %" in said
-    assert "lane0 900, finish0 100" in said
+    assert (
+        "consmax/log2 nangate45 1,250 +4.2 % 24.0 % 0.0 % 48.0 % 28.0 % lane0 900, finish0 100 "
+        "PROVED 244 0" in said
+    )
 
 
 @pytest.mark.parametrize(
     ("verdict", "words"),
-    [("different", "DIFFERENT"), ("not proven", "not proved")],
+    [("different", "DIFFERENT 0 244"), ("not proven", "not proved 0 244"), ("", "not proved")],
 )
 def test_a_netlist_that_is_not_proved_is_not_called_so(verdict: str, words: str) -> None:
-    found = copy.deepcopy(facts())
-    found["modules"][0]["proof"] |= {
-        "verdict": verdict, "proved_points": 0, "unproved_points": 244, "unproved": ("sum[3] (D)",),
-    }  # fmt: skip
-    said = text(found)
-    assert f"consmax/log2 730 {words} 0 244 sum[3] (D)" in said
+    row = replace(LOG2, proof=verdict, proved_points=0, unproved_points=244)
+    said = text(replace(facts(), rows=(row,)))
+    assert f"lane0 900, finish0 100 {words}" in said
     assert "PROVED" not in said
 
 
 def test_the_versions_compared_are_named_with_their_ratios() -> None:
     found = facts()
     said = text(found)
-    for row in found["yosys"]["ratios"]:
+    assert found.yosys is not None
+    for row in found.yosys["ratios"]:
         ratios = [f"{100 * (row[key] - 1):+.1f} %" for key in ("area_um2", "path_ns", "cpu_s")]
         assert f"{row['recipe']} {row['units']} {' '.join(ratios)}" in said
 
 
-def test_figures_are_drawn_both_ways() -> None:
-    curves, purposes = implementation_charts(facts())
-    (series,) = curves.panels[0].series
+def test_figures_show_what_was_measured() -> None:
+    drawn = charts_of("implementation", facts())
+    (series,) = drawn["area_delay_curves"].panels[0].series
     assert series.name == "consmax/log2 (lanes=4)"
     assert series.y == pytest.approx([1.25, 1.0])
-    assert [bar.y for bar in purposes.panels[0].series] == [[24.0], [0.0], [48.0], [28.0]]
-    for chart in (curves, purposes):
-        assert image(chart).startswith(b"\x89PNG")
-        assert figure(chart)["data"]
+    bars = drawn["area_by_purpose"].panels[0].series
+    assert [list(bar.y) for bar in bars] == [[24.0], [0.0], [48.0], [28.0]]
+
+
+def test_nothing_measured_draws_nothing() -> None:
+    nothing = replace(facts(), rows=(MISSING,), curves=())
+    assert charts_of("implementation", nothing) == {}
+    assert "Area by purpose" not in text(nothing)
+
+
+def test_a_row_holds_what_implement_found() -> None:
+    job = implement_job(Chosen(name="matmul/dot"), "asap7", 2.0, "model")
+    entry = {
+        "source": "model",
+        "result": {
+            "pdk": "asap7", "corner": "TT", "voltage_v": 0.7, "clock_ns": 2.0, "area_um2": 10.0,
+            "path_ns": 2.5, "meets_clock": False, "cells": 3, "power": {"total_w": 2e-3},
+            "operation": "MAC", "energy_per_operation_pj": 0.5, "area_of_modules_kept_um2": 12.0,
+            "area_by_purpose_um2": {"registers": 4.0},
+            "area_by_module_um2": {"top": 12.0, "a": 1.0, "b": 3.0, "b/c": 2.0, "d": 2.0, "e": 0.5},
+            "equivalence": {"results_compared": 7, "proof": None},
+            "gate_level": {"mismatches": 0},
+        },
+    }  # fmt: skip
+    row = implemented("matmul/dot", (), "asap7", job, entry, "")
+    assert row.largest_modules == "b 3, d 2, a 1, 1 more"
+    assert row.purpose_um2 == {
+        "registers": 4.0, "memories": 0.0, "multipliers": 0.0, "rest": 0.0,
+    }  # fmt: skip
+    assert (row.power_mw, row.proof, row.results_compared) == (2.0, "", 7)
+    assert row.command == (
+        "consilico implement matmul/dot --pdk asap7 --clock-ns 2 --traffic model"
+    )

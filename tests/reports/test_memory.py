@@ -1,45 +1,26 @@
 """What the page says of training memory: the answer, the misses, and what is not measured."""
 
 import re
-from html import unescape
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
 
-from consilico.reports.build import write_report
-from consilico.reports.charts import charts
 from consilico.reports.memory.facts import memory_facts
-from consilico.reports.memory.judgements import grouped_evidence
+from consilico.reports.memory.judgements import grouped_evidence, judge_memory
+from tests.reports.section import charts_of, html_of, words
 
 
-@pytest.fixture(autouse=True)
-def _quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page is what is looked at here: no need to draw its PNG figures each time."""
-    monkeypatch.setattr(
-        "consilico.reports.page.static_charts.image", lambda chart, note="", kind="png": b"a figure"
-    )
+def _html(facts: dict[str, Any]) -> str:
+    return html_of("memory", facts["memory"])
 
 
-def _html(facts: dict[str, Any], folder: Path) -> str:
-    """The section, as it is written."""
-    write_report(facts, folder)
-    page = (folder / "index.html").read_text()
-    return page[page.index('<h2 id="memory">') : page.index('<h2 id="input">')]
+def _text(facts: dict[str, Any]) -> str:
+    return words(_html(facts))
 
 
-def _text(facts: dict[str, Any], folder: Path) -> str:
-    return _words(_html(facts, folder))
-
-
-def _words(html: str) -> str:
-    """What a reader sees of it."""
-    return unescape(" ".join(re.sub(r"<[^>]+>", " ", html).split()))
-
-
-def test_section_leads_with_the_answer(facts: dict[str, Any], tmp_path: Path) -> None:
-    text = _text(facts, tmp_path)
+def test_section_leads_with_the_answer(facts: dict[str, Any]) -> None:
+    text = _text(facts)
     assert "llama-7b with Q-GaLore as published on one RTX 4060 Ti 16 GB" in text
     assert "The run Fits needs 14.50 GB (13.50 GiB) of 17.00 GB (15.83 GiB)" in text
     assert "Peak of the tensors 13.00 GB 12.11 GiB when: backward, block 2 of 2: down" in text
@@ -51,29 +32,29 @@ def test_section_leads_with_the_answer(facts: dict[str, Any], tmp_path: Path) ->
     assert "MISSED" not in text
 
 
-def test_run_that_does_not_fit_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
+def test_run_that_does_not_fit_is_said_to_be_so(facts: dict[str, Any]) -> None:
     facts["memory"]["headline"] |= {"fits": False, "headroom_bytes": -3 * 10**9}
-    html = _html(facts, tmp_path)
+    html = _html(facts)
     assert '<div class="value bad-text">Does NOT fit</div>' in html
     assert '<div class="value bad-text">-3.00 GB' in html
 
 
-def test_headroom_within_the_error_is_warned_of(facts: dict[str, Any], tmp_path: Path) -> None:
+def test_headroom_within_the_error_is_warned_of(facts: dict[str, Any]) -> None:
     facts["memory"]["headline"]["headroom_bytes"] = 8 * 10**8
-    assert "Less than the ledger's worst error, 6.2 % or 0.81 GB." in _text(facts, tmp_path)
+    assert "Less than the ledger's worst error, 6.2 % or 0.81 GB." in _text(facts)
 
 
-def test_largest_batches_stand_below_their_memory(facts: dict[str, Any], tmp_path: Path) -> None:
-    html = _html(facts, tmp_path)
-    text = _words(html)
+def test_largest_batches_stand_below_their_memory(facts: dict[str, Any]) -> None:
+    html = _html(facts)
+    text = words(html)
     assert "512 tokens 2,048 tokens 8 GiB 16 GiB 8 GiB 16 GiB" in text
     assert "AdamW - 6 - 1 QLoRA 16 9 32 2 8" in text
     assert "Batches above 32 were not tried." in text
     assert '<td class="c l shade0">-</td><td class="c shade3">6</td>' in html
 
 
-def test_errors_stand_with_their_targets(facts: dict[str, Any], tmp_path: Path) -> None:
-    text = _text(facts, tmp_path)
+def test_errors_stand_with_their_targets(facts: dict[str, Any]) -> None:
+    text = _text(facts)
     assert "settings all stated 23 0.190 % 3.0 % MET 6.200 % 7.0 % MET" in text
     assert (
         "of these, vramcalc 0.1.2's own; limit: its own worst 19 0.150 % 1.300 % 4.3 % MET" in text
@@ -93,28 +74,26 @@ def test_errors_stand_with_their_targets(facts: dict[str, Any], tmp_path: Path) 
     ],
 )
 def test_missed_error_is_marked(
-    facts: dict[str, Any], tmp_path: Path, key: str, name: str, error: float, row: str
+    facts: dict[str, Any], key: str, name: str, error: float, row: str
 ) -> None:
     facts["memory"]["errors"][key][name] = error
-    text = _text(facts, tmp_path)
+    text = _text(facts)
     assert row in text
     assert text.count("MISSED") == 1
 
 
-def test_measurement_on_a_gpu_is_named(facts: dict[str, Any], tmp_path: Path) -> None:
+def test_measurement_on_a_gpu_is_named(facts: dict[str, Any]) -> None:
     facts["memory"]["gpu"] = {
         "device": "a GPU", "date": "2026-01-03", "torch": "2.9", "note": "rounded", "rows": [1, 2],
     }  # fmt: skip
-    text = _text(facts, tmp_path)
+    text = _text(facts)
     assert "On a GPU: a GPU, 2026-01-03, torch 2.9, 2 runs; rounded." in text
     assert "Not measured" not in text
 
 
-def test_evidence_is_one_table_with_the_misses_in_red(
-    facts: dict[str, Any], tmp_path: Path
-) -> None:
-    html = _html(facts, tmp_path)
-    text = _words(html)
+def test_evidence_is_one_table_with_the_misses_in_red(facts: dict[str, Any]) -> None:
+    html = _html(facts)
+    text = words(html)
     kinds = ["arithmetic", "convention", "measured", "tracked"]
     assert re.findall(r'<tbody id="memory-(\w+)">', html) == kinds
     assert "AdamW weights + states 12.55 GB 12.551 +0.01" in text
@@ -143,15 +122,15 @@ def test_each_kind_has_its_own_limit(
     assert sum(map(len, groups.values())) == 1
 
 
-def test_times_and_methods_are_listed(facts: dict[str, Any], tmp_path: Path) -> None:
-    text = _text(facts, tmp_path)
+def test_times_and_methods_are_listed(facts: dict[str, Any]) -> None:
+    text = _text(facts)
     assert "takes 3.14 s a step: 82 tokens a second estimated" in text
     assert "llama-3.2-3b a100-80gb LoRA 7,000 10,000 0.70x" in text
     assert "QLoRA arXiv 2305.14314 NF4" in text
 
 
 def test_figures_show_the_memory_there_is(facts: dict[str, Any]) -> None:
-    drawn = {chart.name: chart for chart in charts(facts)}
+    drawn = charts_of("memory", facts["memory"])
     peak, step = drawn["memory_peak"], drawn["memory_step"]
     assert (peak.kind, step.kind) == ("counted", "counted")
     bars = {series.name: series.y for series in peak.panels[0].series}
@@ -163,9 +142,9 @@ def test_figures_show_the_memory_there_is(facts: dict[str, Any]) -> None:
     assert list(step.panels[0].x_names.values()) == ["forward", "loss", "backward"]
 
 
-def test_section_takes_what_the_ledger_gives(facts: dict[str, Any], tmp_path: Path) -> None:
+def test_section_takes_what_the_ledger_gives(facts: dict[str, Any]) -> None:
     facts["memory"] = memory_facts()
-    html = _html(facts, tmp_path)
+    html = _html(facts)
     assert len(re.findall(r'<tr class="[a-z ]*"><td>(?:arith|conv|meas|track)', html)) == len(
         facts["memory"]["evidence"]
     )
@@ -174,8 +153,15 @@ def test_section_takes_what_the_ledger_gives(facts: dict[str, Any], tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["card", "tracked", "gpu", "times"])
-def test_missing_fact_of_memory_raises(facts: dict[str, Any], tmp_path: Path, name: str) -> None:
+def test_missing_fact_of_memory_raises(facts: dict[str, Any], name: str) -> None:
     del facts["memory"][name]
     with pytest.raises((KeyError, jinja2.UndefinedError), match=name):
-        write_report(facts, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        _html(facts)
+
+
+def test_a_missed_error_is_a_missed_target(facts: dict[str, Any]) -> None:
+    assert all(check.met for check in judge_memory(facts["memory"]).checks)
+    facts["memory"]["errors"]["tracked"]["worst"] = 1.01
+    (missed,) = (check for check in judge_memory(facts["memory"]).checks if not check.met)
+    assert missed.what == "training memory, worst error of peaks our own execution, tracked"
+    assert not missed.must

@@ -10,7 +10,7 @@ from consilico.reports.page.plotly_charts import figure
 from consilico.reports.page.static_charts import image
 from consilico.reports.scaling.charts import scaling_charts
 from consilico.reports.scaling.facts import scaling_facts
-from tests.reports.section import section_text
+from tests.reports.section import text_of
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def scaling(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(scaling: dict[str, Any]) -> str:
-    return section_text("scaling/template.html.j2", scaling, scaling_charts(scaling))
+    return text_of("scaling", scaling)
 
 
 def test_every_unit_stands_predicted_beside_measured(scaling: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consilico.reports.training import facts as training_facts
-from consilico.reports.training.facts import expectations
+from consilico.reports.training.judgements import expectations
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import cache_dir
 from consilico.sim.traffic.gpt_training import GptTraining
@@ -48,7 +48,7 @@ def test_nothing_trained_is_nothing_measured() -> None:
     assert {row["name"] for row in facts["methods"]} == set(METHOD_RUNS)
     assert all(row["losses"] == [None, None, None] for row in facts["methods"])
     assert all(row["mean_loss"] is row["held_bytes"] is None for row in facts["methods"])
-    assert [row["met"] for row in facts["expectations"]] == [None, None]
+    assert [row["met"] for row in expectations(facts["methods"])] == [None, None]
     assert all(row["loss"] is row["against_float"] is None for row in facts["rounding"])
     assert list(cache_dir("training").iterdir()) == []
 

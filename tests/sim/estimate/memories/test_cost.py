@@ -8,10 +8,10 @@ import pytest
 from consilico.cli import main
 from consilico.reports.memories.charts import buffer_charts
 from consilico.reports.memories.facts import buffer_facts
-from consilico.reports.page.render import environment
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.memories.cost import KINDS, buffer_cost, buffer_costs
 from consilico.sim.estimate.memories.sram_estimate import QUANTITIES
+from tests.reports.section import html_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,16 +130,7 @@ def test_the_report_section_shows_every_check_and_the_figure(facts: dict[str, An
     assert [series.name for series in charts[0].panels[0].series] == [
         "flip-flops", "latches", "SRAM (estimated)",
     ]  # fmt: skip
-    template = (
-        '{% from "memories/template.html.j2" import memories %}'
-        "{{ memories(buffers, charts, figures) }}"
-    )
-    named = {chart.name: chart for chart in charts}
-    page = (
-        environment()
-        .from_string(template)
-        .render(buffers=facts, charts=named, figures={"buffers": ""})
-    )
+    page = html_of("memories", facts)
     for row in facts["checks"]:
         assert row["name"] in page
     assert "No memory compiler" in page

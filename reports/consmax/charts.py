@@ -1,50 +1,30 @@
-"""What each figure shows."""
+"""Charts of ConSmax: error, area, path and energy of its units."""
 
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
-from consilico.reports.accelerator.charts import training_hw_charts
-from consilico.reports.consmax.targets import ENERGY_CLOCK_NS
-from consilico.reports.estimates.charts import estimate_charts
-from consilico.reports.implementation.charts import implementation_charts
-from consilico.reports.memories.charts import buffer_charts
-from consilico.reports.memory.charts import memory_charts
+from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
-from consilico.reports.power.charts import power_charts
-from consilico.reports.scaling.charts import scaling_charts
-from consilico.reports.training.charts import random_bits
 
-__all__ = ["NAMES", "charts"]
-
-NAMES = {
-    "consmax/log2": "log2",
-    "consmax/split": "split",
-    "consmax/paper": "paper's unit, built straight",
-}
+__all__ = ["consmax_charts"]
 
 
-def charts(facts: dict[str, Any]) -> list[Chart]:
-    """All figures of the report."""
-    kit = facts["provenance"]["kit"]
+def consmax_charts(facts: dict[str, Any], targets: list[dict[str, Any]]) -> list[Chart]:
+    """Return the section's charts; those that nothing was measured for have no series.
+
+    Args:
+        facts: From :func:`consilico.reports.consmax.section.consmax_facts`.
+        targets: From :func:`consilico.reports.consmax.judgements.judge_targets`.
+    """
+    found, kit = facts["implementations"], facts["kit"]
     made = [
-        _error(facts["error_curve"]),
-        _area_per_lane(facts["implementations"], kit),
-        _area_delay(facts["implementations"], facts["targets"], kit),
-        _area_breakdown(facts["implementations"], kit),
-        _energy(facts["implementations"], facts["traffic"], kit),
-        _scores(facts["traffic"]),
-        random_bits(facts["rounding_cost"], facts["training"]["rounding"], kit),
-        *memory_charts(facts["memory"]),
-        *implementation_charts(facts["implementation"]),
-        *power_charts(facts["power"]),
-        *buffer_charts(facts["buffers"]),
-        *scaling_charts(facts["scaling"]),
-        *estimate_charts(facts["estimates"]),
-        *training_hw_charts(facts["training_hw"]),
+        _area_per_lane(found, kit),
+        _area_delay(found, targets, kit),
+        _area_breakdown(found, kit),
+        _energy(found, facts["traffic"], kit),
     ]
-    return [chart for chart in made if any(panel.series for panel in chart.panels)]
+    return [_error(facts["error_curve"]), *made] if facts["error_curve"] else made
 
 
 def _error(curve: dict[str, Any]) -> Chart:
@@ -219,10 +199,11 @@ def _label(point: dict[str, Any]) -> str:
 
 
 def _energy(
-    implementations: list[dict[str, Any]], traffic: dict[str, Any], kit: dict[str, Any]
+    implementations: list[dict[str, Any]], traffic: dict[str, Any] | None, kit: dict[str, Any]
 ) -> Chart:
-    real = "synthetic scores" if traffic["synthetic"] else "real scores"
-    activity = f"scores drawn from a clipped normal, or of {traffic['source']}"
+    real = "synthetic scores" if traffic and traffic["synthetic"] else "real scores"
+    source = traffic["source"] if traffic else "a language model"
+    activity = f"scores drawn from a clipped normal, or of {source}"
     shown, labels = [], []
     for name in ("consmax/paper", "consmax/split", "consmax/log2"):
         for source, words in (("normal", "normal draw"), ("model", real)):
@@ -244,34 +225,8 @@ def _energy(
     return Chart(
         name="energy",
         title="ConSmax: energy per result",
-        caption="Energy a result, one lane.",
+        caption="Energy per result, one lane.",
         kind="measured",
         conditions=conditions(kit, ENERGY_CLOCK_NS, activity),
         panels=[Panel(x_label="", y_label="energy (pJ)", series=series)],
-    )
-
-
-def _scores(traffic: dict[str, Any]) -> Chart:
-    edges = traffic["score_edges"]
-    middles = [(low + high) / 2 for low, high in pairwise(edges)]
-    name = "SYNTHETIC scores" if traffic["synthetic"] else "scores"
-    both = (
-        ("INT8 code", list(range(-128, 128)), traffic["histogram"]),
-        ("score before quantization (natural units)", middles, traffic["score_histogram"]),
-    )
-    return Chart(
-        name="scores",
-        title="Attention scores that drive the units",
-        caption=f"{traffic['source']}: {traffic['scores']:,} scores of {traffic['heads']} heads, "
-        f"{traffic['masked']:,} of them masked and not shown.",
-        kind="measured",
-        conditions="",
-        panels=[
-            Panel(
-                x_label=label,
-                y_label="scores",
-                series=[Series(name=name, colour="log2", x=x, y=list(y), mark="bars")],
-            )
-            for label, x, y in both
-        ],
     )

@@ -1,21 +1,36 @@
-"""Targets of the ConSmax units in NanGate45, and how the measurements compare with them."""
+"""Limits of the ConSmax units, and how the measurements compare with them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from consilico.reports.page.section import Card, Check, Judged
+
 __all__ = [
     "ENERGY_CLOCK_NS",
+    "ERROR_LIMITS",
+    "NAMES",
     "TARGETS",
     "Target",
     "beyond_together",
     "find",
-    "judge",
+    "judge_consmax",
+    "judge_targets",
     "representative",
 ]
 
 ENERGY_CLOCK_NS = 4.0  # energy targets hold at 250 MHz
 _PAPER = "consmax/paper"
+NAMES = {
+    "consmax/log2": "log2",
+    "consmax/split": "split",
+    "consmax/paper": "paper's unit, built straight",
+}
+ERROR_LIMITS = {  # greatest relative error, greatest error in bf16 ulp (None: not bounded)
+    "consmax/log2": (0.006, 1.0),
+    "consmax/split": (0.0093, None),
+}
+_DIGITS = {"um2": 0, "ns": 3, "pJ": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +89,12 @@ def representative(
     return min(points, key=miss, default=None)
 
 
-def judge(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def judge_targets(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every target with what was measured.
 
     Args:
         implementations: Entries ``unit``, ``lanes``, ``clock_ns`` (what the netlist was mapped
-            for), ``source`` and ``result``, as :func:`reports.summary.summary` gathers them.
+            for), ``source`` and ``result``, as the section's facts have them.
 
     Returns:
         One row a target: its fields, ``measured`` (a lane or a result; None where not measured)
@@ -138,7 +153,7 @@ def beyond_together(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     """What an architecture misses if all its targets are judged on netlists of one clock.
 
     Args:
-        rows: From :func:`judge`.
+        rows: From :func:`judge_targets`.
 
     Returns:
         By architecture, for the clock at which least is missed: ``quantity``, ``unit``,
@@ -184,3 +199,132 @@ def _value(target: Target, point: dict[str, Any]) -> float:
         leakage_w = float(result["power"]["leakage_w"])
         return value + 1e3 * leakage_w * slower_ns * float(cycles)
     return value
+
+
+def judge_consmax(facts: dict[str, Any]) -> Judged:
+    """Judge targets, certificates and netlists.
+
+    A target of area, path or energy that is missed is counted, and is no failure: the figures
+    are right all the same. An error beyond its bound, or a netlist that is wrong, is one.
+
+    Args:
+        facts: From :func:`consilico.reports.consmax.section.consmax_facts`.
+
+    Returns:
+        Rows ``targets`` (:func:`judge_targets`), ``together`` (:func:`beyond_together`),
+        ``certificates`` (each with ``bound``, ``ulp_bound`` and ``within``), ``widths_within``
+        (combinations of widths that keep ``width_bounds``), ``widths_shown`` and ``chosen`` (the
+        netlists that area and path are judged on).
+    """
+    found = facts["implementations"]
+    targets = judge_targets(found)
+    certificates = [_within(entry) for entry in facts["certificates"] or ()]
+    checks = [
+        Check(
+            what=f"{NAMES[row['architecture']]}: {row['quantity']}",
+            limit=f"at most {row['limit']:g} {row['unit']}",
+            measured=_words(row["measured"], row["unit"]),
+            met=row["met"],
+        )
+        for row in targets
+    ] + [
+        Check(
+            what=f"{entry['architecture']}: greatest relative error",
+            limit=f"at most {entry['bound']:.2%}",
+            measured=f"{entry['max_relative_error']:.3%}",
+            met=entry["within"],
+            must=True,
+        )
+        for entry in certificates
+        if entry["bound"] is not None
+    ]
+    gates = [entry["result"]["gate_level"] for entry in found]
+    if gates:
+        right = all(gate["checked"] > 0 and gate["mismatches"] == 0 for gate in gates)
+        checks.append(
+            Check(
+                what="netlists of the ConSmax units, simulated", limit="no mismatch",
+                measured=f"{sum(gate['mismatches'] for gate in gates)} mismatches", met=right,
+                must=True,
+            )
+        )  # fmt: skip
+    return Judged(
+        checks=checks,
+        cards=_cards(targets, certificates, facts["conditions"]),
+        rows={
+            "targets": targets,
+            "together": beyond_together(targets),
+            "certificates": certificates,
+            "widths_within": sum(row["within_bounds"] for row in facts["widths"] or ()),
+            "widths_shown": [
+                row for row in facts["widths"] or () if row["chosen"] or row["area_um2"] is not None
+            ],
+            "width_bounds": "{:.1%} and {:g} ulp".format(*ERROR_LIMITS["consmax/log2"]),
+            "chosen": [representative(found, name) for name in ("consmax/split", "consmax/log2")],
+        },
+    )
+
+
+def _words(value: float | None, unit: str) -> str:
+    return "not measured" if value is None else f"{value:,.{_DIGITS[unit]}f} {unit}"
+
+
+def _within(certificate: dict[str, Any]) -> dict[str, Any]:
+    """Add the bounds of the architecture, and whether every code of every setting keeps them."""
+    bound, ulp_bound = ERROR_LIMITS.get(certificate["architecture"], (None, None))
+    within = None
+    if bound is not None:
+        within = bool(
+            certificate["exhaustive"]
+            and certificate["max_relative_error"] <= bound
+            and (ulp_bound is None or certificate["max_ulp"] <= ulp_bound)
+        )
+    return certificate | {"bound": bound, "ulp_bound": ulp_bound, "within": within}
+
+
+def _cards(
+    targets: list[dict[str, Any]], certificates: list[dict[str, Any]], where: str
+) -> list[Card]:
+    cards = []
+    bounded = [entry for entry in certificates if entry["bound"] is not None]
+    if bounded:
+        first = bounded[0]
+        cards.append(
+            Card(
+                label="ConSmax: greatest relative error",
+                value=", ".join(
+                    f"{entry['max_relative_error']:.2%} {NAMES[entry['architecture']]}"
+                    for entry in bounded
+                ),
+                note=f"all {first['codes']} codes of {first['settings']} settings",
+                kind="certified",
+                good=all(entry["within"] for entry in bounded),
+            )
+        )
+    for key, label in (
+        ("area, one lane", "ConSmax: area of one lane"),
+        ("energy a result at 250 MHz", "ConSmax: energy per result at 250 MHz"),
+    ):
+        rows = [row for row in targets if row["quantity"] == key and row["measured"] is not None]
+        if rows:
+            paper = {row["paper"] for row in rows if row["paper"] is not None}
+            cards.append(
+                Card(
+                    label=label,
+                    value=", ".join(
+                        f"{_words(row['measured'], row['unit']).replace('um2', 'µm²')} "
+                        f"{NAMES[row['architecture']]}"
+                        for row in rows
+                    ),
+                    note=(
+                        "against "
+                        + " and ".join(f"{value:,.{_DIGITS[rows[0]['unit']]}f}" for value in paper)
+                        + " of the paper's unit built straight, in the same flow. "
+                        if paper
+                        else ""
+                    )
+                    + where,
+                    good=all(row["met"] for row in rows),
+                )
+            )
+    return cards

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from consilico.golden.training.stochastic_round import StochasticRoundConfig
-from consilico.reports.datapaths.rounding_cost import RANDOM_BITS, UNIT, rounding_cost
+from consilico.reports.training.rounding_cost import RANDOM_BITS, UNIT, rounding_cost
 from consilico.sim.silicon.implement import implement
 from consilico.sim.units.catalogue import find_unit
 

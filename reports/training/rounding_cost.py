@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["RANDOM_BITS", "UNIT", "rounding_cost"]
+__all__ = ["CLOCK_NS", "RANDOM_BITS", "UNIT", "rounding_cost"]
 
+CLOCK_NS = 2.0  # 500 MHz
 UNIT = "training/stochastic_round"
 RANDOM_BITS = range(4, 17)
 _MEASURED = ("area_um2", "path_ns", "meets_clock", "energy_per_operation_pj", "verilog_sha256")

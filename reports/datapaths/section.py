@@ -1,0 +1,89 @@
+"""The report's section on low-bit units: what is measured for it, and its facts."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from consilico.reports.datapaths.facts import CLOCK_NS, datapath_rows, projected_element
+from consilico.reports.datapaths.judgements import judge_datapaths
+from consilico.reports.page.measure import (
+    implement_job,
+    kit_facts,
+    scores_job,
+    training_traffic_job,
+)
+from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+
+__all__ = ["SECTION"]
+
+_KIT = "nangate45"  # that the targets are set in
+_FAMILIES = ("matmul", "training")
+_HEADLINE = ("matmul/dot",)  # its default configuration is implemented for the first page
+# Settings that are measured, too.
+_CONFIGURATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "matmul/dot": (("w=int4",), ("x=int4", "w=int4"), ("w=uint4",)),
+    "matmul/group_dot": (("output=bf16",), ("scale=int8",)),
+    "matmul/systolic": (("w=int4",), ("x=int4", "w=int4"), ("dataflow=output_stationary",)),
+}
+
+
+def _implementations(request: Request) -> list[Job]:
+    from consilico.sim.units.catalogue import find_unit
+
+    units = [find_unit(chosen.name) for chosen in request.units]
+    return [
+        implement_job(
+            Chosen(name=unit.name, settings=settings), _KIT, CLOCK_NS, source,
+            quick=not settings and index == 0 and unit.name in _HEADLINE,
+        )
+        for unit in units
+        if unit.family in _FAMILIES
+        for settings in ((), *_CONFIGURATIONS.get(unit.name, ()))
+        for index, source in enumerate(unit.measured_with)
+    ]  # fmt: skip
+
+
+def _jobs(request: Request, results: Results) -> Sequence[Job]:
+    return [scores_job(), training_traffic_job(), *_implementations(request)]
+
+
+def datapath_facts(request: Request, results: Results) -> dict[str, Any] | None:
+    """Gather what is known of the low-bit units; None where nothing was measured yet.
+
+    Returns:
+        ``rows`` (:func:`consilico.reports.datapaths.facts.datapath_rows`), ``projected_element``,
+        ``defaults`` (configurations by unit), ``kit``, ``clock_ns``, ``traffic``,
+        ``training_traffic`` and ``published``.
+    """
+    from consilico.sim.units.catalogue import find_unit
+
+    found = results.values(_implementations(request))
+    traffic = results.value(scores_job())
+    training = results.value(training_traffic_job())
+    if not found or traffic is None or training is None:
+        return None
+    rows = datapath_rows(found)
+    return {
+        "rows": rows,
+        "projected_element": projected_element(rows),
+        "defaults": {
+            name: find_unit(name).config().to_json()
+            for name in dict.fromkeys(row["unit"] for row in rows)
+        },
+        "kit": kit_facts(_KIT),
+        "clock_ns": CLOCK_NS,
+        "traffic": traffic,
+        "training_traffic": training,
+        "published": tomllib.loads(Path(__file__).with_name("published.toml").read_text()),
+    }
+
+
+SECTION = Section(
+    name="datapaths",
+    title="Low-bit units",
+    jobs=_jobs,
+    facts=datapath_facts,
+    judge=judge_datapaths,
+    template="datapaths/template.html.j2",
+)

@@ -1,0 +1,1 @@
+"""Report section: the traffic that drives verification and power."""

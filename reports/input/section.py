@@ -1,0 +1,49 @@
+"""The report's section on its input: the scores of a language model that drive units."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from consilico.reports.input.charts import score_chart
+from consilico.reports.page.measure import scores_job, training_traffic_job
+from consilico.reports.page.section import Judged, Request, Results, Section
+
+__all__ = ["SECTION", "InputFacts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFacts:
+    """Where traffic comes from, as the jobs that collect it tell."""
+
+    scores: dict[str, Any]
+    training: dict[str, Any] | None
+
+
+def input_facts(request: Request, results: Results) -> InputFacts | None:
+    """Gather what is known of the traffic; None until the scores are collected."""
+    scores = results.value(scores_job())
+    if scores is None:
+        return None
+    return InputFacts(scores=scores, training=results.value(training_traffic_job()))
+
+
+def judge_input(facts: InputFacts) -> Judged:
+    """Warn where input is synthetic: the figures are then no language model's."""
+    warnings = []
+    if facts.scores["synthetic"]:
+        warnings.append(
+            f"The scores are SYNTHETIC, not from a language model: {facts.scores['source']}."
+        )
+    if facts.training and facts.training["synthetic"]:
+        warnings.append(f"Operands of training are SYNTHETIC: {facts.training['source']}.")
+    return Judged(warnings=warnings)
+
+
+SECTION = Section(
+    name="input",
+    title="Input",
+    jobs=lambda request, results: [scores_job(), training_traffic_job()],
+    facts=input_facts,
+    judge=judge_input,
+    charts=lambda facts: [score_chart(facts.scores)],
+    template="input/template.html.j2",
+)

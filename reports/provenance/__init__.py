@@ -1,0 +1,1 @@
+"""Report section: where the figures come from."""

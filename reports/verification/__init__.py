@@ -1,0 +1,1 @@
+"""Report section: is every unit right?"""
