@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from consilico.reports.page.measure import kit_facts, known, plain_json, run_tas
 from consilico.reports.page.render import Figures, Part, State, page, section_html
 from consilico.reports.page.section import Chosen, Job, Judged, Outcome, Request, Results, Section
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done, processors
 from consilico.sim.base.progress import Progress, duration
-from consilico.sim.base.files import write_atomic
 
 __all__ = ["KIT", "ReportAnswer", "build_report", "request_of"]
 
@@ -281,11 +282,9 @@ def _answer(parts: Sequence[Part], output: Path) -> ReportAnswer:
 
 def _document(request: Request, parts: Sequence[Part], answer: ReportAnswer, state: State) -> str:
     """Return ``report.json``: everything that the page shows, as facts and judgements."""
-    from consilico import __version__
-
     document = {
         "schema": "consilico.report/1",
-        "version": __version__,
+        "version": version("consilico"),
         "finished": state.finished,
         "written_at": state.written_at,
         **answer.to_json(),

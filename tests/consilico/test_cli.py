@@ -18,6 +18,7 @@ import pytest
 import consilico
 from consilico.cli import main
 from consilico.commands.output import working
+from consilico.reports.build import ReportAnswer
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implement import (
     EquivalenceCheck,
@@ -257,10 +258,21 @@ def test_report_prints_its_path_last(
     passed: bool,
 ) -> None:
     index = str(tmp_path / "index.html")
-    calls = fake("consilico.reports.build.build_report", {"index": index, "passed": passed})
-    assert main(["report", "-o", str(tmp_path)]) == (0 if passed else 1)
-    assert capsys.readouterr().out.splitlines()[-1] == index
-    assert calls[0][0] == tmp_path
+    problems = () if passed else ("verify a unit: it differs",)
+    answer = ReportAnswer(
+        index=index, passed=passed, targets=3, targets_met=2, targets_missed=1, problems=problems,
+        checked=4, not_measured=5,
+    )  # fmt: skip
+    calls = fake("consilico.reports.build.build_report", answer)
+    arguments = ["report", UNIT, "--pdk", "nangate45", "--full", "-o", str(tmp_path)]
+    assert main(arguments) == (0 if passed else 1)
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == index
+    assert ("verify a unit: it differs" in said.err) is not passed
+    folder, request, *_ = calls[0]
+    assert folder == tmp_path
+    assert [unit.name for unit in request.units] == [UNIT]
+    assert (request.kits, request.full, request.everything) == (("nangate45",), True, False)
 
 
 def test_only_json_reaches_standard_output(fake: Fake, capfd: pytest.CaptureFixture[str]) -> None:

@@ -44,10 +44,11 @@ def a_section(name: str, *jobs: Job, **more: Any) -> Section[Any]:
     def facts(request: Request, results: Results) -> Any:
         return results.values(jobs) or None
 
-    return Section(
-        name=name, title=name.title(), jobs=lambda request, results: jobs,
-        **({"facts": facts, "template": "../tests/reports/small.html.j2"} | more),
+    made: Section[Any] = Section(
+        name=name, title=name.title(), jobs=lambda request, results: jobs, facts=facts,
+        template="../tests/reports/small.html.j2",
     )  # fmt: skip
+    return replace(made, **more)
 
 
 @pytest.fixture(autouse=True)
