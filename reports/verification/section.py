@@ -19,6 +19,8 @@ from consilico.sim.base.facts import Facts
 
 __all__ = ["SECTION", "Coverage", "SimulatorRun", "UnitVerdict", "VerificationFacts"]
 
+_LONGEST = 300  # letters of what is wrong, at the top of the page
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorRun(Facts):
@@ -132,7 +134,7 @@ def judge_verification(facts: VerificationFacts) -> Judged:
             Check(
                 what=f"{verdict.unit} equals its golden model",
                 limit="no mismatch, every coverage point hit",
-                measured=words,
+                measured=words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ...",
                 met=False if verdict.failure else right,
                 must=True,
             )

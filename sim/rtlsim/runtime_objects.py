@@ -58,11 +58,19 @@ def _compile_cached(command: list[str], source: str) -> int:
     return 0
 
 
+def _compile(command: list[str], source: str) -> int:
+    """Compile with the cache or, where that fails, without: a build does not need it."""
+    try:
+        return _compile_cached(command, source)
+    except Exception:
+        return subprocess.run(command).returncode
+
+
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     runtime_source = _runtime_source(arguments)
     if runtime_source is None:
         os.execvp(arguments[0], arguments)
-    if sys.flags.no_site:  # the cache needs packages
-        os.execv(sys.executable, [sys.executable, "-I", *sys.argv])
-    sys.exit(_compile_cached(arguments, runtime_source))
+    if sys.flags.no_site:  # the cache needs packages, and finds this one as the caller does
+        os.execv(sys.executable, [sys.executable, "-P", *sys.argv])
+    sys.exit(_compile(arguments, runtime_source))
