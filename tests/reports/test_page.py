@@ -251,7 +251,7 @@ def test_what_is_not_measured_is_said_to_be_so(facts: dict[str, Any], tmp_path: 
     it["implementations"] = [item for item in it["implementations"] if item["lanes"] != 16]
     text = words(_page(facts, tmp_path))
     row = text[text.index("area per lane, 16 lanes split") :]
-    assert row.startswith("area per lane, 16 lanes split 2,000 µm² not measured not measured")
+    assert row.startswith("area per lane, 16 lanes split 2,000 µm² not measured 4,870 µm²")
     assert "not measured yet." in text[text.index("Targets ") :]
 
 
@@ -265,7 +265,7 @@ def test_consmax_is_shown_when_nothing_is_measured(facts: dict[str, Any]) -> Non
     nothing: dict[str, Any] = dict.fromkeys(("implementations", "implemented", "powered", "sweep"))
     facts["consmax"] |= {name: [] for name in nothing}
     text = text_of("consmax", facts["consmax"])
-    assert "area, one lane split 4,900 µm² not measured not measured" in text
+    assert "area, one lane split 4,900 µm² not measured 4,870 µm²" in text
 
 
 def test_page_needs_no_network(facts: dict[str, Any], tmp_path: Path) -> None:
