@@ -47,12 +47,12 @@ def _implementations() -> list[Job]:
     """List the netlists: the default ones first, as the first page shows them."""
     jobs = [
         implement_job(Chosen(name=name), _KIT, ENERGY_CLOCK_NS, "normal", cpu_s=cpu_s)
-        for name, cpu_s in (("consmax/log2", 25), ("consmax/split", 60))
+        for name, cpu_s in (("consmax/log2", 17), ("consmax/split", 14))
     ]
     jobs += [
         implement_job(
             Chosen(name=name, settings=() if lanes == 1 else (f"lanes={lanes}",)), _KIT,
-            ENERGY_CLOCK_NS, source, quick=False, cpu_s=20 + 12 * lanes,
+            ENERGY_CLOCK_NS, source, quick=False, cpu_s=15 + 12 * lanes,
         )
         for lanes in _LANES
         for name in _ARCHITECTURES

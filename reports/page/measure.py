@@ -23,7 +23,7 @@ __all__ = [
 SEED = 7  # of verification
 _SIMULATORS = ("icarus", "verilator")
 _CACHE = "report"
-_VERIFY_S, _IMPLEMENT_S = 40.0, 50.0  # processor seconds of a usual unit
+_VERIFY_S, _IMPLEMENT_S = 25.0, 60.0  # processor seconds of a usual unit
 
 Task = tuple[Job, str | None]  # a job and its key; None: not to be kept
 

@@ -17,7 +17,7 @@ from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.replay import Mismatch, Outcome, Replay, problems_of
-from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
 __all__ = ["build_bulk", "run_bulk"]
@@ -73,7 +73,7 @@ def build_bulk(
         ]
     else:
         compiler = [
-            str(simulator.executable), "--binary", "--timing", "-O3", "--top-module",
+            str(simulator.executable), "--binary", "--timing", "-O3", *SPLIT, "--top-module",
             "consilico_bench", "--prefix", "Vbench", "--Mdir", ".", "-o", "bench",
             "--x-assign", "fast", "--x-initial", "unique", *_WARNINGS,
             "-CFLAGS", f"-fcoroutines {_OPTIMIZE}", *(["--trace-vcd"] if trace else []),

@@ -19,7 +19,7 @@ from cocotb_tools import config as cocotb_config
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.replay import Mismatch, Outcome, Replay, problems_of
-from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = ["build_cocotb", "run_cocotb"]
@@ -31,7 +31,7 @@ _TIMESCALE = ("1ns", "1ps")
 # of ConSmax: 274 s); only the ports are made public instead.
 # Its C++ is compiled without optimization: a bench of a Python step per cycle gains nothing by it.
 _VERILATOR_ARGUMENTS = [
-    "--no-public-flat-rw", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0",
+    "--no-public-flat-rw", "-O3", *SPLIT, "-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0",
 ]  # fmt: skip
 _PORTS = ("clk", "rst", "*__valid", "*__ready", "*__payload")
 

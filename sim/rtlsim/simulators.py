@@ -19,12 +19,15 @@ from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import tool_version
 from consilico.sim.rtlsim.runtime_objects import launcher
 
-__all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "Simulator", "find_simulator"]
+__all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "SPLIT", "Simulator", "find_simulator"]
 
 SIMULATORS = ("icarus", "verilator")
 # As users compile. In SystemVerilog an initial value in a declaration raises no event, so what the
 # generator writes must start its combinational processes by itself (consilico.hw.verilog).
 ICARUS_LANGUAGE = "-g2012"
+# Verilator's C++ goes into one file unless it is huge: several share a header that is compiled
+# twice, which takes longer than a unit of ours.
+SPLIT = ("--output-split", "200000")
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
 
