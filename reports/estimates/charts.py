@@ -1,9 +1,12 @@
 """Figures of the analytical model: its errors on what was not in the fit."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from consilico.reports.estimates.facts import EstimateFacts, KitAccuracy
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
+from consilico.sim.estimate.operators.judge import PredictedConfig
 
 __all__ = ["estimate_charts", "estimate_plot"]
 
@@ -22,15 +25,11 @@ _QUANTITIES = {  # key of an answer: words, unit, scale
 _COLOURS = {"attention": "c", "matmul": "a", "training": "b"}
 
 
-def estimate_charts(estimates: dict[str, Any]) -> list[Chart]:
-    """Two for each kit.
-
-    Args:
-        estimates: From :func:`consilico.reports.estimates.facts.estimate_facts`.
-    """
+def estimate_charts(estimates: EstimateFacts) -> list[Chart]:
+    """Return two charts for each kit."""
     return [
-        _chart(pdk, kit, pair, estimates["families"])
-        for pdk, kit in estimates["kits"].items()
+        _chart(pdk, kit, pair, estimates.families)
+        for pdk, kit in estimates.kits.items()
         for pair in _PAIRS
     ]
 
@@ -73,29 +72,33 @@ def estimate_plot(answer: dict[str, Any]) -> Chart:
     )  # fmt: skip
 
 
-def _chart(pdk: str, kit: dict[str, Any], pair: str, families: dict[str, str]) -> Chart:
+def _chart(pdk: str, kit: KitAccuracy, pair: str, families: dict[str, str]) -> Chart:
     words = " and ".join(_PAIRS[pair].values())
     return Chart(
         name=f"estimate_{pdk}_{pair}",
         title=f"Estimates in {pdk}: error of {words}",
-        caption=f"Error of the {words} predicted for {len(kit['rows'])} configurations in {pdk} "
-        f"that were not in the fit, with intervals of {kit['level']:.0%}: bars that miss 0 missed.",
+        caption=f"Error of the {words} predicted for {len(kit.rows)} configurations in {pdk} "
+        f"that were not in the fit, with intervals of {kit.level:.0%}: bars that miss 0 missed.",
         kind="estimated",
         conditions=conditions(
-            {"pdk": pdk, **kit}, kit["clock_ns"], "traffic drawn with each configuration"
+            {"pdk": pdk, "corner": kit.corner, "voltage_v": kit.voltage_v},
+            kit.clock_ns,
+            "traffic drawn with each configuration",
         ),
-        panels=[_panel(metric, kit["rows"], families, pair) for metric in _PAIRS[pair]],
+        panels=[_panel(metric, kit.rows, families, pair) for metric in _PAIRS[pair]],
     )
 
 
-def _panel(metric: str, rows: list[dict[str, Any]], families: dict[str, str], pair: str) -> Panel:
-    ranked = sorted(rows, key=lambda row: float(row[metric]["measured"]))
+def _panel(
+    metric: str, rows: Sequence[PredictedConfig], families: dict[str, str], pair: str
+) -> Panel:
+    ranked = sorted(rows, key=lambda row: row.metrics[metric].measured)
     series = []
     for family, colour in _COLOURS.items():
         own = [
-            (place, row[metric])
+            (place, row.metrics[metric])
             for place, row in enumerate(ranked, start=1)
-            if families[row["unit"]] == family
+            if families[row.unit] == family
         ]
         if own:
             series.append(
@@ -104,9 +107,9 @@ def _panel(metric: str, rows: list[dict[str, Any]], families: dict[str, str], pa
                     colour=colour,
                     mark="points",
                     x=[place for place, _ in own],
-                    y=[_error(item["value"], item) for _, item in own],
-                    low=[_error(item["low"], item) for _, item in own],
-                    high=[_error(item["high"], item) for _, item in own],
+                    y=[100 * item.error for _, item in own],
+                    low=[100 * (item.low / item.measured - 1) for _, item in own],
+                    high=[100 * (item.high / item.measured - 1) for _, item in own],
                 )
             )
     return Panel(
@@ -115,7 +118,3 @@ def _panel(metric: str, rows: list[dict[str, Any]], families: dict[str, str], pa
         y_label="predicted, less measured (%)",
         series=series,
     )
-
-
-def _error(value: float, item: dict[str, Any]) -> float:
-    return 100 * (float(value) / float(item["measured"]) - 1)

@@ -1,12 +1,14 @@
-"""What the report says of the analytical model: predicted beside measured, in each kit."""
+"""What the report says of the analytical model: predicted next to measured, in each kit."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.fit import reach
-from consilico.sim.estimate.operators.judge import accuracy, judge
+from consilico.sim.estimate.operators.judge import Accuracy, PredictedConfig, accuracy, judge
 from consilico.sim.estimate.operators.ordinary import ORDINARY
 from consilico.sim.estimate.operators.tables import (
     KitCosts,
@@ -16,82 +18,116 @@ from consilico.sim.estimate.operators.tables import (
 )
 from consilico.sim.units.catalogue import catalogue
 
-__all__ = ["estimate_facts"]
+__all__ = ["EstimateFacts", "KitAccuracy", "OrdinaryAccuracy", "UnitErrors", "estimate_facts"]
 
 _FIRST_KIT = "nangate45"  # that is shown open
 
 
-def estimate_facts() -> dict[str, Any]:
-    """Accuracy in every calibrated kit.
+@dataclass(frozen=True, kw_only=True)
+class UnitErrors(Facts):
+    """Relative errors of one unit's configurations that were not in the fit, by metric."""
 
-    Returns:
-        ``kits``: by name, the report's own first, what the kit was calibrated with (``corner``,
-        ``voltage_v``, ``clock_ns``, ``date``, ``tools``, numbers of ``primitives`` and
-        ``fitted`` configurations), ``other_verilog``, the units that were measured with other
-        Verilog than their generators write now, ``accuracy`` by metric, ``rows``, the
-        configurations that were not in the fit, and ``plain``, how well ordinary Verilog is
-        predicted; ``families``: family by unit.
-    """
-    return {
-        "kits": {
+    unit: str
+    count: int  # of configurations
+    median: dict[str, float]
+    worst: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrdinaryAccuracy(Facts):
+    """How well Verilog that is not ours is predicted, by metric."""
+
+    designs: dict[str, dict[str, float]]  # by metric and design: predicted / measured, left out
+    median: dict[str, float]  # relative error
+    reach: dict[str, float]  # factor between a value and either end of its interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitAccuracy(Facts):
+    """What a kit was calibrated with, and how right its estimates are."""
+
+    corner: str
+    voltage_v: float
+    clock_ns: float
+    date: str
+    level: float  # of the intervals
+    tools: dict[str, str]
+    primitives: int  # single operators that were measured
+    fitted: int  # configurations in the fit
+    other_verilog: tuple[str, ...]  # units measured with other Verilog than is generated now
+    accuracy: dict[str, Accuracy]  # by metric
+    units: tuple[UnitErrors, ...]
+    ordinary: OrdinaryAccuracy
+    rows: tuple[PredictedConfig, ...]  # configurations that were not in the fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateFacts(Facts):
+    """The accuracy of the estimates in every calibrated kit."""
+
+    kits: dict[str, KitAccuracy]  # by name, the report's own first
+    families: dict[str, str]  # family by unit
+
+
+def estimate_facts() -> EstimateFacts:
+    """Return the accuracy of the estimates in every calibrated kit."""
+    return EstimateFacts(
+        kits={
             pdk: _kit(pdk) for pdk in sorted(calibrated_kits(), key=lambda pdk: pdk != _FIRST_KIT)
         },
-        "families": {unit.name: unit.family for unit in catalogue().values()},
-    }
+        families={unit.name: unit.family for unit in catalogue().values()},
+    )
 
 
-def _kit(pdk: str) -> dict[str, Any]:
+def _kit(pdk: str) -> KitAccuracy:
     calibration = read_calibration(pdk)
     judged = judge(pdk)
     measured = read_rows(pdk)["rows"]
-    return {
-        "corner": calibration.corner,
-        "voltage_v": calibration.voltage_v,
-        "clock_ns": calibration.clock_ns,
-        "date": calibration.date,
-        "level": calibration.level,
-        "tools": calibration.tools,
-        "primitives": sum("primitive" in row for row in measured),
-        "fitted": sum(row.get("for") == "fit" for row in measured),
-        "other_verilog": units_measured_otherwise(pdk),
-        "accuracy": accuracy(judged),
-        "units": _units(judged),
-        "plain": _plain(calibration),
-        "rows": [row for row in judged if row["for"] == "test"],
-    }
+    return KitAccuracy(
+        corner=calibration.corner,
+        voltage_v=calibration.voltage_v,
+        clock_ns=calibration.clock_ns,
+        date=calibration.date,
+        level=calibration.level,
+        tools=calibration.tools,
+        primitives=sum("primitive" in row for row in measured),
+        fitted=sum(row.get("for") == "fit" for row in measured),
+        other_verilog=tuple(units_measured_otherwise(pdk)),
+        accuracy=accuracy(judged),
+        units=_units(judged),
+        ordinary=_ordinary(calibration),
+        rows=tuple(row for row in judged if row.purpose == "test"),
+    )
 
 
-def _plain(calibration: KitCosts) -> dict[str, Any]:
-    """Ordinary designs: predicted / measured by a fit without them, and half of each interval."""
+def _ordinary(calibration: KitCosts) -> OrdinaryAccuracy:
+    """Return how well ordinary designs are predicted by fits without them."""
     errors = {
         metric: np.abs(np.array([*ratios.values()]) - 1)
         for metric, ratios in calibration.left_out.items()
     }
-    return {
-        "designs": [
-            {
-                "name": name,
-                **{metric: found[name] for metric, found in calibration.left_out.items()},
-            }
-            for name in calibration.left_out["area_um2"]
-        ],
-        "median": {metric: float(np.median(found)) for metric, found in errors.items()},
-        "reach": {metric: reach(cost, ORDINARY) for metric, cost in calibration.plain.items()},
-    }
+    return OrdinaryAccuracy(
+        designs=calibration.left_out,
+        median={metric: float(np.median(found)) for metric, found in errors.items()},
+        reach={metric: reach(cost, ORDINARY) for metric, cost in calibration.plain.items()},
+    )
 
 
-def _units(judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Median error of each unit, by metric."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def _units(judged: Sequence[PredictedConfig]) -> tuple[UnitErrors, ...]:
+    """Return the errors of each unit, by metric."""
+    own: dict[str, list[PredictedConfig]] = {}
     for row in judged:
-        if row["for"] == "test":
-            found.setdefault(row["unit"], []).append(row)
-    return [
-        {
-            "unit": unit,
-            "count": len(rows),
-            "median": {metric: item["median"] for metric, item in accuracy(rows).items()},
-            "worst": {metric: item["worst"]["error"] for metric, item in accuracy(rows).items()},
-        }
-        for unit, rows in found.items()
-    ]
+        if row.purpose == "test":
+            own.setdefault(row.unit, []).append(row)
+    found = []
+    for unit, rows in own.items():
+        errors = accuracy(rows)
+        found.append(
+            UnitErrors(
+                unit=unit,
+                count=len(rows),
+                median={metric: item.median for metric, item in errors.items()},
+                worst={metric: item.worst.error for metric, item in errors.items()},
+            )
+        )
+    return tuple(found)

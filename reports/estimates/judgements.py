@@ -4,52 +4,46 @@ The limits belong to the calibration (:mod:`consilico.sim.estimate.operators.jud
 them with each accuracy; here they become checks of the page.
 """
 
-from typing import Any
-
+from consilico.reports.estimates.facts import EstimateFacts
 from consilico.reports.page.section import Check, Judged
+from consilico.sim.estimate.operators.judge import Limits
 
-__all__ = ["METRIC_WORDS", "judge_estimates"]
+__all__ = ["judge_estimates"]
 
-METRIC_WORDS = {
+_METRIC_WORDS = {
     "area_um2": "area",
     "path_ns": "longest path",
     "energy_per_operation_pj": "energy per operation",
-    "energy_pj": "dynamic energy per cycle",
     "leakage_w": "leakage",
 }
 
 
-def judge_estimates(facts: dict[str, Any]) -> Judged:
+def judge_estimates(facts: EstimateFacts) -> Judged:
     """List a check for each kit and quantity that has a limit.
-
-    Args:
-        facts: From :func:`consilico.reports.estimates.facts.estimate_facts`.
 
     Returns:
         Rows: by kit, whether each of its limits is met.
     """
     checks = [
         Check(
-            what=f"estimates in {pdk}: {METRIC_WORDS[metric]}",
-            limit=_limit(row["limits"]),
-            measured=f"median {row['median']:.1%}, 95 % within {row['p95']:.1%}",
-            met=row["met"],
+            what=f"estimates in {pdk}: {_METRIC_WORDS[metric]}",
+            limit=_words(row.limits),
+            measured=f"median {row.median:.1%}, 95 % within {row.p95:.1%}",
+            met=row.met,
         )
-        for pdk, kit in facts["kits"].items()
-        for metric, row in kit["accuracy"].items()
-        if row["limits"]["median"] or row["limits"]["p95"]
+        for pdk, kit in facts.kits.items()
+        for metric, row in kit.accuracy.items()
+        if row.limits.median or row.limits.p95
     ]
-    met = {
-        pdk: all(row["met"] for row in kit["accuracy"].values())
-        for pdk, kit in facts["kits"].items()
-    }
+    met = {pdk: all(row.met for row in kit.accuracy.values()) for pdk, kit in facts.kits.items()}
     return Judged(checks=checks, rows=met)
 
 
-def _limit(limits: dict[str, float | None]) -> str:
+def _words(limits: Limits) -> str:
+    """Return the limits of the errors in words."""
     parts = []
-    if limits["median"]:
-        parts.append(f"median at most {limits['median']:.0%}")
-    if limits["p95"]:
-        parts.append(f"95 % within {limits['p95']:.0%}")
+    if limits.median:
+        parts.append(f"median at most {limits.median:.0%}")
+    if limits.p95:
+        parts.append(f"95 % within {limits.p95:.0%}")
     return ", ".join(parts)

@@ -1,7 +1,7 @@
 """The report's section on estimates: what is gathered for it."""
 
 from consilico.reports.estimates.charts import estimate_charts
-from consilico.reports.estimates.facts import estimate_facts
+from consilico.reports.estimates.facts import EstimateFacts, estimate_facts
 from consilico.reports.estimates.judgements import judge_estimates
 from consilico.reports.page.section import Job, Section
 
@@ -19,7 +19,7 @@ SECTION = Section(
     name="estimates",
     title="Estimates without synthesis",
     jobs=lambda request, results: [_JOB],
-    facts=lambda request, results: results.value(_JOB),
+    facts=lambda request, results: results.facts(_JOB, EstimateFacts),
     judge=judge_estimates,
     charts=estimate_charts,
     template="estimates/template.html.j2",

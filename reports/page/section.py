@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from consilico.reports.page.chart import Chart
+from consilico.sim.base.facts import Facts
 
 __all__ = [
     "Card",
@@ -23,7 +24,8 @@ __all__ = [
     "Section",
 ]
 
-Facts = TypeVar("Facts")
+Shown = TypeVar("Shown")  # what a section shows: usually a subclass of Facts
+Kind = TypeVar("Kind", bound=Facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,11 @@ class Results:
         outcome = self._outcomes.get(job)
         return None if outcome is None else outcome.value
 
+    def facts(self, job: Job, kind: type[Kind]) -> Kind | None:
+        """Return what the job measured as the facts that its function returned, or None."""
+        value = self.value(job)
+        return None if value is None else kind.from_json(value)
+
     def failure(self, job: Job) -> str:
         """Return what went wrong, in one line; empty if nothing did, or the job is not done."""
         outcome = self._outcomes.get(job)
@@ -151,7 +158,7 @@ def _no_charts(facts: Any) -> Sequence[Chart]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section(Generic[Facts]):
+class Section(Generic[Shown]):
     """One section of the page.
 
     Args:
@@ -171,8 +178,8 @@ class Section(Generic[Facts]):
     name: str
     title: str
     jobs: Callable[[Request, Results], Sequence[Job]] = _no_jobs
-    facts: Callable[[Request, Results], Facts | None]
-    judge: Callable[[Facts], Judged] = _nothing_judged
-    charts: Callable[[Facts], Sequence[Chart]] = _no_charts
+    facts: Callable[[Request, Results], Shown | None]
+    judge: Callable[[Shown], Judged] = _nothing_judged
+    charts: Callable[[Shown], Sequence[Chart]] = _no_charts
     template: str
     always: bool = False

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from consilico.golden.buffer import BufferConfig
 from consilico.sim.base.errors import UserError
@@ -62,6 +62,22 @@ class BufferCost(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Figures:
+    """What is known of a buffer apart from what was asked for: fields of :class:`BufferCost`."""
+
+    area_um2: Interval
+    read_pj: Interval
+    write_pj: Interval
+    rest_pj: Interval | None
+    leakage_w: Interval
+    access_ns: Interval
+    cycle_ns: Interval
+    basis: str
+    source: str
+    activity: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class BufferCosts(Facts):
     """One buffer in every kind of memory that is known for its size."""
 
@@ -116,7 +132,7 @@ def buffer_cost(
         corner=place.corner,
         voltage_v=place.voltage_v,
         node_nm=place.node_nm,
-        **found,
+        **vars(found),
     )
 
 
@@ -155,8 +171,8 @@ def _place(kit_name: str) -> "KitCorner":
     raise UserError(f"process kit {name} has no corner {corner!r}; it has: {there}")
 
 
-def _calibrated(words: int, bits: int, kind: str, place: "KitCorner") -> dict[str, Any]:
-    """Return a flip-flop or latch buffer's fields from the kit's table and its formulas."""
+def _calibrated(words: int, bits: int, kind: str, place: "KitCorner") -> _Figures:
+    """Return a flip-flop or latch buffer's figures from the kit's table and its formulas."""
     pdk = place.pdk
     known = calibration(pdk)
     if known is None or not place.default:
@@ -167,7 +183,7 @@ def _calibrated(words: int, bits: int, kind: str, place: "KitCorner") -> dict[st
     point = known.measured(kind, words, bits)
     if point is not None:
         exact = {name: exactly(getattr(point, name)) for name in QUANTITIES}
-        return _fields(exact, "measured", known)
+        return _cell_figures(exact, "measured", known)
     for name, given, range_ in (("words", words, known.words), ("bits", bits, known.bits)):
         if not range_[0] <= given <= range_[-1]:
             raise UserError(
@@ -178,43 +194,44 @@ def _calibrated(words: int, bits: int, kind: str, place: "KitCorner") -> dict[st
     for name, formula in known.formulas[kind].items():
         value = float(formula(words, bits))
         figures[name] = Interval(value, value * (1 - formula.error), value * (1 + formula.error))
-    return _fields(figures, "calibrated", known)
+    return _cell_figures(figures, "calibrated", known)
 
 
-def _fields(
+def _cell_figures(
     figures: Mapping[str, Interval], basis: str, known: BufferCalibration
-) -> dict[str, Any]:
+) -> _Figures:
+    """Return figures of the calibration with their basis; a cycle takes as long as an access."""
     about = known.table
     fitted = "" if basis == "measured" else ", closed formula fitted to measured buffers"
-    return {
+    return _Figures(
         **figures,
-        "cycle_ns": figures["access_ns"],
-        "basis": basis,
-        "source": f"synthesis and gate-level simulation in {about.pdk} ({about.corner}, "
+        cycle_ns=figures["access_ns"],
+        basis=basis,
+        source=f"synthesis and gate-level simulation in {about.pdk} ({about.corner}, "
         f"{about.date}){fitted}",
-        "activity": about.activity,
-    }
+        activity=about.activity,
+    )
 
 
-def _measured(words: int, bits: int, kind: str, kit_name: str) -> dict[str, Any]:
-    """Return a flip-flop or latch buffer's fields, measured now."""
+def _measured(words: int, bits: int, kind: str, kit_name: str) -> _Figures:
+    """Return a flip-flop or latch buffer's figures, measured now."""
     try:
         config = BufferConfig(words=words, bits=bits, storage=kind)
     except ValueError as error:
         raise UserError(str(error)) from error
     found = measure_buffer(config, kit_name)
     figures = {name: exactly(getattr(found, name)) for name in QUANTITIES}
-    return {
+    return _Figures(
         **figures,
-        "cycle_ns": figures["access_ns"],
-        "basis": "measured",
-        "source": f"synthesis and gate-level simulation in {kit_name}, now",
-        "activity": _RANDOM_WORDS,
-    }
+        cycle_ns=figures["access_ns"],
+        basis="measured",
+        source=f"synthesis and gate-level simulation in {kit_name}, now",
+        activity=_RANDOM_WORDS,
+    )
 
 
-def _sram(words: int, bits: int, place: "KitCorner", ports: str) -> dict[str, Any]:
-    """Return an SRAM's fields: the model's figures, for ASAP7 with the outline of real macros."""
+def _sram(words: int, bits: int, place: "KitCorner", ports: str) -> _Figures:
+    """Return an SRAM's figures: the model's figures, for ASAP7 with the outline of real macros."""
     node_nm, pdk = place.node_nm, place.pdk
     if node_nm is None:
         raise UserError(f"the node of {pdk} is not known, and an SRAM's figures follow from it")
@@ -236,13 +253,13 @@ def _sram(words: int, bits: int, place: "KitCorner", ports: str) -> dict[str, An
                 f"area (outline) and access time (mean of corners {corners}): {found.count} x "
                 f"{found.macro} of the {macros.SOURCE}. Energy, leakage, cycle time: {source}"
             )
-    return {
+    return _Figures(
         **figures,
-        "rest_pj": None,
-        "basis": "estimated",
-        "source": source,
-        "activity": "random data, every other bit toggles",
-    }
+        rest_pj=None,
+        basis="estimated",
+        source=source,
+        activity="random data, every other bit toggles",
+    )
 
 
 def _macro_figures(found: macros.MacroArray, cycle_ns: Interval) -> dict[str, Interval]:

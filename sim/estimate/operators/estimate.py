@@ -12,6 +12,7 @@ from consilico.sim.estimate.operators.fit import predict
 from consilico.sim.estimate.operators.ordinary import ORDINARY, rtl_census, same_rate
 from consilico.sim.estimate.operators.sources import Sources
 from consilico.sim.estimate.operators.tables import (
+    OperandTraffic,
     groups,
     metric_features,
     read_calibration,
@@ -115,7 +116,7 @@ def estimate_many(
     source = source or _default_source(unit, pdk)
     traffic = _traffic(unit, configs, pdk, source)
     seen = _operands(unit, traffic, operands)
-    factor = traffic["operations"]
+    factor = traffic.operations
     result: dict[str, Any] = {
         name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
     }
@@ -202,39 +203,35 @@ def _default_source(unit: Unit, pdk: str) -> str:
     return next(iter(read_calibration(pdk).traffic.get(unit.name, {})), unit.measured_with[0])
 
 
-def _traffic(unit: Unit, configs: Sequence["Config"], pdk: str, source: str) -> dict[str, Any]:
-    """Return statistics of the operands in the traffic of a source, and operations it has a beat.
+def _traffic(unit: Unit, configs: Sequence["Config"], pdk: str, source: str) -> OperandTraffic:
+    """Return what a source's traffic is like.
 
-    They are those of the calibration or, of a unit or a source that is not in it, of a little
-    traffic of the first configuration.
-
-    Returns:
-        ``operands``, and ``operations``: operations of a beat of those stated.
+    It is that of the calibration or, for a unit or a source that is not in it, of a little traffic
+    of the first configuration.
 
     Raises:
         UserError: If the unit has no such source.
     """
-    known: dict[str, Any] = read_calibration(pdk).traffic.get(unit.name, {})
+    known = read_calibration(pdk).traffic.get(unit.name, {})
     if source in known:
-        found: dict[str, Any] = known[source]
-        return found
+        return known[source]
     from consilico.sim.estimate.operators.operand_statistics import operand_statistics
     from consilico.sim.units.stimulus import Kind
 
     config = configs[0]
     stimulus = unit.traffic(config, source, _BEATS)
     beats = int((stimulus.kind == Kind.DATA).sum())
-    return {
-        "operations": stimulus.operations / beats / unit.operations_per_beat(config),
-        "operands": operand_statistics(unit, config, stimulus),
-    }
+    return OperandTraffic(
+        operations=stimulus.operations / beats / unit.operations_per_beat(config),
+        operands=operand_statistics(unit, config, stimulus),
+    )
 
 
 def _operands(
-    unit: Unit, traffic: Mapping[str, Any], given: Operands | None
+    unit: Unit, traffic: OperandTraffic, given: Operands | None
 ) -> dict[str, dict[str, float]]:
     """Return statistics of the operands, with those that are given in place of the traffic's."""
-    known: dict[str, dict[str, float]] = traffic["operands"]
+    known = traffic.operands
     if foreign := sorted(set(given or {}) - set(known)):
         names = ", ".join(known)
         raise UserError(f"{unit.name} has no operand {foreign[0]!r}; it has: {names}")

@@ -5,17 +5,20 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.results import digest
 from consilico.sim.estimate.operators.estimate import estimate_many
 from consilico.sim.estimate.operators.fit import LEVEL, METRICS, fit_cost
 from consilico.sim.estimate.operators.tables import (
     FOLDER,
+    OperandTraffic,
     feature_names,
     read_calibration,
     read_rows,
@@ -23,15 +26,99 @@ from consilico.sim.estimate.operators.tables import (
 )
 from consilico.sim.units.catalogue import find_unit
 
-__all__ = ["LIMITS", "accuracy", "fit_kit", "fitted_digest", "judge"]
+__all__ = [
+    "LIMITS",
+    "Accuracy",
+    "Limits",
+    "PredictedConfig",
+    "Prediction",
+    "WorstError",
+    "accuracy",
+    "fit_kit",
+    "fitted_digest",
+    "judge",
+]
 
-LIMITS = {  # greatest error allowed: median, 95th percentile
-    "area_um2": (0.05, 0.15),
-    "path_ns": (0.10, None),
-    "energy_per_operation_pj": (0.10, None),
-    "leakage_w": (None, None),
-}
 COVERAGE = 0.85  # of the stated intervals, at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(Facts):
+    """Greatest relative errors allowed, where there is a limit, and the least coverage."""
+
+    median: float | None = None
+    p95: float | None = None
+    coverage: float = COVERAGE
+
+
+LIMITS = {
+    "area_um2": Limits(median=0.05, p95=0.15),
+    "path_ns": Limits(median=0.10),
+    "energy_per_operation_pj": Limits(median=0.10),
+    "leakage_w": Limits(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Facts):
+    """One metric of a configuration: what was measured, predicted, and the predicted interval."""
+
+    measured: float
+    value: float
+    low: float
+    high: float
+
+    @property
+    def error(self) -> float:
+        """The relative error of the predicted value, signed."""
+        return self.value / self.measured - 1
+
+    @property
+    def covered(self) -> bool:
+        """Whether the interval holds what was measured."""
+        return self.low <= self.measured <= self.high
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedConfig(Facts):
+    """Predictions for a measured configuration, by metric of :data:`LIMITS`."""
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    purpose: str  # "fit": it was in the fit; "test": it was not
+    source: str  # of its traffic
+    metrics: dict[str, Prediction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstError(Facts):
+    """The configuration that is predicted worst: its unit and the size of the relative error."""
+
+    unit: str
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Facts):
+    """Relative errors of one metric over configurations that were not in the fit."""
+
+    count: int  # of configurations
+    median: float
+    p95: float  # 95th percentile
+    coverage: float  # share of the intervals that hold what was measured
+    worst: WorstError
+    limits: Limits
+
+    derived = ("met",)
+
+    @property
+    def met(self) -> bool:
+        """Whether the errors and the coverage keep their limits."""
+        return (
+            (self.limits.median is None or self.median <= self.limits.median)
+            and (self.limits.p95 is None or self.p95 <= self.limits.p95)
+            and self.coverage >= self.limits.coverage
+        )
 
 
 def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +140,10 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
         "level": LEVEL,
         "costs": {metric: cost.to_json() for metric, cost in costs.items()},
         "plain": fit_ordinary(table["rows"], costs["path_ns"]),
-        "traffic": _traffic([row for row in table["rows"] if "unit" in row]),
+        "traffic": {
+            unit: {source: traffic.to_json() for source, traffic in sources.items()}
+            for unit, sources in _traffic([row for row in table["rows"] if "unit" in row]).items()
+        },
         "largest_um2": _largest(rows),
     }
 
@@ -84,15 +174,15 @@ def _largest(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
-def _traffic(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _traffic(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, OperandTraffic]]:
     """Return by unit and source the mean statistics of operands, and operations per stated one.
 
     What goes into a unit, not what it costs, and so that of configurations outside the fit, too.
     """
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    found: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
         found.setdefault(row["unit"], {}).setdefault(row["source"], []).append(row)
-    result: dict[str, Any] = {}
+    result: dict[str, dict[str, OperandTraffic]] = {}
     for name, sources in found.items():
         unit = find_unit(name)
         for source in (item for item in unit.measured_with if item in sources):
@@ -102,71 +192,65 @@ def _traffic(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 row["operations"] / row["beats"] / each
                 for row, each in zip(own, stated, strict=True)
             ]
-            result.setdefault(name, {})[source] = {
-                "operations": float(np.mean(done)),
-                "operands": {
+            result.setdefault(name, {})[source] = OperandTraffic(
+                operations=float(np.mean(done)),
+                operands={
                     operand: {
                         key: float(np.mean([row["operands"][operand][key] for row in own]))
                         for key in ("toggle_rate", "sign_correlation")
                     }
                     for operand in own[0]["operands"]
                 },
-            }
+            )
     return result
 
 
-def judge(pdk: str) -> list[dict[str, Any]]:
+def judge(pdk: str) -> list[PredictedConfig]:
     """Return predicted and measured values of every configuration in a kit's table.
 
-    Returns:
-        Rows with ``unit``, ``config``, ``for`` (fit or test) and for each metric ``measured``,
-        ``value``, ``low``, ``high``: those of :func:`estimate.estimate`.
+    The predictions are those of :func:`consilico.sim.estimate.operators.estimate.estimate`.
     """
     table = read_rows(pdk)
     return [_judged(row, pdk, table["clock_ns"]) for row in table["rows"] if "unit" in row]
 
 
-def _judged(row: dict[str, Any], pdk: str, clock_ns: float) -> dict[str, Any]:
+def _judged(row: Mapping[str, Any], pdk: str, clock_ns: float) -> PredictedConfig:
+    """Return the predictions for the configuration of one row of a kit's table."""
     unit = find_unit(row["unit"])
     config = unit.config(**row["config"])
     found = estimate_many(unit, [config], pdk, row["source"], row["operands"])
     still_pj = row["leakage_w"] * clock_ns * 1e3
     energy_pj = (row["energy_beat_pj"] + still_pj) * row["beats"] / row["operations"]
-    judged = {name: row[name] for name in ("unit", "config", "for", "source")}
+    metrics = {}
     for metric in LIMITS:
         value, low, high = (float(end[0]) for end in found[metric])
         measured = energy_pj if metric == "energy_per_operation_pj" else row[metric]
-        judged[metric] = {"measured": measured, "value": value, "low": low, "high": high}
-    return judged
+        metrics[metric] = Prediction(measured=measured, value=value, low=low, high=high)
+    return PredictedConfig(
+        unit=row["unit"],
+        config=row["config"],
+        purpose=row["for"],
+        source=row["source"],
+        metrics=metrics,
+    )
 
 
-def accuracy(judged: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the errors over configurations that were not in the fit.
-
-    Returns:
-        By metric: ``median`` and ``p95`` of the relative error, ``coverage`` of the intervals,
-        ``worst`` (unit and error), the limits, ``met``, and ``count``.
-    """
-    rows = [row for row in judged if row["for"] == "test"]
+def accuracy(judged: Sequence[PredictedConfig]) -> dict[str, Accuracy]:
+    """Return, by metric, the errors over configurations that were not in the fit."""
+    rows = [row for row in judged if row.purpose == "test"]
     found = {}
-    for metric in LIMITS:
-        values = [row[metric] for row in rows]
-        errors = np.array([abs(item["value"] / item["measured"] - 1) for item in values])
-        inside = [item["low"] <= item["measured"] <= item["high"] for item in values]
-        median, p95 = float(np.median(errors)), float(np.quantile(errors, 0.95))
-        limits = LIMITS[metric]
+    for metric, limits in LIMITS.items():
+        values = [row.metrics[metric] for row in rows]
+        errors = np.array([abs(item.error) for item in values])
         worst = int(errors.argmax())
-        found[metric] = {
-            "count": len(rows),
-            "median": median,
-            "p95": p95,
-            "coverage": float(np.mean(inside)),
-            "worst": {"unit": rows[worst]["unit"], "error": float(errors[worst])},
-            "limits": {"median": limits[0], "p95": limits[1], "coverage": COVERAGE},
-            "met": (limits[0] is None or median <= limits[0])
-            and (limits[1] is None or p95 <= limits[1])
-            and bool(np.mean(inside) >= COVERAGE),
-        }
+        found[metric] = Accuracy(
+            count=len(rows),
+            median=float(np.median(errors)),
+            p95=float(np.quantile(errors, 0.95)),
+            coverage=float(np.mean([item.covered for item in values])),
+            worst=WorstError(unit=rows[worst].unit, error=float(errors[worst])),
+            limits=limits,
+        )
     return found
 
 
@@ -179,9 +263,9 @@ def main() -> None:
         read_calibration.cache_clear()
         for metric, found in accuracy(judge(pdk)).items():
             print(
-                f"{pdk} {metric:23} {found['count']} configurations: median {found['median']:.1%}, "
-                f"95 % within {found['p95']:.1%}, intervals cover {found['coverage']:.0%}; worst "
-                f"{found['worst']['unit']} {found['worst']['error']:.0%}"
+                f"{pdk} {metric:23} {found.count} configurations: median {found.median:.1%}, "
+                f"95 % within {found.p95:.1%}, intervals cover {found.coverage:.0%}; worst "
+                f"{found.worst.unit} {found.worst.error:.0%}"
             )
 
 

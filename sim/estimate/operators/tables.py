@@ -11,6 +11,7 @@ import numpy as np
 
 from consilico.hw.census import Batch, Census
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators import features as feature
 from consilico.sim.estimate.operators.features import Reals
 from consilico.sim.units.catalogue import find_unit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FOLDER",
     "KitCosts",
+    "OperandTraffic",
     "calibrated_kits",
     "groups",
     "read_calibration",
@@ -30,6 +32,14 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent / "calibration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperandTraffic(Facts):
+    """What the traffic of one source is like at the input of a unit."""
+
+    operations: float  # that a beat has, divided by those that the unit states for one
+    operands: dict[str, dict[str, float]]  # toggle_rate and sign_correlation by operand
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +56,7 @@ class KitCosts:
     costs: dict[str, "Cost"]  # by metric, of units
     plain: dict[str, "Cost"]  # by metric, of Verilog that is not ours
     left_out: dict[str, dict[str, float]]  # of ordinary designs: predicted / measured, by metric
-    traffic: dict[str, Any]  # by unit: what its traffic is like
+    traffic: dict[str, dict[str, OperandTraffic]]  # by unit and source
     largest_um2: dict[str, float]  # by unit: the largest area that was fitted to
 
 
@@ -68,7 +78,12 @@ def read_calibration(pdk: str) -> KitCosts:
     data = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
     plain = data.pop("plain")
     data.pop("fitted_sha256", None)  # for `make calibration-check`
+    traffic = {
+        unit: {source: OperandTraffic.from_json(item) for source, item in sources.items()}
+        for unit, sources in data.pop("traffic").items()
+    }
     return KitCosts(
+        traffic=traffic,
         costs=_costs(data.pop("costs")),
         plain=_costs(plain["costs"]),
         left_out=plain["left_out"],

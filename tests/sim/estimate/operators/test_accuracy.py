@@ -1,5 +1,6 @@
 """What the fit is asked for, on configurations not in it; these fail when the fit drifts."""
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,37 +42,38 @@ def test_a_kit_is_judged_by_enough_configurations_of_all_units_none_of_them_fitt
 def test_errors_and_intervals_keep_their_limits(pdk: str) -> None:
     # a unit whose generator has changed since is none of the model's errors
     others = units_measured_otherwise(pdk)
-    judged = [row for row in judge(pdk) if row["unit"] not in others]
+    judged = [row for row in judge(pdk) if row.unit not in others]
     for metric, found in accuracy(judged).items() if judged else ():
-        limits = found["limits"] | MISSES.get((pdk, metric), {})
-        for name in ("median", "p95"):
-            if limits[name] is not None:
-                assert found[name] <= limits[name], (metric, name, found)
-        assert found["coverage"] >= limits["coverage"], (metric, found)
+        limits = replace(found.limits, **MISSES.get((pdk, metric), {}))
+        assert limits.median is None or found.median <= limits.median, (metric, found)
+        assert limits.p95 is None or found.p95 <= limits.p95, (metric, found)
+        assert found.coverage >= limits.coverage, (metric, found)
 
 
 def test_ordinary_designs_are_within_their_intervals_without_being_in_the_fit() -> None:
-    plain = estimate_facts()["kits"]["nangate45"]["plain"]
-    assert {row["name"] for row in plain["designs"]} == {design.name for design in ORDINARY_DESIGNS}
+    ordinary = estimate_facts().kits["nangate45"].ordinary
     medians = {"area_um2": 0.15, "path_ns": 0.2, "energy_pj": 0.3, "leakage_w": 0.2}
     for metric, limit in medians.items():
-        assert plain["median"][metric] <= limit, metric
-        ratios = [row[metric] for row in plain["designs"]]
-        reach = plain["reach"][metric]
+        assert ordinary.median[metric] <= limit, metric
+        found = ordinary.designs[metric]
+        assert found.keys() == {design.name for design in ORDINARY_DESIGNS}
+        ratios, reach = found.values(), ordinary.reach[metric]
         assert sum(1 / reach <= ratio <= reach for ratio in ratios) >= 0.85 * len(ratios), metric
 
 
 @pytest.mark.parametrize(("pdk", "metric"), list(MISSES))
 def test_a_limit_that_is_missed_is_still_missed(pdk: str, metric: str) -> None:
     if not units_measured_otherwise(pdk):
-        assert not accuracy(judge(pdk))[metric]["met"]
+        assert not accuracy(judge(pdk))[metric].met
 
 
 def test_a_wrong_cost_would_be_noticed() -> None:
-    judged = judge("nangate45")
-    for row in judged:
-        row["area_um2"]["value"] *= 1.2
-    assert not accuracy(judged)["area_um2"]["met"]
+    wrong = []
+    for row in judge("nangate45"):
+        area = row.metrics["area_um2"]
+        metrics = row.metrics | {"area_um2": replace(area, value=1.2 * area.value)}
+        wrong.append(replace(row, metrics=metrics))
+    assert not accuracy(wrong)["area_um2"].met
 
 
 def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() -> None:
