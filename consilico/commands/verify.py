@@ -19,10 +19,10 @@ from consilico.sim.base.errors import CheckFailed
 if TYPE_CHECKING:
     from consilico.sim.rtlsim.verify import Verification
 
-__all__ = ["Simulator", "verify"]
+__all__ = ["SimulatorName", "verify"]
 
 
-class Simulator(StrEnum):
+class SimulatorName(StrEnum):
     """The simulators that a unit is verified on."""
 
     ICARUS = "icarus"
@@ -33,11 +33,11 @@ def verify(
     unit: UnitArgument,
     settings: SetOption,
     simulators: Annotated[
-        list[Simulator],
+        list[SimulatorName],
         typer.Option(
             "--sim",
-            help="Simulator to use; repeatable. By default both.",
-            default_factory=lambda: list(Simulator),
+            help="SimulatorName to use; repeatable. By default both.",
+            default_factory=lambda: list(SimulatorName),
             show_default=False,
         ),
     ],

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "Job",
     "JobBeats",
     "SystolicConfig",
+    "SystolicJob",
     "cycles",
     "job_beats",
     "latency",
@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class SystolicJob:
     """One product ``x @ w`` of an ``m`` x ``k`` matrix and a ``k`` x ``n`` matrix."""
 
     m: int  # rows of x and of the result
@@ -81,7 +81,7 @@ class SystolicConfig(Operands, Config):
         """Return the number of bits of a result, signed; no sum of ``depth`` products overflows."""
         return sum_width(max(self.depth, self.rows), *self.product_range)
 
-    def check(self, job: Job) -> None:
+    def check(self, job: SystolicJob) -> None:
         """Refuse a job that the counters cannot hold.
 
         Raises:
@@ -184,7 +184,7 @@ def _weight_passes(
     return passes
 
 
-def result_matrix(results: Tensor, job: Job, config: SystolicConfig) -> Tensor:
+def result_matrix(results: Tensor, job: SystolicJob, config: SystolicConfig) -> Tensor:
     """Return the product, shape ``(m, n)``, from the array's beats of results.
 
     Args:
@@ -211,7 +211,7 @@ def latency(config: SystolicConfig) -> int:
     return config.rows + config.columns + 1
 
 
-def cycles(job: Job, config: SystolicConfig) -> int:
+def cycles(job: SystolicJob, config: SystolicConfig) -> int:
     """Return the cycles from the handshake of the first beat to that of the last result.
 
     Nothing stalls. Loading a tile of weights, or draining a tile of results, overlaps with the
@@ -228,7 +228,7 @@ def cycles(job: Job, config: SystolicConfig) -> int:
     return config.rows + occupied - max(low, config.rows) + low + latency(config)
 
 
-def occupied_cycles(job: Job, config: SystolicConfig) -> int:
+def occupied_cycles(job: SystolicJob, config: SystolicConfig) -> int:
     """Return the cycles for which a job's tiles occupy the array, filling and draining left out.
 
     That is what a job costs among others that follow one another without a pause. A tile of weights
@@ -242,7 +242,7 @@ def occupied_cycles(job: Job, config: SystolicConfig) -> int:
     return passes * (full * max(config.tile_rows, config.rows) + max(low, config.rows))
 
 
-def _strips(job: Job, config: SystolicConfig) -> tuple[int, int, int]:
+def _strips(job: SystolicJob, config: SystolicConfig) -> tuple[int, int, int]:
     """Return how a result is cut into tiles.
 
     Returns:
@@ -252,14 +252,14 @@ def _strips(job: Job, config: SystolicConfig) -> tuple[int, int, int]:
     return full, job.m - full * config.tile_rows, -(-job.n // config.columns)
 
 
-def _job(x: Tensor, w: Tensor, config: SystolicConfig) -> Job:
+def _job(x: Tensor, w: Tensor, config: SystolicConfig) -> SystolicJob:
     """Return the sizes of a product after checking shapes, sizes and codes."""
     if x.dim() != 2 or w.dim() != 2 or x.shape[1] != w.shape[0]:
         raise ValueError(
             f"x and w must be of shapes (m, k) and (k, n), not {tuple(x.shape)} and "
             f"{tuple(w.shape)}"
         )
-    job = Job(m=x.shape[0], k=x.shape[1], n=w.shape[1])
+    job = SystolicJob(m=x.shape[0], k=x.shape[1], n=w.shape[1])
     config.check(job)
     for name, codes, form in (("x", x, config.x), ("w", w, config.w)):
         low, high = code_range(form)

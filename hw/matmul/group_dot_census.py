@@ -7,7 +7,8 @@ from consilico.golden.matmul.operand import sum_width
 from consilico.hw.bfloat16 import from_integer_census
 from consilico.hw.census import Batch, Census, bit_length
 from consilico.hw.matmul.dot import accumulate_census
-from consilico.hw.matmul.group_dot import STAGES, fixed_scale_census, lanes_census, pass_tables
+from consilico.hw.matmul.group_dot import STAGES, fixed_scale_census
+from consilico.hw.matmul.group_lanes import lanes_census, pass_tables
 from consilico.hw.matmul.group_scaler import scaler_census
 from consilico.hw.pipeline import pipeline_census
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from consilico.sim.memory.answer import answer
 from consilico.sim.memory.evidence.measurements import (
-    error_bar,
     gpu_table,
+    ledger_error,
     measured_runs,
     measured_times,
     tracked_runs,
@@ -132,7 +132,7 @@ def _errors() -> dict[str, Any]:
     tracked = sorted(abs(row.error_pct) for row in tracked_runs())
     peer = sorted(abs(r.error_pct) for r in measured_runs() if r.source.startswith("vramcalc"))
     return {
-        "measured": error_bar().to_json(),
+        "measured": ledger_error().to_json(),
         "peer": {"median": peer[len(peer) // 2], "worst": peer[-1], "runs": len(peer)},
         "tracked": {
             "median": tracked[len(tracked) // 2], "worst": tracked[-1], "runs": len(tracked),

@@ -9,7 +9,7 @@ once for each time that the loops come back to it (Timeloop, ISPASS 2019; Chen e
 import math
 from dataclasses import dataclass
 
-from consilico.golden.matmul.systolic import Job, occupied_cycles
+from consilico.golden.matmul.systolic import SystolicJob, occupied_cycles
 from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.base.errors import UserError
 
@@ -48,7 +48,7 @@ def array_work(m: int, k: int, n: int, array: SystolicArrays) -> ArrayWork:
     """
     rows, columns = array.rows, array.columns
     across, down, inner = math.ceil(n / columns), math.ceil(m / rows), math.ceil(k / rows)
-    cycles = occupied_cycles(Job(m=m, k=k, n=n), array.unit)
+    cycles = occupied_cycles(SystolicJob(m=m, k=k, n=n), array.unit)
     if array.dataflow == "output_stationary":
         a_reads, b_reads = down * across * rows * k, down * across * columns * k
     else:

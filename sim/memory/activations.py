@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.autograd import Moment, Op, Walk, walk
+from consilico.sim.memory.autograd import Lifetimes, Moment, Op, walk
 from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, most, total
 from consilico.sim.memory.operations import Kernels, Trained, block_ops, loss_ops
 from consilico.sim.memory.tensor_plan import TensorPlan
@@ -69,7 +69,7 @@ class Activations:
                     kept[extra] = ("activations: checkpoints", more)
         return kept
 
-    def block_of(self, index: int) -> Walk:
+    def block_of(self, index: int) -> Lifetimes:
         """Return what lives while a block runs, by its index; the blocks that train come last."""
         trained = index >= self.plan.arch.layers - self.plan.trained_blocks
         return self.block if trained else self.resting
@@ -234,7 +234,7 @@ class Activations:
         )
 
 
-def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
+def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Lifetimes]:
     """Return operations and what lives while they run.
 
     Answers for single runs are remembered, as advice asks for many runs that differ in little.
@@ -246,14 +246,14 @@ def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
 
 
 @lru_cache(maxsize=256)
-def _remembered(what: str, *key: Any) -> tuple[tuple[Op, ...], Walk]:
+def _remembered(what: str, *key: Any) -> tuple[tuple[Op, ...], Lifetimes]:
     """Remember the answers of :func:`_walk`, whose arguments are then hashable: no arrays."""
     return _walk(what, *key)
 
 
 def _walk(
     what: str, trained: Trained, arch: Architecture, kernels: Kernels, tokens: Size, sequence: Size
-) -> tuple[tuple[Op, ...], Walk]:
+) -> tuple[tuple[Op, ...], Lifetimes]:
     """List the operations of a ``block``, a ``bare block`` or the ``loss``, and follow them."""
     entry = kernels.residual_bytes * arch.hidden * tokens
     if what == "loss":

@@ -10,7 +10,7 @@ from typing import Any
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.memory.activations import Activations
 from consilico.sim.memory.advice import Suggestion, suggestions
-from consilico.sim.memory.evidence.measurements import error_bar
+from consilico.sim.memory.evidence.measurements import ledger_error
 from consilico.sim.memory.gpus import Gpu, GpuMemory
 from consilico.sim.memory.ledger import ledger, slack_bytes
 from consilico.sim.memory.step_time import StepTime, step_time
@@ -145,7 +145,7 @@ def answer(
             LedgerLine(name=e.name, kind=e.kind, dtype=e.dtype, bytes=int(e.bytes), live=e.live)
             for e in found.entries
         ),
-        error_bar_pct=round(error_bar().worst, 1),
+        error_bar_pct=round(ledger_error().worst, 1),
         outside=tuple(outside),
         notes=tuple(_notes(run, gpu)),
         fit=None if memory is None else _fit(run, found.peak_bytes + slack, memory, gpu),

@@ -11,7 +11,7 @@ from itertools import count
 
 from consilico.sim.memory.entries import Size, most, total
 
-__all__ = ["Moment", "Op", "Saved", "Walk", "peak", "walk"]
+__all__ = ["Lifetimes", "Moment", "Op", "Saved", "peak", "walk"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Walk:
+class Lifetimes:
     """What lives through a forward and a backward pass over a chain."""
 
     saved: tuple[Saved, ...]
@@ -72,7 +72,7 @@ def walk(
     *,
     held_backward: bool = False,
     leaf: bool = False,
-) -> Walk:
+) -> Lifetimes:
     """Follow a chain of operations forward and backward.
 
     Args:
@@ -123,7 +123,7 @@ def walk(
                 del working[name]
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
     back = held if held_backward else ()
-    return Walk(saved, tuple(forward), _backward(ops, entry, size, savers, base, back, leaf))
+    return Lifetimes(saved, tuple(forward), _backward(ops, entry, size, savers, base, back, leaf))
 
 
 def _backward(

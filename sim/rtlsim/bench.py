@@ -24,7 +24,7 @@ from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import processors
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
 from consilico.sim.units.catalogue import configure, find_unit, verilog
 from consilico.sim.units.stimulus import Kind, Stimulus, prefix, repeat
@@ -129,7 +129,7 @@ def _bulk(unit: Unit, simulator: Simulator, lanes: int, processors: int) -> Spee
     build = build_bulk(simulator, [_text(unit, lanes)], unit.module_name, ports)
     replay = Replay(bench="bulk, full speed")
 
-    def once() -> list[Outcome]:
+    def once() -> list[ReplayOutcome]:
         with ThreadPoolExecutor(processors) as pool:
             return list(
                 pool.map(lambda part: run_bulk(simulator, build, ports, part, replay), stimuli)
@@ -143,7 +143,11 @@ def _text(unit: Unit, lanes: int) -> str:
     return verilog(unit, configure(unit, [f"lanes={lanes}"]))
 
 
-def _fastest(simulator: Simulator, lanes: int, repetitions: Sequence[Sequence[Outcome]]) -> Speed:
+def _fastest(
+    simulator: Simulator,
+    lanes: int,
+    repetitions: Sequence[Sequence[ReplayOutcome]],
+) -> Speed:
     """Return the fastest repetition; one may consist of outcomes that ran at the same time."""
     rows = []
     for outcomes in repetitions:

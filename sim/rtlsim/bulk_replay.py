@@ -16,7 +16,7 @@ import numpy as np
 from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
-from consilico.sim.rtlsim.replay import Mismatch, Outcome, Replay, problems_of
+from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
@@ -93,7 +93,7 @@ def build_bulk(
 
 def run_bulk(
     simulator: Simulator, build: Path, ports: Ports, stimulus: Stimulus, replay: Replay
-) -> Outcome:
+) -> ReplayOutcome:
     """Replay a stimulus on a compiled testbench.
 
     Args:
@@ -117,7 +117,7 @@ def run_bulk(
     missing = 0 if replay.stop_at_mismatch else len(stimulus.expected) - beats - dropped
     wrong = values.get("mismatches", 0)
     problems += problems_of(beats=beats, due=len(stimulus.expected), missing=missing, wrong=wrong)
-    return Outcome(
+    return ReplayOutcome(
         bench=replay.bench,
         checked=stimulus.results_in(beats),
         beats_checked=beats,

@@ -18,7 +18,7 @@ from cocotb_tools import config as cocotb_config
 
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
-from consilico.sim.rtlsim.replay import Mismatch, Outcome, Replay, problems_of
+from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
 
@@ -92,7 +92,7 @@ def run_cocotb(
     stimulus: Stimulus,
     replay: Replay,
     module: str = _TESTBENCH,
-) -> Outcome:
+) -> ReplayOutcome:
     """Replay a stimulus on the cocotb testbench.
 
     Args:
@@ -130,7 +130,7 @@ def run_cocotb(
         beats=beats, due=len(stimulus.expected), missing=missing, wrong=report["wrong"]
     )
     mismatch = report["first_mismatch"]
-    return Outcome(
+    return ReplayOutcome(
         bench=replay.bench,
         checked=stimulus.results_in(beats),
         beats_checked=beats,

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from consilico.sim.base.facts import Facts
 
-__all__ = ["Dump", "Mismatch", "Outcome", "Replay", "problems_of"]
+__all__ = ["Dump", "Mismatch", "Replay", "ReplayOutcome", "problems_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Mismatch(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Facts):
+class ReplayOutcome(Facts):
     """What one testbench found. A beat carries one payload of all lanes."""
 
     derived: ClassVar[tuple[str, ...]] = ("mismatches", "passed")

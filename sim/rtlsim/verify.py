@@ -16,7 +16,7 @@ from consilico.sim.base.results import digest
 from consilico.sim.rtlsim.builds import BuildError, compiler_version
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus, prefix
@@ -39,7 +39,7 @@ class SimulatorRun(Facts):
     checked: int  # results compared, all lanes counted
     mismatches: int  # wrong and missing beats and violations of the stream protocol
     seconds: float  # wall clock, compilation left out
-    benches: tuple[Outcome, ...]  # one per testbench
+    benches: tuple[ReplayOutcome, ...]  # one per testbench
     coverage: dict[str, int]  # hits of the points of the streams, such as "stream/gap_cycles"
 
     @property
@@ -220,9 +220,9 @@ def _replayed(
     stimulus: Stimulus,
     seed: int,
     step: Callable[[], None],
-) -> tuple[list[Outcome], str]:
+) -> tuple[list[ReplayOutcome], str]:
     """Return the outcome of every testbench, and why the rest was not run, or ``""``."""
-    outcomes: list[Outcome] = []
+    outcomes: list[ReplayOutcome] = []
     top = unit.module_name
     try:
         for kind, part, replay in _plan(seed, stimulus):
@@ -240,7 +240,7 @@ def _replayed(
     return outcomes, ""
 
 
-def _run_of(simulator: Simulator, outcomes: list[Outcome]) -> SimulatorRun:
+def _run_of(simulator: Simulator, outcomes: list[ReplayOutcome]) -> SimulatorRun:
     events: Counter[str] = Counter()
     for outcome in outcomes:
         events.update(outcome.events)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.operand import code_range
-from consilico.golden.matmul.systolic import Job, SystolicConfig
+from consilico.golden.matmul.systolic import SystolicConfig, SystolicJob
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -27,10 +27,10 @@ class SystolicBench:
     def __init__(self, config: SystolicConfig) -> None:
         self.config = config
         self.builder = StimulusBuilder(UNITS[0].ports(config))
-        self._job: Job | None = None
+        self._job: SystolicJob | None = None
         self._seen: tuple[set[int], set[int]] = (set(), set())  # codes of x and of w
 
-    def shape(self, job: Job) -> None:
+    def shape(self, job: SystolicJob) -> None:
         """Load the shape of the jobs that follow."""
         config = self.config
         config.check(job)
@@ -56,7 +56,7 @@ class SystolicBench:
 
         config = self.config
         whole = job_beats(torch.from_numpy(x), torch.from_numpy(w), config)
-        job = Job(m=x.shape[0], k=x.shape[1], n=w.shape[1])
+        job = SystolicJob(m=x.shape[0], k=x.shape[1], n=w.shape[1])
         if job == self._job:
             self.builder.coverage["shape_kept"] += 1
         else:
@@ -79,7 +79,7 @@ class SystolicBench:
             self.builder.reset()
         self._count(job, x, w, reset=beats is not None)
 
-    def _count(self, job: Job, x: Codes, w: Codes, *, reset: bool) -> None:
+    def _count(self, job: SystolicJob, x: Codes, w: Codes, *, reset: bool) -> None:
         config = self.config
         least_x, least_w = config.x_range[0], config.w_range[0]
         for seen, codes in zip(self._seen, (x, w), strict=True):

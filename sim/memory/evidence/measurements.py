@@ -22,14 +22,14 @@ from consilico.sim.memory.step_time import step_time
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = [
-    "ErrorBar",
     "GpuTable",
+    "LedgerError",
     "MeasuredPeak",
     "MeasuredTime",
     "TrackedPeak",
     "TrackedTable",
-    "error_bar",
     "gpu_table",
+    "ledger_error",
     "measured_runs",
     "measured_times",
     "run_of",
@@ -94,7 +94,7 @@ def _row(item: dict[str, Any], source: dict[str, str]) -> MeasuredPeak:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorBar(Facts):
+class LedgerError(Facts):
     """Magnitude of the ledger's error on some measured runs, in percent."""
 
     median: float
@@ -103,10 +103,10 @@ class ErrorBar(Facts):
 
 
 @cache
-def error_bar() -> ErrorBar:
+def ledger_error() -> LedgerError:
     """Return the error of the ledger on the measured runs whose settings are all stated."""
     errors = [abs(row.error_pct) for row in measured_runs() if row.stated]
-    return ErrorBar(median=median(errors), worst=max(errors), runs=len(errors))
+    return LedgerError(median=median(errors), worst=max(errors), runs=len(errors))
 
 
 @dataclass(frozen=True, kw_only=True)

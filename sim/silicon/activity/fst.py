@@ -18,8 +18,8 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.activity.counting import UNKNOWN, Counter, window_counts
 from consilico.sim.silicon.activity.fst_file import (
     CHANGES,
+    FstBlocks,
     Variable,
-    Walk,
     blackouts,
     geometry,
     hierarchy,
@@ -104,7 +104,7 @@ def read_fst(
     )
 
 
-def _signals(found: Walk, path: Path, scope: str) -> tuple[dict[str, int], Layout, int]:
+def _signals(found: FstBlocks, path: Path, scope: str) -> tuple[dict[str, int], Layout, int]:
     """Return the rows of the signals below the scope, the layout, and the number of rows."""
     width = geometry(found)
     row = np.full(len(width), -1, dtype=np.int64)
@@ -138,7 +138,7 @@ def _only(layout: Layout, wanted: NDArray[np.bool_]) -> Layout:
     return Layout(width=layout.width, row=row)
 
 
-def _count(found: Walk, layout: Layout, counter: Counter, start: int) -> int:
+def _count(found: FstBlocks, layout: Layout, counter: Counter, start: int) -> int:
     """Hand all changes to the counter; return the time at which they end."""
     switches = blackouts(found)
     recorded = sorted(

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CHANGES",
+    "FstBlocks",
     "Header",
     "Variable",
-    "Walk",
     "blackouts",
     "geometry",
     "hierarchy",
@@ -71,7 +71,7 @@ class Variable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Walk:
+class FstBlocks:
     """Where the blocks of a file are: position and length of each, by type, in file order."""
 
     file: IO[bytes]
@@ -107,7 +107,7 @@ class Walk:
 
 
 @contextmanager
-def walk(file: io.BufferedReader) -> Iterator[Walk]:
+def walk(file: io.BufferedReader) -> Iterator[FstBlocks]:
     """Find the blocks of a file. One that is compressed as a whole is unpacked first.
 
     Raises:
@@ -127,7 +127,7 @@ def walk(file: io.BufferedReader) -> Iterator[Walk]:
         yield _walk(whole)
 
 
-def _walk(file: IO[bytes]) -> Walk:
+def _walk(file: IO[bytes]) -> FstBlocks:
     size = file.seek(0, io.SEEK_END)
     blocks: dict[int, list[tuple[int, int]]] = {}
     position = 0
@@ -138,7 +138,7 @@ def _walk(file: IO[bytes]) -> Walk:
             raise ValueError("a block reaches beyond its end")
         blocks.setdefault(kind, []).append((position + _LENGTHS.size, length - 8))
         position += 1 + length
-    return Walk(file=file, blocks=blocks)
+    return FstBlocks(file=file, blocks=blocks)
 
 
 def _exactly(file: IO[bytes], size: int) -> bytes:
@@ -148,7 +148,7 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
     return data
 
 
-def geometry(found: Walk) -> NDArray[np.int64]:
+def geometry(found: FstBlocks) -> NDArray[np.int64]:
     """Return the width of each signal by handle less 1.
 
     Returns:
@@ -170,7 +170,7 @@ def geometry(found: Walk) -> NDArray[np.int64]:
     return np.where(width == 0, -1, np.where(width == 0xFFFFFFFF, 0, width))
 
 
-def hierarchy(found: Walk) -> Iterator[Variable | tuple[str, ...]]:
+def hierarchy(found: FstBlocks) -> Iterator[Variable | tuple[str, ...]]:
     """Yield scopes, as tuples of names, and variables in file order.
 
     Raises:
@@ -235,7 +235,7 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
     return data[at:end].decode("latin-1"), end + 1
 
 
-def blackouts(found: Walk) -> list[tuple[bool, int]]:
+def blackouts(found: FstBlocks) -> list[tuple[bool, int]]:
     """Return when recording goes on (true: ``$dumpon``) or off, in ticks, in file order."""
     data = found.read(_BLACKOUT)
     if data is None:

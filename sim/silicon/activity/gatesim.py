@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
-from consilico.sim.rtlsim.replay import Dump, Outcome, Replay
+from consilico.sim.rtlsim.replay import Dump, Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.silicon.liberty.cellmodels import cell_models
 from consilico.sim.silicon.liberty.library import Library
@@ -23,7 +23,7 @@ _POWER_UPS = ("$urandom", "~$urandom")  # bit by bit
 class GateRun:
     """What a gate-level simulation found, and how long its recorded window is."""
 
-    outcome: Outcome
+    outcome: ReplayOutcome
     power_up: str  # what flip-flops and latches hold before the reset: "unknown" or "random"
     cycles: int  # in the window: everything after the first constants were loaded
     results: int  # delivered in it, all lanes counted
@@ -61,7 +61,7 @@ def simulate_gates(
     first = int((stimulus.kind == Kind.DATA).argmax())
     dump = Dump(path=waveform, first=first, last=len(stimulus.kind))
 
-    def replay(power_up: str | None) -> Outcome:
+    def replay(power_up: str | None) -> ReplayOutcome:
         models = cell_models(library.cells, cells, power_up)
         build = build_bulk(simulator, [netlist, models], top, ports)
         return run_bulk(simulator, build, ports, stimulus, Replay(bench="gate level", dump=dump))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consilico.golden.matmul.systolic import (
-    Job,
     SystolicConfig,
+    SystolicJob,
     cycles,
     job_beats,
     latency,
@@ -45,13 +45,15 @@ def test_beats_of_results_make_up_the_product(
     beats = job_beats(x, w, config)
     m, k, n = sizes
     assert torch.equal(
-        result_matrix(beats.results, Job(m=m, k=k, n=n), config), matmul(x, w, config)
+        result_matrix(beats.results, SystolicJob(m=m, k=k, n=n), config), matmul(x, w, config)
     )
     assert int(beats.completes.sum()) == len(beats.results)
     assert beats.completes[-1] > 0
     assert len(beats.x) == len(beats.w) == len(beats.completes)
     # the results complete with the last beat leave last, the first of them after the latency
-    slots = cycles(Job(m=m, k=k, n=n), config) - latency(config) - int(beats.completes[-1]) + 1
+    slots = (
+        cycles(SystolicJob(m=m, k=k, n=n), config) - latency(config) - int(beats.completes[-1]) + 1
+    )
     if dataflow == "weight_stationary" or k >= rows:
         assert slots == len(beats.x)
     else:
@@ -82,7 +84,7 @@ def test_weight_stationary_order() -> None:
 def test_cycles_of_full_tiles_are_those_of_the_multipliers() -> None:
     for dataflow in DATAFLOWS:
         config = SystolicConfig(dataflow=dataflow)
-        job = Job(m=64, k=64, n=64)
+        job = SystolicJob(m=64, k=64, n=64)
         work = 64**3 // 16
         assert work < cycles(job, config) < work + 4 * config.rows + latency(config)
 
@@ -104,15 +106,15 @@ def test_no_sum_overflows(x: str, w: str) -> None:
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (Job(m=0, k=1, n=1), r"m must be an integer in \[1, 50\], not 0"),
-        (Job(m=51, k=1, n=1), "m must be .* not 51"),
-        (Job(m=1, k=0, n=1), r"k must be an integer in \[1, 30\], not 0"),
-        (Job(m=1, k=31, n=1), "k must be .* not 31"),
-        (Job(m=1, k=1, n=0), "n must be .* not 0"),
-        (Job(m=1, k=1, n=51), "n must be .* not 51"),
+        (SystolicJob(m=0, k=1, n=1), r"m must be an integer in \[1, 50\], not 0"),
+        (SystolicJob(m=51, k=1, n=1), "m must be .* not 51"),
+        (SystolicJob(m=1, k=0, n=1), r"k must be an integer in \[1, 30\], not 0"),
+        (SystolicJob(m=1, k=31, n=1), "k must be .* not 31"),
+        (SystolicJob(m=1, k=1, n=0), "n must be .* not 0"),
+        (SystolicJob(m=1, k=1, n=51), "n must be .* not 51"),
     ],
 )
-def test_malformed_job_is_refused(job: Job, message: str) -> None:
+def test_malformed_job_is_refused(job: SystolicJob, message: str) -> None:
     config = SystolicConfig(extent=50, depth=30)
     with pytest.raises(ValueError, match=message):
         cycles(job, config)

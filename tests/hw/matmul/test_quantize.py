@@ -13,14 +13,14 @@ from consilico.golden.matmul.quantize import QuantizeConfig
 from consilico.golden.matmul.quantize import sum_up as golden_sum_up
 from consilico.hw.matmul.ratio import sum_up
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import find_unit, verilog
 
 UNIT = find_unit("matmul/quantize")
 
 
-def at_full_speed(config: QuantizeConfig) -> Outcome:
+def at_full_speed(config: QuantizeConfig) -> ReplayOutcome:
     """Six groups, one after the other, nothing stalling from outside."""
     simulator, ports = find_simulator("icarus"), UNIT.ports(config)
     build = build_bulk(simulator, [verilog(UNIT, config)], UNIT.module_name, ports)

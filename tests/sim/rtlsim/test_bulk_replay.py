@@ -7,7 +7,7 @@ import pytest
 
 from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
-from consilico.sim.rtlsim.replay import Dump, Outcome, Replay
+from consilico.sim.rtlsim.replay import Dump, Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus, StimulusBuilder
 from tests.sim.rtlsim import toy
@@ -22,7 +22,7 @@ def replay(
     stimulus: Stimulus | None = None,
     run: Replay = STALLS,
     ports: Ports = toy.PORTS,
-) -> Outcome:
+) -> ReplayOutcome:
     icarus = find_simulator("icarus")
     build = build_bulk(icarus, sources, toy.TOP, ports)
     return run_bulk(icarus, build, ports, stimulus or toy.stimulus(), run)

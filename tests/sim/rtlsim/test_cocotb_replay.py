@@ -9,7 +9,7 @@ import pytest
 from consilico.sim.base.errors import ToolError
 from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.stimulus import Stimulus
 from tests.sim.rtlsim import toy
@@ -23,7 +23,7 @@ def replay(
     sources: list[str],
     stimulus: Stimulus | None = None,
     module: str = "consilico.sim.rtlsim.cocotb_testbench",
-) -> Outcome:
+) -> ReplayOutcome:
     icarus = find_simulator("icarus")
     build = build_cocotb(icarus, sources, toy.TOP)
     items = stimulus or toy.stimulus(rounds=5)

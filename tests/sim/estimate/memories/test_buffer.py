@@ -10,7 +10,7 @@ from consilico.hw.buffer import Buffer
 from consilico.hw.verilog import convert
 from consilico.sim.estimate.memories.measure import BEATS, buffer_ports, buffer_stimulus
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 
@@ -20,7 +20,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path_factory.getbasetemp() / "buffers"))
 
 
-def replay(config: BufferConfig, stimulus: Stimulus, stall: int) -> Outcome:
+def replay(config: BufferConfig, stimulus: Stimulus, stall: int) -> ReplayOutcome:
     simulator, ports = find_simulator("icarus"), buffer_ports(config)
     build = build_bulk(simulator, [convert(Buffer(config), name="buffer")], "buffer", ports)
     run = Replay(stall_in=stall, stall_out=stall, seed=3)

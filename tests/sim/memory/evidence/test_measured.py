@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from consilico.sim.memory.evidence.measurements import error_bar, measured_runs
+from consilico.sim.memory.evidence.measurements import ledger_error, measured_runs
 
 ANCHORS = Path(__file__).parents[5] / "shared" / "anchors" / "memory.csv"
 
@@ -16,7 +16,7 @@ def test_error_on_runs_whose_settings_are_all_stated() -> None:
     assert len(errors) >= 20
     assert median(errors) <= 3
     assert max(errors) <= 7
-    assert error_bar().worst == max(errors)
+    assert ledger_error().worst == max(errors)
 
 
 def test_better_than_a_peer_on_its_own_19_runs() -> None:

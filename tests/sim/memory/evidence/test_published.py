@@ -161,7 +161,7 @@ def test_original_figure_printed_beside_the_straight_one() -> None:
     assert row.computed - row.straight == pytest.approx(
         2 * (60e6 - case.total + 2 * 32000 * 512) / 1.024e9
     )
-    assert row.note == "Factors beside the frozen matrices; embeddings and norms once, trained."
+    assert row.note == "Factors next to the frozen matrices; embeddings and norms once, trained."
 
 
 def test_every_estimate_of_the_reference_data_is_in_the_table(shared: Path) -> None:

@@ -9,7 +9,7 @@ from consilico.golden.config import Config
 from consilico.golden.matmul.dot import DotConfig
 from consilico.golden.matmul.fused_dot import FUSED_MODES, FusedDotConfig
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units import dot, fused_dot
 from consilico.sim.units.catalogue import find_unit, verilog
@@ -17,7 +17,9 @@ from consilico.sim.units.products import every_product
 from consilico.sim.units.stimulus import Stimulus
 
 
-def outcome(name: str, config: Config, stimulus: Stimulus, simulator: str = "icarus") -> Outcome:
+def outcome(
+    name: str, config: Config, stimulus: Stimulus, simulator: str = "icarus"
+) -> ReplayOutcome:
     """What the unit's Verilog makes of a stimulus."""
     unit, found = find_unit(name), find_simulator(simulator)
     ports = unit.ports(config)

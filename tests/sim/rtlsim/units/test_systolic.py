@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.systolic import Job, SystolicConfig, cycles
+from consilico.golden.matmul.systolic import SystolicConfig, SystolicJob, cycles
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
-from consilico.sim.rtlsim.replay import Outcome, Replay
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
@@ -36,13 +36,13 @@ def built(config: SystolicConfig, simulator: str) -> Path:
 
 def replay(
     config: SystolicConfig, stimulus: Stimulus, simulator: str = "icarus", run: Replay | None = None
-) -> Outcome:
+) -> ReplayOutcome:
     """What the unit's Verilog makes of a stimulus."""
     build, ports = built(config, simulator), UNIT.ports(config)
     return run_bulk(find_simulator(simulator), build, ports, stimulus, run or Replay())
 
 
-def drawn(config: SystolicConfig, job: Job) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def drawn(config: SystolicConfig, job: SystolicJob) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Matrices of drawn codes."""
     rng = np.random.default_rng(job.m + job.k + job.n)
     half_x, half_w = 1 << (config.x_width - 1), 1 << (config.w_width - 1)
@@ -52,7 +52,7 @@ def drawn(config: SystolicConfig, job: Job) -> tuple[NDArray[np.int64], NDArray[
     )
 
 
-def rtl_cycles(config: SystolicConfig, job: Job) -> int:
+def rtl_cycles(config: SystolicConfig, job: SystolicJob) -> int:
     """From the first beat of a job to its last result, at full speed, on Icarus."""
     bench = SystolicBench(config)
     bench.multiply(*drawn(config, job))
@@ -74,7 +74,7 @@ def rtl_cycles(config: SystolicConfig, job: Job) -> int:
 )
 def test_cycles_are_those_of_the_formula(fields: dict[str, Any], sizes: tuple[int, ...]) -> None:
     config = SystolicConfig(**fields)
-    shapes = [Job(m=m, k=k, n=n) for m in sizes for k in sizes for n in sizes]
+    shapes = [SystolicJob(m=m, k=k, n=n) for m in sizes for k in sizes for n in sizes]
     rng = np.random.default_rng(1)
     for index in rng.choice(len(shapes), 9, replace=False).tolist():
         job = shapes[index]
@@ -83,7 +83,7 @@ def test_cycles_are_those_of_the_formula(fields: dict[str, Any], sizes: tuple[in
 
 def test_stalls_cost_cycles_that_the_formula_does_not_count() -> None:
     config = SystolicConfig(**(OUTPUT | {"rows": 2, "columns": 2}))
-    job = Job(m=6, k=10, n=6)
+    job = SystolicJob(m=6, k=10, n=6)
     bench = SystolicBench(config)
     bench.multiply(*drawn(config, job))
     run = Replay(stall_in=128, stall_out=128, seed=4)
@@ -96,7 +96,7 @@ def test_stalls_cost_cycles_that_the_formula_does_not_count() -> None:
 def test_beats_in_another_order_give_wrong_results(fields: dict[str, Any]) -> None:
     config = SystolicConfig(**(fields | {"rows": 2, "columns": 2}))
     bench = SystolicBench(config)
-    bench.multiply(*drawn(config, Job(m=4, k=6, n=4)))
+    bench.multiply(*drawn(config, SystolicJob(m=4, k=6, n=4)))
     stimulus = bench.builder.build()
     assert replay(config, stimulus).passed
     # the shape, five beats, then these: the last of a tile's operands and the next ones
@@ -114,7 +114,7 @@ def test_shape_beyond_the_counters_is_refused(name: str, size: int) -> None:
     w = np.zeros((sizes["k"], sizes["n"]), dtype=np.int64)
     message = rf"^{name} must be an integer in \[1, 16\], not {size}"
     with pytest.raises(ValueError, match=message):
-        bench.shape(Job(**sizes))
+        bench.shape(SystolicJob(**sizes))
     with pytest.raises(ValueError, match=message):
         bench.multiply(x, w)
 
@@ -126,7 +126,7 @@ def test_unknown_traffic_is_refused() -> None:
 
 def layer_outcome(
     config: SystolicConfig, name: str, tokens: int, outputs: int, simulator: str
-) -> tuple[Outcome, int]:
+) -> tuple[ReplayOutcome, int]:
     """A layer's matrices through the unit's Verilog, and the number of its results."""
     linear = layer_traffic()[name].take(slice(tokens), slice(outputs))
     x_form: Any = config.x
@@ -168,7 +168,7 @@ def test_whole_layer_is_bit_exact_in_the_cycles_of_the_formula(dataflow: str) ->
     outcome, results = layer_outcome(config, linear.name, tokens, outputs, "verilator")
     assert outcome.passed, outcome.problems
     assert outcome.checked == results == tokens * outputs
-    job = Job(m=tokens, k=linear.inputs, n=outputs)
+    job = SystolicJob(m=tokens, k=linear.inputs, n=outputs)
     assert outcome.cycles - OTHER_CYCLES == cycles(job, config)
 
 

@@ -1,6 +1,6 @@
 """How the lanes of the group dot product make up every zero point."""
 
-from consilico.hw.matmul.group_dot import OFFSETS, passes
+from consilico.hw.matmul.group_lanes import OFFSETS, passes
 
 
 def test_passes_make_up_every_weight_from_digits_of_two() -> None:

@@ -1,0 +1,40 @@
+"""The public interface: what the commands do, as functions, one call per step.
+
+Each function takes names or the objects behind them, and returns a typed result; the command of
+the same name prints that result. :mod:`consilico` re-exports the names that a caller needs. A
+function imports what it needs when it is called, so that importing this package loads nothing
+heavy.
+
+All functions raise :class:`~consilico.sim.base.errors.UserError`, with a message of one line, for
+an argument that is not accepted, and :class:`~consilico.extras.MissingExtra` for a part that is
+not installed. A failing external tool raises :class:`~consilico.sim.base.errors.ToolError`.
+"""
+
+from consilico.api.catalogue import configure, generate, report, unit, units, verify
+from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
+from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
+from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
+
+__all__ = [
+    "accelerator",
+    "buffer",
+    "buffers",
+    "configure",
+    "estimate",
+    "estimate_rtl",
+    "generate",
+    "implement",
+    "kits",
+    "memory",
+    "memory_sweep",
+    "power",
+    "report",
+    "scale",
+    "sweep",
+    "sweep_rtl",
+    "training_hw",
+    "training_run",
+    "unit",
+    "units",
+    "verify",
+]

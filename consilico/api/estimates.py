@@ -1,0 +1,160 @@
+"""Estimated costs, without synthesis: of units, of anyone's Verilog, of buffers, at other nodes.
+
+See :mod:`consilico.api` for what all functions of the interface have in common.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consilico.api.catalogue import configured
+from consilico.extras import needing
+
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
+    from consilico.sim.estimate.nodes.prediction import ScaledFigures
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["buffer", "buffers", "estimate", "estimate_rtl", "scale"]
+
+
+def estimate(
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    pdk: str = "nangate45",
+    traffic: str | None = None,
+    operands: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Estimate area, longest path, energy and leakage of a unit, without synthesis.
+
+    Args:
+        unit: The unit or its name.
+        config: From :func:`configure`; None is the default configuration.
+        pdk: Name of a process kit that is calibrated.
+        traffic: Traffic whose statistics hold; None: the unit's own first one.
+        operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, in place
+            of those of the traffic.
+
+    Returns:
+        Each quantity with ``value``, ``low`` and ``high``, and what they hold for.
+
+    Raises:
+        UserError: If the kit is not calibrated, or the traffic or an operand is unknown.
+    """
+    with needing("estimate"):
+        from consilico.sim.estimate.operators.estimate import estimate as run
+
+        found, chosen = configured(unit, config)
+        return run(found, chosen, pdk, traffic, operands)
+
+
+def estimate_rtl(
+    files: Sequence[Path],
+    top: str,
+    *,
+    include: Sequence[Path] = (),
+    pdk: str = "nangate45",
+    toggle_rate: float = 0.5,
+) -> dict[str, Any]:
+    """Estimate anyone's Verilog, as :func:`estimate` does a unit.
+
+    Args:
+        files: Verilog files.
+        top: Name of the top module.
+        include: Further folders of included files.
+        pdk: Name of a process kit that is calibrated.
+        toggle_rate: Toggles per bit and cycle, assumed everywhere.
+
+    Raises:
+        UserError: If the Verilog cannot be read, or the kit is not calibrated.
+    """
+    with needing("estimate"):
+        from consilico.sim.estimate.operators.estimate import estimate_rtl as run
+        from consilico.sim.estimate.operators.sources import read_sources
+
+        sources = read_sources(files, include)
+        return run(sources, top, pdk, toggle_rate, ", ".join(map(str, files)))
+
+
+def buffer(
+    words: int,
+    bits: int,
+    kind: str,
+    *,
+    pdk: str = "nangate45",
+    ports: str = "1rw",
+    measure: bool = False,
+) -> "BufferCost":
+    """Return area, energies, leakage and times of a buffer.
+
+    Args:
+        words: Number of words.
+        bits: Bits per word.
+        kind: ``"flop"``, ``"latch"`` or ``"sram"``.
+        pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
+        ports: ``"1rw"``: one access per cycle, or ``"1r1w"``: a read and a write.
+        measure: Synthesize and simulate this very buffer (flip-flops and latches only).
+
+    Raises:
+        UserError: If an argument is not accepted, or with ``measure`` a tool is missing.
+    """
+    with needing("buffer"):
+        from consilico.sim.estimate.memories.cost import buffer_cost
+
+        return buffer_cost(words, bits, kind, pdk, ports, measure=measure)
+
+
+def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw") -> "BufferCosts":
+    """Return the cost of a buffer in each of its kinds, as :func:`buffer` gives one.
+
+    Args:
+        words: Number of words.
+        bits: Bits per word.
+        pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
+        ports: ``"1rw"``: one access per cycle, or ``"1r1w"``: a read and a write.
+
+    Returns:
+        ``buffers``, one a kind, and ``refused``: why a kind is not among them.
+
+    Raises:
+        UserError: If an argument is not accepted, or no kind is known at this size.
+    """
+    from consilico.sim.estimate.memories.cost import buffer_costs
+
+    return buffer_costs(words, bits, pdk, ports)
+
+
+def scale(
+    source: str,
+    target: str,
+    figures: Mapping[str, float],
+    *,
+    voltage_from: float | None = None,
+    voltage_to: float | None = None,
+    variant_from: str = "hp",
+    variant_to: str = "hp",
+) -> "ScaledFigures":
+    """Estimate what figures that are known at one node would be at another.
+
+    Args:
+        source: Where they are known: a process kit, or a node such as ``"45nm"``.
+        target: Where they are asked for.
+        figures: Values by name: ``area_um2``, ``delay_ns``, ``energy_pj``, ``power_w``.
+        voltage_from: Supply in V there; None: the kit's, or the node's nominal one.
+        voltage_to: The same at the other end.
+        variant_from: Transistors below 65 nm: ``"hp"`` or ``"lp"`` (low power).
+        variant_to: The same at the other end.
+
+    Raises:
+        UserError: If a node is not covered, or a supply is beyond what the method covers.
+    """
+    from consilico.sim.estimate.nodes.prediction import scale_figures
+    from consilico.sim.estimate.nodes.scaling import technology
+
+    return scale_figures(
+        technology(source, voltage_from, variant_from, "--from"),
+        technology(target, voltage_to, variant_to, "--to"),
+        dict(figures),
+    )

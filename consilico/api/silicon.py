@@ -1,0 +1,226 @@
+"""Measured costs: synthesis, timing and power in a process kit.
+
+See :mod:`consilico.api` for what all functions of the interface have in common.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consilico.api.catalogue import configured, generate
+from consilico.extras import needing
+from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.base.progress import Progress
+    from consilico.sim.silicon.implement import Implementation
+    from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
+    from consilico.sim.silicon.power.report import PowerReport
+    from consilico.sim.silicon.synthesis.sweep import ClockSweep
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["implement", "kits", "power", "sweep", "sweep_rtl"]
+
+
+def implement(
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    pdk: "str | Kit" = "nangate45",
+    liberty: Sequence[Path] = (),
+    clock_ns: float = 4.0,
+    traffic: str | None = None,
+    prove: bool | None = None,
+    progress: "Progress | None" = None,
+) -> "Implementation":
+    """Synthesize a unit, time it, compare the netlist with the RTL and compute its power.
+
+    Clock and wires are ideal, and glitches are not counted.
+
+    Args:
+        unit: The unit or its name.
+        config: From :func:`configure`; None is the default configuration.
+        pdk: Process kit, ``"kit"`` or ``"kit:corner"``, as :func:`kits` lists them.
+        liberty: Liberty files in place of a kit.
+        clock_ns: Clock period in ns, which synthesis aims at and power is given at.
+        traffic: Source of the input that causes the switching activity, one of the unit's; None:
+            the language model's where the unit has that.
+        prove: Whether to prove the netlist equal to the RTL; None: where that is quick.
+        progress: Called with a description, steps done and steps in total.
+
+    Returns:
+        Area, longest path, power and energy, each with the conditions it holds for. A path that
+        is longer than the clock period is a result, not an exception.
+
+    Raises:
+        UserError: If the kit, a tool or the traffic is not there.
+        ToolError: If a tool fails.
+        CheckFailed: If the netlist does not do what the RTL does.
+    """
+    with needing("implement", "torch"):
+        from consilico.sim.silicon.implement import implement as run
+        from consilico.sim.silicon.kits.kit import liberty_kit
+
+        found, chosen = configured(unit, config)
+        kit = liberty_kit(liberty) if liberty else pdk
+        return run(found, chosen, kit, clock_ns, source=traffic, progress=progress, prove=prove)
+
+
+def sweep(
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    pdk: str = "nangate45",
+    clocks_ns: Sequence[float] = (4.0, 2.0, 1.4, 1.1, 0.9, 0.7),
+    resolution: float | None = 0.01,
+    energy: bool = False,
+    traffic: str | None = None,
+    jobs: int | None = None,
+    progress: "Progress | None" = None,
+) -> "ClockSweep":
+    """Synthesize a unit for several clock periods: area against speed.
+
+    Args:
+        unit: The unit or its name.
+        config: From :func:`configure`; None is the default configuration.
+        pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
+        clocks_ns: Clock periods in ns to synthesize for.
+        resolution: Relative error to which the shortest period that is met is searched for; None:
+            it is not.
+        energy: Whether to measure the energy of each netlist too, which takes a simulation each.
+        traffic: With ``energy``: as in :func:`implement`.
+        jobs: Processes to use; None for as many as there are processors.
+        progress: Called with a description, steps done and steps in total.
+
+    Raises:
+        UserError: If the kit or a tool is not there.
+        ToolError: If a tool fails.
+    """
+    with needing("sweep", "torch"):
+        from consilico.sim.silicon.implement import implement as measure
+
+        found, chosen = configured(unit, config)
+        text = generate(found, chosen)
+        swept = replace(
+            _swept(text, found.module_name, pdk, clocks_ns, resolution, "clk", jobs, progress),
+            unit=found.name,
+            config=chosen.to_json(),
+        )
+        if not energy:
+            return swept
+        points = []
+        for done, point in enumerate(swept.points):
+            if progress is not None:
+                progress("energy", done, len(swept.points))
+            made = measure(found, chosen, pdk, point.clock_ns, traffic)
+            points.append(replace(point, energy_pj=made.energy_pj))
+        return replace(swept, points=tuple(points))
+
+
+def sweep_rtl(
+    files: Sequence[Path],
+    top: str,
+    *,
+    include: Sequence[Path] = (),
+    clock: str = "clk",
+    pdk: str = "nangate45",
+    clocks_ns: Sequence[float] = (4.0, 2.0, 1.4, 1.1, 0.9, 0.7),
+    resolution: float | None = 0.01,
+    jobs: int | None = None,
+    progress: "Progress | None" = None,
+) -> "ClockSweep":
+    """Synthesize anyone's Verilog for several clock periods, as :func:`sweep` does a unit.
+
+    Args:
+        files: Verilog files.
+        top: Name of the top module.
+        include: Further folders of included files.
+        clock: Name of its clock port.
+        pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
+        clocks_ns: Clock periods in ns to synthesize for.
+        resolution: As in :func:`sweep`.
+        jobs: Processes to use; None for as many as there are processors.
+        progress: Called with a description, steps done and steps in total.
+
+    Raises:
+        UserError: If the Verilog cannot be read, or the kit or a tool is not there.
+        ToolError: If a tool fails.
+    """
+    with needing("sweep", "torch"):
+        from consilico.sim.estimate.operators.sources import module_names, read_sources
+
+        names = ", ".join(map(str, files))
+        sources = read_sources(files, include)
+        if sources.beside:
+            there = next(iter(sources.beside.values()))
+            raise UserError(f"{names}: a sweep loads no memory from a file such as {there}")
+        if top not in (modules := module_names(sources.text)):
+            known = ", ".join(modules) or "none"
+            raise UserError(f"{names} has no module {top!r}; there are: {known}")
+        swept = _swept(sources.text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
+        return replace(swept, rtl=names, top=top)
+
+
+def power(
+    netlist: Path,
+    top: str,
+    *,
+    liberty: Sequence[Path],
+    activity: Path,
+    scope: str,
+    clock: str,
+    period_ns: float,
+    window_ns: float | None = None,
+    clock_tree: "ClockTreeOptions | None" = None,
+) -> "PowerReport":
+    """Compute the power of any mapped netlist from Liberty tables and recorded activity.
+
+    Args:
+        netlist: Gate-level Verilog.
+        top: Its top module.
+        liberty: Liberty files of its cells.
+        activity: VCD, FST or SAIF file of a simulation of the netlist.
+        scope: Instance of the top module in the activity, such as ``"tb/dut"``.
+        clock: Clock port of the top module.
+        period_ns: Clock period in ns.
+        window_ns: Width in ns of the windows of power over time; None: no windows.
+        clock_tree: Assumptions of an estimated clock tree; None: no estimate.
+
+    Raises:
+        UserError: If a file cannot be read or is damaged, or does not hold what is named.
+    """
+    from consilico.sim.silicon.power.analysis import analyze_power
+
+    return analyze_power(
+        netlist, top, liberty, activity, scope, clock, period_ns,
+        window_ns=window_ns, clock_tree=clock_tree,
+    )  # fmt: skip
+
+
+def kits() -> list[dict[str, Any]]:
+    """Return each process kit and corner: what it is, and where it was found or how to get it."""
+    from consilico.sim.silicon.kits.kit import describe_kits
+
+    return [kit.to_json() for kit in describe_kits()]
+
+
+def _swept(
+    text: str,
+    top: str,
+    pdk: str,
+    clocks_ns: Iterable[float],
+    resolution: float | None,
+    clock: str,
+    jobs: int | None,
+    progress: "Progress | None",
+) -> "ClockSweep":
+    from consilico.sim.silicon.kits.kit import find_kit
+    from consilico.sim.silicon.synthesis.sweep import sweep as run
+
+    return run(
+        text, top, find_kit(pdk), [*clocks_ns], resolution=resolution, clock=clock,
+        workers=jobs, progress=progress,
+    )  # fmt: skip
