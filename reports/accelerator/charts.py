@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from consilico.reports.accelerator.facts import TrainingHwFacts
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
 
@@ -17,13 +18,9 @@ _CAUSES = {  # cause: key of COLOURS, in the order in which they are stacked
 }
 
 
-def training_hw_charts(facts: dict[str, Any]) -> list[Chart]:
-    """Those of the report.
-
-    Args:
-        facts: From :func:`consilico.reports.accelerator.facts.training_hw_facts`.
-    """
-    return [_energy(facts), _time(facts["headline"])]
+def training_hw_charts(facts: TrainingHwFacts) -> list[Chart]:
+    """Return the charts of the section: the headline's energy and time by phase."""
+    return [_energy(facts), _time(facts.answer)]
 
 
 def training_hw_plot(answer: dict[str, Any]) -> Chart:
@@ -65,24 +62,27 @@ def _where(answer: dict[str, Any]) -> str:
     return conditions(answer["kit"], answer["settings"]["clock_ns"], answer["kit"]["activity"])
 
 
-def _energy(facts: dict[str, Any]) -> Chart:
-    titles = (("headline", "products in INT8 (assumption)"), ("float", "products in bfloat16"))
+def _energy(facts: TrainingHwFacts) -> Chart:
+    answers = {
+        "products in INT8 (assumption)": facts.answer,
+        "products in bfloat16": facts.answer_in_bf16,
+    }
     return Chart(
         name="training_hw_energy",
         title="Energy of a training step",
-        caption=f"Energy of a training step by phase and cause. {_words(facts['headline'])}."
+        caption=f"Energy of a training step by phase and cause. {_words(facts.answer)}."
         " Middle of each interval.",
         kind="estimated",
-        conditions=_where(facts["headline"]),
+        conditions=_where(facts.answer),
         share_y=True,
         panels=[
             Panel(
                 title=title,
                 x_label="",
                 y_label="J per step",
-                series=_stacked(facts[key]["phases"]),
+                series=_stacked(answer["phases"]),
             )
-            for key, title in titles
+            for title, answer in answers.items()
         ],
     )
 

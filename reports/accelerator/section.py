@@ -1,7 +1,7 @@
 """The report's section on training hardware: what is gathered for it."""
 
 from consilico.reports.accelerator.charts import training_hw_charts
-from consilico.reports.accelerator.facts import training_hw_facts
+from consilico.reports.accelerator.facts import TrainingHwFacts, training_hw_facts
 from consilico.reports.page.section import Job, Section
 
 __all__ = ["SECTION"]
@@ -18,7 +18,7 @@ SECTION = Section(
     name="accelerator",
     title="Training hardware",
     jobs=lambda request, results: [_JOB],
-    facts=lambda request, results: results.value(_JOB),
+    facts=lambda request, results: results.facts(_JOB, TrainingHwFacts),
     charts=training_hw_charts,
     template="accelerator/template.html.j2",
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from consilico.reports.memories.facts import BufferFacts, CurvePoint
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
 
@@ -22,13 +23,9 @@ _PANELS = (
 )
 
 
-def buffer_charts(facts: dict[str, Any]) -> list[Chart]:
-    """Area and energy of a read, each for a bit, against the number of words.
-
-    Args:
-        facts: From :func:`consilico.reports.memories.facts.buffer_facts`.
-    """
-    bits = facts["curve_bits"]
+def buffer_charts(facts: BufferFacts) -> list[Chart]:
+    """Chart area and energy of a read, each per bit, against the number of words."""
+    bits = facts.curve_bits
     panels = [
         Panel(
             title=title,
@@ -37,7 +34,7 @@ def buffer_charts(facts: dict[str, Any]) -> list[Chart]:
             x_log=True,
             series=[
                 _series(kind, quantity, scale, bits, points)
-                for kind, points in facts["curves"].items()
+                for kind, points in facts.curves.items()
             ],
         )
         for quantity, title, label, scale in _PANELS
@@ -50,7 +47,7 @@ def buffer_charts(facts: dict[str, Any]) -> list[Chart]:
             "fitted to measured ones; SRAM by an analytical model, its bars as wide as its largest "
             "errors against published macros. Energy of a cycle with a read alone.",
             kind="estimated",
-            conditions=conditions(facts, "mapped for area", facts["activity"]),
+            conditions=conditions(facts, "mapped for area", facts.activity),
             panels=panels,
         )
     ]
@@ -93,20 +90,21 @@ def buffer_plot(buffers: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def _series(
-    kind: str, quantity: str, scale: float, bits: int, points: list[dict[str, Any]]
+    kind: str, quantity: str, scale: float, bits: int, points: Sequence[CurvePoint]
 ) -> Series:
     # a read moves one word, whatever the number of words
-    spread = [bits if quantity == "read_pj" else bits * point["words"] for point in points]
+    spread = [bits if quantity == "read_pj" else bits * point.words for point in points]
 
     def bound(name: str) -> list[float]:
         return [
-            scale * point[quantity][name] / over for point, over in zip(points, spread, strict=True)
+            scale * getattr(getattr(point, quantity), name) / over
+            for point, over in zip(points, spread, strict=True)
         ]
 
     return Series(
         name=_NAMES[kind],
         colour=_COLOURS[kind],
-        x=[point["words"] for point in points],
+        x=[point.words for point in points],
         y=bound("value"),
         low=bound("low") if kind == "sram" else [],
         high=bound("high") if kind == "sram" else [],

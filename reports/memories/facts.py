@@ -1,60 +1,105 @@
 """Facts of the report on buffers: costs by size, crossovers, and how right the models are."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 from consilico.sim.estimate.memories.calibration import QUANTITIES, calibration
 from consilico.sim.estimate.memories.cost import KINDS, buffer_cost
-from consilico.sim.estimate.memories.sram_estimate import SIZES, checks, error_factors
+from consilico.sim.estimate.memories.sram_estimate import SIZES, PublishedCheck, checks
 
-__all__ = ["buffer_facts", "crossover"]
+__all__ = ["BufferFacts", "Crossover", "CurvePoint", "buffer_facts", "crossover"]
 
 _WORDS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)  # of the curves
 _CURVE_BITS = 32
 _CROSSOVER_BITS = (8, 16, 32, 64)
-_CURVES = ("area_um2", "read_pj", "write_pj", "leakage_w")
 
 
-def buffer_facts(pdk: str = "nangate45", ports: str = "1r1w") -> dict[str, Any]:
-    """Everything that the report shows of one kit.
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint(Facts):
+    """What a buffer of one size costs."""
+
+    words: int
+    basis: str  # "measured", "calibrated" or "estimated"
+    area_um2: Interval
+    read_pj: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossover(Facts):
+    """From how many words on one kind of buffer costs less than the other.
+
+    A number of words is None where that does not happen within what is calibrated.
+    """
+
+    bits: int  # of a word
+    quantity: str  # what is compared, such as "area_um2"
+    sram_from: int  # least number of words that the SRAM model covers
+    latch_below_flop: int | None
+    sram_below_latch: int | None
+    sram_surely_below_latch: int | None  # at the upper end of the SRAM's interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class BufferFacts(Facts):
+    """Everything that the report shows of the buffers of one kit."""
+
+    pdk: str
+    corner: str
+    voltage_v: float
+    date: str  # of the measurements
+    activity: str  # what the energies are measured on
+    ports: str
+    measured_buffers: int
+    words: tuple[int, int]  # least and most that are calibrated
+    bits: tuple[int, int]  # of a word, likewise
+    quantities: tuple[str, ...]
+    errors: dict[str, dict[str, float]]  # of the formulas, left out: by kind and quantity
+    curve_bits: int  # of a word, in the curves
+    curves: dict[str, tuple[CurvePoint, ...]]  # by kind
+    crossovers: tuple[Crossover, ...]
+    checks: tuple[PublishedCheck, ...]  # the SRAM model next to published figures
+
+
+def buffer_facts(pdk: str = "nangate45", ports: str = "1r1w") -> BufferFacts:
+    """Return everything that the report shows of one kit.
 
     Raises:
         UserError: If the kit is not calibrated.
     """
-    table = calibration(pdk)
-    if table is None:
+    known = calibration(pdk)
+    if known is None:
         raise UserError(f"buffers are not calibrated for {pdk}")
-    return {
-        **table.table.to_json(),
-        "ports": ports,
-        "words": [table.words[0], table.words[-1]],
-        "bits": [table.bits[0], table.bits[-1]],
-        "sram_sizes": {name: list(limits) for name, limits in SIZES.items()},
-        "errors": {
-            kind: {name: formula.error for name, formula in table.formulas[kind].items()}
+    return BufferFacts(
+        pdk=pdk,
+        corner=known.table.corner,
+        voltage_v=known.table.voltage_v,
+        date=known.table.date,
+        activity=known.table.activity,
+        ports=ports,
+        measured_buffers=len(known.table.points),
+        words=(known.words[0], known.words[-1]),
+        bits=(known.bits[0], known.bits[-1]),
+        quantities=tuple(QUANTITIES),
+        errors={
+            kind: {name: formula.error for name, formula in known.formulas[kind].items()}
             for kind in ("flop", "latch")
         },
-        "quantities": list(QUANTITIES),
-        "curve_bits": _CURVE_BITS,
-        "curves": {kind: _curve(kind, pdk, ports) for kind in KINDS},
-        "crossovers": [
-            {
-                "bits": bits,
-                "quantity": quantity,
-                **crossover(bits, quantity, pdk, ports),
-            }
+        curve_bits=_CURVE_BITS,
+        curves={kind: _curve(kind, pdk, ports) for kind in KINDS},
+        crossovers=tuple(
+            crossover(bits, quantity, pdk, ports)
             for quantity in ("area_um2", "read_pj")
             for bits in _CROSSOVER_BITS
-        ],
-        "checks": [check.to_json() for check in checks()],
-        "error_factors": {name: list(factor) for name, factor in error_factors().items()},
-    }
+        ),
+        checks=tuple(checks()),
+    )
 
 
-def crossover(bits: int, quantity: str, pdk: str, ports: str) -> dict[str, Any]:
-    """From how many words on one kind of buffer costs less than the other.
+def crossover(bits: int, quantity: str, pdk: str, ports: str) -> Crossover:
+    """Return from how many words on one kind of buffer costs less than the other.
 
     Args:
         bits: Bits of a word.
@@ -62,10 +107,8 @@ def crossover(bits: int, quantity: str, pdk: str, ports: str) -> dict[str, Any]:
         pdk: A calibrated kit.
         ports: Ports of the SRAM.
 
-    Returns:
-        ``latch_below_flop``, ``sram_below_latch`` and ``sram_surely_below_latch`` (with the upper
-        end of the SRAM's bar) in words; None where it does not happen within what is calibrated.
-        ``sram_from`` is the least number of words that the SRAM model covers.
+    Raises:
+        UserError: If the kit is not calibrated.
     """
     table = calibration(pdk)
     if table is None:
@@ -82,18 +125,20 @@ def crossover(bits: int, quantity: str, pdk: str, ports: str) -> dict[str, Any]:
         return lambda count: float(getattr(cost(count, kind), bound))
 
     covered = [count for count in words if count >= sram_from]
-    return {
-        "sram_from": sram_from,
-        "latch_below_flop": _first(words, figure("latch", "value"), figure("flop", "value")),
-        "sram_below_latch": _first(covered, figure("sram", "value"), figure("latch", "value")),
-        "sram_surely_below_latch": _first(covered, figure("sram", "high"), figure("latch", "low")),
-    }
+    return Crossover(
+        bits=bits,
+        quantity=quantity,
+        sram_from=sram_from,
+        latch_below_flop=_first(words, figure("latch", "value"), figure("flop", "value")),
+        sram_below_latch=_first(covered, figure("sram", "value"), figure("latch", "value")),
+        sram_surely_below_latch=_first(covered, figure("sram", "high"), figure("latch", "low")),
+    )
 
 
 def _first(
     words: Sequence[int], lower: Callable[[int], float], upper: Callable[[int], float]
 ) -> int | None:
-    """The least number of words from which one stays below the other."""
+    """Return the least number of words from which one stays below the other."""
     found = None
     for count in reversed(words):
         if lower(count) >= upper(count):
@@ -102,14 +147,15 @@ def _first(
     return found
 
 
-def _curve(kind: str, pdk: str, ports: str) -> list[dict[str, Any]]:
-    """Costs of one kind by words, where it is known."""
+def _curve(kind: str, pdk: str, ports: str) -> tuple[CurvePoint, ...]:
+    """Return costs of one kind by words, where it is known."""
     points = []
     for words in _WORDS:
         try:
             cost = buffer_cost(words, _CURVE_BITS, kind, pdk, ports)
         except UserError:
             continue
-        figures = {name: getattr(cost, name).to_json() for name in _CURVES}
-        points.append({"words": words, "basis": cost.basis, **figures})
-    return points
+        points.append(
+            CurvePoint(words=words, basis=cost.basis, area_um2=cost.area_um2, read_pj=cost.read_pj)
+        )
+    return tuple(points)

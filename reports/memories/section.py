@@ -1,7 +1,7 @@
 """The report's section on buffers: what is gathered for it."""
 
 from consilico.reports.memories.charts import buffer_charts
-from consilico.reports.memories.facts import buffer_facts
+from consilico.reports.memories.facts import BufferFacts, buffer_facts
 from consilico.reports.page.section import Job, Section
 
 __all__ = ["SECTION"]
@@ -18,7 +18,7 @@ SECTION = Section(
     name="memories",
     title="Buffers on chip",
     jobs=lambda request, results: [_JOB],
-    facts=lambda request, results: results.value(_JOB),
+    facts=lambda request, results: results.facts(_JOB, BufferFacts),
     charts=buffer_charts,
     template="memories/template.html.j2",
 )

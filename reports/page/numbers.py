@@ -1,10 +1,13 @@
 """How numbers are written on the page. None is always "not measured"."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+from consilico.sim.base.interval import Interval
 from consilico.sim.base.progress import duration
 
-__all__ = ["NOT_MEASURED", "count", "duration", "fixed", "percent", "rate", "ratio"]
+__all__ = ["NOT_MEASURED", "count", "duration", "fixed", "percent", "rate", "ratio", "wide"]
 
 NOT_MEASURED = "not measured"
 
@@ -41,3 +44,9 @@ def rate(value: float | None) -> str:
         if value >= size:
             return f"{value / size:.3g} {name}/s"
     return f"{value:.3g}/s"
+
+
+def wide(value: Interval | Mapping[str, Any]) -> bool:
+    """Tell whether an interval shows in three digits: wider than 0.5 % of its value."""
+    it = value if isinstance(value, Interval) else Interval.of(value)
+    return it.high - it.low > 0.005 * it.value

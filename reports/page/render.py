@@ -141,5 +141,6 @@ def environment() -> Environment:
     )
     for name in ("count", "duration", "fixed", "percent", "rate", "ratio"):
         made.filters[name] = getattr(numbers, name)
+    made.tests["wide"] = numbers.wide
     made.globals |= {"silicon": conditions, "no_activity": NO_ACTIVITY}
     return made

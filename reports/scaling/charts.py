@@ -5,6 +5,12 @@ from typing import Any
 
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
+from consilico.reports.scaling.facts import (
+    ConsmaxAtNode,
+    ConsmaxScaling,
+    PublishedConsmax,
+    ScalingFacts,
+)
 
 __all__ = ["scale_plot", "scaling_charts"]
 
@@ -19,16 +25,11 @@ _ACTIVITY = "random traffic, without delays"
 _UNIT_WORDS = {"consmax/paper": "paper's unit", "consmax/split": "split", "consmax/log2": "log2"}
 
 
-def scaling_charts(scaling: dict[str, Any]) -> list[Chart]:
-    """Those of the report.
-
-    Args:
-        scaling: From :func:`consilico.reports.scaling.facts.scaling_facts`.
-    """
-    consmax = scaling["consmax"]
-    base = scaling["base"]
+def scaling_charts(scaling: ScalingFacts) -> list[Chart]:
+    """Return the charts of the section: errors of scaling, and ConSmax next to its paper."""
+    consmax = scaling.consmax
     where = "Scaled from " + conditions(
-        {"name": base, **scaling["kits"][base]}, consmax["measured_at"], "normal draw of scores"
+        scaling.kits[scaling.base], consmax.measured_at_ns, "normal draw of scores"
     )
     return [
         _errors(scaling),
@@ -78,15 +79,15 @@ def scale_plot(answer: Mapping[str, Any]) -> Chart:
     )
 
 
-def _errors(scaling: dict[str, Any]) -> Chart:
-    """A point for each unit, by quantity and kit."""
-    places = [(row["quantity"], row["pdk"]) for row in scaling["errors"]]
+def _errors(scaling: ScalingFacts) -> Chart:
+    """Chart a point for each unit, by quantity and kit."""
+    places = [(row.quantity, row.pdk) for row in scaling.errors]
     labels = [f"{_QUANTITY_WORDS[quantity]}, {pdk}" for quantity, pdk in places]
     points = [
-        (label, row["kits"][pdk][quantity]["ratio"])
+        (label, row.kits[pdk][quantity].ratio)
         for label, (quantity, pdk) in zip(labels, places, strict=True)
-        for row in scaling["rows"]
-        if pdk in row["kits"]
+        for row in scaling.rows
+        if pdk in row.kits
     ]
     series = [
         Series(name="as predicted", colour="paper", x=labels, y=[1.0] * len(labels), dashed=True),
@@ -96,40 +97,44 @@ def _errors(scaling: dict[str, Any]) -> Chart:
         ),
         Series(
             name="median, 5 to 95 %", colour="b", mark="limit", x=labels,
-            y=[row["median_ratio"] for row in scaling["errors"]],
-            low=[row["low_ratio"] for row in scaling["errors"]],
-            high=[row["high_ratio"] for row in scaling["errors"]],
+            y=[row.bar.median_ratio for row in scaling.errors],
+            low=[row.bar.low_ratio for row in scaling.errors],
+            high=[row.bar.high_ratio for row in scaling.errors],
         ),
     ]  # fmt: skip
     return Chart(
         name="scaling_error",
         title="Scaling between nodes: measured to predicted",
-        caption=f"Measured to predicted: our units, scaled from {scaling['base']} by Stillmaker and"
+        caption=f"Measured to predicted: our units, scaled from {scaling.base} by Stillmaker and"
         " Baas, and measured in other kits. 1 would be right.",
         kind="estimated",
         conditions=". ".join(
-            conditions({"name": name, **kit}, kit["clock_ns"], _ACTIVITY)
-            for name, kit in scaling["kits"].items()
+            conditions(kit, kit.clock_ns, _ACTIVITY) for kit in scaling.kits.values()
         ),
         panels=[Panel(x_label="", y_label="measured / predicted", series=series if points else [])],
     )
 
 
-def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str, where: str) -> Chart:
-    """One figure at the paper's nodes: published, and ours scaled."""
+def _consmax(consmax: ConsmaxScaling, name: str, words: str, axis: str, where: str) -> Chart:
+    """Chart one figure at the paper's nodes: published, and ours scaled."""
     published, ours = _bars(consmax)
-    key, figure = ("area_um2", "area_um2") if name == "area" else ("energy_pj", "power_mw")
+    figure = "area_um2" if name == "area" else "power_mw"
     ends = {
-        end: [row[key][end] * rate for _, row, rate in ours] if name == "power"
-        else [row[key][end] for _, row, _ in ours]
+        end: [
+            getattr(row.area_um2, end) if name == "area" else getattr(row.energy_pj, end) * rate
+            for _, row, rate in ours
+        ]
         for end in ("low", "median", "high", "value")
-    }  # fmt: skip
+    }
     labels = [label for label, _, _ in ours]
     places = sorted([*published, *labels], key=lambda label: -float(label.split()[0]))
     series = [
         Series(  # names all places, so that those of a node stand together
             name="published", colour="paper", mark="bars", x=places,
-            y=[float(published[place][figure]) if place in published else 0.0 for place in places],
+            y=[
+                float(getattr(published[place], figure)) if place in published else 0.0
+                for place in places
+            ],
         ),
         Series(
             name="ours, estimated: median and error bar", colour="light a", mark="bars", x=labels,
@@ -152,17 +157,17 @@ def _consmax(consmax: dict[str, Any], name: str, words: str, axis: str, where: s
 
 
 def _bars(
-    consmax: dict[str, Any],
-) -> tuple[dict[str, dict[str, Any]], list[tuple[str, dict[str, Any], float]]]:
-    """The paper's figures by label; ours with their labels, at the first clock of their node."""
-    ours = [row for row in consmax["ours"] if row["basis"] == "estimated"]
-    nodes = {row["node_nm"] for row in ours}
-    published = [row for row in consmax["published"] if row["node_nm"] in nodes]
-    clock_ghz = {row["node_nm"]: row["clock_ghz"] for row in reversed(published)}
+    consmax: ConsmaxScaling,
+) -> tuple[dict[str, PublishedConsmax], list[tuple[str, ConsmaxAtNode, float]]]:
+    """Return the paper's figures by label; ours with label and the first clock of their node."""
+    ours = [row for row in consmax.ours if row.basis == "estimated"]
+    nodes = {row.node_nm for row in ours}
+    published = [row for row in consmax.published if row.node_nm in nodes]
+    clock_ghz = {row.node_nm: row.clock_ghz for row in reversed(published)}
     return (
-        {f"{row['node_nm']:g} nm, {row['label']}": row for row in published},
+        {f"{row.node_nm:g} nm, {row.label}": row for row in published},
         [
-            (f"{row['node_nm']:g} nm, {_UNIT_WORDS[row['unit']]}", row, clock_ghz[row["node_nm"]])
+            (f"{row.node_nm:g} nm, {_UNIT_WORDS[row.unit]}", row, clock_ghz[row.node_nm])
             for row in ours
         ],
     )

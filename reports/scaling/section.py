@@ -2,7 +2,7 @@
 
 from consilico.reports.page.section import Job, Section
 from consilico.reports.scaling.charts import scaling_charts
-from consilico.reports.scaling.facts import scaling_facts
+from consilico.reports.scaling.facts import ScalingFacts, scaling_facts
 
 __all__ = ["SECTION"]
 
@@ -18,7 +18,7 @@ SECTION = Section(
     name="scaling",
     title="Scaling between nodes",
     jobs=lambda request, results: [_JOB],
-    facts=lambda request, results: results.value(_JOB),
+    facts=lambda request, results: results.facts(_JOB, ScalingFacts),
     charts=scaling_charts,
     template="scaling/template.html.j2",
 )

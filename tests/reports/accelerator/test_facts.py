@@ -1,21 +1,23 @@
 """What the report shows: every row, figures that can be drawn, scenarios that differ."""
 
 from consilico.reports.accelerator.charts import training_hw_charts
-from consilico.reports.accelerator.facts import training_hw_facts
+from consilico.reports.accelerator.facts import TrainingHwFacts, training_hw_facts
 
 
 def test_the_report_has_scenarios_methods_and_figures() -> None:
     facts = training_hw_facts()
-    rows = {row["label"]: row for row in facts["scenarios"]}
-    assert rows["int8, full SVD"]["energy_j"] == facts["headline"]["energy_j"]
-    assert rows["bf16, full SVD"]["energy_j"]["value"] > facts["headline"]["energy_j"]["value"]
-    assert rows["int8, randomised SVD"]["time_s"]["value"] < facts["headline"]["time_s"]["value"]
-    methods = {row["label"]: row for row in facts["methods"]}
-    assert "svd" in methods["Q-GaLore"]["phases"]
-    assert "svd" not in methods["AdamW"]["phases"]
-    batches = facts["batches"]
-    a_token = [row["energy_j"]["value"] / row["tokens"] for row in batches]
-    assert a_token == sorted(a_token, reverse=True)  # what follows the gradients is shared out
+    assert TrainingHwFacts.from_json(facts.to_json()) == facts
+    rows = {row.label: row for row in facts.scenarios}
+    headline = facts.headline
+    assert headline.energy_j.to_json() == facts.answer["energy_j"]
+    assert rows["int8, full SVD"].energy_j == headline.energy_j
+    assert rows["bf16, full SVD"].energy_j.value > headline.energy_j.value
+    assert rows["int8, randomised SVD"].time_s.value < headline.time_s.value
+    phases = {row.label: {phase.phase for phase in row.phases} for row in facts.methods}
+    assert "svd" in phases["Q-GaLore"]
+    assert "svd" not in phases["AdamW"]
+    per_token = [row.energy_per_token_mj for row in facts.batches]
+    assert per_token == sorted(per_token, reverse=True)  # what follows the gradients is shared out
     for chart in training_hw_charts(facts):
         assert chart.kind == "estimated"
         assert chart.conditions.startswith("nangate45, ")

@@ -7,7 +7,7 @@ import pytest
 
 from consilico.cli import main
 from consilico.reports.memories.charts import buffer_charts
-from consilico.reports.memories.facts import buffer_facts
+from consilico.reports.memories.facts import BufferFacts, buffer_facts
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.memories.cost import KINDS, buffer_cost, buffer_costs
 from consilico.sim.estimate.memories.sram_estimate import QUANTITIES
@@ -107,30 +107,28 @@ def test_the_command_explains_what_is_wrong(
 
 
 @pytest.fixture(scope="module")
-def facts() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(buffer_facts()))
-    return found
+def facts() -> BufferFacts:
+    return BufferFacts.from_json(json.loads(json.dumps(buffer_facts().to_json())))
 
 
-def test_crossovers_are_where_costs_cross(facts: dict[str, Any]) -> None:
-    (row,) = [
-        row for row in facts["crossovers"] if row["bits"] == 32 and row["quantity"] == "area_um2"
-    ]
-    words = row["sram_below_latch"]
-    assert row["sram_from"] == 16
+def test_crossovers_are_where_costs_cross(facts: BufferFacts) -> None:
+    (row,) = [row for row in facts.crossovers if (row.bits, row.quantity) == (32, "area_um2")]
+    words = row.sram_below_latch
+    assert row.sram_from == 16
+    assert words is not None
     for count in range(words, 129, 16):
         sram, latch = (buffer_cost(count, 32, kind, ports="1r1w") for kind in ("sram", "latch"))
         assert sram.area_um2.value < latch.area_um2.value
-    surely = row["sram_surely_below_latch"]
+    surely = row.sram_surely_below_latch
     assert surely is None or surely >= words
 
 
-def test_the_report_section_shows_every_check_and_the_figure(facts: dict[str, Any]) -> None:
+def test_the_report_section_shows_every_check_and_the_figure(facts: BufferFacts) -> None:
     charts = buffer_charts(facts)
     assert [series.name for series in charts[0].panels[0].series] == [
         "flip-flops", "latches", "SRAM (estimated)",
     ]  # fmt: skip
     page = html_of("memories", facts)
-    for row in facts["checks"]:
-        assert row["name"] in page
+    for row in facts.checks:
+        assert row.name in page
     assert "No memory compiler" in page
