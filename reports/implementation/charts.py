@@ -92,7 +92,7 @@ def sweep_plot(answer: dict[str, Any]) -> Chart:
             )
         )  # fmt: skip
     what = answer.get("unit") or answer["top"]
-    title = f"{what} in {answer['pdk']}: area against clock"
+    title = f"{what} in {answer['pdk']}: area against clock, Pareto points joined"
     if "fastest" in answer:
         fast = answer["fastest"]
         title += f"; fastest {fast['clock_ns']:.3f} ns ({1e3 / fast['clock_ns']:,.0f} MHz)"
@@ -116,6 +116,7 @@ def sweep_plot(answer: dict[str, Any]) -> Chart:
                 x_label="shortest clock period that the netlist meets (ns)",
                 y_label="area (µm²)",
                 series=series,
+                from_zero=False,
             )
         ],
     )
