@@ -250,7 +250,7 @@ def _tools(request: Request) -> Any:
     for check in checks:
         if check.required and not check.usable:
             raise UserError(f"{check.name}: {check.advice}")
-    kits = {name: kit_facts(name)["sha256"] for name in (*request.kits, KIT)}
+    kits = {name: kit_facts(name).sha256 for name in (*request.kits, KIT)}
     return [[[check.name, check.usable, check.version] for check in checks], kits]
 
 

@@ -1,41 +1,72 @@
 """Targets of the low-bit units, and how the measurements compare with them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from consilico.reports.datapaths.facts import DatapathFacts, DatapathRow
 from consilico.reports.page.section import Check, Judged
 
-__all__ = ["datapath_targets", "judge_datapaths"]
+__all__ = ["DatapathTarget", "datapath_targets", "judge_datapaths"]
 
 
-def datapath_targets(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Targets of the low-bit units.
+@dataclass(frozen=True, kw_only=True)
+class DatapathTarget:
+    """A limit, and what was measured."""
 
-    Returns:
-        ``quantity``, ``limit``, ``at_most`` (or at least), ``measured`` (None where a part was
-        not measured) and ``met``.
-    """
+    quantity: str  # with its unit
+    limit: float
+    at_most: bool = True  # False: at least
+    measured: float | None  # None where a part was not measured
 
-    def row(unit: str, **settings: Any) -> dict[str, Any]:
+    @property
+    def met(self) -> bool | None:
+        """Return whether the target is met; None where it was not measured."""
+        if self.measured is None:
+            return None
+        return self.measured <= self.limit if self.at_most else self.measured >= self.limit
+
+    @property
+    def side(self) -> str:
+        """Return on which side of the limit the target lies, in words."""
+        return "at most" if self.at_most else "at least"
+
+
+def datapath_targets(rows: Sequence[DatapathRow]) -> list[DatapathTarget]:
+    """Return the targets of the low-bit units."""
+
+    def row(unit: str, **settings: Any) -> DatapathRow | None:
         matching = (
-            row for row in rows if row["unit"] == unit and settings.items() <= row["config"].items()
+            row for row in rows if row.unit == unit and settings.items() <= row.config.items()
         )
-        return next(matching, {})
+        return next(matching, None)
 
-    int8 = row("matmul/dot", x="int8", w="int8").get("energy_pj", {}).get("model")
-    rates = row("matmul/fused_dot").get("operations_a_cycle", {})
-    plain = row("matmul/dot", x="int8", w="int4").get("area_um2")
+    def rate(source: str) -> float | None:
+        found = fused and fused.sources.get(source)
+        return found.operations_per_cycle if found else None
+
+    dot = row("matmul/dot", x="int8", w="int8")
+    real = dot and dot.sources.get("model")
+    fused = row("matmul/fused_dot")
+    plain, grouped = row("matmul/dot", x="int8", w="int4"), row("matmul/group_dot", group=128)
     return [
-        _judged("energy of an INT8 MAC in a 16-lane dot, real traffic, 500 MHz, pJ", 0.35, int8),
-        _judged(
-            "throughput per area of fused_dot, INT4 to INT8",
-            3.0,
-            _ratio(rates.get("model/int4"), rates.get("model")),
-            at_most=False,
+        DatapathTarget(
+            quantity="energy of an INT8 MAC in a 16-lane dot, real traffic, 500 MHz, pJ",
+            limit=0.35,
+            measured=real.energy_pj if real else None,
         ),
-        _judged(
-            "area of group_dot, group 128, to the plain INT4 dot",
-            1.15,
-            _ratio(row("matmul/group_dot", group=128).get("area_um2"), plain),
+        DatapathTarget(
+            quantity="throughput per area of fused_dot, INT4 to INT8",
+            limit=3.0,
+            at_most=False,
+            measured=_ratio(rate("model/int4"), rate("model")),
+        ),
+        DatapathTarget(
+            quantity="area of group_dot, group 128, to the plain INT4 dot",
+            limit=1.15,
+            measured=_ratio(
+                grouped.area_um2 if grouped else None, plain.area_um2 if plain else None
+            ),
         ),
     ]
 
@@ -44,35 +75,19 @@ def _ratio(value: float | None, base: float | None) -> float | None:
     return value / base if value is not None and base is not None else None
 
 
-def _judged(
-    quantity: str, limit: float, measured: float | None, *, at_most: bool = True
-) -> dict[str, Any]:
-    met = None if measured is None else measured <= limit if at_most else measured >= limit
-    return {
-        "quantity": quantity,
-        "limit": limit,
-        "at_most": at_most,
-        "measured": measured,
-        "met": met,
-    }
-
-
-def judge_datapaths(facts: dict[str, Any]) -> Judged:
+def judge_datapaths(facts: DatapathFacts) -> Judged:
     """Judge the targets; one that is missed is counted, and is no failure.
-
-    Args:
-        facts: From :mod:`consilico.reports.datapaths.section`.
 
     Returns:
         Rows: of :func:`datapath_targets`.
     """
-    rows = datapath_targets(facts["rows"])
+    rows = datapath_targets(facts.rows)
     checks = [
         Check(
-            what=row["quantity"],
-            limit=f"{'at most' if row['at_most'] else 'at least'} {row['limit']:g}",
-            measured="not measured" if row["measured"] is None else f"{row['measured']:.3f}",
-            met=row["met"],
+            what=row.quantity,
+            limit=f"{row.side} {row.limit:g}",
+            measured="not measured" if row.measured is None else f"{row.measured:.3f}",
+            met=row.met,
         )
         for row in rows
     ]

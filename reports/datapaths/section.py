@@ -3,9 +3,13 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from consilico.reports.datapaths.facts import CLOCK_NS, datapath_rows, projected_element
+from consilico.reports.datapaths.facts import (
+    CLOCK_NS,
+    DatapathFacts,
+    datapath_rows,
+    projected_element,
+)
 from consilico.reports.datapaths.judgements import judge_datapaths
 from consilico.reports.page.measure import (
     implement_job,
@@ -48,14 +52,8 @@ def _jobs(request: Request, results: Results) -> Sequence[Job]:
     return [scores_job(), training_traffic_job(), *_implementations(request)]
 
 
-def datapath_facts(request: Request, results: Results) -> dict[str, Any] | None:
-    """Gather what is known of the low-bit units; None where nothing was measured yet.
-
-    Returns:
-        ``rows`` (:func:`consilico.reports.datapaths.facts.datapath_rows`), ``projected_element``,
-        ``defaults`` (configurations by unit), ``kit``, ``clock_ns``, ``traffic``,
-        ``training_traffic`` and ``published``.
-    """
+def datapath_facts(request: Request, results: Results) -> DatapathFacts | None:
+    """Gather what is known of the low-bit units; None where nothing was measured yet."""
     from consilico.sim.units.catalogue import find_unit
 
     found = results.values(_implementations(request))
@@ -64,19 +62,19 @@ def datapath_facts(request: Request, results: Results) -> dict[str, Any] | None:
     if not found or traffic is None or training is None:
         return None
     rows = datapath_rows(found)
-    return {
-        "rows": rows,
-        "projected_element": projected_element(rows),
-        "defaults": {
+    return DatapathFacts(
+        rows=rows,
+        projected_element=projected_element(rows),
+        defaults={
             name: find_unit(name).config().to_json()
-            for name in dict.fromkeys(row["unit"] for row in rows)
+            for name in dict.fromkeys(row.unit for row in rows)
         },
-        "kit": kit_facts(_KIT),
-        "clock_ns": CLOCK_NS,
-        "traffic": traffic,
-        "training_traffic": training,
-        "published": tomllib.loads(Path(__file__).with_name("published.toml").read_text()),
-    }
+        kit=kit_facts(_KIT),
+        clock_ns=CLOCK_NS,
+        traffic=traffic,
+        training_traffic=training,
+        published=tomllib.loads(Path(__file__).with_name("published.toml").read_text()),
+    )
 
 
 SECTION = Section(

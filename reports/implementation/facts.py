@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.reports.page.measure import plain_json
+from consilico.reports.page.measure import KitFacts, plain_json
 from consilico.reports.page.section import Job
 from consilico.sim.base.facts import Facts
 
@@ -51,7 +51,7 @@ class ImplementationFacts:
 
     rows: tuple[Implemented, ...]
     curves: tuple[dict[str, Any], ...]  # of `consilico sweep`, with the unit's settings
-    kit: dict[str, Any]  # that the curves are in
+    kit: KitFacts  # that the curves are in
     tools: dict[str, str]
     yosys: dict[str, Any] | None  # two versions compared; None on a page about chosen units
 

@@ -1,14 +1,17 @@
 """The measurements that sections share, and how one is run: in any process, from the cache."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from consilico.reports.page.section import Chosen, Job, Outcome
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.results import cached, digest, stored
 
 __all__ = [
     "SEED",
+    "KitFacts",
     "Task",
     "implement_job",
     "kit_facts",
@@ -79,7 +82,19 @@ def training_traffic_job() -> Job:
     )
 
 
-def kit_facts(name: str) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class KitFacts(Facts):
+    """A process kit at one corner, as captions name it."""
+
+    name: str
+    title: str
+    node_nm: float | None  # None: not known
+    corner: str
+    voltage_v: float
+    sha256: str  # of the Liberty file
+
+
+def kit_facts(name: str) -> KitFacts:
     """Return the name, title, corner, supply and hash of a kit, as captions name them.
 
     Raises:
@@ -88,10 +103,14 @@ def kit_facts(name: str) -> dict[str, Any]:
     from consilico.sim.silicon.kits.kit import find_kit
 
     kit = find_kit(name)
-    return {
-        "name": kit.name, "title": kit.title, "node_nm": kit.node_nm, "corner": kit.corner,
-        "voltage_v": kit.voltage_v, "sha256": kit.sha256,
-    }  # fmt: skip
+    return KitFacts(
+        name=kit.name,
+        title=kit.title,
+        node_nm=kit.node_nm,
+        corner=kit.corner,
+        voltage_v=kit.voltage_v,
+        sha256=kit.sha256,
+    )
 
 
 def _words(unit: Chosen) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
+from consilico.reports.power.facts import PowerFacts
 
 __all__ = ["power_charts", "power_plot"]
 
@@ -11,13 +12,11 @@ _PARTS_SHOWN = 12
 _CAUSES = (("internal", "a"), ("switching", "b"), ("leakage", "c"))
 
 
-def power_charts(power: dict[str, Any]) -> list[Chart]:
-    """Those of the report.
-
-    Args:
-        power: From :func:`consilico.reports.power.facts.power_facts`.
-    """
-    unit = power["unit"]
+def power_charts(power: PowerFacts) -> list[Chart]:
+    """Return the charts of the section: the unit's power by module and over time, if measured."""
+    unit = power.unit
+    if unit is None:
+        return []
     where = conditions(unit, unit["clock_ns"], f"{unit['traffic']} traffic, without delays")
     return [
         _by_module(unit, where),

@@ -1,16 +1,19 @@
 """Facts of the report on power: one unit by class and module, and its power over time."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.implement import gate_level_power
 from consilico.sim.silicon.kits.kit import Kit, find_kit
+from consilico.sim.silicon.power.accuracy import AccuracyTable
 from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
 from consilico.sim.units.catalogue import find_unit, verilog
 
-__all__ = ["unit_power"]
+__all__ = ["PowerFacts", "unit_power"]
 
 _UNIT, _KIT, _CLOCK_NS, _SOURCE, _BEATS = "consmax/split", "nangate45", 4.0, "model", 2048
 _WINDOW_CYCLES = 16
@@ -20,6 +23,21 @@ setattr -mod -set keep_hierarchy 1 *
 setattr -mod -unset keep_hierarchy consilico_* $paramod*consilico_*
 flatten
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerFacts(Facts):
+    """How right the power engine is, and the power of one unit."""
+
+    accuracy: AccuracyTable
+    unit: dict[str, Any] | None  # answer of :func:`unit_power`; None: not measured
+    synthetic: bool  # the scores are no language model's
+
+    @property
+    def traffic(self) -> str:
+        """Return the traffic of the unit in a word."""
+        source = str(self.unit["traffic"]) if self.unit else ""
+        return "synthetic" if self.synthetic and source == "model" else source
 
 
 def unit_power() -> dict[str, Any]:

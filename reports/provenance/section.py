@@ -3,9 +3,8 @@
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
-from consilico.reports.page.measure import SEED, kit_facts
+from consilico.reports.page.measure import SEED, KitFacts, kit_facts
 from consilico.reports.page.section import Request, Results, Section
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.tools import PACKAGES, PROGRAMS, tool_versions
@@ -20,7 +19,7 @@ class ProvenanceFacts(Facts):
     consilico: str  # version
     machine: str
     tools: dict[str, str | None]  # version by name; None where it is missing
-    kits: tuple[dict[str, Any], ...]  # name, title, corner, voltage_v, sha256
+    kits: tuple[KitFacts, ...]
     seed: int  # of verification
 
 

@@ -1,63 +1,72 @@
 """What was expected of low-bit training, and what came out."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from consilico.reports.page.section import Check, Judged
+from consilico.reports.training.rounding_cost import TrainingFacts
 
-__all__ = ["expectations", "judge_training"]
+__all__ = ["Expectation", "expectations", "judge_training"]
 
 
-def expectations(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What was expected of rounding, judged on the seed that fits the expectation least.
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What was expected of a loss, judged on the seed that fits the expectation least."""
+
+    quantity: str
+    limit: float  # of the loss's ratio to AdamW's, less 1
+    at_most: bool  # False: at least
+    measured: tuple[float | None, ...]  # by seed; None where a run was not done
+
+    @property
+    def met(self) -> bool | None:
+        """Return whether the expectation is met; None unless every seed was measured."""
+        known = [value for value in self.measured if value is not None]
+        if len(known) < len(self.measured):
+            return None
+        return max(known) <= self.limit if self.at_most else min(known) >= self.limit
+
+    @property
+    def words(self) -> str:
+        """Return the limit in words."""
+        return f"{'at most' if self.at_most else 'at least'} {100 * self.limit:.0f} %"
+
+
+def expectations(against_adamw: Mapping[str, Sequence[float | None]]) -> list[Expectation]:
+    """Return what was expected of rounding, and what came out.
 
     Args:
-        methods: Entries ``name`` and ``against_adamw``, as :func:`training_facts` makes them.
-
-    Returns:
-        ``quantity``, ``limit``, ``at_most`` (or at least), ``measured`` by seed, and ``met``:
-        None unless every seed was measured.
+        against_adamw: By method and seed the ratio of the loss to AdamW's, less 1.
     """
-    above = {row["name"]: row["against_adamw"] for row in methods}
-    rows: list[dict[str, Any]] = []
-    for name, words, limit, at_most in (
-        ("qgalore_stochastic", "stochastic rounding", 0.01, True),
-        ("qgalore_nearest", "rounding to nearest", 0.04, False),
-    ):
-        measured = above[name]
-        met = None
-        if None not in measured:
-            met = max(measured) <= limit if at_most else min(measured) >= limit
-        rows.append(
-            {
-                "quantity": f"Q-GaLore's loss above AdamW's, {words}",
-                "limit": limit,
-                "at_most": at_most,
-                "measured": measured,
-                "met": met,
-            }
+    return [
+        Expectation(
+            quantity=f"Q-GaLore's loss above AdamW's, {words}",
+            limit=limit,
+            at_most=at_most,
+            measured=tuple(against_adamw[name]),
         )
-    return rows
+        for name, words, limit, at_most in (
+            ("qgalore_stochastic", "stochastic rounding", 0.01, True),
+            ("qgalore_nearest", "rounding to nearest", 0.04, False),
+        )
+    ]
 
 
-def judge_training(facts: dict[str, Any]) -> Judged:
+def judge_training(facts: TrainingFacts) -> Judged:
     """Judge the expectations; one that is not met is counted, and is no failure.
-
-    Args:
-        facts: From :mod:`consilico.reports.training.section`.
 
     Returns:
         Rows: of :func:`expectations`.
     """
-    rows = expectations(facts["training"]["methods"])
+    rows = expectations(facts.training.against_adamw)
     checks = [
         Check(
-            what=row["quantity"],
-            limit=f"{'at most' if row['at_most'] else 'at least'} {row['limit']:.0%}",
+            what=row.quantity,
+            limit=row.words,
             measured=", ".join(
-                "not measured" if value is None else f"{value:+.2%}" for value in row["measured"]
+                "not measured" if value is None else f"{value:+.2%}" for value in row.measured
             ),
-            met=row["met"],
+            met=row.met,
         )
         for row in rows
     ]

@@ -1,27 +1,54 @@
 """What random bits cost: stochastic rounding implemented with each number of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLOCK_NS", "RANDOM_BITS", "UNIT", "rounding_cost"]
+from consilico.reports.page.measure import KitFacts
+from consilico.reports.training.facts import TrainingLosses
+from consilico.sim.base.facts import Facts
+
+__all__ = ["CLOCK_NS", "RANDOM_BITS", "UNIT", "RoundingCost", "TrainingFacts", "rounding_cost"]
 
 CLOCK_NS = 2.0  # 500 MHz
 UNIT = "training/stochastic_round"
 RANDOM_BITS = range(4, 17)
-_MEASURED = ("area_um2", "path_ns", "meets_clock", "energy_per_operation_pj", "verilog_sha256")
 
 
-def rounding_cost(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Area, longest path and energy of the unit, a row for each count of random bits.
+@dataclass(frozen=True, kw_only=True)
+class RoundingCost(Facts):
+    """Area, longest path and energy of the unit with one number of random bits."""
+
+    random_bits: int
+    lanes: int
+    area_um2: float
+    path_ns: float
+    meets_clock: bool
+    energy_per_operation_pj: float  # of one value rounded
+    verilog_sha256: str
+
+    @property
+    def area_per_lane_um2(self) -> float:
+        """Return the area divided by the lanes, which share one generator."""
+        return self.area_um2 / self.lanes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts(Facts):
+    """Everything that the report shows of low-bit training."""
+
+    training: TrainingLosses
+    rounding_cost: tuple[RoundingCost, ...]  # by ascending random bits; those implemented
+    kit: KitFacts
+    clock_ns: float = CLOCK_NS
+
+
+def rounding_cost(entries: Iterable[Mapping[str, Any]]) -> tuple[RoundingCost, ...]:
+    """Return area, longest path and energy of the unit by ascending random bits.
 
     Args:
-        entries: ``lanes`` and ``result``, of :func:`implement.implement`; all with
+        entries: Results of :func:`consilico.reports.page.measure.implement_job` as JSON; all with
             the same traffic, and configurations that differ in ``random_bits`` alone.
-
-    Returns:
-        By ascending ``random_bits``, with ``lanes``: ``area_um2``, ``area_per_lane_um2``,
-        ``path_ns``, ``meets_clock``, ``energy_per_operation_pj`` (one value rounded) and
-        ``verilog_sha256``.
 
     Raises:
         ValueError: If the configurations differ in anything else.
@@ -30,10 +57,11 @@ def rounding_cost(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for entry in entries:
         result = entry["result"]
         config = dict(result["config"])
-        row = {"random_bits": config.pop("random_bits"), "lanes": entry["lanes"]}
+        random_bits = config.pop("random_bits")
         rest.add((*sorted(config.items()), entry["clock_ns"], entry["source"]))
-        row |= {key: result[key] for key in _MEASURED}
-        rows.append(row | {"area_per_lane_um2": result["area_um2"] / entry["lanes"]})
+        rows.append(
+            RoundingCost.from_json({**result, "random_bits": random_bits, "lanes": entry["lanes"]})
+        )
     if len(rest) > 1:
         raise ValueError("configurations must differ in random_bits alone")
-    return sorted(rows, key=lambda row: row["random_bits"])
+    return tuple(sorted(rows, key=lambda row: row.random_bits))

@@ -1,14 +1,19 @@
 """The report's section on low-bit training: losses of small trainings, cost of random bits."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from consilico.reports.page.measure import implement_job, kit_facts
 from consilico.reports.page.section import Chosen, Job, Request, Results, Section
 from consilico.reports.training.charts import random_bits
-from consilico.reports.training.facts import training_facts
+from consilico.reports.training.facts import TrainingLosses, training_facts
 from consilico.reports.training.judgements import judge_training
-from consilico.reports.training.rounding_cost import CLOCK_NS, RANDOM_BITS, UNIT, rounding_cost
+from consilico.reports.training.rounding_cost import (
+    CLOCK_NS,
+    RANDOM_BITS,
+    UNIT,
+    TrainingFacts,
+    rounding_cost,
+)
 from consilico.sim.base.results import cache_dir, digest
 
 __all__ = ["SECTION"]
@@ -39,17 +44,16 @@ def _jobs(request: Request, results: Results) -> Sequence[Job]:
     return [_losses(), *_rounding()]
 
 
-def section_facts(request: Request, results: Results) -> dict[str, Any] | None:
+def section_facts(request: Request, results: Results) -> TrainingFacts | None:
     """Gather losses and costs; None until the losses are read."""
-    losses = results.value(_losses())
+    losses = results.facts(_losses(), TrainingLosses)
     if losses is None:
         return None
-    return {
-        "training": losses,
-        "rounding_cost": rounding_cost(results.values(_rounding())),
-        "kit": kit_facts(_KIT),
-        "clock_ns": CLOCK_NS,
-    }
+    return TrainingFacts(
+        training=losses,
+        rounding_cost=rounding_cost(results.values(_rounding())),
+        kit=kit_facts(_KIT),
+    )
 
 
 SECTION = Section(
@@ -58,8 +62,6 @@ SECTION = Section(
     jobs=_jobs,
     facts=section_facts,
     judge=judge_training,
-    charts=lambda facts: [
-        random_bits(facts["rounding_cost"], facts["training"]["rounding"], facts["kit"])
-    ],
+    charts=lambda facts: [random_bits(facts.rounding_cost, facts.training.rounding, facts.kit)],
     template="training/template.html.j2",
 )

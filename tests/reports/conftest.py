@@ -11,9 +11,17 @@ with warnings.catch_warnings():  # pyverilog leaves a file open when it is impor
 
 import consilico.reports.doctor
 from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
-from consilico.reports.datapaths.facts import datapath_rows, projected_element
+from consilico.reports.datapaths.facts import (
+    DatapathFacts,
+    DatapathRow,
+    datapath_rows,
+    projected_element,
+)
 from consilico.reports.input.section import InputFacts
+from consilico.reports.page.measure import KitFacts
 from consilico.reports.provenance.section import ProvenanceFacts
+from consilico.reports.training.facts import MethodLosses, RoundingLoss, TrainingLosses
+from consilico.reports.training.rounding_cost import RoundingCost, TrainingFacts
 from consilico.reports.verification.section import (
     Coverage,
     SimulatorRun,
@@ -101,7 +109,7 @@ def _datapath(
     ]  # fmt: skip
 
 
-def _datapath_rows() -> list[dict[str, Any]]:
+def _datapath_rows() -> tuple[DatapathRow, ...]:
     plain = {"lanes": 16, "x": "int8", "w": "int8"}
     return datapath_rows(
         _datapath("matmul/dot", plain, {"model": 0.3, "uniform": 0.7})
@@ -115,47 +123,43 @@ def _datapath_rows() -> list[dict[str, Any]]:
     )
 
 
-def _rounding_cost() -> list[dict[str, Any]]:
-    return [
-        {
-            "random_bits": bits, "lanes": 8, "area_um2": 700.0 + 80 * bits,
-            "area_per_lane_um2": (700 + 80 * bits) / 8, "path_ns": 0.9 + 0.01 * bits,
-            "meets_clock": True, "energy_per_operation_pj": 0.1 + 0.01 * bits,
-            "verilog_sha256": "ab" * 32,
-        }
+def _rounding_cost() -> tuple[RoundingCost, ...]:
+    return tuple(
+        RoundingCost(
+            random_bits=bits, lanes=8, area_um2=700.0 + 80 * bits, path_ns=0.9 + 0.01 * bits,
+            meets_clock=True, energy_per_operation_pj=0.1 + 0.01 * bits, verilog_sha256="ab" * 32,
+        )
         for bits in range(4, 17)
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
-def _training() -> dict[str, Any]:
+def _training() -> TrainingLosses:
     """As ``training_facts`` makes it, the second and third seed of a method not trained yet."""
     losses = {"adamw": 1.84, "qgalore_stochastic": 1.82, "qgalore_nearest": 1.86, "galore": 1.81}
-    methods = [
-        {
-            "name": name, "weights": 8 if "q" in name else 32,
-            "projection": 4 if "q" in name else 32, "states": 32,
-            "rank": 0 if name == "adamw" else 32, "random_bits": 24, "lr": 0.003,
-            "steps": 1000, "planned": [True, name != "galore", name != "galore"],
-            "losses": [loss, None, None], "against_adamw": [loss / 1.84 - 1, None, None],
-            "mean_loss": loss, "decompositions": [263], "decompositions_without_lazy": [480],
-            "held_bytes": 2333664,
-        }
+    methods = tuple(
+        MethodLosses(
+            name=name, weights=8 if "q" in name else 32, projection=4 if "q" in name else 32,
+            states=32, rank=0 if name == "adamw" else 32, random_bits=24, lr=0.003, steps=1000,
+            planned=(True, name != "galore", name != "galore"), losses=(loss, None, None),
+            against_adamw=(loss / 1.84 - 1, None, None), mean_loss=loss, decompositions=(263,),
+            decompositions_without_lazy=(480,), held_bytes=2333664,
+        )
         for name, loss in losses.items()
-    ]  # fmt: skip
-    return {
-        "trained_at": ["2026-01-01T01:02:03+00:00", "2026-01-02T01:02:03+00:00"],
-        "seeds": [1, 2, 3],
-        "methods": methods,
-        "rounding": [
-            {
-                "name": name, "random_bits": None if name == "float" else int(name), "steps": 300,
-                "seed": 1, "loss": loss, "against_float": None if loss is None else loss / 2.28 - 1,
-            }
+    )  # fmt: skip
+    return TrainingLosses(
+        trained_at=("2026-01-01T01:02:03+00:00", "2026-01-02T01:02:03+00:00"),
+        seeds=(1, 2, 3),
+        methods=methods,
+        rounding=tuple(
+            RoundingLoss(
+                name=name, random_bits=None if name == "float" else int(name), steps=300, seed=1,
+                loss=loss, against_float=None if loss is None else loss / 2.28 - 1,
+            )
             for name, loss in (
                 ("float", 2.28), ("16", 2.29), ("8", 2.285), ("6", None), ("4", 2.291), ("0", 2.35),
             )
-        ],
-    }  # fmt: skip
+        ),
+    )  # fmt: skip
 
 
 def _verdict(unit: str, *settings: str) -> UnitVerdict:
@@ -189,10 +193,10 @@ def _widths(k_fraction: int, area: float | None, chosen: bool) -> dict[str, Any]
     }  # fmt: skip
 
 
-_KIT = {
-    "name": "nangate45", "title": "NanGate 45 nm", "node_nm": 45, "corner": "typical",
-    "voltage_v": 1.1, "sha256": "ef" * 32,
-}  # fmt: skip
+_KIT = KitFacts(
+    name="nangate45", title="NanGate 45 nm", node_nm=45, corner="typical", voltage_v=1.1,
+    sha256="ef" * 32,
+)  # fmt: skip
 
 
 def _consmax(traffic: dict[str, Any]) -> dict[str, Any]:
@@ -232,23 +236,23 @@ def _consmax(traffic: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _datapaths(traffic: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+def _datapaths(traffic: dict[str, Any], training: dict[str, Any]) -> DatapathFacts:
     rows = _datapath_rows()
-    return {
-        "rows": rows,
-        "projected_element": projected_element(rows),
-        "defaults": {
+    return DatapathFacts(
+        rows=rows,
+        projected_element=projected_element(rows),
+        defaults={
             "matmul/dot": {"lanes": 16, "x": "int8", "w": "int8"},
             "matmul/group_dot": {"lanes": 16, "group": 128},
             "matmul/fused_dot": {"lanes": 16},
             "training/project": {"rows": 4, "columns": 4},
             "training/weight_update": {"lanes": 8},
         },
-        "kit": _KIT,
-        "clock_ns": 2.0,
-        "traffic": traffic,
-        "training_traffic": training,
-        "published": {
+        kit=_KIT,
+        clock_ns=2.0,
+        traffic=traffic,
+        training_traffic=training,
+        published={
             "caveat": "other nodes",
             "rows": [
                 {
@@ -258,7 +262,7 @@ def _datapaths(traffic: dict[str, Any], training: dict[str, Any]) -> dict[str, A
                 }
             ],
         },
-    }  # fmt: skip
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -305,14 +309,13 @@ def facts() -> dict[str, Any]:
         "datapaths": _datapaths(traffic, training),
         "memory": small_memory(),
         "accelerator": silicon["accelerator"],
-        "training": {
-            "training": _training(), "rounding_cost": _rounding_cost(), "kit": _KIT,
-            "clock_ns": 2.0,
-        },
+        "training": TrainingFacts(
+            training=_training(), rounding_cost=_rounding_cost(), kit=_KIT
+        ),
         "estimates": silicon["estimates"],
         "scaling": silicon["scaling"],
         "memories": silicon["memories"],
-        "power": silicon["power"] | {"synthetic": False},
+        "power": silicon["power"],
         "input": InputFacts(scores=traffic, training=training),
         "provenance": ProvenanceFacts(
             consilico="0.1.0", machine="Linux x86_64, Python 3.11.7",

@@ -7,6 +7,7 @@ from typing import Any
 from consilico.reports.accelerator.facts import training_hw_facts
 from consilico.reports.estimates.facts import estimate_facts
 from consilico.reports.memories.facts import buffer_facts
+from consilico.reports.power.facts import PowerFacts
 from consilico.reports.scaling.facts import scaling_facts
 from consilico.sim.silicon.power.accuracy import accuracy_table
 from tests.reports.test_implementation import facts as implementation
@@ -30,10 +31,11 @@ def _from_tables() -> dict[str, Any]:
     }
 
 
-def _power() -> dict[str, Any]:
-    return {
-        "accuracy": accuracy_table().to_json(),
-        "unit": {
+def _power() -> PowerFacts:
+    return PowerFacts(
+        accuracy=accuracy_table(),
+        synthetic=False,
+        unit={
             **_PART,
             "unit": "consmax/split", "config": {}, "traffic": "model", "kit": "nangate45",
             "node_nm": 45, "corner": "typical", "voltage_v": 1.1, "clock_ns": 4.0,
@@ -47,4 +49,4 @@ def _power() -> dict[str, Any]:
                 "peak": {"start_s": 6.4e-8, "power_w": 3.6e-4},
             },
         },
-    }  # fmt: skip
+    )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from consilico.reports.implementation.facts import ImplementationFacts, Implemented, implemented
 from consilico.reports.implementation.judgements import judge_implementation
-from consilico.reports.page.measure import implement_job
+from consilico.reports.page.measure import KitFacts, implement_job
 from consilico.reports.page.section import Chosen
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
 from tests.reports.section import charts_of, text_of
@@ -45,7 +45,10 @@ def facts() -> ImplementationFacts:
                 "fastest": fastest,
             },
         ),
-        kit={"name": "nangate45", "title": "NanGate", "corner": "typical", "voltage_v": 1.1},
+        kit=KitFacts(
+            name="nangate45", title="NanGate", node_nm=45, corner="typical", voltage_v=1.1,
+            sha256="ef" * 32,
+        ),
         tools={"yosys": "0.23", "sta": "2.0.17"},
         yosys=comparison().to_json(),
     )  # fmt: skip

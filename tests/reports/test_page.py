@@ -102,16 +102,19 @@ def test_low_bit_units_stand_with_their_targets(facts: dict[str, Any]) -> None:
     )
     assert "typical, 1.1 V; clock: 2 ns; activity: operands as named" in text
     assert "INT8 multiply 45 nm 0.9 V 0.2 the arithmetic alone" in text
-    it["rows"] = [row for row in it["rows"] if row["unit"] != "matmul/group_dot"]
+    it = replace(it, rows=tuple(row for row in it.rows if row.unit != "matmul/group_dot"))
     assert "at most 1.15 not measured not measured" in text_of("datapaths", it)
 
 
 def test_missed_target_of_a_low_bit_unit_is_told_at_the_top(
     facts: dict[str, Any], tmp_path: Path
 ) -> None:
-    for row in facts["datapaths"]["rows"]:
-        if row["unit"] == "matmul/group_dot":
-            row["area_um2"] *= 1.32
+    it = facts["datapaths"]
+    rows = tuple(
+        replace(row, area_um2=1.32 * row.area_um2) if row.unit == "matmul/group_dot" else row
+        for row in it.rows
+    )
+    facts["datapaths"] = replace(it, rows=rows)
     text = words(_page(facts, tmp_path))
     assert "Missed: area of group_dot, group 128, to the plain INT4 dot" in text
     assert "at most 1.15 1.320 MISSED" in text
@@ -123,7 +126,7 @@ def test_projected_element_takes_a_product_for_each_vector(facts: dict[str, Any]
 
 
 def test_synthetic_training_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
-    facts["datapaths"]["training_traffic"]["synthetic"] = True
+    facts["datapaths"].training_traffic["synthetic"] = True
     html = _page(facts, tmp_path)
     assert '<td class="s synthetic">synthetic training</td>' in html
     assert '<td class="s">real layers</td>' in html
@@ -138,12 +141,15 @@ def test_training_stands_with_what_was_expected(facts: dict[str, Any]) -> None:
     assert "GaLore float32 float32, rank 32 float32 0.003 1.8100 (-1.63 %) 1.8100 263" in text
     assert "make bench trains for it" in text
     assert "2 runs, on 2026-01-01, 2026-01-02." in text
-    for row, above in zip(it["training"]["methods"], (0.0, -0.01, 0.02, -0.02), strict=True):
-        row["against_adamw"] = [above] * 3
+    methods = tuple(
+        replace(row, against_adamw=(above,) * 3)
+        for row, above in zip(it.training.methods, (0.0, -0.01, 0.02, -0.02), strict=True)
+    )
+    it = replace(it, training=replace(it.training, methods=methods))
     text = text_of("training", it)
     assert "stochastic rounding at most 1 % -1.00 % -1.00 % -1.00 % MET" in text
     assert "rounding to nearest at least 4 % +2.00 % +2.00 % +2.00 % MISSED" in text
-    assert [row["met"] for row in expectations(it["training"]["methods"])] == [True, False]
+    assert [row.met for row in expectations(it.training.against_adamw)] == [True, False]
 
 
 def test_random_bits_stand_with_their_cost_and_their_effect(facts: dict[str, Any]) -> None:
@@ -155,8 +161,8 @@ def test_random_bits_stand_with_their_cost_and_their_effect(facts: dict[str, Any
 
 def test_training_not_measured_at_all_leaves_the_cost(facts: dict[str, Any]) -> None:
     it = facts["training"]
-    for row in it["training"]["rounding"]:
-        row |= {"loss": None, "against_float": None}
+    nothing = tuple(replace(row, loss=None, against_float=None) for row in it.training.rounding)
+    it = replace(it, training=replace(it.training, rounding=nothing))
     text = text_of("training", it)
     assert "to nearest 0 not measured stochastic 4 1,020 127.5 0.940 0.140 not measured 5" in text
     chart = charts_of("training", it)["random_bits"]
@@ -278,8 +284,8 @@ def test_page_needs_no_network(facts: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_missing_fact_raises(facts: dict[str, Any]) -> None:
-    del facts["datapaths"]["kit"]
-    with pytest.raises(jinja2.UndefinedError, match="kit"):
+    del facts["datapaths"].traffic["synthetic"]
+    with pytest.raises(jinja2.UndefinedError, match="synthetic"):
         html_of("datapaths", facts["datapaths"])
 
 

@@ -19,12 +19,12 @@ def _entry(random_bits: int) -> dict[str, Any]:
 
 def test_more_random_bits_cost_more() -> None:
     few, many = rounding_cost([_entry(16), _entry(4)])
-    assert (few["random_bits"], many["random_bits"]) == (4, 16)
-    assert few["meets_clock"]
-    assert many["meets_clock"]
-    assert few["area_per_lane_um2"] == few["area_um2"] < many["area_um2"]
-    assert few["energy_per_operation_pj"] < many["energy_per_operation_pj"]
-    assert few["verilog_sha256"] != many["verilog_sha256"]
+    assert (few.random_bits, many.random_bits) == (4, 16)
+    assert few.meets_clock
+    assert many.meets_clock
+    assert few.area_per_lane_um2 == few.area_um2 < many.area_um2
+    assert few.energy_per_operation_pj < many.energy_per_operation_pj
+    assert few.verilog_sha256 != many.verilog_sha256
 
 
 def test_another_difference_is_refused() -> None:
@@ -42,5 +42,5 @@ def test_another_difference_is_refused() -> None:
 @pytest.mark.exhaustive
 def test_every_count_meets_the_clock() -> None:
     rows = rounding_cost([_entry(bits) for bits in RANDOM_BITS])
-    assert [row["random_bits"] for row in rows] == list(RANDOM_BITS)
-    assert all(row["meets_clock"] for row in rows)
+    assert [row.random_bits for row in rows] == list(RANDOM_BITS)
+    assert all(row.meets_clock for row in rows)
