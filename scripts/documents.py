@@ -18,7 +18,6 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from datetime import date
 from functools import cache
@@ -26,17 +25,23 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-MEASURED = ROOT / "docs" / "measured.json"
+if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
+    sys.path.insert(0, str(ROOT))
+from scripts import estimate_parts, silicon_parts, training_parts  # noqa: E402
+from scripts.document_text import MEASURED, paragraph  # noqa: E402
+
 _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
-# Unit, settings and clock period in ns of the measurements that documents quote in addition to
-# those of the default configurations (sim/estimate/nodes/measured.json).
-HEADLINES: tuple[tuple[str, dict[str, str], float], ...] = (
-    ("matmul/dot", {}, 2.0),
-    ("matmul/dot", {"w": "int4"}, 2.0),
-    ("matmul/dot", {"w": "uint4"}, 2.0),
-    ("matmul/group_dot", {}, 2.0),
-    ("matmul/group_dot", {"scale": "int8"}, 2.0),
+# Unit, settings, clock period in ns and traffic (None: the unit's default) of the measurements that
+# documents quote in addition to those of the default configurations
+# (sim/estimate/nodes/measured.json).
+HEADLINES: tuple[tuple[str, dict[str, Any], float, str | None], ...] = (
+    ("matmul/dot", {}, 2.0, None),
+    ("matmul/dot", {"w": "int4"}, 2.0, None),
+    ("matmul/dot", {"w": "uint4"}, 2.0, None),
+    ("matmul/group_dot", {}, 2.0, None),
+    ("matmul/group_dot", {"scale": "int8"}, 2.0, None),
+    *(("training/stochastic_round", {"random_bits": bits}, 2.0, "normal") for bits in range(4, 17)),
 )
 _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "attention": "consmax",
@@ -128,7 +133,7 @@ def consmax_part() -> str:
 def consmax_accuracy_part() -> str:
     """Return what is said of the accuracy of ``consmax/split``."""
     plain, balanced = (100 * split_error(balanced=way) for way in (False, True))
-    return _paragraph(
+    return paragraph(
         f"""The host takes the best of the 16 factors `2^(i/16)`. Over {len(_settings())} heads this
         lowers the greatest relative error from {plain:.2f} % to {balanced:.2f} % at no cost in
         hardware."""
@@ -146,7 +151,7 @@ def memory_part() -> str:
     theirs = next(row for row in measured_runs() if row.published == _PUBLISHED_GB)
     stated = [abs(row.error_pct) for row in measured_runs() if row.stated]
     ours = [abs(row.error_pct) for row in tracked_runs()]
-    return _paragraph(
+    return paragraph(
         f"""The peak is {peak / 1e9:.2f} GB ({peak / 2**30:.2f} GiB); Q-GaLore's authors report
         {theirs.published:g} GB. On the {len(stated)} published runs whose settings are all stated,
         the error is {median(stated):.1f} % in the median and {max(stated):.1f} % at worst. Compared
@@ -170,18 +175,18 @@ def dot_targets_part() -> str:
     others = [f"{row['area_um2'] / offset['area_um2']:.2f}" for row in groups]
     return "\n\n".join(
         [
-            _paragraph(
+            paragraph(
                 f"""{_CORNER}, {1000 / dot["clock_ns"]:g} MHz, without wires; operands of a language
                 model; measured on {dot["date"]}."""
             ),
-            _paragraph(
+            paragraph(
                 f"""**An INT8 multiply-accumulate in a 16-lane `dot` takes
                 {dot["energy_pj"]:.3f} pJ; the target is 0.35 pJ.** Of this,
                 {share["combinational"]:.2f} pJ is in combinational logic,
                 {share["sequential"]:.2f} pJ in registers, nearly all of them those of the operands,
                 and {share["clock"]:.3f} pJ in clock gates."""
             ),
-            _paragraph(
+            paragraph(
                 f"""**With groups of 128, `group_dot` takes {ratios[0]} times (bf16 scales) and
                 {ratios[1]} times (INT8 scales) the area of `dot` with INT8 x INT4; the target is
                 1.15.** The areas are {areas[0]} and {areas[1]} against
@@ -200,14 +205,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "consmax_accuracy": consmax_accuracy_part,
     "memory": memory_part,
     "dot_targets": dot_targets_part,
+    **training_parts.PARTS,
+    **estimate_parts.PARTS,
+    **silicon_parts.PARTS,
 }
-
-
-def _paragraph(text: str) -> str:
-    """Return a paragraph in lines of the length that the documents have."""
-    return textwrap.fill(
-        " ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False
-    )
 
 
 def _published_run() -> Any:
@@ -294,7 +295,7 @@ def _greatest_error(results: Callable[[Any, Any, Any], Any]) -> float:
     return worst
 
 
-def _headline(unit: str, **settings: str) -> dict[str, Any]:
+def _headline(unit: str, **settings: Any) -> dict[str, Any]:
     """Return the measurement of a headline configuration.
 
     Raises:
@@ -311,13 +312,13 @@ def measure() -> None:
     from consilico import api
 
     rows = json.loads(MEASURED.read_text())["rows"] if MEASURED.exists() else []
-    for name, settings, clock_ns in HEADLINES:
+    for name, settings, clock_ns, traffic in HEADLINES:
         config = api.configure(name, **settings)
         sha256 = hashlib.sha256(api.generate(name, config).encode()).hexdigest()
         known = next((r for r in rows if (r["unit"], r["settings"]) == (name, settings)), None)
         if known and (known["verilog_sha256"], known["clock_ns"]) == (sha256, clock_ns):
             continue
-        found: Any = api.implement(name, config, pdk=_KIT, clock_ns=clock_ns)
+        found: Any = api.implement(name, config, pdk=_KIT, clock_ns=clock_ns, traffic=traffic)
         rows = [row for row in rows if row is not known]
         rows.append(headline_row(name, settings, found))
         MEASURED.write_text(
@@ -325,7 +326,7 @@ def measure() -> None:
         )
 
 
-def headline_row(name: str, settings: dict[str, str], found: Any) -> dict[str, Any]:
+def headline_row(name: str, settings: dict[str, Any], found: Any) -> dict[str, Any]:
     """Return what the table keeps of an implementation."""
     found = found if isinstance(found, dict) else found.to_json()
     return {

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from consilico.sim.estimate.operators.calibration_state import units_measured_ot
 from consilico.sim.estimate.operators.judge import accuracy, judge
 from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS, OrdinaryDesign
 from consilico.sim.estimate.operators.primitives import PRIMITIVES, Primitive, measure_primitive
-from consilico.sim.estimate.operators.tables import calibrated_kits, read_calibration, read_rows
+from consilico.sim.estimate.operators.tables import calibrated_kits, read_rows
 from consilico.sim.silicon.kits.kit import find_kit
 
 ROOT = Path(__file__).parents[4]
@@ -97,15 +96,3 @@ def test_a_primitive_measures_as_in_the_table(name: str) -> None:
         assert found[metric] == pytest.approx(row[metric], rel=0.01)
     for run, before in zip(found["runs"], row["runs"], strict=True):
         assert run["energy_pj"] == pytest.approx(before["energy_pj"], rel=0.01)
-
-
-def test_the_documented_errors_are_those_of_the_calibrations() -> None:
-    text = (ROOT / "docs" / "estimate.md").read_text()
-    for pdk in calibrated_kits():
-        missed = read_calibration(pdk).left_out
-        medians = [
-            median(abs(ratio - 1) for ratio in missed[metric].values())
-            for metric in ("area_um2", "path_ns", "energy_pj", "leakage_w")
-        ]
-        row = " | ".join(f"{100 * value:.1f} %" for value in medians)
-        assert f"| {pdk} | {row} |" in text

@@ -1,0 +1,36 @@
+"""Paragraphs and tables as the documents have them, and the tables of docs/ that they quote."""
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+MEASURED = DOCS / "measured.json"  # headline configurations
+STUDY = DOCS / "operators_study.json"  # scripts/operators_study.py writes it
+LOSSES = DOCS / "training_losses.json"
+
+
+def paragraph(text: str) -> str:
+    """Return a paragraph in lines of the length that the documents have."""
+    return textwrap.fill(
+        _percent(" ".join(text.split())), 120, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], align: str = "---") -> str:
+    """Return a table in Markdown; all columns but the first are aligned as ``align`` says."""
+    names = list(head)
+    lines = [f"| {' | '.join(names)} |", f"|---|{'|'.join([align] * (len(names) - 1))}|"]
+    return _percent("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]))
+
+
+def _percent(text: str) -> str:
+    return re.sub(r"(\d)%", r"\1 %", text)
+
+
+def read_table(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text())

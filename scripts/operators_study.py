@@ -1,0 +1,117 @@
+"""Measure how well, and how fast, units are estimated without formulas and without a calibration.
+
+``python scripts/operators_study.py`` writes ``docs/operators_study.json``, which
+``docs/estimate.md`` quotes: for the smallest configurations of each unit that are outside the fit
+of NanGate 45 nm, what was measured of them next to three predictions. It takes some minutes.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "operators_study.json"
+KIT = "nangate45"
+METRICS = ("area_um2", "path_ns", "energy_pj")
+_OF_EACH_UNIT = 2
+_SPEED = 1000  # configurations of each unit that the formulas are timed on
+
+
+def rows() -> list[dict[str, Any]]:
+    """Return the smallest configurations of each unit that the kit's costs were not fitted to."""
+    from consilico.sim.estimate.operators.tables import read_rows
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(read_rows(KIT)["rows"], key=lambda row: float(row["area_um2"])):
+        if row.get("for") == "test":
+            found.setdefault(row["unit"], []).append(row)
+    return [row for unit in found.values() for row in unit[:_OF_EACH_UNIT]]
+
+
+def predicted(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the measured figures of a configuration, and each as it is predicted in three ways.
+
+    ``formulas`` is the calibrated unit as it is; ``elaborated`` the same with its operators read
+    from the Verilog; ``operators`` the latter without the unit's own factors.
+    """
+    from consilico.hw.census import Batch
+    from consilico.sim.estimate.operators.fit import predict
+    from consilico.sim.estimate.operators.tables import metric_features, read_calibration
+    from consilico.sim.estimate.operators.unit_census import elaborated_census, unit_census
+    from consilico.sim.units.catalogue import find_unit
+
+    costs = read_calibration(KIT).costs
+    unit = find_unit(row["unit"])
+    config = unit.config(**row["config"])
+    began = sum(os.times()[:4])  # of this process and of Yosys, which it starts
+    elaborated = elaborated_census(unit, config, costs["path_ns"])
+    cpu_s = sum(os.times()[:4]) - began
+    formulas = unit_census(unit, Batch([config]), costs["path_ns"])
+    ways = {
+        "operators": (elaborated, ""),  # a name that no calibration has
+        "elaborated": (elaborated, unit.name),
+        "formulas": (formulas, unit.name),
+    }
+    measured = {**row, "energy_pj": row["energy_beat_pj"]}
+    return {
+        "unit": unit.name,
+        "config": row["config"],
+        "measured": {metric: measured[metric] for metric in METRICS},
+        **{
+            way: {
+                metric: float(
+                    predict(
+                        metric_features(census, metric, row["operands"], 1), costs[metric], name
+                    )[0][0]
+                )
+                for metric in METRICS
+            }
+            for way, (census, name) in ways.items()
+        },
+        "elaboration_cpu_s": cpu_s,
+    }
+
+
+def rates() -> dict[str, float]:
+    """Return by unit how many configurations the formulas estimate in a second of processor."""
+    from consilico.sim.estimate.operators.calibrate import draw_configs
+    from consilico.sim.estimate.operators.estimate import estimate_many
+    from consilico.sim.units.catalogue import own_units
+
+    found = {}
+    for unit in own_units().values():
+        seeds = (draw_configs(unit, 20, (seed, 4)) for seed in range(_SPEED // 20))
+        configs = [config for drawn in seeds for config, _ in drawn]
+        estimate_many(unit, configs[:1])  # imports and tables
+        began = time.process_time()
+        estimate_many(unit, configs)
+        found[unit.name] = len(configs) / (time.process_time() - began)
+    return found
+
+
+def main() -> int:
+    """Write the table."""
+    from consilico.sim.estimate.operators.tables import read_calibration
+
+    table = {
+        "schema": "consilico.operators_study/1",
+        "date": date.today().isoformat(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "pdk": KIT,
+        "calibrated": read_calibration(KIT).date,
+        "configurations_per_s": rates(),
+        "rows": [],
+    }
+    for row in rows():
+        table["rows"].append(predicted(row))
+        print(row["unit"], f"{table['rows'][-1]['elaboration_cpu_s']:.1f} s", flush=True)
+    TABLE.write_text(json.dumps(table, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

