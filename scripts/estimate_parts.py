@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from functools import cache
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.document_text import STUDY, paragraph, read_table, table
 from scripts.operators_study import METRICS
+
+if TYPE_CHECKING:
+    from consilico.sim.estimate.operators.judge import Accuracy
 
 _KIT = "nangate45"
 
 
 @cache
-def _accuracy() -> dict[str, dict[str, dict[str, Any]]]:
+def _accuracy() -> dict[str, dict[str, "Accuracy"]]:
     from consilico.sim.estimate.operators.judge import accuracy, judge
     from consilico.sim.estimate.operators.tables import calibrated_kits
 
@@ -41,14 +44,16 @@ def estimate_judged() -> str:
     from consilico.sim.estimate.operators.fit import LEVEL
     from consilico.sim.estimate.operators.judge import COVERAGE, LIMITS
 
-    metrics = [metric for metric, limits in LIMITS.items() if any(limits)]
+    metrics = [metric for metric, limits in LIMITS.items() if limits.median or limits.p95]
     names = {"area_um2": "area", "path_ns": "longest path", "energy_per_operation_pj": "energy"}
     area, path = LIMITS["area_um2"], LIMITS["path_ns"]
-    count = next(iter(_accuracy().values()))["area_um2"]["count"]
+    count = next(iter(_accuracy().values()))["area_um2"].count
     before = f"""**Judgement.** Further configurations of every unit, {count} in each kit, were
         drawn
-        with another seed and take no part in the fit. The limits: area {area[0]:.0%} in the median
-        and {area[1]:.0%} for 95 of a hundred, energy and longest path {path[0]:.0%} in the median,
+        with another seed and take no part in the fit. The limits: area {area.median:.0%} in the
+        median
+        and {area.p95:.0%} for 95 of a hundred, energy and longest path {path.median:.0%} in the
+        median,
         and intervals, which are meant to hold {LEVEL:.0%}, that hold at least {COVERAGE:.0%}.
         Median
         error, the error that 95 of a hundred stay below, and the share of configurations that lie
@@ -57,7 +62,7 @@ def estimate_judged() -> str:
         [
             f"`{kit}`",
             *(
-                f"{found[m]['median']:.1%}, {found[m]['p95']:.0%}, {found[m]['coverage']:.0%}"
+                f"{found[m].median:.1%}, {found[m].p95:.0%}, {found[m].coverage:.0%}"
                 for m in metrics
             ),
         ]
@@ -67,7 +72,7 @@ def estimate_judged() -> str:
         f"{names[m]} in {kit}"
         for kit, found in _accuracy().items()
         for m in metrics
-        if not found[m]["met"]
+        if not found[m].met
     ]
     after = (
         f"""Limits missed: {"; ".join(missed)}. The rule for intervals is the same in all kits and
@@ -107,7 +112,8 @@ def estimate_speed() -> str:
         f"""Why there are formulas at all is speed. On {_study()["date"]}
         ({_study()["machine"]}) they gave {round(rates[slow], -3):,.0f} (`{slow}`) to
         {round(rates[fast], -3):,.0f} (`{fast}`) configurations per second of processor time;
-        `make bench` prints today's. Writing and elaborating the Verilog of one small configuration
+        `make bench` fails below 20,000. Writing and elaborating the Verilog of one small
+        configuration
         took {min(seconds):.1f} to {max(seconds):.1f} s, so {1 / max(seconds):.1f} to
         {1 / min(seconds):.0f} configurations per second, and default configurations are larger:
         less than the 200 that a search over configurations wants. So each of the {len(rates)} units
@@ -181,19 +187,18 @@ def scaling_errors() -> str:
     from consilico.reports.scaling.facts import SHOWN, scaling_facts
 
     facts = scaling_facts()
-    kits, base = facts["kits"], facts["base"]
-    found = {(row["pdk"], row["quantity"]): row for row in facts["errors"]}
-    targets = [kit for kit in kits if kit != base]
+    kits, base = facts.kits, facts.base
+    found = {(row.pdk, row.quantity): row.bar for row in facts.errors}
+    targets = facts.others
     conditions = "; ".join(
-        f"`{kit}`: {at['corner']}, {at['voltage_v']:g} V, {at['clock_ns']:g} ns"
-        for kit, at in kits.items()
+        f"`{kit}`: {at.corner}, {at.voltage_v:g} V, {at.clock_ns:g} ns" for kit, at in kits.items()
     )
     before = f"""Every unit of the catalogue, and the ConSmax paper's, was synthesized, simulated
         and
         measured in three kits (`sim/estimate/nodes/measured.json`), and predicted from `{base}`:
-        {len(facts["rows"])} units, default configurations, mapped for area, random traffic, ideal
-        clock and wires. {conditions}. Yosys {kits[base]["tools"]["yosys"]},
-        {" and ".join(facts["dates"])}. Measured divided by predicted, median (5 to 95 % of the
+        {len(facts.rows)} units, default configurations, mapped for area, random traffic, ideal
+        clock and wires. {conditions}. Yosys {kits[base].tools["yosys"]},
+        {" and ".join(facts.dates)}. Measured divided by predicted, median (5 to 95 % of the
         units):"""
     grid = table(
         ("to", "area", "longest path", "energy"),
@@ -201,14 +206,14 @@ def scaling_errors() -> str:
             [
                 f"`{kit}`",
                 *(
-                    f"{row['median_ratio']:.2f} ({row['low_ratio']:.2f} to {row['high_ratio']:.2f})"
+                    f"{row.median_ratio:.2f} ({row.low_ratio:.2f} to {row.high_ratio:.2f})"
                     for row in (found[kit, quantity] for quantity in SHOWN)
                 ),
             ]
             for kit in targets
         ],
     )
-    delays = sorted(found[kit, "delay"]["median_ratio"] for kit in targets)
+    delays = sorted(found[kit, "delay"].median_ratio for kit in targets)
     after = f"""The spread over the units is small: the error belongs to the kits. Area and energy
         do
         not shrink as fast as the tables say, and `{base}` is {delays[0]:.1f} to {delays[-1]:.1f}

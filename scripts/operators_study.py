@@ -18,7 +18,7 @@ TABLE = Path(__file__).resolve().parents[1] / "docs" / "operators_study.json"
 KIT = "nangate45"
 METRICS = ("area_um2", "path_ns", "energy_pj")
 _OF_EACH_UNIT = 2
-_SPEED = 1000  # configurations of each unit that the formulas are timed on
+_SPEED = 2000  # configurations of each unit that the formulas are timed on
 
 
 def rows() -> list[dict[str, Any]]:
@@ -97,10 +97,11 @@ def main() -> int:
     """Write the table."""
     from consilico.sim.estimate.operators.tables import read_calibration
 
-    table = {
+    table: dict[str, Any] = {
         "schema": "consilico.operators_study/1",
         "date": date.today().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
+        f"Python {platform.python_version()}",
         "pdk": KIT,
         "calibrated": read_calibration(KIT).date,
         "configurations_per_s": rates(),

@@ -103,9 +103,9 @@ def memories_compared() -> str:
     ]
     found = [crossover(bits, "area_um2", _KIT, "1r1w") for bits in (8, 16, 32, 64)]
     reads = [crossover(bits, "read_pj", _KIT, "1r1w") for bits in (8, 16, 32, 64)]
-    smaller = all(row["sram_below_latch"] == row["sram_from"] for row in found)
-    surely = any(row["sram_surely_below_latch"] is not None for row in found)
-    cheaper = any(row["sram_below_latch"] is not None for row in reads)
+    smaller = all(row.sram_below_latch == row.sram_from for row in found)
+    surely = any(row.sram_surely_below_latch is not None for row in found)
+    cheaper = any(row.sram_below_latch is not None for row in reads)
     if not smaller or surely or cheaper:
         raise ValueError("what docs/memories.md says of SRAM and latches is no longer so")
     return paragraph(
