@@ -1,12 +1,14 @@
 """The rule that keeps the data flow one way, between the top folders and inside ``sim``.
 
 Between the folders: golden <- hw <- sim <- reports <- consilico. Inside ``sim`` each room names
-the rooms it may import; an import inside a function counts like any other.
+the rooms it may import; an import inside a function counts like any other. Such an import is for
+what is heavy, so that commands start fast: light modules are imported at the top of a file.
 """
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,15 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = ("liberty", "kits", "netlist", "activity", "timing", "synthesis", "power")
+HEAVY = {"amaranth", "jinja2", "matplotlib", "plotly", "pyverilog", "scipy", "torch"}
+LATE = (  # may import light modules inside functions
+    "consilico/",  # a command line that says what is wrong in a sixth of a second
+    "sim/rtlsim/runtime_objects.py",  # starts for every file that is compiled
+    # the last rooms where light imports inside functions are left
+    "sim/estimate/",
+    "sim/accelerator/",
+    "reports/",
+)
 
 
 def violations(source: str, path: str) -> list[str]:
@@ -146,3 +157,94 @@ def test_generators_load_no_torch_even_through_golden() -> None:
     code = f"import sys, {names}\nsys.exit('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr or "torch was loaded"
+
+
+def late_imports(source: str, path: str) -> list[str]:
+    """Return imports of light modules of ours inside functions, as ``path:line: module``."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    found = {
+        (node.lineno, module)
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in _imported(node)
+        if module.startswith("consilico.") and not _loads(module) & HEAVY
+    }
+    return [f"{path}:{line}: {module}" for line, module in sorted(found)]
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the modules that an import names: ``a.b`` if ``from a import b`` takes a module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    inside = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [module if _file(module) else str(node.module) for module in inside]
+
+
+def _file(module: str) -> Path | None:
+    """Return the file of a module of ours, None for all others."""
+    first, *rest = module.split(".")
+    if first != "consilico":
+        return None
+    folder = ROOT if rest and rest[0] in FOLDERS[:-1] else ROOT / "consilico"
+    place = folder.joinpath(*rest)
+    candidates = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+@cache
+def _at_the_top(module: str) -> frozenset[str]:
+    """Return the modules that a module of ours imports when it is imported itself."""
+    file = _file(module)
+    if file is None:
+        return frozenset()
+    body = ast.parse(file.read_text()).body
+    nodes = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return frozenset(name for node in nodes for name in _imported(node))
+
+
+def _loads(module: str) -> set[str]:
+    """Return the names of all packages that come with a module, directly or not."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += _at_the_top(name)
+    return {name.partition(".")[0] for name in seen}
+
+
+def test_only_what_is_heavy_is_imported_inside_functions() -> None:
+    files = [file for folder in FOLDERS for file in _files(folder)]
+    wrong = [
+        line
+        for file in files
+        if not (path := file.relative_to(ROOT).as_posix()).startswith(LATE)
+        for line in late_imports(file.read_text(), path)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("module", "light"),
+    [
+        ("from consilico.sim.base.results import digest", True),
+        ("from consilico.sim.base import results", True),
+        ("import consilico.golden.config", True),
+        ("from consilico.hw.matmul import dot", False),  # amaranth
+        ("from consilico.sim.traffic.collect import collect_scores", False),  # torch, not at once
+        ("import torch", False),
+    ],
+)
+def test_an_import_of_a_light_module_inside_a_function_is_found(module: str, light: bool) -> None:
+    assert len(late_imports(f"def f():\n    {module}", "x.py")) == light
+    assert late_imports(module, "x.py") == []
+
+
+def test_the_command_line_starts_without_anything_heavy() -> None:
+    code = "import sys, consilico.cli\nprint(*{name.partition('.')[0] for name in sys.modules})"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {*run.stdout.split()} & {*HEAVY, "numpy"}

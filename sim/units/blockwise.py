@@ -6,9 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.blockwise_dequantize import BlockwiseDequantizeConfig
-from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig
+from consilico.golden.training.blockwise_dequantize import (
+    BlockwiseDequantizeConfig,
+    blockwise_dequantize,
+)
+from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig, blockwise_quantize
+from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
+from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -41,9 +46,6 @@ class _Bench:
     def beats(self, value: Bits) -> None:
         """Add beats of states or codes, shape ``(beats, lanes)``."""
         import torch
-
-        from consilico.golden.training.blockwise_dequantize import blockwise_dequantize
-        from consilico.golden.training.blockwise_quantize import blockwise_quantize
 
         operand = torch.from_numpy(value)
         if isinstance(self.config, BlockwiseQuantizeConfig):
@@ -112,8 +114,6 @@ def _quantize_vectors(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
 
 def _codes_from_book(bench: _Bench, rng: np.random.Generator) -> None:
     """Add every value of the code book in bf16 in every lane, absolute maximum 1."""
-    from consilico.golden.training.dynamic_code import book_bits
-
     book = np.array(book_bits(signed=bench.config.signed))
     bench.absmax(_ONE)
     bench.beats(_shuffled(rng, book, bench.config.lanes))
@@ -152,9 +152,6 @@ def _traffic(
         beats: Number of beats.
     """
     import torch
-
-    from consilico.golden.training.blockwise_quantize import blockwise_quantize
-    from consilico.sim.traffic.training_operands import spread, training_traffic
 
     rows = max(1, _BLOCK // config.lanes)  # beats of a block
 

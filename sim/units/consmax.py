@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from consilico.golden.attention.consmax import ConSmaxConfig
+from consilico.golden.attention.consmax import ConSmaxConfig, HeadConstants
 from consilico.golden.attention.consmax_log2 import Log2Config
-from consilico.golden.attention.consmax_paper import PaperConfig
-from consilico.golden.attention.consmax_split import SplitConfig
+from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
+from consilico.golden.attention.consmax_split import SplitConfig, split_constants
+from consilico.golden.bfloat16 import to_fixed
+from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, synthetic_traffic
+from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.consmax_bench import (
     Architecture,
     HeadLoaded,
@@ -98,9 +101,6 @@ def _model_beats(
     config: Architecture, beats: int, heads: int, *, synthetic: bool = False
 ) -> list[tuple[HeadLoaded, Scores, Masks]]:
     """Return real scores of a few heads, evenly spread over the model, in the order they arise."""
-    from consilico.sim.traffic.score_traffic import score_traffic, synthetic_traffic
-    from consilico.sim.traffic.scores import ScoreSampling
-
     traffic = (
         synthetic_traffic(ScoreSampling(), reason="asked for") if synthetic else score_traffic()
     )
@@ -131,7 +131,6 @@ def _traffic(config: Architecture, beats: int, *, source: str) -> Stimulus:
             ``"normal"``: a clipped normal, mean -20, deviation 35, nothing masked.
         beats: Number of beats, about.
     """
-    from consilico.sim.traffic.score_traffic import normal_codes
 
     def normal() -> list[tuple[HeadLoaded, Scores, Masks]]:
         codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
@@ -224,12 +223,7 @@ def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     """Return scores of a clipped normal; real ones have masks, for which the unit has no bits."""
     import torch
 
-    from consilico.golden.attention.consmax import HeadConstants
-    from consilico.golden.attention.consmax_paper import consmax_paper
-    from consilico.golden.attention.consmax_split import split_constants
-    from consilico.golden.bfloat16 import to_fixed
     from consilico.hw.attention.consmax_paper import RESULT
-    from consilico.sim.traffic.score_traffic import normal_codes
 
     scale, log_c = _DRAWN_HEAD
     constants = split_constants(HeadConstants(scale=scale, log_c=log_c), SplitConfig())

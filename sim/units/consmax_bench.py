@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.attention.consmax_log2 import Log2Config
-from consilico.golden.attention.consmax_split import SplitConfig
+from consilico.golden.attention.consmax import HeadConstants
+from consilico.golden.attention.consmax_log2 import Log2Config, consmax_log2, log2_constants
+from consilico.golden.attention.consmax_split import SplitConfig, consmax_split, split_constants
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import stream_ports
 
@@ -54,8 +55,6 @@ def _with_torch(function: Callable[[Any, Any], Any]) -> Callable[[Scores, Masks]
 
 
 def _load_log2(config: Log2Config, scale: float, log_c: float) -> HeadLoaded:
-    from consilico.golden.attention.consmax import HeadConstants
-    from consilico.golden.attention.consmax_log2 import consmax_log2, log2_constants
 
     constants = log2_constants(HeadConstants(scale=scale, log_c=log_c), config)
     beats = pack(
@@ -77,8 +76,6 @@ def table_beats(tables: tuple[tuple[int, ...], ...]) -> tuple[Scores, Scores, Sc
 
 
 def _load_split(config: SplitConfig, scale: float, log_c: float, wide: bool) -> HeadLoaded:
-    from consilico.golden.attention.consmax import HeadConstants
-    from consilico.golden.attention.consmax_split import consmax_split, split_constants
 
     constants = split_constants(HeadConstants(scale=scale, log_c=log_c), config, wide=wide)
     values, nibbles, numbers = table_beats(constants.tables)

@@ -7,7 +7,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.dot import DotConfig
+from consilico.golden.matmul.dot import DotConfig, dot
+from consilico.sim.traffic.operand_streams import (
+    layer_stream,
+    mean_inputs,
+    operand_stream,
+    random_stream,
+)
+from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
@@ -46,8 +53,6 @@ class _Bench:
             zero: Zero point of each beat, or of all; None for the one that is loaded.
         """
         import torch
-
-        from consilico.golden.matmul.dot import dot
 
         config = self.config
         zeros = np.broadcast_to(np.asarray(self._zero if zero is None else zero), len(x))
@@ -139,9 +144,6 @@ def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by the lanes.
     """
-    from consilico.sim.traffic.operand_streams import layer_stream, operand_stream, random_stream
-    from consilico.sim.traffic.quantized import Format
-
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
     depth, group = _TRAFFIC_BEATS * lanes, _GROUP_BEATS * lanes
@@ -157,7 +159,6 @@ def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: DotConfig, source: str) -> float:
-    from consilico.sim.traffic.operand_streams import mean_inputs
 
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
 

@@ -6,8 +6,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.fused_dot import FUSED_MODES, FusedDotConfig
+from consilico.golden.matmul.fused_dot import FUSED_MODES, FusedDotConfig, fused_dot
 from consilico.golden.matmul.operand import code_range
+from consilico.sim.traffic.operand_streams import (
+    layer_stream,
+    mean_inputs,
+    operand_stream,
+    random_stream,
+)
+from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
@@ -38,8 +45,6 @@ class _Bench:
     def sums(self, mode: int, x: Codes, w: Codes, last: NDArray[np.bool_]) -> None:
         """Add beats of codes, shape ``(beats, lanes, products)``."""
         import torch
-
-        from consilico.golden.matmul.fused_dot import fused_dot
 
         if mode != self._loaded:
             self.builder.configure(pack([(np.array([mode]), 2)]))
@@ -116,9 +121,6 @@ def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by the products a beat.
     """
-    from consilico.sim.traffic.operand_streams import layer_stream, operand_stream, random_stream
-    from consilico.sim.traffic.quantized import Format
-
     name, _, mode_name = source.partition("/")
     mode = FUSED_MODES.index(mode_name or "int8")
     x_form, w_form = (cast(Format, form) for form in _FORMS[mode])
@@ -138,7 +140,6 @@ def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: FusedDotConfig, source: str) -> float:
-    from consilico.sim.traffic.operand_streams import mean_inputs
 
     name, _, mode = source.partition("/")
     count = config.lanes << FUSED_MODES.index(mode or "int8")

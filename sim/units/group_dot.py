@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.group_dot import HEADROOM, SUM, GroupDotConfig
+from consilico.golden.matmul.group_dot import HEADROOM, SUM, GroupDotConfig, group_dot
+from consilico.sim.traffic.operand_streams import (
+    layer_stream,
+    mean_inputs,
+    operand_stream,
+    random_stream,
+)
+from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -46,8 +53,6 @@ class _Bench:
             drop: Beats of the last group that are left out.
         """
         import torch
-
-        from consilico.golden.matmul.group_dot import group_dot
 
         config = self.config
         codes = torch.from_numpy(x), torch.from_numpy(q), torch.from_numpy(zero)
@@ -181,9 +186,6 @@ def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by the group.
     """
-    from consilico.sim.traffic.operand_streams import layer_stream, operand_stream, random_stream
-    from consilico.sim.traffic.quantized import bf16_bits
-
     lanes, group = config.lanes, config.group
     depth = _TRAFFIC_GROUPS * group
     stream = operand_stream(
@@ -209,7 +211,6 @@ def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: GroupDotConfig, source: str) -> float:
-    from consilico.sim.traffic.operand_streams import mean_inputs
 
     group = config.group
     return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group

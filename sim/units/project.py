@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.project import ProjectConfig
+from consilico.golden.training.project import ProjectBeats, ProjectConfig, project
+from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, symmetric
+from consilico.sim.traffic.training_operands import training_traffic
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -42,8 +44,6 @@ class ProjectBench:
         What follows the last sum is for a reset to drop.
         """
         import torch
-
-        from consilico.golden.training.project import ProjectBeats, project
 
         config = self.config
         operands = (torch.from_numpy(part.astype(np.int64)) for part in (x, q, zero, scale))
@@ -157,8 +157,6 @@ def _traffic(config: ProjectConfig, beats: int, *, source: str) -> Stimulus:
             ``"normal"``: groups of full length of normal numbers.
         beats: Number of beats, about.
     """
-    from consilico.sim.traffic.quantized import asymmetric, bf16_bits, symmetric
-
     parts, lasts, count = [], [], 0
     for gradient, vectors in _model(config) if source == "model" else _normal(config):
         length = gradient.shape[1]
@@ -190,9 +188,6 @@ def _normal(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
 
 def _model(config: ProjectConfig) -> Iterator[tuple[Values, Values]]:
     """Yield gradients and projection vectors of the model's layers, its training steps in turn."""
-    from consilico.sim.traffic.quantized import bf16_values
-    from consilico.sim.traffic.training_operands import training_traffic
-
     traffic = training_traffic()
     for layer in cycle(range(len(traffic.gradient))):
         gradient, vectors = (

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.quantize import QuantizeConfig
+from consilico.golden.matmul.quantize import QuantizeConfig, quantize
+from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantized import bf16_bits
+from consilico.sim.traffic.quantizer_operands import layer_groups
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -31,8 +33,6 @@ class _Bench:
     def groups(self, x: Patterns) -> None:
         """Add groups, shape ``(groups, group)``."""
         import torch
-
-        from consilico.golden.matmul.quantize import quantize
 
         config = self.config
         result = quantize(torch.from_numpy(x), config)
@@ -177,9 +177,6 @@ def _traffic(config: QuantizeConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by the group.
     """
-    from consilico.sim.traffic.layer_traffic import layer_traffic
-    from consilico.sim.traffic.quantizer_operands import layer_groups
-
     group, count = config.group, -(-beats // config.beats)
     if source == "model":
         x = layer_groups(layer_traffic(), group, count)

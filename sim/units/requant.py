@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig
+from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_scale, requant
+from consilico.sim.traffic.layer_traffic import layer_traffic
+from consilico.sim.traffic.quantizer_operands import layer_sums
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -51,8 +53,6 @@ class _Bench:
     def sums(self, x: Integers) -> None:
         """Add beats, shape ``(beats, lanes)``."""
         import torch
-
-        from consilico.golden.matmul.requant import requant
 
         config = self.config
         multiplier, shift, zero_point = self._constants
@@ -167,8 +167,6 @@ def _traffic(config: RequantConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _model(config: RequantConfig, beats: int) -> Stimulus:
-    from consilico.sim.traffic.layer_traffic import layer_traffic
-    from consilico.sim.traffic.quantizer_operands import layer_sums
 
     bench = _Bench(config)
     half = 1 << (config.result_width - 1)
@@ -198,8 +196,6 @@ def _normal(config: RequantConfig, beats: int) -> Stimulus:
 
 def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integers, Integers]:
     """Return the multipliers and shifts that stand for scales."""
-    from consilico.golden.matmul.requant import channel_scale
-
     constants = [channel_scale(Fraction(value), config) for value in scale.tolist()]
     multiplier, shift = np.array(constants, dtype=np.int64).T
     return multiplier, shift

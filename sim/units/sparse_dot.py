@@ -6,7 +6,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.sparse_dot import SparseDotConfig
+from consilico.golden.matmul.sparse_dot import SparseDotConfig, sparse_dot
+from consilico.sim.traffic.operand_streams import (
+    layer_sparse_stream,
+    mean_inputs,
+    operand_stream,
+    random_sparse_stream,
+)
+from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.products import extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
@@ -28,8 +35,6 @@ def _add(
 ) -> None:
     """Add beats and what the golden model makes of them."""
     import torch
-
-    from consilico.golden.matmul.sparse_dot import sparse_dot
 
     operands = torch.tensor(x), torch.tensor(w), torch.tensor(index), torch.tensor(last)
     result = sparse_dot(*operands, config)
@@ -90,13 +95,6 @@ def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
     Raises:
         ValueError: If no layer's inputs divide by twice the lanes.
     """
-    from consilico.sim.traffic.operand_streams import (
-        layer_sparse_stream,
-        operand_stream,
-        random_sparse_stream,
-    )
-    from consilico.sim.traffic.quantized import Format
-
     forms = cast(Format, config.x), cast(Format, config.w)
     lanes = config.lanes
     depth = 2 * lanes * _TRAFFIC_BEATS
@@ -112,7 +110,6 @@ def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
 
 
 def _length(config: SparseDotConfig, source: str) -> float:
-    from consilico.sim.traffic.operand_streams import mean_inputs
 
     lanes = config.lanes
     return mean_inputs(2 * lanes, 4) / 2 if source == "model" else _TRAFFIC_BEATS * lanes

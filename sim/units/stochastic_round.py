@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.stochastic_round import StochasticRoundConfig
+from consilico.golden.training.lfsr import random_words, seeded
+from consilico.golden.training.stochastic_round import StochasticRoundConfig, stochastic_round
+from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -26,7 +28,6 @@ class _Bench:
         self._state = 0
 
     def seed(self, seed: int) -> None:
-        from consilico.golden.training.lfsr import seeded
 
         self._state = seeded(seed)
         self.builder.configure(pack([(np.array([seed]), _SEED_BITS)]))
@@ -39,9 +40,6 @@ class _Bench:
     def values(self, value: Values) -> None:
         """Add beats of values, shape ``(beats, lanes)``."""
         import torch
-
-        from consilico.golden.training.lfsr import random_words
-        from consilico.golden.training.stochastic_round import stochastic_round
 
         config = self.config
         random, self._state = random_words(self._state, len(value), config)
@@ -107,8 +105,6 @@ def _traffic(config: StochasticRoundConfig, beats: int, *, source: str) -> Stimu
             0, deviation a quarter of the greatest result.
         beats: Number of beats.
     """
-    from consilico.sim.traffic.training_operands import spread, training_traffic
-
     rng = np.random.default_rng(1)
     greatest = 1 << (config.result_width - 1 + config.fraction)
     shape = beats, config.lanes

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.operand import code_range
-from consilico.golden.matmul.systolic import SystolicConfig, SystolicJob
+from consilico.golden.matmul.systolic import SystolicConfig, SystolicJob, job_beats, latency
+from consilico.sim.traffic.layer_traffic import layer_traffic
+from consilico.sim.traffic.linear_layers import layer_matrices
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -51,8 +53,6 @@ class SystolicBench:
             ValueError: If it is not a job of the unit; the message names the field.
         """
         import torch
-
-        from consilico.golden.matmul.systolic import job_beats
 
         config = self.config
         whole = job_beats(torch.from_numpy(x), torch.from_numpy(w), config)
@@ -193,9 +193,6 @@ def _normal(config: SystolicConfig) -> Any:
 
 def _layer(config: SystolicConfig) -> Any:
     """Yield pairs of matrices: drawn tokens and output channels of a layer, without end."""
-    from consilico.sim.traffic.layer_traffic import layer_traffic
-    from consilico.sim.traffic.linear_layers import layer_matrices
-
     linear = layer_traffic()[_LAYER]
     rng = np.random.default_rng(1)
     form: Any = {"x": config.x, "w": config.w}
@@ -230,12 +227,6 @@ def _hardware() -> Any:
     return systolic
 
 
-def _model() -> Any:
-    from consilico.golden.matmul import systolic
-
-    return systolic
-
-
 UNITS = (
     Unit(
         name="matmul/systolic",
@@ -256,7 +247,7 @@ UNITS = (
             "every_code",
         ),
         exempt=_exempt,
-        latency=lambda config: _model().latency(config),
+        latency=latency,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=_rate,
         operation="MAC",

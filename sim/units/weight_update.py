@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.weight_update import WeightUpdateConfig
+from consilico.golden.training.lfsr import random_words
+from consilico.golden.training.weight_update import WeightUpdateConfig, first_state, weight_update
 from consilico.sim.traffic.quantized import bf16_bits
+from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -31,7 +33,6 @@ class _Bench:
         self._factor = 0
 
     def seed(self, seed: int) -> None:
-        from consilico.golden.training.weight_update import first_state
 
         self._state = first_state(seed, self.config)
         self.builder.configure(pack([(np.array([seed]), _SEED_BITS), (np.array([1]), 1)]))
@@ -51,9 +52,6 @@ class _Bench:
     def weights(self, code: Codes, update: Codes) -> None:
         """Add beats of codes and bf16 updates, shape ``(beats, lanes)``."""
         import torch
-
-        from consilico.golden.training.lfsr import random_words
-        from consilico.golden.training.weight_update import weight_update
 
         config = self.config
         random, self._state = random_words(self._state, len(code), config)
@@ -97,12 +95,12 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
     _corners(bench, rng)
     for start in ((1 << _SEED_BITS) - 1, *rng.integers(0, 1 << _SEED_BITS, 3).tolist()):
         bench.seed(start)
-        for spread in (12, 3):  # binades of the product around one code
+        for binades in (12, 3):  # of the product, around one code
             factor = int(bf16_bits(rng.choice([-1, 1], 1) * np.exp2(rng.uniform(-40, 40, 1)))[0])
             bench.factor(factor)
             code = _shuffled(rng, _CODES, config.lanes)
             unit = 2 * 127 - (factor >> 7 & 255)
-            update = rng.integers(-spread, spread, code.shape)
+            update = rng.integers(-binades, binades, code.shape)
             update = np.clip(unit + update, 0, 255) << 7 | rng.integers(0, 128, code.shape)
             update |= rng.integers(0, 2, code.shape) << 15
             cut = int(rng.integers(len(code)))
@@ -123,8 +121,6 @@ def _traffic(config: WeightUpdateConfig, beats: int, *, source: str) -> Stimulus
             deviation 1 (Adam's direction) times a factor of a quarter code, drawn for each group.
         beats: Number of beats, about.
     """
-    from consilico.sim.traffic.training_operands import spread, training_traffic
-
     rng = np.random.default_rng(1)
     bench = _Bench(config)
     bench.seed(int(rng.integers(1 << _SEED_BITS)))

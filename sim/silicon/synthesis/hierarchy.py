@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import consilico.hw  # `from consilico import hw` would make the key cover the whole project
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError
@@ -75,7 +76,6 @@ def marked_unit(unit: Unit, config: Config) -> MarkedDesign:
     """
     from amaranth.back import rtlil
 
-    import consilico.hw  # `from consilico import hw` would make the key cover the whole project
     from consilico.hw.register_file import RegisterFile
 
     component = unit.component(config)

@@ -10,9 +10,9 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.traffic import training_operands as training_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import TrainingTraffic
+from consilico.sim.units import blockwise, project, stochastic_round, weight_update
 from consilico.sim.units.blockwise import every_normalized_vectors
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.stimulus import Kind
@@ -66,7 +66,8 @@ def sample(monkeypatch: pytest.MonkeyPatch) -> TrainingTraffic:
         source="drawn",
         synthetic=True,
     )
-    monkeypatch.setattr(training_traffic, "training_traffic", lambda: traffic)
+    for module in (blockwise, project, stochastic_round, weight_update):
+        monkeypatch.setattr(module, "training_traffic", lambda: traffic)
     return traffic
 
 
