@@ -27,7 +27,7 @@ test: $(READY) ## the test suite; ARGS="..." goes to pytest
 check: $(READY) ## style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@mkdir -p build/types/consilico # the package as it is installed: mypy follows no package-dir
+	@rm -rf build/types && mkdir -p build/types/consilico # as it is installed: mypy knows no package-dir
 	@ln -sfn $(CURDIR)/golden $(CURDIR)/hw $(CURDIR)/sim $(CURDIR)/reports $(CURDIR)/consilico/* build/types/consilico/
 	@$(BIN)/mypy
 
