@@ -145,7 +145,7 @@ class _Report:
             if not todo:
                 return
             early = sorted((job for job in todo if job.early), key=lambda job: job.cpu_s)
-            jobs = early or todo
+            jobs = early or sorted(todo, key=lambda job: -job.cpu_s)  # the longest first
             self._asked |= dict.fromkeys(todo)
             self.write(finished=False)
             yield jobs

@@ -60,7 +60,7 @@ def _implementations() -> list[Job]:
         if (lanes, source) != (1, "normal")
     ]  # fmt: skip
     jobs += [
-        implement_job(Chosen(name=name), _KIT, clock_ns, "normal", quick=False, cpu_s=60)
+        implement_job(Chosen(name=name), _KIT, clock_ns, "normal", quick=name != _PAPER, cpu_s=15)
         for name in (*_ARCHITECTURES, _PAPER)
         for clock_ns in _SWEEP_NS
     ]
@@ -120,7 +120,8 @@ def consmax_facts(request: Request, results: Results) -> dict[str, Any]:
     """Gather what is known of the ConSmax units.
 
     Returns:
-        ``implementations`` (entries ``unit``, ``lanes``, ``clock_ns``, ``source``, ``result``)
+        ``swept`` (units whose netlists for all clocks are there), ``implementations`` (entries
+        ``unit``, ``lanes``, ``clock_ns``, ``source``, ``result``)
         and what the template shows of them: ``implemented`` for the energy targets' clock,
         ``powered`` on each traffic, ``sweep`` of one lane; ``certificates``, ``error_curve``,
         ``widths`` and ``traffic``, each None where not measured yet; ``kit``, ``config``,
@@ -142,6 +143,7 @@ def consmax_facts(request: Request, results: Results) -> dict[str, Any]:
         "conditions": conditions(kit, ENERGY_CLOCK_NS, "normal draw of scores, without delays"),
         "no_activity": NO_ACTIVITY,
         "implementations": found,
+        "swept": [name for name in _ARCHITECTURES if _is_swept(found, name)],
         "implemented": _by_unit(find(slow, source="normal")),
         "powered": _by_unit(slow),
         "sweep": _by_unit(find(found, source="normal", lanes=1)),
@@ -157,6 +159,11 @@ def consmax_facts(request: Request, results: Results) -> dict[str, Any]:
         "latency": {unit.name: unit.latency(unit.config()) for unit in units},
         "published": tomllib.loads(Path(__file__).with_name("published.toml").read_text())["paper"],
     }
+
+
+def _is_swept(found: list[dict[str, Any]], name: str) -> bool:
+    clocks = {item["clock_ns"] for item in find(found, unit=name, lanes=1, source="normal")}
+    return clocks >= {ENERGY_CLOCK_NS, *_SWEEP_NS}
 
 
 def _by_unit(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:

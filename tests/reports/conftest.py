@@ -212,6 +212,7 @@ def _consmax(traffic: dict[str, Any]) -> dict[str, Any]:
         "kit": _KIT, "names": NAMES, "energy_clock_ns": ENERGY_CLOCK_NS,
         "conditions": "nangate45, typical, 1.1 V; clock: 4 ns; activity: normal",
         "no_activity": "none", "implementations": found,
+        "swept": ["consmax/log2", "consmax/split"],
         "implemented": [item for item in slow if item["source"] == "normal"], "powered": slow,
         "sweep": [i for i in found if i["source"] == "normal" and i["lanes"] == 1],
         "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],

@@ -8,6 +8,7 @@ from consilico.reports.consmax.error_curve import error_curve
 from consilico.reports.consmax.judgements import (
     ENERGY_CLOCK_NS,
     beyond_together,
+    judge_consmax,
     judge_targets,
     representative,
 )
@@ -101,3 +102,18 @@ def test_error_curve_stays_within_the_certificates() -> None:
     assert greatest["rounded"] < greatest["log2"] <= 0.006
     assert greatest["rounded"] < greatest["split"] <= 0.0093
     assert curve["score"][127] == pytest.approx(-8 / 127)
+
+
+def test_a_target_is_no_miss_before_all_netlists_are_there(facts: dict[str, Any]) -> None:
+    it = facts["consmax"]
+    for point in it["implementations"]:
+        if point["unit"] == "consmax/log2" and point["lanes"] == 1:
+            point["result"]["path_ns"] = 1.3
+
+    def path() -> bool | None:
+        checks = {check.what: check.met for check in judge_consmax(it).checks}
+        return checks["log2: longest path"]
+
+    assert path() is False
+    it["swept"] = ["consmax/split"]
+    assert path() is None
