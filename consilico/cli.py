@@ -124,7 +124,7 @@ def _drop_output_that_cannot_be_written() -> None:
 
 
 def _usage(error: typer.TyperException) -> str:
-    """What is wrong with the arguments, and the command whose help says more."""
+    """Return what is wrong with the arguments, and the command whose help says more."""
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     context: typer.Context | None = getattr(error, "ctx", None)
     return f"{message}; see {context.command_path} --help" if context else message

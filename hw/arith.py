@@ -119,7 +119,7 @@ class Columns:
     def add_product(
         self, m: Module, digits: Sequence[BoothDigit], multiples: Sequence[Value], *, signed: bool
     ) -> None:
-        """Add a product, exactly.
+        """Add the exact product of a recoded multiplier and a multiplicand.
 
         Args:
             m: The module that gets the logic.
@@ -195,7 +195,7 @@ class ColumnsCensus:
         self._heights += inside * count
 
     def add_signed(self, weight: Size, bits: Size, times: Size = 1) -> None:
-        """Count two's complement values."""
+        """Count the bits of two's complement numbers that are added to the columns."""
         self.add(weight, bits, times)
         taken = np.left_shift(1, np.asarray(weight + bits - 1, dtype=np.int64)) * times
         self._constant -= np.asarray(taken, dtype=np.int64)

@@ -69,7 +69,7 @@ class Census:
     paths: list[tuple[Step, ...]] = field(default_factory=list)
 
     def add(self, kind: str, bits: Size, drivers: Sequence[str] = (), *, rate: Size = 1) -> None:
-        """Count operators.
+        """Add operators of one kind to the census.
 
         Args:
             kind: One of :data:`KINDS`.
@@ -125,7 +125,7 @@ class Batch:
         return value
 
     def of(self, function: Callable[[Any], Any]) -> Any:
-        """What a function makes of each configuration: an array of numbers, or the one text."""
+        """Return the function's values, shape ``(configurations,)``, or the text common to all."""
         first = function(self.configs[0])
         if isinstance(first, str):
             return first

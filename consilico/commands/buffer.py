@@ -1,4 +1,4 @@
-"""``consilico buffer``."""
+"""Define ``consilico buffer``: what a memory costs, estimated or measured."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""``consilico cache``."""
+"""Define ``consilico cache``: where results are kept, how large they are, and removing them."""
 
 import math
 from typing import TYPE_CHECKING, Annotated

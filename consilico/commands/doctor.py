@@ -1,4 +1,4 @@
-"""``consilico doctor``."""
+"""Define ``consilico doctor``: which tools and packages this machine has."""
 
 from dataclasses import replace
 from importlib.util import find_spec

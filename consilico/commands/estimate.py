@@ -1,4 +1,4 @@
-"""``consilico estimate``."""
+"""Define ``consilico estimate``: area, path and energy without synthesis."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""``consilico memory``."""
+"""Define ``consilico memory``: the memory that a training run takes, tensor by tensor."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""``consilico memory-sweep``."""
+"""Define ``consilico memory-sweep``: peak memory of many training runs at once."""
 
 import csv
 import io

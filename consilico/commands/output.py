@@ -1,4 +1,4 @@
-"""What all commands share: the ``--json`` option, tables, progress, a clean standard output."""
+"""Provide what all commands share: ``--json``, tables, progress and a clean standard output."""
 
 import io
 import json

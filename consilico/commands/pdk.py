@@ -1,4 +1,4 @@
-"""``consilico pdk``."""
+"""Define ``consilico pdk``: process kits, and where they were found."""
 
 from typing import Any
 

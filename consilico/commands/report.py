@@ -1,4 +1,4 @@
-"""``consilico report``."""
+"""Define ``consilico report``: a page about units and kits."""
 
 from pathlib import Path
 from typing import Annotated

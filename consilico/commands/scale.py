@@ -1,4 +1,4 @@
-"""``consilico scale``."""
+"""Define ``consilico scale``: figures of one technology node, estimated at another."""
 
 import math
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""``consilico implement``."""
+"""Define ``consilico implement``: synthesis, timing and power of a unit."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""``consilico sweep``."""
+"""Define ``consilico sweep``: area of a unit or of Verilog against its clock period."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""``consilico training-hw``."""
+"""Define ``consilico training-hw``: what a training step costs on an accelerator."""
 
 import re
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""``consilico verify``."""
+"""Define ``consilico verify``: a unit's Verilog against its golden model."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated

@@ -34,7 +34,7 @@ _B_OFFSET = 63  # b + 63 is stored, so that 7 integer bits hold C from 2 ** -63 
 
 @dataclass(frozen=True, kw_only=True)
 class Log2Config(ConSmaxConfig):
-    """Parameters of ``consmax/log2``.
+    """Configuration of ``consmax/log2``, whose exponent has base 2.
 
     ``k`` is unsigned with ``k_fraction`` fraction bits, so it lies in [0, 1). ``b`` is unsigned
     with 7 integer bits and ``fraction`` fraction bits and stands for ``b + 63``.

@@ -40,7 +40,7 @@ class ConSmax(nn.Module):
         self.gamma = nn.Parameter(torch.full((heads,), gamma))
 
     def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalize scores.
+        """Normalize attention scores with the learned constants of each head.
 
         Args:
             scores: Shape ``(..., heads, queries, keys)``, float32 or bf16.

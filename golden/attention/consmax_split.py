@@ -32,7 +32,7 @@ _EXACT = Context(prec=60)  # Decimal's exp is correctly rounded, so much beyond 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig(ConSmaxConfig):
-    """Parameters of ``consmax/split``.
+    """Configuration of ``consmax/split``, which looks powers up in two tables.
 
     With ``scores="int16"`` lanes come in pairs whose lanes have tables of their own. At run time a
     beat then holds either one INT8 score per lane or, in wide mode, one INT16 score per pair.

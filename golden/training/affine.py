@@ -48,7 +48,7 @@ class AffineConfig(Config):
 
     @property
     def levels(self) -> int:
-        """Return the greatest code."""
+        """Return the greatest code, ``2**bits - 1``; the least one is 0."""
         return (1 << self.bits) - 1
 
 

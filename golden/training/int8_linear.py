@@ -71,7 +71,7 @@ class Int8Linear(nn.Module):
         generator: torch.Generator | None = None,
         random_bits: int = FLOAT_BITS,
     ) -> None:
-        """Replace the weight.
+        """Replace the weight by a float one, which is quantized.
 
         Args:
             weight: Float, shape ``(outputs, inputs)``.

@@ -1,4 +1,4 @@
-"""Operator census of :mod:`consilico.hw.matmul.group_dot`."""
+"""Count the operators of :mod:`consilico.hw.matmul.group_dot` without elaborating it."""
 
 import numpy as np
 

@@ -59,7 +59,7 @@ def result_layout(config: QuantizeConfig) -> data.StructLayout:
 
 
 class _Group(NamedTuple):
-    """Extremes of a group."""
+    """Range and least value of a group of bf16 numbers, as signals."""
 
     spread: Signal  # 16 bits: the range, a bf16 magnitude whose exponent may be 256
     low: Signal  # 15 bits: magnitude of the least value, used in mode minmax only

@@ -1,4 +1,4 @@
-"""Operator census of :mod:`consilico.hw.matmul.quantize`."""
+"""Count the operators of :mod:`consilico.hw.matmul.quantize` without elaborating it."""
 
 import numpy as np
 

@@ -157,7 +157,7 @@ def control_weights(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
 
 
 def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: Any) -> None:
-    """Control an output-stationary array.
+    """Generate the controller of an output-stationary array.
 
     A slot is a beat, a row of results that leaves, or both.
 

@@ -73,7 +73,7 @@ class BlockwiseDequantize(wiring.Component):
 
 
 class BlockwiseDequantizeLane(wiring.Component):
-    """One lane.
+    """One lane, which turns an 8-bit code into a bf16 number.
 
     Members:
         stage0_clk, stage1_clk: In, gated clocks of the stages.

@@ -110,7 +110,7 @@ class BlockwiseQuantize(wiring.Component):
 
 
 class BlockwiseQuantizeLane(wiring.Component):
-    """One lane.
+    """One lane, which turns a bf16 number into an 8-bit code.
 
     Members:
         stage0_clk, stage1_clk: In, gated clocks of the stages.

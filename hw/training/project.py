@@ -208,7 +208,7 @@ def census(c: Batch) -> Census:
 
 
 def _control_census(c: Batch) -> Census:
-    """Counters, and what they let happen."""
+    """Return the operators of the counters, and of the logic that they control."""
     left, waiting, gone = bit_length(c.results), bit_length(c.rows), bit_length(c.rows - 1)
     pause, column = bit_length(c.columns * (c.slots + 1) - 1), bit_length(c.columns - 1)
     census = drain_census(c.rows)

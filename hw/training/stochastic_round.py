@@ -1,4 +1,4 @@
-"""Generate ``training/stochastic_round``.
+"""Generate ``training/stochastic_round``, which rounds fixed-point numbers at random.
 
 Golden model: :mod:`consilico.golden.training.stochastic_round`.
 """

@@ -94,7 +94,7 @@ class WeightUpdate(wiring.Component):
 
 
 class WeightUpdateLane(wiring.Component):
-    """One lane.
+    """One lane, which adds an update to an INT8 weight and rounds the sum at random.
 
     Members:
         stage0_clk, stage1_clk: In, gated clocks of the stages.

@@ -1,1 +1,1 @@
-"""What every room of ``sim`` stands on: errors, files, results and their cache, processes."""
+"""Provide what all of ``sim`` builds on: errors, files, results and their cache, processes."""

@@ -11,8 +11,8 @@ class UserError(Exception):
 
 
 class ToolError(UserError):
-    """A tool that was found failed: its name and what it said."""
+    """An external tool that is installed failed; the message names it and quotes what it said."""
 
 
 class CheckFailed(Exception):
-    """What was checked is wrong, or a limit is not met. Exit status 1."""
+    """A check found something wrong, or a limit is not met. The command exits with status 1."""

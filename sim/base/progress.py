@@ -32,7 +32,7 @@ class Pace:
         self._begun: dict[str, tuple[float, int]] = {}  # time and steps done when first heard of
 
     def step(self, label: str, done: int, total: int) -> tuple[float, float | None]:
-        """Note a step.
+        """Note that so many steps are done, and return how long the rest will take.
 
         Returns:
             Seconds since the label was first heard of, and the seconds left: those that the steps

@@ -1,4 +1,4 @@
-"""What would make a run fit, the cheapest change first."""
+"""Find changes that would make a run fit a GPU, the cheapest first."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator

@@ -42,7 +42,7 @@ class OutsideTensors(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(Facts):
-    """Whether a run fits a GPU, and what would make it fit."""
+    """Verdict on whether a run fits a GPU, and the changes that would make it fit."""
 
     gpu: str
     memory_bytes: int  # all memory of the GPU
@@ -76,7 +76,7 @@ class TimeEstimate(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryAnswer:
-    """What a training run holds on a GPU.
+    """Account of the memory that a training run takes on a GPU, and whether it fits.
 
     The lines of ``ledger`` that are ``live`` add up to ``peak_bytes``. ``outside`` is memory in
     addition to tensors; ``fit`` takes it into account, ``peak_bytes`` does not.

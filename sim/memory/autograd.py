@@ -1,4 +1,4 @@
-"""What lives while a chain of operations runs forward and backward, under autograd's rules.
+"""Find the tensors that live while a chain of operations runs forward and backward in autograd.
 
 A tensor lives in the forward pass until its last reader is done, and on until the backward step of
 every operation that saved it. A gradient lives from the first operation that adds to it until the
@@ -52,7 +52,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """What lives through a forward and a backward pass over a chain."""
+    """Tensors that live during a forward and a backward pass over a chain, moment by moment."""
 
     saved: tuple[Saved, ...]
     forward: tuple[Moment, ...]

@@ -1,4 +1,4 @@
-"""How fast the ledger answers: ``python -m consilico.sim.memory.bench``."""
+"""Measure how fast the ledger answers: ``python -m consilico.sim.memory.bench``."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the ledger is written in: sizes in bytes, its entries, and the moments of a step.
+"""Define the terms of the ledger: sizes in bytes, its entries, and the moments of a step.
 
 A size is a number, or a NumPy array with one number per run of a sweep: the functions here take
 both, so that one pass over the ledger serves a whole sweep.

@@ -34,7 +34,7 @@ _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """What a GPU offers: the maker's figures for dense arithmetic, not measurements.
+    """Memory, speed and bandwidth of a GPU: the maker's figures for dense arithmetic.
 
     ``gpus.toml`` says how each figure is meant. What is "assumed" there is the same for every GPU
     that has no figure of its own.

@@ -29,7 +29,7 @@ _LARGE = 1 << 20  # bytes above which a tensor comes from the allocator's large 
 
 @dataclass(frozen=True)
 class Ledger:
-    """What a run holds on one GPU."""
+    """Every tensor that a run holds on one GPU, with its bytes and its lifetime."""
 
     run: TrainingRun
     stages: tuple[Stage, ...]

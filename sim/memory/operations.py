@@ -12,7 +12,7 @@ __all__ = ["Kernels", "Trained", "block_ops", "loss_ops"]
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """Which implementation runs; each choice is one that :class:`TrainingRun` documents."""
+    """Implementation of each kernel; every choice is one that :class:`TrainingRun` documents."""
 
     bytes: int  # of an activation
     residual_bytes: int  # of the residual stream: 4 under autocast
@@ -27,7 +27,7 @@ class Kernels:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a method does to the parameters of one block or of the output layer."""
+    """Treatment of the parameters of one block, or of the output layer, by a training method."""
 
     trained: frozenset[str]  # parameters with a gradient of their own
     adapted: frozenset[str] = frozenset()  # matrices with a low-rank adapter

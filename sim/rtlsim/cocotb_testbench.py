@@ -147,7 +147,7 @@ class Monitor:
             await RisingEdge(self._dut.clk)
 
     async def watch(self) -> None:
-        """Sample every cycle."""
+        """Sample the unit's ports in every cycle, without end."""
         dut, scoreboard = self._dut, self._scoreboard
         while True:
             await FallingEdge(dut.clk)

@@ -69,7 +69,7 @@ class Mutation:
     new: str
 
     def apply(self, text: str) -> str:
-        """Return the changed text."""
+        """Return the Verilog with the line replaced."""
         lines = text.split("\n")
         line, at = lines[self.line - 1], self.column - 1
         lines[self.line - 1] = line[:at] + self.new + line[at + len(self.old) :]
@@ -88,7 +88,7 @@ class Mutant(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class MutationScore(Facts):
-    """What became of the mutants of a unit."""
+    """Mutants of a unit, with the number of those that the verification found."""
 
     derived: ClassVar[tuple[str, ...]] = ("killed", "equivalent", "survived", "score")
 

@@ -1,4 +1,4 @@
-"""How a stimulus is replayed on a testbench, and what came out: the same for every testbench."""
+"""Describe how a stimulus is replayed and what came out of it, for every kind of testbench."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["Dump", "Mismatch", "Replay", "ReplayOutcome", "problems_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Dump:
-    """Where to write the unit's waveform, and between which items of the stimulus.
+    """File for the unit's waveform, and the items of the stimulus between which it is recorded.
 
     The file is a VCD of whole clock cycles of 4 ns, scope ``consilico_bench.dut``. It ends with
     ``$dumpoff``, whose x values are no activity.
@@ -24,7 +24,7 @@ class Dump:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """How a stimulus is replayed.
+    """Settings of a replay: stalls, limits and what is recorded.
 
     Stall levels are probabilities in 256ths that a cycle stalls. With a level above 0, phases of
     64 cycles that run freely, at that level and nearly blocked follow each other at random.
@@ -51,7 +51,7 @@ class Mismatch(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOutcome(Facts):
-    """What one testbench found. A beat carries one payload of all lanes."""
+    """Result of one testbench. A beat carries one payload, of all lanes."""
 
     derived: ClassVar[tuple[str, ...]] = ("mismatches", "passed")
 

@@ -30,7 +30,7 @@ _FULL_SPEED = "bulk, full speed"
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorRun(Facts):
-    """What one simulator found, all testbenches together."""
+    """Result of one simulator, with all of its testbenches."""
 
     derived: ClassVar[tuple[str, ...]] = ("checked_per_second",)
 

@@ -79,7 +79,7 @@ class GateLevelCheck(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class EquivalenceCheck(Facts):
-    """How it is known that the netlist does what its RTL says."""
+    """Evidence that the netlist does what its RTL says: a simulation, and perhaps a proof."""
 
     method: str  # "proof", or "simulation" where there is no proof or it proved nothing
     proof: Proof | None  # None: not attempted
@@ -88,7 +88,7 @@ class EquivalenceCheck(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Implementation(Facts):
-    """What a unit takes in a process kit. Powers are at the clock period ``clock_ns``."""
+    """Costs of a unit in a process kit. Powers hold for the clock period ``clock_ns``."""
 
     unit: str
     config: dict[str, Any]  # field values by name

@@ -24,7 +24,7 @@ _VECTORS = 8  # of the gradient, and of the subspace
 
 
 class LayerUpdate(NamedTuple):
-    """What one update does to a layer of INT8 weights."""
+    """Operands of one update of a layer of INT8 weights."""
 
     code: Tensor  # float32 integers, -128 to 127, shape (groups, group): the weights before
     update: Tensor  # float32, the same shape: what is subtracted from them, times the rate

@@ -35,7 +35,7 @@ _HEAD = "head"  # the output layer stays float and full-rank, as in the papers
 
 @dataclass(frozen=True, kw_only=True)
 class GptConfig(Config):
-    """Shape of the model.
+    """Shape of a small GPT: layers, heads, width and context.
 
     Raises:
         ValueError: If a field's value is not accepted; the message names the field.
@@ -120,7 +120,7 @@ class Gpt(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class GptTraining:
-    """How a GPT is trained, but for the text and the seed."""
+    """Settings of a GPT's training, without the text and the seed."""
 
     method: Method
     lr: float  # greatest learning rate
@@ -194,7 +194,7 @@ class GptTrainer:
     """
 
     def __init__(self, run: GptTraining, text: Tensor, seed: int) -> None:
-        """Start from scratch.
+        """Initialize all weights at random, before the first step.
 
         Args:
             run: How to train.

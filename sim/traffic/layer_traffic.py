@@ -1,4 +1,4 @@
-"""Where linear layers come from: the model, the cache, or statistics where there is no model.
+"""Provide linear layers: from the model, from the cache, or drawn where there is no model.
 
 The layers are hardware traffic: nothing here says what a quantization does to the model's accuracy.
 
@@ -216,7 +216,7 @@ def _fit_weight(weight: Int4Weight) -> dict[str, Any]:
 
 
 def _draw_weight(rng: np.random.Generator, row: dict[str, Any]) -> Int4Weight:
-    """Draw a weight matrix."""
+    """Return a weight matrix drawn from the statistics of one layer."""
     outputs, groups = row["outputs"], row["inputs"] // GROUP
     log = np.full((outputs, groups), row["log_mean"])
     for shape, deviation in zip(
@@ -234,7 +234,7 @@ _TOOLS = ("gguf", "numpy", "tokenizers", "torch")
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSampling:
-    """How much text the layers read.
+    """Amount of text that the layers read.
 
     Raises:
         ValueError: If a field's value is not accepted.

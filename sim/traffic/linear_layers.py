@@ -172,7 +172,7 @@ class LayerTraffic:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "LayerTraffic":
-        """Read what :meth:`to_bytes` wrote.
+        """Return the traffic from an archive that :meth:`to_bytes` wrote.
 
         Raises:
             ValueError: If the archive is damaged in any way.

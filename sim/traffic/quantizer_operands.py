@@ -1,4 +1,4 @@
-"""What quantizers meet in a language model: sums of its layers, and its layers' inputs."""
+"""Provide what quantizers meet in a language model: the sums and the inputs of its layers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where attention scores come from: the model, the cache, or statistics where there is no model.
+"""Provide attention scores: from the model, from the cache, or drawn where there is no model.
 
 The scores are hardware traffic. Their constants come from calibration, not from training, so
 nothing about a model's accuracy follows from them.

@@ -70,7 +70,7 @@ _ARRAYS = ("codes", "mask", "histogram", "score_histogram", "score_edges")
 
 @dataclass(frozen=True, kw_only=True)
 class HeadCalibration:
-    """What the hardware is configured with for one head, from calibration on real text."""
+    """Constants that the hardware holds for one head, from calibration on real text."""
 
     layer: int
     head: int  # query head within the layer
@@ -107,7 +107,7 @@ class ScoreTraffic:
         source: str,
         synthetic: bool,
     ) -> "ScoreTraffic":
-        """Quantize sampled tiles.
+        """Return the traffic of sampled tiles, whose scores are quantized to INT8.
 
         Args:
             tiles: For each head its tiles: scores in natural units and mask, of equal shape
@@ -162,7 +162,7 @@ class ScoreTraffic:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "ScoreTraffic":
-        """Read what :meth:`to_bytes` wrote.
+        """Return the traffic from an archive that :meth:`to_bytes` wrote.
 
         Raises:
             ValueError: If the archive is damaged in any way.

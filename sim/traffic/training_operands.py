@@ -54,7 +54,7 @@ class TrainingTraffic:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "TrainingTraffic":
-        """Read what :meth:`to_bytes` wrote.
+        """Return the traffic from an archive that :meth:`to_bytes` wrote.
 
         Raises:
             ValueError: If the archive is damaged in any way.

@@ -44,7 +44,7 @@ class Transformer:
         self._weights = {name: torch.from_numpy(model.weight(name).copy()) for name in names}
 
     def hidden(self, tokens: Tensor, on_scores: ScoreHook | None = None) -> Tensor:
-        """Run the layers.
+        """Run all layers on some tokens and return the last hidden states.
 
         Args:
             tokens: int64, shape ``(batch, time)``; a window starts at position 0.

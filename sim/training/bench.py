@@ -44,7 +44,7 @@ def run_all(
 
 
 def _do(task: LossRun, quiet: bool) -> TrainingLoss:
-    """Do one run."""
+    """Train once with one method, and return what it took."""
 
     def progress(step: int, loss: float) -> None:
         if not quiet:

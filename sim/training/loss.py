@@ -30,7 +30,7 @@ _REPORTED = 50  # steps between two reports of the training loss, and steps it i
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingLoss(Facts):
-    """What a training came to."""
+    """Outcome of one training: its losses, what it held in memory, and the time it took."""
 
     validation_loss: float  # nats per byte, over all held-out bytes
     training_loss: float  # nats per byte, mean of the last steps
@@ -43,7 +43,7 @@ class TrainingLoss(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings(Facts):
-    """What the loss of a training depends on, its configuration and this project's code aside."""
+    """Text, versions and machine on which the loss of a training depends."""
 
     text: dict[str, str | int]
     python: str
@@ -57,7 +57,7 @@ def train(
     seed: int,
     progress: Callable[[int, float], None] = lambda *_: None,
 ) -> TrainingLoss:
-    """Train from scratch.
+    """Train a model from scratch and return its losses.
 
     Args:
         run: How to train.

@@ -96,7 +96,7 @@ def _installed() -> Iterator[tuple[str, Unit]]:
 
 
 def _units_of(point: EntryPoint) -> list[Unit]:
-    """Load an entry point.
+    """Return the units that an installed package names under an entry point.
 
     Raises:
         TypeError: If it names something that holds no units.

@@ -42,7 +42,7 @@ class _Bench:
     def groups(
         self, x: Codes, q: Codes, zero: Codes, scale: Codes, end: NDArray[np.bool_], drop: int = 0
     ) -> None:
-        """Add whole groups.
+        """Add beats of whole groups, and the results that the golden model gives for them.
 
         Args:
             x: Activations, shape ``(groups, group)``.

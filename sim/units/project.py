@@ -33,7 +33,7 @@ class ProjectBench:
         self.exponent = 0
 
     def share(self, exponent: int) -> None:
-        """Load the shared exponent."""
+        """Add a beat on ``cfg`` that loads the shared exponent."""
         self.builder.configure(pack([(np.array([exponent]), 8)]))
         self.builder.coverage["exponent_loaded"] += 1
         self.exponent = exponent

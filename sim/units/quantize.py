@@ -77,7 +77,7 @@ class _Bench:
         self.builder.coverage["reset_in_group"] += 1
 
     def build(self) -> Stimulus:
-        """Return the stimulus.
+        """Return the stimulus, with what it covers counted.
 
         Its coverage counts the lanes if each gave every code, and whether every row of the tables
         was used.

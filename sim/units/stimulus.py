@@ -1,4 +1,4 @@
-"""What is driven into a unit and what must come out, as packed bits."""
+"""Represent what is driven into a unit and what must come out, as packed bits."""
 
 import math
 from collections import Counter
@@ -13,7 +13,7 @@ __all__ = ["Kind", "Ports", "Stimulus", "StimulusBuilder", "pack", "prefix", "re
 
 
 class Kind(IntEnum):
-    """What one item of a stimulus does."""
+    """Kind of an item of a stimulus."""
 
     DATA = 0  # a beat on the ``i`` stream
     CONFIG = 1  # a beat on the ``cfg`` stream, applied before every later DATA item
@@ -31,7 +31,7 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Stimulus:
-    """What is driven into a unit, item by item, and what must come out, in order.
+    """Items that are driven into a unit, and the results that must come out, in order.
 
     Rows are little-endian bytes: bit ``j`` of a payload is bit ``j % 8`` of byte ``j // 8``.
     """
@@ -139,11 +139,11 @@ class StimulusBuilder:
         self._bits.append(np.pad(rows, ((0, 0), (0, self._bytes - rows.shape[1]))))
 
     def configure(self, rows: NDArray[np.uint8]) -> None:
-        """Add beats on ``cfg``."""
+        """Add configuration beats on ``cfg``, packed bits of shape ``(beats, bytes)``."""
         self._add(Kind.CONFIG, rows, 0)
 
     def reset(self) -> None:
-        """Add a reset."""
+        """Add one cycle of reset, which drops what is in flight."""
         self._add(Kind.RESET, np.zeros((1, self._bytes), dtype=np.uint8), 0)
 
     def data(

@@ -1,4 +1,4 @@
-"""What the catalogue knows of one operator."""
+"""Define what the catalogue knows of one operator."""
 
 import re
 from collections.abc import Callable, Collection, Mapping

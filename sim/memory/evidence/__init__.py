@@ -1,1 +1,1 @@
-"""What the ledger is checked against: figures that papers print, and measured peaks."""
+"""Hold what the ledger is checked against: figures that papers print, and measured peaks."""

@@ -44,7 +44,7 @@ def sgd_mixed(c: Case) -> CountedBytes:
 
 
 def lomo(c: Case) -> CountedBytes:
-    """One gradient at a time: the largest, that of the embedding; no states (LOMO)."""
+    """Only the largest gradient, that of the embedding, lives at a time; no states (LOMO)."""
     return CountedBytes(2 * c.total, 2 * max(p.elements for p in c.model.parameters()))
 
 

@@ -16,7 +16,7 @@ __all__ = ["STRAIGHT_COUNTS", "Case", "CountedBytes", "Rule"]
 
 
 class CountedBytes(NamedTuple):
-    """Bytes of each kind."""
+    """Bytes of weights, gradients, optimizer states and activations, as a paper counts them."""
 
     weights: int = 0
     gradients: int = 0
@@ -26,7 +26,7 @@ class CountedBytes(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What a row of a table is about; counts are of elements."""
+    """Training that one row of a published table is about; counts are of elements."""
 
     model: Architecture
     rank: int = 0

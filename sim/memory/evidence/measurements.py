@@ -202,7 +202,7 @@ class GpuRow(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class GpuTable(Facts):
-    """What ``make gpu-check`` measured on a GPU."""
+    """Measurements of ``make gpu-check`` on a GPU, with the machine that they come from."""
 
     device: str
     date: str

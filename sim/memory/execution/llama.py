@@ -40,7 +40,7 @@ _PRODUCTS = [
 
 
 class Output(NamedTuple):
-    """What a forward pass returns; as long as it lives, so do the logits."""
+    """Result of a forward pass; the logits live as long as it does."""
 
     loss: Tensor  # float32 scalar
     logits: Tensor  # shape (batch, time, vocab), the model's dtype

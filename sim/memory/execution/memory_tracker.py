@@ -54,7 +54,7 @@ class MemoryTracker(TorchDispatchMode):
     """
 
     def __init__(self, granule: int = 1) -> None:
-        """Start with no storage.
+        """Start with an empty record.
 
         Args:
             granule: Bytes that the size of a storage is rounded up to a multiple of; CUDA's
@@ -73,7 +73,7 @@ class MemoryTracker(TorchDispatchMode):
         self.phase_peaks: dict[str, int] = {}
 
     def restart(self) -> None:
-        """Forget the peak; what lives goes on counting."""
+        """Start a new peak from the storages that are alive now."""
         self._history = [allocation for allocation, _ in self._live.values()]
         self._operations += 1  # a moment of its own, at which all of these live
         self._peak_operation = self._operations

@@ -116,7 +116,7 @@ class Counter:
 
     @property
     def recording(self) -> bool:
-        """Whether changes count at present."""
+        """Return whether changes count at present."""
         return self._resumed is not None
 
     def start(self, time: int) -> None:

@@ -72,7 +72,7 @@ class Variable:
 
 @dataclass(frozen=True, kw_only=True)
 class FstBlocks:
-    """Where the blocks of a file are: position and length of each, by type, in file order."""
+    """Index of a file's blocks: position and length of each in bytes, by type, in file order."""
 
     file: IO[bytes]
     blocks: dict[int, list[tuple[int, int]]]

@@ -21,7 +21,7 @@ _POWER_UPS = ("$urandom", "~$urandom")  # bit by bit
 
 @dataclass(frozen=True, kw_only=True)
 class GateRun:
-    """What a gate-level simulation found, and how long its recorded window is."""
+    """Result of a gate-level simulation, with the length of its recorded window."""
 
     outcome: ReplayOutcome
     power_up: str  # what flip-flops and latches hold before the reset: "unknown" or "random"

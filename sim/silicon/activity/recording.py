@@ -1,4 +1,4 @@
-"""What a recording of switching activity says, whatever file it comes from."""
+"""Represent switching activity, whatever kind of file it was read from."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -77,7 +77,7 @@ class _Reader:
         self._once: dict[str, float] = {}
 
     def read(self) -> None:
-        """Read the whole file.
+        """Read the whole file into the attributes.
 
         Raises:
             ValueError: If it is not SAIF, or contradicts itself.

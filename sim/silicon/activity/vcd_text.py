@@ -119,7 +119,7 @@ class Codes:
         self.width = np.empty(0, dtype=np.int64)
 
     def add(self, code: str, width: int, *, kept: bool) -> int:
-        """Note a variable.
+        """Note a declared variable and its identifier code.
 
         Args:
             code: Its identifier code; variables of one code are one signal.

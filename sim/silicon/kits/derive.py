@@ -1,4 +1,4 @@
-"""What a kit needs and nobody wrote down, found in the Liberty files themselves.
+"""Derive what a kit file leaves out from the Liberty files themselves.
 
 Roles follow from functions (:mod:`consilico.sim.silicon.kits.roles`). The delay that mapping aims
 for and the load of a port follow from the smallest inverter: 40 of its delays at a fan-out of four,
@@ -31,7 +31,7 @@ _STEPS = 8  # towards the slew that an inverter in a chain of its like sees
 
 @dataclass(frozen=True, kw_only=True)
 class Derived(Facts):
-    """What the Liberty files of one library say."""
+    """Properties of a kit as the Liberty files of its library state them."""
 
     name: str
     corner: str

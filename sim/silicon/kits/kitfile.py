@@ -32,7 +32,7 @@ class Corner:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the Liberty files may lie: below what one of variable, package or folder names."""
+    """Place of the Liberty files, below a root that a variable, a package or a folder names."""
 
     kind: str
     root: str
@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class KitFile:
-    """What a kit file says; None where it leaves a field out."""
+    """Content of a kit file; a field that it leaves out is None."""
 
     path: Path
     name: str

@@ -1,4 +1,4 @@
-"""Which cell of a library serves which purpose, and how its pins are called.
+"""Choose the cell of a library for each purpose, and find the names of its pins.
 
 Roles are written down in a kit's file, or found from what the Liberty says of the cells: functions
 of pins, ``ff`` and ``latch`` groups and ``clock_gating_integrated_cell``. Pins that a purpose has

@@ -1,4 +1,4 @@
-"""What a cell library says about its cells, in SI units."""
+"""Represent a cell library: functions, delays, powers and areas of its cells, in SI units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Table:
     values: Reals  # seconds or joules, one dimension for each axis
 
     def lookup(self, slew_s: Reals, load_f: Reals) -> Reals:
-        """Interpolate the table bilinearly.
+        """Return the table's values, interpolated linearly along each axis.
 
         Args:
             slew_s: Input slews in seconds.
@@ -114,7 +114,7 @@ class Leakage:
 
 @dataclass(frozen=True, kw_only=True)
 class Sequential:
-    """What a cell remembers: a flip-flop, a latch or a state table.
+    """Storage of a cell: a flip-flop, a latch or a state table.
 
     Expressions are Liberty's, over pins and state names. A flip-flop has ``clocked_on`` and
     ``next_state``. A latch has ``enable`` and ``data_in``, or neither where only ``clear`` and

@@ -33,7 +33,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Units:
-    """What the cells of one Liberty file share, and what turns its texts into SI numbers.
+    """Units of one Liberty file, which turn its numbers into SI units for all of its cells.
 
     Args:
         source: Text of the file, for messages.

@@ -98,7 +98,7 @@ class _Flattener:
         return net
 
     def join(self, one: int, other: int) -> None:
-        """Make two nets one."""
+        """Join two nets, as an ``assign`` does."""
         low, high = sorted((self.root(one), self.root(other)))
         if (low, high) == (LOW, HIGH):
             raise UserError(f"{self.path}: a net is assigned both 0 and 1")

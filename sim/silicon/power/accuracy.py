@@ -1,4 +1,4 @@
-"""How far the power engine is from OpenSTA 3.1, on netlists whose power OpenSTA has computed.
+"""Compare the power engine with OpenSTA 3.1, on netlists whose power OpenSTA has computed.
 
 The cases (netlist, activity, OpenSTA's figures) are no part of the project: what was found is kept
 in ``accuracy.json``. Where the cases are at hand, the command
@@ -54,7 +54,7 @@ class AccuracyTable(Facts):
 
 
 def accuracy_table() -> AccuracyTable:
-    """Return the checked-in table."""
+    """Return the checked-in table that compares powers with those of OpenSTA."""
     return AccuracyTable.from_json(json.loads(_TABLE.read_text()))
 
 

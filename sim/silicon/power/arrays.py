@@ -49,7 +49,7 @@ class NetlistArrays:
 
 @dataclass(frozen=True, eq=False)
 class NetActivity:
-    """How often each net toggles, and how long it is at 1."""
+    """Toggles of each net and the time it spends at 1, as arrays over the nets."""
 
     density: Reals  # (nets,), toggles per second
     duty: Reals  # (nets,), fraction of time at 1

@@ -1,4 +1,4 @@
-"""What a clock tree would add to the ideal clock: an estimate, no part of what is measured.
+"""Estimate what a clock tree would add to the ideal clock; no measured figure includes it.
 
 The tree is made of one buffer cell with a limit on its fan-out: ``N`` sinks need
 ``ceil(N / fanout)`` buffers, these again a ``fanout``-th as many, up to one at the root. Its wire

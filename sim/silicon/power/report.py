@@ -135,7 +135,7 @@ def power_profile(
 
 @dataclass(frozen=True, kw_only=True)
 class PowerReport:
-    """Power of a netlist.
+    """Power of a netlist: in total, by class of cell, by module and by instance.
 
     Pins are those of the cells and the bits of the top module's ports. A pin is annotated if the
     activity holds its net, or it is constant, or it is in the clock. The others take part with

@@ -127,7 +127,7 @@ class AreaAndPath(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeResult(Facts):
-    """What one recipe makes of a design."""
+    """Netlist that one recipe makes of a design, with its area and path."""
 
     area_um2: float
     cells_by_type: dict[str, int]

