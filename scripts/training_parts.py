@@ -21,21 +21,21 @@ _METHOD_WORDS = {
 
 def memory_evidence() -> str:
     """Return how right the ledger is, by kind of evidence."""
-    from consilico.reports.memory.facts import memory_facts
-    from consilico.reports.memory.judgements import LIMITS_PCT, judge_memory
+    from consilico.reports.memory.facts import EvidenceRow, memory_facts
+    from consilico.reports.memory.judgements import LIMITS_PCT, MemoryRows, judge_memory
 
     facts = memory_facts()
-    rows: Any = judge_memory(facts).rows
-    measured, peer, tracked = rows["errors"]
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for row in facts["evidence"]:
-        kinds.setdefault(row["kind"], []).append(row)
+    rows: MemoryRows = judge_memory(facts).rows
+    measured, peer, tracked = rows.errors
+    kinds: dict[str, list[EvidenceRow]] = {}
+    for row in facts.evidence:
+        kinds.setdefault(row.kind, []).append(row)
     counted, printed = kinds["arithmetic"], kinds["convention"]
     missed = "; ".join(
-        f"{row['published']} {row['unit']} in {row['source']} cannot be derived (we count "
-        f"{row['computed']:.2f})"
+        f"{row.published} {row.unit} in {row.source} cannot be derived (we count "
+        f"{row.computed:.2f})"
         for row in counted
-        if not row["exact"]
+        if not row.exact
     )
     limits = LIMITS_PCT["measured"]
     evidence = table(
@@ -43,50 +43,48 @@ def memory_evidence() -> str:
         [
             (
                 "arithmetic: LOMO Table 1, LoRAM Tables 4 and 5",
-                f"{sum(row['exact'] for row in counted)} of {len(counted)} exact; {missed}",
+                f"{sum(row.exact for row in counted)} of {len(counted)} exact; {missed}",
             ),
             (
                 "conventions: GaLore Tables 2 to 4 and 6, Q-GaLore 1 to 4, APOLLO 2 to 4 and 8",
                 (
-                    f"{sum(row['exact'] for row in printed)} of {len(printed)} printed figures are "
+                    f"{sum(row.exact for row in printed)} of {len(printed)} printed figures are "
                     f"reproduced, digit for digit, by a named rule; the other "
-                    f"{sum(not row['exact'] for row in printed)} are shown. The report also gives "
+                    f"{sum(not row.exact for row in printed)} are shown. The report also gives "
                     "what a straightforward count comes to"
                 ),
             ),
             (
-                f"measured: {measured['runs']} runs whose settings are all stated",
+                f"measured: {measured.runs} runs whose settings are all stated",
                 (
-                    f"median {measured['median']['error']:.1f} %, worst "
-                    f"{measured['worst']['error']:.1f} % (targets {limits['median']:g} % and "
+                    f"median {measured.median.error_pct:.1f} %, worst "
+                    f"{measured.worst.error_pct:.1f} % (targets {limits['median']:g} % and "
                     f"{limits['worst']:g} %)"
                 ),
             ),
             (
                 (
-                    f"of these, the {peer['runs']} of a peer that claims "
-                    f"{peer['worst']['limit']:g} % at worst"
+                    f"of these, the {peer.runs} of a peer that claims "
+                    f"{peer.worst.limit_pct:g} % at worst"
                 ),
-                f"median {peer['median']['error']:.1f} %, worst {peer['worst']['error']:.1f} %",
+                f"median {peer.median.error_pct:.1f} %, worst {peer.worst.error_pct:.1f} %",
             ),
             (
-                f"our own execution at full size, {tracked['runs']} runs under FakeTensorMode",
+                f"our own execution at full size, {tracked.runs} runs under FakeTensorMode",
                 (
-                    f"median {_small(tracked['median']['error'])} %, worst "
-                    f"{tracked['worst']['error']:.2f} % (target {tracked['worst']['limit']:g} %)"
+                    f"median {_small(tracked.median.error_pct)} %, worst "
+                    f"{tracked.worst.error_pct:.2f} % (target {tracked.worst.limit_pct:g} %)"
                 ),
             ),
         ],
     )
-    worst = max(
-        (row for row in kinds["measured"] if row["counted"]), key=lambda r: abs(r["error_pct"])
-    )
+    worst = max((row for row in kinds["measured"] if row.counted), key=lambda r: abs(r.error_pct))
     words = f"""No constant is fitted to any measurement. What explains the measured runs was found
         in code: which tensors each version of a norm saves, that gradients set to zero and not to
         None stay alive, that `foreach` keeps a root of every second moment, that a mask is kept for
-        each block. The worst row is {worst["label"]} in {worst["source"]}: {worst["published"]}
-        {worst["unit"]} published, {worst["computed"]:.1f} {worst["unit"]} by the ledger.
-        {worst["note"]}."""
+        each block. The worst row is {worst.label} in {worst.source}: {worst.published}
+        {worst.unit} published, {worst.computed:.1f} {worst.unit} by the ledger.
+        {worst.note}."""
     return f"{evidence}\n\n{paragraph(words)}"
 
 
@@ -124,16 +122,16 @@ def memory_time() -> str:
     from consilico.reports.memory.facts import memory_facts
 
     facts = memory_facts()
-    reached = [row["measured"] / row["estimated"] for row in facts["times"]]
-    unsure = sum(not row["stated"] for row in facts["times"])
-    cost = facts["throughput_cost"]
+    reached = [row.ratio for row in facts.times]
+    unsure = sum(not row.stated for row in facts.times)
+    cost = facts.throughput_cost
     words = f"""- Time is a roofline estimate that assumes nothing about how near kernels come to
         peak.
         {len(reached)} published runs reach {min(reached):.1f} to {max(reached):.1f} of it; the
         settings of {unsure} of them are not all stated, which is how a ratio can be above 1. SVDs
         are scaled from the one published time, ten minutes on an A6000 for all of LLaMA-7B.
-        Q-GaLore's published loss of throughput against GaLore, {cost["published_pct"]:g} %, is
-        estimated as {cost["estimated_pct"]:.0f} % ({cost["setting"]}); the batch and GPU behind the
+        Q-GaLore's published loss of throughput against GaLore, {cost.published_pct:g} %, is
+        estimated as {cost.estimated_pct:.0f} % ({cost.setting}); the batch and GPU behind the
         published figure are not stated."""
     return paragraph(words).replace("\n", "\n  ")
 

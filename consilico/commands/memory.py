@@ -109,7 +109,7 @@ def memory(
         from consilico.reports.plots import memory_plot, save_plot
         from consilico.sim.memory.ledger import timeline
 
-        save_plot(memory_plot(result, [part.to_json() for part in timeline(run)]), plot)
+        save_plot(memory_plot(result, timeline(run)), plot)
     emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from consilico.reports.memory.facts import MemoryFacts
 from consilico.reports.page.chart import Chart, Grid, Limit, Panel, Series
+from consilico.sim.memory.ledger import StepPart
 
 __all__ = ["memory_charts", "memory_plot", "memory_sweep_plot"]
 
@@ -26,13 +28,9 @@ _COLOURS = {  # kind: key of COLOURS, in the order in which they are stacked
 }
 
 
-def memory_charts(memory: dict[str, Any]) -> list[Chart]:
-    """Return the section's charts: the peak of several methods, and one step through its parts.
-
-    Args:
-        memory: From :func:`consilico.reports.memory.facts.memory_facts`.
-    """
-    run, card = memory["headline"], memory["card"]
+def memory_charts(memory: MemoryFacts) -> list[Chart]:
+    """Return the section's charts: the peak of several methods, and one step through its parts."""
+    run, card = memory.headline, memory.card
     context = sum(
         part["bytes"] for part in run["outside"] if part["name"] == "driver and CUDA context"
     )
@@ -42,14 +40,14 @@ def memory_charts(memory: dict[str, Any]) -> list[Chart]:
         f"{run['model']}, batch {settings['batch']} x {settings['sequence']} tokens, "
         f"{kept} checkpointing"
     )
-    bars = [(bar["label"], bar["kinds"] | {_CONTEXT: context}) for bar in memory["bars"]]
-    limit = Limit(name=f"all memory of one {card['title']}", y=card["bytes"] / 1e9)
+    bars = [(bar.label, bar.kinds | {_CONTEXT: context}) for bar in memory.bars]
+    limit = Limit(name=f"all memory of one {card.title}", y=card.bytes / 1e9)
     return [
         Chart(
             name="memory_peak",
             title="Memory at the peak of a training step, by method",
             caption=f"What lives at the peak of a training step, by method: {words}, per-layer "
-            f"update. Dashed: all memory of one {card['title']}. Without allocator slack.",
+            f"update. Dashed: all memory of one {card.title}. Without allocator slack.",
             kind="counted",
             panels=[_at_peak(bars, [limit])],
         ),
@@ -59,18 +57,17 @@ def memory_charts(memory: dict[str, Any]) -> list[Chart]:
             caption=f"Through a step of {run['method']}: {words}. Blocks forward, loss, blocks "
             "backward; each bar is the most of its part. Tensors alone.",
             kind="counted",
-            panels=[_through_step(memory["timeline"], [])],
+            panels=[_through_step(memory.timeline, [])],
         ),
     ]
 
 
-def memory_plot(answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> Chart:
+def memory_plot(answer: Mapping[str, Any], parts: Sequence[StepPart]) -> Chart:
     """Chart one answer of ``consilico memory``: what lives at the peak, and through a step.
 
     Args:
         answer: The answer as ``--json`` writes it. Where it names a memory, that is a line.
-        parts: Parts of the step with ``part``, ``bytes`` and ``kinds``, as
-            :func:`consilico.sim.memory.ledger.timeline` gives them.
+        parts: Parts of the step, from :func:`consilico.sim.memory.ledger.timeline`.
     """
     kinds: dict[str, int] = {}
     for entry in answer["ledger"]:
@@ -147,21 +144,21 @@ def _at_peak(bars: Sequence[tuple[str, Mapping[str, int]]], limits: Sequence[Lim
     return Panel(x_label="", y_label="GB (1e9 bytes)", series=series, limits=limits)
 
 
-def _through_step(parts: Sequence[Mapping[str, Any]], limits: Sequence[Limit]) -> Panel:
+def _through_step(parts: Sequence[StepPart], limits: Sequence[Limit]) -> Panel:
     """Stack the bytes by kind through a step: blocks forward, loss, blocks backward, update."""
     x = list(range(len(parts)))
     series = [
         Series(
             name=kind, colour=colour, mark="bars", x=x,
-            y=[part["kinds"].get(kind, 0) / 1e9 for part in parts],
+            y=[part.kinds.get(kind, 0) / 1e9 for part in parts],
         )
-        for kind, colour in _kinds(part["kinds"] for part in parts)
+        for kind, colour in _kinds(part.kinds for part in parts)
     ]  # fmt: skip
-    peak = max(x, key=lambda index: int(parts[index]["bytes"]))
+    peak = max(x, key=lambda index: parts[index].bytes)
     series.append(
         Series(
-            name=f"peak: {parts[peak]['part']}", colour="limit", mark="limit", x=[peak],
-            y=[parts[peak]["bytes"] / 1e9],
+            name=f"peak: {parts[peak].part}", colour="limit", mark="limit", x=[peak],
+            y=[parts[peak].bytes / 1e9],
         )
     )  # fmt: skip
     return Panel(
@@ -177,9 +174,9 @@ def _kinds(found: Iterable[Mapping[str, int]]) -> list[tuple[str, str]]:
     return [(kind, _COLOURS.get(kind, "e")) for kind in (*ordered, *sorted(there - set(ordered)))]
 
 
-def _phases(parts: Sequence[Mapping[str, Any]]) -> dict[float, str]:
+def _phases(parts: Sequence[StepPart]) -> dict[float, str]:
     """Name the phases of a step, each in the middle of its parts."""
     places: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
-        places.setdefault(part["part"].split(",")[0], []).append(index)
+        places.setdefault(part.part.split(",")[0], []).append(index)
     return {sum(found) / len(found): name for name, found in places.items()}

@@ -1,10 +1,12 @@
 """What the report shows of the memory ledger: evidence, and answers to common questions."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.memory.answer import answer
 from consilico.sim.memory.evidence.measurements import (
+    LedgerError,
     gpu_table,
     ledger_error,
     measured_runs,
@@ -14,14 +16,27 @@ from consilico.sim.memory.evidence.measurements import (
 )
 from consilico.sim.memory.evidence.published import published_figures
 from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory
-from consilico.sim.memory.ledger import by_kind, ledger, timeline
+from consilico.sim.memory.ledger import StepPart, by_kind, ledger, timeline
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.step_time import step_time
 from consilico.sim.memory.sweep import sweep
 from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["memory_facts"]
+__all__ = [
+    "Card",
+    "EvidenceRow",
+    "FitsFacts",
+    "GpuCheck",
+    "LargestBatches",
+    "MemoryFacts",
+    "MethodRow",
+    "OwnExecution",
+    "PeakBar",
+    "ThroughputCost",
+    "TimeRow",
+    "memory_facts",
+]
 
 _CARD = "rtx4060ti-16gb"
 _BATCHES = 64  # largest batch that is tried
@@ -39,15 +54,141 @@ _COMPARED: tuple[tuple[str, str, dict[str, Any]], ...] = (  # of the bars: label
 )
 
 
-def memory_facts() -> dict[str, Any]:
-    """JSON-able; about a second of work.
+@dataclass(frozen=True, kw_only=True)
+class EvidenceRow(Facts):
+    """One figure of others, or of our own execution, next to what the ledger says."""
 
-    Returns:
-        ``evidence`` (rows of four kinds: arithmetic, convention, measured, tracked), ``errors``
-        (median and worst of each kind), ``headline`` (Q-GaLore's run on its 16 GB card),
-        ``timeline`` of it, ``bars`` of methods, ``fits`` (largest batches), ``times`` and
-        ``methods``.
-    """
+    kind: str  # "arithmetic", "convention", "measured" or "tracked"
+    source: str
+    model: str
+    label: str
+    quantity: str
+    published: str  # digits as printed
+    computed: float  # in the same unit
+    unit: str  # as printed
+    error_pct: float
+    exact: bool  # the printed digits come out
+    counted: bool  # among the errors: all its settings are stated
+    straight: float | None  # the straight count, where a convention differs from it
+    note: str
+    convention: str  # a paper's rule, or the instrument
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnExecution(Facts):
+    """What our own steps were tracked with."""
+
+    instrument: str
+    torch: str  # version
+    date: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuCheck(Facts):
+    """Where the ledger was measured on a GPU."""
+
+    device: str
+    date: str
+    torch: str  # version
+    note: str
+    runs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakBar(Facts):
+    """What lives at the peak of one method's step, in bytes by kind of tensor."""
+
+    label: str
+    kinds: dict[str, int]
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card(Facts):
+    """The GPU of the headline's run."""
+
+    name: str
+    title: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargestBatches(Facts):
+    """The largest batch of a method that fits each memory, at one sequence length."""
+
+    method: str
+    rank: int  # 0: none
+    sequence: int  # tokens
+    largest_batch: dict[str, int]  # by memory; 0 where nothing fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitsFacts(Facts):
+    """The largest batches on GPUs of several sizes."""
+
+    model: str
+    memories: dict[str, int]  # usable bytes by name
+    rows: tuple[LargestBatches, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeRow(Facts):
+    """A measured throughput of others next to the roofline's."""
+
+    label: str
+    model: str
+    gpu: str
+    measured_tokens_per_s: float
+    estimated_tokens_per_s: float
+    stated: bool  # whether all settings are known
+    source: str
+
+    @property
+    def ratio(self) -> float:
+        """Return measured divided by estimated."""
+        return self.measured_tokens_per_s / self.estimated_tokens_per_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughputCost(Facts):
+    """How much less throughput Q-GaLore has than 8-bit GaLore, subspaces aside."""
+
+    published_pct: float
+    source: str
+    estimated_pct: float
+    setting: str  # of the estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodRow(Facts):
+    """A method of training, as it is counted."""
+
+    name: str
+    title: str
+    source: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryFacts(Facts):
+    """Everything that the report shows of training memory."""
+
+    evidence: tuple[EvidenceRow, ...]
+    errors: dict[str, LedgerError]  # in percent: of runs "measured", of a "peer"'s, "tracked"
+    tracked: OwnExecution
+    gpu: GpuCheck | None  # None: not measured on one
+    headline: dict[str, Any]  # answer of ``consilico memory``: Q-GaLore's run on its 16 GB card
+    timeline: tuple[StepPart, ...]  # of the headline's run
+    bars: tuple[PeakBar, ...]  # of several methods
+    card: Card
+    fits: FitsFacts
+    times: tuple[TimeRow, ...]
+    throughput_cost: ThroughputCost
+    methods: tuple[MethodRow, ...]
+
+
+def memory_facts() -> MemoryFacts:
+    """Return evidence, and answers to common questions; about a second of work."""
     model = find_model("llama-7b")
     base = TrainingRun(model=model, sequence=256, per_layer=True)
     card = find_gpu(_CARD)
@@ -56,66 +197,72 @@ def memory_facts() -> dict[str, Any]:
     for label, method, more in _COMPARED:
         changes: dict[str, Any] = {"method": method, **more}
         found = ledger(replace(base, **changes))
-        bars.append({"label": label, "kinds": by_kind(found), "bytes": found.peak_bytes})
-    return {
-        "evidence": _evidence(),
-        "errors": _errors(),
-        "tracked": {k: v for k, v in tracked_table().to_json().items() if k != "runs"},
-        "gpu": None if (gpu := gpu_table()) is None else gpu.to_json(),
-        "headline": answer(headline, GpuMemory.of(card), card).to_json(),
-        "timeline": [part.to_json() for part in timeline(headline)],
-        "bars": bars,
-        "card": {"name": card.name, "title": card.title, "bytes": card.memory_bytes},
-        "fits": _fits(base),
-        "times": [
-            {
-                "label": row.label, "model": row.run.model.name, "gpu": row.gpu,
-                "measured": row.measured, "estimated": row.estimated, "stated": row.stated,
-                "source": row.source,
-            }
+        bars.append(PeakBar(label=label, kinds=by_kind(found), bytes=int(found.peak_bytes)))
+    tracked, gpu = tracked_table(), gpu_table()
+    return MemoryFacts(
+        evidence=_evidence(),
+        errors=_errors(),
+        tracked=OwnExecution(instrument=tracked.instrument, torch=tracked.torch, date=tracked.date),
+        gpu=None
+        if gpu is None
+        else GpuCheck(
+            device=gpu.device, date=gpu.date, torch=gpu.torch, note=gpu.note, runs=len(gpu.rows)
+        ),
+        headline=answer(headline, GpuMemory.of(card), card).to_json(),
+        timeline=tuple(timeline(headline)),
+        bars=tuple(bars),
+        card=Card(name=card.name, title=card.title, bytes=card.memory_bytes),
+        fits=_fits(base),
+        times=tuple(
+            TimeRow(
+                label=row.label,
+                model=row.run.model.name,
+                gpu=row.gpu,
+                measured_tokens_per_s=row.measured,
+                estimated_tokens_per_s=row.estimated,
+                stated=row.stated,
+                source=row.source,
+            )
             for row in measured_times()
-        ],
-        "throughput_cost": _throughput_cost(base),
-        "methods": [
-            {"name": m.name, "title": m.title, "source": m.source, "note": m.note}
+        ),
+        throughput_cost=_throughput_cost(base),
+        methods=tuple(
+            MethodRow(name=m.name, title=m.title, source=m.source, note=m.note)
             for m in METHODS.values()
             if not m.forward_only
-        ],
-    }  # fmt: skip
+        ),
+    )
 
 
-def _evidence() -> list[dict[str, Any]]:
+def _evidence() -> tuple[EvidenceRow, ...]:
     rows = [
-        {
-            "kind": row.kind, "source": f"{row.paper}, {row.table}", "model": row.model,
-            "label": row.label, "quantity": row.quantity, "published": row.printed,
-            "computed": row.computed, "unit": row.unit, "error_pct": row.residual_pct,
-            "exact": row.exact, "counted": True, "honest": row.straight, "note": row.note,
-            "convention": row.convention,
-        }
+        EvidenceRow(
+            kind=row.kind, source=f"{row.paper}, {row.table}", model=row.model, label=row.label,
+            quantity=row.quantity, published=row.printed, computed=row.computed, unit=row.unit,
+            error_pct=row.residual_pct, exact=row.exact, counted=True, straight=row.straight,
+            note=row.note, convention=row.convention,
+        )
         for row in published_figures()
     ]  # fmt: skip
     rows += [
-        {
-            "kind": "measured", "source": run.source, "model": run.run.model.name,
-            "label": run.label, "quantity": run.quantity, "published": f"{run.published:g}",
-            "computed": run.computed, "unit": run.unit, "error_pct": run.error_pct,
-            "exact": False, "counted": run.stated, "honest": None, "note": run.note,
-            "convention": run.instrument,
-        }
+        EvidenceRow(
+            kind="measured", source=run.source, model=run.run.model.name, label=run.label,
+            quantity=run.quantity, published=f"{run.published:g}", computed=run.computed,
+            unit=run.unit, error_pct=run.error_pct, exact=False, counted=run.stated, straight=None,
+            note=run.note, convention=run.instrument,
+        )
         for run in measured_runs()
     ]  # fmt: skip
     rows += [
-        {
-            "kind": "tracked", "source": "our own execution", "model": t.run.model.name,
-            "label": _words(t.run), "quantity": "peak",
-            "published": f"{t.tracked_bytes / 1e9:.3f}", "computed": t.computed_bytes / 1e9,
-            "unit": "GB", "error_pct": t.error_pct, "exact": False, "counted": True,
-            "honest": None, "note": t.computed_at, "convention": "FakeTensorMode",
-        }
+        EvidenceRow(
+            kind="tracked", source="our own execution", model=t.run.model.name,
+            label=_words(t.run), quantity="peak", published=f"{t.tracked_bytes / 1e9:.3f}",
+            computed=t.computed_bytes / 1e9, unit="GB", error_pct=t.error_pct, exact=False,
+            counted=True, straight=None, note=t.computed_at, convention="FakeTensorMode",
+        )
         for t in tracked_runs()
     ]  # fmt: skip
-    return rows
+    return tuple(rows)
 
 
 def _words(run: TrainingRun) -> str:
@@ -128,20 +275,23 @@ def _words(run: TrainingRun) -> str:
     return ", ".join(parts)
 
 
-def _errors() -> dict[str, Any]:
-    tracked = sorted(abs(row.error_pct) for row in tracked_runs())
-    peer = sorted(abs(r.error_pct) for r in measured_runs() if r.source.startswith("vramcalc"))
+def _errors() -> dict[str, LedgerError]:
+    peer = [abs(r.error_pct) for r in measured_runs() if r.source.startswith("vramcalc")]
     return {
-        "measured": ledger_error().to_json(),
-        "peer": {"median": peer[len(peer) // 2], "worst": peer[-1], "runs": len(peer)},
-        "tracked": {
-            "median": tracked[len(tracked) // 2], "worst": tracked[-1], "runs": len(tracked),
-        },
-    }  # fmt: skip
+        "measured": ledger_error(),
+        "peer": _error(peer),
+        "tracked": _error([abs(row.error_pct) for row in tracked_runs()]),
+    }
 
 
-def _throughput_cost(base: TrainingRun) -> dict[str, Any]:
-    """Q-GaLore's throughput against GaLore's, published and estimated, between two subspaces."""
+def _error(sizes_pct: list[float]) -> LedgerError:
+    """Return the upper median and the worst of some errors."""
+    ordered = sorted(sizes_pct)
+    return LedgerError(median=ordered[len(ordered) // 2], worst=ordered[-1], runs=len(ordered))
+
+
+def _throughput_cost(base: TrainingRun) -> ThroughputCost:
+    """Return Q-GaLore's throughput against GaLore's, between two subspaces."""
     card = find_gpu("a6000-48gb")
     run = replace(base, batch=16, checkpointing="full", rank=1024)
     galore, ours = (
@@ -149,15 +299,16 @@ def _throughput_cost(base: TrainingRun) -> dict[str, Any]:
         for method, published in (("galore-8bit", False), ("q-galore", True))
     )
     lost = 1 - (galore.total_s - galore.subspace_s) / (ours.total_s - ours.subspace_s)
-    return {
-        "published_pct": 14.64, "source": "arXiv 2407.08296, section 4.3; batch and GPU not stated",
-        "estimated_pct": 100 * lost,
-        "setting": f"{run.model.name}, batch 16 x 256, full checkpointing, {card.title}",
-    }  # fmt: skip
+    return ThroughputCost(
+        published_pct=14.64,
+        source="arXiv 2407.08296, section 4.3; batch and GPU not stated",
+        estimated_pct=100 * lost,
+        setting=f"{run.model.name}, batch 16 x 256, full checkpointing, {card.title}",
+    )
 
 
-def _fits(base: TrainingRun) -> dict[str, Any]:
-    """Largest batch on GPUs of several sizes, full checkpointing."""
+def _fits(base: TrainingRun) -> FitsFacts:
+    """Return the largest batches on GPUs of several sizes, full checkpointing."""
     methods = [name for name, method in METHODS.items() if not method.forward_only]
     found = sweep(replace(base, checkpointing="full"), methods, range(1, _BATCHES + 1), (512, 2048))
     rooms = {name: gpu_memory(name).usable_bytes for name in _MEMORIES}
@@ -165,10 +316,12 @@ def _fits(base: TrainingRun) -> dict[str, Any]:
     for item in found:
         largest = {name: item.largest_batch(room) for name, room in rooms.items()}
         rows += [
-            {
-                "method": item.run.method, "rank": item.ranks[0], "sequence": sequence,
-                "largest_batch": {name: int(sizes[0, s]) for name, sizes in largest.items()},
-            }
+            LargestBatches(
+                method=item.run.method,
+                rank=int(item.ranks[0]),
+                sequence=sequence,
+                largest_batch={name: int(sizes[0, s]) for name, sizes in largest.items()},
+            )
             for s, sequence in enumerate(item.sequences)
-        ]  # fmt: skip
-    return {"model": base.model.name, "memories": rooms, "batches_tried": _BATCHES, "rows": rows}
+        ]
+    return FitsFacts(model=base.model.name, memories=rooms, rows=tuple(rows))

@@ -1,12 +1,31 @@
 """Limits of the memory ledger's errors, and its tables in the order in which they are shown."""
 
 import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consilico.reports.memory.facts import EvidenceRow, FitsFacts, MemoryFacts, MethodRow
+from consilico.reports.page.numbers import fixed
 from consilico.reports.page.section import Card, Check, Judged
+from consilico.sim.memory.evidence.measurements import LedgerError
 
-__all__ = ["LIMITS_PCT", "error_rows", "fits_table", "grouped_evidence", "judge_memory"]
+__all__ = [
+    "LIMITS_PCT",
+    "BatchCell",
+    "BatchRow",
+    "BatchTable",
+    "ErrorRow",
+    "EvidenceGroup",
+    "JudgedEvidence",
+    "LimitedError",
+    "MemoryRows",
+    "error_rows",
+    "fits_table",
+    "grouped_evidence",
+    "judge_memory",
+]
 
 LIMITS_PCT = {  # targets: the error is at most that, in percent
     "measured": {"median": 3.0, "worst": 7.0},
@@ -20,116 +39,226 @@ _KINDS = {  # in the order of the table
 }
 
 
-def error_rows(errors: dict[str, Any], peer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Errors beside what they are judged by.
+@dataclass(frozen=True, kw_only=True)
+class LimitedError:
+    """An error next to its limit, both in percent."""
+
+    error_pct: float
+    limit_pct: float | None  # None: there is no limit
+
+    @property
+    def met(self) -> bool | None:
+        """Return whether the limit is met; None where there is none."""
+        return None if self.limit_pct is None else self.error_pct <= self.limit_pct
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorRow:
+    """The errors over some runs."""
+
+    label: str
+    runs: int
+    median: LimitedError
+    worst: LimitedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedEvidence:
+    """A comparison, and whether it misses what its kind aims at."""
+
+    row: EvidenceRow
+    beyond: bool
+
+    @property
+    def ours(self) -> str:
+        """Return what the ledger says, with one digit more than is published."""
+        return fixed(self.row.computed, self._digits)
+
+    @property
+    def straight(self) -> str:
+        """Return the straight count in the same digits, empty where it is the same."""
+        if self.row.straight is None:
+            return ""
+        text = fixed(self.row.straight, self._digits)
+        return "" if text == self.ours else text
+
+    @property
+    def note(self) -> str:
+        """Return the note; that on a straight count only where the count differs."""
+        return self.row.note if self.row.straight is None or self.straight else ""
+
+    @property
+    def _digits(self) -> int:
+        return len(self.row.published.partition(".")[2]) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceGroup:
+    """The comparisons of one kind."""
+
+    kind: str
+    words: str
+    digits: bool  # judged by printed digits, not by an error's limit
+    rows: tuple[JudgedEvidence, ...]
+
+    @property
+    def right(self) -> int:
+        """Return how many comparisons come out as their kind aims at."""
+        return sum(not item.beyond for item in self.rows)
+
+    @property
+    def missed(self) -> list[str]:
+        """Return the sources of those that do not, each with their number if there are several."""
+        counts: dict[str, int] = {}
+        for item in self.rows:
+            if item.beyond:
+                counts[item.row.source] = counts.get(item.row.source, 0) + 1
+        return [f"{name}: {n}" if n > 1 else name for name, n in sorted(counts.items())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchCell:
+    """The largest batch of one method, length and memory."""
+
+    batch: int
+    shade: int  # 0 where nothing fits, one more for each doubling
+    first: bool  # of its length
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchRow:
+    """The largest batches of one method, of every length and memory."""
+
+    title: str
+    rank: int
+    cells: tuple[BatchCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchTable:
+    """The largest batches of all methods."""
+
+    sequences: tuple[int, ...]
+    rows: tuple[BatchRow, ...]
+    most: int  # the greatest batch that fits anywhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRows:
+    """Everything that the section's template shows apart from the facts."""
+
+    errors: tuple[ErrorRow, ...]
+    evidence: tuple[EvidenceGroup, ...]
+    fits: BatchTable
+    outside_bytes: int  # memory of the headline's run that is not tensors
+    error_bytes: float  # the ledger's worst error, of the headline's peak
+    headroom_is_within_error: bool
+    printed: tuple[EvidenceRow, ...]  # what the authors of the headline's run measured
+
+
+def error_rows(errors: Mapping[str, LedgerError], peer: Mapping[str, Any]) -> tuple[ErrorRow, ...]:
+    """Return errors next to what they are judged by.
 
     Args:
-        errors: ``errors`` of :func:`consilico.reports.memory.facts.memory_facts`.
+        errors: The errors, by what they are of.
         peer: Name of the tool whose runs are taken too, and its own ``worst_pct`` on them.
-
-    Returns:
-        ``label``, ``runs``, and for ``median`` and ``worst`` the error, ``limit`` (None where
-        there is none) and ``met``, all in percent.
     """
     peer_limits = {"worst": peer["worst_pct"]}
-    return [
-        {
-            "label": label,
-            "runs": errors[key]["runs"],
-            **{name: _judged(errors[key][name], limits.get(name)) for name in ("median", "worst")},
-        }
+    return tuple(
+        ErrorRow(
+            label=label,
+            runs=errors[key].runs,
+            median=LimitedError(error_pct=errors[key].median, limit_pct=limits.get("median")),
+            worst=LimitedError(error_pct=errors[key].worst, limit_pct=limits.get("worst")),
+        )
         for key, label, limits in (
             ("measured", "measured by others, settings all stated", LIMITS_PCT["measured"]),
             ("peer", f"of these, {peer['name']}'s own; limit: its own worst", peer_limits),
             ("tracked", "our own execution, tracked", LIMITS_PCT["tracked"]),
         )
-    ]
+    )
 
 
-def _judged(error: float, limit: float | None) -> dict[str, Any]:
-    return {"error": error, "limit": limit, "met": None if limit is None else error <= limit}
-
-
-def grouped_evidence(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of evidence by kind, each with ``beyond``: whether it misses what its kind aims at.
+def grouped_evidence(rows: Iterable[EvidenceRow]) -> tuple[EvidenceGroup, ...]:
+    """Return the comparisons by kind, each judged.
 
     A printed figure is missed where the digits differ, a peak where the error is over the limit.
     """
     groups = []
+    known = list(rows)
     for kind, words in _KINDS.items():
         limit = LIMITS_PCT.get(kind, {}).get("worst")
-        own = [
-            row | {"beyond": not row["exact"] if limit is None else abs(row["error_pct"]) > limit}
-            for row in rows
-            if row["kind"] == kind
-        ]
-        groups.append({"kind": kind, "words": words, "digits": limit is None, "rows": own})
-    return groups
+        own = tuple(
+            JudgedEvidence(
+                row=row, beyond=not row.exact if limit is None else abs(row.error_pct) > limit
+            )
+            for row in known
+            if row.kind == kind
+        )
+        groups.append(EvidenceGroup(kind=kind, words=words, digits=limit is None, rows=own))
+    return tuple(groups)
 
 
-def fits_table(fits: dict[str, Any], methods: list[dict[str, Any]]) -> dict[str, Any]:
-    """A row for each method, with the largest batches of every length and memory.
-
-    Returns:
-        ``sequences``; ``rows`` of ``title``, ``rank`` and ``cells``, each with ``batch``, ``shade``
-        (0 where nothing fits, one more for each doubling) and ``first`` (of its length); and
-        ``most``, the greatest batch that was tried.
-    """
-    titles = {method["name"]: method["title"] for method in methods}
-    sequences = sorted({row["sequence"] for row in fits["rows"]})
-    found = {(row["method"], row["rank"], row["sequence"]): row for row in fits["rows"]}
+def fits_table(fits: FitsFacts, methods: Sequence[MethodRow]) -> BatchTable:
+    """Return a row for each method, with the largest batches of every length and memory."""
+    titles = {method.name: method.title for method in methods}
+    sequences = sorted({row.sequence for row in fits.rows})
+    found = {(row.method, row.rank, row.sequence): row for row in fits.rows}
     rows = []
-    for name, rank in dict.fromkeys((row["method"], row["rank"]) for row in fits["rows"]):
+    for name, rank in dict.fromkeys((row.method, row.rank) for row in fits.rows):
         cells = []
         for sequence in sequences:
-            largest = found[name, rank, sequence]["largest_batch"]
-            batches = [largest[memory] for memory in fits["memories"]]
+            largest = found[name, rank, sequence].largest_batch
+            batches = [largest[memory] for memory in fits.memories]
             cells += [
-                {"batch": batch, "shade": batch.bit_length(), "first": index == 0}
+                BatchCell(batch=batch, shade=batch.bit_length(), first=index == 0)
                 for index, batch in enumerate(batches)
             ]
-        rows.append({"title": titles[name], "rank": rank, "cells": cells})
-    most = max(cell["batch"] for row in rows for cell in row["cells"])
-    return {"sequences": sequences, "rows": rows, "most": most}
+        rows.append(BatchRow(title=titles[name], rank=rank, cells=tuple(cells)))
+    most = max(cell.batch for row in rows for cell in row.cells)
+    return BatchTable(sequences=tuple(sequences), rows=tuple(rows), most=most)
 
 
-def judge_memory(facts: dict[str, Any]) -> Judged:
+def judge_memory(facts: MemoryFacts) -> Judged:
     """Judge the ledger's errors, and whether the headline's run fits its GPU.
 
-    Args:
-        facts: From :func:`consilico.reports.memory.facts.memory_facts`.
-
     Returns:
-        Rows ``errors`` (:func:`error_rows`), ``evidence`` (:func:`grouped_evidence`) and ``fits``
-        (:func:`fits_table`).
+        Rows: a :class:`MemoryRows`.
     """
     peer = tomllib.loads(Path(__file__).with_name("peer.toml").read_text())
-    errors = error_rows(facts["errors"], peer)
-    run = facts["headline"]
+    errors = error_rows(facts.errors, peer)
+    run = facts.headline
     checks = [
         Check(
-            what=f"training memory, {name} error of peaks {row['label']}",
-            limit=f"at most {row[name]['limit']:g} %",
-            measured=f"{row[name]['error']:.3f} %",
-            met=row[name]["met"],
+            what=f"training memory, {name} error of peaks {row.label}",
+            limit=f"at most {error.limit_pct:g} %",
+            measured=f"{error.error_pct:.3f} %",
+            met=error.met,
         )
         for row in errors
-        for name in ("median", "worst")
-        if row[name]["limit"] is not None
+        for name, error in (("median", row.median), ("worst", row.worst))
+        if error.limit_pct is not None
     ]
     needed, there = run["needed_bytes"] / 1e9, run["memory_bytes"] / 1e9
     card = Card(
-        label=f"{run['model']} with {run['method']} on one {facts['card']['title']}",
+        label=f"{run['model']} with {run['method']} on one {facts.card.title}",
         value="Fits" if run["fits"] else "Does NOT fit",
         note=f"needs {needed:.2f} GB of {there:.2f} GB",
         kind="counted",
         good=bool(run["fits"]),
     )
-    rows = {
-        "errors": errors,
-        "evidence": grouped_evidence(facts["evidence"]),
-        "fits": fits_table(facts["fits"], facts["methods"]),
-        "headroom_is_within_error": abs(run["headroom_bytes"])
-        < run["peak_bytes"] * run["error_bar_pct"] / 100,
-    }
+    error_bytes = run["peak_bytes"] * run["error_bar_pct"] / 100
+    rows = MemoryRows(
+        errors=errors,
+        evidence=grouped_evidence(facts.evidence),
+        fits=fits_table(facts.fits, facts.methods),
+        outside_bytes=sum(part["bytes"] for part in run["outside"]),
+        error_bytes=error_bytes,
+        headroom_is_within_error=abs(run["headroom_bytes"]) < error_bytes,
+        printed=tuple(
+            row
+            for row in facts.evidence
+            if (row.kind, row.model, row.label) == ("measured", run["model"], run["method"])
+        ),
+    )
     return Judged(checks=checks, cards=[card], rows=rows)

@@ -1,7 +1,7 @@
 """The report's section on training memory: what is gathered for it."""
 
 from consilico.reports.memory.charts import memory_charts
-from consilico.reports.memory.facts import memory_facts
+from consilico.reports.memory.facts import MemoryFacts, memory_facts
 from consilico.reports.memory.judgements import judge_memory
 from consilico.reports.page.section import Job, Section
 
@@ -19,7 +19,7 @@ SECTION = Section(
     name="memory",
     title="Training memory",
     jobs=lambda request, results: [_JOB],
-    facts=lambda request, results: results.value(_JOB),
+    facts=lambda request, results: results.facts(_JOB, MemoryFacts),
     judge=judge_memory,
     charts=memory_charts,
     template="memory/template.html.j2",

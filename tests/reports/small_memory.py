@@ -1,6 +1,22 @@
 """Facts of training memory that no ledger counted: as ``memory_facts`` makes them, but few."""
 
+from dataclasses import replace
 from typing import Any
+
+from consilico.reports.memory.facts import (
+    Card,
+    EvidenceRow,
+    FitsFacts,
+    LargestBatches,
+    MemoryFacts,
+    MethodRow,
+    OwnExecution,
+    PeakBar,
+    ThroughputCost,
+    TimeRow,
+)
+from consilico.sim.memory.evidence.measurements import LedgerError
+from consilico.sim.memory.ledger import StepPart
 
 __all__ = ["small_memory"]
 
@@ -9,27 +25,26 @@ _KINDS = {"weights": 7 * _GB, "optimizer states": 4 * _GB, "activations": 2 * _G
 _MEMORIES = {"8 GiB": 7 * _GB, "16 GiB": 16 * _GB}
 
 
-def _row(kind: str, source: str, published: str, computed: float, **more: Any) -> dict[str, Any]:
-    error_pct = 100 * (computed / float(published) - 1)
-    row = {
-        "kind": kind, "source": source, "model": "llama-7b", "label": "AdamW",
-        "quantity": "peak", "published": published, "computed": computed, "unit": "GB",
-        "error_pct": error_pct, "exact": False, "counted": True, "honest": None, "note": "",
-        "convention": "profiler",
-    }  # fmt: skip
-    return row | more
+def _row(kind: str, source: str, published: str, computed: float, **more: Any) -> EvidenceRow:
+    row = EvidenceRow(
+        kind=kind, source=source, model="llama-7b", label="AdamW", quantity="peak",
+        published=published, computed=computed, unit="GB",
+        error_pct=100 * (computed / float(published) - 1), exact=False, counted=True,
+        straight=None, note="", convention="profiler",
+    )  # fmt: skip
+    return replace(row, **more)
 
 
-def _evidence() -> list[dict[str, Any]]:
+def _evidence() -> tuple[EvidenceRow, ...]:
     printed = {"quantity": "weights+states", "exact": True}
-    return [
-        _row("arithmetic", "LOMO, Table 1", "12.55", 12.5513, honest=12.5513, **printed),
-        _row("convention", "GaLore, Table 2", "0.36", 0.3677, honest=0.3, note="once", **printed),
-        _row("convention", "GaLore, Table 4", "264", 265.2, honest=257.3, quantity="states"),
+    return (
+        _row("arithmetic", "LOMO, Table 1", "12.55", 12.5513, straight=12.5513, **printed),
+        _row("convention", "GaLore, Table 2", "0.36", 0.3677, straight=0.3, note="once", **printed),
+        _row("convention", "GaLore, Table 4", "264", 265.2, straight=257.3, quantity="states"),
         _row("measured", "a repository", "15.08", 14.924, label="Q-GaLore as published"),
         _row("measured", "a paper", "1.79", 2.87, counted=False, note="when is not stated"),
         _row("tracked", "our own execution", "109.388", 109.3875),
-    ]
+    )
 
 
 def _headline() -> dict[str, Any]:
@@ -53,54 +68,51 @@ def _headline() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def small_memory() -> dict[str, Any]:
+def small_memory() -> MemoryFacts:
     """Two methods, two memories, one comparison of most kinds; every target of errors is met."""
     batches = {("adamw", 512): (0, 6), ("adamw", 2048): (0, 1), ("qlora", 512): (9, 32)}
     batches["qlora", 2048] = (2, 8)
-    return {
-        "evidence": _evidence(),
-        "errors": {
-            "measured": {"median": 0.19, "worst": 6.2, "runs": 23},
-            "peer": {"median": 0.15, "worst": 1.3, "runs": 19},
-            "tracked": {"median": 0.0005, "worst": 0.73, "runs": 39},
+    return MemoryFacts(
+        evidence=_evidence(),
+        errors={
+            "measured": LedgerError(median=0.19, worst=6.2, runs=23),
+            "peer": LedgerError(median=0.15, worst=1.3, runs=19),
+            "tracked": LedgerError(median=0.0005, worst=0.73, runs=39),
         },
-        "tracked": {"instrument": "a tracker", "torch": "2.9", "date": "2026-01-02"},
-        "gpu": None,
-        "headline": _headline(),
-        "timeline": [
-            {"part": part, "bytes": sum(_KINDS.values()), "kinds": dict(_KINDS)}
+        tracked=OwnExecution(instrument="a tracker", torch="2.9", date="2026-01-02"),
+        gpu=None,
+        headline=_headline(),
+        timeline=tuple(
+            StepPart(part=part, bytes=sum(_KINDS.values()), kinds=dict(_KINDS))
             for part in ("forward, block 1 of 1", "loss", "backward, block 1 of 1")
-        ],
-        "bars": [
-            {"label": label, "kinds": dict(_KINDS), "bytes": sum(_KINDS.values())}
+        ),
+        bars=tuple(
+            PeakBar(label=label, kinds=dict(_KINDS), bytes=sum(_KINDS.values()))
             for label in ("AdamW", "QLoRA")
-        ],
-        "card": {"name": "rtx4060ti-16gb", "title": "RTX 4060 Ti 16 GB", "bytes": 17 * _GB},
-        "fits": {
-            "model": "llama-7b", "memories": dict(_MEMORIES),
-            "rows": [
-                {
-                    "method": method, "rank": 16 if method == "qlora" else 0,
-                    "sequence": sequence,
-                    "largest_batch": dict(zip(_MEMORIES, found, strict=True)),
-                }
+        ),
+        card=Card(name="rtx4060ti-16gb", title="RTX 4060 Ti 16 GB", bytes=17 * _GB),
+        fits=FitsFacts(
+            model="llama-7b",
+            memories=dict(_MEMORIES),
+            rows=tuple(
+                LargestBatches(
+                    method=method, rank=16 if method == "qlora" else 0, sequence=sequence,
+                    largest_batch=dict(zip(_MEMORIES, found, strict=True)),
+                )
                 for (method, sequence), found in batches.items()
-            ],
-        },
-        "throughput_cost": {
-            "published_pct": 14.64,
-            "source": "a paper",
-            "estimated_pct": 12.0,
-            "setting": "a run",
-        },
-        "times": [
-            {
-                "label": "LoRA", "model": "llama-3.2-3b", "gpu": "a100-80gb", "measured": 7000,
-                "estimated": 10000.0, "stated": True, "source": "a README",
-            }
-        ],
-        "methods": [
-            {"name": "adamw", "title": "AdamW", "source": "arXiv 1711.05101", "note": ""},
-            {"name": "qlora", "title": "QLoRA", "source": "arXiv 2305.14314", "note": "NF4"},
-        ],
-    }  # fmt: skip
+            ),
+        ),
+        throughput_cost=ThroughputCost(
+            published_pct=14.64, source="a paper", estimated_pct=12.0, setting="a run"
+        ),
+        times=(
+            TimeRow(
+                label="LoRA", model="llama-3.2-3b", gpu="a100-80gb", measured_tokens_per_s=7000,
+                estimated_tokens_per_s=10000.0, stated=True, source="a README",
+            ),
+        ),
+        methods=(
+            MethodRow(name="adamw", title="AdamW", source="arXiv 1711.05101", note=""),
+            MethodRow(name="qlora", title="QLoRA", source="arXiv 2305.14314", note="NF4"),
+        ),
+    )  # fmt: skip

@@ -45,7 +45,7 @@ def test_json_holds_facts_and_judgements_by_section(facts: dict[str, Any], tmp_p
     assert found["finished"] is True
     assert found["passed"] is answer.passed is True
     assert list(found["sections"]) == list(facts)
-    assert found["sections"]["memory"]["facts"] == json.loads(json.dumps(facts["memory"]))
+    assert found["sections"]["memory"]["facts"] == json.loads(json.dumps(facts["memory"].to_json()))
     verdicts = found["sections"]["verification"]["facts"]["verdicts"]
     assert verdicts[0]["runs"][0]["checked"] == 24576
     checks = found["sections"]["consmax"]["checks"]

@@ -1,12 +1,13 @@
 """What the page says of training memory: the answer, the misses, and what is not measured."""
 
+import json
 import re
+from dataclasses import replace
 from typing import Any
 
-import jinja2
 import pytest
 
-from consilico.reports.memory.facts import memory_facts
+from consilico.reports.memory.facts import GpuCheck, MemoryFacts, memory_facts
 from consilico.reports.memory.judgements import grouped_evidence, judge_memory
 from tests.reports.section import charts_of, html_of, words
 
@@ -33,14 +34,14 @@ def test_section_leads_with_the_answer(facts: dict[str, Any]) -> None:
 
 
 def test_run_that_does_not_fit_is_said_to_be_so(facts: dict[str, Any]) -> None:
-    facts["memory"]["headline"] |= {"fits": False, "headroom_bytes": -3 * 10**9}
+    facts["memory"].headline.update({"fits": False, "headroom_bytes": -3 * 10**9})
     html = _html(facts)
     assert '<div class="value bad-text">Does NOT fit</div>' in html
     assert '<div class="value bad-text">-3.00 GB' in html
 
 
 def test_headroom_within_the_error_is_warned_of(facts: dict[str, Any]) -> None:
-    facts["memory"]["headline"]["headroom_bytes"] = 8 * 10**8
+    facts["memory"].headline["headroom_bytes"] = 8 * 10**8
     assert "Less than the ledger's worst error, 6.2 % or 0.81 GB." in _text(facts)
 
 
@@ -76,16 +77,16 @@ def test_errors_stand_with_their_targets(facts: dict[str, Any]) -> None:
 def test_missed_error_is_marked(
     facts: dict[str, Any], key: str, name: str, error: float, row: str
 ) -> None:
-    facts["memory"]["errors"][key][name] = error
+    errors = facts["memory"].errors
+    errors[key] = replace(errors[key], **{name: error})
     text = _text(facts)
     assert row in text
     assert text.count("MISSED") == 1
 
 
 def test_measurement_on_a_gpu_is_named(facts: dict[str, Any]) -> None:
-    facts["memory"]["gpu"] = {
-        "device": "a GPU", "date": "2026-01-03", "torch": "2.9", "note": "rounded", "rows": [1, 2],
-    }  # fmt: skip
+    gpu = GpuCheck(device="a GPU", date="2026-01-03", torch="2.9", note="rounded", runs=2)
+    facts["memory"] = replace(facts["memory"], gpu=gpu)
     text = _text(facts)
     assert "On a GPU: a GPU, 2026-01-03, torch 2.9, 2 runs; rounded." in text
     assert "Not measured" not in text
@@ -116,9 +117,9 @@ def test_evidence_is_one_table_with_the_misses_in_red(facts: dict[str, Any]) -> 
 def test_each_kind_has_its_own_limit(
     facts: dict[str, Any], kind: str, error_pct: float, beyond: bool
 ) -> None:
-    row = facts["memory"]["evidence"][-1] | {"kind": kind, "error_pct": error_pct}
-    groups = {group["kind"]: group["rows"] for group in grouped_evidence([row])}
-    assert [row["beyond"] for row in groups[kind]] == [beyond]
+    row = replace(facts["memory"].evidence[-1], kind=kind, error_pct=error_pct)
+    groups = {group.kind: group.rows for group in grouped_evidence([row])}
+    assert [item.beyond for item in groups[kind]] == [beyond]
     assert sum(map(len, groups.values())) == 1
 
 
@@ -144,24 +145,22 @@ def test_figures_show_the_memory_there_is(facts: dict[str, Any]) -> None:
 
 def test_section_takes_what_the_ledger_gives(facts: dict[str, Any]) -> None:
     facts["memory"] = memory_facts()
+    assert (
+        MemoryFacts.from_json(json.loads(json.dumps(facts["memory"].to_json())))
+        == (facts["memory"])
+    )
     html = _html(facts)
     assert len(re.findall(r'<tr class="[a-z ]*"><td>(?:arith|conv|meas|track)', html)) == len(
-        facts["memory"]["evidence"]
+        facts["memory"].evidence
     )
-    methods = [method["title"] for method in facts["memory"]["methods"]]
+    methods = [method.title for method in facts["memory"].methods]
     assert all(html.count(f'<td class="s">{title}</td>') >= 2 for title in methods)
-
-
-@pytest.mark.parametrize("name", ["card", "tracked", "gpu", "times"])
-def test_missing_fact_of_memory_raises(facts: dict[str, Any], name: str) -> None:
-    del facts["memory"][name]
-    with pytest.raises((KeyError, jinja2.UndefinedError), match=name):
-        _html(facts)
 
 
 def test_a_missed_error_is_a_missed_target(facts: dict[str, Any]) -> None:
     assert all(check.met for check in judge_memory(facts["memory"]).checks)
-    facts["memory"]["errors"]["tracked"]["worst"] = 1.01
+    errors = facts["memory"].errors
+    errors["tracked"] = replace(errors["tracked"], worst=1.01)
     (missed,) = (check for check in judge_memory(facts["memory"]).checks if not check.met)
     assert missed.what == "training memory, worst error of peaks our own execution, tracked"
     assert not missed.must

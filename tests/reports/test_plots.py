@@ -12,6 +12,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.memories.cost import buffer_costs
 from consilico.sim.estimate.nodes.prediction import scale_figures
 from consilico.sim.estimate.nodes.scaling import technology
+from consilico.sim.memory.ledger import StepPart
 
 
 def _json(answer: Any) -> Any:
@@ -44,8 +45,8 @@ MEMORY: dict[str, Any] = {
     ],
 }  # fmt: skip
 PARTS = [
-    {"part": "forward, block 1 of 1", "bytes": 4 * 10**9, "kinds": {"weights": 4 * 10**9}},
-    {"part": "loss", "bytes": 5 * 10**9, "kinds": {"weights": 5 * 10**9}},
+    StepPart(part="forward, block 1 of 1", bytes=4 * 10**9, kinds={"weights": 4 * 10**9}),
+    StepPart(part="loss", bytes=5 * 10**9, kinds={"weights": 5 * 10**9}),
 ]
 
 
