@@ -12,12 +12,14 @@ MEASURED = DOCS / "measured.json"  # headline configurations
 STUDY = DOCS / "operators_study.json"  # scripts/operators_study.py writes it
 LOSSES = DOCS / "training_losses.json"
 
+_UNITS = "%|[GM]i?B|[mp]?J|n?s|W|[um]m²|V|MHz"  # that stay on the line of their number
+
 
 def paragraph(text: str) -> str:
     """Return a paragraph in lines of the length that the documents have."""
-    return textwrap.fill(
-        _percent(" ".join(text.split())), 120, break_long_words=False, break_on_hyphens=False
-    )
+    words = re.sub(rf"(\d) ({_UNITS})(?!\w)", "\\1\u00a0\\2", _percent(" ".join(text.split())))
+    filled = textwrap.fill(words, 120, break_long_words=False, break_on_hyphens=False)
+    return filled.replace("\u00a0", " ")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], align: str = "---") -> str:

@@ -14,7 +14,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).resolve().parents[1] / "docs" / "operators_study.json"
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
+    sys.path.insert(0, str(ROOT))
+from scripts.document_text import STUDY  # noqa: E402
+
 KIT = "nangate45"
 METRICS = ("area_um2", "path_ns", "energy_pj")
 _OF_EACH_UNIT = 2
@@ -38,42 +42,50 @@ def predicted(row: dict[str, Any]) -> dict[str, Any]:
     ``formulas`` is the calibrated unit as it is; ``elaborated`` the same with its operators read
     from the Verilog; ``operators`` the latter without the unit's own factors.
     """
-    from consilico.hw.census import Batch
-    from consilico.sim.estimate.operators.fit import predict
-    from consilico.sim.estimate.operators.tables import metric_features, read_calibration
-    from consilico.sim.estimate.operators.unit_census import elaborated_census, unit_census
+    from consilico.sim.estimate.operators.tables import read_calibration
+    from consilico.sim.estimate.operators.unit_census import elaborated_census
     from consilico.sim.units.catalogue import find_unit
 
-    costs = read_calibration(KIT).costs
     unit = find_unit(row["unit"])
-    config = unit.config(**row["config"])
     began = sum(os.times()[:4])  # of this process and of Yosys, which it starts
-    elaborated = elaborated_census(unit, config, costs["path_ns"])
+    path = read_calibration(KIT).costs["path_ns"]
+    elaborated = elaborated_census(unit, unit.config(**row["config"]), path)
     cpu_s = sum(os.times()[:4]) - began
-    formulas = unit_census(unit, Batch([config]), costs["path_ns"])
-    ways = {
-        "operators": (elaborated, ""),  # a name that no calibration has
-        "elaborated": (elaborated, unit.name),
-        "formulas": (formulas, unit.name),
-    }
     measured = {**row, "energy_pj": row["energy_beat_pj"]}
     return {
         "unit": unit.name,
         "config": row["config"],
         "measured": {metric: measured[metric] for metric in METRICS},
-        **{
-            way: {
-                metric: float(
-                    predict(
-                        metric_features(census, metric, row["operands"], 1), costs[metric], name
-                    )[0][0]
-                )
-                for metric in METRICS
-            }
-            for way, (census, name) in ways.items()
-        },
+        "operators": _figures(row, elaborated, ""),  # a name that no calibration has
+        "elaborated": _figures(row, elaborated, unit.name),
+        "formulas": by_formulas(row),
         "elaboration_cpu_s": cpu_s,
     }
+
+
+def by_formulas(row: dict[str, Any]) -> dict[str, float]:
+    """Return the figures of a configuration by its unit's formulas and its calibration."""
+    from consilico.hw.census import Batch
+    from consilico.sim.estimate.operators.tables import read_calibration
+    from consilico.sim.estimate.operators.unit_census import unit_census
+    from consilico.sim.units.catalogue import find_unit
+
+    unit = find_unit(row["unit"])
+    batch = Batch([unit.config(**row["config"])])
+    census = unit_census(unit, batch, read_calibration(KIT).costs["path_ns"])
+    return _figures(row, census, unit.name)
+
+
+def _figures(row: dict[str, Any], census: Any, name: str) -> dict[str, float]:
+    from consilico.sim.estimate.operators.fit import predict
+    from consilico.sim.estimate.operators.tables import metric_features, read_calibration
+
+    costs = read_calibration(KIT).costs
+    found = {}
+    for metric in METRICS:
+        features = metric_features(census, metric, row["operands"], 1)
+        found[metric] = float(predict(features, costs[metric], name)[0][0])
+    return found
 
 
 def rates() -> dict[str, float]:
@@ -110,7 +122,7 @@ def main() -> int:
     for row in rows():
         table["rows"].append(predicted(row))
         print(row["unit"], f"{table['rows'][-1]['elaboration_cpu_s']:.1f} s", flush=True)
-    TABLE.write_text(json.dumps(table, indent=1) + "\n")
+    STUDY.write_text(json.dumps(table, indent=1) + "\n")
     return 0
 
 

@@ -40,7 +40,17 @@ def memories_formulas() -> str:
         assert known is not None
         for kind, formulas in known.formulas.items():
             rows.append([f"`{kit}`, {kind}", *(f"{formulas[name].error:.0%}" for name in names)])
-    grid = table(("largest error left out", "area", "read", "write", "leakage", "access"), rows)
+    grid = table(
+        (
+            "largest error on a size left out of the fit",
+            "area",
+            "read",
+            "write",
+            "leakage",
+            "access",
+        ),
+        rows,
+    )
     after = """Where that is too much, `--measure` measures the very buffer: in `sky130hd`, for
         example,
         the mapper finds the better multiplexers in large buffers only."""

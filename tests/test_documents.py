@@ -1,6 +1,7 @@
 """Every figure in README.md and docs/ comes from data: see scripts/documents.py."""
 
 import importlib.util
+import json
 import re
 import shlex
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts import documents
+from scripts import documents, operators_study
 
 ROOT = documents.ROOT
 FIGURE = re.compile(
@@ -113,6 +114,40 @@ def test_no_figure_is_allowed_in_vain(name: str) -> None:
     assert sorted(set(ALLOWED[name]) - set(strangers(page(name), ()))) == []
 
 
+def test_constants_of_the_documents_are_those_of_the_code() -> None:
+    from consilico.sim.accelerator.costs import MACRO_BITS, MACRO_WORDS
+    from consilico.sim.estimate.nodes import scaling
+    from consilico.sim.estimate.operators.fit import LEVEL
+    from consilico.sim.memory.step_time import LAZY
+    from consilico.sim.silicon import implement
+    from consilico.sim.silicon.power import clock_tree
+
+    for name, words in (
+        ("training_hardware.md", f"macros of {MACRO_WORDS * MACRO_BITS // 8192} KiB"),
+        ("training_hardware.md", f"leaves {LAZY} of them"),
+        ("estimate.md", f"a {LEVEL:.0%} level".replace("%", " %")),
+        ("scaling.md", f"more than {1 - scaling._TURNED:.0%}".replace("%", " %")),
+        ("implementation.md", f"({implement.PROOF_S:g} s of processor time"),
+        ("implementation.md", f"up to {implement._QUICK_CELLS:,} cells"),
+        ("power.md", f"filling {clock_tree._UTILIZATION:.0%}".replace("%", " %")),
+    ):
+        assert words in page(name), name
+
+
+def test_the_study_of_operators_is_of_this_calibration() -> None:
+    from consilico.sim.estimate.operators.tables import read_calibration
+
+    study = json.loads((ROOT / "docs" / "operators_study.json").read_text())
+    assert study["calibrated"] == read_calibration(operators_study.KIT).date
+    for row, known in zip(operators_study.rows(), study["rows"], strict=True):
+        assert (row["unit"], row["config"]) == (known["unit"], known["config"])
+        assert (row["area_um2"], row["path_ns"], row["energy_beat_pj"]) == tuple(
+            known["measured"].values()
+        )
+        formulas = operators_study.by_formulas(row)
+        assert formulas == pytest.approx(known["formulas"], rel=1e-6), row["unit"]
+
+
 def test_every_page_is_looked_at() -> None:
     pages = {path.name for path in documents.documents()}
     assert pages - set(ALLOWED) == {"json.md", "python.md"}  # keys, and calls that tests run
@@ -201,6 +236,28 @@ def test_a_command_that_does_not_exist_is_found() -> None:
         "no option --form",
         "no command 'show'",
     ]
+
+
+def unknown_options(text: str) -> list[str]:
+    """Return the options that a document speaks of, such as `--pdk`, and no command has."""
+    from typer.main import get_command
+
+    from consilico.cli import app
+
+    known = {"--version", "--install-completion", "--help"}
+    for command in vars(get_command(app))["commands"].values():
+        known |= {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    spoken = [word for span in re.findall(r"`(--[^`]*)`", text) for word in span.split()]
+    return [word for word in spoken if word.startswith("--") and word not in known]
+
+
+@pytest.mark.parametrize("path", documents.documents(), ids=lambda path: path.name)
+def test_an_option_that_a_document_speaks_of_exists(path: Path) -> None:
+    assert unknown_options(path.read_text()) == []
+
+
+def test_an_option_that_does_not_exist_is_found() -> None:
+    assert unknown_options("`--pdk` and `--speed 3` and `--precision int8`") == ["--speed"]
 
 
 def missing(text: str) -> list[str]:
