@@ -116,7 +116,7 @@ def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw"
         ports: ``"1rw"``: one access per cycle, or ``"1r1w"``: a read and a write.
 
     Returns:
-        ``buffers``, one a kind, and ``refused``: why a kind is not among them.
+        ``buffers``, one per kind, and ``refused``: why a kind is not among them.
 
     Raises:
         UserError: If an argument is not accepted, or no kind is known at this size.

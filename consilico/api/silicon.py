@@ -201,7 +201,7 @@ def power(
 
 
 def kits() -> list[dict[str, Any]]:
-    """Return each process kit and corner: what it is, and where it was found or how to get it."""
+    """Return each process kit and corner, and where it was found or how to get it."""
     from consilico.sim.silicon.kits.kit import describe_kits
 
     return [kit.to_json() for kit in describe_kits()]

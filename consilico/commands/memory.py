@@ -143,7 +143,7 @@ def _show(result: dict[str, Any]) -> None:
     print(f"Peak       {format_bytes(result['peak_bytes'])}, at: {result['peak_at']}")
     print(f"All along  {format_bytes(result['persistent_bytes'])}")
     for item in result["outside"]:
-        print(f"Beside     {format_bytes(item['bytes'])} {item['name']} ({item['basis']})")
+        print(f"Outside    {format_bytes(item['bytes'])} {item['name']} ({item['basis']})")
     for note in result["notes"]:
         print(f"Note       {note}")
     print(f"Error      up to {result['error_bar_pct']} % on measured runs")

@@ -29,7 +29,7 @@ class SparseDotConfig(DotConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.lanes % 2:
-            raise ValueError(f"lanes must be even, two a group of four, not {self.lanes}")
+            raise ValueError(f"lanes must be even, two per group of four, not {self.lanes}")
 
 
 def sparse_dot(

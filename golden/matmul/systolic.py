@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class SystolicJob:
-    """One product ``x @ w`` of an ``m`` x ``k`` matrix and a ``k`` x ``n`` matrix."""
+    """Shape of a product ``x @ w`` of an ``m`` x ``k`` matrix and a ``k`` x ``n`` matrix."""
 
     m: int  # rows of x and of the result
     k: int  # columns of x, rows of w: products of a sum

@@ -31,7 +31,7 @@ __all__ = [
 
 
 class LaneResult(NamedTuple):
-    """What a lane hands to its :class:`Finish`: a product, and whether it is masked."""
+    """Result of a lane before its :class:`Finish`: a product, and whether it is masked."""
 
     product: Product
     mask: Value

@@ -28,7 +28,7 @@ they are the Booth digits of ``q - 8``, to which ``low`` adds 1; the offsets are
 
 
 class OffsetPass(NamedTuple):
-    """What the lanes do in one cycle: subtract an offset from the codes, or from 0 or 15."""
+    """Work of the lanes in one cycle: an offset is subtracted from the codes, or from 0 or 15."""
 
     offset: int
     codes: int | None = None

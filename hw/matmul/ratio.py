@@ -29,7 +29,7 @@ _DIGITS = (3, 3, 3)  # bits of the Booth digits of a significand
 
 
 class ScaleConstants(NamedTuple):
-    """What the range of a group determines."""
+    """Signals that the range of a group determines: its scale, and the reciprocal of the scale."""
 
     mantissa: Value  # mantissa of the scale, 7 bits
     top: Value  # exponent of the scale plus the number of bits of the greatest code, 9 bits

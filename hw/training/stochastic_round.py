@@ -82,7 +82,7 @@ class StochasticRound(wiring.Component):
 
 
 class StochasticRoundLane(wiring.Component):
-    """One lane: add the random word below the point, drop the fraction, saturate.
+    """One lane, which adds the random word below the point, drops the fraction and saturates.
 
     Members:
         clk: In, gated clock of the result.

@@ -76,7 +76,7 @@ def modules_behind(*modules: str) -> set[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Module:
-    """What the digest needs to know of one module."""
+    """Facts about one module that its digest depends on."""
 
     code: str  # digest of its syntax tree without docstrings and type-checking imports
     mentions: tuple[str, ...]  # of modules, and of names in them: see :func:`_imported`

@@ -1,4 +1,4 @@
-"""Progress of long work: what is being done, how far it is, and how long it will take.
+"""Report the progress of long work: its name, how far it is, and how long it will take.
 
 Whoever works calls a :data:`Progress` with a label, the steps done and the steps in all, once with
 0 steps done before the first. Whoever shows it keeps a :class:`Pace`, which adds the time that is

@@ -158,7 +158,7 @@ def _note_use(path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CacheEntry:
-    """One file of the cache."""
+    """File of the cache."""
 
     path: Path
     kind: str  # the folder that it lies in

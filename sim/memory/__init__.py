@@ -1,1 +1,1 @@
-"""Does a training run fit a GPU? The memory ledger, and what it is checked against."""
+"""Account for the memory of training runs: the ledger, and the executions it is checked against."""

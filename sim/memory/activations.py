@@ -1,4 +1,4 @@
-"""What blocks keep between forward and backward, and what one needs while it runs."""
+"""Find the activations that blocks keep for the backward pass, and those of a running block."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The moments of a training step, and what lives at each in addition to the persistent tensors."""
+"""Find the moments of a training step, and the tensors that live at each next to the persistent."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Roofline estimate of the time of a step: what is slower, arithmetic or traffic, decides.
+"""Estimate the time of a step with a roofline: the slower of arithmetic and traffic decides.
 
 An operation takes the greater of FLOPs over the GPU's peak and bytes over its memory bandwidth
 (Williams et al., CACM 2009). Nothing is assumed about how near real kernels come to either;

@@ -1,4 +1,4 @@
-"""The tensors of a run: what lives through all of it, and what each parameter needs for a while."""
+"""List the tensors of a run: those that live through all of it, and those of single updates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

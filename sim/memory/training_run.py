@@ -13,7 +13,7 @@ __all__ = ["TrainingRun"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """What is trained, how, and with which implementation.
+    """Training run: model, method, sizes of a step, and implementation.
 
     Raises:
         UserError: If a field is not accepted; the message names field, value and what is accepted.

@@ -1,4 +1,4 @@
-"""How training methods treat a parameter: which tensors they keep for it, and what an update takes.
+"""Define how methods treat a parameter: the tensors they keep for it, and those of an update.
 
 A :class:`Treatment` describes one class of parameters under one method. The catalogue in
 ``methods.py`` puts treatments together; the constants here are its building blocks.
@@ -95,7 +95,7 @@ class Holding:
 
 @dataclass(frozen=True, kw_only=True)
 class Treatment:
-    """How one class of parameters is trained."""
+    """Treatment of one class of parameters by a training method."""
 
     holdings: tuple[Holding, ...]
     gradient: Elements | None = None  # elements of what backward leaves; None: frozen

@@ -78,7 +78,7 @@ class Mutation:
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant(Facts):
-    """One mutant and what became of it."""
+    """One mutant, and whether the verification found it."""
 
     line: int  # of the Verilog, from 1
     change: str

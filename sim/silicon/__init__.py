@@ -1,1 +1,1 @@
-"""What does it cost, measured? Process kits, synthesis, timing, activity, power."""
+"""Measure what a design costs: process kits, synthesis, timing, switching activity and power."""

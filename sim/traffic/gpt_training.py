@@ -44,7 +44,7 @@ class GptConfig(Config):
     layers: int = integer(4, 1, 96, "blocks")
     heads: int = integer(4, 1, 128, "attention heads")
     width: int = integer(128, 1, 16384, "of the residual stream; a multiple of heads")
-    context: int = integer(128, 1, 65536, "bytes a window")
+    context: int = integer(128, 1, 65536, "bytes in a window")
     checkpoint: bool = choice(False, (False, True), "recompute activations in the backward pass")
 
     def __post_init__(self) -> None:

@@ -44,7 +44,7 @@ def run_all(
 
 
 def _do(task: LossRun, quiet: bool) -> TrainingLoss:
-    """Train once with one method, and return what it took."""
+    """Train once, and report the loss of each step unless it is to be quiet."""
 
     def progress(step: int, loss: float) -> None:
         if not quiet:

@@ -204,7 +204,7 @@ UNITS = (
     Unit(
         name="consmax/split",
         family="attention",
-        summary="ConSmax as a product of two bf16 table entries, one a nibble (the paper's)",
+        summary="ConSmax as a product of two bf16 table entries, one per nibble (the paper's)",
         config=SplitConfig,
         component=lambda config: _split().ConSmaxSplit(config),
         vectors=_vectors,

@@ -119,7 +119,7 @@ def _traffic(config: FusedDotConfig, beats: int, *, source: str) -> Stimulus:
         beats: Number of beats, about.
 
     Raises:
-        ValueError: If no layer's inputs divide by the products a beat.
+        ValueError: If no layer's inputs divide by the products per beat.
     """
     name, _, mode_name = source.partition("/")
     mode = FUSED_MODES.index(mode_name or "int8")
@@ -161,7 +161,7 @@ _SOURCES = tuple(
 UNITS = (
     Unit(
         name="matmul/fused_dot",
-        summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products a lane",
+        summary="Dot product of 1 INT8, 2 INT8 x INT4 or 4 INT4 products per lane",
         config=FusedDotConfig,
         component=lambda config: _hardware().FusedDot(config),
         vectors=_vectors,

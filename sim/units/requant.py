@@ -156,7 +156,7 @@ def _traffic(config: RequantConfig, beats: int, *, source: str) -> Stimulus:
         source: ``"model"``: sums of a language model's layers
             (:func:`quantizer_operands.layer_sums`), scaled so that the layer's outputs
             fill the range (of a synthetic trace where the model is not installed); ``"normal"``:
-            normal sums, deviation 16384 times a drawn factor from 0.5 to 2 a channel; scales put 4
+            normal sums, deviation 16384 times a factor drawn per channel, 0.5 to 2; scales put 4
             deviations at the end of the range; zero point a quarter of it.
         beats: Number of beats.
 

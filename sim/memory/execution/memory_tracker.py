@@ -26,7 +26,7 @@ _GIVEN = "given"  # instead of an operation, for what was made before or elsewhe
 
 @dataclass(slots=True, eq=False)
 class Allocation:
-    """One storage: what made it, and what for."""
+    """One storage, with the operation that made it and its purpose."""
 
     bytes: int
     operation: str  # such as aten.mm.default

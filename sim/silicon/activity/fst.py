@@ -203,7 +203,7 @@ def _switch(changes: Changes, counter: Counter, at: int, *, active: bool) -> Cha
 
 
 class Block:
-    """One block of value changes.
+    """Block of value changes of an FST file.
 
     Args:
         data: Content of the block.

@@ -39,7 +39,7 @@ _AREA = re.compile(r"\barea\s*:\s*\"?([\d.eE+-]+)\"?\s*;?")
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryText:
-    """The texts of a library's cells by name, and of what it holds in addition to them."""
+    """Texts of a library's cells by name, and of all else that the library holds."""
 
     head: str
     cells: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Liberty syntax: text into groups of attributes, without knowing what they mean.
+"""Parse Liberty text into groups of attributes, without knowing what they mean.
 
 This reader is our own, because the one on PyPI (``liberty-parser``) takes four to six times as
 long. It finds the cells of a 20 MB library first and parses the content of a cell only when it is

@@ -77,7 +77,7 @@ endmodule
 
 @dataclass(frozen=True, kw_only=True)
 class Proof(Facts):
-    """What was proved. A point is a bit of an output port, or an input of a stored bit."""
+    """Outcome of a proof. A point is a bit of an output port, or an input of a stored bit."""
 
     verdict: str  # "equivalent", "different" or "not proven"
     proved_points: int
