@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from consilico.reports.consmax.error_curve import ErrorCurve
 from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
@@ -27,7 +28,7 @@ def consmax_charts(facts: dict[str, Any], targets: list[dict[str, Any]]) -> list
     return [_error(facts["error_curve"]), *made] if facts["error_curve"] else made
 
 
-def _error(curve: dict[str, Any]) -> Chart:
+def _error(curve: ErrorCurve) -> Chart:
     titles = {
         "log2": "log2",
         "split": "split",
@@ -35,12 +36,12 @@ def _error(curve: dict[str, Any]) -> Chart:
         "rounded": "correctly rounded bf16",
     }
     colours = {"log2": "log2", "split": "split", "paper": "paper", "rounded": "c"}
-    errors = curve["relative_error"]
+    errors = curve.relative_error
     return Chart(
         name="error",
         title="Relative error over all scores",
-        caption=f"Relative error of every INT8 score of one typical head ({curve['head']}, "
-        f"scale {curve['scale']:.4g} a code, ln C {curve['log_c']:.3g}), bit-exact models against "
+        caption=f"Relative error of every INT8 score of one typical head ({curve.head}, "
+        f"scale {curve.scale:.4g} a code, ln C {curve.log_c:.3g}), bit-exact models against "
         "exact arithmetic.",
         kind="certified",
         conditions="",
@@ -54,7 +55,7 @@ def _error(curve: dict[str, Any]) -> Chart:
                     Series(
                         name=titles[name],
                         colour=colours[name],
-                        x=curve["score"],
+                        x=curve.score,
                         y=[100 * error for error in errors[name]],
                         mark="points",
                     )

@@ -1,24 +1,36 @@
 """Relative error of each architecture over all INT8 scores of one head."""
 
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-__all__ = ["error_curve"]
+from consilico.sim.base.facts import Facts
+
+__all__ = ["ErrorCurve", "error_curve"]
 
 _BITS = 100
 
 
-def error_curve(scale: float, log_c: float) -> dict[str, Any]:
-    """Errors of the bit-exact models against exact arithmetic.
+@dataclass(frozen=True, kw_only=True)
+class ErrorCurve(Facts):
+    """Relative errors of the bit-exact models over all INT8 scores of one head.
+
+    The models are ``log2``, ``split``, ``paper`` (truncating) and ``rounded`` (correctly rounded
+    bf16).
+    """
+
+    head: str = ""  # which head, in words
+    scale: float  # natural units per code
+    log_c: float  # natural logarithm of the head's C
+    score: tuple[float, ...]  # natural units, 256 entries
+    relative_error: dict[str, tuple[float, ...]]  # signed, at these scores, by model
+
+
+def error_curve(scale: float, log_c: float) -> ErrorCurve:
+    """Return the errors of the bit-exact models against exact arithmetic.
 
     Args:
-        scale: Natural units a code.
+        scale: Natural units per code.
         log_c: Natural logarithm of the head's C.
-
-    Returns:
-        ``scale``, ``log_c``, ``score`` (natural units, 256 entries) and ``relative_error``: for
-        ``log2``, ``split``, ``paper`` (truncating) and ``rounded`` (correctly rounded bf16) the
-        signed relative errors at these scores.
     """
     import mpmath
     import torch
@@ -51,12 +63,14 @@ def error_curve(scale: float, log_c: float) -> dict[str, Any]:
         "paper": consmax_paper(codes, plain).tolist(),
         "rounded": [encode(value) for value in exact],
     }
-    return {
-        "scale": scale,
-        "log_c": log_c,
-        "score": [scale * code for code in codes.tolist()],
-        "relative_error": {
-            name: [float(decode(got) / want - 1) for got, want in zip(patterns, exact, strict=True)]
+    return ErrorCurve(
+        scale=scale,
+        log_c=log_c,
+        score=tuple(scale * code for code in codes.tolist()),
+        relative_error={
+            name: tuple(
+                float(decode(got) / want - 1) for got, want in zip(patterns, exact, strict=True)
+            )
             for name, patterns in bits.items()
         },
-    }
+    )

@@ -2,12 +2,13 @@
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from consilico.reports.consmax.certificates import certify_all
 from consilico.reports.consmax.charts import consmax_charts
-from consilico.reports.consmax.error_curve import error_curve
+from consilico.reports.consmax.error_curve import ErrorCurve, error_curve
 from consilico.reports.consmax.judgements import (
     ENERGY_CLOCK_NS,
     NAMES,
@@ -132,7 +133,7 @@ def consmax_facts(request: Request, results: Results) -> dict[str, Any]:
     found = results.values([*_implementations(), *_judged_jobs(results)])
     slow = find(found, clock_ns=ENERGY_CLOCK_NS)
     traffic = results.value(scores_job())
-    curves = results.values(_error_curve_job(results))
+    curve = next((results.facts(job, ErrorCurve) for job in _error_curve_job(results)), None)
     units = [find_unit(name) for name in _ARCHITECTURES]
     kit = kit_facts(_KIT)
     synthetic = traffic is not None and traffic["synthetic"]
@@ -148,8 +149,8 @@ def consmax_facts(request: Request, results: Results) -> dict[str, Any]:
         "powered": _by_unit(slow),
         "sweep": _by_unit(find(found, source="normal", lanes=1)),
         "certificates": results.value(_CERTIFY),
-        "error_curve": curves[0] | {"head": traffic["middle_head"]["name"]}
-        if curves and traffic
+        "error_curve": replace(curve, head=traffic["middle_head"]["name"])
+        if curve and traffic
         else None,
         "widths": results.value(_WIDTHS),
         "traffic": traffic,

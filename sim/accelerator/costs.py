@@ -13,6 +13,7 @@ from typing import Any
 
 from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.accelerator.unit_prices import PricedKit, PriceList, UnitPrice
+from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import ZERO, Interval, exactly
 
 __all__ = ["MACRO_BITS", "MACRO_WORDS", "OperationCost", "OperationCosts", "SramCost", "sram_cost"]
@@ -140,9 +141,21 @@ def _lane(price: UnitPrice) -> OperationCost:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _PublishedArithmetic(Facts):
+    """The content of ``arithmetic.toml``: figures of arithmetic alone, by its name."""
+
+    source: str  # citation
+    node_nm: float
+    voltage_v: float
+    energy_pj: dict[str, float]
+    area_um2: dict[str, float]
+
+
 @cache
-def _arithmetic() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("arithmetic.toml").read_text())
+def _arithmetic() -> _PublishedArithmetic:
+    text = Path(__file__).with_name("arithmetic.toml").read_text()
+    return _PublishedArithmetic.from_json(tomllib.loads(text))
 
 
 def _scaled(kit: PricedKit, quantity: str, names: Sequence[str]) -> float:
@@ -150,10 +163,11 @@ def _scaled(kit: PricedKit, quantity: str, names: Sequence[str]) -> float:
     from consilico.sim.estimate.nodes.scaling import scaling_factor, technology
 
     data = _arithmetic()
-    known = technology(f"{data['node_nm']}nm", data["voltage_v"])
+    known = technology(f"{data.node_nm:g}nm", data.voltage_v)
     asked = technology(f"{kit.node_nm:g}nm", kit.voltage_v)
     factor = scaling_factor("area" if quantity == "area_um2" else "energy", known, asked)
-    return float(sum(data[quantity][name] for name in names) * factor.value)
+    figures = data.area_um2 if quantity == "area_um2" else data.energy_pj
+    return float(sum(figures[name] for name in names) * factor.value)
 
 
 def _float_mac(
@@ -186,7 +200,7 @@ def _float_mac(
         leakage_w=int8.leakage_w * (area / int8.area_um2.value),
         registers=int8.registers * int8.energy_pj.value / energy.value,
         basis="estimated",
-        source=f"{_arithmetic()['source']}; in place of the INT8 arithmetic of our cell",
+        source=f"{_arithmetic().source}; in place of the INT8 arithmetic of our cell",
     )
 
 
@@ -200,7 +214,7 @@ def _float_operation(kit: PricedKit, int8: OperationCost) -> OperationCost:
         leakage_w=int8.leakage_w * (area / int8.area_um2.value) if area.value else ZERO,
         registers=0.0,
         basis="estimated",
-        source=f"{_arithmetic()['source']}; registers not counted",
+        source=f"{_arithmetic().source}; registers not counted",
     )
 
 

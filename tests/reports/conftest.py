@@ -10,6 +10,7 @@ with warnings.catch_warnings():  # pyverilog leaves a file open when it is impor
     import consilico.reports.estimates.facts
 
 import consilico.reports.doctor
+from consilico.reports.consmax.error_curve import ErrorCurve
 from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
 from consilico.reports.datapaths.facts import (
     DatapathFacts,
@@ -216,10 +217,10 @@ def _consmax(traffic: dict[str, Any]) -> dict[str, Any]:
         "implemented": [item for item in slow if item["source"] == "normal"], "powered": slow,
         "sweep": [i for i in found if i["source"] == "normal" and i["lanes"] == 1],
         "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],
-        "error_curve": {
-            "scale": 8 / 127, "log_c": -6.1, "head": "layer 3, head 1", "score": score,
-            "relative_error": dict.fromkeys(("log2", "split", "paper", "rounded"), error),
-        },
+        "error_curve": ErrorCurve(
+            scale=8 / 127, log_c=-6.1, head="layer 3, head 1", score=tuple(score),
+            relative_error=dict.fromkeys(("log2", "split", "paper", "rounded"), tuple(error)),
+        ),
         "widths": [_widths(17, 1600.0, True), _widths(15, None, False)],
         "traffic": traffic, "synthetic": traffic["synthetic"], "real_words": "real scores",
         "config": {

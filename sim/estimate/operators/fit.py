@@ -7,12 +7,13 @@ squares); the logarithm of a unit's factor is the mean of its residuals, drawn t
 further configuration had none. Intervals come from leaving out configurations one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators.features import Reals
 
 __all__ = ["LEVEL", "METRICS", "Cost", "Sample", "fit_cost", "left_out", "predict", "reach"]
@@ -35,7 +36,7 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class Cost(Facts):
     """The costs of operators for one metric, fitted to measurements, with their uncertainty."""
 
     names: tuple[str, ...]
@@ -56,8 +57,8 @@ class Cost:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Cost":
-        """Make a cost from what :meth:`to_json` returned."""
+    def from_json(cls, data: Mapping[str, Any]) -> "Cost":
+        """Return the cost of what :meth:`to_json` returned."""
         return cls(
             names=tuple(data["coefficients"]),
             coefficients=tuple(data["coefficients"].values()),

@@ -139,7 +139,7 @@ def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
         },
         "level": LEVEL,
         "costs": {metric: cost.to_json() for metric, cost in costs.items()},
-        "plain": fit_ordinary(table["rows"], costs["path_ns"]),
+        "plain": fit_ordinary(table["rows"], costs["path_ns"]).to_json(),
         "traffic": {
             unit: {source: traffic.to_json() for source, traffic in sources.items()}
             for unit, sources in _traffic([row for row in table["rows"] if "unit" in row]).items()

@@ -5,7 +5,7 @@ ordinary Verilog, as people write it, leaves adders, multiplexers and comparison
 designs in ``designs/`` share a factor, and each is predicted by a fit without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from consilico.hw.census import Census
+from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.fit import METRICS, Cost, Sample, fit_cost, left_out
 from consilico.sim.estimate.operators.operator_netlist import OperatorNetlist
@@ -22,7 +23,8 @@ from consilico.sim.estimate.operators.primitives import TOP
 from consilico.sim.estimate.operators.tables import feature_names, metric_features, samples
 
 __all__ = [
-    "ORDINARY", "ORDINARY_DESIGNS", "OrdinaryDesign", "fit_ordinary", "rtl_census", "same_rate",
+    "ORDINARY", "ORDINARY_DESIGNS", "OrdinaryCosts", "OrdinaryDesign", "fit_ordinary",
+    "rtl_census", "same_rate",
 ]  # fmt: skip
 
 ORDINARY = "plain Verilog"  # stands for a unit: all designs share a factor
@@ -95,16 +97,22 @@ def same_rate(toggle_rate: float) -> dict[str, dict[str, float]]:
     return {_OPERAND: {"toggle_rate": toggle_rate, "sign_correlation": 1 - 2 * toggle_rate}}
 
 
-def fit_ordinary(rows: Sequence[dict[str, Any]], path: Cost) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class OrdinaryCosts(Facts):
+    """Costs of Verilog that is not ours, and how right they are."""
+
+    costs: dict[str, Cost]  # by metric
+    left_out: dict[str, dict[str, float]]
+    """By metric and design: what a fit without the design predicts, divided by what was measured
+    (for energy the geometric mean over its runs)."""
+
+
+def fit_ordinary(rows: Sequence[Mapping[str, Any]], path: Cost) -> OrdinaryCosts:
     """Fit costs to a kit's measured primitives and ordinary designs.
 
     Args:
         rows: Rows of the kit's table.
         path: Costs of paths to choose the designs' longest paths by at first: those of the units.
-
-    Returns:
-        ``costs`` by metric, and ``left_out``: by metric and design, what a fit without the design
-        predicts, divided by what was measured (of energy the mean of its runs).
     """
     operators = [row for row in rows if "primitive" in row]
     designs = [row for row in rows if "design" in row]
@@ -116,20 +124,20 @@ def fit_ordinary(rows: Sequence[dict[str, Any]], path: Cost) -> dict[str, Any]:
         }
         path = fit_cost(both["path_ns"], feature_names("path_ns"))
     costs = {metric: fit_cost(both[metric], feature_names(metric)) for metric in METRICS}
-    return {
-        "costs": {metric: cost.to_json() for metric, cost in costs.items()},
-        "left_out": {
+    return OrdinaryCosts(
+        costs=costs,
+        left_out={
             metric: {
                 name: float(np.exp(-np.mean(residuals)))
                 for name, residuals in left_out(both[metric])[ORDINARY].items()
             }
             for metric in METRICS
         },
-    }
+    )
 
 
 def _samples(
-    rows: Sequence[dict[str, Any]], censuses: dict[str, Census], metric: str
+    rows: Sequence[Mapping[str, Any]], censuses: dict[str, Census], metric: str
 ) -> list[Sample]:
     found = []
     for row in rows:

@@ -1,7 +1,7 @@
 """Read a kit's calibration: the table of measurements, and the costs fitted to it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -119,7 +119,7 @@ def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, lis
         yield Batch([configs[place] for place in own]), own
 
 
-def samples(rows: Sequence[dict[str, Any]], metric: str) -> list["Sample"]:
+def samples(rows: Sequence[Mapping[str, Any]], metric: str) -> list["Sample"]:
     """Return the samples of one metric: primitives and configurations with their features."""
     from consilico.sim.estimate.operators.fit import Sample
     from consilico.sim.estimate.operators.primitives import PRIMITIVES, primitive_census

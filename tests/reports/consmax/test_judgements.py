@@ -97,11 +97,11 @@ def test_ratio_over_one_is_a_miss(points: list[dict[str, Any]]) -> None:
 
 def test_error_curve_stays_within_the_certificates() -> None:
     curve = error_curve(8 / 127, -6.1)
-    greatest = {name: max(map(abs, errors)) for name, errors in curve["relative_error"].items()}
+    greatest = {name: max(map(abs, errors)) for name, errors in curve.relative_error.items()}
     assert greatest["rounded"] <= 1 / 256
     assert greatest["rounded"] < greatest["log2"] <= 0.006
     assert greatest["rounded"] < greatest["split"] <= 0.0093
-    assert curve["score"][127] == pytest.approx(-8 / 127)
+    assert curve.score[127] == pytest.approx(-8 / 127)
 
 
 def test_a_target_is_no_miss_before_all_netlists_are_there(facts: dict[str, Any]) -> None:
