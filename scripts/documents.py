@@ -348,7 +348,7 @@ def headline_row(name: str, settings: dict[str, Any], found: Any) -> dict[str, A
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Rewrite the documents."""
+    """Write the parts of the documents anew that come from data."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--measure", action="store_true", help="measure headlines first")
     if parser.parse_args(argv).measure:

@@ -106,7 +106,7 @@ def rates() -> dict[str, float]:
 
 
 def main() -> int:
-    """Write the table."""
+    """Measure the operators and write the table of the study."""
     from consilico.sim.estimate.operators.tables import read_calibration
 
     table: dict[str, Any] = {

@@ -40,7 +40,7 @@ class OperationCost:
     source: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the cost as JSON-ready data, under the keys that commands print."""
         return {
             "energy_pj": self.energy_pj.to_json(),
             "area_um2": self.area_um2.to_json(),

@@ -42,7 +42,7 @@ class PricedKit:
     dated: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the price as JSON-ready data, under the keys that commands print."""
         return {
             "pdk": self.name,
             "corner": self.corner,

@@ -158,7 +158,7 @@ def _note_use(path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CacheEntry:
-    """File of the cache."""
+    """Return the file that holds the entry of a key."""
 
     path: Path
     kind: str  # the folder that it lies in
