@@ -44,7 +44,7 @@ def test_the_bench_prints_and_writes_what_it_ran(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "training.json"
-    assert training_bench.main(["--json", str(path), "--seeds", "1", "2"]) == 0
+    assert training_bench.main(["--json", str(path), "--seeds", "1", "2", "--jobs", "1"]) == 0
     result = json.loads(path.read_text())
     expected = loss_runs([1, 2])
     assert [(run["kind"], run["name"], run["seed"]) for run in result["runs"]] == [
@@ -107,5 +107,5 @@ def test_a_missing_text_ends_the_bench_with_its_remedy(
         raise PackageMissing(str(TEXT_PACKAGE.missing("is not installed")))
 
     monkeypatch.setattr(training_loss, "load_works", missing)
-    assert training_bench.main(["--seeds", "1"]) == 2
+    assert training_bench.main(["--seeds", "1", "--jobs", "1"]) == 2
     assert "pip install" in capsys.readouterr().err
