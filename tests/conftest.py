@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 # No test depends on how busy the machine is.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# A shell starts what runs in the background with Ctrl-C ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests leave a person's own results alone, and do not answer from them.
 os.environ.setdefault("CONSILICO_CACHE", str(Path(__file__).parents[1] / "build" / "cache"))
 
