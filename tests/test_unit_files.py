@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from consilico.sim.units.catalogue import own_units
-from consilico.sim.units.unit import Unit, stream_ports
+from consilico.sim.units.layout import stream_layouts
+from consilico.sim.units.unit import Unit
 
 TESTS = Path(__file__).parent
 UNITS = own_units()
@@ -23,7 +24,7 @@ def test_a_generator_is_named_as_the_module_of_its_configuration(name: str) -> N
     unit = UNITS[name]
     family, module = place(unit)
     component = unit.component(unit.config())
-    stream_ports(component)  # Amaranth warns of components of which nothing is read
+    stream_layouts(component)  # Amaranth warns of components of which nothing is read
     assert type(component).__module__ == f"consilico.hw.{family}.{module}"
 
 

@@ -79,10 +79,13 @@ def mantissa_table(address: int) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Log2Constants:
-    """Contents of a head's configuration register."""
+    """Contents of a head's configuration register.
 
-    k: int  # scale * log2(e), unsigned, ``k_fraction`` fraction bits
-    b: int  # log2(C) + 63, unsigned, ``fraction`` fraction bits
+    Where every beat has constants of its own, they are int64 tensors of shape ``(beats, 1)``.
+    """
+
+    k: int | Tensor  # scale * log2(e), unsigned, ``k_fraction`` fraction bits
+    b: int | Tensor  # log2(C) + 63, unsigned, ``fraction`` fraction bits
 
 
 def log2_constants(head: HeadConstants, config: Log2Config) -> Log2Constants:
@@ -107,7 +110,7 @@ def log2_constants(head: HeadConstants, config: Log2Config) -> Log2Constants:
 def consmax_log2(
     score: Tensor, mask: Tensor, constants: Log2Constants, config: Log2Config
 ) -> ConSmaxResult:
-    """Compute the results of one head as ``consmax/log2`` does, bit for bit.
+    """Compute results as ``consmax/log2`` does, bit for bit.
 
     The exponent is ``floor(score * k * 2 ** fraction) / 2 ** fraction + b``. Its integer part
     becomes the bf16 exponent; the top ``address`` bits of its fraction select the mantissa.
@@ -115,7 +118,7 @@ def consmax_log2(
     Args:
         score: INT8 codes, int64, shape ``(beats, lanes)``.
         mask: Bool, same shape; True gives 0.
-        constants: The head's register contents.
+        constants: The register contents of the head, or of each beat's head.
         config: The unit.
     """
     drop = config.k_fraction - config.fraction

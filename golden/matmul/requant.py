@@ -85,15 +85,17 @@ def channel_scale(scale: Fraction, config: RequantConfig) -> ChannelScale:
 
 
 def requant(
-    x: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, config: RequantConfig
+    x: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int | Tensor, config: RequantConfig
 ) -> RequantResult:
     """Return ``saturate(round(x * multiplier / 2 ** shift) + zero_point)``, rounded once, exactly.
 
     Args:
         x: INT32 values, int64, shape ``(beats, lanes)``.
-        multiplier: Unsigned, ``multiplier_width`` bits, int64, shape ``(lanes,)``.
-        shift: 0 to 63, int64, shape ``(lanes,)``.
-        zero_point: A result code; 0 without ``config.zero_point``.
+        multiplier: Unsigned, ``multiplier_width`` bits, int64, shape ``(lanes,)``, or ``(beats,
+            lanes)`` where every beat has constants of its own.
+        shift: 0 to 63, int64, the same shape.
+        zero_point: A result code, or int64 of shape ``(beats, 1)``; 0 without
+            ``config.zero_point``.
         config: The unit.
     """
     magnitude = x.abs() * multiplier  # below 2 ** 63

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from consilico.golden.attention.consmax import ConSmaxConfig, HeadConstants
-from consilico.golden.attention.consmax_log2 import Log2Config
+from consilico.golden.attention.consmax_log2 import Log2Config, Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
 from consilico.golden.attention.consmax_split import SplitConfig, split_constants
 from consilico.golden.bfloat16 import to_fixed
 from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, synthetic_traffic
 from consilico.sim.traffic.scores import ScoreSampling
+from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.consmax_bench import (
     Architecture,
     HeadLoaded,
@@ -165,6 +166,21 @@ _COVERAGE = (
 )
 
 
+def _log2_golden(config: Log2Config, accepted: Accepted) -> Results:
+    import torch
+
+    constants = {name: torch.from_numpy(part)[:, None] for name, part in accepted.in_force.items()}
+    score, mask = (torch.from_numpy(accepted.data[name]) for name in ("score", "mask"))
+    result = consmax_log2(
+        score, mask == 1, Log2Constants(k=constants["k"], b=constants["b"]), config
+    )
+    return Results(beats={name: part.numpy() for name, part in result._asdict().items()})
+
+
+def _bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
+    return ("o.data",) if config.output == "bf16" else ()
+
+
 def _log2() -> Any:
     from consilico.hw.attention import consmax_log2
 
@@ -193,6 +209,8 @@ UNITS = (
         config=Log2Config,
         component=lambda config: _log2().ConSmaxLog2(config),
         vectors=_vectors,
+        golden=_log2_golden,
+        bf16=_bf16_results,
         coverage=_COVERAGE,
         latency=lambda config: _log2().latency(config),
         census=lambda batch: _log2().census(batch),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from consilico.golden.attention.consmax import HeadConstants
 from consilico.golden.attention.consmax_log2 import Log2Config, consmax_log2, log2_constants
 from consilico.golden.attention.consmax_split import SplitConfig, consmax_split, split_constants
+from consilico.sim.units.layout import stream_layouts
 from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
-from consilico.sim.units.unit import stream_ports
 
 __all__ = [
     "Architecture",
@@ -94,8 +94,8 @@ def ports(config: Architecture) -> Ports:
     from consilico.hw.attention.consmax_split import ConSmaxSplit
 
     if isinstance(config, Log2Config):
-        return stream_ports(ConSmaxLog2(config))
-    return stream_ports(ConSmaxSplit(config))
+        return stream_layouts(ConSmaxLog2(config)).ports
+    return stream_layouts(ConSmaxSplit(config)).ports
 
 
 def load_head(

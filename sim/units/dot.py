@@ -1,5 +1,6 @@
 """Catalogue entry of the dot product."""
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -7,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.dot import DotConfig, dot
+from consilico.golden.matmul.dot import DotConfig, DotResult, dot
 from consilico.sim.traffic.operand_streams import (
     layer_stream,
     mean_inputs,
@@ -15,11 +16,12 @@ from consilico.sim.traffic.operand_streams import (
     random_stream,
 )
 from consilico.sim.traffic.quantized import Format
+from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS", "every_product_vectors"]
+__all__ = ["UNITS", "every_product_vectors", "golden_sums"]
 
 Codes = NDArray[np.int64]
 _DRAWN_SUMS = 120
@@ -158,6 +160,37 @@ def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
     return bench.builder.build()
 
 
+def golden_sums(
+    accepted: Accepted, sums: Callable[[NDArray[np.bool_]], DotResult], config: DotConfig
+) -> Results:
+    """Return the results of a dot product, whose sums a reset cuts.
+
+    Args:
+        accepted: What the unit accepted.
+        sums: Given which beats end a sum, all sums.
+        config: The unit.
+    """
+    last = accepted.data["last"] == 1
+    result = sums(last | accepted.cut)  # a sum that a reset cuts ends there, too, ...
+    whole = last[last | accepted.cut]  # ... but has no result
+    beats = {"sum": result.sum.numpy()[whole]}
+    if config.saturates:
+        beats["saturated"] = result.saturated.numpy()[whole]
+    return Results(beats=beats, completes=last.astype(np.uint16))
+
+
+def _golden(config: DotConfig, accepted: Accepted) -> Results:
+    import torch
+
+    x, w = (torch.from_numpy(accepted.data[name]) for name in ("x", "w"))
+    zero = torch.zeros(len(x), dtype=torch.int64)
+    if config.w == "uint4":
+        zero = torch.from_numpy(accepted.in_force["payload"])
+    return golden_sums(
+        accepted, lambda last: dot(x, w, torch.from_numpy(last), zero, config), config
+    )
+
+
 def _length(config: DotConfig, source: str) -> float:
 
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
@@ -176,6 +209,7 @@ UNITS = (
         config=DotConfig,
         component=lambda config: _hardware().Dot(config),
         vectors=_vectors,
+        golden=_golden,
         coverage=(
             "least_times_least",
             "least_times_greatest",

@@ -25,9 +25,12 @@ def extreme_beats(config: DotConfig | FusedDotConfig, *, greatest: bool) -> tupl
     return beats, beats == full
 
 
-def too_deep(config: DotConfig | FusedDotConfig) -> tuple[str, ...]:
-    """Return the coverage points that a unit's stimulus is too short to hit."""
-    return () if extreme_beats(config, greatest=True)[1] else ("extremes_at_depth",)
+def too_deep(config: DotConfig | FusedDotConfig) -> dict[str, str]:
+    """Return the coverage points that a unit's stimulus is too short to hit, with the reason."""
+    if extreme_beats(config, greatest=True)[1]:
+        return {}
+    beats = config.depth // config.lanes
+    return {"extremes_at_depth": f"a sum of {beats} beats is longer than the {_LONGEST} simulated"}
 
 
 def every_product(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_scale, requant
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
+from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
 from consilico.sim.units.unit import Unit
 
@@ -201,6 +202,21 @@ def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integ
     return multiplier, shift
 
 
+def _golden(config: RequantConfig, accepted: Accepted) -> Results:
+    import torch
+
+    x = torch.from_numpy(accepted.data["payload"])
+    constants = {name: torch.from_numpy(part) for name, part in accepted.in_force.items()}
+    result = requant(
+        x,
+        constants["scale.multiplier"],
+        constants["scale.shift"],
+        constants["zero_point"][:, None] if config.zero_point else 0,
+        config,
+    )
+    return Results(beats={"code": result.code.numpy(), "saturated": result.saturated.numpy()})
+
+
 def _hardware() -> Any:
     from consilico.hw.matmul import requant
 
@@ -214,6 +230,7 @@ UNITS = (
         config=RequantConfig,
         component=lambda config: _hardware().Requant(config),
         vectors=_vectors,
+        golden=_golden,
         coverage=(
             "every_code",
             "least_sum",

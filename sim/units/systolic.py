@@ -145,11 +145,14 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
-def _exempt(config: SystolicConfig) -> list[str]:
-    """Return the coverage points that an array this small cannot hit."""
-    several = config.extent > max(config.tile_rows, config.columns)
-    shapes = {"several_tiles": several, "ragged_n": config.columns > 1}
-    return [point for point, possible in shapes.items() if not possible]
+def _exempt(config: SystolicConfig) -> dict[str, str]:
+    """Return the coverage points that an array this small cannot hit, with the reason."""
+    why = {}
+    if config.extent <= max(config.tile_rows, config.columns):
+        why["several_tiles"] = f"an extent of {config.extent} fits into one tile"
+    if config.columns == 1:
+        why["ragged_n"] = "one column is filled by every matrix"
+    return why
 
 
 def _traffic(config: SystolicConfig, beats: int, *, source: str) -> Stimulus:

@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
+from consilico.sim.units.accepted import Accepted, Expected, Results
+from consilico.sim.units.layout import Layouts, silence, stream_layouts
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from consilico.hw.census import Census
 
-__all__ = ["VERIFICATION", "Unit", "stream_ports"]
+__all__ = ["VERIFICATION", "Unit"]
 
 VERIFICATION = "verification"  # source of traffic of a unit that names none of its own
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)+")
@@ -25,8 +28,13 @@ _SEED = 1  # of the verification stimulus that traffic is cut from
 _RATE_BEATS = 256  # of traffic to count operations in, where a unit states no rate
 
 
-def _nothing(config: Any) -> Collection[str]:
-    return ()
+def _nothing(*arguments: Any) -> dict[str, Any]:
+    return {}
+
+
+def _one_cycle_per_beat(config: Any, accepted: Accepted) -> NDArray[np.int64]:
+    cycles: NDArray[np.int64] = np.where(accepted.kind == Kind.CONFIG, 0, 1)
+    return cycles
 
 
 def _not_stated(*arguments: Any) -> Any:
@@ -53,8 +61,21 @@ class Unit:
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
     coverage: tuple[str, ...]  # names of the coverage points that verification must hit
 
+    # What must come out for the items that a unit with this configuration accepted, whatever their
+    # order. A ValueError says that the order is one for which the unit's document promises nothing.
+    golden: Callable[[Any, Accepted], Results] | None = None
+    # How often the items and their results hit coverage points.
+    hits: Callable[[Any, Accepted, Results], Mapping[str, int]] = _nothing
+    # Cycles between the acceptance of the item before and that of each item, shape (items,), when
+    # ``i`` and ``cfg`` offer their next beat at once and ``o`` takes every beat. A configuration
+    # that is taken along with data costs none.
+    item_cycles: Callable[[Any, Accepted], NDArray[np.int64]] = _one_cycle_per_beat
+    # Fields that hold bf16 bit patterns, each with its stream, such as "o.data".
+    bf16: Callable[[Any], Collection[str]] = _nothing
+
     family: str = ""  # "attention", "matmul", "training", ...; without one the name's first part
-    exempt: Callable[[Any], Collection[str]] = _nothing  # points that a configuration cannot hit
+    # Coverage points that a configuration cannot hit, or verification leaves out: why.
+    exempt: Callable[[Any], Mapping[str, str]] = _nothing
     # Traffic to measure activity with: configuration and number of beats, about -> stimulus. A
     # ValueError says that a configuration does not fit the source. Without any, the verification
     # stimulus is driven, and called "verification".
@@ -102,13 +123,49 @@ class Unit:
         """Source of traffic where none is asked for: the language model if the unit has that."""
         return "model" if "model" in self.sources else self.measured_with[0]
 
+    def layouts(self, config: Config) -> Layouts:
+        """Return the fields of the payloads of the streams that the unit's component has.
+
+        Raises:
+            UserError: If the component has no stream ``i`` or ``o``.
+        """
+        return _layouts(self.component, self.bf16, config)
+
     def ports(self, config: Config) -> Ports:
         """Return the payload widths of the streams that the unit's component has.
 
         Raises:
             UserError: If the component has no stream ``i`` or ``o``.
         """
-        return _ports(self.component, config)
+        return self.layouts(config).ports
+
+    def expect(self, config: Config, kind: NDArray[np.uint8], bits: NDArray[np.uint8]) -> Expected:
+        """Return what must come out for items that the unit accepted from power-up on, in order.
+
+        Of what is accepted in one cycle, configuration stands before data and data before reset
+        (:class:`~consilico.sim.units.accepted.Accepted`). What a reset drops because it was not
+        delivered yet is not known here, so it is among what is returned.
+
+        Args:
+            config: The unit's configuration.
+            kind: Values of :class:`~consilico.sim.units.stimulus.Kind`, shape ``(items,)``.
+            bits: Their payloads, packed, shape ``(items, bytes)``.
+
+        Raises:
+            ValueError: If the unit's document promises nothing for this order of items, for example
+                because data came before the first configuration.
+        """
+        layouts = self.layouts(config)
+        accepted = Accepted(kind, bits, layouts)
+        assert self.golden is not None
+        results = self.golden(config, accepted)
+        completes = np.zeros(len(kind), dtype=np.uint16)
+        completes[accepted.is_beat] = 1 if results.completes is None else results.completes
+        return Expected(
+            completes=completes,
+            expected=layouts.o.pack(results.beats),
+            coverage=dict(self.hits(config, accepted, results)),
+        )
 
     def generator_module(self, config: Config) -> str:
         """Return the full name of the module that defines the unit's component."""
@@ -175,47 +232,16 @@ def _is(function: Any, *known: Any) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _ports(component: Callable[[Any], "Component"], config: Config) -> Ports:
-    return stream_ports(component(config))
+def _layouts(
+    component: Callable[[Any], "Component"],
+    bf16: Callable[[Any], Collection[str]],
+    config: Config,
+) -> Layouts:
+    return stream_layouts(component(config), bf16(config))
 
 
 @lru_cache(maxsize=256)
 def _generator_module(component: Callable[[Any], "Component"], config: Config) -> str:
     made = component(config)
-    _silence(made)
+    silence(made)
     return type(made).__module__
-
-
-def stream_ports(component: "Component") -> Ports:
-    """Return the payload widths of a component's streams ``i``, ``o`` and, if it has one, ``cfg``.
-
-    Raises:
-        UserError: If ``i`` or ``o`` is missing, or one of the three is no stream.
-    """
-    from amaranth import Shape
-    from amaranth.lib import stream
-
-    _silence(component)
-    widths = {"cfg": 0}
-    members = component.signature.members
-    for name in ("i", "o", "cfg"):
-        if name in members:
-            member = members[name]
-            if not member.is_signature or not isinstance(member.signature, stream.Signature):
-                raise UserError(f"{type(component).__name__}.{name} is no stream")
-            widths[name] = Shape.cast(member.signature.members["payload"].shape).width
-        elif name not in widths:
-            raise UserError(f"{type(component).__name__} has no stream {name!r}")
-    return Ports(i_width=widths["i"], o_width=widths["o"], cfg_width=widths["cfg"])
-
-
-def _silence(component: "Component") -> None:
-    """Keep Amaranth from warning that a component and its parts are never elaborated.
-
-    Only the ports or the type of such a component are looked at.
-    """
-    component._MustUse__silence = True
-    inside = [*vars(component).values(), *getattr(component, "parts", {}).values()]
-    for item in inside:
-        if hasattr(item, "elaborate"):
-            _silence(item)

@@ -9,8 +9,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.units.layout import stream_layouts
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
-from consilico.sim.units.unit import Unit, stream_ports
+from consilico.sim.units.unit import Unit
 from tests.sim.rtlsim import toy
 
 UNIT = toy.unit()
@@ -29,7 +30,7 @@ class NoStream(wiring.Component):
 
 def test_a_component_without_a_configuration_stream_has_no_width_for_it() -> None:
     component = NoStream(i=In(stream.Signature(3)))
-    assert stream_ports(component) == Ports(i_width=3, o_width=4, cfg_width=0)
+    assert stream_layouts(component).ports == Ports(i_width=3, o_width=4, cfg_width=0)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_component_without_a_configuration_stream_has_no_width_for_it() -> Non
 )
 def test_a_component_without_streams_is_refused(members: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        stream_ports(NoStream(**members))
+        stream_layouts(NoStream(**members))
 
 
 def test_a_source_that_a_unit_does_not_have_is_refused() -> None:

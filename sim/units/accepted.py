@@ -1,0 +1,103 @@
+"""Represent what a unit accepted, in order, and what a golden model says must come of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consilico.sim.units.layout import Layouts, Values
+from consilico.sim.units.stimulus import Kind
+
+__all__ = ["Accepted", "Expected", "Results"]
+
+
+class Expected(NamedTuple):
+    """What must come out of a unit for the items that it accepted."""
+
+    completes: NDArray[np.uint16]  # (items,), beats on ``o`` that come once the item is taken
+    expected: NDArray[np.uint8]  # (beats on ``o``, bytes of ``o``), in order
+    coverage: dict[str, int]  # coverage points that items and results hit: times
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a golden model gives for the beats of data of an :class:`Accepted`."""
+
+    beats: Values  # fields of the beats on ``o``, in order
+    # (beats of data,): beats on ``o`` that come once one is taken; None: one for each
+    completes: NDArray[np.integer] | None = None
+
+
+class Accepted:
+    """Items that a unit accepted from power-up on, in order, with their payloads decoded.
+
+    A beat on ``cfg`` and a beat on ``i`` that are accepted in the same cycle stand in this order,
+    the configuration first: as every unit's document says, it holds for that beat already. What is
+    accepted in a cycle with reset stands before the reset.
+
+    Args:
+        kind: Values of :class:`~consilico.sim.units.stimulus.Kind`, shape ``(items,)``.
+        bits: Their payloads, packed, shape ``(items, bytes)``.
+        layouts: Layouts of the unit's streams.
+    """
+
+    def __init__(self, kind: NDArray[np.uint8], bits: NDArray[np.uint8], layouts: Layouts) -> None:
+        self.kind, self._bits, self._layouts = kind, bits, layouts
+        self.is_beat: NDArray[np.bool_] = kind == Kind.DATA  # (items,)
+
+    @property
+    def beats(self) -> int:
+        """Return the number of beats of data."""
+        return int(self.is_beat.sum())
+
+    @cached_property
+    def data(self) -> dict[str, NDArray[np.int64]]:
+        """Return the fields of the beats of data, by name: ``(beats,)`` or ``(beats, lanes)``."""
+        return self._layouts.i.unpack(self._bits[self.is_beat])
+
+    @cached_property
+    def loads(self) -> dict[str, NDArray[np.int64]]:
+        """Return the fields of the beats of configuration: ``(loads,)`` or ``(loads, lanes)``."""
+        return self._layouts.cfg.unpack(self._bits[self.kind == Kind.CONFIG])
+
+    @cached_property
+    def loads_before(self) -> NDArray[np.int64]:
+        """Return how many beats of configuration came before each beat of data, ``(beats,)``."""
+        return self._before(Kind.CONFIG)
+
+    @cached_property
+    def resets_before(self) -> NDArray[np.int64]:
+        """Return how many resets came before each beat of data, ``(beats,)``."""
+        return self._before(Kind.RESET)
+
+    def _before(self, kind: Kind) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.cumsum(self.kind == kind, dtype=np.int64)
+        return counts[self.is_beat]
+
+    @cached_property
+    def cut(self) -> NDArray[np.bool_]:
+        """Return whether no beat of data follows before the next reset, or at all, ``(beats,)``."""
+        return np.append(np.diff(self.resets_before) > 0, True)[: self.beats]
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """Return the number of each beat of data since the last reset, from 0, ``(beats,)``."""
+        numbers = np.arange(self.beats)
+        first = np.flatnonzero(np.diff(self.resets_before, prepend=-1))
+        return numbers - np.repeat(first, np.diff(np.append(first, self.beats)))
+
+    @cached_property
+    def in_force(self) -> dict[str, NDArray[np.int64]]:
+        """Return the fields of the configuration that each beat of data meets.
+
+        That is the last beat of configuration before it; a reset keeps it.
+
+        Raises:
+            ValueError: If a beat of data comes before the first configuration: registers of
+                constants have no reset, so what they hold until then is undefined.
+        """
+        if self.beats and not self.loads_before[0]:
+            raise ValueError("a beat of data comes before the first configuration")
+        return {name: values[self.loads_before - 1] for name, values in self.loads.items()}
