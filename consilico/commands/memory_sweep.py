@@ -73,10 +73,12 @@ def memory_sweep(
         sequences=_numbers("seqs", seqs),
         ranks=_numbers("ranks", ranks),
     )
+    tried = max(size for item in found for size in item.batches)
     rooms = {text.strip(): gpu_memory(text.strip()).usable_bytes for text in memories.split(",")}
     result = {
         "model": base.model.name,
         "configurations": sum(item.count for item in found) * len(rooms),
+        "largest_batch_tried": tried,
         "memories": rooms,
         "rows": [row for item in found for row in _rows(item, rooms)],
     }
@@ -149,7 +151,8 @@ def _show(result: dict[str, Any]) -> None:
         for row in result["rows"]
     ]
     title = (
-        f"{result['model']}: largest batch that fits ({result['configurations']:,} configurations)"
+        f"{result['model']}: largest batch that fits, of at most {result['largest_batch_tried']}"
+        f" ({result['configurations']:,} configurations)"
     )
     columns = ("method", "tokens", "least GB", *names)
     print_table(title, columns, rows, range(1, len(columns)))

@@ -6,21 +6,28 @@ rationals that their bit patterns are. Nothing here is rounded to float before i
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.golden.attention.consmax_split import SplitConfig
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.progress import Progress
+from consilico.sim.base.results import digest
+from consilico.sim.base.tools import package_version
+from consilico.sim.traffic.score_traffic import score_traffic
 
 __all__ = [
     "Certificate",
+    "Certificates",
+    "ErrorBounds",
     "certify",
-    "certify_all",
+    "certify_defaults",
+    "certify_variants",
     "guaranteed_log2",
     "settings",
     "split_results",
@@ -32,7 +39,24 @@ Results = Callable[[Sequence[int], Setting], list[int]]  # codes, setting -> bf1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class ErrorBounds(Facts):
+    """Bounds that hold for every head that a unit accepts."""
+
+    max_relative_error: float
+    max_ulp: float  # in units of the exact result's last place
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstResult(Facts):
+    """The score and head at which the relative error is greatest."""
+
+    code: int
+    scale: float  # natural units per code
+    log_c: float  # natural logarithm of the head's C
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate(Facts):
     """What one architecture did over all settings and codes."""
 
     architecture: str
@@ -44,7 +68,15 @@ class Certificate:
     monotonic: bool  # a greater code never gives a smaller result
     not_monotonic: int  # settings in which it does
     correctly_rounded: float  # share of results that are the nearest bf16
-    worst: dict[str, float]  # code, scale and log_c of the greatest relative error
+    worst: WorstResult
+    guaranteed: ErrorBounds | None = None  # where interval arithmetic bounds every head
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificates(Facts):
+    """Certificates of several architectures, or of one under several conditions."""
+
+    rows: tuple[Certificate, ...]
 
 
 def settings(count: int = 520, seed: int = 2402) -> list[Setting]:
@@ -117,12 +149,12 @@ def certify(
         monotonic=bent == 0,
         not_monotonic=bent,
         correctly_rounded=right / (len(heads) * len(codes)),
-        worst={"code": code, "scale": scale, "log_c": log_c},
+        worst=WorstResult(code=code, scale=scale, log_c=log_c),
     )
 
 
-def guaranteed_log2(config: Log2Config) -> dict[str, float]:
-    """Bounds on the error of ``log2`` for every head it accepts, by interval arithmetic.
+def guaranteed_log2(config: Log2Config) -> ErrorBounds:
+    """Bound the error of ``log2`` for every head it accepts, by interval arithmetic.
 
     In each step of the table the exact fraction lies within half a step, half a unit of ``b``
     (the truncated product and the rounded ``b`` err by half a unit each, and the middle of the
@@ -142,7 +174,7 @@ def guaranteed_log2(config: Log2Config) -> dict[str, float]:
     # the bound is taken on this side of it
     ends = [np.clip(middle + side, 0, 1) for side in (-half_width, half_width)]
     ulp = np.concatenate([np.abs(value - np.exp2(end)) * 128 for end in ends])
-    return {"max_relative_error": float(error.max()), "max_ulp": float(ulp.max())}
+    return ErrorBounds(max_relative_error=float(error.max()), max_ulp=float(ulp.max()))
 
 
 def _log2_results(codes: Sequence[int], head: Setting) -> list[int]:
@@ -194,41 +226,49 @@ def _paper_results(codes: Sequence[int], head: Setting) -> list[int]:
     return bits
 
 
-def certify_all(progress: Progress | None = None) -> list[dict[str, Any]]:
-    """Certificates of all architectures, and of the model's own heads; from the cache if there."""
-    from consilico.sim.base.code import code_digest
-    from consilico.sim.base.results import cached, digest
-    from consilico.sim.base.tools import package_version
-    from consilico.sim.traffic.score_traffic import score_traffic
+def certify_defaults(progress: Progress | None = None) -> Certificates:
+    """Certify the default configurations of both units over all codes of all :func:`settings`."""
 
+    def compute() -> Certificates:
+        heads, codes = settings(), range(-128, 128)
+        log2, split = (
+            certify(name, results, heads, codes, exhaustive=True, progress=progress)
+            for name, results in (
+                ("consmax/log2", _log2_results), ("consmax/split", split_results(False)),
+            )
+        )  # fmt: skip
+        return Certificates(rows=(replace(log2, guaranteed=guaranteed_log2(Log2Config())), split))
+
+    key = digest("defaults", package_version("mpmath"), code_digest(__name__))
+    return cached_facts(Certificates, "certify", key, compute)
+
+
+def certify_variants(progress: Progress | None = None) -> Certificates:
+    """Certify what the defaults are compared with: other arithmetic, heads and widths of scores.
+
+    These are the paper's truncating unit over all codes of all :func:`settings`, both units on a
+    language model's own heads, and ``split`` on a sample of INT16 scores.
+    """
     traffic = score_traffic(progress)
     model = [(head.scale, head.log_c) for head in traffic.heads[::3]]
     model_name = "synthetic heads" if traffic.synthetic else "model heads"
-    key = digest(model, model_name, package_version("mpmath"), code_digest(__name__))
 
-    def compute() -> list[dict[str, Any]]:
+    def compute() -> Certificates:
         heads, codes = settings(), range(-128, 128)
-        wide = range(-32768, 32768, 97)
+        wide = [(scale * 127 / 32767, log_c) for scale, log_c in heads[:60]]
         runs: list[tuple[str, Results, Sequence[Setting], Sequence[int], bool]] = [
-            ("consmax/log2", _log2_results, heads, codes, True),
-            ("consmax/split", split_results(False), heads, codes, True),
             ("consmax/paper (truncating)", _paper_results, heads, codes, True),
             (f"consmax/log2, {model_name}", _log2_results, model, codes, True),
             (f"consmax/split, {model_name}", split_results(False), model, codes, True),
-            (
-                "consmax/split, INT16 scores",
-                split_results(True),
-                [(scale * 127 / 32767, log_c) for scale, log_c in heads[:60]],
-                wide,
-                False,
-            ),
-        ]
-        certificates = [
-            asdict(certify(name, results, at, of, exhaustive=every, progress=progress))
-            for name, results, at, of, every in runs
-        ]
-        certificates[0]["guaranteed"] = guaranteed_log2(Log2Config())
-        return certificates
+            ("consmax/split, INT16 scores", split_results(True), wide,
+             range(-32768, 32768, 97), False),
+        ]  # fmt: skip
+        return Certificates(
+            rows=tuple(
+                certify(name, results, at, of, exhaustive=every, progress=progress)
+                for name, results, at, of, every in runs
+            )
+        )
 
-    value: list[dict[str, Any]] = cached("certify", key, compute)
-    return value
+    key = digest("variants", model, model_name, package_version("mpmath"), code_digest(__name__))
+    return cached_facts(Certificates, "certify", key, compute)

@@ -1,31 +1,32 @@
 """Charts of ConSmax: error, area, path and energy of its units."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
 
 from consilico.reports.consmax.error_curve import ErrorCurve
-from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
+from consilico.reports.consmax.facts import ConsmaxFacts, find, lanes_of
+from consilico.reports.consmax.limits import ENERGY_CLOCK_NS, NAMES, PAPER, TARGETS
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
+from consilico.reports.page.measure import KitFacts
+from consilico.reports.page.traffic import AttentionScores
+from consilico.sim.silicon.implement import Implementation
 
 __all__ = ["consmax_charts"]
 
 
-def consmax_charts(facts: dict[str, Any], targets: list[dict[str, Any]]) -> list[Chart]:
-    """Return the section's charts; those that nothing was measured for have no series.
+_ORDER = (PAPER, "consmax/split", "consmax/log2")
 
-    Args:
-        facts: From :func:`consilico.reports.consmax.section.consmax_facts`.
-        targets: From :func:`consilico.reports.consmax.judgements.judge_targets`.
-    """
-    found, kit = facts["implementations"], facts["kit"]
+
+def consmax_charts(facts: ConsmaxFacts) -> list[Chart]:
+    """Return the section's charts; those that nothing was measured for have no series."""
+    slow = find(facts.netlists, clock_ns=ENERGY_CLOCK_NS)
     made = [
-        _area_per_lane(found, kit),
-        _area_delay(found, targets, kit),
-        _area_breakdown(found, kit),
-        _energy(found, facts["traffic"], kit),
+        _area_per_lane(find(slow, source="normal"), facts.kit),
+        _area_delay(find(facts.netlists, lanes=1, source="normal"), facts.kit),
+        _area_breakdown(find(slow, source="normal"), facts.kit),
+        _energy(find(slow, lanes=1), facts.scores, facts.kit),
     ]
-    return [_error(facts["error_curve"]), *made] if facts["error_curve"] else made
+    return [_error(facts.error_curve), *made] if facts.error_curve else made
 
 
 def _error(curve: ErrorCurve) -> Chart:
@@ -66,40 +67,25 @@ def _error(curve: ErrorCurve) -> Chart:
     )
 
 
-def _at_250_mhz(implementations: Iterable[dict[str, Any]], source: str) -> list[dict[str, Any]]:
-    return sorted(
-        (i for i in implementations if i["clock_ns"] == 4.0 and i["source"] == source),
-        key=lambda item: item["lanes"],
-    )
-
-
-def _area_per_lane(implementations: list[dict[str, Any]], kit: dict[str, Any]) -> Chart:
-    points = _at_250_mhz(implementations, "normal")
-    lanes = sorted({point["lanes"] for point in points})
-    series = []
-    for name in ("consmax/split", "consmax/log2"):
-        own = [point for point in points if point["unit"] == name]
-        series.append(
-            Series(
-                name=NAMES[name],
-                colour=NAMES[name],
-                x=[point["lanes"] for point in own],
-                y=[point["result"]["area_um2"] / point["lanes"] for point in own],
-            )
+def _area_per_lane(netlists: Sequence[Implementation], kit: KitFacts) -> Chart:
+    series = [
+        Series(
+            name=NAMES[name],
+            colour=NAMES[name],
+            x=[lanes_of(it) for it in find(netlists, unit=name)],
+            y=[it.area_um2 / lanes_of(it) for it in find(netlists, unit=name)],
         )
-    for point in points:
-        if point["unit"] == "consmax/paper":
-            area = point["result"]["area_um2"]
-            series.insert(
-                0,
-                Series(
-                    name=NAMES["consmax/paper"],
-                    colour="paper",
-                    x=lanes,
-                    y=[area] * len(lanes),
-                    dashed=True,
-                ),
-            )
+        for name in ("consmax/split", "consmax/log2")
+    ]
+    lanes = sorted({lanes_of(it) for it in netlists})
+    for it in find(netlists, unit=PAPER):
+        series.insert(
+            0,
+            Series(
+                name=NAMES[PAPER], colour="paper", x=lanes, y=[it.area_um2] * len(lanes),
+                dashed=True,
+            ),
+        )  # fmt: skip
     return Chart(
         name="area_per_lane",
         title="ConSmax: area per lane",
@@ -111,46 +97,34 @@ def _area_per_lane(implementations: list[dict[str, Any]], kit: dict[str, Any]) -
     )
 
 
-def _area_delay(
-    implementations: list[dict[str, Any]], targets: list[dict[str, Any]], kit: dict[str, Any]
-) -> Chart:
-    periods = [item["clock_ns"] for item in implementations if item["lanes"] == 1]
+def _area_delay(netlists: Sequence[Implementation], kit: KitFacts) -> Chart:
+    periods = [it.clock_ns for it in netlists]
     clocks = f"mapped for {min(periods):g} to {max(periods):g} ns" if periods else "none"
     series = []
-    for name in ("consmax/paper", "consmax/split", "consmax/log2"):
-        own = [i for i in implementations if i["unit"] == name and i["lanes"] == 1]
-        points = sorted(
-            {
-                (i["result"]["path_ns"], i["result"]["area_um2"])
-                for i in own
-                if i["source"] == "normal"
-            }
-        )
+    for name in _ORDER:
+        points = sorted({(it.path_ns, it.area_um2) for it in find(netlists, unit=name)})
         if not points:
             continue
         series.append(
             Series(
                 name=NAMES[name],
-                colour="paper" if name == "consmax/paper" else NAMES[name],
+                colour="paper" if name == PAPER else NAMES[name],
                 x=[path for path, _ in points],
                 y=[area for _, area in points],
             )
         )
         limits = {
-            row["unit"]: row["limit"]
-            for row in targets
-            if row["architecture"] == name and row["lanes"] == 1
+            target.key: target.limit
+            for target in TARGETS
+            if target.architecture == name and target.lanes == 1
         }
         if limits:
             series.append(
                 Series(
-                    name=f"{NAMES[name]}: target, at most",
-                    colour=NAMES[name],
-                    x=[limits["ns"]],
-                    y=[limits["um2"]],
-                    mark="limit",
+                    name=f"{NAMES[name]}: target, at most", colour=NAMES[name], mark="limit",
+                    x=[limits["path_ns"]], y=[limits["area_um2"]],
                 )
-            )
+            )  # fmt: skip
     return Chart(
         name="area_delay",
         title="ConSmax: area against longest path",
@@ -162,22 +136,16 @@ def _area_delay(
     )
 
 
-def _area_breakdown(implementations: list[dict[str, Any]], kit: dict[str, Any]) -> Chart:
-    shown = [
-        point
-        for point in _at_250_mhz(implementations, "normal")
-        if point["lanes"] in (1, 16) or point["unit"] == "consmax/paper"
-    ]
-    order = ("consmax/paper", "consmax/split", "consmax/log2")
-    shown.sort(key=lambda point: (order.index(point["unit"]), point["lanes"]))
-    labels = [_label(point) for point in shown]
-    classes = list(dict.fromkeys(k for p in shown for k in p["result"]["area_by_class_um2"]))
+def _area_breakdown(netlists: Sequence[Implementation], kit: KitFacts) -> Chart:
+    shown = [it for name in _ORDER for it in find(netlists, unit=name) if lanes_of(it) in (1, 16)]
+    labels = [_label(it) for it in shown]
+    classes = list(dict.fromkeys(kind for it in shown for kind in it.area_by_class_um2))
     series = [
         Series(
             name=kind,
             colour=colour,
             x=labels,
-            y=[p["result"]["area_by_class_um2"].get(kind, 0.0) / p["lanes"] for p in shown],
+            y=[it.area_by_class_um2.get(kind, 0.0) / lanes_of(it) for it in shown],
             mark="bars",
         )
         for kind, colour in zip(classes, "abcd", strict=False)
@@ -192,42 +160,45 @@ def _area_breakdown(implementations: list[dict[str, Any]], kit: dict[str, Any]) 
     )
 
 
-def _label(point: dict[str, Any]) -> str:
-    if point["unit"] == "consmax/paper":
-        return "paper's unit"
-    lanes = "1 lane" if point["lanes"] == 1 else f"{point['lanes']} lanes"
-    return f"{NAMES[point['unit']]}, {lanes}"
+def _short(name: str) -> str:
+    return "paper's unit" if name == PAPER else NAMES[name]
+
+
+def _label(it: Implementation) -> str:
+    lanes = lanes_of(it)
+    if it.unit == PAPER:
+        return _short(it.unit)
+    return f"{_short(it.unit)}, {'1 lane' if lanes == 1 else f'{lanes} lanes'}"
 
 
 def _energy(
-    implementations: list[dict[str, Any]], traffic: dict[str, Any] | None, kit: dict[str, Any]
+    netlists: Sequence[Implementation], scores: AttentionScores | None, kit: KitFacts
 ) -> Chart:
-    real = "synthetic scores" if traffic and traffic["synthetic"] else "real scores"
-    source = traffic["source"] if traffic else "a language model"
-    activity = f"scores drawn from a clipped normal, or of {source}"
-    shown, labels = [], []
-    for name in ("consmax/paper", "consmax/split", "consmax/log2"):
-        for source, words in (("normal", "normal draw"), ("model", real)):
-            for point in _at_250_mhz(implementations, source):
-                if point["unit"] == name and point["lanes"] == 1:
-                    shown.append(point["result"])
-                    short = "paper's unit" if name == "consmax/paper" else NAMES[name]
-                    labels.append(f"{short}, {words}")
+    words = {"normal": "normal draw", "model": scores.words if scores else "real scores"}
+    shown = [
+        it for name in _ORDER for source in words for it in find(netlists, unit=name, source=source)
+    ]
+    labels = [f"{_short(it.unit)}, {words[it.activity.source]}" for it in shown]
+    source = scores.source if scores else "a language model"
     series = [
         Series(
             name=part,
             colour=colour,
             x=labels,
-            y=[r["energy_pj"] * r["power"][f"{part}_w"] / r["power"]["total_w"] for r in shown],
+            y=[
+                it.energy_pj * getattr(it.power, f"{part}_w") / it.power.total_w for it in shown
+            ],
             mark="bars",
         )
         for part, colour in (("internal", "a"), ("switching", "b"), ("leakage", "c"))
-    ]
+    ]  # fmt: skip
     return Chart(
         name="energy",
         title="ConSmax: energy per result",
         caption="Energy per result, one lane.",
         kind="measured",
-        conditions=conditions(kit, ENERGY_CLOCK_NS, activity),
+        conditions=conditions(
+            kit, ENERGY_CLOCK_NS, f"scores drawn from a clipped normal, or of {source}"
+        ),
         panels=[Panel(x_label="", y_label="energy (pJ)", series=series)],
     )

@@ -1,336 +1,240 @@
-"""Limits of the ConSmax units, and how the measurements compare with them."""
+"""How the measurements of the ConSmax units compare with their limits."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from consilico.reports.consmax.certificates import Certificate
+from consilico.reports.consmax.facts import ConsmaxFacts, find, lanes_of
+from consilico.reports.consmax.limits import ENERGY_CLOCK_NS, ERROR_LIMITS, NAMES, ErrorLimit
+from consilico.reports.consmax.targets import (
+    JudgedTarget,
+    MissedTarget,
+    beyond_together,
+    judge_targets,
+    representative,
+)
+from consilico.reports.consmax.width_search import Log2Widths
+from consilico.reports.page.conditions import conditions
+from consilico.reports.page.numbers import NOT_MEASURED
 from consilico.reports.page.section import Card, Check, Judged
+from consilico.sim.silicon.implement import Implementation
 
-__all__ = [
-    "ENERGY_CLOCK_NS",
-    "ERROR_LIMITS",
-    "NAMES",
-    "TARGETS",
-    "Target",
-    "beyond_together",
-    "find",
-    "judge_consmax",
-    "judge_targets",
-    "representative",
-]
-
-ENERGY_CLOCK_NS = 4.0  # energy targets hold at 250 MHz
-_PAPER = "consmax/paper"
-NAMES = {
-    "consmax/log2": "log2",
-    "consmax/split": "split",
-    "consmax/paper": "paper's unit, built straight",
-}
-ERROR_LIMITS = {  # greatest relative error, greatest error in bf16 ulp (None: not bounded)
-    "consmax/log2": (0.006, 1.0),
-    "consmax/split": (0.0093, None),
-}
-_DIGITS = {"um2": 0, "ns": 3, "pJ": 2}
+__all__ = ["ConsmaxJudgement", "JudgedCertificate", "NetlistRow", "PowerRow", "judge_consmax"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """One limit: INT8 in, bf16 out, configuration registers included."""
+class JudgedCertificate:
+    """A certificate, and whether every code of every setting keeps the limits of the unit."""
 
-    quantity: str
-    unit: str  # of the limit
-    architecture: str
-    key: str  # of an implementation's result
+    it: Certificate
+    limit: ErrorLimit | None  # None: the certificate is for comparison
+    within: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetlistRow:
+    """A netlist as the tables of area and path show it."""
+
+    it: Implementation
+    name: str
     lanes: int
-    limit: float  # at most
-    reference: float  # the paper's unit built straight, as stated with the targets
+    area_per_lane_um2: float
+    judged: bool  # area and path of the unit are judged on it
 
 
-TARGETS = tuple(
-    Target(
-        quantity=quantity, unit=unit, architecture=f"consmax/{name}", key=key, lanes=lanes,
-        limit=limit, reference=reference,
-    )
-    for quantity, unit, key, lanes, reference, limits in (
-        ("area, one lane", "um2", "area_um2", 1, 4870.0, (4900.0, 1700.0)),
-        ("area per lane, 16 lanes", "um2", "area_um2", 16, 4870.0, (2000.0, 1350.0)),
-        ("longest path", "ns", "path_ns", 1, 2.0, (1.4, 1.1)),
-        ("energy a result at 250 MHz", "pJ", "energy_pj", 1, 6.0, (4.0, 1.7)),
-    )
-    for name, limit in zip(("split", "log2"), limits, strict=True)
-)  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class PowerRow:
+    """A netlist's power on one kind of scores."""
+
+    it: Implementation
+    lanes: int
+    real: bool  # a language model's scores, not drawn ones
+    power_mw: tuple[float, ...]  # internal, switching, leakage, total
 
 
-def find(implementations: Iterable[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
-    """Implementations whose entries equal all of ``wanted``, in order."""
-    return [item for item in implementations if all(item[key] == wanted[key] for key in wanted)]
+@dataclass(frozen=True, kw_only=True)
+class ConsmaxJudgement:
+    """What the section's template shows, chosen, scaled and judged."""
+
+    targets: tuple[JudgedTarget, ...]
+    energies: tuple[JudgedTarget, ...]  # those of the targets that have an energy
+    together: dict[str, tuple[MissedTarget, ...]]  # from :func:`beyond_together`
+    certificates: tuple[JudgedCertificate, ...]
+    classes: tuple[str, ...]  # of cells
+    netlists: tuple[NetlistRow, ...]  # mapped for 250 MHz
+    power: tuple[PowerRow, ...]  # of the same, on each kind of scores
+    sweep: tuple[NetlistRow, ...]  # of one lane, for all clocks
+    widths_within: int  # combinations of widths that keep the error bounds of log2
+    widths_shown: tuple[Log2Widths, ...]  # those synthesized, and the chosen one
+    width_limit: ErrorLimit
+    names: dict[str, str]  # of architectures, for people
+    energy_clock_ns: float
+    real_words: str  # "real scores" or "synthetic scores"
 
 
-def representative(
-    implementations: Iterable[dict[str, Any]], architecture: str
-) -> dict[str, Any] | None:
-    """The one netlist, at one lane, that area and longest path are both judged on.
-
-    Of the netlists mapped for different clocks: one that keeps both limits, if any does, or else
-    the one whose worse ratio to its limit is smallest; the slowest clock wins a tie.
-    """
-    limits = {
-        target.key: target.limit
-        for target in TARGETS
-        if target.architecture == architecture and target.lanes == 1
-    }
-
-    def miss(point: dict[str, Any]) -> tuple[float, float]:
-        result = point["result"]
-        worst = max(result[key] / limits[key] for key in ("area_um2", "path_ns"))
-        return max(1.0, worst), -point["clock_ns"]
-
-    points = find(implementations, unit=architecture, lanes=1, source="normal")
-    return min(points, key=miss, default=None)
-
-
-def judge_targets(implementations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every target with what was measured.
-
-    Args:
-        implementations: Entries ``unit``, ``lanes``, ``clock_ns`` (what the netlist was mapped
-            for), ``source`` and ``result``, as the section's facts have them.
-
-    Returns:
-        One row a target: its fields, ``measured`` (a lane or a result; None where not measured)
-        with ``clock_ns`` of its netlist, ``ratio`` to the limit, ``met``, ``paper`` (the paper's
-        unit in the same flow, mapped for the same clock) and ``against_paper``; ``others``: the
-        same quantity of the other netlist (the 250 MHz one, or the one that area and path are
-        judged on), ``clock_ns``, ``value`` and ``met``; ``real``: the energy on the language
-        model's scores.
-    """
-    normal = find(implementations, source="normal")
-    rows = []
-    for target in TARGETS:
-        best = representative(implementations, target.architecture)
-        clocks = [ENERGY_CLOCK_NS, *([best["clock_ns"]] if best else [])]
-        if target.lanes == 1 and target.key != "energy_pj":
-            clocks.reverse()
-        points = [
-            point
-            for clock_ns in dict.fromkeys(clocks)
-            for point in find(
-                normal, unit=target.architecture, lanes=target.lanes, clock_ns=clock_ns
-            )
-        ]
-        judged = next((point for point in points if point["clock_ns"] == clocks[0]), None)
-        measured = None if judged is None else _value(target, judged)
-        paper = [_value(target, point) for point in find(normal, unit=_PAPER, clock_ns=clocks[0])]
-        real = find(
-            implementations, unit=target.architecture, lanes=target.lanes, source="model",
-            clock_ns=ENERGY_CLOCK_NS,
-        )  # fmt: skip
-        rows.append(
-            {
-                "quantity": target.quantity, "unit": target.unit, "limit": target.limit,
-                "architecture": target.architecture, "lanes": target.lanes, "key": target.key,
-                "reference": target.reference, "paper": paper[0] if paper else None,
-                "measured": measured, "clock_ns": judged and judged["clock_ns"],
-                "ratio": None if measured is None else measured / target.limit,
-                "met": None if measured is None else measured <= target.limit,
-                "against_paper": measured / paper[0] if measured and paper else None,
-                "others": [
-                    {
-                        "clock_ns": point["clock_ns"],
-                        "value": _value(target, point),
-                        "met": _value(target, point) <= target.limit,
-                    }
-                    for point in points
-                    if point is not judged
-                ],
-                "real": _value(target, real[0]) if real and target.key == "energy_pj" else None,
-            }
-        )  # fmt: skip
-    return rows
-
-
-def beyond_together(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """What an architecture misses if all its targets are judged on netlists of one clock.
-
-    Args:
-        rows: From :func:`judge_targets`.
-
-    Returns:
-        By architecture, for the clock at which least is missed: ``quantity``, ``unit``,
-        ``clock_ns``, ``value`` and ``limit`` of each target missed; empty if none is.
-    """
-    missed: dict[str, list[dict[str, Any]]] = {}
-    for architecture in dict.fromkeys(row["architecture"] for row in rows):
-        own = [row for row in rows if row["architecture"] == architecture]
-        values = {
-            (clock_ns, row["quantity"]): value
-            for row in own
-            for clock_ns, value in [
-                (row["clock_ns"], row["measured"]),
-                *((other["clock_ns"], other["value"]) for other in row["others"]),
-            ]
-            if value is not None
-        }
-        tries = [
-            [
-                {name: row[name] for name in ("quantity", "unit", "limit")}
-                | {"clock_ns": clock_ns, "value": values[clock_ns, row["quantity"]]}
-                for row in own
-                if values[clock_ns, row["quantity"]] > row["limit"]
-            ]
-            for clock_ns in dict.fromkeys(clock_ns for clock_ns, _ in values)
-            if all((clock_ns, row["quantity"]) in values for row in own)
-        ]
-        if tries:
-            missed[architecture] = min(tries, key=len)
-    return missed
-
-
-def _value(target: Target, point: dict[str, Any]) -> float:
-    """Area a lane, longest path, or energy a result at 250 MHz."""
-    result = point["result"]
-    value = float(result[target.key])
-    if target.key == "area_um2":
-        return value / float(point["lanes"])
-    if target.key == "energy_pj" and point["clock_ns"] != ENERGY_CLOCK_NS:
-        # energy a cycle does not hang on the clock, but for leakage, which is a power
-        cycles = result["activity"]["cycles"] / result["activity"]["results"]
-        slower_ns = ENERGY_CLOCK_NS - float(point["clock_ns"])
-        leakage_w = float(result["power"]["leakage_w"])
-        return value + 1e3 * leakage_w * slower_ns * float(cycles)
-    return value
-
-
-def judge_consmax(facts: dict[str, Any]) -> Judged:
+def judge_consmax(facts: ConsmaxFacts) -> Judged:
     """Judge targets, certificates and netlists.
 
     A target of area, path or energy that is missed is counted, and is no failure: the figures
     are right all the same. An error beyond its bound, or a netlist that is wrong, is one.
 
-    Args:
-        facts: From :func:`consilico.reports.consmax.section.consmax_facts`.
-
     Returns:
-        Rows ``targets`` (:func:`judge_targets`), ``together`` (:func:`beyond_together`),
-        ``certificates`` (each with ``bound``, ``ulp_bound`` and ``within``), ``widths_within``
-        (combinations of widths that keep ``width_bounds``), ``widths_shown`` and ``chosen`` (the
-        netlists that area and path are judged on).
+        Rows: a :class:`ConsmaxJudgement`.
     """
-    found = facts["implementations"]
-    targets = [_decided(row, facts["swept"]) for row in judge_targets(found)]
-    certificates = [_within(entry) for entry in facts["certificates"] or ()]
+    targets = [_decided(row, facts.swept) for row in judge_targets(facts.netlists)]
+    certificates = [_within(entry) for entry in facts.certificates]
     checks = [
         Check(
-            what=f"{NAMES[row['architecture']]}: {row['quantity']}",
-            limit=f"at most {row['limit']:g} {row['unit']}",
-            measured=_words(row["measured"], row["unit"]),
-            met=row["met"],
+            what=f"{NAMES[row.target.architecture]}: {row.target.quantity}",
+            limit=f"at most {row.target.limit:g} {row.target.unit}",
+            measured=row.words,
+            met=row.met,
         )
         for row in targets
     ] + [
         Check(
-            what=f"{entry['architecture']}: greatest relative error",
-            limit=f"at most {entry['bound']:.2%}",
-            measured=f"{entry['max_relative_error']:.3%}",
-            met=entry["within"],
+            what=f"{row.it.architecture}: greatest relative error",
+            limit=f"at most {row.limit.max_relative_error:.2%}",
+            measured=f"{row.it.max_relative_error:.3%}",
+            met=row.within,
             must=True,
         )
-        for entry in certificates
-        if entry["bound"] is not None
+        for row in certificates
+        if row.limit is not None
     ]
-    gates = [entry["result"]["gate_level"] for entry in found]
+    gates = [netlist.gate_level for netlist in facts.netlists]
     if gates:
-        right = all(gate["checked"] > 0 and gate["mismatches"] == 0 for gate in gates)
+        right = all(gate.checked > 0 and gate.mismatches == 0 for gate in gates)
         checks.append(
             Check(
                 what="netlists of the ConSmax units, simulated", limit="no mismatch",
-                measured=f"{sum(gate['mismatches'] for gate in gates)} mismatches", met=right,
+                measured=f"{sum(gate.mismatches for gate in gates)} mismatches", met=right,
                 must=True,
             )
         )  # fmt: skip
+    where = conditions(facts.kit, ENERGY_CLOCK_NS, "normal draw of scores, without delays")
     return Judged(
         checks=checks,
-        cards=_cards(targets, certificates, facts["conditions"]),
-        rows={
-            "targets": targets,
-            "together": beyond_together(targets),
-            "certificates": certificates,
-            "widths_within": sum(row["within_bounds"] for row in facts["widths"] or ()),
-            "widths_shown": [
-                row for row in facts["widths"] or () if row["chosen"] or row["area_um2"] is not None
-            ],
-            "width_bounds": "{:.1%} and {:g} ulp".format(*ERROR_LIMITS["consmax/log2"]),
-            "chosen": [representative(found, name) for name in ("consmax/split", "consmax/log2")],
-        },
+        cards=[_error_card(certificates), *_target_cards(targets, where)],
+        rows=_rows(facts, targets, certificates),
     )
 
 
-def _decided(row: dict[str, Any], swept: Collection[str]) -> dict[str, Any]:
-    """Leave a target open that is missed so far, if a netlist for another clock may meet it."""
-    waits = row["lanes"] == 1 and row["key"] != "energy_pj" and row["architecture"] not in swept
-    return row | {"met": None} if waits and row["met"] is False else row
+def _rows(
+    facts: ConsmaxFacts,
+    targets: Sequence[JudgedTarget],
+    certificates: Sequence[JudgedCertificate],
+) -> ConsmaxJudgement:
+    slow = find(facts.netlists, clock_ns=ENERGY_CLOCK_NS)
+    judged = [representative(facts.netlists, name) for name in ERROR_LIMITS]
 
-
-def _words(value: float | None, unit: str) -> str:
-    return "not measured" if value is None else f"{value:,.{_DIGITS[unit]}f} {unit}"
-
-
-def _within(certificate: dict[str, Any]) -> dict[str, Any]:
-    """Add the bounds of the architecture, and whether every code of every setting keeps them."""
-    bound, ulp_bound = ERROR_LIMITS.get(certificate["architecture"], (None, None))
-    within = None
-    if bound is not None:
-        within = bool(
-            certificate["exhaustive"]
-            and certificate["max_relative_error"] <= bound
-            and (ulp_bound is None or certificate["max_ulp"] <= ulp_bound)
-        )
-    return certificate | {"bound": bound, "ulp_bound": ulp_bound, "within": within}
-
-
-def _cards(
-    targets: list[dict[str, Any]], certificates: list[dict[str, Any]], where: str
-) -> list[Card]:
-    cards = []
-    bounded = [entry for entry in certificates if entry["bound"] is not None]
-    if bounded:
-        first = bounded[0]
-        cards.append(
-            Card(
-                label="ConSmax: greatest relative error",
-                value=", ".join(
-                    f"{entry['max_relative_error']:.2%} {NAMES[entry['architecture']]}"
-                    for entry in bounded
-                ),
-                note=f"all {first['codes']} codes of {first['settings']} settings",
-                kind="certified",
-                good=all(entry["within"] for entry in bounded),
+    def rows(netlists: Iterable[Implementation]) -> tuple[NetlistRow, ...]:
+        return tuple(
+            NetlistRow(
+                it=it,
+                name=NAMES[it.unit],
+                lanes=lanes_of(it),
+                area_per_lane_um2=it.area_um2 / lanes_of(it),
+                judged=any(it is one for one in judged),
             )
+            for it in netlists
         )
-    for key, label in (
+
+    return ConsmaxJudgement(
+        targets=tuple(targets),
+        energies=tuple(row for row in targets if row.target.key == "energy_pj"),
+        together=beyond_together(targets),
+        certificates=tuple(certificates),
+        classes=tuple(slow[0].area_by_class_um2) if slow else (),
+        netlists=rows(find(slow, source="normal")),
+        power=tuple(
+            PowerRow(
+                it=it,
+                lanes=lanes_of(it),
+                real=it.activity.source == "model",
+                power_mw=tuple(
+                    1e3 * watts
+                    for watts in (
+                        it.power.internal_w, it.power.switching_w, it.power.leakage_w,
+                        it.power.total_w,
+                    )
+                ),
+            )
+            for it in slow
+        ),
+        sweep=rows(find(facts.netlists, lanes=1, source="normal")),
+        widths_within=sum(row.within_bounds for row in facts.widths),
+        widths_shown=tuple(
+            row for row in facts.widths if row.chosen or row.area_um2 is not None
+        ),
+        names=NAMES,
+        energy_clock_ns=ENERGY_CLOCK_NS,
+        width_limit=ERROR_LIMITS["consmax/log2"],
+        real_words=facts.scores.words if facts.scores else "real scores",
+    )  # fmt: skip
+
+
+def _decided(row: JudgedTarget, swept: Collection[str]) -> JudgedTarget:
+    """Leave a target open that is missed so far, if a netlist for another clock may meet it."""
+    target = row.target
+    waits = target.lanes == 1 and target.key != "energy_pj" and target.architecture not in swept
+    return replace(row, met=None) if waits and row.met is False else row
+
+
+def _within(certificate: Certificate) -> JudgedCertificate:
+    limit = ERROR_LIMITS.get(certificate.architecture)
+    if limit is None:
+        return JudgedCertificate(it=certificate, limit=None, within=None)
+    return JudgedCertificate(
+        it=certificate,
+        limit=limit,
+        within=certificate.exhaustive
+        and certificate.max_relative_error <= limit.max_relative_error
+        and (limit.max_ulp is None or certificate.max_ulp <= limit.max_ulp),
+    )
+
+
+def _error_card(certificates: Sequence[JudgedCertificate]) -> Card:
+    label = "ConSmax: greatest relative error"
+    bounded = [row for row in certificates if row.limit is not None]
+    if not bounded:
+        return Card(
+            label=label, value=NOT_MEASURED, note="consilico report certifies it", kind="certified"
+        )
+    first = bounded[0].it
+    return Card(
+        label=label,
+        value=", ".join(
+            f"{row.it.max_relative_error:.2%} {NAMES[row.it.architecture]}" for row in bounded
+        ),
+        note=f"all {first.codes} codes of {first.settings} settings",
+        kind="certified",
+        good=all(row.within for row in bounded),
+    )
+
+
+def _target_cards(targets: Sequence[JudgedTarget], where: str) -> list[Card]:
+    cards = []
+    for quantity, label in (
         ("area, one lane", "ConSmax: area of one lane"),
         ("energy a result at 250 MHz", "ConSmax: energy per result at 250 MHz"),
     ):
-        rows = [row for row in targets if row["quantity"] == key and row["measured"] is not None]
-        if rows:
-            paper = {row["paper"] for row in rows if row["paper"] is not None}
-            cards.append(
-                Card(
-                    label=label,
-                    value=", ".join(
-                        f"{_words(row['measured'], row['unit']).replace('um2', 'µm²')} "
-                        f"{NAMES[row['architecture']]}"
-                        for row in rows
-                    ),
-                    note=(
-                        "against "
-                        + " and ".join(f"{value:,.{_DIGITS[rows[0]['unit']]}f}" for value in paper)
-                        + " of the paper's unit built straight, in the same flow. "
-                        if paper
-                        else ""
-                    )
-                    + where,
-                    good=all(row["met"] for row in rows),
-                )
+        rows = [row for row in targets if row.target.quantity == quantity and row.measured]
+        if not rows:
+            continue
+        paper = {f"{row.paper:,.{row.target.digits}f}" for row in rows if row.paper is not None}
+        against = (
+            f"against {' and '.join(sorted(paper))} of the paper's unit built straight,"
+            " in the same flow. "
+            if paper
+            else ""
+        )
+        cards.append(
+            Card(
+                label=label,
+                value=", ".join(f"{row.words} {NAMES[row.target.architecture]}" for row in rows),
+                note=f"{against}{where}",
+                good=all(row.met for row in rows),
             )
+        )
     return cards

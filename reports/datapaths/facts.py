@@ -1,20 +1,27 @@
 """What the low-bit units cost: area, path and energy per operation."""
 
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from consilico.reports.page.measure import KitFacts
+from consilico.reports.page.traffic import AttentionScores, TrainingOperands
 from consilico.sim.base.facts import Facts
+from consilico.sim.silicon.implement import Implementation
 
 __all__ = [
     "CLOCK_NS",
     "DatapathFacts",
     "DatapathRow",
     "ProjectedElement",
+    "PublishedArithmetic",
+    "PublishedOperation",
     "SourceFigures",
     "datapath_rows",
     "projected_element",
+    "published_arithmetic",
 ]
 
 CLOCK_NS = 2.0  # 500 MHz
@@ -61,6 +68,29 @@ class ProjectedElement(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedOperation(Facts):
+    """What others published of an operation, as printed; empty where they say nothing."""
+
+    what: str
+    operation: str
+    node: str
+    supply: str
+    energy_pj: str
+    tops_per_w: str
+    tops_per_mm2: str
+    conditions: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedArithmetic(Facts):
+    """Published figures next to ours; for comparison only."""
+
+    caveat: str
+    rows: tuple[PublishedOperation, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatapathFacts(Facts):
     """Everything that the report shows of the low-bit units."""
 
@@ -69,9 +99,9 @@ class DatapathFacts(Facts):
     defaults: dict[str, dict[str, Any]]  # default configuration by unit
     kit: KitFacts
     clock_ns: float
-    traffic: dict[str, Any]  # what the job that collects scores tells
-    training_traffic: dict[str, Any]  # what the job that collects a training's operands tells
-    published: dict[str, Any]  # content of published.toml
+    scores: AttentionScores
+    training: TrainingOperands
+    published: PublishedArithmetic
 
     @property
     def macs(self) -> list[DatapathRow]:
@@ -84,46 +114,52 @@ class DatapathFacts(Facts):
         return [row for row in self.rows if row.operation != "MAC"]
 
 
-def datapath_rows(entries: Iterable[Mapping[str, Any]]) -> tuple[DatapathRow, ...]:
+def published_arithmetic() -> PublishedArithmetic:
+    """Return the figures in ``published.toml``."""
+    text = Path(__file__).with_name("published.toml").read_text(encoding="utf-8")
+    return PublishedArithmetic.from_json(tomllib.loads(text))
+
+
+def datapath_rows(found: Iterable[Implementation]) -> tuple[DatapathRow, ...]:
     """Return one row per configuration.
 
     Args:
-        entries: Results of :func:`consilico.reports.page.measure.implement_job` as JSON, at
-            :data:`CLOCK_NS`.
+        found: Implementations at :data:`CLOCK_NS`, of one configuration on one or several sources
+            of traffic.
     """
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        found.setdefault(f"{entry['unit']} {entry['result']['config']}", []).append(entry)
-    return tuple(_row(own) for own in found.values())
+    rows: dict[str, list[Implementation]] = {}
+    for it in found:
+        rows.setdefault(f"{it.unit} {it.config}", []).append(it)
+    return tuple(_row(own) for own in rows.values())
 
 
-def _row(entries: list[Mapping[str, Any]]) -> DatapathRow:
+def _row(found: Sequence[Implementation]) -> DatapathRow:
     """Return the row of one configuration, implemented on one or several sources of traffic."""
-    last = entries[-1]["result"]
+    first = found[0]
     return DatapathRow(
-        unit=entries[0]["unit"],
-        config=last["config"],
-        operation=last["operation"],
-        area_um2=last["area_um2"],
-        path_ns=last["path_ns"],
-        meets_clock=last["meets_clock"],
-        cells=last["cells"],
-        power_by_class_w=entries[0]["result"]["power_by_class_w"],
-        sources={entry["source"]: _figures(entry["result"]) for entry in entries},
+        unit=first.unit,
+        config=first.config,
+        operation=first.operation,
+        area_um2=first.area_um2,
+        path_ns=first.path_ns,
+        meets_clock=first.meets_clock,
+        cells=first.cells,
+        power_by_class_w=first.power_by_class_w,
+        sources={it.activity.source: _figures(it) for it in found},
     )
 
 
-def _figures(result: Mapping[str, Any]) -> SourceFigures:
-    activity, energy_pj = result["activity"], result["energy_per_operation_pj"]
-    rate = activity["operations"] / activity["cycles"]
-    if result["operation"] != "MAC":
+def _figures(it: Implementation) -> SourceFigures:
+    energy_pj = it.energy_per_operation_pj
+    rate = it.activity.operations / it.activity.cycles
+    if it.operation != "MAC":
         return SourceFigures(energy_pj=energy_pj, operations_per_cycle=rate)
     tops = 2 * rate / (CLOCK_NS * 1e-9) * 1e-12
     return SourceFigures(
         energy_pj=energy_pj,
         operations_per_cycle=rate,
         tops_per_w=2 / energy_pj,
-        tops_per_mm2=tops / (result["area_um2"] * 1e-6),
+        tops_per_mm2=tops / (it.area_um2 * 1e-6),
     )
 
 

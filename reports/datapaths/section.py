@@ -1,23 +1,25 @@
 """The report's section on low-bit units: what is measured for it, and its facts."""
 
-import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 
 from consilico.reports.datapaths.facts import (
     CLOCK_NS,
     DatapathFacts,
     datapath_rows,
     projected_element,
+    published_arithmetic,
 )
 from consilico.reports.datapaths.judgements import judge_datapaths
-from consilico.reports.page.measure import (
-    implement_job,
-    kit_facts,
+from consilico.reports.page.measure import implement_job, kit_facts
+from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.reports.page.traffic import (
+    attention_scores,
     scores_job,
+    training_operands,
     training_traffic_job,
 )
-from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.sim.silicon.implement import Implementation
+from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["SECTION"]
 
@@ -33,8 +35,6 @@ _CONFIGURATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def _implementations(request: Request) -> list[Job]:
-    from consilico.sim.units.catalogue import find_unit
-
     units = [find_unit(chosen.name) for chosen in request.units]
     return [
         implement_job(
@@ -54,12 +54,9 @@ def _jobs(request: Request, results: Results) -> Sequence[Job]:
 
 def datapath_facts(request: Request, results: Results) -> DatapathFacts | None:
     """Gather what is known of the low-bit units; None where nothing was measured yet."""
-    from consilico.sim.units.catalogue import find_unit
-
-    found = results.values(_implementations(request))
-    traffic = results.value(scores_job())
-    training = results.value(training_traffic_job())
-    if not found or traffic is None or training is None:
+    found = results.all_facts(_implementations(request), Implementation)
+    scores, training = attention_scores(results), training_operands(results)
+    if not found or scores is None or training is None:
         return None
     rows = datapath_rows(found)
     return DatapathFacts(
@@ -71,9 +68,9 @@ def datapath_facts(request: Request, results: Results) -> DatapathFacts | None:
         },
         kit=kit_facts(_KIT),
         clock_ns=CLOCK_NS,
-        traffic=traffic,
-        training_traffic=training,
-        published=tomllib.loads(Path(__file__).with_name("published.toml").read_text()),
+        scores=scores,
+        training=training,
+        published=published_arithmetic(),
     )
 
 

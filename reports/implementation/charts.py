@@ -124,18 +124,19 @@ def sweep_plot(answer: dict[str, Any]) -> Chart:
 
 def _curves(facts: ImplementationFacts) -> Chart:
     """Draw the Pareto points of every unit, area relative to its smallest netlist."""
-    periods = [point["clock_ns"] for curve in facts.curves for point in curve["pareto"]]
+    periods = [netlist.clock_ns for curve in facts.curves for netlist in curve.found.pareto]
     clocks = f"mapped for {min(periods):g} to {max(periods):g} ns" if periods else "none"
     series = []
     for colour, curve in zip(_COLOURS, facts.curves, strict=False):
-        smallest = min(point["area_um2"] for point in curve["pareto"])
-        settings = ", ".join(curve["settings"])
+        best = curve.found.pareto
+        smallest = min(netlist.area_um2 for netlist in best)
+        settings = ", ".join(curve.settings)
         series.append(
             Series(
-                name=f"{curve['unit']}{f' ({settings})' if settings else ''}",
+                name=f"{curve.unit}{f' ({settings})' if settings else ''}",
                 colour=colour,
-                x=[point["path_ns"] for point in curve["pareto"]],
-                y=[point["area_um2"] / smallest for point in curve["pareto"]],
+                x=[netlist.path_ns for netlist in best],
+                y=[netlist.area_um2 / smallest for netlist in best],
             )
         )
     return Chart(

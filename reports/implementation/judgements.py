@@ -2,14 +2,23 @@
 
 from dataclasses import dataclass
 
-from consilico.reports.implementation.facts import ImplementationFacts, Implemented
+from consilico.reports.implementation.facts import ImplementationFacts, Implemented, UnitSweep
 from consilico.reports.page.section import Check, Judged
+from consilico.sim.silicon.synthesis.sweep import FastestClock, ParetoNetlist
+from consilico.sim.silicon.synthesis.yosys_compare import VersionRatio, YosysComparison
 
-__all__ = ["Row", "judge_implementation"]
+__all__ = [
+    "CurveRow",
+    "ImplementationJudgement",
+    "JudgedNetlist",
+    "JudgedYosys",
+    "RatioRow",
+    "judge_implementation",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class JudgedNetlist:
     """An implementation with what is derived from it and judged of it."""
 
     it: Implemented
@@ -20,6 +29,46 @@ class Row:
     proof: str = ""  # PROVED, DIFFERENT or not proved
 
 
+@dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """The two ends of a unit's curve of area against clock."""
+
+    it: UnitSweep
+    smallest: ParetoNetlist
+    fastest: FastestClock
+    fastest_mhz: float
+    more_area_pct: float  # of the fastest, relative to the smallest
+    netlists: int  # that no other one beats
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioRow:
+    """How much more the newer Yosys takes than the older, with one recipe."""
+
+    it: VersionRatio
+    area_pct: float
+    path_pct: float
+    cpu_pct: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedYosys:
+    """Two versions of Yosys in this flow."""
+
+    it: YosysComparison
+    ratios: tuple[RatioRow, ...]
+    clocks: str  # that were mapped for, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImplementationJudgement:
+    """What the section's template shows."""
+
+    netlists: tuple[JudgedNetlist, ...]
+    curves: tuple[CurveRow, ...]
+    yosys: JudgedYosys | None
+
+
 _PROOF_WORDS = {"equivalent": "PROVED", "different": "DIFFERENT"}
 
 
@@ -27,7 +76,7 @@ def judge_implementation(facts: ImplementationFacts) -> Judged:
     """Judge every netlist; one that is wrong fails the report.
 
     Returns:
-        Rows: a :class:`Row` for each implementation.
+        Rows: an :class:`ImplementationJudgement`.
     """
     rows = [_row(it) for it in facts.rows]
     checks = [
@@ -42,18 +91,59 @@ def judge_implementation(facts: ImplementationFacts) -> Judged:
         for row in rows
         if row.measured or row.it.failure
     ]
-    return Judged(checks=checks, rows=rows)
+    return Judged(
+        checks=checks,
+        rows=ImplementationJudgement(
+            netlists=tuple(rows),
+            curves=tuple(row for curve in facts.curves for row in _curve(curve)),
+            yosys=None if facts.yosys is None else _yosys(facts.yosys),
+        ),
+    )
 
 
-def _row(it: Implemented) -> Row:
+def _row(it: Implemented) -> JudgedNetlist:
     if it.area_um2 is None:
-        return Row(it=it, measured=False, right=False if it.failure else None)
+        return JudgedNetlist(it=it, measured=False, right=False if it.failure else None)
     whole = it.modules_kept_um2
-    return Row(
+    return JudgedNetlist(
         it=it,
         measured=True,
         right=it.mismatches == 0 and it.results_compared > 0 and it.proof != "different",
         kept_pct=100 * (whole / it.area_um2 - 1),
         purpose_pct=tuple(100 * area / whole for area in it.purpose_um2.values()),
         proof=_PROOF_WORDS.get(it.proof, "not proved"),
+    )
+
+
+def _curve(curve: UnitSweep) -> list[CurveRow]:
+    """Return the row of a sweep; none where the fastest clock was not searched for."""
+    fastest, smallest = curve.found.fastest, curve.found.pareto[-1]
+    if fastest is None:
+        return []
+    return [
+        CurveRow(
+            it=curve,
+            smallest=smallest,
+            fastest=fastest,
+            fastest_mhz=1e3 / fastest.clock_ns,
+            more_area_pct=100 * (fastest.area_um2 / smallest.area_um2 - 1),
+            netlists=len(curve.found.pareto),
+        )
+    ]
+
+
+def _yosys(found: YosysComparison) -> JudgedYosys:
+    clocks = sorted({row.clock_ns for row in found.rows})
+    return JudgedYosys(
+        it=found,
+        ratios=tuple(
+            RatioRow(
+                it=ratio,
+                area_pct=100 * (ratio.area_um2 - 1),
+                path_pct=100 * (ratio.path_ns - 1),
+                cpu_pct=100 * (ratio.cpu_s - 1),
+            )
+            for ratio in found.ratios
+        ),
+        clocks=" or ".join(f"{clock:g}" for clock in clocks) + " ns, by the recipe",
     )

@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from consilico.reports.implementation.charts import implementation_charts
 from consilico.reports.implementation.facts import (
     ImplementationFacts,
-    Implemented,
+    UnitSweep,
     implemented,
     sweep_unit,
 )
 from consilico.reports.implementation.judgements import judge_implementation
-from consilico.reports.page.measure import (
-    implement_job,
-    kit_facts,
-    scores_job,
-    training_traffic_job,
-)
+from consilico.reports.page.measure import implement_job, kit_facts
 from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.reports.page.traffic import scores_job, training_traffic_job
+from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.synthesis.yosys import yosys_version
+from consilico.sim.silicon.synthesis.yosys_compare import comparison
+from consilico.sim.silicon.timing.opensta import sta_version
+from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["SECTION"]
 
@@ -26,8 +27,6 @@ _SMALL_CELLS = 1500  # netlists up to this are swept over clocks: a netlist take
 
 def _implementations(request: Request) -> list[tuple[Chosen, str, Job]]:
     """List each unit in each kit: measured at once where units were chosen, else in full."""
-    from consilico.sim.units.catalogue import find_unit
-
     return [
         (
             unit,
@@ -46,8 +45,8 @@ def _sweeps(request: Request, results: Results) -> list[Job]:
     """List the sweeps of units whose netlist is small, once that is known."""
     found = []
     for unit, kit, job in _implementations(request):
-        entry = results.value(job)
-        if kit == request.kits[0] and entry and entry["result"]["cells"] <= _SMALL_CELLS:
+        it = results.facts(job, Implementation)
+        if kit == request.kits[0] and it and it.cells <= _SMALL_CELLS:
             found.append(
                 Job(
                     work=sweep_unit, arguments=(unit.name, unit.settings, kit),
@@ -70,20 +69,16 @@ def _jobs(request: Request, results: Results) -> Sequence[Job]:
 
 def section_facts(request: Request, results: Results) -> ImplementationFacts:
     """Gather the implementations that are there, and what is missing."""
-    from consilico.sim.silicon.synthesis.yosys import yosys_version
-    from consilico.sim.silicon.synthesis.yosys_compare import comparison
-    from consilico.sim.silicon.timing.opensta import sta_version
-
-    rows: list[Implemented] = [
-        implemented(unit.name, unit.settings, kit, job, results.value(job), results.failure(job))
+    rows = [
+        implemented(unit, kit, job, results.facts(job, Implementation), results.failure(job))
         for unit, kit, job in _implementations(request)
     ]
     return ImplementationFacts(
         rows=tuple(rows),
-        curves=tuple(results.values(_sweeps(request, results))),
+        curves=tuple(results.all_facts(_sweeps(request, results), UnitSweep)),
         kit=kit_facts(request.kits[0]),
         tools={"yosys": yosys_version(), "sta": sta_version()},
-        yosys=comparison().to_json() if request.everything else None,
+        yosys=comparison() if request.everything else None,
     )
 
 

@@ -1,40 +1,47 @@
 """The report's section on its input: the scores of a language model that drive units."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from consilico.reports.input.charts import score_chart
-from consilico.reports.page.measure import scores_job, training_traffic_job
 from consilico.reports.page.section import Judged, Request, Results, Section
+from consilico.reports.page.traffic import (
+    AttentionScores,
+    TrainingOperands,
+    attention_scores,
+    scores_job,
+    training_operands,
+    training_traffic_job,
+)
+from consilico.sim.base.facts import Facts
 
 __all__ = ["SECTION", "InputFacts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputFacts:
+class InputFacts(Facts):
     """Where traffic comes from, as the jobs that collect it tell."""
 
-    scores: dict[str, Any]
-    training: dict[str, Any] | None
+    scores: AttentionScores
+    training: TrainingOperands | None  # None: not collected yet
 
 
 def input_facts(request: Request, results: Results) -> InputFacts | None:
     """Gather what is known of the traffic; None until the scores are collected."""
-    scores = results.value(scores_job())
-    if scores is None:
-        return None
-    return InputFacts(scores=scores, training=results.value(training_traffic_job()))
+    scores = attention_scores(results)
+    return (
+        None if scores is None else InputFacts(scores=scores, training=training_operands(results))
+    )
 
 
 def judge_input(facts: InputFacts) -> Judged:
     """Warn where input is synthetic: the figures are then no language model's."""
     warnings = []
-    if facts.scores["synthetic"]:
+    if facts.scores.synthetic:
         warnings.append(
-            f"The scores are SYNTHETIC, not from a language model: {facts.scores['source']}."
+            f"The scores are SYNTHETIC, not from a language model: {facts.scores.source}."
         )
-    if facts.training and facts.training["synthetic"]:
-        warnings.append(f"Operands of training are SYNTHETIC: {facts.training['source']}.")
+    if facts.training and facts.training.synthetic:
+        warnings.append(f"Operands of training are SYNTHETIC: {facts.training.source}.")
     return Judged(warnings=warnings)
 
 

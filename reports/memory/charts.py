@@ -1,5 +1,6 @@
 """Charts of the memory ledger: what lives at the peak, through a step, and what fits where."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,8 @@ __all__ = ["memory_charts", "memory_plot", "memory_sweep_plot"]
 
 _CONTEXT = "driver and CUDA context (assumed)"
 _SLACK = "allocator slack (estimated)"
+
+_CROWDED = 1 / 8  # of a step: names of phases that are closer share a place
 
 _COLOURS = {  # kind: key of COLOURS, in the order in which they are stacked
     "weights": "a",
@@ -49,7 +52,7 @@ def memory_charts(memory: MemoryFacts) -> list[Chart]:
             caption=f"What lives at the peak of a training step, by method: {words}, per-layer "
             f"update. Dashed: all memory of one {card.title}. Without allocator slack.",
             kind="counted",
-            panels=[_at_peak(bars, [limit])],
+            panels=[_at_peak(bars, _kinds(kinds for _, kinds in bars), [limit])],
         ),
         Chart(
             name="memory_step",
@@ -57,7 +60,9 @@ def memory_charts(memory: MemoryFacts) -> list[Chart]:
             caption=f"Through a step of {run['method']}: {words}. Blocks forward, loss, blocks "
             "backward; each bar is the most of its part. Tensors alone.",
             kind="counted",
-            panels=[_through_step(memory.timeline, [])],
+            panels=[
+                _through_step(memory.timeline, _kinds(part.kinds for part in memory.timeline), [])
+            ],
         ),
     ]
 
@@ -82,6 +87,7 @@ def memory_plot(answer: Mapping[str, Any], parts: Sequence[StepPart]) -> Chart:
         size = answer["memory_bytes"] / 1e9
         limits = [Limit(name=f"memory of {answer['gpu']}: {size:.1f} GB", y=size)]
     settings = answer["settings"]
+    both = _kinds([kinds, *(part.kinds for part in parts)])  # one legend, in the order of stacking
     return Chart(
         name="memory",
         title=f"{answer['model']}, {answer['method']}, batch {settings['batch']} x"
@@ -92,8 +98,8 @@ def memory_plot(answer: Mapping[str, Any], parts: Sequence[StepPart]) -> Chart:
         conditions=f"Peak at: {answer['peak_at']}",
         share_y=True,
         panels=[
-            _at_peak([("at the peak", kinds)], [replace(limit, name="") for limit in limits]),
-            _through_step(parts, limits),
+            _at_peak([("at the peak", kinds)], both, [replace(limit, name="") for limit in limits]),
+            _through_step(parts, both, limits),
         ],
     )
 
@@ -112,8 +118,9 @@ def memory_sweep_plot(answer: Mapping[str, Any]) -> Chart:
     return Chart(
         name="memory_sweep",
         title=f"{answer['model']}: largest batch that fits",
-        caption="Largest batch that fits, by method, length and memory of the GPU; -: none.",
+        caption="Largest batch that fits, by method, length and memory of the GPU.",
         kind="counted",
+        conditions=f"-: none fits; {answer['largest_batch_tried']}: the largest that was tried",
         panels=[
             Panel(
                 title=f"{length:,} tokens",
@@ -131,7 +138,11 @@ def memory_sweep_plot(answer: Mapping[str, Any]) -> Chart:
     )
 
 
-def _at_peak(bars: Sequence[tuple[str, Mapping[str, int]]], limits: Sequence[Limit]) -> Panel:
+def _at_peak(
+    bars: Sequence[tuple[str, Mapping[str, int]]],
+    shown: Sequence[tuple[str, str]],
+    limits: Sequence[Limit],
+) -> Panel:
     """Stack the bytes at the peak by kind, one bar per run; each has a label and its kinds."""
     names = [label for label, _ in bars]
     series = [
@@ -139,12 +150,14 @@ def _at_peak(bars: Sequence[tuple[str, Mapping[str, int]]], limits: Sequence[Lim
             name=kind, colour=colour, mark="bars", x=names,
             y=[kinds.get(kind, 0) / 1e9 for _, kinds in bars],
         )
-        for kind, colour in _kinds(kinds for _, kinds in bars)
+        for kind, colour in shown
     ]  # fmt: skip
     return Panel(x_label="", y_label="GB (1e9 bytes)", series=series, limits=limits)
 
 
-def _through_step(parts: Sequence[StepPart], limits: Sequence[Limit]) -> Panel:
+def _through_step(
+    parts: Sequence[StepPart], shown: Sequence[tuple[str, str]], limits: Sequence[Limit]
+) -> Panel:
     """Stack the bytes by kind through a step: blocks forward, loss, blocks backward, update."""
     x = list(range(len(parts)))
     series = [
@@ -152,7 +165,7 @@ def _through_step(parts: Sequence[StepPart], limits: Sequence[Limit]) -> Panel:
             name=kind, colour=colour, mark="bars", x=x,
             y=[part.kinds.get(kind, 0) / 1e9 for part in parts],
         )
-        for kind, colour in _kinds(part.kinds for part in parts)
+        for kind, colour in shown
     ]  # fmt: skip
     peak = max(x, key=lambda index: parts[index].bytes)
     series.append(
@@ -175,8 +188,20 @@ def _kinds(found: Iterable[Mapping[str, int]]) -> list[tuple[str, str]]:
 
 
 def _phases(parts: Sequence[StepPart]) -> dict[float, str]:
-    """Name the phases of a step, each in the middle of its parts."""
+    """Name the phases of a step, each in the middle of its parts.
+
+    A phase that is too close to the one before, such as a new subspace after the update, is named
+    below it.
+    """
     places: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
         places.setdefault(part.part.split(",")[0], []).append(index)
-    return {sum(found) / len(found): name for name, found in places.items()}
+    named: dict[float, str] = {}
+    for name, found in places.items():
+        middle = sum(found) / len(found)
+        before = max(named, default=-math.inf)
+        if middle - before < _CROWDED * len(parts):
+            named[before] += f", {name}"
+        else:
+            named[middle] = name
+    return named

@@ -8,6 +8,11 @@ from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.results import cached, digest, stored
+from consilico.sim.rtlsim.verify import Verification, verify
+from consilico.sim.silicon.implement import Implementation, implement
+from consilico.sim.silicon.kits.kit import find_kit
+from consilico.sim.units.catalogue import catalogue, configure, find_unit
+from consilico.sim.units.consmax import PAPER
 
 __all__ = [
     "SEED",
@@ -18,8 +23,6 @@ __all__ = [
     "known",
     "plain_json",
     "run_task",
-    "scores_job",
-    "training_traffic_job",
     "verify_job",
 ]
 
@@ -60,28 +63,6 @@ def implement_job(
     )
 
 
-def scores_job() -> Job:
-    """Return the job that collects a language model's attention scores; verification needs them."""
-    return Job(
-        work=_scores,
-        label="attention scores of a language model",
-        command="consilico report",
-        cpu_s=35,
-        early=True,
-    )
-
-
-def training_traffic_job() -> Job:
-    """Return the job that collects operands of a small training; training units need them."""
-    return Job(
-        work=_training_traffic,
-        label="operands of a small training",
-        command="consilico report",
-        cpu_s=15,
-        early=True,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class KitFacts(Facts):
     """A process kit at one corner, as captions name it."""
@@ -100,8 +81,6 @@ def kit_facts(name: str) -> KitFacts:
     Raises:
         UserError: If the kit is unknown or its files are missing.
     """
-    from consilico.sim.silicon.kits.kit import find_kit
-
     kit = find_kit(name)
     return KitFacts(
         name=kit.name,
@@ -126,64 +105,18 @@ def plain_json(result: Any) -> Any:
     return result.to_json() if hasattr(result, "to_json") else result
 
 
-def _verify(name: str, settings: tuple[str, ...]) -> Any:
-    from consilico.sim.rtlsim.verify import verify
-    from consilico.sim.units.catalogue import configure, find_unit
-
+def _verify(name: str, settings: tuple[str, ...]) -> Verification:
     unit = find_unit(name)
     config = configure(unit, list(settings))
-    return plain_json(verify(unit, config, list(_SIMULATORS), seed=SEED))
+    return verify(unit, config, list(_SIMULATORS), seed=SEED)
 
 
 def _implement(
     name: str, settings: tuple[str, ...], kit: str, clock_ns: float, source: str
-) -> dict[str, Any]:
-    """Return an entry: what was asked for, and the implementation as ``result``."""
-    from consilico.sim.silicon.implement import implement
-    from consilico.sim.units.catalogue import configure, find_unit
-
-    if name == "consmax/paper":  # a unit to compare with, that the catalogue does not offer
-        from consilico.sim.units.consmax import PAPER as unit
-    else:
-        unit = find_unit(name)
-    config = configure(unit, list(settings))
-    return {
-        "unit": name,
-        "lanes": getattr(config, "lanes", 1),
-        "clock_ns": clock_ns,
-        "source": source,
-        "result": plain_json(implement(unit, config, kit, clock_ns, source)),
-    }
-
-
-def _scores() -> dict[str, Any]:
-    """Return what the report says of the scores; ``middle_head`` has the median scale."""
-    from consilico.sim.traffic.score_traffic import score_traffic
-
-    traffic = score_traffic()
-    head = sorted(traffic.heads, key=lambda constants: constants.scale)[len(traffic.heads) // 2]
-    return {
-        **traffic.counts,
-        "source": traffic.source,
-        "synthetic": traffic.synthetic,
-        "histogram": traffic.histogram.tolist(),
-        "score_histogram": traffic.score_histogram.tolist(),
-        "score_edges": traffic.score_edges.tolist(),
-        "provenance": traffic.provenance,
-        "middle_head": {
-            "name": f"layer {head.layer}, head {head.head}", "scale": head.scale,
-            "log_c": head.log_c,
-        },
-    }  # fmt: skip
-
-
-def _training_traffic() -> dict[str, Any]:
-    from consilico.sim.traffic.training_operands import training_traffic
-
-    traffic = training_traffic()
-    return {
-        "source": traffic.source, "synthetic": traffic.synthetic, "provenance": traffic.provenance,
-    }  # fmt: skip
+) -> Implementation:
+    # the catalogue does not offer the paper's unit: it is there to compare with
+    unit = PAPER if name == PAPER.name else find_unit(name)
+    return implement(unit, configure(unit, list(settings)), kit, clock_ns, source)
 
 
 def known(job: Job, tools: Any) -> tuple[str | None, Any | None]:
@@ -199,8 +132,6 @@ def known(job: Job, tools: Any) -> tuple[str | None, Any | None]:
     """
     modules = [job.work.__module__]
     if job.unit:
-        from consilico.sim.units.catalogue import catalogue
-
         unit = catalogue().get(job.unit)
         owners = [] if unit is None else [_owner(unit.component), _owner(unit.config)]
         if any(owner.partition(".")[0] != "consilico" for owner in owners):

@@ -13,6 +13,9 @@
       font: { family: read("--sans"), size: 13, color: read("--text") },
       hoverlabel: { bgcolor: read("--panel"), font: { color: read("--text") } },
     });
+    for (const name of result.annotations) {
+      if (name.text) name.bgcolor = read("--page"); // a limit's name is read across bars, too
+    }
     for (const key of Object.keys(result)) {
       if (/^[xy]axis/.test(key)) {
         result[key].title = { ...result[key].title, font: { size: 12 }, standoff: 8 };

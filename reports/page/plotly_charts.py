@@ -133,7 +133,10 @@ def _x_axis(panel: Panel, domain: list[float], suffix: str) -> dict[str, Any]:
         ticks = sorted({x for series in panel.series for x in series.x})
         axis |= {"type": "log", "tickvals": ticks, "ticktext": [str(tick) for tick in ticks]}
     if panel.x_names:
-        axis |= {"tickvals": list(panel.x_names), "ticktext": list(panel.x_names.values())}
+        axis |= {
+            "tickvals": list(panel.x_names),
+            "ticktext": [_broken(name) for name in panel.x_names.values()],
+        }
     if panel.x_ticks:
         axis["tickvals"] = list(panel.x_ticks)
     return axis

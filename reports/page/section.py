@@ -101,10 +101,10 @@ class Results:
         outcome = self._outcomes.get(job)
         return "" if outcome is None else outcome.failure
 
-    def values(self, jobs: Iterable[Job]) -> list[Any]:
-        """Return the values of those of the jobs that are done and did not fail, in order."""
-        found = (self.value(job) for job in jobs)
-        return [value for value in found if value is not None]
+    def all_facts(self, jobs: Iterable[Job], kind: type[Kind]) -> list[Kind]:
+        """Return the facts of those of the jobs that are done and did not fail, in order."""
+        found = (self.facts(job, kind) for job in jobs)
+        return [facts for facts in found if facts is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ _CROWDED_NAMES = 6  # on the x axis, that would touch each other
 _CROWDED_LEGEND = 4  # series for which a legend finds no free place inside the axes
 _PANEL_INCHES = {1: 7.2, 2: 5.2, 3: 3.9, 4: 3.4}  # width of a panel by how many there are
 _LETTERS_PER_INCH = 16.5  # of the small print below the figure
+_TITLE_LETTERS_PER_INCH = 9.5
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -71,7 +72,8 @@ def image(chart: Chart, *, note: str = "", kind: str = "png") -> bytes:
         words = [chart.kind.capitalize(), chart.conditions]
         lines = textwrap.wrap(". ".join(filter(None, words)), int(_LETTERS_PER_INCH * width))
         figure.supxlabel("\n".join(lines), fontsize=6.5, color="#666666")
-        title = chart.title if not note else f"{chart.title}\n{note}"
+        title = textwrap.fill(chart.title, int(_TITLE_LETTERS_PER_INCH * width))
+        title = title if not note else f"{title}\n{note}"
         figure.suptitle(
             title, fontsize=10.5, fontweight="bold", color="#b3261e" if note else "#1c2128"
         )
@@ -106,8 +108,9 @@ def _put_legends(figure: Any, axes: Any, legends: list[dict[str, Any]]) -> None:
     ordered = {name: together[name] for name in dict.fromkeys(names)}
     if len(ordered) > _CROWDED_LEGEND or len(names) > len(ordered) > 1:
         figure.legend(  # in the order in which bars are stacked
-            list(ordered.values())[::-1], list(ordered)[::-1], loc="outside right upper", fontsize=8
-        )
+            list(ordered.values())[::-1], list(ordered)[::-1], loc="outside right center",
+            fontsize=8,
+        )  # fmt: skip
         return
     for ax, legend in zip(axes, legends, strict=True):
         if len(legend) > 1:
@@ -156,6 +159,7 @@ def _draw(panel: Panel, ax: Any) -> None:
         ax.annotate(
             limit.name, (1, limit.y), xycoords=("axes fraction", "data"), xytext=(0, 3),
             textcoords="offset points", ha="right", va="bottom", fontsize=8, color=colour,
+            bbox={"pad": 1.5, "facecolor": "white", "alpha": 0.85, "linewidth": 0},
         )  # fmt: skip
 
 
@@ -179,7 +183,8 @@ def _dress(panel: Panel, ax: Any, names: bool, top: float | None) -> None:
                 label.set(rotation=30, ha="right", rotation_mode="anchor")
     ax.set_xlabel(panel.x_label)
     if panel.x_names:
-        ax.set_xticks(list(panel.x_names), list(panel.x_names.values()))
+        names_there = [_broken(name) for name in panel.x_names.values()]
+        ax.set_xticks(list(panel.x_names), names_there)
 
 
 def _broken(name: Any) -> Any:

@@ -10,10 +10,11 @@ from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.implement import gate_level_power
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.power.accuracy import AccuracyTable
+from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.synthesize import map_once, recipes_of, yosys_files
 from consilico.sim.units.catalogue import find_unit, verilog
 
-__all__ = ["PowerFacts", "unit_power"]
+__all__ = ["PeakWindow", "PowerFacts", "PowerOverTime", "UnitPower", "unit_power"]
 
 _UNIT, _KIT, _CLOCK_NS, _SOURCE, _BEATS = "consmax/split", "nangate45", 4.0, "model", 2048
 _WINDOW_CYCLES = 16
@@ -26,26 +27,61 @@ flatten
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeakWindow(Facts):
+    """The window in which the power is greatest."""
+
+    start_s: float
+    power_w: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerOverTime(Facts):
+    """Average power in windows of equal width, as the answer of ``consilico power`` has it."""
+
+    window_s: float
+    peak: PeakWindow
+    start_s: tuple[float, ...]  # of each window
+    recorded_s: tuple[float, ...]  # time recorded in it
+    power_w: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitPower(Facts):
+    """Power of one unit whose modules are kept apart in mapping."""
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    traffic: str  # the source
+    kit: str
+    node_nm: float | None
+    corner: str
+    voltage_v: float
+    clock_ns: float
+    cycles: float  # recorded
+    total: Power
+    by_class: dict[str, Power]  # of cells
+    by_module: dict[str, Power]  # by path, modules inside included; the top by its name
+    window_cycles: int
+    profile: PowerOverTime
+
+
+@dataclass(frozen=True, kw_only=True)
 class PowerFacts(Facts):
     """How right the power engine is, and the power of one unit."""
 
     accuracy: AccuracyTable
-    unit: dict[str, Any] | None  # answer of :func:`unit_power`; None: not measured
+    unit: UnitPower | None  # None: not measured
     synthetic: bool  # the scores are no language model's
 
     @property
     def traffic(self) -> str:
         """Return the traffic of the unit in a word."""
-        source = str(self.unit["traffic"]) if self.unit else ""
+        source = self.unit.traffic if self.unit else ""
         return "synthetic" if self.synthetic and source == "model" else source
 
 
-def unit_power() -> dict[str, Any]:
-    """Measure the power of one unit whose modules are kept apart in mapping.
-
-    Returns:
-        The power report as JSON (``by_class``, ``by_module``, ``profile`` ...), and what was
-        measured on which activity.
+def unit_power() -> UnitPower:
+    """Measure the power of one unit by class of cell, by module and over time.
 
     Raises:
         UserError: If a tool or the process kit is missing.
@@ -55,7 +91,7 @@ def unit_power() -> dict[str, Any]:
     return _measure(find_kit(_KIT), verilog(unit, unit.config()))
 
 
-def _measure(kit: Kit, text: str) -> dict[str, Any]:
+def _measure(kit: Kit, text: str) -> UnitPower:
     unit = find_unit(_UNIT)
     config = unit.config()
     top = unit.module_name
@@ -69,14 +105,21 @@ def _measure(kit: Kit, text: str) -> dict[str, Any]:
             unit, config, kit, netlist, mapped.cells_by_type, stimulus,
             window_ns=_WINDOW_CYCLES * PERIOD_NS,
         )  # fmt: skip
-    return replayed.report.to_json() | {
-        "unit": unit.name,
-        "config": config.to_json(),
-        "traffic": _SOURCE,
-        "kit": kit.name,
-        "node_nm": kit.node_nm,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "clock_ns": PERIOD_NS,
-        "window_cycles": _WINDOW_CYCLES,
-    }
+    report = replayed.report
+    assert report.profile is not None
+    return UnitPower(
+        unit=unit.name,
+        config=config.to_json(),
+        traffic=_SOURCE,
+        kit=kit.name,
+        node_nm=kit.node_nm,
+        corner=kit.corner,
+        voltage_v=kit.voltage_v,
+        clock_ns=PERIOD_NS,
+        cycles=report.duration_s / report.period_s,
+        total=report.total,
+        by_class=report.by_class,
+        by_module=report.by_module,
+        window_cycles=_WINDOW_CYCLES,
+        profile=PowerOverTime.from_json(report.profile.to_json()),
+    )

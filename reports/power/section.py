@@ -1,9 +1,9 @@
 """The report's section on power: accuracy of the engine, and one unit in detail."""
 
-from consilico.reports.page.measure import scores_job
 from consilico.reports.page.section import Job, Request, Results, Section
+from consilico.reports.page.traffic import attention_scores, scores_job
 from consilico.reports.power.charts import power_charts
-from consilico.reports.power.facts import PowerFacts, unit_power
+from consilico.reports.power.facts import PowerFacts, UnitPower, unit_power
 from consilico.reports.power.judgements import judge_power
 from consilico.sim.silicon.power.accuracy import accuracy_table
 
@@ -17,11 +17,11 @@ _JOB = Job(
 
 def power_facts(request: Request, results: Results) -> PowerFacts:
     """Gather the accuracy of the engine, and the unit's power where it is measured."""
-    traffic = results.value(scores_job())
+    scores = attention_scores(results)
     return PowerFacts(
         accuracy=accuracy_table(),
-        unit=results.value(_JOB),
-        synthetic=bool(traffic and traffic["synthetic"]),
+        unit=results.facts(_JOB, UnitPower),
+        synthetic=scores is not None and scores.synthetic,
     )
 
 

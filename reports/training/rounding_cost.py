@@ -1,12 +1,12 @@
 """What random bits cost: stochastic rounding implemented with each number of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.training.facts import TrainingLosses
 from consilico.sim.base.facts import Facts
+from consilico.sim.silicon.implement import Implementation
 
 __all__ = ["CLOCK_NS", "RANDOM_BITS", "UNIT", "RoundingCost", "TrainingFacts", "rounding_cost"]
 
@@ -43,24 +43,31 @@ class TrainingFacts(Facts):
     clock_ns: float = CLOCK_NS
 
 
-def rounding_cost(entries: Iterable[Mapping[str, Any]]) -> tuple[RoundingCost, ...]:
+def rounding_cost(found: Iterable[Implementation]) -> tuple[RoundingCost, ...]:
     """Return area, longest path and energy of the unit by ascending random bits.
 
     Args:
-        entries: Results of :func:`consilico.reports.page.measure.implement_job` as JSON; all with
-            the same traffic, and configurations that differ in ``random_bits`` alone.
+        found: Implementations with the same traffic, and configurations that differ in
+            ``random_bits`` alone.
 
     Raises:
         ValueError: If the configurations differ in anything else.
     """
     rows, rest = [], set()
-    for entry in entries:
-        result = entry["result"]
-        config = dict(result["config"])
+    for it in found:
+        config = dict(it.config)
         random_bits = config.pop("random_bits")
-        rest.add((*sorted(config.items()), entry["clock_ns"], entry["source"]))
+        rest.add((*sorted(config.items()), it.clock_ns, it.activity.source))
         rows.append(
-            RoundingCost.from_json({**result, "random_bits": random_bits, "lanes": entry["lanes"]})
+            RoundingCost(
+                random_bits=random_bits,
+                lanes=config["lanes"],
+                area_um2=it.area_um2,
+                path_ns=it.path_ns,
+                meets_clock=it.meets_clock,
+                energy_per_operation_pj=it.energy_per_operation_pj,
+                verilog_sha256=it.verilog_sha256,
+            )
         )
     if len(rest) > 1:
         raise ValueError("configurations must differ in random_bits alone")

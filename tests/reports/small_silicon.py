@@ -7,12 +7,13 @@ from typing import Any
 from consilico.reports.accelerator.facts import training_hw_facts
 from consilico.reports.estimates.facts import estimate_facts
 from consilico.reports.memories.facts import buffer_facts
-from consilico.reports.power.facts import PowerFacts
+from consilico.reports.power.facts import PeakWindow, PowerFacts, PowerOverTime, UnitPower
 from consilico.reports.scaling.facts import scaling_facts
 from consilico.sim.silicon.power.accuracy import accuracy_table
+from consilico.sim.silicon.power.report import Power
 from tests.reports.test_implementation import facts as implementation
 
-_PART = {"internal_w": 2e-4, "switching_w": 1e-4, "leakage_w": 3e-5, "total_w": 3.3e-4}
+_PART = Power(2e-4, 1e-4, 3e-5)
 
 
 def small_silicon() -> dict[str, Any]:
@@ -35,18 +36,15 @@ def _power() -> PowerFacts:
     return PowerFacts(
         accuracy=accuracy_table(),
         synthetic=False,
-        unit={
-            **_PART,
-            "unit": "consmax/split", "config": {}, "traffic": "model", "kit": "nangate45",
-            "node_nm": 45, "corner": "typical", "voltage_v": 1.1, "clock_ns": 4.0,
-            "window_cycles": 16,
-            "activity": {"source": "vcd", "duration_s": 1.92e-7, "cycles": 48.0, "toggles": 9e4},
-            "by_class": {"sequential": _PART, "combinational": _PART},
-            "by_module": {"consmax_split": _PART, "lane0": _PART},
-            "profile": {
-                "window_s": 6.4e-8, "start_s": [0.0, 6.4e-8, 1.28e-7],
-                "recorded_s": [6.4e-8] * 3, "power_w": [3.1e-4, 3.6e-4, 3.2e-4],
-                "peak": {"start_s": 6.4e-8, "power_w": 3.6e-4},
-            },
-        },
+        unit=UnitPower(
+            unit="consmax/split", config={}, traffic="model", kit="nangate45", node_nm=45,
+            corner="typical", voltage_v=1.1, clock_ns=4.0, cycles=48.0, total=_PART,
+            by_class={"sequential": _PART, "combinational": _PART},
+            by_module={"consmax_split": _PART, "lane0": _PART}, window_cycles=16,
+            profile=PowerOverTime(
+                window_s=6.4e-8, start_s=(0.0, 6.4e-8, 1.28e-7), recorded_s=(6.4e-8,) * 3,
+                power_w=(3.1e-4, 3.6e-4, 3.2e-4),
+                peak=PeakWindow(start_s=6.4e-8, power_w=3.6e-4),
+            ),
+        ),
     )  # fmt: skip

@@ -42,7 +42,7 @@ def a_section(name: str, *jobs: Job, **more: Any) -> Section[Any]:
     """A section that shows what its jobs measured, by the template of provenance."""
 
     def facts(request: Request, results: Results) -> Any:
-        return results.values(jobs) or None
+        return [results.value(it) for it in jobs if results.value(it)] or None
 
     made: Section[Any] = Section(
         name=name, title=name.title(), jobs=lambda request, results: jobs, facts=facts,
@@ -152,7 +152,9 @@ def test_jobs_may_depend_on_what_was_found(tmp_path: Path) -> None:
 
     section = replace(
         a_section("one"), jobs=jobs,
-        facts=lambda request, results: results.values(jobs(request, results)) or None,
+        facts=lambda request, results: [
+            results.value(it) for it in jobs(request, results) if results.value(it)
+        ] or None,
     )  # fmt: skip
     _, text = _run(tmp_path, [section])
     assert CALLS == ["a", "after a"]

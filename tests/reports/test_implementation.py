@@ -5,12 +5,20 @@ from typing import Any
 
 import pytest
 
-from consilico.reports.implementation.facts import ImplementationFacts, Implemented, implemented
+from consilico.reports.implementation.facts import (
+    ImplementationFacts,
+    Implemented,
+    UnitSweep,
+    implemented,
+)
 from consilico.reports.implementation.judgements import judge_implementation
 from consilico.reports.page.measure import KitFacts, implement_job
 from consilico.reports.page.section import Chosen
+from consilico.sim.silicon.power.report import Power
+from consilico.sim.silicon.synthesis.sweep import ClockSweep, FastestClock, ParetoNetlist
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
 from tests.reports.section import charts_of, text_of
+from tests.reports.small_implementation import small_implementation
 
 LOG2 = Implemented(
     unit="consmax/log2", settings=(), kit="nangate45", command="consilico implement consmax/log2",
@@ -29,28 +37,27 @@ MISSING = Implemented(
 
 def facts() -> ImplementationFacts:
     """One unit that was measured and one that was not, with plain numbers."""
-    points = [
-        {"path_ns": 0.8, "area_um2": 1500.0, "recipe": "clock; gates", "clock_ns": 0.9},
-        {"path_ns": 1.2, "area_um2": 1200.0, "recipe": "area", "clock_ns": 4.0},
-    ]
-    fastest = {
-        "clock_ns": 0.8, "missed_ns": 0.793, "resolution": 0.01, "area_um2": 1500.0,
-        "recipe": "clock; gates", "mapped_for_ns": 0.9, "syntheses": 5,
-    }  # fmt: skip
+    sweep = ClockSweep(
+        pdk="nangate45", corner="typical", voltage_v=1.1, assumptions={}, tools={},
+        verilog_sha256="ab" * 32, points=(),
+        pareto=(
+            ParetoNetlist(path_ns=0.8, area_um2=1500.0, recipe="clock; gates", clock_ns=0.9),
+            ParetoNetlist(path_ns=1.2, area_um2=1200.0, recipe="area", clock_ns=4.0),
+        ),
+        fastest=FastestClock(
+            clock_ns=0.8, missed_ns=0.793, resolution=0.01, area_um2=1500.0,
+            recipe="clock; gates", mapped_for_ns=0.9, syntheses=5,
+        ),
+    )  # fmt: skip
     return ImplementationFacts(
         rows=(LOG2, MISSING),
-        curves=(
-            {
-                "unit": "consmax/log2", "settings": ["lanes=4"], "points": [], "pareto": points,
-                "fastest": fastest,
-            },
-        ),
+        curves=(UnitSweep(unit="consmax/log2", settings=("lanes=4",), found=sweep),),
         kit=KitFacts(
             name="nangate45", title="NanGate", node_nm=45, corner="typical", voltage_v=1.1,
             sha256="ef" * 32,
         ),
         tools={"yosys": "0.23", "sta": "2.0.17"},
-        yosys=comparison().to_json(),
+        yosys=comparison(),
     )  # fmt: skip
 
 
@@ -119,9 +126,9 @@ def test_the_versions_compared_are_named_with_their_ratios() -> None:
     found = facts()
     said = text(found)
     assert found.yosys is not None
-    for row in found.yosys["ratios"]:
-        ratios = [f"{100 * (row[key] - 1):+.1f} %" for key in ("area_um2", "path_ns", "cpu_s")]
-        assert f"{row['recipe']} {row['units']} {' '.join(ratios)}" in said
+    for row in found.yosys.ratios:
+        ratios = [f"{100 * (value - 1):+.1f} %" for value in (row.area_um2, row.path_ns, row.cpu_s)]
+        assert f"{row.recipe} {row.units} {' '.join(ratios)}" in said
 
 
 def test_figures_show_what_was_measured() -> None:
@@ -141,24 +148,17 @@ def test_nothing_measured_draws_nothing() -> None:
 
 def test_a_row_holds_what_implement_found() -> None:
     job = implement_job(Chosen(name="matmul/dot"), "asap7", 2.0, "model")
-    entry = {
-        "source": "model",
-        "result": {
-            "pdk": "asap7", "corner": "TT", "voltage_v": 0.7, "clock_ns": 2.0, "area_um2": 10.0,
-            "path_ns": 2.5, "meets_clock": False, "cells": 3, "power": {"total_w": 2e-3},
-            "operation": "MAC", "energy_per_operation_pj": 0.5, "area_of_modules_kept_um2": 12.0,
-            "area_by_purpose_um2": {"registers": 4.0},
-            "area_by_module_um2": {"top": 12.0, "a": 1.0, "b": 3.0, "b/c": 2.0, "d": 2.0, "e": 0.5},
-            "equivalence": {"results_compared": 7, "proof": None},
-            "gate_level": {"mismatches": 0},
-        },
-    }  # fmt: skip
-    row = implemented("matmul/dot", (), "asap7", job, entry, "")
+    found = small_implementation(
+        "matmul/dot", "model", pdk="asap7", clock_ns=2.0, path_ns=2.5, operation="MAC",
+        power=Power(1e-3, 1e-3), area_by_purpose_um2={"registers": 4.0},
+        area_by_module_um2={"top": 12.0, "a": 1.0, "b": 3.0, "b/c": 2.0, "d": 2.0, "e": 0.5},
+    )  # fmt: skip
+    row = implemented(Chosen(name="matmul/dot"), "asap7", job, found, "")
     assert row.largest_modules == "b 3, d 2, a 1, 1 more"
     assert row.purpose_um2 == {
         "registers": 4.0, "memories": 0.0, "multipliers": 0.0, "rest": 0.0,
     }  # fmt: skip
-    assert (row.power_mw, row.proof, row.results_compared) == (2.0, "", 7)
+    assert (row.power_mw, row.proof, row.results_compared) == (2.0, "", 8192)
     assert row.command == (
         "consilico implement matmul/dot --pdk asap7 --clock-ns 2 --traffic model"
     )

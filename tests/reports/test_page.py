@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 import pytest
 
+from consilico.reports.consmax.facts import ConsmaxFacts, lanes_of
 from consilico.reports.training.judgements import expectations
 from tests.reports.section import charts_of, html_of, text_of, words, written
 
@@ -20,12 +21,18 @@ def _page(facts: dict[str, Any], folder: Path) -> str:
     return (folder / "index.html").read_text()
 
 
-def _point(facts: dict[str, Any], unit: str, **wanted: Any) -> list[dict[str, Any]]:
-    return [
-        item["result"]
-        for item in facts["consmax"]["implementations"]
-        if item["unit"] == unit and all(item[key] == wanted[key] for key in wanted)
-    ]
+def _change_netlists(
+    facts: dict[str, Any], changes: dict[str, Any], unit: str, lanes: int | None = None
+) -> None:
+    """Change the netlists of a ConSmax unit, all of them or those with so many lanes."""
+    it: ConsmaxFacts = facts["consmax"]
+    changed = tuple(
+        replace(netlist, **changes)
+        if netlist.unit == unit and lanes in (None, lanes_of(netlist))
+        else netlist
+        for netlist in it.netlists
+    )
+    facts["consmax"] = replace(it, netlists=changed)
 
 
 def test_page_leads_with_the_verdict(facts: dict[str, Any], tmp_path: Path) -> None:
@@ -72,8 +79,7 @@ def test_every_table_of_silicon_names_its_conditions(facts: dict[str, Any], tmp_
 
 
 def test_missed_target_is_marked_and_is_no_failure(facts: dict[str, Any], tmp_path: Path) -> None:
-    for result in _point(facts, "consmax/log2", lanes=16, clock_ns=4.0):
-        result["area_um2"] = 16 * 1351.0
+    _change_netlists(facts, {"area_um2": 16 * 1351.0}, "consmax/log2", lanes=16)
     answer = written(facts, tmp_path)
     text = words((tmp_path / "index.html").read_text())
     assert "1,351 µm² 1.00x MISSED" in text
@@ -83,10 +89,14 @@ def test_missed_target_is_marked_and_is_no_failure(facts: dict[str, Any], tmp_pa
 
 def test_areas_stand_below_their_class_in_any_order(facts: dict[str, Any]) -> None:
     before = text_of("consmax", facts["consmax"])
-    for result in _point(facts, "consmax/log2"):
-        areas = result["area_by_class_um2"]
-        result["area_by_class_um2"] = dict(sorted(areas.items()))
-        assert list(areas) != sorted(areas)
+    it: ConsmaxFacts = facts["consmax"]
+    turned = tuple(
+        replace(netlist, area_by_class_um2=dict(reversed(netlist.area_by_class_um2.items())))
+        if netlist.unit == "consmax/log2"
+        else netlist
+        for netlist in it.netlists
+    )
+    facts["consmax"] = replace(it, netlists=turned)
     assert text_of("consmax", facts["consmax"]) == before
 
 
@@ -126,7 +136,9 @@ def test_projected_element_takes_a_product_for_each_vector(facts: dict[str, Any]
 
 
 def test_synthetic_training_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
-    facts["datapaths"].training_traffic["synthetic"] = True
+    it = facts["datapaths"]
+    facts["datapaths"] = replace(it, training=replace(it.training, synthetic=True))
+    facts["input"] = replace(facts["input"], training=facts["datapaths"].training)
     html = _page(facts, tmp_path)
     assert '<td class="s synthetic">synthetic training</td>' in html
     assert '<td class="s">real layers</td>' in html
@@ -172,15 +184,24 @@ def test_training_not_measured_at_all_leaves_the_cost(facts: dict[str, Any]) -> 
 
 
 def _changed(facts: dict[str, Any], **changes: Any) -> None:
-    """Change the second verdict of the verification."""
+    """Change what was found of the second unit of the verification."""
     it = facts["verification"]
     first, second, *rest = it.verdicts
-    facts["verification"] = replace(it, verdicts=(first, replace(second, **changes), *rest))
+    second = replace(second, found=replace(second.found, **changes))
+    facts["verification"] = replace(it, verdicts=(first, second, *rest))
+
+
+def _unverified(facts: dict[str, Any], failure: str = "") -> None:
+    """Leave the second unit without a verdict."""
+    it = facts["verification"]
+    first, second, *rest = it.verdicts
+    second = replace(second, found=None, failure=failure)
+    facts["verification"] = replace(it, verdicts=(first, second, *rest))
 
 
 def test_mismatch_fails_the_report_in_red(facts: dict[str, Any], tmp_path: Path) -> None:
-    runs = facts["verification"].verdicts[1].runs
-    _changed(facts, runs=(replace(runs[0], mismatches=3), runs[1]), passed=False)
+    runs = facts["verification"].verdicts[1].found.runs
+    _changed(facts, runs=(replace(runs[0], mismatches=3), runs[1]))
     answer = written(facts, tmp_path)
     assert not answer.passed
     html = (tmp_path / "index.html").read_text()
@@ -189,26 +210,24 @@ def test_mismatch_fails_the_report_in_red(facts: dict[str, Any], tmp_path: Path)
     assert "NOT verified: consmax/split" in html
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"passed": False, "uncovered": ("masked",), "problems": ("masked was never hit",)},
-         "consmax/split equals its golden model: masked was never hit"),
-        ({"runs": (), "passed": None, "failure": "verilator was killed"},
-         "consmax/split equals its golden model: verilator was killed"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_with_a_unit_is_named(
-    facts: dict[str, Any], tmp_path: Path, changes: dict[str, Any], told: str
+def test_what_is_wrong_with_a_unit_is_named(facts: dict[str, Any], tmp_path: Path) -> None:
+    _changed(facts, uncovered=("masked",), problems=("masked was never hit",))
+    told = "consmax/split equals its golden model: masked was never hit"
+    assert written(facts, tmp_path).problems == (told,)
+    assert told in words((tmp_path / "index.html").read_text())
+
+
+def test_a_unit_that_could_not_be_verified_fails_the_report(
+    facts: dict[str, Any], tmp_path: Path
 ) -> None:
-    _changed(facts, **changes)
-    answer = written(facts, tmp_path)
-    assert answer.problems == (told,)
+    _unverified(facts, "verilator was killed")
+    told = "consmax/split equals its golden model: verilator was killed"
+    assert written(facts, tmp_path).problems == (told,)
     assert told in words((tmp_path / "index.html").read_text())
 
 
 def test_a_run_that_checked_nothing_is_no_pass(facts: dict[str, Any], tmp_path: Path) -> None:
-    runs = facts["verification"].verdicts[1].runs
+    runs = facts["verification"].verdicts[1].found.runs
     _changed(facts, runs=(replace(runs[0], checked=0), runs[1]))
     assert not written(facts, tmp_path).passed
 
@@ -216,7 +235,7 @@ def test_a_run_that_checked_nothing_is_no_pass(facts: dict[str, Any], tmp_path: 
 def test_a_unit_not_verified_yet_is_no_failure_and_named(
     facts: dict[str, Any], tmp_path: Path
 ) -> None:
-    _changed(facts, runs=(), passed=None)
+    _unverified(facts)
     answer = written(facts, tmp_path)
     assert answer.passed
     text = words((tmp_path / "index.html").read_text())
@@ -225,14 +244,20 @@ def test_a_unit_not_verified_yet_is_no_failure_and_named(
 
 
 def test_error_beyond_its_bound_fails_the_report(facts: dict[str, Any], tmp_path: Path) -> None:
-    facts["consmax"]["certificates"][0]["max_relative_error"] = 0.00601
+    it: ConsmaxFacts = facts["consmax"]
+    first, *rest = it.certificates
+    first = replace(first, max_relative_error=0.00601)
+    facts["consmax"] = replace(it, certificates=(first, *rest))
     answer = written(facts, tmp_path)
     assert answer.problems == ("consmax/log2: greatest relative error: 0.601%",)
     assert "BEYOND" in (tmp_path / "index.html").read_text()
 
 
 def test_wrong_netlist_fails_the_report(facts: dict[str, Any], tmp_path: Path) -> None:
-    facts["consmax"]["implementations"][0]["result"]["gate_level"]["mismatches"] = 1
+    it: ConsmaxFacts = facts["consmax"]
+    first, *rest = it.netlists
+    first = replace(first, gate_level=replace(first.gate_level, mismatches=1))
+    facts["consmax"] = replace(it, netlists=(first, *rest))
     assert written(facts, tmp_path).problems == (
         "netlists of the ConSmax units, simulated: 1 mismatches",
     )
@@ -241,11 +266,9 @@ def test_wrong_netlist_fails_the_report(facts: dict[str, Any], tmp_path: Path) -
 def test_synthetic_scores_are_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
     assert "SYNTHETIC" not in _page(facts, tmp_path / "real")
     it = facts["input"]
-    scores = it.scores | {"synthetic": True, "source": "synthetic: no package"}
+    scores = replace(it.scores, synthetic=True, source="synthetic: no package")
     facts["input"] = replace(it, scores=scores)
-    facts["consmax"] |= {
-        "synthetic": True, "real_words": "synthetic scores", "traffic": scores,
-    }  # fmt: skip
+    facts["consmax"] = replace(facts["consmax"], scores=scores)
     html = _page(facts, tmp_path / "synthetic")
     assert 'role="alert">The scores are SYNTHETIC' in html
     assert '<td class="s synthetic">synthetic scores</td>' in html
@@ -254,23 +277,25 @@ def test_synthetic_scores_are_said_to_be_so(facts: dict[str, Any], tmp_path: Pat
 
 def test_what_is_not_measured_is_said_to_be_so(facts: dict[str, Any], tmp_path: Path) -> None:
     it = facts["consmax"]
-    it["implementations"] = [item for item in it["implementations"] if item["lanes"] != 16]
+    netlists = tuple(netlist for netlist in it.netlists if lanes_of(netlist) != 16)
+    facts["consmax"] = replace(it, netlists=netlists)
     text = words(_page(facts, tmp_path))
     row = text[text.index("area per lane, 16 lanes split") :]
     assert row.startswith("area per lane, 16 lanes split 2,000 µm² not measured 4,870 µm²")
     assert "not measured yet." in text[text.index("Targets ") :]
 
 
-@pytest.mark.parametrize("missing", ["certificates", "error_curve", "widths", "traffic"])
-def test_consmax_is_shown_without_what_is_not_measured(facts: dict[str, Any], missing: str) -> None:
-    facts["consmax"][missing] = None
-    assert "ConSmax" in text_of("consmax", facts["consmax"])
+@pytest.mark.parametrize(
+    "missing", [{"certificates": ()}, {"error_curve": None}, {"widths": ()}, {"scores": None}]
+)
+def test_consmax_is_shown_without_what_is_not_measured(
+    facts: dict[str, Any], missing: dict[str, Any]
+) -> None:
+    assert "ConSmax" in text_of("consmax", replace(facts["consmax"], **missing))
 
 
 def test_consmax_is_shown_when_nothing_is_measured(facts: dict[str, Any]) -> None:
-    nothing: dict[str, Any] = dict.fromkeys(("implementations", "implemented", "powered", "sweep"))
-    facts["consmax"] |= {name: [] for name in nothing}
-    text = text_of("consmax", facts["consmax"])
+    text = text_of("consmax", replace(facts["consmax"], netlists=(), swept=()))
     assert "area, one lane split 4,900 µm² not measured 4,870 µm²" in text
 
 
@@ -284,18 +309,19 @@ def test_page_needs_no_network(facts: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_missing_fact_raises(facts: dict[str, Any]) -> None:
-    del facts["datapaths"].traffic["synthetic"]
-    with pytest.raises(jinja2.UndefinedError, match="synthetic"):
+    del facts["datapaths"].defaults["matmul/dot"]
+    with pytest.raises(jinja2.UndefinedError, match="matmul/dot"):
         html_of("datapaths", facts["datapaths"])
 
 
 def test_nan_is_refused(facts: dict[str, Any]) -> None:
-    facts["consmax"]["certificates"][1]["max_ulp"] = float("nan")
+    it: ConsmaxFacts = facts["consmax"]
+    certificates = tuple(replace(entry, max_ulp=float("nan")) for entry in it.certificates)
     with pytest.raises(ValueError, match="nan"):
-        html_of("consmax", facts["consmax"])
+        html_of("consmax", replace(it, certificates=certificates))
 
 
 def test_names_from_outside_are_escaped(facts: dict[str, Any], tmp_path: Path) -> None:
     it = facts["input"]
-    facts["input"] = replace(it, scores=it.scores | {"source": "<script>alert(1)</script>"})
+    facts["input"] = replace(it, scores=replace(it.scores, source="<script>alert(1)</script>"))
     assert "<script>alert" not in _page(facts, tmp_path)

@@ -9,7 +9,8 @@ from consilico.golden.attention.consmax_log2 import Log2Config
 from consilico.reports.consmax.certificates import (
     Setting,
     certify,
-    certify_all,
+    certify_defaults,
+    certify_variants,
     guaranteed_log2,
     settings,
 )
@@ -26,24 +27,25 @@ def test_settings_span_the_certified_range() -> None:
 
 
 def test_certified_bounds() -> None:
-    found = {entry["architecture"]: entry for entry in certify_all()}
+    rows = (*certify_defaults().rows, *certify_variants().rows)
+    found = {row.architecture: row for row in rows}
     log2, split = found["consmax/log2"], found["consmax/split"]
     paper = found["consmax/paper (truncating)"]
     for entry in (log2, split):
-        assert entry["settings"] >= 500
-        assert entry["codes"] == 256
-    assert log2["max_relative_error"] <= 0.006
-    assert log2["max_ulp"] <= 1.0
-    assert log2["monotonic"]
-    assert split["max_relative_error"] <= 0.0093
-    assert split["max_relative_error"] < paper["max_relative_error"]
+        assert entry.settings >= 500
+        assert entry.codes == 256
+    assert log2.max_relative_error <= 0.006
+    assert log2.max_ulp <= 1.0
+    assert log2.monotonic
+    assert split.max_relative_error <= 0.0093
+    assert split.max_relative_error < paper.max_relative_error
 
 
 def test_guaranteed_bound_covers_what_was_found() -> None:
     bounds = guaranteed_log2(Log2Config())
-    found = certify_all()[0]
-    assert found["max_relative_error"] <= bounds["max_relative_error"] <= 0.006
-    assert found["max_ulp"] <= bounds["max_ulp"] <= 1.0
+    found = certify_defaults().rows[0]
+    assert found.max_relative_error <= bounds.max_relative_error <= 0.006
+    assert found.max_ulp <= bounds.max_ulp <= 1.0
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_guaranteed_bound_covers_what_was_found() -> None:
 )
 def test_narrower_widths_break_the_bound(widths: dict[str, int]) -> None:
     bounds = guaranteed_log2(Log2Config(**widths))  # type: ignore[arg-type]
-    assert bounds["max_relative_error"] > 0.006 or bounds["max_ulp"] > 1.0
+    assert bounds.max_relative_error > 0.006 or bounds.max_ulp > 1.0
 
 
 def test_one_wrong_bit_shows_in_the_certificate() -> None:
@@ -68,4 +70,4 @@ def test_one_wrong_bit_shows_in_the_certificate() -> None:
     right = certify("right", log2_results, heads, range(-128, 128), exhaustive=True)
     flawed = certify("flawed", wrong, heads, range(-128, 128), exhaustive=True)
     assert right.max_relative_error < 0.006 < flawed.max_relative_error
-    assert flawed.worst["code"] == -128
+    assert flawed.worst.code == -128
