@@ -41,7 +41,8 @@ def implement_plot(answer: dict[str, Any]) -> Chart:
     return Chart(
         name="implement",
         title=f"{answer['unit']} in {answer['pdk']}: {answer['area_um2']:,.0f} µm²,"
-        f" longest path {answer['path_ns']:.3f} ns, {answer['energy_pj']:.3g} pJ per result",
+        f" longest path {answer['path_ns']:.3f} ns,"
+        f" {answer['energy_per_operation_pj']:.3g} pJ per {answer['operation']}",
         caption="Area by module and by purpose, from a mapping that keeps module boundaries"
         f" ({answer['area_of_modules_kept_um2']:,.0f} µm² in all).",
         kind="measured",

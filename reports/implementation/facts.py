@@ -73,6 +73,7 @@ class ImplementationFacts:
     curves: tuple[UnitSweep, ...]
     kit: KitFacts  # that the curves are in
     tools: dict[str, str]
+    chosen: bool  # the units were named: their figures lead the page
     yosys: YosysComparison | None  # two versions compared; None on a page about chosen units
 
 

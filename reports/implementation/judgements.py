@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from consilico.reports.implementation.facts import ImplementationFacts, Implemented, UnitSweep
-from consilico.reports.page.section import Check, Judged
+from consilico.reports.page.conditions import conditions
+from consilico.reports.page.section import Card, Check, Judged
 from consilico.sim.silicon.synthesis.sweep import FastestClock, ParetoNetlist
 from consilico.sim.silicon.synthesis.yosys_compare import VersionRatio, YosysComparison
 
@@ -93,6 +94,7 @@ def judge_implementation(facts: ImplementationFacts) -> Judged:
     ]
     return Judged(
         checks=checks,
+        cards=[_card(row) for row in rows if row.measured] if facts.chosen else (),
         rows=ImplementationJudgement(
             netlists=tuple(rows),
             curves=tuple(row for curve in facts.curves for row in _curve(curve)),
@@ -112,6 +114,18 @@ def _row(it: Implemented) -> JudgedNetlist:
         kept_pct=100 * (whole / it.area_um2 - 1),
         purpose_pct=tuple(100 * area / whole for area in it.purpose_um2.values()),
         proof=_PROOF_WORDS.get(it.proof, "not proved"),
+    )
+
+
+def _card(row: JudgedNetlist) -> Card:
+    it = row.it
+    settings = f" ({', '.join(it.settings)})" if it.settings else ""
+    return Card(
+        label=f"{it.unit}{settings}",
+        value=f"{it.area_um2:,.0f} µm², {it.path_ns:.3f} ns",
+        note=f"{it.energy_per_operation_pj:.3g} pJ per {it.operation}. "
+        + conditions(it, it.clock_ns, f"{it.source} traffic, without delays"),
+        good=row.right and it.meets_clock,
     )
 
 

@@ -78,6 +78,7 @@ def section_facts(request: Request, results: Results) -> ImplementationFacts:
         curves=tuple(results.all_facts(_sweeps(request, results), UnitSweep)),
         kit=kit_facts(request.kits[0]),
         tools={"yosys": yosys_version(), "sta": sta_version()},
+        chosen=not request.everything,
         yosys=comparison() if request.everything else None,
     )
 

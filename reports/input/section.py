@@ -53,4 +53,5 @@ SECTION = Section(
     judge=judge_input,
     charts=lambda facts: [score_chart(facts.scores)],
     template="input/template.html.j2",
+    always=True,
 )

@@ -125,7 +125,10 @@ def _add_grid(
 
 
 def _x_axis(panel: Panel, domain: list[float], suffix: str) -> dict[str, Any]:
-    axis: dict[str, Any] = {"domain": domain, "anchor": f"y{suffix}"}
+    # long names lean to the left: leaning to the right, the last would be cut by the frame
+    axis: dict[str, Any] = {
+        "domain": domain, "anchor": f"y{suffix}", "autotickangles": [0, -35, -90],
+    }  # fmt: skip
     if panel.horizontal:
         return axis | {"title": {"text": panel.y_label}, "rangemode": "tozero"}
     axis["title"] = {"text": panel.x_label}

@@ -138,6 +138,8 @@ def _draw_grid(grid: Grid, title: str, ax: Any) -> None:
 
 
 def _draw(panel: Panel, ax: Any) -> None:
+    from matplotlib.patheffects import withStroke
+
     below: dict[Any, float] = {}
     for series in panel.series:
         _mark(series, ax, below, panel.horizontal)
@@ -150,6 +152,7 @@ def _draw(panel: Panel, ax: Any) -> None:
         ax.set_ylabel(panel.x_label)
         if top is not None:
             ax.set_xlim(0, top)
+        _separate(ax.xaxis)
     else:
         _dress(panel, ax, names, top)
     ax.set_title(panel.title, fontsize=9)
@@ -159,7 +162,7 @@ def _draw(panel: Panel, ax: Any) -> None:
         ax.annotate(
             limit.name, (1, limit.y), xycoords=("axes fraction", "data"), xytext=(0, 3),
             textcoords="offset points", ha="right", va="bottom", fontsize=8, color=colour,
-            bbox={"pad": 1.5, "facecolor": "white", "alpha": 0.85, "linewidth": 0},
+            path_effects=[withStroke(linewidth=3, foreground="white")],  # read across bars, too
         )  # fmt: skip
 
 
@@ -174,6 +177,7 @@ def _dress(panel: Panel, ax: Any, names: bool, top: float | None) -> None:
         ax.set_xticks(panel.x_ticks)
     if top is not None:
         ax.set_ylim(0, top)
+    _separate(ax.yaxis)
     if names:
         ax.grid(visible=False, axis="x")
         ax.tick_params(axis="x", labelsize=8)
@@ -185,6 +189,12 @@ def _dress(panel: Panel, ax: Any, names: bool, top: float | None) -> None:
     if panel.x_names:
         names_there = [_broken(name) for name in panel.x_names.values()]
         ax.set_xticks(list(panel.x_names), names_there)
+
+
+def _separate(axis: Any) -> None:
+    """Separate the thousands of an axis that reaches them, as all numbers of the page are."""
+    if max(map(abs, axis.get_view_interval())) >= 1000:
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
 
 
 def _broken(name: Any) -> Any:

@@ -57,6 +57,7 @@ def facts() -> ImplementationFacts:
             sha256="ef" * 32,
         ),
         tools={"yosys": "0.23", "sta": "2.0.17"},
+        chosen=False,
         yosys=comparison(),
     )  # fmt: skip
 
@@ -96,6 +97,18 @@ def test_a_wrong_netlist_fails_the_report(change: dict[str, Any]) -> None:
     assert check.must
     assert check.met is False
     assert "WRONG" in text(found)
+
+
+def test_units_that_were_named_lead_the_page_with_their_figures() -> None:
+    assert list(judge_implementation(facts()).cards) == []
+    (card,) = judge_implementation(replace(facts(), chosen=True)).cards
+    assert (card.label, card.value, card.good) == ("consmax/log2", "1,200 µm², 1.200 ns", True)
+    assert card.note == (
+        "1.5 pJ per result. nangate45, typical, 1.1 V; clock: 2 ns;"
+        " activity: model traffic, without delays"
+    )
+    slow = replace(facts(), chosen=True, rows=(replace(LOG2, meets_clock=False),))
+    assert judge_implementation(slow).cards[0].good is False
 
 
 def test_the_fastest_clock_stands_next_to_the_smallest_netlist() -> None:

@@ -135,7 +135,8 @@ def test_area_by_module_adds_up_to_the_whole() -> None:
     inner = {f"lane{index}": 10.0 + index for index in range(20)}
     answer = {
         "unit": "u", "pdk": "k", "corner": "c", "voltage_v": 1.0, "clock_ns": 4.0,
-        "area_um2": 500.0, "path_ns": 1.0, "energy_pj": 2.0, "activity": {"source": "normal"},
+        "area_um2": 500.0, "path_ns": 1.0, "operation": "MAC",
+        "energy_per_operation_pj": 2.0, "activity": {"source": "normal"},
         "area_by_module_um2": {"top": 600.0, **inner, "lane0/adder": 3.0},
         "area_by_purpose_um2": {"registers": 200.0, "rest": 400.0},
         "area_of_modules_kept_um2": 600.0,
@@ -200,3 +201,19 @@ def test_power_over_time_is_drawn_where_windows_were_asked_for() -> None:
     *_, over_time = plots.power_plot(answer | {"profile": profile}, "top", "somewhere").panels
     assert _names(over_time) == ["windows of 10 ns", "mean", "peak window"]
     assert list(over_time.series[0].x) == pytest.approx([5.0, 15.0])
+
+
+def test_phases_of_a_step_too_short_for_their_names_share_a_place() -> None:
+    names = [*(f"forward, block {block} of 40" for block in range(40)), "update", "new subspace"]
+    parts = [StepPart(part=name, bytes=10**9, kinds={"weights": 10**9}) for name in names]
+    _, step = plots.memory_plot(MEMORY, parts).panels
+    assert step.x_names == {19.5: "forward", 40.0: "update, new subspace"}
+    texts = figure(_chart(step))["layout"]["xaxis"]["ticktext"]
+    assert texts == ["forward", "update<br>new subspace"]
+
+
+def test_a_kind_that_is_not_alive_at_the_peak_keeps_its_place_in_the_legend() -> None:
+    parts = [StepPart(part="loss", bytes=2 * 10**9, kinds={"gradients": 10**9, "weights": 10**9})]
+    peak, step = plots.memory_plot(MEMORY, parts).panels
+    assert _names(peak) == _names(step)[:-1]
+    assert _names(peak).index("gradients") < _names(peak).index("activations")
