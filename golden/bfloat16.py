@@ -118,7 +118,7 @@ def to_fixed(bits: Tensor, width: int, fraction: int) -> Rounded:
     return Rounded(result, result == 0, over)
 
 
-def from_integer(value: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
+def from_integer(value: Tensor, exponent: int | Tensor) -> tuple[Tensor, Tensor]:
     """Convert signed integers times ``2 ** (exponent - 134)`` to bf16, rounding to nearest even.
 
     The bias of bf16 is 127 and its significand has 7 fraction bits, so 1 in ``value`` counts as
@@ -126,7 +126,7 @@ def from_integer(value: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
 
     Args:
         value: int64, magnitude below ``2 ** 32``, any shape.
-        exponent: Biased bf16 exponent.
+        exponent: Biased bf16 exponent, or int64 of the same shape.
 
     Returns:
         A pair of tensors of the same shape: int64 bit patterns with sign, where zero never has one;

@@ -7,6 +7,7 @@ own 16-entry table. This is the bitwidth-split unit of arXiv 2402.10930, section
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
@@ -58,10 +59,13 @@ class SplitConstants:
 
     A table has 16 entries. In the table of the highest nibble, which is signed, the entry of a
     negative nibble ``m`` is at index ``m + 16``.
+
+    Where every beat has constants of its own, they are tensors: ``tables`` int64 of shape
+    ``(tables, beats, 16)``, ``wide`` bool of shape ``(beats, 1)``.
     """
 
-    tables: tuple[tuple[int, ...], ...]  # lowest nibble first
-    wide: bool  # one INT16 score per pair of lanes
+    tables: tuple[tuple[int, ...], ...] | Tensor  # lowest nibble first
+    wide: bool | Tensor  # one INT16 score per pair of lanes
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,23 +134,30 @@ def split_constants(
 
 
 def look_up(
-    score: Tensor, tables: tuple[tuple[int, ...], ...], *, truncate: bool
+    score: Tensor, tables: Sequence[Sequence[int]] | Tensor, *, truncate: bool
 ) -> bfloat16.Rounded:
     """Multiply the table entries that the two nibbles of each 8-bit score select.
 
     Args:
         score: int64, any shape; only the low 8 bits count.
-        tables: Tables of the lower and of the upper nibble, 16 bf16 bit patterns each.
+        tables: Tables of the lower and of the upper nibble, 16 bf16 bit patterns each; or, for
+            scores of shape ``(beats, lanes)``, tables of each beat, int64 of shape ``(2, beats,
+            16)``.
         truncate: Truncate the product instead of rounding it to nearest even.
     """
-    lower, upper = (torch.tensor(table) for table in tables)
-    return bfloat16.multiply(upper[(score >> 4) & 15], lower[score & 15], truncate=truncate)
+    lower, upper = (
+        table.gather(1, nibble) if table.dim() == 2 else table[nibble]
+        for table, nibble in zip(
+            torch.as_tensor(tables), (score & 15, score >> 4 & 15), strict=True
+        )
+    )
+    return bfloat16.multiply(upper, lower, truncate=truncate)
 
 
 def consmax_split(
     score: Tensor, mask: Tensor, constants: SplitConstants, config: SplitConfig
 ) -> ConSmaxResult:
-    """Compute the results of one head as ``consmax/split`` does, bit for bit.
+    """Compute results as ``consmax/split`` does, bit for bit.
 
     In wide mode the products of an even and an odd lane are rounded to bf16 before they are
     multiplied. A factor that overflowed makes the result overflow, unless the product underflows.
@@ -155,7 +166,7 @@ def consmax_split(
         score: int64, shape ``(beats, lanes)``, INT8 codes. In wide mode an even lane holds the low
             byte of a score (unsigned, or as an INT8 pattern) and the next lane its high byte.
         mask: Bool, same shape; True gives 0. In wide mode the even lane's bit masks the pair.
-        constants: The head's tables.
+        constants: The tables of the head, or of each beat's head.
         config: The unit.
 
     Returns:
@@ -165,17 +176,20 @@ def consmax_split(
         return finish(look_up(score, constants.tables, truncate=False), mask, config)
     even = look_up(score[:, 0::2], constants.tables[:2], truncate=False)
     odd = look_up(score[:, 1::2], constants.tables[2:], truncate=False)
-    if not constants.wide:
-        parts = [torch.stack(pair, dim=-1).flatten(1) for pair in zip(even, odd, strict=True)]
-        return finish(bfloat16.Rounded(*parts), mask, config)
+    wide = torch.as_tensor(constants.wide)
     pair = bfloat16.multiply(even.bits, odd.bits)
     # an overflow of one factor stays one, unless the other factor is zero
     over = pair.overflow | ((even.overflow | odd.overflow) & ~pair.underflow)
     bits = torch.where(over, bfloat16.MAX, pair.bits)
     zero = torch.zeros_like(bits)
-    masks = torch.stack([mask[:, 0::2], torch.ones_like(mask[:, 0::2])], dim=-1).flatten(1)
+    joined = bfloat16.Rounded(bits, pair.underflow, over)
     parts = [
-        torch.stack([value, filler], dim=-1).flatten(1)
-        for value, filler in ((bits, zero), (pair.underflow, zero == 1), (over, zero == 1))
+        torch.stack([torch.where(wide, one, left), torch.where(wide, nothing, right)], dim=-1)
+        for one, nothing, left, right in zip(
+            joined, (zero, zero == 1, zero == 1), even, odd, strict=True
+        )
     ]
-    return finish(bfloat16.Rounded(*parts), masks, config)
+    odd_lane = torch.arange(mask.shape[1]) % 2 == 1
+    return finish(
+        bfloat16.Rounded(*(part.flatten(1) for part in parts)), mask | (wide & odd_lane), config
+    )

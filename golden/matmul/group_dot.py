@@ -97,7 +97,7 @@ class GroupDotResult(NamedTuple):
     overflow: Tensor  # bool, shape (sums,): a partial sum, a scale or the result out of range
 
 
-def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
+def fixed_scale(scale: Tensor, exponent: int | Tensor) -> tuple[Tensor, Tensor]:
     """Convert bf16 scales to integers in units of ``2 ** (exponent - 134)``, rounding half up.
 
     The conversion is exact for scales from the binade of ``exponent`` to the one ``2 ** 4`` above
@@ -105,7 +105,7 @@ def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
 
     Args:
         scale: bf16 bit patterns, int64, any shape; exponent 0 is zero.
-        exponent: Biased bf16 exponent that defines the unit.
+        exponent: Biased bf16 exponent that defines the unit, or int64, broadcastable to ``scale``.
 
     Returns:
         A pair of tensors of the same shape: signed integers of magnitude below ``2 ** 12``, and
@@ -121,9 +121,14 @@ def fixed_scale(scale: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
 
 
 def group_dot(
-    x: Tensor, q: Tensor, zero: Tensor, scale: Tensor, end: Tensor, exponent: int,
+    x: Tensor,
+    q: Tensor,
+    zero: Tensor,
+    scale: Tensor,
+    end: Tensor,
+    exponent: int | Tensor,
     config: GroupDotConfig,
-) -> GroupDotResult:  # fmt: skip
+) -> GroupDotResult:
     """Return the sums over groups of ``s * sum((q - z) * x)``, one for each group with ``end``.
 
     The conversion of bf16 scales by :func:`fixed_scale` is the only error of an INT32 result that
@@ -134,11 +139,14 @@ def group_dot(
     Args:
         x: Signed INT8 activations, int64, shape ``(groups, group)``.
         q: Weight codes 0 to 15, int64, the same shape.
-        zero: Zero points 0 to 15, int64, shape ``(groups,)``.
+        zero: Zero points 0 to 15, int64, shape ``(groups,)``, or that of ``q`` where the beats of a
+            group have zero points of their own.
         scale: Scales, int64, shape ``(groups,)``: 0 to 255, or bf16 bit patterns with sign.
         end: Bool, shape ``(groups,)``: the group is the last of a sum.
         exponent: Biased exponent that the results share: 1 in a sum counts ``2 ** (exponent -
-            134)``. It is not used with INT8 scales and INT32 results.
+            134)``. It is not used with INT8 scales and INT32 results. Where it changes within a
+            sum, it is int64 of shape ``(groups,)``: every group is scaled by its own, and a bf16
+            result has that of its last group.
         config: The unit.
     """
     if config.scale == "bf16":
@@ -146,10 +154,13 @@ def group_dot(
     else:
         multiplier, too_great = scale, torch.zeros(len(scale), dtype=torch.bool)
     result, overflow = scaled_sums(
-        (x * (q - zero[:, None])).sum(dim=1) * multiplier, too_great, end
+        (x * (q - (zero[:, None] if zero.dim() == 1 else zero))).sum(dim=1) * multiplier,
+        too_great,
+        end,
     )
     if config.output == "bf16":
-        result, beyond = from_integer(result, exponent)
+        of_sum = exponent if isinstance(exponent, int) else exponent[end]
+        result, beyond = from_integer(result, of_sum)
         overflow |= beyond
     return GroupDotResult(result, overflow)
 
@@ -166,14 +177,18 @@ def scaled_sums(terms: Tensor, too_great: Tensor, end: Tensor) -> tuple[Tensor, 
         Sums, int64, shape ``(sums, ...)``; and bool of the same shape, whether a partial sum or a
         scale was out of range.
     """
-    sums, overflows = [terms[:0]], [too_great[:0]]
-    total, over = torch.zeros_like(terms[:1]), torch.zeros_like(too_great[:1])
-    for term, flag, ended in zip(terms, too_great, end.tolist(), strict=True):
-        exact = total + term
-        total = wrap(exact, SUM)
-        over = over | flag | (total != exact)
-        if ended:
-            sums.append(total)
-            overflows.append(over)
-            total, over = torch.zeros_like(total), torch.zeros_like(over)
-    return torch.cat(sums), torch.cat(overflows)
+    number = end.cumsum(0) - end.long()  # of the sum that each group belongs to
+    until = terms.cumsum(0)
+    starts = torch.cat([terms.new_zeros(1, *terms.shape[1:]), until[end]])
+    totals = wrap(until - starts[number], SUM)
+    begins = torch.cat([end.new_ones(1), end[:-1]])[: len(end)]
+    before = torch.where(_column(begins, terms), 0, totals.roll(1, 0))
+    over = too_great | (before + terms != totals)
+    overs = over.cumsum(0)[end]
+    counts = torch.cat([overs.new_zeros(1, *overs.shape[1:]), overs]).diff(dim=0)
+    return totals[end], counts > 0
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    """Return values, one for each group, so that they broadcast to a tensor of groups."""
+    return values.reshape(-1, *(1 for _ in like.shape[1:]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from consilico.golden.config import Config, choice, integer
 from consilico.golden.lazy import torch
+from consilico.golden.matmul.dot import wrap
 from consilico.golden.matmul.operand import Operands, code_range, sum_width
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "JobBeats",
     "SystolicConfig",
     "SystolicJob",
+    "beat_results",
     "cycles",
     "job_beats",
     "latency",
@@ -182,6 +184,85 @@ def _weight_passes(
             (_padded(lines, beats, size), _padded(weight, beats, config.columns), completes)
         )
     return passes
+
+
+def beat_results(
+    x: Tensor, w: Tensor, job: SystolicJob, config: SystolicConfig
+) -> tuple[Tensor, Tensor]:
+    """Return the results of a job from its beats, as the array computes them.
+
+    This is :func:`job_beats` the other way round. The operands of lanes beyond a matrix are
+    multiplied like others.
+
+    Args:
+        x: int64, shape ``(beats, rows)``: activations of the first beats of the job, and perhaps of
+            what follows it.
+        w: int64, shape ``(beats, columns)``: weights of these beats.
+        job: Sizes of the matrices.
+        config: The unit.
+
+    Returns:
+        Beats of results that each of the job's beats completes, int64, as many of them as were
+        given at most; and these results, int64, shape ``(beats of results, columns)``.
+
+    Raises:
+        ValueError: If the job exceeds the unit's limits.
+    """
+    config.check(job)
+    full, low, across = _strips(job, config)
+    lines = [config.tile_rows] * (full * across) + [low] * across  # of each tile
+    if config.dataflow == "output_stationary":
+        return _tile_results(x, w, lines, job.k, config)
+    return _pass_results(x, w, lines, -(-job.k // config.rows), config)
+
+
+def _tile_results(
+    x: Tensor, w: Tensor, lines: list[int], k: int, config: SystolicConfig
+) -> tuple[Tensor, Tensor]:
+    """Return what the beats of output-stationary tiles complete, and the results."""
+    beats = min(len(x), k * len(lines))
+    tiles = beats // k
+    lefts, rights = (part[: tiles * k].reshape(tiles, k, part.shape[1]) for part in (x, w))
+    sums = _exact(lefts.mT, rights)
+    kept = torch.tensor(lines[:tiles], dtype=torch.int64)
+    completes = torch.zeros(beats, dtype=torch.int64)
+    completes[k - 1 : tiles * k : k] = kept
+    return completes, wrap(_lines(sums, kept), config.sum_width)
+
+
+def _pass_results(
+    x: Tensor, w: Tensor, lines: list[int], inner: int, config: SystolicConfig
+) -> tuple[Tensor, Tensor]:
+    """Return what the beats of weight-stationary passes complete, and the results."""
+    rows = config.rows
+    count = torch.tensor(lines).repeat_interleave(inner)[: len(x) // rows + 1]  # of each pass
+    takes = count.clamp(min=rows)
+    if len(count) == inner * len(lines):
+        takes[-1] = count[-1]  # the last pass brings no weights for another
+    start = torch.cat([torch.tensor([rows]), rows + takes.cumsum(0)])  # the first beats only load
+    beats = min(len(x), int(start[-1]))
+    padded = [torch.nn.functional.pad(part, (0, 0, 0, config.block + rows)) for part in (x, w)]
+    first = torch.cat([torch.tensor([0]), start[:-2]]).clamp(max=len(x))  # where weights come
+    lefts = padded[0][start[:-1].clamp(max=len(x))[:, None] + torch.arange(config.block)]
+    sums = _exact(lefts, padded[1][first[:, None] + torch.arange(rows)])
+    whole = len(sums) // inner * inner
+    tiles = sums[:whole].reshape(-1, inner, *sums.shape[1:]).sum(dim=1)
+    ends = (torch.arange(whole // inner) + 1) * inner - 1  # the pass that ends each tile
+    place = _lines(start[ends][:, None] + torch.arange(config.block), count[ends])
+    done = place < beats
+    completes = torch.zeros(beats, dtype=torch.int64)
+    completes[place[done]] = 1
+    return completes, wrap(_lines(tiles, count[ends])[done], config.sum_width)
+
+
+def _exact(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply integer matrices. No sum has more than 53 bits, so float64 computes it exactly."""
+    return (a.double() @ b.double()).long()
+
+
+def _lines(tiles: Tensor, count: Tensor) -> Tensor:
+    """Return the first rows of tiles, one tile after the other: of each as many as it counts."""
+    return tiles[torch.arange(tiles.shape[1]) < count[:, None]]
 
 
 def result_matrix(results: Tensor, job: SystolicJob, config: SystolicConfig) -> Tensor:

@@ -27,12 +27,15 @@ class BlockwiseDequantizeConfig(BlockwiseConfig):
     """Parameters of a unit that turns 8-bit codes of the dynamic code book into bf16 states."""
 
 
-def blockwise_dequantize(code: Tensor, absmax: int, config: BlockwiseDequantizeConfig) -> Tensor:
+def blockwise_dequantize(
+    code: Tensor, absmax: int | Tensor, config: BlockwiseDequantizeConfig
+) -> Tensor:
     """Compute the states of ``training/blockwise_dequantize``, bit for bit.
 
     Args:
         code: int64 in [0, 255], any shape.
-        absmax: bf16 bit pattern of the block's absolute maximum, not negative.
+        absmax: bf16 bit pattern of the block's absolute maximum, not negative. Where codes are of
+            several blocks, int64, broadcastable to ``code``.
         config: The unit.
 
     Returns:
@@ -40,5 +43,5 @@ def blockwise_dequantize(code: Tensor, absmax: int, config: BlockwiseDequantizeC
         rounded to nearest even. Zero has no sign.
     """
     entry = torch.tensor(book_bits(signed=config.signed))[code]
-    magnitude = bfloat16.multiply(entry & 0x7FFF, torch.full_like(code, absmax)).bits
+    magnitude = bfloat16.multiply(entry & 0x7FFF, torch.as_tensor(absmax)).bits
     return torch.where(magnitude == 0, 0, magnitude | entry & 0x8000)

@@ -35,7 +35,7 @@ def reciprocal_significand(mantissa: int) -> int:
     return (2 * 65536 + divisor) // (2 * divisor)
 
 
-def normalize(state: Tensor, absmax: int) -> Tensor:
+def normalize(state: Tensor, absmax: int | Tensor) -> Tensor:
     """Divide states by the absolute maximum of their block, as magnitude bits of bf16.
 
     A state is multiplied by the reciprocal of ``absmax``, which has 9 significant bits, and the
@@ -45,12 +45,13 @@ def normalize(state: Tensor, absmax: int) -> Tensor:
 
     Args:
         state: bf16 bit patterns, int64, any shape.
-        absmax: bf16 bit pattern, not negative.
+        absmax: bf16 bit pattern, not negative; or int64, broadcastable to ``state``.
 
     Returns:
         int64 in ``[0, 0x3f80]``, same shape.
     """
-    significand = reciprocal_significand(absmax & 127)
+    absmax = torch.as_tensor(absmax)
+    significand = torch.tensor([reciprocal_significand(each) for each in range(128)])[absmax & 127]
     product = (state & 127 | 128) * significand  # 15 fraction bits, in [1, 4]
     wide = product >> 16
     rounded = (product >> 7 + wide) + 1 >> 1
@@ -61,7 +62,9 @@ def normalize(state: Tensor, absmax: int) -> Tensor:
     return torch.where(zero, 0, bits.clamp(max=127 << 7))
 
 
-def blockwise_quantize(state: Tensor, absmax: int, config: BlockwiseQuantizeConfig) -> Tensor:
+def blockwise_quantize(
+    state: Tensor, absmax: int | Tensor, config: BlockwiseQuantizeConfig
+) -> Tensor:
     """Compute the codes of ``training/blockwise_quantize``, bit for bit.
 
     The code is the nearest to the normalized state; of two equally near codes, that nearer to zero.
@@ -69,7 +72,7 @@ def blockwise_quantize(state: Tensor, absmax: int, config: BlockwiseQuantizeConf
     Args:
         state: bf16 bit patterns, int64, any shape.
         absmax: bf16 bit pattern of the greatest magnitude in the block. If it is 0, all states get
-            the code of zero.
+            the code of zero. Where states are of several blocks, int64, broadcastable to ``state``.
         config: The unit.
 
     Returns:

@@ -19,7 +19,18 @@ from consilico.golden.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["STATE_BITS", "TAPS", "RandomConfig", "leap", "random_words", "seeded", "states", "step"]
+__all__ = [
+    "STATE_BITS",
+    "TAPS",
+    "RandomConfig",
+    "leap",
+    "leapt",
+    "random_words",
+    "seeded",
+    "states",
+    "step",
+    "words",
+]
 
 # Primitive polynomials over GF(2), which give Galois shift registers the greatest period. Degree:
 # powers of x below it, other than 1, to which the carry out of the register is added. Source:
@@ -144,15 +155,41 @@ def random_words(state: int, beats: int, config: RandomConfig) -> tuple[Tensor, 
         config: The unit.
 
     Returns:
-        Words in ``[0, 2 ** random_bits)``, int64, shape ``(beats, lanes)``; and the state of the
-        next beat.
+        Words as :func:`words` gives them, and the state of the next beat.
     """
     each = states(state, beats, config.random_bits)
+    return words(each[:-1], config), int(each[-1])
+
+
+def leapt(state: Tensor, leaps: Tensor, random_bits: int) -> Tensor:
+    """Return what states become in numbers of leaps of their own.
+
+    Args:
+        state: int64, shape ``(beats,)``.
+        leaps: Leaps of each, int64, the same shape.
+        random_bits: Bits of a random word, which determine the leap.
+    """
+    size, bit = leap(random_bits), 0
+    while (leaps >> bit).any():
+        state = torch.where(leaps >> bit & 1 == 1, _apply(_power(1 << bit, size), state), state)
+        bit += 1
+    return state
+
+
+def words(state: Tensor, config: RandomConfig) -> Tensor:
+    """Return the words of all lanes in beats that find the generator in these states.
+
+    Args:
+        state: int64, shape ``(beats,)``.
+        config: The unit.
+
+    Returns:
+        Words in ``[0, 2 ** random_bits)``, int64, shape ``(beats, lanes)``.
+    """
     kept = (1 << config.random_bits) - 1
-    u = each[:-1] & kept
-    v = each[:-1] >> STATE_BITS // 2 & kept
-    words = [u]
-    while len(words) < config.lanes:
-        words.append(u ^ v)
+    u, v = state & kept, state >> STATE_BITS // 2 & kept
+    found = [u]
+    while len(found) < config.lanes:
+        found.append(u ^ v)
         v = step(v, config.random_bits)
-    return torch.stack(words, dim=1), int(each[-1])
+    return torch.stack(found, dim=1)

@@ -121,7 +121,7 @@ class ProjectResult(NamedTuple):
     overflow: Tensor  # bool, the same shape: a partial sum or a scale was out of range
 
 
-def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> ProjectResult:
+def project(beats: ProjectBeats, exponent: int | Tensor, config: ProjectConfig) -> ProjectResult:
     """Return the sums over groups of ``s * sum((q - z) * x)``, for each element of tiles.
 
     The sum of a group of more than ``config.group`` beats wraps at the width of the array's sums.
@@ -130,12 +130,14 @@ def project(beats: ProjectBeats, exponent: int, config: ProjectConfig) -> Projec
     Args:
         beats: The operands.
         exponent: Biased exponent that the results share: 1 in a sum counts ``2 ** (exponent -
-            134)``.
+            134)``. Where it changes within a sum, it is int64 of shape ``(beats,)``, and a group is
+            scaled by that of its last beat.
         config: The unit.
     """
     products = beats.x[:, :, None] * (beats.q - beats.zero)[:, None, :]
     until = torch.cat([products.new_zeros(1, *products.shape[1:]), products.cumsum(0)[beats.last]])
-    multiplier, too_great = fixed_scale(beats.scale[beats.last], exponent)
+    of_group = exponent if isinstance(exponent, int) else exponent[beats.last][:, None]
+    multiplier, too_great = fixed_scale(beats.scale[beats.last], of_group)
     sums = wrap(until.diff(dim=0), config.array.sum_width)
     terms = sums * multiplier[:, None, :]
     flags = too_great[:, None, :].expand(terms.shape)

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consilico.golden.lazy import torch
-from consilico.golden.training.lfsr import RandomConfig, seeded, states
+from consilico.golden.training.lfsr import RandomConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["WeightUpdateConfig", "first_state", "weight_update"]
+__all__ = ["WeightUpdateConfig", "weight_update"]
 
 _GREATEST_EXPONENT = 7  # an update of 2 ** 8 or more saturates every code
 
@@ -31,24 +31,8 @@ class WeightUpdateConfig(RandomConfig):
     """Parameters of a unit that adds scaled bf16 updates to INT8 codes, rounding stochastically."""
 
 
-def first_state(seed: int, config: WeightUpdateConfig) -> int:
-    """Return the state whose words the first beat after a seed uses.
-
-    A beat moves the generator as it enters stage 0 and uses the words there, so this is the state
-    one step after the seeded one.
-
-    Args:
-        seed: Seed of 31 bits.
-        config: The unit.
-
-    Raises:
-        ValueError: If the seed has more than 31 bits.
-    """
-    return int(states(seeded(seed), 1, config.random_bits)[1])
-
-
 def weight_update(
-    code: Tensor, update: Tensor, random: Tensor, factor: int, config: WeightUpdateConfig
+    code: Tensor, update: Tensor, random: Tensor, factor: int | Tensor, config: WeightUpdateConfig
 ) -> Tensor:
     """Compute the new codes of ``training/weight_update``, bit for bit.
 
@@ -61,8 +45,10 @@ def weight_update(
         code: Signed INT8 codes, int64, shape ``(beats, lanes)``.
         update: bf16 bit patterns, int64, same shape.
         random: Words of those beats, :func:`consilico.golden.training.lfsr.random_words`, same
-            shape.
-        factor: bf16 bit pattern: how many codes one unit of the update is worth.
+            shape. A beat moves the generator as it is accepted and uses the words it then has, so
+            the first beat after a seed uses those one leap after the seeded state.
+        factor: bf16 bit pattern: how many codes one unit of the update is worth. Where beats have
+            factors of their own, int64 of shape ``(beats, 1)``.
         config: The unit.
     """
     product = (update & 127 | 128) * (factor & 127 | 128)  # 14 fraction bits, below 4

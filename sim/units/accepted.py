@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from consilico.sim.units.layout import Layouts, Values
 from consilico.sim.units.stimulus import Kind
 
-__all__ = ["Accepted", "Expected", "Results"]
+__all__ = ["Accepted", "Expected", "Results", "one_cycle_per_beat", "one_cycle_per_item", "waiting"]
 
 
 class Expected(NamedTuple):
@@ -44,7 +44,8 @@ class Accepted:
     """
 
     def __init__(self, kind: NDArray[np.uint8], bits: NDArray[np.uint8], layouts: Layouts) -> None:
-        self.kind, self._bits, self._layouts = kind, bits, layouts
+        self.kind: NDArray[np.uint8] = kind
+        self._bits, self._layouts = bits, layouts
         self.is_beat: NDArray[np.bool_] = kind == Kind.DATA  # (items,)
 
     @property
@@ -88,6 +89,17 @@ class Accepted:
         first = np.flatnonzero(np.diff(self.resets_before, prepend=-1))
         return numbers - np.repeat(first, np.diff(np.append(first, self.beats)))
 
+    def groups(self, beats: int) -> NDArray[np.int64]:
+        """Return which beats of data are in each group that is complete, ``(groups, beats)``.
+
+        Groups follow one another from every reset on; one that a reset cuts is left out.
+
+        Args:
+            beats: Beats of a group.
+        """
+        ends = np.flatnonzero(self.place % beats == beats - 1)
+        return ends[:, None] + np.arange(1 - beats, 1)
+
     @cached_property
     def in_force(self) -> dict[str, NDArray[np.int64]]:
         """Return the fields of the configuration that each beat of data meets.
@@ -101,3 +113,57 @@ class Accepted:
         if self.beats and not self.loads_before[0]:
             raise ValueError("a beat of data comes before the first configuration")
         return {name: values[self.loads_before - 1] for name, values in self.loads.items()}
+
+    def last_load(self, of: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the last configuration of some kind before each beat of data, ``(beats,)``.
+
+        Args:
+            of: Which beats of configuration are of that kind, shape ``(loads,)``.
+
+        Raises:
+            ValueError: If a beat of data comes before the first of them.
+        """
+        last = np.maximum.accumulate(np.where(of, np.arange(len(of)), -1))
+        found: NDArray[np.int64] = np.append(-1, last)[self.loads_before]
+        if (found < 0).any():
+            raise ValueError("a beat of data comes before the first configuration")
+        return found
+
+    @cached_property
+    def beats_before_load(self) -> NDArray[np.int64]:
+        """Return how many beats of data came before each beat of configuration, ``(loads,)``."""
+        counts: NDArray[np.int64] = np.cumsum(self.is_beat, dtype=np.int64)
+        is_load: NDArray[np.bool_] = self.kind == Kind.CONFIG
+        return counts[is_load]
+
+
+def one_cycle_per_beat(config: Any, accepted: Accepted) -> NDArray[np.int64]:
+    """Return the cycles of items where configuration is taken along with data, and costs none."""
+    cycles: NDArray[np.int64] = np.where(accepted.kind == Kind.CONFIG, 0, 1)
+    return cycles
+
+
+def one_cycle_per_item(config: Any, accepted: Accepted) -> NDArray[np.int64]:
+    """Return the cycles of items where no data is taken in a cycle that takes configuration."""
+    return np.ones(len(accepted.kind), dtype=np.int64)
+
+
+def waiting(
+    cycles: NDArray[np.int64], ends: NDArray[np.bool_], least: NDArray[np.int64], accepted: Accepted
+) -> NDArray[np.int64]:
+    """Return the cycles of items of which some wait until a number of cycles after the last such.
+
+    Args:
+        cycles: What the items take if nothing waits, shape ``(items,)``.
+        ends: The items that may wait.
+        least: Of these, the least number of cycles to the next one.
+        accepted: The items; with a reset nobody waits any more.
+    """
+    result = cycles.copy()
+    until = np.cumsum(cycles)  # cycle in which each item is taken, if nothing waits
+    before, needed = 0, 0  # the last one that may make another wait
+    for item in np.flatnonzero(ends | (accepted.kind == Kind.RESET)).tolist():
+        if ends[item]:
+            result[item] += max(0, needed - int(until[item] - until[before]))
+        before, needed = item, int(least[item]) if ends[item] else 0
+    return result

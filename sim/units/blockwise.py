@@ -14,7 +14,8 @@ from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig
 from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "every_normalized_vectors"]
@@ -26,17 +27,15 @@ _CORNERS = (0, 1, 0x80, 0x3F7F, 0x3F80, 0x3FFF, 0x7F00, 0x7F7F, 0x7F80, 0x7FFF)
 
 
 class _Bench:
-    """Adds beats and what the golden model makes of them."""
+    """Adds absolute maxima, and beats of states or codes."""
 
     def __init__(self, config: BlockwiseQuantizeConfig | BlockwiseDequantizeConfig) -> None:
         self.config = config
         unit = UNITS[0] if isinstance(config, BlockwiseQuantizeConfig) else UNITS[1]
-        self.builder = StimulusBuilder(unit.ports(config))
-        self._absmax = 0
+        self.builder = unit.builder(config)
 
     def absmax(self, bits: int) -> None:
-        self._absmax = bits
-        self.builder.configure(pack([(np.array([bits]), 16)]))
+        self.builder.configure({"payload": np.array(bits)})
         self.builder.coverage["absmax_loaded"] += 1
 
     def reset(self) -> None:
@@ -45,30 +44,54 @@ class _Bench:
 
     def beats(self, value: Bits) -> None:
         """Add beats of states or codes, shape ``(beats, lanes)``."""
-        import torch
+        self.builder.data({"payload": value}, value.size)
 
-        operand = torch.from_numpy(value)
-        if isinstance(self.config, BlockwiseQuantizeConfig):
-            result = blockwise_quantize(operand, self._absmax, self.config).numpy()
-            self.builder.data(pack([(value, 16)]), pack([(result, 8)]), value.size)
-            magnitude = value & 0x7FFF
-            hits = {
-                "greatest_of_block": magnitude == self._absmax,
-                "beyond_greatest": (magnitude > self._absmax) & (self._absmax > 0),
-                "far_below": (magnitude > 0x80) & (magnitude + (22 << 7) < self._absmax),
-                "block_of_zeros": (magnitude == 0) & (self._absmax == 0),
-                "negative": value >> 15 == 1,
-            }
-        else:
-            result = blockwise_dequantize(operand, self._absmax, self.config).numpy()
-            self.builder.data(pack([(value, 8)]), pack([(result, 16)]), value.size)
-            zero = 127 if self.config.signed else 0
-            hits = {
-                "zero_state": result == 0,
-                "underflow": (result == 0) & (value != zero) & (self._absmax >= 0x80),
-                "overflow": result == 0x7F7F,
-            }
-        self.builder.coverage.update({name: int(hit.sum()) for name, hit in hits.items()})
+
+def _absmax(accepted: Accepted) -> Bits:
+    """Return the magnitude of the absolute maximum of each beat, ``(beats, 1)``."""
+    return accepted.in_force["payload"][:, None] & 0x7FFF
+
+
+def _quantize_golden(config: BlockwiseQuantizeConfig, accepted: Accepted) -> Results:
+    import torch
+
+    state, absmax = torch.from_numpy(accepted.data["payload"]), torch.from_numpy(_absmax(accepted))
+    return Results(beats={"payload": blockwise_quantize(state, absmax, config).numpy()})
+
+
+def _quantize_hits(
+    config: BlockwiseQuantizeConfig, accepted: Accepted, results: Results
+) -> dict[str, int]:
+    state, absmax = accepted.data["payload"], _absmax(accepted)
+    magnitude = state & 0x7FFF
+    points = {
+        "greatest_of_block": magnitude == absmax,
+        "beyond_greatest": (magnitude > absmax) & (absmax > 0),
+        "far_below": (magnitude > 0x80) & (magnitude + (22 << 7) < absmax),
+        "block_of_zeros": (magnitude == 0) & (absmax == 0),
+        "negative": state >> 15 == 1,
+    }
+    return {name: int(hit.sum()) for name, hit in points.items()}
+
+
+def _dequantize_golden(config: BlockwiseDequantizeConfig, accepted: Accepted) -> Results:
+    import torch
+
+    code, absmax = torch.from_numpy(accepted.data["payload"]), torch.from_numpy(_absmax(accepted))
+    return Results(beats={"payload": blockwise_dequantize(code, absmax, config).numpy()})
+
+
+def _dequantize_hits(
+    config: BlockwiseDequantizeConfig, accepted: Accepted, results: Results
+) -> dict[str, int]:
+    code, state = accepted.data["payload"], results.beats["payload"]
+    zero = 127 if config.signed else 0
+    points = {
+        "zero_state": state == 0,
+        "underflow": (state == 0) & (code != zero) & (_absmax(accepted) >= 0x80),
+        "overflow": state == 0x7F7F,
+    }
+    return {name: int(hit.sum()) for name, hit in points.items()}
 
 
 def _shuffled(rng: np.random.Generator, values: Bits, lanes: int) -> Bits:
@@ -200,6 +223,10 @@ UNITS = (
         config=BlockwiseQuantizeConfig,
         component=lambda config: _quantize().BlockwiseQuantize(config),
         vectors=_quantize_vectors,
+        golden=_quantize_golden,
+        hits=_quantize_hits,
+        item_cycles=one_cycle_per_item,
+        bf16=lambda config: ("i.payload", "cfg.payload"),
         coverage=(
             *_COVERAGE,
             "negative",
@@ -221,6 +248,9 @@ UNITS = (
         config=BlockwiseDequantizeConfig,
         component=lambda config: _dequantize().BlockwiseDequantize(config),
         vectors=_dequantize_vectors,
+        golden=_dequantize_golden,
+        hits=_dequantize_hits,
+        bf16=lambda config: ("o.payload", "cfg.payload"),
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
         latency=lambda config: _dequantize().latency(config),
         census=lambda batch: _dequantize().census(batch),

@@ -1,38 +1,121 @@
 """Catalogue entries of ConSmax: two architectures, and the paper's unit as a reference."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consilico.golden.attention.consmax import ConSmaxConfig, HeadConstants
-from consilico.golden.attention.consmax_log2 import Log2Config, Log2Constants, consmax_log2
-from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
-from consilico.golden.attention.consmax_split import SplitConfig, split_constants
-from consilico.golden.bfloat16 import to_fixed
+from consilico.golden.attention.consmax_log2 import Log2Config, log2_constants
+from consilico.golden.attention.consmax_paper import PaperConfig
+from consilico.golden.attention.consmax_split import (
+    SplitConfig,
+    SplitConstants,
+    split_constants,
+)
 from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, synthetic_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.consmax_bench import (
-    Architecture,
-    HeadLoaded,
-    Masks,
-    Scores,
-    add_beats,
-    every_code,
-    halves,
-    load_head,
-    ports,
-    table_beats,
+from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.consmax_model import (
+    bf16_results,
+    log2_golden,
+    paper_golden,
+    score_hits,
+    split_golden,
 )
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.layout import Values
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["PAPER", "UNITS"]
+__all__ = ["PAPER", "UNITS", "every_code_vectors", "every_wide_code_vectors"]
+
+Scores = NDArray[np.int64]
+Masks = NDArray[np.bool_]
+Architecture = Log2Config | SplitConfig
+
 
 # (scale, log C) of the issue of energy on drawn scores: freshly initialized beta and gamma
 _DRAWN_HEAD = (8 / 127, -1.5 - float(np.log(100.0)))
 _MODEL_HEADS = 4  # heads a traffic sample is taken from, spread over the layers
+
+
+def _builder(config: Architecture) -> StimulusBuilder:
+    return UNITS[0 if isinstance(config, Log2Config) else 1].builder(config)
+
+
+def _head(config: Architecture, scale: float, log_c: float, *, wide: bool = False) -> Values:
+    """Return the beats on ``cfg`` that load a head's constants.
+
+    Args:
+        config: The unit.
+        scale: Natural units a code step.
+        log_c: Natural logarithm of ConSmax's merged constant C.
+        wide: Whether scores are INT16 (of ``SplitConfig`` only).
+    """
+    head = HeadConstants(scale=scale, log_c=log_c)
+    if isinstance(config, Log2Config):
+        constants = log2_constants(head, config)
+        return {"k": np.array(constants.k), "b": np.array(constants.b)}
+    beats = _table_beats(split_constants(head, config, wide=wide))
+    if config.table_sets == 2:
+        beats["wide"] = np.full(len(beats["value"]), wide)
+    return beats
+
+
+def _table_beats(constants: SplitConstants) -> dict[str, Scores]:
+    """Return the beats that load tables, entry by entry."""
+    values = np.array(constants.tables, dtype=np.int64)
+    tables = len(values)
+    return {
+        "value": values.reshape(-1),
+        "nibble": np.tile(np.arange(16), tables),
+        "table": np.repeat(np.arange(tables), 16),
+    }
+
+
+def _add(builder: StimulusBuilder, score: Scores, mask: Masks, results: int | None = None) -> None:
+    """Add beats of scores, shape ``(beats, lanes)``."""
+    builder.data({"score": score, "mask": mask}, score.size if results is None else results)
+
+
+def _every_code(rng: np.random.Generator, lanes: int) -> Scores:
+    """Return 256 beats in which every lane sees every INT8 code once, each in its own order."""
+    return np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
+
+
+def _halves(score: Scores) -> Scores:
+    """Split INT16 scores into two lanes: low byte in the even one, high byte in the odd one."""
+    return np.stack([score, score >> 8], axis=2).reshape(len(score), -1)
+
+
+def every_code_vectors(
+    config: Architecture, heads: Sequence[tuple[float, float]], seed: int
+) -> Stimulus:
+    """Drive every INT8 code in every lane under each head (scale, log C); nothing is masked."""
+    rng = np.random.default_rng(seed)
+    builder = _builder(config)
+    for scale, log_c in heads:
+        builder.configure(_head(config, scale, log_c))
+        codes = _every_code(rng, config.lanes)
+        _add(builder, codes, np.zeros(codes.shape, dtype=bool))
+    return builder.build()
+
+
+def every_wide_code_vectors(
+    config: SplitConfig, heads: Sequence[tuple[float, float]], seed: int
+) -> Stimulus:
+    """Drive every INT16 code in every pair of lanes under each head; nothing is masked."""
+    rng = np.random.default_rng(seed)
+    builder = _builder(config)
+    for scale, log_c in heads:
+        builder.configure(_head(config, scale, log_c, wide=True))
+        pairs = [rng.permutation(1 << 16) - (1 << 15) for _ in range(config.lanes // 2)]
+        score = np.stack(pairs, axis=1)
+        lanes = _halves(score)
+        _add(builder, lanes, np.zeros(lanes.shape, dtype=bool), results=score.size)
+    return builder.build()
 
 
 def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[float, float]]:
@@ -53,12 +136,11 @@ def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[flo
 def _vectors(config: Architecture, seed: int) -> Stimulus:
     """Drive every code in every lane under drawn heads, then real scores; masks, resets."""
     rng = np.random.default_rng(seed)
-    builder = StimulusBuilder(ports(config))
+    builder = _builder(config)
     for index, (scale, log_c) in enumerate(_settings(rng, config)):
-        head = load_head(config, scale, log_c)
-        builder.configure(head.beats)
+        builder.configure(_head(config, scale, log_c))
         builder.coverage["head_loaded"] += 1
-        codes = every_code(rng, config.lanes)
+        codes = _every_code(rng, config.lanes)
         if index % 2:
             mask = rng.random(codes.shape) < 0.25
             mask[rng.integers(len(mask), size=4)] = True
@@ -66,41 +148,38 @@ def _vectors(config: Architecture, seed: int) -> Stimulus:
             mask = np.zeros(codes.shape, dtype=bool)
             builder.coverage["every_code"] += 1
         cut = int(rng.integers(64, 192))
-        add_beats(builder, config, head, codes[:cut], mask[:cut])
+        _add(builder, codes[:cut], mask[:cut])
         if index % 3 == 0:
             builder.reset()
             builder.coverage["reset_in_stream"] += 1
-        add_beats(builder, config, head, codes[cut:], mask[cut:])
+        _add(builder, codes[cut:], mask[cut:])
     if isinstance(config, SplitConfig) and config.table_sets == 2:
         _wide_vectors(builder, config, rng)
     for head, score, mask in _model_beats(config, 8 * 64, heads=8):
-        builder.configure(head.beats)
+        builder.configure(head)
         builder.coverage["model_head"] += 1
-        add_beats(builder, config, head, score, mask)
+        _add(builder, score, mask)
     return builder.build()
 
 
 def _wide_vectors(builder: StimulusBuilder, config: SplitConfig, rng: np.random.Generator) -> None:
     """Add INT16 scores, one per pair of lanes: corners, a sweep, drawn ones; INT8 in between."""
     for edge, log_c in ((0.5, -4.6), (24.0, 2.0), (24.0, -14.6), (85.0, 40.0), (85.0, -40.0)):
-        head = load_head(config, edge / 32767, log_c, wide=True)
-        builder.configure(head.beats)
+        builder.configure(_head(config, edge / 32767, log_c, wide=True))
         pairs = config.lanes // 2
         score = rng.integers(-32768, 32768, size=(512, pairs))
         score[:6] = np.array([-32768, 32767, 0, -1, 255, -256])[:, None]
-        lanes = halves(score)
         mask = np.repeat(rng.random(score.shape) < 0.2, 2, axis=1)
-        add_beats(builder, config, head, lanes, mask, results=score.size)
+        _add(builder, _halves(score), mask, results=score.size)
         builder.coverage["wide"] += 1
-        narrow = load_head(config, 8 / 127, log_c)
-        builder.configure(narrow.beats)
-        codes = every_code(rng, config.lanes)[:16]
-        add_beats(builder, config, narrow, codes, np.zeros(codes.shape, dtype=bool))
+        builder.configure(_head(config, 8 / 127, log_c))
+        codes = _every_code(rng, config.lanes)[:16]
+        _add(builder, codes, np.zeros(codes.shape, dtype=bool))
 
 
 def _model_beats(
     config: Architecture, beats: int, heads: int, *, synthetic: bool = False
-) -> list[tuple[HeadLoaded, Scores, Masks]]:
+) -> list[tuple[Values, Scores, Masks]]:
     """Return real scores of a few heads, evenly spread over the model, in the order they arise."""
     traffic = (
         synthetic_traffic(ScoreSampling(), reason="asked for") if synthetic else score_traffic()
@@ -114,7 +193,7 @@ def _model_beats(
         shape = (share, config.lanes)
         parts.append(
             (
-                load_head(config, constants.scale, constants.log_c),
+                _head(config, constants.scale, constants.log_c),
                 traffic.codes[picked].astype(np.int64).reshape(shape),
                 traffic.mask[picked].reshape(shape),
             )
@@ -133,20 +212,20 @@ def _traffic(config: Architecture, beats: int, *, source: str) -> Stimulus:
         beats: Number of beats, about.
     """
 
-    def normal() -> list[tuple[HeadLoaded, Scores, Masks]]:
+    def normal() -> list[tuple[Values, Scores, Masks]]:
         codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
         score = codes.reshape(beats, config.lanes)
-        return [(load_head(config, *_DRAWN_HEAD), score, np.zeros(score.shape, dtype=bool))]
+        return [(_head(config, *_DRAWN_HEAD), score, np.zeros(score.shape, dtype=bool))]
 
     parts = (
         normal()
         if source == "normal"
         else _model_beats(config, beats, _MODEL_HEADS, synthetic=source == "synthetic")
     )
-    builder = StimulusBuilder(ports(config))
+    builder = _builder(config)
     for head, score, mask in parts:
-        builder.configure(head.beats)
-        add_beats(builder, config, head, score, mask)
+        builder.configure(head)
+        _add(builder, score, mask)
     return builder.build()
 
 
@@ -164,21 +243,6 @@ _COVERAGE = (
     "model_head",
     "reset_in_stream",
 )
-
-
-def _log2_golden(config: Log2Config, accepted: Accepted) -> Results:
-    import torch
-
-    constants = {name: torch.from_numpy(part)[:, None] for name, part in accepted.in_force.items()}
-    score, mask = (torch.from_numpy(accepted.data[name]) for name in ("score", "mask"))
-    result = consmax_log2(
-        score, mask == 1, Log2Constants(k=constants["k"], b=constants["b"]), config
-    )
-    return Results(beats={name: part.numpy() for name, part in result._asdict().items()})
-
-
-def _bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
-    return ("o.data",) if config.output == "bf16" else ()
 
 
 def _log2() -> Any:
@@ -209,8 +273,9 @@ UNITS = (
         config=Log2Config,
         component=lambda config: _log2().ConSmaxLog2(config),
         vectors=_vectors,
-        golden=_log2_golden,
-        bf16=_bf16_results,
+        golden=log2_golden,
+        hits=score_hits,
+        bf16=bf16_results,
         coverage=_COVERAGE,
         latency=lambda config: _log2().latency(config),
         census=lambda batch: _log2().census(batch),
@@ -226,6 +291,9 @@ UNITS = (
         config=SplitConfig,
         component=lambda config: _split().ConSmaxSplit(config),
         vectors=_vectors,
+        golden=split_golden,
+        hits=score_hits,
+        bf16=bf16_results,
         coverage=_COVERAGE,
         latency=lambda config: _split().latency(config),
         census=lambda batch: _split().census(batch),
@@ -239,19 +307,11 @@ UNITS = (
 
 def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     """Return scores of a clipped normal; real ones have masks, for which the unit has no bits."""
-    import torch
-
-    from consilico.hw.attention.consmax_paper import RESULT
-
     scale, log_c = _DRAWN_HEAD
     constants = split_constants(HeadConstants(scale=scale, log_c=log_c), SplitConfig())
-    values, nibbles, numbers = table_beats(constants.tables)
-    score = normal_codes(beats, 1).astype(np.int64)
-    bits = consmax_paper(torch.from_numpy(score), constants)
-    data = to_fixed(bits, RESULT.fixed_width, RESULT.fixed_fraction).bits.numpy()
-    builder = StimulusBuilder(PAPER.ports(config))
-    builder.configure(pack([(values, 16), (nibbles, 4), (numbers, 1)]))
-    builder.data(pack([(score, 8)]), pack([(data, 8)]), beats)
+    builder = PAPER.builder(config)
+    builder.configure(_table_beats(constants))
+    builder.data({"payload": normal_codes(beats, 1).astype(np.int64)}, beats)
     return builder.build()
 
 
@@ -263,6 +323,7 @@ PAPER = Unit(
     config=PaperConfig,
     component=lambda config: _paper().ConSmaxPaper(config),
     vectors=lambda config, seed: _paper_traffic(config, 4096),
+    golden=paper_golden,
     sources={"normal": _paper_traffic},
     coverage=(),
     latency=lambda config: 3,

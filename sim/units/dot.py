@@ -18,7 +18,7 @@ from consilico.sim.traffic.operand_streams import (
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "every_product_vectors", "golden_sums"]
@@ -30,16 +30,16 @@ _GROUP_BEATS = 8  # of it that have one zero point
 
 
 class _Bench:
-    """Adds beats and what the golden model makes of them."""
+    """Adds beats, and reloads where the zero point changes."""
 
     def __init__(self, config: DotConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
+        self.builder = UNITS[0].builder(config)
         self._zero = -1
 
     def _load(self, zero: int) -> None:
         if self.config.w == "uint4" and zero != self._zero:
-            self.builder.configure(pack([(np.array([zero]), 4)]))
+            self.builder.configure({"payload": np.array(zero)})
             self.builder.coverage["zero_point_loaded"] += 1
         self._zero = zero
 
@@ -54,39 +54,16 @@ class _Bench:
             last: Shape ``(beats,)``. What follows the last sum is for a reset to drop.
             zero: Zero point of each beat, or of all; None for the one that is loaded.
         """
-        import torch
-
-        config = self.config
         zeros = np.broadcast_to(np.asarray(self._zero if zero is None else zero), len(x))
-        operands = torch.tensor(x), torch.tensor(w), torch.tensor(last), torch.tensor(zeros)
-        result = dot(*operands, config)
-        fields = [(result.sum.numpy(), config.sum_width)]
-        if config.saturates:
-            fields.append((result.saturated.numpy().astype(np.int64), 1))
-        rows = pack([(x, config.x_width), (w, config.w_width), (last[:, None], 1)])
-        expected = pack(fields)
-        done = np.append(0, last.cumsum())
         changes = np.flatnonzero(np.diff(zeros)) + 1
         for first, end in pairwise([0, *changes.tolist(), len(x)]):
             self._load(int(zeros[first]))
+            part = slice(first, end)
             self.builder.data(
-                rows[first:end],
-                expected[done[first] : done[end]],
-                int(done[end] - done[first]),
-                completes=last[first:end].astype(np.uint16),
-                operations=(end - first) * config.lanes,
+                {"x": x[part], "w": w[part], "last": last[part]},
+                int(last[part].sum()),
+                operations=(end - first) * self.config.lanes,
             )
-        low, high = config.x_range, config.w_range
-        self.builder.coverage.update(
-            {
-                "least_times_least": int(((x == low[0]) & (w == high[0])).sum()),
-                "least_times_greatest": int(((x == low[0]) & (w == high[1])).sum()),
-                "greatest_times_greatest": int(((x == low[1]) & (w == high[1])).sum()),
-                "one_beat_sum": int((last & np.append(True, last[:-1])).sum()),
-                "negative_sum": int((result.sum < 0).sum()),
-                "saturated_sum": int(result.saturated.sum()),
-            }
-        )
 
 
 def _vectors(config: DotConfig, seed: int) -> Stimulus:
@@ -191,6 +168,23 @@ def _golden(config: DotConfig, accepted: Accepted) -> Results:
     )
 
 
+def _hits(config: DotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    x, w, last = (accepted.data[name] for name in ("x", "w", "last"))
+    low, high = config.x_range, config.w_range
+    begins = (accepted.place == 0) | np.append(True, last[:-1] == 1)[: len(last)]
+    points = {
+        "least_times_least": (x == low[0]) & (w == high[0]),
+        "least_times_greatest": (x == low[0]) & (w == high[1]),
+        "greatest_times_greatest": (x == low[1]) & (w == high[1]),
+        "one_beat_sum": begins & (last == 1),
+        "negative_sum": results.beats["sum"] < 0,
+    }
+    if config.saturates:
+        flag = results.beats["saturated"]
+        points |= {"saturated_sum": flag, "saturated_then_not": flag[:-1] & ~flag[1:]}
+    return {name: int(hit.sum()) for name, hit in points.items()}
+
+
 def _length(config: DotConfig, source: str) -> float:
 
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
@@ -210,6 +204,7 @@ UNITS = (
         component=lambda config: _hardware().Dot(config),
         vectors=_vectors,
         golden=_golden,
+        hits=_hits,
         coverage=(
             "least_times_least",
             "least_times_greatest",

@@ -15,8 +15,9 @@ from consilico.sim.traffic.operand_streams import (
     random_stream,
 )
 from consilico.sim.traffic.quantized import Format
+from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "every_product_vectors"]
@@ -35,32 +36,37 @@ def _lanes(codes: Codes, form: str) -> Codes:
 
 
 class _Bench:
-    """Adds beats of one mode and what the golden model makes of them."""
+    """Adds beats of one mode."""
 
     def __init__(self, config: FusedDotConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
+        self.builder = UNITS[0].builder(config)
         self._loaded = -1
 
     def sums(self, mode: int, x: Codes, w: Codes, last: NDArray[np.bool_]) -> None:
         """Add beats of codes, shape ``(beats, lanes, products)``."""
-        import torch
-
         if mode != self._loaded:
-            self.builder.configure(pack([(np.array([mode]), 2)]))
-            self.builder.coverage[f"mode_{FUSED_MODES[mode]}"] += 1
+            self.builder.configure({"payload": np.array(mode)})
             self._loaded = mode
         x_form, w_form = _FORMS[mode]
-        lanes = _lanes(x, x_form), _lanes(w, w_form)
-        operands = torch.tensor(lanes[0]), torch.tensor(lanes[1]), torch.tensor(last)
-        sums = fused_dot(*operands, torch.full((len(x),), mode), self.config).numpy()
-        self.builder.data(
-            pack([(lanes[0], 16), (lanes[1], 16), (last[:, None], 1)]),
-            pack([(sums, self.config.sum_width)]),
-            len(sums),
-            completes=last.astype(np.uint16),
-            operations=x.size,
-        )
+        beats = {"x": _lanes(x, x_form), "w": _lanes(w, w_form), "last": last}
+        self.builder.data(beats, int(last.sum()), operations=x.size)
+
+
+def _golden(config: FusedDotConfig, accepted: Accepted) -> Results:
+    import torch
+
+    x, w = (torch.from_numpy(accepted.data[name]) for name in ("x", "w"))
+    mode = torch.from_numpy(accepted.in_force["payload"]).clamp(max=2)  # 3 means the same as 2
+    last = accepted.data["last"] == 1
+    ends = last | accepted.cut  # a sum that a reset cuts ends there, but has no result
+    sums = fused_dot(x, w, torch.from_numpy(ends), mode, config).numpy()
+    return Results(beats={"sum": sums[last[ends]]}, completes=last.astype(np.uint16))
+
+
+def _hits(config: FusedDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    mode = accepted.loads["payload"]
+    return {f"mode_{name}": int((mode == each).sum()) for each, name in enumerate(FUSED_MODES)}
 
 
 def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
@@ -165,6 +171,8 @@ UNITS = (
         config=FusedDotConfig,
         component=lambda config: _hardware().FusedDot(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
         coverage=(
             *(f"mode_{mode}" for mode in FUSED_MODES),
             "reset_in_sum",

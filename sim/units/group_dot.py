@@ -14,7 +14,8 @@ from consilico.sim.traffic.operand_streams import (
     random_stream,
 )
 from consilico.sim.traffic.quantized import bf16_bits
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
@@ -25,24 +26,24 @@ _TRAFFIC_GROUPS = 8  # of a sum of drawn traffic
 
 
 class _Bench:
-    """Adds groups and what the golden model makes of them."""
+    """Adds shared exponents and groups."""
 
     def __init__(self, config: GroupDotConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
+        self.builder = UNITS[0].builder(config)
         self.exponent = 0
 
     def share(self, exponent: int) -> None:
         """Load the shared exponent, where there is one."""
         if self.config.has_exponent:
-            self.builder.configure(pack([(np.array([exponent]), 8)]))
+            self.builder.configure({"payload": np.array(exponent)})
             self.builder.coverage["exponent_loaded"] += 1
             self.exponent = exponent
 
     def groups(
         self, x: Codes, q: Codes, zero: Codes, scale: Codes, end: NDArray[np.bool_], drop: int = 0
     ) -> None:
-        """Add beats of whole groups, and the results that the golden model gives for them.
+        """Add beats of whole groups.
 
         Args:
             x: Activations, shape ``(groups, group)``.
@@ -52,53 +53,86 @@ class _Bench:
             end: Shape ``(groups,)``. What follows the last sum is for a reset to drop.
             drop: Beats of the last group that are left out.
         """
-        import torch
-
         config = self.config
-        codes = torch.from_numpy(x), torch.from_numpy(q), torch.from_numpy(zero)
-        groups = torch.from_numpy(scale), torch.from_numpy(end)
-        result = group_dot(*codes, *groups, self.exponent, config)
         beats = len(x) * config.beats
         at_end = np.tile(np.arange(config.beats) == config.beats - 1, len(x))
         # what is looked at in a group's last beat only must not matter before
         rng = np.random.default_rng(beats)
         drawn = rng.integers(1 << config.scale_width, size=beats)
-        scales = np.where(at_end, np.repeat(scale, config.beats), drawn)
-        ends = np.where(at_end, np.repeat(end, config.beats), rng.integers(2, size=beats) == 1)
-        rows = pack(
-            [
-                (x.reshape(beats, -1), 8),
-                (q.reshape(beats, -1), 4),
-                (np.repeat(zero, config.beats), 4),
-                (scales, config.scale_width),
-                (ends, 1),
-            ]
-        )
-        sums, overflow = result.sum.numpy(), result.overflow.numpy()
-        self.builder.data(
-            rows[: beats - drop],
-            pack([(sums, config.result_width), (overflow, 1)]),
-            len(sums),
-            completes=(at_end & np.repeat(end, config.beats)).astype(np.uint16)[: beats - drop],
-            operations=(beats - drop) * config.lanes,
-        )
-        weight = q - zero[:, None]
-        self.builder.coverage.update(
-            {
-                "one_pass": int(((zero >= 5) & (zero <= 10)).sum()),
-                "second_pass_of_zeros": int((zero > 10).sum()),
-                "second_pass_of_fifteens": int((zero < 5).sum()),
-                "least_times_least": int(((x == -128) & (weight == -15)).sum()),
-                "least_times_greatest": int(((x == -128) & (weight == 15)).sum()),
-                "greatest_times_greatest": int(((x == 127) & (weight == 15)).sum()),
-                "greatest_scale": int((scale == _greatest(config)).sum()),
-                "negative_scale": int((scale >> 15 == 1).sum()),
-                "zero_scale": int((scale == 0).sum()),
-                "negative_sum": int((sums >> (config.result_width - 1) & 1).sum()),
-                "overflow": int(overflow.sum()),
-                "no_overflow": int((~overflow).sum()),
-            }
-        )
+        fields = {
+            "x": x.reshape(beats, -1),
+            "q": q.reshape(beats, -1),
+            "zero": np.repeat(zero, config.beats),
+            "scale": np.where(at_end, np.repeat(scale, config.beats), drawn),
+            "end": np.where(at_end, np.repeat(end, config.beats), rng.integers(2, size=beats) == 1),
+        }
+        kept = {name: part[: beats - drop] for name, part in fields.items()}
+        self.builder.data(kept, int(end.sum()), operations=(beats - drop) * config.lanes)
+
+
+def _golden(config: GroupDotConfig, accepted: Accepted) -> Results:
+    import torch
+
+    place = accepted.groups(config.beats)
+    data = {name: torch.from_numpy(part[place]) for name, part in accepted.data.items()}
+    groups = len(place)
+    zero = data["zero"][:, :, None].expand(-1, -1, config.lanes).reshape(groups, config.group)
+    exponent = torch.zeros(groups, dtype=torch.int64)
+    if config.has_exponent:
+        exponent = torch.from_numpy(accepted.in_force["payload"][place[:, -1]])
+    end = data["end"][:, -1] == 1
+    # a sum that a reset cuts, or the sequence, ends with its last whole group, but has no result
+    resets = accepted.resets_before[place[:, -1]]
+    ends = end | torch.from_numpy(np.append(np.diff(resets) > 0, True)[:groups])
+    result = group_dot(
+        data["x"].reshape(groups, config.group),
+        data["q"].reshape(groups, config.group),
+        zero,
+        data["scale"][:, -1],
+        ends,
+        exponent,
+        config,
+    )
+    whole = end[ends]
+    completes = np.zeros(accepted.beats, dtype=np.uint16)
+    completes[place[:, -1]] = end.numpy()
+    return Results(
+        beats={"sum": result.sum[whole].numpy(), "overflow": result.overflow[whole].numpy()},
+        completes=completes,
+    )
+
+
+def _one_pass(zero: Codes) -> NDArray[np.bool_]:
+    return (zero >= 5) & (zero <= 10)
+
+
+def _item_cycles(config: GroupDotConfig, accepted: Accepted) -> Codes:
+    cycles = one_cycle_per_beat(config, accepted)
+    cycles[accepted.is_beat] += ~_one_pass(accepted.data["zero"])
+    return cycles
+
+
+def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    x, q, zero = (accepted.data[name] for name in ("x", "q", "zero"))
+    scale = accepted.data["scale"][accepted.groups(config.beats)[:, -1]]
+    weight = q - zero[:, None]
+    sums, overflow = results.beats["sum"], results.beats["overflow"] == 1
+    points = {
+        "one_pass": _one_pass(zero),
+        "second_pass_of_zeros": zero > 10,
+        "second_pass_of_fifteens": zero < 5,
+        "least_times_least": (x == -128) & (weight == -15),
+        "least_times_greatest": (x == -128) & (weight == 15),
+        "greatest_times_greatest": (x == 127) & (weight == 15),
+        "greatest_scale": scale == _greatest(config),
+        "negative_scale": scale >> 15 == 1,
+        "zero_scale": scale == 0,
+        "negative_sum": sums >> (config.result_width - 1) & 1,
+        "overflow": overflow,
+        "no_overflow": ~overflow,
+        "overflow_then_none": overflow[:-1] & ~overflow[1:],
+    }
+    return {name: int(hit.sum()) for name, hit in points.items()}
 
 
 def _greatest(config: GroupDotConfig) -> int:
@@ -216,6 +250,11 @@ def _length(config: GroupDotConfig, source: str) -> float:
     return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group
 
 
+def _bf16(config: GroupDotConfig) -> tuple[str, ...]:
+    scale = ("i.scale",) if config.scale == "bf16" else ()
+    return (*scale, "o.sum") if config.output == "bf16" else scale
+
+
 def _hardware() -> Any:
     from consilico.hw.matmul import group_dot
 
@@ -235,6 +274,10 @@ UNITS = (
         config=GroupDotConfig,
         component=lambda config: _hardware().GroupDot(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
+        item_cycles=_item_cycles,
+        bf16=_bf16,
         coverage=(
             "one_pass",
             "second_pass_of_zeros",

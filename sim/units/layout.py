@@ -117,7 +117,7 @@ class Layout:
             wanted = (items,) if fields[0].lane is None else (items, len(fields))
             if part.shape != wanted:
                 raise ValueError(f"{name} must have shape {wanted}, not {part.shape}")
-            _put(rows, fields, part.reshape(items, -1))
+            _put(rows, fields, part.reshape(items, len(fields)))
         return rows
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from consilico.golden.training.project import ProjectBeats, ProjectConfig, project
 from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, symmetric
 from consilico.sim.traffic.training_operands import training_traffic
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "ProjectBench"]
@@ -21,20 +22,20 @@ Values = NDArray[np.float32]
 _DRAWN_TILES = 40
 _HEADROOM = 4  # scales up to 2 ** 4 above the shared exponent
 _MODEL_GROUP = 128  # numbers of a vector of real traffic
-_WIDTHS = (8, 4, 4, 16)  # of x, q, zero, scale
+_FIELDS = ("x", "q", "zero", "scale", "last", "end")
 
 
 class ProjectBench:
-    """Adds beats and what the golden model makes of them."""
+    """Adds shared exponents and beats."""
 
     def __init__(self, config: ProjectConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
+        self.builder = UNITS[0].builder(config)
         self.exponent = 0
 
     def share(self, exponent: int) -> None:
         """Add a beat on ``cfg`` that loads the shared exponent."""
-        self.builder.configure(pack([(np.array([exponent]), 8)]))
+        self.builder.configure({"payload": np.array(exponent)})
         self.builder.coverage["exponent_loaded"] += 1
         self.exponent = exponent
 
@@ -43,40 +44,19 @@ class ProjectBench:
 
         What follows the last sum is for a reset to drop.
         """
-        import torch
-
-        config = self.config
-        operands = (torch.from_numpy(part.astype(np.int64)) for part in (x, q, zero, scale))
-        flags = (torch.from_numpy(part.astype(bool)) for part in (last, end))
-        result = project(ProjectBeats(*operands, *flags), self.exponent, config)
-        sums, overflow = (part.numpy().reshape(-1) for part in result)
+        results = self.config.results
         # what is looked at in a group's last beat only must not matter before
         rng = np.random.default_rng(len(x))
         drawn = rng.integers(1 << 16, size=scale.shape)
-        fields = (x, q, zero, np.where(last[:, None], scale, drawn))
-        ends = np.where(last, end, rng.integers(2, size=len(end)))
-        rows = pack([*zip(fields, _WIDTHS, strict=True), (last, 1), (ends, 1)])
-        self.builder.data(
-            rows,
-            pack([(sums, 32), (overflow, 1)]),
-            len(sums),
-            completes=(last * end * config.results).astype(np.uint16),
-            operations=len(x) * config.results,
-        )
-        of_group, used = scale[last == 1], q - zero
-        self.builder.coverage.update(
-            {
-                "every_code_and_zero_point": int(np.unique(q * 16 + zero).size == 256),
-                "least_times_least": int((x == -128).any() and (used == -15).any()),
-                "least_times_greatest": int((x == -128).any() and (used == 15).any()),
-                "one_beat_group": int(last.sum() == len(last)),
-                "several_groups": int((last * (1 - end)).sum()),
-                "negative_scale": int((of_group >> 15 == 1).sum()),
-                "zero_scale": int((of_group == 0).sum()),
-                "overflow": int(overflow.sum()),
-                "no_overflow": int((~overflow).sum()),
-            }
-        )
+        fields = {
+            "x": x,
+            "q": q,
+            "zero": zero,
+            "scale": np.where(last[:, None], scale, drawn),
+            "last": last,
+            "end": np.where(last, end, rng.integers(2, size=len(end))),
+        }
+        self.builder.data(fields, int((last * end).sum()) * results, operations=len(x) * results)
 
     def constant(self, x: int, q: int, zero: int, scale: int, groups: int = 1) -> None:
         """Add a tile of groups of the greatest length, the same in all lanes and beats."""
@@ -105,6 +85,55 @@ class ProjectBench:
             last,
             end,
         )
+
+
+def _golden(config: ProjectConfig, accepted: Accepted) -> Results:
+    import torch
+
+    data = {name: torch.from_numpy(part) for name, part in accepted.data.items()}
+    last, end, cut = data["last"] == 1, data["end"] == 1, torch.from_numpy(accepted.cut)
+    exponent = torch.from_numpy(accepted.in_force["payload"])
+    # what a reset cuts ends there, but has no result
+    x, q, zero, scale = (data[name] for name in _FIELDS[:4])
+    beats = ProjectBeats(x, q, zero, scale, last | cut, end & last | cut)
+    result = project(beats, exponent, config)
+    whole = (last & end)[beats.last & beats.end]
+    return Results(
+        beats={
+            "sum": result.sum[whole].reshape(-1).numpy(),
+            "overflow": result.overflow[whole].reshape(-1).numpy(),
+        },
+        completes=((last & end).long() * config.results).numpy(),
+    )
+
+
+def _item_cycles(config: ProjectConfig, accepted: Accepted) -> Codes:
+    """Return the cycles of items: a group's last beat waits for the results of the one before."""
+    cycles = one_cycle_per_beat(config, accepted)
+    last = np.zeros(len(cycles), dtype=bool)
+    last[accepted.is_beat] = accepted.data["last"] == 1
+    return waiting(cycles, last, np.full(len(cycles), config.cycles), accepted)
+
+
+def _hits(config: ProjectConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    x, q, zero, scale, last, end = (accepted.data[name] for name in _FIELDS)
+    of_group, used = scale[last == 1], q - zero
+    overflow = results.beats["overflow"] == 1
+    pairs = [len(np.unique(q[:, lane] * 16 + zero[:, lane])) for lane in range(config.columns)]
+    least = (x == -128).any(axis=1)
+    points = {
+        "every_code_and_zero_point": np.array(pairs) == 256,
+        "least_times_least": least & (used == -15).any(axis=1),
+        "least_times_greatest": least & (used == 15).any(axis=1),
+        "one_beat_group": last[1:] & last[:-1],
+        "several_groups": last * (1 - end),
+        "negative_scale": of_group >> 15 == 1,
+        "zero_scale": of_group == 0,
+        "overflow": overflow,
+        "no_overflow": ~overflow,
+        "overflow_then_none": overflow[:-1] & ~overflow[1:],
+    }
+    return {name: int(hit.sum()) for name, hit in points.items()}
 
 
 def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
@@ -214,6 +243,10 @@ UNITS = (
         config=ProjectConfig,
         component=lambda config: _hardware().Project(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
+        item_cycles=_item_cycles,
+        bf16=lambda config: ("i.scale",),
         coverage=(
             "exponent_loaded",
             "every_code_and_zero_point",

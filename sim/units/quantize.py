@@ -10,7 +10,8 @@ from consilico.golden.matmul.quantize import QuantizeConfig, quantize
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.quantizer_operands import layer_groups
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
@@ -22,73 +23,69 @@ _LEAST_NORMAL, _MAX, _INFINITY, _NAN = 0x0080, 0x7F7F, 0x7F80, 0x7FC0
 
 
 class _Bench:
-    """Adds groups and what the golden model makes of them."""
+    """Adds groups."""
 
     def __init__(self, config: QuantizeConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
-        self._codes: list[set[int]] = [set() for _ in range(config.lanes)]
-        self._mantissas: set[int] = set()
+        self.builder = UNITS[0].builder(config)
 
     def groups(self, x: Patterns) -> None:
         """Add groups, shape ``(groups, group)``."""
-        import torch
-
-        config = self.config
-        result = quantize(torch.from_numpy(x), config)
-        code, scale, zero, nonfinite = (part.numpy().astype(np.int64) for part in result)
-        beats = config.beats
-        zero_width = config.result_width if config.mode == "minmax" else 0
-        shared = [(scale, 16), (zero, zero_width), (nonfinite, 1)]
-        fields = [(code.reshape(-1, config.lanes), config.result_width)]
-        fields += [(values[:, None].repeat(beats, axis=0), width) for values, width in shared]
-        last = np.arange(len(x) * beats) % beats == beats - 1
-        self.builder.data(
-            pack([(x.reshape(-1, config.lanes), 16)]),
-            pack(fields),
-            x.size,
-            completes=last.astype(np.uint16) * beats,
-        )
-        magnitude, negative = x & 0x7FFF, x >= _NEGATIVE
-        for lane, codes in enumerate(self._codes):
-            codes.update(code[:, lane :: config.lanes].flatten().tolist())
-        self._mantissas.update((magnitude.max(axis=1) & 127).tolist())
-        self.builder.coverage.update(
-            {
-                "zero_group": int((magnitude == 0).all(axis=1).sum()),
-                "subnormal": int(((magnitude > 0) & (magnitude < _LEAST_NORMAL)).sum()),
-                "least_scale": int((scale == _LEAST_NORMAL).sum()),
-                "greatest_value": int((magnitude == _MAX).sum()),
-                "infinity": int((magnitude == _INFINITY).sum()),
-                "nan": int((magnitude > _INFINITY).sum()),
-                "negative_group": int(negative.all(axis=1).sum()),
-                "positive_group": int((~negative).all(axis=1).sum()),
-            }
-        )
+        self.builder.data({"payload": x.reshape(-1, self.config.lanes)}, x.size)
 
     def part(self, x: Patterns) -> None:
         """Add the first beats of a group, shape ``(beats, lanes)``, for a reset to drop."""
-        config = self.config
-        width = UNITS[0].ports(config).o_width
-        self.builder.data(
-            pack([(x, 16)]), np.zeros((0, (width + 7) // 8), dtype=np.uint8), 0, completes=0
-        )
+        self.builder.data({"payload": x}, 0)
         self.builder.reset()
         self.builder.coverage["reset_in_group"] += 1
 
     def build(self) -> Stimulus:
-        """Return the stimulus, with what it covers counted.
-
-        Its coverage counts the lanes if each gave every code, and whether every row of the tables
-        was used.
-        """
-        config = self.config
-        # a symmetric code leaves out the least two's complement number
-        codes = (1 << config.result_width) - (config.mode == "absmax")
-        full = all(len(seen) == codes for seen in self._codes)
-        self.builder.coverage["every_code"] = full * config.lanes
-        self.builder.coverage["every_mantissa"] = int(len(self._mantissas) == 128)
         return self.builder.build()
+
+
+def _golden(config: QuantizeConfig, accepted: Accepted) -> Results:
+    import torch
+
+    place = accepted.groups(config.beats)
+    x = accepted.data["payload"][place].reshape(len(place), config.group)
+    result = quantize(torch.from_numpy(x), config)
+    shared = {"scale": result.scale, "nonfinite": result.nonfinite}
+    if config.mode == "minmax":
+        shared["zero_point"] = result.zero_point
+    beats = {name: part.numpy().repeat(config.beats) for name, part in shared.items()}
+    completes = np.zeros(accepted.beats, dtype=np.uint16)
+    completes[place[:, -1]] = config.beats
+    return Results(
+        beats={"code": result.code.numpy().reshape(-1, config.lanes), **beats}, completes=completes
+    )
+
+
+def _hits(config: QuantizeConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    """Return the hits; ``every_code`` counts the lanes if each gave every code."""
+    x = accepted.data["payload"][accepted.groups(config.beats)].reshape(-1, config.group)
+    magnitude, negative = x & 0x7FFF, x >= _NEGATIVE
+    scale, code = results.beats["scale"][:: config.beats], results.beats["code"]
+    bad = results.beats["nonfinite"][:: config.beats] == 1
+    points = {
+        "zero_group": (magnitude == 0).all(axis=1),
+        "subnormal": (magnitude > 0) & (magnitude < _LEAST_NORMAL),
+        "least_scale": scale == _LEAST_NORMAL,
+        "greatest_value": magnitude == _MAX,
+        "infinity": magnitude == _INFINITY,
+        "nan": magnitude > _INFINITY,
+        "negative_group": negative.all(axis=1),
+        "positive_group": (~negative).all(axis=1),
+        "nonfinite_then_finite": bad[:-1] & ~bad[1:],
+    }
+    # a symmetric code leaves out the least two's complement number
+    codes = (1 << config.result_width) - (config.mode == "absmax")
+    full = all(len(np.unique(code[:, lane])) == codes for lane in range(config.lanes))
+    mantissas = np.unique(magnitude.max(axis=1, initial=0) & 127)
+    return {
+        **{name: int(hit.sum()) for name, hit in points.items()},
+        "every_code": full * config.lanes,
+        "every_mantissa": int(len(mantissas) == 128),  # all rows of the tables
+    }
 
 
 def _below(rng: np.random.Generator, config: QuantizeConfig, greatest: Patterns) -> Patterns:
@@ -206,6 +203,9 @@ UNITS = (
         config=QuantizeConfig,
         component=lambda config: _hardware().Quantize(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
+        bf16=lambda config: ("i.payload", "o.scale"),
         coverage=(
             "every_code",
             "every_mantissa",

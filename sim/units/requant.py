@@ -11,7 +11,7 @@ from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
@@ -26,62 +26,24 @@ _CODE_DEVIATION = 4  # of drawn traffic: standard deviations that the result's r
 
 
 class _Bench:
-    """Adds constants and beats, and what the golden model makes of them."""
+    """Adds constants and sums."""
 
     def __init__(self, config: RequantConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
-        self._seen: list[set[int]] = [set() for _ in range(config.lanes)]
+        self.builder = UNITS[0].builder(config)
 
     def load(self, multiplier: Integers, shift: Integers, zero_point: int) -> None:
         """Add a beat on ``cfg``: constants of shape ``(lanes,)``."""
-        config = self.config
-        self._constants = multiplier, shift, zero_point if config.zero_point else 0
-        scales = multiplier | shift << config.multiplier_width
-        fields = [(scales[None], config.multiplier_width + SHIFT_WIDTH)]
-        if config.zero_point:
-            fields.append((np.array([zero_point]), config.result_width))
-        self.builder.configure(pack(fields))
-        self.builder.coverage.update(
-            {
-                "zero_multiplier": int((multiplier == 0).sum()),
-                "greatest_multiplier": int((multiplier + 1 == 1 << config.multiplier_width).sum()),
-                "no_shift": int((shift == 0).sum()),
-                "greatest_shift": int((shift + 1 == 1 << SHIFT_WIDTH).sum()),
-            }
-        )
+        constants = {"scale.multiplier": multiplier[None], "scale.shift": shift[None]}
+        if self.config.zero_point:
+            constants["zero_point"] = np.array([zero_point])
+        self.builder.configure(constants)
 
     def sums(self, x: Integers) -> None:
         """Add beats, shape ``(beats, lanes)``."""
-        import torch
-
-        config = self.config
-        multiplier, shift, zero_point = self._constants
-        scale = torch.from_numpy(multiplier), torch.from_numpy(shift)
-        result = requant(torch.from_numpy(x), *scale, zero_point, config)
-        code, saturated = result.code.numpy(), result.saturated.numpy()
-        expected = pack([(code, config.result_width), (saturated, 1)])
-        self.builder.data(pack([(x, 32)]), expected, x.size)
-        for lane, seen in enumerate(self._seen):
-            seen.update(code[:, lane].tolist())
-        fraction = ~(np.int64(-1) << shift)
-        tie = (np.abs(x) * multiplier & fraction) == (fraction >> 1) + 1
-        self.builder.coverage.update(
-            {
-                "least_sum": int((x == _LEAST).sum()),
-                "greatest_sum": int((x == _GREATEST).sum()),
-                "positive_tie": int((tie & (x > 0)).sum()),
-                "negative_tie": int((tie & (x < 0)).sum()),
-                "saturated": int(saturated.sum()),
-                "in_range": int((~saturated).sum()),
-            }
-        )
+        self.builder.data({"payload": x}, x.size)
 
     def build(self) -> Stimulus:
-        """Return the stimulus; a coverage point counts the lanes that gave every code."""
-        codes = 1 << self.config.result_width
-        full = sum(len(seen) == codes for seen in self._seen)
-        self.builder.coverage["every_code"] = full if full == len(self._seen) else 0
         return self.builder.build()
 
 
@@ -144,7 +106,6 @@ def _vectors(config: RequantConfig, seed: int) -> Stimulus:
         scales = _scales(rng, config)
         bench.load(*scales, zero_point())
         bench.sums(_near_codes(rng, config, 6, scales)[-1:])
-        bench.builder.coverage["reload_every_beat"] += 1
     bench.sums(rng.integers(_LEAST, _GREATEST + 1, size=(_BEATS, lanes)))
     return bench.build()
 
@@ -206,15 +167,51 @@ def _golden(config: RequantConfig, accepted: Accepted) -> Results:
     import torch
 
     x = torch.from_numpy(accepted.data["payload"])
-    constants = {name: torch.from_numpy(part) for name, part in accepted.in_force.items()}
-    result = requant(
-        x,
-        constants["scale.multiplier"],
-        constants["scale.shift"],
-        constants["zero_point"][:, None] if config.zero_point else 0,
-        config,
-    )
+    multiplier, shift, zero_point = (torch.from_numpy(part) for part in _in_force(config, accepted))
+    result = requant(x, multiplier, shift, zero_point, config)
     return Results(beats={"code": result.code.numpy(), "saturated": result.saturated.numpy()})
+
+
+def _in_force(config: RequantConfig, accepted: Accepted) -> tuple[Integers, Integers, Integers]:
+    """Return the multiplier, shift and zero point of each sum; they broadcast to the sums."""
+    constants = accepted.in_force
+    zero = np.zeros((1, 1), dtype=np.int64)
+    if config.zero_point:
+        zero = constants["zero_point"][:, None]
+    return constants["scale.multiplier"], constants["scale.shift"], zero
+
+
+def _hits(config: RequantConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    x, loads = accepted.data["payload"], accepted.loads
+    multiplier, shift, zero = _in_force(config, accepted)
+    code, saturated = results.beats["code"], results.beats["saturated"]
+    mask = ~(np.int64(-1) << shift)
+    product = np.abs(x) * multiplier
+    rest, half = product & mask, (mask >> 1) + 1
+    tied, rounds = rest == half, shift > 0
+    exact = np.where(x < 0, -(product >> shift), product >> shift) + zero  # but for rounding
+    limit = 1 << (config.result_width - 1)
+    every = [len(np.unique(code[:, lane])) == 2 * limit for lane in range(config.lanes)]
+    single = np.diff(accepted.loads_before) == 1
+    points = {
+        "zero_multiplier": loads["scale.multiplier"] == 0,
+        "greatest_multiplier": loads["scale.multiplier"] + 1 == 1 << config.multiplier_width,
+        "no_shift": loads["scale.shift"] == 0,
+        "greatest_shift": loads["scale.shift"] + 1 == 1 << SHIFT_WIDTH,
+        "reload_every_beat": single[1:] & single[:-1],
+        "least_sum": x == _LEAST,
+        "greatest_sum": x == _GREATEST,
+        "positive_tie": tied & (x > 0),
+        "negative_tie": tied & (x < 0),
+        "above_tie": (rest == half + 1) & rounds,
+        "below_tie": (rest == half - 1) & rounds,
+        "tie_at_limit": tied & ((exact == limit - 1) | (exact == -limit)),
+        "saturated": saturated,
+        "in_range": ~saturated,
+        "saturated_then_not": saturated[:-1] & ~saturated[1:],
+    }
+    hits = {name: int(hit.sum()) for name, hit in points.items()}
+    return hits | {"every_code": sum(every) * all(every)}
 
 
 def _hardware() -> Any:
@@ -231,14 +228,19 @@ UNITS = (
         component=lambda config: _hardware().Requant(config),
         vectors=_vectors,
         golden=_golden,
+        hits=_hits,
         coverage=(
             "every_code",
             "least_sum",
             "greatest_sum",
             "positive_tie",
             "negative_tie",
+            "above_tie",
+            "below_tie",
+            "tie_at_limit",
             "saturated",
             "in_range",
+            "saturated_then_not",
             "zero_multiplier",
             "greatest_multiplier",
             "no_shift",

@@ -14,8 +14,11 @@ from consilico.sim.traffic.operand_streams import (
     random_sparse_stream,
 )
 from consilico.sim.traffic.quantized import Format
+from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.dot import golden_sums
 from consilico.sim.units.products import extreme_beats, too_deep
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
@@ -26,29 +29,25 @@ _TRAFFIC_BEATS = 32  # of a sum of random traffic
 
 
 def _add(
-    builder: StimulusBuilder,
-    config: SparseDotConfig,
-    x: Codes,
-    w: Codes,
-    index: Codes,
-    last: NDArray[np.bool_],
+    builder: StimulusBuilder, x: Codes, w: Codes, index: Codes, last: NDArray[np.bool_]
 ) -> None:
-    """Add beats and what the golden model makes of them."""
+    """Add beats."""
+    beats = {"x": x, "w": w, "index": index, "last": last}
+    builder.data(beats, int(last.sum()), operations=w.size)
+
+
+def _golden(config: SparseDotConfig, accepted: Accepted) -> Results:
     import torch
 
-    operands = torch.tensor(x), torch.tensor(w), torch.tensor(index), torch.tensor(last)
-    result = sparse_dot(*operands, config)
-    fields = [(result.sum.numpy(), config.sum_width)]
-    if config.saturates:
-        fields.append((result.saturated.numpy().astype(np.int64), 1))
-    builder.data(
-        pack([(x, config.x_width), (w, config.w_width), (index, 2), (last[:, None], 1)]),
-        pack(fields),
-        int(last.sum()),
-        completes=last.astype(np.uint16),
-        operations=w.size,
+    x, w, index = (torch.from_numpy(accepted.data[name]) for name in ("x", "w", "index"))
+    return golden_sums(
+        accepted, lambda last: sparse_dot(x, w, index, torch.from_numpy(last), config), config
     )
-    builder.coverage.update({f"index_{place}": int((index == place).sum()) for place in range(4)})
+
+
+def _hits(config: SparseDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    index = accepted.data["index"]
+    return {f"index_{place}": int((index == place).sum()) for place in range(4)}
 
 
 def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
@@ -60,7 +59,7 @@ def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
 def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
     """Drive drawn sums with resets, and sums of extremes at full depth in every place."""
     rng = np.random.default_rng(seed)
-    builder = StimulusBuilder(UNITS[0].ports(config))
+    builder = UNITS[0].builder(config)
     (x_low, x_high), (w_low, w_high) = config.x_range, config.w_range
     for number in range(_DRAWN_SUMS):
         reset = number % 16 == 5
@@ -68,7 +67,7 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
         x = rng.integers(x_low, x_high + 1, size=(beats, 2 * config.lanes))
         w = rng.integers(w_low, w_high + 1, size=(beats, config.lanes))
         last = np.arange(beats) == beats - 1 - reset  # a reset meets a result and a begun sum
-        _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
+        _add(builder, x, w, _drawn_index(rng, beats, config.lanes), last)
         if reset:
             builder.reset()
             builder.coverage["reset_in_sum"] += 1
@@ -78,7 +77,7 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
             last = np.arange(beats) == beats - 1
             x = np.full((beats, 2 * config.lanes), x_code)
             w = np.full((beats, config.lanes), w_code)
-            _add(builder, config, x, w, _drawn_index(rng, beats, config.lanes), last)
+            _add(builder, x, w, _drawn_index(rng, beats, config.lanes), last)
             builder.coverage["extremes_at_depth"] += int(at_depth)
     return builder.build()
 
@@ -103,9 +102,9 @@ def _traffic(config: SparseDotConfig, beats: int, *, source: str) -> Stimulus:
         lambda layers: layer_sparse_stream(layers, *forms, lanes, beats),
         lambda drawn: random_sparse_stream(drawn, *forms, lanes, beats, depth=depth),
     )
-    builder = StimulusBuilder(UNITS[0].ports(config))
+    builder = UNITS[0].builder(config)
     x, w, index = (part[:beats] for part in (stream.x, stream.w, stream.index))
-    _add(builder, config, x, w, index, stream.last[:beats])
+    _add(builder, x, w, index, stream.last[:beats])
     return builder.build()
 
 
@@ -128,6 +127,8 @@ UNITS = (
         config=SparseDotConfig,
         component=lambda config: _hardware().SparseDot(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
         coverage=(
             "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
         ),

@@ -1,15 +1,12 @@
 """Represent what is driven into a unit and what must come out, as packed bits."""
 
-import math
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Kind", "Ports", "Stimulus", "StimulusBuilder", "pack", "prefix", "repeat"]
+__all__ = ["Kind", "Ports", "Stimulus", "prefix", "repeat"]
 
 
 class Kind(IntEnum):
@@ -92,92 +89,3 @@ def repeat(stimulus: Stimulus, times: int) -> Stimulus:
         operations=stimulus.operations * times,
         coverage={point: hits * times for point, hits in stimulus.coverage.items()},
     )
-
-
-def pack(fields: Sequence[tuple[NDArray[np.int64] | NDArray[np.bool_], int]]) -> NDArray[np.uint8]:
-    """Pack integer fields into payload rows, the first field in the lowest bits.
-
-    Args:
-        fields: Pairs of values, int64 shape ``(items,)`` or ``(items, lanes)`` (lane 0 lowest),
-            and the width of one value in bits (at most 63). Negative values are two's complement.
-
-    Returns:
-        uint8, shape ``(items, bytes)``.
-    """
-    columns: list[NDArray[np.uint8]] = []
-    for values, width in fields:
-        array = np.asarray(values, dtype=np.int64)
-        lanes = array.reshape(len(array), math.prod(array.shape[1:]))
-        shifts = np.arange(width, dtype=np.int64)
-        expanded = ((lanes[:, :, None] >> shifts) & 1).astype(np.uint8)
-        columns.append(expanded.reshape(len(lanes), math.prod(expanded.shape[1:])))
-    return np.packbits(np.concatenate(columns, axis=1), axis=1, bitorder="little")
-
-
-class StimulusBuilder:
-    """Build a stimulus from items added in driving order.
-
-    Args:
-        ports: Widths of the unit's payloads.
-    """
-
-    def __init__(self, ports: Ports) -> None:
-        self._bytes = (max(ports.i_width, ports.cfg_width) + 7) // 8
-        self._kinds: list[NDArray[np.uint8]] = []
-        self._bits: list[NDArray[np.uint8]] = []
-        self._completes: list[NDArray[np.uint16]] = []
-        self._expected: list[NDArray[np.uint8]] = []
-        self._results = 0
-        self._operations = 0
-        self.coverage: Counter[str] = Counter()
-
-    def _add(
-        self, kind: Kind, rows: NDArray[np.uint8], completes: NDArray[np.uint16] | int
-    ) -> None:
-        self._completes.append(np.broadcast_to(np.asarray(completes, np.uint16), len(rows)))
-        self._kinds.append(np.full(len(rows), kind, dtype=np.uint8))
-        self._bits.append(np.pad(rows, ((0, 0), (0, self._bytes - rows.shape[1]))))
-
-    def configure(self, rows: NDArray[np.uint8]) -> None:
-        """Add configuration beats on ``cfg``, packed bits of shape ``(beats, bytes)``."""
-        self._add(Kind.CONFIG, rows, 0)
-
-    def reset(self) -> None:
-        """Add one cycle of reset, which drops what is in flight."""
-        self._add(Kind.RESET, np.zeros((1, self._bytes), dtype=np.uint8), 0)
-
-    def data(
-        self,
-        rows: NDArray[np.uint8],
-        expected: NDArray[np.uint8],
-        results: int,
-        *,
-        completes: NDArray[np.uint16] | int = 1,
-        operations: int | None = None,
-    ) -> None:
-        """Add beats on ``i`` and what comes out.
-
-        Args:
-            rows: Payloads.
-            expected: Beats on ``o``.
-            results: Results checked in them.
-            completes: Beats on ``o`` that come once a row is taken, for each row. A reset drops
-                those not delivered, and what a unit has gathered for later ones.
-            operations: Operations that energy is given for; the results if there is no other.
-        """
-        self._add(Kind.DATA, rows, completes)
-        self._expected.append(expected)
-        self._results += results
-        self._operations += results if operations is None else operations
-
-    def build(self) -> Stimulus:
-        """Return the stimulus of everything added so far."""
-        return Stimulus(
-            kind=np.concatenate(self._kinds),
-            bits=np.concatenate(self._bits),
-            completes=np.concatenate(self._completes),
-            expected=np.concatenate(self._expected),
-            results=self._results,
-            operations=self._operations,
-            coverage=dict(self.coverage),
-        )

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.lfsr import random_words, seeded
+from consilico.golden.training.lfsr import RandomConfig, leapt, words
 from consilico.golden.training.stochastic_round import StochasticRoundConfig, stochastic_round
 from consilico.sim.traffic.training_operands import spread, training_traffic
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS"]
+__all__ = ["UNITS", "beat_states"]
 
 Values = NDArray[np.int64]
 _SEED_BITS = 31
@@ -20,17 +21,14 @@ _SEEDS = (0, (1 << _SEED_BITS) - 1, 1)  # the state's extremes; then drawn ones
 
 
 class _Bench:
-    """Adds beats and what the golden model makes of them; follows the generator's state."""
+    """Adds seeds and values."""
 
     def __init__(self, config: StochasticRoundConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
-        self._state = 0
+        self.builder = UNITS[0].builder(config)
 
     def seed(self, seed: int) -> None:
-
-        self._state = seeded(seed)
-        self.builder.configure(pack([(np.array([seed]), _SEED_BITS)]))
+        self.builder.configure({"payload": np.array(seed)})
         self.builder.coverage["seeded"] += 1
 
     def reset(self) -> None:
@@ -39,27 +37,55 @@ class _Bench:
 
     def values(self, value: Values) -> None:
         """Add beats of values, shape ``(beats, lanes)``."""
-        import torch
+        self.builder.data({"payload": value}, value.size)
 
-        config = self.config
-        random, self._state = random_words(self._state, len(value), config)
-        result = stochastic_round(torch.from_numpy(value), random, config).numpy()
-        self.builder.data(
-            pack([(value, config.width)]), pack([(result, config.result_width)]), value.size
-        )
-        floor, limit = value >> config.fraction, 1 << (config.result_width - 1)
-        greatest = 1 << (config.width - 1)
-        self.builder.coverage.update(
-            {
-                "rounded_up": int(((result == floor + 1) & (result < limit - 1)).sum()),
-                "rounded_down": int(((result == floor) & (floor << config.fraction < value)).sum()),
-                "integer": int(((result == floor) & (floor << config.fraction == value)).sum()),
-                "saturated_low": int((floor < -limit).sum()),
-                "saturated_high": int((floor >= limit).sum()),
-                "least_value": int((value == -greatest).sum()),
-                "greatest_value": int((value == greatest - 1).sum()),
-            }
-        )
+
+def _golden(config: StochasticRoundConfig, accepted: Accepted) -> Results:
+    import torch
+
+    value = torch.from_numpy(accepted.data["payload"])
+    seed = accepted.last_load(np.ones(len(accepted.beats_before_load), dtype=bool))
+    random = words(beat_states(accepted, accepted.loads["payload"], seed, 0, config), config)
+    return Results(beats={"payload": stochastic_round(value, random, config).numpy()})
+
+
+def beat_states(
+    accepted: Accepted, seeds: Values, seed: Values, ahead: int, config: RandomConfig
+) -> Any:
+    """Return the state of the random generator that each beat of data uses, a tensor ``(beats,)``.
+
+    The generator moves with every beat accepted, whether or not a reset drops it.
+
+    Args:
+        accepted: What the unit accepted.
+        seeds: What each beat of configuration seeds with, shape ``(loads,)``.
+        seed: Which of them is in force, shape ``(beats,)``.
+        ahead: Leaps from the seeded state to that of the first beat.
+        config: The unit.
+    """
+    import torch
+
+    since = np.arange(accepted.beats) - accepted.beats_before_load[seed]
+    return leapt(
+        torch.from_numpy(seeds[seed] << 1 | 1), torch.from_numpy(since + ahead), config.random_bits
+    )
+
+
+def _hits(config: StochasticRoundConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    value, result = accepted.data["payload"], results.beats["payload"]
+    floor, limit = value >> config.fraction, 1 << (config.result_width - 1)
+    greatest = 1 << (config.width - 1)
+    exact = floor << config.fraction == value
+    points = {
+        "rounded_up": (result == floor + 1) & (result < limit - 1),
+        "rounded_down": (result == floor) & ~exact,
+        "integer": (result == floor) & exact,
+        "saturated_low": floor < -limit,
+        "saturated_high": floor >= limit,
+        "least_value": value == -greatest,
+        "greatest_value": value == greatest - 1,
+    }
+    return {name: int(hit.sum()) for name, hit in points.items()}
 
 
 def _corners(config: StochasticRoundConfig) -> Values:
@@ -136,6 +162,9 @@ UNITS = (
         config=StochasticRoundConfig,
         component=lambda config: _hardware().StochasticRound(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
+        item_cycles=one_cycle_per_item,
         coverage=(
             "every_code",
             "rounded_up",

@@ -1,5 +1,6 @@
 """Catalogue entry of the systolic array."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -7,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.matmul.operand import code_range
-from consilico.golden.matmul.systolic import SystolicConfig, SystolicJob, job_beats, latency
+from consilico.golden.matmul.systolic import (
+    SystolicConfig,
+    SystolicJob,
+    beat_results,
+    job_beats,
+    latency,
+)
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, waiting
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS", "SystolicBench"]
@@ -24,21 +32,18 @@ _NORMAL_DEPTH = 64  # k of drawn traffic
 
 
 class SystolicBench:
-    """Adds jobs and what the golden model makes of them."""
+    """Adds jobs."""
 
     def __init__(self, config: SystolicConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
+        self.builder = UNITS[0].builder(config)
         self._job: SystolicJob | None = None
         self._seen: tuple[set[int], set[int]] = (set(), set())  # codes of x and of w
 
     def shape(self, job: SystolicJob) -> None:
         """Load the shape of the jobs that follow."""
-        config = self.config
-        config.check(job)
-        extent, depth = config.extent.bit_length(), config.depth.bit_length()
-        sizes = ((job.m, extent), (job.k, depth), (job.n, extent))
-        self.builder.configure(pack([(np.array([size]), width) for size, width in sizes]))
+        self.config.check(job)
+        self.builder.configure({name: np.array(getattr(job, name)) for name in ("m", "k", "n")})
         self._job = job
 
     def multiply(self, x: Codes, w: Codes, beats: int | None = None) -> None:
@@ -61,18 +66,10 @@ class SystolicBench:
             self.builder.coverage["shape_kept"] += 1
         else:
             self.shape(job)
-        completes = whole.completes[:beats].numpy()
-        results = whole.results[: int(completes.sum())].numpy()
+        results = int(whole.completes[:beats].sum()) * config.columns
         self.builder.data(
-            pack(
-                [
-                    (whole.x[:beats].numpy(), config.x_width),
-                    (whole.w[:beats].numpy(), config.w_width),
-                ]
-            ),
-            pack([(results, config.sum_width)]),
-            job.m * job.n if beats is None else results.size,
-            completes=completes.astype(np.uint16),
+            {"x": whole.x[:beats].numpy(), "w": whole.w[:beats].numpy()},
+            job.m * job.n if beats is None else results,
             operations=job.m * job.k * job.n if beats is None else 0,
         )
         if beats is not None:
@@ -97,6 +94,60 @@ class SystolicBench:
             == [1 << config.x_width, 1 << config.w_width],
         }
         self.builder.coverage.update({point: int(hit) for point, hit in points.items()})
+
+
+def _jobs(
+    config: SystolicConfig, accepted: Accepted
+) -> Iterator[tuple[SystolicJob, slice, NDArray[np.int64], Codes]]:
+    """Yield the jobs in what was accepted: shape, beats, what each completes, and the results.
+
+    A shape that is loaded within a job, which the unit does not take, would be that of the next.
+    """
+    import torch
+
+    x, w = (torch.from_numpy(accepted.data[name]) for name in ("x", "w"))
+    shapes = list(zip(*(accepted.loads[name].tolist() for name in ("m", "k", "n")), strict=True))
+    resets, loads = accepted.resets_before, accepted.loads_before
+    ends = np.searchsorted(resets, resets, side="right")
+    at = 0
+    while at < accepted.beats:
+        if not loads[at]:
+            raise ValueError("a beat of data comes before the shape of its job")
+        m, k, n = shapes[loads[at] - 1]
+        job = SystolicJob(m=m, k=k, n=n)
+        part = slice(at, int(ends[at]))
+        completes, results = beat_results(x[part], w[part], job, config)
+        yield job, slice(at, at + len(completes)), completes.numpy(), results.numpy()
+        at += len(completes)
+
+
+def _golden(config: SystolicConfig, accepted: Accepted) -> Results:
+    completes, results = _computed(config, accepted)
+    return Results(beats={"payload": results}, completes=completes)
+
+
+def _computed(config: SystolicConfig, accepted: Accepted) -> tuple[Codes, Codes]:
+    """Return what each beat of data completes, and the results of all jobs."""
+    completes = np.zeros(accepted.beats, dtype=np.int64)
+    results = [np.zeros((0, config.columns), dtype=np.int64)]
+    for _, beats, of_beats, of_job in _jobs(config, accepted):
+        completes[beats] = of_beats
+        results.append(of_job)
+    return completes, np.concatenate(results)
+
+
+def _item_cycles(config: SystolicConfig, accepted: Accepted) -> NDArray[np.int64]:
+    """Return the cycles of items.
+
+    An output-stationary array takes the last operands of a tile when the results of the tile before
+    have left, one row per cycle.
+    """
+    cycles = one_cycle_per_item(config, accepted)
+    if config.dataflow == "weight_stationary":
+        return cycles
+    rows = np.zeros(len(cycles), dtype=np.int64)
+    rows[accepted.is_beat], _ = _computed(config, accepted)
+    return waiting(cycles, rows > 0, rows, accepted)
 
 
 def _codes(rng: np.random.Generator, form: str, shape: tuple[int, int], first: int) -> Codes:
@@ -237,6 +288,8 @@ UNITS = (
         config=SystolicConfig,
         component=lambda config: _hardware().Systolic(config),
         vectors=_vectors,
+        golden=_golden,
+        item_cycles=_item_cycles,
         coverage=(
             "shape_kept",
             "reset_in_job",

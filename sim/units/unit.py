@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
-from consilico.sim.units.accepted import Accepted, Expected, Results
+from consilico.sim.units.accepted import Accepted, Expected, Results, one_cycle_per_beat
+from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.layout import Layouts, silence, stream_layouts
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
@@ -32,11 +33,6 @@ def _nothing(*arguments: Any) -> dict[str, Any]:
     return {}
 
 
-def _one_cycle_per_beat(config: Any, accepted: Accepted) -> NDArray[np.int64]:
-    cycles: NDArray[np.int64] = np.where(accepted.kind == Kind.CONFIG, 0, 1)
-    return cycles
-
-
 def _not_stated(*arguments: Any) -> Any:
     raise NotImplementedError  # stands for what Unit counts in its traffic instead
 
@@ -45,7 +41,7 @@ def _not_stated(*arguments: Any) -> Any:
 class Unit:
     """One operator: configuration, golden model, component, and what follows from them.
 
-    The first seven fields are all that a unit needs. Its functions import what is heavy (Amaranth,
+    The first eight fields are all that a unit needs. Its functions import what is heavy (Amaranth,
     torch) when they are called, so that listing units stays quick.
 
     Raises:
@@ -57,19 +53,20 @@ class Unit:
     summary: str  # one line for people
     config: type[Config]
     component: Callable[[Any], "Component"]  # configuration -> Amaranth component
+    # Golden model on the streams: what must come out for the items that a unit with this
+    # configuration accepted, whatever their order. A ValueError says that the order is one for
+    # which the unit's document promises nothing.
+    golden: Callable[[Any, Accepted], Results]
     vectors: Callable[[Any, int], Stimulus]  # configuration, seed -> verification stimulus
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
     coverage: tuple[str, ...]  # names of the coverage points that verification must hit
 
-    # What must come out for the items that a unit with this configuration accepted, whatever their
-    # order. A ValueError says that the order is one for which the unit's document promises nothing.
-    golden: Callable[[Any, Accepted], Results] | None = None
     # How often the items and their results hit coverage points.
     hits: Callable[[Any, Accepted, Results], Mapping[str, int]] = _nothing
     # Cycles between the acceptance of the item before and that of each item, shape (items,), when
     # ``i`` and ``cfg`` offer their next beat at once and ``o`` takes every beat. A configuration
     # that is taken along with data costs none.
-    item_cycles: Callable[[Any, Accepted], NDArray[np.int64]] = _one_cycle_per_beat
+    item_cycles: Callable[[Any, Accepted], NDArray[np.int64]] = one_cycle_per_beat
     # Fields that hold bf16 bit patterns, each with its stream, such as "o.data".
     bf16: Callable[[Any], Collection[str]] = _nothing
 
@@ -157,7 +154,6 @@ class Unit:
         """
         layouts = self.layouts(config)
         accepted = Accepted(kind, bits, layouts)
-        assert self.golden is not None
         results = self.golden(config, accepted)
         completes = np.zeros(len(kind), dtype=np.uint16)
         completes[accepted.is_beat] = 1 if results.completes is None else results.completes
@@ -166,6 +162,10 @@ class Unit:
             expected=layouts.o.pack(results.beats),
             coverage=dict(self.hits(config, accepted, results)),
         )
+
+    def builder(self, config: Config) -> StimulusBuilder:
+        """Return a builder of stimuli whose expected results are those of the golden model."""
+        return StimulusBuilder(self.layouts(config), partial(self.expect, config))
 
     def generator_module(self, config: Config) -> str:
         """Return the full name of the module that defines the unit's component."""

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.training.lfsr import random_words
-from consilico.golden.training.weight_update import WeightUpdateConfig, first_state, weight_update
+from consilico.golden.training.lfsr import words
+from consilico.golden.training.weight_update import WeightUpdateConfig, weight_update
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.stimulus import Stimulus
+from consilico.sim.units.stochastic_round import beat_states
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
@@ -24,25 +26,19 @@ _CORNERS = np.array([0, 1, 0x7F, 0x80, 0xFF, 0x3F80, 0x3F7F, 0x3FFF, 0x7F7F, 0x7
 
 
 class _Bench:
-    """Adds beats and what the golden model makes of them; follows the generator's state."""
+    """Adds seeds, factors and beats of weights."""
 
     def __init__(self, config: WeightUpdateConfig) -> None:
         self.config = config
-        self.builder = StimulusBuilder(UNITS[0].ports(config))
-        self._state = 0
-        self._factor = 0
+        self.builder = UNITS[0].builder(config)
 
     def seed(self, seed: int) -> None:
-
-        self._state = first_state(seed, self.config)
-        self.builder.configure(pack([(np.array([seed]), _SEED_BITS), (np.array([1]), 1)]))
+        self.builder.configure({"value": np.array(seed), "seeds": np.array(1)})
         self.builder.coverage["seeded"] += 1
 
     def factor(self, factor: int) -> None:
-        self._factor = factor
         # what stands above the factor must not matter
-        rows = pack([(np.array([factor | 0x5A5A << 16]), _SEED_BITS), (np.array([0]), 1)])
-        self.builder.configure(rows)
+        self.builder.configure({"value": np.array(factor | 0x5A5A << 16), "seeds": np.array(0)})
         self.builder.coverage["factor_loaded"] += 1
 
     def reset(self) -> None:
@@ -51,25 +47,34 @@ class _Bench:
 
     def weights(self, code: Codes, update: Codes) -> None:
         """Add beats of codes and bf16 updates, shape ``(beats, lanes)``."""
-        import torch
+        self.builder.data({"code": code, "update": update}, code.size)
 
-        config = self.config
-        random, self._state = random_words(self._state, len(code), config)
-        operands = torch.from_numpy(code), torch.from_numpy(update), random
-        result = weight_update(*operands, self._factor, config).numpy()
-        both = (code & 0xFF) | update << 8
-        self.builder.data(pack([(both, 24)]), pack([(result, 8)]), code.size)
-        self.builder.coverage.update(
-            {
-                "moved_up": int(((result > code) & (result < 127)).sum()),
-                "moved_down": int(((result < code) & (result > -128)).sum()),
-                "moved_by_one": int((abs(result - code) == 1).sum()),
-                "kept": int(((result == code) & (update & 0x7F80 > 0)).sum()),
-                "zero_update": int((update & 0x7F80 == 0).sum()),
-                "saturated_low": int(((result == -128) & (code > -128)).sum()),
-                "saturated_high": int(((result == 127) & (code < 127)).sum()),
-            }
-        )
+
+def _golden(config: WeightUpdateConfig, accepted: Accepted) -> Results:
+    import torch
+
+    value, seeds = accepted.loads["value"], accepted.loads["seeds"] == 1
+    seed, factor = accepted.last_load(seeds), value[accepted.last_load(~seeds)] & 0xFFFF
+    # a beat moves the generator as it enters stage 0 and uses the words there
+    random = words(beat_states(accepted, value, seed, 1, config), config)
+    code, update = (torch.from_numpy(accepted.data[name]) for name in ("code", "update"))
+    result = weight_update(code, update, random, torch.from_numpy(factor)[:, None], config)
+    return Results(beats={"payload": result.numpy()})
+
+
+def _hits(config: WeightUpdateConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    code, update = accepted.data["code"], accepted.data["update"]
+    result = results.beats["payload"]
+    points = {
+        "moved_up": (result > code) & (result < 127),
+        "moved_down": (result < code) & (result > -128),
+        "moved_by_one": abs(result - code) == 1,
+        "kept": (result == code) & (update & 0x7F80 > 0),
+        "zero_update": update & 0x7F80 == 0,
+        "saturated_low": (result == -128) & (code > -128),
+        "saturated_high": (result == 127) & (code < 127),
+    }
+    return {name: int(hit.sum()) for name, hit in points.items()}
 
 
 def _shuffled(rng: np.random.Generator, codes: Codes, lanes: int) -> Codes:
@@ -163,6 +168,10 @@ UNITS = (
         config=WeightUpdateConfig,
         component=lambda config: _hardware().WeightUpdate(config),
         vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
+        item_cycles=one_cycle_per_item,
+        bf16=lambda config: ("i.update",),
         coverage=(
             "every_code",
             "moved_up",

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consilico.golden.buffer import BufferConfig, buffer_reads
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed
 from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.results import digest
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Expected
+from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.layout import Field, Layout, Layouts
+from consilico.sim.units.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit
@@ -30,7 +34,8 @@ __all__ = [
     "TOOLS",
     "BufferActivity",
     "MeasuredBuffer",
-    "buffer_ports",
+    "buffer_builder",
+    "buffer_layouts",
     "buffer_stimulus",
     "measure_buffer",
     "relaxed_clock_ns",
@@ -70,13 +75,33 @@ def relaxed_clock_ns(target_ns: float) -> float:
     return round(4 * target_ns, 3)
 
 
-def buffer_ports(config: BufferConfig) -> Ports:
-    """Return the payload widths of a buffer's streams."""
-    return Ports(i_width=config.bits + 2 * _address_bits(config) + 2, o_width=config.bits)
+def buffer_layouts(config: BufferConfig) -> Layouts:
+    """Return the layouts of a buffer's streams; a value is one field per bit."""
+    address = (config.words - 1).bit_length()
+    places = {"write_address": address, "read_address": address, "write": 1, "read": 1}
+    bits = tuple(Field(name="value", lane=bit, offset=bit, width=1) for bit in range(config.bits))
+    fields, offset = list(bits), config.bits
+    for name, width in places.items():
+        fields.append(Field(name=name, offset=offset, width=width))
+        offset += width
+    return Layouts(
+        i=Layout(width=offset, fields=tuple(fields)), o=Layout(width=config.bits, fields=bits)
+    )
 
 
-def _address_bits(config: BufferConfig) -> int:
-    return (config.words - 1).bit_length()
+def buffer_builder(config: BufferConfig) -> StimulusBuilder:
+    """Return a builder of stimuli whose expected words are those of the golden model."""
+    layouts = buffer_layouts(config)
+
+    def expect(kind: NDArray[np.uint8], bits: NDArray[np.uint8]) -> Expected:
+        request = Accepted(kind, bits, layouts).data
+        writes, reads = request["write"] == 1, request["read"] == 1
+        values = layouts.o.pack({"value": request["value"]})
+        addresses = request["write_address"], request["read_address"]
+        found = buffer_reads(config.words, writes, addresses[0], values, reads, addresses[1])
+        return Expected(completes=reads.astype(np.uint16), expected=found, coverage={})
+
+    return StimulusBuilder(layouts, expect)
 
 
 def buffer_stimulus(config: BufferConfig, activity: BufferActivity) -> Stimulus:
@@ -103,20 +128,15 @@ def buffer_stimulus(config: BufferConfig, activity: BufferActivity) -> Stimulus:
         writes[measured] = True
         write_addresses[measured] = rng.integers(0, words, BEATS)
         values[measured] = rng.integers(0, 2, (BEATS, config.bits))
-    address = _address_bits(config)
-    rows = pack(
-        [
-            (values, 1),
-            (write_addresses, address),
-            (read_addresses, address),
-            (writes, 1),
-            (reads, 1),
-        ]
-    )
-    raw = pack([(values, 1)])
-    found = buffer_reads(words, writes, write_addresses, raw, reads, read_addresses)
-    builder = StimulusBuilder(buffer_ports(config))
-    builder.data(rows, found, int(reads.sum()), completes=reads.astype(np.uint16))
+    builder = buffer_builder(config)
+    request = {
+        "value": values,
+        "write_address": write_addresses,
+        "read_address": read_addresses,
+        "write": writes,
+        "read": reads,
+    }
+    builder.data(request, int(reads.sum()))
     return builder.build()
 
 
@@ -183,7 +203,7 @@ def _replay(
     from consilico.sim.silicon.liberty.cellmodels import cell_models
     from consilico.sim.silicon.power.analysis import analyze_power
 
-    simulator, ports = find_simulator("icarus"), buffer_ports(config)
+    simulator, ports = find_simulator("icarus"), buffer_layouts(config).ports
     stimulus = buffer_stimulus(config, activity)
     models = cell_models(library.cells, list(mapped.cells_by_type))
     build = build_bulk(simulator, [mapped.netlist.read_text(), models], _TOP, ports)

@@ -3,13 +3,14 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.replay import Dump, Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.units.stimulus import Kind, Ports, Stimulus, StimulusBuilder
+from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 from tests.sim.rtlsim import toy
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -158,12 +159,15 @@ def test_a_unit_without_configuration_and_one_bit_wide() -> None:
                          output o__payload, output o__valid, input o__ready);
           assign i__ready = o__ready, o__valid = i__valid, o__payload = ~i__payload;
         endmodule"""
-    import numpy as np
-
     bits = np.array([[0], [1], [1], [0]], dtype=np.uint8)
-    builder = StimulusBuilder(ports)
-    builder.data(bits, 1 - bits, 4)
-    stimulus = builder.build()
+    stimulus = Stimulus(
+        kind=np.zeros(4, dtype=np.uint8),
+        bits=bits,
+        completes=np.ones(4, dtype=np.uint16),
+        expected=1 - bits,
+        results=4,
+        operations=4,
+    )
     outcome = replay([verilog], stimulus, STALLS, ports)
     assert (outcome.checked, outcome.mismatches) == (4, 0)
     assert replay([verilog], stimulus, Replay(), ports).latency_cycles == 0

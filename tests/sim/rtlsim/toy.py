@@ -10,7 +10,8 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
 from consilico.hw.cells import CELL_SOURCES
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.stimulus import Ports, Stimulus
 from consilico.sim.units.unit import Unit
 
 PORTS = Ports(i_width=8, o_width=16, cfg_width=8)
@@ -65,17 +66,22 @@ def sources(old: str = "", new: str = "") -> list[str]:
 def stimulus(seed: int = 1, rounds: int = 12) -> Stimulus:
     """Rounds of one reload and 40 payloads, every third cut by a reset."""
     rng = np.random.default_rng(seed)
-    builder = StimulusBuilder(PORTS)
+    builder = unit().builder(ToyConfig())
     for index in range(rounds):
         k = rng.integers(1, 256, size=1)
         x = rng.integers(0, 256, size=40)
-        builder.configure(pack([(k, 8)]))
+        builder.configure({"payload": k})
         for part in (x[:25], x[25:]):
-            builder.data(pack([(part, 8)]), pack([(part * k, 16)]), len(part))
+            builder.data({"payload": part}, len(part))
             if index % 3 == 0:
                 builder.reset()
         builder.coverage.update({"odd_constant": int(k[0]) % 2, "zero": int((x == 0).sum()) + 1})
     return builder.build()
+
+
+def golden(config: "ToyConfig", accepted: Accepted) -> Results:
+    """Each payload times the constant in force."""
+    return Results(beats={"payload": accepted.data["payload"] * accepted.in_force["payload"]})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +128,7 @@ def unit(latency: int = 2, coverage: tuple[str, ...] = ("odd_constant", "zero"))
         summary="payload times a constant",
         config=ToyConfig,
         component=lambda config: Multiplier(),
+        golden=golden,
         vectors=lambda config, seed: stimulus(seed, config.rounds),
         coverage=coverage,
         latency=lambda config: latency,

@@ -23,7 +23,8 @@ from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.timing.opensta import NOT_MEASURED, opensta_power
-from consilico.sim.units.stimulus import Ports, Stimulus, StimulusBuilder, pack
+from consilico.sim.units.accepted import Results
+from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 
@@ -55,9 +56,8 @@ class DelayLine(wiring.Component):
 def alternate(config: DelayConfig, beats: int) -> Stimulus:
     """All bits 0, all bits 1, and so on: every bit toggles every cycle."""
     values = np.where(np.arange(beats) % 2, (1 << config.width) - 1, 0)
-    builder = StimulusBuilder(Ports(i_width=config.width, o_width=config.width))
-    rows = pack([(values, config.width)])
-    builder.data(rows, rows, beats)
+    builder = UNIT.builder(config)
+    builder.data({"payload": values}, beats)
     return builder.build()
 
 
@@ -66,6 +66,7 @@ UNIT = Unit(
     summary="one register",
     config=DelayConfig,
     component=DelayLine,
+    golden=lambda config, accepted: Results(beats=accepted.data),
     vectors=lambda config, seed: alternate(config, 64),
     sources={"alternating": alternate},
     coverage=(),
@@ -183,9 +184,8 @@ def test_without_a_proof_the_simulation_is_what_counts(
 
     def counting(config: DelayConfig, beats: int) -> Stimulus:
         values = np.arange(beats) % (1 << config.width)
-        builder = StimulusBuilder(Ports(i_width=config.width, o_width=config.width))
-        rows = pack([(values, config.width)])
-        builder.data(rows, rows, beats)
+        builder = UNIT.builder(config)
+        builder.data({"payload": values}, beats)
         return builder.build()
 
     with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 4096 of 8192"):

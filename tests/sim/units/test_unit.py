@@ -101,5 +101,5 @@ def test_a_unit_lacks_nothing_but_what_it_cannot_do_without() -> None:
     with pytest.raises(TypeError, match=r"missing 1 required keyword-only argument: 'latency'"):
         Unit(  # type: ignore[call-arg]
             name="toy/multiply", summary="", config=UNIT.config, component=UNIT.component,
-            vectors=UNIT.vectors, coverage=(),
+            golden=UNIT.golden, vectors=UNIT.vectors, coverage=(),
         )  # fmt: skip

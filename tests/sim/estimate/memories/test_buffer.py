@@ -8,11 +8,16 @@ import pytest
 from consilico.golden.buffer import BufferConfig, buffer_reads
 from consilico.hw.buffer import Buffer
 from consilico.hw.verilog import convert
-from consilico.sim.estimate.memories.measure import BEATS, buffer_ports, buffer_stimulus
+from consilico.sim.estimate.memories.measure import (
+    BEATS,
+    buffer_builder,
+    buffer_layouts,
+    buffer_stimulus,
+)
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.units.stimulus import Stimulus, StimulusBuilder, pack
+from consilico.sim.units.stimulus import Stimulus
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +26,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 def replay(config: BufferConfig, stimulus: Stimulus, stall: int) -> ReplayOutcome:
-    simulator, ports = find_simulator("icarus"), buffer_ports(config)
+    simulator, ports = find_simulator("icarus"), buffer_layouts(config).ports
     build = build_bulk(simulator, [convert(Buffer(config), name="buffer")], "buffer", ports)
     run = Replay(stall_in=stall, stall_out=stall, seed=3)
     return run_bulk(simulator, build, ports, stimulus, run)
@@ -37,13 +42,9 @@ def mixed(config: BufferConfig, seed: int) -> Stimulus:
     writes[: config.words], reads[: config.words] = True, False
     write_addresses[: config.words] = np.arange(config.words)
     values = rng.integers(0, 2, (beats, config.bits))
-    width = (config.words - 1).bit_length()
-    fields = [(values, 1), (write_addresses, width), (read_addresses, width)]
-    rows = pack([*fields, (writes, 1), (reads, 1)])
-    raw = pack([(values, 1)])
-    found = buffer_reads(config.words, writes, write_addresses, raw, reads, read_addresses)
-    builder = StimulusBuilder(buffer_ports(config))
-    builder.data(rows, found, int(reads.sum()), completes=reads.astype(np.uint16))
+    builder = buffer_builder(config)
+    addresses = {"write_address": write_addresses, "read_address": read_addresses}
+    builder.data({"value": values, **addresses, "write": writes, "read": reads}, int(reads.sum()))
     return builder.build()
 
 

@@ -15,7 +15,7 @@ from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.verify import verify
 from consilico.sim.silicon.implement import implement
 from consilico.sim.units.catalogue import catalogue, find_unit, verilog
-from consilico.sim.units.consmax_bench import every_code_vectors, every_wide_code_vectors
+from consilico.sim.units.consmax import every_code_vectors, every_wide_code_vectors
 from consilico.sim.units.stimulus import Stimulus
 from tests.sim.rtlsim.units.test_units import CONFIGURATIONS
 

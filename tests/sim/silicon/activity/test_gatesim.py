@@ -7,7 +7,7 @@ import pytest
 
 from consilico.sim.silicon.activity.gatesim import GateRun, simulate_gates
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.units.stimulus import Ports, StimulusBuilder
+from consilico.sim.units.stimulus import Ports, Stimulus
 from tests.sim.silicon.small import BASE, cell, write
 
 AND = cell("AND", 2, A="", B="", Y="A&B")
@@ -28,13 +28,19 @@ module top(input clk, rst, i__payload, i__valid, output i__ready,
 def run(tmp_path: Path, result: str) -> GateRun:
     """Replay bits on a netlist that should hand them on."""
     library = read_liberty((write(tmp_path / "small.lib", *BASE, AND, OR, XOR),))
-    builder = StimulusBuilder(PORTS)
     bits = np.array([[0], [1], [1], [0], [1]], dtype=np.uint8)
-    builder.data(bits, bits, len(bits))
+    stimulus = Stimulus(
+        kind=np.zeros(5, dtype=np.uint8),
+        bits=bits,
+        completes=np.ones(5, dtype=np.uint16),
+        expected=bits,
+        results=5,
+        operations=5,
+    )
     names = list(library.cells)
     netlist = f"{HEAD}{result}\nendmodule\n"
     waveform = tmp_path / "activity.vcd"
-    return simulate_gates(netlist, names, library, "top", PORTS, builder.build(), waveform)
+    return simulate_gates(netlist, names, library, "top", PORTS, stimulus, waveform)
 
 
 def test_an_unknown_state_that_reaches_no_result_is_left_unknown(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""The golden models of the ConSmax units on their streams, and the coverage of what they are given.
+
+Constants have no reset: until a head is loaded, with ``consmax/split`` all entries of all tables,
+results are undefined. From then on every beat on ``cfg`` changes what it says for the scores
+accepted in the same cycle and later, and a reset keeps it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consilico.golden.attention.consmax import ConSmaxConfig, ConSmaxResult
+from consilico.golden.attention.consmax_log2 import Log2Config, Log2Constants, consmax_log2
+from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
+from consilico.golden.attention.consmax_split import SplitConfig, SplitConstants, consmax_split
+from consilico.golden.bfloat16 import to_fixed
+from consilico.sim.units.accepted import Accepted, Results
+
+__all__ = ["bf16_results", "log2_golden", "paper_golden", "score_hits", "split_golden"]
+
+_PART = 1 << 14  # beats that are looked up at once: every one has tables of its own
+
+
+def log2_golden(config: Log2Config, accepted: Accepted) -> Results:
+    """Return the results of ``consmax/log2``."""
+    import torch
+
+    k, b = (torch.from_numpy(accepted.in_force[name])[:, None] for name in ("k", "b"))
+    return _results(
+        accepted, lambda score, mask: consmax_log2(score, mask, Log2Constants(k=k, b=b), config)
+    )
+
+
+def split_golden(config: SplitConfig, accepted: Accepted) -> Results:
+    """Return the results of ``consmax/split``.
+
+    Raises:
+        ValueError: If a beat of data comes before all entries of all tables were loaded.
+    """
+    import torch
+
+    tables = _tables(accepted, 2 * config.table_sets)
+    wide = np.zeros(accepted.beats, dtype=bool)
+    if config.table_sets == 2:
+        wide = accepted.in_force["wide"] == 1
+
+    def computed(score: Any, mask: Any) -> ConSmaxResult:
+        parts = []
+        for part in _parts(accepted.beats):
+            contents = torch.from_numpy(tables[accepted.loads_before[part]])
+            constants = SplitConstants(
+                tables=contents.transpose(0, 1), wide=torch.from_numpy(wide[part])[:, None]
+            )
+            parts.append(consmax_split(score[part], mask[part], constants, config))
+        return ConSmaxResult(*(torch.cat(each) for each in zip(*parts, strict=True)))
+
+    return _results(accepted, computed)
+
+
+def _parts(beats: int) -> Iterator[slice]:
+    for first in range(0, max(1, beats), _PART):
+        yield slice(first, first + _PART)
+
+
+def _tables(accepted: Accepted, count: int) -> NDArray[np.int64]:
+    """Return all tables after each beat of configuration, shape ``(loads + 1, count, 16)``.
+
+    Raises:
+        ValueError: If a beat of data comes before all entries of all tables were loaded.
+    """
+    loads = accepted.loads
+    entry = loads["table"] * 16 + loads["nibble"]
+    # the beat that wrote each entry last, counted from 1; 0: none has
+    written = np.zeros((len(entry) + 1, 16 * count), dtype=np.int64)
+    known = entry < 16 * count
+    written[1:][known, entry[known]] = np.flatnonzero(known) + 1
+    np.maximum.accumulate(written, axis=0, out=written)
+    if accepted.beats and not written[accepted.loads_before[0]].all():
+        raise ValueError("a beat of data comes before all entries of the tables were loaded")
+    return np.append(0, loads["value"])[written].reshape(-1, count, 16)
+
+
+def paper_golden(config: PaperConfig, accepted: Accepted) -> Results:
+    """Return the results of ``consmax/paper``: 8 fraction bits, no flags."""
+    import torch
+
+    tables = torch.from_numpy(_tables(accepted, 2)[accepted.loads_before]).transpose(0, 1)
+    score = torch.from_numpy(accepted.data["payload"])[:, None]
+    bits = consmax_paper(score, SplitConstants(tables=tables, wide=False))
+    return Results(beats={"payload": to_fixed(bits, 8, 8).bits[:, 0].numpy()})
+
+
+def _results(accepted: Accepted, computed: Callable[[Any, Any], ConSmaxResult]) -> Results:
+    import torch
+
+    score, mask = (torch.from_numpy(accepted.data[name]) for name in ("score", "mask"))
+    result = computed(score, mask == 1)
+    return Results(beats={name: part.numpy() for name, part in result._asdict().items()})
+
+
+def bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
+    """Return the fields of a unit's streams that hold bf16 numbers."""
+    return ("o.data",) if config.output == "bf16" else ()
+
+
+def score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    """Return how often scores, masks and flags hit the coverage points of a ConSmax unit."""
+    score, mask = accepted.data["score"], accepted.data["mask"] == 1
+    points = {
+        "masked": mask,
+        "all_masked": mask.all(axis=1),
+        "unmasked": ~mask,
+        "zero_score": score == 0,
+        "least_score": score == -128,
+        "greatest_score": score == 127,
+    }
+    for flag in ("underflow", "overflow"):
+        raised = results.beats[flag]
+        points[flag] = raised
+        points[f"{flag}_then_none"] = raised[:-1] & ~raised[1:]
+    points["both_flags"] = results.beats["underflow"] & results.beats["overflow"]
+    return {name: int(hit.sum()) for name, hit in points.items()}
