@@ -1,0 +1,1 @@
+"""Proofs of what every stream unit promises, whatever its arithmetic."""

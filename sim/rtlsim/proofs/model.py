@@ -1,0 +1,247 @@
+"""Build what is proved: the sliced unit, arbitrary neighbours, and the promises about streams.
+
+Clocks are signals here like all others (Yosys' ``clk2fflogic``), so that clock gates and latches
+behave as in simulation: a cycle is two steps, in the first of which the clock is high.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+
+from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.rtlsim.proofs.design import Design
+from consilico.sim.rtlsim.proofs.slicing import CFG_TAG, I_TAG, O_TAG, TICKS, Slice, sliced
+from consilico.sim.units.contract import Contract
+from consilico.sim.units.stimulus import Ports
+
+__all__ = ["PROPERTIES", "Model", "Property", "build_model"]
+
+_LIMITS = Limits(wall_s=600)
+_FLATTEN = """\
+read_verilog -sv design.v
+hierarchy -check -top {top}
+proc
+flatten
+memory_map
+opt_clean
+write_json flat.json
+"""
+_BUILD = """\
+read_json sliced.json
+rename {top} consilico_unit
+read_verilog -formal -sv harness.v
+hierarchy -check -top consilico_harness
+proc
+flatten
+opt_clean
+setundef -anyseq
+clk2fflogic
+opt_expr
+opt_clean
+techmap
+simplemap
+opt_expr
+opt_merge
+opt_clean
+setundef -anyseq
+aigmap
+write_aiger -zinit -symbols model.aig
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """One promise of a unit, and what it is called."""
+
+    name: str
+    statement: str  # one line for people
+    needs_contract: bool = False  # what completes results must be known
+
+
+# In the order of the bits of ``violated``
+PROPERTIES = (
+    Property(name="valid_held", statement="o valid stays until ready"),
+    Property(name="payload_held", statement="the payload on o does not change until ready"),
+    Property(
+        name="silent_after_reset", statement="nothing is valid after a reset before an input is"
+    ),
+    Property(
+        name="nothing_doubled",
+        statement="no result without the input that completes it",
+        needs_contract=True,
+    ),
+    Property(
+        name="nothing_lost",
+        statement="every result comes within the latency, even if the consumer waits for valid",
+        needs_contract=True,
+    ),
+    Property(
+        name="no_deadlock",
+        statement="whoever offers a beat is served, whatever order valid and ready come in",
+        needs_contract=True,
+    ),
+    Property(
+        name="in_order",
+        statement="a result depends on its own beats alone, none reordered or from before a reset",
+        needs_contract=True,
+    ),
+    Property(
+        name="configuration_in_order",
+        statement="a configuration changes no result of beats accepted before it",
+        needs_contract=True,
+    ),
+    Property(
+        name="invalid_ignored", statement="a payload that is not valid reaches no result"
+    ),
+    Property(
+        name="clocks_stop", statement="no gated clock ticks while nothing moves",
+        needs_contract=True,
+    ),
+    Property(
+        name="masked_clocks_stop", statement="a masked lane costs no clock energy",
+        needs_contract=True,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What a prover takes: an AIGER file with one output per property."""
+
+    aiger: bytes
+    slice: Slice
+
+
+def build_model(
+    text: str, top: str, ports: Ports, contract: Contract, latency_cycles: int
+) -> Model:
+    """Build the model of a unit.
+
+    Args:
+        text: Its Verilog.
+        top: Name of its module.
+        ports: Widths of its payloads.
+        contract: What it promises beyond valid, ready and payload.
+        latency_cycles: Cycles from the handshake on ``i`` to that on ``o`` when nothing stalls.
+
+    Raises:
+        ToolError: If Yosys does not read the Verilog, or it has cells that are not known here.
+    """
+    with work_folder("model") as folder:
+        (folder / "design.v").write_text(text)
+        (folder / "flatten.ys").write_text(_FLATTEN.format(top=top))
+        yosys = ["yosys", "-q", "-s"]
+        run_tool("yosys", [*yosys, "flatten.ys"], _LIMITS, folder=folder).check()
+        found = sliced(Design((folder / "flat.json").read_text(), top))
+        (folder / "sliced.json").write_text(found.text)
+        properties = resources.files(__package__).joinpath("stream_properties.v").read_text()
+        harness = _harness(ports, contract, latency_cycles, found)
+        (folder / "harness.v").write_text(properties + harness)
+        (folder / "build.ys").write_text(_BUILD.format(top=top))
+        run_tool("yosys", [*yosys, "build.ys"], _LIMITS, folder=folder).check()
+        return Model(aiger=(folder / "model.aig").read_bytes(), slice=found)
+
+
+def _harness(ports: Ports, contract: Contract, latency_cycles: int, found: Slice) -> str:
+    """Return the module around unit and promises, with neighbours that do what they like."""
+    configured = ports.cfg_width > 0
+    wait = latency_cycles if contract.wait_cycles is None else contract.wait_cycles
+    cfg_ports = "".join(
+        f"    .cfg__{name}(cfg_{name}),\n" for name in ("valid", "ready", "payload") if configured
+    )
+    masked = [
+        f"(masked[{bit}] && ({' || '.join(f'toggled[{at}]' for at in places)}))"
+        for bit, clock in contract.masked_clocks.items()
+        if (places := [at for at, name in enumerate(found.ticks) if name == clock])
+    ]
+    return f"""
+module consilico_harness(output [{len(PROPERTIES) - 1}:0] violated);
+  (* gclk *) wire step;
+  reg clk = 0;
+  always @(posedge step) clk <= !clk;
+
+  wire [{ports.i_width - 1}:0] some_i = $anyseq;
+  wire [{max(1, ports.cfg_width) - 1}:0] some_cfg = $anyseq;
+  wire some_i_valid = $anyseq, some_cfg_valid = $anyseq, some_ready = $anyseq;
+  wire some_reset = $anyseq, some_mark = $anyseq;
+  wire [1:0] marks = $anyconst;
+
+  reg rst = 1, i_valid = 0, cfg_valid = 0, o_ready = 0;
+  reg i_mark = 0, cfg_mark = 0, marked = 0;
+  reg [{ports.i_width - 1}:0] i_payload;
+  reg [{max(1, ports.cfg_width) - 1}:0] cfg_payload;
+  wire i_ready, o_valid, o_tag;
+  wire [{ports.o_width - 1}:0] o_payload;
+  wire cfg_ready{"" if configured else " = 1"};
+  wire [{max(1, len(found.ticks)) - 1}:0] ticks;
+
+  // a producer holds its offer until it is taken or a reset comes; one offer may be marked
+  always @(posedge clk) begin
+    rst <= some_reset;
+    o_ready <= some_ready;
+    if (!i_valid || i_ready || rst) begin
+      i_valid <= some_i_valid;
+      i_payload <= some_i;
+      i_mark <= some_i_valid && some_mark && !marked && marks == 0;
+      if (some_i_valid && some_mark && marks == 0) marked <= 1;
+    end
+    if (!cfg_valid || cfg_ready || rst) begin
+      cfg_valid <= some_cfg_valid && {int(configured)};
+      cfg_payload <= some_cfg;
+      cfg_mark <= some_cfg_valid && some_mark && !marked && marks == 1;
+      if (some_cfg_valid && some_mark && marks == 1) marked <= 1;
+    end
+  end
+
+  consilico_unit unit (
+    .clk(clk),
+    .rst(rst),
+    .i__valid(i_valid),
+    .i__ready(i_ready),
+    .i__payload(i_payload),
+    .o__valid(o_valid),
+    .o__ready(o_ready),
+    .o__payload(o_payload),
+{cfg_ports}    .{I_TAG}(marks == 2 ? !i_valid : i_mark),
+    .{CFG_TAG}(marks == 2 ? !cfg_valid : cfg_mark),
+    .{O_TAG}(o_tag),
+    .{TICKS}(ticks)
+  );
+
+  wire [8:0] broken;
+  wire quiet;
+  wire [15:0] position;
+  consilico_stream_properties #(
+    .O_WIDTH({ports.o_width}),
+    .LATENCY({latency_cycles}),
+    .WAIT({wait})
+  ) properties (
+    .clk(clk),
+    .rst(rst),
+    .i_valid(i_valid),
+    .i_ready(i_ready),
+    .i_tag(i_mark),
+    .completes({contract.completes}),
+    .position(position),
+    .cfg_valid(cfg_valid),
+    .cfg_ready(cfg_ready),
+    .cfg_tag(cfg_mark),
+    .o_valid(o_valid),
+    .o_ready(o_ready),
+    .o_payload(o_payload),
+    .o_tag(o_tag),
+    .marks(marks),
+    .violated(broken),
+    .quiet(quiet)
+  );
+
+  // a tick is a change from one step to the next; what was quiet, or masked, was so before the edge
+  reg [{max(1, len(found.ticks)) - 1}:0] ticks_before;
+  reg [{ports.i_width - 1}:0] masked = 0;
+  always @(posedge step) ticks_before <= ticks;
+  always @(posedge clk) masked <= i_valid && i_ready && !rst ? i_payload : 0;
+  wire [{max(1, len(found.ticks)) - 1}:0] toggled = ticks ^ ticks_before;
+  assign violated[8:0] = clk ? 0 : broken;
+  assign violated[9] = quiet && |toggled;
+  assign violated[10] = clk && ({" || ".join(masked) or "0"});
+endmodule
+"""

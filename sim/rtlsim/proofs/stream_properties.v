@@ -1,0 +1,129 @@
+// What every unit with streams i, o and cfg promises, stated once for all of them.
+//
+// Each bit of `violated` is 1 in a cycle in which a promise is broken; all signals are sampled
+// settled, before the rising edge of clk. A promise holds from the first reset on, whatever the
+// unit's registers held before it. Assumed of the neighbours: a producer keeps valid and payload
+// until ready. Nothing is assumed of a consumer.
+//
+// `completes` says how many beats on o the beat on i completes; `position` counts the beats accepted
+// since the last one that completed any. A unit that holds no result and no part of a sum is closed.
+
+module consilico_stream_properties #(
+  parameter O_WIDTH = 1,
+  parameter LATENCY = 1,  // cycles from the handshake on i to that on o; 0: in the same cycle
+  parameter WAIT = 1  // longest time in cycles in which nothing moves though nobody outside blocks
+) (
+  input clk,
+  input rst,
+  input i_valid,
+  input i_ready,
+  input i_tag,  // marks one beat
+  input [15:0] completes,
+  output [15:0] position,
+  input cfg_valid,
+  input cfg_ready,
+  input cfg_tag,  // marks one beat of configuration
+  input o_valid,
+  input o_ready,
+  input [O_WIDTH-1:0] o_payload,
+  input o_tag,  // o_payload may depend on what is marked
+  input [1:0] marks,  // what is: 0 a beat, 1 a beat of configuration, 2 a payload that is not valid
+  output [8:0] violated,
+  output quiet  // nothing has moved for longer than WAIT
+);
+  reg started = 0;  // there was a reset
+  always @(posedge clk) if (rst) started <= 1;
+  wire on = started && !rst;
+  wire take = i_valid && i_ready;
+  wire give = o_valid && o_ready;
+  wire configure = cfg_valid && cfg_ready;
+  wire blocked = o_valid && !o_ready;
+
+  // An offer stands until it is taken.
+  reg held = 0;
+  reg [O_WIDTH-1:0] held_payload;
+  always @(posedge clk) begin
+    held <= on && blocked;
+    held_payload <= o_payload;
+  end
+  assign violated[0] = on && held && !o_valid;
+  assign violated[1] = on && held && o_valid && o_payload != held_payload;
+
+  // Results are those of beats that were accepted: none before, none too many, none missing.
+  reg taken = 0;
+  reg [15:0] due = 0;
+  reg [15:0] place = 0;
+  assign position = place;
+  wire [15:0] completed = take ? completes : 16'd0;
+  wire [15:0] coming = (LATENCY == 0) && i_valid ? completes : 16'd0;
+  always @(posedge clk)
+    if (rst) begin
+      taken <= 0;
+      due <= 0;
+      place <= 0;
+    end else begin
+      if (take) taken <= 1;
+      due <= due + completed - give;
+      if (take) place <= completes != 0 ? 16'd0 : place + 16'd1;
+    end
+  assign violated[2] = on && o_valid && !taken && !((LATENCY == 0) && i_valid);
+  assign violated[3] = on && o_valid && due == 0 && coming == 0;
+
+  // A result that is due comes in time, even if the consumer waits for valid. Whoever offers
+  // something is served in time, whatever the order of valid and ready; cfg may wait for the rest
+  // of a sum that has begun.
+  reg [15:0] late = 0;
+  reg [15:0] stuck = 0;
+  wire closed = due == 0 && place == 0;
+  wire offers = (i_valid && !i_ready) || (cfg_valid && !cfg_ready && (i_valid || closed));
+  always @(posedge clk) begin
+    late <= !on || due == 0 || o_valid ? 16'd0 : late + 16'd1;
+    stuck <= !on || take || give || configure || blocked || !offers ? 16'd0 : stuck + 16'd1;
+  end
+  assign violated[4] = on && late + 1 >= LATENCY && due != 0 && !o_valid;
+  assign violated[5] = on && stuck == WAIT && offers && !take && !configure && !blocked && !give;
+
+  // A marked beat shows in the results that it takes part in, and in no other: nothing is
+  // reordered or doubled, and nothing is left of what was accepted before a reset.
+  reg marked = 0;  // the marked beat was accepted
+  reg ends = 0;  // so was the beat that completes its results
+  reg [15:0] ahead = 0;  // results of earlier beats that are still due
+  reg [15:0] own = 0;  // results that it takes part in, still due
+  always @(posedge clk)
+    if (rst) begin
+      marked <= 0;
+      ends <= 0;
+      ahead <= 0;
+      own <= 0;
+    end else begin
+      if (take && i_tag) begin
+        marked <= 1;
+        ahead <= due - give;
+      end else if (give && ahead != 0) ahead <= ahead - 16'd1;
+      if (take && (i_tag || (marked && !ends)) && completes != 0) begin
+        ends <= 1;
+        own <= completes - ((LATENCY == 0) && give && due == 0);
+      end else if (give && ahead == 0 && own != 0) own <= own - 16'd1;
+    end
+  wire mine = (marked && ahead == 0 && own != 0) || ((LATENCY == 0) && i_valid && i_tag && due == 0);
+  assign violated[6] = on && marks == 0 && o_valid && o_tag && !mine;
+
+  // A configuration shows in no result of a beat that was accepted before it. A reset may keep it.
+  reg configured = 0;
+  reg [15:0] before = 0;  // results of beats accepted before the marked configuration
+  always @(posedge clk)
+    if (configure && cfg_tag) begin
+      configured <= 1;
+      before <= rst ? 16'd0 : due - give;
+    end else if (rst) before <= 0;
+    else if (give && before != 0) before <= before - 16'd1;
+  assign violated[7] = on && marks == 1 && o_valid && o_tag && !(configured && before == 0);
+
+  // What lies on a payload that is not valid does not matter.
+  assign violated[8] = on && marks == 2 && o_valid && o_tag;
+
+  reg [15:0] still = 0;
+  always @(posedge clk)
+    still <= !on || take || give || configure ? 16'd0 : still > WAIT ? still : still + 16'd1;
+  assign quiet = on && still > WAIT;
+endmodule
