@@ -23,6 +23,7 @@ from consilico.commands import (
     memory_sweep,
     pdk,
     power,
+    prove,
     report,
     scale,
     silicon,
@@ -63,6 +64,7 @@ def consilico(
 app.command("list")(units.list_units)
 app.command("generate")(units.generate)
 app.command("verify")(verify.verify)
+app.command("prove")(prove.prove)
 app.command("implement")(silicon.implement)
 app.command("sweep")(sweep.sweep)
 app.command("power")(power.power)

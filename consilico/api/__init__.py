@@ -10,7 +10,7 @@ an argument that is not accepted, and :class:`~consilico.extras.MissingExtra` fo
 not installed. A failing external tool raises :class:`~consilico.sim.base.errors.ToolError`.
 """
 
-from consilico.api.catalogue import configure, generate, report, unit, units, verify
+from consilico.api.catalogue import configure, generate, prove, report, unit, units, verify
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
 from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
@@ -28,6 +28,7 @@ __all__ = [
     "memory",
     "memory_sweep",
     "power",
+    "prove",
     "report",
     "scale",
     "sweep",

@@ -14,10 +14,21 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.reports.build import ReportAnswer
     from consilico.sim.base.progress import Progress
+    from consilico.sim.rtlsim.proofs.prove import Proofs
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.units.unit import Unit
 
-__all__ = ["configure", "configured", "generate", "report", "unit", "unit_of", "units", "verify"]
+__all__ = [
+    "configure",
+    "configured",
+    "generate",
+    "prove",
+    "report",
+    "unit",
+    "unit_of",
+    "units",
+    "verify",
+]
 
 
 def units() -> "Mapping[str, Unit]":
@@ -71,6 +82,28 @@ def generate(unit: "str | Unit", config: "Config | None" = None) -> str:
     from consilico.sim.units.catalogue import verilog
 
     return verilog(*configured(unit, config))
+
+
+def prove(
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    limit_s: int = 120,
+    progress: "Progress | None" = None,
+) -> "Proofs":
+    """Prove what a unit's streams promise, for runs of any length.
+
+    Args:
+        unit: The unit or its name.
+        config: From :func:`configure`; None is the default configuration.
+        limit_s: Processor seconds per property.
+        progress: Called after each property with a label, properties done and properties in all.
+    """
+    with needing("prove"):
+        from consilico.sim.rtlsim.proofs.prove import prove as run
+
+        found, chosen = configured(unit, config)
+        return run(found, chosen, limit_s, progress)
 
 
 def verify(

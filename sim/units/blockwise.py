@@ -15,6 +15,7 @@ from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -236,6 +237,7 @@ UNITS = (
             "block_of_zeros",
         ),
         latency=lambda config: _quantize().latency(config),
+        contract=lambda config: Contract(),
         census=lambda batch: _quantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
@@ -253,6 +255,7 @@ UNITS = (
         bf16=lambda config: ("o.payload", "cfg.payload"),
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
         latency=lambda config: _dequantize().latency(config),
+        contract=lambda config: Contract(),
         census=lambda batch: _dequantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

@@ -25,6 +25,7 @@ from consilico.sim.units.consmax_model import (
     score_hits,
     split_golden,
 )
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import Values
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -265,6 +266,12 @@ def _paper() -> Any:
 
 _SOURCES = {name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")}
 
+
+def _contract(rest: Sequence[int]) -> Contract:
+    """Return the contract of a unit whose lanes of these numbers hold still where masked."""
+    return Contract(masked_clocks={f"lane{lane}/mask": f"lane{lane}.taken_clk" for lane in rest})
+
+
 UNITS = (
     Unit(
         name="consmax/log2",
@@ -278,6 +285,7 @@ UNITS = (
         bf16=bf16_results,
         coverage=_COVERAGE,
         latency=lambda config: _log2().latency(config),
+        contract=lambda config: _contract(range(config.lanes)),
         census=lambda batch: _log2().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
@@ -296,6 +304,8 @@ UNITS = (
         bf16=bf16_results,
         coverage=_COVERAGE,
         latency=lambda config: _split().latency(config),
+        # of a pair of lanes that look up in tables of their own, the second one never rests
+        contract=lambda config: _contract(range(0, config.lanes, config.table_sets)),
         census=lambda batch: _split().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

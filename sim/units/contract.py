@@ -10,15 +10,16 @@ __all__ = ["Contract"]
 class Contract:
     """Promises of a unit about its streams, which proofs hold it to.
 
-    Expressions are Verilog.
+    ``completes`` is a Verilog expression. It knows the fields of the beat on ``i`` that are no
+    arrays, such as ``i_last``, and ``position``, the place of the beat in its group.
     """
 
-    # Beats on ``o`` that the beat on ``i`` completes, by ``i_payload`` and by ``position``, the
-    # number of beats accepted since the last one that completed any
-    completes: str = "1"
+    completes: str = "1"  # beats on ``o`` that the beat on ``i`` completes
+    group_beats: int = 1  # ``position`` counts the beats from a reset on, modulo this
+    most_due: int = 15  # results that may be due at a time: completed, and not yet taken
     # Cycles after which the unit has served whoever offers something, and stands still if nobody
     # does; the latency if not given
     wait_cycles: int | None = None
-    # Clocks that must not tick for a lane that is masked: bit of ``i_payload`` that masks it, and
-    # the name of the clock net in the flat design
-    masked_clocks: Mapping[int, str] = field(default_factory=dict)
+    # Gated clocks that must not tick for a beat whose field is 1: label of the field of ``i``, and
+    # name of the clock's net in the flat design
+    masked_clocks: Mapping[str, str] = field(default_factory=dict)

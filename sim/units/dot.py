@@ -17,6 +17,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.products import every_product, extreme_beats, too_deep
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -216,6 +217,7 @@ UNITS = (
         ),
         exempt=too_deep,
         latency=lambda config: _hardware().latency(config),
+        contract=lambda config: Contract(completes="i_last"),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",

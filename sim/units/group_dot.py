@@ -15,6 +15,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -294,6 +295,9 @@ UNITS = (
             "extremes",
         ),
         latency=lambda config: _hardware().latency(config),
+        contract=lambda config: Contract(
+            completes=f"position == {config.beats - 1} && i_end", group_beats=config.beats
+        ),
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",

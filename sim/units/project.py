@@ -12,6 +12,7 @@ from consilico.golden.training.project import ProjectBeats, ProjectConfig, proje
 from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, symmetric
 from consilico.sim.traffic.training_operands import training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -262,6 +263,9 @@ UNITS = (
             "extremes_at_length",
         ),
         latency=lambda config: _hardware().latency(config),
+        contract=lambda config: Contract(
+            completes=f"i_last && i_end ? {config.results} : 0", most_due=4 * config.results - 1
+        ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.results,
         operation="MAC",

@@ -11,6 +11,7 @@ from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.quantizer_operands import layer_groups
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -220,6 +221,11 @@ UNITS = (
             "reset_in_group",
         ),
         latency=lambda config: _hardware().latency(config),
+        contract=lambda config: Contract(
+            completes=f"position == {config.beats - 1} ? {config.beats} : 0",
+            group_beats=config.beats,
+            most_due=4 * config.beats - 1,
+        ),
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

@@ -11,6 +11,7 @@ from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -249,6 +250,7 @@ UNITS = (
             "reset_in_stream",
         ),
         latency=lambda config: _hardware().latency(config),
+        contract=lambda config: Contract(),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

@@ -13,6 +13,7 @@ from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.accepted import Accepted, Expected, Results, one_cycle_per_beat
 from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import Layouts, silence, stream_layouts
 from consilico.sim.units.stimulus import Kind, Ports, Stimulus
 
@@ -69,6 +70,10 @@ class Unit:
     item_cycles: Callable[[Any, Accepted], NDArray[np.int64]] = one_cycle_per_beat
     # Fields that hold bf16 bit patterns, each with its stream, such as "o.data".
     bf16: Callable[[Any], Collection[str]] = _nothing
+
+    # What the unit promises about its streams beyond valid, ready and payload; without it, proofs
+    # leave out what depends on it.
+    contract: Callable[[Any], Contract] | None = None
 
     family: str = ""  # "attention", "matmul", "training", ...; without one the name's first part
     # Coverage points that a configuration cannot hit, or verification leaves out: why.

@@ -11,6 +11,7 @@ from consilico.golden.training.weight_update import WeightUpdateConfig, weight_u
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.stochastic_round import beat_states
 from consilico.sim.units.unit import Unit
@@ -186,6 +187,7 @@ UNITS = (
             "reset_in_stream",
         ),
         latency=lambda config: _hardware().latency(config),
+        contract=lambda config: Contract(),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

@@ -3,7 +3,6 @@
 The graph answers what depends on what: combinationally, or through registers and latches, too.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +14,10 @@ __all__ = ["BITWISE", "STATE", "Bit", "Cell", "Design"]
 
 Bit = int | str  # number of a net, or the constant "0", "1", "x" or "z"
 BITWISE = frozenset({"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux"})
-# Cells that store, and which of their inputs decides when (a clock, or the enable of a latch)
+# Cells that store, and which of their inputs decides when: a clock, or the enable of a latch; a
+# $ff stores in every step of a proof
 STATE = {
+    "$ff": "",
     "$dff": "CLK", "$dffe": "CLK", "$adff": "CLK", "$adffe": "CLK", "$sdff": "CLK",
     "$sdffe": "CLK", "$sdffce": "CLK", "$aldff": "CLK", "$dffsr": "CLK", "$dlatch": "EN",
     "$adlatch": "EN",
@@ -42,16 +43,16 @@ class Design:
     """A flat module.
 
     Args:
-        text: JSON of Yosys' ``write_json``, with one module named ``top``.
+        whole: What Yosys' ``write_json`` wrote, with one module named ``top``.
         top: Name of the module.
 
     Raises:
         ToolError: If it holds cells that store and are not known here.
     """
 
-    def __init__(self, text: str, top: str) -> None:
-        self.whole: dict[str, Any] = json.loads(text)
-        self.module: dict[str, Any] = self.whole["modules"][top]
+    def __init__(self, whole: dict[str, Any], top: str) -> None:
+        self.whole = whole
+        self.module: dict[str, Any] = whole["modules"][top]
         self.cells: list[Cell] = []
         self.driver: dict[Bit, tuple[Cell, str, int]] = {}  # net: cell, port and place
         for name, raw in self.module["cells"].items():
@@ -97,7 +98,9 @@ class Design:
         cell, _, place = self.driver[bit]
         found: list[Bit] = []
         for port, bits in cell.inputs.items():
-            aligned = (cell.kind in BITWISE and port != "S") or (cell.stores and port in ("D", "AD"))
+            aligned = (cell.kind in BITWISE and port != "S") or (
+                cell.stores and port in ("D", "AD")
+            )
             if aligned and len(bits) > place:
                 found.append(bits[place])
             elif aligned:  # a shorter operand, sign-extended
@@ -139,10 +142,15 @@ class Design:
         found: dict[Bit, None] = {}
         for cell in self.cells:
             if cell.stores:
-                for bit in cell.inputs[STATE[cell.kind]]:
+                for bit in cell.inputs.get(STATE[cell.kind], ()):
                     if isinstance(bit, int):
                         found[bit] = None
         return list(found)
+
+    def leaves(self, bit: Bit) -> set[Bit]:
+        """Return the ports and outputs of registers and latches that a net is computed from."""
+        cone = self.behind([bit], through_state=False)
+        return {each for each in cone if each not in self.driver or self.driver[each][0].stores}
 
     @cached_property
     def names(self) -> dict[Bit, str]:
@@ -158,7 +166,7 @@ class Design:
 
 
 def _reached(seeds: Iterable[Bit], step: Callable[[Bit], list[Bit]]) -> set[Bit]:
-    found = {bit for bit in seeds if isinstance(bit, int)}
+    found: set[Bit] = {bit for bit in seeds if isinstance(bit, int)}
     pending = list(found)
     while pending:
         for bit in step(pending.pop()):

@@ -4,18 +4,28 @@ Clocks are signals here like all others (Yosys' ``clk2fflogic``), so that clock 
 behave as in simulation: a cycle is two steps, in the first of which the clock is high.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 
 from consilico.sim.base.processes import Limits, run_tool, work_folder
-from consilico.sim.rtlsim.proofs.design import Design
 from consilico.sim.rtlsim.proofs.slicing import CFG_TAG, I_TAG, O_TAG, TICKS, Slice, sliced
 from consilico.sim.units.contract import Contract
-from consilico.sim.units.stimulus import Ports
+from consilico.sim.units.layout import PLAIN, Layouts
 
-__all__ = ["PROPERTIES", "Model", "Property", "build_model"]
+__all__ = [
+    "PROPERTIES",
+    "STEPS_PER_CYCLE",
+    "VALID_FIRST",
+    "Claim",
+    "Model",
+    "Property",
+    "build_model",
+]
 
-_LIMITS = Limits(wall_s=600)
+STEPS_PER_CYCLE = 2  # of a model: the clock is a signal
+
+_LIMITS = Limits(wall_s=1800, cpu_s=300)
 _FLATTEN = """\
 read_verilog -sv design.v
 hierarchy -check -top {top}
@@ -49,20 +59,52 @@ write_aiger -zinit -symbols model.aig
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Verilog that claims to be a unit with streams, and what it promises about them."""
+
+    text: str
+    top: str  # name of its module
+    layouts: Layouts  # fields of its payloads
+    contract: Contract | None  # None: nothing beyond valid, ready and payload
+    latency_cycles: int  # from the handshake on ``i`` to that on ``o`` when nothing stalls
+
+
+@dataclass(frozen=True, kw_only=True)
 class Property:
     """One promise of a unit, and what it is called."""
 
     name: str
     statement: str  # one line for people
     needs_contract: bool = False  # what completes results must be known
+    of_data: bool = False  # it speaks of bits of the payload that decide nothing
+    # Whether a unit has what it is about
+    applies: Callable[[Claim, "Model"], bool] = lambda claim, model: True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What a prover takes: an AIGER file with one output per property of :data:`PROPERTIES`."""
+
+    aiger: bytes
+    slice: Slice
+
+
+VALID_FIRST = Property(
+    name="valid_first", statement="o valid does not wait for ready in the same cycle"
+)
 # In the order of the bits of ``violated``
 PROPERTIES = (
-    Property(name="valid_held", statement="o valid stays until ready"),
-    Property(name="payload_held", statement="the payload on o does not change until ready"),
     Property(
-        name="silent_after_reset", statement="nothing is valid after a reset before an input is"
+        name="valid_held",
+        statement="o valid stays until ready",
+    ),
+    Property(
+        name="payload_held",
+        statement="the payload on o does not change until ready",
+    ),
+    Property(
+        name="silent_after_reset",
+        statement="nothing is valid after a reset before an input was taken",
     ),
     Property(
         name="nothing_doubled",
@@ -81,76 +123,78 @@ PROPERTIES = (
     ),
     Property(
         name="in_order",
-        statement="a result depends on its own beats alone, none reordered or from before a reset",
+        statement="a result depends on its own beats: none reordered, none from before a reset",
         needs_contract=True,
+        of_data=True,
     ),
     Property(
         name="configuration_in_order",
         statement="a configuration changes no result of beats accepted before it",
         needs_contract=True,
+        applies=lambda claim, model: claim.layouts.cfg.width > 0,
     ),
     Property(
-        name="invalid_ignored", statement="a payload that is not valid reaches no result"
+        name="invalid_ignored",
+        statement="a payload that is not valid reaches no result",
+        of_data=True,
     ),
     Property(
-        name="clocks_stop", statement="no gated clock ticks while nothing moves",
+        name="clocks_stop",
+        statement="no gated clock ticks while nothing moves",
         needs_contract=True,
+        applies=lambda claim, model: bool(model.slice.ticks),
     ),
     Property(
-        name="masked_clocks_stop", statement="a masked lane costs no clock energy",
+        name="masked_clocks_stop",
+        statement="a masked lane costs no clock energy",
         needs_contract=True,
+        applies=lambda claim, model: bool(claim.contract and claim.contract.masked_clocks),
     ),
-)  # fmt: skip
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """What a prover takes: an AIGER file with one output per property."""
-
-    aiger: bytes
-    slice: Slice
-
-
-def build_model(
-    text: str, top: str, ports: Ports, contract: Contract, latency_cycles: int
-) -> Model:
+def build_model(claim: Claim) -> Model:
     """Build the model of a unit.
-
-    Args:
-        text: Its Verilog.
-        top: Name of its module.
-        ports: Widths of its payloads.
-        contract: What it promises beyond valid, ready and payload.
-        latency_cycles: Cycles from the handshake on ``i`` to that on ``o`` when nothing stalls.
 
     Raises:
         ToolError: If Yosys does not read the Verilog, or it has cells that are not known here.
     """
     with work_folder("model") as folder:
-        (folder / "design.v").write_text(text)
-        (folder / "flatten.ys").write_text(_FLATTEN.format(top=top))
+        (folder / "design.v").write_text(claim.text)
+        (folder / "flatten.ys").write_text(_FLATTEN.format(top=claim.top))
         yosys = ["yosys", "-q", "-s"]
         run_tool("yosys", [*yosys, "flatten.ys"], _LIMITS, folder=folder).check()
-        found = sliced(Design((folder / "flat.json").read_text(), top))
+        found = sliced((folder / "flat.json").read_text(), claim.top)
         (folder / "sliced.json").write_text(found.text)
         properties = resources.files(__package__).joinpath("stream_properties.v").read_text()
-        harness = _harness(ports, contract, latency_cycles, found)
+        harness = _harness(claim, found)
         (folder / "harness.v").write_text(properties + harness)
-        (folder / "build.ys").write_text(_BUILD.format(top=top))
+        (folder / "build.ys").write_text(_BUILD.format(top=claim.top))
         run_tool("yosys", [*yosys, "build.ys"], _LIMITS, folder=folder).check()
         return Model(aiger=(folder / "model.aig").read_bytes(), slice=found)
 
 
-def _harness(ports: Ports, contract: Contract, latency_cycles: int, found: Slice) -> str:
+def _harness(claim: Claim, found: Slice) -> str:
     """Return the module around unit and promises, with neighbours that do what they like."""
+    contract, layouts = claim.contract or Contract(), claim.layouts
+    latency_cycles = claim.latency_cycles
+    ports = layouts.ports
     configured = ports.cfg_width > 0
+    fields = "".join(
+        f"  wire [{item.width - 1}:0] i_{item.name.replace('.', '_')}"
+        f" = i_payload[{item.offset} +: {item.width}];\n"
+        for item in layouts.i.fields
+        if item.lane is None and item.name != PLAIN
+    )
     wait = latency_cycles if contract.wait_cycles is None else contract.wait_cycles
+    place = max(1, (contract.group_beats - 1).bit_length())
     cfg_ports = "".join(
         f"    .cfg__{name}(cfg_{name}),\n" for name in ("valid", "ready", "payload") if configured
     )
+    offsets = {item.label: item.offset for item in layouts.i.fields}
     masked = [
-        f"(masked[{bit}] && ({' || '.join(f'toggled[{at}]' for at in places)}))"
-        for bit, clock in contract.masked_clocks.items()
+        f"(masked[{offsets[label]}] && ({' || '.join(f'toggled[{at}]' for at in places)}))"
+        for label, clock in contract.masked_clocks.items()
         if (places := [at for at, name in enumerate(found.ticks) if name == clock])
     ]
     return f"""
@@ -171,7 +215,7 @@ module consilico_harness(output [{len(PROPERTIES) - 1}:0] violated);
   reg [{max(1, ports.cfg_width) - 1}:0] cfg_payload;
   wire i_ready, o_valid, o_tag;
   wire [{ports.o_width - 1}:0] o_payload;
-  wire cfg_ready{"" if configured else " = 1"};
+{fields}  wire cfg_ready{"" if configured else " = 1"};
   wire [{max(1, len(found.ticks)) - 1}:0] ticks;
 
   // a producer holds its offer until it is taken or a reset comes; one offer may be marked
@@ -209,11 +253,15 @@ module consilico_harness(output [{len(PROPERTIES) - 1}:0] violated);
 
   wire [8:0] broken;
   wire quiet;
-  wire [15:0] position;
+  wire [{place - 1}:0] position;
   consilico_stream_properties #(
     .O_WIDTH({ports.o_width}),
     .LATENCY({latency_cycles}),
-    .WAIT({wait})
+    .WAIT({wait}),
+    .COUNT({contract.most_due.bit_length()}),
+    .GROUP({contract.group_beats}),
+    .PLACE({place}),
+    .TIME({(max(latency_cycles, wait) + 2).bit_length()})
   ) properties (
     .clk(clk),
     .rst(rst),

@@ -54,13 +54,19 @@ class Slice:
     waits_for_ready: bool  # a valid or a payload of ``o`` depends on ``o__ready`` in the same cycle
 
 
-def sliced(design: Design, clock: str = "clk") -> Slice:
-    """Slice a design; it is changed and must not be used again.
+def sliced(text: str, top: str, clock: str = "clk") -> Slice:
+    """Slice a design.
 
     Args:
-        design: A unit with ports ``clk``, ``rst`` and the streams ``i``, ``o`` and perhaps ``cfg``.
+        text: JSON of a flat unit as Yosys writes it, with ports ``clk``, ``rst`` and the streams
+            ``i``, ``o`` and perhaps ``cfg``.
+        top: Name of its module.
         clock: Name of its clock port.
+
+    Raises:
+        ToolError: If it holds cells that are not known here.
     """
+    design = _with_sampled_gates(Design(json.loads(text), top), top, clock)
     decisive = [
         *design.port("o__valid"), *design.port("i__ready"), *design.port("cfg__ready"),
         *design.moments,
@@ -93,17 +99,40 @@ def sliced(design: Design, clock: str = "clk") -> Slice:
 
 def _derived(design: Design, clock: Sequence[Bit]) -> list[Bit]:
     """Return the clocks and latch enables that do not depend on the clock alone."""
-    found = []
-    for bit in design.moments:
-        cone = design.behind([bit], through_state=False)
-        leaves = {
-            each
-            for each in cone
-            if each not in design.driver or design.driver[each][0].stores
-        }
-        if leaves - set(clock):
-            found.append(bit)
-    return found
+    return [bit for bit in design.moments if design.leaves(bit) - set(clock)]
+
+
+def _with_sampled_gates(design: Design, top: str, clock: str) -> Design:
+    """Return a design whose clock gates sample their enable in the step before the edge.
+
+    A gate's latch is transparent while the clock is low, and the gated clock is low then: what
+    the latch lets through matters only at the edge. To a prover it would look like a loop from
+    the registers behind the gate through the enable back to them.
+    """
+    (clk,) = design.port(clock)
+    readers: dict[Bit, list[Cell]] = {}
+    for cell in design.cells:
+        for bits in cell.inputs.values():
+            for bit in bits:
+                readers.setdefault(bit, []).append(cell)
+    cells = design.module["cells"]
+    for cell in [cell for cell in design.cells if cell.kind == "$dlatch"]:
+        (enable,), bits = cell.inputs["EN"], cell.outputs["Q"]
+        only_gates = all(
+            reader.kind in ("$and", "$logic_and") and [clk] in (*reader.inputs.values(),)
+            for bit in bits
+            for reader in readers.get(bit, [])
+        )
+        if design.leaves(enable) != {clk} or not only_gates:
+            continue
+        held = design.new_bits(len(bits))
+        high = int(cells[cell.name]["parameters"]["EN_POLARITY"], 2)
+        sources = {"A": bits, "B": cell.inputs["D"]} if high else {"A": cell.inputs["D"], "B": bits}
+        cells[cell.name] = _raw("$ff", {"WIDTH": len(bits)}, {"D": held}, {"Q": bits})
+        cells[f"{cell.name}$sampled"] = _raw(
+            "$mux", {"WIDTH": len(bits)}, sources | {"S": [enable]}, {"Y": held}
+        )
+    return Design(design.whole, top)
 
 
 def _add_port(design: Design, name: str, direction: str, bits: list[Bit]) -> None:
@@ -278,14 +307,24 @@ class _Marking:
         outputs: Mapping[str, list[Bit]],
     ) -> None:
         self._made += 1
-        self._design.module["cells"][f"$consilico${self._made}"] = {
-            "hide_name": 1, "type": kind, "attributes": {},
-            "parameters": {
-                name: f"{value:032b}" if isinstance(value, int) else value
-                for name, value in parameters.items()
-            },
-            "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
-            "connections": {**inputs, **outputs},
-        }  # fmt: skip
+        self._design.module["cells"][f"$consilico${self._made}"] = _raw(
+            kind, parameters, inputs, outputs
+        )
 
 
+def _raw(
+    kind: str,
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, list[Bit]],
+    outputs: Mapping[str, list[Bit]],
+) -> dict[str, Any]:
+    """Return a cell as Yosys' JSON has it; a number as a parameter has 32 bits."""
+    return {
+        "hide_name": 1, "type": kind, "attributes": {},
+        "parameters": {
+            name: f"{value:032b}" if isinstance(value, int) else value
+            for name, value in parameters.items()
+        },
+        "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
+        "connections": {**inputs, **outputs},
+    }  # fmt: skip

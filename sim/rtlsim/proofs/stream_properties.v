@@ -5,21 +5,25 @@
 // unit's registers held before it. Assumed of the neighbours: a producer keeps valid and payload
 // until ready. Nothing is assumed of a consumer.
 //
-// `completes` says how many beats on o the beat on i completes; `position` counts the beats accepted
-// since the last one that completed any. A unit that holds no result and no part of a sum is closed.
+// `completes` says how many beats on o the beat on i completes; `position` is the place of that beat
+// in its group. A unit that holds no result and no part of a sum is closed.
 
 module consilico_stream_properties #(
   parameter O_WIDTH = 1,
   parameter LATENCY = 1,  // cycles from the handshake on i to that on o; 0: in the same cycle
-  parameter WAIT = 1  // longest time in cycles in which nothing moves though nobody outside blocks
+  parameter WAIT = 1,  // longest time in cycles in which nothing moves though nobody outside blocks
+  parameter COUNT = 8,  // bits that count results which are due; more than that are never due
+  parameter GROUP = 1,  // beats of a group
+  parameter PLACE = 1,  // bits of `position`
+  parameter TIME = 8  // bits that count up to LATENCY and WAIT
 ) (
   input clk,
   input rst,
   input i_valid,
   input i_ready,
   input i_tag,  // marks one beat
-  input [15:0] completes,
-  output [15:0] position,
+  input [COUNT-1:0] completes,
+  output [PLACE-1:0] position,
   input cfg_valid,
   input cfg_ready,
   input cfg_tag,  // marks one beat of configuration
@@ -51,20 +55,24 @@ module consilico_stream_properties #(
 
   // Results are those of beats that were accepted: none before, none too many, none missing.
   reg taken = 0;
-  reg [15:0] due = 0;
-  reg [15:0] place = 0;
+  reg [COUNT-1:0] due = 0;
+  reg [PLACE-1:0] place = 0;
+  reg part = 0;  // a beat was accepted after the last one that completed results
   assign position = place;
-  wire [15:0] completed = take ? completes : 16'd0;
-  wire [15:0] coming = (LATENCY == 0) && i_valid ? completes : 16'd0;
+  wire [COUNT-1:0] completed = take ? completes : {COUNT{1'b0}};
+  wire [COUNT-1:0] coming = (LATENCY == 0) && i_valid ? completes : {COUNT{1'b0}};
+  wire [COUNT:0] next_due = due + completed - give;
   always @(posedge clk)
     if (rst) begin
       taken <= 0;
       due <= 0;
       place <= 0;
+      part <= 0;
     end else begin
       if (take) taken <= 1;
-      due <= due + completed - give;
-      if (take) place <= completes != 0 ? 16'd0 : place + 16'd1;
+      due <= next_due;
+      if (take) part <= completes == 0;
+      if (take) place <= place == GROUP - 1 ? {PLACE{1'b0}} : place + 1'b1;
     end
   assign violated[2] = on && o_valid && !taken && !((LATENCY == 0) && i_valid);
   assign violated[3] = on && o_valid && due == 0 && coming == 0;
@@ -72,23 +80,23 @@ module consilico_stream_properties #(
   // A result that is due comes in time, even if the consumer waits for valid. Whoever offers
   // something is served in time, whatever the order of valid and ready; cfg may wait for the rest
   // of a sum that has begun.
-  reg [15:0] late = 0;
-  reg [15:0] stuck = 0;
-  wire closed = due == 0 && place == 0;
+  reg [TIME-1:0] late = 0;
+  reg [TIME-1:0] stuck = 0;
+  wire closed = due == 0 && !part;
   wire offers = (i_valid && !i_ready) || (cfg_valid && !cfg_ready && (i_valid || closed));
   always @(posedge clk) begin
-    late <= !on || due == 0 || o_valid ? 16'd0 : late + 16'd1;
-    stuck <= !on || take || give || configure || blocked || !offers ? 16'd0 : stuck + 16'd1;
+    late <= !on || due == 0 || o_valid ? 0 : late + 1;
+    stuck <= !on || take || give || configure || blocked || !offers ? 0 : stuck + 1;
   end
-  assign violated[4] = on && late + 1 >= LATENCY && due != 0 && !o_valid;
+  assign violated[4] = on && (next_due[COUNT] || (due != 0 && !o_valid && late + 1 >= LATENCY));
   assign violated[5] = on && stuck == WAIT && offers && !take && !configure && !blocked && !give;
 
   // A marked beat shows in the results that it takes part in, and in no other: nothing is
   // reordered or doubled, and nothing is left of what was accepted before a reset.
   reg marked = 0;  // the marked beat was accepted
   reg ends = 0;  // so was the beat that completes its results
-  reg [15:0] ahead = 0;  // results of earlier beats that are still due
-  reg [15:0] own = 0;  // results that it takes part in, still due
+  reg [COUNT-1:0] ahead = 0;  // results of earlier beats that are still due
+  reg [COUNT-1:0] own = 0;  // results that it takes part in, still due
   always @(posedge clk)
     if (rst) begin
       marked <= 0;
@@ -99,31 +107,31 @@ module consilico_stream_properties #(
       if (take && i_tag) begin
         marked <= 1;
         ahead <= due - give;
-      end else if (give && ahead != 0) ahead <= ahead - 16'd1;
+      end else if (give && ahead != 0) ahead <= ahead - 1;
       if (take && (i_tag || (marked && !ends)) && completes != 0) begin
         ends <= 1;
         own <= completes - ((LATENCY == 0) && give && due == 0);
-      end else if (give && ahead == 0 && own != 0) own <= own - 16'd1;
+      end else if (give && ahead == 0 && own != 0) own <= own - 1;
     end
   wire mine = (marked && ahead == 0 && own != 0) || ((LATENCY == 0) && i_valid && i_tag && due == 0);
   assign violated[6] = on && marks == 0 && o_valid && o_tag && !mine;
 
   // A configuration shows in no result of a beat that was accepted before it. A reset may keep it.
   reg configured = 0;
-  reg [15:0] before = 0;  // results of beats accepted before the marked configuration
+  reg [COUNT-1:0] before = 0;  // results of beats accepted before the marked configuration
   always @(posedge clk)
     if (configure && cfg_tag) begin
       configured <= 1;
-      before <= rst ? 16'd0 : due - give;
+      before <= rst ? 0 : due - give;
     end else if (rst) before <= 0;
-    else if (give && before != 0) before <= before - 16'd1;
+    else if (give && before != 0) before <= before - 1;
   assign violated[7] = on && marks == 1 && o_valid && o_tag && !(configured && before == 0);
 
   // What lies on a payload that is not valid does not matter.
   assign violated[8] = on && marks == 2 && o_valid && o_tag;
 
-  reg [15:0] still = 0;
+  reg [TIME-1:0] still = 0;
   always @(posedge clk)
-    still <= !on || take || give || configure ? 16'd0 : still > WAIT ? still : still + 16'd1;
+    still <= !on || take || give || configure ? 0 : still > WAIT ? still : still + 1;
   assign quiet = on && still > WAIT;
 endmodule

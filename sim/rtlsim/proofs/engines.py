@@ -1,0 +1,97 @@
+"""Prove one output of an AIGER model never to be 1, with ABC.
+
+Property directed reachability (``pdr``) finds an inductive invariant by itself and so proves a
+property for runs of any length; ABC checks the invariant afterwards. Where it finds none within the
+time, bounded model checking (``bmc3``) says up to which length there is no counterexample.
+
+Source: N. Een, A. Mishchenko, R. Brayton, "Efficient implementation of property directed
+reachability", FMCAD 2011.
+"""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool
+
+__all__ = ["Answer", "abc_program", "decide"]
+
+_READ = "read_aiger {model}; cone -s -O {output}; scleanup; "
+_BOUND = 400  # steps after which bounded model checking ends, even if there is time left
+_MEMORY_BYTES = 3 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a prover found out about one output."""
+
+    verdict: str  # "proved", "failed" or "not proved"
+    engine: str  # that decided, such as "abc pdr"
+    steps: int | None  # in which a counterexample ends, or up to which there is none
+    seconds: float
+
+
+def abc_program() -> str:
+    """Return the path of ABC.
+
+    Raises:
+        UserError: If it is not there.
+    """
+    for name in ("yosys-abc", "berkeley-abc"):
+        if found := shutil.which(name):
+            return found
+    raise UserError("ABC is not on the path; it comes with Yosys: apt-get install yosys")
+
+
+def decide(model: Path, output: int, limit_s: int) -> Answer:
+    """Prove or refute that an output is always 0.
+
+    Args:
+        model: The AIGER file.
+        output: Number of the output.
+        limit_s: Processor seconds that the proof may take, and bounded model checking as many.
+
+    Raises:
+        ToolError: If ABC fails other than for want of time or memory.
+    """
+    run = _abc(model, output, "pdr", limit_s)
+    if "Property proved" in run.stdout:
+        return Answer(verdict="proved", engine="abc pdr", steps=None, seconds=run.seconds)
+    if (steps := _asserted(run)) is not None:
+        return Answer(verdict="failed", engine="abc pdr", steps=steps, seconds=run.seconds)
+    _check(run)
+    bounded = _abc(model, output, f"bmc3 -F {_BOUND} -T {max(1, limit_s // 2)}", limit_s)
+    seconds = run.seconds + bounded.seconds
+    if (steps := _asserted(bounded)) is not None:
+        return Answer(verdict="failed", engine="abc bmc3", steps=steps, seconds=seconds)
+    _check(bounded)
+    explored = re.findall(r"No output (?:was )?asserted in (\d+) frames", bounded.stdout)
+    depth = int(explored[-1]) if explored else None
+    return Answer(verdict="not proved", engine="abc bmc3", steps=depth, seconds=seconds)
+
+
+def _abc(model: Path, output: int, command: str, limit_s: int) -> ToolRun:
+    script = _READ.format(model=model.name, output=output) + command
+    limits = Limits(wall_s=20.0 * limit_s, cpu_s=limit_s, memory_bytes=_MEMORY_BYTES)
+    return run_tool("abc", [abc_program(), "-c", script], limits, folder=model.parent)
+
+
+def _asserted(run: ToolRun) -> int | None:
+    """Return the step in which an output becomes 1, None if ABC found none."""
+    found = re.search(r"was asserted in frame (\d+)", run.stdout)
+    return int(found[1]) if found else None
+
+
+def _check(run: ToolRun) -> None:
+    """Let time and memory run out, and nothing else.
+
+    Raises:
+        ToolError: If ABC failed.
+    """
+    if run.ending in (Ending.TIMED_OUT, Ending.OUT_OF_MEMORY):
+        return
+    run.check()
+    if "Error" in run.stdout or "cmd error" in run.stdout:
+        raise ToolError(f"abc failed: {run.stdout.strip().splitlines()[-1][:200]}")

@@ -1,0 +1,186 @@
+"""Prove what a unit promises about its streams, for runs of any length.
+
+The properties are those of ``stream_properties.v``, the same for every unit. How they are made
+small enough to be proved whatever the unit computes says :mod:`.slicing`.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from consilico.golden.config import Config
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.processes import work_folder
+from consilico.sim.base.progress import Progress, silent
+from consilico.sim.base.results import digest
+from consilico.sim.base.tools import tool_versions
+from consilico.sim.rtlsim.proofs.engines import abc_program, decide
+from consilico.sim.rtlsim.proofs.model import (
+    PROPERTIES,
+    STEPS_PER_CYCLE,
+    VALID_FIRST,
+    Claim,
+    Model,
+    Property,
+    build_model,
+)
+from consilico.sim.units.catalogue import verilog
+from consilico.sim.units.unit import Unit
+
+__all__ = ["LIMIT_S", "Proof", "Proofs", "prove", "prove_verilog"]
+
+LIMIT_S = 120  # processor seconds per property
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof(Facts):
+    """What is known of one property."""
+
+    name: str
+    statement: str
+    verdict: str  # "proved", "failed", "not proved" (in time) or "not stated" (by the unit)
+    engine: str | None
+    depth_cycles: int | None  # of the counterexample, or without one; None: of any length
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proofs(Facts):
+    """The properties of one configuration of a unit."""
+
+    derived: ClassVar[tuple[str, ...]] = ("passed", "proved")
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    verilog_sha256: str
+    proofs: tuple[Proof, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether no property failed; one may be neither proved nor refuted."""
+        return all(proof.verdict != "failed" for proof in self.proofs)
+
+    @property
+    def proved(self) -> int:
+        """Return the number of properties that are proved."""
+        return sum(proof.verdict == "proved" for proof in self.proofs)
+
+
+def prove(
+    unit: Unit, config: Config, limit_s: int = LIMIT_S, progress: Progress | None = None
+) -> Proofs:
+    """Prove the promises of a unit; an answer that is final is cached.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+        limit_s: Processor seconds per property.
+        progress: Called after each property with a label, properties done and properties in all.
+
+    Raises:
+        UserError: If Yosys or ABC is missing.
+        ToolError: If one of them fails, or the design has cells that are not known here.
+    """
+    return prove_verilog(unit, config, verilog(unit, config), limit_s, progress)
+
+
+def prove_verilog(
+    unit: Unit,
+    config: Config,
+    text: str,
+    limit_s: int = LIMIT_S,
+    progress: Progress | None = None,
+    only: Collection[str] = (),
+) -> Proofs:
+    """Prove the promises of Verilog that claims to be a unit, such as one that was edited.
+
+    Args:
+        unit: The unit that the Verilog claims to be.
+        config: Its configuration.
+        text: The Verilog.
+        limit_s: As for :func:`prove`.
+        progress: As for :func:`prove`.
+        only: Names of the properties to decide; all if none is given.
+
+    Raises:
+        UserError: If Yosys or ABC is missing.
+        ToolError: If one of them fails, or the design has cells that are not known here.
+    """
+    claim = Claim(
+        text=text,
+        top=unit.module_name,
+        layouts=unit.layouts(config),
+        contract=None if unit.contract is None else unit.contract(config),
+        latency_cycles=unit.latency(config),
+    )
+    abc_program()
+    key = digest(
+        [unit.name, config.to_json(), limit_s, sorted(only)],
+        asdict(claim),
+        tool_versions(["yosys"]),
+        code_digest(__name__),
+    )
+
+    def compute() -> Proofs:
+        return Proofs(
+            unit=unit.name,
+            config=config.to_json(),
+            verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            proofs=tuple(_proofs(claim, limit_s, only, progress or silent)),
+        )
+
+    return cached_facts(Proofs, "prove", key, compute, keep=_final)
+
+
+def _final(found: Proofs) -> bool:
+    """Tell whether a slower machine, or a longer time, would not change the answer."""
+    return all(proof.verdict != "not proved" or proof.engine is None for proof in found.proofs)
+
+
+def _proofs(
+    claim: Claim, limit_s: int, only: Collection[str], progress: Progress
+) -> Iterator[Proof]:
+    model = build_model(claim)
+    wanted = [
+        each
+        for each in (VALID_FIRST, *PROPERTIES)
+        if each.applies(claim, model) and (not only or each.name in only)
+    ]
+    with work_folder("prove") as folder:
+        aiger = folder / "model.aig"
+        aiger.write_bytes(model.aiger)
+        for done, each in enumerate(wanted):
+            progress(f"prove {claim.top}", done, len(wanted))
+            yield _proof(each, claim, model, aiger, limit_s)
+    progress(f"prove {claim.top}", len(wanted), len(wanted))
+
+
+def _proof(wanted: Property, claim: Claim, model: Model, aiger: Path, limit_s: int) -> Proof:
+    if wanted is VALID_FIRST:
+        verdict = "failed" if model.slice.waits_for_ready else "proved"
+        return Proof(
+            name=wanted.name, statement=wanted.statement, verdict=verdict, engine="structure",
+            depth_cycles=None, seconds=0.0,
+        )  # fmt: skip
+    if claim.contract is None and wanted.needs_contract:
+        return _undecided(wanted, "not stated", "the unit does not state what completes results")
+    if wanted.of_data and not model.slice.data_bits:
+        return _undecided(wanted, "not proved", "every bit of i decides when something happens")
+    answer = decide(aiger, PROPERTIES.index(wanted), limit_s)
+    return Proof(
+        name=wanted.name, statement=wanted.statement, verdict=answer.verdict,
+        engine=answer.engine,
+        depth_cycles=None if answer.steps is None else answer.steps // STEPS_PER_CYCLE,
+        seconds=answer.seconds,
+    )  # fmt: skip
+
+
+def _undecided(wanted: Property, verdict: str, note: str) -> Proof:
+    return Proof(
+        name=wanted.name, statement=wanted.statement, verdict=verdict, engine=None,
+        depth_cycles=None, seconds=0.0, note=note,
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Proofs: each property holds for a sound unit, and fails for one that is broken in its way."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from consilico.sim.rtlsim.proofs.model import PROPERTIES, VALID_FIRST
+from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
+from consilico.sim.units.catalogue import find_unit, verilog
+from consilico.sim.units.contract import Contract
+from tests.sim.rtlsim import toy
+
+UNIT = replace(toy.unit(), contract=lambda config: Contract())
+# What breaks each property: text of the toy, and what stands there instead
+TWINS = {
+    "valid_first": ("o__valid = full1;", "o__valid = full1 & o__ready;"),
+    "valid_held": ("if (free1) begin", "begin"),
+    "payload_held": ("      result <= product;\n    end", "    end\n    result <= product;"),
+    "silent_after_reset": ("      full1 <= 1'b0;\n", ""),
+    "nothing_doubled": ("full0 <= i__valid", "full0 <= i__valid | full0"),
+    "nothing_lost": ("free1 = o__ready | ~full1", "free1 = o__ready"),
+    "no_deadlock": ("free1 | ~full0", "(free1 | ~full0) & cfg__valid"),
+    "in_order": ("enable(free0 & i__valid)", "enable(i__valid)"),
+    "configuration_in_order": ("result <= product;", "result <= product ^ k;"),
+    "invalid_ignored": ("result <= product;", "result <= product ^ i__payload;"),
+    "clocks_stop": ("enable(free0 & i__valid)", "enable(free0)"),
+}
+
+
+def decided(text: str, *only: str) -> dict[str, Proof]:
+    found = prove_verilog(UNIT, toy.ToyConfig(), text, only=only)
+    return {proof.name: proof for proof in found.proofs}
+
+
+def test_every_property_of_a_sound_unit_is_proved_for_runs_of_any_length() -> None:
+    proofs = decided("\n".join(toy.sources()))
+    assert {proof.verdict for proof in proofs.values()} == {"proved"}
+    assert all(proof.depth_cycles is None for proof in proofs.values())
+    assert set(proofs) == set(TWINS)
+
+
+def test_every_property_has_a_broken_twin() -> None:
+    masked = {"masked_clocks_stop"}  # the toy has no masks; its twin is the last test
+    assert {each.name for each in (VALID_FIRST, *PROPERTIES)} == set(TWINS) | masked
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_broken_twin_fails(name: str) -> None:
+    proof = decided("\n".join(toy.sources(*TWINS[name])), name)[name]
+    assert proof.verdict == "failed"
+    assert (proof.depth_cycles is None) == (name == "valid_first")
+
+
+def test_a_beat_that_is_taken_though_there_is_no_place_for_it_is_found() -> None:
+    text = "\n".join(toy.sources("i__ready = free0", "i__ready = 1'b1"))
+    assert decided(text, "nothing_lost")["nothing_lost"].verdict == "failed"
+
+
+def test_a_beat_that_survives_a_reset_is_found() -> None:
+    text = "\n".join(toy.sources("      full0 <= 1'b0;\n", ""))
+    assert decided(text, "silent_after_reset")["silent_after_reset"].verdict == "failed"
+
+
+def test_a_unit_without_a_contract_says_what_is_not_stated() -> None:
+    unit = replace(UNIT, contract=None)
+    names = ("valid_held", "nothing_lost")
+    found = prove_verilog(unit, toy.ToyConfig(), "\n".join(toy.sources()), only=names)
+    assert [proof.verdict for proof in found.proofs] == ["proved", "not stated"]
+    assert "does not state" in found.proofs[1].note
+    assert found.passed
+
+
+def test_a_masked_lane_whose_clock_ticks_is_found() -> None:
+    unit = find_unit("consmax/log2")
+    config = unit.config()
+    text = verilog(unit, config)
+    only = ("masked_clocks_stop",)
+    assert prove_verilog(unit, config, text, only=only).proved == 1
+    enable = re.compile(r"(module consmax_log2_lane.*? = )~ mask;", re.S)
+    ignored = enable.sub(r"\g<1>1'h1;", text, count=1)
+    assert ignored != text
+    assert not prove_verilog(unit, config, ignored, only=only).passed
