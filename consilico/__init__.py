@@ -26,6 +26,7 @@ from consilico.api import (
     memory,
     memory_sweep,
     power,
+    prove,
     report,
     scale,
     sweep,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.rtlsim.proofs.prove import Proofs
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit
@@ -73,6 +75,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "MemorySweep": "sim.memory.sweep",
     "PowerReport": "sim.silicon.power.report",
     "Progress": "sim.base.progress",
+    "Proofs": "sim.rtlsim.proofs.prove",
     "ScaledFigures": "sim.estimate.nodes.prediction",
     "StepCost": "sim.accelerator.step_cost",
     "Stimulus": "sim.units.stimulus",
@@ -96,6 +99,7 @@ __all__ = [
     "MissingExtra",
     "PowerReport",
     "Progress",
+    "Proofs",
     "ScaledFigures",
     "StepCost",
     "Stimulus",
@@ -117,6 +121,7 @@ __all__ = [
     "memory",
     "memory_sweep",
     "power",
+    "prove",
     "report",
     "scale",
     "sweep",

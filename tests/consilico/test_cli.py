@@ -19,6 +19,7 @@ import consilico
 from consilico.cli import main
 from consilico.commands.output import working
 from consilico.reports.build import ReportAnswer
+from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implement import (
     EquivalenceCheck,
@@ -187,6 +188,25 @@ def test_verify_uses_both_simulators_by_default(
     calls = fake("consilico.sim.rtlsim.verify.verify", VERIFIED)
     assert main(["verify", UNIT]) == 0
     assert calls[0][2] == ["icarus", "verilator"]
+
+
+def test_a_broken_promise_is_status_1_and_names_the_property(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = Proof(
+        name="valid_held", statement="it stays", verdict="proved", engine="abc pdr",
+        depth_cycles=None, seconds=0.1,
+    )  # fmt: skip
+    lost = replace(held, name="nothing_lost", verdict="failed", depth_cycles=7)
+    result = Proofs(unit=UNIT, config={}, verilog_sha256="0", proofs=(held, lost))
+    calls = fake("consilico.sim.rtlsim.proofs.prove.prove", result)
+    assert main(["prove", UNIT, "--limit", "5"]) == 1
+    assert calls[0][2] == 5
+    captured = capsys.readouterr()
+    assert "FAILED in cycle 7" in captured.out
+    assert captured.err.splitlines()[-1] == (
+        f"consilico: {UNIT} breaks a promise: nothing_lost: it stays (in cycle 7)"
+    )
 
 
 def test_a_failed_verification_is_status_1_and_still_written(

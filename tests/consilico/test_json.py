@@ -18,6 +18,7 @@ COMMANDS = [
     ["list"],
     ["generate", UNIT],
     ["verify", UNIT, "--set", "lanes=2", "--sim", "icarus"],
+    ["prove", UNIT],
     ["implement", UNIT, "--set", "lanes=2", "--clock-ns", "2", "--traffic", "normal", "--no-prove"],
     ["sweep", UNIT, "--set", "lanes=2", "--clocks", "4,1.4", "--no-fastest", "--jobs", "1"],
     ["estimate", UNIT],
