@@ -11,7 +11,7 @@ from typing import Any
 
 from consilico.reports.page.chart import Panel
 from consilico.reports.page.measure import kit_facts, known, plain_json, run_task
-from consilico.reports.page.render import Figures, Part, State, page, section_html
+from consilico.reports.page.render import Figures, Part, State, Targets, page, section_html
 from consilico.reports.page.section import Chosen, Job, Judged, Outcome, Request, Results, Section
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import write_atomic
@@ -266,14 +266,14 @@ def _answer(parts: Sequence[Part], output: Path) -> ReportAnswer:
     problems = [f"{check.what}: {check.measured}" for check in wrong]
     problems += [f"{job.label}: {why}" for job, why in failures]
     problems += [f"{part.section.title}: {part.broken}" for part in parts if part.broken]
-    targets = [check.met for check in checks if not check.must]
+    targets = Targets.of(checks)
     missing = {job for part in parts for job in part.missing}
     return ReportAnswer(
         index=str((output / "index.html").absolute()),
         passed=not problems,
-        targets=len(targets),
-        targets_met=targets.count(True),
-        targets_missed=targets.count(False),
+        targets=len(targets.all),
+        targets_met=len(targets.met),
+        targets_missed=len(targets.missed),
         problems=tuple(dict.fromkeys(problems)),
         checked=sum(check.met is not None for check in checks),
         not_measured=len(missing),

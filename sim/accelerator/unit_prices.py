@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.sim.accelerator.measure import UNITS, MeasuredUnit, measured_table
+from consilico.sim.accelerator.measure import UNITS, MeasuredCost, measured_table
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 
@@ -98,7 +98,7 @@ def measured_prices(pdk: str) -> PriceList:
     return PriceList(kit=kit, units=tuple(map(_measured, entry.rows)))
 
 
-def _measured(row: MeasuredUnit) -> UnitPrice:
+def _measured(row: MeasuredCost) -> UnitPrice:
     """Return the price that a row of the measured table gives."""
     dynamic = 1 - row.leakage_w / row.power_w
     by_class = row.power_by_class_w

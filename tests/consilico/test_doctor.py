@@ -8,7 +8,7 @@ import pytest
 
 from consilico.cli import main
 from consilico.reports import doctor
-from consilico.reports.doctor import Check, examine
+from consilico.reports.doctor import ToolCheck, examine
 from consilico.sim.base.tools import tool_versions
 from consilico.sim.traffic import packages, smollm
 from consilico.sim.traffic.packages import Package
@@ -16,7 +16,7 @@ from consilico.sim.traffic.packages import Package
 SETUP = Path(__file__).resolve().parents[2] / "scripts" / "setup.sh"
 
 
-def _by_name(checks: list[Check]) -> dict[str, Check]:
+def _by_name(checks: list[ToolCheck]) -> dict[str, ToolCheck]:
     return {check.name: check for check in checks}
 
 
@@ -96,7 +96,7 @@ def test_missing_data_is_no_failure(
     def missing() -> None:
         raise smollm.MODEL_PACKAGE.missing("is not installed")
 
-    fine = Check(name="python", kind="python", required=True, usable=True)
+    fine = ToolCheck(name="python", kind="python", required=True, usable=True)
     monkeypatch.setattr(smollm, "find_model_file", missing)
     monkeypatch.setattr(doctor, "PROGRAMS", {})
     monkeypatch.setattr(doctor, "PACKAGES", {})

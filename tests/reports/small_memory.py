@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from consilico.reports.memory.facts import (
-    Card,
     EvidenceRow,
     FitsFacts,
     LargestBatches,
@@ -12,6 +11,7 @@ from consilico.reports.memory.facts import (
     MethodRow,
     OwnExecution,
     PeakBar,
+    TargetGpu,
     ThroughputCost,
     TimeRow,
 )
@@ -90,7 +90,7 @@ def small_memory() -> MemoryFacts:
             PeakBar(label=label, kinds=dict(_KINDS), bytes=sum(_KINDS.values()))
             for label in ("AdamW", "QLoRA")
         ),
-        card=Card(name="rtx4060ti-16gb", title="RTX 4060 Ti 16 GB", bytes=17 * _GB),
+        card=TargetGpu(name="rtx4060ti-16gb", title="RTX 4060 Ti 16 GB", bytes=17 * _GB),
         fits=FitsFacts(
             model="llama-7b",
             memories=dict(_MEMORIES),

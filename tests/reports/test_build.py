@@ -11,7 +11,7 @@ import pytest
 import consilico.reports.doctor
 from consilico.reports import build
 from consilico.reports.build import build_report, request_of
-from consilico.reports.doctor import Check as Tool
+from consilico.reports.doctor import ToolCheck
 from consilico.reports.page.section import Check, Job, Judged, Request, Results, Section
 from consilico.sim.base.errors import CheckFailed, UserError
 from tests.reports.section import REQUEST, words
@@ -194,7 +194,7 @@ def test_missing_tool_is_named_before_anything_runs_and_leaves_the_earlier_repor
     section = a_section("one", job("a"))
     _run(tmp_path, [section])
     before = (tmp_path / "index.html").read_bytes()
-    missing = Tool(
+    missing = ToolCheck(
         name="yosys", kind="program", required=True, usable=False, advice="is not there: get it"
     )
     monkeypatch.setattr(consilico.reports.doctor, "examine", lambda: [missing])

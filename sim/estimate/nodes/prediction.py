@@ -20,9 +20,9 @@ from consilico.sim.estimate.nodes.scaling import Technology, scaling_factor, sou
 __all__ = [
     "BASE",
     "ErrorBar",
-    "Prediction",
     "ScaledFigure",
     "ScaledFigures",
+    "ScalingPrediction",
     "UnitsBar",
     "error_bar",
     "predictions",
@@ -34,7 +34,7 @@ BASE = "nangate45"  # the kit that the report scales from
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
+class ScalingPrediction:
     """One quantity of a unit, scaled from one kit to another, next to its measurement there."""
 
     unit: str
@@ -161,7 +161,7 @@ def _by_our_units(predicted: float, bar: ErrorBar | None) -> UnitsBar | None:
 
 
 @cache
-def predictions(source: str, target: str) -> tuple[Prediction, ...]:
+def predictions(source: str, target: str) -> tuple[ScalingPrediction, ...]:
     """Return area, delay, energy and power of every unit that was measured in both kits.
 
     Energy is per operation. Power is compared at one and the same clock. The units are in the
@@ -174,7 +174,7 @@ def predictions(source: str, target: str) -> tuple[Prediction, ...]:
     rows = {(row.unit, row.pdk): row for row in measured_table()}
     ends = technology(source), technology(target)
     return tuple(
-        Prediction(
+        ScalingPrediction(
             unit=unit,
             pdk=target,
             quantity=quantity,

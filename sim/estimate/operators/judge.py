@@ -29,7 +29,7 @@ from consilico.sim.units.catalogue import find_unit
 __all__ = [
     "LIMITS",
     "Accuracy",
-    "Limits",
+    "AccuracyLimits",
     "PredictedConfig",
     "Prediction",
     "WorstError",
@@ -43,7 +43,7 @@ COVERAGE = 0.85  # of the stated intervals, at least
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits(Facts):
+class AccuracyLimits(Facts):
     """Greatest relative errors allowed, where there is a limit, and the least coverage."""
 
     median: float | None = None
@@ -52,10 +52,10 @@ class Limits(Facts):
 
 
 LIMITS = {
-    "area_um2": Limits(median=0.05, p95=0.15),
-    "path_ns": Limits(median=0.10),
-    "energy_per_operation_pj": Limits(median=0.10),
-    "leakage_w": Limits(),
+    "area_um2": AccuracyLimits(median=0.05, p95=0.15),
+    "path_ns": AccuracyLimits(median=0.10),
+    "energy_per_operation_pj": AccuracyLimits(median=0.10),
+    "leakage_w": AccuracyLimits(),
 }
 
 
@@ -107,7 +107,7 @@ class Accuracy(Facts):
     p95: float  # 95th percentile
     coverage: float  # share of the intervals that hold what was measured
     worst: WorstError
-    limits: Limits
+    limits: AccuracyLimits
 
     derived = ("met",)
 
