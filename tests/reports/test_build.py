@@ -224,7 +224,7 @@ def test_chosen_units_get_the_sections_about_units() -> None:
 
     request = request_of(["matmul/dot"], ["nangate45"], ["lanes=4"])
     names = [section.name for section in sections_of(request)]
-    assert names == ["verification", "implementation", "provenance"]
+    assert names == ["verification", "implementation", "input", "provenance"]
     jobs = {
         it.command: it.quick
         for section in sections_of(request)
