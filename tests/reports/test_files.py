@@ -47,7 +47,7 @@ def test_json_holds_facts_and_judgements_by_section(facts: dict[str, Any], tmp_p
     assert list(found["sections"]) == list(facts)
     assert found["sections"]["memory"]["facts"] == json.loads(json.dumps(facts["memory"].to_json()))
     verdicts = found["sections"]["verification"]["facts"]["verdicts"]
-    assert verdicts[0]["runs"][0]["checked"] == 24576
+    assert verdicts[0]["found"]["runs"][0]["checked"] == 24576
     checks = found["sections"]["consmax"]["checks"]
     assert {check["what"] for check in checks} >= {"log2: longest path", "split: longest path"}
 
