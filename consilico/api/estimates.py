@@ -55,27 +55,36 @@ def estimate_rtl(
     top: str,
     *,
     include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
     pdk: str = "nangate45",
     toggle_rate: float = 0.5,
 ) -> dict[str, Any]:
-    """Estimate anyone's Verilog, as :func:`estimate` does a unit.
+    """Estimate anyone's Verilog or SystemVerilog, as :func:`estimate` does a unit.
 
     Args:
-        files: Verilog files.
+        files: Its files.
         top: Name of the top module.
         include: Further folders of included files.
+        defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name.
         pdk: Name of a process kit that is calibrated.
         toggle_rate: Toggles per bit and cycle, assumed everywhere.
 
+    Returns:
+        As :func:`estimate`; ``front_ends`` says whether a simulator understands the text as the
+        front end does that the estimate is made from.
+
     Raises:
-        UserError: If the Verilog cannot be read, or the kit is not calibrated.
+        UserError: If the design cannot be read, or the kit is not calibrated.
     """
     with needing("estimate"):
         from consilico.sim.estimate.operators.estimate import estimate_rtl as run
-        from consilico.sim.estimate.operators.sources import read_sources
+        from consilico.sim.rtlsim.foreign.design import read_design
 
-        sources = read_sources(files, include)
-        return run(sources, top, pdk, toggle_rate, ", ".join(map(str, files)))
+        design = read_design(files, top, include=include, defines=defines, parameters=parameters)
+        result = run(design.verilog, top, pdk, toggle_rate, design.source)
+        return result | {"front_ends": design.front_ends().to_json()}
 
 
 def buffer(

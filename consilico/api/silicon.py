@@ -3,7 +3,7 @@
 See :mod:`consilico.api` for what all functions of the interface have in common.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,8 @@ def sweep_rtl(
     top: str,
     *,
     include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
     clock: str = "clk",
     pdk: str = "nangate45",
     clocks_ns: Sequence[float] = (4.0, 2.0, 1.4, 1.1, 0.9, 0.7),
@@ -132,12 +134,14 @@ def sweep_rtl(
     jobs: int | None = None,
     progress: "Progress | None" = None,
 ) -> "ClockSweep":
-    """Synthesize anyone's Verilog for several clock periods, as :func:`sweep` does a unit.
+    """Synthesize anyone's RTL for several clock periods, as :func:`sweep` does a unit.
 
     Args:
-        files: Verilog files.
+        files: Verilog or SystemVerilog files.
         top: Name of the top module.
         include: Further folders of included files.
+        defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name.
         clock: Name of its clock port.
         pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
         clocks_ns: Clock periods in ns to synthesize for.
@@ -150,18 +154,15 @@ def sweep_rtl(
         ToolError: If a tool fails.
     """
     with needing("sweep", "torch"):
-        from consilico.sim.estimate.operators.sources import module_names, read_sources
+        from consilico.sim.rtlsim.foreign.design import read_design
 
-        names = ", ".join(map(str, files))
-        sources = read_sources(files, include)
+        design = read_design(files, top, include=include, defines=defines, parameters=parameters)
+        sources = design.verilog
         if sources.beside:
             there = next(iter(sources.beside.values()))
-            raise UserError(f"{names}: a sweep loads no memory from a file such as {there}")
-        if top not in (modules := module_names(sources.text)):
-            known = ", ".join(modules) or "none"
-            raise UserError(f"{names} has no module {top!r}; there are: {known}")
+            raise UserError(f"{design.source}: a sweep loads no memory from a file such as {there}")
         swept = _swept(sources.text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
-        return replace(swept, rtl=names, top=top)
+        return replace(swept, rtl=design.source, top=top, front_ends=design.front_ends())
 
 
 def power(

@@ -1,6 +1,5 @@
 """Define ``consilico estimate``: area, path and energy without synthesis."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,16 @@ from consilico.commands.output import (
     SetOption,
     emit,
     print_table,
+    working,
+)
+from consilico.commands.rtl import (
+    DefineOption,
+    IncludeOption,
+    ParameterOption,
+    RtlOption,
+    TopOption,
+    settings_of,
+    show_front_ends,
 )
 from consilico.sim.base.errors import UserError
 
@@ -30,15 +39,6 @@ def estimate(
             show_default=False,
         ),
     ],
-    include: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="FOLDER",
-            help="With --rtl: a further folder of included files; repeatable.",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
     unit: OptionalUnitArgument = None,
     pdk: Annotated[
         str, typer.Option(help="Process kit that estimates are calibrated for.")
@@ -47,11 +47,11 @@ def estimate(
         str | None,
         typer.Option(help="Traffic whose operand statistics are taken: model, normal, ..."),
     ] = None,
-    rtl: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Verilog to estimate instead of a unit; repeatable."),
-    ] = None,
-    top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
+    rtl: RtlOption = None,
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    parameter: ParameterOption = None,
+    top: TopOption = None,
     toggle_rate: Annotated[
         float | None,
         typer.Option(
@@ -71,10 +71,17 @@ def estimate(
         if settings or operand or traffic:
             raise UserError("--set, --traffic and --operand are for units, not for --rtl")
         rate = 0.5 if toggle_rate is None else toggle_rate
-        result = api.estimate_rtl(rtl, top, include=include, pdk=pdk, toggle_rate=rate)
+        defines, parameters = settings_of(define, parameter)
+        with working():
+            result = api.estimate_rtl(
+                rtl, top, include=include or (), defines=defines, parameters=parameters, pdk=pdk,
+                toggle_rate=rate,
+            )  # fmt: skip
     else:
-        if top or include or toggle_rate is not None:
-            raise UserError("--top, --include and --toggle-rate are for --rtl, not for units")
+        if top or include or define or parameter or toggle_rate is not None:
+            raise UserError(
+                "--top, --include, --define, --param and --toggle-rate are for --rtl, not for units"
+            )
         from consilico.sim.units.catalogue import configure
 
         found = api.unit(str(unit))
@@ -145,6 +152,10 @@ def _show(result: dict[str, Any]) -> None:
             "More than twice as large as any configuration of the unit that costs were fitted to:"
         )
         print("the formulas go on, the intervals were not seen to hold so far out.")
+    if "front_ends" in result:
+        from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
+
+        show_front_ends(FrontEnds.from_json(result["front_ends"]).lines())
     if "census_bits" in result:
         operators = [(kind, f"{bits:,}") for kind, bits in result["census_bits"].items()]
         print_table("Operators", ("kind", "bits"), operators, (1,))

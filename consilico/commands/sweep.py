@@ -19,6 +19,15 @@ from consilico.commands.output import (
     print_table,
     working,
 )
+from consilico.commands.rtl import (
+    DefineOption,
+    IncludeOption,
+    ParameterOption,
+    RtlOption,
+    TopOption,
+    settings_of,
+    show_front_ends,
+)
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,18 +66,11 @@ def sweep(
     traffic: Annotated[
         str | None, typer.Option(help="With --energy: as in `implement`.", show_default=False)
     ] = None,
-    rtl: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Verilog to sweep instead of a unit; repeatable."),
-    ] = None,
-    include: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="With --rtl: a further folder of included files; repeatable.",
-        ),
-    ] = None,
-    top: Annotated[str | None, typer.Option(help="With --rtl: its top module.")] = None,
+    rtl: RtlOption = None,
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    parameter: ParameterOption = None,
+    top: TopOption = None,
     clock: Annotated[str, typer.Option(help="With --rtl: its clock port.")] = "clk",
     csv_path: Annotated[
         str | None, typer.Option("--csv", metavar="PATH", help="Write the points as CSV.")
@@ -93,12 +95,16 @@ def sweep(
             raise UserError(f"--rtl {', '.join(map(str, rtl))} needs --top MODULE")
         if settings or energy:
             raise UserError("--set and --energy are for units, not for --rtl")
+        defines, parameters = settings_of(define, parameter)
         with working() as progress:
             result = api.sweep_rtl(
-                rtl, top, include=include or (), clock=clock, pdk=pdk, clocks_ns=periods,
-                resolution=goal, jobs=jobs, progress=progress,
+                rtl, top, include=include or (), defines=defines, parameters=parameters,
+                clock=clock, pdk=pdk, clocks_ns=periods, resolution=goal, jobs=jobs,
+                progress=progress,
             )  # fmt: skip
     else:
+        if top or include or define or parameter:
+            raise UserError("--top, --include, --define and --param are for --rtl, not for units")
         found = api.unit(str(unit))
         config = configure(found, settings)
         with working() as progress:
@@ -165,3 +171,5 @@ def _show(result: "ClockSweep", energy: bool) -> None:
             f"fastest clock: {found.clock_ns:.3f} ns ({1e3 / found.clock_ns:,.0f} MHz), "
             f"{found.area_um2:,.1f} um2; {found.missed_ns:.3f} ns was missed"
         )
+    if result.front_ends is not None:
+        show_front_ends(result.front_ends.lines())

