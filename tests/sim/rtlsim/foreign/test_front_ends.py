@@ -41,7 +41,7 @@ def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     "body",
     [
         "reg [3:0] n; always @(posedge clk) if (!rst_n) n <= 0; else n <= n + a; assign y = n;",
-        "reg n; always @(posedge clk, negedge rst_n) if (!rst_n) n <= 0; else n <= a; assign y = n;",
+        "reg r; always @(posedge clk, negedge rst_n) if (!rst_n) r <= 0; else r <= a; assign y=r;",
         "reg [3:0] m [0:15]; always @(posedge clk) m[a] <= a + 1; assign y = m[~a];",
         "reg [3:0] n; initial n = 5; always @(posedge clk) n <= n ^ a; assign y = n;",
         "reg [3:0] n; always @* case (a) 0: n = 3; default: n = 4'bx; endcase assign y = n;",
