@@ -277,7 +277,7 @@ def _simulated(
         (folder / "design.v").write_text(text)
         (folder / "bench.v").write_text(bench)
         (folder / "vectors.hex").write_text("".join(f"{vector:x}\n" for vector in vectors))
-        compiler = [icarus.executable, ICARUS_LANGUAGE, "-s", "consilico_bench", "-o", "bench"]
+        compiler = [str(icarus.executable), ICARUS_LANGUAGE, "-s", "consilico_bench", "-o", "bench"]
         steps = (
             ([*compiler, "design.v", "bench.v"], _COMPILE_LIMITS),
             (["vvp", "-n", "bench"], _RUN_LIMITS),
