@@ -58,6 +58,16 @@ class Accepted:
         """Return the fields of the beats of data, by name: ``(beats,)`` or ``(beats, lanes)``."""
         return self._layouts.i.unpack(self._bits[self.is_beat])
 
+    def with_data(self, values: Values) -> "Accepted":
+        """Return the same items with other values in some fields of the beats of data.
+
+        Args:
+            values: Fields by name, of shapes as in :attr:`data`.
+        """
+        other = Accepted(self.kind, self._bits, self._layouts)
+        other.__dict__["data"] = {**self.data, **values}  # where the cached property keeps it
+        return other
+
     @cached_property
     def loads(self) -> dict[str, NDArray[np.int64]]:
         """Return the fields of the beats of configuration: ``(loads,)`` or ``(loads, lanes)``."""

@@ -16,6 +16,7 @@ from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
 from consilico.sim.units.contract import Contract
+from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -72,7 +73,14 @@ def _quantize_hits(
         "block_of_zeros": (magnitude == 0) & (absmax == 0),
         "negative": state >> 15 == 1,
     }
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    numbers = _normalized(1)[:, 0]
+    place = np.full(1 << 16, len(numbers))
+    place[numbers] = np.arange(len(numbers))
+    normalized = np.where(absmax == _ONE, place[state], len(numbers))
+    return {name: int(hit.sum()) for name, hit in points.items()} | {
+        "every_quotient": in_every_lane((absmax & 127) << 7 | state & 127, 1 << 14),
+        "every_number": in_every_lane(normalized, len(numbers)),
+    }
 
 
 def _dequantize_golden(config: BlockwiseDequantizeConfig, accepted: Accepted) -> Results:
@@ -92,7 +100,9 @@ def _dequantize_hits(
         "underflow": (state == 0) & (code != zero) & (_absmax(accepted) >= 0x80),
         "overflow": state == 0x7F7F,
     }
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    return {name: int(hit.sum()) for name, hit in points.items()} | {
+        "every_product": in_every_lane((_absmax(accepted) & 127) << 8 | code, 1 << 15)
+    }
 
 
 def _shuffled(rng: np.random.Generator, values: Bits, lanes: int) -> Bits:
@@ -160,6 +170,30 @@ def _dequantize_vectors(config: BlockwiseDequantizeConfig, seed: int) -> Stimulu
         bench.absmax(absmax)
         bench.beats(_shuffled(rng, np.arange(256), config.lanes))
         bench.builder.coverage["every_code"] += 1
+    return bench.builder.build()
+
+
+def _every_ratio(bench: _Bench, values: Bits) -> None:
+    """Add values in every lane under an absolute maximum of each mantissa."""
+    for mantissa in range(128):
+        bench.absmax(_ONE | mantissa)
+        bench.beats(values[rotated(len(values), bench.config.lanes)])
+
+
+def _quantize_exhaustive(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
+    """Drive every quotient of mantissas, and every number in [-1, 1], in every lane."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    _every_ratio(bench, 0x3F00 | np.arange(128))
+    bench.absmax(_ONE)
+    bench.beats(_shuffled(rng, _normalized(1)[:, 0], config.lanes))
+    return bench.builder.build()
+
+
+def _dequantize_exhaustive(config: BlockwiseDequantizeConfig, seed: int) -> Stimulus:
+    """Drive every code in every lane under absolute maxima of every mantissa."""
+    bench = _Bench(config)
+    _every_ratio(bench, np.arange(256))
     return bench.builder.build()
 
 
@@ -236,6 +270,8 @@ UNITS = (
             "far_below",
             "block_of_zeros",
         ),
+        exhaustive=_quantize_exhaustive,
+        exhaustive_coverage=("every_quotient", "every_number"),
         latency=lambda config: _quantize().latency(config),
         contract=lambda config: Contract(),
         census=lambda batch: _quantize().census(batch),
@@ -254,6 +290,8 @@ UNITS = (
         hits=_dequantize_hits,
         bf16=lambda config: ("o.payload", "cfg.payload"),
         coverage=(*_COVERAGE, "zero_state", "underflow", "overflow"),
+        exhaustive=_dequantize_exhaustive,
+        exhaustive_coverage=("every_product",),
         latency=lambda config: _dequantize().latency(config),
         contract=lambda config: Contract(),
         census=lambda batch: _dequantize().census(batch),

@@ -21,12 +21,14 @@ from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.consmax_model import (
     bf16_results,
     log2_golden,
+    log2_hits,
     paper_golden,
-    score_hits,
     split_golden,
+    split_hits,
 )
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import Values
+from consilico.sim.units.products import rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -59,21 +61,21 @@ def _head(config: Architecture, scale: float, log_c: float, *, wide: bool = Fals
     if isinstance(config, Log2Config):
         constants = log2_constants(head, config)
         return {"k": np.array(constants.k), "b": np.array(constants.b)}
-    beats = _table_beats(split_constants(head, config, wide=wide))
-    if config.table_sets == 2:
-        beats["wide"] = np.full(len(beats["value"]), wide)
-    return beats
+    return _table_beats(split_constants(head, config, wide=wide), config)
 
 
-def _table_beats(constants: SplitConstants) -> dict[str, Scores]:
+def _table_beats(constants: SplitConstants, config: SplitConfig) -> Values:
     """Return the beats that load tables, entry by entry."""
     values = np.array(constants.tables, dtype=np.int64)
     tables = len(values)
-    return {
+    beats = {
         "value": values.reshape(-1),
         "nibble": np.tile(np.arange(16), tables),
         "table": np.repeat(np.arange(tables), 16),
     }
+    return beats | (
+        {"wide": np.full(16 * tables, constants.wide)} if config.table_sets == 2 else {}
+    )
 
 
 def _add(builder: StimulusBuilder, score: Scores, mask: Masks, results: int | None = None) -> None:
@@ -154,12 +156,56 @@ def _vectors(config: Architecture, seed: int) -> Stimulus:
             builder.reset()
             builder.coverage["reset_in_stream"] += 1
         _add(builder, codes[cut:], mask[cut:])
+    _flags(builder, config)
     if isinstance(config, SplitConfig) and config.table_sets == 2:
         _wide_vectors(builder, config, rng)
     for head, score, mask in _model_beats(config, 8 * 64, heads=8):
         builder.configure(head)
         builder.coverage["model_head"] += 1
         _add(builder, score, mask)
+    return builder.build()
+
+
+def _flags(builder: StimulusBuilder, config: Architecture) -> None:
+    """Add beats in which one lane would raise a flag and is masked, and some with both flags."""
+    lanes = config.lanes
+    if config.output == "bf16":  # the last one reaches from below the least number to above all
+        step = float(np.log(2)) * (1 - 2.0**-9)
+        heads = [(0.6, 40.0), (0.6, -40.0), (step, 1.5 * float(np.log(2)))]
+    else:
+        heads = [(24 / 127, -config.fixed_fraction * float(np.log(2)))]
+    for head in heads:
+        builder.configure(_head(config, *head))
+        for score in (127, -128):
+            _add(builder, np.eye(lanes, dtype=np.int64) * score, np.eye(lanes) == 1)
+        both = np.zeros((2, lanes), dtype=np.int64)
+        both[0, : lanes // 2], both[0, lanes // 2 :] = 127, -128
+        _add(builder, both, both == 1)
+
+
+def _log2_exhaustive(config: Log2Config, seed: int) -> Stimulus:
+    """Drive every address of the mantissa table in every lane: of a score of 0, which is b's."""
+    builder = _builder(config)
+    none = np.zeros((1, config.lanes), dtype=np.int64)
+    for address in range(1 << config.address):
+        b = (63 << config.fraction) + (address << config.fraction - config.address)
+        builder.configure({"k": np.array(1), "b": np.array(b)})
+        _add(builder, none, none == 1)
+    return builder.build()
+
+
+def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
+    """Drive every product of two mantissas in every lane."""
+    builder = _builder(config)
+    # where fixed-point results, of 1 to 4 times this, have as many bits as there are
+    top = 127 if config.output == "bf16" else 127 + config.fixed_width - 2 - config.fixed_fraction
+    score = rotated(256, config.lanes) - 128
+    for first in range(0, 128, 16):
+        for second in range(0, 128, 16):
+            entries = [127 << 7 | first + np.arange(16), top << 7 | second + np.arange(16)]
+            tables = tuple(tuple(table.tolist()) for table in entries * config.table_sets)
+            builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
+            _add(builder, score, np.zeros(score.shape, dtype=bool))
     return builder.build()
 
 
@@ -243,7 +289,19 @@ _COVERAGE = (
     "head_loaded",
     "model_head",
     "reset_in_stream",
+    "underflow_then_none",
+    "overflow_then_none",
+    "both_flags",
+    "masked_underflow",
+    "masked_overflow",
 )
+
+
+def _exempt(config: Architecture) -> dict[str, str]:
+    """Return the coverage points that a unit cannot hit, with the reason."""
+    if config.lanes == 1:
+        return {"both_flags": "one lane does not underflow and overflow at once"}
+    return {}
 
 
 def _log2() -> Any:
@@ -281,9 +339,12 @@ UNITS = (
         component=lambda config: _log2().ConSmaxLog2(config),
         vectors=_vectors,
         golden=log2_golden,
-        hits=score_hits,
+        hits=log2_hits,
         bf16=bf16_results,
         coverage=_COVERAGE,
+        exempt=_exempt,
+        exhaustive=_log2_exhaustive,
+        exhaustive_coverage=("every_address",),
         latency=lambda config: _log2().latency(config),
         contract=lambda config: _contract(range(config.lanes)),
         census=lambda batch: _log2().census(batch),
@@ -300,9 +361,12 @@ UNITS = (
         component=lambda config: _split().ConSmaxSplit(config),
         vectors=_vectors,
         golden=split_golden,
-        hits=score_hits,
+        hits=split_hits,
         bf16=bf16_results,
-        coverage=_COVERAGE,
+        coverage=(*_COVERAGE, "tie_to_even", "tie_to_odd", "above_tie", "below_tie"),
+        exempt=_exempt,
+        exhaustive=_split_exhaustive,
+        exhaustive_coverage=("every_product",),
         latency=lambda config: _split().latency(config),
         # of a pair of lanes that look up in tables of their own, the second one never rests
         contract=lambda config: _contract(range(0, config.lanes, config.table_sets)),
@@ -318,9 +382,8 @@ UNITS = (
 def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     """Return scores of a clipped normal; real ones have masks, for which the unit has no bits."""
     scale, log_c = _DRAWN_HEAD
-    constants = split_constants(HeadConstants(scale=scale, log_c=log_c), SplitConfig())
     builder = PAPER.builder(config)
-    builder.configure(_table_beats(constants))
+    builder.configure(_head(SplitConfig(), scale, log_c))
     builder.data({"payload": normal_codes(beats, 1).astype(np.int64)}, beats)
     return builder.build()
 

@@ -17,8 +17,9 @@ from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
 from consilico.golden.attention.consmax_split import SplitConfig, SplitConstants, consmax_split
 from consilico.golden.bfloat16 import to_fixed
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.products import in_every_lane
 
-__all__ = ["bf16_results", "log2_golden", "paper_golden", "score_hits", "split_golden"]
+__all__ = ["bf16_results", "log2_golden", "log2_hits", "paper_golden", "split_golden", "split_hits"]
 
 _PART = 1 << 14  # beats that are looked up at once: every one has tables of its own
 
@@ -105,10 +106,10 @@ def bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
     return ("o.data",) if config.output == "bf16" else ()
 
 
-def score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return how often scores, masks and flags hit the coverage points of a ConSmax unit."""
     score, mask = accepted.data["score"], accepted.data["mask"] == 1
-    points = {
+    points: dict[str, NDArray[Any]] = {
         "masked": mask,
         "all_masked": mask.all(axis=1),
         "unmasked": ~mask,
@@ -122,3 +123,53 @@ def score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> d
         points[f"{flag}_then_none"] = raised[:-1] & ~raised[1:]
     points["both_flags"] = results.beats["underflow"] & results.beats["overflow"]
     return {name: int(hit.sum()) for name, hit in points.items()}
+
+
+def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[str, int]:
+    """Return the hits of the coverage points of ``consmax/log2``."""
+    k, b = (accepted.in_force[name][:, None] for name in ("k", "b"))
+    exponent = (accepted.data["score"] * k >> config.k_fraction - config.fraction) + b
+    address = exponent >> config.fraction - config.address & (1 << config.address) - 1
+    return (
+        _score_hits(config, accepted, results)
+        | _hidden(log2_golden, config, accepted, results)
+        | {"every_address": in_every_lane(address, 1 << config.address)}
+    )
+
+
+def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    """Return the hits of the coverage points of ``consmax/split``."""
+    sets = config.table_sets
+    mantissa = _tables(accepted, 2 * sets).reshape(-1, sets, 2, 16) & 127
+    beat, lane = accepted.loads_before[:, None], np.arange(config.lanes) % sets
+    score = accepted.data["score"]
+    lower = mantissa[beat, lane, 0, score & 15]
+    product = (lower | 128) * (mantissa[beat, lane, 1, score >> 4 & 15] | 128)
+    pair = lower << 7 | mantissa[beat, lane, 1, score >> 4 & 15]
+    # rounded to 8 significant bits
+    half = np.where(product >> 15 == 1, 128, 64)
+    rest = product & 2 * half - 1
+    points = {
+        "tie_to_even": (rest == half) & (product & 2 * half == 0),
+        "tie_to_odd": (rest == half) & (product & 2 * half != 0),
+        "above_tie": rest == half + 1,
+        "below_tie": rest == half - 1,
+    }
+    return (
+        _score_hits(config, accepted, results)
+        | _hidden(split_golden, config, accepted, results)
+        | {name: int(hit.sum()) for name, hit in points.items()}
+        | {"every_product": in_every_lane(pair, 1 << 14)}
+    )
+
+
+def _hidden(
+    golden: Callable[[Any, Accepted], Results], config: Any, accepted: Accepted, results: Results
+) -> dict[str, int]:
+    """Return the beats of which only masked lanes would raise a flag, which must then be 0."""
+    unmasked = accepted.with_data({"mask": 1 - accepted.data["mask"]})
+    others = golden(config, unmasked).beats
+    return {
+        f"masked_{flag}": int((others[flag] & ~results.beats[flag]).sum())
+        for flag in ("underflow", "overflow")
+    }

@@ -18,7 +18,7 @@ from consilico.sim.traffic.operand_streams import (
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.contract import Contract
-from consilico.sim.units.products import every_product, extreme_beats, too_deep
+from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -89,25 +89,45 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
     if config.x_width == config.w_width == 4:
-        x, w = every_product(rng, config.x, config.w, config.lanes)
+        x, w = every_product(config.x, config.w, config.lanes)
         bench.sums(x, w, np.ones(len(x), dtype=bool))
     for zero in (0, 15) if unsigned else (0,):
         for x_code in xs:
             for w_code in ws:
                 least = x_code == xs[0] and w_code == ws[0]  # of all products the greatest
-                beats, at_depth = extreme_beats(config, greatest=least)
+                beats = extreme_beats(config, greatest=least)
                 last = np.arange(beats) == beats - 1
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
                 bench.sums(x, w, last, zero)
-                bench.builder.coverage["extremes_at_depth"] += int(at_depth)
     return bench.builder.build()
 
 
-def every_product_vectors(config: DotConfig, seed: int) -> Stimulus:
-    """Drive every product of codes in every lane, one sum per beat; zero points are 0."""
+def every_product_vectors(config: DotConfig) -> Stimulus:
+    """Drive every product of codes in every lane, one sum per beat, under every zero point."""
     bench = _Bench(config)
-    x, w = every_product(np.random.default_rng(seed), config.x, config.w, config.lanes)
-    bench.sums(x, w, np.ones(len(x), dtype=bool), 0)
+    _every_product(bench)
+    return bench.builder.build()
+
+
+def _every_product(bench: _Bench) -> None:
+    config = bench.config
+    x, w = every_product(config.x, config.w, config.lanes)
+    for zero in range(16 if config.w == "uint4" else 1):
+        bench.sums(x, w, np.ones(len(x), dtype=bool), zero)
+
+
+def _exhaustive(config: DotConfig, seed: int) -> Stimulus:
+    """Drive every product in every lane, and the greatest and the least sum of full depth."""
+    bench = _Bench(config)
+    _every_product(bench)
+    beats = max(1, config.depth // config.lanes)
+    last = np.arange(beats) == beats - 1
+    (x_low, _), (w_low, w_high) = config.x_range, config.w_range
+    unsigned = config.w == "uint4"
+    for w_code, zero in ((w_low, 15 if unsigned else 0), (w_high, 0)):
+        x, w = (np.full((beats, config.lanes), code) for code in (x_low, w_code))
+        bench.sums(x, w, last, zero)
+        bench.builder.coverage["extremes_at_depth"] += 1
     return bench.builder.build()
 
 
@@ -183,7 +203,12 @@ def _hits(config: DotConfig, accepted: Accepted, results: Results) -> dict[str, 
     if config.saturates:
         flag = results.beats["saturated"]
         points |= {"saturated_sum": flag, "saturated_then_not": flag[:-1] & ~flag[1:]}
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    pair, pairs = (x - low[0] << config.w_width) + w - high[0], 1 << config.x_width + config.w_width
+    if config.w == "uint4":
+        pair, pairs = pair + pairs * accepted.in_force["payload"][:, None], 16 * pairs
+    return {name: int(hit.sum()) for name, hit in points.items()} | {
+        "every_product": in_every_lane(pair, pairs)
+    }
 
 
 def _length(config: DotConfig, source: str) -> float:
@@ -213,9 +238,9 @@ UNITS = (
             "one_beat_sum",
             "negative_sum",
             "reset_in_sum",
-            "extremes_at_depth",
         ),
-        exempt=too_deep,
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product", "extremes_at_depth"),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(completes="i_last"),
         census=lambda batch: _hardware().census(batch),

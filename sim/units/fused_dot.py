@@ -17,7 +17,7 @@ from consilico.sim.traffic.operand_streams import (
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.contract import Contract
-from consilico.sim.units.products import every_product, extreme_beats, too_deep
+from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -34,6 +34,15 @@ def _lanes(codes: Codes, form: str) -> Codes:
     width = int(form[-1])
     shifts = np.arange(codes.shape[2]) * width
     return np.asarray(((codes & ((1 << width) - 1)) << shifts).sum(axis=2))
+
+
+def _codes(lanes: Codes, form: str, products: int) -> Codes:
+    """Return the codes of a mode, unsigned, shape ``(beats, lanes * products)``."""
+    width = int(form[-1])
+    shifts = np.arange(products) * width
+    return (lanes[:, :, None] >> shifts & ((1 << width) - 1)).reshape(
+        len(lanes), lanes.shape[1] * products
+    )
 
 
 class _Bench:
@@ -66,8 +75,18 @@ def _golden(config: FusedDotConfig, accepted: Accepted) -> Results:
 
 
 def _hits(config: FusedDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
-    mode = accepted.loads["payload"]
-    return {f"mode_{name}": int((mode == each).sum()) for each, name in enumerate(FUSED_MODES)}
+    loads, mode = accepted.loads["payload"], accepted.in_force["payload"]
+    hits = {}
+    for each, name in enumerate(FUSED_MODES):
+        hits[f"mode_{name}"] = int((loads == each).sum())
+        beats = mode == each
+        x, w = (
+            _codes(accepted.data[side][beats], form, 1 << each)
+            for side, form in zip(("x", "w"), _FORMS[each], strict=True)
+        )
+        bits = [int(form[-1]) for form in _FORMS[each]]
+        hits[f"every_product_{name}"] = in_every_lane(x << bits[1] | w, 1 << sum(bits))
+    return hits
 
 
 def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
@@ -83,30 +102,43 @@ def _vectors(config: FusedDotConfig, seed: int) -> Stimulus:
         if reset:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
-    _every_product(bench, 2, rng)
+    _every_product(bench, 2)
     for mode, (x_form, w_form) in enumerate(_FORMS):
         for x_code in code_range(x_form):
             for w_code in code_range(w_form):
                 greatest = mode == 0 and x_code < 0 and w_code < 0
-                beats, at_depth = extreme_beats(config, greatest=greatest)
+                beats = extreme_beats(config, greatest=greatest)
                 shape, last = (beats, config.lanes, 1 << mode), np.arange(beats) == beats - 1
                 bench.sums(mode, np.full(shape, x_code), np.full(shape, w_code), last)
-                bench.builder.coverage["extremes_at_depth"] += int(at_depth)
     return bench.builder.build()
 
 
-def every_product_vectors(config: FusedDotConfig, mode: int, seed: int) -> Stimulus:
+def every_product_vectors(config: FusedDotConfig, mode: int) -> Stimulus:
     """Drive every product of codes of a mode in every place of every lane, one sum per beat."""
     bench = _Bench(config)
-    _every_product(bench, mode, np.random.default_rng(seed))
+    _every_product(bench, mode)
     return bench.builder.build()
 
 
-def _every_product(bench: _Bench, mode: int, rng: np.random.Generator) -> None:
+def _every_product(bench: _Bench, mode: int) -> None:
     lanes = bench.config.lanes
-    x, w = every_product(rng, *_FORMS[mode], lanes << mode)
+    x, w = every_product(*_FORMS[mode], lanes << mode)
     shape = (-1, lanes, 1 << mode)
     bench.sums(mode, x.reshape(shape), w.reshape(shape), np.ones(len(x), dtype=bool))
+
+
+def _exhaustive(config: FusedDotConfig, seed: int) -> Stimulus:
+    """Drive every product of every mode, and the greatest and the least sum of full depth."""
+    bench = _Bench(config)
+    for mode in range(3):
+        _every_product(bench, mode)
+    beats = max(1, config.depth // config.lanes)
+    last = np.arange(beats) == beats - 1
+    for w_code in code_range("int8"):
+        x, w = (np.full((beats, config.lanes, 1), code) for code in (-128, w_code))
+        bench.sums(0, x, w, last)
+        bench.builder.coverage["extremes_at_depth"] += 1
+    return bench.builder.build()
 
 
 def _drawn(rng: np.random.Generator, mode: int, beats: int, lanes: int) -> tuple[Codes, Codes]:
@@ -177,9 +209,12 @@ UNITS = (
         coverage=(
             *(f"mode_{mode}" for mode in FUSED_MODES),
             "reset_in_sum",
+        ),
+        exhaustive=_exhaustive,
+        exhaustive_coverage=(
+            *(f"every_product_{mode}" for mode in FUSED_MODES),
             "extremes_at_depth",
         ),
-        exempt=too_deep,
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(completes="i_last"),
         census=lambda batch: _hardware().census(batch),

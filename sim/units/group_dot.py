@@ -16,13 +16,15 @@ from consilico.sim.traffic.operand_streams import (
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
 from consilico.sim.units.contract import Contract
+from consilico.sim.units.products import every_product, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS"]
+__all__ = ["UNITS", "every_scale", "saw_every_scale"]
 
 Codes = NDArray[np.int64]
 _DRAWN_SUMS = 120
+_SHARED = 120  # shared exponent of the exhaustive stimulus
 _TRAFFIC_GROUPS = 8  # of a sum of drawn traffic
 
 
@@ -133,7 +135,15 @@ def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[
         "no_overflow": ~overflow,
         "overflow_then_none": overflow[:-1] & ~overflow[1:],
     }
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    if config.scale == "bf16":
+        exponent = accepted.in_force["payload"][accepted.groups(config.beats)[:, -1]]
+        scales = saw_every_scale(scale, exponent)
+    else:
+        scales = int(len(np.unique(scale)) == 256)
+    return {name: int(hit.sum()) for name, hit in points.items()} | {
+        "every_product": in_every_lane((x + 128 << 8) + (q << 4) + zero[:, None], 1 << 16),
+        "every_scale": scales,
+    }
 
 
 def _greatest(config: GroupDotConfig) -> int:
@@ -204,6 +214,41 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
             bench.builder.reset()
             bench.builder.coverage["reset_in_sum"] += 1
     return bench.builder.build()
+
+
+def _exhaustive(config: GroupDotConfig, seed: int) -> Stimulus:
+    """Drive every code times every activation under every zero point, and every scale."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    bench.share(_SHARED)
+    x, q = (part.reshape(-1, config.group) for part in every_product("int8", "uint4", config.lanes))
+    one = _SHARED << 7 if config.scale == "bf16" else 1
+    for zero in range(16):
+        constants = np.full(len(x), zero), np.full(len(x), one)
+        bench.groups(x, q, *constants, np.ones(len(x), dtype=bool))
+    scales = every_scale(_SHARED) if config.scale == "bf16" else np.arange(256)
+    x = rng.integers(-128, 128, size=(len(scales), config.group))
+    q, zeros = rng.integers(16, size=x.shape), rng.integers(16, size=len(x))
+    bench.groups(x, q, zeros, scales, np.ones(len(x), dtype=bool))
+    return bench.builder.build()
+
+
+def every_scale(exponent: int) -> Codes:
+    """Return bf16 scales of all mantissas and signs: those that convert to 0, exactly, too great.
+
+    Args:
+        exponent: Shared biased exponent that they are converted to.
+    """
+    biased = exponent + np.arange(-10, HEADROOM + 2)
+    sign, mantissa = np.arange(2)[:, None, None], np.arange(128)
+    scales: Codes = (sign << 15) + (biased[:, None] << 7) + mantissa
+    return scales.reshape(-1)
+
+
+def saw_every_scale(scale: Codes, exponent: Codes) -> int:
+    """Return 1 if scales under shared exponents held all of :func:`every_scale`, otherwise 0."""
+    relative = scale - (exponent << 7)  # the sign stays, above everything else
+    return int(np.isin(every_scale(0), relative).all())
 
 
 def _traffic(config: GroupDotConfig, beats: int, *, source: str) -> Stimulus:
@@ -293,7 +338,10 @@ UNITS = (
             "no_overflow",
             "reset_in_sum",
             "extremes",
+            "overflow_then_none",
         ),
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product", "every_scale"),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
             completes=f"position == {config.beats - 1} && i_end", group_beats=config.beats

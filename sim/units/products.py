@@ -7,37 +7,58 @@ from consilico.golden.matmul.dot import DotConfig
 from consilico.golden.matmul.fused_dot import FusedDotConfig
 from consilico.golden.matmul.operand import code_range
 
-__all__ = ["every_product", "extreme_beats", "too_deep"]
+__all__ = ["every_product", "extreme_beats", "in_every_lane", "rotated"]
 
 _SHORT = 32  # beats of the sums of extremes that need not be as long as they get
-_LONGEST = 4096  # longer sums take too long to simulate
+_LONGEST = 4096  # longer sums are left to the exhaustive stimulus
 
 
-def extreme_beats(config: DotConfig | FusedDotConfig, *, greatest: bool) -> tuple[int, bool]:
-    """Return the beats of a sum of extremes, and whether it is as deep as the unit allows.
+def extreme_beats(config: DotConfig | FusedDotConfig, *, greatest: bool) -> int:
+    """Return the beats of a sum of extremes in the verification stimulus.
 
     Args:
         config: The unit.
         greatest: Its products are the greatest there are.
     """
-    full = max(1, config.depth // config.lanes)
-    beats = min(full, _LONGEST if greatest else _SHORT)
-    return beats, beats == full
+    return min(max(1, config.depth // config.lanes), _LONGEST if greatest else _SHORT)
 
 
-def too_deep(config: DotConfig | FusedDotConfig) -> dict[str, str]:
-    """Return the coverage points that a unit's stimulus is too short to hit, with the reason."""
-    if extreme_beats(config, greatest=True)[1]:
-        return {}
-    beats = config.depth // config.lanes
-    return {"extremes_at_depth": f"a sum of {beats} beats is longer than the {_LONGEST} simulated"}
+def rotated(count: int, lanes: int) -> NDArray[np.int64]:
+    """Return the numbers below a power of two in every lane, in another order in each.
+
+    The numbers of a beat differ from lane to lane, so that no fault of one lane hides behind that
+    of another.
+
+    Returns:
+        Shape ``(count, lanes)``.
+    """
+    lane = np.arange(lanes)
+    order: NDArray[np.int64] = (np.arange(count)[:, None] * (2 * lane + 1) + 7919 * lane) % count
+    return order
 
 
 def every_product(
-    rng: np.random.Generator, x_form: str, w_form: str, lanes: int
+    x_form: str, w_form: str, lanes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return activations and weights, shape ``(pairs, lanes)``: all pairs in each lane."""
-    codes = [np.arange(low, high + 1) for low, high in map(code_range, (x_form, w_form))]
-    x, w = (side.reshape(-1) for side in np.meshgrid(*codes))
-    order = np.stack([rng.permutation(len(x)) for _ in range(lanes)], axis=1)
-    return x[order], w[order]
+    (x_low, x_high), (w_low, w_high) = map(code_range, (x_form, w_form))
+    codes = x_high - x_low + 1
+    pair = rotated(codes * (w_high - w_low + 1), lanes)
+    return pair % codes + x_low, pair // codes + w_low
+
+
+def in_every_lane(codes: NDArray[np.int64], count: int) -> int:
+    """Return the number of lanes if each of them saw all of so many codes, otherwise 0.
+
+    Args:
+        codes: Numbers from 0 to ``count - 1``, shape ``(beats, lanes)``; greater ones do not count.
+        count: Number of codes.
+    """
+    lanes = int(codes.shape[1])
+    for lane in range(lanes):
+        seen = np.zeros(count, dtype=bool)
+        of_lane = codes[:, lane]
+        seen[of_lane[of_lane < count]] = True
+        if not seen.all():
+            return 0
+    return lanes

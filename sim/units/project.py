@@ -13,6 +13,8 @@ from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, 
 from consilico.sim.traffic.training_operands import training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
 from consilico.sim.units.contract import Contract
+from consilico.sim.units.group_dot import every_scale, saw_every_scale
+from consilico.sim.units.products import in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -21,6 +23,7 @@ __all__ = ["UNITS", "ProjectBench"]
 Codes = NDArray[np.int64]
 Values = NDArray[np.float32]
 _DRAWN_TILES = 40
+_SHARED = 120  # shared exponent of the exhaustive stimulus
 _HEADROOM = 4  # scales up to 2 ** 4 above the shared exponent
 _MODEL_GROUP = 128  # numbers of a vector of real traffic
 _FIELDS = ("x", "q", "zero", "scale", "last", "end")
@@ -134,7 +137,12 @@ def _hits(config: ProjectConfig, accepted: Accepted, results: Results) -> dict[s
         "no_overflow": ~overflow,
         "overflow_then_none": overflow[:-1] & ~overflow[1:],
     }
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    exponent = accepted.in_force["payload"][last == 1, None]
+    cell = (x[:, :, None] + 128 << 8) + (q << 4 | zero)[:, None, :]
+    return {name: int(hit.sum()) for name, hit in points.items()} | {
+        "every_product": in_every_lane(cell.reshape(len(x), config.results), 1 << 16),
+        "every_scale": saw_every_scale(of_group, exponent),
+    }
 
 
 def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
@@ -174,6 +182,27 @@ def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
                 bench.builder.coverage["extremes_at_length"] += 1
     groups = 2 + (1 << 31) // (127 * 15 * 4095 * config.group)  # beyond 32 bits
     bench.constant(127, 15, 0, (120 + _HEADROOM) << 7 | 127, groups)
+    return bench.builder.build()
+
+
+def _exhaustive(config: ProjectConfig, seed: int) -> Stimulus:
+    """Drive every activation times every code under every zero point in every cell; every scale."""
+    rng = np.random.default_rng(seed)
+    bench = ProjectBench(config)
+    bench.share(_SHARED)
+    number = np.arange(1 << 16)
+    # a row steps through the activations while a column keeps its weight: all pairs in all cells
+    x = (number[:, None] + 37 * np.arange(config.rows)) % 256 - 128
+    weight = (number[:, None] // 256 + 11 * np.arange(config.columns)) % 256
+    last = ((number + 1) % min(config.group, 256) == 0) | (number == len(number) - 1)
+    scale = np.full(weight.shape, _SHARED << 7)
+    bench.beats(x, weight // 16, weight % 16, scale, last, last)
+    scales = every_scale(_SHARED)
+    scale = np.resize(scales, (-(-len(scales) // config.columns), config.columns))
+    x = rng.integers(-128, 128, size=(len(scale), config.rows))
+    q, zero = rng.integers(16, size=(2, *scale.shape))
+    ends = np.ones(len(scale), dtype=bool)
+    bench.beats(x, q, zero, scale, ends, ends)
     return bench.builder.build()
 
 
@@ -261,7 +290,10 @@ UNITS = (
             "no_overflow",
             "reset_in_tile",
             "extremes_at_length",
+            "overflow_then_none",
         ),
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product", "every_scale"),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
             completes=f"i_last && i_end ? {config.results} : 0", most_due=4 * config.results - 1

@@ -12,6 +12,7 @@ from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.quantizer_operands import layer_groups
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.contract import Contract
+from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -20,6 +21,7 @@ __all__ = ["UNITS"]
 Patterns = NDArray[np.int64]  # bf16 bit patterns
 _DRAWN = 24  # groups of normal values
 _NEGATIVE = 1 << 15
+_ONE = 0x3F80
 _LEAST_NORMAL, _MAX, _INFINITY, _NAN = 0x0080, 0x7F7F, 0x7F80, 0x7FC0
 
 
@@ -81,9 +83,12 @@ def _hits(config: QuantizeConfig, accepted: Accepted, results: Results) -> dict[
     # a symmetric code leaves out the least two's complement number
     codes = (1 << config.result_width) - (config.mode == "absmax")
     full = all(len(np.unique(code[:, lane])) == codes for lane in range(config.lanes))
+    beats = x.reshape(len(x), config.beats, config.lanes)
+    pair = (beats & 127) + ((magnitude.max(axis=1, initial=0) & 127) << 7)[:, None, None]
     mantissas = np.unique(magnitude.max(axis=1, initial=0) & 127)
     return {
         **{name: int(hit.sum()) for name, hit in points.items()},
+        "every_quotient": in_every_lane(pair.reshape(-1, config.lanes), 1 << 14),
         "every_code": full * config.lanes,
         "every_mantissa": int(len(mantissas) == 128),  # all rows of the tables
     }
@@ -163,6 +168,22 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
     return bench.build()
 
 
+def _exhaustive(config: QuantizeConfig, seed: int) -> Stimulus:
+    """Drive every mantissa in every lane, in groups of every mantissa of the greatest value."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    share = config.beats - 1
+    groups = -(-128 // share)
+    values = np.resize(rotated(128, config.lanes), (groups * share, config.lanes))
+    for mantissa in range(128):
+        places = rng.integers(1, 9, size=(groups, share, config.lanes))
+        places.reshape(-1, config.lanes)[:128] = 1  # of half the greatest value on
+        x = (127 - places << 7) | values.reshape(places.shape)
+        first = np.full((groups, 1, config.lanes), _ONE | mantissa)
+        bench.groups(np.concatenate([first, x], axis=1).reshape(groups, config.group))
+    return bench.build()
+
+
 def _traffic(config: QuantizeConfig, beats: int, *, source: str) -> Stimulus:
     """Return values to measure activity with, in whole groups.
 
@@ -218,8 +239,11 @@ UNITS = (
             "nan",
             "negative_group",
             "positive_group",
+            "nonfinite_then_finite",
             "reset_in_group",
         ),
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_quotient",),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
             completes=f"position == {config.beats - 1} ? {config.beats} : 0",

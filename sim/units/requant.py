@@ -98,6 +98,10 @@ def _vectors(config: RequantConfig, seed: int) -> Stimulus:
     # with ties to even, those give even codes only
     bench.load(np.full(lanes, 1 << (width - 1)), np.full(lanes, width), 0)
     bench.sums(2 * np.arange(-half, half)[:, None].repeat(lanes, axis=1))
+    # ties of every code, and what is nearest to them
+    bench.load(np.full(lanes, 1), np.full(lanes, 4), 0)
+    near = (ties << 3)[:, None] + np.array([-1, 0, 1])
+    bench.sums(near.reshape(-1)[:, None].repeat(lanes, axis=1))
     for extreme in (0, 1, 2, (1 << width) - 1):
         for shift in (0, 1, 31, 31 + width, (1 << SHIFT_WIDTH) - 1):
             scales = np.full(lanes, extreme), np.full(lanes, shift)

@@ -18,7 +18,7 @@ from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.dot import golden_sums
-from consilico.sim.units.products import extreme_beats, too_deep
+from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -47,8 +47,12 @@ def _golden(config: SparseDotConfig, accepted: Accepted) -> Results:
 
 
 def _hits(config: SparseDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
-    index = accepted.data["index"]
-    return {f"index_{place}": int((index == place).sum()) for place in range(4)}
+    x, w, index = (accepted.data[name] for name in ("x", "w", "index"))
+    met = np.take_along_axis(x, 4 * (np.arange(config.lanes) // 2) + index, axis=1)
+    pair = (met - config.x_range[0] << config.w_width) + w - config.w_range[0]
+    return {f"index_{place}": int((index == place).sum()) for place in range(4)} | {
+        "every_product": in_every_lane(pair, 1 << config.x_width + config.w_width)
+    }
 
 
 def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
@@ -74,12 +78,31 @@ def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
             builder.coverage["reset_in_sum"] += 1
     for x_code in config.x_range:
         for w_code in config.w_range:
-            beats, at_depth = extreme_beats(config, greatest=x_code < 0 and w_code < 0)
+            beats = extreme_beats(config, greatest=x_code < 0 and w_code < 0)
             last = np.arange(beats) == beats - 1
             x = np.full((beats, 2 * config.lanes), x_code)
             w = np.full((beats, config.lanes), w_code)
             _add(builder, x, w, _drawn_index(rng, beats, config.lanes), last)
-            builder.coverage["extremes_at_depth"] += int(at_depth)
+    return builder.build()
+
+
+def _exhaustive(config: SparseDotConfig, seed: int) -> Stimulus:
+    """Drive every product in every lane, and the greatest and the least sum of full depth."""
+    rng = np.random.default_rng(seed)
+    builder = UNITS[0].builder(config)
+    lanes, (x_low, _) = config.lanes, config.x_range
+    met, w = every_product(config.x, config.w, lanes)
+    index = _drawn_index(rng, len(met), lanes)
+    x = rng.integers(x_low, -x_low, size=(len(met), 2 * lanes))
+    np.put_along_axis(x, 4 * (np.arange(lanes) // 2) + index, met, axis=1)
+    _add(builder, x, w, index, np.ones(len(x), dtype=bool))
+    beats = max(1, config.depth // lanes)
+    last = np.arange(beats) == beats - 1
+    for w_code in config.w_range:
+        index = _drawn_index(rng, beats, lanes)
+        x = np.full((beats, 2 * lanes), x_low)
+        _add(builder, x, np.full((beats, lanes), w_code), index, last)
+        builder.coverage["extremes_at_depth"] += 1
     return builder.build()
 
 
@@ -131,9 +154,10 @@ UNITS = (
         golden=_golden,
         hits=_hits,
         coverage=(
-            "index_0", "index_1", "index_2", "index_3", "reset_in_sum", "extremes_at_depth",
+            "index_0", "index_1", "index_2", "index_3", "reset_in_sum",
         ),
-        exempt=too_deep,
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product", "extremes_at_depth"),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(completes="i_last"),
         census=lambda batch: _hardware().census(batch),

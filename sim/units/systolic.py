@@ -21,13 +21,14 @@ from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, 
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS", "SystolicBench"]
+__all__ = ["UNITS", "SystolicBench", "every_product"]
 
 Codes = NDArray[np.int64]
 _DRAWN_JOBS = 24
 _LAYER = "blk.9.ffn_gate"  # real traffic: SwiGLU's gate, in a layer of the middle
 _LAYER_INPUTS = 576  # of it: k of a product of INT8 matrices
 _LAYER_GROUP = 32  # of them that share scales: k of a product where either has 4 bits
+_MOST_BEATS = 1 << 21  # of one job in the exhaustive stimulus
 _NORMAL_DEPTH = 64  # k of drawn traffic
 
 
@@ -196,13 +197,80 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
     return bench.builder.build()
 
 
+def _exhaustive(config: SystolicConfig, seed: int) -> Stimulus:
+    """Drive every product in every cell, and jobs of the greatest m, n and k."""
+    rng = np.random.default_rng(seed)
+    bench = SystolicBench(config)
+    for x, w in every_product(config):
+        bench.multiply(x, w)
+    bench.builder.coverage["every_product"] += "every_product" not in _exempt(config)
+    for name, job in _greatest(config).items():
+        if _beats(job, config) > _MOST_BEATS:
+            continue
+        x = rng.integers(config.x_range[0], config.x_range[1] + 1, size=(job.m, job.k))
+        w = rng.integers(config.w_range[0], config.w_range[1] + 1, size=(job.k, job.n))
+        if name == "greatest_k":
+            x[:], w[:] = config.x_range[0], config.w_range[0]
+        bench.multiply(x, w)
+        bench.builder.coverage[name] += 1
+    return bench.builder.build()
+
+
+def every_product(config: SystolicConfig) -> Iterator[tuple[Codes, Codes]]:
+    """Yield jobs in which every cell multiplies every pair of codes."""
+    rows, columns = config.rows, config.columns
+    x_codes, w_codes = (np.arange(low, high + 1) for low, high in (config.x_range, config.w_range))
+    if config.dataflow == "weight_stationary":
+        # a cell keeps the weight of its row and column of a tile, and every vector passes it
+        x = x_codes[(np.arange(len(x_codes))[:, None] + 37 * np.arange(rows)) % len(x_codes)]
+        tile, column = np.divmod(np.arange(len(w_codes) * columns), columns)
+        w = w_codes[(tile + 5 * column + 11 * np.arange(rows)[:, None]) % len(w_codes)]
+        depth = min(config.depth, rows)
+        across = max(1, config.extent // columns) * columns
+        for top in range(0, len(x), config.extent):
+            for left in range(0, w.shape[1], across):
+                yield x[top : top + config.extent, :depth], w[:depth, left : left + across]
+        return
+    # with k long enough the operands of a job step through pairs, a row and a column each
+    number = np.arange(len(x_codes) * len(w_codes))
+    x = x_codes[(number + 37 * np.arange(rows)[:, None]) % len(x_codes)]
+    w = w_codes[(number[:, None] // len(x_codes) + 11 * np.arange(columns)) % len(w_codes)]
+    depth = min(config.depth, len(x_codes))
+    m, n = (min(size, config.extent) for size in (rows, columns))
+    for at in range(0, len(number), depth):
+        yield x[:m, at : at + depth], w[at : at + depth, :n]
+
+
+def _greatest(config: SystolicConfig) -> dict[str, SystolicJob]:
+    """Return jobs in which one counter gets as far as it does, by coverage point."""
+    return {
+        "greatest_m": SystolicJob(m=config.extent, k=1, n=1),
+        "greatest_n": SystolicJob(m=1, k=1, n=config.extent),
+        "greatest_k": SystolicJob(m=1, k=config.depth, n=1),
+    }
+
+
+def _beats(job: SystolicJob, config: SystolicConfig) -> int:
+    """Return about how many beats a job has."""
+    tiles = -(-job.m // config.tile_rows) * -(-job.n // config.columns)
+    if config.dataflow == "output_stationary":
+        return tiles * job.k
+    return tiles * -(-job.k // config.rows) * max(config.rows, min(job.m, config.block))
+
+
 def _exempt(config: SystolicConfig) -> dict[str, str]:
-    """Return the coverage points that an array this small cannot hit, with the reason."""
+    """Return the coverage points that a configuration cannot hit, with the reason."""
     why = {}
     if config.extent <= max(config.tile_rows, config.columns):
         why["several_tiles"] = f"an extent of {config.extent} fits into one tile"
     if config.columns == 1:
         why["ragged_n"] = "one column is filled by every matrix"
+    for point, job in _greatest(config).items():
+        if (beats := _beats(job, config)) > _MOST_BEATS:
+            why[point] = f"{beats:,} beats are more than the {_MOST_BEATS:,} simulated"
+    weights = config.dataflow == "weight_stationary"
+    if config.extent < config.columns or (config.depth if weights else config.extent) < config.rows:
+        why["every_product"] = "some cells only ever multiply zeros of lanes beyond a matrix"
     return why
 
 
@@ -303,6 +371,8 @@ UNITS = (
             "every_code",
         ),
         exempt=_exempt,
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product", "greatest_m", "greatest_n", "greatest_k"),
         latency=latency,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=_rate,

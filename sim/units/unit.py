@@ -74,6 +74,11 @@ class Unit:
     # What the unit promises about its streams beyond valid, ready and payload; without it, proofs
     # leave out what depends on it.
     contract: Callable[[Any], Contract] | None = None
+    # Small spaces of operands whole in every lane, and counters and sums at their declared maxima:
+    # tens of thousands to millions of beats, for a compiled simulator. Configuration, seed ->
+    # stimulus; the coverage points that it must hit.
+    exhaustive: Callable[[Any, int], Stimulus] | None = None
+    exhaustive_coverage: tuple[str, ...] = ()
 
     family: str = ""  # "attention", "matmul", "training", ...; without one the name's first part
     # Coverage points that a configuration cannot hit, or verification leaves out: why.

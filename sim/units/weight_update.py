@@ -12,6 +12,7 @@ from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
 from consilico.sim.units.contract import Contract
+from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.stochastic_round import beat_states
 from consilico.sim.units.unit import Unit
@@ -20,6 +21,7 @@ __all__ = ["UNITS"]
 
 Codes = NDArray[np.int64]
 _SEED_BITS = 31
+_ONE = 0x3F80
 _CODES = np.arange(-128, 128)
 _GROUP = 256  # weights that share a scale in Q-GaLore
 # zero, least and greatest numbers, one, one less an ulp, infinity, NaN; then with a sign
@@ -75,7 +77,11 @@ def _hits(config: WeightUpdateConfig, accepted: Accepted, results: Results) -> d
         "saturated_low": (result == -128) & (code > -128),
         "saturated_high": (result == 127) & (code < 127),
     }
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    value = accepted.loads["value"]
+    factor = value[accepted.last_load(accepted.loads["seeds"] == 0)][:, None]
+    return {name: int(hit.sum()) for name, hit in points.items()} | {
+        "every_product": in_every_lane((factor & 127) << 7 | update & 127, 1 << 14)
+    }
 
 
 def _shuffled(rng: np.random.Generator, codes: Codes, lanes: int) -> Codes:
@@ -114,6 +120,20 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
             bench.reset()
             bench.weights(code[cut:], update[cut:])
             bench.builder.coverage["every_code"] += 1
+    return bench.builder.build()
+
+
+def _exhaustive(config: WeightUpdateConfig, seed: int) -> Stimulus:
+    """Drive every product of mantissas in every lane, over a few binades around one code."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    bench.seed(seed)
+    for mantissa in range(128):
+        bench.factor(_ONE | mantissa)
+        update = rotated(128, config.lanes)
+        update |= rng.integers(122, 134, update.shape) << 7
+        update |= rng.integers(0, 2, update.shape) << 15
+        bench.weights(rng.integers(-128, 128, update.shape), update)
     return bench.builder.build()
 
 
@@ -186,6 +206,8 @@ UNITS = (
             "factor_loaded",
             "reset_in_stream",
         ),
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product",),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(),
         census=lambda batch: _hardware().census(batch),
