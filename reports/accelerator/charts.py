@@ -1,4 +1,4 @@
-"""Figures of training hardware: energy of a step by phase and cause, time beside its roofline."""
+"""Figures of training hardware: energy of a step by phase and cause, time next to its roofline."""
 
 from typing import Any
 

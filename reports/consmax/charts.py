@@ -42,7 +42,7 @@ def _error(curve: ErrorCurve) -> Chart:
         name="error",
         title="Relative error over all scores",
         caption=f"Relative error of every INT8 score of one typical head ({curve.head}, "
-        f"scale {curve.scale:.4g} a code, ln C {curve.log_c:.3g}), bit-exact models against "
+        f"scale {curve.scale:.4g} per code, ln C {curve.log_c:.3g}), bit-exact models against "
         "exact arithmetic.",
         kind="certified",
         conditions="",

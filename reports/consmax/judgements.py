@@ -217,7 +217,7 @@ def _target_cards(targets: Sequence[JudgedTarget], where: str) -> list[Card]:
     cards = []
     for quantity, label in (
         ("area, one lane", "ConSmax: area of one lane"),
-        ("energy a result at 250 MHz", "ConSmax: energy per result at 250 MHz"),
+        ("energy per result at 250 MHz", "ConSmax: energy per result at 250 MHz"),
     ):
         rows = [row for row in targets if row.target.quantity == quantity and row.measured]
         if not rows:

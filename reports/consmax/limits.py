@@ -62,7 +62,7 @@ TARGETS = tuple(
         ("area, one lane", "µm²", 0, "area_um2", 1, 4870.0, (4900.0, 1700.0)),
         ("area per lane, 16 lanes", "µm²", 0, "area_um2", 16, 4870.0, (2000.0, 1350.0)),
         ("longest path", "ns", 3, "path_ns", 1, 2.0, (1.4, 1.1)),
-        ("energy a result at 250 MHz", "pJ", 2, "energy_pj", 1, 6.0, (4.0, 1.7)),
+        ("energy per result at 250 MHz", "pJ", 2, "energy_pj", 1, 6.0, (4.0, 1.7)),
     )
     for name, limit in zip(("split", "log2"), limits, strict=True)
 )  # fmt: skip

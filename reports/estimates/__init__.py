@@ -1,1 +1,1 @@
-"""Report section: predicted beside measured area, path and energy."""
+"""Report section: predicted next to measured area, path and energy."""

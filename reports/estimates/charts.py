@@ -12,7 +12,7 @@ __all__ = ["estimate_charts", "estimate_plot"]
 
 _PAIRS = {  # metrics that stand side by side, by the figure's name
     "size": {"area_um2": "area", "leakage_w": "leakage"},
-    "speed": {"path_ns": "longest path", "energy_per_operation_pj": "energy an operation"},
+    "speed": {"path_ns": "longest path", "energy_per_operation_pj": "energy per operation"},
 }
 _QUANTITIES = {  # key of an answer: words, unit, scale
     "area_um2": ("area", "µm²", 1.0),

@@ -65,7 +65,8 @@ class JudgedYosys:
 class ImplementationJudgement:
     """What the section's template shows."""
 
-    netlists: tuple[JudgedNetlist, ...]
+    known: tuple[JudgedNetlist, ...]  # measured or failed
+    unknown: tuple[JudgedNetlist, ...]  # not measured yet
     curves: tuple[CurveRow, ...]
     yosys: JudgedYosys | None
 
@@ -96,7 +97,8 @@ def judge_implementation(facts: ImplementationFacts) -> Judged:
         checks=checks,
         cards=[_card(row) for row in rows if row.measured] if facts.chosen else (),
         rows=ImplementationJudgement(
-            netlists=tuple(rows),
+            known=tuple(row for row in rows if row.right is not None),
+            unknown=tuple(row for row in rows if row.right is None),
             curves=tuple(row for curve in facts.curves for row in _curve(curve)),
             yosys=None if facts.yosys is None else _yosys(facts.yosys),
         ),

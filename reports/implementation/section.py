@@ -12,7 +12,7 @@ from consilico.reports.implementation.facts import (
 from consilico.reports.implementation.judgements import judge_implementation
 from consilico.reports.page.measure import implement_job, kit_facts
 from consilico.reports.page.section import Chosen, Job, Request, Results, Section
-from consilico.reports.page.traffic import scores_job, training_traffic_job
+from consilico.reports.page.traffic import traffic_jobs
 from consilico.sim.silicon.implement import Implementation
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
@@ -60,8 +60,7 @@ def _sweeps(request: Request, results: Results) -> list[Job]:
 
 def _jobs(request: Request, results: Results) -> Sequence[Job]:
     return [
-        scores_job(),
-        training_traffic_job(),
+        *traffic_jobs(request),
         *(job for _, _, job in _implementations(request)),
         *_sweeps(request, results),
     ]

@@ -8,9 +8,8 @@ from consilico.reports.page.traffic import (
     AttentionScores,
     TrainingOperands,
     attention_scores,
-    scores_job,
+    traffic_jobs,
     training_operands,
-    training_traffic_job,
 )
 from consilico.sim.base.facts import Facts
 
@@ -48,7 +47,7 @@ def judge_input(facts: InputFacts) -> Judged:
 SECTION = Section(
     name="input",
     title="Input",
-    jobs=lambda request, results: [scores_job(), training_traffic_job()],
+    jobs=lambda request, results: traffic_jobs(request),
     facts=input_facts,
     judge=judge_input,
     charts=lambda facts: [score_chart(facts.scores)],

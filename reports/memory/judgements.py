@@ -240,21 +240,23 @@ def judge_memory(facts: MemoryFacts) -> Judged:
         if error.limit_pct is not None
     ]
     needed, there = run["needed_bytes"] / 1e9, run["memory_bytes"] / 1e9
+    error_bytes = run["peak_bytes"] * run["error_bar_pct"] / 100
+    close = abs(run["headroom_bytes"]) < error_bytes
     card = Card(
         label=f"{run['model']} with {run['method']} on one {facts.card.title}",
         value="Fits" if run["fits"] else "Does NOT fit",
-        note=f"needs {needed:.2f} GB of {there:.2f} GB",
+        note=f"needs {needed:.2f} GB of {there:.2f} GB"
+        + ("; the difference is less than the ledger's worst error" if close else ""),
         kind="counted",
-        good=bool(run["fits"]),
+        good=None if close else bool(run["fits"]),
     )
-    error_bytes = run["peak_bytes"] * run["error_bar_pct"] / 100
     rows = MemoryRows(
         errors=errors,
         evidence=grouped_evidence(facts.evidence),
         fits=fits_table(facts.fits, facts.methods),
         outside_bytes=sum(part["bytes"] for part in run["outside"]),
         error_bytes=error_bytes,
-        headroom_is_within_error=abs(run["headroom_bytes"]) < error_bytes,
+        headroom_is_within_error=close,
         printed=tuple(
             row
             for row in facts.evidence

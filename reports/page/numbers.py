@@ -28,7 +28,7 @@ def count(value: int | None) -> str:
 
 def percent(value: float | None, digits: int = 2) -> str:
     """A share of one as a percentage."""
-    return NOT_MEASURED if value is None else f"{fixed(100 * value, digits)} %"
+    return NOT_MEASURED if value is None else f"{fixed(100 * value, digits)}\N{NO-BREAK SPACE}%"
 
 
 def ratio(value: float | None) -> str:
@@ -37,7 +37,7 @@ def ratio(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Something a second, to three significant digits."""
+    """Return something per second, to three significant digits."""
     if value is None:
         return NOT_MEASURED
     for size, name in ((1e6, "M"), (1e3, "k")):

@@ -9,6 +9,7 @@ __all__ = ["figure"]
 _GAP = 0.05  # between panels, of the width
 _GRID_ROW_PX, _BAR_PX = 20, 26
 _HEIGHT_PX = 380
+_BAR_WIDTH = 0.65  # of the distance between two bars with names
 
 
 def figure(chart: Chart) -> dict[str, Any]:
@@ -181,6 +182,8 @@ def _trace(series: Series, suffix: str, horizontal: bool) -> dict[str, Any]:
             "arrayminus": [y - low for low, y in zip(series.low, series.y, strict=True)],
         }  # fmt: skip
     if series.mark == "bars":
+        if not horizontal and x and isinstance(x[0], str):  # a few bars do not fill the page
+            trace["width"] = min(_BAR_WIDTH, _BAR_WIDTH / 5 * len(x))
         trace |= {"type": "bar", "marker": {"color": colour, "line": {"width": 0}}}
         return trace | ({"orientation": "h"} if horizontal else {})
     marker: dict[str, Any] = {"color": colour, "size": 4 if series.mark == "points" else 8}

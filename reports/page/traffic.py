@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.reports.page.section import Job, Results
+from consilico.reports.page.section import Job, Request, Results
 from consilico.sim.base.facts import Facts
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.training_operands import training_traffic
+from consilico.sim.units.catalogue import find_unit
 
 __all__ = [
     "AttentionScores",
@@ -14,6 +15,7 @@ __all__ = [
     "TypicalHead",
     "attention_scores",
     "scores_job",
+    "traffic_jobs",
     "training_operands",
     "training_traffic_job",
 ]
@@ -79,6 +81,16 @@ def training_traffic_job() -> Job:
         cpu_s=15,
         early=True,
     )
+
+
+def traffic_jobs(request: Request) -> list[Job]:
+    """Return the jobs that collect the traffic of a language model and of a training.
+
+    There are none if no unit of the request has such a source of traffic.
+    """
+    if any("model" in find_unit(unit.name).sources for unit in request.units):
+        return [scores_job(), training_traffic_job()]
+    return []
 
 
 def attention_scores(results: Results) -> AttentionScores | None:

@@ -1,4 +1,4 @@
-"""Figures of scaling between nodes: how far it is off, and ConSmax beside its paper."""
+"""Figures of scaling between nodes: how far it is off, and ConSmax next to its paper."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,7 @@ def scale_plot(answer: Mapping[str, Any]) -> Chart:
     """Chart one answer of ``consilico scale``: what was given, and what it is at the other node.
 
     Args:
-        answer: The answer as ``--json`` writes it. The error bar beside a scaled figure is that
+        answer: The answer as ``--json`` writes it. The error bar next to a scaled figure is that
             which scaling our own units was seen to have.
     """
     places = [answer[end] for end in ("from", "to")]

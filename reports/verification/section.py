@@ -14,7 +14,7 @@ from consilico.reports.page.section import (
     Results,
     Section,
 )
-from consilico.reports.page.traffic import scores_job, training_traffic_job
+from consilico.reports.page.traffic import traffic_jobs
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 
@@ -48,7 +48,7 @@ def _verify_jobs(request: Request) -> list[tuple[Chosen, Job]]:
 
 def _jobs(request: Request, results: Results) -> Sequence[Job]:
     """List the verifications; what they draw their traffic from is collected before."""
-    return [scores_job(), training_traffic_job(), *(job for _, job in _verify_jobs(request))]
+    return [*traffic_jobs(request), *(job for _, job in _verify_jobs(request))]
 
 
 def verification_facts(request: Request, results: Results) -> VerificationFacts:

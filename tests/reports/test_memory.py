@@ -125,7 +125,7 @@ def test_each_kind_has_its_own_limit(
 
 def test_times_and_methods_are_listed(facts: dict[str, Any]) -> None:
     text = _text(facts)
-    assert "takes 3.14 s a step: 82 tokens a second estimated" in text
+    assert "takes 3.14 s per step: 82 tokens per second estimated" in text
     assert "llama-3.2-3b a100-80gb LoRA 7,000 10,000 0.70x" in text
     assert "QLoRA arXiv 2305.14314 NF4" in text
 

@@ -18,7 +18,7 @@ from consilico.reports.consmax.targets import (
 )
 from consilico.sim.silicon.implement import Implementation
 
-AREA, PATH, ENERGY = "area, one lane", "longest path", "energy a result at 250 MHz"
+AREA, PATH, ENERGY = "area, one lane", "longest path", "energy per result at 250 MHz"
 
 
 @pytest.fixture
