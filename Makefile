@@ -4,7 +4,7 @@ READY := .venv/.ready
 KITS := nangate45
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report report-full test check rtl rtl-check wheel-check bench verify-full calibrate calibration-check documents memory-tracked gpu-check clean
+.PHONY: help setup report report-full test check rtl rtl-check wheel-check bench verify verify-full calibrate calibration-check documents memory-tracked gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -47,8 +47,12 @@ bench: $(READY) ## speed of harness and ledger; training runs (an hour, goes on 
 	@$(BIN)/python -m consilico.sim.estimate.operators.bench
 	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.training.bench
 
-verify-full: $(READY) ## the long exhaustive tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
+verify: $(READY) ## every unit in its default configuration on Icarus; what passed before is not run again
+	@$(BIN)/consilico regress --configs default --sim icarus --resume $(ARGS)
+
+verify-full: $(READY) ## the long exhaustive tests, and every unit at the edges of its fields on both simulators
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive
+	@$(BIN)/consilico regress --resume $(ARGS)
 
 calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an hour a kit, goes on where it stopped)
 	@for kit in $(KITS); do \

@@ -24,10 +24,12 @@ from consilico.commands import (
     pdk,
     power,
     prove,
+    regress,
     report,
     scale,
     silicon,
     sweep,
+    test,
     training_hw,
     units,
     verify,
@@ -65,6 +67,8 @@ app.command("list")(units.list_units)
 app.command("generate")(units.generate)
 app.command("verify")(verify.verify)
 app.command("prove")(prove.prove)
+app.command("regress")(regress.regress)
+app.command("test")(test.run_tests)
 app.command("implement")(silicon.implement)
 app.command("sweep")(sweep.sweep)
 app.command("power")(power.power)

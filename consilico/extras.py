@@ -15,7 +15,11 @@ __all__ = ["MissingExtra", "extras", "missing_package", "needing"]
 
 _PROJECT = "consilico"
 _DISTRIBUTIONS = {"cocotb_tools": "cocotb", "find_libpython": "cocotb", "hammer": "hammer-vlsi"}
-_OF_COMMANDS = {"verify": "verify", "report": "report"}  # of all others: "silicon"
+_OF_COMMANDS = {
+    "verify": "verify",
+    "test": "verify",
+    "report": "report",
+}  # of all others: "silicon"
 
 
 class MissingExtra(UserError):

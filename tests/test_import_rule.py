@@ -35,6 +35,7 @@ HEAVY = {"amaranth", "jinja2", "matplotlib", "plotly", "pyverilog", "scipy", "to
 LATE = (  # may import light modules inside functions
     "consilico/",  # a command line that says what is wrong in a sixth of a second
     "sim/rtlsim/runtime_objects.py",  # starts for every file that is compiled
+    "sim/rtlsim/testing/pytest_plugin.py",  # pytest loads it in every run, whatever it tests
     # the last rooms where light imports inside functions are left
     "sim/estimate/",
     "sim/accelerator/",

@@ -3,18 +3,27 @@
 import hashlib
 import sys
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from consilico import api
+from consilico import __version__, api
 from consilico.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table
+from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
 
-__all__ = ["generate", "list_units"]
+__all__ = ["PortNames", "generate", "list_units"]
+
+
+class PortNames(StrEnum):
+    """How the ports of streams are named."""
+
+    STREAM = "stream"
+    AXI = "axi"
 
 
 def list_units(json_path: JsonOption = None) -> None:
@@ -56,22 +65,42 @@ def generate(
             help="Verilog file to write; by default standard output.",
         ),
     ] = None,
+    ports: Annotated[
+        PortNames,
+        typer.Option(
+            help="Names of the ports: i__valid, i__ready, i__payload, ... or those of AXI-Stream, "
+            "s_axis_tvalid, s_axis_tready, s_axis_tdata, ..."
+        ),
+    ] = PortNames.STREAM,
+    core: Annotated[
+        bool, typer.Option("--core", help="With -o: write a FuseSoC .core file beside the Verilog.")
+    ] = False,
     json_path: JsonOption = None,
 ) -> None:
     """Generate a unit's Verilog, byte for byte the same each time."""
     from consilico.sim.base.files import write_atomic
+    from consilico.sim.units.axi_stream import axi_verilog, fusesoc_core
     from consilico.sim.units.catalogue import configure
 
+    if core and output is None:
+        raise UserError("--core names the Verilog's file, so it needs -o FILE")
     found = api.unit(unit)
     config = configure(found, settings)
-    text = api.generate(found, config)
+    text, top = api.generate(found, config), found.module_name
+    if ports is PortNames.AXI:
+        text, top = axi_verilog(found, config)
+    core_path = None
     if output is not None:
         write_atomic(output, text)
+        if core:
+            core_path = output.with_suffix(".core")
+            write_atomic(core_path, fusesoc_core(found, output.name, top, __version__))
     result = {
         "unit": found.name,
         "config": config.to_json(),
-        "module": found.module_name,
+        "module": top,
         "file": None if output is None else str(output),
+        "core": None if core_path is None else str(core_path),
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "verilog": text,
     }

@@ -11,7 +11,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,13 @@ __all__ = [
     "cached_file",
     "canonical",
     "clear_cache",
+    "computed_anew",
     "digest",
     "stored",
 ]
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]*")
+_anew: set[str] = set()  # kinds of results that are not looked up
 _ENTRY = re.compile(r"[0-9a-f]{64}(\.json|-[0-9a-f]{64}(\.[a-z]+)?)")
 
 
@@ -81,6 +84,8 @@ def cache_dir(kind: str) -> Path:
 def stored(kind: str, key: str) -> Any | None:
     """Return what :func:`cached` keeps for ``key``; None where there is none, or a damaged one."""
     path = _path(kind, key)
+    if kind in _anew:
+        return None
     try:
         entry = json.loads(path.read_text())
         whole = entry["key"] == key and entry["sha256"] == digest(kind, key, entry["value"])
@@ -111,6 +116,16 @@ def cached(
             entry = {"key": key, "sha256": digest(kind, key, value), "value": value}
             write_atomic(_path(kind, key), json.dumps(entry))
     return value
+
+
+@contextmanager
+def computed_anew(kind: str) -> Iterator[None]:
+    """Compute results of one kind in the body even where they are cached; they are stored."""
+    _anew.add(kind)
+    try:
+        yield
+    finally:
+        _anew.discard(kind)
 
 
 def cached_file(kind: str, key: str, suffix: str, make: Callable[[], str | bytes]) -> Path:

@@ -22,27 +22,40 @@ from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problem
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
 
-__all__ = ["build_cocotb", "run_cocotb"]
+__all__ = ["TIMESCALE", "build_cocotb", "product_name", "run_cocotb", "run_cocotb_runner"]
 
 _RUNNER = Path(__file__).with_name("cocotb_runner.py")
 _TESTBENCH = "consilico.sim.rtlsim.cocotb_testbench"
-_TIMESCALE = ("1ns", "1ps")
+TIMESCALE = ("1ns", "1ps")
 # The runner makes every signal public, which multiplies the compile time of a large unit (64 lanes
 # of ConSmax: 274 s); only the ports are made public instead.
 # Its C++ is compiled without optimization: a bench of a Python step per cycle gains nothing by it.
 _VERILATOR_ARGUMENTS = [
     "--no-public-flat-rw", "-O3", *SPLIT, "-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0",
 ]  # fmt: skip
-_PORTS = ("clk", "rst", "*__valid", "*__ready", "*__payload")
+_PORTS = (  # of what we generate, with AXI-Stream names and without
+    "clk", "rst", "*__valid", "*__ready", "*__payload",
+    "aclk", "aresetn", "*_tvalid", "*_tready", "*_tdata",
+)  # fmt: skip
 
 
-def build_cocotb(simulator: Simulator, sources: Sequence[str], top: str) -> Path:
+def build_cocotb(
+    simulator: Simulator,
+    sources: Sequence[str],
+    top: str,
+    *,
+    waves: bool = False,
+    generated: bool = True,
+) -> Path:
     """Compile a unit for cocotb, or take it from the cache.
 
     Args:
         simulator: Icarus or Verilator.
         sources: Verilog texts of the unit.
         top: Name of its module.
+        waves: Whether a run can record waveforms.
+        generated: Whether the ports have the names that we generate. On Verilator, tests see
+            those; of other Verilog they see all signals of the top module.
 
     Raises:
         BuildError: If the Verilog does not compile.
@@ -51,35 +64,38 @@ def build_cocotb(simulator: Simulator, sources: Sequence[str], top: str) -> Path
 
     verilator = simulator.name == "verilator"
     build_args = _VERILATOR_ARGUMENTS if verilator else [ICARUS_LANGUAGE]
+    ports = _PORTS if generated else ("*",)
     control = "\n".join(
-        ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{name}"' for name in _PORTS)]
+        ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{name}"' for name in ports)]
     )
     options = {
         "cocotb": cocotb.__version__,
         "libraries": str(cocotb_config.libs_dir),  # their path is linked in
         "arguments": build_args,
-        "timescale": _TIMESCALE,
+        "timescale": TIMESCALE,
         "control": control,
         "top": top,
+        "waves": waves,
     }
 
     def make(files: list[Path], work: Path) -> Path:
-        ports = work / "ports.vlt"
-        ports.write_text(control + "\n")
-        run, log = _run_cocotb_runner(
+        shown = work / "ports.vlt"
+        shown.write_text(control + "\n")
+        run, log = run_cocotb_runner(
             simulator,
             "build",
             work,
             COMPILE_LIMITS,
-            sources=[str(file) for file in ([*files, ports] if verilator else files)],
+            sources=[str(file) for file in ([*files, shown] if verilator else files)],
             hdl_toplevel=top,
             build_dir=str(work),
             build_args=build_args,
-            timescale=_TIMESCALE,
+            timescale=TIMESCALE,
+            waves=waves,
             always=True,
         )
         check_compiled(run, top, log)
-        return work / _product(simulator, top)
+        return work / product_name(simulator, top)
 
     return cached_build(simulator, sources, options, make)
 
@@ -121,7 +137,7 @@ def run_cocotb(
             completes=stimulus.completes,
             expected=stimulus.expected,
         )
-        (folder / _product(simulator, top)).symlink_to(build)
+        (folder / product_name(simulator, top)).symlink_to(build)
         problems = _simulate(simulator, folder, top, module, replay)
         report = _report(folder / "report.json")
     beats, dropped = report["checked"], report["dropped"]
@@ -145,7 +161,7 @@ def run_cocotb(
     )
 
 
-def _product(simulator: Simulator, top: str) -> str:
+def product_name(simulator: Simulator, top: str) -> str:
     """Return the file name under which the runner looks for a build."""
     return "sim.vvp" if simulator.name == "icarus" else top
 
@@ -155,7 +171,7 @@ def _simulate(
 ) -> list[str]:
     """Run the simulation in ``folder``; return what went wrong, a line each."""
     results = folder / "results.xml"
-    done, log = _run_cocotb_runner(
+    done, log = run_cocotb_runner(
         simulator,
         "test",
         folder,
@@ -168,7 +184,7 @@ def _simulate(
         results_xml=str(results),
         seed=replay.seed,
         extra_env={"CONSILICO_BENCH": str(folder)},
-        timescale=_TIMESCALE,
+        timescale=TIMESCALE,
     )
     if done.ending is Ending.TIMED_OUT:
         return [f"the simulation did not end within {replay.limit_s:g} s"]
@@ -185,13 +201,26 @@ def _simulate(
     return [f"cocotb test {name} failed" for name in broken]
 
 
-def _run_cocotb_runner(
-    simulator: Simulator, step: str, folder: Path, limits: Limits, **arguments: Any
+def run_cocotb_runner(
+    simulator: Simulator,
+    step: str,
+    folder: Path,
+    limits: Limits,
+    first_path: Path | None = None,
+    **arguments: Any,
 ) -> tuple[ToolRun, str]:
     """Run ``build`` or ``test`` of cocotb's runner in a process of its own.
 
     The runner starts the simulator's programs by itself, without limits, and takes environment and
     ``sys.path`` from the process that it runs in.
+
+    Args:
+        simulator: The simulator.
+        step: ``build`` or ``test``.
+        folder: Where it runs; plan and log are written there.
+        limits: What it may use.
+        first_path: Folder that modules are looked for in before ``sys.path``.
+        **arguments: Of that step of the runner.
 
     Returns:
         How it ended, and what the simulator's programs printed.
@@ -201,7 +230,7 @@ def _run_cocotb_runner(
     plan.write_text(
         json.dumps(
             {
-                "path": sys.path,
+                "path": [*([str(first_path)] if first_path else []), *sys.path],
                 "simulator": simulator.name,
                 "step": step,
                 "arguments": arguments,

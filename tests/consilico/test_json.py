@@ -12,6 +12,7 @@ import consilico
 from consilico.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
+BENCH = str(ROOT / "examples/testbench/bench_plain.py")
 UNIT = "training/stochastic_round"  # its stimuli need no language model
 Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 COMMANDS = [
@@ -19,6 +20,8 @@ COMMANDS = [
     ["generate", UNIT],
     ["verify", UNIT, "--set", "lanes=2", "--sim", "icarus"],
     ["prove", UNIT],
+    ["test", BENCH, "--unit", "consmax/log2", "--set", "lanes=4", "--testcase", "random_scores"],
+    ["regress", "--units", UNIT, "--configs", "default", "--sim", "icarus", "--resume"],
     ["implement", UNIT, "--set", "lanes=2", "--clock-ns", "2", "--traffic", "normal", "--no-prove"],
     ["sweep", UNIT, "--set", "lanes=2", "--clocks", "4,1.4", "--no-fastest", "--jobs", "1"],
     ["estimate", UNIT],

@@ -1,0 +1,274 @@
+"""Verify units in many configurations, on several simulators, with several seeds, in parallel.
+
+Each run is a verification of one configuration on one simulator with one seed, and ends in one of
+three verdicts: the unit passed, the unit failed, or an error kept the run from its end: a tool that
+was killed, a full disk, a limit of time. Verifications that passed are kept in the result cache, so
+a regression that was interrupted goes on where it stopped.
+"""
+
+import contextlib
+import shlex
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from consilico.golden.config import Config
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
+from consilico.sim.base.parallel import as_done
+from consilico.sim.base.progress import Progress
+from consilico.sim.base.results import computed_anew
+from consilico.sim.rtlsim.edges import edges, settings
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.rtlsim.testing.junit import Case, Suite
+from consilico.sim.rtlsim.verify import verify
+from consilico.sim.units.catalogue import find_unit
+from consilico.sim.units.unit import Unit
+
+__all__ = ["LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
+
+Configurations = Literal["default", "edges"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionRun(Facts):
+    """One configuration of a unit, on one simulator, with one seed."""
+
+    unit: str
+    config: dict[str, Any]
+    simulator: str
+    seed: int
+    verdict: Literal["passed", "failed", "error"]
+    problems: tuple[str, ...]  # one line each; empty if it passed
+    seconds: float  # wall clock, compilation included
+    checked: int  # results compared with the golden model, all lanes counted
+    coverage: dict[str, int]  # hits of each coverage point
+    replay: str  # command that does it again
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut(Facts):
+    """An edge of a field that no configuration has."""
+
+    unit: str
+    setting: str  # field=value
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitCoverage(Facts):
+    """Coverage of a unit over all of its runs that came to an end."""
+
+    unit: str
+    runs: int
+    hits: dict[str, int]  # of each point: the sum over the runs
+    never: tuple[str, ...]  # points of the unit that no run hit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression(Facts):
+    """All runs of a regression, and what they cover together."""
+
+    derived: ClassVar[tuple[str, ...]] = ("passed", "failed", "errors")
+
+    runs: tuple[RegressionRun, ...]
+    coverage: tuple[UnitCoverage, ...]
+    left_out: tuple[LeftOut, ...]
+    seconds: float  # wall clock
+
+    def _count(self, verdict: str) -> int:
+        return sum(run.verdict == verdict for run in self.runs)
+
+    @property
+    def passed(self) -> int:
+        """Return the number of runs that passed."""
+        return self._count("passed")
+
+    @property
+    def failed(self) -> int:
+        """Return the number of runs in which the unit was wrong."""
+        return self._count("failed")
+
+    @property
+    def errors(self) -> int:
+        """Return the number of runs that did not come to an end."""
+        return self._count("error")
+
+    @property
+    def suites(self) -> list[Suite]:
+        """Return the runs as JUnit XML has them, a suite for each unit."""
+        return [
+            Suite(
+                name=name,
+                cases=[_case(run) for run in self.runs if run.unit == name],
+                seconds=sum(run.seconds for run in self.runs if run.unit == name),
+            )
+            for name in dict.fromkeys(run.unit for run in self.runs)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    unit: str
+    config: dict[str, Any]
+    simulator: str
+    seed: int
+
+
+class _TimeIsUp(BaseException):
+    """The limit of a run; no handler of errors on the way is meant to see it."""
+
+
+def regress(
+    units: Sequence[str],
+    *,
+    configurations: Configurations = "edges",
+    simulators: Sequence[str] = ("icarus", "verilator"),
+    seeds: Sequence[int] = (1,),
+    limit_s: float = 600.0,
+    resume: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Regression:
+    """Verify units in many configurations; what goes wrong in one run does not end the others.
+
+    Args:
+        units: Names of units.
+        configurations: ``default`` for the default configuration of each unit only, or ``edges``,
+            see :func:`~consilico.sim.rtlsim.edges.edges`.
+        simulators: Names of simulators; each run is on one of them.
+        seeds: Seeds of stimuli and stalls; each run has one of them.
+        limit_s: Wall clock that a run may take, compilation included.
+        resume: Whether verifications that passed earlier are taken from the result cache.
+        jobs: Runs at a time; as many as there are processors if not given.
+        progress: Called with a label, runs done and runs in all.
+
+    Raises:
+        UserError: If a unit or a simulator is unknown or missing, or there is nothing to run.
+        ToolError: If a process of ours was killed, as happens where memory runs out.
+    """
+    begun = time.monotonic()
+    for name in simulators:
+        find_simulator(name)
+    chosen = [find_unit(name) for name in units]
+    left_out: list[LeftOut] = []
+    configs: list[tuple[int, Unit, Config]] = []
+    for unit in chosen:
+        found = edges(unit) if configurations == "edges" else None
+        each = (unit.config(),) if found is None else found.configs
+        configs += [(place, unit, config) for place, config in enumerate(each)]
+        left_out += [
+            LeftOut(unit=unit.name, setting=setting, why=why)
+            for setting, why in (() if found is None else found.left_out)
+        ]
+    configs.sort(key=lambda item: item[0])  # the default of every unit first
+    planned = [
+        _Job(unit=unit.name, config=config.to_json(), simulator=simulator, seed=seed)
+        for seed in seeds
+        for _, unit, config in configs
+        for simulator in simulators
+    ]
+    if not planned:
+        raise UserError("there is nothing to run: name units, simulators and seeds")
+    work = partial(_run, limit_s=limit_s, resume=resume)
+    done = dict(as_done(work, planned, "regress", jobs, progress))
+    runs = [done[index] for index in range(len(planned))]
+    return Regression(
+        runs=tuple(runs),
+        coverage=tuple(_merged(unit, runs) for unit in chosen),
+        left_out=tuple(left_out),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _run(job: _Job, *, limit_s: float, resume: bool) -> RegressionRun:
+    """Verify one configuration; whatever keeps the run from its end is its verdict."""
+    begun = time.monotonic()
+    unit = find_unit(job.unit)
+    config = unit.config(**job.config)
+    verdict: Literal["passed", "failed", "error"] = "error"
+    problems: tuple[str, ...] = ()
+    coverage: dict[str, int] = {}
+    checked = 0
+    try:
+        with _limited(limit_s), contextlib.nullcontext() if resume else computed_anew("verify"):
+            found = verify(unit, config, [job.simulator], job.seed)
+        verdict = "passed" if found.passed else "failed"
+        problems, coverage = found.problems, found.coverage
+        checked = sum(run.checked for run in found.runs)
+    except _TimeIsUp:
+        problems = (f"it took more than {limit_s:g} s",)
+    except UserError as error:
+        problems = (" ".join(str(error).split()),)
+    except Exception as error:  # one unit's mistake must not end the runs of the others
+        problems = (" ".join(f"{type(error).__name__}: {error}".split()),)
+    return RegressionRun(
+        unit=job.unit,
+        config=job.config,
+        simulator=job.simulator,
+        seed=job.seed,
+        verdict=verdict,
+        problems=problems,
+        seconds=time.monotonic() - begun,
+        checked=checked,
+        coverage=coverage,
+        replay=_replay(job, config),
+    )
+
+
+@contextlib.contextmanager
+def _limited(limit_s: float) -> Iterator[None]:
+    """Raise :class:`_TimeIsUp` in the body after so many seconds, which ends its tools, too.
+
+    Nothing is limited outside of a process' main thread, where no signal arrives.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: Any) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _replay(job: _Job, config: Config) -> str:
+    words = ["consilico", "verify", job.unit]
+    for setting in settings(config):
+        words += ["--set", setting]
+    return shlex.join([*words, "--sim", job.simulator, "--seed", str(job.seed)])
+
+
+def _merged(unit: Unit, runs: Sequence[RegressionRun]) -> UnitCoverage:
+    own = [run for run in runs if run.unit == unit.name and run.verdict != "error"]
+    hits = Counter(dict.fromkeys(unit.coverage, 0))
+    for run in own:
+        hits.update(run.coverage)
+    return UnitCoverage(
+        unit=unit.name,
+        runs=len(own),
+        hits=dict(hits),
+        never=tuple(point for point, count in hits.items() if not count),
+    )
+
+
+def _case(run: RegressionRun) -> Case:
+    changed = " ".join(settings(find_unit(run.unit).config(**run.config))) or "default"
+    return Case(
+        name=f"{changed}, seed {run.seed}",
+        classname=f"{run.unit}.{run.simulator}",
+        seconds=run.seconds,
+        verdict=run.verdict,
+        message="\n".join((*run.problems, run.replay)),
+    )

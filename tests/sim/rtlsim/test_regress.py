@@ -1,0 +1,232 @@
+"""A regression runs what it is asked for, and reports what went wrong as what it is."""
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from cocotb_coverage.coverage import merge_coverage
+
+from consilico.cli import main
+from consilico.golden.config import Config, choice, integer
+from consilico.sim.base.errors import ToolError
+from consilico.sim.rtlsim import regress as module
+from consilico.sim.rtlsim.coverage_xml import coverage_xml
+from consilico.sim.rtlsim.edges import edges, settings
+from consilico.sim.rtlsim.regress import Regression, regress
+from consilico.sim.rtlsim.verify import Verification
+from consilico.sim.units.catalogue import find_unit, own_units
+from consilico.sim.units.unit import Unit
+
+UNIT = "training/stochastic_round"
+Verify = Callable[[Unit, Config, list[str], int], Verification]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Small(Config):
+    """A configuration whose fields depend on each other."""
+
+    lanes: int = integer(4, 1, 16, "lanes")
+    bits: int = integer(8, 2, 9, "bits, at most lanes + 4")
+    mode: str = choice("a", ("a", "b"), "mode")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bits > self.lanes + 4:
+            raise ValueError(f"bits must be at most {self.lanes + 4}, not {self.bits}")
+
+
+def small(config: type[Config] = Small) -> Unit:
+    nothing: Any = None
+    return Unit(
+        name="toy/small", summary="", config=config, component=nothing, vectors=nothing,
+        latency=nothing, coverage=(), golden=nothing,
+    )  # fmt: skip
+
+
+def test_each_edge_of_each_field_has_a_configuration() -> None:
+    found = edges(small())
+    assert found.left_out == ()
+    assert found.configs[0] == Small()
+    values = {(name, getattr(each, name)) for each in found.configs for name in ("lanes", "bits")}
+    assert {("lanes", 1), ("lanes", 16), ("bits", 2), ("bits", 9)} <= values
+    assert any(each.to_json()["mode"] == "b" for each in found.configs)
+
+
+def test_an_edge_that_does_not_go_with_the_defaults_changes_another_field() -> None:
+    (least,) = [each for each in edges(small()).configs if each.to_json()["lanes"] == 1]
+    assert settings(least) == ["lanes=1", "bits=2"]
+
+
+def test_an_edge_that_no_configuration_has_is_named_with_the_reason() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Narrow(Small):
+        """A configuration that accepts less than it says."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.mode == "b":
+                raise ValueError("mode b is not there yet")
+
+    assert edges(small(Narrow)).left_out == (("mode=b", "mode b is not there yet"),)
+
+
+@pytest.mark.parametrize("name", sorted(own_units()))
+def test_every_unit_has_configurations_at_its_edges(name: str) -> None:
+    found = edges(find_unit(name))
+    assert len(found.configs) > 2
+    assert len(set(found.configs)) == len(found.configs)
+
+
+def verdict(unit: Unit, config: Config, *problems: str) -> Verification:
+    return Verification(
+        unit=unit.name, config=config.to_json(), seed=1, verilog_sha256="", runs=(),
+        coverage={unit.coverage[0]: 2}, uncovered=(), latency_cycles={}, problems=problems,
+    )  # fmt: skip
+
+
+def run(monkeypatch: pytest.MonkeyPatch, verify: Verify, **options: Any) -> Regression:
+    """Run a regression whose verifications are made by a function."""
+    monkeypatch.setattr(module, "verify", verify)
+    asked: dict[str, Any] = {"configurations": "default", "simulators": ["icarus"], "jobs": 1}
+    return regress([UNIT], **(asked | options))
+
+
+def test_every_combination_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+        seen.append((config, *simulators, seed))
+        return verdict(unit, config)
+
+    found = run(
+        monkeypatch, verify, configurations="edges", simulators=["icarus", "verilator"],
+        seeds=[1, 7],
+    )  # fmt: skip
+    configs = edges(find_unit(UNIT)).configs
+    assert len(seen) == len(set(seen)) == 4 * len(configs) == found.passed
+    assert found.coverage[0].hits[find_unit(UNIT).coverage[0]] == 2 * len(seen)
+    assert found.coverage[0].never == find_unit(UNIT).coverage[1:]
+    assert [edge.setting for edge in found.left_out] == ["width=6"]
+
+
+def test_a_unit_that_is_wrong_failed_and_can_be_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+        return verdict(unit, config, *(["wrong"] if config.to_json()["lanes"] == 1 else []))
+
+    found = run(monkeypatch, verify, configurations="edges", seeds=[5])
+    assert found.failed == 1
+    (failed,) = [each for each in found.runs if each.verdict == "failed"]
+    assert failed.replay == f"consilico verify {UNIT} --set lanes=1 --sim icarus --seed 5"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ToolError("icarus was killed by SIGKILL"), "icarus was killed by SIGKILL"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
+        (ToolError("verilator does not compile t:\nerror: x"), "does not compile t: error: x"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_keeps_a_run_from_its_end_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+        if seed == 1:
+            raise error
+        return verdict(unit, config)
+
+    found = run(monkeypatch, verify, seeds=[1, 2])
+    assert (found.passed, found.failed, found.errors) == (1, 0, 1)
+    assert says in found.runs[0].problems[0]
+    assert found.coverage[0].runs == 1
+
+
+def test_a_run_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+        try:
+            time.sleep(60)
+        except Exception:
+            return verdict(unit, config)
+        return verdict(unit, config)
+
+    found = run(monkeypatch, verify, limit_s=0.2)
+    assert found.errors == 1
+    assert found.runs[0].problems == ("it took more than 0.2 s",)
+    assert found.seconds < 30
+
+
+def test_runs_are_done_anew_unless_resumed(cache: Path) -> None:
+    asked: dict[str, Any] = {"configurations": "default", "simulators": ["icarus"], "jobs": 1}
+    calls: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("consilico.sim.rtlsim.verify._judged", _noted(calls))
+        regress([UNIT], **asked)
+        assert len(calls) == 1
+        regress([UNIT], **asked)
+        assert len(calls) == 2
+        regress([UNIT], **asked, resume=True)
+        assert len(calls) == 2
+
+
+def _noted(calls: list[str]) -> Callable[..., Verification]:
+    def judged(unit: Unit, config: Config, *rest: Any) -> Verification:
+        calls.append(unit.name)
+        return verdict(unit, config)
+
+    return judged
+
+
+def test_the_command_writes_its_files_and_fails_with_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+        return verdict(unit, config, *(["results are wrong"] if seed == 3 else []))
+
+    monkeypatch.setattr(module, "verify", verify)
+    junit, coverage = tmp_path / "junit.xml", tmp_path / "coverage.xml"
+    arguments = ["regress", "--units", UNIT, "--configs", "default", "--seeds", "1..3"]
+    files = ["--junit", str(junit), "--coverage", str(coverage), "--json", "-"]
+    assert main([*arguments, "--sim", "icarus", "--jobs", "1", *files]) == 1
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
+    assert (answer["passed"], answer["failed"], answer["errors"]) == (2, 1, 0)
+    assert "consilico: 1 of 3 runs did not pass; the first: consilico verify" in captured.err
+    suite = ElementTree.parse(junit).getroot()[0]
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == (UNIT, "3", "1")
+    point = ElementTree.parse(coverage).getroot()[0]
+    assert point.tag == "training_stochastic_round"
+    assert point[0].get("hits") == "6"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--seeds", "1-8"], "--seeds must be numbers by commas, or first..last, not '1-8'"),
+        (["--seeds", "8..1"], "--seeds 8..1 names no seed"),
+        (["--units", "none"], "unknown unit 'none'"),
+        (["--limit", "0"], "--limit must be a number of seconds above 0, not 0"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["regress", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_coverage_goes_together_with_that_of_cocotb_coverage(tmp_path: Path) -> None:
+    one, two, merged = (str(tmp_path / name) for name in ("one.xml", "two.xml", "merged.xml"))
+    Path(one).write_text(coverage_xml([("a/b", {"x": 2, "y": 0})]))
+    Path(two).write_text(coverage_xml([("a/b", {"x": 3, "y": 0}), ("c/d", {"z": 1})]))
+    merge_coverage(print, merged, one, two)
+    root = ElementTree.parse(merged).getroot()
+    bins = {item.get("bin"): item.get("hits") for item in root.iter() if item.get("bin")}
+    assert bins == {"x": "5", "y": "0", "z": "1"}

@@ -1,0 +1,70 @@
+"""Ports of AXI-Stream: names, whole bytes, and the same unit behind them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from consilico.cli import main
+from consilico.sim.units.axi_stream import axi_verilog
+from consilico.sim.units.catalogue import find_unit, verilog
+
+
+def test_the_unit_s_own_module_is_unchanged() -> None:
+    unit = find_unit("consmax/log2")
+    text, top = axi_verilog(unit, unit.config())
+    assert text.startswith(verilog(unit, unit.config()))
+    assert top == "consmax_log2_axis"
+
+
+@pytest.mark.parametrize("name", ["consmax/log2", "matmul/dot", "training/stochastic_round"])
+def test_a_unit_compiles_behind_axi_stream(name: str, tmp_path: Path) -> None:
+    unit = find_unit(name)
+    text, top = axi_verilog(unit, unit.config())
+    file = tmp_path / "unit.v"
+    file.write_text(text)
+    command = ["iverilog", "-g2012", "-Wall", "-s", top, "-o", "/dev/null", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    wrapper = text[text.index(f"module {top} ") :].count("\n")
+    lines = text.count("\n")
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if line.startswith(f"{file}:")
+        and int(line.split(":")[1]) > lines - wrapper
+        and "timescale" not in line
+    ]
+    assert said == []
+
+
+def test_tdata_has_whole_bytes_and_zeros_above_the_payload() -> None:
+    unit = find_unit("consmax/log2")
+    text, _ = axi_verilog(
+        unit, unit.config.from_text([("lanes", "2")])
+    )  # 18 bits in, 34 out, 35 of configuration
+    assert "input wire [23:0] s_axis_tdata" in text
+    assert "output wire [39:0] m_axis_tdata" in text
+    assert "assign m_axis_tdata[39:34] = 6'd0;" in text
+    assert ".cfg__payload(s_axis_cfg_tdata[34:0])" in text
+
+
+def test_generate_writes_verilog_and_a_core_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unit.v"
+    assert main(["generate", "matmul/dot", "--ports", "axi", "--core", "-o", str(file)]) == 0
+    text = (tmp_path / "unit.core").read_text()
+    assert text.startswith("CAPI=2:\n")
+    core = yaml.safe_load(text.removeprefix("CAPI=2:\n"))
+    assert core["name"] == "consilico:matmul:matmul_dot_axis:0.1.0"
+    assert core["filesets"]["rtl"]["files"] == ["unit.v"]
+    assert core["targets"]["default"]["toplevel"] == "matmul_dot_axis"
+    assert core["targets"]["lint"]["filesets"] == ["rtl"]
+    assert "module matmul_dot_axis (" in file.read_text()
+
+
+def test_a_core_file_needs_the_verilog_s_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "matmul/dot", "--core"]) == 2
+    assert "--core names the Verilog's file, so it needs -o FILE" in capsys.readouterr().err
