@@ -112,15 +112,23 @@ def verify(
     *,
     simulators: Sequence[str] = ("icarus", "verilator"),
     seed: int = 1,
+    failures: Path | None = None,
+    replay: Path | None = None,
     progress: "Progress | None" = None,
 ) -> "Verification":
     """Compare a unit's Verilog with its golden model, bit for bit, under stalls and resets.
+
+    Each distinct failure is explained: the fields that differ, the shortest stimulus that shows it,
+    and a waveform of that.
 
     Args:
         unit: The unit or its name.
         config: From :func:`configure`; None is the default configuration.
         simulators: ``"icarus"``, ``"verilator"`` or both.
         seed: Of the stimuli and the stalls.
+        failures: Folder for stimuli and waveforms of failures, made where it is missing; the cache
+            if None.
+        replay: Stimulus file of a failure, to be replayed instead of verifying the unit.
         progress: Called with a description, steps done and steps in total.
 
     Returns:
@@ -128,13 +136,19 @@ def verify(
         exception.
 
     Raises:
-        UserError: If a simulator is unknown, missing or too old.
+        UserError: If a simulator is unknown, missing or too old, or ``replay`` is no stimulus file
+            of this unit and configuration.
     """
     with needing("verify", "torch"):
-        from consilico.sim.rtlsim.verify import verify as run
+        from consilico.sim.rtlsim import verify as module
+        from consilico.sim.units.catalogue import verilog
 
         found, chosen = configured(unit, config)
-        return run(found, chosen, [*dict.fromkeys(simulators)], seed, progress=progress)
+        names = [*dict.fromkeys(simulators)]
+        if replay is not None:
+            text = verilog(found, chosen)
+            return module.replay_file(found, chosen, text, names, replay, failures)
+        return module.verify(found, chosen, names, seed, progress, failures)
 
 
 def report(

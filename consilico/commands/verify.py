@@ -1,6 +1,7 @@
 """Define ``consilico verify``: a unit's Verilog against its golden model."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ from consilico.commands.output import (
 from consilico.sim.base.errors import CheckFailed
 
 if TYPE_CHECKING:
+    from consilico.sim.rtlsim.failures import Failure
     from consilico.sim.rtlsim.verify import Verification
 
 __all__ = ["SimulatorName", "verify"]
@@ -42,6 +44,19 @@ def verify(
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the stimuli and the stalls.")] = 1,
+    failures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for the stimuli and waveforms of failures. By default in the cache.",
+        ),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Replay the stimulus file of a failure instead of verifying."
+        ),
+    ] = None,
     json_path: JsonOption = None,
 ) -> None:
     """Check a unit's Verilog against its golden model, bit for bit; status 1 if it fails."""
@@ -55,6 +70,8 @@ def verify(
             config,
             simulators=[name.value for name in simulators],
             seed=seed,
+            failures=failures,
+            replay=replay,
             progress=progress,
         )
     emit("verify/1", result.to_json(), json_path, lambda: _show(result))
@@ -78,3 +95,33 @@ def _show(result: "Verification") -> None:
     verdict = "passed" if result.passed else "FAILED"
     columns = ("simulator", "results checked", "mismatches", "seconds", "results/s")
     print_table(f"{result.unit}, seed {result.seed}: {verdict}", columns, rows, (1, 2, 3, 4))
+    for failure in result.failures:
+        _explain(failure)
+    if result.exempt:
+        points = [(exemption.point, exemption.why) for exemption in result.exempt]
+        print_table("not covered", ("point", "why"), points, ())
+
+
+def _explain(failure: "Failure") -> None:
+    """Print one failure, what differs in its shortest stimulus, and how to see it again."""
+    print(f"{failure.what} ({failure.bench})")
+    rows = [
+        (name, part.got, part.expected, "unknown" if part.ulp is None else f"{part.ulp:+,}")
+        for name, part in failure.fields.items()
+    ]
+    if rows:
+        print_table(
+            f"at {failure.time_ns} ns, cycle {failure.cycle}, of a stimulus of "
+            f"{failure.items} items",
+            ("field", "got", "expected", "ulp"),
+            rows,
+            (1, 2, 3),
+        )
+    if failure.worst_ulp is not None:
+        print(
+            f"{failure.results_wrong:,} results are wrong like this, by up to "
+            f"{failure.worst_ulp:,} ulp, {failure.mean_ulp:,.1f} in the mean"
+        )
+    for name in ("stimulus", "waveform", "replay"):
+        if text := getattr(failure, name):
+            print(f"{name + ':':<10} {text}")

@@ -1,28 +1,34 @@
-"""The fast testbench: stimulus, comparison and protocol checks in Verilog (``bulk_testbench.v``).
+"""The fast testbench: sources, consumer and protocol checks in Verilog (``bulk_testbench.v``).
 
-Stimulus and expected results are read from binary files while the simulation runs, so that one
-build serves every stimulus. Measured on Verilator with 64 lanes of a small unit: 60 million
-results per second, so that the simulated unit, not the testbench, sets the speed.
+What it drives is read from binary files while the simulation runs, so that one build serves every
+stimulus. :func:`run_bulk` replays a stimulus in its own order, and the testbench compares;
+:func:`run_script` replays streams that run free of each other, and the testbench writes down what
+happened. Measured on Verilator with 64 lanes of a small unit: 60 million results per second, so
+that the simulated unit, not the testbench, sets the speed.
 """
 
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
+from consilico.sim.rtlsim.clock_gates import Ticks, counting, read_ticks
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
+from consilico.sim.rtlsim.script import Script, in_order
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
-from consilico.sim.units.stimulus import Kind, Ports, Stimulus
+from consilico.sim.units.stimulus import Ports, Stimulus
 
-__all__ = ["build_bulk", "run_bulk"]
+__all__ = ["Transcript", "build_bulk", "run_bulk", "run_script"]
 
-_FINISH = len(Kind)  # ends stimulus.bin
+_QUIET_CYCLES = 1200  # watched after the last item for results, and for clocks that still tick
 _OPTIMIZE = "-O1"  # -O2 takes longer to compile than it saves in any bench of ours
 _WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT", "-Wno-MULTIDRIVEN")
 _EVENTS = (
@@ -31,6 +37,12 @@ _EVENTS = (
     "o_stall_cycles",
     "config_in_flight",
     "reset_in_flight",
+    "reset_under_back_pressure",
+    "config_with_data",
+    "config_back_to_back",
+    "config_after_reset",
+    "ready_after_valid",
+    "longest_stall",
     "dump_cycles",
 )
 
@@ -55,13 +67,16 @@ def build_bulk(
         "DUT": f"\\{top} ",
         "I_WIDTH": ports.i_width,
         "O_WIDTH": ports.o_width,
-        "PAYLOAD_BITS": 8 * _payload_bytes(ports),
+        "PAYLOAD_BITS": 8 * ((max(ports.i_width, ports.cfg_width) + 7) // 8),
         "EXPECTED_BITS": 8 * _expected_bytes(ports),
+        "RESULT_BITS": 8 * _result_bytes(ports),
     }
     if ports.cfg_width:
         macros["CFG_WIDTH"] = ports.cfg_width
     lines = [f"`define {name} {value}" for name, value in macros.items()]
-    texts = ["\n".join([*lines, bench]), *sources]
+    # a block per clock gate would double the time that a unit of many lanes takes Verilator
+    units = [counting(source) for source in sources] if simulator.name == "icarus" else sources
+    texts = ["\n".join([*lines, bench]), *units]
     if simulator.name == "icarus":
         compiler = [
             str(simulator.executable),
@@ -104,10 +119,21 @@ def run_bulk(
         replay: Stalls, seed, limits.
     """
     start = time.monotonic()
+    script = in_order(
+        stimulus, stall_in=replay.stall_in, stall_out=replay.stall_out, seed=replay.seed
+    )
+    settings = {"hang_cycles": replay.hang_cycles, "stop_at_mismatch": int(replay.stop_at_mismatch)}
+    if replay.dump is not None:
+        settings |= {"dump_from": replay.dump.first, "dump_to": replay.dump.last}
     with work_folder("bulk") as folder:
-        _write_files(folder, ports, stimulus)
-        problem = _simulate(simulator, build, folder, replay)
-        values, problems, mismatches = _read_result(folder / "result.txt")
+        script.write(folder, ports, stimulus.completes)
+        np.ascontiguousarray(stimulus.expected[:, : _expected_bytes(ports)][:, ::-1]).tofile(
+            folder / "expected.bin"
+        )
+        _, problem = _simulate(
+            simulator, build, folder, script, replay.seed, settings, replay.limit_s
+        )
+        values, problems, mismatches, _ = _read_result(folder / "result.txt")
         if replay.dump is not None and (folder / "activity.vcd").exists():
             shutil.move(folder / "activity.vcd", replay.dump.path)
     if "end" not in values:
@@ -134,63 +160,151 @@ def run_bulk(
     )
 
 
-def _payload_bytes(ports: Ports) -> int:
-    return (max(ports.i_width, ports.cfg_width) + 7) // 8
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """What happened in a replay of a script, cycle by cycle where something did."""
+
+    cycles: NDArray[np.int64]  # (entries,), from 1 at the first cycle after the first reset
+    reset: NDArray[np.bool_]  # (entries,): a reset began
+    config: NDArray[np.bool_]  # (entries,): a beat on ``cfg`` was accepted
+    data: NDArray[np.bool_]  # (entries,): a beat on ``i`` was accepted
+    delivers: NDArray[np.bool_]  # (entries,): a beat on ``o`` was accepted
+    unknown: NDArray[np.bool_]  # (entries,): and had bits that are unknown
+    results: NDArray[np.uint8]  # (beats on ``o``, bytes), unknown bits as 0
+    unknown_hex: tuple[str, ...]  # payloads with unknown bits, the first few
+    problems: tuple[str, ...]  # violations of the protocol and hangs, for people
+    violations: int
+    last_cycle: int
+    events: dict[str, int]
+    ticks: tuple[Ticks, ...]  # of the unit's clock gates
+    ended: bool  # whether the simulation came to its end
+    seconds: float
+
+
+_NOTES = {"reset": 1, "data": 2, "config": 4, "delivers": 8, "unknown": 16}
+
+
+def run_script(
+    simulator: Simulator,
+    build: Path,
+    ports: Ports,
+    script: Script,
+    *,
+    seed: int = 1,
+    hang_cycles: int = 10_000,
+    quiet_cycles: int = _QUIET_CYCLES,
+    limit_s: float = 3600.0,
+    waveform: Path | None = None,
+) -> Transcript:
+    """Replay a script on a compiled testbench, and return what happened.
+
+    Args:
+        simulator: The one that ``build`` was compiled for.
+        build: From :func:`build_bulk`.
+        ports: Widths of the unit's payloads.
+        script: What to drive.
+        seed: Of what registers hold before the reset, on Verilator.
+        hang_cycles: Cycles without a handshake after which the unit counts as hung.
+        quiet_cycles: Cycles for which the unit is watched after everything has been taken.
+        limit_s: Wall clock.
+        waveform: Where a VCD of the whole replay goes; ``build`` must be able to trace.
+    """
+    start = time.monotonic()
+    waits = int(script.gap.sum(dtype=np.int64)) + int(script.consumer.delays.sum(dtype=np.int64))
+    settings = {
+        "log": 1,
+        "hang_cycles": hang_cycles,
+        "tail_cycles": quiet_cycles,
+        # no unit of ours needs as many for an item; what is slower does not come to rest
+        "most_cycles": min(2**31, 1000 * len(script) + 100 * waits + 100_000),
+    }
+    if waveform is not None:
+        settings |= {"dump_from": 0, "dump_to": 2**31 - 1}
+    with work_folder("bulk") as folder:
+        script.write(folder, ports, None)
+        printed, problem = _simulate(simulator, build, folder, script, seed, settings, limit_s)
+        values, problems, _, unknown_hex = _read_result(folder / "result.txt")
+        words = _words(folder / "events.bin")
+        notes = words[: len(words) // 2 * 2].reshape(-1, 2)
+        raw = _words(folder / "results.bin")
+        width = _result_bytes(ports)
+        octets = raw.view(np.uint8)
+        results = octets[: len(octets) // width * width].reshape(-1, width)
+        if waveform is not None and (folder / "activity.vcd").exists():
+            shutil.move(folder / "activity.vcd", waveform)
+    ended = "end" in values
+    if not ended:
+        problems.append(problem or "the simulation ended without a verdict")
+        # what was written last may have got into one of the files only
+        notes = notes[np.cumsum(notes[:, 0] & _NOTES["delivers"] != 0) <= len(results)]
+    marks = {name: (notes[:, 0] & bit) != 0 for name, bit in _NOTES.items()}
+    return Transcript(
+        cycles=notes[:, 1].astype(np.int64),
+        **marks,
+        results=results[:, : _expected_bytes(ports)],
+        unknown_hex=tuple(unknown_hex),
+        problems=tuple(problems),
+        violations=values.get("violations", 0),
+        last_cycle=values.get("cycles", 0),
+        events={event: values.get(event, 0) for event in _EVENTS},
+        ticks=read_ticks(printed),
+        ended=ended,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _words(path: Path) -> NDArray[np.uint32]:
+    """Return a file of 32-bit words; a simulation that was stopped may leave half of one."""
+    raw = path.read_bytes() if path.exists() else b""
+    return np.frombuffer(raw[: len(raw) // 4 * 4], dtype="<u4")
 
 
 def _expected_bytes(ports: Ports) -> int:
     return (ports.o_width + 7) // 8
 
 
-def _write_files(folder: Path, ports: Ports, stimulus: Stimulus) -> None:
-    """Write the files in the order in which ``$fread`` fills a vector: highest byte first."""
-    width = _payload_bytes(ports)
-    items = len(stimulus.kind)
-    records = np.zeros((items + 1, 3 + width), dtype=np.uint8)
-    records[:items, 0] = stimulus.kind
-    records[items, 0] = _FINISH
-    records[:items, 1] = stimulus.completes >> 8
-    records[:items, 2] = stimulus.completes & 0xFF
-    records[:items, 3:] = stimulus.bits[:, :width][:, ::-1]
-    records.tofile(folder / "stimulus.bin")
-    np.ascontiguousarray(stimulus.expected[:, : _expected_bytes(ports)][:, ::-1]).tofile(
-        folder / "expected.bin"
-    )
+def _result_bytes(ports: Ports) -> int:
+    return (ports.o_width + 31) // 32 * 4
 
 
-def _simulate(simulator: Simulator, build: Path, folder: Path, replay: Replay) -> str:
-    """Run the simulation in ``folder``; return what went wrong, or ``""``."""
+def _simulate(
+    simulator: Simulator,
+    build: Path,
+    folder: Path,
+    script: Script,
+    seed: int,
+    settings: dict[str, int],
+    limit_s: float,
+) -> tuple[str, str]:
+    """Run the simulation in ``folder``; return what it printed, and what went wrong, or ``""``."""
     settings = {
-        "seed": replay.seed,
-        "stall_i": replay.stall_in,
-        "stall_o": replay.stall_out,
-        "hang_cycles": replay.hang_cycles,
-        "stop_at_mismatch": int(replay.stop_at_mismatch),
+        "scramble": int(script.scramble),
+        "consumer_loop": script.consumer.loop,
+        **settings,
     }
-    if replay.dump is not None:
-        settings |= {"dump_from": replay.dump.first, "dump_to": replay.dump.last}
     plusargs = [f"+{name}={value}" for name, value in settings.items()]
     if simulator.name == "icarus":
         command = ["vvp", "-n", str(build), *plusargs]
     else:  # registers without an initial value start at random
-        start = ("+verilator+rand+reset+2", f"+verilator+seed+{replay.seed % 2**31 or 1}")
+        start = ("+verilator+rand+reset+2", f"+verilator+seed+{seed % 2**31 or 1}")
         command = [str(build), *start, *plusargs]
     done = run_tool(
-        f"the simulation with {simulator.name}", command, Limits(wall_s=replay.limit_s),
+        f"the simulation with {simulator.name}", command, Limits(wall_s=limit_s),
         folder=folder, environment=simulator.environment(),
     )  # fmt: skip
     if done.ending is Ending.TIMED_OUT:
-        return f"the simulation did not end within {replay.limit_s:g} s"
+        return done.stdout, f"the simulation did not end within {limit_s:g} s"
     if done.ending is Ending.EXITED and done.status:
-        return f"the simulation failed: {log_tail(done.stdout + done.stderr, 3)}"
-    return done.problem
+        return done.stdout, f"the simulation failed: {log_tail(done.stdout + done.stderr, 3)}"
+    return done.stdout, done.problem
 
 
-def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch]]:
-    """Return counts by name, problems for people, and the first mismatches."""
+def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch], list[str]]:
+    """Return counts by name, problems for people, the first mismatches and unknown payloads."""
     values: dict[str, int] = {}
     problems: list[str] = []
     mismatches: list[Mismatch] = []
+    unknown: list[str] = []
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     for line in lines:
         name, _, text = line.partition("=")
@@ -199,6 +313,8 @@ def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch]]
         elif name == "mismatch":
             index, got, expected = text.split()
             mismatches.append(Mismatch(index=int(index), got=got, expected=expected))
+        elif name == "unknown":
+            unknown.append(text)
         elif text.isdigit():
             values[name] = int(text)
-    return values, problems, mismatches
+    return values, problems, mismatches, unknown

@@ -19,6 +19,8 @@ import consilico
 from consilico.cli import main
 from consilico.commands.output import working
 from consilico.reports.build import ReportAnswer
+from consilico.sim.rtlsim.failures import Difference, Failure
+from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implement import (
@@ -178,8 +180,41 @@ def test_verify_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFixtur
     assert main(["verify", UNIT, *settings, "--json", "-"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == head("verify") | VERIFIED.to_json()
-    unit, config, simulators, seed, _ = calls[0]
+    unit, config, simulators, seed, _, failures, _ = calls[0]
     assert (unit.name, config.lanes, simulators, seed) == (UNIT, 4, ["icarus"], 7)
+    assert failures is None
+
+
+def test_verify_explains_failures_and_says_what_is_not_covered(
+    fake: Fake, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    failure = Failure(
+        what="wrong: data", bench="icarus, full speed",
+        fields={"lane3/data": Difference(got="5", expected="7", ulp=-2)}, results_wrong=12,
+        worst_ulp=4, mean_ulp=1.5, cycle=9, time_ns=48, items=3, stimulus="one.json",
+        waveform="one.vcd", replay=f"consilico verify {UNIT} --sim icarus --replay one.json",
+    )  # fmt: skip
+    exempt = (Exemption(point="stream/reset_in_flight", why="it holds nothing"),)
+    wrong = replace(VERIFIED, problems=("wrong",), failures=(failure,), exempt=exempt)
+    calls = fake("consilico.sim.rtlsim.verify.verify", wrong)
+    assert main(["verify", UNIT, "--failures", str(tmp_path)]) == 1
+    assert calls[0][5] == tmp_path
+    printed = capsys.readouterr().out
+    for part in (
+        "wrong: data (icarus, full speed)", "at 48 ns, cycle 9, of a stimulus of 3 items",
+        "lane3/data", "-2", "12 results are wrong like this, by up to 4 ulp, 1.5 in the mean",
+        "one.vcd", "--replay one.json", "stream/reset_in_flight   it holds nothing",
+    ):  # fmt: skip
+        assert part in printed
+
+
+def test_verify_replays_a_stimulus_file(fake: Fake, tmp_path: Path) -> None:
+    calls = fake("consilico.sim.rtlsim.verify.replay_file", VERIFIED)
+    path = tmp_path / "one.json"
+    assert main(["verify", UNIT, "--sim", "icarus", "--replay", str(path)]) == 0
+    unit, _, text, simulators, replayed, _, _ = calls[0]
+    assert (unit.name, simulators, replayed) == (UNIT, ["icarus"], path)
+    assert "module consmax_log2" in text
 
 
 def test_verify_uses_both_simulators_by_default(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,7 @@ module toy_multiply(
   assign cfg__ready = 1'b1;
   assign o__valid = full1;
   assign o__payload = result;
-  always @(posedge gated) product <= i__payload * k;
+  always @(posedge gated) product <= i__payload * (cfg__valid ? cfg__payload : k);
   always @(posedge clk) begin
     if (cfg__valid) k <= cfg__payload;
     if (free0) full0 <= i__valid;
@@ -109,13 +109,14 @@ class Multiplier(wiring.Component):
         k = Signal(8, reset_less=True)
         product = Signal(16, reset_less=True)
         full = Signal()
+        now = Mux(self.cfg.valid, self.cfg.payload, k)  # it holds for what comes along with it
         free = Signal()
         m.d.comb += [free.eq(self.o.ready | ~self.o.valid), self.i.ready.eq(free | ~full)]
         m.d.comb += self.cfg.ready.eq(1)
         with m.If(self.cfg.valid):
             m.d.sync += k.eq(self.cfg.payload)
         with m.If(self.i.ready):
-            m.d.sync += [full.eq(self.i.valid), product.eq(self.i.payload * k)]
+            m.d.sync += [full.eq(self.i.valid), product.eq(self.i.payload * now)]
         with m.If(free):
             m.d.sync += [self.o.valid.eq(full), self.o.payload.eq(product)]
         return m

@@ -1,0 +1,261 @@
+"""Producers and consumers of all kinds, and streams that run free of each other.
+
+A unit's stimulus comes as blocks: a load of configuration and the data that it is for. Here blocks
+are taken from it and their items offered at the same time: configuration while the data of the
+block before still flows, loads back to back, resets in the middle of it all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consilico.sim.rtlsim.acceptance import Expect
+from consilico.sim.rtlsim.script import ALWAYS_READY, FREE, Consumer, Script, Way, stalled
+from consilico.sim.units.stimulus import Kind, Stimulus
+
+__all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
+
+LONG_STALL = 4200  # cycles, once per run: more than a counter of 12 bits can count
+_BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
+_LONGEST_BLOCK = 120  # items; a longer one is cut
+_LOADS_TRIED = 16
+_LEAD = 12  # beats of data, at most, by which a configuration runs ahead of its place
+
+Rng = np.random.Generator
+
+
+def _always_ready(rng: Rng) -> Consumer:
+    return ALWAYS_READY
+
+
+def _after_valid(rng: Rng) -> Consumer:
+    """Become ready only once a result is offered, mostly at once."""
+    delays = np.where(rng.random(512) < 0.7, 0, rng.integers(0, 6, 512))
+    return Consumer(ways=np.full(512, Way.AFTER_VALID, np.uint8), delays=delays.astype(np.uint16))
+
+
+def _one_by_one(rng: Rng) -> Consumer:
+    """Drop ready right after each result, then raise it without waiting for valid."""
+    return Consumer(ways=np.zeros(1, np.uint8), delays=np.ones(1, np.uint16))
+
+
+def _stalling(rng: Rng) -> Consumer:
+    """Stall at random, and once for thousands of cycles."""
+    delays = stalled(rng, 1024, 96)
+    ways = np.where(rng.random(1024) < 0.25, Way.AFTER_VALID, Way.FREELY).astype(np.uint8)
+    at = int(rng.integers(2, 5))
+    delays[at], ways[at] = LONG_STALL, Way.AFTER_VALID
+    return Consumer(ways=ways, delays=delays, loop=at + 1)
+
+
+def _pulsing(rng: Rng) -> Consumer:
+    """Be ready for single cycles, needed or not."""
+    delays = rng.integers(0, 5, 512).astype(np.uint16)
+    return Consumer(ways=np.full(512, Way.PULSE, np.uint8), delays=delays)
+
+
+def _bursts(rng: Rng) -> Consumer:
+    """Take some results in a row, then none for a while."""
+    delays = np.where(rng.random(512) < 0.08, rng.integers(10, 90, 512), 0)
+    return Consumer(ways=np.zeros(512, np.uint8), delays=delays.astype(np.uint16))
+
+
+def _continuous(rng: Rng, items: int) -> NDArray[np.uint16]:
+    return np.zeros(items, dtype=np.uint16)
+
+
+def _bursty(rng: Rng, items: int) -> NDArray[np.uint16]:
+    """Offer some items in a row, then none for a while."""
+    return np.where(rng.random(items) < 0.06, rng.integers(8, 100, items), 0).astype(np.uint16)
+
+
+def _sparse(rng: Rng, items: int) -> NDArray[np.uint16]:
+    """Leave a gap before each item, and now and then a long one."""
+    long = rng.random(items) < 0.01
+    return np.where(long, rng.integers(200, 400, items), rng.integers(1, 8, items)).astype(
+        np.uint16
+    )
+
+
+def _stalled(rng: Rng, items: int) -> NDArray[np.uint16]:
+    return stalled(rng, items, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A producer and a consumer."""
+
+    name: str
+    producer: Callable[[Rng, int], NDArray[np.uint16]]  # gaps before items
+    consumer: Callable[[Rng], Consumer]
+    beats: int  # of data, about
+    presses: bool = True  # the consumer keeps results waiting, so that resets can fall then
+
+
+PROFILES = (
+    Profile(
+        name="continuous, ready after valid",
+        producer=_continuous,
+        consumer=_after_valid,
+        beats=400,
+    ),
+    Profile(name="bursts, one stall of thousands", producer=_bursty, consumer=_stalling, beats=300),
+    Profile(
+        name="continuous, always ready",
+        producer=_continuous,
+        consumer=_always_ready,
+        beats=400,
+        presses=False,
+    ),
+    Profile(name="continuous, ready for bursts", producer=_continuous, consumer=_bursts, beats=300),
+    Profile(
+        name="long gaps, ready one by one",
+        producer=_sparse,
+        consumer=_one_by_one,
+        beats=150,
+        presses=False,
+    ),
+    Profile(name="random gaps, ready in pulses", producer=_stalled, consumer=_pulsing, beats=200),
+)
+
+
+def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) -> Script:
+    """Return blocks of a stimulus as streams that run free of each other.
+
+    Args:
+        stimulus: What the unit is verified with; its expected results are not used.
+        profile: Producer and consumer, and how much to take.
+        seed: Of the choice of blocks, of gaps and of resets.
+        expect: The unit's golden model on its streams, which tells whether its configuration holds
+            constants or shapes jobs.
+    """
+    rng = np.random.default_rng([seed, *profile.name.encode()])
+    blocks = _blocks(stimulus)
+    loads = [load for load, _ in blocks if len(load)]
+    jobs = _shapes_jobs(stimulus, blocks, expect)
+    pieces = _Pieces(stimulus, rng)
+    pieces.add(blocks[0][0])  # which makes the unit ready for data
+    for index, (load, rest) in enumerate(_chosen(blocks, profile.beats, rng)):
+        if len(load) and index % 4 == 3:  # a reset in the middle of a load, or right after it
+            pieces.add(load[: int(rng.integers(1, len(load) + 1))])
+            pieces.reset(beats=0, whole=not jobs)
+        if loads and not jobs and index % 2:
+            pieces.add(loads[rng.integers(len(loads))])
+        pieces.add(load)
+        cut = rest[: int(rng.integers(_LONGEST_BLOCK // 4, _LONGEST_BLOCK))]
+        pieces.add(cut)
+        beats = int((stimulus.kind[cut] == Kind.DATA).sum())
+        if index % 3 == 1 or (jobs and len(cut) < len(rest)):
+            pieces.reset(beats, whole=not jobs and index % 2 == 0)
+    if jobs:  # where a configuration came too early, data may be missing for the last job
+        pieces.reset(beats=0, whole=False)
+    return pieces.script(profile)
+
+
+class _Pieces:
+    """Collect items and resets in the order of the script."""
+
+    def __init__(self, stimulus: Stimulus, rng: Rng) -> None:
+        self._stimulus, self._rng = stimulus, rng
+        self._items: list[int] = []  # indices of the stimulus; -1: a reset of our own
+        self._leads: dict[int, tuple[int, int]] = {}  # of own resets: data, configuration
+
+    def add(self, items: NDArray[np.int64]) -> None:
+        self._items += items.tolist()
+
+    def reset(self, beats: int, *, whole: bool) -> None:
+        """Add a reset.
+
+        Args:
+            beats: Of data before it; it comes when up to three quarters of them are missing.
+            whole: Whether it waits for all configuration before it.
+        """
+        early = int(self._rng.integers(beats // 4, 3 * beats // 4 + 1))
+        self._leads[len(self._items)] = early, 0 if whole else FREE
+        self._items.append(-1)
+
+    def script(self, profile: Profile) -> Script:
+        stimulus, rng = self._stimulus, self._rng
+        items = np.array(self._items, dtype=np.int64)
+        count, own = len(items), items < 0
+        kind = np.where(own, np.uint8(Kind.RESET), stimulus.kind[items]).astype(np.uint8)
+        bits = np.where(own[:, None], 0, stimulus.bits[items]).astype(np.uint8)
+        loads, resets, data = (kind == each for each in (Kind.CONFIG, Kind.RESET, Kind.DATA))
+        data_lead = rng.integers(0, _LEAD + 1, count)
+        data_lead[loads & (rng.random(count) < 0.25)] = FREE  # right after the load before
+        # nothing is promised for data before the first load is complete; then data runs free
+        before = np.cumsum(loads)
+        first = before[data][:1]
+        config_lead = np.where(before > first, before - first, 0) if len(first) else 0 * before
+        for place, (of_data, of_configuration) in self._leads.items():
+            data_lead[place] = of_data
+            config_lead[place] = min(of_configuration, config_lead[place])
+        gap = profile.producer(rng, count)
+        gap[resets] = rng.integers(0, 30, int(resets.sum()))
+        after = np.append(False, resets[:-1])
+        gap[after & (rng.random(count) < 0.7)] = 0  # offered in the first cycle after a reset
+        return Script(
+            kind=kind,
+            bits=bits,
+            data_lead=data_lead,
+            config_lead=config_lead,
+            gap=gap,
+            length=rng.choice([1, 1, 1, 2, 3], count).astype(np.uint8),
+            pressed=resets & (rng.random(count) < 0.7) & profile.presses,
+            consumer=profile.consumer(rng),
+            scramble=True,
+        )
+
+
+def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return the loads of a stimulus, each with what follows it: pairs of item indices."""
+    kind = stimulus.kind
+    items = np.arange(len(kind))
+    loads = kind == Kind.CONFIG
+    if loads.any():
+        starts = np.flatnonzero(loads & ~np.append(False, loads[:-1]))
+    else:
+        starts = np.flatnonzero(np.cumsum(kind == Kind.DATA) % _BLOCK_BEATS == 1)
+        starts = starts[np.append(True, np.diff(starts) > 1)]
+    found = []
+    for part in np.split(items, starts):
+        size = int(loads[part].cumprod().sum())
+        if len(part):
+            found.append((part[:size], part[size:]))
+    return found
+
+
+def _chosen(
+    blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]], beats: int, rng: Rng
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return blocks with so many beats, about, in their order; several times if they are few."""
+    chosen: list[int] = []
+    total = 0
+    while total < beats and len(chosen) < 4 * beats:
+        for index in rng.permutation(len(blocks)).tolist():
+            chosen.append(index)
+            total += min(len(blocks[index][1]), _LONGEST_BLOCK)
+            if total >= beats:
+                break
+    # a first block without a load would meet a unit that nothing has configured
+    chosen.sort(key=lambda index: (len(blocks[index][0]) == 0, index))
+    return [blocks[index] for index in chosen]
+
+
+def _shapes_jobs(
+    stimulus: Stimulus, blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]], expect: Expect
+) -> bool:
+    """Tell whether the configuration says how many beats belong together.
+
+    Constants, in contrast, leave it as it is which beats of data complete results.
+    """
+    loads = [load for load, _ in blocks if len(load)][:_LOADS_TRIED]
+    data = max((rest for _, rest in blocks), key=len)[:_LONGEST_BLOCK]
+    ends: set[bytes] = set()
+    for load in loads:
+        items = np.concatenate([blocks[0][0], load, data])
+        completes, _, _ = expect(stimulus.kind[items], stimulus.bits[items])
+        ends.add(completes[-len(data) :].tobytes())
+    return len(ends) > 1

@@ -1,0 +1,214 @@
+"""Streams that run free of each other find what no fixed order shows."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_script
+from consilico.sim.rtlsim.profiles import PROFILES, Profile, concurrent
+from consilico.sim.rtlsim.script import ALWAYS_READY, Consumer, Script, Way, in_order
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.rtlsim.symptoms import Observed, observe
+from consilico.sim.units.stimulus import Kind
+from tests.sim.rtlsim import toy
+
+UNIT, CONFIG = toy.unit(), toy.ToyConfig()
+EXPECT = partial(UNIT.expect, CONFIG)
+PROFILE = {profile.name: profile for profile in PROFILES}
+AFTER_VALID = PROFILE["continuous, ready after valid"]
+LONG_STALL = PROFILE["bursts, one stall of thousands"]
+ALWAYS = PROFILE["continuous, always ready"]
+
+
+def replay(sources: list[str], script: Script) -> Observed:
+    icarus = find_simulator("icarus")
+    build = build_bulk(icarus, sources, toy.TOP, toy.PORTS)
+    transcript = run_script(icarus, build, toy.PORTS, script, hang_cycles=6000)
+    return observe(script, transcript, EXPECT, UNIT.layouts(CONFIG).o)
+
+
+def driven(profile: Profile, seed: int = 1) -> Script:
+    return concurrent(toy.stimulus(), profile, seed, EXPECT)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_a_right_unit_passes(profile: Profile) -> None:
+    script = driven(profile)
+    seen = replay(toy.sources(), script)
+    assert seen.symptoms == {}
+    assert seen.comparison is not None
+    assert not seen.comparison.differs
+    assert len(seen.comparison.due) > 100
+    delivered, dropped = len(seen.comparison.delivered), seen.comparison.dropped
+    assert delivered + dropped == len(seen.comparison.expected)
+    assert all(gate.resting == 0 < gate.ticks for gate in seen.transcript.ticks)
+
+
+def test_the_required_events_happen() -> None:
+    seen = replay(toy.sources(), driven(AFTER_VALID))
+    assert seen.comparison is not None
+    for event in (
+        "config_with_data",
+        "config_back_to_back",
+        "config_after_reset",
+        "reset_under_back_pressure",
+        "ready_after_valid",
+    ):
+        assert seen.transcript.events[event] > 0, event
+    assert seen.comparison.resets_in_flight > 0
+    assert seen.comparison.configs_in_flight > 0
+
+
+def test_one_stall_lasts_for_thousands_of_cycles() -> None:
+    seen = replay(toy.sources(), driven(LONG_STALL))
+    assert seen.transcript.events["longest_stall"] > 4096
+
+
+ADDED = "wire gated;"
+FAULTS = [
+    # what is wrong, profile, in the Verilog this, becomes that, and a symptom
+    (
+        "configuration lost along with data",
+        AFTER_VALID,
+        [("if (cfg__valid) k", "if (cfg__valid & ~i__valid) k")],
+        "wrong: payload",
+    ),
+    (
+        "the second of two configurations lost",
+        AFTER_VALID,
+        [
+            (ADDED, "wire gated; reg was = 0; always @(posedge clk) was <= cfg__valid;"),
+            ("if (cfg__valid) k", "if (cfg__valid & ~was) k"),
+        ],
+        "wrong: payload",
+    ),
+    (
+        "configuration lost in the first cycle after reset",
+        AFTER_VALID,
+        [
+            (ADDED, "wire gated; reg was = 0; always @(posedge clk) was <= rst;"),
+            ("if (cfg__valid) k", "if (cfg__valid & ~was) k"),
+        ],
+        "wrong: payload",
+    ),
+    (
+        "reset does not clear a result that waits",
+        AFTER_VALID,
+        [
+            (ADDED, "wire gated; initial full1 = 0;"),
+            ("full1 <= 1'b0", "full1 <= full1 & ~o__ready"),
+        ],
+        "a result that nothing was due for",
+    ),
+    (
+        "advances only when ready",
+        AFTER_VALID,
+        [("free1 = o__ready | ~full1", "free1 = o__ready")],
+        "hang: i__ready stays low",
+    ),
+    (
+        "valid waits for ready",
+        AFTER_VALID,
+        [("o__valid = full1", "o__valid = full1 & o__ready")],
+        "hang: i__ready stays low",
+    ),
+    (
+        "a result is lost after 4,000 stalled cycles",
+        LONG_STALL,
+        [
+            (
+                ADDED,
+                "wire gated; reg [11:0] n = 0; always @(posedge clk) n <= free1 ? 0 : n + 1;",
+            ),
+            ("free1 = o__ready | ~full1", "free1 = o__ready | ~full1 | n == 12'd4000"),
+        ],
+        "o__payload changed before o__ready",
+    ),
+    (
+        "an input is lost after 200 stalled cycles",
+        LONG_STALL,
+        [
+            (
+                ADDED,
+                """wire gated; reg [7:0] n = 0;
+                always @(posedge clk) n <= free1 ? 0 : n + (n < 200);
+                always @(posedge clk) if (n == 199) full0 <= 0;""",
+            ),
+        ],
+        "wrong: payload",
+    ),
+    (
+        "results come twice",
+        LONG_STALL,
+        [("full1 <= full0", "full1 <= full0 | (full1 & result[3:0] == 4'd6)")],
+        "a result that nothing was due for",
+    ),
+    (
+        "a wrong bit",
+        ALWAYS,
+        [("o__payload = result", "o__payload = result ^ (result[5:0] == 6'd42)")],
+        "wrong: payload",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("profile", "edits", "symptom"),
+    [fault[1:] for fault in FAULTS],
+    ids=[fault[0] for fault in FAULTS],
+)
+def test_a_fault_is_found(profile: Profile, edits: list[tuple[str, str]], symptom: str) -> None:
+    text, gate = toy.sources()
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    seen = replay([text, gate], driven(profile))
+    assert symptom in seen.symptoms
+
+
+def test_a_clock_gate_that_is_always_on_is_found() -> None:
+    always_on = toy.sources(".enable(free0 & i__valid)", ".enable(1'b1)")
+    seen = replay(always_on, in_order(toy.stimulus()))
+    assert [gate.gate for gate in seen.transcript.ticks if gate.resting] == ["gate"]
+
+
+def test_a_reset_drops_what_was_to_come_before_it() -> None:
+    stimulus = toy.stimulus()
+    items = np.flatnonzero(stimulus.kind != Kind.RESET)[:30]
+    kind = np.append(stimulus.kind[items], [Kind.RESET, Kind.DATA]).astype(np.uint8)
+    bits = np.concatenate([stimulus.bits[items], [[0], [9]]]).astype(np.uint8)
+    count = len(kind)
+    lead = np.zeros(count, dtype=np.int64)
+    lead[-2] = 12  # of 29 beats of data
+    script = Script(
+        kind=kind,
+        bits=bits,
+        data_lead=lead,
+        config_lead=np.zeros(count, dtype=np.int64),
+        gap=np.zeros(count, dtype=np.uint16),
+        length=np.full(count, 3, dtype=np.uint8),
+        pressed=np.zeros(count, dtype=np.bool_),
+    )
+    seen = replay(toy.sources(), script)
+    assert seen.symptoms == {}
+    assert seen.comparison is not None
+    assert script.kind[seen.comparison.order].tolist().count(Kind.DATA) == 29 - 12 + 1
+    assert seen.comparison.order[-1] == count - 1
+
+
+@pytest.mark.parametrize(("way", "between"), [(Way.FREELY, 4), (Way.AFTER_VALID, 5)])
+def test_a_consumer_waits_as_long_as_it_says(way: Way, between: int) -> None:
+    stimulus = toy.stimulus(rounds=1)
+    script = in_order(stimulus)
+    consumer = Consumer(ways=np.array([way], np.uint8), delays=np.array([3], np.uint16))
+    slow = Script(**{**vars(script), "consumer": consumer})
+    seen = replay(toy.sources(), slow)
+    assert seen.comparison is not None
+    gaps = np.diff(seen.comparison.delivered_cycles[:10])
+    assert set(gaps.tolist()) == {between}
+
+
+def test_a_consumer_must_have_entries_and_loop_in_them() -> None:
+    with pytest.raises(ValueError, match="a consumer has"):
+        Consumer(ways=ALWAYS_READY.ways, delays=ALWAYS_READY.delays, loop=1)
