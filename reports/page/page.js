@@ -30,11 +30,30 @@
     return result;
   }
 
-  // Where names stand one below another, a long legend would leave no room for the plot.
+  // On a narrow screen panels go one below another, and so do the names of a legend.
   function sized(plot) {
+    if (window.innerWidth >= 560) return plot.layout;
+    const layout = structuredClone(plot.layout);
+    const panels = Object.keys(layout).filter((key) => key.startsWith("xaxis"));
+    if (panels.length > 1) {
+      panels.forEach((key, index) => {
+        const top = 1 - index / panels.length;
+        layout[key].domain = [0, 1];
+        Object.assign(layout[key.replace("x", "y")], {
+          domain: [top - 0.68 / panels.length, top],
+          showticklabels: true,
+          title: layout[key.replace("x", "y")].title ?? layout.yaxis.title,
+        });
+      });
+      layout.annotations
+        .filter((title) => title.xref === "paper")
+        .forEach((title, index) => Object.assign(title, { x: 0.5, y: 1 - index / panels.length }));
+      layout.height = 80 + Math.max(280, 0.8 * layout.height) * panels.length;
+      layout.legend.y = 1 + 30 / layout.height;
+    }
     const names = plot.data.filter((trace) => trace.showlegend).length;
-    const narrow = window.innerWidth < 560 && names > 5;
-    return { ...plot.layout, height: plot.layout.height + (narrow ? 24 * names : 0) };
+    if (names > 5) layout.height += 24 * names;
+    return layout;
   }
 
   function draw() {
