@@ -4,6 +4,7 @@ Exit status: 0 right, 1 a check failed, 2 something the user can mend, 130 inter
 heavy is imported here: each command imports what it needs when it runs.
 """
 
+import io
 import os
 import signal
 import sys
@@ -89,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; what the user can mend is one line on stderr."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have the lines of a table
+        sys.stdout.reconfigure(errors="replace")
     try:
         status = typer.main.get_command(app).main(
             args=argv, prog_name="consilico", standalone_mode=False
@@ -116,6 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
+    except UnicodeEncodeError as error:  # what is no UTF-8 came in as a name, and goes out nowhere
+        near = error.object[max(0, error.start - 40) : error.end + 40]
+        return _complain(f"a name that is not UTF-8 cannot be used here: {near!a}")
     if status == 130:
         return _complain("interrupted", status)
     return int(status or 0)

@@ -77,13 +77,15 @@ class Config:
         Fields that are not mentioned keep their defaults.
 
         Raises:
-            ValueError: If a field is unknown or a value is not accepted.
+            ValueError: If a field is unknown or given twice, or a value is not accepted.
         """
         known = {item.name: item for item in fields(cls)}
         values: dict[str, Any] = {}
         for name, text in settings:
             if name not in known:
                 raise ValueError(f"unknown field {name!r}; accepted: {', '.join(known)}")
+            if name in values:
+                raise ValueError(f"{name} is given twice; accepted: once")
             try:
                 values[name] = int(text)
             except ValueError:

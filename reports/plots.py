@@ -64,6 +64,7 @@ def save_plot(chart: Chart, path: Path) -> None:
         UserError: If the ending is another, or the file cannot be written.
     """
     check_plot_path(path)
+    f"{chart.title} {chart.conditions}".encode()  # else a name that is not UTF-8 is drawn
     ending = path.suffix.lower()
     if ending == ".html":
         write_atomic(path, _page(chart))

@@ -3,18 +3,22 @@
 See :mod:`consilico.api` for what all functions of the interface have in common.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
+from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
     from consilico.sim.units.unit import Unit
+
+_SCALED = ("area_um2", "delay_ns", "energy_pj", "power_w")
 
 __all__ = ["buffer", "buffers", "estimate", "estimate_rtl", "scale"]
 
@@ -157,8 +161,17 @@ def scale(
         variant_to: The same at the other end.
 
     Raises:
-        UserError: If a node is not covered, or a supply is beyond what the method covers.
+        UserError: If a node is not covered, a figure is unknown or not above 0, or a supply is
+            beyond what the method covers.
     """
+    for name in figures:
+        if name not in _SCALED:
+            raise UserError(f"unknown figure {name!r}; accepted: {', '.join(_SCALED)}")
+    for name, value in {
+        **figures, "voltage_from": voltage_from, "voltage_to": voltage_to,
+    }.items():  # fmt: skip
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"{name} must be above 0, not {value:g}")
     from consilico.sim.estimate.nodes.prediction import scale_figures
     from consilico.sim.estimate.nodes.scaling import technology
 

@@ -29,7 +29,8 @@ def training_run(model: str, method: str = "adamw", **settings: int | str | bool
             as ``batch``, ``sequence``, ``rank`` and ``checkpointing``.
 
     Raises:
-        UserError: If a field is unknown or a value is not accepted; the message says what is.
+        UserError: If a field is unknown, a value is not accepted, or a rank is given for a method
+            without one.
     """
     from consilico.sim.memory.presets import find_model
     from consilico.sim.memory.training_run import TrainingRun
@@ -39,7 +40,10 @@ def training_run(model: str, method: str = "adamw", **settings: int | str | bool
         if name not in known:
             raise UserError(f"unknown field {name!r} of a run; accepted: {', '.join(known)}")
     values: dict[str, Any] = settings  # checked by TrainingRun, one by one
-    return TrainingRun(model=find_model(model), method=method, **values)
+    run = TrainingRun(model=find_model(model), method=method, **values)
+    if run.rank and not run.method_description.rank:
+        raise UserError(f"rank must be 0 with {method}, which has none; not {run.rank}")
+    return run
 
 
 def memory(

@@ -104,11 +104,10 @@ def _operands(settings: list[str]) -> dict[str, dict[str, float]]:
             values = [float(item) for item in text.split(",")]
         except ValueError:
             values = []
-        if not (1 <= len(values) <= 2 and 0 <= values[0] <= 1 and -1 <= values[-1] <= 1):
-            raise UserError(
-                f"--operand takes NAME=RATE[,CORRELATION] with RATE in [0, 1] and CORRELATION in "
-                f"[-1, 1], not {setting!r}"
-            )
+        if not 1 <= len(values) <= 2:
+            raise UserError(f"--operand takes NAME=RATE[,CORRELATION], not {setting!r}")
+        if name in given:
+            raise UserError(f"--operand {name} is given twice; accepted: once")
         keys = ("toggle_rate", "sign_correlation")
         given[name] = dict(zip(keys, values, strict=False))
     return given

@@ -2,14 +2,19 @@
 
 import csv
 import io
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, PlotOption, emit, print_table
-from consilico.sim.base.errors import UserError
+from consilico.commands.output import (
+    JsonOption,
+    PlotOption,
+    emit,
+    one_standard_output,
+    print_table,
+    write_text,
+)
 
 __all__ = ["memory"]
 
@@ -100,11 +105,10 @@ def memory(
         targets=targets,
         adapters=adapters,
     )
-    if csv_path == "-" and json_path == "-":
-        raise UserError("--csv and --json cannot both go to standard output")
+    one_standard_output(csv=csv_path, json=json_path)
     result = api.memory(run, gpu=gpu, memory=memory).to_json()
     if csv_path is not None:
-        _write_csv(result, csv_path)
+        write_text(csv_path, _csv(result))
     if plot is not None:
         from consilico.reports.plots import memory_plot, save_plot
         from consilico.sim.memory.ledger import timeline
@@ -113,17 +117,12 @@ def memory(
     emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
-def _write_csv(result: dict[str, Any], path: str) -> None:
-    from consilico.sim.base.files import write_atomic
-
+def _csv(result: dict[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, ("name", "kind", "dtype", "bytes", "live"), lineterminator="\n")
     writer.writeheader()
     writer.writerows(result["ledger"])
-    if path == "-":
-        print(text.getvalue(), end="")
-    else:
-        write_atomic(Path(path), text.getvalue())
+    return text.getvalue()
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -2,13 +2,19 @@
 
 import csv
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, PlotOption, emit, print_table
+from consilico.commands.output import (
+    JsonOption,
+    PlotOption,
+    emit,
+    one_standard_output,
+    print_table,
+    write_text,
+)
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["memory_sweep"]
 
 _MEMORIES = "8 GiB,12 GiB,16 GiB,24 GiB,48 GiB,80 GiB"
+_MOST_NUMBERS = 1 << 16  # of one option: what is computed at once takes memory for each
 
 
 def memory_sweep(
@@ -54,8 +61,7 @@ def memory_sweep(
     from consilico.sim.memory.gpus import gpu_memory
     from consilico.sim.memory.methods import METHODS
 
-    if csv_path == "-" and json_path == "-":
-        raise UserError("--csv and --json cannot both go to standard output")
+    one_standard_output(csv=csv_path, json=json_path)
     base = api.training_run(
         model,
         dtype=dtype,
@@ -83,7 +89,7 @@ def memory_sweep(
         "rows": [row for item in found for row in _rows(item, rooms)],
     }
     if csv_path is not None:
-        _write_csv(found, csv_path)
+        write_text(csv_path, _csv(found))
     if plot is not None:
         from consilico.reports.plots import memory_sweep_plot, save_plot
 
@@ -112,7 +118,10 @@ def _numbers(option: str, text: str) -> list[int]:
     try:
         for part in text.split(","):
             ends = [int(end) for end in part.split("..")]
-            numbers.extend(range(ends[0], ends[1] + 1, *ends[2:]) if ends[1:] else ends)
+            found = range(ends[0], ends[1] + 1, *ends[2:]) if ends[1:] else ends
+            if len(numbers) + len(found[:_MOST_NUMBERS]) >= _MOST_NUMBERS:
+                raise UserError(f"--{option} must be fewer than {_MOST_NUMBERS:,} numbers")
+            numbers.extend(found)
     except (ValueError, TypeError) as error:
         raise UserError(
             f"--{option} must be numbers by commas or a range such as 1..64, not {text!r}"
@@ -120,9 +129,7 @@ def _numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def _write_csv(found: "list[MemorySweep]", path: str) -> None:
-    from consilico.sim.base.files import write_atomic
-
+def _csv(found: "list[MemorySweep]") -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("method", "rank", "sequence", "batch", "peak_bytes"))
@@ -133,10 +140,7 @@ def _write_csv(found: "list[MemorySweep]", path: str) -> None:
                     (item.run.method, rank, sequence, batch, int(peak))
                     for batch, peak in zip(item.batches, item.peaks[r, s], strict=True)
                 )
-    if path == "-":
-        print(text.getvalue(), end="")
-    else:
-        write_atomic(Path(path), text.getvalue())
+    return text.getvalue()
 
 
 def _show(result: dict[str, Any]) -> None:

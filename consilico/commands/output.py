@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +24,11 @@ __all__ = [
     "SetOption",
     "UnitArgument",
     "emit",
-    "positive_ns",
+    "folder_name",
+    "one_standard_output",
     "print_table",
     "working",
+    "write_text",
 ]
 
 JsonOption = Annotated[
@@ -108,27 +109,52 @@ def emit(
 
     Raises:
         UserError: If the file cannot be written; an earlier file stays as it was.
+        ValueError: If a number of the answer is infinite or not a number, which JSON has not.
     """
     if json_path is not None:
         head = {"schema": f"consilico.{schema}", "version": __version__}
-        text = json.dumps(head | result, indent=2) + "\n"
-        if json_path == "-":
-            sys.stdout.write(text)
-            return
-        from consilico.sim.base.files import write_atomic
-
-        write_atomic(Path(json_path), text)
-    people()
+        write_text(json_path, json.dumps(head | result, indent=2, allow_nan=False) + "\n")
+    if json_path != "-":
+        people()
 
 
-def positive_ns(option: str, value: float) -> None:
-    """Refuse an option's time unless it is a finite number above 0.
+def write_text(path: str | Path, text: str) -> None:
+    """Write what a command makes to a file; ``-`` is standard output.
 
     Raises:
-        UserError: If it is not.
+        UserError: If the file cannot be written; an earlier file stays as it was.
     """
-    if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{option} must be a number of nanoseconds above 0, not {value}")
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    from consilico.sim.base.files import write_atomic
+
+    write_atomic(Path(path), text)
+
+
+def one_standard_output(**paths: str | Path | None) -> None:
+    """Refuse two outputs that both go to standard output.
+
+    Args:
+        paths: What each option was given, under the option's name.
+
+    Raises:
+        UserError: If more than one is ``-``.
+    """
+    taking = [f"--{option}" for option, path in paths.items() if str(path) == "-"]
+    if len(taking) > 1:
+        raise UserError(f"{' and '.join(taking)} cannot both go to standard output")
+
+
+def folder_name(text: str) -> Path:
+    """Return the folder that an option names; an empty name, as of an unset variable, is none.
+
+    Raises:
+        typer.BadParameter: If it is empty.
+    """
+    if not text:
+        raise typer.BadParameter("the name of the folder is empty")
+    return Path(text)
 
 
 def print_table(

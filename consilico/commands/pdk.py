@@ -9,7 +9,7 @@ from consilico.commands.output import JsonOption, emit, print_table
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer()
 
 
 @app.callback()

@@ -10,10 +10,12 @@ from consilico.commands.output import (
     JsonOption,
     PlotOption,
     emit,
-    positive_ns,
+    one_standard_output,
     print_table,
     working,
+    write_text,
 )
+from consilico.sim.base.errors import UserError
 
 __all__ = ["activity", "power"]
 
@@ -45,7 +47,9 @@ def power(
             metavar="FF_PER_UM", help="Estimate a clock tree with this wire capacitance in fF/um."
         ),
     ] = None,
-    clock_fanout: Annotated[int, typer.Option(help="Fan-out of the estimated clock tree.")] = 20,
+    clock_fanout: Annotated[
+        int | None, typer.Option(help="Fan-out of the estimated clock tree.", show_default="20")
+    ] = None,
     clock_buffer: Annotated[
         str | None,
         typer.Option(help="Buffer cell of the tree; by default the buffer of median area."),
@@ -54,10 +58,10 @@ def power(
     json_path: JsonOption = None,
 ) -> None:
     """Compute the power of any mapped netlist from Liberty tables and recorded activity."""
-    positive_ns("--period-ns", period_ns)
-    if window_ns is not None:
-        positive_ns("--window-ns", window_ns)
-    from consilico.sim.base.files import check_input, write_atomic
+    one_standard_output(instances=instances, json=json_path)
+    if clock_tree is None and (clock_fanout is not None or clock_buffer is not None):
+        raise UserError("--clock-fanout and --clock-buffer go with --clock-tree")
+    from consilico.sim.base.files import check_input
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
 
     check_input(netlist, "netlist")  # what is missing shows before any long work
@@ -66,7 +70,8 @@ def power(
         check_input(path, "Liberty file")
     tree = None
     if clock_tree is not None:
-        tree = ClockTreeOptions(wire_ff_per_um=clock_tree, fanout=clock_fanout, buffer=clock_buffer)
+        fanout = {} if clock_fanout is None else {"fanout": clock_fanout}
+        tree = ClockTreeOptions(wire_ff_per_um=clock_tree, buffer=clock_buffer, **fanout)
     with working():
         report = api.power(
             netlist, top, liberty=liberty, activity=activity, scope=scope, clock=clock,
@@ -77,8 +82,6 @@ def power(
             result["top_consumers"] = [
                 item.to_json() for item in report.top_consumers(top_consumers)
             ]
-        if instances is not None:
-            write_atomic(instances, report.instances_csv())
         if plot is not None:
             from consilico.reports.plots import power_plot, save_plot
 
@@ -87,7 +90,12 @@ def power(
                 f"activity: {activity.name}"
             )
             save_plot(power_plot(result, top, where), plot)
-    emit("power/1", result, json_path, lambda: _show_power(top, result))
+    if instances is not None:
+        write_text(instances, report.instances_csv())
+    emit(
+        "power/1", result, json_path,
+        lambda: None if str(instances) == "-" else _show_power(top, result),
+    )  # fmt: skip
 
 
 def activity(
@@ -96,12 +104,12 @@ def activity(
     output: Annotated[Path, typer.Option("-o", "--output", help="SAIF file to write.")],
 ) -> None:
     """Convert a waveform to SAIF: toggle counts and times at 0, 1 and x of every signal."""
-    from consilico.sim.base.files import write_atomic
     from consilico.sim.silicon.activity.read import read_activity
     from consilico.sim.silicon.activity.saif import saif_text
 
     with working():
-        write_atomic(output, saif_text(read_activity(path, scope), scope))
+        text = saif_text(read_activity(path, scope), scope)
+    write_text(output, text)
 
 
 def _show_power(top: str, result: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, SetOption, emit, working
+from consilico.commands.output import JobsOption, JsonOption, SetOption, emit, folder_name, working
 from consilico.sim.base.errors import CheckFailed
 
 __all__ = ["report"]
@@ -33,17 +33,15 @@ def report(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the report goes.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", parser=folder_name, help="Where the report goes."
+        ),
     ] = Path("build/report"),
     full: Annotated[
         bool, typer.Option("--full", help="Measure all there is, however long it takes.")
     ] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", metavar="N", help="Measurements at a time.", show_default="processors"
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     json_path: JsonOption = None,
 ) -> None:
     """Verify and implement units and write a page about them; print its path last.

@@ -1,6 +1,5 @@
 """Define ``consilico scale``: figures of one technology node, estimated at another."""
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,10 +57,6 @@ def scale(
     given = {name: value for name, value in values.items() if value is not None}
     if not given:
         raise UserError("nothing to scale: give --area-um2, --delay-ns, --energy-pj or --power-w")
-    supplies = {"voltage_from": voltage_from, "voltage_to": voltage_to}
-    for name, value in (given | supplies).items():
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
     result = api.scale(
         source,
         target,

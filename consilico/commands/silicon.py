@@ -12,7 +12,6 @@ from consilico.commands.output import (
     SetOption,
     UnitArgument,
     emit,
-    positive_ns,
     print_table,
     working,
 )
@@ -65,7 +64,6 @@ def implement(
         raise UserError("--pdk and --liberty exclude each other; a kit has its Liberty files")
     found = api.unit(unit)
     config = configure(found, settings)
-    positive_ns("--clock-ns", clock_ns)
     with working() as progress:
         result = api.implement(
             found,

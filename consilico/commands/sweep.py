@@ -15,9 +15,10 @@ from consilico.commands.output import (
     PlotOption,
     SetOption,
     emit,
-    positive_ns,
+    one_standard_output,
     print_table,
     working,
+    write_text,
 )
 from consilico.commands.rtl import (
     DefineOption,
@@ -84,17 +85,14 @@ def sweep(
 
     if (unit is None) == (not rtl):
         raise UserError("name a unit, or Verilog with --rtl FILE --top MODULE")
-    if csv_path == "-" and json_path == "-":
-        raise UserError("--csv and --json cannot both go to standard output")
-    if not 0.001 <= resolution <= 0.5:
-        raise UserError(f"--resolution must be within 0.001 and 0.5, not {resolution}")
+    one_standard_output(csv=csv_path, json=json_path)
     periods = _periods(clocks)
     goal = resolution if fastest else None
     if rtl:
         if top is None:
             raise UserError(f"--rtl {', '.join(map(str, rtl))} needs --top MODULE")
-        if settings or energy:
-            raise UserError("--set and --energy are for units, not for --rtl")
+        if settings or energy or traffic:
+            raise UserError("--set, --energy and --traffic are for units, not for --rtl")
         defines, parameters = settings_of(define, parameter)
         with working() as progress:
             result = api.sweep_rtl(
@@ -103,8 +101,12 @@ def sweep(
                 progress=progress,
             )  # fmt: skip
     else:
-        if top or include or define or parameter:
-            raise UserError("--top, --include, --define and --param are for --rtl, not for units")
+        if top or include or define or parameter or clock != "clk":
+            raise UserError(
+                "--top, --include, --define, --param and --clock are for --rtl, not for units"
+            )
+        if traffic and not energy:
+            raise UserError("--traffic goes with --energy")
         found = api.unit(str(unit))
         config = configure(found, settings)
         with working() as progress:
@@ -114,7 +116,7 @@ def sweep(
             )  # fmt: skip
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
-        _write_csv(result.to_json()["points"], columns, csv_path)
+        write_text(csv_path, _csv(result.to_json()["points"], columns))
     if plot is not None:
         from consilico.reports.plots import save_plot, sweep_plot
 
@@ -130,22 +132,15 @@ def _periods(text: str) -> list[float]:
         periods = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise UserError(f"--clocks must be periods in ns by commas, not {text!r}") from error
-    for period in periods:
-        positive_ns("--clocks", period)
     return periods
 
 
-def _write_csv(points: list[dict[str, Any]], columns: list[str], path: str) -> None:
-    from consilico.sim.base.files import write_atomic
-
+def _csv(points: list[dict[str, Any]], columns: list[str]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(points)
-    if path == "-":
-        print(text.getvalue(), end="")
-    else:
-        write_atomic(Path(path), text.getvalue())
+    return text.getvalue()
 
 
 def _show(result: "ClockSweep", energy: bool) -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from consilico import __version__, api
-from consilico.commands.output import JsonOption, SetOption, UnitArgument, emit, print_table
+from consilico.commands.output import (
+    JsonOption,
+    SetOption,
+    UnitArgument,
+    emit,
+    one_standard_output,
+    print_table,
+    write_text,
+)
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,10 +86,12 @@ def generate(
     json_path: JsonOption = None,
 ) -> None:
     """Generate a unit's Verilog, byte for byte the same each time."""
-    from consilico.sim.base.files import write_atomic
     from consilico.sim.units.axi_stream import axi_verilog, fusesoc_core
     from consilico.sim.units.catalogue import configure
 
+    one_standard_output(output=output, json=json_path)
+    if str(output) == "-":
+        output = None
     if core and output is None:
         raise UserError("--core names the Verilog's file, so it needs -o FILE")
     found = api.unit(unit)
@@ -91,10 +101,10 @@ def generate(
         text, top = axi_verilog(found, config)
     core_path = None
     if output is not None:
-        write_atomic(output, text)
+        write_text(output, text)
         if core:
             core_path = output.with_suffix(".core")
-            write_atomic(core_path, fusesoc_core(found, output.name, top, __version__))
+            write_text(core_path, fusesoc_core(found, output.name, top, __version__))
     result = {
         "unit": found.name,
         "config": config.to_json(),

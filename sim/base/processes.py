@@ -156,7 +156,8 @@ def run_tool(
         command: Program and arguments; the program is looked for on the ``PATH`` of
             ``environment``.
         limits: What it may use.
-        folder: Where it works; this process' own folder if not given.
+        folder: Where it works, and keeps its temporary files: those of a compiler that is killed
+            go with the folder. This process' own folder if not given.
         environment: Its environment variables; this process' own if not given.
 
     Raises:
@@ -164,6 +165,9 @@ def run_tool(
             :meth:`ToolRun.check`.
     """
     begun = time.monotonic()
+    variables = dict(os.environ if environment is None else environment)
+    if folder is not None:
+        variables["TMPDIR"] = str(folder.absolute())
     told, tells = os.pipe()
     with os.fdopen(told, "rb") as report:
         try:
@@ -175,7 +179,7 @@ def run_tool(
                     str(limits.cpu_s or 0),
                     *command,
                 ],
-                cwd=folder, env=environment, start_new_session=True, pass_fds=(tells,),
+                cwd=folder, env=variables, start_new_session=True, pass_fds=(tells,),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:

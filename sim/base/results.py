@@ -193,7 +193,7 @@ def cache_entries() -> list[CacheEntry]:
     root = cache_root()
     found = []
     try:
-        folders = sorted(root.iterdir()) if root.is_dir() else []
+        folders = sorted(root.iterdir()) if root.exists() else []
         for folder in folders:
             if folder.is_symlink() or not folder.is_dir() or not _KIND.fullmatch(folder.name):
                 continue

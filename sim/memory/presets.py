@@ -121,7 +121,7 @@ def read_config(path: Path) -> Architecture:
     fields["tied"] = _flag(path, config, "tie_word_embeddings", fields.get("tied", False))
     name = config.get("_name_or_path")
     if not isinstance(name, str) or not name:
-        name = path.parent.name or path.stem
+        name = path.absolute().parent.name if path.name == "config.json" else path.stem
     return _make({"name": name, "source": str(path), **fields}, str(path))
 
 

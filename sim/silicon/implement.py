@@ -28,6 +28,7 @@ from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
 from consilico.sim.silicon.synthesis.hierarchy import area_by_module, marked_unit
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
+from consilico.sim.silicon.timing.clock_times import check_ns
 from consilico.sim.silicon.timing.opensta import longest_path, opensta_power
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
@@ -157,10 +158,12 @@ def implement(
             small enough for that to be quick. Results are simulated and compared in any case.
 
     Raises:
-        UserError: If the kit or a tool is missing, or the unit has no such source of traffic.
+        UserError: If the period is not accepted, the kit or a tool is missing, or the unit has no
+            such source of traffic.
         ToolError: If a tool fails.
         CheckFailed: If the netlist's results are wrong, or it differs from the RTL.
     """
+    check_ns("clock_ns", clock_ns)
     source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
     text = verilog(unit, config)

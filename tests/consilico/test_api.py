@@ -76,3 +76,37 @@ def test_a_gpu_and_an_amount_exclude_each_other() -> None:
     run = consilico.training_run("llama-60m")
     with pytest.raises(consilico.UserError, match="exclude each other"):
         consilico.memory(run, gpu="a6000-48gb", memory="16 GB")
+
+
+@pytest.mark.parametrize(
+    ("operands", "message"),
+    [
+        ({"x": {"toggle_rate": float("nan")}}, r"toggle_rate in \[0, 1\] .* not toggle_rate = nan"),
+        ({"x": {"toggle_rate": 2.0}}, "not toggle_rate = 2.0"),
+        ({"x": {"sign_correlation": -2.0}}, "not sign_correlation = -2.0"),
+        ({"x": {"density": 0.5}}, "not density = 0.5"),
+    ],
+)
+def test_an_operand_that_means_nothing_is_refused(
+    operands: dict[str, dict[str, float]], message: str
+) -> None:
+    with pytest.raises(consilico.UserError, match=f"^operand x takes .*{message}"):
+        consilico.estimate("matmul/dot", operands=operands)
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ({"area": 1.0}, "unknown figure 'area'; accepted: area_um2"),
+        ({"area_um2": -1.0}, "area_um2 must be above 0, not -1"),
+        ({"area_um2": float("nan")}, "area_um2 must be above 0, not nan"),
+    ],
+)
+def test_a_figure_that_means_nothing_is_not_scaled(figures: dict[str, float], message: str) -> None:
+    with pytest.raises(consilico.UserError, match=message):
+        consilico.scale("45nm", "7nm", figures)
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(consilico.UserError, match="the seed must be 0 or more, not -1"):
+        consilico.verify("consmax/log2", seed=-1)

@@ -22,10 +22,11 @@ UNIT = "consmax/log2"
 Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "consilico.cli", *arguments],
         cwd=ROOT,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
     )
@@ -94,8 +95,28 @@ def test_input_that_never_ends_or_is_no_file_is_refused_in_a_line(
         (["generate", UNIT, "--set", "lanes"], ["--set takes field=value, not 'lanes'"]),
         (["generate", UNIT, "--set", "lane=1"], ["unknown field 'lane'", "lanes"]),
         (["generate", UNIT, "--set", "lanes=0"], ["lanes must be an integer in [1, ", "not 0"]),
-        (["implement", UNIT, "--clock-ns", "0"], ["--clock-ns", "above 0", "not 0"]),
-        (["implement", UNIT, "--clock-ns", "nan"], ["--clock-ns", "nan"]),
+        (["generate", UNIT, "--set", "lanes=2", "--set", "lanes=3"], ["lanes is given twice"]),
+        (["generate", UNIT, "-o", "-", "--json", "-"], ["--output and --json cannot both go"]),
+        (["implement", UNIT, "--clock-ns", "0"], ["clock_ns", "0.001 to", "not 0"]),
+        (["implement", UNIT, "--clock-ns", "nan"], ["clock_ns", "nan"]),
+        (["sweep", UNIT, "--clocks", "4,0"], ["clocks_ns", "0.001 to", "not 0"]),
+        (["sweep", UNIT, "--clocks", "4", "--resolution", "0"], ["resolution", "not 0"]),
+        (["sweep", UNIT, "--clocks", "4", "--traffic", "model"], ["--traffic", "--energy"]),
+        (["sweep", UNIT, "--clocks", "4", "--clock", "ck"], ["--clock", "for --rtl"]),
+        (["sweep", UNIT, "--csv", "-", "--json", "-"], ["--csv and --json cannot both go"]),
+        (["sweep", "--rtl", "x.v", "--top", "x", "--traffic", "model"], ["--traffic", "for units"]),
+        (
+            ["estimate", "matmul/dot", "--operand", "x=0.2", "--operand", "x=0.4"],
+            ["x is given twice"],
+        ),
+        (
+            ["memory-sweep", "--model", "gpt2", "--batches", "1..999999999999"],
+            ["--batches", "65,536"],
+        ),
+        (["memory", "--model", "gpt2", "--rank", "8"], ["rank must be 0 with adamw", "not 8"]),
+        (["report", "-o", ""], ["-o", "name of the folder is empty"]),
+        (["report", "--jobs", "0"], ["--jobs", "greater than or equal to 1"]),
+        (["pdk"], ["Missing command", "pdk --help"]),
         (
             ["implement", UNIT, "--traffic", "x"],
             ["no traffic 'x'", "model", "normal", "synthetic"],
@@ -266,6 +287,51 @@ def test_an_interrupted_command_says_so_and_leaves_nothing(
     assert printed.splitlines()[-1] == "consilico: interrupted"
     assert list(temporary.iterdir()) == []
     assert not Path(f"/proc/{started.read_text().strip()}").exists()
+
+
+def test_a_name_that_is_not_utf_8_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.v")
+    file.write_text("module x(input a, output y); assign y = ~a; endmodule")
+    assert main(["estimate", "--rtl", str(file), "--top", "x"]) == 2
+    line = _one_line(capsys.readouterr().err)
+    assert line.startswith("a name that is not UTF-8 cannot be used here: ")
+    assert r"\udcff.v" in line
+
+
+def test_a_model_whose_name_is_not_utf_8_is_shown_and_not_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / os.fsdecode(b"m\xff.json")
+    config.write_text(
+        '{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128,'
+        ' "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100}'
+    )
+    picture = tmp_path / "x.svg"
+    run = _run("memory", "--model", str(config), PYTHONIOENCODING="utf-8:strict")
+    assert (run.returncode, run.stdout[:2]) == (0, "m?")
+    assert main(["memory", "--model", str(config), "--plot", str(picture)]) == 2
+    assert "not UTF-8" in _one_line(capsys.readouterr().err)
+    assert not picture.exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_has_no_lines_of_a_table_gets_the_table(encoding: str) -> None:
+    run = _run("memory", "--model", "gpt2", PYTHONIOENCODING=encoding)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "\nPeak " in run.stdout
+
+
+def test_a_dash_is_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", UNIT]) == 0
+    verilog = capsys.readouterr().out
+    assert main(["generate", UNIT, "-o", "-"]) == 0
+    assert capsys.readouterr().out == verilog
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_program_s_exit_status_is_main_s() -> None:

@@ -60,10 +60,10 @@ def test_people_see_the_error_bar_and_the_notes(capsys: pytest.CaptureFixture[st
     ("arguments", "message"),
     [
         (["--from", "45", "--to", "7"], "nothing to scale: give --area-um2"),
-        (["--from", "45", "--to", "7", "--area-um2", "0"], "--area-um2 must be above 0, not 0"),
-        (["--from", "45", "--to", "7", "--power-w", "nan"], "--power-w must be above 0, not nan"),
+        (["--from", "45", "--to", "7", "--area-um2", "0"], "area_um2 must be above 0, not 0"),
+        (["--from", "45", "--to", "7", "--power-w", "nan"], "power_w must be above 0, not nan"),
         (["--from", "45", "--to", "7", "--delay-ns", "1", "--voltage-to", "-1"],
-         "--voltage-to must be above 0, not -1"),
+         "voltage_to must be above 0, not -1"),
         (["--from", "osu035", "--to", "7", "--area-um2", "1"],
          "--from osu035 is at 350 nm; scaling covers 5 to 180 nm"),
         (["--from", "45", "--to", "3nm", "--area-um2", "1"], "--to 3nm is at 3 nm"),

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from consilico.commands.output import print_table
+from consilico.commands.output import emit, print_table
 
 LONG = "a" * 70
 
@@ -50,3 +50,8 @@ def test_what_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureFixtur
     assert "[bold]title" in out
     assert "[red]name" in out
     assert "acc[3:0] [/] [x]" in out
+
+
+def test_what_is_no_number_is_not_written_as_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        emit("test/1", {"power_w": float("nan")}, "-", lambda: None)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["estimate", "estimate_many", "estimate_rtl"]
 
 Operands = Mapping[str, Mapping[str, float]]
+_LEAST = {"toggle_rate": 0.0, "sign_correlation": -1.0}  # of what is said of an operand
 _FAR = 2.0  # beyond so many times the largest area fitted, an estimate is called extrapolated
 _BEATS = 1024  # of traffic, about, to take statistics of
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
@@ -235,4 +236,10 @@ def _operands(
     if foreign := sorted(set(given or {}) - set(known)):
         names = ", ".join(known)
         raise UserError(f"{unit.name} has no operand {foreign[0]!r}; it has: {names}")
+    for name, values in (given or {}).items():
+        for statistic, value in values.items():
+            least = _LEAST.get(statistic)
+            if least is None or not least <= value <= 1:
+                accepted = " and ".join(f"{each} in [{low:g}, 1]" for each, low in _LEAST.items())
+                raise UserError(f"operand {name} takes {accepted}, not {statistic} = {value}")
     return {name: {**values, **(given or {}).get(name, {})} for name, values in known.items()}

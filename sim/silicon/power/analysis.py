@@ -29,6 +29,7 @@ from consilico.sim.silicon.power.cells import GroupPower, follow, group_power
 from consilico.sim.silicon.power.clock_tree import ClockTreeOptions, estimate_clock_tree
 from consilico.sim.silicon.power.report import InstancePower, Power, PowerReport, power_profile
 from consilico.sim.silicon.power.slews import Clocking, clock_network, clock_pins, slews
+from consilico.sim.silicon.timing.clock_times import check_ns
 
 __all__ = ["analyze_power"]
 
@@ -63,10 +64,9 @@ def analyze_power(
         UserError: If a file cannot be read or is damaged, the netlist has no such top module, cell
             or clock port, or the activity has no such scope.
     """
-    if not 0 < period_ns < float("inf"):
-        raise UserError(f"the clock period must be above 0 ns, not {period_ns}")
-    if window_ns is not None and not 0 < window_ns < float("inf"):
-        raise UserError(f"the window must be above 0 ns, not {window_ns}")
+    check_ns("period_ns", period_ns)
+    if window_ns is not None:
+        check_ns("window_ns", window_ns)
     period_s = period_ns * 1e-9
     library = read_liberty(liberty)
     flat = read_netlist(netlist, top, library.cells)

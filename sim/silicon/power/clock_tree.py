@@ -27,12 +27,15 @@ _ROUNDS = 8  # slews settle within a few percent after two or three
 _UTILIZATION = 0.7  # share of the square that cells cover: an assumption, stated in the result
 
 
+_GREATEST_FF_PER_UM = 1000.0  # wires have about 0.2
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClockTreeOptions:
     """Assumptions of the estimate, beyond netlist and library.
 
     Raises:
-        UserError: If the capacitance is not above 0 or the fan-out is below 2.
+        UserError: If the capacitance is out of range or the fan-out is below 2.
     """
 
     wire_ff_per_um: float  # capacitance of the clock's wires
@@ -40,9 +43,10 @@ class ClockTreeOptions:
     buffer: str | None = None  # its cell; None: the buffer of median area
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.wire_ff_per_um) and self.wire_ff_per_um > 0):
+        if not 0 < self.wire_ff_per_um <= _GREATEST_FF_PER_UM:
             raise UserError(
-                f"the clock wires' capacitance must be above 0 fF/um, not {self.wire_ff_per_um}"
+                "the clock wires' capacitance must be above 0 and at most "
+                f"{_GREATEST_FF_PER_UM:g} fF/um, not {self.wire_ff_per_um:g}"
             )
         if self.fanout < 2:
             raise UserError(f"the clock tree's fan-out must be at least 2, not {self.fanout}")

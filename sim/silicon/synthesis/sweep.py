@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.parallel import in_parallel
 from consilico.sim.base.progress import Progress, silent
@@ -13,6 +14,7 @@ from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.synthesize import AreaAndPath, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
+from consilico.sim.silicon.timing.clock_times import check_ns
 from consilico.sim.silicon.timing.opensta import sta_version
 
 __all__ = [
@@ -123,9 +125,15 @@ def sweep(
         progress: Called with a label, steps done and steps in all.
 
     Raises:
-        UserError: If a tool is missing.
+        UserError: If a tool is missing, or a period or the resolution is not accepted.
         ToolError: If a tool fails.
     """
+    if not clocks_ns:
+        raise UserError("clocks_ns must hold at least one period")
+    for period in clocks_ns:
+        check_ns("clocks_ns", period)
+    if resolution is not None and not 0.001 <= resolution <= 0.5:
+        raise UserError(f"resolution must be within 0.001 and 0.5, not {resolution:g}")
     periods = sorted(set(clocks_ns), reverse=True)
     jobs = [(verilog, top, kit, period, clock) for period in periods]
     points = in_parallel(_point, jobs, "clock targets", workers, progress)

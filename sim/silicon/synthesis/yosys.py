@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from consilico.sim.base.errors import UserError
+from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Limits, run_tool, tool_version, work_folder
 
 __all__ = ["SYNTHESIS_LIMITS", "VARIABLE", "run_yosys", "yosys_program", "yosys_version"]
@@ -56,7 +56,8 @@ def run_yosys(files: Mapping[str, str | Path], limits: Limits = SYNTHESIS_LIMITS
         limits: What Yosys may use.
 
     Returns:
-        Texts of the files that it wrote, by name, and what it printed as ``stdout``.
+        Texts of the files that it wrote, by name, and what it printed as ``stdout``. Asking for a
+        file that it did not write raises a :class:`ToolError`.
 
     Raises:
         UserError: If Yosys is not there.
@@ -73,4 +74,11 @@ def run_yosys(files: Mapping[str, str | Path], limits: Limits = SYNTHESIS_LIMITS
         written = {
             path.name: path.read_text() for path in folder.iterdir() if path.name not in files
         }
-    return written | {"stdout": run.stdout}
+    return _Written(written, stdout=run.stdout)
+
+
+class _Written(dict[str, str]):
+    """The files that Yosys wrote; one that it did not write is Yosys' failure."""
+
+    def __missing__(self, name: str) -> str:
+        raise ToolError(f"yosys succeeded, it says, but wrote no {name}")

@@ -32,12 +32,12 @@ _LIMITS = Limits(wall_s=1800, cpu_s=600)
 # without a clock port is timed from inputs to outputs.
 _CONSTRAINTS = """
 {libraries}
-read_verilog {netlist}
-link_design {top}
-set clock [get_ports -quiet {clock}]
+read_verilog {{{netlist}}}
+link_design {{{top}}}
+set clock [get_ports -quiet {{{clock}}}]
 set inputs {{}}
 foreach port [all_inputs] {{
-  if {{[get_property $port full_name] ne "{clock}"}} {{ lappend inputs $port }}
+  if {{[get_property $port full_name] ne {{{clock}}}}} {{ lappend inputs $port }}
 }}
 proc constrain {{period}} {{
   global clock inputs
@@ -62,7 +62,7 @@ def constraints(liberty: tuple[Path, ...], netlist: Path, top: str, clock: str) 
         top: Its module.
         clock: Name of its clock port; without such a port, inputs and outputs alone are timed.
     """
-    libraries = "\n".join(f"read_liberty {path.absolute()}" for path in liberty)
+    libraries = "\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty)
     return _CONSTRAINTS.format(
         libraries=libraries, netlist=netlist.absolute(), top=top, clock=clock
     )
@@ -120,6 +120,12 @@ def run_sta(script: str, folder: Path, limits: Limits = _LIMITS) -> str:
 # The shortest period is where the worst slack is zero. Where the worst path takes a full cycle,
 # period minus slack is already it; half-cycle paths and latches that borrow time need more steps.
 _LONGEST_PATH = """
+constrain [expr {$first * $unit}]
+if {![check_setup -no_clock]} {
+  set pins [llength [all_registers -clock_pins]]
+  puts "UNCLOCKED [expr {$pins - [llength [all_registers -clock_pins -clock clk]]}] of $pins"
+  exit
+}
 proc slack {period} {
   constrain $period
   return [worst_slack]
@@ -181,20 +187,26 @@ def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float)
         netlist: Structural Verilog.
         top: Its module.
         kit: Process kit of its cells.
-        clock: Name of the clock port; without such a port only inputs and outputs are timed.
+        clock: Name of the clock port; a netlist without registers needs none.
         clock_ns: Period to start from.
 
     Raises:
-        UserError: If OpenSTA is not installed.
+        UserError: If OpenSTA is not installed, or the clock port does not clock all registers:
+            paths between the others would be missing.
         ToolError: If OpenSTA fails.
     """
     with work_folder("sta") as folder:
         script = constraints((kit.mapping_liberty,), netlist, top, clock)
         script += f"set first {clock_ns}\n" + _LONGEST_PATH
         printed = run_sta(script, folder)
+    if unclocked := re.search(r"^UNCLOCKED (\d+ of \d+)$", printed, re.M):
+        raise UserError(
+            f"{unclocked[1]} registers of {top} are not clocked by a port {clock!r}; "
+            "accepted: the port that clocks all of them"
+        )
     if "NO PATH" in printed:
         return Timing(path_ns=0.0, cells=())
-    path = re.search(r"^PATH (\S+)$", printed, re.M)
+    path = re.search(r"^PATH (\d\S*)\n", printed, re.M)
     if path is None:
         raise ToolError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
     cells = tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M))

@@ -173,6 +173,15 @@ def test_a_tool_and_its_folder_end_with_the_process_that_started_it(
     _await(lambda: not any(Path(folder).exists() for folder in folders))
 
 
+def test_temporary_files_of_a_tool_that_is_killed_go_with_its_folder(tool: Path) -> None:
+    _does(tool, "touch ${TMPDIR:-/tmp}/left; echo $TMPDIR; kill -9 $$")
+    with work_folder("some") as folder:
+        run = run_tool("faketool", ["faketool"], PATIENT, folder=folder)
+        assert Path(run.stdout.strip()) == folder
+        assert (folder / "left").exists()
+    assert not folder.exists()
+
+
 def test_a_work_folder_is_removed_after_an_error() -> None:
     with pytest.raises(ValueError, match=r"^x$"), work_folder("faketool") as folder:  # noqa: PT012
         (folder / "file").write_text("")

@@ -178,3 +178,10 @@ def test_a_cache_folder_that_cannot_be_made_is_named(
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"cannot make the cache folder .*file/kind"):
         cache_dir("kind")
+
+
+def test_a_cache_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"^cannot read the cache .*/file: Not a directory"):
+        cache_entries()

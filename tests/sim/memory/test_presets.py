@@ -106,3 +106,13 @@ def test_unknown_models_and_missing_files_are_named(tmp_path: Path) -> None:
         find_model("llama-8b")
     with pytest.raises(UserError, match="No such file"):
         find_model(str(tmp_path / "config.json"))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("llama-tiny/config.json", "llama-tiny"), ("mine/tiny.json", "tiny")]
+)
+def test_a_model_is_named_after_its_file_or_folder(tmp_path: Path, file: str, name: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir()
+    path.write_text(json.dumps(LLAMA))
+    assert find_model(str(path)).name == name

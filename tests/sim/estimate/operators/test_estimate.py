@@ -150,7 +150,7 @@ def test_the_command_reads_verilog(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--rtl", "nowhere.v", "--top", "t"], "nowhere.v: No such file"),
         (["--rtl", "x.v", "--top", "t", "--set", "lanes=2"], "are for units, not for --rtl"),
         (["matmul/dot", "--operand", "x"], "--operand takes NAME=RATE"),
-        (["matmul/dot", "--operand", "x=2"], "RATE in [0, 1]"),
+        (["matmul/dot", "--operand", "x=2"], "toggle_rate in [0, 1]"),
         (["matmul/dot", "--pdk", "sky1"], "is not calibrated"),
         (["matmul/dott"], "unknown unit"),
     ],

@@ -86,8 +86,9 @@ def test_a_named_buffer_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"wire_ff_per_um": 0.0}, "must be above 0 fF/um, not 0.0"),
-        ({"wire_ff_per_um": float("nan")}, "must be above 0 fF/um, not nan"),
+        ({"wire_ff_per_um": 0.0}, "must be above 0 and at most 1000 fF/um, not 0"),
+        ({"wire_ff_per_um": 1e300}, "must be above 0 and at most"),
+        ({"wire_ff_per_um": float("nan")}, "must be above 0 and at most 1000 fF/um, not nan"),
         ({"wire_ff_per_um": 0.2, "fanout": 1}, "fan-out must be at least 2, not 1"),
     ],
 )

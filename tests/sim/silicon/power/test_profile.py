@@ -150,8 +150,8 @@ def test_a_real_netlist(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("window_ns", "message"),
     [
-        (0.0, "the window must be above 0 ns, not 0.0"),
-        (float("nan"), "the window must be above 0 ns, not nan"),
+        (0.0, "window_ns must be 0.001 to 1,000,000,000 ns, not 0"),
+        (float("nan"), "window_ns must be 0.001 to 1,000,000,000 ns, not nan"),
         (0.5, "the window of 0.5 ns is no whole number of the time unit of .*, 1 ns"),
         (2.5, "the window of 2.5 ns is no whole number"),
     ],

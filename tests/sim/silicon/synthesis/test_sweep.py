@@ -2,13 +2,14 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from consilico.cli import main
-from consilico.sim.base.errors import ToolError
+from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.synthesis import sweep as module
 from consilico.sim.silicon.synthesis.sweep import ClockPoint, fastest_clock, pareto, sweep
@@ -165,10 +166,10 @@ def test_a_sweep_reads_all_files_and_what_they_include(
         ([], "name a unit, or Verilog with --rtl FILE --top MODULE"),
         (["--rtl", "a.v"], "--rtl a.v needs --top MODULE"),
         (["consmax/log2", "--clocks", "4,fast"], "--clocks must be periods in ns by commas"),
-        (["consmax/log2", "--clocks", "4,-1"], "--clocks must be a number of nanoseconds above 0"),
-        (["consmax/log2", "--resolution", "0"], "--resolution must be within 0.001 and 0.5"),
+        (["consmax/log2", "--clocks", "4,-1"], "clocks_ns must be 0.001 to 1,000,000,000 ns"),
+        (["consmax/log2", "--resolution", "0"], "resolution must be within 0.001 and 0.5"),
         (["consmax/log2", "--csv", "-", "--json", "-"], "cannot both go to standard output"),
-        (["--rtl", "a.v", "--top", "t", "--energy"], "--set and --energy are for units"),
+        (["--rtl", "a.v", "--top", "t", "--energy"], "--set, --energy and --traffic are for units"),
     ],
 )
 def test_what_the_command_refuses(
@@ -176,3 +177,20 @@ def test_what_the_command_refuses(
 ) -> None:
     assert main(["sweep", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("clocks_ns", "resolution", "message"),
+    [
+        ([], None, "clocks_ns must hold at least one period"),
+        ([4.0, 1e-300], None, r"clocks_ns must be 0\.001 to 1,000,000,000 ns, not 1e-300"),
+        ([math.inf], None, "not inf"),
+        ([4.0], -1.0, r"resolution must be within 0\.001 and 0\.5, not -1"),
+        ([4.0], math.nan, "not nan"),
+    ],
+)
+def test_what_would_be_searched_for_ever_or_means_nothing_is_refused(
+    clocks_ns: list[float], resolution: float | None, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        sweep(ADDER, "adder", find_kit("nangate45"), clocks_ns, resolution=resolution)

@@ -130,6 +130,7 @@ def test_a_yosys_that_dies_once_leaves_nothing_in_the_cache(
         ("kill -9 $$", "OpenSTA was killed by SIGKILL"),
         ("echo Error: no licence", "OpenSTA failed: Error: no licence"),
         ("echo hello", "OpenSTA found no path length of n: hello"),
+        ("printf 'PATH 0.1'", "OpenSTA found no path length of n: PATH 0.1"),  # of 0.123
     ],
 )
 def test_an_opensta_that_fails_is_named(
@@ -173,6 +174,20 @@ def test_path_of_a_chain_grows_with_it(kit: Kit) -> None:
     short, long = chain(2), chain(12)
     assert 0.1 < short < 0.4
     assert 10 * 0.03 < long - short < 10 * 0.08  # an XOR2_X1 takes about 0.05 ns here
+
+
+@pytest.mark.parametrize(("clock", "unclocked"), [("ck", 2), ("c1", 1)])
+def test_registers_that_the_clock_does_not_reach_are_refused(
+    kit: Kit, tmp_path: Path, clock: str, unclocked: int
+) -> None:
+    netlist = tmp_path / "n.v"
+    netlist.write_text(
+        "module two(c1, c2, d, q); input c1, c2, d; output q; wire w;\n"
+        "DFF_X1 first(.D(d), .CK(c1), .Q(w)); DFF_X1 last(.D(w), .CK(c2), .Q(q)); endmodule\n"
+    )
+    message = f"^{unclocked} of 2 registers of two are not clocked by a port '{clock}'; accepted"
+    with pytest.raises(UserError, match=message):
+        longest_path(netlist, "two", kit, clock, 4.0)
 
 
 def test_broken_netlist_is_an_error_though_sta_exits_with_0(kit: Kit, tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_another_version_does_not_get_the_first_ones_netlist(
         synthesize(design, "top", kit, 4.0)
 
 
+def test_a_yosys_that_succeeds_and_writes_nothing_is_an_error(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design = "module top(input d, output q); assign q = ~d; endmodule"
+    fake(tmp_path, monkeypatch, "case $1 in -V) echo 'Yosys 0.99';; esac")
+    with pytest.raises(ToolError, match=r"^mapping top \(.*\): yosys .* wrote no counts\.json"):
+        synthesize(design, "top", find_kit("nangate45"), 4.0)
+
+
 def test_what_a_run_writes_comes_back() -> None:
     made = run_yosys({"script.ys": "tee -q -o said.txt stat\n"})
     assert "Printing statistics" in made["said.txt"]
