@@ -2,7 +2,6 @@
 
 import csv
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
