@@ -136,8 +136,8 @@ def verify(
         exception.
 
     Raises:
-        UserError: If a simulator is unknown, missing or too old, the seed is negative, or ``replay``
-            is no stimulus file of this unit and configuration.
+        UserError: If a simulator is unknown, missing or too old, the seed is negative, or
+            ``replay`` is no stimulus file of this unit and configuration.
     """
     if seed < 0:
         raise UserError(f"the seed must be 0 or more, not {seed}")
