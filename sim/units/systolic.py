@@ -28,6 +28,7 @@ _DRAWN_JOBS = 24
 _LAYER = "blk.9.ffn_gate"  # real traffic: SwiGLU's gate, in a layer of the middle
 _LAYER_INPUTS = 576  # of it: k of a product of INT8 matrices
 _LAYER_GROUP = 32  # of them that share scales: k of a product where either has 4 bits
+_MOST_JOBS = 1 << 12  # that hold every product of codes
 _MOST_BEATS = 1 << 21  # of one job in the exhaustive stimulus
 _NORMAL_DEPTH = 64  # k of drawn traffic
 
@@ -201,9 +202,10 @@ def _exhaustive(config: SystolicConfig, seed: int) -> Stimulus:
     """Drive every product in every cell, and jobs of the greatest m, n and k."""
     rng = np.random.default_rng(seed)
     bench = SystolicBench(config)
-    for x, w in every_product(config):
-        bench.multiply(x, w)
-    bench.builder.coverage["every_product"] += "every_product" not in _exempt(config)
+    if "every_product" not in _exempt(config):
+        for x, w in every_product(config):
+            bench.multiply(x, w)
+        bench.builder.coverage["every_product"] += 1
     for name, job in _greatest(config).items():
         if _beats(job, config) > _MOST_BEATS:
             continue
@@ -241,6 +243,15 @@ def every_product(config: SystolicConfig) -> Iterator[tuple[Codes, Codes]]:
         yield x[:m, at : at + depth], w[at : at + depth, :n]
 
 
+def _jobs_of_every_product(config: SystolicConfig) -> int:
+    codes = 1 << config.x_width
+    if config.dataflow == "output_stationary":
+        return (codes << config.w_width) // min(config.depth, codes)
+    return -(-codes // config.extent) * -(
+        -(1 << config.w_width) // (config.extent // config.columns)
+    )
+
+
 def _greatest(config: SystolicConfig) -> dict[str, SystolicJob]:
     """Return jobs in which one counter gets as far as it does, by coverage point."""
     return {
@@ -271,6 +282,8 @@ def _exempt(config: SystolicConfig) -> dict[str, str]:
     weights = config.dataflow == "weight_stationary"
     if config.extent < config.columns or (config.depth if weights else config.extent) < config.rows:
         why["every_product"] = "some cells only ever multiply zeros of lanes beyond a matrix"
+    elif (jobs := _jobs_of_every_product(config)) > _MOST_JOBS:
+        why["every_product"] = f"{jobs:,} jobs of so small matrices are more than {_MOST_JOBS:,}"
     return why
 
 
