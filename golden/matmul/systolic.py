@@ -241,9 +241,10 @@ def _pass_results(
         takes[-1] = count[-1]  # the last pass brings no weights for another
     start = torch.cat([torch.tensor([rows]), rows + takes.cumsum(0)])  # the first beats only load
     beats = min(len(x), int(start[-1]))
-    padded = [torch.nn.functional.pad(part, (0, 0, 0, config.block + rows)) for part in (x, w)]
-    first = torch.cat([torch.tensor([0]), start[:-2]]).clamp(max=len(x))  # where weights come
-    lefts = padded[0][start[:-1].clamp(max=len(x))[:, None] + torch.arange(config.block)]
+    below = (0, 0, 0, config.block + rows)
+    padded = [torch.nn.functional.pad(part[:beats], below) for part in (x, w)]
+    first = torch.cat([torch.tensor([0]), start[:-2]]).clamp(max=beats)  # where weights come
+    lefts = padded[0][start[:-1].clamp(max=beats)[:, None] + torch.arange(config.block)]
     sums = _exact(lefts, padded[1][first[:, None] + torch.arange(rows)])
     whole = len(sums) // inner * inner
     tiles = sums[:whole].reshape(-1, inner, *sums.shape[1:]).sum(dim=1)

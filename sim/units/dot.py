@@ -99,6 +99,7 @@ def _vectors(config: DotConfig, seed: int) -> Stimulus:
                 last = np.arange(beats) == beats - 1
                 x, w = (np.full(shape, code).repeat(beats, axis=0) for code in (x_code, w_code))
                 bench.sums(x, w, last, zero)
+                bench.sums(x[:1], w[:1], last[-1:])  # a short sum after one that may saturate
     return bench.builder.build()
 
 
@@ -211,6 +212,14 @@ def _hits(config: DotConfig, accepted: Accepted, results: Results) -> dict[str, 
     }
 
 
+def _exempt(config: DotConfig) -> dict[str, str]:
+    """Return the coverage points that a configuration cannot hit, with the reason."""
+    if config.saturates:
+        return {}
+    why = "the accumulator holds every sum of the unit's depth"
+    return dict.fromkeys(("saturated_sum", "saturated_then_not"), why)
+
+
 def _length(config: DotConfig, source: str) -> float:
 
     return mean_inputs(config.lanes) if source == "model" else _TRAFFIC_BEATS * config.lanes
@@ -238,7 +247,10 @@ UNITS = (
             "one_beat_sum",
             "negative_sum",
             "reset_in_sum",
+            "saturated_sum",
+            "saturated_then_not",
         ),
+        exempt=_exempt,
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "extremes_at_depth"),
         latency=lambda config: _hardware().latency(config),

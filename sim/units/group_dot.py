@@ -1,5 +1,6 @@
 """Catalogue entry of the dot product of group-quantized weights."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = ["UNITS", "every_scale", "saw_every_scale"]
 Codes = NDArray[np.int64]
 _DRAWN_SUMS = 120
 _SHARED = 120  # shared exponent of the exhaustive stimulus
+_TIES = ("tie_to_even", "tie_to_odd", "above_tie", "below_tie")
 _TRAFFIC_GROUPS = 8  # of a sum of drawn traffic
 
 
@@ -135,6 +137,17 @@ def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[
         "no_overflow": ~overflow,
         "overflow_then_none": overflow[:-1] & ~overflow[1:],
     }
+    if config.output == "bf16":
+        exact = _golden(replace(config, output="int32"), accepted).beats["sum"]
+        places = np.maximum(np.frexp(np.abs(exact))[1] - 8, 0)  # that rounding takes away
+        rest, half = np.abs(exact) & (1 << places) - 1, 1 << places >> 1
+        odd = np.abs(exact) >> places & 1 == 1
+        points |= {
+            "tie_to_even": (rest == half) & ~odd & (places > 0),
+            "tie_to_odd": (rest == half) & odd & (places > 0),
+            "above_tie": (rest == half + 1) & (places > 0),
+            "below_tie": (rest == half - 1) & (places > 1),
+        }
     if config.scale == "bf16":
         exponent = accepted.in_force["payload"][accepted.groups(config.beats)[:, -1]]
         scales = saw_every_scale(scale, exponent)
@@ -230,7 +243,22 @@ def _exhaustive(config: GroupDotConfig, seed: int) -> Stimulus:
     x = rng.integers(-128, 128, size=(len(scales), config.group))
     q, zeros = rng.integers(16, size=x.shape), rng.integers(16, size=len(x))
     bench.groups(x, q, zeros, scales, np.ones(len(x), dtype=bool))
+    if config.output == "bf16":
+        _ties(bench)
     return bench.builder.build()
+
+
+def _ties(bench: _Bench) -> None:
+    """Add sums of 11 bits that lie between two bf16 numbers, and the integers next to them."""
+    config = bench.config
+    sums = (np.arange(128, 240) << 3)[:, None] + np.array([3, 4, 5])
+    sums = np.concatenate([sums.reshape(-1), -sums.reshape(-1)])
+    x, q = np.zeros((2, len(sums), config.group), dtype=np.int64)
+    q[:, :2] = 15, 1  # 15 times one activation and once another make any sum
+    x[:, 0], x[:, 1] = np.sign(sums) * (abs(sums) // 15), np.sign(sums) * (abs(sums) % 15)
+    one = _SHARED - 7 << 7 if config.scale == "bf16" else 1  # such a scale is 1 of a sum's units
+    ended = np.ones(len(sums), dtype=bool)
+    bench.groups(x, q, np.zeros(len(sums), dtype=np.int64), np.full(len(sums), one), ended)
 
 
 def every_scale(exponent: int) -> Codes:
@@ -296,6 +324,13 @@ def _length(config: GroupDotConfig, source: str) -> float:
     return mean_inputs(config.lanes, group) if source == "model" else _TRAFFIC_GROUPS * group
 
 
+def _exempt(config: GroupDotConfig) -> dict[str, str]:
+    """Return the coverage points that a configuration cannot hit, with the reason."""
+    if config.output == "bf16":
+        return {}
+    return dict.fromkeys(_TIES, "INT32 results are not rounded")
+
+
 def _bf16(config: GroupDotConfig) -> tuple[str, ...]:
     scale = ("i.scale",) if config.scale == "bf16" else ()
     return (*scale, "o.sum") if config.output == "bf16" else scale
@@ -341,7 +376,8 @@ UNITS = (
             "overflow_then_none",
         ),
         exhaustive=_exhaustive,
-        exhaustive_coverage=("every_product", "every_scale"),
+        exhaustive_coverage=("every_product", "every_scale", *_TIES),
+        exempt=_exempt,
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
             completes=f"position == {config.beats - 1} && i_end", group_beats=config.beats

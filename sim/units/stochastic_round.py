@@ -86,7 +86,18 @@ def _hits(config: StochasticRoundConfig, accepted: Accepted, results: Results) -
         "least_value": value == -greatest,
         "greatest_value": value == greatest - 1,
     }
+    if below := config.fraction - config.random_bits:
+        rest, half = value & (1 << below) - 1, 1 << below - 1
+        points |= {"tie": rest == half, "below_tie": rest == half - 1}
     return {name: int(hit.sum()) for name, hit in points.items()}
+
+
+def _exempt(config: StochasticRoundConfig) -> dict[str, str]:
+    """Return the coverage points that a configuration cannot hit, with the reason."""
+    if config.fraction > config.random_bits:
+        return {}
+    why = "the random bits are as many as those of the fraction"
+    return dict.fromkeys(("tie", "below_tie"), why)
 
 
 def _corners(config: StochasticRoundConfig) -> Values:
@@ -165,11 +176,14 @@ UNITS = (
         vectors=_vectors,
         golden=_golden,
         hits=_hits,
+        exempt=_exempt,
         item_cycles=one_cycle_per_item,
         coverage=(
             "every_code",
             "rounded_up",
             "rounded_down",
+            "tie",
+            "below_tie",
             "integer",
             "saturated_low",
             "saturated_high",
