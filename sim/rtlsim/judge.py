@@ -15,6 +15,7 @@ from consilico.sim.base.processes import work_folder
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.rtlsim.acceptance import Comparison
 from consilico.sim.rtlsim.bulk_replay import Transcript, build_bulk, run_script
+from consilico.sim.rtlsim.clock_gates import clock_problems, gate_of
 from consilico.sim.rtlsim.failures import Failure, Files, explain
 from consilico.sim.rtlsim.plan import Planned
 from consilico.sim.rtlsim.points import events_of
@@ -36,7 +37,7 @@ _LIMIT_S = 600.0  # wall clock of a replay: a combinational loop never reaches t
 
 @dataclass(frozen=True, kw_only=True)
 class Rate(Facts):
-    """How quickly a unit took data at full speed, over the whole stimulus."""
+    """How quickly a unit took data at full speed, over whole stimuli."""
 
     beats: int  # of data, each right after another one
     cycles: int  # that they took
@@ -87,22 +88,19 @@ class Judge:
         self._build = build_bulk(simulator, [text], unit.module_name, self._layouts.ports)
         self.found = Found()
 
-    def replay(self, plan: Planned, results_per_beat: float) -> bool:
-        """Replay a script; return whether the simulation came to its end.
-
-        Args:
-            plan: What is replayed.
-            results_per_beat: Results, all lanes counted, in a beat on ``o``.
-        """
+    def replay(self, plan: Planned) -> bool:
+        """Replay a script, and return whether the simulation came to its end."""
         script = plan.script()
         seen = observe(script, self._simulated(script), plan.expect, self._layouts.o)
-        outcome = _outcome(plan, seen, results_per_beat)
+        outcome = _outcome(plan, seen)
         self.found.outcomes.append(outcome)
         where = f"{self._simulator.name}, {plan.name}"
         self.found.problems += [f"{where}: {problem}" for problem in outcome.problems]
         if not outcome.checked:
             self.found.problems.append(f"{where}: nothing was checked")
-        self.found.problems += [f"{where}: {problem}" for problem in _clock_problems(seen)]
+        most = self._most_ticks(seen)
+        problems = clock_problems(seen.transcript.ticks, most)
+        self.found.problems += [f"{where}: {problem}" for problem in problems]
         if plan.full_speed and seen.comparison is not None:
             self._measure_rate(where, seen.comparison, script)
         if seen.symptoms:
@@ -146,6 +144,22 @@ class Judge:
         longest = max(int(script.consumer.delays.max()), int(script.gap.max(initial=0)))
         return _QUICK_CYCLES + 2 * longest + 8 * self._unit.latency(self._config)
 
+    def _most_ticks(self, seen: Observed) -> dict[str, int]:
+        """Return how often the clocks that rest for masked beats may have ticked, by gate."""
+        comparison, contract = seen.comparison, self._unit.contract
+        if comparison is None or contract is None:
+            return {}
+        kind = seen.script.kind[comparison.order]
+        accepted = Accepted(kind, seen.script.bits[comparison.order], self._layouts)
+        fields = {field.label: field for field in self._layouts.i.fields}
+        most = {}
+        for label, clock in contract(self._config).masked_clocks.items():
+            values = accepted.data[fields[label].name]
+            lane = fields[label].lane
+            masked = values if lane is None else values[:, lane]
+            most[gate_of(clock)] = int((masked == 0).sum())
+        return most
+
     def _measure_rate(self, where: str, comparison: Comparison, script: Script) -> None:
         """Compare the cycles that beats of data took with those declared."""
         kind = script.kind[comparison.order]
@@ -158,7 +172,12 @@ class Judge:
             cycles=int(took[beats].sum()),
             declared_cycles=int(declared[beats].sum()),
         )
-        self.found.rate = rate
+        before = self.found.rate or Rate(beats=0, cycles=0, declared_cycles=0)
+        self.found.rate = Rate(
+            beats=before.beats + rate.beats,
+            cycles=before.cycles + rate.cycles,
+            declared_cycles=before.declared_cycles + rate.declared_cycles,
+        )
         wrong = np.flatnonzero(beats & (took != declared))
         if len(wrong):
             at = int(np.cumsum(beats)[wrong[0]])
@@ -226,16 +245,7 @@ class Judge:
         return b""
 
 
-def _clock_problems(seen: Observed) -> list[str]:
-    busy = [gate for gate in seen.transcript.ticks if gate.resting]
-    more = f" (and {len(busy) - 1} more clock gates)" if len(busy) > 1 else ""
-    return [
-        f"clock gate {gate.gate} ticks {gate.resting} times while the unit has nothing to do{more}"
-        for gate in busy[:1]
-    ]
-
-
-def _outcome(plan: Planned, seen: Observed, results_per_beat: float) -> ReplayOutcome:
+def _outcome(plan: Planned, seen: Observed) -> ReplayOutcome:
     transcript, comparison = seen.transcript, seen.comparison
     problems = list(transcript.problems)
     if comparison is None:
@@ -260,7 +270,7 @@ def _outcome(plan: Planned, seen: Observed, results_per_beat: float) -> ReplayOu
         latency = int(comparison.delivered_cycles[comparison.delivered[0]] - taken)
     return ReplayOutcome(
         bench=plan.name,
-        checked=round(results_per_beat * beats),
+        checked=round(plan.results_per_beat * beats),
         beats_checked=beats,
         beats_dropped=comparison.dropped,
         beats_wrong=wrong,

@@ -1,7 +1,7 @@
 """What a verification replays on each simulator."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -12,13 +12,15 @@ from consilico.sim.rtlsim.acceptance import Expect
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.profiles import PROFILES, concurrent
 from consilico.sim.rtlsim.script import Script, in_order
+from consilico.sim.rtlsim.simulators import SIMULATORS
 from consilico.sim.units.accepted import Expected
 from consilico.sim.units.stimulus import Stimulus, prefix
 from consilico.sim.units.unit import Unit
 
-__all__ = ["COCOTB_ITEMS", "FULL_SPEED", "Planned", "planned"]
+__all__ = ["COCOTB_ITEMS", "FULL_SPEED", "Planned", "asked_points", "left_out", "planned"]
 
 FULL_SPEED = "full speed"
+EXHAUSTIVE = "exhaustive, full speed"
 COCOTB_ITEMS = 1200  # a Python step per cycle: the bulk testbench replays the rest
 _ICARUS_ITEMS = 8000  # where Verilator, which is a hundred times as fast, replays the rest
 _ROUNDS = 3  # of every profile on Verilator; Icarus does the first
@@ -31,44 +33,106 @@ class Planned:
     name: str
     script: Callable[[], Script]  # made when it is its turn
     expect: Expect
-    full_speed: bool = False  # nothing stalls, so that latency and rate can be measured
+    results_per_beat: float  # results, all lanes counted, in a beat on ``o``
+    full_speed: bool = False  # nothing stalls, so that the rate can be measured
+    coverage: Mapping[str, int] = field(default_factory=dict)  # of the unit's own points
 
 
 def planned(
-    unit: Unit, config: Config, stimulus: Stimulus, seed: int, simulator: str, *, alone: bool
-) -> tuple[list[Planned], list[Exemption]]:
-    """Return what is replayed on a simulator, and what is left out.
+    unit: Unit, config: Config, stimulus: Stimulus, seed: int, simulators: Sequence[str]
+) -> dict[str, list[Planned]]:
+    """Return what is replayed on each simulator.
+
+    Verilator replays all: the stimulus and the exhaustive one at full speed, and free streams.
+    Icarus, a hundredth as fast, leaves what is long to Verilator where both are asked for.
 
     Args:
         unit: The unit.
         config: Its configuration.
         stimulus: Its verification stimulus.
         seed: Of stalls, gaps, resets and choices.
-        simulator: The simulator's name.
-        alone: Whether no other simulator replays the rest.
+        simulators: Names of the simulators.
     """
-    short = simulator == "icarus" and not alone
-    left_out: list[Exemption] = []
-    whole = stimulus
-    if short and len(stimulus.kind) > _ICARUS_ITEMS:
-        whole = prefix(stimulus, _ICARUS_ITEMS)
-        left_out.append(
-            Exemption(
-                point=f"{simulator}/stimulus",
-                why=f"{_ICARUS_ITEMS:,} of {len(stimulus.kind):,} items: Verilator replays all",
-            )
-        )
-    known = partial(_known, whole)
-    plans = [
-        Planned(name=FULL_SPEED, script=lambda: in_order(whole), expect=known, full_speed=True)
-    ]
+    return {
+        simulator: [
+            *_in_order(unit, config, stimulus, seed, simulator, alone=len(simulators) == 1),
+            *_free(unit, config, stimulus, seed, rounds=1 if simulator == "icarus" else _ROUNDS),
+        ]
+        for simulator in simulators
+    }
+
+
+def _in_order(
+    unit: Unit, config: Config, stimulus: Stimulus, seed: int, simulator: str, *, alone: bool
+) -> Iterator[Planned]:
+    """Yield what is replayed in the order of its stimulus, at full speed."""
+    cut = simulator == "icarus" and not alone and len(stimulus.kind) > _ICARUS_ITEMS
+    yield _at_full_speed(FULL_SPEED, prefix(stimulus, _ICARUS_ITEMS) if cut else stimulus)
+    if simulator == "verilator" and unit.exhaustive is not None:
+        yield _at_full_speed(EXHAUSTIVE, unit.exhaustive(config, seed))
+
+
+def _at_full_speed(name: str, stimulus: Stimulus) -> Planned:
+    return Planned(
+        name=name,
+        script=lambda: in_order(stimulus),
+        expect=partial(_known, stimulus),
+        results_per_beat=_results_per_beat(stimulus),
+        full_speed=True,
+        coverage=stimulus.coverage,
+    )
+
+
+def _free(
+    unit: Unit, config: Config, stimulus: Stimulus, seed: int, *, rounds: int
+) -> Iterator[Planned]:
+    """Yield streams that run free of each other, with each producer and consumer."""
     golden = partial(unit.expect, config)
-    for number in range(1 if simulator == "icarus" else _ROUNDS):
+    for number in range(rounds):
         for profile in PROFILES:
-            script = partial(concurrent, stimulus, profile, seed + number, golden)
-            name = profile.name if not number else f"{profile.name}, {number + 1}"
-            plans.append(Planned(name=name, script=script, expect=golden))
-    return plans, left_out
+            yield Planned(
+                name=profile.name if not number else f"{profile.name}, {number + 1}",
+                script=partial(concurrent, stimulus, profile, seed + number, golden),
+                expect=golden,
+                results_per_beat=_results_per_beat(stimulus),
+            )
+
+
+def left_out(
+    unit: Unit, config: Config, stimulus: Stimulus, simulators: Sequence[str]
+) -> list[Exemption]:
+    """Return what a verification on these simulators does not replay, and why."""
+    found = [
+        Exemption(point=point, why=why)
+        for point, why in unit.exempt(config).items()
+        if point in (*unit.coverage, *unit.exhaustive_coverage)
+    ]
+    if "verilator" not in simulators:
+        why = "only Verilator replays the exhaustive stimulus, and it was not asked for"
+        found += [Exemption(point=point, why=why) for point in unit.exhaustive_coverage]
+    elif "icarus" in simulators and len(stimulus.kind) > _ICARUS_ITEMS:
+        why = f"of {len(stimulus.kind):,} items the first {_ICARUS_ITEMS:,}: Verilator replays all"
+        found.append(Exemption(point="icarus, full speed", why=why))
+    if "icarus" not in simulators:
+        why = "ticks are counted on Icarus, which was not asked for"
+        found.append(Exemption(point="clock gates", why=why))
+    found += [
+        Exemption(point=name, why="the simulator was not asked for")
+        for name in SIMULATORS
+        if name not in simulators
+    ]
+    return found
+
+
+def asked_points(unit: Unit, config: Config, simulators: Sequence[str]) -> list[str]:
+    """Return the coverage points of a unit that this configuration has to hit."""
+    points = [*unit.coverage, *(unit.exhaustive_coverage if "verilator" in simulators else ())]
+    exempt = unit.exempt(config)
+    return [point for point in points if point not in exempt]
+
+
+def _results_per_beat(stimulus: Stimulus) -> float:
+    return stimulus.results / max(1, len(stimulus.expected))
 
 
 def _known(stimulus: Stimulus, kind: NDArray[np.uint8], bits: NDArray[np.uint8]) -> Expected:

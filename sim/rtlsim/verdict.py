@@ -1,29 +1,24 @@
 """The verdict on a unit as facts, and how it follows from what the simulators found."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from consilico.golden.config import Config
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.judge import Found, Rate
 from consilico.sim.rtlsim.plan import FULL_SPEED
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.replay import ReplayOutcome
-from consilico.sim.rtlsim.simulators import SIMULATORS, Simulator
-from consilico.sim.units.stimulus import Stimulus
-from consilico.sim.units.unit import Unit
+from consilico.sim.rtlsim.simulators import Simulator
 
 __all__ = [
     "SimulatorRun",
     "Verification",
-    "asked_points",
     "covered",
     "differences_in_cycles",
     "latencies",
-    "not_run",
     "run_of",
 ]
 
@@ -122,33 +117,21 @@ def differences_in_cycles(runs: list[SimulatorRun]) -> list[str]:
     ]
 
 
-def not_run(simulators: list[str]) -> list[Exemption]:
-    """Return what no simulator that was asked for can tell, for the record."""
-    found = [
-        Exemption(point=name, why="the simulator was not asked for")
-        for name in SIMULATORS
-        if name not in simulators
-    ]
-    if "icarus" not in simulators:
-        why = "their ticks are counted on Icarus only"
-        found.append(Exemption(point="clock gates", why=why))
-    return found
-
-
-def asked_points(unit: Unit, config: Config) -> list[str]:
-    """Return the coverage points of a unit that this configuration has to hit."""
-    exempt = unit.exempt(config)
-    return [point for point in unit.coverage if point not in exempt]
-
-
 def covered(
-    asked: list[str], required: Sequence[str], stimulus: Stimulus, runs: list[SimulatorRun]
+    asked: list[str],
+    required: Sequence[str],
+    own: Mapping[str, int],
+    runs: list[SimulatorRun],
 ) -> tuple[dict[str, int], list[str]]:
     """Return the hits of each point, and the points that had to be hit and never were.
 
-    The hits of the points of the streams are the least of the simulators'.
+    Args:
+        asked: Points of the unit.
+        required: Points of the streams; their hits are the least of the simulators'.
+        own: Hits of the unit's points in the stimuli.
+        runs: What each simulator found.
     """
-    coverage = dict.fromkeys(asked, 0) | stimulus.coverage
+    coverage = dict.fromkeys(asked, 0) | dict(own)
     for point in required:
         coverage[point] = min(run.coverage.get(point, 0) for run in runs)
     return coverage, [point for point in (*asked, *required) if not coverage[point]]

@@ -1,6 +1,7 @@
 """The verdict on a unit: its Verilog equals its golden model, on every simulator asked for."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from consilico.sim.rtlsim.builds import BuildError, compiler_version
 from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.judge import Found, Judge
-from consilico.sim.rtlsim.plan import COCOTB_ITEMS, Planned, planned
+from consilico.sim.rtlsim.plan import COCOTB_ITEMS, Planned, asked_points, left_out, planned
 from consilico.sim.rtlsim.points import Exemption, stream_points
 from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
@@ -25,11 +26,9 @@ from consilico.sim.rtlsim.stimulus_file import read_script
 from consilico.sim.rtlsim.verdict import (
     SimulatorRun,
     Verification,
-    asked_points,
     covered,
     differences_in_cycles,
     latencies,
-    not_run,
     run_of,
 )
 from consilico.sim.units.catalogue import verilog
@@ -89,12 +88,14 @@ def check(
     found = _found(simulators)
     stimulus = unit.vectors(config, seed)
     key = digest(
-        [unit.name, config.to_json(), seed, unit.latency(config), asked_points(unit, config)],
+        [unit.name, config.to_json(), seed, unit.latency(config)],
+        asked_points(unit, config, simulators),
         [[simulator.name, simulator.version, compiler_version(simulator)] for simulator in found],
         asdict(unit.layouts(config)),
         metadata.version("cocotb"),
         code_digest(__name__),
-        code_digest(unit.golden.__module__),
+        code_digest(unit.golden.__module__),  # of the module that defines the unit, or its model
+        code_digest(unit.vectors.__module__),
         text,
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
@@ -136,7 +137,10 @@ def replay_file(
     found = _found(simulators)
     script = read_script(path, unit.layouts(config), unit.name, config)
     plan = Planned(
-        name=f"replay of {path.name}", script=lambda: script, expect=partial(unit.expect, config)
+        name=f"replay of {path.name}",
+        script=lambda: script,
+        expect=partial(unit.expect, config),
+        results_per_beat=1,
     )
     runs: list[SimulatorRun] = []
     problems: list[str] = []
@@ -179,14 +183,9 @@ def _judged(
     runs: list[SimulatorRun] = []
     problems: list[str] = []
     explained: list[Failure] = []
-    exempt = [Exemption(point=point, why=why) for point, why in unit.exempt(config).items()]
-    plans = []
-    for simulator in simulators:
-        alone = len(simulators) == 1
-        plan, left_out = planned(unit, config, stimulus, seed, simulator.name, alone=alone)
-        plans.append(plan)
-        exempt += left_out
-    done, total = 0, sum(len(plan) + 1 for plan in plans)
+    names = [simulator.name for simulator in simulators]
+    plans = planned(unit, config, stimulus, seed, names)
+    done, total = 0, sum(len(plan) + 1 for plan in plans.values())
 
     def step() -> None:
         nonlocal done
@@ -194,10 +193,13 @@ def _judged(
         if progress is not None:
             progress(f"verify {unit.name}", done, total)
 
-    for simulator, plan in zip(simulators, plans, strict=True):
+    own: Counter[str] = Counter()
+    for simulator in simulators:
+        plan = plans[simulator.name]
         part = _replayed(
             unit, config, text, simulator, seed, plan, stimulus, failures, explained, step
         )
+        own |= sum((Counter(each.coverage) for each in plan), Counter())
         runs.append(part.run)
         problems += part.problems
     latency, wrong = latencies(unit.latency(config), runs)
@@ -207,7 +209,8 @@ def _judged(
         configurable=unit.ports(config).cfg_width > 0,
         latency_cycles=unit.latency(config),
     )
-    coverage, uncovered = covered(asked_points(unit, config), required.points, stimulus, runs)
+    asked = asked_points(unit, config, names)
+    coverage, uncovered = covered(asked, required.points, own, runs)
     problems += [f"coverage point {point} was never hit" for point in uncovered]
     return Verification(
         unit=unit.name,
@@ -220,7 +223,7 @@ def _judged(
         latency_cycles=latency,
         problems=tuple(problems),
         failures=tuple(explained),
-        exempt=(*exempt, *required.exempt, *not_run([each.name for each in simulators])),
+        exempt=(*left_out(unit, config, stimulus, names), *required.exempt),
     )
 
 
@@ -253,9 +256,8 @@ def _replayed(
     try:
         judge = Judge(unit, config, text, simulator, seed, known, folder)
         found = judge.found
-        results = stimulus.results_in(1) if stimulus is not None else 1
         for plan in plans:
-            ended = judge.replay(plan, results)
+            ended = judge.replay(plan)
             step()
             if not ended:
                 break  # it would not end with cocotb either

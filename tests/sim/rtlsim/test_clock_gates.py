@@ -1,0 +1,52 @@
+"""Clock gates are counted, and what they do in vain is found."""
+
+import re
+from pathlib import Path
+
+from consilico.sim.rtlsim.clock_gates import Ticks, clock_problems, counting, gate_of, read_ticks
+from consilico.sim.rtlsim.verify import check
+from consilico.sim.units.catalogue import configure, find_unit, verilog
+from tests.sim.rtlsim import toy
+
+
+def test_the_counting_gate_replaces_the_one_of_generated_verilog() -> None:
+    assert counting(toy.CLOCK_GATE) != toy.CLOCK_GATE
+    assert "ticks" in counting(toy.CLOCK_GATE)
+    assert counting(toy.VERILOG) == toy.VERILOG
+
+
+def test_ticks_are_read_from_what_the_simulation_prints() -> None:
+    printed = "VCD info\nticks=12 3 consilico_bench.dut.lane0.gate_taken\nticks=4 0 elsewhere.gate"
+    assert read_ticks(printed) == (Ticks(gate="lane0.gate_taken", ticks=12, resting=3),)
+
+
+def test_a_gate_is_named_after_its_clock() -> None:
+    assert gate_of("lane0.taken_clk") == "lane0.gate_taken"
+    assert gate_of("stage1_clk") == "gate_stage1"
+
+
+def test_ticks_at_rest_and_ticks_for_masked_beats_are_problems() -> None:
+    ticks = [
+        Ticks(gate="a", ticks=9, resting=2),
+        Ticks(gate="b", ticks=9, resting=1),
+        Ticks(gate="c", ticks=9, resting=0),
+    ]
+    assert clock_problems(ticks, {"c": 8}) == [
+        "clock gate a ticks 2 times while the unit has nothing to do (and 1 more clock gates)",
+        "clock gate c ticks 9 times for 8 beats not masked",
+    ]
+    assert clock_problems(ticks[2:], {"c": 9}) == []
+
+
+def test_a_masked_lane_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path) -> None:
+    """A lane whose clock ignores the mask gives the same results."""
+    unit = find_unit("consmax/log2")
+    config = configure(unit, ["lanes=2"])
+    text = verilog(unit, config)
+    gate = r"(consilico_clock_gate gate_taken \(\s*\.clk\(clk\),\s*\.enable\()[^\n]*(\),\n)"
+    broken, count = re.subn(gate, r"\1advance & valid\2", text)
+    assert count == 1
+    verdict = check(unit, config, broken, ["icarus"], 1, failures=tmp_path)
+    assert verdict.failures == ()
+    assert any("lane0.gate_taken ticks" in problem for problem in verdict.problems)
+    assert all("beats not masked" in problem for problem in verdict.problems)
