@@ -53,6 +53,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "1.8": "supply of sky130hd, V",
         "1.3": "supply of the paper's 130 nm, V",
     },
+    "verification.md": {},
     "power.md": {
         "3.1": "version of OpenSTA",
         "70 %": "assumption of the clock tree",
