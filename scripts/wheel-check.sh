@@ -97,12 +97,23 @@ done
 rm -rf "$CONSILICO_CACHE/verify" # simulated again, with the same builds
 PYTHONPATH=$here expect 0 verify training/stochastic_round
 
+say "a testbench of a user's own, from a folder of its own"
+here=$work/bench
+mkdir "$here"
+cp "$root"/examples/testbench/{bench_plain,bench_axi,test_consmax}.py "$here"
+expect 0 test bench_plain.py --unit consmax/log2 --set lanes=4 --sim verilator
+[ "$(find "$here" -type f -not -path '*/__pycache__/*' | wc -l)" = 3 ] || fail "consilico test leaves files behind"
+(cd "$here" && "$bin/python" -m pytest -q -p no:cacheprovider -k axi test_consmax.py) >"$work/output" 2>&1 ||
+    fail "pytest: $(tail -n 5 "$work/output")"
+say "pytest with the fixture simulate"
+
 say "what a plain installation brings"
 here=$work/empty
 install_light
 bin=$work/light/bin
 light_commands
 refuses_without verify verify training/stochastic_round
+refuses_without verify test "$root/examples/testbench/bench_plain.py" --unit consmax/log2
 refuses_without silicon implement consmax/log2
 refuses_without report report
 refuses_without plot memory --model llama-60m --plot memory.png

@@ -248,6 +248,8 @@ def unknown_options(text: str) -> list[str]:
     known = {"--version", "--install-completion", "--help"}
     for command in vars(get_command(app))["commands"].values():
         known |= {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    plugin = ROOT / "sim" / "rtlsim" / "testing" / "pytest_plugin.py"
+    known |= set(re.findall(r'"(--[\w-]+)"', plugin.read_text()))  # options of pytest
     spoken = [word for span in re.findall(r"`(--[^`]*)`", text) for word in span.split()]
     return [word for word in spoken if word.startswith("--") and word not in known]
 

@@ -66,12 +66,23 @@ def regress(
         Path | None,
         typer.Option(metavar="PATH", help="Write the coverage of all runs together as XML."),
     ] = None,
+    hdl_coverage: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Have Verilator count lines and toggles, and write what all seeds reach there.",
+        ),
+    ] = None,
     json_path: JsonOption = None,
 ) -> None:
     """Verify many configurations with many seeds; status 1 if a run fails or does not end."""
     from consilico.extras import needing
     from consilico.sim.base.files import write_atomic
 
+    if hdl_coverage is not None and SimulatorName.VERILATOR not in simulators:
+        raise UserError("--hdl-coverage needs --sim verilator, which counts it")
+    if hdl_coverage is not None:
+        hdl_coverage.mkdir(parents=True, exist_ok=True)
     if not limit_s > 0:
         raise UserError(f"--limit must be a number of seconds above 0, not {limit_s:g}")
     names = list(api.units()) if units is None else [name.strip() for name in units.split(",")]
@@ -87,6 +98,7 @@ def regress(
             seeds=_seeds(seeds),
             limit_s=limit_s,
             resume=resume,
+            hdl_coverage=hdl_coverage,
             jobs=jobs,
             progress=progress,
         )
@@ -147,5 +159,10 @@ def _show(result: "Regression") -> None:
     for item in result.coverage:
         if item.never:
             print(f"never hit in {item.unit}: {', '.join(item.never)}")
+    for counts in result.hdl_coverage:
+        print(
+            f"{counts.file}: {counts.lines_hit:,} of {counts.lines:,} lines, "
+            f"{counts.toggles_hit:,} of {counts.toggles:,} toggles"
+        )
     for edge in result.left_out:
         print(f"not run: {edge.unit} {edge.setting}: {edge.why}")

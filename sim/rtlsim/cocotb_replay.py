@@ -6,6 +6,7 @@ without a verdict is a failure.
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def build_cocotb(
     top: str,
     *,
     waves: bool = False,
+    coverage: bool = False,
     generated: bool = True,
 ) -> Path:
     """Compile a unit for cocotb, or take it from the cache.
@@ -54,6 +56,7 @@ def build_cocotb(
         sources: Verilog texts of the unit.
         top: Name of its module.
         waves: Whether a run can record waveforms.
+        coverage: Whether Verilator counts how often lines and toggles of bits are reached.
         generated: Whether the ports have the names that we generate. On Verilator, tests see
             those; of other Verilog they see all signals of the top module.
 
@@ -63,7 +66,9 @@ def build_cocotb(
     import cocotb
 
     verilator = simulator.name == "verilator"
-    build_args = _VERILATOR_ARGUMENTS if verilator else [ICARUS_LANGUAGE]
+    build_args = [*_VERILATOR_ARGUMENTS] if verilator else [ICARUS_LANGUAGE]
+    if coverage:
+        build_args += ["--coverage-line", "--coverage-toggle"]
     ports = _PORTS if generated else ("*",)
     control = "\n".join(
         ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{name}"' for name in ports)]
@@ -108,6 +113,7 @@ def run_cocotb(
     stimulus: Stimulus,
     replay: Replay,
     module: str = _TESTBENCH,
+    coverage: Path | None = None,
 ) -> ReplayOutcome:
     """Replay a stimulus on the cocotb testbench.
 
@@ -119,6 +125,7 @@ def run_cocotb(
         stimulus: What to replay; a Python step per cycle, so a few thousand items at most.
         replay: Stalls, seed and limits; waveforms come from the bulk testbench only.
         module: Testbench to run.
+        coverage: File for what Verilator counts, where ``build`` has it do so.
     """
     start = time.monotonic()
     with work_folder("cocotb") as folder:
@@ -140,6 +147,8 @@ def run_cocotb(
         (folder / product_name(simulator, top)).symlink_to(build)
         problems = _simulate(simulator, folder, top, module, replay)
         report = _report(folder / "report.json")
+        if coverage is not None and (folder / "coverage.dat").exists():
+            shutil.copyfile(folder / "coverage.dat", coverage)
     beats, dropped = report["checked"], report["dropped"]
     missing = len(stimulus.expected) - beats - dropped
     problems += problems_of(

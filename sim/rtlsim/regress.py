@@ -15,22 +15,26 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done
+from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import computed_anew
 from consilico.sim.rtlsim.edges import edges, settings
+from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.testing.junit import Case, Suite
 from consilico.sim.rtlsim.verify import verify
-from consilico.sim.units.catalogue import find_unit
+from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.unit import Unit
 
-__all__ = ["LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
+__all__ = ["HdlCoverage", "LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
 
 Configurations = Literal["default", "edges"]
 
@@ -71,6 +75,19 @@ class UnitCoverage(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HdlCoverage(Facts):
+    """What Verilator counted in one configuration of a unit, over all seeds."""
+
+    unit: str
+    config: dict[str, Any]
+    lines: int  # statements and branches of the Verilog
+    lines_hit: int
+    toggles: int  # of each bit up and down
+    toggles_hit: int
+    file: str  # the counts, as ``verilator_coverage`` reads them; the Verilog lies next to it
+
+
+@dataclass(frozen=True, kw_only=True)
 class Regression(Facts):
     """All runs of a regression, and what they cover together."""
 
@@ -79,6 +96,7 @@ class Regression(Facts):
     runs: tuple[RegressionRun, ...]
     coverage: tuple[UnitCoverage, ...]
     left_out: tuple[LeftOut, ...]
+    hdl_coverage: tuple[HdlCoverage, ...]  # empty unless asked for
     seconds: float  # wall clock
 
     def _count(self, verdict: str) -> int:
@@ -132,6 +150,7 @@ def regress(
     seeds: Sequence[int] = (1,),
     limit_s: float = 600.0,
     resume: bool = False,
+    hdl_coverage: Path | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Regression:
@@ -145,6 +164,8 @@ def regress(
         seeds: Seeds of stimuli and stalls; each run has one of them.
         limit_s: Wall clock that a run may take, compilation included.
         resume: Whether verifications that passed earlier are taken from the result cache.
+        hdl_coverage: Folder for Verilator's coverage of lines and toggles, which is counted in the
+            runs on Verilator if it is given. The coverage of all seeds is added up.
         jobs: Runs at a time; as many as there are processors if not given.
         progress: Called with a label, runs done and runs in all.
 
@@ -175,22 +196,25 @@ def regress(
     ]
     if not planned:
         raise UserError("there is nothing to run: name units, simulators and seeds")
-    work = partial(_run, limit_s=limit_s, resume=resume)
-    done = dict(as_done(work, planned, "regress", jobs, progress))
+    with work_folder("regress") as folder:
+        counts = folder if hdl_coverage else None
+        work = partial(_run, limit_s=limit_s, resume=resume, counts=counts)
+        done = dict(as_done(work, planned, "regress", jobs, progress))
+        counted = [] if hdl_coverage is None else _hdl_coverage(planned, folder, hdl_coverage)
     runs = [done[index] for index in range(len(planned))]
     return Regression(
         runs=tuple(runs),
         coverage=tuple(_merged(unit, runs) for unit in chosen),
         left_out=tuple(left_out),
+        hdl_coverage=tuple(counted),
         seconds=time.monotonic() - begun,
     )
 
 
-def _run(job: _Job, *, limit_s: float, resume: bool) -> RegressionRun:
+def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> RegressionRun:
     """Verify one configuration; whatever keeps the run from its end is its verdict."""
     begun = time.monotonic()
-    unit = find_unit(job.unit)
-    config = unit.config(**job.config)
+    unit, config = _configured(job)
     verdict: Literal["passed", "failed", "error"] = "error"
     problems: tuple[str, ...] = ()
     coverage: dict[str, int] = {}
@@ -198,6 +222,9 @@ def _run(job: _Job, *, limit_s: float, resume: bool) -> RegressionRun:
     try:
         with _limited(limit_s), contextlib.nullcontext() if resume else computed_anew("verify"):
             found = verify(unit, config, [job.simulator], job.seed)
+            if counts is not None and job.simulator == "verilator":
+                hits = measured_hits(unit, config, job.seed)
+                write_hits(counts / f"{_name(unit, config)}.{job.seed}", hits)
         verdict = "passed" if found.passed else "failed"
         problems, coverage = found.problems, found.coverage
         checked = sum(run.checked for run in found.runs)
@@ -241,6 +268,38 @@ def _limited(limit_s: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _name(unit: Unit, config: Config) -> str:
+    """Return a name for the files of a configuration, such as ``consmax_log2-lanes-4``."""
+    return "-".join([unit.module_name, *settings(config)]).replace("=", "-")
+
+
+def _hdl_coverage(planned: Sequence[_Job], counts: Path, folder: Path) -> list[HdlCoverage]:
+    """Add up what Verilator counted with each seed, and write it with the Verilog."""
+    found = []
+    configs = {_name(unit, config): (unit, config) for unit, config in map(_configured, planned)}
+    for name, (unit, config) in configs.items():
+        text, hits = verilog(unit, config), Counter[str]()
+        for part in counts.glob(f"{name}.*"):
+            hits.update(read_hits(part.read_text(), f"{name}.v"))
+        if not hits:
+            continue
+        write_atomic(folder / f"{name}.v", text)
+        write_hits(folder / f"{name}.dat", hits)
+        (lines_hit, lines), (toggles_hit, toggles) = hits_of(hits, "line"), hits_of(hits, "toggle")
+        found.append(
+            HdlCoverage(
+                unit=unit.name, config=config.to_json(), lines=lines, lines_hit=lines_hit,
+                toggles=toggles, toggles_hit=toggles_hit, file=str(folder / f"{name}.dat"),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _configured(job: _Job) -> tuple[Unit, Config]:
+    unit = find_unit(job.unit)
+    return unit, unit.config(**job.config)
 
 
 def _replay(job: _Job, config: Config) -> str:

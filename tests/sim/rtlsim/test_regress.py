@@ -19,6 +19,7 @@ from consilico.sim.base.errors import ToolError
 from consilico.sim.rtlsim import regress as module
 from consilico.sim.rtlsim.coverage_xml import coverage_xml
 from consilico.sim.rtlsim.edges import edges, settings
+from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
 from consilico.sim.rtlsim.regress import Regression, regress
 from consilico.sim.rtlsim.verify import Verification
 from consilico.sim.units.catalogue import find_unit, own_units
@@ -230,3 +231,53 @@ def test_coverage_goes_together_with_that_of_cocotb_coverage(tmp_path: Path) -> 
     root = ElementTree.parse(merged).getroot()
     bins = {item.get("bin"): item.get("hits") for item in root.iter() if item.get("bin")}
     assert bins == {"x": "5", "y": "0", "z": "1"}
+
+
+POINT = "C '\x01f\x02/tmp/b1/source0.v\x01l\x02{line}\x01page\x02v_{kind}/t\x01h\x02t' {count}\n"
+COUNTS = "# SystemC::Coverage-3\n" + "".join(
+    POINT.format(line=line, kind=kind, count=count)
+    for line, kind, count in ((1, "line", 3), (2, "branch", 0), (3, "toggle", 1), (4, "toggle", 0))
+)
+
+
+def test_counts_of_verilator_are_read_added_and_written(tmp_path: Path) -> None:
+    hits = read_hits(COUNTS, "unit.v")
+    hits.update(read_hits(COUNTS.replace("/b1/", "/b2/"), "unit.v"))
+    assert (hits_of(hits, "line"), hits_of(hits, "toggle")) == ((1, 2), (1, 2))
+    write_hits(tmp_path / "all.dat", hits)
+    text = (tmp_path / "all.dat").read_text()
+    assert text.startswith("# SystemC::Coverage-3\nC '\x01f\x02unit.v\x01l\x021\x01page")
+    assert read_hits(text, "unit.v") == hits
+    assert sorted(hits.values()) == [0, 0, 2, 6]
+
+
+def test_counts_of_all_seeds_are_written_with_the_verilog(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+        return verdict(unit, config)
+
+    def counted(unit: Unit, config: Config, seed: int) -> Any:
+        return read_hits(COUNTS, "unit.v")
+
+    monkeypatch.setattr(module, "measured_hits", counted)
+    found = run(
+        monkeypatch, verify, simulators=["icarus", "verilator"], seeds=[1, 2],
+        hdl_coverage=tmp_path,
+    )  # fmt: skip
+    (counts,) = found.hdl_coverage
+    assert (counts.lines_hit, counts.lines, counts.toggles_hit, counts.toggles) == (1, 2, 1, 2)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "training_stochastic_round.v",
+        "training_stochastic_round.dat",
+    }
+    assert sorted(read_hits(Path(counts.file).read_text(), "x").values()) == [0, 0, 2, 6]
+
+
+@pytest.mark.exhaustive
+def test_verilator_counts_the_lines_and_toggles_of_a_unit() -> None:
+    unit = find_unit(UNIT)
+    hits = measured_hits(unit, unit.config(), 1)
+    for kind in ("line", "toggle"):
+        hit, there = hits_of(hits, kind)
+        assert 0 < hit <= there
