@@ -159,6 +159,8 @@ def _show(result: "Regression") -> None:
     for item in result.coverage:
         if item.never:
             print(f"never hit in {item.unit}: {', '.join(item.never)}")
+        for what, times in item.exempt.items():
+            print(f"not covered in {times} of {item.runs} runs of {item.unit}: {what}")
     for counts in result.hdl_coverage:
         print(
             f"{counts.file}: {counts.lines_hit:,} of {counts.lines:,} lines, "

@@ -28,6 +28,7 @@ from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import computed_anew
 from consilico.sim.rtlsim.edges import edges, settings
 from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
+from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.testing.junit import Case, Suite
 from consilico.sim.rtlsim.verify import verify
@@ -52,6 +53,7 @@ class RegressionRun(Facts):
     seconds: float  # wall clock, compilation included
     checked: int  # results compared with the golden model, all lanes counted
     coverage: dict[str, int]  # hits of each coverage point
+    exempt: tuple[Exemption, ...]  # points that it did not cover, and what it did not run
     replay: str  # command that does it again
 
 
@@ -72,6 +74,7 @@ class UnitCoverage(Facts):
     runs: int
     hits: dict[str, int]  # of each point: the sum over the runs
     never: tuple[str, ...]  # points of the unit that no run hit
+    exempt: dict[str, int]  # "point: why" of what runs did not cover: in how many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +221,7 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
     verdict: Literal["passed", "failed", "error"] = "error"
     problems: tuple[str, ...] = ()
     coverage: dict[str, int] = {}
+    exempt: tuple[Exemption, ...] = ()
     checked = 0
     try:
         with _limited(limit_s), contextlib.nullcontext() if resume else computed_anew("verify"):
@@ -226,7 +230,7 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
                 hits = measured_hits(unit, config, job.seed)
                 write_hits(counts / f"{_name(unit, config)}.{job.seed}", hits)
         verdict = "passed" if found.passed else "failed"
-        problems, coverage = found.problems, found.coverage
+        problems, coverage, exempt = found.problems, found.coverage, found.exempt
         checked = sum(run.checked for run in found.runs)
     except _TimeIsUp:
         problems = (f"it took more than {limit_s:g} s",)
@@ -244,6 +248,7 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
         seconds=time.monotonic() - begun,
         checked=checked,
         coverage=coverage,
+        exempt=exempt,
         replay=_replay(job, config),
     )
 
@@ -319,6 +324,7 @@ def _merged(unit: Unit, runs: Sequence[RegressionRun]) -> UnitCoverage:
         runs=len(own),
         hits=dict(hits),
         never=tuple(point for point, count in hits.items() if not count),
+        exempt=dict(Counter(f"{each.point}: {each.why}" for run in own for each in run.exempt)),
     )
 
 

@@ -20,6 +20,7 @@ from consilico.sim.rtlsim import regress as module
 from consilico.sim.rtlsim.coverage_xml import coverage_xml
 from consilico.sim.rtlsim.edges import edges, settings
 from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
+from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.regress import Regression, regress
 from consilico.sim.rtlsim.verify import Verification
 from consilico.sim.units.catalogue import find_unit, own_units
@@ -89,6 +90,7 @@ def verdict(unit: Unit, config: Config, *problems: str) -> Verification:
     return Verification(
         unit=unit.name, config=config.to_json(), seed=1, verilog_sha256="", runs=(),
         coverage={unit.coverage[0]: 2}, uncovered=(), latency_cycles={}, problems=problems,
+        exempt=(Exemption(point="verification", why="this is a stand-in"),),
     )  # fmt: skip
 
 
@@ -114,6 +116,7 @@ def test_every_combination_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == len(set(seen)) == 4 * len(configs) == found.passed
     assert found.coverage[0].hits[find_unit(UNIT).coverage[0]] == 2 * len(seen)
     assert found.coverage[0].never == find_unit(UNIT).coverage[1:]
+    assert found.coverage[0].exempt == {"verification: this is a stand-in": len(seen)}
     assert [edge.setting for edge in found.left_out] == ["width=6"]
 
 
