@@ -1,10 +1,12 @@
 """Figures of implementation quality: area against longest path, area by purpose."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from consilico.reports.implementation.facts import ImplementationFacts
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
+
+if TYPE_CHECKING:  # what facts are measured with is no part of what --plot needs
+    from consilico.reports.implementation.facts import ImplementationFacts
 
 __all__ = ["implement_plot", "implementation_charts", "sweep_plot"]
 
@@ -13,7 +15,7 @@ _MODULES_SHOWN = 12
 _PURPOSES = {"registers": "a", "memories": "b", "multipliers": "c", "rest": "light paper"}
 
 
-def implementation_charts(facts: ImplementationFacts) -> list[Chart]:
+def implementation_charts(facts: "ImplementationFacts") -> list[Chart]:
     """Return the section's charts: curves of small units, and areas by purpose."""
     return [_curves(facts), _purposes(facts)]
 
@@ -123,7 +125,7 @@ def sweep_plot(answer: dict[str, Any]) -> Chart:
     )
 
 
-def _curves(facts: ImplementationFacts) -> Chart:
+def _curves(facts: "ImplementationFacts") -> Chart:
     """Draw the Pareto points of every unit, area relative to its smallest netlist."""
     periods = [netlist.clock_ns for curve in facts.curves for netlist in curve.found.pareto]
     clocks = f"mapped for {min(periods):g} to {max(periods):g} ns" if periods else "none"
@@ -158,7 +160,7 @@ def _curves(facts: ImplementationFacts) -> Chart:
     )
 
 
-def _purposes(facts: ImplementationFacts) -> Chart:
+def _purposes(facts: "ImplementationFacts") -> Chart:
     """Draw shares of the area, one bar per unit and kit."""
     rows = [row for row in facts.rows if row.area_um2 is not None]
     several = len({row.kit for row in rows}) > 1
@@ -184,6 +186,6 @@ def _purposes(facts: ImplementationFacts) -> Chart:
     )
 
 
-def _tools(facts: ImplementationFacts) -> str:
+def _tools(facts: "ImplementationFacts") -> str:
     tools = facts.tools
     return f"Clock and wires ideal; Yosys {tools['yosys']}, OpenSTA {tools['sta']}."

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -61,9 +61,12 @@ def declared() -> dict[str, set[str]]:
     return {name: packages(name) for name in direct}
 
 
-def run_light(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python code without any package that only an extra brings, in ``folder``."""
-    missing = [module for name in declared()["dev"] for module in MODULES.get(name, (name,))]
+def run_light(
+    code: str, folder: Path, extra: Collection[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run Python code without the packages that only extras bring, but those of ``extra``."""
+    absent = declared()["dev"].difference(extra)
+    missing = [module for name in absent for module in MODULES.get(name, (name,))]
     missing.remove("jinja2")  # which Amaranth brings
     return subprocess.run(
         [sys.executable, "-c", LIGHT.format(missing=missing) + code],
@@ -139,6 +142,29 @@ def test_light_commands_run_without_the_extras(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+DRAWN = [
+    ["memory", "--model", "llama-60m"],
+    ["memory-sweep", "--model", "llama-60m", "--batches", "1..4"],
+    ["training-hw", "--model", "llama-60m"],
+    ["scale", "--from", "nangate45", "--to", "asap7", "--area-um2", "1000"],
+    ["buffer", "--words", "64", "--bits", "8"],
+    ["estimate", "matmul/dot"],
+]
+
+
+@pytest.mark.parametrize("picture", ["x.svg", "x.html"])
+def test_pictures_need_the_extra_plot_alone(tmp_path: Path, picture: str) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from consilico.cli import main\n"
+        f"for arguments in {DRAWN!r}:\n"
+        f"    if main([*arguments, '--plot', {picture!r}]): sys.exit(f'failed: {{arguments}}')\n"
+        f"    Path({picture!r}).unlink()\n"
+    )
+    run = run_light(code, tmp_path, declared()["plot"])
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", ["generate", "estimate"])
 def test_every_unit_is_generated_and_estimated_without_the_extras(
     command: str, tmp_path: Path
@@ -175,6 +201,7 @@ def test_power_runs_without_the_extras(tmp_path: Path, shared: Path) -> None:
         (["implement", "consmax/log2"], "silicon"),
         (["sweep", "consmax/log2"], "silicon"),
         (["report", "-o", "page"], "report"),
+        (["estimate", "matmul/dot", "--plot", "x.png"], "plot"),
     ],
 )
 def test_a_command_without_its_extra_is_one_line_and_status_2(
@@ -182,8 +209,9 @@ def test_a_command_without_its_extra_is_one_line_and_status_2(
 ) -> None:
     run = run_light(f"from consilico.cli import main\nsys.exit(main({arguments!r}))", tmp_path)
     assert run.returncode == 2
+    command = f"{arguments[0]} --plot" if "--plot" in arguments else arguments[0]
     assert run.stderr == (
-        f"consilico: consilico {arguments[0]} needs the extra '{extra}': "
+        f"consilico: consilico {command} needs the extra '{extra}': "
         f"pip install 'consilico[{extra}]'\n"
     )
     assert run.stdout == ""
