@@ -53,6 +53,7 @@ _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "training": "training",
 }
 _KIT, _CORNER = "nangate45", "NanGate 45 nm, typical corner, 1.1 V"
+_GPU = "rtx4060ti-16gb"
 _PUBLISHED_GB = 15.08  # Q-GaLore on LLaMA-7B, arXiv 2407.08296, by which its run is found
 
 
@@ -347,12 +348,24 @@ def headline_row(name: str, settings: dict[str, Any], found: Any) -> dict[str, A
     }
 
 
+def draw_memory() -> None:
+    """Draw the picture of the README's run, as its command with ``--plot`` does."""
+    from consilico import api
+    from consilico.reports.plots import memory_plot, save_plot
+    from consilico.sim.memory.ledger import timeline
+
+    run = _published_run()
+    answer = api.memory(run, gpu=_GPU).to_json()
+    save_plot(memory_plot(answer, timeline(run)), ROOT / "docs" / "memory.png")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the parts of the documents anew that come from data."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--measure", action="store_true", help="measure headlines first")
     if parser.parse_args(argv).measure:
         measure()
+    draw_memory()
     for path in documents():
         text = path.read_text()
         if (new := rewritten(text)) != text:
