@@ -7,6 +7,7 @@ a regression that was interrupted goes on where it stopped.
 """
 
 import contextlib
+import re
 import shlex
 import signal
 import threading
@@ -37,6 +38,13 @@ from consilico.sim.units.unit import Unit
 
 __all__ = ["HdlCoverage", "LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
 
+# What a verification says of a build or a simulation that did not come to its end. A simulation
+# that is broken off leaves results missing, too, of which the unit may be innocent.
+_BROKE_OFF = re.compile(
+    r"does not compile|was killed by|cannot be started|took more than|did not end within"
+    r"|needed more than .* of memory|wrote a file of more than|the simulation failed"
+    r"|ended without a verdict|No space left"
+)
 Configurations = Literal["default", "edges"]
 
 
@@ -229,7 +237,8 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
             if counts is not None and job.simulator == "verilator":
                 hits = measured_hits(unit, config, job.seed)
                 write_hits(counts / f"{_name(unit, config)}.{job.seed}", hits)
-        verdict = "passed" if found.passed else "failed"
+        broke_off = any(_BROKE_OFF.search(problem) for problem in found.problems)
+        verdict = "passed" if found.passed else "error" if broke_off else "failed"
         problems, coverage, exempt = found.problems, found.coverage, found.exempt
         checked = sum(run.checked for run in found.runs)
     except _TimeIsUp:

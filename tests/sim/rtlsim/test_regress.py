@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -151,6 +152,35 @@ def test_what_keeps_a_run_from_its_end_is_an_error(
     assert (found.passed, found.failed, found.errors) == (1, 0, 1)
     assert says in found.runs[0].problems[0]
     assert found.coverage[0].runs == 1
+
+
+BROKEN = {  # a simulator that breaks: its two programs
+    "was killed by SIGKILL": ('exec "$REAL_IVERILOG" "$@"', "kill -9 $$"),
+    "No space left on device": (
+        'exec "$REAL_IVERILOG" "$@"',
+        "echo No space left on device; exit 1",
+    ),
+    "does not compile training_stochastic_round": ("echo x.v:1: syntax error; exit 2", "exit 1"),
+}
+
+
+@pytest.mark.parametrize("says", BROKEN)
+def test_a_simulator_that_breaks_is_an_error(
+    says: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("iverilog")
+    assert real is not None
+    monkeypatch.setenv("REAL_IVERILOG", real)
+    compiler, simulator = BROKEN[says]
+    version = '[ "$1" = -V ] && exec "$REAL_IVERILOG" -V'
+    for name, body in (("iverilog", f"{version}\n{compiler}"), ("vvp", simulator)):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    found = regress([UNIT], configurations="default", simulators=["icarus"], jobs=1)
+    assert (found.passed, found.failed, found.errors) == (0, 0, 1)
+    assert any(says in problem for problem in found.runs[0].problems), found.runs[0].problems
 
 
 def test_a_run_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
