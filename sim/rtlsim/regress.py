@@ -325,6 +325,8 @@ def _replay(job: _Job, config: Config) -> str:
 
 def _merged(unit: Unit, runs: Sequence[RegressionRun]) -> UnitCoverage:
     own = [run for run in runs if run.unit == unit.name and run.verdict != "error"]
+    simulators = {run.simulator for run in runs}  # each run has one, so it lacks the others
+    exempt = [each for run in own for each in run.exempt if each.point not in simulators]
     hits = Counter(dict.fromkeys(unit.coverage, 0))
     for run in own:
         hits.update(run.coverage)
@@ -333,7 +335,7 @@ def _merged(unit: Unit, runs: Sequence[RegressionRun]) -> UnitCoverage:
         runs=len(own),
         hits=dict(hits),
         never=tuple(point for point, count in hits.items() if not count),
-        exempt=dict(Counter(f"{each.point}: {each.why}" for run in own for each in run.exempt)),
+        exempt=dict(Counter(f"{each.point}: {each.why}" for each in exempt)),
     )
 
 

@@ -91,7 +91,10 @@ def verdict(unit: Unit, config: Config, *problems: str) -> Verification:
     return Verification(
         unit=unit.name, config=config.to_json(), seed=1, verilog_sha256="", runs=(),
         coverage={unit.coverage[0]: 2}, uncovered=(), latency_cycles={}, problems=problems,
-        exempt=(Exemption(point="verification", why="this is a stand-in"),),
+        exempt=(
+            Exemption(point="verification", why="this is a stand-in"),
+            Exemption(point="verilator", why="not asked for"),
+        ),
     )  # fmt: skip
 
 
@@ -118,6 +121,8 @@ def test_every_combination_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.coverage[0].hits[find_unit(UNIT).coverage[0]] == 2 * len(seen)
     assert found.coverage[0].never == find_unit(UNIT).coverage[1:]
     assert found.coverage[0].exempt == {"verification: this is a stand-in": len(seen)}
+    icarus = run(monkeypatch, verify)  # of both, each run lacks the other, and together none
+    assert "verilator: not asked for" in icarus.coverage[0].exempt
     assert [edge.setting for edge in found.left_out] == ["width=6"]
 
 
