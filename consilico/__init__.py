@@ -26,6 +26,7 @@ from consilico.api import (
     memory,
     memory_sweep,
     power,
+    propose_mapping,
     prove,
     report,
     scale,
@@ -36,6 +37,7 @@ from consilico.api import (
     unit,
     units,
     verify,
+    verify_rtl,
 )
 from consilico.extras import MissingExtra
 from consilico.sim.base.errors import CheckFailed, ToolError, UserError
@@ -121,6 +123,7 @@ __all__ = [
     "memory",
     "memory_sweep",
     "power",
+    "propose_mapping",
     "prove",
     "report",
     "scale",
@@ -131,6 +134,7 @@ __all__ = [
     "unit",
     "units",
     "verify",
+    "verify_rtl",
 ]
 
 

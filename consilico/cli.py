@@ -18,6 +18,7 @@ from consilico import __version__
 from consilico.commands import (
     buffer,
     cache,
+    design,
     doctor,
     estimate,
     memory,
@@ -68,6 +69,7 @@ app.command("list")(units.list_units)
 app.command("generate")(units.generate)
 app.command("verify")(verify.verify)
 app.command("prove")(prove.prove)
+app.command("map")(design.map_ports)
 app.command("regress")(regress.regress)
 app.command("test")(test.run_tests)
 app.command("implement")(silicon.implement)

@@ -11,6 +11,7 @@ not installed. A failing external tool raises :class:`~consilico.sim.base.errors
 """
 
 from consilico.api.catalogue import configure, generate, prove, report, unit, units, verify
+from consilico.api.designs import propose_mapping, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
 from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
@@ -28,6 +29,7 @@ __all__ = [
     "memory",
     "memory_sweep",
     "power",
+    "propose_mapping",
     "prove",
     "report",
     "scale",
@@ -38,4 +40,5 @@ __all__ = [
     "unit",
     "units",
     "verify",
+    "verify_rtl",
 ]

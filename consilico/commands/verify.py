@@ -9,13 +9,20 @@ import typer
 from consilico import api
 from consilico.commands.output import (
     JsonOption,
+    OptionalUnitArgument,
     SetOption,
-    UnitArgument,
     emit,
     print_table,
     working,
 )
-from consilico.sim.base.errors import CheckFailed
+from consilico.commands.rtl import (
+    DefineOption,
+    IncludeOption,
+    RtlOption,
+    TopOption,
+    settings_of,
+)
+from consilico.sim.base.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:
     from consilico.sim.rtlsim.failures import Failure
@@ -32,7 +39,6 @@ class SimulatorName(StrEnum):
 
 
 def verify(
-    unit: UnitArgument,
     settings: SetOption,
     simulators: Annotated[
         list[SimulatorName],
@@ -43,6 +49,7 @@ def verify(
             show_default=False,
         ),
     ],
+    unit: OptionalUnitArgument = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the stimuli and the stalls.")] = 1,
     failures: Annotated[
         Path | None,
@@ -57,28 +64,66 @@ def verify(
             metavar="FILE", help="Replay the stimulus file of a failure instead of verifying."
         ),
     ] = None,
+    rtl: RtlOption = None,
+    top: TopOption = None,
+    role: Annotated[
+        str | None,
+        typer.Option("--as", metavar="UNIT", help="With --rtl: the unit that it shall be."),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--map", help="With --rtl: how its ports serve the unit's streams."),
+    ] = None,
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="With --rtl: let it call what reaches files.")
+    ] = False,
     json_path: JsonOption = None,
 ) -> None:
-    """Check a unit's Verilog against its golden model, bit for bit; status 1 if it fails."""
+    """Check a unit's Verilog, or anyone's RTL, against its golden model; status 1 if it fails."""
     from consilico.sim.units.catalogue import configure
 
-    found = api.unit(unit)
+    name = _unit_asked_for(unit, rtl, top, role)
+    if not rtl and (mapping or include or define or trust):
+        raise UserError("--map, --include, --define and --trust are for --rtl, not for units")
+    found = api.unit(name)
     config = configure(found, settings)
+    names = [name.value for name in simulators]
     with working() as progress:
-        result = api.verify(
-            found,
-            config,
-            simulators=[name.value for name in simulators],
-            seed=seed,
-            failures=failures,
-            replay=replay,
-            progress=progress,
-        )
+        if rtl:
+            macros, _ = settings_of(define, None)
+            result = api.verify_rtl(
+                rtl, str(top), found, config, mapping=mapping, include=include or (),
+                defines=macros, simulators=names, seed=seed, failures=failures, replay=replay,
+                trust=trust, progress=progress,
+            )  # fmt: skip
+        else:
+            result = api.verify(
+                found, config, simulators=names, seed=seed, failures=failures, replay=replay,
+                progress=progress,
+            )  # fmt: skip
     emit("verify/1", result.to_json(), json_path, lambda: _show(result))
     if not result.passed:
         first, *others = result.problems
         more = f" (and {len(others)} more)" if others else ""
-        raise CheckFailed(f"{found.name} failed verification: {first}{more}")
+        what = f"{top} as {found.name}" if rtl else found.name
+        raise CheckFailed(f"{what} failed verification: {first}{more}")
+
+
+def _unit_asked_for(
+    unit: str | None, rtl: list[Path] | None, top: str | None, role: str | None
+) -> str:
+    """Return the unit's name.
+
+    Raises:
+        UserError: If neither a unit nor all of ``--rtl``, ``--top`` and ``--as`` were given.
+    """
+    if rtl and top and role and unit is None:
+        return role
+    if unit is not None and not (rtl or top or role):
+        return unit
+    raise UserError("name a unit, or RTL with --rtl FILE --top MODULE --as UNIT")
 
 
 def _show(result: "Verification") -> None:

@@ -128,11 +128,10 @@ def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[flo
         for _ in range(6)
     ]
     corners = [(edge / 127, log_c) for edge in (0.5, 24.0) for log_c in (-14.6, 2.0)]
-    if config.output == "bf16":
-        beyond = [(0.6, 40.0), (0.6, -40.0)]
-    else:  # around the greatest and the least fixed-point result
+    beyond = [(0.6, 40.0), (0.6, -40.0)]  # of bf16 numbers
+    if config.output == "fixed":  # around the greatest and the least fixed-point result
         unit = -config.fixed_fraction * float(np.log(2))
-        beyond = [(24 / 127, unit), (24 / 127, unit + config.fixed_width * float(np.log(2)))]
+        beyond += [(24 / 127, unit), (24 / 127, unit + config.fixed_width * float(np.log(2)))]
     return drawn + corners + beyond
 
 

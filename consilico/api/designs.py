@@ -1,0 +1,105 @@
+"""Anyone's design: how its ports serve a unit's streams, and whether it is right.
+
+See :mod:`consilico.api` for what all functions of the interface have in common.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consilico.api.catalogue import configured
+from consilico.extras import needing
+
+if TYPE_CHECKING:
+    from consilico.golden.config import Config
+    from consilico.sim.base.progress import Progress
+    from consilico.sim.rtlsim.foreign.propose import Proposal
+    from consilico.sim.rtlsim.verify import Verification
+    from consilico.sim.units.unit import Unit
+
+__all__ = ["propose_mapping", "verify_rtl"]
+
+
+def propose_mapping(
+    files: Sequence[Path],
+    top: str,
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> "Proposal":
+    """Propose a mapping file for anyone's design, from the names and widths of its ports.
+
+    Args:
+        files: Verilog or SystemVerilog files.
+        top: Name of the top module.
+        unit: The unit that it shall be, or its name.
+        config: From :func:`configure`; None is the default configuration.
+        include: Further folders of included files.
+        defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name.
+
+    Returns:
+        ``text`` of the file, and in ``open`` what has to be filled in.
+
+    Raises:
+        UserError: If the design cannot be read.
+    """
+    with needing("map"):
+        from consilico.sim.rtlsim.foreign.design import read_design
+        from consilico.sim.rtlsim.foreign.propose import propose
+
+        found, chosen = configured(unit, config)
+        design = read_design(files, top, include=include, defines=defines, parameters=parameters)
+        return propose(design.form(), found.layouts(chosen), found.name, parameters or {})
+
+
+def verify_rtl(
+    files: Sequence[Path],
+    top: str,
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    mapping: Path | None = None,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    simulators: Sequence[str] = ("icarus", "verilator"),
+    seed: int = 1,
+    trust: bool = False,
+    progress: "Progress | None" = None,
+) -> "Verification":
+    """Compare anyone's design with the golden model of a unit, as :func:`verify` does a unit.
+
+    Args:
+        files: Verilog or SystemVerilog files.
+        top: Name of the top module.
+        unit: The unit that it shall be, or its name.
+        config: From :func:`configure`; None is the default configuration.
+        mapping: File that says how its ports serve the unit's streams; None where they are them.
+        include: Further folders of included files.
+        defines: Texts of macros by name.
+        simulators: ``"icarus"``, ``"verilator"`` or both.
+        seed: Of the stimuli and the stalls.
+        trust: Whether the design may call what reaches files and programs.
+        progress: Called with a description, steps done and steps in total.
+
+    Returns:
+        The verdict. That tools understand the text differently is one of its problems.
+
+    Raises:
+        UserError: If the design or the mapping cannot be read, they do not fit, or a simulator is
+            missing.
+    """
+    with needing("verify", "torch"):
+        from consilico.sim.rtlsim.foreign.design import read_design
+        from consilico.sim.rtlsim.foreign.mapping import read_mapping
+        from consilico.sim.rtlsim.foreign.verify import verify_design
+
+        found, chosen = configured(unit, config)
+        port_map = None if mapping is None else read_mapping(mapping)
+        parameters = {} if port_map is None else port_map.parameters
+        design = read_design(files, top, include=include, defines=defines, parameters=parameters)
+        names = [*dict.fromkeys(simulators)]
+        return verify_design(design, port_map, found, chosen, names, seed, progress, trust=trust)

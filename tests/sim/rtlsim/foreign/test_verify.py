@@ -1,0 +1,192 @@
+"""Designs of all kinds of ports are verified through their mapping; what is wrong is found."""
+
+from pathlib import Path
+
+import pytest
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.rtlsim.foreign.design import read_design
+from consilico.sim.rtlsim.foreign.mapping import read_mapping
+from consilico.sim.rtlsim.foreign.verify import verify_design
+from consilico.sim.rtlsim.verify import Verification
+from tests.sim.rtlsim.toy import ToyConfig, unit
+
+HEAD = 'clock = "clk"\n'
+RESET = '[reset]\nport = "rst"\n'
+# name: design, mapping, a mistake in one of them
+DESIGNS = {
+    "fixed latency, a write port": (
+        (
+            "module t (input clk, input [7:0] a, output reg [15:0] y, input we, input [7:0] wd);\n"
+            "reg [7:0] k; reg [15:0] p;\n"
+            "always @(posedge clk) begin if (we) k <= wd; p <= a * k; y <= p; end endmodule\n"
+        ),
+        (
+            f'{HEAD}[input]\ndrive.a = "payload"\n'
+            '[output]\nlatency_cycles = 2\nfields.payload = "y"\n'
+            '[config]\nvalid = "we"\n[[config.writes]]\nwd = "payload"\n'
+        ),
+        ("latency_cycles = 2", "latency_cycles = 1"),
+    ),
+    "a valid bit, an asynchronous reset": (
+        (
+            "module t (input ck, rst_n, v, input [7:0] a, output reg q, output reg [15:0] y,\n"
+            "  input we, input [7:0] wd);\nreg [7:0] k;\nalways @(posedge ck) if (we) k <= wd;\n"
+            "always @(posedge ck, negedge rst_n) if (!rst_n) q <= 0; else q <= v;\n"
+            "always @(posedge ck) y <= a * k; endmodule\n"
+        ),
+        (
+            'clock = "ck"\n[reset]\nport = "rst_n"\nactive = "low"\ncycles = 3\n'
+            '[input]\nvalid = "v"\ndrive.a = "payload"\n'
+            '[output]\nvalid = "q"\nlatency_cycles = 1\nfields.payload = "y"\n'
+            '[config]\nvalid = "we"\n[[config.writes]]\nwd = "payload"\n'
+        ),
+        ("y <= a * k", "y <= a * (k | 1)"),
+    ),
+    "AXI-Stream, a constant held at a port": (
+        (
+            "module t (input aclk, aresetn, input s_axis_tvalid, output s_axis_tready,\n"
+            "  input [7:0] s_axis_tdata, input s_axis_tlast, output reg m_axis_tvalid,\n"
+            "  input m_axis_tready, output reg [15:0] m_axis_tdata, input [7:0] k);\n"
+            "assign s_axis_tready = m_axis_tready | ~m_axis_tvalid;\n"
+            "always @(posedge aclk) if (!aresetn) m_axis_tvalid <= 0;\n"
+            "  else if (s_axis_tready) begin m_axis_tvalid <= s_axis_tvalid;\n"
+            "    m_axis_tdata <= s_axis_tdata * k; end endmodule\n"
+        ),
+        (
+            'clock = "aclk"\n[reset]\nport = "aresetn"\nactive = "low"\n'
+            '[input]\nvalid = "s_axis_tvalid"\nready = "s_axis_tready"\n'
+            'drive.s_axis_tdata = "payload"\n'
+            '[output]\nvalid = "m_axis_tvalid"\nready = "m_axis_tready"\nlatency_cycles = 1\n'
+            'fields.payload = "m_axis_tdata"\n[config]\nhold.k = "payload"\n'
+            '[constants]\ns_axis_tlast = "1\'b0"\n'
+        ),
+        ("= m_axis_tready | ~m_axis_tvalid", "= 1"),
+    ),
+    "no register at all": (
+        "module t (input [7:0] a, k, output [15:0] y, input clk); assign y = a * k; endmodule\n",
+        (
+            f'{HEAD}[input]\ndrive.a = "payload"\n[output]\nlatency_cycles = 0\nfields.payload = "y"\n'
+            '[config]\nhold.k = "payload"\n'
+        ),
+        ('hold.k = "payload"', 'hold.k = "payload & 127"'),
+    ),
+    "two writes per configuration, which a reset clears": (
+        (
+            "module t (input clk, rst, input [7:0] a, output reg [15:0] y, input we, wa,\n"
+            "  input [3:0] wd);\nreg [7:0] k, used;\nalways @(posedge clk) begin\n"
+            "  if (we) begin if (wa) k[7:4] <= wd; else k[3:0] <= wd; end\n"
+            "  if (rst) k <= 0; used <= k; y <= a * used; end endmodule\n"
+        ),
+        (
+            f"{HEAD}{RESET}once = true\n"
+            '[input]\ndrive.a = "payload"\n[output]\nlatency_cycles = 1\nfields.payload = "y"\n'
+            '[config]\nvalid = "we"\nsettle_cycles = 1\n'
+            '[[config.writes]]\nwa = 0\nwd = "payload[3:0]"\n'
+            '[[config.writes]]\nwa = 1\nwd = "payload[7:4]"\n'
+        ),
+        ("once = true", "once = false"),
+    ),
+    "halves and two's complement, converted": (
+        (
+            "module t (input clk, input [15:0] a, output reg [7:0] h, l, input we, input [7:0] wd);\n"
+            "reg [7:0] k;\n"
+            "always @(posedge clk) begin if (we) k <= wd; {h, l} <= -(a[7:0] * k); end endmodule\n"
+        ),
+        (
+            f'{HEAD}[input]\ndrive.a = "{{8\'h55, payload}}"\n'
+            '[output]\nlatency_cycles = 1\nfields.payload = "-{h, l}"\n'
+            '[config]\nvalid = "we"\n[[config.writes]]\nwd = "~(~payload)"\n'
+        ),
+        ('"-{h, l}"', '"-{l, h}"'),
+    ),
+}
+
+
+def judged(folder: Path, verilog: str, mapping: str) -> Verification:
+    (folder / "t.v").write_text(verilog)
+    (folder / "map.toml").write_text(mapping)
+    return verify_design(
+        read_design([folder / "t.v"], "t"),
+        read_mapping(folder / "map.toml"),
+        unit(),
+        ToyConfig(rounds=3),
+        ["icarus"],
+        1,
+    )
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_right_design_passes(tmp_path: Path, name: str) -> None:
+    verilog, mapping, _ = DESIGNS[name]
+    found = judged(tmp_path, verilog, mapping)
+    assert found.problems == ()
+    assert found.runs[0].checked > 100
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_mistake_in_design_or_mapping_is_found(tmp_path: Path, name: str) -> None:
+    verilog, mapping, (old, new) = DESIGNS[name]
+    assert (verilog + mapping).count(old) == 1
+    found = judged(tmp_path, verilog.replace(old, new), mapping.replace(old, new))
+    assert not found.passed
+
+
+def test_a_field_that_the_design_does_not_have_may_be_ignored(tmp_path: Path) -> None:
+    verilog, mapping, _ = DESIGNS["no register at all"]
+    mapping = mapping.replace('fields.payload = "y"', 'ignore = ["payload"]')
+    found = judged(tmp_path, verilog.replace("a * k", "1"), mapping)
+    assert found.passed
+
+
+def test_a_text_that_front_ends_understand_differently_does_not_pass(tmp_path: Path) -> None:
+    verilog, mapping, _ = DESIGNS["no register at all"]
+    wrong = verilog.replace("assign y = a * k;", "reg [7:0] o = k; assign y = a * o;")
+    found = judged(tmp_path, wrong, mapping)
+    assert any("icarus and yosys understand this text differently" in it for it in found.problems)
+
+
+def test_a_text_that_reaches_files_is_not_run(tmp_path: Path) -> None:
+    verilog, mapping, _ = DESIGNS["no register at all"]
+    mark = tmp_path / "ran"
+    wrong = verilog.replace("assign", f'initial $dumpfile("{mark}"); assign')
+    with pytest.raises(UserError, match=r"\$dumpfile may reach files or programs"):
+        judged(tmp_path, wrong, mapping)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('drive.a = "payload"', 'drive.b = "payload"', "'b' is no input of t; accepted: "),
+        ('drive.a = "payload"', 'drive.a = "score"', "drive.a: 'score' is no field; accepted: pay"),
+        ('drive.a = "payload"', "", "nothing drives the input 'a' of t; give it in input.drive"),
+        ('fields.payload = "y"', 'fields.payload = "z"', "'z' is no output of the design; acc"),
+        ('fields.payload = "y"', 'fields.payload = "?"', "fields.payload is still to be filled in"),
+        ('fields.payload = "y"', "", "output.fields.payload is missing; accepted: an expression"),
+        ('fields.payload = "y"', 'fields.data = "y"', "'data' is no field; accepted: payload"),
+        ('fields.payload = "y"', 'fields.payload = "y); x(y"', "no Verilog expression|no output"),
+        ('[config]\nhold.k = "payload"', "", "config is missing; the unit has a stream cfg"),
+        ('hold.k = "payload"', 'hold.k = "payload"\nhold.a = "payload"', "'a' is driven twice"),
+        ('clock = "clk"', 'clock = "ck"', "clock: 'ck' is no input of t"),
+        (
+            "latency_cycles = 0",
+            'latency_cycles = 0\nready = "a"',
+            "output.ready is a; accepted: wi",
+        ),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_refused_by_key(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    verilog, mapping, _ = DESIGNS["no register at all"]
+    assert mapping.count(old) == 1
+    with pytest.raises(UserError, match=says):
+        judged(tmp_path, verilog, mapping.replace(old, new))
+
+
+def test_a_design_without_a_mapping_must_have_the_units_streams(tmp_path: Path) -> None:
+    (tmp_path / "t.v").write_text(DESIGNS["no register at all"][0])
+    design = read_design([tmp_path / "t.v"], "t")
+    with pytest.raises(UserError, match="name a mapping with --map"):
+        verify_design(design, None, unit(), ToyConfig(), ["icarus"], 1)
