@@ -122,7 +122,9 @@ class _Guess:
         cfg = self._layouts.cfg
         lines = self._made.lines
         lines += ["", "[config] # stream cfg: " + ", ".join(cfg.by_name)]
-        if valid is None:
+        if valid is None and not inputs:
+            self._open("# no port was found that takes it", "config")
+        elif valid is None:
             lines.append("[config.hold]")
         else:
             self._port("valid", valid)

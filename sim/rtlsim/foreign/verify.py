@@ -1,4 +1,4 @@
-"""Anyone's design against the golden model of a unit, through the wrapper that its mapping gives."""
+"""Anyone's design against a unit's golden model, through the wrapper that its mapping gives."""
 
 import re
 from collections.abc import Collection, Sequence

@@ -79,7 +79,12 @@ def test_axi_stream_ports_are_handshakes(tmp_path: Path) -> None:
 
 
 def test_what_nothing_fits_is_named_and_refused_until_filled_in(tmp_path: Path) -> None:
-    found = proposed(tmp_path, "input clk, input [4:0] odd, output [2:0] y", "assign y = odd;")
+    found = proposed(
+        tmp_path,
+        "input clk, input [4:0] odd, output [2:0] y",
+        "assign y = odd;",
+        Layouts(i=OPERANDS, o=Layout.plain(12)),
+    )
     assert "output.fields.payload" in found.open
     assert "constants.odd" in found.open
     made = read(tmp_path, found.text)
@@ -95,7 +100,10 @@ def test_the_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     arguments = ["map", "--rtl", str(tmp_path / "t.v"), "--top", "t", "--as", "consmax/log2"]
     assert main([*arguments, "-o", str(tmp_path / "map.toml")]) == 0
     assert "To be filled in: output.fields.underflow." in capsys.readouterr().out
-    assert read_mapping(tmp_path / "map.toml").input.drive == {"score": "score", "mask": "mask"}
+    text = (tmp_path / "map.toml").read_text()
+    assert 'drive.score = "score"\ndrive.mask = "mask"\n' in text
+    with pytest.raises(UserError, match=r"config\.writes is none"):  # nothing fits cfg
+        read_mapping(tmp_path / "map.toml")
 
 
 def test_lanes_are_written_out_lane_0_lowest() -> None:
@@ -113,18 +121,18 @@ def test_literals_and_functions_are_no_names() -> None:
 
 @pytest.mark.parametrize("text", ["a; b", "$system(1)", "`X", '"x"', "", "score // x"])
 def test_more_than_an_expression_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="^m: .* no Verilog expression"):
+    with pytest.raises(UserError, match=r"^m: .* no Verilog expression"):
         of_fields(text, OPERANDS, "i_", "m")
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("clock = 3", r"map\.toml: clock is '3'; accepted: a text"),
+        ("clock = 3\n[input]\n[output]\n", r"map\.toml: clock is '3'; accepted: a text"),
         ("clok = 'a'", "unknown key clok; accepted: clock, reset"),
         ("clock = 'c'\n[input]\n", "output is missing"),
         ("clock = 'c'\n[input]\n[output]\n", r"output\.latency_cycles is missing"),
-        ("clock = 'c'\n[input]\n[output]\nlatency_cycles = -1", "latency_cycles is -1; accepted: 0"),
+        ("clock = 'c'\n[input]\n[output]\nlatency_cycles = -1", "_cycles is -1; accepted: 0"),
         ("clock = 'c'\n[input]\n[output]\nlatency_cycles = true", "accepted: a whole number"),
         ("clock = 'c'\ninput = 3\n[output]\nlatency_cycles = 1", "input is '3'; accepted: a table"),
         ("clock = 'c'\n[input]\n[output]\nlatency_cycles = 1\nvalid = 'v'", "needs a reset"),
