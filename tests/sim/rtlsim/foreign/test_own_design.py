@@ -8,7 +8,11 @@ from consilico import configure, verify_rtl
 from consilico.sim.rtlsim.verify import Verification
 
 FOLDER = Path(__file__).resolve().parents[4] / "examples" / "own_design"
-SETTINGS = {"output": "fixed", "fixed_width": 7, "fixed_fraction": 7}
+SETTINGS: dict[str, int | str | bool] = {
+    "output": "fixed",
+    "fixed_width": 7,
+    "fixed_fraction": 7,
+}
 FAULTS = {
     "FAULT_PRODUCT": "the product is a bit too narrow",
     "FAULT_TABLE": "a write to one table also lands in the other",
