@@ -3,6 +3,7 @@
 See :mod:`consilico.api` for what all functions of the interface have in common.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,8 @@ def verify_rtl(
     defines: Mapping[str, str] | None = None,
     simulators: Sequence[str] = ("icarus", "verilator"),
     seed: int = 1,
+    failures: Path | None = None,
+    replay: Path | None = None,
     trust: bool = False,
     progress: "Progress | None" = None,
 ) -> "Verification":
@@ -82,6 +85,8 @@ def verify_rtl(
         defines: Texts of macros by name.
         simulators: ``"icarus"``, ``"verilator"`` or both.
         seed: Of the stimuli and the stalls.
+        failures: Folder for stimuli and waveforms of failures; the cache if None.
+        replay: Stimulus file of a failure, to be replayed instead of verifying the design.
         trust: Whether the design may call what reaches files and programs.
         progress: Called with a description, steps done and steps in total.
 
@@ -100,6 +105,15 @@ def verify_rtl(
         found, chosen = configured(unit, config)
         port_map = None if mapping is None else read_mapping(mapping)
         parameters = {} if port_map is None else port_map.parameters
-        design = read_design(files, top, include=include, defines=defines, parameters=parameters)
-        names = [*dict.fromkeys(simulators)]
-        return verify_design(design, port_map, found, chosen, names, seed, progress, trust=trust)
+        macros = defines or {}
+        design = read_design(files, top, include=include, defines=macros, parameters=parameters)
+        options = [f"--rtl {shlex.quote(str(file))}" for file in files]
+        options += [f"--top {top} --as {found.name}"]
+        options += [f"--map {shlex.quote(str(mapping))}"] if mapping else []
+        options += [f"--include {shlex.quote(str(folder))}" for folder in include]
+        options += [f"--define {shlex.quote(f'{name}={text}')}" for name, text in macros.items()]
+        options += ["--trust"] if trust else []
+        return verify_design(
+            design, port_map, found, chosen, [*dict.fromkeys(simulators)], seed, progress,
+            failures=failures, replay=replay, trust=trust, command=" ".join(options),
+        )  # fmt: skip

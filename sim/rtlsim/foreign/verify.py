@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from consilico.sim.rtlsim.foreign.design import Design
 from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
 from consilico.sim.rtlsim.foreign.sources import check_tasks
 from consilico.sim.rtlsim.foreign.wrapper import wrapper
+from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator, find_simulator
-from consilico.sim.rtlsim.verify import Verification, check
+from consilico.sim.rtlsim.verify import Verification, check, replay_file
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.layout import Layout
 from consilico.sim.units.stimulus import Stimulus
@@ -37,7 +39,10 @@ def verify_design(
     seed: int,
     progress: Progress | None = None,
     *,
+    failures: Path | None = None,
+    replay: Path | None = None,
     trust: bool = False,
+    command: str = "",
 ) -> Verification:
     """Verify anyone's design against a unit's golden model.
 
@@ -52,45 +57,59 @@ def verify_design(
         simulators: Names, at least one of ``icarus`` and ``verilator``.
         seed: Seed of the stimuli and the stalls.
         progress: Called after each testbench with a label, steps done and steps in all.
+        failures: Folder for the stimuli and waveforms of what fails; the cache if not given.
+        replay: Stimulus file of a failure, to be replayed instead of verifying the design.
         trust: Whether the text may call what reaches files and programs.
+        command: What stands for the unit's name in commands that replay a failure.
 
     Raises:
-        UserError: If a simulator is missing, the mapping does not fit the design or the unit, or
-            the text is not trusted and calls what reaches files or programs.
+        UserError: If a simulator is missing, the mapping does not fit the design or the unit, the
+            text is not trusted and calls what reaches files or programs, or ``replay`` is no
+            stimulus file of this unit and configuration.
     """
     found = [find_simulator(name) for name in simulators]
     if not trust:
         check_tasks(design.sources.text, design.source)
-    text, given = _text(design, found)
-    if port_map is None:
-        if design.top != unit.module_name:
-            raise UserError(
-                f"{design.top} has not the ports of {unit.name}: name a mapping with --map;"
-                f" `consilico map` proposes one (accepted without one: a module"
-                f" {unit.module_name} with the unit's streams)"
-            )
-        judged = check(unit, config, text, simulators, seed, progress)
+    text, left_out = _text(design, found)
+    mapped = unit
+    if port_map is not None:
+        mapped, text = _through_wrapper(design, port_map, unit, config, text)
+        why = f"{port_map.source} ignores it: {design.top} does not have it"
+        left_out += [Exemption(point=f"o/{name}", why=why) for name in port_map.output.ignore]
+    elif design.top != unit.module_name:
+        raise UserError(
+            f"{design.top} has not the ports of {unit.name}: name a mapping with --map;"
+            " `consilico map` proposes one (accepted without one: a module"
+            f" {unit.module_name} with the unit's streams)"
+        )
+    if replay is not None:
+        judged = replay_file(mapped, config, text, simulators, replay, failures)
     else:
-        judged = _through_wrapper(design, port_map, unit, config, simulators, seed, progress, text)
-    problems = [*judged.problems, *_differences(design, given)]
-    return replace(judged, problems=tuple(problems))
-
-
-def _differences(design: Design, given: bool) -> list[str]:
+        judged = check(mapped, config, text, simulators, seed, progress, failures)
     front_ends = design.front_ends()
-    return front_ends.lines() if front_ends.differences else []
+    problems = front_ends.lines() if front_ends.differences else []
+    if front_ends.not_compared:
+        left_out.append(Exemption(point="front ends", why=front_ends.not_compared))
+    return replace(
+        judged,
+        problems=(*judged.problems, *problems),
+        exempt=(*judged.exempt, *left_out),
+        failures=tuple(
+            replace(
+                each,
+                replay=each.replay.replace(f"verify {unit.name}", f"verify {command}", 1)
+                if command
+                else each.replay,
+            )
+            for each in judged.failures
+        ),
+    )
 
 
 def _through_wrapper(
-    design: Design,
-    port_map: PortMap,
-    unit: Unit,
-    config: Config,
-    simulators: Sequence[str],
-    seed: int,
-    progress: Progress | None,
-    text: str,
-) -> Verification:
+    design: Design, port_map: PortMap, unit: Unit, config: Config, text: str
+) -> tuple[Unit, str]:
+    """Return the unit as the design may be, and the text with the wrapper around the design."""
     module = design.top
     if module == unit.module_name:  # the wrapper has this name
         module = f"{design.top}_design"
@@ -101,19 +120,26 @@ def _through_wrapper(
     mapped = replace(unit, latency=lambda config: latency)
     if ignored := port_map.output.ignore:
         mapped = _without(mapped, layouts.o, ignored)
-    return check(mapped, config, f"{text}\n{around}", simulators, seed, progress)
+    return mapped, f"{text}\n{around}"
 
 
-def _text(design: Design, simulators: Sequence[Simulator]) -> tuple[str, bool]:
-    """Return the text to simulate, and whether it is the one that was given."""
+def _text(design: Design, simulators: Sequence[Simulator]) -> tuple[str, list[Exemption]]:
+    """Return the text to simulate, and that it is not the one that was given, if so."""
     sources, elaborated = design.sources, design.elaborated
-    if elaborated is None or not (
-        design.parameters
-        or sources.beside
-        or not all(_reads(simulator, sources.text, design.top) for simulator in simulators)
-    ):
-        return sources.text, True
-    return elaborated.verilog, False
+    if elaborated is None:
+        return sources.text, []
+    why = ""
+    if design.parameters:
+        why = "parameters are set"
+    elif sources.beside:
+        why = "memories are loaded from files"
+    else:
+        refused = [each.name for each in simulators if not _reads(each, sources.text, design.top)]
+        why = f"{' and '.join(refused)} cannot read it" if refused else ""
+    if not why:
+        return sources.text, []
+    what = f"{why}: what {elaborated.reader} made of it is simulated"
+    return elaborated.verilog, [Exemption(point="the text as given", why=what)]
 
 
 def _reads(simulator: Simulator, text: str, top: str) -> bool:
@@ -135,22 +161,20 @@ def _reads(simulator: Simulator, text: str, top: str) -> bool:
 
 def _without(unit: Unit, layout: Layout, ignored: Collection[str]) -> Unit:
     """Return a unit whose results hold 0 in some fields, for a design that does not have them."""
-    golden = unit.golden
 
     def vectors(config: Any, seed: int) -> Stimulus:
         stimulus = unit.vectors(config, seed)
         return replace(stimulus, expected=_zeroed(stimulus.expected, layout, ignored))
 
     def partly(config: Any, accepted: Accepted) -> Results:
-        assert golden is not None
-        results = golden(config, accepted)
+        results = unit.golden(config, accepted)
         beats = {
             name: np.zeros_like(values) if name in ignored else values
             for name, values in results.beats.items()
         }
         return replace(results, beats=beats)
 
-    return replace(unit, vectors=vectors, golden=None if golden is None else partly)
+    return replace(unit, vectors=vectors, golden=partly)
 
 
 def _zeroed(rows: NDArray[np.uint8], layout: Layout, ignored: Collection[str]) -> NDArray[np.uint8]:
