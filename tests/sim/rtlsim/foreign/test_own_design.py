@@ -1,10 +1,13 @@
-"""The example of docs/your-own-design.md: right as it stands, and each planted fault is found."""
+"""The example of docs/your-own-design.md: right, and each planted fault is found and explained."""
 
+import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from consilico import configure, verify_rtl
+from consilico.cli import main
 from consilico.sim.rtlsim.verify import Verification
 
 FOLDER = Path(__file__).resolve().parents[4] / "examples" / "own_design"
@@ -13,19 +16,21 @@ SETTINGS: dict[str, int | str | bool] = {
     "fixed_width": 7,
     "fixed_fraction": 7,
 }
-FAULTS = {
-    "FAULT_PRODUCT": "the product is a bit too narrow",
-    "FAULT_TABLE": "a write to one table also lands in the other",
-    "FAULT_SATURATION": "a result that is too large wraps",
-    "FAULT_ROUNDING": "a result that rounding makes too large wraps",
-    "FAULT_EXPONENT": "the exponent wraps",
-    "FAULT_MASK": "a masked score is not masked",
-    "FAULT_VALID": "a result is lost where no other one follows",
-    "FAULT_NIBBLE": "the signed nibble is taken as unsigned",
+FAULTS = {  # macro: the field in which the fault must show, or "" where results are lost
+    "FAULT_PRODUCT": "lane0/data",  # the product is a bit too narrow
+    "FAULT_TABLE": "lane0/data",  # a write to one table also lands in the other
+    "FAULT_SATURATION": "lane0/data",  # a result that is too large wraps
+    "FAULT_ROUNDING": "overflow",  # a result that rounding makes too large wraps
+    "FAULT_EXPONENT": "overflow",  # the exponent wraps
+    "FAULT_MASK": "lane0/data",  # a masked score is not masked
+    "FAULT_VALID": "",  # a result is lost where no other one follows
+    "FAULT_NIBBLE": "lane0/data",  # the signed nibble is taken as unsigned
 }
+LONGEST_STIMULUS = 80  # items: two tables have 32 entries
 
 
-def verified(name: str, *defines: str) -> Verification:
+@cache
+def verified(name: str, *defines: str, replay: Path | None = None) -> Verification:
     return verify_rtl(
         [FOLDER / name],
         "consmax_lut",
@@ -34,7 +39,22 @@ def verified(name: str, *defines: str) -> Verification:
         mapping=FOLDER / "map.toml",
         defines=dict.fromkeys(defines, ""),
         simulators=["icarus"],
+        replay=replay,
     )
+
+
+def check_found_and_explained(name: str, fault: str) -> Verification:
+    found = verified(name, fault)
+    assert not found.passed
+    first = found.failures[0]
+    assert first.items <= LONGEST_STIMULUS
+    assert Path(first.waveform).stat().st_size > 1000
+    fields = {field for each in found.failures for field in each.fields}
+    assert FAULTS[fault] in fields or (not FAULTS[fault] and "no result comes" in first.what)
+    words = shlex.split(first.replay)
+    assert words[:4] == ["consilico", "verify", "--rtl", str(FOLDER / name)]
+    assert words[-2:] == ["--replay", first.stimulus]
+    return found
 
 
 @pytest.mark.parametrize("name", ["consmax_lut.v", "consmax_lut.sv"])
@@ -46,18 +66,39 @@ def test_the_design_is_right(name: str) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_in_verilog_is_found(fault: str) -> None:
-    assert not verified("consmax_lut.v", fault).passed
+    check_found_and_explained("consmax_lut.v", fault)
 
 
-@pytest.mark.parametrize("fault", ["FAULT_PRODUCT", "FAULT_VALID"])
-def test_a_fault_in_systemverilog_is_found(fault: str) -> None:
-    assert not verified("consmax_lut.sv", fault).passed
+def test_a_fault_in_systemverilog_is_found_and_its_stimulus_shows_it_again() -> None:
+    found = check_found_and_explained("consmax_lut.sv", "FAULT_PRODUCT")
+    stimulus = Path(found.failures[0].stimulus)
+    again = verified("consmax_lut.sv", "FAULT_PRODUCT", replay=stimulus)
+    assert again.failures[0].fields == found.failures[0].fields
+    assert verified("consmax_lut.sv", replay=stimulus).passed
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"FAULT_PRODUCT", "FAULT_VALID"}))
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"FAULT_PRODUCT"}))
 def test_every_fault_in_systemverilog_is_found(fault: str) -> None:
-    assert not verified("consmax_lut.sv", fault).passed
+    check_found_and_explained("consmax_lut.sv", fault)
+
+
+def test_the_document_shows_what_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (FOLDER.parents[1] / "docs" / "your-own-design.md").read_text()
+    mapping = (FOLDER / "map.toml").read_text()
+    assert mapping[mapping.index("clock") :] in page
+    settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
+    arguments = ["map", "--rtl", str(FOLDER / "consmax_lut.v"), "--top", "consmax_lut"]
+    arguments += ["--as", "consmax/split", *settings, "-o", str(tmp_path / "map.toml")]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.replace(f"{tmp_path}/", "") in page
+    first = verified("consmax_lut.v", "FAULT_SATURATION").failures[0]
+    assert f"at {first.time_ns} ns, cycle {first.cycle}, of a stimulus of {first.items}" in page
+    assert (
+        f"{first.results_wrong:,} results are wrong like this, by up to {first.worst_ulp}" in page
+    )
 
 
 def test_all_faults_are_in_both_texts() -> None:
