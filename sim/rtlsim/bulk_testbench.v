@@ -242,7 +242,8 @@ module consilico_bench;
   reg [31:0] idle = 0, tail = 0;
   reg dumping = 0, dumped = 0;
   reg [63:0] dump_cycles = 0;
-  wire resting = idle > rest_cycles;  // seen by the clock gates: none may tick
+  wire running = start == RESET_CYCLES;  // seen by the clock gates, which count from here on
+  wire resting = idle > rest_cycles;  // likewise: none may tick
   integer read;
 
   always @(negedge clk) if (start == RESET_CYCLES && !finished) begin

@@ -21,7 +21,7 @@ module consilico_clock_gate(input clk, input enable, output gclk);
   integer ticks = 0, resting = 0;
   always @* if (!clk) held = enable;
   assign gclk = clk & held;
-  always @(posedge gclk) begin
+  always @(posedge gclk) if (consilico_bench.running) begin
     ticks = ticks + 1;
     if (consilico_bench.resting) resting = resting + 1;
   end

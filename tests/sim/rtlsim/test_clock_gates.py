@@ -46,6 +46,7 @@ def test_a_masked_lane_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path
     gate = r"(consilico_clock_gate gate_taken \(\s*\.clk\(clk\),\s*\.enable\()[^\n]*(\),\n)"
     broken, count = re.subn(gate, r"\1advance & valid\2", text)
     assert count == 1
+    assert check(unit, config, text, ["icarus"], 1).problems == ()
     verdict = check(unit, config, broken, ["icarus"], 1, failures=tmp_path)
     assert verdict.failures == ()
     assert any("lane0.gate_taken ticks" in problem for problem in verdict.problems)
