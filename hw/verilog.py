@@ -7,7 +7,23 @@ from amaranth.lib.wiring import Component
 
 from consilico.hw.cells import CELL_SOURCES
 
-__all__ = ["convert"]
+__all__ = ["convert", "with_lint_pragmas", "without_lint_pragmas"]
+
+# What `verilator --lint-only -Wall` says of all Verilog that Amaranth and Yosys write, and why it
+# is no fault. Other kinds of warnings stay switched on.
+_NO_FAULT = {
+    "DECLFILENAME": "a file holds a unit together with its parts",
+    "WIDTHEXPAND": "operators have as many bits as their result; operands are extended",
+    "WIDTHTRUNC": "bits beyond those of a result are dropped: modulo arithmetic",
+    "UNSIGNED": "a comparison of an unsigned number with the least one, 0",
+    "ASCRANGE": "a signal of no bits, which nothing reads, is declared [-1:0]",
+    "UNUSEDSIGNAL": "fields of payloads have names of their own, for waveforms",
+    "PROCASSINIT": "registers have initial values in addition to what reset does",
+    "INITIALDLY": "starts combinational processes at time 0, once all processes wait",
+    "CASEINCOMPLETE": "what a case assigns has a value before the case",
+}
+_LATCH = "/* verilator lint_{} LATCH */\n"
+_PRAGMA = re.compile(r"^/\* verilator lint_(?:off|on) .*\n", re.M)
 
 # Yosys adds this register to every combinational process, so that each of them runs once at start
 _STARTER = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.M)
@@ -31,6 +47,22 @@ def convert(component: Component, name: str) -> str:
         if any(f"{cell} " in module for module in modules)
     ]
     return "\n".join(modules)
+
+
+def with_lint_pragmas(verilog: str) -> str:
+    """Return Verilog from :func:`convert` with comments that keep Verilator's linter silent.
+
+    Each kind of warning that is switched off says why. Latches are expected in the cells only.
+    """
+    lines = [f"/* verilator lint_off {kind} */ // {why}\n" for kind, why in _NO_FAULT.items()]
+    for source in CELL_SOURCES.values():
+        verilog = verilog.replace(source, _LATCH.format("off") + source + _LATCH.format("on"))
+    return "".join(lines) + verilog
+
+
+def without_lint_pragmas(verilog: str) -> str:
+    """Return Verilog as it was before :func:`with_lint_pragmas`, the text that is measured."""
+    return _PRAGMA.sub("", verilog)
 
 
 def _module(component: Component, name: str) -> str:

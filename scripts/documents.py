@@ -230,8 +230,11 @@ def _measured_by_default() -> dict[str, Any]:
 
 def _is_current(row: Any) -> bool:
     """Return whether a default configuration was measured with the Verilog of this tree."""
+    from consilico.hw.verilog import without_lint_pragmas
+
     file = ROOT / "rtl" / f"{row.unit.replace('/', '_')}.v"
-    return hashlib.sha256(file.read_bytes()).hexdigest() == str(row.verilog_sha256)
+    measured = without_lint_pragmas(file.read_text()).encode()
+    return hashlib.sha256(measured).hexdigest() == str(row.verilog_sha256)
 
 
 @cache
@@ -311,11 +314,13 @@ def _headline(unit: str, **settings: Any) -> dict[str, Any]:
 def measure() -> None:
     """Measure the headline configurations that are missing or belong to other Verilog."""
     from consilico import api
+    from consilico.sim.estimate.operators.calibration_state import sha256_of_verilog
+    from consilico.sim.units.catalogue import find_unit
 
     rows = json.loads(MEASURED.read_text())["rows"] if MEASURED.exists() else []
     for name, settings, clock_ns, traffic in HEADLINES:
         config = api.configure(name, **settings)
-        sha256 = hashlib.sha256(api.generate(name, config).encode()).hexdigest()
+        sha256 = sha256_of_verilog(find_unit(name), config)
         known = next((r for r in rows if (r["unit"], r["settings"]) == (name, settings)), None)
         if known and (known["verilog_sha256"], known["clock_ns"]) == (sha256, clock_ns):
             continue

@@ -79,9 +79,9 @@ def generate(unit: "str | Unit", config: "Config | None" = None) -> str:
         unit: The unit or its name.
         config: From :func:`configure`; None is the default configuration.
     """
-    from consilico.sim.units.catalogue import verilog
+    from consilico.sim.units.catalogue import verilog_file
 
-    return verilog(*configured(unit, config))
+    return verilog_file(*configured(unit, config))
 
 
 def prove(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consilico.api.catalogue import configured, generate
+from consilico.api.catalogue import configured
 from consilico.extras import needing
 from consilico.sim.base.errors import UserError
 
@@ -101,9 +101,10 @@ def sweep(
     """
     with needing("sweep", "torch"):
         from consilico.sim.silicon.implement import implement as measure
+        from consilico.sim.units.catalogue import verilog
 
         found, chosen = configured(unit, config)
-        text = generate(found, chosen)
+        text = verilog(found, chosen)
         swept = replace(
             _swept(text, found.module_name, pdk, clocks_ns, resolution, "clk", jobs, progress),
             unit=found.name,

@@ -26,6 +26,7 @@ __all__ = [
     "own_units",
     "unit_modules",
     "verilog",
+    "verilog_file",
 ]
 
 GROUP = "consilico.units"
@@ -149,3 +150,14 @@ def verilog(unit: Unit, config: Config) -> str:
     from consilico.hw.verilog import convert
 
     return convert(unit.component(config), name=unit.module_name)
+
+
+def verilog_file(unit: Unit, config: Config) -> str:
+    """Return the text of a unit's Verilog file, as people get it.
+
+    It is :func:`verilog` with comments that keep Verilator's linter silent. What is measured is the
+    text without them, so that no comment makes a table of measurements stale.
+    """
+    from consilico.hw.verilog import with_lint_pragmas
+
+    return with_lint_pragmas(verilog(unit, config))

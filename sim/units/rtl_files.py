@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from consilico.sim.base.files import write_atomic
-from consilico.sim.units.catalogue import own_units, verilog
+from consilico.sim.units.catalogue import own_units, verilog_file
 
 __all__ = ["differences", "generate", "main", "write"]
 
 
 def generate() -> dict[str, str]:
     """Return the Verilog of every unit of ours, by file name."""
-    return {f"{unit.module_name}.v": verilog(unit, unit.config()) for unit in own_units().values()}
+    return {
+        f"{unit.module_name}.v": verilog_file(unit, unit.config()) for unit in own_units().values()
+    }
 
 
 def differences(folder: Path, files: Mapping[str, str]) -> list[str]:
