@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from consilico.golden.config import Config
-from consilico.sim.units.catalogue import verilog
+from consilico.sim.units.catalogue import verilog_file
 from consilico.sim.units.unit import Unit
 
 __all__ = ["AXI_STREAMS", "axi_verilog", "fusesoc_core"]
@@ -61,7 +61,7 @@ def axi_verilog(unit: Unit, config: Config) -> tuple[str, str]:
             "",
         ]
     )
-    return f"{verilog(unit, config)}\n{text}", top
+    return f"{verilog_file(unit, config)}\n{text}", top
 
 
 def fusesoc_core(unit: Unit, file: str, top: str, version: str) -> str:

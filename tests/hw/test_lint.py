@@ -9,6 +9,7 @@ import pytest
 
 from consilico.hw.verilog import with_lint_pragmas
 from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.axi_stream import axi_verilog
 from consilico.sim.units.catalogue import configure, own_units, verilog_file
 
 RTL = Path(__file__).parents[2] / "rtl"
@@ -56,6 +57,14 @@ def test_verilator_has_no_warning_of_other_options(name: str, tmp_path: Path) ->
     file = tmp_path / f"{unit.module_name}.v"
     file.write_text(verilog_file(unit, configure(unit, OTHER[name].split())))
     assert verilator_warnings(file, unit.module_name) == []
+
+
+@pytest.mark.parametrize("name", ["consmax/log2", "training/stochastic_round"])
+def test_verilator_has_no_warning_of_the_ports_of_axi_stream(name: str, tmp_path: Path) -> None:
+    text, top = axi_verilog(UNITS[name], UNITS[name].config())
+    file = tmp_path / f"{top}.v"
+    file.write_text(text)
+    assert verilator_warnings(file, top) == []
 
 
 @pytest.mark.parametrize("name", UNITS)

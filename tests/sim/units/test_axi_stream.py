@@ -8,13 +8,13 @@ import yaml
 
 from consilico.cli import main
 from consilico.sim.units.axi_stream import axi_verilog
-from consilico.sim.units.catalogue import find_unit, verilog
+from consilico.sim.units.catalogue import find_unit, verilog_file
 
 
 def test_the_unit_s_own_module_is_unchanged() -> None:
     unit = find_unit("consmax/log2")
     text, top = axi_verilog(unit, unit.config())
-    assert text.startswith(verilog(unit, unit.config()))
+    assert text.startswith(verilog_file(unit, unit.config()))
     assert top == "consmax_log2_axis"
 
 
