@@ -46,7 +46,7 @@ class Oracle:
         bits, x = self.values, [value(bits) for bits in self.values]
         self.reset()
         if self.minmax:
-            least, greatest = min(0, *x), max(0, *x)
+            least, greatest = min(Fraction(0), *x), max(Fraction(0), *x)
             reach = round_up(greatest - least)
         else:
             least, reach = Fraction(0), max(map(abs, x))

@@ -252,8 +252,8 @@ def matmul_requant(rng: Random, parameters: Parameters) -> Iterator[Item]:
             x = []
             for multiplier, shift in scales:
                 # n + 1/2, exactly if the multiplier is a power of two, or next to it
-                halves = 2 * rng.randint(-(1 << code), 1 << code) + 1
-                near = (halves << shift) // max(1, 2 * multiplier) + rng.choice((-1, 0, 0, 0, 1))
+                odd = 2 * rng.randint(-(1 << code), 1 << code) + 1
+                near = (odd << shift) // max(1, 2 * multiplier) + rng.choice((-1, 0, 0, 0, 1))
                 x.append((min(max(near, -(1 << 31)), (1 << 31) - 1), 32))
             yield ACCEPT, join(x)
     for shift in range(1, 64):  # ties
@@ -264,8 +264,8 @@ def matmul_requant(rng: Random, parameters: Parameters) -> Iterator[Item]:
         yield CONFIGURE, join(fields)
         for _ in range(4):
             halves = [2 * rng.randint(-(1 << code - 1), 1 << code - 1) + 1 for _ in range(count)]
-            x = [(n << shift - 1) // multiplier for n in halves]
-            yield ACCEPT, join((min(max(n, -(1 << 31)), (1 << 31) - 1), 32) for n in x)
+            sums = [(n << shift - 1) // multiplier for n in halves]
+            yield ACCEPT, join((min(max(n, -(1 << 31)), (1 << 31) - 1), 32) for n in sums)
 
 
 def training_stochastic_round(rng: Random, parameters: Parameters) -> Iterator[Item]:

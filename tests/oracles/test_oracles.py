@@ -107,8 +107,9 @@ def accepted(unit: Unit, config: Config, seed: int) -> list[Item]:
         (names[Kind(kind)], int.from_bytes(row.tobytes(), "little"))
         for kind, row in zip(stimulus.kind.tolist(), stimulus.bits, strict=True)
     ]
-    for weight in code_range(config.w):
-        jobs += deepest_product(asdict(config), weight)
+    parameters = asdict(config)
+    for weight in code_range(parameters["w"]):
+        jobs += deepest_product(parameters, weight)
     return jobs
 
 
