@@ -25,6 +25,7 @@ from consilico.api import (
     kits,
     memory,
     memory_sweep,
+    mutate,
     power,
     propose_mapping,
     prove,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.proofs.prove import Proofs
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.silicon.implement import Implementation
@@ -75,6 +77,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "Kit": "sim.silicon.kits.kit",
     "MemoryAnswer": "sim.memory.answer",
     "MemorySweep": "sim.memory.sweep",
+    "MutationScore": "sim.rtlsim.mutation.score",
     "PowerReport": "sim.silicon.power.report",
     "Progress": "sim.base.progress",
     "Proofs": "sim.rtlsim.proofs.prove",
@@ -99,6 +102,7 @@ __all__ = [
     "MemoryAnswer",
     "MemorySweep",
     "MissingExtra",
+    "MutationScore",
     "PowerReport",
     "Progress",
     "Proofs",
@@ -122,6 +126,7 @@ __all__ = [
     "kits",
     "memory",
     "memory_sweep",
+    "mutate",
     "power",
     "propose_mapping",
     "prove",

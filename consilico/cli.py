@@ -23,6 +23,7 @@ from consilico.commands import (
     estimate,
     memory,
     memory_sweep,
+    mutate,
     pdk,
     power,
     prove,
@@ -72,6 +73,7 @@ app.command("prove")(prove.prove)
 app.command("map")(design.map_ports)
 app.command("regress")(regress.regress)
 app.command("test")(test.run_tests)
+app.command("mutate")(mutate.mutate)
 app.command("implement")(silicon.implement)
 app.command("sweep")(sweep.sweep)
 app.command("power")(power.power)

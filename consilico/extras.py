@@ -15,11 +15,8 @@ __all__ = ["MissingExtra", "extras", "missing_package", "needing"]
 
 _PROJECT = "consilico"
 _DISTRIBUTIONS = {"cocotb_tools": "cocotb", "find_libpython": "cocotb", "hammer": "hammer-vlsi"}
-_OF_COMMANDS = {
-    "verify": "verify",
-    "test": "verify",
-    "report": "report",
-}  # of all others: "silicon"
+# Extras that commands need; all others need "silicon"
+_OF_COMMANDS = {"verify": "verify", "test": "verify", "mutate": "verify", "report": "report"}
 
 
 class MissingExtra(UserError):

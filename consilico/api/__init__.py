@@ -10,7 +10,7 @@ an argument that is not accepted, and :class:`~consilico.extras.MissingExtra` fo
 not installed. A failing external tool raises :class:`~consilico.sim.base.errors.ToolError`.
 """
 
-from consilico.api.catalogue import configure, generate, prove, report, unit, units, verify
+from consilico.api.catalogue import configure, generate, mutate, prove, report, unit, units, verify
 from consilico.api.designs import propose_mapping, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
@@ -28,6 +28,7 @@ __all__ = [
     "kits",
     "memory",
     "memory_sweep",
+    "mutate",
     "power",
     "propose_mapping",
     "prove",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.reports.build import ReportAnswer
     from consilico.sim.base.progress import Progress
+    from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.proofs.prove import Proofs
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.units.unit import Unit
@@ -22,6 +23,7 @@ __all__ = [
     "configure",
     "configured",
     "generate",
+    "mutate",
     "prove",
     "report",
     "unit",
@@ -82,6 +84,34 @@ def generate(unit: "str | Unit", config: "Config | None" = None) -> str:
     from consilico.sim.units.catalogue import verilog_file
 
     return verilog_file(*configured(unit, config))
+
+
+def mutate(
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    count: int = 200,
+    seed: int = 1,
+    progress: "Progress | None" = None,
+) -> "MutationScore":
+    """Put single faults into a unit, and return how many its verification would notice.
+
+    Args:
+        unit: The unit or its name.
+        config: From :func:`configure`; None is the default configuration.
+        count: Mutants wanted.
+        seed: Of the stimuli, the stalls and the choice of mutants.
+        progress: Called after each replay with a label, replays done and replays in all.
+
+    Raises:
+        UserError: If Yosys, ABC or Verilator is missing, or ``count`` is below 1.
+        CheckFailed: If the unit fails without a fault.
+    """
+    with needing("mutate", "torch"):
+        from consilico.sim.rtlsim.mutation.score import mutation_score
+
+        found, chosen = configured(unit, config)
+        return mutation_score(found, chosen, count, seed, progress)
 
 
 def prove(

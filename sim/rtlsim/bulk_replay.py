@@ -26,7 +26,15 @@ from consilico.sim.rtlsim.script import Script, in_order
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
 
-__all__ = ["Transcript", "build_bulk", "run_bulk", "run_script"]
+__all__ = [
+    "Transcript",
+    "build_bulk",
+    "read_transcript",
+    "run_bulk",
+    "run_script",
+    "script_settings",
+    "simulation_command",
+]
 
 _QUIET_CYCLES = 1200  # watched after the last item for results, and for clocks that still tick
 _OPTIMIZE = "-O1"  # -O2 takes longer to compile than it saves in any bench of ours
@@ -48,7 +56,12 @@ _EVENTS = (
 
 
 def build_bulk(
-    simulator: Simulator, sources: Sequence[str], top: str, ports: Ports, trace: bool = False
+    simulator: Simulator,
+    sources: Sequence[str],
+    top: str,
+    ports: Ports,
+    trace: bool = False,
+    plugin: str = "",
 ) -> Path:
     """Compile the testbench around a unit, or take it from the cache.
 
@@ -58,6 +71,7 @@ def build_bulk(
         top: Name of the unit's module.
         ports: Widths of its payloads.
         trace: Whether Verilator shall be able to dump waveforms (Icarus always is able to).
+        plugin: C++ that becomes part of the simulation, on Verilator.
 
     Raises:
         BuildError: If the Verilog does not compile.
@@ -96,6 +110,10 @@ def build_bulk(
 
     def make(files: list[Path], work: Path) -> Path:
         jobs = ["--build-jobs", str(processors())] if simulator.name == "verilator" else []
+        if plugin:
+            added = work.parent / "plugin.cpp"
+            added.write_text(plugin)
+            files = [*files, added]
         done = run_tool(
             simulator.name, [*compiler, *jobs, *files], COMPILE_LIMITS,
             folder=work, environment=simulator.environment(),
@@ -103,7 +121,8 @@ def build_bulk(
         check_compiled(done, top, done.stdout + done.stderr)
         return work / "bench"
 
-    return cached_build(simulator, texts, {"compiler": compiler[1:]}, make)
+    options = {"compiler": compiler[1:], "plugin": plugin}
+    return cached_build(simulator, texts, options, make)
 
 
 def run_bulk(
@@ -122,7 +141,12 @@ def run_bulk(
     script = in_order(
         stimulus, stall_in=replay.stall_in, stall_out=replay.stall_out, seed=replay.seed
     )
-    settings = {"hang_cycles": replay.hang_cycles, "stop_at_mismatch": int(replay.stop_at_mismatch)}
+    settings = {
+        "scramble": int(script.scramble),
+        "consumer_loop": script.consumer.loop,
+        "hang_cycles": replay.hang_cycles,
+        "stop_at_mismatch": int(replay.stop_at_mismatch),
+    }
     if replay.dump is not None:
         settings |= {"dump_from": replay.dump.first, "dump_to": replay.dump.last}
     with work_folder("bulk") as folder:
@@ -130,9 +154,8 @@ def run_bulk(
         np.ascontiguousarray(stimulus.expected[:, : _expected_bytes(ports)][:, ::-1]).tofile(
             folder / "expected.bin"
         )
-        _, problem = _simulate(
-            simulator, build, folder, script, replay.seed, settings, replay.limit_s
-        )
+        command = simulation_command(simulator, build, settings, replay.seed)
+        _, problem = _simulate(simulator, command, folder, replay.limit_s)
         values, problems, mismatches, _ = _read_result(folder / "result.txt")
         if replay.dump is not None and (folder / "activity.vcd").exists():
             shutil.move(folder / "activity.vcd", replay.dump.path)
@@ -210,28 +233,59 @@ def run_script(
         waveform: Where a VCD of the whole replay goes; ``build`` must be able to trace.
     """
     start = time.monotonic()
+    settings = script_settings(script, hang_cycles=hang_cycles, quiet_cycles=quiet_cycles)
+    if waveform is not None:
+        settings |= {"dump_from": 0, "dump_to": 2**31 - 1}
+    with work_folder("bulk") as folder:
+        script.write(folder, ports, None)
+        command = simulation_command(simulator, build, settings, seed)
+        printed, problem = _simulate(simulator, command, folder, limit_s)
+        if waveform is not None and (folder / "activity.vcd").exists():
+            shutil.move(folder / "activity.vcd", waveform)
+        return read_transcript(folder, ports, printed, problem, time.monotonic() - start)
+
+
+def script_settings(
+    script: Script, *, hang_cycles: int = 10_000, quiet_cycles: int = _QUIET_CYCLES
+) -> dict[str, int]:
+    """Return the plusargs with which a compiled testbench replays a script.
+
+    Args:
+        script: What to drive.
+        hang_cycles: As for :func:`run_script`.
+        quiet_cycles: As for :func:`run_script`.
+    """
     waits = int(script.gap.sum(dtype=np.int64)) + int(script.consumer.delays.sum(dtype=np.int64))
-    settings = {
+    return {
+        "scramble": int(script.scramble),
+        "consumer_loop": script.consumer.loop,
         "log": 1,
         "hang_cycles": hang_cycles,
         "tail_cycles": quiet_cycles,
         # no unit of ours needs as many for an item; what is slower does not come to rest
         "most_cycles": min(2**31, 1000 * len(script) + 100 * waits + 100_000),
     }
-    if waveform is not None:
-        settings |= {"dump_from": 0, "dump_to": 2**31 - 1}
-    with work_folder("bulk") as folder:
-        script.write(folder, ports, None)
-        printed, problem = _simulate(simulator, build, folder, script, seed, settings, limit_s)
-        values, problems, _, unknown_hex = _read_result(folder / "result.txt")
-        words = _words(folder / "events.bin")
-        notes = words[: len(words) // 2 * 2].reshape(-1, 2)
-        raw = _words(folder / "results.bin")
-        width = _result_bytes(ports)
-        octets = raw.view(np.uint8)
-        results = octets[: len(octets) // width * width].reshape(-1, width)
-        if waveform is not None and (folder / "activity.vcd").exists():
-            shutil.move(folder / "activity.vcd", waveform)
+
+
+def read_transcript(
+    folder: Path, ports: Ports, printed: str, problem: str, seconds: float
+) -> Transcript:
+    """Return what a replay of a script wrote down.
+
+    Args:
+        folder: Where it ran.
+        ports: Widths of the unit's payloads.
+        printed: What the simulation printed.
+        problem: Why it failed, if it did.
+        seconds: How long it took.
+    """
+    values, problems, _, unknown_hex = _read_result(folder / "result.txt")
+    words = _words(folder / "events.bin")
+    notes = words[: len(words) // 2 * 2].reshape(-1, 2)
+    raw = _words(folder / "results.bin")
+    width = _result_bytes(ports)
+    octets = raw.view(np.uint8)
+    results = octets[: len(octets) // width * width].reshape(-1, width)
     ended = "end" in values
     if not ended:
         problems.append(problem or "the simulation ended without a verdict")
@@ -249,7 +303,7 @@ def run_script(
         events={event: values.get(event, 0) for event in _EVENTS},
         ticks=read_ticks(printed),
         ended=ended,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
     )
 
 
@@ -267,27 +321,22 @@ def _result_bytes(ports: Ports) -> int:
     return (ports.o_width + 31) // 32 * 4
 
 
-def _simulate(
-    simulator: Simulator,
-    build: Path,
-    folder: Path,
-    script: Script,
-    seed: int,
-    settings: dict[str, int],
-    limit_s: float,
-) -> tuple[str, str]:
-    """Run the simulation in ``folder``; return what it printed, and what went wrong, or ``""``."""
-    settings = {
-        "scramble": int(script.scramble),
-        "consumer_loop": script.consumer.loop,
-        **settings,
-    }
+def simulation_command(
+    simulator: Simulator, build: Path, settings: dict[str, int], seed: int
+) -> list[str]:
+    """Return the command that runs a compiled testbench in the folder with its files."""
     plusargs = [f"+{name}={value}" for name, value in settings.items()]
     if simulator.name == "icarus":
-        command = ["vvp", "-n", str(build), *plusargs]
-    else:  # registers without an initial value start at random
-        start = ("+verilator+rand+reset+2", f"+verilator+seed+{seed % 2**31 or 1}")
-        command = [str(build), *start, *plusargs]
+        return ["vvp", "-n", str(build), *plusargs]
+    # registers without an initial value start at random
+    start = ("+verilator+rand+reset+2", f"+verilator+seed+{seed % 2**31 or 1}")
+    return [str(build), *start, *plusargs]
+
+
+def _simulate(
+    simulator: Simulator, command: list[str], folder: Path, limit_s: float
+) -> tuple[str, str]:
+    """Run the simulation in ``folder``; return what it printed, and what went wrong, or ``""``."""
     done = run_tool(
         f"the simulation with {simulator.name}", command, Limits(wall_s=limit_s),
         folder=folder, environment=simulator.environment(),

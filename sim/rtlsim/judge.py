@@ -6,42 +6,25 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.facts import Facts
 from consilico.sim.base.processes import work_folder
 from consilico.sim.base.results import cached_file, digest
-from consilico.sim.rtlsim.acceptance import Comparison
 from consilico.sim.rtlsim.bulk_replay import Transcript, build_bulk, run_script
-from consilico.sim.rtlsim.clock_gates import clock_problems, gate_of
 from consilico.sim.rtlsim.failures import Failure, Files, explain
+from consilico.sim.rtlsim.judgement import Rate, judged, quick_cycles
 from consilico.sim.rtlsim.plan import Planned
-from consilico.sim.rtlsim.points import events_of
-from consilico.sim.rtlsim.replay import Mismatch, ReplayOutcome, problems_of
+from consilico.sim.rtlsim.replay import ReplayOutcome
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
 from consilico.sim.rtlsim.stimulus_file import script_json
-from consilico.sim.rtlsim.symptoms import Observed, observe
-from consilico.sim.units.accepted import Accepted
-from consilico.sim.units.stimulus import Kind
+from consilico.sim.rtlsim.symptoms import observe
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Found", "Judge", "Rate"]
+__all__ = ["Found", "Judge"]
 
 _PATIENT_CYCLES = 10_000  # without a handshake, until a unit counts as hung
-_QUICK_CYCLES = 256  # likewise where no consumer stalls for long, to find a shorter stimulus
 _LIMIT_S = 600.0  # wall clock of a replay: a combinational loop never reaches the next cycle
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate(Facts):
-    """How quickly a unit took data at full speed, over whole stimuli."""
-
-    beats: int  # of data, each right after another one
-    cycles: int  # that they took
-    declared_cycles: int
 
 
 @dataclass(kw_only=True)
@@ -91,18 +74,14 @@ class Judge:
     def replay(self, plan: Planned) -> bool:
         """Replay a script, and return whether the simulation came to its end."""
         script = plan.script()
-        seen = observe(script, self._simulated(script), plan.expect, self._layouts.o)
-        outcome = _outcome(plan, seen)
-        self.found.outcomes.append(outcome)
+        judgement = judged(self._unit, self._config, plan, script, self._simulated(script))
+        seen = judgement.seen
+        self.found.outcomes.append(judgement.outcome)
         where = f"{self._simulator.name}, {plan.name}"
-        self.found.problems += [f"{where}: {problem}" for problem in outcome.problems]
-        if not outcome.checked:
-            self.found.problems.append(f"{where}: nothing was checked")
-        most = self._most_ticks(seen)
-        problems = clock_problems(seen.transcript.ticks, most)
-        self.found.problems += [f"{where}: {problem}" for problem in problems]
-        if plan.full_speed and seen.comparison is not None:
-            self._measure_rate(where, seen.comparison, script)
+        self.found.problems += [f"{where}: {problem}" for problem in judgement.problems]
+        if judgement.rate is not None:
+            before = self.found.rate or Rate(beats=0, cycles=0, declared_cycles=0)
+            self.found.rate = before + judgement.rate
         if seen.symptoms:
             self.found.failures += explain(
                 seen,
@@ -127,7 +106,7 @@ class Judge:
         )
 
     def _quickly(self, script: Script) -> Transcript:
-        quick = self._quick_cycles(script)
+        quick = quick_cycles(script, self._unit.latency(self._config))
         return run_script(
             self._simulator,
             self._build,
@@ -138,53 +117,6 @@ class Judge:
             quiet_cycles=quick,
             limit_s=_LIMIT_S,
         )
-
-    def _quick_cycles(self, script: Script) -> int:
-        """Return the cycles after which nothing more is awaited where a stimulus is shortened."""
-        longest = max(int(script.consumer.delays.max()), int(script.gap.max(initial=0)))
-        return _QUICK_CYCLES + 2 * longest + 8 * self._unit.latency(self._config)
-
-    def _most_ticks(self, seen: Observed) -> dict[str, int]:
-        """Return how often the clocks that rest for masked beats may have ticked, by gate."""
-        comparison, contract = seen.comparison, self._unit.contract
-        if comparison is None or contract is None:
-            return {}
-        kind = seen.script.kind[comparison.order]
-        accepted = Accepted(kind, seen.script.bits[comparison.order], self._layouts)
-        fields = {field.label: field for field in self._layouts.i.fields}
-        most = {}
-        for label, clock in contract(self._config).masked_clocks.items():
-            values = accepted.data[fields[label].name]
-            lane = fields[label].lane
-            masked = values if lane is None else values[:, lane]
-            most[gate_of(clock)] = int((masked == 0).sum())
-        return most
-
-    def _measure_rate(self, where: str, comparison: Comparison, script: Script) -> None:
-        """Compare the cycles that beats of data took with those declared."""
-        kind = script.kind[comparison.order]
-        accepted = Accepted(kind, script.bits[comparison.order], self._layouts)
-        declared = np.asarray(self._unit.item_cycles(self._config, accepted))[1:]
-        took = np.diff(comparison.cycles)
-        beats = (kind[1:] == Kind.DATA) & (kind[:-1] == Kind.DATA)
-        rate = Rate(
-            beats=int(beats.sum()),
-            cycles=int(took[beats].sum()),
-            declared_cycles=int(declared[beats].sum()),
-        )
-        before = self.found.rate or Rate(beats=0, cycles=0, declared_cycles=0)
-        self.found.rate = Rate(
-            beats=before.beats + rate.beats,
-            cycles=before.cycles + rate.cycles,
-            declared_cycles=before.declared_cycles + rate.declared_cycles,
-        )
-        wrong = np.flatnonzero(beats & (took != declared))
-        if len(wrong):
-            at = int(np.cumsum(beats)[wrong[0]])
-            self.found.problems.append(
-                f"{where}: {rate.beats} beats of data took {rate.cycles} cycles, declared "
-                f"{rate.declared_cycles}; beat {at} is the first to differ"
-            )
 
     def _keep(self, script: Script, what: str) -> Files:
         """Write a stimulus file and a waveform of its replay."""
@@ -234,8 +166,8 @@ class Judge:
                     ports,
                     script,
                     seed=self._seed,
-                    hang_cycles=self._quick_cycles(script),
-                    quiet_cycles=self._quick_cycles(script),
+                    hang_cycles=quick_cycles(script, self._unit.latency(self._config)),
+                    quiet_cycles=quick_cycles(script, self._unit.latency(self._config)),
                     limit_s=_LIMIT_S,
                     waveform=path,
                 )
@@ -243,58 +175,3 @@ class Judge:
                 if path.exists() and (what in shown or simulator is simulators[-1]):
                     return path.read_bytes()
         return b""
-
-
-def _outcome(plan: Planned, seen: Observed) -> ReplayOutcome:
-    transcript, comparison = seen.transcript, seen.comparison
-    problems = list(transcript.problems)
-    if comparison is None:
-        problems.append("the golden model promises nothing for the order that the unit accepted")
-        return ReplayOutcome(
-            bench=plan.name, checked=0, beats_checked=0, beats_dropped=0, beats_wrong=0,
-            beats_missing=0, violations=transcript.violations, problems=tuple(problems),
-            first_mismatch=None, cycles=transcript.last_cycle, seconds=transcript.seconds,
-            events=events_of(transcript, None),
-        )  # fmt: skip
-    beats, wrong = len(comparison.due), int(comparison.wrong.sum())
-    problems += problems_of(
-        beats=beats, due=len(comparison.expected), missing=comparison.missing, wrong=wrong
-    )
-    if len(comparison.extra):
-        problems.append(f"{len(comparison.extra)} results that nothing was due for")
-    if comparison.early:
-        problems.append(f"{comparison.early} results came before their input was accepted")
-    latency = None
-    if beats:
-        taken = comparison.cycles[comparison.source[comparison.due[0]]]
-        latency = int(comparison.delivered_cycles[comparison.delivered[0]] - taken)
-    return ReplayOutcome(
-        bench=plan.name,
-        checked=round(plan.results_per_beat * beats),
-        beats_checked=beats,
-        beats_dropped=comparison.dropped,
-        beats_wrong=wrong,
-        beats_missing=comparison.missing,
-        violations=transcript.violations + len(comparison.extra) + comparison.early,
-        problems=tuple(problems),
-        first_mismatch=_first_mismatch(seen),
-        cycles=transcript.last_cycle,
-        seconds=transcript.seconds,
-        latency_cycles=latency,
-        events=events_of(transcript, comparison),
-    )
-
-
-def _first_mismatch(seen: Observed) -> Mismatch | None:
-    comparison = seen.comparison
-    if comparison is None or not comparison.wrong.any():
-        return None
-    first = int(np.flatnonzero(comparison.wrong)[0])
-    delivered, due = comparison.delivered[first], comparison.due[first]
-    unknown = seen.transcript.unknown[np.flatnonzero(seen.transcript.delivers)]
-    got = comparison.got[delivered][::-1].tobytes().hex()
-    if unknown[delivered] and seen.transcript.unknown_hex:
-        got = seen.transcript.unknown_hex[0]
-    return Mismatch(
-        index=int(due), got=got, expected=comparison.expected[due][::-1].tobytes().hex()
-    )

@@ -17,7 +17,15 @@ from consilico.sim.units.accepted import Expected
 from consilico.sim.units.stimulus import Stimulus, prefix
 from consilico.sim.units.unit import Unit
 
-__all__ = ["COCOTB_ITEMS", "FULL_SPEED", "Planned", "asked_points", "left_out", "planned"]
+__all__ = [
+    "COCOTB_ITEMS",
+    "FULL_SPEED",
+    "Planned",
+    "asked_points",
+    "at_full_speed",
+    "left_out",
+    "planned",
+]
 
 FULL_SPEED = "full speed"
 EXHAUSTIVE = "exhaustive, full speed"
@@ -67,12 +75,13 @@ def _in_order(
 ) -> Iterator[Planned]:
     """Yield what is replayed in the order of its stimulus, at full speed."""
     cut = simulator == "icarus" and not alone and len(stimulus.kind) > _ICARUS_ITEMS
-    yield _at_full_speed(FULL_SPEED, prefix(stimulus, _ICARUS_ITEMS) if cut else stimulus)
+    yield at_full_speed(FULL_SPEED, prefix(stimulus, _ICARUS_ITEMS) if cut else stimulus)
     if simulator == "verilator" and unit.exhaustive is not None:
-        yield _at_full_speed(EXHAUSTIVE, unit.exhaustive(config, seed))
+        yield at_full_speed(EXHAUSTIVE, unit.exhaustive(config, seed))
 
 
-def _at_full_speed(name: str, stimulus: Stimulus) -> Planned:
+def at_full_speed(name: str, stimulus: Stimulus) -> Planned:
+    """Return the replay of a stimulus in its own order, in which nothing stalls."""
     return Planned(
         name=name,
         script=lambda: in_order(stimulus),

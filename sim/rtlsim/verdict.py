@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.failures import Failure
-from consilico.sim.rtlsim.judge import Found, Rate
+from consilico.sim.rtlsim.judge import Found
+from consilico.sim.rtlsim.judgement import Rate
 from consilico.sim.rtlsim.plan import FULL_SPEED
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.replay import ReplayOutcome

@@ -3,7 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Contract"]
+__all__ = ["Accumulator", "Contract"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulator:
+    """A register that adds beats up and must hold every sum of a declared length.
+
+    Names are those of nets in the flat design.
+    """
+
+    total: str  # the register, two's complement
+    beat: str  # what is added, two's complement
+    fresh: str  # 1 if a beat begins a sum
+    least: int  # least value of a beat
+    greatest: int
+    beats: int  # of the longest sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +38,4 @@ class Contract:
     # Gated clocks that must not tick for a beat whose field is 1: label of the field of ``i``, and
     # name of the clock's net in the flat design
     masked_clocks: Mapping[str, str] = field(default_factory=dict)
+    accumulators: tuple[Accumulator, ...] = ()

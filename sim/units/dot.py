@@ -17,12 +17,12 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Accumulator, Contract
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS", "every_product_vectors", "golden_sums"]
+__all__ = ["UNITS", "accumulating", "every_product_vectors", "golden_sums"]
 
 Codes = NDArray[np.int64]
 _DRAWN_SUMS = 120
@@ -231,6 +231,21 @@ def _hardware() -> Any:
     return dot
 
 
+def accumulating(config: DotConfig) -> Contract:
+    """Return the contract of a unit with the accumulator of :mod:`consilico.hw.matmul.dot`."""
+    least, greatest = (config.lanes * bound for bound in config.product_range)
+    exact = Accumulator(
+        total="total",
+        # a stage of its own adds up the sums of several blocks
+        beat="sum0" if _hardware().latency(config) == 3 else "beat",
+        fresh="fresh",
+        least=least,
+        greatest=greatest,
+        beats=max(1, config.depth // config.lanes),
+    )
+    return Contract(completes="i_last", accumulators=() if config.saturates else (exact,))
+
+
 UNITS = (
     Unit(
         name="matmul/dot",
@@ -254,7 +269,7 @@ UNITS = (
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "extremes_at_depth"),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(completes="i_last"),
+        contract=accumulating,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",

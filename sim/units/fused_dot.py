@@ -16,7 +16,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Accumulator, Contract
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -197,6 +197,19 @@ _SOURCES = tuple(
     for mode in ("", *(f"/{mode}" for mode in FUSED_MODES))
 )
 
+
+def _contract(config: FusedDotConfig) -> Contract:
+    exact = Accumulator(
+        total="total",
+        beat="beat",
+        fresh="fresh",
+        least=config.lanes * -128 * 127,
+        greatest=config.lanes * 128 * 128,
+        beats=max(1, config.depth // config.lanes),
+    )
+    return Contract(completes="i_last", accumulators=(exact,))
+
+
 UNITS = (
     Unit(
         name="matmul/fused_dot",
@@ -216,7 +229,7 @@ UNITS = (
             "extremes_at_depth",
         ),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(completes="i_last"),
+        contract=_contract,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",

@@ -16,8 +16,7 @@ from consilico.sim.traffic.operand_streams import (
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
-from consilico.sim.units.contract import Contract
-from consilico.sim.units.dot import golden_sums
+from consilico.sim.units.dot import accumulating, golden_sums
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -159,7 +158,7 @@ UNITS = (
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "extremes_at_depth"),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(completes="i_last"),
+        contract=accumulating,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",

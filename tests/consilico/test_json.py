@@ -22,6 +22,7 @@ COMMANDS = [
     ["prove", UNIT],
     ["test", BENCH, "--unit", "consmax/log2", "--set", "lanes=4", "--testcase", "random_scores"],
     ["regress", "--units", UNIT, "--configs", "default", "--sim", "icarus", "--resume"],
+    ["mutate", UNIT, "--count", "20"],
     ["implement", UNIT, "--set", "lanes=2", "--clock-ns", "2", "--traffic", "normal", "--no-prove"],
     ["sweep", UNIT, "--set", "lanes=2", "--clocks", "4,1.4", "--no-fastest", "--jobs", "1"],
     ["estimate", UNIT],

@@ -10,13 +10,13 @@ reachability", FMCAD 2011.
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool
 
-__all__ = ["Answer", "abc_program", "decide"]
+__all__ = ["Answer", "abc_program", "decide", "refute"]
 
 _READ = "read_aiger {model}; cone -s -O {output}; scleanup; "
 _BOUND = 400  # steps after which bounded model checking ends, even if there is time left
@@ -28,7 +28,7 @@ class Answer:
     """What a prover found out about one output."""
 
     verdict: str  # "proved", "failed" or "not proved"
-    engine: str  # that decided, such as "abc pdr"
+    engine: str | None  # that decided, such as "abc pdr"
     steps: int | None  # in which a counterexample ends, or up to which there is none
     seconds: float
 
@@ -62,14 +62,29 @@ def decide(model: Path, output: int, limit_s: int) -> Answer:
     if (steps := _asserted(run)) is not None:
         return Answer(verdict="failed", engine="abc pdr", steps=steps, seconds=run.seconds)
     _check(run)
-    bounded = _abc(model, output, f"bmc3 -F {_BOUND} -T {max(1, limit_s // 2)}", limit_s)
-    seconds = run.seconds + bounded.seconds
-    if (steps := _asserted(bounded)) is not None:
-        return Answer(verdict="failed", engine="abc bmc3", steps=steps, seconds=seconds)
-    _check(bounded)
-    explored = re.findall(r"No output (?:was )?asserted in (\d+) frames", bounded.stdout)
-    depth = int(explored[-1]) if explored else None
-    return Answer(verdict="not proved", engine="abc bmc3", steps=depth, seconds=seconds)
+    bounded = refute(model, output, limit_s)
+    return replace(bounded, seconds=run.seconds + bounded.seconds)
+
+
+def refute(model: Path, output: int, limit_s: int) -> Answer:
+    """Look for a run in which an output becomes 1, the shortest first.
+
+    Args:
+        model: The AIGER file.
+        output: Number of the output.
+        limit_s: Processor seconds.
+
+    Raises:
+        ToolError: If ABC fails other than for want of time or memory.
+    """
+    run = _abc(model, output, f"bmc3 -F {_BOUND} -T {max(1, limit_s // 2)}", limit_s)
+    steps = _asserted(run)
+    if steps is None:
+        _check(run)
+        explored = re.findall(r"No output (?:was )?asserted in (\d+) frames", run.stdout)
+        steps = int(explored[-1]) if explored else None
+        return Answer(verdict="not proved", engine="abc bmc3", steps=steps, seconds=run.seconds)
+    return Answer(verdict="failed", engine="abc bmc3", steps=steps, seconds=run.seconds)
 
 
 def _abc(model: Path, output: int, command: str, limit_s: int) -> ToolRun:

@@ -4,22 +4,32 @@ Clocks are signals here like all others (Yosys' ``clk2fflogic``), so that clock 
 behave as in simulation: a cycle is two steps, in the first of which the clock is high.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.rtlsim.proofs.accumulators import (
+    OVERFLOW_MODULE,
+    accumulator_netlist,
+    overflow_harness,
+)
+from consilico.sim.rtlsim.proofs.design import Design
 from consilico.sim.rtlsim.proofs.slicing import CFG_TAG, I_TAG, O_TAG, TICKS, Slice, sliced
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import PLAIN, Layouts
 
 __all__ = [
+    "NO_OVERFLOW",
     "PROPERTIES",
     "STEPS_PER_CYCLE",
     "VALID_FIRST",
     "Claim",
     "Model",
     "Property",
+    "build_exact_model",
     "build_model",
 ]
 
@@ -35,8 +45,25 @@ memory_map
 opt_clean
 write_json flat.json
 """
+_BUILD_OVERFLOW = f"""\
+read_json cut.json
+read_verilog -formal -sv overflow.v
+hierarchy -check -top {OVERFLOW_MODULE}
+proc
+flatten
+setundef -anyseq
+opt_expr
+opt_clean
+techmap
+simplemap
+opt_expr
+opt_merge
+opt_clean
+aigmap
+write_aiger -zinit overflow.aig
+"""
 _BUILD = """\
-read_json sliced.json
+read_json unit.json
 rename {top} consilico_unit
 read_verilog -formal -sv harness.v
 hierarchy -check -top consilico_harness
@@ -58,6 +85,54 @@ write_aiger -zinit -symbols model.aig
 """
 
 
+# What drives ``o`` and says in ``o_tag`` whether it depends on what is marked
+_MARKED = f"""\
+  consilico_unit unit (
+    .clk(clk),
+    .rst(rst),
+    .i__valid(i_valid),
+    .i__ready(i_ready),
+    .i__payload(i_payload),
+    .o__valid(o_valid),
+    .o__ready(o_ready),
+    .o__payload(o_payload),
+{{cfg_ports}}    .{I_TAG}(marks == 2 ? !i_valid : i_mark),
+    .{CFG_TAG}(marks == 2 ? !cfg_valid : cfg_mark),
+    .{O_TAG}(o_tag),
+    .{TICKS}(ticks)
+  );"""
+_COPIED = """\
+  wire [{i_high}:0] i_changes = $anyseq;
+  wire [{cfg_high}:0] cfg_changes = $anyseq;
+  wire [{i_high}:0] other_i = i_payload
+    ^ ((marks == 2 ? !i_valid : i_mark) ? i_changes & {i_data} : 0);
+  wire [{cfg_high}:0] other_cfg = cfg_payload
+    ^ ((marks == 2 ? !cfg_valid : cfg_mark) ? cfg_changes & {cfg_data} : 0);
+  wire [{o_high}:0] other_o;
+  assign o_tag = o_payload != other_o;
+  assign ticks = 0;
+  consilico_unit unit (
+    .clk(clk),
+    .rst(rst),
+    .i__valid(i_valid),
+    .i__ready(i_ready),
+    .i__payload(i_payload),
+    .o__valid(o_valid),
+    .o__ready(o_ready),
+{cfg_ports}    .o__payload(o_payload)
+  );
+  consilico_unit other (
+    .clk(clk),
+    .rst(rst),
+    .i__valid(i_valid),
+    .i__ready(),
+    .i__payload(other_i),
+    .o__valid(),
+    .o__ready(o_ready),
+{other_cfg_ports}    .o__payload(other_o)
+  );"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """Verilog that claims to be a unit with streams, and what it promises about them."""
@@ -77,6 +152,7 @@ class Property:
     statement: str  # one line for people
     needs_contract: bool = False  # what completes results must be known
     of_data: bool = False  # it speaks of bits of the payload that decide nothing
+    follows_marks: bool = False  # and of what depends on them
     # Whether a unit has what it is about
     applies: Callable[[Claim, "Model"], bool] = lambda claim, model: True
 
@@ -86,11 +162,17 @@ class Model:
     """What a prover takes: an AIGER file with one output per property of :data:`PROPERTIES`."""
 
     aiger: bytes
+    overflow: bytes | None  # likewise, for NO_OVERFLOW; None if there are no accumulators
     slice: Slice
 
 
 VALID_FIRST = Property(
     name="valid_first", statement="o valid does not wait for ready in the same cycle"
+)
+NO_OVERFLOW = Property(
+    name="no_overflow",
+    statement="accumulators hold every sum of the declared length, for beats within their bounds",
+    applies=lambda claim, model: model.overflow is not None,
 )
 # In the order of the bits of ``violated``
 PROPERTIES = (
@@ -126,17 +208,20 @@ PROPERTIES = (
         statement="a result depends on its own beats: none reordered, none from before a reset",
         needs_contract=True,
         of_data=True,
+        follows_marks=True,
     ),
     Property(
         name="configuration_in_order",
         statement="a configuration changes no result of beats accepted before it",
         needs_contract=True,
         applies=lambda claim, model: claim.layouts.cfg.width > 0,
+        follows_marks=True,
     ),
     Property(
         name="invalid_ignored",
         statement="a payload that is not valid reaches no result",
         of_data=True,
+        follows_marks=True,
     ),
     Property(
         name="clocks_stop",
@@ -165,16 +250,48 @@ def build_model(claim: Claim) -> Model:
         yosys = ["yosys", "-q", "-s"]
         run_tool("yosys", [*yosys, "flatten.ys"], _LIMITS, folder=folder).check()
         found = sliced((folder / "flat.json").read_text(), claim.top)
-        (folder / "sliced.json").write_text(found.text)
         properties = resources.files(__package__).joinpath("stream_properties.v").read_text()
-        harness = _harness(claim, found)
-        (folder / "harness.v").write_text(properties + harness)
+        (folder / "unit.json").write_text(found.text)
+        (folder / "harness.v").write_text(properties + _harness(claim, found, _MARKED))
         (folder / "build.ys").write_text(_BUILD.format(top=claim.top))
         run_tool("yosys", [*yosys, "build.ys"], _LIMITS, folder=folder).check()
-        return Model(aiger=(folder / "model.aig").read_bytes(), slice=found)
+        aiger = (folder / "model.aig").read_bytes()
+        return Model(aiger=aiger, slice=found, overflow=_overflow(claim, folder))
 
 
-def _harness(claim: Claim, found: Slice) -> str:
+def build_exact_model(claim: Claim, found: Slice) -> bytes:
+    """Build a model in which a mark is a difference between two copies of the unit.
+
+    Both are given the same but for the data of what is marked, and registers hold 0 at the start,
+    so that a counterexample is one of the unit. It is large: for short runs only.
+
+    Raises:
+        ToolError: If Yosys fails.
+    """
+    with work_folder("model") as folder:
+        (folder / "unit.json").write_text(found.exact)
+        properties = resources.files(__package__).joinpath("stream_properties.v").read_text()
+        (folder / "harness.v").write_text(properties + _harness(claim, found, _COPIED))
+        (folder / "build.ys").write_text(_BUILD.format(top=claim.top))
+        run_tool("yosys", ["yosys", "-q", "-s", "build.ys"], _LIMITS, folder=folder).check()
+        return (folder / "model.aig").read_bytes()
+
+
+def _overflow(claim: Claim, folder: Path) -> bytes | None:
+    """Build the model of the unit's accumulators from the flat design in a folder."""
+    accumulators = claim.contract.accumulators if claim.contract else ()
+    if not accumulators:
+        return None
+    design = Design(json.loads((folder / "flat.json").read_text()), claim.top)
+    netlist = accumulator_netlist(design, accumulators)
+    (folder / "cut.json").write_text(netlist)
+    (folder / "overflow.v").write_text(overflow_harness(accumulators, netlist, claim.top))
+    (folder / "overflow.ys").write_text(_BUILD_OVERFLOW)
+    run_tool("yosys", ["yosys", "-q", "overflow.ys"], _LIMITS, folder=folder).check()
+    return (folder / "overflow.aig").read_bytes()
+
+
+def _harness(claim: Claim, found: Slice, instances: str) -> str:
     """Return the module around unit and promises, with neighbours that do what they like."""
     contract, layouts = claim.contract or Contract(), claim.layouts
     latency_cycles = claim.latency_cycles
@@ -197,6 +314,17 @@ def _harness(claim: Claim, found: Slice) -> str:
         for label, clock in contract.masked_clocks.items()
         if (places := [at for at, name in enumerate(found.ticks) if name == clock])
     ]
+    made = instances.format(
+        cfg_ports=cfg_ports,
+        other_cfg_ports=cfg_ports.replace("(cfg_payload)", "(other_cfg)").replace(
+            "(cfg_ready)", "()"
+        ),
+        i_data=_mask(found.i_data, ports.i_width),
+        cfg_data=_mask(found.cfg_data, ports.cfg_width),
+        i_high=ports.i_width - 1,
+        cfg_high=max(1, ports.cfg_width) - 1,
+        o_high=ports.o_width - 1,
+    )
     return f"""
 module consilico_harness(output [{len(PROPERTIES) - 1}:0] violated);
   (* gclk *) wire step;
@@ -236,20 +364,7 @@ module consilico_harness(output [{len(PROPERTIES) - 1}:0] violated);
     end
   end
 
-  consilico_unit unit (
-    .clk(clk),
-    .rst(rst),
-    .i__valid(i_valid),
-    .i__ready(i_ready),
-    .i__payload(i_payload),
-    .o__valid(o_valid),
-    .o__ready(o_ready),
-    .o__payload(o_payload),
-{cfg_ports}    .{I_TAG}(marks == 2 ? !i_valid : i_mark),
-    .{CFG_TAG}(marks == 2 ? !cfg_valid : cfg_mark),
-    .{O_TAG}(o_tag),
-    .{TICKS}(ticks)
-  );
+{made}
 
   wire [8:0] broken;
   wire quiet;
@@ -293,3 +408,8 @@ module consilico_harness(output [{len(PROPERTIES) - 1}:0] violated);
   assign violated[10] = clk && ({" || ".join(masked) or "0"});
 endmodule
 """
+
+
+def _mask(places: Sequence[int], width: int) -> str:
+    """Return a Verilog constant with ones at these places."""
+    return f"{max(1, width)}'h{sum(1 << place for place in places):x}"

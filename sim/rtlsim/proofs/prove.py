@@ -17,14 +17,16 @@ from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import digest
 from consilico.sim.base.tools import tool_versions
-from consilico.sim.rtlsim.proofs.engines import abc_program, decide
+from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, refute
 from consilico.sim.rtlsim.proofs.model import (
+    NO_OVERFLOW,
     PROPERTIES,
     STEPS_PER_CYCLE,
     VALID_FIRST,
     Claim,
     Model,
     Property,
+    build_exact_model,
     build_model,
 )
 from consilico.sim.units.catalogue import verilog
@@ -33,6 +35,7 @@ from consilico.sim.units.unit import Unit
 __all__ = ["LIMIT_S", "Proof", "Proofs", "prove", "prove_verilog"]
 
 LIMIT_S = 120  # processor seconds per property
+_TOO_COARSE = "data decide whether other data count, which the proof does not follow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,19 +150,19 @@ def _proofs(
     model = build_model(claim)
     wanted = [
         each
-        for each in (VALID_FIRST, *PROPERTIES)
+        for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)
         if each.applies(claim, model) and (not only or each.name in only)
     ]
     with work_folder("prove") as folder:
-        aiger = folder / "model.aig"
-        aiger.write_bytes(model.aiger)
+        (folder / "model.aig").write_bytes(model.aiger)
+        (folder / "overflow.aig").write_bytes(model.overflow or b"")
         for done, each in enumerate(wanted):
             progress(f"prove {claim.top}", done, len(wanted))
-            yield _proof(each, claim, model, aiger, limit_s)
+            yield _proof(each, claim, model, folder, limit_s)
     progress(f"prove {claim.top}", len(wanted), len(wanted))
 
 
-def _proof(wanted: Property, claim: Claim, model: Model, aiger: Path, limit_s: int) -> Proof:
+def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: int) -> Proof:
     if wanted is VALID_FIRST:
         verdict = "failed" if model.slice.waits_for_ready else "proved"
         return Proof(
@@ -168,9 +171,22 @@ def _proof(wanted: Property, claim: Claim, model: Model, aiger: Path, limit_s: i
         )  # fmt: skip
     if claim.contract is None and wanted.needs_contract:
         return _undecided(wanted, "not stated", "the unit does not state what completes results")
-    if wanted.of_data and not model.slice.data_bits:
+    if wanted.of_data and not model.slice.i_data:
         return _undecided(wanted, "not proved", "every bit of i decides when something happens")
-    answer = decide(aiger, PROPERTIES.index(wanted), limit_s)
+    if wanted is NO_OVERFLOW:
+        answer = decide(folder / "overflow.aig", 0, limit_s)
+    else:
+        number = PROPERTIES.index(wanted)
+        answer = decide(folder / "model.aig", number, limit_s)
+        if answer.verdict == "failed" and wanted.follows_marks:
+            # marks err on one side: is there a run of the unit itself?
+            exact = folder / "exact.aig"
+            if not exact.exists():
+                exact.write_bytes(build_exact_model(claim, model.slice))
+            found = refute(exact, number, limit_s)
+            if found.verdict != "failed":
+                return _undecided(wanted, "not proved", _TOO_COARSE, found)
+            answer = found
     return Proof(
         name=wanted.name, statement=wanted.statement, verdict=answer.verdict,
         engine=answer.engine,
@@ -179,8 +195,10 @@ def _proof(wanted: Property, claim: Claim, model: Model, aiger: Path, limit_s: i
     )  # fmt: skip
 
 
-def _undecided(wanted: Property, verdict: str, note: str) -> Proof:
+def _undecided(wanted: Property, verdict: str, note: str, answer: Answer | None = None) -> Proof:
+    known = answer or Answer(verdict=verdict, engine=None, steps=None, seconds=0.0)
     return Proof(
-        name=wanted.name, statement=wanted.statement, verdict=verdict, engine=None,
-        depth_cycles=None, seconds=0.0, note=note,
+        name=wanted.name, statement=wanted.statement, verdict=verdict, engine=known.engine,
+        depth_cycles=None if known.steps is None else known.steps // STEPS_PER_CYCLE,
+        seconds=known.seconds, note=note,
     )  # fmt: skip

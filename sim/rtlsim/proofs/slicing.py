@@ -49,8 +49,9 @@ class Slice:
 
     text: str  # JSON for Yosys' ``read_json``
     ticks: tuple[str, ...]  # names of the bits of port ``consilico_ticks``
-    data_bits: int  # bits of the payload of ``i`` that are data
-    control_bits: int  # those that decide when something happens
+    exact: str  # the same for the design as it is, without marks
+    i_data: tuple[int, ...]  # places of the bits of the payload of ``i`` that are data
+    cfg_data: tuple[int, ...]  # likewise of ``cfg``
     waits_for_ready: bool  # a valid or a payload of ``o`` depends on ``o__ready`` in the same cycle
 
 
@@ -72,7 +73,6 @@ def sliced(text: str, top: str, clock: str = "clk") -> Slice:
         *design.moments,
     ]  # fmt: skip
     control = design.behind(decisive)
-    payload = design.port("i__payload")
     sources = {
         tag: [bit for bit in design.port(port) if bit not in control]
         for tag, port in ((I_TAG, "i__payload"), (CFG_TAG, "cfg__payload"))
@@ -81,6 +81,7 @@ def sliced(text: str, top: str, clock: str = "clk") -> Slice:
     waits = bool(ready & design.behind(design.port("o__valid"), through_state=False))
     ticks = _derived(design, design.port(clock))
     names = tuple(design.names.get(bit, str(bit)) for bit in ticks)
+    exact = json.dumps(design.whole)
     _Marking(design, sources).apply()
     _add_port(design, TICKS, "output", ticks or ["0"])
     module = design.module
@@ -91,10 +92,15 @@ def sliced(text: str, top: str, clock: str = "clk") -> Slice:
     return Slice(
         text=json.dumps(design.whole),
         ticks=names,
-        data_bits=len(sources[I_TAG]),
-        control_bits=len(payload) - len(sources[I_TAG]),
+        exact=exact,
+        i_data=_places(design, "i__payload", control),
+        cfg_data=_places(design, "cfg__payload", control),
         waits_for_ready=waits,
     )
+
+
+def _places(design: Design, port: str, control: set[Bit]) -> tuple[int, ...]:
+    return tuple(at for at, bit in enumerate(design.port(port)) if bit not in control)
 
 
 def _derived(design: Design, clock: Sequence[Bit]) -> list[Bit]:

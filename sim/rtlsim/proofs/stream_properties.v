@@ -33,7 +33,7 @@ module consilico_stream_properties #(
   input o_tag,  // o_payload may depend on what is marked
   input [1:0] marks,  // what is: 0 a beat, 1 a beat of configuration, 2 a payload that is not valid
   output [8:0] violated,
-  output quiet  // nothing has moved for longer than WAIT
+  output quiet  // nothing has moved and nothing was offered anew for longer than WAIT
 );
   reg started = 0;  // there was a reset
   always @(posedge clk) if (rst) started <= 1;
@@ -130,8 +130,14 @@ module consilico_stream_properties #(
   // What lies on a payload that is not valid does not matter.
   assign violated[8] = on && marks == 2 && o_valid && o_tag;
 
+  // The unit may begin to work on an offer before it takes it.
   reg [TIME-1:0] still = 0;
-  always @(posedge clk)
-    still <= !on || take || give || configure ? 0 : still > WAIT ? still : still + 1;
+  reg i_offered = 0, cfg_offered = 0;
+  wire fresh_offer = (i_valid && !i_offered) || (cfg_valid && !cfg_offered);
+  always @(posedge clk) begin
+    i_offered <= i_valid && !i_ready;
+    cfg_offered <= cfg_valid && !cfg_ready;
+    still <= !on || take || give || configure || fresh_offer ? 0 : still > WAIT ? still : still + 1;
+  end
   assign quiet = on && still > WAIT;
 endmodule

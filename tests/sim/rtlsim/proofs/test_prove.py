@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from consilico.sim.rtlsim.proofs.model import PROPERTIES, VALID_FIRST
+from consilico.sim.rtlsim.proofs.model import NO_OVERFLOW, PROPERTIES, VALID_FIRST
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.contract import Contract
@@ -41,8 +41,9 @@ def test_every_property_of_a_sound_unit_is_proved_for_runs_of_any_length() -> No
 
 
 def test_every_property_has_a_broken_twin() -> None:
-    masked = {"masked_clocks_stop"}  # the toy has no masks; its twin is the last test
-    assert {each.name for each in (VALID_FIRST, *PROPERTIES)} == set(TWINS) | masked
+    # the toy has no masks and no accumulator: their twins are the last tests
+    others = {"masked_clocks_stop", "no_overflow"}
+    assert {each.name for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)} == set(TWINS) | others
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -81,3 +82,14 @@ def test_a_masked_lane_whose_clock_ticks_is_found() -> None:
     ignored = enable.sub(r"\g<1>1'h1;", text, count=1)
     assert ignored != text
     assert not prove_verilog(unit, config, ignored, only=only).passed
+
+
+@pytest.mark.parametrize("lanes", [2, 20])  # of one block, and of two
+def test_an_accumulator_that_is_one_bit_too_narrow_is_found(lanes: int) -> None:
+    unit = find_unit("matmul/dot")
+    only = ("no_overflow",)
+    config = unit.config(lanes=lanes, depth=1_000_000)
+    narrow = unit.config(lanes=lanes, depth=500_000)
+    assert config.sum_width == narrow.sum_width + 1
+    assert prove_verilog(unit, config, verilog(unit, config), only=only).proved == 1
+    assert not prove_verilog(unit, config, verilog(unit, narrow), only=only).passed

@@ -1,0 +1,116 @@
+"""Simulate all mutants of a design in one program, which runs itself once for each of them.
+
+The netlist is compiled once, with Verilator; the compiled simulation forks before it begins
+(``fork.cpp``). A mutant costs the simulation and a millisecond.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from importlib import resources
+
+from consilico.sim.base.parallel import processors
+from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.rtlsim.bulk_replay import (
+    Transcript,
+    build_bulk,
+    read_transcript,
+    script_settings,
+    simulation_command,
+)
+from consilico.sim.rtlsim.mutation.mutants import SELECT, Mutants
+from consilico.sim.rtlsim.script import Script
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.stimulus import Ports
+
+__all__ = ["ForkedSimulation"]
+
+_FILES = ("data.bin", "config.bin", "resets.bin", "consumer.bin")
+_CPU_S = 60  # of one mutant: a combinational loop never reaches the next cycle
+
+
+class ForkedSimulation:
+    """Mutants that are compiled with the testbench.
+
+    Args:
+        mutants: The design with its faults.
+        top: Name of the design's module.
+        ports: Widths of its payloads.
+
+    Raises:
+        UserError: If Verilator is missing or too old.
+        BuildError: If it does not compile the mutants.
+    """
+
+    def __init__(self, mutants: Mutants, top: str, ports: Ports) -> None:
+        self._ports = ports
+        self._simulator = find_simulator("verilator")
+        plugin = resources.files(__package__).joinpath("fork.cpp").read_text()
+        texts = [_wrapper(top, ports, mutants.width), mutants.verilog]
+        self._build = build_bulk(self._simulator, texts, top, ports, plugin=plugin)
+
+    def replay(
+        self, script: Script, numbers: Sequence[int], *, hang_cycles: int, seed: int
+    ) -> dict[int, Transcript]:
+        """Replay a script on mutants, and return what happened, by number.
+
+        Args:
+            script: What to drive.
+            numbers: Which mutants; 0 is the design without a fault.
+            hang_cycles: Cycles without a handshake after which a mutant counts as hung, and for
+                which it is watched after everything has been taken.
+            seed: Of what registers hold before the reset.
+
+        Raises:
+            ToolError: If the program that runs them fails.
+        """
+        start = time.monotonic()
+        settings = script_settings(script, hang_cycles=hang_cycles, quiet_cycles=hang_cycles)
+        with work_folder("mutants") as folder:
+            script.write(folder, self._ports, None)
+            for number in numbers:
+                own = folder / str(number)
+                own.mkdir()
+                for name in _FILES:
+                    (own / name).symlink_to(folder / name)
+            environment = self._simulator.environment() | {
+                "CONSILICO_MUTANTS": " ".join(map(str, numbers)),
+                "CONSILICO_JOBS": str(processors()),
+                "CONSILICO_CPU_S": str(_CPU_S),
+            }
+            command = simulation_command(self._simulator, self._build, settings, seed)
+            limits = Limits(wall_s=600.0 + _CPU_S * len(numbers))
+            run_tool(
+                "the simulation of mutants", command, limits, folder=folder,
+                environment=dict(os.environ) | environment,
+            ).check()  # fmt: skip
+            seconds = time.monotonic() - start
+            return {
+                number: read_transcript(folder / str(number), self._ports, "", "", seconds)
+                for number in numbers
+            }
+
+
+def _wrapper(top: str, ports: Ports, width: int) -> str:
+    """Return a module with the design's name and ports, which asks which mutant it is."""
+    streams = [("i", "input", ports.i_width), ("o", "output", ports.o_width)]
+    if ports.cfg_width:
+        streams.append(("cfg", "input", ports.cfg_width))
+    turned = {"input": "output", "output": "input"}
+    declared = ["input clk", "input rst"]
+    for name, forward, bits in streams:
+        declared += [
+            f"{forward} [{bits - 1}:0] {name}__payload",
+            f"{forward} {name}__valid",
+            f"{turned[forward]} {name}__ready",
+        ]
+    return f"""\
+module {top}(
+  {", ".join(declared)}
+);
+  import "DPI-C" function int consilico_mutant();
+  reg [{width - 1}:0] {SELECT};
+  initial {SELECT} = {width}'(consilico_mutant());
+  {top}_mutants unit(.*);
+endmodule
+"""

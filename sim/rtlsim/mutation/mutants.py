@@ -1,0 +1,147 @@
+"""Put hundreds of single faults into one design, each switched on by a number.
+
+Yosys' ``mutate`` picks places all over the elaborated design, evenly by module, cell and source
+line: a bit of a cell's port is inverted, held at 0 or 1, or inverted depending on another bit. All
+go into one netlist with an input ``mutant``; 0 is the design as it was.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
+
+__all__ = ["SELECT", "Mutants", "Mutation", "make_mutants"]
+
+SELECT = "mutant"  # the input that chooses
+_ELABORATE = """\
+read_verilog -sv {files}
+hierarchy -check -top {top}
+proc -norom
+flatten
+opt_expr
+wreduce
+opt_clean
+"""
+_LIST = "mutate -list {count} -seed {seed} -ctrl {select} {width} 1 -o mutations.txt\n"
+_APPLY = """\
+script mutations.txt
+opt_clean
+rename {top} {top}_mutants
+write_verilog -noattr mutants.v
+memory_map
+opt_clean
+write_json mutants.json
+"""
+_LIMITS = Limits(wall_s=1800, cpu_s=300)
+# `mutate -list` looks for ever where a design has fewer places than it is asked for
+_LIST_LIMITS = Limits(wall_s=600, cpu_s=30)
+_WORDS = {
+    "inv": "{bit} is inverted",
+    "const0": "{bit} is always 0",
+    "const1": "{bit} is always 1",
+    "cnot0": "{bit} is inverted while bit {other} of the same port is 0",
+    "cnot1": "{bit} is inverted while bit {other} of the same port is 1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One fault."""
+
+    number: int  # value of the input that switches it on
+    line: int | None  # of the Verilog, from 1
+    change: str  # one line for people
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutants:
+    """A design with faults in it."""
+
+    mutations: tuple[Mutation, ...]
+    width: int  # bits of the input that chooses
+    verilog: str  # module ``{top}_mutants``
+    json: str  # the same netlist, as Yosys writes it, without memories
+
+    def alone(self, number: int, top: str) -> str:
+        """Return Verilog of the design with one fault, or with none for 0.
+
+        Args:
+            number: Which fault.
+            top: Name of the design's module.
+        """
+        bits = rf"\[{self.width - 1}:0\] " if self.width > 1 else ""
+        text = re.sub(rf"^  input {bits}{SELECT};\n", "", self.verilog, flags=re.M)
+        tied = f"  wire [{self.width - 1}:0] {SELECT} = {self.width}'d{number};\n"
+        text = re.sub(rf"^  wire {bits}{SELECT};\n", tied, text, flags=re.M)
+        head = rf"^module {re.escape(top)}_mutants\((.*?)\);"
+        ports = re.search(head, text, re.M | re.S)
+        assert ports is not None
+        names = [name for name in re.split(r",\s*", ports[1]) if name.strip() != SELECT]
+        return text[: ports.start()] + f"module {top}({', '.join(names)});" + text[ports.end() :]
+
+
+def make_mutants(texts: Sequence[str], top: str, count: int, seed: int) -> Mutants:
+    """Put faults into a design.
+
+    Args:
+        texts: Its Verilog.
+        top: Name of its module.
+        count: Faults wanted, at least 1; fewer if the design has no more places.
+        seed: Chooses the places.
+
+    Raises:
+        UserError: If ``count`` is below 1, or the design has no place for a fault.
+        ToolError: If Yosys fails.
+    """
+    if count < 1:
+        raise UserError(f"the number of mutants must be at least 1, not {count}")
+    width = count.bit_length()
+    with work_folder("mutants") as folder:
+        names = [f"source{index}.v" for index in range(len(texts))]
+        for name, text in zip(names, texts, strict=True):
+            (folder / name).write_text(text)
+        elaborate = _ELABORATE.format(files=" ".join(names), top=top)
+        wanted = count
+        while True:
+            listing = _LIST.format(count=wanted, seed=seed, select=SELECT, width=width)
+            (folder / "list.ys").write_text(elaborate + listing)
+            run = run_tool("yosys", ["yosys", "-q", "list.ys"], _LIST_LIMITS, folder=folder)
+            if run.ending is not Ending.TIMED_OUT:
+                run.check()
+                break
+            wanted //= 2
+            if not wanted:
+                raise UserError(f"{top} has no place for a mutant, or takes Yosys too long")
+        lines = (folder / "mutations.txt").read_text().splitlines()
+        (folder / "apply.ys").write_text(elaborate + _APPLY.format(top=top))
+        run_tool("yosys", ["yosys", "-q", "apply.ys"], _LIMITS, folder=folder).check()
+        return Mutants(
+            mutations=tuple(_mutation(line) for line in lines if line.strip()),
+            width=width,
+            verilog=(folder / "mutants.v").read_text(),
+            json=(folder / "mutants.json").read_text(),
+        )
+
+
+def _mutation(line: str) -> Mutation:
+    """Return what a line of Yosys' list does.
+
+    Raises:
+        ToolError: If it is none that is known.
+    """
+    options = dict(re.findall(r" -(mode|port|portbit|ctrlbit|wire|wirebit) (\S+)", line))
+    number = re.search(rf" -ctrl {SELECT} \d+ (\d+)", line)
+    if number is None or options.get("mode") not in _WORDS:
+        raise ToolError(f"yosys lists a mutation that is not known: {line[:200]}")
+    kind = re.search(r"\$(\w+)\$[^ ]*\d+ -port", line)
+    wire = f" ({options['wire']}[{options['wirebit']}])" if "wire" in options else ""
+    cell = f" of {'register' if kind[1] == 'procdff' else kind[1]}" if kind else ""
+    bit = f"{options['port']}[{options['portbit']}]{cell}{wire}"
+    places = re.findall(r" -src \S*?source\d+\.v:(\d+)", line)
+    return Mutation(
+        number=int(number[1]),
+        line=int(places[-1]) if places else None,
+        change=_WORDS[options["mode"]].format(bit=bit, other=options.get("ctrlbit", "")),
+    )

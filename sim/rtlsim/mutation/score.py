@@ -1,0 +1,228 @@
+"""Score the harness: how many single faults of a unit its verification would notice.
+
+Every mutant goes through what :func:`consilico.sim.rtlsim.verify.verify` replays on Verilator,
+judged by the same code; what that lets through goes through proofs of the streams' promises. A
+mutant that passes all of it is proved equivalent to the unit, or has survived: then the stimulus
+or the checks have a gap.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consilico.golden.config import Config
+from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import CheckFailed
+from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.progress import Progress, silent
+from consilico.sim.base.results import digest
+from consilico.sim.base.tools import tool_versions
+from consilico.sim.rtlsim.builds import compiler_version
+from consilico.sim.rtlsim.bulk_replay import Transcript
+from consilico.sim.rtlsim.judgement import judged, quick_cycles
+from consilico.sim.rtlsim.mutation.equivalence import equivalent_mutants
+from consilico.sim.rtlsim.mutation.forked import ForkedSimulation
+from consilico.sim.rtlsim.mutation.mutants import Mutants, make_mutants
+from consilico.sim.rtlsim.plan import Planned, at_full_speed, planned
+from consilico.sim.rtlsim.proofs.prove import prove_verilog
+from consilico.sim.rtlsim.script import Script
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.accepted import Expected
+from consilico.sim.units.catalogue import verilog
+from consilico.sim.units.stimulus import Stimulus, prefix
+from consilico.sim.units.unit import Unit
+
+__all__ = ["COUNT", "MutationScore", "Survivor", "mutation_score"]
+
+COUNT = 200  # mutants of a unit
+_FIRST_ITEMS = 400  # of the stimulus, which kill most mutants
+_QUICK = 2  # replays before mutants are looked at for equivalence
+# What simulation does not see: clocks that tick in vain, and what takes a rare order of events
+_PROVED = (
+    "silent_after_reset",
+    "nothing_lost",
+    "no_deadlock",
+    "clocks_stop",
+    "masked_clocks_stop",
+)
+_PROOF_LIMIT_S = 10  # processor seconds per property
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survivor(Facts):
+    """A mutant that verification did not notice, and that is not proved equivalent."""
+
+    line: int | None  # of the Verilog, from 1
+    change: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutationScore(Facts):
+    """What became of the mutants of a unit."""
+
+    derived: ClassVar[tuple[str, ...]] = ("score",)
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    seed: int  # of stimulus, stalls and choice of mutants
+    mutants: int
+    killed: int
+    equivalent: int  # proved to behave as the unit does
+    survived: tuple[Survivor, ...]
+    killed_by: dict[str, int]  # by what is replayed: mutants that nothing before it killed
+
+    @property
+    def score(self) -> float | None:
+        """Return the share of killed ones among those not equivalent; None if there are none."""
+        decided = self.killed + len(self.survived)
+        return self.killed / decided if decided else None
+
+
+def mutation_score(
+    unit: Unit,
+    config: Config,
+    count: int = COUNT,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> MutationScore:
+    """Verify mutants of a unit, and return how many were noticed; the score is cached.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+        count: Mutants wanted; fewer if the design has no more places for a fault.
+        seed: Seed of stimulus, stalls and choice of mutants.
+        progress: Called after each replay with a label, replays done and replays in all.
+
+    Raises:
+        UserError: If Yosys, ABC or Verilator is missing, or ``count`` is below 1.
+        CheckFailed: If the unit fails without a fault, so that killing a mutant means nothing.
+        ToolError: If a tool fails.
+    """
+    text, stimulus = verilog(unit, config), unit.vectors(config, seed)
+    simulator = find_simulator("verilator")
+    key = digest(
+        [unit.name, config.to_json(), count, seed, unit.latency(config)],
+        [simulator.version, compiler_version(simulator)],
+        tool_versions(["yosys"]),
+        asdict(unit.layouts(config)),
+        code_digest(__name__),
+        code_digest(unit.golden.__module__),
+        text,
+        stimulus.kind.tobytes(),
+        stimulus.bits.tobytes(),
+        stimulus.expected.tobytes(),
+    )
+    return cached_facts(
+        MutationScore,
+        "mutate",
+        key,
+        lambda: _scored(unit, config, text, stimulus, count, seed, progress or silent),
+    )
+
+
+def _scored(
+    unit: Unit,
+    config: Config,
+    text: str,
+    stimulus: Stimulus,
+    count: int,
+    seed: int,
+    progress: Progress,
+) -> MutationScore:
+    top, label = unit.module_name, f"mutate {unit.name}"
+    mutants = make_mutants([text], top, count, seed)
+    simulation = ForkedSimulation(mutants, top, unit.ports(config))
+    plans = _plans(unit, config, stimulus, seed)
+    alive = [mutation.number for mutation in mutants.mutations]
+    alike: set[int] = set()
+    killed_by: dict[str, int] = {}
+    for done, plan in enumerate(plans):
+        progress(label, done, len(plans))
+        if not alive:
+            break
+        script = plan.script()
+        transcripts = simulation.replay(
+            script, [0, *alive], hang_cycles=quick_cycles(script, unit.latency(config)), seed=seed
+        )
+        noticed = {
+            number: _problems(unit, config, plan, script, transcript)
+            for number, transcript in transcripts.items()
+        }
+        if noticed[0]:
+            raise CheckFailed(f"{unit.name} fails without a mutation: {noticed[0][0]}")
+        left = [number for number in alive if not noticed[number]]
+        killed_by[plan.name] = len(alive) - len(left)
+        alive = left
+        if done == _QUICK - 1:  # before the many replays that hardly any mutant is left for
+            alike = equivalent_mutants(mutants, alive, top)
+            alive = [number for number in alive if number not in alike]
+    refuted = _refuted(unit, config, mutants, alive)
+    killed_by["proofs"] = len(refuted)
+    progress(label, len(plans), len(plans))
+    survived = [
+        Survivor(line=mutation.line, change=mutation.change)
+        for mutation in mutants.mutations
+        if mutation.number in set(alive) - refuted
+    ]
+    return MutationScore(
+        unit=unit.name,
+        config=config.to_json(),
+        seed=seed,
+        mutants=len(mutants.mutations),
+        killed=sum(killed_by.values()),
+        equivalent=len(alike),
+        survived=tuple(survived),
+        killed_by=killed_by,
+    )
+
+
+def _refuted(unit: Unit, config: Config, mutants: Mutants, numbers: Sequence[int]) -> set[int]:
+    """Return the mutants that break a promise which the unit keeps."""
+
+    def broken(number: int) -> set[str]:
+        text = mutants.alone(number, unit.module_name)
+        found = prove_verilog(unit, config, text, _PROOF_LIMIT_S, only=_PROVED)
+        return {proof.name for proof in found.proofs if proof.verdict == "failed"}
+
+    usual = broken(0) if numbers else set()
+    return {number for number in numbers if broken(number) - usual}
+
+
+def _problems(
+    unit: Unit, config: Config, plan: Planned, script: Script, transcript: Transcript
+) -> list[str]:
+    """Return what verification would find wrong in a replay."""
+    judgement = judged(unit, config, plan, script, transcript)
+    problems = list(judgement.problems)
+    latency, declared = judgement.outcome.latency_cycles, unit.latency(config)
+    if plan.full_speed and latency not in (None, declared):
+        problems.append(f"latency is {latency} cycles, declared {declared}")
+    return problems
+
+
+def _plans(unit: Unit, config: Config, stimulus: Stimulus, seed: int) -> list[Planned]:
+    """Return what is replayed: the beginning of the stimulus, then all that verification replays.
+
+    The golden model is asked once for each order of acceptance: most mutants have the unit's.
+    """
+    first = at_full_speed("beginning", prefix(stimulus, _FIRST_ITEMS))
+    plans = planned(unit, config, stimulus, seed, ["verilator"])["verilator"]
+    return [replace(plan, expect=_remembered(plan.expect)) for plan in (first, *plans)]
+
+
+def _remembered(
+    expect: Callable[[NDArray[np.uint8], NDArray[np.uint8]], Expected],
+) -> Callable[[NDArray[np.uint8], NDArray[np.uint8]], Expected]:
+    known: dict[tuple[str, str], Expected] = {}
+
+    def asked(kind: NDArray[np.uint8], bits: NDArray[np.uint8]) -> Expected:
+        key = digest(kind.tobytes()), digest(bits.tobytes())
+        if key not in known:
+            known[key] = expect(kind, bits)
+        return known[key]
+
+    return asked
