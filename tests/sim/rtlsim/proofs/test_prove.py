@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from consilico.golden.matmul.dot import DotConfig
 from consilico.sim.rtlsim.proofs.model import NO_OVERFLOW, PROPERTIES, VALID_FIRST
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
@@ -88,8 +89,8 @@ def test_a_masked_lane_whose_clock_ticks_is_found() -> None:
 def test_an_accumulator_that_is_one_bit_too_narrow_is_found(lanes: int) -> None:
     unit = find_unit("matmul/dot")
     only = ("no_overflow",)
-    config = unit.config(lanes=lanes, depth=1_000_000)
-    narrow = unit.config(lanes=lanes, depth=500_000)
+    config = DotConfig(lanes=lanes, depth=1_000_000)
+    narrow = DotConfig(lanes=lanes, depth=500_000)
     assert config.sum_width == narrow.sum_width + 1
     assert prove_verilog(unit, config, verilog(unit, config), only=only).proved == 1
     assert not prove_verilog(unit, config, verilog(unit, narrow), only=only).passed
