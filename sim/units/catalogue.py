@@ -85,7 +85,8 @@ def _installed() -> Iterator[tuple[str, Unit]]:
         package = f"{point.dist.name if point.dist else point.module}{version}"
         try:
             units = _units_of(point)
-        except Exception as error:  # whatever a stranger's module raises must not stop the rest
+        # whatever a stranger's module raises, or calls, must not stop the rest
+        except (Exception, SystemExit) as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             print(
                 f"consilico: units {point.value!r} of {package} are left out: {said}",

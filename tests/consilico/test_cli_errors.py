@@ -114,6 +114,10 @@ def test_input_that_never_ends_or_is_no_file_is_refused_in_a_line(
             ["--batches", "65,536"],
         ),
         (["memory", "--model", "gpt2", "--rank", "8"], ["rank must be 0 with adamw", "not 8"]),
+        (
+            ["sweep", "--rtl", "x.v", "--top", "x", "--define", "A=1", "--define", "A=2"],
+            ["--define A is given twice"],
+        ),
         (["report", "-o", ""], ["-o", "name of the folder is empty"]),
         (["report", "--jobs", "0"], ["--jobs", "greater than or equal to 1"]),
         (["pdk"], ["Missing command", "pdk --help"]),

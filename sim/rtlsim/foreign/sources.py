@@ -108,7 +108,8 @@ def assignments(option: str, settings: Sequence[str], default: str | None = None
         default: Text of a setting without ``=``; None if that is refused.
 
     Raises:
-        UserError: If a setting has another form, or its text more than one line.
+        UserError: If a setting has another form, its text more than one line, or a name is given
+            twice.
     """
     found: dict[str, str] = {}
     for setting in settings:
@@ -116,6 +117,8 @@ def assignments(option: str, settings: Sequence[str], default: str | None = None
         value = default if match is None or match[2] is None else match[2]
         if match is None or value is None or "\n" in value:
             raise UserError(f"{option} takes NAME=VALUE, not {setting!r}")
+        if match[1] in found:
+            raise UserError(f"{option} {match[1]} is given twice; accepted: once")
         found[match[1]] = value
     return found
 

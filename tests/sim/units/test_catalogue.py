@@ -76,6 +76,7 @@ def test_an_installed_package_brings_a_unit_a_sequence_or_a_module(
         ("pass", "acme_ops", "TypeError: it must be a Unit"),
         ("pass", "acme_ops:TWICE", "AttributeError: module 'acme_ops' has no attribute 'TWICE'"),
         ("raise SystemError('two\\nlines')", "acme_ops", "SystemError: two lines"),
+        ("raise SystemExit(0)", "acme_ops", "SystemExit: 0"),
     ],
 )
 def test_a_package_that_cannot_be_loaded_is_one_line_and_the_rest_is_listed(
