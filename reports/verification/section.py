@@ -75,7 +75,7 @@ class VerificationRow:
     verdict: UnitVerdict
     first: bool  # of its unit
     run: SimulatorRun | None
-    right: bool | None
+    right: bool | None  # of the unit as a whole and on this simulator; None: not verified
 
 
 def judge_verification(facts: VerificationFacts) -> Judged:
@@ -100,7 +100,7 @@ def judge_verification(facts: VerificationFacts) -> Judged:
         rows += [
             VerificationRow(
                 verdict=verdict, first=index == 0, run=run,
-                right=None if run is None else run.mismatches == 0 and run.checked > 0,
+                right=right and run is not None and run.mismatches == 0 and run.checked > 0,
             )
             for index, run in enumerate((found and found.runs) or (None,))
         ]  # fmt: skip
