@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consilico.golden.config import Config
 from consilico.sim.base.facts import Facts
@@ -105,8 +106,10 @@ def _measured_rate(
     """Compare the cycles that beats of data took with those declared."""
     kind = script.kind[comparison.order]
     accepted = Accepted(kind, script.bits[comparison.order], unit.layouts(config))
-    declared = np.asarray(unit.item_cycles(config, accepted))[1:]
-    took = np.diff(comparison.cycles)
+    declared = np.asarray(unit.item_cycles(config, accepted))
+    excused = _waited_before(kind, declared)[1:]
+    took, declared = np.diff(comparison.cycles), declared[1:]
+    declared = np.where(excused & (took < declared), took, declared)
     beats = (kind[1:] == Kind.DATA) & (kind[:-1] == Kind.DATA)
     rate = Rate(
         beats=int(beats.sum()),
@@ -122,6 +125,18 @@ def _measured_rate(
         f"{rate.declared_cycles}; beat {at} is the first to differ"
     )
     return rate, [differs]
+
+
+def _waited_before(kind: NDArray[np.uint8], declared: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which items need not wait, because a configuration has waited in their place.
+
+    What is declared holds if ``cfg`` offers its beats along with data; in a fixed order data has to
+    follow them.
+    """
+    items = np.arange(len(kind))
+    configured = np.maximum.accumulate(np.where(kind == Kind.CONFIG, items, -1))
+    waited = np.maximum.accumulate(np.where((declared > 1) & (kind == Kind.DATA), items, -1))
+    return configured > np.append(-1, waited[:-1])
 
 
 def _outcome(plan: Planned, seen: Observed) -> ReplayOutcome:

@@ -20,6 +20,7 @@ __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 LONG_STALL = 4200  # cycles, once per run: more than a counter of 12 bits can count
 _BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
 _LONGEST_BLOCK = 120  # items; a longer one is cut
+_RESULTS, _BLOCKS = 40, 4  # at least, of a profile: the second block ends in a reset
 _LOADS_TRIED = 16
 _LEAD = 12  # beats of data, at most, by which a configuration runs ahead of its place
 
@@ -137,7 +138,7 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
     jobs = _shapes_jobs(stimulus, blocks, expect)
     pieces = _Pieces(stimulus, rng)
     pieces.add(blocks[0][0])  # which makes the unit ready for data
-    for index, (load, rest) in enumerate(_chosen(blocks, profile.beats, rng)):
+    for index, (load, rest) in enumerate(_chosen(stimulus, blocks, profile.beats, rng)):
         if len(load) and index % 4 == 3:  # a reset in the middle of a load, or right after it
             pieces.add(load[: int(rng.integers(1, len(load) + 1))])
             pieces.reset(beats=0, whole=not jobs)
@@ -228,17 +229,26 @@ def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _chosen(
-    blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]], beats: int, rng: Rng
+    stimulus: Stimulus,
+    blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    beats: int,
+    rng: Rng,
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return blocks with so many beats, about, in their order; several times if they are few."""
+    """Return blocks in their order, several times if they are few.
+
+    They have so many beats, about, or more where beats complete few results.
+    """
+    parts = [rest[:_LONGEST_BLOCK] for _, rest in blocks]
+    items = np.array([len(part) for part in parts])
+    results = np.array([int(stimulus.completes[part].sum()) for part in parts])
     chosen: list[int] = []
-    total = 0
-    while total < beats and len(chosen) < 4 * beats:
-        for index in rng.permutation(len(blocks)).tolist():
-            chosen.append(index)
-            total += min(len(blocks[index][1]), _LONGEST_BLOCK)
-            if total >= beats:
-                break
+    while len(chosen) < 4 * beats:
+        chosen += rng.permutation(len(blocks)).tolist()
+        enough = (items[chosen].cumsum() >= beats) & (results[chosen].cumsum() >= _RESULTS)
+        enough[: _BLOCKS - 1] = False
+        if enough.any():
+            del chosen[int(enough.argmax()) + 1 :]
+            break
     # a first block without a load would meet a unit that nothing has configured
     chosen.sort(key=lambda index: (len(blocks[index][0]) == 0, index))
     return [blocks[index] for index in chosen]
