@@ -31,6 +31,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "dot.md": {"99.6 %": "of zero points, from the language model itself"},
     "systolic.md": {},
     "your-own-design.md": {},
+    "your-own-testbench.md": {},
     "requantization.md": {},
     "training.md": {},
     "kits.md": {"3.3": "supply of a corner, V"},
