@@ -59,7 +59,9 @@ def differences(answer: Mapping[str, Any], keys: Mapping[str, bool]) -> list[str
     absent = [
         f"not there: {key}"
         for key, always in keys.items()
-        if always and key not in found and key.split("[].")[0] in (key, *found)
+        # the items of an empty or absent list have no keys
+        if always and key not in found and (array := key.split("[].")[0]) in (key, *found)
+        if array == key or answer[array]
     ]
     return undocumented + absent
 
@@ -104,6 +106,8 @@ def test_a_key_too_many_and_one_too_few_are_found() -> None:
     keys = {"a": True, "b": False, "rows": True, "rows[].x": True}
     head = {"schema": "s", "version": "v"}
     assert differences({**head, "a": 1, "rows": [{"x": 1}]}, keys) == []
+    assert differences({**head, "a": 1, "rows": []}, keys) == []
+    assert differences({**head, "a": 1, "rows": [{}]}, keys) == ["not there: rows[].x"]
     assert differences({**head, "rows": [{"x": 1}]}, keys) == ["not there: a"]
     assert differences({**head, "a": 1, "c": 1, "rows": [{"x": 1, "y": 2}]}, keys) == [
         "not documented: c",
