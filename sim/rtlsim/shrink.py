@@ -13,6 +13,7 @@ from consilico.sim.units.stimulus import Kind
 __all__ = ["shortest"]
 
 _TRIALS = 60  # replays spent on one failure; each takes a fraction of a second
+_ITEMS = 60_000  # replayed for one failure, in all
 
 Shows = Callable[[Script], Observed | None]  # the replay, if it shows the failure
 
@@ -29,20 +30,24 @@ def shortest(first: Observed, what: str, shows: Shows) -> Observed:
         what: Its symptom.
         shows: Replays a script, and tells whether it still shows the failure.
     """
-    trials = 0
+    trials = items = 0
     best = first
 
+    def exhausted() -> bool:
+        return trials >= _TRIALS or items >= _ITEMS
+
     def accepts(script: Script) -> bool:
-        nonlocal trials, best
-        if trials >= _TRIALS or not len(script):
+        nonlocal trials, items, best
+        if exhausted() or not len(script):
             return False
-        trials += 1
+        trials, items = trials + 1, items + len(script)
         seen = shows(script)
         if seen is not None:
             best = seen
         return seen is not None
 
-    accepts(_until(first, what))
+    if not accepts(_until(first, what)) and not accepts(first.script):
+        return first  # it does not show twice, so nothing can be learned from shorter ones
     for simpler in _simplifications(best.script):
         accepts(simpler(best.script))
     fixed = _first_load(best.script)
@@ -50,7 +55,7 @@ def shortest(first: Observed, what: str, shows: Shows) -> Observed:
     while True:
         script = best.script
         free = np.flatnonzero(~fixed)
-        if not len(free) or trials >= _TRIALS:
+        if not len(free) or exhausted():
             return best
         groups = min(groups, len(free))
         for part in np.array_split(free, groups):

@@ -12,7 +12,9 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.profiles import PROFILES, concurrent
 from consilico.sim.rtlsim.script import Script, in_order
+from consilico.sim.rtlsim.shrink import shortest
 from consilico.sim.rtlsim.stimulus_file import read_script, script_json
+from consilico.sim.rtlsim.symptoms import Observed
 from consilico.sim.rtlsim.verify import Verification, check, replay_file
 from consilico.sim.units.layout import Field, Layout, Layouts
 from tests.sim.rtlsim import toy
@@ -120,6 +122,13 @@ def test_a_clock_gate_that_never_rests_spoils_the_verdict(tmp_path: Path) -> Non
     verdict = check(UNIT, CONFIG, text, ["icarus"], 1, failures=tmp_path)
     assert not verdict.passed
     assert "clock gate gate ticks" in verdict.problems[0]
+
+
+def test_a_failure_that_does_not_show_twice_keeps_its_stimulus() -> None:
+    replays: list[Script] = []
+    nothing = Observed(script=script(), transcript=None, comparison=None, symptoms={"x": 1})  # type: ignore[arg-type]
+    assert shortest(nothing, "x", replays.append) is nothing
+    assert len(replays) == 2
 
 
 def script() -> Script:
