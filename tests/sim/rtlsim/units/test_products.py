@@ -27,6 +27,11 @@ def outcome(
     return run_bulk(found, build, ports, stimulus, Replay())
 
 
+def zero_points(config: DotConfig) -> int:
+    """Zero points that unsigned weights are driven under."""
+    return 16 if config.w == "uint4" else 1
+
+
 @pytest.mark.parametrize(
     ("x_form", "w_form", "pairs"),
     [("int8", "int8", 1 << 16), ("int8", "int4", 1 << 12), ("int4", "uint4", 1 << 8)],
@@ -44,7 +49,7 @@ def test_every_product_of_int4(w: str) -> None:
     config = DotConfig(x="int4", w=w, lanes=4)
     found = outcome("matmul/dot", config, dot.every_product_vectors(config))
     assert found.passed, found.problems
-    assert found.checked == 1 << 8
+    assert found.checked == (1 << 8) * zero_points(config)
 
 
 def test_every_product_of_int4_in_every_place_of_a_fused_lane() -> None:
@@ -69,7 +74,7 @@ def test_every_product_of_int8_activations(w: str, fields: dict[str, Any]) -> No
     config = DotConfig(w=w, **fields)
     found = outcome("matmul/dot", config, dot.every_product_vectors(config), "verilator")
     assert found.passed, found.problems
-    assert found.checked == 1 << (8 + config.w_width)
+    assert found.checked == (1 << (8 + config.w_width)) * zero_points(config)
 
 
 @pytest.mark.exhaustive

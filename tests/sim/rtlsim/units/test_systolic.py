@@ -20,9 +20,9 @@ from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.systolic import SystolicBench
 
 UNIT = find_unit("matmul/systolic")
-# of the bulk bench: one before the shape, one for it; the cycle of the last result is the first
-# of the 64 that it watches after it
-OTHER_CYCLES = 2 + 63
+# of the bulk bench: one for the shape; the cycle of the last result is the first of the 64 that it
+# watches after it
+OTHER_CYCLES = 1 + 63
 WEIGHT: dict[str, Any] = {"x": "int4", "w": "int4", "dataflow": "weight_stationary"}
 OUTPUT: dict[str, Any] = {"x": "int4", "w": "int4", "dataflow": "output_stationary"}
 
