@@ -235,7 +235,7 @@ def accumulating(config: DotConfig) -> Contract:
     """Return the contract of a unit with the accumulator of :mod:`consilico.hw.matmul.dot`."""
     least, greatest = (config.lanes * bound for bound in config.product_range)
     exact = Accumulator(
-        total="total",
+        total="o__payload",  # the result comes from the register itself
         # a stage of its own adds up the sums of several blocks
         beat="sum0" if _hardware().latency(config) == 3 else "beat",
         fresh="fresh",

@@ -200,7 +200,7 @@ _SOURCES = tuple(
 
 def _contract(config: FusedDotConfig) -> Contract:
     exact = Accumulator(
-        total="total",
+        total="o__payload",  # the result comes from the register itself
         beat="beat",
         fresh="fresh",
         least=config.lanes * -128 * 127,

@@ -94,3 +94,10 @@ def test_an_accumulator_that_is_one_bit_too_narrow_is_found(lanes: int) -> None:
     assert config.sum_width == narrow.sum_width + 1
     assert prove_verilog(unit, config, verilog(unit, config), only=only).proved == 1
     assert not prove_verilog(unit, config, verilog(unit, narrow), only=only).passed
+
+
+@pytest.mark.parametrize("name", ["matmul/sparse_dot", "matmul/fused_dot"])
+def test_the_accumulators_that_contracts_name_are_there_and_wide_enough(name: str) -> None:
+    unit = find_unit(name)
+    config = unit.config.from_text([("lanes", "2")])
+    assert prove_verilog(unit, config, verilog(unit, config), only=("no_overflow",)).proved == 1
