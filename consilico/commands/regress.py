@@ -8,7 +8,7 @@ import typer
 
 from consilico import api
 from consilico.commands.output import JobsOption, JsonOption, emit, print_table, working
-from consilico.commands.verify import SimulatorName
+from consilico.commands.verify import SimulatorName, SimulatorsOption
 from consilico.sim.base.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:
@@ -25,15 +25,7 @@ class Configurations(StrEnum):
 
 
 def regress(
-    simulators: Annotated[
-        list[SimulatorName],
-        typer.Option(
-            "--sim",
-            help="Simulator to use; repeatable. By default both.",
-            default_factory=lambda: list(SimulatorName),
-            show_default=False,
-        ),
-    ],
+    simulators: SimulatorsOption,
     units: Annotated[
         str | None,
         typer.Option(metavar="NAMES", help="Units, by commas.", show_default="all"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from consilico.sim.rtlsim.failures import Failure
     from consilico.sim.rtlsim.verify import Verification
 
-__all__ = ["SimulatorName", "verify"]
+__all__ = ["SimulatorName", "SimulatorsOption", "verify"]
 
 
 class SimulatorName(StrEnum):
@@ -38,17 +38,20 @@ class SimulatorName(StrEnum):
     VERILATOR = "verilator"
 
 
+SimulatorsOption = Annotated[
+    list[SimulatorName],
+    typer.Option(
+        "--sim",
+        help="Simulator to use; repeatable. By default both.",
+        default_factory=lambda: list(SimulatorName),
+        show_default=False,
+    ),
+]
+
+
 def verify(
     settings: SetOption,
-    simulators: Annotated[
-        list[SimulatorName],
-        typer.Option(
-            "--sim",
-            help="SimulatorName to use; repeatable. By default both.",
-            default_factory=lambda: list(SimulatorName),
-            show_default=False,
-        ),
-    ],
+    simulators: SimulatorsOption,
     unit: OptionalUnitArgument = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the stimuli and the stalls.")] = 1,
     failures: Annotated[

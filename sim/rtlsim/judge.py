@@ -105,17 +105,25 @@ class Judge:
             limit_s=_LIMIT_S,
         )
 
-    def _quickly(self, script: Script) -> Transcript:
+    def _quickly(
+        self,
+        script: Script,
+        simulator: Simulator | None = None,
+        build: Path | None = None,
+        waveform: Path | None = None,
+    ) -> Transcript:
+        """Replay a script, and wait no longer than it can take; elsewhere if so asked."""
         quick = quick_cycles(script, self._unit.latency(self._config))
         return run_script(
-            self._simulator,
-            self._build,
+            simulator or self._simulator,
+            build or self._build,
             self._layouts.ports,
             script,
             seed=self._seed,
             hang_cycles=quick,
             quiet_cycles=quick,
             limit_s=_LIMIT_S,
+            waveform=waveform,
         )
 
     def _keep(self, script: Script, what: str) -> Files:
@@ -160,17 +168,7 @@ class Judge:
             )
             with work_folder("waveform") as folder:
                 path = folder / "failure.vcd"
-                transcript = run_script(
-                    simulator,
-                    build,
-                    ports,
-                    script,
-                    seed=self._seed,
-                    hang_cycles=quick_cycles(script, self._unit.latency(self._config)),
-                    quiet_cycles=quick_cycles(script, self._unit.latency(self._config)),
-                    limit_s=_LIMIT_S,
-                    waveform=path,
-                )
+                transcript = self._quickly(script, simulator, build, path)
                 shown = observe(script, transcript, self._golden, self._layouts.o).symptoms
                 if path.exists() and (what in shown or simulator is simulators[-1]):
                     return path.read_bytes()
