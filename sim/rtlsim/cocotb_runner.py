@@ -5,6 +5,8 @@ Its one argument is a JSON file: ``path`` (``sys.path`` of the caller, which fin
 """
 
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,4 +15,10 @@ if __name__ == "__main__":
     sys.path[:] = plan["path"]  # the runner hands it on to the simulator
     from cocotb_tools.runner import get_runner
 
-    getattr(get_runner(plan["simulator"]), plan["step"])(**plan["arguments"])
+    try:
+        getattr(get_runner(plan["simulator"]), plan["step"])(**plan["arguments"])
+    except RuntimeError as error:  # which tells the status of a program only in words
+        killed = re.search(r"return code: -(\d+)", str(error))
+        if killed is None:
+            raise
+        os.kill(os.getpid(), int(killed[1]))

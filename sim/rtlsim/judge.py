@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from consilico.golden.config import Config
+from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.processes import work_folder
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.rtlsim.bulk_replay import Transcript, build_bulk, run_script
+from consilico.sim.rtlsim.endings import Stop
 from consilico.sim.rtlsim.failures import Failure, Files, explain
 from consilico.sim.rtlsim.judgement import Rate, judged, quick_cycles
 from consilico.sim.rtlsim.plan import Planned
@@ -35,6 +37,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     rate: Rate | None = None
+    stopped: Stop | None = None  # why there are no more outcomes, if the Verilog was not compiled
 
 
 class Judge:
@@ -132,7 +135,7 @@ class Judge:
         text = script_json(script, self._layouts, unit.name, config, what)
         wave = self._waveform(script, what)
         if self._folder is None:
-            key = digest(self._text, text)
+            key = digest(self._text, text, code_digest(__name__))
             stimulus = cached_file("failures", key, ".json", lambda: text)
             waveform = cached_file("failures", key, ".vcd", lambda: wave) if wave else None
         else:

@@ -148,7 +148,7 @@ def _outcome(plan: Planned, seen: Observed) -> ReplayOutcome:
             bench=plan.name, checked=0, beats_checked=0, beats_dropped=0, beats_wrong=0,
             beats_missing=0, violations=transcript.violations, problems=tuple(problems),
             first_mismatch=None, cycles=transcript.last_cycle, seconds=transcript.seconds,
-            events=events_of(transcript, None),
+            events=events_of(transcript, None), stopped=transcript.stopped,
         )  # fmt: skip
     beats, wrong = len(comparison.due), int(comparison.wrong.sum())
     problems += problems_of(
@@ -176,6 +176,7 @@ def _outcome(plan: Planned, seen: Observed) -> ReplayOutcome:
         seconds=transcript.seconds,
         latency_cycles=latency,
         events=events_of(transcript, comparison),
+        stopped=transcript.stopped,
     )
 
 

@@ -1,13 +1,13 @@
 """Verify units in many configurations, on several simulators, with several seeds, in parallel.
 
-Each run is a verification of one configuration on one simulator with one seed, and ends in one of
-three verdicts: the unit passed, the unit failed, or an error kept the run from its end: a tool that
-was killed, a full disk, a limit of time. Verifications that passed are kept in the result cache, so
+Each run is a verification of one configuration on one simulator with one seed. Its ending tells
+whether the unit passed or failed, or what kept the run from its end, such as a tool that was
+killed, a full disk or a limit of time; that is an error and never a verdict on the unit.
+Verifications that passed are kept in the result cache, so
 a regression that was interrupted goes on where it stopped.
 """
 
 import contextlib
-import re
 import shlex
 import signal
 import threading
@@ -28,6 +28,7 @@ from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import computed_anew
 from consilico.sim.rtlsim.edges import edges, settings
+from consilico.sim.rtlsim.endings import Stop, stop_of_error
 from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.simulators import find_simulator
@@ -38,13 +39,6 @@ from consilico.sim.units.unit import Unit
 
 __all__ = ["HdlCoverage", "LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
 
-# What a verification says of a build or a simulation that did not come to its end. A simulation
-# that is broken off leaves results missing, too, of which the unit may be innocent.
-_BROKE_OFF = re.compile(
-    r"does not compile|was killed by|cannot be started|took more than|did not end within"
-    r"|needed more than .* of memory|wrote a file of more than|the simulation failed"
-    r"|ended without a verdict|No space left"
-)
 Configurations = Literal["default", "edges"]
 
 
@@ -52,17 +46,24 @@ Configurations = Literal["default", "edges"]
 class RegressionRun(Facts):
     """One configuration of a unit, on one simulator, with one seed."""
 
+    derived: ClassVar[tuple[str, ...]] = ("verdict",)
+
     unit: str
     config: dict[str, Any]
     simulator: str
     seed: int
-    verdict: Literal["passed", "failed", "error"]
+    ending: Literal["passed", "failed"] | Stop
     problems: tuple[str, ...]  # one line each; empty if it passed
     seconds: float  # wall clock, compilation included
     checked: int  # results compared with the golden model, all lanes counted
     coverage: dict[str, int]  # hits of each coverage point
     exempt: tuple[Exemption, ...]  # points that it did not cover, and what it did not run
     replay: str  # command that does it again
+
+    @property
+    def verdict(self) -> Literal["passed", "failed", "error"]:
+        """Return whether the unit passed or failed; an error if the run did not come to its end."""
+        return self.ending if self.ending in ("passed", "failed") else "error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ class HdlCoverage(Facts):
 class Regression(Facts):
     """All runs of a regression, and what they cover together."""
 
-    derived: ClassVar[tuple[str, ...]] = ("passed", "failed", "errors")
+    derived: ClassVar[tuple[str, ...]] = ("passed", "failed", "errors", "endings")
 
     runs: tuple[RegressionRun, ...]
     coverage: tuple[UnitCoverage, ...]
@@ -127,6 +128,11 @@ class Regression(Facts):
     def errors(self) -> int:
         """Return the number of runs that did not come to an end."""
         return self._count("error")
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """Return the number of runs with each ending that there is."""
+        return dict(Counter(run.ending for run in self.runs))
 
     @property
     def suites(self) -> list[Suite]:
@@ -226,7 +232,7 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
     """Verify one configuration; whatever keeps the run from its end is its verdict."""
     begun = time.monotonic()
     unit, config = _configured(job)
-    verdict: Literal["passed", "failed", "error"] = "error"
+    ending: Literal["passed", "failed"] | Stop
     problems: tuple[str, ...] = ()
     coverage: dict[str, int] = {}
     exempt: tuple[Exemption, ...] = ()
@@ -237,22 +243,23 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
             if counts is not None and job.simulator == "verilator":
                 hits = measured_hits(unit, config, job.seed)
                 write_hits(counts / f"{_name(unit, config)}.{job.seed}", hits)
-        broke_off = any(_BROKE_OFF.search(problem) for problem in found.problems)
-        verdict = "passed" if found.passed else "error" if broke_off else "failed"
+        stopped = next((run.stopped for run in found.runs if run.stopped), None)
+        ending = "passed" if found.passed else stopped or "failed"
         problems, coverage, exempt = found.problems, found.coverage, found.exempt
         checked = sum(run.checked for run in found.runs)
     except _TimeIsUp:
-        problems = (f"it took more than {limit_s:g} s",)
+        ending, problems = "timed out", (f"it took more than {limit_s:g} s",)
     except UserError as error:
-        problems = (" ".join(str(error).split()),)
+        ending, problems = stop_of_error(error), (" ".join(str(error).split()),)
     except Exception as error:  # one unit's mistake must not end the runs of the others
+        ending = stop_of_error(error)
         problems = (" ".join(f"{type(error).__name__}: {error}".split()),)
     return RegressionRun(
         unit=job.unit,
         config=job.config,
         simulator=job.simulator,
         seed=job.seed,
-        verdict=verdict,
+        ending=ending,
         problems=problems,
         seconds=time.monotonic() - begun,
         checked=checked,
@@ -341,10 +348,11 @@ def _merged(unit: Unit, runs: Sequence[RegressionRun]) -> UnitCoverage:
 
 def _case(run: RegressionRun) -> Case:
     changed = " ".join(settings(find_unit(run.unit).config(**run.config))) or "default"
+    lead = f"{run.ending}: " if run.verdict == "error" else ""
     return Case(
         name=f"{changed}, seed {run.seed}",
         classname=f"{run.unit}.{run.simulator}",
         seconds=run.seconds,
         verdict=run.verdict,
-        message="\n".join((*run.problems, run.replay)),
+        message=lead + "\n".join((*run.problems, run.replay)),
     )

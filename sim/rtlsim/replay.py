@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from consilico.sim.base.facts import Facts
+from consilico.sim.rtlsim.endings import Stop
 
 __all__ = ["Dump", "Mismatch", "Replay", "ReplayOutcome", "problems_of"]
 
@@ -68,6 +69,7 @@ class ReplayOutcome(Facts):
     seconds: float  # wall clock, from handing over the stimulus to the verdict
     latency_cycles: int | None = None  # of the first result; the unit's own if nothing stalls
     events: dict[str, int] = field(default_factory=dict)  # stall cycles, resets in flight, ...
+    stopped: Stop | None = None  # why it did not come to its end, if it did not
 
     @property
     def mismatches(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from consilico.sim.base.facts import Facts
+from consilico.sim.rtlsim.endings import Stop
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.judge import Found
 from consilico.sim.rtlsim.judgement import Rate
@@ -38,6 +39,7 @@ class SimulatorRun(Facts):
     benches: tuple[ReplayOutcome, ...]  # one per testbench
     coverage: dict[str, int]  # hits of the points of the streams, such as "stream/gap_cycles"
     rate: Rate | None = None  # at full speed; None if that was not replayed
+    stopped: Stop | None = None  # why it did not come to its end, if it did not
 
     @property
     def checked_per_second(self) -> float:
@@ -83,6 +85,7 @@ def run_of(simulator: Simulator, found: Found) -> SimulatorRun:
         benches=tuple(found.outcomes),
         coverage={f"stream/{event}": hits for event, hits in events.items()},
         rate=found.rate,
+        stopped=next((each.stopped for each in found.outcomes if each.stopped), found.stopped),
     )
 
 

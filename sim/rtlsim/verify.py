@@ -267,6 +267,7 @@ def _replayed(
                 step()
     except BuildError as error:
         found.problems.append(str(error))
+        found.stopped = "build failed"
     explained += found.failures
     return _Part(run=run_of(simulator, found), problems=found.problems)
 

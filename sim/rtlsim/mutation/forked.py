@@ -12,6 +12,7 @@ from importlib import resources
 from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.rtlsim.bulk_replay import (
+    Simulated,
     Transcript,
     build_bulk,
     read_transcript,
@@ -86,7 +87,7 @@ class ForkedSimulation:
             ).check()  # fmt: skip
             seconds = time.monotonic() - start
             return {
-                number: read_transcript(folder / str(number), self._ports, "", "", seconds)
+                number: read_transcript(folder / str(number), self._ports, Simulated(), seconds)
                 for number in numbers
             }
 

@@ -16,8 +16,10 @@ from cocotb_coverage.coverage import merge_coverage
 
 from consilico.cli import main
 from consilico.golden.config import Config, choice, integer
-from consilico.sim.base.errors import ToolError
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.processes import Ending, Limits, ToolFailed, ToolRun
 from consilico.sim.rtlsim import regress as module
+from consilico.sim.rtlsim.builds import BuildError
 from consilico.sim.rtlsim.coverage_xml import coverage_xml
 from consilico.sim.rtlsim.edges import edges, settings
 from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
@@ -136,17 +138,41 @@ def test_a_unit_that_is_wrong_failed_and_can_be_replayed(monkeypatch: pytest.Mon
     assert failed.replay == f"consilico verify {UNIT} --set lanes=1 --sim icarus --seed 5"
 
 
+def tool(ending: Ending, status: int) -> ToolFailed:
+    """Return the exception of a compiler that ended in some way."""
+    limits = Limits(wall_s=60)
+    return ToolFailed(
+        ToolRun(
+            tool="icarus", ending=ending, status=status, stdout="", stderr="", seconds=1.0,
+            peak_bytes=0, limits=limits,
+        )
+    )  # fmt: skip
+
+
+def full_disk() -> UserError:
+    """Return what comes of a cache that cannot be written."""
+    error = UserError("cannot write the cache")
+    error.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return error
+
+
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "ending", "says"),
     [
-        (ToolError("icarus was killed by SIGKILL"), "icarus was killed by SIGKILL"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
-        (ToolError("verilator does not compile t:\nerror: x"), "does not compile t: error: x"),
-        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (tool(Ending.KILLED, 9), "killed", "icarus was killed by SIGKILL"),
+        (tool(Ending.TIMED_OUT, 9), "timed out", "icarus took more than 60 s"),
+        (tool(Ending.OUT_OF_MEMORY, 1), "out of memory", "needed more than 4 GiB of memory"),
+        (tool(Ending.OUT_OF_DISK, 1), "out of disk", "icarus failed with status 1"),
+        (tool(Ending.EXITED, 1), "tool failed", "icarus failed with status 1"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "out of disk", "No space left"),
+        (full_disk(), "out of disk", "cannot write the cache"),
+        (BuildError("icarus does not compile t:\nerror: x"), "build failed", "compile t: error: x"),
+        (UserError("no Icarus here"), "error", "no Icarus here"),
+        (ZeroDivisionError("division by zero"), "error", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_what_keeps_a_run_from_its_end_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, ending: str, says: str
 ) -> None:
     def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
         if seed == 1:
@@ -155,28 +181,36 @@ def test_what_keeps_a_run_from_its_end_is_an_error(
 
     found = run(monkeypatch, verify, seeds=[1, 2])
     assert (found.passed, found.failed, found.errors) == (1, 0, 1)
+    assert found.runs[0].ending == ending
     assert says in found.runs[0].problems[0]
     assert found.coverage[0].runs == 1
+    assert found.endings == {ending: 1, "passed": 1}
 
 
+REAL = 'exec "$REAL_IVERILOG" "$@"'
 BROKEN = {  # a simulator that breaks: its two programs
-    "was killed by SIGKILL": ('exec "$REAL_IVERILOG" "$@"', "kill -9 $$"),
-    "No space left on device": (
-        'exec "$REAL_IVERILOG" "$@"',
-        "echo No space left on device; exit 1",
-    ),
-    "does not compile training_stochastic_round": ("echo x.v:1: syntax error; exit 2", "exit 1"),
+    "killed": (REAL, "kill -9 $$"),
+    "out of disk": (REAL, "echo No space left on device; exit 1"),
+    "tool failed": (REAL, "exit 3"),
+    "no verdict": (REAL, "exit 0"),
+    "build failed": ("echo x.v:1: syntax error; exit 2", "exit 1"),
+}
+# Its second program in the cocotb testbench alone
+BROKEN |= {
+    f"{ending} in cocotb": (REAL, f'case "$*" in *-m*) {what};; esac; exec "$REAL_VVP" "$@"')
+    for ending, what in (("killed", "kill -9 $$"), ("tool failed", "exit 3"))
 }
 
 
-@pytest.mark.parametrize("says", BROKEN)
+@pytest.mark.parametrize("what", BROKEN)
 def test_a_simulator_that_breaks_is_an_error(
-    says: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = shutil.which("iverilog")
-    assert real is not None
-    monkeypatch.setenv("REAL_IVERILOG", real)
-    compiler, simulator = BROKEN[says]
+    for name in ("iverilog", "vvp"):
+        real = shutil.which(name)
+        assert real is not None
+        monkeypatch.setenv(f"REAL_{name.upper()}", real)
+    compiler, simulator = BROKEN[what]
     version = '[ "$1" = -V ] && exec "$REAL_IVERILOG" -V'
     for name, body in (("iverilog", f"{version}\n{compiler}"), ("vvp", simulator)):
         program = tmp_path / name
@@ -185,7 +219,7 @@ def test_a_simulator_that_breaks_is_an_error(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     found = regress([UNIT], configurations="default", simulators=["icarus"], jobs=1)
     assert (found.passed, found.failed, found.errors) == (0, 0, 1)
-    assert any(says in problem for problem in found.runs[0].problems), found.runs[0].problems
+    assert found.runs[0].ending == what.partition(" in ")[0], found.runs[0].problems
 
 
 def test_a_run_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +231,7 @@ def test_a_run_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
         return verdict(unit, config)
 
     found = run(monkeypatch, verify, limit_s=0.2)
-    assert found.errors == 1
+    assert found.endings == {"timed out": 1}
     assert found.runs[0].problems == ("it took more than 0.2 s",)
     assert found.seconds < 30
 
