@@ -17,7 +17,12 @@ from consilico.sim.rtlsim.acceptance import Comparison, Expect
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.shrink import shortest
-from consilico.sim.rtlsim.symptoms import Observed, observe, wrong_by_fields
+from consilico.sim.rtlsim.symptoms import (
+    Observed,
+    observe,
+    tell_lanes_apart,
+    wrong_by_fields,
+)
 from consilico.sim.units.layout import Field, Layout
 
 __all__ = ["Difference", "Failure", "Files", "differences", "explain"]
@@ -99,15 +104,17 @@ def _unknown_digits(field: Field, digits: str | None) -> str:
 
 
 def _ulps(
-    comparison: Comparison, o: Layout, delivered: NDArray[np.int64]
+    comparison: Comparison, o: Layout, delivered: NDArray[np.int64], what: str
 ) -> tuple[int | None, float | None]:
-    """Return the worst and the mean difference of the fields that differ in some beats."""
+    """Return the worst and the mean difference of the fields that a symptom names, in beats."""
+    named = what.removeprefix("wrong: ").split(", ")
     due = comparison.due[np.isin(comparison.delivered, delivered)]
     got, expected = o.unpack(comparison.got[delivered]), o.unpack(comparison.expected[due])
-    found = [
-        np.abs(fields[0].ulp(got[name], expected[name])).ravel()
-        for name, fields in o.by_name.items()
-    ]
+    found = [np.zeros(0, dtype=np.int64)]
+    for name, fields in o.by_name.items():
+        ulps = np.abs(fields[0].ulp(got[name], expected[name])).reshape(-1, len(fields))
+        lanes = [lane for lane, each in enumerate(fields) if {name, each.label} & {*named}]
+        found.append(ulps[:, lanes].ravel())
     apart = np.concatenate(found)
     apart = apart[apart > 0]
     return (int(apart.max()), float(apart.mean())) if len(apart) else (None, None)
@@ -128,10 +135,13 @@ def explain(
     expect: Expect,
     o: Layout,
     replays: Replays,
-    keep: Callable[[Script, str], Files],
+    keep: Callable[[Observed, str], Files],
     known: set[str],
 ) -> list[Failure]:
     """Return the distinct failures of a replay, each with the shortest stimulus that shows it.
+
+    Wrong results are told apart by the fields that are wrong, and by lane where lanes fail by
+    themselves.
 
     Args:
         first: The replay that failed.
@@ -139,9 +149,10 @@ def explain(
         expect: The unit's golden model on its streams.
         o: Layout of the results.
         replays: Replays a script on the same build.
-        keep: Keeps a script and its waveform; is given the symptom.
+        keep: Keeps the script of a replay and its waveform; is given the symptom.
         known: Symptoms that have been explained already; those explained here are added.
     """
+    first = tell_lanes_apart(first, o)
     found: list[Failure] = []
     for what in [name for name in first.symptoms if name not in known]:
         if len(known) == _DISTINCT:
@@ -149,10 +160,12 @@ def explain(
         known.add(what)
 
         least = _shortest(first, what, replays, expect, o)
-        files = keep(least.script, what)
+        files = keep(least, what)
         wrong = _wrong_of(first, o, what)
         worst, mean = (
-            _ulps(first.comparison, o, wrong) if first.comparison and len(wrong) else (None, None)
+            _ulps(first.comparison, o, wrong, what)
+            if first.comparison and len(wrong)
+            else (None, None)
         )
         shown = _wrong_of(least, o, what)
         cycle = least.symptoms[what]
@@ -179,7 +192,7 @@ def explain(
 
 def _shortest(first: Observed, what: str, replays: Replays, expect: Expect, o: Layout) -> Observed:
     def shows(script: Script) -> Observed | None:
-        seen = observe(script, replays(script), expect, o)
+        seen = observe(script, replays(script), expect, o, first.apart)
         return seen if what in seen.symptoms else None
 
     return shortest(first, what, shows)
@@ -189,5 +202,5 @@ def _wrong_of(seen: Observed, o: Layout, what: str) -> NDArray[np.int64]:
     """Return the delivered beats that show a symptom."""
     if seen.comparison is None:
         return np.zeros(0, dtype=np.int64)
-    wrong = wrong_by_fields(seen.comparison, seen.transcript, o)
+    wrong = wrong_by_fields(seen.comparison, seen.transcript, o, seen.apart)
     return wrong.get(what, np.zeros(0, dtype=np.int64))

@@ -20,7 +20,7 @@ from consilico.sim.rtlsim.replay import ReplayOutcome
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
 from consilico.sim.rtlsim.stimulus_file import script_json
-from consilico.sim.rtlsim.symptoms import observe
+from consilico.sim.rtlsim.symptoms import Observed, observe
 from consilico.sim.units.unit import Unit
 
 __all__ = ["Found", "Judge"]
@@ -129,11 +129,11 @@ class Judge:
             waveform=waveform,
         )
 
-    def _keep(self, script: Script, what: str) -> Files:
-        """Write a stimulus file and a waveform of its replay."""
+    def _keep(self, seen: Observed, what: str) -> Files:
+        """Write the stimulus file of a replay, and a waveform of it."""
         unit, config = self._unit, self._config
-        text = script_json(script, self._layouts, unit.name, config, what)
-        wave = self._waveform(script, what)
+        text = script_json(seen.script, self._layouts, unit.name, config, what)
+        wave = self._waveform(seen, what)
         if self._folder is None:
             key = digest(self._text, text, code_digest(__name__))
             stimulus = cached_file("failures", key, ".json", lambda: text)
@@ -157,7 +157,7 @@ class Judge:
         )
         return Files(stimulus=stimulus, waveform=waveform, command=command)
 
-    def _waveform(self, script: Script, what: str) -> bytes:
+    def _waveform(self, seen: Observed, what: str) -> bytes:
         """Return a VCD of a replay, from Icarus if it shows the symptom, too: it builds at once."""
         simulators: list[Simulator] = []
         with contextlib.suppress(UserError):
@@ -171,8 +171,10 @@ class Judge:
             )
             with work_folder("waveform") as folder:
                 path = folder / "failure.vcd"
-                transcript = self._quickly(script, simulator, build, path)
-                shown = observe(script, transcript, self._golden, self._layouts.o).symptoms
+                transcript = self._quickly(seen.script, simulator, build, path)
+                shown = observe(
+                    seen.script, transcript, self._golden, self._layouts.o, seen.apart
+                ).symptoms
                 if path.exists() and (what in shown or simulator is simulators[-1]):
                     return path.read_bytes()
         return b""

@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.attention.consmax import ConSmaxConfig, HeadConstants
-from consilico.golden.attention.consmax_log2 import Log2Config, log2_constants
+from consilico.golden.attention.consmax_log2 import (
+    Log2Config,
+    log2_constants,
+    mantissa_table,
+)
 from consilico.golden.attention.consmax_paper import PaperConfig
 from consilico.golden.attention.consmax_split import (
     SplitConfig,
@@ -131,7 +135,10 @@ def _settings(rng: np.random.Generator, config: ConSmaxConfig) -> list[tuple[flo
     beyond = [(0.6, 40.0), (0.6, -40.0)]  # of bf16 numbers
     if config.output == "fixed":  # around the greatest and the least fixed-point result
         unit = -config.fixed_fraction * float(np.log(2))
-        beyond += [(24 / 127, unit), (24 / 127, unit + config.fixed_width * float(np.log(2)))]
+        greatest = unit + config.fixed_width * float(np.log(2))
+        beyond += [(24 / 127, unit), (24 / 127, greatest)]
+        # slowly past the greatest result, which rounding alone may exceed
+        beyond += [(float(np.log(2)) / 256, greatest - float(np.log(2)) / 4)]
     return drawn + corners + beyond
 
 
@@ -293,14 +300,26 @@ _COVERAGE = (
     "both_flags",
     "masked_underflow",
     "masked_overflow",
+    "rounded_too_large",
 )
 
 
 def _exempt(config: Architecture) -> dict[str, str]:
     """Return the coverage points that a unit cannot hit, with the reason."""
+    found = {}
     if config.lanes == 1:
-        return {"both_flags": "one lane does not underflow and overflow at once"}
-    return {}
+        found["both_flags"] = "one lane does not underflow and overflow at once"
+    significand = 255  # the greatest
+    if isinstance(config, Log2Config):
+        significand = 128 + mantissa_table(config.address)[-1]
+    if config.output == "bf16":
+        found["rounded_too_large"] = "bf16 results are not rounded to another form"
+    elif config.fixed_width > 7 or significand < 256 - (1 << 7 - config.fixed_width):
+        found["rounded_too_large"] = (
+            f"no product lies between {(1 << config.fixed_width) - 0.5} and "
+            f"{1 << config.fixed_width} steps of the result"
+        )
+    return found
 
 
 def _log2() -> Any:

@@ -6,6 +6,7 @@ accepted in the same cycle and later, and a reset keeps it.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,7 @@ def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[
     return (
         _score_hits(config, accepted, results)
         | _hidden(log2_golden, config, accepted, results)
+        | _rounded_too_large(log2_golden, config, accepted)
         | {"every_address": in_every_lane(address, 1 << config.address)}
     )
 
@@ -158,6 +160,7 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
     return (
         _score_hits(config, accepted, results)
         | _hidden(split_golden, config, accepted, results)
+        | _rounded_too_large(split_golden, config, accepted)
         | {name: int(hit.sum()) for name, hit in points.items()}
         | {"every_product": in_every_lane(pair, 1 << 14)}
     )
@@ -173,3 +176,16 @@ def _hidden(
         f"masked_{flag}": int((others[flag] & ~results.beats[flag]).sum())
         for flag in ("underflow", "overflow")
     }
+
+
+def _rounded_too_large(
+    golden: Callable[[Any, Accepted], Results], config: Any, accepted: Accepted
+) -> dict[str, int]:
+    """Return the fixed-point results that only their rounding makes too large for their bits."""
+    if config.output != "fixed":
+        return {}
+    product = golden(replace(config, output="bf16"), accepted).beats["data"]
+    exact = np.ldexp((product & 127 | 128) * 1.0, (product >> 7) - 134 + config.fixed_fraction)
+    limit = 1 << config.fixed_width
+    hit = (exact < limit) & (np.floor(exact + 0.5) >= limit)
+    return {"rounded_too_large": int(hit.sum())}

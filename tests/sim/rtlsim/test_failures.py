@@ -4,18 +4,21 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.rtlsim.acceptance import Comparison
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.profiles import PROFILES, concurrent
 from consilico.sim.rtlsim.script import Script, in_order
 from consilico.sim.rtlsim.shrink import shortest
 from consilico.sim.rtlsim.stimulus_file import read_script, script_json
-from consilico.sim.rtlsim.symptoms import Observed
+from consilico.sim.rtlsim.symptoms import Observed, tell_lanes_apart
 from consilico.sim.rtlsim.verify import Verification, check, replay_file
+from consilico.sim.units.catalogue import configure, find_unit, verilog
 from consilico.sim.units.layout import Field, Layout, Layouts
 from tests.sim.rtlsim import toy
 
@@ -100,6 +103,68 @@ def test_unknown_bits_are_shown_as_such(tmp_path: Path) -> None:
     assert failure.what == "wrong: bits unknown"
     assert failure.fields["payload"].got.endswith("x")
     assert failure.fields["payload"].ulp is None
+
+
+LANES = """
+module {name}(
+  input clk, input rst,
+  input [103:0] i__payload, input i__valid, output i__ready,
+  output [31:0] o__payload, output o__valid, input o__ready,
+  input [30:0] cfg__payload, input cfg__valid, output cfg__ready
+);
+  wire [31:0] right;
+  {name}_right unit(.o__payload(right), .*);
+  assign o__payload = right ^ ({faults});
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [
+        # lane 1 is off by 1 where its bit 3 is set, lane 2 by 2 where its bit 4 is set
+        (
+            "32'(right[11]) << 8 | 32'(right[20]) << 17",
+            {"wrong: lane1/payload": 1, "wrong: lane2/payload": 2},
+        ),
+        # the same fault in all four lanes
+        ("right >> 3 & 32'h01010101", {"wrong: payload": 1}),
+    ],
+)
+def test_lanes_that_fail_by_themselves_are_different_failures(
+    tmp_path: Path, faults: str, expected: dict[str, int]
+) -> None:
+    unit = find_unit("training/stochastic_round")
+    config = configure(unit, ["lanes=4"])
+    name = unit.module_name
+    text = verilog(unit, config).replace(f"module {name}(", f"module {name}_right(")
+    text += LANES.format(name=name, faults=faults)
+    verdict = check(unit, config, text, ["icarus"], 1, failures=tmp_path)
+    assert {each.what: each.worst_ulp for each in verdict.failures} == expected
+    for failure in verdict.failures:
+        assert failure.items < 10
+        assert Path(failure.waveform).exists()
+
+
+@pytest.mark.parametrize(("wrong_beats", "apart"), [(5, False), (12, True)])
+def test_a_fault_that_shows_rarely_is_one_in_whatever_lanes(wrong_beats: int, apart: bool) -> None:
+    fields = tuple(Field(name="data", lane=lane, offset=8 * lane, width=8) for lane in range(4))
+    expected = np.zeros((20, 4), dtype=np.uint8)
+    got = expected.copy()
+    got[np.arange(wrong_beats), np.arange(wrong_beats) % 2] = 1  # two of four lanes by turns
+    every, none = np.arange(20), np.zeros(0, dtype=np.int64)
+    comparison = Comparison(
+        order=every, cycles=every, delivered=every, due=every, wrong=(got != expected).any(axis=1),
+        early=0, extra=none, missing=0, dropped=0, delivered_cycles=every, source=every,
+        expected=expected, got=got, resets_in_flight=0, configs_in_flight=0,
+    )  # fmt: skip
+    transcript = SimpleNamespace(
+        unknown=np.zeros(20, dtype=np.bool_), delivers=np.ones(20, dtype=np.bool_), problems=()
+    )
+    seen = Observed(script=script(), transcript=transcript, comparison=comparison, symptoms={})  # type: ignore[arg-type]
+    told = tell_lanes_apart(seen, Layout(width=32, fields=fields))
+    assert told.apart == ({"data"} if apart else frozenset())
+    assert list(told.symptoms) == (["wrong: lane0/data", "wrong: lane1/data"] if apart else [])
 
 
 def test_a_rate_that_drops_after_some_beats_is_found(tmp_path: Path) -> None:
