@@ -7,6 +7,7 @@ block before still flows, loads back to back, resets in the middle of it all.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,17 +139,16 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
     jobs = _shapes_jobs(stimulus, blocks, expect)
     pieces = _Pieces(stimulus, rng)
     pieces.add(blocks[0][0])  # which makes the unit ready for data
-    for index, (load, rest) in enumerate(_chosen(stimulus, blocks, profile.beats, rng)):
+    for index, (load, part, whole) in enumerate(_chosen(stimulus, blocks, profile.beats, rng)):
         if len(load) and index % 4 == 3:  # a reset in the middle of a load, or right after it
             pieces.add(load[: int(rng.integers(1, len(load) + 1))])
             pieces.reset(beats=0, whole=not jobs)
         if loads and not jobs and index % 2:
             pieces.add(loads[rng.integers(len(loads))])
         pieces.add(load)
-        cut = rest[: int(rng.integers(_LONGEST_BLOCK // 4, _LONGEST_BLOCK))]
-        pieces.add(cut)
-        beats = int((stimulus.kind[cut] == Kind.DATA).sum())
-        if index % 3 == 1 or (jobs and len(cut) < len(rest)):
+        pieces.add(part)
+        beats = int((stimulus.kind[part] == Kind.DATA).sum())
+        if _is_reset(index) or (jobs and not whole):
             pieces.reset(beats, whole=not jobs and index % 2 == 0)
     if jobs:  # where a configuration came too early, data may be missing for the last job
         pieces.reset(beats=0, whole=False)
@@ -228,30 +228,44 @@ def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int6
     return found
 
 
+def _is_reset(place: int) -> bool:
+    """Tell whether the block in this place is cut by a reset, which may drop all its results."""
+    return place % 3 == 1
+
+
 def _chosen(
     stimulus: Stimulus,
     blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     beats: int,
     rng: Rng,
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return blocks in their order, several times if they are few.
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64], bool]]:
+    """Return blocks in their order, several times if they are few, the longer ones cut.
 
-    They have so many beats, about, or more where beats complete few results.
+    They have so many beats, about, or more where beats complete few results: what comes before a
+    reset does not count.
+
+    Returns:
+        Load, what follows it, and whether that is all that follows it.
     """
-    parts = [rest[:_LONGEST_BLOCK] for _, rest in blocks]
-    items = np.array([len(part) for part in parts])
-    results = np.array([int(stimulus.completes[part].sum()) for part in parts])
-    chosen: list[int] = []
-    while len(chosen) < 4 * beats:
-        chosen += rng.permutation(len(blocks)).tolist()
-        enough = (items[chosen].cumsum() >= beats) & (results[chosen].cumsum() >= _RESULTS)
-        enough[: _BLOCKS - 1] = False
-        if enough.any():
-            del chosen[int(enough.argmax()) + 1 :]
+    chosen: list[tuple[int, int]] = []  # block and length of what follows its load
+    rounds = (rng.permutation(len(blocks)).tolist() for _ in range(4 * beats))
+    for index in chain.from_iterable(rounds):
+        size = int(rng.integers(_LONGEST_BLOCK // 4, _LONGEST_BLOCK))
+        completes = np.flatnonzero(stimulus.completes[blocks[index][1][:_LONGEST_BLOCK]])
+        size = max(size, int(completes[0]) + 1 if len(completes) else 0)
+        chosen.append((index, size))
+        # a first block without a load would meet a unit that nothing has configured
+        chosen.sort(key=lambda each: (len(blocks[each[0]][0]) == 0, each[0]))
+        parts = [blocks[place][1][:length] for place, length in chosen]
+        kept = [part for place, part in enumerate(parts) if not _is_reset(place)]
+        results = sum(int(stimulus.completes[part].sum()) for part in kept)
+        enough = results >= _RESULTS and sum(map(len, parts)) >= beats
+        if (enough and len(chosen) >= _BLOCKS) or len(chosen) == 4 * beats:
             break
-    # a first block without a load would meet a unit that nothing has configured
-    chosen.sort(key=lambda index: (len(blocks[index][0]) == 0, index))
-    return [blocks[index] for index in chosen]
+    return [
+        (blocks[index][0], blocks[index][1][:size], size >= len(blocks[index][1]))
+        for index, size in chosen
+    ]
 
 
 def _shapes_jobs(

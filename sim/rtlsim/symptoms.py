@@ -104,7 +104,9 @@ def wrong_by_fields(
     delivered = comparison.delivered[chosen]
     unknown = transcript.unknown[np.flatnonzero(transcript.delivers)][delivered]
     differ = _differ(comparison, chosen, o)
-    whole = {name: wrong.any(axis=1) for name, wrong in differ.items() if name not in apart}
+    whole = {
+        name: np.asarray(wrong.any(axis=1)) for name, wrong in differ.items() if name not in apart
+    }
     parts = [_named(whole, unknown)]
     for lane in range(max((differ[name].shape[1] for name in apart), default=0)):
         fields = {f"lane{lane}/{name}": differ[name][:, lane] for name in differ if name in apart}

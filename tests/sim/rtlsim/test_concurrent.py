@@ -10,7 +10,8 @@ from consilico.sim.rtlsim.profiles import PROFILES, Profile, concurrent
 from consilico.sim.rtlsim.script import ALWAYS_READY, Consumer, Script, Way, in_order
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.symptoms import Observed, observe
-from consilico.sim.units.stimulus import Kind
+from consilico.sim.units.accepted import Expected
+from consilico.sim.units.stimulus import Kind, Stimulus
 from tests.sim.rtlsim import toy
 
 UNIT, CONFIG = toy.unit(), toy.ToyConfig()
@@ -58,6 +59,37 @@ def test_the_required_events_happen() -> None:
         assert seen.transcript.events[event] > 0, event
     assert seen.comparison.resets_in_flight > 0
     assert seen.comparison.configs_in_flight > 0
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_results_that_take_many_beats_come_before_a_reset(profile: Profile) -> None:
+    """Eight results are completed by beat 100 after each load, and by no other."""
+    kind = np.tile([Kind.CONFIG, *[Kind.DATA] * 110], 6).astype(np.uint8)
+    completes = np.zeros(len(kind), dtype=np.uint16)
+    completes[100::111] = 8
+    stimulus = Stimulus(
+        kind=kind, bits=np.zeros((len(kind), 1), dtype=np.uint8), completes=completes,
+        expected=np.zeros((48, 1), dtype=np.uint8), results=48, operations=0,
+    )  # fmt: skip
+    for seed in range(1, 11):
+        script = concurrent(
+            stimulus,
+            profile,
+            seed,
+            lambda kind, bits: Expected(np.zeros(len(kind), np.uint16), bits, {}),
+        )
+        kept = since = 0
+        pending: list[int] = []  # beats after which results are complete
+        beats = 0  # before the item
+        for item, lead in zip(script.kind, script.data_lead, strict=True):
+            if item == Kind.RESET:  # comes while so many beats may be missing
+                kept += 8 * len([beat for beat in pending if beat <= beats - lead])
+                since, pending = 0, []
+            else:
+                since = since + 1 if item == Kind.DATA else 0
+                beats += item == Kind.DATA
+                pending += [beats] if since == 100 else []
+        assert kept + 8 * len(pending) >= 40, seed
 
 
 def test_one_stall_lasts_for_thousands_of_cycles() -> None:

@@ -114,7 +114,7 @@ def test_vectors_hit_the_coverage_points(name: str) -> None:
     unit = find_unit(name)
     stimulus = unit.vectors(unit.config(), 3)
     missed = {point for point in unit.coverage if not stimulus.coverage.get(point)}
-    assert missed == set(unit.exempt(unit.config()))
+    assert missed == set(unit.exempt(unit.config())) & set(unit.coverage)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_vectors_hit_the_coverage_points(name: str) -> None:
         ("consmax/log2", {"output": "fixed", "fixed_width": 8, "lanes": 2}, {"rounded_too_large"}),
         ("consmax/split", {"lanes": 2, "scores": "int16"}, {"rounded_too_large"}),
         ("consmax/split", {"lanes": 2, "output": "fixed", "fixed_width": 7}, set()),
-        ("matmul/dot", {"depth": 1 << 20, "lanes": 4}, set()),
+        ("matmul/dot", {"depth": 1 << 20, "lanes": 4}, {"saturated_sum", "saturated_then_not"}),
         ("matmul/sparse_dot", {"depth": 1}, set()),
         ("matmul/systolic", {"columns": 1}, {"ragged_n"}),
         ("matmul/systolic", {"depth": 1, "extent": 9}, set()),
