@@ -185,7 +185,7 @@ def test_registers_that_the_clock_does_not_reach_are_refused(
         "module two(c1, c2, d, q); input c1, c2, d; output q; wire w;\n"
         "DFF_X1 first(.D(d), .CK(c1), .Q(w)); DFF_X1 last(.D(w), .CK(c2), .Q(q)); endmodule\n"
     )
-    message = f"^{unclocked} of 2 registers of two are not clocked by a port '{clock}'; accepted"
+    message = f"^{unclocked} of 2 flip-flops of two are not clocked by a port '{clock}'; accepted"
     with pytest.raises(UserError, match=message):
         longest_path(netlist, "two", kit, clock, 4.0)
 
