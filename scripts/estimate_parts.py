@@ -28,7 +28,7 @@ def estimate_lengths() -> str:
     from consilico import api
 
     dot, product = (
-        api.estimate(unit, traffic="model")["operations_per_result"]
+        api.estimate(unit, traffic="model").operations_per_result
         for unit in ("matmul/dot", "matmul/systolic")
     )
     return paragraph(

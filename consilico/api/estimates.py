@@ -5,8 +5,9 @@ See :mod:`consilico.api` for what all functions of the interface have in common.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
+    from consilico.sim.estimate.operators.estimate import RtlEstimate, UnitEstimate
     from consilico.sim.units.unit import Unit
 
 _SCALED = ("area_um2", "delay_ns", "energy_pj", "power_w")
@@ -30,7 +32,7 @@ def estimate(
     pdk: str = "nangate45",
     traffic: str | None = None,
     operands: Mapping[str, Mapping[str, float]] | None = None,
-) -> dict[str, Any]:
+) -> "UnitEstimate":
     """Estimate area, longest path, energy and leakage of a unit, without synthesis.
 
     Args:
@@ -42,7 +44,7 @@ def estimate(
             of those of the traffic.
 
     Returns:
-        Each quantity with ``value``, ``low`` and ``high``, and what they hold for.
+        Each quantity as an interval, with ``value``, ``low`` and ``high``, and what they hold for.
 
     Raises:
         UserError: If the kit is not calibrated, or the traffic or an operand is unknown.
@@ -63,7 +65,7 @@ def estimate_rtl(
     parameters: Mapping[str, str] | None = None,
     pdk: str = "nangate45",
     toggle_rate: float = 0.5,
-) -> dict[str, Any]:
+) -> "RtlEstimate":
     """Estimate anyone's Verilog or SystemVerilog, as :func:`estimate` does a unit.
 
     Args:
@@ -88,7 +90,7 @@ def estimate_rtl(
 
         design = read_design(files, top, include=include, defines=defines, parameters=parameters)
         result = run(design.verilog, top, pdk, toggle_rate, design.source)
-        return result | {"front_ends": design.front_ends().to_json()}
+        return replace(result, front_ends=design.front_ends())
 
 
 def buffer(

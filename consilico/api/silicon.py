@@ -6,7 +6,7 @@ See :mod:`consilico.api` for what all functions of the interface have in common.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.base.progress import Progress
     from consilico.sim.silicon.implement import Implementation
-    from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.silicon.kits.kit import Kit, KitCorner
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
     from consilico.sim.silicon.synthesis.sweep import ClockSweep
@@ -202,11 +202,11 @@ def power(
     )  # fmt: skip
 
 
-def kits() -> list[dict[str, Any]]:
+def kits() -> "list[KitCorner]":
     """Return each process kit and corner, and where it was found or how to get it."""
     from consilico.sim.silicon.kits.kit import describe_kits
 
-    return [kit.to_json() for kit in describe_kits()]
+    return describe_kits()
 
 
 def _swept(

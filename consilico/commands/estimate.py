@@ -1,6 +1,6 @@
 """Define ``consilico estimate``: area, path and energy without synthesis."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from consilico.commands.rtl import (
     show_front_ends,
 )
 from consilico.sim.base.errors import UserError
+
+if TYPE_CHECKING:
+    from consilico.sim.estimate.operators.estimate import RtlEstimate, UnitEstimate
 
 __all__ = ["estimate"]
 
@@ -73,7 +76,7 @@ def estimate(
         rate = 0.5 if toggle_rate is None else toggle_rate
         defines, parameters = settings_of(define, parameter)
         with working():
-            result = api.estimate_rtl(
+            estimated: UnitEstimate | RtlEstimate = api.estimate_rtl(
                 rtl, top, include=include or (), defines=defines, parameters=parameters, pdk=pdk,
                 toggle_rate=rate,
             )  # fmt: skip
@@ -86,9 +89,10 @@ def estimate(
 
         found = api.unit(str(unit))
         config = configure(found, settings)
-        result = api.estimate(
+        estimated = api.estimate(
             found, config, pdk=pdk, traffic=traffic, operands=_operands(operand) or None
         )
+    result = estimated.to_json()
     if plot is not None:
         from consilico.reports.plots import estimate_plot, save_plot
 

@@ -7,7 +7,21 @@ from typing import Any
 from consilico.sim.base.interval import Interval
 from consilico.sim.base.progress import duration
 
-__all__ = ["NOT_MEASURED", "count", "duration", "fixed", "percent", "rate", "ratio", "wide"]
+__all__ = [
+    "NOT_MEASURED",
+    "count",
+    "duration",
+    "fixed",
+    "gibi",
+    "giga",
+    "mm2",
+    "per_cent",
+    "percent",
+    "rate",
+    "ratio",
+    "signed_percent",
+    "wide",
+]
 
 NOT_MEASURED = "not measured"
 
@@ -29,6 +43,31 @@ def count(value: int | None) -> str:
 def percent(value: float | None, digits: int = 2) -> str:
     """A share of one as a percentage."""
     return NOT_MEASURED if value is None else f"{fixed(100 * value, digits)}\N{NO-BREAK SPACE}%"
+
+
+def per_cent(value: float | None, digits: int = 2) -> str:
+    """Return a share of one in hundredths, for a column whose head says "%"."""
+    return fixed(None if value is None else 100 * value, digits)
+
+
+def signed_percent(value: float | None, digits: int = 2) -> str:
+    """Return a relative difference as a percentage with its sign; nothing for None."""
+    return "" if value is None else f"{100 * value:+.{digits}f} %"
+
+
+def giga(value: float | None, digits: int = 2) -> str:
+    """Return a count in thousands of millions: bytes in GB, operations in GFLOP."""
+    return fixed(None if value is None else value / 1e9, digits)
+
+
+def gibi(value: float | None, digits: int = 2) -> str:
+    """Return bytes in GiB."""
+    return fixed(None if value is None else value / 2**30, digits)
+
+
+def mm2(value: float | None, digits: int = 2) -> str:
+    """Return an area given in um2 in mm2."""
+    return fixed(None if value is None else value / 1e6, digits)
 
 
 def ratio(value: float | None) -> str:

@@ -166,7 +166,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "duration", "fixed", "percent", "rate", "ratio"):
+    for name in (
+        "count", "duration", "fixed", "gibi", "giga", "mm2", "per_cent", "percent", "rate",
+        "ratio", "signed_percent",
+    ):  # fmt: skip
         made.filters[name] = getattr(numbers, name)
     made.tests["wide"] = numbers.wide
     made.globals |= {"silicon": conditions, "no_activity": NO_ACTIVITY}

@@ -4,7 +4,7 @@ They come from a table of measurements that is checked in, or from the analytica
 same units and configurations.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from consilico.sim.base.interval import Interval, exactly
 
 __all__ = [
     "PRICES",
-    "Estimate",
     "PriceList",
     "PricedKit",
     "UnitPrice",
@@ -24,9 +23,6 @@ __all__ = [
 ]
 
 PRICES = ("best", "measured", "calibrated")
-
-Estimate = Callable[[Any, Any, Any], Mapping[str, Any]]
-"""Gives figures for a unit, its configuration and a kit, see :func:`estimated_prices`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,20 +111,19 @@ def _measured(row: MeasuredCost) -> UnitPrice:
     )
 
 
-def estimated_prices(estimate: Estimate, pdk: str) -> PriceList:
-    """Return the prices that an analytical model gives for the same units and configurations.
+def estimated_prices(pdk: str) -> PriceList:
+    """Return the prices that the analytical model gives for the same units and configurations.
 
     What no model gives, operations per cycle and the part of the energy in registers, is that of
     the units as measured in the first kit of the table.
 
     Args:
-        estimate: :func:`consilico.sim.estimate.operators.estimate.estimate`, or another function
-            with its signature.
-        pdk: The kit, handed to ``estimate``.
+        pdk: The kit.
 
     Raises:
         UserError: If the kit is not calibrated.
     """
+    from consilico.sim.estimate.operators.estimate import estimate
     from consilico.sim.silicon.kits.kit import describe_kits
     from consilico.sim.units.catalogue import configure, find_unit
 
@@ -140,28 +135,27 @@ def estimated_prices(estimate: Estimate, pdk: str) -> PriceList:
         config = configure(unit, list(settings))
         found = estimate(unit, config, pdk)
         base = known[name, _key(config.to_json())]
-        still_w = found["leakage_w"]["value"]
-        still_pj = still_w * found["clock_ns"] * 1e3 / base.operations_per_cycle
-        ends = found["energy_per_operation_pj"]
-        energy = {end: max(ends[end] - still_pj, 0.0) for end in ("value", "low", "high")}
+        still_pj = found.leakage_w.value * found.clock_ns * 1e3 / base.operations_per_cycle
+        whole = found.energy_per_operation_pj
+        moving = (max(end - still_pj, 0.0) for end in (whole.value, whole.low, whole.high))
         prices.append(
             UnitPrice(
                 unit=name,
                 config=config.to_json(),
-                area_um2=Interval.of(found["area_um2"]),
-                path_ns=Interval.of(found["path_ns"]),
-                energy_pj=Interval.of(energy),
-                leakage_w=Interval.of(found["leakage_w"]),
+                area_um2=found.area_um2,
+                path_ns=found.path_ns,
+                energy_pj=Interval(*moving),
+                leakage_w=found.leakage_w,
                 operations_per_cycle=base.operations_per_cycle,
                 registers=base.registers,
-                basis=str(found["basis"]),
+                basis=found.basis,
             )
         )
     nodes = {kit.pdk: kit.node_nm for kit in describe_kits() if kit.node_nm is not None}
     kit = PricedKit(
-        name=pdk, corner=found["corner"], voltage_v=found["voltage_v"], node_nm=nodes[pdk],
-        clock_ns=found["clock_ns"], activity="statistics of a language model and its training",
-        dated=found["calibration"]["date"],
+        name=pdk, corner=found.corner, voltage_v=found.voltage_v, node_nm=nodes[pdk],
+        clock_ns=found.clock_ns, activity="statistics of a language model and its training",
+        dated=found.calibration.date,
     )  # fmt: skip
     return PriceList(kit=kit, units=tuple(prices))
 
@@ -180,9 +174,7 @@ def price_list(pdk: str, prices: str) -> PriceList:
         raise UserError(f"prices must be one of {', '.join(PRICES)}, not {prices!r}")
     if prices == "measured" or (prices == "best" and pdk in measured_table()):
         return measured_prices(pdk)
-    from consilico.sim.estimate.operators.estimate import estimate
-
-    return estimated_prices(estimate, pdk)
+    return estimated_prices(pdk)
 
 
 def _key(config: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

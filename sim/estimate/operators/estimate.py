@@ -1,11 +1,14 @@
 """Area, longest path, energy and leakage of configurations, without synthesis."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
+from consilico.sim.base.interval import Interval
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.fit import predict
@@ -17,13 +20,25 @@ from consilico.sim.estimate.operators.tables import (
     read_calibration,
 )
 from consilico.sim.estimate.operators.unit_census import unit_census
+from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.rtlsim.foreign.sources import Sources
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
 
-__all__ = ["estimate", "estimate_many", "estimate_rtl"]
+__all__ = [
+    "AssumedActivity",
+    "CalibrationState",
+    "GivenActivity",
+    "PathStep",
+    "RtlCalibration",
+    "RtlEstimate",
+    "UnitEstimate",
+    "estimate",
+    "estimate_many",
+    "estimate_rtl",
+]
 
 Operands = Mapping[str, Mapping[str, float]]
 _LEAST = {"toggle_rate": 0.0, "sign_correlation": -1.0}  # of what is said of an operand
@@ -32,13 +47,101 @@ _BEATS = 1024  # of traffic, about, to take statistics of
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
 
 
+@dataclass(frozen=True, kw_only=True)
+class GivenActivity(Facts):
+    """The traffic that an estimate of a unit holds for."""
+
+    source: str  # of the traffic, or "given"
+    operands: dict[str, dict[str, float]]  # toggle_rate and sign_correlation by operand
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationState(Facts):
+    """The calibration that an estimate of a unit comes from."""
+
+    date: str
+    tools: dict[str, str]  # versions by name
+    other_verilog: bool  # whether the unit was measured with other Verilog than is generated now
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitEstimate(Facts):
+    """Estimated costs of one configuration of a unit in one kit, and what they hold for."""
+
+    unit: str
+    config: dict[str, Any]  # field values by name
+    pdk: str
+    corner: str
+    voltage_v: float
+    clock_ns: float  # that leakage is spread over
+    area_um2: Interval
+    path_ns: Interval
+    energy_pj: Interval  # per result
+    energy_per_operation_pj: Interval
+    leakage_w: Interval
+    operation: str
+    operations_per_result: float
+    activity: GivenActivity
+    level: float  # probability of the intervals
+    extrapolated: bool  # whether the area is more than twice the largest that was fitted to
+    basis: str  # "calibrated", or "operators" for a unit that was not in the fit
+    calibration: CalibrationState
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathStep(Facts):
+    """One operator on the longest path of a design."""
+
+    kind: str
+    width: int  # in bits
+    levels: int  # how often it is passed
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssumedActivity(Facts):
+    """The toggle rate, per bit and cycle, that an estimate of anyone's design assumes."""
+
+    source: str
+    toggle_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtlCalibration(Facts):
+    """The calibration that an estimate of anyone's design comes from."""
+
+    date: str
+    tools: dict[str, str]  # versions by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtlEstimate(Facts):
+    """Estimated costs of anyone's design in one kit, and what they hold for."""
+
+    top: str
+    pdk: str
+    corner: str
+    voltage_v: float
+    clock_ns: float  # that the calibration was mapped for
+    area_um2: Interval
+    path_ns: Interval
+    energy_cycle_pj: Interval  # dynamic, per clock cycle
+    leakage_w: Interval
+    census_bits: dict[str, int]  # output bits by kind of operator
+    path: tuple[PathStep, ...]
+    activity: AssumedActivity
+    level: float  # probability of the intervals
+    basis: str
+    calibration: RtlCalibration
+    front_ends: FrontEnds | None = None  # how simulator and synthesizer read it, where compared
+
+
 def estimate(
     unit: Unit,
     config: "Config",
     pdk: str = "nangate45",
     source: str | None = None,
     operands: Operands | None = None,
-) -> dict[str, Any]:
+) -> UnitEstimate:
     """Return what a configuration of a unit would cost in a kit.
 
     A unit that is not in the kit's calibration is estimated with the costs of the operators alone,
@@ -54,13 +157,8 @@ def estimate(
             of them in place of that of the source.
 
     Returns:
-        ``area_um2``, ``path_ns``, ``energy_pj`` (of a result), ``energy_per_operation_pj`` and
-        ``leakage_w``, each with ``value``, ``low`` and ``high`` (the interval of ``level``),
-        ``extrapolated``, whether the area is more than twice the largest of the unit (of any
-        unit, if it is not calibrated) that was fitted to, and what all this holds for: ``basis``
-        is ``"calibrated"``, or ``"operators"`` for a unit that is not;
-        ``calibration.other_verilog`` says that the unit was measured with other Verilog than its
-        generator writes now.
+        The costs. They are extrapolated where the area is more than twice the largest of the unit
+        (of any unit, if it is not calibrated) that was fitted to.
 
     Raises:
         UserError: If the kit is not calibrated, or the source or a field is unknown.
@@ -71,33 +169,28 @@ def estimate(
     found = estimate_many(unit, [config], pdk, source, operands)
     known = unit.name in calibration.largest_um2
     largest_um2 = calibration.largest_um2.get(unit.name, max(calibration.largest_um2.values()))
-    ends = ("value", "low", "high")
-    return {
-        "unit": unit.name,
-        "config": config.to_json(),
-        "pdk": pdk,
-        "corner": calibration.corner,
-        "voltage_v": calibration.voltage_v,
-        "clock_ns": calibration.clock_ns,
-        **{
-            measure: {end: float(values[place][0]) for place, end in enumerate(ends)}
-            for measure, values in found.items()
-        },
-        "operation": unit.operation,
-        "operations_per_result": unit.operations_per_result(config, source),
-        "activity": {
-            "source": "given" if operands else source,
-            "operands": _operands(unit, traffic, operands),
-        },
-        "level": calibration.level,
-        "extrapolated": bool(found["area_um2"][0][0] > _FAR * largest_um2),
-        "basis": "calibrated" if known else "operators",
-        "calibration": {
-            "date": calibration.date,
-            "tools": calibration.tools,
-            "other_verilog": known and bool(units_measured_otherwise(pdk, unit.name)),
-        },
-    }
+    return UnitEstimate(
+        unit=unit.name,
+        config=config.to_json(),
+        pdk=pdk,
+        corner=calibration.corner,
+        voltage_v=calibration.voltage_v,
+        clock_ns=calibration.clock_ns,
+        **{name: _interval(ends) for name, ends in found.items()},
+        operation=unit.operation,
+        operations_per_result=unit.operations_per_result(config, source),
+        activity=GivenActivity(
+            source="given" if operands else source, operands=_operands(unit, traffic, operands)
+        ),
+        level=calibration.level,
+        extrapolated=bool(found["area_um2"][0][0] > _FAR * largest_um2),
+        basis="calibrated" if known else "operators",
+        calibration=CalibrationState(
+            date=calibration.date,
+            tools=calibration.tools,
+            other_verilog=known and bool(units_measured_otherwise(pdk, unit.name)),
+        ),
+    )
 
 
 def estimate_many(
@@ -146,7 +239,7 @@ def estimate_rtl(
     pdk: str = "nangate45",
     toggle_rate: float = 0.5,
     source: str = "the Verilog",
-) -> dict[str, Any]:
+) -> RtlEstimate:
     """Return what a design would cost in a kit, from the operators of its elaborated form.
 
     Costs and intervals are those of :mod:`consilico.sim.estimate.operators.ordinary`.
@@ -159,8 +252,8 @@ def estimate_rtl(
         source: What to call the text in messages.
 
     Returns:
-        ``area_um2``, ``path_ns``, ``energy_cycle_pj``, ``leakage_w``, each with ``value``, ``low``
-        and ``high``; the census in ``census_bits`` and the longest path in ``path``.
+        The costs, with the census and the longest path that they are made of; ``front_ends`` is
+        left out.
 
     Raises:
         UserError: If the Verilog cannot be read or holds no operator, the kit is not calibrated,
@@ -175,28 +268,35 @@ def estimate_rtl(
     if not found:
         raise UserError(f"module {top!r} of {source} has no operator: nothing to estimate")
     operands = same_rate(toggle_rate)
-    result: dict[str, Any] = {}
-    for metric, cost in calibration.plain.items():
-        ends = predict(metric_features(census, metric, operands, 1), cost, ORDINARY)
-        values = dict(zip(("value", "low", "high"), (float(end[0]) for end in ends), strict=True))
-        result["energy_cycle_pj" if metric == "energy_pj" else metric] = values
-    return {
-        "top": top,
-        "pdk": pdk,
-        "corner": calibration.corner,
-        "voltage_v": calibration.voltage_v,
-        "clock_ns": calibration.clock_ns,
-        **result,
-        "census_bits": found,
-        "path": [
-            {"kind": kind, "width": width, "levels": count}
-            for kind, width, count in census.paths[0]
-        ],
-        "activity": {"source": "assumed", "toggle_rate": toggle_rate},
-        "level": calibration.level,
-        "basis": "calibrated",
-        "calibration": {"date": calibration.date, "tools": calibration.tools},
+    costs = {
+        metric: _interval(predict(metric_features(census, metric, operands, 1), cost, ORDINARY))
+        for metric, cost in calibration.plain.items()
     }
+    return RtlEstimate(
+        top=top,
+        pdk=pdk,
+        corner=calibration.corner,
+        voltage_v=calibration.voltage_v,
+        clock_ns=calibration.clock_ns,
+        area_um2=costs["area_um2"],
+        path_ns=costs["path_ns"],
+        energy_cycle_pj=costs["energy_pj"],
+        leakage_w=costs["leakage_w"],
+        census_bits={kind: int(bits) for kind, bits in found.items()},
+        path=tuple(
+            PathStep(kind=kind, width=int(width), levels=int(count))
+            for kind, width, count in census.paths[0]
+        ),
+        activity=AssumedActivity(source="assumed", toggle_rate=toggle_rate),
+        level=calibration.level,
+        basis="calibrated",
+        calibration=RtlCalibration(date=calibration.date, tools=calibration.tools),
+    )
+
+
+def _interval(ends: tuple[Any, Any, Any]) -> Interval:
+    """Return the first configuration's value with its bounds."""
+    return Interval(*(float(end[0]) for end in ends))
 
 
 def _default_source(unit: Unit, pdk: str) -> str:

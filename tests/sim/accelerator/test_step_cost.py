@@ -16,9 +16,11 @@ from consilico.sim.accelerator.step_work import PhaseWork, step_work
 from consilico.sim.accelerator.unit_prices import estimated_prices, price_list
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly, summed
+from consilico.sim.estimate.operators.estimate import estimate
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
+from consilico.sim.units.catalogue import find_unit
 from tests.sim.accelerator.priced import INTERVAL, UNIT_PRICES
 
 ARCH = Architecture(
@@ -183,25 +185,18 @@ def test_floats_cost_more_than_integers() -> None:
     assert costs["bf16 MAC"].energy_pj.low < costs["bf16 MAC"].energy_pj.high
 
 
-def test_an_analytical_model_can_price_the_units() -> None:
-    one = {"value": 1.0, "low": 0.5, "high": 2.0}
-
-    def estimate(unit: Any, config: Any, pdk: Any) -> dict[str, Any]:
-        assert pdk == "asap7"
-        cells = getattr(config, "rows", 1) ** 2
-        area = {name: cells * value for name, value in one.items()}
-        still = {name: 1e-6 * value for name, value in one.items()}  # 2 fJ a cycle
-        fields = {"area_um2": area, "path_ns": one, "leakage_w": still}
-        about = {"corner": "c", "voltage_v": 0.7, "clock_ns": 2.0, "calibration": {"date": "d"}}
-        return {**fields, **about, "energy_per_operation_pj": one, "basis": "calibrated"}
-
-    priced = estimated_prices(estimate, "asap7")
+def test_the_analytical_model_can_price_the_units() -> None:
+    priced = estimated_prices("asap7")
     assert [price.unit for price in priced.units] == [name for name, _ in UNITS]
-    assert (priced.kit.node_nm, priced.kit.voltage_v) == (7, 0.7)
+    assert (priced.kit.node_nm, priced.kit.voltage_v) == (7, 0.77)
     update = next(price for price in priced.units if price.unit == "training/weight_update")
-    leaked = 0.002 / update.operations_per_cycle
-    assert update.energy_pj.low == pytest.approx(0.5 - leaked)
-    assert update.energy_pj.high == pytest.approx(2.0 - leaked)
+    unit = find_unit(update.unit)
+    estimated = estimate(unit, unit.config(**update.config), "asap7")
+    assert update.area_um2 == estimated.area_um2
+    leaked = estimated.leakage_w.value * estimated.clock_ns * 1e3 / update.operations_per_cycle
+    whole = estimated.energy_per_operation_pj
+    assert update.energy_pj.low == pytest.approx(whole.low - leaked)
+    assert update.energy_pj.high == pytest.approx(whole.high - leaked)
     cost = OperationCosts(priced, SystolicArrays(rows=16, columns=16))["weight update"]
     assert cost.energy_pj == update.energy_pj
     assert cost.basis == "calibrated"

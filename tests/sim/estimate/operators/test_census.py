@@ -129,10 +129,10 @@ def test_a_unit_without_formulas_is_estimated_as_its_elaborated_design() -> None
     formula, read = (
         estimate(one, config, source="normal") for one in (unit, replace(unit, census=None))
     )
-    for metric in ("area_um2", "leakage_w"):
-        assert read[metric]["value"] == pytest.approx(formula[metric]["value"], rel=0.02)
-    assert read["path_ns"]["value"] == pytest.approx(formula["path_ns"]["value"], rel=0.4)
-    assert read["energy_pj"]["value"] == pytest.approx(formula["energy_pj"]["value"], rel=0.5)
+    assert read.area_um2.value == pytest.approx(formula.area_um2.value, rel=0.02)
+    assert read.leakage_w.value == pytest.approx(formula.leakage_w.value, rel=0.02)
+    assert read.path_ns.value == pytest.approx(formula.path_ns.value, rel=0.4)
+    assert read.energy_pj.value == pytest.approx(formula.energy_pj.value, rel=0.5)
 
 
 def test_operators_of_an_elaborated_design_know_what_drives_them() -> None:

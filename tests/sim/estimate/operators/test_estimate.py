@@ -22,12 +22,12 @@ MEASURES = ("area_um2", "path_ns", "energy_pj", "leakage_w")
 
 @pytest.mark.parametrize("unit", catalogue().values(), ids=lambda unit: unit.name)
 def test_one_statistic_of_one_operand_may_be_given(unit: Unit) -> None:
-    typical = estimate(unit, unit.config())["activity"]["operands"]
+    typical = estimate(unit, unit.config()).activity.operands
     name, rate = next(iter(typical)), 0.3
     assert main(["estimate", unit.name, "--operand", f"{name}={rate}"]) == 0
     found = estimate(unit, unit.config(), operands={name: {"toggle_rate": rate}})
     given = {**typical, name: {**typical[name], "toggle_rate": rate}}
-    assert found["activity"]["operands"] == given
+    assert found.activity.operands == given
 
 
 def test_every_unit_can_be_estimated_in_every_calibrated_kit() -> None:
@@ -35,9 +35,9 @@ def test_every_unit_can_be_estimated_in_every_calibrated_kit() -> None:
         for unit in catalogue().values():
             found = estimate(unit, unit.config(), pdk)
             for measure in MEASURES:
-                ends = found[measure]
-                assert 0 < ends["low"] < ends["value"] < ends["high"], (unit.name, measure)
-            assert found["basis"] == "calibrated"
+                ends = getattr(found, measure)
+                assert 0 < ends.low < ends.value < ends.high, (unit.name, measure)
+            assert found.basis == "calibrated"
 
 
 def test_many_at_once_are_what_each_is_alone() -> None:
@@ -46,25 +46,25 @@ def test_many_at_once_are_what_each_is_alone() -> None:
     for place, config in enumerate(configs):
         alone = estimate(DOT, config, source="normal")
         for measure in MEASURES:
-            assert together[measure][0][place] == pytest.approx(alone[measure]["value"])
+            assert together[measure][0][place] == pytest.approx(getattr(alone, measure).value)
 
 
 def test_more_lanes_cost_more() -> None:
     few, many = (estimate(DOT, configure(DOT, [f"lanes={lanes}"])) for lanes in (4, 16))
     for measure in ("area_um2", "path_ns", "leakage_w"):
-        assert many[measure]["value"] > few[measure]["value"]
+        assert getattr(many, measure).value > getattr(few, measure).value
     # a MAC's share of the accumulator is smaller, and so are as many MACs as before
-    assert many["energy_pj"]["value"] < few["energy_pj"]["value"]
-    assert many["operations_per_result"] == few["operations_per_result"]
+    assert many.energy_pj.value < few.energy_pj.value
+    assert many.operations_per_result == few.operations_per_result
 
 
 def test_quieter_operands_take_less_energy_and_the_same_area() -> None:
     quiet = {name: {"toggle_rate": 0.1, "sign_correlation": 0.9} for name in ("x", "w")}
     loud = {name: {"toggle_rate": 0.5, "sign_correlation": 0.0} for name in ("x", "w")}
     low, high = (estimate(DOT, DOT.config(), operands=operands) for operands in (quiet, loud))
-    assert low["energy_pj"]["value"] < 0.7 * high["energy_pj"]["value"]
-    assert low["area_um2"] == high["area_um2"]
-    assert low["activity"]["source"] == "given"
+    assert low.energy_pj.value < 0.7 * high.energy_pj.value
+    assert low.area_um2 == high.area_um2
+    assert low.activity.source == "given"
 
 
 def test_what_is_larger_than_all_that_was_fitted_is_said(
@@ -73,27 +73,28 @@ def test_what_is_larger_than_all_that_was_fitted_is_said(
     unit = find_unit("matmul/systolic")
     for size, beyond in (("4", False), ("32", True)):
         settings = [f"rows={size}", f"columns={size}"]
-        assert estimate(unit, configure(unit, settings))["extrapolated"] == beyond
+        assert estimate(unit, configure(unit, settings)).extrapolated == beyond
         main(["estimate", unit.name, *(f"--set={setting}" for setting in settings)])
         assert ("were not seen to hold" in capsys.readouterr().out) == beyond
 
 
 def test_energy_of_a_result_is_that_of_its_operations() -> None:
     found = estimate(DOT, configure(DOT, ["lanes=8"]))
-    each = found["energy_per_operation_pj"]["value"]
-    assert found["energy_pj"]["value"] == pytest.approx(each * found["operations_per_result"])
+    each = found.energy_per_operation_pj.value
+    assert found.energy_pj.value == pytest.approx(each * found.operations_per_result)
 
 
 def test_verilog_of_a_unit_costs_about_what_the_unit_does() -> None:
     config = configure(DOT, ["lanes=2"])
     found = estimate_rtl(verilog(DOT, config), DOT.module_name)
     own = estimate(DOT, config)
-    assert found["area_um2"]["low"] <= own["area_um2"]["value"] <= found["area_um2"]["high"]
-    assert found["census_bits"]["flop"] > 2 * 16  # at least the operands
-    assert found["path"]
+    assert found.area_um2.low <= own.area_um2.value <= found.area_um2.high
+    assert found.census_bits["flop"] > 2 * 16  # at least the operands
+    assert found.path
     for measure in ("area_um2", "path_ns"):
-        reach = found[measure]["high"] / found[measure]["value"]
-        assert reach > own[measure]["high"] / own[measure]["value"]  # a stranger to the fit
+        ordinary, calibrated = getattr(found, measure), getattr(own, measure)
+        reach = ordinary.high / ordinary.value
+        assert reach > calibrated.high / calibrated.value  # a stranger to the fit
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_the_command_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["config"]["lanes"] == 4
     assert set(found["area_um2"]) == {"value", "low", "high"}
     head = {"schema": found["schema"], "version": found["version"]}
-    assert found == head | estimate(DOT, configure(DOT, ["lanes=4"]))
+    assert found == head | estimate(DOT, configure(DOT, ["lanes=4"])).to_json()
 
 
 def test_the_command_reads_verilog(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
