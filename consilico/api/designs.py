@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.base.progress import Progress
     from consilico.sim.rtlsim.foreign.propose import Proposal
+    from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.units.unit import Unit
 
-__all__ = ["propose_mapping", "verify_rtl"]
+__all__ = ["mutate_rtl", "propose_mapping", "verify_rtl"]
 
 
 def propose_mapping(
@@ -117,3 +118,51 @@ def verify_rtl(
             design, port_map, found, chosen, [*dict.fromkeys(simulators)], seed, progress,
             failures=failures, replay=replay, trust=trust, command=" ".join(options),
         )  # fmt: skip
+
+
+def mutate_rtl(
+    files: Sequence[Path],
+    top: str,
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    mapping: Path | None = None,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    count: int = 200,
+    seed: int = 1,
+    trust: bool = False,
+    progress: "Progress | None" = None,
+) -> "MutationScore":
+    """Put single faults into anyone's design, and return how many its verification would notice.
+
+    Args:
+        files: Verilog or SystemVerilog files.
+        top: Name of the top module.
+        unit: The unit that it shall be, or its name.
+        config: From :func:`configure`; None is the default configuration.
+        mapping: File that says how its ports serve the unit's streams; None where they are them.
+        include: Further folders of included files.
+        defines: Texts of macros by name.
+        count: Mutants wanted.
+        seed: Of the stimuli, the stalls and the choice of mutants.
+        trust: Whether the design may call what reaches files and programs.
+        progress: Called with a description, steps done and steps in total.
+
+    Raises:
+        UserError: If the design or the mapping cannot be read, they do not fit, or a tool is
+            missing.
+        CheckFailed: If the design fails without a fault.
+    """
+    with needing("mutate", "torch"):
+        from consilico.sim.rtlsim.foreign.design import read_design
+        from consilico.sim.rtlsim.foreign.mapping import read_mapping
+        from consilico.sim.rtlsim.foreign.mutate import mutate_design
+
+        found, chosen = configured(unit, config)
+        port_map = None if mapping is None else read_mapping(mapping)
+        parameters = {} if port_map is None else port_map.parameters
+        design = read_design(
+            files, top, include=include, defines=defines or {}, parameters=parameters
+        )
+        return mutate_design(design, port_map, found, chosen, count, seed, progress, trust=trust)

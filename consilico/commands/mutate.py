@@ -7,35 +7,64 @@ import typer
 from consilico import api
 from consilico.commands.output import (
     JsonOption,
+    OptionalUnitArgument,
     SetOption,
-    UnitArgument,
     emit,
     print_table,
     working,
 )
+from consilico.commands.rtl import (
+    DefineOption,
+    IncludeOption,
+    MapOption,
+    RoleOption,
+    RtlOption,
+    TopOption,
+    TrustOption,
+    settings_of,
+    unit_asked_for,
+)
+from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
-    from consilico.sim.rtlsim.mutation.score import MutationScore
+    from consilico.sim.rtlsim.mutation.score import MutationScore, Survivor
 
 __all__ = ["mutate"]
 
 
 def mutate(
-    unit: UnitArgument,
     settings: SetOption,
+    unit: OptionalUnitArgument = None,
     count: Annotated[int, typer.Option(min=1, help="Mutants to make.")] = 200,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of stimuli, stalls and choice of mutants.")
     ] = 1,
+    rtl: RtlOption = None,
+    top: TopOption = None,
+    role: RoleOption = None,
+    mapping: MapOption = None,
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    trust: TrustOption = False,
     json_path: JsonOption = None,
 ) -> None:
-    """Put single faults into a unit, and count those that its verification notices."""
+    """Put single faults into a unit, or anyone's RTL, and count those that verification notices."""
     from consilico.sim.units.catalogue import configure
 
-    found = api.unit(unit)
+    name = unit_asked_for(unit, rtl, top, role)
+    if not rtl and (mapping or include or define or trust):
+        raise UserError("--map, --include, --define and --trust are for --rtl, not for units")
+    found = api.unit(name)
     config = configure(found, settings)
     with working() as progress:
-        result = api.mutate(found, config, count=count, seed=seed, progress=progress)
+        if rtl:
+            macros, _ = settings_of(define, None)
+            result = api.mutate_rtl(
+                rtl, str(top), found, config, mapping=mapping, include=include or (),
+                defines=macros, count=count, seed=seed, trust=trust, progress=progress,
+            )  # fmt: skip
+        else:
+            result = api.mutate(found, config, count=count, seed=seed, progress=progress)
     emit("mutate/1", result.to_json(), json_path, lambda: _show(result))
 
 
@@ -47,7 +76,17 @@ def _show(result: "MutationScore") -> None:
     )
     rows = [("killed by", name, str(count)) for name, count in result.killed_by.items() if count]
     rows += [
-        ("survived", f"line {item.line}: {item.change}" if item.line else item.change, "")
-        for item in result.survived
+        ("survived", f"{_place(item)}{item.change}{_shown(item)}", "") for item in result.survived
     ]
     print_table(f"{result.unit}: {counts}: {score}", ("", "what", "mutants"), rows, (2,))
+
+
+def _place(item: "Survivor") -> str:
+    if item.line is None:
+        return ""
+    return f"{item.file}:{item.line}: " if item.file else f"line {item.line}: "
+
+
+def _shown(item: "Survivor") -> str:
+    known = item.differs_after_cycles is not None
+    return f" (differs after {item.differs_after_cycles} cycles)" if known else " (not decided)"

@@ -6,14 +6,20 @@ from typing import Annotated
 
 import typer
 
+from consilico.sim.base.errors import UserError
+
 __all__ = [
     "DefineOption",
     "IncludeOption",
+    "MapOption",
     "ParameterOption",
+    "RoleOption",
     "RtlOption",
     "TopOption",
+    "TrustOption",
     "settings_of",
     "show_front_ends",
+    "unit_asked_for",
 ]
 
 RtlOption = Annotated[
@@ -26,6 +32,17 @@ IncludeOption = Annotated[
     typer.Option(
         metavar="FOLDER", help="With --rtl: a further folder of included files; repeatable."
     ),
+]
+RoleOption = Annotated[
+    str | None,
+    typer.Option("--as", metavar="UNIT", help="With --rtl: the unit that it shall be."),
+]
+MapOption = Annotated[
+    Path | None,
+    typer.Option("--map", help="With --rtl: how its ports serve the unit's streams."),
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="With --rtl: let it call what reaches files.")
 ]
 DefineOption = Annotated[
     list[str] | None,
@@ -53,6 +70,21 @@ def settings_of(
 
     macros = assignments("--define", define or (), default="")
     return macros, assignments("--param", parameter or ())
+
+
+def unit_asked_for(
+    unit: str | None, rtl: list[Path] | None, top: str | None, role: str | None
+) -> str:
+    """Return the unit's name.
+
+    Raises:
+        UserError: If neither a unit nor all of ``--rtl``, ``--top`` and ``--as`` were given.
+    """
+    if rtl and top and role and unit is None:
+        return role
+    if unit is not None and not (rtl or top or role):
+        return unit
+    raise UserError("name a unit, or RTL with --rtl FILE --top MODULE --as UNIT")
 
 
 def show_front_ends(lines: Sequence[str]) -> None:

@@ -18,9 +18,13 @@ from consilico.commands.output import (
 from consilico.commands.rtl import (
     DefineOption,
     IncludeOption,
+    MapOption,
+    RoleOption,
     RtlOption,
     TopOption,
+    TrustOption,
     settings_of,
+    unit_asked_for,
 )
 from consilico.sim.base.errors import CheckFailed, UserError
 
@@ -69,25 +73,17 @@ def verify(
     ] = None,
     rtl: RtlOption = None,
     top: TopOption = None,
-    role: Annotated[
-        str | None,
-        typer.Option("--as", metavar="UNIT", help="With --rtl: the unit that it shall be."),
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option("--map", help="With --rtl: how its ports serve the unit's streams."),
-    ] = None,
+    role: RoleOption = None,
+    mapping: MapOption = None,
     include: IncludeOption = None,
     define: DefineOption = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="With --rtl: let it call what reaches files.")
-    ] = False,
+    trust: TrustOption = False,
     json_path: JsonOption = None,
 ) -> None:
     """Check a unit's Verilog, or anyone's RTL, against its golden model; status 1 if it fails."""
     from consilico.sim.units.catalogue import configure
 
-    name = _unit_asked_for(unit, rtl, top, role)
+    name = unit_asked_for(unit, rtl, top, role)
     if not rtl and (mapping or include or define or trust):
         raise UserError("--map, --include, --define and --trust are for --rtl, not for units")
     found = api.unit(name)
@@ -112,21 +108,6 @@ def verify(
         more = f" (and {len(others)} more)" if others else ""
         what = f"{top} as {found.name}" if rtl else found.name
         raise CheckFailed(f"{what} failed verification: {first}{more}")
-
-
-def _unit_asked_for(
-    unit: str | None, rtl: list[Path] | None, top: str | None, role: str | None
-) -> str:
-    """Return the unit's name.
-
-    Raises:
-        UserError: If neither a unit nor all of ``--rtl``, ``--top`` and ``--as`` were given.
-    """
-    if rtl and top and role and unit is None:
-        return role
-    if unit is not None and not (rtl or top or role):
-        return unit
-    raise UserError("name a unit, or RTL with --rtl FILE --top MODULE --as UNIT")
 
 
 def _show(result: "Verification") -> None:

@@ -45,6 +45,7 @@ Architecture = Log2Config | SplitConfig
 
 # (scale, log C) of the issue of energy on drawn scores: freshly initialized beta and gamma
 _DRAWN_HEAD = (8 / 127, -1.5 - float(np.log(100.0)))
+_DECIDED = 4096  # beats whose discarded bits decide
 _MODEL_HEADS = 4  # heads a traffic sample is taken from, spread over the layers
 
 
@@ -197,11 +198,38 @@ def _log2_exhaustive(config: Log2Config, seed: int) -> Stimulus:
         b = (63 << config.fraction) + (address << config.fraction - config.address)
         builder.configure({"k": np.array(1), "b": np.array(b)})
         _add(builder, none, none == 1)
+    rng = np.random.default_rng(seed)
+    for score, k, b in zip(*_decided(rng, config), strict=True):
+        builder.configure({"k": k, "b": b})
+        _add(builder, none + score, none == 1)
     return builder.build()
 
 
+def _decided(
+    rng: np.random.Generator, config: Log2Config
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Draw scores and constants whose product lies one unit from a step of the table's address.
+
+    There the bits of ``k * s`` that are discarded decide which address it is: an error of any size
+    shows.
+
+    Returns:
+        Scores, ``k`` and ``b``, shape ``(beats,)`` each; the exponents are those of bf16 numbers.
+    """
+    unit = 1 << config.k_fraction - config.address
+    score = rng.integers(-64, 64, _DECIDED) * 2 + 1
+    near = rng.choice([-1, 1], _DECIDED)
+    inverse = np.array([pow(each, -1, unit) for each in score.tolist()])
+    bits = rng.integers(0, config.k_width + 1, _DECIDED)
+    above = rng.integers(0, 1 << config.k_width, _DECIDED) & (1 << bits) - 1
+    k = above & -unit | inverse * near % unit
+    whole = np.clip(63 - (k * score >> config.k_fraction), 0, 127)
+    address = rng.integers(0, 1 << config.address, _DECIDED)
+    return score, k, (whole << config.fraction) + (address << config.fraction - config.address)
+
+
 def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
-    """Drive every product of two mantissas in every lane."""
+    """Drive every product of two mantissas in every lane, and exponents of which one bit is 1."""
     builder = _builder(config)
     # where fixed-point results, of 1 to 4 times this, have as many bits as there are
     top = 127 if config.output == "bf16" else 127 + config.fixed_width - 2 - config.fixed_fraction
@@ -210,6 +238,20 @@ def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
         for second in range(0, 128, 16):
             entries = [127 << 7 | first + np.arange(16), top << 7 | second + np.arange(16)]
             tables = tuple(tuple(table.tolist()) for table in entries * config.table_sets)
+            builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
+            _add(builder, score, np.zeros(score.shape, dtype=bool))
+    rng = np.random.default_rng(seed)
+    for bit in range(8):
+        for turned in (False, True):
+            # one bit of the exponent, and what makes a product of about 1 or 2 of it
+            entries = [
+                exponent << 7 | rng.integers(0, 128, 16)
+                for exponent in (1 << bit, min(254, top + 127 - (1 << bit)))
+            ]
+            tables = tuple(
+                tuple(table.tolist())
+                for table in entries[:: -1 if turned else 1] * config.table_sets
+            )
             builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
             _add(builder, score, np.zeros(score.shape, dtype=bool))
     return builder.build()
@@ -362,7 +404,7 @@ UNITS = (
         coverage=_COVERAGE,
         exempt=_exempt,
         exhaustive=_log2_exhaustive,
-        exhaustive_coverage=("every_address",),
+        exhaustive_coverage=("every_address", "product_decides"),
         latency=lambda config: _log2().latency(config),
         contract=lambda config: _contract(range(config.lanes)),
         census=lambda batch: _log2().census(batch),
@@ -384,7 +426,7 @@ UNITS = (
         coverage=(*_COVERAGE, "tie_to_even", "tie_to_odd", "above_tie", "below_tie"),
         exempt=_exempt,
         exhaustive=_split_exhaustive,
-        exhaustive_coverage=("every_product",),
+        exhaustive_coverage=("every_product", "every_exponent_bit"),
         latency=lambda config: _split().latency(config),
         # of a pair of lanes that look up in tables of their own, the second one never rests
         contract=lambda config: _contract(range(0, config.lanes, config.table_sets)),

@@ -131,23 +131,35 @@ def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[
     k, b = (accepted.in_force[name][:, None] for name in ("k", "b"))
     exponent = (accepted.data["score"] * k >> config.k_fraction - config.fraction) + b
     address = exponent >> config.fraction - config.address & (1 << config.address) - 1
+    product = accepted.data["score"] * k
+    unit = 1 << config.k_fraction - config.address
+    rest = product + (b << config.k_fraction - config.fraction) & unit - 1
+    decides = ((rest <= 1) | (rest >= unit - 2)) & (product & 1 == 1)
     return (
         _score_hits(config, accepted, results)
         | _hidden(log2_golden, config, accepted, results)
         | _rounded_too_large(log2_golden, config, accepted)
-        | {"every_address": in_every_lane(address, 1 << config.address)}
+        | {
+            "every_address": in_every_lane(address, 1 << config.address),
+            "product_decides": int(decides.sum(axis=0).min(initial=len(decides))),
+        }
     )
 
 
 def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return the hits of the coverage points of ``consmax/split``."""
     sets = config.table_sets
-    mantissa = _tables(accepted, 2 * sets).reshape(-1, sets, 2, 16) & 127
+    entries = _tables(accepted, 2 * sets).reshape(-1, sets, 2, 16)
+    mantissa = entries & 127
     beat, lane = accepted.loads_before[:, None], np.arange(config.lanes) % sets
     score = accepted.data["score"]
     lower = mantissa[beat, lane, 0, score & 15]
     product = (lower | 128) * (mantissa[beat, lane, 1, score >> 4 & 15] | 128)
     pair = lower << 7 | mantissa[beat, lane, 1, score >> 4 & 15]
+    # which exponents of a single bit were looked up, in which table and entry
+    seen = np.zeros((2, 16, 256), dtype=bool)
+    for table, nibble in enumerate((score & 15, score >> 4 & 15)):
+        seen[table, nibble, entries[beat, lane, table, nibble] >> 7 & 255] = True
     # rounded to 8 significant bits
     half = np.where(product >> 15 == 1, 128, 64)
     rest = product & 2 * half - 1
@@ -162,7 +174,10 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
         | _hidden(split_golden, config, accepted, results)
         | _rounded_too_large(split_golden, config, accepted)
         | {name: int(hit.sum()) for name, hit in points.items()}
-        | {"every_product": in_every_lane(pair, 1 << 14)}
+        | {
+            "every_product": in_every_lane(pair, 1 << 14),
+            "every_exponent_bit": int(seen[:, :, 1 << np.arange(8)].all()),
+        }
     )
 
 

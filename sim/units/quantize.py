@@ -23,6 +23,7 @@ _DRAWN = 24  # groups of normal values
 _NEGATIVE = 1 << 15
 _ONE = 0x3F80
 _LEAST_NORMAL, _MAX, _INFINITY, _NAN = 0x0080, 0x7F7F, 0x7F80, 0x7FC0
+_TRIANGLE = 128 * 129 // 2  # pairs of mantissas of which the first is not greater
 
 
 class _Bench:
@@ -84,11 +85,19 @@ def _hits(config: QuantizeConfig, accepted: Accepted, results: Results) -> dict[
     codes = (1 << config.result_width) - (config.mode == "absmax")
     full = all(len(np.unique(code[:, lane])) == codes for lane in range(config.lanes))
     beats = x.reshape(len(x), config.beats, config.lanes)
-    pair = (beats & 127) + ((magnitude.max(axis=1, initial=0) & 127) << 7)[:, None, None]
-    mantissas = np.unique(magnitude.max(axis=1, initial=0) & 127)
+    great = magnitude.max(axis=1, initial=0)[:, None, None]
+    pair = (beats & 127) + ((great & 127) << 7)
+    # pairs of one exponent, numbered row by row of a triangle
+    near = np.where(
+        beats & 0x7F80 == great & 0x7F80,
+        (great & 127) * ((great & 127) + 1) // 2 + (beats & 127),
+        _TRIANGLE,
+    )
+    mantissas = np.unique(great & 127)
     return {
         **{name: int(hit.sum()) for name, hit in points.items()},
         "every_quotient": in_every_lane(pair.reshape(-1, config.lanes), 1 << 14),
+        "every_great_quotient": in_every_lane(near.reshape(-1, config.lanes), _TRIANGLE),
         "every_code": full * config.lanes,
         "every_mantissa": int(len(mantissas) == 128),  # all rows of the tables
     }
@@ -169,7 +178,11 @@ def _vectors(config: QuantizeConfig, seed: int) -> Stimulus:
 
 
 def _exhaustive(config: QuantizeConfig, seed: int) -> Stimulus:
-    """Drive every mantissa in every lane, in groups of every mantissa of the greatest value."""
+    """Drive every mantissa in every lane, in groups of every mantissa of the greatest value.
+
+    Once values are smaller than it by at least a power of two, once they have its exponent: their
+    quotients have the most bits.
+    """
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     share = config.beats - 1
@@ -180,7 +193,8 @@ def _exhaustive(config: QuantizeConfig, seed: int) -> Stimulus:
         places.reshape(-1, config.lanes)[:128] = 1  # of half the greatest value on
         x = (127 - places << 7) | values.reshape(places.shape)
         first = np.full((groups, 1, config.lanes), _ONE | mantissa)
-        bench.groups(np.concatenate([first, x], axis=1).reshape(groups, config.group))
+        for below in (x, _ONE | values.reshape(x.shape) % (mantissa + 1)):
+            bench.groups(np.concatenate([first, below], axis=1).reshape(groups, config.group))
     return bench.build()
 
 
@@ -243,7 +257,7 @@ UNITS = (
             "reset_in_group",
         ),
         exhaustive=_exhaustive,
-        exhaustive_coverage=("every_quotient",),
+        exhaustive_coverage=("every_quotient", "every_great_quotient"),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
             completes=f"position == {config.beats - 1} ? {config.beats} : 0",

@@ -22,6 +22,9 @@ _LEAST, _GREATEST = -(1 << 31), (1 << 31) - 1
 _ROUNDS = 20  # of drawn scales
 _BEATS = 96  # a round
 _SINGLE = 64  # beats with scales of their own
+_LONG = 16  # bits below the result of products of which all decide
+_DECIDED = 8192  # results of the exhaustive stimulus
+_TRIED = 1 << 18  # factors of products, at a time
 _SUM_DEVIATION = 16384.0  # of drawn traffic: about that of 768 products of drawn INT8 codes
 _CODE_DEVIATION = 4  # of drawn traffic: standard deviations that the result's range holds
 
@@ -113,6 +116,77 @@ def _vectors(config: RequantConfig, seed: int) -> Stimulus:
         bench.sums(_near_codes(rng, config, 6, scales)[-1:])
     bench.sums(rng.integers(_LEAST, _GREATEST + 1, size=(_BEATS, lanes)))
     return bench.build()
+
+
+def _exhaustive(config: RequantConfig, seed: int) -> Stimulus:
+    """Drive long products that every bit of decides, in every lane, each with its own constants."""
+    rng = np.random.default_rng(seed)
+    bench = _Bench(config)
+    beats = max(64, _DECIDED // config.lanes)
+    x, multiplier, shift = (
+        part.reshape(beats, config.lanes) for part in _decided(rng, config, beats * config.lanes)
+    )
+    for beat in range(beats):
+        bench.load(multiplier[beat], shift[beat], 0)
+        bench.sums(x[beat][None])
+    _single_bits(bench)
+    return bench.build()
+
+
+def _single_bits(bench: _Bench) -> None:
+    """Add products of which a single bit is 1, under every shift: each tells of overflow alone."""
+    config = bench.config
+    none = np.zeros(config.lanes, dtype=np.int64)
+    for shift in range(1 << SHIFT_WIDTH):
+        for bit in range(config.multiplier_width):
+            bench.load(none + (1 << bit), none + shift, 0)
+            # products of the other bits come of one multiplier
+            powers = np.arange(31 if bit == config.multiplier_width - 1 else 1)
+            bench.sums((np.int64(1) << powers)[:, None] + none)
+
+
+def _decided(
+    rng: np.random.Generator, config: RequantConfig, count: int
+) -> tuple[Integers, Integers, Integers]:
+    """Draw sums, multipliers and shifts whose product lies one unit from a tie, within the range.
+
+    There the lowest bits of the product, which a shift discards, decide how it is rounded: an error
+    of any size shows. For an odd factor ``f`` and a shift ``s``, the other factor is
+    ``(2 ** (s - 1) +- 1) / f`` modulo ``2 ** s``; of those that come out, few are short enough.
+    """
+    widest = min(16, config.multiplier_width, config.result_width + 8)
+    # the widest are what most faults need, and the fewest of them come out
+    parts = [_near_ties(rng, config, least, widest, count - count // 2) for least in (widest, 3)]
+    x, multiplier, shift = np.concatenate(parts, axis=1)[:, rng.permutation(count)]
+    return x * rng.choice([-1, 1], count), multiplier, shift
+
+
+def _near_ties(
+    rng: np.random.Generator, config: RequantConfig, least: int, most: int, count: int
+) -> Integers:
+    """Draw products of :func:`_decided` whose odd factor has so many bits.
+
+    Returns:
+        Magnitudes of sums, multipliers and shifts, shape ``(3, count)``.
+    """
+    found: list[Integers] = []
+    one = np.uint64(1)
+    while sum(part.shape[1] for part in found) < count:
+        bits = rng.integers(least, most + 1, _TRIED)
+        factor = (rng.integers(1 << 15, 1 << 16, _TRIED) >> (16 - bits) | 1).astype(np.uint64)
+        shift = rng.integers(8, min(62, most + 31), _TRIED).astype(np.uint64)
+        inverse = factor.copy()
+        for _ in range(5):  # Newton: each step doubles the number of bits that are right, from 3
+            inverse *= np.uint64(2) - factor * inverse
+        near = (one << (shift - one)) + rng.choice([-1, 1], _TRIED).astype(np.uint64)
+        other = inverse * near & ((one << shift) - one)
+        swapped = (rng.random(_TRIED) < 0.3) & (other >> np.uint64(config.multiplier_width) == 0)
+        multiplier, x = np.where(swapped, [other, factor], [factor, other]).astype(np.int64)
+        fits = (x >= 0) & (x <= _GREATEST) & (multiplier < 1 << config.multiplier_width)
+        whole = np.where(fits, x * multiplier, 0) >> shift.astype(np.int64)
+        fits &= whole < 1 << (config.result_width - 1)
+        found.append(np.stack([x, multiplier, shift.astype(np.int64)])[:, fits])
+    return np.concatenate(found, axis=1)[:, :count]
 
 
 def _traffic(config: RequantConfig, beats: int, *, source: str) -> Stimulus:
@@ -216,7 +290,11 @@ def _hits(config: RequantConfig, accepted: Accepted, results: Results) -> dict[s
         "saturated_then_not": saturated[:-1] & ~saturated[1:],
     }
     hits = {name: int(hit.sum()) for name, hit in points.items()}
-    return hits | {"every_code": sum(every) * all(every)}
+    decided = (abs(rest - half) == 1) & (shift >= _LONG) & ~saturated[:, None]
+    return hits | {
+        "every_code": sum(every) * all(every),
+        "product_decides": int(decided.sum(axis=0).min()),
+    }
 
 
 def _hardware() -> Any:
@@ -253,6 +331,8 @@ UNITS = (
             "reload_every_beat",
             "reset_in_stream",
         ),
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("product_decides",),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(),
         census=lambda batch: _hardware().census(batch),

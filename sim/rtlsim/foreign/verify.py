@@ -25,7 +25,7 @@ from consilico.sim.units.layout import Layout
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["verify_design"]
+__all__ = ["as_unit", "verify_design"]
 
 _READ_LIMITS = Limits(wall_s=300, cpu_s=60, memory_bytes=2 << 30)
 
@@ -71,17 +71,11 @@ def verify_design(
     if not trust:
         check_tasks(design.sources.text, design.source)
     text, left_out = _text(design, found)
-    mapped = unit
+    mapped, text, around = as_unit(design, port_map, unit, config, text)
+    text = f"{text}\n{around}"
     if port_map is not None:
-        mapped, text = _through_wrapper(design, port_map, unit, config, text)
         why = f"{port_map.source} ignores it: {design.top} does not have it"
         left_out += [Exemption(point=f"o/{name}", why=why) for name in port_map.output.ignore]
-    elif design.top != unit.module_name:
-        raise UserError(
-            f"{design.top} has not the ports of {unit.name}: name a mapping with --map;"
-            " `consilico map` proposes one (accepted without one: a module"
-            f" {unit.module_name} with the unit's streams)"
-        )
     if replay is not None:
         judged = replay_file(mapped, config, text, simulators, replay, failures)
     else:
@@ -106,11 +100,31 @@ def verify_design(
     )
 
 
-def _through_wrapper(
-    design: Design, port_map: PortMap, unit: Unit, config: Config, text: str
-) -> tuple[Unit, str]:
-    """Return the unit as the design may be, and the text with the wrapper around the design."""
+def as_unit(
+    design: Design, port_map: PortMap | None, unit: Unit, config: Config, text: str
+) -> tuple[Unit, str, str]:
+    """Return the unit as a design may be, the design's text, and the wrapper around it.
+
+    Args:
+        design: The design.
+        port_map: How its ports serve the unit's streams; None where they are those streams.
+        unit: The unit that it shall be.
+        config: The unit's configuration.
+        text: The design, or its elaborated form.
+
+    Raises:
+        UserError: If the mapping does not fit the design or the unit, or there is none and the
+            design is not called as the unit is.
+    """
     module = design.top
+    if port_map is None:
+        if module == unit.module_name:
+            return unit, text, ""
+        raise UserError(
+            f"{module} has not the ports of {unit.name}: name a mapping with --map;"
+            " `consilico map` proposes one (accepted without one: a module"
+            f" {unit.module_name} with the unit's streams)"
+        )
     if module == unit.module_name:  # the wrapper has this name
         module = f"{design.top}_design"
         text = re.sub(rf"\bmodule\s+{design.top}\b", f"module {module}", text)
@@ -120,7 +134,7 @@ def _through_wrapper(
     mapped = replace(unit, latency=lambda config: latency)
     if ignored := port_map.output.ignore:
         mapped = _without(mapped, layouts.o, ignored)
-    return mapped, f"{text}\n{around}"
+    return mapped, text, around
 
 
 def _text(design: Design, simulators: Sequence[Simulator]) -> tuple[str, list[Exemption]]:

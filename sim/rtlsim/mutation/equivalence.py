@@ -1,27 +1,34 @@
-"""Prove that a mutant behaves as the design does, whatever it is given.
+"""Prove that no neighbour can tell a mutant from the design.
 
-Both are cut at their registers and latches: every stored bit becomes an input, and what it is fed
-with an output. If all outputs are equal for all inputs, ABC's ``cec`` says so, and both behave
-alike from any common state. A mutant that differs only in states which are never reached is not
-proved.
+Compared, cycle by cycle and from the first reset on: handshakes of all streams, payloads on ``o``
+that are valid, and in which cycles each derived clock ticks. The neighbours are arbitrary, but for
+one thing: a producer holds what it offers until it is taken. Resets come when they like.
+
+First both are compared from any common state. If they can differ then, the question is whether such
+a state is reached: ABC looks for registers that always hold the same, or the constants that rule a
+state out, by induction (``scorr``), and decides what is left by property directed reachability
+(``pdr``). There registers that a reset sets may hold anything when power comes; the others, whose
+content counts for nothing until something is loaded, hold 0.
 """
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.rtlsim.mutation.cycles import UNLIKE, per_cycle
+from consilico.sim.rtlsim.mutation.graph import FALSE, TRUE, Builder, Graph, read_aiger
 from consilico.sim.rtlsim.mutation.mutants import SELECT, Mutants
-from consilico.sim.rtlsim.proofs.design import STATE
+from consilico.sim.rtlsim.proofs.design import Design
 from consilico.sim.rtlsim.proofs.engines import abc_program
 
-__all__ = ["equivalent_mutants"]
+__all__ = ["Comparator", "Comparison"]
 
 _GRAPH = """\
-read_json cut.json
+read_json cycles.json
 setundef -zero
 opt_expr
 opt_merge
@@ -32,138 +39,211 @@ opt_expr
 opt_merge
 opt_clean
 aigmap
-write_aiger -symbols cut.aig
+write_aiger -symbols cycles.aig
 """
 _LIMITS = Limits(wall_s=1800, cpu_s=300)
-
-
-def equivalent_mutants(
-    mutants: Mutants, numbers: Iterable[int], top: str, limit_s: int = 10
-) -> set[int]:
-    """Return the numbers of the mutants that are proved to behave as the design does.
-
-    Args:
-        mutants: The design with its faults.
-        numbers: Which mutants to look at.
-        top: Name of the design's module.
-        limit_s: Processor seconds per mutant.
-
-    Raises:
-        UserError: If Yosys or ABC is missing.
-        ToolError: If Yosys fails.
-    """
-    wanted = list(numbers)
-    if not wanted:
-        return set()
-    with work_folder("equivalence") as folder:
-        (folder / "cut.json").write_text(_cut(mutants.json, f"{top}_mutants"))
-        (folder / "graph.ys").write_text(_GRAPH)
-        run_tool("yosys", ["yosys", "-q", "graph.ys"], _LIMITS, folder=folder).check()
-        graph = _read_aiger((folder / "cut.aig").read_bytes())
-        (folder / "original.aig").write_bytes(graph.with_mutant(0))
-        found = set()
-        for number in wanted:
-            (folder / "changed.aig").write_bytes(graph.with_mutant(number))
-            if _same(folder, limit_s):
-                found.add(number)
-        return found
-
-
-def _same(folder: Path, limit_s: int) -> bool:
-    command = "cec -n original.aig changed.aig"
-    limits = Limits(wall_s=20.0 * limit_s, cpu_s=limit_s)
-    run = run_tool("abc", [abc_program(), "-c", command], limits, folder=folder)
-    return "Networks are equivalent" in run.stdout
-
-
-def _cut(text: str, top: str) -> str:
-    """Return a netlist whose registers and latches have become ports."""
-    whole: dict[str, Any] = json.loads(text)
-    module = whole["modules"][top]
-    ports, cells = module["ports"], module["cells"]
-    for number, name in enumerate([each for each in cells if cells[each]["type"] in STATE]):
-        cell = cells.pop(name)
-        for port, bits in cell["connections"].items():
-            stored = cell["port_directions"][port] == "output"
-            ports[f"cut{number}_{port}"] = {
-                "direction": "input" if stored else "output", "bits": bits,
-            }  # fmt: skip
-            module["netnames"][f"cut{number}_{port}"] = {
-                "hide_name": 0, "bits": bits, "attributes": {},
-            }  # fmt: skip
-    return json.dumps(whole)
+_ANY_STATE = "iprove"
+_REACHED = "scorr -C 200; scorr -F 2 -C 200; pdr"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Graph:
-    """A combinational AIGER file (A. Biere, http://fmv.jku.at/aiger/).
+class Comparison:
+    """What is known of how a mutant differs from the design."""
 
-    Gate ``n`` has the literal ``2 * (inputs + 1 + n)``.
+    verdict: Literal["equivalent", "differs", "not decided"]
+    cycles: int | None = None  # in which a difference shows at the earliest known
+
+
+class Comparator:
+    """Compare mutants of a design with it.
+
+    Args:
+        mutants: The design with its faults.
+        top: Name of the design's module.
+
+    Raises:
+        UserError: If Yosys or ABC is missing.
+        ToolError: If Yosys fails, or the design stores in a way that is not known here.
     """
 
-    inputs: int
-    outputs: tuple[int, ...]  # literals
-    gates: tuple[tuple[int, int], ...]  # literals of the inputs, the greater first
-    select: dict[int, int]  # literals of the input that chooses, and which bit of it each is
+    def __init__(self, mutants: Mutants, top: str) -> None:
+        self._abc = abc_program()
+        design = Design(json.loads(mutants.json), f"{top}_mutants")
+        per_cycle(design)
+        with work_folder("equivalence") as folder:
+            (folder / "cycles.json").write_text(json.dumps(design.whole))
+            (folder / "graph.ys").write_text(_GRAPH)
+            run_tool("yosys", ["yosys", "-q", "graph.ys"], _LIMITS, folder=folder).check()
+            self._pair = _Pair(read_aiger((folder / "cycles.aig").read_bytes()))
 
-    def with_mutant(self, number: int) -> bytes:
-        """Return the file with the input that chooses held at a number."""
-        held = {literal: number >> bit & 1 for literal, bit in self.select.items()}
+    def alike(self, number: int, limit_s: int = 2) -> bool:
+        """Tell whether a mutant is proved to do as the design does in any common state.
 
-        def value(literal: int) -> int:
-            return held[literal & ~1] ^ (literal & 1) if literal & ~1 in held else literal
+        Args:
+            number: Which mutant.
+            limit_s: Processor seconds.
+        """
+        with self._pair.any_state(number) as differs:
+            if differs == FALSE:
+                return True
+            model = self._pair.builder.aiger(differs, free=True)
+        return "UNSATISFIABLE" in self._asked(model, _ANY_STATE, limit_s)
 
-        most = self.inputs + len(self.gates)
-        head = f"aig {most} {self.inputs} 0 {len(self.outputs)} {len(self.gates)}\n"
-        raw = bytearray(head.encode())
-        for literal in self.outputs:
-            raw += f"{value(literal)}\n".encode()
-        for index, gate in enumerate(self.gates):
-            high, low = sorted(map(value, gate), reverse=True)
-            raw += _delta(2 * (self.inputs + 1 + index) - high) + _delta(high - low)
-        return bytes(raw)
+    def compared(self, number: int, limit_s: int = 10) -> Comparison:
+        """Compare a mutant in the states that are reached.
+
+        Args:
+            number: Which mutant.
+            limit_s: Processor seconds.
+        """
+        with self._pair.reached_states(number) as differs:
+            model = self._pair.builder.aiger(differs)
+        printed = self._asked(model, _REACHED, limit_s)
+        if "Property proved" in printed:
+            return Comparison(verdict="equivalent")
+        if found := re.search(r"was asserted in frame (\d+)", printed):
+            return Comparison(verdict="differs", cycles=int(found[1]))
+        return Comparison(verdict="not decided")
+
+    def _asked(self, model: bytes, command: str, limit_s: int) -> str:
+        """Return what ABC prints about a model; what it printed when its time ran out is kept."""
+        with work_folder("equivalence") as folder:
+            (folder / "differs.aig").write_bytes(model)
+            limits = Limits(wall_s=20.0 * limit_s, cpu_s=limit_s)
+            script = f"read_aiger differs.aig; {command}"
+            return run_tool("abc", [self._abc, "-c", script], limits, folder=folder).stdout
 
 
-def _delta(number: int) -> bytes:
-    """Return a number in AIGER's code: 7 bits per byte, lowest first."""
-    raw = bytearray()
-    while number > 127:
-        raw.append(number & 127 | 128)
-        number >>= 7
-    raw.append(number)
-    return bytes(raw)
+class _Pair:
+    """The design among its neighbours, to which a mutant is added that is given the same.
 
+    Args:
+        graph: The design, with an input that chooses a mutant.
+    """
 
-def _read_aiger(raw: bytes) -> _Graph:
-    head, _, rest = raw.partition(b"\n")
-    _, _, inputs, latches, outputs, gates = (
-        int(word) if word.isdigit() else -1 for word in head.split()
-    )
-    assert latches == 0
-    literals = []
-    for _ in range(outputs):
-        line, _, rest = rest.partition(b"\n")
-        literals.append(int(line))
-    at, found = 0, []
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.builder = build = Builder()
+        # a reset in the first cycle, and then at will
+        settled, calm = build.latch(), build.latch()
+        build.feed(settled, TRUE)
+        build.feed(calm, build.input())
+        self._settled, self._reset = settled, calm ^ 1
+        self._on = build.both(settled, calm)  # promises hold
+        self._select = {
+            node: int(name.removeprefix(SELECT).strip("[]") or 0)
+            for node, name in enumerate(graph.inputs, 1)
+            if name == SELECT or name.startswith(f"{SELECT}[")
+        }
+        given: dict[int, int] = {0: FALSE} | dict.fromkeys(self._select, FALSE)
+        offers: dict[str, list[int]] = {"i": [], "cfg": []}  # latches of the producers
+        valid: dict[str, int] = {}
+        for node, name in enumerate(graph.inputs, 1):
+            stream, _, part = name.partition("__")
+            if name == "rst":
+                given[node] = self._reset
+            elif stream in offers and part != "ready":
+                given[node] = build.latch()
+                offers[stream].append(given[node])
+                if part == "valid":
+                    valid[stream] = given[node]
+            elif node not in given:
+                given[node] = build.input()
+        names = [name for name in graph.inputs if name.startswith(SELECT)]
+        resets = graph.known_after({"rst": True} | dict.fromkeys(names, False))
+        self._stored: list[int] = []  # latches, by latch of the graph
+        self._first: dict[int, int] = {}  # what those that a reset sets hold in the first cycle
+        for latch, is_set in enumerate(resets):
+            self._stored.append(build.latch())
+            if is_set:
+                self._first[latch] = build.input()
+            given[graph.first_latch + latch] = self._seen(latch, self._stored[latch])
+        for node, (a, b) in enumerate(graph.gates, graph.first_gate):
+            given[node] = build.both(given[a >> 1] ^ a & 1, given[b >> 1] ^ b & 1)
+        self._base = given
+        for latch, literal in enumerate(graph.next_state):
+            build.feed(self._stored[latch], self._value(literal, {}))
+        self._valid = valid | {"o": self._output("o__valid", {})}
+        for stream, latches in offers.items():
+            if stream not in valid:
+                continue
+            moves = build.any_of(
+                [valid[stream] ^ 1, self._output(f"{stream}__ready", {}), self._reset]
+            )
+            for latch in latches:
+                build.feed(latch, build.choose(moves, build.input(), latch))
 
-    def number() -> int:
-        nonlocal at
-        total, shift = 0, 0
+    @contextmanager
+    def any_state(self, number: int) -> Iterator[int]:
+        """Add a mutant that is in the same state; yield whether it differs, then remove it."""
+        mark = self.builder.mark()
+        copy = self._copied(number, {})
+        following = [
+            self.builder.differ(self._value(literal, copy), self._value(literal, {}))
+            for literal in self._graph.next_state
+        ]
+        yield self.builder.any_of([*following, *self._differences(copy)])
+        self.builder.cut(mark)
+
+    @contextmanager
+    def reached_states(self, number: int) -> Iterator[int]:
+        """Add a mutant with registers of its own; yield whether it differs, then remove it."""
+        mark = self.builder.mark()
+        own: dict[int, int] = {}  # latches, by latch of the graph
         while True:
-            byte = rest[at]
-            at += 1
-            total |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return total
+            copy = self._copied(number, own)
+            more = [
+                latch
+                for latch, literal in enumerate(self._graph.next_state)
+                if latch not in own and self._value(literal, copy) != self._value(literal, {})
+            ]
+            if not more:
+                break
+            own |= {latch: self.builder.latch() for latch in more}
+        for latch, literal in own.items():
+            self.builder.feed(literal, self._value(self._graph.next_state[latch], copy))
+        yield self.builder.any_of(self._differences(copy))
+        self.builder.cut(mark)
 
-    for index in range(gates):
-        high = 2 * (inputs + 1 + index) - number()
-        found.append((high, high - number()))
-    select = {
-        2 * (int(index) + 1): int(bit or 0)
-        for index, bit in re.findall(
-            rf"^i(\d+) {SELECT}(?:\[(\d+)\])?$", rest[at:].decode(errors="replace"), re.M
-        )
-    }
-    return _Graph(inputs=inputs, outputs=tuple(literals), gates=tuple(found), select=select)
+    def _seen(self, latch: int, literal: int) -> int:
+        """Return what a latch holds, which in the first cycle may be anything."""
+        if latch not in self._first:
+            return literal
+        return self.builder.choose(self._settled, literal, self._first[latch])
+
+    def _copied(self, number: int, own: Mapping[int, int]) -> dict[int, int]:
+        """Return the nodes that are others in a mutant with some registers of its own."""
+        both, base = self.builder.both, self._base
+        copy = {node: number >> bit & 1 for node, bit in self._select.items()}
+        for latch, literal in own.items():
+            copy[self._graph.first_latch + latch] = self._seen(latch, literal)
+        for node, (a, b) in enumerate(self._graph.gates, self._graph.first_gate):
+            one, other = a >> 1, b >> 1
+            if one in copy or other in copy:
+                made = both(copy.get(one, base[one]) ^ a & 1, copy.get(other, base[other]) ^ b & 1)
+                if made != base[node]:
+                    copy[node] = made
+        return copy
+
+    def _value(self, literal: int, copy: Mapping[int, int]) -> int:
+        node = literal >> 1
+        return copy.get(node, self._base[node]) ^ literal & 1
+
+    def _output(self, name: str, copy: Mapping[int, int]) -> int:
+        return self._value(self._graph.outputs[name], copy)
+
+    def _differences(self, copy: Mapping[int, int]) -> list[int]:
+        """Return literals that are 1 where a mutant differs from the design, or from its model."""
+        build = self.builder
+        found = []
+        for name in self._graph.outputs:
+            own, other = self._output(name, {}), self._output(name, copy)
+            stream, _, part = name.partition("__")
+            if name.startswith(UNLIKE):
+                found += [own, other]
+                continue
+            differs = build.both(self._on, build.differ(own, other))
+            if part == "ready" or part.startswith("payload"):
+                differs = build.both(differs, self._valid[stream])
+            found.append(differs)
+        return found

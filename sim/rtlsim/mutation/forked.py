@@ -5,9 +5,11 @@ The netlist is compiled once, with Verilator; the compiled simulation forks befo
 """
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 
 from consilico.sim.base.parallel import processors
 from consilico.sim.base.processes import Limits, run_tool, work_folder
@@ -27,6 +29,20 @@ from consilico.sim.units.stimulus import Ports
 __all__ = ["ForkedSimulation"]
 
 _FILES = ("data.bin", "config.bin", "resets.bin", "consumer.bin")
+_WATCHED_CYCLES = 64  # of the time after everything has been taken, in which no clock may tick
+_TICKS = "ticks.txt"
+# Output of a clock gate of ours in the flat netlist
+_GATED = re.compile(r"^  wire \\((?:\S+\.)?gate_\w+)\.gclk ;$", re.M)
+_COUNTER = """\
+  integer ticks{at} = 0, resting{at} = 0;
+  always @(posedge unit.\\{gate}.gclk ) if (consilico_bench.running) begin
+    ticks{at} = ticks{at} + 1;
+    if (consilico_bench.resting) resting{at} = resting{at} + 1;
+  end
+"""
+_PRINTED = """\
+    $fdisplay(file, "ticks=%0d %0d consilico_bench.dut.{gate}", ticks{at}, resting{at});
+"""
 _CPU_S = 60  # of one mutant: a combinational loop never reaches the next cycle
 
 
@@ -47,7 +63,7 @@ class ForkedSimulation:
         self._ports = ports
         self._simulator = find_simulator("verilator")
         plugin = resources.files(__package__).joinpath("fork.cpp").read_text()
-        texts = [_wrapper(top, ports, mutants.width), mutants.verilog]
+        texts = [_wrapper(top, ports, mutants), mutants.verilog]
         self._build = build_bulk(self._simulator, texts, top, ports, plugin=plugin)
 
     def replay(
@@ -67,6 +83,7 @@ class ForkedSimulation:
         """
         start = time.monotonic()
         settings = script_settings(script, hang_cycles=hang_cycles, quiet_cycles=hang_cycles)
+        settings["rest_cycles"] = hang_cycles - _WATCHED_CYCLES
         with work_folder("mutants") as folder:
             script.write(folder, self._ports, None)
             for number in numbers:
@@ -87,13 +104,23 @@ class ForkedSimulation:
             ).check()  # fmt: skip
             seconds = time.monotonic() - start
             return {
-                number: read_transcript(folder / str(number), self._ports, Simulated(), seconds)
+                number: _transcript(folder / str(number), self._ports, seconds)
                 for number in numbers
             }
 
 
-def _wrapper(top: str, ports: Ports, width: int) -> str:
-    """Return a module with the design's name and ports, which asks which mutant it is."""
+def _transcript(folder: Path, ports: Ports, seconds: float) -> Transcript:
+    ticks = folder / _TICKS
+    printed = ticks.read_text() if ticks.exists() else ""
+    return read_transcript(folder, ports, Simulated(printed=printed), seconds)
+
+
+def _wrapper(top: str, ports: Ports, mutants: Mutants) -> str:
+    """Return a module with the design's name and ports, which asks which mutant it is.
+
+    It counts the ticks of clock gates as those that count themselves do
+    (:mod:`consilico.sim.rtlsim.clock_gates`), of which nothing is left in the flat netlist.
+    """
     streams = [("i", "input", ports.i_width), ("o", "output", ports.o_width)]
     if ports.cfg_width:
         streams.append(("cfg", "input", ports.cfg_width))
@@ -105,13 +132,21 @@ def _wrapper(top: str, ports: Ports, width: int) -> str:
             f"{forward} {name}__valid",
             f"{turned[forward]} {name}__ready",
         ]
+    gates = dict.fromkeys(_GATED.findall(mutants.verilog))
+    counters = "".join(_COUNTER.format(at=at, gate=gate) for at, gate in enumerate(gates))
+    printed = "".join(_PRINTED.format(at=at, gate=gate) for at, gate in enumerate(gates))
     return f"""\
 module {top}(
   {", ".join(declared)}
 );
   import "DPI-C" function int consilico_mutant();
-  reg [{width - 1}:0] {SELECT};
-  initial {SELECT} = {width}'(consilico_mutant());
+  reg [{mutants.width - 1}:0] {SELECT};
+  initial {SELECT} = {mutants.width}'(consilico_mutant());
   {top}_mutants unit(.*);
+{counters}  integer file;
+  final begin
+    file = $fopen("{_TICKS}", "w");
+{printed}    $fclose(file);
+  end
 endmodule
 """

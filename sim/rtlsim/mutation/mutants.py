@@ -15,13 +15,19 @@ from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 __all__ = ["SELECT", "Mutants", "Mutation", "make_mutants"]
 
 SELECT = "mutant"  # the input that chooses
+_SOURCE = re.compile(r"source\d+\.v")  # files that texts are written to
+_SOUND = "sound.v"  # file that gets no faults
+_SPARE = 4  # times as many places are listed where some may be in it
 _ELABORATE = """\
 read_verilog -sv {files}
 hierarchy -check -top {top}
 proc -norom
 flatten
 opt_expr
+opt_merge
 wreduce
+opt_expr -fine
+opt_merge
 opt_clean
 """
 _LIST = "mutate -list {count} -seed {seed} -ctrl {select} {width} 1 -o mutations.txt\n"
@@ -51,7 +57,8 @@ class Mutation:
     """One fault."""
 
     number: int  # value of the input that switches it on
-    line: int | None  # of the Verilog, from 1
+    file: str  # that the text names at this place; empty if it names none
+    line: int | None  # of this file, from 1
     change: str  # one line for people
 
 
@@ -82,7 +89,7 @@ class Mutants:
         return text[: ports.start()] + f"module {top}({', '.join(names)});" + text[ports.end() :]
 
 
-def make_mutants(texts: Sequence[str], top: str, count: int, seed: int) -> Mutants:
+def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: str = "") -> Mutants:
     """Put faults into a design.
 
     Args:
@@ -90,6 +97,7 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int) -> Mutan
         top: Name of its module.
         count: Faults wanted, at least 1; fewer if the design has no more places.
         seed: Chooses the places.
+        sound: Further Verilog that gets no faults, such as a wrapper.
 
     Raises:
         UserError: If ``count`` is below 1, or the design has no place for a fault.
@@ -97,13 +105,13 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int) -> Mutan
     """
     if count < 1:
         raise UserError(f"the number of mutants must be at least 1, not {count}")
-    width = count.bit_length()
+    wanted = count * (_SPARE if sound else 1)
+    width = wanted.bit_length()
     with work_folder("mutants") as folder:
-        names = [f"source{index}.v" for index in range(len(texts))]
-        for name, text in zip(names, texts, strict=True):
+        names = [f"source{index}.v" for index in range(len(texts))] + [_SOUND]
+        for name, text in zip(names, [*texts, sound], strict=True):
             (folder / name).write_text(text)
         elaborate = _ELABORATE.format(files=" ".join(names), top=top)
-        wanted = count
         while True:
             listing = _LIST.format(count=wanted, seed=seed, select=SELECT, width=width)
             (folder / "list.ys").write_text(elaborate + listing)
@@ -114,11 +122,15 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int) -> Mutan
             wanted //= 2
             if not wanted:
                 raise UserError(f"{top} has no place for a mutant, or takes Yosys too long")
-        lines = (folder / "mutations.txt").read_text().splitlines()
+        listed = (folder / "mutations.txt").read_text().splitlines()
+        lines = [line for line in listed if line.strip() and _place(line)[0] != _SOUND][:count]
+        (folder / "mutations.txt").write_text("".join(f"{line}\n" for line in lines))
+        if not lines:
+            raise UserError(f"{top} has no place for a mutant")
         (folder / "apply.ys").write_text(elaborate + _APPLY.format(top=top))
         run_tool("yosys", ["yosys", "-q", "apply.ys"], _LIMITS, folder=folder).check()
         return Mutants(
-            mutations=tuple(_mutation(line) for line in lines if line.strip()),
+            mutations=tuple(map(_mutation, lines)),
             width=width,
             verilog=(folder / "mutants.v").read_text(),
             json=(folder / "mutants.json").read_text(),
@@ -139,9 +151,19 @@ def _mutation(line: str) -> Mutation:
     wire = f" ({options['wire']}[{options['wirebit']}])" if "wire" in options else ""
     cell = f" of {'register' if kind[1] == 'procdff' else kind[1]}" if kind else ""
     bit = f"{options['port']}[{options['portbit']}]{cell}{wire}"
-    places = re.findall(r" -src \S*?source\d+\.v:(\d+)", line)
+    file, at = _place(line)
     return Mutation(
         number=int(number[1]),
-        line=int(places[-1]) if places else None,
+        file=file,
+        line=at,
         change=_WORDS[options["mode"]].format(bit=bit, other=options.get("ctrlbit", "")),
     )
+
+
+def _place(line: str) -> tuple[str, int | None]:
+    """Return file and line of a mutation, of the innermost module where several are named."""
+    places = re.findall(r" -src (\S+?):(\d+)", line)
+    if not places:
+        return "", None
+    file, at = places[-1]
+    return ("" if _SOURCE.fullmatch(file) else file), int(at)

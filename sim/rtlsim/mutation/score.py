@@ -23,7 +23,7 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.builds import compiler_version
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.judgement import judged, quick_cycles
-from consilico.sim.rtlsim.mutation.equivalence import equivalent_mutants
+from consilico.sim.rtlsim.mutation.equivalence import Comparator
 from consilico.sim.rtlsim.mutation.forked import ForkedSimulation
 from consilico.sim.rtlsim.mutation.mutants import Mutants, make_mutants
 from consilico.sim.rtlsim.plan import Planned, at_full_speed, planned
@@ -55,8 +55,10 @@ _PROOF_LIMIT_S = 10  # processor seconds per property
 class Survivor(Facts):
     """A mutant that verification did not notice, and that is not proved equivalent."""
 
-    line: int | None  # of the Verilog, from 1
+    file: str  # of the Verilog; empty if it is not known, or is the unit's own
+    line: int | None  # of it, from 1
     change: str
+    differs_after_cycles: int | None  # in which neighbours can tell; None: not known whether
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,9 @@ def mutation_score(
     count: int = COUNT,
     seed: int = 1,
     progress: Progress | None = None,
+    *,
+    text: str | None = None,
+    sound: str = "",
 ) -> MutationScore:
     """Verify mutants of a unit, and return how many were noticed; the score is cached.
 
@@ -96,13 +101,16 @@ def mutation_score(
         count: Mutants wanted; fewer if the design has no more places for a fault.
         seed: Seed of stimulus, stalls and choice of mutants.
         progress: Called after each replay with a label, replays done and replays in all.
+        text: Verilog that claims to be the unit; that of the unit if not given.
+        sound: Further Verilog, such as a wrapper, that gets no faults.
 
     Raises:
         UserError: If Yosys, ABC or Verilator is missing, or ``count`` is below 1.
         CheckFailed: If the unit fails without a fault, so that killing a mutant means nothing.
         ToolError: If a tool fails.
     """
-    text, stimulus = verilog(unit, config), unit.vectors(config, seed)
+    text = verilog(unit, config) if text is None else text
+    stimulus = unit.vectors(config, seed)
     simulator = find_simulator("verilator")
     key = digest(
         [unit.name, config.to_json(), count, seed, unit.latency(config)],
@@ -111,7 +119,7 @@ def mutation_score(
         asdict(unit.layouts(config)),
         code_digest(__name__),
         code_digest(unit.golden.__module__),
-        text,
+        [text, sound],
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
         stimulus.expected.tobytes(),
@@ -120,7 +128,7 @@ def mutation_score(
         MutationScore,
         "mutate",
         key,
-        lambda: _scored(unit, config, text, stimulus, count, seed, progress or silent),
+        lambda: _scored(unit, config, text, sound, stimulus, count, seed, progress or silent),
     )
 
 
@@ -128,17 +136,19 @@ def _scored(
     unit: Unit,
     config: Config,
     text: str,
+    sound: str,
     stimulus: Stimulus,
     count: int,
     seed: int,
     progress: Progress,
 ) -> MutationScore:
     top, label = unit.module_name, f"mutate {unit.name}"
-    mutants = make_mutants([text], top, count, seed)
+    mutants = make_mutants([text], top, count, seed, sound)
     simulation = ForkedSimulation(mutants, top, unit.ports(config))
     plans = _plans(unit, config, stimulus, seed)
     alive = [mutation.number for mutation in mutants.mutations]
-    alike: set[int] = set()
+    comparator = Comparator(mutants, top)
+    equivalent = 0
     killed_by: dict[str, int] = {}
     for done, plan in enumerate(plans):
         progress(label, done, len(plans))
@@ -158,13 +168,22 @@ def _scored(
         killed_by[plan.name] = len(alive) - len(left)
         alive = left
         if done == _QUICK - 1:  # before the many replays that hardly any mutant is left for
-            alike = equivalent_mutants(mutants, alive, top)
-            alive = [number for number in alive if number not in alike]
+            left = [number for number in alive if not comparator.alike(number)]
+            equivalent += len(alive) - len(left)
+            alive = left
+    compared = {number: comparator.compared(number) for number in alive}
+    alive = [number for number in alive if compared[number].verdict != "equivalent"]
+    equivalent += len(compared) - len(alive)
     refuted = _refuted(unit, config, mutants, alive)
     killed_by["proofs"] = len(refuted)
     progress(label, len(plans), len(plans))
     survived = [
-        Survivor(line=mutation.line, change=mutation.change)
+        Survivor(
+            file=mutation.file,
+            line=mutation.line,
+            change=mutation.change,
+            differs_after_cycles=compared[mutation.number].cycles,
+        )
         for mutation in mutants.mutations
         if mutation.number in set(alive) - refuted
     ]
@@ -174,7 +193,7 @@ def _scored(
         seed=seed,
         mutants=len(mutants.mutations),
         killed=sum(killed_by.values()),
-        equivalent=len(alike),
+        equivalent=equivalent,
         survived=tuple(survived),
         killed_by=killed_by,
     )

@@ -8,7 +8,7 @@ import pytest
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.processes import Limits
 from consilico.sim.rtlsim.mutation import mutants as module
-from consilico.sim.rtlsim.mutation.equivalence import equivalent_mutants
+from consilico.sim.rtlsim.mutation.equivalence import Comparator, Comparison
 from consilico.sim.rtlsim.mutation.mutants import Mutants, make_mutants
 from consilico.sim.rtlsim.mutation.score import mutation_score
 from consilico.sim.units.stimulus import Kind, Stimulus
@@ -17,10 +17,13 @@ from tests.sim.rtlsim import toy
 COUNT = 40
 # The AND gate makes no difference: `a & b | b` is `b`
 REDUNDANT = """\
-module twice(input clk, input a, input b, output reg y, output z);
+module twice(input clk, input rst, input i__valid, output i__ready, input [1:0] i__payload,
+             output reg o__valid, input o__ready, output reg o__payload);
+  wire a = i__payload[0], b = i__payload[1];
   wire same = (a & b) | b;
-  always @(posedge clk) y <= a ^ same;
-  assign z = y;
+  assign i__ready = 1'b1;
+  always @(posedge clk) o__payload <= a ^ same;
+  always @(posedge clk) o__valid <= i__valid;
 endmodule
 """
 
@@ -57,14 +60,107 @@ def test_no_mutants_are_refused() -> None:
         make_mutants(toy.sources(), toy.TOP, 0, seed=1)
 
 
+# Only 1 and 2 are ever stored, so bits 0 and 1 differ, which a comparator looks at
+REACHED = """\
+module steps(input clk, input rst, input i__valid, output i__ready, input i__payload,
+             output o__valid, input o__ready, output o__payload);
+  reg [1:0] state;
+  reg full;
+  wire free = o__ready | ~full;
+  wire hot = state[0] ^ state[1];
+  assign i__ready = free;
+  assign o__valid = full;
+  assign o__payload = state[1] & hot;
+  always @(posedge clk)
+    if (rst) begin
+      state <= 2'd1;
+      full <= 1'b0;
+    end else if (free) begin
+      full <= i__valid;
+      if (i__valid) state <= i__payload ? 2'd2 : 2'd1;
+    end
+endmodule
+"""
+# The clock gate and a latch of generated Verilog
+GATED = """\
+module gated(input clk, input rst, input i__valid, output i__ready, input i__payload,
+             output o__valid, input o__ready, output o__payload);
+  reg full, held, value, write, stored;
+  always @* if (!clk) held = i__valid & i__ready;
+  wire gclk = clk & held;
+  always @(posedge gclk) value <= i__payload;
+  always @(posedge clk) begin
+    full <= !rst & (i__valid | (full & ~o__ready));
+    write <= i__valid & i__ready;
+  end
+  always @* if (write & ~clk) stored = value;
+  assign i__ready = o__ready | ~full;
+  assign o__valid = full;
+  assign o__payload = stored;
+endmodule
+"""
+
+
+def compared(text: str, top: str) -> tuple[Comparator, dict[str, int]]:
+    """Return a comparator of the mutants of a design, and their numbers by what they change."""
+    made = make_mutants([text], top, 64, seed=1)
+    return Comparator(made, top), {each.change: each.number for each in made.mutations}
+
+
 def test_a_fault_that_changes_nothing_is_proved_and_no_other() -> None:
     made = make_mutants([REDUNDANT], "twice", 16, seed=1)
-    proved = equivalent_mutants(made, [each.number for each in made.mutations], "twice")
+    comparator = Comparator(made, "twice")
+    proved = {each.number for each in made.mutations if comparator.alike(each.number)}
     of_and = [each for each in made.mutations if "of and" in each.change]
     idle = {each.number for each in of_and if each.change[0] == "A" or "always 0" in each.change}
     assert idle
     assert idle <= proved
     assert proved <= {each.number for each in of_and}
+
+
+def test_a_fault_that_no_reached_state_shows_is_proved() -> None:
+    comparator, numbers = compared(REACHED, "steps")
+    always = numbers["Y[0] of xor (hot[0]) is always 1"]
+    assert not comparator.alike(always)
+    assert comparator.compared(always).verdict == "equivalent"
+
+
+def test_a_fault_that_shows_is_found_with_its_cycle() -> None:
+    comparator, numbers = compared(REACHED, "steps")
+    found = comparator.compared(numbers["Y[0] of xor (hot[0]) is always 0"])
+    assert found == Comparison(verdict="differs", cycles=2)
+
+
+def test_clock_gates_and_latches_are_followed() -> None:
+    comparator, numbers = compared(GATED, "gated")
+    assert comparator.compared(0).verdict == "equivalent"
+    # the latch may as well be open in the high half of the cycle, but must not hold what it likes
+    early = numbers["B[0] of and is inverted"]
+    assert comparator.compared(early).verdict == "equivalent"
+    stuck = numbers["Q[0] of auto (o__payload[0]) is always 0"]
+    assert comparator.compared(stuck).verdict == "differs"
+
+
+def test_a_clock_that_ticks_in_vain_is_a_difference() -> None:
+    """What the register takes then is not stored, so results are those of the design."""
+    comparator, numbers = compared(GATED, "gated")
+    found = comparator.compared(numbers["B[0] of and (held[0]) is always 1"])
+    assert found.verdict == "differs"
+
+
+def test_wrapped_designs_get_faults_in_the_design_only() -> None:
+    inner = "`line 7 \"mine.v\" 0\n" + REDUNDANT
+    outer = """\
+module around(input clk, input rst, input i__valid, output i__ready, input [1:0] i__payload,
+              output o__valid, input o__ready, output o__payload);
+  wire ready;
+  assign i__ready = ready & ~rst;
+  twice inner(clk, rst, i__valid, ready, i__payload, o__valid, o__ready, o__payload);
+endmodule
+"""
+    made = make_mutants([inner], "around", 8, seed=1, sound=outer)
+    assert {each.file for each in made.mutations} == {"mine.v"}
+    assert {each.line for each in made.mutations} <= {9, 10, 11, 12, 13}
 
 
 def test_verification_notices_faults(cache: object) -> None:
