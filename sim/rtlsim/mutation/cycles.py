@@ -14,9 +14,13 @@ from typing import Any
 from consilico.sim.base.errors import ToolError
 from consilico.sim.rtlsim.proofs.design import Bit, Cell, Design
 
-__all__ = ["TICKS", "UNLIKE", "per_cycle"]
+__all__ = ["TICKS", "UNLIKE", "StoresOtherwise", "per_cycle"]
 
 TICKS, UNLIKE = "consilico_ticks", "consilico_unlike"  # output ports that are added
+
+
+class StoresOtherwise(ToolError):
+    """A design whose registers or latches are not followed here, such as at the falling edge."""
 
 
 def per_cycle(design: Design, clock: str = "clk") -> None:
@@ -27,7 +31,7 @@ def per_cycle(design: Design, clock: str = "clk") -> None:
         clock: Name of its clock port.
 
     Raises:
-        ToolError: If it stores in other ways.
+        StoresOtherwise: If it stores in other ways.
     """
     module, cells = design.module, design.module["cells"]
     (clk,) = design.port(clock)
@@ -78,7 +82,7 @@ def per_cycle(design: Design, clock: str = "clk") -> None:
             open_, shut = (fed, before) if enabled else (before, fed)
             add("$mux", {"WIDTH": width}, {"A": shut, "B": open_, "S": [enable]}, {"Y": stored})
         else:
-            raise ToolError(f"no equivalence yet of registers like {cell.name} ({cell.kind})")
+            raise StoresOtherwise(f"no equivalence yet of registers like {cell.name} ({cell.kind})")
     unlike += ticks
     for name, bits in ((TICKS, list(ticks.values())), (UNLIKE, unlike)):
         module["ports"][name] = {"direction": "output", "bits": bits or ["0"]}

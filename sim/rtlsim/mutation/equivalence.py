@@ -63,7 +63,8 @@ class Comparator:
 
     Raises:
         UserError: If Yosys or ABC is missing.
-        ToolError: If Yosys fails, or the design stores in a way that is not known here.
+        StoresOtherwise: If the design has registers that are not followed here.
+        ToolError: If Yosys fails.
     """
 
     def __init__(self, mutants: Mutants, top: str) -> None:

@@ -37,6 +37,8 @@ opt_clean
 rename {top} {top}_mutants
 write_verilog -noattr mutants.v
 memory_map
+async2sync t:$adff t:$adffe t:$aldff t:$aldffe t:$dffsr t:$dffsre
+dffunmap
 opt_clean
 write_json mutants.json
 """
@@ -69,7 +71,7 @@ class Mutants:
     mutations: tuple[Mutation, ...]
     width: int  # bits of the input that chooses
     verilog: str  # module ``{top}_mutants``
-    json: str  # the same netlist, as Yosys writes it, without memories
+    json: str  # the same netlist, as Yosys writes it: memories and resets are made of $dff
 
     def alone(self, number: int, top: str) -> str:
         """Return Verilog of the design with one fault, or with none for 0.

@@ -1,11 +1,11 @@
 """Score the harness: how many single faults of a unit its verification would notice.
 
 Every mutant goes through what :func:`consilico.sim.rtlsim.verify.verify` replays on Verilator,
-judged by the same code; what that lets through goes through proofs of the streams' promises. A
-mutant that passes all of it is proved equivalent to the unit, or has survived: then the stimulus
-or the checks have a gap.
+judged by the same code. A mutant that passes all of it is proved equivalent to the unit, or has
+survived: then the stimulus or the checks have a gap.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
@@ -23,11 +23,11 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.builds import compiler_version
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.judgement import judged, quick_cycles
-from consilico.sim.rtlsim.mutation.equivalence import Comparator
+from consilico.sim.rtlsim.mutation.cycles import StoresOtherwise
+from consilico.sim.rtlsim.mutation.equivalence import Comparator, Comparison
 from consilico.sim.rtlsim.mutation.forked import ForkedSimulation
 from consilico.sim.rtlsim.mutation.mutants import Mutants, make_mutants
 from consilico.sim.rtlsim.plan import Planned, at_full_speed, planned
-from consilico.sim.rtlsim.proofs.prove import prove_verilog
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.accepted import Expected
@@ -40,15 +40,7 @@ __all__ = ["COUNT", "MutationScore", "Survivor", "mutation_score"]
 COUNT = 200  # mutants of a unit
 _FIRST_ITEMS = 400  # of the stimulus, which kill most mutants
 _QUICK = 2  # replays before mutants are looked at for equivalence
-# What simulation does not see: clocks that tick in vain, and what takes a rare order of events
-_PROVED = (
-    "silent_after_reset",
-    "nothing_lost",
-    "no_deadlock",
-    "clocks_stop",
-    "masked_clocks_stop",
-)
-_PROOF_LIMIT_S = 10  # processor seconds per property
+_UNKNOWN = Comparison(verdict="not decided")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +139,9 @@ def _scored(
     simulation = ForkedSimulation(mutants, top, unit.ports(config))
     plans = _plans(unit, config, stimulus, seed)
     alive = [mutation.number for mutation in mutants.mutations]
-    comparator = Comparator(mutants, top)
+    comparator = None
+    with contextlib.suppress(StoresOtherwise):  # then nothing is proved equivalent
+        comparator = Comparator(mutants, top)
     equivalent = 0
     killed_by: dict[str, int] = {}
     for done, plan in enumerate(plans):
@@ -167,15 +161,16 @@ def _scored(
         left = [number for number in alive if not noticed[number]]
         killed_by[plan.name] = len(alive) - len(left)
         alive = left
-        if done == _QUICK - 1:  # before the many replays that hardly any mutant is left for
+        # before the many replays that hardly any mutant is left for
+        if done == _QUICK - 1 and comparator is not None:
             left = [number for number in alive if not comparator.alike(number)]
             equivalent += len(alive) - len(left)
             alive = left
-    compared = {number: comparator.compared(number) for number in alive}
+    compared = {
+        number: _UNKNOWN if comparator is None else comparator.compared(number) for number in alive
+    }
     alive = [number for number in alive if compared[number].verdict != "equivalent"]
     equivalent += len(compared) - len(alive)
-    refuted = _refuted(unit, config, mutants, alive)
-    killed_by["proofs"] = len(refuted)
     progress(label, len(plans), len(plans))
     survived = [
         Survivor(
@@ -185,7 +180,7 @@ def _scored(
             differs_after_cycles=compared[mutation.number].cycles,
         )
         for mutation in mutants.mutations
-        if mutation.number in set(alive) - refuted
+        if mutation.number in set(alive)
     ]
     return MutationScore(
         unit=unit.name,
@@ -197,18 +192,6 @@ def _scored(
         survived=tuple(survived),
         killed_by=killed_by,
     )
-
-
-def _refuted(unit: Unit, config: Config, mutants: Mutants, numbers: Sequence[int]) -> set[int]:
-    """Return the mutants that break a promise which the unit keeps."""
-
-    def broken(number: int) -> set[str]:
-        text = mutants.alone(number, unit.module_name)
-        found = prove_verilog(unit, config, text, _PROOF_LIMIT_S, only=_PROVED)
-        return {proof.name for proof in found.proofs if proof.verdict == "failed"}
-
-    usual = broken(0) if numbers else set()
-    return {number for number in numbers if broken(number) - usual}
 
 
 def _problems(

@@ -149,7 +149,7 @@ def test_a_clock_that_ticks_in_vain_is_a_difference() -> None:
 
 
 def test_wrapped_designs_get_faults_in_the_design_only() -> None:
-    inner = "`line 7 \"mine.v\" 0\n" + REDUNDANT
+    inner = '`line 7 "mine.v" 0\n' + REDUNDANT
     outer = """\
 module around(input clk, input rst, input i__valid, output i__ready, input [1:0] i__payload,
               output o__valid, input o__ready, output o__payload);
