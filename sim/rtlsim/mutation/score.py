@@ -6,7 +6,7 @@ survived: then the stimulus or the checks have a gap.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from consilico.sim.rtlsim.judgement import judged, quick_cycles
 from consilico.sim.rtlsim.mutation.cycles import StoresOtherwise
 from consilico.sim.rtlsim.mutation.equivalence import Comparator, Comparison
 from consilico.sim.rtlsim.mutation.forked import ForkedSimulation
-from consilico.sim.rtlsim.mutation.mutants import Mutants, make_mutants
+from consilico.sim.rtlsim.mutation.mutants import make_mutants
 from consilico.sim.rtlsim.plan import Planned, at_full_speed, planned
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.simulators import find_simulator
@@ -38,7 +38,7 @@ from consilico.sim.units.unit import Unit
 __all__ = ["COUNT", "MutationScore", "Survivor", "mutation_score"]
 
 COUNT = 200  # mutants of a unit
-_FIRST_ITEMS = 400  # of the stimulus, which kill most mutants
+_FIRST_ITEMS, _FIRST_RESULTS = 400, 8  # of the stimulus, at least: they kill most mutants
 _QUICK = 2  # replays before mutants are looked at for equivalence
 _UNKNOWN = Comparison(verdict="not decided")
 
@@ -211,7 +211,9 @@ def _plans(unit: Unit, config: Config, stimulus: Stimulus, seed: int) -> list[Pl
 
     The golden model is asked once for each order of acceptance: most mutants have the unit's.
     """
-    first = at_full_speed("beginning", prefix(stimulus, _FIRST_ITEMS))
+    results = np.flatnonzero(stimulus.completes)[:_FIRST_RESULTS]
+    items = max(_FIRST_ITEMS, 1 + int(results[-1]))
+    first = at_full_speed("beginning", prefix(stimulus, items))
     plans = planned(unit, config, stimulus, seed, ["verilator"])["verilator"]
     return [replace(plan, expect=_remembered(plan.expect)) for plan in (first, *plans)]
 
