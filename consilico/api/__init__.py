@@ -11,7 +11,7 @@ not installed. A failing external tool raises :class:`~consilico.sim.base.errors
 """
 
 from consilico.api.catalogue import configure, generate, mutate, prove, report, unit, units, verify
-from consilico.api.designs import mutate_rtl, propose_mapping, verify_rtl
+from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
 from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
@@ -25,6 +25,7 @@ __all__ = [
     "estimate_rtl",
     "generate",
     "implement",
+    "implement_rtl",
     "kits",
     "memory",
     "memory_sweep",

@@ -6,7 +6,7 @@ See :mod:`consilico.api` for what all functions of the interface have in common.
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from consilico.sim.rtlsim.foreign.propose import Proposal
     from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.verify import Verification
+    from consilico.sim.silicon.implement import Implementation
+    from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.units.unit import Unit
 
-__all__ = ["mutate_rtl", "propose_mapping", "verify_rtl"]
+__all__ = ["implement_rtl", "mutate_rtl", "propose_mapping", "verify_rtl"]
 
 
 def propose_mapping(
@@ -67,10 +69,12 @@ def verify_rtl(
     mapping: Path | None = None,
     include: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
     simulators: Sequence[str] = ("icarus", "verilator"),
     seed: int = 1,
     failures: Path | None = None,
     replay: Path | None = None,
+    golden: str | None = None,
     trust: bool = False,
     progress: "Progress | None" = None,
 ) -> "Verification":
@@ -84,10 +88,13 @@ def verify_rtl(
         mapping: File that says how its ports serve the unit's streams; None where they are them.
         include: Further folders of included files.
         defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name; they replace the mapping's.
         simulators: ``"icarus"``, ``"verilator"`` or both.
         seed: Of the stimuli and the stalls.
         failures: Folder for stimuli and waveforms of failures; the cache if None.
         replay: Stimulus file of a failure, to be replayed instead of verifying the design.
+        golden: ``"FILE.py:FUNCTION"`` of a golden model to compare with instead of the unit's;
+            docs/your-own-design.md says what the function is given and returns.
         trust: Whether the design may call what reaches files and programs.
         progress: Called with a description, steps done and steps in total.
 
@@ -95,28 +102,33 @@ def verify_rtl(
         The verdict. That tools understand the text differently is one of its problems.
 
     Raises:
-        UserError: If the design or the mapping cannot be read, they do not fit, or a simulator is
-            missing.
+        UserError: If the design, the mapping or the golden model cannot be read, they do not fit,
+            the golden model fails, or a simulator is missing.
     """
     with needing("verify", "torch"):
         from consilico.sim.rtlsim.foreign.design import read_design
         from consilico.sim.rtlsim.foreign.mapping import read_mapping
+        from consilico.sim.rtlsim.foreign.own_model import read_model
         from consilico.sim.rtlsim.foreign.verify import verify_design
 
         found, chosen = configured(unit, config)
+        model = None if golden is None else read_model(golden)
         port_map = None if mapping is None else read_mapping(mapping)
-        parameters = {} if port_map is None else port_map.parameters
-        macros = defines or {}
-        design = read_design(files, top, include=include, defines=macros, parameters=parameters)
+        macros, own = defines or {}, parameters or {}
+        design = read_design(
+            files, top, include=include, defines=macros, parameters={**_of_mapping(port_map), **own}
+        )
         options = [f"--rtl {shlex.quote(str(file))}" for file in files]
         options += [f"--top {top} --as {found.name}"]
         options += [f"--map {shlex.quote(str(mapping))}"] if mapping else []
+        options += [f"--golden {shlex.quote(golden)}"] if golden else []
         options += [f"--include {shlex.quote(str(folder))}" for folder in include]
         options += [f"--define {shlex.quote(f'{name}={text}')}" for name, text in macros.items()]
+        options += [f"--param {shlex.quote(f'{name}={text}')}" for name, text in own.items()]
         options += ["--trust"] if trust else []
         return verify_design(
             design, port_map, found, chosen, [*dict.fromkeys(simulators)], seed, progress,
-            failures=failures, replay=replay, trust=trust, command=" ".join(options),
+            failures=failures, replay=replay, golden=model, trust=trust, command=" ".join(options),
         )  # fmt: skip
 
 
@@ -129,6 +141,7 @@ def mutate_rtl(
     mapping: Path | None = None,
     include: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
     count: int = 200,
     seed: int = 1,
     trust: bool = False,
@@ -144,6 +157,7 @@ def mutate_rtl(
         mapping: File that says how its ports serve the unit's streams; None where they are them.
         include: Further folders of included files.
         defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name; they replace the mapping's.
         count: Mutants wanted.
         seed: Of the stimuli, the stalls and the choice of mutants.
         trust: Whether the design may call what reaches files and programs.
@@ -161,8 +175,74 @@ def mutate_rtl(
 
         found, chosen = configured(unit, config)
         port_map = None if mapping is None else read_mapping(mapping)
-        parameters = {} if port_map is None else port_map.parameters
-        design = read_design(
-            files, top, include=include, defines=defines or {}, parameters=parameters
-        )
+        settings = {**_of_mapping(port_map), **(parameters or {})}
+        design = read_design(files, top, include=include, defines=defines, parameters=settings)
         return mutate_design(design, port_map, found, chosen, count, seed, progress, trust=trust)
+
+
+def implement_rtl(
+    files: Sequence[Path],
+    top: str,
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    mapping: Path | None = None,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    pdk: "str | Kit" = "nangate45",
+    liberty: Sequence[Path] = (),
+    clock_ns: float = 4.0,
+    traffic: str | None = None,
+    prove: bool | None = None,
+    progress: "Progress | None" = None,
+) -> "Implementation":
+    """Implement anyone's design, as :func:`implement` does a unit, on that unit's traffic.
+
+    The traffic reaches the netlist through the mapping; area and power are those of the design
+    alone, without the wrapper.
+
+    Args:
+        files: Verilog or SystemVerilog files.
+        top: Name of the top module.
+        unit: The unit that it is, or its name.
+        config: From :func:`configure`; None is the default configuration.
+        mapping: File that says how its ports serve the unit's streams; None where they are them.
+        include: Further folders of included files.
+        defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name; they replace the mapping's.
+        pdk: As in :func:`implement`.
+        liberty: As in :func:`implement`.
+        clock_ns: As in :func:`implement`.
+        traffic: As in :func:`implement`.
+        prove: As in :func:`implement`.
+        progress: Called with a description, steps done and steps in total.
+
+    Raises:
+        UserError: If the design or the mapping cannot be read, they do not fit, or the kit, a tool
+            or the traffic is not there.
+        ToolError: If a tool fails.
+        CheckFailed: If the netlist does not do what the RTL does, or not what the unit does.
+    """
+    with needing("implement", "torch"):
+        from consilico.sim.rtlsim.foreign.design import read_design
+        from consilico.sim.rtlsim.foreign.mapping import read_mapping
+        from consilico.sim.silicon.circuit import design_circuit
+        from consilico.sim.silicon.implement import implement
+        from consilico.sim.silicon.kits.kit import liberty_kit
+
+        found, chosen = configured(unit, config)
+        port_map = None if mapping is None else read_mapping(mapping)
+        settings = {**_of_mapping(port_map), **(parameters or {})}
+        design = read_design(files, top, include=include, defines=defines, parameters=settings)
+        circuit = design_circuit(design, port_map, found, chosen)
+        kit = liberty_kit(liberty) if liberty else pdk
+        return implement(
+            found, chosen, kit, clock_ns,
+            source=traffic, progress=progress, prove=prove, circuit=circuit,
+        )  # fmt: skip
+
+
+def _of_mapping(port_map: Any) -> dict[str, str]:
+    """Return the parameters that a mapping file sets."""
+    return {} if port_map is None else dict(port_map.parameters)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
-from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
@@ -158,11 +157,8 @@ def sweep_rtl(
         from consilico.sim.rtlsim.foreign.design import read_design
 
         design = read_design(files, top, include=include, defines=defines, parameters=parameters)
-        sources = design.verilog
-        if sources.beside:
-            there = next(iter(sources.beside.values()))
-            raise UserError(f"{design.source}: a sweep loads no memory from a file such as {there}")
-        swept = _swept(sources.text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
+        text = design.synthesized()
+        swept = _swept(text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
         return replace(swept, rtl=design.source, top=top, front_ends=design.front_ends())
 
 

@@ -17,6 +17,7 @@ from consilico.commands.rtl import (
     DefineOption,
     IncludeOption,
     MapOption,
+    ParameterOption,
     RoleOption,
     RtlOption,
     TopOption,
@@ -45,6 +46,7 @@ def mutate(
     mapping: MapOption = None,
     include: IncludeOption = None,
     define: DefineOption = None,
+    parameter: ParameterOption = None,
     trust: TrustOption = False,
     json_path: JsonOption = None,
 ) -> None:
@@ -52,16 +54,19 @@ def mutate(
     from consilico.sim.units.catalogue import configure
 
     name = unit_asked_for(unit, rtl, top, role)
-    if not rtl and (mapping or include or define or trust):
-        raise UserError("--map, --include, --define and --trust are for --rtl, not for units")
+    if not rtl and (mapping or include or define or parameter or trust):
+        raise UserError(
+            "--map, --include, --define, --param and --trust are for --rtl, not for units"
+        )
     found = api.unit(name)
     config = configure(found, settings)
     with working() as progress:
         if rtl:
-            macros, _ = settings_of(define, None)
+            defines, parameters = settings_of(define, parameter)
             result = api.mutate_rtl(
                 rtl, str(top), found, config, mapping=mapping, include=include or (),
-                defines=macros, count=count, seed=seed, trust=trust, progress=progress,
+                defines=defines, parameters=parameters, count=count, seed=seed, trust=trust,
+                progress=progress,
             )  # fmt: skip
         else:
             result = api.mutate(found, config, count=count, seed=seed, progress=progress)

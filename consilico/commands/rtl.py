@@ -90,4 +90,4 @@ def unit_asked_for(
 def show_front_ends(lines: Sequence[str]) -> None:
     """Print what a comparison of front ends says."""
     for line in lines:
-        print(f"{line[0].upper()}{line[1:]}.")
+        print(f"{line[0].upper()}{line[1:].rstrip('.')}.")

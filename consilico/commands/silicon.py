@@ -1,4 +1,4 @@
-"""Define ``consilico implement``: synthesis, timing and power of a unit."""
+"""Define ``consilico implement``: synthesis, timing and power of a unit, or of anyone's RTL."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,12 +8,24 @@ import typer
 from consilico import api
 from consilico.commands.output import (
     JsonOption,
+    OptionalUnitArgument,
     PlotOption,
     SetOption,
-    UnitArgument,
     emit,
     print_table,
     working,
+)
+from consilico.commands.rtl import (
+    DefineOption,
+    IncludeOption,
+    MapOption,
+    ParameterOption,
+    RoleOption,
+    RtlOption,
+    TopOption,
+    settings_of,
+    show_front_ends,
+    unit_asked_for,
 )
 from consilico.sim.base.errors import CheckFailed, UserError
 
@@ -24,8 +36,8 @@ __all__ = ["implement"]
 
 
 def implement(
-    unit: UnitArgument,
     settings: SetOption,
+    unit: OptionalUnitArgument = None,
     pdk: Annotated[
         str | None,
         typer.Option(
@@ -54,34 +66,48 @@ def implement(
             show_default=False,
         ),
     ] = None,
+    rtl: RtlOption = None,
+    top: TopOption = None,
+    role: RoleOption = None,
+    mapping: MapOption = None,
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    parameter: ParameterOption = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
-    """Synthesize a unit and measure area, timing and power; status 1 if it misses the clock."""
+    """Measure area, timing and power of a unit or anyone's RTL; status 1 if it misses the clock."""
     from consilico.sim.units.catalogue import configure
 
     if pdk and liberty:
         raise UserError("--pdk and --liberty exclude each other; a kit has its Liberty files")
-    found = api.unit(unit)
+    name = unit_asked_for(unit, rtl, top, role)
+    if not rtl and (mapping or include or define or parameter):
+        raise UserError("--map, --include, --define and --param are for --rtl, not for units")
+    found = api.unit(name)
     config = configure(found, settings)
+    defines, parameters = settings_of(define, parameter)
+    kit = pdk or "nangate45"
     with working() as progress:
-        result = api.implement(
-            found,
-            config,
-            pdk=pdk or "nangate45",
-            liberty=liberty or (),
-            clock_ns=clock_ns,
-            traffic=traffic,
-            prove=prove,
-            progress=progress,
-        )
+        if rtl:
+            result = api.implement_rtl(
+                rtl, str(top), found, config, mapping=mapping, include=include or (),
+                defines=defines, parameters=parameters, pdk=kit, liberty=liberty or (),
+                clock_ns=clock_ns, traffic=traffic, prove=prove, progress=progress,
+            )  # fmt: skip
+        else:
+            result = api.implement(
+                found, config, pdk=kit, liberty=liberty or (), clock_ns=clock_ns,
+                traffic=traffic, prove=prove, progress=progress,
+            )  # fmt: skip
     if plot is not None:
         from consilico.reports.plots import implement_plot, save_plot
 
         save_plot(implement_plot(result.to_json()), plot)
     emit("implement/1", result.to_json(), json_path, lambda: _show_implementation(result))
     if not result.meets_clock:
-        raise CheckFailed(f"{found.name} needs {result.path_ns:.3f} ns, the clock is {clock_ns} ns")
+        what = f"{top} as {found.name}" if rtl else found.name
+        raise CheckFailed(f"{what} needs {result.path_ns:.3f} ns, the clock is {clock_ns} ns")
 
 
 def _show_implementation(result: "Implementation") -> None:
@@ -99,9 +125,12 @@ def _show_implementation(result: "Implementation") -> None:
         for name, area in result.area_by_purpose_um2.items()
     ]
     rows.append(("equal to the RTL", _equivalence(result.equivalence)))
-    title = f"{result.unit} in {result.pdk}, {result.corner}"
+    what = result.unit if result.top is None else f"{result.top} as {result.unit}"
+    title = f"{what} in {result.pdk}, {result.corner}"
     rows += [("note", note) for note in result.notes]
     print_table(title, ("", "measured"), rows, (1,))
+    if result.front_ends is not None:
+        show_front_ends(result.front_ends.lines())
 
 
 def _equivalence(found: "EquivalenceCheck") -> str:

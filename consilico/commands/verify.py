@@ -19,6 +19,7 @@ from consilico.commands.rtl import (
     DefineOption,
     IncludeOption,
     MapOption,
+    ParameterOption,
     RoleOption,
     RtlOption,
     TopOption,
@@ -75,8 +76,16 @@ def verify(
     top: TopOption = None,
     role: RoleOption = None,
     mapping: MapOption = None,
+    golden: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:FUNCTION",
+            help="With --rtl: a golden model of your own instead of the unit's.",
+        ),
+    ] = None,
     include: IncludeOption = None,
     define: DefineOption = None,
+    parameter: ParameterOption = None,
     trust: TrustOption = False,
     json_path: JsonOption = None,
 ) -> None:
@@ -84,18 +93,20 @@ def verify(
     from consilico.sim.units.catalogue import configure
 
     name = unit_asked_for(unit, rtl, top, role)
-    if not rtl and (mapping or include or define or trust):
-        raise UserError("--map, --include, --define and --trust are for --rtl, not for units")
+    if not rtl and (mapping or golden or include or define or parameter or trust):
+        raise UserError(
+            "--map, --golden, --include, --define, --param and --trust are for --rtl, not for units"
+        )
     found = api.unit(name)
     config = configure(found, settings)
     names = [name.value for name in simulators]
     with working() as progress:
         if rtl:
-            macros, _ = settings_of(define, None)
+            defines, parameters = settings_of(define, parameter)
             result = api.verify_rtl(
                 rtl, str(top), found, config, mapping=mapping, include=include or (),
-                defines=macros, simulators=names, seed=seed, failures=failures, replay=replay,
-                trust=trust, progress=progress,
+                defines=defines, parameters=parameters, simulators=names, seed=seed,
+                failures=failures, replay=replay, golden=golden, trust=trust, progress=progress,
             )  # fmt: skip
         else:
             result = api.verify(

@@ -13,6 +13,7 @@ import re
 import selectors
 import shutil
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from consilico.sim.base.errors import ToolError
+from consilico.sim.base.reach import Reach, compiled_programs
 
 __all__ = [
     "Ending",
@@ -166,6 +168,7 @@ def run_tool(
     *,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    reach: Reach | None = None,
 ) -> ToolRun:
     """Run a program to its end.
 
@@ -177,6 +180,8 @@ def run_tool(
         folder: Where it works, and keeps its temporary files: those of a compiler that is killed
             go with the folder. This process' own folder if not given.
         environment: Its environment variables; this process' own if not given.
+        reach: What it may reach besides ``folder``, which is its home then, and installed software,
+            where the system can see to that; everything if not given.
 
     Raises:
         ToolError: If it cannot be started. How it ended is in the result, see
@@ -186,6 +191,10 @@ def run_tool(
     variables = dict(os.environ if environment is None else environment)
     if folder is not None:
         variables["TMPDIR"] = str(folder.absolute())
+    confined = ""
+    if reach is not None and folder is not None:
+        confined = reach.argument(str(command[0]), folder.absolute(), variables)
+        variables |= _at_home_in(folder.absolute(), variables)
     told, tells = os.pipe()
     with os.fdopen(told, "rb") as report:
         try:
@@ -194,7 +203,7 @@ def run_tool(
                     sys.executable, "-I", "-S", _SUPERVISOR,
                     str(tells), os.pathsep.join(list(_folders)),
                     str(limits.wall_s), str(limits.memory_bytes), str(limits.file_bytes),
-                    str(limits.cpu_s or 0),
+                    str(limits.cpu_s or 0), confined,
                     *command,
                 ],
                 cwd=folder, env=variables, start_new_session=True, pass_fds=(tells,),
@@ -230,6 +239,20 @@ def run_tool(
         peak_bytes=peak_bytes,
         limits=limits,
     )
+
+
+def _at_home_in(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which a tool keeps its history and settings in a folder.
+
+    Caches and packages of the user stay where they are. WebAssembly sees the folder as ``/``.
+    """
+    kept = {
+        "XDG_CACHE_HOME": Path.home() / ".cache",
+        "YOWASP_CACHE_DIR": compiled_programs(environment),
+        "PYTHONUSERBASE": site.getuserbase(),
+    }
+    found = {name: environment.get(name) or str(value) for name, value in kept.items()}
+    return {**found, "HOME": str(folder), "YOWASP_MOUNT": f"/={folder}"}
 
 
 def tool_version(

@@ -16,11 +16,18 @@ import resource
 import select
 import shutil
 import signal
+import stat
+import struct
 import sys
 import time
 from collections.abc import Callable
 
-_SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
+_SET_PDEATHSIG, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 36, 38  # of prctl(2)
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # system calls of landlock(7)
+_ASK_VERSION, _PATH_BENEATH = 1, 1
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE = (1 << bit for bit in (0, 1, 2, 3, 14))
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_ALL_RIGHTS = {1: 13, 2: 14}  # bits by version of Landlock; 15 from the third on
 _MEMORY = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
 
 
@@ -37,7 +44,51 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, hard))
 
 
-def _start(command: list[str], memory_bytes: int, file_bytes: int, cpu_s: int) -> tuple[int, str]:
+def landlock_version() -> int:
+    """Return the version of Landlock that the system has; 0 if it has none."""
+    if sys.platform != "linux":
+        return 0
+    ask = ctypes.CDLL(None).syscall
+    version: int = ask(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+    return max(0, version)
+
+
+def _confine(reach: str) -> None:
+    """Let this process reach only some files, if the system can do so; it cannot be undone.
+
+    Args:
+        reach: One path per line, ``r`` (read and execute) or ``w`` (all) before each.
+    """
+    version = landlock_version()
+    if not version:
+        return
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    every = (1 << _ALL_RIGHTS.get(version, 15)) - 1
+    handled = ctypes.c_uint64(every)
+    rules = call(_CREATE_RULESET, ctypes.byref(handled), ctypes.c_size_t(8), 0)
+    if rules < 0:
+        raise OSError(ctypes.get_errno(), "landlock")
+    for line in reach.split("\n"):
+        try:
+            place = os.open(line[1:], os.O_PATH | os.O_CLOEXEC)
+        except OSError:  # a folder of software that is not there
+            continue
+        rights = every if line[0] == "w" else _EXECUTE | _READ_FILE | _READ_DIR
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            rights &= _OF_FILES
+        rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, place), 12)
+        if call(_ADD_RULE, rules, _PATH_BENEATH, rule, 0):
+            raise OSError(ctypes.get_errno(), "landlock")
+        os.close(place)
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+    if call(_RESTRICT_SELF, rules, 0):
+        raise OSError(ctypes.get_errno(), "landlock")
+    os.close(rules)
+
+
+def _start(
+    command: list[str], memory_bytes: int, file_bytes: int, cpu_s: int, reach: str
+) -> tuple[int, str]:
     """Start the tool in a session of its own; return its process and why it does not start."""
     reads, writes = os.pipe()  # closed by the tool's exec
     parent = os.getpid()
@@ -56,6 +107,8 @@ def _start(command: list[str], memory_bytes: int, file_bytes: int, cpu_s: int) -
             if cpu_s:
                 _limit(resource.RLIMIT_CPU, cpu_s)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            if reach:
+                _confine(reach)
             os.execvp(command[0], command)
         except OSError as error:
             os.write(writes, str(error.errno).encode())
@@ -122,10 +175,10 @@ def _children() -> list[int]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run ``report folders wall_s memory_bytes file_bytes cpu_s command...``.
+    """Run ``report folders wall_s memory_bytes file_bytes cpu_s reach command...``.
 
     ``folders``, with colons between them, are removed if the project dies before the tool; a
-    ``cpu_s`` of 0 is no limit.
+    ``cpu_s`` of 0 is no limit, and an empty ``reach`` (see :func:`_confine`) neither.
     """
     report, folders = int(arguments[0]), arguments[1].split(os.pathsep)
     wall_s, memory_bytes, file_bytes, cpu_s = (float(text) for text in arguments[2:6])
@@ -133,7 +186,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(report, False)
     _prctl(_SET_CHILD_SUBREAPER, 1)
-    process, problem = _start(arguments[6:], int(memory_bytes), int(file_bytes), int(cpu_s))
+    process, problem = _start(
+        arguments[7:], int(memory_bytes), int(file_bytes), int(cpu_s), arguments[6]
+    )
     if problem:
         os.write(report, f"unstarted {problem}".encode())
         return

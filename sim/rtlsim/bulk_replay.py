@@ -24,7 +24,7 @@ from consilico.sim.rtlsim.clock_gates import Ticks, counting, read_ticks
 from consilico.sim.rtlsim.endings import Stop, stop_of_run
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
 from consilico.sim.rtlsim.script import Script, in_order
-from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator, compiler_reach
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = [
@@ -119,7 +119,7 @@ def build_bulk(
             files = [*files, added]
         done = run_tool(
             simulator.name, [*compiler, *jobs, *files], COMPILE_LIMITS,
-            folder=work, environment=simulator.environment(),
+            folder=work, environment=simulator.environment(), reach=compiler_reach(work.parent),
         )  # fmt: skip
         check_compiled(done, top, done.stdout + done.stderr)
         return work / "bench"
@@ -158,7 +158,7 @@ def run_bulk(
             folder / "expected.bin"
         )
         command = simulation_command(simulator, build, settings, replay.seed)
-        done = _simulate(simulator, command, folder, replay.limit_s)
+        done = _simulate(simulator, build, command, folder, replay.limit_s)
         values, problems, mismatches, _ = _read_result(folder / "result.txt")
         if replay.dump is not None and (folder / "activity.vcd").exists():
             shutil.move(folder / "activity.vcd", replay.dump.path)
@@ -249,7 +249,7 @@ def run_script(
     with work_folder("bulk") as folder:
         script.write(folder, ports, None)
         command = simulation_command(simulator, build, settings, seed)
-        done = _simulate(simulator, command, folder, limit_s)
+        done = _simulate(simulator, build, command, folder, limit_s)
         if waveform is not None and (folder / "activity.vcd").exists():
             shutil.move(folder / "activity.vcd", waveform)
         return read_transcript(folder, ports, done, time.monotonic() - start)
@@ -349,11 +349,13 @@ def simulation_command(
     return [str(build), *start, *plusargs]
 
 
-def _simulate(simulator: Simulator, command: list[str], folder: Path, limit_s: float) -> Simulated:
+def _simulate(
+    simulator: Simulator, build: Path, command: list[str], folder: Path, limit_s: float
+) -> Simulated:
     """Run the simulation in ``folder``."""
     done = run_tool(
         f"the simulation with {simulator.name}", command, Limits(wall_s=limit_s),
-        folder=folder, environment=simulator.environment(),
+        folder=folder, environment=simulator.environment(), reach=simulator.reach(build),
     )  # fmt: skip
     problem = done.problem
     if done.ending is Ending.TIMED_OUT:

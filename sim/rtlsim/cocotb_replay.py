@@ -18,10 +18,11 @@ import numpy as np
 from cocotb_tools import config as cocotb_config
 
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work_folder
+from consilico.sim.base.reach import Reach
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.endings import Stop, stop_of_run
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
-from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator, compiler_reach
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = ["TIMESCALE", "build_cocotb", "product_name", "run_cocotb", "run_cocotb_runner"]
@@ -92,6 +93,7 @@ def build_cocotb(
             "build",
             work,
             COMPILE_LIMITS,
+            reach=compiler_reach(work.parent),
             sources=[str(file) for file in ([*files, shown] if verilator else files)],
             hdl_toplevel=top,
             build_dir=str(work),
@@ -146,7 +148,7 @@ def run_cocotb(
             expected=stimulus.expected,
         )
         (folder / product_name(simulator, top)).symlink_to(build)
-        problems, stopped = _simulate(simulator, folder, top, module, replay)
+        problems, stopped = _simulate(simulator, build, folder, top, module, replay)
         report = _report(folder / "report.json")
         if coverage is not None and (folder / "coverage.dat").exists():
             shutil.copyfile(folder / "coverage.dat", coverage)
@@ -178,7 +180,7 @@ def product_name(simulator: Simulator, top: str) -> str:
 
 
 def _simulate(
-    simulator: Simulator, folder: Path, top: str, module: str, replay: Replay
+    simulator: Simulator, build: Path, folder: Path, top: str, module: str, replay: Replay
 ) -> tuple[list[str], Stop | None]:
     """Run the simulation in ``folder``; return what went wrong, and why it stopped, if it did."""
     results = folder / "results.xml"
@@ -187,6 +189,7 @@ def _simulate(
         "test",
         folder,
         Limits(wall_s=replay.limit_s),
+        reach=simulator.reach(build),
         test_module=module,
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
@@ -218,6 +221,7 @@ def run_cocotb_runner(
     folder: Path,
     limits: Limits,
     first_path: Path | None = None,
+    reach: Reach | None = None,
     **arguments: Any,
 ) -> tuple[ToolRun, str]:
     """Run ``build`` or ``test`` of cocotb's runner in a process of its own.
@@ -231,6 +235,7 @@ def run_cocotb_runner(
         folder: Where it runs; plan and log are written there.
         limits: What it may use.
         first_path: Folder that modules are looked for in before ``sys.path``.
+        reach: What it may reach besides ``folder``; everything if not given.
         **arguments: Of that step of the runner.
 
     Returns:
@@ -250,7 +255,7 @@ def run_cocotb_runner(
     )
     run = run_tool(
         simulator.name, [sys.executable, _RUNNER, plan], limits,
-        folder=folder, environment=simulator.environment(),
+        folder=folder, environment=simulator.environment(), reach=reach,
     )  # fmt: skip
     printed = log.read_text(errors="replace") if log.exists() else ""
     return run, printed or run.stdout + run.stderr

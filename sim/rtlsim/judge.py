@@ -2,13 +2,15 @@
 
 import contextlib
 import json
-from dataclasses import dataclass, field, fields
+import shlex
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.processes import work_folder
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.rtlsim.bulk_replay import Transcript, build_bulk, run_script
@@ -139,29 +141,27 @@ class Judge:
             stimulus = cached_file("failures", key, ".json", lambda: text)
             waveform = cached_file("failures", key, ".vcd", lambda: wave) if wave else None
         else:
-            self._folder.mkdir(parents=True, exist_ok=True)
             stimulus = self._folder / f"{unit.module_name}-{len(self._known)}.json"
-            stimulus.write_text(text)
+            write_atomic(stimulus, text)
             waveform = stimulus.with_suffix(".vcd") if wave else None
             if waveform is not None:
-                waveform.write_bytes(wave)
+                write_atomic(waveform, wave)
         default = type(config)()
-        settings = [
-            f" --set {item.name}={json.dumps(getattr(config, item.name)).strip(chr(34))}"
-            for item in fields(config)
-            if getattr(config, item.name) != getattr(default, item.name)
-        ]
-        command = (
-            f"consilico verify {unit.name}{''.join(settings)} --sim {self._simulator.name} "
-            f"--replay {stimulus}"
-        )
-        return Files(stimulus=stimulus, waveform=waveform, command=command)
+        words = ["consilico", "verify", unit.name]
+        for item in fields(config):
+            value = getattr(config, item.name)
+            if value != getattr(default, item.name):
+                text = value if isinstance(value, str) else json.dumps(value)
+                words += ["--set", f"{item.name}={text}"]
+        words += ["--sim", self._simulator.name, "--replay", str(stimulus)]
+        return Files(stimulus=stimulus, waveform=waveform, command=shlex.join(words))
 
     def _waveform(self, seen: Observed, what: str) -> bytes:
         """Return a VCD of a replay, from Icarus if it shows the symptom, too: it builds at once."""
         simulators: list[Simulator] = []
         with contextlib.suppress(UserError):
-            simulators.append(find_simulator("icarus"))
+            icarus = find_simulator("icarus")
+            simulators.append(replace(icarus, trusted=self._simulator.trusted))
         if self._simulator.name not in [each.name for each in simulators]:
             simulators.append(self._simulator)
         ports = self._layouts.ports

@@ -17,9 +17,18 @@ from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import tool_version
+from consilico.sim.base.reach import Reach
+from consilico.sim.base.results import cache_root
 from consilico.sim.rtlsim.runtime_objects import launcher
 
-__all__ = ["ICARUS_LANGUAGE", "SIMULATORS", "SPLIT", "Simulator", "find_simulator"]
+__all__ = [
+    "ICARUS_LANGUAGE",
+    "SIMULATORS",
+    "SPLIT",
+    "Simulator",
+    "compiler_reach",
+    "find_simulator",
+]
 
 SIMULATORS = ("icarus", "verilator")
 # As users compile. In SystemVerilog an initial value in a declaration raises no event, so what the
@@ -40,6 +49,7 @@ class Simulator:
     version: str
     executable: Path  # the compiler
     settings: dict[str, str] = field(default_factory=dict)  # added to the environment
+    trusted: bool = False  # what it simulates may reach all files
 
     def environment(self) -> dict[str, str]:
         """Return the environment of its programs: the user's, without what would change a run."""
@@ -51,6 +61,19 @@ class Simulator:
         if "VERILATOR_ROOT" in self.settings:  # no setting of the build: its objects are the same
             found.setdefault("OBJCACHE", launcher())
         return found
+
+    def reach(self, build: Path) -> Reach | None:
+        """Return what a compiled simulation may reach."""
+        return None if self.trusted else Reach(readable=(build,))
+
+
+def compiler_reach(sources: Path) -> Reach:
+    """Return what simulators' compilers may reach.
+
+    Args:
+        sources: Folder of the texts. The cache is added, for what they compile every time.
+    """
+    return Reach(readable=(sources,), writable=(cache_root(),))
 
 
 def find_simulator(name: str) -> Simulator:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -70,6 +70,9 @@ def check(
     seed: int,
     progress: Progress | None = None,
     failures: Path | None = None,
+    *,
+    fresh: bool = False,
+    trusted: bool = False,
 ) -> Verification:
     """Verify Verilog that was edited by hand, broken on purpose or checked in.
 
@@ -81,12 +84,17 @@ def check(
         seed: As for :func:`verify`.
         progress: As for :func:`verify`.
         failures: As for :func:`verify`.
+        fresh: Whether the verdict is neither taken from the cache nor kept there, because the
+            golden model depends on more than its code.
+        trusted: Whether the Verilog may reach all files when it is simulated.
 
     Raises:
         UserError: If a simulator is unknown, missing or too old.
     """
-    found = _found(simulators)
+    found = _found(simulators, trusted)
     stimulus = unit.vectors(config, seed)
+    if fresh:
+        return _judged(unit, config, text, found, seed, stimulus, progress, failures)
     key = digest(
         [unit.name, config.to_json(), seed, unit.latency(config)],
         asked_points(unit, config, simulators),
@@ -119,6 +127,8 @@ def replay_file(
     simulators: Sequence[str],
     path: Path,
     failures: Path | None = None,
+    *,
+    trusted: bool = False,
 ) -> Verification:
     """Replay a stimulus file on a unit's Verilog, and nothing else.
 
@@ -129,12 +139,13 @@ def replay_file(
         simulators: As for :func:`verify`.
         path: The stimulus file.
         failures: As for :func:`verify`.
+        trusted: As for :func:`check`.
 
     Raises:
-        UserError: If a simulator is unknown, missing or too old, the file cannot be replayed on
+        UserError: If a simulator is unknown, missing or too old, or the file cannot be replayed on
             this unit.
     """
-    found = _found(simulators)
+    found = _found(simulators, trusted)
     script = read_script(path, unit.layouts(config), unit.name, config)
     plan = Planned(
         name=f"replay of {path.name}",
@@ -164,10 +175,10 @@ def replay_file(
     )
 
 
-def _found(simulators: Sequence[str]) -> list[Simulator]:
+def _found(simulators: Sequence[str], trusted: bool) -> list[Simulator]:
     if not simulators:
         raise UserError("name at least one simulator")
-    return [find_simulator(name) for name in simulators]
+    return [replace(find_simulator(name), trusted=trusted) for name in simulators]
 
 
 def _judged(

@@ -18,19 +18,20 @@ from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import digest
 from consilico.sim.base.tools import tool_versions
+from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, GateRun, simulate_gates
+from consilico.sim.silicon.circuit import Circuit, unit_circuit
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.liberty.library import Cell, Library
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.analysis import analyze_power
 from consilico.sim.silicon.power.report import Power, PowerReport
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
-from consilico.sim.silicon.synthesis.hierarchy import area_by_module, marked_unit
+from consilico.sim.silicon.synthesis.hierarchy import area_by_module
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.timing.clock_times import check_ns
 from consilico.sim.silicon.timing.opensta import longest_path, opensta_power
-from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -122,6 +123,14 @@ class Implementation(Facts):
     notes: tuple[str, ...]  # what the kit's user should know
     tools: dict[str, str | None]  # versions by name
     verilog_sha256: str
+    rtl: str | None = None  # where anyone's design was implemented as the unit: its files
+    top: str | None = None  # and their top module
+    front_ends: FrontEnds | None = None  # and whether a simulator understands them likewise
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name; those that do not apply are left out."""
+        left = {name for name in ("rtl", "top", "front_ends") if getattr(self, name) is None}
+        return {name: item for name, item in super().to_json().items() if name not in left}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +150,7 @@ def implement(
     source: str | None = None,
     progress: Progress | None = None,
     prove: bool | None = None,
+    circuit: Circuit | None = None,
 ) -> Implementation:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
@@ -156,6 +166,7 @@ def implement(
         progress: Called with the step, steps done and steps in all.
         prove: Whether to prove that the netlist does what the RTL says; None: if the netlist is
             small enough for that to be quick. Results are simulated and compared in any case.
+        circuit: What is implemented as this unit; what its generator writes if not given.
 
     Raises:
         UserError: If the period is not accepted, the kit or a tool is missing, or the unit has no
@@ -166,22 +177,22 @@ def implement(
     check_ns("clock_ns", clock_ns)
     source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
-    text = verilog(unit, config)
-    stimulus = traffic(unit, config, source)
+    made = circuit or unit_circuit(unit, config)
+    stimulus = traffic(made.unit, config, source)
     tools = tool_versions(_TOOLS) | {"yosys": yosys_version()}
     key = digest(
-        text, stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
+        made.text, made.top, made.clock, made.wrapped(""), made.code,
+        stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
         stimulus.expected.tobytes(), stimulus.operations, unit.operation,
         stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove,
-        # areas by module depend on how the generator is written, not on its Verilog alone
-        code_digest(__name__, unit.generator_module(config)),
+        code_digest(__name__),
     )  # fmt: skip
     show = progress or silent
     found = cached_facts(
         Implementation,
         "implement",
         key,
-        lambda: _measure(unit, config, kit, clock_ns, text, stimulus, tools, show, prove),
+        lambda: _measure(made, config, kit, clock_ns, stimulus, tools, show, prove),
     )
     # not in the key: two configurations, or two sources, may have the same Verilog and traffic
     return replace(
@@ -189,6 +200,9 @@ def implement(
         unit=unit.name,
         config=config.to_json(),
         activity=replace(found.activity, source=source),
+        rtl=made.rtl,
+        top=None if made.rtl is None else made.top,
+        front_ends=made.front_ends,
     )
 
 
@@ -212,6 +226,7 @@ def gate_level_power(
     *,
     window_ns: float | None = None,
     progress: Progress = silent,
+    circuit: Circuit | None = None,
 ) -> GateLevelPower:
     """Replay a stimulus on a unit's netlist, compare its results, and compute its power.
 
@@ -224,6 +239,7 @@ def gate_level_power(
         stimulus: What to replay; begins with the constants.
         window_ns: Width of the windows of a power profile; no profile if None.
         progress: Called with the step, steps done and steps in all.
+        circuit: What the netlist was made of; the unit's own if not given.
 
     Returns:
         The power is at the recording's clock, ``gatesim.PERIOD_NS``.
@@ -232,21 +248,24 @@ def gate_level_power(
         UserError: If a tool is missing, or nothing toggles.
         CheckFailed: If a result is wrong.
     """
-    top = unit.module_name
+    top, clock, scope, text = unit.module_name, _CLOCK, SCOPE, netlist.read_text()
+    if circuit is not None:
+        top, clock, scope = circuit.top, circuit.clock, circuit.scope
+        text = circuit.wrapped(text)
     library = read_liberty((kit.mapping_liberty,))
     _show(progress, unit, "simulation")
     with tempfile.TemporaryDirectory(prefix="consilico-power-") as name:
         waveform = Path(name, "activity.vcd")
         gates = simulate_gates(
-            netlist.read_text(), list(cells), library, top, unit.ports(config), stimulus, waveform
+            text, list(cells), library, unit.module_name, unit.ports(config), stimulus, waveform
         )
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
         _show(progress, unit, "power")
         report = analyze_power(
-            netlist, top, kit.liberty, waveform, SCOPE, _CLOCK, PERIOD_NS, window_ns=window_ns
+            netlist, top, kit.liberty, waveform, scope, clock, PERIOD_NS, window_ns=window_ns
         )
-        check = opensta_power(netlist, top, kit.liberty, waveform, SCOPE, PERIOD_NS)
+        check = opensta_power(netlist, top, kit.liberty, waveform, scope, PERIOD_NS, clock)
     if not report.toggles:
         raise UserError(f"the traffic of {unit.name} causes no activity: nothing to measure")
     return GateLevelPower(gates=gates, report=report, cross_check=check)
@@ -257,30 +276,30 @@ def _show(progress: Progress, unit: Unit, step: str) -> None:
 
 
 def _measure(
-    unit: Unit,
+    circuit: Circuit,
     config: Config,
     kit: Kit,
     clock_ns: float,
-    text: str,
     stimulus: "Stimulus",
     tools: dict[str, str | None],
     progress: Progress,
     prove: bool | None,
 ) -> Implementation:
-    top = unit.module_name
+    unit, top, clock = circuit.unit, circuit.top, circuit.clock
     _show(progress, unit, "synthesis")
-    mapped = synthesize(text, top, kit, clock_ns)
+    mapped = synthesize(circuit.text, top, kit, clock_ns, clock)
     _show(progress, unit, "timing")
-    timing = longest_path(mapped.netlist, top, kit, _CLOCK, clock_ns)
+    timing = longest_path(mapped.netlist, top, kit, clock, clock_ns)
     _show(progress, unit, "modules")
-    parts = area_by_module(marked_unit(unit, config), top, kit, clock_ns, mapped.recipe)
+    parts = area_by_module(circuit.marked(), top, kit, clock_ns, mapped.recipe)
     proof = None
     if prove or (prove is None and mapped.cells <= _QUICK_CELLS):
         _show(progress, unit, "equivalence")
-        proof = _proved(unit, text, mapped, kit)
+        proof = _proved(circuit, mapped, kit)
     replayed = gate_level_power(
-        unit, config, kit, mapped.netlist, mapped.cells_by_type, stimulus, progress=progress
-    )
+        unit, config, kit, mapped.netlist, mapped.cells_by_type, stimulus,
+        progress=progress, circuit=circuit,
+    )  # fmt: skip
     gates, report = replayed.gates, replayed.report
     # recorded at PERIOD_NS: the energy per cycle does not depend on the period
     power = report.total.at_speed(PERIOD_NS / clock_ns)
@@ -332,20 +351,21 @@ def _measure(
         assumptions={"clock": "ideal", "wires": "ideal", "glitches": "not counted"},
         notes=tuple(kit.notes),
         tools=tools,
-        verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        verilog_sha256=hashlib.sha256(circuit.text.encode()).hexdigest(),
     )
 
 
-def _proved(unit: Unit, text: str, mapped: MappedNetlist, kit: Kit) -> Proof:
+def _proved(circuit: Circuit, mapped: MappedNetlist, kit: Kit) -> Proof:
     """Return what a proof says of the netlist.
 
     Raises:
         CheckFailed: If it finds a difference from the RTL.
     """
-    proof = cached_proof(text, mapped, unit.module_name, kit, PROOF_S)
+    proof = cached_proof(circuit.text, mapped, circuit.top, kit, PROOF_S)
     if proof.verdict == "different":
         raise CheckFailed(
-            f"the netlist of {unit.name} is not what its RTL says: {proof.unproved[0]} differs"
+            f"the netlist of {circuit.unit.name} is not what its RTL says:"
+            f" {proof.unproved[0]} differs"
         )
     return proof
 

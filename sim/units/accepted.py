@@ -1,7 +1,9 @@
 """Represent what a unit accepted, in order, and what a golden model says must come of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,6 +140,21 @@ class Accepted:
         if (found < 0).any():
             raise ValueError("a beat of data comes before the first configuration")
         return found
+
+    def between_loads(self) -> Iterator[tuple[slice, dict[str, NDArray[np.int64]]]]:
+        """Yield the beats of data that meet one state of the configuration, and what led to it.
+
+        That is simplest where a beat of configuration writes a part of the state, such as an entry
+        of a table; in a call of NumPy for all beats of data, :attr:`loads_before` is quicker.
+
+        Yields:
+            The beats of data, and the fields of all beats of configuration before them, in order:
+            shape ``(loads,)`` or ``(loads, lanes)``. A reset keeps the configuration.
+        """
+        starts = np.flatnonzero(np.diff(self.loads_before, prepend=-1)).tolist()
+        for first, end in pairwise((*starts, self.beats)):
+            loads = self.loads_before[first]
+            yield slice(first, end), {name: part[:loads] for name, part in self.loads.items()}
 
     @cached_property
     def beats_before_load(self) -> NDArray[np.int64]:

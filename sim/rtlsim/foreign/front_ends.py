@@ -16,6 +16,7 @@ from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.base.reach import Reach
 from consilico.sim.base.results import digest
 from consilico.sim.rtlsim.foreign.elaborate import Elaborated, Port
 from consilico.sim.rtlsim.foreign.sources import Sources, check_tasks
@@ -283,7 +284,10 @@ def _simulated(
             (["vvp", "-n", "bench"], _RUN_LIMITS),
         )
         for command, limits in steps:
-            run = run_tool("icarus", command, limits, folder=folder, environment=environment)
+            run = run_tool(
+                "icarus", command, limits,
+                folder=folder, environment=environment, reach=Reach(),
+            )  # fmt: skip
             if not run.succeeded:
                 return run.problem
     width = sum(port.width for port in outputs)

@@ -3,9 +3,9 @@
 from consilico.golden.config import Config
 from consilico.sim.base.progress import Progress
 from consilico.sim.rtlsim.foreign.design import Design
+from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
 from consilico.sim.rtlsim.foreign.sources import check_tasks
-from consilico.sim.rtlsim.foreign.verify import as_unit
 from consilico.sim.rtlsim.mutation.score import MutationScore, mutation_score
 from consilico.sim.units.unit import Unit
 
@@ -45,5 +45,8 @@ def mutate_design(
     """
     if not trust:
         check_tasks(design.sources.text, design.source)
-    mapped, text, around = as_unit(design, port_map, unit, config, design.verilog.text)
-    return mutation_score(mapped, config, count, seed, progress, text=text, sound=around)
+    fitted = fit(design, port_map, unit, config)
+    return mutation_score(
+        fitted.unit, config, count, seed, progress,
+        text=fitted.renamed(design.synthesized()), sound=fitted.around,
+    )  # fmt: skip

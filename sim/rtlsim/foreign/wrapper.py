@@ -17,7 +17,9 @@ from consilico.sim.rtlsim.foreign.expressions import field_signals, of_fields, o
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.units.layout import Layouts
 
-__all__ = ["wrapper"]
+__all__ = ["INSTANCE", "wrapper"]
+
+INSTANCE = "mapped"  # of the design in the wrapper
 
 _COUNT = 16  # bits of the counts of beats
 _DATA_WORDS = 2  # of the queue of data
@@ -127,7 +129,7 @@ class _Wrapper:
             )
         pins = [f".\\{name} ({value})" for name, value in self._driven.items()]
         pins += [f".\\{name} (d_{name})" for name in self._outputs]
-        return [f"  {self._module} mapped (", *_listed(pins), "  );"]
+        return [f"  {self._module} {INSTANCE} (", *_listed(pins), "  );"]
 
     # ------------------------------------------------------------------ stream i
 

@@ -25,7 +25,7 @@ from consilico.sim.silicon.synthesis.synthesize import recipe_named, yosys_files
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
 from consilico.sim.units.unit import Unit
 
-__all__ = ["HierarchicalArea", "MarkedDesign", "area_by_module", "marked_unit"]
+__all__ = ["HierarchicalArea", "MarkedDesign", "area_by_module", "marked_rtl", "marked_unit"]
 
 _SOURCE_LINE = re.compile(r'(?<=\.py):\d+(?=["|])')
 _PART = "consilico_part_"  # in the names of modules that hold a module's cells of one purpose
@@ -95,6 +95,19 @@ def marked_unit(unit: Unit, config: Config) -> MarkedDesign:
         text=_SOURCE_LINE.sub("", text),
         read="read_rtlil rtl.v",
         purposes=tuple(purposes),
+    )
+
+
+def marked_rtl(text: str) -> MarkedDesign:
+    """Return anyone's Verilog; multipliers are what ``*`` says, memories what is an array.
+
+    Args:
+        text: The Verilog.
+    """
+    return MarkedDesign(
+        text=text,
+        read="read_verilog -sv rtl.v",
+        purposes=(("t:$mul", _MULTIPLIERS), ("t:$mem*", _MEMORIES)),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Limits, run_tool, tool_version, work_folder
+from consilico.sim.base.reach import Reach
 
 __all__ = ["SYNTHESIS_LIMITS", "VARIABLE", "run_yosys", "yosys_program", "yosys_version"]
 
@@ -70,7 +71,8 @@ def run_yosys(files: Mapping[str, str | Path], limits: Limits = SYNTHESIS_LIMITS
                 shutil.copyfile(content, folder / file)
             else:
                 (folder / file).write_text(content)
-        run = run_tool("yosys", [program, "-q", "-s", "script.ys"], limits, folder=folder).check()
+        command = [program, "-q", "-s", "script.ys"]
+        run = run_tool("yosys", command, limits, folder=folder, reach=Reach()).check()
         written = {
             path.name: path.read_text() for path in folder.iterdir() if path.name not in files
         }

@@ -228,7 +228,7 @@ _POWER = """
 read_verilog {{{netlist}}}
 link_design {{{top}}}
 set period [expr {{{period_ns} * 1e-9 / [sta::unit_scale time]}}]
-create_clock -name clk -period $period [get_ports clk]
+create_clock -name clk -period $period [get_ports {{{clock}}}]
 read_vcd -scope {{{scope}}} {{{activity}}}
 report_power -format json
 """
@@ -241,16 +241,18 @@ def opensta_power(
     activity: Path,
     scope: str,
     period_ns: float,
+    clock: str = "clk",
 ) -> dict[str, float] | str:
     """Return internal, switching, leakage and total power in W at the recorded clock.
 
     Args:
         netlist: Structural Verilog.
-        top: Its module, whose clock port is ``clk``.
+        top: Its module.
         liberty: Liberty files of its cells.
         activity: VCD of a simulation of the netlist.
         scope: Path of the top module's instance in it, such as ``tb/dut``.
         period_ns: Clock period of the recording.
+        clock: Name of the clock port.
 
     Returns:
         ``internal_w``, ``switching_w``, ``leakage_w`` and ``total_w``; :data:`NOT_MEASURED` where
@@ -267,7 +269,7 @@ def opensta_power(
     script = _POWER.format(
         liberty="\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty),
         netlist=netlist.absolute(), top=top, period_ns=period_ns, scope=scope,
-        activity=activity.absolute(),
+        activity=activity.absolute(), clock=clock,
     )  # fmt: skip
     with work_folder("sta") as folder:
         printed = run_sta(script, folder, _POWER_LIMITS)

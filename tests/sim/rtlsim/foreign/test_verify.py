@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.reach import NOT_CONFINED, reads_are_confined
 from consilico.sim.rtlsim.foreign.design import read_design
 from consilico.sim.rtlsim.foreign.mapping import read_mapping
+from consilico.sim.rtlsim.foreign.sources import check_tasks
 from consilico.sim.rtlsim.foreign.verify import verify_design
-from consilico.sim.rtlsim.verify import Verification
-from tests.sim.rtlsim.toy import ToyConfig, unit
+from consilico.sim.rtlsim.verify import Verification, check
+from tests.sim.rtlsim.toy import CLOCK_GATE, ToyConfig, sources, unit
 
 HEAD = 'clock = "clk"\n'
 RESET = '[reset]\nport = "rst"\n'
@@ -191,3 +193,34 @@ def test_a_design_without_a_mapping_must_have_the_units_streams(tmp_path: Path) 
     design = read_design([tmp_path / "t.v"], "t")
     with pytest.raises(UserError, match="name a mapping with --map"):
         verify_design(design, None, unit(), ToyConfig(), ["icarus"], 1)
+
+
+def hidden(path: Path) -> str:
+    """Return a file's name as a number, in which no reading of the text sees a name."""
+    return f"{8 * len(str(path))}'h{str(path).encode().hex()}"
+
+
+@pytest.mark.skipif(not reads_are_confined(), reason="this system has no Landlock")
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_file_whose_name_is_put_together_is_read_with_trust_only(
+    tmp_path: Path, trust: bool
+) -> None:
+    (tmp_path / "one.hex").write_text("1\n")
+    text = sources("<= i__payload *", "<= one[0] * i__payload *")[0].replace(
+        "reg [7:0] k;",
+        f"reg [7:0] one [0:0]; initial $readmemh({hidden(tmp_path / 'one.hex')}, one); reg [7:0] k;",  # noqa: E501
+    )
+    check_tasks(text, "the text")
+    found = check(
+        unit(), ToyConfig(rounds=3), f"{text}\n{CLOCK_GATE}", ["icarus"], 1, trusted=trust
+    )
+    assert found.passed is trust
+
+
+def test_a_system_that_does_not_confine_reads_is_named_in_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consilico.sim.rtlsim.foreign.verify.reads_are_confined", lambda: False)
+    verilog, mapping, _ = DESIGNS["no register at all"]
+    found = judged(tmp_path, verilog, mapping)
+    assert [each.why for each in found.exempt if each.point == "reads"] == [NOT_CONFINED]

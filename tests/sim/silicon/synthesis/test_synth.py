@@ -97,16 +97,17 @@ def test_netlists_swapped_in_the_cache_are_made_again(kit: Kit) -> None:
     assert [path.read_text() for path in again] == texts
 
 
-def _dying_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a Yosys on the PATH that is killed in its first mapping, and runs well ever after."""
+def _dying(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a Yosys on the PATH that is killed when it maps, until the file returned is removed."""
     real = shutil.which("yosys")
-    program = folder / "yosys"
+    program, dies = folder / "yosys", folder / "dies"
+    dies.touch()
     program.write_text(
-        f'#!/bin/sh\nif [ "$1" != -V ] && mkdir {folder}/died 2>/dev/null; then kill -9 $$; fi\n'
-        f'exec {real} "$@"\n'
+        f'#!/bin/sh\nif [ "$1" != -V ] && [ -e {dies} ]; then kill -9 $$; fi\nexec {real} "$@"\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return dies
 
 
 def test_a_yosys_that_dies_once_leaves_nothing_in_the_cache(
@@ -114,11 +115,12 @@ def test_a_yosys_that_dies_once_leaves_nothing_in_the_cache(
 ) -> None:
     right = synthesize(ADDER, "adder", kit, 4.0)
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    _dying_once(tmp_path_factory.mktemp("bin"), monkeypatch)
+    dies = _dying(tmp_path_factory.mktemp("bin"), monkeypatch)
     with pytest.raises(
         ToolError, match=r"^mapping adder \(area; .*\): yosys was killed by SIGKILL$"
     ):
         synthesize(ADDER, "adder", kit, 4.0)
+    dies.unlink()
     again = synthesize(ADDER, "adder", kit, 4.0)
     assert (again.recipe, again.area_um2) == (right.recipe, right.area_um2)
 
