@@ -125,7 +125,10 @@ def _differ(
     """Return which lanes of each field differ in compared beats, shape ``(chosen, lanes)``."""
     got = o.unpack(comparison.got[comparison.delivered[chosen]])
     expected = o.unpack(comparison.expected[comparison.due[chosen]])
-    return {name: (got[name] != expected[name]).reshape(len(chosen), -1) for name in got}
+    return {
+        name: (got[name] != expected[name]).reshape(len(chosen), len(fields))
+        for name, fields in o.by_name.items()
+    }
 
 
 def _named(
