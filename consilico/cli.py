@@ -39,6 +39,7 @@ from consilico.commands import (
 )
 from consilico.extras import missing_package
 from consilico.sim.base.errors import CheckFailed, UserError
+from consilico.sim.base.files import protecting_inputs
 
 __all__ = ["app", "main"]
 
@@ -97,9 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have the lines of a table
         sys.stdout.reconfigure(errors="replace")
     try:
-        status = typer.main.get_command(app).main(
-            args=argv, prog_name="consilico", standalone_mode=False
-        )
+        with protecting_inputs():
+            status = typer.main.get_command(app).main(
+                args=argv, prog_name="consilico", standalone_mode=False
+            )
         sys.stdout.flush()  # a full disk behind standard output shows here, not after the end
     except typer.TyperException as error:
         return _complain(_usage(error))

@@ -127,7 +127,7 @@ def sweep_rtl(
     include: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
-    clock: str = "clk",
+    clock: str | None = None,
     pdk: str = "nangate45",
     clocks_ns: Sequence[float] = (4.0, 2.0, 1.4, 1.1, 0.9, 0.7),
     resolution: float | None = 0.01,
@@ -142,7 +142,7 @@ def sweep_rtl(
         include: Further folders of included files.
         defines: Texts of macros by name.
         parameters: Values of the top module's parameters by name.
-        clock: Name of its clock port.
+        clock: Name of its clock port; None: the one that clocks its registers.
         pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
         clocks_ns: Clock periods in ns to synthesize for.
         resolution: As in :func:`sweep`.
@@ -157,8 +157,8 @@ def sweep_rtl(
         from consilico.sim.rtlsim.foreign.design import read_design
 
         design = read_design(files, top, include=include, defines=defines, parameters=parameters)
-        text = design.synthesized()
-        swept = _swept(text, top, pdk, clocks_ns, resolution, clock, jobs, progress)
+        text, port = design.synthesized(), design.clock(clock)
+        swept = _swept(text, top, pdk, clocks_ns, resolution, port, jobs, progress)
         return replace(swept, rtl=design.source, top=top, front_ends=design.front_ends())
 
 

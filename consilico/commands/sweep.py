@@ -71,7 +71,12 @@ def sweep(
     define: DefineOption = None,
     parameter: ParameterOption = None,
     top: TopOption = None,
-    clock: Annotated[str, typer.Option(help="With --rtl: its clock port.")] = "clk",
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            help="With --rtl: its clock port.", show_default="the one that clocks its registers"
+        ),
+    ] = None,
     csv_path: Annotated[
         str | None, typer.Option("--csv", metavar="PATH", help="Write the points as CSV.")
     ] = None,
@@ -100,7 +105,7 @@ def sweep(
                 progress=progress,
             )  # fmt: skip
     else:
-        if top or include or define or parameter or clock != "clk":
+        if top or include or define or parameter or clock:
             raise UserError(
                 "--top, --include, --define, --param and --clock are for --rtl, not for units"
             )

@@ -28,6 +28,7 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "check_input",
     "open_input",
+    "protecting_inputs",
     "read_input",
     "read_input_text",
     "write_atomic",
@@ -46,6 +47,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
+_inputs: set[tuple[int, int]] | None = None  # device and number of files read; None: not noted
 _DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|(?:/dev/fd|/proc/self/fd)/(\d+)")
 
 
@@ -60,14 +62,30 @@ def check_input(path: Path, what: str = "file") -> None:
         UserError: If the path names nothing, a folder, a device or a socket, or may not be read.
     """
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(path, what, error) from error
     for is_kind, kind in _KINDS:
-        if is_kind(mode):
+        if is_kind(found.st_mode):
             raise _unreadable(path, what, f"it is {kind}; accepted: a file or a pipe")
     if not os.access(path, os.R_OK):
         raise _unreadable(path, what, os.strerror(errno.EACCES))
+    if _inputs is not None and stat.S_ISREG(found.st_mode):
+        _inputs.add((found.st_dev, found.st_ino))
+
+
+@contextmanager
+def protecting_inputs() -> Iterator[None]:
+    """Let :func:`write_atomic` refuse, inside, what has been read as an input: a slip of the user.
+
+    For a command, which ends soon; in a longer run a file may well be written anew.
+    """
+    global _inputs
+    before, _inputs = _inputs, set()
+    try:
+        yield
+    finally:
+        _inputs = before
 
 
 @contextmanager
@@ -228,8 +246,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         content: Text (written as UTF-8) or bytes.
 
     Raises:
-        UserError: If the place cannot be written, nobody reads from the pipe, or the disk is full;
-            an earlier file is then as it was.
+        UserError: If the place cannot be written, nobody reads from the pipe, the disk is full, or
+            it is an input (see :func:`protecting_inputs`); an earlier file is then as it was.
     """
     raw = content.encode() if isinstance(content, str) else content
     try:
@@ -274,6 +292,8 @@ def _replace(path: Path, raw: bytes) -> None:
     """Replace a plain file, or make it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     earlier = path.stat() if path.exists() else None
+    if earlier is not None and _inputs and (earlier.st_dev, earlier.st_ino) in _inputs:
+        raise ValueError("it is what was read; accepted: another file")
     if earlier is not None and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")

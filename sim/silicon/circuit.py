@@ -67,7 +67,7 @@ def design_circuit(design: Design, port_map: Mapping | None, unit: Unit, config:
         unit=fitted.unit,
         text=text,
         top=design.top,
-        clock="clk" if port_map is None else port_map.clock,
+        clock=design.clock("clk" if port_map is None else port_map.clock),
         marked=lambda: marked_rtl(text),
         wrapped=fitted.wrapped,
         scope=f"{SCOPE}/{fitted.instance}" if fitted.instance else SCOPE,

@@ -342,3 +342,20 @@ def test_the_program_s_exit_status_is_main_s() -> None:
     run = _run("list", "--unknown")
     assert run.returncode == 2
     assert "--unknown" in _one_line(run.stderr)
+
+
+def test_an_output_that_is_an_input_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wave = (
+        "$timescale 1ns $end $scope module tb $end $var wire 1 ! a $end $upscope $end"
+        " $enddefinitions $end\n#0\n0!\n#5\n1!\n#10\n0!\n"
+    )
+    path = tmp_path / "a.vcd"
+    path.write_text(wave)
+    assert main(["activity", str(path), "--scope", "tb", "-o", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"consilico: cannot write {path}: it is what was read; accepted: another file\n"
+    )
+    assert path.read_text() == wave
+    assert main(["activity", str(path), "--scope", "tb", "-o", str(tmp_path / "a.saif")]) == 0

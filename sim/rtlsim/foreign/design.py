@@ -46,6 +46,28 @@ class Design:
             )
         return self.verilog.text
 
+    def clock(self, asked: str | None = None) -> str:
+        """Return the port that clocks all registers.
+
+        Args:
+            asked: The port that it shall be; if None, whichever it is.
+
+        Raises:
+            UserError: If it is another port, or there are several.
+        """
+        known = () if self.elaborated is None else self.elaborated.clocks
+        if len(known) > 1:
+            raise UserError(
+                f"{self.source}: the registers of {self.top} have {len(known)} clocks,"
+                f" {' and '.join(known)}; accepted: one clock for all of them"
+            )
+        if asked is not None and known and asked != known[0]:
+            raise UserError(
+                f"{self.source}: the registers of {self.top} are clocked by {known[0]!r},"
+                f" not by {asked!r}"
+            )
+        return asked or (known[0] if known else "clk")
+
     def form(self) -> Elaborated:
         """Return the elaborated form.
 

@@ -6,20 +6,34 @@ simulator that ``--consilico-sim`` names.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from consilico.sim.rtlsim.testing.simulate import TestRun
+    from consilico.sim.rtlsim.testing.simulate import TestRun, Waves
 
 __all__ = ["Simulate"]
 
 _SIMULATOR = "consilico_simulator"
 
 
-class Simulate(Protocol):
-    """Type of the fixture ``simulate``."""
+class Simulate:
+    """The fixture ``simulate``: call it with a file of cocotb tests.
+
+    Args:
+        folder: Folder that files are relative to.
+        simulator: Name of the simulator.
+        seed: Of random numbers in the tests.
+        waves: When to keep a waveform: ``never``, ``failed`` or ``always``.
+        waves_folder: Where to.
+    """
+
+    def __init__(
+        self, folder: Path, simulator: str, seed: int, waves: "Waves", waves_folder: Path
+    ) -> None:
+        self._folder, self._simulator, self._seed = folder, simulator, seed
+        self._waves, self._waves_folder = waves, waves_folder
 
     def __call__(
         self,
@@ -50,6 +64,35 @@ class Simulate(Protocol):
         Returns:
             What ran.
         """
+        __tracebackhide__ = True
+        from consilico.sim.base.errors import UserError
+        from consilico.sim.rtlsim.testing.simulate import Design, check_test
+        from consilico.sim.rtlsim.testing.simulate import simulate as run_tests
+        from consilico.sim.units.catalogue import configure, find_unit
+
+        try:
+            check_test(self._folder / test)
+            settings = [f"{name}={value}" for name, value in (config or {}).items()]
+            found = None if unit is None else find_unit(unit)
+            chosen = None if found is None else configure(found, settings)
+            if rtl:
+                if top is None:
+                    raise UserError("rtl needs top, the name of its top module")
+                files = [self._folder / file for file in rtl]
+                design = Design.of_files(files, top, found, chosen)
+            elif found is not None and chosen is not None:
+                design = Design.of_unit(found, chosen, ports)
+            else:
+                raise UserError("name what to test: unit, or rtl and top")
+            done = run_tests(
+                self._folder / test, design, self._simulator, seed=self._seed, waves=self._waves,
+                waves_folder=self._waves_folder, testcase=testcase, limit_s=limit_s,
+            )  # fmt: skip
+        except UserError as error:
+            pytest.fail(str(error), pytrace=False)
+        if not done.passed:
+            pytest.fail(_described(done), pytrace=False)
+        return done
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,53 +128,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def simulate(consilico_simulator: str, request: pytest.FixtureRequest, tmp_path: Path) -> Simulate:
-    """Return a function that runs cocotb tests; see :class:`Simulate` for what it takes."""
-    from consilico.sim.base.errors import UserError
-    from consilico.sim.rtlsim.testing.simulate import Design, check_test
-    from consilico.sim.rtlsim.testing.simulate import simulate as run_tests
-    from consilico.sim.units.catalogue import configure, find_unit
-
-    folder = request.path.parent
-    seed = request.config.getoption("--consilico-seed")
-    waves = request.config.getoption("--consilico-waves")
-
-    def run(
-        test: str | Path,
-        *,
-        unit: str | None = None,
-        config: Mapping[str, int | str | bool] | None = None,
-        ports: str = "stream",
-        rtl: Sequence[str | Path] = (),
-        top: str | None = None,
-        testcase: str | None = None,
-        limit_s: float = 3600.0,
-    ) -> "TestRun":
-        __tracebackhide__ = True
-        try:
-            check_test(folder / test)
-            settings = [f"{name}={value}" for name, value in (config or {}).items()]
-            found = None if unit is None else find_unit(unit)
-            chosen = None if found is None else configure(found, settings)
-            if rtl:
-                if top is None:
-                    raise UserError("rtl needs top, the name of its top module")
-                files = [folder / file for file in rtl]
-                design = Design.of_files(files, top, found, chosen)
-            elif found is not None and chosen is not None:
-                design = Design.of_unit(found, chosen, ports)
-            else:
-                raise UserError("name what to test: unit, or rtl and top")
-            done = run_tests(
-                folder / test, design, consilico_simulator, seed=seed, waves=waves,
-                waves_folder=tmp_path, testcase=testcase, limit_s=limit_s,
-            )  # fmt: skip
-        except UserError as error:
-            pytest.fail(str(error), pytrace=False)
-        if not done.passed:
-            pytest.fail(_described(done), pytrace=False)
-        return done
-
-    return run
+    """Return what runs cocotb tests; :class:`Simulate` says what it takes."""
+    return Simulate(
+        request.path.parent,
+        consilico_simulator,
+        request.config.getoption("--consilico-seed"),
+        request.config.getoption("--consilico-waves"),
+        tmp_path,
+    )
 
 
 def _described(run: Any) -> str:

@@ -17,6 +17,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import (
     check_input,
     open_input,
+    protecting_inputs,
     read_input,
     read_input_text,
     write_atomic,
@@ -276,3 +277,29 @@ def test_a_folder_in_the_file_s_place_stays(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
         write_atomic(tmp_path / "x.json", "text")
     assert [item.name for item in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize("way", ["itself", "link", "other name"])
+def test_what_was_read_is_not_written_to_by_a_command(tmp_path: Path, way: str) -> None:
+    path, target = tmp_path / "in", tmp_path / "out"
+    path.write_text("input")
+    if way == "link":
+        target.symlink_to(path)
+    elif way == "other name":
+        target.hardlink_to(path)
+    else:
+        target = path
+    with protecting_inputs():
+        read_input(path)
+        with pytest.raises(UserError, match=r"cannot write .*: it is what was read; accepted: ano"):
+            write_atomic(target, "output")
+        write_atomic(tmp_path / "other", "output")
+    assert path.read_text() == "input"
+    write_atomic(target, "output")  # outside of a command
+
+
+def test_what_a_command_wrote_it_may_write_again(tmp_path: Path) -> None:
+    with protecting_inputs():
+        write_atomic(tmp_path / "out", "one")
+        write_atomic(tmp_path / "out", "two")
+    assert (tmp_path / "out").read_text() == "two"

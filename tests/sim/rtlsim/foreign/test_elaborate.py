@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from consilico.cli import main
 from consilico.sim.base.errors import UserError
+from consilico.sim.rtlsim.foreign.design import Design, read_design
 from consilico.sim.rtlsim.foreign.elaborate import Elaborated, elaborate
 from consilico.sim.rtlsim.foreign.sources import check_tasks, read_sources
 
@@ -100,3 +102,64 @@ def test_harmless_tasks_are_simulated() -> None:
         "logic [7:0] q [$]; wire x = $signed(a) < q[1:$]; /* $system */ integer n = q[$ ];",
         "x.v",
     )
+
+
+TWO = """\
+module t (input fast, slow, input d, output reg a, output reg b);
+  always @(posedge fast) a <= d;
+  always @(posedge {second}) b <= a;
+endmodule
+"""
+
+
+def two_registers(folder: Path, second: str) -> Design:
+    (folder / "t.v").write_text(TWO.format(second=second))
+    return read_design([folder / "t.v"], "t")
+
+
+def test_the_clock_is_the_port_that_clocks_all_registers(tmp_path: Path) -> None:
+    design = two_registers(tmp_path, "fast")
+    assert {design.clock(), design.clock("fast")} == {"fast"}
+    with pytest.raises(UserError, match=r"registers of t are clocked by 'fast', not by 'slow'$"):
+        design.clock("slow")
+
+
+def test_two_clocks_are_named_and_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="have 2 clocks, fast and slow; accepted: one clock for"):
+        two_registers(tmp_path, "slow").clock("fast")
+    assert main(["sweep", "--rtl", str(tmp_path / "t.v"), "--top", "t", "--clock", "fast"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "have 2 clocks, fast and slow; accepted: one clock for all of them" in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "says"),
+    [
+        ("hostile_files.v", "t", "hostile_files.v:1: /etc/hostname is not below the folders of"),
+        ("hostile_generate.v", "t", "hostile_generate.v:1: generate loop hit maximum step limit"),
+        ("hostile_include.v", "t", "hostile_include.v:1: /dev/zero is not below the folders of"),
+        ("hostile_recursion.v", "t", "hostile_recursion.v:1: "),
+        ("wide_literal.v", "t", "the range .W-1:0. has an end beyond 2,147,483,647"),
+    ],
+)
+def test_a_hostile_case_is_refused_in_a_line(shared: Path, name: str, top: str, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        read_design([shared / "cases" / "rtl" / name], top)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "top", "clocks"),
+    [
+        (["attributes.v"], "t", ("clk",)),
+        (["header_import.sv"], "swap", ("clk",)),
+        (["init_from_input.sv"], "offset", ()),
+        (["three/t.v", "three/a.v", "three/b.v"], "t", ("clk",)),
+    ],
+)
+def test_a_case_is_read(shared: Path, names: list[str], top: str, clocks: tuple[str, ...]) -> None:
+    design = read_design([shared / "cases" / "rtl" / name for name in names], top)
+    assert design.form().clocks == clocks
+    assert bool(design.front_ends().differences) == (top == "offset")
