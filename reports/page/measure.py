@@ -1,13 +1,15 @@
 """The measurements that sections share, and how one is run: in any process, from the cache."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from consilico.reports.page.section import Chosen, Job, Outcome
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.results import cached, digest, stored
+from consilico.sim.rtlsim.mutation.score import MutationScore, mutation_score, score_key
+from consilico.sim.rtlsim.proofs.prove import Proofs, proofs_key, prove
 from consilico.sim.rtlsim.verify import Verification, verify
 from consilico.sim.silicon.implement import Implementation, implement
 from consilico.sim.silicon.kits.kit import find_kit
@@ -18,11 +20,16 @@ __all__ = [
     "SEED",
     "KitFacts",
     "Task",
+    "Verified",
     "implement_job",
     "kit_facts",
     "known",
+    "mutate_job",
     "plain_json",
+    "prove_job",
     "run_task",
+    "stored_proofs",
+    "stored_score",
     "verify_job",
 ]
 
@@ -30,6 +37,7 @@ SEED = 7  # of verification
 _SIMULATORS = ("icarus", "verilator")
 _CACHE = "report"
 _VERIFY_S, _IMPLEMENT_S = 25.0, 60.0  # processor seconds of a usual unit
+_MUTATE_S, _PROVE_S = 90.0, 60.0
 
 Task = tuple[Job, str | None]  # a job and its key; None: not to be kept
 
@@ -43,6 +51,32 @@ def verify_job(unit: Chosen, *, quick: bool = True) -> Job:
         command=f"consilico verify {unit.name}{_options(unit)}",
         cpu_s=_VERIFY_S,
         quick=quick,
+        unit=unit.name,
+    )
+
+
+def mutate_job(unit: Chosen) -> Job:
+    """Return the job that scores the verification of a unit by mutants."""
+    return Job(
+        work=_mutate,
+        arguments=(unit.name, unit.settings),
+        label=f"mutants of {_words(unit)}",
+        command=f"consilico mutate {unit.name}{_options(unit)}",
+        cpu_s=_MUTATE_S,
+        quick=False,
+        unit=unit.name,
+    )
+
+
+def prove_job(unit: Chosen) -> Job:
+    """Return the job that proves what a unit promises about its streams."""
+    return Job(
+        work=_prove,
+        arguments=(unit.name, unit.settings),
+        label=f"proofs of {_words(unit)}",
+        command=f"consilico prove {unit.name}{_options(unit)}",
+        cpu_s=_PROVE_S,
+        quick=False,
         unit=unit.name,
     )
 
@@ -105,10 +139,56 @@ def plain_json(result: Any) -> Any:
     return result.to_json() if hasattr(result, "to_json") else result
 
 
-def _verify(name: str, settings: tuple[str, ...]) -> Verification:
+@dataclass(frozen=True, kw_only=True)
+class Verified(Facts):
+    """The verdict on a unit, and where its mutants and proofs are kept once they are measured.
+
+    The keys belong to exactly this Verilog, stimulus, code and tools, so that what ``consilico
+    mutate`` and ``consilico prove`` have measured is found, and nothing older.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ("passed",)
+
+    verification: Verification
+    score_key: str
+    proofs_key: str
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the unit is right."""
+        return self.verification.passed
+
+
+def stored_score(verified: Verified | None) -> MutationScore | None:
+    """Return what ``consilico mutate`` measured of a unit's Verilog, if it did."""
+    value = None if verified is None else stored("mutate", verified.score_key)
+    return None if value is None else MutationScore.from_json(value)
+
+
+def stored_proofs(verified: Verified | None) -> Proofs | None:
+    """Return what ``consilico prove`` decided of a unit's Verilog, if it did."""
+    value = None if verified is None else stored("prove", verified.proofs_key)
+    return None if value is None else Proofs.from_json(value)
+
+
+def _verify(name: str, settings: tuple[str, ...]) -> Verified:
     unit = find_unit(name)
     config = configure(unit, list(settings))
-    return verify(unit, config, list(_SIMULATORS), seed=SEED)
+    return Verified(
+        verification=verify(unit, config, list(_SIMULATORS), seed=SEED),
+        score_key=score_key(unit, config),
+        proofs_key=proofs_key(unit, config),
+    )
+
+
+def _mutate(name: str, settings: tuple[str, ...]) -> MutationScore:
+    unit = find_unit(name)
+    return mutation_score(unit, configure(unit, list(settings)))
+
+
+def _prove(name: str, settings: tuple[str, ...]) -> Proofs:
+    unit = find_unit(name)
+    return prove(unit, configure(unit, list(settings)))
 
 
 def _implement(

@@ -28,7 +28,10 @@ from consilico.reports.page.traffic import AttentionScores, TrainingOperands, Ty
 from consilico.reports.provenance.section import ProvenanceFacts
 from consilico.reports.training.facts import MethodLosses, RoundingLoss, TrainingLosses
 from consilico.reports.training.rounding_cost import RoundingCost, TrainingFacts
-from consilico.reports.verification.section import UnitVerdict, VerificationFacts
+from consilico.reports.verification.facts import Measured, UnitVerdict, VerificationFacts
+from consilico.sim.rtlsim.mutation.score import MutationScore
+from consilico.sim.rtlsim.points import Exemption
+from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implement import Implementation, TrafficActivity
 from tests.reports.small_implementation import small_implementation
@@ -136,11 +139,36 @@ def _training() -> TrainingLosses:
     )  # fmt: skip
 
 
+_MUTANTS = MutationScore(
+    unit="consmax/log2", config={}, seed=1, mutants=200, killed=190, equivalent=10, survived=(),
+    killed_by={"full speed": 190},
+)  # fmt: skip
+_PROOFS = Proofs(
+    unit="consmax/log2",
+    config={},
+    verilog_sha256="ab" * 32,
+    proofs=tuple(
+        Proof(
+            name=name, statement=f"{name} holds", verdict=verdict, engine="pdr",
+            depth_cycles=depth, seconds=1.0,
+        )
+        for name, verdict, depth in (
+            ("payload_stable", "proved", None), ("no_deadlock", "not proved", 24),
+        )
+    ),
+)  # fmt: skip
+
+
 def _verdict(unit: str, *settings: str) -> UnitVerdict:
     return UnitVerdict(
         unit=unit,
         settings=settings,
         command=f"consilico verify {unit}",
+        points=("every_code", "masked", "both_flags"),
+        mutants=_MUTANTS if unit == "consmax/log2" else None,
+        mutants_by=Measured(command=f"consilico mutate {unit}"),
+        proofs=_PROOFS if unit == "consmax/log2" else None,
+        proofs_by=Measured(command=f"consilico prove {unit}"),
         found=Verification(
             unit=unit,
             config={},
@@ -157,6 +185,11 @@ def _verdict(unit: str, *settings: str) -> UnitVerdict:
             uncovered=(),
             latency_cycles={"declared": 3},
             problems=(),
+            exempt=(
+                Exemption(point="both_flags", why="one lane has one flag"),
+                Exemption(point="stream/config_in_flight", why="the unit holds no results"),
+                Exemption(point="icarus, full speed", why="of 9,000 items the first 8,000"),
+            ),
         ),
     )  # fmt: skip
 

@@ -233,6 +233,8 @@ def test_chosen_units_get_the_sections_about_units() -> None:
     }
     assert jobs == {
         "consilico verify matmul/dot --set lanes=4": True,
+        "consilico mutate matmul/dot --set lanes=4": False,
+        "consilico prove matmul/dot --set lanes=4": False,
         "consilico implement matmul/dot --set lanes=4 --pdk nangate45 --clock-ns 2"
         " --traffic model": True,
     }

@@ -10,6 +10,7 @@ import pytest
 
 from consilico.reports.consmax.facts import ConsmaxFacts, lanes_of
 from consilico.reports.training.judgements import expectations
+from consilico.sim.rtlsim.mutation.score import Survivor
 from tests.reports.section import charts_of, html_of, text_of, words, written
 
 _SILICON = re.compile(r"area|(J|s) per step|µm²|mm²|pJ|\bJ\b|[µm]W|\bns\b|energy|MHz")
@@ -218,6 +219,7 @@ def test_what_is_wrong_with_a_unit_is_named(facts: dict[str, Any], tmp_path: Pat
     assert told in text
     row = text[text.index("consmax/split default icarus 11.0") :]
     assert row.index("FAILED") < row.index("RIGHT")
+    assert "1 masked 2 both_flags: one lane has one flag" in row  # hit, hole, exempt
 
 
 def test_a_unit_that_could_not_be_verified_fails_the_report(
@@ -244,6 +246,56 @@ def test_a_unit_not_verified_yet_is_no_failure_and_named(
     text = words((tmp_path / "index.html").read_text())
     assert "consmax/split default not measured yet: consilico verify consmax/split" in text
     assert "2 of 3 verified" in text
+
+
+def test_a_unit_has_one_row_with_all_that_its_verdict_rests_on(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    text = words(_page(facts, tmp_path))
+    row = text[text.index("consmax/log2 default icarus 11.0") :]
+    row = row[: row.index("consmax/split default")]
+    assert "icarus 11.0: 24,576 verilator 5.048: 24,576 0 3" in row
+    assert "both_flags: one lane has one flag" in row
+    assert "190 10 0" in row
+    assert "1 1 no_deadlock: not proved, holds for 24 cycles" in row
+    assert "icarus, full speed: of 9,000 items the first 8,000" in row
+    split = text[text.index("consmax/split default icarus 11.0") :]
+    assert split.count("not measured", 0, split.index("RIGHT")) == 2
+    assert "190 of 190 mutants" in text
+    assert "mutants of 1 of 3 units; 1 of 2 properties of 1 units proved" in text
+
+
+def _evidence(facts: dict[str, Any], **changes: Any) -> None:
+    """Change what is known of the first unit of the verification."""
+    it = facts["verification"]
+    first, *rest = it.verdicts
+    facts["verification"] = replace(it, verdicts=(replace(first, **changes), *rest))
+
+
+def test_a_mutant_that_survives_misses_the_target_and_is_named(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    mutants = facts["verification"].verdicts[0].mutants
+    survivor = Survivor(
+        file="", line=77, change="const0 at $3 of $and$7", differs_after_cycles=None
+    )
+    _evidence(facts, mutants=replace(mutants, killed=189, survived=(survivor,)))
+    answer = written(facts, tmp_path)
+    assert answer.passed
+    assert answer.targets_missed == 1
+    text = words((tmp_path / "index.html").read_text())
+    assert "189 10 1 line 77: const0 at $3 of $and$7" in text
+    assert "189 of 190 mutants" in text
+
+
+def test_a_promise_that_is_broken_fails_the_report(facts: dict[str, Any], tmp_path: Path) -> None:
+    proofs = facts["verification"].verdicts[0].proofs
+    broken = replace(proofs.proofs[1], verdict="failed", depth_cycles=7)
+    _evidence(facts, proofs=replace(proofs, proofs=(proofs.proofs[0], broken)))
+    told = "consmax/log2 keeps the promises of its streams: broken: no_deadlock"
+    assert written(facts, tmp_path).problems == (told,)
+    text = words((tmp_path / "index.html").read_text())
+    assert "no_deadlock: failed, in cycle 7" in text
 
 
 def test_error_beyond_its_bound_fails_the_report(facts: dict[str, Any], tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.stimulus import Stimulus, prefix
 from consilico.sim.units.unit import Unit
 
-__all__ = ["COUNT", "MutationScore", "Survivor", "mutation_score"]
+__all__ = ["COUNT", "MutationScore", "Survivor", "mutation_score", "score_key"]
 
 COUNT = 200  # mutants of a unit
 _FIRST_ITEMS, _FIRST_RESULTS = 400, 8  # of the stimulus, at least: they kill most mutants
@@ -103,8 +103,24 @@ def mutation_score(
     """
     text = verilog(unit, config) if text is None else text
     stimulus = unit.vectors(config, seed)
+    return cached_facts(
+        MutationScore,
+        "mutate",
+        _key(unit, config, text, sound, stimulus, count, seed),
+        lambda: _scored(unit, config, text, sound, stimulus, count, seed, progress or silent),
+    )
+
+
+def score_key(unit: Unit, config: Config, count: int = COUNT, seed: int = 1) -> str:
+    """Return the key under which the cache holds a unit's score (``mutate``), once measured."""
+    return _key(unit, config, verilog(unit, config), "", unit.vectors(config, seed), count, seed)
+
+
+def _key(
+    unit: Unit, config: Config, text: str, sound: str, stimulus: Stimulus, count: int, seed: int
+) -> str:
     simulator = find_simulator("verilator")
-    key = digest(
+    return digest(
         [unit.name, config.to_json(), count, seed, unit.latency(config)],
         [simulator.version, compiler_version(simulator)],
         tool_versions(["yosys"]),
@@ -115,12 +131,6 @@ def mutation_score(
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
         stimulus.expected.tobytes(),
-    )
-    return cached_facts(
-        MutationScore,
-        "mutate",
-        key,
-        lambda: _scored(unit, config, text, sound, stimulus, count, seed, progress or silent),
     )
 
 

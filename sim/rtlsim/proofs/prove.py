@@ -32,7 +32,7 @@ from consilico.sim.rtlsim.proofs.model import (
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
-__all__ = ["LIMIT_S", "Proof", "Proofs", "prove", "prove_verilog"]
+__all__ = ["LIMIT_S", "Proof", "Proofs", "proofs_key", "prove", "prove_verilog"]
 
 LIMIT_S = 120  # processor seconds per property
 _TOO_COARSE = "data decide whether other data count, which the proof does not follow"
@@ -113,20 +113,8 @@ def prove_verilog(
         UserError: If Yosys or ABC is missing.
         ToolError: If one of them fails, or the design has cells that are not known here.
     """
-    claim = Claim(
-        text=text,
-        top=unit.module_name,
-        layouts=unit.layouts(config),
-        contract=None if unit.contract is None else unit.contract(config),
-        latency_cycles=unit.latency(config),
-    )
+    claim = _claim(unit, config, text)
     abc_program()
-    key = digest(
-        [unit.name, config.to_json(), limit_s, sorted(only)],
-        asdict(claim),
-        tool_versions(["yosys"]),
-        code_digest(__name__),
-    )
 
     def compute() -> Proofs:
         return Proofs(
@@ -136,7 +124,33 @@ def prove_verilog(
             proofs=tuple(_proofs(claim, limit_s, only, progress or silent)),
         )
 
-    return cached_facts(Proofs, "prove", key, compute, keep=_final)
+    return cached_facts(
+        Proofs, "prove", _key(unit, config, claim, limit_s, only), compute, keep=_final
+    )
+
+
+def proofs_key(unit: Unit, config: Config, limit_s: int = LIMIT_S) -> str:
+    """Return the key under which the cache holds a unit's proofs (``prove``), once decided."""
+    return _key(unit, config, _claim(unit, config, verilog(unit, config)), limit_s, ())
+
+
+def _claim(unit: Unit, config: Config, text: str) -> Claim:
+    return Claim(
+        text=text,
+        top=unit.module_name,
+        layouts=unit.layouts(config),
+        contract=None if unit.contract is None else unit.contract(config),
+        latency_cycles=unit.latency(config),
+    )
+
+
+def _key(unit: Unit, config: Config, claim: Claim, limit_s: int, only: Collection[str]) -> str:
+    return digest(
+        [unit.name, config.to_json(), limit_s, sorted(only)],
+        asdict(claim),
+        tool_versions(["yosys"]),
+        code_digest(__name__),
+    )
 
 
 def _final(found: Proofs) -> bool:
