@@ -296,7 +296,10 @@ UNITS = (
         exhaustive_coverage=("every_product", "every_scale"),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
-            completes=f"i_last && i_end ? {config.results} : 0", most_due=4 * config.results - 1
+            completes=f"i_last && i_end ? {config.results} : 0",
+            most_due=4 * config.results - 1,
+            # the last beat of a group waits until the sums of the group before are scaled
+            wait_cycles=config.cycles + config.slots + 2,
         ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.results,

@@ -22,26 +22,12 @@ from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.rtlsim.mutation.cycles import UNLIKE, per_cycle
 from consilico.sim.rtlsim.mutation.graph import FALSE, TRUE, Builder, Graph, read_aiger
 from consilico.sim.rtlsim.mutation.mutants import SELECT, Mutants
+from consilico.sim.rtlsim.proofs.aiger import write_aiger
 from consilico.sim.rtlsim.proofs.design import Design
 from consilico.sim.rtlsim.proofs.engines import abc_program
 
 __all__ = ["Comparator", "Comparison"]
 
-_GRAPH = """\
-read_json cycles.json
-setundef -zero
-opt_expr
-opt_merge
-opt_clean
-techmap
-simplemap
-opt_expr
-opt_merge
-opt_clean
-aigmap
-write_aiger -symbols cycles.aig
-"""
-_LIMITS = Limits(wall_s=1800, cpu_s=300)
 _ANY_STATE = "iprove"
 _REACHED = "scorr -C 200; scorr -F 2 -C 200; pdr"
 
@@ -73,9 +59,10 @@ class Comparator:
         per_cycle(design)
         with work_folder("equivalence") as folder:
             (folder / "cycles.json").write_text(json.dumps(design.whole))
-            (folder / "graph.ys").write_text(_GRAPH)
-            run_tool("yosys", ["yosys", "-q", "graph.ys"], _LIMITS, folder=folder).check()
-            self._pair = _Pair(read_aiger((folder / "cycles.aig").read_bytes()))
+            # registers may begin with anything; nets without a value are 0
+            read, options = ["read_json cycles.json"], "-symbols"
+            graph = read_aiger(write_aiger(read, folder, undefined="-zero", options=options))
+            self._pair = _Pair(graph)
 
     def alike(self, number: int, limit_s: int = 2) -> bool:
         """Tell whether a mutant is proved to do as the design does in any common state.

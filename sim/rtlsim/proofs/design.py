@@ -10,7 +10,7 @@ from typing import Any
 
 from consilico.sim.base.errors import ToolError
 
-__all__ = ["BITWISE", "STATE", "Bit", "Cell", "Design"]
+__all__ = ["BITWISE", "STATE", "Bit", "Cell", "Design", "raw_cell"]
 
 Bit = int | str  # number of a net, or the constant "0", "1", "x" or "z"
 BITWISE = frozenset({"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux"})
@@ -38,6 +38,13 @@ class Cell:
         """Tell whether it is a register or a latch."""
         return self.kind in STATE
 
+    def operand(self, port: str, place: int) -> list[Bit]:
+        """Return the nets of an input that the output bit at a place is computed from."""
+        bits = self.inputs[port]
+        if (self.kind in BITWISE and port != "S") or (self.stores and port in ("D", "AD")):
+            return bits[place : place + 1] or bits[-1:]  # a shorter operand is sign-extended
+        return bits
+
 
 class Design:
     """A flat module.
@@ -53,24 +60,27 @@ class Design:
     def __init__(self, whole: dict[str, Any], top: str) -> None:
         self.whole = whole
         self.module: dict[str, Any] = whole["modules"][top]
-        self.cells: list[Cell] = []
         self.driver: dict[Bit, tuple[Cell, str, int]] = {}  # net: cell, port and place
-        for name, raw in self.module["cells"].items():
-            ports = raw["connections"]
-            directions = raw["port_directions"]
-            cell = Cell(
-                name,
-                raw["type"],
-                {port: bits for port, bits in ports.items() if directions[port] == "input"},
-                {port: bits for port, bits in ports.items() if directions[port] == "output"},
-            )
-            if raw["type"] not in STATE and ("CLK" in ports or "EN" in ports or not cell.outputs):
-                raise ToolError(f"no proof yet with cells of type {raw['type']} ({name})")
-            self.cells.append(cell)
-            for port, bits in cell.outputs.items():
-                for place, bit in enumerate(bits):
-                    self.driver[bit] = cell, port, place
+        # Those that were read, not those added later
+        self.cells = [self._driving(name, raw) for name, raw in self.module["cells"].items()]
         self._next = 1 + max(self._numbers(), default=1)
+        self._added = 0  # cells
+
+    def _driving(self, name: str, raw: dict[str, Any]) -> Cell:
+        """Return a cell, and enter it as the one that drives its outputs."""
+        ports, directions = raw["connections"], raw["port_directions"]
+        cell = Cell(
+            name,
+            raw["type"],
+            {port: bits for port, bits in ports.items() if directions[port] == "input"},
+            {port: bits for port, bits in ports.items() if directions[port] == "output"},
+        )
+        if raw["type"] not in STATE and ("CLK" in ports or "EN" in ports or not cell.outputs):
+            raise ToolError(f"no proof yet with cells of type {raw['type']} ({name})")
+        for port, bits in cell.outputs.items():
+            for place, bit in enumerate(bits):
+                self.driver[bit] = cell, port, place
+        return cell
 
     def _numbers(self) -> Iterator[int]:
         for port in self.module["ports"].values():
@@ -87,6 +97,20 @@ class Design:
         self._next += count
         return list(range(start, start + count))
 
+    def add(self, raw: dict[str, Any]) -> None:
+        """Add a cell, which :func:`raw_cell` made, under a name of its own."""
+        cells = self.module["cells"]
+        while f"$consilico${self._added}" in cells:
+            self._added += 1
+        name = f"$consilico${self._added}"
+        cells[name] = raw
+        self._driving(name, raw)
+
+    def add_port(self, name: str, direction: str, bits: list[Bit]) -> None:
+        """Add a port, and a name for its nets."""
+        self.module["ports"][name] = {"direction": direction, "bits": bits}
+        self.module["netnames"][name] = {"hide_name": 0, "bits": bits, "attributes": {}}
+
     def port(self, name: str) -> list[Bit]:
         """Return the bits of a port; none if the module has no such port."""
         return list(self.module["ports"].get(name, {"bits": []})["bits"])
@@ -96,17 +120,7 @@ class Design:
         if bit not in self.driver:
             return []
         cell, _, place = self.driver[bit]
-        found: list[Bit] = []
-        for port, bits in cell.inputs.items():
-            aligned = (cell.kind in BITWISE and port != "S") or (
-                cell.stores and port in ("D", "AD")
-            )
-            if aligned and len(bits) > place:
-                found.append(bits[place])
-            elif aligned:  # a shorter operand, sign-extended
-                found += bits[-1:]
-            else:
-                found += bits
+        found = [each for port in cell.inputs for each in cell.operand(port, place)]
         return [each for each in found if isinstance(each, int)]
 
     def behind(self, seeds: Iterable[Bit], *, through_state: bool = True) -> set[Bit]:
@@ -124,17 +138,22 @@ class Design:
 
         return _reached(seeds, before)
 
-    def ahead(self, seeds: Iterable[Bit]) -> set[Bit]:
-        """Return the seeds and all nets that depend on them, through registers and latches, too."""
-        return _reached(seeds, lambda bit: self._readers.get(bit, []))
+    def ahead(self, seeds: Iterable[Bit], *, through_state: bool = True) -> set[Bit]:
+        """Return the seeds and all nets that depend on them.
 
-    @cached_property
-    def _readers(self) -> dict[Bit, list[Bit]]:
-        readers: dict[Bit, list[Bit]] = {}
-        for bit in self.driver:
-            for source in self.fan_in(bit):
-                readers.setdefault(source, []).append(bit)
-        return readers
+        Args:
+            seeds: Nets.
+            through_state: Whether registers and latches pass on the dependence.
+        """
+
+        def after(bit: Bit) -> list[Bit]:
+            return [
+                each
+                for each in self._dependents.get(bit, [])
+                if through_state or not self.driver[each][0].stores
+            ]
+
+        return _reached(seeds, after)
 
     @cached_property
     def moments(self) -> list[Bit]:
@@ -146,6 +165,26 @@ class Design:
                     if isinstance(bit, int):
                         found[bit] = None
         return list(found)
+
+    def readers(self, bit: Bit) -> list[Cell]:
+        """Return the cells that a net is an input of."""
+        return self._readers.get(bit, [])
+
+    @cached_property
+    def _dependents(self) -> dict[Bit, list[Bit]]:
+        found: dict[Bit, list[Bit]] = {}
+        for bit in self.driver:
+            for source in self.fan_in(bit):
+                found.setdefault(source, []).append(bit)
+        return found
+
+    @cached_property
+    def _readers(self) -> dict[Bit, list[Cell]]:
+        found: dict[Bit, list[Cell]] = {}
+        for cell in self.cells:
+            for bit in dict.fromkeys(bit for bits in cell.inputs.values() for bit in bits):
+                found.setdefault(bit, []).append(cell)
+        return found
 
     def leaves(self, bit: Bit) -> set[Bit]:
         """Return the ports and outputs of registers and latches that a net is computed from."""
@@ -163,6 +202,39 @@ class Design:
                 if bit not in found or len(full) < len(found[bit]):
                     found[bit] = full
         return found
+
+
+def raw_cell(
+    kind: str,
+    inputs: Mapping[str, list[Bit]],
+    outputs: Mapping[str, list[Bit]],
+    parameters: Mapping[str, int | str] = {},
+) -> dict[str, Any]:
+    """Return a cell as Yosys' JSON has it.
+
+    Args:
+        kind: Its type.
+        inputs: Nets by port.
+        outputs: Likewise.
+        parameters: Those that do not follow from the widths of its ports; all operands of an
+            operator count as unsigned.
+    """
+    width = {f"{port}_WIDTH": len(bits) for port, bits in {**inputs, **outputs}.items()}
+    if kind in ("$ff", "$mux", "$pmux", "$anyseq"):
+        width = {"WIDTH": len(next(iter(outputs.values())))}
+        if kind == "$pmux":
+            width["S_WIDTH"] = len(inputs["S"])
+    else:
+        width |= {f"{port}_SIGNED": 0 for port in inputs}
+    return {
+        "hide_name": 1, "type": kind, "attributes": {},
+        "parameters": {
+            name: f"{value:032b}" if isinstance(value, int) else value
+            for name, value in {**width, **parameters}.items()
+        },
+        "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
+        "connections": {**inputs, **outputs},
+    }  # fmt: skip
 
 
 def _reached(seeds: Iterable[Bit], step: Callable[[Bit], list[Bit]]) -> set[Bit]:

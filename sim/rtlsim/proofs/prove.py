@@ -17,17 +17,16 @@ from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import digest
 from consilico.sim.base.tools import tool_versions
+from consilico.sim.rtlsim.proofs.clocking import UnknownClock
 from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, refute
-from consilico.sim.rtlsim.proofs.model import (
+from consilico.sim.rtlsim.proofs.model import build_exact_model, build_model
+from consilico.sim.rtlsim.proofs.promises import (
     NO_OVERFLOW,
     PROPERTIES,
-    STEPS_PER_CYCLE,
     VALID_FIRST,
     Claim,
     Model,
     Property,
-    build_exact_model,
-    build_model,
 )
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
@@ -161,7 +160,13 @@ def _final(found: Proofs) -> bool:
 def _proofs(
     claim: Claim, limit_s: int, only: Collection[str], progress: Progress
 ) -> Iterator[Proof]:
-    model = build_model(claim)
+    try:
+        model = build_model(claim)
+    except UnknownClock as error:
+        for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW):
+            if not only or each.name in only:
+                yield _undecided(each, "not proved", str(error))
+        return
     wanted = [
         each
         for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)
@@ -192,7 +197,7 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
     else:
         number = PROPERTIES.index(wanted)
         answer = decide(folder / "model.aig", number, limit_s)
-        if answer.verdict == "failed" and wanted.follows_marks:
+        if answer.verdict == "failed" and wanted.coarse:
             # marks err on one side: is there a run of the unit itself?
             exact = folder / "exact.aig"
             if not exact.exists():
@@ -204,7 +209,7 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
     return Proof(
         name=wanted.name, statement=wanted.statement, verdict=answer.verdict,
         engine=answer.engine,
-        depth_cycles=None if answer.steps is None else answer.steps // STEPS_PER_CYCLE,
+        depth_cycles=None if answer.steps is None else answer.steps,
         seconds=answer.seconds,
     )  # fmt: skip
 
@@ -213,6 +218,6 @@ def _undecided(wanted: Property, verdict: str, note: str, answer: Answer | None 
     known = answer or Answer(verdict=verdict, engine=None, steps=None, seconds=0.0)
     return Proof(
         name=wanted.name, statement=wanted.statement, verdict=verdict, engine=known.engine,
-        depth_cycles=None if known.steps is None else known.steps // STEPS_PER_CYCLE,
+        depth_cycles=None if known.steps is None else known.steps,
         seconds=known.seconds, note=note,
     )  # fmt: skip

@@ -33,7 +33,7 @@ module consilico_stream_properties #(
   input o_tag,  // o_payload may depend on what is marked
   input [1:0] marks,  // what is: 0 a beat, 1 a beat of configuration, 2 a payload that is not valid
   output [8:0] violated,
-  output quiet  // nothing has moved and nothing was offered anew for longer than WAIT
+  output quiet  // nothing moves and nothing was offered anew for longer than WAIT
 );
   reg started = 0;  // there was a reset
   always @(posedge clk) if (rst) started <= 1;
@@ -134,10 +134,11 @@ module consilico_stream_properties #(
   reg [TIME-1:0] still = 0;
   reg i_offered = 0, cfg_offered = 0;
   wire fresh_offer = (i_valid && !i_offered) || (cfg_valid && !cfg_offered);
+  wire moves = !on || take || give || configure || fresh_offer;
   always @(posedge clk) begin
     i_offered <= i_valid && !i_ready;
     cfg_offered <= cfg_valid && !cfg_ready;
-    still <= !on || take || give || configure || fresh_offer ? 0 : still > WAIT ? still : still + 1;
+    still <= moves ? 0 : still > WAIT ? still : still + 1;
   end
-  assign quiet = on && still > WAIT;
+  assign quiet = !moves && still >= WAIT;
 endmodule

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from consilico.golden.matmul.dot import DotConfig
-from consilico.sim.rtlsim.proofs.model import NO_OVERFLOW, PROPERTIES, VALID_FIRST
+from consilico.sim.rtlsim.proofs.promises import NO_OVERFLOW, PROPERTIES, VALID_FIRST
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.contract import Contract

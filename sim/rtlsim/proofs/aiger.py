@@ -1,0 +1,101 @@
+"""Read designs with Yosys, and write AIGER files, which provers take.
+
+Source of the format: A. Biere, http://fmv.jku.at/aiger/.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from consilico.sim.base.processes import Limits, run_tool
+
+__all__ = ["flat_json", "input_names", "write_aiger"]
+
+_LIMITS = Limits(wall_s=1800, cpu_s=300)
+_FLATTEN = """\
+read_verilog -sv design.v
+hierarchy -check -top {top}
+proc
+flatten
+memory_map
+opt_clean
+dffunmap
+opt_merge
+opt_clean
+write_json flat.json
+"""
+_GRAPH = """\
+{read}
+flatten
+opt_clean
+setundef {undefined}
+dffunmap
+opt_expr
+opt_merge
+opt_clean
+techmap
+simplemap
+opt_expr
+opt_merge
+opt_clean
+setundef {undefined}
+aigmap
+write_aiger {options} graph.aig
+"""
+
+
+def flat_json(text: str, top: str, folder: Path) -> str:
+    """Return a design as one module, as Yosys' JSON; its registers have no enables.
+
+    Raises:
+        ToolError: If Yosys is missing or does not read the text.
+    """
+    (folder / "design.v").write_text(text)
+    _yosys("flatten", _FLATTEN.format(top=top), folder)
+    return (folder / "flat.json").read_text()
+
+
+def write_aiger(
+    read: Sequence[str],
+    folder: Path,
+    undefined: str = "-anyseq",
+    options: str = "-zinit -symbols",
+) -> bytes:
+    """Return a design as an AIGER file.
+
+    Args:
+        read: Commands of Yosys that read it from files in the folder and choose its top module.
+        folder: Where Yosys runs.
+        undefined: What nets without a value are: ``-anyseq`` anything in each step, or ``-zero``.
+        options: Of Yosys' ``write_aiger``. With ``-zinit`` all registers begin with 0, and one
+            without an initial value gets an input that gives it one.
+
+    Raises:
+        ToolError: If Yosys is missing or fails.
+    """
+    _yosys(
+        "graph", _GRAPH.format(read="\n".join(read), undefined=undefined, options=options), folder
+    )
+    return (folder / "graph.aig").read_bytes()
+
+
+def _yosys(name: str, script: str, folder: Path) -> None:
+    (folder / f"{name}.ys").write_text(script)
+    run_tool("yosys", ["yosys", "-q", "-s", f"{name}.ys"], _LIMITS, folder=folder).check()
+
+
+def input_names(raw: bytes) -> list[tuple[str, int]]:
+    """Return the port and the bit of it that each input of an AIGER file with symbols is.
+
+    Inputs that are no port, such as initial values, have the name ``""``.
+    """
+    inputs = int(raw.split(b" ", 3)[2])
+    found = [("", 0)] * inputs
+    for line in reversed(raw.rstrip(b"\n").split(b"\n")):
+        symbol = re.fullmatch(rb"([ilobc])(\d+) (.*)", line)
+        if symbol is None:
+            break
+        if symbol[1] == b"i":
+            name, _, bit = symbol[3].split(b" ")[0].decode().partition("[")
+            found[int(symbol[2])] = name, int(bit.rstrip("]") or 0)
+    return found
