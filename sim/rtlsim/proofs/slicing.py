@@ -240,7 +240,8 @@ class _Marking:
     def _store(self, cell: Cell, place: int, mark: Bit) -> None:
         fed = [self._union(cell.operand("D", place))]
         self._design.add(raw_cell("$ff", {"D": fed}, {"Q": [mark]}))
-        self._design.module["netnames"][f"consilico_mark_{mark}"] = {
+        name = self._design.names.get(cell.outputs["Q"][place], "")
+        self._design.module["netnames"][f"consilico_mark_{mark}_{name}"] = {
             "hide_name": 0, "bits": [mark], "attributes": {"init": "0"},
         }  # fmt: skip
 
