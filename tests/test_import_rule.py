@@ -30,7 +30,9 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "accelerator": (*_ESTIMATE, "memory", "accelerator"),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
-SILICON_ROOMS = ("liberty", "kits", "netlist", "activity", "timing", "synthesis", "power")
+SILICON_ROOMS = (
+    "liberty", "kits", "netlist", "activity", "timing", "synthesis", "layout", "power",
+)  # fmt: skip
 HEAVY = {"amaranth", "jinja2", "matplotlib", "plotly", "pyverilog", "scipy", "torch"}
 LATE = (  # may import light modules inside functions
     "consilico/",  # a command line that says what is wrong in a sixth of a second

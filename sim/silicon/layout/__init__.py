@@ -1,0 +1,1 @@
+"""From mapped cells to a layout: placement, wires, clock tree, and the delays that follow."""

@@ -1,0 +1,95 @@
+"""Sizes of cells and places of their pins, read from LEF."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input_text
+
+__all__ = ["Footprint", "read_lef"]
+
+_MOST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """The outline of a cell and the middle of the largest shape of each pin, in um.
+
+    Positions are counted from the lower left corner of the cell in its north orientation.
+    """
+
+    width_um: float
+    height_um: float
+    pins: dict[str, tuple[float, float]]
+
+
+def read_lef(paths: Sequence[Path]) -> dict[str, Footprint]:
+    """Return the footprint of every macro of some LEF files, by name.
+
+    Args:
+        paths: LEF files, plain or gzipped; those without macros, such as technology files, add
+            nothing.
+
+    Raises:
+        UserError: If a file cannot be read or ends within a macro, or a size or a shape is not
+            given as numbers.
+    """
+    found: dict[str, Footprint] = {}
+    for path in paths:
+        text = read_input_text(path, "LEF file", limit_bytes=_MOST_BYTES)
+        statements = _statements(text)
+        for words in statements:
+            if words[0] == "MACRO" and len(words) > 1:
+                found[words[1]] = _macro(path, words[1], statements)
+    return found
+
+
+def _statements(text: str) -> Iterator[list[str]]:
+    """Yield the statements of a LEF file as words; MACRO, PIN, PORT and END have no semicolon."""
+    for line in text.splitlines():
+        words = line.partition("#")[0].split()
+        if words and words[-1] == ";":
+            words.pop()
+        if words:
+            yield words
+
+
+def _macro(path: Path, name: str, statements: Iterator[list[str]]) -> Footprint:
+    """Read the statements of a macro up to its end."""
+    size: tuple[float, float] | None = None
+    pins: dict[str, tuple[float, float]] = {}
+    pin: str | None = None
+    largest = -1.0
+    for words in statements:
+        match words:
+            case ["END", end] if end == name:
+                if size is None:
+                    raise UserError(f"{path}: macro {name} has no SIZE")
+                return Footprint(width_um=size[0], height_um=size[1], pins=pins)
+            case ["END", end] if end == pin:
+                pin = None
+            case ["SIZE", width, "BY", height]:
+                size = (*_numbers(path, name, (width, height)),)  # type: ignore[assignment]
+            case ["PIN", each]:
+                pin, largest = each, -1.0
+            case ["RECT" | "POLYGON", *rest] if pin is not None:
+                values = _numbers(path, name, (word for word in rest if word not in _NO_NUMBER))
+                xs, ys = values[0::2], values[1::2]
+                if len(xs) < 2 or len(xs) != len(ys):
+                    raise UserError(f"{path}: macro {name}, pin {pin}: a shape lacks a corner")
+                area = (max(xs) - min(xs)) * (max(ys) - min(ys))
+                if area > largest:
+                    largest = area
+                    pins[pin] = ((max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2)
+    raise UserError(f"{path} ends within macro {name}")
+
+
+_NO_NUMBER = {"(", ")", "ITERATE", "MASK"}
+
+
+def _numbers(path: Path, name: str, words: Iterable[str]) -> list[float]:
+    try:
+        return [float(word) for word in words]
+    except ValueError as error:
+        raise UserError(f"{path}: macro {name}: {error}") from error

@@ -1,0 +1,98 @@
+"""Placement of a mapped netlist: ports on the edge, cells on rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from consilico.sim.base.progress import Progress, silent
+from consilico.sim.silicon.layout.detailed_placement import refine
+from consilico.sim.silicon.layout.global_placement import global_placement
+from consilico.sim.silicon.layout.legalization import legalize
+from consilico.sim.silicon.layout.placement import (
+    Core,
+    PlaceableDesign,
+    Placement,
+    Reals,
+    plan_core,
+)
+
+__all__ = ["PlacementOptions", "nearest_slots", "place", "port_slots"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementOptions:
+    """How a netlist is placed."""
+
+    utilization: float = 0.7  # area of the cells over that of the core
+    aspect: float = 1.0  # height over width of the core, about
+    seed: int = 1
+
+
+def place(
+    design: PlaceableDesign, options: PlacementOptions, progress: Progress = silent
+) -> Placement:
+    """Place a design.
+
+    A first placement, with the ports evenly along the edge in their order, says which port belongs
+    where; the ports change places, and the second placement counts.
+
+    Args:
+        design: Cells and pins.
+        options: How.
+        progress: Called with the step, steps done and steps in all.
+
+    Raises:
+        UserError: If an option is not accepted, or the cells do not fit.
+    """
+    core = plan_core(design, options.utilization, options.aspect)
+    slots = port_slots(core, len(design.ports))
+    progress("placement", 0, 4)
+    x, y = global_placement(design, core, slots, options.seed)
+    ports = nearest_slots(design, slots, x, y)
+    progress("placement", 1, 4)
+    x, y = global_placement(design, core, ports, options.seed)
+    progress("placement", 2, 4)
+    x, y = legalize(design.widths_um, core, x, y)
+    progress("placement", 3, 4)
+    return refine(
+        Placement(
+            design=design,
+            core=core,
+            x_um=x,
+            y_um=y,
+            flipped=np.zeros(design.cells, dtype=np.bool_),
+            port_xy_um=ports,
+        )
+    )
+
+
+def port_slots(core: Core, count: int) -> Reals:
+    """Return places for ports, evenly along the edge, counterclockwise from the lower left."""
+    width, height = core.width_um, core.height_um
+    along = (np.arange(count) + 0.5) * 2 * (width + height) / max(count, 1)
+    corners = np.cumsum([0.0, width, height, width, height])
+    x = np.interp(along, corners, [0.0, width, width, 0.0, 0.0])
+    y = np.interp(along, corners, [0.0, 0.0, height, height, 0.0])
+    return np.stack([x, y], axis=1)
+
+
+def nearest_slots(design: PlaceableDesign, slots: Reals, x_um: Reals, y_um: Reals) -> Reals:
+    """Return the places of the ports: the slots, given to the ports whose cells are near.
+
+    The sum of the distances from each port to the middle of the cells on its net is least.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    where: dict[int, tuple[float, float]] = {}
+    middle_x, middle_y = x_um + design.widths_um / 2, y_um + design.row_um / 2
+    for index, net in enumerate(design.nets.tolist()):
+        at = design.pin_object[design.starts[index] : design.starts[index + 1]]
+        at = at[at < design.cells]
+        if len(at):
+            where[net] = float(middle_x[at].mean()), float(middle_y[at].mean())
+    centre = float(slots[:, 0].mean()), float(slots[:, 1].mean())
+    wanted = np.array([where.get(port.net, centre) for port in design.ports]).reshape(-1, 2)
+    distance = np.abs(wanted[:, None, :] - slots[None, :, :]).sum(-1)
+    _, chosen = linear_sum_assignment(distance)
+    ports: Reals = slots[chosen]
+    return ports
