@@ -173,6 +173,7 @@ def power(
     period_ns: float,
     window_ns: float | None = None,
     clock_tree: "ClockTreeOptions | None" = None,
+    spef: Path | None = None,
 ) -> "PowerReport":
     """Compute the power of any mapped netlist from Liberty tables and recorded activity.
 
@@ -186,6 +187,7 @@ def power(
         period_ns: Clock period in ns.
         window_ns: Width in ns of the windows of power over time; None: no windows.
         clock_tree: Assumptions of an estimated clock tree; None: no estimate.
+        spef: SPEF file with the capacitances of the wires; None: ideal wires.
 
     Raises:
         UserError: If a file cannot be read or is damaged, or does not hold what is named.
@@ -194,7 +196,7 @@ def power(
 
     return analyze_power(
         netlist, top, liberty, activity, scope, clock, period_ns,
-        window_ns=window_ns, clock_tree=clock_tree,
+        window_ns=window_ns, clock_tree=clock_tree, spef=spef,
     )  # fmt: skip
 
 

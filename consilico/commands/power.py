@@ -54,6 +54,10 @@ def power(
         str | None,
         typer.Option(help="Buffer cell of the tree; by default the buffer of median area."),
     ] = None,
+    spef: Annotated[
+        Path | None,
+        typer.Option(help="SPEF file with the capacitances of the wires (.gz too); else none."),
+    ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
@@ -68,6 +72,8 @@ def power(
     check_input(activity, "activity file")
     for path in liberty:
         check_input(path, "Liberty file")
+    if spef is not None:
+        check_input(spef, "SPEF file")
     tree = None
     if clock_tree is not None:
         fanout = {} if clock_fanout is None else {"fanout": clock_fanout}
@@ -75,7 +81,7 @@ def power(
     with working():
         report = api.power(
             netlist, top, liberty=liberty, activity=activity, scope=scope, clock=clock,
-            period_ns=period_ns, window_ns=window_ns, clock_tree=tree,
+            period_ns=period_ns, window_ns=window_ns, clock_tree=tree, spef=spef,
         )  # fmt: skip
         result = report.to_json()
         if top_consumers:

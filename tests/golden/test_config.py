@@ -58,8 +58,9 @@ def test_text_becomes_values_of_the_field_s_type() -> None:
     assert type(config.flush) is bool
 
 
-def test_the_last_of_two_settings_of_a_field_holds() -> None:
-    assert Example.from_text([("lanes", "2"), ("lanes", "4")]).lanes == 4
+def test_a_field_that_is_set_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="lanes is given twice; accepted: once"):
+        Example.from_text([("lanes", "2"), ("lanes", "4")])
 
 
 def test_a_configuration_cannot_be_changed() -> None:

@@ -19,7 +19,14 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import read_input
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.silicon.kits.derive import derive
-from consilico.sim.silicon.kits.kitfile import Corner, KitFile, Place, read_kit_file
+from consilico.sim.silicon.kits.kitfile import (
+    Corner,
+    KitFile,
+    Place,
+    Rows,
+    Wires,
+    read_kit_file,
+)
 from consilico.sim.silicon.kits.roles import Role, check_roles
 from consilico.sim.silicon.liberty.merge import read_library_text, usable, with_area
 from consilico.sim.silicon.liberty.read import read_liberty
@@ -52,6 +59,9 @@ class Kit:
     liberty: tuple[Path, ...]
     roles: Mapping[str, Role]
     areas_um2: Mapping[str, float] = field(default_factory=dict)  # where the Liberty gives none
+    lef: tuple[Path, ...] = ()  # empty: sizes follow from areas, pins lie in the middle of cells
+    rows: Rows | None = None  # None: not known
+    wires: Wires | None = None  # None: not known
 
     @cached_property
     def sha256(self) -> str:
@@ -68,6 +78,16 @@ class Kit:
             "load_ff": self.load_ff,
         }
         return digest(said, *(read_input(path, "Liberty file") for path in self.liberty))
+
+    @cached_property
+    def layout_sha256(self) -> str:
+        """Return the hash of all that a layout takes from the kit besides its Liberty.
+
+        Raises:
+            UserError: If a LEF file cannot be read.
+        """
+        said = [None if each is None else asdict(each) for each in (self.rows, self.wires)]
+        return digest(said, *(read_input(path, "LEF file") for path in self.lef))
 
     @cached_property
     def mapping_liberty(self) -> Path:
@@ -144,7 +164,7 @@ def describe_kits() -> list[KitCorner]:
     for name in kit_names():
         file = read_kit_file(_KITS / f"{name}.toml")
         for corner in file.corners:
-            liberty = _locate(file, corner)
+            located = _locate(file, corner)
             kits.append(
                 KitCorner(
                     pdk=name,
@@ -153,8 +173,8 @@ def describe_kits() -> list[KitCorner]:
                     default=corner == file.corners[0],
                     voltage_v=corner.voltage_v,
                     node_nm=file.node_nm,
-                    found=liberty is not None,
-                    path=None if liberty is None else str(liberty[0]),
+                    found=located is not None,
+                    path=None if located is None else str(located[0][0]),
                     how_to_get=corner.how_to_get or file.how_to_get,
                 )
             )
@@ -191,11 +211,11 @@ def find_kit(name: str) -> Kit:
             f"process kit {file.name} has no corner {wanted!r}; it has: {', '.join(corners)}"
         )
     corner = corners[wanted] if colon else file.corners[0]
-    liberty = _locate(file, corner)
-    if liberty is None:
+    located = _locate(file, corner)
+    if located is None:
         where = f"process kit {file.name}" + (f", corner {corner.name}," if colon else "")
         raise UserError(f"{where} is not on this machine; {corner.how_to_get or file.how_to_get}")
-    return _kit(file, corner, liberty)
+    return _kit(file, corner, *located)
 
 
 def liberty_kit(paths: Sequence[Path]) -> Kit:
@@ -223,7 +243,7 @@ def liberty_kit(paths: Sequence[Path]) -> Kit:
     )
 
 
-def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...]) -> Kit:
+def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...], lef: tuple[Path, ...]) -> Kit:
     """Return the kit of a file; what the file leaves out comes from the Liberty."""
     roles, target_ns, load_ff = file.roles, file.target_ns, file.load_ff
     if roles is None or target_ns is None or load_ff is None:
@@ -243,6 +263,9 @@ def _kit(file: KitFile, corner: Corner, liberty: tuple[Path, ...]) -> Kit:
         liberty=liberty,
         roles=roles,
         areas_um2=file.areas_um2,
+        lef=lef,
+        rows=file.rows,
+        wires=file.wires,
     )
 
 
@@ -250,10 +273,11 @@ def _matches(cell: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(cell, pattern) for pattern in patterns)
 
 
-def _locate(file: KitFile, corner: Corner) -> tuple[Path, ...] | None:
-    """Return the Liberty files of the first place that has them all, or None without one.
+def _locate(file: KitFile, corner: Corner) -> tuple[tuple[Path, ...], tuple[Path, ...]] | None:
+    """Return the Liberty files of the first place that has them all, and the LEF files there.
 
-    A place whose file names do not say ``{corner}`` has the default corner only.
+    A place whose file names do not say ``{corner}`` has the default corner only. LEF files that a
+    place should have and has not are left out, all of them. None where no place has the Liberty.
     """
     for place in file.places:
         names = [name.replace("{corner}", corner.spelling) for name in place.liberty]
@@ -262,8 +286,13 @@ def _locate(file: KitFile, corner: Corner) -> tuple[Path, ...] | None:
         for root in _roots(place):
             found = [_file(root / name) for name in names]
             if None not in found:
-                return tuple(path for path in found if path is not None)
+                lef = [_file(root / name) for name in place.lef]
+                return _all(found), () if None in lef else _all(lef)
     return None
+
+
+def _all(paths: Sequence[Path | None]) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path is not None)
 
 
 def _roots(place: Place) -> list[Path]:

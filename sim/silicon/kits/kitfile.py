@@ -14,7 +14,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
 from consilico.sim.silicon.kits.roles import OPTIONAL, PURPOSES, Role
 
-__all__ = ["Corner", "KitFile", "Place", "read_kit_file"]
+__all__ = ["Corner", "KitFile", "Place", "Rows", "WireLayer", "Wires", "read_kit_file"]
 
 _MOST_BYTES = 4 << 20  # a kit file has a few kB
 _MOST = 1e15  # of any number in a kit file
@@ -37,6 +37,33 @@ class Place:
     kind: str
     root: str
     liberty: tuple[str, ...]
+    lef: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows that cells are placed in."""
+
+    height_um: float
+    site_um: float  # step of the places in a row
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireLayer:
+    """What a micrometer of wire has, on the layer or the mix of layers that nets are routed on."""
+
+    layer: str
+    ff_per_um: float
+    ohm_per_um: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wires:
+    """Wires of a kit, and where the figures come from."""
+
+    signal: WireLayer
+    clock: WireLayer
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +82,8 @@ class KitFile:
     places: tuple[Place, ...]
     areas_um2: Mapping[str, float]
     roles: Mapping[str, Role] | None
+    rows: Rows | None
+    wires: Wires | None
 
 
 def read_kit_file(path: Path) -> KitFile:
@@ -87,6 +116,8 @@ def read_kit_file(path: Path) -> KitFile:
             if (area := table.number(cell)) is not None
         },
         roles=next((_roles(table) for table in top.table("cells")), None),
+        rows=next((_rows(table) for table in top.table("rows")), None),
+        wires=next((_wires(table) for table in top.table("wires")), None),
     )
     top.done()
     names = [corner.name for corner in kit.corners]
@@ -114,9 +145,37 @@ def _place(table: "_Table", folder: Path) -> Place:
     root = table.text(kinds[0])
     if kinds[0] == "folder":
         root = str(folder / Path(root.replace("{prefix}", sys.prefix)).expanduser())
-    place = Place(kind=kinds[0], root=root, liberty=table.texts("liberty"))
+    place = Place(
+        kind=kinds[0],
+        root=root,
+        liberty=table.texts("liberty"),
+        lef=table.texts("lef", ()),
+    )
     table.done()
     return place
+
+
+def _rows(table: "_Table") -> Rows:
+    rows = Rows(height_um=table.quantity("height_um"), site_um=table.quantity("site_um"))
+    table.done()
+    return rows
+
+
+def _wires(table: "_Table") -> Wires:
+    layers = {}
+    for use in ("signal", "clock"):
+        for item in table.table(use):
+            layers[use] = WireLayer(
+                layer=item.text("layer"),
+                ff_per_um=item.quantity("ff_per_um"),
+                ohm_per_um=item.quantity("ohm_per_um"),
+            )
+            item.done()
+        if use not in layers:
+            raise table.error(use, "is missing")
+    wires = Wires(signal=layers["signal"], clock=layers["clock"], source=table.text("source"))
+    table.done()
+    return wires
 
 
 def _roles(table: "_Table") -> dict[str, Role]:
@@ -181,6 +240,12 @@ class _Table:
         if type(value) not in (int, float) or not 0 < value < _MOST:
             raise self.error(field, f"must be a number above 0, not {repr(value)[:80]}")
         return value  # type: ignore[no-any-return]
+
+    def quantity(self, field: str) -> float:
+        """Return a number above 0 that must be there."""
+        value = self.number(field)
+        assert value is not None
+        return value
 
     def table(self, field: str) -> list["_Table"]:
         """Return the table of that name in a list, which is empty where there is none."""

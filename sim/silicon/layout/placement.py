@@ -64,6 +64,8 @@ class PlaceableDesign:
     nets: Indices  # numbers of the netlist's nets
     starts: Indices  # one more than nets
     pin_object: Indices
+    pin_name: tuple[str, ...]  # of the cell's pin; empty for ports
+    pin_drives: NDArray[np.bool_]  # whether it is a cell's output or the input of the module
     pin_x_um: Reals  # from the cell's lower left corner, unflipped; 0 for ports
     pin_y_um: Reals
 
@@ -188,12 +190,12 @@ def placeable(
         widths.append(width)
         offsets.append(pins)
     ports = tuple(_port_bits(netlist))
-    pins_of: dict[int, list[tuple[int, float, float]]] = {}
+    pins_of: dict[int, list[tuple[int, float, float, str]]] = {}
     for index, instance in enumerate(netlist.instances):
         for pin, net in instance.pins.items():
-            pins_of.setdefault(net, []).append((index, *offsets[index][pin]))
+            pins_of.setdefault(net, []).append((index, *offsets[index][pin], pin))
     for index, port in enumerate(ports):
-        pins_of.setdefault(port.net, []).append((len(widths) + index, 0.0, 0.0))
+        pins_of.setdefault(port.net, []).append((len(widths) + index, 0.0, 0.0, ""))
     skipped = {LOW, HIGH, *left_out}
     nets = sorted(net for net, pins in pins_of.items() if len(pins) > 1 and net not in skipped)
     flat = [pin for net in nets for pin in pins_of[net]]
@@ -206,9 +208,26 @@ def placeable(
         nets=np.array(nets, dtype=np.int64),
         starts=np.cumsum([0, *(len(pins_of[net]) for net in nets)], dtype=np.int64),
         pin_object=np.array([pin[0] for pin in flat], dtype=np.int64),
+        pin_name=tuple(pin[3] for pin in flat),
+        pin_drives=np.array([_drives(netlist, cells, ports, *pin) for pin in flat], dtype=np.bool_),
         pin_x_um=np.array([pin[1] for pin in flat], dtype=np.float64),
         pin_y_um=np.array([pin[2] for pin in flat], dtype=np.float64),
     )
+
+
+def _drives(
+    netlist: Netlist,
+    cells: Mapping[str, Cell],
+    ports: Sequence[PortBit],
+    at: int,
+    x: float,
+    y: float,
+    pin: str,
+) -> bool:
+    """Tell whether a pin drives its net."""
+    if at >= len(netlist.instances):
+        return ports[at - len(netlist.instances)].direction == "input"
+    return cells[netlist.instances[at].cell].pins[pin].direction == "output"
 
 
 def _outline(

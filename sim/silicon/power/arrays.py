@@ -38,7 +38,7 @@ class NetlistArrays:
     netlist: Netlist
     groups: list[CellGroup]
     net_count: int  # nets of open pins included
-    load_rise_f: Reals  # (nets,), capacitance of all pins on the net for a rise; ideal wires
+    load_rise_f: Reals  # (nets,), capacitance of all pins on the net for a rise, and of its wire
     load_fall_f: Reals  # (nets,), the same for a fall
 
     @property
@@ -56,12 +56,18 @@ class NetActivity:
     known: Bits  # (nets,); where false nothing was measured: density 0 and duty 0.5 stand in
 
 
-def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> NetlistArrays:
+def arrange(
+    netlist: Netlist, cells: Mapping[str, Cell], wires_f: Mapping[str, float] | None = None
+) -> NetlistArrays:
     """Group the instances of a netlist by cell, and sum up the loads of its nets.
 
     Args:
         netlist: The flat netlist.
         cells: Its cells by name.
+        wires_f: Capacitance in F of the wires by name of the net; None: ideal wires.
+
+    Raises:
+        UserError: If a wire is of a net that is not in the netlist.
     """
     by_cell: dict[str, list[int]] = {}
     for index, instance in enumerate(netlist.instances):
@@ -84,6 +90,12 @@ def arrange(netlist: Netlist, cells: Mapping[str, Cell]) -> NetlistArrays:
         for name, what in group.cell.pins.items():
             np.add.at(rise, group.nets[name], what.rise_capacitance_f)
             np.add.at(fall, group.nets[name], what.fall_capacitance_f)
+    for name, farads in (wires_f or {}).items():
+        net = netlist.names.get(name)
+        if net is None:
+            raise UserError(f"the netlist of {netlist.top} has no net {name!r} to give a wire to")
+        rise[net] += farads
+        fall[net] += farads
     return NetlistArrays(netlist, groups, count, rise, fall)
 
 

@@ -153,6 +153,7 @@ class PowerReport:
     toggles: float  # of all nets of the netlist, over the duration
     period_s: float  # clock period that the powers are given at
     recorded_period_s: float | None  # clock period in the recording; None: it does not toggle there
+    wires: str = "ideal"  # or where their capacitances come from
     profile: PowerProfile | None = None
     clock_tree: ClockTree | None = None
 
@@ -192,7 +193,7 @@ class PowerReport:
             },
             "clock_period_s": self.period_s,
             "recorded_clock_period_s": self.recorded_period_s,
-            "wires": "ideal",
+            "wires": self.wires,
             "basis": "measured",
         }
         if self.profile is not None:

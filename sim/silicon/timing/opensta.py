@@ -34,6 +34,7 @@ _CONSTRAINTS = """
 {libraries}
 read_verilog {{{netlist}}}
 link_design {{{top}}}
+{parasitics}
 set clock [get_ports -quiet {{{clock}}}]
 set inputs {{}}
 foreach port [all_inputs] {{
@@ -53,7 +54,9 @@ set unit [expr {{round(1e-9 / [sta::unit_scale time])}}]
 """
 
 
-def constraints(liberty: tuple[Path, ...], netlist: Path, top: str, clock: str) -> str:
+def constraints(
+    liberty: tuple[Path, ...], netlist: Path, top: str, clock: str, spef: Path | None = None
+) -> str:
     """Return Tcl that loads a netlist and defines ``constrain`` and ``unit`` (time units per ns).
 
     Args:
@@ -61,10 +64,15 @@ def constraints(liberty: tuple[Path, ...], netlist: Path, top: str, clock: str) 
         netlist: Structural Verilog.
         top: Its module.
         clock: Name of its clock port; without such a port, inputs and outputs alone are timed.
+        spef: Resistances and capacitances of its wires; None: ideal wires.
     """
     libraries = "\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty)
     return _CONSTRAINTS.format(
-        libraries=libraries, netlist=netlist.absolute(), top=top, clock=clock
+        libraries=libraries,
+        netlist=netlist.absolute(),
+        top=top,
+        clock=clock,
+        parasitics="" if spef is None else f"read_spef {{{spef.absolute()}}}",
     )
 
 
@@ -180,7 +188,9 @@ class Timing:
     cells: tuple[str, ...]  # cell names along the worst path, from its start
 
 
-def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float) -> Timing:
+def longest_path(
+    netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float, spef: Path | None = None
+) -> Timing:
     """Return the shortest clock period at which no path of a netlist fails, and its worst path.
 
     Paths run between registers, from inputs (there at the clock edge) and to outputs (due at the
@@ -194,6 +204,7 @@ def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float)
         kit: Process kit of its cells.
         clock: Name of the clock port; a netlist without registers needs none.
         clock_ns: Period to start from.
+        spef: Resistances and capacitances of its wires; None: ideal wires.
 
     Raises:
         UserError: If OpenSTA is not installed, or the clock port does not clock all flip-flops:
@@ -201,7 +212,7 @@ def longest_path(netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float)
         ToolError: If OpenSTA fails.
     """
     with work_folder("sta") as folder:
-        script = constraints((kit.mapping_liberty,), netlist, top, clock)
+        script = constraints((kit.mapping_liberty,), netlist, top, clock, spef)
         script += f"set first {clock_ns}\n" + _LONGEST_PATH
         printed = run_sta(script, folder)
     if unclocked := re.search(r"^UNCLOCKED (\d+ of \d+)$", printed, re.M):

@@ -68,7 +68,7 @@ def test_another_period_than_recorded_is_said(
     ("more", "message"),
     [
         (["--plot", "p.bmp"], "--plot p.bmp: the ending must be one of .png"),
-        (["--window-ns", "-1"], "--window-ns must be a number of nanoseconds above 0"),
+        (["--window-ns", "-1"], "window_ns must be 0.001 to 1,000,000,000 ns, not -1"),
         (
             ["--clock", "a"],
             "port 'a' of 'top' clocks no register; registers' clock pins are on: clk",

@@ -155,7 +155,7 @@ def test_a_sweep_reads_all_files_and_what_they_include(
     arguments = ["sweep", *files, "--top", "none", "--clocks", "1"]
     assert main([*arguments, "--include", str(tmp_path / "more")]) == 2
     assert "has no module 'none'; there are: one, two, adder" in capsys.readouterr().err
-    (tmp_path / "a.v").write_text('module one; initial $readmemh("b.v", m); endmodule')
+    (tmp_path / "a.v").write_text('module one; reg m [0:1]; initial $readmemh("b.v", m); endmodule')
     assert main([*arguments, "--top", "adder"]) == 2
     assert "a sweep loads no memory from a file such as" in capsys.readouterr().err
 
