@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.files import read_input
+from consilico.sim.base.files import read_input, read_input_text
 
 __all__ = ["Sources", "assignments", "check_tasks", "module_names", "read_sources"]
 
@@ -28,6 +28,8 @@ _PARTS = re.compile(
     r"|(?P<module>\b(?:macro)?module\s+)(?:automatic|static)\b",
     re.S,
 )
+# what a file of $readmemh or $readmemb holds: digits, addresses and comments (IEEE 1364, 17.2.9)
+_MEMORY = re.compile(r"(?:[\s\da-fA-FxXzZ_?@]|//[^\n]*|/\*.*?\*/)*", re.S)
 _MODULE = re.compile(r"\b(?:macro)?module\s+(\\\S+|[A-Za-z_][\w$]*)")
 _SYSTEMVERILOG_SUFFIXES = frozenset({".sv", ".svh"})
 # words and signs of SystemVerilog that no Verilog text has
@@ -237,6 +239,15 @@ class _Reader:
         there = self._find(match, name, path, error)
         if there is None:
             return name
+        if match["load"]:
+            content = read_input_text(there, "memory file", limit_bytes=_MOST_BYTES)
+            read = _MEMORY.match(content)
+            if read is not None and read.end() < len(content):
+                number, wrong = _line_number(content, read.end()), content[read.end()]
+                raise error(
+                    match,
+                    f"{there} is no memory file: accepted are digits, not {wrong!r} in line {number}",
+                )
         own = f"memory{len(self.beside)}"
         self.beside[own] = there
         return own

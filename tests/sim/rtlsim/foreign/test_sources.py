@@ -137,6 +137,10 @@ def test_a_byte_order_mark_and_older_encodings_are_read(tmp_path: Path) -> None:
         ('`include "../secret"', "t.v:1: ../secret is not below the folders"),
         ('`include "link"', "t.v:1: link is not below the folders"),
         ('`include "folder"', "t.v:1: folder is no plain file"),
+        (
+            'initial $readmemh("t.v", m);',
+            r"t.v:1: .*t.v is no memory file: accepted are digits, not",
+        ),
         ('initial $readmemh("/etc/hostname", m);', "t.v:1: /etc/hostname is not below"),
         ('parameter F = "/etc/hostname"; initial $readmemh (F, m);', "/etc/hostname is not below"),
         ("/* so on", "t.v:1: this comment is never closed"),

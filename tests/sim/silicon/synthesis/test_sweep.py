@@ -155,9 +155,16 @@ def test_a_sweep_reads_all_files_and_what_they_include(
     arguments = ["sweep", *files, "--top", "none", "--clocks", "1"]
     assert main([*arguments, "--include", str(tmp_path / "more")]) == 2
     assert "has no module 'none'; there are: one, two, adder" in capsys.readouterr().err
-    (tmp_path / "a.v").write_text('module one; reg m [0:1]; initial $readmemh("b.v", m); endmodule')
-    assert main([*arguments, "--top", "adder"]) == 2
-    assert "a sweep loads no memory from a file such as" in capsys.readouterr().err
+    (tmp_path / "a.v").write_text(
+        "module rom(input clk, input [1:0] a, output reg [3:0] q); reg [3:0] m [0:3];\n"
+        'initial $readmemh("rom.hex", m); always @(posedge clk) q <= m[a];\nendmodule\n'
+    )
+    (tmp_path / "rom.hex").write_text("1 2 4 8\n")
+    assert main([*arguments, "--top", "rom"]) == 0
+    (tmp_path / "rom.hex").write_text("module two; endmodule\n")
+    capsys.readouterr()
+    assert main([*arguments, "--top", "rom"]) == 2
+    assert "rom.hex is no memory file: accepted are digits, not" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
