@@ -246,7 +246,8 @@ class _Reader:
                 number, wrong = _line_number(content, read.end()), content[read.end()]
                 raise error(
                     match,
-                    f"{there} is no memory file: accepted are digits, not {wrong!r} in line {number}",
+                    f"{there} is no memory file: accepted are digits, not {wrong!r} in line"
+                    f" {number}",
                 )
         own = f"memory{len(self.beside)}"
         self.beside[own] = there
