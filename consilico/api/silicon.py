@@ -163,7 +163,7 @@ def sweep_rtl(
 
 
 def power(
-    netlist: Path,
+    netlist: Path | Sequence[Path],
     top: str,
     *,
     liberty: Sequence[Path],
@@ -178,7 +178,7 @@ def power(
     """Compute the power of any mapped netlist from Liberty tables and recorded activity.
 
     Args:
-        netlist: Gate-level Verilog.
+        netlist: Gate-level Verilog or SystemVerilog, one file or several.
         top: Its top module.
         liberty: Liberty files of its cells.
         activity: VCD, FST or SAIF file of a simulation of the netlist.

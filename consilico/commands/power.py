@@ -21,7 +21,9 @@ __all__ = ["activity", "power"]
 
 
 def power(
-    netlist: Annotated[Path, typer.Option(help="Mapped Verilog netlist.")],
+    netlist: Annotated[
+        list[Path], typer.Option(help="Mapped Verilog or SystemVerilog netlist; repeatable.")
+    ],
     top: Annotated[str, typer.Option(help="Its top module.")],
     liberty: Annotated[list[Path], typer.Option(help="Liberty file (.gz too); repeatable.")],
     activity: Annotated[
@@ -68,8 +70,9 @@ def power(
     from consilico.sim.base.files import check_input
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
 
-    check_input(netlist, "netlist")  # what is missing shows before any long work
-    check_input(activity, "activity file")
+    check_input(activity, "activity file")  # what is missing shows before any long work
+    for path in netlist:
+        check_input(path, "netlist")
     for path in liberty:
         check_input(path, "Liberty file")
     if spef is not None:

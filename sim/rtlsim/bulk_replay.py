@@ -24,7 +24,13 @@ from consilico.sim.rtlsim.clock_gates import Ticks, counting, read_ticks
 from consilico.sim.rtlsim.endings import Stop, stop_of_run
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
 from consilico.sim.rtlsim.script import Script, in_order
-from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator, compiler_reach
+from consilico.sim.rtlsim.simulators import (
+    ICARUS_LANGUAGE,
+    NO_DEPENDENCIES,
+    SPLIT,
+    Simulator,
+    compiler_reach,
+)
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = [
@@ -105,8 +111,8 @@ def build_bulk(
         ]
     else:
         compiler = [
-            str(simulator.executable), "--binary", "--timing", "-O3", *SPLIT, "--top-module",
-            "consilico_bench", "--prefix", "Vbench", "--Mdir", ".", "-o", "bench",
+            str(simulator.executable), "--binary", "--timing", "-O3", *SPLIT, NO_DEPENDENCIES,
+            "--top-module", "consilico_bench", "--prefix", "Vbench", "--Mdir", ".", "-o", "bench",
             "--x-assign", "fast", "--x-initial", "unique", *_WARNINGS,
             "-CFLAGS", f"-fcoroutines {_OPTIMIZE}", *(["--trace-vcd"] if trace else []),
         ]  # fmt: skip

@@ -22,7 +22,13 @@ from consilico.sim.base.reach import Reach
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.endings import Stop, stop_of_run
 from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
-from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, SPLIT, Simulator, compiler_reach
+from consilico.sim.rtlsim.simulators import (
+    ICARUS_LANGUAGE,
+    NO_DEPENDENCIES,
+    SPLIT,
+    Simulator,
+    compiler_reach,
+)
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = ["TIMESCALE", "build_cocotb", "product_name", "run_cocotb", "run_cocotb_runner"]
@@ -34,7 +40,8 @@ TIMESCALE = ("1ns", "1ps")
 # of ConSmax: 274 s); only the ports are made public instead.
 # Its C++ is compiled without optimization: a bench of a Python step per cycle gains nothing by it.
 _VERILATOR_ARGUMENTS = [
-    "--no-public-flat-rw", "-O3", *SPLIT, "-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0",
+    "--no-public-flat-rw", "-O3", *SPLIT, NO_DEPENDENCIES, "-Wno-fatal", "-Wno-lint", "-Wno-style",
+    "-CFLAGS", "-O0",
 ]  # fmt: skip
 _PORTS = (  # of what we generate, with AXI-Stream names and without
     "clk", "rst", "*__valid", "*__ready", "*__payload",

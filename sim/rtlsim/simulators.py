@@ -23,6 +23,7 @@ from consilico.sim.rtlsim.runtime_objects import launcher
 
 __all__ = [
     "ICARUS_LANGUAGE",
+    "NO_DEPENDENCIES",
     "SIMULATORS",
     "SPLIT",
     "Simulator",
@@ -37,6 +38,8 @@ ICARUS_LANGUAGE = "-g2012"
 # Verilator's C++ goes into one file unless it is huge: several share a header that is compiled
 # twice, which takes longer than a unit of ours.
 SPLIT = ("--output-split", "200000")
+# Verilator's make would look for the files that `line directives name.
+NO_DEPENDENCIES = "--no-MMD"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
 _OWN_SETTINGS = ("COCOTB_", "GPI_", "PYGPI_", "PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS")
 

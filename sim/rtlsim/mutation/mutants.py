@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
+from consilico.sim.base.reach import Reach
 
 __all__ = ["SELECT", "Mutants", "Mutation", "make_mutants"]
 
@@ -117,7 +118,9 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: s
         while True:
             listing = _LIST.format(count=wanted, seed=seed, select=SELECT, width=width)
             (folder / "list.ys").write_text(elaborate + listing)
-            run = run_tool("yosys", ["yosys", "-q", "list.ys"], _LIST_LIMITS, folder=folder)
+            run = run_tool(
+                "yosys", ["yosys", "-q", "list.ys"], _LIST_LIMITS, folder=folder, reach=Reach()
+            )
             if run.ending is not Ending.TIMED_OUT:
                 run.check()
                 break
@@ -130,7 +133,9 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: s
         if not lines:
             raise UserError(f"{top} has no place for a mutant")
         (folder / "apply.ys").write_text(elaborate + _APPLY.format(top=top))
-        run_tool("yosys", ["yosys", "-q", "apply.ys"], _LIMITS, folder=folder).check()
+        run_tool(
+            "yosys", ["yosys", "-q", "apply.ys"], _LIMITS, folder=folder, reach=Reach()
+        ).check()
         return Mutants(
             mutations=tuple(map(_mutation, lines)),
             width=width,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from consilico.sim.base.processes import Limits, run_tool
+from consilico.sim.base.reach import Reach
 
 __all__ = ["flat_json", "input_names", "write_aiger"]
 
@@ -81,7 +82,8 @@ def write_aiger(
 
 def _yosys(name: str, script: str, folder: Path) -> None:
     (folder / f"{name}.ys").write_text(script)
-    run_tool("yosys", ["yosys", "-q", "-s", f"{name}.ys"], _LIMITS, folder=folder).check()
+    command = ["yosys", "-q", "-s", f"{name}.ys"]
+    run_tool("yosys", command, _LIMITS, folder=folder, reach=Reach()).check()
 
 
 def input_names(raw: bytes) -> list[tuple[str, int]]:

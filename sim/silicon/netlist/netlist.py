@@ -1,6 +1,6 @@
 """Gate-level Verilog netlists, as synthesis writes them, flattened into nets and cell instances."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,30 +37,38 @@ class Netlist:
     instances: list[Instance]
 
 
-def read_netlist(path: Path, top: str, cells: Mapping[str, Cell]) -> Netlist:
+def read_netlist(files: Path | Sequence[Path], top: str, cells: Mapping[str, Cell]) -> Netlist:
     """Read a netlist of library cells, and flatten its modules.
 
     Args:
-        path: Verilog file: modules, wires, ``assign`` between nets, instances with named pins.
+        files: Verilog or SystemVerilog, one file or several: modules, nets, ``assign`` between
+            nets, instances with named pins.
         top: Name of the module to start at.
         cells: Cells of the library by name. A name in it is a cell, any other must be a module of
-            the file.
+            the files.
 
     Raises:
-        UserError: If the file cannot be read or is not a gate-level netlist, ``top`` is not in it,
+        UserError: If a file cannot be read or is not a gate-level netlist, ``top`` is not in them,
             a cell, a pin or a width does not fit the library or the module, or a net has several
             drivers.
     """
-    text = read_input(path, "netlist", unzip=True).decode("latin-1")
-    modules = parse_modules(path, text.removeprefix("\xef\xbb\xbf"))
+    modules: dict[str, Module] = {}
+    paths = [files] if isinstance(files, Path) else files
+    for path in paths:
+        text = read_input(path, "netlist", unzip=True).decode("latin-1")
+        found = parse_modules(path, text.removeprefix("\xef\xbb\xbf"))
+        if again := sorted(modules.keys() & found):
+            raise UserError(f"{path}: module {again[0]!r} is in an earlier file, too")
+        modules |= found
+    source = ", ".join(map(str, paths))
     if top not in modules:
         known = ", ".join(modules) or "none"
-        raise UserError(f"{path} has no module {top!r}; there are: {known}")
+        raise UserError(f"{source} has no module {top!r}; there are: {known}")
     if twice := [name for name, module in modules.items() if name in cells and module.items]:
         raise UserError(
-            f"{path}: {twice[0]!r} is a module here and a cell of the library; accepted: one"
+            f"{source}: {twice[0]!r} is a module here and a cell of the library; accepted: one"
         )
-    flat = _Flattener(path, modules, cells)
+    flat = _Flattener(source, modules, cells)
     ports = {
         name: (direction, tuple(flat.net(bit) for bit in modules[top].bits(name)))
         for name, direction in modules[top].ports.items()
@@ -72,7 +80,7 @@ def read_netlist(path: Path, top: str, cells: Mapping[str, Cell]) -> Netlist:
 
 @dataclass
 class _Flattener:
-    path: Path
+    source: str  # names of the files
     modules: dict[str, Module]
     cells: Mapping[str, Cell]
     names: dict[str, int] = field(default_factory=dict)
@@ -101,7 +109,7 @@ class _Flattener:
         """Join two nets, as an ``assign`` does."""
         low, high = sorted((self.root(one), self.root(other)))
         if (low, high) == (LOW, HIGH):
-            raise UserError(f"{self.path}: a net is assigned both 0 and 1")
+            raise UserError(f"{self.source}: a net is assigned both 0 and 1")
         self.parents[high] = low
 
     def expand(self, module: Module, prefix: str, around: tuple[str, ...]) -> None:
@@ -115,9 +123,9 @@ class _Flattener:
                 self.join(self.net(named(one)), self.net(named(other)))
         self.expanded += len(module.items) + len(module.assigns)
         if self.expanded > _MOST_INSTANCES or len(self.parents) > 4 * _MOST_INSTANCES:
-            raise UserError(f"{self.path}: more than {_MOST_INSTANCES:,} instances")
+            raise UserError(f"{self.source}: more than {_MOST_INSTANCES:,} instances")
         for item in module.items:
-            where = f"{self.path}: instance {prefix}{item.name}"
+            where = f"{self.source}: instance {prefix}{item.name}"
             if item.cell in self.cells:
                 cell = self.cells[item.cell]
                 pins = {
@@ -186,7 +194,7 @@ class _Flattener:
             if known is not driver and not (three_state and root in shared):
                 named = (name for name, net in self.names.items() if self.root(net) == root)
                 raise UserError(
-                    f"{self.path}: net {next(named, '(a literal)')} is driven by {known} and by"
+                    f"{self.source}: net {next(named, '(a literal)')} is driven by {known} and by"
                     f" {driver}; accepted: one driver"
                 )
             if three_state:

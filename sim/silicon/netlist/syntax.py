@@ -18,6 +18,8 @@ _TOKEN = re.compile(
 _LITERAL = re.compile(r"(\d*)\s*'[sS]?([bodhBODH])\s*([\da-fA-FxXzZ?_]+)$")
 _DIRECTIONS = {"input", "output", "inout"}
 _NETS = {"wire", "tri", "tri0", "tri1", "wand", "wor", "supply0", "supply1"}
+_KINDS = {*_NETS, "signed", "reg", "logic", "bit", "var"}  # before the range in a declaration
+_TIMES = {"timeunit", "timeprecision"}  # statements of SystemVerilog without effect here
 _DIRECTIVES = {"timescale", "default_nettype", "celldefine", "endcelldefine", "resetall", "line"}
 _DIGITS = {"b": ("01", 1), "o": ("01234567", 3), "h": ("0123456789abcdef", 4)}
 _MOST_WIDTH = 1 << 16  # bits of a vector: beyond it a number is damaged, not large
@@ -99,6 +101,11 @@ class _Parser:
                         f" line {self.line(places[module.name])}, too; accepted: once"
                     )
                 found[module.name], places[module.name] = module, place
+                if self.accept(":"):  # endmodule : name
+                    self.name()
+            elif token in _TIMES:
+                while self.take() not in (";", ""):
+                    pass
             else:
                 raise self.error(f"expected a module, not {_shown(token)}", back=1)
         return found
@@ -160,7 +167,7 @@ class _Parser:
         self.expect(";")
         names: set[str] = set()
         while (token := self.take()) != "endmodule":
-            if token in _DIRECTIONS or token in _NETS:
+            if token in _DIRECTIONS or token in _KINDS:
                 for name in self.declaration(module):
                     if token in _DIRECTIONS:
                         if module.ports.get(name) not in ("", token):
@@ -172,6 +179,9 @@ class _Parser:
                 self.expect(";")
             elif token == "assign":
                 self.assign(module)
+            elif token in _TIMES:
+                while self.take() not in (";", ""):
+                    pass
             else:
                 self.at -= bool(token)
                 self.instances(module, names)
@@ -205,8 +215,8 @@ class _Parser:
 
     def declaration(self, module: Module, single: bool = False) -> list[str]:
         """Read the names of a declaration; the range of vectors is noted in the module."""
-        while self.tokens[self.at] in _NETS or self.tokens[self.at] in ("signed", "reg"):
-            self.at += 1
+        while self.tokens[self.at] in _KINDS and self.tokens[self.at + 1] not in (",", ")", ";"):
+            self.at += 1  # what stands before these is a name, as Verilog may have it
         span: tuple[int, int] | None = None
         if self.accept("["):
             first = self.number()
@@ -262,9 +272,12 @@ class _Parser:
                 pin = self.name()
                 if pin in item.pins:
                     raise self.error(f"pin {pin!r} of {item.name!r} is connected twice", back=1)
-                self.expect("(")
-                item.pins[pin] = [] if self.accept(")") else self.expression(module)
-                if item.pins[pin]:
+                if not self.accept("("):  # .pin, as SystemVerilog has it: the net of that name
+                    item.pins[pin] = module.bits(pin)
+                elif self.accept(")"):
+                    item.pins[pin] = []
+                else:
+                    item.pins[pin] = self.expression(module)
                     self.expect(")")
                 self.accept(",")
             module.items.append(item)

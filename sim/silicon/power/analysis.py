@@ -37,7 +37,7 @@ __all__ = ["analyze_power"]
 
 
 def analyze_power(
-    netlist: Path,
+    netlist: Path | Sequence[Path],
     top: str,
     liberty: Sequence[Path],
     activity: Path,
@@ -52,7 +52,7 @@ def analyze_power(
     """Return the power of a netlist.
 
     Args:
-        netlist: Gate-level Verilog.
+        netlist: Gate-level Verilog or SystemVerilog, one file or several.
         top: Its top module.
         liberty: Liberty files of its cells.
         activity: VCD, FST or SAIF of a simulation of the netlist.

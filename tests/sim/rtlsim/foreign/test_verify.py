@@ -106,7 +106,7 @@ DESIGNS = {
 }
 
 
-def judged(folder: Path, verilog: str, mapping: str) -> Verification:
+def judged(folder: Path, verilog: str, mapping: str, simulator: str = "icarus") -> Verification:
     (folder / "t.v").write_text(verilog)
     (folder / "map.toml").write_text(mapping)
     return verify_design(
@@ -114,7 +114,7 @@ def judged(folder: Path, verilog: str, mapping: str) -> Verification:
         read_mapping(folder / "map.toml"),
         unit(),
         ToyConfig(rounds=3),
-        ["icarus"],
+        [simulator],
         1,
     )
 
@@ -125,6 +125,13 @@ def test_a_right_design_passes(tmp_path: Path, name: str) -> None:
     found = judged(tmp_path, verilog, mapping)
     assert found.problems == ()
     assert found.runs[0].checked > 100
+
+
+def test_a_right_design_passes_on_verilator(tmp_path: Path) -> None:
+    verilog, mapping, _ = DESIGNS["fixed latency, a write port"]
+    found = judged(tmp_path, verilog, mapping, "verilator")
+    assert found.problems == ()
+    assert found.runs[0].checked > 300
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -264,3 +264,38 @@ def test_unknown_bits_and_literals_of_any_base(tmp_path: Path) -> None:
     assert bits == [HIGH, LOW, HIGH, LOW, HIGH, LOW, LOW, HIGH]
     assert found.names["z[1]"] == HIGH
     assert found.names["z[0]"] == found.names["x"] == 2
+
+
+def test_a_netlist_in_systemverilog_is_read(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+        timeunit 1ns; timeprecision 1ps;
+        module top(input logic [1:0] a, output var logic y);
+          logic n, A;
+          wire logic bit;
+          bit B;
+          assign A = a[1];
+          assign B = a[0];
+          AND2 u1 (.A, .B, .Y(n));
+          INV u2 (.A(n), .Y(bit));
+          assign y = bit;
+        endmodule : top
+        """,
+    )
+    first, second = found.instances
+    assert first.pins["A"] == found.names["a[1]"]
+    assert first.pins["B"] == found.names["a[0]"]
+    assert second.pins["Y"] == found.names["y"]
+
+
+def test_a_netlist_may_be_in_several_files(tmp_path: Path) -> None:
+    inner, outer = tmp_path / "inner.v", tmp_path / "outer.v"
+    inner.write_text("module inner(input a, output y); INV u (.A(a), .Y(y)); endmodule")
+    outer.write_text("module top(input a, output y); inner i (.a(a), .y(y)); endmodule")
+    found = read_netlist([outer, inner], "top", CELLS)
+    assert [each.name for each in found.instances] == ["i/u"]
+    with pytest.raises(UserError, match=r"inner\.v: module 'inner' is in an earlier file, too"):
+        read_netlist([outer, inner, inner], "top", CELLS)
+    with pytest.raises(UserError, match=r"outer\.v, \S*inner\.v has no module 'none'"):
+        read_netlist([outer, inner], "none", CELLS)

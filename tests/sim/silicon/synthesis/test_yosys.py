@@ -92,3 +92,11 @@ def test_ratios_leave_out_what_one_version_could_not_map(
     monkeypatch.setattr(yosys_compare, "TABLE", table)
     (ratio,) = comparison().ratios
     assert ratio == VersionRatio(recipe="area", units=1, area_um2=0.5, path_ns=2.0, cpu_s=0.25)
+
+
+def test_no_history_is_left_in_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run_yosys({"script.ys": "log said"})
+    assert list(tmp_path.iterdir()) == []
