@@ -11,7 +11,7 @@ from typing import Any, Self
 __all__ = ["Config", "check_fields", "choice", "integer"]
 
 
-def integer(default: int, low: int, high: int, doc: str) -> Any:
+def integer(default: int, low: int, high: int, doc: str, **only_with: Any) -> Any:
     """Declare a field that accepts integers in ``[low, high]``.
 
     Args:
@@ -19,8 +19,10 @@ def integer(default: int, low: int, high: int, doc: str) -> Any:
         low: Least accepted value.
         high: Greatest accepted value.
         doc: Meaning of the field in a few words, as ``consilico list`` prints it.
+        **only_with: Values of other fields with which this one matters, if it does not always.
     """
-    return field(default=default, metadata={"range": (low, high), "doc": doc})
+    described = {"range": (low, high), "doc": doc, "only_with": only_with}
+    return field(default=default, metadata=described)
 
 
 def choice(default: Any, options: Iterable[Any], doc: str) -> Any:

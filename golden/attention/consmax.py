@@ -38,8 +38,10 @@ class ConSmaxConfig(Config):
 
     lanes: int = integer(1, 1, 256, "results per cycle")
     output: str = choice("bf16", ("bf16", "fixed"), "form of a result")
-    fixed_width: int = integer(16, 2, 24, "bits of a fixed-point result, unsigned")
-    fixed_fraction: int = integer(16, 0, 40, "fraction bits of a fixed-point result")
+    fixed_width: int = integer(16, 2, 24, "bits of a fixed-point result, unsigned", output="fixed")
+    fixed_fraction: int = integer(
+        16, 0, 40, "fraction bits of a fixed-point result", output="fixed"
+    )
 
     @property
     def score_width(self) -> int:

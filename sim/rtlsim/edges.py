@@ -23,8 +23,9 @@ def edges(unit: Unit) -> Edges:
     """Return the default of a unit, and a configuration at each edge of each field.
 
     An edge is the least and the greatest value of an integer, and each value of a choice; the other
-    fields keep their defaults. Where these do not go together, one other field is changed to an
-    edge of its own, or two are; where that does not help either, the edge is left out.
+    fields keep their defaults, but those that have to be changed for the field to matter. Where
+    these do not go together, one other field is changed to an edge of its own, or two are; where
+    that does not help either, the edge is left out.
     """
     kinds = {item.name: item for item in fields(unit.config)}
     default = unit.config()
@@ -62,10 +63,10 @@ def _configured(
     unit: Unit, name: str, value: Any, kinds: "dict[str, Field[Any]]"
 ) -> tuple[Config | None, str]:
     """Return a configuration with a value of a field, or None and why there is none."""
-    why = ""
+    why, needed = "", kinds[name].metadata.get("only_with", {})
     for changed in _changes([item for key, item in kinds.items() if key != name]):
         try:
-            return unit.config(**{name: value, **changed}), ""
+            return unit.config(**{**needed, name: value, **changed}), ""
         except ValueError as error:
             why = why or str(error)
     return None, why

@@ -18,20 +18,23 @@ from consilico.sim.units.stimulus import Stimulus, prefix
 from consilico.sim.units.unit import Unit
 
 __all__ = [
+    "COCOTB",
     "COCOTB_ITEMS",
     "FULL_SPEED",
     "Planned",
     "asked_points",
     "at_full_speed",
+    "has_cocotb",
     "left_out",
     "planned",
 ]
 
 FULL_SPEED = "full speed"
 EXHAUSTIVE = "exhaustive, full speed"
+COCOTB = "cocotb, random stalls"
 COCOTB_ITEMS = 1200  # a Python step per cycle: the bulk testbench replays the rest
 # Where Verilator, which is a hundred times as fast, replays the rest:
-_ICARUS_ITEMS = 8000
+_ICARUS_ITEMS = 4000
 _ICARUS_PROFILES = 2  # the first of them hit all points of the streams
 _ROUNDS = 3  # of every profile on Verilator; Icarus does the first
 
@@ -111,6 +114,15 @@ def _free(
             )
 
 
+def has_cocotb(simulator: str, simulators: Sequence[str]) -> bool:
+    """Tell whether a simulator runs the cocotb testbench, too: Icarus where it was asked for.
+
+    The testbench takes a Python step per cycle on any simulator, and compiling the unit for it
+    takes Verilator as long as compiling it for the bulk testbench.
+    """
+    return simulator == "icarus" or "icarus" not in simulators
+
+
 def left_out(
     unit: Unit, config: Config, stimulus: Stimulus, simulators: Sequence[str]
 ) -> list[Exemption]:
@@ -124,7 +136,10 @@ def left_out(
         why = "only Verilator replays the exhaustive stimulus, and it was not asked for"
         found += [Exemption(point=point, why=why) for point in unit.exhaustive_coverage]
     elif "icarus" in simulators:
-        found += _left_to_verilator(unit, stimulus)
+        found += _left_to_the_other(unit, stimulus)
+    if len(stimulus.kind) > COCOTB_ITEMS:
+        why = f"of {len(stimulus.kind):,} items the first {COCOTB_ITEMS:,}; full speed replays all"
+        found.append(Exemption(point=COCOTB, why=why))
     if "icarus" not in simulators:
         why = "ticks are counted on Icarus, which was not asked for"
         found.append(Exemption(point="clock gates", why=why))
@@ -136,8 +151,9 @@ def left_out(
     return found
 
 
-def _left_to_verilator(unit: Unit, stimulus: Stimulus) -> Iterator[Exemption]:
-    """Yield what Icarus does not replay because Verilator, which is quicker, does."""
+def _left_to_the_other(unit: Unit, stimulus: Stimulus) -> Iterator[Exemption]:
+    """Yield what one of both simulators does not replay because the other does at less cost."""
+    yield Exemption(point=f"verilator, {COCOTB}", why="Icarus, which compiles at once, runs it")
     items = len(stimulus.kind)
     if items > _ICARUS_ITEMS:
         why = f"of {items:,} items the first {_ICARUS_ITEMS:,}; Verilator replays all"

@@ -33,13 +33,16 @@ from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits,
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.testing.junit import Case, Suite
-from consilico.sim.rtlsim.verify import verify
+from consilico.sim.rtlsim.verify import check
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.unit import Unit
 
 __all__ = ["HdlCoverage", "LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
 
 Configurations = Literal["default", "edges"]
+# Characters of Verilog that a simulator can do in minutes. Icarus takes time for each lane in each
+# cycle; what is beyond Verilator's limit takes g++ hours.
+_LARGEST = {"icarus": 300_000, "verilator": 1_500_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +71,10 @@ class RegressionRun(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut(Facts):
-    """An edge of a field that no configuration has."""
+    """An edge of a field that no configuration has, or that is too large for a simulator."""
 
     unit: str
-    setting: str  # field=value
+    setting: str  # field=value; with "on" and the simulator if it is too large for that one alone
     why: str
 
 
@@ -217,8 +220,9 @@ def regress(
         counts = folder if hdl_coverage else None
         work = partial(_run, limit_s=limit_s, resume=resume, counts=counts)
         done = dict(as_done(work, planned, "regress", jobs, progress))
+        left_out += dict.fromkeys(each for each in done.values() if isinstance(each, LeftOut))
         counted = [] if hdl_coverage is None else _hdl_coverage(planned, folder, hdl_coverage)
-    runs = [done[index] for index in range(len(planned))]
+    runs = [each for _, each in sorted(done.items()) if isinstance(each, RegressionRun)]
     return Regression(
         runs=tuple(runs),
         coverage=tuple(_merged(unit, runs) for unit in chosen),
@@ -228,8 +232,13 @@ def regress(
     )
 
 
-def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> RegressionRun:
-    """Verify one configuration; whatever keeps the run from its end is its verdict."""
+def _run(
+    job: _Job, *, limit_s: float, resume: bool, counts: Path | None
+) -> RegressionRun | LeftOut:
+    """Verify one configuration; whatever keeps the run from its end is its verdict.
+
+    A configuration whose Verilog is too large for the simulator is left out.
+    """
     begun = time.monotonic()
     unit, config = _configured(job)
     ending: Literal["passed", "failed"] | Stop
@@ -239,7 +248,15 @@ def _run(job: _Job, *, limit_s: float, resume: bool, counts: Path | None) -> Reg
     checked = 0
     try:
         with _limited(limit_s), contextlib.nullcontext() if resume else computed_anew("verify"):
-            found = verify(unit, config, [job.simulator], job.seed)
+            text = verilog(unit, config)
+            if len(text) > _LARGEST[job.simulator] and config != unit.config():
+                setting = f"{' '.join(settings(config))} on {job.simulator}"
+                why = (
+                    f"its Verilog has {len(text):,} characters; accepted: "
+                    f"{_LARGEST[job.simulator]:,}"
+                )
+                return LeftOut(unit=unit.name, setting=setting, why=why)
+            found = check(unit, config, text, [job.simulator], job.seed)
             if counts is not None and job.simulator == "verilator":
                 hits = measured_hits(unit, config, job.seed)
                 write_hits(counts / f"{_name(unit, config)}.{job.seed}", hits)

@@ -18,7 +18,15 @@ from consilico.sim.rtlsim.builds import BuildError, compiler_version
 from consilico.sim.rtlsim.cocotb_replay import build_cocotb, run_cocotb
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.judge import Found, Judge
-from consilico.sim.rtlsim.plan import COCOTB_ITEMS, Planned, asked_points, left_out, planned
+from consilico.sim.rtlsim.plan import (
+    COCOTB,
+    COCOTB_ITEMS,
+    Planned,
+    asked_points,
+    has_cocotb,
+    left_out,
+    planned,
+)
 from consilico.sim.rtlsim.points import Exemption, stream_points
 from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
@@ -196,7 +204,7 @@ def _judged(
     explained: list[Failure] = []
     names = [simulator.name for simulator in simulators]
     plans = planned(unit, config, stimulus, seed, names)
-    done, total = 0, sum(len(plan) + 1 for plan in plans.values())
+    done, total = 0, sum(len(plan) + has_cocotb(name, names) for name, plan in plans.items())
 
     def step() -> None:
         nonlocal done
@@ -208,8 +216,9 @@ def _judged(
     for simulator in simulators:
         plan = plans[simulator.name]
         part = _replayed(
-            unit, config, text, simulator, seed, plan, stimulus, failures, explained, step
-        )
+            unit, config, text, simulator, seed, plan,
+            stimulus if has_cocotb(simulator.name, names) else None, failures, explained, step,
+        )  # fmt: skip
         own |= sum((Counter(each.coverage) for each in plan), Counter())
         runs.append(part.run)
         problems += part.problems
@@ -295,7 +304,7 @@ def _cocotb(
     """Replay the beginning of a stimulus on the cocotb testbench."""
     top = unit.module_name
     build = build_cocotb(simulator, [text], top)
-    replay = Replay(bench="cocotb, random stalls", stall_in=64, stall_out=96, seed=seed)
+    replay = Replay(bench=COCOTB, stall_in=64, stall_out=96, seed=seed)
     sample = prefix(stimulus, COCOTB_ITEMS)
     outcome = run_cocotb(simulator, build, top, unit.ports(config), sample, replay)
     found.outcomes.append(outcome)

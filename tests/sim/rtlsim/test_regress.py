@@ -30,7 +30,7 @@ from consilico.sim.units.catalogue import find_unit, own_units
 from consilico.sim.units.unit import Unit
 
 UNIT = "training/stochastic_round"
-Verify = Callable[[Unit, Config, list[str], int], Verification]
+Verify = Callable[[Unit, Config, str, list[str], int], Verification]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,14 @@ def test_an_edge_that_does_not_go_with_the_defaults_changes_another_field() -> N
     assert settings(least) == ["lanes=1", "bits=2"]
 
 
+def test_a_field_is_at_its_edge_where_it_matters() -> None:
+    unit = find_unit("consmax/log2")
+    chosen = [
+        each.to_json() for each in edges(unit).configs if each.to_json()["fixed_width"] in (2, 24)
+    ]
+    assert [each["output"] for each in chosen] == ["fixed", "fixed"]
+
+
 def test_an_edge_that_no_configuration_has_is_named_with_the_reason() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Narrow(Small):
@@ -102,7 +110,8 @@ def verdict(unit: Unit, config: Config, *problems: str) -> Verification:
 
 def run(monkeypatch: pytest.MonkeyPatch, verify: Verify, **options: Any) -> Regression:
     """Run a regression whose verifications are made by a function."""
-    monkeypatch.setattr(module, "verify", verify)
+    monkeypatch.setattr(module, "check", verify)
+    monkeypatch.setattr(module, "verilog", lambda unit, config: "")
     asked: dict[str, Any] = {"configurations": "default", "simulators": ["icarus"], "jobs": 1}
     return regress([UNIT], **(asked | options))
 
@@ -110,7 +119,9 @@ def run(monkeypatch: pytest.MonkeyPatch, verify: Verify, **options: Any) -> Regr
 def test_every_combination_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Any, ...]] = []
 
-    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
         seen.append((config, *simulators, seed))
         return verdict(unit, config)
 
@@ -128,8 +139,35 @@ def test_every_combination_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [edge.setting for edge in found.left_out] == ["width=6"]
 
 
+def test_what_is_too_large_for_a_simulator_is_named_and_no_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
+        return verdict(unit, config)
+
+    monkeypatch.setattr(module, "check", verify)
+    sizes = {1: 10**7, 16: 400_000}
+    monkeypatch.setattr(
+        module, "verilog", lambda unit, config: " " * sizes.get(config.to_json()["lanes"], 1)
+    )
+    found = regress([UNIT], simulators=["icarus", "verilator"], seeds=[1, 2], jobs=1)
+    named = {(edge.setting, edge.why) for edge in found.left_out}
+    assert {
+        ("lanes=1 on icarus", "its Verilog has 10,000,000 characters; accepted: 300,000"),
+        ("lanes=1 on verilator", "its Verilog has 10,000,000 characters; accepted: 1,500,000"),
+        ("lanes=16 on icarus", "its Verilog has 400,000 characters; accepted: 300,000"),
+    } <= named
+    assert len(found.left_out) == 4  # and width=6, whatever the seed
+    assert not any(run.config["lanes"] == 1 for run in found.runs)
+    assert {run.simulator for run in found.runs if run.config["lanes"] == 16} == {"verilator"}
+
+
 def test_a_unit_that_is_wrong_failed_and_can_be_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
         return verdict(unit, config, *(["wrong"] if config.to_json()["lanes"] == 1 else []))
 
     found = run(monkeypatch, verify, configurations="edges", seeds=[5])
@@ -174,7 +212,9 @@ def full_disk() -> UserError:
 def test_what_keeps_a_run_from_its_end_is_an_error(
     monkeypatch: pytest.MonkeyPatch, error: Exception, ending: str, says: str
 ) -> None:
-    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
         if seed == 1:
             raise error
         return verdict(unit, config)
@@ -223,7 +263,9 @@ def test_a_simulator_that_breaks_is_an_error(
 
 
 def test_a_run_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
         try:
             time.sleep(60)
         except Exception:
@@ -260,10 +302,13 @@ def _noted(calls: list[str]) -> Callable[..., Verification]:
 def test_the_command_writes_its_files_and_fails_with_a_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
         return verdict(unit, config, *(["results are wrong"] if seed == 3 else []))
 
-    monkeypatch.setattr(module, "verify", verify)
+    monkeypatch.setattr(module, "check", verify)
+    monkeypatch.setattr(module, "verilog", lambda unit, config: "")
     junit, coverage = tmp_path / "junit.xml", tmp_path / "coverage.xml"
     arguments = ["regress", "--units", UNIT, "--configs", "default", "--seeds", "1..3"]
     files = ["--junit", str(junit), "--coverage", str(coverage), "--json", "-"]
@@ -326,7 +371,9 @@ def test_counts_of_verilator_are_read_added_and_written(tmp_path: Path) -> None:
 def test_counts_of_all_seeds_are_written_with_the_verilog(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def verify(unit: Unit, config: Config, simulators: list[str], seed: int) -> Verification:
+    def verify(
+        unit: Unit, config: Config, text: str, simulators: list[str], seed: int
+    ) -> Verification:
         return verdict(unit, config)
 
     def counted(unit: Unit, config: Config, seed: int) -> Any:

@@ -1,6 +1,5 @@
 """The verdict: both simulators on one small unit, and everything that must spoil it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,11 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import computed_anew
 from consilico.sim.rtlsim import judge
 from consilico.sim.rtlsim import verify as module
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk, run_script
+from consilico.sim.rtlsim.plan import COCOTB, has_cocotb, planned
 from consilico.sim.rtlsim.profiles import PROFILES
 from consilico.sim.rtlsim.replay import Replay
 from consilico.sim.rtlsim.simulators import find_simulator
@@ -22,11 +23,19 @@ CONFIG = toy.ToyConfig()
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verification]:
-    """Verdict of both simulators; their builds stay cached for this module's other tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONSILICO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield check(toy.unit(), CONFIG, TEXT, ["icarus", "verilator"], 7)
+def both() -> Verification:
+    """Verdict of both simulators, made anew; what is compiled stays in the cache of all tests."""
+    with computed_anew("verify"):
+        return check(toy.unit(), CONFIG, TEXT, ["icarus", "verilator"], 7)
+
+
+def test_a_simulator_alone_replays_all_that_it_can() -> None:
+    unit = toy.unit()
+    stimulus = unit.vectors(CONFIG, 1)
+    assert [has_cocotb(name, [name]) for name in ("icarus", "verilator")] == [True, True]
+    for name in ("icarus", "verilator"):
+        plans = [each.name for each in planned(unit, CONFIG, stimulus, 1, [name])[name]]
+        assert {profile.name for profile in PROFILES} < set(plans)
 
 
 def test_a_right_unit_passes_on_both_simulators(both: Verification) -> None:
@@ -42,7 +51,7 @@ def test_a_right_unit_passes_on_both_simulators(both: Verification) -> None:
         if run.simulator == "icarus":  # what it leaves to Verilator is said
             del profiles[2:]
         assert names[: 1 + len(profiles)] == ["full speed", *profiles]
-        assert names[-1] == "cocotb, random stalls"
+        assert (names[-1] == COCOTB) is (run.simulator == "icarus")
         assert run.rate is not None
         assert run.rate.cycles == run.rate.declared_cycles > 300
     assert both.latency_cycles == {"declared": 2, "icarus": 2, "verilator": 2}
@@ -52,7 +61,10 @@ def test_what_is_left_to_the_quicker_simulator_is_said(both: Verification) -> No
     icarus, verilator = ({bench.bench for bench in run.benches} for run in both.runs)
     left = {name.removesuffix(", 2").removesuffix(", 3") for name in verilator - icarus}
     assert left >= {profile.name for profile in PROFILES}
-    assert {f"icarus, {name}" for name in left} <= {each.point for each in both.exempt}
+    said = {each.point for each in both.exempt}
+    assert {f"icarus, {name}" for name in left} <= said
+    assert icarus - verilator == {COCOTB}
+    assert f"verilator, {COCOTB}" in said
 
 
 def test_both_simulators_see_the_same_cycles(both: Verification) -> None:
@@ -60,7 +72,7 @@ def test_both_simulators_see_the_same_cycles(both: Verification) -> None:
         {bench.bench: (bench.cycles, bench.beats_checked) for bench in run.benches}
         for run in both.runs
     )
-    del icarus["cocotb, random stalls"], verilator["cocotb, random stalls"]
+    del icarus[COCOTB]
     assert icarus
     assert icarus.items() <= verilator.items()
 

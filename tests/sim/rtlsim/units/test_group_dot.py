@@ -27,6 +27,7 @@ def test_sums_are_right_whatever_the_scaler(slots: int) -> None:
     simulator, ports = find_simulator("icarus"), UNIT.ports(config)
     build = build_bulk(simulator, [verilog(UNIT, config)], UNIT.module_name, ports)
     stimulus = UNIT.vectors(config, slots)
+    stimulus = prefix(stimulus, 1500)
     stalls = Replay(stall_in=64, stall_out=96, seed=slots)
     for part, run in ((stimulus, Replay()), (prefix(stimulus, 300), stalls)):
         outcome = run_bulk(simulator, build, ports, part, run)
