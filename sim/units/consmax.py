@@ -32,7 +32,7 @@ from consilico.sim.units.consmax_model import (
 )
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import Values
-from consilico.sim.units.products import rotated
+from consilico.sim.units.products import NEAR, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -208,21 +208,22 @@ def _log2_exhaustive(config: Log2Config, seed: int) -> Stimulus:
 def _decided(
     rng: np.random.Generator, config: Log2Config
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Draw scores and constants whose product lies one unit from a step of the table's address.
+    """Draw scores and constants whose product lies a few units from a step of the table's address.
 
-    There the bits of ``k * s`` that are discarded decide which address it is: an error of any size
-    shows.
+    There the bits of ``k * s`` that are discarded decide which address it is: a small error shows.
 
     Returns:
         Scores, ``k`` and ``b``, shape ``(beats,)`` each; the exponents are those of bf16 numbers.
     """
     unit = 1 << config.k_fraction - config.address
-    score = rng.integers(-64, 64, _DECIDED) * 2 + 1
-    near = rng.choice([-1, 1], _DECIDED)
-    inverse = np.array([pow(each, -1, unit) for each in score.tolist()])
+    score = rng.choice(np.append(np.arange(-128, 0), np.arange(1, 128)), _DECIDED)
+    # k * s = near modulo the unit, if both are divided by the greatest power of two in s
+    power = score & -score
+    near = rng.integers(-NEAR, NEAR, _DECIDED) & -power
+    inverse = np.array([pow(each, -1, unit) for each in (score // power).tolist()])
     bits = rng.integers(0, config.k_width + 1, _DECIDED)
     above = rng.integers(0, 1 << config.k_width, _DECIDED) & (1 << bits) - 1
-    k = above & -unit | inverse * near % unit
+    k = above & -unit | inverse * (near // power) % unit
     whole = np.clip(63 - (k * score >> config.k_fraction), 0, 127)
     address = rng.integers(0, 1 << config.address, _DECIDED)
     return score, k, (whole << config.fraction) + (address << config.fraction - config.address)

@@ -18,7 +18,7 @@ from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
 from consilico.golden.attention.consmax_split import SplitConfig, SplitConstants, consmax_split
 from consilico.golden.bfloat16 import to_fixed
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.products import in_every_lane
+from consilico.sim.units.products import NEAR, in_every_lane
 
 __all__ = ["bf16_results", "log2_golden", "log2_hits", "paper_golden", "split_golden", "split_hits"]
 
@@ -134,7 +134,7 @@ def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[
     product = accepted.data["score"] * k
     unit = 1 << config.k_fraction - config.address
     rest = product + (b << config.k_fraction - config.fraction) & unit - 1
-    decides = ((rest <= 1) | (rest >= unit - 2)) & (product & 1 == 1)
+    decides = (rest < NEAR) | (rest >= unit - NEAR)
     return (
         _score_hits(config, accepted, results)
         | _hidden(log2_golden, config, accepted, results)

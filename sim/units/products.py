@@ -7,8 +7,9 @@ from consilico.golden.matmul.dot import DotConfig
 from consilico.golden.matmul.fused_dot import FusedDotConfig
 from consilico.golden.matmul.operand import code_range
 
-__all__ = ["every_product", "extreme_beats", "in_every_lane", "rotated"]
+__all__ = ["NEAR", "every_product", "extreme_beats", "in_every_lane", "rotated"]
 
+NEAR = 16  # units of a product, below a step of what is made of it, that count as near to it
 _SHORT = 32  # beats of the sums of extremes that need not be as long as they get
 _LONGEST = 4096  # longer sums are left to the exhaustive stimulus
 

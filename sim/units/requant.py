@@ -12,6 +12,7 @@ from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.contract import Contract
+from consilico.sim.units.products import NEAR
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -133,6 +134,26 @@ def _exhaustive(config: RequantConfig, seed: int) -> Stimulus:
     return bench.build()
 
 
+def _ties(rng: np.random.Generator, config: RequantConfig, count: int) -> Integers:
+    """Draw products that are exact ties, of two odd numbers and powers of two.
+
+    Returns:
+        Magnitudes of sums, multipliers and shifts, shape ``(3, count)``.
+    """
+    odd = 1 + 2 * np.arange(1 << (config.result_width - 1))
+    pairs = np.argwhere(odd[:, None] * odd < 1 << config.result_width) * 2 + 1
+    pairs = pairs[pairs[:, 1] < 1 << config.multiplier_width]
+    x, multiplier = pairs[rng.integers(len(pairs), size=count)].T
+    _, of_x = np.frexp(x)
+    _, of_multiplier = np.frexp(multiplier)
+    places = [
+        rng.integers(0, width - bits + 1)
+        for width, bits in ((31, of_x), (config.multiplier_width, of_multiplier))
+    ]
+    shift = np.minimum(sum(places) + 1, (1 << SHIFT_WIDTH) - 1)
+    return np.stack([x << places[0], multiplier << places[1], shift])
+
+
 def _single_bits(bench: _Bench) -> None:
     """Add products of which a single bit is 1, under every shift: each tells of overflow alone."""
     config = bench.config
@@ -148,15 +169,16 @@ def _single_bits(bench: _Bench) -> None:
 def _decided(
     rng: np.random.Generator, config: RequantConfig, count: int
 ) -> tuple[Integers, Integers, Integers]:
-    """Draw sums, multipliers and shifts whose product lies one unit from a tie, within the range.
+    """Draw sums, multipliers and shifts whose product lies a few units from a tie, in the range.
 
-    There the lowest bits of the product, which a shift discards, decide how it is rounded: an error
-    of any size shows. For an odd factor ``f`` and a shift ``s``, the other factor is
-    ``(2 ** (s - 1) +- 1) / f`` modulo ``2 ** s``; of those that come out, few are short enough.
+    There the lowest bits of the product, which a shift discards, decide how it is rounded: a small
+    error shows. For an odd factor ``f``, a shift ``s`` and a small odd ``r``, the other factor is
+    ``(2 ** (s - 1) +- r) / f`` modulo ``2 ** s``; of those that come out, few are short enough.
     """
     widest = min(16, config.multiplier_width, config.result_width + 8)
     # the widest are what most faults need, and the fewest of them come out
-    parts = [_near_ties(rng, config, least, widest, count - count // 2) for least in (widest, 3)]
+    parts = [_near_ties(rng, config, least, widest, count // 4) for least in (widest, 3)]
+    parts.append(_ties(rng, config, count - 2 * (count // 4)))
     x, multiplier, shift = np.concatenate(parts, axis=1)[:, rng.permutation(count)]
     return x * rng.choice([-1, 1], count), multiplier, shift
 
@@ -178,7 +200,8 @@ def _near_ties(
         inverse = factor.copy()
         for _ in range(5):  # Newton: each step doubles the number of bits that are right, from 3
             inverse *= np.uint64(2) - factor * inverse
-        near = (one << (shift - one)) + rng.choice([-1, 1], _TRIED).astype(np.uint64)
+        few = rng.choice([-1, 1], _TRIED) * (rng.integers(0, NEAR // 2, _TRIED) * 2 + 1)
+        near = (one << (shift - one)) + few.astype(np.uint64)
         other = inverse * near & ((one << shift) - one)
         swapped = (rng.random(_TRIED) < 0.3) & (other >> np.uint64(config.multiplier_width) == 0)
         multiplier, x = np.where(swapped, [other, factor], [factor, other]).astype(np.int64)
@@ -290,7 +313,9 @@ def _hits(config: RequantConfig, accepted: Accepted, results: Results) -> dict[s
         "saturated_then_not": saturated[:-1] & ~saturated[1:],
     }
     hits = {name: int(hit.sum()) for name, hit in points.items()}
-    decided = (abs(rest - half) == 1) & (shift >= _LONG) & ~saturated[:, None]
+    decided = (
+        (abs(rest - half) < NEAR) & (product & 1 == 1) & (shift >= _LONG) & ~saturated[:, None]
+    )
     return hits | {
         "every_code": sum(every) * all(every),
         "product_decides": int(decided.sum(axis=0).min()),

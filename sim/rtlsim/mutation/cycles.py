@@ -5,18 +5,21 @@ store, those on a gated clock if that is 1 in the high half. Latches that are op
 then those that are open in the low half, pass on what they are fed. This describes a design exactly
 if every derived clock is 0 in the low half, and the latches that gate clocks, or let others through
 in the high half, hold then: output ``unlike`` has a 1 where a design breaks that. Output ``ticks``
-has the derived clocks in the high half.
+has the derived clocks in the high half, and an output per fault is 1 where the fault would change
+the net that it is in.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from consilico.sim.base.errors import ToolError
+from consilico.sim.rtlsim.mutation.mutants import SELECT
 from consilico.sim.rtlsim.proofs.design import Bit, Cell, Design
 
-__all__ = ["TICKS", "UNLIKE", "StoresOtherwise", "per_cycle"]
+__all__ = ["ACTIVE", "TICKS", "UNLIKE", "StoresOtherwise", "per_cycle"]
 
-TICKS, UNLIKE = "consilico_ticks", "consilico_unlike"  # output ports that are added
+# Output ports that are added, the first with the number of a fault
+ACTIVE, TICKS, UNLIKE = "consilico_active", "consilico_ticks", "consilico_unlike"
 
 
 class StoresOtherwise(ToolError):
@@ -84,13 +87,42 @@ def per_cycle(design: Design, clock: str = "clk") -> None:
         else:
             raise StoresOtherwise(f"no equivalence yet of registers like {cell.name} ({cell.kind})")
     unlike += ticks
-    for name, bits in ((TICKS, list(ticks.values())), (UNLIKE, unlike)):
+    outputs = {TICKS: list(ticks.values()), UNLIKE: unlike}
+    for number, name in _faults(design).items():
+        for half in ("", "$high"):
+            if name + half in cells:
+                (changes,) = design.new_bits(1)
+                ports = cells[name + half]["connections"]
+                inputs = {port: ports[port] for port in "AB"}
+                add("$xor", _SIZES | {"B_WIDTH": 1, "B_SIGNED": 0}, inputs, {"Y": [changes]})
+                outputs[f"{ACTIVE}{number}{half.replace('$', '_')}"] = [changes]
+    for name, bits in outputs.items():
         module["ports"][name] = {"direction": "output", "bits": bits or ["0"]}
         module["netnames"][name] = {"hide_name": 0, "bits": bits or ["0"], "attributes": {}}
     del module["ports"][clock]
     add("$pos", _SIZES, {"A": ["0"]}, {"Y": [clk]})
     for net in module["netnames"].values():
         net["attributes"].pop("init", None)
+    for kind in ("cells", "netnames"):  # Yosys numbers the names it makes up anew in each run
+        module[kind] = {
+            f"$was{name}" if name.startswith("$") else name: item
+            for name, item in module[kind].items()
+        }
+
+
+def _faults(design: Design) -> dict[int, str]:
+    """Return the multiplexer that chooses between a net and the same with a fault, by number."""
+    select = design.port(SELECT)
+    asks: dict[Bit, int] = {}  # net that is 1 for a fault
+    for cell in design.cells:
+        if cell.kind == "$eq" and cell.inputs["A"] == select:
+            (asked,) = cell.outputs["Y"]
+            asks[asked] = sum(1 << at for at, bit in enumerate(cell.inputs["B"]) if bit == "1")
+    return {
+        asks[cell.inputs["S"][0]]: cell.name
+        for cell in design.cells
+        if cell.kind == "$mux" and cell.inputs["S"][0] in asks
+    }
 
 
 _SIZES = {"A_WIDTH": 1, "Y_WIDTH": 1, "A_SIGNED": 0}

@@ -4,11 +4,12 @@ Compared, cycle by cycle and from the first reset on: handshakes of all streams,
 that are valid, and in which cycles each derived clock ticks. The neighbours are arbitrary, but for
 one thing: a producer holds what it offers until it is taken. Resets come when they like.
 
-First both are compared from any common state. If they can differ then, the question is whether such
-a state is reached: ABC looks for registers that always hold the same, or the constants that rule a
-state out, by induction (``scorr``), and decides what is left by property directed reachability
-(``pdr``). There registers that a reset sets may hold anything when power comes; the others, whose
-content counts for nothing until something is loaded, hold 0.
+First both are compared from any common state. If they can differ then, the question is whether
+such a state is reached, in which the fault changes anything: ABC looks for registers that always
+hold the same, or the constants that rule a state out, by induction (``scorr``), and decides what is
+left by property directed reachability (``pdr``). There registers that a reset sets may hold
+anything when power comes; the others, whose content counts for nothing until something is loaded,
+hold 0.
 """
 
 import json
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consilico.sim.base.processes import Limits, run_tool, work_folder
-from consilico.sim.rtlsim.mutation.cycles import UNLIKE, per_cycle
+from consilico.sim.rtlsim.mutation.cycles import ACTIVE, UNLIKE, per_cycle
 from consilico.sim.rtlsim.mutation.graph import FALSE, TRUE, Builder, Graph, read_aiger
 from consilico.sim.rtlsim.mutation.mutants import SELECT, Mutants
 from consilico.sim.rtlsim.proofs.aiger import write_aiger
@@ -82,8 +83,13 @@ class Comparator:
 
         Args:
             number: Which mutant.
-            limit_s: Processor seconds.
+            limit_s: Processor seconds per question.
         """
+        # a fault that never changes the net that it is in: that takes a part of the design only
+        with self._pair.active(number) as active:
+            model = self._pair.builder.aiger(active)
+        if "Property proved" in self._asked(model, _REACHED, limit_s):
+            return Comparison(verdict="equivalent")
         with self._pair.reached_states(number) as differs:
             model = self._pair.builder.aiger(differs)
         printed = self._asked(model, _REACHED, limit_s)
@@ -162,15 +168,27 @@ class _Pair:
                 build.feed(latch, build.choose(moves, build.input(), latch))
 
     @contextmanager
+    def active(self, number: int) -> Iterator[int]:
+        """Yield whether a fault changes the net that it is in.
+
+        In the first cycle, in which registers that have a reset hold anything, it may, if they are
+        set to the same all the same.
+        """
+        mark, build = self.builder.mark(), self.builder
+        pattern = re.compile(rf"{ACTIVE}{number}(?:_high)?")
+        active = build.any_of(
+            self._output(name, {}) for name in self._graph.outputs if pattern.fullmatch(name)
+        )
+        following = build.any_of(self._following(self._copied(number, {})))
+        yield build.choose(self._settled, active, following)
+        build.cut(mark)
+
+    @contextmanager
     def any_state(self, number: int) -> Iterator[int]:
         """Add a mutant that is in the same state; yield whether it differs, then remove it."""
         mark = self.builder.mark()
         copy = self._copied(number, {})
-        following = [
-            self.builder.differ(self._value(literal, copy), self._value(literal, {}))
-            for literal in self._graph.next_state
-        ]
-        yield self.builder.any_of([*following, *self._differences(copy)])
+        yield self.builder.any_of([*self._following(copy), *self._differences(copy)])
         self.builder.cut(mark)
 
     @contextmanager
@@ -217,6 +235,13 @@ class _Pair:
         node = literal >> 1
         return copy.get(node, self._base[node]) ^ literal & 1
 
+    def _following(self, copy: Mapping[int, int]) -> list[int]:
+        """Return literals that are 1 where a mutant stores something else than the design."""
+        return [
+            self.builder.differ(self._value(literal, copy), self._value(literal, {}))
+            for literal in self._graph.next_state
+        ]
+
     def _output(self, name: str, copy: Mapping[int, int]) -> int:
         return self._value(self._graph.outputs[name], copy)
 
@@ -225,6 +250,8 @@ class _Pair:
         build = self.builder
         found = []
         for name in self._graph.outputs:
+            if name.startswith(ACTIVE):
+                continue
             own, other = self._output(name, {}), self._output(name, copy)
             stream, _, part = name.partition("__")
             if name.startswith(UNLIKE):

@@ -1,0 +1,570 @@
+"""Faults of generators, planted one at a time, and what of a verification catches each.
+
+The first are those that an earlier harness let through; the others cover every unit. A fault is an
+edit of a generator's text. What replays it, on one simulator, must find it there, and must find
+nothing in the unit as it is. Wrong tables, which generator and golden model share, are planted in
+``tests/oracles``; accumulators that are too narrow and lanes that ignore their mask in the tests
+of proofs and of clock gates.
+"""
+
+import inspect
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from consilico.golden.config import Config
+from consilico.sim.rtlsim.bulk_replay import build_bulk, run_script
+from consilico.sim.rtlsim.judgement import judged, quick_cycles
+from consilico.sim.rtlsim.plan import planned
+from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.units.catalogue import configure, find_unit, own_units, verilog
+from consilico.sim.units.unit import Unit
+
+AFTER_VALID = "continuous, ready after valid"
+LONG_STALL = "bursts, one stall of thousands"
+ALWAYS = "continuous, always ready"
+BURSTS = "continuous, ready for bursts"
+ONE_BY_ONE = "long gaps, ready one by one"
+PULSES = "random gaps, ready in pulses"
+FULL_SPEED = "full speed"
+EXHAUSTIVE = "exhaustive, full speed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """An edit of a generator."""
+
+    what: str
+    unit: str
+    settings: tuple[str, ...] = ()
+    module: str  # below consilico.hw
+    edits: tuple[tuple[str, str], ...]  # text that stands there once, and what replaces it
+    caught_by: str  # replay of a verification
+    says: str = ""  # in one of the problems
+    quick: bool = False  # a second or two: part of `make test`
+
+
+PIPELINE, CONSMAX, LOG2 = "pipeline", "attention.consmax", "attention.consmax_log2"
+ONE = ("lanes=1",)
+TWO = ("lanes=2",)
+_WAS = "was = Signal(reset_less=True)\n        m.d.sync += was.eq({})\n        "
+_STALLED = (
+    "        stalled = Signal(13)\n"
+    "        from amaranth import Mux\n"
+    "        m.d.sync += stalled.eq(Mux(delivered & ~o.ready, stalled + (stalled < {0}), 0))\n"
+    "        m.d.comb += [\n"
+    "            self.advance.eq(o.ready | ~delivered | (stalled == {0})),\n"
+)
+_ADVANCES = "        m.d.comb += [\n            self.advance.eq(o.ready | ~delivered),\n"
+_LOADS = 'gated_domain(m, "constants", self.cfg.valid & self.cfg.ready'
+
+NAMED = (  # in the issue that asked for a harness that catches them
+    Fault(
+        what="a configuration is lost where data come in the same cycle",
+        unit="consmax/log2",
+        module=LOG2,
+        edits=((f"{_LOADS})", f"{_LOADS} & ~self.i.valid)"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="the second of two configurations back to back is lost",
+        unit="matmul/requant",
+        settings=ONE,
+        module="matmul.requant",
+        edits=(
+            (
+                'gated_domain(m, "constants", taken)',
+                _WAS.format("taken") + 'gated_domain(m, "constants", taken & ~was)',
+            ),
+        ),
+        caught_by=AFTER_VALID,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="a configuration in the first cycle after a reset is lost",
+        unit="training/blockwise_dequantize",
+        settings=ONE,
+        module="training.blockwise_dequantize",
+        edits=(
+            (f"{_LOADS})", _WAS.format("ResetSignal()") + f"{_LOADS} & ~was)"),
+            ("import Array,", "import Array, ResetSignal,"),
+        ),
+        caught_by=AFTER_VALID,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="a reset does not clear the result that waits",
+        unit="consmax/split",
+        module=PIPELINE,
+        edits=(
+            (
+                'Signal(name=f"valid{stage}")',
+                'Signal(name=f"valid{stage}", reset_less=stage == stages - 1)',
+            ),
+        ),
+        caught_by=AFTER_VALID,
+        says="nothing was due",
+        quick=True,
+    ),
+    Fault(
+        what="the pipeline moves only where ready is 1 already",
+        unit="training/weight_update",
+        settings=ONE,
+        module=PIPELINE,
+        edits=(("self.advance.eq(o.ready | ~delivered)", "self.advance.eq(o.ready)"),),
+        caught_by=AFTER_VALID,
+        says="hang",
+        quick=True,
+    ),
+    Fault(
+        what="valid waits for ready",
+        unit="training/blockwise_quantize",
+        settings=ONE,
+        module=PIPELINE,
+        edits=(("o.valid.eq(delivered)", "o.valid.eq(delivered & o.ready)"),),
+        caught_by=AFTER_VALID,
+        says="hang",
+        quick=True,
+    ),
+    Fault(
+        what="a result is lost after 200 stalled cycles",
+        unit="training/stochastic_round",
+        settings=ONE,
+        module=PIPELINE,
+        edits=((_ADVANCES, _STALLED.format(200)),),
+        caught_by=LONG_STALL,
+        says="changed before o__ready",
+        quick=True,
+    ),
+    Fault(
+        what="a result is lost after 4,000 stalled cycles",
+        unit="consmax/log2",
+        module=PIPELINE,
+        edits=((_ADVANCES, _STALLED.format(4000)),),
+        caught_by=LONG_STALL,
+        says="changed before o__ready",
+    ),
+    Fault(
+        what="the rate halves after 32 beats",
+        unit="matmul/dot",
+        settings=TWO,
+        module=PIPELINE,
+        edits=(
+            (
+                "            i.ready.eq(self.advance),\n",
+                "            i.ready.eq(self.advance & ~(taken[5] & turn)),\n",
+            ),
+            (
+                _ADVANCES,
+                "        taken, turn = Signal(6), Signal()\n"
+                "        m.d.sync += turn.eq(~turn)\n"
+                "        with m.If(i.valid & i.ready & ~taken[5]):\n"
+                "            m.d.sync += taken.eq(taken + 1)\n" + _ADVANCES,
+            ),
+            ("arrives = i.valid\n", "arrives = i.valid & i.ready\n"),
+        ),
+        caught_by=FULL_SPEED,
+        says="took",
+        quick=True,
+    ),
+    Fault(
+        what="counters of 8 bits where extents of 4096 are promised",
+        unit="matmul/systolic",
+        settings=("rows=2", "columns=2"),
+        module="matmul.systolic",
+        edits=(
+            (
+                'Signal.like(limit, name=f"{name}_done")',
+                'Signal(min(8, len(limit)), name=f"{name}_done")',
+            ),
+        ),
+        caught_by=EXHAUSTIVE,
+    ),
+    Fault(
+        what="a flag of overflow stays for the sums that follow",
+        unit="matmul/group_dot",
+        settings=("lanes=4",),
+        module="matmul.group_scaler",
+        edits=(("(overflow & ~(first & fresh))", "overflow"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="the flag of a masked lane",
+        unit="consmax/log2",
+        settings=TWO,
+        module=CONSMAX,
+        edits=(
+            (
+                "self.underflow.eq(self.product_underflow & ~self.mask)",
+                "self.underflow.eq(self.product_underflow)",
+            ),
+        ),
+        caught_by=FULL_SPEED,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="an exact tie is rounded up, not to even",
+        unit="consmax/split",
+        module="bfloat16",
+        edits=(("truncate else guard & (sticky | kept[0])", "truncate else guard"),),
+        caught_by=EXHAUSTIVE,
+    ),
+    Fault(
+        what="one unit in the last place above a tie counts as the tie",
+        unit="consmax/split",
+        module="bfloat16",
+        edits=(("sticky = product[:6].any()", "sticky = product[1:6].any()"),),
+        caught_by=EXHAUSTIVE,
+    ),
+    Fault(
+        what="a single product of one lane is wrong",
+        unit="matmul/dot",
+        settings=("lanes=4",),
+        module="matmul.dot",
+        edits=(
+            (
+                "x.eq(self.x.word_select(lane, len(x))),",
+                (
+                    "x.eq(self.x.word_select(lane, len(x)) ^ (lane == 3 and ("
+                    "(self.x.word_select(lane, len(x)) == 0x4D)"
+                    " & (self.w.word_select(lane, len(w)) == 0x71)))),"
+                ),
+            ),
+        ),
+        caught_by=EXHAUSTIVE,
+    ),
+)
+OWN = (
+    Fault(
+        what="a clock gate of a stage is open in every cycle",
+        unit="consmax/log2",
+        module=PIPELINE,
+        edits=(
+            (
+                'gated_domain(m, f"stage{stage}", self.advance & arrives)',
+                'gated_domain(m, f"stage{stage}", self.advance)',
+            ),
+        ),
+        caught_by=FULL_SPEED,
+        says="clock gate",
+        quick=True,
+    ),
+    Fault(
+        what="three times k is that of the head before",
+        unit="consmax/log2",
+        module=LOG2,
+        edits=(("k3.eq(3 * self.cfg.payload.k)", "k3.eq(3 * constants.k)"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="the lowest bit of k times the score is lost",
+        unit="consmax/log2",
+        module=LOG2,
+        edits=(
+            (
+                "multiples = [self.k, Cat(C(0, 1), self.k)",
+                "multiples = [Cat(C(0, 1), self.k[1:]), Cat(C(0, 1), self.k)",
+            ),
+        ),
+        caught_by=EXHAUSTIVE,
+    ),
+    Fault(
+        what="an entry goes into both tables",
+        unit="consmax/split",
+        module="attention.consmax_split",
+        edits=(("enable=write & (self.cfg.payload.table == index)", "enable=write"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="the sum that has begun outlives a reset",
+        unit="matmul/dot",
+        settings=TWO,
+        module="matmul.dot",
+        edits=(
+            (
+                "Signal(init=1)\n    with m.If(pipeline",
+                "Signal(init=1, reset_less=True)\n    with m.If(pipeline",
+            ),
+        ),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="a sum that saturated once stays flagged",
+        unit="matmul/dot",
+        settings=("lanes=2", "accumulator=20"),
+        module="matmul.dot",
+        edits=(("held.eq(over | (held & ~fresh))", "held.eq(over | held)"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="a sparse weight chooses among the first two activations only",
+        unit="matmul/sparse_dot",
+        settings=("lanes=2",),
+        module="matmul.sparse_dot",
+        edits=(("payload.index[lane])[:width]", "payload.index[lane] & 1)[:width]"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="a mode holds a stage too early",
+        unit="matmul/fused_dot",
+        settings=TWO,
+        module="matmul.fused_dot",
+        edits=(("m.d.stage1 += late_mode.eq(mode)", "m.d.comb += late_mode.eq(mode)"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="a mode is taken while a beat still needs the one before",
+        unit="matmul/fused_dot",
+        settings=TWO,
+        module="matmul.fused_dot",
+        edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="ties are rounded to even where halves are to go away from zero",
+        unit="matmul/requant",
+        settings=ONE,
+        module="matmul.requant",
+        edits=(("guard if away else guard", "guard & (sticky | whole[0]) if away else guard"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="the shift of a scale that comes while a product moves is kept back",
+        unit="matmul/requant",
+        settings=ONE,
+        module="matmul.requant",
+        edits=(("m.d.sync += fresh.eq(1)", "m.d.sync += fresh.eq(~pipeline.moves(1))"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="the lowest bit of three times a multiplier is 0",
+        unit="matmul/requant",
+        settings=ONE,
+        module="matmul.requant",
+        edits=(("triple.eq(3 * self.multiplier)", "triple.eq(3 * self.multiplier & ~1)"),),
+        caught_by=EXHAUSTIVE,
+    ),
+    Fault(
+        what="the greatest value of a group counts for the next one, too",
+        unit="matmul/quantize",
+        settings=("lanes=4", "group=32"),
+        module="matmul.quantize",
+        edits=(("running & (~first).replicate(len(running))", "running"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="the scaler does not wait for o",
+        unit="matmul/group_dot",
+        settings=("lanes=4",),
+        module="matmul.group_scaler",
+        edits=(("runs.eq(busy & ~frozen)", "runs.eq(busy)"),),
+        caught_by=LONG_STALL,
+    ),
+    Fault(
+        what="an exponent comes while a group still needs the one before",
+        unit="matmul/group_dot",
+        settings=("lanes=4",),
+        module="matmul.group_dot",
+        edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="the last pass of a tile has as many rows as the others",
+        unit="matmul/systolic",
+        settings=("rows=2", "columns=2"),
+        module="matmul.systolic",
+        edits=(("held = Mux(over_m.last, over_m.left, size)", "held = Mux(0, over_m.left, size)"),),
+        caught_by=FULL_SPEED,
+    ),
+    Fault(
+        what="a reset leaves the array with the weights of the job that it ended",
+        unit="matmul/systolic",
+        settings=("rows=2", "columns=2"),
+        module="matmul.systolic",
+        edits=(
+            (
+                "idle, primed = Signal(), Signal()",
+                "idle, primed = Signal(), Signal(reset_less=True)",
+            ),
+        ),
+        caught_by=AFTER_VALID,
+    ),
+    Fault(
+        what="a number of just below 1 counts as 1",
+        unit="training/blockwise_quantize",
+        settings=ONE,
+        module="training.blockwise_quantize",
+        edits=(("exponent[:7].all())  # 1", "exponent[1:7].all())  # 1"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="a state of zero has a sign",
+        unit="training/blockwise_dequantize",
+        settings=ONE,
+        module="training.blockwise_dequantize",
+        edits=(("Cat(magnitude, sign & magnitude.any())", "Cat(magnitude, sign)"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="random words move on while a beat waits",
+        unit="training/stochastic_round",
+        settings=ONE,
+        module="training.stochastic_round",
+        edits=(
+            (
+                'gated_domain(m, "generator", taken | self.cfg.valid)',
+                'gated_domain(m, "generator", i.valid | self.cfg.valid)',
+            ),
+        ),
+        caught_by=AFTER_VALID,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
+        what="the greatest code wraps",
+        unit="training/weight_update",
+        settings=ONE,
+        module="training.stochastic_round",
+        edits=(("fits = (value[width - 1 :] == 0)", "fits = (value[width:] == 0)"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="a seed changes the random word of a beat that was accepted",
+        unit="training/weight_update",
+        settings=ONE,
+        module="training.weight_update",
+        edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="a group's sum goes on from the group before",
+        unit="training/project",
+        settings=("rows=2", "columns=2", "group=16"),
+        module="training.project",
+        edits=(("m.d.sync += fresh.eq(beat.last)", "m.d.sync += fresh.eq(beat.last & beat.end)"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="rows of sums leave sooner than the scaler takes them",
+        unit="training/project",
+        settings=("rows=2", "columns=2", "group=16"),
+        module="training.project",
+        edits=(("drains.eq((waiting != 0) & (pause == 0))", "drains.eq(waiting != 0)"),),
+        caught_by=FULL_SPEED,
+    ),
+)
+
+
+@contextmanager
+def edited(fault: Fault, folder: Path) -> Iterator[None]:
+    """Let generators be imported from a copy of theirs that has the fault."""
+    name = "consilico.hw"
+    package = import_module(name)
+    copy = folder / "hw"
+    shutil.copytree(Path(str(package.__path__[0])), copy, ignore=shutil.ignore_patterns("__pyc*"))
+    file = copy.joinpath(*fault.module.split(".")).with_suffix(".py")
+    text = file.read_text()
+    for old, new in fault.edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        for each in [each for each in sys.modules if each.startswith(f"{name}.")]:
+            patch.delitem(sys.modules, each)
+        for each in [each for each, value in vars(package).items() if inspect.ismodule(value)]:
+            patch.delattr(package, each)
+        patch.setattr(package, "__path__", [str(copy)])
+        yield
+        for each in [each for each in sys.modules if each.startswith(f"{name}.")]:
+            del sys.modules[each]
+        for each in [each for each, value in vars(package).items() if inspect.ismodule(value)]:
+            delattr(package, each)
+
+
+def problems(fault: Fault, unit: Unit, config: Config, text: str) -> list[str]:
+    """Return what the part of a verification that shall catch a fault finds in Verilog."""
+    simulator = find_simulator("verilator" if fault.caught_by == EXHAUSTIVE else "icarus")
+    plans = planned(unit, config, unit.vectors(config, 1), 1, ["icarus", "verilator"])
+    (plan,) = (each for each in plans[simulator.name] if each.name == fault.caught_by)
+    script = plan.script()
+    cycles = quick_cycles(script, unit.latency(config))
+    ports = unit.ports(config)
+    build = build_bulk(simulator, [text], unit.module_name, ports)
+    # clocks must rest after 512 cycles
+    quiet = max(cycles, 600)
+    transcript = run_script(
+        simulator, build, ports, script, hang_cycles=quiet, quiet_cycles=quiet, limit_s=600
+    )
+    judgement = judged(unit, config, plan, script, transcript)
+    return [*judgement.problems, *judgement.seen.symptoms]
+
+
+def check(fault: Fault, folder: Path) -> None:
+    unit = find_unit(fault.unit)
+    config = configure(unit, list(fault.settings))
+    sound = verilog(unit, config)
+    with edited(fault, folder):
+        broken = verilog(unit, config)
+    assert broken != sound
+    assert problems(fault, unit, config, sound) == []
+    found = problems(fault, unit, config, broken)
+    assert found
+    assert any(fault.says in problem for problem in found), found
+
+
+QUICK = [fault for fault in (*NAMED, *OWN) if fault.quick]
+LONG = [fault for fault in (*NAMED, *OWN) if not fault.quick]
+
+
+@pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.what)
+def test_a_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
+    check(fault, tmp_path)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("fault", LONG, ids=lambda fault: fault.what)
+def test_every_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
+    check(fault, tmp_path)
+
+
+def test_faults_are_planted_in_every_unit() -> None:
+    assert {fault.unit for fault in (*NAMED, *OWN)} == set(own_units())
+    assert len(OWN) >= 20
+
+
+def test_generators_are_themselves_again_after_a_fault(tmp_path: Path) -> None:
+    unit = find_unit(NAMED[0].unit)
+    sound = verilog(unit, unit.config())
+    with edited(NAMED[0], tmp_path):
+        assert verilog(unit, unit.config()) != sound
+    assert verilog(unit, unit.config()) == sound
