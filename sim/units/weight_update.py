@@ -92,8 +92,10 @@ def _corners(bench: _Bench, rng: np.random.Generator) -> None:
     """Return every pair of corner numbers, on the least and greatest code and drawn ones."""
     lanes = bench.config.lanes
     signed = np.concatenate([_CORNERS, _CORNERS | 0x8000])
-    for factor in signed.tolist():
+    for index, factor in enumerate(signed.tolist()):
         bench.factor(factor)
+        if index % 2:
+            bench.seed(int(rng.integers(0, 1 << _SEED_BITS)))
         update = _shuffled(rng, np.tile(signed, 3), lanes)
         code = rng.choice([-128, 127, 0, *rng.integers(-128, 128, 3)], update.shape)
         bench.weights(code, update)

@@ -378,7 +378,7 @@ OWN = (
     Fault(
         what="the scaler does not wait for o",
         unit="matmul/group_dot",
-        settings=("lanes=4",),
+        settings=("lanes=16", "group=32"),
         module="matmul.group_scaler",
         edits=(("runs.eq(busy & ~frozen)", "runs.eq(busy)"),),
         caught_by=LONG_STALL,
@@ -386,7 +386,7 @@ OWN = (
     Fault(
         what="an exponent comes while a group still needs the one before",
         unit="matmul/group_dot",
-        settings=("lanes=4",),
+        settings=("lanes=16", "group=32"),
         module="matmul.group_dot",
         edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
         caught_by=AFTER_VALID,
