@@ -14,7 +14,6 @@ import ctypes
 import os
 import resource
 import select
-import shutil
 import signal
 import stat
 import struct
@@ -198,6 +197,8 @@ def main(arguments: list[str]) -> None:
     timed_out, abandoned = _await(process, wall_s)
     status, peak_bytes = _end_all(process)
     if abandoned:
+        import shutil  # takes longer to import than all the rest, and is hardly ever needed
+
         for folder in filter(None, folders):
             shutil.rmtree(folder, ignore_errors=True)
         return
