@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit
+    from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.units.unit import Unit
 
 __all__ = ["implement_rtl", "mutate_rtl", "propose_mapping", "verify_rtl"]
@@ -195,6 +196,8 @@ def implement_rtl(
     clock_ns: float = 4.0,
     traffic: str | None = None,
     prove: bool | None = None,
+    rung: str = "cells",
+    placement: "PlacementOptions | None" = None,
     progress: "Progress | None" = None,
 ) -> "Implementation":
     """Implement anyone's design, as :func:`implement` does a unit, on that unit's traffic.
@@ -216,6 +219,8 @@ def implement_rtl(
         clock_ns: As in :func:`implement`.
         traffic: As in :func:`implement`.
         prove: As in :func:`implement`.
+        rung: As in :func:`implement`.
+        placement: As in :func:`implement`.
         progress: Called with a description, steps done and steps in total.
 
     Raises:
@@ -239,7 +244,8 @@ def implement_rtl(
         kit = liberty_kit(liberty) if liberty else pdk
         return implement(
             found, chosen, kit, clock_ns,
-            source=traffic, progress=progress, prove=prove, circuit=circuit,
+            source=traffic, progress=progress, prove=prove, circuit=circuit, rung=rung,
+            placement=placement,
         )  # fmt: skip
 
 

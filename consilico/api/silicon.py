@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from consilico.sim.base.progress import Progress
     from consilico.sim.silicon.implement import Implementation
     from consilico.sim.silicon.kits.kit import Kit, KitCorner
+    from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
     from consilico.sim.silicon.synthesis.sweep import ClockSweep
@@ -33,11 +34,13 @@ def implement(
     clock_ns: float = 4.0,
     traffic: str | None = None,
     prove: bool | None = None,
+    rung: str = "cells",
+    placement: "PlacementOptions | None" = None,
     progress: "Progress | None" = None,
 ) -> "Implementation":
     """Synthesize a unit, time it, compare the netlist with the RTL and compute its power.
 
-    Clock and wires are ideal, and glitches are not counted.
+    The clock is ideal, and glitches are not counted.
 
     Args:
         unit: The unit or its name.
@@ -48,6 +51,8 @@ def implement(
         traffic: Source of the input that causes the switching activity, one of the unit's; None:
             the language model's where the unit has that.
         prove: Whether to prove the netlist equal to the RTL; None: where that is quick.
+        rung: How far to go: ``"cells"``, with ideal wires, or ``"wires"``, placed and connected.
+        placement: Utilization, aspect and seed of the placement; None: 0.7, square, 1.
         progress: Called with a description, steps done and steps in total.
 
     Returns:
@@ -65,7 +70,10 @@ def implement(
 
         found, chosen = configured(unit, config)
         kit = liberty_kit(liberty) if liberty else pdk
-        return run(found, chosen, kit, clock_ns, source=traffic, progress=progress, prove=prove)
+        return run(
+            found, chosen, kit, clock_ns, source=traffic, progress=progress, prove=prove,
+            rung=rung, placement=placement,
+        )  # fmt: skip
 
 
 def sweep(
@@ -192,11 +200,13 @@ def power(
     Raises:
         UserError: If a file cannot be read or is damaged, or does not hold what is named.
     """
+    from consilico.sim.silicon.layout.spef import read_spef
     from consilico.sim.silicon.power.analysis import analyze_power
 
     return analyze_power(
         netlist, top, liberty, activity, scope, clock, period_ns,
-        window_ns=window_ns, clock_tree=clock_tree, spef=spef,
+        window_ns=window_ns, clock_tree=clock_tree,
+        wires_f=None if spef is None else read_spef(spef),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Define ``consilico implement``: synthesis, timing and power of a unit, or of anyone's RTL."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,9 @@ from consilico.commands.rtl import (
 from consilico.sim.base.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:
-    from consilico.sim.silicon.implement import EquivalenceCheck, Implementation
+    from collections.abc import Sequence
+
+    from consilico.sim.silicon.implement import EquivalenceCheck, Implementation, Rung
 
 __all__ = ["implement"]
 
@@ -66,6 +68,23 @@ def implement(
             show_default=False,
         ),
     ] = None,
+    rung: Annotated[
+        str,
+        typer.Option(help="How far to go: cells (ideal wires), or wires (placed and connected)."),
+    ] = "cells",
+    utilization: Annotated[
+        float | None,
+        typer.Option(
+            help="With wires: area of the cells over that of the core.", show_default="0.7"
+        ),
+    ] = None,
+    aspect: Annotated[
+        float | None,
+        typer.Option(help="With wires: height over width of the core.", show_default="1"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With wires: of the placement.", show_default="1")
+    ] = None,
     rtl: RtlOption = None,
     top: TopOption = None,
     role: RoleOption = None,
@@ -88,17 +107,25 @@ def implement(
     config = configure(found, settings)
     defines, parameters = settings_of(define, parameter)
     kit = pdk or "nangate45"
+    options = {"utilization": utilization, "aspect": aspect, "seed": seed}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if given and rung == "cells":
+        raise UserError(f"--{next(iter(given))} is for a layout, not for --rung cells")
+    from consilico.sim.silicon.layout.place import PlacementOptions
+
+    placement = PlacementOptions(**given)
     with working() as progress:
         if rtl:
             result = api.implement_rtl(
                 rtl, str(top), found, config, mapping=mapping, include=include or (),
                 defines=defines, parameters=parameters, pdk=kit, liberty=liberty or (),
-                clock_ns=clock_ns, traffic=traffic, prove=prove, progress=progress,
+                clock_ns=clock_ns, traffic=traffic, prove=prove, rung=rung, placement=placement,
+                progress=progress,
             )  # fmt: skip
         else:
             result = api.implement(
                 found, config, pdk=kit, liberty=liberty or (), clock_ns=clock_ns,
-                traffic=traffic, prove=prove, progress=progress,
+                traffic=traffic, prove=prove, rung=rung, placement=placement, progress=progress,
             )  # fmt: skip
     if plot is not None:
         from consilico.reports.plots import implement_plot, save_plot
@@ -125,12 +152,32 @@ def _show_implementation(result: "Implementation") -> None:
         for name, area in result.area_by_purpose_um2.items()
     ]
     rows.append(("equal to the RTL", _equivalence(result.equivalence)))
+    if result.wirelength_um is not None:
+        rows.append(("wires", f"{result.wirelength_um:,.0f} um, at {result.utilisation:.0%}"))
     what = result.unit if result.top is None else f"{result.top} as {result.unit}"
     title = f"{what} in {result.pdk}, {result.corner}"
     rows += [("note", note) for note in result.notes]
     print_table(title, ("", "measured"), rows, (1,))
+    if len(result.ladder) > 1:
+        _show_ladder(result.ladder)
     if result.front_ends is not None:
         show_front_ends(result.front_ends.lines())
+
+
+def _show_ladder(ladder: "Sequence[Rung]") -> None:
+    """Print what each step from cells to a layout adds."""
+    rows = [
+        (
+            rung.rung,
+            f"{rung.area_um2:,.1f}",
+            f"{rung.path_ns:.3f}",
+            f"{rung.energy_pj:.4g}",
+            f"{rung.leakage_w * 1e6:.4g}",
+        )
+        for rung in ladder
+    ]
+    columns = ("up to", "area, um2", "path, ns", "energy per result, pJ", "leakage, uW")
+    print_table("From cells to layout", columns, rows, (1, 2, 3, 4))
 
 
 def _equivalence(found: "EquivalenceCheck") -> str:

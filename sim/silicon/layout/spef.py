@@ -1,6 +1,5 @@
 """SPEF (IEEE 1481): the resistances and capacitances of wires, written and read."""
 
-import datetime
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,10 +17,10 @@ _LEAST_OHM = 1e-3  # of an edge without length: two pins in one place
 _FARADS = {"PF": 1e-12, "FF": 1e-15}
 _HEAD = """*SPEF "IEEE 1481-1998"
 *DESIGN "{top}"
-*DATE "{date}"
+*DATE "not stated"
 *VENDOR "Consilico"
 *PROGRAM "consilico"
-*VERSION "{version}"
+*VERSION "1"
 *DESIGN_FLOW "ESTIMATED_FROM_PLACEMENT"
 *DIVIDER /
 *DELIMITER :
@@ -33,20 +32,15 @@ _HEAD = """*SPEF "IEEE 1481-1998"
 """
 
 
-def write_spef(
-    design: PlaceableDesign, wires: Sequence[NetWire], names: PlainNames, version: str
-) -> str:
+def write_spef(design: PlaceableDesign, wires: Sequence[NetWire], names: PlainNames) -> str:
     """Return the wires of a placed design as SPEF; each edge of a tree is a pi segment.
 
     Args:
         design: What the wires connect.
         wires: One per net.
         names: Of nets and instances, as in the netlist that the SPEF goes with.
-        version: Of this program, for the header.
     """
-    head = _HEAD.format(
-        top=design.netlist.top, date=datetime.date.today().isoformat(), version=version
-    )
+    head = _HEAD.format(top=design.netlist.top)
     return "".join([head, *(part for wire in wires for part in _net(design, wire, names))])
 
 

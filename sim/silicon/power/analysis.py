@@ -6,14 +6,13 @@ finds its signal in the recording, slews run through the netlist (:mod:`.slews`)
 energies follow (:mod:`.cells`, where the method is described).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.activity.read import read_activity
-from consilico.sim.silicon.layout.spef import read_spef
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
 from consilico.sim.silicon.power.arrays import (
@@ -47,7 +46,7 @@ def analyze_power(
     *,
     window_ns: float | None = None,
     clock_tree: ClockTreeOptions | None = None,
-    spef: Path | None = None,
+    wires_f: Mapping[str, float] | None = None,
 ) -> PowerReport:
     """Return the power of a netlist.
 
@@ -62,8 +61,9 @@ def analyze_power(
         period_ns: Clock period in nanoseconds.
         window_ns: Width in nanoseconds of the windows of a power profile; no profile if None.
         clock_tree: Assumptions for an estimate of the clock tree; no estimate if None.
-        spef: SPEF file with the capacitances of the wires, under the names of the netlist's nets;
-            None: ideal wires. A net that is not in it has an ideal wire.
+        wires_f: Capacitance in F of the wires by name of the net, as
+            :func:`consilico.sim.silicon.layout.spef.read_spef` gives it; None: ideal wires. A net
+            that is not in it has an ideal wire.
 
     Raises:
         UserError: If a file cannot be read or is damaged, the netlist has no such top module, cell
@@ -75,7 +75,7 @@ def analyze_power(
     period_s = period_ns * 1e-9
     library = read_liberty(liberty)
     flat = read_netlist(netlist, top, library.cells)
-    arrays = arrange(flat, library.cells, None if spef is None else read_spef(spef))
+    arrays = arrange(flat, library.cells, wires_f)
     clock_net = _clock_net(flat, clock)
     clocking = clock_network(arrays, clock_net)
     _check_clock(arrays, clocking, clock)
@@ -116,7 +116,7 @@ def analyze_power(
         toggles=float(seen.density.sum() * measured.duration_s),
         period_s=period_s,
         recorded_period_s=2 / clock_density if clock_density else None,
-        wires="ideal" if spef is None else "spef",
+        wires="ideal" if wires_f is None else "given",
         profile=profile,
         clock_tree=tree,
     )

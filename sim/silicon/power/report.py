@@ -153,7 +153,7 @@ class PowerReport:
     toggles: float  # of all nets of the netlist, over the duration
     period_s: float  # clock period that the powers are given at
     recorded_period_s: float | None  # clock period in the recording; None: it does not toggle there
-    wires: str = "ideal"  # or where their capacitances come from
+    wires: str = "ideal"  # or "given": their capacitances are known
     profile: PowerProfile | None = None
     clock_tree: ClockTree | None = None
 

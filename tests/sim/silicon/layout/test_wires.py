@@ -51,7 +51,7 @@ def test_the_spef_that_is_written_is_read_back(
 ) -> None:
     names = PlainNames(placed.design.netlist)
     path = tmp_path / "grid.spef"
-    path.write_text(write_spef(placed.design, wires, names, "1.0"))
+    path.write_text(write_spef(placed.design, wires, names))
     found = read_spef(path)
     wanted = {names.of(wire.net): wire.capacitance_f for wire in wires}
     assert found.keys() == wanted.keys()

@@ -1,0 +1,106 @@
+"""A mapped netlist laid out: placed, and connected by wires."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.progress import Progress, silent
+from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.layout.lef import read_lef
+from consilico.sim.silicon.layout.place import PlacementOptions, place
+from consilico.sim.silicon.layout.placement import Placement, placeable
+from consilico.sim.silicon.layout.spef import write_spef
+from consilico.sim.silicon.layout.wires import NetWire, route
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.netlist.netlist import read_netlist
+from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
+
+__all__ = ["Layout", "check_layout", "lay_out"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    """A placed netlist and the wires of its nets; the clock port's net has none yet."""
+
+    placement: Placement
+    wires: tuple[NetWire, ...]
+    names: PlainNames  # under which other tools see nets and instances
+
+    @property
+    def utilization(self) -> float:
+        """Area of the cells over that of the core."""
+        return self.placement.design.area_um2 / self.placement.core.area_um2
+
+    @property
+    def wirelength_um(self) -> float:
+        """Length of all wires."""
+        return sum(wire.length_um for wire in self.wires)
+
+    def wire_capacitances_f(self) -> dict[str, float]:
+        """Return the capacitance of each wire in F, by a name that the netlist has for its net."""
+        name = {net: each for each, net in self.placement.design.netlist.names.items()}
+        return {name[wire.net]: wire.capacitance_f for wire in self.wires}
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write the netlist under its plain names, and the SPEF that goes with it.
+
+        Args:
+            folder: Where to.
+
+        Returns:
+            Paths of ``netlist.v`` and ``wires.spef``.
+        """
+        design = self.placement.design
+        netlist, spef = folder / "netlist.v", folder / "wires.spef"
+        netlist.write_text(write_netlist(design.netlist, self.names))
+        spef.write_text(write_spef(design, self.wires, self.names))
+        return netlist, spef
+
+
+def check_layout(kit: Kit) -> None:
+    """Refuse a kit that does not say what a layout needs.
+
+    Raises:
+        UserError: If the kit knows no rows, or no wires; the message says what to do.
+    """
+    for known, table in ((kit.rows, "rows"), (kit.wires, "wires")):
+        if known is None:
+            raise UserError(
+                f"process kit {kit.name} has no [{table}], which a layout needs; accepted:"
+                " --rung cells, or a kit file that has it"
+            )
+
+
+def lay_out(
+    netlist: Path,
+    top: str,
+    kit: Kit,
+    clock: str,
+    options: PlacementOptions,
+    progress: Progress = silent,
+) -> Layout:
+    """Place a mapped netlist and connect it.
+
+    Args:
+        netlist: Structural Verilog.
+        top: Its module.
+        kit: Process kit of its cells.
+        clock: Name of the clock port, whose net pulls no cell; a netlist may have none.
+        options: How to place.
+        progress: Called with the step, steps done and steps in all.
+
+    Raises:
+        UserError: If the kit does not say what a layout needs, a cell has no size, an option is
+            not accepted, or a file cannot be read.
+    """
+    check_layout(kit)
+    assert kit.rows is not None
+    assert kit.wires is not None
+    cells = read_liberty((kit.mapping_liberty,)).cells
+    flat = read_netlist(netlist, top, cells)
+    _, clock_nets = flat.ports.get(clock, ("input", ()))
+    design = placeable(
+        flat, cells, kit.rows.height_um, kit.rows.site_um, read_lef(kit.lef), clock_nets
+    )
+    placement = place(design, options, progress)
+    return Layout(placement=placement, wires=route(placement, kit.wires), names=PlainNames(flat))
