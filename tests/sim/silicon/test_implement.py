@@ -79,9 +79,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Implem
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path))
 
     def call(
-        unit: Unit = UNIT, clock_ns: float = 4.0, prove: bool | None = None, **fields: int
+        unit: Unit = UNIT,
+        clock_ns: float = 4.0,
+        prove: bool | None = None,
+        rung: str = "cells",
+        **fields: int,
     ) -> Implementation:
-        return implement(unit, DelayConfig(**fields), "nangate45", clock_ns, prove=prove)
+        config = DelayConfig(**fields)
+        return implement(unit, config, "nangate45", clock_ns, prove=prove, rung=rung)
 
     return call
 
@@ -200,6 +205,33 @@ def test_area_is_split_by_module_and_by_purpose(run: Callable[..., Implementatio
         "registers": pytest.approx(flops), "memories": 0.0, "multipliers": 0.0,
         "rest": pytest.approx(result.area_by_class_um2["combinational"]),
     }  # fmt: skip
+
+
+def test_wires_load_what_they_connect(run: Callable[..., Implementation]) -> None:
+    """A register of eight bits: each bit toggles once per cycle, and so does its wire."""
+    cells, laid = run(), run(rung="wires")
+    assert (cells.rung, laid.rung) == ("cells", "wires")
+    assert [step.rung for step in cells.ladder] == ["cells"]
+    assert [step.rung for step in laid.ladder] == ["cells", "wires"]
+    assert replace(laid.ladder[0], core_um2=None) == cells.ladder[0]
+    assert cells.wirelength_um is None
+    assert laid.wirelength_um is not None
+    assert laid.utilisation is not None
+    assert laid.ladder[1].core_um2 == pytest.approx(laid.area_um2 / laid.utilisation)
+    assert laid.path_ns > cells.path_ns
+    assert laid.path_ns == laid.ladder[1].path_ns
+    wire_f = laid.wirelength_um * 0.104578e-15
+    toggled_pj = 0.5 * wire_f * laid.voltage_v**2 * 1e12  # per cycle, which has one result
+    # those from the ports are driven from outside, valid and reset rest
+    assert 0.3 * toggled_pj < laid.energy_pj - cells.energy_pj < toggled_pj
+
+
+def test_how_far_to_go_is_checked_before_any_work(run: Callable[..., Implementation]) -> None:
+    with pytest.raises(UserError, match="rung must be one of cells, wires, not 'moon'"):
+        run(rung="moon")
+    bare = replace(find_kit("nangate45"), wires=None)
+    with pytest.raises(UserError, match=r"kit nangate45 has no \[wires\], which a layout needs"):
+        implement(UNIT, DelayConfig(), bare, 4.0, rung="wires")
 
 
 def test_unknown_kit_is_named() -> None:
