@@ -188,6 +188,7 @@ def implement_rtl(
     config: "Config | None" = None,
     *,
     mapping: Path | None = None,
+    golden: str | None = None,
     include: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
@@ -211,6 +212,7 @@ def implement_rtl(
         unit: The unit that it is, or its name.
         config: From :func:`configure`; None is the default configuration.
         mapping: File that says how its ports serve the unit's streams; None where they are them.
+        golden: ``"FILE.py:FUNCTION"`` of a golden model to compare with instead of the unit's.
         include: Further folders of included files.
         defines: Texts of macros by name.
         parameters: Values of the top module's parameters by name; they replace the mapping's.
@@ -227,20 +229,23 @@ def implement_rtl(
         UserError: If the design or the mapping cannot be read, they do not fit, or the kit, a tool
             or the traffic is not there.
         ToolError: If a tool fails.
-        CheckFailed: If the netlist does not do what the RTL does, or not what the unit does.
+        CheckFailed: If the netlist does not do what the RTL does, or not what the golden model
+            says.
     """
     with needing("implement", "torch"):
         from consilico.sim.rtlsim.foreign.design import read_design
         from consilico.sim.rtlsim.foreign.mapping import read_mapping
+        from consilico.sim.rtlsim.foreign.own_model import read_model
         from consilico.sim.silicon.circuit import design_circuit
         from consilico.sim.silicon.implement import implement
         from consilico.sim.silicon.kits.kit import liberty_kit
 
         found, chosen = configured(unit, config)
+        role = found if golden is None else read_model(golden).instead(found)
         port_map = None if mapping is None else read_mapping(mapping)
         settings = {**_of_mapping(port_map), **(parameters or {})}
         design = read_design(files, top, include=include, defines=defines, parameters=settings)
-        circuit = design_circuit(design, port_map, found, chosen)
+        circuit = design_circuit(design, port_map, role, chosen)
         kit = liberty_kit(liberty) if liberty else pdk
         return implement(
             found, chosen, kit, clock_ns,

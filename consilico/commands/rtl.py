@@ -10,6 +10,7 @@ from consilico.sim.base.errors import UserError
 
 __all__ = [
     "DefineOption",
+    "GoldenOption",
     "IncludeOption",
     "MapOption",
     "ParameterOption",
@@ -27,6 +28,14 @@ RtlOption = Annotated[
     typer.Option(metavar="FILE", help="Verilog or SystemVerilog instead of a unit's; repeatable."),
 ]
 TopOption = Annotated[str | None, typer.Option(help="With --rtl: its top module.")]
+GoldenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--golden",
+        metavar="FILE.py:FUNCTION",
+        help="With --rtl: a golden model of your own instead of the unit's.",
+    ),
+]
 IncludeOption = Annotated[
     list[Path] | None,
     typer.Option(

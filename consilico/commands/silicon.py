@@ -17,6 +17,7 @@ from consilico.commands.output import (
 )
 from consilico.commands.rtl import (
     DefineOption,
+    GoldenOption,
     IncludeOption,
     MapOption,
     ParameterOption,
@@ -89,6 +90,7 @@ def implement(
     top: TopOption = None,
     role: RoleOption = None,
     mapping: MapOption = None,
+    golden: GoldenOption = None,
     include: IncludeOption = None,
     define: DefineOption = None,
     parameter: ParameterOption = None,
@@ -101,8 +103,10 @@ def implement(
     if pdk and liberty:
         raise UserError("--pdk and --liberty exclude each other; a kit has its Liberty files")
     name = unit_asked_for(unit, rtl, top, role)
-    if not rtl and (mapping or include or define or parameter):
-        raise UserError("--map, --include, --define and --param are for --rtl, not for units")
+    if not rtl and (mapping or golden or include or define or parameter):
+        raise UserError(
+            "--map, --golden, --include, --define and --param are for --rtl, not for units"
+        )
     found = api.unit(name)
     config = configure(found, settings)
     defines, parameters = settings_of(define, parameter)
@@ -117,7 +121,8 @@ def implement(
     with working() as progress:
         if rtl:
             result = api.implement_rtl(
-                rtl, str(top), found, config, mapping=mapping, include=include or (),
+                rtl, str(top), found, config, mapping=mapping, golden=golden,
+                include=include or (),
                 defines=defines, parameters=parameters, pdk=kit, liberty=liberty or (),
                 clock_ns=clock_ns, traffic=traffic, prove=prove, rung=rung, placement=placement,
                 progress=progress,

@@ -17,6 +17,7 @@ from consilico.commands.output import (
 )
 from consilico.commands.rtl import (
     DefineOption,
+    GoldenOption,
     IncludeOption,
     MapOption,
     ParameterOption,
@@ -76,13 +77,7 @@ def verify(
     top: TopOption = None,
     role: RoleOption = None,
     mapping: MapOption = None,
-    golden: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE.py:FUNCTION",
-            help="With --rtl: a golden model of your own instead of the unit's.",
-        ),
-    ] = None,
+    golden: GoldenOption = None,
     include: IncludeOption = None,
     define: DefineOption = None,
     parameter: ParameterOption = None,

@@ -72,8 +72,12 @@ class OwnModel:
                 raise UserError(f"{self.source}: {_said(error, self.path)}") from error
         return Results(beats=_checked(returned, layout, due, self.source), completes=completes)
 
+    def instead(self, unit: Unit) -> Unit:
+        """Return a unit with this golden model instead of its own."""
+        return with_golden(unit, partial(self.golden, unit))
+
     def replacing(self, unit: Unit, config: Config, seed: int, *, exhaustive: bool) -> Unit:
-        """Return a unit with this golden model instead of its own.
+        """Return a unit with this golden model, as it is verified.
 
         Coverage points that the unit's stimulus hits by results that this model never gives are
         exempt, which the verdict says.
@@ -84,7 +88,7 @@ class OwnModel:
             seed: The seed that it is verified with.
             exhaustive: Whether the unit's exhaustive stimulus is replayed.
         """
-        own = with_golden(unit, partial(self.golden, unit))
+        own = self.instead(unit)
         points = {*unit.coverage}
         hit = Counter(own.vectors(config, seed).coverage)
         if exhaustive and own.exhaustive is not None:

@@ -53,11 +53,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def implemented(
-    folder: Path, flip: str = "12'd0", parameters: dict[str, str] | None = None
+    folder: Path,
+    flip: str = "12'd0",
+    parameters: dict[str, str] | None = None,
+    golden: str | None = None,
 ) -> Implementation:
     return implement_rtl(
         [folder / "held.sv"], "held", UNIT, DelayConfig(width=12), mapping=folder / "map.toml",
-        include=[folder / "more"], defines={"FLIP": flip}, parameters=parameters,
+        include=[folder / "more"], defines={"FLIP": flip}, parameters=parameters, golden=golden,
         prove=False,
     )  # fmt: skip
 
@@ -76,6 +79,14 @@ def test_area_and_results_are_those_of_the_design_alone(files: Path) -> None:
 def test_a_design_that_is_not_the_unit_is_no_implementation_of_it(files: Path) -> None:
     with pytest.raises(CheckFailed, match=r"^the netlist of test/delay is wrong: 8192 of 8192"):
         implemented(files, flip="12'd1")
+
+
+def test_results_may_be_those_of_a_model_of_ones_own(files: Path) -> None:
+    (files / "model.py").write_text(
+        "def flipped(config, accepted):\n    return {'payload': accepted.data['payload'] ^ 1}\n"
+    )
+    found = implemented(files, flip="12'd1", golden=f"{files / 'model.py'}:flipped")
+    assert (found.gate_level.checked, found.gate_level.mismatches) == (8192, 0)
 
 
 def test_a_parameter_that_is_given_replaces_that_of_the_mapping(files: Path) -> None:
