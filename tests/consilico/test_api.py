@@ -44,7 +44,7 @@ def test_the_examples_of_the_document_run(tmp_path: Path, monkeypatch: pytest.Mo
         exec(block, names)
     assert names["verdict"].passed
     assert names["config"].lanes == 2
-    rough = names["rough"]["area_um2"]["value"]  # the interval holds for 90 of 100, not for each
+    rough = names["rough"].area_um2.value  # the interval holds for 90 of 100, not for each
     assert names["made"].area_um2 == pytest.approx(rough, rel=0.2)
     assert names["answer"].fit.fits
     assert "<svg" in (tmp_path / "area.svg").read_text()

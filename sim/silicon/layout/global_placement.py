@@ -197,6 +197,21 @@ def global_placement(
     Returns:
         x and y of the lower left corners, in um. Cells still overlap a little.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order: the same placement every time
+    try:
+        return _placed(design, core, ports_um, seed, progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _placed(
+    design: PlaceableDesign,
+    core: Core,
+    ports_um: Reals,
+    seed: int,
+    progress: "Callable[[int, float], None] | None",
+) -> tuple[Reals, Reals]:
     cells = design.cells
     wanted = min(1.0, design.area_um2 / core.area_um2 + _ROOM)
     generator = torch.Generator().manual_seed(seed)
