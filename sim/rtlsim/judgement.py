@@ -83,7 +83,7 @@ def quick_cycles(script: Script, latency_cycles: int) -> int:
 
 
 def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
-    """Return how often the clocks that rest for masked beats may have ticked, by gate."""
+    """Return how often the clocks that a contract names may have ticked, by gate."""
     comparison, contract = seen.comparison, unit.contract
     if comparison is None or contract is None:
         return {}
@@ -91,8 +91,14 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
     kind = seen.script.kind[comparison.order]
     accepted = Accepted(kind, seen.script.bits[comparison.order], layouts)
     fields = {field.label: field for field in layouts.i.fields}
-    most = {}
-    for label, clock in contract(config).masked_clocks.items():
+    promised = contract(config)
+    resets = 1 + int((kind == Kind.RESET).sum())
+    beats = {
+        "i": int((kind == Kind.DATA).sum()) + resets,
+        "cfg": int((kind == Kind.CONFIG).sum()) + resets,
+    }
+    most = {gate_of(clock): beats[stream] for clock, stream in promised.beat_clocks.items()}
+    for label, clock in promised.masked_clocks.items():
         values = accepted.data[fields[label].name]
         lane = fields[label].lane
         masked = values if lane is None else values[:, lane]

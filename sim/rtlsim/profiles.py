@@ -20,6 +20,10 @@ __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 
 LONG_STALL = 4200  # cycles, once per run: more than a counter of 12 bits can count
 _BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
+_OFTEN, _SHORT_LOAD = (
+    6,
+    4,
+)  # items between loads of constants, where they have so many beats at most
 _LONGEST_BLOCK = 120  # items; a longer one is cut
 _RESULTS, _BLOCKS = 40, 4  # at least, of a profile: the second block ends in a reset
 _LOADS_TRIED = 16
@@ -146,7 +150,12 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
         if loads and not jobs and index % 2:
             pieces.add(loads[rng.integers(len(loads))])
         pieces.add(load)
-        pieces.add(part)
+        if jobs or not 0 < max(map(len, loads), default=0) <= _SHORT_LOAD:
+            pieces.add(part)
+        else:  # constants, which may come at any time: often while a beat waits in every stage
+            for few in np.array_split(part, max(1, len(part) // _OFTEN)):
+                pieces.add(few)
+                pieces.add(loads[rng.integers(len(loads))])
         beats = int((stimulus.kind[part] == Kind.DATA).sum())
         if _is_reset(index) or (jobs and not whole):
             pieces.reset(beats, whole=not jobs and index % 2 == 0)

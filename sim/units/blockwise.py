@@ -15,7 +15,7 @@ from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -273,7 +273,9 @@ UNITS = (
         exhaustive=_quantize_exhaustive,
         exhaustive_coverage=("every_quotient", "every_number"),
         latency=lambda config: _quantize().latency(config),
-        contract=lambda config: Contract(),
+        contract=lambda config: Contract(
+            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",))
+        ),
         census=lambda batch: _quantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
@@ -293,7 +295,9 @@ UNITS = (
         exhaustive=_dequantize_exhaustive,
         exhaustive_coverage=("every_product",),
         latency=lambda config: _dequantize().latency(config),
-        contract=lambda config: Contract(),
+        contract=lambda config: Contract(
+            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",))
+        ),
         census=lambda batch: _dequantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

@@ -30,7 +30,7 @@ from consilico.sim.units.consmax_model import (
     split_golden,
     split_hits,
 )
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, clocked_by
 from consilico.sim.units.layout import Values
 from consilico.sim.units.products import NEAR, rotated
 from consilico.sim.units.stimulus import Stimulus
@@ -386,9 +386,18 @@ def _paper() -> Any:
 _SOURCES = {name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")}
 
 
-def _contract(rest: Sequence[int]) -> Contract:
-    """Return the contract of a unit whose lanes of these numbers hold still where masked."""
-    return Contract(masked_clocks={f"lane{lane}/mask": f"lane{lane}.taken_clk" for lane in rest})
+def _contract(rest: Sequence[int], latency_cycles: int, cfg: Sequence[str] = ()) -> Contract:
+    """Return the contract of a unit whose lanes of these numbers hold still where masked.
+
+    Args:
+        rest: Numbers of the lanes.
+        latency_cycles: Latency of the unit.
+        cfg: Gated clock domains of what is configured.
+    """
+    return Contract(
+        masked_clocks={f"lane{lane}/mask": f"lane{lane}.taken_clk" for lane in rest},
+        beat_clocks=clocked_by(latency_cycles, cfg=cfg),
+    )
 
 
 UNITS = (
@@ -407,7 +416,9 @@ UNITS = (
         exhaustive=_log2_exhaustive,
         exhaustive_coverage=("every_address", "product_decides"),
         latency=lambda config: _log2().latency(config),
-        contract=lambda config: _contract(range(config.lanes)),
+        contract=lambda config: _contract(
+            range(config.lanes), _log2().latency(config), ("constants",)
+        ),
         census=lambda batch: _log2().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
@@ -430,7 +441,9 @@ UNITS = (
         exhaustive_coverage=("every_product", "every_exponent_bit"),
         latency=lambda config: _split().latency(config),
         # of a pair of lanes that look up in tables of their own, the second one never rests
-        contract=lambda config: _contract(range(0, config.lanes, config.table_sets)),
+        contract=lambda config: _contract(
+            range(0, config.lanes, config.table_sets), _split().latency(config)
+        ),
         census=lambda batch: _split().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

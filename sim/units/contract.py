@@ -1,9 +1,9 @@
 """State what a unit's streams promise beyond valid, ready and payload."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Accumulator", "Contract"]
+__all__ = ["Accumulator", "Contract", "clocked_by"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +38,23 @@ class Contract:
     # Gated clocks that must not tick for a beat whose field is 1: label of the field of ``i``, and
     # name of the clock's net in the flat design
     masked_clocks: Mapping[str, str] = field(default_factory=dict)
+    # Gated clocks that tick at most once for each beat taken and for each reset, whatever stalls:
+    # name of the clock's net in the flat design, and the stream, ``i`` or ``cfg``. Simulations hold
+    # the unit to it.
+    beat_clocks: Mapping[str, str] = field(default_factory=dict)
     accumulators: tuple[Accumulator, ...] = ()
+
+
+def clocked_by(
+    latency_cycles: int, *, i: Iterable[str] = (), cfg: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return :attr:`Contract.beat_clocks` of a pipeline whose stages hold still by clock gating.
+
+    Args:
+        latency_cycles: Its stages; from stage 1 on each has a gated clock.
+        i: Further gated clock domains that tick once for a beat on ``i``.
+        cfg: Gated clock domains that tick once for a beat on ``cfg``.
+    """
+    domains = {f"stage{stage}": "i" for stage in range(1, latency_cycles)}
+    domains |= dict.fromkeys(i, "i") | dict.fromkeys(cfg, "cfg")
+    return {f"{domain}_clk": stream for domain, stream in domains.items()}

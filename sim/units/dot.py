@@ -17,7 +17,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Accumulator, Contract
+from consilico.sim.units.contract import Accumulator, Contract, clocked_by
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -243,7 +243,15 @@ def accumulating(config: DotConfig) -> Contract:
         greatest=greatest,
         beats=max(1, config.depth // config.lanes),
     )
-    return Contract(completes="i_last", accumulators=() if config.saturates else (exact,))
+    return Contract(
+        completes="i_last",
+        accumulators=() if config.saturates else (exact,),
+        beat_clocks=clocked_by(
+            _hardware().latency(config),
+            i=("taken",),
+            cfg=("constants",) if config.w == "uint4" else (),
+        ),
+    )
 
 
 UNITS = (

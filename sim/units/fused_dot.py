@@ -16,7 +16,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Accumulator, Contract
+from consilico.sim.units.contract import Accumulator, Contract, clocked_by
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -207,7 +207,11 @@ def _contract(config: FusedDotConfig) -> Contract:
         greatest=config.lanes * 128 * 128,
         beats=max(1, config.depth // config.lanes),
     )
-    return Contract(completes="i_last", accumulators=(exact,))
+    return Contract(
+        completes="i_last",
+        accumulators=(exact,),
+        beat_clocks=clocked_by(_hardware().latency(config), i=("taken",), cfg=("constants",)),
+    )
 
 
 UNITS = (

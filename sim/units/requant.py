@@ -11,7 +11,7 @@ from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, clocked_by
 from consilico.sim.units.products import NEAR
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -359,7 +359,11 @@ UNITS = (
         exhaustive=_exhaustive,
         exhaustive_coverage=("product_decides",),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(),
+        contract=lambda config: Contract(
+            beat_clocks=clocked_by(
+                _hardware().latency(config), i=("taken",), cfg=("constants", "late")
+            )
+        ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

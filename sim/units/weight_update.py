@@ -11,7 +11,7 @@ from consilico.golden.training.weight_update import WeightUpdateConfig, weight_u
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.stochastic_round import beat_states
@@ -211,7 +211,9 @@ UNITS = (
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product",),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(),
+        contract=lambda config: Contract(
+            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",))
+        ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

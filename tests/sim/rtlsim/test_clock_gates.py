@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from consilico.sim.rtlsim.clock_gates import Ticks, clock_problems, counting, gate_of, read_ticks
 from consilico.sim.rtlsim.verify import check
-from consilico.sim.units.catalogue import configure, find_unit, verilog
+from consilico.sim.units.catalogue import configure, find_unit, own_units, verilog
+from consilico.sim.units.unit import Unit
 from tests.sim.rtlsim import toy
 
 
@@ -51,3 +54,19 @@ def test_a_masked_lane_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path
     assert verdict.failures == ()
     assert any("lane0.gate_taken ticks" in problem for problem in verdict.problems)
     assert all("beats not masked" in problem for problem in verdict.problems)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [unit for unit in own_units().values() if unit.contract is not None],
+    ids=lambda unit: unit.name,
+)
+def test_every_clock_that_a_contract_names_has_a_gate(unit: Unit) -> None:
+    config, contract = unit.config(), unit.contract
+    assert contract is not None
+    promised = contract(config)
+    named = [*promised.beat_clocks, *promised.masked_clocks.values()]
+    if not named:
+        pytest.skip("no clock is named")
+    gates = set(re.findall(r"consilico_clock_gate (gate_\w+) ", verilog(unit, config)))
+    assert {gate_of(clock).rpartition(".")[2] for clock in named} <= gates

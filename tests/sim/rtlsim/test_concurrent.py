@@ -20,6 +20,7 @@ PROFILE = {profile.name: profile for profile in PROFILES}
 AFTER_VALID = PROFILE["continuous, ready after valid"]
 LONG_STALL = PROFILE["bursts, one stall of thousands"]
 ALWAYS = PROFILE["continuous, always ready"]
+GAPS = PROFILE["long gaps, ready one by one"]
 
 
 def replay(sources: list[str], script: Script) -> Observed:
@@ -64,9 +65,9 @@ def test_the_required_events_happen() -> None:
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_results_that_take_many_beats_come_before_a_reset(profile: Profile) -> None:
     """Eight results are completed by beat 100 after each load, and by no other."""
-    kind = np.tile([Kind.CONFIG, *[Kind.DATA] * 110], 6).astype(np.uint8)
+    kind = np.tile([*[Kind.CONFIG] * 5, *[Kind.DATA] * 110], 6).astype(np.uint8)
     completes = np.zeros(len(kind), dtype=np.uint16)
-    completes[100::111] = 8
+    completes[104::115] = 8
     stimulus = Stimulus(
         kind=kind, bits=np.zeros((len(kind), 1), dtype=np.uint8), completes=completes,
         expected=np.zeros((48, 1), dtype=np.uint8), results=48, operations=0,
@@ -90,6 +91,12 @@ def test_results_that_take_many_beats_come_before_a_reset(profile: Profile) -> N
                 beats += item == Kind.DATA
                 pending += [beats] if since == 100 else []
         assert kept + 8 * len(pending) >= 40, seed
+
+
+def test_constants_of_one_beat_come_often() -> None:
+    script = driven(AFTER_VALID)
+    loads = np.flatnonzero(script.kind == Kind.CONFIG)
+    assert np.median(np.diff(loads)) < 10
 
 
 def test_one_stall_lasts_for_thousands_of_cycles() -> None:
@@ -172,7 +179,7 @@ FAULTS = [
     ),
     (
         "results come twice",
-        LONG_STALL,
+        GAPS,
         [("full1 <= full0", "full1 <= full0 | (full1 & result[3:0] == 4'd6)")],
         "a result that nothing was due for",
     ),

@@ -28,9 +28,6 @@ from consilico.sim.units.unit import Unit
 
 AFTER_VALID = "continuous, ready after valid"
 LONG_STALL = "bursts, one stall of thousands"
-ALWAYS = "continuous, always ready"
-BURSTS = "continuous, ready for bursts"
-ONE_BY_ONE = "long gaps, ready one by one"
 PULSES = "random gaps, ready in pulses"
 FULL_SPEED = "full speed"
 EXHAUSTIVE = "exhaustive, full speed"
@@ -367,6 +364,21 @@ OWN = (
         caught_by=EXHAUSTIVE,
     ),
     Fault(
+        what="constants that nothing changes are taken over with every product",
+        unit="matmul/requant",
+        settings=ONE,
+        module="matmul.requant",
+        edits=(
+            (
+                'gated_domain(m, "late", pipeline.moves(1) & fresh)',
+                'gated_domain(m, "late", pipeline.moves(1))',
+            ),
+        ),
+        caught_by=FULL_SPEED,
+        says="gate_late ticks",
+        quick=True,
+    ),
+    Fault(
         what="the greatest value of a group counts for the next one, too",
         unit="matmul/quantize",
         settings=("lanes=4", "group=32"),
@@ -381,7 +393,7 @@ OWN = (
         settings=("lanes=16", "group=32"),
         module="matmul.group_scaler",
         edits=(("runs.eq(busy & ~frozen)", "runs.eq(busy)"),),
-        caught_by=LONG_STALL,
+        caught_by=AFTER_VALID,
     ),
     Fault(
         what="an exponent comes while a group still needs the one before",
@@ -389,7 +401,7 @@ OWN = (
         settings=("lanes=16", "group=32"),
         module="matmul.group_dot",
         edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
-        caught_by=AFTER_VALID,
+        caught_by=PULSES,
         says="wrong",
     ),
     Fault(
@@ -462,7 +474,7 @@ OWN = (
         settings=ONE,
         module="training.weight_update",
         edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
-        caught_by=AFTER_VALID,
+        caught_by=LONG_STALL,
         says="wrong",
     ),
     Fault(
@@ -513,9 +525,14 @@ def edited(fault: Fault, folder: Path) -> Iterator[None]:
 
 def problems(fault: Fault, unit: Unit, config: Config, text: str) -> list[str]:
     """Return what the part of a verification that shall catch a fault finds in Verilog."""
-    simulator = find_simulator("verilator" if fault.caught_by == EXHAUSTIVE else "icarus")
     plans = planned(unit, config, unit.vectors(config, 1), 1, ["icarus", "verilator"])
-    (plan,) = (each for each in plans[simulator.name] if each.name == fault.caught_by)
+    name, plan = next(
+        (name, each)
+        for name in ("icarus", "verilator")
+        for each in plans[name]
+        if each.name == fault.caught_by
+    )
+    simulator = find_simulator(name)
     script = plan.script()
     cycles = quick_cycles(script, unit.latency(config))
     ports = unit.ports(config)
