@@ -29,7 +29,7 @@ _LAYER = "blk.9.ffn_gate"  # real traffic: SwiGLU's gate, in a layer of the midd
 _LAYER_INPUTS = 576  # of it: k of a product of INT8 matrices
 _LAYER_GROUP = 32  # of them that share scales: k of a product where either has 4 bits
 _MOST_JOBS = 1 << 12  # that hold every product of codes
-_MOST_BEATS = 1 << 21  # of one job in the exhaustive stimulus
+_MOST_BEATS, _MANY_BEATS = 1 << 21, 1 << 17  # of one job in the exhaustive stimulus
 _NORMAL_DEPTH = 64  # k of drawn traffic
 
 
@@ -211,8 +211,10 @@ def _exhaustive(config: SystolicConfig, seed: int) -> Stimulus:
             continue
         x = rng.integers(config.x_range[0], config.x_range[1] + 1, size=(job.m, job.k))
         w = rng.integers(config.w_range[0], config.w_range[1] + 1, size=(job.k, job.n))
-        if name == "greatest_k":
-            x[:], w[:] = config.x_range[0], config.w_range[0]
+        if name == "greatest_k":  # the least sums, then the greatest
+            x[:], w[:] = config.x_range[0], config.w_range[1]
+            bench.multiply(x, w)
+            w[:] = config.w_range[0]
         bench.multiply(x, w)
         bench.builder.coverage[name] += 1
     return bench.builder.build()
@@ -254,10 +256,15 @@ def _jobs_of_every_product(config: SystolicConfig) -> int:
 
 def _greatest(config: SystolicConfig) -> dict[str, SystolicJob]:
     """Return jobs in which one counter gets as far as it does, by coverage point."""
+    # sums of the greatest length in every register that holds them, if that is not too long
+    m, n = (min(size, config.extent) for size in (config.tile_rows, config.columns))
+    deepest = SystolicJob(m=m, k=config.depth, n=n)
+    if _beats(deepest, config) > _MANY_BEATS:
+        deepest = SystolicJob(m=1, k=config.depth, n=1)
     return {
         "greatest_m": SystolicJob(m=config.extent, k=1, n=1),
         "greatest_n": SystolicJob(m=1, k=1, n=config.extent),
-        "greatest_k": SystolicJob(m=1, k=config.depth, n=1),
+        "greatest_k": deepest,
     }
 
 
