@@ -122,7 +122,7 @@ class ToolRun:
         """Return the line that says most: the first error, or else the last line."""
         lines = [line.strip() for line in (self.stdout + "\n" + self.stderr).splitlines()]
         lines = [line for line in lines if line]
-        errors = [line for line in lines if re.search(r"\berror\b *:", line, re.IGNORECASE)]
+        errors = [line for line in lines if re.search(r"\berror\b *(?::|$)", line, re.IGNORECASE)]
         return before + (errors[:1] or lines)[-1][:400] if lines else ""
 
 

@@ -65,6 +65,10 @@ def test_a_tool_that_succeeds_gives_what_it_printed(tool: Path) -> None:
             "echo 'x.v:1: ERROR: syntax'; echo bye; exit 1",
             "faketool failed with status 1: x.v:1: ERROR: syntax",
         ),
+        (
+            "echo 'x.v:1: syntax error'; echo I give up.; exit 2",
+            "faketool failed with status 2: x.v:1: syntax error",
+        ),
         ("exit 1", "faketool failed with status 1 and printed nothing"),
         ("kill -KILL $$", "faketool was killed by SIGKILL"),
         ("echo in step 2; kill -SEGV $$", "faketool was killed by SIGSEGV after it printed: in s"),
