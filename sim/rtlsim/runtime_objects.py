@@ -10,7 +10,9 @@ import os
 import subprocess
 import sys
 
-__all__ = ["launcher"]
+__all__ = ["KIND", "launcher"]
+
+KIND = "verilator-runtime"  # of results in the cache
 
 
 def launcher() -> str:
@@ -54,7 +56,7 @@ def _compile_cached(command: list[str], source: str) -> int:
             raise SystemExit(done.returncode)
         return target.read_bytes()
 
-    target.write_bytes(cached_file("verilator-runtime", key, ".o", compiled).read_bytes())
+    target.write_bytes(cached_file(KIND, key, ".o", compiled).read_bytes())
     return 0
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import tool_version
 from consilico.sim.base.reach import Reach
-from consilico.sim.base.results import cache_root
-from consilico.sim.rtlsim.runtime_objects import launcher
+from consilico.sim.base.results import cache_dir
+from consilico.sim.rtlsim.runtime_objects import KIND, launcher
 
 __all__ = [
     "ICARUS_LANGUAGE",
@@ -74,9 +74,9 @@ def compiler_reach(sources: Path) -> Reach:
     """Return what simulators' compilers may reach.
 
     Args:
-        sources: Folder of the texts. The cache is added, for what they compile every time.
+        sources: Folder of the texts. That of Verilator's compiled runtime is added.
     """
-    return Reach(readable=(sources,), writable=(cache_root(),))
+    return Reach(readable=(sources,), writable=(cache_dir(KIND),))
 
 
 def find_simulator(name: str) -> Simulator:
