@@ -209,7 +209,6 @@ NAMED = (  # in the issue that asked for a harness that catches them
         ),
         caught_by=FULL_SPEED,
         says="wrong",
-        quick=True,
     ),
     Fault(
         what="an exact tie is rounded up, not to even",
@@ -376,7 +375,6 @@ OWN = (
         ),
         caught_by=FULL_SPEED,
         says="gate_late ticks",
-        quick=True,
     ),
     Fault(
         what="the greatest value of a group counts for the next one, too",
@@ -442,7 +440,6 @@ OWN = (
         edits=(("Cat(magnitude, sign & magnitude.any())", "Cat(magnitude, sign)"),),
         caught_by=FULL_SPEED,
         says="wrong",
-        quick=True,
     ),
     Fault(
         what="random words move on while a beat waits",
