@@ -126,7 +126,7 @@ def _key(
         tool_versions(["yosys"]),
         asdict(unit.layouts(config)),
         code_digest(__name__),
-        code_digest(unit.golden.__module__),
+        code_digest(unit.golden.__module__, unit.vectors.__module__),
         [text, sound],
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
