@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.proofs.prove import Proofs
     from consilico.sim.rtlsim.verify import Verification
-    from consilico.sim.silicon.implement import Implementation
+    from consilico.sim.silicon.implementation import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
@@ -75,7 +75,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "ClockSweep": "sim.silicon.synthesis.sweep",
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
     "Config": "golden.config",
-    "Implementation": "sim.silicon.implement",
+    "Implementation": "sim.silicon.implementation",
     "Kit": "sim.silicon.kits.kit",
     "MemoryAnswer": "sim.memory.answer",
     "MemorySweep": "sim.memory.sweep",

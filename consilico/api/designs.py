@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consilico.sim.rtlsim.foreign.propose import Proposal
     from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.verify import Verification
-    from consilico.sim.silicon.implement import Implementation
+    from consilico.sim.silicon.implementation import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.units.unit import Unit

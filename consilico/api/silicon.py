@@ -14,7 +14,7 @@ from consilico.extras import needing
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.base.progress import Progress
-    from consilico.sim.silicon.implement import Implementation
+    from consilico.sim.silicon.implementation import Implementation
     from consilico.sim.silicon.kits.kit import Kit, KitCorner
     from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions

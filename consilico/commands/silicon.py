@@ -33,7 +33,7 @@ from consilico.sim.base.errors import CheckFailed, UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consilico.sim.silicon.implement import EquivalenceCheck, Implementation, Rung
+    from consilico.sim.silicon.implementation import EquivalenceCheck, Implementation, Rung
 
 __all__ = ["implement"]
 

@@ -9,7 +9,7 @@ from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.page.traffic import AttentionScores
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = ["consmax_charts"]
 

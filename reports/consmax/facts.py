@@ -13,7 +13,7 @@ from consilico.reports.consmax.width_search import Log2Widths
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.page.traffic import AttentionScores
 from consilico.sim.base.facts import Facts
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = [
     "ConsmaxFacts",

@@ -17,7 +17,7 @@ from consilico.reports.consmax.width_search import Log2Widths
 from consilico.reports.page.conditions import conditions
 from consilico.reports.page.numbers import NOT_MEASURED
 from consilico.reports.page.section import Card, Check, Judged
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = ["ConsmaxJudgement", "JudgedCertificate", "NetlistRow", "PowerRow", "judge_consmax"]
 

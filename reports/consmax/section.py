@@ -18,7 +18,7 @@ from consilico.reports.consmax.width_search import WidthSearch, width_search
 from consilico.reports.page.measure import implement_job, kit_facts, verify_job
 from consilico.reports.page.section import Chosen, Job, Request, Results, Section
 from consilico.reports.page.traffic import attention_scores, scores_job
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["SECTION", "consmax_facts"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from consilico.reports.consmax.facts import find, lanes_of
 from consilico.reports.consmax.limits import ENERGY_CLOCK_NS, PAPER, TARGETS, Target
 from consilico.reports.page.numbers import NOT_MEASURED
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = [
     "JudgedTarget",

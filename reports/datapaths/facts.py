@@ -9,7 +9,7 @@ from typing import Any
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.page.traffic import AttentionScores, TrainingOperands
 from consilico.sim.base.facts import Facts
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = [
     "CLOCK_NS",

@@ -18,7 +18,7 @@ from consilico.reports.page.traffic import (
     training_operands,
     training_traffic_job,
 )
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["SECTION"]

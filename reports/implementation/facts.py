@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.page.section import Chosen, Job
 from consilico.sim.base.facts import Facts
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis.sweep import ClockSweep, sweep
 from consilico.sim.silicon.synthesis.yosys_compare import YosysComparison

@@ -13,7 +13,7 @@ from consilico.reports.implementation.judgements import judge_implementation
 from consilico.reports.page.measure import implement_job, kit_facts
 from consilico.reports.page.section import Chosen, Job, Request, Results, Section
 from consilico.reports.page.traffic import traffic_jobs
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
 from consilico.sim.silicon.timing.opensta import sta_version

@@ -11,7 +11,8 @@ from consilico.sim.base.results import cached, digest, stored
 from consilico.sim.rtlsim.mutation.score import MutationScore, mutation_score, score_key
 from consilico.sim.rtlsim.proofs.prove import Proofs, proofs_key, prove
 from consilico.sim.rtlsim.verify import Verification, verify
-from consilico.sim.silicon.implement import Implementation, implement
+from consilico.sim.silicon.implement import implement
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.units.catalogue import catalogue, configure, find_unit
 from consilico.sim.units.consmax import PAPER

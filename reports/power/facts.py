@@ -7,7 +7,7 @@ from typing import Any
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS
-from consilico.sim.silicon.implement import gate_level_power
+from consilico.sim.silicon.gate_level import gate_level_power
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.power.accuracy import AccuracyTable
 from consilico.sim.silicon.power.report import Power

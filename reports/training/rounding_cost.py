@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.training.facts import TrainingLosses
 from consilico.sim.base.facts import Facts
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = ["CLOCK_NS", "RANDOM_BITS", "UNIT", "RoundingCost", "TrainingFacts", "rounding_cost"]
 

@@ -15,7 +15,7 @@ from consilico.reports.training.rounding_cost import (
     rounding_cost,
 )
 from consilico.sim.base.results import cache_dir, digest
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 __all__ = ["SECTION"]
 

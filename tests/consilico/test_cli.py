@@ -23,7 +23,7 @@ from consilico.sim.rtlsim.failures import Difference, Failure
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
-from consilico.sim.silicon.implement import (
+from consilico.sim.silicon.implementation import (
     EquivalenceCheck,
     GateLevelCheck,
     Implementation,

@@ -33,7 +33,7 @@ from consilico.sim.rtlsim.mutation.score import MutationScore
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
-from consilico.sim.silicon.implement import Implementation, TrafficActivity
+from consilico.sim.silicon.implementation import Implementation, TrafficActivity
 from tests.reports.small_implementation import small_implementation
 from tests.reports.small_memory import small_memory
 from tests.reports.small_silicon import small_silicon

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from consilico.sim.silicon.implement import (
+from consilico.sim.silicon.implementation import (
     EquivalenceCheck,
     GateLevelCheck,
     Implementation,

@@ -60,7 +60,7 @@ def measure_config(
 
     from consilico.sim.estimate.operators.operand_statistics import operand_statistics
     from consilico.sim.silicon.activity.gatesim import PERIOD_NS
-    from consilico.sim.silicon.implement import gate_level_power
+    from consilico.sim.silicon.gate_level import gate_level_power
     from consilico.sim.silicon.synthesis.synthesize import synthesize
     from consilico.sim.units.stimulus import Kind
 

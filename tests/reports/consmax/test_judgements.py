@@ -16,7 +16,7 @@ from consilico.reports.consmax.targets import (
     judge_targets,
     representative,
 )
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 
 AREA, PATH, ENERGY = "area, one lane", "longest path", "energy per result at 250 MHz"
 

@@ -6,7 +6,8 @@ import pytest
 
 from consilico.golden.training.stochastic_round import StochasticRoundConfig
 from consilico.reports.training.rounding_cost import RANDOM_BITS, UNIT, rounding_cost
-from consilico.sim.silicon.implement import Implementation, implement
+from consilico.sim.silicon.implement import implement
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.units.catalogue import find_unit
 
 

@@ -13,12 +13,8 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
 from consilico.sim.base.errors import CheckFailed, ToolError, UserError
-from consilico.sim.silicon.implement import (
-    EquivalenceCheck,
-    GateLevelCheck,
-    Implementation,
-    implement,
-)
+from consilico.sim.silicon.implement import implement
+from consilico.sim.silicon.implementation import EquivalenceCheck, GateLevelCheck, Implementation
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize

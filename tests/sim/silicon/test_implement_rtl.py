@@ -7,7 +7,7 @@ import pytest
 from consilico import implement_rtl
 from consilico.cli import main
 from consilico.sim.base.errors import CheckFailed, UserError
-from consilico.sim.silicon.implement import Implementation
+from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from tests.sim.silicon.test_implement import UNIT, DelayConfig

@@ -12,7 +12,7 @@ from consilico.sim.estimate.operators.estimate import estimate
 from consilico.sim.estimate.operators.operand_statistics import operand_statistics
 from consilico.sim.estimate.operators.tables import groups, read_calibration
 from consilico.sim.estimate.operators.unit_census import both, elaborated_census, unit_census
-from consilico.sim.silicon.implement import traffic
+from consilico.sim.silicon.gate_level import traffic
 from consilico.sim.units.catalogue import configure, find_unit, own_units
 from consilico.sim.units.stimulus import Kind
 
