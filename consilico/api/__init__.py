@@ -11,7 +11,7 @@ not installed. A failing external tool raises :class:`~consilico.sim.base.errors
 """
 
 from consilico.api.catalogue import configure, generate, mutate, prove, report, unit, units, verify
-from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, verify_rtl
+from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, prove_rtl, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
 from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
@@ -34,6 +34,7 @@ __all__ = [
     "power",
     "propose_mapping",
     "prove",
+    "prove_rtl",
     "report",
     "scale",
     "sweep",

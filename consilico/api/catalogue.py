@@ -3,7 +3,7 @@
 See :mod:`consilico.api` for what all functions of the interface have in common.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,8 @@ def prove(
     config: "Config | None" = None,
     *,
     limit_s: int = 120,
+    only: Collection[str] = (),
+    failures: Path | None = None,
     progress: "Progress | None" = None,
 ) -> "Proofs":
     """Prove what a unit's streams promise, for runs of any length.
@@ -127,13 +129,15 @@ def prove(
         unit: The unit or its name.
         config: From :func:`configure`; None is the default configuration.
         limit_s: Processor seconds per property.
+        only: Names of properties, such as ``"nothing_lost"``; all if none is given.
+        failures: Folder for testbench and waveform of what fails; the cache if None.
         progress: Called after each property with a label, properties done and properties in all.
     """
     with needing("prove"):
         from consilico.sim.rtlsim.proofs.prove import prove as run
 
         found, chosen = configured(unit, config)
-        return run(found, chosen, limit_s, progress)
+        return run(found, chosen, limit_s, progress, only, failures)
 
 
 def verify(

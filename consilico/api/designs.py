@@ -4,7 +4,7 @@ See :mod:`consilico.api` for what all functions of the interface have in common.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from consilico.sim.base.progress import Progress
     from consilico.sim.rtlsim.foreign.propose import Proposal
     from consilico.sim.rtlsim.mutation.score import MutationScore
+    from consilico.sim.rtlsim.proofs.prove import Proofs
     from consilico.sim.rtlsim.verify import Verification
     from consilico.sim.silicon.implementation import Implementation
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.units.unit import Unit
 
-__all__ = ["implement_rtl", "mutate_rtl", "propose_mapping", "verify_rtl"]
+__all__ = ["implement_rtl", "mutate_rtl", "propose_mapping", "prove_rtl", "verify_rtl"]
 
 
 def propose_mapping(
@@ -179,6 +180,58 @@ def mutate_rtl(
         settings = {**_of_mapping(port_map), **(parameters or {})}
         design = read_design(files, top, include=include, defines=defines, parameters=settings)
         return mutate_design(design, port_map, found, chosen, count, seed, progress, trust=trust)
+
+
+def prove_rtl(
+    files: Sequence[Path],
+    top: str,
+    unit: "str | Unit",
+    config: "Config | None" = None,
+    *,
+    mapping: Path | None = None,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    limit_s: int = 120,
+    only: Collection[str] = (),
+    failures: Path | None = None,
+    trust: bool = False,
+    progress: "Progress | None" = None,
+) -> "Proofs":
+    """Prove what anyone's design promises about a unit's streams, as :func:`prove` does a unit.
+
+    Args:
+        files: Verilog or SystemVerilog files.
+        top: Name of the top module.
+        unit: The unit that it shall be, or its name.
+        config: From :func:`configure`; None is the default configuration.
+        mapping: File that says how its ports serve the unit's streams; None where they are them.
+        include: Further folders of included files.
+        defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name; they replace the mapping's.
+        limit_s: As in :func:`prove`.
+        only: As in :func:`prove`.
+        failures: As in :func:`prove`.
+        trust: Whether the design may call what reaches files and programs.
+        progress: Called with a description, steps done and steps in total.
+
+    Raises:
+        UserError: If the design or the mapping cannot be read, they do not fit, or a tool is
+            missing.
+    """
+    with needing("prove"):
+        from consilico.sim.rtlsim.foreign.design import read_design
+        from consilico.sim.rtlsim.foreign.mapping import read_mapping
+        from consilico.sim.rtlsim.foreign.prove import prove_design
+
+        found, chosen = configured(unit, config)
+        port_map = None if mapping is None else read_mapping(mapping)
+        settings = {**_of_mapping(port_map), **(parameters or {})}
+        design = read_design(files, top, include=include, defines=defines, parameters=settings)
+        return prove_design(
+            design, port_map, found, chosen, limit_s, progress,
+            only=only, failures=failures, trust=trust,
+        )  # fmt: skip
 
 
 def implement_rtl(

@@ -1,5 +1,6 @@
-"""Define ``consilico prove``: what a unit's streams promise, for runs of any length."""
+"""Define ``consilico prove``: what streams promise, for runs of any length."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,40 +8,92 @@ import typer
 from consilico import api
 from consilico.commands.output import (
     JsonOption,
+    OptionalUnitArgument,
     SetOption,
-    UnitArgument,
     emit,
     print_table,
     working,
 )
-from consilico.sim.base.errors import CheckFailed
+from consilico.commands.rtl import (
+    DefineOption,
+    IncludeOption,
+    MapOption,
+    ParameterOption,
+    RoleOption,
+    RtlOption,
+    TopOption,
+    TrustOption,
+    settings_of,
+    unit_asked_for,
+)
+from consilico.sim.base.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:
     from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 
 __all__ = ["prove"]
 
+_SHOWN = 16  # last cycles of a counterexample
+
 
 def prove(
-    unit: UnitArgument,
     settings: SetOption,
+    unit: OptionalUnitArgument = None,
     limit_s: Annotated[
         int, typer.Option("--limit", min=1, help="Processor seconds per property.")
     ] = 120,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="PROPERTY", help="Property to prove; repeatable.")
+    ] = None,
+    failures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for testbenches and waveforms of failures. By default in the cache.",
+        ),
+    ] = None,
+    rtl: RtlOption = None,
+    top: TopOption = None,
+    role: RoleOption = None,
+    mapping: MapOption = None,
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    parameter: ParameterOption = None,
+    trust: TrustOption = False,
     json_path: JsonOption = None,
 ) -> None:
-    """Prove that a unit's streams keep their promises, in runs of any length; status 1 if not."""
+    """Prove that the streams of a unit, or of anyone's RTL, keep their promises; status 1 if not.
+
+    A proof holds for runs of any length.
+    """
     from consilico.sim.units.catalogue import configure
 
-    found = api.unit(unit)
+    name = unit_asked_for(unit, rtl, top, role)
+    if not rtl and (mapping or include or define or parameter or trust):
+        raise UserError(
+            "--map, --include, --define, --param and --trust are for --rtl, not for units"
+        )
+    found = api.unit(name)
     config = configure(found, settings)
     with working() as progress:
-        result = api.prove(found, config, limit_s=limit_s, progress=progress)
+        if rtl:
+            defines, parameters = settings_of(define, parameter)
+            result = api.prove_rtl(
+                rtl, str(top), found, config, mapping=mapping, include=include or (),
+                defines=defines, parameters=parameters, limit_s=limit_s, only=only or (),
+                failures=failures, trust=trust, progress=progress,
+            )  # fmt: skip
+        else:
+            result = api.prove(
+                found, config, limit_s=limit_s, only=only or (), failures=failures,
+                progress=progress,
+            )  # fmt: skip
     emit("prove/1", result.to_json(), json_path, lambda: _show(result))
     if not result.passed:
         first, *others = [proof for proof in result.proofs if proof.verdict == "failed"]
         more = f" (and {len(others)} more)" if others else ""
-        raise CheckFailed(f"{found.name} breaks a promise: {_told(first)}{more}")
+        what = f"{top} as {found.name}" if rtl else found.name
+        raise CheckFailed(f"{what} breaks a promise: {_told(first)}{more}")
 
 
 def _show(result: "Proofs") -> None:
@@ -50,6 +103,23 @@ def _show(result: "Proofs") -> None:
     ]
     title = f"{result.unit}: {result.proved} of {len(rows)} properties proved"
     print_table(title, ("property", "verdict", "engine", "seconds", "what it says"), rows, (3,))
+    for proof in result.proofs:
+        if proof.note:
+            print(f"{proof.name}: {proof.note}")
+        if proof.trace is not None:
+            _explain(proof)
+
+
+def _explain(proof: "Proof") -> None:
+    """Print the end of a counterexample, and how to see it again."""
+    trace = proof.trace
+    if trace is None:
+        return
+    seen = "so does a simulation" if trace.confirmed else "a simulation does not show it"
+    title = f"{proof.name} breaks; {seen}"
+    print_table(title, trace.columns, trace.rows[-_SHOWN:], range(len(trace.columns)))
+    for name in ("testbench", "waveform", "replay"):
+        print(f"{name + ':':<10} {getattr(trace, name)}")
 
 
 def _verdict(proof: "Proof") -> str:

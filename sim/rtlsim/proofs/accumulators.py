@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from consilico.sim.base.errors import ToolError
+from consilico.sim.rtlsim.proofs.aiger import port_values
 from consilico.sim.rtlsim.proofs.design import Bit, Design
 from consilico.sim.units.contract import Accumulator
 
-__all__ = ["OVERFLOW_MODULE", "accumulator_netlist", "overflow_harness"]
+__all__ = ["OVERFLOW_MODULE", "accumulator_netlist", "overflow_harness", "overflow_told"]
 
 OVERFLOW_MODULE = "consilico_overflow"
 _PARTS = ("total", "beat", "fresh")
@@ -64,10 +65,13 @@ def overflow_harness(accumulators: Sequence[Accumulator], netlist: str, top: str
         top: Name of the design's module.
     """
     ports = json.loads(netlist)["modules"][top]["ports"]
-    lines, connected = [], []
+    lines, connected, header = [], [], ["output violated"]
     for name, port in ports.items():
         size = f"[{len(port['bits']) - 1}:0] {name}"
-        lines.append(f"  wire {size}{' = $anyseq' if port['direction'] == 'input' else ''};")
+        if port["direction"] == "input":
+            header.append(f"input {size}")
+        else:
+            lines.append(f"  wire {size};")
         connected.append(f".{name}({name})")
     for number, each in enumerate(accumulators):
         width = 2 + max(
@@ -91,9 +95,24 @@ def overflow_harness(accumulators: Sequence[Accumulator], netlist: str, top: str
     lines.append(f"  assign violated = {wrong};")
     body = "\n".join(lines)
     return (
-        f"module {OVERFLOW_MODULE}(output violated);\n{body}\n"
+        f"module {OVERFLOW_MODULE}({', '.join(header)});\n{body}\n"
         f"  {top} unit({', '.join(connected)});\nendmodule\n"
     )
+
+
+def overflow_told(aiger: bytes, inputs: Sequence[str]) -> str:
+    """Return in words which sums and beats a counterexample has.
+
+    Args:
+        aiger: What was refuted.
+        inputs: A digit per input; of one step.
+    """
+    told = []
+    for name, (value, width) in sorted(port_values(aiger, inputs[0]).items()):
+        if name.rstrip("0123456789") in _PARTS:
+            signed = width > 1 and value >> (width - 1)
+            told.append(f"{name} = {value - (1 << width) if signed else value}")
+    return ", ".join(told)
 
 
 def _within(name: str, low: int, high: int, width: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from consilico.sim.base.processes import Limits, run_tool
 from consilico.sim.base.reach import Reach
 
-__all__ = ["flat_json", "input_names", "write_aiger"]
+__all__ = ["flat_json", "port_values", "write_aiger"]
 
 _LIMITS = Limits(wall_s=1800, cpu_s=300)
 _FLATTEN = """\
@@ -86,18 +86,32 @@ def _yosys(name: str, script: str, folder: Path) -> None:
     run_tool("yosys", command, _LIMITS, folder=folder, reach=Reach()).check()
 
 
-def input_names(raw: bytes) -> list[tuple[str, int]]:
+def _input_names(raw: bytes) -> list[tuple[str, int]]:
     """Return the port and the bit of it that each input of an AIGER file with symbols is.
 
     Inputs that are no port, such as initial values, have the name ``""``.
     """
     inputs = int(raw.split(b" ", 3)[2])
     found = [("", 0)] * inputs
-    for line in reversed(raw.rstrip(b"\n").split(b"\n")):
+    for line in reversed(raw.rpartition(b"\nc\n")[0].split(b"\n")):  # what follows is a comment
         symbol = re.fullmatch(rb"([ilobc])(\d+) (.*)", line)
         if symbol is None:
             break
         if symbol[1] == b"i":
             name, _, bit = symbol[3].split(b" ")[0].decode().partition("[")
             found[int(symbol[2])] = name, int(bit.rstrip("]") or 0)
+    return found
+
+
+def port_values(raw: bytes, digits: str) -> dict[str, tuple[int, int]]:
+    """Return value and width of each port, by its name.
+
+    Args:
+        raw: An AIGER file with symbols.
+        digits: A binary digit per input, as witnesses have it.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for (name, bit), digit in zip(_input_names(raw), digits, strict=True):
+        value, width = found.get(name, (0, 0))
+        found[name] = value | (digit == "1") << bit, max(width, bit + 1)
     return found

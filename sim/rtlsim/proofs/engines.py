@@ -31,6 +31,7 @@ class Answer:
     engine: str | None  # that decided, such as "abc pdr"
     steps: int | None  # in which a counterexample ends, or up to which there is none
     seconds: float
+    inputs: tuple[str, ...] = ()  # of a counterexample: a digit per input, for each step
 
 
 def abc_program() -> str:
@@ -59,8 +60,8 @@ def decide(model: Path, output: int, limit_s: int) -> Answer:
     run = _abc(model, output, "pdr", limit_s)
     if "Property proved" in run.stdout:
         return Answer(verdict="proved", engine="abc pdr", steps=None, seconds=run.seconds)
-    if (steps := _asserted(run)) is not None:
-        return Answer(verdict="failed", engine="abc pdr", steps=steps, seconds=run.seconds)
+    if (failed := _failed(model, "abc pdr", run)) is not None:
+        return failed
     _check(run)
     bounded = refute(model, output, limit_s)
     return replace(bounded, seconds=run.seconds + bounded.seconds)
@@ -78,25 +79,38 @@ def refute(model: Path, output: int, limit_s: int) -> Answer:
         ToolError: If ABC fails other than for want of time or memory.
     """
     run = _abc(model, output, f"bmc3 -F {_BOUND} -T {max(1, limit_s // 2)}", limit_s)
-    steps = _asserted(run)
-    if steps is None:
-        _check(run)
-        explored = re.findall(r"No output (?:was )?asserted in (\d+) frames", run.stdout)
-        steps = int(explored[-1]) if explored else None
-        return Answer(verdict="not proved", engine="abc bmc3", steps=steps, seconds=run.seconds)
-    return Answer(verdict="failed", engine="abc bmc3", steps=steps, seconds=run.seconds)
+    if (failed := _failed(model, "abc bmc3", run)) is not None:
+        return failed
+    _check(run)
+    explored = re.findall(r"No output (?:was )?asserted in (\d+) frames", run.stdout)
+    steps = int(explored[-1]) if explored else None
+    return Answer(verdict="not proved", engine="abc bmc3", steps=steps, seconds=run.seconds)
 
 
 def _abc(model: Path, output: int, command: str, limit_s: int) -> ToolRun:
+    witness = _witness(model)
+    witness.unlink(missing_ok=True)
     script = _READ.format(model=model.name, output=output) + command
+    script += f"; write_cex -a {witness.name}"
     limits = Limits(wall_s=20.0 * limit_s, cpu_s=limit_s, memory_bytes=_MEMORY_BYTES)
     return run_tool("abc", [abc_program(), "-c", script], limits, folder=model.parent)
 
 
-def _asserted(run: ToolRun) -> int | None:
-    """Return the step in which an output becomes 1, None if ABC found none."""
+def _witness(model: Path) -> Path:
+    return model.with_suffix(".cex")
+
+
+def _failed(model: Path, engine: str, run: ToolRun) -> Answer | None:
+    """Return the counterexample that ABC found, or None."""
     found = re.search(r"was asserted in frame (\d+)", run.stdout)
-    return int(found[1]) if found else None
+    if found is None:
+        return None
+    # what registers begin with, then the inputs in each step, as AIGER's witnesses have them
+    lines = _witness(model).read_text().partition("#")[0].split()
+    return Answer(
+        verdict="failed", engine=engine, steps=int(found[1]), seconds=run.seconds,
+        inputs=tuple(lines[1:]),
+    )  # fmt: skip
 
 
 def _check(run: ToolRun) -> None:

@@ -42,8 +42,8 @@ def build_model(claim: Claim) -> Model:
 def build_exact_model(claim: Claim, found: Slice) -> bytes:
     """Build a model in which a mark is a difference between two copies of the unit.
 
-    Registers hold their initial values at the start, so that a counterexample is one of the unit.
-    It is large: for short runs only.
+    Registers hold their initial values at the start, or 0, so that both copies hold the same, and a
+    counterexample is one of the unit. The model is large: for short runs only.
 
     Raises:
         ToolError: If Yosys fails.
@@ -61,6 +61,7 @@ def _around(claim: Claim, found: Slice, netlist: str, around: Around) -> bytes:
             "read_verilog -formal -sv harness.v",
             f"hierarchy -check -top {HARNESS}",
             "proc",
+            *([] if around.marked else ["setundef -init -zero"]),
         )
         return write_aiger(read, folder)
 

@@ -6,17 +6,21 @@ small enough to be proved whatever the unit computes says :mod:`.slicing`.
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
+from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts, cached_facts
+from consilico.sim.base.files import write_atomic
 from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress, silent
-from consilico.sim.base.results import digest
+from consilico.sim.base.results import cached_file, computed_anew, digest
 from consilico.sim.base.tools import tool_versions
+from consilico.sim.rtlsim.proofs.accumulators import overflow_told
+from consilico.sim.rtlsim.proofs.aiger import port_values
 from consilico.sim.rtlsim.proofs.clocking import UnknownClock
 from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, refute
 from consilico.sim.rtlsim.proofs.model import build_exact_model, build_model
@@ -28,12 +32,17 @@ from consilico.sim.rtlsim.proofs.promises import (
     Model,
     Property,
 )
+from consilico.sim.rtlsim.proofs.slicing import Slice
+from consilico.sim.rtlsim.proofs.trace import Trace, play
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
 __all__ = ["LIMIT_S", "Proof", "Proofs", "proofs_key", "prove", "prove_verilog"]
 
 LIMIT_S = 120  # processor seconds per property
+_ALL = (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)
+_NAMES = tuple(each.name for each in _ALL)
+_POWER = "only from registers that hold something else when power comes than the Verilog says"
 _TOO_COARSE = "data decide whether other data count, which the proof does not follow"
 
 
@@ -48,6 +57,7 @@ class Proof(Facts):
     depth_cycles: int | None  # of the counterexample, or without one; None: of any length
     seconds: float
     note: str = ""
+    trace: Trace | None = None  # of a run that breaks it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +72,11 @@ class Proofs(Facts):
     proofs: tuple[Proof, ...]
 
     @property
+    def traces(self) -> dict[str, Trace]:
+        """Return runs that break properties, by the names of these."""
+        return {proof.name: proof.trace for proof in self.proofs if proof.trace is not None}
+
+    @property
     def passed(self) -> bool:
         """Tell whether no property failed; one may be neither proved nor refuted."""
         return all(proof.verdict != "failed" for proof in self.proofs)
@@ -73,7 +88,12 @@ class Proofs(Facts):
 
 
 def prove(
-    unit: Unit, config: Config, limit_s: int = LIMIT_S, progress: Progress | None = None
+    unit: Unit,
+    config: Config,
+    limit_s: int = LIMIT_S,
+    progress: Progress | None = None,
+    only: Collection[str] = (),
+    failures: Path | None = None,
 ) -> Proofs:
     """Prove the promises of a unit; an answer that is final is cached.
 
@@ -82,12 +102,14 @@ def prove(
         config: Its configuration.
         limit_s: Processor seconds per property.
         progress: Called after each property with a label, properties done and properties in all.
+        only: Names of the properties to decide; all if none is given.
+        failures: Folder for the traces of what fails; the cache if not given.
 
     Raises:
-        UserError: If Yosys or ABC is missing.
+        UserError: If Yosys or ABC is missing, or there is no such property.
         ToolError: If one of them fails, or the design has cells that are not known here.
     """
-    return prove_verilog(unit, config, verilog(unit, config), limit_s, progress)
+    return prove_verilog(unit, config, verilog(unit, config), limit_s, progress, only, failures)
 
 
 def prove_verilog(
@@ -97,6 +119,7 @@ def prove_verilog(
     limit_s: int = LIMIT_S,
     progress: Progress | None = None,
     only: Collection[str] = (),
+    failures: Path | None = None,
 ) -> Proofs:
     """Prove the promises of Verilog that claims to be a unit, such as one that was edited.
 
@@ -106,13 +129,17 @@ def prove_verilog(
         text: The Verilog.
         limit_s: As for :func:`prove`.
         progress: As for :func:`prove`.
-        only: Names of the properties to decide; all if none is given.
+        only: As for :func:`prove`.
+        failures: As for :func:`prove`.
 
     Raises:
-        UserError: If Yosys or ABC is missing.
+        UserError: If Yosys or ABC is missing, or there is no such property.
         ToolError: If one of them fails, or the design has cells that are not known here.
     """
     claim = _claim(unit, config, text)
+    for name in only:
+        if name not in _NAMES:
+            raise UserError(f"no property is called {name}: {', '.join(_NAMES)}")
     abc_program()
 
     def compute() -> Proofs:
@@ -123,9 +150,28 @@ def prove_verilog(
             proofs=tuple(_proofs(claim, limit_s, only, progress or silent)),
         )
 
-    return cached_facts(
-        Proofs, "prove", _key(unit, config, claim, limit_s, only), compute, keep=_final
-    )
+    key = _key(unit, config, claim, limit_s, only)
+    result = cached_facts(Proofs, "prove", key, compute, keep=_final)
+    if not all(Path(trace.waveform).exists() for trace in result.traces.values()):
+        with computed_anew("prove"):  # the cache of files was cleared
+            result = cached_facts(Proofs, "prove", key, compute, keep=_final)
+    return result if failures is None else _moved(result, failures)
+
+
+def _moved(result: Proofs, folder: Path) -> Proofs:
+    """Return the proofs with copies of the traces' files in a folder."""
+    stem = result.unit.replace("/", "_")
+
+    def moved(proof: Proof) -> Proof:
+        if proof.trace is None:
+            return proof
+        testbench = folder / f"{stem}-{proof.name}.v"
+        waveform = testbench.with_suffix(".vcd")
+        write_atomic(testbench, Path(proof.trace.testbench).read_text())
+        write_atomic(waveform, Path(proof.trace.waveform).read_bytes())
+        return replace(proof, trace=proof.trace.at(testbench, waveform))
+
+    return replace(result, proofs=tuple(map(moved, result.proofs)))
 
 
 def proofs_key(unit: Unit, config: Config, limit_s: int = LIMIT_S) -> str:
@@ -163,14 +209,12 @@ def _proofs(
     try:
         model = build_model(claim)
     except UnknownClock as error:
-        for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW):
+        for each in _ALL:
             if not only or each.name in only:
                 yield _undecided(each, "not proved", str(error))
         return
     wanted = [
-        each
-        for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)
-        if each.applies(claim, model) and (not only or each.name in only)
+        each for each in _ALL if each.applies(claim, model) and (not only or each.name in only)
     ]
     with work_folder("prove") as folder:
         (folder / "model.aig").write_bytes(model.aiger)
@@ -183,41 +227,64 @@ def _proofs(
 
 def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: int) -> Proof:
     if wanted is VALID_FIRST:
-        verdict = "failed" if model.slice.waits_for_ready else "proved"
-        return Proof(
-            name=wanted.name, statement=wanted.statement, verdict=verdict, engine="structure",
-            depth_cycles=None, seconds=0.0,
-        )  # fmt: skip
+        waits = model.slice.waits_for_ready
+        verdict = "failed" if waits else "proved"
+        answer = Answer(verdict=verdict, engine="structure", steps=None, seconds=0.0)
+        return _decided(wanted, answer, note="o ready leads to o valid by gates" if waits else "")
     if claim.contract is None and wanted.needs_contract:
         return _undecided(wanted, "not stated", "the unit does not state what completes results")
     if wanted.of_data and not model.slice.i_data:
         return _undecided(wanted, "not proved", "every bit of i decides when something happens")
     if wanted is NO_OVERFLOW:
         answer = decide(folder / "overflow.aig", 0, limit_s)
-    else:
-        number = PROPERTIES.index(wanted)
-        answer = decide(folder / "model.aig", number, limit_s)
-        if answer.verdict == "failed" and wanted.coarse:
-            # marks err on one side: is there a run of the unit itself?
-            exact = folder / "exact.aig"
-            if not exact.exists():
-                exact.write_bytes(build_exact_model(claim, model.slice))
-            found = refute(exact, number, limit_s)
-            if found.verdict != "failed":
-                return _undecided(wanted, "not proved", _TOO_COARSE, found)
-            answer = found
+        note = overflow_told(model.overflow or b"", answer.inputs) if answer.inputs else ""
+        return _decided(wanted, answer, note=note)
+    number = PROPERTIES.index(wanted)
+    answer = decide(folder / "model.aig", number, limit_s)
+    if answer.verdict != "failed":
+        return _decided(wanted, answer)
+    # a model errs on one side: is there a run of the unit itself?
+    exact = folder / "exact.aig"
+    if not exact.exists():
+        exact.write_bytes(build_exact_model(claim, model.slice))
+    found = refute(exact, number, limit_s)
+    if found.verdict == "failed":
+        try:
+            return _decided(wanted, found, trace=_trace(claim, model.slice, number, exact, found))
+        except UserError as error:
+            return _decided(wanted, found, note=f"no waveform: {error}")
+    if wanted.coarse:
+        return _undecided(wanted, "not proved", _TOO_COARSE, found)
+    return _decided(wanted, answer, note=_POWER)
+
+
+def _trace(claim: Claim, found: Slice, number: int, exact: Path, answer: Answer) -> Trace:
+    """Return what a simulation of a counterexample shows; its files are kept in the cache."""
+    raw = exact.read_bytes()
+    steps = [
+        {name: value for name, (value, _) in port_values(raw, digits).items()}
+        for digits in answer.inputs
+    ]
+    played = play(claim, found, number, steps)
+    key = digest(played.testbench)
+    testbench = cached_file("failures", key, ".v", lambda: played.testbench)
+    waveform = cached_file("failures", key, ".vcd", lambda: played.waveform)
+    return Trace(
+        columns=played.columns, rows=played.rows, confirmed=played.confirmed,
+        testbench="", waveform="", replay="",
+    ).at(testbench, waveform)  # fmt: skip
+
+
+def _decided(
+    wanted: Property, answer: Answer, *, note: str = "", trace: Trace | None = None
+) -> Proof:
     return Proof(
         name=wanted.name, statement=wanted.statement, verdict=answer.verdict,
-        engine=answer.engine,
-        depth_cycles=None if answer.steps is None else answer.steps,
-        seconds=answer.seconds,
+        engine=answer.engine, depth_cycles=answer.steps, seconds=answer.seconds, note=note,
+        trace=trace,
     )  # fmt: skip
 
 
 def _undecided(wanted: Property, verdict: str, note: str, answer: Answer | None = None) -> Proof:
     known = answer or Answer(verdict=verdict, engine=None, steps=None, seconds=0.0)
-    return Proof(
-        name=wanted.name, statement=wanted.statement, verdict=verdict, engine=known.engine,
-        depth_cycles=None if known.steps is None else known.steps,
-        seconds=known.seconds, note=note,
-    )  # fmt: skip
+    return _decided(wanted, replace(known, verdict=verdict), note=note)

@@ -51,6 +51,7 @@ class Slice:
     exact: str  # the same for the design as it is, without marks
     i_data: tuple[int, ...]  # places of the bits of the payload of ``i`` that are data
     cfg_data: tuple[int, ...]  # likewise of ``cfg``
+    unset: tuple[str, ...]  # names of registers without an initial value
     waits_for_ready: bool  # a valid or a payload of ``o`` depends on ``o__ready`` in the same cycle
 
 
@@ -72,7 +73,7 @@ def sliced(clocked: Clocked) -> Slice:
     ready = set(design.port("o__ready"))
     waits = bool(ready & design.behind(design.port("o__valid"), through_state=False))
     design.add_port(TICKS, "output", ticks or ["0"])
-    exact = json.dumps(design.whole)
+    exact, unset = json.dumps(design.whole), _unset(design)
     for raw in design.module["netnames"].values():
         # registers hold anything when power comes: only a reset may be relied on
         raw["attributes"].pop("init", None)
@@ -83,7 +84,17 @@ def sliced(clocked: Clocked) -> Slice:
         exact=exact,
         i_data=_places(design, "i__payload", control),
         cfg_data=_places(design, "cfg__payload", control),
+        unset=unset,
         waits_for_ready=waits,
+    )
+
+
+def _unset(design: Design) -> tuple[str, ...]:
+    stored = {bit for cell in design.cells if cell.stores for bit in cell.outputs["Q"]}
+    return tuple(
+        name
+        for name, raw in design.module["netnames"].items()
+        if stored.issuperset(raw["bits"]) and "init" not in raw["attributes"]
     )
 
 

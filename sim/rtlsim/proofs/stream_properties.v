@@ -118,14 +118,14 @@ module consilico_stream_properties #(
 
   // A configuration shows in no result of a beat that was accepted before it. A reset may keep it.
   reg configured = 0;
-  reg [COUNT-1:0] before = 0;  // results of beats accepted before the marked configuration
+  reg [COUNT-1:0] earlier = 0;  // results of beats accepted before the marked configuration
   always @(posedge clk)
     if (configure && cfg_tag) begin
       configured <= 1;
-      before <= rst ? 0 : due - give;
-    end else if (rst) before <= 0;
-    else if (give && before != 0) before <= before - 1;
-  assign violated[7] = on && marks == 1 && o_valid && o_tag && !(configured && before == 0);
+      earlier <= rst ? 0 : due - give;
+    end else if (rst) earlier <= 0;
+    else if (give && earlier != 0) earlier <= earlier - 1;
+  assign violated[7] = on && marks == 1 && o_valid && o_tag && !(configured && earlier == 0);
 
   // What lies on a payload that is not valid does not matter.
   assign violated[8] = on && marks == 2 && o_valid && o_tag;

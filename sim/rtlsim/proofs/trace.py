@@ -1,0 +1,172 @@
+"""Play a counterexample on the Verilog itself, in a simulator, and show it.
+
+What a prover found is a list of what the neighbors of a unit do. A testbench that does the same
+stands in one file together with the harness and the design: whoever has Icarus Verilog can run it.
+That it breaks the promise there, too, is a check of all that lies between the Verilog and the
+prover.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from consilico.sim.base.facts import Facts
+from consilico.sim.base.processes import Limits, Reach, run_tool, work_folder
+from consilico.sim.rtlsim.proofs.harness import HARNESS, Around, choices, harness
+from consilico.sim.rtlsim.proofs.promises import PROPERTIES, Claim
+from consilico.sim.rtlsim.proofs.slicing import Slice
+from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, find_simulator
+
+__all__ = ["Played", "Trace", "play"]
+
+_TOP = "consilico_trace"
+_LIMITS = Limits(wall_s=600, cpu_s=60)
+_WAVEFORM = "trace.vcd"
+_ROW = "consilico"  # how a line with a row begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Facts):
+    """A run that breaks a promise."""
+
+    columns: tuple[str, ...]  # signals
+    rows: tuple[tuple[str, ...], ...]  # their values at the end of each cycle, hexadecimal
+    confirmed: bool  # the promise breaks in a simulation of the Verilog as well
+    testbench: str  # file with design, harness and stimulus
+    waveform: str  # file
+    replay: str  # command
+
+    def at(self, testbench: Path, waveform: Path) -> "Trace":
+        """Return the trace with its files in these places."""
+        program = testbench.with_suffix(".vvp")
+        build = ["iverilog", ICARUS_LANGUAGE, "-s", _TOP, "-o", str(program), str(testbench)]
+        replay = f"{shlex.join(build)} && {shlex.join(['vvp', str(program)])}"
+        return replace(self, testbench=str(testbench), waveform=str(waveform), replay=replay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What a simulation of a counterexample shows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    confirmed: bool
+    testbench: str  # text
+    waveform: bytes
+
+
+def play(claim: Claim, found: Slice, number: int, steps: Sequence[Mapping[str, int]]) -> Played:
+    """Simulate what the neighbors do in a counterexample.
+
+    Args:
+        claim: The Verilog, and what it promises.
+        found: Its slice.
+        number: Of the property in :data:`PROPERTIES` that breaks.
+        steps: What the neighbors choose in each cycle, by the names of :func:`choices`.
+
+    Raises:
+        UserError: If Icarus Verilog is missing.
+        ToolError: If it does not read the Verilog.
+    """
+    icarus = find_simulator("icarus")
+    columns = _columns(claim)
+    around = Around(module=claim.top, marked=False, ticks=False)
+    testbench = "\n".join(
+        [claim.text, harness(claim, found, around), _testbench(claim, found, columns, steps)]
+    )
+    with work_folder("trace") as folder:
+        (folder / "trace.v").write_text(testbench)
+        build = [str(icarus.executable), ICARUS_LANGUAGE, "-s", _TOP, "-o", "trace.vvp", "trace.v"]
+        for command in (build, ["vvp", "-n", "trace.vvp"]):
+            run = run_tool("icarus", command, _LIMITS, folder=folder, reach=Reach())
+            run.check()
+        waveform = (folder / _WAVEFORM).read_bytes()
+    lines = [line.split()[1:] for line in run.stdout.splitlines() if line.startswith(_ROW)]
+    # a simulation starts with unknown values, so a bit may be x
+    broken = [row[-1][len(PROPERTIES) - 1 - number] == "1" for row in lines]
+    end = broken.index(True) + 1 if True in broken else len(lines)
+    return Played(
+        columns=("cycle", *columns),
+        rows=tuple((str(cycle), *row[:-1]) for cycle, row in enumerate(lines[:end])),
+        confirmed=any(broken),
+        testbench=testbench,
+        waveform=waveform,
+    )
+
+
+def _columns(claim: Claim) -> tuple[str, ...]:
+    cfg = ("cfg_valid", "cfg_ready", "cfg_payload") if claim.layouts.ports.cfg_width else ()
+    return (
+        "rst", "i_valid", "i_ready", "i_payload", *cfg, "o_valid", "o_ready", "o_payload",
+    )  # fmt: skip
+
+
+def _testbench(
+    claim: Claim, found: Slice, columns: Sequence[str], steps: Sequence[Mapping[str, int]]
+) -> str:
+    widths = choices(claim)
+    total, count = sum(widths.values()), max(1, len(found.ticks))
+    chosen = []
+    for cycle, step in enumerate(steps):
+        value = 0
+        for name, width in widths.items():
+            value = value << width | step.get(name, 0)
+        chosen.append(f"    chosen[{cycle}] = {total}'h{value:x};")
+    listed = ", ".join(widths)
+    wires = "\n".join(f"  reg [{width - 1}:0] {name};" for name, width in widths.items())
+    ports = ", ".join(f".{name}({name})" for name in widths)
+    moments = ", ".join(_path(name) or "1'b0" for name in reversed(found.ticks)) or "1'b0"
+    stimulus = "\n".join(chosen)
+    # unknown values would hide what a 0 shows
+    unset = [path for name in found.unset if (path := _path(name))]
+    unset += [path.replace(".unit.", ".other.", 1) for path in unset]
+    cleared = "".join(f"    force {path} = 0;\n" for path in unset)
+    released = "".join(f"    release {path};\n" for path in unset)
+    shown = ", ".join(f"harness.{name}" for name in columns)
+    form = " ".join(["%h"] * len(columns))
+    return f"""
+module {_TOP};
+  reg clk = 0;
+{wires}
+  wire [{len(PROPERTIES) - 1}:0] violated;
+  reg [8:0] broken;
+  wire [{count - 1}:0] resting, masked;
+  reg [{count - 1}:0] must_rest, must_hold, ticks;
+  reg [{total - 1}:0] chosen [0:{max(1, len(steps)) - 1}];
+  integer cycle;
+  {HARNESS} harness(.clk(clk), {ports},
+    .violated(violated), .resting(resting), .masked(masked));
+  initial begin
+{cleared}{released}{stimulus}
+    $dumpfile("{_WAVEFORM}");
+    $dumpvars(0, {_TOP});
+    for (cycle = 0; cycle < {len(steps)}; cycle = cycle + 1) begin
+      {{{listed}}} = chosen[cycle];
+      #4;
+      must_rest = resting;
+      must_hold = masked;
+      ticks = {{{moments}}};  // latches that are open
+      $write("{_ROW} {form}", {shown});
+      broken = violated[8:0];
+      clk = 1;
+      #1 ticks = ticks | {{{moments}}};  // clocks that rose
+      $display(" %b", {{|(must_hold & ticks), |(must_rest & ticks), broken}});
+      #4 clk = 0;
+      #1;
+    end
+    $finish(0);
+  end
+endmodule
+"""
+
+
+def _path(name: str) -> str:
+    """Return the hierarchical name of a net of the unit; ``""`` if it has none in the source."""
+    parts = name.removeprefix("\\").split(".")
+    if name.startswith("$") or not name or name.isdigit():
+        return ""
+    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+    written = [part if plain.fullmatch(part) else f"\\{part} " for part in parts]
+    return ".".join(["harness", "unit", *written])
