@@ -32,6 +32,9 @@ class Contract:
     completes: str = "1"  # beats on ``o`` that the beat on ``i`` completes
     group_beats: int = 1  # ``position`` counts the beats from a reset on, modulo this
     most_due: int = 15  # results that may be due at a time: completed, and not yet taken
+    # Cycles after which a result has come that is due, if none comes before it; the latency if not
+    # given
+    late_cycles: int | None = None
     # Cycles after which the unit has served whoever offers something, and stands still if nobody
     # does; the latency if not given
     wait_cycles: int | None = None

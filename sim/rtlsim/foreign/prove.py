@@ -11,6 +11,7 @@ from consilico.sim.rtlsim.foreign.design import Design
 from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
 from consilico.sim.rtlsim.foreign.sources import check_tasks
+from consilico.sim.rtlsim.foreign.wrapper import CONFIG_WORDS
 from consilico.sim.rtlsim.proofs.prove import Proofs, prove_verilog
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.unit import Unit
@@ -57,8 +58,28 @@ def prove_design(
 
     def outside(config: Any) -> Contract:
         promised = Contract() if unit.contract is None else unit.contract(config)
-        return replace(promised, masked_clocks={}, accumulators=())
+        inside = replace(promised, masked_clocks={}, accumulators=())
+        if port_map is None:
+            return inside
+        longest = _longest_wait_cycles(port_map) + max(
+            fitted.unit.latency(config), promised.wait_cycles or 0, promised.late_cycles or 0
+        )
+        return replace(inside, wait_cycles=longest, late_cycles=longest)
 
     mapped = replace(fitted.unit, contract=None if unit.contract is None else outside)
     text = fitted.wrapped(design.synthesized())
-    return prove_verilog(mapped, config, text, limit_s, progress, only, failures)
+    return prove_verilog(
+        mapped, config, text, limit_s, progress, only, failures,
+        powered=port_map is not None,  # counters of the wrapper begin with 0
+    )  # fmt: skip
+
+
+def _longest_wait_cycles(port_map: PortMap) -> int:
+    """Return the cycles for which a wrapper may keep a beat: until configurations are written.
+
+    Each of them waits until the design is empty; a reset may hold all of it up once.
+    """
+    config, latency = port_map.config, port_map.output.latency_cycles
+    reset = max(latency, port_map.reset.cycles if port_map.reset else 0)
+    steps = 0 if config is None else max(1, len(config.writes)) + config.settle_cycles
+    return reset + CONFIG_WORDS * (steps + latency + 1) + 4

@@ -17,13 +17,13 @@ from consilico.sim.rtlsim.foreign.expressions import field_signals, of_fields, o
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.units.layout import Layouts
 
-__all__ = ["INSTANCE", "wrapper"]
+__all__ = ["CONFIG_WORDS", "INSTANCE", "wrapper"]
 
 INSTANCE = "mapped"  # of the design in the wrapper
 
 _COUNT = 16  # bits of the counts of beats
 _DATA_WORDS = 2  # of the queue of data
-_CONFIG_WORDS = 4
+CONFIG_WORDS = 4
 
 
 def wrapper(name: str, module: str, design: Elaborated, mapping: Mapping, layouts: Layouts) -> str:
@@ -185,16 +185,16 @@ class _Wrapper:
         lines = [
             "",
             "  // A configuration waits for the data before it, then is written step by step.",
-            *_queue("cfg", width + _COUNT, _CONFIG_WORDS, "1'b0"),
+            *_queue("cfg", width + _COUNT, CONFIG_WORDS, "1'b0"),
             "  assign cfg__ready = ~cfg_full;",
             # data of the same cycle come after it
             "  assign cfg_push = cfg__valid & cfg__ready;",
             "  assign cfg_in = {beats, cfg__payload};",
             f"  wire [{width - 1}:0] constants = cfg_head[{width - 1}:0];",
-            (
-                f"  wire due = ~cfg_empty & cfg_head[{width} +: {_COUNT}] == beats_done{drain}"
-                " & ~rst & ~held;"
-            ),
+            # a reset drops data that come after it, too: then less than none are missing
+            f"  wire [{_COUNT - 1}:0] missing = cfg_head[{width} +: {_COUNT}] - beats_done;",
+            f"  wire reached = missing == 0 | missing[{_COUNT - 1}];",
+            f"  wire due = ~cfg_empty & reached{drain} & ~rst & ~held;",
             "  reg [7:0] step;",
             f"  wire written = due & {takes};",
             f"  assign cfg_pop = written & step == {last};",

@@ -138,10 +138,12 @@ class _Clocking:
             self._replace(cell, "$ff", {"D": data}, {"Q": bits})
             return
         value: list[Bit] = list(reversed(raw["parameters"]["ARST_VALUE"][-len(bits) :]))
-        held, reset = self._design.new_bits(len(bits)), cell.inputs["ARST"]
-        chosen = (held, value) if _parameter(raw, "ARST_POLARITY") else (value, held)
-        self._replace(cell, "$mux", {"A": chosen[0], "B": chosen[1], "S": reset}, {"Y": bits})
-        self._add("$ff", {"D": data}, {"Q": held})
+        held, loaded = self._design.new_bits(len(bits)), self._design.new_bits(len(bits))
+        reset, high = cell.inputs["ARST"], _parameter(raw, "ARST_POLARITY")
+        for given, shown in ((held, bits), (data, loaded)):  # before the edge, and at it
+            chosen = (given, value) if high else (value, given)
+            self._add("$mux", {"A": chosen[0], "B": chosen[1], "S": reset}, {"Y": shown})
+        self._replace(cell, "$ff", {"D": loaded}, {"Q": held})
 
     def _at(self, bit: Bit, level: str) -> Bit:
         """Return the net that has the value of a net while the clock has this level.

@@ -106,10 +106,10 @@ def _failed(model: Path, engine: str, run: ToolRun) -> Answer | None:
     if found is None:
         return None
     # what registers begin with, then the inputs in each step, as AIGER's witnesses have them
-    lines = _witness(model).read_text().partition("#")[0].split()
+    _, *lines = _witness(model).read_text().partition("#")[0].split("\n")
     return Answer(
         verdict="failed", engine=engine, steps=int(found[1]), seconds=run.seconds,
-        inputs=tuple(lines[1:]),
+        inputs=tuple(filter(None, lines)),
     )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
         if item.lane is None and item.name != PLAIN
     )
     wait = latency_cycles if contract.wait_cycles is None else contract.wait_cycles
+    late = latency_cycles if contract.late_cycles is None else contract.late_cycles
     place = max(1, (contract.group_beats - 1).bit_length())
     count = max(1, len(found.ticks))
     offsets = {item.label: item.offset for item in layouts.i.fields}
@@ -127,11 +128,12 @@ module {HARNESS}(
   consilico_stream_properties #(
     .O_WIDTH({ports.o_width}),
     .LATENCY({latency_cycles}),
+    .LATE({late}),
     .WAIT({wait}),
     .COUNT({contract.most_due.bit_length()}),
     .GROUP({contract.group_beats}),
     .PLACE({place}),
-    .TIME({(max(latency_cycles, wait) + 2).bit_length()})
+    .TIME({(max(late, wait) + 2).bit_length()})
   ) properties (
     .clk(clk),
     .rst(rst),

@@ -34,7 +34,8 @@ def build_model(claim: Claim) -> Model:
     """
     with work_folder("model") as folder:
         flat = flat_json(claim.text, claim.top, folder)
-        found = sliced(in_cycles(Design(json.loads(flat), claim.top), claim.top))
+        clocked = in_cycles(Design(json.loads(flat), claim.top), claim.top)
+        found = sliced(clocked, powered=claim.powered)
         aiger = _around(claim, found, found.text, Around(module=_UNIT, marked=True, ticks=True))
         return Model(aiger=aiger, slice=found, overflow=_overflow(claim, flat, folder))
 

@@ -19,6 +19,9 @@ class Claim:
     layouts: Layouts  # fields of its payloads
     contract: Contract | None  # None: nothing beyond valid, ready and payload
     latency_cycles: int  # from the handshake on ``i`` to that on ``o`` when nothing stalls
+    # Whether registers hold their initial values when power comes, as in a simulation; if not, only
+    # a reset may be relied on
+    powered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,6 +120,8 @@ def prove_verilog(
     progress: Progress | None = None,
     only: Collection[str] = (),
     failures: Path | None = None,
+    *,
+    powered: bool = False,
 ) -> Proofs:
     """Prove the promises of Verilog that claims to be a unit, such as one that was edited.
 
@@ -131,12 +133,13 @@ def prove_verilog(
         progress: As for :func:`prove`.
         only: As for :func:`prove`.
         failures: As for :func:`prove`.
+        powered: Whether registers hold their initial values when power comes; else anything.
 
     Raises:
         UserError: If Yosys or ABC is missing, or there is no such property.
         ToolError: If one of them fails, or the design has cells that are not known here.
     """
-    claim = _claim(unit, config, text)
+    claim = replace(_claim(unit, config, text), powered=powered)
     for name in only:
         if name not in _NAMES:
             raise UserError(f"no property is called {name}: {', '.join(_NAMES)}")

@@ -55,11 +55,12 @@ class Slice:
     waits_for_ready: bool  # a valid or a payload of ``o`` depends on ``o__ready`` in the same cycle
 
 
-def sliced(clocked: Clocked) -> Slice:
+def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
     """Slice a design with ports ``clk``, ``rst`` and the streams ``i``, ``o`` and perhaps ``cfg``.
 
     Args:
         clocked: The design in cycles; it is changed and must not be used again.
+        powered: Whether registers hold their initial values when power comes; else anything.
     """
     design, ticks = clocked.design, list(clocked.ticks.values())
     decisive = [
@@ -74,9 +75,9 @@ def sliced(clocked: Clocked) -> Slice:
     waits = bool(ready & design.behind(design.port("o__valid"), through_state=False))
     design.add_port(TICKS, "output", ticks or ["0"])
     exact, unset = json.dumps(design.whole), _unset(design)
-    for raw in design.module["netnames"].values():
-        # registers hold anything when power comes: only a reset may be relied on
-        raw["attributes"].pop("init", None)
+    if not powered:
+        for raw in design.module["netnames"].values():
+            raw["attributes"].pop("init", None)
     _Marking(design, sources).apply()
     return Slice(
         text=json.dumps(design.whole),

@@ -11,11 +11,12 @@
 module consilico_stream_properties #(
   parameter O_WIDTH = 1,
   parameter LATENCY = 1,  // cycles from the handshake on i to that on o; 0: in the same cycle
+  parameter LATE = 1,  // longest time in cycles in which no result comes though one is due
   parameter WAIT = 1,  // longest time in cycles in which nothing moves though nobody outside blocks
   parameter COUNT = 8,  // bits that count results which are due; more than that are never due
   parameter GROUP = 1,  // beats of a group
   parameter PLACE = 1,  // bits of `position`
-  parameter TIME = 8  // bits that count up to LATENCY and WAIT
+  parameter TIME = 8  // bits that count up to LATE and WAIT
 ) (
   input clk,
   input rst,
@@ -88,7 +89,7 @@ module consilico_stream_properties #(
     late <= !on || due == 0 || o_valid ? 0 : late + 1;
     stuck <= !on || take || give || configure || blocked || !offers ? 0 : stuck + 1;
   end
-  assign violated[4] = on && (next_due[COUNT] || (due != 0 && !o_valid && late + 1 >= LATENCY));
+  assign violated[4] = on && (next_due[COUNT] || (due != 0 && !o_valid && late + 1 >= LATE));
   assign violated[5] = on && stuck == WAIT && offers && !take && !configure && !blocked && !give;
 
   // A marked beat shows in the results that it takes part in, and in no other: nothing is

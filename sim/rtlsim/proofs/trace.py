@@ -122,8 +122,11 @@ def _testbench(
     # unknown values would hide what a 0 shows
     unset = [path for name in found.unset if (path := _path(name))]
     unset += [path.replace(".unit.", ".other.", 1) for path in unset]
-    cleared = "".join(f"    force {path} = 0;\n" for path in unset)
-    released = "".join(f"    release {path};\n" for path in unset)
+    words = [path for path in unset if path.endswith("]")]  # of memories
+    others = [path for path in unset if not path.endswith("]")]
+    cleared = "".join(f"    {path} = 0;\n" for path in words)
+    cleared += "".join(f"    force {path} = 0;\n" for path in others)
+    released = "".join(f"    release {path};\n" for path in others)
     shown = ", ".join(f"harness.{name}" for name in columns)
     form = " ".join(["%h"] * len(columns))
     return f"""
@@ -167,6 +170,6 @@ def _path(name: str) -> str:
     parts = name.removeprefix("\\").split(".")
     if name.startswith("$") or not name or name.isdigit():
         return ""
-    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\[\d+\])?")  # a word of a memory has a number
     written = [part if plain.fullmatch(part) else f"\\{part} " for part in parts]
     return ".".join(["harness", "unit", *written])

@@ -83,10 +83,18 @@ def test_what_has_no_meaning_at_the_level_of_cycles_is_refused(
         clocked(tmp_path, body)
 
 
-def test_an_asynchronous_reset_shows_in_its_cycle(tmp_path: Path) -> None:
+def test_an_asynchronous_reset_shows_in_its_cycle_and_goes_before_what_is_loaded(
+    tmp_path: Path,
+) -> None:
     found = clocked(
         tmp_path,
         "reg [3:0] q; assign o__payload = q;"
         "always @(posedge clk, posedge rst) if (rst) q <= 5; else q <= d;",
     )
-    assert found.design.port("rst")[0] in found.design.leaves(found.design.port("o__payload")[0])
+    design, (reset,) = found.design, found.design.port("rst")
+    (register,) = [cell for cell in design.cells if cell.stores]
+    for bits in (design.port("o__payload"), register.inputs["D"]):
+        for bit, value in zip(bits, "1010", strict=True):
+            cell, _, place = design.driver[bit]
+            assert (cell.kind, cell.inputs["S"]) == ("$mux", [reset])
+            assert cell.inputs["B"][place] == value

@@ -1,11 +1,15 @@
 """Proofs: each property holds for a sound unit, and fails for one that is broken in its way."""
 
 import re
+import shlex
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from consilico.golden.matmul.dot import DotConfig
+from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.proofs.promises import NO_OVERFLOW, PROPERTIES, VALID_FIRST
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
@@ -51,7 +55,41 @@ def test_every_property_has_a_broken_twin() -> None:
 def test_a_broken_twin_fails(name: str) -> None:
     proof = decided("\n".join(toy.sources(*TWINS[name])), name)[name]
     assert proof.verdict == "failed"
-    assert (proof.depth_cycles is None) == (name == "valid_first")
+    if name == "valid_first":  # that is seen in the netlist, without a run
+        assert (proof.depth_cycles, proof.trace) == (None, None)
+        return
+    assert proof.trace is not None
+    assert proof.trace.confirmed  # by a simulation
+    assert proof.depth_cycles == len(proof.trace.rows) - 1
+
+
+def test_a_counterexample_can_be_seen_again_without_consilico(tmp_path: Path) -> None:
+    text = "\n".join(toy.sources(*TWINS["nothing_lost"]))
+    only = ("nothing_lost",)
+    (proof,) = prove_verilog(UNIT, toy.ToyConfig(), text, only=only, failures=tmp_path).proofs
+    assert proof.trace is not None
+    waveform = tmp_path / "toy_multiply-nothing_lost.vcd"
+    assert proof.trace.waveform == str(waveform)
+    assert "o_valid" in waveform.read_text()
+    build, run = proof.trace.replay.split(" && ")
+    subprocess.run(shlex.split(build), check=True, cwd=tmp_path)
+    shown = subprocess.run(
+        shlex.split(run), check=True, cwd=tmp_path, capture_output=True, text=True
+    ).stdout
+    last = [line.split()[1:-1] for line in shown.splitlines() if line.startswith("consilico")]
+    assert tuple(last[len(proof.trace.rows) - 1]) == proof.trace.rows[-1][1:]
+
+
+def test_a_property_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UserError, match="no property is called liveness: valid_first, valid_held"):
+        decided("\n".join(toy.sources()), "liveness")
+
+
+def test_a_clock_that_proofs_do_not_follow_decides_nothing() -> None:
+    text = "\n".join(toy.sources("always @(posedge clk) begin", "always @(negedge clk) begin"))
+    proof = decided(text, "valid_held")["valid_held"]
+    assert (proof.verdict, proof.engine) == ("not proved", None)
+    assert "falling edge" in proof.note
 
 
 def test_a_beat_that_is_taken_though_there_is_no_place_for_it_is_found() -> None:
@@ -93,7 +131,9 @@ def test_an_accumulator_that_is_one_bit_too_narrow_is_found(lanes: int) -> None:
     narrow = DotConfig(lanes=lanes, depth=500_000)
     assert config.sum_width == narrow.sum_width + 1
     assert prove_verilog(unit, config, verilog(unit, config), only=only).proved == 1
-    assert not prove_verilog(unit, config, verilog(unit, narrow), only=only).passed
+    (failed,) = prove_verilog(unit, config, verilog(unit, narrow), only=only).proofs
+    assert failed.verdict == "failed"
+    assert re.search(r"beat0 = -?\d+, fresh0 = [01], total0 = -?\d+", failed.note)
 
 
 @pytest.mark.parametrize("name", ["matmul/sparse_dot", "matmul/fused_dot"])
