@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.processes import Limits, Reach, run_tool, work_folder
+from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.base.reach import Reach
 from consilico.sim.rtlsim.proofs.harness import HARNESS, Around, choices, harness
 from consilico.sim.rtlsim.proofs.promises import PROPERTIES, Claim
 from consilico.sim.rtlsim.proofs.slicing import Slice

@@ -33,7 +33,11 @@ def test_a_design_with_the_streams_is_proved_and_its_twin_is_not(
 
 
 def test_a_design_behind_a_wrapper_is_proved() -> None:
-    settings = {"output": "fixed", "fixed_width": 7, "fixed_fraction": 7}
+    settings: dict[str, int | str | bool] = {
+        "output": "fixed",
+        "fixed_width": 7,
+        "fixed_fraction": 7,
+    }
     found = prove_rtl(
         [OWN / "consmax_lut.v"],
         "consmax_lut",
