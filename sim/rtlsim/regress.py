@@ -42,7 +42,7 @@ __all__ = ["HdlCoverage", "LeftOut", "Regression", "RegressionRun", "UnitCoverag
 Configurations = Literal["default", "edges"]
 # Characters of Verilog that a simulator can do in minutes. Icarus takes time for each lane in each
 # cycle; what is beyond Verilator's limit takes g++ hours.
-_LARGEST = {"icarus": 300_000, "verilator": 1_500_000}
+_LARGEST = {"icarus": 300_000, "verilator": 600_000}
 
 
 @dataclass(frozen=True, kw_only=True)
