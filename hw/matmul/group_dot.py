@@ -103,8 +103,9 @@ class GroupDot(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.scaler = scaler = GroupScaler(
-            config.group_width, config.multiplier_width, config.slice_width
-        )
+            config.group_width, config.multiplier_width, config.slice_width,
+            announces=config.output == "bf16",
+        )  # fmt: skip
         frozen = scaler.o.valid & ~scaler.o.ready
         passed = stream.Signature(0).create()
         sums = stream.Signature(sum_layout(config.group_width, saturates=False)).create()
@@ -163,9 +164,13 @@ class GroupDot(wiring.Component):
 
     def _encode(self, m: Module, scaler: GroupScaler, exponent: Value) -> None:
         """Convert results to bf16, in one more stage."""
-        gated_domain(m, "sum_ends", scaler.i.valid & scaler.i.ready)
+        # when a group is done, the scaler may take the next one, whose exponent may be another
+        gated_domain(m, "group_begins", scaler.i.valid & scaler.i.ready)
+        gated_domain(m, "group_ends", scaler.final)
+        scaled = Signal(8, name="group_exponent")
         held = Signal(8, name="sum_exponent")
-        m.d.sum_ends += held.eq(exponent)
+        m.d.group_begins += scaled.eq(exponent)
+        m.d.group_ends += held.eq(scaled)
         pipeline = Pipeline(m, scaler.o, self.o, 1)
         gated_domain(m, "encodes", pipeline.advance & scaler.o.valid)
         bits, over = from_integer(m, scaler.o.payload.sum, held)

@@ -42,9 +42,9 @@ def census(c: Batch) -> Census:
     if c.scale == "bf16":
         made.path(*fixed_scale_census(("scale",), groups)[1])
     if c.output == "bf16":
-        made.add("clock_gate", 2)
+        made.add("clock_gate", 3)
         made.add("and_or", 2)
-        made.add("flop", 8, rate=groups)  # the sum's exponent
+        made.add("flop", 16, rate=groups)  # the exponents of the group and of the sum
         made.include(pipeline_census(1))
         # the sum that it sees turns while a group is scaled
         encoded, steps = from_integer_census(SUM, both)

@@ -38,6 +38,7 @@ class GroupScaler(wiring.Component):
         multiplier_width: Bits of the magnitude of a scale.
         slice_width: Bits scaled per cycle; it divides ``SUM``.
         sums: Number of sums that take turns, group by group.
+        announces: Whether there is a port ``final``.
 
     Members:
         i: In, a group's sum.
@@ -45,13 +46,20 @@ class GroupScaler(wiring.Component):
         multiplier, negative, over: In, magnitude and sign of the group's scale and whether the
             scale is out of range. They must hold while slots of the group remain.
         index: Out, which of the sums this group, or the next one if there is none, belongs to.
+        final: Out, the last slot of a group is done in this cycle.
         o: Out, :func:`total_layout`.
     """
 
     def __init__(
-        self, group_width: int, multiplier_width: int, slice_width: int, sums: int = 1
+        self,
+        group_width: int,
+        multiplier_width: int,
+        slice_width: int,
+        sums: int = 1,
+        *,
+        announces: bool = False,
     ) -> None:
-        self._slice_width, self._sums = slice_width, sums
+        self._slice_width, self._sums, self._announces = slice_width, sums, announces
         super().__init__(
             {
                 "i": In(stream.Signature(signed(group_width))),
@@ -60,6 +68,7 @@ class GroupScaler(wiring.Component):
                 "negative": In(1),
                 "over": In(1),
                 "index": Out(range(sums)),
+                **({"final": Out(1)} if announces else {}),
                 "o": Out(stream.Signature(total_layout())),
             }
         )
@@ -80,6 +89,8 @@ class GroupScaler(wiring.Component):
             self.i.ready.eq(~frozen & (~busy | (final if self._sums == 1 else 0))),
             takes.eq(self.i.valid & self.i.ready),
         ]
+        if self._announces:
+            m.d.comb += self.final.eq(runs & final)
         end, fresh = Signal(), Signal(init=1)
         with m.If(~frozen):
             m.d.sync += [done.eq(runs & final & end), busy.eq(takes | (busy & ~final))]
