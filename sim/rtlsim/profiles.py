@@ -18,7 +18,7 @@ from consilico.sim.units.stimulus import Kind, Stimulus
 
 __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 
-LONG_STALL = 4200  # cycles, once per run: more than a counter of 12 bits can count
+LONG_STALL = 4200  # cycles, twice per run: more than a counter of 12 bits can count
 _BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
 _OFTEN, _SHORT_LOAD = (
     6,
@@ -48,12 +48,13 @@ def _one_by_one(rng: Rng) -> Consumer:
 
 
 def _stalling(rng: Rng) -> Consumer:
-    """Stall at random, and once for thousands of cycles."""
+    """Stall at random, and twice for thousands of cycles."""
     delays = stalled(rng, 1024, 96)
     ways = np.where(rng.random(1024) < 0.25, Way.AFTER_VALID, Way.FREELY).astype(np.uint8)
     at = int(rng.integers(2, 5))
-    delays[at], ways[at] = LONG_STALL, Way.AFTER_VALID
-    return Consumer(ways=ways, delays=delays, loop=at + 1)
+    for place in (at, at + 8):  # a reset may cut the first one short
+        delays[place], ways[place] = LONG_STALL, Way.AFTER_VALID
+    return Consumer(ways=ways, delays=delays, loop=at + 9)
 
 
 def _pulsing(rng: Rng) -> Consumer:
