@@ -292,7 +292,7 @@ def test_power_hands_on_what_was_asked(
     assert main(["power", *_power_arguments(files), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == head("power") | POWER
     liberty = [files["a.lib"], files["b.lib.gz"]]
-    expected = (files["n.v"], "dut", liberty, files["a.vcd"], "tb/dut", "clk", 2.0)
+    expected = ([files["n.v"]], "dut", liberty, files["a.vcd"], "tb/dut", "clk", 2.0)
     assert calls[0][:-1] == expected
 
 
