@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -138,7 +137,6 @@ def _bulk(unit: Unit, simulator: Simulator, lanes: int, processors: int) -> Spee
     return _fastest(simulator, lanes, [once() for _ in range(_RUNS)])
 
 
-@cache
 def _text(unit: Unit, lanes: int) -> str:
     return verilog(unit, configure(unit, [f"lanes={lanes}"]))
 
