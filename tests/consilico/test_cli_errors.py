@@ -267,9 +267,10 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_an_interrupted_command_says_so_and_leaves_nothing(
     tmp_path: Path, by: signal.Signals
 ) -> None:
-    yosys, started, temporary = tmp_path / "yosys", tmp_path / "started", tmp_path / "tmp"
-    yosys.write_text(
-        f"#!/bin/sh\n[ $1 = -V ] && exec echo Yosys 0.99\necho $$ > {started}\nexec sleep 600\n"
+    yosys, temporary = tmp_path / "yosys", tmp_path / "tmp"
+    yosys.write_text(  # it may write to its own folder only
+        "#!/bin/sh\n[ $1 = -V ] && exec echo Yosys 0.99\n"
+        "echo $$ > pid && mv pid started && exec sleep 600\n"
     )
     yosys.chmod(0o755)
     (tmp_path / "x.v").write_text("module x(input a, output y); assign y = ~a; endmodule")
@@ -283,14 +284,15 @@ def test_an_interrupted_command_says_so_and_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
     ) as run:
-        while not started.exists() and run.poll() is None:
+        while not (started := [*temporary.rglob("started")]) and run.poll() is None:
             time.sleep(0.01)
+        process = started[0].read_text().strip()
         run.send_signal(by)
         _, printed = run.communicate()
     assert run.returncode == 130
     assert printed.splitlines()[-1] == "consilico: interrupted"
     assert list(temporary.iterdir()) == []
-    assert not Path(f"/proc/{started.read_text().strip()}").exists()
+    assert not Path(f"/proc/{process}").exists()
 
 
 def test_a_name_that_is_not_utf_8_is_one_line(
