@@ -188,7 +188,7 @@ def test_floats_cost_more_than_integers() -> None:
 def test_the_analytical_model_can_price_the_units() -> None:
     priced = estimated_prices("asap7")
     assert [price.unit for price in priced.units] == [name for name, _ in UNITS]
-    assert (priced.kit.node_nm, priced.kit.voltage_v) == (7, 0.77)
+    assert (priced.kit.node_nm, priced.kit.voltage_v) == (7, 0.7)
     update = next(price for price in priced.units if price.unit == "training/weight_update")
     unit = find_unit(update.unit)
     estimated = estimate(unit, unit.config(**update.config), "asap7")

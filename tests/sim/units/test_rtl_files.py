@@ -42,6 +42,7 @@ def test_checking_fails_and_changes_nothing_until_written(
     assert main(["--check", *folder]) == 0
 
 
+@pytest.mark.exhaustive  # `make rtl-check` writes them all, too
 def test_every_unit_has_a_file_with_its_module() -> None:
     files = generate()
     assert {"consmax_log2.v", "consmax_split.v"} <= set(files)

@@ -51,7 +51,14 @@ def test_every_property_has_a_broken_twin() -> None:
     assert {each.name for each in (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)} == set(TWINS) | others
 
 
-@pytest.mark.parametrize("name", TWINS)
+# half a minute each: marks of data have to travel as far as the data
+DEAR = ("in_order", "configuration_in_order")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.exhaustive] if name in DEAR else []) for name in TWINS],
+)
 def test_a_broken_twin_fails(name: str) -> None:
     proof = decided("\n".join(toy.sources(*TWINS[name])), name)[name]
     assert proof.verdict == "failed"
