@@ -148,6 +148,8 @@ def _strength(rows: list[VerificationRow]) -> Card:
         label="Faults that verification notices",
         value=f"{killed:,} of {decided:,} mutants" if scores else "not measured",
         note=f"mutants of {len(scores)} of {len(rows)} units; {proved} of {stated} properties of "
-        f"{len(proofs)} units proved",
+        f"{len(proofs)} units proved"
+        if scores or proofs
+        else "consilico report --full measures mutants, and what is proved",
         good=False if broken or killed < decided else True if scores else None,
     )
