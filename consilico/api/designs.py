@@ -6,7 +6,7 @@ See :mod:`consilico.api` for what all functions of the interface have in common.
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
@@ -14,6 +14,8 @@ from consilico.extras import needing
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.base.progress import Progress
+    from consilico.sim.rtlsim.foreign.design import Design
+    from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
     from consilico.sim.rtlsim.foreign.propose import Proposal
     from consilico.sim.rtlsim.mutation.score import MutationScore
     from consilico.sim.rtlsim.proofs.prove import Proofs
@@ -108,18 +110,13 @@ def verify_rtl(
             the golden model fails, or a simulator is missing.
     """
     with needing("verify", "torch"):
-        from consilico.sim.rtlsim.foreign.design import read_design
-        from consilico.sim.rtlsim.foreign.mapping import read_mapping
         from consilico.sim.rtlsim.foreign.own_model import read_model
         from consilico.sim.rtlsim.foreign.verify import verify_design
 
         found, chosen = configured(unit, config)
         model = None if golden is None else read_model(golden)
-        port_map = None if mapping is None else read_mapping(mapping)
         macros, own = defines or {}, parameters or {}
-        design = read_design(
-            files, top, include=include, defines=macros, parameters={**_of_mapping(port_map), **own}
-        )
+        design, port_map = _read(files, top, mapping, include, macros, own)
         options = [f"--rtl {shlex.quote(str(file))}" for file in files]
         options += [f"--top {top} --as {found.name}"]
         options += [f"--map {shlex.quote(str(mapping))}"] if mapping else []
@@ -171,14 +168,10 @@ def mutate_rtl(
         CheckFailed: If the design fails without a fault.
     """
     with needing("mutate", "torch"):
-        from consilico.sim.rtlsim.foreign.design import read_design
-        from consilico.sim.rtlsim.foreign.mapping import read_mapping
         from consilico.sim.rtlsim.foreign.mutate import mutate_design
 
         found, chosen = configured(unit, config)
-        port_map = None if mapping is None else read_mapping(mapping)
-        settings = {**_of_mapping(port_map), **(parameters or {})}
-        design = read_design(files, top, include=include, defines=defines, parameters=settings)
+        design, port_map = _read(files, top, mapping, include, defines, parameters)
         return mutate_design(design, port_map, found, chosen, count, seed, progress, trust=trust)
 
 
@@ -220,14 +213,10 @@ def prove_rtl(
             missing.
     """
     with needing("prove"):
-        from consilico.sim.rtlsim.foreign.design import read_design
-        from consilico.sim.rtlsim.foreign.mapping import read_mapping
         from consilico.sim.rtlsim.foreign.prove import prove_design
 
         found, chosen = configured(unit, config)
-        port_map = None if mapping is None else read_mapping(mapping)
-        settings = {**_of_mapping(port_map), **(parameters or {})}
-        design = read_design(files, top, include=include, defines=defines, parameters=settings)
+        design, port_map = _read(files, top, mapping, include, defines, parameters)
         return prove_design(
             design, port_map, found, chosen, limit_s, progress,
             only=only, failures=failures, trust=trust,
@@ -286,8 +275,6 @@ def implement_rtl(
             says.
     """
     with needing("implement", "torch"):
-        from consilico.sim.rtlsim.foreign.design import read_design
-        from consilico.sim.rtlsim.foreign.mapping import read_mapping
         from consilico.sim.rtlsim.foreign.own_model import read_model
         from consilico.sim.silicon.circuit import design_circuit
         from consilico.sim.silicon.implement import implement
@@ -295,9 +282,7 @@ def implement_rtl(
 
         found, chosen = configured(unit, config)
         role = found if golden is None else read_model(golden).instead(found)
-        port_map = None if mapping is None else read_mapping(mapping)
-        settings = {**_of_mapping(port_map), **(parameters or {})}
-        design = read_design(files, top, include=include, defines=defines, parameters=settings)
+        design, port_map = _read(files, top, mapping, include, defines, parameters)
         circuit = design_circuit(design, port_map, role, chosen)
         kit = liberty_kit(liberty) if liberty else pdk
         return implement(
@@ -307,6 +292,20 @@ def implement_rtl(
         )  # fmt: skip
 
 
-def _of_mapping(port_map: Any) -> dict[str, str]:
-    """Return the parameters that a mapping file sets."""
-    return {} if port_map is None else dict(port_map.parameters)
+def _read(
+    files: Sequence[Path],
+    top: str,
+    mapping: Path | None,
+    include: Sequence[Path],
+    defines: Mapping[str, str] | None,
+    parameters: Mapping[str, str] | None,
+) -> "tuple[Design, PortMap | None]":
+    """Return a design and its mapping; parameters that are given replace those of the mapping."""
+    from consilico.sim.rtlsim.foreign.design import read_design
+    from consilico.sim.rtlsim.foreign.mapping import read_mapping
+
+    port_map = None if mapping is None else read_mapping(mapping)
+    mapped = {} if port_map is None else port_map.parameters
+    settings = {**mapped, **(parameters or {})}
+    design = read_design(files, top, include=include, defines=defines, parameters=settings)
+    return design, port_map
