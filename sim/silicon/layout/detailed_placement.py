@@ -8,7 +8,8 @@ cell is mirrored. A move is made where the half-perimeter wirelength gets less, 
 import bisect
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,7 @@ Box = tuple[float, float, float, float]
 
 
 class _Board:
-    """Cells on rows, with the bounding boxes of their nets, kept up to date."""
+    """Cells on rows, each row in order, and the nets that connect them."""
 
     def __init__(self, placement: Placement) -> None:
         design, core = placement.design, placement.core
@@ -57,20 +58,19 @@ class _Board:
                     fixed.append(ports[at - self.cells])
             self.pins.append(own)
             self.fixed.append(_around(fixed))
-        self.boxes: list[Box] = [self._box(net) for net in range(len(self.pins))]
         self.order: list[list[int]] = [[] for _ in range(core.rows)]
         for cell in sorted(range(self.cells), key=lambda each: self.x[each]):
             self.order[self.row[cell]].append(cell)
 
-    def _box(self, net: int, without: int = -1, other: int = -1) -> Box:
-        """Return the box of a net, perhaps without the pins of one or two cells."""
+    def _box(self, net: int, without: int = -1) -> Box:
+        """Return the box of a net, perhaps without the pins of one cell."""
         low_x = low_y = math.inf
         high_x = high_y = -math.inf
         if (fixed := self.fixed[net]) is not None:
             low_x, high_x, low_y, high_y = fixed
         x, row, width, flipped, high = self.x, self.row, self.width, self.flipped, self.core.row_um
         for cell, dx, dy in self.pins[net]:
-            if cell in (without, other):
+            if cell == without:
                 continue
             px = x[cell] + (width[cell] - dx if flipped[cell] else dx)
             py = row[cell] * high + (high - dy if row[cell] & 1 else dy)
@@ -84,11 +84,9 @@ class _Board:
                 high_y = py
         return low_x, high_x, low_y, high_y
 
-    def rest(self, cell: int, other: int = -1) -> list[tuple[Box, list[tuple[float, float]]]]:
+    def rest(self, cell: int) -> list[tuple[Box, list[tuple[float, float]]]]:
         """Return, for each net of a cell, the box of all other pins, and the cell's own pins."""
-        return [
-            (self._box(net, cell, other), self.pins_in[cell][net]) for net in self.nets_of[cell]
-        ]
+        return [(self._box(net, cell), self.pins_in[cell][net]) for net in self.nets_of[cell]]
 
     def length(
         self,
@@ -155,12 +153,14 @@ class _Board:
             return None
         return min(max(round(x / self.site), first), last) * self.site
 
-    def move(self, cell: int, row: int, x: float) -> None:
-        """Put a cell elsewhere."""
-        self.order[self.row[cell]].remove(cell)
-        self.row[cell], self.x[cell] = row, x
-        order = self.order[row]
-        order.insert(bisect.bisect_left(order, x, key=lambda each: self.x[each]), cell)
+    def move(self, places: Mapping[int, tuple[int, float]]) -> None:
+        """Put cells elsewhere, at once: each to a row and an x, which another may be leaving."""
+        for cell in places:
+            self.order[self.row[cell]].remove(cell)
+        for cell, (row, x) in places.items():
+            self.row[cell], self.x[cell] = row, x
+            order = self.order[row]
+            order.insert(bisect.bisect_left(order, x, key=lambda each: self.x[each]), cell)
 
 
 def _around(points: list[list[float]]) -> Box | None:
@@ -182,21 +182,18 @@ def refine(placement: Placement, passes: int = 6, least: float = 0.002) -> Place
         A legal placement whose half-perimeter wirelength is not greater.
     """
     board = _Board(placement)
-    whole = sum(box[1] - box[0] + box[3] - box[2] for box in board.boxes)
+    whole = placement.wirelength_um
     for _ in range(passes):
         gained = sum(_relocated(board, cell) for cell in range(board.cells))
         gained += sum(_reordered(board, row) for row in range(placement.core.rows))
         gained += sum(_mirrored(board, cell) for cell in range(board.cells))
         if gained < least * whole:
             break
-    found = placement.moved(np.array(board.x), np.array(board.row) * placement.core.row_um)
-    return Placement(
-        design=found.design,
-        core=found.core,
-        x_um=found.x_um,
-        y_um=found.y_um,
+    return replace(
+        placement,
+        x_um=np.array(board.x),
+        y_um=np.array(board.row) * placement.core.row_um,
         flipped=np.array(board.flipped),
-        port_xy_um=found.port_xy_um,
     )
 
 
@@ -242,20 +239,8 @@ def _relocated(board: _Board, cell: int) -> float:
     if best is None:
         return 0.0
     to_row, to_x, other, other_x = best
-    board.order[row].remove(cell)
-    if other >= 0:
-        board.order[to_row].remove(other)
-        board.row[other], board.x[other] = row, other_x
-        _insert(board, other)
-    board.row[cell], board.x[cell] = to_row, to_x
-    _insert(board, cell)
+    board.move({**({other: (row, other_x)} if other >= 0 else {}), cell: (to_row, to_x)})
     return best_gain
-
-
-def _insert(board: _Board, cell: int) -> None:
-    order = board.order[board.row[cell]]
-    place = bisect.bisect_left(order, board.x[cell], key=lambda each: board.x[each])
-    order.insert(place, cell)
 
 
 def _exchange(

@@ -94,25 +94,35 @@ class _Charges:
         inside = index < self.grid.bins
         return torch.where(inside, index, 0).long(), torch.where(inside, covered, 0.0)
 
-    def density_and_force(self, at: "Tensor") -> tuple["Tensor", "Tensor"]:
-        """Return the density of each bin (area over area), and the force on each charge."""
+    def _spread(self, at: "Tensor") -> tuple["Tensor", "Tensor"]:
+        """Return the bins that each charge touches, and the area that it has in each."""
         grid = self.grid
         columns, wide = self._overlap(at[:, 0], self.width, grid.width_um, self.across)
         rows, high = self._overlap(at[:, 1], self.height, grid.height_um, self.up)
         places = (columns[:, :, None] * grid.bins + rows[:, None, :]).flatten()
-        shares = wide[:, :, None] * high[:, None, :] * self.scale[:, None, None]
+        return places, wide[:, :, None] * high[:, None, :] * self.scale[:, None, None]
+
+    def _density(self, places: "Tensor", shares: "Tensor") -> "Tensor":
+        grid = self.grid
         density = torch.zeros(grid.bins**2, dtype=torch.float64)
         density.index_add_(0, places, shares.flatten())
-        density = density.view(grid.bins, grid.bins) / (grid.width_um * grid.height_um)
-        across, up = grid.field(density)
-        force = torch.stack(
+        return density.view(grid.bins, grid.bins) / (grid.width_um * grid.height_um)
+
+    def density(self, at: "Tensor") -> "Tensor":
+        """Return the density of each bin, area over area."""
+        return self._density(*self._spread(at))
+
+    def force(self, at: "Tensor") -> "Tensor":
+        """Return the force on each charge."""
+        places, shares = self._spread(at)
+        across, up = self.grid.field(self._density(places, shares))
+        return torch.stack(
             [
                 (field.flatten()[places].view_as(shares) * shares).sum((1, 2))
                 for field in (across, up)
             ],
             1,
         )
-        return density, force
 
 
 class _Wirelength:
@@ -251,9 +261,9 @@ def _placed(
         nonlocal weight, overflow
         gamma = 4 * bin_um * 10 ** ((overflow - 0.1) * 20 / 9 - 1)
         length, pull = wires.gradient(at[:cells], gamma)
-        _, force = charges.density_and_force(at)
-        density, _ = own.density_and_force(at[:cells])
-        overflow = float((density - wanted).clamp_min(0).sum() * bin_area / design.area_um2)
+        force = charges.force(at)
+        above = (own.density(at[:cells]) - wanted).clamp_min(0)
+        overflow = float(above.sum() * bin_area / design.area_um2)
         if not weight:
             weight = _FIRST_WEIGHT * float(pull.abs().sum() / force.abs().sum().clamp_min(1e-30))
         both = -weight * force
