@@ -1,6 +1,7 @@
 """Placement of a mapped netlist: ports on the edge, cells on rows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from consilico.sim.silicon.layout.placement import (
     plan_core,
 )
 
-__all__ = ["PlacementOptions", "nearest_slots", "place", "port_slots"]
+__all__ = ["PlacementOptions", "nearest_slots", "place", "place_changes", "port_slots"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,43 @@ def place(
             port_xy_um=ports,
         )
     )
+
+
+def place_changes(
+    placement: Placement, design: PlaceableDesign, points_um: Mapping[int, tuple[float, float]]
+) -> Placement:
+    """Return a legal placement of a changed netlist on the same core, with little movement.
+
+    Args:
+        placement: Legal, of the netlist before the changes.
+        design: Of the changed netlist: the old cells under their old numbers, perhaps of other
+            widths, then new ones (as :class:`consilico.sim.silicon.netlist.edit.NetlistEdit`
+            numbers them).
+        points_um: Where the middle of a cell is wanted, by its number: of each new cell, and of
+            old ones that are to lie elsewhere. The other cells stay where they are as far as
+            there is room.
+
+    Raises:
+        ValueError: If a new cell has no point, or the design has fewer cells or other ports.
+        UserError: If the cells do not fit onto the core.
+    """
+    old = placement.design
+    if design.cells < old.cells or len(design.ports) != len(old.ports):
+        raise ValueError("the design is not of a netlist that followed from the placed one")
+    core = placement.core
+    middle_x, middle_y = np.full(design.cells, np.nan), np.full(design.cells, np.nan)
+    middle_x[: old.cells] = placement.x_um + old.widths_um / 2
+    middle_y[: old.cells] = placement.y_um + core.row_um / 2
+    for index, (x, y) in points_um.items():
+        middle_x[index], middle_y[index] = x, y
+    if np.isnan(middle_x).any():
+        raise ValueError(f"nothing says where the new cell {int(np.isnan(middle_x).argmax())} goes")
+    x_um, y_um = legalize(
+        design.widths_um, core, middle_x - design.widths_um / 2, middle_y - core.row_um / 2
+    )
+    flipped = np.zeros(design.cells, dtype=np.bool_)
+    flipped[: old.cells] = placement.flipped
+    return replace(placement, design=design, x_um=x_um, y_um=y_um, flipped=flipped)
 
 
 def port_slots(core: Core, count: int) -> Reals:

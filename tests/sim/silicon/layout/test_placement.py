@@ -9,8 +9,20 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.layout.detailed_placement import refine
 from consilico.sim.silicon.layout.lef import Footprint
 from consilico.sim.silicon.layout.legalization import legalize
-from consilico.sim.silicon.layout.place import PlacementOptions, place, port_slots
-from consilico.sim.silicon.layout.placement import Core, Placement, placeable, plan_core
+from consilico.sim.silicon.layout.place import (
+    PlacementOptions,
+    place,
+    place_changes,
+    port_slots,
+)
+from consilico.sim.silicon.layout.placement import (
+    Core,
+    PlaceableDesign,
+    Placement,
+    placeable,
+    plan_core,
+)
+from consilico.sim.silicon.netlist.edit import NetlistEdit
 from tests.sim.silicon.layout.grid import CELLS, ROW_UM, SITE_UM, grid_design, grid_netlist
 
 
@@ -76,6 +88,51 @@ def test_small_moves_shorten_nets_and_keep_the_placement_legal() -> None:
     assert after.wirelength_um < 0.5 * before.wirelength_um
     moved = replace(after, flipped=np.zeros_like(after.flipped))
     assert after.wirelength_um <= moved.wirelength_um
+
+
+def changed(before: Placement) -> PlaceableDesign:
+    """Return a placed grid with its first cell the other size, and two cells more."""
+    edit = NetlistEdit(before.design.netlist, CELLS)
+    first = edit.instance(0)
+    edit.resize(0, "NARROW" if first.cell == "WIDE" else "WIDE")
+    for _ in range(2):
+        edit.add("WIDE", "more", {**first.pins, "Y": edit.net("more")})
+    return placeable(edit.done(), CELLS, ROW_UM, SITE_UM)
+
+
+def test_a_changed_netlist_keeps_its_place_and_new_cells_come_to_lie_where_they_are_wanted(
+    placed: Placement,
+) -> None:
+    design = changed(placed)
+    cells = placed.design.cells
+    wanted = (placed.core.width_um / 2, placed.core.height_um / 2)
+    after = place_changes(placed, design, {cells: wanted, cells + 1: wanted})
+    assert after.problems() == []
+    assert after.core is placed.core
+    moved = np.abs(after.x_um[1:cells] - placed.x_um[1:]) + np.abs(
+        after.y_um[1:cells] - placed.y_um[1:]
+    )
+    assert moved.mean() < 0.2
+    for new in (cells, cells + 1):
+        assert abs(after.x_um[new] + 0.625 - wanted[0]) < 2
+        assert abs(after.y_um[new] + 0.5 - wanted[1]) < 2
+
+
+def test_an_old_cell_moves_where_a_point_is_given(placed: Placement) -> None:
+    cells = placed.design.cells
+    corner = (0.0, 0.0)
+    points = {cells: corner, cells + 1: corner, 5: corner}
+    after = place_changes(placed, changed(placed), points)
+    assert after.x_um[5] < 3
+    assert after.y_um[5] < 2
+
+
+def test_a_new_cell_without_a_place_is_refused(placed: Placement) -> None:
+    cells = placed.design.cells
+    with pytest.raises(ValueError, match=f"where the new cell {cells + 1} goes"):
+        place_changes(placed, changed(placed), {cells: (0.0, 0.0)})
+    with pytest.raises(ValueError, match="not of a netlist that followed"):
+        place_changes(placed, grid_design(3), {})
 
 
 def test_a_net_is_measured_around_its_pins() -> None:
