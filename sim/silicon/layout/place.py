@@ -1,6 +1,6 @@
 """Placement of a mapped netlist: ports on the edge, cells on rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from consilico.sim.silicon.layout.placement import (
     Reals,
     plan_core,
 )
+from consilico.sim.silicon.netlist.netlist import Netlist
 
 __all__ = ["PlacementOptions", "nearest_slots", "place", "place_changes", "port_slots"]
 
@@ -69,26 +70,29 @@ def place(
 
 
 def place_changes(
-    placement: Placement, design: PlaceableDesign, points_um: Mapping[int, tuple[float, float]]
+    placement: Placement,
+    netlist: Netlist,
+    points_um: Mapping[int, tuple[float, float]],
+    left_out: Collection[int] | None = None,
 ) -> Placement:
     """Return a legal placement of a changed netlist on the same core, with little movement.
 
     Args:
         placement: Legal, of the netlist before the changes.
-        design: Of the changed netlist: the old cells under their old numbers, perhaps of other
-            widths, then new ones (as :class:`consilico.sim.silicon.netlist.edit.NetlistEdit`
-            numbers them).
+        netlist: What :class:`consilico.sim.silicon.netlist.edit.NetlistEdit` made of it: the old
+            cells under their old numbers, perhaps of other widths, then new ones.
         points_um: Where the middle of a cell is wanted, by its number: of each new cell, and of
             old ones that are to lie elsewhere. The other cells stay where they are as far as
             there is room.
+        left_out: Nets that pull no cell and get no wire; None: the same as before.
 
     Raises:
-        ValueError: If a new cell has no point, or the design has fewer cells or other ports.
+        ValueError: If a new cell has no point, or the netlist has fewer cells or other ports.
         UserError: If the cells do not fit onto the core.
     """
-    old = placement.design
+    old, design = placement.design, placement.design.changed(netlist, left_out)
     if design.cells < old.cells or len(design.ports) != len(old.ports):
-        raise ValueError("the design is not of a netlist that followed from the placed one")
+        raise ValueError("the netlist does not follow from the placed one")
     core = placement.core
     middle_x, middle_y = np.full(design.cells, np.nan), np.full(design.cells, np.nan)
     middle_x[: old.cells] = placement.x_um + old.widths_um / 2

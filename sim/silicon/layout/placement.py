@@ -57,6 +57,9 @@ class PlaceableDesign:
     """
 
     netlist: Netlist
+    library: Mapping[str, Cell]
+    footprints: Mapping[str, Footprint]  # from LEF, where there is one
+    left_out: frozenset[int]  # nets that pull no cell
     ports: tuple[PortBit, ...]
     widths_um: Reals  # of cells
     row_um: float
@@ -78,6 +81,23 @@ class PlaceableDesign:
     def area_um2(self) -> float:
         """Area of all cells."""
         return float(self.widths_um.sum() * self.row_um)
+
+    def changed(
+        self, netlist: Netlist, left_out: Collection[int] | None = None
+    ) -> "PlaceableDesign":
+        """Return the design of a changed netlist with the same library and rows.
+
+        Args:
+            netlist: Of cells of the same library.
+            left_out: Nets that pull no cell; None: the same as before.
+
+        Raises:
+            UserError: If a cell has no area, or is higher than a row.
+        """
+        left_out = self.left_out if left_out is None else left_out
+        return placeable(
+            netlist, self.library, self.row_um, self.site_um, self.footprints, left_out
+        )
 
     @cached_property
     def pin_net(self) -> Indices:
@@ -201,6 +221,9 @@ def placeable(
     flat = [pin for net in nets for pin in pins_of[net]]
     return PlaceableDesign(
         netlist=netlist,
+        library=cells,
+        footprints=footprints,
+        left_out=frozenset(left_out),
         ports=ports,
         widths_um=np.array(widths, dtype=np.float64),
         row_um=row_um,

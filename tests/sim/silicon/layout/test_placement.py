@@ -17,12 +17,12 @@ from consilico.sim.silicon.layout.place import (
 )
 from consilico.sim.silicon.layout.placement import (
     Core,
-    PlaceableDesign,
     Placement,
     placeable,
     plan_core,
 )
 from consilico.sim.silicon.netlist.edit import NetlistEdit
+from consilico.sim.silicon.netlist.netlist import Netlist
 from tests.sim.silicon.layout.grid import CELLS, ROW_UM, SITE_UM, grid_design, grid_netlist
 
 
@@ -90,23 +90,22 @@ def test_small_moves_shorten_nets_and_keep_the_placement_legal() -> None:
     assert after.wirelength_um <= moved.wirelength_um
 
 
-def changed(before: Placement) -> PlaceableDesign:
+def changed(before: Placement) -> Netlist:
     """Return a placed grid with its first cell the other size, and two cells more."""
     edit = NetlistEdit(before.design.netlist, CELLS)
     first = edit.instance(0)
     edit.resize(0, "NARROW" if first.cell == "WIDE" else "WIDE")
     for _ in range(2):
         edit.add("WIDE", "more", {**first.pins, "Y": edit.net("more")})
-    return placeable(edit.done(), CELLS, ROW_UM, SITE_UM)
+    return edit.done()
 
 
 def test_a_changed_netlist_keeps_its_place_and_new_cells_come_to_lie_where_they_are_wanted(
     placed: Placement,
 ) -> None:
-    design = changed(placed)
     cells = placed.design.cells
     wanted = (placed.core.width_um / 2, placed.core.height_um / 2)
-    after = place_changes(placed, design, {cells: wanted, cells + 1: wanted})
+    after = place_changes(placed, changed(placed), {cells: wanted, cells + 1: wanted})
     assert after.problems() == []
     assert after.core is placed.core
     moved = np.abs(after.x_um[1:cells] - placed.x_um[1:]) + np.abs(
@@ -131,8 +130,8 @@ def test_a_new_cell_without_a_place_is_refused(placed: Placement) -> None:
     cells = placed.design.cells
     with pytest.raises(ValueError, match=f"where the new cell {cells + 1} goes"):
         place_changes(placed, changed(placed), {cells: (0.0, 0.0)})
-    with pytest.raises(ValueError, match="not of a netlist that followed"):
-        place_changes(placed, grid_design(3), {})
+    with pytest.raises(ValueError, match="does not follow from the placed one"):
+        place_changes(placed, grid_netlist(3), {})
 
 
 def test_a_net_is_measured_around_its_pins() -> None:
