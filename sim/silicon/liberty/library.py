@@ -137,7 +137,11 @@ class Sequential:
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """One pin of a cell, or one bit of a bus."""
+    """One pin of a cell, or one bit of a bus.
+
+    Of an output the limits say what it may drive; of an input, how slow the edges at it may be.
+    Where a pin has none of its own, an output takes the library's default one; None: no limit.
+    """
 
     name: str
     direction: str  # "input", "output", "inout" or "internal"
@@ -145,6 +149,10 @@ class Pin:
     rise_capacitance_f: float
     fall_capacitance_f: float
     voltage_v: float  # supply of this pin
+    max_capacitance_f: float | None = None  # of what an output drives, wires included
+    max_transition_s: float | None = None  # slew, between the library's thresholds
+    max_fanout: float | None = None  # sum of the fan-out loads that an output drives
+    fanout_load: float = 1.0  # what an input counts as in that sum
     function: str | None = None
     state_function: str | None = None
     three_state: str | None = None

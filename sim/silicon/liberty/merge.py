@@ -34,6 +34,13 @@ _TRUE = (
 )
 _SET = ("switch_cell_type", "retention_cell", "power_gating_cell", "three_state")
 _MARK = re.compile(rf'\b(?:(?:{"|".join(_TRUE)})\s*:\s*"?true|(?:{"|".join(_SET)})\s*:\s*"?\w)')
+# Defaults of limits, where files may differ: the attribute of a pin, and directions it is for.
+_LIMITS = {
+    "default_max_capacitance": ("max_capacitance", ("output", "inout")),
+    "default_max_transition": ("max_transition", ("output", "inout")),
+    "default_max_fanout": ("max_fanout", ("output", "inout")),
+    "default_fanout_load": ("fanout_load", ("input", "inout")),
+}
 _AREA = re.compile(r"\barea\s*:\s*\"?([\d.eE+-]+)\"?\s*;?")
 
 
@@ -52,6 +59,9 @@ class LibraryText:
 def read_library_text(paths: Sequence[Path]) -> LibraryText:
     """Read Liberty files as the text of one library.
 
+    Default limits (``default_max_transition`` and the like) in which the files differ become limits
+    of the pins that have none of their own.
+
     Args:
         paths: Files of one library, plain or gzipped.
 
@@ -65,8 +75,13 @@ def read_library_text(paths: Sequence[Path]) -> LibraryText:
     cells: dict[str, str] = {}
     places: dict[str, str] = {}
     units: dict[str, tuple[Path, str]] = {}
-    for path in paths:
-        source, library = open_library(path)
+    files = [(path, *open_library(path)) for path in paths]
+    differing = [
+        name
+        for name in _LIMITS
+        if len({_plain(library.attributes.get(name, "")) for _, _, library in files}) > 1
+    ]
+    for path, source, library in files:
         _agree(units, path, library)
         end = source.text.index("{", library.position) + 1
         for group in library.groups:
@@ -77,7 +92,7 @@ def read_library_text(paths: Sequence[Path]) -> LibraryText:
             if path == paths[0]:
                 head += _WIRES.sub("", between.replace("\v", " "))
             if group.kind == "cell":
-                parse_group(source, group)
+                text = _with_limits(source, parse_group(source, group), text, library, differing)
                 place = f"{path}:{source.line(group.position)}"
                 if cells.setdefault(group.name, text).split() != text.split():
                     raise UserError(
@@ -96,6 +111,8 @@ def read_library_text(paths: Sequence[Path]) -> LibraryText:
                 head += text
         if path == paths[0]:
             head += _WIRES.sub("", _rest(source, end).replace("\v", " "))
+    for name in differing:
+        head = re.sub(rf"\b{name}\s*:[^;\n]*;?", "", head)
     head = re.sub(r"\n\s+\n", "\n", head + "".join(templates.values()))
     return LibraryText(head=head, cells=cells)
 
@@ -130,6 +147,32 @@ def with_area(cell: str, area_um2: float) -> str:
     if _area(cell) > 0:
         return cell
     return _AREA.sub("", cell, count=1).replace("{", f"{{\n  area : {area_um2:g};", 1)
+
+
+def _with_limits(
+    source: Source, cell: Group, text: str, library: Group, names: Sequence[str]
+) -> str:
+    """Return the text of a cell whose pins say what some defaults of the library say.
+
+    Args:
+        source: Text of the file that the cell is in.
+        cell: The cell, parsed.
+        text: Its text.
+        library: The file's library.
+        names: The defaults.
+    """
+    for pin in reversed(list(cell.all("pin", "bus", "bundle"))):
+        after = source.text.index("{", pin.position) + 1 - cell.position
+        for name in names:
+            attribute, directions = _LIMITS[name]
+            value = library.attributes.get(name)
+            if (
+                value is not None
+                and attribute not in pin.attributes
+                and pin.attributes.get("direction") in directions
+            ):
+                text = f"{text[:after]} {attribute} : {value};{text[after:]}"
+    return text
 
 
 def _area(cell: str) -> float:

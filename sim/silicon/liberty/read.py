@@ -5,7 +5,7 @@ is first asked for. Format: Liberty Reference Manual (Synopsys, open-source Libe
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,7 @@ from consilico.sim.silicon.liberty.values import Units
 __all__ = ["read_liberty"]
 
 _MOST_BITS = 1 << 16  # of a bus: beyond it a range is damaged, not wide
+_DRIVING = ("output", "inout")  # directions of pins that the defaults of limits are for
 _DIRECTIONS = ("input", "output", "inout", "internal")
 _GATE_ROLES: tuple[tuple[str, Literal["clock", "enable", "test", "out"]], ...] = (
     ("clock_gate_clock_pin", "clock"),
@@ -34,6 +35,7 @@ _GATE_ROLES: tuple[tuple[str, Literal["clock", "enable", "test", "out"]], ...] =
     ("clock_gate_test_pin", "test"),
     ("clock_gate_out_pin", "out"),
 )
+_Read = Callable[[str, Group, str], float]
 _NAME = re.compile(r"[^\s\x00-\x20\x7f]+")  # what Verilog can call a cell or a pin
 
 
@@ -239,6 +241,13 @@ def _pins(
         _capacitance(units, cell, group, attributes[key], key) if key in attributes else load
         for key in ("rise_capacitance", "fall_capacitance")
     )
+
+    def limit(key: str, read: _Read, of_bus: float | None) -> float | None:
+        default = units.default(f"default_{key}", "") if direction in _DRIVING else ""
+        text = attributes.get(key, default if common is None else "")
+        return read(text, group, f"{key} in cell {cell.name}") if text else of_bus
+
+    load_text = attributes.get("fanout_load", units.default("default_fanout_load", "1"))
     supply = supplies.get(attributes.get("related_power_pin", ""), "")
     nominal = common.voltage_v if common else units.voltage_v
     powers = [
@@ -253,6 +262,14 @@ def _pins(
         rise_capacitance_f=rise,
         fall_capacitance_f=fall,
         voltage_v=units.supplies.get(supply, nominal),
+        max_capacitance_f=limit(
+            "max_capacitance", units.capacitance_f, common.max_capacitance_f if common else None
+        ),
+        max_transition_s=limit(
+            "max_transition", units.time_s, common.max_transition_s if common else None
+        ),
+        max_fanout=limit("max_fanout", units.count, common.max_fanout if common else None),
+        fanout_load=units.count(load_text, group, f"fanout_load in cell {cell.name}"),
         function=attributes.get("function", common.function if common else None),
         state_function=attributes.get("state_function"),
         three_state=attributes.get("three_state", common.three_state if common else None),

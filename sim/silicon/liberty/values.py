@@ -20,7 +20,15 @@ __all__ = ["Units"]
 _PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
 _UNIT = re.compile(r"\s*(\d*\.?\d*(?:[eE][+-]?\d+)?)\s*([a-zA-Z]?)(s|f|w|v)\s*", re.I)
 _WORDS = {"s": "1ns, 10ps", "f": "(1, pf), (1, ff)", "v": "1V, 1mV", "w": "1nW, 1pW"}
-_MOST = {"farad": 1e-3, "second": 1e3, "watt": 1e3, "joule": 1.0, "volt": 1e3, "um2": 1e12}
+_MOST = {
+    "farad": 1e-3,
+    "second": 1e3,
+    "watt": 1e3,
+    "joule": 1.0,
+    "volt": 1e3,
+    "um2": 1e12,
+    "load": 1e9,
+}
 _PLAIN = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
 _AXES: dict[str, Axis] = {
     "input_net_transition": "slew",
@@ -99,6 +107,14 @@ class Units:
     def capacitance_f(self, text: str, group: Group, field: str) -> float:
         """Return a capacitance in farads."""
         return self._amount(text, group, field, self.farad, "farad")
+
+    def time_s(self, text: str, group: Group, field: str) -> float:
+        """Return a time in seconds, which is not negative."""
+        return self._amount(text, group, field, self.second, "second")
+
+    def count(self, text: str, group: Group, field: str) -> float:
+        """Return a number of loads, which is not negative and need not be whole."""
+        return self._amount(text, group, field, 1.0, "load")
 
     def leakage_w(self, text: str, group: Group, field: str) -> float:
         """Return a leakage power in watts."""

@@ -8,6 +8,7 @@ import pytest
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.liberty.library import Library, Table
+from consilico.sim.silicon.liberty.merge import read_library_text
 from consilico.sim.silicon.liberty.read import read_liberty
 from tests.sim.silicon.libraries import liberty
 from tests.sim.silicon.tiny import LIBRARY
@@ -81,6 +82,95 @@ def test_buses_become_bits_and_defaults_apply(tiny: Library) -> None:
     assert memory.pins["A[1]"].direction == "input"
     assert memory.supply_pins == {"VDD": "primary_power"}
     assert tiny.cells["DFF"].pins["R"].capacitance_f == pytest.approx(0.5e-15)
+
+
+LIMITS = """
+  default_max_transition : 0.4; default_max_capacitance : 30; default_max_fanout : 6;
+  default_fanout_load : 2;
+"""
+PINS = """
+  cell (LIMITED) {
+    pin (A) { direction : input; max_transition : 0.3; fanout_load : 5; }
+    pin (B) { direction : input; }
+    pin (Y) { direction : output; max_capacitance : 12; max_fanout : 3; }
+    pin (Z) { direction : output; }
+    bus (Q) {
+      bus_type : pair; direction : output; max_capacitance : 7;
+      pin (Q[0]) { max_capacitance : 8; }
+    }
+  }
+}
+"""
+
+
+def test_limits_are_those_of_the_pin_or_of_an_output_by_default(tmp_path: Path) -> None:
+    text = LIBRARY.read_text().replace("nom_voltage", f"{LIMITS} nom_voltage", 1)
+    path = damaged(tmp_path, text[: text.rindex("}")] + PINS)
+    pins = read_liberty([path]).cells["LIMITED"].pins
+    assert [pins[name].max_transition_s for name in "AB"] == [pytest.approx(0.3e-9), None]
+    assert [pins[name].max_transition_s for name in "YZ"] == [pytest.approx(0.4e-9)] * 2
+    assert [pins[name].max_capacitance_f for name in "ABYZ"] == [
+        None, None, pytest.approx(12e-15), pytest.approx(30e-15),
+    ]  # fmt: skip
+    assert [pins[f"Q[{bit}]"].max_capacitance_f for bit in (1, 0)] == pytest.approx([7e-15, 8e-15])
+    assert [pins[name].max_fanout for name in "AYZ"] == [None, 3, 6]
+    assert [pins[name].fanout_load for name in "AB"] == [5, 2]
+
+
+def test_a_library_without_limits_has_none(tiny: Library) -> None:
+    pin = tiny.cells["INV"].pins["Y"]
+    assert (pin.max_capacitance_f, pin.max_transition_s, pin.max_fanout) == (None, None, None)
+    assert pin.fanout_load == 1
+
+
+def test_a_limit_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    text = LIBRARY.read_text().replace(
+        'direction : output; function : "!A";', "direction : output; max_capacitance : -3;"
+    )
+    with pytest.raises(UserError, match=r"max_capacitance in cell INV is -3; accepted: 0 to"):
+        read_liberty([damaged(tmp_path, text)]).cells["INV"]
+
+
+def test_default_limits_in_which_merged_files_differ_go_to_the_pins(tmp_path: Path) -> None:
+    """As in ASAP7, whose first file allows slews of 4 ns and the others of 0.32."""
+    head = LIBRARY.read_text()
+    first, second = tmp_path / "first.lib", tmp_path / "second.lib"
+    first.write_text(head.replace("nom_voltage", "default_max_transition : 4; nom_voltage", 1))
+    start = "default_max_transition : 0.32; default_max_fanout : 6; nom_voltage"
+    text = head[: head.index("  cell (INV)")].replace("nom_voltage", start, 1)
+    second.write_text(text + PINS)
+    merged = damaged(tmp_path, read_library_text([first, second]).render("merged"))
+    cells, apart = read_liberty([merged]).cells, read_liberty([first, second]).cells
+    assert cells["INV"].pins["Y"].max_transition_s == pytest.approx(4e-9)
+    assert cells["INV"].pins["Y"].max_fanout is None
+    for name, pin in cells["LIMITED"].pins.items():
+        other = apart["LIMITED"].pins[name]
+        assert (pin.max_transition_s, pin.max_fanout) == (other.max_transition_s, other.max_fanout)
+    assert cells["LIMITED"].pins["Z"].max_transition_s == pytest.approx(0.32e-9)
+    assert cells["LIMITED"].pins["Y"].max_fanout == 3
+
+
+@pytest.mark.parametrize(
+    ("kit", "cell", "output", "capacitance_ff", "transition_ns", "fanout"),
+    [
+        ("nangate45", "CLKGATE_X1", "GCK", 60.7, 0.198535, None),
+        ("sky130", "sky130_fd_sc_hd__inv_1", "Y", 61.7, 1.49835, None),
+        ("asap7", "INVx1_ASAP7_75t_R", "Y", 46.08, 0.32, None),
+        ("ihp", "sg13g2_inv_1", "Y", 300, 2.5074, 8),
+    ],
+)
+def test_limits_of_real_kits(
+    kit: str,
+    cell: str,
+    output: str,
+    capacitance_ff: float,
+    transition_ns: float,
+    fanout: float | None,
+) -> None:
+    pin = read_liberty(liberty(kit)).cells[cell].pins[output]
+    assert pin.max_capacitance_f == pytest.approx(capacitance_ff * 1e-15, rel=2e-3)
+    assert pin.max_transition_s == pytest.approx(transition_ns * 1e-9, rel=1e-3)
+    assert pin.max_fanout == fanout
 
 
 def test_one_group_for_two_related_pins_gives_two_arcs(tiny: Library) -> None:
