@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
+from consilico.api.silicon import planned
 from consilico.extras import needing
 
 if TYPE_CHECKING:
@@ -236,11 +237,12 @@ def implement_rtl(
     parameters: Mapping[str, str] | None = None,
     pdk: "str | Kit" = "nangate45",
     liberty: Sequence[Path] = (),
-    clock_ns: float = 4.0,
+    clock_ns: float | None = None,
     traffic: str | None = None,
     prove: bool | None = None,
     rung: str = "cells",
     placement: "PlacementOptions | None" = None,
+    sdc: Path | None = None,
     progress: "Progress | None" = None,
 ) -> "Implementation":
     """Implement anyone's design, as :func:`implement` does a unit, on that unit's traffic.
@@ -265,6 +267,7 @@ def implement_rtl(
         prove: As in :func:`implement`.
         rung: As in :func:`implement`.
         placement: As in :func:`implement`.
+        sdc: As in :func:`implement`.
         progress: Called with a description, steps done and steps in total.
 
     Raises:
@@ -278,17 +281,15 @@ def implement_rtl(
         from consilico.sim.rtlsim.foreign.own_model import read_model
         from consilico.sim.silicon.circuit import design_circuit
         from consilico.sim.silicon.implement import implement
-        from consilico.sim.silicon.kits.kit import liberty_kit
 
         found, chosen = configured(unit, config)
         role = found if golden is None else read_model(golden).instead(found)
         design, port_map = _read(files, top, mapping, include, defines, parameters)
         circuit = design_circuit(design, port_map, role, chosen)
-        kit = liberty_kit(liberty) if liberty else pdk
+        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, sdc)
         return implement(
-            found, chosen, kit, clock_ns,
-            source=traffic, progress=progress, prove=prove, circuit=circuit, rung=rung,
-            placement=placement,
+            found, chosen, kit, period_ns,
+            source=traffic, progress=progress, prove=prove, circuit=circuit, flow=flow,
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from consilico.extras import needing
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.base.progress import Progress
+    from consilico.sim.silicon.flow import Flow
     from consilico.sim.silicon.implementation import Implementation
     from consilico.sim.silicon.kits.kit import Kit, KitCorner
     from consilico.sim.silicon.layout.place import PlacementOptions
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.synthesis.sweep import ClockSweep
     from consilico.sim.units.unit import Unit
 
-__all__ = ["implement", "kits", "power", "sweep", "sweep_rtl"]
+__all__ = ["implement", "kits", "planned", "power", "sweep", "sweep_rtl"]
+
+CLOCK_NS = 4.0  # where nobody says another
 
 
 def implement(
@@ -31,11 +34,12 @@ def implement(
     *,
     pdk: "str | Kit" = "nangate45",
     liberty: Sequence[Path] = (),
-    clock_ns: float = 4.0,
+    clock_ns: float | None = None,
     traffic: str | None = None,
     prove: bool | None = None,
     rung: str = "cells",
     placement: "PlacementOptions | None" = None,
+    sdc: Path | None = None,
     progress: "Progress | None" = None,
 ) -> "Implementation":
     """Synthesize a unit, time it, compare the netlist with the RTL and compute its power.
@@ -47,12 +51,15 @@ def implement(
         config: From :func:`configure`; None is the default configuration.
         pdk: Process kit, ``"kit"`` or ``"kit:corner"``, as :func:`kits` lists them.
         liberty: Liberty files in place of a kit.
-        clock_ns: Clock period in ns, which synthesis aims at and power is given at.
+        clock_ns: Clock period in ns, which synthesis aims at and power is given at; None: the
+            period of ``sdc``, or 4.0 without one.
         traffic: Source of the input that causes the switching activity, one of the unit's; None:
             the language model's where the unit has that.
         prove: Whether to prove the netlist equal to the RTL; None: where that is quick.
         rung: How far to go: ``"cells"``, with ideal wires, or ``"wires"``, placed and connected.
         placement: Utilization, aspect and seed of the placement; None: 0.7, square, 1.
+        sdc: File with constraints that paths are measured with; None: inputs come and outputs are
+            due at the edge of the clock.
         progress: Called with a description, steps done and steps in total.
 
     Returns:
@@ -60,20 +67,45 @@ def implement(
         is longer than the clock period is a result, not an exception.
 
     Raises:
-        UserError: If the kit, a tool or the traffic is not there.
+        UserError: If the kit, a tool or the traffic is not there, or constraints and ``clock_ns``
+            contradict each other.
         ToolError: If a tool fails.
         CheckFailed: If the netlist does not do what the RTL does.
     """
     with needing("implement", "torch"):
         from consilico.sim.silicon.implement import implement as run
-        from consilico.sim.silicon.kits.kit import liberty_kit
 
         found, chosen = configured(unit, config)
-        kit = liberty_kit(liberty) if liberty else pdk
+        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, sdc)
         return run(
-            found, chosen, kit, clock_ns, source=traffic, progress=progress, prove=prove,
-            rung=rung, placement=placement,
+            found, chosen, kit, period_ns,
+            source=traffic, progress=progress, prove=prove, flow=flow,
         )  # fmt: skip
+
+
+def planned(
+    pdk: "str | Kit",
+    liberty: Sequence[Path],
+    clock_ns: float | None,
+    rung: str,
+    placement: "PlacementOptions | None",
+    sdc: Path | None,
+) -> "tuple[Flow, Kit, float]":
+    """Return how an implementation goes, its kit and its clock period in ns.
+
+    Args and errors are those of :func:`implement`.
+    """
+    from consilico.sim.silicon.flow import Flow
+    from consilico.sim.silicon.kits.kit import find_kit, liberty_kit
+    from consilico.sim.silicon.layout.place import PlacementOptions
+    from consilico.sim.silicon.timing.sdc import read_sdc
+
+    kit = liberty_kit(liberty) if liberty else find_kit(pdk) if isinstance(pdk, str) else pdk
+    own = None if sdc is None else read_sdc(sdc, kit)
+    if clock_ns is None:
+        clock_ns = CLOCK_NS if own is None else own.clock_ns
+    flow = Flow(rung=rung, placement=placement or PlacementOptions(), sdc=own)
+    return flow, kit, clock_ns
 
 
 def sweep(

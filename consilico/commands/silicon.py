@@ -53,7 +53,14 @@ def implement(
         list[Path] | None,
         typer.Option(help="Liberty file (.gz too) instead of a kit; repeatable."),
     ] = None,
-    clock_ns: Annotated[float, typer.Option(help="Clock period in ns.")] = 4.0,
+    clock_ns: Annotated[
+        float | None,
+        typer.Option(help="Clock period in ns.", show_default="that of --sdc, or 4.0"),
+    ] = None,
+    sdc: Annotated[
+        Path | None,
+        typer.Option(help="SDC file with your own constraints; times in the kit's unit."),
+    ] = None,
     traffic: Annotated[
         str | None,
         typer.Option(
@@ -125,12 +132,13 @@ def implement(
                 include=include or (),
                 defines=defines, parameters=parameters, pdk=kit, liberty=liberty or (),
                 clock_ns=clock_ns, traffic=traffic, prove=prove, rung=rung, placement=placement,
-                progress=progress,
+                sdc=sdc, progress=progress,
             )  # fmt: skip
         else:
             result = api.implement(
                 found, config, pdk=kit, liberty=liberty or (), clock_ns=clock_ns,
-                traffic=traffic, prove=prove, rung=rung, placement=placement, progress=progress,
+                traffic=traffic, prove=prove, rung=rung, placement=placement,
+                sdc=sdc, progress=progress,
             )  # fmt: skip
     if plot is not None:
         from consilico.reports.plots import implement_plot, save_plot
@@ -139,7 +147,9 @@ def implement(
     emit("implement/1", result.to_json(), json_path, lambda: _show_implementation(result))
     if not result.meets_clock:
         what = f"{top} as {found.name}" if rtl else found.name
-        raise CheckFailed(f"{what} needs {result.path_ns:.3f} ns, the clock is {clock_ns} ns")
+        raise CheckFailed(
+            f"{what} needs {result.path_ns:.3f} ns, the clock is {result.clock_ns:g} ns"
+        )
 
 
 def _show_implementation(result: "Implementation") -> None:

@@ -16,7 +16,7 @@ from consilico.reports.page.traffic import traffic_jobs
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
-from consilico.sim.silicon.timing.opensta import sta_version
+from consilico.sim.silicon.timing.sta import sta_version
 from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["SECTION"]

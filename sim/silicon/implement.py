@@ -18,9 +18,9 @@ from consilico.sim.base.results import digest
 from consilico.sim.base.tools import tool_versions
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.circuit import Circuit, unit_circuit
+from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.gate_level import gate_level_power, show_step, traffic
 from consilico.sim.silicon.implementation import (
-    RUNGS,
     EquivalenceCheck,
     GateLevelCheck,
     Implementation,
@@ -28,8 +28,7 @@ from consilico.sim.silicon.implementation import (
     TrafficActivity,
 )
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.layout.layout import check_layout, lay_out
-from consilico.sim.silicon.layout.place import PlacementOptions
+from consilico.sim.silicon.layout.layout import lay_out
 from consilico.sim.silicon.liberty.library import Cell, Library
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.report import PowerReport
@@ -60,8 +59,7 @@ def implement(
     progress: Progress | None = None,
     prove: bool | None = None,
     circuit: Circuit | None = None,
-    rung: str = "cells",
-    placement: PlacementOptions | None = None,
+    flow: Flow | None = None,
 ) -> Implementation:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
@@ -78,34 +76,29 @@ def implement(
         prove: Whether to prove that the netlist does what the RTL says; None: if the netlist is
             small enough for that to be quick. Results are simulated and compared in any case.
         circuit: What is implemented as this unit; what its generator writes if not given.
-        rung: How far to go: ``"cells"``, with ideal wires, or ``"wires"``, placed and connected.
-        placement: How cells are placed; None: as :class:`PlacementOptions` has it.
+        flow: How far to go, and by what; None: to mapped cells.
 
     Raises:
-        UserError: If the period or the rung is not accepted, the kit or a tool is missing, the kit
-            does not say what a layout needs, or the unit has no such source of traffic.
+        UserError: If the period is not accepted, the kit or a tool is missing, the kit does not say
+            what a layout needs, the constraints do not fit, or the unit has no such source of
+            traffic.
         ToolError: If a tool fails.
         CheckFailed: If the netlist's results are wrong, or it differs from the RTL.
     """
     check_ns("clock_ns", clock_ns)
-    if rung not in RUNGS:
-        raise UserError(f"rung must be one of {', '.join(RUNGS)}, not {rung!r}")
+    flow = flow or Flow()
     source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
-    if rung == "cells":
-        placement, laid_out = None, ""
-    else:
-        check_layout(kit)
-        placement = placement or PlacementOptions()
-        laid_out = digest(rung, repr(placement), kit.layout_sha256)
+    flow_key = flow.key(kit)
     made = circuit or unit_circuit(unit, config)
+    _check_sdc_clock(flow, made, clock_ns)
     stimulus = traffic(made.unit, config, source)
     tools = tool_versions(_TOOLS) | {"yosys": yosys_version()}
     key = digest(
         made.text, made.top, made.clock, made.wrapped(""), made.code,
         stimulus.kind.tobytes(), stimulus.bits.tobytes(), stimulus.completes.tobytes(),
         stimulus.expected.tobytes(), stimulus.operations, unit.operation,
-        stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove, laid_out,
+        stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove, flow_key,
         code_digest(__name__),
     )  # fmt: skip
     show = progress or silent
@@ -113,7 +106,7 @@ def implement(
         Implementation,
         "implement",
         key,
-        lambda: _measure(made, config, kit, clock_ns, stimulus, tools, show, prove, placement),
+        lambda: _measure(made, config, kit, clock_ns, stimulus, tools, show, prove, flow),
     )
     # not in the key: two configurations, or two sources, may have the same Verilog and traffic
     return replace(
@@ -127,6 +120,23 @@ def implement(
     )
 
 
+def _check_sdc_clock(flow: Flow, circuit: Circuit, clock_ns: float) -> None:
+    """Refuse constraints whose clock is not the one that is implemented.
+
+    Raises:
+        UserError: If port or period differ.
+    """
+    if (sdc := flow.sdc) is None:
+        return
+    if sdc.clock != circuit.clock:
+        raise UserError(
+            f"{sdc.path} has its clock on the port {sdc.clock}; accepted: {circuit.clock}, the"
+            f" clock of {circuit.top}"
+        )
+    if abs(sdc.clock_ns - clock_ns) > 1e-6:
+        raise UserError(f"{sdc.path} has a clock of {sdc.clock_ns:g} ns, not of {clock_ns:g} ns")
+
+
 def _measure(
     circuit: Circuit,
     config: Config,
@@ -136,13 +146,13 @@ def _measure(
     tools: dict[str, str | None],
     progress: Progress,
     prove: bool | None,
-    placement: PlacementOptions | None,
+    flow: Flow,
 ) -> Implementation:
     unit, top, clock = circuit.unit, circuit.top, circuit.clock
     show_step(progress, unit, "synthesis")
     mapped = synthesize(circuit.text, top, kit, clock_ns, clock)
     show_step(progress, unit, "timing")
-    timing = longest_path(mapped.netlist, top, kit, clock, clock_ns)
+    timing = longest_path(mapped.netlist, top, kit, clock, clock_ns, sdc=flow.sdc)
     show_step(progress, unit, "modules")
     parts = area_by_module(circuit.marked(), top, kit, clock_ns, mapped.recipe)
     proof = None
@@ -150,9 +160,9 @@ def _measure(
         show_step(progress, unit, "equivalence")
         proof = _proved(circuit, mapped, kit)
     layout = None
-    if placement is not None:
+    if flow.lays_out:
         show_step(progress, unit, "layout")
-        layout = lay_out(mapped.netlist, top, kit, clock, placement)
+        layout = lay_out(mapped.netlist, top, kit, clock, flow.placement)
     replayed = gate_level_power(
         unit, config, kit, mapped.netlist, mapped.cells_by_type, stimulus,
         progress=progress, circuit=circuit,
@@ -177,7 +187,7 @@ def _measure(
     if layout is not None and replayed.with_wires is not None:
         with work_folder("layout") as folder:
             files = layout.write(folder)
-            timing = longest_path(files[0], top, kit, clock, clock_ns, files[1])
+            timing = longest_path(files[0], top, kit, clock, clock_ns, files[1], flow.sdc)
         report = replayed.with_wires
         ladder.append(climbed("wires", timing, report))
     power = report.total.at_speed(PERIOD_NS / clock_ns)
@@ -230,6 +240,7 @@ def _measure(
             "clock": "ideal",
             "wires": "ideal" if layout is None else "estimated from a placement",
             "glitches": "not counted",
+            "inputs and outputs": "at the clock's edge" if flow.sdc is None else "as the SDC says",
         },
         notes=tuple(kit.notes),
         tools=tools,

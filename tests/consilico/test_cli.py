@@ -266,7 +266,7 @@ def test_implement_hands_on_what_was_asked(fake: Fake, capsys: pytest.CaptureFix
     assert main(["implement", UNIT, *arguments]) == 0
     assert json.loads(capsys.readouterr().out) == head("implement") | IMPLEMENTED.to_json()
     _, config, pdk, clock_ns, options = calls[0]
-    assert (config.lanes, pdk, clock_ns, options["source"]) == (1, "nangate45", 2.5, "normal")
+    assert (config.lanes, pdk.name, clock_ns, options["source"]) == (1, "nangate45", 2.5, "normal")
 
 
 def test_a_path_longer_than_the_clock_is_status_1(

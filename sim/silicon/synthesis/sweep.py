@@ -15,7 +15,7 @@ from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.synthesize import AreaAndPath, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.timing.clock_times import check_ns
-from consilico.sim.silicon.timing.opensta import sta_version
+from consilico.sim.silicon.timing.sta import sta_version
 
 __all__ = [
     "ClockPoint",

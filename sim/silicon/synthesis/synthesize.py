@@ -25,7 +25,8 @@ from consilico.sim.silicon.synthesis.techmap import (
     without_cells,
 )
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
-from consilico.sim.silicon.timing.opensta import longest_path, sta_version
+from consilico.sim.silicon.timing.opensta import longest_path
+from consilico.sim.silicon.timing.sta import sta_version
 
 __all__ = [
     "RECIPES",

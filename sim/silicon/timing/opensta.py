@@ -1,19 +1,17 @@
-"""OpenSTA: static timing of mapped netlists, and power as a cross-check; ideal clock and wires.
-
-OpenSTA's exit status says nothing about its errors: they are told from success by what it prints.
-"""
+"""OpenSTA: static timing of mapped netlists, and power as a cross-check."""
 
 import json
 import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from consilico.sim.base.errors import ToolError, UserError
-from consilico.sim.base.processes import Limits, run_tool, tool_version, work_folder
+from consilico.sim.base.processes import Limits, work_folder
 from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.timing.sdc import Sdc, check_sdc, own_constraints
+from consilico.sim.silicon.timing.sta import run_sta, sta_version
 
 __all__ = [
     "NOT_MEASURED",
@@ -21,20 +19,19 @@ __all__ = [
     "constraints",
     "longest_path",
     "opensta_power",
-    "run_sta",
-    "sta_version",
 ]
 
-# 9,158 cells of NanGate45 (consmax/log2, 16 lanes) take 10 s on a busy machine, and 34 MB.
-_LIMITS = Limits(wall_s=1800, cpu_s=600)
-
-# Ideal clock, ideal wires, inputs there at the clock edge, outputs due at the next one. A design
-# without a clock port is timed from inputs to outputs.
-_CONSTRAINTS = """
+_LOAD = """
 {libraries}
 read_verilog {{{netlist}}}
 link_design {{{top}}}
 {parasitics}
+set unit [expr {{round(1e-9 / [sta::unit_scale time])}}]
+"""
+# Ideal clock, inputs there at the clock edge, outputs due at the next one. A design without a clock
+# port is timed from inputs to outputs.
+_CONSTRAIN = """
+set clock_name clk
 set clock [get_ports -quiet {{{clock}}}]
 set inputs {{}}
 foreach port [all_inputs] {{
@@ -50,14 +47,20 @@ proc constrain {{period}} {{
   if {{[llength $inputs]}} {{ set_input_delay 0 -clock clk $inputs }}
   set_output_delay 0 -clock clk [all_outputs]
 }}
-set unit [expr {{round(1e-9 / [sta::unit_scale time])}}]
 """
 
 
 def constraints(
-    liberty: tuple[Path, ...], netlist: Path, top: str, clock: str, spef: Path | None = None
+    liberty: tuple[Path, ...],
+    netlist: Path,
+    top: str,
+    clock: str,
+    spef: Path | None = None,
+    sdc: Sdc | None = None,
 ) -> str:
     """Return Tcl that loads a netlist and defines ``constrain`` and ``unit`` (time units per ns).
+
+    ``constrain`` takes a period in the libraries' unit; ``clock_name`` is the clock that it makes.
 
     Args:
         liberty: Liberty files of the netlist's cells.
@@ -65,62 +68,16 @@ def constraints(
         top: Its module.
         clock: Name of its clock port; without such a port, inputs and outputs alone are timed.
         spef: Resistances and capacitances of its wires; None: ideal wires.
+        sdc: Somebody's constraints; what OpenSTA prints of them is for :func:`check_sdc`. None: an
+            ideal clock, inputs there at its edge, outputs due at the next one.
     """
-    libraries = "\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty)
-    return _CONSTRAINTS.format(
-        libraries=libraries,
+    loaded = _LOAD.format(
+        libraries="\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty),
         netlist=netlist.absolute(),
         top=top,
-        clock=clock,
         parasitics="" if spef is None else f"read_spef {{{spef.absolute()}}}",
     )
-
-
-def _program() -> str:
-    program = shutil.which("sta")
-    if program is None:
-        raise UserError("OpenSTA (sta) is not installed; get it with: apt-get install opensta")
-    return program
-
-
-def sta_version() -> str:
-    """Return the version of the user's OpenSTA, such as 2.0.17.
-
-    Raises:
-        UserError: If it is not installed.
-        ToolError: If it fails or prints no version.
-    """
-    return _version(_program())
-
-
-@cache
-def _version(program: str) -> str:
-    return tool_version("OpenSTA", [program, "-version"], r"(\d+\.\d+\S*)")
-
-
-def run_sta(script: str, folder: Path, limits: Limits = _LIMITS) -> str:
-    """Run a Tcl script in a folder and return what it printed.
-
-    Args:
-        script: Tcl.
-        folder: Where OpenSTA works; the script is left there.
-        limits: What OpenSTA may use.
-
-    Raises:
-        UserError: If OpenSTA is not installed.
-        ToolError: If it printed an error or nothing, exceeded a limit, or was killed.
-    """
-    file = folder / "run.tcl"
-    file.write_text(script)
-    run = run_tool(
-        "OpenSTA", [_program(), "-no_splash", "-exit", file], limits, folder=folder
-    ).check()
-    printed = run.stdout + run.stderr
-    if errors := [line for line in printed.splitlines() if line.startswith("Error:")]:
-        raise ToolError(f"OpenSTA failed: {errors[0]}")
-    if not printed.strip():
-        raise ToolError("OpenSTA printed nothing")
-    return run.stdout
+    return loaded + (_CONSTRAIN.format(clock=clock) if sdc is None else own_constraints(sdc))
 
 
 # Timing
@@ -131,7 +88,7 @@ _LONGEST_PATH = """
 constrain [expr {$first * $unit}]
 if {![check_setup -no_clock]} {
   set flops [llength [all_registers -edge_triggered -clock_pins]]
-  set clocked [llength [all_registers -edge_triggered -clock_pins -clock clk]]
+  set clocked [llength [all_registers -edge_triggered -clock_pins -clock $clock_name]]
   if {$clocked < $flops} {
     puts "UNCLOCKED [expr {$flops - $clocked}] of $flops"
     exit
@@ -189,7 +146,13 @@ class Timing:
 
 
 def longest_path(
-    netlist: Path, top: str, kit: Kit, clock: str, clock_ns: float, spef: Path | None = None
+    netlist: Path,
+    top: str,
+    kit: Kit,
+    clock: str,
+    clock_ns: float,
+    spef: Path | None = None,
+    sdc: Sdc | None = None,
 ) -> Timing:
     """Return the shortest clock period at which no path of a netlist fails, and its worst path.
 
@@ -205,16 +168,20 @@ def longest_path(
         clock: Name of the clock port; a netlist without registers needs none.
         clock_ns: Period to start from.
         spef: Resistances and capacitances of its wires; None: ideal wires.
+        sdc: Somebody's constraints in place of these: of them the clock's edges alone move with the
+            period.
 
     Raises:
-        UserError: If OpenSTA is not installed, or the clock port does not clock all flip-flops:
-            paths between the others would be missing.
+        UserError: If OpenSTA is not installed, the clock port does not clock all flip-flops (paths
+            between the others would be missing), or the constraints do not fit the netlist.
         ToolError: If OpenSTA fails.
     """
     with work_folder("sta") as folder:
-        script = constraints((kit.mapping_liberty,), netlist, top, clock, spef)
+        script = constraints((kit.mapping_liberty,), netlist, top, clock, spef, sdc)
         script += f"set first {clock_ns}\n" + _LONGEST_PATH
         printed = run_sta(script, folder)
+    if sdc is not None:
+        check_sdc(sdc, printed)
     if unclocked := re.search(r"^UNCLOCKED (\d+ of \d+)$", printed, re.M):
         raise UserError(
             f"{unclocked[1]} flip-flops of {top} are not clocked by a port {clock!r}; "

@@ -13,12 +13,14 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
 from consilico.sim.base.errors import CheckFailed, ToolError, UserError
+from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.implementation import EquivalenceCheck, GateLevelCheck, Implementation
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.timing.opensta import NOT_MEASURED, opensta_power
+from consilico.sim.silicon.timing.sdc import Sdc, read_sdc
 from consilico.sim.units.accepted import Results
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -79,10 +81,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Implem
         clock_ns: float = 4.0,
         prove: bool | None = None,
         rung: str = "cells",
+        sdc: Sdc | None = None,
         **fields: int,
     ) -> Implementation:
-        config = DelayConfig(**fields)
-        return implement(unit, config, "nangate45", clock_ns, prove=prove, rung=rung)
+        config, flow = DelayConfig(**fields), Flow(rung=rung, sdc=sdc)
+        return implement(unit, config, "nangate45", clock_ns, prove=prove, flow=flow)
 
     return call
 
@@ -227,7 +230,21 @@ def test_how_far_to_go_is_checked_before_any_work(run: Callable[..., Implementat
         run(rung="moon")
     bare = replace(find_kit("nangate45"), wires=None)
     with pytest.raises(UserError, match=r"kit nangate45 has no \[wires\], which a layout needs"):
-        implement(UNIT, DelayConfig(), bare, 4.0, rung="wires")
+        implement(UNIT, DelayConfig(), bare, 4.0, flow=Flow(rung="wires"))
+
+
+def test_own_constraints_name_the_clock(run: Callable[..., Implementation], tmp_path: Path) -> None:
+    file, kit = tmp_path / "own.sdc", find_kit("nangate45")
+    file.write_text(
+        "create_clock -period 4 [get_ports clk]\nset_output_delay 1 -clock clk [all_outputs]\n"
+    )
+    sdc = read_sdc(file, kit)
+    assert run(sdc=sdc).path_ns == pytest.approx(1 + run().path_ns, abs=0.1)
+    with pytest.raises(UserError, match="has a clock of 4 ns, not of 3 ns"):
+        run(sdc=sdc, clock_ns=3.0)
+    file.write_text("create_clock -period 4 [get_ports rst]\n")
+    with pytest.raises(UserError, match="clock on the port rst; accepted: clk, the clock of"):
+        run(sdc=read_sdc(file, kit))
 
 
 def test_unknown_kit_is_named() -> None:

@@ -1,0 +1,47 @@
+"""How far an implementation goes, from cells to a layout, and by what."""
+
+from dataclasses import dataclass, field
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import digest
+from consilico.sim.silicon.implementation import RUNGS
+from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.layout.layout import check_layout
+from consilico.sim.silicon.layout.place import PlacementOptions
+from consilico.sim.silicon.timing.sdc import Sdc
+
+__all__ = ["Flow"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """How far an implementation goes, and by what.
+
+    Raises:
+        UserError: If there is no such rung.
+    """
+
+    rung: str = "cells"  # the last of the ladder, one of RUNGS
+    placement: PlacementOptions = field(default_factory=PlacementOptions)
+    sdc: Sdc | None = None  # somebody's constraints; None: inputs and outputs at the clock's edge
+
+    def __post_init__(self) -> None:
+        if self.rung not in RUNGS:
+            raise UserError(f"rung must be one of {', '.join(RUNGS)}, not {self.rung!r}")
+
+    @property
+    def lays_out(self) -> bool:
+        """Whether cells are placed."""
+        return self.rung != RUNGS[0]
+
+    def key(self, kit: Kit) -> str:
+        """Return a digest of all that a result depends on of this flow, and of the kit's for it.
+
+        Raises:
+            UserError: If the kit does not say what a layout needs.
+        """
+        sdc = None if self.sdc is None else self.sdc.text
+        if not self.lays_out:
+            return digest(self.rung, sdc)
+        check_layout(kit)
+        return digest(self.rung, sdc, repr(self.placement), kit.layout_sha256)
