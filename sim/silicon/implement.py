@@ -1,10 +1,12 @@
 """Area, timing and power: a unit as cells of a process kit, measured on its own traffic.
 
-The flow is a list of calls: generate the Verilog, synthesize it, time the netlist, split its area
-by module, prove it equal to the RTL, replay traffic on it, compute its power from the activity.
+The flow is a list of calls: generate the Verilog, synthesize it, split its area by module, prove
+it equal to the RTL, and climb the ladder; on each rung (:mod:`.ladder`) time the netlist, replay
+traffic on it, and compute its power from the activity.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,29 +21,27 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.circuit import Circuit, unit_circuit
 from consilico.sim.silicon.flow import Flow
-from consilico.sim.silicon.gate_level import gate_level_power, show_step, traffic
+from consilico.sim.silicon.gate_level import traffic
 from consilico.sim.silicon.implementation import (
+    RUNGS,
     EquivalenceCheck,
     GateLevelCheck,
     Implementation,
-    Rung,
     TrafficActivity,
 )
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.layout.layout import lay_out
-from consilico.sim.silicon.liberty.library import Cell, Library
+from consilico.sim.silicon.ladder import Job, climb, stages
+from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.power.report import PowerReport
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
 from consilico.sim.silicon.synthesis.hierarchy import area_by_module
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.timing.clock_times import check_ns
-from consilico.sim.silicon.timing.opensta import Timing, longest_path
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
-    from consilico.sim.units.stimulus import Stimulus
+    pass
 
 __all__ = ["PROOF_S", "implement"]
 
@@ -101,13 +101,12 @@ def implement(
         stimulus.coverage.get("masked", 0), kit.sha256, clock_ns, tools, prove, flow_key,
         code_digest(__name__),
     )  # fmt: skip
-    show = progress or silent
-    found = cached_facts(
-        Implementation,
-        "implement",
-        key,
-        lambda: _measure(made, config, kit, clock_ns, stimulus, tools, show, prove, flow),
-    )
+    with work_folder("implement") as folder:
+        job = Job(
+            circuit=made, config=config, kit=kit, clock_ns=clock_ns, stimulus=stimulus, flow=flow,
+            folder=folder, begin=_steps(made.unit, flow, progress or silent),
+        )  # fmt: skip
+        found = cached_facts(Implementation, "implement", key, lambda: _measure(job, tools, prove))
     # not in the key: two configurations, or two sources, may have the same Verilog and traffic
     return replace(
         found,
@@ -137,80 +136,40 @@ def _check_sdc_clock(flow: Flow, circuit: Circuit, clock_ns: float) -> None:
         raise UserError(f"{sdc.path} has a clock of {sdc.clock_ns:g} ns, not of {clock_ns:g} ns")
 
 
-def _measure(
-    circuit: Circuit,
-    config: Config,
-    kit: Kit,
-    clock_ns: float,
-    stimulus: "Stimulus",
-    tools: dict[str, str | None],
-    progress: Progress,
-    prove: bool | None,
-    flow: Flow,
-) -> Implementation:
-    unit, top, clock = circuit.unit, circuit.top, circuit.clock
-    show_step(progress, unit, "synthesis")
-    mapped = synthesize(circuit.text, top, kit, clock_ns, clock)
-    show_step(progress, unit, "timing")
-    timing = longest_path(mapped.netlist, top, kit, clock, clock_ns, sdc=flow.sdc)
-    show_step(progress, unit, "modules")
+def _measure(job: Job, tools: dict[str, str | None], prove: bool | None) -> Implementation:
+    circuit, kit, clock_ns, stimulus = job.circuit, job.kit, job.clock_ns, job.stimulus
+    unit, top = circuit.unit, circuit.top
+    job.begin("synthesis")
+    mapped = synthesize(circuit.text, top, kit, clock_ns, circuit.clock)
+    job.begin("modules")
     parts = area_by_module(circuit.marked(), top, kit, clock_ns, mapped.recipe)
+    job.begin("equivalence")
     proof = None
     if prove or (prove is None and mapped.cells <= _QUICK_CELLS):
-        show_step(progress, unit, "equivalence")
         proof = _proved(circuit, mapped, kit)
-    layout = None
-    if flow.lays_out:
-        show_step(progress, unit, "layout")
-        layout = lay_out(mapped.netlist, top, kit, clock, flow.placement)
-    replayed = gate_level_power(
-        unit, config, kit, mapped.netlist, mapped.cells_by_type, stimulus,
-        progress=progress, circuit=circuit,
-        wires_f=None if layout is None else layout.wire_capacitances_f(),
-    )  # fmt: skip
-    gates = replayed.gates
-
-    def climbed(rung: str, at: Timing, seen: PowerReport) -> Rung:
-        # recorded at PERIOD_NS: the energy per cycle does not depend on the period
-        power = seen.total.at_speed(PERIOD_NS / clock_ns)
-        return Rung(
-            rung=rung,
-            area_um2=mapped.area_um2,
-            core_um2=None if layout is None else layout.placement.core.area_um2,
-            path_ns=at.path_ns,
-            energy_pj=power.total_w * clock_ns * 1e-9 * gates.cycles / gates.results * 1e12,
-            leakage_w=power.leakage_w,
-        )
-
-    report = replayed.report
-    ladder = [climbed("cells", timing, report)]
-    if layout is not None and replayed.with_wires is not None:
-        with work_folder("layout") as folder:
-            files = layout.write(folder)
-            timing = longest_path(files[0], top, kit, clock, clock_ns, files[1], flow.sdc)
-        report = replayed.with_wires
-        ladder.append(climbed("wires", timing, report))
-    power = report.total.at_speed(PERIOD_NS / clock_ns)
-    energy_pj = ladder[-1].energy_pj
+    climbed = [climb(job, stage) for stage in stages(job, mapped)]
+    last = climbed[-1]
+    layout, gates, report = last.stage.layout, last.replayed.gates, last.replayed.report
+    energy_pj = last.facts.energy_pj
     by_class = {kind: part.at_speed(PERIOD_NS / clock_ns) for kind, part in report.by_class.items()}
     return Implementation(
         unit=unit.name,
-        config=config.to_json(),
+        config=job.config.to_json(),
         pdk=kit.name,
         corner=kit.corner,
         voltage_v=kit.voltage_v,
         clock_ns=clock_ns,
-        area_um2=mapped.area_um2,
-        area_by_class_um2=_area_by_class(read_liberty((kit.mapping_liberty,)), mapped),
+        area_um2=last.stage.area_um2,
+        area_by_class_um2=_area_by_class(kit, last.stage.cells_by_type),
         area_by_module_um2=parts.by_module_um2,
         area_by_purpose_um2=parts.by_purpose_um2,
         area_of_modules_kept_um2=parts.area_um2,
-        cells=mapped.cells,
-        cells_by_type=mapped.cells_by_type,
-        path_ns=timing.path_ns,
-        path_cells=timing.cells,
-        meets_clock=timing.path_ns <= clock_ns,
-        power=power,
+        cells=last.stage.cells,
+        cells_by_type=last.stage.cells_by_type,
+        path_ns=last.timing.path_ns,
+        path_cells=last.timing.cells,
+        meets_clock=last.timing.path_ns <= clock_ns,
+        power=last.power,
         power_by_class_w={kind: part.total_w for kind, part in by_class.items()},
         annotated_pins=report.annotated_pins,
         unannotated_pins=report.unannotated_pins,
@@ -235,21 +194,37 @@ def _measure(
             proof=proof,
             results_compared=gates.outcome.checked,
         ),
-        cross_check=replayed.cross_check,
+        cross_check=last.replayed.cross_check,
         assumptions={
             "clock": "ideal",
             "wires": "ideal" if layout is None else "estimated from a placement",
             "glitches": "not counted",
-            "inputs and outputs": "at the clock's edge" if flow.sdc is None else "as the SDC says",
+            "inputs and outputs": "at the clock's edge"
+            if job.flow.sdc is None
+            else "as the SDC says",
         },
         notes=tuple(kit.notes),
         tools=tools,
         verilog_sha256=hashlib.sha256(circuit.text.encode()).hexdigest(),
-        rung=ladder[-1].rung,
-        ladder=tuple(ladder),
+        rung=last.facts.rung,
+        ladder=tuple(each.facts for each in climbed),
         wirelength_um=None if layout is None else layout.wirelength_um,
         utilisation=None if layout is None else layout.utilization,
     )
+
+
+def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:
+    """Return what shows the progress of an implementation when told which step begins."""
+    rungs = RUNGS[: RUNGS.index(flow.rung) + 1]
+    total = 3 + 3 * len(rungs) - 1
+    begun = 0
+
+    def begin(step: str) -> None:
+        nonlocal begun
+        progress(f"{unit.name}: {step}", begun, total)
+        begun += 1
+
+    return begin
 
 
 def _proved(circuit: Circuit, mapped: MappedNetlist, kit: Kit) -> Proof:
@@ -267,9 +242,10 @@ def _proved(circuit: Circuit, mapped: MappedNetlist, kit: Kit) -> Proof:
     return proof
 
 
-def _area_by_class(library: Library, mapped: MappedNetlist) -> dict[str, float]:
+def _area_by_class(kit: Kit, cells_by_type: dict[str, int]) -> dict[str, float]:
+    library = read_liberty((kit.mapping_liberty,))
     areas = {"flip-flops": 0.0, "latches": 0.0, "clock gates": 0.0, "combinational": 0.0}
-    for name, count in mapped.cells_by_type.items():
+    for name, count in cells_by_type.items():
         cell = library.cells[name]
         areas[_class_of(cell)] += count * cell.area_um2
     return areas

@@ -37,9 +37,8 @@ class Layout:
         return sum(wire.length_um for wire in self.wires)
 
     def wire_capacitances_f(self) -> dict[str, float]:
-        """Return the capacitance of each wire in F, by a name that the netlist has for its net."""
-        name = {net: each for each, net in self.placement.design.netlist.names.items()}
-        return {name[wire.net]: wire.capacitance_f for wire in self.wires}
+        """Return the capacitance of each wire in F, by the plain name of its net."""
+        return {self.names.of(wire.net): wire.capacitance_f for wire in self.wires}
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write the netlist under its plain names, and the SPEF that goes with it.

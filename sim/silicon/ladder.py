@@ -1,0 +1,148 @@
+"""The ladder from mapped cells to a layout: the netlist on each rung, and what it costs there."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consilico.golden.config import Config
+from consilico.sim.silicon.activity.gatesim import PERIOD_NS
+from consilico.sim.silicon.circuit import Circuit
+from consilico.sim.silicon.flow import Flow
+from consilico.sim.silicon.gate_level import GateLevelPower, gate_level_power
+from consilico.sim.silicon.implementation import Rung
+from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.layout.layout import Layout, lay_out
+from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.power.report import Power
+from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
+from consilico.sim.silicon.timing.opensta import Timing, longest_path
+
+if TYPE_CHECKING:
+    from consilico.sim.units.stimulus import Stimulus
+
+__all__ = ["ACTIVITY", "Climbed", "Job", "Stage", "climb", "stages"]
+
+ACTIVITY = "activity.vcd"  # in a job's folder
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """What is implemented, in what, how far, and on what traffic."""
+
+    circuit: Circuit
+    config: Config  # of the unit that the circuit is
+    kit: Kit
+    clock_ns: float
+    stimulus: "Stimulus"
+    flow: Flow
+    folder: Path  # where files are written
+    begin: Callable[[str], None]  # is told which step begins
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """A netlist on one rung, as the files that tools read."""
+
+    rung: str  # one of RUNGS
+    netlist: Path
+    cells_by_type: dict[str, int]
+    area_um2: float  # of the cells
+    layout: Layout | None = None  # None: not placed
+    spef: Path | None = None  # its wires; None: ideal
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return sum(self.cells_by_type.values())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Climbed:
+    """What was measured of the netlist on one rung."""
+
+    stage: Stage
+    timing: Timing
+    replayed: GateLevelPower  # at the recording's clock
+    power: Power  # at the clock that was asked for
+    facts: Rung
+
+
+def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
+    """Yield the netlist of each rung up to the last that is asked for.
+
+    Args:
+        job: What is implemented.
+        mapped: Its netlist of cells.
+
+    Raises:
+        UserError: If the cells cannot be placed.
+    """
+    circuit, kit, flow = job.circuit, job.kit, job.flow
+    yield Stage(
+        rung="cells",
+        netlist=mapped.netlist,
+        cells_by_type=mapped.cells_by_type,
+        area_um2=mapped.area_um2,
+    )
+    if flow.lays_out:
+        job.begin("placement")
+        layout = lay_out(mapped.netlist, circuit.top, kit, circuit.clock, flow.placement)
+        yield _laid_out("wires", layout, kit, job.folder / "wires")
+
+
+def _laid_out(rung: str, layout: Layout, kit: Kit, folder: Path) -> Stage:
+    folder.mkdir()
+    netlist, spef = layout.write(folder)
+    library = read_liberty((kit.mapping_liberty,)).cells
+    found = Counter(each.cell for each in layout.placement.design.netlist.instances)
+    return Stage(
+        rung=rung,
+        netlist=netlist,
+        cells_by_type=dict(sorted(found.items())),
+        area_um2=sum(library[cell].area_um2 * count for cell, count in found.items()),
+        layout=layout,
+        spef=spef,
+    )
+
+
+def climb(job: Job, stage: Stage) -> Climbed:
+    """Measure the netlist on one rung: its path, its results, its power.
+
+    The recording of its simulation is left as ``activity.vcd`` in the job's folder.
+
+    Raises:
+        UserError: If a tool is missing, or constraints do not fit.
+        ToolError: If a tool fails.
+        CheckFailed: If a result is wrong.
+    """
+    circuit, kit, clock_ns, layout = job.circuit, job.kit, job.clock_ns, stage.layout
+    job.begin(f"timing ({stage.rung})")
+    timing = longest_path(
+        stage.netlist, circuit.top, kit, circuit.clock, clock_ns, stage.spef, job.flow.sdc
+    )
+    job.begin(f"simulation ({stage.rung})")
+    replayed = gate_level_power(
+        circuit.unit, job.config, kit, stage.netlist, stage.cells_by_type, job.stimulus,
+        circuit=circuit,
+        waveform=job.folder / ACTIVITY,
+        wires_f=None if layout is None else layout.wire_capacitances_f(),
+    )  # fmt: skip
+    # the energy per cycle does not depend on the period
+    power = replayed.report.total.at_speed(PERIOD_NS / clock_ns)
+    gates = replayed.gates
+    return Climbed(
+        stage=stage,
+        timing=timing,
+        replayed=replayed,
+        power=power,
+        facts=Rung(
+            rung=stage.rung,
+            area_um2=stage.area_um2,
+            core_um2=None if layout is None else layout.placement.core.area_um2,
+            path_ns=timing.path_ns,
+            energy_pj=power.total_w * clock_ns * 1e-9 * gates.cycles / gates.results * 1e12,
+            leakage_w=power.leakage_w,
+        ),
+    )
