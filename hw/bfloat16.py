@@ -164,20 +164,20 @@ def from_integer_census(width: int, drivers: Sequence[str]) -> tuple[Census, tup
     """Return the operators of :func:`from_integer` for integers of ``width`` bits, and its path."""
     census = Census()
     census.add("xor", width + 1, drivers)
-    census.add("add", width + 2, drivers)
+    census.add("increment", width + 2, drivers)
     places = [1 << bit for bit in range((width - 1).bit_length())]
     census.add("and_or", sum(places) - len(places), drivers)
     census.add("mux", len(places) * (width - 1) + 2 * sum(places), drivers)  # wide before cut
     census.add("and_or", width - 9 - 1 + 2, drivers)  # whether to round up
     census.add("increment", 9, drivers)
-    census.add("increment", 9, drivers)
-    census.add("add", 10 + 11, drivers)  # exponent
+    census.add("add", 10, drivers)  # exponent
+    census.add("increment", 9 + 11, drivers)
     census.add("and_or", 2 + 8 + 7 + 2, drivers)
     census.include(limit_census(drivers))
     census.add("and_or", 1, drivers)
     depth = len(places)
     steps = (
-        Step("xor", 1, 1), Step("add", width, 1),
+        Step("xor", 1, 1), Step("increment", width, 1),
         Step("and_or", 1, depth * (depth - 1) / 2), Step("mux", width, depth),
         Step("and_or", 1, depth), Step("increment", 9, 1), Step("increment", 10, 1),
         Step("and_or", 1, 8),

@@ -15,15 +15,25 @@ from typing import Any
 
 from consilico.sim.estimate.operators.calibration_state import other_verilog
 from consilico.sim.estimate.operators.judge import fitted_digest
+from consilico.sim.estimate.operators.measurements import FOLDER, read_measurements
 from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
 from consilico.sim.estimate.operators.primitives import PRIMITIVES
-from consilico.sim.estimate.operators.tables import FOLDER, calibrated_kits, read_rows
+from consilico.sim.estimate.operators.tables import calibrated_kits, costs_path, read_calibration
 from consilico.sim.units.consmax import PAPER
 
 __all__ = ["TableState", "main", "table_states"]
 
 _ROOT = Path(__file__).parents[1]
 _HASH = "verilog_sha256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _UnitRow:
+    """What a row of another table than the kits' was measured on."""
+
+    unit: str
+    config: dict[str, Any]
+    verilog_sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,29 +87,29 @@ def table_states() -> Iterator[TableState]:
 
 def _operator_table(pdk: str) -> TableState:
     """Compare the rows of units, primitives and ordinary designs of a kit's calibration."""
-    rows = read_rows(pdk)["rows"]
-    texts = {item.name: item.verilog for item in PRIMITIVES}
-    texts |= {item.name: item.verilog for item in ORDINARY_DESIGNS}
-    unlike = list(other_verilog(row for row in rows if "unit" in row))
-    for row in rows:
-        name = row.get("primitive") or row.get("design")
-        if name and hashlib.sha256(texts.get(name, "").encode()).hexdigest() != row[_HASH]:
-            unlike.append(row)
+    table = read_measurements(pdk)
+    unlike = [row.unit for row in other_verilog(table.configs)]
+    for rows, known in ((table.primitives, PRIMITIVES), (table.designs, ORDINARY_DESIGNS)):
+        texts = {item.name: item.verilog for item in known}
+        unlike += [row.name for row in rows if _hash(texts.get(row.name, "")) != row.verilog_sha256]
     return TableState(
         table=(FOLDER / f"{pdk}.json").relative_to(_ROOT).as_posix(),
-        rows=len(rows),
-        unlike=_names(unlike),
+        rows=len(table.configs) + len(table.primitives) + len(table.designs),
+        unlike=tuple(dict.fromkeys(unlike)),
         unlike_rows=len(unlike),
         remedy=f"make calibrate KITS={pdk}",
     )
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _fitted_costs(pdk: str) -> TableState:
     """Compare what a kit's costs were fitted to with the table and the formulas as they are."""
-    path = FOLDER / f"{pdk}.costs.json"
-    same = json.loads(path.read_text()).get("fitted_sha256") == fitted_digest(pdk)
+    same = read_calibration(pdk).fitted_sha256 == fitted_digest(read_measurements(pdk))
     return TableState(
-        table=path.relative_to(_ROOT).as_posix(),
+        table=costs_path(pdk).relative_to(_ROOT).as_posix(),
         rows=1,
         unlike=() if same else ("fitted to another table, or by other formulas",),
         unlike_rows=int(not same),
@@ -108,23 +118,22 @@ def _fitted_costs(pdk: str) -> TableState:
 
 
 def _unit_rows(name: str, rows: Sequence[Mapping[str, Any]], remedy: str) -> TableState:
-    hashed = [row for row in rows if _HASH in row]
-    paper = [row for row in hashed if row["unit"] == PAPER.name]  # not in the catalogue
+    hashed = [
+        _UnitRow(unit=row["unit"], config=row["config"], verilog_sha256=row[_HASH])
+        for row in rows
+        if _HASH in row
+    ]
+    paper = [row for row in hashed if row.unit == PAPER.name]  # not in the catalogue
     unlike = other_verilog(row for row in hashed if row not in paper)
     unlike += other_verilog(paper, {PAPER.name: PAPER})
     return TableState(
         table=name,
         rows=len(rows),
-        unlike=_names(unlike),
+        unlike=tuple(dict.fromkeys(row.unit for row in unlike)),
         unlike_rows=len(unlike),
         unknown_rows=len(rows) - len(hashed),
         remedy=remedy,
     )
-
-
-def _names(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    names = (row.get("unit") or row.get("primitive") or row["design"] for row in rows)
-    return tuple(dict.fromkeys(map(str, names)))
 
 
 def _tracked_peaks() -> TableState:

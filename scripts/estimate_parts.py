@@ -152,9 +152,10 @@ def estimate_designs() -> str:
         kit: read_calibration(kit) for kit in sorted(calibrated_kits(), key=lambda k: k != _KIT)
     }
     first = known[_KIT]
-    area, path, energy = (reach(first.plain[name], ORDINARY) for name in names[:3])
-    worst = max(first.left_out["path_ns"].items(), key=lambda item: max(item[1], 1 / item[1]))
-    before = f"""Its interval comes from leaving the {len(first.left_out["area_um2"])} designs out
+    area, path, energy = (reach(first.plain.costs[name], ORDINARY) for name in names[:3])
+    left_out = first.plain.left_out
+    worst = max(left_out["path_ns"].items(), key=lambda item: max(item[1], 1 / item[1]))
+    before = f"""Its interval comes from leaving the {len(left_out["area_um2"])} designs out
         one
         by one; in NanGate45 nine of ten are within a factor of {area:.1f} in area, {path:.1f} in
         longest path and {energy:.1f} in energy. Median errors of the designs, each by a fit without
@@ -165,7 +166,7 @@ def estimate_designs() -> str:
             [
                 f"`{kit}`",
                 *(
-                    f"{100 * median(abs(r - 1) for r in found.left_out[name].values()):.1f} %"
+                    f"{100 * median(abs(r - 1) for r in found.plain.left_out[name].values()):.1f} %"
                     for name in names
                 ),
             ]

@@ -143,12 +143,10 @@ def test_the_study_of_operators_is_of_this_calibration() -> None:
     study = json.loads((ROOT / "docs" / "operators_study.json").read_text())
     assert study["calibrated"] == read_calibration(operators_study.KIT).date
     for row, known in zip(operators_study.rows(), study["rows"], strict=True):
-        assert (row["unit"], row["config"]) == (known["unit"], known["config"])
-        assert (row["area_um2"], row["path_ns"], row["energy_beat_pj"]) == tuple(
-            known["measured"].values()
-        )
+        assert (row.unit, row.config) == (known["unit"], known["config"])
+        assert (row.area_um2, row.path_ns, row.energy_beat_pj) == tuple(known["measured"].values())
         formulas = operators_study.by_formulas(row)
-        assert formulas == pytest.approx(known["formulas"], rel=1e-6), row["unit"]
+        assert formulas == pytest.approx(known["formulas"], rel=1e-6), row.unit
 
 
 def test_every_page_is_looked_at() -> None:

@@ -9,12 +9,12 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.fit import reach
 from consilico.sim.estimate.operators.judge import Accuracy, PredictedConfig, accuracy, judge
+from consilico.sim.estimate.operators.measurements import read_measurements
 from consilico.sim.estimate.operators.ordinary import ORDINARY
 from consilico.sim.estimate.operators.tables import (
     KitCosts,
     calibrated_kits,
     read_calibration,
-    read_rows,
 )
 from consilico.sim.units.catalogue import catalogue
 
@@ -82,7 +82,7 @@ def estimate_facts() -> EstimateFacts:
 def _kit(pdk: str) -> KitAccuracy:
     calibration = read_calibration(pdk)
     judged = judge(pdk)
-    measured = read_rows(pdk)["rows"]
+    measured = read_measurements(pdk)
     return KitAccuracy(
         corner=calibration.corner,
         voltage_v=calibration.voltage_v,
@@ -90,8 +90,8 @@ def _kit(pdk: str) -> KitAccuracy:
         date=calibration.date,
         level=calibration.level,
         tools=calibration.tools,
-        primitives=sum("primitive" in row for row in measured),
-        fitted=sum(row.get("for") == "fit" for row in measured),
+        primitives=len(measured.primitives),
+        fitted=len(measured.fitted),
         other_verilog=tuple(units_measured_otherwise(pdk)),
         accuracy=accuracy(judged),
         units=_units(judged),
@@ -104,12 +104,12 @@ def _ordinary(calibration: KitCosts) -> OrdinaryAccuracy:
     """Return how well ordinary designs are predicted by fits without them."""
     errors = {
         metric: np.abs(np.array([*ratios.values()]) - 1)
-        for metric, ratios in calibration.left_out.items()
+        for metric, ratios in calibration.plain.left_out.items()
     }
     return OrdinaryAccuracy(
-        designs=calibration.left_out,
+        designs=calibration.plain.left_out,
         median={metric: float(np.median(found)) for metric, found in errors.items()},
-        reach={metric: reach(cost, ORDINARY) for metric, cost in calibration.plain.items()},
+        reach={metric: reach(cost, ORDINARY) for metric, cost in calibration.plain.costs.items()},
     )
 
 

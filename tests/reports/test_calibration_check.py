@@ -1,12 +1,13 @@
 """What is said of each table of measurements: of the tree's Verilog and code, or of another."""
 
-import json
+from dataclasses import replace
 
 import pytest
 
 from consilico.reports import calibration_check
 from consilico.reports.calibration_check import TableState
-from consilico.sim.estimate.operators.tables import FOLDER
+from consilico.sim.estimate.operators.measurements import read_measurements
+from consilico.sim.estimate.operators.tables import read_calibration
 
 STATE = TableState(table="t.json", rows=5, unlike=(), unlike_rows=0)
 
@@ -48,8 +49,12 @@ def test_the_check_prints_a_line_for_each_table_and_fails_for_other_states(
 
 
 def test_an_altered_primitive_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [{"primitive": "and_or/4", "verilog_sha256": "of another text"}]
-    monkeypatch.setattr(calibration_check, "read_rows", lambda pdk: {"rows": rows})
+    table = read_measurements("nangate45")
+    (row,) = (row for row in table.primitives if row.name == "and_or/4")
+    altered = replace(
+        table, primitives=(replace(row, verilog_sha256="of another text"),), configs=()
+    )
+    monkeypatch.setattr(calibration_check, "read_measurements", lambda pdk: altered)
     state = calibration_check._operator_table("nangate45")
     assert (state.unlike, state.unlike_rows) == (("and_or/4",), 1)
 
@@ -57,7 +62,7 @@ def test_an_altered_primitive_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_costs_that_were_fitted_by_other_formulas_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stored = json.loads((FOLDER / "nangate45.costs.json").read_text())["fitted_sha256"]
+    stored = read_calibration("nangate45").fitted_sha256
     for found, unlike in ((stored, 0), ("by other formulas", 1)):
-        monkeypatch.setattr(calibration_check, "fitted_digest", lambda pdk, found=found: found)
+        monkeypatch.setattr(calibration_check, "fitted_digest", lambda table, found=found: found)
         assert calibration_check._fitted_costs("nangate45").unlike_rows == unlike

@@ -11,25 +11,30 @@ import argparse
 import datetime
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done
+from consilico.sim.estimate.operators.measurements import (
+    FOLDER,
+    KitMeasurements,
+    MeasuredConfig,
+    MeasuredDesign,
+)
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.units.unit import Unit
 
-__all__ = ["FOLDER", "draw_configs", "main", "measure_job"]
+__all__ = ["Job", "draw_configs", "main", "measure_job"]
 
-FOLDER = Path(__file__).parent / "calibration"
 SLACK = 8  # clock, in target delays of the kit: so slow that every netlist is mapped for area
 _SEED = {"fit": (2026, 1), "test": (2026, 2)}
 _COUNTS = {"fit": 6, "test": 5}  # configurations of each unit
@@ -60,24 +65,24 @@ def draw_configs(unit: "Unit", count: int, seed: Sequence[int]) -> list[tuple["C
     drawn: dict[Any, str] = {}
     while len(drawn) < count:
         values: dict[str, Any] = {}
-        for field in fields(unit.config):
-            if "options" in field.metadata:
+        for item in fields(unit.config):
+            if "options" in item.metadata:
                 options = [
                     option
-                    for option in field.metadata["options"]
-                    if type(option) is not int or option <= _LARGEST.get(field.name, option)
+                    for option in item.metadata["options"]
+                    if type(option) is not int or option <= _LARGEST.get(item.name, option)
                 ]
-                values[field.name] = options[rng.integers(len(options))]
+                values[item.name] = options[rng.integers(len(options))]
                 continue
-            low, high = field.metadata["range"]
-            low = max(low, _LEAST.get(field.name, low))
-            high = min(high, _LARGEST.get(field.name, high))
-            values[field.name] = int(
+            low, high = item.metadata["range"]
+            low = max(low, _LEAST.get(item.name, low))
+            high = min(high, _LARGEST.get(item.name, high))
+            values[item.name] = int(
                 np.rint(np.exp(rng.uniform(np.log(low + 0.5), np.log(high + 0.5))))
             )
             if low == 0 and rng.integers(2):
-                values[field.name] = field.default
-            values[field.name] = min(high, max(low, values[field.name]))
+                values[item.name] = item.default
+            values[item.name] = min(high, max(low, values[item.name]))
         source = unit.measured_with[rng.integers(len(unit.measured_with))]
         try:
             config = unit.config(**values)
@@ -88,15 +93,31 @@ def draw_configs(unit: "Unit", count: int, seed: Sequence[int]) -> list[tuple["C
     return list(drawn.items())
 
 
-def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Something to measure."""
+
+    kind: Literal["primitive", "design", "config"]
+    name: str  # of the primitive, the ordinary design or the unit
+    config: dict[str, Any] = field(default_factory=dict)  # the unit's field values by name
+    source: str = ""  # of the unit's traffic
+    purpose: Literal["fit", "test"] = "fit"
+
+    @property
+    def key(self) -> str:
+        """Text that no other job of a kit has."""
+        return json.dumps([self.kind, self.name, self.config], sort_keys=True)
+
+
+def _jobs(counts: Mapping[Literal["fit", "test"], int]) -> list[Job]:
     """List everything to measure: primitives, designs, then configurations, units in turn."""
     from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
     from consilico.sim.estimate.operators.primitives import PRIMITIVES
     from consilico.sim.units.catalogue import own_units
 
-    jobs: list[dict[str, Any]] = [{"primitive": item.name} for item in PRIMITIVES]
-    jobs += [{"design": item.name} for item in ORDINARY_DESIGNS]
-    drawn: dict[str, list[dict[str, Any]]] = {}
+    jobs = [Job(kind="primitive", name=item.name) for item in PRIMITIVES]
+    jobs += [Job(kind="design", name=item.name) for item in ORDINARY_DESIGNS]
+    drawn: dict[str, list[Job]] = {}
     for unit in own_units().values():
         seen: set[Any] = set()
         for purpose, count in counts.items():
@@ -104,7 +125,13 @@ def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
             fresh = [(config, source) for config, source in configs if config not in seen][:count]
             seen |= {config for config, _ in fresh}
             drawn.setdefault(unit.name, []).extend(
-                {"unit": unit.name, "config": config.to_json(), "source": source, "for": purpose}
+                Job(
+                    kind="config",
+                    name=unit.name,
+                    config=config.to_json(),
+                    source=source,
+                    purpose=purpose,
+                )
                 for config, source in fresh
             )
     for turn in range(max(map(len, drawn.values()))):
@@ -113,37 +140,30 @@ def _jobs(counts: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def measure_job(
-    job: dict[str, Any], kit_name: str, before: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Return a job with its measurements; earlier ones are kept if they are of the same Verilog."""
+    job: Job, kit_name: str, before: MeasuredDesign | MeasuredConfig | None
+) -> MeasuredDesign | MeasuredConfig:
+    """Return what a job measures; what was measured earlier, if it is of the same Verilog."""
     from consilico.sim.silicon.kits.kit import find_kit
 
     kit = find_kit(kit_name)
     clock_ns = SLACK * kit.target_ns
-    if "unit" not in job:
+    if job.kind != "config":
         from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
         from consilico.sim.estimate.operators.primitives import PRIMITIVES, measure_primitive
 
-        known = PRIMITIVES if "primitive" in job else ORDINARY_DESIGNS
-        (one,) = (item for item in known if item.name in job.values())
-        if before and before.get("verilog_sha256") == sha256(one.verilog.encode()).hexdigest():
+        known = PRIMITIVES if job.kind == "primitive" else ORDINARY_DESIGNS
+        (one,) = (item for item in known if item.name == job.name)
+        if before and before.verilog_sha256 == sha256(one.verilog.encode()).hexdigest():
             return before
-        return job | measure_primitive(one, kit, clock_ns)
+        return measure_primitive(one, kit, clock_ns)
     from consilico.sim.estimate.operators.measure import measure_config
     from consilico.sim.units.catalogue import find_unit, verilog
 
-    unit = find_unit(job["unit"])
-    text = verilog(unit, unit.config(**job["config"]))
-    if before and before["verilog_sha256"] == sha256(text.encode()).hexdigest():
+    unit = find_unit(job.name)
+    text = verilog(unit, unit.config(**job.config))
+    if before and before.verilog_sha256 == sha256(text.encode()).hexdigest():
         return before
-    return job | measure_config(job["unit"], job["config"], job["source"], kit, clock_ns)
-
-
-def _key(row: dict[str, Any]) -> str:
-    """Return the text that identifies what a row measured."""
-    if "unit" not in row:
-        return str(row.get("primitive") or row["design"])
-    return json.dumps([row["unit"], row["config"]], sort_keys=True)
+    return measure_config(job.name, job.config, job.source, job.purpose, kit, clock_ns)
 
 
 def main() -> None:
@@ -160,40 +180,74 @@ def main() -> None:
 
     kit = find_kit(options.kit)
     path = options.table or FOLDER / f"{kit.name}.json"
-    table: dict[str, Any] = {
-        "pdk": kit.name,
-        "corner": kit.corner,
-        "voltage_v": kit.voltage_v,
-        "clock_ns": SLACK * kit.target_ns,
-        "liberty_sha256": kit.sha256,
-        "tools": tool_versions(("yosys", "sta", "iverilog")),
-        "rows": [],
-    }
-    if path.exists():
-        before = json.loads(path.read_text())
-        if all(before[name] == table[name] for name in ("liberty_sha256", "clock_ns", "tools")):
-            table["rows"] = before["rows"]
-    wanted = _jobs({"fit": options.fit, "test": options.test})
-    order = [_key(job) for job in wanted]
-    have = {_key(row): row for row in table["rows"] if _key(row) in order}
-    tasks = [(job, kit.name, have.get(key)) for job, key in zip(wanted, order, strict=True)]
-    results = as_done(_attempt, tasks, "calibration", options.jobs)
-    for count, (index, result) in enumerate(results, start=1):
-        key = order[index]
+    table = KitMeasurements(
+        pdk=kit.name,
+        corner=kit.corner,
+        voltage_v=kit.voltage_v,
+        clock_ns=SLACK * kit.target_ns,
+        liberty_sha256=kit.sha256,
+        tools={
+            name: version
+            for name, version in tool_versions(("yosys", "sta", "iverilog")).items()
+            if version is not None
+        },
+        date=datetime.date.today().isoformat(),
+    )
+    jobs = _jobs({"fit": options.fit, "test": options.test})
+    have = _kept(path, table)
+    tasks = [(job, kit.name, have.get(job.key)) for job in jobs]
+    for count, (index, result) in enumerate(
+        as_done(_attempt, tasks, "calibration", options.jobs), start=1
+    ):
+        key = jobs[index].key
         before = have.pop(key, None)
         if isinstance(result, str):
             said = f"failed: {result}"
         else:
             have[key] = result
             said = "as before" if result == before else "measured"
-        print(f"{count} of {len(wanted)}: {key}: {said}", file=sys.stderr, flush=True)
+        print(f"{count} of {len(jobs)}: {key}: {said}", file=sys.stderr, flush=True)
         if have.get(key) != before:
-            table["rows"] = [have[name] for name in order if name in have]
-            table["date"] = datetime.date.today().isoformat()
-            write_atomic(path, json.dumps(table, indent=1) + "\n")
+            table = _filled(table, [(job, have[job.key]) for job in jobs if job.key in have])
+            write_atomic(path, json.dumps(table.to_json(), indent=1) + "\n")
 
 
-def _attempt(task: tuple[dict[str, Any], str, dict[str, Any] | None]) -> dict[str, Any] | str:
+def _filled(
+    table: KitMeasurements, found: Sequence[tuple[Job, MeasuredDesign | MeasuredConfig]]
+) -> KitMeasurements:
+    """Return a table with what was measured for each job."""
+    designs = [(job.kind, row) for job, row in found if isinstance(row, MeasuredDesign)]
+    return replace(
+        table,
+        primitives=tuple(row for kind, row in designs if kind == "primitive"),
+        designs=tuple(row for kind, row in designs if kind == "design"),
+        configs=tuple(row for _, row in found if isinstance(row, MeasuredConfig)),
+    )
+
+
+def _kept(path: Path, table: KitMeasurements) -> dict[str, MeasuredDesign | MeasuredConfig]:
+    """Return by key of its job what was measured with the table's library, clock and tools."""
+    if not path.exists():
+        return {}
+    before = KitMeasurements.from_json(json.loads(path.read_text()))
+    if any(
+        getattr(before, name) != getattr(table, name)
+        for name in ("liberty_sha256", "clock_ns", "tools")
+    ):
+        return {}
+    kept: dict[str, MeasuredDesign | MeasuredConfig] = {}
+    for primitive in before.primitives:
+        kept[Job(kind="primitive", name=primitive.name).key] = primitive
+    for design in before.designs:
+        kept[Job(kind="design", name=design.name).key] = design
+    for row in before.configs:
+        kept[Job(kind="config", name=row.unit, config=row.config).key] = row
+    return kept
+
+
+def _attempt(
+    task: tuple[Job, str, MeasuredDesign | MeasuredConfig | None],
+) -> MeasuredDesign | MeasuredConfig | str:
     """Return what :func:`measure_job` measured, or in one line why it could not."""
     try:
         return measure_job(*task)

@@ -5,21 +5,21 @@ anew. Rows that carry the hash of their Verilog tell.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.results import cached, digest
 from consilico.sim.base.tools import tool_versions
-from consilico.sim.estimate.operators.tables import read_rows
+from consilico.sim.estimate.operators.measurements import MeasuredConfig, read_measurements
 from consilico.sim.units.catalogue import catalogue, verilog
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.units.unit import Unit
 
-__all__ = ["other_verilog", "sha256_of_verilog", "units_measured_otherwise"]
+__all__ = ["OfVerilog", "other_verilog", "sha256_of_verilog", "units_measured_otherwise"]
 
 _KIND = "verilog-sha256"
 
@@ -40,29 +40,42 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def other_verilog(
-    rows: Iterable[Mapping[str, Any]], units: "Mapping[str, Unit] | None" = None
-) -> list[Mapping[str, Any]]:
+class OfVerilog(Protocol):
+    """A row of a table that says what Verilog it was measured on."""
+
+    @property
+    def unit(self) -> str:
+        """Name of the unit."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Values of its configuration's fields by name."""
+
+    @property
+    def verilog_sha256(self) -> str:
+        """Hash of the Verilog, in hex."""
+
+
+Row = TypeVar("Row", bound=OfVerilog)
+
+
+def other_verilog(rows: Iterable[Row], units: "Mapping[str, Unit] | None" = None) -> list[Row]:
     """Return the rows whose Verilog is not what the tree generates.
 
     Args:
-        rows: With ``unit``, ``config`` and ``verilog_sha256``. A unit or a configuration that is
-            not there any more counts as other Verilog.
+        rows: What was measured. A unit or a configuration that is not there any more counts as
+            other Verilog.
         units: The units by name; None: those of the catalogue.
     """
     units = catalogue() if units is None else units
     found = []
     for row in rows:
-        unit = units.get(row["unit"])
+        unit = units.get(row.unit)
         try:
-            config = None if unit is None else unit.config(**row["config"])
+            config = None if unit is None else unit.config(**row.config)
         except (TypeError, ValueError):  # a field that is gone, or a value that is refused now
             config = None
-        if (
-            unit is None
-            or config is None
-            or sha256_of_verilog(unit, config) != row["verilog_sha256"]
-        ):
+        if unit is None or config is None or sha256_of_verilog(unit, config) != row.verilog_sha256:
             found.append(row)
     return found
 
@@ -78,12 +91,10 @@ def units_measured_otherwise(pdk: str, *units: str) -> tuple[str, ...]:
         pdk: Name of a calibrated kit.
         units: Units to look at; all in the table if none is named.
     """
-    smallest: dict[str, Mapping[str, Any]] = {}
-    for row in read_rows(pdk)["rows"]:
-        name = row.get("unit")
-        if name and (not units or name in units):
-            before = smallest.get(name)
-            if before is None or row["area_um2"] < before["area_um2"]:
-                smallest[name] = row
-    rows: Sequence[Mapping[str, Any]] = list(smallest.values())
-    return tuple(row["unit"] for row in other_verilog(rows))
+    smallest: dict[str, MeasuredConfig] = {}
+    for row in read_measurements(pdk).configs:
+        if not units or row.unit in units:
+            before = smallest.get(row.unit)
+            if before is None or row.area_um2 < before.area_um2:
+                smallest[row.unit] = row
+    return tuple(row.unit for row in other_verilog(smallest.values()))

@@ -263,14 +263,14 @@ def estimate_rtl(
         raise UserError(f"the toggle rate must be in [0, 1], not {toggle_rate:g}")
     calibration = read_calibration(pdk)
     netlist = read_operators(verilog, top, source)
-    census = rtl_census(netlist, calibration.plain["path_ns"])
+    census = rtl_census(netlist, calibration.plain.costs["path_ns"])
     found = census.totals()
     if not found:
         raise UserError(f"module {top!r} of {source} has no operator: nothing to estimate")
     operands = same_rate(toggle_rate)
     costs = {
         metric: _interval(predict(metric_features(census, metric, operands, 1), cost, ORDINARY))
-        for metric, cost in calibration.plain.items()
+        for metric, cost in calibration.plain.costs.items()
     }
     return RtlEstimate(
         top=top,

@@ -5,7 +5,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,20 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.results import digest
 from consilico.sim.estimate.operators.estimate import estimate_many
-from consilico.sim.estimate.operators.fit import LEVEL, METRICS, fit_cost
+from consilico.sim.estimate.operators.fit import LEVEL, METRICS, Sample, fit_cost
+from consilico.sim.estimate.operators.measurements import (
+    KitMeasurements,
+    MeasuredConfig,
+    read_measurements,
+)
+from consilico.sim.estimate.operators.primitives import primitive_samples
 from consilico.sim.estimate.operators.tables import (
-    FOLDER,
+    KitCosts,
     OperandTraffic,
+    config_samples,
+    costs_path,
     feature_names,
     read_calibration,
-    read_rows,
-    samples,
 )
 from consilico.sim.units.catalogue import find_unit
 
@@ -121,85 +127,80 @@ class Accuracy(Facts):
         )
 
 
-def fit_kit(table: dict[str, Any]) -> dict[str, Any]:
-    """Fit costs to a table's primitives, ordinary designs and configurations marked ``fit``.
-
-    Returns:
-        What ``calibration/KIT.costs.json`` holds.
-    """
+def fit_kit(table: KitMeasurements) -> KitCosts:
+    """Fit costs to a table's primitives, ordinary designs and configurations marked ``fit``."""
     from consilico.sim.estimate.operators.ordinary import fit_ordinary  # reads Verilog
 
-    rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
-    costs = {metric: fit_cost(samples(rows, metric), feature_names(metric)) for metric in METRICS}
-    return {
-        "fitted_sha256": fitted_digest(table["pdk"]),
-        **{
-            name: table[name]
-            for name in ("pdk", "corner", "voltage_v", "clock_ns", "date", "tools")
-        },
-        "level": LEVEL,
-        "costs": {metric: cost.to_json() for metric, cost in costs.items()},
-        "plain": fit_ordinary(table["rows"], costs["path_ns"]).to_json(),
-        "traffic": {
-            unit: {source: traffic.to_json() for source, traffic in sources.items()}
-            for unit, sources in _traffic([row for row in table["rows"] if "unit" in row]).items()
-        },
-        "largest_um2": _largest(rows),
-    }
+    costs = {metric: fit_cost(_samples(table, metric), feature_names(metric)) for metric in METRICS}
+    return KitCosts(
+        fitted_sha256=fitted_digest(table),
+        pdk=table.pdk,
+        corner=table.corner,
+        voltage_v=table.voltage_v,
+        clock_ns=table.clock_ns,
+        date=table.date,
+        tools=table.tools,
+        level=LEVEL,
+        costs=costs,
+        plain=fit_ordinary(table, costs["path_ns"]),
+        traffic=_traffic(table.configs),
+        largest_um2=_largest(table.fitted),
+    )
 
 
-def fitted_digest(pdk: str) -> str:
+def fitted_digest(table: KitMeasurements) -> str:
     """Return a digest of what a kit's costs are fitted to: measurements and census features.
 
     It changes when a row of the table, a formula or a generator's Verilog that is read as an
     ordinary design changes, and is quick where a fit takes minutes.
     """
-    table = read_rows(pdk)
-    rows = [row for row in table["rows"] if "design" not in row and row.get("for") != "test"]
     parts = [
         [sample.unit, np.round(sample.features, 6).tolist(), sample.measured]
         for metric in METRICS
-        for sample in samples(rows, metric)
+        for sample in _samples(table, metric)
     ]
-    designs = [row for row in table["rows"] if "design" in row]
+    designs = [design.to_json() for design in table.designs]
     return digest(parts, designs, *feature_names("path_ns"))
 
 
-def _largest(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _samples(table: KitMeasurements, metric: str) -> list[Sample]:
+    """Return what the costs of units are fitted to."""
+    return primitive_samples(table.primitives, metric) + config_samples(table.fitted, metric)
+
+
+def _largest(rows: Iterable[MeasuredConfig]) -> dict[str, float]:
     """Return the largest area, in um2, that each unit was fitted to."""
     found: dict[str, float] = {}
     for row in rows:
-        if "unit" in row:
-            found[row["unit"]] = max(row["area_um2"], found.get(row["unit"], 0.0))
+        found[row.unit] = max(row.area_um2, found.get(row.unit, 0.0))
     return found
 
 
-def _traffic(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, OperandTraffic]]:
+def _traffic(rows: Iterable[MeasuredConfig]) -> dict[str, dict[str, OperandTraffic]]:
     """Return by unit and source the mean statistics of operands, and operations per stated one.
 
     What goes into a unit, not what it costs, and so that of configurations outside the fit, too.
     """
-    found: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    found: dict[str, dict[str, list[MeasuredConfig]]] = {}
     for row in rows:
-        found.setdefault(row["unit"], {}).setdefault(row["source"], []).append(row)
+        found.setdefault(row.unit, {}).setdefault(row.source, []).append(row)
     result: dict[str, dict[str, OperandTraffic]] = {}
     for name, sources in found.items():
         unit = find_unit(name)
         for source in (item for item in unit.measured_with if item in sources):
             own = sources[source]
-            stated = [unit.operations_per_beat(unit.config(**row["config"])) for row in own]
+            stated = [unit.operations_per_beat(unit.config(**row.config)) for row in own]
             done = [
-                row["operations"] / row["beats"] / each
-                for row, each in zip(own, stated, strict=True)
+                row.operations / row.beats / each for row, each in zip(own, stated, strict=True)
             ]
             result.setdefault(name, {})[source] = OperandTraffic(
                 operations=float(np.mean(done)),
                 operands={
                     operand: {
-                        key: float(np.mean([row["operands"][operand][key] for row in own]))
+                        key: float(np.mean([row.operands[operand][key] for row in own]))
                         for key in ("toggle_rate", "sign_correlation")
                     }
-                    for operand in own[0]["operands"]
+                    for operand in own[0].operands
                 },
             )
     return result
@@ -210,27 +211,27 @@ def judge(pdk: str) -> list[PredictedConfig]:
 
     The predictions are those of :func:`consilico.sim.estimate.operators.estimate.estimate`.
     """
-    table = read_rows(pdk)
-    return [_judged(row, pdk, table["clock_ns"]) for row in table["rows"] if "unit" in row]
+    table = read_measurements(pdk)
+    return [_judged(row, pdk, table.clock_ns) for row in table.configs]
 
 
-def _judged(row: Mapping[str, Any], pdk: str, clock_ns: float) -> PredictedConfig:
+def _judged(row: MeasuredConfig, pdk: str, clock_ns: float) -> PredictedConfig:
     """Return the predictions for the configuration of one row of a kit's table."""
-    unit = find_unit(row["unit"])
-    config = unit.config(**row["config"])
-    found = estimate_many(unit, [config], pdk, row["source"], row["operands"])
-    still_pj = row["leakage_w"] * clock_ns * 1e3
-    energy_pj = (row["energy_beat_pj"] + still_pj) * row["beats"] / row["operations"]
+    unit = find_unit(row.unit)
+    config = unit.config(**row.config)
+    found = estimate_many(unit, [config], pdk, row.source, row.operands)
+    still_pj = row.leakage_w * clock_ns * 1e3
+    energy_pj = (row.energy_beat_pj + still_pj) * row.beats / row.operations
     metrics = {}
     for metric in LIMITS:
         value, low, high = (float(end[0]) for end in found[metric])
-        measured = energy_pj if metric == "energy_per_operation_pj" else row[metric]
+        measured = energy_pj if metric == "energy_per_operation_pj" else getattr(row, metric)
         metrics[metric] = Prediction(measured=measured, value=value, low=low, high=high)
     return PredictedConfig(
-        unit=row["unit"],
-        config=row["config"],
-        purpose=row["for"],
-        source=row["source"],
+        unit=row.unit,
+        config=row.config,
+        purpose=row.purpose,
+        source=row.source,
         metrics=metrics,
     )
 
@@ -257,9 +258,8 @@ def accuracy(judged: Sequence[PredictedConfig]) -> dict[str, Accuracy]:
 def main() -> None:
     """Fit the kits that are named and print how well that went."""
     for pdk in sys.argv[1:]:
-        write_atomic(
-            FOLDER / f"{pdk}.costs.json", json.dumps(fit_kit(read_rows(pdk)), indent=1) + "\n"
-        )
+        costs = fit_kit(read_measurements(pdk))
+        write_atomic(costs_path(pdk), json.dumps(costs.to_json(), indent=1) + "\n")
         read_calibration.cache_clear()
         for metric, found in accuracy(judge(pdk)).items():
             print(

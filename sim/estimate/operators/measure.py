@@ -1,9 +1,10 @@
 """Measure a configuration for the calibration: less than ``implement`` does, and quicker."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.estimate.operators.measurements import MeasuredConfig
 from consilico.sim.units.catalogue import find_unit, verilog
 
 if TYPE_CHECKING:
@@ -38,20 +39,22 @@ def short_traffic(unit: "Unit", config: "Config", source: str) -> tuple["Stimulu
 
 
 def measure_config(
-    name: str, settings: dict[str, Any], source: str, kit: "Kit", clock_ns: float
-) -> dict[str, Any]:
+    name: str,
+    settings: dict[str, Any],
+    source: str,
+    purpose: Literal["fit", "test"],
+    kit: "Kit",
+    clock_ns: float,
+) -> MeasuredConfig:
     """Measure area, longest path, leakage and energy per beat of a unit's configuration.
 
     Args:
         name: Of the unit.
         settings: The configuration.
         source: Of the traffic.
+        purpose: What it is measured for.
         kit: Process kit.
         clock_ns: Clock period to map for.
-
-    Returns:
-        ``area_um2``, ``path_ns``, ``leakage_w``, ``energy_beat_pj`` (dynamic), what the traffic was
-        like, and the hash of the Verilog.
 
     Raises:
         CheckFailed: If the netlist's results are wrong.
@@ -74,16 +77,19 @@ def measure_config(
     gates, power = replayed.gates, replayed.report.total
     beats = int((stimulus.kind == Kind.DATA).sum())
     dynamic_j = (power.internal_w + power.switching_w) * PERIOD_NS * 1e-9 * gates.cycles
-    return {
-        "source": source,
-        "area_um2": netlist.area_um2,
-        "path_ns": netlist.path_ns,
-        "leakage_w": power.leakage_w,
-        "energy_beat_pj": dynamic_j / beats * 1e12,
-        "beats": beats,
-        "cycles": gates.cycles,
-        "results": gates.results,
-        "operations": stimulus.operations,
-        "operands": operand_statistics(unit, config, stimulus),
-        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }
+    return MeasuredConfig(
+        unit=name,
+        config=settings,
+        source=source,
+        purpose=purpose,
+        area_um2=netlist.area_um2,
+        path_ns=netlist.path_ns,
+        leakage_w=power.leakage_w,
+        energy_beat_pj=dynamic_j / beats * 1e12,
+        beats=beats,
+        cycles=gates.cycles,
+        results=gates.results,
+        operations=stimulus.operations,
+        operands=operand_statistics(unit, config, stimulus),
+        verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )

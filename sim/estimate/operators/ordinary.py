@@ -5,25 +5,28 @@ ordinary Verilog, as people write it, leaves adders, multiplexers and comparison
 designs in ``designs/`` share a factor, and each is predicted by a fit without it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from consilico.hw.census import Census
-from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.fit import METRICS, Cost, Sample, fit_cost, left_out
+from consilico.sim.estimate.operators.measurements import KitMeasurements, MeasuredDesign
 from consilico.sim.estimate.operators.operator_netlist import OperatorNetlist
 from consilico.sim.estimate.operators.operator_path import longest_steps, step_delays
-from consilico.sim.estimate.operators.primitives import TOP
-from consilico.sim.estimate.operators.tables import feature_names, metric_features, samples
+from consilico.sim.estimate.operators.primitives import TOP, primitive_samples
+from consilico.sim.estimate.operators.tables import (
+    OrdinaryCosts,
+    design_samples,
+    feature_names,
+)
 
 __all__ = [
-    "ORDINARY", "ORDINARY_DESIGNS", "OrdinaryCosts", "OrdinaryDesign", "fit_ordinary",
+    "ORDINARY", "ORDINARY_DESIGNS", "OrdinaryDesign", "fit_ordinary",
     "rtl_census", "same_rate",
 ]  # fmt: skip
 
@@ -44,7 +47,7 @@ _OPERANDS = {  # widths of a, b and c
     "fir": (12,),
     "mac": (8, 8, 1),
     "matrix": (32, 16),
-    "normalise": (24,),
+    "normalize": (24,),
     "popcount": (32,),
     "registers": (16, 13),
     "rotate": (32, 5, 5),
@@ -97,28 +100,17 @@ def same_rate(toggle_rate: float) -> dict[str, dict[str, float]]:
     return {_OPERAND: {"toggle_rate": toggle_rate, "sign_correlation": 1 - 2 * toggle_rate}}
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrdinaryCosts(Facts):
-    """Costs of Verilog that is not ours, and how right they are."""
-
-    costs: dict[str, Cost]  # by metric
-    left_out: dict[str, dict[str, float]]
-    """By metric and design: what a fit without the design predicts, divided by what was measured
-    (for energy the geometric mean over its runs)."""
-
-
-def fit_ordinary(rows: Sequence[Mapping[str, Any]], path: Cost) -> OrdinaryCosts:
+def fit_ordinary(table: KitMeasurements, path: Cost) -> OrdinaryCosts:
     """Fit costs to a kit's measured primitives and ordinary designs.
 
     Args:
-        rows: Rows of the kit's table.
+        table: What was measured in the kit.
         path: Costs of paths to choose the designs' longest paths by at first: those of the units.
     """
-    operators = [row for row in rows if "primitive" in row]
-    designs = [row for row in rows if "design" in row]
-    found = {metric: samples(operators, metric) for metric in METRICS}
+    designs = table.designs
+    found = {metric: primitive_samples(table.primitives, metric) for metric in METRICS}
     for _ in range(_PASSES):
-        censuses = {row["design"]: rtl_census(_operators(row["design"]), path) for row in designs}
+        censuses = {row.name: rtl_census(_operators(row.name), path) for row in designs}
         both = {
             metric: [*found[metric], *_samples(designs, censuses, metric)] for metric in METRICS
         }
@@ -137,17 +129,13 @@ def fit_ordinary(rows: Sequence[Mapping[str, Any]], path: Cost) -> OrdinaryCosts
 
 
 def _samples(
-    rows: Sequence[Mapping[str, Any]], censuses: dict[str, Census], metric: str
+    rows: Sequence[MeasuredDesign], censuses: dict[str, Census], metric: str
 ) -> list[Sample]:
-    found = []
-    for row in rows:
-        name, census = row["design"], censuses[row["design"]]
-        if metric != "energy_pj":
-            features = metric_features(census, metric, {}, 1)[:, 0]
-            found.append(Sample(ORDINARY, features, row[metric], name))
-            continue
-        for run in row["runs"]:
-            operands = same_rate((1 - run["correlation"]) / 2)  # uniform where not kept
-            features = metric_features(census, metric, operands, 1)[:, 0]
-            found.append(Sample(ORDINARY, features, run["energy_pj"], name))
-    return found
+    def operands(correlation: float) -> dict[str, dict[str, float]]:
+        return same_rate((1 - correlation) / 2)  # uniform where not kept
+
+    return [
+        sample
+        for row in rows
+        for sample in design_samples(row, censuses[row.name], metric, operands, ORDINARY)
+    ]

@@ -1,8 +1,9 @@
 """Calibration primitives: single operators between registers, synthesized and measured alone."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,11 @@ from consilico.hw.cells import CELL_SOURCES
 from consilico.hw.census import Census, table_size
 from consilico.sim.base.errors import ToolError
 from consilico.sim.base.processes import Limits, run_tool, work_folder
+from consilico.sim.estimate.operators.measurements import EnergyRun, MeasuredDesign
+from consilico.sim.estimate.operators.tables import design_samples
 
 if TYPE_CHECKING:
+    from consilico.sim.estimate.operators.fit import Sample
     from consilico.sim.estimate.operators.ordinary import OrdinaryDesign
     from consilico.sim.silicon.kits.kit import Kit
 
@@ -25,6 +29,7 @@ __all__ = [
     "measure_primitive",
     "primitive_census",
     "primitive_operands",
+    "primitive_samples",
 ]
 
 TOP = "operator_between_registers"  # module that holds what is measured
@@ -177,15 +182,23 @@ def primitive_operands(primitive: Primitive, correlation: float) -> dict[str, di
     return found
 
 
+def primitive_samples(rows: Sequence[MeasuredDesign], metric: str) -> list["Sample"]:
+    """Return the samples of one metric of measured primitives; no path leads through a gate."""
+    primitives = {item.name: item for item in PRIMITIVES}
+    found = []
+    for row in rows:
+        primitive = primitives[row.name]
+        if metric != "path_ns" or primitive.kind != "clock_gate":
+            census = primitive_census(primitive)
+            operands = partial(primitive_operands, primitive)
+            found += design_samples(row, census, metric, operands)
+    return found
+
+
 def measure_primitive(
     primitive: "Primitive | OrdinaryDesign", kit: "Kit", clock_ns: float
-) -> dict[str, Any]:
-    """Measure area, longest path, leakage and energy per cycle of a primitive, on two stimuli.
-
-    Returns:
-        ``area_um2``, ``path_ns``, ``leakage_w``, the hash of the Verilog, and ``runs``: for each
-        correlation of successive operands the dynamic energy of a cycle, ``energy_pj``.
-    """
+) -> MeasuredDesign:
+    """Measure area, longest path, leakage and energy per cycle of a primitive, on two stimuli."""
     from consilico.sim.silicon.power.analysis import analyze_power
     from consilico.sim.silicon.synthesis.synthesize import synthesize
 
@@ -198,14 +211,15 @@ def measure_primitive(
                 netlist.netlist, TOP, kit.liberty, vcd, "bench/dut", "clk", _PERIOD_NS
             )
         dynamic = report.total.internal_w + report.total.switching_w
-        runs.append({"correlation": correlation, "energy_pj": dynamic * _PERIOD_NS * 1e3})
-    return {
-        "area_um2": netlist.area_um2,
-        "path_ns": netlist.path_ns,
-        "leakage_w": report.total.leakage_w,
-        "runs": runs,
-        "verilog_sha256": hashlib.sha256(primitive.verilog.encode()).hexdigest(),
-    }
+        runs.append(EnergyRun(correlation=correlation, energy_pj=dynamic * _PERIOD_NS * 1e3))
+    return MeasuredDesign(
+        name=primitive.name,
+        area_um2=netlist.area_um2,
+        path_ns=netlist.path_ns,
+        leakage_w=report.total.leakage_w,
+        runs=tuple(runs),
+        verilog_sha256=hashlib.sha256(primitive.verilog.encode()).hexdigest(),
+    )
 
 
 def _simulate(

@@ -1,7 +1,7 @@
-"""Read a kit's calibration: the table of measurements, and the costs fitted to it."""
+"""Read the costs fitted to a kit's measurements; features of what was measured."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -14,24 +14,29 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators import features as feature
 from consilico.sim.estimate.operators.features import Reals
+from consilico.sim.estimate.operators.fit import Cost, Sample
+from consilico.sim.estimate.operators.measurements import (
+    FOLDER,
+    MeasuredConfig,
+    MeasuredDesign,
+)
 from consilico.sim.units.catalogue import find_unit
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
-    from consilico.sim.estimate.operators.fit import Cost, Sample
 
 __all__ = [
-    "FOLDER",
     "KitCosts",
     "OperandTraffic",
+    "OrdinaryCosts",
     "calibrated_kits",
+    "config_samples",
+    "costs_path",
+    "design_samples",
     "groups",
     "read_calibration",
-    "read_rows",
 ]
-
-FOLDER = Path(__file__).parent / "calibration"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +47,37 @@ class OperandTraffic(Facts):
     operands: dict[str, dict[str, float]]  # toggle_rate and sign_correlation by operand
 
 
-@dataclass(frozen=True, eq=False)
-class KitCosts:
+@dataclass(frozen=True, kw_only=True)
+class OrdinaryCosts(Facts):
+    """Costs of Verilog that is not ours, and how right they are."""
+
+    costs: dict[str, Cost]  # by metric
+    left_out: dict[str, dict[str, float]]
+    """By metric and design: what a fit without the design predicts, divided by what was measured
+    (for energy the geometric mean over its runs)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KitCosts(Facts):
     """The costs of operators fitted in one kit, and what they hold for."""
 
+    fitted_sha256: str  # of what they were fitted to
     pdk: str
     corner: str
     voltage_v: float
     clock_ns: float  # that netlists were mapped for: slow enough to be mapped for area
     date: str
-    level: float  # of the intervals
     tools: dict[str, str]
-    costs: dict[str, "Cost"]  # by metric, of units
-    plain: dict[str, "Cost"]  # by metric, of Verilog that is not ours
-    left_out: dict[str, dict[str, float]]  # of ordinary designs: predicted / measured, by metric
+    level: float  # of the intervals
+    costs: dict[str, Cost]  # by metric, of units
+    plain: OrdinaryCosts
     traffic: dict[str, dict[str, OperandTraffic]]  # by unit and source
     largest_um2: dict[str, float]  # by unit: the largest area that was fitted to
+
+
+def costs_path(pdk: str) -> Path:
+    """Return where the costs of a kit lie."""
+    return FOLDER / f"{pdk}.costs.json"
 
 
 def calibrated_kits() -> list[str]:
@@ -75,32 +95,7 @@ def read_calibration(pdk: str) -> KitCosts:
     if pdk not in calibrated_kits():
         known = ", ".join(calibrated_kits())
         raise UserError(f"process kit {pdk!r} is not calibrated for estimates; there are: {known}")
-    data = json.loads((FOLDER / f"{pdk}.costs.json").read_text())
-    plain = data.pop("plain")
-    data.pop("fitted_sha256", None)  # for `make calibration-check`
-    traffic = {
-        unit: {source: OperandTraffic.from_json(item) for source, item in sources.items()}
-        for unit, sources in data.pop("traffic").items()
-    }
-    return KitCosts(
-        traffic=traffic,
-        costs=_costs(data.pop("costs")),
-        plain=_costs(plain["costs"]),
-        left_out=plain["left_out"],
-        **data,
-    )
-
-
-def _costs(data: dict[str, Any]) -> dict[str, "Cost"]:
-    from consilico.sim.estimate.operators.fit import Cost
-
-    return {metric: Cost.from_json(cost) for metric, cost in data.items()}
-
-
-def read_rows(pdk: str) -> dict[str, Any]:
-    """Return the table of what was measured in a kit."""
-    table: dict[str, Any] = json.loads((FOLDER / f"{pdk}.json").read_text())
-    return table
+    return KitCosts.from_json(json.loads(costs_path(pdk).read_text()))
 
 
 def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, list[int]]]:
@@ -119,34 +114,51 @@ def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, lis
         yield Batch([configs[place] for place in own]), own
 
 
-def samples(rows: Sequence[Mapping[str, Any]], metric: str) -> list["Sample"]:
-    """Return the samples of one metric: primitives and configurations with their features."""
-    from consilico.sim.estimate.operators.fit import Sample
-    from consilico.sim.estimate.operators.primitives import PRIMITIVES, primitive_census
-    from consilico.sim.estimate.operators.primitives import primitive_operands as operands_of
+def config_samples(rows: Iterable[MeasuredConfig], metric: str) -> list[Sample]:
+    """Return the samples of one metric: configurations of units with their features.
 
-    primitives = {item.name: item for item in PRIMITIVES}
+    Raises:
+        UserError: If a unit has no census.
+    """
     found = []
     for row in rows:
-        if "unit" in row:
-            unit = find_unit(row["unit"])
-            if unit.census is None:
-                raise UserError(f"{unit.name} has no census, which calibrating takes")
-            census = unit.census(Batch([unit.config(**row["config"])]))
-            measured = row["energy_beat_pj" if metric == "energy_pj" else metric]
-            made = metric_features(census, metric, row["operands"], 1)[:, 0]
-            found.append(Sample(row["unit"], made, measured))
-            continue
-        primitive = primitives[row["primitive"]]
-        census = primitive_census(primitive)
-        if metric == "energy_pj":
-            for run in row["runs"]:
-                operands = operands_of(primitive, run["correlation"])
-                made = metric_features(census, metric, operands, 1)[:, 0]
-                found.append(Sample("", made, run["energy_pj"]))
-        elif metric != "path_ns" or primitive.kind != "clock_gate":
-            found.append(Sample("", metric_features(census, metric, {}, 1)[:, 0], row[metric]))
+        unit = find_unit(row.unit)
+        if unit.census is None:
+            raise UserError(f"{unit.name} has no census, which calibrating takes")
+        census = unit.census(Batch([unit.config(**row.config)]))
+        measured = getattr(row, "energy_beat_pj" if metric == "energy_pj" else metric)
+        features = metric_features(census, metric, row.operands, 1)[:, 0]
+        found.append(Sample(row.unit, features, measured))
     return found
+
+
+def design_samples(
+    row: MeasuredDesign,
+    census: Census,
+    metric: str,
+    operands: Callable[[float], feature.Operands],
+    unit: str = "",
+) -> list[Sample]:
+    """Return the samples of one metric of a primitive or an ordinary design: one, or one per run.
+
+    Args:
+        row: What was measured.
+        census: The design's operators.
+        metric: One of :data:`consilico.sim.estimate.operators.fit.METRICS`.
+        operands: Returns the statistics of operands for the correlation of a run.
+        unit: Name of what shares a factor with it; none has none.
+    """
+
+    def features(seen: feature.Operands) -> Reals:
+        return metric_features(census, metric, seen, 1)[:, 0]
+
+    name = row.name if unit else ""  # that of a primitive is not left out of a fit
+    if metric == "energy_pj":
+        return [
+            Sample(unit, features(operands(run.correlation)), run.energy_pj, name)
+            for run in row.runs
+        ]
+    return [Sample(unit, features({}), getattr(row, metric), name)]
 
 
 def metric_features(census: Census, metric: str, operands: Any, count: int) -> Reals:

@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from consilico.reports.estimates.facts import estimate_facts
-from consilico.sim.estimate.operators.calibrate import measure_job
+from consilico.sim.estimate.operators.calibrate import Job, measure_job
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
-from consilico.sim.estimate.operators.judge import accuracy, judge
+from consilico.sim.estimate.operators.judge import accuracy, fit_kit, judge
+from consilico.sim.estimate.operators.measurements import MeasuredConfig, read_measurements
 from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS, OrdinaryDesign
 from consilico.sim.estimate.operators.primitives import PRIMITIVES, Primitive, measure_primitive
-from consilico.sim.estimate.operators.tables import calibrated_kits, read_rows
+from consilico.sim.estimate.operators.tables import calibrated_kits, read_calibration
 from consilico.sim.silicon.kits.kit import find_kit
 
 ROOT = Path(__file__).parents[4]
@@ -22,8 +22,8 @@ MISSES = {  # limits that are missed, and by how much: no further
 }
 
 
-def rows(pdk: str, purpose: str) -> list[dict[str, Any]]:
-    return [row for row in read_rows(pdk)["rows"] if row.get("for") == purpose]
+def rows(pdk: str, purpose: str) -> list[MeasuredConfig]:
+    return [row for row in read_measurements(pdk).configs if row.purpose == purpose]
 
 
 @pytest.mark.parametrize("pdk", calibrated_kits())
@@ -32,9 +32,24 @@ def test_a_kit_is_judged_by_enough_configurations_of_all_units_none_of_them_fitt
 ) -> None:
     tested, fitted = rows(pdk, "test"), rows(pdk, "fit")
     assert len(tested) >= LEAST
-    assert {row["unit"] for row in tested} == {row["unit"] for row in fitted}
-    seen = [(row["unit"], row["config"]) for row in fitted]
-    assert not [row for row in tested if (row["unit"], row["config"]) in seen]
+    assert {row.unit for row in tested} == {row.unit for row in fitted}
+    seen = [(row.unit, row.config) for row in fitted]
+    assert not [row for row in tested if (row.unit, row.config) in seen]
+
+
+@pytest.mark.parametrize("pdk", calibrated_kits())
+def test_every_primitive_and_design_of_the_tables_is_there_to_fit_to(pdk: str) -> None:
+    table = read_measurements(pdk)
+    assert {row.name for row in table.primitives} == {item.name for item in PRIMITIVES}
+    assert {row.name for row in table.designs} == {item.name for item in ORDINARY_DESIGNS}
+
+
+def test_costs_are_what_their_table_is_fitted_to() -> None:
+    stored, fitted = read_calibration("nangate45"), fit_kit(read_measurements("nangate45"))
+    assert fitted.fitted_sha256 == stored.fitted_sha256
+    for costs, again in ((stored.costs, fitted.costs), (stored.plain.costs, fitted.plain.costs)):
+        for metric, cost in costs.items():
+            assert again[metric].coefficients == pytest.approx(cost.coefficients, rel=1e-6)
 
 
 @pytest.mark.parametrize("pdk", calibrated_kits())
@@ -76,11 +91,11 @@ def test_a_wrong_cost_would_be_noticed() -> None:
 
 
 def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() -> None:
-    job = {"primitive": "and_or/4"}
-    (row,) = (row for row in read_rows("nangate45")["rows"] if row.get("primitive") == "and_or/4")
-    marked = {**row, "area_um2": 1.0}
+    job = Job(kind="primitive", name="and_or/4")
+    (row,) = (row for row in read_measurements("nangate45").primitives if row.name == job.name)
+    marked = replace(row, area_um2=1.0)
     assert measure_job(job, "nangate45", marked) == marked
-    stale = {**marked, "verilog_sha256": "of another text"}
+    stale = replace(marked, verilog_sha256="of another text")
     assert measure_job(job, "nangate45", stale) == row
     assert measure_job(job, "nangate45", None) == row
 
@@ -89,10 +104,10 @@ def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() ->
 def test_a_primitive_measures_as_in_the_table(name: str) -> None:
     known: list[Primitive | OrdinaryDesign] = [*PRIMITIVES, *ORDINARY_DESIGNS]
     (primitive,) = (item for item in known if item.name == name)
-    table = read_rows("nangate45")["rows"]
-    (row,) = (row for row in table if name in (row.get("primitive"), row.get("design")))
-    found = measure_primitive(primitive, find_kit("nangate45"), read_rows("nangate45")["clock_ns"])
+    table = read_measurements("nangate45")
+    (row,) = (row for row in (*table.primitives, *table.designs) if row.name == name)
+    found = measure_primitive(primitive, find_kit("nangate45"), table.clock_ns)
     for metric in ("area_um2", "path_ns", "leakage_w"):
-        assert found[metric] == pytest.approx(row[metric], rel=0.01)
-    for run, before in zip(found["runs"], row["runs"], strict=True):
-        assert run["energy_pj"] == pytest.approx(before["energy_pj"], rel=0.01)
+        assert getattr(found, metric) == pytest.approx(getattr(row, metric), rel=0.01)
+    for run, before in zip(found.runs, row.runs, strict=True):
+        assert run.energy_pj == pytest.approx(before.energy_pj, rel=0.01)
