@@ -31,7 +31,7 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = (
-    "liberty", "kits", "netlist", "activity", "timing", "synthesis", "layout", "power",
+    "liberty", "kits", "netlist", "activity", "timing", "synthesis", "power", "layout",
 )  # fmt: skip
 HEAVY = {"amaranth", "jinja2", "matplotlib", "plotly", "pyverilog", "scipy", "torch"}
 LATE = (  # may import light modules inside functions

@@ -187,4 +187,5 @@ class Library:
     name: str  # of the first file's library
     paths: tuple[Path, ...]
     voltage_v: float  # nominal
+    slew_per_tau: float  # slew of an exponential, between the thresholds, over its time constant
     cells: Mapping[str, Cell]

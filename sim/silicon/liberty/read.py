@@ -61,6 +61,7 @@ def read_liberty(paths: Sequence[Path]) -> Library:
         name=files[0].library.name,
         paths=tuple(paths),
         voltage_v=files[0].voltage_v,
+        slew_per_tau=files[0].slew_per_tau,
         cells=_Cells(files),
     )
 

@@ -82,6 +82,7 @@ class Units:
             raise self.error(
                 library, f"the nominal voltage is {self.voltage_v:g} V; accepted: above 0 V"
             )
+        self.slew_per_tau = self._slew_per_tau()
         self.largest_load_f = max(map(float, self._template_loads()), default=0.0)
 
     def error(self, group: Group, problem: str) -> UserError:
@@ -275,6 +276,24 @@ class Units:
             problem = f"library {self.library.name} states no voltage: nom_voltage is missing"
             raise self.source.error(self.library.position, problem)
         return self.number(nominal, self.library, "nom_voltage")
+
+    def _slew_per_tau(self) -> float:
+        """Return what the thresholds of slews see of an exponential, over its time constant."""
+        low, high, derate = (
+            self.number(self.default(name, usual), self.library, name)
+            for name, usual in (
+                ("slew_lower_threshold_pct_rise", "20"),
+                ("slew_upper_threshold_pct_rise", "80"),
+                ("slew_derate_from_library", "1"),
+            )
+        )
+        if not (0 <= low < high < 100 and derate > 0):
+            raise self.error(
+                self.library,
+                f"slew thresholds are {low:g} and {high:g} %, derated by {derate:g}; accepted: 0 to"
+                " 100 %, the lower one first, and a factor above 0",
+            )
+        return math.log((100 - low) / (100 - high)) / derate
 
     def _once(self, known: dict[_Key, Group], key: _Key, group: Group) -> None:
         """Note a group by its name; one of the same name must say the same."""

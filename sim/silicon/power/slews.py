@@ -1,7 +1,8 @@
-"""The slew of every net of a netlist: NLDM tables, ideal clock, ideal wires.
+"""The slew of every net of a netlist: NLDM tables, ideal clock.
 
 The method is OpenSTA's: each output takes the largest slew over all its arcs, rise and fall
-separately; the ports and the clock network have slew 0; set and reset arcs do not count.
+separately; the ports and the clock network have slew 0; set and reset arcs do not count. A wire is
+a load; how much slower an edge is at its far end is given, or nothing.
 """
 
 from collections.abc import Iterator
@@ -105,13 +106,16 @@ def clock_pins(arrays: NetlistArrays) -> NDArray[np.int64]:
     return np.unique(np.concatenate(nets))
 
 
-def slews(arrays: NetlistArrays, clocking: Clocking) -> Slews:
-    """Return the slew of every net.
+def slews(arrays: NetlistArrays, clocking: Clocking, along_s: Reals | None = None) -> Slews:
+    """Return the slew of every net, at its driver.
 
     Args:
         arrays: The netlist.
         clocking: Its clock network, whose slew is 0.
+        along_s: Slew that the wire of each net adds towards its sinks, as the root of the sum of
+            the squares, shape ``(nets,)``; None: nothing.
     """
+    added = np.zeros(arrays.net_count) if along_s is None else along_s
     rise = np.full(arrays.net_count, -np.inf)
     fall = np.full(arrays.net_count, -np.inf)
     for direction, bits in arrays.netlist.ports.values():
@@ -135,7 +139,10 @@ def slews(arrays: NetlistArrays, clocking: Clocking) -> Slews:
             if arc.related_pin not in group.nets or arc.timing_type not in _THROUGH | _EDGE:
                 continue
             source = group.nets[arc.related_pin][rows]
-            sources = _sources(group.cell, arc, output, rise[source], fall[source])
+            sources = _sources(
+                group.cell, arc, output,
+                _at_end(rise[source], added[source]), _at_end(fall[source], added[source]),
+            )  # fmt: skip
             for table, target, load, starts in (
                 (arc.rise_transition, rise, arrays.load_rise_f[nets], sources[0]),
                 (arc.fall_transition, fall, arrays.load_fall_f[nets], sources[1]),
@@ -144,6 +151,11 @@ def slews(arrays: NetlistArrays, clocking: Clocking) -> Slews:
                     for start in starts:
                         target[nets] = np.maximum(target[nets], _slew(table, start, load))
     return Slews(rise, fall)
+
+
+def _at_end(slew: Reals, added: Reals) -> Reals:
+    """Return slews at the end of a wire; minus infinity stays."""
+    return np.where(np.isfinite(slew), np.hypot(slew, added), slew)
 
 
 def _slew(table: Table, start: Reals, load: Reals) -> Reals:
