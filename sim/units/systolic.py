@@ -41,6 +41,7 @@ class SystolicBench:
         self.builder = UNITS[0].builder(config)
         self._job: SystolicJob | None = None
         self._seen: tuple[set[int], set[int]] = (set(), set())  # codes of x and of w
+        self._signs = np.zeros((2, config.columns), dtype=bool)  # of sums that went on, by column
 
     def shape(self, job: SystolicJob) -> None:
         """Load the shape of the jobs that follow."""
@@ -91,11 +92,20 @@ class SystolicBench:
             "ragged_n": job.n % config.columns > 0,
             "several_tiles": job.m > config.tile_rows and job.n > config.columns,
             "fewer_than_rows": min(job.m, job.k) < config.rows,
+            "both_signs_go_on": self._goes_on(x, w),
             "least_times_least": bool((x == least_x).all() and (w == least_w).all()),
             "every_code": [len(seen) for seen in self._seen]
             == [1 << config.x_width, 1 << config.w_width],
         }
         self.builder.coverage.update({point: int(hit) for point, hit in points.items()})
+
+    def _goes_on(self, x: Codes, w: Codes) -> bool:
+        """Tell whether by now every column had sums of both signs that a further pass adds to."""
+        rows, columns = self.config.rows, self.config.columns
+        if x.shape[1] > rows:
+            sums = x[:, :rows] @ w[:rows, :columns]
+            self._signs[:, : sums.shape[1]] |= [(sums < 0).any(axis=0), (sums > 0).any(axis=0)]
+        return bool(self._signs.all())
 
 
 def _jobs(
@@ -152,7 +162,15 @@ def _item_cycles(config: SystolicConfig, accepted: Accepted) -> NDArray[np.int64
     return waiting(cycles, rows > 0, rows, accepted)
 
 
-def _codes(rng: np.random.Generator, form: str, shape: tuple[int, int], first: int) -> Codes:
+def _drawn(rng: np.random.Generator, form: str, shape: tuple[int, int]) -> Codes:
+    """Return drawn codes: of both signs in small matrices, too, so that sums go up and down."""
+    low, high = code_range(form)
+    return rng.integers(low, high + 1, size=shape)
+
+
+def _every_code(
+    rng: np.random.Generator, form: str, shape: tuple[int, int], first: int = 0
+) -> Codes:
     """Return every code from one on, as often as there is room for, in drawn order."""
     low, high = code_range(form)
     codes = np.roll(np.arange(low, high + 1), -first)
@@ -164,9 +182,12 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
     rng = np.random.default_rng(seed)
     bench = SystolicBench(config)
 
-    def drawn(m: int, k: int, n: int, beats: int | None = None, first: int = 0) -> None:
-        x, w = _codes(rng, config.x, (m, k), first), _codes(rng, config.w, (k, n), first)
-        bench.multiply(x, w, beats)
+    def drawn(m: int, k: int, n: int, beats: int | None = None) -> None:
+        bench.multiply(_drawn(rng, config.x, (m, k)), _drawn(rng, config.w, (k, n)), beats)
+
+    def every_code(m: int, k: int, n: int, first: int = 0) -> None:
+        x = _every_code(rng, config.x, (m, k), first)
+        bench.multiply(x, _every_code(rng, config.w, (k, n), first))
 
     rows, columns, tile = config.rows, config.columns, config.tile_rows
     m, k, n = (min(size, config.extent) for size in (tile + 1, config.depth, 2 * columns + 1))
@@ -190,11 +211,11 @@ def _vectors(config: SystolicConfig, seed: int) -> Stimulus:
             bench.multiply(np.full((1, depth), x_code), np.full((depth, 1), w_code))
     # every code: of activations in every row of cells, of weights in every column
     codes, wide = 1 << max(config.x_width, config.w_width), min(config.extent, 5 * columns)
-    drawn(min(config.extent, codes), min(config.depth, rows), wide)
+    every_code(min(config.extent, codes), min(config.depth, rows), wide)
     m, n = (min(config.extent, size) for size in (tile, columns))
     k = min(config.depth, codes)
     for first in range(0, codes, k * min(m, n)):
-        drawn(m, k, n, first=first)
+        every_code(m, k, n, first)
     return bench.builder.build()
 
 
@@ -281,6 +302,8 @@ def _exempt(config: SystolicConfig) -> dict[str, str]:
     why = {}
     if config.extent <= max(config.tile_rows, config.columns):
         why["several_tiles"] = f"an extent of {config.extent} fits into one tile"
+    if config.depth <= config.rows or config.extent < config.columns:
+        why["both_signs_go_on"] = "no job has sums in every column that a further pass adds to"
     if config.columns == 1:
         why["ragged_n"] = "one column is filled by every matrix"
     for point, job in _greatest(config).items():
@@ -387,6 +410,7 @@ UNITS = (
             "ragged_n",
             "several_tiles",
             "fewer_than_rows",
+            "both_signs_go_on",
             "least_times_least",
             "every_code",
         ),
