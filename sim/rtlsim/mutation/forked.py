@@ -33,6 +33,7 @@ _WATCHED_CYCLES = 64  # of the time after everything has been taken, in which no
 _TICKS = "ticks.txt"
 # Output of a clock gate of ours in the flat netlist
 _GATED = re.compile(r"^  wire \\((?:\S+\.)?gate_\w+)\.gclk ;$", re.M)
+_LATCH = re.compile(r"^  wire \\((?:\S+\.)?latch_\w+)\.enable ;$", re.M)  # likewise
 _COUNTER = """\
   integer ticks{at} = 0, resting{at} = 0;
   always @(posedge unit.\\{gate}.gclk ) if (consilico_bench.running) begin
@@ -42,6 +43,30 @@ _COUNTER = """\
 """
 _PRINTED = """\
     $fdisplay(file, "ticks=%0d %0d consilico_bench.dut.{gate}", ticks{at}, resting{at});
+"""
+_OPENED = """\
+    if (unit.\\{latch}.enable ) begin
+      if (clk) high[{at}] = high[{at}] + 1;
+      else opens[{at}] = opens[{at}] + 1;
+      if (consilico_bench.resting) at_rest[{at}] = at_rest[{at}] + 1;
+    end
+"""
+_PRINTED_LATCH = """\
+    $fdisplay(file, "opens=%0d %0d %0d consilico_bench.dut.{latch}", opens[{at}], at_rest[{at}],
+              high[{at}]);
+"""
+_LATCHES = """\
+  integer opens[0:{last}], at_rest[0:{last}], high[0:{last}];
+  initial for (integer at = 0; at <= {last}; at = at + 1) begin
+    opens[at] = 0;
+    at_rest[at] = 0;
+    high[at] = 0;
+  end
+  always @(clk) begin
+    #1;
+    if (consilico_bench.running) begin
+{opened}    end
+  end
 """
 _CPU_S = 60  # of one mutant: a combinational loop never reaches the next cycle
 
@@ -118,7 +143,7 @@ def _transcript(folder: Path, ports: Ports, seconds: float) -> Transcript:
 def _wrapper(top: str, ports: Ports, mutants: Mutants) -> str:
     """Return a module with the design's name and ports, which asks which mutant it is.
 
-    It counts the ticks of clock gates as those that count themselves do
+    It counts what clock gates and latches do as those that count themselves do
     (:mod:`consilico.sim.rtlsim.clock_gates`), of which nothing is left in the flat netlist.
     """
     streams = [("i", "input", ports.i_width), ("o", "output", ports.o_width)]
@@ -135,6 +160,13 @@ def _wrapper(top: str, ports: Ports, mutants: Mutants) -> str:
     gates = dict.fromkeys(_GATED.findall(mutants.verilog))
     counters = "".join(_COUNTER.format(at=at, gate=gate) for at, gate in enumerate(gates))
     printed = "".join(_PRINTED.format(at=at, gate=gate) for at, gate in enumerate(gates))
+    latches = list(dict.fromkeys(_LATCH.findall(mutants.verilog)))
+    if latches:
+        opened = "".join(_OPENED.format(at=at, latch=each) for at, each in enumerate(latches))
+        counters += _LATCHES.format(last=len(latches) - 1, opened=opened)
+        printed += "".join(
+            _PRINTED_LATCH.format(at=at, latch=each) for at, each in enumerate(latches)
+        )
     return f"""\
 module {top}(
   {", ".join(declared)}

@@ -23,6 +23,15 @@ def test_ticks_are_read_from_what_the_simulation_prints() -> None:
     assert read_ticks(printed) == (Ticks(gate="lane0.gate_taken", ticks=12, resting=3),)
 
 
+def test_latches_are_told_from_clock_gates() -> None:
+    (latch,) = read_ticks("opens=5 2 1 consilico_bench.dut.latch_word0")
+    assert latch == Ticks(gate="latch_word0", ticks=5, resting=2, high=1)
+    assert clock_problems([latch], {}) == [
+        "latch latch_word0 opens 2 times while the unit has nothing to do",
+        "latch latch_word0 is open 1 times while the clock is high",
+    ]
+
+
 def test_a_gate_is_named_after_its_clock() -> None:
     assert gate_of("lane0.taken_clk") == "lane0.gate_taken"
     assert gate_of("stage1_clk") == "gate_stage1"
@@ -35,7 +44,7 @@ def test_ticks_at_rest_and_ticks_for_masked_beats_are_problems() -> None:
         Ticks(gate="c", ticks=9, resting=0),
     ]
     assert clock_problems(ticks, {"c": 8}) == [
-        "clock gate a ticks 2 times while the unit has nothing to do (and 1 more clock gates)",
+        "clock gate a ticks 2 times while the unit has nothing to do (and 1 more)",
         "clock gate c ticks 9 times for 8 beats not masked",
     ]
     assert clock_problems(ticks[2:], {"c": 9}) == []

@@ -241,6 +241,23 @@ NAMED = (  # in the issue that asked for a harness that catches them
         ),
         caught_by=EXHAUSTIVE,
     ),
+    Fault(
+        what="a single product of one lane of 4 bits is wrong",
+        unit="matmul/dot",
+        settings=("lanes=4", "x=int4", "w=int4"),
+        module="matmul.dot",
+        edits=(
+            (
+                "x.eq(self.x.word_select(lane, len(x))),",
+                (
+                    "x.eq(self.x.word_select(lane, len(x)) ^ (lane == 2 and ("
+                    "(self.x.word_select(lane, len(x)) == 0x8)"
+                    " & (self.w.word_select(lane, len(w)) == 0x7)))),"
+                ),
+            ),
+        ),
+        caught_by=EXHAUSTIVE,
+    ),
 )
 OWN = (
     Fault(
@@ -422,6 +439,16 @@ OWN = (
             ),
         ),
         caught_by=AFTER_VALID,
+    ),
+    Fault(
+        what="the latches of a word stay open while the clock is high",
+        unit="matmul/systolic",
+        settings=("rows=2", "columns=2"),
+        module="matmul.systolic_array",
+        edits=(("pulse & (row == index)", "(pulse | (index == 0)) & (row == index)"),),
+        caught_by=FULL_SPEED,
+        says="latch array.latch_partial0 is open",
+        quick=True,
     ),
     Fault(
         what="a number of just below 1 counts as 1",
