@@ -20,15 +20,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consilico.sim.base.processes import Limits, run_tool, work_folder
-from consilico.sim.rtlsim.mutation.cycles import ACTIVE, UNLIKE, per_cycle
 from consilico.sim.rtlsim.mutation.graph import FALSE, TRUE, Builder, Graph, read_aiger
 from consilico.sim.rtlsim.mutation.mutants import SELECT, Mutants
 from consilico.sim.rtlsim.proofs.aiger import write_aiger
-from consilico.sim.rtlsim.proofs.design import Design
+from consilico.sim.rtlsim.proofs.clocking import in_cycles
+from consilico.sim.rtlsim.proofs.design import Bit, Design, raw_cell
 from consilico.sim.rtlsim.proofs.engines import abc_program
 
 __all__ = ["Comparator", "Comparison"]
 
+# Output ports that the design gets: the first, with the number of a fault, is 1 where that would
+# change the net that it is in
+_ACTIVE, _TICKS, _UNLIKE = "consilico_active", "consilico_ticks", "consilico_unlike"
 _ANY_STATE = "iprove"
 _REACHED = "scorr -C 200; scorr -F 2 -C 200; pdr"
 
@@ -50,16 +53,15 @@ class Comparator:
 
     Raises:
         UserError: If Yosys or ABC is missing.
-        StoresOtherwise: If the design has registers that are not followed here.
+        UnknownClock: If the design stores in a way that is not followed here.
         ToolError: If Yosys fails.
     """
 
     def __init__(self, mutants: Mutants, top: str) -> None:
         self._abc = abc_program()
-        design = Design(json.loads(mutants.json), f"{top}_mutants")
-        per_cycle(design)
+        netlist = _comparable(Design(json.loads(mutants.json), f"{top}_mutants"), f"{top}_mutants")
         with work_folder("equivalence") as folder:
-            (folder / "cycles.json").write_text(json.dumps(design.whole))
+            (folder / "cycles.json").write_text(netlist)
             # registers may begin with anything; nets without a value are 0
             read, options = ["read_json cycles.json"], "-symbols"
             graph = read_aiger(write_aiger(read, folder, undefined="-zero", options=options))
@@ -106,6 +108,54 @@ class Comparator:
             limits = Limits(wall_s=20.0 * limit_s, cpu_s=limit_s)
             script = f"read_aiger differs.aig; {command}"
             return run_tool("abc", [self._abc, "-c", script], limits, folder=folder).stdout
+
+
+def _comparable(design: Design, top: str) -> str:
+    """Return the netlist of mutants, as Yosys' JSON, in which a cycle is a step.
+
+    Outputs are added that say which clocks tick, in which steps the design is not followed, and
+    where each fault changes something, in either half of the cycle.
+    """
+    select = design.port(SELECT)
+    faults = _faults(design, select)
+    watched = {bit for nets in faults.values() for bit in nets}
+    clocked = in_cycles(design, top, switches=select, watched=watched)
+    outputs = {_TICKS: list(clocked.ticks.values()), _UNLIKE: list(clocked.unlike)}
+
+    def differ(a: Bit, b: Bit) -> Bit:
+        (made,) = clocked.design.new_bits(1)
+        clocked.design.add(raw_cell("$xor", {"A": [a], "B": [b]}, {"Y": [made]}))
+        return made
+
+    for number, (sound, faulty) in faults.items():
+        outputs[f"{_ACTIVE}{number}"] = [
+            differ(sound, faulty), differ(clocked.high[sound], clocked.high[faulty]),
+        ]  # fmt: skip
+    for name, bits in outputs.items():
+        clocked.design.add_port(name, "output", bits or ["0"])
+    module = clocked.design.module
+    for net in module["netnames"].values():
+        net["attributes"].pop("init", None)
+    for kind in ("cells", "netnames"):  # Yosys numbers the names it makes up anew in each run
+        module[kind] = {
+            f"$was{name}" if name.startswith("$") else name: item
+            for name, item in module[kind].items()
+        }
+    return json.dumps(clocked.design.whole)
+
+
+def _faults(design: Design, select: list[Bit]) -> dict[int, tuple[Bit, Bit]]:
+    """Return the net that each fault is in, without it and with it, by its number."""
+    asks: dict[Bit, int] = {}  # net that is 1 for a fault
+    for cell in design.cells:
+        if cell.kind == "$eq" and cell.inputs["A"] == select:
+            (asked,) = cell.outputs["Y"]
+            asks[asked] = sum(1 << at for at, bit in enumerate(cell.inputs["B"]) if bit == "1")
+    return {
+        asks[cell.inputs["S"][0]]: (cell.inputs["A"][0], cell.inputs["B"][0])
+        for cell in design.cells
+        if cell.kind == "$mux" and cell.inputs["S"][0] in asks
+    }
 
 
 class _Pair:
@@ -175,7 +225,7 @@ class _Pair:
         set to the same all the same.
         """
         mark, build = self.builder.mark(), self.builder
-        pattern = re.compile(rf"{ACTIVE}{number}(?:_high)?")
+        pattern = re.compile(rf"{_ACTIVE}{number}(?:\[\d+\])?")
         active = build.any_of(
             self._output(name, {}) for name in self._graph.outputs if pattern.fullmatch(name)
         )
@@ -250,11 +300,11 @@ class _Pair:
         build = self.builder
         found = []
         for name in self._graph.outputs:
-            if name.startswith(ACTIVE):
+            if name.startswith(_ACTIVE):
                 continue
             own, other = self._output(name, {}), self._output(name, copy)
             stream, _, part = name.partition("__")
-            if name.startswith(UNLIKE):
+            if name.startswith(_UNLIKE):
                 found += [own, other]
                 continue
             differs = build.both(self._on, build.differ(own, other))

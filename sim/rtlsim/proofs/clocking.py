@@ -5,10 +5,12 @@ gate loads in a cycle if the gate's enable is 1 at its end. A latch that is open
 clock is low passes on, at the end of the cycle, what it is given, if its enable is 1, and keeps it
 otherwise; the latch of a clock gate is one that is always open then. A register with an
 asynchronous reset shows the reset value in the cycle of the reset. All else (falling edges, clocks
-that are gated by something that may change while they are high) is refused.
+that are gated by something that may change while they are high) is refused. In a netlist with
+faults that inputs switch on (:mod:`consilico.sim.rtlsim.mutation`), some of this depends on these
+inputs: then nets say when the design is not what is described here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +30,21 @@ class Clocked:
     """A design all of whose registers load in every step, and what enabled them."""
 
     design: Design
-    # Nets that are 1 in a cycle at whose end a gated clock ticks, or in which a latch is open, by
-    # the name of that clock or enable
+    # Nets that are 1 in a cycle at whose end a gated clock ticks, by the name of that clock
     ticks: Mapping[str, Bit]
+    opens: Mapping[str, Bit]  # likewise where a latch is open, by the name of its enable
+    unlike: tuple[Bit, ...]  # that are 1 where a fault makes a cycle more than a step
+    high: Mapping[Bit, Bit]  # that have the value of others while the clock is high, by these
 
 
-def in_cycles(design: Design, top: str, clock: str = "clk") -> Clocked:
+def in_cycles(
+    design: Design,
+    top: str,
+    clock: str = "clk",
+    *,
+    switches: Collection[Bit] = (),
+    watched: Collection[Bit] = (),
+) -> Clocked:
     """Return a design in which every cell that stores is a ``$ff``, which loads in every step.
 
     Args:
@@ -41,18 +52,24 @@ def in_cycles(design: Design, top: str, clock: str = "clk") -> Clocked:
             ``dffunmap``); it is changed and must not be used again.
         top: Name of its module.
         clock: Name of its clock port.
+        switches: Inputs that never change, and switch faults on where they are not 0.
+        watched: Nets whose value while the clock is high is wanted.
 
     Raises:
         UnknownClock: If it stores in a way that has no meaning at the level of cycles.
     """
-    return _Clocking(design, top, clock).apply()
+    return _Clocking(design, top, clock, switches).apply(watched)
 
 
 class _Clocking:
-    def __init__(self, design: Design, top: str, clock: str) -> None:
+    def __init__(self, design: Design, top: str, clock: str, switches: Collection[Bit]) -> None:
         self._design, self._top = design, top
         (self._clk,) = design.port(clock)
+        self._switches = set(switches)
+        self._switched = design.ahead(switches, through_state=False)
         self._ticks: dict[str, Bit] = {}
+        self._opens: dict[str, Bit] = {}
+        self._unlike: list[Bit] = []
         self._at_level: dict[tuple[Bit, str], Bit] = {}
         self._latched: set[Bit] = set()  # outputs of latches that are closed while clk is high
         self._timed = {  # nets that depend on the clock by gates alone
@@ -61,7 +78,7 @@ class _Clocking:
             if bit == self._clk or not design.driver[bit][0].stores
         }
 
-    def apply(self) -> Clocked:
+    def apply(self, watched: Collection[Bit]) -> Clocked:
         design = self._design
         cells = design.module["cells"]
         stores = [cell for cell in design.cells if cell.stores]
@@ -71,26 +88,46 @@ class _Clocking:
         for cell in stores:
             if cell.kind != "$dlatch":
                 self._register(cell)
+        at_high = {bit: self._at(bit, "1") for bit in watched}
         for raw in cells.values():  # at the end of a cycle the clock is low
             for port, bits in raw["connections"].items():
                 if raw["port_directions"][port] == "input" and self._clk in bits:
                     raw["connections"][port] = ["0" if bit == self._clk else bit for bit in bits]
-        return Clocked(design=Design(design.whole, self._top), ticks=self._ticks)
+        return Clocked(
+            design=Design(design.whole, self._top),
+            ticks=self._ticks,
+            opens=self._opens,
+            unlike=tuple(self._unlike),
+            high=at_high,
+        )
+
+    def _refuse(self, found: Bit, expected: Bit, faulty: Collection[Bit], why: str) -> None:
+        """Let a net be what it is expected to be, unless a fault is switched on.
+
+        Raises:
+            UnknownClock: If no fault is why it is not.
+        """
+        if found == expected:
+            return
+        if self._switched.isdisjoint(faulty):
+            raise UnknownClock(why)
+        self._unlike.append(found if expected == "0" else self._folded("$not", {"A": found}))
 
     def _close(self, cell: Cell) -> None:
         """Replace a latch by what it passes on at the end of a cycle."""
         (enable,) = cell.inputs["EN"]
         bits, high = cell.outputs["Q"], _parameter(self._raw(cell), "EN_POLARITY")
-        shut, level = "0" if high else "1", self._at(enable, "1")
-        if level != shut and not self._gates_only(bits, enable):
-            raise UnknownClock(f"latch {self._name(bits[0])} is open while the clock is high")
+        shut = "0" if high else "1"
+        if not self._gates_only(bits, enable):
+            why = f"latch {self._name(bits[0])} is open while the clock is high"
+            self._refuse(self._at(enable, "1"), shut, [enable], why)
         self._latched.update(bits)
         opens = self._at(enable, "0")
         if opens == ("1" if high else "0"):
             self._replace(cell, "$pos", {"A": cell.inputs["D"]}, {"Y": bits})
             return
         held = self._design.new_bits(len(bits))
-        self._ticks[self._name(enable)] = opens if high else self._gate("$not", [opens])
+        self._opens[self._name(enable)] = opens if high else self._gate("$not", [opens])
         chosen = (held, cell.inputs["D"]) if high else (cell.inputs["D"], held)
         self._replace(cell, "$mux", {"A": chosen[0], "B": chosen[1], "S": [opens]}, {"Y": bits})
         self._add("$ff", {"D": bits}, {"Q": held})
@@ -120,11 +157,13 @@ class _Clocking:
         if cell.kind not in ("$dff", "$adff"):
             raise UnknownClock(f"register {cell.name} is of the kind {cell.kind}")
         (clock,), bits, data = cell.inputs["CLK"], cell.outputs["Q"], cell.inputs["D"]
-        if not _parameter(raw, "CLK_POLARITY") or self._at(clock, "0") != "0":
-            raise UnknownClock(f"register {self._name(bits[0])} loads at a falling edge")
+        falls = f"register {self._name(bits[0])} loads at a falling edge"
+        if not _parameter(raw, "CLK_POLARITY"):
+            raise UnknownClock(falls)
+        self._refuse(self._at(clock, "0"), "0", [clock], falls)
         enable = self._at(clock, "1")
         for leaf in self._design.leaves(enable) if isinstance(enable, int) else ():
-            if leaf not in self._latched:
+            if leaf not in self._latched and leaf not in self._switches:
                 raise UnknownClock(
                     f"clock {self._name(clock)} is gated by {self._name(leaf)}, which may change"
                     " while it is high"
@@ -179,7 +218,7 @@ class _Clocking:
         if kind in ("$not", "$logic_not"):
             return {"0": "1", "1": "0"}.get(str(bits[0])) or self._gate("$not", bits)
         if kind in ("$xor", "$xnor"):
-            raise UnknownClock("a clock is inverted by a signal")
+            return self._gate(kind, bits)
         rules, leaves = ("0", "1") if kind in ("$and", "$logic_and") else ("1", "0")
         if rules in bits:
             return rules

@@ -62,7 +62,8 @@ def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
         clocked: The design in cycles; it is changed and must not be used again.
         powered: Whether registers hold their initial values when power comes; else anything.
     """
-    design, ticks = clocked.design, list(clocked.ticks.values())
+    design, moments = clocked.design, {**clocked.ticks, **clocked.opens}
+    ticks = list(moments.values())
     decisive = [
         *design.port("o__valid"), *design.port("i__ready"), *design.port("cfg__ready"), *ticks,
     ]  # fmt: skip
@@ -81,7 +82,7 @@ def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
     _Marking(design, sources).apply()
     return Slice(
         text=json.dumps(design.whole),
-        ticks=tuple(clocked.ticks),
+        ticks=tuple(moments),
         exact=exact,
         i_data=_places(design, "i__payload", control),
         cfg_data=_places(design, "cfg__payload", control),
