@@ -34,6 +34,7 @@ from consilico.sim.rtlsim.simulators import (
 from consilico.sim.units.stimulus import Ports, Stimulus
 
 __all__ = [
+    "BenchTiming",
     "Simulated",
     "Transcript",
     "build_bulk",
@@ -64,6 +65,26 @@ _EVENTS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchTiming:
+    """Clock of the testbench and arrival of inputs, for units with delays.
+
+    Outputs are sampled in the last picosecond before the next rising edge of the clock.
+    """
+
+    period_ps: int
+    input_delay_ps: int  # after the rising edge; less than half a period
+
+    def macros(self) -> dict[str, str]:
+        """Return the macros of the testbench that say so, in ns."""
+        low = self.period_ps // 2
+        return {
+            "HIGH": f"{(self.period_ps - low) / 1000:.3f}",
+            "LOW": f"{low / 1000:.3f}",
+            "LATER": f"#{self.input_delay_ps / 1000:.3f}",
+        }
+
+
 def build_bulk(
     simulator: Simulator,
     sources: Sequence[str],
@@ -71,6 +92,7 @@ def build_bulk(
     ports: Ports,
     trace: bool = False,
     plugin: str = "",
+    timing: BenchTiming | None = None,
 ) -> Path:
     """Compile the testbench around a unit, or take it from the cache.
 
@@ -81,12 +103,14 @@ def build_bulk(
         ports: Widths of its payloads.
         trace: Whether Verilator shall be able to dump waveforms (Icarus always is able to).
         plugin: C++ that becomes part of the simulation, on Verilator.
+        timing: Clock and arrival of inputs, for a unit with delays; None: a clock of 4 ns, inputs
+            change at its rising edge, outputs are sampled at its falling edge.
 
     Raises:
         BuildError: If the Verilog does not compile.
     """
     bench = resources.files(__package__).joinpath("bulk_testbench.v").read_text()
-    macros = {
+    macros: dict[str, int | str] = {
         "DUT": f"\\{top} ",
         "I_WIDTH": ports.i_width,
         "O_WIDTH": ports.o_width,
@@ -96,6 +120,8 @@ def build_bulk(
     }
     if ports.cfg_width:
         macros["CFG_WIDTH"] = ports.cfg_width
+    if timing is not None:
+        macros |= timing.macros()
     lines = [f"`define {name} {value}" for name, value in macros.items()]
     # a block per clock gate would double the time that a unit of many lanes takes Verilator
     units = [counting(source) for source in sources] if simulator.name == "icarus" else sources
@@ -157,7 +183,8 @@ def run_bulk(
         "stop_at_mismatch": int(replay.stop_at_mismatch),
     }
     if replay.dump is not None:
-        settings |= {"dump_from": replay.dump.first, "dump_to": replay.dump.last}
+        dump = replay.dump
+        settings |= {"dump_from": dump.first, "dump_to": dump.last, "dump_levels": dump.levels}
     with work_folder("bulk") as folder:
         script.write(folder, ports, stimulus.completes)
         np.ascontiguousarray(stimulus.expected[:, : _expected_bytes(ports)][:, ::-1]).tofile(

@@ -15,6 +15,10 @@
 // Free of races by construction: inputs change right after the rising edge (nonblocking), and all
 // outputs are sampled at the falling edge, settled, as the next rising edge will see them. Clocks
 // that the unit derives by gating are therefore safe.
+//
+// A unit with delays needs HIGH and LOW (phases of the clock in ns) and LATER (`#` and the ns after
+// the rising edge at which inputs change), too: its outputs are sampled in the last picosecond
+// before the next rising edge.
 
 `timescale 1ns / 1ps
 
@@ -57,11 +61,24 @@ module consilico_bench;
     .o__ready(o_ready)
   );
 
+`ifdef LATER
+`define SETTLED posedge settled
+  reg settled = 0;
+  always begin
+    #(`LOW - 0.001) settled = 1;
+    #0.001 settled = 0;
+    clk = 1;
+    #`HIGH clk = 0;
+  end
+`else
+`define LATER
+`define SETTLED negedge clk
   always #2 clk = ~clk;
+`endif
 
   // Settings of a run.
   reg [31:0] scramble, log, hang_cycles, tail_cycles, rest_cycles, most_cycles;
-  reg [31:0] stop_at_mismatch, consumer_loop, dump_from, dump_to;
+  reg [31:0] stop_at_mismatch, consumer_loop, dump_from, dump_to, dump_levels;
   integer file[0:SOURCES-1];
   integer expected_file, result_file, events_file, results_file, consumer_file;
 
@@ -76,6 +93,7 @@ module consilico_bench;
     if (!$value$plusargs("consumer_loop=%d", consumer_loop)) consumer_loop = 0;
     if (!$value$plusargs("dump_from=%d", dump_from)) dump_from = 0;
     if (!$value$plusargs("dump_to=%d", dump_to)) dump_to = 0;
+    if (!$value$plusargs("dump_levels=%d", dump_levels)) dump_levels = 0;
     file[DATA] = $fopen("data.bin", "rb");
     file[CONFIG] = $fopen("config.bin", "rb");
     file[RESET] = $fopen("resets.bin", "rb");
@@ -108,7 +126,7 @@ module consilico_bench;
   reg pressed = 0;  // a reset begins that waited for back-pressure, and shall meet it
   reg finished = 0;
   reg held = 0;  // a result is offered and not taken
-  reg fire_i = 0, fire_cfg = 0, fire_o = 0;  // set at the falling edge: will happen at this edge
+  reg fire_i = 0, fire_cfg = 0, fire_o = 0;  // set once outputs settled: will happen
   wire [31:0] items = passed[DATA] + passed[CONFIG] + passed[RESET] - (reset_left != 0);
   integer got, s;
 
@@ -132,7 +150,7 @@ module consilico_bench;
   always @(posedge clk) begin
     if (start != RESET_CYCLES) begin
       start = start + 1;
-      rst <= start != RESET_CYCLES;
+      rst <= `LATER start != RESET_CYCLES;
     end
     if (start == RESET_CYCLES) begin
       for (s = 0; s < RESET; s = s + 1)
@@ -162,35 +180,35 @@ module consilico_bench;
           fetch;
         end
       end
-      rst <= reset_left != 0;
+      rst <= `LATER reset_left != 0;
       if (!offered[DATA]) begin
-        i_valid <= 0;
+        i_valid <= `LATER 0;
         // A unit must not look at a payload that is not valid; at full speed it is held instead,
         // which is what a real source does and what switching activity should see.
-        if (scramble != 0) i_payload <= ~i_payload;
+        if (scramble != 0) i_payload <= `LATER ~i_payload;
         if (due[DATA] && reset_left == 0) begin
           if (gap[DATA] != 0) begin
             gap[DATA] = gap[DATA] - 1;
             gap_cycles = gap_cycles + 1;
           end else begin
             offered[DATA] = 1;
-            i_valid <= 1;
-            i_payload <= record[DATA][`I_WIDTH-1:0];
+            i_valid <= `LATER 1;
+            i_payload <= `LATER record[DATA][`I_WIDTH-1:0];
           end
         end
       end
       if (!offered[CONFIG]) begin
-        cfg_valid <= 0;
+        cfg_valid <= `LATER 0;
 `ifdef CFG_WIDTH
-        if (scramble != 0) cfg_payload <= ~cfg_payload;
+        if (scramble != 0) cfg_payload <= `LATER ~cfg_payload;
         if (due[CONFIG] && reset_left == 0) begin
           if (gap[CONFIG] != 0) begin
             gap[CONFIG] = gap[CONFIG] - 1;
             gap_cycles = gap_cycles + 1;
           end else begin
             offered[CONFIG] = 1;
-            cfg_valid <= 1;
-            cfg_payload <= record[CONFIG][`CFG_WIDTH-1:0];
+            cfg_valid <= `LATER 1;
+            cfg_payload <= `LATER record[CONFIG][`CFG_WIDTH-1:0];
           end
         end
 `else
@@ -217,11 +235,11 @@ module consilico_bench;
         way = consumer[at];
         ready_in = way[15:0];
       end
-      if (way[31:24] == AFTER_VALID && !held) o_ready <= 0;
+      if (way[31:24] == AFTER_VALID && !held) o_ready <= `LATER 0;
       else if (ready_in != 0) begin
         ready_in = ready_in - 1;
-        o_ready <= 0;
-      end else o_ready <= !finished && !pressed;
+        o_ready <= `LATER 0;
+      end else o_ready <= `LATER !finished && !pressed;
     end
   endtask
 
@@ -246,7 +264,7 @@ module consilico_bench;
   wire resting = idle > rest_cycles;  // likewise: none may tick
   integer read;
 
-  always @(negedge clk) if (start == RESET_CYCLES && !finished) begin
+  always @(`SETTLED) if (start == RESET_CYCLES && !finished) begin
     cycles = cycles + 1;
     idle = idle + 1;
     cfg_fired = fire_cfg;
@@ -257,7 +275,7 @@ module consilico_bench;
       if (dumping) dump_cycles = dump_cycles + 1;
       if (!dumping && !dumped && items >= dump_from) begin
         $dumpfile("activity.vcd");
-        $dumpvars(0, dut);
+        $dumpvars(dump_levels, dut);
         dumping = 1;
       end else if (dumping && items >= dump_to) begin
         $dumpoff;

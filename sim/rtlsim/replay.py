@@ -14,13 +14,14 @@ __all__ = ["Dump", "Mismatch", "Replay", "ReplayOutcome", "problems_of"]
 class Dump:
     """File for the unit's waveform, and the items of the stimulus between which it is recorded.
 
-    The file is a VCD of whole clock cycles of 4 ns, scope ``consilico_bench.dut``. It ends with
+    The file is a VCD of whole clock cycles, scope ``consilico_bench.dut``. It ends with
     ``$dumpoff``, whose x values are no activity.
     """
 
     path: Path
     first: int  # item at which the waveform begins
     last: int  # item before which it ends
+    levels: int = 0  # of the hierarchy, from the unit down; 0: all
 
 
 @dataclass(frozen=True, kw_only=True)

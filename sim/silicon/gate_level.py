@@ -8,23 +8,54 @@ from typing import TYPE_CHECKING
 from consilico.golden.config import Config
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.processes import work_folder
-from consilico.sim.silicon.activity.gatesim import PERIOD_NS, SCOPE, GateRun, simulate_gates
+from consilico.sim.rtlsim.bulk_replay import BenchTiming
+from consilico.sim.silicon.activity.gatesim import (
+    SCOPE,
+    DelayedNetlist,
+    GateRun,
+    delayed_netlist,
+    simulate_gates,
+)
 from consilico.sim.silicon.circuit import Circuit
 from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
 from consilico.sim.silicon.power.analysis import analyze_power
 from consilico.sim.silicon.power.report import PowerReport
+from consilico.sim.silicon.timing.delays import instance_delays
 from consilico.sim.silicon.timing.opensta import opensta_power
+from consilico.sim.silicon.timing.sdf import read_sdf
 from consilico.sim.units.unit import Unit
 
 if TYPE_CHECKING:
     from consilico.sim.units.stimulus import Stimulus
 
-__all__ = ["GateLevelPower", "gate_level_power", "traffic"]
+__all__ = ["Delays", "GateLevelPower", "gate_level_power", "traffic"]
 
 _OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
 _CLOCK = "clk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delays:
+    """Delays that a netlist is simulated with."""
+
+    sdf: Path  # as :func:`consilico.sim.silicon.timing.delays.write_sdf` writes it
+    timing: BenchTiming  # from :func:`consilico.sim.silicon.activity.gatesim.bench_timing`
+    propagated: bool  # whether the netlist holds its clock's tree; else the clock is ideal
+
+    def of(self, netlist: Netlist, cells: Mapping[str, Cell], clock: str) -> DelayedNetlist:
+        """Return a netlist with these delays.
+
+        Raises:
+            UserError: If the file cannot be read, or is not of this netlist.
+        """
+        arcs = instance_delays(
+            netlist, cells, read_sdf(self.sdf), clock, propagated=self.propagated
+        )
+        return delayed_netlist(netlist, arcs, self.timing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +89,11 @@ def gate_level_power(
     circuit: Circuit | None = None,
     wires_f: Mapping[str, float] | None = None,
     waveform: Path | None = None,
+    delays: Delays | None = None,
 ) -> GateLevelPower:
     """Replay a stimulus on a unit's netlist, compare its results, and compute its power.
+
+    Glitches count where the delays of the cells are given.
 
     Args:
         unit: The unit.
@@ -72,9 +106,10 @@ def gate_level_power(
         circuit: What the netlist was made of; the unit's own if not given.
         wires_f: Capacitance in F of the wires by name of the net; None: ideal wires.
         waveform: Where the recorded VCD is left; None: it is removed.
+        delays: Delays of the netlist's cells; None: they switch at once.
 
     Returns:
-        The power is at the recording's clock, ``gatesim.PERIOD_NS``.
+        The power is at the recording's clock, ``gates.period_ns``.
 
     Raises:
         UserError: If a tool is missing, or nothing toggles.
@@ -85,18 +120,24 @@ def gate_level_power(
         top, clock, scope = circuit.top, circuit.clock, circuit.scope
         text = circuit.wrapped(text)
     library = read_liberty((kit.mapping_liberty,))
+    delayed = None
+    if delays is not None:
+        flat = read_netlist(netlist, top, library.cells)
+        delayed = delays.of(flat, library.cells, clock)
+        text = delayed.text if circuit is None else circuit.wrapped(delayed.text)
     with work_folder("power") as folder:
         recorded = waveform or folder / "activity.vcd"
         gates = simulate_gates(
-            text, list(cells), library, unit.module_name, unit.ports(config), stimulus, recorded
-        )
+            text, list(cells), library, unit.module_name, unit.ports(config), stimulus, recorded,
+            levels=len(scope.split("/")) - 1, delayed=delayed,
+        )  # fmt: skip
         if not gates.outcome.passed:
             raise CheckFailed(f"the netlist of {unit.name} is wrong: {gates.outcome.problems[0]}")
         report = analyze_power(
-            netlist, top, kit.liberty, recorded, scope, clock, PERIOD_NS,
+            netlist, top, kit.liberty, recorded, scope, clock, gates.period_ns,
             window_ns=window_ns, wires_f=wires_f,
         )  # fmt: skip
-        check = opensta_power(netlist, top, kit.liberty, recorded, scope, PERIOD_NS, clock)
+        check = opensta_power(netlist, top, kit.liberty, recorded, scope, gates.period_ns, clock)
     if not report.toggles:
         raise UserError(f"the traffic of {unit.name} causes no activity: nothing to measure")
     return GateLevelPower(gates=gates, report=report, cross_check=check)

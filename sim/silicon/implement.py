@@ -18,7 +18,6 @@ from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import digest
 from consilico.sim.base.tools import tool_versions
-from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.circuit import Circuit, unit_circuit
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.gate_level import traffic
@@ -151,7 +150,9 @@ def _measure(job: Job, tools: dict[str, str | None], prove: bool | None) -> Impl
     last = climbed[-1]
     layout, gates, report = last.stage.layout, last.replayed.gates, last.replayed.report
     energy_pj = last.facts.energy_pj
-    by_class = {kind: part.at_speed(PERIOD_NS / clock_ns) for kind, part in report.by_class.items()}
+    by_class = {
+        kind: part.at_speed(gates.period_ns / clock_ns) for kind, part in report.by_class.items()
+    }
     return Implementation(
         unit=unit.name,
         config=job.config.to_json(),

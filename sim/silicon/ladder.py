@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consilico.golden.config import Config
-from consilico.sim.silicon.activity.gatesim import PERIOD_NS
 from consilico.sim.silicon.circuit import Circuit
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.gate_level import GateLevelPower, gate_level_power
@@ -129,9 +128,9 @@ def climb(job: Job, stage: Stage) -> Climbed:
         waveform=job.folder / ACTIVITY,
         wires_f=None if layout is None else layout.wire_capacitances_f(),
     )  # fmt: skip
-    # the energy per cycle does not depend on the period
-    power = replayed.report.total.at_speed(PERIOD_NS / clock_ns)
     gates = replayed.gates
+    # the energy per cycle does not depend on the period
+    power = replayed.report.total.at_speed(gates.period_ns / clock_ns)
     return Climbed(
         stage=stage,
         timing=timing,

@@ -1,0 +1,160 @@
+"""Delays of a netlist's instances for its simulation: from OpenSTA through SDF.
+
+With an ideal clock every cell of the clock network has delay 0, since its edges arrive everywhere
+at once; with the clock's own tree every cell of it has the delay that it has. A mixture of both
+makes registers take data that their neighbors have only just launched.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.liberty.boolean import variable_names
+from consilico.sim.silicon.liberty.cellmodels import DelayArc
+from consilico.sim.silicon.liberty.library import Cell
+from consilico.sim.silicon.netlist.netlist import Instance, Netlist
+from consilico.sim.silicon.timing.opensta import constraints
+from consilico.sim.silicon.timing.sdc import Sdc
+from consilico.sim.silicon.timing.sdf import Arc, Sdf, Span
+from consilico.sim.silicon.timing.sta import run_sta
+
+__all__ = ["clock_instances", "instance_delays", "write_sdf"]
+
+_NO_WIRE = Span(0.0, 0.0)
+
+
+def write_sdf(
+    netlist: Path,
+    top: str,
+    kit: Kit,
+    clock: str,
+    clock_ns: float,
+    sdf: Path,
+    *,
+    spef: Path | None = None,
+    sdc: Sdc | None = None,
+    propagated: bool = False,
+) -> None:
+    """Write the delays of a netlist's cells and wires, by OpenSTA.
+
+    Args:
+        netlist: Structural Verilog under plain names, see
+            :class:`consilico.sim.silicon.netlist.write.PlainNames`.
+        top: Its module.
+        kit: Process kit of its cells.
+        clock: Name of the clock port.
+        clock_ns: Clock period.
+        sdf: Where the file goes.
+        spef: Resistances and capacitances of the wires; None: ideal wires.
+        sdc: Somebody's constraints; None: those of :func:`constraints`.
+        propagated: Whether the clock comes through its tree, with the slews of it; else its slews
+            are 0.
+
+    Raises:
+        UserError: If OpenSTA is not installed.
+        ToolError: If OpenSTA fails.
+    """
+    script = constraints((kit.mapping_liberty,), netlist, top, clock, spef, sdc)
+    script += f"constrain [expr {{{clock_ns} * $unit}}]\n"
+    if propagated:
+        script += "set_propagated_clock [all_clocks]\n"
+    # it prints nothing of its own
+    script += f'write_sdf -digits 4 {{{sdf.absolute()}}}\nputs "written"\n'
+    run_sta(script, sdf.parent)
+
+
+def instance_delays(
+    netlist: Netlist, cells: Mapping[str, Cell], sdf: Sdf, clock: str, *, propagated: bool
+) -> list[tuple[DelayArc, ...]]:
+    """Return the delays of every instance, in the order of the netlist.
+
+    The delay of the wire to an input counts with the arcs from it. A flip-flop takes its data
+    without that delay: it is part of the path, but not of what the flip-flop's output does.
+
+    Args:
+        netlist: Flat.
+        cells: Its library.
+        sdf: Delays of its instances, by their names.
+        clock: Name of the clock port.
+        propagated: Whether the clock has a tree. Without one, the delays of the clock network are
+            left out.
+
+    Raises:
+        UserError: If the file has an instance that the netlist lacks, or the other way round, a pin
+            that its cell lacks, or a condition on one.
+    """
+    named = {instance.name: cells[instance.cell] for instance in netlist.instances}
+    if strange := next((name for name in sdf.arcs if name not in named), None):
+        raise UserError(f"{sdf.path} has an instance {strange!r}, which {netlist.top} has not")
+    for name, arcs in sdf.arcs.items():
+        _check_pins(sdf, name, named[name], arcs)
+    ideal = set() if propagated else clock_instances(netlist, cells, clock)
+    found = []
+    for index, instance in enumerate(netlist.instances):
+        arcs = sdf.arcs.get(instance.name, [])
+        if not arcs and _has_arcs(cells[instance.cell]):
+            raise UserError(f"{sdf.path} has no delays of the instance {instance.name!r}")
+        found.append(
+            () if index in ideal else tuple(_with_wire(arc, instance, sdf) for arc in arcs)
+        )
+    return found
+
+
+def _check_pins(sdf: Sdf, name: str, cell: Cell, arcs: list[Arc]) -> None:
+    for arc in arcs:
+        for pin in (arc.input, arc.output, *variable_names(arc.condition or "")):
+            if pin not in cell.pins:
+                raise UserError(f"{sdf.path}: {name} is a {cell.name}, which has no pin {pin!r}")
+
+
+def _has_arcs(cell: Cell) -> bool:
+    """Tell whether a cell has delays: not if its outputs are constant."""
+    outputs = (pin for pin in cell.pins.values() if pin.direction == "output")
+    return any(arc.cell_rise or arc.cell_fall for pin in outputs for arc in pin.timing)
+
+
+def _with_wire(arc: Arc, instance: Instance, sdf: Sdf) -> DelayArc:
+    """Return an arc with the delay of the wire to its input."""
+    wire = sdf.wires.get(f"{instance.name}/{arc.input}", _NO_WIRE)
+    late = max(wire.rise_ps or 0.0, wire.fall_ps or 0.0)
+    rise, fall = (
+        None if delay is None else max(0.0, delay + late)  # a slow slew may make one negative
+        for delay in arc.delay
+    )
+    edge = {None: None, "posedge": arc.input, "negedge": f"!{arc.input}"}[arc.edge]
+    condition = " & ".join(f"({each})" for each in (arc.condition, edge) if each) or None
+    return DelayArc(arc.input, arc.output, rise, fall, condition)
+
+
+def clock_instances(netlist: Netlist, cells: Mapping[str, Cell], clock: str) -> set[int]:
+    """Return the indices of the instances that the clock passes through: its gates and buffers.
+
+    Clock gates belong to them, and logic that the clock reaches, such as that of a latch's enable;
+    flip-flops and latches end the clock network.
+
+    Args:
+        netlist: Flat.
+        cells: Its library.
+        clock: Name of the clock port; a netlist may have none.
+    """
+    readers: dict[int, list[int]] = {}
+    for index, instance in enumerate(netlist.instances):
+        cell = cells[instance.cell]
+        if cell.sequential and not cell.clock_gate:
+            continue
+        for pin, net in instance.pins.items():
+            role = cell.pins[pin].clock_gate_role
+            if cell.pins[pin].direction == "input" and role not in ("enable", "test"):
+                readers.setdefault(net, []).append(index)
+    found: set[int] = set()
+    _, waiting = netlist.ports.get(clock, ("input", ()))
+    nets = list(waiting)
+    while nets:
+        for index in readers.get(nets.pop(), ()):
+            if index not in found:
+                found.add(index)
+                instance = netlist.instances[index]
+                pins = cells[instance.cell].pins
+                nets += [n for pin, n in instance.pins.items() if pins[pin].direction == "output"]
+    return found
