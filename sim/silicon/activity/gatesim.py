@@ -93,11 +93,10 @@ def delayed_netlist(
     for instance, arcs in zip(netlist.instances, delays, strict=True):
         cell = instance.cell
         if arcs:
-            whole = tuple(arc._replace(**_whole_ps(arc)) for arc in arcs)
             name = f"{cell}__{len(names)}"
             while name in taken:
                 name += "_"
-            cell = names.setdefault(Variant(cell=cell, arcs=whole), name)
+            cell = names.setdefault(Variant(cell=cell, arcs=arcs), name)
         instances.append(replace(instance, cell=cell))
     varied = replace(netlist, instances=instances)
     return DelayedNetlist(
@@ -105,13 +104,6 @@ def delayed_netlist(
         variants={name: variant for variant, name in names.items()},
         timing=timing,
     )
-
-
-def _whole_ps(arc: DelayArc) -> dict[str, float | None]:
-    return {
-        name: None if (delay := getattr(arc, name)) is None else round(delay)
-        for name in ("rise_ps", "fall_ps")
-    }
 
 
 def simulate_gates(

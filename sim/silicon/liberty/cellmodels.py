@@ -24,8 +24,8 @@ class DelayArc(NamedTuple):
 
     input: str
     output: str
-    rise_ps: float | None  # None: the input causes none
-    fall_ps: float | None
+    rise_ps: int | None  # None: the input causes none
+    fall_ps: int | None
     condition: str | None = None  # Liberty's expression over pins after the change; None: always
 
 
@@ -143,13 +143,13 @@ def _output(cell: Cell, output: str, expression: str, arcs: Sequence[DelayArc]) 
     return [*lines, f"  assign #({delay}) \\{output} = {now};"]
 
 
-def _mean(delays_ps: Iterable[float | None]) -> int | None:
+def _mean(delays_ps: Iterable[int | None]) -> int | None:
     """Return the mean of the delays that there are, in whole ps; None where there is none."""
     given = [delay for delay in delays_ps if delay is not None]
     return round(sum(given) / len(given)) if given else None
 
 
-def _choice(delays_ps: Iterable[tuple[str | None, float | None]], other_ps: int) -> str:
+def _choice(delays_ps: Iterable[tuple[str | None, int | None]], other_ps: int) -> str:
     """Return Verilog that chooses a delay by its condition.
 
     Args:
@@ -157,7 +157,7 @@ def _choice(delays_ps: Iterable[tuple[str | None, float | None]], other_ps: int)
             no delay.
         other_ps: Delay where there is none.
     """
-    known = [(condition, round(delay)) for condition, delay in delays_ps if delay is not None]
+    known = [(condition, delay) for condition, delay in delays_ps if delay is not None]
     default = next((delay for condition, delay in known if condition is None), None)
     if default is None:  # conditions of Liberty cover all states that matter
         counts = Counter(delay for _, delay in known)

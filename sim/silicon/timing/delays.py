@@ -119,7 +119,7 @@ def _with_wire(arc: Arc, instance: Instance, sdf: Sdf) -> DelayArc:
     wire = sdf.wires.get(f"{instance.name}/{arc.input}", _NO_WIRE)
     late = max(wire.rise_ps or 0.0, wire.fall_ps or 0.0)
     rise, fall = (
-        None if delay is None else max(0.0, delay + late)  # a slow slew may make one negative
+        None if delay is None else max(0, round(delay + late))  # slow slews make some negative
         for delay in arc.delay
     )
     edge = {None: None, "posedge": arc.input, "negedge": f"!{arc.input}"}[arc.edge]

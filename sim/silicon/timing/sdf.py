@@ -181,14 +181,8 @@ class _Reader:
             case [str(word), *said, list(path)] if word.upper() in ("COND", "CONDELSE"):
                 self._entry(instance, path, self._condition(said))
             case [str(word), source, str(output), *values] if word.upper() == "IOPATH":
-                edge = None
-                if isinstance(source, list):
-                    match source:
-                        case [("posedge" | "negedge") as edge, str(source)]:
-                            pass
-                        case _:
-                            self.refuse(f"IOPATH from {_written([source])!r}")
-                arc = Arc(_plain(source), _plain(output), self._span(values), edge, condition)
+                edge, pin = self._source(source)
+                arc = Arc(_plain(pin), _plain(output), self._span(values), edge, condition)
                 self.found.arcs.setdefault(instance, []).append(arc)
             case [str(word), str(_), str(pin), *values] if word.upper() == "INTERCONNECT":
                 self._wire(instance, pin, values)
@@ -198,6 +192,15 @@ class _Reader:
                 self.refuse(f"{word} is not understood; {_ACCEPTED}")
             case _:
                 self.refuse(f"{_written([entry])[:60]!r} is no delay; {_ACCEPTED}")
+
+    def _source(self, source: Node) -> tuple[str | None, str]:
+        """Return edge and pin where an IOPATH begins, from ``A`` or ``(posedge A)``."""
+        match source:
+            case str(pin):
+                return None, pin
+            case [str(edge), str(pin)] if edge in ("posedge", "negedge"):
+                return edge, pin
+        self.refuse(f"IOPATH begins at {_written([source])[:60]!r}; accepted: a pin, or its edge")
 
     def _condition(self, said: Sequence[Node]) -> str | None:
         """Return a condition as Liberty writes it; None for that of a CONDELSE without one."""
