@@ -242,7 +242,9 @@ def implement_rtl(
     prove: bool | None = None,
     rung: str = "cells",
     placement: "PlacementOptions | None" = None,
+    placed: Path | None = None,
     sdc: Path | None = None,
+    output: Path | None = None,
     progress: "Progress | None" = None,
 ) -> "Implementation":
     """Implement anyone's design, as :func:`implement` does a unit, on that unit's traffic.
@@ -267,7 +269,9 @@ def implement_rtl(
         prove: As in :func:`implement`.
         rung: As in :func:`implement`.
         placement: As in :func:`implement`.
+        placed: As in :func:`implement`.
         sdc: As in :func:`implement`.
+        output: As in :func:`implement`.
         progress: Called with a description, steps done and steps in total.
 
     Raises:
@@ -286,10 +290,11 @@ def implement_rtl(
         role = found if golden is None else read_model(golden).instead(found)
         design, port_map = _read(files, top, mapping, include, defines, parameters)
         circuit = design_circuit(design, port_map, role, chosen)
-        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, sdc)
+        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, placed, sdc)
         return implement(
             found, chosen, kit, period_ns,
             source=traffic, progress=progress, prove=prove, circuit=circuit, flow=flow,
+            output=output,
         )  # fmt: skip
 
 

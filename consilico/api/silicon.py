@@ -39,7 +39,9 @@ def implement(
     prove: bool | None = None,
     rung: str = "cells",
     placement: "PlacementOptions | None" = None,
+    placed: Path | None = None,
     sdc: Path | None = None,
+    output: Path | None = None,
     progress: "Progress | None" = None,
 ) -> "Implementation":
     """Synthesize a unit, time it, compare the netlist with the RTL and compute its power.
@@ -58,8 +60,12 @@ def implement(
         prove: Whether to prove the netlist equal to the RTL; None: where that is quick.
         rung: How far to go: ``"cells"``, with ideal wires, or ``"wires"``, placed and connected.
         placement: Utilization, aspect and seed of the placement; None: 0.7, square, 1.
+        placed: DEF file with a placement of the mapped netlist that was made elsewhere, in place of
+            one of ours; None: the netlist is placed.
         sdc: File with constraints that paths are measured with; None: inputs come and outputs are
             due at the edge of the clock.
+        output: Folder that netlist, constraints, wires, placement and activity go to, for other
+            tools, with metrics under the names of OpenROAD-flow-scripts; None: none.
         progress: Called with a description, steps done and steps in total.
 
     Returns:
@@ -76,10 +82,10 @@ def implement(
         from consilico.sim.silicon.implement import implement as run
 
         found, chosen = configured(unit, config)
-        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, sdc)
+        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, placed, sdc)
         return run(
             found, chosen, kit, period_ns,
-            source=traffic, progress=progress, prove=prove, flow=flow,
+            source=traffic, progress=progress, prove=prove, flow=flow, output=output,
         )  # fmt: skip
 
 
@@ -89,6 +95,7 @@ def planned(
     clock_ns: float | None,
     rung: str,
     placement: "PlacementOptions | None",
+    placed: Path | None,
     sdc: Path | None,
 ) -> "tuple[Flow, Kit, float]":
     """Return how an implementation goes, its kit and its clock period in ns.
@@ -104,7 +111,7 @@ def planned(
     own = None if sdc is None else read_sdc(sdc, kit)
     if clock_ns is None:
         clock_ns = CLOCK_NS if own is None else own.clock_ns
-    flow = Flow(rung=rung, placement=placement or PlacementOptions(), sdc=own)
+    flow = Flow(rung=rung, placement=placement or PlacementOptions(), placed=placed, sdc=own)
     return flow, kit, clock_ns
 
 

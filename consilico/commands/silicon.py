@@ -12,6 +12,7 @@ from consilico.commands.output import (
     PlotOption,
     SetOption,
     emit,
+    folder_name,
     print_table,
     working,
 )
@@ -93,6 +94,12 @@ def implement(
     seed: Annotated[
         int | None, typer.Option(help="With wires: of the placement.", show_default="1")
     ] = None,
+    placed: Annotated[
+        Path | None,
+        typer.Option(
+            "--def", help="With wires: DEF file with a placement made elsewhere, instead of ours."
+        ),
+    ] = None,
     rtl: RtlOption = None,
     top: TopOption = None,
     role: RoleOption = None,
@@ -101,6 +108,17 @@ def implement(
     include: IncludeOption = None,
     define: DefineOption = None,
     parameter: ParameterOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            parser=folder_name,
+            help="Write netlist, constraints, wires, placement, activity and metrics for other"
+            " tools.",
+        ),
+    ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
@@ -122,6 +140,8 @@ def implement(
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if given and rung == "cells":
         raise UserError(f"--{next(iter(given))} is for a layout, not for --rung cells")
+    if given and placed:
+        raise UserError(f"--{next(iter(given))} is for a placement of ours, not for --def {placed}")
     from consilico.sim.silicon.layout.place import PlacementOptions
 
     placement = PlacementOptions(**given)
@@ -132,13 +152,13 @@ def implement(
                 include=include or (),
                 defines=defines, parameters=parameters, pdk=kit, liberty=liberty or (),
                 clock_ns=clock_ns, traffic=traffic, prove=prove, rung=rung, placement=placement,
-                sdc=sdc, progress=progress,
+                placed=placed, sdc=sdc, output=output, progress=progress,
             )  # fmt: skip
         else:
             result = api.implement(
                 found, config, pdk=kit, liberty=liberty or (), clock_ns=clock_ns,
                 traffic=traffic, prove=prove, rung=rung, placement=placement,
-                sdc=sdc, progress=progress,
+                placed=placed, sdc=sdc, output=output, progress=progress,
             )  # fmt: skip
     if plot is not None:
         from consilico.reports.plots import implement_plot, save_plot

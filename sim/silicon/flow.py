@@ -1,8 +1,10 @@
 """How far an implementation goes, from cells to a layout, and by what."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import read_input
 from consilico.sim.base.results import digest
 from consilico.sim.silicon.implementation import RUNGS
 from consilico.sim.silicon.kits.kit import Kit
@@ -18,16 +20,19 @@ class Flow:
     """How far an implementation goes, and by what.
 
     Raises:
-        UserError: If there is no such rung.
+        UserError: If there is no such rung, or a placement is given for a flow without one.
     """
 
     rung: str = "cells"  # the last of the ladder, one of RUNGS
     placement: PlacementOptions = field(default_factory=PlacementOptions)
+    placed: Path | None = None  # DEF file of a placement made elsewhere, in place of one of ours
     sdc: Sdc | None = None  # somebody's constraints; None: inputs and outputs at the clock's edge
 
     def __post_init__(self) -> None:
         if self.rung not in RUNGS:
             raise UserError(f"rung must be one of {', '.join(RUNGS)}, not {self.rung!r}")
+        if self.placed is not None and not self.lays_out:
+            raise UserError(f"{self.placed} is for a layout, not for --rung {self.rung}")
 
     @property
     def lays_out(self) -> bool:
@@ -38,10 +43,11 @@ class Flow:
         """Return a digest of all that a result depends on of this flow, and of the kit's for it.
 
         Raises:
-            UserError: If the kit does not say what a layout needs.
+            UserError: If the kit does not say what a layout needs, or a file cannot be read.
         """
         sdc = None if self.sdc is None else self.sdc.text
         if not self.lays_out:
             return digest(self.rung, sdc)
         check_layout(kit)
-        return digest(self.rung, sdc, repr(self.placement), kit.layout_sha256)
+        placed = b"" if self.placed is None else read_input(self.placed, "DEF file", unzip=True)
+        return digest(self.rung, sdc, repr(self.placement), placed, kit.layout_sha256)

@@ -7,7 +7,9 @@ traffic on it, and compute its power from the activity.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consilico.golden.config import Config
@@ -16,11 +18,12 @@ from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import cached_facts
 from consilico.sim.base.processes import work_folder
 from consilico.sim.base.progress import Progress, silent
-from consilico.sim.base.results import digest
+from consilico.sim.base.results import computed_anew, digest
 from consilico.sim.base.tools import tool_versions
 from consilico.sim.silicon.circuit import Circuit, unit_circuit
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.gate_level import traffic
+from consilico.sim.silicon.handover import check_folder, hand_over
 from consilico.sim.silicon.implementation import (
     RUNGS,
     EquivalenceCheck,
@@ -59,6 +62,7 @@ def implement(
     prove: bool | None = None,
     circuit: Circuit | None = None,
     flow: Flow | None = None,
+    output: Path | None = None,
 ) -> Implementation:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
@@ -76,15 +80,19 @@ def implement(
             small enough for that to be quick. Results are simulated and compared in any case.
         circuit: What is implemented as this unit; what its generator writes if not given.
         flow: How far to go, and by what; None: to mapped cells.
+        output: Folder that files for other tools go to; None: none. They are made even where the
+            result is in the cache.
 
     Raises:
         UserError: If the period is not accepted, the kit or a tool is missing, the kit does not say
-            what a layout needs, the constraints do not fit, or the unit has no such source of
-            traffic.
+            what a layout needs, the constraints do not fit, the unit has no such source of traffic,
+            or the folder cannot be written.
         ToolError: If a tool fails.
         CheckFailed: If the netlist's results are wrong, or it differs from the RTL.
     """
     check_ns("clock_ns", clock_ns)
+    if output is not None:
+        check_folder(output)
     flow = flow or Flow()
     source = source or unit.default_source
     kit = find_kit(pdk) if isinstance(pdk, str) else pdk
@@ -105,7 +113,10 @@ def implement(
             circuit=made, config=config, kit=kit, clock_ns=clock_ns, stimulus=stimulus, flow=flow,
             folder=folder, begin=_steps(made.unit, flow, progress or silent),
         )  # fmt: skip
-        found = cached_facts(Implementation, "implement", key, lambda: _measure(job, tools, prove))
+        with nullcontext() if output is None else computed_anew("implement"):
+            found = cached_facts(
+                Implementation, "implement", key, lambda: _measure(job, tools, prove, output)
+            )
     # not in the key: two configurations, or two sources, may have the same Verilog and traffic
     return replace(
         found,
@@ -135,7 +146,9 @@ def _check_sdc_clock(flow: Flow, circuit: Circuit, clock_ns: float) -> None:
         raise UserError(f"{sdc.path} has a clock of {sdc.clock_ns:g} ns, not of {clock_ns:g} ns")
 
 
-def _measure(job: Job, tools: dict[str, str | None], prove: bool | None) -> Implementation:
+def _measure(
+    job: Job, tools: dict[str, str | None], prove: bool | None, output: Path | None
+) -> Implementation:
     circuit, kit, clock_ns, stimulus = job.circuit, job.kit, job.clock_ns, job.stimulus
     unit, top = circuit.unit, circuit.top
     job.begin("synthesis")
@@ -153,7 +166,7 @@ def _measure(job: Job, tools: dict[str, str | None], prove: bool | None) -> Impl
     by_class = {
         kind: part.at_speed(gates.period_ns / clock_ns) for kind, part in report.by_class.items()
     }
-    return Implementation(
+    found = Implementation(
         unit=unit.name,
         config=job.config.to_json(),
         pdk=kit.name,
@@ -212,6 +225,9 @@ def _measure(job: Job, tools: dict[str, str | None], prove: bool | None) -> Impl
         wirelength_um=None if layout is None else layout.wirelength_um,
         utilisation=None if layout is None else layout.utilization,
     )
+    if output is not None:
+        hand_over(output, job, climbed, found)
+    return found
 
 
 def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:

@@ -50,6 +50,7 @@ class Stage:
     area_um2: float  # of the cells
     layout: Layout | None = None  # None: not placed
     spef: Path | None = None  # its wires; None: ideal
+    propagated: bool = False  # whether a tree delays the clock; else it is ideal
 
     @property
     def cells(self) -> int:
@@ -87,7 +88,9 @@ def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
     )
     if flow.lays_out:
         job.begin("placement")
-        layout = lay_out(mapped.netlist, circuit.top, kit, circuit.clock, flow.placement)
+        layout = lay_out(
+            mapped.netlist, circuit.top, kit, circuit.clock, flow.placement, flow.placed
+        )
         yield _laid_out("wires", layout, kit, job.folder / "wires")
 
 

@@ -15,6 +15,9 @@ __all__ = ["read_def", "write_def"]
 
 _MOST_BYTES = 1 << 30
 _PER_UM = 1000  # database units
+_ROW = re.compile(
+    r"^\s*ROW\s+\S+\s+\S+\s+(-?\d+)\s+(-?\d+)\s+\w+\s+DO\s+(\d+)\s+BY\s+1\s+STEP\s+(\d+)", re.M
+)
 _ORIENTATIONS = {  # mirrored at a horizontal axis (odd rows), at a vertical one
     (False, False): "N",
     (False, True): "FN",
@@ -81,8 +84,8 @@ def _pin(design: PlaceableDesign, names: PlainNames, pin: int) -> str:
 def read_def(path: Path, design: PlaceableDesign, names: PlainNames) -> Placement:
     """Return where a DEF file puts the cells and ports of a design.
 
-    Cells that the design has not, such as fillers, are passed over. The rows of the result are
-    those of the design, from the lower edge of the die on.
+    Cells that the design has not, such as fillers, are passed over. Places count from the lower
+    left corner of the rows, or of the die where the file has no rows.
 
     Args:
         path: DEF file, plain or gzipped.
@@ -103,6 +106,10 @@ def read_def(path: Path, design: PlaceableDesign, names: PlainNames) -> Placemen
         raise UserError(f"{path} is no DEF file: it has no UNITS DISTANCE MICRONS, or no DIEAREA")
     unit = 1 / int(per_um[1])
     left, low, right, high = (int(value) * unit for value in die.groups())
+    if rows := [[int(value) * unit for value in row] for row in _ROW.findall(text)]:
+        left, low = min(row[0] for row in rows), min(row[1] for row in rows)
+        right = max(x + count * step / unit for x, _, count, step in rows)
+        high = max(row[1] for row in rows) + design.row_um
     components = _placed(text, "COMPONENTS")
     pins = _placed(text, "PINS")
     x, y = np.zeros(design.cells), np.zeros(design.cells)

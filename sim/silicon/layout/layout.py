@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.progress import Progress, silent
 from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.layout.def_file import read_def
 from consilico.sim.silicon.layout.lef import read_lef
 from consilico.sim.silicon.layout.place import PlacementOptions, place
 from consilico.sim.silicon.layout.placement import Placement, placeable
@@ -76,7 +76,7 @@ def lay_out(
     kit: Kit,
     clock: str,
     options: PlacementOptions,
-    progress: Progress = silent,
+    placed: Path | None = None,
 ) -> Layout:
     """Place a mapped netlist and connect it.
 
@@ -86,11 +86,12 @@ def lay_out(
         kit: Process kit of its cells.
         clock: Name of the clock port, whose net pulls no cell; a netlist may have none.
         options: How to place.
-        progress: Called with the step, steps done and steps in all.
+        placed: DEF file of a placement that was made elsewhere, which is taken as it is; None: the
+            cells are placed here.
 
     Raises:
         UserError: If the kit does not say what a layout needs, a cell has no size, an option is
-            not accepted, or a file cannot be read.
+            not accepted, a file cannot be read, or its placement is not one on the kit's rows.
     """
     check_layout(kit)
     assert kit.rows is not None
@@ -101,5 +102,11 @@ def lay_out(
     design = placeable(
         flat, cells, kit.rows.height_um, kit.rows.site_um, read_lef(kit.lef), clock_nets
     )
-    placement = place(design, options, progress)
-    return Layout(placement=placement, wires=route(placement, kit.wires), names=PlainNames(flat))
+    names = PlainNames(flat)
+    if placed is None:
+        placement = place(design, options)
+    else:
+        placement = read_def(placed, design, names)
+        if problems := placement.problems():
+            raise UserError(f"{placed}: {problems[0]}; accepted: a legal placement on the rows")
+    return Layout(placement=placement, wires=route(placement, kit.wires), names=names)

@@ -1,5 +1,6 @@
 """Sizes of cells and places of their pins, read from LEF."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
 
-__all__ = ["Footprint", "read_lef"]
+__all__ = ["Footprint", "read_lef", "site_name"]
 
 _MOST_BYTES = 256 << 20
 
@@ -43,6 +44,30 @@ def read_lef(paths: Sequence[Path]) -> dict[str, Footprint]:
             if words[0] == "MACRO" and len(words) > 1:
                 found[words[1]] = _macro(path, words[1], statements)
     return found
+
+
+def site_name(paths: Sequence[Path]) -> str:
+    """Return the name of the site that the macros of some LEF files lie on.
+
+    Args:
+        paths: LEF files, as for :func:`read_lef`.
+
+    Returns:
+        The name that most macros give, or ``"core"`` where none gives one.
+
+    Raises:
+        UserError: If a file cannot be read.
+    """
+    found: Counter[str] = Counter()
+    for path in paths:
+        inside = False
+        for words in _statements(read_input_text(path, "LEF file", limit_bytes=_MOST_BYTES)):
+            match words:
+                case ["MACRO", _]:
+                    inside = True
+                case ["SITE", name, *_] if inside:
+                    found[name] += 1
+    return found.most_common(1)[0][0] if found else "core"
 
 
 def _statements(text: str) -> Iterator[list[str]]:

@@ -100,6 +100,7 @@ proc slack {period} {
 }
 set high [expr {$first * $unit}]
 set found [slack $high]
+puts "SLACK [expr {$found / $unit}]"
 if {abs($found) > 1e20} {
   puts "NO PATH"
 } else {
@@ -143,6 +144,7 @@ class Timing:
 
     path_ns: float  # shortest period at which no path fails, set-up included
     cells: tuple[str, ...]  # cell names along the worst path, from its start
+    slack_ns: float | None = None  # at the period asked for; None: there is no path
 
 
 def longest_path(
@@ -192,8 +194,12 @@ def longest_path(
     path = re.search(r"^PATH (\d\S*)\n", printed, re.M)
     if path is None:
         raise ToolError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
-    cells = tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M))
-    return Timing(path_ns=round(float(path[1]), 4), cells=cells)
+    slack = re.search(r"^SLACK (\S+)$", printed, re.M)
+    return Timing(
+        path_ns=round(float(path[1]), 4),
+        cells=tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M)),
+        slack_ns=None if slack is None else round(float(slack[1]), 4),
+    )
 
 
 # Power, by the user's own OpenSTA where it is recent enough to be believed

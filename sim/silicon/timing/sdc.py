@@ -18,7 +18,7 @@ from consilico.sim.silicon.liberty.syntax import open_library
 from consilico.sim.silicon.timing.clock_times import check_ns
 from consilico.sim.silicon.timing.sta import run_sta
 
-__all__ = ["Sdc", "check_sdc", "own_constraints", "read_sdc", "write_sdc"]
+__all__ = ["Sdc", "check_sdc", "own_constraints", "read_sdc", "time_unit", "write_sdc"]
 
 _MOST_BYTES = 16 << 20
 _CLOCK_NAME = "clk"
@@ -156,7 +156,7 @@ def read_sdc(path: Path, kit: Kit) -> Sdc:
         UserError: If the file cannot be read, or does not define one clock on a port.
     """
     text = read_input_text(path, "SDC file", limit_bytes=_MOST_BYTES)
-    unit, unit_ns = _time_unit(kit)
+    unit, unit_ns = time_unit(kit)
     with work_folder("sdc") as folder:
         try:
             printed = run_sta(_LOOK + _boxed(text, unit, _LOOKING) + _SHOW, folder, _LIMITS)
@@ -207,7 +207,7 @@ def _boxed(text: str, unit: str, target: str) -> str:
     return _BOX.replace("TARGET", target).replace("UNIT", unit).replace("TEXT", quoted)
 
 
-def _time_unit(kit: Kit) -> tuple[str, float]:
+def time_unit(kit: Kit) -> tuple[str, float]:
     """Return the unit of times of a kit's libraries, and its length in ns."""
     _, library = open_library(kit.mapping_liberty)
     unit = library.attributes.get("time_unit", "1ns")
@@ -237,7 +237,7 @@ def write_sdc(
         kit: Process kit, whose unit times are written in.
         propagated: Whether the clock's tree delays it; else it is ideal.
     """
-    unit, unit_ns = _time_unit(kit)
+    unit, unit_ns = time_unit(kit)
     period = f"{clock_ns / unit_ns:.10g}"
     on_port = f" [get_ports {clock}]" if any(name == clock for name, _, _ in ports) else ""
     lines = [

@@ -1,5 +1,6 @@
 """The whole flow on units small enough to count by hand."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,10 +83,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Implem
         prove: bool | None = None,
         rung: str = "cells",
         sdc: Sdc | None = None,
+        placed: Path | None = None,
+        output: Path | None = None,
         **fields: int,
     ) -> Implementation:
-        config, flow = DelayConfig(**fields), Flow(rung=rung, sdc=sdc)
-        return implement(unit, config, "nangate45", clock_ns, prove=prove, flow=flow)
+        config, flow = DelayConfig(**fields), Flow(rung=rung, sdc=sdc, placed=placed)
+        return implement(unit, config, "nangate45", clock_ns, prove=prove, flow=flow, output=output)
 
     return call
 
@@ -231,6 +234,34 @@ def test_how_far_to_go_is_checked_before_any_work(run: Callable[..., Implementat
     bare = replace(find_kit("nangate45"), wires=None)
     with pytest.raises(UserError, match=r"kit nangate45 has no \[wires\], which a layout needs"):
         implement(UNIT, DelayConfig(), bare, 4.0, flow=Flow(rung="wires"))
+
+
+def test_a_placement_made_elsewhere_is_taken(
+    run: Callable[..., Implementation], tmp_path: Path
+) -> None:
+    ours = run(rung="wires", output=tmp_path / "out")
+    file = tmp_path / "out" / "placement.def"
+    assert run(rung="wires", placed=file).wirelength_um == pytest.approx(ours.wirelength_um)
+    # the same cells further apart, in a core of twice the width
+    text = file.read_text()
+    core = re.search(r"DIEAREA \( 0 0 \) \( (\d+) (\d+) \)", text)
+    assert core is not None
+    wide = 2 * int(core[1])
+    apart = re.sub(
+        r"PLACED \( (\d+) ", lambda found: f"PLACED ( {2 * int(found[1])} ",
+        re.sub(r"DO (\d+) ", lambda found: f"DO {2 * int(found[1])} ", text),
+    ).replace(f"( {core[1]} ", f"( {wide} ")  # fmt: skip
+    file.write_text(apart)
+    loose = run(rung="wires", placed=file)
+    assert ours.wirelength_um is not None
+    assert loose.wirelength_um is not None
+    assert 1.2 < loose.wirelength_um / ours.wirelength_um < 2
+    assert loose.utilisation == pytest.approx(0.5 * (ours.utilisation or 0))
+    file.write_text(re.sub(r"PLACED \( \d+ \d+ \) (N|FS)", r"PLACED ( 0 0 ) \1", text))
+    with pytest.raises(UserError, match="two cells overlap; accepted: a legal placement"):
+        run(rung="wires", placed=file)
+    with pytest.raises(UserError, match=r"placement.def is for a layout, not for --rung cells"):
+        run(placed=file)
 
 
 def test_own_constraints_name_the_clock(run: Callable[..., Implementation], tmp_path: Path) -> None:

@@ -61,13 +61,27 @@ def test_cells_that_are_not_ours_and_escapes_do_no_harm(
     np.testing.assert_allclose(again.x_um, placed.x_um, atol=6e-4)
 
 
-def test_places_count_from_the_corner_of_the_die(
+def test_places_count_from_the_corner_of_the_rows_within_a_die(
     placed: Placement, text: str, tmp_path: Path
 ) -> None:
     width, height = placed.core.width_um * 1000, placed.core.height_um * 1000
     die = f"( 0 0 ) ( {width:.0f} {height:.0f} )"
     assert die in text
-    moved = text.replace(die, f"( -500 -1000 ) ( {width - 500:.0f} {height - 1000:.0f} )")
+    again = read(text.replace(die, f"( -700 -900 ) ( {width + 1:.0f} 99000 )"), placed, tmp_path)
+    np.testing.assert_allclose(again.x_um, placed.x_um, atol=6e-4)
+    assert again.core == placed.core
+
+
+def test_places_count_from_the_corner_of_a_die_without_rows(
+    placed: Placement, text: str, tmp_path: Path
+) -> None:
+    width, height = placed.core.width_um * 1000, placed.core.height_um * 1000
+    die = f"( 0 0 ) ( {width:.0f} {height:.0f} )"
+    assert die in text
+    without = "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("ROW ")
+    )
+    moved = without.replace(die, f"( -500 -1000 ) ( {width - 500:.0f} {height - 1000:.0f} )")
     again = read(moved, placed, tmp_path)
     np.testing.assert_allclose(again.x_um, placed.x_um + 0.5, atol=6e-4)
     np.testing.assert_allclose(again.y_um, placed.y_um + 1.0, atol=6e-4)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.layout.lef import read_lef
+from consilico.sim.silicon.layout.lef import read_lef, site_name
 
 INVERTER = """
 VERSION 5.7 ;
@@ -50,6 +50,14 @@ def test_the_library_of_nangate_has_what_the_mapper_uses() -> None:
     found = read_lef([path])
     assert found["DFF_X1"].width_um == pytest.approx(3.23)
     assert set(found["DFF_X1"].pins) >= {"D", "CK", "Q", "QN"}
+
+
+def test_the_site_is_the_one_of_the_macros(tmp_path: Path) -> None:
+    path = tmp_path / "cells.lef"
+    path.write_text("SITE other\n  SIZE 1 BY 1 ;\nEND other\n" + INVERTER)
+    assert site_name([path]) == "core"
+    path.write_text(INVERTER.replace("  SIZE", "  SITE unit ;\n  SIZE"))
+    assert site_name([path]) == "unit"
 
 
 @pytest.mark.parametrize(
