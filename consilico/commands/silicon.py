@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consilico.sim.silicon.implementation import EquivalenceCheck, Implementation, Rung
+    from consilico.sim.silicon.layout.limits import OverLimit
 
 __all__ = ["implement"]
 
@@ -189,6 +190,9 @@ def _show_implementation(result: "Implementation") -> None:
     rows.append(("equal to the RTL", _equivalence(result.equivalence)))
     if result.wirelength_um is not None:
         rows.append(("wires", f"{result.wirelength_um:,.0f} um, at {result.utilisation:.0%}"))
+    rows += [("over a limit", _over(each)) for each in (result.over_limit or ())[:_MOST_OVER]]
+    if (more := len(result.over_limit or ()) - _MOST_OVER) > 0:
+        rows.append(("over a limit", f"{more} more pins (--json)"))
     what = result.unit if result.top is None else f"{result.top} as {result.unit}"
     title = f"{what} in {result.pdk}, {result.corner}"
     rows += [("note", note) for note in result.notes]
@@ -222,6 +226,15 @@ def _equivalence(found: "EquivalenceCheck") -> str:
     if found.method == "proof":
         return f"proved, {found.proof.proved_points:,} points; {compared}"
     return f"not proved ({', '.join(found.proof.unproved)}); {compared}"
+
+
+_MOST_OVER = 5  # pins that are shown
+_UNITS = {"capacitance_ff": "fF", "transition_ns": "ns", "fanout": "inputs"}
+
+
+def _over(found: "OverLimit") -> str:
+    unit = _UNITS[found.kind]
+    return f"{found.pin}: {found.value:.4g} {unit}, limit {found.limit:.4g}"
 
 
 _PARTS = ("internal", "switching", "leakage", "total")

@@ -224,6 +224,7 @@ def _measure(
         ladder=tuple(each.facts for each in climbed),
         wirelength_um=None if layout is None else layout.wirelength_um,
         utilisation=None if layout is None else layout.utilization,
+        over_limit=None if layout is None else layout.over_limit,
     )
     if output is not None:
         hand_over(output, job, climbed, found)
@@ -233,7 +234,7 @@ def _measure(
 def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:
     """Return what shows the progress of an implementation when told which step begins."""
     rungs = RUNGS[: RUNGS.index(flow.rung) + 1]
-    total = 3 + 3 * len(rungs) - 1
+    total = 3 + 2 * len(rungs) + 2 * flow.lays_out
     begun = 0
 
     def begin(step: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
+from consilico.sim.silicon.layout.limits import OverLimit
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.equivalence import Proof
 
@@ -104,6 +105,9 @@ class Implementation(Facts):
     ladder: tuple[Rung, ...] = ()  # from cells up to it
     wirelength_um: float | None = None  # None: not placed
     utilisation: float | None = None  # area of the cells over that of the core
+    over_limit: tuple[OverLimit, ...] | None = (
+        None  # pins over a limit of the library, after repair
+    )
     rtl: str | None = None  # where anyone's design was implemented as the unit: its files
     top: str | None = None  # and their top module
     front_ends: FrontEnds | None = None  # and whether a simulator understands them likewise

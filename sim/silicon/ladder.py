@@ -12,7 +12,7 @@ from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.gate_level import GateLevelPower, gate_level_power
 from consilico.sim.silicon.implementation import Rung
 from consilico.sim.silicon.kits.kit import Kit
-from consilico.sim.silicon.layout.layout import Layout, lay_out
+from consilico.sim.silicon.layout.layout import Layout, lay_out, within_limits
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
@@ -91,6 +91,8 @@ def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
         layout = lay_out(
             mapped.netlist, circuit.top, kit, circuit.clock, flow.placement, flow.placed
         )
+        job.begin("repair")
+        layout = within_limits(layout, kit)
         yield _laid_out("wires", layout, kit, job.folder / "wires")
 
 

@@ -16,6 +16,7 @@ from consilico.sim.silicon.timing.sdc import time_unit
 __all__ = ["orfs_metrics"]
 
 _STEPS = {"cells": "synth", "wires": "detailedplace", "clock": "cts", "layout": "finish"}
+_LIMITS = {"max_cap": "capacitance_ff", "max_slew": "transition_ns", "max_fanout": "fanout"}
 Metric = tuple[str, float | int | str | list[str]]
 
 
@@ -61,6 +62,8 @@ def _metrics(climbed: Climbed, unit_ns: float) -> Iterator[Metric]:
         yield "design__instance__utilization__stdcell", layout.utilization
         yield "design__io", len(layout.placement.design.ports)
         yield "route__wirelength__estimated", layout.wirelength_um
+        for name, kind in _LIMITS.items():
+            yield f"timing__drv__{name}", sum(each.kind == kind for each in layout.over_limit)
     if climbed.timing.slack_ns is not None:
         yield "timing__setup__ws", climbed.timing.slack_ns / unit_ns
     yield "power__internal__total", power.internal_w

@@ -1,21 +1,24 @@
-"""A mapped netlist laid out: placed, and connected by wires."""
+"""A mapped netlist laid out: placed, connected by wires, and made to keep its library's limits."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.layout.def_file import read_def
 from consilico.sim.silicon.layout.lef import read_lef
+from consilico.sim.silicon.layout.limits import OverLimit
 from consilico.sim.silicon.layout.place import PlacementOptions, place
 from consilico.sim.silicon.layout.placement import Placement, placeable
+from consilico.sim.silicon.layout.repair import repair
 from consilico.sim.silicon.layout.spef import write_spef
 from consilico.sim.silicon.layout.wires import NetWire, route
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist
 from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
 
-__all__ = ["Layout", "check_layout", "lay_out"]
+__all__ = ["Layout", "check_layout", "lay_out", "within_limits"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,7 +27,12 @@ class Layout:
 
     placement: Placement
     wires: tuple[NetWire, ...]
-    names: PlainNames  # under which other tools see nets and instances
+    over_limit: tuple[OverLimit, ...] = ()  # pins that a repair had to leave so
+
+    @cached_property
+    def names(self) -> PlainNames:
+        """Names under which other tools see nets and instances."""
+        return PlainNames(self.placement.design.netlist)
 
     @property
     def utilization(self) -> float:
@@ -102,11 +110,25 @@ def lay_out(
     design = placeable(
         flat, cells, kit.rows.height_um, kit.rows.site_um, read_lef(kit.lef), clock_nets
     )
-    names = PlainNames(flat)
     if placed is None:
         placement = place(design, options)
     else:
-        placement = read_def(placed, design, names)
+        placement = read_def(placed, design, PlainNames(flat))
         if problems := placement.problems():
             raise UserError(f"{placed}: {problems[0]}; accepted: a legal placement on the rows")
-    return Layout(placement=placement, wires=route(placement, kit.wires), names=names)
+    return Layout(placement=placement, wires=route(placement, kit.wires))
+
+
+def within_limits(layout: Layout, kit: Kit) -> Layout:
+    """Return a layout whose nets keep the limits of the library, as far as it can be made.
+
+    Args:
+        layout: Its clock, if no tree was built, is ideal.
+        kit: Its process kit.
+
+    Raises:
+        UserError: If what is added does not fit onto the core.
+    """
+    assert kit.wires is not None
+    found = repair(layout.placement, read_liberty((kit.mapping_liberty,)), kit.wires)
+    return Layout(placement=found.placement, wires=found.wires, over_limit=found.over_limit)
