@@ -77,7 +77,7 @@ def read_sdf(path: Path) -> Sdf:
         UserError: If the file cannot be read, is no SDF or is damaged, holds delays of a kind that
             is not accepted, or none at all. The message names the line.
     """
-    text = read_input_text(path, "SDF file", limit_bytes=_MOST_BYTES)
+    text = read_input_text(path, "SDF file", limit_bytes=_MOST_BYTES, unzip=True)
     if not re.match(r"\s*(?://[^\n]*\s*)*\(\s*DELAYFILE\b", text, re.I):
         raise UserError(f"{path} is no SDF file: it does not begin with (DELAYFILE")
     reader = _Reader(path, text)

@@ -48,7 +48,8 @@ def run_sta(script: str, folder: Path, limits: Limits = _LIMITS) -> str:
 
     Raises:
         UserError: If OpenSTA is not installed.
-        ToolError: If it printed an error or nothing, exceeded a limit, or was killed.
+        ToolError: If it printed an error or nothing, exceeded a limit, or was killed. That a file
+            is not understood is an error, too, although OpenSTA only warns and goes on without it.
     """
     file = folder / "run.tcl"
     file.write_text(script)
@@ -56,7 +57,11 @@ def run_sta(script: str, folder: Path, limits: Limits = _LIMITS) -> str:
         "OpenSTA", [_program(), "-no_splash", "-exit", file], limits, folder=folder
     ).check()
     printed = run.stdout + run.stderr
-    if errors := [line for line in printed.splitlines() if line.startswith("Error:")]:
+    if errors := [
+        line
+        for line in printed.splitlines()
+        if line.startswith("Error:") or (line.startswith("Warning:") and " syntax error" in line)
+    ]:
         raise ToolError(f"OpenSTA failed: {errors[0]}")
     if not printed.strip():
         raise ToolError("OpenSTA printed nothing")
