@@ -5,23 +5,17 @@ are farthest from it, in clusters by place, as few and as small as serve. The ne
 are left to the clock tree: its buffers relieve the gates, too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from consilico.sim.silicon.kits.kitfile import WireLayer, Wires
 from consilico.sim.silicon.layout.detailed_placement import refine
-from consilico.sim.silicon.layout.limits import (
-    Loads,
-    OverLimit,
-    elmore_s,
-    find_loads,
-    over_limits,
-)
+from consilico.sim.silicon.layout.driving import Nets, Point, Sink, Source
+from consilico.sim.silicon.layout.limits import Loads, OverLimit, find_loads, over_limits
 from consilico.sim.silicon.layout.place import place_changes
-from consilico.sim.silicon.layout.placement import Placement, Reals
-from consilico.sim.silicon.layout.steiner import steiner_trees
+from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.layout.wires import NetWire, route
 from consilico.sim.silicon.liberty.library import Cell, Library
 from consilico.sim.silicon.liberty.strengths import Strengths
@@ -30,11 +24,8 @@ from consilico.sim.silicon.netlist.edit import NetlistEdit
 __all__ = ["Repaired", "repair"]
 
 _ROUNDS = 6  # a large net takes a tree of buffers, a level per round
-_MARGIN = 0.95  # of a limit, as cells still move a little
 _STEPS = 16  # shares of a net's sinks that are tried to stay with their driver
 _CLUSTERS = 64  # of one net, at most in a round
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,28 +37,6 @@ class Repaired:
     over_limit: tuple[OverLimit, ...]  # what could not be repaired
     buffers: int  # added
     resized: int  # cells that became stronger
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sink:
-    """A pin on a net that is driven; a port has no index."""
-
-    at: Point
-    index: int | None = None  # of the instance
-    pin: str = ""
-    farads: float = 0.0
-    fanout: float = 0.0
-    slew_s: float | None = None  # limit
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    """An output pin with the slew that its cell's inputs see, or a port, which has no cell."""
-
-    cell: Cell | None
-    pin: str
-    at: Point
-    slew_s: float
 
 
 def repair(placement: Placement, library: Library, wires: Wires) -> Repaired:
@@ -119,14 +88,11 @@ class _Step:
         strengths: Strengths,
     ) -> None:
         design = placement.design
-        self.design, self.loads, self.library = design, loads, library
-        self.layer, self.strengths = layer, strengths
+        self.netlist, self.library, self.strengths = design.netlist, library, strengths
         self.edit = NetlistEdit(design.netlist, design.library)
+        self.nets = Nets(placement, loads, library, layer, self.edit)
         self.points_um: dict[int, Point] = {}
         self.buffers = self.resized = 0
-        x, y = placement.pins_um()
-        self.places = list(zip(x.tolist(), y.tolist(), strict=True))
-        self.index_of = {int(net): index for index, net in enumerate(design.nets)}
         self.names: dict[int, str] = {}
         for name, net in design.netlist.names.items():
             self.names.setdefault(net, name)
@@ -134,33 +100,24 @@ class _Step:
 
     def run(self, found: Sequence[OverLimit]) -> None:
         """Repair the nets of the pins found, each once."""
-        number = {each.name: at for at, each in enumerate(self.design.netlist.instances)}
-        kinds: dict[int, set[str]] = {}
-        for each in found:
-            instance, _, pin = each.pin.rpartition("/")
-            net = self.design.netlist.instances[number[instance]].pins[pin]
-            kinds.setdefault(net, set()).add(each.kind)
-        for net in sorted(kinds):
-            if net in self.index_of and not self.strengthen(net):
+        pins = {each.name: each.pins for each in self.netlist.instances}
+        over = {
+            pins[instance][pin] for instance, _, pin in (each.pin.rpartition("/") for each in found)
+        }
+        for net in sorted(over):
+            if net in self.nets and not self.strengthen(net):
                 self.divide(net)
 
     def strengthen(self, net: int) -> bool:
         """Give a net the smallest driver that serves it, if that does not overload others."""
-        index = self.driver(net)
+        index = self.nets.driver(net)
         if index is None:
             return False
         instance = self.edit.instance(index)
         was = self.library.cells[instance.cell]
-        outputs = [
-            own
-            for pin, own in instance.pins.items()
-            if was.pins[pin].direction != "input" and own in self.index_of
-        ]
         for name in self.strengths.of(was.name):
             cell = self.library.cells[name]
-            if name != was.name and all(
-                self.fits(self.source(each, cell), self.sinks(each)) for each in outputs
-            ):
+            if name != was.name and self.nets.serves(index, cell):
                 more = {
                     own: cell.pins[pin].capacitance_f - was.pins[pin].capacitance_f
                     for pin, own in instance.pins.items()
@@ -174,20 +131,20 @@ class _Step:
 
     def bears(self, net: int, more_f: float) -> bool:
         """Tell whether the driver of a net may drive some farads more."""
-        if more_f <= 0 or net not in self.index_of or self.loads.ideal[net]:
+        if more_f <= 0 or net not in self.nets:
             return True
         if net in self.divided:
             return False  # its load is no longer known
-        source = self.source(net)
-        return self.fits(source, [*self.sinks(net), _Sink(at=source.at, farads=more_f)])
+        source = self.nets.source(net)
+        return self.nets.fits(source, [*self.nets.sinks(net), Sink(at=source.at, farads=more_f)])
 
     def divide(self, net: int) -> None:
         """Put buffers between a net and the sinks that its driver cannot serve."""
-        source, sinks = self.source(net), self.sinks(net)
+        source, sinks = self.nets.source(net), self.nets.sinks(net)
         x, y = source.at
         sinks.sort(key=lambda s: (s.index is not None, abs(s.at[0] - x) + abs(s.at[1] - y)))
         bound = sum(sink.index is None for sink in sinks)  # ports stay on their net
-        best: tuple[bool, float, str, int, list[list[_Sink]]] | None = None
+        best: tuple[bool, float, str, int, list[list[Sink]]] | None = None
         for name in self.strengths.buffers:
             cell = self.library.cells[name]
             for kept in sorted(
@@ -198,7 +155,7 @@ class _Step:
                 if clusters is None:
                     continue
                 entries = [_entry(cell, cluster, source.at) for cluster in clusters]
-                serves = self.fits(source, [*sinks[:kept], *entries])
+                serves = self.nets.fits(source, [*sinks[:kept], *entries])
                 if not serves and (kept > bound or len(clusters) >= len(sinks) - kept):
                     continue
                 found = (not serves, cell.area_um2 * len(clusters), name, kept, clusters)
@@ -213,7 +170,7 @@ class _Step:
             self.buffer(net, self.library.cells[name], cluster, source.at)
         self.divided.add(net)
 
-    def clusters(self, cell: Cell, source: _Source, sinks: list[_Sink]) -> list[list[_Sink]] | None:
+    def clusters(self, cell: Cell, source: Source, sinks: list[Sink]) -> list[list[Sink]] | None:
         """Divide sinks by place until a buffer serves each part; None: it cannot."""
         (pin,) = (pin.name for pin in cell.pins.values() if pin.direction != "input")
         slew_s = self.limit_s(source)
@@ -221,7 +178,7 @@ class _Step:
         while waiting:
             part = waiting.pop()
             at = _nearest(part, source.at)
-            if self.fits(_Source(cell=cell, pin=pin, at=at, slew_s=slew_s), part):
+            if self.nets.fits(Source(cell=cell, pin=pin, at=at, slew_s=slew_s), part):
                 found.append(part)
             elif len(part) == 1 or len(found) + len(waiting) > _CLUSTERS:
                 return None
@@ -232,12 +189,12 @@ class _Step:
                 waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
         return found
 
-    def limit_s(self, source: _Source) -> float:
+    def limit_s(self, source: Source) -> float:
         """Return the slowest edge that the output of a source may have."""
         limit = None if source.cell is None else source.cell.pins[source.pin].max_transition_s
         return source.slew_s if limit is None else limit
 
-    def buffer(self, net: int, cell: Cell, sinks: Iterable[_Sink], towards: Point) -> None:
+    def buffer(self, net: int, cell: Cell, sinks: Iterable[Sink], towards: Point) -> None:
         """Add one buffer in front of some sinks of a net."""
         sinks = list(sinks)
         name = self.names.get(net, f"net_{net}")
@@ -250,115 +207,20 @@ class _Step:
             self.edit.reconnect(sink.index, sink.pin, new)
         self.buffers += 1
 
-    def fits(self, source: _Source, sinks: Sequence[_Sink]) -> bool:
-        """Tell whether a source serves some sinks within all limits, with a wire between them."""
-        points = np.array([source.at, *(sink.at for sink in sinks)])
-        (tree,) = steiner_trees([points])
-        farads = np.array([0.0, *(sink.farads for sink in sinks)])
-        load = float(farads.sum()) + tree.length_um * self.layer.ff_per_um * 1e-15
-        slew_s = 0.0
-        if source.cell is not None:
-            pin = source.cell.pins[source.pin]
-            slew_s = _slew_s(source.cell, source.pin, source.slew_s, load)
-            for value, limit in (
-                (load, pin.max_capacitance_f),
-                (slew_s, pin.max_transition_s),
-                (sum(sink.fanout for sink in sinks), pin.max_fanout),
-            ):
-                margin = 1.0 if limit == pin.max_fanout else _MARGIN
-                if limit is not None and value > margin * limit:
-                    return False
-        limits = [sink.slew_s for sink in sinks]
-        if all(limit is None for limit in limits):
-            return True
-        delays = self.library.slew_per_tau * elmore_s(tree, self.layer, farads, 0)[1:]
-        ends: Reals = np.hypot(slew_s, delays)
-        return all(
-            limit is None or end <= _MARGIN * limit
-            for end, limit in zip(ends.tolist(), limits, strict=True)
-        )
 
-    def driver(self, net: int) -> int | None:
-        """Return the instance that drives a net; None: a port does."""
-        return next((at for at, _, drives, _ in self.pins(net) if drives), None)
-
-    def source(self, net: int, cell: Cell | None = None) -> _Source:
-        """Return what drives a net, or would if it were of another cell."""
-        for index, pin, drives, at in self.pins(net):
-            if not drives:
-                continue
-            if index is None:
-                return _Source(cell=None, pin="", at=at, slew_s=0.0)
-            instance = self.edit.instance(index)
-            own = self.library.cells[instance.cell]
-            slews = [
-                self.loads.end_slew_s(entry)
-                for name, entry in instance.pins.items()
-                if own.pins[name].direction == "input"
-            ]
-            return _Source(cell=cell or own, pin=pin, at=at, slew_s=max(slews, default=0.0))
-        raise ValueError(f"nothing drives net {net}")
-
-    def sinks(self, net: int) -> list[_Sink]:
-        """Return what a net drives."""
-        found = []
-        for index, pin, drives, at in self.pins(net):
-            if drives:
-                continue
-            if index is None:
-                found.append(_Sink(at=at))
-                continue
-            own = self.library.cells[self.edit.instance(index).cell].pins[pin]
-            found.append(
-                _Sink(
-                    at=at,
-                    index=index,
-                    pin=pin,
-                    farads=own.capacitance_f,
-                    fanout=own.fanout_load,
-                    slew_s=own.max_transition_s,
-                )
-            )
-        return found
-
-    def pins(self, net: int) -> Iterator[tuple[int | None, str, bool, Point]]:
-        """Yield instance, pin, whether it drives, and place of each pin of a net."""
-        design, number = self.design, self.index_of[net]
-        for at in range(int(design.starts[number]), int(design.starts[number + 1])):
-            index = int(design.pin_object[at])
-            yield (
-                index if index < design.cells else None,
-                design.pin_name[at],
-                bool(design.pin_drives[at]),
-                self.places[at],
-            )
-
-
-def _entry(cell: Cell, sinks: Sequence[_Sink], towards: Point) -> _Sink:
+def _entry(cell: Cell, sinks: Sequence[Sink], towards: Point) -> Sink:
     """Return the input of a buffer in front of some sinks."""
     (pin,) = (pin for pin in cell.pins.values() if pin.direction == "input")
-    return _Sink(
+    return Sink(
         index=0, pin=pin.name, at=_nearest(sinks, towards), farads=pin.capacitance_f,
         fanout=pin.fanout_load, slew_s=pin.max_transition_s,
     )  # fmt: skip
 
 
-def _nearest(sinks: Sequence[_Sink], towards: Point) -> Point:
+def _nearest(sinks: Sequence[Sink], towards: Point) -> Point:
     """Return the point of the sinks' bounding box that is nearest to another one."""
     xs, ys = [sink.at[0] for sink in sinks], [sink.at[1] for sink in sinks]
     return (
         min(max(towards[0], min(xs)), max(xs)),
         min(max(towards[1], min(ys)), max(ys)),
     )
-
-
-def _slew_s(cell: Cell, pin: str, slew_s: float, load_f: float) -> float:
-    """Return the slowest edge of an output, whichever input causes it."""
-    slew, load = np.array([slew_s]), np.array([load_f])
-    found = [
-        float(table.lookup(slew, load)[0])
-        for arc in cell.pins[pin].timing
-        for table in (arc.rise_transition, arc.fall_transition)
-        if table is not None
-    ]
-    return max(found, default=0.0)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from functools import cached_property
 
+import numpy as np
+
 from consilico.sim.silicon.liberty.boolean import parse_function
-from consilico.sim.silicon.liberty.library import Cell, Pin
+from consilico.sim.silicon.liberty.library import Cell, Pin, Table
 
 __all__ = ["Strengths"]
 
@@ -21,6 +23,7 @@ class Strengths:
 
     def __init__(self, cells: Mapping[str, Cell]) -> None:
         self._cells = cells
+        self._energies: dict[str, float] = {}
 
     @cached_property
     def _groups(self) -> dict[object, tuple[str, ...]]:
@@ -40,6 +43,19 @@ class Strengths:
         """
         return self._groups.get(_signature(self._cells[name]), ())
 
+    def energy_j(self, name: str) -> float:
+        """Return about what a toggle of a cell costs, to compare cells of one group.
+
+        It is the sum over the pins of the mean internal energy and of what charges the inputs, for
+        a load of four inputs of the group's smallest cell and a slew in the middle of the tables.
+        """
+        if name not in self._energies:
+            group = self.of(name) or (name,)
+            inputs = _input_capacitances_f(self._cells[group[0]])
+            load_f = 4 * sum(inputs) / max(len(inputs), 1)
+            self._energies[name] = _energy_j(self._cells[name], load_f)
+        return self._energies[name]
+
     @cached_property
     def buffers(self) -> tuple[str, ...]:
         """Names of the cells whose one output repeats their one input, the smallest first."""
@@ -53,8 +69,29 @@ class Strengths:
 
 
 def _size(cell: Cell) -> tuple[float, float, str]:
-    inputs = sum(pin.capacitance_f for pin in cell.pins.values() if pin.direction == "input")
-    return cell.area_um2, inputs, cell.name
+    return cell.area_um2, sum(_input_capacitances_f(cell)), cell.name
+
+
+def _input_capacitances_f(cell: Cell) -> list[float]:
+    return [pin.capacitance_f for pin in cell.pins.values() if pin.direction == "input"]
+
+
+def _energy_j(cell: Cell, load_f: float) -> float:
+    total = 0.0
+    for pin in cell.pins.values():
+        tables = [t for power in pin.internal_power for t in (power.rise, power.fall) if t]
+        if tables:
+            total += sum(_middle(table, load_f) for table in tables) / len(tables)
+        if pin.direction == "input":
+            total += pin.capacitance_f * pin.voltage_v**2 / 2
+    return total
+
+
+def _middle(table: Table, load_f: float) -> float:
+    """Return the value of a table in the middle of its slews."""
+    slews = [index for axis, index in zip(table.axes, table.indices, strict=True) if axis == "slew"]
+    slew_s = float(slews[0][len(slews[0]) // 2]) if slews else 0.0
+    return float(table.lookup(np.array([slew_s]), np.array([load_f]))[0])
 
 
 def _signature(cell: Cell) -> object:
