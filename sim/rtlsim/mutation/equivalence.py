@@ -8,13 +8,15 @@ First both are compared from any common state. If they can differ then, the ques
 such a state is reached, in which the fault changes anything: ABC looks for registers that always
 hold the same, or the constants that rule a state out, by induction (``scorr``), and decides what is
 left by property directed reachability (``pdr``). There registers that a reset sets may hold
-anything when power comes; the others, whose content counts for nothing until something is loaded,
-hold 0.
+anything before the first reset. The others, whose content counts for nothing until something is
+loaded, hold what design and mutant leave in them when both have run side by side for a while. So a
+mutant that, say, uses the words of a memory in another order can be seen to do the same with them.
 """
 
 import json
+import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -32,6 +34,7 @@ __all__ = ["Comparator", "Comparison"]
 # Output ports that the design gets: the first, with the number of a fault, is 1 where that would
 # change the net that it is in
 _ACTIVE, _TICKS, _UNLIKE = "consilico_active", "consilico_ticks", "consilico_unlike"
+_USED_CYCLES, _CONFIGURES = 200, 0.1  # before a comparison; how often a configuration is offered
 _ANY_STATE = "iprove"
 _REACHED = "scorr -C 200; scorr -F 2 -C 200; pdr"
 
@@ -65,7 +68,7 @@ class Comparator:
             # registers may begin with anything; nets without a value are 0
             read, options = ["read_json cycles.json"], "-symbols"
             graph = read_aiger(write_aiger(read, folder, undefined="-zero", options=options))
-            self._pair = _Pair(graph)
+            self._pair = _Pair(graph, [mutation.number for mutation in mutants.mutations])
 
     def alike(self, number: int, limit_s: int = 2) -> bool:
         """Tell whether a mutant is proved to do as the design does in any common state.
@@ -80,7 +83,7 @@ class Comparator:
             model = self._pair.builder.aiger(differs, free=True)
         return "UNSATISFIABLE" in self._asked(model, _ANY_STATE, limit_s)
 
-    def compared(self, number: int, limit_s: int = 10) -> Comparison:
+    def compared(self, number: int, limit_s: int = 20) -> Comparison:
         """Compare a mutant in the states that are reached.
 
         Args:
@@ -158,15 +161,55 @@ def _faults(design: Design, select: list[Bit]) -> dict[int, tuple[Bit, Bit]]:
     }
 
 
+def _used(graph: Graph, numbers: Sequence[int]) -> list[int]:
+    """Return what each latch holds after some cycles: a bit per mutant, bit 0 of the design.
+
+    All are given the same: offers, which the producers hold until the design takes them, and a
+    consumer that is always ready.
+    """
+    rng = random.Random(1)
+    ones = (2 << max(numbers)) - 1
+    state = [0] * len(graph.next_state)
+    held: dict[str, int] = {}
+    values: list[int] = []
+
+    def given(name: str, cycle: int) -> int:
+        if name == SELECT or name.startswith(f"{SELECT}["):
+            bit = int(name.removeprefix(SELECT).strip("[]") or 0)
+            return sum(1 << number for number in numbers if number >> bit & 1)
+        stream, _, part = name.partition("__")
+        if name == "rst":
+            return 0 if cycle else ones
+        if part == "ready":
+            return ones
+        moves = not cycle or values[ready[stream] >> 1] ^ ready[stream] & 1
+        if name not in held or moves & 1:
+            often = _CONFIGURES if stream == "cfg" else 1
+            held[name] = ones * (rng.random() < (often if part == "valid" else 0.5))
+        return held[name]
+
+    ready = {
+        stream: graph.outputs.get(f"{stream}__ready", TRUE)
+        for stream in {name.partition("__")[0] for name in graph.inputs}
+    }
+    for cycle in range(_USED_CYCLES):
+        inputs = [given(name, cycle) for name in graph.inputs]
+        values = graph.values(inputs, state, ones)
+        state = [values[each >> 1] ^ (ones if each & 1 else 0) for each in graph.next_state]
+    return state
+
+
 class _Pair:
     """The design among its neighbours, to which a mutant is added that is given the same.
 
     Args:
         graph: The design, with an input that chooses a mutant.
+        numbers: The mutants.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, numbers: Sequence[int]) -> None:
         self._graph = graph
+        self._content = _used(graph, numbers)
         self.builder = build = Builder()
         # a reset in the first cycle, and then at will
         settled, calm = build.latch(), build.latch()
@@ -198,7 +241,7 @@ class _Pair:
         self._stored: list[int] = []  # latches, by latch of the graph
         self._first: dict[int, int] = {}  # what those that a reset sets hold in the first cycle
         for latch, is_set in enumerate(resets):
-            self._stored.append(build.latch())
+            self._stored.append(build.latch(self._content[latch] & 1))
             if is_set:
                 self._first[latch] = build.input()
             given[graph.first_latch + latch] = self._seen(latch, self._stored[latch])
@@ -255,7 +298,7 @@ class _Pair:
             ]
             if not more:
                 break
-            own |= {latch: self.builder.latch() for latch in more}
+            own |= {latch: self.builder.latch(self._content[latch] >> number & 1) for latch in more}
         for latch, literal in own.items():
             self.builder.feed(literal, self._value(self._graph.next_state[latch], copy))
         yield self.builder.any_of(self._differences(copy))

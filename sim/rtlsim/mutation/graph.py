@@ -5,7 +5,7 @@ Biere, "The AIGER and-inverter graph format", http://fmv.jku.at/aiger/.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Builder", "Graph", "read_aiger"]
@@ -55,6 +55,20 @@ class Graph:
                 known[node] = True
         return [value(literal) is not None for literal in self.next_state]
 
+    def values(self, given: Sequence[int], state: Sequence[int], ones: int) -> list[int]:
+        """Return the value of every node, in several cases at once: a bit for each.
+
+        Args:
+            given: Of the inputs.
+            state: Of the latches.
+            ones: A bit 1 for each case.
+        """
+        found = [0, *given, *state]
+        for a, b in self.gates:
+            one, other = found[a >> 1], found[b >> 1]
+            found.append((one ^ ones if a & 1 else one) & (other ^ ones if b & 1 else other))
+        return found
+
 
 def read_aiger(raw: bytes) -> Graph:
     """Return the graph in a binary AIGER file that names its inputs and outputs."""
@@ -94,7 +108,7 @@ def read_aiger(raw: bytes) -> Graph:
 
 
 class Builder:
-    """A graph that grows; equal gates are one node, and latches start at 0."""
+    """A graph that grows; equal gates are one node."""
 
     def __init__(self) -> None:
         self._operands: list[tuple[int, int] | None] = [None]  # by node; None: no gate
@@ -107,15 +121,20 @@ class Builder:
         self._inputs.append(len(self._operands))
         return self._added(None)
 
-    def latch(self) -> int:
-        """Add a latch, which holds its value unless :meth:`feed` is called; return its literal."""
+    def latch(self, begins: int = FALSE) -> int:
+        """Add a latch, which holds its value unless :meth:`feed` is called; return its literal.
+
+        Args:
+            begins: Its value in the first step. In the graph it is one that begins with 0, inverted
+                where this is 1.
+        """
         literal = self._added(None)
         self._latches[literal >> 1] = literal
-        return literal
+        return literal ^ begins
 
     def feed(self, latch: int, following: int) -> None:
         """Say what a latch takes next."""
-        self._latches[latch >> 1] = following
+        self._latches[latch >> 1] = following ^ latch & 1
 
     def _added(self, operands: tuple[int, int] | None) -> int:
         self._operands.append(operands)
