@@ -19,7 +19,9 @@ from consilico.sim.base.files import TEMPORARY_PREFIX
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.ladder import ACTIVITY, Climbed, Job
 from consilico.sim.silicon.layout.def_file import write_def
+from consilico.sim.silicon.layout.layout import Layout
 from consilico.sim.silicon.layout.lef import site_name
+from consilico.sim.silicon.layout.picture import cell_modules, module_picture, power_picture
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.metrics import orfs_metrics
 from consilico.sim.silicon.netlist.netlist import read_netlist
@@ -30,7 +32,7 @@ __all__ = ["check_folder", "hand_over"]
 _INDEX = "implement.json"
 _NAMES = (
     "netlist.v", "constraints.sdc", "wires.spef", "placement.def", "delays.sdf", "activity.vcd.gz",
-    "metrics.json", "placement.svg", _INDEX,
+    "metrics.json", "placement.svg", "power.svg", _INDEX,
 )  # fmt: skip
 
 
@@ -115,6 +117,7 @@ def _write(folder: Path, job: Job, last: Climbed, metrics: Mapping[str, Any]) ->
     if layout is not None:
         placed = write_def(layout.placement, layout.names, site_name(job.kit.lef))
         (folder / "placement.def").write_text(placed)
+        _draw(folder, layout, last, f"{job.circuit.top} in {job.kit.name}")
     # the time stamp is left out, so that equal activity makes equal files
     with (
         (job.folder / ACTIVITY).open("rb") as recording,
@@ -123,6 +126,17 @@ def _write(folder: Path, job: Job, last: Climbed, metrics: Mapping[str, Any]) ->
     ):
         shutil.copyfileobj(recording, packed)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+
+
+def _draw(folder: Path, layout: Layout, last: Climbed, name: str) -> None:
+    """Draw where the modules lie and where the power goes."""
+    placement = layout.placement
+    modules = cell_modules(placement.design.netlist, placement.design.library)
+    picture = module_picture(placement, modules, f"{name}: modules")
+    (folder / "placement.svg").write_text(picture)
+    power_w = {each.name: each.power.total_w for each in last.replayed.report.instances}
+    by_cell = [power_w[instance] for instance in layout.names.instance]
+    (folder / "power.svg").write_text(power_picture(placement, by_cell, f"{name}: power"))
 
 
 def _constraints(job: Job, last: Climbed) -> str:
