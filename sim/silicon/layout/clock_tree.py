@@ -1,0 +1,278 @@
+"""A balanced clock tree: buffers from the clock port to every clock pin, behind every gate.
+
+The tree of a net is built from its pins up. Pins that lie together share a buffer; buffers are pins
+of the next level, until the driver of the net can drive what is left. Pins are grouped by
+recursive bisection of the placement (M. A. B. Jackson, A. Srinivasan, E. S. Kuh, "Clock routing for
+high-performance ICs", DAC 1990). What is behind a clock gate is built first, so that its delay is
+known when the gate's clock pin joins the tree of the net before it: pins that the clock would reach
+too early get buffers until they are as late as the others, and sinks behind gates and at the root
+see the clock at about the same time.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from consilico.sim.base.errors import UserError
+from consilico.sim.silicon.kits.kitfile import WireLayer
+from consilico.sim.silicon.layout.clock_buffers import (
+    ClockBuffer,
+    clock_buffers,
+    edge_delays_s,
+    gate_sizes,
+    smallest_quick,
+)
+from consilico.sim.silicon.layout.clock_network import ClockNetwork, PinOf, clock_network
+from consilico.sim.silicon.layout.place import place_changes
+from consilico.sim.silicon.layout.placement import Placement
+from consilico.sim.silicon.layout.steiner import steiner_trees
+from consilico.sim.silicon.netlist.edit import NetlistEdit
+
+__all__ = ["MODULE", "ClockTree", "build_clock_tree"]
+
+MODULE = "clock_tree"  # path of the buffers
+_FANOUT = 20  # of a driver, at most
+_MOST_STEPS = 200  # of a net: no tree has so many levels
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClockTree:
+    """A placed netlist with its clock tree."""
+
+    placement: Placement  # legal; nets of the clock have wires, too
+    nets: frozenset[int]  # all that the clock passes on its way to a sink
+    sinks: int  # clock pins of flip-flops and macros, enables of latches
+    buffers: int  # that were added
+    levels: int  # cells between the port and a sink, at most: buffers, gates and logic
+
+
+@dataclass
+class _Node:
+    """What a driver drives: a pin of the netlist, or a buffer of the tree and what it drives."""
+
+    at: Point
+    load_f: float
+    delay_s: float  # from here to the sinks behind
+    levels: int  # cells from here to the sinks, itself counted
+    pin: PinOf | None = None
+    buffer: ClockBuffer | None = None
+    below: list["_Node"] = field(default_factory=list)
+
+
+def build_clock_tree(placement: Placement, clock: str, layer: WireLayer) -> ClockTree:
+    """Build the clock tree of a placed netlist, and place its buffers.
+
+    Args:
+        placement: Legal; its clock may have no wires yet.
+        clock: Name of the clock port. Without such a port there is no tree.
+        layer: Wires of the clock.
+
+    Raises:
+        UserError: If the library has no buffer, logic that the clock passes is a loop, a net cannot
+            be driven, or the buffers do not fit onto the core.
+    """
+    design = placement.design
+    network = clock_network(design.netlist, design.library, clock)
+    if not network.nets:
+        return ClockTree(placement=placement, nets=frozenset(), sinks=0, buffers=0, levels=0)
+    builder = _Builder(placement, network, layer)
+    levels = builder.build()
+    netlist = builder.edit.done()
+    return ClockTree(
+        placement=place_changes(placement, netlist, builder.points_um, left_out=()),
+        nets=frozenset(builder.nets),
+        sinks=network.sink_count,
+        buffers=len(builder.points_um),
+        levels=levels,
+    )
+
+
+class _Builder:
+    def __init__(self, placement: Placement, network: ClockNetwork, layer: WireLayer) -> None:
+        design = placement.design
+        self._netlist, self._cells = design.netlist, design.library
+        self._network, self._layer = network, layer
+        self._buffers = clock_buffers(self._cells)
+        self.edit = NetlistEdit(self._netlist, self._cells)
+        self.nets = set(network.nets)
+        self.points_um: dict[int, Point] = {}
+        whole = replace(placement, design=design.changed(design.netlist, left_out=()))
+        x, y = whole.pins_um()
+        self._at: dict[PinOf, Point] = {
+            (at, name): (left, low)
+            for at, name, left, low in zip(
+                whole.design.pin_object.tolist(), whole.design.pin_name,
+                x.tolist(), y.tolist(), strict=True,
+            )
+        }  # fmt: skip
+        self._drivers: dict[int, PinOf] = {
+            net: (index, pin)
+            for index, instance in enumerate(self._netlist.instances)
+            for pin, net in instance.pins.items()
+            if net in self.nets and self._cells[instance.cell].pins[pin].direction == "output"
+        }
+
+    def build(self) -> int:
+        """Add the buffers of all nets, and return the levels of the whole tree."""
+        delay_s: dict[int, float] = {}  # by net, from its driver's output
+        levels: dict[int, int] = {}
+        loads_f: dict[int, float] = {}
+        for net in self._network.nets:
+            nodes = [
+                self._leaf(pin, 0.0, 0)
+                for pin in (*self._network.sinks[net], *self._network.others[net])
+            ]
+            for pin, behind in self._network.gates[net]:
+                later = max(self._through_s(pin, each, loads_f) + delay_s[each] for each in behind)
+                nodes.append(self._leaf(pin, later, 1 + max(levels[each] for each in behind)))
+            top = self._tree(net, nodes)
+            delay_s[net] = max(node.delay_s for node in top)
+            levels[net] = max(node.levels for node in top)
+            loads_f[net] = self._load_f(net, top)
+            self._connect(net, top)
+        return levels[self._network.nets[-1]]
+
+    def _leaf(self, pin: PinOf, delay_s: float, levels: int) -> _Node:
+        cell = self._cells[self.edit.instance(pin[0]).cell]
+        load_f = cell.pins[pin[1]].capacitance_f
+        return _Node(at=self._at[pin], load_f=load_f, delay_s=delay_s, levels=levels, pin=pin)
+
+    def _through_s(self, pin: PinOf, net: int, loads_f: Mapping[int, float]) -> float:
+        """Return the delay of a gate from its clock pin to a net."""
+        instance = self.edit.instance(pin[0])
+        cell = self._cells[instance.cell]
+        output = cell.pins[self._drivers[net][1]]
+        rise, fall = edge_delays_s(output, pin[1], loads_f[net])
+        return rise if cell.clock_gate else (rise + fall) / 2
+
+    def _tree(self, net: int, nodes: list[_Node]) -> list[_Node]:
+        """Return what the driver of a net drives: buffers, and pins that need none."""
+        step_s = self._buffers[0].delay_s(self._buffers[0].input_f)  # what a buffer delays by
+        for _ in range(_MOST_STEPS):
+            latest = max(node.delay_s for node in nodes)
+            least = min(node.delay_s for node in nodes)
+            if latest - least > step_s:
+                early = [node for node in nodes if node.delay_s < least + step_s / 2]
+                late = [node for node in nodes if node.delay_s >= least + step_s / 2]
+                nodes = late + self._buffered(early, latest - least)
+            elif self._fits(net, nodes):
+                return nodes
+            else:
+                nodes = self._buffered(nodes, 0.0)
+        raise UserError(f"the clock net {self._name(net)} cannot be driven")
+
+    def _fits(self, net: int, nodes: list[_Node]) -> bool:
+        """Tell whether the driver of a net can drive what is left; gates grow for it."""
+        if len(nodes) > _FANOUT:
+            return False
+        driver = self._drivers.get(net)
+        if driver is None:  # the port
+            return True
+        index, pin = driver
+        load_f = self._load_f(net, nodes)
+        cell = self._cells[self.edit.instance(index).cell]
+        for size in gate_sizes(cell, self._cells):
+            if size.drives(pin, load_f):
+                self.edit.resize(index, size.cell.name)
+                return True
+        return len(nodes) == 1  # more buffers would not help
+
+    def _buffered(self, nodes: list[_Node], wanted_s: float) -> list[_Node]:
+        """Return buffers that drive all nodes, and delay by so much if they can."""
+        most_f = self._buffers[-1].most_f
+        groups = _bisected(nodes, math.ceil(len(nodes) / _FANOUT))
+        while True:
+            loads_f = [self._load_f(None, group) for group in groups]
+            heavy = [
+                len(group) > 1 and load_f > most_f
+                for group, load_f in zip(groups, loads_f, strict=True)
+            ]
+            if not any(heavy):
+                break
+            groups = [
+                part
+                for group, split in zip(groups, heavy, strict=True)
+                for part in (_bisected(group, 2) if split else [group])
+            ]
+        # one cell for all, so that they are alike in delay
+        cell = self._buffer(max(loads_f), wanted_s)
+        return [
+            _Node(
+                at=_middle(group),
+                load_f=cell.input_f,
+                delay_s=cell.delay_s(load_f) + max(node.delay_s for node in group),
+                levels=1 + max(node.levels for node in group),
+                buffer=cell,
+                below=group,
+            )
+            for group, load_f in zip(groups, loads_f, strict=True)
+        ]
+
+    def _buffer(self, load_f: float, wanted_s: float) -> ClockBuffer:
+        """Return a quick, small buffer, or the slowest that delays by no more than is wanted."""
+        slow = [
+            each
+            for each in self._buffers
+            if load_f <= each.most_f and each.delay_s(load_f) <= wanted_s
+        ]
+        if slow:
+            return max(slow, key=lambda each: each.delay_s(load_f))
+        return smallest_quick(self._buffers, load_f)
+
+    def _load_f(self, net: int | None, nodes: list[_Node]) -> float:
+        """Return what drives some nodes has to drive: pins, and the wire to them.
+
+        The driver is that of a net, or a buffer in their middle.
+        """
+        points = [node.at for node in nodes]
+        if net is None:
+            points.append(_middle(nodes))
+        elif net in self._drivers:
+            points.append(self._at[self._drivers[net]])
+        (tree,) = steiner_trees([np.array(points)])
+        wire_f = tree.length_um * self._layer.ff_per_um * 1e-15
+        return sum(node.load_f for node in nodes) + wire_f
+
+    def _connect(self, net: int, nodes: list[_Node]) -> None:
+        """Put what is driven onto a net, and buffers' own nets below."""
+        for node in nodes:
+            if node.pin is not None:
+                index, pin = node.pin
+                if self.edit.instance(index).pins[pin] != net:
+                    self.edit.reconnect(index, pin, net)
+                continue
+            buffer = node.buffer
+            assert buffer is not None
+            number = len(self.points_um) + 1
+            below = self.edit.net(f"{MODULE}/net_{number}")
+            pins = {buffer.input: net, buffer.output: below}
+            self.points_um[self.edit.add(buffer.cell.name, f"{MODULE}/buffer_{number}", pins)] = (
+                node.at
+            )
+            self.nets.add(below)
+            self._connect(below, node.below)
+
+    def _name(self, net: int) -> str:
+        return next((name for name, at in self._netlist.names.items() if at == net), str(net))
+
+
+def _middle(nodes: Sequence[_Node]) -> Point:
+    x, y = np.median([node.at for node in nodes], axis=0)
+    return float(x), float(y)
+
+
+def _bisected(nodes: list[_Node], parts: int) -> list[list[_Node]]:
+    """Return nodes in so many groups of about the same size that lie together."""
+    if parts <= 1 or len(nodes) <= 1:
+        return [nodes]
+    points = np.array([node.at for node in nodes])
+    axis = int(np.ptp(points[:, 1]) > np.ptp(points[:, 0]))
+    order = np.argsort(points[:, axis], kind="stable").tolist()
+    first = parts // 2
+    cut = max(1, round(len(nodes) * first / parts))
+    left, right = [nodes[at] for at in order[:cut]], [nodes[at] for at in order[cut:]]
+    return [*_bisected(left, first), *_bisected(right, parts - first)]
