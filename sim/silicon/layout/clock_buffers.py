@@ -15,6 +15,7 @@ from consilico.sim.silicon.liberty.library import Cell, Pin
 __all__ = [
     "ClockBuffer",
     "GateSize",
+    "buffer_cells",
     "buffer_pins",
     "clock_buffers",
     "edge_delays_s",
@@ -51,6 +52,10 @@ class ClockBuffer:
         """Return the delay of a rising edge, which most sinks wait for."""
         return edge_delays_s(self.cell.pins[self.output], self.input, load_f)[0]
 
+    def least_delay_s(self, load_f: float) -> float:
+        """Return the delay of the quicker edge."""
+        return min(edge_delays_s(self.cell.pins[self.output], self.input, load_f))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GateSize:
@@ -74,12 +79,25 @@ def buffer_pins(cell: Cell) -> tuple[Pin, Pin] | None:
     return (inputs[0], outputs[0]) if is_buffer else None
 
 
+def buffer_cells(cells: Mapping[str, Cell]) -> list[ClockBuffer]:
+    """Return the buffers of a library that have delays and need no further supply."""
+    # the names are looked at first: building all cells of a library takes seconds
+    named = [name for name in cells if re.search("buf|dly|delay", name.lower())] or list(cells)
+    found = []
+    for name in named:
+        cell = cells[name]
+        pins = None if cell.dont_use else buffer_pins(cell)
+        if pins and cell.area_um2 > 0 and min(edge_delays_s(pins[1], pins[0].name, 0.0)) > 0:
+            found.append(ClockBuffer(cell=cell, input=pins[0].name, output=pins[1].name))
+    supplies = min((len(each.cell.supply_pins) for each in found), default=0)
+    return [each for each in found if len(each.cell.supply_pins) == supplies]
+
+
 def clock_buffers(cells: Mapping[str, Cell]) -> list[ClockBuffer]:
     """Return the buffers for a clock tree, from the smallest to the largest.
 
-    Left out are cells that need a further supply, and those that are made to delay. Buffers that
-    the library names after the clock, whose edges are alike, go before others: Liberty has no
-    attribute that says so.
+    Left out are cells that are made to delay. Buffers that the library names after the clock, whose
+    edges are alike, go before others: Liberty has no attribute that says so.
 
     Args:
         cells: The library.
@@ -87,22 +105,9 @@ def clock_buffers(cells: Mapping[str, Cell]) -> list[ClockBuffer]:
     Raises:
         UserError: If there is no buffer.
     """
-    # the names are looked at first: building all cells of a library takes seconds
-    named = [name for name in cells if "buf" in name.lower()] or list(cells)
-    found = []
-    for name in named:
-        cell = cells[name]
-        pins = None if cell.dont_use else buffer_pins(cell)
-        if (
-            pins is not None
-            and cell.area_um2 > 0
-            and edge_delays_s(pins[1], pins[0].name, 0.0)[0] > 0
-        ):
-            found.append(ClockBuffer(cell=cell, input=pins[0].name, output=pins[1].name))
+    found = buffer_cells(cells)
     if not found:
         raise UserError("the library has no buffer for a clock tree; accepted: one with delays")
-    supplies = min(len(each.cell.supply_pins) for each in found)
-    found = [each for each in found if len(each.cell.supply_pins) == supplies]
     delay = {each: each.delay_s(_EFFORT * each.input_f) for each in found}
     found = [each for each in found if delay[each] <= _DELAYING * min(delay.values())]
     named_so = [each for each in found if re.search("clk|ck", each.cell.name.lower())]

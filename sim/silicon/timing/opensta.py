@@ -48,6 +48,21 @@ proc constrain {{period}} {{
   set_output_delay 0 -clock clk [all_outputs]
 }}
 """
+# With the clock's own delays, which another period leaves as they are: setting them again would
+# compute all delays anew. Inputs come from, and outputs go to, registers behind the same tree.
+_PROPAGATE = """
+rename constrain constrain_ideal
+proc constrain {{period}} {{
+  constrain_ideal $period
+  if {{![get_property [all_clocks] propagated]}} {{ set_propagated_clock [all_clocks] }}
+  {ports}
+}}
+"""
+_PORTS = """global clock_name inputs unit
+  if {{[llength $inputs]}} {{
+    set_input_delay [expr {{{insertion_ns} * $unit}}] -clock $clock_name $inputs
+  }}
+  set_output_delay [expr {{-{insertion_ns} * $unit}}] -clock $clock_name [all_outputs]"""
 
 
 def constraints(
@@ -57,6 +72,7 @@ def constraints(
     clock: str,
     spef: Path | None = None,
     sdc: Sdc | None = None,
+    insertion_ns: float | None = None,
 ) -> str:
     """Return Tcl that loads a netlist and defines ``constrain`` and ``unit`` (time units per ns).
 
@@ -70,6 +86,9 @@ def constraints(
         spef: Resistances and capacitances of its wires; None: ideal wires.
         sdc: Somebody's constraints; what OpenSTA prints of them is for :func:`check_sdc`. None: an
             ideal clock, inputs there at its edge, outputs due at the next one.
+        insertion_ns: With a clock tree: its delay from the port to a register, by which inputs come
+            later and outputs are due later, as the registers outside are behind that tree, too.
+            Somebody's constraints say this themselves. None: an ideal clock.
     """
     loaded = _LOAD.format(
         libraries="\n".join(f"read_liberty {{{path.absolute()}}}" for path in liberty),
@@ -77,7 +96,11 @@ def constraints(
         top=top,
         parasitics="" if spef is None else f"read_spef {{{spef.absolute()}}}",
     )
-    return loaded + (_CONSTRAIN.format(clock=clock) if sdc is None else own_constraints(sdc))
+    text = loaded + (_CONSTRAIN.format(clock=clock) if sdc is None else own_constraints(sdc))
+    if insertion_ns is not None:
+        ports = _PORTS.format(insertion_ns=insertion_ns) if sdc is None else ""
+        text += _PROPAGATE.format(ports=ports)
+    return text
 
 
 # Timing
@@ -155,6 +178,7 @@ def longest_path(
     clock_ns: float,
     spef: Path | None = None,
     sdc: Sdc | None = None,
+    insertion_ns: float | None = None,
 ) -> Timing:
     """Return the shortest clock period at which no path of a netlist fails, and its worst path.
 
@@ -172,6 +196,7 @@ def longest_path(
         spef: Resistances and capacitances of its wires; None: ideal wires.
         sdc: Somebody's constraints in place of these: of them the clock's edges alone move with the
             period.
+        insertion_ns: Delay of the clock tree, as :func:`constraints` takes it.
 
     Raises:
         UserError: If OpenSTA is not installed, the clock port does not clock all flip-flops (paths
@@ -179,7 +204,7 @@ def longest_path(
         ToolError: If OpenSTA fails.
     """
     with work_folder("sta") as folder:
-        script = constraints((kit.mapping_liberty,), netlist, top, clock, spef, sdc)
+        script = constraints((kit.mapping_liberty,), netlist, top, clock, spef, sdc, insertion_ns)
         script += f"set first {clock_ns}\n" + _LONGEST_PATH
         printed = run_sta(script, folder)
     if sdc is not None:
