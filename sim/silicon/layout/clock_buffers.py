@@ -1,6 +1,5 @@
-"""Cells of a library that can carry a clock: its buffers, and the sizes of its clock gates."""
+"""Buffers of a library, as a clock tree and the repair of hold see them."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +8,22 @@ from functools import cached_property
 import numpy as np
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.liberty.boolean import parse_function
-from consilico.sim.silicon.liberty.library import Cell, Pin
+from consilico.sim.silicon.liberty.library import Cell, Pin, Reals, TimingArc
+from consilico.sim.silicon.liberty.strengths import Strengths
 
 __all__ = [
     "ClockBuffer",
-    "GateSize",
     "buffer_cells",
-    "buffer_pins",
     "clock_buffers",
     "edge_delays_s",
-    "gate_sizes",
+    "most_f",
     "smallest_quick",
 ]
 
-_SLOWER = 2.0  # than the quickest: a buffer that is quick enough, as small ones cost less energy
+_SLOWER = 3.0  # than the quickest: a buffer that is quick enough, as small ones cost less energy
 _STEEP = 0.5  # of the slew that a library allows: what a clock may have
-_SLEW_S = 40e-12  # at the input, for comparisons
-_EFFORT = 8  # load over input capacitance, likewise
+_ROUNDS = 3  # slews along a chain of equal cells settle within a few percent
+_EFFORT = 8  # load over input capacitance, for comparisons
 _DELAYING = 1.6  # times the least delay: a cell that is made to be slow
 
 
@@ -46,7 +43,7 @@ class ClockBuffer:
     @cached_property
     def most_f(self) -> float:
         """Return the load at which a limit of the library, or half its greatest slew, is met."""
-        return _most_f(self.cell.pins[self.output])
+        return most_f(self.cell.pins[self.output])
 
     def delay_s(self, load_f: float) -> float:
         """Return the delay of a rising edge, which most sinks wait for."""
@@ -57,83 +54,39 @@ class ClockBuffer:
         return min(edge_delays_s(self.cell.pins[self.output], self.input, load_f))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GateSize:
-    """A clock gate, or logic that the clock passes, in one of its strengths."""
-
-    cell: Cell
-
-    def drives(self, output: str, load_f: float) -> bool:
-        """Tell whether it drives a load within what the library allows, and steeply enough."""
-        return load_f <= _most_f(self.cell.pins[output])
-
-
-def buffer_pins(cell: Cell) -> tuple[Pin, Pin] | None:
-    """Return input and output of a buffer, or None if the cell is something else."""
-    inputs = [pin for pin in cell.pins.values() if pin.direction == "input"]
-    outputs = [pin for pin in cell.pins.values() if pin.direction == "output"]
-    if len(inputs) != 1 or len(outputs) != 1 or cell.sequential or outputs[0].three_state:
-        return None
-    function = parse_function(outputs[0].function or "0")
-    is_buffer = function.variables == (inputs[0].name,) and function.table.tolist() == [False, True]
-    return (inputs[0], outputs[0]) if is_buffer else None
-
-
-def buffer_cells(cells: Mapping[str, Cell]) -> list[ClockBuffer]:
-    """Return the buffers of a library that have delays and need no further supply."""
-    # the names are looked at first: building all cells of a library takes seconds
-    named = [name for name in cells if re.search("buf|dly|delay", name.lower())] or list(cells)
+def buffer_cells(strengths: Strengths, cells: Mapping[str, Cell]) -> list[ClockBuffer]:
+    """Return the buffers of a library that have delays, from the smallest to the largest."""
     found = []
-    for name in named:
-        cell = cells[name]
-        pins = None if cell.dont_use else buffer_pins(cell)
-        if pins and cell.area_um2 > 0 and min(edge_delays_s(pins[1], pins[0].name, 0.0)) > 0:
-            found.append(ClockBuffer(cell=cell, input=pins[0].name, output=pins[1].name))
-    supplies = min((len(each.cell.supply_pins) for each in found), default=0)
-    return [each for each in found if len(each.cell.supply_pins) == supplies]
+    for name in strengths.buffers:
+        pins = cells[name].pins.values()
+        (entry,), (exit_,) = (
+            [pin for pin in pins if pin.direction == way] for way in ("input", "output")
+        )
+        if min(edge_delays_s(exit_, entry.name, 0.0)) > 0:
+            found.append(ClockBuffer(cell=cells[name], input=entry.name, output=exit_.name))
+    return found
 
 
-def clock_buffers(cells: Mapping[str, Cell]) -> list[ClockBuffer]:
+def clock_buffers(strengths: Strengths, cells: Mapping[str, Cell]) -> list[ClockBuffer]:
     """Return the buffers for a clock tree, from the smallest to the largest.
 
     Left out are cells that are made to delay. Buffers that the library names after the clock, whose
     edges are alike, go before others: Liberty has no attribute that says so.
 
     Args:
+        strengths: Of the library's cells.
         cells: The library.
 
     Raises:
         UserError: If there is no buffer.
     """
-    found = buffer_cells(cells)
+    found = buffer_cells(strengths, cells)
     if not found:
         raise UserError("the library has no buffer for a clock tree; accepted: one with delays")
     delay = {each: each.delay_s(_EFFORT * each.input_f) for each in found}
     found = [each for each in found if delay[each] <= _DELAYING * min(delay.values())]
     named_so = [each for each in found if re.search("clk|ck", each.cell.name.lower())]
-    found = named_so or found
-    found.sort(key=lambda each: (each.cell.area_um2, each.cell.name))
-    return found
-
-
-def gate_sizes(cell: Cell, cells: Mapping[str, Cell]) -> list[GateSize]:
-    """Return a clock gate in all its strengths, from its own up; other cells only as they are."""
-    if not cell.clock_gate:
-        return [GateSize(cell=cell)]
-    roles = {pin.name: (pin.direction, pin.clock_gate_role) for pin in cell.pins.values()}
-    stem = cell.name.rstrip("0123456789")
-    sizes = [
-        each
-        for name in cells
-        if name.rstrip("0123456789") == stem
-        for each in (cells[name],)
-        if each.clock_gate == cell.clock_gate
-        and (name == cell.name or not each.dont_use)
-        and each.area_um2 >= cell.area_um2
-        and {pin.name: (pin.direction, pin.clock_gate_role) for pin in each.pins.values()} == roles
-    ]
-    sizes.sort(key=lambda each: (each.area_um2, each.name != cell.name, each.name))
-    return [GateSize(cell=each) for each in sizes]
+    return named_so or found
 
 
 def smallest_quick(buffers: Sequence[ClockBuffer], load_f: float) -> ClockBuffer:
@@ -144,35 +97,39 @@ def smallest_quick(buffers: Sequence[ClockBuffer], load_f: float) -> ClockBuffer
 
 
 def edge_delays_s(output: Pin, related: str, load_f: float) -> tuple[float, float]:
-    """Return the delays of a rising and a falling edge at an output, from one input of its cell."""
-    slew, load = np.array([_SLEW_S]), np.array([load_f])
-    edges = []
-    for edge in ("cell_rise", "cell_fall"):
-        tables = [getattr(arc, edge) for arc in output.timing if arc.related_pin == related]
-        values = [float(table.lookup(slew, load)[0]) for table in tables if table is not None]
-        edges.append(max(values, default=0.0))
-    return edges[0], edges[1]
+    """Return the delays of a rising and a falling edge at an output, from one input of its cell.
+
+    The edge at the input is as steep as that at the output, as along a chain of such cells.
+    """
+    arcs = [arc for arc in output.timing if arc.related_pin == related]
+    load, slew = np.array([load_f]), np.zeros(1)
+    for _ in range(_ROUNDS):
+        slew = _greatest(arcs, ("rise_transition", "fall_transition"), slew, load)
+    rise, fall = (_greatest(arcs, (edge,), slew, load) for edge in ("cell_rise", "cell_fall"))
+    return float(rise[0]), float(fall[0])
 
 
-def _slew_s(pin: Pin, load_f: float) -> float:
-    slew, load = np.array([_SLEW_S]), np.array([load_f])
-    tables = [table for arc in pin.timing for table in (arc.rise_transition, arc.fall_transition)]
-    return max((float(t.lookup(slew, load)[0]) for t in tables if t is not None), default=0.0)
+def _greatest(
+    arcs: Sequence[TimingArc], edges: Sequence[str], slew_s: Reals, load_f: Reals
+) -> Reals:
+    """Return the greatest value of some tables of some arcs; 0 where there are none."""
+    tables = [getattr(arc, edge) for arc in arcs for edge in edges]
+    found = [table.lookup(slew_s, load_f) for table in tables if table is not None]
+    greatest: Reals = np.maximum.reduce([np.zeros(1), *found])
+    return greatest
 
 
-def _most_f(pin: Pin) -> float:
+def most_f(pin: Pin) -> float:
     """Return the load at which a limit of an output, or half its greatest slew, is met."""
-    most = math.inf if pin.max_capacitance_f is None else pin.max_capacitance_f
-    if (
-        pin.max_transition_s is None
-        or _slew_s(pin, most if most < math.inf else 1e-12) <= _STEEP * pin.max_transition_s
-    ):
+    most = 1e-9 if pin.max_capacitance_f is None else pin.max_capacitance_f
+    if pin.max_transition_s is None:
         return most
-    low, high = 0.0, most if most < math.inf else 1e-12
-    for _ in range(40):
-        middle = (low + high) / 2
-        if _slew_s(pin, middle) <= _STEEP * pin.max_transition_s:
-            low = middle
-        else:
-            high = middle
+    steep = _STEEP * pin.max_transition_s
+    edges, low, high = ("rise_transition", "fall_transition"), 0.0, most
+    for step in range(40):
+        load = np.array([high if step == 0 else (low + high) / 2])
+        slew = _greatest(pin.timing, edges, np.array([steep]), load)
+        low, high = (float(load[0]), high) if slew[0] <= steep else (low, float(load[0]))
+        if low == high:
+            break
     return low

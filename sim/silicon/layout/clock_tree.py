@@ -21,13 +21,14 @@ from consilico.sim.silicon.layout.clock_buffers import (
     ClockBuffer,
     clock_buffers,
     edge_delays_s,
-    gate_sizes,
+    most_f,
     smallest_quick,
 )
 from consilico.sim.silicon.layout.clock_network import ClockNetwork, PinOf, clock_network
 from consilico.sim.silicon.layout.place import place_changes
 from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.layout.steiner import steiner_trees
+from consilico.sim.silicon.liberty.strengths import Strengths
 from consilico.sim.silicon.netlist.edit import NetlistEdit
 
 __all__ = ["MODULE", "ClockTree", "build_clock_tree"]
@@ -96,7 +97,8 @@ class _Builder:
         design = placement.design
         self._netlist, self._cells = design.netlist, design.library
         self._network, self._layer = network, layer
-        self._buffers = clock_buffers(self._cells)
+        self._strengths = Strengths(self._cells)
+        self._buffers = clock_buffers(self._strengths, self._cells)
         self.edit = NetlistEdit(self._netlist, self._cells)
         self.nets = set(network.nets)
         self.points_um: dict[int, Point] = {}
@@ -174,10 +176,12 @@ class _Builder:
             return True
         index, pin = driver
         load_f = self._load_f(net, nodes)
-        cell = self._cells[self.edit.instance(index).cell]
-        for size in gate_sizes(cell, self._cells):
-            if size.drives(pin, load_f):
-                self.edit.resize(index, size.cell.name)
+        name = self.edit.instance(index).cell
+        names = self._strengths.of(name) if self._cells[name].clock_gate else ()
+        larger = names[names.index(name) :] if name in names else (name,)
+        for each in larger:
+            if load_f <= most_f(self._cells[each].pins[pin]):
+                self.edit.resize(index, each)
                 return True
         return len(nodes) == 1  # more buffers would not help
 

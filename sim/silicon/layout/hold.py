@@ -14,6 +14,7 @@ from consilico.sim.silicon.layout.place import place_changes
 from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.layout.spef import write_spef
 from consilico.sim.silicon.layout.wires import route
+from consilico.sim.silicon.liberty.strengths import Strengths
 from consilico.sim.silicon.netlist.edit import NetlistEdit
 from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
 from consilico.sim.silicon.timing.clock_arrival import (
@@ -113,7 +114,7 @@ def delayed(placement: Placement, violations: Sequence[HoldViolation]) -> Placem
             index = number[instance]
             by_net.setdefault(netlist.instances[index].pins[pin], []).append((index, pin, each))
     edit, points_um = NetlistEdit(netlist, cells), dict[int, tuple[float, float]]()
-    buffers = buffer_cells(cells)
+    buffers = buffer_cells(Strengths(cells), cells)
     for net, pins in by_net.items():
         load_f = sum(cells[netlist.instances[i].cell].pins[p].capacitance_f for i, p, _ in pins)
         missing_ns = _MORE * -min(each.slack_ns for _, _, each in pins) + _LEAST_NS
