@@ -14,7 +14,6 @@ from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.layout.wires import route
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
-from consilico.sim.silicon.netlist.write import PlainNames
 from consilico.sim.silicon.timing.clock_arrival import ClockArrival, clock_arrival
 from tests.sim.silicon.layout.clocked import FLOPS, LATCHES, placed, shift_register
 
@@ -37,9 +36,8 @@ def tree(kit: Kit, before: Placement) -> ClockTree:
 
 def arrival(kit: Kit, placement: Placement, nets: frozenset[int], folder: Path) -> ClockArrival:
     assert kit.wires is not None
-    names = PlainNames(placement.design.netlist)
     wires = route(placement, kit.wires, nets)
-    netlist, spef = Layout(placement=placement, wires=wires, names=names).write(folder)
+    netlist, spef = Layout(placement=placement, wires=wires).write(folder)
     return clock_arrival(netlist, "top", kit, "clk", 2.0, spef)
 
 
