@@ -62,6 +62,7 @@ class Kit:
     lef: tuple[Path, ...] = ()  # empty: sizes follow from areas, pins lie in the middle of cells
     rows: Rows | None = None  # None: not known
     wires: Wires | None = None  # None: not known
+    fast: "Kit | None" = None  # at the corner for checks of hold; None: at its own
 
     @cached_property
     def sha256(self) -> str:
@@ -84,10 +85,11 @@ class Kit:
         """Return the hash of all that a layout takes from the kit besides its Liberty.
 
         Raises:
-            UserError: If a LEF file cannot be read.
+            UserError: If a file cannot be read.
         """
         said = [None if each is None else asdict(each) for each in (self.rows, self.wires)]
-        return digest(said, *(read_input(path, "LEF file") for path in self.lef))
+        fast = "" if self.fast is None else self.fast.sha256
+        return digest(said, fast, *(read_input(path, "LEF file") for path in self.lef))
 
     @cached_property
     def mapping_liberty(self) -> Path:
@@ -215,7 +217,11 @@ def find_kit(name: str) -> Kit:
     if located is None:
         where = f"process kit {file.name}" + (f", corner {corner.name}," if colon else "")
         raise UserError(f"{where} is not on this machine; {corner.how_to_get or file.how_to_get}")
-    return _kit(file, corner, *located)
+    kit = _kit(file, corner, *located)
+    fast = corners[corner.fast] if corner.fast is not None else corner
+    if fast == corner or (located := _locate(file, fast)) is None:
+        return kit
+    return replace(kit, fast=_kit(file, fast, *located))
 
 
 def liberty_kit(paths: Sequence[Path]) -> Kit:

@@ -28,6 +28,7 @@ class Corner:
     voltage_v: float
     spelling: str
     how_to_get: str | None
+    fast: str | None  # corner at which hold is checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,12 @@ def read_kit_file(path: Path) -> KitFile:
     names = [corner.name for corner in kit.corners]
     if len(set(names)) < len(names):
         raise UserError(f"{path}: corner: two have the same name")
+    for number, corner in enumerate(kit.corners, 1):
+        if corner.fast is not None and corner.fast not in names:
+            raise UserError(
+                f"{path}: corner {number}.fast must be one of {', '.join(names)}, not"
+                f" {corner.fast!r}"
+            )
     return kit
 
 
@@ -133,6 +140,7 @@ def _corner(table: "_Table") -> Corner:
         voltage_v=table.number("voltage_v") or 0.0,
         spelling=table.text("spelling", name),
         how_to_get=table.text("how_to_get", "") or None,
+        fast=table.text("fast", "") or None,
     )
     table.done()
     return corner

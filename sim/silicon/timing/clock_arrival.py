@@ -19,6 +19,7 @@ from consilico.sim.silicon.timing.sta import run_sta
 
 __all__ = ["ClockArrival", "Hold", "HoldViolation", "clock_arrival", "hold"]
 
+_NONE_NS = 1e9  # a slack beyond is that of no path
 _TINY_NS = 1e-4  # by which a slack may be below 0: what timing is rounded to
 # Rising edges at clock pins of flip-flops; older versions call the command report_arrival.
 _ARRIVALS = """
@@ -34,24 +35,23 @@ puts "UNIT $unit"
 _HOLD = """
 constrain [expr {$period_ns * $unit}]
 if {[info exists inputs] && [llength $inputs]} { set_false_path -hold -from $inputs }
-proc ns {time} {
-  global unit
-  return [expr {$time / $unit}]
-}
 set worst [worst_slack -min]
-puts "WORST [ns $worst]"
+puts "WORST [expr {$worst / $unit}]"
 if {$worst < -$tiny_ns * $unit} {
-  set early {}
   foreach path [find_timing_paths -path_delay min -group_count 100000 -endpoint_count 1 \
       -slack_max [expr {-$tiny_ns * $unit}]] {
-    lappend early [get_property $path endpoint] [ns [get_property $path slack]]
+    set pin [get_property $path endpoint]
+    puts "EARLY [get_property $pin full_name] [expr {[get_property $path slack] / $unit}]"
   }
-  # only now: further paths take the place of those found before
-  foreach {pin slack} $early {
-    set late [lindex [find_timing_paths -path_delay max -to $pin] 0]
-    set spare [expr {$late eq "" ? 1e9 : [ns [get_property $late slack]]}]
-    puts "LATE [get_property $pin full_name] $slack $spare"
-  }
+}
+"""
+_SPARE = """
+constrain [expr {$period_ns * $unit}]
+foreach name $pins {
+  set late [lindex [find_timing_paths -path_delay max -to [get_pins $name]] 0]
+  set spare 1e9
+  if {$late ne ""} { set spare [expr {[get_property $late slack] / $unit}] }
+  puts "SPARE $name $spare"
 }
 """
 
@@ -77,6 +77,7 @@ class HoldViolation:
 class Hold:
     """Outcome of the checks of hold."""
 
+    corner: str  # that it was checked at
     worst_slack_ns: float | None  # None: nothing to check
     violations: tuple[HoldViolation, ...]
 
@@ -136,6 +137,8 @@ def hold(
 ) -> Hold:
     """Check hold at registers and at gates of the clock, with the clock's own delays.
 
+    It is checked at the kit's fast corner, where the machine has it.
+
     Args:
         netlist: Structural Verilog, with its clock tree.
         top: Its module.
@@ -150,17 +153,29 @@ def hold(
         UserError: If OpenSTA is not installed, or the constraints do not fit the netlist.
         ToolError: If OpenSTA fails.
     """
-    liberty = (kit.mapping_liberty,)
-    text = constraints(liberty, netlist, top, clock, spef, sdc, insertion_ns)
-    printed = _run(text + f"set period_ns {clock_ns}\nset tiny_ns {_TINY_NS}\n" + _HOLD, sdc)
+
+    def run(at: Kit, script: str) -> str:
+        liberty = (at.mapping_liberty,)
+        text = constraints(liberty, netlist, top, clock, spef, sdc, insertion_ns)
+        return _run(f"{text}set period_ns {clock_ns}\nset tiny_ns {_TINY_NS}\n{script}", sdc)
+
+    fast = kit.fast or kit
+    printed = run(fast, _HOLD)
     worst = re.search(r"^WORST (\S+)$", printed, re.M)
     if worst is None:
         raise ToolError(f"OpenSTA did not check hold of {top}: {printed[-300:]}")
+    early = re.findall(r"^EARLY (\S+) (\S+)$", printed, re.M)
+    spare: dict[str, str] = {}
+    if early:
+        pins = " ".join(f"{{{pin}}}" for pin, _ in early)
+        printed = run(kit, f"set pins {{{pins}}}\n{_SPARE}")
+        spare = dict(re.findall(r"^SPARE (\S+) (\S+)$", printed, re.M))
     return Hold(
-        worst_slack_ns=None if abs(float(worst[1])) > 1e9 else round(float(worst[1]), 4),
+        corner=fast.corner,
+        worst_slack_ns=None if abs(float(worst[1])) > _NONE_NS else round(float(worst[1]), 4),
         violations=tuple(
-            HoldViolation(pin=found[1], slack_ns=float(found[2]), set_up_slack_ns=float(found[3]))
-            for found in re.finditer(r"^LATE (\S+) (\S+) (\S+)$", printed, re.M)
+            HoldViolation(pin=pin, slack_ns=float(slack), set_up_slack_ns=float(spare[pin]))
+            for pin, slack in early
         ),
     )
 

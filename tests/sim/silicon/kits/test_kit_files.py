@@ -191,6 +191,26 @@ def test_corners_of_a_kit_file(tmp_path: Path) -> None:
         _ = find_kit(f"{path}:ss_1p1").mapping_liberty
 
 
+def test_hold_is_checked_at_the_fast_corner_where_it_is_there(tmp_path: Path) -> None:
+    path = own(tmp_path)
+    fast = '[[corner]]\nname = "ff_1p2"\nvoltage_v = 1.2\n'
+    path.write_text(OWN.replace("voltage_v = 1.2\n", 'voltage_v = 1.2\nfast = "ff_1p2"\n') + fast)
+    alone = find_kit(str(path))
+    assert alone.fast is None
+    write(tmp_path / "lib" / "cells_ff_1p2.lib", *BASE)
+    kit = find_kit(str(path))
+    assert kit.fast is not None
+    assert (kit.corner, kit.fast.corner, kit.fast.fast) == ("tt_1p2", "ff_1p2", None)
+    assert kit.layout_sha256 != alone.layout_sha256
+
+
+def test_a_fast_corner_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+    path = own(tmp_path)
+    path.write_text(OWN.replace("voltage_v = 1.1\n", 'voltage_v = 1.1\nfast = "ff"\n'))
+    with pytest.raises(UserError, match=r"corner 2.fast must be one of tt_1p2, ss_1p1, not 'ff'$"):
+        find_kit(str(path))
+
+
 def test_a_cell_that_the_liberty_has_not_is_one_clear_line(tmp_path: Path) -> None:
     path = own(tmp_path, CELLS.replace('"BUF"', '"BUF_X4"'))
     with pytest.raises(UserError, match="kit mine: driver names the cell BUF_X4, which its Libert"):

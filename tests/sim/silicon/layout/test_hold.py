@@ -57,6 +57,14 @@ def test_the_data_is_still_the_same(closed: HoldClosed) -> None:
         assert net == at["first"]["Q"]
 
 
+def test_hold_is_checked_at_the_fast_corner_of_the_kit(
+    kit: Kit, closed: HoldClosed, racing: ClockTree
+) -> None:
+    assert closed.hold.corner == kit.corner  # the only one on this machine
+    fast = replace(kit, fast=replace(kit, corner="fast"))
+    assert close_hold(racing, fast, "clk", 0.05).hold.corner == "fast"
+
+
 def test_what_set_up_has_no_time_for_is_reported(kit: Kit, racing: ClockTree) -> None:
     """At such a period the data could not come any later."""
     found = close_hold(racing, kit, "clk", 0.05)
