@@ -1,5 +1,7 @@
 """Hold is checked with the clock's own delays, repaired where there is time, reported otherwise."""
 
+from dataclasses import replace
+
 import pytest
 
 from consilico.sim.silicon.kits.kit import Kit, find_kit
