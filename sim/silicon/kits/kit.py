@@ -217,11 +217,11 @@ def find_kit(name: str) -> Kit:
     if located is None:
         where = f"process kit {file.name}" + (f", corner {corner.name}," if colon else "")
         raise UserError(f"{where} is not on this machine; {corner.how_to_get or file.how_to_get}")
-    kit = _kit(file, corner, *located)
+    found = _kit(file, corner, *located)
     fast = corners[corner.fast] if corner.fast is not None else corner
-    if fast == corner or (located := _locate(file, fast)) is None:
-        return kit
-    return replace(kit, fast=_kit(file, fast, *located))
+    if fast == corner or (at_fast := _locate(file, fast)) is None:
+        return found
+    return replace(found, fast=_kit(file, fast, *at_fast))
 
 
 def liberty_kit(paths: Sequence[Path]) -> Kit:
