@@ -20,8 +20,11 @@ class RegisterFile(wiring.Component):
 
     A word that is written in one cycle can be read from the next cycle on. Latches take about 0.6
     of the area of flip-flops. They open in the low phase of the cycle after the write, when address
-    and value have settled, and close at its end, when registers have sampled the words: logic that
-    reads a word in that cycle has half of it, and neither edge races.
+    and value have settled: logic that reads a word in that cycle has half of it. They close at the
+    edge at which address and value may change: that is a race, which a latch wins if the edge comes
+    to it no later than the change does. Registers behind a clock gate and pulses of the clock are
+    balanced by the clock tree, and hold at every latch is checked, and repaired, with the delays of
+    that tree (:mod:`consilico.sim.silicon.layout.hold`).
 
     Args:
         depth: Number of words.
