@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.kits.kitfile import WireLayer, Wires
 from consilico.sim.silicon.layout.closure import close
 from consilico.sim.silicon.layout.placement import Placement
@@ -13,7 +14,10 @@ from consilico.sim.silicon.layout.sizing import size
 from consilico.sim.silicon.layout.spef import write_spef
 from consilico.sim.silicon.layout.wires import route
 from consilico.sim.silicon.liberty.library import Library
+from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
+from consilico.sim.silicon.synthesis.equivalence import prove_netlist
+from consilico.sim.silicon.synthesis.synthesize import synthesize
 from consilico.sim.silicon.timing.opensta import constraints
 from consilico.sim.silicon.timing.sta import run_sta
 from tests.sim.silicon.layout.graded import WIRES, fan_out, library, scattered
@@ -131,3 +135,30 @@ def test_a_clock_that_cannot_be_met_is_said(tmp_path: Path) -> None:
     after = close(before, cells, WIRES, "clk", 0.01)
     assert after.closure.slack_ns is not None
     assert after.closure.slack_ns < 0
+
+
+RTL = """
+module top(input clk, input s, input [95:0] a, output reg [95:0] y);
+  reg t;
+  always @(posedge clk) begin t <= s; y <= a ^ {96{t}}; end
+endmodule
+"""
+
+
+def test_a_closed_netlist_is_proved_equal_to_its_rtl(tmp_path: Path) -> None:
+    """One net drives a hundred gates: it gets buffers, and some cells other strengths."""
+    kit = find_kit("nangate45")
+    assert kit.wires is not None
+    cells = read_liberty((kit.mapping_liberty,))
+    mapped = synthesize(RTL, "top", kit, 1.0)
+    before = scattered(tmp_path, mapped.netlist.read_text(), cells, utilization=0.6)
+    after = close(before, cells, kit.wires, "clk", 0.3)
+    assert after.over_limit == ()
+    assert after.closure.buffers + after.closure.repaired > 0
+    assert after.closure.stronger > 0
+    netlist = after.placement.design.netlist
+    text = write_netlist(netlist, PlainNames(netlist))
+    types = {each.cell for each in netlist.instances}
+    assert prove_netlist(RTL, text, "top", cells, types, 60).verdict == "equivalent"
+    inverted = RTL.replace("y <= a ^", "y <= ~a ^")
+    assert prove_netlist(inverted, text, "top", cells, types, 60).verdict == "different"
