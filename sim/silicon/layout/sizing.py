@@ -1,9 +1,10 @@
 """Strengths of cells for their real loads: stronger where paths fail, weaker where there is slack.
 
-OpenSTA judges every change, on the wires of a placement. Along the worst path cells become stronger
-one by one as long as the slack that is missing in all gets less. Then all cells that a more frugal
-one could replace are tried together, and where that fails in halves, so that no path fails for it.
-Clock nets are left to the clock tree.
+OpenSTA judges every change, on the wires of a placement. Cells of one kind along the worst paths
+become stronger as long as the slack that is missing in all gets less; those for which that made no
+difference become weaker again. Then all cells that a more frugal one could replace are tried. A set
+of cells is changed together, or else its halves are tried, so that a few hundred questions serve
+thousands of cells. Clock nets are left to the clock tree.
 """
 
 import re
@@ -31,93 +32,97 @@ __all__ = ["Sized", "size"]
 
 _TRIALS = (300, 100, 100, 0)  # stronger cells that OpenSTA judges in each round; the last measures
 _WEAKER_TRIALS = 200  # sets of weaker cells
-_LARGER = 3  # larger cells of a group that an instance may become at once
 _HEAVIER = 1.1  # inputs of a cell that is more frugal may be this much heavier
 _NO_PATH_NS = 1e20  # OpenSTA's slack without a path is beyond it
 _SPARE = 0.01  # of the period, that weaker cells leave: what legalization takes
 
-# `stronger`: by cell, what it may become; `weaker`: lists of an instance, its cell and another one;
+# `stronger`: by cell, the next larger one; `weaker`: moves: an instance, its cell and another one;
 # `fixed`: instances that stay. Slacks are in ns.
 _SIZE = """
-proc lacking {} {
-  global unit
-  return [expr {[total_negative_slack] / $unit}]
+proc worst {} { return [expr {[worst_slack] / $::unit}] }
+proc lacking {} { return [expr {[total_negative_slack] / $::unit}] }
+proc faster {} {
+  set now [lacking]
+  if {$now < $::lack + 1e-5} { return 0 }
+  set ::lack $now
+  return 1
 }
-proc worst {} {
-  global unit
-  return [expr {[worst_slack] / $unit}]
-}
-proc strengthen {} {
-  global stronger fixed changed most_stronger
-  set tried 0
-  while {[worst] < 0 && $tried < $most_stronger} {
-    set before [lacking]
-    set path ""
-    foreach each [find_timing_paths -path_delay max -group_count 1] {
-      if {$path eq "" || [get_property $each slack] < [get_property $path slack]} {
-        set path $each
-      }
+proc harmless {} { return [expr {[lacking] >= $::lack - 1e-6}] }
+proc enough {} { return [expr {[worst] >= $::least}] }
+proc try {moves serves} {
+  if {![llength $moves] || $::trials <= 0} { return 0 }
+  incr ::trials -1
+  foreach move $moves { replace_cell [lindex $move 0] [lindex $move 2] }
+  if {[$serves]} {
+    foreach move $moves {
+      set name [lindex $move 0]
+      if {![info exists ::first_cell($name)]} { set ::first_cell($name) [lindex $move 1] }
+      set ::cell($name) [lindex $move 2]
     }
-    set along {}
+    return 1
+  }
+  foreach move $moves { replace_cell [lindex $move 0] [lindex $move 1] }
+  if {[llength $moves] == 1} { return 0 }
+  set half [expr {[llength $moves] / 2}]
+  set one [try [lrange $moves 0 [expr {$half - 1}]] $serves]
+  return [expr {[try [lrange $moves $half end] $serves] || $one}]
+}
+proc failing {} {
+  array set found {}
+  foreach path [find_timing_paths -path_delay max -group_count 50] {
+    if {[get_property $path slack] >= 0} { continue }
     foreach point [get_property $path points] {
       set pin [get_property $point pin]
       set instance [get_cells -quiet -of_objects $pin]
-      if {$instance ne "" && [get_property $pin direction] eq "output"} {
-        set name [get_property $instance full_name]
-        if {![info exists fixed($name)]} {
-          lappend along [list $instance $name [get_property $instance ref_name]]
-        }
+      if {$instance eq "" || [get_property $pin direction] ne "output"} { continue }
+      set name [get_property $instance full_name]
+      set cell [get_property $instance ref_name]
+      if {![info exists ::fixed($name)] && [info exists ::stronger($cell)]} {
+        set found($name) [list $name $cell $::stronger($cell)]
       }
     }
+  }
+  set moves {}
+  foreach name [lsort -dictionary [array names found]] { lappend moves $found($name) }
+  return $moves
+}
+proc strengthen {} {
+  set ::lack [lacking]
+  while {[worst] < 0 && $::trials > 0} {
+    array unset by_cell
+    foreach move [failing] { lappend by_cell([lindex $move 1]) $move }
     set gained 0
-    foreach each $along {
-      lassign $each instance name cell
-      if {![info exists stronger($cell)]} { continue }
-      foreach other $stronger($cell) {
-        replace_cell $instance $other
-        incr tried
-        set after [lacking]
-        if {$after > $before + 1e-5} {
-          set before $after
-          set changed($name) $other
-          set gained 1
-          break
-        }
-        replace_cell $instance $cell
-      }
-      if {[worst] >= 0} { break }
+    foreach cell [lsort [array names by_cell]] {
+      if {[worst] < 0 && [try $by_cell($cell) faster]} { set gained 1 }
     }
     if {!$gained} { break }
   }
 }
-proc weaken {moves} {
-  global changed tried most_weaker least
-  if {![llength $moves] || $tried >= $most_weaker} { return }
-  incr tried
-  foreach move $moves { replace_cell [lindex $move 0] [lindex $move 2] }
-  if {[worst] >= $least} {
-    foreach move $moves { set changed([lindex $move 0]) [lindex $move 2] }
-    return
+proc changed {} {
+  set names {}
+  foreach name [lsort -dictionary [array names ::cell]] {
+    if {$::cell($name) ne $::first_cell($name)} { lappend names $name }
   }
-  foreach move $moves { replace_cell [lindex $move 0] [lindex $move 1] }
-  if {[llength $moves] > 1} {
-    set half [expr {[llength $moves] / 2}]
-    weaken [lrange $moves 0 [expr {$half - 1}]]
-    weaken [lrange $moves $half end]
-  }
+  return $names
 }
+array set cell {}
 constrain [expr {$first * $unit}]
 puts "SLACK [worst]"
-array set changed {}
+set trials $most_stronger
 strengthen
+set lack [lacking]
+set back {}
+foreach name [changed] { lappend back [list $name $cell($name) $first_cell($name)] }
+set trials $most_stronger
+try $back harmless
 set least [expr {min([worst], $spare)}]
-set tried 0
+set trials $most_weaker
 set rest {}
 foreach move $weaker {
-  if {![info exists changed([lindex $move 0])]} { lappend rest $move }
+  if {![info exists cell([lindex $move 0])]} { lappend rest $move }
 }
-weaken $rest
-foreach name [lsort [array names changed]] { puts "CELL $name $changed($name)" }
+try $rest enough
+foreach name [changed] { puts "CELL $name $cell($name)" }
 """
 
 
@@ -229,9 +234,9 @@ def _judge(
         elif trials[1] and (other := _weaker(index, cell, nets, library, strengths)) is not None:
             weaker.append(f"{{{names.instance[index]} {cell.name} {other}}}")
     stronger = {
-        name: others
+        name: other
         for name in sorted(used)
-        if (others := _stronger(library.cells[name], library, strengths))
+        if (other := _stronger(library.cells[name], library, strengths))
     }
     with work_folder("sizing") as folder:
         netlist, spef = folder / "netlist.v", folder / "wires.spef"
@@ -239,9 +244,7 @@ def _judge(
         spef.write_text(write_spef(design, routed, names))
         script = constraints(library.paths, netlist, design.netlist.top, clock, spef, sdc)
         script += "".join(f"set fixed({name}) 1\n" for name in fixed)
-        script += "".join(
-            f"set stronger({name}) {{{' '.join(others)}}}\n" for name, others in stronger.items()
-        )
+        script += "".join(f"set stronger({name}) {other}\n" for name, other in stronger.items())
         script += f"set weaker {{{' '.join(weaker)}}}\n"
         script += f"set first {clock_ns}\nset spare {_SPARE * clock_ns}\n"
         script += "set most_stronger {}\nset most_weaker {}\n".format(*trials)
@@ -281,9 +284,9 @@ def _inputs_f(cell: Cell) -> float:
     return sum(pin.capacitance_f for pin in cell.pins.values() if pin.direction == "input")
 
 
-def _stronger(cell: Cell, library: Library, strengths: Strengths) -> list[str]:
-    """Return the next larger cells that stand in for a cell."""
+def _stronger(cell: Cell, library: Library, strengths: Strengths) -> str | None:
+    """Return the next larger cell that stands in for a cell; None without one."""
     larger = [
         name for name in strengths.of(cell.name) if library.cells[name].area_um2 > cell.area_um2
     ]
-    return larger[:_LARGER]
+    return larger[0] if larger else None
