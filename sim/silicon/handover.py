@@ -114,6 +114,8 @@ def _write(folder: Path, job: Job, last: Climbed, metrics: Mapping[str, Any]) ->
     (folder / "constraints.sdc").write_text(_constraints(job, last))
     if stage.spef is not None:
         shutil.copyfile(stage.spef, folder / "wires.spef")
+    if stage.sdf is not None:
+        shutil.copyfile(stage.sdf, folder / "delays.sdf")
     if layout is not None:
         placed = write_def(layout.placement, layout.names, site_name(job.kit.lef))
         (folder / "placement.def").write_text(placed)
@@ -141,15 +143,13 @@ def _draw(folder: Path, layout: Layout, last: Climbed, name: str) -> None:
 
 def _constraints(job: Job, last: Climbed) -> str:
     stage, circuit, kit = last.stage, job.circuit, job.kit
+    propagated = stage.insertion_ns is not None
     if (sdc := job.flow.sdc) is not None:
-        propagated = "\nset_propagated_clock [all_clocks]\n" if stage.propagated else ""
-        return sdc.text + propagated
+        return sdc.text + ("\nset_propagated_clock [all_clocks]\n" if propagated else "")
     if stage.layout is not None:
         netlist = stage.layout.placement.design.netlist
     else:
         cells = read_liberty((kit.mapping_liberty,)).cells
         netlist = read_netlist(stage.netlist, circuit.top, cells)
     ports = [(name, way, len(nets)) for name, (way, nets) in netlist.ports.items()]
-    return write_sdc(
-        circuit.top, ports, circuit.clock, job.clock_ns, kit, propagated=stage.propagated
-    )
+    return write_sdc(circuit.top, ports, circuit.clock, job.clock_ns, kit, stage.insertion_ns)

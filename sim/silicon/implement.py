@@ -32,7 +32,7 @@ from consilico.sim.silicon.implementation import (
     TrafficActivity,
 )
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.ladder import Job, climb, stages
+from consilico.sim.silicon.ladder import STEPS, Climbed, Job, climb, stages
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
@@ -159,7 +159,9 @@ def _measure(
     proof = None
     if prove or (prove is None and mapped.cells <= _QUICK_CELLS):
         proof = _proved(circuit, mapped, kit)
-    climbed = [climb(job, stage) for stage in stages(job, mapped)]
+    climbed: list[Climbed] = []
+    for stage in stages(job, mapped):
+        climbed.append(climb(job, stage, climbed[-1] if climbed else None))
     last = climbed[-1]
     layout, gates, report = last.stage.layout, last.replayed.gates, last.replayed.report
     energy_pj = last.facts.energy_pj
@@ -210,9 +212,9 @@ def _measure(
         ),
         cross_check=last.replayed.cross_check,
         assumptions={
-            "clock": "ideal",
+            "clock": "ideal" if last.stage.insertion_ns is None else "through its tree",
             "wires": "ideal" if layout is None else "estimated from a placement",
-            "glitches": "not counted",
+            "glitches": "not counted" if last.stage.sdf is None else "counted",
             "inputs and outputs": "at the clock's edge"
             if job.flow.sdc is None
             else "as the SDC says",
@@ -225,6 +227,9 @@ def _measure(
         wirelength_um=None if layout is None else layout.wirelength_um,
         utilisation=None if layout is None else layout.utilization,
         over_limit=None if layout is None else layout.over_limit,
+        closure=None if layout is None else layout.closure,
+        clock_tree=None if layout is None else layout.clock,
+        hold=None if layout is None else layout.hold,
     )
     if output is not None:
         hand_over(output, job, climbed, found)
@@ -233,8 +238,8 @@ def _measure(
 
 def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:
     """Return what shows the progress of an implementation when told which step begins."""
-    rungs = RUNGS[: RUNGS.index(flow.rung) + 1]
-    total = 3 + 2 * len(rungs) + 2 * flow.lays_out
+    # before the ladder: synthesis, modules, equivalence
+    total = 3 + sum(STEPS[rung] for rung in RUNGS[: RUNGS.index(flow.rung) + 1])
     begun = 0
 
     def begin(step: str) -> None:

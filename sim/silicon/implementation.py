@@ -5,6 +5,8 @@ from typing import Any
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
+from consilico.sim.silicon.layout.closure import Closure
+from consilico.sim.silicon.layout.layout import ClockTreeFacts, HoldFacts
 from consilico.sim.silicon.layout.limits import OverLimit
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.equivalence import Proof
@@ -18,7 +20,7 @@ __all__ = [
     "TrafficActivity",
 ]
 
-RUNGS = ("cells", "wires")  # each with what those before it have
+RUNGS = ("cells", "wires", "clock", "layout")  # each with what those before it have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,9 @@ class Implementation(Facts):
     over_limit: tuple[OverLimit, ...] | None = (
         None  # pins over a limit of the library, after repair
     )
+    closure: Closure | None = None  # what was changed after placement; None: not placed
+    clock_tree: ClockTreeFacts | None = None  # None: the clock is ideal
+    hold: HoldFacts | None = None  # None: not checked, for want of a clock tree
     rtl: str | None = None  # where anyone's design was implemented as the unit: its files
     top: str | None = None  # and their top module
     front_ends: FrontEnds | None = None  # and whether a simulator understands them likewise

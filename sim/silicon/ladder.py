@@ -2,28 +2,31 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consilico.golden.config import Config
+from consilico.sim.silicon.activity.gatesim import bench_timing
 from consilico.sim.silicon.circuit import Circuit
 from consilico.sim.silicon.flow import Flow
-from consilico.sim.silicon.gate_level import GateLevelPower, gate_level_power
+from consilico.sim.silicon.gate_level import Delays, GateLevelPower, gate_level_power
 from consilico.sim.silicon.implementation import Rung
 from consilico.sim.silicon.kits.kit import Kit
-from consilico.sim.silicon.layout.layout import Layout, lay_out, within_limits
+from consilico.sim.silicon.layout.layout import Layout, clocked, closed, lay_out
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
+from consilico.sim.silicon.timing.delays import write_sdf
 from consilico.sim.silicon.timing.opensta import Timing, longest_path
 
 if TYPE_CHECKING:
     from consilico.sim.units.stimulus import Stimulus
 
-__all__ = ["ACTIVITY", "Climbed", "Job", "Stage", "climb", "stages"]
+__all__ = ["ACTIVITY", "STEPS", "Climbed", "Job", "Stage", "climb", "stages"]
 
 ACTIVITY = "activity.vcd"  # in a job's folder
+STEPS = {"cells": 2, "wires": 4, "clock": 3, "layout": 2}  # that begin on each rung
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +53,13 @@ class Stage:
     area_um2: float  # of the cells
     layout: Layout | None = None  # None: not placed
     spef: Path | None = None  # its wires; None: ideal
-    propagated: bool = False  # whether a tree delays the clock; else it is ideal
+    sdf: Path | None = None  # delays that it is simulated with; None: none
+
+    @property
+    def insertion_ns(self) -> float | None:
+        """Delay of the clock's tree; None: the clock is ideal."""
+        tree = None if self.layout is None else self.layout.clock
+        return None if tree is None else tree.insertion_delay_ns
 
     @property
     def cells(self) -> int:
@@ -86,14 +95,28 @@ def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
         cells_by_type=mapped.cells_by_type,
         area_um2=mapped.area_um2,
     )
-    if flow.lays_out:
-        job.begin("placement")
-        layout = lay_out(
-            mapped.netlist, circuit.top, kit, circuit.clock, flow.placement, flow.placed
-        )
-        job.begin("repair")
-        layout = within_limits(layout, kit)
-        yield _laid_out("wires", layout, kit, job.folder / "wires")
+    if flow.rung == "cells":
+        return
+    job.begin("placement")
+    layout = lay_out(mapped.netlist, circuit.top, kit, circuit.clock, flow.placement, flow.placed)
+    job.begin("closure")
+    layout = closed(layout, kit, circuit.clock, job.clock_ns, flow.sdc)
+    yield _laid_out("wires", layout, kit, job.folder / "wires")
+    if flow.rung == "wires":
+        return
+    job.begin("clock tree")
+    layout = clocked(layout, kit, circuit.clock, job.clock_ns, flow.sdc)
+    stage = _laid_out("clock", layout, kit, job.folder / "clock")
+    yield stage
+    if flow.rung == "clock":
+        return
+    job.begin("delays")
+    sdf = job.folder / "delays.sdf"
+    write_sdf(
+        stage.netlist, circuit.top, kit, circuit.clock, job.clock_ns, sdf,
+        spef=stage.spef, sdc=flow.sdc, propagated=True,
+    )  # fmt: skip
+    yield replace(stage, rung="layout", sdf=sdf)
 
 
 def _laid_out(rung: str, layout: Layout, kit: Kit, folder: Path) -> Stage:
@@ -111,10 +134,15 @@ def _laid_out(rung: str, layout: Layout, kit: Kit, folder: Path) -> Stage:
     )
 
 
-def climb(job: Job, stage: Stage) -> Climbed:
+def climb(job: Job, stage: Stage, below: Climbed | None) -> Climbed:
     """Measure the netlist on one rung: its path, its results, its power.
 
     The recording of its simulation is left as ``activity.vcd`` in the job's folder.
+
+    Args:
+        job: What is implemented.
+        stage: The netlist.
+        below: What was measured on the rung before it; the paths of one netlist are timed once.
 
     Raises:
         UserError: If a tool is missing, or constraints do not fit.
@@ -122,15 +150,20 @@ def climb(job: Job, stage: Stage) -> Climbed:
         CheckFailed: If a result is wrong.
     """
     circuit, kit, clock_ns, layout = job.circuit, job.kit, job.clock_ns, stage.layout
-    job.begin(f"timing ({stage.rung})")
-    timing = longest_path(
-        stage.netlist, circuit.top, kit, circuit.clock, clock_ns, stage.spef, job.flow.sdc
-    )
+    if below is not None and below.stage.netlist == stage.netlist:
+        timing = below.timing
+    else:
+        job.begin(f"timing ({stage.rung})")
+        timing = longest_path(
+            stage.netlist, circuit.top, kit, circuit.clock, clock_ns, stage.spef, job.flow.sdc,
+            stage.insertion_ns,
+        )  # fmt: skip
     job.begin(f"simulation ({stage.rung})")
     replayed = gate_level_power(
         circuit.unit, job.config, kit, stage.netlist, stage.cells_by_type, job.stimulus,
         circuit=circuit,
         waveform=job.folder / ACTIVITY,
+        delays=_delays(stage, clock_ns, timing),
         wires_f=None if layout is None else layout.wire_capacitances_f(),
     )  # fmt: skip
     gates = replayed.gates
@@ -150,3 +183,11 @@ def climb(job: Job, stage: Stage) -> Climbed:
             leakage_w=power.leakage_w,
         ),
     )
+
+
+def _delays(stage: Stage, clock_ns: float, timing: Timing) -> Delays | None:
+    if stage.sdf is None:
+        return None
+    late_ns = stage.insertion_ns or 0.0
+    bench = bench_timing(clock_ns, timing.path_ns, late_ns)
+    return Delays(sdf=stage.sdf, timing=bench, propagated=stage.insertion_ns is not None)

@@ -62,6 +62,14 @@ def _metrics(climbed: Climbed, unit_ns: float) -> Iterator[Metric]:
         yield "design__instance__utilization__stdcell", layout.utilization
         yield "design__io", len(layout.placement.design.ports)
         yield "route__wirelength__estimated", layout.wirelength_um
+        if layout.clock is not None:
+            yield "clock__skew__setup", layout.clock.skew_ns / unit_ns
+            yield "design__instance__count__class:clock_buffer", layout.clock.buffers
+        if layout.hold is not None:
+            if layout.hold.worst_slack_ns is not None:
+                yield "timing__hold__ws", layout.hold.worst_slack_ns / unit_ns
+            yield "timing__drv__hold_violation_count", layout.hold.violations
+            yield "design__instance__count__hold_buffer", layout.hold.buffers
         for name, kind in _LIMITS.items():
             yield f"timing__drv__{name}", sum(each.kind == kind for each in layout.over_limit)
     if climbed.timing.slack_ns is not None:

@@ -5,29 +5,57 @@ from functools import cached_property
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.kits.kit import Kit
+from consilico.sim.silicon.layout.clock_tree import build_clock_tree
+from consilico.sim.silicon.layout.closure import Closure, close
 from consilico.sim.silicon.layout.def_file import read_def
+from consilico.sim.silicon.layout.hold import close_hold
 from consilico.sim.silicon.layout.lef import read_lef
-from consilico.sim.silicon.layout.limits import OverLimit
+from consilico.sim.silicon.layout.limits import OverLimit, find_loads, over_limits
 from consilico.sim.silicon.layout.place import PlacementOptions, place
 from consilico.sim.silicon.layout.placement import Placement, placeable
-from consilico.sim.silicon.layout.repair import repair
 from consilico.sim.silicon.layout.spef import write_spef
 from consilico.sim.silicon.layout.wires import NetWire, route
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist
 from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
+from consilico.sim.silicon.timing.sdc import Sdc
 
-__all__ = ["Layout", "check_layout", "lay_out", "within_limits"]
+__all__ = ["ClockTreeFacts", "HoldFacts", "Layout", "check_layout", "clocked", "closed", "lay_out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockTreeFacts(Facts):
+    """A clock tree, and when the clock arrives through it."""
+
+    sinks: int  # clock pins of flip-flops and macros, enables of latches
+    buffers: int
+    levels: int  # cells between the port and a sink, at most: buffers, gates and logic
+    wirelength_um: float  # of all nets that the clock passes
+    insertion_delay_ns: float  # from the port to a flip-flop, in the mean
+    skew_ns: float  # between the first flip-flop and the last
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldFacts(Facts):
+    """Whether data changes too early for the clock that comes through its tree."""
+
+    worst_slack_ns: float | None  # None: there is nothing to check
+    violations: int  # pins that are left with data too early
+    buffers: int  # that delay data
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layout:
-    """A placed netlist and the wires of its nets; the clock port's net has none yet."""
+    """A placed netlist and its wires; without a tree the net of the clock port has none."""
 
     placement: Placement
     wires: tuple[NetWire, ...]
     over_limit: tuple[OverLimit, ...] = ()  # pins that a repair had to leave so
+    closure: Closure | None = None  # what was changed for limits and paths; None: nothing yet
+    clock: ClockTreeFacts | None = None  # None: the clock is ideal
+    hold: HoldFacts | None = None  # None: not checked
 
     @cached_property
     def names(self) -> PlainNames:
@@ -119,16 +147,70 @@ def lay_out(
     return Layout(placement=placement, wires=route(placement, kit.wires))
 
 
-def within_limits(layout: Layout, kit: Kit) -> Layout:
-    """Return a layout whose nets keep the limits of the library, as far as it can be made.
+def closed(layout: Layout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | None = None) -> Layout:
+    """Return a layout whose nets keep the library's limits and whose paths meet the clock.
 
     Args:
-        layout: Its clock, if no tree was built, is ideal.
+        layout: Placed, with an ideal clock.
         kit: Its process kit.
+        clock: Name of the clock port.
+        clock_ns: Its period.
+        sdc: Somebody's constraints.
 
     Raises:
-        UserError: If what is added does not fit onto the core.
+        UserError: If OpenSTA is not installed, or what is added does not fit onto the core.
+        ToolError: If OpenSTA fails.
     """
     assert kit.wires is not None
-    found = repair(layout.placement, read_liberty((kit.mapping_liberty,)), kit.wires)
-    return Layout(placement=found.placement, wires=found.wires, over_limit=found.over_limit)
+    library = read_liberty((kit.mapping_liberty,))
+    found = close(layout.placement, library, kit.wires, clock, clock_ns, sdc)
+    return Layout(
+        placement=found.placement,
+        wires=found.wires,
+        over_limit=found.over_limit,
+        closure=found.closure,
+    )
+
+
+def clocked(
+    layout: Layout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | None = None
+) -> Layout:
+    """Return a layout with a clock tree, in which no data is too early for the clock.
+
+    Args:
+        layout: Closed, with an ideal clock.
+        kit: Its process kit.
+        clock: Name of the clock port.
+        clock_ns: Its period.
+        sdc: Somebody's constraints.
+
+    Raises:
+        UserError: If OpenSTA is not installed, the library has no buffers, or what is added does
+            not fit onto the core.
+        ToolError: If OpenSTA fails.
+    """
+    assert kit.wires is not None
+    tree = build_clock_tree(layout.placement, clock, kit.wires.clock)
+    found = close_hold(tree, kit, clock, clock_ns, sdc)
+    placement, nets = found.tree.placement, found.tree.nets
+    wires = route(placement, kit.wires, nets)
+    library = read_liberty((kit.mapping_liberty,))
+    return Layout(
+        placement=placement,
+        wires=wires,
+        over_limit=over_limits(find_loads(placement.design, wires, library)),
+        closure=layout.closure,
+        clock=ClockTreeFacts(
+            sinks=tree.sinks,
+            buffers=tree.buffers,
+            levels=tree.levels,
+            wirelength_um=sum(wire.length_um for wire in wires if wire.net in nets),
+            insertion_delay_ns=found.arrival.insertion_delay_ns,
+            skew_ns=found.arrival.skew_ns,
+        ),
+        hold=HoldFacts(
+            worst_slack_ns=found.hold.worst_slack_ns,
+            violations=len(found.hold.violations),
+            buffers=found.buffers,
+        ),
+    )

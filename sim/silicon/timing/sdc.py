@@ -224,10 +224,12 @@ def write_sdc(
     clock: str,
     clock_ns: float,
     kit: Kit,
-    *,
-    propagated: bool,
+    insertion_ns: float | None = None,
 ) -> str:
     """Return the constraints that paths are measured with: inputs come and outputs are due at once.
+
+    With a clock tree that is when the clock arrives at the registers, as those outside are behind
+    the same tree.
 
     Args:
         top: Name of the module.
@@ -235,7 +237,7 @@ def write_sdc(
         clock: Name of the clock port; a module without it gets a clock that is on no port.
         clock_ns: Its period.
         kit: Process kit, whose unit times are written in.
-        propagated: Whether the clock's tree delays it; else it is ideal.
+        insertion_ns: Delay of the clock's tree; None: the clock is ideal.
     """
     unit, unit_ns = time_unit(kit)
     period = f"{clock_ns / unit_ns:.10g}"
@@ -245,7 +247,9 @@ def write_sdc(
         f"current_design {top}",
         f"create_clock -name {_CLOCK_NAME} -period {period}{on_port}",
     ]
+    late = (insertion_ns or 0.0) / unit_ns
     for way, command in (("input", "set_input_delay"), ("output", "set_output_delay")):
+        delay = f"{late if way == 'input' else -late or 0:.10g}"
         names = [
             name if width == 1 else f"{name}[*]"
             for name, direction, width in ports
@@ -253,7 +257,7 @@ def write_sdc(
         ]
         if names:
             at = f"[get_ports {{{' '.join(names)}}}]"
-            lines.append(f"{command} 0 -clock {_CLOCK_NAME} {at}")
-    if propagated:
+            lines.append(f"{command} {delay} -clock {_CLOCK_NAME} {at}")
+    if insertion_ns is not None:
         lines.append(f"set_propagated_clock [get_clocks {_CLOCK_NAME}]")
     return "\n".join([*lines, ""])

@@ -77,14 +77,23 @@ def test_the_edges_of_the_clock_move_with_its_period(netlist: Path, kit: Kit) ->
 
 def test_what_is_written_gives_the_same_path(netlist: Path, kit: Kit) -> None:
     ports = [("clk", "input", 1), ("a", "input", 2), ("y", "output", 1), ("q", "output", 1)]
-    text = write_sdc("top", ports, "clk", 2.0, kit, propagated=True)
-    assert "set_propagated_clock" in text
+    text = write_sdc("top", ports, "clk", 2.0, kit)
+    assert "propagated" not in text
     assert path_ns(text, netlist, kit) == longest_path(netlist, "top", kit, "clk", 2.0).path_ns
-    assert "propagated" not in write_sdc("top", ports, "clk", 2.0, kit, propagated=False)
+
+
+def test_ports_go_with_the_delay_of_the_tree(netlist: Path, kit: Kit) -> None:
+    ports = [("clk", "input", 1), ("a", "input", 2), ("y", "output", 1), ("q", "output", 1)]
+    text = write_sdc("top", ports, "clk", 2.0, kit, 0.25)
+    assert "set_input_delay 0.25 " in text
+    assert "set_output_delay -0.25 " in text
+    assert "set_propagated_clock" in text
+    late = longest_path(netlist, "top", kit, "clk", 2.0, insertion_ns=0.25).path_ns
+    assert path_ns(text, netlist, kit) == late
 
 
 def test_a_module_without_a_clock_gets_one_that_is_on_no_port(kit: Kit) -> None:
-    text = write_sdc("top", [("a", "input", 2)], "clk", 2.0, kit, propagated=False)
+    text = write_sdc("top", [("a", "input", 2)], "clk", 2.0, kit)
     assert "create_clock -name clk -period 2\n" in text
 
 
