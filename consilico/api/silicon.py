@@ -46,8 +46,6 @@ def implement(
 ) -> "Implementation":
     """Synthesize a unit, time it, compare the netlist with the RTL and compute its power.
 
-    The clock is ideal, and glitches are not counted.
-
     Args:
         unit: The unit or its name.
         config: From :func:`configure`; None is the default configuration.
@@ -58,7 +56,8 @@ def implement(
         traffic: Source of the input that causes the switching activity, one of the unit's; None:
             the language model's where the unit has that.
         prove: Whether to prove the netlist equal to the RTL; None: where that is quick.
-        rung: How far to go: ``"cells"``, with ideal wires, or ``"wires"``, placed and connected.
+        rung: How far to go: ``"cells"``, with ideal wires and clock; ``"wires"``, placed, repaired
+            and connected; ``"clock"``, with the clock's tree; ``"layout"``, with glitches, too.
         placement: Utilization, aspect and seed of the placement; None: 0.7, square, 1.
         placed: DEF file with a placement of the mapped netlist that was made elsewhere, in place of
             one of ours; None: the netlist is placed.

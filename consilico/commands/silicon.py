@@ -80,25 +80,29 @@ def implement(
     ] = None,
     rung: Annotated[
         str,
-        typer.Option(help="How far to go: cells (ideal wires), or wires (placed and connected)."),
+        typer.Option(
+            help="How far to go: cells, wires (placed and connected), clock (with its tree), or"
+            " layout (with glitches)."
+        ),
     ] = "cells",
     utilization: Annotated[
         float | None,
         typer.Option(
-            help="With wires: area of the cells over that of the core.", show_default="0.7"
+            help="With a layout: area of the cells over that of the core.", show_default="0.7"
         ),
     ] = None,
     aspect: Annotated[
         float | None,
-        typer.Option(help="With wires: height over width of the core.", show_default="1"),
+        typer.Option(help="With a layout: height over width of the core.", show_default="1"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="With wires: of the placement.", show_default="1")
+        int | None, typer.Option(help="With a layout: of the placement.", show_default="1")
     ] = None,
     placed: Annotated[
         Path | None,
         typer.Option(
-            "--def", help="With wires: DEF file with a placement made elsewhere, instead of ours."
+            "--def",
+            help="With a layout: DEF file with a placement made elsewhere, instead of ours.",
         ),
     ] = None,
     rtl: RtlOption = None,
@@ -190,6 +194,12 @@ def _show_implementation(result: "Implementation") -> None:
     rows.append(("equal to the RTL", _equivalence(result.equivalence)))
     if result.wirelength_um is not None:
         rows.append(("wires", f"{result.wirelength_um:,.0f} um, at {result.utilisation:.0%}"))
+    if (tree := result.clock_tree) is not None:
+        tells = f"{tree.buffers:,} buffers, {tree.insertion_delay_ns:.3f} ns, skew"
+        rows.append(("clock tree", f"{tells} {tree.skew_ns:.3f} ns"))
+    if result.hold is not None and result.hold.worst_slack_ns is not None:
+        left = f", {result.hold.violations:,} violations" if result.hold.violations else ""
+        rows.append(("hold", f"{result.hold.worst_slack_ns:+.3f} ns{left}"))
     rows += [("over a limit", _over(each)) for each in (result.over_limit or ())[:_MOST_OVER]]
     if (more := len(result.over_limit or ()) - _MOST_OVER) > 0:
         rows.append(("over a limit", f"{more} more pins (--json)"))

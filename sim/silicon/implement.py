@@ -66,8 +66,6 @@ def implement(
 ) -> Implementation:
     """Synthesize a unit, time it, simulate its netlist and compute its power.
 
-    The clock is ideal, and the simulation has no delays, so glitches are not counted.
-
     Args:
         unit: From the catalogue.
         config: Its configuration.
