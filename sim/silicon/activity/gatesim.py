@@ -8,7 +8,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.bulk_replay import BenchTiming, build_bulk, run_bulk
 from consilico.sim.rtlsim.replay import Dump, Replay, ReplayOutcome
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.silicon.liberty.cellmodels import DelayArc, Variant, cell_models
+from consilico.sim.silicon.liberty.cellmodels import NO_DELAYS, CellDelays, Variant, cell_models
 from consilico.sim.silicon.liberty.library import Library
 from consilico.sim.silicon.netlist.netlist import Netlist
 from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
@@ -78,7 +78,7 @@ def bench_timing(clock_ns: float, path_ns: float, insertion_ns: float = 0.0) -> 
 
 
 def delayed_netlist(
-    netlist: Netlist, delays: Sequence[tuple[DelayArc, ...]], timing: BenchTiming
+    netlist: Netlist, delays: Sequence[CellDelays], timing: BenchTiming
 ) -> DelayedNetlist:
     """Return a netlist in which every instance has its own delays.
 
@@ -90,13 +90,13 @@ def delayed_netlist(
     taken = {instance.cell for instance in netlist.instances}
     names: dict[Variant, str] = {}
     instances = []
-    for instance, arcs in zip(netlist.instances, delays, strict=True):
+    for instance, own in zip(netlist.instances, delays, strict=True):
         cell = instance.cell
-        if arcs:
+        if own != NO_DELAYS:
             name = f"{cell}__{len(names)}"
             while name in taken:
                 name += "_"
-            cell = names.setdefault(Variant(cell=cell, arcs=arcs), name)
+            cell = names.setdefault(Variant(cell=cell, delays=own), name)
         instances.append(replace(instance, cell=cell))
     varied = replace(netlist, instances=instances)
     return DelayedNetlist(

@@ -14,7 +14,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.liberty.boolean import variable_names, verilog_expression
 from consilico.sim.silicon.liberty.library import Cell, Sequential
 
-__all__ = ["DelayArc", "Variant", "cell_model", "cell_models"]
+__all__ = ["NO_DELAYS", "CellDelays", "DelayArc", "Variant", "cell_model", "cell_models"]
 
 TIMESCALE = "`timescale 1ps / 1ps"  # of the delays in models
 
@@ -30,11 +30,22 @@ class DelayArc(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CellDelays:
+    """Delays of one instance of a cell."""
+
+    arcs: tuple[DelayArc, ...] = ()
+    clock_ps: int = 0  # of the wire to the clock pin of a flip-flop, or to the enable of a latch
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """A cell with delays of its own."""
 
     cell: str
-    arcs: tuple[DelayArc, ...]
+    delays: CellDelays
+
+
+NO_DELAYS = CellDelays()
 
 
 def cell_models(
@@ -58,10 +69,10 @@ def cell_models(
     found = variants or {}
     models = [TIMESCALE] if found else []
     for name in sorted(set(names)):
-        cell, arcs = (found[name].cell, found[name].arcs) if name in found else (name, ())
-        if cell not in cells:
-            raise UserError(f"the library has no cell {cell}")
-        models.append(cell_model(cells[cell], power_up, name=name, arcs=arcs))
+        variant = found.get(name, Variant(cell=name, delays=NO_DELAYS))
+        if variant.cell not in cells:
+            raise UserError(f"the library has no cell {variant.cell}")
+        models.append(cell_model(cells[variant.cell], power_up, name=name, delays=variant.delays))
     return "\n".join(models)
 
 
@@ -70,7 +81,7 @@ def cell_model(
     power_up: str | None = None,
     *,
     name: str | None = None,
-    arcs: Sequence[DelayArc] = (),
+    delays: CellDelays = NO_DELAYS,
 ) -> str:
     """Return the Verilog of one cell's model, as in :func:`cell_models`.
 
@@ -78,7 +89,7 @@ def cell_model(
         cell: The cell.
         power_up: What a flip-flop or latch holds at the start.
         name: Name of the module; the cell's if not given.
-        arcs: Delays of the outputs. Flip-flops, latches, clock gates and outputs whose arcs have
+        delays: Delays of the outputs. Flip-flops, latches, clock gates and outputs whose arcs have
             no condition take the mean of the arcs; else the delay is that of the input that changed
             last, in the state that it led to.
 
@@ -96,14 +107,14 @@ def cell_model(
     else:
         outputs = {}
         for state in cell.sequential:
-            lines += _state(cell, state, power_up)
+            lines += _state(cell, state, power_up, delays.clock_ps)
         for pin in ports:
             if pin.direction == "output":
                 if pin.function is None:
                     raise UserError(f"cell {cell.name}: output {pin.name} has no function")
                 outputs[pin.name] = verilog_expression(pin.function)
     for output, expression in outputs.items():
-        lines += _output(cell, output, expression, [arc for arc in arcs if arc.output == output])
+        lines += _output(cell, output, expression, [a for a in delays.arcs if a.output == output])
     return "\n".join([*lines, "endmodule", ""])
 
 
@@ -129,13 +140,13 @@ def _output(cell: Cell, output: str, expression: str, arcs: Sequence[DelayArc]) 
         if pin.direction != "input":
             continue
         own = [arc for arc in arcs if arc.input == pin.name]
-        rises = _choice([(arc.condition, arc.rise_ps) for arc in own], rise)
-        falls = _choice([(arc.condition, arc.fall_ps) for arc in own], fall)
+        rises = _choice(delay, [(arc.condition, arc.rise_ps) for arc in own], rise)
+        falls = _choice(delay, [(arc.condition, arc.fall_ps) for arc in own], fall)
         lines += [
             f"  always @(\\{pin.name} ) begin",
             f"    {after}= {expression};",
             f"    if ({after}!== {now}) begin",
-            f"      if ({after}) {delay}= {rises}; else {delay}= {falls};",
+            f"      if ({after}) begin {rises} end else begin {falls} end",
             f"      {now}= {after};",  # after its delay is set
             "    end",
             "  end",
@@ -149,10 +160,11 @@ def _mean(delays_ps: Iterable[int | None]) -> int | None:
     return round(sum(given) / len(given)) if given else None
 
 
-def _choice(delays_ps: Iterable[tuple[str | None, int | None]], other_ps: int) -> str:
-    """Return Verilog that chooses a delay by its condition.
+def _choice(target: str, delays_ps: Iterable[tuple[str | None, int | None]], other_ps: int) -> str:
+    """Return Verilog that sets a delay by conditions; one that is unknown does not hold.
 
     Args:
+        target: What is set.
         delays_ps: Conditions and delays, the first that holds counts; None for no condition and for
             no delay.
         other_ps: Delay where there is none.
@@ -162,15 +174,16 @@ def _choice(delays_ps: Iterable[tuple[str | None, int | None]], other_ps: int) -
     if default is None:  # conditions of Liberty cover all states that matter
         counts = Counter(delay for _, delay in known)
         default = counts.most_common(1)[0][0] if counts else other_ps
-    text = str(default)
-    for condition, delay in reversed(known):
+    text = ""
+    for condition, delay in known:
         if condition is not None and delay != default:
-            text = f"{verilog_expression(condition)} ? {delay} : {text}"
-    return text
+            text += f"if ({verilog_expression(condition)}) {target}= {delay}; else "
+    return f"{text}{target}= {default};"
 
 
-def _state(cell: Cell, state: Sequential, power_up: str | None) -> list[str]:
+def _state(cell: Cell, state: Sequential, power_up: str | None, clock_ps: int) -> list[str]:
     """Return the lines of a flip-flop or a latch: the register, and its complement."""
+    late = f"#{clock_ps} " if clock_ps else ""
     if state.kind == "statetable" or state.width != 1:
         raise UserError(f"cell {cell.name}: no model of a {state.kind} of {state.width} bits")
     name = f"\\{state.states[0]} "
@@ -187,7 +200,7 @@ def _state(cell: Cell, state: Sequential, power_up: str | None) -> list[str]:
     lines += [f"  wire {wire} = {expression};" for wire, expression, _ in forced]
     branches = "".join(f"if ({wire}) {name}{{}} 1'b{value}; else " for wire, _, value in forced)
     if state.kind == "ff" and state.clocked_on is not None and state.next_state is not None:
-        lines.append(f"  wire clocked = {verilog_expression(state.clocked_on)};")
+        lines.append(f"  wire {late}clocked = {verilog_expression(state.clocked_on)};")
         edges = " or ".join(f"posedge {wire}" for wire in ("clocked", *(w for w, _, _ in forced)))
         following = verilog_expression(state.next_state)
         body = branches.replace("{}", "<=") + f"{name}<= {following};"
@@ -195,6 +208,9 @@ def _state(cell: Cell, state: Sequential, power_up: str | None) -> list[str]:
     elif state.enable is not None and state.data_in is not None:
         open_ = verilog_expression(state.enable)
         body = branches.replace("{}", "=")
+        if late:
+            lines.append(f"  wire {late}opened = {open_};")
+            open_ = "opened"
         lines.append(f"  always @* {body}if ({open_}) {name}= {verilog_expression(state.data_in)};")
     else:
         raise UserError(f"cell {cell.name}: no model of a {state.kind} that only its resets set")

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 CLASSES = ("sequential", "combinational", "clock", "macro", "pad")
+_LEAST_PARTS = 4  # that a spread is told from
 _COLUMNS = (
     "instance", "module", "cell", "class", "internal_w", "switching_w", "leakage_w", "total_w",
 )  # fmt: skip
@@ -88,6 +89,25 @@ class PowerProfile:
         """Return the index of the greatest power among the windows recorded longest, so in full."""
         longest = self.recorded_s >= self.recorded_s.max() * (1 - 1e-9)
         return int(np.argmax(np.where(longest, self.power_w, -np.inf)))
+
+    def sampling_error(self, parts: int = 16) -> float | None:
+        """Return the standard error of the mean power, as a fraction of it.
+
+        The recording is a sample of what goes on: the error follows from how much the means of
+        its parts differ. A part has to be longer than what makes neighboring windows alike.
+
+        Args:
+            parts: Equal, contiguous parts to take; fewer if there are fewer windows.
+
+        Returns:
+            None where the recording is too short to tell, or has no power.
+        """
+        full = self.power_w[self.recorded_s >= self.recorded_s.max() * (1 - 1e-9)]
+        parts = min(parts, len(full))
+        if parts < _LEAST_PARTS or not full.mean():
+            return None
+        means = full[: len(full) // parts * parts].reshape(parts, -1).mean(axis=1)
+        return float(means.std(ddof=1) / np.sqrt(parts) / means.mean())
 
     def to_json(self) -> dict[str, Any]:
         """Return the series and the peak."""

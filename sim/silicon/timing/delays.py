@@ -1,17 +1,17 @@
 """Delays of a netlist's instances for its simulation: from OpenSTA through SDF.
 
-With an ideal clock every cell of the clock network has delay 0, since its edges arrive everywhere
-at once; with the clock's own tree every cell of it has the delay that it has. A mixture of both
+With an ideal clock every cell and every wire of the clock network has delay 0, since edges arrive
+everywhere at once; with the clock's own tree each has the delay that it has. A mixture of both
 makes registers take data that their neighbors have only just launched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.liberty.boolean import variable_names
-from consilico.sim.silicon.liberty.cellmodels import DelayArc
+from consilico.sim.silicon.liberty.cellmodels import NO_DELAYS, CellDelays, DelayArc
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.netlist.netlist import Instance, Netlist
 from consilico.sim.silicon.timing.opensta import constraints
@@ -19,7 +19,7 @@ from consilico.sim.silicon.timing.sdc import Sdc
 from consilico.sim.silicon.timing.sdf import Arc, Sdf, Span
 from consilico.sim.silicon.timing.sta import run_sta
 
-__all__ = ["clock_instances", "instance_delays", "write_sdf"]
+__all__ = ["clock_network", "instance_delays", "write_sdf"]
 
 _NO_WIRE = Span(0.0, 0.0)
 
@@ -66,11 +66,12 @@ def write_sdf(
 
 def instance_delays(
     netlist: Netlist, cells: Mapping[str, Cell], sdf: Sdf, clock: str, *, propagated: bool
-) -> list[tuple[DelayArc, ...]]:
+) -> list[CellDelays]:
     """Return the delays of every instance, in the order of the netlist.
 
-    The delay of the wire to an input counts with the arcs from it. A flip-flop takes its data
-    without that delay: it is part of the path, but not of what the flip-flop's output does.
+    The delay of the wire to an input counts with the arcs from it; that to the clock pin of a
+    flip-flop, or to the enable of a latch, by itself. A flip-flop takes its data without the delay
+    of the wire, which is part of a path but not of what the flip-flop's output does.
 
     Args:
         netlist: Flat.
@@ -89,15 +90,21 @@ def instance_delays(
         raise UserError(f"{sdf.path} has an instance {strange!r}, which {netlist.top} has not")
     for name, arcs in sdf.arcs.items():
         _check_pins(sdf, name, named[name], arcs)
-    ideal = set() if propagated else clock_instances(netlist, cells, clock)
+    passed, carried = clock_network(netlist, cells, clock)
     found = []
     for index, instance in enumerate(netlist.instances):
         arcs = sdf.arcs.get(instance.name, [])
         if not arcs and _has_arcs(cells[instance.cell]):
             raise UserError(f"{sdf.path} has no delays of the instance {instance.name!r}")
-        found.append(
-            () if index in ideal else tuple(_with_wire(arc, instance, sdf) for arc in arcs)
-        )
+        wires_ps = {
+            pin: _wire_ps(sdf, instance, pin)
+            for pin, net in instance.pins.items()
+            if propagated or net not in carried
+        }
+        if propagated or index not in passed:
+            found.append(_cell_delays(cells[instance.cell], arcs, wires_ps))
+        else:
+            found.append(NO_DELAYS)
     return found
 
 
@@ -114,12 +121,31 @@ def _has_arcs(cell: Cell) -> bool:
     return any(arc.cell_rise or arc.cell_fall for pin in outputs for arc in pin.timing)
 
 
-def _with_wire(arc: Arc, instance: Instance, sdf: Sdf) -> DelayArc:
-    """Return an arc with the delay of the wire to its input."""
-    wire = sdf.wires.get(f"{instance.name}/{arc.input}", _NO_WIRE)
-    late = max(wire.rise_ps or 0.0, wire.fall_ps or 0.0)
+def _wire_ps(sdf: Sdf, instance: Instance, pin: str) -> float:
+    wire = sdf.wires.get(f"{instance.name}/{pin}", _NO_WIRE)
+    return max(wire.rise_ps or 0.0, wire.fall_ps or 0.0)
+
+
+def _cell_delays(cell: Cell, arcs: Sequence[Arc], wires_ps: Mapping[str, float]) -> CellDelays:
+    """Return the delays of an instance, those of the wires to its inputs included."""
+    clocks = {
+        name
+        for state in cell.sequential
+        for name in variable_names(state.clocked_on or state.enable or "")
+    }
+    if cell.clock_gate:
+        clocks = set()
+    return CellDelays(
+        arcs=tuple(
+            _arc(arc, 0.0 if arc.input in clocks else wires_ps.get(arc.input, 0.0)) for arc in arcs
+        ),
+        clock_ps=round(max((wires_ps.get(name, 0.0) for name in clocks), default=0.0)),
+    )
+
+
+def _arc(arc: Arc, late_ps: float) -> DelayArc:
     rise, fall = (
-        None if delay is None else max(0, round(delay + late))  # slow slews make some negative
+        None if delay is None else max(0, round(delay + late_ps))  # slow slews make some negative
         for delay in arc.delay
     )
     edge = {None: None, "posedge": arc.input, "negedge": f"!{arc.input}"}[arc.edge]
@@ -127,8 +153,10 @@ def _with_wire(arc: Arc, instance: Instance, sdf: Sdf) -> DelayArc:
     return DelayArc(arc.input, arc.output, rise, fall, condition)
 
 
-def clock_instances(netlist: Netlist, cells: Mapping[str, Cell], clock: str) -> set[int]:
-    """Return the indices of the instances that the clock passes through: its gates and buffers.
+def clock_network(
+    netlist: Netlist, cells: Mapping[str, Cell], clock: str
+) -> tuple[set[int], set[int]]:
+    """Return the instances that the clock passes through, and the nets that carry it.
 
     Clock gates belong to them, and logic that the clock reaches, such as that of a latch's enable;
     flip-flops and latches end the clock network.
@@ -137,6 +165,9 @@ def clock_instances(netlist: Netlist, cells: Mapping[str, Cell], clock: str) -> 
         netlist: Flat.
         cells: Its library.
         clock: Name of the clock port; a netlist may have none.
+
+    Returns:
+        Indices of instances, and numbers of nets.
     """
     readers: dict[int, list[int]] = {}
     for index, instance in enumerate(netlist.instances):
@@ -147,14 +178,18 @@ def clock_instances(netlist: Netlist, cells: Mapping[str, Cell], clock: str) -> 
             role = cell.pins[pin].clock_gate_role
             if cell.pins[pin].direction == "input" and role not in ("enable", "test"):
                 readers.setdefault(net, []).append(index)
-    found: set[int] = set()
+    passed: set[int] = set()
     _, waiting = netlist.ports.get(clock, ("input", ()))
+    carried = set(waiting)
     nets = list(waiting)
     while nets:
         for index in readers.get(nets.pop(), ()):
-            if index not in found:
-                found.add(index)
-                instance = netlist.instances[index]
-                pins = cells[instance.cell].pins
-                nets += [n for pin, n in instance.pins.items() if pins[pin].direction == "output"]
-    return found
+            if index in passed:
+                continue
+            passed.add(index)
+            instance = netlist.instances[index]
+            pins = cells[instance.cell].pins
+            reached = [net for pin, net in instance.pins.items() if pins[pin].direction == "output"]
+            carried.update(reached)
+            nets += reached
+    return passed, carried

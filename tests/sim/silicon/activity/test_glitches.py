@@ -15,7 +15,7 @@ from consilico.sim.silicon.activity.gatesim import (
     simulate_gates,
 )
 from consilico.sim.silicon.activity.read import read_activity
-from consilico.sim.silicon.liberty.cellmodels import DelayArc
+from consilico.sim.silicon.liberty.cellmodels import NO_DELAYS, CellDelays, DelayArc
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist
 from consilico.sim.units.stimulus import Ports, Stimulus
@@ -76,9 +76,11 @@ def run(
         out = next(pin for pin in instance.pins if pins[pin].direction == "output")
         delay = delays_ps.get(instance.name, 0)
         delays.append(
-            tuple(DelayArc(pin, out, delay, delay) for pin in instance.pins if pin != out)
+            CellDelays(
+                arcs=tuple(DelayArc(pin, out, delay, delay) for pin in instance.pins if pin != out)
+            )
             if delay
-            else ()
+            else NO_DELAYS
         )
     bits = np.array([[0], [1], [1], [0], [1], [0], [0], [1]], dtype=np.uint8)
     stimulus = Stimulus(

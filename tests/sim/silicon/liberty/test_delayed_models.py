@@ -8,10 +8,10 @@ import pytest
 
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.boolean import parse_function
-from consilico.sim.silicon.liberty.cellmodels import DelayArc, Variant, cell_models
+from consilico.sim.silicon.liberty.cellmodels import CellDelays, DelayArc, Variant, cell_models
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
-from tests.sim.silicon.small import BASE, cell, flop, write
+from tests.sim.silicon.small import BASE, cell, flop, latch, write
 
 State = dict[str, int]
 
@@ -72,7 +72,9 @@ def test_every_change_of_an_input_takes_the_delay_of_its_arc(name: str, tmp_path
                     if (arc.input, arc.output) == (moved, output) and holds(arc.condition, after)
                 }
                 expected[-1].append(f"{output} {delay}")
-    models = cell_models({name: found}, ["X"], None, {"X": Variant(cell=name, arcs=tuple(arcs))})
+    models = cell_models(
+        {name: found}, ["X"], None, {"X": Variant(cell=name, delays=CellDelays(arcs=tuple(arcs)))}
+    )
     ports = ", ".join(f".{pin}({pin})" for pin in [*inputs, *outputs])
     watch = "".join(
         f'always @({out}) if (start) $display("{out} %0d", $time - start);\n' for out in outputs
@@ -93,11 +95,17 @@ def test_every_change_of_an_input_takes_the_delay_of_its_arc(name: str, tmp_path
 
 
 def edges(
-    tmp_path: Path, text: str, name: str, arcs: list[DelayArc], ports: str, steps: str
+    tmp_path: Path,
+    text: str,
+    name: str,
+    arcs: list[DelayArc],
+    ports: str,
+    steps: str,
+    clock_ps: int = 0,
 ) -> list[str]:
     """Times and values of q once it is known; a, b, c and r are registers."""
     library = read_liberty((write(tmp_path / "small.lib", *BASE, text),))
-    variant = Variant(cell=name, arcs=tuple(arcs))
+    variant = Variant(cell=name, delays=CellDelays(arcs=tuple(arcs), clock_ps=clock_ps))
     models = cell_models(library.cells, ["X"], "1'b0", {"X": variant})
     return printed(
         tmp_path,
@@ -138,10 +146,31 @@ def test_a_flip_flop_moves_after_its_clock_and_not_after_the_mean_with_its_reset
     assert got == ["2080 1", "3070 0"]
 
 
+def test_a_wire_to_its_clock_delays_what_a_register_takes_and_when_it_shows_it(
+    tmp_path: Path,
+) -> None:
+    # data changes 10 ps after the clock: early enough for a clock that comes 30 ps late
+    steps = "c = 0; a = 0; #2000 c = 1; #10 a = 1; #500 c = 0; #500 c = 1; #10 a = 0;"
+    arcs = [DelayArc("CK", "Q", 80, 70)]
+    ports = ".CK(c), .D(a), .Q(q)"
+    assert edges(tmp_path, flop("F", 9), "F", arcs, ports, steps, 30) == ["2110 1", "3110 0"]
+    assert edges(tmp_path, flop("F", 9), "F", arcs, ports, steps, 0) == ["3090 1"]
+
+
+def test_a_wire_to_its_enable_delays_when_a_latch_opens_and_closes(tmp_path: Path) -> None:
+    steps = "c = 0; a = 0; #2000 a = 1; c = 1; #500 c = 0; #10 a = 0;"
+    arcs = [DelayArc("G", "Q", 80, 80), DelayArc("D", "Q", 80, 80)]
+    ports = ".G(c), .D(a), .Q(q)"
+    assert edges(tmp_path, latch("L", 6), "L", arcs, ports, steps, 30) == ["2110 1", "2590 0"]
+    assert edges(tmp_path, latch("L", 6), "L", arcs, ports, steps, 0) == ["2080 1"]
+
+
 def test_an_input_that_never_changes_counts_from_the_start(tmp_path: Path) -> None:
     library = read_liberty((write(tmp_path / "small.lib", *BASE, AND),))
     arcs = (DelayArc("A", "Y", 50, 40, "B"), DelayArc("B", "Y", 50, 40, "A"))
-    models = cell_models(library.cells, ["X"], None, {"X": Variant(cell="AND", arcs=arcs)})
+    models = cell_models(
+        library.cells, ["X"], None, {"X": Variant(cell="AND", delays=CellDelays(arcs=arcs))}
+    )
     lines = printed(
         tmp_path,
         f"{models}\nmodule t; wire q; X x(.A(1'b1), .B(1'b1), .Y(q));\n"

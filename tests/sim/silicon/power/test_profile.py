@@ -11,7 +11,7 @@ from consilico.sim.silicon.activity import counting
 from consilico.sim.silicon.activity.read import read_activity
 from consilico.sim.silicon.activity.recording import Activity
 from consilico.sim.silicon.power.analysis import analyze_power
-from consilico.sim.silicon.power.report import PowerReport
+from consilico.sim.silicon.power.report import PowerProfile, PowerReport
 from tests.sim.silicon.libraries import SHARED, nangate45
 from tests.sim.silicon.tiny import LIBRARY, Waves, write_vcd
 
@@ -172,3 +172,29 @@ def test_saif_has_no_windows(tmp_path: Path) -> None:
     path.write_text("(SAIFILE (DURATION 5) (INSTANCE tb (INSTANCE dut)))")
     with pytest.raises(UserError, match="a SAIF file holds totals only"):
         run(tmp_path, activity=path)
+
+
+def profile(*power_w: float, last_s: float = 1.0) -> PowerProfile:
+    """Windows of a second; the last one may be shorter."""
+    recorded = np.array([1.0] * (len(power_w) - 1) + [last_s])
+    return PowerProfile(
+        window_s=1.0,
+        start_s=np.arange(len(power_w), dtype=np.float64),
+        recorded_s=recorded,
+        power_w=np.array(power_w),
+    )
+
+
+def test_the_sampling_error_is_the_spread_of_the_means_of_equal_parts() -> None:
+    # parts 2, 4, 4, 6: their standard deviation is sqrt(8 / 3), of four of them half, over 4
+    found = profile(1, 3, 4, 4, 3, 5, 6, 6).sampling_error(parts=4)
+    assert found == pytest.approx(np.sqrt(8 / 3) / 2 / 4)
+
+
+def test_a_short_last_window_is_no_part_of_the_sampling_error() -> None:
+    assert profile(3, 3, 3, 3, 50, last_s=0.1).sampling_error() == 0.0
+
+
+@pytest.mark.parametrize("power_w", [(1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 0.0, 0.0)])
+def test_what_is_too_short_or_still_has_no_sampling_error(power_w: tuple[float, ...]) -> None:
+    assert profile(*power_w).sampling_error() is None

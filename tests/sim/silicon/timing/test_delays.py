@@ -7,11 +7,11 @@ import pytest
 
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.silicon.kits.kit import find_kit
-from consilico.sim.silicon.liberty.cellmodels import DelayArc
+from consilico.sim.silicon.liberty.cellmodels import CellDelays, DelayArc
 from consilico.sim.silicon.liberty.library import Library
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import Netlist, read_netlist
-from consilico.sim.silicon.timing.delays import clock_instances, instance_delays, write_sdf
+from consilico.sim.silicon.timing.delays import clock_network, instance_delays, write_sdf
 from consilico.sim.silicon.timing.sdf import Sdf, read_sdf
 from tests.sim.silicon.small import BASE, cell, write
 
@@ -21,7 +21,7 @@ GATE = cell(
     'clock_gating_integrated_cell : "latch_posedge";',
     CK="@clock_gate_clock_pin : true;",
     E="@clock_gate_enable_pin : true;",
-    GCK="@clock_gate_out_pin : true;",
+    GCK="CK&E@clock_gate_out_pin : true;",
 )
 AND = cell("AND", 2, A="", B="", Y="A&B")
 NETLIST = """
@@ -69,22 +69,25 @@ def delays(tmp_path: Path, **entries: str) -> Sdf:
 def test_the_clock_runs_through_buffers_gates_and_logic_up_to_registers(
     netlist: Netlist, library: Library
 ) -> None:
-    assert clock_instances(netlist, library.cells, "clk") == {ROOT, GATE_, ENABLE}
+    assert clock_network(netlist, library.cells, "clk") == (
+        {ROOT, GATE_, ENABLE},
+        {netlist.names[net] for net in ("clk", "c", "g", "open")},
+    )
 
 
 def test_an_ideal_clock_has_no_delay_anywhere_and_all_else_has_its_own(
     tmp_path: Path, netlist: Netlist, library: Library
 ) -> None:
     found = instance_delays(netlist, library.cells, delays(tmp_path), "clk", propagated=False)
-    assert [bool(arcs) for arcs in found] == [False, False, False, True, True, True]
+    assert [bool(each.arcs) for each in found] == [False, False, False, True, True, True]
 
 
 def test_a_propagated_clock_has_every_delay(
     tmp_path: Path, netlist: Netlist, library: Library
 ) -> None:
     found = instance_delays(netlist, library.cells, delays(tmp_path), "clk", propagated=True)
-    assert found[GATE_] == (DelayArc("CK", "GCK", 100, 100),)
-    assert all(found)
+    assert found[GATE_].arcs == (DelayArc("CK", "GCK", 100, 100),)
+    assert all(each.arcs for each in found)
 
 
 def test_the_wire_to_an_input_is_part_of_its_arcs(
@@ -94,7 +97,24 @@ def test_the_wire_to_an_input_is_part_of_its_arcs(
     found = instance_delays(
         netlist, library.cells, delays(tmp_path, logic=entry), "clk", propagated=False
     )
-    assert found[LOGIC] == (DelayArc("A", "Y", 130, 230),)
+    assert found[LOGIC].arcs == (DelayArc("A", "Y", 130, 230),)
+
+
+@pytest.mark.parametrize(("propagated", "clock_ps"), [(True, 30), (False, 0)])
+def test_the_wire_to_a_clock_pin_counts_only_where_the_clock_has_its_tree(
+    propagated: bool, clock_ps: int, tmp_path: Path, netlist: Netlist, library: Library
+) -> None:
+    entries = {
+        "first": "(IOPATH CK Q (0.1)) (PORT CK (0.03)) (PORT D (0.04))",
+        "last": "(IOPATH G Q (0.1)) (IOPATH D Q (0.1)) (PORT G (0.03)) (PORT D (0.04))",
+    }
+    found = instance_delays(
+        netlist, library.cells, delays(tmp_path, **entries), "clk", propagated=propagated
+    )
+    assert found[FIRST] == CellDelays(arcs=(DelayArc("CK", "Q", 100, 100),), clock_ps=clock_ps)
+    assert found[LAST] == CellDelays(
+        arcs=(DelayArc("G", "Q", 100, 100), DelayArc("D", "Q", 140, 140)), clock_ps=clock_ps
+    )
 
 
 def test_a_delay_below_zero_is_zero(tmp_path: Path, netlist: Netlist, library: Library) -> None:
@@ -102,7 +122,7 @@ def test_a_delay_below_zero_is_zero(tmp_path: Path, netlist: Netlist, library: L
     found = instance_delays(
         netlist, library.cells, delays(tmp_path, logic=entry), "clk", propagated=False
     )
-    assert found[LOGIC] == (DelayArc("A", "Y", 0, None),)
+    assert found[LOGIC].arcs == (DelayArc("A", "Y", 0, None),)
 
 
 def test_an_edge_of_an_input_is_a_condition_on_it(
@@ -112,7 +132,7 @@ def test_an_edge_of_an_input_is_a_condition_on_it(
     found = instance_delays(
         netlist, library.cells, delays(tmp_path, enable=entry), "clk", propagated=True
     )
-    assert found[ENABLE] == (DelayArc("A", "Y", 100, 100, "(B) & (!A)"),)
+    assert found[ENABLE].arcs == (DelayArc("A", "Y", 100, 100, "(B) & (!A)"),)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +182,12 @@ def test_opensta_writes_delays_of_every_cell_and_wire(tmp_path: Path) -> None:
         assert (read.wires["u/B"].rise_ps or 0) > 30
         found[propagated] = instance_delays(netlist, cells, read, "clk", propagated=propagated)
     tree, gate, flop = found[True]
-    assert found[False][0] == ()
-    assert tree
+    assert found[False][0].arcs == ()
+    assert tree.arcs
     assert found[False][1] == gate
     # the flip-flop is slower behind a buffer, whose edges are less steep than an ideal clock's
-    assert (flop[0].rise_ps or 0) > (found[False][2][0].rise_ps or 0)
-    rises = {arc.input: arc.rise_ps or 0 for arc in gate if "!" in (arc.condition or "")}
+    assert (flop.arcs[0].rise_ps or 0) > (found[False][2].arcs[0].rise_ps or 0)
+    rises = {arc.input: arc.rise_ps or 0 for arc in gate.arcs if "!" in (arc.condition or "")}
     assert rises["B"] > rises["A"] + 30  # behind the long wire
 
 
