@@ -34,7 +34,7 @@ _TRIALS = (300, 100, 100, 0)  # stronger cells that OpenSTA judges in each round
 _WEAKER_TRIALS = 200  # sets of weaker cells
 _HEAVIER = 1.1  # inputs of a cell that is more frugal may be this much heavier
 _NO_PATH_NS = 1e20  # OpenSTA's slack without a path is beyond it
-_SPARE = 0.01  # of the period, that weaker cells leave: what legalization takes
+_SPARE = 0.02  # of the period, for what cells that move and the skew of a clock tree will take
 
 # `stronger`: by cell, the next larger one; `weaker`: moves: an instance, its cell and another one;
 # `fixed`: instances that stay. Slacks are in ns.
@@ -108,6 +108,7 @@ proc changed {} {
 array set cell {}
 constrain [expr {$first * $unit}]
 puts "SLACK [worst]"
+constrain [expr {$aim * $unit}]
 set trials $most_stronger
 strengthen
 set lack [lacking]
@@ -115,7 +116,7 @@ set back {}
 foreach name [changed] { lappend back [list $name $cell($name) $first_cell($name)] }
 set trials $most_stronger
 try $back harmless
-set least [expr {min([worst], $spare)}]
+set least [expr {min([worst], 0)}]
 set trials $most_weaker
 set rest {}
 foreach move $weaker {
@@ -246,7 +247,7 @@ def _judge(
         script += "".join(f"set fixed({name}) 1\n" for name in fixed)
         script += "".join(f"set stronger({name}) {other}\n" for name, other in stronger.items())
         script += f"set weaker {{{' '.join(weaker)}}}\n"
-        script += f"set first {clock_ns}\nset spare {_SPARE * clock_ns}\n"
+        script += f"set first {clock_ns}\nset aim {(1 - _SPARE) * clock_ns}\n"
         script += "set most_stronger {}\nset most_weaker {}\n".format(*trials)
         printed = run_sta(script + _SIZE, folder)
     slack = re.search(r"^SLACK (\S+)$", printed, re.M)
