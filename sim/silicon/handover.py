@@ -20,7 +20,7 @@ from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.ladder import ACTIVITY, Climbed, Job
 from consilico.sim.silicon.layout.def_file import write_def
 from consilico.sim.silicon.layout.layout import Layout
-from consilico.sim.silicon.layout.lef import site_name
+from consilico.sim.silicon.layout.lef import routing_layers, site_name
 from consilico.sim.silicon.layout.picture import cell_modules, module_picture, power_picture
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.metrics import orfs_metrics
@@ -117,7 +117,8 @@ def _write(folder: Path, job: Job, last: Climbed, metrics: Mapping[str, Any]) ->
     if stage.sdf is not None:
         shutil.copyfile(stage.sdf, folder / "delays.sdf")
     if layout is not None:
-        placed = write_def(layout.placement, layout.names, site_name(job.kit.lef))
+        lef = job.kit.lef
+        placed = write_def(layout.placement, layout.names, site_name(lef), routing_layers(lef))
         (folder / "placement.def").write_text(placed)
         _draw(folder, layout, last, f"{job.circuit.top} in {job.kit.name}")
     # the time stamp is left out, so that equal activity makes equal files

@@ -1,13 +1,14 @@
 """DEF: where cells and ports lie, written for other tools and read from them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
+from consilico.sim.silicon.layout.lef import RoutingLayer
 from consilico.sim.silicon.layout.placement import Core, PlaceableDesign, Placement
 from consilico.sim.silicon.netlist.write import PlainNames
 
@@ -26,18 +27,24 @@ _ORIENTATIONS = {  # mirrored at a horizontal axis (odd rows), at a vertical one
 }
 
 
-def write_def(placement: Placement, names: PlainNames, site: str) -> str:
+def write_def(
+    placement: Placement, names: PlainNames, site: str, layers: Sequence[RoutingLayer] = ()
+) -> str:
     """Return a placement as DEF 5.8.
 
     Args:
         placement: Legal.
         names: Of nets and instances, as in the netlist that the DEF goes with.
         site: Name of the rows' site in the technology's LEF.
+        layers: Routing layers, the lowest first. With them tracks are written, and ports are pins
+            above the lowest layer, where tracks cross.
     """
-    return "".join(f"{line}\n" for line in _lines(placement, names, site))
+    return "".join(f"{line}\n" for line in _lines(placement, names, site, layers))
 
 
-def _lines(placement: Placement, names: PlainNames, site: str) -> Iterator[str]:
+def _lines(
+    placement: Placement, names: PlainNames, site: str, layers: Sequence[RoutingLayer]
+) -> Iterator[str]:
     design, core = placement.design, placement.core
 
     def units(um: float) -> int:
@@ -52,6 +59,13 @@ def _lines(placement: Placement, names: PlainNames, site: str) -> Iterator[str]:
             f"ROW row_{row} {site} 0 {units(row * core.row_um)} {'FS' if row % 2 else 'N'}"
             f" DO {sites} BY 1 STEP {units(core.site_um)} 0 ;"
         )
+    for layer in layers:
+        length = core.height_um if layer.horizontal else core.width_um
+        count = int((length - layer.offset_um) / layer.pitch_um) + 1
+        yield (
+            f"TRACKS {'Y' if layer.horizontal else 'X'} {units(layer.offset_um)} DO {count}"
+            f" STEP {units(layer.pitch_um)} LAYER {layer.name} ;"
+        )
     yield f"COMPONENTS {design.cells} ;"
     for index, instance in enumerate(design.netlist.instances):
         x, y = float(placement.x_um[index]), float(placement.y_um[index])
@@ -62,16 +76,40 @@ def _lines(placement: Placement, names: PlainNames, site: str) -> Iterator[str]:
     yield "END COMPONENTS"
     yield f"PINS {len(design.ports)} ;"
     for port, (x, y) in zip(design.ports, placement.port_xy_um.tolist(), strict=True):
+        shape, (across, up) = _port(x, y, core, layers)
         yield (
             f"- {port.name} + NET {names.of(port.net)} + DIRECTION {port.direction.upper()}"
-            f" + USE SIGNAL + PLACED ( {units(x)} {units(y)} ) N ;"
+            f" + USE SIGNAL{shape} + PLACED ( {units(across)} {units(up)} ) N ;"
         )
     yield "END PINS"
     yield f"NETS {len(design.nets)} ;"
     for number, net in enumerate(design.nets.tolist()):
         pins = range(int(design.starts[number]), int(design.starts[number + 1]))
-        yield f"- {names.of(net)} {' '.join(_pin(design, names, pin) for pin in pins)} ;"
+        yield f"- {names.of(net)}"  # on a line of its own: qrouter reads no other
+        yield f"  {' '.join(_pin(design, names, pin) for pin in pins)} + USE SIGNAL ;"
     yield "END NETS\nEND DESIGN"
+
+
+def _port(
+    x: float, y: float, core: Core, layers: Sequence[RoutingLayer]
+) -> tuple[str, tuple[float, float]]:
+    """Return the shape of a port's pin and where it lies: where tracks cross, if there are any."""
+    across, along = (
+        next((each for each in layers[1:] if each.horizontal == way), None) for way in (False, True)
+    )
+    if across is None or along is None:
+        return "", (x, y)
+    at_side = min(x, core.width_um - x) < min(y, core.height_um - y)
+    layer = along if at_side else across
+    half = round(layer.width_um / 2 * _PER_UM)
+    shape = f" + LAYER {layer.name} ( {-half} {-half} ) ( {half} {half} )"
+    return shape, (_on_track(x, core.width_um, across), _on_track(y, core.height_um, along))
+
+
+def _on_track(place: float, end: float, layer: RoutingLayer) -> float:
+    most = int((end - layer.offset_um) / layer.pitch_um)
+    steps = min(max(0, round((place - layer.offset_um) / layer.pitch_um)), most)
+    return layer.offset_um + steps * layer.pitch_um
 
 
 def _pin(design: PlaceableDesign, names: PlainNames, pin: int) -> str:

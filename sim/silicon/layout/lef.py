@@ -8,7 +8,7 @@ from pathlib import Path
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
 
-__all__ = ["Footprint", "read_lef", "site_name"]
+__all__ = ["Footprint", "RoutingLayer", "read_lef", "routing_layers", "site_name"]
 
 _MOST_BYTES = 256 << 20
 
@@ -44,6 +44,63 @@ def read_lef(paths: Sequence[Path]) -> dict[str, Footprint]:
             if words[0] == "MACRO" and len(words) > 1:
                 found[words[1]] = _macro(path, words[1], statements)
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingLayer:
+    """A layer of wires: where its tracks lie, in um."""
+
+    name: str
+    horizontal: bool
+    pitch_um: float
+    offset_um: float  # of the first track
+    width_um: float  # of a wire, at least
+
+
+def routing_layers(paths: Sequence[Path]) -> list[RoutingLayer]:
+    """Return the routing layers of some LEF files, the lowest first; none without a technology LEF.
+
+    Args:
+        paths: LEF files, as for :func:`read_lef`.
+
+    Raises:
+        UserError: If a file cannot be read, or a layer does not give direction, pitch and width.
+    """
+    found = []
+    for path in paths:
+        name, said = "", dict[str, list[str]]()
+        for words in _statements(read_input_text(path, "LEF file", limit_bytes=_MOST_BYTES)):
+            match words:
+                case ["MACRO", *_]:
+                    break
+                case ["LAYER", each]:
+                    name, said = each, {}
+                case ["END", each] if name and each == name:
+                    if said.get("TYPE") == ["ROUTING"]:
+                        found.append(_layer(path, name, said))
+                    name = ""
+                case ["WIDTH", _, _, *_]:
+                    pass  # a line of a table of spacings
+                case [key, *values] if name:
+                    said.setdefault(key, values)
+    return found
+
+
+def _layer(path: Path, name: str, said: dict[str, list[str]]) -> RoutingLayer:
+    """Return a routing layer; of two pitches or offsets the first is for vertical tracks' x."""
+    if missing := [key for key in ("DIRECTION", "PITCH", "WIDTH") if not said.get(key)]:
+        raise UserError(f"{path}: layer {name} has no {missing[0]}")
+    horizontal = said["DIRECTION"][0] == "HORIZONTAL"
+    pitches = _numbers(path, name, said["PITCH"])
+    offsets = _numbers(path, name, said.get("OFFSET", [])) or [each / 2 for each in pitches]
+    across = -1 if horizontal else 0
+    return RoutingLayer(
+        name=name,
+        horizontal=horizontal,
+        pitch_um=pitches[across],
+        offset_um=offsets[across],
+        width_um=_numbers(path, name, said["WIDTH"])[0],
+    )
 
 
 def site_name(paths: Sequence[Path]) -> str:

@@ -1,5 +1,6 @@
 """DEF: what is written is read back, and what is missing is named."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.layout.def_file import read_def, write_def
+from consilico.sim.silicon.layout.lef import RoutingLayer
 from consilico.sim.silicon.layout.place import PlacementOptions, place
 from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.netlist.write import PlainNames
@@ -45,10 +47,25 @@ def test_the_placement_that_is_written_is_read_back(
 def test_all_orientations_and_every_pin_are_written(placed: Placement, text: str) -> None:
     for orientation in ("N", "FN", "FS", "S"):
         assert f") {orientation} ;" in text
-    pins = [line for line in text.splitlines() if line.startswith("- ") and " ( " in line]
-    nets = [line for line in pins if "PLACED" not in line]
+    nets = [line for line in text.splitlines() if line.startswith("  (")]
     assert len(nets) == len(placed.design.nets)
     assert sum(line.count("( ") for line in nets) == len(placed.design.pin_object)
+
+
+def test_with_layers_ports_are_pins_where_tracks_cross(placed: Placement, tmp_path: Path) -> None:
+    layers = [
+        RoutingLayer(name=name, horizontal=way, pitch_um=0.2, offset_um=0.1, width_um=0.06)
+        for name, way in (("m1", True), ("m2", False), ("m3", True))
+    ]
+    text = write_def(placed, PlainNames(placed.design.netlist), "core", layers)
+    count = int((placed.core.width_um - 0.1) / 0.2) + 1
+    assert f"TRACKS X 100 DO {count} STEP 200 LAYER m2 ;" in text
+    pins = re.findall(r"LAYER (m\d) \( -30 -30 \) \( 30 30 \) \+ PLACED \( (\d+) (\d+) \)", text)
+    assert len(pins) == len(placed.design.ports)
+    assert {name for name, _, _ in pins} == {"m2", "m3"}
+    assert all(int(x) % 200 == int(y) % 200 == 100 for _, x, y in pins)
+    again = read(text, placed, tmp_path)
+    np.testing.assert_allclose(again.port_xy_um, placed.port_xy_um, atol=0.11)
 
 
 def test_cells_that_are_not_ours_and_escapes_do_no_harm(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.layout.lef import read_lef, site_name
+from consilico.sim.silicon.layout.lef import RoutingLayer, read_lef, routing_layers, site_name
 
 INVERTER = """
 VERSION 5.7 ;
@@ -50,6 +50,51 @@ def test_the_library_of_nangate_has_what_the_mapper_uses() -> None:
     found = read_lef([path])
     assert found["DFF_X1"].width_um == pytest.approx(3.23)
     assert set(found["DFF_X1"].pins) >= {"D", "CK", "Q", "QN"}
+
+
+TECHNOLOGY = """
+UNITS
+  DATABASE MICRONS 2000 ;
+END UNITS
+LAYER poly
+  TYPE MASTERSLICE ;
+END poly
+LAYER m1
+  TYPE ROUTING ;
+  SPACINGTABLE
+    PARALLELRUNLENGTH 0.0 0.3
+      WIDTH 0.0 0.07 0.07
+      WIDTH 0.09 0.07 0.09 ;
+  WIDTH 0.07 ;
+  PITCH 0.19 0.14 ;
+  DIRECTION HORIZONTAL ;
+  OFFSET 0.095 0.07 ;
+END m1
+LAYER via
+  TYPE CUT ;
+END via
+LAYER m2
+  TYPE ROUTING ;
+  DIRECTION VERTICAL ;
+  PITCH 0.2 ;
+  WIDTH 0.08 ;
+END m2
+END LIBRARY
+"""
+
+
+def test_routing_layers_have_their_tracks(tmp_path: Path) -> None:
+    tech, cells = tmp_path / "tech.lef", tmp_path / "cells.lef"
+    tech.write_text(TECHNOLOGY)
+    cells.write_text(INVERTER)
+    assert routing_layers([tech, cells]) == [
+        RoutingLayer(name="m1", horizontal=True, pitch_um=0.14, offset_um=0.07, width_um=0.07),
+        RoutingLayer(name="m2", horizontal=False, pitch_um=0.2, offset_um=0.1, width_um=0.08),
+    ]
+    assert routing_layers([cells]) == []
+    tech.write_text(TECHNOLOGY.replace("  PITCH 0.2 ;\n", ""))
+    with pytest.raises(UserError, match=r"tech.lef: layer m2 has no PITCH"):
+        routing_layers([tech])
 
 
 def test_the_site_is_the_one_of_the_macros(tmp_path: Path) -> None:
