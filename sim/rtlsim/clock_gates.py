@@ -106,7 +106,7 @@ def clock_problems(ticks: Sequence[Ticks], most: Mapping[str, int]) -> list[str]
         if gate.resting
     ]
     idle = [
-        f"{gate.does} {gate.ticks} times for {most[gate.gate]} beats not masked"
+        f"{gate.does} {gate.ticks} times, but {most[gate.gate]} are the most for what was taken"
         for gate in ticks
         if gate.ticks > most.get(gate.gate, gate.ticks)
     ]

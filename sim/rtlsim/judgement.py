@@ -93,11 +93,11 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
     fields = {field.label: field for field in layouts.i.fields}
     promised = contract(config)
     resets = 1 + int((kind == Kind.RESET).sum())
-    beats = {
-        "i": int((kind == Kind.DATA).sum()) + resets,
-        "cfg": int((kind == Kind.CONFIG).sum()) + resets,
-    }
-    most = {gate_of(clock): beats[stream] for clock, stream in promised.beat_clocks.items()}
+    most = {}
+    for clock, often in promised.beat_clocks.items():
+        counted = kind == (Kind.DATA if often.stream == "i" else Kind.CONFIG)
+        beats = int((accepted.data[often.where] != 0).sum() if often.where else counted.sum())
+        most[gate_of(clock)] = often.most(beats, resets)
     for label, clock in promised.masked_clocks.items():
         values = accepted.data[fields[label].name]
         lane = fields[label].lane

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Accumulator", "Contract", "clocked_by"]
+__all__ = ["Accumulator", "Contract", "PerBeat", "clocked_by"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,20 @@ class Accumulator:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PerBeat:
+    """How often a gated clock may tick: for beats taken and, once more, for each reset."""
+
+    stream: str = "i"  # or "cfg"
+    where: str = ""  # field of the beats that count: those where it is not 0; all if not given
+    beats: int = 1  # that count, in a group
+    ticks: int = 1  # at most, for each group that has begun
+
+    def most(self, beats: int, resets: int) -> int:
+        """Return the greatest number of ticks for so many beats that count, and resets."""
+        return self.ticks * (-(-beats // self.beats) + resets)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """Promises of a unit about its streams, which proofs hold it to.
 
@@ -29,7 +43,8 @@ class Contract:
     arrays, such as ``i_last``, and ``position``, the place of the beat in its group.
     """
 
-    completes: str = "1"  # beats on ``o`` that the beat on ``i`` completes
+    # Beats on ``o`` that the beat on ``i`` completes; None: that takes more than this to say
+    completes: str | None = "1"
     group_beats: int = 1  # ``position`` counts the beats from a reset on, modulo this
     most_due: int = 15  # results that may be due at a time: completed, and not yet taken
     # Cycles after which a result has come that is due, if none comes before it; the latency if not
@@ -41,16 +56,15 @@ class Contract:
     # Gated clocks that must not tick for a beat whose field is 1: label of the field of ``i``, and
     # name of the clock's net in the flat design
     masked_clocks: Mapping[str, str] = field(default_factory=dict)
-    # Gated clocks that tick at most once for each beat taken and for each reset, whatever stalls:
-    # name of the clock's net in the flat design, and the stream, ``i`` or ``cfg``. Simulations hold
-    # the unit to it.
-    beat_clocks: Mapping[str, str] = field(default_factory=dict)
+    # How often gated clocks may tick, whatever stalls, by the name of the clock's net in the flat
+    # design. Simulations hold the unit to it.
+    beat_clocks: Mapping[str, PerBeat] = field(default_factory=dict)
     accumulators: tuple[Accumulator, ...] = ()
 
 
 def clocked_by(
     latency_cycles: int, *, i: Iterable[str] = (), cfg: Iterable[str] = ()
-) -> dict[str, str]:
+) -> dict[str, PerBeat]:
     """Return :attr:`Contract.beat_clocks` of a pipeline whose stages hold still by clock gating.
 
     Args:
@@ -58,6 +72,7 @@ def clocked_by(
         i: Further gated clock domains that tick once for a beat on ``i``.
         cfg: Gated clock domains that tick once for a beat on ``cfg``.
     """
-    domains = {f"stage{stage}": "i" for stage in range(1, latency_cycles)}
-    domains |= dict.fromkeys(i, "i") | dict.fromkeys(cfg, "cfg")
-    return {f"{domain}_clk": stream for domain, stream in domains.items()}
+    stages = (f"stage{stage}" for stage in range(1, latency_cycles))
+    domains = dict.fromkeys((*stages, *i), PerBeat())
+    domains |= dict.fromkeys(cfg, PerBeat(stream="cfg"))
+    return {f"{domain}_clk": often for domain, often in domains.items()}

@@ -16,7 +16,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, PerBeat, clocked_by
 from consilico.sim.units.products import every_product, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -348,6 +348,31 @@ def _formulas() -> Any:
     return group_dot_census
 
 
+def _contract(config: GroupDotConfig) -> Contract:
+    passes = PerBeat(ticks=2)  # of a beat, one or two by its zero points
+
+    def per_group(ticks: int = 1) -> PerBeat:
+        return PerBeat(beats=config.beats, ticks=ticks)
+
+    clocks = {"taken": passes, "stage1": passes, "stage2": passes, "scaled": per_group()}
+    clocks |= {
+        "scaler.begins": per_group(),
+        "scaler.turns": per_group(config.slots),
+        "scaler.moves": per_group(config.slots + 1),
+    }
+    turns = -(-config.group_width // config.slice_width)
+    if config.has_exponent and config.beats >= turns + _hardware().STAGES:
+        clocks["fixed"] = per_group()
+    if config.output == "bf16":
+        clocks |= {"group_begins": per_group(), "group_ends": per_group(), "encodes": per_group()}
+    return Contract(
+        completes=f"position == {config.beats - 1} && i_end",
+        group_beats=config.beats,
+        beat_clocks={f"{domain}_clk": often for domain, often in clocks.items()}
+        | clocked_by(0, cfg=("constants",) if config.has_exponent else ()),
+    )
+
+
 UNITS = (
     Unit(
         name="matmul/group_dot",
@@ -379,9 +404,7 @@ UNITS = (
         exhaustive_coverage=("every_product", "every_scale", *_TIES),
         exempt=_exempt,
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(
-            completes=f"position == {config.beats - 1} && i_end", group_beats=config.beats
-        ),
+        contract=_contract,
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operation="MAC",

@@ -12,7 +12,7 @@ from consilico.golden.training.project import ProjectBeats, ProjectConfig, proje
 from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, symmetric
 from consilico.sim.traffic.training_operands import training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, PerBeat, clocked_by
 from consilico.sim.units.group_dot import every_scale, saw_every_scale
 from consilico.sim.units.products import in_every_lane
 from consilico.sim.units.stimulus import Stimulus
@@ -266,6 +266,30 @@ def _hardware() -> Any:
     return project
 
 
+def _beat_clocks(config: ProjectConfig) -> dict[str, PerBeat]:
+    """Return how often clocks tick: for a beat, or for what the last beat of a group sets off."""
+    rows, columns, results = config.rows, config.columns, config.results
+    per_group = {"ends": 1, "row": rows, "scales": results, "scaler.begins": results}
+    per_group |= {
+        "scaler.turns": config.slots * results,
+        "scaler.moves": (config.slots + 1) * results,
+    }
+    for row in range(rows):
+        # a row hands on its own sums, and those of the rows above it
+        per_group |= {
+            f"array.drain{row}_{stage}": row + 1 for stage in range(row + 1, row + columns + 1)
+        }
+    per_group |= {f"array.deliver{stage}": rows for stage in range(rows + 1, rows + columns)}
+    computes = [f"array.compute{stage}" for stage in range(rows + columns)]
+    return {
+        **clocked_by(0, i=computes, cfg=("constants",)),
+        **{
+            f"{domain}_clk": PerBeat(where="last", ticks=ticks)
+            for domain, ticks in per_group.items()
+        },
+    }
+
+
 UNITS = (
     Unit(
         name="training/project",
@@ -300,6 +324,7 @@ UNITS = (
             most_due=4 * config.results - 1,
             # the last beat of a group waits until the sums of the group before are scaled
             wait_cycles=config.cycles + config.slots + 2,
+            beat_clocks=_beat_clocks(config),
         ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.results,

@@ -11,7 +11,7 @@ from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.quantizer_operands import layer_groups
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import Contract, PerBeat, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -232,6 +232,15 @@ def _formulas() -> Any:
     return quantize_census
 
 
+def _beat_clocks(config: QuantizeConfig) -> dict[str, PerBeat]:
+    compared = (f"maxima{stage}" for stage in range(_hardware().maxima_stages(config.lanes)))
+    per_group = ("group", "extremes", "finish", *(["zero"] if config.mode == "minmax" else []))
+    return {
+        **clocked_by(_hardware().STAGES, i=("running", "values", "store.capture", *compared)),
+        **{f"{domain}_clk": PerBeat(beats=config.beats) for domain in per_group},
+    }
+
+
 UNITS = (
     Unit(
         name="matmul/quantize",
@@ -263,6 +272,7 @@ UNITS = (
             completes=f"position == {config.beats - 1} ? {config.beats} : 0",
             group_beats=config.beats,
             most_due=4 * config.beats - 1,
+            beat_clocks=_beat_clocks(config),
         ),
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,

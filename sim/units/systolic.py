@@ -18,6 +18,7 @@ from consilico.golden.matmul.systolic import (
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, waiting
+from consilico.sim.units.contract import Contract, clocked_by
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -386,6 +387,21 @@ def _length(config: SystolicConfig, source: str) -> float:
     return whole / -(-whole // config.depth)
 
 
+def _contract(config: SystolicConfig) -> Contract:
+    """Return the contract; which beats complete results depends on the shape of the job."""
+    rows, columns = config.rows, config.columns
+    computes = (f"array.compute{stage}" for stage in range(rows + columns))
+    if config.dataflow == "weight_stationary":  # every beat is a slot
+        stages = rows + columns + 1
+        of_array = [f"stage{stage}" for stage in range(stages)] + [f"compute{stages - 1}"]
+        of_array += [f"swap{stage}" for stage in range(rows + columns - 1)]
+        of_array += [
+            f"load{row}_{stage}" for row in range(rows) for stage in range(row, row + columns)
+        ]
+        computes = (*computes, *(f"array.{name}" for name in of_array))
+    return Contract(completes=None, beat_clocks=clocked_by(0, i=computes, cfg=("shape",)))
+
+
 def _hardware() -> Any:
     from consilico.hw.matmul import systolic
 
@@ -418,6 +434,7 @@ UNITS = (
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "greatest_m", "greatest_n", "greatest_k"),
         latency=latency,
+        contract=_contract,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=_rate,
         operation="MAC",

@@ -140,7 +140,7 @@ module {HARNESS}(
     .i_valid(i_valid),
     .i_ready(i_ready),
     .i_tag(i_mark),
-    .completes({contract.completes}),
+    .completes({contract.completes or 0}),
     .position(position),
     .cfg_valid(cfg_valid),
     .cfg_ready(cfg_ready),

@@ -39,7 +39,8 @@ class Property:
 
     name: str
     statement: str  # one line for people
-    needs_contract: bool = False  # what completes results must be known
+    needs_contract: bool = False  # what the unit promises must be known
+    of_results: bool = False  # so must what completes results
     of_data: bool = False  # it speaks of bits of the payload that decide nothing
     # Whether the model stands for more than the unit does there, so that a run that breaks the
     # promise must be one of the unit, too
@@ -75,21 +76,25 @@ PROPERTIES = (
         name="nothing_doubled",
         statement="no result without the input that completes it",
         needs_contract=True,
+        of_results=True,
     ),
     Property(
         name="nothing_lost",
         statement="every result comes within the latency, even if the consumer waits for valid",
         needs_contract=True,
+        of_results=True,
     ),
     Property(
         name="no_deadlock",
         statement="whoever offers a beat is served, whatever order valid and ready come in",
         needs_contract=True,
+        of_results=True,
     ),
     Property(
         name="in_order",
         statement="a result depends on its own beats: none reordered, none from before a reset",
         needs_contract=True,
+        of_results=True,
         of_data=True,
         coarse=True,
     ),
@@ -97,6 +102,7 @@ PROPERTIES = (
         name="configuration_in_order",
         statement="a configuration changes no result of beats accepted before it",
         needs_contract=True,
+        of_results=True,
         applies=lambda claim, model: claim.layouts.cfg.width > 0,
         coarse=True,
     ),

@@ -95,7 +95,7 @@ def prove(
     only: Collection[str] = (),
     failures: Path | None = None,
 ) -> Proofs:
-    """Prove the promises of a unit; an answer that is final is cached.
+    """Prove the promises of a unit; what is known after the time given is cached.
 
     Args:
         unit: From the catalogue.
@@ -154,10 +154,10 @@ def prove_verilog(
         )
 
     key = _key(unit, config, claim, limit_s, only)
-    result = cached_facts(Proofs, "prove", key, compute, keep=_final)
+    result = cached_facts(Proofs, "prove", key, compute)
     if not all(Path(trace.waveform).exists() for trace in result.traces.values()):
         with computed_anew("prove"):  # the cache of files was cleared
-            result = cached_facts(Proofs, "prove", key, compute, keep=_final)
+            result = cached_facts(Proofs, "prove", key, compute)
     return result if failures is None else _moved(result, failures)
 
 
@@ -178,7 +178,7 @@ def _moved(result: Proofs, folder: Path) -> Proofs:
 
 
 def proofs_key(unit: Unit, config: Config, limit_s: int = LIMIT_S) -> str:
-    """Return the key under which the cache holds a unit's proofs (``prove``), once decided."""
+    """Return the key under which the cache holds a unit's proofs (``prove``), once tried."""
     return _key(unit, config, _claim(unit, config, verilog(unit, config)), limit_s, ())
 
 
@@ -199,11 +199,6 @@ def _key(unit: Unit, config: Config, claim: Claim, limit_s: int, only: Collectio
         tool_versions(["yosys"]),
         code_digest(__name__),
     )
-
-
-def _final(found: Proofs) -> bool:
-    """Tell whether a slower machine, or a longer time, would not change the answer."""
-    return all(proof.verdict != "not proved" or proof.engine is None for proof in found.proofs)
 
 
 def _proofs(
@@ -234,7 +229,10 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
         verdict = "failed" if waits else "proved"
         answer = Answer(verdict=verdict, engine="structure", steps=None, seconds=0.0)
         return _decided(wanted, answer, note="o ready leads to o valid by gates" if waits else "")
-    if claim.contract is None and wanted.needs_contract:
+    promised = claim.contract
+    if (promised is None and wanted.needs_contract) or (
+        wanted.of_results and (promised is None or promised.completes is None)
+    ):
         return _undecided(wanted, "not stated", "the unit does not state what completes results")
     if wanted.of_data and not model.slice.i_data:
         return _undecided(wanted, "not proved", "every bit of i decides when something happens")

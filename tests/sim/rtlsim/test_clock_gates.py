@@ -8,6 +8,7 @@ import pytest
 from consilico.sim.rtlsim.clock_gates import Ticks, clock_problems, counting, gate_of, read_ticks
 from consilico.sim.rtlsim.verify import check
 from consilico.sim.units.catalogue import configure, find_unit, own_units, verilog
+from consilico.sim.units.contract import PerBeat
 from consilico.sim.units.unit import Unit
 from tests.sim.rtlsim import toy
 
@@ -45,9 +46,13 @@ def test_ticks_at_rest_and_ticks_for_masked_beats_are_problems() -> None:
     ]
     assert clock_problems(ticks, {"c": 8}) == [
         "clock gate a ticks 2 times while the unit has nothing to do (and 1 more)",
-        "clock gate c ticks 9 times for 8 beats not masked",
+        "clock gate c ticks 9 times, but 8 are the most for what was taken",
     ]
     assert clock_problems(ticks[2:], {"c": 9}) == []
+
+
+def test_ticks_are_counted_for_groups_that_have_begun_and_for_resets() -> None:
+    assert PerBeat(beats=4, ticks=3).most(beats=9, resets=2) == 3 * (3 + 2)
 
 
 def test_a_masked_lane_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path) -> None:
@@ -62,7 +67,7 @@ def test_a_masked_lane_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path
     verdict = check(unit, config, broken, ["icarus"], 1, failures=tmp_path)
     assert verdict.failures == ()
     assert any("lane0.gate_taken ticks" in problem for problem in verdict.problems)
-    assert all("beats not masked" in problem for problem in verdict.problems)
+    assert all("the most for what was taken" in problem for problem in verdict.problems)
 
 
 @pytest.mark.parametrize(
