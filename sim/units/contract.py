@@ -10,15 +10,17 @@ __all__ = ["Accumulator", "Contract", "PerBeat", "clocked_by"]
 class Accumulator:
     """A register that adds beats up and must hold every sum of a declared length.
 
-    Names are those of nets in the flat design.
+    Names are those of nets in the flat design, or of bits of them, such as ``total[27:0]``.
     """
 
     total: str  # the register, two's complement
     beat: str  # what is added, two's complement
     fresh: str  # 1 if a beat begins a sum
+    before: str = ""  # what it is added to; the register if not given
     least: int  # least value of a beat
     greatest: int
-    beats: int  # of the longest sum
+    least_sum: int  # of the longest sum
+    greatest_sum: int
 
 
 @dataclass(frozen=True, kw_only=True)

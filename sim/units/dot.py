@@ -233,15 +233,17 @@ def _hardware() -> Any:
 
 def accumulating(config: DotConfig) -> Contract:
     """Return the contract of a unit with the accumulator of :mod:`consilico.hw.matmul.dot`."""
-    least, greatest = (config.lanes * bound for bound in config.product_range)
+    least, greatest = config.product_range
+    products = max(config.depth, config.lanes)
     exact = Accumulator(
         total="o__payload",  # the result comes from the register itself
         # a stage of its own adds up the sums of several blocks
         beat="sum0" if _hardware().latency(config) == 3 else "beat",
         fresh="fresh",
-        least=least,
-        greatest=greatest,
-        beats=max(1, config.depth // config.lanes),
+        least=config.lanes * least,
+        greatest=config.lanes * greatest,
+        least_sum=products * least,
+        greatest_sum=products * greatest,
     )
     return Contract(
         completes="i_last",

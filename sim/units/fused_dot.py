@@ -199,13 +199,16 @@ _SOURCES = tuple(
 
 
 def _contract(config: FusedDotConfig) -> Contract:
+    least, greatest = -128 * 127, 128 * 128  # of a product
+    products = max(config.depth, config.lanes)
     exact = Accumulator(
         total="o__payload",  # the result comes from the register itself
         beat="beat",
         fresh="fresh",
-        least=config.lanes * -128 * 127,
-        greatest=config.lanes * 128 * 128,
-        beats=max(1, config.depth // config.lanes),
+        least=config.lanes * least,
+        greatest=config.lanes * greatest,
+        least_sum=products * least,
+        greatest_sum=products * greatest,
     )
     return Contract(
         completes="i_last",

@@ -16,7 +16,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
-from consilico.sim.units.contract import Contract, PerBeat, clocked_by
+from consilico.sim.units.contract import Accumulator, Contract, PerBeat, clocked_by
 from consilico.sim.units.products import every_product, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -368,6 +368,18 @@ def _contract(config: GroupDotConfig) -> Contract:
     return Contract(
         completes=f"position == {config.beats - 1} && i_end",
         group_beats=config.beats,
+        accumulators=(
+            Accumulator(
+                total="sums__payload",
+                beat="total",
+                fresh="fresh",
+                # of a pass; both passes of a product add up to no more than one may alone
+                least=config.lanes * -128 * 15,
+                greatest=config.lanes * 128 * 15,
+                least_sum=config.group * -128 * 15,
+                greatest_sum=config.group * 128 * 15,
+            ),
+        ),
         beat_clocks={f"{domain}_clk": often for domain, often in clocks.items()}
         | clocked_by(0, cfg=("constants",) if config.has_exponent else ()),
     )

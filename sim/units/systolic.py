@@ -18,7 +18,7 @@ from consilico.golden.matmul.systolic import (
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, waiting
-from consilico.sim.units.contract import Contract, clocked_by
+from consilico.sim.units.contract import Accumulator, Contract, clocked_by
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -399,7 +399,40 @@ def _contract(config: SystolicConfig) -> Contract:
             f"load{row}_{stage}" for row in range(rows) for stage in range(row, row + columns)
         ]
         computes = (*computes, *(f"array.{name}" for name in of_array))
-    return Contract(completes=None, beat_clocks=clocked_by(0, i=computes, cfg=("shape",)))
+    return Contract(
+        completes=None,
+        beat_clocks=clocked_by(0, i=computes, cfg=("shape",)),
+        accumulators=_accumulators(config),
+    )
+
+
+def _accumulators(config: SystolicConfig) -> tuple[Accumulator, ...]:
+    """Return what adds up the sums of passes; the sums of an output-stationary array are in cells.
+
+    A column's sum over the rows comes from its last cell, delayed as the last column is.
+    """
+    if config.dataflow == "output_stationary":
+        return ()
+    rows, columns, width = config.rows, config.columns, config.sum_width
+    least, greatest = config.product_range
+    products = max(config.depth, rows)
+
+    def of_column(column: int) -> Accumulator:
+        last = column == columns - 1
+        bits = f"[{(column + 1) * width - 1}:{column * width}]"
+        return Accumulator(
+            total=f"array.total{bits}",
+            beat=f"array.cell{rows - 1}_{column}_sum" if last
+            else f"array.sum{column}_{rows + columns - 1}",
+            fresh=f"array.tags{rows + columns - 1}[{2 + rows}]",
+            before=f"array.chosen{bits}",
+            least=rows * least,
+            greatest=rows * greatest,
+            least_sum=products * least,
+            greatest_sum=products * greatest,
+        )  # fmt: skip
+
+    return tuple(map(of_column, range(columns)))
 
 
 def _hardware() -> Any:

@@ -1,9 +1,9 @@
 """Build the proof that accumulators hold every sum of their declared length.
 
-By induction over the beats of a sum: after ``n`` beats it lies between ``n`` times the least and
-``n`` times the greatest beat. So it is enough that the register's next value is the exact sum, for
-every beat within its bounds added to every sum of one beat less than the longest; that is a
-question about gates without memory. What a beat may be is taken from the unit's declaration.
+By induction over the beats of a sum: it is enough that the register's next value is the exact sum,
+for every beat within its bounds added to every sum within those of the longest, as long as the
+result is within these, too; that is a question about gates without memory. What a beat and a sum
+may be is taken from the unit's declaration.
 """
 
 import json
@@ -18,7 +18,7 @@ from consilico.sim.units.contract import Accumulator
 __all__ = ["OVERFLOW_MODULE", "accumulator_netlist", "overflow_harness", "overflow_told"]
 
 OVERFLOW_MODULE = "consilico_overflow"
-_PARTS = ("total", "beat", "fresh")
+_PARTS = ("total", "beat", "fresh", "before")
 
 
 def accumulator_netlist(design: Design, accumulators: Sequence[Accumulator]) -> str:
@@ -30,7 +30,10 @@ def accumulator_netlist(design: Design, accumulators: Sequence[Accumulator]) -> 
     Raises:
         ToolError: If the design has no such nets, or the total is no register.
     """
-    named = [{part: _net(design, getattr(each, part)) for part in _PARTS} for each in accumulators]
+    named = [
+        {part: _net(design, net) for part in _PARTS if (net := getattr(each, part))}
+        for each in accumulators
+    ]
     following = [[_fed(design, bit) for bit in nets["total"]] for nets in named]
     chosen = {bit for nets in named for bits in nets.values() for bit in bits}
     module, cells = design.module, design.module["cells"]
@@ -74,22 +77,24 @@ def overflow_harness(accumulators: Sequence[Accumulator], netlist: str, top: str
             lines.append(f"  wire {size};")
         connected.append(f".{name}({name})")
     for number, each in enumerate(accumulators):
+        before = f"{'before' if each.before else 'total'}{number}"
         width = 2 + max(
-            len(ports[f"total{number}"]["bits"]),
-            len(ports[f"beat{number}"]["bits"]),
-            (each.beats * max(each.greatest, -each.least)).bit_length(),
+            *(len(ports[port]["bits"]) for port in (f"total{number}", before, f"beat{number}")),
+            max(each.greatest_sum, -each.least_sum).bit_length(),
         )
-        low, high = ((each.beats - 1) * bound for bound in (each.least, each.greatest))
+        bounds = each.least_sum, each.greatest_sum
         signal = f"wire signed [{width - 1}:0]"
         term = _within(f"term{number}", each.least, each.greatest, width)
-        old = _within(f"old{number}", low, high, width)
+        old = _within(f"old{number}", *bounds, width)
+        fits = _within(f"sum{number}", *bounds, width)
         lines += [
-            f"  {signal} wide{number} = $signed(total{number});",
+            f"  {signal} wide{number} = $signed({before});",
             f"  {signal} term{number} = $signed(beat{number});",
             f"  {signal} got{number} = $signed(next{number});",
             f"  {signal} old{number} = fresh{number} ? {_number(0, width)} : wide{number};",
             f"  {signal} sum{number} = term{number} + old{number};",
-            f"  wire wrong{number} = {term} && {old} && got{number} != sum{number};",
+            f"  wire fits{number} = {term} && {old} && {fits};",
+            f"  wire wrong{number} = fits{number} && got{number} != sum{number};",
         ]
     wrong = " || ".join(f"wrong{number}" for number in range(len(accumulators)))
     lines.append(f"  assign violated = {wrong};")
@@ -124,10 +129,14 @@ def _number(value: int, width: int) -> str:
 
 
 def _net(design: Design, name: str) -> list[Bit]:
-    net = design.module["netnames"].get(name)
+    whole, _, places = name.removesuffix("]").partition("[")
+    net = design.module["netnames"].get(whole)
     if net is None:
-        raise ToolError(f"the design has no net {name}, which its contract names")
-    return list(net["bits"])
+        raise ToolError(f"the design has no net {whole}, which its contract names")
+    if not places:
+        return list(net["bits"])
+    high, _, low = places.partition(":")
+    return list(net["bits"][int(low or high) : int(high) + 1])
 
 
 def _fed(design: Design, bit: Bit) -> Bit:

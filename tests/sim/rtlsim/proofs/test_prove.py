@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,8 +144,21 @@ def test_an_accumulator_that_is_one_bit_too_narrow_is_found(lanes: int) -> None:
     assert re.search(r"beat0 = -?\d+, fresh0 = [01], total0 = -?\d+", failed.note)
 
 
-@pytest.mark.parametrize("name", ["matmul/sparse_dot", "matmul/fused_dot"])
-def test_the_accumulators_that_contracts_name_are_there_and_wide_enough(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "settings", "longer"),
+    [
+        ("matmul/sparse_dot", {"lanes": 2}, {"depth": 1 << 14}),
+        ("matmul/fused_dot", {"lanes": 2}, {"depth": 1 << 14}),
+        ("matmul/group_dot", {"lanes": 4, "group": 32}, {"group": 128}),
+        ("matmul/systolic", {"rows": 2, "columns": 2, "depth": 7}, {"depth": 20}),
+    ],
+)
+def test_the_accumulators_that_contracts_name_are_there_and_wide_enough(
+    name: str, settings: dict[str, Any], longer: dict[str, Any]
+) -> None:
     unit = find_unit(name)
-    config = unit.config.from_text([("lanes", "2")])
-    assert prove_verilog(unit, config, verilog(unit, config), only=("no_overflow",)).proved == 1
+    config, only = unit.config(**settings), ("no_overflow",)
+    text = verilog(unit, config)
+    assert prove_verilog(unit, config, text, only=only).proved == 1
+    longest = unit.config(**{**settings, **longer})
+    assert not prove_verilog(unit, longest, text, only=only).passed
