@@ -390,18 +390,17 @@ def _length(config: SystolicConfig, source: str) -> float:
 def _contract(config: SystolicConfig) -> Contract:
     """Return the contract; which beats complete results depends on the shape of the job."""
     rows, columns = config.rows, config.columns
-    computes = (f"array.compute{stage}" for stage in range(rows + columns))
+    clocks = [f"compute{stage}" for stage in range(rows + columns)]
     if config.dataflow == "weight_stationary":  # every beat is a slot
         stages = rows + columns + 1
-        of_array = [f"stage{stage}" for stage in range(stages)] + [f"compute{stages - 1}"]
-        of_array += [f"swap{stage}" for stage in range(rows + columns - 1)]
-        of_array += [
+        clocks += [f"stage{stage}" for stage in range(stages)] + [f"compute{stages - 1}"]
+        clocks += [f"swap{stage}" for stage in range(rows + columns - 1)]
+        clocks += [
             f"load{row}_{stage}" for row in range(rows) for stage in range(row, row + columns)
         ]
-        computes = (*computes, *(f"array.{name}" for name in of_array))
     return Contract(
         completes=None,
-        beat_clocks=clocked_by(0, i=computes, cfg=("shape",)),
+        beat_clocks=clocked_by(0, i=(f"array.{clock}" for clock in clocks), cfg=("shape",)),
         accumulators=_accumulators(config),
     )
 
