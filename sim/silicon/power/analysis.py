@@ -1,7 +1,7 @@
 """Power of a gate-level netlist from Liberty tables and the switching activity of a simulation.
 
-The clock is ideal, and so are the wires unless their capacitances are given: the load of a net is
-that of its pins and of its wire. The steps: the netlist becomes arrays (:mod:`.arrays`), each net
+The clock is ideal unless the netlist holds its tree, and so are the wires unless their capacitances
+are given: the load of a net is that of its pins and of its wire. The steps: the netlist becomes arrays (:mod:`.arrays`), each net
 finds its signal in the recording, slews run through the netlist (:mod:`.slews`), and each cell's
 energies follow (:mod:`.cells`, where the method is described).
 """
@@ -47,6 +47,7 @@ def analyze_power(
     window_ns: float | None = None,
     clock_tree: ClockTreeOptions | None = None,
     wires_f: Mapping[str, float] | None = None,
+    propagated: bool = False,
 ) -> PowerReport:
     """Return the power of a netlist.
 
@@ -64,6 +65,8 @@ def analyze_power(
         wires_f: Capacitance in F of the wires by name of the net, as
             :func:`consilico.sim.silicon.layout.spef.read_spef` gives it; None: ideal wires. A net
             that is not in it has an ideal wire.
+        propagated: Whether the netlist holds its clock's tree: edges of the clock are then as steep
+            as its buffers make them; else they are ideal.
 
     Raises:
         UserError: If a file cannot be read or is damaged, the netlist has no such top module, cell
@@ -92,7 +95,7 @@ def analyze_power(
     row, inverse = follow(arrays, rows[0] if rows else match(arrays, measured.signals))
     recorded = net_activity(measured, row, inverse)
     seen = _with_clock(recorded, clocking, period_s)
-    slew = slews(arrays, clocking)
+    slew = slews(arrays, clocking.propagated if propagated else clocking)
     powers = [group_power(arrays, group, seen, slew) for group in arrays.groups]
     profile = None
     if window_ns is not None:

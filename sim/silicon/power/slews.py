@@ -1,8 +1,8 @@
-"""The slew of every net of a netlist: NLDM tables, ideal clock.
+"""The slew of every net of a netlist: NLDM tables.
 
 The method is OpenSTA's: each output takes the largest slew over all its arcs, rise and fall
-separately; the ports and the clock network have slew 0; set and reset arcs do not count. A wire is
-a load; how much slower an edge is at its far end is given, or nothing.
+separately; the ports and the network of an ideal clock have slew 0; set and reset arcs do not
+count. A wire is a load; how much slower an edge is at its far end is given, or nothing.
 """
 
 from collections.abc import Iterator
@@ -37,6 +37,11 @@ class Clocking:
 
     network: Bits  # (nets,), reached from the clock port through gates, buffers included
     free: Bits  # (nets,), reached through buffers and inverters only: always toggling
+
+    @property
+    def propagated(self) -> "Clocking":
+        """The clock as a net like others, whose edges are as steep as its tree makes them."""
+        return Clocking(np.zeros_like(self.network), self.free)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +116,8 @@ def slews(arrays: NetlistArrays, clocking: Clocking, along_s: Reals | None = Non
 
     Args:
         arrays: The netlist.
-        clocking: Its clock network, whose slew is 0.
+        clocking: Its clock network, whose slew is 0; :attr:`Clocking.propagated` of it where the
+            netlist holds the clock's tree.
         along_s: Slew that the wire of each net adds towards its sinks, as the root of the sum of
             the squares, shape ``(nets,)``; None: nothing.
     """

@@ -68,6 +68,16 @@ def test_the_clock_is_ideal_up_to_the_registers(tmp_path: Path) -> None:
     assert slew_ns(arrays, found, "y") == (0.1, 0.05)
 
 
+def test_a_clock_with_its_tree_is_as_steep_as_its_cells_make_it(tmp_path: Path) -> None:
+    arrays, clocking, _ = timed(
+        tmp_path, "INV i (.A(clk), .Y(c1)); AND2 h (.A(c1), .B(b), .Y(c3));"
+    )
+    found = slews(arrays, clocking.propagated)
+    assert slew_ns(arrays, found, "clk") == (0, 0)
+    assert slew_ns(arrays, found, "c1") == (0.12, 0.05)  # 1 fF on the output
+    assert clocking.propagated.free.tolist() == clocking.free.tolist()
+
+
 def test_loops_end(tmp_path: Path) -> None:
     arrays, _, found = timed(
         tmp_path,
