@@ -1,9 +1,9 @@
 """Power of a gate-level netlist from Liberty tables and the switching activity of a simulation.
 
 The clock is ideal unless the netlist holds its tree, and so are the wires unless their capacitances
-are given: the load of a net is that of its pins and of its wire. The steps: the netlist becomes arrays (:mod:`.arrays`), each net
-finds its signal in the recording, slews run through the netlist (:mod:`.slews`), and each cell's
-energies follow (:mod:`.cells`, where the method is described).
+are given: the load of a net is that of its pins and of its wire. The steps: the netlist becomes
+arrays (:mod:`.arrays`), each net finds its signal in the recording, slews run through the netlist
+(:mod:`.slews`), and each cell's energies follow (:mod:`.cells`, where the method is described).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
