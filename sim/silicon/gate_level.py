@@ -105,6 +105,7 @@ def gate_level_power(
     wires_f: Mapping[str, float] | None = None,
     waveform: Path | None = None,
     delays: Delays | None = None,
+    propagated: bool = False,
 ) -> GateLevelPower:
     """Replay a stimulus on a unit's netlist, compare its results, and compute its power.
 
@@ -122,6 +123,7 @@ def gate_level_power(
         wires_f: Capacitance in F of the wires by name of the net; None: ideal wires.
         waveform: Where the recorded VCD is left; None: it is removed.
         delays: Delays of the netlist's cells; None: they switch at once.
+        propagated: Whether the netlist holds its clock's tree, for the slews in it.
 
     Returns:
         The power is at the recording's clock, ``gates.period_ns``.
@@ -151,7 +153,7 @@ def gate_level_power(
         report = analyze_power(
             netlist, top, kit.liberty, recorded, scope, clock, gates.period_ns,
             window_ns=window_ns or max(1, gates.cycles // _PARTS) * gates.period_ns,
-            wires_f=wires_f,
+            wires_f=wires_f, propagated=propagated,
         )  # fmt: skip
         check = opensta_power(netlist, top, kit.liberty, recorded, scope, gates.period_ns, clock)
     if not report.toggles:

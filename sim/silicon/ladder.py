@@ -165,6 +165,7 @@ def climb(job: Job, stage: Stage, below: Climbed | None) -> Climbed:
         waveform=job.folder / ACTIVITY,
         delays=_delays(stage, clock_ns, timing),
         wires_f=None if layout is None else layout.wire_capacitances_f(),
+        propagated=stage.insertion_ns is not None,
     )  # fmt: skip
     gates = replayed.gates
     # the energy per cycle does not depend on the period
