@@ -5,8 +5,9 @@ of the next level, until the driver of the net can drive what is left. Pins are 
 recursive bisection of the placement (M. A. B. Jackson, A. Srinivasan, E. S. Kuh, "Clock routing for
 high-performance ICs", DAC 1990). What is behind a clock gate is built first, so that its delay is
 known when the gate's clock pin joins the tree of the net before it: pins that the clock would reach
-too early get buffers until they are as late as the others, and sinks behind gates and at the root
-see the clock at about the same time.
+too early get buffers until they are nearly as late as the others. Nearly, because buffers near the
+port toggle in every cycle, and a register may be as much earlier as its own output takes to change:
+then its data does not race.
 """
 
 import math
@@ -35,6 +36,7 @@ __all__ = ["MODULE", "ClockTree", "build_clock_tree"]
 
 MODULE = "clock_tree"  # path of the buffers
 _FANOUT = 20  # of a driver, at most
+_AHEAD = 0.7  # of the least delay from clock to output: what a register may be ahead by
 _MOST_STEPS = 200  # of a net: no tree has so many levels
 
 Point = tuple[float, float]
@@ -57,7 +59,8 @@ class _Node:
 
     at: Point
     load_f: float
-    delay_s: float  # from here to the sinks behind
+    delay_s: float  # from here to the last sink behind
+    least_s: float  # to the first
     levels: int  # cells from here to the sinks, itself counted
     pin: PinOf | None = None
     buffer: ClockBuffer | None = None
@@ -99,6 +102,7 @@ class _Builder:
         self._network, self._layer = network, layer
         self._strengths = Strengths(self._cells)
         self._buffers = clock_buffers(self._strengths, self._cells)
+        self._ahead_s = _AHEAD * self._least_delay_s()
         self.edit = NetlistEdit(self._netlist, self._cells)
         self.nets = set(network.nets)
         self.points_um: dict[int, Point] = {}
@@ -118,30 +122,58 @@ class _Builder:
             if net in self.nets and self._cells[instance.cell].pins[pin].direction == "output"
         }
 
+    def _least_delay_s(self) -> float:
+        """Return the least delay from the clock to an output of the flip-flops, 0 without any."""
+        pins = {
+            (self._netlist.instances[index].cell, pin)
+            for sinks in self._network.sinks.values()
+            for index, pin in sinks
+        }
+        delays = [
+            min(edge_delays_s(output, pin, 0.0))
+            for cell, pin in pins
+            if any(state.kind == "ff" for state in self._cells[cell].sequential)
+            for output in self._cells[cell].pins.values()
+            if output.direction == "output"
+        ]
+        return min(delays, default=0.0)
+
     def build(self) -> int:
         """Add the buffers of all nets, and return the levels of the whole tree."""
         delay_s: dict[int, float] = {}  # by net, from its driver's output
+        least_s: dict[int, float] = {}  # likewise, to the first sink
         levels: dict[int, int] = {}
         loads_f: dict[int, float] = {}
         for net in self._network.nets:
             nodes = [
-                self._leaf(pin, 0.0, 0)
+                self._leaf(pin, 0.0, 0.0, 0)
                 for pin in (*self._network.sinks[net], *self._network.others[net])
             ]
             for pin, behind in self._network.gates[net]:
-                later = max(self._through_s(pin, each, loads_f) + delay_s[each] for each in behind)
-                nodes.append(self._leaf(pin, later, 1 + max(levels[each] for each in behind)))
+                through_s = {each: self._through_s(pin, each, loads_f) for each in behind}
+                last = max(through_s[each] + delay_s[each] for each in behind)
+                first = min(through_s[each] + least_s[each] for each in behind)
+                deepest = max(levels[each] for each in behind)
+                nodes.append(self._leaf(pin, last, first, 1 + deepest))
             top = self._tree(net, nodes)
             delay_s[net] = max(node.delay_s for node in top)
+            least_s[net] = min(node.least_s for node in top)
             levels[net] = max(node.levels for node in top)
             loads_f[net] = self._load_f(net, top)
             self._connect(net, top)
         return levels[self._network.nets[-1]]
 
-    def _leaf(self, pin: PinOf, delay_s: float, levels: int) -> _Node:
+    def _leaf(self, pin: PinOf, delay_s: float, least_s: float, levels: int) -> _Node:
         cell = self._cells[self.edit.instance(pin[0]).cell]
         load_f = cell.pins[pin[1]].capacitance_f
-        return _Node(at=self._at[pin], load_f=load_f, delay_s=delay_s, levels=levels, pin=pin)
+        return _Node(
+            at=self._at[pin],
+            load_f=load_f,
+            delay_s=delay_s,
+            least_s=least_s,
+            levels=levels,
+            pin=pin,
+        )
 
     def _through_s(self, pin: PinOf, net: int, loads_f: Mapping[int, float]) -> float:
         """Return the delay of a gate from its clock pin to a net."""
@@ -154,17 +186,24 @@ class _Builder:
     def _tree(self, net: int, nodes: list[_Node]) -> list[_Node]:
         """Return what the driver of a net drives: buffers, and pins that need none."""
         step_s = self._buffers[0].delay_s(self._buffers[0].input_f)  # what a buffer delays by
+        ahead_s = max(self._ahead_s, step_s)
         for _ in range(_MOST_STEPS):
             latest = max(node.delay_s for node in nodes)
-            least = min(node.delay_s for node in nodes)
-            if latest - least > step_s:
-                early = [node for node in nodes if node.delay_s < least + step_s / 2]
-                late = [node for node in nodes if node.delay_s >= least + step_s / 2]
-                nodes = late + self._buffered(early, latest - least)
+            early = [
+                node
+                for node in nodes
+                if latest - node.least_s > ahead_s and latest - node.delay_s > step_s / 2
+            ]
+            if early:
+                first = min(node.delay_s for node in early)
+                early = [node for node in early if node.delay_s < first + step_s / 2]
+                gap_s = latest - first
+                late = [node for node in nodes if all(node is not each for each in early)]
+                nodes = late + self._buffered(early, gap_s - ahead_s, gap_s)
             elif self._fits(net, nodes):
                 return nodes
             else:
-                nodes = self._buffered(nodes, 0.0)
+                nodes = self._buffered(nodes, 0.0, 0.0)
         raise UserError(f"the clock net {self._name(net)} cannot be driven")
 
     def _fits(self, net: int, nodes: list[_Node]) -> bool:
@@ -185,8 +224,8 @@ class _Builder:
                 return True
         return len(nodes) == 1  # more buffers would not help
 
-    def _buffered(self, nodes: list[_Node], wanted_s: float) -> list[_Node]:
-        """Return buffers that drive all nodes, and delay by so much if they can."""
+    def _buffered(self, nodes: list[_Node], least_s: float, most_s: float) -> list[_Node]:
+        """Return buffers that drive all nodes, and delay them by a time if they can."""
         most_f = self._buffers[-1].most_f
         groups = _bisected(nodes, math.ceil(len(nodes) / _FANOUT))
         while True:
@@ -203,12 +242,13 @@ class _Builder:
                 for part in (_bisected(group, 2) if split else [group])
             ]
         # one cell for all, so that they are alike in delay
-        cell = self._buffer(max(loads_f), wanted_s)
+        cell = self._buffer(max(loads_f), least_s, most_s)
         return [
             _Node(
                 at=_middle(group),
                 load_f=cell.input_f,
                 delay_s=cell.delay_s(load_f) + max(node.delay_s for node in group),
+                least_s=cell.delay_s(load_f) + min(node.least_s for node in group),
                 levels=1 + max(node.levels for node in group),
                 buffer=cell,
                 below=group,
@@ -216,15 +256,18 @@ class _Builder:
             for group, load_f in zip(groups, loads_f, strict=True)
         ]
 
-    def _buffer(self, load_f: float, wanted_s: float) -> ClockBuffer:
-        """Return a quick, small buffer, or the slowest that delays by no more than is wanted."""
-        slow = [
-            each
-            for each in self._buffers
-            if load_f <= each.most_f and each.delay_s(load_f) <= wanted_s
-        ]
-        if slow:
-            return max(slow, key=lambda each: each.delay_s(load_f))
+    def _buffer(self, load_f: float, least_s: float, most_s: float) -> ClockBuffer:
+        """Return the smallest buffer whose delay is within bounds, or the slowest below them.
+
+        Where all delay by more, it is a small one that is quick.
+        """
+        delays = {each: each.delay_s(load_f) for each in self._buffers if load_f <= each.most_f}
+        within = [each for each, delay in delays.items() if least_s <= delay <= most_s]
+        if within:
+            return within[0]
+        below = [each for each, delay in delays.items() if delay < least_s]
+        if below:
+            return max(below, key=lambda each: delays[each])
         return smallest_quick(self._buffers, load_f)
 
     def _load_f(self, net: int | None, nodes: list[_Node]) -> float:
