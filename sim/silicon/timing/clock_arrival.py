@@ -23,6 +23,7 @@ _NONE_NS = 1e9  # a slack beyond is that of no path
 _TINY_NS = 1e-4  # by which a slack may be below 0: what timing is rounded to
 # Rising edges at clock pins of flip-flops; older versions call the command report_arrival.
 _ARRIVALS = """
+set sta_report_default_digits 5
 constrain [expr {$period_ns * $unit}]
 set report report_arrivals
 if {![llength [info commands report_arrivals]]} { set report report_arrival }

@@ -91,7 +91,7 @@ def test_the_clock_comes_to_gated_flip_flops_when_it_comes_to_the_others(
     bare = arrival(kit, before, frozenset(), tmp_path)
     balanced = arrival(kit, tree.placement, tree.nets, tmp_path)
     assert bare.skew_ns > 0.1  # a gate that drives 45 flip-flops
-    assert balanced.skew_ns < 0.04
+    assert balanced.skew_ns < 0.06  # a flip-flop takes more from its clock to its output
     assert 0.03 < balanced.insertion_delay_ns < 0.4
 
 
