@@ -220,6 +220,7 @@ def power(
     window_ns: float | None = None,
     clock_tree: "ClockTreeOptions | None" = None,
     spef: Path | None = None,
+    sdf: Path | None = None,
 ) -> "PowerReport":
     """Compute the power of any mapped netlist from Liberty tables and recorded activity.
 
@@ -234,18 +235,29 @@ def power(
         window_ns: Width in ns of the windows of power over time; None: no windows.
         clock_tree: Assumptions of an estimated clock tree; None: no estimate.
         spef: SPEF file with the capacitances of the wires; None: ideal wires.
+        sdf: SDF file with the delays of cells and wires: the inputs of the activity, a VCD then,
+            are replayed with them, so that glitches count; None: toggles count as recorded.
 
     Raises:
         UserError: If a file cannot be read or is damaged, or does not hold what is named.
+        CheckFailed: If outputs are not what they were once there are delays.
     """
+    from consilico.sim.base.processes import work_folder
+    from consilico.sim.silicon.glitch_replay import SCOPE, replay_with_delays
     from consilico.sim.silicon.layout.spef import read_spef
     from consilico.sim.silicon.power.analysis import analyze_power
 
-    return analyze_power(
-        netlist, top, liberty, activity, scope, clock, period_ns,
-        window_ns=window_ns, clock_tree=clock_tree,
-        wires_f=None if spef is None else read_spef(spef),
-    )  # fmt: skip
+    wires_f = None if spef is None else read_spef(spef)
+    with work_folder("power") as folder:
+        if sdf is not None:
+            activity = replay_with_delays(
+                netlist, top, liberty, activity, scope, clock, period_ns, sdf, folder
+            )
+            scope = SCOPE
+        return analyze_power(
+            netlist, top, liberty, activity, scope, clock, period_ns,
+            window_ns=window_ns, clock_tree=clock_tree, wires_f=wires_f,
+        )  # fmt: skip
 
 
 def kits() -> "list[KitCorner]":

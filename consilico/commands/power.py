@@ -60,6 +60,13 @@ def power(
         Path | None,
         typer.Option(help="SPEF file with the capacitances of the wires (.gz too); else none."),
     ] = None,
+    sdf: Annotated[
+        Path | None,
+        typer.Option(
+            help="SDF file: replay the inputs of the activity, a VCD, with these delays, so that"
+            " glitches count."
+        ),
+    ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
@@ -77,6 +84,8 @@ def power(
         check_input(path, "Liberty file")
     if spef is not None:
         check_input(spef, "SPEF file")
+    if sdf is not None:
+        check_input(sdf, "SDF file")
     tree = None
     if clock_tree is not None:
         fanout = {} if clock_fanout is None else {"fanout": clock_fanout}
@@ -84,7 +93,7 @@ def power(
     with working():
         report = api.power(
             netlist, top, liberty=liberty, activity=activity, scope=scope, clock=clock,
-            period_ns=period_ns, window_ns=window_ns, clock_tree=tree, spef=spef,
+            period_ns=period_ns, window_ns=window_ns, clock_tree=tree, spef=spef, sdf=sdf,
         )  # fmt: skip
         result = report.to_json()
         if top_consumers:

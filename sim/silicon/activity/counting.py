@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from consilico.sim.base.errors import UserError
 
-__all__ = ["NONE", "UNKNOWN", "Counter", "WindowCounts", "sorted_by_row", "window_counts"]
+__all__ = [
+    "NONE", "UNKNOWN", "Changes", "Counter", "WindowCounts", "sorted_by_row", "window_counts",
+]  # fmt: skip
 
 UNKNOWN, NONE = 2, 3  # values of a bit in addition to 0 and 1: neither of them, not seen yet
 Reals = NDArray[np.float64]
@@ -168,6 +170,65 @@ class Counter:
         self._since[row[ending]] = time[ending]
         if self._windows is not None and changed.any():
             self._windows.add(row[changed], time[changed], halves[changed])
+
+
+class Changes:
+    """Keeps every change of every row, where :class:`Counter` only counts them.
+
+    Args:
+        path: The recording, for messages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.begin = 0  # ticks
+        self.end = 0
+        self._path = path
+        self._recording = False
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]] = []
+
+    @property
+    def recording(self) -> bool:
+        """Return whether changes are kept at present."""
+        return self._recording
+
+    def start(self, time: int) -> None:
+        """Begin to record at a time in ticks.
+
+        Raises:
+            UserError: If the recording had begun before.
+        """
+        if self._parts:
+            raise UserError(f"{self._path}: the recording pauses; accepted: one without a gap")
+        self._recording = True
+        self.begin = time
+
+    def stop(self, time: int) -> None:
+        """Stop recording; what follows is left out."""
+        self._recording = False
+
+    def add(
+        self, row: NDArray[np.int64], time: NDArray[np.int64], value: NDArray[np.uint8]
+    ) -> None:
+        """Keep changes, which come one row after the other, and within a row by time."""
+        if len(row):
+            self._parts.append((row, np.maximum(time, self.begin), value))
+
+    def of(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Return times in ticks and values of one row, by time; the first is at the beginning."""
+        rows, times, values = self._whole()
+        kept = slice(*np.searchsorted(rows, (row, row + 1)).tolist())
+        return times[kept], values[kept]
+
+    def _whole(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+        """Return all changes, by row and then by time."""
+        if len(self._parts) > 1:
+            rows, times, values = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+            order = np.lexsort((times, rows))
+            self._parts = [(rows[order], times[order], values[order])]
+        if not self._parts:
+            empty = np.empty(0, dtype=np.int64)
+            return empty, empty, np.empty(0, dtype=np.uint8)
+        return self._parts[0]
 
 
 def sorted_by_row(row: NDArray[np.integer]) -> NDArray[np.int64]:

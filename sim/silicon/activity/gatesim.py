@@ -78,7 +78,10 @@ def bench_timing(clock_ns: float, path_ns: float, insertion_ns: float = 0.0) -> 
 
 
 def delayed_netlist(
-    netlist: Netlist, delays: Sequence[CellDelays], timing: BenchTiming
+    netlist: Netlist,
+    delays: Sequence[CellDelays],
+    timing: BenchTiming,
+    names: PlainNames | None = None,
 ) -> DelayedNetlist:
     """Return a netlist in which every instance has its own delays.
 
@@ -86,22 +89,23 @@ def delayed_netlist(
         netlist: Flat; its nets keep their names if these are plain.
         delays: Of each instance, in the order of the netlist; none where it switches at once.
         timing: Clock and arrival of inputs.
+        names: Of nets and instances; None: plain ones.
     """
     taken = {instance.cell for instance in netlist.instances}
-    names: dict[Variant, str] = {}
+    modules: dict[Variant, str] = {}
     instances = []
     for instance, own in zip(netlist.instances, delays, strict=True):
         cell = instance.cell
         if own != NO_DELAYS:
-            name = f"{cell}__{len(names)}"
+            name = f"{cell}__{len(modules)}"
             while name in taken:
                 name += "_"
-            cell = names.setdefault(Variant(cell=cell, delays=own), name)
+            cell = modules.setdefault(Variant(cell=cell, delays=own), name)
         instances.append(replace(instance, cell=cell))
     varied = replace(netlist, instances=instances)
     return DelayedNetlist(
-        text=write_netlist(varied, PlainNames(varied)),
-        variants={name: variant for variant, name in names.items()},
+        text=write_netlist(varied, names or PlainNames(varied)),
+        variants={name: variant for variant, name in modules.items()},
         timing=timing,
     )
 

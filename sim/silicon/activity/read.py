@@ -9,12 +9,13 @@ from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import open_input
+from consilico.sim.silicon.activity.counting import Changes
 from consilico.sim.silicon.activity.fst import read_fst
 from consilico.sim.silicon.activity.recording import Activity, Select
 from consilico.sim.silicon.activity.saif import read_saif
-from consilico.sim.silicon.activity.vcd import read_vcd
+from consilico.sim.silicon.activity.vcd import read_vcd, read_vcd_changes
 
-__all__ = ["read_activity"]
+__all__ = ["read_activity", "read_changes"]
 
 _MAGIC_FST = (0, 254)  # first byte: header block, or a wrapper around the whole file
 _MARK = b"\xef\xbb\xbf"  # byte-order mark of UTF-8
@@ -54,6 +55,28 @@ def read_activity(
     if activity.duration_s <= 0:
         raise UserError(f"{path}: the activity covers no time")
     return activity
+
+
+def read_changes(path: Path, scope: str, select: Select) -> tuple[Changes, dict[str, int], float]:
+    """Read every change of some signals below a scope.
+
+    Args:
+        path: VCD, plain or gzipped.
+        scope: Path of the instance, from the root of the file.
+        select: Given the rows of all signals by name, returns those that are wanted.
+
+    Returns:
+        The changes, the rows of the signals by name, and the time unit in seconds.
+
+    Raises:
+        UserError: If the file is no VCD or cannot be read, is damaged or cut, pauses, or has no
+            such scope.
+    """
+    with _opened(path) as file:
+        head = file.peek(4096)[:4096].lstrip()
+        if not head or head[0] in _MAGIC_FST or head[:1] in (b"(", b"/"):
+            raise UserError(f"{path} is no VCD; accepted: a VCD, whose changes can be replayed")
+        return read_vcd_changes(file, path, scope, select)
 
 
 @contextmanager

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.activity.counting import UNKNOWN, Counter, sorted_by_row, window_counts
+from consilico.sim.silicon.activity.counting import (
+    UNKNOWN,
+    Changes,
+    Counter,
+    sorted_by_row,
+    window_counts,
+)
 from consilico.sim.silicon.activity.recording import (
     MOST_BITS,
     SECONDS,
@@ -35,7 +41,7 @@ from consilico.sim.silicon.activity.vcd_text import (
     cut,
 )
 
-__all__ = ["read_vcd"]
+__all__ = ["read_vcd", "read_vcd_changes"]
 
 _BLOCK = 1 << 21  # bytes: the arrays of a block stay in the cache
 _MOST_HEADER = 1 << 28  # bytes of declarations, or of one line: beyond it this is no VCD
@@ -81,6 +87,48 @@ def read_vcd(
     codes.freeze(select_rows(signals, codes.rows, select))
     windows = window_counts(window_s, tick, path)
     counter = Counter(codes.rows, windows)
+    now = _replay(file, path, rest, codes, counter)
+    toggles, high, ticks = counter.totals(now)
+    return Activity(
+        source="vcd",
+        tick_s=tick,
+        duration_s=ticks * tick,
+        signals=signals,
+        toggles=toggles,
+        high_s=high * tick,
+        windows=windows,
+    )
+
+
+def read_vcd_changes(
+    file: io.BufferedReader, path: Path, scope: str, select: Select
+) -> tuple[Changes, dict[str, int], float]:
+    """Read every change of some signals of a value change dump.
+
+    Args:
+        file: The dump, uncompressed.
+        path: Its path, for messages.
+        scope: Path of the instance whose signals are wanted.
+        select: See :func:`consilico.sim.silicon.activity.read.read_activity`.
+
+    Returns:
+        The changes, the rows of the signals by name, and the time unit in seconds.
+
+    Raises:
+        UserError: As for :func:`read_vcd`, and if the recording pauses.
+    """
+    header, rest = _header(file, path)
+    signals, codes, tick = _declarations(header, path, scope)
+    codes.freeze(select_rows(signals, codes.rows, select))
+    changes = Changes(path)
+    changes.end = _replay(file, path, rest, codes, changes)
+    return changes, signals, tick
+
+
+def _replay(
+    file: io.BufferedReader, path: Path, rest: bytes, codes: Codes, counter: Counter | Changes
+) -> int:
+    """Hand all changes of a dump to a counter, and return the last time, in ticks."""
     events = _Events(codes, counter, path)
     more = True
     while more:
@@ -100,16 +148,7 @@ def read_vcd(
     if rest.strip():
         what = "a comment" if rest.lstrip().startswith(b"$comment") else "a line"
         raise UserError(f"{path}: damaged VCD: it ends within {what}, so it was cut")
-    toggles, high, ticks = counter.totals(events.now)
-    return Activity(
-        source="vcd",
-        tick_s=tick,
-        duration_s=ticks * tick,
-        signals=signals,
-        toggles=toggles,
-        high_s=high * tick,
-        windows=windows,
-    )
+    return events.now
 
 
 def _header(file: io.BufferedReader, path: Path) -> tuple[bytes, bytes]:
@@ -199,7 +238,7 @@ class _Events:
         path: The dump, for messages.
     """
 
-    def __init__(self, codes: Codes, counter: Counter, path: Path) -> None:
+    def __init__(self, codes: Codes, counter: Counter | Changes, path: Path) -> None:
         self._codes = codes
         self._counter = counter
         self._path = path

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from consilico.sim.silicon.netlist.netlist import Netlist
 from consilico.sim.silicon.netlist.syntax import CONSTANTS
 
-__all__ = ["PlainNames", "write_netlist"]
+__all__ = ["FullNames", "PlainNames", "write_netlist"]
 
 _CONSTANTS = {number: literal for literal, number in CONSTANTS.items()}
 _WORDS = """
@@ -55,6 +55,19 @@ class PlainNames:
     def of(self, net: int) -> str:
         """Return the name of a net, or the constant that it is."""
         return _CONSTANTS.get(net) or self.net[net]
+
+
+class FullNames(PlainNames):
+    """Names of nets as the netlist has them, escaped where need be, so that recordings know them.
+
+    Instances have plain names.
+    """
+
+    def __init__(self, netlist: Netlist) -> None:
+        super().__init__(netlist)
+        for name, net in reversed(netlist.names.items()):  # the first name counts
+            if net in self.net and self.net[net].partition("[")[0] not in netlist.ports:
+                self.net[net] = f"\\{name} "
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -19,7 +19,7 @@ from consilico.sim.silicon.timing.sdc import Sdc
 from consilico.sim.silicon.timing.sdf import Arc, Sdf, Span
 from consilico.sim.silicon.timing.sta import run_sta
 
-__all__ = ["clock_network", "instance_delays", "write_sdf"]
+__all__ = ["clock_arrival_ps", "clock_network", "has_tree", "instance_delays", "write_sdf"]
 
 _NO_WIRE = Span(0.0, 0.0)
 
@@ -193,3 +193,49 @@ def clock_network(
             carried.update(reached)
             nets += reached
     return passed, carried
+
+
+def has_tree(netlist: Netlist, cells: Mapping[str, Cell], clock: str) -> bool:
+    """Tell whether the clock passes through buffers or inverters, and so has a tree.
+
+    Args:
+        netlist: Flat.
+        cells: Its library.
+        clock: Name of the clock port.
+    """
+    passed, _ = clock_network(netlist, cells, clock)
+    return any(
+        sum(pin.direction == "input" for pin in cells[netlist.instances[index].cell].pins.values())
+        == 1
+        for index in passed
+    )
+
+
+def clock_arrival_ps(
+    netlist: Netlist, cells: Mapping[str, Cell], delays: Sequence[CellDelays], clock: str
+) -> int:
+    """Return how long the clock takes to the last net of its network, by the longest arcs.
+
+    Args:
+        netlist: Flat.
+        cells: Its library.
+        delays: Of each instance, from :func:`instance_delays`.
+        clock: Name of the clock port.
+    """
+    passed, carried = clock_network(netlist, cells, clock)
+    _, roots = netlist.ports.get(clock, ("input", ()))
+    arrival = dict.fromkeys(roots, 0)
+    for _ in range(len(passed) + 1):  # as often as the longest chain, unless it is a loop
+        moved = False
+        for index in passed:
+            pins = netlist.instances[index].pins
+            for arc in delays[index].arcs:
+                start, end = pins.get(arc.input, -1), pins.get(arc.output, -1)
+                if start not in arrival or end not in carried:
+                    continue
+                late = arrival[start] + max(arc.rise_ps or 0, arc.fall_ps or 0)
+                if late > arrival.get(end, -1):
+                    arrival[end], moved = late, True
+        if not moved:
+            break
+    return max(arrival.values(), default=0)
