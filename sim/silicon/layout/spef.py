@@ -88,7 +88,7 @@ def read_spef(path: Path) -> dict[str, float]:
         UserError: If the file cannot be read or is no SPEF, a capacitance is no number or is
             negative, a unit is unknown, a mapped name is not in the map, or a net is given twice.
     """
-    text = read_input_text(path, "SPEF file", limit_bytes=_MOST_BYTES)
+    text = read_input_text(path, "SPEF file", limit_bytes=_MOST_BYTES, unzip=True)
     if not text.lstrip().startswith("*SPEF"):
         raise UserError(f"{path} is no SPEF file: it does not begin with *SPEF")
     farads: float | None = None

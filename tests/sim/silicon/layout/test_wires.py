@@ -1,5 +1,6 @@
 """Wires: lengths into capacitances and resistances, and SPEF there and back."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,13 @@ SPEF = r"""*SPEF "IEEE 1481-1998"
 *D_NET plain 0
 *END
 """
+
+
+def test_a_gzipped_spef_is_read_likewise(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "x.spef", tmp_path / "x.spef.gz"
+    plain.write_text(SPEF)
+    packed.write_bytes(gzip.compress(SPEF.encode()))
+    assert read_spef(packed) == read_spef(plain)
 
 
 def test_names_are_mapped_and_bits_are_written_as_netlists_do(tmp_path: Path) -> None:
