@@ -149,12 +149,13 @@ def replay_with_delays(
     for name, text in sources.items():
         (folder / name).write_text(text)
     simulator = find_simulator("icarus")
-    compiler = [simulator.executable, ICARUS_LANGUAGE, "-s", "consilico_replay", "-o", "replay"]
     environment = simulator.environment()
-    for tool, command in (
-        ("Icarus Verilog", [*compiler, *sources]),
-        ("the replay in Icarus Verilog", ["vvp", "-n", "replay"]),
-    ):
+    options = (ICARUS_LANGUAGE, "-s", "consilico_replay", "-o", "replay")
+    commands: dict[str, list[str | Path]] = {
+        "Icarus Verilog": [simulator.executable, *options, *sources],
+        "the replay in Icarus Verilog": ["vvp", "-n", "replay"],
+    }
+    for tool, command in commands.items():
         run_tool(tool, command, _LIMITS, folder=folder, environment=environment).check()
     found = folder / "activity.vcd"
     _check(flat, clock, recorded, _read(found, SCOPE, flat, cells))
