@@ -237,14 +237,14 @@ def census(c: Batch) -> Census:
     slope = max(line.slope for run in fitted.values() for line in run).bit_length()
     bent = [run for run in fitted.values() if len(run) > 1]
     lane.add("less", 7 * len({line.mantissa for run in bent for line in run[1:]}), drivers)
-    lane.add("equal", 5 * (len(bent) + 2), drivers)
-    # a table of the others; the slope of the last binade stands alone, chosen by the one before
+    lane.add("equal", 5 * len(bent), drivers)
+    # a table of the others
     straight = [run[0] for run in fitted.values() if len(run) == 1]
     zero = values(signed=book).index(Fraction(0))
-    offsets = (*(line.offset + (zero << SHIFT) for line in straight), 255 << SHIFT)
+    offsets = (255 << SHIFT, *(line.offset + (zero << SHIFT) for line in straight))
     lane.add("table", table_size(offsets), drivers)
-    lane.add("table", table_size(tuple(line.slope for line in straight[:-1])), drivers)
-    lane.add("mux", (8 + SHIFT + slope) * len(bent) + slope, drivers)
+    lane.add("table", table_size(tuple(line.slope for line in straight)), drivers)
+    lane.add("mux", (8 + SHIFT + slope) * len(bent), drivers)
     lane.add("and_or", (8 + SHIFT + slope) * sum(len(run) - 2 for run in bent), drivers)
     columns = ColumnsCensus(8 + SHIFT)
     columns.add(0, 8 + SHIFT)

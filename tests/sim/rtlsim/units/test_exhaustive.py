@@ -60,16 +60,13 @@ def test_every_int16_code_is_within_the_bound_of_its_roundings() -> None:
     assert 0.004 < found.max_relative_error <= (1 + 2**-8) ** 7 - 1
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     ("name", "fields"),
     [*DEFAULTS, *CONFIGURATIONS, *((name, {"lanes": 16}) for name, _ in DEFAULTS)],
 )
-def test_every_configuration_on_both_simulators(
-    name: str, fields: dict[str, Any], seed: int
-) -> None:
+def test_every_configuration_on_both_simulators(name: str, fields: dict[str, Any]) -> None:
     unit = find_unit(name)
-    result = verify(unit, unit.config(**fields), ["icarus", "verilator"], seed)
+    result = verify(unit, unit.config(**fields), ["icarus", "verilator"], 2)
     assert result.passed, result.problems
     assert [run.mismatches for run in result.runs] == [0, 0]
 
@@ -77,7 +74,7 @@ def test_every_configuration_on_both_simulators(
 @pytest.mark.parametrize("name", catalogue())
 def test_drawn_configurations_are_right(name: str) -> None:
     unit = find_unit(name)
-    for config, _ in draw_configs(unit, 12, (2026, 12)):
+    for config, _ in draw_configs(unit, 3, (2026, 12)):  # `regress` goes to the edges of all fields
         result = verify(unit, config, ["icarus"], 1)
         assert result.passed, (config, result.problems)
 
