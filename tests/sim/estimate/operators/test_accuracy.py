@@ -17,9 +17,6 @@ from consilico.sim.silicon.kits.kit import find_kit
 
 ROOT = Path(__file__).parents[4]
 LEAST = 60  # configurations to judge by
-MISSES = {  # limits that are missed, and by how much: no further
-    ("asap7", "area_um2"): {"coverage": 0.84},  # 59 of 70, where 60 were wanted
-}
 
 
 def rows(pdk: str, purpose: str) -> list[MeasuredConfig]:
@@ -58,7 +55,7 @@ def test_errors_and_intervals_keep_their_limits(pdk: str) -> None:
     others = units_measured_otherwise(pdk)
     judged = [row for row in judge(pdk) if row.unit not in others]
     for metric, found in accuracy(judged).items() if judged else ():
-        limits = replace(found.limits, **MISSES.get((pdk, metric), {}))
+        limits = found.limits
         assert limits.median is None or found.median <= limits.median, (metric, found)
         assert limits.p95 is None or found.p95 <= limits.p95, (metric, found)
         assert found.coverage >= limits.coverage, (metric, found)
@@ -73,12 +70,6 @@ def test_ordinary_designs_are_within_their_intervals_without_being_in_the_fit() 
         assert found.keys() == {design.name for design in ORDINARY_DESIGNS}
         ratios, reach = found.values(), ordinary.reach[metric]
         assert sum(1 / reach <= ratio <= reach for ratio in ratios) >= 0.85 * len(ratios), metric
-
-
-@pytest.mark.parametrize(("pdk", "metric"), list(MISSES))
-def test_a_limit_that_is_missed_is_still_missed(pdk: str, metric: str) -> None:
-    if not units_measured_otherwise(pdk):
-        assert not accuracy(judge(pdk))[metric].met
 
 
 def test_a_wrong_cost_would_be_noticed() -> None:
