@@ -30,8 +30,9 @@ from consilico.sim.silicon.timing.sta import run_sta
 
 __all__ = ["Sized", "size"]
 
-_TRIALS = (300, 100, 100, 0)  # stronger cells that OpenSTA judges in each round; the last measures
-_WEAKER_TRIALS = 200  # sets of weaker cells
+_ROUNDS = 3  # of sizing and placing what was sized, which moves cells a little
+_EFFORT = 1_500_000  # cells whose delays OpenSTA may have to find anew in a round
+_LEAST_TRIALS, _MOST_TRIALS = 200, 1500  # sets of cells that it judges in a round
 _HEAVIER = 1.1  # inputs of a cell that is more frugal may be this much heavier
 _NO_PATH_NS = 1e20  # OpenSTA's slack without a path is beyond it
 _SPARE = 0.02  # of the period, for what cells that move and the skew of a clock tree will take
@@ -165,8 +166,10 @@ def size(
     routed = route(placement, wires)
     before: float | None = None
     stronger = weaker = 0
-    for number, most in enumerate(_TRIALS):  # as cells that change move a little
-        trials = (most, 0 if number else _WEAKER_TRIALS)
+    most = _EFFORT // max(placement.design.cells, 1)
+    most = min(max(most, _LEAST_TRIALS), _MOST_TRIALS)
+    for number in range(_ROUNDS + 1):  # the last one measures
+        trials = (most if number < _ROUNDS else 0, 0 if number else _LEAST_TRIALS)
         found = _judge(placement, routed, library, wires, strengths, (clock, clock_ns, sdc), trials)
         if number == 0:
             before = found.slack_ns
