@@ -51,6 +51,7 @@ verify: $(READY) ## every unit in its default configuration on Icarus; what pass
 	@$(BIN)/consilico regress --configs default --sim icarus --resume $(ARGS)
 
 verify-full: $(READY) ## the long exhaustive tests, and every unit at the edges of its fields on both simulators
+	@scripts/setup.sh router
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive
 	@$(BIN)/consilico regress --resume $(ARGS)
 

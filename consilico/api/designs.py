@@ -243,6 +243,7 @@ def implement_rtl(
     rung: str = "cells",
     placement: "PlacementOptions | None" = None,
     placed: Path | None = None,
+    check_with: str | None = None,
     sdc: Path | None = None,
     output: Path | None = None,
     progress: "Progress | None" = None,
@@ -270,6 +271,7 @@ def implement_rtl(
         rung: As in :func:`implement`.
         placement: As in :func:`implement`.
         placed: As in :func:`implement`.
+        check_with: As in :func:`implement`.
         sdc: As in :func:`implement`.
         output: As in :func:`implement`.
         progress: Called with a description, steps done and steps in total.
@@ -290,7 +292,9 @@ def implement_rtl(
         role = found if golden is None else read_model(golden).instead(found)
         design, port_map = _read(files, top, mapping, include, defines, parameters)
         circuit = design_circuit(design, port_map, role, chosen)
-        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, placed, sdc)
+        flow, kit, period_ns = planned(
+            pdk, liberty, clock_ns, rung, placement, placed, check_with, sdc
+        )
         return implement(
             found, chosen, kit, period_ns,
             source=traffic, progress=progress, prove=prove, circuit=circuit, flow=flow,

@@ -40,6 +40,7 @@ def implement(
     rung: str = "cells",
     placement: "PlacementOptions | None" = None,
     placed: Path | None = None,
+    check_with: str | None = None,
     sdc: Path | None = None,
     output: Path | None = None,
     progress: "Progress | None" = None,
@@ -61,6 +62,7 @@ def implement(
         placement: Utilization, aspect and seed of the placement; None: 0.7, square, 1.
         placed: DEF file with a placement of the mapped netlist that was made elsewhere, in place of
             one of ours; None: the netlist is placed.
+        check_with: ``"openroad"`` routes the layout with the OpenROAD on PATH, too, and compares.
         sdc: File with constraints that paths are measured with; None: inputs come and outputs are
             due at the edge of the clock.
         output: Folder that netlist, constraints, wires, placement and activity go to, for other
@@ -81,7 +83,9 @@ def implement(
         from consilico.sim.silicon.implement import implement as run
 
         found, chosen = configured(unit, config)
-        flow, kit, period_ns = planned(pdk, liberty, clock_ns, rung, placement, placed, sdc)
+        flow, kit, period_ns = planned(
+            pdk, liberty, clock_ns, rung, placement, placed, check_with, sdc
+        )
         return run(
             found, chosen, kit, period_ns,
             source=traffic, progress=progress, prove=prove, flow=flow, output=output,
@@ -95,6 +99,7 @@ def planned(
     rung: str,
     placement: "PlacementOptions | None",
     placed: Path | None,
+    check_with: str | None,
     sdc: Path | None,
 ) -> "tuple[Flow, Kit, float]":
     """Return how an implementation goes, its kit and its clock period in ns.
@@ -110,7 +115,13 @@ def planned(
     own = None if sdc is None else read_sdc(sdc, kit)
     if clock_ns is None:
         clock_ns = CLOCK_NS if own is None else own.clock_ns
-    flow = Flow(rung=rung, placement=placement or PlacementOptions(), placed=placed, sdc=own)
+    flow = Flow(
+        rung=rung,
+        placement=placement or PlacementOptions(),
+        placed=placed,
+        check_with=check_with,
+        sdc=own,
+    )
     return flow, kit, clock_ns
 
 

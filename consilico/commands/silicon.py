@@ -105,6 +105,13 @@ def implement(
             help="With a layout: DEF file with a placement made elsewhere, instead of ours.",
         ),
     ] = None,
+    check_with: Annotated[
+        str | None,
+        typer.Option(
+            metavar="openroad",
+            help="With a layout: route it with the OpenROAD on PATH, too, and show the difference.",
+        ),
+    ] = None,
     rtl: RtlOption = None,
     top: TopOption = None,
     role: RoleOption = None,
@@ -157,13 +164,13 @@ def implement(
                 include=include or (),
                 defines=defines, parameters=parameters, pdk=kit, liberty=liberty or (),
                 clock_ns=clock_ns, traffic=traffic, prove=prove, rung=rung, placement=placement,
-                placed=placed, sdc=sdc, output=output, progress=progress,
+                placed=placed, check_with=check_with, sdc=sdc, output=output, progress=progress,
             )  # fmt: skip
         else:
             result = api.implement(
                 found, config, pdk=kit, liberty=liberty or (), clock_ns=clock_ns,
                 traffic=traffic, prove=prove, rung=rung, placement=placement,
-                placed=placed, sdc=sdc, output=output, progress=progress,
+                placed=placed, check_with=check_with, sdc=sdc, output=output, progress=progress,
             )  # fmt: skip
     if plot is not None:
         from consilico.reports.plots import implement_plot, save_plot
@@ -200,6 +207,9 @@ def _show_implementation(result: "Implementation") -> None:
     if result.hold is not None and result.hold.worst_slack_ns is not None:
         left = f", {result.hold.violations:,} violations" if result.hold.violations else ""
         rows.append(("hold", f"{result.hold.worst_slack_ns:+.3f} ns{left}"))
+    if (router := result.router) is not None:
+        tells = f"{router.detailed_route_um:,.0f} um, {router.routed_over_estimated:.3f} times ours"
+        rows.append((f"routed by {router.tool}", f"{tells}, {router.drc_errors:,} errors"))
     rows += [("over a limit", _over(each)) for each in (result.over_limit or ())[:_MOST_OVER]]
     if (more := len(result.over_limit or ()) - _MOST_OVER) > 0:
         rows.append(("over a limit", f"{more} more pins (--json)"))

@@ -35,6 +35,7 @@ from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.ladder import STEPS, Climbed, Job, climb, stages
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.openroad import route_with_openroad
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
 from consilico.sim.silicon.synthesis.hierarchy import area_by_module
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
@@ -161,6 +162,10 @@ def _measure(
     for stage in stages(job, mapped):
         climbed.append(climb(job, stage, climbed[-1] if climbed else None))
     last = climbed[-1]
+    router = None
+    if job.flow.check_with is not None and last.stage.layout is not None:
+        job.begin("routing")
+        router = route_with_openroad(last.stage.layout, kit)
     layout, gates, report = last.stage.layout, last.replayed.gates, last.replayed.report
     energy_pj = last.facts.energy_pj
     by_class = {
@@ -228,6 +233,7 @@ def _measure(
         closure=None if layout is None else layout.closure,
         clock_tree=None if layout is None else layout.clock,
         hold=None if layout is None else layout.hold,
+        router=router,
     )
     if output is not None:
         hand_over(output, job, climbed, found)
@@ -238,6 +244,7 @@ def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:
     """Return what shows the progress of an implementation when told which step begins."""
     # before the ladder: synthesis, modules, equivalence
     total = 3 + sum(STEPS[rung] for rung in RUNGS[: RUNGS.index(flow.rung) + 1])
+    total += flow.check_with is not None
     begun = 0
 
     def begin(step: str) -> None:

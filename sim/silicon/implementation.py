@@ -8,6 +8,7 @@ from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.silicon.layout.closure import Closure
 from consilico.sim.silicon.layout.layout import ClockTreeFacts, HoldFacts
 from consilico.sim.silicon.layout.limits import OverLimit
+from consilico.sim.silicon.openroad import RouterCheck
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.equivalence import Proof
 
@@ -113,11 +114,14 @@ class Implementation(Facts):
     closure: Closure | None = None  # what was changed after placement; None: not placed
     clock_tree: ClockTreeFacts | None = None  # None: the clock is ideal
     hold: HoldFacts | None = None  # None: not checked, for want of a clock tree
+    router: RouterCheck | None = None  # where a router was asked for
     rtl: str | None = None  # where anyone's design was implemented as the unit: its files
     top: str | None = None  # and their top module
     front_ends: FrontEnds | None = None  # and whether a simulator understands them likewise
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name; those that do not apply are left out."""
-        left = {name for name in ("rtl", "top", "front_ends") if getattr(self, name) is None}
+        left = {
+            name for name in ("router", "rtl", "top", "front_ends") if getattr(self, name) is None
+        }
         return {name: item for name, item in super().to_json().items() if name not in left}
