@@ -62,6 +62,13 @@ class Contract:
     # design. Simulations hold the unit to it.
     beat_clocks: Mapping[str, PerBeat] = field(default_factory=dict)
     accumulators: tuple[Accumulator, ...] = ()
+    # What makes the promises follow by induction: Verilog expressions that are 1 in every cycle
+    # after a reset. They know :attr:`lemma_nets`, ``due`` (results that are due), ``position`` and
+    # ``ended[n]``: a beat that completes results was taken n + 1 cycles ago. They are proved
+    # together with each promise.
+    lemmas: tuple[str, ...] = ()
+    # Nets of the flat design, or bits of them, by the names that lemmas have for them
+    lemma_nets: Mapping[str, str] = field(default_factory=dict)
 
 
 def clocked_by(

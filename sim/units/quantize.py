@@ -232,6 +232,27 @@ def _formulas() -> Any:
     return quantize_census
 
 
+_LEMMA_NETS = (
+    "stored", "write_position", "read_position", "valid0", "valid1", "valid2", "known", "complete",
+)  # fmt: skip
+
+
+def _lemmas(config: QuantizeConfig) -> tuple[str, ...]:
+    """Return how the store, the pipeline and what is due hang together."""
+    beats = config.beats
+    stages = _hardware().maxima_stages(config.lanes)  # between a group's last beat and ``complete``
+    being_read = f"(read_position != 0 ? {beats} - read_position : 0)"
+    compared = " + ".join(f"ended[{stage}]" for stage in range(stages + 1))
+    return (
+        "write_position == position",
+        f"stored <= {_hardware().depth(config)}",
+        f"complete == ended[{stages}]",
+        # beats of the group that comes in, of whole groups not yet begun, and of the one being read
+        f"stored == position + {being_read} + {beats} * (known + {compared})",
+        "due + position + 0 == stored + valid0 + valid1 + valid2",
+    )
+
+
 def _beat_clocks(config: QuantizeConfig) -> dict[str, PerBeat]:
     compared = (f"maxima{stage}" for stage in range(_hardware().maxima_stages(config.lanes)))
     per_group = ("group", "extremes", "finish", *(["zero"] if config.mode == "minmax" else []))
@@ -273,6 +294,8 @@ UNITS = (
             group_beats=config.beats,
             most_due=4 * config.beats - 1,
             beat_clocks=_beat_clocks(config),
+            lemmas=_lemmas(config),
+            lemma_nets={name: name for name in _LEMMA_NETS},
         ),
         census=lambda batch: _formulas().census(batch),
         operations_per_beat=lambda config: config.lanes,

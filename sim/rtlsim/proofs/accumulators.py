@@ -31,7 +31,7 @@ def accumulator_netlist(design: Design, accumulators: Sequence[Accumulator]) -> 
         ToolError: If the design has no such nets, or the total is no register.
     """
     named = [
-        {part: _net(design, net) for part in _PARTS if (net := getattr(each, part))}
+        {part: design.net(net) for part in _PARTS if (net := getattr(each, part))}
         for each in accumulators
     ]
     following = [[_fed(design, bit) for bit in nets["total"]] for nets in named]
@@ -126,17 +126,6 @@ def _within(name: str, low: int, high: int, width: int) -> str:
 
 def _number(value: int, width: int) -> str:
     return f"{'-' if value < 0 else ''}{width}'sd{abs(value)}"
-
-
-def _net(design: Design, name: str) -> list[Bit]:
-    whole, _, places = name.removesuffix("]").partition("[")
-    net = design.module["netnames"].get(whole)
-    if net is None:
-        raise ToolError(f"the design has no net {whole}, which its contract names")
-    if not places:
-        return list(net["bits"])
-    high, _, low = places.partition(":")
-    return list(net["bits"][int(low or high) : int(high) + 1])
 
 
 def _fed(design: Design, bit: Bit) -> Bit:

@@ -10,7 +10,7 @@ from pathlib import Path
 from consilico.sim.base.processes import Limits, run_tool
 from consilico.sim.base.reach import Reach
 
-__all__ = ["flat_json", "port_values", "write_aiger"]
+__all__ = ["flat_json", "output_number", "port_values", "write_aiger"]
 
 _LIMITS = Limits(wall_s=1800, cpu_s=300)
 _FLATTEN = """\
@@ -101,6 +101,17 @@ def _input_names(raw: bytes) -> list[tuple[str, int]]:
             name, _, bit = symbol[3].split(b" ")[0].decode().partition("[")
             found[int(symbol[2])] = name, int(bit.rstrip("]") or 0)
     return found
+
+
+def output_number(raw: bytes, name: str) -> int | None:
+    """Return which output of an AIGER file with symbols has a name; None if none has.
+
+    Args:
+        raw: The file.
+        name: Such as ``violated[3]``.
+    """
+    found = re.search(rb"^o(\d+) " + re.escape(name.encode()) + rb"$", raw, re.M)
+    return None if found is None else int(found[1])
 
 
 def port_values(raw: bytes, digits: str) -> dict[str, tuple[int, int]]:

@@ -115,6 +115,21 @@ class Design:
         """Return the bits of a port; none if the module has no such port."""
         return list(self.module["ports"].get(name, {"bits": []})["bits"])
 
+    def net(self, name: str) -> list[Bit]:
+        """Return the bits of a net, or some of them, by a name such as ``total[27:0]``.
+
+        Raises:
+            ToolError: If there is no such net.
+        """
+        whole, _, places = name.removesuffix("]").partition("[")
+        found = self.module["netnames"].get(whole)
+        if found is None:
+            raise ToolError(f"the design has no net {whole}, which its contract names")
+        if not places:
+            return list(found["bits"])
+        high, _, low = places.partition(":")
+        return list(found["bits"][int(low or high) : int(high) + 1])
+
     def fan_in(self, bit: Bit) -> list[Bit]:
         """Return the nets that a net is computed from, in one cell."""
         if bit not in self.driver:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from consilico.sim.rtlsim.proofs.promises import PROPERTIES, Claim
-from consilico.sim.rtlsim.proofs.slicing import CFG_TAG, I_TAG, O_TAG, TICKS, Slice
+from consilico.sim.rtlsim.proofs.slicing import CFG_TAG, I_TAG, O_TAG, TICKS, Slice, shown_net
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import PLAIN
 
@@ -27,6 +27,17 @@ _SAME = {
     "o__payload": "o_payload",
 }
 _CFG = {"cfg__valid": "cfg_valid", "cfg__ready": "cfg_ready", "cfg__payload": "cfg_payload"}
+
+
+_HELPED = """\
+  reg [15:0] ended = 0;
+  reg started = 0;
+  always @(posedge clk) begin
+    if (rst) started <= 1;
+    ended <= rst ? 0 : {{ended, take && ({completes}) != 0}};
+  end
+  assign helped = violated | {{{count}{{started && !rst && !({lemmas})}}}};
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +67,8 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
 
     Its outputs are ``violated``, one bit per property of :data:`PROPERTIES`, and, one bit per tick
     of the slice, whether that clock must not tick now: because nothing moves (``resting``), or
-    because its lane is masked (``masked``).
+    because its lane is masked (``masked``). With lemmas there is ``helped``, too: what is violated,
+    or that a lemma is.
     """
     contract, layouts = claim.contract or Contract(), claim.layouts
     latency_cycles, ports = claim.latency_cycles, layouts.ports
@@ -77,6 +89,19 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
         for label, clock in contract.masked_clocks.items()
     }
     masked = ", ".join(masks.get(name, "1'b0") for name in reversed(found.ticks)) or "1'b0"
+    helped = contract.lemmas if around.marked else ()
+    strengthened = (
+        _HELPED.format(
+            lemmas=" && ".join(f"({lemma})" for lemma in helped),
+            completes=contract.completes,
+            count=len(PROPERTIES),
+        )
+        if helped
+        else ""
+    )
+    shown = "".join(
+        f"  wire [{width - 1}:0] {name};\n" for name, width in found.nets.items() if around.ticks
+    )
     inputs = "".join(f"  input [{width - 1}:0] {name},\n" for name, width in choices(claim).items())
     promises = resources.files(__package__).joinpath("stream_properties.v").read_text()
     return f"""{promises}
@@ -84,7 +109,7 @@ module {HARNESS}(
   input clk,
 {inputs}  output [{len(PROPERTIES) - 1}:0] violated,
   output [{count - 1}:0] resting,
-  output [{count - 1}:0] masked
+  output [{count - 1}:0] masked{f", output [{len(PROPERTIES) - 1}:0] helped" if helped else ""}
 );
   reg first = 1;
   reg [1:0] held_marks = 0;
@@ -95,7 +120,7 @@ module {HARNESS}(
   reg [{cfg_width - 1}:0] cfg_payload = 0;
   wire i_ready, o_valid, o_tag;
   wire [{ports.o_width - 1}:0] o_payload;
-{fields}  wire cfg_ready{"" if configured else " = 1"};
+{fields}{shown}  wire cfg_ready{"" if configured else " = 1"};
   wire [{count - 1}:0] ticks;
 
   // a producer holds its offer until it is taken or a reset comes; one offer may be marked
@@ -124,6 +149,7 @@ module {HARNESS}(
 
   wire [8:0] broken;
   wire quiet;
+  wire [{contract.most_due.bit_length() - 1}:0] due;
   wire [{place - 1}:0] position;
   consilico_stream_properties #(
     .O_WIDTH({ports.o_width}),
@@ -150,6 +176,7 @@ module {HARNESS}(
     .o_payload(o_payload),
     .o_tag(o_tag),
     .marks(marks),
+    .results_due(due),
     .violated(broken),
     .quiet(quiet)
   );
@@ -157,7 +184,7 @@ module {HARNESS}(
   assign resting = {{{count}{{quiet}}}};
   assign masked = {{{masked}}};
   assign violated = {{|(masked & ticks), |(resting & ticks), broken}};
-endmodule
+{strengthened}endmodule
 """
 
 
@@ -165,6 +192,8 @@ def _unit(claim: Claim, found: Slice, around: Around) -> str:
     """Return the unit, or two copies of it, and what drives ``o_tag``."""
     ports = claim.layouts.ports
     own = _SAME | (_CFG if ports.cfg_width else {}) | ({TICKS: "ticks"} if around.ticks else {})
+    if around.ticks:
+        own |= {shown_net(name): name for name in found.nets}
     clocks = "" if around.ticks else "  assign ticks = 0;\n"
     if around.marked:
         tags = {I_TAG: "i_tag", CFG_TAG: "cfg_tag", O_TAG: "o_tag"}
@@ -177,7 +206,8 @@ def _unit(claim: Claim, found: Slice, around: Around) -> str:
     }
     if ports.cfg_width:
         theirs |= {"cfg__payload": "other_cfg", "cfg__ready": ""}
-    theirs |= {TICKS: ""} if around.ticks else {}
+    if around.ticks:
+        theirs |= {TICKS: "", **{shown_net(name): "" for name in found.nets}}
     i_data, cfg_data = _ones(found.i_data, ports.i_width), _ones(found.cfg_data, ports.cfg_width)
     return f"""{clocks}\
   wire [{ports.i_width - 1}:0] other_i = i_payload ^ (i_tag ? i_changes & {i_data} : 0);

@@ -35,7 +35,8 @@ def build_model(claim: Claim) -> Model:
     with work_folder("model") as folder:
         flat = flat_json(claim.text, claim.top, folder)
         clocked = in_cycles(Design(json.loads(flat), claim.top), claim.top)
-        found = sliced(clocked, powered=claim.powered)
+        nets = claim.contract.lemma_nets if claim.contract else {}
+        found = sliced(clocked, nets=nets, powered=claim.powered)
         aiger = _around(claim, found, found.text, Around(module=_UNIT, marked=True, ticks=True))
         return Model(aiger=aiger, slice=found, overflow=_overflow(claim, flat, folder))
 

@@ -20,7 +20,7 @@ from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import cached_file, computed_anew, digest
 from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.proofs.accumulators import overflow_told
-from consilico.sim.rtlsim.proofs.aiger import port_values
+from consilico.sim.rtlsim.proofs.aiger import output_number, port_values
 from consilico.sim.rtlsim.proofs.clocking import UnknownClock
 from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, refute
 from consilico.sim.rtlsim.proofs.model import build_exact_model, build_model
@@ -241,6 +241,10 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
         note = overflow_told(model.overflow or b"", answer.inputs) if answer.inputs else ""
         return _decided(wanted, answer, note=note)
     number = PROPERTIES.index(wanted)
+    if (helped := output_number(model.aiger, f"helped[{number}]")) is not None:
+        answer = decide(folder / "model.aig", helped, limit_s)
+        if answer.verdict == "proved":
+            return _decided(wanted, answer, note="with the lemmas of the unit's contract")
     answer = decide(folder / "model.aig", number, limit_s)
     if answer.verdict != "failed":
         return _decided(wanted, answer)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from consilico.sim.rtlsim.proofs.clocking import Clocked
 from consilico.sim.rtlsim.proofs.design import BITWISE, Bit, Cell, Design, raw_cell
 
-__all__ = ["CFG_TAG", "I_TAG", "O_TAG", "TICKS", "Slice", "sliced"]
+__all__ = ["CFG_TAG", "I_TAG", "O_TAG", "TICKS", "Slice", "shown_net", "sliced"]
 
 # Ports that the sliced module has in addition
 I_TAG, CFG_TAG = "consilico_i_tag", "consilico_cfg_tag"  # In: the payload is marked
@@ -48,6 +48,7 @@ class Slice:
 
     text: str  # JSON for Yosys' ``read_json``
     ticks: tuple[str, ...]  # names of the bits of port ``consilico_ticks``
+    nets: Mapping[str, int]  # widths of nets that became ports, by their names
     exact: str  # the same for the design as it is, without marks
     i_data: tuple[int, ...]  # places of the bits of the payload of ``i`` that are data
     cfg_data: tuple[int, ...]  # likewise of ``cfg``
@@ -55,11 +56,13 @@ class Slice:
     waits_for_ready: bool  # a valid or a payload of ``o`` depends on ``o__ready`` in the same cycle
 
 
-def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
+def sliced(clocked: Clocked, *, nets: Mapping[str, str] = {}, powered: bool = False) -> Slice:
     """Slice a design with ports ``clk``, ``rst`` and the streams ``i``, ``o`` and perhaps ``cfg``.
 
     Args:
         clocked: The design in cycles; it is changed and must not be used again.
+        nets: Further nets that keep their values and become output ports (:func:`shown_net`), by
+            a name for each.
         powered: Whether registers hold their initial values when power comes; else anything.
     """
     design, moments = clocked.design, {**clocked.ticks, **clocked.opens}
@@ -67,7 +70,8 @@ def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
     decisive = [
         *design.port("o__valid"), *design.port("i__ready"), *design.port("cfg__ready"), *ticks,
     ]  # fmt: skip
-    control = design.behind(decisive)
+    shown = {name: design.net(net) for name, net in nets.items()}
+    control = design.behind([*decisive, *(bit for bits in shown.values() for bit in bits)])
     sources = {
         tag: [bit for bit in design.port(port) if bit not in control]
         for tag, port in ((I_TAG, "i__payload"), (CFG_TAG, "cfg__payload"))
@@ -75,6 +79,8 @@ def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
     ready = set(design.port("o__ready"))
     waits = bool(ready & design.behind(design.port("o__valid"), through_state=False))
     design.add_port(TICKS, "output", ticks or ["0"])
+    for name, bits in shown.items():
+        design.add_port(shown_net(name), "output", bits)
     exact, unset = json.dumps(design.whole), _unset(design)
     if not powered:
         for raw in design.module["netnames"].values():
@@ -83,12 +89,18 @@ def sliced(clocked: Clocked, *, powered: bool = False) -> Slice:
     return Slice(
         text=json.dumps(design.whole),
         ticks=tuple(moments),
+        nets={name: len(bits) for name, bits in shown.items()},
         exact=exact,
         i_data=_places(design, "i__payload", control),
         cfg_data=_places(design, "cfg__payload", control),
         unset=unset,
         waits_for_ready=waits,
     )
+
+
+def shown_net(name: str) -> str:
+    """Return the name of the port that shows a net."""
+    return f"consilico_net_{name}"
 
 
 def _unset(design: Design) -> tuple[str, ...]:

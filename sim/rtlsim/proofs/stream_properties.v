@@ -33,6 +33,7 @@ module consilico_stream_properties #(
   input [O_WIDTH-1:0] o_payload,
   input o_tag,  // o_payload may depend on what is marked
   input [1:0] marks,  // what is: 0 a beat, 1 a beat of configuration, 2 a payload that is not valid
+  output [COUNT-1:0] results_due,
   output [8:0] violated,
   output quiet  // nothing moves and nothing was offered anew for longer than WAIT
 );
@@ -60,6 +61,7 @@ module consilico_stream_properties #(
   reg [PLACE-1:0] place = 0;
   reg part = 0;  // a beat was accepted after the last one that completed results
   assign position = place;
+  assign results_due = due;
   wire [COUNT-1:0] completed = take ? completes : {COUNT{1'b0}};
   wire [COUNT-1:0] coming = (LATENCY == 0) && i_valid ? completes : {COUNT{1'b0}};
   wire [COUNT:0] next_due = due + completed - give;

@@ -88,6 +88,31 @@ def test_a_counterexample_can_be_seen_again_without_consilico(tmp_path: Path) ->
     assert tuple(last[len(proof.trace.rows) - 1]) == proof.trace.rows[-1][1:]
 
 
+def test_a_lemma_helps_a_proof_and_is_proved_with_it() -> None:
+    only = ("nothing_doubled",)
+
+    sound, broken = ("\n".join(toy.sources(*edit)) for edit in ((), TWINS["nothing_doubled"]))
+
+    def proof(*lemmas: str, text: str = sound) -> Proof:
+        unit = replace(toy.unit(), contract=lambda config: Contract(lemmas=lemmas))
+        (found,) = prove_verilog(unit, toy.ToyConfig(), text, only=only).proofs
+        return found
+
+    assert "with the lemmas" in proof("due <= 3").note
+    # one that is wrong neither breaks a sound unit nor saves a broken one
+    wrong = proof("due == 0")
+    assert (wrong.verdict, wrong.note) == ("proved", "")
+    assert proof("due <= 3", text=broken).verdict == "failed"
+    assert proof("due == 0", text=broken).verdict == "failed"
+
+
+def test_a_store_is_proved_with_lemmas_about_what_it_holds() -> None:
+    unit = find_unit("matmul/quantize")
+    config = unit.config.from_text([("lanes", "4"), ("group", "32")])
+    (found,) = prove_verilog(unit, config, verilog(unit, config), only=("nothing_doubled",)).proofs
+    assert (found.verdict, found.depth_cycles) == ("proved", None)
+
+
 def test_a_property_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UserError, match="no property is called liveness: valid_first, valid_held"):
         decided("\n".join(toy.sources()), "liveness")
