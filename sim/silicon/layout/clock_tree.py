@@ -7,7 +7,8 @@ high-performance ICs", DAC 1990). What is behind a clock gate is built first, so
 known when the gate's clock pin joins the tree of the net before it: pins that the clock would reach
 too early get buffers until they are nearly as late as the others. Nearly, because buffers near the
 port toggle in every cycle, and a register may be as much earlier as its own output takes to change:
-then its data does not race.
+then its data does not race. Latches that logic opens hold nobody up: all registers would be delayed
+in every cycle for words that are seldom written, when a delay in front of the latches' data serves.
 """
 
 import math
@@ -29,6 +30,7 @@ from consilico.sim.silicon.layout.clock_network import ClockNetwork, PinOf, cloc
 from consilico.sim.silicon.layout.place import place_changes
 from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.layout.steiner import steiner_trees
+from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.strengths import Strengths
 from consilico.sim.silicon.netlist.edit import NetlistEdit
 
@@ -53,15 +55,41 @@ class ClockTree:
     levels: int  # cells between the port and a sink, at most: buffers, gates and logic
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class _Behind:
+    """What the clock has before it from some place of its network on."""
+
+    last_s: float = 0.0  # delay to the last sink
+    first_s: float = 0.0  # to the first
+    levels: int = 0  # cells
+    latches: bool = False  # whether all sinks are latches
+    loose: bool = False  # whether all are latches that logic opens
+
+    def after(self, delay_s: float) -> "_Behind":
+        """Return the same with a further cell before it."""
+        last_s, first_s = self.last_s + delay_s, self.first_s + delay_s
+        return replace(self, last_s=last_s, first_s=first_s, levels=self.levels + 1)
+
+
+def _joined(behind: Sequence[_Behind]) -> _Behind:
+    """Return what is behind several places at once."""
+    firm = [each for each in behind if not each.loose] or behind
+    return _Behind(
+        last_s=max(each.last_s for each in firm),
+        first_s=min(each.first_s for each in firm),
+        levels=max(each.levels for each in behind),
+        latches=all(each.latches for each in behind),
+        loose=all(each.loose for each in behind),
+    )
+
+
+@dataclass(kw_only=True, eq=False)
 class _Node:
     """What a driver drives: a pin of the netlist, or a buffer of the tree and what it drives."""
 
     at: Point
     load_f: float
-    delay_s: float  # from here to the last sink behind
-    least_s: float  # to the first
-    levels: int  # cells from here to the sinks, itself counted
+    behind: _Behind
     pin: PinOf | None = None
     buffer: ClockBuffer | None = None
     below: list["_Node"] = field(default_factory=list)
@@ -140,45 +168,46 @@ class _Builder:
 
     def build(self) -> int:
         """Add the buffers of all nets, and return the levels of the whole tree."""
-        delay_s: dict[int, float] = {}  # by net, from its driver's output
-        least_s: dict[int, float] = {}  # likewise, to the first sink
-        levels: dict[int, int] = {}
+        known: dict[int, _Behind] = {}  # by net
         loads_f: dict[int, float] = {}
         for net in self._network.nets:
-            nodes = [
-                self._leaf(pin, 0.0, 0.0, 0)
-                for pin in (*self._network.sinks[net], *self._network.others[net])
-            ]
-            for pin, behind in self._network.gates[net]:
-                through_s = {each: self._through_s(pin, each, loads_f) for each in behind}
-                last = max(through_s[each] + delay_s[each] for each in behind)
-                first = min(through_s[each] + least_s[each] for each in behind)
-                deepest = max(levels[each] for each in behind)
-                nodes.append(self._leaf(pin, last, first, 1 + deepest))
+            nodes = [self._leaf(pin, self._sink(pin)) for pin in self._network.sinks[net]]
+            nothing = _Behind(latches=True, loose=True)
+            nodes += [self._leaf(pin, nothing) for pin in self._network.others[net]]
+            for pin, outputs in self._network.gates[net]:
+                behind = _joined(
+                    [known[each].after(self._through_s(pin, each, loads_f)) for each in outputs]
+                )
+                if behind.latches and self._is_logic(pin):
+                    behind = replace(behind, loose=True)
+                nodes.append(self._leaf(pin, behind))
             top = self._tree(net, nodes)
-            delay_s[net] = max(node.delay_s for node in top)
-            least_s[net] = min(node.least_s for node in top)
-            levels[net] = max(node.levels for node in top)
+            known[net] = _joined([node.behind for node in top])
             loads_f[net] = self._load_f(net, top)
             self._connect(net, top)
-        return levels[self._network.nets[-1]]
+        return known[self._network.nets[-1]].levels
 
-    def _leaf(self, pin: PinOf, delay_s: float, least_s: float, levels: int) -> _Node:
-        cell = self._cells[self.edit.instance(pin[0]).cell]
+    def _leaf(self, pin: PinOf, behind: _Behind) -> _Node:
+        cell = self._cell(pin)
         load_f = cell.pins[pin[1]].capacitance_f
-        return _Node(
-            at=self._at[pin],
-            load_f=load_f,
-            delay_s=delay_s,
-            least_s=least_s,
-            levels=levels,
-            pin=pin,
-        )
+        return _Node(at=self._at[pin], load_f=load_f, behind=behind, pin=pin)
+
+    def _cell(self, pin: PinOf) -> Cell:
+        return self._cells[self.edit.instance(pin[0]).cell]
+
+    def _sink(self, pin: PinOf) -> _Behind:
+        states = self._cell(pin).sequential
+        return _Behind(latches=bool(states) and all(state.kind == "latch" for state in states))
+
+    def _is_logic(self, pin: PinOf) -> bool:
+        """Tell whether a gate is neither a clock gate nor a buffer or inverter."""
+        cell = self._cell(pin)
+        inputs = sum(each.direction == "input" for each in cell.pins.values())
+        return not cell.clock_gate and inputs > 1
 
     def _through_s(self, pin: PinOf, net: int, loads_f: Mapping[int, float]) -> float:
         """Return the delay of a gate from its clock pin to a net."""
-        instance = self.edit.instance(pin[0])
-        cell = self._cells[instance.cell]
+        cell = self._cell(pin)
         output = cell.pins[self._drivers[net][1]]
         rise, fall = edge_delays_s(output, pin[1], loads_f[net])
         return rise if cell.clock_gate else (rise + fall) / 2
@@ -188,18 +217,20 @@ class _Builder:
         step_s = self._buffers[0].delay_s(self._buffers[0].input_f)  # what a buffer delays by
         ahead_s = max(self._ahead_s, step_s)
         for _ in range(_MOST_STEPS):
-            latest = max(node.delay_s for node in nodes)
+            latest_s = _joined([node.behind for node in nodes]).last_s
             early = [
                 node
                 for node in nodes
-                if latest - node.least_s > ahead_s and latest - node.delay_s > step_s / 2
+                if not node.behind.loose
+                and latest_s - node.behind.first_s > ahead_s
+                and latest_s - node.behind.last_s > step_s / 2
             ]
             if early:
-                first = min(node.delay_s for node in early)
-                early = [node for node in early if node.delay_s < first + step_s / 2]
-                gap_s = latest - first
-                late = [node for node in nodes if all(node is not each for each in early)]
-                nodes = late + self._buffered(early, gap_s - ahead_s, gap_s)
+                first_s = min(node.behind.last_s for node in early)
+                early = [node for node in early if node.behind.last_s < first_s + step_s / 2]
+                others = [node for node in nodes if node not in early]
+                gap_s = latest_s - first_s
+                nodes = others + self._buffered(early, gap_s - ahead_s, gap_s)
             elif self._fits(net, nodes):
                 return nodes
             else:
@@ -247,9 +278,7 @@ class _Builder:
             _Node(
                 at=_middle(group),
                 load_f=cell.input_f,
-                delay_s=cell.delay_s(load_f) + max(node.delay_s for node in group),
-                least_s=cell.delay_s(load_f) + min(node.least_s for node in group),
-                levels=1 + max(node.levels for node in group),
+                behind=_joined([node.behind for node in group]).after(cell.delay_s(load_f)),
                 buffer=cell,
                 below=group,
             )
