@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
-    from consilico.sim.silicon.synthesis.sweep import ClockSweep
+    from consilico.sim.silicon.sweep import ClockSweep
     from consilico.sim.units.stimulus import Stimulus
     from consilico.sim.units.unit import Unit
 
@@ -73,7 +73,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "Accelerator": "sim.accelerator.accelerator",
     "BufferCost": "sim.estimate.memories.cost",
     "BufferCosts": "sim.estimate.memories.cost",
-    "ClockSweep": "sim.silicon.synthesis.sweep",
+    "ClockSweep": "sim.silicon.sweep",
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
     "Config": "golden.config",
     "Implementation": "sim.silicon.implementation",

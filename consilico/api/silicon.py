@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
-    from consilico.sim.silicon.synthesis.sweep import ClockSweep
+    from consilico.sim.silicon.sweep import ClockSweep
     from consilico.sim.units.unit import Unit
 
 __all__ = ["implement", "kits", "planned", "power", "sweep", "sweep_rtl"]
@@ -133,6 +133,8 @@ def sweep(
     clocks_ns: Sequence[float] = (4.0, 2.0, 1.4, 1.1, 0.9, 0.7),
     resolution: float | None = 0.01,
     energy: bool = False,
+    rung: str = "cells",
+    placement: "PlacementOptions | None" = None,
     traffic: str | None = None,
     jobs: int | None = None,
     progress: "Progress | None" = None,
@@ -147,7 +149,11 @@ def sweep(
         resolution: Relative error to which the shortest period that is met is searched for; None:
             it is not.
         energy: Whether to measure the energy of each netlist too, which takes a simulation each.
-        traffic: With ``energy``: as in :func:`implement`.
+        rung: How far to lay out the netlist of each clock period asked for, as in
+            :func:`implement`: its ladder is part of the point, and so is its energy. The Pareto
+            netlists and the fastest clock stay those of cells.
+        placement: With a layout: as in :func:`implement`.
+        traffic: With ``energy`` or a layout: as in :func:`implement`.
         jobs: Processes to use; None for as many as there are processors.
         progress: Called with a description, steps done and steps in total.
 
@@ -156,24 +162,28 @@ def sweep(
         ToolError: If a tool fails.
     """
     with needing("sweep", "torch"):
+        from consilico.sim.silicon.flow import Flow
         from consilico.sim.silicon.implement import implement as measure
+        from consilico.sim.silicon.layout.place import PlacementOptions
         from consilico.sim.units.catalogue import verilog
 
         found, chosen = configured(unit, config)
+        flow = Flow(rung=rung, placement=placement or PlacementOptions())
         text = verilog(found, chosen)
         swept = replace(
             _swept(text, found.module_name, pdk, clocks_ns, resolution, "clk", jobs, progress),
             unit=found.name,
             config=chosen.to_json(),
         )
-        if not energy:
+        if not energy and not flow.lays_out:
             return swept
         points = []
         for done, point in enumerate(swept.points):
             if progress is not None:
-                progress("energy", done, len(swept.points))
-            made = measure(found, chosen, pdk, point.clock_ns, traffic)
-            points.append(replace(point, energy_pj=made.energy_pj))
+                progress("energy" if rung == "cells" else rung, done, len(swept.points))
+            made = measure(found, chosen, pdk, point.clock_ns, traffic, flow=flow)
+            ladder = made.ladder if flow.lays_out else None
+            points.append(replace(point, energy_pj=made.energy_pj, ladder=ladder))
         return replace(swept, points=tuple(points))
 
 
@@ -289,7 +299,7 @@ def _swept(
     progress: "Progress | None",
 ) -> "ClockSweep":
     from consilico.sim.silicon.kits.kit import find_kit
-    from consilico.sim.silicon.synthesis.sweep import sweep as run
+    from consilico.sim.silicon.sweep import sweep as run
 
     return run(
         text, top, find_kit(pdk), [*clocks_ns], resolution=resolution, clock=clock,

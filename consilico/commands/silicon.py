@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.implementation import EquivalenceCheck, Implementation, Rung
     from consilico.sim.silicon.layout.limits import OverLimit
 
-__all__ = ["implement"]
+__all__ = ["implement", "show_ladder"]
 
 
 def implement(
@@ -218,12 +218,12 @@ def _show_implementation(result: "Implementation") -> None:
     rows += [("note", note) for note in result.notes]
     print_table(title, ("", "measured"), rows, (1,))
     if len(result.ladder) > 1:
-        _show_ladder(result.ladder)
+        show_ladder(result.ladder, "From cells to layout")
     if result.front_ends is not None:
         show_front_ends(result.front_ends.lines())
 
 
-def _show_ladder(ladder: "Sequence[Rung]") -> None:
+def show_ladder(ladder: "Sequence[Rung]", title: str) -> None:
     """Print what each step from cells to a layout adds."""
     rows = [
         (
@@ -236,7 +236,7 @@ def _show_ladder(ladder: "Sequence[Rung]") -> None:
         for rung in ladder
     ]
     columns = ("up to", "area, um2", "path, ns", "energy per result, pJ", "leakage, uW")
-    print_table("From cells to layout", columns, rows, (1, 2, 3, 4))
+    print_table(title, columns, rows, (1, 2, 3, 4))
 
 
 def _equivalence(found: "EquivalenceCheck") -> str:

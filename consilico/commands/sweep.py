@@ -28,10 +28,11 @@ from consilico.commands.rtl import (
     settings_of,
     show_front_ends,
 )
+from consilico.commands.silicon import show_ladder
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
-    from consilico.sim.silicon.synthesis.sweep import ClockSweep
+    from consilico.sim.silicon.sweep import ClockSweep
 
 __all__ = ["sweep"]
 
@@ -63,8 +64,16 @@ def sweep(
             "--energy", help="Measure energy too, which takes a simulation per clock period."
         ),
     ] = False,
+    rung: Annotated[
+        str,
+        typer.Option(
+            help="How far to lay out each netlist, as in `implement`; includes --energy, and takes"
+            " minutes per clock period."
+        ),
+    ] = "cells",
     traffic: Annotated[
-        str | None, typer.Option(help="With --energy: as in `implement`.", show_default=False)
+        str | None,
+        typer.Option(help="With --energy or --rung: as in `implement`.", show_default=False),
     ] = None,
     rtl: RtlOption = None,
     include: IncludeOption = None,
@@ -95,8 +104,8 @@ def sweep(
     if rtl:
         if top is None:
             raise UserError(f"--rtl {', '.join(map(str, rtl))} needs --top MODULE")
-        if settings or energy or traffic:
-            raise UserError("--set, --energy and --traffic are for units, not for --rtl")
+        if settings or energy or traffic or rung != "cells":
+            raise UserError("--set, --energy, --rung and --traffic are for units, not for --rtl")
         defines, parameters = settings_of(define, parameter)
         with working() as progress:
             result = api.sweep_rtl(
@@ -109,6 +118,7 @@ def sweep(
             raise UserError(
                 "--top, --include, --define, --param and --clock are for --rtl, not for units"
             )
+        energy = energy or rung != "cells"
         if traffic and not energy:
             raise UserError("--traffic goes with --energy")
         found = api.unit(str(unit))
@@ -116,7 +126,7 @@ def sweep(
         with working() as progress:
             result = api.sweep(
                 found, config, pdk=pdk, clocks_ns=periods, resolution=goal, energy=energy,
-                traffic=traffic, jobs=jobs, progress=progress,
+                rung=rung, traffic=traffic, jobs=jobs, progress=progress,
             )  # fmt: skip
     columns = [*_COLUMNS, *(["energy_pj"] if energy else [])]
     if csv_path is not None:
@@ -164,6 +174,9 @@ def _show(result: "ClockSweep", energy: bool) -> None:
     names = ("clock, ns", "area, um2", "path, ns", "met", "recipe", "Pareto")
     title = f"{result.unit or result.top} in {result.pdk}, {result.corner}"
     print_table(title, (*names, *(["energy per result, pJ"] if energy else [])), rows, (0, 1, 2, 6))
+    for point in result.points:
+        if point.ladder is not None:
+            show_ladder(point.ladder, f"From cells to layout, clock {point.clock_ns:g} ns")
     if result.fastest is not None:
         found = result.fastest
         print(

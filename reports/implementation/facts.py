@@ -7,7 +7,7 @@ from consilico.reports.page.section import Chosen, Job
 from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
-from consilico.sim.silicon.synthesis.sweep import ClockSweep, sweep
+from consilico.sim.silicon.sweep import ClockSweep, sweep
 from consilico.sim.silicon.synthesis.yosys_compare import YosysComparison
 from consilico.sim.units.catalogue import configure, find_unit, verilog
 

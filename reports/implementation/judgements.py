@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from consilico.reports.implementation.facts import ImplementationFacts, Implemented, UnitSweep
 from consilico.reports.page.conditions import conditions
 from consilico.reports.page.section import Card, Check, Judged
-from consilico.sim.silicon.synthesis.sweep import FastestClock, ParetoNetlist
+from consilico.sim.silicon.sweep import FastestClock, ParetoNetlist
 from consilico.sim.silicon.synthesis.yosys_compare import VersionRatio, YosysComparison
 
 __all__ = [

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from consilico.cli import app, main
-from consilico.sim.silicon.synthesis.sweep import ClockSweep
+from consilico.sim.silicon.sweep import ClockSweep
 
 Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 COMMANDS = {  # with arguments that answer quickly, where there are any
@@ -82,7 +82,7 @@ def test_a_sweep_is_drawn(fake: Fake, tmp_path: Path, capfd: pytest.CaptureFixtu
         "verilog_sha256": "0",
     }  # fmt: skip
     swept = ClockSweep.from_json({**conditions, "points": [point], "pareto": [found]})
-    fake("consilico.sim.silicon.synthesis.sweep.sweep", swept)
+    fake("consilico.sim.silicon.sweep.sweep", swept)
     picture = tmp_path / "sweep.svg"
     arguments = ["sweep", "consmax/log2", "--jobs", "1", "--plot", str(picture), "--json", "-"]
     assert main(arguments) == 0

@@ -15,7 +15,7 @@ from consilico.reports.implementation.judgements import judge_implementation
 from consilico.reports.page.measure import KitFacts, implement_job
 from consilico.reports.page.section import Chosen
 from consilico.sim.silicon.power.report import Power
-from consilico.sim.silicon.synthesis.sweep import ClockSweep, FastestClock, ParetoNetlist
+from consilico.sim.silicon.sweep import ClockSweep, FastestClock, ParetoNetlist
 from consilico.sim.silicon.synthesis.yosys_compare import comparison
 from tests.reports.section import charts_of, text_of
 from tests.reports.small_implementation import small_implementation

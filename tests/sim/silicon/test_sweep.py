@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from consilico import api
 from consilico.cli import main
 from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.silicon import sweep as module
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.synthesis import sweep as module
-from consilico.sim.silicon.synthesis.sweep import ClockPoint, fastest_clock, pareto, sweep
+from consilico.sim.silicon.sweep import ClockPoint, fastest_clock, pareto, sweep
 from consilico.sim.silicon.synthesis.synthesize import AreaAndPath, MappedNetlist
+from tests.sim.silicon.test_implement import UNIT, DelayConfig
 
 ADDER = """
 module adder(input clk, input [15:0] a, b, output reg [15:0] s);
@@ -176,7 +178,10 @@ def test_a_sweep_reads_all_files_and_what_they_include(
         (["consmax/log2", "--clocks", "4,-1"], "clocks_ns must be 0.001 to 1,000,000,000 ns"),
         (["consmax/log2", "--resolution", "0"], "resolution must be within 0.001 and 0.5"),
         (["consmax/log2", "--csv", "-", "--json", "-"], "cannot both go to standard output"),
-        (["--rtl", "a.v", "--top", "t", "--energy"], "--set, --energy and --traffic are for units"),
+        (
+            ["--rtl", "a.v", "--top", "t", "--energy"],
+            "--set, --energy, --rung and --traffic are for units",
+        ),
     ],
 )
 def test_what_the_command_refuses(
@@ -201,3 +206,14 @@ def test_what_would_be_searched_for_ever_or_means_nothing_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         sweep(ADDER, "adder", find_kit("nangate45"), clocks_ns, resolution=resolution)
+
+
+def test_a_point_has_the_ladder_that_implement_gives(cache: Path) -> None:
+    config = DelayConfig(width=4)
+    found = api.sweep(UNIT, config, clocks_ns=(4.0,), resolution=None, rung="wires")
+    (point,) = found.points
+    made = api.implement(UNIT, config, clock_ns=4.0, rung="wires")
+    assert point.ladder == made.ladder
+    assert point.energy_pj == made.energy_pj
+    assert point.path_ns == made.ladder[0].path_ns  # a point itself is that of cells
+    assert [step["rung"] for step in found.to_json()["points"][0]["ladder"]] == ["cells", "wires"]

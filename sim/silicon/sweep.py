@@ -11,6 +11,7 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.parallel import in_parallel
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
+from consilico.sim.silicon.implementation import Rung
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.synthesis.synthesize import AreaAndPath, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
@@ -40,10 +41,11 @@ class ClockPoint(Facts):
     meets_clock: bool
     recipe: str
     tried: dict[str, AreaAndPath]  # every recipe that was run, by name
-    energy_pj: float | None = None  # per result, where it was measured
+    energy_pj: float | None = None  # per result, where it was measured: of the last rung
+    ladder: tuple[Rung, ...] | None = None  # where it was laid out: from cells to the last rung
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields by name, ``energy_pj`` only where it was measured."""
+        """Return the fields by name; those that were not measured are left out."""
         return {name: item for name, item in super().to_json().items() if item is not None}
 
 
@@ -76,7 +78,7 @@ class FastestClock(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ClockSweep(Facts):
-    """A design mapped for several clock periods, clock and wires ideal.
+    """A design mapped for several clock periods, clock and wires ideal but on a point's ladder.
 
     A netlist meets every period down to its longest path, whatever it was mapped for.
     """
