@@ -135,6 +135,12 @@ def test_a_beat_that_survives_a_reset_is_found() -> None:
     assert decided(text, "silent_after_reset")["silent_after_reset"].verdict == "failed"
 
 
+def test_a_beat_that_is_taken_in_a_reset_is_found() -> None:
+    """Producers of simulations offer nothing then, those of proofs do."""
+    text = "\n".join(toy.sources("      full0 <= 1'b0;\n", "      full0 <= i__valid;\n"))
+    assert decided(text, "silent_after_reset")["silent_after_reset"].verdict == "failed"
+
+
 def test_a_unit_without_a_contract_says_what_is_not_stated() -> None:
     unit = replace(UNIT, contract=None)
     names = ("valid_held", "nothing_lost")
