@@ -34,7 +34,12 @@ from consilico.sim.base.errors import CheckFailed, UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consilico.sim.silicon.implementation import EquivalenceCheck, Implementation, Rung
+    from consilico.sim.silicon.implementation import (
+        EquivalenceCheck,
+        Implementation,
+        Rung,
+        TrafficActivity,
+    )
     from consilico.sim.silicon.layout.limits import OverLimit
 
 __all__ = ["implement", "show_ladder"]
@@ -192,7 +197,7 @@ def _show_implementation(result: "Implementation") -> None:
         ("longest path", f"{result.path_ns:.3f} ns (clock {result.clock_ns:g} ns)"),
         *((part, f"{getattr(result.power, f'{part}_w') * 1e3:.4g} mW") for part in _PARTS),
         ("energy per result", f"{result.energy_pj:.4g} pJ"),
-        ("activity", f"{activity.source}, {activity.cycles:,} cycles"),
+        ("activity", f"{activity.source}, {activity.cycles:,} cycles{_sampled(activity)}"),
     ]
     rows += [
         (f"area, {name}", f"{area:,.1f} um2 (modules kept)")
@@ -221,6 +226,12 @@ def _show_implementation(result: "Implementation") -> None:
         show_ladder(result.ladder, "From cells to layout")
     if result.front_ends is not None:
         show_front_ends(result.front_ends.lines())
+
+
+def _sampled(activity: "TrafficActivity") -> str:
+    """Return what the sampling of the traffic does to the power, for people."""
+    error = activity.sampling_error
+    return "" if error is None else f", sampling error {error:.1%}"
 
 
 def show_ladder(ladder: "Sequence[Rung]", title: str) -> None:

@@ -35,8 +35,6 @@ __all__ = ["Delays", "GateLevelPower", "gate_level_power", "traffic"]
 
 _OPERATIONS = 8192  # of traffic to measure activity on, about
 _LEAST_BEATS = 512
-# With delays a beat of one of 3,000 to 12,000 cells takes 5 to 10 us.
-_MOST_CELL_BEATS = 12_000_000
 _PARTS = 16  # of a recording, whose spread tells the sampling error
 _CLOCK = "clk"
 
@@ -73,23 +71,16 @@ class GateLevelPower:
     sampling_error: float | None = None
 
 
-def traffic(unit: Unit, config: Config, source: str, delayed_cells: int = 0) -> "Stimulus":
-    """Return what :func:`implement` drives into a unit: a sample of its traffic.
+def traffic(unit: Unit, config: Config, source: str) -> "Stimulus":
+    """Return what :func:`implement` drives into a unit: a sample spread over its traffic.
 
-    Args:
-        unit: The unit.
-        config: Its configuration.
-        source: Name of one of its sources, which spread a sample of any size over what they have.
-        delayed_cells: Cells of the netlist, if they are simulated with delays. Then a large netlist
-            takes fewer beats, so that 12,000 cells cost at most two minutes of processor time.
+    512 beats of 12,000 cells take 40 s of processor time with delays.
 
     Raises:
         UserError: If the unit has no such source of traffic.
     """
-    beats = _OPERATIONS // unit.operations_per_beat(config)
-    if delayed_cells:
-        beats = min(beats, _MOST_CELL_BEATS // delayed_cells)
-    return unit.traffic(config, source, max(_LEAST_BEATS, beats))
+    beats = max(_LEAST_BEATS, _OPERATIONS // unit.operations_per_beat(config))
+    return unit.traffic(config, source, beats)
 
 
 def gate_level_power(

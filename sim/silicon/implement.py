@@ -202,6 +202,7 @@ def _measure(
             operations=stimulus.operations,
             toggles=report.toggles,
             masked=stimulus.coverage.get("masked", 0),
+            sampling_error=last.replayed.sampling_error,
         ),
         gate_level=GateLevelCheck(
             checked=gates.outcome.checked,

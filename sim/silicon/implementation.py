@@ -34,6 +34,9 @@ class TrafficActivity(Facts):
     operations: int  # done in them
     toggles: float  # of all nets of the netlist
     masked: int  # results that the traffic marks as masked
+    # standard error of the power as a fraction of it, from the spread over 16 parts of the
+    # recording; None: too short to tell
+    sampling_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
