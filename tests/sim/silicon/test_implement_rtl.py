@@ -57,11 +57,13 @@ def implemented(
     flip: str = "12'd0",
     parameters: dict[str, str] | None = None,
     golden: str | None = None,
+    rung: str = "cells",
+    output: Path | None = None,
 ) -> Implementation:
     return implement_rtl(
         [folder / "held.sv"], "held", UNIT, DelayConfig(width=12), mapping=folder / "map.toml",
         include=[folder / "more"], defines={"FLIP": flip}, parameters=parameters, golden=golden,
-        prove=False,
+        prove=False, rung=rung, output=output,
     )  # fmt: skip
 
 
@@ -74,6 +76,16 @@ def test_area_and_results_are_those_of_the_design_alone(files: Path) -> None:
     assert found.power.total_w > 0
     assert (found.unit, found.top, found.rtl) == ("test/delay", "held", str(files / "held.sv"))
     assert implemented(files) == found  # from the cache
+
+
+def test_anyones_design_is_laid_out_as_a_unit_is(files: Path) -> None:
+    found = implemented(files, rung="layout", output=files / "out")
+    assert [each.rung for each in found.ladder] == ["cells", "wires", "clock", "layout"]
+    assert (found.gate_level.checked, found.gate_level.mismatches) == (8192, 0)
+    assert found.clock_tree is not None
+    assert found.clock_tree.sinks == 13
+    assert "[get_ports ck]" in (files / "out" / "constraints.sdc").read_text()
+    assert (files / "out" / "delays.sdf").exists()
 
 
 def test_a_design_that_is_not_the_unit_is_no_implementation_of_it(files: Path) -> None:
