@@ -20,7 +20,7 @@ __all__ = [
     "smallest_quick",
 ]
 
-_SLOWER = 3.0  # than the quickest: a buffer that is quick enough, as small ones cost less energy
+_SLOWER = 4.0  # than the quickest: a buffer that is quick enough, as small ones cost less energy
 _STEEP = 0.5  # of the slew that a library allows: what a clock may have
 _ROUNDS = 3  # slews along a chain of equal cells settle within a few percent
 _EFFORT = 8  # load over input capacitance, for comparisons
