@@ -6,7 +6,7 @@ traffic on it, and compute its power from the activity.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +35,9 @@ from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.ladder import STEPS, Climbed, Job, climb, stages
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.openroad import route_with_openroad
+from consilico.sim.silicon.openroad import RouterCheck, route_with_openroad
 from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
-from consilico.sim.silicon.synthesis.hierarchy import area_by_module
+from consilico.sim.silicon.synthesis.hierarchy import HierarchicalArea, area_by_module
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.timing.clock_times import check_ns
@@ -148,12 +148,11 @@ def _check_sdc_clock(flow: Flow, circuit: Circuit, clock_ns: float) -> None:
 def _measure(
     job: Job, tools: dict[str, str | None], prove: bool | None, output: Path | None
 ) -> Implementation:
-    circuit, kit, clock_ns, stimulus = job.circuit, job.kit, job.clock_ns, job.stimulus
-    unit, top = circuit.unit, circuit.top
+    circuit, kit, clock_ns = job.circuit, job.kit, job.clock_ns
     job.begin("synthesis")
-    mapped = synthesize(circuit.text, top, kit, clock_ns, circuit.clock)
+    mapped = synthesize(circuit.text, circuit.top, kit, clock_ns, circuit.clock)
     job.begin("modules")
-    parts = area_by_module(circuit.marked(), top, kit, clock_ns, mapped.recipe)
+    parts = area_by_module(circuit.marked(), circuit.top, kit, clock_ns, mapped.recipe)
     job.begin("equivalence")
     proof = None
     if prove or (prove is None and mapped.cells <= _QUICK_CELLS):
@@ -161,17 +160,33 @@ def _measure(
     climbed: list[Climbed] = []
     for stage in stages(job, mapped):
         climbed.append(climb(job, stage, climbed[-1] if climbed else None))
-    last = climbed[-1]
-    router = None
-    if job.flow.check_with is not None and last.stage.layout is not None:
+    router, layout = None, climbed[-1].stage.layout
+    if job.flow.check_with is not None and layout is not None:
         job.begin("routing")
-        router = route_with_openroad(last.stage.layout, kit)
+        router = route_with_openroad(layout, kit)
+    found = _facts(job, climbed, parts, proof, router, tools)
+    if output is not None:
+        hand_over(output, job, climbed, found)
+    return found
+
+
+def _facts(
+    job: Job,
+    climbed: Sequence[Climbed],
+    parts: HierarchicalArea,
+    proof: Proof | None,
+    router: RouterCheck | None,
+    tools: dict[str, str | None],
+) -> Implementation:
+    """Return what was found, as the figures of the last rung with the ladder to it."""
+    circuit, kit, clock_ns, stimulus = job.circuit, job.kit, job.clock_ns, job.stimulus
+    unit, last = circuit.unit, climbed[-1]
     layout, gates, report = last.stage.layout, last.replayed.gates, last.replayed.report
     energy_pj = last.facts.energy_pj
     by_class = {
         kind: part.at_speed(gates.period_ns / clock_ns) for kind, part in report.by_class.items()
     }
-    found = Implementation(
+    return Implementation(
         unit=unit.name,
         config=job.config.to_json(),
         pdk=kit.name,
@@ -236,9 +251,6 @@ def _measure(
         hold=None if layout is None else layout.hold,
         router=router,
     )
-    if output is not None:
-        hand_over(output, job, climbed, found)
-    return found
 
 
 def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:
