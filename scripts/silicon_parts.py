@@ -26,6 +26,47 @@ def power_accuracy() -> str:
     )
 
 
+def glitch_study() -> str:
+    """Return how much an energy with glitches depends on how delays are simulated."""
+    from consilico.sim.silicon.glitch_study import SHORTER, glitch_table
+
+    found = glitch_table()
+    head = (
+        "energy per operation, pJ", "cells", "no delays", "a delay per output", "every arc",
+        f"every arc, x {SHORTER:g}",
+    )  # fmt: skip
+    grid = table(
+        head,
+        [
+            (
+                f"{case.case}, {case.kit}, {case.clock_ns:g} ns",
+                f"{case.cells:,}",
+                *(
+                    f"{energy:.3f}"
+                    for energy in (
+                        case.without_delays_pj,
+                        case.mean_arcs_pj,
+                        case.all_arcs_pj,
+                        case.shorter_pj,
+                    )
+                ),
+            )
+            for case in found.cases
+        ],
+        "---:",
+    )
+    mean = [100 * (1 - case.mean_arcs_pj / case.all_arcs_pj) for case in found.cases]
+    shorter = max(abs(100 * (case.shorter_pj / case.all_arcs_pj - 1)) for case in found.cases)
+    low = f"{min(mean):.0f} to {max(mean):.0f} %"
+    after = f"""One delay per output, the mean of its arcs, is {low} too low: arrival times that
+        spread make glitches, and adders are full of arcs that differ by state. That all delays are
+        {SHORTER:g} times as long changes at most {shorter:.1f} %
+        (`sim/silicon/glitch_study.json`, {found.date};
+        `python -m consilico.sim.silicon.glitch_study` measures it: placed netlists, ideal clock,
+        the units' own traffic)."""
+    return f"{grid}\n\n{paragraph(after)}"
+
+
 # Memories
 
 
@@ -159,6 +200,7 @@ def yosys_versions() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "glitch_study": glitch_study,
     "power_accuracy": power_accuracy,
     "memories_formulas": memories_formulas,
     "memories_sram": memories_sram,
