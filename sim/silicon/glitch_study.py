@@ -159,9 +159,10 @@ def measure_case(
 def main(parts: Sequence[str]) -> int:
     """Measure cases and write the table."""
     known = {case.case: case for case in glitch_table().cases} if _TABLE.exists() else {}
-    for name, *rest in CASES:
+    for case in CASES:
+        name = case[0]
         if not parts or any(part in name for part in parts):
-            known[name] = measure_case(name, *rest)
+            known[name] = measure_case(*case)
             print(known[name], flush=True)
             table = GlitchTable(
                 date=datetime.now(UTC).date().isoformat(),
