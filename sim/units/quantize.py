@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.quantize import QuantizeConfig, quantize
+from consilico.golden.matmul.quantize import QuantizeConfig, quantize, scale_significand
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.quantizer_operands import layer_groups
@@ -181,21 +181,48 @@ def _exhaustive(config: QuantizeConfig, seed: int) -> Stimulus:
     """Drive every mantissa in every lane, in groups of every mantissa of the greatest value.
 
     Once values are smaller than it by at least a power of two, once they have its exponent: their
-    quotients have the most bits.
+    quotients have the most bits. And twice they have the exponent with which their quotient comes
+    closest to a tie, from above and from below.
     """
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
     share = config.beats - 1
     groups = -(-128 // share)
     values = np.resize(rotated(128, config.lanes), (groups * share, config.lanes))
+    values = values.reshape(groups, share, config.lanes)
     for mantissa in range(128):
-        places = rng.integers(1, 9, size=(groups, share, config.lanes))
+        places = rng.integers(1, 9, size=values.shape)
         places.reshape(-1, config.lanes)[:128] = 1  # of half the greatest value on
-        x = (127 - places << 7) | values.reshape(places.shape)
+        near = _near_ties(config, mantissa, values)
+        smaller = [127 - each << 7 | values for each in (places, *near)]
         first = np.full((groups, 1, config.lanes), _ONE | mantissa)
-        for below in (x, _ONE | values.reshape(x.shape) % (mantissa + 1)):
+        for below in (*smaller, _ONE | values % (mantissa + 1)):
             bench.groups(np.concatenate([first, below], axis=1).reshape(groups, config.group))
     return bench.build()
+
+
+def _near_ties(
+    config: QuantizeConfig, greatest: int, mantissas: Patterns
+) -> tuple[Patterns, Patterns]:
+    """Return by how many powers of two values are smaller if they come closest to a tie.
+
+    A quotient is ``value * 2 ** (width - carry) / (scale * 2 ** places)``, of significands.
+
+    Args:
+        config: The unit.
+        greatest: Mantissa of a group's greatest value.
+        mantissas: Those of values.
+
+    Returns:
+        For the tie below the quotient, and for the one above it.
+    """
+    width = config.magnitude_width
+    scale, carry = scale_significand(128 | greatest, width)
+    places = np.arange(1, width + 2).reshape(-1, *[1] * mantissas.ndim)
+    period = scale << (places + 1)
+    rest = ((128 | mantissas) << (width - carry + 1)) + (scale << places)
+    rest = rest % period
+    return 1 + rest.argmin(axis=0), 1 + (period - rest).argmin(axis=0)
 
 
 def _traffic(config: QuantizeConfig, beats: int, *, source: str) -> Stimulus:
