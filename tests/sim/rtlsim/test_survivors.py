@@ -403,6 +403,20 @@ OWN = (
         says="wrong",
     ),
     Fault(
+        what="three times the reciprocal lacks a bit that only decides near ties",
+        unit="matmul/quantize",
+        module="matmul.ratio",
+        edits=(
+            (
+                "in zip(multiples, digit.chosen, strict=True)",
+                "in zip([*multiples[:2], Cat(multiples[2][:8], C(0, 1), multiples[2][9:]),"
+                " multiples[3]] if digit.weight == 0 else multiples, digit.chosen, strict=True)",
+            ),
+        ),
+        caught_by=EXHAUSTIVE,
+        says="wrong",
+    ),
+    Fault(
         what="the scaler does not wait for o",
         unit="matmul/group_dot",
         settings=("lanes=16", "group=32"),
