@@ -409,8 +409,10 @@ OWN = (
         edits=(
             (
                 "in zip(multiples, digit.chosen, strict=True)",
-                "in zip([*multiples[:2], Cat(multiples[2][:8], C(0, 1), multiples[2][9:]),"
-                " multiples[3]] if digit.weight == 0 else multiples, digit.chosen, strict=True)",
+                (
+                    "in zip([*multiples[:2], Cat(multiples[2][:8], C(0, 1), multiples[2][9:]),"
+                    " multiples[3]] if digit.weight == 0 else multiples, digit.chosen, strict=True)"
+                ),
             ),
         ),
         caught_by=EXHAUSTIVE,
