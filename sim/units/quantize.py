@@ -188,8 +188,8 @@ def _exhaustive(config: QuantizeConfig, seed: int) -> Stimulus:
     bench = _Bench(config)
     share = config.beats - 1
     groups = -(-128 // share)
-    values = np.resize(rotated(128, config.lanes), (groups * share, config.lanes))
-    values = values.reshape(groups, share, config.lanes)
+    flat = np.resize(rotated(128, config.lanes), (groups * share, config.lanes))
+    values: Patterns = flat.reshape(groups, share, config.lanes)
     for mantissa in range(128):
         places = rng.integers(1, 9, size=values.shape)
         places.reshape(-1, config.lanes)[:128] = 1  # of half the greatest value on
