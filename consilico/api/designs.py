@@ -240,7 +240,7 @@ def implement_rtl(
     clock_ns: float | None = None,
     traffic: str | None = None,
     prove: bool | None = None,
-    rung: str = "cells",
+    rung: str | None = None,
     placement: "PlacementOptions | None" = None,
     placed: Path | None = None,
     check_with: str | None = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
+from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
@@ -37,7 +38,7 @@ def implement(
     clock_ns: float | None = None,
     traffic: str | None = None,
     prove: bool | None = None,
-    rung: str = "cells",
+    rung: str | None = None,
     placement: "PlacementOptions | None" = None,
     placed: Path | None = None,
     check_with: str | None = None,
@@ -57,8 +58,9 @@ def implement(
         traffic: Source of the input that causes the switching activity, one of the unit's; None:
             the language model's where the unit has that.
         prove: Whether to prove the netlist equal to the RTL; None: where that is quick.
-        rung: How far to go: ``"cells"``, with ideal wires and clock; ``"wires"``, placed, repaired
-            and connected; ``"clock"``, with the clock's tree; ``"layout"``, with glitches, too.
+        rung: How far to go: ``"cells"``, with ideal wires and clock, the quick one; ``"wires"``,
+            placed, repaired and connected; ``"clock"``, with the clock's tree; ``"layout"``, with
+            glitches, too. None: the last one, or cells if the kit knows no rows or no wires.
         placement: Utilization, aspect and seed of the placement; None: 0.7, square, 1.
         placed: DEF file with a placement of the mapped netlist that was made elsewhere, in place of
             one of ours; None: the netlist is placed.
@@ -96,7 +98,7 @@ def planned(
     pdk: "str | Kit",
     liberty: Sequence[Path],
     clock_ns: float | None,
-    rung: str,
+    rung: str | None,
     placement: "PlacementOptions | None",
     placed: Path | None,
     check_with: str | None,
@@ -106,7 +108,7 @@ def planned(
 
     Args and errors are those of :func:`implement`.
     """
-    from consilico.sim.silicon.flow import Flow
+    from consilico.sim.silicon.flow import Flow, last_rung
     from consilico.sim.silicon.kits.kit import find_kit, liberty_kit
     from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.silicon.timing.sdc import read_sdc
@@ -115,8 +117,11 @@ def planned(
     own = None if sdc is None else read_sdc(sdc, kit)
     if clock_ns is None:
         clock_ns = CLOCK_NS if own is None else own.clock_ns
+    if placement is not None and (rung or last_rung(kit)) == "cells":
+        why = f"process kit {kit.name} knows no wires" if rung is None else "not for --rung cells"
+        raise UserError(f"utilization, aspect and seed are for a layout: {why}")
     flow = Flow(
-        rung=rung,
+        rung=rung or last_rung(kit),
         placement=placement or PlacementOptions(),
         placed=placed,
         check_with=check_with,

@@ -84,12 +84,13 @@ def implement(
         ),
     ] = None,
     rung: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="How far to go: cells, wires (placed and connected), clock (with its tree), or"
-            " layout (with glitches)."
+            help="How far to go: cells (the quick one), wires (placed and connected), clock (with"
+            " its tree), or layout (with glitches).",
+            show_default="layout, or cells if the kit knows no wires",
         ),
-    ] = "cells",
+    ] = None,
     utilization: Annotated[
         float | None,
         typer.Option(
@@ -155,13 +156,11 @@ def implement(
     kit = pdk or "nangate45"
     options = {"utilization": utilization, "aspect": aspect, "seed": seed}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    if given and rung == "cells":
-        raise UserError(f"--{next(iter(given))} is for a layout, not for --rung cells")
     if given and placed:
         raise UserError(f"--{next(iter(given))} is for a placement of ours, not for --def {placed}")
     from consilico.sim.silicon.layout.place import PlacementOptions
 
-    placement = PlacementOptions(**given)
+    placement = PlacementOptions(**given) if given else None
     with working() as progress:
         if rtl:
             result = api.implement_rtl(
@@ -190,6 +189,8 @@ def implement(
 
 
 def _show_implementation(result: "Implementation") -> None:
+    from consilico.sim.silicon.implementation import rung_words
+
     activity = result.activity
     rows = [
         ("area", f"{result.area_um2:,.1f} um2"),
@@ -197,6 +198,7 @@ def _show_implementation(result: "Implementation") -> None:
         ("longest path", f"{result.path_ns:.3f} ns (clock {result.clock_ns:g} ns)"),
         *((part, f"{getattr(result.power, f'{part}_w') * 1e3:.4g} mW") for part in _PARTS),
         ("energy per result", f"{result.energy_pj:.4g} pJ"),
+        ("figures up to", rung_words(result.rung)),
         ("activity", f"{activity.source}, {activity.cycles:,} cycles{_sampled(activity)}"),
     ]
     rows += [

@@ -17,7 +17,7 @@ from consilico.reports.consmax.width_search import Log2Widths
 from consilico.reports.page.conditions import conditions
 from consilico.reports.page.numbers import NOT_MEASURED
 from consilico.reports.page.section import Card, Check, Judged
-from consilico.sim.silicon.implementation import Implementation
+from consilico.sim.silicon.implementation import Implementation, rung_words
 
 __all__ = ["ConsmaxJudgement", "JudgedCertificate", "NetlistRow", "PowerRow", "judge_consmax"]
 
@@ -69,6 +69,7 @@ class ConsmaxJudgement:
     width_limit: ErrorLimit
     names: dict[str, str]  # of architectures, for people
     energy_clock_ns: float
+    rungs: str  # what the figures of the netlists hold for
     real_words: str  # "real scores" or "synthetic scores"
 
 
@@ -83,25 +84,38 @@ def judge_consmax(facts: ConsmaxFacts) -> Judged:
     """
     targets = [_decided(row, facts.swept) for row in judge_targets(facts.netlists)]
     certificates = [_within(entry) for entry in facts.certificates]
-    checks = [
-        Check(
-            what=f"{NAMES[row.target.architecture]}: {row.target.quantity}",
-            limit=f"at most {row.target.limit:g} {row.target.unit}",
-            measured=row.words,
-            met=row.met,
-        )
-        for row in targets
-    ] + [
-        Check(
-            what=f"{row.it.architecture}: greatest relative error",
-            limit=f"at most {row.limit.max_relative_error:.2%}",
-            measured=f"{row.it.max_relative_error:.3%}",
-            met=row.within,
-            must=True,
-        )
-        for row in certificates
-        if row.limit is not None
-    ]
+    checks = (
+        [
+            Check(
+                what=f"{NAMES[row.target.architecture]}: {row.target.quantity}",
+                limit=f"at most {row.target.limit:g} {row.target.unit}",
+                measured=row.words,
+                met=row.met,
+            )
+            for row in targets
+        ]
+        + [
+            Check(
+                what=f"{NAMES[row.target.architecture]}: {row.target.quantity}, the model's scores",
+                limit=f"at most {row.target.real_limit:g} {row.target.unit}",
+                measured=NOT_MEASURED if row.real is None else f"{row.real:.2f} {row.target.unit}",
+                met=row.real_met,
+            )
+            for row in targets
+            if row.target.real_limit is not None
+        ]
+        + [
+            Check(
+                what=f"{row.it.architecture}: greatest relative error",
+                limit=f"at most {row.limit.max_relative_error:.2%}",
+                measured=f"{row.it.max_relative_error:.3%}",
+                met=row.within,
+                must=True,
+            )
+            for row in certificates
+            if row.limit is not None
+        ]
+    )
     gates = [netlist.gate_level for netlist in facts.netlists]
     if gates:
         right = all(gate.checked > 0 and gate.mismatches == 0 for gate in gates)
@@ -112,7 +126,8 @@ def judge_consmax(facts: ConsmaxFacts) -> Judged:
                 must=True,
             )
         )  # fmt: skip
-    where = conditions(facts.kit, ENERGY_CLOCK_NS, "normal draw of scores, without delays")
+    where = conditions(facts.kit, ENERGY_CLOCK_NS, "normal draw of scores")
+    where += f"; {rung_words(*(it.rung for it in find(facts.netlists, lanes=1)))}"
     return Judged(
         checks=checks,
         cards=[_error_card(certificates), *_target_cards(targets, where)],
@@ -169,6 +184,7 @@ def _rows(
         ),
         names=NAMES,
         energy_clock_ns=ENERGY_CLOCK_NS,
+        rungs=rung_words(*(it.rung for it in facts.netlists)),
         width_limit=ERROR_LIMITS["consmax/log2"],
         real_words=facts.scores.words if facts.scores else "real scores",
     )  # fmt: skip

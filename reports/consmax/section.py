@@ -26,6 +26,7 @@ __all__ = ["SECTION", "consmax_facts"]
 _KIT = "nangate45"  # that the targets are set in
 _ARCHITECTURES = ("consmax/log2", "consmax/split")
 _LANES = (1, 4, 16, 64)
+_LAID_OUT_LANES = 4  # up to these: a layout of 64 lanes takes an hour
 _SWEEP_NS = (1.4, 1.1, 0.9)  # clocks to map for, next to the energy targets' own
 _SETTINGS = {  # verified next to the default configuration
     "consmax/log2": (("output=fixed", "lanes=4"),),
@@ -49,13 +50,15 @@ _WIDTHS = Job(
 def _implementations() -> list[Job]:
     """List the netlists: the default ones first, as the first page shows them."""
     jobs = [
-        implement_job(Chosen(name=name), _KIT, ENERGY_CLOCK_NS, "normal", cpu_s=cpu_s)
-        for name, cpu_s in (("consmax/log2", 17), ("consmax/split", 14))
+        implement_job(
+            Chosen(name=name), _KIT, ENERGY_CLOCK_NS, "normal", rung="layout", cpu_s=cpu_s
+        )
+        for name, cpu_s in (("consmax/log2", 35), ("consmax/split", 60))
     ]
     jobs += [
         implement_job(
             Chosen(name=name, settings=() if lanes == 1 else (f"lanes={lanes}",)), _KIT,
-            ENERGY_CLOCK_NS, source, quick=False, cpu_s=15 + 12 * lanes,
+            ENERGY_CLOCK_NS, source, rung=_rung(lanes), quick=False, cpu_s=15 + 12 * lanes,
         )
         for lanes in _LANES
         for name in _ARCHITECTURES
@@ -63,12 +66,29 @@ def _implementations() -> list[Job]:
         if (lanes, source) != (1, "normal")
     ]  # fmt: skip
     jobs += [
-        implement_job(Chosen(name=name), _KIT, clock_ns, "normal", quick=name != PAPER, cpu_s=15)
+        implement_job(
+            Chosen(name=name),
+            _KIT,
+            clock_ns,
+            "normal",
+            rung="layout",
+            quick=name != PAPER,
+            cpu_s=60,
+        )
         for name in (*_ARCHITECTURES, PAPER)
         for clock_ns in _SWEEP_NS
     ]
-    jobs.append(implement_job(Chosen(name=PAPER), _KIT, ENERGY_CLOCK_NS, "normal", quick=False))
+    jobs.append(
+        implement_job(
+            Chosen(name=PAPER), _KIT, ENERGY_CLOCK_NS, "normal", rung="layout", quick=False
+        )
+    )
     return jobs
+
+
+def _rung(lanes: int) -> str:
+    """Return how far a netlist of some lanes is taken: what lanes share does not ask for more."""
+    return "layout" if lanes <= _LAID_OUT_LANES else "cells"
 
 
 def _judged_jobs(results: Results) -> list[Job]:

@@ -40,6 +40,12 @@ class JudgedTarget:
     others: tuple[OtherNetlist, ...]  # the 250 MHz netlist, or the one that area is judged on
 
     @property
+    def real_met(self) -> bool | None:
+        """Return whether the energy on the model's scores keeps its limit; None: not measured."""
+        limit = self.target.real_limit
+        return None if self.real is None or limit is None else self.real <= limit
+
+    @property
     def ratio(self) -> float | None:
         """Return what was measured divided by the limit."""
         return None if self.measured is None else self.measured / self.target.limit

@@ -9,7 +9,7 @@ from typing import Any
 from consilico.reports.page.measure import KitFacts
 from consilico.reports.page.traffic import AttentionScores, TrainingOperands
 from consilico.sim.base.facts import Facts
-from consilico.sim.silicon.implementation import Implementation
+from consilico.sim.silicon.implementation import Implementation, rung_words
 
 __all__ = [
     "CLOCK_NS",
@@ -33,7 +33,8 @@ _RANKS = (128, 256, 512, 1024)  # of Q-GaLore: LLaMA 60M, 130M and 350M, 1B, 7B
 class SourceFigures(Facts):
     """What a unit does and takes on the traffic of one source."""
 
-    energy_pj: float  # per operation
+    energy_pj: float  # per operation, on the last rung
+    cells_pj: float  # the same on the first rung: ideal wires and clock, no glitches
     operations_per_cycle: float
     tops_per_w: float | None = None  # of multiply-accumulates alone, which are 2 operations each
     tops_per_mm2: float | None = None
@@ -46,6 +47,7 @@ class DatapathRow(Facts):
     unit: str
     config: dict[str, Any]  # field values by name
     operation: str  # what energy is given per, such as "MAC"
+    rung: str  # that the figures are of
     area_um2: float
     path_ns: float
     meets_clock: bool
@@ -104,6 +106,11 @@ class DatapathFacts(Facts):
     published: PublishedArithmetic
 
     @property
+    def rungs(self) -> str:
+        """Return what the figures hold for."""
+        return rung_words(*(row.rung for row in self.rows))
+
+    @property
     def macs(self) -> list[DatapathRow]:
         """Return the units that multiply and accumulate."""
         return [row for row in self.rows if row.operation == "MAC"]
@@ -139,6 +146,7 @@ def _row(found: Sequence[Implementation]) -> DatapathRow:
     return DatapathRow(
         unit=first.unit,
         config=first.config,
+        rung=first.rung,
         operation=first.operation,
         area_um2=first.area_um2,
         path_ns=first.path_ns,
@@ -151,12 +159,14 @@ def _row(found: Sequence[Implementation]) -> DatapathRow:
 
 def _figures(it: Implementation) -> SourceFigures:
     energy_pj = it.energy_per_operation_pj
+    cells_pj = energy_pj * it.ladder[0].energy_pj / it.energy_pj
     rate = it.activity.operations / it.activity.cycles
     if it.operation != "MAC":
-        return SourceFigures(energy_pj=energy_pj, operations_per_cycle=rate)
+        return SourceFigures(energy_pj=energy_pj, cells_pj=cells_pj, operations_per_cycle=rate)
     tops = 2 * rate / (CLOCK_NS * 1e-9) * 1e-12
     return SourceFigures(
         energy_pj=energy_pj,
+        cells_pj=cells_pj,
         operations_per_cycle=rate,
         tops_per_w=2 / energy_pj,
         tops_per_mm2=tops / (it.area_um2 * 1e-6),

@@ -45,15 +45,35 @@ def datapath_targets(rows: Sequence[DatapathRow]) -> list[DatapathTarget]:
         found = fused and fused.sources.get(source)
         return found.operations_per_cycle if found else None
 
+    def energy(found: DatapathRow | None) -> float | None:
+        real = found and found.sources.get("model")
+        return real.energy_pj if real else None
+
     dot = row("matmul/dot", x="int8", w="int8")
     real = dot and dot.sources.get("model")
+    stationary = row("matmul/systolic", x="int8", w="int8", dataflow="output_stationary")
     fused = row("matmul/fused_dot")
     plain, grouped = row("matmul/dot", x="int8", w="int4"), row("matmul/group_dot", group=128)
     return [
         DatapathTarget(
             quantity="energy of an INT8 MAC in a 16-lane dot, real traffic, 500 MHz, pJ",
+            limit=0.60,
+            measured=energy(dot),
+        ),
+        DatapathTarget(
+            quantity="the same of cells alone, without wires, clock tree and glitches, pJ",
             limit=0.35,
-            measured=real.energy_pj if real else None,
+            measured=real.cells_pj if real else None,
+        ),
+        DatapathTarget(
+            quantity="energy of an INT4 MAC in a 16-lane dot, real traffic, 500 MHz, pJ",
+            limit=0.24,
+            measured=energy(row("matmul/dot", x="int4", w="int4")),
+        ),
+        DatapathTarget(
+            quantity="energy of an INT8 MAC in a 4 x 4 output-stationary array, pJ",
+            limit=0.85,
+            measured=energy(stationary),
         ),
         DatapathTarget(
             quantity="throughput per area of fused_dot, INT4 to INT8",

@@ -38,7 +38,7 @@ def _implementations(request: Request) -> list[Job]:
     units = [find_unit(chosen.name) for chosen in request.units]
     return [
         implement_job(
-            Chosen(name=unit.name, settings=settings), _KIT, CLOCK_NS, source,
+            Chosen(name=unit.name, settings=settings), _KIT, CLOCK_NS, source, rung="layout",
             quick=not settings and index == 0 and unit.name in _HEADLINE,
         )
         for unit in units

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
+from consilico.sim.silicon.implementation import rung_words
 
 if TYPE_CHECKING:  # what facts are measured with is no part of what --plot needs
     from consilico.reports.implementation.facts import ImplementationFacts
@@ -49,7 +50,7 @@ def implement_plot(answer: dict[str, Any]) -> Chart:
         f" ({answer['area_of_modules_kept_um2']:,.0f} µm² in all).",
         kind="measured",
         conditions=conditions(answer, answer["clock_ns"], answer["activity"]["source"])
-        + "; areas from a mapping that keeps module boundaries",
+        + f"; {rung_words(answer['rung'])}; areas from a mapping that keeps module boundaries",
         panels=[
             Panel(
                 title="area by module", x_label="", y_label="area (µm²)", horizontal=True,

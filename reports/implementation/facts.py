@@ -39,6 +39,7 @@ class Implemented(Facts):
     voltage_v: float = 0.0
     clock_ns: float = 0.0  # mapped for, and that power holds at
     source: str = ""  # of traffic
+    rung: str = "cells"  # that its figures are of
     area_um2: float | None = None
     path_ns: float = 0.0
     meets_clock: bool = False
@@ -109,6 +110,7 @@ def implemented(
         voltage_v=found.voltage_v,
         clock_ns=found.clock_ns,
         source=found.activity.source,
+        rung=found.rung,
         area_um2=found.area_um2,
         path_ns=found.path_ns,
         meets_clock=found.meets_clock,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from consilico.reports.implementation.facts import ImplementationFacts, Implemented, UnitSweep
 from consilico.reports.page.conditions import conditions
 from consilico.reports.page.section import Card, Check, Judged
+from consilico.sim.silicon.implementation import rung_words
 from consilico.sim.silicon.sweep import FastestClock, ParetoNetlist
 from consilico.sim.silicon.synthesis.yosys_compare import VersionRatio, YosysComparison
 
@@ -66,6 +67,7 @@ class ImplementationJudgement:
     """What the section's template shows."""
 
     known: tuple[JudgedNetlist, ...]  # measured or failed
+    rungs: str  # what the figures hold for
     unknown: tuple[JudgedNetlist, ...]  # not measured yet
     curves: tuple[CurveRow, ...]
     yosys: JudgedYosys | None
@@ -99,6 +101,7 @@ def judge_implementation(facts: ImplementationFacts) -> Judged:
         rows=ImplementationJudgement(
             known=tuple(row for row in rows if row.right is not None),
             unknown=tuple(row for row in rows if row.right is None),
+            rungs=rung_words(*(row.it.rung for row in rows if row.measured)),
             curves=tuple(row for curve in facts.curves for row in _curve(curve)),
             yosys=None if facts.yosys is None else _yosys(facts.yosys),
         ),
@@ -126,7 +129,8 @@ def _card(row: JudgedNetlist) -> Card:
         label=f"{it.unit}{settings}",
         value=f"{it.area_um2:,.0f} µm², {it.path_ns:.3f} ns",
         note=f"{it.energy_per_operation_pj:.3g} pJ per {it.operation}. "
-        + conditions(it, it.clock_ns, f"{it.source} traffic, without delays"),
+        + conditions(it, it.clock_ns, f"{it.source} traffic")
+        + f"; {rung_words(it.rung)}",
         good=row.right and it.meets_clock,
     )
 

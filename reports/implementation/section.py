@@ -33,7 +33,7 @@ def _implementations(request: Request) -> list[tuple[Chosen, str, Job]]:
             kit,
             implement_job(
                 unit, kit, _CLOCK_NS, find_unit(unit.name).default_source,
-                quick=not request.everything,
+                rung="cells" if request.everything else None, quick=not request.everything,
             ),
         )
         for unit in request.units

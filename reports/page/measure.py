@@ -11,6 +11,7 @@ from consilico.sim.base.results import cached, digest, stored
 from consilico.sim.rtlsim.mutation.score import MutationScore, mutation_score, score_key
 from consilico.sim.rtlsim.proofs.prove import Proofs, proofs_key, prove
 from consilico.sim.rtlsim.verify import Verification, verify
+from consilico.sim.silicon.flow import Flow, last_rung
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
@@ -83,15 +84,26 @@ def prove_job(unit: Chosen) -> Job:
 
 
 def implement_job(
-    unit: Chosen, kit: str, clock_ns: float, source: str, *, quick: bool = True, cpu_s: float = 0.0
+    unit: Chosen,
+    kit: str,
+    clock_ns: float,
+    source: str,
+    *,
+    rung: str | None = "cells",
+    quick: bool = True,
+    cpu_s: float = 0.0,
 ) -> Job:
-    """Return the job that implements a unit in a kit, on one source of traffic."""
+    """Return the job that implements a unit in a kit, on one source of traffic.
+
+    It goes up to a rung; as far as the kit allows if that is None.
+    """
     return Job(
         work=_implement,
-        arguments=(unit.name, unit.settings, kit, clock_ns, source),
-        label=f"implement {_words(unit)} in {kit} for {clock_ns:g} ns, {source} traffic",
+        arguments=(unit.name, unit.settings, kit, clock_ns, source, rung),
+        label=f"implement {_words(unit)} in {kit} for {clock_ns:g} ns, {source} traffic"
+        f"{f', {rung}' if rung else ''}",
         command=f"consilico implement {unit.name}{_options(unit)} --pdk {kit}"
-        f" --clock-ns {clock_ns:g} --traffic {source}",
+        f" --clock-ns {clock_ns:g} --traffic {source}{f' --rung {rung}' if rung else ''}",
         cpu_s=cpu_s or _IMPLEMENT_S,
         quick=quick,
         unit=unit.name,
@@ -193,11 +205,13 @@ def _prove(name: str, settings: tuple[str, ...]) -> Proofs:
 
 
 def _implement(
-    name: str, settings: tuple[str, ...], kit: str, clock_ns: float, source: str
+    name: str, settings: tuple[str, ...], kit: str, clock_ns: float, source: str, rung: str | None
 ) -> Implementation:
     # the catalogue does not offer the paper's unit: it is there to compare with
     unit = PAPER if name == PAPER.name else find_unit(name)
-    return implement(unit, configure(unit, list(settings)), kit, clock_ns, source)
+    config = configure(unit, list(settings))
+    flow = Flow(rung=rung or last_rung(find_kit(kit)))
+    return implement(unit, config, kit, clock_ns, source, flow=flow)
 
 
 def known(job: Job, tools: Any) -> tuple[str | None, Any | None]:

@@ -13,7 +13,13 @@ from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.openroad import check_openroad
 from consilico.sim.silicon.timing.sdc import Sdc
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "last_rung"]
+
+
+def last_rung(kit: Kit) -> str:
+    """Return how far a kit's netlists can go: to the layout, if it knows its rows and wires."""
+    known = kit.rows is not None and kit.wires is not None
+    return RUNGS[-1] if known else RUNGS[0]
 
 
 @dataclass(frozen=True, kw_only=True)

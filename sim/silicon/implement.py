@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
@@ -42,9 +41,6 @@ from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
 from consilico.sim.silicon.timing.clock_times import check_ns
 from consilico.sim.units.unit import Unit
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["PROOF_S", "implement"]
 

@@ -19,9 +19,21 @@ __all__ = [
     "Implementation",
     "Rung",
     "TrafficActivity",
+    "rung_words",
 ]
 
 RUNGS = ("cells", "wires", "clock", "layout")  # each with what those before it have
+_WORDS = {
+    "cells": "mapped cells, ideal wires and clock, no glitches",
+    "wires": "placed, with wires; ideal clock, no glitches",
+    "clock": "placed, with wires and clock tree; no glitches",
+    "layout": "placed, with wires, clock tree and glitches",
+}
+
+
+def rung_words(*rungs: str) -> str:
+    """Return what figures of some rungs hold for, in the same words everywhere."""
+    return "; ".join(f"{rung}: {_WORDS[rung]}" for rung in RUNGS if rung in rungs)
 
 
 @dataclass(frozen=True, kw_only=True)

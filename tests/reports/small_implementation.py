@@ -6,6 +6,7 @@ from consilico.sim.silicon.implementation import (
     EquivalenceCheck,
     GateLevelCheck,
     Implementation,
+    Rung,
     TrafficActivity,
 )
 from consilico.sim.silicon.power.report import Power
@@ -22,6 +23,17 @@ def small_implementation(unit: str, source: str = "normal", **changes: Any) -> I
         changes: Fields that differ from those here.
     """
     area = changes.get("area_um2", 1000.0)
+    energy_pj = changes.get("energy_pj", 1.5)
+    ladder = (
+        Rung(
+            rung="cells", area_um2=area, core_um2=None, path_ns=1.0, energy_pj=0.75 * energy_pj,
+            leakage_w=3e-5,
+        ),
+        Rung(
+            rung="layout", area_um2=area, core_um2=1.4 * area, path_ns=1.0, energy_pj=energy_pj,
+            leakage_w=3e-5,
+        ),
+    )  # fmt: skip
     fields: dict[str, Any] = {
         "unit": unit, "config": {}, "pdk": "nangate45", "corner": "typical", "voltage_v": 1.1,
         "clock_ns": 4.0, "area_um2": area,
@@ -44,5 +56,6 @@ def small_implementation(unit: str, source: str = "normal", **changes: Any) -> I
         "equivalence": EquivalenceCheck(method="simulation", proof=None, results_compared=8192),
         "cross_check": "not measured: needs OpenSTA 2.5 or newer", "assumptions": {}, "notes": (),
         "tools": {"yosys": "0.23"}, "verilog_sha256": "ab" * 32,
+        "rung": "layout", "ladder": ladder,
     }  # fmt: skip
     return Implementation(**(fields | changes))

@@ -43,6 +43,7 @@ __all__ = [
 Operands = Mapping[str, Mapping[str, float]]
 _LEAST = {"toggle_rate": 0.0, "sign_correlation": -1.0}  # of what is said of an operand
 _FAR = 2.0  # beyond so many times the largest area fitted, an estimate is called extrapolated
+_RUNG = "cells"  # of the implementations that costs are fitted to
 _BEATS = 1024  # of traffic, about, to take statistics of
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
 
@@ -86,6 +87,7 @@ class UnitEstimate(Facts):
     extrapolated: bool  # whether the area is more than twice the largest that was fitted to
     basis: str  # "calibrated", or "operators" for a unit that was not in the fit
     calibration: CalibrationState
+    rung: str  # of an implementation, that the costs were fitted to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,7 @@ class RtlEstimate(Facts):
     level: float  # probability of the intervals
     basis: str
     calibration: RtlCalibration
+    rung: str  # of an implementation, that the costs were fitted to
     front_ends: FrontEnds | None = None  # how simulator and synthesizer read it, where compared
 
 
@@ -183,6 +186,7 @@ def estimate(
             source="given" if operands else source, operands=_operands(unit, traffic, operands)
         ),
         level=calibration.level,
+        rung=_RUNG,
         extrapolated=bool(found["area_um2"][0][0] > _FAR * largest_um2),
         basis="calibrated" if known else "operators",
         calibration=CalibrationState(
@@ -289,6 +293,7 @@ def estimate_rtl(
         ),
         activity=AssumedActivity(source="assumed", toggle_rate=toggle_rate),
         level=calibration.level,
+        rung=_RUNG,
         basis="calibrated",
         calibration=RtlCalibration(date=calibration.date, tools=calibration.tools),
     )
