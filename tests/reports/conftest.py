@@ -54,13 +54,13 @@ def _netlists() -> tuple[Implementation, ...]:
         netlist("consmax/paper", 1, clock, "normal", 4870.0, 2.0, 6.0)
         for clock in (4.0, 1.4, 1.1, 0.9)
     ]
-    for unit, area, path, energy in (
-        ("consmax/split", 4100.0, 1.3, 3.1),
-        ("consmax/log2", 1600.0, 1.05, 1.5),
+    for unit, area, path, energy, real in (
+        ("consmax/split", 4100.0, 1.3, 3.1, 0.5),
+        ("consmax/log2", 1600.0, 1.05, 1.5, 0.8),
     ):
         for lanes in (1, 4, 16, 64):
             total = area if lanes == 1 else area * (0.25 + 0.12 * (lanes - 1))
-            for source, factor in (("normal", 1.0), ("model", 0.8)):
+            for source, factor in (("normal", 1.0), ("model", real)):
                 made.append(netlist(unit, lanes, 4.0, source, total, path, energy * factor))
         made += [
             netlist(unit, 1, clock, "normal", area * more, path * less, energy)

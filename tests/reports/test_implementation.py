@@ -69,7 +69,7 @@ def text(found: ImplementationFacts) -> str:
 def test_a_unit_stands_with_its_conditions_and_figures() -> None:
     said = text(facts())
     assert (
-        "consmax/log2 default nangate45, typical, 1.1 V 2 1,200 1.200 730 model 0.5000 result "
+        "consmax/log2 default nangate45, typical, 1.1 V 2 cells 1,200 1.200 730 model 0.5000 result "
         "1.500 8,192 RIGHT" in said
     )
 
@@ -105,7 +105,7 @@ def test_units_that_were_named_lead_the_page_with_their_figures() -> None:
     assert (card.label, card.value, card.good) == ("consmax/log2", "1,200 µm², 1.200 ns", True)
     assert card.note == (
         "1.5 pJ per result. nangate45, typical, 1.1 V; clock: 2 ns;"
-        " activity: model traffic, without delays"
+        " activity: model traffic; cells: mapped cells, ideal wires and clock, no glitches"
     )
     slow = replace(facts(), chosen=True, rows=(replace(LOG2, meets_clock=False),))
     assert judge_implementation(slow).cards[0].good is False
@@ -173,5 +173,5 @@ def test_a_row_holds_what_implement_found() -> None:
     }  # fmt: skip
     assert (row.power_mw, row.proof, row.results_compared) == (2.0, "", 8192)
     assert row.command == (
-        "consilico implement matmul/dot --pdk asap7 --clock-ns 2 --traffic model"
+        "consilico implement matmul/dot --pdk asap7 --clock-ns 2 --traffic model --rung cells"
     )

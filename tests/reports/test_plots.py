@@ -139,7 +139,7 @@ def test_area_by_module_adds_up_to_the_whole() -> None:
         "energy_per_operation_pj": 2.0, "activity": {"source": "normal"},
         "area_by_module_um2": {"top": 600.0, **inner, "lane0/adder": 3.0},
         "area_by_purpose_um2": {"registers": 200.0, "rest": 400.0},
-        "area_of_modules_kept_um2": 600.0,
+        "area_of_modules_kept_um2": 600.0, "rung": "layout",
     }  # fmt: skip
     modules, purposes = plots.implement_plot(answer).panels
     (bars,) = modules.series
