@@ -69,8 +69,8 @@ def text(found: ImplementationFacts) -> str:
 def test_a_unit_stands_with_its_conditions_and_figures() -> None:
     said = text(facts())
     assert (
-        "consmax/log2 default nangate45, typical, 1.1 V 2 cells 1,200 1.200 730 model 0.5000 result "
-        "1.500 8,192 RIGHT" in said
+        "consmax/log2 default nangate45, typical, 1.1 V 2 cells 1,200 1.200 730 model 0.5000 "
+        "result 1.500 8,192 RIGHT" in said
     )
 
 
