@@ -73,11 +73,25 @@ def _digit_tables(width: int) -> list[int]:
     return [sum(1 << row for row, value in enumerate(table) if value) for table in tables]
 
 
-def booth_census(widths: Sequence[int], drivers: Sequence[str]) -> Census:
-    """Return the operators of :func:`booth_digits` for digits of these widths."""
+def booth_census(
+    widths: Sequence[int],
+    drivers: Sequence[str],
+    *,
+    signs: bool = True,
+    magnitudes: int | None = None,
+) -> Census:
+    """Return the operators of :func:`booth_digits` for digits of these widths.
+
+    Args:
+        widths: Bits of each digit.
+        drivers: What makes the digits toggle.
+        signs: Whether the signs of the digits are used.
+        magnitudes: How many magnitudes of each digit, from 1 on, are used; None: all.
+    """
     census = Census()
     for width in widths:
-        census.add("lookup", sum(rows.bit_length() for rows in _digit_tables(width)), drivers)
+        sign, *chosen = (rows.bit_length() for rows in _digit_tables(width))
+        census.add("lookup", sign * signs + sum(chosen[:magnitudes]), drivers)
     return census
 
 

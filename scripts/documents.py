@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
     sys.path.insert(0, str(ROOT))
-from scripts import estimate_parts, silicon_parts, training_parts  # noqa: E402
+from scripts import dot_parts, estimate_parts, silicon_parts, training_parts  # noqa: E402
 from scripts.document_text import MEASURED, paragraph  # noqa: E402
 
 _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
@@ -206,6 +206,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "consmax_accuracy": consmax_accuracy_part,
     "memory": memory_part,
     "dot_targets": dot_targets_part,
+    **dot_parts.PARTS,
     **training_parts.PARTS,
     **estimate_parts.PARTS,
     **silicon_parts.PARTS,

@@ -32,6 +32,8 @@ __all__ = [
 
 _BLOCK = 16  # greatest number of lanes whose products one stage adds up
 
+_FULLY_HELD = 2  # digits of which every control signal has a register
+
 _DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
 
 
@@ -261,35 +263,66 @@ class DotBlock(wiring.Component):
         # Rows are added digit by digit: the upper digits are mostly 0, and adders that see only
         # those hardly toggle.
         for digits in zip(*(digits for digits, _ in products), strict=True):
-            for digit, (_, multiples) in zip(digits, products, strict=True):
-                columns.add_product(m, [digit], multiples, signed=True)
+            for digit, (_, other) in zip(digits, products, strict=True):
+                columns.add_product(m, [digit], [other, Cat(Const(0, 1), other)], signed=True)
         row0, row1 = columns.rows(m)
         m.d.stage1 += [self.row0.eq(row0), self.row1.eq(row1)]
         return m
 
-    def _operands(self, m: Module, lane: int) -> tuple[list[BoothDigit], list[Value]]:
-        """Return the digits of a lane's multiplier and the multiples of the other operand."""
-        x = Signal(self._config.x_width, name=f"x{lane}")
-        w = Signal(self._config.w_width, name=f"w{lane}")
-        m.d.taken += [
-            x.eq(self.x.word_select(lane, len(x))),
-            w.eq(self.w.word_select(lane, len(w))),
-        ]
-        weight: Value = w
-        if self._config.w == "uint4":
+    def _operands(self, m: Module, lane: int) -> tuple[list[BoothDigit], Value]:
+        """Return the digits of a lane's multiplier and the other operand, of the beat taken."""
+        config = self._config
+        x = self.x.word_select(lane, config.x_width)
+        w = self.w.word_select(lane, config.w_width)
+        if config.w == "uint4":
             weight = Signal(5, name=f"weight{lane}")
-            m.d.comb += weight.eq(w - self.zero)
+            m.d.comb += weight.eq(_held(m, w, f"w{lane}") - self.zero)
+            if len(x) < len(weight):
+                return _held_digits(m, x, f"x{lane}"), weight
+            return booth_digits(weight, _DIGITS[len(weight)]), _held(m, x, f"x{lane}")
         # of two operands of the same width the activation is recoded: it is small more often
-        multiplier, other = (weight, x) if len(weight) < len(x) else (x, weight)
-        digits = booth_digits(multiplier, _DIGITS[len(multiplier)])
-        return digits, [other, Cat(Const(0, 1), other)]
+        if len(x) <= len(w):
+            return _held_digits(m, x, f"x{lane}"), _held(m, w, f"w{lane}")
+        return _held_digits(m, w, f"w{lane}"), _held(m, x, f"x{lane}")
+
+
+def _held_digits(m: Module, multiplier: Value, name: str) -> list[BoothDigit]:
+    """Return the digits of an incoming multiplier from registers.
+
+    Recoding takes several gates; behind the registers, what chooses a row would change in several
+    steps, and the row would glitch. Of a digit's sign only the bit that it comes from is
+    registered: the gate that makes it 0 for a digit of 0 delays it about as much as the gates that
+    choose the row, which it inverts. From the third digit on, which is mostly 0 in what is recoded,
+    a magnitude of 2 is told from the others behind the registers, which saves one of them.
+    """
+    widths = _DIGITS[len(multiplier)]
+    digits: list[BoothDigit] = []
+    below: Value = Const(0, 1)
+    for index, digit in enumerate(booth_digits(multiplier, widths)):
+        incoming = Cat(multiplier[digit.weight + widths[index] - 1], *digit.chosen)
+        if index < _FULLY_HELD:
+            top, *chosen = _held(m, incoming, f"{name}_digit{index}")
+        else:
+            top, one = _held(m, incoming[:2], f"{name}_digit{index}")
+            chosen = [one, ~one & (top ^ below)]
+        digits.append(BoothDigit(digit.weight, top & Cat(*chosen).any(), tuple(chosen)))
+        below = top
+    return digits
+
+
+def _held(m: Module, value: Value, name: str) -> Signal:
+    """Return a value of the incoming beat from registers."""
+    held = Signal(len(value), name=name)
+    m.d.taken += held.eq(value)
+    return held
 
 
 def census(c: Batch) -> Census:
     """Return the operators of :class:`Dot` and :class:`SparseDot`, and their longest paths.
 
-    Stage 1: a digit is recoded, chooses a row, and the rows of a block are added up to two; last
-    stage: these two, then the accumulator.
+    Stage 0: a digit is recoded; stage 1: it chooses a row, and the rows of a block are added up to
+    two; last stage: these two, then the accumulator. A digit of a weight less its zero point is
+    recoded in stage 1.
     """
     count, lanes = c.of(lambda config: _blocks(config)[0]), c.of(lambda config: _blocks(config)[1])
     sparse, offset = c.of(lambda config: "index" in beat_layout(config).members), c.w == "uint4"
@@ -299,8 +332,6 @@ def census(c: Batch) -> Census:
     made.add("and_or", 1)  # the operands' clock gate
     made.add("clock_gate", 1)
     made.add("flop", 2 + several)  # last
-    made.add("flop", c.x_width * multiplied, ("x",))
-    made.add("flop", c.w_width * multiplied, ("w",))
     weight_width = 5 if offset else c.w_width[0]
     if offset:
         made.add("add", 5 * multiplied, ("w",))
@@ -312,7 +343,20 @@ def census(c: Batch) -> Census:
 
     recoded, other = min((weight_width, c.x_width[0]), (c.x_width[0] - 0.5, weight_width))
     widths = _DIGITS[int(recoded + 0.5)]
-    made.include(booth_census(widths, ("w",) if recoded == weight_width else ("x",)), multiplied)
+    recoded_weight = recoded == weight_width
+    driver = ("w",) if recoded_weight else ("x",)
+    held = not (offset and recoded_weight)  # digits are registered, not what they are made of
+    full = widths[:_FULLY_HELD] if held else widths
+    rest = len(widths) - len(full)
+    made.include(booth_census(full, driver, signs=not held), multiplied)
+    made.include(booth_census(widths[len(full) :], driver, signs=False, magnitudes=1), multiplied)
+    digit_bits = 3 * len(full) + 2 * rest
+    made.add("and_or", (2 * len(widths) + rest) * held * multiplied, driver)
+    made.add("xor", rest * multiplied, driver)
+    x_bits = c.x_width if recoded_weight else digit_bits
+    w_bits = digit_bits if held and recoded_weight else c.w_width
+    made.add("flop", x_bits * multiplied, ("x",))
+    made.add("flop", w_bits * multiplied, ("w",))
     width = c.of(lambda config: sum_width(_blocks(config)[1], *config.product_range))
     columns = ColumnsCensus(width)
     weight = 0
@@ -325,8 +369,13 @@ def census(c: Batch) -> Census:
     made.include(block, count)
     made.add("flop", 2 * width * count, all_drivers)
     made.add("add", (width + 1) * count, all_drivers)
-    steps = (("add", 5, int(offset)), ("lookup", 8, 1), ("and_or", 1, 2), ("xor", 1, 1))
-    made.path(*steps, *reduced)
+    recoding = ("lookup", 8, 1)
+    steps = (("add", 5, int(offset)), ("and_or", 1, 2), ("xor", 1, 1))
+    if held:
+        made.path(recoding)
+        made.path(*steps, *reduced)
+    else:
+        made.path(steps[0], recoding, *steps[1:], *reduced)
 
     total = ColumnsCensus(c.beat_width)
     total.add_signed(0, width + 1, count)
