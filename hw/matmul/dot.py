@@ -301,11 +301,13 @@ def _held_digits(m: Module, multiplier: Value, name: str) -> list[BoothDigit]:
     for index, digit in enumerate(booth_digits(multiplier, widths)):
         incoming = Cat(multiplier[digit.weight + widths[index] - 1], *digit.chosen)
         if index < _FULLY_HELD:
-            top, *chosen = _held(m, incoming, f"{name}_digit{index}")
+            top, one, two = _held(m, incoming, f"{name}_digit{index}")
+            nonzero = one | two
         else:
             top, one = _held(m, incoming[:2], f"{name}_digit{index}")
-            chosen = [one, ~one & (top ^ below)]
-        digits.append(BoothDigit(digit.weight, top & Cat(*chosen).any(), tuple(chosen)))
+            two = ~one & (top ^ below)
+            nonzero = one | (top ^ below)  # settles before `one | two`
+        digits.append(BoothDigit(digit.weight, top & nonzero, (one, two)))
         below = top
     return digits
 
