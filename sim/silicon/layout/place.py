@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.silicon.layout.detailed_placement import refine
 from consilico.sim.silicon.layout.legalization import legalize
@@ -22,11 +23,25 @@ __all__ = ["PlacementOptions", "nearest_slots", "place", "place_changes", "port_
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementOptions:
-    """How a netlist is placed."""
+    """How a netlist is placed.
+
+    Raises:
+        UserError: If an option is not accepted.
+    """
 
     utilization: float = 0.7  # area of the cells over that of the core
     aspect: float = 1.0  # height over width of the core, about
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.utilization <= 1:
+            raise UserError(
+                f"the utilization must be above 0 and at most 1, not {self.utilization:g}"
+            )
+        if not 0.1 <= self.aspect <= 10:
+            raise UserError(f"the aspect of the core must be from 0.1 to 10, not {self.aspect:g}")
+        if not 0 <= self.seed < 1 << 32:
+            raise UserError(f"the seed of a placement must be from 0 to 2^32 - 1, not {self.seed}")
 
 
 def place(
@@ -43,7 +58,7 @@ def place(
         progress: Called with the step, steps done and steps in all.
 
     Raises:
-        UserError: If an option is not accepted, or the cells do not fit.
+        UserError: If the cells do not fit.
     """
     from consilico.sim.silicon.layout.global_placement import global_placement  # torch
 

@@ -293,15 +293,8 @@ def plan_core(design: PlaceableDesign, utilization: float, aspect: float = 1.0) 
     Args:
         design: What is placed.
         utilization: Area of the cells over that of the core, above 0 and at most 1.
-        aspect: Height over width of the core, about.
-
-    Raises:
-        UserError: If one of them is not accepted.
+        aspect: Height over width of the core, about, from 0.1 to 10.
     """
-    if not 0 < utilization <= 1:
-        raise UserError(f"the utilization must be above 0 and at most 1, not {utilization:g}")
-    if not 0.1 <= aspect <= 10:
-        raise UserError(f"the aspect of the core must be from 0.1 to 10, not {aspect:g}")
     area_um2 = max(design.area_um2, design.row_um * design.site_um) / utilization
     rows = max(1, round(math.sqrt(area_um2 * aspect) / design.row_um))
     widest = float(design.widths_um.max(initial=design.site_um))

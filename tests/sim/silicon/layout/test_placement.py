@@ -1,6 +1,7 @@
 """Placement: legal, reproducible, and nearly as short as a grid can be laid."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,14 +181,16 @@ def test_each_way_of_being_illegal_is_found() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (PlacementOptions(utilization=0.0), "utilization must be above 0"),
-        (PlacementOptions(utilization=1.2), "utilization must be above 0 and at most 1, not 1.2"),
-        (PlacementOptions(aspect=100.0), "aspect of the core must be from 0.1 to 10"),
+        ({"utilization": 0.0}, "utilization must be above 0"),
+        ({"utilization": 1.2}, "utilization must be above 0 and at most 1, not 1.2"),
+        ({"utilization": float("nan")}, "utilization must be above 0 and at most 1, not nan"),
+        ({"aspect": 100.0}, "aspect of the core must be from 0.1 to 10"),
+        ({"seed": -1}, "seed of a placement must be from 0 to"),
     ],
 )
-def test_what_cannot_be_placed_is_refused(options: PlacementOptions, message: str) -> None:
+def test_options_that_no_placement_has_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        place(grid_design(2), options)
+        PlacementOptions(**options)
 
 
 def test_cells_that_do_not_fit_are_refused() -> None:
