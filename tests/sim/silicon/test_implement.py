@@ -229,7 +229,9 @@ def test_wires_load_what_they_connect(run: Callable[..., Implementation]) -> Non
 
 
 def test_how_far_to_go_is_checked_before_any_work(run: Callable[..., Implementation]) -> None:
-    with pytest.raises(UserError, match="rung must be one of cells, wires, not 'moon'"):
+    with pytest.raises(
+        UserError, match="rung must be one of cells, wires, clock, layout, not 'moon'"
+    ):
         run(rung="moon")
     bare = replace(find_kit("nangate45"), wires=None)
     with pytest.raises(UserError, match=r"kit nangate45 has no \[wires\], which a layout needs"):
@@ -241,7 +243,9 @@ def test_a_placement_made_elsewhere_is_taken(
 ) -> None:
     ours = run(rung="wires", output=tmp_path / "out")
     file = tmp_path / "out" / "placement.def"
-    assert run(rung="wires", placed=file).wirelength_um == pytest.approx(ours.wirelength_um)
+    # the mapped netlist is closed on its wires once more, from where it ended
+    again = run(rung="wires", placed=file).wirelength_um
+    assert again == pytest.approx(ours.wirelength_um, rel=0.05)
     # the same cells further apart, in a core of twice the width
     text = file.read_text()
     core = re.search(r"DIEAREA \( 0 0 \) \( (\d+) (\d+) \)", text)
