@@ -142,13 +142,9 @@ class Columns:
             signed: Whether the multiples are two's complement.
         """
         for digit in digits:
-            terms = list(zip(multiples, digit.chosen, strict=False))
-            row = Signal(max(len(multiple) for multiple, _ in terms))
-            chosen = [
-                _extended(multiple, len(row), signed=signed) & choice.replicate(len(row))
-                for multiple, choice in terms
-            ]
-            m.d.comb += row.eq(reduce(or_, chosen) ^ digit.negative.replicate(len(row)))
+            chosen = _chosen(multiples, digit.chosen, signed=signed)
+            row = Signal(len(chosen))
+            m.d.comb += row.eq(chosen ^ digit.negative.replicate(len(row)))
             if signed:
                 self.add_signed(digit.weight, row, 2)
             else:
@@ -157,6 +153,19 @@ class Columns:
             self.add(
                 digit.weight, digit.negative
             )  # completes the two's complement of a negative row
+
+    def add_chosen(self, m: Module, weight: int, multiples: Sequence[Value], chosen: Value) -> None:
+        """Add one of some multiples, or 0, times ``2 ** weight``.
+
+        Args:
+            m: The module that gets the logic.
+            weight: Column of the multiples' lowest bits.
+            multiples: Unsigned numbers.
+            chosen: One bit for each of them, of which at most one is 1.
+        """
+        row = Signal(max(len(multiple) for multiple in multiples))
+        m.d.comb += row.eq(_chosen(multiples, list(chosen), signed=False))
+        self.add(weight, row, 2)
 
     def rows(self, m: Module) -> tuple[Value, Value]:
         """Return two numbers whose sum is that of all bits.
@@ -247,6 +256,18 @@ class ColumnsCensus:
             self.subtract(weight + bits, times)
         self.add(weight, 1, times)
 
+    def add_chosen(self, weight: Size, bits: Size, multiples: int, drivers: Sequence[str]) -> None:
+        """Count the row of one of some multiples, or 0, times ``2 ** weight``.
+
+        Args:
+            weight: Column of the row's lowest bit.
+            bits: Of the longest multiple.
+            multiples: How many there are.
+            drivers: What makes the row toggle, see :class:`consilico.hw.census.Operators`.
+        """
+        self.logic.add("and_or", (2 * multiples - 1) * bits, drivers)
+        self.add(weight, bits)
+
     def rows(self, drivers: Sequence[str]) -> tuple[Census, tuple[Step, ...]]:
         """Operators so far with those that reduce the columns, and the longest path of the latter.
 
@@ -276,6 +297,19 @@ class ColumnsCensus:
 
 def _column(values: Size) -> Any:
     return np.asarray(values).reshape(-1, 1)
+
+
+def _chosen(multiples: Sequence[Value], chosen: Sequence[Value], *, signed: bool) -> Value:
+    """Return the multiple whose bit is 1, or 0, as wide as the widest that there is a bit for."""
+    terms = list(zip(multiples, chosen, strict=False))
+    width = max(len(multiple) for multiple, _ in terms)
+    return reduce(
+        or_,
+        (
+            _extended(multiple, width, signed=signed) & choice.replicate(width)
+            for multiple, choice in terms
+        ),
+    )
 
 
 def _extended(value: Value, width: int, *, signed: bool) -> Value:

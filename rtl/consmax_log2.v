@@ -13,16 +13,22 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   reg \$auto$verilog_backend.cc:2355:dump_module$1 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$1 <= 1'h0;
   wire \$1 ;
-  reg \$10 ;
-  reg \$11 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  reg \$14 ;
+  reg \$15 ;
+  reg \$16 ;
   wire \$2 ;
   wire [18:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  reg \$9 ;
+  wire [18:0] \$4 ;
+  wire [19:0] \$5 ;
+  wire [24:0] \$6 ;
+  wire [24:0] \$7 ;
+  wire [25:0] \$8 ;
+  wire \$9 ;
+  reg [16:0] \$signal  = 17'h00000;
   wire advance;
   input [34:0] cfg__payload;
   wire [34:0] cfg__payload;
@@ -34,9 +40,6 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   wire cfg__valid;
   input clk;
   wire clk;
-  reg [34:0] constants = 35'h000000000;
-  wire [17:0] \constants.b ;
-  wire [16:0] \constants.k ;
   wire constants_clk;
   wire finish0_overflow;
   wire [15:0] finish0_result;
@@ -65,6 +68,7 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   wire o__ready;
   output o__valid;
   reg o__valid = 1'h0;
+  reg [19:0] offset = 20'h00000;
   reg overflow = 1'h0;
   input rst;
   wire rst;
@@ -80,23 +84,28 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   assign \$2  = ~ valid0;
   assign cfg__ready = i__ready | \$2 ;
   assign \$3  = 2'h3 * cfg__payload[16:0];
-  assign \$6  = i__ready & valid0;
-  assign \$7  = i__ready & valid1;
-  assign \$8  = cfg__valid & cfg__ready;
+  assign \$4  = cfg__payload[34:17] + 18'h20000;
+  assign \$6  = cfg__payload[16:0] * 8'h80;
+  assign \$8  = \$5  - \$7 ;
+  assign \$11  = i__ready & valid0;
+  assign \$12  = i__ready & valid1;
+  assign \$13  = cfg__valid & cfg__ready;
   always @(posedge clk)
-    valid0 <= \$9 ;
+    valid0 <= \$14 ;
   always @(posedge clk)
-    valid1 <= \$10 ;
+    valid1 <= \$15 ;
   always @(posedge clk)
-    o__valid <= \$11 ;
+    o__valid <= \$16 ;
   always @(posedge constants_clk)
-    constants <= cfg__payload;
+    \$signal  <= cfg__payload[16:0];
   always @(posedge constants_clk)
     k3 <= \$3 ;
+  always @(posedge constants_clk)
+    offset <= \$8 [19:0];
   always @(posedge stage2_clk)
-    underflow <= \$4 ;
+    underflow <= \$9 ;
   always @(posedge stage2_clk)
-    overflow <= \$5 ;
+    overflow <= \$10 ;
   consmax_log2_finish finish0 (
     .bits(lane0_bits),
     .clk(stage2_clk),
@@ -109,28 +118,28 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   );
   consilico_clock_gate gate_constants (
     .clk(clk),
-    .enable(\$8 ),
+    .enable(\$13 ),
     .gclk(constants_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$6 ),
+    .enable(\$11 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$7 ),
+    .enable(\$12 ),
     .gclk(stage2_clk)
   );
   consmax_log2_lane lane0 (
     .advance(i__ready),
-    .b(constants[34:17]),
     .bits(lane0_bits),
     .clk(clk),
-    .k(constants[16:0]),
+    .k(\$signal ),
     .k3(k3),
     .late_mask(lane0_late_mask),
     .mask(i__payload[8]),
+    .offset(offset),
     .overflow(lane0_overflow),
     .score(i__payload[7:0]),
     .stage1_clk(stage1_clk),
@@ -139,32 +148,32 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$9  = valid0;
+    \$14  = valid0;
     if (i__ready) begin
-      \$9  = i__valid;
+      \$14  = i__valid;
     end
     if (rst) begin
-      \$9  = 1'h0;
+      \$14  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$10  = valid1;
+    \$15  = valid1;
     if (i__ready) begin
-      \$10  = valid0;
+      \$15  = valid0;
     end
     if (rst) begin
-      \$10  = 1'h0;
+      \$15  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$11  = o__valid;
+    \$16  = o__valid;
     if (i__ready) begin
-      \$11  = valid1;
+      \$16  = valid1;
     end
     if (rst) begin
-      \$11  = 1'h0;
+      \$16  = 1'h0;
     end
   end
   assign advance = i__ready;
@@ -178,231 +187,187 @@ module consmax_log2(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__r
   assign \o__payload.overflow  = o__payload[17];
   assign \cfg__payload.k  = cfg__payload[16:0];
   assign \cfg__payload.b  = cfg__payload[34:17];
-  assign \constants.k  = constants[16:0];
-  assign \constants.b  = constants[34:17];
   assign o__payload[17] = overflow;
   assign o__payload[16] = underflow;
   assign o__payload[15:0] = finish0_result;
-  assign \$4  = finish0_underflow;
-  assign \$5  = finish0_overflow;
+  assign \$5  = { 1'h0, \$4  };
+  assign \$7  = { 6'h00, \$6 [24:6] };
+  assign \$9  = finish0_underflow;
+  assign \$10  = finish0_overflow;
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
 
-module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits, underflow, overflow, late_mask, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$11 ;
-  initial \$auto$verilog_backend.cc:2355:dump_module$11 <= 1'h0;
+module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, offset, bits, underflow, overflow, late_mask, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$1 ;
+  initial \$auto$verilog_backend.cc:2355:dump_module$1 <= 1'h0;
   wire [9:0] \$1 ;
-  wire [15:0] \$10 ;
+  wire [18:0] \$10 ;
   wire \$100 ;
   wire \$101 ;
   wire \$102 ;
   wire \$103 ;
-  wire [20:0] \$104 ;
-  wire [20:0] \$105 ;
+  wire \$104 ;
+  wire \$105 ;
   wire \$106 ;
   wire \$107 ;
   wire \$108 ;
   wire \$109 ;
-  wire [15:0] \$11 ;
-  wire [20:0] \$110 ;
-  wire [20:0] \$111 ;
+  wire [18:0] \$11 ;
+  wire \$110 ;
+  wire \$111 ;
   wire \$112 ;
   wire \$113 ;
   wire \$114 ;
   wire \$115 ;
   wire \$116 ;
-  wire [20:0] \$117 ;
+  wire \$117 ;
   wire \$118 ;
-  wire [20:0] \$119 ;
-  wire [7:0] \$12 ;
+  wire \$119 ;
+  wire \$12 ;
   wire \$120 ;
   wire \$121 ;
   wire \$122 ;
   wire \$123 ;
   wire \$124 ;
   wire \$125 ;
-  wire [20:0] \$126 ;
-  wire [20:0] \$127 ;
-  wire \$128 ;
+  reg [5:0] \$126 ;
+  wire [8:0] \$127 ;
+  wire [9:0] \$128 ;
   wire \$129 ;
-  wire [7:0] \$13 ;
+  wire [18:0] \$13 ;
   wire \$130 ;
   wire \$131 ;
   wire \$132 ;
   wire \$133 ;
-  wire [20:0] \$134 ;
-  wire [20:0] \$135 ;
+  wire \$134 ;
+  wire \$135 ;
   wire \$136 ;
   wire \$137 ;
   wire \$138 ;
   wire \$139 ;
-  wire [7:0] \$14 ;
-  wire \$140 ;
-  wire \$141 ;
-  wire \$142 ;
-  wire [20:0] \$143 ;
-  wire \$144 ;
-  wire [20:0] \$145 ;
-  wire \$146 ;
-  wire \$147 ;
-  wire \$148 ;
-  wire \$149 ;
+  wire [18:0] \$14 ;
+  reg \$140 ;
   wire [18:0] \$15 ;
-  wire [20:0] \$150 ;
-  wire [20:0] \$151 ;
-  wire \$152 ;
-  wire \$153 ;
-  wire \$154 ;
-  wire \$155 ;
-  wire \$156 ;
-  wire [20:0] \$157 ;
-  wire \$158 ;
-  wire [20:0] \$159 ;
   wire [18:0] \$16 ;
-  wire \$160 ;
-  wire \$161 ;
-  wire [20:0] \$162 ;
-  wire [20:0] \$163 ;
-  wire \$164 ;
-  wire \$165 ;
-  reg [5:0] \$166 ;
-  wire [8:0] \$167 ;
-  wire [9:0] \$168 ;
-  wire \$169 ;
-  wire [18:0] \$17 ;
-  wire \$170 ;
-  wire \$171 ;
-  wire \$172 ;
-  wire \$173 ;
-  wire \$174 ;
-  wire \$175 ;
-  wire \$176 ;
-  wire \$177 ;
-  wire \$178 ;
-  wire \$179 ;
+  wire \$17 ;
   wire [18:0] \$18 ;
-  reg \$180 ;
   wire [18:0] \$19 ;
-  wire [15:0] \$2 ;
+  wire \$2 ;
   wire [18:0] \$20 ;
   wire [18:0] \$21 ;
-  wire [18:0] \$22 ;
-  wire [18:0] \$23 ;
-  wire [18:0] \$24 ;
-  wire [18:0] \$25 ;
-  wire [18:0] \$26 ;
-  wire [18:0] \$27 ;
-  wire [18:0] \$28 ;
-  wire [17:0] \$29 ;
-  wire [15:0] \$3 ;
-  wire [17:0] \$30 ;
-  wire [17:0] \$31 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [18:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
   wire \$32 ;
   wire \$33 ;
   wire \$34 ;
   wire \$35 ;
   wire \$36 ;
   wire \$37 ;
-  wire [20:0] \$38 ;
-  wire [20:0] \$39 ;
-  wire [15:0] \$4 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [18:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
   wire \$42 ;
   wire \$43 ;
-  wire [20:0] \$44 ;
-  wire [20:0] \$45 ;
+  wire \$44 ;
+  wire \$45 ;
   wire \$46 ;
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
-  wire [15:0] \$5 ;
-  wire [20:0] \$50 ;
-  wire [20:0] \$51 ;
+  wire [18:0] \$5 ;
+  wire \$50 ;
+  wire \$51 ;
   wire \$52 ;
   wire \$53 ;
   wire \$54 ;
   wire \$55 ;
-  wire [20:0] \$56 ;
-  wire [20:0] \$57 ;
+  wire \$56 ;
+  wire \$57 ;
   wire \$58 ;
   wire \$59 ;
-  wire [15:0] \$6 ;
+  wire [18:0] \$6 ;
   wire \$60 ;
   wire \$61 ;
-  wire [20:0] \$62 ;
-  wire [20:0] \$63 ;
+  wire \$62 ;
+  wire \$63 ;
   wire \$64 ;
   wire \$65 ;
   wire \$66 ;
   wire \$67 ;
-  wire [20:0] \$68 ;
-  wire [20:0] \$69 ;
-  wire [15:0] \$7 ;
+  wire \$68 ;
+  wire \$69 ;
+  wire \$7 ;
   wire \$70 ;
   wire \$71 ;
   wire \$72 ;
   wire \$73 ;
-  wire [20:0] \$74 ;
-  wire [20:0] \$75 ;
+  wire \$74 ;
+  wire \$75 ;
   wire \$76 ;
   wire \$77 ;
   wire \$78 ;
   wire \$79 ;
-  wire [15:0] \$8 ;
-  wire [20:0] \$80 ;
-  wire [20:0] \$81 ;
+  wire [18:0] \$8 ;
+  wire \$80 ;
+  wire \$81 ;
   wire \$82 ;
   wire \$83 ;
   wire \$84 ;
   wire \$85 ;
-  wire [20:0] \$86 ;
-  wire [20:0] \$87 ;
+  wire \$86 ;
+  wire \$87 ;
   wire \$88 ;
   wire \$89 ;
-  wire [15:0] \$9 ;
+  wire [18:0] \$9 ;
   wire \$90 ;
   wire \$91 ;
-  wire [20:0] \$92 ;
-  wire [20:0] \$93 ;
+  wire \$92 ;
+  wire \$93 ;
   wire \$94 ;
   wire \$95 ;
   wire \$96 ;
   wire \$97 ;
-  wire [20:0] \$98 ;
-  wire [20:0] \$99 ;
-  wire \$auto$rtlil.cc:2739:Not$10 ;
-  wire \$auto$rtlil.cc:2739:Not$2 ;
-  wire \$auto$rtlil.cc:2739:Not$4 ;
-  wire \$auto$rtlil.cc:2739:Not$6 ;
-  wire \$auto$rtlil.cc:2739:Not$8 ;
+  wire \$98 ;
+  wire \$99 ;
   reg [8:0] \$signal  = 9'h000;
-  wire \$signal$100 ;
   wire \$signal$101 ;
+  wire \$signal$102 ;
   wire \$signal$103 ;
-  wire \$signal$104 ;
   wire \$signal$105 ;
-  wire \$signal$107 ;
+  wire \$signal$106 ;
   wire \$signal$108 ;
   wire \$signal$109 ;
-  wire \$signal$111 ;
+  wire \$signal$110 ;
   wire \$signal$112 ;
   wire \$signal$113 ;
   wire \$signal$115 ;
   wire \$signal$116 ;
   wire \$signal$117 ;
   wire \$signal$119 ;
-  wire \$signal$121 ;
+  wire \$signal$120 ;
   wire \$signal$122 ;
+  wire \$signal$123 ;
   wire \$signal$124 ;
-  wire \$signal$125 ;
+  wire \$signal$126 ;
   wire \$signal$127 ;
   wire \$signal$129 ;
   wire \$signal$130 ;
-  wire \$signal$132 ;
+  wire \$signal$131 ;
   wire \$signal$133 ;
-  wire \$signal$135 ;
+  wire \$signal$134 ;
+  wire \$signal$136 ;
   wire \$signal$137 ;
   wire \$signal$138 ;
   wire \$signal$140 ;
@@ -411,13 +376,34 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire \$signal$144 ;
   wire \$signal$145 ;
   wire \$signal$147 ;
-  wire \$signal$149 ;
+  wire \$signal$148 ;
   wire \$signal$150 ;
+  wire \$signal$151 ;
   wire \$signal$152 ;
-  wire \$signal$153 ;
+  wire \$signal$154 ;
   wire \$signal$155 ;
+  wire \$signal$157 ;
+  wire \$signal$159 ;
+  wire \$signal$16 ;
+  wire \$signal$160 ;
+  wire \$signal$162 ;
+  wire \$signal$163 ;
+  wire \$signal$165 ;
+  wire \$signal$167 ;
+  wire \$signal$168 ;
   wire \$signal$17 ;
+  wire \$signal$170 ;
+  wire \$signal$171 ;
+  wire \$signal$173 ;
+  wire \$signal$174 ;
+  wire \$signal$175 ;
+  wire \$signal$177 ;
+  wire \$signal$179 ;
   wire \$signal$18 ;
+  wire \$signal$180 ;
+  wire \$signal$182 ;
+  wire \$signal$183 ;
+  wire \$signal$185 ;
   wire \$signal$19 ;
   wire \$signal$20 ;
   wire \$signal$21 ;
@@ -436,25 +422,23 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire \$signal$34 ;
   wire \$signal$35 ;
   wire \$signal$36 ;
-  wire \$signal$37 ;
-  wire \$signal$38 ;
-  wire \$signal$39 ;
-  wire \$signal$41 ;
-  wire [17:0] \$signal$56 ;
-  wire \$signal$63 ;
-  wire \$signal$65 ;
+  wire \$signal$40 ;
+  wire [17:0] \$signal$55 ;
+  wire [3:0] \$signal$57 ;
+  wire [3:0] \$signal$60 ;
+  wire [3:0] \$signal$63 ;
+  wire [3:0] \$signal$65 ;
   wire \$signal$67 ;
   wire \$signal$68 ;
-  wire \$signal$69 ;
-  wire \$signal$71 ;
-  wire \$signal$73 ;
+  wire \$signal$70 ;
+  wire \$signal$72 ;
+  wire \$signal$74 ;
   wire \$signal$75 ;
-  wire \$signal$76 ;
   wire \$signal$77 ;
-  wire \$signal$79 ;
+  wire \$signal$78 ;
   wire \$signal$80 ;
   wire \$signal$81 ;
-  wire \$signal$83 ;
+  wire \$signal$82 ;
   wire \$signal$84 ;
   wire \$signal$85 ;
   wire \$signal$87 ;
@@ -462,38 +446,46 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire \$signal$89 ;
   wire \$signal$91 ;
   wire \$signal$92 ;
-  wire \$signal$93 ;
+  wire \$signal$94 ;
   wire \$signal$95 ;
   wire \$signal$96 ;
-  wire \$signal$97 ;
+  wire \$signal$98 ;
   wire \$signal$99 ;
   reg [7:0] address = 8'h00;
   input advance;
   wire advance;
-  input [17:0] b;
-  wire [17:0] b;
   output [14:0] bits;
   wire [14:0] bits;
   wire carry;
-  wire \carry$102 ;
-  wire \carry$106 ;
-  wire \carry$110 ;
+  wire \carry$100 ;
+  wire \carry$104 ;
+  wire \carry$107 ;
+  wire \carry$111 ;
   wire \carry$114 ;
   wire \carry$118 ;
-  wire \carry$120 ;
-  wire \carry$123 ;
-  wire \carry$126 ;
+  wire \carry$121 ;
+  wire \carry$125 ;
   wire \carry$128 ;
-  wire \carry$131 ;
-  wire \carry$134 ;
-  wire \carry$136 ;
+  wire \carry$132 ;
+  wire \carry$135 ;
   wire \carry$139 ;
   wire \carry$142 ;
   wire \carry$146 ;
-  wire \carry$148 ;
-  wire \carry$151 ;
-  wire \carry$154 ;
+  wire \carry$149 ;
+  wire \carry$153 ;
   wire \carry$156 ;
+  wire \carry$158 ;
+  wire \carry$161 ;
+  wire \carry$164 ;
+  wire \carry$166 ;
+  wire \carry$169 ;
+  wire \carry$172 ;
+  wire \carry$176 ;
+  wire \carry$178 ;
+  wire \carry$181 ;
+  wire \carry$184 ;
+  wire \carry$39 ;
+  wire \carry$41 ;
   wire \carry$42 ;
   wire \carry$43 ;
   wire \carry$44 ;
@@ -506,25 +498,24 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire \carry$51 ;
   wire \carry$52 ;
   wire \carry$53 ;
-  wire \carry$54 ;
-  reg \carry$55  = 1'h0;
-  wire \carry$64 ;
-  wire \carry$66 ;
-  wire \carry$70 ;
-  wire \carry$72 ;
-  wire \carry$74 ;
-  wire \carry$78 ;
-  wire \carry$82 ;
+  reg \carry$54  = 1'h0;
+  wire \carry$69 ;
+  wire \carry$71 ;
+  wire \carry$73 ;
+  wire \carry$76 ;
+  wire \carry$79 ;
+  wire \carry$83 ;
   wire \carry$86 ;
   wire \carry$90 ;
-  wire \carry$94 ;
-  wire \carry$98 ;
+  wire \carry$93 ;
+  wire \carry$97 ;
   input clk;
   wire clk;
   wire [4:0] correction;
-  reg [4:0] digit0 = 5'h00;
-  reg [4:0] digit1 = 5'h00;
+  reg [2:0] digit0 = 3'h0;
+  reg [2:0] digit1 = 3'h0;
   reg [2:0] digit2 = 3'h0;
+  reg [2:0] digit3 = 3'h0;
   wire [8:0] exponent;
   input [16:0] k;
   wire [16:0] k;
@@ -536,11 +527,14 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   input mask;
   wire mask;
   reg \mask$13  = 1'h0;
+  input [19:0] offset;
+  wire [19:0] offset;
   output overflow;
   wire overflow;
   wire [18:0] row;
+  wire [18:0] \row$38 ;
+  wire [18:0] \row$58 ;
   wire [18:0] \row$61 ;
-  wire [17:0] \row$62 ;
   input [7:0] score;
   wire [7:0] score;
   input stage1_clk;
@@ -550,877 +544,863 @@ module consmax_log2_lane(stage1_clk, advance, valid, score, mask, k, k3, b, bits
   wire underflow;
   input valid;
   wire valid;
-  assign \$1  = { \$signal$39 , \$signal$38 , \$signal$37 , \$signal$36 , \$signal$35 , \$signal$34 , \$signal$33 , \$signal$32 , \$signal$31  } + { \carry$54 , 1'h0, \carry$53 , 3'h0, \carry$52 , \carry$51  };
-  assign \$2  = 15'h7f00 >> { score[2:0], 1'h0 };
-  assign \$3  = 15'h6006 >> { score[2:0], 1'h0 };
-  assign \$4  = 13'h1818 >> { score[2:0], 1'h0 };
-  assign \$5  = 11'h660 >> { score[2:0], 1'h0 };
-  assign \$6  = 9'h180 >> { score[2:0], 1'h0 };
-  assign \$7  = 15'h7f00 >> score[5:2];
-  assign \$8  = 15'h6006 >> score[5:2];
-  assign \$9  = 13'h1818 >> score[5:2];
-  assign \$10  = 11'h660 >> score[5:2];
-  assign \$11  = 9'h180 >> score[5:2];
-  assign \$12  = 7'h70 >> score[7:5];
-  assign \$13  = 7'h66 >> score[7:5];
-  assign \$14  = 5'h18 >> score[7:5];
-  assign \$15  = { 2'h0, k } & { digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1] };
-  assign \$16  = { 1'h0, k, 1'h0 } & { digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2] };
-  assign \$17  = \$15  | \$16 ;
-  assign \$18  = k3 & { digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3], digit0[3] };
-  assign \$19  = \$17  | \$18 ;
-  assign \$20  = { k, 2'h0 } & { digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4], digit0[4] };
-  assign \$21  = \$19  | \$20 ;
-  assign row = \$21  ^ { digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0] };
-  assign \$22  = { 2'h0, k } & { digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1] };
-  assign \$23  = { 1'h0, k, 1'h0 } & { digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2] };
-  assign \$24  = \$22  | \$23 ;
-  assign \$25  = k3 & { digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3], digit1[3] };
-  assign \$26  = \$24  | \$25 ;
-  assign \$27  = { k, 2'h0 } & { digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4], digit1[4] };
-  assign \$28  = \$26  | \$27 ;
-  assign \row$61  = \$28  ^ { digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0] };
-  assign \$29  = { 1'h0, k } & { digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1] };
-  assign \$30  = { k, 1'h0 } & { digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2] };
-  assign \$31  = \$29  | \$30 ;
-  assign \row$62  = \$31  ^ { digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0] };
-  assign \$signal$63  = digit1[0] ^ row[3];
-  assign \$signal$17  = \$signal$63  ^ \row$61 [0];
-  assign \$32  = digit1[0] & row[3];
-  assign \$33  = \row$61 [0] & \$signal$63 ;
-  assign \carry$64  = \$32  | \$33 ;
-  assign \$signal$65  = row[4] ^ \row$61 [1];
-  assign \$signal$18  = \$signal$65  ^ \carry$64 ;
-  assign \$34  = row[4] & \row$61 [1];
-  assign \$35  = \carry$64  & \$signal$65 ;
-  assign \carry$66  = \$34  | \$35 ;
-  assign \$signal$67  = row[5] ^ \row$61 [2];
-  assign \$signal$19  = \$signal$67  ^ \carry$66 ;
-  assign \$36  = row[5] & \row$61 [2];
-  assign \$37  = \carry$66  & \$signal$67 ;
-  assign carry = \$36  | \$37 ;
-  assign \$38  = b + 18'h20000;
-  assign \$signal$68  = digit2[0] ^ \$38 [0];
-  assign \$signal$69  = \$signal$68  ^ row[6];
-  assign \$39  = b + 18'h20000;
-  assign \$40  = digit2[0] & \$39 [0];
-  assign \$41  = row[6] & \$signal$68 ;
-  assign \carry$70  = \$40  | \$41 ;
-  assign \$signal$71  = \row$61 [3] ^ \row$62 [0];
-  assign \$signal$20  = \$signal$71  ^ \$signal$69 ;
-  assign \$42  = \row$61 [3] & \row$62 [0];
-  assign \$43  = \$signal$69  & \$signal$71 ;
-  assign \carry$72  = \$42  | \$43 ;
-  assign \$44  = b + 18'h20000;
-  assign \$signal$73  = \$44 [1] ^ row[7];
-  assign \$signal$41  = \$signal$73  ^ \row$61 [4];
-  assign \$45  = b + 18'h20000;
-  assign \$46  = \$45 [1] & row[7];
-  assign \$47  = \row$61 [4] & \$signal$73 ;
-  assign \carry$74  = \$46  | \$47 ;
-  assign \$signal$75  = \row$62 [1] ^ \carry$70 ;
-  assign \$signal$21  = \$signal$75  ^ \carry$72 ;
-  assign \$48  = \row$62 [1] & \carry$70 ;
-  assign \$49  = \carry$72  & \$signal$75 ;
-  assign \carry$42  = \$48  | \$49 ;
-  assign \$50  = b + 18'h20000;
-  assign \$signal$76  = \$50 [2] ^ row[8];
-  assign \$signal$77  = \$signal$76  ^ \row$61 [5];
-  assign \$51  = b + 18'h20000;
-  assign \$52  = \$51 [2] & row[8];
-  assign \$53  = \row$61 [5] & \$signal$76 ;
-  assign \carry$78  = \$52  | \$53 ;
-  assign \$signal$79  = \row$62 [2] ^ \carry$74 ;
-  assign \$signal$22  = \$signal$79  ^ \$signal$77 ;
-  assign \$54  = \row$62 [2] & \carry$74 ;
-  assign \$55  = \$signal$77  & \$signal$79 ;
-  assign \carry$43  = \$54  | \$55 ;
-  assign \$56  = b + 18'h20000;
-  assign \$signal$80  = \$56 [3] ^ row[9];
-  assign \$signal$81  = \$signal$80  ^ \row$61 [6];
-  assign \$57  = b + 18'h20000;
-  assign \$58  = \$57 [3] & row[9];
-  assign \$59  = \row$61 [6] & \$signal$80 ;
-  assign \carry$82  = \$58  | \$59 ;
-  assign \$signal$83  = \row$62 [3] ^ \carry$78 ;
-  assign \$signal$23  = \$signal$83  ^ \$signal$81 ;
-  assign \$60  = \row$62 [3] & \carry$78 ;
-  assign \$61  = \$signal$81  & \$signal$83 ;
-  assign \carry$44  = \$60  | \$61 ;
-  assign \$62  = b + 18'h20000;
-  assign \$signal$84  = \$62 [4] ^ row[10];
-  assign \$signal$85  = \$signal$84  ^ \row$61 [7];
-  assign \$63  = b + 18'h20000;
-  assign \$64  = \$63 [4] & row[10];
-  assign \$65  = \row$61 [7] & \$signal$84 ;
-  assign \carry$86  = \$64  | \$65 ;
-  assign \$signal$87  = \row$62 [4] ^ \carry$82 ;
-  assign \$signal$24  = \$signal$87  ^ \$signal$85 ;
-  assign \$66  = \row$62 [4] & \carry$82 ;
-  assign \$67  = \$signal$85  & \$signal$87 ;
-  assign \carry$45  = \$66  | \$67 ;
-  assign \$68  = b + 18'h20000;
-  assign \$signal$88  = \$68 [5] ^ row[11];
-  assign \$signal$89  = \$signal$88  ^ \row$61 [8];
-  assign \$69  = b + 18'h20000;
-  assign \$70  = \$69 [5] & row[11];
-  assign \$71  = \row$61 [8] & \$signal$88 ;
-  assign \carry$90  = \$70  | \$71 ;
-  assign \$signal$91  = \row$62 [5] ^ \carry$86 ;
-  assign \$signal$25  = \$signal$91  ^ \$signal$89 ;
-  assign \$72  = \row$62 [5] & \carry$86 ;
-  assign \$73  = \$signal$89  & \$signal$91 ;
-  assign \carry$46  = \$72  | \$73 ;
-  assign \$74  = b + 18'h20000;
-  assign \$signal$92  = \$74 [6] ^ row[12];
-  assign \$signal$93  = \$signal$92  ^ \row$61 [9];
-  assign \$75  = b + 18'h20000;
-  assign \$76  = \$75 [6] & row[12];
-  assign \$77  = \row$61 [9] & \$signal$92 ;
-  assign \carry$94  = \$76  | \$77 ;
-  assign \$signal$95  = \row$62 [6] ^ \carry$90 ;
-  assign \$signal$26  = \$signal$95  ^ \$signal$93 ;
-  assign \$78  = \row$62 [6] & \carry$90 ;
-  assign \$79  = \$signal$93  & \$signal$95 ;
-  assign \carry$47  = \$78  | \$79 ;
-  assign \$80  = b + 18'h20000;
-  assign \$signal$96  = \$80 [7] ^ row[13];
-  assign \$signal$97  = \$signal$96  ^ \row$61 [10];
-  assign \$81  = b + 18'h20000;
-  assign \$82  = \$81 [7] & row[13];
-  assign \$83  = \row$61 [10] & \$signal$96 ;
-  assign \carry$98  = \$82  | \$83 ;
-  assign \$signal$99  = \row$62 [7] ^ \carry$94 ;
-  assign \$signal$27  = \$signal$99  ^ \$signal$97 ;
-  assign \$84  = \row$62 [7] & \carry$94 ;
-  assign \$85  = \$signal$97  & \$signal$99 ;
-  assign \carry$48  = \$84  | \$85 ;
-  assign \$86  = b + 18'h20000;
-  assign \$signal$100  = \$86 [8] ^ row[14];
-  assign \$signal$101  = \$signal$100  ^ \row$61 [11];
-  assign \$87  = b + 18'h20000;
-  assign \$88  = \$87 [8] & row[14];
-  assign \$89  = \row$61 [11] & \$signal$100 ;
-  assign \carry$102  = \$88  | \$89 ;
-  assign \$signal$103  = \row$62 [8] ^ \carry$98 ;
-  assign \$signal$28  = \$signal$103  ^ \$signal$101 ;
-  assign \$90  = \row$62 [8] & \carry$98 ;
-  assign \$91  = \$signal$101  & \$signal$103 ;
-  assign \carry$49  = \$90  | \$91 ;
-  assign \$92  = b + 18'h20000;
-  assign \$signal$104  = \$92 [9] ^ row[15];
-  assign \$signal$105  = \$signal$104  ^ \row$61 [12];
-  assign \$93  = b + 18'h20000;
-  assign \$94  = \$93 [9] & row[15];
-  assign \$95  = \row$61 [12] & \$signal$104 ;
-  assign \carry$106  = \$94  | \$95 ;
-  assign \$signal$107  = \row$62 [9] ^ \carry$102 ;
-  assign \$signal$29  = \$signal$107  ^ \$signal$105 ;
-  assign \$96  = \row$62 [9] & \carry$102 ;
-  assign \$97  = \$signal$105  & \$signal$107 ;
-  assign \carry$50  = \$96  | \$97 ;
-  assign \$98  = b + 18'h20000;
-  assign \$signal$108  = \$98 [10] ^ row[16];
-  assign \$signal$109  = \$signal$108  ^ \row$61 [13];
-  assign \$99  = b + 18'h20000;
-  assign \$100  = \$99 [10] & row[16];
-  assign \$101  = \row$61 [13] & \$signal$108 ;
-  assign \carry$110  = \$100  | \$101 ;
-  assign \$signal$111  = \row$62 [10] ^ \carry$106 ;
-  assign \$signal$30  = \$signal$111  ^ \$signal$109 ;
-  assign \$102  = \row$62 [10] & \carry$106 ;
-  assign \$103  = \$signal$109  & \$signal$111 ;
-  assign \carry$51  = \$102  | \$103 ;
-  assign \$104  = b + 18'h20000;
-  assign \$signal$112  = \$104 [11] ^ row[17];
-  assign \$signal$113  = \$signal$112  ^ \row$61 [14];
-  assign \$105  = b + 18'h20000;
-  assign \$106  = \$105 [11] & row[17];
-  assign \$107  = \row$61 [14] & \$signal$112 ;
-  assign \carry$114  = \$106  | \$107 ;
-  assign \$signal$115  = \row$62 [11] ^ \carry$110 ;
-  assign \$signal$31  = \$signal$115  ^ \$signal$113 ;
-  assign \$108  = \row$62 [11] & \carry$110 ;
-  assign \$109  = \$signal$113  & \$signal$115 ;
-  assign \carry$52  = \$108  | \$109 ;
-  assign \$110  = b + 18'h20000;
-  assign \$signal$116  = \$110 [12] ^ row[18];
-  assign \$signal$117  = \$signal$116  ^ \row$61 [15];
-  assign \$111  = b + 18'h20000;
-  assign \$112  = \$111 [12] & row[18];
-  assign \$113  = \row$61 [15] & \$signal$116 ;
-  assign \carry$118  = \$112  | \$113 ;
-  assign \$signal$119  = \row$62 [12] ^ \carry$114 ;
-  assign \$signal$32  = \$signal$119  ^ \$signal$117 ;
-  assign \$114  = \row$62 [12] & \carry$114 ;
-  assign \$115  = \$signal$117  & \$signal$119 ;
-  assign \carry$120  = \$114  | \$115 ;
-  assign \$116  = ~ digit0[0];
-  assign \$117  = b + 18'h20000;
-  assign \$signal$121  = \$116  ^ \$117 [13];
-  assign \$118  = ~ digit0[0];
-  assign \$119  = b + 18'h20000;
-  assign \$120  = \$118  & \$119 [13];
-  assign \carry$123  = \$120  | \$121 ;
-  assign \$signal$124  = \row$61 [16] ^ \row$62 [13];
-  assign \$signal$125  = \$signal$124  ^ \$signal$122 ;
-  assign \$122  = \row$61 [16] & \row$62 [13];
-  assign \$123  = \$signal$122  & \$signal$124 ;
-  assign \carry$126  = \$122  | \$123 ;
-  assign \$signal$127  = \carry$118  ^ \$signal$125 ;
-  assign \$signal$33  = \$signal$127  ^ \carry$120 ;
-  assign \$124  = \carry$118  & \$signal$125 ;
-  assign \$125  = \carry$120  & \$signal$127 ;
-  assign \carry$128  = \$124  | \$125 ;
-  assign \$126  = b + 18'h20000;
-  assign \$signal$130  = \$signal$129  ^ \row$61 [17];
-  assign \$127  = b + 18'h20000;
-  assign \$129  = \row$61 [17] & \$signal$129 ;
-  assign \carry$131  = \$128  | \$129 ;
-  assign \$signal$132  = \row$62 [14] ^ \carry$123 ;
-  assign \$signal$133  = \$signal$132  ^ \$signal$130 ;
-  assign \$130  = \row$62 [14] & \carry$123 ;
-  assign \$131  = \$signal$130  & \$signal$132 ;
-  assign \carry$134  = \$130  | \$131 ;
-  assign \$signal$135  = \carry$126  ^ \$signal$133 ;
-  assign \$signal$34  = \$signal$135  ^ \carry$128 ;
-  assign \$132  = \carry$126  & \$signal$133 ;
-  assign \$133  = \carry$128  & \$signal$135 ;
-  assign \carry$136  = \$132  | \$133 ;
-  assign \$134  = b + 18'h20000;
-  assign \$signal$138  = \$signal$137  ^ \row$61 [18];
-  assign \$135  = b + 18'h20000;
-  assign \$137  = \row$61 [18] & \$signal$137 ;
-  assign \carry$139  = \$136  | \$137 ;
-  assign \$signal$140  = \row$62 [15] ^ \carry$131 ;
-  assign \$signal$141  = \$signal$140  ^ \$signal$138 ;
-  assign \$138  = \row$62 [15] & \carry$131 ;
-  assign \$139  = \$signal$138  & \$signal$140 ;
-  assign \carry$142  = \$138  | \$139 ;
-  assign \$signal$143  = \carry$134  ^ \$signal$141 ;
-  assign \$signal$35  = \$signal$143  ^ \carry$136 ;
-  assign \$140  = \carry$134  & \$signal$141 ;
-  assign \$141  = \carry$136  & \$signal$143 ;
-  assign \carry$53  = \$140  | \$141 ;
-  assign \$142  = ~ digit1[0];
-  assign \$143  = b + 18'h20000;
-  assign \$signal$144  = \$142  ^ \$143 [16];
-  assign \$signal$145  = \$signal$144  ^ \row$62 [16];
-  assign \$144  = ~ digit1[0];
-  assign \$145  = b + 18'h20000;
-  assign \$146  = \$144  & \$145 [16];
-  assign \$147  = \row$62 [16] & \$signal$144 ;
-  assign \carry$146  = \$146  | \$147 ;
-  assign \$signal$147  = \carry$139  ^ \$signal$145 ;
-  assign \$signal$36  = \$signal$147  ^ \carry$142 ;
-  assign \$148  = \carry$139  & \$signal$145 ;
-  assign \$149  = \carry$142  & \$signal$147 ;
-  assign \carry$148  = \$148  | \$149 ;
-  assign \$150  = b + 18'h20000;
-  assign \$signal$150  = \$signal$149  ^ \row$62 [17];
-  assign \$151  = b + 18'h20000;
-  assign \$153  = \row$62 [17] & \$signal$149 ;
-  assign \carry$151  = \$152  | \$153 ;
-  assign \$signal$152  = \carry$146  ^ \$signal$150 ;
-  assign \$signal$37  = \$signal$152  ^ \carry$148 ;
-  assign \$154  = \carry$146  & \$signal$150 ;
-  assign \$155  = \carry$148  & \$signal$152 ;
-  assign \carry$54  = \$154  | \$155 ;
-  assign \$156  = ~ digit2[0];
-  assign \$157  = b + 18'h20000;
-  assign \$signal$153  = \$156  ^ \$157 [18];
-  assign \$signal$38  = \$signal$153  ^ \carry$151 ;
-  assign \$158  = ~ digit2[0];
-  assign \$159  = b + 18'h20000;
-  assign \$160  = \$158  & \$159 [18];
-  assign \$161  = \carry$151  & \$signal$153 ;
-  assign \carry$154  = \$160  | \$161 ;
-  assign \$162  = b + 18'h20000;
-  assign \$signal$39  = \$signal$155  ^ \carry$154 ;
-  assign \$163  = b + 18'h20000;
-  assign \$165  = \carry$154  & \$signal$155 ;
-  assign \carry$156  = \$164  | \$165 ;
-  assign \$signal$56  = { \$signal$30 , \$signal$29 , \$signal$28 , \$signal$27 , \$signal$26 , \$signal$25 , \$signal$24 , \$signal$23 , \$signal$22 , \$signal$21 , \$signal$20 , \$signal$19 , \$signal$18 , \$signal$17 , row[2:1], digit0[0] } + { \carry$50 , \carry$49 , \carry$48 , \carry$47 , \carry$46 , \carry$45 , \carry$44 , \carry$43 , \carry$42 , \$signal$41 , carry, 5'h00, row[0] };
-  assign \$167  = $signed({ 1'h0, address[7:1] }) + $signed(\$166 [4:0]);
-  assign \$168  = \$signal  + \carry$55 ;
-  assign \$169  = & \$168 [8:7];
-  assign \$170  = | \$168 [8:0];
-  assign \$171  = ~ \$170 ;
-  assign underflow = \$169  | \$171 ;
-  assign \$172  = ~ \$168 [7];
-  assign \$173  = \$168 [8] & \$172 ;
-  assign \$174  = & \$168 [7:0];
-  assign \$175  = ~ \$168 [8];
-  assign \$176  = \$174  & \$175 ;
-  assign overflow = \$173  | \$176 ;
-  assign \$177  = advance & valid;
-  assign \$178  = ~ mask;
-  assign \$179  = \$177  & \$178 ;
+  assign \$1  = { carry, \$signal$36 , \$signal$35 , \$signal$34 , \$signal$33 , \$signal$32 , \$signal$31 , \$signal$30 , \$signal$29  } + { offset[19], 1'h0, \carry$53 , 1'h0, \carry$52 , 2'h0, \carry$51 , \carry$50  };
+  assign \$2  = ~ score[7];
+  assign \$signal$57  = 1'h1 << { \$2 , score[6] };
+  assign \$3  = { 2'h0, k } & { digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0], digit3[0] };
+  assign \$4  = { 1'h0, k, 1'h0 } & { digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1], digit3[1] };
+  assign \$5  = \$3  | \$4 ;
+  assign \$6  = k3 & { digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2], digit3[2] };
+  assign \row$58  = \$5  | \$6 ;
+  assign \$7  = ~ score[7];
+  assign \$signal$60  = 1'h1 << score[5:4];
+  assign \$8  = { 2'h0, k } & { digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0], digit2[0] };
+  assign \$9  = { 1'h0, k, 1'h0 } & { digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1], digit2[1] };
+  assign \$10  = \$8  | \$9 ;
+  assign \$11  = k3 & { digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2], digit2[2] };
+  assign \row$61  = \$10  | \$11 ;
+  assign \$12  = ~ score[7];
+  assign \$signal$63  = 1'h1 << score[3:2];
+  assign \$13  = { 2'h0, k } & { digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0], digit1[0] };
+  assign \$14  = { 1'h0, k, 1'h0 } & { digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1], digit1[1] };
+  assign \$15  = \$13  | \$14 ;
+  assign \$16  = k3 & { digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2], digit1[2] };
+  assign \row$38  = \$15  | \$16 ;
+  assign \$17  = ~ score[7];
+  assign \$signal$65  = 1'h1 << score[1:0];
+  assign \$18  = { 2'h0, k } & { digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0], digit0[0] };
+  assign \$19  = { 1'h0, k, 1'h0 } & { digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1], digit0[1] };
+  assign \$20  = \$18  | \$19 ;
+  assign \$21  = k3 & { digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2], digit0[2] };
+  assign row = \$20  | \$21 ;
+  assign \$signal$67  = \row$61 [0] ^ \row$38 [2];
+  assign \$signal$16  = \$signal$67  ^ row[4];
+  assign \$22  = \row$61 [0] & \row$38 [2];
+  assign \$23  = row[4] & \$signal$67 ;
+  assign \carry$39  = \$22  | \$23 ;
+  assign \$signal$68  = \row$61 [1] ^ \row$38 [3];
+  assign \$signal$17  = \$signal$68  ^ row[5];
+  assign \$24  = \row$61 [1] & \row$38 [3];
+  assign \$25  = row[5] & \$signal$68 ;
+  assign \carry$69  = \$24  | \$25 ;
+  assign \$signal$70  = offset[0] ^ \row$58 [0];
+  assign \$signal$40  = \$signal$70  ^ \row$61 [2];
+  assign \$26  = offset[0] & \row$58 [0];
+  assign \$27  = \row$61 [2] & \$signal$70 ;
+  assign \carry$71  = \$26  | \$27 ;
+  assign \$signal$72  = \row$38 [4] ^ row[6];
+  assign \$signal$18  = \$signal$72  ^ \carry$69 ;
+  assign \$28  = \row$38 [4] & row[6];
+  assign \$29  = \carry$69  & \$signal$72 ;
+  assign \carry$73  = \$28  | \$29 ;
+  assign \$signal$74  = offset[1] ^ \row$58 [1];
+  assign \$signal$75  = \$signal$74  ^ \row$61 [3];
+  assign \$30  = offset[1] & \row$58 [1];
+  assign \$31  = \row$61 [3] & \$signal$74 ;
+  assign \carry$76  = \$30  | \$31 ;
+  assign \$signal$77  = \row$38 [5] ^ row[7];
+  assign \$signal$78  = \$signal$77  ^ \carry$71 ;
+  assign \$32  = \row$38 [5] & row[7];
+  assign \$33  = \carry$71  & \$signal$77 ;
+  assign \carry$79  = \$32  | \$33 ;
+  assign \$signal$80  = \$signal$75  ^ \carry$73 ;
+  assign \$signal$19  = \$signal$80  ^ \$signal$78 ;
+  assign \$34  = \$signal$75  & \carry$73 ;
+  assign \$35  = \$signal$78  & \$signal$80 ;
+  assign \carry$41  = \$34  | \$35 ;
+  assign \$signal$81  = offset[2] ^ \row$58 [2];
+  assign \$signal$82  = \$signal$81  ^ \row$61 [4];
+  assign \$36  = offset[2] & \row$58 [2];
+  assign \$37  = \row$61 [4] & \$signal$81 ;
+  assign \carry$83  = \$36  | \$37 ;
+  assign \$signal$84  = \row$38 [6] ^ row[8];
+  assign \$signal$85  = \$signal$84  ^ \carry$76 ;
+  assign \$38  = \row$38 [6] & row[8];
+  assign \$39  = \carry$76  & \$signal$84 ;
+  assign \carry$86  = \$38  | \$39 ;
+  assign \$signal$87  = \$signal$82  ^ \carry$79 ;
+  assign \$signal$20  = \$signal$87  ^ \$signal$85 ;
+  assign \$40  = \$signal$82  & \carry$79 ;
+  assign \$41  = \$signal$85  & \$signal$87 ;
+  assign \carry$42  = \$40  | \$41 ;
+  assign \$signal$88  = offset[3] ^ \row$58 [3];
+  assign \$signal$89  = \$signal$88  ^ \row$61 [5];
+  assign \$42  = offset[3] & \row$58 [3];
+  assign \$43  = \row$61 [5] & \$signal$88 ;
+  assign \carry$90  = \$42  | \$43 ;
+  assign \$signal$91  = \row$38 [7] ^ row[9];
+  assign \$signal$92  = \$signal$91  ^ \carry$83 ;
+  assign \$44  = \row$38 [7] & row[9];
+  assign \$45  = \carry$83  & \$signal$91 ;
+  assign \carry$93  = \$44  | \$45 ;
+  assign \$signal$94  = \$signal$89  ^ \carry$86 ;
+  assign \$signal$21  = \$signal$94  ^ \$signal$92 ;
+  assign \$46  = \$signal$89  & \carry$86 ;
+  assign \$47  = \$signal$92  & \$signal$94 ;
+  assign \carry$43  = \$46  | \$47 ;
+  assign \$signal$95  = offset[4] ^ \row$58 [4];
+  assign \$signal$96  = \$signal$95  ^ \row$61 [6];
+  assign \$48  = offset[4] & \row$58 [4];
+  assign \$49  = \row$61 [6] & \$signal$95 ;
+  assign \carry$97  = \$48  | \$49 ;
+  assign \$signal$98  = \row$38 [8] ^ row[10];
+  assign \$signal$99  = \$signal$98  ^ \carry$90 ;
+  assign \$50  = \row$38 [8] & row[10];
+  assign \$51  = \carry$90  & \$signal$98 ;
+  assign \carry$100  = \$50  | \$51 ;
+  assign \$signal$101  = \$signal$96  ^ \carry$93 ;
+  assign \$signal$22  = \$signal$101  ^ \$signal$99 ;
+  assign \$52  = \$signal$96  & \carry$93 ;
+  assign \$53  = \$signal$99  & \$signal$101 ;
+  assign \carry$44  = \$52  | \$53 ;
+  assign \$signal$102  = offset[5] ^ \row$58 [5];
+  assign \$signal$103  = \$signal$102  ^ \row$61 [7];
+  assign \$54  = offset[5] & \row$58 [5];
+  assign \$55  = \row$61 [7] & \$signal$102 ;
+  assign \carry$104  = \$54  | \$55 ;
+  assign \$signal$105  = \row$38 [9] ^ row[11];
+  assign \$signal$106  = \$signal$105  ^ \carry$97 ;
+  assign \$56  = \row$38 [9] & row[11];
+  assign \$57  = \carry$97  & \$signal$105 ;
+  assign \carry$107  = \$56  | \$57 ;
+  assign \$signal$108  = \$signal$103  ^ \carry$100 ;
+  assign \$signal$23  = \$signal$108  ^ \$signal$106 ;
+  assign \$58  = \$signal$103  & \carry$100 ;
+  assign \$59  = \$signal$106  & \$signal$108 ;
+  assign \carry$45  = \$58  | \$59 ;
+  assign \$signal$109  = offset[6] ^ \row$58 [6];
+  assign \$signal$110  = \$signal$109  ^ \row$61 [8];
+  assign \$60  = offset[6] & \row$58 [6];
+  assign \$61  = \row$61 [8] & \$signal$109 ;
+  assign \carry$111  = \$60  | \$61 ;
+  assign \$signal$112  = \row$38 [10] ^ row[12];
+  assign \$signal$113  = \$signal$112  ^ \carry$104 ;
+  assign \$62  = \row$38 [10] & row[12];
+  assign \$63  = \carry$104  & \$signal$112 ;
+  assign \carry$114  = \$62  | \$63 ;
+  assign \$signal$115  = \$signal$110  ^ \carry$107 ;
+  assign \$signal$24  = \$signal$115  ^ \$signal$113 ;
+  assign \$64  = \$signal$110  & \carry$107 ;
+  assign \$65  = \$signal$113  & \$signal$115 ;
+  assign \carry$46  = \$64  | \$65 ;
+  assign \$signal$116  = offset[7] ^ \row$58 [7];
+  assign \$signal$117  = \$signal$116  ^ \row$61 [9];
+  assign \$66  = offset[7] & \row$58 [7];
+  assign \$67  = \row$61 [9] & \$signal$116 ;
+  assign \carry$118  = \$66  | \$67 ;
+  assign \$signal$119  = \row$38 [11] ^ row[13];
+  assign \$signal$120  = \$signal$119  ^ \carry$111 ;
+  assign \$68  = \row$38 [11] & row[13];
+  assign \$69  = \carry$111  & \$signal$119 ;
+  assign \carry$121  = \$68  | \$69 ;
+  assign \$signal$122  = \$signal$117  ^ \carry$114 ;
+  assign \$signal$25  = \$signal$122  ^ \$signal$120 ;
+  assign \$70  = \$signal$117  & \carry$114 ;
+  assign \$71  = \$signal$120  & \$signal$122 ;
+  assign \carry$47  = \$70  | \$71 ;
+  assign \$signal$123  = offset[8] ^ \row$58 [8];
+  assign \$signal$124  = \$signal$123  ^ \row$61 [10];
+  assign \$72  = offset[8] & \row$58 [8];
+  assign \$73  = \row$61 [10] & \$signal$123 ;
+  assign \carry$125  = \$72  | \$73 ;
+  assign \$signal$126  = \row$38 [12] ^ row[14];
+  assign \$signal$127  = \$signal$126  ^ \carry$118 ;
+  assign \$74  = \row$38 [12] & row[14];
+  assign \$75  = \carry$118  & \$signal$126 ;
+  assign \carry$128  = \$74  | \$75 ;
+  assign \$signal$129  = \$signal$124  ^ \carry$121 ;
+  assign \$signal$26  = \$signal$129  ^ \$signal$127 ;
+  assign \$76  = \$signal$124  & \carry$121 ;
+  assign \$77  = \$signal$127  & \$signal$129 ;
+  assign \carry$48  = \$76  | \$77 ;
+  assign \$signal$130  = offset[9] ^ \row$58 [9];
+  assign \$signal$131  = \$signal$130  ^ \row$61 [11];
+  assign \$78  = offset[9] & \row$58 [9];
+  assign \$79  = \row$61 [11] & \$signal$130 ;
+  assign \carry$132  = \$78  | \$79 ;
+  assign \$signal$133  = \row$38 [13] ^ row[15];
+  assign \$signal$134  = \$signal$133  ^ \carry$125 ;
+  assign \$80  = \row$38 [13] & row[15];
+  assign \$81  = \carry$125  & \$signal$133 ;
+  assign \carry$135  = \$80  | \$81 ;
+  assign \$signal$136  = \$signal$131  ^ \carry$128 ;
+  assign \$signal$27  = \$signal$136  ^ \$signal$134 ;
+  assign \$82  = \$signal$131  & \carry$128 ;
+  assign \$83  = \$signal$134  & \$signal$136 ;
+  assign \carry$49  = \$82  | \$83 ;
+  assign \$signal$137  = offset[10] ^ \row$58 [10];
+  assign \$signal$138  = \$signal$137  ^ \row$61 [12];
+  assign \$84  = offset[10] & \row$58 [10];
+  assign \$85  = \row$61 [12] & \$signal$137 ;
+  assign \carry$139  = \$84  | \$85 ;
+  assign \$signal$140  = \row$38 [14] ^ row[16];
+  assign \$signal$141  = \$signal$140  ^ \carry$132 ;
+  assign \$86  = \row$38 [14] & row[16];
+  assign \$87  = \carry$132  & \$signal$140 ;
+  assign \carry$142  = \$86  | \$87 ;
+  assign \$signal$143  = \$signal$138  ^ \carry$135 ;
+  assign \$signal$28  = \$signal$143  ^ \$signal$141 ;
+  assign \$88  = \$signal$138  & \carry$135 ;
+  assign \$89  = \$signal$141  & \$signal$143 ;
+  assign \carry$50  = \$88  | \$89 ;
+  assign \$signal$144  = offset[11] ^ \row$58 [11];
+  assign \$signal$145  = \$signal$144  ^ \row$61 [13];
+  assign \$90  = offset[11] & \row$58 [11];
+  assign \$91  = \row$61 [13] & \$signal$144 ;
+  assign \carry$146  = \$90  | \$91 ;
+  assign \$signal$147  = \row$38 [15] ^ row[17];
+  assign \$signal$148  = \$signal$147  ^ \carry$139 ;
+  assign \$92  = \row$38 [15] & row[17];
+  assign \$93  = \carry$139  & \$signal$147 ;
+  assign \carry$149  = \$92  | \$93 ;
+  assign \$signal$150  = \$signal$145  ^ \carry$142 ;
+  assign \$signal$29  = \$signal$150  ^ \$signal$148 ;
+  assign \$94  = \$signal$145  & \carry$142 ;
+  assign \$95  = \$signal$148  & \$signal$150 ;
+  assign \carry$51  = \$94  | \$95 ;
+  assign \$signal$151  = offset[12] ^ \row$58 [12];
+  assign \$signal$152  = \$signal$151  ^ \row$61 [14];
+  assign \$96  = offset[12] & \row$58 [12];
+  assign \$97  = \row$61 [14] & \$signal$151 ;
+  assign \carry$153  = \$96  | \$97 ;
+  assign \$signal$154  = \row$38 [16] ^ row[18];
+  assign \$signal$155  = \$signal$154  ^ \carry$146 ;
+  assign \$98  = \row$38 [16] & row[18];
+  assign \$99  = \carry$146  & \$signal$154 ;
+  assign \carry$156  = \$98  | \$99 ;
+  assign \$signal$157  = \$signal$152  ^ \carry$149 ;
+  assign \$signal$30  = \$signal$157  ^ \$signal$155 ;
+  assign \$100  = \$signal$152  & \carry$149 ;
+  assign \$101  = \$signal$155  & \$signal$157 ;
+  assign \carry$158  = \$100  | \$101 ;
+  assign \$signal$159  = offset[13] ^ \row$58 [13];
+  assign \$signal$160  = \$signal$159  ^ \row$61 [15];
+  assign \$102  = offset[13] & \row$58 [13];
+  assign \$103  = \row$61 [15] & \$signal$159 ;
+  assign \carry$161  = \$102  | \$103 ;
+  assign \$signal$162  = \row$38 [17] ^ \carry$153 ;
+  assign \$signal$163  = \$signal$162  ^ \$signal$160 ;
+  assign \$104  = \row$38 [17] & \carry$153 ;
+  assign \$105  = \$signal$160  & \$signal$162 ;
+  assign \carry$164  = \$104  | \$105 ;
+  assign \$signal$165  = \carry$156  ^ \$signal$163 ;
+  assign \$signal$31  = \$signal$165  ^ \carry$158 ;
+  assign \$106  = \carry$156  & \$signal$163 ;
+  assign \$107  = \carry$158  & \$signal$165 ;
+  assign \carry$166  = \$106  | \$107 ;
+  assign \$signal$167  = offset[14] ^ \row$58 [14];
+  assign \$signal$168  = \$signal$167  ^ \row$61 [16];
+  assign \$108  = offset[14] & \row$58 [14];
+  assign \$109  = \row$61 [16] & \$signal$167 ;
+  assign \carry$169  = \$108  | \$109 ;
+  assign \$signal$170  = \row$38 [18] ^ \carry$161 ;
+  assign \$signal$171  = \$signal$170  ^ \$signal$168 ;
+  assign \$110  = \row$38 [18] & \carry$161 ;
+  assign \$111  = \$signal$168  & \$signal$170 ;
+  assign \carry$172  = \$110  | \$111 ;
+  assign \$signal$173  = \carry$164  ^ \$signal$171 ;
+  assign \$signal$32  = \$signal$173  ^ \carry$166 ;
+  assign \$112  = \carry$164  & \$signal$171 ;
+  assign \$113  = \carry$166  & \$signal$173 ;
+  assign \carry$52  = \$112  | \$113 ;
+  assign \$signal$174  = offset[15] ^ \row$58 [15];
+  assign \$signal$175  = \$signal$174  ^ \row$61 [17];
+  assign \$114  = offset[15] & \row$58 [15];
+  assign \$115  = \row$61 [17] & \$signal$174 ;
+  assign \carry$176  = \$114  | \$115 ;
+  assign \$signal$177  = \carry$169  ^ \$signal$175 ;
+  assign \$signal$33  = \$signal$177  ^ \carry$172 ;
+  assign \$116  = \carry$169  & \$signal$175 ;
+  assign \$117  = \carry$172  & \$signal$177 ;
+  assign \carry$178  = \$116  | \$117 ;
+  assign \$signal$179  = offset[16] ^ \row$58 [16];
+  assign \$signal$180  = \$signal$179  ^ \row$61 [18];
+  assign \$118  = offset[16] & \row$58 [16];
+  assign \$119  = \row$61 [18] & \$signal$179 ;
+  assign \carry$181  = \$118  | \$119 ;
+  assign \$signal$182  = \carry$176  ^ \$signal$180 ;
+  assign \$signal$34  = \$signal$182  ^ \carry$178 ;
+  assign \$120  = \carry$176  & \$signal$180 ;
+  assign \$121  = \carry$178  & \$signal$182 ;
+  assign \carry$53  = \$120  | \$121 ;
+  assign \$signal$183  = offset[17] ^ \row$58 [17];
+  assign \$signal$35  = \$signal$183  ^ \carry$181 ;
+  assign \$122  = offset[17] & \row$58 [17];
+  assign \$123  = \carry$181  & \$signal$183 ;
+  assign \carry$184  = \$122  | \$123 ;
+  assign \$signal$185  = offset[18] ^ \row$58 [18];
+  assign \$signal$36  = \$signal$185  ^ \carry$184 ;
+  assign \$124  = offset[18] & \row$58 [18];
+  assign \$125  = \carry$184  & \$signal$185 ;
+  assign carry = \$124  | \$125 ;
+  assign \$signal$55  = { \$signal$28 , \$signal$27 , \$signal$26 , \$signal$25 , \$signal$24 , \$signal$23 , \$signal$22 , \$signal$21 , \$signal$20 , \$signal$19 , \$signal$18 , \$signal$17 , \$signal$16 , row[3:0] } + { \carry$49 , \carry$48 , \carry$47 , \carry$46 , \carry$45 , \carry$44 , \carry$43 , \carry$42 , \carry$41 , 1'h0, \$signal$40 , \carry$39 , 1'h0, \row$38 [1:0], 2'h0 };
+  assign \$127  = $signed({ 1'h0, address[7:1] }) + $signed(\$126 [4:0]);
+  assign \$128  = \$signal  + \carry$54 ;
+  assign \$129  = & \$128 [8:7];
+  assign \$130  = | \$128 [8:0];
+  assign \$131  = ~ \$130 ;
+  assign underflow = \$129  | \$131 ;
+  assign \$132  = ~ \$128 [7];
+  assign \$133  = \$128 [8] & \$132 ;
+  assign \$134  = & \$128 [7:0];
+  assign \$135  = ~ \$128 [8];
+  assign \$136  = \$134  & \$135 ;
+  assign overflow = \$133  | \$136 ;
+  assign \$137  = advance & valid;
+  assign \$138  = ~ mask;
+  assign \$139  = \$137  & \$138 ;
   always @(posedge clk)
-    \mask$13  <= \$180 ;
+    \mask$13  <= \$140 ;
   always @(posedge stage1_clk)
     late_mask <= \mask$13 ;
   always @(posedge stage1_clk)
     \$signal  <= \$1 [8:0];
   always @(posedge stage1_clk)
-    \carry$55  <= \$signal$56 [17];
+    \carry$54  <= \$signal$55 [17];
   always @(posedge stage1_clk)
-    address <= \$signal$56 [16:9];
+    address <= \$signal$55 [16:9];
   always @(posedge taken_clk)
-    digit0 <= { \$6 [0], \$5 [0], \$4 [0], \$3 [0], \$2 [0] };
+    digit3 <= \$signal$57 [3:1];
   always @(posedge taken_clk)
-    digit1 <= { \$11 [0], \$10 [0], \$9 [0], \$8 [0], \$7 [0] };
+    digit2 <= \$signal$60 [3:1];
   always @(posedge taken_clk)
-    digit2 <= { \$14 [0], \$13 [0], \$12 [0] };
-  assign \$auto$rtlil.cc:2739:Not$2  = ~ \$signal$121 ;
-  assign \$auto$rtlil.cc:2739:Not$4  = ~ \$126 [14];
-  assign \$auto$rtlil.cc:2739:Not$6  = ~ \$134 [15];
-  assign \$auto$rtlil.cc:2739:Not$8  = ~ \$150 [17];
-  assign \$auto$rtlil.cc:2739:Not$10  = ~ \$162 [19];
+    digit1 <= \$signal$63 [3:1];
+  always @(posedge taken_clk)
+    digit0 <= \$signal$65 [3:1];
   consilico_clock_gate gate_taken (
     .clk(clk),
-    .enable(\$179 ),
+    .enable(\$139 ),
     .gclk(taken_clk)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$11 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
     (* full_case = 32'd1 *)
     casez (address)
       8'h00:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'h01:
-          \$166  = 6'h01;
+          \$126  = 6'h01;
       8'h02:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'h03:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'h04:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'h05:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'h06:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'h07:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'h08:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'h09:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'h0a:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'h0b:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'h0c:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h0d:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'h0e:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h0f:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h10:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h11:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h12:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h13:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h14:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h15:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'h16:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h17:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h18:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h19:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h1a:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h1b:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h1c:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h1d:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'h1e:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h1f:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h20:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h21:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h22:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h23:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h24:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h25:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'h26:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h27:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h28:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h29:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h2a:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h2b:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h2c:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h2d:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h2e:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h2f:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'h30:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h31:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h32:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h33:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h34:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h35:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h36:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h37:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h38:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h39:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'h3a:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h3b:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h3c:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h3d:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h3e:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h3f:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h40:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h41:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h42:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h43:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h44:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h45:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'h46:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h47:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h48:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h49:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h4a:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h4b:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h4c:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h4d:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h4e:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h4f:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h50:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h51:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'h52:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h53:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h54:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h55:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h56:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h57:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h58:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h59:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h5a:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h5b:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h5c:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h5d:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h5e:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h5f:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h60:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h61:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h62:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h63:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'h64:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h65:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h66:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h67:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h68:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h69:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h6a:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h6b:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h6c:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h6d:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h6e:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h6f:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h70:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h71:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h72:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h73:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h74:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h75:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h76:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h77:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h78:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h79:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h7a:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h7b:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h7c:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h7d:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h7e:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h7f:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h80:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h81:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h82:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h83:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h84:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h85:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h86:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h87:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h88:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h89:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h8a:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h8b:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h8c:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h8d:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h8e:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h8f:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h90:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h91:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h92:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h93:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h94:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h95:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h96:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h97:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h98:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h99:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h9a:
-          \$166  = 6'h35;
+          \$126  = 6'h35;
       8'h9b:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h9c:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h9d:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h9e:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'h9f:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha0:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha1:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha2:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha3:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha4:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha5:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha6:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha7:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha8:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'ha9:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'haa:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'hab:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hac:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'had:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hae:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'haf:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb0:
-          \$166  = 6'h36;
+          \$126  = 6'h36;
       8'hb1:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb2:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb3:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb4:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb5:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb6:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb7:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb8:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hb9:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hba:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hbb:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hbc:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hbd:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hbe:
-          \$166  = 6'h37;
+          \$126  = 6'h37;
       8'hbf:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc0:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc1:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc2:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc3:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc4:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc5:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc6:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc7:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hc8:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hc9:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hca:
-          \$166  = 6'h38;
+          \$126  = 6'h38;
       8'hcb:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hcc:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hcd:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hce:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hcf:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hd0:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hd1:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd2:
-          \$166  = 6'h39;
+          \$126  = 6'h39;
       8'hd3:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd4:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd5:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd6:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd7:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd8:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hd9:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'hda:
-          \$166  = 6'h3a;
+          \$126  = 6'h3a;
       8'hdb:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'hdc:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'hdd:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'hde:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'hdf:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'he0:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'he1:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'he2:
-          \$166  = 6'h3b;
+          \$126  = 6'h3b;
       8'he3:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'he4:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'he5:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'he6:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'he7:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'he8:
-          \$166  = 6'h3c;
+          \$126  = 6'h3c;
       8'he9:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'hea:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'heb:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'hec:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'hed:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'hee:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'hef:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'hf0:
-          \$166  = 6'h3d;
+          \$126  = 6'h3d;
       8'hf1:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'hf2:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'hf3:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'hf4:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'hf5:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'hf6:
-          \$166  = 6'h3e;
+          \$126  = 6'h3e;
       8'hf7:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'hf8:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'hf9:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'hfa:
-          \$166  = 6'h3f;
+          \$126  = 6'h3f;
       8'hfb:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'hfc:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'hfd:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'hfe:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
       8'hff:
-          \$166  = 6'h00;
+          \$126  = 6'h00;
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$11 ) begin end
-    \$180  = \mask$13 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$140  = \mask$13 ;
     if (advance) begin
-      \$180  = mask;
+      \$140  = mask;
     end
   end
-  assign correction = \$166 [4:0];
-  assign mantissa = \$167 [6:0];
-  assign exponent = \$168 [8:0];
-  assign bits = { \$168 [7:0], \$167 [6:0] };
-  assign \$signal$122  = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$signal$129  = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$121  = \$signal$121 ;
-  assign \$signal$137  = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$128  = \$127 [14];
-  assign \$136  = \$135 [15];
-  assign \$signal$149  = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$152  = \$151 [17];
-  assign \$signal$155  = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$164  = \$163 [19];
+  assign correction = \$126 [4:0];
+  assign mantissa = \$127 [6:0];
+  assign exponent = \$128 [8:0];
+  assign bits = { \$128 [7:0], \$127 [6:0] };
 endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */

@@ -436,8 +436,12 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   wire \$306 ;
   wire \$307 ;
   wire \$308 ;
-  reg \$309 ;
+  wire \$309 ;
   wire [14:0] \$31 ;
+  wire \$310 ;
+  wire \$311 ;
+  wire \$312 ;
+  reg \$313 ;
   wire [14:0] \$32 ;
   wire [14:0] \$33 ;
   wire [14:0] \$34 ;
@@ -652,8 +656,8 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   wire [9:0] exponent;
   output late_mask;
   reg late_mask = 1'h0;
-  wire looked_up_clk;
   reg [14:0] lower = 15'h0000;
+  wire lower_entry_clk;
   input [239:0] lower_table;
   wire [239:0] lower_table;
   input mask;
@@ -673,6 +677,7 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   output underflow;
   wire underflow;
   reg [14:0] upper = 15'h0000;
+  wire upper_entry_clk;
   input [239:0] upper_table;
   wire [239:0] upper_table;
   input valid;
@@ -1091,31 +1096,40 @@ module consmax_split_lane(stage1_clk, advance, valid, valid0, score, mask, rests
   assign \$306  = \mask$16  & rests;
   assign \$307  = ~ \$306 ;
   assign \$308  = \$305  & \$307 ;
+  assign \$309  = advance & valid0;
+  assign \$310  = \mask$16  & rests;
+  assign \$311  = ~ \$310 ;
+  assign \$312  = \$309  & \$311 ;
   always @(posedge taken_clk)
     \$signal  <= score;
   always @(posedge clk)
-    \mask$16  <= \$309 ;
+    \mask$16  <= \$313 ;
   always @(posedge stage1_clk)
     late_mask <= \mask$16 ;
-  always @(posedge looked_up_clk)
+  always @(posedge lower_entry_clk)
     lower <= chosen;
-  always @(posedge looked_up_clk)
+  always @(posedge upper_entry_clk)
     upper <= \chosen$20 ;
-  consilico_clock_gate gate_looked_up (
+  consilico_clock_gate gate_lower_entry (
     .clk(clk),
     .enable(\$308 ),
-    .gclk(looked_up_clk)
+    .gclk(lower_entry_clk)
   );
   consilico_clock_gate gate_taken (
     .clk(clk),
     .enable(\$304 ),
     .gclk(taken_clk)
   );
+  consilico_clock_gate gate_upper_entry (
+    .clk(clk),
+    .enable(\$312 ),
+    .gclk(upper_entry_clk)
+  );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$309  = \mask$16 ;
+    \$313  = \mask$16 ;
     if (advance) begin
-      \$309  = mask;
+      \$313  = mask;
     end
   end
   assign product = \$270 [15:0];

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
     sys.path.insert(0, str(ROOT))
 from scripts import dot_parts, estimate_parts, silicon_parts, training_parts  # noqa: E402
-from scripts.document_text import MEASURED, paragraph  # noqa: E402
+from scripts.document_text import MEASURED, TRIALS, paragraph, read_table, table  # noqa: E402
 
 _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
@@ -131,6 +131,20 @@ def consmax_part() -> str:
     return "\n".join([*lines, "", heads])
 
 
+def consmax_trials_part() -> str:
+    """Return the table of designs of the ConSmax units that were compared on the layout."""
+    return table(
+        ["unit", "design", "energy per result", "area", "longest path"],
+        (
+            [
+                f"`{row['unit']}`", row["design"], f"{row['energy_pj']:.3f} pJ",
+                f"{row['area_um2']:,.0f} µm²", f"{row['path_ns']:.2f} ns",
+            ]
+            for row in read_table(TRIALS)["rows"]
+        ),
+    )  # fmt: skip
+
+
 def consmax_accuracy_part() -> str:
     """Return what is said of the accuracy of ``consmax/split``."""
     plain, balanced = (100 * split_error(balanced=way) for way in (False, True))
@@ -204,6 +218,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "units": units_part,
     "consmax": consmax_part,
     "consmax_accuracy": consmax_accuracy_part,
+    "consmax_trials": consmax_trials_part,
     "memory": memory_part,
     "dot_targets": dot_targets_part,
     **dot_parts.PARTS,

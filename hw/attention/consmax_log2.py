@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.attention.consmax import BF16_ONE
 from consilico.golden.attention.consmax_log2 import Log2Config, mantissa_table
-from consilico.hw.arith import Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.arith import Columns, ColumnsCensus
 from consilico.hw.attention.consmax import (
     Finish,
     LaneResult,
@@ -29,7 +29,8 @@ from consilico.hw.pipeline import Pipeline, pipeline_census
 
 __all__ = ["ConSmaxLog2", "Log2Lane", "census", "latency"]
 
-_DIGITS = (3, 3, 2)  # bits of the Booth digits of a score: only three rows have to be added
+_DIGITS = 4  # of a score, in base 4
+_LEAST = 128  # what makes a score unsigned
 
 
 def latency(config: Log2Config) -> int:
@@ -40,8 +41,8 @@ def latency(config: Log2Config) -> int:
 class ConSmaxLog2(wiring.Component):
     """Unit that computes ``C * exp(scale * s) = 2 ** (k * s + b)``.
 
-    Its stages are: Booth digits of the scores; multiply-add; mantissa; with fixed output,
-    conversion. Throughput is ``lanes`` results per cycle. The operands of a masked lane hold still.
+    Its stages are: digits of the scores; multiply-add; mantissa; with fixed output, conversion.
+    Throughput is ``lanes`` results per cycle. The operands of a masked lane hold still.
 
     Members:
         i: In, a beat of scores with mask bits, :func:`consilico.hw.attention.consmax.score_layout`.
@@ -66,14 +67,20 @@ class ConSmaxLog2(wiring.Component):
         config = self._config
         pipeline = Pipeline(m, self.i, self.o, latency(config))
 
-        constants = Signal.like(self.cfg.payload)
+        # k * s + b = k * (s + 128) + (b - 128 k): without a sign nothing toggles above the product
+        k, k3 = Signal(config.k_width), Signal(config.k_width + 2)
+        offset = Signal(_offset_width(config))
         m.d.comb += self.cfg.ready.eq(pipeline.free(0))
         gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
-        m.d.constants += constants.eq(self.cfg.payload)
-        k3 = Signal(
-            config.k_width + 2
-        )  # Booth digits of 3 bits need 3 k, which only changes with k
-        m.d.constants += k3.eq(3 * self.cfg.payload.k)
+        # b + 63 is stored; adding 64 gives b the exponent bias of bf16, 127
+        addend = self.cfg.payload.b + C((BF16_ONE - 63) << config.fraction)
+        place_of_b = config.k_fraction - config.fraction
+        lowest = _offset_weight(config)
+        m.d.constants += [
+            k.eq(self.cfg.payload.k),
+            k3.eq(3 * self.cfg.payload.k),
+            offset.eq((addend << (place_of_b - lowest)) - (self.cfg.payload.k * _LEAST >> lowest)),
+        ]
 
         lane, last = self.parts.items()
         results = []
@@ -84,7 +91,7 @@ class ConSmaxLog2(wiring.Component):
                 clk=ClockSignal(), stage1_clk=ClockSignal("stage1"),
                 advance=pipeline.advance, valid=self.i.valid,
                 score=score.score.as_unsigned(), mask=score.mask,
-                k=constants.k, k3=k3, b=constants.b,
+                k=k, k3=k3, offset=offset,
             )  # fmt: skip
             product = Product(done["bits"], done["underflow"], done["overflow"])
             results.append(LaneResult(product, done["late_mask"]))
@@ -100,7 +107,8 @@ class Log2Lane(wiring.Component):
         stage1_clk: In, gated clock of stage 1.
         advance, valid: In, whether the pipeline moves and whether the incoming beat is valid.
         score, mask: In, the lane's part of the incoming beat.
-        k, k3, b: In, the head's constants, and ``3 * k``.
+        k, k3: In, the head's ``k``, and ``3 * k``.
+        offset: In, ``b + 64 - 128 * k``, see :func:`_offset_weight`.
         bits, underflow, overflow: Out, the product, see :class:`consilico.hw.bfloat16.Product`.
         late_mask: Out, the product's mask bit.
     """
@@ -117,7 +125,7 @@ class Log2Lane(wiring.Component):
                 "mask": In(1),
                 "k": In(config.k_width),
                 "k3": In(config.k_width + 2),
-                "b": In(config.b_width),
+                "offset": In(_offset_width(config)),
                 "bits": Out(15),
                 "underflow": Out(1),
                 "overflow": Out(1),
@@ -136,18 +144,16 @@ class Log2Lane(wiring.Component):
             m.d.sync += mask.eq(self.mask)
         m.d.stage1 += self.late_mask.eq(mask)
 
-        digits = []
-        for index, digit in enumerate(booth_digits(self.score, _DIGITS)):
-            held = Signal(len(digit.bits), name=f"digit{index}")
-            m.d.taken += held.eq(digit.bits)
-            digits.append(digit.held(held))
-        multiples = [self.k, Cat(C(0, 1), self.k), self.k3, Cat(C(0, 2), self.k)]
-        # b + 63 is stored; adding 64 gives b the exponent bias of bf16, 127
-        addend = Cat(self.b, C(0, 2)) + C((BF16_ONE - 63) << config.fraction)
-        drop = config.k_fraction - config.fraction
+        score = Cat(self.score[:7], ~self.score[7])
+        multiples = [self.k, Cat(C(0, 1), self.k), self.k3]
         columns = Columns(9 + config.k_fraction)
-        columns.add_product(m, digits, multiples, signed=False)
-        columns.add(drop, addend)
+        # The digits that change least come first: full adders take them with the offset.
+        for index in reversed(range(_DIGITS)):
+            decoded, digit = Signal(4), Signal(3, name=f"digit{index}")
+            m.d.comb += decoded.eq(1 << score.word_select(index, 2))
+            m.d.taken += digit.eq(decoded[1:])
+            columns.add_chosen(m, 2 * index, multiples, digit)
+        columns.add(_offset_weight(config), self.offset)
         rows = columns.rows(m)
         # The carry out of the fraction is added in the next stage, where the table takes longer
         # anyway.
@@ -187,6 +193,16 @@ class Log2Lane(wiring.Component):
         return mantissa
 
 
+def _offset_weight(config: Log2Config) -> int:
+    """Return log2 of the place of an offset's lowest bit, in last places of ``k``."""
+    return min(_LEAST.bit_length() - 1, config.k_fraction - config.fraction)
+
+
+def _offset_width(config: Log2Config) -> int:
+    """Return the number of bits of an offset, which is taken modulo 512."""
+    return 9 + config.k_fraction - _offset_weight(config)
+
+
 @cache
 def _corrections(address: int) -> tuple[int, ...]:
     """Return by how much the mantissa exceeds the address itself, by address."""
@@ -200,34 +216,33 @@ def census(c: Batch) -> Census:
     made = pipeline_census(c.of(latency))
     made.add("and_or", 2)
     made.add("clock_gate", 1)
-    made.add("flop", c.k_width + c.b_width + c.k_width + 2, rate=0)
+    offset_width, lowest = c.of(_offset_width), c.of(_offset_weight)
+    made.add("flop", c.k_width + c.k_width + 2 + offset_width, rate=0)
     made.add("add", c.k_width + 2)  # 3 k
     made.add("increment", c.b_width + 3)  # the addend
+    made.add("add", offset_width)
     made.add("and_or", 1)  # all lanes ask whether a beat comes
 
     # stage 0: digits of the score
-    lane = booth_census(_DIGITS, drivers)
-    lane.add("flop", sum(1 + (1 << (width - 1)) for width in _DIGITS), drivers)
+    lane = Census()
+    lane.add("decode", 4 * _DIGITS, drivers)
+    lane.add("flop", 3 * _DIGITS, drivers)
     lane.add("and_or", 1, drivers)
     lane.add("clock_gate", 1)
     lane.add("mux", 1, drivers)
     lane.add("flop", 1 + 1, drivers)  # mask
-    made.path(("lookup", 16, 1))
-    # stage 1: their multiples of k and the addend, added up but for the fraction's carry
+    made.path(("decode", 4, 1))
+    # stage 1: their multiples of k and the offset, added up but for the fraction's carry
     columns = ColumnsCensus(9 + c.k_fraction)
-    weight = 0
-    for width in _DIGITS:
-        columns.add_product(weight, c.k_width + width - 1, 1 << (width - 1), drivers, signed=False)
-        weight += width
-    columns.add(c.k_fraction - c.fraction, c.b_width + 3)
+    for index in range(_DIGITS):
+        columns.add_chosen(2 * index, c.k_width + 2, 3, drivers)
+    columns.add(lowest, offset_width)
     rows, reduced = columns.rows(drivers)
     lane.include(rows)
     lane.add("add", 10, drivers)
-    # with nothing below the addend one row is left there
-    lane.add("add", (c.k_fraction + 1) * (c.k_fraction > c.fraction), drivers)
+    lane.add("add", c.k_fraction + 1, drivers)
     lane.add("flop", 9 + 1 + c.address, drivers)
-    row = ("and_or", 1, 3), ("xor", 1, 1)
-    made.path(*row, *reduced, ("add", c.k_fraction + 1, 1))
+    made.path(("and_or", 1, 3), *reduced, ("add", c.k_fraction + 1, 1))
     # stage 2: mantissa and exponent
     lane.add("table", c.of(lambda config: table_size(_corrections(config.address))), drivers)
     lane.add("add", 9, drivers)

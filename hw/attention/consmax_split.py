@@ -183,7 +183,7 @@ class SplitLane(wiring.Component):
         with m.If(self.advance):
             m.d.sync += mask.eq(self.mask)
         m.d.stage1 += self.late_mask.eq(mask)
-        gated_domain(m, "looked_up", self.advance & self.valid0 & ~(mask & self.rests))
+        looked_up = self.advance & self.valid0 & ~(mask & self.rests)
         entries = []
         for name, table, nibble in (
             ("lower", self.lower_table, held[:4]),
@@ -191,7 +191,9 @@ class SplitLane(wiring.Component):
         ):
             words = [table.word_select(index, 15) for index in range(16)]
             entry = Signal(15, name=name)
-            m.d.looked_up += entry.eq(select(m, words, nibble))
+            # a gate for each entry drives its registers without a clock buffer between
+            gated_domain(m, f"{name}_entry", looked_up)
+            m.d[f"{name}_entry"] += entry.eq(select(m, words, nibble))
             entries.append(entry)
         product = multiply(m, entries[1], entries[0])
         m.d.comb += [
@@ -258,7 +260,7 @@ def census(c: Batch) -> Census:
 
     # stage 0 and 1: table entries
     lane = Census()
-    lane.add("clock_gate", 2)
+    lane.add("clock_gate", 3)
     lane.add("and_or", 4, drivers)
     lane.add("mux", 1, drivers)
     lane.add("flop", 8 + 1 + 1 + 2 * 15, drivers)

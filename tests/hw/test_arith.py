@@ -70,6 +70,23 @@ def test_product_and_addend_on_every_multiplier(digits: tuple[int, ...], signed:
     assert outputs(Block((8, 9, 14), build, 20), rows) == expected
 
 
+def test_a_chosen_multiple_is_added_or_none() -> None:
+    def build(m: Module, x: Value, y: Value, chosen: Value, addend: Value) -> Value:
+        columns = Columns(12)
+        columns.add_chosen(m, 2, [x, y], chosen)
+        columns.add(0, addend)
+        return sum(columns.rows(m))
+
+    rng = np.random.default_rng(3)
+    rows = [
+        (int(rng.integers(32)), int(rng.integers(256)), choice, int(rng.integers(4096)))
+        for choice in (0, 1, 2)
+        for _ in range(50)
+    ]
+    expected = [((0, x, y)[choice] * 4 + addend) % 4096 for x, y, choice, addend in rows]
+    assert outputs(Block((5, 8, 2, 12), build, 12), rows) == expected
+
+
 def test_signed_values_are_added_and_a_sum_wraps() -> None:
     def build(m: Module, a: Value, b: Value) -> Value:
         columns = Columns(6)

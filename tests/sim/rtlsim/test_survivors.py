@@ -278,7 +278,7 @@ OWN = (
         what="three times k is that of the head before",
         unit="consmax/log2",
         module=LOG2,
-        edits=(("k3.eq(3 * self.cfg.payload.k)", "k3.eq(3 * constants.k)"),),
+        edits=(("k3.eq(3 * self.cfg.payload.k)", "k3.eq(3 * k)"),),
         caught_by=FULL_SPEED,
         says="wrong",
     ),
