@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from consilico.api.catalogue import configured
 from consilico.extras import needing
-from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.golden.config import Config
@@ -109,20 +108,19 @@ def planned(
     Args and errors are those of :func:`implement`.
     """
     from consilico.sim.silicon.flow import Flow, last_rung
+    from consilico.sim.silicon.implementation import RUNGS
     from consilico.sim.silicon.kits.kit import find_kit, liberty_kit
-    from consilico.sim.silicon.layout.place import PlacementOptions
     from consilico.sim.silicon.timing.sdc import read_sdc
 
     kit = liberty_kit(liberty) if liberty else find_kit(pdk) if isinstance(pdk, str) else pdk
     own = None if sdc is None else read_sdc(sdc, kit)
     if clock_ns is None:
         clock_ns = CLOCK_NS if own is None else own.clock_ns
-    if placement is not None and (rung or last_rung(kit)) == "cells":
-        why = f"process kit {kit.name} knows no wires" if rung is None else "not for --rung cells"
-        raise UserError(f"utilization, aspect and seed are for a layout: {why}")
+    # who asks for a layout in other ways is told what the kit lacks for one
+    laid_out = placement is not None or placed is not None or check_with is not None
     flow = Flow(
-        rung=rung or last_rung(kit),
-        placement=placement or PlacementOptions(),
+        rung=rung or (RUNGS[-1] if laid_out else last_rung(kit)),
+        placement=placement,
         placed=placed,
         check_with=check_with,
         sdc=own,
@@ -169,11 +167,10 @@ def sweep(
     with needing("sweep", "torch"):
         from consilico.sim.silicon.flow import Flow
         from consilico.sim.silicon.implement import implement as measure
-        from consilico.sim.silicon.layout.place import PlacementOptions
         from consilico.sim.units.catalogue import verilog
 
         found, chosen = configured(unit, config)
-        flow = Flow(rung=rung, placement=placement or PlacementOptions())
+        flow = Flow(rung=rung, placement=placement)
         text = verilog(found, chosen)
         swept = replace(
             _swept(text, found.module_name, pdk, clocks_ns, resolution, "clk", jobs, progress),

@@ -1,6 +1,6 @@
 """How far an implementation goes, from cells to a layout, and by what."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
@@ -32,7 +32,7 @@ class Flow:
     """
 
     rung: str = "cells"  # the last of the ladder, one of RUNGS
-    placement: PlacementOptions = field(default_factory=PlacementOptions)
+    placement: PlacementOptions | None = None  # None: as PlacementOptions has it
     placed: Path | None = None  # DEF file of a placement made elsewhere, in place of one of ours
     check_with: str | None = None  # "openroad": route with it, too, and compare
     sdc: Sdc | None = None  # somebody's constraints; None: inputs and outputs at the clock's edge
@@ -45,6 +45,10 @@ class Flow:
         if self.check_with is not None and not self.lays_out:
             raise UserError(
                 f"--check-with {self.check_with} is for a layout, not for --rung {self.rung}"
+            )
+        if self.placement is not None and not self.lays_out:
+            raise UserError(
+                f"utilization, aspect and seed are for a layout, not for --rung {self.rung}"
             )
         if self.placed is not None and not self.lays_out:
             raise UserError(f"{self.placed} is for a layout, not for --rung {self.rung}")
@@ -69,5 +73,10 @@ class Flow:
             check_openroad(kit)
         placed = b"" if self.placed is None else read_input(self.placed, "DEF file", unzip=True)
         return digest(
-            self.rung, sdc, repr(self.placement), placed, kit.layout_sha256, self.check_with
+            self.rung,
+            sdc,
+            repr(self.placement or PlacementOptions()),
+            placed,
+            kit.layout_sha256,
+            self.check_with,
         )

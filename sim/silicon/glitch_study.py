@@ -60,14 +60,14 @@ class GlitchCase(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class GlitchTable(Facts):
-    """All cases."""
+    """How energies depend on the delays they are simulated with, in every case."""
 
     date: str  # ISO 8601
     cases: tuple[GlitchCase, ...]
 
 
 def glitch_table() -> GlitchTable:
-    """Return the checked-in table."""
+    """Return the checked-in table of energies with and without delays."""
     return GlitchTable.from_json(json.loads(_TABLE.read_text()))
 
 

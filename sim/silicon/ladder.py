@@ -14,6 +14,7 @@ from consilico.sim.silicon.gate_level import Delays, GateLevelPower, gate_level_
 from consilico.sim.silicon.implementation import Rung
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.layout.layout import Layout, clocked, closed, lay_out
+from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
@@ -98,7 +99,8 @@ def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
     if flow.rung == "cells":
         return
     job.begin("placement")
-    layout = lay_out(mapped.netlist, circuit.top, kit, circuit.clock, flow.placement, flow.placed)
+    options = flow.placement or PlacementOptions()
+    layout = lay_out(mapped.netlist, circuit.top, kit, circuit.clock, options, flow.placed)
     job.begin("closure")
     layout = closed(layout, kit, circuit.clock, job.clock_ns, flow.sdc)
     yield _laid_out("wires", layout, kit, job.folder / "wires")

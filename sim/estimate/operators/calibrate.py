@@ -95,7 +95,7 @@ def draw_configs(unit: "Unit", count: int, seed: Sequence[int]) -> list[tuple["C
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Something to measure."""
+    """A primitive, an ordinary design or a unit's configuration that is to be measured."""
 
     kind: Literal["primitive", "design", "config"]
     name: str  # of the primitive, the ordinary design or the unit

@@ -12,11 +12,11 @@ from consilico.sim.silicon.layout.clock_buffers import ClockBuffer, buffer_cells
 from consilico.sim.silicon.layout.clock_tree import ClockTree
 from consilico.sim.silicon.layout.place import place_changes
 from consilico.sim.silicon.layout.placement import Placement
-from consilico.sim.silicon.layout.spef import write_spef
+from consilico.sim.silicon.layout.spef import write_wired
 from consilico.sim.silicon.layout.wires import route
 from consilico.sim.silicon.liberty.strengths import Strengths
 from consilico.sim.silicon.netlist.edit import NetlistEdit
-from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
+from consilico.sim.silicon.netlist.write import PlainNames
 from consilico.sim.silicon.timing.clock_arrival import (
     ClockArrival,
     Hold,
@@ -80,10 +80,8 @@ def _checked(
     design = tree.placement.design
     top, names = design.netlist.top, PlainNames(design.netlist)
     with work_folder("hold") as folder:
-        netlist, spef = folder / "netlist.v", folder / "wires.spef"
-        netlist.write_text(write_netlist(design.netlist, names))
         wires = route(tree.placement, kit.wires, tree.nets)
-        spef.write_text(write_spef(design, wires, names))
+        netlist, spef = write_wired(folder, design, wires, names)
         arrival = clock_arrival(netlist, top, kit, clock, clock_ns, spef, sdc)
         late_ns = arrival.insertion_delay_ns
         return arrival, hold(netlist, top, kit, clock, clock_ns, late_ns, spef, sdc)

@@ -15,11 +15,11 @@ from consilico.sim.silicon.layout.lef import read_lef
 from consilico.sim.silicon.layout.limits import OverLimit, find_loads, over_limits
 from consilico.sim.silicon.layout.place import PlacementOptions, place
 from consilico.sim.silicon.layout.placement import Placement, placeable
-from consilico.sim.silicon.layout.spef import write_spef
+from consilico.sim.silicon.layout.spef import write_wired
 from consilico.sim.silicon.layout.wires import NetWire, route
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.netlist.netlist import read_netlist
-from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
+from consilico.sim.silicon.netlist.write import PlainNames
 from consilico.sim.silicon.timing.sdc import Sdc
 
 __all__ = ["ClockTreeFacts", "HoldFacts", "Layout", "check_layout", "clocked", "closed", "lay_out"]
@@ -85,11 +85,7 @@ class Layout:
         Returns:
             Paths of ``netlist.v`` and ``wires.spef``.
         """
-        design = self.placement.design
-        netlist, spef = folder / "netlist.v", folder / "wires.spef"
-        netlist.write_text(write_netlist(design.netlist, self.names))
-        spef.write_text(write_spef(design, self.wires, self.names))
-        return netlist, spef
+        return write_wired(folder, self.placement.design, self.wires, self.names)
 
 
 def check_layout(kit: Kit) -> None:

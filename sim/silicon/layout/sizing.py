@@ -18,12 +18,12 @@ from consilico.sim.silicon.layout.driving import Nets
 from consilico.sim.silicon.layout.limits import find_loads
 from consilico.sim.silicon.layout.place import place_changes
 from consilico.sim.silicon.layout.placement import Placement
-from consilico.sim.silicon.layout.spef import write_spef
+from consilico.sim.silicon.layout.spef import write_wired
 from consilico.sim.silicon.layout.wires import NetWire, route
 from consilico.sim.silicon.liberty.library import Cell, Library
 from consilico.sim.silicon.liberty.strengths import Strengths
 from consilico.sim.silicon.netlist.edit import NetlistEdit
-from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
+from consilico.sim.silicon.netlist.write import PlainNames
 from consilico.sim.silicon.timing.opensta import constraints
 from consilico.sim.silicon.timing.sdc import Sdc
 from consilico.sim.silicon.timing.sta import run_sta
@@ -243,9 +243,7 @@ def _judge(
         if (other := _stronger(library.cells[name], library, strengths))
     }
     with work_folder("sizing") as folder:
-        netlist, spef = folder / "netlist.v", folder / "wires.spef"
-        netlist.write_text(write_netlist(design.netlist, names))
-        spef.write_text(write_spef(design, routed, names))
+        netlist, spef = write_wired(folder, design, routed, names)
         script = constraints(library.paths, netlist, design.netlist.top, clock, spef, sdc)
         script += "".join(f"set fixed({name}) 1\n" for name in fixed)
         script += "".join(f"set stronger({name}) {other}\n" for name, other in stronger.items())

@@ -8,9 +8,9 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
 from consilico.sim.silicon.layout.placement import PlaceableDesign
 from consilico.sim.silicon.layout.wires import NetWire
-from consilico.sim.silicon.netlist.write import PlainNames
+from consilico.sim.silicon.netlist.write import PlainNames, write_netlist
 
-__all__ = ["read_spef", "write_spef"]
+__all__ = ["read_spef", "write_spef", "write_wired"]
 
 _MOST_BYTES = 1 << 30
 _LEAST_OHM = 1e-3  # of an edge without length: two pins in one place
@@ -30,6 +30,26 @@ _HEAD = """*SPEF "IEEE 1481-1998"
 *R_UNIT 1 OHM
 *L_UNIT 1 HENRY
 """
+
+
+def write_wired(
+    folder: Path, design: PlaceableDesign, wires: Sequence[NetWire], names: PlainNames
+) -> tuple[Path, Path]:
+    """Write a netlist under its plain names, and the SPEF that goes with it.
+
+    Args:
+        folder: Where to.
+        design: The netlist as it was placed.
+        wires: Of its nets.
+        names: Under which other tools see nets and instances.
+
+    Returns:
+        Paths of ``netlist.v`` and ``wires.spef``.
+    """
+    netlist, spef = folder / "netlist.v", folder / "wires.spef"
+    netlist.write_text(write_netlist(design.netlist, names))
+    spef.write_text(write_spef(design, wires, names))
+    return netlist, spef
 
 
 def write_spef(design: PlaceableDesign, wires: Sequence[NetWire], names: PlainNames) -> str:

@@ -16,6 +16,7 @@ from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.implementation import RUNGS, Implementation
 from consilico.sim.silicon.layout.layout import Layout
+from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.netlist.edit import NetlistEdit
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.stimulus import Stimulus
@@ -142,3 +143,5 @@ def test_a_netlist_that_layout_made_wrong_is_an_error(
 def test_a_rung_that_is_none_is_refused() -> None:
     with pytest.raises(UserError, match="rung must be one of cells, wires, clock, layout, not"):
         Flow(rung="moon")
+    with pytest.raises(UserError, match="utilization, aspect and seed are for a layout, not for"):
+        Flow(rung="cells", placement=PlacementOptions())
