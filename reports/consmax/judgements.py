@@ -58,6 +58,7 @@ class ConsmaxJudgement:
 
     targets: tuple[JudgedTarget, ...]
     energies: tuple[JudgedTarget, ...]  # those of the targets that have an energy
+    waiting: bool  # whether a target is missed so far that another netlist may meet
     together: dict[str, tuple[MissedTarget, ...]]  # from :func:`beyond_together`
     certificates: tuple[JudgedCertificate, ...]
     classes: tuple[str, ...]  # of cells
@@ -158,6 +159,7 @@ def _rows(
     return ConsmaxJudgement(
         targets=tuple(targets),
         energies=tuple(row for row in targets if row.target.key == "energy_pj"),
+        waiting=any(row.met is None and row.measured is not None for row in targets),
         together=beyond_together(targets),
         certificates=tuple(certificates),
         classes=tuple(slow[0].area_by_class_um2) if slow else (),
