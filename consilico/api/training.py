@@ -124,7 +124,8 @@ def accelerator(
         clock_ns: Clock period in ns.
         sram_kib: SRAM in KiB.
         lanes: Lanes of the element-wise units.
-        dram: Kind of DRAM: ``"hbm2"``, ``"gddr5"``, ``"lpddr4"``, ``"ddr4"`` or ``"ddr3"``.
+        dram: Kind of DRAM, such as ``"hbm2"``, ``"hbm3e"``, ``"gddr7"``, ``"lpddr5"`` or ``"ddr5"``;
+            an unknown one is refused with the list of all.
 
     Raises:
         UserError: If a value is not accepted.
