@@ -124,7 +124,7 @@ def accelerator(
         clock_ns: Clock period in ns.
         sram_kib: SRAM in KiB.
         lanes: Lanes of the element-wise units.
-        dram: Kind of DRAM, such as ``"hbm2"``, ``"hbm3e"``, ``"gddr7"``, ``"lpddr5"`` or ``"ddr5"``;
+        dram: Kind of DRAM, such as ``"hbm2"``, ``"hbm3e"``, ``"gddr7"`` or ``"lpddr5"``;
             an unknown one is refused with the list of all.
 
     Raises:

@@ -50,7 +50,9 @@ def training_hw(
     clock_ns: Annotated[float, _hardware("Clock period in ns.")] = 2.0,
     sram_kib: Annotated[int, _hardware("SRAM in KiB.")] = 8192,
     lanes: Annotated[int, _hardware("Lanes of element-wise units.")] = 64,
-    dram: Annotated[str, _hardware("hbm2 to hbm3e, gddr5 to gddr7, lpddr4 or 5, ddr3 to ddr5.")] = "hbm2",
+    dram: Annotated[
+        str, _hardware("hbm2 to hbm3e, gddr5 to gddr7, lpddr4 or 5, ddr3 to ddr5.")
+    ] = "hbm2",
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
