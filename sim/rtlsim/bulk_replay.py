@@ -9,7 +9,7 @@ that the simulated unit, not the testbench, sets the speed.
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -93,6 +93,7 @@ def build_bulk(
     trace: bool = False,
     plugin: str = "",
     timing: BenchTiming | None = None,
+    ready: Mapping[str, str] = {},
 ) -> Path:
     """Compile the testbench around a unit, or take it from the cache.
 
@@ -105,6 +106,7 @@ def build_bulk(
         plugin: C++ that becomes part of the simulation, on Verilator.
         timing: Clock and arrival of inputs, for a unit with delays; None: a clock of 4 ns, inputs
             change at its rising edge, outputs are sampled at its falling edge.
+        ready: When streams must be ready, as a contract says it.
 
     Raises:
         BuildError: If the Verilog does not compile.
@@ -120,6 +122,7 @@ def build_bulk(
     }
     if ports.cfg_width:
         macros["CFG_WIDTH"] = ports.cfg_width
+    macros |= {f"{stream.upper()}_READY": f"({when})" for stream, when in ready.items()}
     if timing is not None:
         macros |= timing.macros()
     lines = [f"`define {name} {value}" for name, value in macros.items()]

@@ -16,6 +16,8 @@
 // outputs are sampled at the falling edge, settled, as the next rising edge will see them. Clocks
 // that the unit derives by gating are therefore safe.
 //
+// I_READY and CFG_READY, if they are there, are expressions that say when these streams must be ready.
+//
 // A unit with delays needs HIGH and LOW (phases of the clock in ns) and LATER (`#` and the ns after
 // the rising edge at which inputs change), too: its outputs are sampled in the last picosecond
 // before the next rising edge.
@@ -262,6 +264,9 @@ module consilico_bench;
   reg [63:0] dump_cycles = 0;
   wire running = start == RESET_CYCLES;  // seen by the clock gates, which count from here on
   wire resting = idle > rest_cycles;  // likewise: none may tick
+  // for I_READY and CFG_READY
+  wire waits = o_valid === 1 && !o_ready;
+  reg entered = 0;  // the last cycle in which o did not wait took a beat
   integer read;
 
   always @(`SETTLED) if (start == RESET_CYCLES && !finished) begin
@@ -292,6 +297,7 @@ module consilico_bench;
       dropped = dropped + accepted - next;
       next = accepted;
       held = 0;
+      entered = 0;
       was_reset = 1;
       if (!timed) timing = 0;
     end else begin
@@ -304,11 +310,18 @@ module consilico_bench;
       else if (held && o_payload !== held_payload) violation("o__payload changed before o__ready");
       if (o_valid === 1 && o_ready && held && way[31:24] == AFTER_VALID)
         ready_after_valid = ready_after_valid + 1;
-      held = o_valid === 1 && !o_ready;
+`ifdef I_READY
+      if (i_valid && i_ready === 0 && `I_READY) violation("i__ready is 0 for no reason");
+`endif
+`ifdef CFG_READY
+      if (cfg_valid && cfg_ready === 0 && `CFG_READY) violation("cfg__ready is 0 for no reason");
+`endif
+      held = waits;
       held_payload = o_payload;
       fire_i = i_valid && i_ready === 1;
       fire_cfg = cfg_valid && cfg_ready === 1;
       fire_o = o_valid === 1 && o_ready;
+      if (!waits) entered = fire_i;
       if (i_valid && !fire_i) i_stall_cycles = i_stall_cycles + 1;
       if (held) o_stall_cycles = o_stall_cycles + 1;
       stall = held ? stall + 1 : 0;

@@ -73,7 +73,10 @@ class Judge:
         self._known, self._folder = known, folder
         self._layouts = unit.layouts(config)
         self._golden = partial(unit.expect, config)
-        self._build = build_bulk(simulator, [text], unit.module_name, self._layouts.ports)
+        self._ready = unit.contract(config).ready if unit.contract else {}
+        self._build = build_bulk(
+            simulator, [text], unit.module_name, self._layouts.ports, ready=self._ready
+        )
         self.found = Found()
 
     def replay(self, plan: Planned) -> bool:
@@ -167,8 +170,9 @@ class Judge:
         ports = self._layouts.ports
         for simulator in simulators:
             build = build_bulk(
-                simulator, [self._text], self._unit.module_name, ports, simulator.name != "icarus"
-            )
+                simulator, [self._text], self._unit.module_name, ports,
+                simulator.name != "icarus", ready=self._ready,
+            )  # fmt: skip
             with work_folder("waveform") as folder:
                 path = folder / "failure.vcd"
                 transcript = self._quickly(seen.script, simulator, build, path)

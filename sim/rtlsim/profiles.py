@@ -95,6 +95,7 @@ class Profile:
     """A producer and a consumer."""
 
     name: str
+    number: int  # of its random numbers, apart from those of other profiles
     producer: Callable[[Rng, int], NDArray[np.uint16]]  # gaps before items
     consumer: Callable[[Rng], Consumer]
     beats: int  # of data, about
@@ -104,27 +105,48 @@ class Profile:
 PROFILES = (
     Profile(
         name="continuous, ready after valid",
+        number=1,
         producer=_continuous,
         consumer=_after_valid,
         beats=400,
     ),
-    Profile(name="bursts, one stall of thousands", producer=_bursty, consumer=_stalling, beats=300),
+    Profile(
+        name="bursts, stalls of thousands",
+        number=2,
+        producer=_bursty,
+        consumer=_stalling,
+        beats=300,
+    ),
     Profile(
         name="continuous, always ready",
+        number=3,
         producer=_continuous,
         consumer=_always_ready,
         beats=400,
         presses=False,
     ),
-    Profile(name="continuous, ready for bursts", producer=_continuous, consumer=_bursts, beats=300),
+    Profile(
+        name="continuous, ready for bursts",
+        number=4,
+        producer=_continuous,
+        consumer=_bursts,
+        beats=300,
+    ),
     Profile(
         name="long gaps, ready one by one",
+        number=5,
         producer=_sparse,
         consumer=_one_by_one,
         beats=150,
         presses=False,
     ),
-    Profile(name="random gaps, ready in pulses", producer=_stalled, consumer=_pulsing, beats=200),
+    Profile(
+        name="random gaps, ready in pulses",
+        number=6,
+        producer=_stalled,
+        consumer=_pulsing,
+        beats=200,
+    ),
 )
 
 
@@ -138,7 +160,7 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
         expect: The unit's golden model on its streams, which tells whether its configuration holds
             constants or shapes jobs.
     """
-    rng = np.random.default_rng([seed, *profile.name.encode()])
+    rng = np.random.default_rng([seed, profile.number])
     blocks = _blocks(stimulus)
     loads = [load for load, _ in blocks if len(load)]
     jobs = _shapes_jobs(stimulus, blocks, expect)

@@ -15,7 +15,7 @@ from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
-from consilico.sim.units.contract import Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -274,7 +274,8 @@ UNITS = (
         exhaustive_coverage=("every_quotient", "every_number"),
         latency=lambda config: _quantize().latency(config),
         contract=lambda config: Contract(
-            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",))
+            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",)),
+            ready={"i": f"{MOVES} && !cfg_valid", "cfg": "1"},
         ),
         census=lambda batch: _quantize().census(batch),
         operations_per_beat=lambda config: config.lanes,
@@ -296,7 +297,8 @@ UNITS = (
         exhaustive_coverage=("every_product",),
         latency=lambda config: _dequantize().latency(config),
         contract=lambda config: Contract(
-            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",))
+            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",)),
+            ready={"i": MOVES, "cfg": FREE},
         ),
         census=lambda batch: _dequantize().census(batch),
         operations_per_beat=lambda config: config.lanes,

@@ -30,7 +30,7 @@ from consilico.sim.units.consmax_model import (
     split_golden,
     split_hits,
 )
-from consilico.sim.units.contract import Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.layout import Values
 from consilico.sim.units.products import NEAR, rotated
 from consilico.sim.units.stimulus import Stimulus
@@ -397,6 +397,7 @@ def _contract(rest: Sequence[int], latency_cycles: int, cfg: Sequence[str] = ())
     return Contract(
         masked_clocks={f"lane{lane}/mask": f"lane{lane}.taken_clk" for lane in rest},
         beat_clocks=clocked_by(latency_cycles, cfg=cfg),
+        ready={"i": MOVES, "cfg": FREE},
     )
 
 

@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Accumulator", "Contract", "PerBeat", "clocked_by"]
+__all__ = ["FREE", "MOVES", "Accumulator", "Contract", "PerBeat", "clocked_by"]
+
+# When a pipeline whose stages move together is ready, see :attr:`Contract.ready`: for a beat that
+# enters it, and for a configuration that the beat in its first stage must not see
+MOVES, FREE = "!waits", "!(waits && entered)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,11 @@ class Contract:
     # Cycles after which the unit has served whoever offers something, and stands still if nobody
     # does; the latency if not given
     wait_cycles: int | None = None
+    # When an offer must be taken, whatever stalls: by stream (``i`` or ``cfg``) a Verilog
+    # expression that is 1 in cycles in which ready must be. It knows ``waits`` (``o`` offers a
+    # result that is not taken), ``entered`` (the last cycle in which it did not wait took a beat on
+    # ``i``) and ``cfg_valid``. Proofs and simulations hold the unit to it.
+    ready: Mapping[str, str] = field(default_factory=dict)
     # Gated clocks that must not tick for a beat whose field is 1: label of the field of ``i``, and
     # name of the clock's net in the flat design
     masked_clocks: Mapping[str, str] = field(default_factory=dict)

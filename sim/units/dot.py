@@ -17,7 +17,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Accumulator, Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Accumulator, Contract, clocked_by
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -253,6 +253,7 @@ def accumulating(config: DotConfig) -> Contract:
             i=("taken",),
             cfg=("constants",) if config.w == "uint4" else (),
         ),
+        ready={"i": MOVES} | ({"cfg": FREE} if config.w == "uint4" else {}),
     )
 
 

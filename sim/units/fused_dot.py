@@ -16,7 +16,7 @@ from consilico.sim.traffic.operand_streams import (
 )
 from consilico.sim.traffic.quantized import Format
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Accumulator, Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Accumulator, Contract, clocked_by
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -214,6 +214,7 @@ def _contract(config: FusedDotConfig) -> Contract:
         completes="i_last",
         accumulators=(exact,),
         beat_clocks=clocked_by(_hardware().latency(config), i=("taken",), cfg=("constants",)),
+        ready={"i": MOVES, "cfg": FREE},
     )
 
 

@@ -11,7 +11,7 @@ from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.products import NEAR
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -362,7 +362,8 @@ UNITS = (
         contract=lambda config: Contract(
             beat_clocks=clocked_by(
                 _hardware().latency(config), i=("taken",), cfg=("constants", "late")
-            )
+            ),
+            ready={"i": MOVES, "cfg": FREE},
         ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,

@@ -10,7 +10,7 @@ from consilico.golden.training.lfsr import RandomConfig, leapt, words
 from consilico.golden.training.stochastic_round import StochasticRoundConfig, stochastic_round
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
-from consilico.sim.units.contract import Contract, clocked_by
+from consilico.sim.units.contract import MOVES, Contract, clocked_by
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -193,7 +193,10 @@ UNITS = (
             "reset_in_stream",
         ),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(beat_clocks=clocked_by(1, i=("taken",))),
+        contract=lambda config: Contract(
+            beat_clocks=clocked_by(1, i=("taken",)),
+            ready={"i": f"{MOVES} && !cfg_valid", "cfg": "1"},
+        ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

@@ -11,7 +11,7 @@ from consilico.golden.training.weight_update import WeightUpdateConfig, weight_u
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
-from consilico.sim.units.contract import Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.stochastic_round import beat_states
@@ -212,7 +212,8 @@ UNITS = (
         exhaustive_coverage=("every_product",),
         latency=lambda config: _hardware().latency(config),
         contract=lambda config: Contract(
-            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",))
+            beat_clocks=clocked_by(2, i=("stage0",), cfg=("constants",)),
+            ready={"i": f"{MOVES} && !cfg_valid", "cfg": FREE},
         ),
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.lanes,

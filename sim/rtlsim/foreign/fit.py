@@ -1,7 +1,7 @@
 """Anyone's design as a unit: a wrapper with the unit's streams, and what the unit promises then."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from consilico.sim.rtlsim.foreign.own_model import with_golden
 from consilico.sim.rtlsim.foreign.wrapper import INSTANCE, wrapper
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.contract import Contract
 from consilico.sim.units.unit import Unit
 
 __all__ = ["Fitted", "fit"]
@@ -67,7 +68,9 @@ def fit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) ->
     inner = _inner(unit, design.top)
     around = wrapper(unit.module_name, inner, design.form(), port_map, unit.layouts(config))
     latency, ignored = port_map.output.latency_cycles, port_map.output.ignore
-    mapped = replace(unit, latency=lambda config: latency)
+    mapped = replace(
+        unit, latency=lambda config: latency, contract=unit.contract and _mapped_contract(unit)
+    )
     why = f"{port_map.source} ignores it: {design.top} does not have it"
     return Fitted(
         unit=_without(mapped, ignored) if ignored else mapped,
@@ -80,6 +83,16 @@ def fit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) ->
 def _inner(unit: Unit, top: str) -> str:
     """Return the name that the design's top module has inside the wrapper."""
     return f"{top}_design" if top == unit.module_name else top
+
+
+def _mapped_contract(unit: Unit) -> Callable[[Any], Contract]:
+    """Return the contract of a unit whose streams are a wrapper's: ready if that has room."""
+
+    def mapped(config: Any) -> Contract:
+        assert unit.contract is not None
+        return replace(unit.contract(config), ready={})
+
+    return mapped
 
 
 def _without(unit: Unit, ignored: Collection[str]) -> Unit:

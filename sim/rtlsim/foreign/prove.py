@@ -57,7 +57,7 @@ def prove_design(
     fitted = fit(design, port_map, unit, config)
 
     def outside(config: Any) -> Contract:
-        promised = Contract() if unit.contract is None else unit.contract(config)
+        promised = fitted.unit.contract(config) if fitted.unit.contract else Contract()
         inside = replace(promised, masked_clocks={}, accumulators=())
         if port_map is None:
             return inside

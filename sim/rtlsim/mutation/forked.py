@@ -7,7 +7,7 @@ The netlist is compiled once, with Verilator; the compiled simulation forks befo
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -78,18 +78,21 @@ class ForkedSimulation:
         mutants: The design with its faults.
         top: Name of the design's module.
         ports: Widths of its payloads.
+        ready: When its streams must be ready, as a contract says it.
 
     Raises:
         UserError: If Verilator is missing or too old.
         BuildError: If it does not compile the mutants.
     """
 
-    def __init__(self, mutants: Mutants, top: str, ports: Ports) -> None:
+    def __init__(
+        self, mutants: Mutants, top: str, ports: Ports, ready: Mapping[str, str] = {}
+    ) -> None:
         self._ports = ports
         self._simulator = find_simulator("verilator")
         plugin = resources.files(__package__).joinpath("fork.cpp").read_text()
         texts = [_wrapper(top, ports, mutants), mutants.verilog]
-        self._build = build_bulk(self._simulator, texts, top, ports, plugin=plugin)
+        self._build = build_bulk(self._simulator, texts, top, ports, plugin=plugin, ready=ready)
 
     def replay(
         self, script: Script, numbers: Sequence[int], *, hang_cycles: int, seed: int

@@ -146,7 +146,8 @@ def _scored(
 ) -> MutationScore:
     top, label = unit.module_name, f"mutate {unit.name}"
     mutants = make_mutants([text], top, count, seed, sound)
-    simulation = ForkedSimulation(mutants, top, unit.ports(config))
+    ready = unit.contract(config).ready if unit.contract else {}
+    simulation = ForkedSimulation(mutants, top, unit.ports(config), ready)
     plans = _plans(unit, config, stimulus, seed)
     alive = [mutation.number for mutation in mutants.mutations]
     comparator = None

@@ -99,6 +99,10 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
         if helped
         else ""
     )
+    unserved = " || ".join(
+        f"({stream}_valid && !{stream}_ready && ({when}))"
+        for stream, when in contract.ready.items()
+    )
     shown = "".join(
         f"  wire [{width - 1}:0] {name};\n" for name, width in found.nets.items() if around.ticks
     )
@@ -181,9 +185,16 @@ module {HARNESS}(
     .quiet(quiet)
   );
   wire take = i_valid && i_ready && !rst;
+  wire waits = o_valid && !o_ready;
+  reg entered = 0, reset = 0;
+  always @(posedge clk) begin
+    if (rst) reset <= 1;
+    if (rst || !waits) entered <= take;
+  end
+  wire unserved = reset && !rst && ({unserved or 0});
   assign resting = {{{count}{{quiet}}}};
   assign masked = {{{masked}}};
-  assign violated = {{|(masked & ticks), |(resting & ticks), broken}};
+  assign violated = {{|(masked & ticks), |(resting & ticks), unserved, broken}};
 {strengthened}endmodule
 """
 

@@ -113,6 +113,13 @@ PROPERTIES = (
         coarse=True,
     ),
     Property(
+        name="served_at_once",
+        statement="a stream is ready whenever the contract says that it must be",
+        needs_contract=True,
+        applies=lambda claim, model: bool(claim.contract and claim.contract.ready),
+    ),
+    # of clocks, which a simulation looks at in both halves of a cycle: the last ones
+    Property(
         name="clocks_stop",
         statement="no gated clock ticks while nothing moves",
         needs_contract=True,

@@ -135,7 +135,7 @@ module {_TOP};
   reg clk = 0;
 {wires}
   wire [{len(PROPERTIES) - 1}:0] violated;
-  reg [8:0] broken;
+  reg [{len(PROPERTIES) - 3}:0] broken;
   wire [{count - 1}:0] resting, masked;
   reg [{count - 1}:0] must_rest, must_hold, ticks;
   reg [{total - 1}:0] chosen [0:{max(1, len(steps)) - 1}];
@@ -153,7 +153,7 @@ module {_TOP};
       must_hold = masked;
       ticks = {{{moments}}};  // latches that are open
       $write("{_ROW} {form}", {shown});
-      broken = violated[8:0];
+      broken = violated[{len(PROPERTIES) - 3}:0];
       clk = 1;
       #1 ticks = ticks | {{{moments}}};  // clocks that rose
       $display(" %b", {{|(must_hold & ticks), |(must_rest & ticks), broken}});

@@ -1,5 +1,6 @@
 """Streams that run free of each other find what no fixed order shows."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from consilico.sim.rtlsim.script import ALWAYS_READY, Consumer, Script, Way, in_
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.symptoms import Observed, observe
 from consilico.sim.units.accepted import Expected
+from consilico.sim.units.contract import MOVES
 from consilico.sim.units.stimulus import Kind, Stimulus
 from tests.sim.rtlsim import toy
 
@@ -18,14 +20,14 @@ UNIT, CONFIG = toy.unit(), toy.ToyConfig()
 EXPECT = partial(UNIT.expect, CONFIG)
 PROFILE = {profile.name: profile for profile in PROFILES}
 AFTER_VALID = PROFILE["continuous, ready after valid"]
-LONG_STALL = PROFILE["bursts, one stall of thousands"]
+LONG_STALL = PROFILE["bursts, stalls of thousands"]
 ALWAYS = PROFILE["continuous, always ready"]
 GAPS = PROFILE["long gaps, ready one by one"]
 
 
-def replay(sources: list[str], script: Script) -> Observed:
+def replay(sources: list[str], script: Script, ready: Mapping[str, str] = {}) -> Observed:
     icarus = find_simulator("icarus")
-    build = build_bulk(icarus, sources, toy.TOP, toy.PORTS)
+    build = build_bulk(icarus, sources, toy.TOP, toy.PORTS, ready=ready)
     transcript = run_script(icarus, build, toy.PORTS, script, hang_cycles=6000)
     return observe(script, transcript, EXPECT, UNIT.layouts(CONFIG).o)
 
@@ -204,6 +206,26 @@ def test_a_fault_is_found(profile: Profile, edits: list[tuple[str, str]], sympto
         text = text.replace(old, new)
     seen = replay([text, gate], driven(profile))
     assert symptom in seen.symptoms
+
+
+# The toy takes configuration always, and data unless ``o`` waits
+READY = {"i": MOVES, "cfg": "1"}
+
+
+def test_a_stream_that_is_ready_where_it_has_to_be_passes() -> None:
+    assert replay(toy.sources(), driven(AFTER_VALID), READY).symptoms == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stream"),
+    [
+        ("assign cfg__ready = 1'b1", "assign cfg__ready = free1", "cfg"),
+        ("assign i__ready = free0", "assign i__ready = free0 & ~(cfg__valid & full0)", "i"),
+    ],
+)
+def test_a_stream_that_waits_for_no_reason_is_found(old: str, new: str, stream: str) -> None:
+    seen = replay(toy.sources(old, new), driven(AFTER_VALID), READY)
+    assert f"{stream}__ready is 0 for no reason" in seen.symptoms
 
 
 def test_a_clock_gate_that_is_always_on_is_found() -> None:

@@ -14,10 +14,10 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.proofs.promises import NO_OVERFLOW, PROPERTIES, VALID_FIRST
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import MOVES, Contract
 from tests.sim.rtlsim import toy
 
-UNIT = replace(toy.unit(), contract=lambda config: Contract())
+UNIT = replace(toy.unit(), contract=lambda config: Contract(ready={"i": MOVES, "cfg": "1"}))
 # What breaks each property: text of the toy, and what stands there instead
 TWINS = {
     "valid_first": ("o__valid = full1;", "o__valid = full1 & o__ready;"),
@@ -31,6 +31,7 @@ TWINS = {
     "configuration_in_order": ("result <= product;", "result <= product ^ k;"),
     "invalid_ignored": ("result <= product;", "result <= product ^ i__payload;"),
     "clocks_stop": ("enable(free0 & i__valid)", "enable(free0)"),
+    "served_at_once": ("cfg__ready = 1'b1", "cfg__ready = free1"),
 }
 
 
