@@ -54,7 +54,8 @@ def memory(
         str, _choice("fused, masked (fused, a mask kept for each block) or eager.")
     ] = "fused",
     loss: Annotated[
-        str, _choice("Cross entropy: eager, compiled or fused (logits never held in full).")
+        str,
+        _choice("Cross entropy: eager, in-place, compiled or fused (logits never held in full)."),
     ] = "eager",
     logits: Annotated[
         str, _choice("In the backward pass: dropped, or held by the program.")

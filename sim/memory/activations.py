@@ -44,7 +44,7 @@ class Activations:
         if arch.tied and "embedding" in outside:
             outside |= {"output layer"}
         self.loss_ops, self.loss = _walked("loss", Trained(trained=outside), *step)
-        upcast = {"logits, float32", "log-probabilities", "loss"}
+        upcast = {"logits, float32", "logits, shifted", "log-probabilities", "loss"}
         self.logits = {m.op for m in self.loss.forward} - upcast  # operations up to the logits
         self.keeps = self._keeps(self.block_ops)
         self.always = tuple(self._always())
@@ -146,7 +146,7 @@ class Activations:
     def held_logits(self) -> LiveTensors:
         """Return the logits where the program keeps them through the backward pass."""
         k, arch = self.plan.kernels, self.plan.arch
-        if not k.holds_logits or k.loss != "eager":
+        if not k.holds_logits or k.loss not in ("eager", "in-place"):
             return self._part([])
         size = k.bytes * arch.vocab * self.plan.tokens
         return self._part([("logits", "activations: logits", size, 1)])

@@ -252,6 +252,11 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
         c.add("loss", product, bytes=4, saves=(product,), kind=kind)
         return c.ops
     wide = c.cast("logits, float32", product, v, e, 4)
+    if kernels.loss == "in-place":
+        # the loss keeps the shifted copy, and its gradient takes the place of the copy: as a view
+        own = c.add("logits, shifted", wide, bytes=4 * logits)
+        c.add("loss", own, passes=True, bytes=4)
+        return c.ops
     c.add("log-probabilities", wide, bytes=4 * logits, saves=("log-probabilities",), kind=kind)
     c.add("loss", "log-probabilities", bytes=4)
     return c.ops

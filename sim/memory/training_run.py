@@ -46,9 +46,10 @@ class TrainingRun:
     )
     loss: str = choice(
         "eager",
-        ("eager", "compiled", "fused"),
+        ("eager", "in-place", "compiled", "fused"),
         "cross entropy: eager as Hugging Face runs it (12 bytes per logit at its peak in bfloat16),"
-        " compiled (4 bytes), fused (logits never held in full)",
+        " in-place (8 bytes: a kernel whose gradient replaces the float32 logits), compiled (4"
+        " bytes), fused (logits never held in full)",
     )
     logits: str = choice(
         "dropped",

@@ -218,3 +218,20 @@ def test_inference_makes_logits_whatever_the_loss() -> None:
         for loss in ("eager", "fused")
     }
     assert len(peaks) == 1
+
+
+def test_a_loss_in_place_holds_float32_logits_twice() -> None:
+    """8 bytes per logit: the float32 logits and their shifted copy, whose gradient replaces it."""
+    peaks = {}
+    for batch in (8, 16):
+        run = TrainingRun(
+            model=find_model("llama-3-8b"), method="lora", checkpointing="full", sequence=4096,
+            batch=batch, implementation="fused", loss="in-place",
+        )  # fmt: skip
+        found = ledger(run)
+        assert found.peak_at.startswith("loss")
+        peaks[batch] = found.peak_bytes
+    tokens, arch = 8 * 4096, find_model("llama-3-8b")
+    kept = 2 * arch.hidden * (arch.layers + 1)  # a block's input each, and the final norm's result
+    grown = (peaks[16] - peaks[8]) / tokens
+    assert grown == pytest.approx(8 * arch.vocab + kept, rel=0.001)
