@@ -240,6 +240,9 @@ def power(
     scope: str,
     clock: str,
     period_ns: float,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
     window_ns: float | None = None,
     clock_tree: "ClockTreeOptions | None" = None,
     spef: Path | None = None,
@@ -255,6 +258,9 @@ def power(
         scope: Instance of the top module in the activity, such as ``"tb/dut"``.
         clock: Clock port of the top module.
         period_ns: Clock period in ns.
+        include: Further folders of included files.
+        defines: Texts of macros by name.
+        parameters: Values of the top module's parameters by name.
         window_ns: Width in ns of the windows of power over time; None: no windows.
         clock_tree: Assumptions of an estimated clock tree; None: no estimate.
         spef: SPEF file with the capacitances of the wires; None: ideal wires.
@@ -268,9 +274,15 @@ def power(
     from consilico.sim.base.processes import work_folder
     from consilico.sim.silicon.glitch_replay import SCOPE, replay_with_delays
     from consilico.sim.silicon.layout.spef import read_spef
+    from consilico.sim.silicon.liberty.read import read_liberty
+    from consilico.sim.silicon.netlist.elaborated import plain_netlist
     from consilico.sim.silicon.power.analysis import analyze_power
 
     wires_f = None if spef is None else read_spef(spef)
+    netlist = plain_netlist(
+        netlist, top, read_liberty(liberty).cells,
+        include=include, defines=defines, parameters=parameters,
+    )  # fmt: skip
     with work_folder("power") as folder:
         if sdf is not None:
             activity = replay_with_delays(

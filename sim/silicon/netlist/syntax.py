@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 
-__all__ = ["CONSTANTS", "Item", "Module", "parse_modules"]
+__all__ = ["CONSTANTS", "DIRECTIVES", "Item", "Module", "parse_modules"]
 
 CONSTANTS = {"1'b0": 0, "1'b1": 1, "1'bx": 2}  # net by literal; nobody drives the last one
 _TOKEN = re.compile(
@@ -20,7 +20,8 @@ _DIRECTIONS = {"input", "output", "inout"}
 _NETS = {"wire", "tri", "tri0", "tri1", "wand", "wor", "supply0", "supply1"}
 _KINDS = {*_NETS, "signed", "reg", "logic", "bit", "var"}  # before the range in a declaration
 _TIMES = {"timeunit", "timeprecision"}  # statements of SystemVerilog without effect here
-_DIRECTIVES = {"timescale", "default_nettype", "celldefine", "endcelldefine", "resetall", "line"}
+# directives without effect on a netlist
+DIRECTIVES = {"timescale", "default_nettype", "celldefine", "endcelldefine", "resetall", "line"}
 _DIGITS = {"b": ("01", 1), "o": ("01234567", 3), "h": ("0123456789abcdef", 4)}
 _MOST_WIDTH = 1 << 16  # bits of a vector: beyond it a number is damaged, not large
 _MOST_BITS = 1 << 24  # bits named in one file
@@ -86,7 +87,7 @@ class _Parser:
         places: dict[str, int] = {}  # token of each module's name
         while (token := self.take()) != "":
             if token == "`":  # a directive without effect here: up to the next module
-                if (word := self.tokens[self.at]) not in _DIRECTIVES:
+                if (word := self.tokens[self.at]) not in DIRECTIVES:
                     raise self.error(f"`{word[:40]} is not followed; accepted: a preprocessed file")
                 while self.tokens[self.at] not in ("module", "`", ""):
                     self.at += 1

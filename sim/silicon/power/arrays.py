@@ -103,7 +103,8 @@ def match(arrays: NetlistArrays, signals: Mapping[str, int]) -> Nets:
     """Find the recorded signal that tells what each net does.
 
     A net takes the activity of a signal of its name, or else of a pin of an instance on it
-    (``_123_/A``).
+    (``_123_/A``). Where the netlist is flatter than what was recorded, dots stand in its names for
+    the instances and generate blocks that the signal is in.
 
     Args:
         arrays: The netlist.
@@ -118,7 +119,12 @@ def match(arrays: NetlistArrays, signals: Mapping[str, int]) -> Nets:
     netlist = arrays.netlist
     row = np.full(arrays.net_count, -1, dtype=np.int64)
     pins = _pin_nets(arrays)
-    for table in (pins, netlist.names):  # the later one counts
+    dotted = {
+        name.replace(".", "/"): net
+        for name, net in netlist.names.items()
+        if "." in name and name.replace(".", "/") not in netlist.names
+    }
+    for table in (dotted, pins, netlist.names):  # the later one counts
         for name, signal in signals.items():
             net = table.get(name, -1)
             if net < 0 and (other := _other_name(name)) is not None:

@@ -50,6 +50,18 @@ def run(
     return analyze_power(**settings | changes)
 
 
+def test_a_flat_netlist_takes_what_was_recorded_in_its_hierarchy(tmp_path: Path) -> None:
+    """``lane.n`` of the netlist is ``n`` in the instance or generate block ``lane``."""
+    flat = NETLIST.replace("wire n;", "wire \\lane[0].n ;").replace("(n)", "(\\lane[0].n )")
+    waves = WAVES | {"other": WAVES["n"]}
+    path = write_vcd(tmp_path / "h.vcd", {k: v for k, v in waves.items() if k != "n"}, 100)
+    text = path.read_text()
+    declared = next(line for line in text.splitlines() if line.endswith(" other $end"))
+    inside = f"$scope module lane[0] $end\n{declared.replace('other', 'n')}\n$upscope $end"
+    path.write_text(text.replace(declared, inside))
+    assert run(tmp_path, flat, activity=path).to_json() == run(tmp_path).to_json()
+
+
 def test_energies_by_hand(tmp_path: Path) -> None:
     report = run(tmp_path)
     cells = {item.name: item.power for item in report.instances}

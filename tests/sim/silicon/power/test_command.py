@@ -44,6 +44,26 @@ def test_instances_classes_and_peak(
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_macros_included_files_and_parameters_are_those_of_all_commands(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def total_w(*more: str) -> float:
+        assert main([*arguments, *more, "--json", "-"]) == 0
+        total: float = json.loads(capsys.readouterr().out)["total_w"]
+        return total
+
+    plain = total_w()
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "body.vh").write_text("INV u2 (.A(n), .Y(y));")
+    text = NETLIST.replace("module top(", "module top #(parameter SPARE = 1) (")
+    text = text.replace("INV u2 (.A(n), .Y(y));", '`ifdef INVERTS\n`include "body.vh"\n`endif')
+    spare = "generate for (genvar g = 0; g < SPARE; g = g + 1) begin : s INV u (.A(b)); end"
+    (tmp_path / "n.v").write_text(text.replace("endmodule", f"{spare} endgenerate endmodule"))
+    more = ("--include", str(tmp_path / "parts"), "--define", "INVERTS")
+    assert total_w(*more, "--param", "SPARE=0") == pytest.approx(plain, rel=1e-9)
+    assert total_w(*more) > plain
+
+
 def test_tables_for_people(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     period = ["--period-ns", "5", "--window-ns", "20", "--top-consumers", "1"]
     assert main([*arguments, *period]) == 0
