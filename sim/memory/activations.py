@@ -6,8 +6,9 @@ from typing import Any
 
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.autograd import Lifetimes, Moment, Op, walk
+from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, most, total
-from consilico.sim.memory.operations import Kernels, Trained, block_ops, loss_ops
+from consilico.sim.memory.operations import block_ops, loss_ops
 from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["Activations"]

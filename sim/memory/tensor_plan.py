@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consilico.sim.memory.architecture import Parameter
+from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, Size, ceil_div, is_zero, merged, most, total
-from consilico.sim.memory.operations import Kernels, Trained
 from consilico.sim.memory.training_run import TrainingRun
 from consilico.sim.memory.treatments import Dims, Holding, Treatment
 
