@@ -15,6 +15,7 @@ from consilico.commands.output import (
     print_table,
     write_text,
 )
+from consilico.commands.run_options import with_settings
 
 __all__ = ["memory"]
 
@@ -22,90 +23,25 @@ _COLUMNS = ("kind", "tensors", "type", "GB", "GiB")
 _FEW = 4  # tensors that do not live at the peak and are named all the same
 
 
-def _choice(text: str) -> Any:
-    return typer.Option(help=text, rich_help_panel="How it is run")
-
-
+@with_settings
 def memory(
     model: Annotated[
         str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
     ],
     method: Annotated[str, typer.Option(help="Training method.")] = "adamw",
-    as_published: Annotated[
-        bool, typer.Option("--as-published", help="Run it as the authors' code does (q-galore).")
-    ] = False,
     gpu: Annotated[str | None, typer.Option(help="Name of the GPU that the run is to fit.")] = None,
     memory: Annotated[
         str | None, typer.Option(help="Memory that it is to fit instead, such as '16 GiB'.")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Sequences per micro-batch.")] = 1,
-    seq: Annotated[int, typer.Option(help="Tokens per sequence.")] = 256,
-    rank: Annotated[int, typer.Option(help="Rank; 0 stands for the method's usual rank.")] = 0,
-    group: Annotated[int, typer.Option(help="Elements per quantization group.")] = 256,
-    accumulation: Annotated[int, typer.Option(help="Micro-batches per step.")] = 1,
-    per_layer: Annotated[
-        bool, typer.Option("--per-layer", help="Update each layer inside the backward pass.")
-    ] = False,
-    dtype: Annotated[
-        str, _choice("bfloat16, float16, float32, mixed (float32 master copies) or amp (autocast).")
-    ] = "bfloat16",
-    checkpointing: Annotated[str, _choice("none, full or selective.")] = "none",
-    attention: Annotated[
-        str, _choice("fused, masked (fused, a mask kept for each block) or eager.")
-    ] = "fused",
-    loss: Annotated[
-        str,
-        _choice("Cross entropy: eager, in-place, compiled or fused (logits never held in full)."),
-    ] = "eager",
-    logits: Annotated[
-        str, _choice("In the backward pass: dropped, or held by the program.")
-    ] = "dropped",
-    implementation: Annotated[
-        str, _choice("Norms and the like: transformers, transformers-2023 or fused.")
-    ] = "transformers",
-    kernel: Annotated[
-        str,
-        _choice("AdamW's update: foreach, loop, fused or reference (consilico.golden.training)."),
-    ] = "foreach",
-    offload: Annotated[
-        str, _choice("Kept in host memory: none, optimizer, activations or both.")
-    ] = "none",
-    gpus: Annotated[int, _choice("Data-parallel GPUs.")] = 1,
-    sharding: Annotated[str, _choice("none, zero1, zero2, zero3 or fsdp.")] = "none",
-    sampled: Annotated[int, _choice("Blocks trained at a time; 0: as the method has it.")] = 0,
-    targets: Annotated[str, _choice("Matrices with adapters: all or attention.")] = "all",
-    adapters: Annotated[str, _choice("Data type of adapters: run or float32.")] = "run",
     csv_path: Annotated[
         str | None, typer.Option("--csv", metavar="PATH", help="Write the ledger as CSV.")
     ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
+    **given: Any,
 ) -> None:
     """Show what a training run holds on a GPU, tensor by tensor, and whether it fits."""
-    run = api.training_run(
-        model,
-        method,
-        published=as_published,
-        batch=batch,
-        sequence=seq,
-        rank=rank,
-        group=group,
-        accumulation=accumulation,
-        per_layer=per_layer,
-        dtype=dtype,
-        checkpointing=checkpointing,
-        attention=attention,
-        loss=loss,
-        logits=logits,
-        implementation=implementation,
-        kernel=kernel,
-        offload=offload,
-        gpus=gpus,
-        sharding=sharding,
-        sampled=sampled,
-        targets=targets,
-        adapters=adapters,
-    )
+    run = api.training_run(model, method, **given)
     one_standard_output(csv=csv_path, json=json_path)
     result = api.memory(run, gpu=gpu, memory=memory).to_json()
     if csv_path is not None:

@@ -3,17 +3,18 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from consilico.golden.config import check_fields, choice, integer
+from consilico.golden.config import check_fields
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.methods import REFERENCE_METHODS, TrainingMethod, find_method
+from consilico.sim.memory.settings import Settings
 
 __all__ = ["TrainingRun"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRun:
-    """Training run: model, method, sizes of a step, and implementation.
+class TrainingRun(Settings):
+    """Training run: model, method and settings.
 
     Raises:
         UserError: If a field is not accepted; the message names field, value and what is accepted.
@@ -21,68 +22,6 @@ class TrainingRun:
 
     model: Architecture
     method: str = "adamw"
-    batch: int = integer(1, 1, 1 << 20, "sequences in a micro-batch, on each GPU")
-    sequence: int = integer(256, 1, 1 << 24, "tokens of a sequence")
-    dtype: str = choice(
-        "bfloat16",
-        ("bfloat16", "float16", "float32", "mixed", "amp"),
-        "of weights, gradients and states; mixed: bfloat16 with float32 master weights and states;"
-        " amp: float32 under bfloat16 autocast",
-    )
-    rank: int = integer(0, 0, 1 << 20, "of projections or adapters; 0: the method's usual one")
-    group: int = integer(256, 2, 1 << 20, "elements that share the constants of a quantized weight")
-    accumulation: int = integer(1, 1, 1 << 20, "micro-batches of a step")
-    checkpointing: str = choice(
-        "none",
-        ("none", "full", "selective"),
-        "activations recomputed in backward: full keeps a block's input only, selective also the"
-        " results of its matrix products and of fused attention",
-    )
-    attention: str = choice(
-        "fused",
-        ("fused", "masked", "eager"),
-        "fused: scores are never held in full; masked: neither, but a mask is kept for each block,"
-        " as Hugging Face does without attention_mask and use_cache; eager: scores are held",
-    )
-    loss: str = choice(
-        "eager",
-        ("eager", "in-place", "compiled", "fused"),
-        "cross entropy: eager as Hugging Face runs it (12 bytes per logit at its peak in bfloat16),"
-        " in-place (8 bytes: a kernel whose gradient replaces the float32 logits), compiled (4"
-        " bytes), fused (logits never held in full)",
-    )
-    logits: str = choice(
-        "dropped",
-        ("dropped", "held"),
-        "whether the program keeps the logits through the backward pass; Hugging Face's Trainer"
-        " does not",
-    )
-    implementation: str = choice(
-        "transformers",
-        ("transformers", "transformers-2023", "fused"),
-        "of norms, rotary embeddings and MLP: as Hugging Face runs them, as its versions of 2023"
-        " did, or fused kernels",
-    )
-    kernel: str = choice(
-        "foreach",
-        ("foreach", "loop", "fused", "reference"),
-        "of the update: torch.optim's three, or consilico.golden.training.QGaLore",
-    )
-    per_layer: bool = choice(False, (False, True), "update inside the backward pass")
-    published: bool = choice(False, (False, True), "as the authors' code runs it")
-    offload: str = choice(
-        "none", ("none", "optimizer", "activations", "both"), "what is kept in host memory"
-    )
-    sampled: int = integer(0, 0, 1 << 20, "blocks trained at a time; 0: as the method has it")
-    gpus: int = integer(1, 1, 1 << 20, "data-parallel GPUs")
-    sharding: str = choice(
-        "none",
-        ("none", "zero1", "zero2", "zero3", "fsdp"),
-        "what the GPUs share out: states; and gradients; and weights (zero3, fsdp)",
-    )
-    targets: str = choice("all", ("all", "attention"), "matrices that get adapters")
-    adapters: str = choice("run", ("run", "float32"), "dtype of adapters; peft's default: float32")
-    gradients: str = choice("freed", ("freed", "kept"), "after a step: freed, or kept as zeros")
 
     def __post_init__(self) -> None:
         try:

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consilico.cli import main
+from consilico.sim.memory.evidence import measurements
+from consilico.sim.memory.settings import Settings
 
 HEADLINE = [
     *("memory", "--model", "llama-7b", "--method", "q-galore", "--as-published"),
@@ -34,6 +37,30 @@ def test_the_command_that_others_build_on(capsys: pytest.CaptureFixture[str]) ->
     keys = {"name", "kind", "dtype", "bytes", "live"}
     assert all(set(entry) == keys for entry in found["ledger"])
     assert sum(e["bytes"] for e in found["ledger"] if e["live"]) == found["peak_bytes"]
+
+
+def options_of(settings: dict[str, Any]) -> list[str]:
+    """Return the command line's options for the settings of a row of evidence."""
+    fields = Settings.__dataclass_fields__
+    found = []
+    for name, value in settings.items():
+        flag = (fields[name].metadata["flag"] if name in fields else "") or name.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            found += [f"--{flag}", str(value)]
+    return found
+
+
+def test_every_measured_run_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Path(measurements.__file__).with_name("measured.toml")
+    items = tomllib.loads(table.read_text())["run"]
+    for item, row in zip(items, measurements.measured_runs(), strict=True):
+        found = asked(capsys, "memory", *options_of(item["settings"]))
+        assert found["settings"] == row.run.settings(), row.label
+        if row.quantity == "peak":
+            scale = {"GB": 1e9, "GiB": 2**30}[row.unit]
+            assert found["peak_bytes"] / scale == pytest.approx(row.computed, rel=1e-9)
 
 
 def test_people_get_both_kinds_of_unit(capsys: pytest.CaptureFixture[str]) -> None:
