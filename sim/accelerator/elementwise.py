@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import unlike_llama
+from consilico.sim.memory.architecture import llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["ARITHMETIC", "ElementwiseOperators", "Pass", "operators", "passes"]
@@ -62,17 +62,19 @@ class _Sizes:
 
     def __init__(self, plan: TensorPlan) -> None:
         arch = plan.arch
-        if problem := unlike_llama(arch):
-            raise UserError(f"{problem}: only such models are counted element by element")
+        try:
+            attention, mlp = llama_parts(arch)
+        except ValueError as error:
+            raise UserError(f"{error}: only such models are counted element by element") from None
         t = int(plan.tokens)
         self.t, self.time = t, int(plan.sequence)
         self.layers, self.trained = arch.layers, plan.trained_blocks
-        self.width = arch.head_dim
+        self.width = attention.head_dim
         self.h, self.f, self.q, self.k = (
-            n * t for n in (arch.hidden, arch.intermediate, arch.query, arch.key)
+            n * t for n in (arch.hidden, mlp.intermediate, attention.query, attention.key)
         )
         self.hidden, self.vocab = arch.hidden, arch.vocab * t
-        self.scores = arch.heads * self.time * t
+        self.scores = attention.heads * self.time * t
         self.batch = plan.run.batch
         tensors = {x.parameter.name: x for x in plan.tensors}
         self.norms = tensors["attention norm"].trains  # whether norms train

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Parameter
+from consilico.sim.memory.architecture import Parameter, llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
 from consilico.sim.memory.training_run import TrainingRun
 
@@ -94,7 +94,11 @@ def planned(run: TrainingRun) -> TensorPlan:
 
 
 def matrix_products(plan: TensorPlan) -> list[MatrixProduct]:
-    """Return the products of a step, in the order of its phases; equal ones are one entry."""
+    """Return the products of a step, in the order of its phases; equal ones are one entry.
+
+    Raises:
+        UserError: If the model is not counted.
+    """
     forward = list(_Step(plan).forward())
     backward = [] if plan.method.forward_only else list(_Step(plan).backward())
     projection = [] if plan.method.forward_only else list(_projections(plan))
@@ -106,6 +110,10 @@ class _Step:
 
     def __init__(self, plan: TensorPlan) -> None:
         self.plan, self.run, self.arch = plan, plan.run, plan.arch
+        try:
+            self.attention, _ = llama_parts(plan.arch)
+        except ValueError as error:
+            raise UserError(f"{error}: the products of other models are not counted") from None
         self.tokens = int(plan.tokens)
         self.micro = plan.run.accumulation
         self.tensors = {t.parameter.name: t for t in plan.tensors}
@@ -197,7 +205,7 @@ class _Step:
 
     def _attention(self, phase: str, count: int) -> Iterator[MatrixProduct]:
         """Yield scores and weighted values of every head."""
-        time, width = int(self.plan.sequence), self.arch.head_dim
+        time, width = int(self.plan.sequence), self.attention.head_dim
         scores = self._kept(_SCORES)
         base = MatrixProduct(
             name="scores", phase=phase, m=time, k=width, n=time,
@@ -208,7 +216,7 @@ class _Step:
 
     def _attention_backward(self, count: int) -> Iterator[MatrixProduct]:
         """Yield two products for each of the two; fused attention computes its scores again."""
-        time, width = int(self.plan.sequence), self.arch.head_dim
+        time, width = int(self.plan.sequence), self.attention.head_dim
         scores = self._kept(_SCORES)
         base = MatrixProduct(
             name="scores, again", phase="backward", m=time, k=width, n=time,
@@ -225,7 +233,7 @@ class _Step:
     @property
     def _heads(self) -> int:
         """Return the products of one kind in a block: heads of all sequences of a step."""
-        return self.run.batch * self.arch.heads * self.micro
+        return self.run.batch * self.attention.heads * self.micro
 
     def _kept(self, operand: ProductOperand) -> ProductOperand:
         """Return an operand that stays on the chip unless attention is eager."""
@@ -258,7 +266,7 @@ def _projections(plan: TensorPlan) -> Iterator[MatrixProduct]:
             continue
         p, rank = tensor.parameter, int(tensor.dims.rank)
         long, short = int(tensor.dims.long), int(tensor.dims.short)
-        count = plan.trained_blocks if tensor.in_block else 1
+        count = tensor.trained_count
         four = plan.dtype_of(held) == "int4"
         basis = ProductOperand(kind="INT4 projection" if four else "projection", name=p.name)
         low = ProductOperand(kind="low-rank", name=p.name)

@@ -214,7 +214,7 @@ class _Builder:
         for t in plan.tensors:
             if not t.trains:
                 continue
-            count = plan.trained_blocks if t.in_block else 1
+            count = t.trained_count
             treatment = t.treatment
             projected = any(h.kind == "projections" for h in treatment.holdings)
             gradient = plan.weight_bytes * float(t.dims.low) if projected else float(t.gradient)

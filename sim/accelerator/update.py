@@ -92,7 +92,7 @@ def svd_work(plan: TensorPlan, svd: str, gap: int, sram_bytes: float) -> Renewal
         if not t.treatment.svd:
             continue
         m, n = int(t.dims.long), int(t.dims.short)
-        times = share * (plan.trained_blocks if t.in_block else 1)
+        times = share * t.trained_count
         element = t.gradient / t.dims.full
         if svd == "randomised":
             work, inner = randomised_svd_flops(m, n, int(t.dims.rank))
@@ -144,7 +144,7 @@ def update_operations(plan: TensorPlan) -> Counter[str]:
     for t in plan.tensors:
         if not t.trains:
             continue
-        count = plan.trained_blocks if t.in_block else 1
+        count = t.trained_count
         states = list(_of(t, "optimizer states"))
         weights = int(t.treatment.gradient(t.dims)) if t.treatment.gradient else 0
         for holding in states[:1]:  # the second moment has as many elements

@@ -1,29 +1,43 @@
 """Find the activations that blocks keep for the backward pass, and those of a running block."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, Block, Parameter
 from consilico.sim.memory.autograd import Lifetimes, Moment, Op, walk
 from consilico.sim.memory.chain import Kernels, Trained
-from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, most, total
-from consilico.sim.memory.operations import block_ops, loss_ops
+from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, least, most, total
+from consilico.sim.memory.operations import block_ops, logits_of, loss_ops
 from consilico.sim.memory.tensor_plan import TensorPlan
 
-__all__ = ["Activations"]
+__all__ = ["Activations", "BlockActivations"]
+
+
+@dataclass(frozen=True)
+class BlockActivations:
+    """A kind of block, followed once: its operations, and what lives while they run."""
+
+    ops: tuple[Op, ...]
+    lives: Lifetimes
+    forward: tuple[Moment, ...]  # nothing is saved where it runs again later
+    keeps: dict[str, tuple[str, Size]]  # by a recomputed block: headings in the ledger, bytes
+
+    @property
+    def kept_bytes(self) -> Size:
+        """Return the bytes that the block keeps if it is recomputed."""
+        return total(size for _, size in self.keeps.values())
 
 
 class Activations:
-    """The operations of a block and of the loss, followed once, and the live tensors they give.
+    """The operations of the blocks and of the loss, followed once, and the live tensors they give.
 
     Attributes:
-        block_ops: Operations of a block that trains; ``resting_ops`` of one that is not sampled.
-        block: What lives while ``block_ops`` runs; ``resting`` while ``resting_ops`` does.
-        forward: Moments of a block's forward pass; nothing is saved where it runs again later.
+        blocks: By kind of block, what lives in one that trains and in one that is not sampled.
         loss: What lives while ``loss_ops`` runs.
         logits: Names of the operations of the loss up to the logits.
-        keeps: What a recomputed block keeps, by name: its heading in the ledger, and bytes.
         always: What the model holds whenever it runs.
     """
 
@@ -32,25 +46,32 @@ class Activations:
         self.plan = plan
         self.recomputes = run.checkpointing != "none"
         self.x: Size = k.residual_bytes * arch.hidden * plan.tokens
-        step = (arch, k, plan.tokens, plan.sequence)
-        self.block_ops, self.block = _walked("block", plan.block_trained(), *step)
-        self.resting, self.resting_ops = self.block, self.block_ops
-        if plan.trained_blocks < arch.layers:
-            frozen = plan.block_trained(frozen=True)
-            self.resting_ops, self.resting = _walked("block", frozen, *step)
-        bare = self.recomputes or plan.method.forward_only
-        walked = _walked("bare block", plan.block_trained(), *step)[1] if bare else self.block
-        self.forward = walked.forward
+        some_rest = plan.trained_blocks < arch.layers
+        self.blocks: list[tuple[BlockActivations, BlockActivations]] = []
+        for block in arch.kinds:
+            trained = self._followed(block, plan.block_trained())
+            rests = self._followed(block, plan.block_trained(frozen=True)) if some_rest else trained
+            self.blocks.append((trained, rests))
         outside = frozenset(t.parameter.name for t in plan.tensors if not t.in_block and t.trains)
         if arch.tied and "embedding" in outside:
             outside |= {"output layer"}
-        self.loss_ops, self.loss = _walked("loss", Trained(trained=outside), *step)
+        self.loss_ops, self.loss = _walked(
+            "loss", Trained(trained=outside), arch, None, k, plan.tokens, plan.sequence
+        )
         upcast = {"logits, float32", "logits, shifted", "log-probabilities", "loss"}
         self.logits = {m.op for m in self.loss.forward} - upcast  # operations up to the logits
-        self.keeps = self._keeps(self.block_ops)
         self.always = tuple(self._always())
 
-    def _keeps(self, ops: Sequence[Op]) -> dict[str, tuple[str, Size]]:
+    def _followed(self, block: Block, trained: Trained) -> BlockActivations:
+        """Return what lives while a block runs whose parameters are trained in a certain way."""
+        plan = self.plan
+        step = (trained, plan.arch, block, plan.kernels, plan.tokens, plan.sequence)
+        ops, lives = _walked("block", *step)
+        bare = self.recomputes or plan.method.forward_only
+        forward = _walked("bare block", *step)[1].forward if bare else lives.forward
+        return BlockActivations(ops, lives, forward, self._keeps(ops, trained))
+
+    def _keeps(self, ops: Sequence[Op], trained: Trained) -> dict[str, tuple[str, Size]]:
         """Return what a recomputed block keeps by name: its heading in the ledger, and bytes.
 
         It keeps its input; with selective checkpointing also the results of its matrix products.
@@ -62,7 +83,7 @@ class Activations:
             names |= {"scores", "weighted values"}
             if self.plan.kernels.attention != "eager":
                 names.add("attended")
-            for name in self.plan.block_trained().adapted:
+            for name in trained.adapted:
                 names |= {f"{name} adapter", f"{name} adapter, low rank"}
             for name in sorted(names & set(size)):
                 kept[name] = ("activations: checkpoints", size[name].bytes)
@@ -70,10 +91,30 @@ class Activations:
                     kept[extra] = ("activations: checkpoints", more)
         return kept
 
-    def block_of(self, index: int) -> Lifetimes:
+    def of(self, index: int) -> BlockActivations:
         """Return what lives while a block runs, by its index; the blocks that train come last."""
-        trained = index >= self.plan.arch.layers - self.plan.trained_blocks
-        return self.block if trained else self.resting
+        trained, rests = self.blocks[self.plan.arch.pattern[index]]
+        return trained if index >= self.plan.arch.layers - self.plan.trained_blocks else rests
+
+    def groups(self, blocks: int | None = None) -> list[tuple[BlockActivations, int]]:
+        """Return the blocks that are alike, and how many there are among the first ``blocks``."""
+        arch = self.plan.arch
+        resting = arch.layers - self.plan.trained_blocks
+        pattern = arch.pattern if blocks is None else arch.pattern[:blocks]
+        counts = (Counter(pattern[resting:]), Counter(pattern[:resting]))
+        return [
+            (alike, count)
+            for which, counted in enumerate(counts)
+            for kind, both in enumerate(self.blocks)
+            if (count := counted[kind])
+            for alike in (both[which],)
+        ]
+
+    def kept_by(self, block: BlockActivations) -> Size:
+        """Return the bytes that stay on the GPU from a block's forward pass to its backward one."""
+        if self.plan.method.forward_only or self.plan.run.offload in ("activations", "both"):
+            return 0
+        return block.kept_bytes if self.recomputes else block.lives.saved_bytes
 
     def kept(self, blocks: int) -> LiveTensors:
         """Return the activations that the first ``blocks`` blocks keep for their backward pass.
@@ -81,48 +122,54 @@ class Activations:
         With activations in host memory, only those of the block in use and of the next are on the
         GPU.
         """
-        trained = max(0, blocks - (self.plan.arch.layers - self.plan.trained_blocks))
-        if self.recomputes:
-            lines = [(n, kind, size, blocks) for n, (kind, size) in self.keeps.items()]
-        else:
-            lines = [
-                (saved.name, saved.kind, saved.bytes, count)
-                for chain, count in ((self.block, trained), (self.resting, blocks - trained))
-                for saved in chain.saved
-                if count
-            ]
         if self.plan.method.forward_only:
-            lines = []
+            return self._part([])
+        first = 0
         if self.plan.run.offload in ("activations", "both"):
-            # on the GPU only those of the block in use and of the next
-            lines = [(n, kind, size, min(count, 2)) for n, kind, size, count in lines]
+            first = max(0, blocks - 2)  # those of the blocks before are in host memory
+        lines: list[tuple[str, str, Size, int]] = []
+        for block, count in self.groups(blocks):
+            before = sum(n for other, n in self.groups(first) if other is block) if first else 0
+            if count == before:
+                continue
+            if self.recomputes:
+                lines += [(n, kind, s, count - before) for n, (kind, s) in block.keeps.items()]
+            else:
+                lines += [(s.name, s.kind, s.bytes, count - before) for s in block.lives.saved]
         return self._part(lines)
 
     def matrix(self, operation: str) -> int:
-        """Return the elements of the matrix that an operation multiplies by; 0 if there is none."""
+        """Return the elements that an operation multiplies each token by; 0 if it is no product.
+
+        Of a stack of experts they are those of the experts that a token meets.
+        """
         fused = operation == "loss" and self.plan.kernels.loss == "fused"
         if operation == "output layer" or fused:
             return self.plan.arch.vocab * self.plan.arch.hidden
-        return next(
-            (t.dims.full for t in self.plan.tensors
-             if t.parameter.name == operation and t.parameter.columns > 1),
-            0,
-        )  # fmt: skip
+        found = self._parameter(operation)
+        return 0 if found is None else found.rows * found.columns * found.used
+
+    def _parameter(self, operation: str) -> Parameter | None:
+        """Return the matrices that an operation multiplies by; None if it is no product."""
+        matrices = (t.parameter for t in self.plan.tensors if t.parameter.columns > 1)
+        return next((p for p in matrices if p.name == operation), None)
 
     def weight_bytes(self, operation: str) -> float:
         """Return the bytes of that matrix as it is stored, which is what a product reads."""
-        elements = self.matrix(operation)
-        if operation in ("output layer", "loss") or not elements:
-            return elements * self.plan.weight_bytes
+        if operation in ("output layer", "loss"):
+            return self.matrix(operation) * self.plan.weight_bytes
+        found = self._parameter(operation)
         stored = self.plan.method.blocks.holdings[0]
-        return elements * BITS[self.plan.dtype_of(stored)] / 8
+        return 0.0 if found is None else found.elements * BITS[self.plan.dtype_of(stored)] / 8
 
     def dequantized_bytes(self, operation: str) -> float:
         """Return the bytes moved to make a float matrix of a quantized one before a product."""
         scratch = self.plan.method.blocks.weight_copies * self.plan.kernels.bytes
         if not scratch or operation in ("output layer", "loss"):
             return 0.0
-        return self.weight_bytes(operation) + 2 * scratch * self.matrix(operation)
+        found = self._parameter(operation)
+        elements = 0 if found is None else found.elements
+        return self.weight_bytes(operation) + 2 * scratch * elements
 
     def during(self, moment: Moment) -> LiveTensors:
         """Return what the block in work, or the loss, holds while an operation runs."""
@@ -137,9 +184,9 @@ class Activations:
         """Return what the block in work, or the loss, holds once an operation is done."""
         return self._part([("block in work", "activations: block in work", moment.after, 1)])
 
-    def input(self) -> LiveTensors:
+    def input(self, block: int) -> LiveTensors:
         """Return a block's input where nothing saves it: the program holds it meanwhile."""
-        saved = not self.recomputes and any(s.name == "x" for s in self.block.saved)
+        saved = not self.recomputes and any(s.name == "x" for s in self.of(block).lives.saved)
         return self._part(
             [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
         )
@@ -163,18 +210,20 @@ class Activations:
             [("gradient of a block's result", "activations: block in work", self.x, 1)]
         )
 
-    def casts(self, blocks: int, *, head: bool = False) -> LiveTensors:
+    def casts(self, kinds: Sequence[int], *, head: bool = False) -> LiveTensors:
         """Return the copies of weights that autocast makes.
 
         Args:
-            blocks: Number of blocks whose copies live.
+            kinds: Of the blocks whose copies live.
             head: Whether that of the output layer lives, too.
         """
         if not self.plan.kernels.autocast:
             return self._part([])
-        arch = self.plan.arch
-        one = 2 * arch.block_matrix_parameters
-        lines = [("blocks: autocast copies of weights", "transients", one, blocks)]
+        arch, name = self.plan.arch, "blocks: autocast copies of weights"
+        lines: list[tuple[str, str, Size, int]] = [
+            (name, "transients", 2 * arch.matrix_elements(kind), count)
+            for kind, count in Counter(kinds).items()
+        ]
         if head:
             size = 2 * arch.vocab * arch.hidden
             lines.append(("output layer: autocast copy of weight", "transients", size, 1))
@@ -186,7 +235,8 @@ class Activations:
         With checkpointing and frozen weights only the last block's are kept; else all of them are.
         """
         alone = self.recomputes and self.plan.method.blocks.trains_factors
-        return self.casts(min(blocks, 1) if alone else blocks)
+        pattern = self.plan.arch.pattern
+        return self.casts(pattern[max(blocks - 1, 0) if alone else 0 : blocks])
 
     def casts_loss(self, *, backward: bool) -> LiveTensors:
         """Return the autocast copies that are alive during the loss.
@@ -196,34 +246,40 @@ class Activations:
         """
         frozen = self.plan.method.blocks.trains_factors
         gone = self.recomputes and (backward or frozen)
-        return self.casts(0 if gone else self.plan.arch.layers, head=True)
+        return self.casts(() if gone else self.plan.arch.pattern, head=True)
 
     def casts_backward(self, block: int) -> LiveTensors:
         """Return the autocast copies that are alive in the backward pass of a block."""
-        return self.casts(1 if self.recomputes else block + 1)
+        return self.casts(self.plan.arch.pattern[block if self.recomputes else 0 : block + 1])
 
     def gathered(self) -> LiveTensors:
         """Return sharded weights that are whole for a while: of this block and the next."""
         plan = self.plan
         if plan.shards["weights"] == 1:
             return self._part([])
-        sizes = [(t.in_block, t.dims.full * plan.weight_bytes) for t in plan.tensors]
-        block = sum(size for in_block, size in sizes if in_block)
-        ends = [size for in_block, size in sizes if not in_block]
-        return self._part([("gathered weights", "transients", most(2 * block, *ends), 1)])
+        sizes = [(t.parameter.kinds, t.dims.full * plan.weight_bytes) for t in plan.tensors]
+        blocks = [sum(s for kinds, s in sizes if kind in kinds) for kind in range(len(self.blocks))]
+        ends = [size for kinds, size in sizes if not kinds]
+        return self._part([("gathered weights", "transients", most(2 * max(blocks), *ends), 1)])
 
     def _always(self) -> list[LiveTensors]:
         """Return what the model holds whenever it runs: mask, rotary angles, key cache."""
         plan, arch, k = self.plan, self.plan.arch, self.plan.kernels
-        lines = []
+        lines: list[tuple[str, str, Size, int]] = []
+        parts = [block.attention for block in arch.kinds]
         if k.attention == "eager":
             size = k.bytes * plan.tokens * plan.sequence
-            lines.append(("attention mask", "activations: attention", size, 1))
-        if not arch.positions:
-            size = 2 * k.bytes * arch.head_dim * plan.sequence
-            lines.append(("rotary angles", "activations: attention", size, 1))
+            masks = len({part.window for part in parts})
+            lines.append(("attention mask", "activations: attention", size, masks))
+        if rotary := max(part.rotary for part in parts):
+            size = 2 * k.bytes * rotary * plan.sequence
+            lines.append(("rotary angles", "activations: attention", size, arch.angles))
         if plan.method.forward_only:
-            size = 2 * arch.layers * arch.key * plan.tokens * k.bytes
+            size = total(
+                part.cached * k.bytes * _seen(part.window, plan.tokens, plan.sequence) * count
+                for kind, part in enumerate(parts)
+                for count in (arch.pattern.count(kind),)
+            )
             lines.append(("key and value cache", "key and value cache", size, 1))
         return [self._part(lines)]
 
@@ -233,6 +289,11 @@ class Activations:
             total(size * count for _, _, size, count in lines),
             lambda: [Entry(n, kind, "", size * count, count) for n, kind, size, count in lines],
         )
+
+
+def _seen(window: int, tokens: Size, sequence: Size) -> Size:
+    """Return the tokens whose keys a cache keeps: of each sequence, as many as a window has."""
+    return tokens if not window else tokens * least(window, sequence) // sequence
 
 
 def _walked(what: str, *key: Any) -> tuple[tuple[Op, ...], Lifetimes]:
@@ -253,15 +314,21 @@ def _remembered(what: str, *key: Any) -> tuple[tuple[Op, ...], Lifetimes]:
 
 
 def _walk(
-    what: str, trained: Trained, arch: Architecture, kernels: Kernels, tokens: Size, sequence: Size
+    what: str,
+    trained: Trained,
+    arch: Architecture,
+    block: Block | None,
+    kernels: Kernels,
+    tokens: Size,
+    sequence: Size,
 ) -> tuple[tuple[Op, ...], Lifetimes]:
     """List the operations of a ``block``, a ``bare block`` or the ``loss``, and follow them."""
     entry = kernels.residual_bytes * arch.hidden * tokens
-    if what == "loss":
+    if block is None:
         ops = tuple(loss_ops(arch, kernels, trained, tokens))
-        held = ("output layer",) if kernels.loss == "eager" else ()
+        held = (logits_of(arch),) if kernels.loss == "eager" else ()
         return ops, walk(ops, "x", entry, held, held_backward=kernels.holds_logits)
-    ops = tuple(block_ops(arch, kernels, trained, tokens, sequence))
+    ops = tuple(block_ops(arch, block, kernels, trained, tokens, sequence))
     if what == "bare block":
         ops = tuple(_bare(op) for op in ops)
     return ops, walk(ops, "x", entry)
@@ -269,4 +336,4 @@ def _walk(
 
 def _bare(op: Op) -> Op:
     """Return an operation that saves nothing, as no backward pass follows it."""
-    return Op(makes=op.makes, reads=op.reads, bytes=op.bytes, passes=op.passes, scratch=op.scratch)
+    return replace(op, saves=(), extra=(), parameter="", back_scratch=0)

@@ -1,71 +1,115 @@
-"""The shape of a language model as the ledger sees it: every parameter tensor of it."""
+"""The shape of a language model as the ledger sees it: its kinds of blocks, and every parameter.
+
+An :class:`Architecture` is put together from parts. A :class:`Block` has an attention
+(:class:`Attention` or :class:`LatentAttention`), an MLP (:class:`Mlp` or a :class:`Mixture` of
+them) and norms in certain places. Blocks may differ: ``kinds`` has each kind once, ``pattern`` says
+which kind each layer is of. :func:`decoder` makes the common case of equal blocks from its sizes.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 
-__all__ = ["ROLES", "Architecture", "Parameter", "unlike_llama"]
+__all__ = [
+    "NORMS", "NORM_PLACES", "ROLES", "Architecture", "Attention", "Block", "LatentAttention",
+    "Mixture", "Mlp", "Parameter", "decoder", "llama_parts", "unlike_llama",
+]  # fmt: skip
 
-ROLES = ("embedding", "position", "attention", "mlp", "norm", "bias", "head")
-"""What a parameter is for. The matrices of the blocks are those of ``attention`` and ``mlp``."""
+ROLES = ("embedding", "position", "attention", "mlp", "expert", "router", "norm", "bias", "head")
+"""What a parameter is for. The matrices of blocks are those of ``attention``, ``mlp`` and
+``expert``; an ``expert`` is a stack of matrices in one tensor."""
+
+NORMS = {
+    "rms": (True, False),
+    "rms-float": (True, False),
+    "layer": (True, True),
+    "layer-unbiased": (True, False),
+    "layer-float": (True, False),
+    "layer-plain": (False, False),
+}
+"""Kinds of norms, and whether each has weights and biases.
+
+``rms`` is LLaMA's; ``rms-float`` applies its weights in float32 (Gemma, OLMo 2). ``layer`` is
+PyTorch's kernel, ``layer-unbiased`` the same without biases; ``layer-float`` is written out in
+float32 (Cohere); ``layer-plain`` is PyTorch's in float32, without parameters (OLMo).
+"""
+
+NORM_PLACES = {
+    "before": ("attention norm", "mlp norm"),
+    "after": ("attention result norm", "mlp result norm"),
+    "around": ("attention norm", "attention result norm", "mlp norm", "mlp result norm"),
+    "shared": ("attention norm",),
+    "parallel": ("attention norm", "mlp norm"),
+}
+"""Places of the norms of a block, and their names.
+
+``before``: of the inputs of attention and MLP (LLaMA); ``after``: of their results (OLMo 2);
+``around``: both (Gemma 2). In the last two, attention and MLP run next to each other on the block's
+input and their results are added together: after one norm for both (``shared``, Cohere), or one
+each (``parallel``, GPT-NeoX).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter tensor that occurs ``count`` times, once in each block or once in the model."""
+    """A parameter tensor that occurs ``count`` times in the model.
+
+    Some tensors are a stack of ``matrices`` equal matrices, of which a token meets ``used``: the
+    experts of a mixture.
+    """
 
     name: str
     role: str  # one of ROLES
     rows: int  # outputs of a matrix; length of a vector
-    columns: int  # inputs of a matrix; 1 for a vector
-    count: int
+    columns: int = 1  # inputs of a matrix; 1 for a vector
+    count: int = 1
+    matrices: int = 1
+    used: int = 1
+    kinds: tuple[int, ...] = ()  # of the blocks that have one each; none: outside the blocks
 
     @property
     def elements(self) -> int:
         """Return the number of elements of one of these tensors."""
-        return self.rows * self.columns
+        return self.matrices * self.rows * self.columns
+
+    @property
+    def in_block(self) -> bool:
+        """Tell whether blocks have a parameter of this name, one each."""
+        return bool(self.kinds)
+
+
+def _linear(name: str, role: str, rows: int, columns: int, bias: bool) -> Iterator[Parameter]:
+    """Yield the matrix of a linear layer, and its bias if it has one."""
+    yield Parameter(name=name, role=role, rows=rows, columns=columns)
+    if bias:
+        yield Parameter(name=f"{name} bias", role="bias", rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """The shape of a decoder (LLaMA, Mistral, Qwen2, Gemma, GPT-2) or of a BERT-like encoder.
+class Attention:
+    """Attention of query heads over key heads, which groups of them may share.
 
     Raises:
-        ValueError: If a field is out of range; the message names field and value.
+        ValueError: If ``kv_heads`` does not divide ``heads``.
     """
 
-    name: str
-    hidden: int
-    intermediate: int
-    layers: int
     heads: int
     kv_heads: int
     head_dim: int
-    vocab: int
-    tied: bool = False  # the output layer is the embedding
-    gated: bool = True  # MLP of three matrices (gate, up, down), else of two
-    activation: str = "silu"
-    norm: str = "rms"  # rms: a weight; rms-float: applied in float32 (Gemma); layer: and a bias
-    qkv_bias: bool = False
-    output_bias: bool = False  # on the attention's output
-    mlp_bias: bool = False
-    bias: bool = False  # on every linear layer of the blocks
-    positions: int = 0  # rows of learned position embeddings, 0: rotary
-    extra: int = 0  # further parameters: poolers, token types
-    post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
-    context: int = 2048  # longest sequence the model was made for
-    source: str = ""
+    bias: bool = False  # of queries, keys and values
+    output_bias: bool = False
+    fused: str = ""  # one matrix makes all three, and then: "slices" of the result, or its "split"
+    norm: str = ""  # of queries and keys: one of NORMS, or none
+    norm_of: str = "head"  # "head": the same weights for each; "each": their own; "whole": one norm
+    rotary: int = 0  # dimensions of a head that are rotated by their position
+    window: int = 0  # tokens that a token sees; 0: all before it
+    capped: bool = False  # scores go through a hyperbolic tangent
+    alibi: bool = False  # a bias of the scores by distance
+    sinks: bool = False  # a learned score of nothing for each head
 
     def __post_init__(self) -> None:
-        counted = ("hidden", "intermediate", "layers", "heads", "kv_heads", "head_dim", "vocab")
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name in (*counted, "context") and (type(value) is not int or value < 1):
-                raise ValueError(f"{item.name} must be a positive integer, not {value!r}")
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads must divide heads ({self.heads}), not {self.kv_heads}")
-        if self.norm not in ("rms", "rms-float", "layer"):
-            raise ValueError(f"norm must be rms, rms-float or layer, not {self.norm!r}")
 
     @property
     def query(self) -> int:
@@ -77,55 +121,323 @@ class Architecture:
         """Return the number of key elements per token, over all heads; there are as many values."""
         return self.kv_heads * self.head_dim
 
+    @property
+    def result(self) -> int:
+        """Return the number of elements of the result per token, over all heads."""
+        return self.query
+
+    @property
+    def cached(self) -> int:
+        """Return the elements per token that a cache keeps for tokens to come."""
+        return 2 * self.key
+
+    def parameters(self, hidden: int) -> Iterator[Parameter]:
+        """Yield the parameters of the attention of one block."""
+        q, k = self.query, self.key
+        if self.fused:
+            yield from _linear("query, key and value", "attention", q + 2 * k, hidden, self.bias)
+        else:
+            for name, width in (("query", q), ("key", k), ("value", k)):
+                yield from _linear(name, "attention", width, hidden, self.bias)
+        if self.norm:
+            for name, width in (("query", q), ("key", k)):
+                length = self.head_dim if self.norm_of == "head" else width
+                weights, biases = NORMS[self.norm]
+                if weights:
+                    yield Parameter(name=f"{name} norm", role="norm", rows=length)
+                if biases:
+                    yield Parameter(name=f"{name} norm bias", role="bias", rows=length)
+        if self.sinks:
+            yield Parameter(name="attention sinks", role="bias", rows=self.heads)
+        yield from _linear("attention output", "attention", hidden, q, self.output_bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentAttention:
+    """Attention whose keys and values are made from one short vector per token (DeepSeek-V2).
+
+    arXiv 2405.04434, section 2.1. A head's queries and keys have ``plain`` dimensions and
+    ``rotary`` ones, the latter of the keys being the same for all heads.
+    """
+
+    heads: int
+    query_rank: int  # length of the short vector that queries are made from; 0: the input itself
+    key_rank: int
+    plain: int
+    rotary: int
+    value: int  # dimensions of a head's values
+    bias: bool = False  # of the matrices that shorten, and of the output
+    window: int = 0
+    capped: bool = False
+
+    @property
+    def head_dim(self) -> int:
+        """Return the dimensions of a head's queries and keys."""
+        return self.plain + self.rotary
+
+    @property
+    def query(self) -> int:
+        """Return the number of query elements per token, over all heads; keys have as many."""
+        return self.heads * self.head_dim
+
+    @property
+    def result(self) -> int:
+        """Return the number of elements of the result per token, over all heads."""
+        return self.heads * self.value
+
+    @property
+    def cached(self) -> int:
+        """Return the elements per token that a cache keeps for tokens to come."""
+        return self.key_rank + self.rotary
+
+    def parameters(self, hidden: int) -> Iterator[Parameter]:
+        """Yield the parameters of the attention of one block."""
+        role, rank, short = "attention", self.query_rank, self.key_rank
+        if rank:
+            yield from _linear("query, shortened", role, rank, hidden, self.bias)
+            yield Parameter(name="query norm", role="norm", rows=rank)
+            yield from _linear("query", role, self.query, rank, False)
+        else:
+            yield from _linear("query", role, self.query, hidden, False)
+        yield from _linear("key and value, shortened", role, short + self.rotary, hidden, self.bias)
+        yield Parameter(name="key and value norm", role="norm", rows=short)
+        wide = self.heads * (self.plain + self.value)
+        yield from _linear("key and value", role, wide, short, False)
+        yield from _linear("attention output", role, hidden, self.result, self.bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mlp:
+    """The two or, with a gate, three matrices that follow the attention."""
+
+    intermediate: int
+    gated: bool = True
+    activation: str = "silu"
+    bias: bool = False
+    fused: bool = False  # one matrix makes gate and up
+
+    def parameters(self, hidden: int, prefix: str = "") -> Iterator[Parameter]:
+        """Yield the parameters, with ``prefix`` before their names."""
+        f = self.intermediate
+        names = ["gate", "up"] if self.gated else ["up"]
+        if self.fused:
+            names, f = [" and ".join(names)], f * len(names)
+        for name in names:
+            yield from _linear(f"{prefix}{name}", "mlp", f, hidden, self.bias)
+        yield from _linear(f"{prefix}down", "mlp", hidden, self.intermediate, self.bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """A mixture of experts: a router chooses some of many MLPs for each token.
+
+    The experts' matrices are stacked in two tensors, as transformers 5 has them. A shared expert
+    runs for every token.
+    """
+
+    experts: int
+    chosen: int  # experts of a token
+    expert: Mlp
+    shared: Mlp | None = None
+    shared_gate: bool = False  # the shared expert's result is weighted, too
+    router_bias: bool = False
+    wide_router: bool = False  # its product is in float32
+    wide_scores: bool = False  # experts' results are weighted in float32
+
+    def parameters(self, hidden: int) -> Iterator[Parameter]:
+        """Yield the parameters of the mixture of one block."""
+        f, n = self.expert.intermediate, self.experts
+        yield from _linear("router", "router", n, hidden, self.router_bias)
+        wide, name = (2 * f, "gate and up") if self.expert.gated else (f, "up")
+        for part, rows, columns in ((name, wide, hidden), ("down", hidden, f)):
+            yield Parameter(
+                name=f"experts' {part}", role="expert", rows=rows, columns=columns, matrices=n,
+                used=self.chosen,
+            )  # fmt: skip
+            if self.expert.bias:
+                yield Parameter(name=f"experts' {part} bias", role="bias", rows=n * rows)
+        if self.shared is not None:
+            yield from self.shared.parameters(hidden, "shared ")
+        if self.shared_gate:
+            yield Parameter(name="shared expert's weight", role="router", rows=1, columns=hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A kind of block of a model."""
+
+    attention: Attention | LatentAttention
+    mlp: Mlp | Mixture
+    norms: str = "before"  # one of NORM_PLACES
+    scaled: bool = False  # results are scaled before they are added to the block's input
+
+    def parameters(self, hidden: int, norm: str) -> Iterator[Parameter]:
+        """Yield the parameters of one such block, each once, in the order of the forward pass."""
+        weights, biases = NORMS[norm]
+        places = NORM_PLACES[self.norms]
+        names = [name for name in places if weights]
+        attention = [name for name in names if name.startswith("attention")]
+        for name in attention[:1]:
+            yield Parameter(name=name, role="norm", rows=hidden)
+        yield from self.attention.parameters(hidden)
+        for name in [name for name in names if name not in attention[:1]]:
+            yield Parameter(name=name, role="norm", rows=hidden)
+        yield from self.mlp.parameters(hidden)
+        if biases:
+            yield Parameter(name="norm biases", role="bias", rows=len(places) * hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The shape of a decoder, or of an encoder like BERT.
+
+    Raises:
+        ValueError: If a field is out of range; the message names field and value.
+    """
+
+    name: str
+    hidden: int
+    vocab: int
+    kinds: tuple[Block, ...]  # of blocks, each once
+    pattern: tuple[int, ...]  # for each block, from the input on, its place in ``kinds``
+    norm: str = "rms"  # one of NORMS
+    tied: bool = False  # the output layer is the embedding
+    head_bias: bool = False
+    logits: str = "plain"  # or "scaled", or "capped": through a hyperbolic tangent
+    angles: int = 1  # sets of rotary angles
+    positions: int = 0  # rows of learned position embeddings, 0: none
+    embedding_width: int = 0  # of the embedding's vectors where not ``hidden``
+    embedding_norm: bool = False  # in addition to the norms of blocks and the final one
+    extra: int = 0  # further parameters: poolers, token types
+    post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
+    context: int = 2048  # longest sequence the model was made for
+    source: str = ""
+    notes: tuple[str, ...] = ()  # what a reader of an answer should know about the model
+    quantization: str = ""  # that its configuration asks for, such as "gptq 4 bits"
+
+    def __post_init__(self) -> None:
+        parts: tuple[_Part, ...] = (self, *_parts(self.kinds))
+        for part in parts:
+            for item in fields(part):
+                value = getattr(part, item.name)
+                needed = item.type is int and item.name not in _MAY_BE_ZERO
+                if needed and (type(value) is not int or value < 1):
+                    raise ValueError(f"{item.name} must be a positive integer, not {value!r}")
+        if not self.pattern or set(self.pattern) != set(range(len(self.kinds))):
+            raise ValueError(f"pattern must name each of {len(self.kinds)} kinds of blocks")
+        if self.norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {self.norm!r}")
+        _parameters(self)
+
+    @property
+    def layers(self) -> int:
+        """Return the number of blocks."""
+        return len(self.pattern)
+
+    @property
+    def block(self) -> Block:
+        """Return the first kind of block, for code that knows models of equal blocks only."""
+        return self.kinds[0]
+
+    def block_of(self, index: int) -> Block:
+        """Return the block of a layer, counted from the input on."""
+        return self.kinds[self.pattern[index]]
+
     def parameters(self) -> tuple[Parameter, ...]:
         """Return every parameter in the order of the forward pass; a tied output layer is none."""
         return _parameters(self)
 
     def _parameters(self) -> Iterator[Parameter]:
-        h, f, q, k, n = self.hidden, self.intermediate, self.query, self.key, self.layers
-
-        def one(name: str, role: str, rows: int, columns: int = 1, count: int = n) -> Parameter:
-            return Parameter(name=name, role=role, rows=rows, columns=columns, count=count)
-
-        yield one("embedding", "embedding", self.vocab, h, 1)
+        h, width = self.hidden, self.embedding_width or self.hidden
+        weights, biases = NORMS[self.norm]
+        yield Parameter(name="embedding", role="embedding", rows=self.vocab, columns=width)
         if self.positions:
-            yield one("positions", "position", self.positions, h, 1)
+            yield Parameter(name="positions", role="position", rows=self.positions, columns=h)
         if self.extra:
-            yield one("pooler and token types", "position", self.extra, 1, 1)
-        yield one("attention norm", "norm", h)
-        for name, rows, columns in (("query", q, h), ("key", k, h), ("value", k, h)):
-            yield one(name, "attention", rows, columns)
-            if self.qkv_bias or self.bias:
-                yield one(f"{name} bias", "bias", rows)
-        yield one("attention output", "attention", h, q)
-        yield one("mlp norm", "norm", h)
-        if self.gated:
-            yield one("gate", "mlp", f, h)
-        yield one("up", "mlp", f, h)
-        yield one("down", "mlp", h, f)
-        if self.bias or self.output_bias:
-            yield one("attention output bias", "bias", h)
-        if self.bias or self.mlp_bias:
-            if self.gated:
-                yield one("gate bias", "bias", f)
-            yield one("up bias", "bias", f)
-            yield one("down bias", "bias", h)
-        if self.norm == "layer":
-            yield one("norm biases", "bias", 2 * h)
-            yield one("final norm bias", "bias", h, count=1)
-        yield one("final norm", "norm", h, count=1)
+            yield Parameter(name="pooler and token types", role="position", rows=self.extra)
+        if width != h:
+            yield Parameter(name="embedding, widened", role="embedding", rows=h, columns=width)
+        if self.embedding_norm:
+            yield Parameter(name="embedding norm", role="norm", rows=h)
+            if biases:
+                yield Parameter(name="embedding norm bias", role="bias", rows=h)
+        yield from self._of_blocks()
+        if biases:
+            yield Parameter(name="final norm bias", role="bias", rows=h)
+        if weights:
+            yield Parameter(name="final norm", role="norm", rows=h)
+        if width != h:
+            yield Parameter(name="result, narrowed", role="embedding", rows=width, columns=h)
         if not self.tied:
-            yield one("output layer", "head", self.vocab, h, 1)
+            yield Parameter(name="output layer", role="head", rows=self.vocab, columns=width)
+        if self.head_bias:
+            yield Parameter(name="output layer bias", role="bias", rows=self.vocab)
+
+    def _of_blocks(self) -> Iterator[Parameter]:
+        """Yield the parameters of all blocks; those that kinds have in common once.
+
+        Raises:
+            ValueError: If two kinds have parameters of one name and different shapes.
+        """
+        found: dict[str, Parameter] = {}
+        for kind, block in enumerate(self.kinds):
+            blocks = self.pattern.count(kind)
+            for one in block.parameters(self.hidden, self.norm):
+                known = found.get(one.name)
+                if known is None:
+                    found[one.name] = replace(one, count=blocks, kinds=(kind,))
+                    continue
+                if replace(known, count=1, kinds=()) != one:
+                    raise ValueError(
+                        f"{one.name} must have one shape in all blocks, not {known.rows} x"
+                        f" {known.columns} and {one.rows} x {one.columns}"
+                    )
+                found[one.name] = replace(
+                    known, count=known.count + blocks, kinds=(*known.kinds, kind)
+                )
+        return iter(found.values())
+
+    def blocks_with(self, parameter: Parameter, last: int) -> int:
+        """Return how many of a parameter the ``last`` blocks have; 1 of one outside the blocks."""
+        if not parameter.in_block:
+            return 1
+        chosen = self.pattern[self.layers - last :]
+        return sum(kind in parameter.kinds for kind in chosen)
 
     @property
     def parameter_count(self) -> int:
         """Return the number of all parameters, each counted once."""
         return sum(p.elements * p.count for p in self.parameters())
 
+    def matrix_elements(self, kind: int) -> int:
+        """Return the number of elements in the matrices of one block of a kind."""
+        roles = ("attention", "mlp", "expert")
+        return sum(p.elements for p in self.parameters() if p.role in roles and kind in p.kinds)
+
     @property
-    def block_matrix_parameters(self) -> int:
-        """Return the number of parameters in the matrices of one block."""
-        return sum(p.elements for p in self.parameters() if p.role in ("attention", "mlp"))
+    def matrix_parameters(self) -> int:
+        """Return the number of elements in the matrices of all blocks."""
+        return sum(self.matrix_elements(kind) for kind in self.pattern)
+
+
+_MAY_BE_ZERO = frozenset(
+    {"rotary", "window", "query_rank", "angles", "positions", "embedding_width", "extra"}
+)
+
+
+_Part = Architecture | Attention | LatentAttention | Mlp | Mixture
+
+
+def _parts(kinds: tuple[Block, ...]) -> Iterator[_Part]:
+    """Yield the parts of blocks that have sizes."""
+    for block in kinds:
+        yield block.attention
+        if isinstance(block.mlp, Mixture):
+            yield from (block.mlp, block.mlp.expert)
+            if block.mlp.shared is not None:
+                yield block.mlp.shared
+        else:
+            yield block.mlp
 
 
 @lru_cache(maxsize=64)
@@ -134,18 +446,68 @@ def _parameters(architecture: Architecture) -> tuple[Parameter, ...]:
     return tuple(architecture._parameters())
 
 
-_LLAMA = {
-    "gated": True,
-    "activation": "silu",
-    "norm": "rms",
-    "qkv_bias": False,
-    "output_bias": False,
-    "mlp_bias": False,
-    "bias": False,
-    "positions": 0,
-    "extra": 0,
-    "post_norm": False,
-}
+def decoder(
+    *,
+    name: str,
+    hidden: int,
+    intermediate: int,
+    layers: int,
+    heads: int,
+    vocab: int,
+    kv_heads: int | None = None,
+    head_dim: int | None = None,
+    qkv_bias: bool = False,
+    output_bias: bool = False,
+    mlp_bias: bool = False,
+    gated: bool = True,
+    activation: str = "silu",
+    **others: object,
+) -> Architecture:
+    """Return an architecture of equal blocks: LLaMA's, unless arguments say otherwise.
+
+    Args:
+        name: Of the model.
+        hidden: Its width.
+        intermediate: Width of its MLPs.
+        layers: Number of its blocks.
+        heads: Query heads of each.
+        vocab: Number of tokens it knows.
+        kv_heads: Key heads of each block; as many as query heads where absent.
+        head_dim: Dimensions of a head; ``hidden`` over ``heads`` where absent.
+        qkv_bias: Whether queries, keys and values have biases.
+        output_bias: Whether the attention's output has one.
+        mlp_bias: Whether the MLP has biases.
+        gated: Whether the MLP is of three matrices, else it is of two.
+        activation: Of the MLP.
+        others: Further fields of :class:`Architecture`. Learned ``positions`` exclude rotary ones.
+
+    Raises:
+        ValueError: If a field is out of range, or ``head_dim`` is absent and ``heads`` does not
+            divide ``hidden``.
+    """
+    for label, value in (("layers", layers), ("heads", heads), ("hidden", hidden)):
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{label} must be a positive integer, not {value!r}")
+    if head_dim is None:
+        if hidden % heads:
+            raise ValueError(
+                f"number of heads must divide the hidden size {hidden} where head_dim is absent,"
+                f" not {heads}"
+            )
+        head_dim = hidden // heads
+    attention = Attention(
+        heads=heads, kv_heads=heads if kv_heads is None else kv_heads, head_dim=head_dim,
+        bias=qkv_bias, output_bias=output_bias, rotary=0 if others.get("positions") else head_dim,
+    )  # fmt: skip
+    mlp = Mlp(intermediate=intermediate, gated=gated, activation=activation, bias=mlp_bias)
+    return Architecture(
+        name=name, hidden=hidden, vocab=vocab, kinds=(Block(attention=attention, mlp=mlp),),
+        pattern=(0,) * layers, **others,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+_FREE = frozenset({"window", "tied", "context", "source", "notes", "quantization"})
+"""Fields in which a model of the LLaMA family may differ from LLaMA itself."""
 
 
 def unlike_llama(architecture: Architecture) -> str:
@@ -153,10 +515,42 @@ def unlike_llama(architecture: Architecture) -> str:
 
     Returns:
         A sentence that names the field, such as ``gated of gpt2 must be True as in LLaMA, not
-        False``; empty if the model is built like LLaMA. Grouped key heads and tied embeddings are.
+        False``; empty if the model is built like LLaMA. Grouped key heads and tied embeddings are,
+        and so are windows: what a mask hides is computed all the same.
     """
-    for name, value in _LLAMA.items():
-        own = getattr(architecture, name)
-        if own != value:
-            return f"{name} of {architecture.name} must be {value!r} as in LLaMA, not {own!r}"
+    name, first = architecture.name, architecture.block
+    for block in architecture.kinds:
+        for label, part, kind in (
+            ("mlp", block.mlp, Mlp),
+            ("attention", block.attention, Attention),
+        ):
+            if not isinstance(part, kind):
+                own = type(part).__name__
+                return f"{label} of {name} must be an {kind.__name__} as in LLaMA, not a {own}"
+        if (
+            replace(block, attention=replace(block.attention, window=first.attention.window))
+            != first
+        ):
+            return f"blocks of {name} must be equal as in LLaMA"
+    for found in (first.mlp, first.attention, first, architecture):
+        for item in fields(found):
+            if item.name not in _FREE and item.default is not MISSING:
+                own = getattr(found, item.name)
+                usual = first.attention.head_dim if item.name == "rotary" else item.default
+                if own != usual:
+                    return f"{item.name} of {name} must be {usual!r} as in LLaMA, not {own!r}"
     return ""
+
+
+def llama_parts(architecture: Architecture) -> tuple[Attention, Mlp]:
+    """Return attention and MLP of a model like LLaMA, for code that knows that family only.
+
+    Raises:
+        ValueError: If the model is not built like LLaMA; the message says in what.
+    """
+    if problem := unlike_llama(architecture):
+        raise ValueError(problem)
+    block = architecture.block
+    assert isinstance(block.attention, Attention)
+    assert isinstance(block.mlp, Mlp)
+    return block.attention, block.mlp

@@ -24,9 +24,12 @@ class Op:
     saves: tuple[str, ...] = ()  # inputs or the result, kept for backward
     extra: tuple[tuple[str, Size], ...] = ()  # what else it makes and keeps for backward
     passes: bool = False  # backward hands its gradient on as it is: an addition, a view
+    part: bool = False  # a view of a part of its input, for which backward makes a whole gradient
+    also: tuple[tuple[str, Size], ...] = ()  # more parts of it, whose gradients backward joins
     parameter: str = ""  # whose gradient backward makes
     scratch: Size = 0  # more bytes while it runs forward
     back_scratch: Size = 0  # more bytes while it runs backward
+    flops: Size = 0  # of an attention's products; those of a linear layer follow from its weight
     kind: str = "activations"  # heading in the ledger of what it saves first
 
 
@@ -84,14 +87,19 @@ def walk(
         leaf: Whether the input needs no gradient.
     """
     size: dict[str, Size] = {entry: entry_bytes}
+    shape: dict[str, Size] = {entry: entry_bytes}  # bytes of a tensor's gradient
     kind: dict[str, str] = {}
     last: dict[str, int] = {}
     savers: dict[str, int] = {}
     base: dict[str, str] = {}  # a view's tensor with storage
     for index, op in enumerate(ops):
-        size[op.makes] = op.bytes
+        size[op.makes] = shape[op.makes] = op.bytes
         if op.passes and len(op.reads) == 1:
             base[op.makes] = base.get(op.reads[0], op.reads[0])
+            shape[op.makes] = shape[op.reads[0]]
+        for name, part in ((op.makes, op.bytes), *op.also) if op.part else ():
+            base[name] = base.get(op.reads[0], op.reads[0])
+            size[name] = shape[name] = part
         for name in op.reads:
             last[base.get(name, name)] = index
         for name in (*op.saves, *(item for item, _ in op.extra)):
@@ -123,13 +131,15 @@ def walk(
                 del working[name]
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
     back = held if held_backward else ()
-    return Lifetimes(saved, tuple(forward), _backward(ops, entry, size, savers, base, back, leaf))
+    backward = _backward(ops, entry, size, shape, savers, base, back, leaf)
+    return Lifetimes(saved, tuple(forward), backward)
 
 
 def _backward(
     ops: Sequence[Op],
     entry: str,
     size: dict[str, Size],
+    shape: dict[str, Size],
     savers: dict[str, int],
     base: dict[str, str],
     held: Sequence[str],
@@ -138,7 +148,7 @@ def _backward(
     """Follow the chain backward, starting from what the forward pass saved.
 
     ``savers`` counts for each tensor the operations that saved it; ``base`` names the tensor with
-    storage that a view belongs to.
+    storage that a view belongs to; ``shape`` has the bytes of the gradient of each.
     """
     alive = {name: size[name] for name in savers}
     users = dict(savers)
@@ -146,13 +156,15 @@ def _backward(
         alive.setdefault(name, size[name])
         users[name] = users.get(name, 0) + 1
     number = count(1)
-    storages: dict[int, Size] = {0: size[base.get(ops[-1].makes, ops[-1].makes)]}
+    storages: dict[int, Size] = {0: shape[ops[-1].makes]}
     gradient: dict[str, int] = {ops[-1].makes: 0}  # storage of each tensor's gradient
     moments: list[Moment] = []
     for op in reversed(ops):
-        own = gradient.pop(op.makes, None)
-        if own is None:
+        results = (op.makes, *(name for name, _ in op.also))
+        owned = [gradient.pop(name) for name in results if name in gradient]
+        if not owned:
             continue
+        own = owned[0]
         dropped: list[int] = []
         for name in op.reads:
             if leaf and name == entry:
@@ -161,21 +173,21 @@ def _backward(
                 fresh = own
             else:
                 fresh = next(number)
-                storages[fresh] = size[base.get(name, name)]
+                storages[fresh] = shape[name]
             earlier = gradient.get(name)
             if earlier is None:
                 gradient[name] = fresh
             elif earlier in [g for n, g in gradient.items() if n != name] or earlier == own:
                 # shared with another tensor's gradient: the sum goes into storage of its own
                 summed = next(number)
-                storages[summed] = size[base.get(name, name)]
+                storages[summed] = shape[name]
                 gradient[name] = summed
                 dropped.append(fresh)
             else:
                 dropped.append(fresh)
         saved = total(alive.values())
         working = total(storages.values()) + op.back_scratch
-        for storage in (*dropped, own):
+        for storage in (*dropped, *owned):
             if storage not in gradient.values():
                 storages.pop(storage, None)
         for name in (*op.saves, *(item for item, _ in op.extra)):

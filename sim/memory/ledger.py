@@ -87,14 +87,12 @@ def slack_bytes(plan: TensorPlan, act: Activations) -> Size:
 
     It leaves up to 1 MiB on a block before it splits it: half of that is counted per large tensor.
     """
-    kept = (
-        [size for _, size in act.keeps.values()]
-        if act.recomputes
-        else [saved.bytes for saved in act.block.saved]
-    )
-    if plan.method.forward_only:
-        kept = []
-    count = total((size > _LARGE) * plan.arch.layers for size in kept)
+    count: Size = 0
+    for block, blocks in [] if plan.method.forward_only else act.groups():
+        kept = [size for _, size in block.keeps.values()]
+        if not act.recomputes:
+            kept = [saved.bytes for saved in block.lives.saved]
+        count = count + total((size > _LARGE) * blocks for size in kept)
     for entry in plan.persistent:
         count = count + (entry.bytes > _LARGE * entry.tensors) * entry.tensors
     return count * _ROUNDING

@@ -8,7 +8,7 @@ from typing import Any
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, decoder
 
 __all__ = ["find_model", "model_names", "read_config"]
 
@@ -24,7 +24,9 @@ _FAMILIES: dict[str, dict[str, Any]] = {  # with the defaults of Hugging Face's 
         "gated": False,
         "activation": "gelu_new",
         "norm": "layer",
-        "bias": True,
+        "qkv_bias": True,
+        "output_bias": True,
+        "mlp_bias": True,
     },
 }
 _NAMES = {  # ours: that of most configurations, that of GPT-2's
@@ -164,17 +166,8 @@ def _shown(value: object) -> str:
 
 
 def _make(fields: dict[str, Any], where: str) -> Architecture:
-    """Make an architecture, filling in what follows from other fields where it is absent."""
-    heads = fields["heads"]
-    fields.setdefault("kv_heads", heads)
-    if "head_dim" not in fields:
-        if fields["hidden"] % heads:
-            raise UserError(
-                f"{where}: number of heads must divide the hidden size {fields['hidden']}"
-                f" where head_dim is absent, not {heads}"
-            )
-        fields["head_dim"] = fields["hidden"] // heads
+    """Make an architecture of flat fields."""
     try:
-        return Architecture(**fields)
+        return decoder(**fields)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error

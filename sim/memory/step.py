@@ -46,10 +46,12 @@ class _Step:
 
     def stages(self) -> Iterator[Stage]:
         """Yield the moments of forward pass, loss and backward pass, and of a final update."""
-        layers = self.plan.arch.layers
-        for block in range(layers) if self.every_block else (layers - 1,):
-            base = (self.act.kept(block), self.act.input(), self.act.casts_forward(block + 1))
-            for moment in self._telling(self.act.forward):
+        layers, pattern = self.plan.arch.layers, self.plan.arch.pattern
+        # later blocks of a kind have more kept before them
+        last = {kind: block for block, kind in enumerate(pattern)}
+        for block in range(layers) if self.every_block else sorted(last.values()):
+            base = (self.act.kept(block), self.act.input(block), self.act.casts_forward(block + 1))
+            for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
                 yield self._stage("forward", label, *base, self.act.during(moment))
         kept = (self.act.kept(layers), self.act.casts_loss(backward=False))
@@ -71,15 +73,12 @@ class _Step:
 
     def _backward(self) -> Iterator[Stage]:
         """Yield the moments of the backward pass, with the updates that are fused into it."""
-        layers, resting = self.plan.arch.layers, self.plan.arch.layers - self.plan.trained_blocks
+        layers = self.plan.arch.layers
         waiting: list[str] = []  # parameters outside the blocks whose gradients are there
         kept = (self.act.kept(layers), self.act.casts_loss(backward=True))
         for moment in self.act.loss.backward:
             yield from self._moment("loss, backward", moment, kept, 0, waiting)
-        # where a peak can be: what blocks keep and the gradients they leave change by the same
-        # amount from one block to the next, but for the edge of those that are trained
-        edges = {0, max(resting - 1, 0), resting, layers - 1}
-        for block in reversed(range(layers) if self.every_block else sorted(edges)):
+        for block in reversed(range(layers) if self.every_block else self._peaks()):
             above = layers - 1 - block
             base = (
                 self.act.kept(block), self.act.checkpoint(), self.act.casts_backward(block),
@@ -89,17 +88,44 @@ class _Step:
             inside = list(waiting)
             if self.act.recomputes:
                 parts = (*base, self.act.output_gradient(), self._gradients(above, inside))
-                for moment in self._telling(self.act.block_of(block).forward):
+                for moment in self._telling(self.act.of(block).lives.forward):
                     yield self._stage(
                         "backward", f"{label}, again forward: {moment.op}", *parts,
                         self.act.during(moment),
                     )  # fmt: skip
-            for moment in self._telling(self.act.block_of(block).backward):
+            for moment in self._telling(self.act.of(block).lives.backward):
                 yield from self._moment(label, moment, base, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
             logits = (self.act.held_logits(),)
             yield from self._moment("backward", moment, logits, layers, waiting)
+
+    def _peaks(self) -> list[int]:
+        """Return the blocks where a peak of the backward pass can be.
+
+        What blocks keep and the gradients they leave change by the same amount from one block to
+        the next of its kind, but for the edge of those that are trained. Where kinds alternate, the
+        block of each kind counts that has most next to it.
+        """
+        arch, resting = self.plan.arch, self.plan.arch.layers - self.plan.trained_blocks
+        found = {0, max(resting - 1, 0), resting, arch.layers - 1}
+        if len(arch.kinds) > 1:
+            grow = not (self.plan.keeps_gradients or self.per_layer)
+            blocks = [self.act.of(index) for index in range(arch.layers)]
+            gradients = [self.plan.block_gradient_bytes(kind) * grow for kind in arch.pattern]
+            gradients[:resting] = [0] * resting
+            alike: dict[int, list[int]] = {}
+            held: list[Size] = []
+            size: Size = total(gradients)
+            for index, block in enumerate(blocks):
+                alike.setdefault(id(block), []).append(index)
+                size = size - gradients[index]
+                held.append(size)
+                size = size + self.act.kept_by(block)
+            for indices in alike.values():
+                sizes = np.stack(np.broadcast_arrays(*(held[index] for index in indices)))
+                found |= {indices[int(place)] for place in np.unique(sizes.argmax(axis=0))}
+        return sorted(found)
 
     def _telling(self, moments: Sequence[Moment]) -> Sequence[Moment]:
         """Return the moments that a peak can be at.
@@ -175,8 +201,9 @@ class _Step:
         """Return the gradients of ``blocks`` blocks and of single parameters, made anew."""
         counts = Counter(single)
         if not (self.plan.keeps_gradients or self.per_layer):
+            last = min(blocks, self.plan.trained_blocks)
             for name in self.in_block:
-                counts[name] += min(blocks, self.plan.trained_blocks)
+                counts[name] += self.plan.arch.blocks_with(self.tensors[name].parameter, last)
         lines = [
             self._line(name, count)
             for name, count in counts.items()

@@ -87,20 +87,19 @@ class _Timer:
 
     def time(self) -> StepTime:
         """Return the seconds of each part of a step."""
-        run, plan, layers = self.run, self.plan, self.plan.arch.layers
+        run, plan = self.run, self.plan
         micro = run.accumulation
-        block = self._chain(self.act.block_ops, backward=False)
+        groups = [(block.ops, count) for block, count in self.act.groups()]
+        blocks = sum(self._chain(ops, backward=False) * count for ops, count in groups)
         loss = self._chain(self.act.loss_ops, backward=False)
         training = not plan.method.forward_only
-        resting = layers - plan.trained_blocks
-        back = self._chain(self.act.block_ops, backward=True) * plan.trained_blocks
-        back += self._chain(self.act.resting_ops, backward=True) * resting
+        back = sum(self._chain(ops, backward=True) * count for ops, count in groups)
         back += self._chain(self.act.loss_ops, backward=True)
-        again = layers * block if self.act.recomputes else 0.0
+        again = blocks if self.act.recomputes else 0.0
         if run.checkpointing == "selective":  # matrix products are kept
-            again -= layers * self._products()
+            again -= sum(self._products(ops) * count for ops, count in groups)
         return StepTime(
-            forward_s=micro * (layers * block + loss),
+            forward_s=micro * (blocks + loss),
             recompute_s=micro * max(again, 0.0) if training else 0.0,
             backward_s=micro * back if training else 0.0,
             update_s=sum(self._update(t) for t in plan.tensors) / plan.shards["states"]
@@ -134,7 +133,9 @@ class _Timer:
         products = 1.0 + trained
         if op.makes in ("scores", "weighted values"):  # a gradient for each of the two inputs
             products = 2.0
-        elif op.makes == "attended":  # fused: the scores again, and four products for two
+        elif (
+            op.makes == "attended" and op.flops
+        ):  # fused: the scores again, and four products for two
             products = 2.5
         elif op.makes == "loss":  # fused: its gradients are made in the forward pass
             products = 0.0
@@ -145,17 +146,12 @@ class _Timer:
 
     def _flops(self, op: Op) -> float:
         """Return the FLOPs of an operation's matrix products in the forward pass."""
-        arch, tokens = self.plan.arch, self.plan.tokens
-        if op.makes in ("scores", "weighted values"):
-            return float(2 * arch.query * self.plan.sequence * tokens)
-        if op.makes == "attended" and self.run.attention != "eager":  # the causal half of both
-            return float(2 * arch.query * self.plan.sequence * tokens)
         passes = 3 if op.makes == "loss" else 1  # a fused loss makes both gradients at once
-        return float(passes * 2 * self.act.matrix(op.makes) * tokens)
+        return float(op.flops + passes * 2 * self.act.matrix(op.makes) * self.plan.tokens)
 
-    def _products(self) -> float:
+    def _products(self, ops: tuple[Op, ...]) -> float:
         """Return the seconds of a block's products, which selective checkpointing keeps."""
-        products = tuple(op for op in self.act.block_ops if self._flops(op))
+        products = tuple(op for op in ops if self._flops(op))
         return self._chain(products, backward=False)
 
     def _update(self, t: TrainedParameter) -> float:
@@ -166,7 +162,6 @@ class _Timer:
         """
         if not t.trains:
             return 0.0
-        count = self.plan.trained_blocks if t.in_block else 1
         held = sum(
             h.elements(t.dims) * BITS[self.plan.dtype_of(h)] / 8 for h in t.treatment.holdings
         )
@@ -176,13 +171,13 @@ class _Timer:
         flops = 0.0
         if any(h.kind == "projections" for h in t.treatment.holdings):
             flops = 4.0 * t.dims.full * t.dims.rank  # down and up
-        return float(count * max(flops / self.flops, traffic / self.bytes))
+        return float(t.trained_count * max(flops / self.flops, traffic / self.bytes))
 
     def _subspace(self) -> float:
         """Return the seconds of all SVDs, spread over the steps between two subspaces."""
         method = self.plan.method
         work = sum(
-            svd_flops(t.dims.rows, t.dims.columns) * self.plan.trained_blocks
+            svd_flops(t.dims.rows, t.dims.columns) * t.dims.matrices * t.trained_count
             for t in self.plan.tensors
             if t.treatment.svd
         )
@@ -200,13 +195,13 @@ class _Timer:
         if run.offload in ("optimizer", "both"):
             moved += 2 * plan.state_bytes / plan.shards["states"]
         if run.offload in ("activations", "both"):
-            layers = plan.arch.layers
-            kept = self.act.block.saved_bytes
-            if self.act.recomputes:
-                kept = total(size for _, size in self.act.keeps.values())
-            moved += 2 * run.accumulation * layers * kept
+            kept = total(
+                (block.kept_bytes if self.act.recomputes else block.lives.saved_bytes) * count
+                for block, count in self.act.groups()
+            )
+            moved += 2 * run.accumulation * kept
         if run.gpus > 1:  # over the same bus: links between GPUs are not in the catalogue
-            gradients = plan.gradients(sharded=False)
+            gradients = plan.gradient_bytes
             weights = plan.weight_bytes * plan.arch.parameter_count
             ring = (run.gpus - 1) / run.gpus
             if plan.shards["weights"] > 1:  # gathered forward and backward, gradients scattered

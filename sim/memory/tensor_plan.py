@@ -11,11 +11,14 @@ from consilico.sim.memory.treatments import Dims, Holding, Treatment
 
 __all__ = ["TensorPlan", "TrainedParameter"]
 
+_MATRICES = ("attention", "mlp", "expert")  # roles of the matrices of blocks
 _FAMILY = {
     "embedding": "embedding",
     "position": "embedding",
     "attention": "attention matrices",
     "mlp": "MLP matrices",
+    "expert": "expert matrices",
+    "router": "routers",
     "norm": "norms and biases",
     "bias": "norms and biases",
     "head": "output layer",
@@ -30,6 +33,7 @@ class TrainedParameter:
     treatment: Treatment
     dims: Dims
     count: int
+    trained_count: int  # of those, in the blocks that train
     gradient: Size  # bytes of its gradient; 0 if it is frozen
     update: Size  # bytes more while it is updated
     renewal: Size  # bytes more while its subspace is renewed
@@ -46,9 +50,8 @@ class TrainedParameter:
 
     @property
     def in_block(self) -> bool:
-        """Tell whether each block has a parameter of this kind."""
-        single = ("embedding", "position", "head")
-        return self.parameter.role not in single and "final" not in self.parameter.name
+        """Tell whether blocks have a parameter of this name."""
+        return self.parameter.in_block
 
 
 class TensorPlan:
@@ -104,16 +107,11 @@ class TensorPlan:
     def state_bytes(self) -> Size:
         """Return the bytes of all optimizer states, on the GPU or in host memory."""
         return total(
-            holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * count
-            for t, holding, count in self._all_holdings()
+            holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * t.trained_count
+            for t in self.tensors
+            for holding in t.treatment.holdings
             if holding.kind == "optimizer states"
         )
-
-    def _all_holdings(self) -> Iterator[tuple[TrainedParameter, Holding, int]]:
-        """Yield every holding with its parameter and the number of blocks that train it."""
-        for t in self.tensors:
-            for holding in t.treatment.holdings:
-                yield t, holding, self.trained_blocks if t.in_block else 1
 
     @property
     def keeps_gradients(self) -> bool:
@@ -138,26 +136,21 @@ class TensorPlan:
             weight_scratch=self.method.blocks.weight_copies * self.kernels.bytes,
         )
 
-    def gradients(self, *, block: bool | None = None, sharded: bool = True) -> Size:
-        """Return the bytes of all gradients.
+    def block_gradient_bytes(self, kind: int) -> Size:
+        """Return the bytes of the gradients of one block of a kind, where it trains."""
+        own = (t.gradient for t in self.tensors if kind in t.parameter.kinds)
+        return ceil_div(total(own), self.shards["gradients"])
 
-        Args:
-            block: Only those of one block (True), or of the parameters outside blocks (False).
-            sharded: Whether they are shared out among the GPUs where the run does so.
-        """
-        blocks = self.trained_blocks if block is None else 1
-        shards = self.shards["gradients"] if sharded else 1
-        return total(
-            t.gradient * (blocks if t.in_block else 1) // shards
-            for t in self.tensors
-            if block is None or t.in_block == block
-        )
+    @property
+    def gradient_bytes(self) -> Size:
+        """Return the bytes of all gradients, before they are shared out among GPUs."""
+        return total(t.gradient * t.trained_count for t in self.tensors)
 
     def _tensors(self) -> Iterator[TrainedParameter]:
         """Yield the parameters with how they are trained."""
         for parameter in self.arch.parameters():
             treatment = self._treatment(parameter)
-            density = self.density if parameter.role in ("attention", "mlp") else 1.0
+            density = self.density if parameter.role in _MATRICES else 1.0
             dims = Dims.of(parameter, self.rank, density)
             element = BITS[self.adapter if treatment.trains_factors else self.weight] // 8
             gradient = 0 if treatment.gradient is None else treatment.gradient(dims) * element
@@ -166,6 +159,7 @@ class TensorPlan:
                 treatment=treatment,
                 dims=dims,
                 count=parameter.count,
+                trained_count=self.arch.blocks_with(parameter, self.trained_blocks),
                 gradient=gradient,
                 update=self._update(treatment, dims, element),
                 renewal=treatment.renewal(dims, element),
@@ -173,8 +167,10 @@ class TensorPlan:
 
     def _treatment(self, parameter: Parameter) -> Treatment:
         """Return the treatment that the run's method has for a parameter."""
-        if parameter.role in ("attention", "mlp"):
-            if self.run.targets == "attention" and parameter.role == "mlp" and self.method.adapters:
+        if parameter.role in _MATRICES:
+            # peft gives adapters to layers, and a stack of experts is a tensor and no layer
+            beyond = ("mlp", "expert") if self.run.targets == "attention" else ("expert",)
+            if parameter.role in beyond and self.method.adapters:
                 base = self.method.blocks.holdings[0]
                 return Treatment(holdings=(base,), weight_copies=self.method.blocks.weight_copies)
             return self.method.blocks
@@ -206,18 +202,14 @@ class TensorPlan:
         alone = ceil_div(most(*(t.update for t in self.tensors)), shards)
         if self.run.kernel != "foreach":
             return alone
-        together = total(
-            t.update * (self.trained_blocks if t.in_block else 1)
-            for t in self.tensors
-            if t.treatment.kernel
-        )
+        together = total(t.update * t.trained_count for t in self.tensors if t.treatment.kernel)
         return most(alone, ceil_div(together, shards))
 
     def _persistent(self) -> Iterator[Entry]:
         """Yield the entries that live through the whole step."""
         yield from self._shared()
         for t in self.tensors:
-            count = self.trained_blocks if t.in_block else 1
+            count = t.trained_count
             for holding in t.treatment.holdings:
                 yield from self._held(t, holding, count)
             if t.count > count:  # blocks that are not among those sampled keep the weight alone

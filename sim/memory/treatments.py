@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
-from consilico.sim.memory.architecture import Architecture, Parameter
+from consilico.sim.base.errors import UserError
+from consilico.sim.memory.architecture import Architecture, Attention, Mlp, Parameter
 from consilico.sim.memory.entries import Size, least
 
 __all__ = ["Dims", "Holding", "Treatment"]
@@ -23,17 +24,18 @@ class Dims:
     rank: Size  # of a projection: no more than the shorter side
     factor_rank: Size  # of factors, which may be larger
     density: float = 1.0  # part of the weight that a method keeps
+    matrices: int = 1  # in the tensor, each of these rows and columns
 
     @classmethod
     def of(cls, parameter: Parameter, rank: Size, density: float = 1.0) -> "Dims":
         """Return the dimensions of a parameter; a projection's rank is at most its shorter side."""
         clipped = least(rank, min(parameter.rows, parameter.columns))
-        return cls(parameter.rows, parameter.columns, clipped, rank, density)
+        return cls(parameter.rows, parameter.columns, clipped, rank, density, parameter.matrices)
 
     @property
     def full(self) -> int:
         """Return the number of elements of the parameter."""
-        return self.rows * self.columns
+        return self.matrices * self.rows * self.columns
 
     @property
     def kept(self) -> int:
@@ -53,17 +55,17 @@ class Dims:
     @property
     def low(self) -> Size:
         """Return the number of elements of the gradient once it is projected to ``rank``."""
-        return self.rank * self.long
+        return self.matrices * self.rank * self.long
 
     @property
     def basis(self) -> Size:
         """Return the number of elements of the projection."""
-        return self.rank * self.short
+        return self.matrices * self.rank * self.short
 
     @property
     def factors(self) -> Size:
         """Return the number of elements of two low-rank factors of ``factor_rank``."""
-        return self.factor_rank * (self.rows + self.columns)
+        return self.matrices * self.factor_rank * (self.rows + self.columns)
 
 
 Elements = Callable[[Dims], Size]
@@ -139,7 +141,7 @@ def factors(d: Dims) -> Size:
 
 def core(d: Dims) -> Size:
     """Return the elements of a square matrix between two low-rank factors."""
-    return d.factor_rank * d.factor_rank
+    return d.matrices * d.factor_rank * d.factor_rank
 
 
 def sparse(density: float) -> Elements:
@@ -192,7 +194,7 @@ def _svd(d: Dims, e: int) -> Size:
 
     The solver's workspace is not counted.
     """
-    return 4 * (2 * d.full + d.short * d.short)
+    return 4 * (2 * d.full + d.matrices * d.short * d.short)
 
 
 def _requantized(d: Dims, e: int) -> Size:
@@ -210,7 +212,9 @@ ADAM = Treatment(holdings=(weight(), *moments(full)), gradient=full, kernel=True
 ADAM_8BIT = Treatment(holdings=(weight(), *moments(full, "uint8")), gradient=full)
 ADAM_32 = Treatment(holdings=(weight(), *moments(full, "float32")), gradient=full)
 LOMO = replace(PLAIN, update=lambda d, e: 8 * d.full)  # gradient and weight in float32
-_FACTORED = state("row and column statistics", lambda d: d.rows + d.columns, "float32")
+_FACTORED = state(
+    "row and column statistics", lambda d: d.matrices * (d.rows + d.columns), "float32"
+)
 ADAFACTOR = Treatment(
     holdings=(weight(), _FACTORED),
     gradient=full,
@@ -233,7 +237,12 @@ DCT = replace(
     holdings=(
         weight(),
         *moments(low),
-        Holding(name="chosen columns", kind=PROJECTIONS, elements=lambda d: d.rank, dtype="int32"),
+        Holding(
+            name="chosen columns",
+            kind=PROJECTIONS,
+            elements=lambda d: d.matrices * d.rank,
+            dtype="int32",
+        ),
     ),
     renewal=lambda d, e: e * d.full,  # the gradient in the whole basis
     svd=False,
@@ -334,6 +343,21 @@ def low_rank_and_sparse(density: float, index_bytes: str) -> Treatment:
     )
 
 
+def _groups_and_channels(arch: Architecture) -> tuple[int, int]:
+    """Return what structured pruning cuts in a block: groups of heads, and channels of the MLP.
+
+    Raises:
+        UserError: If blocks differ, or are of other parts.
+    """
+    attention, mlp = arch.block.attention, arch.block.mlp
+    if len(arch.kinds) == 1 and isinstance(attention, Attention) and isinstance(mlp, Mlp):
+        return attention.kv_heads, mlp.intermediate
+    raise UserError(
+        "structured pruning (loram, qloram) must have equal blocks of attention and one MLP, not"
+        f" those of {arch.name}"
+    )
+
+
 def structured(ratio: float) -> Callable[[Architecture], float]:
     """Return the share of the blocks' weights that structured pruning by ``ratio`` leaves.
 
@@ -342,10 +366,11 @@ def structured(ratio: float) -> Callable[[Architecture], float]:
     """
 
     def density(arch: Architecture) -> float:
+        groups, width = _groups_and_channels(arch)
         whole = min(6, arch.layers)
-        heads = ceil(round((1 - ratio) * arch.kv_heads, 9)) / arch.kv_heads
-        channels = round((1 - ratio) * arch.intermediate) / arch.intermediate
-        block = arch.block_matrix_parameters
+        heads = ceil(round((1 - ratio) * groups, 9)) / groups
+        channels = round((1 - ratio) * width) / width
+        block = arch.matrix_elements(0)
         attention = sum(p.elements for p in arch.parameters() if p.role == "attention")
         cut = (heads * attention + channels * (block - attention)) / block
         return (whole + (arch.layers - whole) * cut) / arch.layers

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, Attention, Mlp
 
 __all__ = ["STRAIGHT_COUNTS", "Case", "CountedBytes", "Rule"]
 
@@ -54,7 +54,7 @@ class Case:
     @property
     def blocks(self) -> int:
         """Return the number of parameters in the matrices of all blocks."""
-        return self.model.block_matrix_parameters * self.model.layers
+        return self.model.matrix_parameters
 
     @property
     def rest(self) -> int:
@@ -89,11 +89,14 @@ class Case:
         heads (one for each key head) and MLP channels the given part is cut, rounded down.
         Embeddings, output layer and norms stay.
         """
-        a = self.model
-        groups = a.kv_heads * self.percent // 100
-        heads = 2 * a.hidden * a.head_dim * groups * (a.heads // a.kv_heads + 1)
-        channels = 3 * a.hidden * (a.intermediate * self.percent // 100)
-        return self.total - (a.layers - 6) * (heads + channels)
+        model, attention, mlp = self.model, self.model.block.attention, self.model.block.mlp
+        if not (isinstance(attention, Attention) and isinstance(mlp, Mlp)):
+            raise TypeError(f"{model.name} has blocks that the paper does not prune")
+        groups = attention.kv_heads * self.percent // 100
+        shared = attention.heads // attention.kv_heads
+        heads = 2 * model.hidden * attention.head_dim * groups * (shared + 1)
+        channels = 3 * model.hidden * (mlp.intermediate * self.percent // 100)
+        return self.total - (model.layers - 6) * (heads + channels)
 
 
 Rule = Callable[[Case], CountedBytes]

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import (
     noop_context_fn,
 )
 
-from consilico.sim.memory.architecture import Architecture, unlike_llama
+from consilico.sim.memory.architecture import Architecture, Attention, Mlp, llama_parts
 
 __all__ = ["ATTENTION", "CHECKPOINTING", "Llama", "Output"]
 
@@ -76,21 +76,27 @@ def _repeat(x: Tensor, times: int) -> Tensor:
 
 class _Block(nn.Module):
     def __init__(
-        self, arch: Architecture, fused: bool, dtype: torch.dtype, device: torch.device | str
+        self,
+        hidden: int,
+        attention: Attention,
+        mlp: Mlp,
+        fused: bool,
+        dtype: torch.dtype,
+        device: torch.device | str,
     ) -> None:
         super().__init__()
         linear = partial(nn.Linear, bias=False, dtype=dtype, device=device)
-        self._head_dim, self._groups = arch.head_dim, arch.heads // arch.kv_heads
+        self._head_dim, self._groups = attention.head_dim, attention.heads // attention.kv_heads
         self._fused = fused
-        self.attention_norm = _RmsNorm(arch.hidden, dtype, device)
-        self.query = linear(arch.hidden, arch.query)
-        self.key = linear(arch.hidden, arch.key)
-        self.value = linear(arch.hidden, arch.key)
-        self.output = linear(arch.query, arch.hidden)
-        self.mlp_norm = _RmsNorm(arch.hidden, dtype, device)
-        self.gate = linear(arch.hidden, arch.intermediate)
-        self.up = linear(arch.hidden, arch.intermediate)
-        self.down = linear(arch.intermediate, arch.hidden)
+        self.attention_norm = _RmsNorm(hidden, dtype, device)
+        self.query = linear(hidden, attention.query)
+        self.key = linear(hidden, attention.key)
+        self.value = linear(hidden, attention.key)
+        self.output = linear(attention.query, hidden)
+        self.mlp_norm = _RmsNorm(hidden, dtype, device)
+        self.gate = linear(hidden, mlp.intermediate)
+        self.up = linear(hidden, mlp.intermediate)
+        self.down = linear(mlp.intermediate, hidden)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         residual = x
@@ -154,17 +160,16 @@ class Llama(nn.Module):
             has not.
         """
         super().__init__()
-        if problem := unlike_llama(arch):
-            raise ValueError(problem)
+        parts = llama_parts(arch)
         if attention not in ATTENTION:
             raise ValueError(f"attention must be one of {ATTENTION}, not {attention!r}")
         if checkpointing not in CHECKPOINTING:
             raise ValueError(f"checkpointing must be one of {CHECKPOINTING}, not {checkpointing!r}")
         self._dtype, self._fused = dtype, attention == "fused"
-        self._checkpointing, self._head_dim = checkpointing, arch.head_dim
+        self._checkpointing, self._head_dim = checkpointing, parts[0].head_dim
         self.embedding = nn.Embedding(arch.vocab, arch.hidden, dtype=dtype, device=device)
         self.blocks = nn.ModuleList(
-            _Block(arch, self._fused, dtype, device) for _ in range(arch.layers)
+            _Block(arch.hidden, *parts, self._fused, dtype, device) for _ in range(arch.layers)
         )
         self.norm = _RmsNorm(arch.hidden, dtype, device)
         self.head = nn.Linear(arch.hidden, arch.vocab, bias=False, dtype=dtype, device=device)

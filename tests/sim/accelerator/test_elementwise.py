@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from consilico.sim.accelerator.elementwise import operators, passes
 from consilico.sim.accelerator.matrix_products import planned
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.training_run import TrainingRun
@@ -41,10 +41,10 @@ MOVES = {  # of data, views, constants made once: no arithmetic on activations
     "cos", "sin", "ge", "zeros", "scalar_tensor", "where", "constant_pad_nd", "ones_like",
     "nll_loss_forward",
 }  # fmt: skip
-GROUPED = Architecture(
+GROUPED = decoder(
     name="grouped", hidden=24, intermediate=56, layers=3, heads=6, kv_heads=2, head_dim=4, vocab=50
 )
-HEADS = Architecture(
+HEADS = decoder(
     name="heads", hidden=32, intermediate=48, layers=2, heads=4, kv_heads=4, head_dim=8, vocab=100
 )
 

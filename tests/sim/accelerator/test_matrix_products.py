@@ -16,20 +16,20 @@ from torch.utils.flop_counter import (
 
 from consilico.sim.accelerator.matrix_products import MatrixProduct, matrix_products, planned
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
 from consilico.sim.memory.training_run import TrainingRun
 
 SHAPES = {
-    "heads": Architecture(
+    "heads": decoder(
         name="heads", hidden=32, intermediate=48, layers=2, heads=4, kv_heads=4, head_dim=8,
         vocab=100,
     ),
-    "grouped": Architecture(
+    "grouped": decoder(
         name="grouped", hidden=24, intermediate=56, layers=3, heads=6, kv_heads=2, head_dim=4,
         vocab=50,
     ),
-    "tied": Architecture(
+    "tied": decoder(
         name="tied", hidden=16, intermediate=40, layers=1, heads=4, kv_heads=1, head_dim=8,
         vocab=60, tied=True,
     ),

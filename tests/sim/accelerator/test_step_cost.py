@@ -17,13 +17,13 @@ from consilico.sim.accelerator.unit_prices import estimated_prices, price_list
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly, summed
 from consilico.sim.estimate.operators.estimate import estimate
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
 from consilico.sim.units.catalogue import find_unit
 from tests.sim.accelerator.priced import INTERVAL, UNIT_PRICES
 
-ARCH = Architecture(
+ARCH = decoder(
     name="small", hidden=256, intermediate=512, layers=2, heads=4, kv_heads=2, head_dim=64,
     vocab=1000,
 )  # fmt: skip
@@ -112,7 +112,7 @@ def test_float_weights_become_codes_for_an_array_of_integers() -> None:
         stored["forward"].operations["value quantization"]
         - quantized["forward"].operations["value quantization"]
     )
-    assert more == ARCH.block_matrix_parameters * ARCH.layers
+    assert more == ARCH.matrix_parameters
     assert phases(run, precision="bf16")["forward"].operations["value quantization"] == 0
 
 

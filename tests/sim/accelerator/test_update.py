@@ -16,12 +16,12 @@ from consilico.sim.accelerator.update import (
     update_operations,
 )
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
 from consilico.sim.memory.step_time import LAZY, svd_flops
 from consilico.sim.memory.training_run import TrainingRun
 
-ARCH = Architecture(
+ARCH = decoder(
     name="small", hidden=64, intermediate=96, layers=2, heads=4, kv_heads=2, head_dim=16, vocab=80
 )
 SCALARS = {  # scalar operations of an element written
@@ -97,7 +97,7 @@ def test_8_bit_states_are_coded_once_a_step() -> None:
 def test_q_galore_updates_every_int8_weight_once() -> None:
     plan = planned(TrainingRun(model=ARCH, method="q-galore", rank=16))
     operations = update_operations(plan)
-    blocks = ARCH.block_matrix_parameters * ARCH.layers
+    blocks = ARCH.matrix_parameters
     assert operations["weight update"] == blocks
     assert operations["value quantization"] > blocks
     low = sum(int(t.dims.low) * t.count for t in plan.tensors if t.treatment.svd)

@@ -91,7 +91,7 @@ def test_saved_activations_of_a_block_are_those_of_the_authors_of_q_galore() -> 
     assert not whole
     from consilico.sim.memory.activations import Activations
 
-    saved = Activations(found.plan).block.saved_bytes / 256
+    saved = Activations(found.plan).of(0).lives.saved_bytes / 256
     assert saved == pytest.approx(28 * 4096 + 8 * 11008 + 128, rel=1e-4)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.memory.architecture import llama_parts
 from consilico.sim.memory.presets import find_model, model_names, read_config
 
 LLAMA = {
@@ -56,7 +57,8 @@ def written(folder: Path, config: Any) -> Path:
 
 def test_a_config_gives_what_it_says_and_the_family_the_rest(tmp_path: Path) -> None:
     found = read_config(written(tmp_path, LLAMA | {"num_key_value_heads": 2}))
-    assert (found.hidden, found.head_dim, found.key, found.tied) == (64, 16, 32, False)
+    attention, _ = llama_parts(found)
+    assert (found.hidden, attention.head_dim, attention.key, found.tied) == (64, 16, 32, False)
     block = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 160 * 64 + 2 * 64
     assert found.parameter_count == 2 * block + 2 * 100 * 64 + 64
     assert find_model(str(tmp_path)).parameter_count == found.parameter_count  # the folder

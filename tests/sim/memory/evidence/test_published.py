@@ -1,14 +1,14 @@
 """Published memory figures: counted exactly, or by a paper's own rule, or a stated miss."""
 
 import csv
-import dataclasses
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, Mlp, llama_parts
 from consilico.sim.memory.evidence import published as module
 from consilico.sim.memory.evidence.conventions import CONVENTIONS, galore_table_1
 from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case
@@ -98,7 +98,14 @@ def _wrong(field: str) -> dict[str, list[PublishedFigure]]:
 
     def find(model: str) -> Architecture:
         right = find_model(model)
-        return dataclasses.replace(right, **{field: 2 * getattr(right, field)})
+        if field == "layers":
+            return replace(right, pattern=2 * right.pattern)
+        if field == "vocab":
+            return replace(right, vocab=2 * right.vocab)
+        mlp = right.block.mlp
+        assert isinstance(mlp, Mlp)
+        wide = replace(right.block, mlp=replace(mlp, intermediate=2 * mlp.intermediate))
+        return replace(right, kinds=(wide,))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "find_model", find)
@@ -146,7 +153,7 @@ def test_galore_table_1_per_matrix() -> None:
 def test_galore_states_of_a_block_are_its_table_1_summed() -> None:
     model = find_model("llama-60m")
     case = Case(model=model, rank=128)
-    h, f = model.hidden, model.intermediate
+    h, f = model.hidden, llama_parts(model)[1].intermediate
     block = 4 * galore_table_1(h, h, 128)["GaLore"][1] + 3 * galore_table_1(h, f, 128)["GaLore"][1]
     assert 2 * case.moment + case.basis == model.layers * block
 

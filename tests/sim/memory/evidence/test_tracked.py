@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, decoder
 from consilico.sim.memory.evidence.measurements import run_of, tracked_runs, tracked_table
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.fake_table import cases, code_digest
@@ -45,7 +45,7 @@ def shape(**changes: Any) -> Architecture:
         "name": "small", "hidden": 256, "intermediate": 688, "layers": 3, "heads": 4,
         "kv_heads": 4, "head_dim": 64, "vocab": 2000,
     }  # fmt: skip
-    return Architecture(**fields | changes)
+    return decoder(**fields | changes)
 
 
 # shapes and settings that the table has not, each hard in its own way

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution import fake_table, gpu_check
 from consilico.sim.memory.execution.fake_step import TrackedStep, track, track_fake
 from consilico.sim.memory.execution.training_step import (
@@ -17,7 +17,7 @@ from consilico.sim.memory.execution.training_step import (
     TrainingSetup,
 )
 
-ARCH = Architecture(
+ARCH = decoder(
     name="tiny",
     hidden=64,
     intermediate=96,
@@ -28,7 +28,7 @@ ARCH = Architecture(
     vocab=256,
 )
 # no grouped heads, and large enough for 8-bit states
-WIDE = replace(ARCH, layers=1, kv_heads=4, hidden=128, head_dim=32, intermediate=200)
+WIDE = decoder(name="wide", hidden=128, intermediate=200, layers=1, heads=4, vocab=256)
 
 
 def setup(method: str, **options: Any) -> TrainingSetup:

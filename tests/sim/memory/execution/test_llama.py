@@ -8,11 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import (
+    Architecture,
+    Block,
+    Mixture,
+    Mlp,
+    decoder,
+    llama_parts,
+)
 from consilico.sim.memory.execution.llama import Llama
 from consilico.sim.memory.execution.training_step import add_lora
 
-ARCH = Architecture(
+ARCH = decoder(
     name="tiny",
     hidden=24,
     intermediate=40,
@@ -40,13 +47,14 @@ def tokens(batch: int = 2, time: int = 7) -> Tensor:
 def direct_loss(llama: Llama, arch: Architecture, sequence: Tensor) -> float:
     """The loss of one sequence in float64, one position and one head after the other."""
     w = {name: value.double() for name, value in llama.state_dict().items()}
+    attention, _ = llama_parts(arch)
 
     def norm(x: Tensor, name: str) -> Tensor:
         scaled: Tensor = w[f"{name}.weight"] * x / torch.sqrt((x * x).mean() + 1e-6)
         return scaled
 
     def turn(x: Tensor, position: int) -> Tensor:
-        half = arch.head_dim // 2
+        half = attention.head_dim // 2
         angle = position / 10000 ** (torch.arange(half, dtype=torch.float64) / half)
         turned = torch.complex(x[:half], x[half:]) * torch.polar(torch.ones_like(angle), angle)
         return torch.cat([turned.real, turned.imag])
@@ -56,16 +64,16 @@ def direct_loss(llama: Llama, arch: Architecture, sequence: Tensor) -> float:
         at = f"blocks.{layer}"
         normal = [norm(x, f"{at}.attention_norm") for x in xs]
         q, k, v = (
-            [(w[f"{at}.{name}.weight"] @ x).view(-1, arch.head_dim) for x in normal]
+            [(w[f"{at}.{name}.weight"] @ x).view(-1, attention.head_dim) for x in normal]
             for name in ("query", "key", "value")
         )
         for t in range(len(xs)):
             mixed = []
-            for head in range(arch.heads):
-                shared = head * arch.kv_heads // arch.heads
+            for head in range(attention.heads):
+                shared = head * attention.kv_heads // attention.heads
                 query = turn(q[t][head], t)
                 scores = torch.stack([query @ turn(k[s][shared], s) for s in range(t + 1)])
-                share = torch.softmax(scores / math.sqrt(arch.head_dim), 0)
+                share = torch.softmax(scores / math.sqrt(attention.head_dim), 0)
                 mixed.append(sum(share[s] * v[s][shared] for s in range(t + 1)))
             x = xs[t] + w[f"{at}.output.weight"] @ torch.cat(mixed)
             n = norm(x, f"{at}.mlp_norm")
@@ -123,10 +131,44 @@ def test_weights_and_logits_are_of_the_type_asked_for_and_the_loss_is_float32() 
     assert (output.logits.dtype, output.loss.dtype) == (torch.bfloat16, torch.float32)
 
 
-@pytest.mark.parametrize("field", [{"norm": "layer"}, {"qkv_bias": True}, {"gated": False}])
-def test_an_architecture_that_is_no_llama_is_refused(field: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"^{next(iter(field))} of tiny must be .* as in LLaMA"):
-        model(replace(ARCH, **field))
+def unlike(**changes: Any) -> Architecture:
+    block = ARCH.block
+    attention = replace(block.attention, **changes.pop("attention", {}))
+    mlp = replace(block.mlp, **changes.pop("mlp", {}))
+    norms = changes.pop("norms", "before")
+    return replace(ARCH, kinds=(Block(attention=attention, mlp=mlp, norms=norms),), **changes)
+
+
+@pytest.mark.parametrize(
+    ("arch", "named"),
+    [
+        (unlike(norm="layer"), "norm of tiny must be 'rms' as in LLaMA, not 'layer'"),
+        (unlike(attention={"bias": True}), "bias of tiny must be False as in LLaMA, not True"),
+        (unlike(attention={"rotary": 4}), "rotary of tiny must be 8 as in LLaMA, not 4"),
+        (unlike(mlp={"gated": False}), "gated of tiny must be True as in LLaMA, not False"),
+        (unlike(norms="after"), "norms of tiny must be 'before' as in LLaMA, not 'after'"),
+    ],
+)
+def test_an_architecture_that_is_no_llama_is_refused(arch: Architecture, named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{named}$"):
+        model(arch)
+
+
+def test_a_mixture_and_blocks_that_differ_are_refused() -> None:
+    mixture = Mixture(experts=4, chosen=2, expert=Mlp(intermediate=8))
+    sparse = Block(attention=ARCH.block.attention, mlp=mixture)
+    with pytest.raises(
+        ValueError, match=r"^mlp of tiny must be an Mlp as in LLaMA, not a Mixture$"
+    ):
+        model(replace(ARCH, kinds=(ARCH.block, sparse), pattern=(0, 1)))
+    capped = replace(ARCH.block, attention=replace(ARCH.block.attention, capped=True))
+    with pytest.raises(ValueError, match=r"^blocks of tiny must be equal as in LLaMA$"):
+        model(replace(ARCH, kinds=(ARCH.block, capped), pattern=(0, 1)))
+
+
+def test_windows_make_no_other_model() -> None:
+    near = replace(ARCH.block, attention=replace(ARCH.block.attention, window=4))
+    model(replace(ARCH, kinds=(ARCH.block, near), pattern=(0, 1)))
 
 
 @pytest.mark.parametrize("option", [{"attention": "some"}, {"checkpointing": "some"}])

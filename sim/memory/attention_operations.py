@@ -1,0 +1,176 @@
+"""The operations of attention: queries, keys and values, their positions, scores, and the sum."""
+
+from consilico.sim.memory.architecture import Attention, LatentAttention
+from consilico.sim.memory.chain import Chain
+from consilico.sim.memory.entries import Size, least
+from consilico.sim.memory.norm_operations import norm
+
+__all__ = ["attention"]
+
+_KIND = "activations: attention"
+_SCORES = "activations: attention scores"
+
+
+def attention(
+    c: Chain,
+    part: Attention | LatentAttention,
+    source: str,
+    hidden: int,
+    source_bytes: int,
+    sequence: Size,
+) -> str:
+    """Append an attention, and return the name of its result.
+
+    Args:
+        c: The chain.
+        part: The attention's shape.
+        source: Its input.
+        hidden: Elements of the input, and of the result, per token.
+        source_bytes: Bytes of an element of the input.
+        sequence: Tokens of a sequence.
+    """
+    if isinstance(part, LatentAttention):
+        heads = _latent(c, part, source, hidden, source_bytes)
+    else:
+        heads = _heads(c, part, source, hidden, source_bytes)
+    attended = _attend(c, part, heads, sequence)
+    return c.linear("attention output", attended, part.result, hidden, c.k.bytes, _KIND)
+
+
+def _heads(
+    c: Chain, part: Attention, source: str, hidden: int, source_bytes: int
+) -> tuple[str, str, str]:
+    """Append queries, keys and values, and return their names."""
+    q, k, t, e = part.query, part.key, c.tokens, c.k.bytes
+    whole = "query, key and value"
+    if part.fused:
+        c.linear(whole, source, hidden, q + 2 * k, source_bytes, _KIND)
+    if part.fused == "split":
+        c.add(
+            "query", whole, bytes=e * q * t, part=True,
+            also=(("key", e * k * t), ("value", e * k * t)),
+        )  # fmt: skip
+    heads = []
+    for name, width, number in (
+        ("query", q, part.heads), ("key", k, part.kv_heads), ("value", k, part.kv_heads),
+    ):  # fmt: skip
+        head = name
+        if part.fused == "slices":
+            c.add(name, whole, bytes=e * width * t, part=True)
+        elif not part.fused:
+            head = c.linear(name, source, hidden, width, source_bytes, _KIND)
+        if name != "value":
+            if part.norm:
+                vectors = 1 if part.norm_of == "whole" else number
+                head = norm(c, part.norm, f"{name} norm", head, width, e, vectors)
+            if part.rotary:
+                head = _rotated(c, name, head, number * part.head_dim, number * part.rotary)
+        if width < q and c.k.repeats:
+            head = c.add(f"{name} for every head", head, bytes=e * q * t)
+        heads.append(head)
+    return heads[0], heads[1], heads[2]
+
+
+def _rotated(c: Chain, name: str, source: str, width: int, turning: int) -> str:
+    """Append a rotary position embedding of ``turning`` of ``width`` elements per token."""
+    e, t = c.k.bytes, c.tokens
+    size, turned = e * width * t, e * turning * t
+    makes = f"{name}, rotated"
+    if c.k.implementation == "fused":
+        return c.add(makes, source, bytes=size)
+    if turning == width:
+        return c.add(makes, source, bytes=size, scratch=2 * turned, back_scratch=2 * turned)
+    # the rest is joined to what was turned; backward each of both is padded to the whole
+    return c.add(makes, source, bytes=size, scratch=turned, back_scratch=2 * turned + size)
+
+
+def _latent(
+    c: Chain, part: LatentAttention, source: str, hidden: int, source_bytes: int
+) -> tuple[str, str, str]:
+    """Append queries, keys and values that are made from short vectors, and return their names."""
+    e, t, short, turning = c.k.bytes, c.tokens, part.key_rank, part.rotary
+    given, width, given_bytes = source, hidden, source_bytes
+    if part.query_rank:
+        narrow = c.linear("query, shortened", source, hidden, part.query_rank, source_bytes, _KIND)
+        given = norm(c, "rms", "query norm", narrow, part.query_rank, e)
+        width, given_bytes = part.query_rank, e
+    query = c.linear("query", given, width, part.query, given_bytes, _KIND)
+    plain, turned = e * part.heads * part.plain * t, e * part.heads * turning * t
+    c.add("query, plain", query, bytes=plain, part=True, also=(("query, turning", turned),))
+
+    narrow = c.linear(
+        "key and value, shortened", source, hidden, short + turning, source_bytes, _KIND
+    )
+    c.add(
+        "key and value, latent", narrow, bytes=e * short * t, part=True,
+        also=(("key, turning", e * turning * t),),
+    )  # fmt: skip
+    latent = norm(c, "rms", "key and value norm", "key and value, latent", short, e)
+    for name, size in (("query", turned), ("key", e * turning * t)):
+        c.add(
+            f"{name}, turned", f"{name}, turning", bytes=size, scratch=2 * size,
+            back_scratch=2 * size,
+        )  # fmt: skip
+    query = c.add("query, joined", "query, plain", "query, turned", bytes=plain + turned)
+    wide = c.linear(
+        "key and value", latent, short, part.heads * (part.plain + part.value), e, _KIND
+    )
+    values = e * part.heads * part.value * t
+    c.add("key, plain", wide, bytes=plain, part=True, also=(("value", values),))
+    key = c.add("key, joined", "key, plain", "key, turned", bytes=plain + turned)
+    return query, key, "value"
+
+
+def _attend(
+    c: Chain, part: Attention | LatentAttention, heads: tuple[str, str, str], sequence: Size
+) -> str:
+    """Append scores, softmax and the weighted sum; the result has the width of all values."""
+    e, t, width = c.k.bytes, c.tokens, part.result
+    query, key, value = heads
+    if c.k.attention != "eager":
+        logs = 4 * part.heads * t
+        extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
+        if c.k.attention == "masked":
+            extra = (*extra, ("attention mask", e * t * sequence))
+        return c.add(
+            "attended", query, key, value, bytes=e * width * t,
+            saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=_KIND,
+            flops=2 * (part.query + width) * t * _seen(part.window, sequence),
+        )  # fmt: skip
+    scores = part.heads * t * sequence
+    product = c.add(
+        "scores", query, key, bytes=e * scores, saves=(query, key), kind=_KIND,
+        flops=2 * part.query * t * sequence,
+    )  # fmt: skip
+    scaled = c.add("scaled scores", product, bytes=e * scores)
+    if part.capped:
+        scaled = c.add("scores over cap", scaled, bytes=e * scores)
+        scaled = c.add(
+            "tangent of scores", scaled, bytes=e * scores, saves=("tangent of scores",),
+            kind=_SCORES,
+        )  # fmt: skip
+        scaled = c.add("capped scores", scaled, bytes=e * scores)
+    masked = c.add("masked scores", scaled, bytes=e * scores)
+    wide = c.add(
+        "attention weights, float32", masked, bytes=4 * scores,
+        scratch=4 * scores if e != 4 and c.k.converts_scores else 0,
+        back_scratch=(4 - e) * scores,  # its gradient in float32 before it is converted
+        saves=("attention weights, float32",), kind=_SCORES,
+    )  # fmt: skip
+    weights = wide
+    if e != 4:
+        weights = c.add("attention weights", wide, bytes=e * scores)
+    summed = c.add(
+        "weighted values", weights, value, bytes=e * width * t, saves=(weights, value),
+        kind=_SCORES, flops=2 * width * t * sequence,
+    )  # fmt: skip
+    return c.add("attended", summed, bytes=e * width * t)
+
+
+def _seen(window: int, sequence: Size) -> Size:
+    """Return the tokens that a token sees on average: of those before it, as many as a window has.
+
+    That is half of a sequence without a window, and less the nearer a window is to one token.
+    """
+    width = least(window, sequence) if window else sequence
+    return width - width * width / (2 * sequence)

@@ -1,0 +1,158 @@
+"""The operations of an MLP, and of a mixture of experts."""
+
+from consilico.sim.memory.architecture import Mixture, Mlp
+from consilico.sim.memory.chain import Chain
+from consilico.sim.memory.entries import Size
+
+__all__ = ["mlp"]
+
+_KIND = "activations: mlp"
+_EXPERTS = "activations: experts"
+_EXTRA = {  # what Hugging Face's activations of several operations keep besides their input
+    "gelu_new": ("half of the input", "hyperbolic tangent", "tangent and one"),
+    "gelu_fast": ("half of the input", "hyperbolic tangent", "tangent and one"),
+    "quick_gelu": ("sigmoid",),
+}
+_KEEPS_RESULT = ("relu", "relu2")
+
+
+def mlp(c: Chain, part: Mlp | Mixture, source: str, hidden: int, source_bytes: int) -> str:
+    """Append an MLP or a mixture of them, and return the name of its result.
+
+    Args:
+        c: The chain.
+        part: The MLP's shape.
+        source: Its input.
+        hidden: Elements of the input, and of the result, per token.
+        source_bytes: Bytes of an element of the input.
+    """
+    if isinstance(part, Mixture):
+        return _mixture(c, part, source, hidden, source_bytes)
+    return _mlp(c, part, source, hidden, source_bytes)
+
+
+def _mlp(c: Chain, part: Mlp, source: str, hidden: int, source_bytes: int, prefix: str = "") -> str:
+    """Append a single MLP, whose parameters' names begin with ``prefix``."""
+    e, f, r = c.k.bytes, part.intermediate, source_bytes
+    if part.gated and part.fused:
+        both = c.linear(f"{prefix}gate and up", source, hidden, 2 * f, r, _KIND)
+        inner = _split_and_gated(c, part.activation, both, e * f * c.tokens, _KIND, prefix)
+    elif part.gated:
+        up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
+        gate = c.linear(f"{prefix}gate", source, hidden, f, r, _KIND)
+        inner = _gated(c, part.activation, gate, up, e * f * c.tokens, _KIND, prefix)
+    else:
+        up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
+        inner = _active(c, part.activation, up, e * f * c.tokens, _KIND, f"{prefix}activated")
+    return c.linear(f"{prefix}down", inner, f, hidden, e, _KIND)
+
+
+def _active(c: Chain, activation: str, source: str, size: Size, kind: str, makes: str) -> str:
+    """Append an activation function that makes ``size`` bytes."""
+    if activation in _KEEPS_RESULT:
+        result = f"{makes}, not squared" if activation == "relu2" else makes
+        c.add(result, source, bytes=size, saves=(result,), kind=kind)
+        if activation == "relu2":
+            c.add(makes, result, bytes=size, saves=(result,), kind=kind)
+        return makes
+    written_out = c.k.implementation != "fused"
+    names = _EXTRA.get(activation, ()) if written_out else ()
+    gelu = "gelu" if makes == "activated" else makes
+    extra = tuple((f"{gelu}: {name}", size) for name in names)
+    return c.add(makes, source, bytes=size, saves=(source,), extra=extra, kind=kind)
+
+
+def _gated(
+    c: Chain, activation: str, gate: str, up: str, size: Size, kind: str, prefix: str
+) -> str:
+    """Append the activation of a gate and its product with what it gates."""
+    if c.k.implementation == "fused":
+        return c.add(f"{prefix}gated", gate, up, bytes=size, saves=(gate, up), kind=kind)
+    active = _active(c, activation, gate, size, kind, f"{prefix}activated gate")
+    return c.add(f"{prefix}gated", active, up, bytes=size, saves=(active, up), kind=kind)
+
+
+def _split_and_gated(
+    c: Chain, activation: str, both: str, size: Size, kind: str, prefix: str
+) -> str:
+    """Append the halves of a product as gate and what it gates; they share its storage."""
+    gate, up = f"{prefix}gate", f"{prefix}up"
+    c.add(gate, both, bytes=size, part=True, also=((up, size),))
+    return _gated(c, activation, gate, up, size, kind, prefix)
+
+
+def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:
+    """Append a mixture of experts, as transformers 5 runs it: products of all experts in one call.
+
+    Each token is copied for each of its experts, sorted by expert, taken through two grouped
+    products, weighted, brought back to its place and summed. No token is dropped and none is added
+    to fill an expert: there is no capacity.
+    """
+    e, t = c.k.bytes, c.tokens
+    f, copies = part.expert.intermediate, part.chosen * c.tokens
+    wide = 4 if part.wide_scores else e
+    shared = ""
+    weights = _router(c, part, source, hidden, source_bytes)
+    chosen = c.add(
+        "tokens by expert", source, bytes=e * hidden * copies, kind=_EXPERTS,
+        extra=(("order of tokens", 8 * copies),),
+    )  # fmt: skip
+    if part.expert.gated:
+        both = _grouped(c, "experts' gate and up", chosen, 2 * e * f * copies)
+        inner = _split_and_gated(
+            c, part.expert.activation, both, e * f * copies, _EXPERTS, "experts' "
+        )
+    else:
+        up = _grouped(c, "experts' up", chosen, e * f * copies)
+        inner = _active(
+            c, part.expert.activation, up, e * f * copies, _EXPERTS, "experts' activated"
+        )
+    down = _grouped(c, "experts' down", inner, e * hidden * copies)
+    weighted = c.add(
+        "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
+        extra=(("weights of results", wide * copies),), kind=_EXPERTS,
+    )  # fmt: skip
+    back = c.add("results by token", weighted, bytes=wide * hidden * copies)
+    summed = c.add("sum of experts", back, bytes=wide * hidden * t)
+    result = c.cast("mixture", summed, hidden, wide, e)
+    if part.shared is not None:
+        shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
+        if part.shared_gate:
+            weight = c.linear("shared expert's weight", source, hidden, 1, source_bytes, _EXPERTS)
+            shared = c.add(
+                "shared, weighted", shared, weight, bytes=e * hidden * t, saves=(shared,),
+                extra=(("shared expert's sigmoid", e * t),), kind=_EXPERTS,
+            )  # fmt: skip
+        result = c.add("mixture and shared", result, shared, bytes=e * hidden * t, passes=True)
+    return result
+
+
+def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:
+    """Append the router up to the weights of the chosen experts, and return their name."""
+    t, n = c.tokens, part.experts
+    if part.wide_router:
+        wide = c.cast("router input, float32", source, hidden, source_bytes, 4)
+        trained = "router" in c.t.trained
+        logits = c.add(
+            "router", wide, bytes=4 * n * t, saves=(wide,) if trained else (),
+            parameter="router" if trained else "", kind=_EXPERTS,
+        )  # fmt: skip
+    else:
+        narrow = c.linear("router", source, hidden, n, source_bytes, _EXPERTS)
+        logits = c.cast("router, float32", narrow, n, c.k.bytes, 4)
+    scores = c.add(
+        "scores of experts", logits, bytes=4 * n * t, saves=("scores of experts",), kind=_EXPERTS
+    )
+    return c.add(
+        "weights of experts", scores, bytes=4 * part.chosen * t, kind=_EXPERTS,
+        extra=(("chosen experts", 8 * part.chosen * t),),
+    )  # fmt: skip
+
+
+def _grouped(c: Chain, name: str, source: str, size: Size) -> str:
+    """Append the product of each expert with its own tokens, all in one call."""
+    trained = name in c.t.trained
+    return c.add(
+        name, source, bytes=size, saves=(source,) if trained else (),
+        parameter=name if trained else "", kind=_EXPERTS,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""The operations of norms, as PyTorch's kernels or as transformers writes them out."""
+
+from consilico.sim.memory.chain import Chain
+
+__all__ = ["norm"]
+
+_KIND = "activations: norm"
+
+
+def norm(
+    c: Chain, kind: str, name: str, source: str, width: int, element: int, vectors: int = 1
+) -> str:
+    """Append a norm and return the name of its result, which has the type of its input.
+
+    Args:
+        c: The chain.
+        kind: One of :data:`consilico.sim.memory.architecture.NORMS`.
+        name: Of the norm's weights.
+        source: Its input.
+        width: Elements of the input per token.
+        element: Bytes of an element of the input.
+        vectors: Number of vectors per token that these are; each is normed by itself.
+    """
+    if kind in ("rms", "rms-float"):
+        return _rms(c, name, source, width, element, vectors, wide=kind == "rms-float")
+    if kind == "layer-float":
+        return _written_out(c, name, source, width, element, vectors)
+    wide = kind == "layer-plain" and element != 4
+    if wide:
+        source = c.cast(f"{name} input, float32", source, width, element, 4)
+    result = c.add(
+        f"{name} result, float32" if wide else f"{name} result", source,
+        bytes=(4 if wide else element) * width * c.tokens, saves=(source,),
+        extra=((f"{name} mean and scale", 8 * vectors * c.tokens),),
+        parameter=name if name in c.t.trained else "", kind=_KIND,
+    )  # fmt: skip
+    return c.cast(f"{name} result", result, width, 4, element) if wide else result
+
+
+def _rms(
+    c: Chain, name: str, source: str, width: int, element: int, vectors: int, *, wide: bool
+) -> str:
+    """Append a root-mean-square norm, fused or as transformers writes it out in float32."""
+    n, e, few = width * c.tokens, element, 4 * vectors * c.tokens
+    parameter = name if name in c.t.trained else ""
+    scale = ((f"{name} scale", few),)
+    if c.k.implementation == "fused":
+        return c.add(
+            f"{name} result", source, bytes=e * n, saves=(source,), extra=scale,
+            parameter=parameter, kind=_KIND,
+        )  # fmt: skip
+    given = c.cast(f"{name} input, float32", source, width, e, 4)
+    old = c.k.implementation == "transformers-2023"
+    c.add(
+        f"{name} inverse root", given, bytes=few, saves=(given,), extra=scale,
+        back_scratch=8 * n, kind=_KIND,
+    )  # fmt: skip
+    factor = source if old else given
+    normal = c.add(
+        f"{name} normalized, float32", factor, f"{name} inverse root", bytes=4 * n,
+        saves=(factor,), back_scratch=4 * n, kind=_KIND,
+    )  # fmt: skip
+    if wide:
+        result = c.add(
+            f"{name} result, float32", normal, bytes=4 * n, saves=(normal,) if parameter else (),
+            parameter=parameter, back_scratch=4 * n, kind=_KIND,
+        )  # fmt: skip
+        return c.cast(f"{name} result", result, width, 4, e)
+    narrow = c.cast(f"{name} normalized", normal, width, 4, e)
+    return c.add(
+        f"{name} result", narrow, bytes=e * n, saves=(narrow,) if parameter else (),
+        parameter=parameter, back_scratch=e * n, kind=_KIND,
+    )  # fmt: skip
+
+
+def _written_out(c: Chain, name: str, source: str, width: int, element: int, vectors: int) -> str:
+    """Append Cohere's layer norm: the mean is taken off twice, and both results are kept."""
+    n, few = width * c.tokens, 4 * vectors * c.tokens
+    parameter = name if name in c.t.trained else ""
+    given = c.cast(f"{name} input, float32", source, width, element, 4)
+    mean = c.add(f"{name} mean", given, bytes=few)
+    centered = c.add(f"{name} centered", given, mean, bytes=4 * n)
+    c.add(
+        f"{name} inverse root", centered, bytes=few, saves=(centered,), back_scratch=8 * n,
+        extra=((f"{name} scale", few),), kind=_KIND,
+    )  # fmt: skip
+    again = c.add(f"{name} centered again", given, mean, bytes=4 * n)
+    normal = c.add(
+        f"{name} normalized, float32", again, f"{name} inverse root", bytes=4 * n,
+        saves=(again,), back_scratch=4 * n, kind=_KIND,
+    )  # fmt: skip
+    result = c.add(
+        f"{name} result, float32", normal, bytes=4 * n, saves=(normal,) if parameter else (),
+        parameter=parameter, back_scratch=4 * n, kind=_KIND,
+    )  # fmt: skip
+    return c.cast(f"{name} result", result, width, 4, element)
