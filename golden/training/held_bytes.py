@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from consilico.golden.training.affine import Affine
-from consilico.golden.training.int8_linear import Int8Linear
+from consilico.golden.training.int8_linear import int8_weight
 from consilico.golden.training.moments import Blockwise, Moments
 from consilico.golden.training.qgalore import QGaLore
 from consilico.golden.training.subspace import Subspace
@@ -52,17 +52,18 @@ def held_bytes(model: nn.Module, optimizer: QGaLore) -> HeldBytes:
         optimizer: Its optimizer.
 
     Raises:
-        ValueError: If a parameter has not been updated yet.
+        ValueError: If a parameter that trains has not been updated yet.
     """
-    layers = [module for module in model.modules() if isinstance(module, Int8Linear)]
     parameters = list(model.parameters())
-    gradients = [4 * parameter.numel() for parameter in parameters]
+    weights = [int8 for p in parameters if (int8 := int8_weight(p)) is not None]
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    gradients = [_gradient_bytes(parameter) for parameter in trained]
     embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
     states = state_constants = projections = projection_constants = saved = 0
-    for parameter in parameters:
+    for parameter in trained:
         state = optimizer.state.get(parameter, {})
         if "moments" not in state:
-            raise ValueError("every parameter must have been updated at least once")
+            raise ValueError("every trained parameter must have been updated at least once")
         moments: Moments = state["moments"]
         for held in (moments.mean, moments.square):
             codes, constants = _split(held)
@@ -77,15 +78,17 @@ def held_bytes(model: nn.Module, optimizer: QGaLore) -> HeldBytes:
             saved += codes if isinstance(subspace.basis, Affine) else 0
     return HeldBytes(
         weights=sum(_bytes(parameter) for parameter in parameters),
-        weight_codes=sum(_bytes(layer.codes) for layer in layers),
-        weight_constants=sum(_bytes(layer.scale) + _bytes(layer.minimum) for layer in layers),
+        weight_codes=sum(_bytes(int8.codes) for int8 in weights),
+        weight_constants=sum(_bytes(int8.scale) + _bytes(int8.minimum) for int8 in weights),
         states=states,
         state_constants=state_constants,
         projections=projections,
         projection_constants=projection_constants,
-        gradients=max(gradients),
+        gradients=max(gradients, default=0),
         all_gradients=sum(gradients),
-        embedding_gradients=sum(4 * weight.numel() for weight in embeddings),
+        embedding_gradients=sum(
+            _gradient_bytes(weight) for weight in embeddings if weight.requires_grad
+        ),
         packing_saves=saved,
     )
 
@@ -93,6 +96,10 @@ def held_bytes(model: nn.Module, optimizer: QGaLore) -> HeldBytes:
 def _bytes(tensor: Tensor) -> int:
     """Return the bytes of a tensor's storage; a stand-in for INT8 codes has few."""
     return tensor.untyped_storage().nbytes()
+
+
+def _gradient_bytes(parameter: Tensor) -> int:
+    return parameter.numel() * parameter.element_size()
 
 
 def _split(held: Tensor | Affine | Blockwise) -> tuple[int, int]:

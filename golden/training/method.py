@@ -13,9 +13,14 @@ class Method(Config):
     """Parameters of a training method.
 
     The defaults of the low-rank part are those of Q-GaLore (arXiv 2407.08296, section 4).
+    ``variant="published"`` does the arithmetic of galore-torch 1.0 where states have 32 bits, and
+    of q-galore-torch 1.0 on bitsandbytes where they have 8. ``docs/qgalore.md`` lists what differs.
     """
 
     states: int = choice(32, (8, 32), "bits of Adam's states; 8 is block-wise")
+    states_block: int = integer(
+        2048, 1, 1 << 20, "8-bit states that share a scale; bitsandbytes has 256 since 2024"
+    )
     rank: int = integer(0, 0, 1 << 16, "rank of a projected gradient; 0: no projection")
     gap: int = integer(200, 1, 1 << 20, "updates between two renewals of a subspace, at first")
     projection: int = choice(32, (4, 32), "bits of a projection matrix")
@@ -34,6 +39,9 @@ class Method(Config):
     zero_point: str = choice(
         "free", ("free", "clamped"), "how code 0 is placed, as in AffineConfig"
     )
+    variant: str = choice(
+        "consilico", ("consilico", "published"), "whose arithmetic; published: code 0 is clamped"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,14 +50,23 @@ class Method(Config):
         AffineConfig(group=self.group)  # refuses an odd group
 
     @property
+    def published(self) -> bool:
+        """Return whether to compute as the authors' code does."""
+        return self.variant == "published"
+
+    @property
     def weight_format(self) -> AffineConfig:
         """Return the format of INT8 weights."""
-        return AffineConfig(bits=8, group=self.group, zero_point=self.zero_point)
+        return self._format(8)
 
     @property
     def projection_format(self) -> AffineConfig:
         """Return the format of INT4 projection matrices."""
-        return AffineConfig(bits=4, group=self.group, zero_point=self.zero_point)
+        return self._format(4)
+
+    def _format(self, bits: int) -> AffineConfig:
+        zero_point = "clamped" if self.published else self.zero_point
+        return AffineConfig(bits=bits, group=self.group, zero_point=zero_point)
 
 
 METHODS = {

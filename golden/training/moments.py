@@ -1,12 +1,16 @@
 """Keep Adam's two moments in float32, or blockwise in 8 bits (Dettmers et al., arXiv 2110.02861).
 
-A block consists of 2048 consecutive elements of the flattened tensor and is normalized by its
-greatest magnitude. Each element becomes the nearest entry of the dynamic code book (sections 2.1
-and 2.2 of the paper).
+A block consists of consecutive elements of the flattened tensor, 2048 as in the paper unless
+another number is given, and is normalized by its greatest magnitude. Each element becomes the
+nearest entry of the dynamic code book (sections 2.1 and 2.2 of the paper).
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,25 +40,27 @@ class Blockwise:
     codes: Tensor  # uint8, the tensor's shape
     absmax: Tensor  # float32, shape (blocks, 1)
     signed: bool
+    block: int = BLOCK  # elements of a block
 
     def dequantize(self) -> Tensor:
         """Return the float32 tensor that the codes stand for."""
         values, _ = _book(self.signed)
-        blocks = _blocks(values.to(self.codes.device)[self.codes.int()]) * self.absmax
+        blocks = _blocks(values.to(self.codes.device)[self.codes.int()], self.block) * self.absmax
         return blocks.flatten()[: self.codes.numel()].view(self.codes.shape)
 
 
-def quantize_blockwise(values: Tensor, *, signed: bool) -> Blockwise:
+def quantize_blockwise(values: Tensor, *, signed: bool, block: int = BLOCK) -> Blockwise:
     """Quantize to the nearest entries of the dynamic code book, block by block.
 
     Args:
         values: Float, any shape but empty.
         signed: Whether to use the signed code book; the unsigned one takes no negative value.
+        block: Elements of a block.
 
     Raises:
         ValueError: If a value is not finite, or negative with ``signed=False``.
     """
-    blocks = _blocks(values.detach().float())
+    blocks = _blocks(values.detach().float(), block)
     absmax = blocks.abs().amax(1, keepdim=True)
     if not bool(torch.isfinite(absmax).all()):
         raise ValueError("values must be finite")
@@ -64,27 +70,32 @@ def quantize_blockwise(values: Tensor, *, signed: bool) -> Blockwise:
     normal = blocks / torch.where(absmax > 0, absmax, 1.0)
     codes = torch.bucketize(normal, midpoints.to(values.device)).to(torch.uint8)
     return Blockwise(
-        codes=codes.flatten()[: values.numel()].view(values.shape), absmax=absmax, signed=signed
+        codes=codes.flatten()[: values.numel()].view(values.shape),
+        absmax=absmax,
+        signed=signed,
+        block=block,
     )
 
 
-def _blocks(values: Tensor) -> Tensor:
+def _blocks(values: Tensor, block: int) -> Tensor:
     """Return rows of one block each, the last one filled up with zeros."""
     flat = values.flatten()
-    return F.pad(flat, (0, -flat.numel() % BLOCK)).view(-1, BLOCK)
+    return F.pad(flat, (0, -flat.numel() % block)).view(-1, block)
 
 
 class Moments:
     """Running mean and mean square of a gradient, and the direction that they give (Adam)."""
 
-    def __init__(self, like: Tensor, bits: int) -> None:
+    def __init__(self, like: Tensor, bits: int, block: int = BLOCK) -> None:
         """Start with moments of zero.
 
         Args:
             like: A gradient, for its shape and device.
             bits: Bits per state, 8 or 32; a tensor below 4096 elements always takes 32.
+            block: Elements that share a scale, of 8-bit states.
         """
         self._eight = bits == 8 and like.numel() >= _MIN_8BIT
+        self._block = block
         self.updates = 0
         self.mean = self._hold(torch.zeros_like(like), signed=True)
         self.square = self._hold(torch.zeros_like(like), signed=False)
@@ -105,9 +116,31 @@ class Moments:
         root = (square / (1 - betas[1] ** self.updates)).sqrt_().add_(eps)
         return mean / (1 - betas[0] ** self.updates) / root
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return tensors and numbers that :meth:`from_plain` makes the same moments of."""
+        return {"updates": self.updates, "mean": _plain(self.mean), "square": _plain(self.square)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Moments:
+        """Return the moments that :meth:`to_plain` was called on."""
+        made = cls.__new__(cls)
+        made.updates = plain["updates"]
+        made.mean, made.square = _held(plain["mean"]), _held(plain["square"])
+        made._eight = isinstance(made.mean, Blockwise)
+        made._block = made.mean.block if isinstance(made.mean, Blockwise) else BLOCK
+        return made
+
     def _hold(self, value: Tensor, *, signed: bool) -> Tensor | Blockwise:
-        return quantize_blockwise(value, signed=signed) if self._eight else value
+        return quantize_blockwise(value, signed=signed, block=self._block) if self._eight else value
 
 
 def _load(held: Tensor | Blockwise) -> Tensor:
     return held.dequantize() if isinstance(held, Blockwise) else held
+
+
+def _plain(held: Tensor | Blockwise) -> Tensor | dict[str, Any]:
+    return dict(vars(held)) if isinstance(held, Blockwise) else held
+
+
+def _held(plain: Tensor | Mapping[str, Any]) -> Tensor | Blockwise:
+    return plain if isinstance(plain, Tensor) else Blockwise(**plain)

@@ -57,7 +57,7 @@ def observe(optimizer: QGaLore, layer: Int8Linear) -> LayerUpdate:
     low = subspace.down(gradient)
     if not isinstance(moments.mean, Blockwise) or not isinstance(moments.square, Blockwise):
         raise ValueError("states of the layer must be in 8 bits")
-    if gradient.numel() % layer.format.group or low.numel() % BLOCK:
+    if gradient.numel() % layer.int8.format.group or low.numel() % BLOCK:
         raise ValueError(f"the layer must have whole groups and blocks, not {gradient.numel()}")
     mean = moments.mean.dequantize().lerp(low, 1 - group["betas"][0])
     square = moments.square.dequantize() * group["betas"][1]
@@ -66,7 +66,7 @@ def observe(optimizer: QGaLore, layer: Int8Linear) -> LayerUpdate:
     update = group["scale"] * subspace.up(direction, gradient.shape)
     return LayerUpdate(
         code=layer.codes.float() - 128,
-        update=update.reshape(-1, layer.format.group),
+        update=update.reshape(-1, layer.int8.format.group),
         factor=-group["lr"] / layer.scale[:, 0],
         mean=mean.reshape(-1, BLOCK),
         square=square.reshape(-1, BLOCK),

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from consilico.golden.config import Config, choice, integer
+from consilico.golden.training.int8_linear import quantize_linears
 from consilico.golden.training.method import Method
+from consilico.golden.training.parameter_groups import parameter_groups
 from consilico.golden.training.qgalore import QGaLore
 
 __all__ = [
@@ -204,14 +206,15 @@ class GptTrainer:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model = Gpt(run.model)
+        if run.method.weights == 8:
+            quantize_linears(self.model, run.method.weight_format, keep=(_HEAD,))
         self.optimizer = QGaLore(
-            self.model,
-            run.method,
+            parameter_groups(self.model, keep=(_HEAD,)),
             lr=run.lr,
             betas=run.betas,
-            scale=run.scale,
             weight_decay=run.weight_decay,
-            keep=(_HEAD,),
+            method=run.method,
+            scale=run.scale,
             seed=seed,
         )
         self._run, self._text = run, text

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from consilico.golden.config import Config, choice, integer
+from consilico.golden.training.int8_linear import quantize_linears
 from consilico.golden.training.method import Method
+from consilico.golden.training.parameter_groups import parameter_groups
 from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.llama import ATTENTION, CHECKPOINTING, Llama
@@ -229,7 +231,10 @@ def _optimizer(trained: nn.Module, setup: TrainingSetup) -> Any:
         group=setup.group,
     )
     keep = () if setup.method == "lora" else ("head",)
-    return QGaLore(trained, method, lr=_LEARNING_RATE, keep=keep)
+    if method.weights == 8:
+        quantize_linears(trained, method.weight_format, keep)
+    groups = parameter_groups(trained, keep=keep)
+    return QGaLore(groups, lr=_LEARNING_RATE, method=method)
 
 
 def _states(optimizer: Any) -> Iterator[tuple[str, Tensor]]:

@@ -1,9 +1,16 @@
 """A model small enough for tests, with every kind of parameter that the optimizer tells apart."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
+
+from consilico.golden.training.int8_linear import quantize_linears
+from consilico.golden.training.method import Method
+from consilico.golden.training.parameter_groups import parameter_groups
+from consilico.golden.training.qgalore import QGaLore
 
 TOKENS = torch.tensor([[1, 5, 9, 13, 2, 2, 7, 0], [3, 3, 4, 11, 15, 6, 1, 8]])
 
@@ -47,3 +54,14 @@ def backward(model: nn.Module) -> float:
     value = loss(model)
     value.backward()  # type: ignore[no-untyped-call]
     return value.item()
+
+
+def optimizer(
+    model: nn.Module, method: Method, lr: float = 1e-2, seed: int = 0, **options: Any
+) -> QGaLore:
+    """The usual optimizer of a model, whose linear layers become INT8 if the method says so."""
+    keep = ("head",)
+    if method.weights == 8:
+        quantize_linears(model, method.weight_format, keep)
+    groups = parameter_groups(model, keep=keep)
+    return QGaLore(groups, lr, (0.9, 0.95), method=method, seed=seed, **options)

@@ -6,8 +6,7 @@ import pytest
 
 from consilico.golden.training.held_bytes import HeldBytes, held_bytes
 from consilico.golden.training.method import METHODS
-from consilico.golden.training.qgalore import QGaLore
-from tests.golden.training.models import Model, backward
+from tests.golden.training.models import Model, backward, optimizer
 
 WIDTH = 64
 LINEAR = 2 * (WIDTH * 2 * WIDTH)  # elements of up and down
@@ -17,7 +16,7 @@ FLOAT = 16 * WIDTH + 2 * WIDTH + 16 * WIDTH  # of embedding, norm, head
 def held(name: str) -> HeldBytes:
     model = Model(width=WIDTH)
     method = METHODS[name]
-    made = QGaLore(model, replace(method, rank=min(method.rank, 32)), lr=1e-3, keep=("head",))
+    made = optimizer(model, replace(method, rank=min(method.rank, 32)), lr=1e-3)
     backward(model)
     made.step()
     return held_bytes(model, made)
@@ -77,4 +76,16 @@ def test_fewer_bits_and_lower_rank_take_less(more: str, less: str) -> None:
 def test_a_model_that_was_not_updated_is_refused() -> None:
     model = Model()
     with pytest.raises(ValueError, match="updated at least once"):
-        held_bytes(model, QGaLore(model, METHODS["adamw"], lr=1e-3))
+        held_bytes(model, optimizer(model, METHODS["adamw"]))
+
+
+def test_what_is_frozen_counts_as_weight_alone() -> None:
+    model = Model(width=WIDTH)
+    model.embedding.requires_grad_(False)
+    made = optimizer(model, METHODS["adamw"])
+    backward(model)
+    made.step()
+    found = held_bytes(model, made)
+    assert found.weights == 4 * (LINEAR + FLOAT)
+    assert found.states == 8 * (LINEAR + FLOAT - 16 * WIDTH)
+    assert found.embedding_gradients == 0

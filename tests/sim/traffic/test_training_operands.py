@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from consilico.golden.training.int8_linear import Int8Linear
+from consilico.golden.training.int8_linear import Int8Linear, quantize_linears
 from consilico.golden.training.method import METHODS
 from consilico.golden.training.moments import Blockwise, quantize_blockwise
+from consilico.golden.training.parameter_groups import parameter_groups
 from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.traffic import collect_training as collector
 from consilico.sim.traffic import training_operands as module
@@ -36,7 +37,9 @@ def stepped(steps: int) -> tuple[QGaLore, list[Int8Linear], Callable[[], None]]:
     """A model after some steps with the gradients of the next, and what does that one."""
     torch.manual_seed(1)
     model = Gpt(RUN.model)
-    optimizer = QGaLore(model, RUN.method, lr=RUN.lr, keep=("head",), seed=1)
+    quantize_linears(model, RUN.method.weight_format, keep=("head",))
+    groups = parameter_groups(model, keep=("head",))
+    optimizer = QGaLore(groups, lr=RUN.lr, method=RUN.method, seed=1)
     tokens = TEXT[:34].long().view(2, 17)
 
     def backward() -> None:
