@@ -18,32 +18,41 @@ if TYPE_CHECKING:
 __all__ = ["accelerator", "memory", "memory_sweep", "training_hw", "training_run"]
 
 
-def training_run(model: str, method: str = "adamw", **settings: int | str | bool) -> "TrainingRun":
+def training_run(
+    model: str,
+    method: str | None = None,
+    *,
+    recipe: str | None = None,
+    **settings: float | str | bool,
+) -> "TrainingRun":
     """Return the description of a training run, as :func:`memory` and :func:`training_hw` take it.
 
     Args:
         model: Name of a built-in model such as ``"llama-7b"``, or path of a Hugging Face
             ``config.json``.
-        method: Training method, such as ``"q-galore"``.
+        method: Training method, such as ``"q-galore"``; ``adamw`` or that of the recipe if none
+            is given.
+        recipe: What a framework does when its documentation is followed, such as ``"hf-qlora"``;
+            settings that are given come before its own.
         settings: Further fields of :class:`~consilico.sim.memory.training_run.TrainingRun`, such
             as ``batch``, ``sequence``, ``rank`` and ``checkpointing``.
 
     Raises:
-        UserError: If a field is unknown, a value is not accepted, or a rank is given for a method
-            without one.
+        UserError: If a field is unknown, a value is not accepted, or a setting does nothing for the
+            method.
     """
     from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.memory.settings import Settings
+    from consilico.sim.memory.training_run import TrainingRun, run_by_recipe
 
-    known = [name for name in TrainingRun.__dataclass_fields__ if name not in ("model", "method")]
+    known = list(Settings.__dataclass_fields__)
     for name in settings:
         if name not in known:
             raise UserError(f"unknown field {name!r} of a run; accepted: {', '.join(known)}")
     values: dict[str, Any] = settings  # checked by TrainingRun, one by one
-    run = TrainingRun(model=find_model(model), method=method, **values)
-    if run.rank and not run.method_description.rank:
-        raise UserError(f"rank must be 0 with {method}, which has none; not {run.rank}")
-    return run
+    if recipe is not None:
+        return run_by_recipe(find_model(model), recipe, method, **values)
+    return TrainingRun(model=find_model(model), method=method or "adamw", **values)
 
 
 def memory(

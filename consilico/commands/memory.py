@@ -28,7 +28,16 @@ def memory(
     model: Annotated[
         str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
     ],
-    method: Annotated[str, typer.Option(help="Training method.")] = "adamw",
+    method: Annotated[
+        str | None, typer.Option(help="Training method.", show_default="adamw, or the recipe's")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="What a framework does when its documentation is followed: hf-trainer, hf-qlora,"
+            " trl-lora, litgpt, torchtune, axolotl, unsloth, llama-factory, galore or q-galore."
+        ),
+    ] = None,
     gpu: Annotated[str | None, typer.Option(help="Name of the GPU that the run is to fit.")] = None,
     memory: Annotated[
         str | None, typer.Option(help="Memory that it is to fit instead, such as '16 GiB'.")
@@ -41,7 +50,7 @@ def memory(
     **given: Any,
 ) -> None:
     """Show what a training run holds on a GPU, tensor by tensor, and whether it fits."""
-    run = api.training_run(model, method, **given)
+    run = api.training_run(model, method, recipe=recipe, **given)
     one_standard_output(csv=csv_path, json=json_path)
     result = api.memory(run, gpu=gpu, memory=memory).to_json()
     if csv_path is not None:
@@ -83,6 +92,8 @@ def _show(result: dict[str, Any]) -> None:
     for note in result["notes"]:
         print(f"Note       {note}")
     print(f"Error      up to {result['error_bar_pct']} % on measured runs")
+    if result["recipe"] is not None:
+        _show_recipe(result["recipe"])
     if "fits" in result:
         _show_fit(result)
     if "time" in result:
@@ -94,6 +105,24 @@ def _show(result: dict[str, Any]) -> None:
             f"Step       {time['step_s']:.3g} s, {time['tokens_per_s']:,.0f} tokens/s"
             f" ({time['basis']}): {parts}"
         )
+
+
+def _show_recipe(recipe: dict[str, Any]) -> None:
+    """Show each setting and where it comes from, those that nobody decided in one line."""
+    rows = [
+        (s["setting"].replace("_", "-"), _word(s["value"]), s["origin"], s["source"])
+        for s in recipe["settings"]
+        if s["origin"] != "default"
+    ]
+    title = f"Recipe {recipe['name']}: {recipe['title']} ({recipe['version']})"
+    print_table(title, ("setting", "value", "from", "source"), rows, ())
+    usual = (s for s in recipe["settings"] if s["origin"] == "default")
+    words = (f"{s['setting'].replace('_', '-')} {_word(s['value'])}" for s in usual)
+    print(f"Default    {', '.join(words)}")
+
+
+def _word(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def _lines(result: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -70,7 +70,7 @@ def memory_sweep(
         loss=loss,
         per_layer=per_layer,
     )
-    every = [name for name in METHODS if name != "inference"]
+    every = [name for name, found in METHODS.items() if not found.forward_only]
     names = every if methods == "all" else [name.strip() for name in methods.split(",")]
     found = api.memory_sweep(
         base,

@@ -52,11 +52,8 @@ class Activations:
             trained = self._followed(block, plan.block_trained())
             rests = self._followed(block, plan.block_trained(frozen=True)) if some_rest else trained
             self.blocks.append((trained, rests))
-        outside = frozenset(t.parameter.name for t in plan.tensors if not t.in_block and t.trains)
-        if arch.tied and "embedding" in outside:
-            outside |= {"output layer"}
         self.loss_ops, self.loss = _walked(
-            "loss", Trained(trained=outside), arch, None, k, plan.tokens, plan.sequence
+            "loss", plan.loss_trained(), arch, None, k, plan.tokens, plan.sequence
         )
         upcast = {"logits, float32", "logits, shifted", "log-probabilities", "loss"}
         self.logits = {m.op for m in self.loss.forward} - upcast  # operations up to the logits
@@ -143,7 +140,7 @@ class Activations:
 
         Of a stack of experts they are those of the experts that a token meets.
         """
-        fused = operation == "loss" and self.plan.kernels.loss == "fused"
+        fused = operation == "loss" and self.plan.kernels.loss in ("fused", "liger", "cut")
         if operation == "output layer" or fused:
             return self.plan.arch.vocab * self.plan.arch.hidden
         found = self._parameter(operation)
@@ -164,7 +161,7 @@ class Activations:
 
     def dequantized_bytes(self, operation: str) -> float:
         """Return the bytes moved to make a float matrix of a quantized one before a product."""
-        scratch = self.plan.method.blocks.weight_copies * self.plan.kernels.bytes
+        scratch = self.plan.method.blocks.weight_copies * self.plan.kernels.product_bytes
         if not scratch or operation in ("output layer", "loss"):
             return 0.0
         found = self._parameter(operation)
@@ -196,7 +193,7 @@ class Activations:
         k, arch = self.plan.kernels, self.plan.arch
         if not k.holds_logits or k.loss not in ("eager", "in-place"):
             return self._part([])
-        size = k.bytes * arch.vocab * self.plan.tokens
+        size = k.float_bytes * arch.vocab * self.plan.tokens
         return self._part([("logits", "activations: logits", size, 1)])
 
     def checkpoint(self) -> LiveTensors:
@@ -217,14 +214,15 @@ class Activations:
             kinds: Of the blocks whose copies live.
             head: Whether that of the output layer lives, too.
         """
-        if not self.plan.kernels.autocast:
+        if not self.plan.kernels.autocast or self.plan.rest != "float32":
             return self._part([])
         arch, name = self.plan.arch, "blocks: autocast copies of weights"
         lines: list[tuple[str, str, Size, int]] = [
             (name, "transients", 2 * arch.matrix_elements(kind), count)
             for kind, count in Counter(kinds).items()
+            if not self.plan.run.used_base  # quantized ones are made float for each product
         ]
-        if head:
+        if head and self.plan.kernels.loss != "cut":
             size = 2 * arch.vocab * arch.hidden
             lines.append(("output layer: autocast copy of weight", "transients", size, 1))
         return self._part(lines)
@@ -257,7 +255,7 @@ class Activations:
         plan = self.plan
         if plan.shards["weights"] == 1:
             return self._part([])
-        sizes = [(t.parameter.kinds, t.dims.full * plan.weight_bytes) for t in plan.tensors]
+        sizes = [(t.parameter.kinds, plan.stored_bytes(t)) for t in plan.tensors]
         blocks = [sum(s for kinds, s in sizes if kind in kinds) for kind in range(len(self.blocks))]
         ends = [size for kinds, size in sizes if not kinds]
         return self._part([("gathered weights", "transients", most(2 * max(blocks), *ends), 1)])
@@ -268,12 +266,18 @@ class Activations:
         lines: list[tuple[str, str, Size, int]] = []
         parts = [block.attention for block in arch.kinds]
         if k.attention == "eager":
-            size = k.bytes * plan.tokens * plan.sequence
+            size = k.residual_bytes * plan.tokens * plan.sequence
             masks = len({part.window for part in parts})
             lines.append(("attention mask", "activations: attention", size, masks))
         if rotary := max(part.rotary for part in parts):
             size = 2 * k.bytes * rotary * plan.sequence
             lines.append(("rotary angles", "activations: attention", size, arch.angles))
+        if plan.run.packed > 1:  # where each text begins, and each token's place in its own
+            size = 8 * plan.tokens + 4 * (plan.run.packed * plan.tokens // plan.sequence + 1)
+            lines.append(("positions of packed texts", "activations: attention", size, 1))
+        if "embedding" in plan.run.adapted:
+            size = BITS[plan.adapter] // 8 * plan.rank * plan.tokens
+            lines.append(("embedding adapter, low rank", "activations: adapters", size, 1))
         if plan.method.forward_only:
             size = total(
                 part.cached * k.bytes * _seen(part.window, plan.tokens, plan.sequence) * count

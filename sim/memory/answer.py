@@ -103,6 +103,7 @@ class MemoryAnswer:
             "source": described.source,
             "note": described.note,
             "settings": self.run.settings(),
+            "recipe": plain(self.run.applied_recipe),
             "peak_bytes": self.peak_bytes,
             "peak_at": self.peak_at,
             "persistent_bytes": self.persistent_bytes,

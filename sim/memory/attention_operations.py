@@ -34,7 +34,7 @@ def attention(
     else:
         heads = _heads(c, part, source, hidden, source_bytes)
     attended = _attend(c, part, heads, sequence)
-    return c.linear("attention output", attended, part.result, hidden, c.k.bytes, _KIND)
+    return c.linear("attention output", attended, part.result, hidden, c.k.float_bytes, _KIND)
 
 
 def _heads(
@@ -76,7 +76,7 @@ def _rotated(c: Chain, name: str, source: str, width: int, turning: int) -> str:
     e, t = c.k.bytes, c.tokens
     size, turned = e * width * t, e * turning * t
     makes = f"{name}, rotated"
-    if c.k.implementation == "fused":
+    if c.k.fuses_norms:
         return c.add(makes, source, bytes=size)
     if turning == width:
         return c.add(makes, source, bytes=size, scratch=2 * turned, back_scratch=2 * turned)
@@ -125,8 +125,16 @@ def _attend(
     c: Chain, part: Attention | LatentAttention, heads: tuple[str, str, str], sequence: Size
 ) -> str:
     """Append scores, softmax and the weighted sum; the result has the width of all values."""
-    e, t, width = c.k.bytes, c.tokens, part.result
+    e, t, width = c.k.float_bytes, c.tokens, part.result
     query, key, value = heads
+    if c.k.bytes != e:  # autocast converts what layers of bitsandbytes hand back as they got it
+        sizes = (part.query, part.query, width)
+        if isinstance(part, Attention) and not c.k.repeats:
+            sizes = (part.query, part.key, part.key)
+        query, key, value = (
+            c.cast(f"{name}, for attention", head, size, c.k.bytes, e)
+            for name, head, size in zip(("query", "key", "value"), heads, sizes, strict=True)
+        )
     if c.k.attention != "eager":
         logs = 4 * part.heads * t
         extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
@@ -150,7 +158,8 @@ def _attend(
             kind=_SCORES,
         )  # fmt: skip
         scaled = c.add("capped scores", scaled, bytes=e * scores)
-    masked = c.add("masked scores", scaled, bytes=e * scores)
+    # the mask has the type of the residual stream, which may be wider
+    masked = c.add("masked scores", scaled, bytes=max(e, c.k.residual_bytes) * scores)
     wide = c.add(
         "attention weights, float32", masked, bytes=4 * scores,
         scratch=4 * scores if e != 4 and c.k.converts_scores else 0,

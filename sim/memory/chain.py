@@ -11,13 +11,17 @@ from consilico.sim.memory.entries import Size
 
 __all__ = ["Chain", "Kernels", "Trained"]
 
+_ADAPTERS = "activations: adapters"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
     """Implementation of each kernel; every choice is one that :class:`TrainingRun` documents."""
 
     bytes: int  # of an activation
-    residual_bytes: int  # of the residual stream: 4 under autocast
+    residual_bytes: int  # of the residual stream: that of embeddings and norms
+    product_bytes: int  # that products compute in: that of autocast, or of the weights as loaded
+    half: bool  # the 16-bit type is float16
     autocast: bool
     attention: str
     implementation: str
@@ -25,6 +29,16 @@ class Kernels:
     holds_logits: bool  # the program keeps them until the backward pass is over
     converts_scores: bool  # softmax in float32 converts its input first; fused for float16
     repeats: bool  # keys and values are copied for all queries that share them
+
+    @property
+    def fuses_norms(self) -> bool:
+        """Tell whether norms and rotary embeddings are kernels of their own."""
+        return self.implementation in ("fused", "fused-norms")
+
+    @property
+    def float_bytes(self) -> int:
+        """Return the bytes of an element of what products of floats, and attention, hand back."""
+        return self.product_bytes if self.autocast else self.residual_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +50,10 @@ class Trained:
     rank: Size = 0
     adapter_bytes: int = 2
     core: bool = False  # only a matrix between the adapter's factors is trained
+    bases: bool = False  # adapters are random bases, as wide as the shorter side of the matrix
+    dropout: bool = False  # of the adapters' inputs
+    magnitudes: bool = False  # of the sum of weight and adapter are trained, too (DoRA)
+    base: str = ""  # how matrices are quantized, if they are: a name of bases.BASES
     weight_scratch: Size = 0  # bytes an element of a float copy of a quantized weight
 
 
@@ -62,31 +80,117 @@ class Chain:
     def linear(
         self, name: str, source: str, columns: int, rows: int, source_bytes: int, kind: str
     ) -> str:
-        """Append a matrix product, with its adapter and its dequantized weight if it has them."""
-        e, t = self.k.bytes, self.tokens
-        given = source
-        if source_bytes != e:  # autocast converts the input anew for each product
-            source = self.cast(f"{name} input", source, columns, source_bytes, e)
+        """Append a matrix product, with its adapter and its dequantized weight if it has them.
+
+        A product of floats has the type that autocast chooses, or else the type of its operands;
+        the libraries' products of quantized weights hand back the type of their input.
+        """
+        base = self.t.base
+        made = self.k.product_bytes if base else self.k.float_bytes
+        own = source
+        if source_bytes != made and base != "int8":  # for each product anew
+            own = self.cast(f"{name} input", source, columns, source_bytes, made)
         trained = name in self.t.trained
+        weight = self.t.weight_scratch * rows * columns
+        scratch, back = weight, weight
+        if base == "int8":
+            # bitsandbytes' MatMul8bitLt keeps its input; forward it makes float16 and INT8 copies
+            # of it and an INT32 result, backward a float weight
+            made, half = source_bytes, 0 if source_bytes == 2 and self.k.half else 2
+            scratch = (half + 1) * columns * self.tokens + 4 * rows * self.tokens
         result = self.add(
-            name, source, bytes=e * rows * t, saves=(source,) if trained else (),
-            parameter=name if trained else "", kind=kind,
-            scratch=self.t.weight_scratch * rows * columns,
-            back_scratch=self.t.weight_scratch * rows * columns,
+            name, own, bytes=made * rows * self.tokens,
+            saves=(own,) if trained or base == "int8" else (), parameter=name if trained else "",
+            kind=kind, scratch=scratch, back_scratch=back,
         )  # fmt: skip
-        if name not in self.t.adapted:
-            return result
-        a = self.t.adapter_bytes
-        own = self.cast(f"{name} adapter input", given, columns, source_bytes, a)
+        if base:
+            result = self.cast(f"{name}, as its input", result, rows, made, source_bytes)
+            made = source_bytes
+        if name in self.t.adapted:
+            result = self._adapted(name, source, result, columns, rows, source_bytes, made)
+        return result
+
+    def _adapted(
+        self, name: str, given: str, result: str, columns: int, rows: int, given_bytes: int,
+        made: int,
+    ) -> str:  # fmt: skip
+        """Append the adapter of a product, as peft runs it, and return the name of the sum.
+
+        Args:
+            name: The product.
+            given: Its input, of ``columns`` elements of ``given_bytes`` bytes per token.
+            result: Its result, of ``rows`` elements of ``made`` bytes per token.
+            columns: Inputs.
+            rows: Outputs.
+            given_bytes: Bytes of an element of the input.
+            made: Bytes of an element of the result.
+        """
+        t, n = self.t, self.tokens
+        ours = t.base in ("nf4", "nf4-double", "int8")  # peft has its own layers for bitsandbytes
+        own, width = given, given_bytes
+        if not (ours and self.k.autocast):
+            own = self.cast(f"{name} adapter input", given, columns, width, t.adapter_bytes)
+            width = t.adapter_bytes
+        if ours and t.base != "int8":
+            result = self.add(f"{name}, copied", result, bytes=made * rows * n)
+        if t.dropout:
+            own = self.add(
+                f"{name} adapter input, dropped", own, bytes=width * columns * n,
+                extra=((f"{name} dropout mask", columns * n),), kind=_ADAPTERS,
+            )  # fmt: skip
+        dropped, whole = own, width
         if self.k.autocast:  # which undoes the adapter's own conversion
-            own, a = self.cast(f"{name} adapter input, cast", own, columns, a, e), e
+            narrow = self.k.product_bytes
+            own = self.cast(f"{name} adapter input, cast", own, columns, width, narrow)
+            width = narrow
+        held = weights = 0
+        if t.magnitudes:
+            # an identity, its product with the adapter, and the weight where its type differs live
+            # until the layer is done; the norm of their sum takes two more such matrices
+            copied = whole * rows * columns * (bool(t.base) or whole != self.k.residual_bytes)
+            held = t.adapter_bytes * columns**2 + whole * rows * columns + copied
+            weights = held + 2 * whole * rows * columns
+        inner = min(rows, columns) if t.bases else t.rank
         low = self.add(
-            f"{name} adapter, low rank", own, bytes=a * self.t.rank * t,
-            saves=() if self.t.core else (own,), kind="activations: adapters",
+            f"{name} adapter, low rank", own, bytes=width * inner * n, scratch=weights,
+            saves=() if t.core else (own,), kind=_ADAPTERS,
+            extra=((f"{name} scaled bases", width * inner * inner),) if t.bases else (),
         )  # fmt: skip
         high = self.add(
-            f"{name} adapter", low, bytes=a * rows * t, saves=(low,), parameter=name,
-            scratch=a * rows * t, kind="activations: adapters",
+            f"{name} adapter", low, bytes=width * rows * n, saves=() if t.bases else (low,),
+            parameter=name, scratch=held + width * rows * n * (not t.magnitudes), kind=_ADAPTERS,
         )  # fmt: skip
-        both = self.add(f"{name} and adapter", result, high, bytes=max(a, e) * rows * t)
-        return self.cast(f"{name} sum", both, rows, max(a, e), e)
+        if t.magnitudes:
+            high, width = self._scaled(name, result, dropped, high, columns, rows, whole, held)
+        if ours and not self.k.autocast:
+            high, width = self.cast(f"{name} adapter, as the result", high, rows, width, made), made
+        both = self.add(f"{name} and adapter", result, high, bytes=max(width, made) * rows * n)
+        return self.cast(f"{name} sum", both, rows, max(width, made), made)
+
+    def _scaled(
+        self, name: str, result: str, dropped: str, high: str, columns: int, rows: int, width: int,
+        held: Size,
+    ) -> tuple[str, int]:  # fmt: skip
+        """Append what DoRA adds (peft, ``DoraLinearLayer``); return its name and bytes per element.
+
+        The product and the adapter's result are each multiplied by the learned magnitudes, so both
+        are kept. With dropout the product is made again, of the dropped input.
+        """
+        n, size = self.tokens, max(width, self.t.adapter_bytes)
+        if self.t.dropout:
+            result = self.add(
+                f"{name}, of dropped input", dropped, bytes=self.k.product_bytes * rows * n,
+                extra=((f"{name} weight, as the input", self.k.product_bytes * rows * columns),)
+                if self.t.base or self.k.autocast or width != self.k.residual_bytes
+                else (),
+                scratch=held, kind=_ADAPTERS,
+            )  # fmt: skip
+        first = self.add(
+            f"{name}, scaled", result, bytes=size * rows * n, saves=(result,), scratch=held,
+            kind=_ADAPTERS,
+        )  # fmt: skip
+        second = self.add(
+            f"{name} adapter, scaled", high, bytes=size * rows * n, saves=(high,),
+            scratch=held + size * rows * n, kind=_ADAPTERS,
+        )  # fmt: skip
+        return self.add(f"{name} change", first, second, bytes=size * rows * n), size

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.memory import adapter_treatments as a
 from consilico.sim.memory import treatments as t
 from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.bases import BASES
 from consilico.sim.memory.entries import Size
 from consilico.sim.memory.treatments import Dims, Treatment
 
-__all__ = ["METHODS", "REFERENCE_METHODS", "TrainingMethod", "find_method"]
+__all__ = ["METHODS", "REFERENCE_METHODS", "TrainingMethod", "find_method", "varied"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,8 @@ class TrainingMethod:
     head: Treatment | None = None  # output layer, where it is treated in another way
     sampled: int = 0  # blocks trained at a time; 0: all
     rank: int = 0  # usual rank; 0: the method has none; -1: a quarter of the hidden size
-    adapters: str = ""  # of each matrix: "factors" that both train, or a "core" between frozen
+    adapters: str = ""  # of each matrix: "factors" that both train, a "core" between frozen ones,
+    # or scales of "bases" that are as wide as its shorter side
     density: Callable[[Architecture], float] = field(default=lambda architecture: 1.0)
     shared: Callable[[Architecture], int] = field(default=lambda architecture: 0)  # elements
     per_layer: bool = False  # by its nature updates each parameter inside the backward pass
@@ -48,9 +51,33 @@ class TrainingMethod:
     note: str = ""
 
     @property
+    def parts(self) -> tuple[Treatment, ...]:
+        """Return the treatments of all classes of parameters."""
+        return (self.blocks, self.ends, self.vectors, *([self.head] if self.head else []))
+
+    @property
+    def frozen_base(self) -> str:
+        """Return the type of the frozen matrices below adapters, ``weight`` for that of the run.
+
+        It is empty where all is trained, or where adapters are merged into the matrices.
+        """
+        frozen = self.adapters and self.ends is t.FROZEN
+        return self.blocks.holdings[0].dtype if frozen else ""
+
+    @property
     def low_bit(self) -> bool:
         """Tell whether the weights that train are integers."""
         return self.blocks.holdings[0].dtype == "uint8"
+
+
+def _random_bases(arch: Architecture) -> int:
+    """Return the elements of RandLoRA's bases, which all matrices share and slice.
+
+    They are as many as the longest side times the longest of the shorter sides has.
+    """
+    matrices = [p for p in arch.parameters() if p.role in ("attention", "mlp")]
+    longest = max(max(p.rows, p.columns) for p in matrices)
+    return longest * max(min(p.rows, p.columns) for p in matrices)
 
 
 _CATALOGUE = (
@@ -66,7 +93,7 @@ _CATALOGUE = (
     TrainingMethod(
         name="adamw-8bit", title="8-bit AdamW", source="arXiv 2110.02861",
         blocks=t.ADAM_8BIT, ends=t.ADAM_8BIT, vectors=t.ADAM_32,
-        note="blocks of 2048 states share a scale; norms and biases keep float32 states",
+        note="norms and biases keep float32 states",
     ),
     TrainingMethod(
         name="adafactor", title="Adafactor", source="arXiv 1804.04235, Algorithm 4",
@@ -84,7 +111,6 @@ _CATALOGUE = (
     TrainingMethod(
         name="qlora", title="QLoRA", source="arXiv 2305.14314, section 3",
         blocks=t.QLORA, ends=t.FROZEN, vectors=t.FROZEN, rank=16, adapters="factors",
-        note="NF4 with double quantization; embeddings and output layer stay as they are",
     ),
     TrainingMethod(
         name="relora", title="ReLoRA", source="arXiv 2307.05695",
@@ -192,6 +218,68 @@ _CATALOGUE = (
         blocks=t.DCT, ends=t.ADAM, vectors=t.ADAM, rank=-1, shared=lambda a: a.hidden**2,
         note="columns of one fixed basis for all layers; error feedback not counted",
     ),
+    TrainingMethod(
+        name="muon", title="Muon", source="torch.optim.Muon; arXiv 2502.16982, section 2",
+        blocks=t.MUON, ends=t.ADAM, vectors=t.ADAM,
+        note="embeddings, output layer, norms and biases by AdamW",
+    ),
+    TrainingMethod(
+        name="muon-8bit", title="8-bit Muon", source="arXiv 2509.23106, section 3",
+        blocks=t.MUON_8BIT, ends=t.ADAM, vectors=t.ADAM,
+        note="momentum in blocks with a scale; the rest by AdamW as with muon",
+    ),
+    TrainingMethod(
+        name="adamw-4bit", title="4-bit AdamW", source="arXiv 2309.01507, sections 3 and 4",
+        blocks=t.ADAM_4BIT, ends=t.ADAM_4BIT, vectors=t.ADAM_32,
+        note="first moment in blocks of 128, second with a scale per row and column",
+    ),
+    TrainingMethod(
+        name="badam", title="BAdam", source="arXiv 2404.02827, Algorithm 1; badam 1.4",
+        blocks=t.BADAM, ends=t.FROZEN, vectors=t.BADAM, sampled=1,
+        note="one block at a time, with float32 weights and states; embeddings and output layer"
+        " stay as they are",
+    ),
+    TrainingMethod(
+        name="sst", title="SST", source="arXiv 2405.15481, section 4",
+        blocks=t.SST, ends=t.ADAM, vectors=t.ADAM, rank=-1,
+        note="weights are kept as full singular value decompositions; activations between the"
+        " singular vectors are not counted",
+    ),
+    TrainingMethod(
+        name="adalora", title="AdaLoRA", source="arXiv 2303.10512, equation 3; peft",
+        blocks=a.ADALORA, ends=t.FROZEN, vectors=t.FROZEN, rank=12, adapters="factors",
+        note="at the initial rank, before any is pruned",
+    ),
+    TrainingMethod(
+        name="increlora", title="IncreLoRA", source="arXiv 2308.12043, section 3",
+        blocks=a.INCRELORA, ends=t.FROZEN, vectors=t.FROZEN, rank=8, adapters="factors",
+        note="at the final rank, once all are added",
+    ),
+    TrainingMethod(
+        name="lora-xs", title="LoRA-XS", source="arXiv 2405.17604, equation 2",
+        blocks=t.LAMDA, ends=t.FROZEN, vectors=t.FROZEN, rank=64, adapters="core",
+    ),
+    TrainingMethod(
+        name="svfit", title="SVFit", source="arXiv 2409.05926, section 3",
+        blocks=a.SVFIT, ends=t.FROZEN, vectors=t.FROZEN, rank=768, adapters="core",
+        note="the singular values alone train, between singular vectors that are kept",
+    ),
+    TrainingMethod(
+        name="nola", title="NOLA", source="arXiv 2310.02556, equation 2",
+        blocks=a.NOLA, ends=t.FROZEN, vectors=t.FROZEN, rank=8, adapters="factors",
+        note="counted with 1024 coefficients for each factor; bases are made anew from their seeds",
+    ),
+    TrainingMethod(
+        name="randlora", title="RandLoRA", source="arXiv 2502.00987, section 4; peft",
+        blocks=a.RANDLORA, ends=t.FROZEN, vectors=t.FROZEN, rank=32, adapters="bases",
+        shared=_random_bases,
+    ),
+    TrainingMethod(
+        name="eora", title="EoRA", source="arXiv 2410.21271, section 3",
+        blocks=a.EORA, ends=t.FROZEN, vectors=t.FROZEN, rank=128, adapters="factors",
+        forward_only=True,
+        note="no training: compressed weights with low-rank factors that make up for the error",
+    ),
 )  # fmt: skip
 
 METHODS: dict[str, TrainingMethod] = {method.name: method for method in _CATALOGUE}
@@ -209,6 +297,37 @@ def find_method(name: str) -> TrainingMethod:
     except KeyError:
         known = ", ".join(METHODS)
         raise UserError(f"unknown method {name!r}; accepted: {known}") from None
+
+
+def varied(
+    method: TrainingMethod, *, base: str, magnitudes: bool, first_moment: bool
+) -> TrainingMethod:
+    """Return a method with other tensors than usual.
+
+    Args:
+        method: A method of the catalogue.
+        base: How frozen matrices are stored: a name of :data:`BASES`, ``bfloat16`` for the type of
+            the run, or ``usual``.
+        magnitudes: Whether adapters train the magnitudes of rows, too (DoRA).
+        first_moment: Whether Adafactor keeps a first moment.
+    """
+    blocks = method.blocks
+    if base != "usual":
+        elements = blocks.holdings[0].elements
+        stored = BASES[base](elements) if base in BASES else (t.weight(elements=elements),)
+        others = blocks.holdings[blocks.weights :]
+        blocks = replace(
+            blocks, holdings=(*stored, *others), weights=len(stored), weight_copies=base in BASES
+        )
+    if magnitudes:
+        blocks = t.with_magnitudes(blocks)
+    if blocks is not method.blocks:
+        method = replace(method, blocks=blocks)
+    if first_moment:
+        moment = t.state("first moment", t.full, "float32")
+        changed = [replace(part, holdings=(*part.holdings, moment)) for part in method.parts]
+        method = replace(method, blocks=changed[0], ends=changed[1], vectors=changed[2], note="")
+    return method
 
 
 def _copy(elements: Size, e: int) -> Size:
@@ -285,9 +404,9 @@ _GALORE_8BIT = replace(
 _Q_GALORE = replace(
     t.Q_GALORE,
     holdings=(  # scale and minimum of a group in float32
-        t.weight("uint8", -1, 8.0),
+        t.weight("uint8", t.RUN_GROUP, 8.0),
         *t.moments(t.low, "uint8"),
-        t.projection("int4", -1, 8.0),
+        t.projection("int4", t.RUN_GROUP, 8.0),
     ),
     update=_reference_requantized,
     renewal=_reference_svd,

@@ -44,7 +44,7 @@ def _rms(
     n, e, few = width * c.tokens, element, 4 * vectors * c.tokens
     parameter = name if name in c.t.trained else ""
     scale = ((f"{name} scale", few),)
-    if c.k.implementation == "fused":
+    if c.k.fuses_norms:
         return c.add(
             f"{name} result", source, bytes=e * n, saves=(source,), extra=scale,
             parameter=parameter, kind=_KIND,

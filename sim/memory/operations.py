@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from consilico.sim.memory.architecture import Architecture, Block
 from consilico.sim.memory.attention_operations import attention
 from consilico.sim.memory.autograd import Op
 from consilico.sim.memory.chain import Chain, Kernels, Trained
-from consilico.sim.memory.entries import Size, ceil_div
+from consilico.sim.memory.entries import Size, ceil_div, least
 from consilico.sim.memory.mlp_operations import mlp
 from consilico.sim.memory.norm_operations import norm
 
@@ -74,7 +76,7 @@ def logits_of(arch: Architecture) -> str:
 def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Size) -> Sequence[Op]:
     """List the operations of final norm, output layer and cross entropy, from ``x`` to ``loss``."""
     c = Chain(kernels, trained, tokens)
-    e, r, h, v = kernels.bytes, kernels.residual_bytes, arch.hidden, arch.vocab
+    e, r, h, v = kernels.float_bytes, kernels.residual_bytes, arch.hidden, arch.vocab
     entry = "x" if arch.post_norm else norm(c, arch.norm, "final norm", "x", h, r)
     width = arch.embedding_width or h
     if width != h:
@@ -88,6 +90,16 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
         c.add(
             "loss", entry, bytes=4, extra=(("gradient of the last hidden state", r * h * tokens),),
             scratch=(e + 4) * part, parameter="output layer", kind=kind,
+        )  # fmt: skip
+        return c.ops
+    if kernels.loss == "liger":
+        _liger(c, entry, width, v, r)
+        return c.ops
+    if kernels.loss == "cut":
+        # two numbers per token and nothing of the size of logits, forward or backward
+        c.add(
+            "loss", entry, bytes=4, saves=(entry,), extra=(("log-sums of logits", 4 * tokens),),
+            parameter="output layer", kind=kind,
         )  # fmt: skip
         return c.ops
     product = c.linear("output layer", entry, width, v, r, "activations: logits")
@@ -110,3 +122,31 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
     c.add("log-probabilities", wide, bytes=4 * logits, saves=("log-probabilities",), kind=kind)
     c.add("loss", "log-probabilities", bytes=4)
     return c.ops
+
+
+def _liger(c: Chain, entry: str, width: int, vocab: int, entry_bytes: int) -> None:
+    """Append Liger's fused output layer and loss (liger-kernel 0.8.5, ``ops``).
+
+    Tokens go through in slices of a power of two, whose logits are about as large as the input and
+    become their own gradient in place. The gradients of the input and of the output layer are made
+    forward, and handed on backward.
+    """
+    tokens, e = c.tokens, c.k.float_bytes
+    each = ceil_div(tokens, ceil_div(vocab, width))
+    part = least(_power_of_two(each), tokens)
+    made = [("gradient of the last hidden state", entry_bytes * width * tokens)]
+    back: Size = 0
+    if "output layer" in c.t.trained:
+        made.append(("gradient of the output layer, made forward", e * vocab * width))
+        back = -e * vocab * width  # it is that gradient, and not a further one
+    c.add(
+        "loss", entry, bytes=4, extra=tuple(made), scratch=e * part * vocab, back_scratch=back,
+        parameter="output layer", kind="activations: logits",
+    )  # fmt: skip
+
+
+def _power_of_two(size: Size) -> Size:
+    """Return the least power of two that is not below a size of at least 1."""
+    if isinstance(size, int):
+        return 1 << (size - 1).bit_length()
+    return 2.0 ** np.ceil(np.log2(size))

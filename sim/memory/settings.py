@@ -40,9 +40,20 @@ class Settings:
         _STEP,
         choice(
             "bfloat16",
-            ("bfloat16", "float16", "float32", "mixed", "amp"),
+            (
+                *("bfloat16", "float16", "float32", "mixed"),
+                *("amp", "bfloat16-amp", "float16-amp"),
+            ),
             "of weights, gradients and states; mixed: bfloat16 with float32 master weights and"
-            " states; amp: float32 under bfloat16 autocast",
+            " states; amp: float32 under bfloat16 autocast; bfloat16-amp and float16-amp: such"
+            " weights under autocast, as Hugging Face's Trainer runs a model that was loaded so",
+        ),
+    )
+
+    packed: int = _under(
+        _STEP,
+        integer(
+            1, 1, 1 << 20, "texts that are packed into each sequence and do not see each other"
         ),
     )
 
@@ -58,10 +69,56 @@ class Settings:
         _TRAINS, choice(False, _ON_OFF, "as the authors' code runs it (q-galore)"), "as-published"
     )
     targets: str = _under(
-        _TRAINS, choice("all", ("all", "attention"), "matrices that get adapters")
+        _TRAINS,
+        field(
+            default="all",
+            metadata={
+                "doc": "matrices that get adapters: all of the blocks, attention, or a list of"
+                " q, k, v, o, gate, up, down, head and embed, such as q,v"
+            },
+        ),
     )
     adapters: str = _under(
-        _TRAINS, choice("run", ("run", "float32"), "dtype of adapters; peft's default: float32")
+        _TRAINS,
+        choice("run", ("run", "float32"), "dtype of adapters: that of the run, or peft's float32"),
+    )
+    lora_dropout: float = _under(
+        _TRAINS,
+        field(default=0.0, metadata={"doc": "part of the adapters' inputs that is set to zero"}),
+    )
+    dora: bool = _under(
+        _TRAINS, choice(False, _ON_OFF, "adapters with magnitudes (DoRA, arXiv 2402.09353)")
+    )
+    base: str = _under(
+        _TRAINS,
+        choice(
+            "usual",
+            ("usual", "bfloat16", "nf4", "nf4-double", "int8", "gptq4", "awq4"),
+            "frozen matrices below adapters: usual for the method, bfloat16, nf4, nf4-double"
+            " (quantized scales), int8 (LLM.int8), gptq4 or awq4",
+        ),
+    )
+    kbit_prepared: bool = _under(
+        _TRAINS,
+        choice(
+            False,
+            _ON_OFF,
+            "norms, embeddings and output layer in float32, as peft's"
+            " prepare_model_for_kbit_training makes them",
+        ),
+    )
+    first_moment: bool = _under(
+        _TRAINS, choice(False, _ON_OFF, "Adafactor with a first moment (beta1)")
+    )
+    states_block: int = _under(
+        _TRAINS,
+        integer(
+            0,
+            0,
+            1 << 20,
+            "8-bit states that share a scale; 0: 256, as bitsandbytes has it since 0.44, or 2048"
+            " as before in code of before",
+        ),
     )
     sampled: int = _under(
         _TRAINS, integer(0, 0, 1 << 20, "blocks trained at a time; 0: as the method has it")
@@ -90,10 +147,11 @@ class Settings:
         _RUN,
         choice(
             "eager",
-            ("eager", "in-place", "compiled", "fused"),
+            ("eager", "in-place", "compiled", "fused", "liger", "cut"),
             "cross entropy: eager as Hugging Face runs it (12 bytes per logit at its peak in"
             " bfloat16), in-place (8 bytes: the gradient replaces the float32 logits), compiled"
-            " (4 bytes), fused (logits never held in full)",
+            " (4 bytes), fused (logits never held in full), liger (fused, in Liger's slices, with"
+            " gradients made forward), cut (no logits at all: cut cross-entropy)",
         ),
     )
     logits: str = _under(
@@ -109,17 +167,20 @@ class Settings:
         _RUN,
         choice(
             "transformers",
-            ("transformers", "transformers-2023", "fused"),
-            "of norms, rotary embeddings and MLP: as Hugging Face runs them, as its versions of"
-            " 2023 did, or fused kernels",
+            ("transformers", "transformers-2023", "fused-norms", "fused"),
+            "of norms, rotary embeddings and MLP: as Hugging Face's transformers runs them, as"
+            " versions of 2023 did (transformers-2023), fused kernels for all but the MLP"
+            " (fused-norms), or for all (fused)",
         ),
     )
     kernel: str = _under(
         _RUN,
         choice(
             "foreach",
-            ("foreach", "loop", "fused", "reference"),
-            "of AdamW's update: torch.optim's three, or consilico.golden.training.QGaLore",
+            ("foreach", "loop", "fused", "reference", "bitsandbytes", "bitsandbytes-8bit"),
+            "of AdamW's update: foreach, loop and fused of torch.optim, reference"
+            " (consilico.golden.training.QGaLore), bitsandbytes (float32 states) or"
+            " bitsandbytes-8bit",
         ),
     )
     per_layer: bool = _under(
@@ -132,6 +193,19 @@ class Settings:
     offload: str = _under(
         _PLACE,
         choice("none", ("none", "optimizer", "activations", "both"), "what is kept in host memory"),
+    )
+    loading: str = _under(
+        _PLACE,
+        choice(
+            "direct",
+            ("direct", "whole"),
+            "of quantized weights: direct, one matrix after the other, or whole: all in the"
+            " run's type on the GPU first (litgpt)",
+        ),
+    )
+    paged: bool = _under(
+        _PLACE,
+        choice(False, _ON_OFF, "states in pages that leave the GPU when it is full (bitsandbytes)"),
     )
     gpus: int = _under(_PLACE, integer(1, 1, 1 << 20, "data-parallel GPUs"))
     sharding: str = _under(

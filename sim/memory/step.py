@@ -45,7 +45,10 @@ class _Step:
         self.running = [part for part in running if not is_zero(part.bytes)]
 
     def stages(self) -> Iterator[Stage]:
-        """Yield the moments of forward pass, loss and backward pass, and of a final update."""
+        """Yield the moments of loading, forward pass, loss and backward pass, and of an update."""
+        if not is_zero(beyond := self.plan.loading_bytes()):
+            label = "loading: weights before they are as they stay"
+            yield self._stage("loading", label, _transient(label, beyond), whole=False)
         layers, pattern = self.plan.arch.layers, self.plan.arch.pattern
         # later blocks of a kind have more kept before them
         last = {kind: block for block, kind in enumerate(pattern)}

@@ -163,7 +163,8 @@ class _Timer:
         if not t.trains:
             return 0.0
         held = sum(
-            h.elements(t.dims) * BITS[self.plan.dtype_of(h)] / 8 for h in t.treatment.holdings
+            h.elements(t.dims) * BITS[self.plan.dtype_of(h, t.dims)] / 8
+            for h in t.treatment.holdings
         )
         if t.treatment.trains_factors:  # the weight stays as it is
             held -= t.dims.kept * BITS[self.plan.dtype_of(t.treatment.holdings[0])] / 8

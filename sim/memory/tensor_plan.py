@@ -1,17 +1,22 @@
 """List the tensors of a run: those that live through all of it, and those of single updates."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, Size, ceil_div, is_zero, merged, most, total
 from consilico.sim.memory.training_run import TrainingRun
-from consilico.sim.memory.treatments import Dims, Holding, Treatment
+from consilico.sim.memory.treatments import RUN_GROUP, STATES_BLOCK, Dims, Holding, Treatment
 
 __all__ = ["TensorPlan", "TrainedParameter"]
 
 _MATRICES = ("attention", "mlp", "expert")  # roles of the matrices of blocks
+_LOADED = ("weights", "quantization constants")
+_LEAST_8BIT = 4096  # elements of a parameter with 8-bit states (bitsandbytes, min_8bit_size)
+_LEAST_PAGED = 100_000  # elements of a state that is paged (bitsandbytes, get_state_buffer)
 _FAMILY = {
     "embedding": "embedding",
     "position": "embedding",
@@ -74,15 +79,18 @@ class TensorPlan:
         self.sequence: Size = run.sequence if sequence is None else sequence
         self.tokens: Size = (run.batch if batch is None else batch) * self.sequence
         self.rank: Size = run.used_rank if rank is None else rank
-        mixed, amp = run.dtype == "mixed", run.dtype == "amp"
-        self.weight = "bfloat16" if mixed else "float32" if amp else run.dtype
+        self.weight = run.weight_dtype
+        self.rest = "float32" if run.kbit_prepared else self.weight  # outside quantized matrices
         self.weight_bytes = BITS[self.weight] // 8
-        self.state = "float32" if mixed else self.weight
+        self.state = "float32" if run.dtype == "mixed" else self.weight
         self.adapter = "float32" if run.adapters == "float32" else self.weight
+        residual, product = BITS[self.rest] // 8, 2 if run.autocast else self.weight_bytes
         self.kernels = Kernels(
-            bytes=2 if amp else BITS[self.weight] // 8,
-            residual_bytes=BITS[self.weight] // 8,
-            autocast=amp,
+            bytes=residual if run.used_base else product,
+            residual_bytes=residual,
+            product_bytes=product,
+            half=self.weight == "float16",
+            autocast=run.autocast,
             attention=run.attention,
             implementation="transformers-2023" if run.published else run.implementation,
             loss="eager" if self.method.forward_only else run.loss,
@@ -107,7 +115,7 @@ class TensorPlan:
     def state_bytes(self) -> Size:
         """Return the bytes of all optimizer states, on the GPU or in host memory."""
         return total(
-            holding.elements(t.dims) * BITS[self.dtype_of(holding)] // 8 * t.trained_count
+            holding.elements(t.dims) * BITS[self.dtype_of(holding, t.dims)] // 8 * t.trained_count
             for t in self.tensors
             for holding in t.treatment.holdings
             if holding.kind == "optimizer states"
@@ -133,7 +141,26 @@ class TensorPlan:
             rank=self.rank,
             adapter_bytes=BITS[self.adapter] // 8,
             core=self.method.adapters == "core",
-            weight_scratch=self.method.blocks.weight_copies * self.kernels.bytes,
+            bases=self.method.adapters == "bases",
+            dropout=self.run.lora_dropout > 0,
+            magnitudes=self.run.dora,
+            base=self.run.used_base,
+            weight_scratch=self.method.blocks.weight_copies * self.kernels.product_bytes,
+        )
+
+    def loss_trained(self) -> Trained:
+        """Say what is trained of the output layer, and of what else is outside the blocks."""
+        outside = [t for t in self.tensors if not t.in_block and t.trains]
+        trained = {t.parameter.name for t in outside if not t.treatment.trains_factors}
+        if self.arch.tied and "embedding" in trained:
+            trained.add("output layer")
+        return Trained(
+            trained=frozenset(trained),
+            adapted=frozenset(t.parameter.name for t in outside) - trained,
+            rank=self.rank,
+            adapter_bytes=BITS[self.adapter] // 8,
+            dropout=self.run.lora_dropout > 0,
+            magnitudes=self.run.dora,
         )
 
     def block_gradient_bytes(self, kind: int) -> Size:
@@ -167,17 +194,27 @@ class TensorPlan:
 
     def _treatment(self, parameter: Parameter) -> Treatment:
         """Return the treatment that the run's method has for a parameter."""
+        method, adapted = self.method, parameter.name in self.run.adapted
         if parameter.role in _MATRICES:
-            # peft gives adapters to layers, and a stack of experts is a tensor and no layer
-            beyond = ("mlp", "expert") if self.run.targets == "attention" else ("expert",)
-            if parameter.role in beyond and self.method.adapters:
-                base = self.method.blocks.holdings[0]
-                return Treatment(holdings=(base,), weight_copies=self.method.blocks.weight_copies)
-            return self.method.blocks
+            if method.adapters and not adapted:
+                blocks = method.blocks
+                return Treatment(
+                    holdings=blocks.holdings[: blocks.weights], weights=blocks.weights,
+                    weight_copies=blocks.weight_copies,
+                )  # fmt: skip
+            return method.blocks
         vector = parameter.role in ("norm", "bias") or parameter.columns == 1
-        if parameter.role == "head" and self.method.head is not None:
-            return self.method.head
-        return self.method.vectors if vector else self.method.ends
+        if parameter.role == "head" and method.head is not None:
+            return method.head
+        found = method.vectors if vector else method.ends
+        if adapted:
+            more = method.blocks.holdings[method.blocks.weights :]
+            found = replace(method.blocks, holdings=(*found.holdings, *more), weights=1)
+            found = replace(found, weight_copies=0)
+        if self.run.kbit_prepared:
+            whole = replace(found.holdings[0], dtype="float32")
+            found = replace(found, holdings=(whole, *found.holdings[1:]))
+        return found
 
     def _update(self, treatment: Treatment, dims: Dims, element: int) -> Size:
         """Return the bytes needed in addition while one parameter is updated by itself."""
@@ -186,11 +223,9 @@ class TensorPlan:
         if treatment.kernel:
             if self.offloads_states:
                 return 0
-            copies = {"foreach": 1, "loop": 2, "fused": 0}[self.run.kernel]
-            state = BITS[self.adapter if treatment.trains_factors else self.state] // 8
-            if self.run.dtype == "mixed":
-                state = 4
-            return copies * state * treatment.gradient(dims)
+            copies = {"foreach": 1, "loop": 2}.get(self.run.kernel, 0)
+            state = next(h for h in treatment.holdings if h.kind == "optimizer states")
+            return copies * BITS[self.dtype_of(state, dims)] // 8 * treatment.gradient(dims)
         return treatment.update(dims, element)
 
     def step_transient(self) -> Size:
@@ -199,11 +234,17 @@ class TensorPlan:
         The ``foreach`` kernel takes those of all parameters together.
         """
         shards = self.shards["states"]
-        alone = ceil_div(most(*(t.update for t in self.tensors)), shards)
-        if self.run.kernel != "foreach":
-            return alone
-        together = total(t.update * t.trained_count for t in self.tensors if t.treatment.kernel)
-        return most(alone, ceil_div(together, shards))
+        needed = ceil_div(most(*(t.update for t in self.tensors)), shards)
+        if self.run.kernel == "foreach":
+            kernels = (t for t in self.tensors if t.treatment.kernel)
+            together = total(t.update * t.trained_count for t in kernels)
+            needed = most(needed, ceil_div(together, shards))
+        wide = total(  # float32 gradients; those that they are made of go one after the other
+            4 * t.treatment.gradient(t.dims) * t.trained_count - t.gradient * t.trained_count
+            for t in self.tensors
+            if t.treatment.wide_gradient and t.treatment.gradient
+        )
+        return wide + needed
 
     def _persistent(self) -> Iterator[Entry]:
         """Yield the entries that live through the whole step."""
@@ -213,7 +254,8 @@ class TensorPlan:
             for holding in t.treatment.holdings:
                 yield from self._held(t, holding, count)
             if t.count > count:  # blocks that are not among those sampled keep the weight alone
-                yield from self._held(t, t.treatment.holdings[0], t.count - count)
+                for holding in t.treatment.holdings[: t.treatment.weights]:
+                    yield from self._held(t, holding, t.count - count)
             if self.run.dtype == "mixed" and t.treatment.gradient and not self.offloads_states:
                 size = 4 * t.treatment.gradient(t.dims) * count
                 yield Entry(
@@ -249,12 +291,44 @@ class TensorPlan:
         """Tell whether states and master weights are in host memory, and updated there."""
         return self.run.offload in ("optimizer", "both")
 
+    def stored_bytes(self, t: TrainedParameter) -> int:
+        """Return the bytes of a weight as it is stored, without the constants of its groups."""
+        stored = t.treatment.holdings[: t.treatment.weights]
+        return sum(int(h.elements(t.dims)) * BITS[self.dtype_of(h)] // 8 for h in stored)
+
+    def loading_bytes(self) -> Size:
+        """Return the bytes by which loading takes more than all that lives through a step.
+
+        Directly, what stays is there with one tensor more: a matrix before it is quantized, or an
+        embedding before it is float32. Otherwise all weights are on the GPU in the run's type, as
+        they are before the first of them is quantized.
+        """
+        run, arch = self.run, self.arch
+        if run.loading == "whole" and run.used_base:
+            return most(0, arch.parameter_count * self.weight_bytes - self.fixed)
+        stays: Size = total(e.bytes for e in self.persistent if e.kind in _LOADED)
+        changed = [
+            t.dims.full * self.weight_bytes
+            for t in self.tensors
+            if t.parameter.columns > 1
+            and (run.used_base if t.parameter.role in _MATRICES else run.kbit_prepared)
+        ]
+        return most(0, stays + max(changed, default=0) - self.fixed)
+
     def gradient_dtype(self, t: TrainedParameter) -> str:
         """Return the data type of a parameter's gradient."""
         return self.adapter if t.treatment.trains_factors else self.weight
 
-    def dtype_of(self, holding: Holding) -> str:
-        """Return the data type of a holding; the run chooses those of weights and states."""
+    def dtype_of(self, holding: Holding, dims: Dims | None = None) -> str:
+        """Return the data type of a holding; the run chooses those of weights and states.
+
+        bitsandbytes has its own for states, and keeps those of small tensors in float32.
+        """
+        states = holding.dtype in ("state", "adapter state")
+        if states and self.run.kernel.startswith("bitsandbytes"):
+            small = dims is not None and dims.full < _LEAST_8BIT
+            eight = self.run.kernel == "bitsandbytes-8bit" and not small
+            return "uint8" if eight else "float32"
         named = {
             "weight": self.weight,
             "state": self.state,
@@ -265,23 +339,32 @@ class TensorPlan:
 
     def _held(self, t: TrainedParameter, holding: Holding, count: int) -> Iterator[Entry]:
         """Yield the entries of a holding: the tensor itself, and the constants of its groups."""
-        dtype = self.dtype_of(holding)
-        sharing = "weights" if holding.kind in ("weights", "adapters") else "states"
+        dtype = self.dtype_of(holding, t.dims)
+        frozen = holding.kind in ("weights", "adapters", "quantization constants")
+        sharing = "weights" if frozen else "states"
+        elements = holding.elements(t.dims)
         if sharing == "states" and self.offloads_states:
             return
         shards = self.shards[sharing]
-        elements = holding.elements(t.dims)
-        yield Entry(
-            f"{t.family}: {holding.name}", holding.kind, dtype,
-            ceil_div(ceil_div(elements * BITS[dtype], 8) * count, shards), count,
-        )  # fmt: skip
-        if holding.group:
-            group = self.run.group if holding.group < 0 else holding.group
-            groups = ceil_div(elements, group)
+        if not (holding.kind == "optimizer states" and self._paged(elements)):
+            yield Entry(
+                f"{t.family}: {holding.name}", holding.kind, dtype,
+                ceil_div(ceil_div(elements * BITS[dtype], 8) * count, shards), count,
+            )  # fmt: skip
+        group, constants = holding.group, holding.constants
+        if holding.kind == "optimizer states" and dtype == "uint8":
+            group, constants = STATES_BLOCK, 4.0
+        if group:
+            own = {RUN_GROUP: self.run.group, STATES_BLOCK: self.run.used_states_block}
+            groups = ceil_div(elements, own.get(group, group))
             yield Entry(
                 f"{t.family}: constants of {holding.name}", "quantization constants", "",
-                ceil_div(_whole(groups * holding.constants) * count, shards), count,
+                ceil_div(_whole(groups * constants) * count, shards), count,
             )  # fmt: skip
+
+    def _paged(self, elements: Size) -> bool:
+        """Tell whether bitsandbytes puts a state in pages, which leave a GPU that is full."""
+        return bool(self.run.paged and np.min(elements) >= _LEAST_PAGED)
 
 
 def _whole(size: Size) -> Size:

@@ -1,15 +1,20 @@
 """The question that the ledger answers: one training run on one kind of GPU."""
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from consilico.golden.config import check_fields
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.methods import REFERENCE_METHODS, TrainingMethod, find_method
+from consilico.sim.memory.bases import BASES, BITSANDBYTES
+from consilico.sim.memory.idle_settings import idle_settings
+from consilico.sim.memory.methods import REFERENCE_METHODS, TrainingMethod, find_method, varied
+from consilico.sim.memory.recipes.recipe import AppliedRecipe, find_recipe
 from consilico.sim.memory.settings import Settings
+from consilico.sim.memory.targets import adapted_parameters
 
-__all__ = ["TrainingRun"]
+__all__ = ["TrainingRun", "run_by_recipe"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,48 +27,86 @@ class TrainingRun(Settings):
 
     model: Architecture
     method: str = "adamw"
+    recipe: str = ""  # that the settings were taken from
 
     def __post_init__(self) -> None:
         try:
             check_fields(self)
         except ValueError as error:
             raise UserError(str(error)) from None
-        method = find_method(self.method)
+        if problem := self._contradiction(find_method(self.method)) or self._idle():
+            raise UserError(problem)
+        if self.targets != "all":
+            adapted_parameters(self.model, self.targets)  # refuses what the model has not
+
+    def _contradiction(self, method: TrainingMethod) -> str:
+        """Say which field contradicts another one, and what is accepted; empty if none does."""
         if self.sharding != "none" and self.gpus == 1:
-            raise UserError(f"gpus must be at least 2 with sharding {self.sharding}, not 1")
+            return f"gpus must be at least 2 with sharding {self.sharding}, not 1"
         if (self.per_layer or method.per_layer) and self.accumulation > 1:
-            raise UserError(
+            return (
                 "accumulation must be 1 with per_layer (lomo and adalomo always have it): an update"
                 f" frees the gradient that would be accumulated; not {self.accumulation}"
             )
         if self.rank > self.model.hidden:
-            raise UserError(
+            return (
                 f"rank must be at most {self.model.hidden}, the hidden size of"
                 f" {self.model.name}, not {self.rank}"
             )
-        if self.dtype == "mixed" and (method.low_bit or self.kernel == "reference"):
-            raise UserError(
+        masters = method.low_bit or self.kernel in ("reference", *_BITSANDBYTES)
+        if self.dtype == "mixed" and masters:
+            return (
                 "dtype must not be mixed where integer weights are trained, or with kernel"
-                f" reference: there are no master weights; not with {self.method}"
+                " reference or bitsandbytes: there are no master weights; not with"
+                f" {self.method}, {self.kernel}"
             )
         if self.model.positions and self.sequence > self.model.context:
-            raise UserError(
+            return (
                 f"sequence must be at most {self.model.context}, the learned positions of"
                 f" {self.model.name}, not {self.sequence}"
             )
+        if self.packed > self.sequence:
+            return f"packed must be at most the {self.sequence} tokens, not {self.packed}"
         if self.kernel == "reference" and self.method not in REFERENCE_METHODS:
-            known = ", ".join(REFERENCE_METHODS)
-            raise UserError(f"kernel reference runs {known}, not {self.method}")
+            return f"kernel reference runs {', '.join(REFERENCE_METHODS)}, not {self.method}"
         if self.published and method.published is None:
-            raise UserError(f"published is only known for q-galore, not for {self.method}")
+            return f"published is only known for q-galore, not for {self.method}"
+        if not 0 <= self.lora_dropout < 1:
+            return f"lora_dropout must be at least 0 and below 1, not {self.lora_dropout!r}"
+        return self._base_contradiction()
+
+    def _base_contradiction(self) -> str:
+        """Say how the base below the adapters contradicts another field; empty if it does not."""
+        base = self.used_base
+        if self.base == "bfloat16" and self.dtype not in ("bfloat16", "bfloat16-amp", "mixed"):
+            return f"base must not be bfloat16 with dtype {self.dtype}: a model is loaded in one"
+        if self.kbit_prepared and base not in BITSANDBYTES:
+            return (
+                f"kbit_prepared must be off with base {base or 'of floats'}: peft prepares"
+                f" {', '.join(BITSANDBYTES)} so"
+            )
+        if self.dora and base in ("gptq4", "awq4"):
+            return f"dora must be off with base {base}: peft has no such layer"
+        return ""
+
+    def _idle(self) -> str:
+        """Say which setting was given and does nothing for the method; empty if none was.
+
+        A setting counts as given where it is not its default.
+        """
+        for name, why in idle_settings(self.method_description, self.kernel).items():
+            value, default = getattr(self, name), Settings.__dataclass_fields__[name].default
+            if value != default:
+                usual, given = ("off", "on") if default is False else (default, value)
+                return f"{name} must be {usual} with {self.method}, {why}; not {given}"
+        return ""
 
     @property
     def method_description(self) -> TrainingMethod:
-        """Return the method, as published or as our own code runs it where that is asked for."""
-        if self.kernel == "reference":
-            return REFERENCE_METHODS[self.method]
-        method = find_method(self.method)
-        return method.published if self.published and method.published else method
+        """Return the method as the run has it: published, our own, or with other tensors."""
+        return _described(
+            self.method, self.kernel, self.published, self.base, self.dora, self.first_moment
+        )
 
     @property
     def used_rank(self) -> int:
@@ -73,10 +116,94 @@ class TrainingRun(Settings):
             return self.rank or usual
         return _USUAL.get(self.model.name, self.model.hidden // 4)
 
+    @property
+    def used_base(self) -> str:
+        """Return how the frozen matrices are quantized, or an empty text if they are floats."""
+        if self.base in BASES:
+            return self.base
+        usual = {"nf4": "nf4-double", "int4": "gptq4"}.get(find_method(self.method).frozen_base, "")
+        return usual if self.base == "usual" else ""
+
+    @property
+    def adapted(self) -> frozenset[str]:
+        """Return the names of the model's matrices that get adapters."""
+        if not self.method_description.adapters:
+            return frozenset()
+        return adapted_parameters(self.model, self.targets)
+
+    @property
+    def weight_dtype(self) -> str:
+        """Return the type of weights as they are loaded."""
+        return {
+            "mixed": "bfloat16", "amp": "float32", "bfloat16-amp": "bfloat16",
+            "float16-amp": "float16",
+        }.get(self.dtype, self.dtype)  # fmt: skip
+
+    @property
+    def autocast(self) -> bool:
+        """Tell whether products run under autocast."""
+        return self.dtype.endswith("amp")
+
+    @property
+    def used_states_block(self) -> int:
+        """Return how many 8-bit states share a scale."""
+        return self.states_block or (2048 if self.published or self.kernel == "reference" else 256)
+
     def settings(self) -> dict[str, Any]:
-        """Return all fields but the model by name, with the rank that is used."""
-        names = [item.name for item in fields(self) if item.name != "model"]
-        return {name: getattr(self, name) for name in names} | {"rank": self.used_rank}
+        """Return all fields but the model by name, with the rank, base and block that are used."""
+        names = [item.name for item in fields(self) if item.name not in ("model", "recipe")]
+        used: dict[str, Any] = {"rank": self.used_rank, "states_block": self.used_states_block}
+        if self.method_description.frozen_base:
+            used["base"] = self.used_base or self.weight_dtype
+        return {name: getattr(self, name) for name in names} | used
+
+    @property
+    def applied_recipe(self) -> AppliedRecipe | None:
+        """Return the run's recipe and where each setting comes from; None without a recipe."""
+        if not self.recipe:
+            return None
+        defaults = {item.name: item.default for item in fields(self)}
+        asked = {name: getattr(self, name) for name in self.settings()}
+        return AppliedRecipe.of(find_recipe(self.recipe), asked, self.settings(), defaults)
 
 
+def run_by_recipe(
+    model: Architecture, recipe: str, method: str | None = None, **given: Any
+) -> TrainingRun:
+    """Return a run as a framework does it, but for what is given.
+
+    Args:
+        model: The model.
+        recipe: Name of the recipe.
+        method: Another method than the recipe's: what does nothing for it is left out.
+        given: Settings that come before those of the recipe.
+
+    Raises:
+        UserError: If there is no such recipe, or a value is not accepted.
+    """
+    found = find_recipe(recipe)
+    settings = dict(found.settings)
+    if method not in (None, found.method):
+        kernel = given.get("kernel", settings.get("kernel", ""))
+        for name in idle_settings(find_method(method), kernel):
+            settings.pop(name, None)
+    return TrainingRun(
+        model=model, method=method or found.method, recipe=recipe, **{**settings, **given}
+    )
+
+
+@lru_cache(maxsize=256)
+def _described(
+    name: str, kernel: str, published: bool, base: str, dora: bool, first_moment: bool
+) -> TrainingMethod:
+    """Return a method by name as a run with these settings has it."""
+    if kernel == "reference":
+        return REFERENCE_METHODS[name]
+    method = find_method(name)
+    if published and method.published:
+        return method.published
+    return varied(method, base=base, magnitudes=dora, first_moment=first_moment)
+
+
+_BITSANDBYTES = ("bitsandbytes", "bitsandbytes-8bit")
 _USUAL = {"llama-130m": 256}  # GaLore, Q-GaLore: elsewhere a quarter of the hidden size

@@ -91,7 +91,7 @@ class Holding:
     kind: str
     elements: Elements
     dtype: str
-    group: int = 0  # elements that share constants; 0: none; -1: the run's group
+    group: int = 0  # elements that share constants; 0: none; or RUN_GROUP, STATES_BLOCK
     constants: float = 0.0  # bytes of the constants of a group
 
 
@@ -99,19 +99,24 @@ class Holding:
 class Treatment:
     """Treatment of one class of parameters by a training method."""
 
-    holdings: tuple[Holding, ...]
+    holdings: tuple[Holding, ...]  # the first ones are the weight as it is stored
+    weights: int = 1  # how many those are
     gradient: Elements | None = None  # elements of what backward leaves; None: frozen
     trains_factors: bool = False  # low-rank factors next to a frozen weight
     kernel: bool = False  # an AdamW step of torch.optim, whose kernel decides the transient
     update: Transient = _none  # bytes more while one parameter is updated
     renewal: Transient = _none  # bytes more while its subspace is renewed, before the update
     svd: bool = False  # a new subspace comes from an SVD of the gradient
+    wide_gradient: bool = False  # for the update all gradients are made float32 together
     weight_copies: int = 0  # float weights, of the type of activations, made for a product
 
 
 WEIGHTS, CONSTANTS, STATES = "weights", "quantization constants", "optimizer states"
 PROJECTIONS, ADAPTERS = "projections", "adapters"
-_BLOCK = 2048  # elements that share a scale in 8-bit Adam (arXiv 2110.02861, section 2.1)
+RUN_GROUP = -1
+"""As a holding's group: that of the run."""
+STATES_BLOCK = -2
+"""As a holding's group: the run's block of 8-bit states (arXiv 2110.02861, section 2.1)."""
 
 
 def full(d: Dims) -> Size:
@@ -161,7 +166,7 @@ def weight(
 
 def state(name: str, elements: Elements, dtype: str = "state") -> Holding:
     """Return a tensor of the optimizer; in 8 bits with a float32 scale per block of elements."""
-    block = (_BLOCK, 4.0) if dtype == "uint8" else (0, 0.0)
+    block = (STATES_BLOCK, 4.0) if dtype == "uint8" else (0, 0.0)
     return Holding(
         name=name, kind=STATES, elements=elements, dtype=dtype, group=block[0], constants=block[1]
     )
@@ -223,6 +228,68 @@ ADAFACTOR = Treatment(
 ADAFACTOR_VECTORS = Treatment(
     holdings=(weight(), state("second moment", full, "float32")), gradient=full
 )
+
+
+def _newton_schulz(d: Dims, e: int) -> Size:
+    """Return the bytes of orthogonalizing a momentum (torch.optim.Muon, ``_muon.py``).
+
+    They are the momentum looked ahead, two iterates in bfloat16, and two squares of the shorter
+    side.
+    """
+    return (e + 4) * d.full + 4 * d.matrices * d.short * d.short
+
+
+MUON = Treatment(holdings=(weight(), state("momentum", full)), gradient=full, update=_newton_schulz)
+MUON_8BIT = replace(
+    MUON,
+    holdings=(weight(), state("momentum", full, "uint8")),
+    update=lambda d, e: 4 * d.full + _newton_schulz(d, e),  # and the momentum in float32
+)
+
+
+def _four_bits(name: str, group: int) -> Holding:
+    """Return a moment in 4 bits, in groups with a float32 scale; none where ``group`` is 0."""
+    return Holding(
+        name=name, kind=STATES, elements=full, dtype="int4", group=group,
+        constants=4.0 if group else 0.0,
+    )  # fmt: skip
+
+
+ADAM_4BIT = Treatment(
+    holdings=(
+        weight(),
+        _four_bits("first moment", 128),
+        _four_bits("second moment", 0),
+        state("row and column maxima", lambda d: d.matrices * (d.rows + d.columns), "float32"),
+    ),
+    gradient=full,
+    update=lambda d, e: 8 * d.full,  # both moments in float32
+)
+BADAM = Treatment(
+    holdings=(
+        weight(),
+        Holding(name="master weight", kind=WEIGHTS, elements=full, dtype="float32"),
+        *moments(full, "float32"),
+    ),
+    gradient=full,
+    kernel=True,
+    wide_gradient=True,
+)
+
+
+def _sampled_vectors(d: Dims) -> Size:
+    """Return all singular values of a matrix and ``rank`` pairs of singular vectors."""
+    return d.matrices * (d.rank * (d.rows + d.columns) + d.short)
+
+
+SST = Treatment(
+    holdings=(
+        weight(elements=lambda d: d.matrices * d.short * (d.rows + d.columns + 1)),
+        *moments(_sampled_vectors),
+    ),
+    gradient=_sampled_vectors,
+    kernel=True,
+)
 GALORE = Treatment(
     holdings=(weight(), *moments(low), projection("weight")),
     gradient=full,
@@ -250,9 +317,9 @@ DCT = replace(
 
 Q_GALORE_PUBLISHED = Treatment(
     holdings=(  # scale and zero of a group in bfloat16
-        weight("uint8", -1, 4.0),
+        weight("uint8", RUN_GROUP, 4.0),
         *moments(low, "uint8"),
-        projection("uint8", -1, 4.0),
+        projection("uint8", RUN_GROUP, 4.0),
     ),
     gradient=full,
     update=_requantized,
@@ -263,7 +330,7 @@ Q_GALORE_PUBLISHED = Treatment(
 
 Q_GALORE = replace(
     Q_GALORE_PUBLISHED,
-    holdings=(*Q_GALORE_PUBLISHED.holdings[:-1], projection("int4", -1, 4.0)),
+    holdings=(*Q_GALORE_PUBLISHED.holdings[:-1], projection("int4", RUN_GROUP, 4.0)),
 )
 APOLLO = Treatment(
     holdings=(weight(), *moments(low)),  # the random projection is made anew from its seed
@@ -272,7 +339,7 @@ APOLLO = Treatment(
 )
 Q_APOLLO = replace(
     APOLLO,
-    holdings=(weight("uint8", -1, 4.0), *moments(low)),
+    holdings=(weight("uint8", RUN_GROUP, 4.0), *moments(low)),
     update=_requantized,
     weight_copies=1,
 )
@@ -293,6 +360,18 @@ def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
         kernel=True,
         weight_copies=weight_copies,
     )
+
+
+def with_magnitudes(treatment: Treatment) -> Treatment:
+    """Return a treatment whose adapters train a magnitude for each row, too (DoRA, section 4)."""
+
+    def elements(d: Dims) -> Size:
+        return d.factors + d.full // d.columns
+
+    holdings = tuple(
+        replace(h, elements=elements) if h.elements is factors else h for h in treatment.holdings
+    )
+    return replace(treatment, holdings=holdings, gradient=elements)
 
 
 # NF4 in blocks of 64, whose scales are 8-bit in blocks of 256 with a float32 scale each:
