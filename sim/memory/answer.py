@@ -10,6 +10,7 @@ from typing import Any
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.memory.activations import Activations
 from consilico.sim.memory.advice import Suggestion, suggestions
+from consilico.sim.memory.architecture import Mixture
 from consilico.sim.memory.evidence.measurements import ledger_error
 from consilico.sim.memory.gpus import Gpu, GpuMemory
 from consilico.sim.memory.ledger import ledger, slack_bytes
@@ -172,6 +173,15 @@ def _fit(run: TrainingRun, size: int, memory: GpuMemory, gpu: Gpu | None) -> Fit
 def _notes(run: TrainingRun, gpu: Gpu | None) -> list[str]:
     """Return what a reader of the answer should know about its limits."""
     notes = [note] if (note := run.method_description.note) else []
+    notes.extend(run.model.notes)
+    if run.model.quantization:
+        notes.append(
+            f"{run.model.name} is configured for weights in {run.model.quantization}"
+            " (quantization_config), which is not counted: a weight has the type that method and"
+            " dtype say"
+        )
+    if run.method_description.adapters and any(isinstance(b.mlp, Mixture) for b in run.model.kinds):
+        notes.append("experts get no adapters: in transformers 5 they are no layers but one tensor")
     if run.sequence > run.model.context:
         notes.append(
             f"{run.sequence} tokens are more than the {run.model.context} that {run.model.name}"

@@ -309,6 +309,7 @@ class Architecture:
     embedding_width: int = 0  # of the embedding's vectors where not ``hidden``
     embedding_norm: bool = False  # in addition to the norms of blocks and the final one
     extra: int = 0  # further parameters: poolers, token types
+    final_norm: bool = True  # before the output layer
     post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
     context: int = 2048  # longest sequence the model was made for
     source: str = ""
@@ -362,9 +363,9 @@ class Architecture:
             if biases:
                 yield Parameter(name="embedding norm bias", role="bias", rows=h)
         yield from self._of_blocks()
-        if biases:
+        if biases and self.final_norm:
             yield Parameter(name="final norm bias", role="bias", rows=h)
-        if weights:
+        if weights and self.final_norm:
             yield Parameter(name="final norm", role="norm", rows=h)
         if width != h:
             yield Parameter(name="result, narrowed", role="embedding", rows=width, columns=h)

@@ -77,7 +77,8 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
     """List the operations of final norm, output layer and cross entropy, from ``x`` to ``loss``."""
     c = Chain(kernels, trained, tokens)
     e, r, h, v = kernels.float_bytes, kernels.residual_bytes, arch.hidden, arch.vocab
-    entry = "x" if arch.post_norm else norm(c, arch.norm, "final norm", "x", h, r)
+    bare = arch.post_norm or not arch.final_norm
+    entry = "x" if bare else norm(c, arch.norm, "final norm", "x", h, r)
     width = arch.embedding_width or h
     if width != h:
         entry = c.linear("result, narrowed", entry, h, width, r, "activations: logits")

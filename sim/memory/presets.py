@@ -1,40 +1,43 @@
 """Built-in architectures, and those of a Hugging Face ``config.json``."""
 
-import json
 import tomllib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.files import read_input_text
 from consilico.sim.memory.architecture import Architecture, decoder
+from consilico.sim.memory.config_fields import ConfigFields, shown
+from consilico.sim.memory.families import LLAMA_LIKE, Reader
+from consilico.sim.memory.families_gpt import GPT_LIKE
+from consilico.sim.memory.families_mixture import MIXTURES
 
-__all__ = ["find_model", "model_names", "read_config"]
+__all__ = ["FAMILIES", "find_model", "model_names", "read_config"]
 
-_MOST = 1_000_000_000  # of any size or count of a model
-_MOST_BYTES = 4 << 20  # a model configuration has a few kB
-_FAMILIES: dict[str, dict[str, Any]] = {  # with the defaults of Hugging Face's configurations
-    "llama": {},
-    "mistral": {"kv_heads": 8},
-    "qwen2": {"qkv_bias": True, "kv_heads": 32},
-    "gemma": {"tied": True, "activation": "gelu", "norm": "rms-float", "head_dim": 256},
-    "gpt2": {
-        "tied": True,
-        "gated": False,
-        "activation": "gelu_new",
-        "norm": "layer",
-        "qkv_bias": True,
-        "output_bias": True,
-        "mlp_bias": True,
+FAMILIES: dict[str, Reader] = {**LLAMA_LIKE, **MIXTURES, **GPT_LIKE}
+"""What reads the configuration of a family, by its ``model_type``."""
+
+_FLAT = {  # vision-language models whose configuration may have the text's fields at its top
+    "qwen2_vl": "qwen2_vl_text",
+    "qwen2_5_vl": "qwen2_5_vl_text",
+}
+_TEXT_DEFAULTS: dict[str, dict[str, Any]] = {
+    # sizes that vision-language models leave out of their text_config, as in transformers
+    "llama": {
+        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "vocab_size": 32000,
     },
-}
-_NAMES = {  # ours: that of most configurations, that of GPT-2's
-    "hidden": ("hidden_size", "n_embd"),
-    "layers": ("num_hidden_layers", "n_layer"),
-    "heads": ("num_attention_heads", "n_head"),
-    "vocab": ("vocab_size", "vocab_size"),
-}
+    "mistral": {
+        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "vocab_size": 32000,
+    },
+    "gemma3_text": {
+        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+        "num_attention_heads": 8, "vocab_size": 262208, "sliding_window": 4096,
+        "max_position_embeddings": 131072,
+    },
+}  # fmt: skip
 
 
 @cache
@@ -74,100 +77,72 @@ def find_model(name: str) -> Architecture:
 def read_config(path: Path) -> Architecture:
     """Return the architecture that a Hugging Face ``config.json`` describes.
 
+    Of a vision-language model it is that of the language model; a note says so.
+
     Raises:
         UserError: If the file cannot be read, is no JSON object, lacks a field, gives one twice or
             contradicts itself; the message names file and field.
     """
+    whole = ConfigFields.read(path)
+    family, fields, notes = _language_model(whole)
     try:
-        text = read_input_text(path, "model configuration", limit_bytes=_MOST_BYTES)
-        config = json.loads(text, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: must be a JSON object, not {type(config).__name__}")
-    family = config.get("model_type")
-    if not isinstance(family, str) or family not in _FAMILIES:
-        raise UserError(
-            f"{path}: model_type must be one of {', '.join(_FAMILIES)}, not {_shown(family)}"
-        )
-    if config.get("num_local_experts") or config.get("num_experts"):
-        raise UserError(f"{path}: num_local_experts must be absent: mixtures are not counted")
-    gpt2 = family == "gpt2"
-    fields = dict(_FAMILIES[family])
-    for ours, names in _NAMES.items():
-        fields[ours] = _integer(path, config, names[gpt2])
-    if gpt2:
-        fields["positions"] = fields["context"] = _integer(path, config, "n_positions")
-        given = config.get("n_inner") is not None
-        fields["intermediate"] = (
-            _integer(path, config, "n_inner") if given else 4 * fields["hidden"]
-        )
-    else:
-        fields["intermediate"] = _integer(path, config, "intermediate_size")
-        for ours, theirs in (("kv_heads", "num_key_value_heads"), ("head_dim", "head_dim")):
-            if config.get(theirs) is not None:
-                fields[ours] = _integer(path, config, theirs)
-        if _flag(path, config, "attention_bias", False):
-            fields["qkv_bias"] = fields["output_bias"] = True
-        fields["mlp_bias"] = _flag(path, config, "mlp_bias", False)
-        groups = fields.get("kv_heads", fields["heads"])
-        if fields["heads"] % groups:
-            raise UserError(
-                f"{path}: num_key_value_heads must divide num_attention_heads"
-                f" ({fields['heads']}), not {groups}"
-            )
-        for longest in ("max_position_embeddings", "max_sequence_length"):
-            if config.get(longest) is not None:
-                fields["context"] = _integer(path, config, longest)
-                break
-    fields["tied"] = _flag(path, config, "tie_word_embeddings", fields.get("tied", False))
-    name = config.get("_name_or_path")
+        found = FAMILIES[family](fields)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+    name = whole.value("_name_or_path")
     if not isinstance(name, str) or not name:
         name = path.absolute().parent.name if path.name == "config.json" else path.stem
-    return _make({"name": name, "source": str(path), **fields}, str(path))
+    quantization = _quantization(whole if "quantization_config" in whole else fields)
+    return replace(found, name=name, source=str(path), notes=notes, quantization=quantization)
 
 
-def _flag(path: Path, config: dict[str, Any], name: str, default: bool) -> bool:
-    """Return a field that must be true or false."""
-    value = config.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise UserError(f"{path}: {name} must be true or false, not {_shown(value)}")
-    return value
+def _language_model(whole: ConfigFields) -> tuple[str, ConfigFields, tuple[str, ...]]:
+    """Return the family of the language model, its fields, and notes on what is left out.
+
+    Raises:
+        UserError: If it is of no known family.
+    """
+    family = whole.value("model_type")
+    if isinstance(family, str) and family in FAMILIES:
+        return family, whole, ()
+    note = f"only the language model of {family} is counted: no vision or audio encoder"
+    if isinstance(family, str) and family in _FLAT and "text_config" not in whole:
+        return _FLAT[family], whole, (note,)
+    if "text_config" in whole:
+        inner = whole.part("text_config").value("model_type")
+        if isinstance(inner, str) and inner in FAMILIES:
+            defaults = dict(_TEXT_DEFAULTS.get(inner, {}))
+            if "tie_word_embeddings" in whole:
+                defaults["tie_word_embeddings"] = whole.flag("tie_word_embeddings")
+            return inner, whole.part("text_config", defaults), (note,)
+        raise UserError(
+            f"{whole.path}: text_config.model_type must be one of {_known()}, not {shown(inner)}"
+        )
+    raise UserError(f"{whole.path}: model_type must be one of {_known()}, not {shown(family)}")
 
 
-def _integer(path: Path, config: dict[str, Any], name: str) -> int:
-    """Return a field that must be a positive integer of a size that some model may have."""
-    if name not in config:
-        raise UserError(f"{path}: {name} is missing")
-    value = config[name]
-    if type(value) is not int or value < 1:
-        raise UserError(f"{path}: {name} must be a positive integer, not {_shown(value)}")
-    if value > _MOST:
-        raise UserError(f"{path}: {name} must be at most {_MOST:,}, not {_shown(value)}")
-    return value
+def _known() -> str:
+    return ", ".join(sorted(FAMILIES))
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, in which no field may be given twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{_shown(twice)} is given twice; accepted: once")
-    return found
-
-
-def _shown(value: object) -> str:
-    """Format a value for error messages, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _quantization(c: ConfigFields) -> str:
+    """Return how a configuration says that weights are quantized, such as ``gptq 4 bits``."""
+    if "quantization_config" not in c:
+        return ""
+    own = c.part("quantization_config")
+    method = own.text("quant_method", default="unknown")
+    bits = own.integer("bits", "w_bit", default=0, least=0)
+    if not bits and (own.flag("load_in_4bit") or own.flag("load_in_8bit")):
+        bits = 4 if own.flag("load_in_4bit") else 8
+    return f"{method} {bits} bits" if bits else method
 
 
 def _make(fields: dict[str, Any], where: str) -> Architecture:
-    """Make an architecture of flat fields."""
+    """Make a built-in architecture: of our fields, or of a configuration's with a model_type."""
     try:
-        return decoder(**fields)
+        if "model_type" not in fields:
+            return decoder(**fields)
+        found = FAMILIES[fields["model_type"]](ConfigFields(Path(where), fields))
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+    return replace(found, name=fields["name"], source=fields["source"])

@@ -76,7 +76,7 @@ def test_gpt2_names_its_fields_in_its_own_way(tmp_path: Path) -> None:
     ("config", "named"),
     [
         ({k: v for k, v in LLAMA.items() if k != "hidden_size"}, "hidden_size is missing"),
-        (LLAMA | {"num_attention_heads": 5}, "number of heads must divide the hidden size 64"),
+        (LLAMA | {"num_attention_heads": 5}, "num_attention_heads must divide the hidden size 64"),
         (LLAMA | {"num_key_value_heads": 3}, "num_key_value_heads must divide num_attention_heads"),
         (LLAMA | {"num_hidden_layers": -2}, "num_hidden_layers must be a positive integer"),
         (LLAMA | {"vocab_size": "100"}, "vocab_size must be a positive integer, not '100'"),
