@@ -2,7 +2,7 @@
 
 import re
 
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog
 from amaranth.lib.wiring import Component
 
 from consilico.hw.cells import CELL_SOURCES
@@ -24,6 +24,23 @@ _NO_FAULT = {
 }
 _LATCH = "/* verilator lint_{} LATCH */\n"
 _PRAGMA = re.compile(r"^/\* verilator lint_(?:off|on) .*\n", re.M)
+
+# As Amaranth's own conversion, and one signal for each expression that the generator wrote often:
+# Amaranth makes a cell for each of its uses.
+_SCRIPT = """\
+read_rtlil <<rtlil
+{rtlil}
+rtlil
+proc -nomux -norom
+memory_collect
+opt_merge
+attrmap -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding
+attrmap -modattr -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding
+write_verilog -norename
+"""
+
+# What is left of an expression that is written once now: another name for its signal.
+_ALIAS = re.compile(r"^  assign (\\\$\d+ ) = (\\\$\d+ );\n", re.M)
 
 # Yosys adds this register to every combinational process, so that each of them runs once at start
 _STARTER = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.M)
@@ -66,6 +83,24 @@ def without_lint_pragmas(verilog: str) -> str:
 
 
 def _module(component: Component, name: str) -> str:
-    text: str = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    text: str = verilog.find_yosys(lambda version: version >= (0, 40)).run(
+        ["-q", "-"],
+        _SCRIPT.format(rtlil=rtlil.convert(component, name=name, emit_src=False)),
+        ignore_warnings=True,
+    )
     # A SystemVerilog simulator would initialize it before any process waits, and so trigger none.
-    return _STARTER.sub(r"\1reg \2;\n\1initial \2<= 1'h0;", text)
+    text = _STARTER.sub(r"\1reg \2;\n\1initial \2<= 1'h0;", text)
+    return "endmodule".join(_without_aliases(module) for module in text.split("endmodule"))
+
+
+def _without_aliases(module: str) -> str:
+    """Return a module in which each signal of an expression has one name."""
+    names: dict[str, str] = dict(_ALIAS.findall(module))
+    for alias, name in names.items():
+        while name in names:
+            name = names[name]
+        names[alias] = name
+    module = _ALIAS.sub("", module)
+    declared = re.compile(r"^  wire (?:\[\d+:0\] )?(\\\$\d+ );\n", re.M)
+    module = declared.sub(lambda found: "" if found[1] in names else found[0], module)
+    return re.sub(r"\\\$\d+ ", lambda found: names.get(found[0], found[0]), module)

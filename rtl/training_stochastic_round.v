@@ -12,7 +12,6 @@
 module training_stochastic_round(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready, o__payload, o__valid, cfg__ready, i__payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$1 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$1 <= 1'h0;
-  wire \$1 ;
   wire \$10 ;
   wire \$11 ;
   wire \$12 ;
@@ -55,7 +54,6 @@ module training_stochastic_round(i__valid, o__ready, cfg__payload, cfg__valid, c
   wire \$46 ;
   wire \$47 ;
   wire \$48 ;
-  wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
@@ -163,15 +161,13 @@ module training_stochastic_round(i__valid, o__ready, cfg__payload, cfg__valid, c
   assign \$46  = \$30  ^ \$42 ;
   assign \$47  = \$43  ^ \$42 ;
   assign \$48  = \$44  ^ \$42 ;
-  assign \$49  = held__ready & held__valid;
   assign \$50  = held__ready & held__valid;
   assign \$51  = \$50  | cfg__valid;
   always @(posedge clk)
     o__valid <= \$52 ;
   always @(posedge generator_clk)
     random_state <= \$53 ;
-  assign \$1  = ~ cfg__valid;
-  assign held__valid = i__valid & \$1 ;
+  assign held__valid = i__valid & \$2 ;
   assign \$2  = ~ cfg__valid;
   assign i__ready = held__ready & \$2 ;
   assign \$3  = ~ o__valid;
@@ -223,7 +219,7 @@ module training_stochastic_round(i__valid, o__ready, cfg__payload, cfg__valid, c
   );
   consilico_clock_gate gate_taken (
     .clk(clk),
-    .enable(\$49 ),
+    .enable(\$50 ),
     .gclk(taken_clk)
   );
   stochastic_round_lane lane0 (
@@ -355,12 +351,6 @@ module stochastic_round_lane(value, random, result, clk);
   wire [7:0] \$11 ;
   wire \$2 ;
   wire \$3 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
   input clk;
   wire clk;
   input [7:0] random;
@@ -374,14 +364,8 @@ module stochastic_round_lane(value, random, result, clk);
   assign \$1  = ! total[19:16];
   assign \$2  = & total[19:16];
   assign \$3  = \$1  | \$2 ;
-  assign \$4  = ~ total[19];
-  assign \$5  = ~ total[19];
-  assign \$6  = ~ total[19];
-  assign \$7  = ~ total[19];
-  assign \$8  = ~ total[19];
-  assign \$9  = ~ total[19];
   assign \$10  = ~ total[19];
-  assign \$11  = \$3  ? total[16:9] : { total[19], \$10 , \$9 , \$8 , \$7 , \$6 , \$5 , \$4  };
+  assign \$11  = \$3  ? total[16:9] : { total[19], \$10 , \$10 , \$10 , \$10 , \$10 , \$10 , \$10  };
   always @(posedge clk)
     result <= \$11 ;
 endmodule

@@ -83,3 +83,24 @@ endmodule
     subprocess.run(command, check=True)
     run = subprocess.run(["vvp", str(program)], check=True, capture_output=True, text=True)
     assert run.stdout.split() == ["5"]
+
+
+class Repeated(wiring.Component):
+    """One expression, written once for each of many outputs and of the bits of another."""
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(4), "b": In(4), "each": Out(1).array(40), "bits": Out(12)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        for output in self.each:
+            m.d.comb += output.eq((self.a + self.b)[4])
+        for bit in range(12):
+            m.d.comb += self.bits[bit].eq(~((self.a & self.b).any()))
+        return m
+
+
+def test_an_expression_that_is_written_often_has_one_signal() -> None:
+    text = convert(Repeated(), "repeated")
+    assert text.count("a + b") == text.count("a & b") == 1
+    assert text.count("assign \\$") == 4  # sum, and, any, not: nothing has a second name
