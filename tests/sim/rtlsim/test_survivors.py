@@ -231,11 +231,12 @@ NAMED = (  # in the issue that asked for a harness that catches them
         module="matmul.dot",
         edits=(
             (
-                "x.eq(self.x.word_select(lane, len(x))),",
+                "x = self.x.word_select(lane, config.x_width)\n",
                 (
-                    "x.eq(self.x.word_select(lane, len(x)) ^ (lane == 3 and ("
-                    "(self.x.word_select(lane, len(x)) == 0x4D)"
-                    " & (self.w.word_select(lane, len(w)) == 0x71)))),"
+                    "x = self.x.word_select(lane, config.x_width)\n"
+                    "        if lane == 3:\n"
+                    "            x = x ^ ((x == 0x4D)"
+                    " & (self.w.word_select(lane, config.w_width) == 0x71))\n"
                 ),
             ),
         ),
@@ -248,11 +249,12 @@ NAMED = (  # in the issue that asked for a harness that catches them
         module="matmul.dot",
         edits=(
             (
-                "x.eq(self.x.word_select(lane, len(x))),",
+                "x = self.x.word_select(lane, config.x_width)\n",
                 (
-                    "x.eq(self.x.word_select(lane, len(x)) ^ (lane == 2 and ("
-                    "(self.x.word_select(lane, len(x)) == 0x8)"
-                    " & (self.w.word_select(lane, len(w)) == 0x7)))),"
+                    "x = self.x.word_select(lane, config.x_width)\n"
+                    "        if lane == 2:\n"
+                    "            x = x ^ ((x == 0x8)"
+                    " & (self.w.word_select(lane, config.w_width) == 0x7))\n"
                 ),
             ),
         ),
@@ -537,6 +539,18 @@ OWN = (
 )
 
 
+def module_file(folder: Path, fault: Fault) -> Path:
+    return folder.joinpath(*fault.module.split(".")).with_suffix(".py")
+
+
+def planted(fault: Fault, text: str) -> str:
+    """Return a generator's text with the fault in it."""
+    for old, new in fault.edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
 @contextmanager
 def edited(fault: Fault, folder: Path) -> Iterator[None]:
     """Let generators be imported from a copy of theirs that has the fault."""
@@ -544,12 +558,8 @@ def edited(fault: Fault, folder: Path) -> Iterator[None]:
     package = import_module(name)
     copy = folder / "hw"
     shutil.copytree(Path(str(package.__path__[0])), copy, ignore=shutil.ignore_patterns("__pyc*"))
-    file = copy.joinpath(*fault.module.split(".")).with_suffix(".py")
-    text = file.read_text()
-    for old, new in fault.edits:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    file.write_text(text)
+    file = module_file(copy, fault)
+    file.write_text(planted(fault, file.read_text()))
     with pytest.MonkeyPatch.context() as patch:
         for each in [each for each in sys.modules if each.startswith(f"{name}.")]:
             patch.delitem(sys.modules, each)
@@ -612,6 +622,13 @@ def test_a_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", LONG, ids=lambda fault: fault.what)
 def test_every_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
     check(fault, tmp_path)
+
+
+@pytest.mark.parametrize("fault", LONG, ids=lambda fault: fault.what)
+def test_every_fault_can_still_be_planted(fault: Fault) -> None:
+    folder = Path(str(import_module("consilico.hw").__path__[0]))
+    text = module_file(folder, fault).read_text()
+    assert planted(fault, text) != text
 
 
 def test_faults_are_planted_in_every_unit() -> None:
