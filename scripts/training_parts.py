@@ -100,7 +100,7 @@ def memory_headline() -> str:
     def run(*, published: bool) -> Any:
         return api.training_run(
             "llama-7b", method="q-galore", published=published, rank=1024, sequence=256,
-            per_layer=True,
+            per_layer=True, states_block=2048,
         )  # fmt: skip
 
     theirs = api.memory(run(published=True), gpu="rtx4060ti-16gb").to_json()

@@ -74,7 +74,7 @@ def training_hw_facts() -> TrainingHwFacts:
     ]
     methods = []
     for name in _METHODS:
-        own = replace(run, method=name, rank=0 if name == "lora" else 1024)
+        own = replace(run, method=name, rank=1024 if "galore" in name else 0)
         methods.append(_row(own.method_description.title, step_cost(own, accelerator, _PDK)))
     batches = []
     for tokens in _TOKENS:

@@ -293,9 +293,9 @@ def _error(sizes_pct: list[float]) -> LedgerError:
 def _throughput_cost(base: TrainingRun) -> ThroughputCost:
     """Return Q-GaLore's throughput against GaLore's, between two subspaces."""
     card = find_gpu("a6000-48gb")
-    run = replace(base, batch=16, checkpointing="full", rank=1024)
+    run = replace(base, batch=16, checkpointing="full")
     galore, ours = (
-        step_time(replace(run, method=method, published=published), card)
+        step_time(replace(run, method=method, rank=1024, published=published), card)
         for method, published in (("galore-8bit", False), ("q-galore", True))
     )
     lost = 1 - (galore.total_s - galore.subspace_s) / (ours.total_s - ours.subspace_s)

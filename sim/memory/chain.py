@@ -178,11 +178,11 @@ class Chain:
         """
         n, size = self.tokens, max(width, self.t.adapter_bytes)
         if self.t.dropout:
+            made = self.k.product_bytes if self.k.autocast else width
+            copied = self.t.base or self.k.autocast or width != self.k.residual_bytes
+            weight = ((f"{name} weight, as the input", made * rows * columns),) if copied else ()
             result = self.add(
-                f"{name}, of dropped input", dropped, bytes=self.k.product_bytes * rows * n,
-                extra=((f"{name} weight, as the input", self.k.product_bytes * rows * columns),)
-                if self.t.base or self.k.autocast or width != self.k.residual_bytes
-                else (),
+                f"{name}, of dropped input", dropped, bytes=made * rows * n, extra=weight,
                 scratch=held, kind=_ADAPTERS,
             )  # fmt: skip
         first = self.add(
