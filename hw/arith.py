@@ -10,7 +10,19 @@ from amaranth import Cat, Const, Module, Signal, Value
 
 from consilico.hw.census import Census, Size, Step
 
-__all__ = ["BoothDigit", "Columns", "ColumnsCensus", "booth_census", "booth_digits"]
+__all__ = [
+    "BoothDigit",
+    "Columns",
+    "ColumnsCensus",
+    "booth_census",
+    "booth_digits",
+    "code_widths",
+    "coded_census",
+    "coded_digits",
+    "digit_codes",
+]
+
+_FULLY_CODED = 2  # digits of which every control signal is in the code
 
 
 class BoothDigit(NamedTuple):
@@ -73,6 +85,53 @@ def _digit_tables(width: int) -> list[int]:
     return [sum(1 << row for row, value in enumerate(table) if value) for table in tables]
 
 
+def digit_codes(multiplier: Value, widths: Sequence[int]) -> list[Value]:
+    """Return what a register keeps of each Booth digit, for :func:`coded_digits` to read.
+
+    Recoding takes several gates; behind registers of the multiplier itself, what chooses a row
+    would change in several steps, and the row would glitch. Of a digit's sign only the bit that it
+    comes from is in the code: the gate that makes it 0 for a digit of 0 delays it about as much as
+    the gates that choose the row, which it inverts. From the third digit on, which is mostly 0 in
+    what is recoded, a magnitude of 2 is told from the others behind the registers, which saves one
+    of them.
+
+    Args:
+        multiplier: As for :func:`booth_digits`.
+        widths: Likewise; at most 2 bits for each digit.
+    """
+    digits = zip(booth_digits(multiplier, widths), code_widths(widths), widths, strict=True)
+    return [
+        Cat(multiplier[digit.weight + width - 1], *digit.chosen)[:bits]
+        for digit, bits, width in digits
+    ]
+
+
+def code_widths(widths: Sequence[int]) -> list[int]:
+    """Return the bits that :func:`digit_codes` keeps of each digit: sign and magnitudes."""
+    return [
+        1 + (1 << (width - 1) if index < _FULLY_CODED else 1) for index, width in enumerate(widths)
+    ]
+
+
+def coded_digits(codes: Sequence[Value], widths: Sequence[int]) -> list[BoothDigit]:
+    """Return the digits that registers hold as :func:`digit_codes`, lowest first."""
+    digits = []
+    below: Value = Const(0, 1)
+    weight = 0
+    for code, width in zip(codes, widths, strict=True):
+        top, one, *two = code
+        nonzero = one
+        if two:
+            nonzero = one | two[0]
+        elif width == 2:
+            nonzero = one | (top ^ below)  # settles before `one | two`
+            two = [~one & (top ^ below)]
+        digits.append(BoothDigit(weight, top & nonzero, (one, *two)))
+        weight += width
+        below = top
+    return digits
+
+
 def booth_census(
     widths: Sequence[int],
     drivers: Sequence[str],
@@ -93,6 +152,26 @@ def booth_census(
         sign, *chosen = (rows.bit_length() for rows in _digit_tables(width))
         census.add("lookup", sign * signs + sum(chosen[:magnitudes]), drivers)
     return census
+
+
+def coded_census(widths: Sequence[int], drivers: Sequence[str]) -> tuple[Census, int, Census]:
+    """Return what :func:`digit_codes` and :func:`coded_digits` take.
+
+    Args:
+        widths: Bits of each digit.
+        drivers: What makes the digits toggle.
+
+    Returns:
+        Operators in front of the registers, bits of all codes, and operators behind them.
+    """
+    first, rest = widths[:_FULLY_CODED], widths[_FULLY_CODED:]
+    coding = booth_census(first, drivers, signs=False)
+    coding.include(booth_census(rest, drivers, signs=False, magnitudes=1))
+    wide = sum(width == 2 for width in rest)  # digits whose magnitude 2 is told from others
+    decoding = Census()
+    decoding.add("and_or", sum(first) + 2 * wide + len(rest), drivers)
+    decoding.add("xor", wide, drivers)
+    return coding, sum(code_widths(widths)), decoding
 
 
 class Columns:

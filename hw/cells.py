@@ -29,8 +29,8 @@ endmodule
 }
 
 
-def gated_domain(m: Module, name: str, enable: Value) -> None:
-    """Add a clock domain that ticks with ``sync``, but only in cycles in which ``enable`` is 1.
+def gated_domain(m: Module, name: str, enable: Value, clock: Value | None = None) -> None:
+    """Add a clock domain that only ticks in cycles in which ``enable`` is 1.
 
     ``enable`` has the whole cycle before the edge to settle. Registers of the domain have no reset.
 
@@ -38,11 +38,15 @@ def gated_domain(m: Module, name: str, enable: Value) -> None:
         m: The module that gets the domain.
         name: Name of the domain.
         enable: One bit.
+        clock: What it ticks with, which may be gated itself; None: the clock of ``sync``.
     """
     domain = ClockDomain(name, reset_less=True, local=True)
     m.domains += domain
     m.submodules[f"gate_{name}"] = Instance(
-        "consilico_clock_gate", i_clk=ClockSignal("sync"), i_enable=enable, o_gclk=domain.clk
+        "consilico_clock_gate",
+        i_clk=ClockSignal("sync") if clock is None else clock,
+        i_enable=enable,
+        o_gclk=domain.clk,
     )
 
 

@@ -13,83 +13,74 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   reg \$auto$verilog_backend.cc:2355:dump_module$9 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$9 <= 1'h0;
   wire \$1 ;
-  wire [11:0] \$102 ;
-  wire \$103 ;
-  wire \$105 ;
+  wire \$10 ;
+  reg [1:0] \$100 ;
+  reg \$101 ;
+  reg [4:0] \$102 ;
+  reg \$103 ;
+  reg [1:0] \$104 ;
+  wire [31:0] \$105 ;
   wire \$106 ;
-  reg [4:0] \$107 ;
-  reg [2:0] \$108 ;
-  reg [1:0] \$109 ;
   wire \$11 ;
-  reg \$110 ;
-  reg [4:0] \$111 ;
-  reg \$112 ;
-  reg [1:0] \$113 ;
-  wire [31:0] \$114 ;
-  wire \$115 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$15 ;
-  wire \$16 ;
+  wire [1:0] \$12 ;
+  wire [4:0] \$13 ;
+  wire [4:0] \$14 ;
+  wire [4:0] \$15 ;
+  wire [4:0] \$16 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire [4:0] \$22 ;
-  wire [4:0] \$23 ;
-  wire [4:0] \$24 ;
-  wire [4:0] \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire [20:0] \$29 ;
+  wire [20:0] \$20 ;
+  wire [20:0] \$21 ;
+  wire [20:0] \$22 ;
+  wire [20:0] \$23 ;
+  wire [20:0] \$24 ;
+  wire [20:0] \$25 ;
+  wire [15:0] \$26 ;
+  wire [15:0] \$27 ;
+  wire [15:0] \$28 ;
+  wire [15:0] \$29 ;
   wire \$3 ;
-  wire [20:0] \$30 ;
-  wire [20:0] \$31 ;
-  wire [20:0] \$32 ;
-  wire [20:0] \$33 ;
-  wire [20:0] \$34 ;
-  wire [15:0] \$35 ;
-  wire [15:0] \$36 ;
-  wire [15:0] \$37 ;
-  wire [15:0] \$38 ;
-  wire [15:0] \$39 ;
+  wire [15:0] \$30 ;
+  wire [15:0] \$31 ;
+  wire [8:0] \$32 ;
+  wire [14:0] \$34 ;
   wire \$4 ;
-  wire [15:0] \$40 ;
-  wire [8:0] \$41 ;
-  wire [14:0] \$43 ;
-  wire \$56 ;
-  wire \$58 ;
+  wire \$47 ;
+  wire \$49 ;
+  wire \$50 ;
+  wire [3:0] \$51 ;
+  wire [14:0] \$52 ;
+  wire [13:0] \$53 ;
+  wire [13:0] \$54 ;
+  wire \$55 ;
+  wire [5:0] \$56 ;
+  wire \$57 ;
+  wire [3:0] \$58 ;
   wire \$59 ;
-  wire [3:0] \$60 ;
-  wire [14:0] \$61 ;
-  wire [13:0] \$62 ;
-  wire [13:0] \$63 ;
+  wire [2:0] \$60 ;
+  wire [2:0] \$61 ;
+  wire [5:0] \$62 ;
   wire \$64 ;
-  wire [5:0] \$65 ;
+  wire \$65 ;
   wire \$66 ;
-  wire [3:0] \$67 ;
-  wire \$68 ;
-  wire [2:0] \$69 ;
+  wire [2:0] \$67 ;
+  wire [2:0] \$68 ;
   wire \$7 ;
-  wire [2:0] \$70 ;
-  wire [5:0] \$71 ;
-  wire \$73 ;
-  wire \$74 ;
-  wire \$75 ;
-  wire [2:0] \$76 ;
-  wire [2:0] \$77 ;
   wire \$8 ;
+  wire \$86 ;
   wire \$9 ;
-  wire \$93 ;
+  wire [11:0] \$93 ;
+  wire \$94 ;
+  wire \$96 ;
+  wire \$97 ;
+  reg [4:0] \$98 ;
+  reg [2:0] \$99 ;
   wire \$signal ;
   wire \$signal$19 ;
-  wire \$signal$20 ;
   reg [2:0] \$signal$21  = 3'h0;
   reg [4:0] \$signal$22  = 5'h00;
-  reg [1:0] \$signal$27  = 2'h0;
   wire \$signal$30 ;
   (* init = 1'h0 *)
   wire \$signal$33 ;
@@ -122,11 +113,13 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   wire constants_clk;
   wire [3:0] decoded;
   wire [3:0] \decoded$38 ;
+  wire drains;
   reg \end  = 1'h0;
   wire ends;
   wire ends_clk;
   reg [7:0] exponent = 8'h00;
   reg fresh = 1'h1;
+  reg [1:0] gone = 2'h0;
   wire [12:0] guarded;
   input [129:0] i__payload;
   wire [129:0] i__payload;
@@ -194,11 +187,11 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   input rst;
   wire rst;
   wire scales_clk;
-  wire [7:0] slot__payload;
+  wire [5:0] slot__payload;
   wire \slot__payload.captures ;
   wire \slot__payload.computes ;
   wire \slot__payload.delivers ;
-  wire [3:0] \slot__payload.drains ;
+  wire [1:0] \slot__payload.drains ;
   wire \slot__payload.first ;
   wire slot__ready;
   wire slot__valid;
@@ -210,88 +203,81 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \$signal$19  = i__valid & \$signal ;
   assign \$3  = | \$signal$21 ;
   assign \$4  = ! \$signal$22 ;
-  assign \$signal$20  = \$3  & \$4 ;
+  assign drains = \$3  & \$4 ;
   assign i__ready = slot__ready & \$signal ;
-  assign slot__valid = \$signal$19  | \$signal$20 ;
-  assign \$7  = \$signal$27  >= 3'h4;
-  assign \$8  = \$18  | \$7 ;
-  assign \$9  = \$signal$20  & \$8 ;
-  assign \$11  = \$signal$27  >= 2'h3;
-  assign \$12  = \$18  | \$11 ;
-  assign \$13  = \$signal$20  & \$12 ;
-  assign \$15  = \$signal$27  >= 2'h2;
-  assign \$16  = \$18  | \$15 ;
-  assign \$17  = \$signal$20  & \$16 ;
-  assign \$18  = ! \$signal$27 ;
-  assign \$19  = \$signal$27  >= 1'h1;
-  assign \$20  = \$18  | \$19 ;
-  assign \$21  = \$signal$20  & \$20 ;
-  assign \$22  = i__payload[35:32] - i__payload[51:48];
-  assign \$23  = i__payload[39:36] - i__payload[55:52];
-  assign \$24  = i__payload[43:40] - i__payload[59:56];
-  assign \$25  = i__payload[47:44] - i__payload[63:60];
-  assign \$26  = i__valid & i__ready;
-  assign ends = \$26  & i__payload[128];
+  assign slot__valid = \$signal$19  | drains;
+  assign \$7  = gone >= 2'h2;
+  assign \$8  = \$9  | \$7 ;
+  assign \$9  = ! gone;
+  assign \$10  = gone >= 1'h1;
+  assign \$11  = \$9  | \$10 ;
+  assign \$12  = { \$11 , \$8  } & { drains, drains };
+  assign \$13  = i__payload[35:32] - i__payload[51:48];
+  assign \$14  = i__payload[39:36] - i__payload[55:52];
+  assign \$15  = i__payload[43:40] - i__payload[59:56];
+  assign \$16  = i__payload[47:44] - i__payload[63:60];
+  assign \$17  = i__valid & i__ready;
+  assign ends = \$17  & i__payload[128];
   assign cfg__ready = ! left;
-  assign \$27  = column == 2'h3;
-  assign \$signal$30  = taken & \$27 ;
-  assign \$28  = ~ \i__valid$15 ;
-  assign \o__ready$32  = \$28  | \$signal$30 ;
-  assign \$29  = row[20:0] & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
-  assign \$30  = row[41:21] & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
-  assign \$31  = \$29  | \$30 ;
-  assign \$32  = row[62:42] & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
-  assign \$33  = row[83:63] & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
-  assign \$34  = \$32  | \$33 ;
-  assign chosen = \$31  | \$34 ;
+  assign \$18  = column == 2'h3;
+  assign \$signal$30  = taken & \$18 ;
+  assign \$19  = ~ \i__valid$15 ;
+  assign \o__ready$32  = \$19  | \$signal$30 ;
+  assign \$20  = row[20:0] & { decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0], decoded[0] };
+  assign \$21  = row[41:21] & { decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1], decoded[1] };
+  assign \$22  = \$20  | \$21 ;
+  assign \$23  = row[62:42] & { decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2], decoded[2] };
+  assign \$24  = row[83:63] & { decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3], decoded[3] };
+  assign \$25  = \$23  | \$24 ;
+  assign chosen = \$22  | \$25 ;
   assign \decoded$38  = 1'h1 << column;
-  assign \$35  = \$signal$40 [15:0] & { \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0] };
-  assign \$36  = \$signal$40 [31:16] & { \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1] };
-  assign \$37  = \$35  | \$36 ;
-  assign \$38  = \$signal$40 [47:32] & { \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2] };
-  assign \$39  = \$signal$40 [63:48] & { \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3] };
-  assign \$40  = \$38  | \$39 ;
-  assign \chosen$39  = \$37  | \$40 ;
-  assign \$41  = exponent + 3'h4;
-  assign right = \$41  - \chosen$39 [14:7];
-  assign \$56  = | right[9:4];
-  assign \$58  = ~ \$103 ;
-  assign \$59  = \$56  | \$58 ;
-  assign \$60  = right[3:0] | { \$59 , \$59 , \$59 , \$59  };
-  assign \$61  = \$43  >> \$60 ;
-  assign \$62  = \$61 [12:0] + 1'h1;
-  assign \$64  = | \$signal$22 ;
-  assign \$65  = \$signal$22  - 1'h1;
-  assign \$66  = slot__valid & slot__ready;
-  assign \$67  = \$signal$21  - 1'h1;
-  assign \$68  = \$signal$21  == 1'h1;
-  assign \$69  = \$signal$27  + 1'h1;
-  assign \$70  = \$68  ? 3'h0 : \$69 ;
-  assign \$71  = left - 1'h1;
-  assign \$73  = ~ \$signal$30 ;
-  assign \$74  = \i__valid$15  & \$73 ;
-  assign \$75  = \$106  | \$74 ;
-  assign \$76  = column + 1'h1;
-  assign \$77  = \$signal$30  ? 3'h0 : \$76 ;
-  assign \$93  = right[9] & \$103 ;
-  assign \$102  = \$63 [11:0] | { \$93 , \$93 , \$93 , \$93 , \$93 , \$93 , \$93 , \$93 , \$93 , \$93 , \$93 , \$93  };
-  assign \$103  = | \chosen$39 [14:7];
-  assign \$105  = cfg__valid & cfg__ready;
-  assign \$106  = \o__valid$51  & \o__ready$32 ;
+  assign \$26  = \$signal$40 [15:0] & { \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0], \decoded$38 [0] };
+  assign \$27  = \$signal$40 [31:16] & { \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1], \decoded$38 [1] };
+  assign \$28  = \$26  | \$27 ;
+  assign \$29  = \$signal$40 [47:32] & { \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2], \decoded$38 [2] };
+  assign \$30  = \$signal$40 [63:48] & { \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3], \decoded$38 [3] };
+  assign \$31  = \$29  | \$30 ;
+  assign \chosen$39  = \$28  | \$31 ;
+  assign \$32  = exponent + 3'h4;
+  assign right = \$32  - \chosen$39 [14:7];
+  assign \$47  = | right[9:4];
+  assign \$49  = ~ \$94 ;
+  assign \$50  = \$47  | \$49 ;
+  assign \$51  = right[3:0] | { \$50 , \$50 , \$50 , \$50  };
+  assign \$52  = \$34  >> \$51 ;
+  assign \$53  = \$52 [12:0] + 1'h1;
+  assign \$55  = | \$signal$22 ;
+  assign \$56  = \$signal$22  - 1'h1;
+  assign \$57  = slot__valid & slot__ready;
+  assign \$58  = \$signal$21  - 1'h1;
+  assign \$59  = \$signal$21  == 1'h1;
+  assign \$60  = gone + 1'h1;
+  assign \$61  = \$59  ? 3'h0 : \$60 ;
+  assign \$62  = left - 1'h1;
+  assign \$64  = ~ \$signal$30 ;
+  assign \$65  = \i__valid$15  & \$64 ;
+  assign \$66  = \$97  | \$65 ;
+  assign \$67  = column + 1'h1;
+  assign \$68  = \$signal$30  ? 3'h0 : \$67 ;
+  assign \$86  = right[9] & \$94 ;
+  assign \$93  = \$54 [11:0] | { \$86 , \$86 , \$86 , \$86 , \$86 , \$86 , \$86 , \$86 , \$86 , \$86 , \$86 , \$86  };
+  assign \$94  = | \chosen$39 [14:7];
+  assign \$96  = cfg__valid & cfg__ready;
+  assign \$97  = \o__valid$51  & \o__ready$32 ;
   always @(posedge clk)
-    \$signal$22  <= \$107 ;
+    \$signal$22  <= \$98 ;
   always @(posedge clk)
-    \$signal$21  <= \$108 ;
+    \$signal$21  <= \$99 ;
   always @(posedge clk)
-    \$signal$27  <= \$109 ;
+    gone <= \$100 ;
   always @(posedge clk)
-    fresh <= \$110 ;
+    fresh <= \$101 ;
   always @(posedge clk)
-    left <= \$111 ;
+    left <= \$102 ;
   always @(posedge clk)
-    \i__valid$15  <= \$112 ;
+    \i__valid$15  <= \$103 ;
   always @(posedge clk)
-    column <= \$113 ;
+    column <= \$104 ;
   always @(posedge ends_clk)
     \$signal$40  <= i__payload[127:64];
   always @(posedge ends_clk)
@@ -301,7 +287,7 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   always @(posedge row_clk)
     row <= \o__payload$55 ;
   always @(posedge scales_clk)
-    constants <= { \$93 , \chosen$39 [15], \$102  };
+    constants <= { \$86 , \chosen$39 [15], \$93  };
   \training_project.array  array (
     .advance(slot__ready),
     .beat(beat),
@@ -315,7 +301,7 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   );
   consilico_clock_gate gate_constants (
     .clk(clk),
-    .enable(\$105 ),
+    .enable(\$96 ),
     .gclk(constants_clk)
   );
   consilico_clock_gate gate_ends (
@@ -325,7 +311,7 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   );
   consilico_clock_gate gate_row (
     .clk(clk),
-    .enable(\$106 ),
+    .enable(\$97 ),
     .gclk(row_clk)
   );
   consilico_clock_gate gate_scales (
@@ -341,108 +327,108 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
     .i__valid(\i__valid$15 ),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .overflow(\$115 ),
-    .\port$2141$0 (constants),
+    .overflow(\$106 ),
+    .\port$2090$0 (constants),
     .rst(rst),
-    .total(\$114 )
+    .total(\$105 )
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$107  = \$signal$22 ;
-    if (\$64 ) begin
-      \$107  = \$65 [4:0];
+    \$98  = \$signal$22 ;
+    if (\$55 ) begin
+      \$98  = \$56 [4:0];
     end
-    if (\$66 ) begin
-      if (\$signal$20 ) begin
-        \$107  = 5'h13;
+    if (\$57 ) begin
+      if (drains) begin
+        \$98  = 5'h13;
       end
     end
     if (rst) begin
-      \$107  = 5'h00;
+      \$98  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$108  = \$signal$21 ;
-    if (\$66 ) begin
-      if (\$signal$20 ) begin
-        \$108  = \$67 [2:0];
+    \$99  = \$signal$21 ;
+    if (\$57 ) begin
+      if (drains) begin
+        \$99  = \$58 [2:0];
       end
       if (\$signal$19 ) begin
         if (i__payload[128]) begin
-          \$108  = 3'h4;
+          \$99  = 3'h4;
         end
       end
     end
     if (rst) begin
-      \$108  = 3'h0;
+      \$99  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$109  = \$signal$27 ;
-    if (\$66 ) begin
-      if (\$signal$20 ) begin
-        \$109  = \$70 [1:0];
+    \$100  = gone;
+    if (\$57 ) begin
+      if (drains) begin
+        \$100  = \$61 [1:0];
       end
     end
     if (rst) begin
-      \$109  = 2'h0;
+      \$100  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$110  = fresh;
-    if (\$66 ) begin
+    \$101  = fresh;
+    if (\$57 ) begin
       if (\$signal$19 ) begin
-        \$110  = i__payload[128];
+        \$101  = i__payload[128];
       end
     end
     if (rst) begin
-      \$110  = 1'h1;
+      \$101  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$111  = left;
+    \$102  = left;
     if (ends) begin
-      \$111  = 5'h10;
+      \$102  = 5'h10;
     end else if (taken) begin
-      \$111  = \$71 [4:0];
+      \$102  = \$62 [4:0];
     end
     if (rst) begin
-      \$111  = 5'h00;
+      \$102  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$112  = \$75 ;
+    \$103  = \$66 ;
     if (rst) begin
-      \$112  = 1'h0;
+      \$103  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$113  = column;
+    \$104  = column;
     if (taken) begin
-      \$113  = \$77 [1:0];
+      \$104  = \$68 [1:0];
     end
     if (rst) begin
-      \$113  = 2'h0;
+      \$104  = 2'h0;
     end
   end
-  assign \o__payload$11  = { \$115 , \$114  };
+  assign \o__payload$11  = { \$106 , \$105  };
   assign \o__ready$12  = o__ready;
   assign \o__valid$13  = o__valid;
   assign \$signal$33  = \i__valid$15 ;
   assign \i__payload$37  = chosen;
-  assign guarded = \$61 [12:0];
-  assign rounded = \$63 [11:0];
+  assign guarded = \$52 [12:0];
+  assign rounded = \$54 [11:0];
   assign multiplier = constants[11:0];
   assign negative = constants[12];
   assign over = constants[13];
   assign \$signal$50  = \end ;
-  assign o__payload = { \$115 , \$114  };
+  assign o__payload = { \$106 , \$105  };
   assign \i__payload.x  = i__payload[31:0];
   assign \i__payload.x[0]  = i__payload[7:0];
   assign \i__payload.x[1]  = i__payload[15:8];
@@ -465,15 +451,15 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \i__payload.scale[3]  = i__payload[127:112];
   assign \i__payload.last  = i__payload[128];
   assign \i__payload.end  = i__payload[129];
-  assign \o__payload.sum  = \$114 ;
-  assign \o__payload.overflow  = \$115 ;
-  assign \o__payload$11.sum  = \$114 ;
-  assign \o__payload$11.overflow  = \$115 ;
+  assign \o__payload.sum  = \$105 ;
+  assign \o__payload.overflow  = \$106 ;
+  assign \o__payload$11.sum  = \$105 ;
+  assign \o__payload$11.overflow  = \$106 ;
   assign \slot__payload.computes  = slot__payload[0];
   assign \slot__payload.first  = slot__payload[1];
   assign \slot__payload.captures  = slot__payload[2];
-  assign \slot__payload.drains  = slot__payload[6:3];
-  assign \slot__payload.delivers  = slot__payload[7];
+  assign \slot__payload.drains  = slot__payload[4:3];
+  assign \slot__payload.delivers  = slot__payload[5];
   assign \beat.x  = beat[31:0];
   assign \beat.x[0]  = beat[7:0];
   assign \beat.x[1]  = beat[15:8];
@@ -493,17 +479,17 @@ module training_project(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, 
   assign \o__payload$55[2]  = \o__payload$55 [62:42];
   assign \o__payload$55[3]  = \o__payload$55 [83:63];
   assign beat[31:0] = i__payload[31:0];
-  assign beat[51:47] = \$25 ;
-  assign beat[46:42] = \$24 ;
-  assign beat[41:37] = \$23 ;
-  assign beat[36:32] = \$22 ;
-  assign slot__payload[7] = \$signal$20 ;
-  assign slot__payload[6:3] = { \$21 , \$17 , \$13 , \$9  };
-  assign slot__payload[2] = \$18 ;
+  assign beat[51:47] = \$16 ;
+  assign beat[46:42] = \$15 ;
+  assign beat[41:37] = \$14 ;
+  assign beat[36:32] = \$13 ;
+  assign slot__payload[5] = drains;
+  assign slot__payload[4:3] = \$12 ;
+  assign slot__payload[2] = \$9 ;
   assign slot__payload[1] = fresh;
   assign slot__payload[0] = \$signal$19 ;
-  assign \$43  = { 2'h0, \$103 , \chosen$39 [6:0], 5'h00 };
-  assign \$63  = { 1'h0, \$62 [13:1] };
+  assign \$34  = { 2'h0, \$94 , \chosen$39 [6:0], 5'h00 };
+  assign \$54  = { 1'h0, \$53 [13:1] };
   assign decoded = \decoded$38 ;
 endmodule
 
@@ -511,58 +497,44 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   reg \$auto$verilog_backend.cc:2355:dump_module$10 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$10 <= 1'h0;
   wire \$1 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$14 ;
-  wire \$16 ;
-  wire \$18 ;
+  wire [7:0] \$10 ;
+  wire [7:0] \$11 ;
+  wire [3:0] \$12 ;
+  wire [7:0] \$13 ;
+  wire [7:0] \$14 ;
+  wire [7:0] \$15 ;
+  wire [7:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire [7:0] \$18 ;
+  wire [7:0] \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$22 ;
-  wire \$24 ;
-  wire \$26 ;
+  wire [7:0] \$20 ;
+  wire [7:0] \$21 ;
+  wire [3:0] \$22 ;
   wire \$27 ;
   wire \$28 ;
+  wire [7:0] \$3 ;
   wire \$30 ;
   wire \$32 ;
   wire \$34 ;
   wire \$35 ;
   wire \$36 ;
   wire \$38 ;
+  wire \$39 ;
+  wire [7:0] \$4 ;
   wire \$40 ;
   wire \$42 ;
   wire \$43 ;
   wire \$44 ;
-  wire \$46 ;
-  wire \$48 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$54 ;
-  wire \$56 ;
-  wire \$58 ;
-  wire \$59 ;
-  wire \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  wire \$63 ;
-  wire \$64 ;
-  wire [4:0] \$65 ;
-  wire [4:0] \$66 ;
-  wire [4:0] \$67 ;
-  wire [7:0] \$68 ;
-  wire [7:0] \$69 ;
-  wire [7:0] \$70 ;
-  wire [7:0] \$71 ;
-  wire [4:0] \$72 ;
-  reg \$73 ;
-  reg \$74 ;
-  reg \$75 ;
-  reg \$76 ;
-  reg \$77 ;
-  reg \$78 ;
-  reg \$79 ;
-  reg \$80 ;
+  reg \$45 ;
+  reg \$46 ;
+  reg \$47 ;
+  reg \$48 ;
+  wire [7:0] \$5 ;
+  wire [7:0] \$6 ;
+  wire [3:0] \$7 ;
+  wire [7:0] \$8 ;
+  wire [7:0] \$9 ;
   output advance;
   wire advance;
   input [51:0] beat;
@@ -578,44 +550,20 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   wire [7:0] \beat.x[2] ;
   wire [7:0] \beat.x[3] ;
   wire [20:0] cell0_0_result;
-  wire [4:0] cell0_0_w;
-  wire [7:0] cell0_0_x;
   wire [20:0] cell0_1_result;
-  wire [4:0] cell0_1_w;
-  wire [7:0] cell0_1_x;
   wire [20:0] cell0_2_result;
-  wire [4:0] cell0_2_w;
-  wire [7:0] cell0_2_x;
   wire [20:0] cell0_3_result;
-  wire [4:0] cell0_3_w;
   wire [20:0] cell1_0_result;
-  wire [4:0] cell1_0_w;
-  wire [7:0] cell1_0_x;
   wire [20:0] cell1_1_result;
-  wire [4:0] cell1_1_w;
-  wire [7:0] cell1_1_x;
   wire [20:0] cell1_2_result;
-  wire [4:0] cell1_2_w;
-  wire [7:0] cell1_2_x;
   wire [20:0] cell1_3_result;
-  wire [4:0] cell1_3_w;
   wire [20:0] cell2_0_result;
-  wire [4:0] cell2_0_w;
-  wire [7:0] cell2_0_x;
   wire [20:0] cell2_1_result;
-  wire [4:0] cell2_1_w;
-  wire [7:0] cell2_1_x;
   wire [20:0] cell2_2_result;
-  wire [4:0] cell2_2_w;
-  wire [7:0] cell2_2_x;
   wire [20:0] cell2_3_result;
-  wire [4:0] cell2_3_w;
   wire [20:0] cell3_0_result;
-  wire [7:0] cell3_0_x;
   wire [20:0] cell3_1_result;
-  wire [7:0] cell3_1_x;
   wire [20:0] cell3_2_result;
-  wire [7:0] cell3_2_x;
   wire [20:0] cell3_3_result;
   input clk;
   wire clk;
@@ -623,30 +571,12 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   wire compute1_clk;
   wire compute2_clk;
   wire compute3_clk;
-  wire compute4_clk;
-  wire compute5_clk;
-  wire compute6_clk;
-  wire compute7_clk;
-  wire deliver5_clk;
-  wire deliver6_clk;
-  wire deliver7_clk;
+  wire deliver3_clk;
   wire delivers;
   wire drain0_1_clk;
   wire drain0_2_clk;
-  wire drain0_3_clk;
-  wire drain0_4_clk;
   wire drain1_2_clk;
   wire drain1_3_clk;
-  wire drain1_4_clk;
-  wire drain1_5_clk;
-  wire drain2_3_clk;
-  wire drain2_4_clk;
-  wire drain2_5_clk;
-  wire drain2_6_clk;
-  wire drain3_4_clk;
-  wire drain3_5_clk;
-  wire drain3_6_clk;
-  wire drain3_7_clk;
   output [83:0] o__payload;
   wire [83:0] o__payload;
   wire [20:0] \o__payload[0] ;
@@ -657,20 +587,16 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   wire o__ready;
   output o__valid;
   wire o__valid;
-  reg [20:0] result0_5 = 21'h000000;
-  reg [20:0] result0_6 = 21'h000000;
-  reg [20:0] result0_7 = 21'h000000;
-  reg [20:0] result1_6 = 21'h000000;
-  reg [20:0] result1_7 = 21'h000000;
-  reg [20:0] result2_7 = 21'h000000;
+  reg [20:0] result0_3 = 21'h000000;
+  reg [20:0] result1_3 = 21'h000000;
   input rst;
   wire rst;
-  input [7:0] slot__payload;
-  wire [7:0] slot__payload;
+  input [5:0] slot__payload;
+  wire [5:0] slot__payload;
   wire \slot__payload.captures ;
   wire \slot__payload.computes ;
   wire \slot__payload.delivers ;
-  wire [3:0] \slot__payload.drains ;
+  wire [1:0] \slot__payload.drains ;
   wire \slot__payload.first ;
   wire slot__ready;
   input slot__valid;
@@ -679,133 +605,58 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   wire stage1_clk;
   wire stage2_clk;
   wire stage3_clk;
-  wire stage4_clk;
-  wire stage5_clk;
-  wire stage6_clk;
-  wire stage7_clk;
-  reg [7:0] tags0 = 8'h00;
+  reg [5:0] tags0 = 6'h00;
   wire \tags0.captures ;
   wire \tags0.computes ;
   wire \tags0.delivers ;
-  wire [3:0] \tags0.drains ;
+  wire [1:0] \tags0.drains ;
   wire \tags0.first ;
-  reg [7:0] tags1 = 8'h00;
+  reg [5:0] tags1 = 6'h00;
   wire \tags1.captures ;
   wire \tags1.computes ;
   wire \tags1.delivers ;
-  wire [3:0] \tags1.drains ;
+  wire [1:0] \tags1.drains ;
   wire \tags1.first ;
-  reg [7:0] tags2 = 8'h00;
+  reg [5:0] tags2 = 6'h00;
   wire \tags2.captures ;
   wire \tags2.computes ;
   wire \tags2.delivers ;
-  wire [3:0] \tags2.drains ;
+  wire [1:0] \tags2.drains ;
   wire \tags2.first ;
-  reg [7:0] tags3 = 8'h00;
+  reg [5:0] tags3 = 6'h00;
   wire \tags3.captures ;
   wire \tags3.computes ;
   wire \tags3.delivers ;
-  wire [3:0] \tags3.drains ;
+  wire [1:0] \tags3.drains ;
   wire \tags3.first ;
-  reg [7:0] tags4 = 8'h00;
-  wire \tags4.captures ;
-  wire \tags4.computes ;
-  wire \tags4.delivers ;
-  wire [3:0] \tags4.drains ;
-  wire \tags4.first ;
-  reg [7:0] tags5 = 8'h00;
-  wire \tags5.captures ;
-  wire \tags5.computes ;
-  wire \tags5.delivers ;
-  wire [3:0] \tags5.drains ;
-  wire \tags5.first ;
-  reg [7:0] tags6 = 8'h00;
-  wire \tags6.captures ;
-  wire \tags6.computes ;
-  wire \tags6.delivers ;
-  wire [3:0] \tags6.drains ;
-  wire \tags6.first ;
-  reg [7:0] tags7 = 8'h00;
-  wire \tags7.captures ;
-  wire \tags7.computes ;
-  wire \tags7.delivers ;
-  wire [3:0] \tags7.drains ;
-  wire \tags7.first ;
   reg valid0 = 1'h0;
   reg valid1 = 1'h0;
   reg valid2 = 1'h0;
   reg valid3 = 1'h0;
-  reg valid4 = 1'h0;
-  reg valid5 = 1'h0;
-  reg valid6 = 1'h0;
-  reg valid7 = 1'h0;
-  reg [4:0] w0_0 = 5'h00;
-  reg [4:0] w1_0 = 5'h00;
-  reg [4:0] w1_1 = 5'h00;
-  reg [4:0] w2_0 = 5'h00;
-  reg [4:0] w2_1 = 5'h00;
-  reg [4:0] w2_2 = 5'h00;
-  reg [4:0] w3_0 = 5'h00;
-  reg [4:0] w3_1 = 5'h00;
-  reg [4:0] w3_2 = 5'h00;
-  reg [4:0] w3_3 = 5'h00;
+  reg [7:0] w0_0 = 8'h00;
+  reg [7:0] w1_0 = 8'h00;
+  reg [7:0] w1_0_1 = 8'h00;
+  reg [7:0] w1_1_1 = 8'h00;
+  reg [7:0] w1_2_2 = 8'h00;
+  reg [7:0] w1_3_2 = 8'h00;
+  reg [7:0] w2_0 = 8'h00;
+  reg [7:0] w2_1 = 8'h00;
+  reg [7:0] w3_0 = 8'h00;
+  reg [7:0] w3_1 = 8'h00;
   reg [7:0] x0_0 = 8'h00;
+  reg [7:0] x0_1_1 = 8'h00;
   reg [7:0] x1_0 = 8'h00;
-  reg [7:0] x1_1 = 8'h00;
+  reg [7:0] x1_1_1 = 8'h00;
   reg [7:0] x2_0 = 8'h00;
   reg [7:0] x2_1 = 8'h00;
-  reg [7:0] x2_2 = 8'h00;
+  reg [7:0] x2_1_2 = 8'h00;
   reg [7:0] x3_0 = 8'h00;
   reg [7:0] x3_1 = 8'h00;
-  reg [7:0] x3_2 = 8'h00;
-  reg [7:0] x3_3 = 8'h00;
-  assign \$18  = \$43  & tags2[0];
-  assign \$20  = \$51  & tags3[0];
-  assign \$22  = \$59  & tags4[0];
-  assign \$24  = \$61  & tags5[0];
-  assign \$26  = \$63  & tags6[0];
-  assign \$27  = advance & valid0;
-  assign \$28  = \$27  & tags0[3];
-  assign \$30  = \$35  & tags1[3];
-  assign \$32  = \$43  & tags2[3];
-  assign \$34  = \$51  & tags3[3];
-  assign \$35  = advance & valid1;
-  assign \$36  = \$35  & tags1[4];
-  assign \$38  = \$43  & tags2[4];
-  assign \$40  = \$51  & tags3[4];
-  assign \$42  = \$59  & tags4[4];
-  assign \$43  = advance & valid2;
-  assign \$44  = \$43  & tags2[5];
-  assign \$46  = \$51  & tags3[5];
-  assign \$48  = \$59  & tags4[5];
-  assign \$50  = \$61  & tags5[5];
-  assign \$51  = advance & valid3;
-  assign \$52  = \$51  & tags3[6];
-  assign \$54  = \$59  & tags4[6];
-  assign \$56  = \$61  & tags5[6];
-  assign \$58  = \$63  & tags6[6];
-  assign \$59  = advance & valid4;
-  assign \$60  = \$59  & tags4[7];
-  assign \$61  = advance & valid5;
-  assign \$62  = \$61  & tags5[7];
-  assign \$63  = advance & valid6;
-  assign \$64  = \$63  & tags6[7];
+  reg [7:0] x3_1_2 = 8'h00;
   always @(posedge clk)
-    valid0 <= \$73 ;
+    valid2 <= \$47 ;
   always @(posedge clk)
-    valid1 <= \$74 ;
-  always @(posedge clk)
-    valid2 <= \$75 ;
-  always @(posedge clk)
-    valid3 <= \$76 ;
-  always @(posedge clk)
-    valid4 <= \$77 ;
-  always @(posedge clk)
-    valid5 <= \$78 ;
-  always @(posedge clk)
-    valid6 <= \$79 ;
-  always @(posedge clk)
-    valid7 <= \$80 ;
+    valid3 <= \$48 ;
   always @(posedge stage0_clk)
     tags0 <= slot__payload;
   always @(posedge stage1_clk)
@@ -814,14 +665,6 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
     tags2 <= tags1;
   always @(posedge stage3_clk)
     tags3 <= tags2;
-  always @(posedge stage4_clk)
-    tags4 <= tags3;
-  always @(posedge stage5_clk)
-    tags5 <= tags4;
-  always @(posedge stage6_clk)
-    tags6 <= tags5;
-  always @(posedge stage7_clk)
-    tags7 <= tags6;
   always @(posedge compute0_clk)
     x0_0 <= beat[31:24];
   always @(posedge compute0_clk)
@@ -831,56 +674,81 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   always @(posedge compute0_clk)
     x3_0 <= beat[7:0];
   always @(posedge compute0_clk)
-    w0_0 <= beat[36:32];
+    w0_0 <= { \$7 [0], beat[36], \$6 [0], \$5 [0], beat[35], \$4 [0], \$3 [0], beat[33] };
   always @(posedge compute0_clk)
-    w1_0 <= beat[41:37];
+    w1_0 <= { \$12 [0], beat[41], \$11 [0], \$10 [0], beat[40], \$9 [0], \$8 [0], beat[38] };
   always @(posedge compute0_clk)
-    w2_0 <= beat[46:42];
+    w2_0 <= { \$17 [0], beat[46], \$16 [0], \$15 [0], beat[45], \$14 [0], \$13 [0], beat[43] };
   always @(posedge compute0_clk)
-    w3_0 <= beat[51:47];
-  always @(posedge compute1_clk)
-    x1_1 <= x1_0;
+    w3_0 <= { \$22 [0], beat[51], \$21 [0], \$20 [0], beat[50], \$19 [0], \$18 [0], beat[48] };
   always @(posedge compute1_clk)
     x2_1 <= x2_0;
   always @(posedge compute1_clk)
     x3_1 <= x3_0;
   always @(posedge compute1_clk)
-    w1_1 <= w1_0;
+    w1_0_1 <= w0_0;
+  always @(posedge compute1_clk)
+    x0_1_1 <= x0_0;
+  always @(posedge compute1_clk)
+    w1_1_1 <= w1_0;
+  always @(posedge compute1_clk)
+    x1_1_1 <= x1_0;
   always @(posedge compute1_clk)
     w2_1 <= w2_0;
   always @(posedge compute1_clk)
     w3_1 <= w3_0;
+  always @(posedge deliver3_clk)
+    result0_3 <= cell3_0_result;
+  always @(posedge deliver3_clk)
+    result1_3 <= cell3_1_result;
   always @(posedge compute2_clk)
-    x2_2 <= x2_1;
+    x2_1_2 <= x2_1;
   always @(posedge compute2_clk)
-    x3_2 <= x3_1;
+    x3_1_2 <= x3_1;
   always @(posedge compute2_clk)
-    w2_2 <= w2_1;
+    w1_2_2 <= w2_1;
   always @(posedge compute2_clk)
-    w3_2 <= w3_1;
-  always @(posedge compute3_clk)
-    x3_3 <= x3_2;
-  always @(posedge compute3_clk)
-    w3_3 <= w3_2;
-  always @(posedge deliver5_clk)
-    result0_5 <= cell3_0_result;
-  always @(posedge deliver6_clk)
-    result0_6 <= result0_5;
-  always @(posedge deliver6_clk)
-    result1_6 <= cell3_1_result;
-  always @(posedge deliver7_clk)
-    result0_7 <= result0_6;
-  always @(posedge deliver7_clk)
-    result1_7 <= result1_6;
-  always @(posedge deliver7_clk)
-    result2_7 <= cell3_2_result;
+    w1_3_2 <= w3_1;
   assign \$2  = ~ \$1 ;
   assign advance = o__ready | \$2 ;
-  assign o__valid = valid7 & tags7[7];
-  assign \$11  = advance & slot__valid;
-  assign \$12  = \$11  & slot__payload[0];
-  assign \$14  = \$27  & tags0[0];
-  assign \$16  = \$35  & tags1[0];
+  assign o__valid = valid3 & tags3[5];
+  assign \$3  = 7'h66 >> { beat[33:32], 1'h0 };
+  assign \$4  = 5'h18 >> { beat[33:32], 1'h0 };
+  assign \$5  = 7'h66 >> beat[35:33];
+  assign \$6  = 5'h18 >> beat[35:33];
+  assign \$7  = 3'h6 >> beat[36:35];
+  assign \$8  = 7'h66 >> { beat[38:37], 1'h0 };
+  assign \$9  = 5'h18 >> { beat[38:37], 1'h0 };
+  assign \$10  = 7'h66 >> beat[40:38];
+  assign \$11  = 5'h18 >> beat[40:38];
+  assign \$12  = 3'h6 >> beat[41:40];
+  assign \$13  = 7'h66 >> { beat[43:42], 1'h0 };
+  assign \$14  = 5'h18 >> { beat[43:42], 1'h0 };
+  assign \$15  = 7'h66 >> beat[45:43];
+  assign \$16  = 5'h18 >> beat[45:43];
+  assign \$17  = 3'h6 >> beat[46:45];
+  assign \$18  = 7'h66 >> { beat[48:47], 1'h0 };
+  assign \$19  = 5'h18 >> { beat[48:47], 1'h0 };
+  assign \$20  = 7'h66 >> beat[50:48];
+  assign \$21  = 5'h18 >> beat[50:48];
+  assign \$22  = 3'h6 >> beat[51:50];
+  assign \$27  = advance & slot__valid;
+  assign \$28  = \$27  & slot__payload[0];
+  assign \$30  = \$35  & tags0[0];
+  assign \$32  = \$39  & tags1[0];
+  assign \$34  = \$43  & tags2[0];
+  assign \$35  = advance & valid0;
+  assign \$36  = \$35  & tags0[3];
+  assign \$38  = \$39  & tags1[3];
+  assign \$39  = advance & valid1;
+  assign \$40  = \$39  & tags1[4];
+  assign \$42  = \$43  & tags2[4];
+  assign \$43  = advance & valid2;
+  assign \$44  = \$43  & tags2[5];
+  always @(posedge clk)
+    valid0 <= \$45 ;
+  always @(posedge clk)
+    valid1 <= \$46 ;
   matmul_systolic_cell cell0_0 (
     .captures(tags0[2]),
     .compute_clk(compute1_clk),
@@ -888,339 +756,217 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
     .first(tags0[1]),
     .result(cell0_0_result),
     .result_in(21'h000000),
-    .w(cell0_0_w),
-    .w_in(w0_0),
-    .x(cell0_0_x),
-    .x_in(x0_0)
+    .w(w0_0),
+    .x(x0_0)
   );
   matmul_systolic_cell cell0_1 (
+    .captures(tags0[2]),
+    .compute_clk(compute1_clk),
+    .drain_clk(drain0_1_clk),
+    .first(tags0[1]),
+    .result(cell0_1_result),
+    .result_in(21'h000000),
+    .w(w1_0),
+    .x(x0_0)
+  );
+  matmul_systolic_cell cell0_2 (
     .captures(tags1[2]),
     .compute_clk(compute2_clk),
     .drain_clk(drain0_2_clk),
     .first(tags1[1]),
-    .result(cell0_1_result),
-    .result_in(21'h000000),
-    .w(cell0_1_w),
-    .w_in(w1_1),
-    .x(cell0_1_x),
-    .x_in(cell0_0_x)
-  );
-  matmul_systolic_cell cell0_2 (
-    .captures(tags2[2]),
-    .compute_clk(compute3_clk),
-    .drain_clk(drain0_3_clk),
-    .first(tags2[1]),
     .result(cell0_2_result),
     .result_in(21'h000000),
-    .w(cell0_2_w),
-    .w_in(w2_2),
-    .x(cell0_2_x),
-    .x_in(cell0_1_x)
+    .w(w2_1),
+    .x(x0_1_1)
   );
   matmul_systolic_cell cell0_3 (
-    .captures(tags3[2]),
-    .compute_clk(compute4_clk),
-    .drain_clk(drain0_4_clk),
-    .first(tags3[1]),
+    .captures(tags1[2]),
+    .compute_clk(compute2_clk),
+    .drain_clk(drain0_2_clk),
+    .first(tags1[1]),
     .result(cell0_3_result),
     .result_in(21'h000000),
-    .w(cell0_3_w),
-    .w_in(w3_3),
-    .x(\$68 ),
-    .x_in(cell0_2_x)
+    .w(w3_1),
+    .x(x0_1_1)
   );
   matmul_systolic_cell cell1_0 (
+    .captures(tags0[2]),
+    .compute_clk(compute1_clk),
+    .drain_clk(drain0_1_clk),
+    .first(tags0[1]),
+    .result(cell1_0_result),
+    .result_in(cell0_0_result),
+    .w(w0_0),
+    .x(x1_0)
+  );
+  matmul_systolic_cell cell1_1 (
+    .captures(tags0[2]),
+    .compute_clk(compute1_clk),
+    .drain_clk(drain0_1_clk),
+    .first(tags0[1]),
+    .result(cell1_1_result),
+    .result_in(cell0_1_result),
+    .w(w1_0),
+    .x(x1_0)
+  );
+  matmul_systolic_cell cell1_2 (
+    .captures(tags1[2]),
+    .compute_clk(compute2_clk),
+    .drain_clk(drain0_2_clk),
+    .first(tags1[1]),
+    .result(cell1_2_result),
+    .result_in(cell0_2_result),
+    .w(w2_1),
+    .x(x1_1_1)
+  );
+  matmul_systolic_cell cell1_3 (
+    .captures(tags1[2]),
+    .compute_clk(compute2_clk),
+    .drain_clk(drain0_2_clk),
+    .first(tags1[1]),
+    .result(cell1_3_result),
+    .result_in(cell0_3_result),
+    .w(w3_1),
+    .x(x1_1_1)
+  );
+  matmul_systolic_cell cell2_0 (
     .captures(tags1[2]),
     .compute_clk(compute2_clk),
     .drain_clk(drain1_2_clk),
     .first(tags1[1]),
-    .result(cell1_0_result),
-    .result_in(cell0_0_result),
-    .w(cell1_0_w),
-    .w_in(cell0_0_w),
-    .x(cell1_0_x),
-    .x_in(x1_1)
+    .result(cell2_0_result),
+    .result_in(cell1_0_result),
+    .w(w1_0_1),
+    .x(x2_1)
   );
-  matmul_systolic_cell cell1_1 (
+  matmul_systolic_cell cell2_1 (
+    .captures(tags1[2]),
+    .compute_clk(compute2_clk),
+    .drain_clk(drain1_2_clk),
+    .first(tags1[1]),
+    .result(cell2_1_result),
+    .result_in(cell1_1_result),
+    .w(w1_1_1),
+    .x(x2_1)
+  );
+  matmul_systolic_cell cell2_2 (
     .captures(tags2[2]),
     .compute_clk(compute3_clk),
     .drain_clk(drain1_3_clk),
     .first(tags2[1]),
-    .result(cell1_1_result),
-    .result_in(cell0_1_result),
-    .w(cell1_1_w),
-    .w_in(cell0_1_w),
-    .x(cell1_1_x),
-    .x_in(cell1_0_x)
-  );
-  matmul_systolic_cell cell1_2 (
-    .captures(tags3[2]),
-    .compute_clk(compute4_clk),
-    .drain_clk(drain1_4_clk),
-    .first(tags3[1]),
-    .result(cell1_2_result),
-    .result_in(cell0_2_result),
-    .w(cell1_2_w),
-    .w_in(cell0_2_w),
-    .x(cell1_2_x),
-    .x_in(cell1_1_x)
-  );
-  matmul_systolic_cell cell1_3 (
-    .captures(tags4[2]),
-    .compute_clk(compute5_clk),
-    .drain_clk(drain1_5_clk),
-    .first(tags4[1]),
-    .result(cell1_3_result),
-    .result_in(cell0_3_result),
-    .w(cell1_3_w),
-    .w_in(cell0_3_w),
-    .x(\$69 ),
-    .x_in(cell1_2_x)
-  );
-  matmul_systolic_cell cell2_0 (
-    .captures(tags2[2]),
-    .compute_clk(compute3_clk),
-    .drain_clk(drain2_3_clk),
-    .first(tags2[1]),
-    .result(cell2_0_result),
-    .result_in(cell1_0_result),
-    .w(cell2_0_w),
-    .w_in(cell1_0_w),
-    .x(cell2_0_x),
-    .x_in(x2_2)
-  );
-  matmul_systolic_cell cell2_1 (
-    .captures(tags3[2]),
-    .compute_clk(compute4_clk),
-    .drain_clk(drain2_4_clk),
-    .first(tags3[1]),
-    .result(cell2_1_result),
-    .result_in(cell1_1_result),
-    .w(cell2_1_w),
-    .w_in(cell1_1_w),
-    .x(cell2_1_x),
-    .x_in(cell2_0_x)
-  );
-  matmul_systolic_cell cell2_2 (
-    .captures(tags4[2]),
-    .compute_clk(compute5_clk),
-    .drain_clk(drain2_5_clk),
-    .first(tags4[1]),
     .result(cell2_2_result),
     .result_in(cell1_2_result),
-    .w(cell2_2_w),
-    .w_in(cell1_2_w),
-    .x(cell2_2_x),
-    .x_in(cell2_1_x)
+    .w(w1_2_2),
+    .x(x2_1_2)
   );
   matmul_systolic_cell cell2_3 (
-    .captures(tags5[2]),
-    .compute_clk(compute6_clk),
-    .drain_clk(drain2_6_clk),
-    .first(tags5[1]),
+    .captures(tags2[2]),
+    .compute_clk(compute3_clk),
+    .drain_clk(drain1_3_clk),
+    .first(tags2[1]),
     .result(cell2_3_result),
     .result_in(cell1_3_result),
-    .w(cell2_3_w),
-    .w_in(cell1_3_w),
-    .x(\$70 ),
-    .x_in(cell2_2_x)
+    .w(w1_3_2),
+    .x(x2_1_2)
   );
   matmul_systolic_cell cell3_0 (
-    .captures(tags3[2]),
-    .compute_clk(compute4_clk),
-    .drain_clk(drain3_4_clk),
-    .first(tags3[1]),
+    .captures(tags1[2]),
+    .compute_clk(compute2_clk),
+    .drain_clk(drain1_2_clk),
+    .first(tags1[1]),
     .result(cell3_0_result),
     .result_in(cell2_0_result),
-    .w(\$65 ),
-    .w_in(cell2_0_w),
-    .x(cell3_0_x),
-    .x_in(x3_3)
+    .w(w1_0_1),
+    .x(x3_1)
   );
   matmul_systolic_cell cell3_1 (
-    .captures(tags4[2]),
-    .compute_clk(compute5_clk),
-    .drain_clk(drain3_5_clk),
-    .first(tags4[1]),
+    .captures(tags1[2]),
+    .compute_clk(compute2_clk),
+    .drain_clk(drain1_2_clk),
+    .first(tags1[1]),
     .result(cell3_1_result),
     .result_in(cell2_1_result),
-    .w(\$66 ),
-    .w_in(cell2_1_w),
-    .x(cell3_1_x),
-    .x_in(cell3_0_x)
+    .w(w1_1_1),
+    .x(x3_1)
   );
   matmul_systolic_cell cell3_2 (
-    .captures(tags5[2]),
-    .compute_clk(compute6_clk),
-    .drain_clk(drain3_6_clk),
-    .first(tags5[1]),
+    .captures(tags2[2]),
+    .compute_clk(compute3_clk),
+    .drain_clk(drain1_3_clk),
+    .first(tags2[1]),
     .result(cell3_2_result),
     .result_in(cell2_2_result),
-    .w(\$67 ),
-    .w_in(cell2_2_w),
-    .x(cell3_2_x),
-    .x_in(cell3_1_x)
+    .w(w1_2_2),
+    .x(x3_1_2)
   );
   matmul_systolic_cell cell3_3 (
-    .captures(tags6[2]),
-    .compute_clk(compute7_clk),
-    .drain_clk(drain3_7_clk),
-    .first(tags6[1]),
+    .captures(tags2[2]),
+    .compute_clk(compute3_clk),
+    .drain_clk(drain1_3_clk),
+    .first(tags2[1]),
     .result(cell3_3_result),
     .result_in(cell2_3_result),
-    .w(\$72 ),
-    .w_in(cell2_3_w),
-    .x(\$71 ),
-    .x_in(cell3_2_x)
+    .w(w1_3_2),
+    .x(x3_1_2)
   );
   consilico_clock_gate gate_compute0 (
     .clk(clk),
-    .enable(\$12 ),
+    .enable(\$28 ),
     .gclk(compute0_clk)
   );
   consilico_clock_gate gate_compute1 (
     .clk(clk),
-    .enable(\$14 ),
+    .enable(\$30 ),
     .gclk(compute1_clk)
   );
   consilico_clock_gate gate_compute2 (
     .clk(clk),
-    .enable(\$16 ),
+    .enable(\$32 ),
     .gclk(compute2_clk)
   );
   consilico_clock_gate gate_compute3 (
     .clk(clk),
-    .enable(\$18 ),
+    .enable(\$34 ),
     .gclk(compute3_clk)
   );
-  consilico_clock_gate gate_compute4 (
+  consilico_clock_gate gate_deliver3 (
     .clk(clk),
-    .enable(\$20 ),
-    .gclk(compute4_clk)
-  );
-  consilico_clock_gate gate_compute5 (
-    .clk(clk),
-    .enable(\$22 ),
-    .gclk(compute5_clk)
-  );
-  consilico_clock_gate gate_compute6 (
-    .clk(clk),
-    .enable(\$24 ),
-    .gclk(compute6_clk)
-  );
-  consilico_clock_gate gate_compute7 (
-    .clk(clk),
-    .enable(\$26 ),
-    .gclk(compute7_clk)
-  );
-  consilico_clock_gate gate_deliver5 (
-    .clk(clk),
-    .enable(\$60 ),
-    .gclk(deliver5_clk)
-  );
-  consilico_clock_gate gate_deliver6 (
-    .clk(clk),
-    .enable(\$62 ),
-    .gclk(deliver6_clk)
-  );
-  consilico_clock_gate gate_deliver7 (
-    .clk(clk),
-    .enable(\$64 ),
-    .gclk(deliver7_clk)
+    .enable(\$44 ),
+    .gclk(deliver3_clk)
   );
   consilico_clock_gate gate_drain0_1 (
     .clk(clk),
-    .enable(\$28 ),
+    .enable(\$36 ),
     .gclk(drain0_1_clk)
   );
   consilico_clock_gate gate_drain0_2 (
     .clk(clk),
-    .enable(\$30 ),
+    .enable(\$38 ),
     .gclk(drain0_2_clk)
-  );
-  consilico_clock_gate gate_drain0_3 (
-    .clk(clk),
-    .enable(\$32 ),
-    .gclk(drain0_3_clk)
-  );
-  consilico_clock_gate gate_drain0_4 (
-    .clk(clk),
-    .enable(\$34 ),
-    .gclk(drain0_4_clk)
   );
   consilico_clock_gate gate_drain1_2 (
     .clk(clk),
-    .enable(\$36 ),
+    .enable(\$40 ),
     .gclk(drain1_2_clk)
   );
   consilico_clock_gate gate_drain1_3 (
     .clk(clk),
-    .enable(\$38 ),
-    .gclk(drain1_3_clk)
-  );
-  consilico_clock_gate gate_drain1_4 (
-    .clk(clk),
-    .enable(\$40 ),
-    .gclk(drain1_4_clk)
-  );
-  consilico_clock_gate gate_drain1_5 (
-    .clk(clk),
     .enable(\$42 ),
-    .gclk(drain1_5_clk)
-  );
-  consilico_clock_gate gate_drain2_3 (
-    .clk(clk),
-    .enable(\$44 ),
-    .gclk(drain2_3_clk)
-  );
-  consilico_clock_gate gate_drain2_4 (
-    .clk(clk),
-    .enable(\$46 ),
-    .gclk(drain2_4_clk)
-  );
-  consilico_clock_gate gate_drain2_5 (
-    .clk(clk),
-    .enable(\$48 ),
-    .gclk(drain2_5_clk)
-  );
-  consilico_clock_gate gate_drain2_6 (
-    .clk(clk),
-    .enable(\$50 ),
-    .gclk(drain2_6_clk)
-  );
-  consilico_clock_gate gate_drain3_4 (
-    .clk(clk),
-    .enable(\$52 ),
-    .gclk(drain3_4_clk)
-  );
-  consilico_clock_gate gate_drain3_5 (
-    .clk(clk),
-    .enable(\$54 ),
-    .gclk(drain3_5_clk)
-  );
-  consilico_clock_gate gate_drain3_6 (
-    .clk(clk),
-    .enable(\$56 ),
-    .gclk(drain3_6_clk)
-  );
-  consilico_clock_gate gate_drain3_7 (
-    .clk(clk),
-    .enable(\$58 ),
-    .gclk(drain3_7_clk)
+    .gclk(drain1_3_clk)
   );
   consilico_clock_gate gate_stage0 (
     .clk(clk),
-    .enable(\$11 ),
+    .enable(\$27 ),
     .gclk(stage0_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$27 ),
+    .enable(\$35 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$35 ),
+    .enable(\$39 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_stage3 (
@@ -1228,113 +974,53 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
     .enable(\$43 ),
     .gclk(stage3_clk)
   );
-  consilico_clock_gate gate_stage4 (
-    .clk(clk),
-    .enable(\$51 ),
-    .gclk(stage4_clk)
-  );
-  consilico_clock_gate gate_stage5 (
-    .clk(clk),
-    .enable(\$59 ),
-    .gclk(stage5_clk)
-  );
-  consilico_clock_gate gate_stage6 (
-    .clk(clk),
-    .enable(\$61 ),
-    .gclk(stage6_clk)
-  );
-  consilico_clock_gate gate_stage7 (
-    .clk(clk),
-    .enable(\$63 ),
-    .gclk(stage7_clk)
-  );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$73  = valid0;
+    \$47  = valid2;
     if (advance) begin
-      \$73  = slot__valid;
+      \$47  = valid1;
     end
     if (rst) begin
-      \$73  = 1'h0;
+      \$47  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$74  = valid1;
+    \$48  = valid3;
     if (advance) begin
-      \$74  = valid0;
+      \$48  = valid2;
     end
     if (rst) begin
-      \$74  = 1'h0;
+      \$48  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$75  = valid2;
+    \$45  = valid0;
     if (advance) begin
-      \$75  = valid1;
+      \$45  = slot__valid;
     end
     if (rst) begin
-      \$75  = 1'h0;
+      \$45  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$76  = valid3;
+    \$46  = valid1;
     if (advance) begin
-      \$76  = valid2;
+      \$46  = valid0;
     end
     if (rst) begin
-      \$76  = 1'h0;
+      \$46  = 1'h0;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$77  = valid4;
-    if (advance) begin
-      \$77  = valid3;
-    end
-    if (rst) begin
-      \$77  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$78  = valid5;
-    if (advance) begin
-      \$78  = valid4;
-    end
-    if (rst) begin
-      \$78  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$79  = valid6;
-    if (advance) begin
-      \$79  = valid5;
-    end
-    if (rst) begin
-      \$79  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$10 ) begin end
-    \$80  = valid7;
-    if (advance) begin
-      \$80  = valid6;
-    end
-    if (rst) begin
-      \$80  = 1'h0;
-    end
-  end
-  assign delivers = tags7[7];
+  assign delivers = tags3[5];
   assign slot__ready = advance;
-  assign \tags7.computes  = tags7[0];
-  assign \tags7.first  = tags7[1];
-  assign \tags7.captures  = tags7[2];
-  assign \tags7.drains  = tags7[6:3];
-  assign \tags7.delivers  = tags7[7];
+  assign \tags3.computes  = tags3[0];
+  assign \tags3.first  = tags3[1];
+  assign \tags3.captures  = tags3[2];
+  assign \tags3.drains  = tags3[4:3];
+  assign \tags3.delivers  = tags3[5];
   assign \o__payload[0]  = o__payload[20:0];
   assign \o__payload[1]  = o__payload[41:21];
   assign \o__payload[2]  = o__payload[62:42];
@@ -1342,43 +1028,23 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   assign \tags0.computes  = tags0[0];
   assign \tags0.first  = tags0[1];
   assign \tags0.captures  = tags0[2];
-  assign \tags0.drains  = tags0[6:3];
-  assign \tags0.delivers  = tags0[7];
+  assign \tags0.drains  = tags0[4:3];
+  assign \tags0.delivers  = tags0[5];
   assign \slot__payload.computes  = slot__payload[0];
   assign \slot__payload.first  = slot__payload[1];
   assign \slot__payload.captures  = slot__payload[2];
-  assign \slot__payload.drains  = slot__payload[6:3];
-  assign \slot__payload.delivers  = slot__payload[7];
+  assign \slot__payload.drains  = slot__payload[4:3];
+  assign \slot__payload.delivers  = slot__payload[5];
   assign \tags1.computes  = tags1[0];
   assign \tags1.first  = tags1[1];
   assign \tags1.captures  = tags1[2];
-  assign \tags1.drains  = tags1[6:3];
-  assign \tags1.delivers  = tags1[7];
+  assign \tags1.drains  = tags1[4:3];
+  assign \tags1.delivers  = tags1[5];
   assign \tags2.computes  = tags2[0];
   assign \tags2.first  = tags2[1];
   assign \tags2.captures  = tags2[2];
-  assign \tags2.drains  = tags2[6:3];
-  assign \tags2.delivers  = tags2[7];
-  assign \tags3.computes  = tags3[0];
-  assign \tags3.first  = tags3[1];
-  assign \tags3.captures  = tags3[2];
-  assign \tags3.drains  = tags3[6:3];
-  assign \tags3.delivers  = tags3[7];
-  assign \tags4.computes  = tags4[0];
-  assign \tags4.first  = tags4[1];
-  assign \tags4.captures  = tags4[2];
-  assign \tags4.drains  = tags4[6:3];
-  assign \tags4.delivers  = tags4[7];
-  assign \tags5.computes  = tags5[0];
-  assign \tags5.first  = tags5[1];
-  assign \tags5.captures  = tags5[2];
-  assign \tags5.drains  = tags5[6:3];
-  assign \tags5.delivers  = tags5[7];
-  assign \tags6.computes  = tags6[0];
-  assign \tags6.first  = tags6[1];
-  assign \tags6.captures  = tags6[2];
-  assign \tags6.drains  = tags6[6:3];
-  assign \tags6.delivers  = tags6[7];
+  assign \tags2.drains  = tags2[4:3];
+  assign \tags2.delivers  = tags2[5];
   assign \beat.x  = beat[31:0];
   assign \beat.x[0]  = beat[7:0];
   assign \beat.x[1]  = beat[15:8];
@@ -1390,13 +1056,13 @@ module \training_project.array (rst, slot__valid, o__ready, advance, o__valid, s
   assign \beat.w[2]  = beat[46:42];
   assign \beat.w[3]  = beat[51:47];
   assign o__payload[83:63] = cell3_3_result;
-  assign o__payload[62:42] = result2_7;
-  assign o__payload[41:21] = result1_7;
-  assign o__payload[20:0] = result0_7;
+  assign o__payload[62:42] = cell3_2_result;
+  assign o__payload[41:21] = result1_3;
+  assign o__payload[20:0] = result0_3;
   assign \$1  = o__valid;
 endmodule
 
-module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end , \port$2141$0 , o__valid, total, overflow, o__ready);
+module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end , \port$2090$0 , o__valid, total, overflow, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$11 ;
   initial \$auto$verilog_backend.cc:2355:dump_module$11 <= 1'h0;
   wire \$1010 ;
@@ -1837,8 +1503,8 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
   wire over;
   output overflow;
   reg overflow = 1'h0;
-  input [13:0] \port$2141$0 ;
-  wire [13:0] \port$2141$0 ;
+  input [13:0] \port$2090$0 ;
+  wire [13:0] \port$2090$0 ;
   wire pulse;
   reg [20:0] rest = 21'h000000;
   wire [12:0] row;
@@ -1875,29 +1541,29 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
   assign i__ready = \$1599  & \$7 ;
   assign \$signal$9  = i__valid & i__ready;
   assign \$73  = 7'h66 >> { rest[1:0], \$1549  };
-  assign \$74  = { 1'h0, \port$2141$0 [11:0] } & { \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0] };
+  assign \$74  = { 1'h0, \port$2090$0 [11:0] } & { \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0], \$73 [0] };
   assign \$139  = 5'h18 >> { rest[1:0], \$1549  };
-  assign \$140  = { \port$2141$0 [11:0], 1'h0 } & { \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0] };
+  assign \$140  = { \port$2090$0 [11:0], 1'h0 } & { \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0], \$139 [0] };
   assign \$141  = \$74  | \$140 ;
   assign row = \$141  ^ { \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503 , \$1503  };
   assign \$284  = 7'h66 >> rest[3:1];
-  assign \$285  = { 1'h0, \port$2141$0 [11:0] } & { \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0] };
+  assign \$285  = { 1'h0, \port$2090$0 [11:0] } & { \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0], \$284 [0] };
   assign \$350  = 5'h18 >> rest[3:1];
-  assign \$351  = { \port$2141$0 [11:0], 1'h0 } & { \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0] };
+  assign \$351  = { \port$2090$0 [11:0], 1'h0 } & { \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0], \$350 [0] };
   assign \$352  = \$285  | \$351 ;
   assign \row$16  = \$352  ^ { \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529 , \$1529  };
   assign \$495  = 7'h66 >> rest[5:3];
-  assign \$496  = { 1'h0, \port$2141$0 [11:0] } & { \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0] };
+  assign \$496  = { 1'h0, \port$2090$0 [11:0] } & { \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0], \$495 [0] };
   assign \$561  = 5'h18 >> rest[5:3];
-  assign \$562  = { \port$2141$0 [11:0], 1'h0 } & { \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0] };
+  assign \$562  = { \port$2090$0 [11:0], 1'h0 } & { \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0], \$561 [0] };
   assign \$563  = \$496  | \$562 ;
   assign \row$17  = \$563  ^ { \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551 , \$1551  };
   assign \$706  = 7'h66 >> rest[7:5];
-  assign \$707  = { 1'h0, \port$2141$0 [11:0] } & { \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0] };
+  assign \$707  = { 1'h0, \port$2090$0 [11:0] } & { \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0], \$706 [0] };
   assign \$772  = 5'h18 >> rest[7:5];
-  assign \$773  = { \port$2141$0 [11:0], 1'h0 } & { \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0] };
+  assign \$773  = { \port$2090$0 [11:0], 1'h0 } & { \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0], \$772 [0] };
   assign \$774  = \$707  | \$773 ;
-  assign \$852  = \$1562 [0] ^ \port$2141$0 [12];
+  assign \$852  = \$1562 [0] ^ \port$2090$0 [12];
   assign \row$18  = \$774  ^ { \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852 , \$852  };
   assign \$signal$19  = \$895 [0] ^ \$1503 ;
   assign \$881  = total[7:0] & { \$1625 , \$1625 , \$1625 , \$1625 , \$1625 , \$1625 , \$1625 , \$1625  };
@@ -2104,7 +1770,7 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
   assign \$signal$142  = \$1497  ^ \row$16 [11];
   assign \$signal$143  = \$signal$142  ^ \row$17 [9];
   assign \$1502  = 7'h70 >> { rest[1:0], \$1549  };
-  assign \$1503  = \$1502 [0] ^ \port$2141$0 [12];
+  assign \$1503  = \$1502 [0] ^ \port$2090$0 [12];
   assign \$1505  = \$1497  & \row$16 [11];
   assign \$1506  = \row$17 [9] & \$signal$142 ;
   assign \carry$144  = \$1505  | \$1506 ;
@@ -2134,7 +1800,7 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
   assign \$signal$160  = \$1530  ^ \row$17 [11];
   assign \$signal$161  = \$signal$160  ^ \row$18 [9];
   assign \$1528  = 7'h70 >> rest[3:1];
-  assign \$1529  = \$1528 [0] ^ \port$2141$0 [12];
+  assign \$1529  = \$1528 [0] ^ \port$2090$0 [12];
   assign \$1530  = ~ \$1529 ;
   assign \$1531  = \$1530  & \row$17 [11];
   assign \$1532  = \row$18 [9] & \$signal$160 ;
@@ -2156,7 +1822,7 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
   assign \$signal$173  = \$signal$172  ^ \carry$168 ;
   assign \$1549  = below & \$1560 ;
   assign \$1550  = 7'h70 >> rest[5:3];
-  assign \$1551  = \$1550 [0] ^ \port$2141$0 [12];
+  assign \$1551  = \$1550 [0] ^ \port$2090$0 [12];
   assign \$1552  = ~ \$1551 ;
   assign \$1553  = \$1552  & \row$18 [11];
   assign \$1554  = \carry$168  & \$signal$172 ;
@@ -2219,7 +1885,7 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
   assign \$1613  = \$signal$5  & fresh;
   assign \$1614  = ~ \$1613 ;
   assign \$1615  = overflow & \$1614 ;
-  assign \$1616  = \$signal$5  & \port$2141$0 [13];
+  assign \$1616  = \$signal$5  & \port$2090$0 [13];
   assign \$1617  = \$1615  | \$1616 ;
   assign \$1625  = ~ fresh;
   assign \$1627  = \$881 [7] - \$1565 [7];
@@ -2480,11 +2146,11 @@ module \training_project.scaler (clk, rst, i__payload, i__ready, i__valid, \end 
     end
   end
   assign \$signal  = o__valid;
-  assign multiplier = \port$2141$0 [11:0];
-  assign negative = \port$2141$0 [12];
+  assign multiplier = \port$2090$0 [11:0];
+  assign negative = \port$2090$0 [12];
   assign exact = \$1565 [20:0];
   assign o__payload = { overflow, total };
-  assign over = \port$2141$0 [13];
+  assign over = \port$2090$0 [13];
   assign \o__payload.sum  = total;
   assign \o__payload.overflow  = overflow;
   assign \$signal$130  = \$auto$rtlil.cc:2739:Not$2 ;
@@ -2500,464 +2166,372 @@ endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
 
-module matmul_systolic_cell(drain_clk, first, captures, x_in, w_in, result_in, x, w, result, compute_clk);
-  wire [8:0] \$10 ;
-  wire \$1038 ;
-  wire \$1039 ;
-  wire \$1060 ;
-  wire \$1062 ;
-  wire [21:0] \$1063 ;
-  wire [20:0] \$1064 ;
-  wire \$1081 ;
-  wire [20:0] \$1086 ;
-  wire [20:0] \$1087 ;
-  wire [7:0] \$123 ;
-  wire \$124 ;
-  wire \$125 ;
-  wire \$170 ;
-  wire \$171 ;
-  wire [7:0] \$19 ;
-  wire [8:0] \$20 ;
-  wire [8:0] \$21 ;
-  wire [7:0] \$217 ;
-  wire \$218 ;
-  wire \$219 ;
-  wire \$220 ;
-  wire \$221 ;
-  wire \$266 ;
-  wire \$267 ;
-  wire \$268 ;
-  wire \$269 ;
-  wire [3:0] \$315 ;
+module matmul_systolic_cell(drain_clk, first, captures, x, w, result_in, result, compute_clk);
+  wire [8:0] \$1 ;
+  wire \$106 ;
+  wire \$107 ;
+  wire \$134 ;
+  wire \$135 ;
+  wire \$136 ;
+  wire \$137 ;
+  wire \$138 ;
+  wire \$139 ;
+  wire \$164 ;
+  wire \$165 ;
+  wire \$166 ;
+  wire \$167 ;
+  wire [10:0] \$179 ;
+  wire \$193 ;
+  wire \$194 ;
+  wire \$195 ;
+  wire \$196 ;
+  wire \$197 ;
+  wire \$198 ;
+  wire \$199 ;
+  wire [8:0] \$2 ;
+  wire [8:0] \$22 ;
+  wire \$224 ;
+  wire \$225 ;
+  wire \$226 ;
+  wire \$227 ;
+  wire \$228 ;
+  wire \$229 ;
+  wire [8:0] \$23 ;
+  wire [8:0] \$24 ;
+  wire \$254 ;
+  wire \$255 ;
+  wire \$256 ;
+  wire \$257 ;
+  wire \$258 ;
+  wire \$259 ;
+  wire \$284 ;
+  wire \$285 ;
+  wire \$286 ;
+  wire \$287 ;
+  wire \$288 ;
+  wire \$289 ;
+  wire [8:0] \$3 ;
+  wire \$315 ;
   wire \$316 ;
   wire \$317 ;
   wire \$318 ;
   wire \$319 ;
   wire \$320 ;
   wire \$321 ;
-  wire \$366 ;
-  wire \$367 ;
-  wire \$368 ;
-  wire \$369 ;
-  wire \$370 ;
-  wire \$371 ;
-  wire [7:0] \$39 ;
-  wire [20:0] \$393 ;
-  wire [8:0] \$40 ;
-  wire \$416 ;
-  wire \$417 ;
-  wire \$418 ;
-  wire \$419 ;
-  wire \$420 ;
+  wire \$346 ;
+  wire \$347 ;
+  wire \$348 ;
+  wire \$349 ;
+  wire \$350 ;
+  wire \$351 ;
+  wire \$377 ;
+  wire \$378 ;
+  wire \$379 ;
+  wire \$380 ;
+  wire \$381 ;
+  wire \$383 ;
+  wire \$384 ;
+  wire \$385 ;
+  wire [11:0] \$386 ;
+  wire [13:0] \$388 ;
+  wire \$398 ;
+  wire [9:0] \$399 ;
+  wire [20:0] \$400 ;
   wire \$421 ;
-  wire \$466 ;
-  wire \$467 ;
-  wire \$468 ;
-  wire \$469 ;
-  wire \$470 ;
-  wire \$471 ;
-  wire [7:0] \$49 ;
-  wire [8:0] \$50 ;
-  wire [8:0] \$51 ;
-  wire \$517 ;
-  wire \$518 ;
-  wire \$519 ;
-  wire \$520 ;
-  wire \$521 ;
-  wire \$522 ;
-  wire \$523 ;
-  wire \$568 ;
-  wire \$569 ;
-  wire \$570 ;
-  wire \$571 ;
-  wire \$572 ;
-  wire \$573 ;
-  wire \$619 ;
-  wire \$620 ;
-  wire \$621 ;
-  wire \$622 ;
-  wire \$623 ;
-  wire \$669 ;
-  wire \$670 ;
-  wire \$671 ;
-  wire [3:0] \$68 ;
-  wire [7:0] \$69 ;
-  wire \$716 ;
-  wire \$717 ;
-  wire \$762 ;
-  wire \$763 ;
-  wire \$808 ;
-  wire \$809 ;
-  wire \$854 ;
-  wire \$855 ;
-  wire [7:0] \$9 ;
-  wire \$900 ;
-  wire \$901 ;
-  wire \$946 ;
-  wire \$947 ;
-  wire \$992 ;
-  wire \$993 ;
-  wire \$auto$rtlil.cc:2739:Not$10 ;
-  wire \$auto$rtlil.cc:2739:Not$12 ;
-  wire \$auto$rtlil.cc:2739:Not$14 ;
-  wire \$auto$rtlil.cc:2739:Not$16 ;
-  wire \$auto$rtlil.cc:2739:Not$18 ;
+  wire [20:0] \$422 ;
+  wire [20:0] \$423 ;
+  wire \$424 ;
+  wire [7:0] \$43 ;
+  wire \$78 ;
+  wire \$79 ;
+  wire \$80 ;
+  wire \$81 ;
   wire \$auto$rtlil.cc:2739:Not$2 ;
-  wire \$auto$rtlil.cc:2739:Not$20 ;
   wire \$auto$rtlil.cc:2739:Not$4 ;
-  wire \$auto$rtlil.cc:2739:Not$6 ;
-  wire \$auto$rtlil.cc:2739:Not$8 ;
   wire \$signal ;
-  wire \$signal$101 ;
-  wire \$signal$102 ;
-  wire \$signal$104 ;
-  wire \$signal$105 ;
-  wire \$signal$107 ;
-  wire \$signal$108 ;
-  wire \$signal$110 ;
-  wire \$signal$111 ;
-  wire \$signal$113 ;
-  wire \$signal$114 ;
-  wire \$signal$116 ;
-  wire \$signal$117 ;
+  reg [10:0] \$signal$12  = 11'h000;
+  wire \$signal$13 ;
   wire \$signal$15 ;
-  wire \$signal$17 ;
+  wire \$signal$16 ;
   wire \$signal$18 ;
-  wire \$signal$20 ;
+  wire \$signal$19 ;
   wire \$signal$21 ;
-  wire \$signal$23 ;
+  wire \$signal$22 ;
   wire \$signal$24 ;
-  wire \$signal$26 ;
+  wire \$signal$25 ;
   wire \$signal$27 ;
-  wire \$signal$29 ;
+  wire \$signal$28 ;
   wire \$signal$30 ;
-  wire \$signal$32 ;
+  wire \$signal$31 ;
   wire \$signal$33 ;
-  wire \$signal$35 ;
+  wire \$signal$34 ;
   wire \$signal$36 ;
-  wire \$signal$38 ;
+  wire \$signal$37 ;
   wire \$signal$39 ;
-  wire \$signal$41 ;
+  wire \$signal$40 ;
   wire \$signal$42 ;
-  wire \$signal$44 ;
+  wire \$signal$43 ;
   wire \$signal$45 ;
-  wire \$signal$47 ;
+  wire \$signal$46 ;
   wire \$signal$48 ;
-  wire \$signal$50 ;
+  wire \$signal$49 ;
   wire \$signal$51 ;
-  wire \$signal$53 ;
+  wire \$signal$52 ;
   wire \$signal$54 ;
-  wire \$signal$56 ;
+  wire \$signal$55 ;
   wire \$signal$57 ;
-  wire \$signal$59 ;
+  wire \$signal$58 ;
   wire \$signal$60 ;
-  wire \$signal$62 ;
+  wire \$signal$61 ;
   wire \$signal$63 ;
-  wire \$signal$65 ;
+  wire \$signal$64 ;
   wire \$signal$66 ;
-  wire \$signal$68 ;
+  wire \$signal$67 ;
   wire \$signal$69 ;
-  wire \$signal$71 ;
+  wire \$signal$70 ;
   wire \$signal$72 ;
-  wire \$signal$74 ;
+  wire \$signal$73 ;
   wire \$signal$75 ;
-  wire \$signal$77 ;
+  wire \$signal$76 ;
   wire \$signal$78 ;
-  wire \$signal$80 ;
+  wire \$signal$79 ;
   wire \$signal$81 ;
-  wire \$signal$83 ;
+  wire \$signal$82 ;
   wire \$signal$84 ;
-  wire \$signal$86 ;
+  wire \$signal$85 ;
   wire \$signal$87 ;
-  wire \$signal$89 ;
+  wire \$signal$88 ;
   wire \$signal$90 ;
-  wire \$signal$92 ;
-  wire \$signal$93 ;
-  wire \$signal$95 ;
-  wire \$signal$96 ;
-  wire \$signal$98 ;
-  wire \$signal$99 ;
+  wire \$signal$91 ;
   input captures;
   wire captures;
+  reg [1:0] carried = 2'h0;
   wire carry;
-  wire \carry$100 ;
-  wire \carry$103 ;
-  wire \carry$106 ;
-  wire \carry$109 ;
-  wire \carry$112 ;
-  wire \carry$115 ;
-  wire \carry$118 ;
-  wire \carry$19 ;
-  wire \carry$22 ;
-  wire \carry$25 ;
-  wire \carry$28 ;
-  wire \carry$31 ;
-  wire \carry$34 ;
-  wire \carry$37 ;
-  wire \carry$40 ;
-  wire \carry$43 ;
-  wire \carry$46 ;
-  wire \carry$49 ;
-  wire \carry$52 ;
-  wire \carry$55 ;
-  wire \carry$58 ;
-  wire \carry$61 ;
-  wire \carry$64 ;
-  wire \carry$67 ;
-  wire \carry$70 ;
-  wire \carry$73 ;
-  wire \carry$76 ;
-  wire \carry$79 ;
-  wire \carry$82 ;
-  wire \carry$85 ;
-  wire \carry$88 ;
-  wire \carry$91 ;
-  wire \carry$94 ;
-  wire \carry$97 ;
+  wire \carry$17 ;
+  wire \carry$20 ;
+  wire \carry$23 ;
+  wire \carry$26 ;
+  wire \carry$29 ;
+  wire \carry$32 ;
+  wire \carry$35 ;
+  wire \carry$38 ;
+  wire \carry$41 ;
+  wire \carry$44 ;
+  wire \carry$47 ;
+  wire \carry$50 ;
+  wire \carry$53 ;
+  wire \carry$56 ;
+  wire \carry$59 ;
+  wire \carry$62 ;
+  wire \carry$65 ;
+  wire \carry$68 ;
+  wire \carry$71 ;
+  wire \carry$74 ;
+  wire \carry$77 ;
+  wire \carry$80 ;
+  wire \carry$83 ;
+  wire \carry$86 ;
+  wire \carry$89 ;
+  wire \carry$92 ;
+  wire carry_clk;
   input compute_clk;
   wire compute_clk;
   input drain_clk;
   wire drain_clk;
   input first;
   wire first;
+  wire [9:0] higher;
   output [20:0] result;
   reg [20:0] result = 21'h000000;
   input [20:0] result_in;
   wire [20:0] result_in;
   wire [8:0] row;
-  wire [8:0] \row$11 ;
-  wire [7:0] \row$12 ;
-  reg [20:0] total = 21'h000000;
-  output [4:0] w;
-  reg [4:0] w = 5'h00;
-  input [4:0] w_in;
-  wire [4:0] w_in;
-  output [7:0] x;
-  reg [7:0] x = 8'h00;
-  input [7:0] x_in;
-  wire [7:0] x_in;
-  assign \$9  = 7'h66 >> { w_in[1:0], 1'h0 };
-  assign \$10  = { x_in[7], x_in } & { \$9 [0], \$9 [0], \$9 [0], \$9 [0], \$9 [0], \$9 [0], \$9 [0], \$9 [0], \$9 [0] };
-  assign \$19  = 5'h18 >> { w_in[1:0], 1'h0 };
-  assign \$20  = { x_in, 1'h0 } & { \$19 [0], \$19 [0], \$19 [0], \$19 [0], \$19 [0], \$19 [0], \$19 [0], \$19 [0], \$19 [0] };
-  assign \$21  = \$10  | \$20 ;
-  assign row = \$21  ^ { \$123 [0], \$123 [0], \$123 [0], \$123 [0], \$123 [0], \$123 [0], \$123 [0], \$123 [0], \$123 [0] };
-  assign \$39  = 7'h66 >> w_in[3:1];
-  assign \$40  = { x_in[7], x_in } & { \$39 [0], \$39 [0], \$39 [0], \$39 [0], \$39 [0], \$39 [0], \$39 [0], \$39 [0], \$39 [0] };
-  assign \$49  = 5'h18 >> w_in[3:1];
-  assign \$50  = { x_in, 1'h0 } & { \$49 [0], \$49 [0], \$49 [0], \$49 [0], \$49 [0], \$49 [0], \$49 [0], \$49 [0], \$49 [0] };
-  assign \$51  = \$40  | \$50 ;
-  assign \row$11  = \$51  ^ { \$217 [0], \$217 [0], \$217 [0], \$217 [0], \$217 [0], \$217 [0], \$217 [0], \$217 [0], \$217 [0] };
-  assign \$68  = 3'h6 >> w_in[4:3];
-  assign \$69  = x_in & { \$68 [0], \$68 [0], \$68 [0], \$68 [0], \$68 [0], \$68 [0], \$68 [0], \$68 [0] };
-  assign \row$12  = \$69  ^ { \$315 [0], \$315 [0], \$315 [0], \$315 [0], \$315 [0], \$315 [0], \$315 [0], \$315 [0] };
-  assign \$signal  = \$393 [0] ^ \$123 [0];
-  assign \$signal$15  = \$signal  ^ row[0];
-  assign \$123  = 7'h70 >> { w_in[1:0], 1'h0 };
-  assign \$124  = \$393 [0] & \$123 [0];
-  assign \$125  = row[0] & \$signal ;
-  assign carry = \$124  | \$125 ;
-  assign \$signal$17  = \$393 [1] ^ row[1];
-  assign \$signal$18  = \$signal$17  ^ carry;
-  assign \$170  = \$393 [1] & row[1];
-  assign \$171  = carry & \$signal$17 ;
-  assign \carry$19  = \$170  | \$171 ;
-  assign \$signal$20  = \$393 [2] ^ \$217 [0];
-  assign \$signal$21  = \$signal$20  ^ row[2];
-  assign \$217  = 7'h70 >> w_in[3:1];
-  assign \$218  = \$393 [2] & \$217 [0];
-  assign \$219  = row[2] & \$signal$20 ;
-  assign \carry$22  = \$218  | \$219 ;
-  assign \$signal$23  = \row$11 [0] ^ \$signal$21 ;
-  assign \$signal$24  = \$signal$23  ^ \carry$19 ;
-  assign \$220  = \row$11 [0] & \$signal$21 ;
-  assign \$221  = \carry$19  & \$signal$23 ;
-  assign \carry$25  = \$220  | \$221 ;
-  assign \$signal$26  = \$393 [3] ^ row[3];
-  assign \$signal$27  = \$signal$26  ^ \row$11 [1];
-  assign \$266  = \$393 [3] & row[3];
-  assign \$267  = \row$11 [1] & \$signal$26 ;
-  assign \carry$28  = \$266  | \$267 ;
-  assign \$signal$29  = \carry$22  ^ \$signal$27 ;
-  assign \$signal$30  = \$signal$29  ^ \carry$25 ;
-  assign \$268  = \carry$22  & \$signal$27 ;
-  assign \$269  = \carry$25  & \$signal$29 ;
-  assign \carry$31  = \$268  | \$269 ;
-  assign \$signal$32  = \$393 [4] ^ \$315 [0];
-  assign \$signal$33  = \$signal$32  ^ row[4];
-  assign \$315  = 3'h4 >> w_in[4:3];
-  assign \$316  = \$393 [4] & \$315 [0];
-  assign \$317  = row[4] & \$signal$32 ;
-  assign \carry$34  = \$316  | \$317 ;
-  assign \$signal$35  = \row$11 [2] ^ \row$12 [0];
-  assign \$signal$36  = \$signal$35  ^ \$signal$33 ;
-  assign \$318  = \row$11 [2] & \row$12 [0];
-  assign \$319  = \$signal$33  & \$signal$35 ;
-  assign \carry$37  = \$318  | \$319 ;
-  assign \$signal$38  = \carry$28  ^ \$signal$36 ;
-  assign \$signal$39  = \$signal$38  ^ \carry$31 ;
-  assign \$320  = \carry$28  & \$signal$36 ;
-  assign \$321  = \carry$31  & \$signal$38 ;
-  assign \carry$40  = \$320  | \$321 ;
-  assign \$signal$41  = \$393 [5] ^ row[5];
-  assign \$signal$42  = \$signal$41  ^ \row$11 [3];
-  assign \$366  = \$393 [5] & row[5];
-  assign \$367  = \row$11 [3] & \$signal$41 ;
-  assign \carry$43  = \$366  | \$367 ;
-  assign \$signal$44  = \row$12 [1] ^ \carry$34 ;
-  assign \$signal$45  = \$signal$44  ^ \carry$37 ;
-  assign \$368  = \row$12 [1] & \carry$34 ;
-  assign \$369  = \carry$37  & \$signal$44 ;
-  assign \carry$46  = \$368  | \$369 ;
-  assign \$signal$47  = \$signal$42  ^ \$signal$45 ;
-  assign \$signal$48  = \$signal$47  ^ \carry$40 ;
-  assign \$370  = \$signal$42  & \$signal$45 ;
-  assign \$371  = \carry$40  & \$signal$47 ;
-  assign \carry$49  = \$370  | \$371 ;
-  assign \$393  = total & { \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060 , \$1060  };
-  assign \$signal$50  = \$393 [6] ^ row[6];
-  assign \$signal$51  = \$signal$50  ^ \row$11 [4];
-  assign \$416  = \$393 [6] & row[6];
-  assign \$417  = \row$11 [4] & \$signal$50 ;
-  assign \carry$52  = \$416  | \$417 ;
-  assign \$signal$53  = \row$12 [2] ^ \carry$43 ;
-  assign \$signal$54  = \$signal$53  ^ \$signal$51 ;
-  assign \$418  = \row$12 [2] & \carry$43 ;
-  assign \$419  = \$signal$51  & \$signal$53 ;
-  assign \carry$55  = \$418  | \$419 ;
-  assign \$signal$56  = \carry$46  ^ \$signal$54 ;
-  assign \$signal$57  = \$signal$56  ^ \carry$49 ;
-  assign \$420  = \carry$46  & \$signal$54 ;
-  assign \$421  = \carry$49  & \$signal$56 ;
-  assign \carry$58  = \$420  | \$421 ;
-  assign \$signal$59  = \$393 [7] ^ row[7];
-  assign \$signal$60  = \$signal$59  ^ \row$11 [5];
-  assign \$466  = \$393 [7] & row[7];
-  assign \$467  = \row$11 [5] & \$signal$59 ;
-  assign \carry$61  = \$466  | \$467 ;
-  assign \$signal$62  = \row$12 [3] ^ \carry$52 ;
-  assign \$signal$63  = \$signal$62  ^ \$signal$60 ;
-  assign \$468  = \row$12 [3] & \carry$52 ;
-  assign \$469  = \$signal$60  & \$signal$62 ;
-  assign \carry$64  = \$468  | \$469 ;
-  assign \$signal$65  = \carry$55  ^ \$signal$63 ;
-  assign \$signal$66  = \$signal$65  ^ \carry$58 ;
-  assign \$470  = \carry$55  & \$signal$63 ;
-  assign \$471  = \carry$58  & \$signal$65 ;
-  assign \carry$67  = \$470  | \$471 ;
-  assign \$signal$69  = \$signal$68  ^ \$518 ;
-  assign \$518  = ~ row[8];
-  assign \$519  = \$518  & \$signal$68 ;
-  assign \carry$70  = \$517  | \$519 ;
-  assign \$signal$71  = \row$11 [6] ^ \row$12 [4];
-  assign \$signal$72  = \$signal$71  ^ \$signal$69 ;
-  assign \$520  = \row$11 [6] & \row$12 [4];
-  assign \$521  = \$signal$69  & \$signal$71 ;
-  assign \carry$73  = \$520  | \$521 ;
-  assign \$signal$74  = \carry$61  ^ \$signal$72 ;
-  assign \$signal$75  = \$signal$74  ^ \carry$64 ;
-  assign \$522  = \carry$61  & \$signal$72 ;
-  assign \$523  = \carry$64  & \$signal$74 ;
-  assign \carry$76  = \$522  | \$523 ;
-  assign \$signal$78  = \$signal$77  ^ \row$11 [7];
-  assign \$569  = \row$11 [7] & \$signal$77 ;
-  assign \carry$79  = \$568  | \$569 ;
-  assign \$signal$80  = \row$12 [5] ^ \carry$70 ;
-  assign \$signal$81  = \$signal$80  ^ \$signal$78 ;
-  assign \$570  = \row$12 [5] & \carry$70 ;
-  assign \$571  = \$signal$78  & \$signal$80 ;
-  assign \carry$82  = \$570  | \$571 ;
-  assign \$signal$83  = \carry$73  ^ \$signal$81 ;
-  assign \$signal$84  = \$signal$83  ^ \carry$76 ;
-  assign \$572  = \carry$73  & \$signal$81 ;
-  assign \$573  = \carry$76  & \$signal$83 ;
-  assign \carry$85  = \$572  | \$573 ;
-  assign \$signal$86  = \$393 [10] ^ \$619 ;
-  assign \$signal$87  = \$signal$86  ^ \row$12 [6];
-  assign \$619  = ~ \row$11 [8];
-  assign \$620  = \$393 [10] & \$619 ;
-  assign \$621  = \row$12 [6] & \$signal$86 ;
-  assign \carry$88  = \$620  | \$621 ;
-  assign \$signal$89  = \carry$79  ^ \$signal$87 ;
-  assign \$signal$90  = \$signal$89  ^ \carry$82 ;
-  assign \$622  = \carry$79  & \$signal$87 ;
-  assign \$623  = \carry$82  & \$signal$89 ;
-  assign \carry$91  = \$622  | \$623 ;
-  assign \$signal$92  = \$393 [11] ^ \$669 ;
-  assign \$signal$93  = \$signal$92  ^ \carry$88 ;
-  assign \$669  = ~ \row$12 [7];
-  assign \$670  = \$393 [11] & \$669 ;
-  assign \$671  = \carry$88  & \$signal$92 ;
-  assign \carry$94  = \$670  | \$671 ;
-  assign \$signal$96  = \$signal$95  ^ \carry$94 ;
-  assign \$717  = \carry$94  & \$signal$95 ;
-  assign \carry$97  = \$716  | \$717 ;
-  assign \$signal$99  = \$signal$98  ^ \carry$97 ;
-  assign \$763  = \carry$97  & \$signal$98 ;
-  assign \carry$100  = \$762  | \$763 ;
-  assign \$signal$102  = \$signal$101  ^ \carry$100 ;
-  assign \$809  = \carry$100  & \$signal$101 ;
-  assign \carry$103  = \$808  | \$809 ;
-  assign \$signal$105  = \$signal$104  ^ \carry$103 ;
-  assign \$855  = \carry$103  & \$signal$104 ;
-  assign \carry$106  = \$854  | \$855 ;
-  assign \$signal$108  = \$signal$107  ^ \carry$106 ;
-  assign \$901  = \carry$106  & \$signal$107 ;
-  assign \carry$109  = \$900  | \$901 ;
-  assign \$signal$111  = \$signal$110  ^ \carry$109 ;
-  assign \$947  = \carry$109  & \$signal$110 ;
-  assign \carry$112  = \$946  | \$947 ;
-  assign \$signal$114  = \$signal$113  ^ \carry$112 ;
-  assign \$993  = \carry$112  & \$signal$113 ;
-  assign \carry$115  = \$992  | \$993 ;
-  assign \$signal$117  = \$signal$116  ^ \carry$115 ;
-  assign \$1039  = \carry$115  & \$signal$116 ;
-  assign \carry$118  = \$1038  | \$1039 ;
-  assign \$1060  = ~ first;
-  assign \$1062  = ~ \$393 [20];
-  assign \$1063  = { \carry$118 , \$signal$117 , \$signal$114 , \$signal$111 , \$signal$108 , \$signal$105 , \$signal$102 , \$signal$99 , \$signal$96 , \$signal$93 , \$signal$90 , \$signal$84 , \$signal$75 , \$signal$66 , \$signal$57 , \$signal$48 , \$signal$39 , \$signal$30 , \$signal$24 , \$signal$18 , \$signal$15  } + { \$1062 , 8'h00, \carry$91 , \carry$85 , 1'h0, \carry$67 , 8'h00 };
-  assign \$1064  = total & { captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures };
-  assign \$1081  = ~ captures;
-  assign \$1086  = result_in & { \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081 , \$1081  };
-  assign \$1087  = \$1064  | \$1086 ;
+  wire [7:0] \row$10 ;
+  wire [8:0] \row$9 ;
+  reg [9:0] upper = 10'h000;
+  input [7:0] w;
+  wire [7:0] w;
+  input [7:0] x;
+  wire [7:0] x;
+  assign \$1  = { x[7], x } & { w[1], w[1], w[1], w[1], w[1], w[1], w[1], w[1], w[1] };
+  assign \$2  = { x, 1'h0 } & { w[2], w[2], w[2], w[2], w[2], w[2], w[2], w[2], w[2] };
+  assign \$3  = \$1  | \$2 ;
+  assign row = \$3  ^ { \$79 , \$79 , \$79 , \$79 , \$79 , \$79 , \$79 , \$79 , \$79  };
+  assign \$22  = { x[7], x } & { w[4], w[4], w[4], w[4], w[4], w[4], w[4], w[4], w[4] };
+  assign \$23  = { x, 1'h0 } & { w[5], w[5], w[5], w[5], w[5], w[5], w[5], w[5], w[5] };
+  assign \$24  = \$22  | \$23 ;
+  assign \row$9  = \$24  ^ { \$135 , \$135 , \$135 , \$135 , \$135 , \$135 , \$135 , \$135 , \$135  };
+  assign \$43  = x & { w[7], w[7], w[7], w[7], w[7], w[7], w[7], w[7] };
+  assign \row$10  = \$43  ^ { \$193 , \$193 , \$193 , \$193 , \$193 , \$193 , \$193 , \$193  };
+  assign \$signal  = \$179 [0] ^ \$79 ;
+  assign \$signal$13  = \$signal  ^ row[0];
+  assign \$78  = w[1] | w[2];
+  assign \$79  = w[0] & \$78 ;
+  assign \$80  = \$179 [0] & \$79 ;
+  assign \$81  = row[0] & \$signal ;
+  assign carry = \$80  | \$81 ;
+  assign \$signal$15  = \$179 [1] ^ row[1];
+  assign \$signal$16  = \$signal$15  ^ carry;
+  assign \$106  = \$179 [1] & row[1];
+  assign \$107  = carry & \$signal$15 ;
+  assign \carry$17  = \$106  | \$107 ;
+  assign \$signal$18  = \$179 [2] ^ \$135 ;
+  assign \$signal$19  = \$signal$18  ^ row[2];
+  assign \$134  = w[4] | w[5];
+  assign \$135  = w[3] & \$134 ;
+  assign \$136  = \$179 [2] & \$135 ;
+  assign \$137  = row[2] & \$signal$18 ;
+  assign \carry$20  = \$136  | \$137 ;
+  assign \$signal$21  = \row$9 [0] ^ \$signal$19 ;
+  assign \$signal$22  = \$signal$21  ^ \carry$17 ;
+  assign \$138  = \row$9 [0] & \$signal$19 ;
+  assign \$139  = \carry$17  & \$signal$21 ;
+  assign \carry$23  = \$138  | \$139 ;
+  assign \$signal$24  = \$179 [3] ^ row[3];
+  assign \$signal$25  = \$signal$24  ^ \row$9 [1];
+  assign \$164  = \$179 [3] & row[3];
+  assign \$165  = \row$9 [1] & \$signal$24 ;
+  assign \carry$26  = \$164  | \$165 ;
+  assign \$signal$27  = \carry$20  ^ \$signal$25 ;
+  assign \$signal$28  = \$signal$27  ^ \carry$23 ;
+  assign \$166  = \carry$20  & \$signal$25 ;
+  assign \$167  = \carry$23  & \$signal$27 ;
+  assign \carry$29  = \$166  | \$167 ;
+  assign \$179  = \$signal$12  & { \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398  };
+  assign \$signal$30  = \$179 [4] ^ \$193 ;
+  assign \$signal$31  = \$signal$30  ^ row[4];
+  assign \$193  = w[6] & w[7];
+  assign \$194  = \$179 [4] & \$193 ;
+  assign \$195  = row[4] & \$signal$30 ;
+  assign \carry$32  = \$194  | \$195 ;
+  assign \$signal$33  = \row$9 [2] ^ \row$10 [0];
+  assign \$signal$34  = \$signal$33  ^ \$signal$31 ;
+  assign \$196  = \row$9 [2] & \row$10 [0];
+  assign \$197  = \$signal$31  & \$signal$33 ;
+  assign \carry$35  = \$196  | \$197 ;
+  assign \$signal$36  = \carry$26  ^ \$signal$34 ;
+  assign \$signal$37  = \$signal$36  ^ \carry$29 ;
+  assign \$198  = \carry$26  & \$signal$34 ;
+  assign \$199  = \carry$29  & \$signal$36 ;
+  assign \carry$38  = \$198  | \$199 ;
+  assign \$signal$39  = \$179 [5] ^ row[5];
+  assign \$signal$40  = \$signal$39  ^ \row$9 [3];
+  assign \$224  = \$179 [5] & row[5];
+  assign \$225  = \row$9 [3] & \$signal$39 ;
+  assign \carry$41  = \$224  | \$225 ;
+  assign \$signal$42  = \row$10 [1] ^ \carry$32 ;
+  assign \$signal$43  = \$signal$42  ^ \carry$35 ;
+  assign \$226  = \row$10 [1] & \carry$32 ;
+  assign \$227  = \carry$35  & \$signal$42 ;
+  assign \carry$44  = \$226  | \$227 ;
+  assign \$signal$45  = \$signal$40  ^ \$signal$43 ;
+  assign \$signal$46  = \$signal$45  ^ \carry$38 ;
+  assign \$228  = \$signal$40  & \$signal$43 ;
+  assign \$229  = \carry$38  & \$signal$45 ;
+  assign \carry$47  = \$228  | \$229 ;
+  assign \$signal$48  = \$179 [6] ^ row[6];
+  assign \$signal$49  = \$signal$48  ^ \row$9 [4];
+  assign \$254  = \$179 [6] & row[6];
+  assign \$255  = \row$9 [4] & \$signal$48 ;
+  assign \carry$50  = \$254  | \$255 ;
+  assign \$signal$51  = \row$10 [2] ^ \carry$41 ;
+  assign \$signal$52  = \$signal$51  ^ \$signal$49 ;
+  assign \$256  = \row$10 [2] & \carry$41 ;
+  assign \$257  = \$signal$49  & \$signal$51 ;
+  assign \carry$53  = \$256  | \$257 ;
+  assign \$signal$54  = \carry$44  ^ \$signal$52 ;
+  assign \$signal$55  = \$signal$54  ^ \carry$47 ;
+  assign \$258  = \carry$44  & \$signal$52 ;
+  assign \$259  = \carry$47  & \$signal$54 ;
+  assign \carry$56  = \$258  | \$259 ;
+  assign \$signal$57  = \$179 [7] ^ row[7];
+  assign \$signal$58  = \$signal$57  ^ \row$9 [5];
+  assign \$284  = \$179 [7] & row[7];
+  assign \$285  = \row$9 [5] & \$signal$57 ;
+  assign \carry$59  = \$284  | \$285 ;
+  assign \$signal$60  = \row$10 [3] ^ \carry$50 ;
+  assign \$signal$61  = \$signal$60  ^ \$signal$58 ;
+  assign \$286  = \row$10 [3] & \carry$50 ;
+  assign \$287  = \$signal$58  & \$signal$60 ;
+  assign \carry$62  = \$286  | \$287 ;
+  assign \$signal$63  = \carry$53  ^ \$signal$61 ;
+  assign \$signal$64  = \$signal$63  ^ \carry$56 ;
+  assign \$288  = \carry$53  & \$signal$61 ;
+  assign \$289  = \carry$56  & \$signal$63 ;
+  assign \carry$65  = \$288  | \$289 ;
+  assign \$signal$67  = \$signal$66  ^ \$316 ;
+  assign \$316  = ~ row[8];
+  assign \$317  = \$316  & \$signal$66 ;
+  assign \carry$68  = \$315  | \$317 ;
+  assign \$signal$69  = \row$9 [6] ^ \row$10 [4];
+  assign \$signal$70  = \$signal$69  ^ \$signal$67 ;
+  assign \$318  = \row$9 [6] & \row$10 [4];
+  assign \$319  = \$signal$67  & \$signal$69 ;
+  assign \carry$71  = \$318  | \$319 ;
+  assign \$signal$72  = \carry$59  ^ \$signal$70 ;
+  assign \$signal$73  = \$signal$72  ^ \carry$62 ;
+  assign \$320  = \carry$59  & \$signal$70 ;
+  assign \$321  = \carry$62  & \$signal$72 ;
+  assign \carry$74  = \$320  | \$321 ;
+  assign \$signal$76  = \$signal$75  ^ \row$9 [7];
+  assign \$347  = \row$9 [7] & \$signal$75 ;
+  assign \carry$77  = \$346  | \$347 ;
+  assign \$signal$78  = \row$10 [5] ^ \carry$68 ;
+  assign \$signal$79  = \$signal$78  ^ \$signal$76 ;
+  assign \$348  = \row$10 [5] & \carry$68 ;
+  assign \$349  = \$signal$76  & \$signal$78 ;
+  assign \carry$80  = \$348  | \$349 ;
+  assign \$signal$81  = \carry$71  ^ \$signal$79 ;
+  assign \$signal$82  = \$signal$81  ^ \carry$74 ;
+  assign \$350  = \carry$71  & \$signal$79 ;
+  assign \$351  = \carry$74  & \$signal$81 ;
+  assign \carry$83  = \$350  | \$351 ;
+  assign \$signal$84  = \$179 [10] ^ \$377 ;
+  assign \$signal$85  = \$signal$84  ^ \row$10 [6];
+  assign \$377  = ~ \row$9 [8];
+  assign \$378  = \$179 [10] & \$377 ;
+  assign \$379  = \row$10 [6] & \$signal$84 ;
+  assign \carry$86  = \$378  | \$379 ;
+  assign \$signal$87  = \carry$77  ^ \$signal$85 ;
+  assign \$signal$88  = \$signal$87  ^ \carry$80 ;
+  assign \$380  = \carry$77  & \$signal$85 ;
+  assign \$381  = \carry$80  & \$signal$87 ;
+  assign \carry$89  = \$380  | \$381 ;
+  assign \$signal$90  = \$383  ^ \carry$86 ;
+  assign \$signal$91  = \$signal$90  ^ \carry$89 ;
+  assign \$383  = ~ \row$10 [7];
+  assign \$384  = \$383  & \carry$86 ;
+  assign \$385  = \carry$89  & \$signal$90 ;
+  assign \carry$92  = \$384  | \$385 ;
+  assign \$386  = $signed({ 1'h0, upper }) + $signed(carried);
+  assign \$388  = { 1'h1, \$signal$91 , \$signal$88 , \$signal$82 , \$signal$73 , \$signal$64 , \$signal$55 , \$signal$46 , \$signal$37 , \$signal$28 , \$signal$22 , \$signal$16 , \$signal$13  } + { \carry$92 , 1'h0, \carry$83 , 1'h0, \carry$65 , 8'h00 };
+  assign \$398  = ~ first;
+  assign \$399  = \$386 [9:0] & { \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398 , \$398  };
+  assign \$400  = { \$386 [9:0], \$signal$12  } & { captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures, captures };
+  assign \$421  = ~ captures;
+  assign \$422  = result_in & { \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421 , \$421  };
+  assign \$423  = \$400  | \$422 ;
+  assign \$424  = carried[0] | first;
   always @(posedge compute_clk)
-    x <= x_in;
+    \$signal$12  <= \$388 [10:0];
   always @(posedge compute_clk)
-    w <= w_in;
-  always @(posedge compute_clk)
-    total <= \$1063 [20:0];
+    carried <= \$388 [12:11];
+  always @(posedge carry_clk)
+    upper <= \$399 ;
   always @(posedge drain_clk)
-    result <= \$1087 ;
-  assign \$auto$rtlil.cc:2739:Not$2  = ~ \$393 [8];
-  assign \$auto$rtlil.cc:2739:Not$12  = ~ \$393 [15];
-  assign \$auto$rtlil.cc:2739:Not$14  = ~ \$393 [16];
-  assign \$auto$rtlil.cc:2739:Not$16  = ~ \$393 [17];
-  assign \$auto$rtlil.cc:2739:Not$18  = ~ \$393 [18];
-  assign \$auto$rtlil.cc:2739:Not$20  = ~ \$393 [19];
-  assign \$auto$rtlil.cc:2739:Not$4  = ~ \$393 [9];
-  assign \$auto$rtlil.cc:2739:Not$6  = ~ \$393 [12];
-  assign \$auto$rtlil.cc:2739:Not$8  = ~ \$393 [13];
-  assign \$auto$rtlil.cc:2739:Not$10  = ~ \$393 [14];
-  assign \$signal$68  = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$517  = \$393 [8];
-  assign \$signal$77  = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$568  = \$393 [9];
-  assign \$signal$95  = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$716  = \$393 [12];
-  assign \$signal$98  = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$762  = \$393 [13];
-  assign \$signal$101  = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$808  = \$393 [14];
-  assign \$signal$104  = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$854  = \$393 [15];
-  assign \$signal$107  = \$auto$rtlil.cc:2739:Not$14 ;
-  assign \$900  = \$393 [16];
-  assign \$signal$110  = \$auto$rtlil.cc:2739:Not$16 ;
-  assign \$946  = \$393 [17];
-  assign \$signal$113  = \$auto$rtlil.cc:2739:Not$18 ;
-  assign \$992  = \$393 [18];
-  assign \$signal$116  = \$auto$rtlil.cc:2739:Not$20 ;
-  assign \$1038  = \$393 [19];
+    result <= \$423 ;
+  assign \$auto$rtlil.cc:2739:Not$2  = ~ \$179 [8];
+  assign \$auto$rtlil.cc:2739:Not$4  = ~ \$179 [9];
+  consilico_clock_gate gate_carry (
+    .clk(compute_clk),
+    .enable(\$424 ),
+    .gclk(carry_clk)
+  );
+  assign higher = \$386 [9:0];
+  assign \$signal$66  = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$315  = \$179 [8];
+  assign \$signal$75  = \$auto$rtlil.cc:2739:Not$4 ;
+  assign \$346  = \$179 [9];
 endmodule
 
 /* verilator lint_off LATCH */

@@ -1,4 +1,4 @@
-"""Parts of ``docs/dot.md`` on what was tried to make the dot product take less energy."""
+"""Parts of ``docs/dot.md`` and ``docs/systolic.md`` on what was tried to take less energy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +49,29 @@ def dot_trials_part() -> str:
     return table(("tried", "operands", "lanes", "rung", "energy", "against"), rows)
 
 
+def systolic_built_part() -> str:
+    """Return what the output-stationary array takes, design by design."""
+    trials = read_table(DOCS / "systolic_trials.json")
+    conditions = paragraph(
+        f"""NanGate 45 nm, {1000 / trials["clock_ns"]:g} MHz, 4 x 4 INT8, output stationary, a
+        language model's layer, on {trials["date"]}: with wires, clock tree and glitches. The target
+        is {trials["target_pj"]:.2f} pJ."""
+    )
+    rows = [
+        [
+            row["design"],
+            f"{row['energy_pj']:.3f} pJ",
+            f"{row['area_um2']:,} um²",
+            f"{row['path_ns']:.2f} ns",
+        ]
+        for row in trials["rows"]
+    ]
+    head = ("design", "energy per multiply-accumulate", "area", "longest path")
+    return f"{conditions}\n\n{table(head, rows)}"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "dot_built": dot_built_part,
     "dot_trials": dot_trials_part,
+    "systolic_built": systolic_built_part,
 }

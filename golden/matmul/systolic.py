@@ -74,6 +74,25 @@ class SystolicConfig(Operands, Config):
         return self.block if self.dataflow == "weight_stationary" else self.rows
 
     @property
+    def cluster(self) -> int:
+        """Return the rows, and the columns, of multipliers that a beat passes in one cycle.
+
+        The multipliers of a cluster share the registers of their operands. (Gemmini calls it a
+        tile: H. Genc et al., DAC 2021.)
+        """
+        return 1 if self.dataflow == "weight_stationary" else 2
+
+    @property
+    def cluster_rows(self) -> int:
+        """Return the number of clusters in a column; the last one may have fewer rows."""
+        return -(-self.rows // self.cluster)
+
+    @property
+    def cluster_columns(self) -> int:
+        """Return the number of clusters in a row; the last one may have fewer columns."""
+        return -(-self.columns // self.cluster)
+
+    @property
     def column_width(self) -> int:
         """Return the number of bits of a sum over the rows of the array, signed."""
         return sum_width(self.rows, *self.product_range)
@@ -290,7 +309,7 @@ def result_matrix(results: Tensor, job: SystolicJob, config: SystolicConfig) -> 
 
 def latency(config: SystolicConfig) -> int:
     """Return the cycles from a beat that completes results to the first of them, without stalls."""
-    return config.rows + config.columns + 1
+    return config.cluster_rows + config.cluster_columns + 1
 
 
 def cycles(job: SystolicJob, config: SystolicConfig) -> int:

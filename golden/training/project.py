@@ -97,7 +97,7 @@ class ProjectConfig(Config):
     @property
     def _passage(self) -> int:
         """Return the cycles from a group's last beat to the first cycle that scales a result."""
-        return self.rows + self.columns + 3
+        return self.array.cluster_rows + self.array.cluster_columns + 3
 
     def _cycles(self, slots: int) -> int:
         return max(self._passage, slots + 1) + (self.results - 1) * (slots + 1)

@@ -13,7 +13,16 @@ from amaranth.lib.wiring import In, Out
 from consilico.golden.matmul.dot import DotConfig
 from consilico.golden.matmul.operand import sum_width
 from consilico.golden.matmul.sparse_dot import SparseDotConfig
-from consilico.hw.arith import BoothDigit, Columns, ColumnsCensus, booth_census, booth_digits
+from consilico.hw.arith import (
+    BoothDigit,
+    Columns,
+    ColumnsCensus,
+    booth_census,
+    booth_digits,
+    coded_census,
+    coded_digits,
+    digit_codes,
+)
 from consilico.hw.cells import gated_domain
 from consilico.hw.census import Batch, Census, Size, Step
 from consilico.hw.parts import part_clock, place
@@ -31,8 +40,6 @@ __all__ = [
 ]
 
 _BLOCK = 16  # greatest number of lanes whose products one stage adds up
-
-_FULLY_HELD = 2  # digits of which every control signal has a register
 
 _DIGITS = {4: (2, 2), 5: (2, 2, 1), 8: (2, 2, 2, 2)}  # Booth digits of a multiplier, by its width
 
@@ -287,29 +294,13 @@ class DotBlock(wiring.Component):
 
 
 def _held_digits(m: Module, multiplier: Value, name: str) -> list[BoothDigit]:
-    """Return the digits of an incoming multiplier from registers.
-
-    Recoding takes several gates; behind the registers, what chooses a row would change in several
-    steps, and the row would glitch. Of a digit's sign only the bit that it comes from is
-    registered: the gate that makes it 0 for a digit of 0 delays it about as much as the gates that
-    choose the row, which it inverts. From the third digit on, which is mostly 0 in what is recoded,
-    a magnitude of 2 is told from the others behind the registers, which saves one of them.
-    """
+    """Return the digits of an incoming multiplier, whose codes are in registers."""
     widths = _DIGITS[len(multiplier)]
-    digits: list[BoothDigit] = []
-    below: Value = Const(0, 1)
-    for index, digit in enumerate(booth_digits(multiplier, widths)):
-        incoming = Cat(multiplier[digit.weight + widths[index] - 1], *digit.chosen)
-        if index < _FULLY_HELD:
-            top, one, two = _held(m, incoming, f"{name}_digit{index}")
-            nonzero = one | two
-        else:
-            top, one = _held(m, incoming[:2], f"{name}_digit{index}")
-            two = ~one & (top ^ below)
-            nonzero = one | (top ^ below)  # settles before `one | two`
-        digits.append(BoothDigit(digit.weight, top & nonzero, (one, two)))
-        below = top
-    return digits
+    codes = [
+        _held(m, code, f"{name}_digit{index}")
+        for index, code in enumerate(digit_codes(multiplier, widths))
+    ]
+    return coded_digits(codes, widths)
 
 
 def _held(m: Module, value: Value, name: str) -> Signal:
@@ -348,13 +339,13 @@ def census(c: Batch) -> Census:
     recoded_weight = recoded == weight_width
     driver = ("w",) if recoded_weight else ("x",)
     held = not (offset and recoded_weight)  # digits are registered, not what they are made of
-    full = widths[:_FULLY_HELD] if held else widths
-    rest = len(widths) - len(full)
-    made.include(booth_census(full, driver, signs=not held), multiplied)
-    made.include(booth_census(widths[len(full) :], driver, signs=False, magnitudes=1), multiplied)
-    digit_bits = 3 * len(full) + 2 * rest
-    made.add("and_or", (2 * len(widths) + rest) * held * multiplied, driver)
-    made.add("xor", rest * multiplied, driver)
+    if held:
+        coding, digit_bits, decoding = coded_census(widths, driver)
+        made.include(coding, multiplied)
+        made.include(decoding, multiplied)
+    else:
+        digit_bits = 0
+        made.include(booth_census(widths, driver), multiplied)
     x_bits = c.x_width if recoded_weight else digit_bits
     w_bits = digit_bits if held and recoded_weight else c.w_width
     made.add("flop", x_bits * multiplied, ("x",))

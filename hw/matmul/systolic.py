@@ -19,6 +19,7 @@ from consilico.hw.matmul.systolic_array import (
     SystolicArray,
     array_census,
     beat_layout,
+    draining,
     result_layout,
 )
 
@@ -190,10 +191,7 @@ def control_outputs(m: Module, config: SystolicConfig, i: Any, cfg: Any, slot: A
         slot.payload.computes.eq(takes),
         slot.payload.first.eq(over_k.count == 0),
         slot.payload.captures.eq(gone == 0),
-        # the last row leaves first: a row takes over what is above once it has passed on its own
-        slot.payload.drains.eq(
-            Cat(drains & ((gone == 0) | (gone >= rows - row)) for row in range(rows))
-        ),
+        slot.payload.drains.eq(draining(config, gone) & drains.replicate(len(slot.payload.drains))),
         slot.payload.delivers.eq(drains),
     ]
     with m.If(slot.valid & slot.ready):

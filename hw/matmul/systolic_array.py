@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from amaranth import ClockSignal, Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from consilico.golden.matmul.systolic import SystolicConfig
 from consilico.hw.cells import gated_domain, latch_word
 from consilico.hw.census import Batch, Census, bit_length
-from consilico.hw.matmul.systolic_cell import OutputCell, WeightCell, cell_census
+from consilico.hw.matmul.systolic_cell import (
+    OutputCell,
+    WeightCell,
+    cell_census,
+    entered,
+    entered_census,
+)
 from consilico.hw.parts import place
 from consilico.hw.pipeline import Pipeline, pipeline_census
 from consilico.hw.register_file import select, select_census, written_census
@@ -23,9 +29,24 @@ __all__ = [
     "SystolicArray",
     "array_census",
     "beat_layout",
+    "draining",
     "result_layout",
     "slot_tags",
 ]
+
+
+def draining(config: SystolicConfig, gone: Value) -> Value:
+    """Return which rows of clusters of an output-stationary array take over sums in a slot.
+
+    In the first slot they take those of their own cells. Later they take what is above, once the
+    clusters below, which are as many stages later, have passed on their own.
+
+    Args:
+        config: The array.
+        gone: Rows of results that have left.
+    """
+    count = config.cluster_rows
+    return Cat((gone == 0) | (gone >= count - cluster) for cluster in range(count))
 
 
 def slot_tags(config: SystolicConfig) -> data.StructLayout:
@@ -45,7 +66,7 @@ def slot_tags(config: SystolicConfig) -> data.StructLayout:
             "computes": 1,  # the slot has operands
             "first": 1,  # its operands begin a sum
             "captures": 1,  # complete sums move to the draining registers
-            "drains": config.rows,  # rows of cells whose draining register changes
+            "drains": config.cluster_rows,  # rows of clusters whose draining registers change
             "delivers": 1,  # a row of results leaves
         }
     )
@@ -74,6 +95,9 @@ class SystolicArray(wiring.Component):
     and its tags, and hold still where there is nothing to do. Lane 0 of the activations meets the
     last row of cells, so weights and results pass the rows in their natural order.
 
+    Output-stationary cells come in clusters, which ``row`` and ``column`` count then: the cells of
+    a cluster share the registers of their operands.
+
     A reset drops everything.
 
     Members:
@@ -85,7 +109,7 @@ class SystolicArray(wiring.Component):
     def __init__(self, config: SystolicConfig) -> None:
         self._config = config
         self._weights = config.dataflow == "weight_stationary"
-        self._stages = config.rows + config.columns + self._weights
+        self._stages = config.cluster_rows + config.cluster_columns + self._weights
         super().__init__(
             {
                 "slot": In(stream.Signature(slot_tags(config))),
@@ -128,14 +152,6 @@ class SystolicArray(wiring.Component):
             value = held
         return value
 
-    def _activations(self, m: Module) -> list[Value]:
-        """Return the activations that enter the rows of cells, each delayed as its row requires."""
-        lanes = reversed(list(self.beat.x))
-        return [
-            self._skewed(m, f"x{row}", lane, "compute", range(row + 1))
-            for row, lane in enumerate(lanes)
-        ]
-
     def _weight_cells(self, m: Module) -> list[Value]:
         """Return the signed sums of the columns in stage ``rows + columns - 1``."""
         config = self._config
@@ -146,7 +162,10 @@ class SystolicArray(wiring.Component):
         for row in range(rows):
             for stage in range(row, row + columns):
                 self._gate(m, f"load{row}_{stage}", stage, self._tags[stage].loads[row])
-        x = self._activations(m)
+        x = [
+            self._skewed(m, f"x{row}", lane, "compute", range(row + 1))
+            for row, lane in enumerate(reversed(list(self.beat.x)))
+        ]
         sums = []
         for column, lane in enumerate(self.beat.w):
             w = self._skewed(m, f"w{column}", lane, "load0_", range(column))
@@ -198,28 +217,40 @@ class SystolicArray(wiring.Component):
     def _output_cells(self, m: Module) -> None:
         """Build the cells that keep sums, and connect their draining registers to the output."""
         config = self._config
-        rows, columns = config.rows, config.columns
+        rows, columns, size = config.rows, config.columns, config.cluster
         part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
-        for row in range(rows):
-            for stage in range(row + 1, row + columns + 1):
+        last = self._stages - 1
+        for row in range(config.cluster_rows):
+            for stage in range(row + 1, row + config.cluster_columns + 1):
                 self._gate(m, f"drain{row}_{stage}", stage, self._tags[stage].drains[row])
-        for stage in range(rows + 1, rows + columns):
+        for stage in range(config.cluster_rows + 1, last + 1):
             self._gate(m, f"deliver{stage}", stage, self._tags[stage].delivers)
-        x = self._activations(m)
+        x: list[Value] = [
+            self._skewed(
+                m, f"x{row}", entered(config, "x", lane), "compute", range(row // size + 1)
+            )
+            for row, lane in enumerate(reversed(list(self.beat.x)))
+        ]
         for column, lane in enumerate(self.beat.w):
-            w = self._skewed(m, f"w{column}", lane, "compute", range(column + 1))
+            stages = range(column // size + 1)
+            w = self._skewed(m, f"w{column}", entered(config, "w", lane), "compute", stages)
             result: Value = Const(0, config.sum_width)
             for row in range(rows):
-                stage = row + column + 1
+                stage = row // size + column // size + 1
                 done = place(
                     m, f"cell{row}_{column}", *part,
                     compute_clk=ClockSignal(f"compute{stage}"),
-                    drain_clk=ClockSignal(f"drain{row}_{stage}"),
+                    drain_clk=ClockSignal(f"drain{row // size}_{stage}"),
                     first=self._tags[stage].first, captures=self._tags[stage].captures,
-                    x_in=x[row], w_in=w, result_in=result,
+                    x=x[row], w=w, result_in=result,
                 )  # fmt: skip
-                x[row], w, result = done["x"], done["w"], done["result"]
-            stages = range(rows + column + 1, rows + columns)
+                result = done["result"]
+                passes = range(stage, stage + 1)  # from this cluster to the next
+                if (row + 1) % size == 0 and row + 1 < rows:
+                    w = self._skewed(m, f"w{row}_{column}", w, "compute", passes)
+                if (column + 1) % size == 0 and column + 1 < columns:
+                    x[row] = self._skewed(m, f"x{row}_{column}", x[row], "compute", passes)
+            stages = range(stage + 1, last + 1)
             result = self._skewed(m, f"result{column}", result, "deliver", stages)
             m.d.comb += self.o.payload[column].eq(result)
 
@@ -234,16 +265,18 @@ def array_census(c: Batch, x: Sequence[str], w: Sequence[str]) -> Census:
     """
     weights = c.dataflow == "weight_stationary"
     rows, columns = c.rows, c.columns
-    stages = rows + columns + weights
+    down, across = c.cluster_rows, c.cluster_columns
+    stages = down + across + weights
     made = pipeline_census(stages, delivers=True)
-    made.add("flop", stages * (rows + 4))  # tags
-    gates = stages + rows * columns + (rows if weights else 0) + columns - 1
+    made.add("flop", stages * (down + 4))  # tags
+    gates = stages + down * across + (rows if weights else 0) + across - 1
     made.add("clock_gate", gates + 1)
     made.add("and_or", gates + 1)
-    # registers in front of the cells, and activations on their way through them
-    made.add("flop", c.x_width * (rows * (rows + 1) // 2 + rows * (columns - 1)), x)
+    # registers in front of the cells, and between clusters
+    activations = c.of(lambda config: _skew(config.rows, config.cluster)) + rows * (across - 1)
     triangle = columns * (columns - 1) // 2
     if weights:
+        made.add("flop", c.x_width * activations, x)
         # cycles of a pass of vectors: as many as load the next weights, or more
         length = np.maximum(c.block, rows)
         made.add("flop", c.w_width * (triangle + rows * columns), w, rate=(rows + 1) / 2 / length)
@@ -253,14 +286,29 @@ def array_census(c: Batch, x: Sequence[str], w: Sequence[str]) -> Census:
         made.add("flop", c.column_width * triangle, x)
         made.include(_accumulate_census(c, x))
     else:
-        made.add("flop", c.w_width * (triangle + rows * columns), w)
+        passed = c.of(lambda config: _skew(config.columns, config.cluster)) + columns * (down - 1)
+        for operand, lanes, clusters, registers, drivers in (
+            ("x", rows, across, activations, x),
+            ("w", columns, down, passed, w),
+        ):
+            coding, bits, decoding = entered_census(c, operand, drivers)
+            made.include(coding, lanes)
+            made.add("flop", bits * registers, drivers)
+            made.include(decoding, lanes * clusters)
         # a cell hands on what comes from above, a tile of results after so many beats
         drains = np.minimum(1, (rows + 1) / 2 / c.depth)
         cell, steps = cell_census(c, x, w, drains=drains)
         made.include(cell, rows * columns)
-        made.add("flop", c.sum_width * triangle, (*x, *w), rate=drains)
+        made.add("clock_gate", rows * columns)
+        delayed = columns * across - c.of(lambda config: _skew(config.columns, config.cluster))
+        made.add("flop", c.sum_width * delayed, (*x, *w), rate=drains)
     made.path(*steps)
     return made
+
+
+def _skew(lanes: int, cluster: int) -> int:
+    """Return the registers in front of the first cells of so many lanes."""
+    return sum(lane // cluster + 1 for lane in range(lanes))
 
 
 def _accumulate_census(c: Batch, x: Sequence[str]) -> Census:

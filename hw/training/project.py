@@ -16,7 +16,7 @@ from consilico.hw.census import Batch, Census, bit_length
 from consilico.hw.matmul.group_dot import fixed_scale, fixed_scale_census
 from consilico.hw.matmul.group_scaler import GroupScaler, scaler_census, total_layout
 from consilico.hw.matmul.systolic import drain_census
-from consilico.hw.matmul.systolic_array import SystolicArray, array_census
+from consilico.hw.matmul.systolic_array import SystolicArray, array_census, draining
 from consilico.hw.register_file import select, select_census
 
 __all__ = ["Project", "beat_layout", "census", "latency"]
@@ -24,7 +24,8 @@ __all__ = ["Project", "beat_layout", "census", "latency"]
 
 def latency(config: ProjectConfig) -> int:
     """Return the cycles from a beat that ends a sum to the first of its results, without stalls."""
-    return config.rows + config.columns + config.slots + 3
+    array = config.array
+    return array.cluster_rows + array.cluster_columns + config.slots + 3
 
 
 def beat_layout(config: ProjectConfig) -> data.StructLayout:
@@ -140,7 +141,7 @@ class Project(wiring.Component):
             slot.payload.first.eq(fresh),
             slot.payload.captures.eq(gone == 0),
             slot.payload.drains.eq(
-                Cat(drains & ((gone == 0) | (gone >= rows - row)) for row in range(rows))
+                draining(config.array, gone) & drains.replicate(len(slot.payload.drains))
             ),
             slot.payload.delivers.eq(drains),
         ]

@@ -268,19 +268,21 @@ def _hardware() -> Any:
 
 def _beat_clocks(config: ProjectConfig) -> dict[str, PerBeat]:
     """Return how often clocks tick: for a beat, or for what the last beat of a group sets off."""
-    rows, columns, results = config.rows, config.columns, config.results
+    rows, results, array = config.rows, config.results, config.array
+    down, across = array.cluster_rows, array.cluster_columns
     per_group = {"ends": 1, "row": rows, "scales": results, "scaler.begins": results}
     per_group |= {
         "scaler.turns": config.slots * results,
         "scaler.moves": (config.slots + 1) * results,
     }
-    for row in range(rows):
-        # a row hands on its own sums, and those of the rows above it
+    for row in range(down):
+        # a row of clusters takes its own sums, and moves on until those above it have passed
         per_group |= {
-            f"array.drain{row}_{stage}": row + 1 for stage in range(row + 1, row + columns + 1)
+            f"array.drain{row}_{stage}": rows - down + row + 1
+            for stage in range(row + 1, row + across + 1)
         }
-    per_group |= {f"array.deliver{stage}": rows for stage in range(rows + 1, rows + columns)}
-    computes = [f"array.compute{stage}" for stage in range(rows + columns)]
+    per_group |= {f"array.deliver{stage}": rows for stage in range(down + 1, down + across)}
+    computes = [f"array.compute{stage}" for stage in range(down + across)]
     return {
         **clocked_by(0, i=computes, cfg=("constants",)),
         **{

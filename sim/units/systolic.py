@@ -390,7 +390,8 @@ def _length(config: SystolicConfig, source: str) -> float:
 def _contract(config: SystolicConfig) -> Contract:
     """Return the contract; which beats complete results depends on the shape of the job."""
     rows, columns = config.rows, config.columns
-    clocks = [f"compute{stage}" for stage in range(rows + columns)]
+    stages = config.cluster_rows + config.cluster_columns
+    clocks = [f"compute{stage}" for stage in range(stages)]
     if config.dataflow == "weight_stationary":  # every beat is a slot
         stages = rows + columns + 1
         clocks += [f"stage{stage}" for stage in range(stages)] + [f"compute{stages - 1}"]

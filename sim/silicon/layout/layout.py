@@ -15,6 +15,7 @@ from consilico.sim.silicon.layout.lef import read_lef
 from consilico.sim.silicon.layout.limits import OverLimit, find_loads, over_limits
 from consilico.sim.silicon.layout.place import PlacementOptions, place
 from consilico.sim.silicon.layout.placement import Placement, placeable
+from consilico.sim.silicon.layout.spare_cells import without_spare_cells
 from consilico.sim.silicon.layout.spef import write_wired
 from consilico.sim.silicon.layout.wires import NetWire, route
 from consilico.sim.silicon.liberty.read import read_liberty
@@ -110,7 +111,7 @@ def lay_out(
     options: PlacementOptions,
     placed: Path | None = None,
 ) -> Layout:
-    """Place a mapped netlist and connect it.
+    """Place a mapped netlist, less its spare cells (:mod:`.spare_cells`), and connect it.
 
     Args:
         netlist: Structural Verilog.
@@ -118,8 +119,8 @@ def lay_out(
         kit: Process kit of its cells.
         clock: Name of the clock port, whose net pulls no cell; a netlist may have none.
         options: How to place.
-        placed: DEF file of a placement that was made elsewhere, which is taken as it is; None: the
-            cells are placed here.
+        placed: DEF file of a placement of all cells that was made elsewhere, which is taken as it
+            is; None: the cells are placed here.
 
     Raises:
         UserError: If the kit does not say what a layout needs, a cell has no size, an option is
@@ -130,6 +131,8 @@ def lay_out(
     assert kit.wires is not None
     cells = read_liberty((kit.mapping_liberty,)).cells
     flat = read_netlist(netlist, top, cells)
+    if placed is None:
+        flat = without_spare_cells(flat, cells)
     _, clock_nets = flat.ports.get(clock, ("input", ()))
     design = placeable(
         flat, cells, kit.rows.height_um, kit.rows.site_um, read_lef(kit.lef), clock_nets

@@ -469,6 +469,15 @@ OWN = (
         quick=True,
     ),
     Fault(
+        what="the upper part of a sum gets no clock for what the lower one carries",
+        unit="matmul/systolic",
+        settings=("rows=2", "columns=2", "dataflow=output_stationary"),
+        module="matmul.systolic_cell",
+        edits=(('"carry", carried[0] | self.first', '"carry", carried[1] | self.first'),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
         what="a number of just below 1 counts as 1",
         unit="training/blockwise_quantize",
         settings=ONE,
