@@ -174,7 +174,7 @@ def _notes(run: TrainingRun, gpu: Gpu | None) -> list[str]:
     """Return what a reader of the answer should know about its limits."""
     notes = [note] if (note := run.method_description.note) else []
     notes.extend(run.model.notes)
-    if run.model.quantization:
+    if run.model.quantization and not run.used_base:
         notes.append(
             f"{run.model.name} is configured for weights in {run.model.quantization}"
             " (quantization_config), which is not counted: a weight has the type that method and"

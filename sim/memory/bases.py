@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from consilico.sim.memory.treatments import CONSTANTS, Elements, Holding, weight
 
-__all__ = ["BASES", "BITSANDBYTES"]
+__all__ = ["BASES", "BITSANDBYTES", "base_of"]
 
 BITSANDBYTES = ("nf4", "nf4-double", "int8")
 """Bases that are layers of bitsandbytes, which leave all else of the model as it is loaded."""
@@ -58,3 +58,20 @@ BASES: dict[str, Callable[[Elements], tuple[Holding, ...]]] = {
     "awq4": _awq4,
 }  # fmt: skip
 """The holdings of a matrix by how it is stored; they are given the elements that are kept."""
+
+_CONFIGURED = {
+    "gptq 4 bits": "gptq4",
+    "awq 4 bits": "awq4",
+    "bitsandbytes 8 bits": "int8",
+    "bitsandbytes 4 bits": "nf4",
+    "bitsandbytes 4 bits, scales too": "nf4-double",
+}
+
+
+def base_of(quantization: str) -> str:
+    """Return the base that a model's configuration asks for, or no text if it is none of them.
+
+    Args:
+        quantization: As :class:`~consilico.sim.memory.architecture.Architecture` has it.
+    """
+    return _CONFIGURED.get(quantization, "")

@@ -29,7 +29,7 @@ def idle_settings(method: TrainingMethod, kernel: str) -> dict[str, str]:
     if not method.adapters:
         idle |= dict.fromkeys(_ADAPTERS, "which has no adapters")
     if not method.frozen_base:
-        idle |= dict.fromkeys(_BASE, "which has no frozen matrices below adapters")
+        idle |= dict.fromkeys(_BASE, "whose matrices do not stay frozen")
     if method.name != "adafactor":
         idle["first_moment"] = "which is not Adafactor"
     if not eight:

@@ -57,11 +57,11 @@ class TrainingMethod:
 
     @property
     def frozen_base(self) -> str:
-        """Return the type of the frozen matrices below adapters, ``weight`` for that of the run.
+        """Return the type of matrices that stay frozen, ``weight`` for that of the run.
 
-        It is empty where all is trained, or where adapters are merged into the matrices.
+        It is empty where they are trained, or where adapters are merged into them.
         """
-        frozen = self.adapters and self.ends is t.FROZEN
+        frozen = (self.adapters or self.forward_only) and self.ends is t.FROZEN
         return self.blocks.holdings[0].dtype if frozen else ""
 
     @property

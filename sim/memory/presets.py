@@ -134,7 +134,8 @@ def _quantization(c: ConfigFields) -> str:
     bits = own.integer("bits", "w_bit", default=0, least=0)
     if not bits and (own.flag("load_in_4bit") or own.flag("load_in_8bit")):
         bits = 4 if own.flag("load_in_4bit") else 8
-    return f"{method} {bits} bits" if bits else method
+    scales = ", scales too" if own.flag("bnb_4bit_use_double_quant") else ""
+    return f"{method} {bits} bits{scales}" if bits else method
 
 
 def _make(fields: dict[str, Any], where: str) -> Architecture:

@@ -7,7 +7,7 @@ from typing import Any
 from consilico.golden.config import check_fields
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
-from consilico.sim.memory.bases import BASES, BITSANDBYTES
+from consilico.sim.memory.bases import BASES, BITSANDBYTES, base_of
 from consilico.sim.memory.idle_settings import idle_settings
 from consilico.sim.memory.methods import REFERENCE_METHODS, TrainingMethod, find_method, varied
 from consilico.sim.memory.recipes.recipe import AppliedRecipe, find_recipe
@@ -105,7 +105,7 @@ class TrainingRun(Settings):
     def method_description(self) -> TrainingMethod:
         """Return the method as the run has it: published, our own, or with other tensors."""
         return _described(
-            self.method, self.kernel, self.published, self.base, self.dora, self.first_moment
+            self.method, self.kernel, self.published, self._base, self.dora, self.first_moment
         )
 
     @property
@@ -119,10 +119,17 @@ class TrainingRun(Settings):
     @property
     def used_base(self) -> str:
         """Return how the frozen matrices are quantized, or an empty text if they are floats."""
-        if self.base in BASES:
-            return self.base
+        if self._base in BASES:
+            return self._base
         usual = {"nf4": "nf4-double", "int4": "gptq4"}.get(find_method(self.method).frozen_base, "")
-        return usual if self.base == "usual" else ""
+        return usual if self._base == "usual" else ""
+
+    @property
+    def _base(self) -> str:
+        """Return the base that was given, or else what the model's configuration asks for."""
+        if self.base != "usual" or not find_method(self.method).frozen_base:
+            return self.base
+        return base_of(self.model.quantization) or "usual"
 
     @property
     def adapted(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Settings of a run: what each adds to the ledger, and which are refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from consilico.sim.memory.training_run import TrainingRun, run_by_recipe
 MATRICES = 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)  # elements in the blocks of LLaMA-7B
 ENDS = 2 * 32000 * 4096
 NORMS = 65 * 4096
+_ADAPTED = ("adapters", "optimizer states")
 
 
 def run(model: str = "llama-7b", **settings: Any) -> TrainingRun:
@@ -55,6 +57,16 @@ def test_a_base_is_stored_as_its_library_does(base: str, weights: int, constants
     found = held(method="lora", base=base)
     assert found["weights"] == weights + 2 * (ENDS + NORMS)
     assert found.get("quantization constants", 0) == constants
+
+
+def test_a_base_is_what_the_models_configuration_asks_for() -> None:
+    model = replace(find_model("llama-7b"), quantization="gptq 4 bits")
+    asked = TrainingRun(model=model, method="lora")
+    given = TrainingRun(model=model, method="lora", base="nf4")
+    assert (asked.used_base, given.used_base) == ("gptq4", "nf4")
+    assert asked.settings()["base"] == "gptq4"
+    weights = TensorPlan(TrainingRun(model=model, method="inference")).fixed
+    assert weights == TensorPlan(asked).fixed - sum(held(method="lora")[k] for k in _ADAPTED)
 
 
 def test_kbit_preparation_makes_everything_else_float32() -> None:
@@ -202,7 +214,7 @@ def test_packed_texts_need_their_positions() -> None:
         ({"targets": "q"}, "targets must be all with adamw, which has no adapters; not q"),
         ({"dora": True}, "dora must be off with adamw, which has no adapters; not on"),
         ({"lora_dropout": 0.1, "method": "galore"}, "lora_dropout must be 0.0 with galore"),
-        ({"base": "nf4"}, "base must be usual with adamw, which has no frozen matrices"),
+        ({"base": "nf4"}, "base must be usual with adamw, whose matrices do not stay frozen"),
         ({"method": "relora", "base": "nf4"}, "base must be usual with relora"),
         ({"states_block": 64}, "states_block must be 0 with adamw, which has no 8-bit states"),
         ({"paged": True}, "paged must be off with adamw, whose states are not those of bits"),
