@@ -37,7 +37,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     "kits.md": {"3.3": "supply of a corner, V"},
     "memory.md": {
         "4.57": "version of transformers",
-        "1 GiB": "assumed of a GPU that is not in gpus.toml, sim/memory/gpus.py",
     },
     "estimate.md": {
         "1 %": "limit in tests/sim/estimate/operators/test_census.py",

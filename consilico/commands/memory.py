@@ -88,10 +88,20 @@ def _show(result: dict[str, Any]) -> None:
     print(f"Peak       {format_bytes(result['peak_bytes'])}, at: {result['peak_at']}")
     print(f"All along  {format_bytes(result['persistent_bytes'])}")
     for item in result["outside"]:
-        print(f"Outside    {format_bytes(item['bytes'])} {item['name']} ({item['basis']})")
+        print(
+            f"Outside    {format_bytes(item['bytes'])} {item['name']} ({item['basis']};"
+            f" {item['low_bytes'] / 1e9:.2f} to {item['high_bytes'] / 1e9:.2f} GB)"
+        )
     for note in result["notes"]:
         print(f"Note       {note}")
-    print(f"Error      up to {result['error_bar_pct']} % on measured runs")
+    error = result["error"]
+    if error is None:
+        print(f"Error      no measured run like this ({result['class']})")
+    else:
+        print(
+            f"Error      median {error['median_pct']:.1f} %, worst {error['worst_pct']:.1f} % on"
+            f" {_runs(error['runs'])} of {error['class']}"
+        )
     if result["recipe"] is not None:
         _show_recipe(result["recipe"])
     if "fits" in result:
@@ -104,6 +114,11 @@ def _show(result: dict[str, Any]) -> None:
         print(
             f"Step       {time['step_s']:.3g} s, {time['tokens_per_s']:,.0f} tokens/s"
             f" ({time['basis']}): {parts}"
+        )
+        expected = time["expected_s"]
+        print(
+            f"Expected   {expected['value']:.3g} s ({expected['low']:.3g} to"
+            f" {expected['high']:.3g}): as {time['expected_basis']} reached"
         )
 
 
@@ -149,28 +164,37 @@ def _sizes(size: int) -> tuple[str, str]:
 def _show_fit(result: dict[str, Any]) -> None:
     from consilico.sim.memory.gpus import format_bytes
 
-    room, spare = result["memory_bytes"], result["headroom_bytes"]
-    verdict = "fits" if result["fits"] else "does not fit"
+    room, spare, needed = (result[k] for k in ("memory_bytes", "headroom_bytes", "needed_bytes"))
     margin = f"{format_bytes(abs(spare))} {'to spare' if spare >= 0 else 'too much'}"
-    print(f"{result['gpu']}: {verdict} in {format_bytes(room)}, {margin}")
+    print(f"{result['gpu']}: {result['verdict']} in {format_bytes(room)}, {margin}")
+    print(
+        f"Needed     {format_bytes(needed['value'])}, of {needed['low'] / 1e9:.2f} to"
+        f" {needed['high'] / 1e9:.2f} GB"
+    )
+    for remedy in result["remedies"]:
+        print(f"To be sure {remedy}")
     found = result["largest"]
     print(f"Largest    batch {found['batch']}, or sequence {found['sequence']}")
-    if not result["fits"]:
+    if result["suggestions"]:
         rows = [
             (
                 s["change"],
-                format_bytes(s["peak_bytes"]),
-                "same" if s["exact"] else "changed",
+                f"{s['needed_bytes'] / 1e9:.2f}",
+                s["group"],
                 "" if s["time_factor"] is None else f"{s['time_factor']:.2f} x",
+                "; ".join(s["what"]),
             )
             for s in result["suggestions"]
         ]
-        if rows:
-            print_table(
-                "What makes it fit, the cheapest first",
-                ("change", "peak", "numbers", "time"),
-                rows,
-                (3,),
-            )
-        else:
-            print("Nothing that is known here makes it fit")
+        print_table(
+            "What makes it fit, in each group the cheapest first",
+            ("change", "needs GB", "keeps or takes", "time", "what it is"),
+            rows,
+            (1, 3),
+        )
+    elif result["verdict"] != "fits":
+        print("Nothing that is known here makes it fit")
+
+
+def _runs(count: int) -> str:
+    return "one measured run" if count == 1 else f"{count} measured runs"

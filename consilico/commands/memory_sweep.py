@@ -18,6 +18,7 @@ from consilico.commands.output import (
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
+    from consilico.sim.memory.gpus import GpuMemory
     from consilico.sim.memory.sweep import MemorySweep
 
 __all__ = ["memory_sweep"]
@@ -80,16 +81,16 @@ def memory_sweep(
         ranks=_numbers("ranks", ranks),
     )
     tried = max(size for item in found for size in item.batches)
-    rooms = {text.strip(): gpu_memory(text.strip()).usable_bytes for text in memories.split(",")}
+    rooms = {text.strip(): gpu_memory(text.strip()) for text in memories.split(",")}
     result = {
         "model": base.model.name,
         "configurations": sum(item.count for item in found) * len(rooms),
         "largest_batch_tried": tried,
-        "memories": rooms,
+        "memories": {name: room.usable_bytes for name, room in rooms.items()},
         "rows": [row for item in found for row in _rows(item, rooms)],
     }
     if csv_path is not None:
-        write_text(csv_path, _csv(found))
+        write_text(csv_path, _csv(found, rooms))
     if plot is not None:
         from consilico.reports.plots import memory_sweep_plot, save_plot
 
@@ -97,7 +98,7 @@ def memory_sweep(
     emit("memory-sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
-def _rows(item: "MemorySweep", rooms: dict[str, int]) -> list[dict[str, Any]]:
+def _rows(item: "MemorySweep", rooms: "dict[str, GpuMemory]") -> list[dict[str, Any]]:
     largest = {name: item.largest_batch(room) for name, room in rooms.items()}
     return [
         {
@@ -129,17 +130,33 @@ def _numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def _csv(found: "list[MemorySweep]") -> str:
+def _csv(found: "list[MemorySweep]", rooms: "dict[str, GpuMemory]") -> str:
+    """Return every configuration with its peak, what it needs, and its verdict on each memory.
+
+    What is needed is of the first memory: the contexts of GPUs differ.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("method", "rank", "sequence", "batch", "peak_bytes"))
+    writer.writerow(
+        (
+            *("method", "rank", "sequence", "batch", "peak_bytes"),
+            *("needed_low_bytes", "needed_bytes", "needed_high_bytes"),
+            *(f"verdict, {name}" for name in rooms),
+        )
+    )
     for item in found:
+        first, *_ = needed = [item.needed(room) for room in rooms.values()]
+        sizes = [size.astype("int64") for size in (first.low, first.value, first.high)]
+        verdicts = [
+            size.verdicts(room.bytes) for size, room in zip(needed, rooms.values(), strict=True)
+        ]
         for r, rank in enumerate(item.ranks):
             for s, sequence in enumerate(item.sequences):
-                writer.writerows(
-                    (item.run.method, rank, sequence, batch, int(peak))
-                    for batch, peak in zip(item.batches, item.peaks[r, s], strict=True)
-                )
+                for b, batch in enumerate(item.batches):
+                    at = (r, s, b)
+                    numbers = [int(item.peaks[at]), *(size[at] for size in sizes)]
+                    words = [verdict[at] for verdict in verdicts]
+                    writer.writerow((item.run.method, rank, sequence, batch, *numbers, *words))
     return text.getvalue()
 
 

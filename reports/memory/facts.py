@@ -5,16 +5,22 @@ from typing import Any
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.memory.answer import answer
+from consilico.sim.memory.evidence.fits import VerdictCounts, judged_fits, verdict_counts
 from consilico.sim.memory.evidence.measurements import (
-    LedgerError,
     gpu_table,
-    ledger_error,
-    measured_runs,
     measured_times,
     tracked_runs,
     tracked_table,
 )
+from consilico.sim.memory.evidence.peaks import (
+    ClassError,
+    MeasuredPeak,
+    class_errors,
+    error_of,
+    measured_runs,
+)
 from consilico.sim.memory.evidence.published import published_figures
+from consilico.sim.memory.evidence.refuted import RefutedPeak, refuted_peaks
 from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory
 from consilico.sim.memory.ledger import StepPart, by_kind, ledger, timeline
 from consilico.sim.memory.methods import METHODS
@@ -174,7 +180,11 @@ class MemoryFacts(Facts):
     """Everything that the report shows of training memory."""
 
     evidence: tuple[EvidenceRow, ...]
-    errors: dict[str, LedgerError]  # in percent: of runs "measured", of a "peer"'s, "tracked"
+    errors: dict[str, ClassError]  # of peaks "held out", "seen", of a "peer" and "tracked"
+    classes: tuple[ClassError, ...]  # of all measured runs, by method, framework, precision
+    within_6_pct: float  # part of the held-out peaks whose error is no larger
+    refuted: tuple[RefutedPeak, ...]
+    verdicts: dict[str, VerdictCounts]  # on runs "held out" and on those "fitted"
     tracked: OwnExecution
     gpu: GpuCheck | None  # None: not measured on one
     headline: dict[str, Any]  # answer of ``consilico memory``: Q-GaLore's run on its 16 GB card
@@ -202,6 +212,13 @@ def memory_facts() -> MemoryFacts:
     return MemoryFacts(
         evidence=_evidence(),
         errors=_errors(),
+        classes=class_errors(),
+        within_6_pct=_within_6_pct(),
+        refuted=refuted_peaks(),
+        verdicts={
+            name: verdict_counts(row for row in judged_fits() if row.held_out == held_out)
+            for name, held_out in (("held out", True), ("fitted", False))
+        },
         tracked=OwnExecution(instrument=tracked.instrument, torch=tracked.torch, date=tracked.date),
         gpu=None
         if gpu is None
@@ -275,19 +292,27 @@ def _words(run: TrainingRun) -> str:
     return ", ".join(parts)
 
 
-def _errors() -> dict[str, LedgerError]:
-    peer = [abs(r.error_pct) for r in measured_runs() if r.source.startswith("vramcalc")]
+def _stated(*, seen: bool) -> list[MeasuredPeak]:
+    """Return the measured peaks whose settings are all stated: those seen, or those held out."""
+    every = (row for row in measured_runs() if row.stated and row.quantity == "peak")
+    return [row for row in every if row.seen == seen]
+
+
+def _errors() -> dict[str, ClassError]:
+    peer = [row for row in measured_runs() if row.source.startswith("vramcalc")]
+    tracked = [row.error_pct for row in tracked_runs()]
     return {
-        "measured": ledger_error(),
-        "peer": _error(peer),
-        "tracked": _error([abs(row.error_pct) for row in tracked_runs()]),
+        "held out": error_of("held out", [row.error_pct for row in _stated(seen=False)]),
+        "seen": error_of("seen", [row.error_pct for row in _stated(seen=True)]),
+        "peer": error_of("peer", [row.error_pct for row in peer]),
+        "tracked": error_of("tracked", tracked),
     }
 
 
-def _error(sizes_pct: list[float]) -> LedgerError:
-    """Return the upper median and the worst of some errors."""
-    ordered = sorted(sizes_pct)
-    return LedgerError(median=ordered[len(ordered) // 2], worst=ordered[-1], runs=len(ordered))
+def _within_6_pct() -> float:
+    """Return the part of the held-out peaks whose error is at most 6 %."""
+    errors = [abs(row.error_pct) for row in _stated(seen=False)]
+    return sum(error <= 6 for error in errors) / len(errors)
 
 
 def _throughput_cost(base: TrainingRun) -> ThroughputCost:
@@ -311,7 +336,7 @@ def _fits(base: TrainingRun) -> FitsFacts:
     """Return the largest batches on GPUs of several sizes, full checkpointing."""
     methods = [name for name, method in METHODS.items() if not method.forward_only]
     found = sweep(replace(base, checkpointing="full"), methods, range(1, _BATCHES + 1), (512, 2048))
-    rooms = {name: gpu_memory(name).usable_bytes for name in _MEMORIES}
+    rooms = {name: gpu_memory(name) for name in _MEMORIES}
     rows = []
     for item in found:
         largest = {name: item.largest_batch(room) for name, room in rooms.items()}
@@ -324,4 +349,5 @@ def _fits(base: TrainingRun) -> FitsFacts:
             )
             for s, sequence in enumerate(item.sequences)
         ]
-    return FitsFacts(model=base.model.name, memories=rooms, rows=tuple(rows))
+    usable = {name: room.usable_bytes for name, room in rooms.items()}
+    return FitsFacts(model=base.model.name, memories=usable, rows=tuple(rows))

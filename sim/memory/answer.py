@@ -8,13 +8,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from consilico.sim.base.facts import Facts, plain
-from consilico.sim.memory.activations import Activations
+from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.memory.advice import Suggestion, suggestions
 from consilico.sim.memory.architecture import Mixture
-from consilico.sim.memory.evidence.measurements import ledger_error
+from consilico.sim.memory.evidence.allocator import fragmentation
+from consilico.sim.memory.evidence.peaks import ClassError, class_error, class_of
 from consilico.sim.memory.gpus import Gpu, GpuMemory
-from consilico.sim.memory.ledger import ledger, slack_bytes
-from consilico.sim.memory.step_time import StepTime, step_time
+from consilico.sim.memory.ledger import Ledger, ledger
+from consilico.sim.memory.margins import FITS, TIGHT, NeededBytes, needed_memory
+from consilico.sim.memory.step_time import REACHED, REACHED_BY, StepTime, step_time
 from consilico.sim.memory.sweep import largest
 from consilico.sim.memory.training_run import TrainingRun
 
@@ -34,10 +36,12 @@ class LedgerLine(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class OutsideTensors(Facts):
-    """Memory of the GPU that no tensor of the run has."""
+    """Memory of the GPU that no tensor of the run has, with its spread on measured runs."""
 
     name: str
     bytes: int
+    low_bytes: int
+    high_bytes: int
     basis: str  # assumed or estimated
 
 
@@ -47,11 +51,19 @@ class Fit(Facts):
 
     gpu: str
     memory_bytes: int  # all memory of the GPU
-    needed_bytes: int  # the peak, with what is outside tensors
-    fits: bool
-    headroom_bytes: int  # what is left at the peak; negative if the run does not fit
+    needed_bytes: NeededBytes  # the peak, with what is outside tensors
+    verdict: str  # fits, tight or does not fit
+    headroom_bytes: int  # what is likely to be left at the peak; negative if nothing is
     largest: Mapping[str, int]  # greatest ``batch`` and ``sequence`` that fit, all else as it is
+    remedies: tuple[str, ...]  # what to set where it is tight
     suggestions: tuple[Suggestion, ...]  # changes that make it fit, the cheapest first
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether the run fits beyond doubt: whether the verdict is ``fits``."""
+        return self.verdict == FITS
+
+    derived = ("fits",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +71,11 @@ class TimeEstimate(Facts):
     """Estimated time of an optimizer step on a GPU."""
 
     basis: str
-    step_s: float
+    step_s: float  # by the roofline, which no run reaches
     tokens_per_s: float
     parts_s: Mapping[str, float]  # seconds by what they are spent on
+    expected_s: Interval  # with the part of the roofline that measured runs reach
+    expected_basis: str  # the runs that it is taken from
 
     @classmethod
     def of(cls, time: StepTime) -> "TimeEstimate":
@@ -72,6 +86,8 @@ class TimeEstimate(Facts):
             step_s=time.total_s,
             tokens_per_s=time.tokens_per_s,
             parts_s={name.removesuffix("_s"): getattr(time, name) for name in parts},
+            expected_s=exactly(time.total_s) / REACHED,
+            expected_basis=REACHED_BY,
         )
 
 
@@ -88,7 +104,8 @@ class MemoryAnswer:
     peak_at: str  # label of the moment
     persistent_bytes: int  # of tensors that live through the whole step
     ledger: tuple[LedgerLine, ...]
-    error_bar_pct: float  # worst error of the ledger on measured runs
+    error: ClassError | None  # of the ledger on measured runs of the run's class
+    run_class: str  # method, framework, precision and sharding
     outside: tuple[OutsideTensors, ...]
     notes: tuple[str, ...]
     fit: Fit | None  # None if no memory was given
@@ -109,7 +126,9 @@ class MemoryAnswer:
             "peak_at": self.peak_at,
             "persistent_bytes": self.persistent_bytes,
             "ledger": plain(self.ledger),
-            "error_bar_pct": self.error_bar_pct,
+            "class": self.run_class,
+            "error": None if self.error is None else self.error.summary(),
+            "error_bar_pct": None if self.error is None else round(self.error.worst_pct, 1),
             "outside": plain(self.outside),
             "notes": list(self.notes),
         }
@@ -131,13 +150,7 @@ def answer(
         gpu: The GPU whose speed gives the time, and orders the suggestions; None if unknown.
     """
     found = ledger(run)
-    slack = int(slack_bytes(found.plan, Activations(found.plan)))
-    outside = [OutsideTensors(name="allocator slack", bytes=slack, basis="estimated")]
-    if memory is not None:
-        context = OutsideTensors(
-            name="driver and CUDA context", bytes=memory.context_bytes, basis="assumed"
-        )
-        outside.insert(0, context)
+    run_class = class_of(run)
     return MemoryAnswer(
         run=run,
         peak_bytes=found.peak_bytes,
@@ -147,26 +160,53 @@ def answer(
             LedgerLine(name=e.name, kind=e.kind, dtype=e.dtype, bytes=int(e.bytes), live=e.live)
             for e in found.entries
         ),
-        error_bar_pct=round(ledger_error().worst, 1),
-        outside=tuple(outside),
+        error=class_error(run_class),
+        run_class=run_class,
+        outside=_outside(found, memory),
         notes=tuple(_notes(run, gpu)),
-        fit=None if memory is None else _fit(run, found.peak_bytes + slack, memory, gpu),
+        fit=None if memory is None else _fit(run, memory, gpu),
         time=None if gpu is None else TimeEstimate.of(step_time(run, gpu)),
     )
 
 
-def _fit(run: TrainingRun, size: int, memory: GpuMemory, gpu: Gpu | None) -> Fit:
-    """Compare ``size`` bytes of tensors and slack with what a GPU leaves for them."""
-    space = memory.usable_bytes
-    fits = size <= space
+def _outside(found: Ledger, memory: GpuMemory | None) -> tuple[OutsideTensors, ...]:
+    """Return what a GPU holds in addition to the run's tensors."""
+    passing = found.peak_bytes - found.persistent_bytes
+    parts = [("allocator's fragmentation", fragmentation() * passing, "estimated")]
+    if memory is not None:
+        parts.insert(0, ("driver and CUDA context", memory.context, "assumed"))
+    return tuple(
+        OutsideTensors(
+            name=name, bytes=int(size.value), low_bytes=int(size.low), high_bytes=int(size.high),
+            basis=basis,
+        )
+        for name, size, basis in parts
+    )  # fmt: skip
+
+
+def _fit(run: TrainingRun, memory: GpuMemory, gpu: Gpu | None) -> Fit:
+    """Compare what a run needs with what a GPU has."""
+    needed = needed_memory(run, memory)
+    size = needed.in_bytes()
+    verdict = size.verdict(memory.bytes)
+    found = {name: largest(run, name, memory) for name in ("batch", "sequence")}
+    remedies = []
+    if verdict == TIGHT:
+        if needed.unfragmented <= memory.bytes:
+            remedies.append("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True")
+        if found["batch"]:
+            remedies.append(f"--batch {found['batch']}")
     return Fit(
         gpu=memory.name,
         memory_bytes=memory.bytes,
-        needed_bytes=size + memory.context_bytes,
-        fits=fits,
-        headroom_bytes=space - size,
-        largest={name: largest(run, name, space) for name in ("batch", "sequence")},
-        suggestions=() if fits else tuple(suggestions(run, space, _seconds_per_token(gpu))),
+        needed_bytes=size,
+        verdict=verdict,
+        headroom_bytes=memory.bytes - size.value,
+        largest=found,
+        remedies=tuple(remedies),
+        suggestions=()
+        if verdict == FITS
+        else tuple(suggestions(run, memory, _seconds_per_token(gpu))),
     )
 
 

@@ -85,7 +85,8 @@ class Entry:
 
     def plus(self, other: "Entry") -> "Entry":
         """Return one line for the tensors of both, under this one's name, kind and data type."""
-        return replace(self, bytes=self.bytes + other.bytes, tensors=self.tensors + other.tensors)
+        size, count = self.bytes + other.bytes, self.tensors + other.tensors
+        return Entry(self.name, self.kind, self.dtype, size, count, self.live)
 
     def gone(self) -> "Entry":
         """Return the same line marked as not alive at the peak."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import Interval, exactly
 
 __all__ = [
     "Gpu",
@@ -18,7 +19,7 @@ __all__ = [
     "gpu_memory",
     "gpu_names",
     "parse_memory",
-    "usual_context_bytes",
+    "process_context",
 ]
 
 _MIB = 2**20
@@ -44,9 +45,8 @@ class Gpu:
     title: str
     memory_bytes: int  # all of it, as nvidia-smi prints it
     nominal: bool  # memory_bytes is what the maker states instead
-    reserved_bytes: int  # the driver's part of it
+    reserved: Interval  # bytes, the driver's part of it
     reserved_assumed: bool
-    process_bytes: int  # the CUDA context of one process; assumed
     tensor_tflops: float  # bfloat16 or float16 products, accumulated in float32
     fp32_tflops: float
     bandwidth_gb_s: float  # of its memory
@@ -55,9 +55,9 @@ class Gpu:
     note: str
 
     @property
-    def context_bytes(self) -> int:
-        """Return the memory that no tensor of a process can have: driver and CUDA context."""
-        return self.reserved_bytes + self.process_bytes
+    def context(self) -> Interval:
+        """Return the bytes that no tensor of a process can have: driver and CUDA context."""
+        return self.reserved + process_context()
 
 
 @cache
@@ -79,16 +79,17 @@ def find_gpu(name: str) -> Gpu:
     key = name.strip().lower()
     if key not in gpu_names():
         raise UserError(f"unknown GPU {name!r}; accepted: {', '.join(gpu_names())}")
-    entry, assumed = _catalogue()[key], _catalogue()["assumed"]
+    entry = _catalogue()[key]
     nominal = "memory_gib" in entry
     return Gpu(
         name=key,
         title=entry["title"],
         memory_bytes=entry["memory_gib"] * 2**30 if nominal else entry["memory_mib"] * _MIB,
         nominal=nominal,
-        reserved_bytes=entry.get("reserved_mib", assumed["reserved_mib"]) * _MIB,
+        reserved=exactly(entry["reserved_mib"] * _MIB)
+        if "reserved_mib" in entry
+        else _usual_reserved(),
         reserved_assumed="reserved_mib" not in entry,
-        process_bytes=assumed["context_mib"] * _MIB,
         tensor_tflops=entry["tensor_tflops"],
         fp32_tflops=entry["fp32_tflops"],
         bandwidth_gb_s=entry["bandwidth_gb_s"],
@@ -98,10 +99,19 @@ def find_gpu(name: str) -> Gpu:
     )
 
 
-def usual_context_bytes() -> int:
-    """Return what driver and CUDA context are assumed to take on a GPU outside the catalogue."""
-    assumed = _catalogue()["assumed"]
-    return int(assumed["reserved_mib"] + assumed["context_mib"]) * _MIB
+def process_context() -> Interval:
+    """Return the bytes of the CUDA context of one process: reported figures and their range."""
+    return Interval.of(_catalogue()["assumed"]["context_mib"]) * _MIB
+
+
+@cache
+def _usual_reserved() -> Interval:
+    """Return the bytes that a driver keeps where it is not known: between those that are."""
+    known = [
+        e["reserved_mib"] for e in _catalogue().values() if "title" in e and "reserved_mib" in e
+    ]
+    usual = _catalogue()["assumed"]["reserved_mib"]
+    return Interval(value=usual * _MIB, low=min(known) * _MIB, high=max(known) * _MIB)
 
 
 def parse_memory(text: str) -> int:
@@ -141,17 +151,17 @@ class GpuMemory:
 
     name: str
     bytes: int  # all of its memory
-    context_bytes: int  # CUDA context
+    context: Interval  # bytes of driver and CUDA context
 
     @classmethod
     def of(cls, gpu: Gpu) -> "GpuMemory":
         """Return the memory of a GPU of the catalogue."""
-        return cls(name=gpu.name, bytes=gpu.memory_bytes, context_bytes=gpu.context_bytes)
+        return cls(name=gpu.name, bytes=gpu.memory_bytes, context=gpu.context)
 
     @property
     def usable_bytes(self) -> int:
-        """Return the bytes left for tensors and the allocator's slack."""
-        return self.bytes - self.context_bytes
+        """Return the bytes that are usually left for what PyTorch's allocator holds."""
+        return self.bytes - int(self.context.value)
 
 
 def gpu_memory(text: str) -> GpuMemory:
@@ -162,4 +172,5 @@ def gpu_memory(text: str) -> GpuMemory:
     """
     if text.lower() in gpu_names():
         return GpuMemory.of(find_gpu(text))
-    return GpuMemory(name=text, bytes=parse_memory(text), context_bytes=usual_context_bytes())
+    context = _usual_reserved() + process_context()
+    return GpuMemory(name=text, bytes=parse_memory(text), context=context)

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from consilico.sim.base.facts import Facts
-from consilico.sim.memory.activations import Activations
 from consilico.sim.memory.entries import Entry, Size, Stage, most, total
 from consilico.sim.memory.step import stages
 from consilico.sim.memory.tensor_plan import TensorPlan
@@ -16,15 +15,11 @@ __all__ = [
     "Ledger",
     "StepPart",
     "by_kind",
-    "footprint",
     "ledger",
+    "peak_and_persistent",
     "peak_bytes",
-    "slack_bytes",
     "timeline",
 ]
-
-_ROUNDING = 1 << 19
-_LARGE = 1 << 20  # bytes above which a tensor comes from the allocator's large blocks
 
 
 @dataclass(frozen=True)
@@ -82,32 +77,15 @@ def ledger(run: TrainingRun) -> Ledger:
     return Ledger(run, tuple(stages(plan)), plan)
 
 
-def slack_bytes(plan: TensorPlan, act: Activations) -> Size:
-    """Estimate what PyTorch's allocator loses by rounding.
-
-    It leaves up to 1 MiB on a block before it splits it: half of that is counted per large tensor.
-    """
-    count: Size = 0
-    for block, blocks in [] if plan.method.forward_only else act.groups():
-        kept = [size for _, size in block.keeps.values()]
-        if not act.recomputes:
-            kept = [saved.bytes for saved in block.lives.saved]
-        count = count + total((size > _LARGE) * blocks for size in kept)
-    for entry in plan.persistent:
-        count = count + (entry.bytes > _LARGE * entry.tensors) * entry.tensors
-    return count * _ROUNDING
-
-
-def footprint(run: TrainingRun, **arrays: Any) -> Size:
-    """Return the bytes that a run needs for its tensors: the peak and the allocator's slack.
+def peak_and_persistent(run: TrainingRun, **arrays: Any) -> tuple[Size, Size]:
+    """Return the peak of a run's tensors, and the bytes that live through the whole step.
 
     Args:
         run: As in :func:`peak_bytes`.
         arrays: As in :func:`peak_bytes`.
     """
     plan = TensorPlan(run, **arrays)
-    act = Activations(plan)
-    return most(*(stage.bytes for stage in stages(plan, act))) + slack_bytes(plan, act)
+    return most(*(stage.bytes for stage in stages(plan))), plan.fixed
 
 
 def peak_bytes(run: TrainingRun, **arrays: Any) -> Size:
@@ -118,8 +96,7 @@ def peak_bytes(run: TrainingRun, **arrays: Any) -> Size:
         arrays: ``batch``, ``sequence`` and ``rank`` as NumPy arrays of one shape; the result has
         it.
     """
-    plan = TensorPlan(run, **arrays)
-    return most(*(stage.bytes for stage in stages(plan)))
+    return peak_and_persistent(run, **arrays)[0]
 
 
 def by_kind(found: Ledger) -> dict[str, int]:

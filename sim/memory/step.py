@@ -207,19 +207,25 @@ class _Step:
             last = min(blocks, self.plan.trained_blocks)
             for name in self.in_block:
                 counts[name] += self.plan.arch.blocks_with(self.tensors[name].parameter, last)
-        lines = [
-            self._line(name, count)
+        there = [
+            (name, count)
             for name, count in counts.items()
             if count and self.tensors[name].parameter.role not in self.plan.method.kept_gradients
         ]
-        return LiveTensors(total(line.bytes for line in lines), lambda: lines)
+        size = total(self._size(name, count) for name, count in there)
+        return LiveTensors(size, lambda: [self._line(name, count) for name, count in there])
+
+    def _size(self, name: str, count: int) -> Size:
+        """Return the bytes of ``count`` gradients of a parameter, of one GPU's part of them."""
+        return ceil_div(self.tensors[name].gradient * count, self.plan.shards["gradients"])
 
     def _line(self, name: str, count: int) -> Entry:
         """Return the entry of ``count`` gradients of a parameter."""
         tensor = self.tensors[name]
-        size = ceil_div(tensor.gradient * count, self.plan.shards["gradients"])
         dtype = self.plan.gradient_dtype(tensor)
-        return Entry(f"{tensor.family}: gradient", "gradients", dtype, size, count)
+        return Entry(
+            f"{tensor.family}: gradient", "gradients", dtype, self._size(name, count), count
+        )
 
     def _fresh(self, name: str) -> Entry:
         """Return the entry of a gradient that has just been made.

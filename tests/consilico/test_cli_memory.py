@@ -32,8 +32,15 @@ def test_the_command_that_others_build_on(capsys: pytest.CaptureFixture[str]) ->
     assert found["fits"] is True
     assert found["headroom_bytes"] > 0
     assert found["peak_at"].startswith("backward, block 32 of 32")
-    assert 0 < found["error_bar_pct"] <= 7
+    assert found["verdict"] == "fits"
+    needed = found["needed_bytes"]
+    assert found["peak_bytes"] < needed["low"] < needed["value"] < needed["high"]
+    assert needed["high"] <= found["memory_bytes"]
+    assert set(found["error"]) == {"class", "runs", "median_pct", "worst_pct"}
+    assert 0 < found["error"]["worst_pct"] <= 7
     assert found["suggestions"] == []
+    expected = found["time"]["expected_s"]
+    assert found["time"]["step_s"] < expected["low"] < expected["value"] < expected["high"]
     keys = {"name", "kind", "dtype", "bytes", "live"}
     assert all(set(entry) == keys for entry in found["ledger"])
     assert sum(e["bytes"] for e in found["ledger"] if e["live"]) == found["peak_bytes"]
@@ -69,6 +76,13 @@ def test_people_get_both_kinds_of_unit(capsys: pytest.CaptureFixture[str]) -> No
     assert "14.92 GB (13.90 GiB)" in text
     assert "fits in 17.18 GB (16.00 GiB)" in text
     assert "estimated: roofline" in text
+    assert "on one measured run of Q-GaLore as published, Hugging Face of 2023" in text
+
+
+def test_a_class_that_was_never_measured_has_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "--method", "fira"]) == 0
+    text = capsys.readouterr().out
+    assert "no measured run like this (Fira, Hugging Face, bfloat16, one GPU)" in text
 
 
 def test_what_does_not_fit_says_by_how_much_and_what_would(
@@ -128,7 +142,15 @@ def test_a_sweep_gives_the_largest_batch_that_fits(
         "8 GiB,24 GiB", "--plot", str(picture), "--csv", str(table),
     )  # fmt: skip
     assert found["configurations"] == 2 * 128 * (1 + 2) * 2  # AdamW has no rank
-    assert len(table.read_text().splitlines()) == 1 + 128 * 2 * 3
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 128 * 2 * 3
+    for row in rows:
+        low, high = int(row["needed_low_bytes"]), int(row["needed_high_bytes"])
+        assert int(row["peak_bytes"]) < low <= int(row["needed_bytes"]) <= high
+        fits = "fits" if high <= 8 * 2**30 else "tight" if low <= 8 * 2**30 else "does not fit"
+        assert row["verdict, 8 GiB"] == fits
+    assert {row["verdict, 8 GiB"] for row in rows} == {"fits", "tight", "does not fit"}
     assert picture.read_bytes().startswith(b"\x89PNG")
     for row in found["rows"]:
         small, large = row["largest_batch"].values()
@@ -144,6 +166,8 @@ def test_a_sweep_gives_the_largest_batch_that_fits(
         (["--batches", "0"], "batch must be an integer in"),
         (["--methods", "adamw,none"], "unknown method 'none'"),
         (["--memories", "12 XB"], "memory must be a positive number and a unit"),
+        (["--batches", "1..1000000"], "--batches must be fewer than 65,536 numbers"),
+        (["--batches", "1..60000"], "a sweep must have at most 1,048,576 configurations, not "),
     ],
 )
 def test_a_sweep_names_what_it_does_not_accept(

@@ -15,7 +15,9 @@ from consilico.reports.memory.facts import (
     ThroughputCost,
     TimeRow,
 )
-from consilico.sim.memory.evidence.measurements import LedgerError
+from consilico.sim.memory.evidence.fits import VerdictCounts
+from consilico.sim.memory.evidence.peaks import ClassError
+from consilico.sim.memory.evidence.refuted import RefutedPeak
 from consilico.sim.memory.ledger import StepPart
 
 __all__ = ["small_memory"]
@@ -56,16 +58,31 @@ def _headline() -> dict[str, Any]:
             "rank": 1024, "checkpointing": "none", "per_layer": True,
         },
         "peak_bytes": 13 * _GB, "peak_at": "backward, block 2 of 2: down, update",
-        "persistent_bytes": 11 * _GB, "ledger": [], "error_bar_pct": 6.2,
+        "persistent_bytes": 11 * _GB, "ledger": [], "error_bar_pct": 1.1,
+        "class": "Q-GaLore",
+        "error": {"class": "Q-GaLore", "runs": 2, "median_pct": 0.6, "worst_pct": 1.1},
         "outside": [
-            {"name": "driver and CUDA context", "bytes": 1 * _GB, "basis": "assumed"},
-            {"name": "allocator slack", "bytes": _GB // 2, "basis": "estimated"},
+            {"name": "driver and CUDA context", "bytes": 1 * _GB, "low_bytes": 4 * _GB // 5,
+             "high_bytes": 6 * _GB // 5, "basis": "assumed"},
+            {"name": "allocator's fragmentation", "bytes": _GB // 2, "low_bytes": 0,
+             "high_bytes": _GB, "basis": "estimated"},
         ],
-        "gpu": "rtx4060ti-16gb", "memory_bytes": 17 * _GB, "needed_bytes": 29 * _GB // 2,
-        "fits": True, "headroom_bytes": 5 * _GB // 2,
+        "gpu": "rtx4060ti-16gb", "memory_bytes": 17 * _GB,
+        "needed_bytes": {"low": 14 * _GB, "value": 29 * _GB // 2, "high": 15 * _GB},
+        "verdict": "fits", "fits": True, "headroom_bytes": 5 * _GB // 2, "remedies": [],
         "largest": {"batch": 3, "sequence": 700}, "suggestions": [],
-        "time": {"basis": "estimated: roofline", "step_s": 3.14, "tokens_per_s": 81.5},
+        "time": {
+            "basis": "estimated: roofline", "step_s": 3.14, "tokens_per_s": 81.5,
+            "expected_s": {"value": 4.2, "low": 3.9, "high": 5.3}, "expected_basis": "9 runs",
+        },
     }  # fmt: skip
+
+
+def _error(name: str, runs: int, median_pct: float, low_pct: float) -> ClassError:
+    return ClassError(
+        run_class=name, runs=runs, median_pct=median_pct, worst_pct=-low_pct, low_pct=low_pct,
+        high_pct=0.1,
+    )  # fmt: skip
 
 
 def small_memory() -> MemoryFacts:
@@ -75,9 +92,24 @@ def small_memory() -> MemoryFacts:
     return MemoryFacts(
         evidence=_evidence(),
         errors={
-            "measured": LedgerError(median=0.19, worst=6.2, runs=23),
-            "peer": LedgerError(median=0.15, worst=1.3, runs=19),
-            "tracked": LedgerError(median=0.0005, worst=0.73, runs=39),
+            "held out": _error("held out", 59, 1.2, -7.5),
+            "seen": _error("seen", 23, 0.19, -6.2),
+            "peer": _error("peer", 19, 0.15, -1.3),
+            "tracked": _error("tracked", 39, 0.0005, -0.73),
+        },
+        classes=(_error("LoRA, Hugging Face, bfloat16, one GPU", 6, 0.4, -0.8),),
+        within_6_pct=0.92,
+        refuted=(
+            RefutedPeak(
+                source="a post", label="LISA", model="llama-2-70b", published=75, unit="GB",
+                parts={"weights": 138.0, "states": 9.0},
+            ),
+        ),
+        verdicts={
+            "held out": VerdictCounts(
+                ran_fits=17, ran_tight=7, ran_does_not_fit=0,
+                died_fits=0, died_tight=4, died_does_not_fit=8,
+            ),
         },
         tracked=OwnExecution(instrument="a tracker", torch="2.9", date="2026-01-02"),
         gpu=None,

@@ -1,20 +1,21 @@
-"""Measured peaks and throughputs next to what the ledger and the roofline say of the run.
+"""Published throughputs next to the roofline, and our own steps next to the ledger.
 
-``measured.toml`` and ``measured_time.toml`` hold what others published. ``tracked.json`` holds the
-peaks of our own training steps under FakeTensorMode and comes from ``make memory-tracked``; a
+``measured_time.toml`` and ``measured_a100.toml`` hold what others published. ``tracked.json`` holds
+the peaks of our own training steps under FakeTensorMode and comes from ``make memory-tracked``; a
 ``measured_gpu.json`` comes from ``make gpu-check`` on a machine with a CUDA GPU.
 """
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.evidence.tables import runs_on_gpu
 from consilico.sim.memory.gpus import find_gpu
 from consilico.sim.memory.ledger import ledger
 from consilico.sim.memory.presets import find_model
@@ -23,90 +24,17 @@ from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = [
     "GpuTable",
-    "LedgerError",
-    "MeasuredPeak",
     "MeasuredTime",
     "TrackedPeak",
     "TrackedTable",
     "gpu_table",
-    "ledger_error",
-    "measured_runs",
     "measured_times",
     "run_of",
     "tracked_runs",
     "tracked_table",
 ]
 
-_UNIT = {"GB": 10**9, "GiB": 2**30}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasuredPeak:
-    """A run whose peak others measured, and what the ledger says of it."""
-
-    label: str
-    quantity: str  # peak or activations
-    run: TrainingRun
-    published: float  # in the unit that the source prints
-    unit: str
-    computed: float  # in the same unit
-    stated: bool  # whether all settings are known
-    source: str
-    instrument: str
-    note: str
-
-    @property
-    def error_pct(self) -> float:
-        """Return the error of the ledger against the measurement, in percent."""
-        return 100 * (self.computed / self.published - 1)
-
-
-@cache
-def measured_runs() -> tuple[MeasuredPeak, ...]:
-    """Return all measured runs, in the order of ``measured.toml``."""
-    data = tomllib.loads(Path(__file__).with_name("measured.toml").read_text())
-    return tuple(_row(item, data["source"][item["source"]]) for item in data["run"])
-
-
-def _row(item: dict[str, Any], source: dict[str, str]) -> MeasuredPeak:
-    """Ask the ledger about one measured run."""
-    settings = dict(item["settings"])
-    run = TrainingRun(model=find_model(settings.pop("model")), **settings)
-    found = ledger(run)
-    size = found.peak_bytes
-    if item.get("quantity") == "activations":
-        size = max(
-            int(sum(e.bytes for e in stage.entries() if e.kind.startswith("activations")))
-            for stage in found.stages
-        )
-    return MeasuredPeak(
-        label=item["label"],
-        quantity=item.get("quantity", "peak"),
-        run=run,
-        published=item["published"],
-        unit=source["unit"],
-        computed=size / _UNIT[source["unit"]],
-        stated=item["stated"],
-        source=source["title"],
-        instrument=source["instrument"],
-        note=item.get("note", ""),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerError(Facts):
-    """Magnitude of the ledger's error on some measured runs, in percent."""
-
-    median: float
-    worst: float
-    runs: int
-
-
-@cache
-def ledger_error() -> LedgerError:
-    """Return the error of the ledger on the measured runs whose settings are all stated."""
-    errors = [abs(row.error_pct) for row in measured_runs() if row.stated]
-    return LedgerError(median=median(errors), worst=max(errors), runs=len(errors))
+_A100 = "a100-80gb"  # of the runs in measured_a100.toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,24 +57,37 @@ class MeasuredTime:
 
 @cache
 def measured_times() -> tuple[MeasuredTime, ...]:
-    """Return the published runs, in the order of ``measured_time.toml``."""
+    """Return the published runs: those of ``measured_time.toml``, then those on an A100."""
     data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
-    rows = []
-    for item in data["run"]:
-        settings = dict(item["settings"])
-        run = TrainingRun(model=find_model(settings.pop("model")), **settings)
-        rows.append(
-            MeasuredTime(
-                label=item["label"],
-                run=run,
-                gpu=item["gpu"],
-                measured=item["tokens_per_s"],
-                stated=item.get("stated", True),
-                estimated=step_time(run, find_gpu(item["gpu"])).tokens_per_s,
-                source=data["source"],
-            )
+    rows = [
+        _time(
+            item["settings"], item["gpu"], item["tokens_per_s"], label=item["label"],
+            stated=item.get("stated", True), source=data["source"],
         )
+        for item in data["run"]
+    ]  # fmt: skip
+    rows += [
+        _time(
+            item.settings, _A100, item.figures["tokens_per_s"], label=item.label,
+            stated=item.stated, source=item.title,
+        )
+        for item in runs_on_gpu()
+        if item.figures.get("tokens_per_s")
+    ]  # fmt: skip
     return tuple(rows)
+
+
+def _time(settings: Mapping[str, Any], gpu: str, measured: float, **words: Any) -> MeasuredTime:
+    """Estimate the throughput of a measured run."""
+    fields = dict(settings)
+    run = TrainingRun(model=find_model(fields.pop("model")), **fields)
+    return MeasuredTime(
+        run=run,
+        gpu=gpu,
+        measured=measured,
+        estimated=step_time(run, find_gpu(gpu)).tokens_per_s,
+        **words,
+    )
 
 
 _HERE = Path(__file__).parent

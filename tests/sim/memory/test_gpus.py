@@ -18,6 +18,8 @@ MIB, GIB = 2**20, 2**30
         ("rtx4090-24gb", 24564),
         ("h100-80gb", 81559),
         ("h200-141gb", 143771),
+        ("b200-180gb", 183359),
+        ("rtx5070ti-16gb", 16303),
     ],
 )
 def test_memory_is_what_the_driver_reports(name: str, mib: int) -> None:
@@ -39,7 +41,7 @@ def test_every_gpu_is_plausible(name: str) -> None:
     assert gpu.name == name
     assert gpu.source
     assert size * 0.89 < gpu.memory_bytes / GIB <= size  # ECC takes a sixteenth
-    assert 0.005 < gpu.context_bytes / gpu.memory_bytes < 0.13
+    assert 0.003 < gpu.context.value / gpu.memory_bytes < 0.13
     assert gpu.fp32_tflops < gpu.tensor_tflops
     assert gpu.host_gb_s < gpu.bandwidth_gb_s
 
@@ -52,11 +54,19 @@ def test_geforce_cards_have_their_rate_with_float32_accumulation(name: str) -> N
         assert gpu.tensor_tflops == pytest.approx(2 * gpu.fp32_tflops, rel=0.01)
 
 
-def test_memory_of_a_process_is_the_driver_s_part_and_its_context() -> None:
+def test_context_is_the_driver_s_part_and_that_of_a_process() -> None:
     gpu = find_gpu("a100-80gb")
-    assert gpu.context_bytes == (698 + 512) * MIB
+    assert gpu.context.value == (698 + 300) * MIB
+    assert (gpu.context.low, gpu.context.high) == ((698 + 141) * MIB, (698 + 543) * MIB)
     assert not gpu.reserved_assumed
-    assert find_gpu("h100-80gb").reserved_assumed
+
+
+def test_a_driver_s_part_that_is_not_known_is_between_those_that_are() -> None:
+    known = [gpu.reserved.value for gpu in map(find_gpu, gpu_names()) if not gpu.reserved_assumed]
+    assumed = find_gpu("h100-80gb")
+    assert assumed.reserved_assumed
+    assert assumed.reserved.value == 512 * MIB
+    assert (assumed.reserved.low, assumed.reserved.high) == (min(known), max(known))
 
 
 def test_name_in_capitals_is_found() -> None:

@@ -1,0 +1,190 @@
+"""Measured peaks next to what the ledger says of the same runs, and its error by class of run.
+
+An error holds for runs like those that it was seen on: of one method, framework, precision and
+sharding. No constant of the ledger is fitted to any peak. Causes of errors were looked for in the
+rows of some sources, which are marked ``seen``; the rows of all others are held out, by source.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from statistics import median
+from typing import Any
+
+from consilico.sim.base.facts import Facts
+from consilico.sim.base.interval import Interval
+from consilico.sim.memory.evidence.allocator import quantile
+from consilico.sim.memory.evidence.tables import UNITS, runs_on_gpu
+from consilico.sim.memory.ledger import ledger, peak_bytes
+from consilico.sim.memory.presets import find_model
+from consilico.sim.memory.training_run import TrainingRun
+
+__all__ = [
+    "ClassError",
+    "MeasuredPeak",
+    "class_error",
+    "class_errors",
+    "class_of",
+    "error_of",
+    "measured_runs",
+    "peak_spread",
+]
+
+_FRAMEWORKS = {
+    "transformers": "Hugging Face",
+    "transformers-2023": "Hugging Face of 2023",
+    "fused": "fused kernels",
+}
+
+
+def class_of(run: TrainingRun) -> str:
+    """Name the class of a run: method, framework, precision and sharding.
+
+    For example ``QLoRA, Hugging Face, bfloat16, one GPU``.
+    """
+    own = run.kernel == "reference"
+    implementation = "transformers-2023" if run.published else run.implementation
+    framework = "our optimizer" if own else _FRAMEWORKS[implementation]
+    if run.sharding != "none":
+        sharding = run.sharding
+    else:
+        sharding = "one GPU" if run.gpus == 1 else "replicated"
+    return ", ".join((run.method_description.title, framework, run.dtype, sharding))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredPeak:
+    """A run whose peak others measured, and what the ledger says of it."""
+
+    label: str
+    quantity: str  # peak or activations
+    run: TrainingRun
+    published: float  # in the unit that the source prints
+    unit: str
+    stated: bool  # whether all settings are known
+    seen: bool  # whether causes of errors were looked for in the source's rows
+    source: str
+    instrument: str
+    note: str
+
+    @cached_property
+    def computed(self) -> float:
+        """Return what the ledger says, in the unit of ``published``."""
+        if self.quantity == "activations":
+            size: float = max(
+                sum(e.bytes for e in stage.entries() if e.kind.startswith("activations"))
+                for stage in ledger(self.run).stages
+            )
+        else:
+            size = peak_bytes(self.run)
+        return float(size) / UNITS[self.unit]
+
+    @property
+    def error_pct(self) -> float:
+        """Return the error of the ledger against the measurement, in percent."""
+        return 100 * (self.computed / self.published - 1)
+
+    @cached_property
+    def run_class(self) -> str:
+        """Return the class of the run."""
+        return class_of(self.run)
+
+
+@cache
+def measured_runs() -> tuple[MeasuredPeak, ...]:
+    """Return all measured runs that did not die, in the order of the tables."""
+    rows = []
+    for item in runs_on_gpu():
+        if item.died:
+            continue
+        settings, unit = dict(item.settings), item.unit
+        if unit == "bytes":  # whose digits nobody reads
+            unit, peak = "GB", round(item.figures["peak"] / UNITS["GB"], 3)
+        else:
+            peak = item.figures["peak"]
+        rows.append(
+            MeasuredPeak(
+                label=item.label,
+                quantity=item.quantity,
+                run=TrainingRun(model=find_model(settings.pop("model")), **settings),
+                published=peak,
+                unit=unit,
+                stated=item.stated,
+                seen=item.seen,
+                source=item.title,
+                instrument=item.instrument,
+                note=item.note,
+            )
+        )
+    return tuple(rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassError(Facts):
+    """Error of the ledger's peaks on the measured runs of one class, in percent.
+
+    ``median_pct`` and ``worst_pct`` are magnitudes, ``low_pct`` and ``high_pct`` the signed ends.
+    """
+
+    run_class: str
+    runs: int
+    median_pct: float
+    worst_pct: float
+    low_pct: float
+    high_pct: float
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the command prints: class, number of runs, median and worst magnitude."""
+        return {
+            "class": self.run_class,
+            "runs": self.runs,
+            "median_pct": round(self.median_pct, 2),
+            "worst_pct": round(self.worst_pct, 2),
+        }
+
+
+def error_of(name: str, errors: Sequence[float]) -> ClassError:
+    """Sum up signed errors in percent, which must not be none."""
+    sizes = [abs(error) for error in errors]
+    return ClassError(
+        run_class=name,
+        runs=len(errors),
+        median_pct=median(sizes),
+        worst_pct=max(sizes),
+        low_pct=min(errors),
+        high_pct=max(errors),
+    )
+
+
+def _counted(row: MeasuredPeak) -> bool:
+    return row.stated and row.quantity == "peak"
+
+
+@cache
+def class_error(run_class: str) -> ClassError | None:
+    """Return the error on the runs of a class whose settings are all stated; None without any."""
+    rows = [row for row in measured_runs() if _counted(row) and row.run_class == run_class]
+    return error_of(run_class, [row.error_pct for row in rows]) if rows else None
+
+
+@cache
+def class_errors() -> tuple[ClassError, ...]:
+    """Return the errors of all classes that were measured, the most runs first."""
+    names = dict.fromkeys(row.run_class for row in measured_runs() if _counted(row))
+    found = [error for name in names if (error := class_error(name)) is not None]
+    return tuple(sorted(found, key=lambda error: -error.runs))
+
+
+@cache
+def peak_spread(run_class: str) -> Interval:
+    """Return how much of the ledger's peak real peaks come to: about 1, with its spread.
+
+    Nine of ten measured runs of the class lie between the bounds; where there is no run like it,
+    nine of ten of all measured runs.
+    """
+    rows = [row for row in measured_runs() if _counted(row)]
+    like = [row for row in rows if row.run_class == run_class]
+    factors = [1 / (1 + row.error_pct / 100) for row in like or rows]
+    return Interval(
+        value=1.0, low=min(1.0, quantile(factors, 0.05)), high=max(1.0, quantile(factors, 0.95))
+    )

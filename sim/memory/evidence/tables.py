@@ -1,0 +1,86 @@
+"""Read the tables of measured runs: settings and figures of each run, nothing computed."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["UNITS", "RunOnGpu", "runs_on_gpu"]
+
+UNITS = {"bytes": 1, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+"""Bytes of each unit that a source prints."""
+
+_FILES = ("measured.toml", "measured_t4.toml", "measured_a100.toml")
+_FIGURES = ("resident", "peak", "reserved", "used_mib", "tokens_per_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOnGpu:
+    """A run that others did, with the settings that their source states.
+
+    ``figures`` are in the unit of the source: ``peak`` is the most that was allocated, 0 where none
+    was recorded because the run died; ``resident`` what is allocated between steps, ``reserved``
+    the most that PyTorch's allocator held. ``used_mib`` is what nvidia-smi showed.
+    """
+
+    source: str  # key of the source
+    title: str  # of the source
+    instrument: str
+    unit: str
+    seen: bool  # whether causes of errors were looked for in the source's rows
+    label: str
+    quantity: str  # what ``peak`` is the peak of: peak of everything, or activations
+    stated: bool  # whether the source states every setting that matters
+    note: str
+    settings: Mapping[str, Any]  # fields of the run, its model by name
+    figures: Mapping[str, float]
+
+    @property
+    def died(self) -> bool:
+        """Return whether no peak was recorded, which is read as out of memory."""
+        return not self.figures["peak"]
+
+    def bytes_of(self, figure: str) -> float:
+        """Return a figure that is in the source's unit in bytes."""
+        return self.figures[figure] * UNITS[self.unit]
+
+
+@cache
+def runs_on_gpu() -> tuple[RunOnGpu, ...]:
+    """Return all measured runs, file by file, in the files' order."""
+    return tuple(run for name in _FILES for run in _read(Path(__file__).with_name(name)))
+
+
+def _read(path: Path) -> Iterator[RunOnGpu]:
+    data = tomllib.loads(path.read_text())
+    for item in data.get("run", ()):
+        yield _run(item, data["source"], item["settings"], {"peak": item["published"]})
+    for table in data.get("table", ()):
+        for row in table["rows"]:
+            cells = dict(zip(table["columns"], row, strict=True))
+            figures = {name: cells.pop(name) for name in _FIGURES if name in cells}
+            yield _run(table, data["source"], {**table["settings"], **cells}, figures)
+
+
+def _run(
+    item: Mapping[str, Any],
+    sources: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    figures: Mapping[str, float],
+) -> RunOnGpu:
+    source = sources[item["source"]]
+    return RunOnGpu(
+        source=item["source"],
+        title=source["title"],
+        instrument=source["instrument"],
+        unit=source["unit"],
+        seen=source["seen"],
+        label=item["label"],
+        quantity=item.get("quantity", "peak"),
+        stated=item["stated"],
+        note=item.get("note", ""),
+        settings=settings,
+        figures=figures,
+    )
