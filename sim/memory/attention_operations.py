@@ -163,7 +163,10 @@ def _attend(
     wide = c.add(
         "attention weights, float32", masked, bytes=4 * scores,
         scratch=4 * scores if e != 4 and c.k.converts_scores else 0,
-        back_scratch=(4 - e) * scores,  # its gradient in float32 before it is converted
+        # CUDA's kernel makes the product of gradient and weights first, in float32
+        # (aten/src/ATen/native/cuda/SoftMax.cu, softmax_backward_cuda_out); where the input was
+        # converted, the gradient in float32 comes before its conversion
+        back_scratch=(4 + (4 - e if c.k.converts_scores else 0)) * scores,
         saves=("attention weights, float32",), kind=_SCORES,
     )  # fmt: skip
     weights = wide

@@ -33,6 +33,7 @@ __all__ = [
 _FRAMEWORKS = {
     "transformers": "Hugging Face",
     "transformers-2023": "Hugging Face of 2023",
+    "fused-norms": "fused kernels",
     "fused": "fused kernels",
 }
 
