@@ -17,8 +17,10 @@ from typing import Any
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.memory.gpus import GpuMemory
+from consilico.sim.memory.idle_settings import idle_settings
 from consilico.sim.memory.margins import needed_memory
 from consilico.sim.memory.methods import find_method
+from consilico.sim.memory.settings import Settings
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["GROUPS", "Suggestion", "suggestions"]
@@ -63,7 +65,7 @@ _WHAT = {  # what a setting's change comes to, by setting
     "checkpointing": "activations are computed again in the backward pass",
     "offload": "goes through host memory",
     "accumulation": "a step in more micro-batches",
-    "gpus": "weights, gradients and states shared out among the GPUs",
+    "sharding": "weights, gradients and states shared out among the GPUs",
     "targets": "other matrices have no adapters",
     "sequence": "longer texts are cut",
     "method": "trains in another way",
@@ -180,7 +182,7 @@ class _Search:
         """Return combinations with fewer sequences, shorter ones or fewer adapters."""
         starts: list[Changes] = []
         if self.run.targets == "all" and find_method(self.run.method).adapters:
-            starts.append({"targets": "attention"})
+            starts += [{"targets": "attention"}, {"targets": "q,v"}]
         if self.run.sequence > _SHORT:
             starts.append({"sequence": self.run.sequence // 2})
         free = self._free({})
@@ -198,6 +200,10 @@ class _Search:
         found = []
         for name in _LIGHTER.get(self.run.method, ()):
             start: Changes = {"method": name} | ({"rank": 1} if name == "apollo-mini" else {})
+            for idle in idle_settings(find_method(name), self.run.kernel):
+                usual = Settings.__dataclass_fields__[idle].default
+                if getattr(self.run, idle) != usual:
+                    start[idle] = usual
             if self._changed(start) is None:  # it does not run in these settings
                 continue
             free = self._free(start)
@@ -260,6 +266,8 @@ class _Search:
             return False
         if name == "kernel":
             return method.blocks.kernel and self.run.kernel in ("foreach", "loop")
+        if name == "loss" and self.run.loss in ("liger", "cut"):
+            return False
         return not (name in ("loss", "published") and method.forward_only)
 
     def _costly(self, start: Changes) -> Iterator[Changes]:
@@ -275,7 +283,10 @@ class _Search:
         again = [{}, *({"checkpointing": value} for value in left[run.checkpointing])]
         places = {"none": ("optimizer", "activations", "both"), "both": ()}
         moved = [{}, *({"offload": value} for value in places.get(run.offload, ("both",)))]
-        every = [{**u, **c, **o} for o, c, u in product(moved, again, updates)]
+        shared: tuple[Changes, ...] = ({},)
+        if run.gpus > 1 and "gpus" not in start and run.sharding not in ("fsdp", "zero3"):
+            shared = ({}, {"sharding": "fsdp"})
+        every = [{**s, **u, **c, **o} for o, c, u, s in product(moved, again, updates, shared)]
         yield from sorted(every[1:], key=len)
 
     def _least(self, changes: Changes, keep: Iterable[str] = ()) -> Changes | None:

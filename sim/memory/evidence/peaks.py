@@ -181,11 +181,14 @@ def peak_spread(run_class: str) -> Interval:
     """Return how much of the ledger's peak real peaks come to: about 1, with its spread.
 
     Nine of ten measured runs of the class lie between the bounds; where there is no run like it,
-    nine of ten of all measured runs.
+    all measured runs do.
     """
     rows = [row for row in measured_runs() if _counted(row)]
     like = [row for row in rows if row.run_class == run_class]
+    tail = 0.05 if like else 0.0
     factors = [1 / (1 + row.error_pct / 100) for row in like or rows]
     return Interval(
-        value=1.0, low=min(1.0, quantile(factors, 0.05)), high=max(1.0, quantile(factors, 0.95))
+        value=1.0,
+        low=min(1.0, quantile(factors, tail)),
+        high=max(1.0, quantile(factors, 1 - tail)),
     )

@@ -59,7 +59,7 @@ def refuted_peaks() -> tuple[RefutedPeak, ...]:
             name: sum(float(e.bytes) for e in plan.persistent if e.kind in kinds)
             for name, kinds in _KINDS.items()
         }
-        sizes["gradients"] = float(plan.gradient_bytes())
+        sizes["gradients"] = float(plan.gradient_bytes)
         unit = UNITS[item["unit"]]
         rows.append(
             RefutedPeak(

@@ -42,8 +42,9 @@ class MemoryTracker(TorchDispatchMode):
     """Adds up the storages that live, where they are seen: as results of operations.
 
     Use it as a context, inside that of ``FakeTensorMode`` if there is one. It sees what a kernel
-    returns and not what a kernel allocates and frees inside, such as the workspace of a singular
-    value decomposition. A storage that is resized keeps its first size.
+    returns, and of what a kernel allocates and frees inside only the product that a softmax's
+    backward pass makes on a GPU: not, for example, the workspace of a singular value decomposition.
+    A storage that is resized keeps its first size.
 
     Attributes:
         phase: Name of what the program is doing; the program sets it.
@@ -104,11 +105,29 @@ class MemoryTracker(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._see(leaf, str(func), self._operations)
-        self.phase_peaks[self.phase] = max(self.phase_peaks.get(self.phase, 0), self.current_bytes)
-        if self.current_bytes > self.peak_bytes:
-            self.peak_bytes, self.peak_phase = self.current_bytes, self.phase
+        held = self.current_bytes
+        if func is torch.ops.aten._softmax_backward_data.default:
+            held += self._workspace(args[0], str(func))
+        self.phase_peaks[self.phase] = max(self.phase_peaks.get(self.phase, 0), held)
+        if held > self.peak_bytes:
+            self.peak_bytes, self.peak_phase = held, self.phase
             self._peak_operation = self._operations
         return result
+
+    def _workspace(self, like: Tensor, operation: str) -> int:
+        """Return the bytes of a tensor that CUDA's kernel makes and frees inside an operation.
+
+        The backward pass of a softmax multiplies the gradient by the result first
+        (aten/src/ATen/native/cuda/SoftMax.cu, ``softmax_backward_cuda_out``).
+        """
+        size = -(-like.numel() * like.element_size() // self._granule) * self._granule
+        inside = Allocation(
+            bytes=size, operation=f"inside {operation}", shape=tuple(like.shape),
+            dtype=str(like.dtype).removeprefix("torch."), phase=self.phase, category=UNLABELLED,
+            born=self._operations, died=self._operations + 1,
+        )  # fmt: skip
+        self._history.append(inside)
+        return size
 
     def _see(self, tensor: Tensor, operation: str, born: int) -> Allocation:
         """Return the allocation of a tensor's storage, beginning to count it if it is new."""

@@ -110,6 +110,24 @@ def test_a_batch_of_64_is_kept_where_two_exact_changes_keep_it() -> None:
     assert factors == sorted(factors, key=lambda f: round(f or 0, 2))
 
 
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_a_70b_model_fits_two_gpus_of_24_gb_by_exact_changes(sharding: str) -> None:
+    settings: dict[str, Any] = {"gpus": 2, "sharding": sharding, "sequence": 512}
+    run = TrainingRun(model=find_model("llama-2-70b"), method="qlora", **settings)
+    found = [s for s in advice(run, "rtx4090-24gb", "rtx4090-24gb") if s.group == "same numbers"]
+    wanted = {"checkpointing": "full"} | ({"sharding": "fsdp"} if sharding == "none" else {})
+    assert wanted in [item.changes for item in found]
+    assert all(item.exact for item in found)
+
+
+def test_settings_that_another_method_has_not_go_with_the_method() -> None:
+    run = TrainingRun(model=LLAMA, method="lora", rank=8, targets="q,v", batch=64, sequence=2048)
+    methods = {s.changes.get("method") for s in suggestions(run, bare(24 * 10**9))}
+    assert "qlora" in methods
+    for item in suggestions(replace(run, method="lisa", rank=0, targets="all"), bare(24 * 10**9)):
+        assert replace(run, rank=0, targets="all", **item.changes)
+
+
 def test_sequences_of_a_step_are_kept_by_accumulation() -> None:
     run = TrainingRun(model=LLAMA, method="lora", batch=12, sequence=2048, checkpointing="full")
     found = suggestions(run, bare(22 * 10**9))
