@@ -68,6 +68,7 @@ def blockwise_quantize(
     """Compute the codes of ``training/blockwise_quantize``, bit for bit.
 
     The code is the nearest to the normalized state; of two equally near codes, that nearer to zero.
+    As :func:`normalize` rounds, it may be the code next to the one nearest to the exact quotient.
 
     Args:
         state: bf16 bit patterns, int64, any shape.

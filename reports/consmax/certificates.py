@@ -29,12 +29,17 @@ __all__ = [
     "certify_defaults",
     "certify_variants",
     "guaranteed_log2",
+    "guaranteed_split",
     "settings",
     "split_results",
+    "worst_split_error",
 ]
 
-_BITS = 100
 Setting = tuple[float, float]  # scale, log C
+
+_BITS = 100
+_WORST_SPLIT = (0.0793193036115015, 0.3608733045882676)  # scale, log C
+_WORST_WIDE = (0.00013784083921976052, -0.6829205125554001)
 Results = Callable[[Sequence[int], Setting], list[int]]  # codes, setting -> bf16 bit patterns
 
 
@@ -177,6 +182,38 @@ def guaranteed_log2(config: Log2Config) -> ErrorBounds:
     return ErrorBounds(max_relative_error=float(error.max()), max_ulp=float(ulp.max()))
 
 
+def guaranteed_split(*, wide: bool = False) -> ErrorBounds:
+    """Bound the error of ``split`` for every head whose entries and results are normal numbers.
+
+    A number that is rounded to 8 bits errs by at most ``h = 2**-8 / (1 + 2**-8)`` of itself. Two
+    entries and their product are rounded, of INT16 scores four entries and three products, so that
+    the result is within ``(1 + h)**3`` or ``(1 + h)**7`` of the exact one. Which factor balances
+    the tables does not matter to the bound.
+
+    Args:
+        wide: Of INT16 scores.
+    """
+    half = 2**-8 / (1 + 2**-8)
+    relative = (1 + half) ** (7 if wide else 3) - 1
+    return ErrorBounds(max_relative_error=relative, max_ulp=256 * relative)
+
+
+def worst_split_error(*, wide: bool) -> float:
+    """Return the greatest relative error of ``split`` at the worst head that a search has found.
+
+    The search drew heads of the range of :func:`settings` and climbed from the worst of them; of
+    INT16 scores it drew only.
+
+    Args:
+        wide: Of INT16 scores, all codes.
+    """
+    codes = range(-(1 << 15), 1 << 15) if wide else range(-128, 128)
+    scale, log_c = _WORST_WIDE if wide else _WORST_SPLIT
+    bits = np.array(split_results(wide)(codes, (scale, log_c)))
+    value = (128 + (bits & 127)) * np.exp2((bits >> 7) - 134.0)
+    return float(np.abs(value / np.exp(log_c + scale * np.array(codes)) - 1).max())
+
+
 def _log2_results(codes: Sequence[int], head: Setting) -> list[int]:
     import torch
 
@@ -237,7 +274,12 @@ def certify_defaults(progress: Progress | None = None) -> Certificates:
                 ("consmax/log2", _log2_results), ("consmax/split", split_results(False)),
             )
         )  # fmt: skip
-        return Certificates(rows=(replace(log2, guaranteed=guaranteed_log2(Log2Config())), split))
+        return Certificates(
+            rows=(
+                replace(log2, guaranteed=guaranteed_log2(Log2Config())),
+                replace(split, guaranteed=guaranteed_split()),
+            )
+        )
 
     key = digest("defaults", package_version("mpmath"), code_digest(__name__))
     return cached_facts(Certificates, "certify", key, compute)

@@ -1,12 +1,13 @@
-"""The training runs whose losses the project states: methods compared, random bits compared."""
+"""The training runs whose losses the project states: methods, random bits, variants compared."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from consilico.golden.training.method import METHODS
 from consilico.sim.traffic.gpt_training import GptTraining
 
-__all__ = ["METHOD_RUNS", "ROUNDING_RUNS", "SEEDS", "LossRun", "loss_runs"]
+__all__ = ["METHOD_RUNS", "ROUNDING_RUNS", "SEEDS", "VARIANT_RUNS", "LossRun", "loss_runs"]
 
 SEEDS = (1, 2, 3)
 
@@ -17,14 +18,19 @@ _QGALORE = GptTraining(
 )
 
 
+def _method(run: GptTraining, **fields: Any) -> GptTraining:
+    """Return the run with another method."""
+    return replace(run, method=replace(run.method, **fields))
+
+
 def _bits(run: GptTraining, random_bits: int) -> GptTraining:
     """Return the run with another number of random bits."""
-    return replace(run, method=replace(run.method, random_bits=random_bits))
+    return _method(run, random_bits=random_bits)
 
 
 def _float(run: GptTraining) -> GptTraining:
     """Return the run with float32 weights."""
-    return replace(run, method=replace(run.method, weights=32))
+    return _method(run, weights=32)
 
 
 METHOD_RUNS = {
@@ -47,12 +53,28 @@ ROUNDING_RUNS = {
 }
 """Q-GaLore by the random bits of its INT8 weights, 0 being to nearest; float: float32 weights."""
 
+_SHORT_GALORE = replace(METHOD_RUNS["galore"], steps=300, warm_up=30)
+VARIANT_RUNS = {
+    "own": _SHORT,
+    "published": _method(_SHORT, variant="published"),
+    "clamped": _method(_SHORT, zero_point="clamped"),
+    "clamped_constant_gap": _method(_SHORT, zero_point="clamped", lazy=False),
+    "published_constant_gap": _method(_SHORT, variant="published", lazy=False),
+    "galore": _SHORT_GALORE,
+    "galore_published": _method(_SHORT_GALORE, variant="published"),
+}
+"""Q-GaLore and GaLore of our own and as published, and what is between them.
+
+With a constant gap the variants differ in the zero point and in the groups of wide projections,
+with a clamped zero point in the latter and in the cosine.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossRun:
     """A training whose loss is stated: its name among the runs of its kind, and its seed."""
 
-    kind: str  # "method" or "rounding"
+    kind: str  # "method", "rounding" or "variant"
     name: str
     seed: int
     run: GptTraining
@@ -76,5 +98,9 @@ def loss_runs(seeds: Iterable[int] = SEEDS) -> list[LossRun]:
         *(
             LossRun(kind="rounding", name=name, seed=first, run=run)
             for name, run in ROUNDING_RUNS.items()
+        ),
+        *(
+            LossRun(kind="variant", name=name, seed=first, run=run)
+            for name, run in VARIANT_RUNS.items()
         ),
     ]

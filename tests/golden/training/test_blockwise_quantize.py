@@ -100,3 +100,16 @@ def test_a_block_of_zeros_has_codes_of_zero(code: str, zero: int) -> None:
     assert not blockwise_dequantize(
         torch.arange(256), 0, BlockwiseDequantizeConfig(code=code)
     ).any()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_code_is_at_most_one_from_that_of_the_exact_quotient(code: str) -> None:
+    state = torch.arange(98 << 7, 128 << 7)[:, None]
+    absmax = torch.arange(127 << 7, 128 << 7)[None, :]
+    pairs = state <= absmax
+    state, absmax = state.expand_as(pairs)[pairs], absmax.expand_as(pairs)[pairs]
+    found = blockwise_quantize(state, absmax, BlockwiseQuantizeConfig(code=code))
+    wanted = nearest_code(numbers(state) / numbers(absmax), signed=code == "signed").long()
+    missed = (found - wanted).abs()
+    assert int(missed.max()) == 1
+    assert 0.005 < float(missed.double().mean()) < 0.02

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from math import gcd
+from pathlib import Path
 
 import pytest
 import torch
@@ -175,3 +176,25 @@ def test_measured_beats_do_not_correlate(uniform: Tensor, lag: int) -> None:
 def test_seeds_out_of_range_are_refused(seed: int) -> None:
     with pytest.raises(ValueError, match="seed must be in"):
         seeded(seed)
+
+
+def test_words_are_those_that_the_page_predicts() -> None:
+    """The rules of docs/training.md, written out, and its example."""
+    page = (Path(__file__).parents[3] / "docs" / "training.md").read_text()
+    state, lines, at = 2 * 0x12345678 + 1, [], []
+    for _ in range(3):
+        word, factor, lanes = state & 0xFF, state >> 16 & 0xFF, []
+        lanes.append(word)
+        for _ in range(3):
+            lanes.append(word ^ factor)
+            factor = (factor << 1 & 0xFF) ^ (0x71 if factor >> 7 else 0)
+        lines.append(lanes)
+        at.append(state)
+        for _ in range(8):
+            state = (state << 1 & 0xFFFFFFFF) ^ (0x00400007 if state >> 31 else 0)
+    config = RandomConfig(lanes=4, random_bits=8)
+    assert random_words(seeded(0x12345678), 3, config)[0].tolist() == lines
+    for found in at:
+        assert f"`{found:08x}`" in page
+    for lanes in lines:
+        assert f"`{' '.join(f'{word:02x}' for word in lanes)}`" in page

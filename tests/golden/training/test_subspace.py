@@ -1,15 +1,12 @@
-"""Projection of gradients: sides, error, lazy renewal; the published projectors beside it."""
+"""Projection of gradients: sides, error, lazy renewal."""
 
-import importlib.util
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, distribution
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from consilico.golden.training.affine import Affine, AffineConfig, quantize_affine, unpack
+from consilico.golden.training.affine import Affine
 from consilico.golden.training.method import METHODS, Method
 from consilico.golden.training.subspace import Subspace
 
@@ -119,61 +116,3 @@ def test_the_sign_of_a_singular_vector_does_not_count(monkeypatch: pytest.Monkey
 def test_a_subspace_without_a_gradient_says_so() -> None:
     with pytest.raises(RuntimeError, match="needs a gradient"):
         Subspace(EXACT, 0.4).vectors()
-
-
-def published(name: str, module: str) -> Any:
-    """A published projector, loaded from its file: the package itself imports CUDA libraries."""
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        pytest.skip(f"{name} is not installed: pip install --no-deps {name}==1.0")
-    spec = importlib.util.spec_from_file_location(name, str(found.locate_file(module)))
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_projections_are_those_of_galore_torch(shape: tuple[int, int]) -> None:
-    module = published("galore-torch", "galore_torch/galore_projector.py")
-    theirs = module.GaLoreProjector(rank=8, update_proj_gap=10, scale=0.25)
-    ours = Subspace(EXACT, 0.4)
-    for update in range(12):
-        gradient = random(shape, update)
-        low = theirs.project(gradient, update)
-        ours.advance(gradient)
-        torch.testing.assert_close(ours.down(gradient), low, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(0.25 * ours.up(low, gradient.shape), theirs.project_back(low))
-
-
-@pytest.mark.parametrize("shape", [(64, 32), (32, 32)])
-def test_int4_projections_are_those_of_q_galore_torch(shape: tuple[int, int]) -> None:
-    module = published("q-galore-torch", "q_galore_torch/q_galore_projector.py")
-    theirs = module.GaLoreProjector(
-        rank=8, update_proj_gap=10, scale=0.25, quant=True, group_size=256, n_bit=4
-    )
-    ours = Subspace(replace(INT4, zero_point="clamped"), 0.4)
-    gradient = random(shape)
-    low = theirs.project(gradient, 0)
-    ours.advance(gradient)
-    assert isinstance(ours.basis, Affine)
-    vectors = theirs.ortho_matrix_scales * (theirs.ortho_matrix - theirs.ortho_matrix_zeros)
-    torch.testing.assert_close(ours.vectors(), vectors.view(8, 32), rtol=1e-5, atol=1e-7)
-    torch.testing.assert_close(ours.down(gradient), low)
-    torch.testing.assert_close(
-        0.25 * ours.up(low, gradient.shape), theirs.project_back(low), rtol=1e-5, atol=1e-6
-    )
-    # a byte for each code there, half a byte here
-    assert theirs.ortho_matrix.untyped_storage().nbytes() == 2 * ours.basis.codes.numel()
-
-
-@pytest.mark.parametrize("center", [0.0, 0.3, 2.0, -2.0])
-def test_clamped_codes_are_those_of_q_galore_torch(center: float) -> None:
-    module = published("q-galore-torch", "q_galore_torch/q_galore_projector.py")
-    values = random((64, 256)) + center
-    codes, scale, zero, _ = module.GaLoreProjector(rank=8)._quantize(values, 256, 4)
-    ours = quantize_affine(values, AffineConfig(bits=4, zero_point="clamped"))
-    assert torch.equal(unpack(ours.codes), codes)
-    torch.testing.assert_close(ours.dequantize(), (codes - zero) * scale, rtol=1e-5, atol=1e-6)

@@ -12,7 +12,10 @@ from consilico.reports.consmax.certificates import (
     certify_defaults,
     certify_variants,
     guaranteed_log2,
+    guaranteed_split,
     settings,
+    split_results,
+    worst_split_error,
 )
 from consilico.reports.consmax.certificates import _log2_results as log2_results
 
@@ -35,6 +38,7 @@ def test_certified_bounds() -> None:
     assert log2.max_relative_error <= 0.006
     assert log2.max_ulp <= 1.0
     assert log2.monotonic
+    assert split.guaranteed == guaranteed_split()
     assert split.max_relative_error <= 0.0093
 
 
@@ -51,6 +55,22 @@ def test_guaranteed_bound_covers_what_was_found() -> None:
     found = certify_defaults().rows[0]
     assert found.max_relative_error <= bounds.max_relative_error <= 0.006
     assert found.max_ulp <= bounds.max_ulp <= 1.0
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_split_is_within_its_bound_where_a_search_found_it_worst(wide: bool) -> None:
+    bound, worst = guaranteed_split(wide=wide).max_relative_error, worst_split_error(wide=wide)
+    assert (0.017 if wide else 0.008) < worst < bound < (0.028 if wide else 0.0118)
+
+
+def test_tables_that_are_a_unit_too_great_break_the_bound_of_split() -> None:
+    def wrong(codes: Sequence[int], head: Setting) -> list[int]:
+        return [bits + 3 for bits in split_results(False)(codes, head)]
+
+    found = certify("wrong", wrong, settings()[:3], range(-128, 128), exhaustive=True)
+    bound = guaranteed_split()
+    assert found.max_relative_error > bound.max_relative_error
+    assert found.max_ulp > bound.max_ulp
 
 
 @pytest.mark.parametrize(
