@@ -204,10 +204,21 @@ def method(projection: int, gap: int) -> Method:
 @pytest.mark.parametrize(
     ("shape", "int8", "threshold"),
     [
-        *((shape, int8, -1.0) for shape in SHAPES for int8 in (False, True)),
-        ("tall", True, 0.4),
-        ("wide", False, 0.4),
-        ("wide", True, 1.5),
+        ("tall", True, -1.0),
+        ("wide", True, 0.4),
+        ("wide", False, -1.0),
+        *(
+            pytest.param(*case, marks=pytest.mark.exhaustive)
+            for case in (
+                ("tall", False, -1.0),
+                ("wide", True, -1.0),
+                ("square", True, -1.0),
+                ("square", False, -1.0),
+                ("tall", True, 0.4),
+                ("wide", False, 0.4),
+                ("wide", True, 1.5),
+            )
+        ),
     ],
 )
 def test_q_galore_is_q_galore_torchs(
@@ -246,7 +257,10 @@ def test_q_galore_is_q_galore_torchs(
         )
         found["layer.weight"] = ours.layer.dequantize()
     for name, before in start.items():
-        close(found[name], final[name], before, 1e-3)
+        # an extreme INT8 weight that rounds the other way changes its group's scale, and with it
+        # how 255 others round
+        rounds = int8 and name == "layer.weight"
+        close(found[name], final[name], before, 5e-2 if rounds else 1e-3)
 
 
 @pytest.mark.parametrize("center", [0.0, 0.3, 2.0, -2.0])
