@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.entries import BITS
+from consilico.sim.memory.holdings import Holding
 from consilico.sim.memory.step_time import LAZY, svd_flops
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
-from consilico.sim.memory.treatments import Holding
 
 __all__ = [
     "ADAM",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from consilico.sim.memory.bases import BASES
 from consilico.sim.memory.entries import Size, ceil_div
-from consilico.sim.memory.treatments import (
+from consilico.sim.memory.holdings import (
     ADAPTERS,
     Dims,
     Elements,

@@ -143,7 +143,7 @@ def _attend(
         return c.add(
             "attended", query, key, value, bytes=e * width * t,
             saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=_KIND,
-            flops=2 * (part.query + width) * t * _seen(part.window, sequence),
+            flops=2 * (part.query + width) * t * _seen(part.window, sequence / c.k.packed),
         )  # fmt: skip
     scores = part.heads * t * sequence
     product = c.add(

@@ -5,7 +5,7 @@ Counted from the libraries that store them: bitsandbytes 0.50.2 and gptqmodel 7.
 
 from collections.abc import Callable
 
-from consilico.sim.memory.treatments import CONSTANTS, Elements, Holding, weight
+from consilico.sim.memory.holdings import CONSTANTS, Elements, Holding, weight
 
 __all__ = ["BASES", "BITSANDBYTES", "base_of"]
 

@@ -28,6 +28,7 @@ class Kernels:
     loss: str
     holds_logits: bool  # the program keeps them until the backward pass is over
     converts_scores: bool  # softmax in float32 converts its input first; fused for float16
+    packed: int  # texts in a sequence, which do not see each other
     repeats: bool  # keys and values are copied for all queries that share them
 
     @property

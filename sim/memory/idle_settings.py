@@ -1,7 +1,7 @@
 """Settings that do nothing for a method are refused: whoever gives one expects an effect."""
 
+from consilico.sim.memory.holdings import RUN_GROUP
 from consilico.sim.memory.methods import TrainingMethod
-from consilico.sim.memory.treatments import RUN_GROUP
 
 __all__ = ["idle_settings"]
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory import adapter_treatments as a
+from consilico.sim.memory import holdings as h
 from consilico.sim.memory import treatments as t
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.bases import BASES
 from consilico.sim.memory.entries import Size
-from consilico.sim.memory.treatments import Dims, Treatment
+from consilico.sim.memory.holdings import Dims, Treatment
 
 __all__ = ["METHODS", "REFERENCE_METHODS", "TrainingMethod", "find_method", "varied"]
 
@@ -144,7 +145,7 @@ _CATALOGUE = (
     ),
     TrainingMethod(
         name="adalomo", title="AdaLomo", source="arXiv 2310.10195",
-        blocks=t.ADAFACTOR, ends=t.ADAFACTOR, vectors=t.ADAFACTOR_VECTORS, per_layer=True,
+        blocks=t.ADALOMO, ends=t.ADALOMO, vectors=t.ADAFACTOR_VECTORS, per_layer=True,
         note="factored second moment, no first",
     ),
     TrainingMethod(
@@ -314,7 +315,7 @@ def varied(
     blocks = method.blocks
     if base != "usual":
         elements = blocks.holdings[0].elements
-        stored = BASES[base](elements) if base in BASES else (t.weight(elements=elements),)
+        stored = BASES[base](elements) if base in BASES else (h.weight(elements=elements),)
         others = blocks.holdings[blocks.weights :]
         blocks = replace(
             blocks, holdings=(*stored, *others), weights=len(stored), weight_copies=base in BASES
@@ -324,7 +325,7 @@ def varied(
     if blocks is not method.blocks:
         method = replace(method, blocks=blocks)
     if first_moment:
-        moment = t.state("first moment", t.full, "float32")
+        moment = h.state("first moment", h.full, "float32")
         changed = [replace(part, holdings=(*part.holdings, moment)) for part in method.parts]
         method = replace(method, blocks=changed[0], ends=changed[1], vectors=changed[2], note="")
     return method
@@ -374,17 +375,17 @@ def _reference_svd(d: Dims, e: int) -> Size:
 
 
 _ADAM = Treatment(
-    holdings=(t.weight(), *t.moments(t.full, "float32")), gradient=t.full, update=_adam
+    holdings=(h.weight(), *h.moments(h.full, "float32")), gradient=h.full, update=_adam
 )
 _ADAM_8BIT = Treatment(
-    holdings=(t.weight(), *t.moments(t.full, "uint8")), gradient=t.full, update=_adam_8bit
+    holdings=(h.weight(), *h.moments(h.full, "uint8")), gradient=h.full, update=_adam_8bit
 )
 _LORA = replace(
     t.LORA,
     holdings=(
         *t.LORA.holdings[:2],
-        t.state("first moment of adapter", t.factors, "float32"),
-        t.state("second moment of adapter", t.factors, "float32"),
+        h.state("first moment of adapter", h.factors, "float32"),
+        h.state("second moment of adapter", h.factors, "float32"),
     ),
     kernel=False,
     update=lambda d, e: (
@@ -394,19 +395,19 @@ _LORA = replace(
 
 _GALORE = replace(
     t.GALORE,
-    holdings=(t.weight(), *t.moments(t.low, "float32"), t.projection("float32")),
+    holdings=(h.weight(), *h.moments(h.low, "float32"), h.projection("float32")),
     update=_projected,
     renewal=_reference_svd,
 )
 _GALORE_8BIT = replace(
-    _GALORE, holdings=(t.weight(), *t.moments(t.low, "uint8"), t.projection("float32"))
+    _GALORE, holdings=(h.weight(), *h.moments(h.low, "uint8"), h.projection("float32"))
 )
 _Q_GALORE = replace(
     t.Q_GALORE,
     holdings=(  # scale and minimum of a group in float32
-        t.weight("uint8", t.RUN_GROUP, 8.0),
-        *t.moments(t.low, "uint8"),
-        t.projection("int4", t.RUN_GROUP, 8.0),
+        h.weight("uint8", h.RUN_GROUP, 8.0),
+        *h.moments(h.low, "uint8"),
+        h.projection("int4", h.RUN_GROUP, 8.0),
     ),
     update=_reference_requantized,
     renewal=_reference_svd,

@@ -8,8 +8,8 @@ import numpy as np
 from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, Size, ceil_div, is_zero, merged, most, total
+from consilico.sim.memory.holdings import RUN_GROUP, STATES_BLOCK, Dims, Holding, Treatment
 from consilico.sim.memory.training_run import TrainingRun
-from consilico.sim.memory.treatments import RUN_GROUP, STATES_BLOCK, Dims, Holding, Treatment
 
 __all__ = ["TensorPlan", "TrainedParameter"]
 
@@ -94,6 +94,7 @@ class TensorPlan:
             attention=run.attention,
             implementation="transformers-2023" if run.published else run.implementation,
             loss="eager" if self.method.forward_only else run.loss,
+            packed=run.packed,
             repeats=run.attention != "fused" or run.kernel == "reference",
             holds_logits=run.logits == "held",
             converts_scores=run.dtype != "float16",

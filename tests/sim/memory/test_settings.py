@@ -7,10 +7,12 @@ import pytest
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.activations import Activations
+from consilico.sim.memory.gpus import find_gpu
 from consilico.sim.memory.ledger import Ledger, ledger
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.recipes.recipe import find_recipe, recipe_names
 from consilico.sim.memory.settings import Settings
+from consilico.sim.memory.step_time import step_time
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun, run_by_recipe
 
@@ -275,3 +277,18 @@ def test_another_method_leaves_out_what_does_nothing_for_it() -> None:
 def test_an_unknown_recipe_is_refused_by_name() -> None:
     with pytest.raises(UserError, match="unknown recipe 'hf'; accepted: hf-trainer, hf-qlora"):
         run_by_recipe(find_model("llama-7b"), "hf")
+
+
+def test_packed_texts_do_not_see_each_other() -> None:
+    card = find_gpu("a6000-48gb")
+    settings: dict[str, Any] = {"model": "llama-7b", "sequence": 8192}
+    alone, packed = (step_time(run(**settings, packed=n), card).forward_s for n in (1, 16))
+    short = step_time(run(model="llama-7b", sequence=512, batch=16), card).forward_s
+    assert packed == pytest.approx(short, rel=1e-6)
+    assert packed < alone
+
+
+def test_adafactor_of_transformers_takes_four_float32_tensors_of_the_largest_matrix() -> None:
+    found = ledger(run(method="adafactor", per_layer=False))
+    (update,) = [e for s in found.stages for e in s.entries() if e.name == "update"]
+    assert update.bytes == 16 * 32000 * 4096
