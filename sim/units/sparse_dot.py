@@ -49,15 +49,24 @@ def _hits(config: SparseDotConfig, accepted: Accepted, results: Results) -> dict
     x, w, index = (accepted.data[name] for name in ("x", "w", "index"))
     met = np.take_along_axis(x, 4 * (np.arange(config.lanes) // 2) + index, axis=1)
     pair = (met - config.x_range[0] << config.w_width) + w - config.w_range[0]
-    return {f"index_{place}": int((index == place).sum()) for place in range(4)} | {
+    of_lanes = {
+        f"index_{place}": int((index == place).sum(axis=0).min(initial=len(index)))
+        for place in range(4)
+    }
+    return of_lanes | {
         "every_product": in_every_lane(pair, 1 << config.x_width + config.w_width)
     }
 
 
 def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
-    """Draw two different places of every four, in order, as pruning gives them."""
+    """Draw a place of every four for each lane.
+
+    Pruning gives two different places, in order; the unit takes any, and every other beat has such.
+    """
     places = rng.random((beats, lanes // 2, 4)).argsort(axis=2)[:, :, :2]
-    return np.sort(places, axis=2).reshape(beats, lanes)
+    pruned = np.sort(places, axis=2).reshape(beats, lanes)
+    anywhere = rng.integers(0, 4, size=(beats, lanes))
+    return np.where(np.arange(beats)[:, None] % 2, anywhere, pruned)
 
 
 def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
