@@ -1,12 +1,15 @@
 """Ports of AXI-Stream: names, whole bytes, and the same unit behind them."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from consilico.cli import main
+from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.axi_stream import axi_verilog
 from consilico.sim.units.catalogue import find_unit, verilog_file
 
@@ -63,6 +66,22 @@ def test_generate_writes_verilog_and_a_core_file(
     assert core["targets"]["default"]["toplevel"] == "matmul_dot_axis"
     assert core["targets"]["lint"]["filesets"] == ["rtl"]
     assert "module matmul_dot_axis (" in file.read_text()
+
+
+@pytest.mark.parametrize(("added", "fails"), [("", False), ("module broken(", True)])
+def test_fusesoc_lints_what_a_core_file_names(added: str, fails: bool, tmp_path: Path) -> None:
+    """FuseSoC itself reads the core file, finds the Verilog and has Verilator read that."""
+    file = tmp_path / "unit.v"
+    assert main(["generate", "matmul/dot", "--ports", "axi", "--core", "-o", str(file)]) == 0
+    file.write_text(file.read_text() + added)
+    command = [sys.executable, "-m", "fusesoc.main", "--cores-root", ".", "run", "--target=lint"]
+    settings = find_simulator("verilator").environment()
+    settings |= {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "CACHE")}
+    done = subprocess.run(
+        [*command, "consilico:matmul:matmul_dot_axis"],
+        cwd=tmp_path, env=dict(os.environ) | settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
 
 
 def test_a_core_file_needs_the_verilog_s_file(capsys: pytest.CaptureFixture[str]) -> None:
