@@ -61,6 +61,7 @@ _EVENTS = (
     "config_after_reset",
     "ready_after_valid",
     "longest_stall",
+    "longest_sleep",
     "dump_cycles",
 )
 

@@ -91,18 +91,25 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
     kind = seen.script.kind[comparison.order]
     accepted = Accepted(kind, seen.script.bits[comparison.order], layouts)
     fields = {field.label: field for field in layouts.i.fields}
+
+    def seen(label: str) -> int:
+        """Return the number of beats whose lane is not masked."""
+        values, lane = accepted.data[fields[label].name], fields[label].lane
+        return int(((values if lane is None else values[:, lane]) == 0).sum())
+
     promised = contract(config)
     resets = 1 + int((kind == Kind.RESET).sum())
     most = {}
     for clock, often in promised.beat_clocks.items():
-        counted = kind == (Kind.DATA if often.stream == "i" else Kind.CONFIG)
-        beats = int((accepted.data[often.where] != 0).sum() if often.where else counted.sum())
+        if often.masked_by:
+            beats = seen(often.masked_by)
+        elif often.where:
+            beats = int((accepted.data[often.where] != 0).sum())
+        else:
+            beats = int((kind == (Kind.DATA if often.stream == "i" else Kind.CONFIG)).sum())
         most[gate_of(clock)] = often.most(beats, resets)
     for label, clock in promised.masked_clocks.items():
-        values = accepted.data[fields[label].name]
-        lane = fields[label].lane
-        masked = values if lane is None else values[:, lane]
-        most[gate_of(clock)] = int((masked == 0).sum())
+        most[gate_of(clock)] = seen(label)
     return most
 
 

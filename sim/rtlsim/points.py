@@ -8,9 +8,16 @@ from consilico.sim.rtlsim.bulk_replay import Transcript
 
 __all__ = ["LONG_STALL_CYCLES", "Exemption", "Required", "events_of", "stream_points"]
 
-LONG_STALL_CYCLES = 4096
+LONG_STALL_CYCLES = 4096  # likewise of a sleep
 
-_ALWAYS = ("gap_cycles", "i_stall_cycles", "o_stall_cycles", "ready_after_valid", "long_stall")
+_ALWAYS = (
+    "gap_cycles",
+    "i_stall_cycles",
+    "o_stall_cycles",
+    "ready_after_valid",
+    "long_stall",
+    "long_sleep",
+)
 _CONFIG = ("config_with_data", "config_back_to_back", "config_after_reset", "config_in_flight")
 _RESET = ("reset_in_flight", "reset_under_back_pressure")
 _HELD = ("config_in_flight", *_RESET)
@@ -56,7 +63,8 @@ def stream_points(*, configurable: bool, latency_cycles: int) -> Required:
 def events_of(transcript: Transcript, comparison: Comparison | None) -> dict[str, int]:
     """Return how often a replay hit each point of the streams."""
     events = dict(transcript.events)
-    events["long_stall"] = int(events.pop("longest_stall") > LONG_STALL_CYCLES)
+    for what in ("stall", "sleep"):
+        events[f"long_{what}"] = int(events.pop(f"longest_{what}") > LONG_STALL_CYCLES)
     if comparison is not None:
         events["reset_in_flight"] = comparison.resets_in_flight
         events["config_in_flight"] = comparison.configs_in_flight

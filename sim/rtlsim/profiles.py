@@ -19,6 +19,7 @@ from consilico.sim.units.stimulus import Kind, Stimulus
 __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 
 LONG_STALL = 4200  # cycles, twice per run: more than a counter of 12 bits can count
+_SLEEP, _SLEEPS = 6000, 3  # cycles in which no data are offered; a reset may cut some short
 _BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
 _OFTEN, _SHORT_LOAD = (
     6,
@@ -99,6 +100,7 @@ class Profile:
     producer: Callable[[Rng, int], NDArray[np.uint16]]  # gaps before items
     consumer: Callable[[Rng], Consumer]
     beats: int  # of data, about
+    sleeps: bool = False  # now and then the producer offers nothing for thousands of cycles
     presses: bool = True  # the consumer keeps results waiting, so that resets can fall then
 
 
@@ -111,11 +113,12 @@ PROFILES = (
         beats=400,
     ),
     Profile(
-        name="bursts, stalls of thousands",
+        name="bursts, stalls and sleeps of thousands",
         number=2,
         producer=_bursty,
         consumer=_stalling,
         beats=300,
+        sleeps=True,
     ),
     Profile(
         name="continuous, always ready",
@@ -173,6 +176,8 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
         if loads and not jobs and index % 2:
             pieces.add(loads[rng.integers(len(loads))])
         pieces.add(load)
+        if len(load) and not jobs and index % 4 == 1:  # before anything has used what was loaded
+            pieces.reset(beats=0, whole=True)
         if jobs or not 0 < max(map(len, loads), default=0) <= _SHORT_LOAD:
             pieces.add(part)
         else:  # constants, which may come at any time: often while a beat waits in every stage
@@ -229,6 +234,8 @@ class _Pieces:
         gap[resets] = rng.integers(0, 30, int(resets.sum()))
         after = np.append(False, resets[:-1])
         gap[after & (rng.random(count) < 0.7)] = 0  # offered in the first cycle after a reset
+        if profile.sleeps:
+            gap[rng.choice(np.flatnonzero(data), min(_SLEEPS, int(data.sum())), False)] = _SLEEP
         return Script(
             kind=kind,
             bits=bits,

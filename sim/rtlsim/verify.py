@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -73,7 +73,7 @@ def verify(
 def check(
     unit: Unit,
     config: Config,
-    text: str,
+    text: str | Mapping[str, str],
     simulators: Sequence[str],
     seed: int,
     progress: Progress | None = None,
@@ -81,13 +81,14 @@ def check(
     *,
     fresh: bool = False,
     trusted: bool = False,
+    powered: bool = False,
 ) -> Verification:
     """Verify Verilog that was edited by hand, broken on purpose or checked in.
 
     Args:
         unit: The unit that the Verilog claims to be.
         config: Its configuration.
-        text: The Verilog.
+        text: The Verilog; by simulator, if they run different ones.
         simulators: As for :func:`verify`.
         seed: As for :func:`verify`.
         progress: As for :func:`verify`.
@@ -95,16 +96,21 @@ def check(
         fresh: Whether the verdict is neither taken from the cache nor kept there, because the
             golden model depends on more than its code.
         trusted: Whether the Verilog may reach all files when it is simulated.
+        powered: Whether registers hold their initial values when power comes, as in an FPGA; else,
+            on Verilator, anything.
 
     Raises:
         UserError: If a simulator is unknown, missing or too old.
     """
     found = _found(simulators, trusted)
+    texts = _texts(text, simulators)
     stimulus = unit.vectors(config, seed)
     if fresh:
-        return _judged(unit, config, text, found, seed, stimulus, progress, failures)
+        return _judged(
+            unit, config, texts, found, seed, stimulus, progress, failures, powered=powered
+        )
     key = digest(
-        [unit.name, config.to_json(), seed, unit.latency(config)],
+        [unit.name, config.to_json(), seed, unit.latency(config), powered],
         asked_points(unit, config, simulators),
         [[simulator.name, simulator.version, compiler_version(simulator)] for simulator in found],
         asdict(unit.layouts(config)),
@@ -112,7 +118,7 @@ def check(
         code_digest(__name__),
         code_digest(unit.golden.__module__),  # of the module that defines the unit, or its model
         code_digest(unit.vectors.__module__),
-        text,
+        texts,
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
         stimulus.completes.tobytes(),
@@ -123,7 +129,9 @@ def check(
         Verification,
         "verify",
         key,
-        lambda: _judged(unit, config, text, found, seed, stimulus, progress, failures),
+        lambda: _judged(
+            unit, config, texts, found, seed, stimulus, progress, failures, powered=powered
+        ),
         keep=lambda judged: judged.passed,
     )
 
@@ -131,7 +139,7 @@ def check(
 def replay_file(
     unit: Unit,
     config: Config,
-    text: str,
+    text: str | Mapping[str, str],
     simulators: Sequence[str],
     path: Path,
     failures: Path | None = None,
@@ -143,7 +151,7 @@ def replay_file(
     Args:
         unit: The unit.
         config: Its configuration.
-        text: Its Verilog.
+        text: Its Verilog; by simulator, if they run different ones.
         simulators: As for :func:`verify`.
         path: The stimulus file.
         failures: As for :func:`verify`.
@@ -154,6 +162,7 @@ def replay_file(
             this unit.
     """
     found = _found(simulators, trusted)
+    texts = _texts(text, simulators)
     script = read_script(path, unit.layouts(config), unit.name, config)
     plan = Planned(
         name=f"replay of {path.name}",
@@ -165,14 +174,15 @@ def replay_file(
     problems: list[str] = []
     explained: list[Failure] = []
     for simulator in found:
-        part = _replayed(unit, config, text, simulator, 1, [plan], None, failures, explained)
+        own = texts[simulator.name]
+        part = _replayed(unit, config, own, simulator, 1, [plan], None, failures, explained)
         runs.append(part.run)
         problems += part.problems
     return Verification(
         unit=unit.name,
         config=config.to_json(),
         seed=1,
-        verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        verilog_sha256=_sha256(texts),
         runs=tuple(runs),
         coverage={},
         uncovered=(),
@@ -189,15 +199,26 @@ def _found(simulators: Sequence[str], trusted: bool) -> list[Simulator]:
     return [replace(find_simulator(name), trusted=trusted) for name in simulators]
 
 
+def _texts(text: str | Mapping[str, str], simulators: Sequence[str]) -> Mapping[str, str]:
+    """Return the Verilog that each simulator runs."""
+    return dict.fromkeys(simulators, text) if isinstance(text, str) else text
+
+
+def _sha256(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256("".join(dict.fromkeys(texts.values())).encode()).hexdigest()
+
+
 def _judged(
     unit: Unit,
     config: Config,
-    text: str,
+    texts: Mapping[str, str],
     simulators: list[Simulator],
     seed: int,
     stimulus: Stimulus,
     progress: Progress | None,
     failures: Path | None,
+    *,
+    powered: bool,
 ) -> Verification:
     runs: list[SimulatorRun] = []
     problems: list[str] = []
@@ -216,8 +237,9 @@ def _judged(
     for simulator in simulators:
         plan = plans[simulator.name]
         part = _replayed(
-            unit, config, text, simulator, seed, plan,
+            unit, config, texts[simulator.name], simulator, seed, plan,
             stimulus if has_cocotb(simulator.name, names) else None, failures, explained, step,
+            powered=powered,
         )  # fmt: skip
         own |= sum((Counter(each.coverage) for each in plan), Counter())
         runs.append(part.run)
@@ -236,7 +258,7 @@ def _judged(
         unit=unit.name,
         config=config.to_json(),
         seed=seed,
-        verilog_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        verilog_sha256=_sha256(texts),
         runs=tuple(runs),
         coverage=coverage,
         uncovered=tuple(uncovered),
@@ -266,6 +288,8 @@ def _replayed(
     folder: Path | None,
     explained: list[Failure],
     step: Callable[[], None] = lambda: None,
+    *,
+    powered: bool = True,
 ) -> _Part:
     """Replay the plans on a simulator, and the beginning of a stimulus, if given, on cocotb.
 
@@ -274,7 +298,7 @@ def _replayed(
     known = {failure.what for failure in explained}
     found = Found()
     try:
-        judge = Judge(unit, config, text, simulator, seed, known, folder)
+        judge = Judge(unit, config, text, simulator, seed, known, folder, powered=powered)
         found = judge.found
         for plan in plans:
             ended = judge.replay(plan)

@@ -30,7 +30,7 @@ from consilico.sim.units.consmax_model import (
     split_golden,
     split_hits,
 )
-from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
+from consilico.sim.units.contract import FREE, MOVES, Contract, PerBeat, clocked_by
 from consilico.sim.units.layout import Values
 from consilico.sim.units.products import NEAR, rotated
 from consilico.sim.units.stimulus import Stimulus
@@ -386,17 +386,28 @@ def _paper() -> Any:
 _SOURCES = {name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")}
 
 
-def _contract(rest: Sequence[int], latency_cycles: int, cfg: Sequence[str] = ()) -> Contract:
+def _contract(
+    rest: Sequence[int],
+    latency_cycles: int,
+    cfg: Sequence[str] = (),
+    looks_up: Sequence[str] = (),
+) -> Contract:
     """Return the contract of a unit whose lanes of these numbers hold still where masked.
 
     Args:
         rest: Numbers of the lanes.
         latency_cycles: Latency of the unit.
         cfg: Gated clock domains of what is configured.
+        looks_up: Gated clock domains of a lane, after its first, that rest for masked scores, too.
     """
+    of_lanes = {
+        f"lane{lane}.{domain}_clk": PerBeat(masked_by=f"lane{lane}/mask")
+        for lane in rest
+        for domain in looks_up
+    }
     return Contract(
         masked_clocks={f"lane{lane}/mask": f"lane{lane}.taken_clk" for lane in rest},
-        beat_clocks=clocked_by(latency_cycles, cfg=cfg),
+        beat_clocks=clocked_by(latency_cycles, cfg=cfg) | of_lanes,
         ready={"i": MOVES, "cfg": FREE},
     )
 
@@ -443,7 +454,9 @@ UNITS = (
         latency=lambda config: _split().latency(config),
         # of a pair of lanes that look up in tables of their own, the second one never rests
         contract=lambda config: _contract(
-            range(0, config.lanes, config.table_sets), _split().latency(config)
+            range(0, config.lanes, config.table_sets),
+            _split().latency(config),
+            looks_up=("lower_entry", "upper_entry"),
         ),
         census=lambda batch: _split().census(batch),
         operations_per_beat=lambda config: config.lanes,

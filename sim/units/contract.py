@@ -33,6 +33,7 @@ class PerBeat:
 
     stream: str = "i"  # or "cfg"
     where: str = ""  # field of the beats that count: those where it is not 0; all if not given
+    masked_by: str = ""  # label of a field of ``i``: a beat where it is 1 does not count
     beats: int = 1  # that count, in a group
     ticks: int = 1  # at most, for each group that has begun
 
@@ -45,12 +46,23 @@ class PerBeat:
 class Contract:
     """Promises of a unit about its streams, which proofs hold it to.
 
-    ``completes`` is a Verilog expression. It knows the fields of the beat on ``i`` that are no
-    arrays, such as ``i_last``, and ``position``, the place of the beat in its group.
+    ``completes``, ``closes`` and ``lawful`` are Verilog expressions. They know the fields of the
+    beat on ``i`` that are no arrays, such as ``i_last``, ``position``, the place of the beat in its
+    group, and what ``state`` declares.
     """
 
     # Beats on ``o`` that the beat on ``i`` completes; None: that takes more than this to say
     completes: str | None = "1"
+    # Whether no result of later beats depends on the beat on ``i``, or on those before it; if not
+    # given, that is so where the beat completes results
+    closes: str = ""
+    # Whether what was accepted so far means something, such as sizes within their limits; without
+    # it, nothing is promised about results
+    lawful: str = "1"
+    # Verilog of what these expressions have to remember, such as the counters of a job. It knows
+    # ``clk``, ``rst``, ``take`` and ``configure`` (a beat on ``i`` or ``cfg`` is taken, not in a
+    # reset), and the fields of both beats, such as ``cfg_m``.
+    state: str = ""
     group_beats: int = 1  # ``position`` counts the beats from a reset on, modulo this
     most_due: int = 15  # results that may be due at a time: completed, and not yet taken
     # Cycles after which a result has come that is due, if none comes before it; the latency if not
@@ -72,9 +84,9 @@ class Contract:
     beat_clocks: Mapping[str, PerBeat] = field(default_factory=dict)
     accumulators: tuple[Accumulator, ...] = ()
     # What makes the promises follow by induction: Verilog expressions that are 1 in every cycle
-    # after a reset. They know :attr:`lemma_nets`, ``due`` (results that are due), ``position`` and
-    # ``ended[n]``: a beat that completes results was taken n + 1 cycles ago. They are proved
-    # together with each promise.
+    # after a reset. They know :attr:`lemma_nets`, ``due`` (results that are due), ``position``,
+    # ``lawful_so_far`` (from the last reset on) and ``ended[n]``: a beat that completes results was
+    # taken n + 1 cycles ago. They are proved together with each promise.
     lemmas: tuple[str, ...] = ()
     # Nets of the flat design, or bits of them, by the names that lemmas have for them
     lemma_nets: Mapping[str, str] = field(default_factory=dict)

@@ -53,9 +53,7 @@ def _hits(config: SparseDotConfig, accepted: Accepted, results: Results) -> dict
         f"index_{place}": int((index == place).sum(axis=0).min(initial=len(index)))
         for place in range(4)
     }
-    return of_lanes | {
-        "every_product": in_every_lane(pair, 1 << config.x_width + config.w_width)
-    }
+    return of_lanes | {"every_product": in_every_lane(pair, 1 << config.x_width + config.w_width)}
 
 
 def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:

@@ -18,7 +18,7 @@ from consilico.golden.matmul.systolic import (
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, waiting
-from consilico.sim.units.contract import Accumulator, Contract, clocked_by
+from consilico.sim.units.contract import MOVES, Accumulator, Contract, clocked_by
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -387,9 +387,44 @@ def _length(config: SystolicConfig, source: str) -> float:
     return whole / -(-whole // config.depth)
 
 
+# The passes of a weight-stationary job, from their description in the golden model's module
+_JOB = """
+  reg [{extent}-1:0] job_m, job_n, m_at = 0, n_at = 0;
+  reg [{depth}-1:0] job_k, k_at = 0;
+  reg [31:0] beat_at = 0;
+  reg shaped = 0, loaded = 0; // there is a shape; the first weights of the job are there
+  wire [31:0] m_left = job_m - m_at, n_left = job_n - n_at, k_left = job_k - k_at;
+  wire m_last = m_left <= {tile}, n_last = n_left <= {columns}, k_last = k_left <= {rows};
+  wire [31:0] lines = m_last ? m_left : {tile};
+  wire last_pass = loaded && m_last && n_last && k_last;
+  wire [31:0] beats = !loaded || (!last_pass && lines < {rows}) ? {rows} : lines;
+  wire pass_ends = beat_at + 1 == beats;
+  wire fits = cfg_m != 0 && cfg_m <= {greatest_extent} && cfg_n != 0 && cfg_n <= {greatest_extent}
+    && cfg_k != 0 && cfg_k <= {greatest_depth};
+  always @(posedge clk) begin
+    // of a shape that comes in a reset nothing is said
+    if (configure || (cfg_valid && rst)) shaped <= configure && fits;
+    if (configure) {{job_m, job_k, job_n}} <= {{cfg_m, cfg_k, cfg_n}};
+    if (rst) begin
+      {{m_at, n_at, k_at, beat_at}} <= 0;
+      loaded <= 0;
+    end else if (take) begin
+      beat_at <= pass_ends ? 0 : beat_at + 1;
+      if (pass_ends) begin
+        loaded <= !last_pass;
+        if (loaded) k_at <= k_last ? 0 : k_at + {rows};
+        if (loaded && k_last) n_at <= n_last ? 0 : n_at + {columns};
+        if (loaded && k_last && n_last) m_at <= m_last ? 0 : m_at + {tile};
+      end
+    end
+  end
+"""
+
+
 def _contract(config: SystolicConfig) -> Contract:
     """Return the contract; which beats complete results depends on the shape of the job."""
     rows, columns = config.rows, config.columns
+    stated: dict[str, Any] = {"completes": None}
     stages = config.cluster_rows + config.cluster_columns
     clocks = [f"compute{stage}" for stage in range(stages)]
     if config.dataflow == "weight_stationary":  # every beat is a slot
@@ -399,11 +434,41 @@ def _contract(config: SystolicConfig) -> Contract:
         clocks += [
             f"load{row}_{stage}" for row in range(rows) for stage in range(row, row + columns)
         ]
+        stated = _promised(config, stages)
     return Contract(
-        completes=None,
+        **stated,
         beat_clocks=clocked_by(0, i=(f"array.{clock}" for clock in clocks), cfg=("shape",)),
         accumulators=_accumulators(config),
     )
+
+
+def _promised(config: SystolicConfig, stages: int) -> dict[str, Any]:
+    """Return what a weight-stationary contract says of results, and why it holds."""
+    delivers = " + ".join(f"(valid{stage} && tags{stage})" for stage in range(stages))
+    lemmas = (
+        "!shaped || shape == {job_n, job_k, job_m}",
+        "beat == beat_at && m_done == m_at && n_done == n_at && k_done == k_at",
+        "cfg_ready == (!loaded && beat_at == 0)",
+        f"due + 0 == {delivers}",
+    )
+    nets = {name: name for name in ("shape", "beat", "m_done", "n_done", "k_done")}
+    for stage in range(stages):
+        nets[f"valid{stage}"] = f"array.valid{stage}"
+        nets[f"tags{stage}"] = f"array.tags{stage}[{3 + config.rows}]"
+    return {
+        "completes": "loaded && k_last && beat_at < lines",
+        "closes": "last_pass && pass_ends",
+        "lawful": "shaped || !take",
+        "state": _JOB.format(
+            extent=config.extent.bit_length(), depth=config.depth.bit_length(),
+            greatest_extent=config.extent, greatest_depth=config.depth,
+            rows=config.rows, columns=config.columns, tile=config.tile_rows,
+        ),
+        "most_due": max(15, stages + 1),
+        "lemmas": tuple(f"!lawful_so_far || ({lemma})" for lemma in lemmas),
+        "lemma_nets": nets,
+        "ready": {"i": f"{MOVES} && !cfg_valid"},
+    }  # fmt: skip
 
 
 def _accumulators(config: SystolicConfig) -> tuple[Accumulator, ...]:

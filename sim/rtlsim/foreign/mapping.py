@@ -15,6 +15,7 @@ from consilico.sim.base.files import read_input_text
 
 __all__ = ["ConfigMap", "InputMap", "Mapping", "OutputMap", "Reset", "read_mapping"]
 
+_PERIODS = 0.01, 100.0  # of a further clock
 _MOST_LATENCY = 4096  # cycles; the wrapper keeps as many results
 
 
@@ -72,6 +73,8 @@ class Mapping:
     input: InputMap
     output: OutputMap
     config: ConfigMap | None = None
+    # input port: period of a further clock, in periods of ``clock``
+    clocks: dict[str, float] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)  # input port: Verilog constant
     parameters: dict[str, str] = field(default_factory=dict)  # of the top module
 
@@ -91,6 +94,10 @@ class Mapping:
                 f"{self.source}: a design with output.valid needs a reset, or results that were in"
                 " flight before one would come after it; accepted: [reset], or no output.valid"
             )
+        least, most = _PERIODS
+        for port, periods in self.clocks.items():
+            accepted = f"{least} to {most:g} periods of {self.clock}"
+            self._check(least <= periods <= most, f"clocks.{port}", periods, accepted)
         config = self.config
         if config is not None:
             what = "at least one, or config.hold"
@@ -99,6 +106,18 @@ class Mapping:
                         "a port that is 1 in a cycle of a write")  # fmt: skip
             self._check(0 <= config.settle_cycles <= _MOST_LATENCY, "config.settle_cycles",
                         config.settle_cycles, f"0 to {_MOST_LATENCY}")  # fmt: skip
+
+    def check_one_clock(self, what: str) -> None:
+        """Refuse what is possible with one clock only.
+
+        Raises:
+            UserError: If there are further clocks.
+        """
+        if self.clocks:
+            raise UserError(
+                f"{self.source}: clocks: {what} takes designs with one clock;"
+                " accepted with several: `consilico verify`"
+            )
 
     def _check(self, right: bool, name: str, value: object, accepted: str) -> None:
         if not right:
@@ -118,7 +137,7 @@ def read_mapping(path: Path) -> Mapping:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{path}: {error}") from error
     reader = _Reader(str(path))
-    known = ("clock", "reset", "input", "output", "config", "constants", "parameters")
+    known = ("clock", "clocks", "reset", "input", "output", "config", "constants", "parameters")
     reader.only(whole, "", known)
     for name in ("clock", "input", "output"):
         if name not in whole:
@@ -126,6 +145,7 @@ def read_mapping(path: Path) -> Mapping:
     return Mapping(
         source=str(path),
         clock=reader.text(whole, "", "clock"),
+        clocks=reader.numbers(whole, "", "clocks"),
         reset=reader.reset(whole["reset"]) if "reset" in whole else None,
         input=reader.input(whole["input"]),
         output=reader.output(whole["output"]),
@@ -228,6 +248,16 @@ class _Reader:
             if not isinstance(each, str | int) or isinstance(each, bool):
                 raise self._wrong(f"{self._key(where, name)}.{key}", each, "a text")
         return {key: str(each) for key, each in value.items()}
+
+    def numbers(self, table: Table[str, Any], where: str, name: str) -> dict[str, float]:
+        """Return a table of numbers."""
+        value = table.get(name, {})
+        if not isinstance(value, dict):
+            raise self._wrong(self._key(where, name), value, "a table")
+        for key, each in value.items():
+            if not isinstance(each, int | float) or isinstance(each, bool):
+                raise self._wrong(f"{self._key(where, name)}.{key}", each, "a number")
+        return {key: float(each) for key, each in value.items()}
 
     def _value(self, table: Table[str, Any], where: str, name: str, default: Any) -> Any:
         if name in table:

@@ -45,6 +45,8 @@ def mutate_design(
     """
     if not trust:
         check_tasks(design.sources.text, design.source)
+    if port_map is not None:
+        port_map.check_one_clock("`consilico mutate`")
     fitted = fit(design, port_map, unit, config)
     return mutation_score(
         fitted.unit, config, count, seed, progress,

@@ -68,6 +68,9 @@ class _Guess:
         clocks = [each for each in self._inputs(1) if each.name in self._design.clocks]
         clock = self._take(clocks[:1]) or self._one(self._inputs(1), _CLOCK, None)
         say(f"clock = {self._quoted(clock, 'clock')}")
+        for each in clocks[1:]:
+            self._left.remove(each)
+            self._open(f'clocks.{each.name} = "?" # periods of clock', f"clocks.{each.name}")
         reset = self._take([each for each in self._inputs(1) if is_reset(each.name)][:1])
         # handshakes first: what is left are operands and results
         configures = self._layouts.cfg.width > 0

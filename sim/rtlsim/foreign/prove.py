@@ -54,6 +54,8 @@ def prove_design(
     """
     if not trust:
         check_tasks(design.sources.text, design.source)
+    if port_map is not None:
+        port_map.check_one_clock("`consilico prove`")
     fitted = fit(design, port_map, unit, config)
 
     def outside(config: Any) -> Contract:

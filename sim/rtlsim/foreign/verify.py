@@ -40,7 +40,7 @@ def verify_design(
 ) -> Verification:
     """Verify anyone's design against a unit's golden model.
 
-    The text is simulated as it was given where every simulator reads it, and its elaborated form
+    A simulator runs the text as it was given where it reads that, and its elaborated form
     otherwise; what the two have been found to differ in is a problem.
 
     Args:
@@ -65,7 +65,7 @@ def verify_design(
     found = [find_simulator(name) for name in simulators]
     if not trust:
         check_tasks(design.sources.text, design.source)
-    text, left_out = _text(design, found)
+    texts, left_out = _texts(design, found)
     if not (trust or reads_are_confined()):
         left_out.append(Exemption(point="reads", why=NOT_CONFINED))
     given = unit
@@ -73,19 +73,20 @@ def verify_design(
         exhaustive = "verilator" in simulators and replay is None
         given = golden.replacing(unit, config, seed, exhaustive=exhaustive)
     fitted = fit(design, port_map, given, config)
-    mapped, text = fitted.unit, fitted.wrapped(text)
+    mapped = fitted.unit
+    wrapped = {name: fitted.wrapped(text) for name, text in texts.items()}
     left_out += fitted.left_out
     if replay is not None:
-        judged = replay_file(mapped, config, text, simulators, replay, failures, trusted=trust)
+        judged = replay_file(mapped, config, wrapped, simulators, replay, failures, trusted=trust)
     else:
         # what else a model of one's own depends on is not known, so no earlier verdict is taken
         judged = check(
-            mapped, config, text, simulators, seed, progress, failures,
-            fresh=golden is not None, trusted=trust,
+            mapped, config, wrapped, simulators, seed, progress, failures,
+            fresh=golden is not None, trusted=trust, powered=True,
         )  # fmt: skip
     front_ends = design.front_ends()
     problems = front_ends.lines() if front_ends.differences else []
-    if front_ends.not_compared:
+    if front_ends.not_compared and len(set(wrapped.values())) == 1:
         left_out.append(Exemption(point="front ends", why=front_ends.not_compared))
     return replace(
         judged,
@@ -103,12 +104,20 @@ def verify_design(
     )
 
 
-def _text(design: Design, simulators: Sequence[Simulator]) -> tuple[str, list[Exemption]]:
-    """Return the text to simulate, and that it is not the one that was given, if so."""
+def _texts(
+    design: Design, simulators: Sequence[Simulator]
+) -> tuple[dict[str, str], list[Exemption]]:
+    """Return the text that each simulator runs, and where that is not the one that was given.
+
+    Where simulators run different ones, what they find in them is judged by one golden model: that
+    compares what the simulator and the front end make of the text.
+    """
     sources, elaborated = design.sources, design.elaborated
+    texts = {each.name: sources.text for each in simulators}
     if elaborated is None:
-        return sources.text, []
+        return texts, []
     why = ""
+    refused = [*texts]
     if design.parameters:
         why = "parameters are set"
     elif sources.beside:
@@ -117,9 +126,12 @@ def _text(design: Design, simulators: Sequence[Simulator]) -> tuple[str, list[Ex
         refused = [each.name for each in simulators if not _reads(each, sources.text, design.top)]
         why = f"{' and '.join(refused)} cannot read it" if refused else ""
     if not why:
-        return sources.text, []
-    what = f"{why}: what {elaborated.reader} made of it is simulated"
-    return elaborated.verilog, [Exemption(point="the text as given", why=what)]
+        return texts, []
+    texts |= dict.fromkeys(refused, elaborated.verilog)
+    as_given = [name for name in texts if name not in refused]
+    where = f"; {' and '.join(as_given)} simulates the text as given" if as_given else ""
+    what = f"{why}: what {elaborated.reader} made of it is simulated{where}"
+    return texts, [Exemption(point="the text as given", why=what)]
 
 
 def _reads(simulator: Simulator, text: str, top: str) -> bool:

@@ -57,12 +57,13 @@ class _Wrapper:
 
     def text(self) -> str:
         """Return the Verilog."""
-        body = [*self._input(), *self._config(), *self._reset(), *self._output()]
+        body = [*self._input(), *self._config(), *self._reset(), *self._output(), *self._clocks()]
         self._drive("clock", self._map.clock, "clk")
         for port, value in self._map.constants.items():
             self._drive(f"constants.{port}", port, of_ports(value, {}, "", 1, f"{self._map.source}:"
                                                             f" constants.{port}"))  # fmt: skip
-        return "\n".join([*self._header(), *body, *self._instance(), "endmodule", ""])
+        times = ["`timescale 1ns / 1ps"] if self._map.clocks else []
+        return "\n".join([*times, *self._header(), *body, *self._instance(), "endmodule", ""])
 
     # ------------------------------------------------------------------ ports of the design
 
@@ -130,6 +131,30 @@ class _Wrapper:
         pins = [f".\\{name} ({value})" for name, value in self._driven.items()]
         pins += [f".\\{name} (d_{name})" for name in self._outputs]
         return [f"  {self._module} {INSTANCE} (", *_listed(pins), "  );"]
+
+    def _clocks(self) -> list[str]:
+        """Return further clocks, whose periods follow the one that is measured of ``clk``."""
+        if not self._map.clocks:
+            return []
+        lines = [
+            "",
+            "  // Further clocks run by themselves, from a time that is no edge of clk.",
+            "  realtime edge_at = 0, period = 4;",
+            "  always @(posedge clk) begin",
+            "    if (edge_at != 0) period = $realtime - edge_at;",
+            "    edge_at = $realtime;",
+            "  end",
+        ]
+        for number, (port, periods) in enumerate(self._map.clocks.items()):
+            self._drive("clocks", port, f"further{number}")
+            lines += [
+                f"  reg further{number} = 0;",
+                "  initial begin",
+                f"    #(period * {0.3 + 0.1 * number:.1f});",
+                f"    forever #(period * {periods / 2:.6g}) further{number} = ~further{number};",
+                "  end",
+            ]
+        return lines
 
     # ------------------------------------------------------------------ stream i
 

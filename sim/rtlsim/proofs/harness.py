@@ -74,9 +74,10 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
     latency_cycles, ports = claim.latency_cycles, layouts.ports
     configured, cfg_width = ports.cfg_width > 0, max(1, ports.cfg_width)
     fields = "".join(
-        f"  wire [{item.width - 1}:0] i_{item.name.replace('.', '_')}"
-        f" = i_payload[{item.offset} +: {item.width}];\n"
-        for item in layouts.i.fields
+        f"  wire [{item.width - 1}:0] {stream}_{item.name.replace('.', '_')}"
+        f" = {stream}_payload[{item.offset} +: {item.width}];\n"
+        for stream, layout in (("i", layouts.i), ("cfg", layouts.cfg))
+        for item in layout.fields
         if item.lane is None and item.name != PLAIN
     )
     wait = latency_cycles if contract.wait_cycles is None else contract.wait_cycles
@@ -151,6 +152,10 @@ module {HARNESS}(
 
 {_unit(claim, found, around)}
 
+  wire take = i_valid && i_ready && !rst;
+  wire configure = cfg_valid && cfg_ready && !rst;
+{contract.state}
+  wire lawful_so_far;
   wire [8:0] broken;
   wire quiet;
   wire [{contract.most_due.bit_length() - 1}:0] due;
@@ -171,6 +176,8 @@ module {HARNESS}(
     .i_ready(i_ready),
     .i_tag(i_mark),
     .completes({contract.completes or 0}),
+    .closes({contract.closes or f"({contract.completes or 0}) != 0"}),
+    .lawful({contract.lawful}),
     .position(position),
     .cfg_valid(cfg_valid),
     .cfg_ready(cfg_ready),
@@ -181,10 +188,10 @@ module {HARNESS}(
     .o_tag(o_tag),
     .marks(marks),
     .results_due(due),
+    .lawful_so_far(lawful_so_far),
     .violated(broken),
     .quiet(quiet)
   );
-  wire take = i_valid && i_ready && !rst;
   wire waits = o_valid && !o_ready;
   reg entered = 0, reset = 0;
   always @(posedge clk) begin

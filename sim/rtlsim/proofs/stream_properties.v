@@ -6,7 +6,9 @@
 // until ready. Nothing is assumed of a consumer.
 //
 // `completes` says how many beats on o the beat on i completes; `position` is the place of that beat
-// in its group. A unit that holds no result and no part of a sum is closed.
+// in its group. After a beat that `closes`, no result depends on beats before it; a unit that holds no
+// result, and nothing that is not closed, is closed. Of results nothing is promised for what is not
+// `lawful`.
 
 module consilico_stream_properties #(
   parameter O_WIDTH = 1,
@@ -24,6 +26,8 @@ module consilico_stream_properties #(
   input i_ready,
   input i_tag,  // marks one beat
   input [COUNT-1:0] completes,
+  input closes,
+  input lawful,
   output [PLACE-1:0] position,
   input cfg_valid,
   input cfg_ready,
@@ -34,6 +38,7 @@ module consilico_stream_properties #(
   input o_tag,  // o_payload may depend on what is marked
   input [1:0] marks,  // what is: 0 a beat, 1 a beat of configuration, 2 a payload that is not valid
   output [COUNT-1:0] results_due,
+  output lawful_so_far,
   output [8:0] violated,
   output quiet  // nothing moves and nothing was offered anew for longer than WAIT
 );
@@ -59,7 +64,7 @@ module consilico_stream_properties #(
   reg taken = 0;
   reg [COUNT-1:0] due = 0;
   reg [PLACE-1:0] place = 0;
-  reg part = 0;  // a beat was accepted after the last one that completed results
+  reg part = 0;  // a beat was accepted after the last one that closed
   assign position = place;
   assign results_due = due;
   wire [COUNT-1:0] completed = take ? completes : {COUNT{1'b0}};
@@ -74,11 +79,15 @@ module consilico_stream_properties #(
     end else begin
       if (take) taken <= 1;
       due <= next_due;
-      if (take) part <= completes == 0;
+      if (take) part <= !closes;
       if (take) place <= place == GROUP - 1 ? {PLACE{1'b0}} : place + 1'b1;
     end
   assign violated[2] = on && o_valid && !taken && !((LATENCY == 0) && i_valid);
-  assign violated[3] = on && o_valid && due == 0 && coming == 0;
+  reg sane = 1;
+  always @(posedge clk) sane <= rst || (sane && lawful);
+  assign lawful_so_far = sane;
+  wire stated = on && sane && lawful;
+  assign violated[3] = stated && o_valid && due == 0 && coming == 0;
 
   // A result that is due comes in time, even if the consumer waits for valid. Whoever offers
   // something is served in time, whatever the order of valid and ready; cfg may wait for the rest
@@ -91,15 +100,16 @@ module consilico_stream_properties #(
     late <= !on || due == 0 || o_valid ? 0 : late + 1;
     stuck <= !on || take || give || configure || blocked || !offers ? 0 : stuck + 1;
   end
-  assign violated[4] = on && (next_due[COUNT] || (due != 0 && !o_valid && late + 1 >= LATE));
-  assign violated[5] = on && stuck == WAIT && offers && !take && !configure && !blocked && !give;
+  assign violated[4] = stated && (next_due[COUNT] || (due != 0 && !o_valid && late + 1 >= LATE));
+  assign violated[5] = stated && stuck == WAIT && offers && !take && !configure && !blocked && !give;
 
   // A marked beat shows in the results that it takes part in, and in no other: nothing is
   // reordered or doubled, and nothing is left of what was accepted before a reset.
   reg marked = 0;  // the marked beat was accepted
-  reg ends = 0;  // so was the beat that completes its results
+  reg ends = 0;  // so was the beat that closes
   reg [COUNT-1:0] ahead = 0;  // results of earlier beats that are still due
   reg [COUNT-1:0] own = 0;  // results that it takes part in, still due
+  wire joins = i_tag || (marked && !ends);
   always @(posedge clk)
     if (rst) begin
       marked <= 0;
@@ -111,13 +121,12 @@ module consilico_stream_properties #(
         marked <= 1;
         ahead <= due - give;
       end else if (give && ahead != 0) ahead <= ahead - 1;
-      if (take && (i_tag || (marked && !ends)) && completes != 0) begin
-        ends <= 1;
-        own <= completes - ((LATENCY == 0) && give && due == 0);
-      end else if (give && ahead == 0 && own != 0) own <= own - 1;
+      if (take && joins && closes) ends <= 1;
+      own <= own + (take && joins ? completes - ((LATENCY == 0) && give && due == 0) : 0)
+        - (give && ahead == 0 && own != 0);
     end
   wire mine = (marked && ahead == 0 && own != 0) || ((LATENCY == 0) && i_valid && i_tag && due == 0);
-  assign violated[6] = on && marks == 0 && o_valid && o_tag && !mine;
+  assign violated[6] = stated && marks == 0 && o_valid && o_tag && !mine;
 
   // A configuration shows in no result of a beat that was accepted before it. A reset may keep it.
   reg configured = 0;
@@ -128,7 +137,7 @@ module consilico_stream_properties #(
       earlier <= rst ? 0 : due - give;
     end else if (rst) earlier <= 0;
     else if (give && earlier != 0) earlier <= earlier - 1;
-  assign violated[7] = on && marks == 1 && o_valid && o_tag && !(configured && earlier == 0);
+  assign violated[7] = stated && marks == 1 && o_valid && o_tag && !(configured && earlier == 0);
 
   // What lies on a payload that is not valid does not matter.
   assign violated[8] = on && marks == 2 && o_valid && o_tag;

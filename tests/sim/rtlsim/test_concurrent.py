@@ -20,7 +20,7 @@ UNIT, CONFIG = toy.unit(), toy.ToyConfig()
 EXPECT = partial(UNIT.expect, CONFIG)
 PROFILE = {profile.name: profile for profile in PROFILES}
 AFTER_VALID = PROFILE["continuous, ready after valid"]
-LONG_STALL = PROFILE["bursts, stalls of thousands"]
+LONG_STALL = PROFILE["bursts, stalls and sleeps of thousands"]
 ALWAYS = PROFILE["continuous, always ready"]
 GAPS = PROFILE["long gaps, ready one by one"]
 
@@ -106,6 +106,11 @@ def test_one_stall_lasts_for_thousands_of_cycles() -> None:
     assert seen.transcript.events["longest_stall"] > 4096
 
 
+def test_the_producer_sleeps_for_thousands_of_cycles() -> None:
+    seen = replay(toy.sources(), driven(LONG_STALL))
+    assert seen.transcript.events["longest_sleep"] > 4096
+
+
 ADDED = "wire gated;"
 FAULTS = [
     # what is wrong, profile, in the Verilog this, becomes that, and a symptom
@@ -175,6 +180,33 @@ FAULTS = [
                 """wire gated; reg [7:0] n = 0;
                 always @(posedge clk) n <= free1 ? 0 : n + (n < 200);
                 always @(posedge clk) if (n == 199) full0 <= 0;""",
+            ),
+        ],
+        "wrong: payload",
+    ),
+    (
+        "a beat is lost after 4,000 idle cycles",
+        LONG_STALL,
+        [
+            (
+                ADDED,
+                """wire gated; reg [11:0] n = 0;
+                always @(posedge clk) n <= i__valid ? 0 : n + (n < 4000);""",
+            ),
+            ("full0 <= i__valid", "full0 <= i__valid & n != 4000"),
+        ],
+        "wrong: payload",
+    ),
+    (
+        "a reset undoes what was loaded right before it",
+        AFTER_VALID,
+        [
+            (ADDED, "wire gated; reg [7:0] old; reg fresh = 0;"),
+            (
+                "if (cfg__valid) k <= cfg__payload;",
+                """if (cfg__valid) begin k <= cfg__payload; old <= fresh ? old : k; fresh <= 1; end
+                else if (i__valid) fresh <= 0;
+                if (rst) begin if (fresh) k <= old; fresh <= 0; end""",
             ),
         ],
         "wrong: payload",

@@ -27,7 +27,7 @@ from consilico.sim.units.catalogue import configure, find_unit, own_units, veril
 from consilico.sim.units.unit import Unit
 
 AFTER_VALID = "continuous, ready after valid"
-LONG_STALL = "bursts, stalls of thousands"
+LONG_STALL = "bursts, stalls and sleeps of thousands"
 PULSES = "random gaps, ready in pulses"
 FULL_SPEED = "full speed"
 EXHAUSTIVE = "exhaustive, full speed"

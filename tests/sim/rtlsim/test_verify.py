@@ -57,6 +57,23 @@ def test_a_right_unit_passes_on_both_simulators(both: Verification) -> None:
     assert both.latency_cycles == {"declared": 2, "icarus": 2, "verilator": 2}
 
 
+def test_a_register_that_only_its_initial_value_sets_is_found() -> None:
+    """No reset sets it: in silicon it holds anything."""
+    text = TEXT.replace("reg full0, full1;", "reg full0, full1; \n  reg [7:0] \\a.never  = 8'h00;")
+    text = text.replace("result <= product;", "result <= product + \\a.never ;")
+    unit, config = toy.unit(), toy.ToyConfig(rounds=3)
+    assert check(unit, config, text, ["verilator"], 1, powered=True).passed
+    found = check(unit, config, text, ["verilator"], 1)
+    assert any("wrong" in problem for problem in found.problems)
+
+
+def test_declarations_of_registers_lose_their_initial_values_only() -> None:
+    kept = "  reg [7:0] a ;\n  wire b = 1'h0;\n  if (c) d <= 1'h0;\n"
+    text = "  reg \\a$1  = 1'h0;\n  output reg [3:0] q = 4'h7;\n  reg x;\n"
+    stripped = "  reg \\a$1  ;\n  output reg [3:0] q ;\n  reg x;\n"
+    assert judge.without_power(kept + text) == kept + stripped
+
+
 def test_what_is_left_to_the_quicker_simulator_is_said(both: Verification) -> None:
     icarus, verilator = ({bench.bench for bench in run.benches} for run in both.runs)
     left = {name.removesuffix(", 2").removesuffix(", 3") for name in verilator - icarus}

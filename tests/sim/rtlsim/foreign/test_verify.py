@@ -1,5 +1,6 @@
 """Designs of all kinds of ports are verified through their mapping; what is wrong is found."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,11 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.reach import NOT_CONFINED, reads_are_confined
 from consilico.sim.rtlsim.foreign.design import read_design
 from consilico.sim.rtlsim.foreign.mapping import read_mapping
+from consilico.sim.rtlsim.foreign.mutate import mutate_design
+from consilico.sim.rtlsim.foreign.prove import prove_design
 from consilico.sim.rtlsim.foreign.sources import check_tasks
-from consilico.sim.rtlsim.foreign.verify import verify_design
+from consilico.sim.rtlsim.foreign.verify import _texts, verify_design
+from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.verify import Verification, check
 from tests.sim.rtlsim.toy import CLOCK_GATE, ToyConfig, sources, unit
 
@@ -106,6 +110,81 @@ DESIGNS = {
 }
 
 
+# Constants cross to the clock of a slow bus and back, each with a toggle that two registers see
+TWO_CLOCKS = """\
+module t (input clk, rst, pclk, input [7:0] a, output reg [15:0] y,
+  input we, output rdy, input [7:0] wd);
+  reg [7:0] held, k;
+  reg asks = 0, busy = 0, back1 = 0, back2 = 0, seen1 = 0, seen2 = 0, done = 0;
+  assign rdy = busy & back2 == asks;
+  always @(posedge clk) begin
+    {back2, back1} <= {back1, done};
+    if (we & ~busy) begin held <= wd; asks <= ~asks; busy <= 1; end
+    if (rdy) busy <= 0;
+    y <= a * k;
+  end
+  always @(posedge pclk) begin
+    {seen2, seen1} <= {seen1, asks};
+    if (seen2 != done) begin k <= held; done <= seen2; end
+  end
+endmodule
+"""
+BUS = f"""{HEAD}
+[clocks]
+pclk = 2.7
+[input]
+drive.a = "payload"
+[output]
+latency_cycles = 1
+fields.payload = "y"
+[config]
+valid = "we"
+ready = "rdy"
+[[config.writes]]
+wd = "payload"
+[constants]
+rst = 0
+"""
+
+
+@pytest.mark.parametrize("periods", ["2.7", "0.37", "2"])
+def test_a_design_with_a_second_clock_is_verified(tmp_path: Path, periods: str) -> None:
+    found = judged(tmp_path, TWO_CLOCKS, BUS.replace("2.7", periods))
+    assert found.passed, found.problems
+
+
+def test_a_constant_that_does_not_wait_for_the_other_clock_is_found(tmp_path: Path) -> None:
+    hasty = TWO_CLOCKS.replace("busy & back2 == asks", "busy")
+    found = judged(tmp_path, hasty, BUS)
+    assert not found.passed
+    assert any("wrong" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("pclk = 2.7", "pclk = 0", "clocks.pclk is 0.0; accepted: 0.01 to 100 periods of clk"),
+        ("pclk = 2.7", 'pclk = "2"', "clocks.pclk is '2'; accepted: a number"),
+        ("pclk = 2.7", "sclk = 2", "clocks: 'sclk' is no input of t"),
+    ],
+)
+def test_clocks_that_cannot_be_are_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        judged(tmp_path, TWO_CLOCKS, BUS.replace(old, new))
+
+
+def test_mutants_and_proofs_take_one_clock(tmp_path: Path) -> None:
+    (tmp_path / "t.v").write_text(TWO_CLOCKS)
+    (tmp_path / "map.toml").write_text(BUS)
+    design, mapping = read_design([tmp_path / "t.v"], "t"), read_mapping(tmp_path / "map.toml")
+    with pytest.raises(UserError, match="`consilico mutate` takes designs with one clock"):
+        mutate_design(design, mapping, unit(), ToyConfig(), 10, 1)
+    with pytest.raises(UserError, match="`consilico prove` takes designs with one clock"):
+        prove_design(design, mapping, unit(), ToyConfig(), 10)
+
+
 def judged(folder: Path, verilog: str, mapping: str, simulator: str = "icarus") -> Verification:
     (folder / "t.v").write_text(verilog)
     (folder / "map.toml").write_text(mapping)
@@ -154,6 +233,24 @@ def test_a_text_that_front_ends_understand_differently_does_not_pass(tmp_path: P
     wrong = verilog.replace("assign y = a * k;", "reg [7:0] o = k; assign y = a * o;")
     found = judged(tmp_path, wrong, mapping)
     assert any("icarus and yosys understand this text differently" in it for it in found.problems)
+
+
+def test_a_simulator_that_cannot_read_a_text_runs_what_the_front_end_made_of_it(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "package p; typedef struct packed { logic [7:0] a; } pair_t; endpackage\n"
+        "module t import p::*; (input logic clk, input logic [7:0] a, k, output logic [15:0] y);\n"
+        "pair_t v; assign v = '{a: a}; assign y = v.a * k; endmodule\n"
+    )
+    (tmp_path / "t.sv").write_text(text)
+    design = read_design([tmp_path / "t.sv"], "t")
+    texts, (left_out,) = _texts(design, [find_simulator("icarus"), find_simulator("verilator")])
+    assert texts["verilator"] == design.sources.text
+    assert design.elaborated is not None
+    assert texts["icarus"] == design.elaborated.verilog
+    assert "icarus cannot read it" in left_out.why
+    assert "verilator simulates the text as given" in left_out.why
 
 
 def test_a_text_that_reaches_files_is_not_run(tmp_path: Path) -> None:
