@@ -92,7 +92,7 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
     accepted = Accepted(kind, seen.script.bits[comparison.order], layouts)
     fields = {field.label: field for field in layouts.i.fields}
 
-    def seen(label: str) -> int:
+    def unmasked(label: str) -> int:
         """Return the number of beats whose lane is not masked."""
         values, lane = accepted.data[fields[label].name], fields[label].lane
         return int(((values if lane is None else values[:, lane]) == 0).sum())
@@ -102,14 +102,14 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
     most = {}
     for clock, often in promised.beat_clocks.items():
         if often.masked_by:
-            beats = seen(often.masked_by)
+            beats = unmasked(often.masked_by)
         elif often.where:
             beats = int((accepted.data[often.where] != 0).sum())
         else:
             beats = int((kind == (Kind.DATA if often.stream == "i" else Kind.CONFIG)).sum())
         most[gate_of(clock)] = often.most(beats, resets)
     for label, clock in promised.masked_clocks.items():
-        most[gate_of(clock)] = seen(label)
+        most[gate_of(clock)] = unmasked(label)
     return most
 
 
