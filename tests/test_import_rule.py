@@ -33,7 +33,10 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
 SILICON_ROOMS = (
     "liberty", "kits", "netlist", "activity", "timing", "synthesis", "power", "layout",
 )  # fmt: skip
-HEAVY = {"amaranth", "jinja2", "matplotlib", "plotly", "pyverilog", "scipy", "torch"}
+HEAVY = {
+    "amaranth", "bitsandbytes", "jinja2", "matplotlib", "peft", "plotly", "pyverilog", "scipy",
+    "torch", "transformers",
+}  # fmt: skip
 LATE = (  # may import light modules inside functions
     "consilico/",  # a command line that says what is wrong in a sixth of a second
     "sim/rtlsim/runtime_objects.py",  # starts for every file that is compiled

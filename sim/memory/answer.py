@@ -3,35 +3,25 @@
 :func:`answer` is what ``consilico memory`` prints.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import Interval, exactly
+from consilico.sim.memory.account import Account, LedgerLine
 from consilico.sim.memory.advice import Suggestion, suggestions
-from consilico.sim.memory.architecture import Mixture
+from consilico.sim.memory.architecture import Architecture, Mixture
 from consilico.sim.memory.evidence.allocator import fragmentation
 from consilico.sim.memory.evidence.peaks import ClassError, class_error, class_of
 from consilico.sim.memory.gpus import Gpu, GpuMemory
-from consilico.sim.memory.ledger import Ledger, ledger
-from consilico.sim.memory.margins import FITS, TIGHT, NeededBytes, needed_memory
+from consilico.sim.memory.ledger import StepPart, ledger, timeline
+from consilico.sim.memory.margins import FITS, TIGHT, NeededBytes, NeededMemory
 from consilico.sim.memory.step_time import REACHED, REACHED_BY, StepTime, step_time
 from consilico.sim.memory.sweep import largest
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["Fit", "LedgerLine", "MemoryAnswer", "OutsideTensors", "TimeEstimate", "answer"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerLine(Facts):
-    """Tensors of one name in the ledger."""
-
-    name: str
-    kind: str  # weights, gradients, ...; activations say which
-    dtype: str  # empty where it is mixed
-    bytes: int
-    live: bool  # at the peak; of others ``bytes`` is the most they ever take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +44,8 @@ class Fit(Facts):
     needed_bytes: NeededBytes  # the peak, with what is outside tensors
     verdict: str  # fits, tight or does not fit
     headroom_bytes: int  # what is likely to be left at the peak; negative if nothing is
-    largest: Mapping[str, int]  # greatest ``batch`` and ``sequence`` that fit, all else as it is
+    largest: Mapping[str, int]  # greatest ``batch`` and ``sequence`` that fit, all else as it is,
+    # by the ledger; 0 if none does, or the ledger does not know the model
     remedies: tuple[str, ...]  # what to set where it is tight
     suggestions: tuple[Suggestion, ...]  # changes that make it fit, the cheapest first
 
@@ -100,6 +91,10 @@ class MemoryAnswer:
     """
 
     run: TrainingRun
+    engine: str  # that the account of the step comes from: ledger or execute
+    basis: str  # counted, or the libraries that were executed
+    parameters: int
+    parts: tuple[StepPart, ...] | None  # of an executed step, in their order; None: see timeline
     peak_bytes: int
     peak_at: str  # label of the moment
     persistent_bytes: int  # of tensors that live through the whole step
@@ -111,12 +106,18 @@ class MemoryAnswer:
     fit: Fit | None  # None if no memory was given
     time: TimeEstimate | None  # None if no GPU was given
 
+    def timeline(self) -> Sequence[StepPart]:
+        """Return the parts of the step in their order, each at the moment that holds most."""
+        return timeline(self.run) if self.parts is None else self.parts
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data: the fields, those of ``fit`` among them, and the run's settings."""
         described = self.run.method_description
         result: dict[str, Any] = {
             "model": self.run.model.name,
-            "parameters": self.run.model.parameter_count,
+            "parameters": self.parameters,
+            "engine": self.engine,
+            "basis": self.basis,
             "method": described.title,
             "source": described.source,
             "note": described.note,
@@ -140,7 +141,10 @@ class MemoryAnswer:
 
 
 def answer(
-    run: TrainingRun, memory: GpuMemory | None = None, gpu: Gpu | None = None
+    run: TrainingRun,
+    memory: GpuMemory | None = None,
+    gpu: Gpu | None = None,
+    executed: Account | None = None,
 ) -> MemoryAnswer:
     """Answer everything that ``consilico memory`` prints.
 
@@ -148,28 +152,49 @@ def answer(
         run: The training run.
         memory: The memory that it is to fit; None if that is not asked.
         gpu: The GPU whose speed gives the time, and orders the suggestions; None if unknown.
+        executed: Account of a step that was executed; None to ask the ledger. What else would fit,
+            and the time, is the ledger's to say even then, where it knows the model.
     """
-    found = ledger(run)
+    known = isinstance(run.model, Architecture)
+    found = _counted(run) if executed is None else executed
     run_class = class_of(run)
     return MemoryAnswer(
         run=run,
+        engine="ledger" if executed is None else "execute",
+        basis=found.basis,
+        parameters=found.parameters,
+        parts=None if executed is None else found.parts,
         peak_bytes=found.peak_bytes,
         peak_at=found.peak_at,
         persistent_bytes=found.persistent_bytes,
-        ledger=tuple(
-            LedgerLine(name=e.name, kind=e.kind, dtype=e.dtype, bytes=int(e.bytes), live=e.live)
-            for e in found.entries
-        ),
+        ledger=found.lines,
         error=class_error(run_class),
         run_class=run_class,
         outside=_outside(found, memory),
         notes=tuple(_notes(run, gpu)),
-        fit=None if memory is None else _fit(run, memory, gpu),
-        time=None if gpu is None else TimeEstimate.of(step_time(run, gpu)),
+        fit=None if memory is None else _fit(run, memory, gpu, found),
+        time=None if gpu is None or not known else TimeEstimate.of(step_time(run, gpu)),
     )
 
 
-def _outside(found: Ledger, memory: GpuMemory | None) -> tuple[OutsideTensors, ...]:
+def _counted(run: TrainingRun) -> Account:
+    """Return the ledger's account of a run, but for the parts of its step."""
+    found = ledger(run)
+    return Account(
+        basis="counted",
+        parameters=run.architecture.parameter_count,
+        peak_bytes=found.peak_bytes,
+        peak_at=found.peak_at,
+        persistent_bytes=found.persistent_bytes,
+        lines=tuple(
+            LedgerLine(name=e.name, kind=e.kind, dtype=e.dtype, bytes=int(e.bytes), live=e.live)
+            for e in found.entries
+        ),
+        parts=(),
+    )
+
+
+def _outside(found: Account, memory: GpuMemory | None) -> tuple[OutsideTensors, ...]:
     """Return what a GPU holds in addition to the run's tensors."""
     passing = found.peak_bytes - found.persistent_bytes
     parts = [("allocator's fragmentation", fragmentation() * passing, "estimated")]
@@ -184,12 +209,13 @@ def _outside(found: Ledger, memory: GpuMemory | None) -> tuple[OutsideTensors, .
     )  # fmt: skip
 
 
-def _fit(run: TrainingRun, memory: GpuMemory, gpu: Gpu | None) -> Fit:
+def _fit(run: TrainingRun, memory: GpuMemory, gpu: Gpu | None, account: Account) -> Fit:
     """Compare what a run needs with what a GPU has."""
-    needed = needed_memory(run, memory)
+    needed = NeededMemory.of(run, memory, account.peak_bytes, account.persistent_bytes)
     size = needed.in_bytes()
     verdict = size.verdict(memory.bytes)
-    found = {name: largest(run, name, memory) for name in ("batch", "sequence")}
+    known = isinstance(run.model, Architecture)
+    found = {name: largest(run, name, memory) if known else 0 for name in ("batch", "sequence")}
     remedies = []
     if verdict == TIGHT:
         if needed.unfragmented <= memory.bytes:
@@ -205,7 +231,7 @@ def _fit(run: TrainingRun, memory: GpuMemory, gpu: Gpu | None) -> Fit:
         largest=found,
         remedies=tuple(remedies),
         suggestions=()
-        if verdict == FITS
+        if verdict == FITS or not known
         else tuple(suggestions(run, memory, _seconds_per_token(gpu))),
     )
 
@@ -213,15 +239,14 @@ def _fit(run: TrainingRun, memory: GpuMemory, gpu: Gpu | None) -> Fit:
 def _notes(run: TrainingRun, gpu: Gpu | None) -> list[str]:
     """Return what a reader of the answer should know about its limits."""
     notes = [note] if (note := run.method_description.note) else []
-    notes.extend(run.model.notes)
-    if run.model.quantization and not run.used_base:
+    model = run.model
+    if isinstance(model, Architecture):
+        notes.extend(_model_notes(run, model))
+    else:
         notes.append(
-            f"{run.model.name} is configured for weights in {run.model.quantization}"
-            " (quantization_config), which is not counted: a weight has the type that method and"
-            " dtype say"
+            f"the ledger does not know the family of {model.name}: no time, no largest batch, no"
+            " changes"
         )
-    if run.method_description.adapters and any(isinstance(b.mlp, Mixture) for b in run.model.kinds):
-        notes.append("experts get no adapters: in transformers 5 they are no layers but one tensor")
     if run.sequence > run.model.context:
         notes.append(
             f"{run.sequence} tokens are more than the {run.model.context} that {run.model.name}"
@@ -230,6 +255,19 @@ def _notes(run: TrainingRun, gpu: Gpu | None) -> list[str]:
     if gpu is not None and "no bfloat16" in gpu.note and run.dtype not in ("float16", "float32"):
         notes.append(f"{gpu.name} has no bfloat16: slower than estimated, if it runs")
     return notes
+
+
+def _model_notes(run: TrainingRun, model: Architecture) -> Iterator[str]:
+    """Yield what a reader should know about a run of this model."""
+    yield from model.notes
+    if model.quantization and not run.used_base:
+        yield (
+            f"{model.name} is configured for weights in {model.quantization}"
+            " (quantization_config), which is not counted: a weight has the type that method and"
+            " dtype say"
+        )
+    if run.method_description.adapters and any(isinstance(b.mlp, Mixture) for b in model.kinds):
+        yield "experts get no adapters: in transformers 5 they are no layers but one tensor"
 
 
 def _seconds_per_token(gpu: Gpu | None) -> Callable[[TrainingRun], float] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
 
-__all__ = ["ConfigFields", "shown"]
+__all__ = ["ConfigFields", "read_fields", "shown"]
 
 _MOST = 1_000_000_000  # of any size or count of a model
 _MOST_BYTES = 4 << 20  # a model configuration has a few kB
@@ -18,6 +18,22 @@ def shown(value: object) -> str:
     """Format a value for error messages, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """Return the fields of a file as they are.
+
+    Raises:
+        UserError: If it cannot be read, is no JSON object, or gives a field twice.
+    """
+    try:
+        text = read_input_text(path, "model configuration", limit_bytes=_MOST_BYTES)
+        config = json.loads(text, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: must be a JSON object, not {type(config).__name__}")
+    return config
 
 
 class ConfigFields:
@@ -56,14 +72,7 @@ class ConfigFields:
         Raises:
             UserError: If it cannot be read, is no JSON object, or gives a field twice.
         """
-        try:
-            text = read_input_text(path, "model configuration", limit_bytes=_MOST_BYTES)
-            config = json.loads(text, object_pairs_hook=_distinct)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}: not JSON: {error}") from error
-        if not isinstance(config, dict):
-            raise UserError(f"{path}: must be a JSON object, not {type(config).__name__}")
-        return cls(path, config)
+        return cls(path, read_fields(path))
 
     def __contains__(self, name: str) -> bool:
         return name in self._data

@@ -13,7 +13,8 @@ from consilico.sim.memory.families import LLAMA_LIKE, Reader
 from consilico.sim.memory.families_gpt import GPT_LIKE
 from consilico.sim.memory.families_mixture import MIXTURES
 
-__all__ = ["FAMILIES", "find_model", "model_names", "read_config"]
+__all__ = ["FAMILIES", "built_in_fields", "config_path", "find_model", "model_names",
+           "read_config"]  # fmt: skip
 
 FAMILIES: dict[str, Reader] = {**LLAMA_LIKE, **MIXTURES, **GPT_LIKE}
 """What reads the configuration of a family, by its ``model_type``."""
@@ -62,13 +63,27 @@ def find_model(name: str) -> Architecture:
     fields = _built_in().get(name.lower())
     if fields is not None:
         return _make({"name": name.lower(), **fields}, f"model {name}")
+    return read_config(config_path(name))
+
+
+def built_in_fields(name: str) -> dict[str, Any] | None:
+    """Return the fields of a built-in model as ``models.toml`` has them; None if there is none."""
+    return _built_in().get(name.lower())
+
+
+def config_path(name: str) -> Path:
+    """Return the path of the ``config.json`` that a model's name is, or whose folder it is.
+
+    Raises:
+        UserError: If the name is no path.
+    """
     if not name.strip():
         raise UserError(f"model must be a config.json, or one of {', '.join(model_names())}")
     path = Path(name)
     if path.is_dir():
         path = path / "config.json"
     if path.suffix == ".json" or path.exists():
-        return read_config(path)
+        return path
     raise UserError(
         f"unknown model {name!r}; accepted: a config.json, or one of {', '.join(model_names())}"
     )

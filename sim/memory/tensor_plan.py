@@ -75,7 +75,7 @@ class TensorPlan:
     ) -> None:
         self.run = run
         self.method = run.method_description
-        self.arch = run.model
+        self.arch = run.architecture
         self.sequence: Size = run.sequence if sequence is None else sequence
         self.tokens: Size = (run.batch if batch is None else batch) * self.sequence
         self.rank: Size = run.used_rank if rank is None else rank

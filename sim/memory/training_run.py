@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from consilico.golden.config import check_fields
 from consilico.sim.base.errors import UserError
@@ -14,7 +14,27 @@ from consilico.sim.memory.recipes.recipe import AppliedRecipe, find_recipe
 from consilico.sim.memory.settings import Settings
 from consilico.sim.memory.targets import adapted_parameters
 
-__all__ = ["TrainingRun", "run_by_recipe"]
+__all__ = ["ModelShape", "TrainingRun", "run_by_recipe"]
+
+
+class ModelShape(Protocol):
+    """What a run needs to know of a model; the ledger needs its whole :class:`Architecture`."""
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+
+    @property
+    def hidden(self) -> int:
+        """Return the elements of a token's hidden state."""
+
+    @property
+    def context(self) -> int:
+        """Return the longest sequence that the model was made for."""
+
+    @property
+    def positions(self) -> int:
+        """Return the number of learned position embeddings; 0 if it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +45,7 @@ class TrainingRun(Settings):
         UserError: If a field is not accepted; the message names field, value and what is accepted.
     """
 
-    model: Architecture
+    model: ModelShape
     method: str = "adamw"
     recipe: str = ""  # that the settings were taken from
 
@@ -36,7 +56,7 @@ class TrainingRun(Settings):
             raise UserError(str(error)) from None
         if problem := self._contradiction(find_method(self.method)) or self._idle():
             raise UserError(problem)
-        if self.targets != "all":
+        if self.targets != "all" and isinstance(self.model, Architecture):
             adapted_parameters(self.model, self.targets)  # refuses what the model has not
 
     def _contradiction(self, method: TrainingMethod) -> str:
@@ -102,6 +122,20 @@ class TrainingRun(Settings):
         return ""
 
     @property
+    def architecture(self) -> Architecture:
+        """Return the model's architecture.
+
+        Raises:
+            UserError: If only ``transformers`` knows it.
+        """
+        if not isinstance(self.model, Architecture):
+            raise UserError(
+                f"{self.model.name} is of a family that the ledger does not know: it is counted"
+                " with --engine execute only"
+            )
+        return self.model
+
+    @property
     def method_description(self) -> TrainingMethod:
         """Return the method as the run has it: published, our own, or with other tensors."""
         return _described(
@@ -136,7 +170,7 @@ class TrainingRun(Settings):
         """Return the names of the model's matrices that get adapters."""
         if not self.method_description.adapters:
             return frozenset()
-        return adapted_parameters(self.model, self.targets)
+        return adapted_parameters(self.architecture, self.targets)
 
     @property
     def weight_dtype(self) -> str:
@@ -175,7 +209,7 @@ class TrainingRun(Settings):
 
 
 def run_by_recipe(
-    model: Architecture, recipe: str, method: str | None = None, **given: Any
+    model: ModelShape, recipe: str, method: str | None = None, **given: Any
 ) -> TrainingRun:
     """Return a run as a framework does it, but for what is given.
 

@@ -23,7 +23,7 @@ from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.memory_tracker import Allocation, MemoryTracker
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
 
-__all__ = ["EqualTensors", "TrackedStep", "track", "track_fake"]
+__all__ = ["EqualTensors", "TrackedStep", "fill_caches", "track", "track_fake"]
 
 _LARGEST = 16  # groups of equal tensors that a result names
 
@@ -62,7 +62,7 @@ def track_fake(
     arch: Architecture, setup: TrainingSetup, steps: int = 2, granule: int = 1
 ) -> TrackedStep:
     """Track steps on fake tensors, which take no memory; arguments are those of :func:`track`."""
-    _fill_caches()
+    fill_caches()
     # the code books are real; all else is made here
     with FakeTensorMode(allow_non_fake_inputs=True):
         return track(arch, setup, steps, granule)
@@ -142,7 +142,7 @@ def _largest(alive: Sequence[Allocation]) -> tuple[EqualTensors, ...]:
     )
 
 
-def _fill_caches() -> None:
+def fill_caches() -> None:
     """Make the code books of 8-bit states now, of real tensors.
 
     They are made once per process: fake ones would stay and break every later real run.

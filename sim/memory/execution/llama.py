@@ -18,7 +18,7 @@ from torch.utils.checkpoint import (
 
 from consilico.sim.memory.architecture import Architecture, Attention, Mlp, llama_parts
 
-__all__ = ["ATTENTION", "CHECKPOINTING", "Llama", "Output"]
+__all__ = ["ATTENTION", "CHECKPOINTING", "Llama", "Output", "selective_contexts"]
 
 ATTENTION = ("fused", "eager")
 CHECKPOINTING = ("none", "full", "selective")
@@ -37,6 +37,10 @@ _PRODUCTS = [
     torch.ops.aten._scaled_dot_product_cudnn_attention.default,
 ]
 """What selective checkpointing keeps: matrix products and attention, the costly operations."""
+
+
+selective_contexts = partial(create_selective_checkpoint_contexts, _PRODUCTS)
+"""The ``context_fn`` of ``torch.utils.checkpoint.checkpoint`` for selective checkpointing."""
 
 
 class Output(NamedTuple):
@@ -206,7 +210,7 @@ class Llama(nn.Module):
         else:
             contexts: Any = noop_context_fn
             if self._checkpointing == "selective":
-                contexts = partial(create_selective_checkpoint_contexts, _PRODUCTS)
+                contexts = selective_contexts
             # no dropout, so no state of a generator to keep
             result = checkpoint(
                 block,

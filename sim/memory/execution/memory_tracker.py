@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.autograd import _get_sequence_nr  # type: ignore[attr-defined]
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -33,8 +34,11 @@ class Allocation:
     shape: tuple[int, ...]  # of the tensor that it was made for
     dtype: str
     phase: str  # in which it was made
+    module: str  # in whose forward pass, or the backward pass of that; empty where none is followed
+    backward: bool  # whether it was made outside of any module's forward pass, for its backward one
     category: str
     born: int  # number of the operation that made it
+    name: str = ""  # of what it holds, where the program said so
     died: int | None = None  # number of the first operation that ended without it
 
 
@@ -51,7 +55,8 @@ class MemoryTracker(TorchDispatchMode):
         current_bytes: Bytes of all storages that live now.
         peak_bytes: The most since :meth:`restart`.
         peak_phase: Phase in which that was.
-        phase_peaks: The most of each phase.
+        peak_source: Operation and module at the end of which that was.
+        phase_peaks: The most of each phase, in the order in which phases began.
     """
 
     def __init__(self, granule: int = 1) -> None:
@@ -67,10 +72,14 @@ class MemoryTracker(TorchDispatchMode):
         self._history: list[Allocation] = []
         self._operations = 0
         self._peak_operation = 0
+        self._phase_operations: dict[str, int] = {}
+        self._running: list[str] = []  # modules whose forward pass is under way, the inmost last
+        self._modules: dict[int, str] = {}  # by the sequence number of their autograd nodes
         self.phase = "setup"
         self.current_bytes = 0
         self.peak_bytes = 0
         self.peak_phase = self.phase
+        self.peak_source = ("", "")
         self.phase_peaks: dict[str, int] = {}
 
     def restart(self) -> None:
@@ -79,21 +88,44 @@ class MemoryTracker(TorchDispatchMode):
         self._operations += 1  # a moment of its own, at which all of these live
         self._peak_operation = self._operations
         self.peak_bytes, self.peak_phase = self.current_bytes, self.phase
-        self.phase_peaks = {}
+        self.peak_source = ("", "")
+        self.phase_peaks, self._phase_operations = {}, {}
+        self._modules = {}
 
-    def label(self, tensors: Iterable[Tensor], category: str) -> None:
+    def follow(self, model: nn.Module) -> None:
+        """Note from now on which module of a model makes each storage, forward and backward."""
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(lambda *_, name=name: self._running.append(name))
+            module.register_forward_hook(lambda *_: self._leave(), always_call=True)
+
+    def _leave(self) -> None:
+        self._running.pop()
+
+    def label(self, tensors: Iterable[Tensor], category: str, name: str = "") -> None:
         """Say what tensors are for; those not seen so far begin to count.
 
-        The category holds for the whole life of a storage, even for a peak before the call.
+        Category and name hold for the whole life of a storage, even for a peak before the call.
         """
         for tensor in tensors:
-            self._see(tensor, _GIVEN, self._operations + 1).category = category
+            allocation = self._see(tensor, _GIVEN, "", self._operations + 1)
+            allocation.category, allocation.name = category, name
 
     def at_peak(self) -> list[Allocation]:
         """Return the storages that lived at the peak, largest first."""
-        moment = self._peak_operation
+        return sorted(self._alive(self._peak_operation), key=lambda a: -a.bytes)
+
+    def at_phase_peak(self, phase: str) -> list[Allocation]:
+        """Return the storages that lived when a phase held most."""
+        return self._alive(self._phase_operations[phase])
+
+    @property
+    def history(self) -> list[Allocation]:
+        """Return all storages that lived at :meth:`restart` or were made since."""
+        return self._history
+
+    def _alive(self, moment: int) -> list[Allocation]:
         alive = (a for a in self._history if a.died is None or a.died > moment)
-        return sorted((a for a in alive if a.born <= moment), key=lambda a: -a.bytes)
+        return [a for a in alive if a.born <= moment]
 
     def __torch_dispatch__(
         self, func: Any, types: Collection[type], args: Any = (), kwargs: Any = None
@@ -102,19 +134,36 @@ class MemoryTracker(TorchDispatchMode):
             return self._answer(args[0])
         result = func(*args, **(kwargs or {}))
         self._operations += 1
+        operation, module = str(func), self._module()
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
-                self._see(leaf, str(func), self._operations)
+                self._see(leaf, operation, module, self._operations)
         held = self.current_bytes
         if func is torch.ops.aten._softmax_backward_data.default:
-            held += self._workspace(args[0], str(func))
-        self.phase_peaks[self.phase] = max(self.phase_peaks.get(self.phase, 0), held)
+            held += self._workspace(args[0], operation, module)
+        if held > self.phase_peaks.get(self.phase, 0):
+            self.phase_peaks[self.phase] = held
+            self._phase_operations[self.phase] = self._operations
         if held > self.peak_bytes:
             self.peak_bytes, self.peak_phase = held, self.phase
+            self.peak_source = (operation, module)
             self._peak_operation = self._operations
         return result
 
-    def _workspace(self, like: Tensor, operation: str) -> int:
+    def _module(self) -> str:
+        """Return the module that the operation under way belongs to.
+
+        Autograd numbers its nodes as they are made, just before the operation itself runs: so the
+        module of a forward operation is known again when its node runs backward.
+        """
+        if self._running:
+            # of operations after it that have no node the first one's holds
+            self._modules.setdefault(_get_sequence_nr() - 1, self._running[-1])
+            return self._running[-1]
+        node = torch._C._current_autograd_node()
+        return "" if node is None else self._modules.get(node._sequence_nr(), "")
+
+    def _workspace(self, like: Tensor, operation: str, module: str) -> int:
         """Return the bytes of a tensor that CUDA's kernel makes and frees inside an operation.
 
         The backward pass of a softmax multiplies the gradient by the result first
@@ -123,13 +172,13 @@ class MemoryTracker(TorchDispatchMode):
         size = -(-like.numel() * like.element_size() // self._granule) * self._granule
         inside = Allocation(
             bytes=size, operation=f"inside {operation}", shape=tuple(like.shape),
-            dtype=str(like.dtype).removeprefix("torch."), phase=self.phase, category=UNLABELLED,
-            born=self._operations, died=self._operations + 1,
+            dtype=str(like.dtype).removeprefix("torch."), phase=self.phase, module=module,
+            backward=True, category=UNLABELLED, born=self._operations, died=self._operations + 1,
         )  # fmt: skip
         self._history.append(inside)
         return size
 
-    def _see(self, tensor: Tensor, operation: str, born: int) -> Allocation:
+    def _see(self, tensor: Tensor, operation: str, module: str, born: int) -> Allocation:
         """Return the allocation of a tensor's storage, beginning to count it if it is new."""
         storage = tensor.untyped_storage()
         key = storage._cdata
@@ -141,6 +190,8 @@ class MemoryTracker(TorchDispatchMode):
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 phase=self.phase,
+                module=module,
+                backward=not self._running,
                 category=UNLABELLED,
                 born=born,
             )
@@ -163,7 +214,7 @@ class MemoryTracker(TorchDispatchMode):
         So a program goes on as usual: ``all`` is asked whether numbers are finite and answered yes,
         ``any`` whether one is wrong and answered no; a cosine between two subspaces is 1.
         """
-        operation = self._see(tensor, _GIVEN, self._operations + 1).operation
+        operation = self._see(tensor, _GIVEN, "", self._operations + 1).operation
         if tensor.dtype == torch.bool:
             return not operation.startswith("aten.any")
         return 1.0 if tensor.is_floating_point() else 1
