@@ -36,6 +36,7 @@ class Activations:
 
     Attributes:
         blocks: By kind of block, what lives in one that trains and in one that is not sampled.
+        first: What lives in the first block where nothing before it trains; else None.
         loss: What lives while ``loss_ops`` runs.
         logits: Names of the operations of the loss up to the logits.
         always: What the model holds whenever it runs.
@@ -52,6 +53,9 @@ class Activations:
             trained = self._followed(block, plan.block_trained())
             rests = self._followed(block, plan.block_trained(frozen=True)) if some_rest else trained
             self.blocks.append((trained, rests))
+        self.first: BlockActivations | None = None
+        if not some_rest and not plan.embedding_trains:
+            self.first = self._followed(arch.block_of(0), plan.block_trained(), "first block")
         self.loss_ops, self.loss = _walked(
             "loss", plan.loss_trained(), arch, None, k, plan.tokens, plan.sequence
         )
@@ -59,11 +63,11 @@ class Activations:
         self.logits = {m.op for m in self.loss.forward} - upcast  # operations up to the logits
         self.always = tuple(self._always())
 
-    def _followed(self, block: Block, trained: Trained) -> BlockActivations:
+    def _followed(self, block: Block, trained: Trained, what: str = "block") -> BlockActivations:
         """Return what lives while a block runs whose parameters are trained in a certain way."""
         plan = self.plan
         step = (trained, plan.arch, block, plan.kernels, plan.tokens, plan.sequence)
-        ops, lives = _walked("block", *step)
+        ops, lives = _walked(what, *step)
         bare = self.recomputes or plan.method.forward_only
         forward = _walked("bare block", *step)[1].forward if bare else lives.forward
         return BlockActivations(ops, lives, forward, self._keeps(ops, trained))
@@ -90,6 +94,8 @@ class Activations:
 
     def of(self, index: int) -> BlockActivations:
         """Return what lives while a block runs, by its index; the blocks that train come last."""
+        if index == 0 and self.first is not None:
+            return self.first
         trained, rests = self.blocks[self.plan.arch.pattern[index]]
         return trained if index >= self.plan.arch.layers - self.plan.trained_blocks else rests
 
@@ -98,8 +104,11 @@ class Activations:
         arch = self.plan.arch
         resting = arch.layers - self.plan.trained_blocks
         pattern = arch.pattern if blocks is None else arch.pattern[:blocks]
+        apart: list[tuple[BlockActivations, int]] = []
+        if self.first is not None and pattern:
+            apart, pattern = [(self.first, 1)], pattern[1:]
         counts = (Counter(pattern[resting:]), Counter(pattern[:resting]))
-        return [
+        return apart + [
             (alike, count)
             for which, counted in enumerate(counts)
             for kind, both in enumerate(self.blocks)
@@ -260,17 +269,31 @@ class Activations:
         ends = [size for kinds, size in sizes if not kinds]
         return self._part([("gathered weights", "transients", most(2 * max(blocks), *ends), 1)])
 
+    def mask(self) -> LiveTensors:
+        """Return the mask that is added to scores, where only the forward pass holds it.
+
+        Nothing is saved of it; blocks that are computed again hold it as their argument.
+        """
+        return self._part([] if self.recomputes else self._mask())
+
+    def _mask(self) -> list[tuple[str, str, Size, int]]:
+        """Return the lines of the masks that are added to scores, one for each kind of window."""
+        k, plan = self.plan.kernels, self.plan
+        if k.attention != "eager":
+            return []
+        size = k.residual_bytes * plan.tokens * plan.sequence
+        masks = len({block.attention.window for block in plan.arch.kinds})
+        return [("attention mask", "activations: attention", size, masks)]
+
     def _always(self) -> list[LiveTensors]:
         """Return what the model holds whenever it runs: mask, rotary angles, key cache."""
         plan, arch, k = self.plan, self.plan.arch, self.plan.kernels
         lines: list[tuple[str, str, Size, int]] = []
         parts = [block.attention for block in arch.kinds]
-        if k.attention == "eager":
-            size = k.residual_bytes * plan.tokens * plan.sequence
-            masks = len({part.window for part in parts})
-            lines.append(("attention mask", "activations: attention", size, masks))
+        if self.recomputes:
+            lines += self._mask()
         if rotary := max(part.rotary for part in parts):
-            size = 2 * k.bytes * rotary * plan.sequence
+            size = 2 * k.residual_bytes * rotary * plan.sequence
             lines.append(("rotary angles", "activations: attention", size, arch.angles))
         if plan.run.packed > 1:  # where each text begins, and each token's place in its own
             size = 8 * plan.tokens + 4 * (plan.run.packed * plan.tokens // plan.sequence + 1)
@@ -326,7 +349,11 @@ def _walk(
     tokens: Size,
     sequence: Size,
 ) -> tuple[tuple[Op, ...], Lifetimes]:
-    """List the operations of a ``block``, a ``bare block`` or the ``loss``, and follow them."""
+    """List the operations of a block or of the loss, and follow them.
+
+    ``what`` is ``block``; ``first block``, whose input needs no gradient; ``bare block``, which
+    saves nothing; or ``loss``.
+    """
     entry = kernels.residual_bytes * arch.hidden * tokens
     if block is None:
         ops = tuple(loss_ops(arch, kernels, trained, tokens))
@@ -335,7 +362,7 @@ def _walk(
     ops = tuple(block_ops(arch, block, kernels, trained, tokens, sequence))
     if what == "bare block":
         ops = tuple(_bare(op) for op in ops)
-    return ops, walk(ops, "x", entry)
+    return ops, walk(ops, "x", entry, leaf=what == "first block")
 
 
 def _bare(op: Op) -> Op:

@@ -6,7 +6,7 @@ operation that made the tensor has used it. Sizes may be arrays: one walk serves
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from consilico.sim.memory.entries import Size, most, total
@@ -27,6 +27,7 @@ class Op:
     part: bool = False  # a view of a part of its input, for which backward makes a whole gradient
     also: tuple[tuple[str, Size], ...] = ()  # more parts of it, whose gradients backward joins
     parameter: str = ""  # whose gradient backward makes
+    trains: bool = False  # its result needs a gradient even where its inputs need none
     scratch: Size = 0  # more bytes while it runs forward
     back_scratch: Size = 0  # more bytes while it runs backward
     flops: Size = 0  # of an attention's products; those of a linear layer follow from its weight
@@ -84,8 +85,14 @@ def walk(
         entry_bytes: Bytes of the input. They count here only where an operation saves it.
         held: Results that the program keeps a name for until the forward pass is over.
         held_backward: Whether it does so until the backward pass is over.
-        leaf: Whether the input needs no gradient.
+        leaf: Whether the input needs no gradient. What is made of it alone then needs none either,
+            and the operations that make it save nothing.
     """
+    constant = _constant(ops, entry) if leaf else frozenset()
+    ops = [
+        replace(op, saves=(), extra=(), back_scratch=0) if op.makes in constant else op
+        for op in ops
+    ]
     size: dict[str, Size] = {entry: entry_bytes}
     shape: dict[str, Size] = {entry: entry_bytes}  # bytes of a tensor's gradient
     kind: dict[str, str] = {}
@@ -131,24 +138,33 @@ def walk(
                 del working[name]
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
     back = held if held_backward else ()
-    backward = _backward(ops, entry, size, shape, savers, base, back, leaf)
+    backward = _backward(ops, size, shape, savers, base, back, constant)
     return Lifetimes(saved, tuple(forward), backward)
+
+
+def _constant(ops: Sequence[Op], entry: str) -> frozenset[str]:
+    """Return the tensors that need no gradient where the input of a chain needs none."""
+    constant = {entry}
+    for op in ops:
+        if not (op.parameter or op.trains) and constant.issuperset(op.reads):
+            constant.update((op.makes, *(name for name, _ in op.also)))
+    return frozenset(constant)
 
 
 def _backward(
     ops: Sequence[Op],
-    entry: str,
     size: dict[str, Size],
     shape: dict[str, Size],
     savers: dict[str, int],
     base: dict[str, str],
     held: Sequence[str],
-    leaf: bool,
+    constant: frozenset[str],
 ) -> tuple[Moment, ...]:
     """Follow the chain backward, starting from what the forward pass saved.
 
     ``savers`` counts for each tensor the operations that saved it; ``base`` names the tensor with
-    storage that a view belongs to; ``shape`` has the bytes of the gradient of each.
+    storage that a view belongs to; ``shape`` has the bytes of the gradient of each; tensors of
+    ``constant`` have none.
     """
     alive = {name: size[name] for name in savers}
     users = dict(savers)
@@ -167,7 +183,7 @@ def _backward(
         own = owned[0]
         dropped: list[int] = []
         for name in op.reads:
-            if leaf and name == entry:
+            if name in constant:
                 continue
             if op.passes:
                 fresh = own

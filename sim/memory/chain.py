@@ -153,7 +153,7 @@ class Chain:
             weights = held + 2 * whole * rows * columns
         inner = min(rows, columns) if t.bases else t.rank
         low = self.add(
-            f"{name} adapter, low rank", own, bytes=width * inner * n, scratch=weights,
+            f"{name} adapter, low rank", own, bytes=width * inner * n, scratch=weights, trains=True,
             saves=() if t.core else (own,), kind=_ADAPTERS,
             extra=((f"{name} scaled bases", width * inner * inner),) if t.bases else (),
         )  # fmt: skip
@@ -188,7 +188,7 @@ class Chain:
             )  # fmt: skip
         first = self.add(
             f"{name}, scaled", result, bytes=size * rows * n, saves=(result,), scratch=held,
-            kind=_ADAPTERS,
+            trains=True, kind=_ADAPTERS,
         )  # fmt: skip
         second = self.add(
             f"{name} adapter, scaled", high, bytes=size * rows * n, saves=(high,),

@@ -53,7 +53,10 @@ class _Step:
         # later blocks of a kind have more kept before them
         last = {kind: block for block, kind in enumerate(pattern)}
         for block in range(layers) if self.every_block else sorted(last.values()):
-            base = (self.act.kept(block), self.act.input(block), self.act.casts_forward(block + 1))
+            base = (
+                self.act.kept(block), self.act.input(block), self.act.casts_forward(block + 1),
+                self.act.mask(),
+            )  # fmt: skip
             for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
                 yield self._stage("forward", label, *base, self.act.during(moment))

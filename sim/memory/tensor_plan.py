@@ -123,6 +123,12 @@ class TensorPlan:
         )
 
     @property
+    def embedding_trains(self) -> bool:
+        """Tell whether the input of the first block needs a gradient."""
+        embeddings = ("embedding", "position")
+        return any(t.trains for t in self.tensors if t.parameter.role in embeddings)
+
+    @property
     def keeps_gradients(self) -> bool:
         """Tell whether the gradients of the step before live on."""
         return self.run.accumulation > 1 or self.run.gradients == "kept"
