@@ -6,6 +6,7 @@ See :mod:`consilico.api` for what all functions of the interface have in common.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from consilico.extras import needing
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from consilico.sim.accelerator.step_cost import StepCost
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
-    from consilico.sim.memory.training_run import TrainingRun
+    from consilico.sim.memory.training_run import ModelShape, TrainingRun
 
 __all__ = ["accelerator", "memory", "memory_sweep", "training_hw", "training_run"]
 
@@ -23,6 +24,7 @@ def training_run(
     method: str | None = None,
     *,
     recipe: str | None = None,
+    engine: str = "ledger",
     **settings: float | str | bool,
 ) -> "TrainingRun":
     """Return the description of a training run, as :func:`memory` and :func:`training_hw` take it.
@@ -34,6 +36,8 @@ def training_run(
             is given.
         recipe: What a framework does when its documentation is followed, such as ``"hf-qlora"``;
             settings that are given come before its own.
+        engine: What is to give its account, as :func:`memory` takes it: ``"execute"`` accepts a
+            ``config.json`` of any family that ``transformers`` knows.
         settings: Further fields of :class:`~consilico.sim.memory.training_run.TrainingRun`, such
             as ``batch``, ``sequence``, ``rank`` and ``checkpointing``.
 
@@ -50,13 +54,40 @@ def training_run(
         if name not in known:
             raise UserError(f"unknown field {name!r} of a run; accepted: {', '.join(known)}")
     values: dict[str, Any] = settings  # checked by TrainingRun, one by one
+    shape: ModelShape
+    if _executes(engine):
+        with needing(_EXECUTION, *_EXECUTING):
+            from consilico.sim.memory.execution.hf_config import executable_model
+        shape = executable_model(model)
+    else:
+        shape = find_model(model)
     if recipe is not None:
-        return run_by_recipe(find_model(model), recipe, method, **values)
-    return TrainingRun(model=find_model(model), method=method or "adamw", **values)
+        return run_by_recipe(shape, recipe, method, **values)
+    return TrainingRun(model=shape, method=method or "adamw", **values)
+
+
+_EXECUTION = "memory --engine execute"
+_EXECUTING = ("transformers", "peft", "bitsandbytes")
+_ENGINES = ("ledger", "execute")
+
+
+def _executes(engine: str) -> bool:
+    """Tell whether an engine is the one that executes.
+
+    Raises:
+        UserError: If it is none.
+    """
+    if engine not in _ENGINES:
+        raise UserError(f"engine must be {' or '.join(_ENGINES)}, not {engine!r}")
+    return engine == "execute"
 
 
 def memory(
-    run: "TrainingRun", *, gpu: str | None = None, memory: str | None = None
+    run: "TrainingRun",
+    *,
+    gpu: str | None = None,
+    memory: str | None = None,
+    engine: str = "ledger",
 ) -> "MemoryAnswer":
     """Account for the memory of a training run, tensor by tensor: does it fit, what would help.
 
@@ -64,13 +95,16 @@ def memory(
         run: What is trained and how.
         gpu: Name of the GPU that it is to fit; its speed gives an estimate of time too.
         memory: Memory that it is to fit instead, such as ``"16 GiB"``.
+        engine: What gives the account of a step: the ``"ledger"``, which counts it, or
+            ``"execute"``, which runs it with the real Hugging Face model on tensors without data.
 
     Returns:
         The ledger, its peak and, where something is to be fitted, whether it fits and what would
         make it fit.
 
     Raises:
-        UserError: If the GPU is unknown, the amount is none, or both are given.
+        UserError: If the GPU is unknown, the amount is none, both are given, or the libraries do
+            not execute the run as it is asked for.
     """
     from consilico.sim.memory.answer import answer
     from consilico.sim.memory.gpus import GpuMemory, find_gpu, gpu_memory, parse_memory
@@ -82,7 +116,13 @@ def memory(
     if memory is not None:
         parse_memory(memory)  # a name of a GPU is for ``gpu``
         space = gpu_memory(memory)
-    return answer(run, space, card)
+    executed = None
+    if _executes(engine):
+        with needing(_EXECUTION, *_EXECUTING):
+            from consilico.sim.memory.execution.execute import execute
+            from consilico.sim.memory.execution.hf_config import hugging_face_config
+        executed = execute(run, hugging_face_config(run.model))
+    return answer(run, space, card, executed)
 
 
 def memory_sweep(

@@ -38,6 +38,13 @@ def memory(
             " trl-lora, litgpt, torchtune, axolotl, unsloth, llama-factory, galore or q-galore."
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="ledger: the step is counted; execute: the real Hugging Face model runs it on"
+            " tensors without data (extra hf), any that transformers knows."
+        ),
+    ] = "ledger",
     gpu: Annotated[str | None, typer.Option(help="Name of the GPU that the run is to fit.")] = None,
     memory: Annotated[
         str | None, typer.Option(help="Memory that it is to fit instead, such as '16 GiB'.")
@@ -50,16 +57,16 @@ def memory(
     **given: Any,
 ) -> None:
     """Show what a training run holds on a GPU, tensor by tensor, and whether it fits."""
-    run = api.training_run(model, method, recipe=recipe, **given)
+    run = api.training_run(model, method, recipe=recipe, engine=engine, **given)
     one_standard_output(csv=csv_path, json=json_path)
-    result = api.memory(run, gpu=gpu, memory=memory).to_json()
+    found = api.memory(run, gpu=gpu, memory=memory, engine=engine)
+    result = found.to_json()
     if csv_path is not None:
         write_text(csv_path, _csv(result))
     if plot is not None:
         from consilico.reports.plots import memory_plot, save_plot
-        from consilico.sim.memory.ledger import timeline
 
-        save_plot(memory_plot(result, timeline(run)), plot)
+        save_plot(memory_plot(result, found.timeline()), plot)
     emit("memory/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
 
 
@@ -92,6 +99,8 @@ def _show(result: dict[str, Any]) -> None:
             f"Outside    {format_bytes(item['bytes'])} {item['name']} ({item['basis']};"
             f" {item['low_bytes'] / 1e9:.2f} to {item['high_bytes'] / 1e9:.2f} GB)"
         )
+    if result["engine"] != "ledger":
+        print(f"Basis      {result['basis']}")
     for note in result["notes"]:
         print(f"Note       {note}")
     error = result["error"]
@@ -173,8 +182,8 @@ def _show_fit(result: dict[str, Any]) -> None:
     )
     for remedy in result["remedies"]:
         print(f"To be sure {remedy}")
-    found = result["largest"]
-    print(f"Largest    batch {found['batch']}, or sequence {found['sequence']}")
+    if found := result["largest"]:
+        print(f"Largest    batch {found['batch']}, or sequence {found['sequence']}")
     if result["suggestions"]:
         rows = [
             (

@@ -45,7 +45,7 @@ class Fit(Facts):
     verdict: str  # fits, tight or does not fit
     headroom_bytes: int  # what is likely to be left at the peak; negative if nothing is
     largest: Mapping[str, int]  # greatest ``batch`` and ``sequence`` that fit, all else as it is,
-    # by the ledger; 0 if none does, or the ledger does not know the model
+    # by the ledger; empty if it does not know the model
     remedies: tuple[str, ...]  # what to set where it is tight
     suggestions: tuple[Suggestion, ...]  # changes that make it fit, the cheapest first
 
@@ -215,12 +215,12 @@ def _fit(run: TrainingRun, memory: GpuMemory, gpu: Gpu | None, account: Account)
     size = needed.in_bytes()
     verdict = size.verdict(memory.bytes)
     known = isinstance(run.model, Architecture)
-    found = {name: largest(run, name, memory) if known else 0 for name in ("batch", "sequence")}
+    found = {name: largest(run, name, memory) for name in ("batch", "sequence") if known}
     remedies = []
     if verdict == TIGHT:
         if needed.unfragmented <= memory.bytes:
             remedies.append("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True")
-        if found["batch"]:
+        if found.get("batch"):
             remedies.append(f"--batch {found['batch']}")
     return Fit(
         gpu=memory.name,

@@ -36,6 +36,10 @@ class ModelShape(Protocol):
     def positions(self) -> int:
         """Return the number of learned position embeddings; 0 if it has none."""
 
+    @property
+    def quantization(self) -> str:
+        """Return what its configuration says of quantized weights; empty if nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun(Settings):

@@ -87,8 +87,8 @@ def _account(run: TrainingRun, training: HuggingFaceTraining, tracker: MemoryTra
         for (name, kind), (size, dtype) in sorted(found.items(), key=lambda item: -item[1][0])
         if size
     ]
-    operation, module = tracker.peak_source
-    where = f" in {_collapsed(module)}" if module else ""
+    operation, module = tracker.peak_source[0], _collapsed(tracker.peak_source[1])
+    where = f" in {module}" if module else ""
     return Account(
         peak_bytes=tracker.peak_bytes,
         peak_at=f"{tracker.peak_phase}: {_spoken(operation)}{where}",

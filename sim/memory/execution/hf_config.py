@@ -27,6 +27,7 @@ class ExecutedModel:
     context: int
     config: Any = field(compare=False, repr=False)  # of transformers
     positions: int = 0
+    quantization: str = ""
 
 
 def executable_model(name: str) -> ModelShape:
