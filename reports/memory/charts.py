@@ -12,7 +12,7 @@ from consilico.sim.memory.ledger import StepPart
 __all__ = ["memory_charts", "memory_plot", "memory_sweep_plot"]
 
 _CONTEXT = "driver and CUDA context (assumed)"
-_SLACK = "allocator slack (estimated)"
+_SLACK = "allocator's fragmentation (estimated)"
 
 _CROWDED = 1 / 8  # of a step: names of phases that are closer share a place
 
@@ -82,24 +82,31 @@ def memory_plot(answer: Mapping[str, Any], parts: Sequence[StepPart]) -> Chart:
     for part in answer["outside"]:
         name = f"{part['name']} ({part['basis']})"
         kinds[name] = kinds.get(name, 0) + part["bytes"]
-    limits = []
+    limits, margin, verdict = [], [], ""
     if answer.get("memory_bytes"):
-        size = answer["memory_bytes"] / 1e9
+        size, needed = answer["memory_bytes"] / 1e9, answer["needed_bytes"]
         limits = [Limit(name=f"memory of {answer['gpu']}: {size:.1f} GB", y=size)]
+        low, high = needed["low"] / 1e9, needed["high"] / 1e9
+        margin = [
+            Limit(name=f"needed at most: {high:.2f} GB", y=high, weak=True),
+            Limit(name=f"at least: {low:.2f} GB", y=low, weak=True, below=True),
+        ]
+        verdict = f", {answer['verdict']}"
     settings = answer["settings"]
     both = _kinds([kinds, *(part.kinds for part in parts)])  # one legend, in the order of stacking
+    unnamed = [replace(limit, name="") for limit in (*margin, *limits)]
     return Chart(
         name="memory",
         title=f"{answer['model']}, {answer['method']}, batch {settings['batch']} x"
-        f" {settings['sequence']} tokens: peak {answer['peak_bytes'] / 1e9:.2f} GB",
+        f" {settings['sequence']} tokens: peak {answer['peak_bytes'] / 1e9:.2f} GB{verdict}",
         caption="What lives on the GPU at the peak of a training step, with what is not tensors,"
         " and the tensors through the step: each bar is the most of its part.",
         kind="counted",
         conditions=f"Peak at: {answer['peak_at']}",
         share_y=True,
         panels=[
-            _at_peak([("at the peak", kinds)], both, [replace(limit, name="") for limit in limits]),
-            _through_step(parts, both, limits),
+            replace(_at_peak([("at the peak", kinds)], both, unnamed), named_bars=True),
+            _through_step(parts, both, [*margin, *limits]),
         ],
     )
 
@@ -112,7 +119,12 @@ def memory_sweep_plot(answer: Mapping[str, Any]) -> Chart:
     """
     memories = list(answer["memories"])
     lengths = sorted({row["sequence"] for row in answer["rows"]})
-    methods = list(dict.fromkeys((row["method"], row["rank"]) for row in answer["rows"]))
+    every = list(dict.fromkeys((row["method"], row["rank"]) for row in answer["rows"]))
+    fits = {
+        (row["method"], row["rank"]) for row in answer["rows"] if any(row["largest_batch"].values())
+    }
+    methods = [method for method in every if method in fits] or every
+    nowhere = ", ".join(name for name, rank in every if (name, rank) not in methods)
     found = {(row["method"], row["rank"], row["sequence"]): row for row in answer["rows"]}
     names = [f"{name}, rank {rank}" if rank else name for name, rank in methods]
     return Chart(
@@ -120,7 +132,8 @@ def memory_sweep_plot(answer: Mapping[str, Any]) -> Chart:
         title=f"{answer['model']}: largest batch that fits",
         caption="Largest batch that fits, by method, length and memory of the GPU.",
         kind="counted",
-        conditions=f"-: none fits; {answer['largest_batch_tried']}: the largest that was tried",
+        conditions=f"-: none fits; {answer['largest_batch_tried']}: the largest that was tried"
+        + (f"; nothing fits anywhere: {nowhere}" if nowhere else ""),
         panels=[
             Panel(
                 title=f"{length:,} tokens",

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["COLOURS", "Chart", "Grid", "Limit", "Panel", "Series", "top_of"]
+__all__ = [
+    "COLOURS", "Chart", "Grid", "Limit", "Panel", "Series", "named_parts", "rows_of", "top_of",
+]  # fmt: skip
 
 COLOURS = {  # told apart by the colour-blind, and on white as on black
     "log2": "#2a7ab9",
@@ -22,6 +24,8 @@ COLOURS = {  # told apart by the colour-blind, and on white as on black
     "limit": "#e0187f",
 }
 
+_MOST_COLUMNS = 18  # of the tables next to each other
+_LEAST_NAMED = 0.045  # of the y axis: a part of a bar that is lower bears no name
 _HEADROOM = 1.08  # of the y axis above what is drawn, so that no marker touches the frame
 
 
@@ -45,10 +49,15 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A horizontal line across a panel, with its name on it, such as the memory of a GPU."""
+    """A horizontal line across a panel, with its name on it, such as the memory of a GPU.
+
+    A ``weak`` one is the end of a margin: thinner, with its name at the left.
+    """
 
     name: str
     y: float
+    weak: bool = False
+    below: bool = False  # the name is below the line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,7 @@ class Panel:
     x_ticks: tuple[int, ...] = ()  # where the axis is not to choose them by itself
     x_names: dict[float, str] = field(default_factory=dict)  # text at places of the x axis
     from_zero: bool = True  # the y axis, where there are lines
+    named_bars: bool = False  # each part of a stack that is high enough bears its name and size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +98,16 @@ class Chart:
     conditions: str = ""  # of `conditions.conditions`; empty where nothing is of silicon
     panels: Sequence[Panel]
     share_y: bool = False
+
+
+def named_parts(panel: Panel) -> dict[str, str]:
+    """Return the words on the parts of a panel's only bar: those high enough to be read."""
+    least = _LEAST_NAMED * (top_of(panel) or 0.0)
+    return {
+        series.name: f"{series.name} {series.y[0]:.2f}"
+        for series in panel.series
+        if panel.named_bars and series.mark == "bars" and series.y[0] >= least
+    }
 
 
 def top_of(panel: Panel) -> float | None:
@@ -111,3 +131,14 @@ def top_of(panel: Panel) -> float | None:
     if all(series.mark == "points" for series in panel.series):
         return None
     return _HEADROOM * max(values)
+
+
+def rows_of(chart: Chart) -> list[list[Panel]]:
+    """Return the panels in the rows in which they are drawn: tables wrap, all else is one row."""
+    grids = [panel.grid for panel in chart.panels if panel.grid is not None]
+    if not grids:
+        return [list(chart.panels)]
+    each = max(1, _MOST_COLUMNS // max(len(grid.column_names) for grid in grids))
+    rows = -(-len(chart.panels) // each)
+    each = -(-len(chart.panels) // rows)  # as equal as can be
+    return [list(chart.panels[start : start + each]) for start in range(0, len(chart.panels), each)]

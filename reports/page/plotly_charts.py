@@ -2,11 +2,21 @@
 
 from typing import Any
 
-from consilico.reports.page.chart import COLOURS, Chart, Grid, Panel, Series, top_of
+from consilico.reports.page.chart import (
+    COLOURS,
+    Chart,
+    Grid,
+    Panel,
+    Series,
+    named_parts,
+    rows_of,
+    top_of,
+)
 
 __all__ = ["figure"]
 
 _GAP = 0.05  # between panels, of the width
+_ROW_GAP = 0.2  # between rows of tables, of the height of a row
 _GRID_ROW_PX, _BAR_PX = 20, 26
 _HEIGHT_PX = 380
 _BAR_WIDTH = 0.65  # of the distance between two bars with names
@@ -14,7 +24,8 @@ _BAR_WIDTH = 0.65  # of the distance between two bars with names
 
 def figure(chart: Chart) -> dict[str, Any]:
     """Return ``data`` and ``layout`` of a chart; colours of text and grid are left to the page."""
-    count = len(chart.panels)
+    rows = rows_of(chart)
+    count, across = len(chart.panels), len(rows[0])
     titled = count > 1 and any(panel.title for panel in chart.panels)
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -34,20 +45,23 @@ def figure(chart: Chart) -> dict[str, Any]:
         "shapes": [],
     }
     gap = _GAP if chart.share_y else 2.4 * _GAP
-    width = (1 - gap * (count - 1)) / count
+    width = (1 - gap * (across - 1)) / across
     for index, panel in enumerate(chart.panels):
         suffix = "" if index == 0 else str(index + 1)
-        start = index * (width + gap)
+        row, column = divmod(index, across)
+        start = column * (width + gap)
         domain = [start, min(1.0, start + width)]
+        top = 1 - row / len(rows)
         if panel.grid is not None:
-            _add_grid(panel.grid, data, layout, domain, index, suffix)
+            upright = [top - (1 - _ROW_GAP * (len(rows) > 1)) / len(rows), top]
+            _add_grid(panel.grid, data, layout, (domain, upright), column, suffix)
         else:
             _add_panel(panel, data, layout, domain, index, suffix, chart.share_y)
         if panel.title and count > 1:
             layout["annotations"].append(
                 {
                     "text": panel.title, "showarrow": False, "xref": "paper", "yref": "paper",
-                    "x": start + width / 2, "y": 1.0, "yanchor": "bottom", "xanchor": "center",
+                    "x": start + width / 2, "y": top, "yanchor": "bottom", "xanchor": "center",
                 }
             )  # fmt: skip
     return {"data": data, "layout": layout}
@@ -62,7 +76,7 @@ def _height(chart: Chart) -> int:
     bars = [len(s.x) for panel in chart.panels if panel.horizontal for s in panel.series]
     return max(
         _HEIGHT_PX,
-        120 + _GRID_ROW_PX * max(rows, default=0),
+        len(rows_of(chart)) * (120 + _GRID_ROW_PX * max(rows, default=0)),
         120 + _BAR_PX * max(bars, default=0),
     )
 
@@ -81,21 +95,25 @@ def _add_panel(
     for series in panel.series:
         known = any(trace.get("legendgroup") == series.name for trace in data)
         named = len(panel.series) > 1 and not known
-        data.append(_trace(series, suffix, panel.horizontal) | {"showlegend": named})
+        trace = _trace(series, suffix, panel.horizontal) | {"showlegend": named}
+        if words := named_parts(panel).get(series.name):
+            trace |= {"text": [words], "textposition": "inside", "insidetextanchor": "middle"}
+        data.append(trace)
     for limit in panel.limits:
-        colour = COLOURS["limit"]
+        colour = COLOURS["e" if limit.weak else "limit"]
         layout["shapes"].append(
             {
                 "type": "line", "xref": f"x{suffix} domain", "yref": f"y{suffix}",
                 "x0": 0, "x1": 1, "y0": limit.y, "y1": limit.y,
-                "line": {"color": colour, "width": 2, "dash": "dash"},
+                "line": {"color": colour, "width": 1 if limit.weak else 2, "dash": "dash"},
             }
         )  # fmt: skip
         layout["annotations"].append(
             {
                 "text": limit.name, "showarrow": False, "xref": f"x{suffix} domain",
-                "yref": f"y{suffix}", "x": 1, "y": limit.y, "xanchor": "right",
-                "yanchor": "bottom", "font": {"color": colour},
+                "yref": f"y{suffix}", "x": 0 if limit.weak else 1, "y": limit.y,
+                "xanchor": "left" if limit.weak else "right",
+                "yanchor": "top" if limit.below else "bottom", "font": {"color": colour},
             }
         )  # fmt: skip
 
@@ -104,8 +122,8 @@ def _add_grid(
     grid: Grid,
     data: list[dict[str, Any]],
     layout: dict[str, Any],
-    domain: list[float],
-    index: int,
+    domains: tuple[list[float], list[float]],
+    column: int,
     suffix: str,
 ) -> None:
     import math
@@ -120,9 +138,12 @@ def _add_grid(
             "colorscale": [[0, "#e3edf6"], [1, COLOURS["a"]]], "zmin": 0,
         }
     )  # fmt: skip
-    layout[f"xaxis{suffix}"] = {"domain": domain, "anchor": f"y{suffix}", "type": "category"}
-    axis: dict[str, Any] = {"anchor": f"x{suffix}", "autorange": "reversed", "type": "category"}
-    layout[f"yaxis{suffix}"] = axis | ({"showticklabels": False} if index else {})
+    across, upright = domains
+    layout[f"xaxis{suffix}"] = {"domain": across, "anchor": f"y{suffix}", "type": "category"}
+    axis: dict[str, Any] = {
+        "anchor": f"x{suffix}", "domain": upright, "autorange": "reversed", "type": "category",
+    }  # fmt: skip
+    layout[f"yaxis{suffix}"] = axis | ({"showticklabels": False} if column else {})
 
 
 def _x_axis(panel: Panel, domain: list[float], suffix: str) -> dict[str, Any]:

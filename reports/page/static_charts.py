@@ -4,12 +4,23 @@ import io
 import textwrap
 from typing import Any
 
-from consilico.reports.page.chart import COLOURS, Chart, Grid, Panel, Series, top_of
+from consilico.reports.page.chart import (
+    COLOURS,
+    Chart,
+    Grid,
+    Limit,
+    Panel,
+    Series,
+    named_parts,
+    rows_of,
+    top_of,
+)
 
 __all__ = ["image"]
 
 _CROWDED_NAMES = 6  # on the x axis, that would touch each other
 _CROWDED_LEGEND = 4  # series for which a legend finds no free place inside the axes
+_LONG_NAME = 8  # letters of a table's column
 _PANEL_INCHES = {1: 7.2, 2: 5.2, 3: 3.9, 4: 3.4}  # width of a panel by how many there are
 _LETTERS_PER_INCH = 16.5  # of the small print below the figure
 _TITLE_LETTERS_PER_INCH = 9.5
@@ -48,13 +59,16 @@ def image(chart: Chart, *, note: str = "", kind: str = "png") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    count = len(chart.panels)
+    rows = rows_of(chart)
     with mpl.rc_context(_STYLE):
         width, height = _size(chart)
         figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
         shared = chart.share_y or any(panel.grid for panel in chart.panels)
-        axes = figure.subplots(1, count, sharey=shared, squeeze=False)[0]
+        grid = figure.subplots(len(rows), len(rows[0]), sharey=shared, squeeze=False)
+        for unused in grid.flat[len(chart.panels) :]:
+            unused.set_axis_off()
+        axes = grid.flat[: len(chart.panels)]
         legends: list[dict[str, Any]] = []  # handle by name, of each panel
         for index, (panel, ax) in enumerate(zip(chart.panels, axes, strict=True)):
             if panel.grid is not None:
@@ -87,8 +101,9 @@ def _size(chart: Chart) -> tuple[float, float]:
     count = len(chart.panels)
     grids = [panel.grid for panel in chart.panels if panel.grid is not None]
     if grids:
-        columns = sum(len(grid.column_names) for grid in grids)
-        return 2.0 + 0.56 * columns, 1.4 + 0.24 * len(grids[0].row_names)
+        rows = rows_of(chart)
+        columns = sum(len(panel.grid.column_names) for panel in rows[0] if panel.grid)
+        return 2.0 + 0.56 * columns, 0.6 + len(rows) * (0.9 + 0.24 * len(grids[0].row_names))
     bars = max(
         (len(series.x) for panel in chart.panels if panel.horizontal for series in panel.series),
         default=0,
@@ -129,6 +144,9 @@ def _draw_grid(grid: Grid, title: str, ax: Any) -> None:
             colour = "white" if dark else "#222222" if size else "#b0b0b0"
             ax.text(x, y, size or "-", ha="center", va="center", fontsize=7, color=colour)
     ax.set_xticks(range(len(grid.column_names)), grid.column_names, fontsize=7)
+    if max(map(len, grid.column_names)) > _LONG_NAME:  # would touch the next one
+        for label in ax.get_xticklabels():
+            label.set(rotation=30, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(grid.row_names)), grid.row_names, fontsize=7)
     ax.set_title(title, fontsize=9)
     ax.tick_params(length=0)
@@ -156,14 +174,30 @@ def _draw(panel: Panel, ax: Any) -> None:
     else:
         _dress(panel, ax, names, top)
     ax.set_title(panel.title, fontsize=9)
-    for limit in panel.limits:
-        colour = COLOURS["limit"]
-        ax.axhline(limit.y, color=colour, linewidth=1.6, linestyle="--")
-        ax.annotate(
-            limit.name, (1, limit.y), xycoords=("axes fraction", "data"), xytext=(0, 3),
-            textcoords="offset points", ha="right", va="bottom", fontsize=8, color=colour,
-            path_effects=[withStroke(linewidth=3, foreground="white")],  # read across bars, too
+    for name, words in named_parts(panel).items():
+        (bar,) = next(bars for bars in ax.containers if bars.get_label() == name)
+        ax.text(
+            bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height() / 2, words,
+            ha="center", va="center", fontsize=8,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
+    for limit in panel.limits:
+        _draw_limit(limit, ax)
+
+
+def _draw_limit(limit: Limit, ax: Any) -> None:
+    """Draw a line across the axes with its name, readable across bars too."""
+    from matplotlib.patheffects import withStroke
+
+    colour = COLOURS["e" if limit.weak else "limit"]
+    ax.axhline(limit.y, color=colour, linewidth=1.0 if limit.weak else 1.6, linestyle="--")
+    ax.annotate(
+        limit.name, (0.01 if limit.weak else 1, limit.y), xycoords=("axes fraction", "data"),
+        xytext=(0, -3 if limit.below else 3), textcoords="offset points",
+        ha="left" if limit.weak else "right", va="top" if limit.below else "bottom",
+        fontsize=7 if limit.weak else 8, color=colour,
+        path_effects=[withStroke(linewidth=3, foreground="white")],
+    )  # fmt: skip
 
 
 def _dress(panel: Panel, ax: Any, names: bool, top: float | None) -> None:

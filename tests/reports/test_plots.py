@@ -1,12 +1,21 @@
 """Charts of single answers: what they show, and that nothing of it is cut by the frame."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consilico.reports import plots
-from consilico.reports.page.chart import Chart, Limit, Panel, Series, top_of
+from consilico.reports.page.chart import (
+    Chart,
+    Limit,
+    Panel,
+    Series,
+    named_parts,
+    rows_of,
+    top_of,
+)
 from consilico.reports.page.plotly_charts import figure
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.memories.cost import buffer_costs
@@ -37,6 +46,7 @@ def _names(panel: Any) -> list[str]:
 MEMORY: dict[str, Any] = {
     "model": "llama-7b", "method": "AdamW", "settings": {"batch": 2, "sequence": 256},
     "peak_bytes": 5 * 10**9, "peak_at": "loss", "gpu": "a card", "memory_bytes": 8 * 10**9,
+    "needed_bytes": {"low": 6 * 10**9, "value": 7 * 10**9, "high": 9 * 10**9}, "verdict": "tight",
     "outside": [{"name": "driver and CUDA context", "bytes": 10**9, "basis": "assumed"}],
     "ledger": [
         {"name": "w", "kind": "weights", "bytes": 3 * 10**9, "live": True},
@@ -103,10 +113,57 @@ def test_memory_is_drawn_at_the_peak_and_through_the_step_below_its_limit() -> N
     assert kinds == {
         "weights": [3.0], "activations": [2.0], "driver and CUDA context (assumed)": [1.0],
     }  # fmt: skip
-    assert [(limit.name, limit.y) for limit in step.limits] == [("memory of a card: 8.0 GB", 8.0)]
-    assert [limit.y for limit in peak.limits] == [8.0]
+    assert [(limit.name, limit.y) for limit in step.limits] == [
+        ("needed at most: 9.00 GB", 9.0),
+        ("at least: 6.00 GB", 6.0),
+        ("memory of a card: 8.0 GB", 8.0),
+    ]
+    assert [limit.y for limit in peak.limits] == [9.0, 6.0, 8.0]
+    assert top_of(step) == pytest.approx(1.08 * 9)  # nothing of the margin is cut
     (mark,) = (series for series in step.series if series.mark == "limit")
     assert (mark.name, list(mark.x), list(mark.y)) == ("peak: loss", [1], [5.0])
+
+
+def test_memory_says_in_its_title_what_it_is_of_and_names_what_lives_at_the_peak() -> None:
+    chart = plots.memory_plot(MEMORY, PARTS)
+    assert chart.title == "llama-7b, AdamW, batch 2 x 256 tokens: peak 5.00 GB, tight"
+    peak, step = chart.panels
+    assert named_parts(peak) == {
+        "weights": "weights 3.00", "activations": "activations 2.00",
+        "driver and CUDA context (assumed)": "driver and CUDA context (assumed) 1.00",
+    }  # fmt: skip
+    assert named_parts(step) == {}
+    low = replace(peak, series=[*peak.series, replace(peak.series[0], name="thin", y=[0.01])])
+    assert "thin" not in named_parts(low)
+
+
+def _sweep(lengths: int, memories: int) -> Chart:
+    names = [f"{size} GiB" for size in range(memories)]
+    rows = [
+        {"method": method, "rank": 0, "sequence": 512 * (1 + number),
+         "largest_batch": dict.fromkeys(names, 0 if method == "adamw" else 3)}
+        for method in ("adamw", "lora") for number in range(lengths)
+    ]  # fmt: skip
+    answer = {"model": "m", "memories": dict.fromkeys(names, 1), "largest_batch_tried": 9}
+    return plots.memory_sweep_plot({**answer, "rows": rows})
+
+
+def test_a_table_of_eight_lengths_wraps_and_stays_readable(tmp_path: Path) -> None:
+    chart = _sweep(8, 6)
+    assert [len(row) for row in rows_of(chart)] == [3, 3, 2]
+    plots.save_plot(chart, tmp_path / "fits.png")
+    width = int.from_bytes((tmp_path / "fits.png").read_bytes()[16:20], "big")
+    assert width < 2000
+    domains = {tuple(figure(chart)["layout"][f"yaxis{n}"]["domain"]) for n in ("2", "5", "8")}
+    assert len(domains) == 3
+
+
+def test_a_table_leaves_out_what_fits_nowhere_and_says_so() -> None:
+    chart = _sweep(1, 2)
+    (panel,) = chart.panels
+    assert panel.grid is not None
+    assert list(panel.grid.row_names) == ["lora"]
+    assert chart.conditions.endswith("nothing fits anywhere: adamw")
 
 
 def test_memory_without_a_gpu_has_no_limit() -> None:
