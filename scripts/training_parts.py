@@ -89,9 +89,9 @@ def memory_evidence() -> str:
     words = """No constant is fitted to any measured peak. What explains the measured runs was found
         in code: which tensors each version of a norm saves, that gradients set to zero and not to
         None stay alive, that `foreach` keeps a root of every second moment, that a mask is kept for
-        each block, that a loss kernel's gradient takes the place of the float32 logits. Which runs
-        are held out is a matter of their source: those of a source in which a cause was looked for
-        are not."""
+        each block, that a loss kernel's gradient takes the place of the float32 logits, that CUDA's
+        softmax makes a product of its own in the backward pass. Which runs are held out is a matter
+        of their source: those of a source in which a cause was looked for are not."""
     return f"{evidence}\n\n{paragraph(words)}"
 
 

@@ -19,7 +19,7 @@ from consilico.sim.memory.gpus import process_context
 
 __all__ = ["FITTED_SOURCES", "fragmentation", "quantile", "reserved_shares"]
 
-FITTED_SOURCES = ("fitcheck", "fms")
+FITTED_SOURCES = ("fitcheck", "fitcheck_final", "fms")
 """Keys of the sources that the share is taken from."""
 
 _MIB = 2**20
