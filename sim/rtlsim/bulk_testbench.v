@@ -263,7 +263,10 @@ module consilico_bench;
   reg dumping = 0, dumped = 0;
   reg [63:0] dump_cycles = 0;
   wire running = start == RESET_CYCLES;  // seen by the clock gates, which count from here on
-  wire resting = idle > rest_cycles;  // likewise: none may tick
+  // likewise: none may tick. A unit may begin to work on an offer before it takes it.
+  reg [31:0] unoffered = 0;  // cycles since the last new offer
+  reg i_offered = 0, cfg_offered = 0;
+  wire resting = idle > rest_cycles && unoffered > rest_cycles;
   // for I_READY and CFG_READY
   wire waits = o_valid === 1 && !o_ready;
   reg entered = 0;  // the last cycle in which o did not wait took a beat
@@ -272,6 +275,9 @@ module consilico_bench;
   always @(`SETTLED) if (start == RESET_CYCLES && !finished) begin
     cycles = cycles + 1;
     idle = idle + 1;
+    unoffered = (i_valid && !i_offered) || (cfg_valid && !cfg_offered) ? 0 : unoffered + 1;
+    i_offered = i_valid;
+    cfg_offered = cfg_valid;
     cfg_fired = fire_cfg;
     fire_i = 0;
     fire_cfg = 0;
