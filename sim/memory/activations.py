@@ -279,10 +279,11 @@ class Activations:
     def _mask(self) -> list[tuple[str, str, Size, int]]:
         """Return the lines of the masks that are added to scores, one for each kind of window."""
         k, plan = self.plan.kernels, self.plan
-        if k.attention != "eager":
+        parts = [block.attention for block in plan.arch.kinds]
+        if k.attention != "eager" and not any(part.held for part in parts):
             return []
         size = k.residual_bytes * plan.tokens * plan.sequence
-        masks = len({block.attention.window for block in plan.arch.kinds})
+        masks = len({part.window for part in parts})
         return [("attention mask", "activations: attention", size, masks)]
 
     def _always(self) -> list[LiveTensors]:
@@ -292,8 +293,11 @@ class Activations:
         parts = [block.attention for block in arch.kinds]
         if self.recomputes:
             lines += self._mask()
-        if rotary := max(part.rotary for part in parts):
-            size = 2 * k.residual_bytes * rotary * plan.sequence
+        # where blocks make angles of their own, those of the model do not outlive the forward pass
+        shared = [part for part in parts if not part.angles.startswith("own")]
+        if rotary := max((part.rotary for part in shared), default=0):
+            element = 4 if any(part.angles == "float32" for part in shared) else k.residual_bytes
+            size = 2 * element * rotary * plan.sequence
             lines.append(("rotary angles", "activations: attention", size, arch.angles))
         if plan.run.packed > 1:  # where each text begins, and each token's place in its own
             size = 8 * plan.tokens + 4 * (plan.run.packed * plan.tokens // plan.sequence + 1)

@@ -102,7 +102,11 @@ class Attention:
     norm: str = ""  # of queries and keys: one of NORMS, or none
     norm_of: str = "head"  # "head": the same weights for each; "each": their own; "whole": one norm
     rotary: int = 0  # dimensions of a head that are rotated by their position
+    joined: bool = False  # those and the rest are joined anew, which puts heads before tokens
+    angles: str = ""  # "float32": of rotation, in float32; "own", "own float32": made by each block
     window: int = 0  # tokens that a token sees; 0: all before it
+    held: str = ""  # transformers holds the scores of this family, whatever it is asked for:
+    # "scores" as usual, or in "float32"
     capped: bool = False  # scores go through a hyperbolic tangent
     alibi: bool = False  # a bias of the scores by distance
     sinks: bool = False  # a learned score of nothing for each head
@@ -169,6 +173,8 @@ class LatentAttention:
     bias: bool = False  # of the matrices that shorten, and of the output
     window: int = 0
     capped: bool = False
+    angles: str = ""
+    held: str = ""
 
     @property
     def head_dim(self) -> int:
@@ -237,6 +243,7 @@ class Mixture:
 
     experts: int
     chosen: int  # experts of a token
+    whole: bool = False  # but all experts run for all tokens (Llama 4)
     expert: Mlp
     shared: Mlp | None = None
     shared_gate: bool = False  # the shared expert's result is weighted, too
@@ -252,7 +259,7 @@ class Mixture:
         for part, rows, columns in ((name, wide, hidden), ("down", hidden, f)):
             yield Parameter(
                 name=f"experts' {part}", role="expert", rows=rows, columns=columns, matrices=n,
-                used=self.chosen,
+                used=n if self.whole else self.chosen,
             )  # fmt: skip
             if self.expert.bias:
                 yield Parameter(name=f"experts' {part} bias", role="bias", rows=n * rows)
@@ -309,6 +316,7 @@ class Architecture:
     embedding_width: int = 0  # of the embedding's vectors where not ``hidden``
     embedding_norm: bool = False  # in addition to the norms of blocks and the final one
     extra: int = 0  # further parameters: poolers, token types
+    buffers: int = 0  # bytes of tables and masks that the model stores
     final_norm: bool = True  # before the output layer
     post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
     context: int = 2048  # longest sequence the model was made for
@@ -422,7 +430,7 @@ class Architecture:
 
 
 _MAY_BE_ZERO = frozenset(
-    {"rotary", "window", "query_rank", "angles", "positions", "embedding_width", "extra"}
+    {"rotary", "window", "query_rank", "angles", "positions", "embedding_width", "extra", "buffers"}
 )
 
 

@@ -32,13 +32,13 @@ def attention(
     if isinstance(part, LatentAttention):
         heads = _latent(c, part, source, hidden, source_bytes)
     else:
-        heads = _heads(c, part, source, hidden, source_bytes)
+        heads = _heads(c, part, source, hidden, source_bytes, sequence)
     attended = _attend(c, part, heads, sequence)
     return c.linear("attention output", attended, part.result, hidden, c.k.float_bytes, _KIND)
 
 
 def _heads(
-    c: Chain, part: Attention, source: str, hidden: int, source_bytes: int
+    c: Chain, part: Attention, source: str, hidden: int, source_bytes: int, sequence: Size
 ) -> tuple[str, str, str]:
     """Append queries, keys and values, and return their names."""
     q, k, t, e = part.query, part.key, c.tokens, c.k.bytes
@@ -64,24 +64,33 @@ def _heads(
                 vectors = 1 if part.norm_of == "whole" else number
                 head = norm(c, part.norm, f"{name} norm", head, width, e, vectors)
             if part.rotary:
-                head = _rotated(c, name, head, number * part.head_dim, number * part.rotary)
+                head = _rotated(c, part, name, head, number, sequence)
         if width < q and c.k.repeats:
             head = c.add(f"{name} for every head", head, bytes=e * q * t)
         heads.append(head)
     return heads[0], heads[1], heads[2]
 
 
-def _rotated(c: Chain, name: str, source: str, width: int, turning: int) -> str:
-    """Append a rotary position embedding of ``turning`` of ``width`` elements per token."""
+def _rotated(c: Chain, part: Attention, name: str, source: str, heads: int, sequence: Size) -> str:
+    """Append the rotary position embedding of ``heads`` heads per token."""
     e, t = c.k.bytes, c.tokens
-    size, turned = e * width * t, e * turning * t
+    size, turned = e * heads * part.head_dim * t, e * heads * part.rotary * t
     makes = f"{name}, rotated"
     if c.k.fuses_norms:
         return c.add(makes, source, bytes=size)
-    if turning == width:
-        return c.add(makes, source, bytes=size, scratch=2 * turned, back_scratch=2 * turned)
-    # the rest is joined to what was turned; backward each of both is padded to the whole
-    return c.add(makes, source, bytes=size, scratch=turned, back_scratch=2 * turned + size)
+    own: tuple[tuple[str, Size], ...] = ()
+    if part.angles.startswith("own") and name == "query":
+        element = 4 if part.angles == "own float32" else e
+        own = (("rotary angles of the block", 2 * element * part.rotary * sequence),)
+    if part.joined:  # backward what was turned and the rest are padded to the whole
+        return c.add(
+            makes, source, bytes=size, scratch=turned, back_scratch=2 * turned + size, extra=own,
+            kind=_KIND,
+        )  # fmt: skip
+    return c.add(
+        makes, source, bytes=size, scratch=2 * turned, back_scratch=2 * turned, extra=own,
+        kind=_KIND,
+    )  # fmt: skip
 
 
 def _latent(
@@ -135,48 +144,90 @@ def _attend(
             c.cast(f"{name}, for attention", head, size, c.k.bytes, e)
             for name, head, size in zip(("query", "key", "value"), heads, sizes, strict=True)
         )
-    if c.k.attention != "eager":
+    if c.k.attention != "eager" and not part.held:
         logs = 4 * part.heads * t
         extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
         if c.k.attention == "masked":
             extra = (*extra, ("attention mask", e * t * sequence))
-        return c.add(
+        attended = c.add(
             "attended", query, key, value, bytes=e * width * t,
             saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=_KIND,
             flops=2 * (part.query + width) * t * _seen(part.window, sequence / c.k.packed),
         )  # fmt: skip
+        if isinstance(part, Attention) and part.joined and c.k.attention == "fused":
+            # the kernel's result has the queries' layout: the output layer takes a copy by tokens
+            attended = c.add("attended, by token", attended, bytes=e * width * t)
+        return attended
     scores = part.heads * t * sequence
+    s = e  # bytes of a score
+    query, key, value = (_by_head(c, part, name) for name in (query, key, value))
+    if part.held == "float32":
+        query = c.cast("query, float32", query, part.query, e, 4)
+        key = c.cast("key, float32", key, part.query, e, 4)
+        s = 4
     product = c.add(
-        "scores", query, key, bytes=e * scores, saves=(query, key), kind=_KIND,
+        "scores", query, key, bytes=s * scores, saves=(query, key), kind=_KIND,
         flops=2 * part.query * t * sequence,
     )  # fmt: skip
-    scaled = c.add("scaled scores", product, bytes=e * scores)
+    scaled = c.add("scaled scores", product, bytes=s * scores)
     if part.capped:
-        scaled = c.add("scores over cap", scaled, bytes=e * scores)
+        scaled = c.add("scores over cap", scaled, bytes=s * scores)
         scaled = c.add(
-            "tangent of scores", scaled, bytes=e * scores, saves=("tangent of scores",),
+            "tangent of scores", scaled, bytes=s * scores, saves=("tangent of scores",),
             kind=_SCORES,
         )  # fmt: skip
-        scaled = c.add("capped scores", scaled, bytes=e * scores)
+        scaled = c.add("capped scores", scaled, bytes=s * scores)
     # the mask has the type of the residual stream, which may be wider
-    masked = c.add("masked scores", scaled, bytes=max(e, c.k.residual_bytes) * scores)
+    masked = c.add("masked scores", scaled, bytes=max(s, c.k.residual_bytes) * scores)
+    if isinstance(part, Attention) and part.sinks:
+        # the sink is a column more, which is cut off again; nothing is in float32
+        joined = c.add("scores and sinks", masked, bytes=s * scores, scratch=s * scores)
+        weights = c.add(
+            "attention weights", joined, bytes=s * scores, saves=("attention weights",),
+            kind=_SCORES,
+        )  # fmt: skip
+        weights = c.add("attention weights, cut", weights, bytes=s * scores)
+        return _summed(c, part, weights, value, sequence)
     wide = c.add(
         "attention weights, float32", masked, bytes=4 * scores,
-        scratch=4 * scores if e != 4 and c.k.converts_scores else 0,
+        scratch=4 * scores if s != 4 and c.k.converts_scores else 0,
         # CUDA's kernel makes the product of gradient and weights first, in float32
         # (aten/src/ATen/native/cuda/SoftMax.cu, softmax_backward_cuda_out); where the input was
         # converted, the gradient in float32 comes before its conversion
-        back_scratch=(4 + (4 - e if c.k.converts_scores else 0)) * scores,
+        back_scratch=(4 + (4 - s if c.k.converts_scores else 0)) * scores,
         saves=("attention weights, float32",), kind=_SCORES,
     )  # fmt: skip
     weights = wide
     if e != 4:
         weights = c.add("attention weights", wide, bytes=e * scores)
+    return _summed(c, part, weights, value, sequence)
+
+
+def _summed(
+    c: Chain, part: Attention | LatentAttention, weights: str, value: str, sequence: Size
+) -> str:
+    """Append the sum of values by attention weights, and its copy by tokens."""
+    size = c.k.float_bytes * part.result * c.tokens
     summed = c.add(
-        "weighted values", weights, value, bytes=e * width * t, saves=(weights, value),
-        kind=_SCORES, flops=2 * width * t * sequence,
+        "weighted values", weights, value, bytes=size, saves=(weights, value), kind=_SCORES,
+        flops=2 * part.result * c.tokens * sequence,
     )  # fmt: skip
-    return c.add("attended", summed, bytes=e * width * t)
+    return c.add("attended", summed, bytes=size)
+
+
+def _by_head(c: Chain, part: Attention | LatentAttention, name: str) -> str:
+    """Append the copy of queries, keys or values that a product by heads makes.
+
+    It takes the place of the tensor itself, and so counts only where that is a part of another.
+    """
+    if isinstance(part, LatentAttention):
+        width = part.result if name == "value" else 0
+    else:
+        widths = {"query": part.query, "key": part.key, "value": part.key}
+        width = widths.get(name, 0) if part.fused else 0
+    if not width:
+        return name
+    return c.add(f"{name}, by head", name, bytes=c.k.float_bytes * width * c.tokens)
 
 
 def _seen(window: int, sequence: Size) -> Size:

@@ -182,9 +182,10 @@ def _gemma2(c: ConfigFields) -> Architecture:
         "capped": c.number("attn_logit_softcapping", default=0.0) > 0,
     }  # fmt: skip
     capped = c.number("final_logit_softcapping", default=0.0) > 0
+    notes = ("scores are capped: without FlashAttention, transformers runs attention eager",)
     return _windowed(
         c, own, mlp_of(c, activation="gelu"), windows, norms="around", norm="rms-float", tied=True,
-        logits="capped" if capped else "plain",
+        logits="capped" if capped else "plain", notes=notes if own["capped"] else (),
     )  # fmt: skip
 
 
@@ -205,7 +206,8 @@ def _gemma3(c: ConfigFields) -> Architecture:
 
 def _phi3(c: ConfigFields) -> Architecture:
     windows = windows_of(c, _layers(c), lambda layer: True)
-    return _windowed(c, {"fused": "slices"}, mlp_of(c, fused=True), windows)
+    own = {"fused": "slices", "joined": True}
+    return _windowed(c, own, mlp_of(c, fused=True), windows)
 
 
 def _olmo(c: ConfigFields) -> Architecture:
@@ -216,7 +218,10 @@ def _olmo(c: ConfigFields) -> Architecture:
 
 def _olmo2(c: ConfigFields) -> Architecture:
     bias = c.flag("attention_bias")
-    own = {"bias": bias, "output_bias": bias, "norm": "rms-float", "norm_of": "whole"}
+    own = {
+        "bias": bias, "output_bias": bias, "norm": "rms-float", "norm_of": "whole",
+        "angles": "float32",
+    }  # fmt: skip
     windows = windows_of(c, _layers(c), lambda layer: (layer + 1) % 4 != 0)
     if c.text("model_type") == "olmo2":
         windows = [0] * _layers(c)
@@ -282,7 +287,7 @@ def _glm(c: ConfigFields) -> Architecture:
     head_dim = c.integer("head_dim", default=128)
     attention = attention_of(
         c, kv_heads=2, head_dim=128, bias=c.flag("attention_bias", default=True),
-        rotary=rotary_of(c, head_dim, 0.5),
+        rotary=rotary_of(c, head_dim, 0.5), joined=True, angles="own",
     )  # fmt: skip
     norms = "around" if c.text("model_type") == "glm4" else "before"
     return _equal(c, attention, mlp_of(c, fused=True), norms=norms)
@@ -290,7 +295,7 @@ def _glm(c: ConfigFields) -> Architecture:
 
 def _stablelm(c: ConfigFields) -> Architecture:
     heads, hidden = c.integer("num_attention_heads"), c.integer("hidden_size")
-    own: dict[str, Any] = {"bias": c.flag("use_qkv_bias")}
+    own: dict[str, Any] = {"bias": c.flag("use_qkv_bias"), "joined": True}
     own["rotary"] = rotary_of(c, hidden // heads, 0.25)
     if c.flag("qk_layernorm"):
         own |= {"norm": "layer-unbiased", "norm_of": "each"}
@@ -309,7 +314,9 @@ def _starcoder2(c: ConfigFields) -> Architecture:
 def _nemotron(c: ConfigFields) -> Architecture:
     bias, heads = c.flag("attention_bias"), c.integer("num_attention_heads")
     head_dim = c.integer("head_dim", default=c.integer("hidden_size") // heads)
-    attention = attention_of(c, bias=bias, output_bias=bias, rotary=rotary_of(c, head_dim, 0.5))
+    attention = attention_of(
+        c, bias=bias, output_bias=bias, rotary=rotary_of(c, head_dim, 0.5), joined=True
+    )
     mlp = mlp_of(c, gated=False, bias=c.flag("mlp_bias"), activation="relu2")
     return _equal(c, attention, mlp, norm="layer")
 
@@ -339,12 +346,16 @@ def _exaone4(c: ConfigFields) -> Architecture:
 
 def _ernie(c: ConfigFields) -> Architecture:
     bias = c.flag("use_bias")
-    attention = attention_of(c, kv_heads=2, head_dim=128, bias=bias, output_bias=bias)
+    attention = attention_of(
+        c, kv_heads=2, head_dim=128, bias=bias, output_bias=bias, angles="own float32"
+    )
     return _equal(c, attention, mlp_of(c, bias=bias), tied=True)
 
 
 def _helium(c: ConfigFields) -> Architecture:
-    attention = attention_of(c, kv_heads=20, head_dim=128, bias=c.flag("attention_bias"))
+    attention = attention_of(
+        c, kv_heads=20, head_dim=128, bias=c.flag("attention_bias"), angles="own"
+    )
     return _equal(c, attention, mlp_of(c, bias=c.flag("mlp_bias")), norm="rms-float")
 
 

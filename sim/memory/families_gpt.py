@@ -60,7 +60,7 @@ def _gpt_bigcode(c: ConfigFields) -> Architecture:
     positions = c.integer("n_positions", default=1024)
     return _equal(
         c, Block(attention=attention, mlp=mlp), c.integer("n_layer"), hidden=hidden, tied=True,
-        norm="layer", positions=positions, context=positions,
+        norm="layer", positions=positions, context=positions, buffers=positions**2,
     )  # fmt: skip
 
 
@@ -85,8 +85,9 @@ def _gpt_neo(c: ConfigFields) -> Architecture:
     hidden, heads = c.integer("hidden_size"), c.integer("num_heads", "num_attention_heads")
     layers = c.integer("num_layers", "num_hidden_layers")
     attention = Attention(
-        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), output_bias=True
-    )
+        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), output_bias=True,
+        held="float32",
+    )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "intermediate_size"), gated=False, bias=True,
         activation=c.text("activation_function", default="gelu_new"),
@@ -94,7 +95,7 @@ def _gpt_neo(c: ConfigFields) -> Architecture:
     positions = c.integer("max_position_embeddings", default=2048)
     return _equal(
         c, Block(attention=attention, mlp=mlp), layers, tied=True, norm="layer",
-        positions=positions, context=positions,
+        positions=positions, context=positions, buffers=layers * positions**2,
     )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def _gpt_neox(c: ConfigFields) -> Architecture:
     head_dim, bias = _even(c, hidden, heads), c.flag("attention_bias", default=True)
     attention = Attention(
         heads=heads, kv_heads=heads, head_dim=head_dim, bias=bias, output_bias=bias, fused="split",
-        rotary=rotary_of(c, head_dim, 0.25),
+        rotary=rotary_of(c, head_dim, 0.25), joined=True,
     )  # fmt: skip
     mlp = mlp_of(c, gated=False, bias=True)
     parallel = c.flag("use_parallel_residual", default=True)
@@ -137,7 +138,12 @@ def _phi(c: ConfigFields) -> Architecture:
     heads, hidden = c.integer("num_attention_heads"), c.integer("hidden_size")
     own: dict[str, Any] = {"norm": "layer"} if c.flag("qk_layernorm") else {}
     attention = attention_of(
-        c, bias=True, output_bias=True, rotary=rotary_of(c, _even(c, hidden, heads), 0.5), **own
+        c,
+        bias=True,
+        output_bias=True,
+        rotary=rotary_of(c, _even(c, hidden, heads), 0.5),
+        joined=True,
+        **own,
     )
     mlp = mlp_of(c, gated=False, bias=True)
     block = Block(attention=attention, mlp=mlp, norms="shared")
@@ -155,6 +161,8 @@ def _falcon(c: ConfigFields) -> Architecture:
     attention = Attention(
         heads=heads, kv_heads=groups, head_dim=head_dim, bias=bias, output_bias=bias,
         fused="slices", rotary=0 if alibi else head_dim, alibi=alibi,
+        # torch has no fused kernel that shares one key head without being told
+        held="scores" if groups == 1 < heads else "",
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "ffn_hidden_size"), gated=False, bias=bias,
@@ -176,7 +184,7 @@ def _bloom(c: ConfigFields) -> Architecture:
     heads = c.integer("n_head", "num_attention_heads")
     attention = Attention(
         heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), bias=True, output_bias=True,
-        fused="slices", alibi=True,
+        fused="slices", alibi=True, held="scores",
     )  # fmt: skip
     mlp = Mlp(intermediate=4 * hidden, gated=False, bias=True, activation="gelu")
     block = Block(attention=attention, mlp=mlp)
@@ -189,7 +197,12 @@ def _bloom(c: ConfigFields) -> Architecture:
 def _mpt(c: ConfigFields) -> Architecture:
     hidden, heads = c.integer("d_model"), c.integer("n_heads")
     attention = Attention(
-        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), fused="split", alibi=True
+        heads=heads,
+        kv_heads=heads,
+        head_dim=_even(c, hidden, heads),
+        fused="split",
+        alibi=True,
+        held="scores",
     )
     mlp = Mlp(
         intermediate=c.integer("expansion_ratio", default=4) * hidden, gated=False,

@@ -112,7 +112,15 @@ def _gpt_oss(c: ConfigFields) -> Architecture:
     blocks = [
         Block(
             attention=attention_of(
-                c, kv_heads=8, head_dim=64, bias=bias, output_bias=bias, sinks=True, window=window
+                c,
+                kv_heads=8,
+                head_dim=64,
+                bias=bias,
+                output_bias=bias,
+                sinks=True,
+                joined=True,
+                held="scores",
+                window=window,
             ),
             mlp=mixture,
         )
@@ -164,7 +172,12 @@ def _glm4_moe(c: ConfigFields) -> Architecture:
     head_dim = c.integer("head_dim", default=hidden // heads)
     own: dict[str, Any] = {"norm": "rms"} if c.flag("use_qk_norm") else {}
     attention = attention_of(
-        c, kv_heads=8, bias=c.flag("attention_bias"), rotary=rotary_of(c, head_dim, 0.5), **own
+        c,
+        kv_heads=8,
+        bias=c.flag("attention_bias"),
+        rotary=rotary_of(c, head_dim, 0.5),
+        joined=True,
+        **own,
     )
     mixture = _deepseek_mixture(
         c, shared=1, width=1408, experts=128, chosen=8, wide_router=True, wide_scores=True
@@ -182,7 +195,7 @@ def _dots1(c: ConfigFields) -> Architecture:
 
 
 def _minimax_m2(c: ConfigFields) -> Architecture:
-    attention = attention_of(c, kv_heads=8, head_dim=128, norm="rms", norm_of="whole")
+    attention = attention_of(c, kv_heads=8, head_dim=128, norm="rms", norm_of="whole", joined=True)
     mixture = _mixture(c, mlp_of(c), experts=256, chosen=8, wide_scores=True)
     return _mixed(c, attention, mixture)
 
@@ -193,7 +206,7 @@ def _llama4(c: ConfigFields) -> Architecture:
     turned = c.per_layer("no_rope_layers", layers) or [(i + 1) % every for i in range(layers)]
     step = c.integer("interleave_moe_layer_step", default=1)
     sparse = c.indices("moe_layers") or frozenset(range(step - 1, layers, step))
-    mixture = _mixture(c, mlp_of(c), experts=16, chosen=1, shared=mlp_of(c))
+    mixture = _mixture(c, mlp_of(c), experts=16, chosen=1, whole=True, shared=mlp_of(c))
     dense = mlp_of(c, intermediate=c.integer("intermediate_size_mlp", default=16384))
     blocks = [
         Block(

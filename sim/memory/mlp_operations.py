@@ -53,7 +53,7 @@ def _active(c: Chain, activation: str, source: str, size: Size, kind: str, makes
         result = f"{makes}, not squared" if activation == "relu2" else makes
         c.add(result, source, bytes=size, saves=(result,), kind=kind)
         if activation == "relu2":
-            c.add(makes, result, bytes=size, saves=(result,), kind=kind)
+            c.add(makes, result, bytes=size, saves=(result,), kind=kind, back_scratch=2 * size)
         return makes
     written_out = c.k.implementation != "fused"
     names = _EXTRA.get(activation, ()) if written_out else ()
@@ -77,8 +77,28 @@ def _split_and_gated(
 ) -> str:
     """Append the halves of a product as gate and what it gates; they share its storage."""
     gate, up = f"{prefix}gate", f"{prefix}up"
+    if activation == "gpt-oss":
+        return _clamped_and_gated(c, both, size, kind, prefix)
     c.add(gate, both, bytes=size, part=True, also=((up, size),))
     return _gated(c, activation, gate, up, size, kind, prefix)
+
+
+def _clamped_and_gated(c: Chain, both: str, size: Size, kind: str, prefix: str) -> str:
+    """Append GPT-OSS's gate: every second element of a product, clamped, as one operation each."""
+    gate, up = f"{prefix}gate", f"{prefix}up"
+    for name in (gate, up):
+        c.add(name, both, bytes=size, part=True)
+        c.add(f"{name}, clamped", name, bytes=size, saves=(name,), kind=kind)
+    sigmoid = c.add(
+        f"{gate}, sigmoid", f"{gate}, clamped", bytes=size, saves=(f"{gate}, sigmoid",),
+        scratch=size, kind=kind,
+    )  # fmt: skip
+    active = c.add(
+        f"{prefix}activated gate", f"{gate}, clamped", sigmoid, bytes=size,
+        saves=(f"{gate}, clamped", sigmoid), kind=kind,
+    )  # fmt: skip
+    more = c.add(f"{up} and one", f"{up}, clamped", bytes=size)
+    return c.add(f"{prefix}gated", more, active, bytes=size, saves=(more, active), kind=kind)
 
 
 def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:
@@ -86,17 +106,27 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
 
     Each token is copied for each of its experts, sorted by expert, taken through two grouped
     products, weighted, brought back to its place and summed. No token is dropped and none is added
-    to fill an expert: there is no capacity.
+    to fill an expert: there is no capacity. Llama 4 takes all tokens through all experts instead.
     """
     e, t = c.k.bytes, c.tokens
     f, copies = part.expert.intermediate, part.chosen * c.tokens
     wide = 4 if part.wide_scores else e
     shared = ""
+    if part.shared is not None and part.shared_gate:
+        shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
     weights = _router(c, part, source, hidden, source_bytes)
-    chosen = c.add(
-        "tokens by expert", source, bytes=e * hidden * copies, kind=_EXPERTS,
-        extra=(("order of tokens", 8 * copies),),
-    )  # fmt: skip
+    if part.whole:
+        copies = part.experts * t
+        given = c.add("tokens for each expert", source, bytes=e * hidden * copies)
+        chosen = c.add(
+            "tokens, weighted", given, weights, bytes=e * hidden * copies, saves=(given,),
+            kind=_EXPERTS,
+        )  # fmt: skip
+    else:
+        chosen = c.add(
+            "tokens by expert", source, bytes=e * hidden * copies, kind=_EXPERTS,
+            extra=(("order of tokens", 8 * copies),),
+        )  # fmt: skip
     if part.expert.gated:
         both = _grouped(c, "experts' gate and up", chosen, 2 * e * f * copies)
         inner = _split_and_gated(
@@ -108,16 +138,20 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
             c, part.expert.activation, up, e * f * copies, _EXPERTS, "experts' activated"
         )
     down = _grouped(c, "experts' down", inner, e * hidden * copies)
-    weighted = c.add(
-        "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
-        extra=(("weights of results", wide * copies),), kind=_EXPERTS,
-    )  # fmt: skip
-    back = c.add("results by token", weighted, bytes=wide * hidden * copies)
-    summed = c.add("sum of experts", back, bytes=wide * hidden * t)
-    result = c.cast("mixture", summed, hidden, wide, e)
+    if part.whole:
+        result = c.add("mixture", down, bytes=e * hidden * t)
+    else:
+        weighted = c.add(
+            "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
+            extra=(("weights of results", wide * copies),), kind=_EXPERTS,
+        )  # fmt: skip
+        back = c.add("results by token", weighted, bytes=wide * hidden * copies)
+        summed = c.add("sum of experts", back, bytes=wide * hidden * t)
+        result = c.cast("mixture", summed, hidden, wide, e)
     if part.shared is not None:
-        shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
-        if part.shared_gate:
+        if not part.shared_gate:
+            shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
+        else:
             weight = c.linear("shared expert's weight", source, hidden, 1, source_bytes, _EXPERTS)
             shared = c.add(
                 "shared, weighted", shared, weight, bytes=e * hidden * t, saves=(shared,),

@@ -53,7 +53,7 @@ def _rms(
     old = c.k.implementation == "transformers-2023"
     c.add(
         f"{name} inverse root", given, bytes=few, saves=(given,), extra=scale,
-        back_scratch=8 * n, kind=_KIND,
+        back_scratch=12 * n, kind=_KIND,
     )  # fmt: skip
     factor = source if old else given
     normal = c.add(
@@ -81,7 +81,7 @@ def _written_out(c: Chain, name: str, source: str, width: int, element: int, vec
     mean = c.add(f"{name} mean", given, bytes=few)
     centered = c.add(f"{name} centered", given, mean, bytes=4 * n)
     c.add(
-        f"{name} inverse root", centered, bytes=few, saves=(centered,), back_scratch=8 * n,
+        f"{name} inverse root", centered, bytes=few, saves=(centered,), back_scratch=12 * n,
         extra=((f"{name} scale", few),), kind=_KIND,
     )  # fmt: skip
     again = c.add(f"{name} centered again", given, mean, bytes=4 * n)

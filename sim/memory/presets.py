@@ -108,7 +108,9 @@ def read_config(path: Path) -> Architecture:
     if not isinstance(name, str) or not name:
         name = path.absolute().parent.name if path.name == "config.json" else path.stem
     quantization = _quantization(whole if "quantization_config" in whole else fields)
-    return replace(found, name=name, source=str(path), notes=notes, quantization=quantization)
+    return replace(
+        found, name=name, source=str(path), notes=(*found.notes, *notes), quantization=quantization
+    )
 
 
 def _language_model(whole: ConfigFields) -> tuple[str, ConfigFields, tuple[str, ...]]:

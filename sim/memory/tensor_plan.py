@@ -283,6 +283,8 @@ class TensorPlan:
 
     def _shared(self) -> Iterator[Entry]:
         """Yield what all layers share: the fixed basis of some projections."""
+        if self.arch.buffers:
+            yield Entry("tables and masks of the model", "weights", "", self.arch.buffers, 1)
         elements = self.method.shared(self.arch)
         if elements:
             size = elements * self.weight_bytes
