@@ -20,6 +20,7 @@ class Op:
 
     makes: str  # its result
     reads: tuple[str, ...]  # differentiable inputs
+    names: tuple[str, ...] = ()  # what else the program has a name for while it runs
     bytes: Size = 0  # of the result; 0 for a view
     saves: tuple[str, ...] = ()  # inputs or the result, kept for backward
     extra: tuple[tuple[str, Size], ...] = ()  # what else it makes and keeps for backward
@@ -107,7 +108,7 @@ def walk(
         for name, part in ((op.makes, op.bytes), *op.also) if op.part else ():
             base[name] = base.get(op.reads[0], op.reads[0])
             size[name] = shape[name] = part
-        for name in op.reads:
+        for name in (*op.reads, *op.names):
             last[base.get(name, name)] = index
         for name in (*op.saves, *(item for item, _ in op.extra)):
             name = base.get(name, name)

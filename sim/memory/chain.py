@@ -132,6 +132,7 @@ class Chain:
         if not (ours and self.k.autocast):
             own = self.cast(f"{name} adapter input", given, columns, width, t.adapter_bytes)
             width = t.adapter_bytes
+        named = (given, own)  # by the layer, until it is done
         if ours and t.base != "int8":
             result = self.add(f"{name}, copied", result, bytes=made * rows * n)
         if t.dropout:
@@ -154,7 +155,7 @@ class Chain:
         inner = min(rows, columns) if t.bases else t.rank
         low = self.add(
             f"{name} adapter, low rank", own, bytes=width * inner * n, scratch=weights, trains=True,
-            saves=() if t.core else (own,), kind=_ADAPTERS,
+            saves=() if t.core else (own,), kind=_ADAPTERS, names=(dropped,),
             extra=((f"{name} scaled bases", width * inner * inner),) if t.bases else (),
         )  # fmt: skip
         high = self.add(
@@ -165,7 +166,9 @@ class Chain:
             high, width = self._scaled(name, result, dropped, high, columns, rows, whole, held)
         if ours and not self.k.autocast:
             high, width = self.cast(f"{name} adapter, as the result", high, rows, width, made), made
-        both = self.add(f"{name} and adapter", result, high, bytes=max(width, made) * rows * n)
+        both = self.add(
+            f"{name} and adapter", result, high, bytes=max(width, made) * rows * n, names=named
+        )
         return self.cast(f"{name} sum", both, rows, max(width, made), made)
 
     def _scaled(

@@ -1,5 +1,7 @@
 """What lives in a chain of operations, against cases small enough to follow by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from consilico.sim.memory.autograd import Op, peak, walk
@@ -86,3 +88,14 @@ def test_one_walk_serves_an_array_of_runs() -> None:
 
     together = np.asarray(chain(np.array([1, 50, 700])))
     assert together.tolist() == [chain(1), chain(50), chain(700)]
+
+
+def test_a_tensor_lives_as_long_as_the_program_has_a_name_for_it() -> None:
+    ops = [
+        Op(makes="a", reads=("x",), bytes=8),
+        Op(makes="b", reads=("a",), bytes=1),
+        Op(makes="c", reads=("b",), bytes=1),
+    ]
+    named = [*ops[:2], replace(ops[2], names=("a",))]
+    last, kept = (walk(chain, "x", 1).forward[-1].working for chain in (ops, named))
+    assert kept - last == 8
