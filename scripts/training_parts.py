@@ -6,7 +6,7 @@ from functools import cache
 from statistics import mean, stdev
 from typing import Any
 
-from scripts.document_text import LOSSES, MEASURED, paragraph, read_table, table
+from scripts.document_text import LOSSES, MEASURED, PEERS, paragraph, read_table, table
 
 _METHOD_WORDS = {
     "adamw": "AdamW, lr 3e-3",
@@ -123,6 +123,40 @@ def memory_classes() -> str:
     )
     cannot = f"Published peaks that cannot be, on one GPU: {refuted}."
     return f"{classes}\n\n{paragraph(words)}\n\n{paragraph(cannot)}"
+
+
+def memory_peers() -> str:
+    """Return how far the ledger and other tools are off on the same measured runs."""
+    from consilico.sim.memory.ledger import peak_bytes
+    from consilico.sim.memory.presets import find_model
+    from consilico.sim.memory.training_run import TrainingRun
+    from scripts.memory_peers import peer_runs
+
+    tools = read_table(PEERS)
+    rows = []
+    for run, *answers in zip(peer_runs(), *(tool["bytes"] for tool in tools), strict=True):
+        settings, peak = dict(run.settings), run.bytes_of("peak")
+        model = settings.pop("model")
+        ours = peak_bytes(TrainingRun(model=find_model(model), **settings))
+        method = {"adamw": "AdamW", "lora": "LoRA", "qlora": "QLoRA"}[settings["method"]]
+        checkpointed = ", checkpointing" if settings.get("checkpointing") == "full" else ""
+        words = (
+            f"{model}, {method}, {settings.get('dtype', 'bfloat16')}, {settings['batch']} by "
+            f"{settings['sequence']:,} tokens{checkpointed}"
+        )
+        rows.append(
+            [
+                words,
+                run.source.replace("_", " "),
+                f"{peak / 1e9:.2f} GB",
+                *(
+                    "-" if said is None else f"{100 * (said / peak - 1):+z.1f} %"
+                    for said in (ours, *answers)
+                ),
+            ]
+        )
+    names = [f"{tool['tool']} {tool['version']}" for tool in tools]
+    return table(("run", "of", "measured", "consilico", *names), rows, "---:")
 
 
 def memory_margins() -> str:
@@ -502,6 +536,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "memory_evidence": memory_evidence,
     "memory_headline": memory_headline,
     "memory_margins": memory_margins,
+    "memory_peers": memory_peers,
     "memory_time": memory_time,
     "training_hw": training_hw,
     "qgalore_holds": qgalore_holds,
