@@ -560,6 +560,69 @@ def planted(fault: Fault, text: str) -> str:
     return text
 
 
+_HELD = (
+    "        late = Signal()\n"
+    "        m.d.sync += late.eq(self.cfg.valid & self.cfg.ready)\n"
+    '        held = stream.Signature(self.i.payload.shape()).create(path=("held",))\n'
+    "        m.d.comb += [\n"
+    "            held.valid.eq(self.i.valid & ~late),\n"
+    "            held.payload.eq(self.i.payload),\n"
+    "            self.i.ready.eq(held.ready & ~late),\n"
+    "        ]\n"
+)
+_SLEEPS = (
+    "        idle, slept = Signal(12), Signal()\n"
+    "        m.d.comb += slept.eq(idle == 4000)\n"
+    "        with m.If(i.valid):\n"
+    "            m.d.sync += idle.eq(0)\n"
+    "        with m.Elif(~slept):\n"
+    "            m.d.sync += idle.eq(idle + 1)\n"
+    "        arrives = i.valid & ~slept\n"
+)
+LATER = (  # kinds that passed until a mechanism was made for each
+    Fault(
+        what="the first beat after 4,000 idle cycles is lost",
+        unit="consmax/log2",
+        module=PIPELINE,
+        edits=(("        arrives = i.valid\n", _SLEEPS),),
+        caught_by=LONG_STALL,
+        says="never came",
+    ),
+    Fault(
+        what="a reset undoes a configuration that nothing has used yet",
+        unit="matmul/requant",
+        settings=ONE,
+        module="matmul.requant",
+        edits=(("fresh = Signal(init=1)", "fresh = Signal()"),),
+        caught_by=LONG_STALL,
+        says="wrong",
+    ),
+    Fault(
+        what="data wait for a cycle after each configuration",
+        unit="matmul/fused_dot",
+        settings=TWO,
+        module="matmul.fused_dot",
+        edits=(
+            (
+                "        pipeline = Pipeline(m, self.i, ",
+                f"{_HELD}        pipeline = Pipeline(m, held, ",
+            ),
+            ("pipeline.advance & self.i.valid", "pipeline.advance & held.valid"),
+        ),
+        caught_by=FULL_SPEED,
+        says="i__ready is 0 for no reason",
+    ),
+    Fault(
+        what="table entries are looked up for masked scores",
+        unit="consmax/split",
+        module="attention.consmax_split",
+        edits=(("self.valid0 & ~(mask & self.rests)", "self.valid0"),),
+        caught_by=FULL_SPEED,
+        says="gate_lower_entry ticks",
+    ),
+)
+
+
 @contextmanager
 def edited(fault: Fault, folder: Path) -> Iterator[None]:
     """Let generators be imported from a copy of theirs that has the fault."""
@@ -595,7 +658,8 @@ def problems(fault: Fault, unit: Unit, config: Config, text: str) -> list[str]:
     script = plan.script()
     cycles = quick_cycles(script, unit.latency(config))
     ports = unit.ports(config)
-    build = build_bulk(simulator, [text], unit.module_name, ports)
+    ready = unit.contract(config).ready if unit.contract else {}
+    build = build_bulk(simulator, [text], unit.module_name, ports, ready=ready)
     # clocks must rest after 512 cycles
     quiet = max(cycles, 600)
     transcript = run_script(
@@ -619,7 +683,7 @@ def check(fault: Fault, folder: Path) -> None:
 
 
 QUICK = [fault for fault in (*NAMED, *OWN) if fault.quick]
-LONG = [fault for fault in (*NAMED, *OWN) if not fault.quick]
+LONG = [fault for fault in (*NAMED, *OWN, *LATER) if not fault.quick]
 
 
 @pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.what)
