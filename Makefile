@@ -71,7 +71,7 @@ documents: $(READY) ## write the figures of README.md and docs/ from their data;
 memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.memory.execution.fake_table
 
-gpu-check: $(READY) ## the same steps on a CUDA GPU: allocated bytes beside tracked ones
+gpu-check: $(READY) ## measure real steps on a CUDA GPU: peak, reserved, context, time (ten minutes)
 	@$(BIN)/python -m consilico.sim.memory.execution.gpu_check
 
 clean: ## remove what was generated; .venv stays

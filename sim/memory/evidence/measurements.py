@@ -133,12 +133,12 @@ class TrackedTable(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class GpuRow(Facts):
-    """One of our own training steps on a GPU, and as it was tracked."""
+    """A training step on a GPU, and as it was executed on fake tensors."""
 
     model: str
-    setup: dict[str, Any]
-    measured: dict[str, int | None]  # bytes
-    tracked: dict[str, Any]  # the same quantities, and the phase of the peak
+    settings: dict[str, Any]  # of the run, those that are not their defaults
+    measured: dict[str, float | None]  # bytes, and seconds of a step
+    executed: dict[str, int]  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +146,7 @@ class GpuTable(Facts):
     """Measurements of ``make gpu-check`` on a GPU, with the machine that they come from."""
 
     device: str
+    memory_bytes: int
     date: str
     torch: str
     note: str

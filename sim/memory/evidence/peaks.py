@@ -5,7 +5,7 @@ sharding. No constant of the ledger is fitted to any peak. Causes of errors were
 rows of some sources, which are marked ``seen``; the rows of all others are held out, by source.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from statistics import median
@@ -14,6 +14,7 @@ from typing import Any
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 from consilico.sim.memory.evidence.allocator import quantile
+from consilico.sim.memory.evidence.measurements import GpuTable, gpu_table
 from consilico.sim.memory.evidence.tables import UNITS, runs_on_gpu
 from consilico.sim.memory.ledger import ledger, peak_bytes
 from consilico.sim.memory.presets import find_model
@@ -26,6 +27,7 @@ __all__ = [
     "class_errors",
     "class_of",
     "error_of",
+    "gpu_runs",
     "measured_runs",
     "peak_spread",
 ]
@@ -117,7 +119,28 @@ def measured_runs() -> tuple[MeasuredPeak, ...]:
                 note=item.note,
             )
         )
-    return tuple(rows)
+    table = gpu_table()
+    return (*rows, *(() if table is None else gpu_runs(table)))
+
+
+def gpu_runs(table: GpuTable) -> Iterator[MeasuredPeak]:
+    """Yield the runs that ``make gpu-check`` measured, as evidence of their classes."""
+    for row in table.rows:
+        peak = row.measured["peak_bytes"]
+        if peak is not None:
+            changes = ", ".join(f"{name} {value}" for name, value in row.settings.items())
+            yield MeasuredPeak(
+                label=f"{row.model}, {changes}",
+                quantity="peak",
+                run=TrainingRun(model=find_model(row.model), **row.settings),
+                published=round(peak / UNITS["GB"], 3),
+                unit="GB",
+                stated=True,
+                seen=False,
+                source=f"make gpu-check on {table.device}, {table.date}",
+                instrument="torch.cuda.max_memory_allocated",
+                note=table.note,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,10 @@ def _account(run: TrainingRun, training: HuggingFaceTraining, tracker: MemoryTra
             for phase, size in tracker.phase_peaks.items()
         ),
         parameters=training.parameter_count,
-        basis=f"executed: transformers {transformers.__version__}, torch {torch.__version__}",
+        basis=(
+            f"executed: transformers {transformers.__version__}, torch {torch.__version__},"
+            f" attention {training.attention}"
+        ),
     )
 
 

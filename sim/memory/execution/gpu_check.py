@@ -1,13 +1,13 @@
-"""Check that the tracked peak is what a GPU allocates.
+"""Measure real training steps on a GPU: ``python -m consilico.sim.memory.execution.gpu_check``.
 
-``python -m consilico.sim.memory.execution.gpu_check [--json PATH]`` needs a CUDA GPU.
+Each run is a step of a Hugging Face model, done for real with random weights by the program that
+:mod:`consilico.sim.memory.execution.execute` runs on fake tensors. Measured are the peak of what is
+allocated, what the allocator reserved, what the process holds in addition, and the time of a step.
+The table that is written is evidence: each row counts for the runs of its class.
 
-It does the steps of ``fake_step.py`` for real, with random weights, and compares
-``torch.cuda.max_memory_allocated`` with the tracked peak. The difference is what the tracker does
-not see: workspaces of matrix products, attention and decompositions.
-
-Only small models take the low-rank methods: a decomposition of each matrix of 7 billion parameters
-takes a GPU most of an hour.
+The most telling runs come first, and none begins once the time is up. Only small models take the
+low-rank methods: a decomposition of each matrix of 7 billion parameters takes a GPU most of an
+hour.
 """
 
 import argparse
@@ -15,135 +15,162 @@ import datetime
 import gc
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import write_atomic
 from consilico.sim.memory.evidence.measurements import GpuRow, GpuTable
-from consilico.sim.memory.execution.fake_step import track_fake
-from consilico.sim.memory.execution.training_step import (
-    EXECUTED_METHODS,
-    LlamaTraining,
-    TrainingSetup,
-)
+from consilico.sim.memory.execution.execute import execute
+from consilico.sim.memory.execution.hf_config import hugging_face_config
+from consilico.sim.memory.execution.hf_model import quietly
+from consilico.sim.memory.execution.hf_step import HuggingFaceTraining
 from consilico.sim.memory.presets import find_model
+from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["cases", "main"]
+__all__ = ["cases", "main", "measure"]
 
-# bytes, of CUDA's caching allocator (c10/cuda/CUDACachingAllocator.cpp, kMinBlockSize)
-GRANULE = 512
-
-_PEAKS = ("peak_bytes", "peak_first_bytes", "peak_renewal_bytes")
 _TABLE = Path(__file__).parents[1] / "evidence" / "measured_gpu.json"
 _USABLE = 0.9  # of the device's memory; the rest is for workspaces and fragmentation
+_TIMED = 3  # steps whose median time counts
+_MINUTES = 10.0
 
 
-def cases() -> Iterator[tuple[str, TrainingSetup]]:
-    """Yield models and how to train them, small ones first."""
-    for method in EXECUTED_METHODS:
-        dtypes = ("float32",) if method == "q-galore" else ("float32", "bfloat16")
-        rank = 16 if method == "lora" else 128
-        for dtype in dtypes:
-            yield "llama-60m", TrainingSetup(method=method, dtype=dtype, batch=4, rank=rank)
-        if not method.startswith("adamw-torch"):
-            yield (
-                "llama-60m",
-                TrainingSetup(
-                    method=method,
-                    dtype="float32",
-                    rank=rank,
-                    checkpointing="full",
-                    per_layer=True,
-                ),
-            )
-    for attention in ("fused", "eager"):
-        for checkpointing in ("none", "full", "selective"):
+def cases() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield models and the settings of their runs: one of each class first, then variations."""
+    adapters = {"method": "lora", "rank": 16, "adapters": "float32"}
+    long = {"batch": 2, "sequence": 2048, "checkpointing": "full"}
+    yield "llama-3.2-1b", {"batch": 4, "sequence": 1024}
+    yield "llama-3.2-1b", {"dtype": "amp", **long}
+    yield "llama-3.1-8b", {**adapters, **long, "lora_dropout": 0.05}
+    yield "llama-3.1-8b", {"method": "qlora", "rank": 16, "kbit_prepared": True, **long}
+    yield "qwen2.5-1.5b", {"kernel": "bitsandbytes-8bit", **long}
+    yield "llama-350m", {"method": "galore", "kernel": "reference", "rank": 256, "batch": 4}
+    yield (
+        "llama-350m",
+        {"method": "q-galore", "kernel": "reference", "rank": 256, "per_layer": True},
+    )
+    for checkpointing in ("none", "full", "selective"):
+        for attention in ("fused", "eager"):
             yield (
                 "llama-350m",
-                TrainingSetup(
-                    method="adamw",
-                    batch=4,
-                    sequence=1024,
-                    attention=attention,
-                    checkpointing=checkpointing,
-                ),
-            )
-    for method, rank in (("galore", 256), ("q-galore", 256)):
-        yield "llama-350m", TrainingSetup(method=method, dtype="float32", rank=rank, per_layer=True)
-    for name in ("llama-1b", "llama-7b"):
-        for dtype in ("bfloat16", "float32"):
-            for method in ("lora", "adamw"):
-                for checkpointing in ("none", "full"):
-                    yield (
-                        name,
-                        TrainingSetup(
-                            method=method, dtype=dtype, rank=16, checkpointing=checkpointing
-                        ),
-                    )
+                {
+                    "batch": 4, "sequence": 1024, "checkpointing": checkpointing,
+                    "attention": attention,
+                },
+            )  # fmt: skip
+    for kernel in ("loop", "fused", "reference"):
+        yield "qwen2.5-0.5b", {"kernel": kernel, "sequence": 1024}
+    yield "qwen2.5-0.5b", {"per_layer": True, "sequence": 1024}
+    yield "qwen2.5-0.5b", {"accumulation": 4, "sequence": 1024}
+    yield "gemma-7b", {**adapters, **long, "targets": "q,v"}
+    yield "mistral-7b", {**adapters, "sequence": 1024, "dora": True, "checkpointing": "full"}
+    yield "llama-7b", {"per_layer": True, "kernel": "loop", "checkpointing": "full"}
+    yield "llama-2-13b", {"method": "qlora", "rank": 16, "kbit_prepared": True, **long}
 
 
-def _measure(name: str, setup: TrainingSetup) -> dict[str, int | None]:
-    """Return the bytes allocated at the peaks of real steps on the GPU."""
-    training = LlamaTraining(find_model(name), setup, "cuda")
-    measured: dict[str, int | None] = {"peak_first_bytes": _peak(training)}
-    measured["peak_bytes"] = _peak(training)
-    measured["persistent_bytes"] = torch.cuda.memory_allocated()
-    measured["peak_renewal_bytes"] = _peak(training) if training.renew_next() else None
-    return measured
+def measure(run: TrainingRun, device: str) -> dict[str, float | None]:
+    """Do steps of a run for real, and measure one that finds its states made.
+
+    Args:
+        run: The run.
+        device: ``cuda``, or ``cpu`` where only the time is measured.
+
+    Raises:
+        UserError: If the libraries do not run it so.
+        torch.OutOfMemoryError: If the device's memory is too small.
+    """
+    on_gpu = device == "cuda"
+    with quietly():
+        training = HuggingFaceTraining(run, hugging_face_config(run.model), device)
+        training.step()
+        if on_gpu:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+        training.step()
+        found: dict[str, float | None] = dict.fromkeys(_BYTES)
+        if on_gpu:
+            torch.cuda.synchronize()
+            free, whole = torch.cuda.mem_get_info()
+            found |= {
+                "peak_bytes": torch.cuda.max_memory_allocated(),
+                "reserved_bytes": torch.cuda.max_memory_reserved(),
+                "persistent_bytes": torch.cuda.memory_allocated(),
+                "context_bytes": whole - free - torch.cuda.memory_reserved(),
+            }
+        seconds = [_timed(training, on_gpu) for _ in range(_TIMED)]
+    return found | {"step_s": median(seconds)}
 
 
-def _peak(training: LlamaTraining) -> int:
-    """Run one step on the GPU and return the most bytes that were allocated during it."""
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
+_BYTES = ("peak_bytes", "reserved_bytes", "persistent_bytes", "context_bytes")
+
+
+def _timed(training: HuggingFaceTraining, on_gpu: bool) -> float:
+    """Return the seconds of a step."""
+    start = time.perf_counter()
     training.step()
-    torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
-def _run() -> list[GpuRow]:
-    """Track and measure every case that fits the GPU."""
-    total = torch.cuda.get_device_properties(0).total_memory
-    rows = []
-    for name, setup in cases():
-        label = f"{name}, {' '.join(str(value) for value in asdict(setup).values())}"
-        tracked = asdict(track_fake(find_model(name), setup, granule=GRANULE))
-        need = max(tracked[key] or 0 for key in _PEAKS)
-        if need > _USABLE * total:
-            print(f"{label}: skipped, {need / 1e9:.1f} of {total / 1e9:.1f} GB", file=sys.stderr)
+def _rows(
+    wanted: Sequence[tuple[str, dict[str, Any]]], device: str, space: int, minutes: float
+) -> Iterator[GpuRow]:
+    """Execute and measure runs one after the other, until the time is up."""
+    end = time.monotonic() + 60 * minutes
+    for name, settings in wanted:
+        label = f"{name}, {', '.join(f'{k} {v}' for k, v in settings.items())}"
+        if time.monotonic() > end:
+            print(f"{label}: left out, {minutes:g} minutes are up", file=sys.stderr)
+            continue
+        run = TrainingRun(model=find_model(name), **settings)
+        executed = execute(run, hugging_face_config(run.model))
+        if executed.peak_bytes > _USABLE * space:
+            need = executed.peak_bytes / 1e9
+            print(f"{label}: left out, {need:.1f} of {space / 1e9:.1f} GB", file=sys.stderr)
             continue
         gc.collect()  # model and hooks refer to each other
-        torch.cuda.empty_cache()
+        if device == "cuda":
+            torch.cuda.empty_cache()
         try:
-            measured = _measure(name, setup)
-        except torch.cuda.OutOfMemoryError:
-            print(f"{label}: skipped, out of memory", file=sys.stderr)
+            measured = measure(run, device)
+        except torch.OutOfMemoryError:
+            print(f"{label}: left out, out of memory", file=sys.stderr)
             continue
-        kept = {key: tracked[key] for key in (*measured, "peak_phase")}
-        rows.append(GpuRow(model=name, setup=setup.to_json(), measured=measured, tracked=kept))
-        ratio = (measured["peak_bytes"] or 0) / tracked["peak_bytes"] - 1
-        print(f"{label}: {measured['peak_bytes']} bytes, {ratio:+.2%} of what was tracked")
-    return rows
+        yield GpuRow(
+            model=name, settings=settings, measured=measured,
+            executed={
+                "peak_bytes": executed.peak_bytes, "persistent_bytes": executed.persistent_bytes,
+            },
+        )  # fmt: skip
+        peak = measured["peak_bytes"]
+        ratio = "" if peak is None else f", {peak / executed.peak_bytes - 1:+.2%} of the executed"
+        print(f"{label}: {measured['step_s']:.3g} s a step{ratio}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of the module and return the exit status."""
-    parser = argparse.ArgumentParser(description="tracked peaks against those of a GPU")
+    parser = argparse.ArgumentParser(description="training steps measured on a GPU")
     parser.add_argument("--json", type=Path, default=_TABLE, help="write the table there")
+    parser.add_argument("--minutes", type=float, default=_MINUTES, help="begin no run after them")
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         print("error: a GPU that torch can use is needed, and there is none", file=sys.stderr)
         return 2
+    space = torch.cuda.get_device_properties(0).total_memory
     table = GpuTable(
         device=torch.cuda.get_device_name(0),
+        memory_bytes=space,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         torch=torch.__version__,
-        note=f"tracked tensors are rounded up to multiples of {GRANULE} bytes, as allocated",
-        rows=tuple(_run()),
+        note="Hugging Face models with random weights; the second step counts",
+        rows=tuple(_rows(list(cases()), "cuda", space, options.minutes)),
     )
     try:
         write_atomic(options.json, json.dumps(table.to_json(), indent=1) + "\n")

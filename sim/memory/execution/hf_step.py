@@ -102,6 +102,11 @@ class HuggingFaceTraining:
             self._label_states(self._tracker)  # some are made anew by each update
 
     @property
+    def attention(self) -> str:
+        """Return the implementation of attention that the model runs, in the library's words."""
+        return str(getattr(self.model.config, "_attn_implementation", None) or "of its own")
+
+    @property
     def trained_shapes(self) -> set[tuple[int, ...]]:
         """Return the shapes of the parameters that have gradients."""
         return {tuple(p.shape) for p in self._trained.values()}

@@ -9,10 +9,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from consilico.sim.memory.architecture import decoder
-from consilico.sim.memory.execution import fake_table, gpu_check
+from consilico.sim.memory.execution import fake_table
 from consilico.sim.memory.execution.fake_step import TrackedStep, track, track_fake
 from consilico.sim.memory.execution.training_step import (
-    EXECUTED_METHODS,
     LlamaTraining,
     TrainingSetup,
 )
@@ -155,17 +154,3 @@ def test_what_cannot_be_tracked_is_named(
 def test_torch_has_no_update_per_layer() -> None:
     with pytest.raises(ValueError, match="per_layer must be false with adamw-torch-loop"):
         TrainingSetup(method="adamw-torch-loop", per_layer=True)
-
-
-def test_without_a_gpu_the_comparison_says_so(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert gpu_check.main([]) == 2
-    assert (
-        capsys.readouterr().err == "error: a GPU that torch can use is needed, and there is none\n"
-    )
-
-
-def test_the_comparison_has_every_method() -> None:
-    assert {plan.method for _, plan in gpu_check.cases()} == set(EXECUTED_METHODS)
