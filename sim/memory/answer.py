@@ -267,7 +267,10 @@ def _model_notes(run: TrainingRun, model: Architecture) -> Iterator[str]:
             " dtype say"
         )
     if run.method_description.adapters and any(isinstance(b.mlp, Mixture) for b in model.kinds):
-        yield "experts get no adapters: in transformers 5 they are no layers but one tensor"
+        yield (
+            "experts are counted without adapters; peft adapts them with target_modules="
+            "'all-linear', and then holds their weights twice"
+        )
 
 
 def _seconds_per_token(gpu: Gpu | None) -> Callable[[TrainingRun], float] | None:

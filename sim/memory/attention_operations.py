@@ -42,9 +42,10 @@ def _heads(
 ) -> tuple[str, str, str]:
     """Append queries, keys and values, and return their names."""
     q, k, t, e = part.query, part.key, c.tokens, c.k.bytes
-    whole = "query, key and value"
+    whole = ""
     if part.fused:
-        c.linear(whole, source, hidden, q + 2 * k, source_bytes, _KIND)
+        name = "query, key and value"
+        whole = c.linear(name, source, hidden, q + 2 * k, source_bytes, _KIND)
     if part.fused == "split":
         c.add(
             "query", whole, bytes=e * q * t, part=True,

@@ -27,7 +27,7 @@ def adapted_parameters(model: Architecture, targets: str) -> frozenset[str]:
 
     Args:
         model: The model.
-        targets: ``all`` matrices of the blocks (but stacks of experts, which peft does not adapt),
+        targets: ``all`` matrices of the blocks (but stacks of experts),
             those of ``attention``, or short names separated by commas.
 
     Raises:

@@ -1,0 +1,104 @@
+"""Peaks of the ledger are those of Hugging Face's own models, family by family."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilico.sim.memory.ledger import ledger
+from consilico.sim.memory.presets import read_config
+from consilico.sim.memory.training_run import TrainingRun
+
+pytest.importorskip("transformers", reason="needs the extra hf")
+
+import transformers
+
+from consilico.sim.memory.execution.execute import execute
+
+WIDTHS = {
+    "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 4,
+    "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 2000,
+    "max_position_embeddings": 512, "pad_token_id": 0,
+}  # fmt: skip
+LLAMA = WIDTHS | {"head_dim": 64}
+EXPERTS = {
+    "num_local_experts": 8, "num_experts": 8, "n_routed_experts": 8, "num_experts_per_tok": 2,
+    "moe_intermediate_size": 512,
+}  # fmt: skip
+DEEPSEEK = WIDTHS | EXPERTS | {
+    "q_lora_rank": 192, "kv_lora_rank": 128, "qk_nope_head_dim": 64, "qk_rope_head_dim": 32,
+    "v_head_dim": 64, "n_shared_experts": 1, "first_k_dense_replace": 1, "n_group": 1,
+    "topk_group": 1, "num_key_value_heads": 8,
+}  # fmt: skip
+GPT = {
+    "n_embd": 512, "n_layer": 4, "n_head": 8, "vocab_size": 2000, "n_positions": 512,
+    "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0,
+}  # fmt: skip
+FAMILIES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        (
+            "qwen2", "olmo", "olmo2", "olmo3", "granite", "cohere", "cohere2", "stablelm",
+            "starcoder2", "nemotron", "arcee", "exaone4", "phi3", "phi", "smollm3", "gpt_neox",
+        ),
+        WIDTHS,
+    ),
+    **dict.fromkeys(
+        (
+            "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma3_text", "glm",
+            "glm4", "ernie4_5", "helium", "hunyuan_v1_dense",
+        ),
+        LLAMA,
+    ),
+    "seed_oss": LLAMA | {"attention_dropout": 0.0, "residual_dropout": 0.0},
+    **dict.fromkeys(("mixtral", "qwen3_moe", "minimax_m2"), LLAMA | EXPERTS),
+    **dict.fromkeys(("olmoe", "phimoe", "granitemoe"), WIDTHS | EXPERTS),
+    "granitemoeshared": WIDTHS | EXPERTS | {"shared_intermediate_size": 512},
+    "qwen2_moe": WIDTHS | EXPERTS | {"shared_expert_intermediate_size": 1024},
+    "glm4_moe": LLAMA | EXPERTS | {"n_shared_experts": 1, "use_qk_norm": True},
+    "dots1": LLAMA | EXPERTS | {"n_shared_experts": 1},
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3"), DEEPSEEK),
+    **dict.fromkeys(("gpt2", "gpt_bigcode"), GPT),
+    "gpt_neo": {
+        "hidden_size": 512, "num_layers": 4, "num_heads": 8, "vocab_size": 2000,
+        "max_position_embeddings": 512, "attention_types": [[["global", "local"], 2]],
+        "attention_dropout": 0.0, "resid_dropout": 0.0, "embed_dropout": 0.0,
+    },
+    "opt": {
+        "hidden_size": 512, "ffn_dim": 2048, "num_hidden_layers": 4, "num_attention_heads": 8,
+        "vocab_size": 2000, "max_position_embeddings": 512, "dropout": 0.0,
+    },
+}  # fmt: skip
+SOON = ("qwen3", "gemma3_text", "mixtral")  # in every run of the tests
+
+
+def error_pct(family: str, folder: Path, **settings: Any) -> float:
+    """Return how far the ledger is from execution, in percent of the executed peak."""
+    config = transformers.AutoConfig.for_model(family, **FAMILIES[family])
+    path = folder / "config.json"
+    path.write_text(json.dumps(config.to_dict(), default=str))
+    run = TrainingRun(model=read_config(path), batch=2, sequence=256, **settings)
+    return 100 * (ledger(run).peak_bytes / execute(run, config).peak_bytes - 1)
+
+
+@pytest.mark.parametrize("family", SOON)
+def test_the_ledger_agrees_with_execution(family: str, tmp_path: Path) -> None:
+    assert abs(error_pct(family, tmp_path, method="sgd")) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SOON])
+def test_the_ledger_agrees_with_execution_of_every_family(family: str, tmp_path: Path) -> None:
+    assert abs(error_pct(family, tmp_path, method="sgd")) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox", "deepseek_v3"])
+def test_the_ledger_agrees_where_scores_are_held(family: str, tmp_path: Path) -> None:
+    assert abs(error_pct(family, tmp_path, method="sgd", attention="eager")) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox"])
+def test_the_ledger_agrees_on_adapters(family: str, tmp_path: Path) -> None:
+    assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 0.1
