@@ -4,7 +4,8 @@ Changes are tried in combination, in the order of their cost: those that leave t
 are and take no time, then those that take time, then more GPUs, then those that change the numbers;
 other methods are a group of their own. A combination is offered only if it fits as
 :mod:`consilico.sim.memory.margins` has it, if no part of it can be left out, and if no other one
-does with a part of it.
+does with a part of it. Where no combination with the same numbers fits beyond doubt, those that are
+likely to are offered, and say so.
 """
 
 from bisect import bisect_left
@@ -29,6 +30,7 @@ GROUPS = ("same numbers", "more GPUs", "other numbers", "other method")
 """Kinds of suggestions, in the order in which they come."""
 
 _MOST_OF_GROUP = 5
+_LIKELY = "likely to fit, but tight"
 _SHORT = 512  # tokens, below which no shorter sequence is proposed
 _GPUS = (2, 4, 8)
 _LIGHTER = {  # methods of one family, from heavy to light
@@ -120,7 +122,8 @@ def suggestions(
         seconds: Estimates the time per token of a run; None leaves the order as it is found.
     """
     search = _Search(run, memory, seconds)
-    return [*search.same_numbers(), *search.more_gpus(), *search.others(), *search.methods()]
+    exact = search.same_numbers() or search.likely()
+    return [*exact, *search.more_gpus(), *search.others(), *search.methods()]
 
 
 class _Search:
@@ -135,7 +138,8 @@ class _Search:
         self.run, self.memory, self.seconds = run, memory, seconds
         self.base = seconds(run) if seconds else None
         self._whole = run.batch * run.accumulation  # sequences of a step on each GPU
-        self.known: dict[frozenset[tuple[str, Any]], tuple[int, int] | None] = {}
+        self._doubtful = False  # whether a combination that is likely to fit is taken
+        self.known: dict[frozenset[tuple[str, Any]], tuple[int, int, int] | None] = {}
 
     def same_numbers(self) -> list[Suggestion]:
         """Return combinations that change no number, with as many sequences per step."""
@@ -159,6 +163,13 @@ class _Search:
                 if least := self._least({**base, **split}, keep=split):
                     found.append(least)
         return self._offered(found, "same numbers")
+
+    def likely(self) -> list[Suggestion]:
+        """Return combinations that change no number and are likely to fit, if the run is not."""
+        self._doubtful = True
+        found = [] if self.fits({}) else self.same_numbers()
+        self._doubtful = False
+        return found
 
     def more_gpus(self) -> list[Suggestion]:
         """Return the fewest GPUs that are enough if they share out weights, states and gradients.
@@ -229,10 +240,10 @@ class _Search:
     def fits(self, changes: Changes) -> bool:
         """Tell whether the run fits with these changes."""
         needed = self._needed(changes)
-        return needed is not None and needed[1] <= self.memory.bytes
+        return needed is not None and needed[1 if self._doubtful else 2] <= self.memory.bytes
 
-    def _needed(self, changes: Changes) -> tuple[int, int] | None:
-        """Return peak and needed bytes with these changes; None where they are refused."""
+    def _needed(self, changes: Changes) -> tuple[int, int, int] | None:
+        """Return peak, what is likely needed and what is at most; None where they are refused."""
         key = frozenset(changes.items())
         if key not in self.known:
             changed = self._changed(changes)
@@ -240,7 +251,7 @@ class _Search:
                 self.known[key] = None
             else:
                 needed = needed_memory(changed, self.memory)
-                self.known[key] = (int(needed.peak), int(needed.high))
+                self.known[key] = (int(needed.peak), int(needed.value), int(needed.high))
         return self.known[key]
 
     def _changed(self, changes: Changes) -> TrainingRun | None:
@@ -321,11 +332,13 @@ class _Search:
         what = [_WHAT[name] for name in changes if name in _WHAT]
         if not same:
             what.append(f"sequences per step: {per_step}")
+        if self._doubtful:
+            what.append(_LIKELY)
         return Suggestion(
             changes=changes,
             group=group,
             peak_bytes=needed[0],
-            needed_bytes=needed[1],
+            needed_bytes=needed[2],
             exact=exact,
             time_factor=self.seconds(changed) / self.base if self.seconds and self.base else None,
             what=tuple(what),

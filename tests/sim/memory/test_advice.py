@@ -116,8 +116,11 @@ def test_a_70b_model_fits_two_gpus_of_24_gb_by_exact_changes(sharding: str) -> N
     run = TrainingRun(model=find_model("llama-2-70b"), method="qlora", **settings)
     found = [s for s in advice(run, "rtx4090-24gb", "rtx4090-24gb") if s.group == "same numbers"]
     wanted = {"checkpointing": "full"} | ({"sharding": "fsdp"} if sharding == "none" else {})
-    assert wanted in [item.changes for item in found]
-    assert all(item.exact for item in found)
+    (item,) = [item for item in found if item.changes == wanted]
+    assert item.exact
+    # measured adapters under FSDP need up to two fifths more than the ledger says
+    assert "likely to fit, but tight" in item.what
+    assert item.peak_bytes < 24 * 10**9 < item.needed_bytes
 
 
 def test_settings_that_another_method_has_not_go_with_the_method() -> None:
