@@ -59,6 +59,7 @@ _EVENTS = (
     "config_with_data",
     "config_back_to_back",
     "config_after_reset",
+    "config_when_full",
     "ready_after_valid",
     "longest_stall",
     "longest_sleep",

@@ -29,6 +29,8 @@ module consilico_bench;
   localparam AFTER_VALID = 1, PULSE = 2;  // ways of the consumer
   localparam RESET_CYCLES = 4;  // at the start
   localparam PATIENCE = 100;  // cycles that a reset waits for back-pressure
+  localparam FILLING = 40;  // cycles that a configuration waits until the unit is full
+  localparam SHOWN = 8;  // cycles that it is then offered, at least, before a result is taken
   localparam MESSAGES = 8;  // mismatches and violations written out; the rest is only counted
 
   reg clk = 0;
@@ -113,7 +115,8 @@ module consilico_bench;
   // ------------------------------------------------------------------------------ sources
   // A record, from the highest bits: data and configurations that must have passed before it,
   // resets likewise, cycles to wait then, 16 bits of its own, payload. The 16 bits are the results
-  // that data completes; of a reset its length and, in bit 0, whether it waits for back-pressure.
+  // that data completes; of a reset its length and, in bit 0, whether it waits for back-pressure; of
+  // a configuration, in bit 0, whether no result is taken until the unit is full and has seen it.
   // A reset drops what was to come before it and has not been accepted, as one of a whole system
   // does.
   localparam RECORD = 32 + 32 + 16 + 16 + 16 + `PAYLOAD_BITS;
@@ -126,6 +129,9 @@ module consilico_bench;
   reg [7:0] reset_left = 0;  // cycles
   reg [31:0] patience = PATIENCE;
   reg pressed = 0;  // a reset begins that waited for back-pressure, and shall meet it
+  reg [31:0] filling = FILLING, shown = 0;
+  reg squeezed;  // no result is taken, for the sake of a configuration
+  reg full = 0;  // a result waits, and the unit takes no data
   reg finished = 0;
   reg held = 0;  // a result is offered and not taken
   reg fire_i = 0, fire_cfg = 0, fire_o = 0;  // set once outputs settled: will happen
@@ -183,6 +189,10 @@ module consilico_bench;
         end
       end
       rst <= `LATER reset_left != 0;
+      squeezed = due[CONFIG] && reset_left == 0 && record[CONFIG][`PAYLOAD_BITS]
+          && gap[CONFIG] == 0 && !full && filling != 0;
+      if (squeezed) filling = filling - 1;
+      if (shown != 0) shown = offered[CONFIG] ? shown - 1 : 0;
       if (!offered[DATA]) begin
         i_valid <= `LATER 0;
         // A unit must not look at a payload that is not valid; at full speed it is held instead,
@@ -207,8 +217,10 @@ module consilico_bench;
           if (gap[CONFIG] != 0) begin
             gap[CONFIG] = gap[CONFIG] - 1;
             gap_cycles = gap_cycles + 1;
-          end else begin
+          end else if (!squeezed) begin
             offered[CONFIG] = 1;
+            filling = FILLING;
+            if (record[CONFIG][`PAYLOAD_BITS]) shown = SHOWN;
             cfg_valid <= `LATER 1;
             cfg_payload <= `LATER record[CONFIG][`CFG_WIDTH-1:0];
           end
@@ -241,7 +253,7 @@ module consilico_bench;
       else if (ready_in != 0) begin
         ready_in = ready_in - 1;
         o_ready <= `LATER 0;
-      end else o_ready <= `LATER !finished && !pressed;
+      end else o_ready <= `LATER !finished && !pressed && !squeezed && shown == 0;
     end
   endtask
 
@@ -253,6 +265,7 @@ module consilico_bench;
   reg [63:0] checked = 0, mismatches = 0, dropped = 0, violations = 0;
   reg [63:0] config_in_flight = 0, reset_in_flight = 0, reset_under_back_pressure = 0;
   reg [63:0] config_with_data = 0, config_back_to_back = 0, config_after_reset = 0;
+  reg [63:0] config_when_full = 0;
   reg [63:0] ready_after_valid = 0, stall = 0, longest_stall = 0, slept = 0, longest_sleep = 0;
   reg [63:0] first_accepted = 0, latency = 0;
   reg timing = 0, timed = 0, was_reset = 1, cfg_fired = 0, unknown;
@@ -303,6 +316,7 @@ module consilico_bench;
       dropped = dropped + accepted - next;
       next = accepted;
       held = 0;
+      full = 0;
       entered = 0;
       slept = 0;
       was_reset = 1;
@@ -324,6 +338,7 @@ module consilico_bench;
       if (cfg_valid && cfg_ready === 0 && `CFG_READY) violation("cfg__ready is 0 for no reason");
 `endif
       held = waits;
+      full = waits && i_ready === 0;
       held_payload = o_payload;
       fire_i = i_valid && i_ready === 1;
       fire_cfg = cfg_valid && cfg_ready === 1;
@@ -337,6 +352,7 @@ module consilico_bench;
       slept = i_valid || cfg_valid || o_valid === 1 ? 0 : slept + 1;
       if (cfg_valid && i_valid) config_with_data = config_with_data + 1;
       if (cfg_valid && cfg_fired) config_back_to_back = config_back_to_back + 1;
+      if (cfg_valid && full) config_when_full = config_when_full + 1;
       if (cfg_valid && was_reset) config_after_reset = config_after_reset + 1;
       was_reset = 0;
       if (fire_cfg) begin
@@ -439,6 +455,7 @@ module consilico_bench;
       $fdisplay(result_file, "reset_under_back_pressure=%0d", reset_under_back_pressure);
       $fdisplay(result_file, "config_with_data=%0d", config_with_data);
       $fdisplay(result_file, "config_back_to_back=%0d", config_back_to_back);
+      $fdisplay(result_file, "config_when_full=%0d", config_when_full);
       $fdisplay(result_file, "config_after_reset=%0d", config_after_reset);
       $fdisplay(result_file, "ready_after_valid=%0d", ready_after_valid);
       $fdisplay(result_file, "longest_stall=%0d", longest_stall);

@@ -18,9 +18,15 @@ _ALWAYS = (
     "long_stall",
     "long_sleep",
 )
-_CONFIG = ("config_with_data", "config_back_to_back", "config_after_reset", "config_in_flight")
+_CONFIG = (
+    "config_with_data",
+    "config_back_to_back",
+    "config_after_reset",
+    "config_when_full",
+    "config_in_flight",
+)
 _RESET = ("reset_in_flight", "reset_under_back_pressure")
-_HELD = ("config_in_flight", *_RESET)
+_HELD = ("config_when_full", "config_in_flight", *_RESET)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,7 @@ class Profile:
     consumer: Callable[[Rng], Consumer]
     beats: int  # of data, about
     sleeps: bool = False  # now and then the producer offers nothing for thousands of cycles
-    presses: bool = True  # the consumer keeps results waiting, so that resets can fall then
+    presses: bool = True  # the consumer keeps results waiting, for resets and loads to fall then
 
 
 PROFILES = (
@@ -181,9 +181,12 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
         if jobs or not 0 < max(map(len, loads), default=0) <= _SHORT_LOAD:
             pieces.add(part)
         else:  # constants, which may come at any time: often while a beat waits in every stage
-            for few in np.array_split(part, max(1, len(part) // _OFTEN)):
+            results = int(stimulus.completes[part].sum())
+            often = max(_OFTEN, 2 * len(part) // max(1, results))
+            for few in np.array_split(part, max(1, len(part) // often)):
                 pieces.add(few)
-                pieces.add(loads[rng.integers(len(loads))])
+                load = _another(stimulus, loads, load, rng)
+                pieces.add(load)
         beats = int((stimulus.kind[part] == Kind.DATA).sum())
         if _is_reset(index) or (jobs and not whole):
             pieces.reset(beats, whole=not jobs and index % 2 == 0)
@@ -222,7 +225,9 @@ class _Pieces:
         bits = np.where(own[:, None], 0, stimulus.bits[items]).astype(np.uint8)
         loads, resets, data = (kind == each for each in (Kind.CONFIG, Kind.RESET, Kind.DATA))
         data_lead = rng.integers(0, _LEAD + 1, count)
-        data_lead[loads & (rng.random(count) < 0.25)] = FREE  # right after the load before
+        pressed = (rng.random(count) < 0.7 * resets + 0.5 * loads) & profile.presses
+        # right after the load before; so that there is data to fill the unit with
+        data_lead[loads & (pressed | (rng.random(count) < 0.2))] = FREE
         # nothing is promised for data before the first load is complete; then data runs free
         before = np.cumsum(loads)
         first = before[data][:1]
@@ -243,7 +248,7 @@ class _Pieces:
             config_lead=config_lead,
             gap=gap,
             length=rng.choice([1, 1, 1, 2, 3], count).astype(np.uint8),
-            pressed=resets & (rng.random(count) < 0.7) & profile.presses,
+            pressed=pressed,
             consumer=profile.consumer(rng),
             scramble=True,
         )
@@ -265,6 +270,15 @@ def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int6
         if len(part):
             found.append((part[:size], part[size:]))
     return found
+
+
+def _another(
+    stimulus: Stimulus, loads: list[NDArray[np.int64]], load: NDArray[np.int64], rng: Rng
+) -> NDArray[np.int64]:
+    """Return a load that is not the same as another, if there is one."""
+    bits = stimulus.bits
+    others = [other for other in loads if not np.array_equal(bits[other], bits[load])] or loads
+    return others[rng.integers(len(others))]
 
 
 def _is_reset(place: int) -> bool:

@@ -62,9 +62,9 @@ class Script:
     data_lead: NDArray[np.int64]  # (items,)
     config_lead: NDArray[np.int64]  # (items,)
     gap: NDArray[np.uint16]  # (items,), cycles
-    # (items,): of a reset, the cycles that it lasts (1 to 255), and whether it begins only while a
-    # result waits for the consumer
-    length: NDArray[np.uint8]
+    length: NDArray[np.uint8]  # (items,): of a reset, the cycles that it lasts (1 to 255)
+    # (items,): of a reset, whether it begins only while a result waits for the consumer; of a beat
+    # of configuration, whether the consumer takes nothing until the unit is full and has seen it
     pressed: NDArray[np.bool_]
     consumer: Consumer = ALWAYS_READY
     scramble: bool = False  # payloads that are not valid are inverted every cycle
@@ -95,9 +95,8 @@ class Script:
         """
         width = (max(ports.i_width, ports.cfg_width) + 7) // 8
         before = {kind: np.cumsum(self.kind == kind) for kind in (Kind.DATA, Kind.CONFIG)}
-        own = np.where(
-            self.kind == Kind.RESET, self.length.astype(np.int64) * 256 + self.pressed, 0
-        )
+        own = np.where(self.kind == Kind.RESET, self.length.astype(np.int64) * 256, 0)
+        own += np.where(self.kind == Kind.DATA, 0, self.pressed)
         if completes is not None:
             own = np.where(self.kind == Kind.DATA, completes, own)
         for kind, name in enumerate(("data", "config", "resets")):

@@ -58,8 +58,9 @@ def _item(script: Script, index: int, layouts: Layouts) -> dict[str, Any]:
             found[name] = value
     if kind == Kind.RESET:
         found["length"] = int(script.length[index])
-        if script.pressed[index]:
-            found["pressed"] = True
+    if script.pressed[index]:
+        found["pressed"] = True
+    if kind == Kind.RESET:
         return found
     payload = int.from_bytes(script.bits[index].tobytes(), "little")
     layout = layouts.i if kind == Kind.DATA else layouts.cfg

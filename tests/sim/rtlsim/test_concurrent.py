@@ -56,6 +56,7 @@ def test_the_required_events_happen() -> None:
         "config_with_data",
         "config_back_to_back",
         "config_after_reset",
+        "config_when_full",
         "reset_under_back_pressure",
         "ready_after_valid",
     ):
