@@ -56,15 +56,22 @@ def _hits(config: SparseDotConfig, accepted: Accepted, results: Results) -> dict
     return of_lanes | {"every_product": in_every_lane(pair, 1 << config.x_width + config.w_width)}
 
 
-def _drawn_index(rng: np.random.Generator, beats: int, lanes: int) -> Codes:
+def _drawn_index(rng: np.random.Generator, beats: int, lanes: int, *, apart: bool = False) -> Codes:
     """Draw a place of every four for each lane.
 
     Pruning gives two different places, in order; the unit takes any, and every other beat has such.
+
+    Args:
+        rng: Random generator.
+        beats: Number of beats.
+        lanes: Number of lanes.
+        apart: Whether the lanes of a pair always have two different places, in whatever order.
     """
     places = rng.random((beats, lanes // 2, 4)).argsort(axis=2)[:, :, :2]
     pruned = np.sort(places, axis=2).reshape(beats, lanes)
-    anywhere = rng.integers(0, 4, size=(beats, lanes))
-    return np.where(np.arange(beats)[:, None] % 2, anywhere, pruned)
+    drawn = rng.integers(0, 4, size=(beats, lanes))
+    others = places.reshape(beats, lanes) if apart else drawn
+    return np.where(np.arange(beats)[:, None] % 2, others, pruned)
 
 
 def _vectors(config: SparseDotConfig, seed: int) -> Stimulus:
@@ -98,7 +105,7 @@ def _exhaustive(config: SparseDotConfig, seed: int) -> Stimulus:
     builder = UNITS[0].builder(config)
     lanes, (x_low, _) = config.lanes, config.x_range
     met, w = every_product(config.x, config.w, lanes)
-    index = _drawn_index(rng, len(met), lanes)
+    index = _drawn_index(rng, len(met), lanes, apart=True)
     x = rng.integers(x_low, -x_low, size=(len(met), 2 * lanes))
     np.put_along_axis(x, 4 * (np.arange(lanes) // 2) + index, met, axis=1)
     _add(builder, x, w, index, np.ones(len(x), dtype=bool))
