@@ -119,6 +119,7 @@ def test_csv_and_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--as-published"], "published is only known for q-galore"),
         (["--kernel", "reference", "--method", "lomo"], "kernel reference runs adamw, "),
         (["--model", "llama-8"], "unknown model 'llama-8'; accepted: "),
+        (["--engine", "guess"], "engine must be ledger or execute, not 'guess'"),
     ],
 )
 def test_bad_input_is_one_line_that_names_the_field(
@@ -129,6 +130,26 @@ def test_bad_input_is_one_line_that_names_the_field(
     assert found.err.count("\n") == 1
     assert named in found.err
     assert found.out == ""
+
+
+def test_execution_gives_the_same_answer_in_the_same_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("transformers", "peft", "bitsandbytes"):
+        pytest.importorskip(package, reason="needs the extra hf")
+    small = ["memory", "--model", "llama-9m", "--gpu", "a6000-48gb"]
+    counted = asked(capsys, *small)
+    executed = asked(capsys, *small, "--engine", "execute", "--plot", str(tmp_path / "step.svg"))
+    assert executed.keys() == counted.keys()
+    assert (counted["engine"], executed["engine"]) == ("ledger", "execute")
+    assert executed["basis"].startswith("executed: transformers ")
+    for key in ("peak_bytes", "persistent_bytes", "parameters"):
+        assert executed[key] == pytest.approx(counted[key], rel=1e-3)
+    assert sum(e["bytes"] for e in executed["ledger"] if e["live"]) == executed["peak_bytes"]
+    assert "model.layers.*.mlp.up_proj.weight" in {e["name"] for e in executed["ledger"]}
+    assert (tmp_path / "step.svg").read_text().count("<svg") == 1
+    assert main([*small, "--engine", "execute", "--offload", "both"]) == 2
+    assert "offload must be none with engine execute, not both" in capsys.readouterr().err
 
 
 def test_a_sweep_gives_the_largest_batch_that_fits(
