@@ -268,8 +268,8 @@ def _model_notes(run: TrainingRun, model: Architecture) -> Iterator[str]:
         )
     if run.method_description.adapters and any(isinstance(b.mlp, Mixture) for b in model.kinds):
         yield (
-            "experts are counted without adapters; peft adapts them with target_modules="
-            "'all-linear', and then holds their weights twice"
+            "experts with adapters (targets all) take their weights once more in each block: peft"
+            " multiplies the adapters out"
         )
 
 

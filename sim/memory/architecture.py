@@ -55,7 +55,8 @@ class Parameter:
     """A parameter tensor that occurs ``count`` times in the model.
 
     Some tensors are a stack of ``matrices`` equal matrices, of which a token meets ``used``: the
-    experts of a mixture.
+    experts of a mixture. Each may be ``fused`` of several matrices, which have adapters of their
+    own rank each.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Parameter:
     count: int = 1
     matrices: int = 1
     used: int = 1
+    fused: int = 1
     kinds: tuple[int, ...] = ()  # of the blocks that have one each; none: outside the blocks
 
     @property
@@ -260,6 +262,7 @@ class Mixture:
             yield Parameter(
                 name=f"experts' {part}", role="expert", rows=rows, columns=columns, matrices=n,
                 used=n if self.whole else self.chosen,
+                fused=2 if part == "gate and up" else 1,
             )  # fmt: skip
             if self.expert.bias:
                 yield Parameter(name=f"experts' {part} bias", role="bias", rows=n * rows)

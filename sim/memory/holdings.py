@@ -33,7 +33,14 @@ class Dims:
     def of(cls, parameter: Parameter, rank: Size, density: float = 1.0) -> "Dims":
         """Return the dimensions of a parameter; a projection's rank is at most its shorter side."""
         clipped = least(rank, min(parameter.rows, parameter.columns))
-        return cls(parameter.rows, parameter.columns, clipped, rank, density, parameter.matrices)
+        return cls(
+            parameter.rows,
+            parameter.columns,
+            clipped,
+            rank * parameter.fused,
+            density,
+            parameter.matrices,
+        )
 
     @property
     def full(self) -> int:

@@ -111,6 +111,7 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
     e, t = c.k.bytes, c.tokens
     f, copies = part.expert.intermediate, part.chosen * c.tokens
     wide = 4 if part.wide_scores else e
+    matrix = e * part.experts * f * hidden
     shared = ""
     if part.shared is not None and part.shared_gate:
         shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
@@ -128,16 +129,16 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
             extra=(("order of tokens", 8 * copies),),
         )  # fmt: skip
     if part.expert.gated:
-        both = _grouped(c, "experts' gate and up", chosen, 2 * e * f * copies)
+        both = _grouped(c, "experts' gate and up", chosen, 2 * e * f * copies, 2 * matrix)
         inner = _split_and_gated(
             c, part.expert.activation, both, e * f * copies, _EXPERTS, "experts' "
         )
     else:
-        up = _grouped(c, "experts' up", chosen, e * f * copies)
+        up = _grouped(c, "experts' up", chosen, e * f * copies, matrix)
         inner = _active(
             c, part.expert.activation, up, e * f * copies, _EXPERTS, "experts' activated"
         )
-    down = _grouped(c, "experts' down", inner, e * hidden * copies)
+    down = _grouped(c, "experts' down", inner, e * hidden * copies, matrix)
     if part.whole:
         result = c.add("mixture", down, bytes=e * hidden * t)
     else:
@@ -183,8 +184,18 @@ def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int
     )  # fmt: skip
 
 
-def _grouped(c: Chain, name: str, source: str, size: Size) -> str:
-    """Append the product of each expert with its own tokens, all in one call."""
+def _grouped(c: Chain, name: str, source: str, size: Size, weight: Size) -> str:
+    """Append the product of each expert with its own tokens, all in one call.
+
+    Adapters of such a stack are multiplied out and added to its ``weight`` bytes before the
+    product, which keeps the sum (peft's ParamWrapper).
+    """
+    if name in c.t.adapted:
+        own = c.add(f"{name} adapter", bytes=weight, parameter=name, back_scratch=weight)
+        whole = c.add(f"{name} and adapter", own, bytes=weight)
+        return c.add(
+            name, source, whole, bytes=size, saves=(source, whole), kind="activations: adapters"
+        )
     trained = name in c.t.trained
     return c.add(
         name, source, bytes=size, saves=(source,) if trained else (),

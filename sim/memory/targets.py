@@ -27,13 +27,13 @@ def adapted_parameters(model: Architecture, targets: str) -> frozenset[str]:
 
     Args:
         model: The model.
-        targets: ``all`` matrices of the blocks (but stacks of experts),
+        targets: ``all`` matrices of the blocks (peft's ``all-linear``),
             those of ``attention``, or short names separated by commas.
 
     Raises:
         UserError: If a name is unknown, or the model has no such matrix.
     """
-    roles = {"all": ("attention", "mlp"), "attention": ("attention",)}.get(targets)
+    roles = {"all": ("attention", "mlp", "expert"), "attention": ("attention",)}.get(targets)
     if roles:
         return frozenset(p.name for p in model.parameters() if p.role in roles)
     there = {p.name for p in model.parameters()}
