@@ -434,7 +434,7 @@ OWN = (
         settings=("lanes=16", "group=32"),
         module="matmul.group_dot",
         edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
-        caught_by=AFTER_VALID,
+        caught_by=PULSES,
         says="wrong",
     ),
     Fault(
