@@ -97,6 +97,7 @@ def test_no_extra_is_needed_for_what_a_plain_installation_brings() -> None:
         ("report", "plotly.offline", "report"),
         ("memory", "matplotlib", "plot"),
         ("buffer", "plotly", "plot"),
+        ("memory --engine execute", "transformers", "hf"),
         ("verify", "tokenizers", "silicon"),  # not of the command's own: the smallest that has it
     ],
 )
