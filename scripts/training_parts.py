@@ -139,7 +139,7 @@ def memory_peers() -> str:
         model = settings.pop("model")
         ours = peak_bytes(TrainingRun(model=find_model(model), **settings))
         method = {"adamw": "AdamW", "lora": "LoRA", "qlora": "QLoRA"}[settings["method"]]
-        checkpointed = ", checkpointing" if settings.get("checkpointing") == "full" else ""
+        checkpointed = ", checkpointing" if settings.get("checkpointing", "none") != "none" else ""
         words = (
             f"{model}, {method}, {settings.get('dtype', 'bfloat16')}, {settings['batch']} by "
             f"{settings['sequence']:,} tokens{checkpointed}"

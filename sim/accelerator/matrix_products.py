@@ -130,7 +130,7 @@ class _Step:
     def backward(self) -> Iterator[MatrixProduct]:
         """Yield the products of the backward pass, those of recomputed blocks first."""
         layers, trained = self.arch.layers, self.plan.trained_blocks
-        if self.run.checkpointing == "full":
+        if self.run.checkpointing in ("full", "reentrant"):
             yield from self._again()
         yield from self._gradients(self._head, 1, 1)
         yield from self._attention_backward(layers)

@@ -205,10 +205,23 @@ class Activations:
         size = k.float_bytes * arch.vocab * self.plan.tokens
         return self._part([("logits", "activations: logits", size, 1)])
 
-    def checkpoint(self) -> LiveTensors:
-        """Return the input of a block that is recomputed."""
-        lines = [("x", "activations: checkpoints", self.x, 1)] if self.recomputes else []
-        return self._part(lines)
+    def checkpoint(self, block: int) -> LiveTensors:
+        """Return the input of a block that is recomputed, unless the block itself saves it.
+
+        It does where the residual stream is float32: a norm then has no copy of it to save.
+        """
+        own = any(saved.name == "x" for saved in self.of(block).lives.saved)
+        lines = [("x", "activations: checkpoints", self.x, 1)]
+        return self._part(lines if self.recomputes and not own else [])
+
+    def result(self) -> LiveTensors:
+        """Return the result of a block that is computed again, where its backward pass holds it.
+
+        PyTorch's reentrant checkpoint does (``CheckpointFunction.backward``).
+        """
+        held = self.plan.run.checkpointing == "reentrant"
+        line = ("result of a block, computed again", "activations: block in work", self.x, 1)
+        return self._part([line] if held else [])
 
     def output_gradient(self) -> LiveTensors:
         """Return the gradient of a block's result."""

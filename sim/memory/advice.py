@@ -291,6 +291,7 @@ class _Search:
         if run.gpus == 1 and run.accumulation == 1 and not (run.per_layer or method.per_layer):
             updates = ({}, {"per_layer": True})
         left = {"none": ("selective", "full"), "selective": ("full",), "full": ()}
+        left["reentrant"] = left["selective"]
         again = [{}, *({"checkpointing": value} for value in left[run.checkpointing])]
         places = {"none": ("optimizer", "activations", "both"), "both": ()}
         moved = [{}, *({"offload": value} for value in places.get(run.offload, ("both",)))]

@@ -128,9 +128,10 @@ class Settings:
         _RUN,
         choice(
             "none",
-            ("none", "full", "selective"),
-            "activations recomputed in backward: full keeps a block's input only, selective also"
-            " the results of its matrix products and of fused attention",
+            ("none", "full", "reentrant", "selective"),
+            "activations recomputed in backward: full keeps a block's input only; reentrant does"
+            " too, and holds the result that it computes again (transformers before 5); selective"
+            " also keeps the results of matrix products and of fused attention",
         ),
     )
     attention: str = _under(

@@ -87,7 +87,7 @@ class _Step:
         for block in reversed(range(layers) if self.every_block else self._peaks()):
             above = layers - 1 - block
             base = (
-                self.act.kept(block), self.act.checkpoint(), self.act.casts_backward(block),
+                self.act.kept(block), self.act.checkpoint(block), self.act.casts_backward(block),
                 self.act.held_logits(),
             )  # fmt: skip
             label = f"backward, block {block + 1} of {layers}"
@@ -99,8 +99,9 @@ class _Step:
                         "backward", f"{label}, again forward: {moment.op}", *parts,
                         self.act.during(moment),
                     )  # fmt: skip
+            held = (*base, self.act.result())
             for moment in self._telling(self.act.of(block).lives.backward):
-                yield from self._moment(label, moment, base, above, inside)
+                yield from self._moment(label, moment, held, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
             logits = (self.act.held_logits(),)

@@ -9,8 +9,9 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.bases import BASES, BITSANDBYTES, base_of
 from consilico.sim.memory.idle_settings import idle_settings
-from consilico.sim.memory.methods import REFERENCE_METHODS, TrainingMethod, find_method, varied
+from consilico.sim.memory.methods import TrainingMethod, find_method, varied
 from consilico.sim.memory.recipes.recipe import AppliedRecipe, find_recipe
+from consilico.sim.memory.reference_methods import REFERENCE_METHODS
 from consilico.sim.memory.settings import Settings
 from consilico.sim.memory.targets import adapted_parameters
 

@@ -115,7 +115,10 @@ def test_csv_and_pictures_are_written(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--gpu", "rtx9999"], "unknown GPU 'rtx9999'; accepted: "),
         (["--gpu", "a6000-48gb", "--memory", "16 GB"], "--gpu and --memory exclude each other"),
         (["--rank", "513"], "rank must be at most 512"),
-        (["--checkpointing", "maybe"], "checkpointing must be one of none, full, selective"),
+        (
+            ["--checkpointing", "maybe"],
+            "checkpointing must be one of none, full, reentrant, selective",
+        ),
         (["--as-published"], "published is only known for q-galore"),
         (["--kernel", "reference", "--method", "lomo"], "kernel reference runs adamw, "),
         (["--model", "llama-8"], "unknown model 'llama-8'; accepted: "),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.methods import REFERENCE_METHODS
+from consilico.sim.memory.reference_methods import REFERENCE_METHODS
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["check_executable"]
@@ -22,6 +22,7 @@ _LIBRARY = {
 _ACCEPTED: Mapping[str, tuple[Any, ...]] = {
     "dtype": ("bfloat16", "float16", "float32", "amp", "bfloat16-amp", "float16-amp"),
     "packed": (1,),
+    "checkpointing": ("none", "full", "selective"),
     "loss": ("eager",),
     "implementation": ("transformers",),
     "published": (False,),

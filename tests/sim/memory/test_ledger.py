@@ -165,7 +165,10 @@ def test_the_gradient_of_a_tied_embedding_waits_for_both_its_parts() -> None:
         ({"batch": -1}, "batch must be an integer in"),
         ({"batch": 0}, "batch must be an integer in"),
         ({"sequence": 1.5}, "sequence must be an integer in"),
-        ({"checkpointing": "some"}, "checkpointing must be one of none, full, selective"),
+        (
+            {"checkpointing": "some"},
+            "checkpointing must be one of none, full, reentrant, selective",
+        ),
         ({"rank": 5000}, "rank must be at most 4096, the hidden size of llama-7b, not 5000"),
         ({"sharding": "zero3"}, "gpus must be at least 2 with sharding zero3"),
         ({"per_layer": True, "accumulation": 4}, "accumulation must be 1 with per_layer"),

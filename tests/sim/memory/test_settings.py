@@ -190,6 +190,23 @@ def test_weights_that_are_loaded_whole_are_the_peak_of_a_short_run() -> None:
     assert sum(e.bytes for e in whole.entries if e.live) == whole.peak_bytes
 
 
+def test_a_reentrant_checkpoint_holds_the_result_that_it_computes_again() -> None:
+    settings: dict[str, Any] = {"method": "lora", "sequence": 4096, "loss": "cut"}
+    full, reentrant = (
+        ledger(run(**settings, checkpointing=kind)).peak_bytes for kind in ("full", "reentrant")
+    )
+    assert reentrant - full == 2 * 4096 * 4096
+
+
+def test_a_float32_residual_stream_is_checkpointed_once() -> None:
+    wide, narrow = (
+        Activations(TensorPlan(run(method="lora", checkpointing="full", dtype=dtype)))
+        for dtype in ("float32", "bfloat16")
+    )
+    assert wide.checkpoint(31).bytes == 0  # the norm saves it, as it has no copy to save
+    assert narrow.checkpoint(31).bytes == 2 * 256 * 4096
+
+
 def test_fsdp_gathers_quantized_weights_as_they_are() -> None:
     settings: dict[str, Any] = {"model": "llama-2-70b", "gpus": 2, "sharding": "fsdp"}
 
