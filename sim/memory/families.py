@@ -212,7 +212,7 @@ def _phi3(c: ConfigFields) -> Architecture:
 
 def _olmo(c: ConfigFields) -> Architecture:
     bias = c.flag("attention_bias")
-    attention = attention_of(c, bias=bias, output_bias=bias)
+    attention = attention_of(c, bias=bias, output_bias=bias, angles="float32")
     return _equal(c, attention, mlp_of(c), norm="layer-plain")
 
 

@@ -102,3 +102,10 @@ def test_the_ledger_agrees_where_scores_are_held(family: str, tmp_path: Path) ->
 @pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox"])
 def test_the_ledger_agrees_on_adapters(family: str, tmp_path: Path) -> None:
     assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["mixtral", "deepseek_v3"])
+def test_adapters_of_experts_are_multiplied_out(family: str, tmp_path: Path) -> None:
+    # peft adapts a router, too, which is not counted
+    assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 2
