@@ -129,7 +129,7 @@ def test_more_than_an_expression_is_refused(text: str) -> None:
     ("text", "says"),
     [
         ("clock = 3\n[input]\n[output]\n", r"map\.toml: clock is '3'; accepted: a text"),
-        ("clok = 'a'", "unknown key clok; accepted: clock, reset"),
+        ("clok = 'a'", "unknown key clok; accepted: clock, clocks, reset"),
         ("clock = 'c'\n[input]\n", "output is missing"),
         ("clock = 'c'\n[input]\n[output]\n", r"output\.latency_cycles is missing"),
         ("clock = 'c'\n[input]\n[output]\nlatency_cycles = -1", "_cycles is -1; accepted: 0"),
