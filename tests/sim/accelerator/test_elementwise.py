@@ -13,6 +13,7 @@ from consilico.sim.accelerator.matrix_products import planned
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture, decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.training_run import TrainingRun
 
@@ -84,7 +85,8 @@ def test_elements_are_those_that_the_dispatcher_sees(
         "checkpointing": checkpointing,
     }  # fmt: skip
     training = LlamaTraining(arch, TrainingSetup(method=method, **common), "cpu")
-    found = operators(planned(TrainingRun(model=arch, method=method, **common)))
+    ranked = common if METHODS[method].rank else {**common, "rank": 0}
+    found = operators(planned(TrainingRun(model=arch, method=method, **ranked)))
     with Seen() as forward:
         loss = training.model(training.tokens, training.tokens).loss
     with Seen() as backward:
@@ -112,7 +114,10 @@ def test_the_comparison_sees_an_operator_too_few() -> None:
 
 
 def test_what_is_not_like_llama_is_refused() -> None:
-    for name, words in (("gpt2", "gated of gpt2 must be True"), ("qwen2.5-0.5b", "qkv_bias")):
+    for name, words in (
+        ("gpt2", "gated of gpt2 must be True"),
+        ("qwen2.5-0.5b", "bias of qwen2"),
+    ):
         with pytest.raises(UserError, match=words):
             passes(planned(TrainingRun(model=find_model(name))))
 

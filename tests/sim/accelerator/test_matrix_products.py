@@ -18,6 +18,7 @@ from consilico.sim.accelerator.matrix_products import MatrixProduct, matrix_prod
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.training_run import TrainingRun
 
 SHAPES = {
@@ -64,13 +65,10 @@ def build(
         "attention": attention, "dtype": dtype,
     }  # fmt: skip
     setup = TrainingSetup(method=method, group=16, **common)
-    run = TrainingRun(
-        model=SHAPES[shape],
-        method=method,
-        kernel="reference",
-        group=16,
-        **common,
-    )
+    asked = common if METHODS[method].rank else {**common, "rank": 0}
+    if method == "q-galore":
+        asked = {**asked, "group": 16}
+    run = TrainingRun(model=SHAPES[shape], method=method, kernel="reference", **asked)
     return run, LlamaTraining(SHAPES[shape], setup, "cpu")
 
 

@@ -18,6 +18,7 @@ from consilico.sim.accelerator.update import (
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.step_time import LAZY, svd_flops
 from consilico.sim.memory.training_run import TrainingRun
 
@@ -62,9 +63,12 @@ class Scalars(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def stepped(method: str) -> tuple[TrainingRun, Scalars]:
     torch.manual_seed(0)
-    common: dict[str, Any] = {"sequence": 4, "rank": 16, "group": 16, "dtype": "float32"}
-    training = LlamaTraining(ARCH, TrainingSetup(method=method, **common), "cpu")
-    run = TrainingRun(model=ARCH, method=method, kernel="reference", **common)
+    common: dict[str, Any] = {"sequence": 4, "dtype": "float32"}
+    setup = TrainingSetup(method=method, rank=16, group=16, **common)
+    training = LlamaTraining(ARCH, setup, "cpu")
+    own: dict[str, Any] = {"group": 16} if method == "q-galore" else {}
+    rank = 16 if METHODS[method].rank else 0
+    run = TrainingRun(model=ARCH, method=method, kernel="reference", rank=rank, **own, **common)
     training.step()
     training.model(training.tokens, training.tokens).loss.backward()
     with Scalars() as seen:
