@@ -38,7 +38,20 @@ _FLOAT32_RESULT = frozenset({"prod", "softmax", "log_softmax", "cumprod", "cumsu
 
 
 class GpuKernels(TorchFunctionMode):
-    """Replaces attention, dropout and autocast's choices by those of a CUDA GPU, as a context."""
+    """Replaces attention, dropout and autocast's choices by those of a CUDA GPU, as a context.
+
+    Where it is entered under autocast for CPUs, autocast for GPUs is on, too: libraries ask for it.
+    """
+
+    def __enter__(self) -> "GpuKernels":
+        self._autocast = torch.is_autocast_enabled("cuda")
+        torch.set_autocast_enabled("cuda", torch.is_autocast_enabled("cpu"))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        torch.set_autocast_enabled("cuda", self._autocast)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, func: Any, types: Collection[type], args: Any = (), kwargs: Any = None

@@ -55,7 +55,7 @@ DIFFER = {
 }
 """Families for which the ledger is not yet within 0.1 %, by how much and by what."""
 
-SETTINGS: list[dict[str, Any]] = [
+SETTINGS: list[Any] = [
     {"checkpointing": "full"},
     {"checkpointing": "selective"},
     {"attention": "eager"},
@@ -85,7 +85,12 @@ SETTINGS: list[dict[str, Any]] = [
     {"method": "lora", "dtype": "amp"},
     {"method": "qlora"},
     {"method": "qlora", "kbit_prepared": True, "checkpointing": "full", "lora_dropout": 0.05},
-    {"method": "qlora", "base": "nf4", "dtype": "bfloat16-amp", "adapters": "float32"},
+    pytest.param(
+        {"method": "qlora", "base": "nf4", "dtype": "bfloat16-amp", "adapters": "float32"},
+        marks=pytest.mark.xfail(
+            reason="0.2 %: the ledger lacks autocast's copies of float32 adapters", strict=True
+        ),
+    ),
 ]
 
 
