@@ -121,8 +121,7 @@ def held_bytes(plan: TensorPlan, tensor: TrainedParameter, holding: Holding) -> 
     elements = int(holding.elements(tensor.dims))
     constants = 0.0
     if holding.group:
-        group = plan.run.group if holding.group < 0 else holding.group
-        constants = -(-elements // group) * holding.constants
+        constants = -(-elements // plan.group_of(holding.group)) * holding.constants
     return elements * BITS[plan.dtype_of(holding)] / 8 + constants, constants
 
 

@@ -364,12 +364,16 @@ class TensorPlan:
         if holding.kind == "optimizer states" and dtype == "uint8":
             group, constants = STATES_BLOCK, 4.0
         if group:
-            own = {RUN_GROUP: self.run.group, STATES_BLOCK: self.run.used_states_block}
-            groups = ceil_div(elements, own.get(group, group))
+            groups = ceil_div(elements, self.group_of(group))
             yield Entry(
                 f"{t.family}: constants of {holding.name}", "quantization constants", "",
                 ceil_div(_whole(groups * constants) * count, shards), count,
             )  # fmt: skip
+
+    def group_of(self, group: int) -> int:
+        """Return how many elements share constants, where a holding leaves that to the run."""
+        own = {RUN_GROUP: self.run.group, STATES_BLOCK: self.run.used_states_block}
+        return own.get(group, group)
 
     def _paged(self, elements: Size) -> bool:
         """Tell whether bitsandbytes puts a state in pages, which leave a GPU that is full."""
