@@ -349,7 +349,8 @@ module consilico_bench;
       stall = held ? stall + 1 : 0;
       if (stall > longest_stall) longest_stall = stall;
       if (i_valid && slept > longest_sleep) longest_sleep = slept;
-      slept = i_valid || cfg_valid || o_valid === 1 ? 0 : slept + 1;
+      // a configuration may be offered all the while, to a unit in the middle of a job
+      slept = i_valid || fire_cfg || o_valid === 1 ? 0 : slept + 1;
       if (cfg_valid && i_valid) config_with_data = config_with_data + 1;
       if (cfg_valid && cfg_fired) config_back_to_back = config_back_to_back + 1;
       if (cfg_valid && full) config_when_full = config_when_full + 1;
