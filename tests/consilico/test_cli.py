@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -288,11 +289,14 @@ def test_power_hands_on_what_was_asked(
     files = {name: tmp_path / name for name in ("n.v", "a.lib", "b.lib.gz", "a.vcd")}
     for path in files.values():
         path.write_text("")
+    fake("consilico.sim.silicon.liberty.read.read_liberty", SimpleNamespace(cells={}))
+    read = fake("consilico.sim.silicon.netlist.elaborated.plain_netlist", [files["n.v"]])
     calls = fake("consilico.sim.silicon.power.analysis.analyze_power", _PowerReport())
     assert main(["power", *_power_arguments(files), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == head("power") | POWER
     liberty = [files["a.lib"], files["b.lib.gz"]]
     expected = ([files["n.v"]], "dut", liberty, files["a.vcd"], "tb/dut", "clk", 2.0)
+    assert read[0][:2] == ([files["n.v"]], "dut")
     assert calls[0][:-1] == expected
 
 

@@ -34,6 +34,9 @@ MOVES = {
     "view", "t", "mm", "permute", "_to_copy", "detach", "alias", "_record_function_exit",
     "_record_function_enter_new",
 }  # fmt: skip
+FINITE = {  # tells whether the gradients are: no arithmetic of the update; mul is of bools
+    "_foreach_norm", "linalg_vector_norm", "stack", "eq", "ne", "abs", "mul", "_local_scalar_dense",
+}  # fmt: skip
 
 
 class Scalars(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -50,7 +53,7 @@ class Scalars(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         result = function(*args, **(kwargs or {}))
         name = function._schema.name.split("::")[1]
-        if name in SCALARS:
+        if name in SCALARS and result.is_floating_point():
             self.count += SCALARS[name] * result.numel()
         elif name == "sub_":  # with alpha a multiplication more
             self.count += 2 * result.numel()
@@ -79,7 +82,7 @@ def stepped(method: str) -> tuple[TrainingRun, Scalars]:
 @pytest.mark.parametrize("method", ["adamw", "galore", "lora"])
 def test_scalar_operations_are_those_of_the_golden_optimizer(method: str) -> None:
     run, seen = stepped(method)
-    assert seen.others <= MOVES
+    assert seen.others <= MOVES | FINITE
     assert update_operations(planned(run)) == {"float operation": seen.count}
 
 
