@@ -320,7 +320,10 @@ class Activations:
             lines.append(("embedding adapter, low rank", "activations: adapters", size, 1))
         if plan.method.forward_only:
             size = total(
-                part.cached * k.bytes * _seen(part.window, plan.tokens, plan.sequence) * count
+                part.kv_cache_elements
+                * k.bytes
+                * _seen(part.window, plan.tokens, plan.sequence)
+                * count
                 for kind, part in enumerate(parts)
                 for count in (arch.pattern.count(kind),)
             )

@@ -133,7 +133,7 @@ class Attention:
         return self.query
 
     @property
-    def cached(self) -> int:
+    def kv_cache_elements(self) -> int:
         """Return the elements per token that a cache keeps for tokens to come."""
         return 2 * self.key
 
@@ -194,7 +194,7 @@ class LatentAttention:
         return self.heads * self.value
 
     @property
-    def cached(self) -> int:
+    def kv_cache_elements(self) -> int:
         """Return the elements per token that a cache keeps for tokens to come."""
         return self.key_rank + self.rotary
 
