@@ -119,8 +119,8 @@ def lay_out(
         kit: Process kit of its cells.
         clock: Name of the clock port, whose net pulls no cell; a netlist may have none.
         options: How to place.
-        placed: DEF file of a placement of all cells that was made elsewhere, which is taken as it
-            is; None: the cells are placed here.
+        placed: DEF file of a placement that was made elsewhere, of these cells or of all that the
+            netlist has, which is taken as it is; None: the cells are placed here.
 
     Raises:
         UserError: If the kit does not say what a layout needs, a cell has no size, an option is
@@ -130,9 +130,7 @@ def lay_out(
     assert kit.rows is not None
     assert kit.wires is not None
     cells = read_liberty((kit.mapping_liberty,)).cells
-    flat = read_netlist(netlist, top, cells)
-    if placed is None:
-        flat = without_spare_cells(flat, cells)
+    flat = without_spare_cells(read_netlist(netlist, top, cells), cells)
     _, clock_nets = flat.ports.get(clock, ("input", ()))
     design = placeable(
         flat, cells, kit.rows.height_um, kit.rows.site_um, read_lef(kit.lef), clock_nets

@@ -292,7 +292,7 @@ def test_runs_are_done_anew_unless_resumed(cache: Path) -> None:
 
 
 def _noted(calls: list[str]) -> Callable[..., Verification]:
-    def judged(unit: Unit, config: Config, *rest: Any) -> Verification:
+    def judged(unit: Unit, config: Config, *rest: Any, **options: Any) -> Verification:
         calls.append(unit.name)
         return verdict(unit, config)
 

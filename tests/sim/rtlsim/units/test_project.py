@@ -12,7 +12,7 @@ from consilico.sim.units.project import ProjectBench
 from consilico.sim.units.stimulus import Stimulus
 
 UNIT = find_unit("training/project")
-QUICK = ProjectConfig(rows=3, columns=2, group=64)
+QUICK = ProjectConfig(rows=3, columns=2, group=56)
 SLOW = ProjectConfig(rows=2, columns=2, group=80)  # its scaler takes longer than the array is deep
 # by the cycles that a result is scaled in
 SCALERS = {
@@ -20,7 +20,7 @@ SCALERS = {
     8: SLOW,
     4: ProjectConfig(rows=2, columns=2, group=46),
     2: QUICK,
-    1: ProjectConfig(rows=2, columns=1, group=16),
+    1: ProjectConfig(rows=3, columns=1, group=16),
 }
 
 
