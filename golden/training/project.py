@@ -10,6 +10,7 @@ zero points that change from beat to beat.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from consilico.golden.config import Config, choice, integer
@@ -50,7 +51,7 @@ class ProjectConfig(Config):
     columns: int = integer(4, 1, 16, "projection vectors of a tile")
     group: int = integer(256, 16, 4096, "greatest number of beats of a group")
 
-    @property
+    @cached_property
     def array(self) -> SystolicConfig:
         """Return the parameters of the array whose cells hold the sums of a group."""
         return _Array(
