@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input_text
 
 __all__ = ["ConfigFields", "read_fields", "shown"]
+
+T = TypeVar("T")
 
 _MOST = 1_000_000_000  # of any size or count of a model
 _MOST_BYTES = 4 << 20  # a model configuration has a few kB
@@ -114,7 +116,7 @@ class ConfigFields:
         if name is None:
             return default
         value = self._data[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _MOST:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST:
             raise self.error(name, f"must be a number, not {shown(value)}")
         return float(value)
 
@@ -124,13 +126,7 @@ class ConfigFields:
         Raises:
             UserError: If it is not.
         """
-        name = self._first(names)
-        if name is None:
-            return default
-        value = self._data[name]
-        if not isinstance(value, bool):
-            raise self.error(name, f"must be true or false, not {shown(value)}")
-        return value
+        return self._typed(names, bool, "true or false", default)
 
     def text(self, *names: str, default: str = "") -> str:
         """Return a field that must be a string.
@@ -138,12 +134,16 @@ class ConfigFields:
         Raises:
             UserError: If it is not.
         """
+        return self._typed(names, str, "a string", default)
+
+    def _typed(self, names: tuple[str, ...], kind: type[T], what: str, default: T) -> T:
+        """Return the first of some fields that is there, which must be of a type."""
         name = self._first(names)
         if name is None:
             return default
         value = self._data[name]
-        if not isinstance(value, str):
-            raise self.error(name, f"must be a string, not {shown(value)}")
+        if not isinstance(value, kind):
+            raise self.error(name, f"must be {what}, not {shown(value)}")
         return value
 
     def per_layer(self, name: str, layers: int) -> list[Any] | None:

@@ -230,6 +230,8 @@ def test_a_quantization_is_handed_on(asked: dict[str, Any], said: str, tmp_path:
          "attention_bias must be true or false"),
         (LLAMA | {"model_type": "gemma2", "final_logit_softcapping": "30"},
          "final_logit_softcapping must be a number"),
+        (LLAMA | {"model_type": "gemma2", "final_logit_softcapping": float("nan")},
+         "final_logit_softcapping must be a number"),
         (LLAMA | {"model_type": "llama", "quantization_config": {"quant_method": 4}},
          "quantization_config.quant_method must be a string"),
     ],
