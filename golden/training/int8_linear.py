@@ -165,7 +165,7 @@ class Int8Linear(nn.Linear):
 
     @property
     def int8(self) -> Int8Weight:
-        """Return the layer's weight."""
+        """Return the INT8 weight that the one-element parameter stands for."""
         found = int8_weight(self.weight)
         assert found is not None
         return found

@@ -324,7 +324,7 @@ class _Search:
         return made[:_MOST_OF_GROUP]
 
     def _suggestion(self, changes: Changes, group: str) -> Suggestion:
-        """Describe changes that fit."""
+        """Return what a reader is told of changes with which the run fits."""
         changed, needed = replace(self.run, **changes), self._needed(changes)
         assert needed is not None
         per_step = changed.batch * changed.accumulation * changed.gpus

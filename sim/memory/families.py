@@ -405,4 +405,4 @@ LLAMA_LIKE: dict[str, Reader] = {
     "hunyuan_v1_dense": _hunyuan,
     "seed_oss": _seed_oss,
 }
-"""Readers by ``model_type``."""
+"""Functions that read a configuration, by the ``model_type`` that it states."""

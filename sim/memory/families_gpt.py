@@ -225,4 +225,4 @@ GPT_LIKE: dict[str, Reader] = {
     "bloom": _bloom,
     "mpt": _mpt,
 }
-"""Readers by ``model_type``."""
+"""Functions that read a configuration, by the ``model_type`` that it states."""

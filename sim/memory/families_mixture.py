@@ -238,4 +238,4 @@ MIXTURES: dict[str, Reader] = {
     "minimax_m2": _minimax_m2,
     "llama4_text": _llama4,
 }
-"""Readers by ``model_type``."""
+"""Functions that read a configuration, by the ``model_type`` that it states."""

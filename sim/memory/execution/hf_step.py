@@ -12,7 +12,7 @@ from consilico.golden.training.method import Method
 from consilico.golden.training.parameter_groups import parameter_groups
 from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.memory.execution.hf_model import blocks_of, make_model
-from consilico.sim.memory.execution.memory_tracker import MemoryTracker
+from consilico.sim.memory.execution.memory_tracker import MemoryTracker, tensors_in
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["HuggingFaceTraining"]
@@ -223,7 +223,7 @@ class HuggingFaceTraining:
             kind = "adapters" if "lora_" in name else "weights"
             tracker.label([tensor], "quantization constants" if constant else kind, name)
             if (state := getattr(tensor, "quant_state", None)) is not None:  # bitsandbytes
-                tracker.label(_tensors(state), "quantization constants", name)
+                tracker.label(tensors_in(state), "quantization constants", name)
         tracker.label([self._tokens], "inputs", "tokens")
         if self._mask is not None:
             tracker.label([self._mask], "inputs", "attention mask")
@@ -235,7 +235,7 @@ class HuggingFaceTraining:
                 for key, value in state.items():
                     kind = "projections" if key == "subspace" else "optimizer states"
                     name = "steps" if key == "step" else f"{names[id(parameter)]}: {key}"
-                    tracker.label(_tensors(value), kind, name)
+                    tracker.label(tensors_in(value), kind, name)
 
 
 def _optimizer(run: TrainingRun, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -269,12 +269,3 @@ def _update(optimizer: torch.optim.Optimizer, parameter: Tensor) -> None:
 
 def _has_gradient(value: object) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors that an object holds, directly or in objects of its own."""
-    if isinstance(value, Tensor):
-        yield value
-    elif hasattr(value, "__dict__"):
-        for inner in vars(value).values():
-            yield from _tensors(inner)

@@ -7,7 +7,7 @@ the data of a fake tensor would.
 """
 
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.autograd import _get_sequence_nr  # type: ignore[attr-defined]
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["UNLABELLED", "Allocation", "MemoryTracker"]
+__all__ = ["UNLABELLED", "Allocation", "MemoryTracker", "tensors_in"]
 
 UNLABELLED = "rest"
 
@@ -218,3 +218,12 @@ class MemoryTracker(TorchDispatchMode):
         if tensor.dtype == torch.bool:
             return not operation.startswith("aten.any")
         return 1.0 if tensor.is_floating_point() else 1
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors that an object holds, directly or in objects of its own."""
+    if isinstance(value, Tensor):
+        yield value
+    elif hasattr(value, "__dict__"):
+        for inner in vars(value).values():
+            yield from tensors_in(inner)

@@ -15,7 +15,7 @@ from consilico.golden.training.parameter_groups import parameter_groups
 from consilico.golden.training.qgalore import QGaLore
 from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.llama import ATTENTION, CHECKPOINTING, Llama
-from consilico.sim.memory.execution.memory_tracker import MemoryTracker
+from consilico.sim.memory.execution.memory_tracker import MemoryTracker, tensors_in
 
 __all__ = [
     "DTYPES",
@@ -242,13 +242,4 @@ def _states(optimizer: Any) -> Iterator[tuple[str, Tensor]]:
     for state in optimizer.state.values():
         for name, value in state.items():
             category = "projections" if name == "subspace" else "states"
-            yield from ((category, tensor) for tensor in _tensors(value))
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors that an object holds, directly or in objects of the golden models."""
-    if isinstance(value, Tensor):
-        yield value
-    elif hasattr(value, "__dict__"):
-        for inner in vars(value).values():
-            yield from _tensors(inner)
+            yield from ((category, tensor) for tensor in tensors_in(value))
