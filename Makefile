@@ -55,9 +55,10 @@ verify-full: $(READY) ## the long exhaustive tests, and every unit at the edges 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m exhaustive
 	@$(BIN)/consilico regress --resume $(ARGS)
 
-calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (an hour a kit, goes on where it stopped)
+calibrate: $(READY) ## measure anew what estimates are fitted to; KITS="..." (two hours a kit, goes on where it stopped)
 	@for kit in $(KITS); do \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.estimate.operators.calibrate $$kit && \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m consilico.sim.estimate.operators.ladder_measure $$kit && \
 	  $(BIN)/python -m consilico.sim.estimate.operators.judge $$kit && \
 	  $(BIN)/python -m consilico.sim.estimate.memories.calibration $$kit || exit; \
 	done

@@ -15,10 +15,18 @@ from typing import Any
 
 from consilico.sim.estimate.operators.calibration_state import other_verilog
 from consilico.sim.estimate.operators.judge import fitted_digest
+from consilico.sim.estimate.operators.ladder_factors import factors_digest
+from consilico.sim.estimate.operators.ladder_table import ladder_path, read_ladder
 from consilico.sim.estimate.operators.measurements import FOLDER, read_measurements
 from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
 from consilico.sim.estimate.operators.primitives import PRIMITIVES
-from consilico.sim.estimate.operators.tables import calibrated_kits, costs_path, read_calibration
+from consilico.sim.estimate.operators.tables import (
+    calibrated_kits,
+    costs_path,
+    layout_path,
+    read_calibration,
+    read_layout,
+)
 from consilico.sim.units.consmax import PAPER
 
 __all__ = ["TableState", "main", "table_states"]
@@ -67,6 +75,7 @@ def table_states() -> Iterator[TableState]:
     for pdk in calibrated_kits():
         yield _operator_table(pdk)
         yield _fitted_costs(pdk)
+        yield from _layouts(pdk)
     for name, key, remedy in (
         ("sim/estimate/nodes/measured.json", "rows", "sim.estimate.nodes.measure"),
         ("sim/silicon/synthesis/yosys_versions.json", "rows", ""),
@@ -114,6 +123,25 @@ def _fitted_costs(pdk: str) -> TableState:
         unlike=() if same else ("fitted to another table, or by other formulas",),
         unlike_rows=int(not same),
         remedy=f"python -m consilico.sim.estimate.operators.judge {pdk}",
+    )
+
+
+def _layouts(pdk: str) -> Iterator[TableState]:
+    """Yield the state of a kit's layouts, and of the factors fitted to them, where it has any."""
+    ladder, factors = read_ladder(pdk), read_layout(pdk)
+    if ladder is None:
+        return
+    remedy = f"python -m consilico.sim.estimate.operators.ladder_measure {pdk}"
+    path = ladder_path(pdk).relative_to(_ROOT).as_posix()
+    yield _unit_rows(path, [row.to_json() for row in ladder.rows], remedy)
+    digest = factors_digest(ladder, read_calibration(pdk).costs)
+    same = factors is not None and factors.fitted_sha256 == digest
+    yield TableState(
+        table=layout_path(pdk).relative_to(_ROOT).as_posix(),
+        rows=1,
+        unlike=() if same else ("fitted to other layouts, or by other formulas",),
+        unlike_rows=int(not same),
+        remedy=f"python -m consilico.sim.estimate.operators.judge --layouts {pdk}",
     )
 
 

@@ -20,6 +20,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 # Unit, settings, clock period in ns and traffic (None: the unit's default) of the measurements that
 # documents quote in addition to those of the default configurations
-# (sim/estimate/nodes/measured.json).
+# (sim/estimate/operators/calibration/nangate45.ladder.json).
 HEADLINES: tuple[tuple[str, dict[str, Any], float, str | None], ...] = (
     ("matmul/dot", {}, 2.0, None),
     ("matmul/dot", {"w": "int4"}, 2.0, None),
@@ -54,6 +55,7 @@ _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "training": "training",
 }
 _KIT, _CORNER = "nangate45", "NanGate 45 nm, typical corner, 1.1 V"
+_PERIOD_NS = 4.0  # of the clock that the energies of default configurations are given at
 _GPU = "rtx4060ti-16gb"
 _PUBLISHED_GB = 15.08  # Q-GaLore on LLaMA-7B, arXiv 2407.08296, by which its run is found
 
@@ -92,32 +94,83 @@ def units_part() -> str:
     """Return the table of units with what was measured of their default configurations."""
     from consilico.sim.units.catalogue import own_units
 
-    rows = _measured_by_default()
     lines = ["| unit | what it does | area | longest path | energy |", "|---|---|---|---|---|"]
+    found = {name: default_layout(name) for name in own_units()}
     for name, unit in own_units().items():
-        row = rows[name]
+        row = found[name]
         page = next(page for start, page in _PAGES.items() if name.startswith(start))
         if name in _PAGES:
             page = _PAGES[name]
+        sign = "" if row.measured else "≈ "
         lines.append(
-            f"| [`{name}`](docs/{page}.md) | {unit.summary} | {row.area_um2:,.0f} um² "
-            f"| {row.path_ns:.2f} ns | {row.energy_pj:.2f} pJ per {row.operation} |"
+            f"| [`{name}`](docs/{page}.md) | {unit.summary} | {sign}{row.area_um2:,.0f} um² "
+            f"| {sign}{row.path_ns:.2f} ns | {sign}{row.energy_pj:.2f} pJ per {unit.operation} |"
         )
-    other = [f"`{name}`" for name in own_units() if not _is_current(rows[name])]
-    one = rows["consmax/log2"]
+    dates = sorted({row.date for row in found.values() if row.measured})
     conditions = (
-        f"{_CORNER}; default configurations, mapped for {one.clock_ns:g} ns, without wires; energy "
-        f"at {1000 / one.clock_ns:g} MHz for random operands. Measured on {one.date} with Yosys "
-        f"{one.tools['yosys']} and OpenSTA {one.tools['sta']}"
+        f"{_CORNER}; default configurations, mapped for area and laid out, with wires, clock tree "
+        f"and glitches; energy at {1000 / _PERIOD_NS:g} MHz for random operands. Measured on "
+        f"{' and '.join(dates)}"
     )
+    if not all(row.measured for row in found.values()):
+        conditions += "; ≈: estimated ([docs/estimate.md](docs/estimate.md))"
+    other = [f"`{name}`" for name, row in found.items() if not row.current]
     changed = f"; since then the Verilog of {', '.join(other)} has changed" if other else ""
     return "\n".join([*lines, "", f"{conditions}{changed}."])
 
 
+@dataclass(frozen=True, kw_only=True)
+class DefaultLayout:
+    """What a unit's default configuration costs on the layout, with random operands."""
+
+    area_um2: float  # of the cells
+    path_ns: float
+    energy_pj: float  # per operation, leakage included
+    measured: bool  # else estimated
+    current: bool  # whether with the Verilog of this tree
+    date: str  # ISO 8601
+
+
+@cache
+def default_layout(name: str) -> DefaultLayout:
+    """Return what a unit's default configuration costs on the layout."""
+    from consilico.sim.estimate.nodes.measure import random_source, units_to_measure
+    from consilico.sim.estimate.operators.estimate import estimate
+    from consilico.sim.estimate.operators.ladder_table import read_ladder
+
+    ladder = read_ladder(_KIT)
+    assert ladder is not None
+    for row in ladder.rows:
+        if (row.unit, row.purpose) == (name, "default"):
+            found = row.at_layout
+            leaked_pj = found.leakage_w * _PERIOD_NS * 1e3 * row.cycles / row.operations
+            return DefaultLayout(
+                area_um2=found.area_um2,
+                path_ns=found.path_ns,
+                energy_pj=found.energy_beat_pj * row.beats / row.operations + leaked_pj,
+                measured=True,
+                current=_is_current(row),
+                date=row.date,
+            )
+    (unit,) = (unit for unit in units_to_measure() if unit.name == name)
+    config = unit.config()
+    guess = estimate(unit, config, _KIT, random_source(unit), rung="layout")
+    slower_ns = guess.clock_ns - _PERIOD_NS  # leakage of a cycle, less that of a cycle of ours
+    leaked_pj = guess.leakage_w.value * slower_ns * 1e3 / unit.operations_per_beat(config)
+    return DefaultLayout(
+        area_um2=guess.area_um2.value,
+        path_ns=guess.path_ns.value,
+        energy_pj=guess.energy_per_operation_pj.value - leaked_pj,
+        measured=False,
+        current=not guess.calibration.other_verilog,
+        date=guess.calibration.date,
+    )
+
+
 def consmax_part() -> str:
     """Return the comparison of the ConSmax units with the paper's."""
-    rows = _measured_by_default()
     names = ("consmax/paper", "consmax/split", "consmax/log2")
+    rows = {name: default_layout(name) for name in names}
     errors = consmax_errors()
     cells = {
         "greatest relative error": [f"{100 * errors[name]:.2f} %" for name in names],
@@ -249,13 +302,6 @@ def _published_run() -> Any:
     return api.training_run(
         "llama-7b", method="q-galore", published=True, rank=1024, sequence=256, per_layer=True
     )
-
-
-@cache
-def _measured_by_default() -> dict[str, Any]:
-    from consilico.sim.estimate.nodes.measure import measured_table
-
-    return {row.unit: row for row in measured_table() if row.pdk == _KIT}
 
 
 def _is_current(row: Any) -> bool:

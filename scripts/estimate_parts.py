@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from consilico.sim.estimate.operators.judge import Accuracy
 
 _KIT = "nangate45"
+_NAMES = {"area_um2": "area", "path_ns": "longest path", "energy_per_operation_pj": "energy"}
 
 
 @cache
@@ -45,19 +46,15 @@ def estimate_judged() -> str:
     from consilico.sim.estimate.operators.judge import COVERAGE, LIMITS
 
     metrics = [metric for metric, limits in LIMITS.items() if limits.median or limits.p95]
-    names = {"area_um2": "area", "path_ns": "longest path", "energy_per_operation_pj": "energy"}
+    names = _NAMES
     area, path = LIMITS["area_um2"], LIMITS["path_ns"]
     count = next(iter(_accuracy().values()))["area_um2"].count
-    before = f"""**Judgement.** Further configurations of every unit, {count} in each kit, were
-        drawn
-        with another seed and take no part in the fit. The limits: area {area.median:.0%} in the
-        median
-        and {area.p95:.0%} for 95 of a hundred, energy and longest path {path.median:.0%} in the
-        median,
-        and intervals, which are meant to hold {LEVEL:.0%}, that hold at least {COVERAGE:.0%}.
-        Median
-        error, the error that 95 of a hundred stay below, and the share of configurations that lie
-        inside their interval:"""
+    before = f"""**Mapped cells.** Further configurations of every unit, {count} in each kit, were
+        drawn with another seed and take no part in the fit. The limits: area {area.median:.0%} in
+        the median and {area.p95:.0%} for 95 of a hundred, energy and longest path {path.median:.0%}
+        in the median, and intervals, which are meant to hold {LEVEL:.0%}, that hold at least
+        {COVERAGE:.0%}. Median error, the error that 95 of a hundred stay below, and the share of
+        configurations that lie inside their interval:"""
     rows = [
         [
             f"`{kit}`",
@@ -83,6 +80,61 @@ def estimate_judged() -> str:
     )
     grid = table(["kit", *(names[m] for m in metrics)], rows)
     return f"{paragraph(before)}\n\n{grid}\n\n{paragraph(after)}"
+
+
+def estimate_layouts() -> str:
+    """Return what layouts add to mapped cells, and errors and limits of estimates of the layout."""
+    facts = {kit: found.layout for kit, found in _facts().items()}
+    known = {kit: layout for kit, layout in facts.items() if layout is not None}
+    rows = []
+    for kit, layout in known.items():
+        energies = sorted(row.energy for row in layout.measured)
+        paths = sorted(row.path for row in layout.measured)
+        found = layout.accuracy
+        cells = [row.cells for row in layout.measured]
+        rows.append(
+            [
+                f"`{kit}`",
+                f"{len(layout.measured)}, {min(cells):,} to {max(cells):,} cells",
+                *(
+                    f"{median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
+                    for each in (energies, paths)
+                ),
+                *(
+                    f"{found[metric].median:.1%}, {found[metric].coverage:.0%}"
+                    for metric in ("area_um2", "path_ns", "energy_per_operation_pj")
+                ),
+                *(f"{layout.unseen[quantity]:.1%}" for quantity in ("path_ns", "energy_pj")),
+            ]
+        )
+    head = (
+        "kit", "layouts", "energy, layout / cells", "path, layout / cells", "area", "longest path",
+        "energy", "path factor, unseen", "energy factor, unseen",
+    )  # fmt: skip
+    grid = table(head, rows)
+    counts = {layout.accuracy["area_um2"].count for layout in known.values()}
+    judged = " or ".join(str(count) for count in sorted(counts))
+    missed = [
+        f"{name} in {kit}"
+        for kit, layout in known.items()
+        for metric, name in _NAMES.items()
+        if not layout.accuracy[metric].met
+    ]
+    before = f"""Measured factors, median and range; median error and coverage of the interval of
+        {judged} layouts that took part in neither fit, of the costs of cells and of the factors;
+        and the median error of the factor of a unit by a fit without that unit:"""
+    said = f"Limits missed: {'; '.join(missed)}." if missed else "All limits are met."
+    after = f"""The limits are those of mapped cells, above. {said} The energies at layout are
+        those of `implement` at a slow clock; what is claimed of them is in
+        [implementation.md](implementation.md)."""
+    return f"{paragraph(before)}\n\n{grid}\n\n{paragraph(after)}"
+
+
+@cache
+def _facts() -> Any:
+    from consilico.reports.estimates.facts import estimate_facts
+
+    return estimate_facts().kits
 
 
 @cache
@@ -135,8 +187,8 @@ def estimate_uncalibrated() -> str:
     return paragraph(
         f"""Our own units, estimated in this way in NanGate45 as if the kit had never seen them
         (the {len(_study()["rows"])} smallest configurations outside the fit, {_study()["date"]}),
-        were off by {words("operators")} in the median. With their own factors, and operators still
-        read from the Verilog, it was {words("elaborated")}; with their formulas,
+        were off by {words("operators")} in the median, at mapped cells. With their own factors, and
+        operators still read from the Verilog, it was {words("elaborated")}; with their formulas,
         {words("formulas")}. What formulas add is how often each part works."""
     )
 
@@ -227,6 +279,7 @@ def scaling_errors() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "estimate_lengths": estimate_lengths,
     "estimate_judged": estimate_judged,
+    "estimate_layouts": estimate_layouts,
     "estimate_speed": estimate_speed,
     "estimate_uncalibrated": estimate_uncalibrated,
     "estimate_designs": estimate_designs,

@@ -248,7 +248,8 @@ def training_hw() -> str:
     least, most = facts.batches[0], facts.batches[-1]
     return paragraph(
         f"""LLaMA-7B with Q-GaLore, rank 1024, {least.tokens} tokens per step, one 64 x 64 array,
-        8 MiB SRAM, one stack of HBM2, NanGate45 typical at 1.1 V and 500 MHz (estimated):
+        8 MiB SRAM, one stack of HBM2, NanGate45 typical at 1.1 V and 500 MHz, units on the
+        {head["kit"]["rung"]} (estimated):
         {energy["value"]:.0f} J per step ({energy["low"]:.0f} to {energy["high"]:.0f}, nearly all of
         the width is the SRAM's leakage), {head["time_s"]["value"]:.0f} s,
         {head["power_w"]["value"]:.1f} W, {area["total"]["value"] / 1e6:.0f} mm² of which
@@ -259,7 +260,8 @@ def training_hw() -> str:
         {most.energy_per_token_mj:.0f} mJ per token instead of {least.energy_per_token_mj:.0f}.
         With products in bfloat16 the two
         passes
-        take {(plain["forward"] + plain["backward"]) / passes:.1f} times the energy."""
+        take {(plain["forward"] + plain["backward"]) / passes:.1f} times the energy.
+        {"".join(f"Assumed: {doubt}." for doubt in head["doubts"])}"""
     )
 
 

@@ -32,6 +32,7 @@ def estimate(
     pdk: str = "nangate45",
     traffic: str | None = None,
     operands: Mapping[str, Mapping[str, float]] | None = None,
+    rung: str | None = None,
 ) -> "UnitEstimate":
     """Estimate area, longest path, energy and leakage of a unit, without synthesis.
 
@@ -42,18 +43,21 @@ def estimate(
         traffic: Traffic whose statistics hold; None: the unit's own first one.
         operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, in place
             of those of the traffic.
+        rung: ``"cells"``: figures of mapped cells; ``"layout"``: of a layout, with wires, clock
+            tree and glitches; None: of a layout, where the kit was laid out.
 
     Returns:
         Each quantity as an interval, with ``value``, ``low`` and ``high``, and what they hold for.
 
     Raises:
-        UserError: If the kit is not calibrated, or the traffic or an operand is unknown.
+        UserError: If the kit is not calibrated, or the traffic, an operand or the rung is unknown,
+            or a layout is asked for in a kit that was not laid out.
     """
     with needing("estimate"):
         from consilico.sim.estimate.operators.estimate import estimate as run
 
         found, chosen = configured(unit, config)
-        return run(found, chosen, pdk, traffic, operands)
+        return run(found, chosen, pdk, traffic, operands, rung)
 
 
 def estimate_rtl(
@@ -65,6 +69,7 @@ def estimate_rtl(
     parameters: Mapping[str, str] | None = None,
     pdk: str = "nangate45",
     toggle_rate: float = 0.5,
+    rung: str | None = None,
 ) -> "RtlEstimate":
     """Estimate anyone's Verilog or SystemVerilog, as :func:`estimate` does a unit.
 
@@ -76,6 +81,7 @@ def estimate_rtl(
         parameters: Values of the top module's parameters by name.
         pdk: Name of a process kit that is calibrated.
         toggle_rate: Toggles per bit and cycle, assumed everywhere.
+        rung: As :func:`estimate` takes it.
 
     Returns:
         As :func:`estimate`; ``front_ends`` says whether a simulator understands the text as the
@@ -89,7 +95,7 @@ def estimate_rtl(
         from consilico.sim.rtlsim.foreign.design import read_design
 
         design = read_design(files, top, include=include, defines=defines, parameters=parameters)
-        result = run(design.verilog, top, pdk, toggle_rate, design.source)
+        result = run(design.verilog, top, pdk, toggle_rate, design.source, rung)
         return replace(result, front_ends=design.front_ends())
 
 

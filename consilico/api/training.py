@@ -199,6 +199,7 @@ def training_hw(
     svd: str = "full",
     gap: int = 200,
     prices: str = "best",
+    rung: str | None = None,
 ) -> "StepCost":
     """Estimate what a training step costs on an accelerator: traffic, area, energy, time.
 
@@ -209,10 +210,12 @@ def training_hw(
         svd: How new subspaces are found: ``"full"`` or ``"randomised"``.
         gap: Steps between two of them.
         prices: Of the units: ``"measured"``, ``"calibrated"``, or ``"best"``: measured if known.
+        rung: Of the units: ``"cells"``, or ``"layout"``: with wires, clock tree and glitches; None:
+            of a layout, where the kit was laid out.
 
     Raises:
         UserError: If something is not counted, not priced or not accepted.
     """
     from consilico.sim.accelerator.step_cost import step_cost
 
-    return step_cost(run, accelerator, pdk, svd, gap, prices=prices)
+    return step_cost(run, accelerator, pdk, svd, gap, prices=prices, rung=rung)

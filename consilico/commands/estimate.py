@@ -61,6 +61,13 @@ def estimate(
             help="With --rtl: toggles per bit and cycle, assumed everywhere; 0.5 by default."
         ),
     ] = None,
+    rung: Annotated[
+        str | None,
+        typer.Option(
+            help="cells: of mapped cells, or layout: with wires, clock tree and glitches, too; by"
+            " default the layout, where the kit was laid out."
+        ),
+    ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
 ) -> None:
@@ -78,7 +85,7 @@ def estimate(
         with working():
             estimated: UnitEstimate | RtlEstimate = api.estimate_rtl(
                 rtl, top, include=include or (), defines=defines, parameters=parameters, pdk=pdk,
-                toggle_rate=rate,
+                toggle_rate=rate, rung=rung,
             )  # fmt: skip
     else:
         if top or include or define or parameter or toggle_rate is not None:
@@ -90,7 +97,12 @@ def estimate(
         found = api.unit(str(unit))
         config = configure(found, settings)
         estimated = api.estimate(
-            found, config, pdk=pdk, traffic=traffic, operands=_operands(operand) or None
+            found,
+            config,
+            pdk=pdk,
+            traffic=traffic,
+            operands=_operands(operand) or None,
+            rung=rung,
         )
     result = estimated.to_json()
     if plot is not None:
@@ -119,6 +131,7 @@ def _operands(settings: list[str]) -> dict[str, dict[str, float]]:
 
 _ROWS = (
     ("area_um2", "area", "um2", 1.0),
+    ("core_um2", "core", "um2", 1.0),
     ("path_ns", "longest path", "ns", 1.0),
     ("energy_pj", "energy per result", "pJ", 1.0),
     ("energy_per_operation_pj", "energy per operation", "pJ", 1.0),
@@ -127,11 +140,25 @@ _ROWS = (
 )
 
 
+def _rung_line(result: dict[str, Any]) -> str:
+    """Return what the figures are of, in one line."""
+    if layout := result["layout"]:
+        return (
+            "Of a layout, with wires, clock tree and glitches: mapped cells times factors of "
+            f"{layout['designs']} layouts."
+        )
+    why = {
+        "no wires": f"; {result['pdk']} has no wires to lay out with",
+        "not laid out": f"; nothing was laid out in {result['pdk']} yet",
+    }
+    return f"Of mapped cells: ideal wires and clock, no glitches{why.get(result['no_layout'], '')}."
+
+
 def _show(result: dict[str, Any]) -> None:
     rows = [
         (name, *(f"{result[key][end] * scale:,.4g}" for end in ("value", "low", "high")), unit)
         for key, name, unit, scale in _ROWS
-        if key in result
+        if result.get(key) is not None
     ]
     if result.get("operations_per_result", 1) != 1:
         length = f"energy per result, {result['operations_per_result']:,.4g} {result['operation']}s"
@@ -148,9 +175,13 @@ def _show(result: dict[str, Any]) -> None:
             f"{what} is not calibrated in {result['pdk']}: the kit's costs of operators are used,"
         )
         print("and intervals as wide as those of units that were left out of the fit.")
-    print("Of mapped cells: ideal wires and clock, no glitches.")
+    print(_rung_line(result))
+    if result["layout"] and not result["layout"]["of_unit"]:
+        print(f"No layout of {what} is among them: factors of all units, and wider intervals.")
     if result["calibration"].get("other_verilog"):
         print(f"{what} was calibrated with other Verilog than its generator writes now.")
+    if result["layout"] and result["layout"]["extrapolated"]:
+        print("More than twice as large as any design that was laid out.")
     if result.get("extrapolated"):
         print(
             "More than twice as large as any configuration of the unit that costs were fitted to:"

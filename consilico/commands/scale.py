@@ -89,7 +89,14 @@ def _show(result: "ScaledFigures") -> None:
         )
         for name, figure in result.figures.items()
     ]
-    columns = ("", "given", "estimated", "factor", "method", "by our units: median (error bar)")
+    columns = (
+        "",
+        "given",
+        "estimated",
+        "factor",
+        "method",
+        "by our units at cells: median (error bar)",
+    )
     print_table(f"From {names[0]} to {names[1]}", columns, rows, (1, 2, 3))
     for line in result.notes:
         print(f"note: {line}")

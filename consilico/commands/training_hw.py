@@ -39,6 +39,13 @@ def training_hw(
         str,
         _hardware("Of the units: measured, calibrated, or best: measured if known."),
     ] = "best",
+    rung: Annotated[
+        str | None,
+        _hardware(
+            "Of the units: cells, or layout, with wires, clock tree and glitches; by default the"
+            " layout, where the kit was laid out."
+        ),
+    ] = None,
     array: Annotated[str, _hardware("Rows x columns of a systolic array, up to 64x64.")] = "64x64",
     arrays: Annotated[int, _hardware("How many of them.")] = 1,
     dataflow: Annotated[
@@ -66,12 +73,20 @@ def training_hw(
         rows=rows, columns=columns, arrays=arrays, dataflow=dataflow, dram=dram,
         precision=precision, clock_ns=clock_ns, sram_kib=sram_kib, lanes=lanes,
     )  # fmt: skip
-    result = api.training_hw(run, accelerator, pdk=pdk, svd=svd, gap=gap, prices=prices).to_json()
+    result = api.training_hw(
+        run, accelerator, pdk=pdk, svd=svd, gap=gap, prices=prices, rung=rung
+    ).to_json()
     if plot is not None:
         from consilico.reports.plots import save_plot, training_hw_plot
 
         save_plot(training_hw_plot(result), plot)
     emit("training-hw/1", result, json_path, lambda: _show(result))
+
+
+_OF = {
+    "cells": "of mapped cells: ideal wires and clock, no glitches",
+    "layout": "of a layout, with wires, clock tree and glitches: mapped cells times factors",
+}
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -126,7 +141,9 @@ def _show(result: dict[str, Any]) -> None:
     print(f"Precision  {s['precision_means']}")
     print(f"DRAM       {result['dram']['title']}: {result['dram']['source']}")
     print(f"Units      {kit['pdk']}, {kit['activity']}, {kit['dated']}")
-    print("           of mapped cells: ideal wires and clock, no glitches")
+    print(f"           {_OF[kit['rung']]}")
+    for doubt in result["doubts"]:
+        print(f"Assumed    {doubt}")
 
 
 def _range(interval: dict[str, float], unit: float = 1.0) -> str:

@@ -1,9 +1,14 @@
 """Figures of the analytical model: its errors on what was not in the fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from consilico.reports.estimates.facts import EstimateFacts, KitAccuracy
+from consilico.reports.estimates.facts import (
+    EstimateFacts,
+    KitAccuracy,
+    LayoutAccuracy,
+    LayoutCost,
+)
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.reports.page.conditions import conditions
 from consilico.sim.estimate.operators.judge import PredictedConfig
@@ -26,11 +31,16 @@ _COLOURS = {"attention": "c", "matmul": "a", "training": "b"}
 
 
 def estimate_charts(estimates: EstimateFacts) -> list[Chart]:
-    """Return two charts for each kit."""
-    return [
+    """Return two charts for each kit, and a third for each that was laid out."""
+    errors = [
         _chart(pdk, kit, pair, estimates.families)
         for pdk, kit in estimates.kits.items()
         for pair in _PAIRS
+    ]
+    return errors + [
+        _layout_chart(pdk, kit, kit.layout, estimates.families)
+        for pdk, kit in estimates.kits.items()
+        if kit.layout is not None
     ]
 
 
@@ -86,6 +96,47 @@ def _chart(pdk: str, kit: KitAccuracy, pair: str, families: dict[str, str]) -> C
             "traffic drawn with each configuration",
         ),
         panels=[_panel(metric, kit.rows, families, pair) for metric in _PAIRS[pair]],
+    )
+
+
+def _layout_chart(
+    pdk: str, kit: KitAccuracy, layout: LayoutAccuracy, families: dict[str, str]
+) -> Chart:
+    """Chart what the layouts of a kit add to mapped cells, by size."""
+    quantities: dict[str, Callable[[LayoutCost], float]] = {
+        "dynamic energy": lambda row: row.energy,
+        "longest path": lambda row: row.path,
+    }
+    return Chart(
+        name=f"estimate_{pdk}_layout",
+        title=f"What a layout adds to mapped cells in {pdk}",
+        caption=f"Energy and longest path of {len(layout.measured)} layouts in {pdk}, with wires, "
+        "clock tree and glitches, divided by those of their mapped cells.",
+        kind="measured",
+        conditions=conditions(
+            {"pdk": pdk, "corner": kit.corner, "voltage_v": kit.voltage_v},
+            kit.clock_ns,
+            "traffic drawn with each configuration",
+        ),
+        panels=[
+            Panel(
+                title=words,
+                x_label="mapped cells",
+                y_label="layout / mapped cells",
+                series=[
+                    Series(
+                        name=family,
+                        colour=colour,
+                        mark="points",
+                        x=[row.cells for row in own],
+                        y=[of(row) for row in own],
+                    )
+                    for family, colour in _COLOURS.items()
+                    if (own := [row for row in layout.measured if families[row.unit] == family])
+                ],
+            )
+            for words, of in quantities.items()
+        ],
     )
 
 

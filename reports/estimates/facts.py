@@ -6,19 +6,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from consilico.sim.base.facts import Facts
-from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
+from consilico.sim.estimate.nodes.measure import units_to_measure
+from consilico.sim.estimate.operators.calibration_state import (
+    other_verilog,
+    units_measured_otherwise,
+)
 from consilico.sim.estimate.operators.fit import reach
-from consilico.sim.estimate.operators.judge import Accuracy, PredictedConfig, accuracy, judge
+from consilico.sim.estimate.operators.judge import (
+    Accuracy,
+    PredictedConfig,
+    accuracy,
+    judge,
+    judge_layouts,
+)
+from consilico.sim.estimate.operators.ladder_table import read_ladder
 from consilico.sim.estimate.operators.measurements import read_measurements
 from consilico.sim.estimate.operators.ordinary import ORDINARY
 from consilico.sim.estimate.operators.tables import (
     KitCosts,
     calibrated_kits,
     read_calibration,
+    read_layout,
 )
 from consilico.sim.units.catalogue import catalogue
+from consilico.sim.units.consmax import PAPER
 
-__all__ = ["EstimateFacts", "KitAccuracy", "OrdinaryAccuracy", "UnitErrors", "estimate_facts"]
+__all__ = [
+    "EstimateFacts",
+    "KitAccuracy",
+    "LayoutAccuracy",
+    "LayoutCost",
+    "OrdinaryAccuracy",
+    "UnitErrors",
+    "estimate_facts",
+]
 
 _FIRST_KIT = "nangate45"  # that is shown open
 
@@ -43,6 +64,30 @@ class OrdinaryAccuracy(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayoutCost(Facts):
+    """What a design costs on its layout, relative to its mapped cells: measured."""
+
+    unit: str
+    cells: int  # of the mapped netlist
+    energy: float  # dynamic
+    path: float
+    area: float  # of the cells
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayoutAccuracy(Facts):
+    """How right estimates of the layout are."""
+
+    date: str  # of the newest layout
+    designs: int  # that factors from mapped cells are fitted to
+    units: int  # that these are of
+    accuracy: dict[str, Accuracy]  # by metric, on designs in neither fit
+    unseen: dict[str, float]  # by quantity: median error of the factor of a unit not laid out
+    other_verilog: tuple[str, ...]  # units laid out with other Verilog than is generated now
+    measured: tuple[LayoutCost, ...]  # every layout
+
+
+@dataclass(frozen=True, kw_only=True)
 class KitAccuracy(Facts):
     """What a kit was calibrated with, and how right its estimates are."""
 
@@ -58,6 +103,7 @@ class KitAccuracy(Facts):
     accuracy: dict[str, Accuracy]  # by metric
     units: tuple[UnitErrors, ...]
     ordinary: OrdinaryAccuracy
+    layout: LayoutAccuracy | None  # None: nothing was laid out in the kit
     rows: tuple[PredictedConfig, ...]  # configurations that were not in the fit
 
 
@@ -75,7 +121,7 @@ def estimate_facts() -> EstimateFacts:
         kits={
             pdk: _kit(pdk) for pdk in sorted(calibrated_kits(), key=lambda pdk: pdk != _FIRST_KIT)
         },
-        families={unit.name: unit.family for unit in catalogue().values()},
+        families={unit.name: unit.family for unit in (*catalogue().values(), PAPER)},
     )
 
 
@@ -96,7 +142,38 @@ def _kit(pdk: str) -> KitAccuracy:
         accuracy=accuracy(judged),
         units=_units(judged),
         ordinary=_ordinary(calibration),
+        layout=_layout(pdk),
         rows=tuple(row for row in judged if row.purpose == "test"),
+    )
+
+
+def _layout(pdk: str) -> LayoutAccuracy | None:
+    """Return how right estimates of the layout are, or None where nothing was laid out."""
+    table, fitted = read_ladder(pdk), read_layout(pdk)
+    if table is None or fitted is None:
+        return None
+    units = {unit.name: unit for unit in units_to_measure()}
+    stale = other_verilog(table.rows, units)
+    return LayoutAccuracy(
+        date=fitted.date,
+        designs=fitted.designs,
+        units=len(fitted.units),
+        accuracy=accuracy(judge_layouts(pdk)),
+        unseen={
+            quantity: float(np.median(np.abs(np.array([*ratios.values()]) - 1)))
+            for quantity, ratios in fitted.unseen.items()
+        },
+        other_verilog=tuple(dict.fromkeys(row.unit for row in stale)),
+        measured=tuple(
+            LayoutCost(
+                unit=row.unit,
+                cells=row.cells,
+                energy=row.factor("energy_pj"),
+                path=row.factor("path_ns"),
+                area=row.factor("area_um2"),
+            )
+            for row in table.rows
+        ),
     )
 
 

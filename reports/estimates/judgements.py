@@ -4,9 +4,9 @@ The limits belong to the calibration (:mod:`consilico.sim.estimate.operators.jud
 them with each accuracy; here they become checks of the page.
 """
 
-from consilico.reports.estimates.facts import EstimateFacts
+from consilico.reports.estimates.facts import EstimateFacts, KitAccuracy
 from consilico.reports.page.section import Check, Judged
-from consilico.sim.estimate.operators.judge import AccuracyLimits
+from consilico.sim.estimate.operators.judge import Accuracy, AccuracyLimits
 
 __all__ = ["judge_estimates"]
 
@@ -19,24 +19,35 @@ _METRIC_WORDS = {
 
 
 def judge_estimates(facts: EstimateFacts) -> Judged:
-    """List a check for each kit and quantity that has a limit.
+    """List a check for each kit, rung and quantity that has a limit.
 
     Returns:
         Rows: by kit, whether each of its limits is met.
     """
+    rungs = {pdk: _rungs(kit) for pdk, kit in facts.kits.items()}
     checks = [
         Check(
-            what=f"estimates in {pdk}: {_METRIC_WORDS[metric]}",
+            what=f"estimates in {pdk}, {rung}: {_METRIC_WORDS[metric]}",
             limit=_words(row.limits),
             measured=f"median {row.median:.1%}, 95 % within {row.p95:.1%}",
             met=row.met,
         )
-        for pdk, kit in facts.kits.items()
-        for metric, row in kit.accuracy.items()
+        for pdk, accuracies in rungs.items()
+        for rung, metrics in accuracies.items()
+        for metric, row in metrics.items()
         if row.limits.median or row.limits.p95
     ]
-    met = {pdk: all(row.met for row in kit.accuracy.values()) for pdk, kit in facts.kits.items()}
+    met = {
+        pdk: all(row.met for metrics in accuracies.values() for row in metrics.values())
+        for pdk, accuracies in rungs.items()
+    }
     return Judged(checks=checks, rows=met)
+
+
+def _rungs(kit: KitAccuracy) -> dict[str, dict[str, Accuracy]]:
+    """Return by rung, the last one first, how right a kit's estimates are."""
+    found = {"mapped cells": kit.accuracy}
+    return found if kit.layout is None else {"layout": kit.layout.accuracy} | found
 
 
 def _words(limits: AccuracyLimits) -> str:

@@ -76,7 +76,7 @@ class OperationCosts:
             "float32 MAC": _float_mac(kit, int8, ("fp32_multiply", "fp32_add"), "fp32_add"),
             "float operation": _float_operation(kit, int8),
         }
-        self.path_ns = max((price.path_ns.value, price.unit) for price in units.units)
+        self.slowest = max(units.units, key=lambda price: price.path_ns.value)
 
     def __getitem__(self, operation: str) -> OperationCost:
         """Return the cost of an operation, by its name."""
@@ -125,7 +125,7 @@ def _cell(units: PriceList, unit: str, edge: float, **config: Any) -> OperationC
         registers=large.registers,
         basis="calibrated" if large.basis == "measured" else large.basis,
         source=f"{unit} of {small.config['rows']} x {small.config['rows']} and"
-        f" {large.config['rows']} x {large.config['rows']} cells, {large.basis}, carried to size",
+        f" {large.config['rows']} x {large.config['rows']} cells, {large.how}, carried to size",
     )
 
 
@@ -137,7 +137,7 @@ def _lane(price: UnitPrice) -> OperationCost:
         leakage_w=price.leakage_w / price.operations_per_cycle,
         registers=price.registers,
         basis=price.basis,
-        source=f"{price.unit}, {price.basis}",
+        source=f"{price.unit}, {price.how}",
     )
 
 

@@ -35,13 +35,19 @@ _ASSUMPTIONS = (
     "SRAM saves fetches within a product only",
     "attention is computed over the whole square of scores",
     "tiles are shared out evenly where there are several arrays",
-    "clock and wires are ideal, glitches are not counted",
     "not counted: control, network on chip, wires between SRAM macros, DRAM interface on the chip",
     "cells that hold zeros at the edges of a product take no energy; what stands still, no clock",
     "floating-point units meet the clock with as many stages as that takes, one result per cycle",
     "decompositions run in float32 on as many multipliers as there are lanes",
     "gradients of weights are kept in 16 bits; INT8 weights keep the scale of their group",
 )
+
+
+_OF_RUNG = {  # what prices on each rung assume
+    "cells": "clock and wires are ideal, glitches are not counted",
+    "layout": "wires, clock tree and glitches of a unit are those of layouts of smaller designs,"
+    " carried to its size; its registers keep their share of the energy",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,7 @@ class StepCost:
     area_um2: Mapping[str, Interval]  # by part of the accelerator
     costs: Mapping[str, OperationCost]  # of the operations that the step uses
     sram: SramCost
+    doubts: tuple[str, ...]  # what is assumed of this clock and kit in addition
 
     @property
     def flops(self) -> float:
@@ -126,8 +133,8 @@ class StepCost:
 
         It has ``settings``, ``phases`` (arithmetic, traffic, energy by cause, and time, each), the
         totals ``energy_j``, ``time_s``, ``power_w``, ``area_um2`` (by part, and ``total``),
-        ``costs`` of operations, ``basis`` of each class of figures and ``assumptions``. A quantity
-        with an interval has ``value``, ``low`` and ``high``.
+        ``costs`` of operations, ``basis`` of each class of figures, ``assumptions``, and ``doubts``
+        about this clock. A quantity with an interval has ``value``, ``low`` and ``high``.
         """
         run, accelerator, sram = self.run, self.accelerator, self.sram
         dram = accelerator.dram
@@ -166,7 +173,8 @@ class StepCost:
                 "SRAM": sram.basis,
                 "DRAM": "published",
             },
-            "assumptions": list(_ASSUMPTIONS),
+            "assumptions": [_OF_RUNG[self.kit.rung], *_ASSUMPTIONS],
+            "doubts": list(self.doubts),
         }  # fmt: skip
 
 
@@ -178,6 +186,7 @@ def step_cost(
     gap: int = 200,
     units: PriceList | None = None,
     prices: str = "best",
+    rung: str | None = None,
 ) -> StepCost:
     """Answer everything that ``consilico training-hw`` prints.
 
@@ -189,22 +198,27 @@ def step_cost(
         gap: Steps between two subspaces.
         units: Priced units; those of the kit if not given.
         prices: Which of these, see :func:`consilico.sim.accelerator.unit_prices.price_list`.
+        rung: Of these, as for that function.
 
     Raises:
         UserError: If something is not counted, not priced or not accepted, or the clock is faster
-            than a unit.
+            than a unit can be.
     """
-    units = price_list(pdk, prices) if units is None else units
+    units = price_list(pdk, prices, rung) if units is None else units
     costs = OperationCosts(units, accelerator.array)
     sram = sram_cost(accelerator.sram_bytes, pdk)
     phases = step_work(run, accelerator, svd, gap)
     lanes = _lanes(accelerator, phases)
-    path_ns, unit = costs.path_ns
-    if accelerator.clock_ns < path_ns:
+    slowest, path_ns = costs.slowest.unit, costs.slowest.path_ns
+    if accelerator.clock_ns < path_ns.low:
         raise UserError(
-            f"clock_ns must be at least {path_ns:.3f} in {units.kit.name}: {unit} needs that; not"
-            f" {accelerator.clock_ns:g}"
+            f"clock_ns must be at least {path_ns.low:.3f} in {units.kit.name}: {slowest} needs"
+            f" that; not {accelerator.clock_ns:g}"
         )
+    doubt = (
+        f"{slowest} meets the clock: its path is estimated at {path_ns.value:.3g} ns"
+        f" ({path_ns.low:.3g} to {path_ns.high:.3g}) where no clock presses"
+    )
     leakage_w = sram.leakage_w
     for operation, count in lanes.items():
         leakage_w = leakage_w + costs[operation].leakage_w * count
@@ -220,6 +234,7 @@ def step_cost(
         area_um2=areas | {"SRAM": sram.area_um2},
         costs={name: costs[name] for name in lanes},
         sram=sram,
+        doubts=(doubt,) if accelerator.clock_ns < path_ns.value else (),
     )
 
 

@@ -63,6 +63,7 @@ class ErrorBar(Facts):
     high_ratio: float  # 5 % lie above
     figures: int  # number of ratios
     pairs: tuple[str, ...]  # pairs of kits that they come from, such as "nangate45 to asap7"
+    rung: str = "cells"  # that the units were measured on, in all kits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""Area, longest path, energy and leakage of configurations, without synthesis."""
+"""Area, longest path, energy and leakage of configurations, without synthesis.
+
+Figures are of the layout, with its wires, clock tree and glitches, where a kit was laid out; else,
+or where asked for, of mapped cells.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from consilico.hw.census import Batch
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.fit import predict
+from consilico.sim.estimate.operators.ladder_factors import at_layout, factor_features
 from consilico.sim.estimate.operators.ordinary import ORDINARY, rtl_census, same_rate
 from consilico.sim.estimate.operators.tables import (
+    LayoutCosts,
     OperandTraffic,
     groups,
     metric_features,
     read_calibration,
+    read_layout,
 )
 from consilico.sim.estimate.operators.unit_census import unit_census
 from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
@@ -30,20 +38,24 @@ if TYPE_CHECKING:
 __all__ = [
     "AssumedActivity",
     "CalibrationState",
+    "EstimatedRung",
     "GivenActivity",
+    "LayoutBasis",
     "PathStep",
     "RtlCalibration",
     "RtlEstimate",
     "UnitEstimate",
+    "chosen_rung",
     "estimate",
     "estimate_many",
     "estimate_rtl",
+    "layout_factors",
 ]
 
 Operands = Mapping[str, Mapping[str, float]]
 _LEAST = {"toggle_rate": 0.0, "sign_correlation": -1.0}  # of what is said of an operand
 _FAR = 2.0  # beyond so many times the largest area fitted, an estimate is called extrapolated
-_RUNG = "cells"  # of the implementations that costs are fitted to
+_RUNGS = ("cells", "layout")  # that estimates are of
 _BEATS = 1024  # of traffic, about, to take statistics of
 _MEASURES = ("area_um2", "path_ns", "energy_pj", "energy_per_operation_pj", "leakage_w")
 
@@ -66,6 +78,28 @@ class CalibrationState(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EstimatedRung(Facts):
+    """Estimated costs on one rung of the way from mapped cells to a layout."""
+
+    rung: str  # "cells" or "layout"
+    area_um2: Interval  # of the cells
+    core_um2: Interval | None  # of the rows that the cells are placed in; None: not placed
+    path_ns: Interval
+    energy_pj: Interval  # per result; of anyone's design dynamic, per clock cycle
+    leakage_w: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayoutBasis(Facts):
+    """The layouts that factors from mapped cells to the layout come from."""
+
+    date: str  # of the newest
+    designs: int
+    of_unit: bool  # whether the unit is among them; else its intervals are wider
+    extrapolated: bool  # whether the area is more than twice the largest of them
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnitEstimate(Facts):
     """Estimated costs of one configuration of a unit in one kit, and what they hold for."""
 
@@ -76,6 +110,7 @@ class UnitEstimate(Facts):
     voltage_v: float
     clock_ns: float  # that leakage is spread over
     area_um2: Interval
+    core_um2: Interval | None  # of the rows that cells are placed in; None: on mapped cells
     path_ns: Interval
     energy_pj: Interval  # per result
     energy_per_operation_pj: Interval
@@ -87,7 +122,10 @@ class UnitEstimate(Facts):
     extrapolated: bool  # whether the area is more than twice the largest that was fitted to
     basis: str  # "calibrated", or "operators" for a unit that was not in the fit
     calibration: CalibrationState
-    rung: str  # of an implementation, that the costs were fitted to
+    rung: str  # that all figures are of: "cells" or "layout"
+    ladder: tuple[EstimatedRung, ...]  # up to it
+    layout: LayoutBasis | None  # None: figures are of mapped cells
+    no_layout: str | None  # why they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +163,7 @@ class RtlEstimate(Facts):
     voltage_v: float
     clock_ns: float  # that the calibration was mapped for
     area_um2: Interval
+    core_um2: Interval | None  # of the rows that cells are placed in; None: on mapped cells
     path_ns: Interval
     energy_cycle_pj: Interval  # dynamic, per clock cycle
     leakage_w: Interval
@@ -134,7 +173,10 @@ class RtlEstimate(Facts):
     level: float  # probability of the intervals
     basis: str
     calibration: RtlCalibration
-    rung: str  # of an implementation, that the costs were fitted to
+    rung: str  # that all figures are of: "cells" or "layout"
+    ladder: tuple[EstimatedRung, ...]  # up to it
+    layout: LayoutBasis | None  # None: figures are of mapped cells
+    no_layout: str | None  # why they are
     front_ends: FrontEnds | None = None  # how simulator and synthesizer read it, where compared
 
 
@@ -144,6 +186,7 @@ def estimate(
     pdk: str = "nangate45",
     source: str | None = None,
     operands: Operands | None = None,
+    rung: str | None = None,
 ) -> UnitEstimate:
     """Return what a configuration of a unit would cost in a kit.
 
@@ -158,18 +201,29 @@ def estimate(
             that the unit is calibrated with.
         operands: ``toggle_rate`` and ``sign_correlation`` by field of the input payload, either
             of them in place of that of the source.
+        rung: ``cells`` or ``layout``; None: the layout, where the kit was laid out.
 
     Returns:
         The costs. They are extrapolated where the area is more than twice the largest of the unit
         (of any unit, if it is not calibrated) that was fitted to.
 
     Raises:
-        UserError: If the kit is not calibrated, or the source or a field is unknown.
+        UserError: If the kit is not calibrated, or the source, a field or the rung is unknown, or
+            the kit was not laid out and a layout is asked for.
     """
     calibration = read_calibration(pdk)
+    layout, why = chosen_rung(pdk, rung)
     source = source or _default_source(unit, pdk)
     traffic = _traffic(unit, [config], pdk, source)
-    found = estimate_many(unit, [config], pdk, source, operands)
+    ladder = {
+        each: {
+            name: _interval(ends)
+            for name, ends in estimate_many(unit, [config], pdk, source, operands, each).items()
+        }
+        for each in _RUNGS[: 1 if layout is None else 2]
+    }
+    last, found = list(ladder.items())[-1]
+    mapped_um2 = ladder["cells"]["area_um2"].value
     known = unit.name in calibration.largest_um2
     largest_um2 = calibration.largest_um2.get(unit.name, max(calibration.largest_um2.values()))
     return UnitEstimate(
@@ -179,15 +233,19 @@ def estimate(
         corner=calibration.corner,
         voltage_v=calibration.voltage_v,
         clock_ns=calibration.clock_ns,
-        **{name: _interval(ends) for name, ends in found.items()},
+        core_um2=found.get("core_um2"),
+        **{name: found[name] for name in _MEASURES},
         operation=unit.operation,
         operations_per_result=unit.operations_per_result(config, source),
         activity=GivenActivity(
             source="given" if operands else source, operands=_operands(unit, traffic, operands)
         ),
         level=calibration.level,
-        rung=_RUNG,
-        extrapolated=bool(found["area_um2"][0][0] > _FAR * largest_um2),
+        rung=last,
+        ladder=tuple(_rung(each, costs) for each, costs in ladder.items()),
+        layout=_layout_basis(layout, unit.name, mapped_um2),
+        no_layout=why,
+        extrapolated=mapped_um2 > _FAR * largest_um2,
         basis="calibrated" if known else "operators",
         calibration=CalibrationState(
             date=calibration.date,
@@ -203,20 +261,23 @@ def estimate_many(
     pdk: str = "nangate45",
     source: str | None = None,
     operands: Operands | None = None,
+    rung: str | None = None,
 ) -> dict[str, tuple[Any, Any, Any]]:
     """Return the same for many configurations of a unit at once.
 
     Returns:
         For each measure of :func:`estimate` three arrays of shape ``(configurations,)``: values,
-        low and high ends.
+        low and high ends; ``core_um2`` only on the layout.
     """
     calibration = read_calibration(pdk)
+    layout, _ = chosen_rung(pdk, rung)
+    measures = _MEASURES if layout is None else (*_MEASURES, "core_um2")
     source = source or _default_source(unit, pdk)
     traffic = _traffic(unit, configs, pdk, source)
     seen = _operands(unit, traffic, operands)
     factor = traffic.operations
     result: dict[str, Any] = {
-        name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in _MEASURES
+        name: tuple(np.zeros(len(configs)) for _ in range(3)) for name in measures
     }
     for batch, places in groups(unit, configs):
         census = unit_census(unit, batch, calibration.costs["path_ns"])
@@ -225,6 +286,9 @@ def estimate_many(
             metric: predict(metric_features(census, metric, seen, count), cost, unit.name)
             for metric, cost in calibration.costs.items()
         }
+        if layout is not None:
+            features = factor_features(census, seen, count, calibration.costs)
+            values = at_layout(values, calibration.costs, features, layout, unit.name)
         operations = batch.of(unit.operations_per_beat) * factor
         still = values["leakage_w"][0] * calibration.clock_ns * 1e3  # pJ a beat
         each = tuple((end + still) / operations for end in values["energy_pj"])
@@ -237,12 +301,44 @@ def estimate_many(
     return result
 
 
+def layout_factors(
+    unit: Unit, config: "Config", pdk: str, source: str | None = None
+) -> dict[str, Interval]:
+    """Return how many times as much the layout of a configuration costs as its mapped cells.
+
+    Args:
+        unit: From the catalogue.
+        config: Its configuration.
+        pdk: Name of a kit that was laid out.
+        source: Traffic whose statistics hold; None as for :func:`estimate`.
+
+    Returns:
+        By quantity of :data:`consilico.sim.estimate.operators.ladder_factors.FACTORED`;
+        ``core_um2`` relative to the area of the mapped cells.
+
+    Raises:
+        UserError: If the kit was not laid out, or the unit has no such source.
+    """
+    layout, _ = chosen_rung(pdk, "layout")
+    assert layout is not None
+    costs = read_calibration(pdk).costs
+    source = source or _default_source(unit, pdk)
+    operands = _operands(unit, _traffic(unit, [config], pdk, source), None)
+    census = unit_census(unit, Batch([config]), costs["path_ns"])
+    features = factor_features(census, operands, 1, costs)
+    return {
+        quantity: _interval(predict(features[quantity], cost, unit.name))
+        for quantity, cost in layout.costs.items()
+    }
+
+
 def estimate_rtl(
     verilog: str | Sources,
     top: str,
     pdk: str = "nangate45",
     toggle_rate: float = 0.5,
     source: str = "the Verilog",
+    rung: str | None = None,
 ) -> RtlEstimate:
     """Return what a design would cost in a kit, from the operators of its elaborated form.
 
@@ -254,28 +350,38 @@ def estimate_rtl(
         pdk: Name of a calibrated kit.
         toggle_rate: Toggles a bit and cycle of whatever data there is.
         source: What to call the text in messages.
+        rung: ``cells`` or ``layout``; None: the layout, where the kit was laid out. Factors to the
+            layout are those of all units, with the intervals of one that was not laid out.
 
     Returns:
         The costs, with the census and the longest path that they are made of; ``front_ends`` is
         left out.
 
     Raises:
-        UserError: If the Verilog cannot be read or holds no operator, the kit is not calibrated,
-            or the toggle rate is not in [0, 1].
+        UserError: If the Verilog cannot be read or holds no operator, the kit is not calibrated or
+            not laid out where that is asked for, or the toggle rate is not in [0, 1].
     """
     if not 0 <= toggle_rate <= 1:
         raise UserError(f"the toggle rate must be in [0, 1], not {toggle_rate:g}")
     calibration = read_calibration(pdk)
+    layout, why = chosen_rung(pdk, rung)
+    plain = calibration.plain.costs
     netlist = read_operators(verilog, top, source)
-    census = rtl_census(netlist, calibration.plain.costs["path_ns"])
-    found = census.totals()
-    if not found:
+    census = rtl_census(netlist, plain["path_ns"])
+    bits = census.totals()
+    if not bits:
         raise UserError(f"module {top!r} of {source} has no operator: nothing to estimate")
     operands = same_rate(toggle_rate)
-    costs = {
-        metric: _interval(predict(metric_features(census, metric, operands, 1), cost, ORDINARY))
-        for metric, cost in calibration.plain.costs.items()
+    values = {
+        metric: predict(metric_features(census, metric, operands, 1), cost, ORDINARY)
+        for metric, cost in plain.items()
     }
+    ladder = {"cells": {metric: _interval(ends) for metric, ends in values.items()}}
+    if layout is not None:
+        features = factor_features(census, operands, 1, plain)
+        placed = at_layout(values, plain, features, layout, ORDINARY)
+        ladder["layout"] = {metric: _interval(ends) for metric, ends in placed.items()}
+    last, costs = list(ladder.items())[-1]
     return RtlEstimate(
         top=top,
         pdk=pdk,
@@ -283,19 +389,70 @@ def estimate_rtl(
         voltage_v=calibration.voltage_v,
         clock_ns=calibration.clock_ns,
         area_um2=costs["area_um2"],
+        core_um2=costs.get("core_um2"),
         path_ns=costs["path_ns"],
         energy_cycle_pj=costs["energy_pj"],
         leakage_w=costs["leakage_w"],
-        census_bits={kind: int(bits) for kind, bits in found.items()},
+        census_bits={kind: int(count) for kind, count in bits.items()},
         path=tuple(
             PathStep(kind=kind, width=int(width), levels=int(count))
             for kind, width, count in census.paths[0]
         ),
         activity=AssumedActivity(source="assumed", toggle_rate=toggle_rate),
         level=calibration.level,
-        rung=_RUNG,
+        rung=last,
+        ladder=tuple(_rung(each, own) for each, own in ladder.items()),
+        layout=_layout_basis(layout, ORDINARY, ladder["cells"]["area_um2"].value),
+        no_layout=why,
         basis="calibrated",
         calibration=RtlCalibration(date=calibration.date, tools=calibration.tools),
+    )
+
+
+def chosen_rung(pdk: str, rung: str | None) -> tuple[LayoutCosts | None, str | None]:
+    """Return a kit's factors to the layout, or why figures are of mapped cells.
+
+    Args:
+        pdk: Name of a calibrated kit.
+        rung: ``cells`` or ``layout``; None: the layout, where the kit was laid out.
+
+    Raises:
+        UserError: If there is no such rung, or none such in the kit.
+    """
+    if rung not in (None, *_RUNGS):
+        raise UserError(f"rung of an estimate must be {' or '.join(_RUNGS)}, not {rung!r}")
+    if rung == "cells":
+        return None, "asked for"
+    layout = read_layout(pdk)
+    if layout is not None:
+        return layout, None
+    from consilico.sim.silicon.kits.kit import has_wires
+
+    why = "not laid out" if has_wires(pdk) else "no wires"
+    if rung is not None:
+        raise UserError(f"rung of an estimate must be cells in {pdk} ({why}), not {rung!r}")
+    return None, why
+
+
+def _layout_basis(layout: LayoutCosts | None, unit: str, mapped_um2: float) -> LayoutBasis | None:
+    if layout is None:
+        return None
+    return LayoutBasis(
+        date=layout.date,
+        designs=layout.designs,
+        of_unit=unit in layout.units,
+        extrapolated=mapped_um2 > _FAR * layout.largest_um2,
+    )
+
+
+def _rung(rung: str, costs: Mapping[str, Interval]) -> EstimatedRung:
+    return EstimatedRung(
+        rung=rung,
+        area_um2=costs["area_um2"],
+        core_um2=costs.get("core_um2"),
+        path_ns=costs["path_ns"],
+        energy_pj=costs["energy_pj"],
+        leakage_w=costs["leakage_w"],
     )
 
 

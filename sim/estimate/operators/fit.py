@@ -16,7 +16,17 @@ import numpy as np
 from consilico.sim.base.facts import Facts
 from consilico.sim.estimate.operators.features import Reals
 
-__all__ = ["LEVEL", "METRICS", "Cost", "Sample", "fit_cost", "left_out", "predict", "reach"]
+__all__ = [
+    "LEVEL",
+    "METRICS",
+    "Cost",
+    "Sample",
+    "fit_cost",
+    "left_out",
+    "predict",
+    "reach",
+    "unseen",
+]
 
 METRICS: Final = ("area_um2", "path_ns", "energy_pj", "leakage_w")
 LEVEL: Final = 0.9  # of the intervals
@@ -99,11 +109,7 @@ def fit_cost(samples: Sequence[Sample], names: Sequence[str]) -> Cost:
         unit: [residual for residuals in own.values() for residual in residuals]
         for unit, own in left_out(samples).items()
     }
-    strangers = []
-    for unit in missed:
-        rest = [sample for sample in samples if sample.unit != unit]
-        found = _fit(rest, coefficients)
-        strangers += [_residual(sample, *found) for sample in samples if sample.unit == unit]
+    strangers = [value for own in unseen(samples).values() for value in own]
     spreads = {unit: _spread(unit, missed) for unit in missed}
     scaled = [
         abs(value) / _spread(unit, missed, place)
@@ -139,6 +145,16 @@ def left_out(samples: Sequence[Sample]) -> dict[str, dict[str, list[float]]]:
             name = sample.name or str(place)
             residual = _residual(sample, *_fit(rest, start))
             found.setdefault(sample.unit, {}).setdefault(name, []).append(residual)
+    return found
+
+
+def unseen(samples: Sequence[Sample]) -> dict[str, list[float]]:
+    """Return logarithms of measured / predicted by unit, each by a fit without that unit."""
+    start, _ = _fit(samples)
+    found = {}
+    for unit in dict.fromkeys(sample.unit for sample in samples if sample.unit):
+        fitted = _fit([sample for sample in samples if sample.unit != unit], start)
+        found[unit] = [_residual(sample, *fitted) for sample in samples if sample.unit == unit]
     return found
 
 

@@ -1,10 +1,11 @@
 """Fit a kit's costs to its table and judge them by configurations that were not in the fit.
 
-``python -m consilico.sim.estimate.operators.judge KIT`` writes ``calibration/KIT.costs.json``.
+``python -m consilico.sim.estimate.operators.judge KIT`` writes ``calibration/KIT.costs.json`` and,
+of a kit that was laid out, ``calibration/KIT.factors.json``; with ``--layouts`` the latter alone.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from consilico.sim.base.files import write_atomic
 from consilico.sim.base.results import digest
 from consilico.sim.estimate.operators.estimate import estimate_many
 from consilico.sim.estimate.operators.fit import LEVEL, METRICS, Sample, fit_cost
+from consilico.sim.estimate.operators.ladder_factors import fit_layout
+from consilico.sim.estimate.operators.ladder_table import MeasuredLadder, MeasuredRung, read_ladder
 from consilico.sim.estimate.operators.measurements import (
     KitMeasurements,
     MeasuredConfig,
@@ -28,7 +31,9 @@ from consilico.sim.estimate.operators.tables import (
     config_samples,
     costs_path,
     feature_names,
+    layout_path,
     read_calibration,
+    read_layout,
 )
 from consilico.sim.units.catalogue import find_unit
 
@@ -43,6 +48,7 @@ __all__ = [
     "fit_kit",
     "fitted_digest",
     "judge",
+    "judge_layouts",
 ]
 
 COVERAGE = 0.85  # of the stated intervals, at least
@@ -91,7 +97,7 @@ class PredictedConfig(Facts):
 
     unit: str
     config: dict[str, Any]  # field values by name
-    purpose: str  # "fit": it was in the fit; "test": it was not
+    purpose: str  # "test": it was in no fit; "fit" or "default": it was
     source: str  # of its traffic
     metrics: dict[str, Prediction]
 
@@ -207,26 +213,54 @@ def _traffic(rows: Iterable[MeasuredConfig]) -> dict[str, dict[str, OperandTraff
 
 
 def judge(pdk: str) -> list[PredictedConfig]:
-    """Return predicted and measured values of every configuration in a kit's table.
+    """Return predicted and measured values, at mapped cells, of every configuration in a table.
 
     The predictions are those of :func:`consilico.sim.estimate.operators.estimate.estimate`.
     """
     table = read_measurements(pdk)
-    return [_judged(row, pdk, table.clock_ns) for row in table.configs]
+    return [_judged(row, row, "cells", pdk, table.clock_ns) for row in table.configs]
 
 
-def _judged(row: MeasuredConfig, pdk: str, clock_ns: float) -> PredictedConfig:
+def judge_layouts(pdk: str) -> list[PredictedConfig]:
+    """Return predicted and measured values of every layout in a kit; none if there are none.
+
+    Those that are judged by were in neither fit: not of the costs of cells, nor of the factors.
+    """
+    table = read_ladder(pdk)
+    if table is None:
+        return []
+    calibrated = read_calibration(pdk).largest_um2
+    return [
+        _judged(row, row.at_layout, "layout", pdk, table.clock_ns)
+        for row in table.rows
+        if row.unit in calibrated
+    ]
+
+
+def _judged(
+    row: MeasuredConfig | MeasuredLadder,
+    measured: MeasuredConfig | MeasuredRung,
+    rung: str,
+    pdk: str,
+    clock_ns: float,
+) -> PredictedConfig:
     """Return the predictions for the configuration of one row of a kit's table."""
     unit = find_unit(row.unit)
     config = unit.config(**row.config)
-    found = estimate_many(unit, [config], pdk, row.source, row.operands)
-    still_pj = row.leakage_w * clock_ns * 1e3
-    energy_pj = (row.energy_beat_pj + still_pj) * row.beats / row.operations
+    found = estimate_many(unit, [config], pdk, row.source, row.operands, rung)
+    still_pj = measured.leakage_w * clock_ns * 1e3
+    figures = {
+        "area_um2": measured.area_um2,
+        "path_ns": measured.path_ns,
+        "energy_per_operation_pj": (measured.energy_beat_pj + still_pj)
+        * row.beats
+        / row.operations,
+        "leakage_w": measured.leakage_w,
+    }
     metrics = {}
     for metric in LIMITS:
         value, low, high = (float(end[0]) for end in found[metric])
-        measured = energy_pj if metric == "energy_per_operation_pj" else getattr(row, metric)
-        metrics[metric] = Prediction(measured=measured, value=value, low=low, high=high)
+        metrics[metric] = Prediction(measured=figures[metric], value=value, low=low, high=high)
     return PredictedConfig(
         unit=row.unit,
         config=row.config,
@@ -257,16 +291,30 @@ def accuracy(judged: Sequence[PredictedConfig]) -> dict[str, Accuracy]:
 
 def main() -> None:
     """Fit the kits that are named and print how well that went."""
-    for pdk in sys.argv[1:]:
-        costs = fit_kit(read_measurements(pdk))
-        write_atomic(costs_path(pdk), json.dumps(costs.to_json(), indent=1) + "\n")
-        read_calibration.cache_clear()
-        for metric, found in accuracy(judge(pdk)).items():
-            print(
-                f"{pdk} {metric:23} {found.count} configurations: median {found.median:.1%}, "
-                f"95 % within {found.p95:.1%}, intervals cover {found.coverage:.0%}; worst "
-                f"{found.worst.unit} {found.worst.error:.0%}"
-            )
+    parser = argparse.ArgumentParser(description="Fit costs and factors, and judge them.")
+    parser.add_argument("kits", nargs="+")
+    parser.add_argument("--layouts", action="store_true", help="only the factors to the layout")
+    options = parser.parse_args()
+    for pdk in options.kits:
+        if not options.layouts:
+            costs = fit_kit(read_measurements(pdk))
+            write_atomic(costs_path(pdk), json.dumps(costs.to_json(), indent=1) + "\n")
+            read_calibration.cache_clear()
+            _print_accuracy(pdk, "cells", judge(pdk))
+        if (ladder := read_ladder(pdk)) is not None:
+            factors = fit_layout(ladder, read_calibration(pdk).costs)
+            write_atomic(layout_path(pdk), json.dumps(factors.to_json(), indent=1) + "\n")
+            read_layout.cache_clear()
+            _print_accuracy(pdk, "layout", judge_layouts(pdk))
+
+
+def _print_accuracy(pdk: str, rung: str, judged: Sequence[PredictedConfig]) -> None:
+    for metric, found in accuracy(judged).items():
+        print(
+            f"{pdk} {rung} {metric:23} {found.count} configurations: median {found.median:.1%}, "
+            f"95 % within {found.p95:.1%}, intervals cover {found.coverage:.0%}; worst "
+            f"{found.worst.unit} {found.worst.error:.0%}"
+        )
 
 
 if __name__ == "__main__":

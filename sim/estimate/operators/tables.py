@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KitCosts",
+    "LayoutCosts",
     "OperandTraffic",
     "OrdinaryCosts",
     "calibrated_kits",
@@ -35,7 +36,9 @@ __all__ = [
     "costs_path",
     "design_samples",
     "groups",
+    "layout_path",
     "read_calibration",
+    "read_layout",
 ]
 
 
@@ -55,6 +58,21 @@ class OrdinaryCosts(Facts):
     left_out: dict[str, dict[str, float]]
     """By metric and design: what a fit without the design predicts, divided by what was measured
     (for energy the geometric mean over its runs)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayoutCosts(Facts):
+    """Factors from mapped cells to the layout, and how right they are."""
+
+    fitted_sha256: str  # of what they were fitted to
+    date: str  # of the newest layout
+    designs: int  # that factors are fitted to
+    units: tuple[str, ...]  # that these designs are of
+    largest_um2: float  # area of the mapped cells of the largest of them
+    costs: dict[str, Cost]  # by metric: of factors, as sums of a design's features
+    unseen: dict[str, dict[str, float]]
+    """By metric and unit: the factor by a fit without the unit, divided by what was measured
+    (geometric mean over the unit's designs)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +114,18 @@ def read_calibration(pdk: str) -> KitCosts:
         known = ", ".join(calibrated_kits())
         raise UserError(f"process kit {pdk!r} is not calibrated for estimates; there are: {known}")
     return KitCosts.from_json(json.loads(costs_path(pdk).read_text()))
+
+
+def layout_path(pdk: str) -> Path:
+    """Return where the factors to the layout of a kit lie."""
+    return FOLDER / f"{pdk}.factors.json"
+
+
+@lru_cache
+def read_layout(pdk: str) -> LayoutCosts | None:
+    """Return the factors to the layout of a kit, or None where nothing was laid out in it."""
+    path = layout_path(pdk)
+    return LayoutCosts.from_json(json.loads(path.read_text())) if path.exists() else None
 
 
 def groups(unit: Unit, configs: Sequence["Config"]) -> Iterator[tuple[Batch, list[int]]]:

@@ -31,7 +31,15 @@ from consilico.sim.silicon.kits.roles import Role, check_roles
 from consilico.sim.silicon.liberty.merge import read_library_text, usable, with_area
 from consilico.sim.silicon.liberty.read import read_liberty
 
-__all__ = ["Kit", "KitCorner", "describe_kits", "find_kit", "kit_names", "liberty_kit"]
+__all__ = [
+    "Kit",
+    "KitCorner",
+    "describe_kits",
+    "find_kit",
+    "has_wires",
+    "kit_names",
+    "liberty_kit",
+]
 
 _KITS = Path(__file__).parent
 _USUAL = {  # where people keep a kit where the variable is not set
@@ -181,6 +189,16 @@ def describe_kits() -> list[KitCorner]:
                 )
             )
     return kits
+
+
+def has_wires(name: str) -> bool:
+    """Tell whether a described kit, found on this machine or not, says what a layout takes.
+
+    Args:
+        name: One of :func:`kit_names`.
+    """
+    file = read_kit_file(_KITS / f"{name}.toml")
+    return file.rows is not None and file.wires is not None
 
 
 def find_kit(name: str) -> Kit:

@@ -24,6 +24,7 @@ def price(unit: str, settings: tuple[str, ...]) -> UnitPrice:
         unit=unit, config=config, area_um2=exactly(100 * edge * size**2), path_ns=exactly(1.5),
         energy_pj=exactly(edge), leakage_w=exactly(1e-6 * edge * size**2),
         operations_per_cycle=float(size**2), registers=0.25, basis="measured",
+        how="measured",
     )  # fmt: skip
 
 

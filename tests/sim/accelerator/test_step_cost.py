@@ -13,10 +13,14 @@ from consilico.sim.accelerator.matrix_products import matrix_products, planned
 from consilico.sim.accelerator.measure import UNITS
 from consilico.sim.accelerator.step_cost import step_cost
 from consilico.sim.accelerator.step_work import PhaseWork, step_work
-from consilico.sim.accelerator.unit_prices import estimated_prices, price_list
+from consilico.sim.accelerator.unit_prices import (
+    estimated_prices,
+    measured_prices,
+    price_list,
+)
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly, summed
-from consilico.sim.estimate.operators.estimate import estimate
+from consilico.sim.estimate.operators.estimate import estimate, layout_factors
 from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
@@ -202,6 +206,17 @@ def test_the_analytical_model_can_price_the_units() -> None:
     assert cost.basis == "calibrated"
 
 
+def test_prices_measured_at_cells_are_carried_to_the_layout_by_the_factors_of_the_unit() -> None:
+    cells, layout = (measured_prices("nangate45", rung) for rung in ("cells", None))
+    assert (cells.kit.rung, layout.kit.rung) == ("cells", "layout")
+    for at_cells, laid_out in zip(cells.units, layout.units, strict=True):
+        unit = find_unit(at_cells.unit)
+        times = layout_factors(unit, unit.config(**at_cells.config), "nangate45")
+        assert laid_out.energy_pj == at_cells.energy_pj * times["energy_pj"]
+        assert laid_out.energy_pj.value > at_cells.energy_pj.value
+        assert (at_cells.basis, laid_out.basis) == ("measured", "calibrated")
+
+
 def test_a_kit_without_prices_is_refused() -> None:
     with pytest.raises(UserError, match="no unit is measured in process kit 'osu035' yet"):
         price_list("osu035", "measured")
@@ -245,8 +260,13 @@ def test_the_command_answers_in_json_and_in_tables(capsys: pytest.CaptureFixture
     assert main([*arguments, "--json", "-"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["kit"]["pdk"] == "nangate45"
+    assert result["kit"]["rung"] == "layout"
     assert result["basis"]["int8 MAC"] == "calibrated"
-    assert result["basis"]["weight update"] == "measured"
+    assert main([*arguments, "--rung", "cells", "--json", "-"]) == 0
+    cells = json.loads(capsys.readouterr().out)
+    assert cells["kit"]["rung"] == "cells"
+    assert cells["basis"]["weight update"] == "measured"
+    assert cells["energy_j"]["value"] < result["energy_j"]["value"]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     for words in ("projection", "SRAM", "mean of a step (estimated)", "assumption"):
@@ -270,3 +290,18 @@ def test_what_the_user_can_mend_is_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_a_clock_within_the_doubt_of_a_path_is_an_assumption_and_one_beyond_is_refused() -> None:
+    units = tuple(replace(u, path_ns=Interval(1.5, 1.4, 1.6)) for u in UNIT_PRICES.units)
+    priced = replace(UNIT_PRICES, units=units)
+
+    def assumed(clock_ns: float) -> list[str]:
+        accelerator = replace(ACCELERATOR, clock_ns=clock_ns)
+        answer = step_cost(Q_GALORE, accelerator, "nangate45", units=priced).to_json()
+        return list(answer["doubts"])
+
+    assert assumed(1.5) == []
+    assert "1.5 ns (1.4 to 1.6)" in assumed(1.45)[0]
+    with pytest.raises(UserError, match=r"clock_ns must be at least 1\.400 in nangate45"):
+        assumed(1.39)
