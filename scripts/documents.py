@@ -29,7 +29,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
     sys.path.insert(0, str(ROOT))
-from scripts import dot_parts, estimate_parts, silicon_parts, training_parts  # noqa: E402
+from scripts import (  # noqa: E402
+    dot_parts,
+    estimate_parts,
+    memory_parts,
+    silicon_parts,
+    training_parts,
+)
 from scripts.document_text import MEASURED, TRIALS, paragraph, read_table, table  # noqa: E402
 
 _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
@@ -289,6 +295,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "memory": memory_part,
     "dot_targets": dot_targets_part,
     **dot_parts.PARTS,
+    **memory_parts.PARTS,
     **training_parts.PARTS,
     **estimate_parts.PARTS,
     **silicon_parts.PARTS,

@@ -5,9 +5,9 @@ quotes. The tools are no dependencies: install vramcalc, fitcheck-llm and ftunea
 that folder in ``PYTHONPATH``.
 
 The runs are the first of each source, method and checkpointing among AdamW, LoRA and QLoRA from NF4
-on one GPU whose settings are known, without fused loss. What a tool adds for driver, context or
-fragmentation is left out, since a measured peak has none of it. A run that a tool cannot express,
-such as one with float32 weights under autocast, is null.
+on one GPU whose settings are known, of a model that all tools know, without fused loss. What a tool
+adds for driver, context or fragmentation is left out, since a measured peak has none of it. A run
+that a tool cannot express, such as one with float32 weights under autocast, is null.
 """
 
 import json
@@ -29,6 +29,10 @@ from scripts.document_text import PEERS  # noqa: E402
 __all__ = ["peer_runs"]
 
 _METHODS = {"adamw": "full", "lora": "lora", "qlora": "qlora"}
+_KINDS = ("qwen2", "mistral", "llama")  # that all tools know
+_VRAMCALC_ATTENTION = {
+    "eager": "eager", "masked": "sdpa", "repeated": "flash", "fused": "flash",
+}  # fmt: skip
 
 
 def peer_runs() -> Iterator[RunOnGpu]:
@@ -40,6 +44,7 @@ def peer_runs() -> Iterator[RunOnGpu]:
         if (
             settings["method"] in _METHODS
             and key not in met
+            and settings["model"].startswith(_KINDS)
             and settings.get("gpus", 1) == 1
             and settings.get("base", "nf4").startswith("nf4")
             and "loss" not in settings
@@ -74,7 +79,7 @@ def _vramcalc(run: RunOnGpu) -> int | None:
     if settings["method"] == "qlora":
         return None
     model = find_model(settings["model"])
-    kind = next(name for name in ("qwen2", "mistral", "llama") if model.name.startswith(name))
+    kind = next(name for name in _KINDS if model.name.startswith(name))
     with tempfile.TemporaryDirectory() as folder:
         config = {"model_type": kind, **_sizes(model)}
         (Path(folder) / "config.json").write_text(json.dumps(config))
@@ -87,7 +92,7 @@ def _vramcalc(run: RunOnGpu) -> int | None:
             seq_len=settings["sequence"],
             lora_rank=settings.get("rank"),
             grad_checkpoint=settings.get("checkpointing", "none") != "none",
-            attn_impl={"eager": "eager", "masked": "sdpa", "fused": "flash"}[settings["attention"]],
+            attn_impl=_VRAMCALC_ATTENTION[settings["attention"]],
             overhead_gb=0,
         )
     return int(said.total)

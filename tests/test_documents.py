@@ -37,6 +37,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "kits.md": {"3.3": "supply of a corner, V"},
     "memory.md": {
         "4.57": "version of transformers",
+        "4.48": "version of transformers",
         "15 s": "time that a user waits for a model that is executed, rounded up",
         "8.0": "compute capability",
         "0.1 %": "limit of `make verify-full`",

@@ -54,7 +54,10 @@ class Activations:
             rests = self._followed(block, plan.block_trained(frozen=True)) if some_rest else trained
             self.blocks.append((trained, rests))
         self.first: BlockActivations | None = None
-        if not some_rest and not plan.embedding_trains:
+        # a reentrant checkpoint passes gradients on only where its input needs one, so that the
+        # embeddings' result is made to (transformers: enable_input_require_grads)
+        constant = not plan.embedding_trains and run.checkpointing != "reentrant"
+        if not some_rest and constant:
             self.first = self._followed(arch.block_of(0), plan.block_trained(), "first block")
         self.loss_ops, self.loss = _walked(
             "loss", plan.loss_trained(), arch, None, k, plan.tokens, plan.sequence
@@ -214,6 +217,33 @@ class Activations:
         lines = [("x", "activations: checkpoints", self.x, 1)]
         return self._part(lines if self.recomputes and not own else [])
 
+    def finished(self, blocks: int) -> LiveTensors:
+        """Return what stays of the blocks that have run backward, until all of them have.
+
+        That is something only where FSDP has sharded frozen weights and the checkpoint around a
+        block is reentrant: for each block FSDP waits for the gradient of its input, to reshard the
+        weights (``_register_post_backward_reshard_only_hook``, torch/distributed/fsdp). The input
+        is a leaf there, the hook of ``register_multi_grad_hook`` holds the node that accumulates
+        its gradient, and the node holds the input and the gradient: a cycle, which FSDP breaks
+        when it removes its hooks at the end of the backward pass.
+        """
+        if not self._held_by_fsdp:
+            return self._part([])
+        heading = "activations: checkpoints"
+        return self._part(
+            [
+                ("x", heading, self.x, blocks),
+                ("gradient of x, held by FSDP", heading, self.x, max(blocks - 1, 0)),
+            ]
+        )
+
+    @property
+    def _held_by_fsdp(self) -> bool:
+        """Tell whether FSDP's hooks hold the inputs of blocks that have run backward."""
+        run, method = self.plan.run, self.plan.method
+        frozen = method.blocks.trains_factors
+        return run.sharding == "fsdp" and run.checkpointing == "reentrant" and frozen
+
     def result(self) -> LiveTensors:
         """Return the result of a block that is computed again, where its backward pass holds it.
 
@@ -272,15 +302,35 @@ class Activations:
         """Return the autocast copies that are alive in the backward pass of a block."""
         return self.casts(self.plan.arch.pattern[block if self.recomputes else 0 : block + 1])
 
-    def gathered(self) -> LiveTensors:
-        """Return sharded weights that are whole for a while: of this block and the next."""
+    def gathered(self, blocks: int) -> LiveTensors:
+        """Return sharded weights that are whole for a while.
+
+        FSDP gathers what is outside the blocks with the first of it, and keeps it to the end of the
+        backward pass (torch/distributed/fsdp, ``_post_forward_reshard``: not of the root). ZeRO-3
+        gathers a parameter at a time, and the next one of a block's size meanwhile.
+
+        Args:
+            blocks: Whole blocks that FSDP has gathered at the time.
+        """
         plan = self.plan
         if plan.shards["weights"] == 1:
             return self._part([])
         sizes = [(t.parameter.kinds, plan.stored_bytes(t)) for t in plan.tensors]
-        blocks = [sum(s for kinds, s in sizes if kind in kinds) for kind in range(len(self.blocks))]
+        every_kind = range(len(self.blocks))
+        each = max(sum(size for kinds, size in sizes if kind in kinds) for kind in every_kind)
         ends = [size for kinds, size in sizes if not kinds]
-        return self._part([("gathered weights", "transients", most(2 * max(blocks), *ends), 1)])
+        fsdp = plan.run.sharding == "fsdp"
+        size: Size = blocks * each + total(ends) if fsdp else most(2 * each, *ends)
+        return self._part([("gathered weights", "transients", size, 1)])
+
+    @property
+    def gathered_backward(self) -> int:
+        """Return the blocks that FSDP has gathered while one runs backward.
+
+        It gathers the next one meanwhile. Adapters are units of their own between the blocks, so
+        that with them the next block comes only when the first adapter of this one is done.
+        """
+        return 1 if self.plan.method.blocks.trains_factors else 2
 
     def mask(self) -> LiveTensors:
         """Return the mask that is added to scores, where only the forward pass holds it.

@@ -155,7 +155,7 @@ def _attend(
             saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=_KIND,
             flops=2 * (part.query + width) * t * _seen(part.window, sequence / c.k.packed),
         )  # fmt: skip
-        if isinstance(part, Attention) and part.joined and c.k.attention == "fused":
+        if isinstance(part, Attention) and part.joined and c.k.attention != "masked":
             # the kernel's result has the queries' layout: the output layer takes a copy by tokens
             attended = c.add("attended, by token", attended, bytes=e * width * t)
         return attended

@@ -130,7 +130,8 @@ class Settings:
             "none",
             ("none", "full", "reentrant", "selective"),
             "activations recomputed in backward: full keeps a block's input only; reentrant does"
-            " too, and holds the result that it computes again (transformers before 5); selective"
+            " too, and holds the result that it computes again (transformers before 5), and under"
+            " fsdp the inputs and their gradients of frozen blocks to the end; selective"
             " also keeps the results of matrix products and of fused attention",
         ),
     )
@@ -138,10 +139,11 @@ class Settings:
         _RUN,
         choice(
             "fused",
-            ("fused", "masked", "eager"),
-            "fused: scores are never held in full; masked: neither, but a mask is kept for each"
-            " block, as Hugging Face does without attention_mask and use_cache; eager: scores are"
-            " held",
+            ("fused", "repeated", "masked", "eager"),
+            "fused: scores are never held in full; repeated: neither, of keys and values that are"
+            " copied for each query first (transformers before 4.48, but for Llama with"
+            " FlashAttention 2); masked: so, too, and a mask is kept for each block, as Hugging"
+            " Face does without attention_mask and use_cache; eager: scores are held",
         ),
     )
     loss: str = _under(

@@ -7,7 +7,7 @@ import numpy as np
 
 from consilico.sim.memory.activations import Activations
 from consilico.sim.memory.autograd import Moment
-from consilico.sim.memory.entries import Entry, LiveTensors, Size, Stage, ceil_div, is_zero, total
+from consilico.sim.memory.entries import Entry, LiveTensors, Size, Stage, is_zero, total
 from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["stages"]
@@ -41,8 +41,7 @@ class _Step:
         if plan.arch.tied:
             self.tensors["output layer"] = self.tensors["embedding"]
         self.known: dict[object, LiveTensors] = {}
-        running = (*self.act.always, self.act.gathered())
-        self.running = [part for part in running if not is_zero(part.bytes)]
+        self.running = [part for part in self.act.always if not is_zero(part.bytes)]
 
     def stages(self) -> Iterator[Stage]:
         """Yield the moments of loading, forward pass, loss and backward pass, and of an update."""
@@ -55,12 +54,14 @@ class _Step:
         for block in range(layers) if self.every_block else sorted(last.values()):
             base = (
                 self.act.kept(block), self.act.input(block), self.act.casts_forward(block + 1),
-                self.act.mask(),
+                self.act.mask(), self.act.gathered(1),
             )  # fmt: skip
             for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
                 yield self._stage("forward", label, *base, self.act.during(moment))
-        kept = (self.act.kept(layers), self.act.casts_loss(backward=False))
+        kept = (
+            self.act.kept(layers), self.act.casts_loss(backward=False), self.act.gathered(0),
+        )  # fmt: skip
         for moment in self.act.loss.forward:
             if not self.plan.method.forward_only or moment.op in self.act.logits:
                 yield self._stage("loss", f"loss: {moment.op}", *kept, self.act.during(moment))
@@ -81,14 +82,17 @@ class _Step:
         """Yield the moments of the backward pass, with the updates that are fused into it."""
         layers = self.plan.arch.layers
         waiting: list[str] = []  # parameters outside the blocks whose gradients are there
-        kept = (self.act.kept(layers), self.act.casts_loss(backward=True))
+        kept = (
+            self.act.kept(layers), self.act.casts_loss(backward=True), self.act.gathered(1),
+        )  # fmt: skip
         for moment in self.act.loss.backward:
             yield from self._moment("loss, backward", moment, kept, 0, waiting)
         for block in reversed(range(layers) if self.every_block else self._peaks()):
             above = layers - 1 - block
             base = (
                 self.act.kept(block), self.act.checkpoint(block), self.act.casts_backward(block),
-                self.act.held_logits(),
+                self.act.held_logits(), self.act.finished(above),
+                self.act.gathered(self.act.gathered_backward),
             )  # fmt: skip
             label = f"backward, block {block + 1} of {layers}"
             inside = list(waiting)
@@ -104,8 +108,8 @@ class _Step:
                 yield from self._moment(label, moment, held, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
-            logits = (self.act.held_logits(),)
-            yield from self._moment("backward", moment, logits, layers, waiting)
+            held = (self.act.held_logits(), self.act.gathered(0))
+            yield from self._moment("backward", moment, held, layers, waiting)
 
     def _peaks(self) -> list[int]:
         """Return the blocks where a peak of the backward pass can be.
@@ -221,12 +225,12 @@ class _Step:
 
     def _size(self, name: str, count: int) -> Size:
         """Return the bytes of ``count`` gradients of a parameter, of one GPU's part of them."""
-        return ceil_div(self.tensors[name].gradient * count, self.plan.shards["gradients"])
+        return self.plan.kept_gradient(self.tensors[name], count)
 
     def _line(self, name: str, count: int) -> Entry:
         """Return the entry of ``count`` gradients of a parameter."""
         tensor = self.tensors[name]
-        dtype = self.plan.gradient_dtype(tensor)
+        dtype = self.plan.kept_gradient_dtype(tensor)
         return Entry(
             f"{tensor.family}: gradient", "gradients", dtype, self._size(name, count), count
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from consilico.sim.memory.architecture import Parameter
+from consilico.sim.memory.bases import BITSANDBYTES
 from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, Size, ceil_div, is_zero, merged, most, total
 from consilico.sim.memory.holdings import RUN_GROUP, STATES_BLOCK, Dims, Holding, Treatment
@@ -172,8 +173,29 @@ class TensorPlan:
 
     def block_gradient_bytes(self, kind: int) -> Size:
         """Return the bytes of the gradients of one block of a kind, where it trains."""
-        own = (t.gradient for t in self.tensors if kind in t.parameter.kinds)
-        return ceil_div(total(own), self.shards["gradients"])
+        return total(self.kept_gradient(t, 1) for t in self.tensors if kind in t.parameter.kinds)
+
+    def kept_gradient(self, t: TrainedParameter, count: int) -> Size:
+        """Return the bytes of one GPU's part of ``count`` gradients of a parameter.
+
+        FSDP keeps them in the type of the parameters that it shares out.
+        """
+        size = t.gradient * count * (2 if self.gathers_masters else 1)
+        return ceil_div(size, self.shards["gradients"])
+
+    def kept_gradient_dtype(self, t: TrainedParameter) -> str:
+        """Return the data type that a parameter's gradient is kept in."""
+        return "float32" if self.gathers_masters else self.gradient_dtype(t)
+
+    @property
+    def gathers_masters(self) -> bool:
+        """Tell whether weights are bfloat16 only while they are gathered: FSDP's mixed precision.
+
+        What it shares out then is the float32 weights alone (torch/distributed/fsdp,
+        ``MixedPrecision``).
+        """
+        run = self.run
+        return run.dtype == "mixed" and run.sharding == "fsdp" and not self.offloads_states
 
     @property
     def gradient_bytes(self) -> Size:
@@ -271,8 +293,8 @@ class TensorPlan:
                 )  # fmt: skip
             if self._gradient_stays(t):
                 yield Entry(
-                    f"{t.family}: gradient", "gradients", self.gradient_dtype(t),
-                    ceil_div(t.gradient * count, self.shards["gradients"]), count,
+                    f"{t.family}: gradient", "gradients", self.kept_gradient_dtype(t),
+                    self.kept_gradient(t, count), count,
                 )  # fmt: skip
             if self.run.gpus > 1 and self.run.sharding == "none" and t.trains:
                 size = t.gradient * count
@@ -325,7 +347,7 @@ class TensorPlan:
         return most(0, stays + max(changed, default=0) - self.fixed)
 
     def gradient_dtype(self, t: TrainedParameter) -> str:
-        """Return the data type of a parameter's gradient."""
+        """Return the data type of a parameter's gradient when it is made."""
         return self.adapter if t.treatment.trains_factors else self.weight
 
     def dtype_of(self, holding: Holding, dims: Dims | None = None) -> str:
@@ -354,6 +376,9 @@ class TensorPlan:
         elements = holding.elements(t.dims)
         if sharing == "states" and self.offloads_states:
             return
+        trained = "adapters" if t.treatment.trains_factors else "weights"
+        if self.gathers_masters and t.trains and holding.kind == trained:
+            return
         shards = self.shards[sharing]
         if not (holding.kind == "optimizer states" and self._paged(elements)):
             yield Entry(
@@ -365,9 +390,11 @@ class TensorPlan:
             group, constants = STATES_BLOCK, 4.0
         if group:
             groups = ceil_div(elements, self.group_of(group))
+            # those of bitsandbytes are no parameters, which alone are shared out
+            own = frozen and self.run.used_base in BITSANDBYTES
             yield Entry(
                 f"{t.family}: constants of {holding.name}", "quantization constants", "",
-                ceil_div(_whole(groups * constants) * count, shards), count,
+                ceil_div(_whole(groups * constants) * count, 1 if own else shards), count,
             )  # fmt: skip
 
     def group_of(self, group: int) -> int:

@@ -23,6 +23,7 @@ _ACCEPTED: Mapping[str, tuple[Any, ...]] = {
     "dtype": ("bfloat16", "float16", "float32", "amp", "bfloat16-amp", "float16-amp"),
     "packed": (1,),
     "checkpointing": ("none", "full", "selective"),
+    "attention": ("fused", "masked", "eager"),
     "loss": ("eager",),
     "implementation": ("transformers",),
     "published": (False,),

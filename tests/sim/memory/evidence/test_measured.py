@@ -21,6 +21,7 @@ from consilico.sim.memory.evidence.peaks import (
 )
 from consilico.sim.memory.evidence.refuted import refuted_peaks
 from consilico.sim.memory.evidence.tables import runs_on_gpu
+from consilico.sim.memory.ledger import peak_bytes
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.step_time import REACHED, REACHED_BY
 from consilico.sim.memory.training_run import TrainingRun
@@ -49,23 +50,24 @@ def test_error_on_runs_that_were_searched_for_causes() -> None:
 
 
 def test_error_on_runs_that_are_held_out() -> None:
-    """On one GPU, asked for with the settings that their source states."""
-    rows = [row for row in measured_runs() if row.stated and not row.seen]
-    errors = [row.error_pct for row in rows if row.run.gpus == 1]
+    """On one GPU or two, asked for with the settings that their source states."""
+    errors = [row.error_pct for row in measured_runs() if row.stated and not row.seen]
     sizes = [abs(error) for error in errors]
-    assert len(errors) >= 20
+    assert len(errors) >= 46
     assert median(sizes) <= 2.5
     assert sum(size <= 6 for size in sizes) >= 0.9 * len(sizes)
     assert min(errors) >= -10
 
 
-def test_what_is_missed_is_shown_by_its_class() -> None:
-    """With FSDP, adapters hold more than the ledger has, and why is not known."""
-    found = {error.run_class: error for error in class_errors()}
-    full, lora = (found[f"{name}, Hugging Face, bfloat16, fsdp"] for name in ("AdamW", "LoRA"))
-    assert full.worst_pct < 1
-    assert lora.low_pct < -5
-    assert peak_spread(lora.run_class).high > 1.05
+def test_adapters_under_fsdp_are_counted_as_well_as_on_one_gpu() -> None:
+    rows = [row for row in measured_runs() if row.run.sharding == "fsdp"]
+    adapted = [row for row in rows if row.run.adapted]
+    assert {row.seen for row in adapted} == {True, False}
+    assert max(abs(row.error_pct) for row in rows) < 2
+    for row in adapted:
+        if row.seen:  # what makes the difference is what is held with reentrant checkpoints
+            other = replace(row.run, checkpointing="full")
+            assert peak_bytes(other) < 0.96 * peak_bytes(row.run), row.label
 
 
 def test_better_than_a_peer_on_its_own_19_runs() -> None:
