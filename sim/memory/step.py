@@ -108,8 +108,8 @@ class _Step:
                 yield from self._moment(label, moment, held, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
-            held = (self.act.held_logits(), self.act.gathered(0))
-            yield from self._moment("backward", moment, held, layers, waiting)
+            last = (self.act.held_logits(), self.act.gathered(0))
+            yield from self._moment("backward", moment, last, layers, waiting)
 
     def _peaks(self) -> list[int]:
         """Return the blocks where a peak of the backward pass can be.

@@ -1,6 +1,7 @@
 """What PyTorch's FSDP holds of frozen blocks, on which the ledger's account of such runs stands."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -34,10 +35,11 @@ class Block(nn.Module):
     def __init__(self, *, frozen: bool) -> None:
         super().__init__()
         self.layer = nn.Linear(HIDDEN, HIDDEN, bias=False).requires_grad_(not frozen)
-        self.adapter = nn.Linear(HIDDEN, HIDDEN, bias=False)
+        self.adapter: nn.Module = nn.Linear(HIDDEN, HIDDEN, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layer(x) + self.adapter(x)
+        result: Tensor = x + self.layer(x) + self.adapter(x)
+        return result
 
 
 class Model(nn.Module):
@@ -58,11 +60,10 @@ def held(*, reentrant: bool, sharded: bool, frozen: bool = True) -> list[float]:
     """Return the hidden states that live when each block begins to run again, the last first."""
     blocks: list[nn.Module] = []
     for _ in range(BLOCKS):
-        block: nn.Module = Block(frozen=frozen)
+        block = Block(frozen=frozen)
         if sharded:
             block.adapter = FSDP(block.adapter, device_id=torch.device("cpu"))
-            block = FSDP(block, device_id=torch.device("cpu"))
-        blocks.append(block)
+        blocks.append(FSDP(block, device_id=torch.device("cpu")) if sharded else block)
     model: nn.Module = Model(blocks, reentrant=reentrant)
     if sharded:
         model = FSDP(model, device_id=torch.device("cpu"))
@@ -104,12 +105,12 @@ def test_fsdp_keeps_them_only_there(other: dict[str, bool]) -> None:
     [({}, 1), ({"checkpointing": "full"}, -1), ({"sharding": "zero3"}, -1)],
 )
 def test_the_ledger_counts_them(changes: dict[str, str], more: int) -> None:
-    settings = {"checkpointing": "reentrant", "sharding": "fsdp"} | changes
+    settings: dict[str, Any] = {"checkpointing": "reentrant", "sharding": "fsdp", **changes}
     run = TrainingRun(model=find_model("llama-7b"), method="lora", gpus=2, **settings)
     act = Activations(TensorPlan(run))
     layers = run.architecture.layers
 
-    def size(block: int) -> float:
+    def size(block: int) -> Any:
         return act.kept(block).bytes + act.finished(layers - 1 - block).bytes
 
     assert (size(4) - size(5)) / act.x == more
