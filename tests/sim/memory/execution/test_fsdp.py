@@ -71,8 +71,8 @@ def held(*, reentrant: bool, sharded: bool, frozen: bool = True) -> list[float]:
     with MemoryTracker() as tracker:
         x = torch.randn(TOKENS, HIDDEN, requires_grad=True)
         result = model(x)
-        for block in blocks:
-            block.register_forward_pre_hook(lambda *_: found.append(tracker.current_bytes / X))
+        for each in blocks:
+            each.register_forward_pre_hook(lambda *_: found.append(tracker.current_bytes / X))
         result.sum().backward()
     return found
 
