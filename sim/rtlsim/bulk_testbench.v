@@ -28,9 +28,8 @@ module consilico_bench;
   localparam DATA = 0, CONFIG = 1, RESET = 2, SOURCES = 3;
   localparam AFTER_VALID = 1, PULSE = 2;  // ways of the consumer
   localparam RESET_CYCLES = 4;  // at the start
-  localparam PATIENCE = 100;  // cycles that a reset waits for back-pressure
-  localparam FILLING = 40;  // cycles that a configuration waits until the unit is full
-  localparam SHOWN = 8;  // cycles that it is then offered, at least, before a result is taken
+  localparam PATIENCE = 100;  // cycles that a record waits for the unit to be full
+  localparam SHOWN = 8;  // cycles that a configuration is then offered before a result is taken
   localparam MESSAGES = 8;  // mismatches and violations written out; the rest is only counted
 
   reg clk = 0;
@@ -115,8 +114,8 @@ module consilico_bench;
   // ------------------------------------------------------------------------------ sources
   // A record, from the highest bits: data and configurations that must have passed before it,
   // resets likewise, cycles to wait then, 16 bits of its own, payload. The 16 bits are the results
-  // that data completes; of a reset its length and, in bit 0, whether it waits for back-pressure; of
-  // a configuration, in bit 0, whether no result is taken until the unit is full and has seen it.
+  // that data completes, or the length of a reset. Bit 0 of a reset or a configuration says whether
+  // it is pressed: no result is taken until the unit is full and has seen it.
   // A reset drops what was to come before it and has not been accepted, as one of a whole system
   // does.
   localparam RECORD = 32 + 32 + 16 + 16 + 16 + `PAYLOAD_BITS;
@@ -127,10 +126,8 @@ module consilico_bench;
   reg [SOURCES-1:0] fetched = 0, offered = 0, ended = 0, due;
   reg [7:0] start = 0;
   reg [7:0] reset_left = 0;  // cycles
-  reg [31:0] patience = PATIENCE;
-  reg pressed = 0;  // a reset begins that waited for back-pressure, and shall meet it
-  reg [31:0] filling = FILLING, shown = 0;
-  reg squeezed;  // no result is taken, for the sake of a configuration
+  reg [31:0] patience = PATIENCE, shown = 0;
+  reg [SOURCES-1:0] fills = 0;  // waits for the unit to be full, and no result is taken
   reg full = 0;  // a result waits, and the unit takes no data
   reg finished = 0;
   reg held = 0;  // a result is offered and not taken
@@ -168,31 +165,30 @@ module consilico_bench;
           offered[s] = 0;
         end
       if (reset_left != 0) reset_left = reset_left - 1;
-      pressed = 0;
       fetch;
       for (s = 0; s < SOURCES; s = s + 1)
         due[s] = fetched[s] && !offered[s] && reset_left == 0
             && passed[DATA] >= record[s][80+`PAYLOAD_BITS+:32]
             && passed[CONFIG] >= record[s][48+`PAYLOAD_BITS+:32]
             && passed[RESET] >= record[s][32+`PAYLOAD_BITS+:16];
-      if (due[RESET] && !rst) begin  // two resets in a row would be seen as one
+      if (rst) due[RESET] = 0;  // two resets in a row would be seen as one
+      for (s = CONFIG; s < SOURCES; s = s + 1)
+        fills[s] = due[s] && gap[s] == 0 && record[s][`PAYLOAD_BITS] && !full && patience != 0;
+      patience = fills != 0 ? patience - 1 : PATIENCE;
+      if (shown != 0) shown = offered[CONFIG] ? shown - 1 : 0;
+      if (due[RESET]) begin
         if (gap[RESET] != 0) gap[RESET] = gap[RESET] - 1;
-        else if (record[RESET][`PAYLOAD_BITS] && !held && patience != 0) patience = patience - 1;
-        else begin
-          pressed = record[RESET][`PAYLOAD_BITS];
+        else if (!fills[RESET]) begin
+          shown = record[RESET][`PAYLOAD_BITS];
           reset_left = record[RESET][8+`PAYLOAD_BITS+:8];
-          patience = PATIENCE;
           passed[RESET] = passed[RESET] + 1;
           fetched[RESET] = 0;
           offered = 0;
+          fills = 0;
           fetch;
         end
       end
       rst <= `LATER reset_left != 0;
-      squeezed = due[CONFIG] && reset_left == 0 && record[CONFIG][`PAYLOAD_BITS]
-          && gap[CONFIG] == 0 && !full && filling != 0;
-      if (squeezed) filling = filling - 1;
-      if (shown != 0) shown = offered[CONFIG] ? shown - 1 : 0;
       if (!offered[DATA]) begin
         i_valid <= `LATER 0;
         // A unit must not look at a payload that is not valid; at full speed it is held instead,
@@ -217,9 +213,8 @@ module consilico_bench;
           if (gap[CONFIG] != 0) begin
             gap[CONFIG] = gap[CONFIG] - 1;
             gap_cycles = gap_cycles + 1;
-          end else if (!squeezed) begin
+          end else if (!fills[CONFIG]) begin
             offered[CONFIG] = 1;
-            filling = FILLING;
             if (record[CONFIG][`PAYLOAD_BITS]) shown = SHOWN;
             cfg_valid <= `LATER 1;
             cfg_payload <= `LATER record[CONFIG][`CFG_WIDTH-1:0];
@@ -253,7 +248,7 @@ module consilico_bench;
       else if (ready_in != 0) begin
         ready_in = ready_in - 1;
         o_ready <= `LATER 0;
-      end else o_ready <= `LATER !finished && !pressed && !squeezed && shown == 0;
+      end else o_ready <= `LATER !finished && fills == 0 && shown == 0;
     end
   endtask
 

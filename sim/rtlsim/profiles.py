@@ -21,13 +21,12 @@ __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 LONG_STALL = 4200  # cycles, twice per run: more than a counter of 12 bits can count
 _SLEEP, _SLEEPS = 6000, 3  # cycles in which no data are offered; a reset may cut some short
 _BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
-_OFTEN, _SHORT_LOAD = (
-    6,
-    4,
-)  # items between loads of constants, where they have so many beats at most
+_OFTEN = 3  # items, at least, between loads of constants
+_SHORT_LOAD = 4  # beats, at most, of loads that come so often
 _LONGEST_BLOCK = 120  # items; a longer one is cut
 _RESULTS, _BLOCKS = 40, 4  # at least, of a profile: the second block ends in a reset
 _LOADS_TRIED = 16
+_PHASE = 16  # items, of a producer that leaves single cycles out
 _LEAD = 12  # beats of data, at most, by which a configuration runs ahead of its place
 
 Rng = np.random.Generator
@@ -89,6 +88,24 @@ def _sparse(rng: Rng, items: int) -> NDArray[np.uint16]:
 
 def _stalled(rng: Rng, items: int) -> NDArray[np.uint16]:
     return stalled(rng, items, 64)
+
+
+def _ragged(rng: Rng, after_end: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Leave single cycles out, by phases: nowhere, anywhere, or between results only.
+
+    A unit that is held up stops with other stages occupied than where its data come without gaps:
+    in some, only then does a configuration meet a beat that still needs the one before.
+
+    Args:
+        rng: Random generator.
+        after_end: Which items follow one that completes a result, shape ``(items,)``.
+    """
+    items = len(after_end)
+    phase = np.repeat(rng.integers(4, size=items // _PHASE + 1), _PHASE)[:items]
+    single: NDArray[np.int64] = np.select(
+        [phase == 1, phase > 1], [rng.random(items) < 0.25, after_end]
+    ).astype(np.int64)
+    return single
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,11 +199,13 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
             pieces.add(part)
         else:  # constants, which may come at any time: often while a beat waits in every stage
             results = int(stimulus.completes[part].sum())
-            often = max(_OFTEN, 2 * len(part) // max(1, results))
-            for few in np.array_split(part, max(1, len(part) // often)):
+            often = max(_OFTEN, len(part) // max(1, results))
+            for place, few in enumerate(np.array_split(part, max(1, len(part) // often))):
                 pieces.add(few)
-                load = _another(stimulus, loads, load, rng)
-                pieces.add(load)
+                # back to the data's own constants in between: under others, most of their results
+                # are zero or saturated, and what was loaded too early or too late does not show
+                other = place % 2 == 0 or not len(load)
+                pieces.add(_another(stimulus, loads, load, rng) if other else load)
         beats = int((stimulus.kind[part] == Kind.DATA).sum())
         if _is_reset(index) or (jobs and not whole):
             pieces.reset(beats, whole=not jobs and index % 2 == 0)
@@ -225,7 +244,7 @@ class _Pieces:
         bits = np.where(own[:, None], 0, stimulus.bits[items]).astype(np.uint8)
         loads, resets, data = (kind == each for each in (Kind.CONFIG, Kind.RESET, Kind.DATA))
         data_lead = rng.integers(0, _LEAD + 1, count)
-        pressed = (rng.random(count) < 0.7 * resets + 0.5 * loads) & profile.presses
+        pressed = (rng.random(count) < 0.7 * resets + 0.8 * loads) & profile.presses
         # right after the load before; so that there is data to fill the unit with
         data_lead[loads & (pressed | (rng.random(count) < 0.2))] = FREE
         # nothing is promised for data before the first load is complete; then data runs free
@@ -236,6 +255,9 @@ class _Pieces:
             data_lead[place] = of_data
             config_lead[place] = min(of_configuration, config_lead[place])
         gap = profile.producer(rng, count)
+        if profile.presses:
+            ends = np.append(0, np.where(own, 0, stimulus.completes[items])[:-1]) > 0
+            gap = np.where(gap == 0, _ragged(rng, ends), gap).astype(np.uint16)
         gap[resets] = rng.integers(0, 30, int(resets.sum()))
         after = np.append(False, resets[:-1])
         gap[after & (rng.random(count) < 0.7)] = 0  # offered in the first cycle after a reset

@@ -214,11 +214,13 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
         reset = index % 16 == 5
         groups = int(rng.integers(1 + reset, 6)) if index % 4 else 1
         if index % 20 == 7:
-            bench.share(int(rng.choice([1, 60, 120, 127, 250])))
+            bench.share(int(rng.choice([1, 60, 127, 250])))
+        elif index % 5 == 2:  # under one so near, the scales of other sums stay in range
+            bench.share(int(rng.integers(118, 123)))
         x = rng.integers(-128, 128, size=(groups, config.group))
         if index % 3:
             x = x // 16
-        zeros = rng.integers(16, size=groups) if index % 2 else rng.integers(5, 11, size=groups)
+        zeros = rng.integers(*((0, 16) if index % 4 == 1 else (5, 11)), size=groups)
         scales = _drawn_scales(config, rng, groups, bench.exponent)
         end = np.arange(groups) == groups - 1 - reset  # a reset meets a result and a begun sum
         drop = config.beats - 1 if reset else 0  # the last group has only begun

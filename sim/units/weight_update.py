@@ -88,8 +88,21 @@ def _shuffled(rng: np.random.Generator, codes: Codes, lanes: int) -> Codes:
     return np.stack([rng.permutation(codes) for _ in range(lanes)], axis=1)
 
 
+def _around_one_code(
+    rng: np.random.Generator, factor: int, shape: tuple[int, ...], binades: int
+) -> Codes:
+    """Draw updates whose products with a factor lie so many binades around one code, at most."""
+    exponent = 2 * 127 - (factor >> 7 & 255) + rng.integers(-binades, binades, shape)
+    sign, mantissa = rng.integers(0, 2, shape) << 15, rng.integers(0, 128, shape)
+    updates: Codes = sign | np.clip(exponent, 0, 255) << 7 | mantissa
+    return updates
+
+
 def _corners(bench: _Bench, rng: np.random.Generator) -> None:
-    """Return every pair of corner numbers, on the least and greatest code and drawn ones."""
+    """Add every pair of corner numbers, on the least and greatest code and drawn ones.
+
+    As many updates around one code are among them: a seed matters only where a sum is rounded.
+    """
     lanes = bench.config.lanes
     signed = np.concatenate([_CORNERS, _CORNERS | 0x8000])
     for index, factor in enumerate(signed.tolist()):
@@ -98,7 +111,10 @@ def _corners(bench: _Bench, rng: np.random.Generator) -> None:
             bench.seed(int(rng.integers(0, 1 << _SEED_BITS)))
         update = _shuffled(rng, np.tile(signed, 3), lanes)
         code = rng.choice([-128, 127, 0, *rng.integers(-128, 128, 3)], update.shape)
-        bench.weights(code, update)
+        rounded = _around_one_code(rng, factor, update.shape, 2)
+        beats = rng.permutation(2 * len(update))
+        drawn = rng.integers(-128, 128, update.shape)
+        bench.weights(np.append(code, drawn, 0)[beats], np.append(update, rounded, 0)[beats])
 
 
 def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
@@ -113,10 +129,7 @@ def _vectors(config: WeightUpdateConfig, seed: int) -> Stimulus:
             factor = int(bf16_bits(rng.choice([-1, 1], 1) * np.exp2(rng.uniform(-40, 40, 1)))[0])
             bench.factor(factor)
             code = _shuffled(rng, _CODES, config.lanes)
-            unit = 2 * 127 - (factor >> 7 & 255)
-            update = rng.integers(-binades, binades, code.shape)
-            update = np.clip(unit + update, 0, 255) << 7 | rng.integers(0, 128, code.shape)
-            update |= rng.integers(0, 2, code.shape) << 15
+            update = _around_one_code(rng, factor, code.shape, binades)
             cut = int(rng.integers(len(code)))
             bench.weights(code[:cut], update[:cut])
             bench.reset()

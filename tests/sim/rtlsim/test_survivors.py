@@ -21,14 +21,14 @@ import pytest
 from consilico.golden.config import Config
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_script
 from consilico.sim.rtlsim.judgement import judged, quick_cycles
-from consilico.sim.rtlsim.plan import planned
+from consilico.sim.rtlsim.plan import Planned, planned
+from consilico.sim.rtlsim.profiles import PROFILES
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.units.catalogue import configure, find_unit, own_units, verilog
 from consilico.sim.units.unit import Unit
 
 AFTER_VALID = "continuous, ready after valid"
 LONG_STALL = "bursts, stalls and sleeps of thousands"
-PULSES = "random gaps, ready in pulses"
 FULL_SPEED = "full speed"
 EXHAUSTIVE = "exhaustive, full speed"
 
@@ -59,6 +59,7 @@ _STALLED = (
     "            self.advance.eq(o.ready | ~delivered | (stalled == {0})),\n"
 )
 _ADVANCES = "        m.d.comb += [\n            self.advance.eq(o.ready | ~delivered),\n"
+_TAKEN_EARLY = "self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"
 _LOADS = 'gated_domain(m, "constants", self.cfg.valid & self.cfg.ready'
 
 NAMED = (  # in the issue that asked for a harness that catches them
@@ -351,7 +352,7 @@ OWN = (
         unit="matmul/fused_dot",
         settings=TWO,
         module="matmul.fused_dot",
-        edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
+        edits=(_TAKEN_EARLY,),
         caught_by=AFTER_VALID,
         says="wrong",
     ),
@@ -433,8 +434,8 @@ OWN = (
         unit="matmul/group_dot",
         settings=("lanes=16", "group=32"),
         module="matmul.group_dot",
-        edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
-        caught_by=PULSES,
+        edits=(_TAKEN_EARLY,),
+        caught_by=AFTER_VALID,
         says="wrong",
     ),
     Fault(
@@ -524,8 +525,8 @@ OWN = (
         unit="training/weight_update",
         settings=ONE,
         module="training.weight_update",
-        edits=(("self.cfg.ready.eq(pipeline.free(0))", "self.cfg.ready.eq(1)"),),
-        caught_by=LONG_STALL,
+        edits=(_TAKEN_EARLY,),
+        caught_by=AFTER_VALID,
         says="wrong",
     ),
     Fault(
@@ -622,6 +623,28 @@ LATER = (  # kinds that passed until a mechanism was made for each
     ),
 )
 
+# in every unit whose configuration waits for the beat in the first stage
+EARLY = tuple(
+    Fault(
+        what="a configuration is taken while a beat still needs the one before",
+        unit=unit,
+        settings=settings,
+        module=module,
+        edits=(_TAKEN_EARLY,),
+        caught_by="",
+    )
+    for unit, settings, module in (
+        ("consmax/log2", ONE, LOG2),
+        ("consmax/split", ONE, "attention.consmax_split"),
+        ("matmul/dot", ("lanes=2", "w=uint4"), "matmul.dot"),
+        ("matmul/fused_dot", TWO, "matmul.fused_dot"),
+        ("matmul/group_dot", ("lanes=16", "group=32"), "matmul.group_dot"),
+        ("matmul/requant", ONE, "matmul.requant"),
+        ("training/blockwise_dequantize", ONE, "training.blockwise_dequantize"),
+        ("training/weight_update", ONE, "training.weight_update"),
+    )
+)
+
 
 @contextmanager
 def edited(fault: Fault, folder: Path) -> Iterator[None]:
@@ -654,6 +677,11 @@ def problems(fault: Fault, unit: Unit, config: Config, text: str) -> list[str]:
         for each in plans[name]
         if each.name == fault.caught_by
     )
+    return found_in_replay(name, plan, unit, config, text)
+
+
+def found_in_replay(name: str, plan: Planned, unit: Unit, config: Config, text: str) -> list[str]:
+    """Return what one replay on one simulator finds in Verilog."""
     simulator = find_simulator(name)
     script = plan.script()
     cycles = quick_cycles(script, unit.latency(config))
@@ -697,7 +725,26 @@ def test_every_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
     check(fault, tmp_path)
 
 
-@pytest.mark.parametrize("fault", LONG, ids=lambda fault: fault.what)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("fault", EARLY, ids=lambda fault: fault.unit)
+def test_most_replays_that_fill_a_unit_catch_an_early_configuration(
+    fault: Fault, tmp_path: Path
+) -> None:
+    unit = find_unit(fault.unit)
+    config = configure(unit, list(fault.settings))
+    with edited(fault, tmp_path):
+        broken = verilog(unit, config)
+    plans = planned(unit, config, unit.vectors(config, 1), 1, ["icarus"])["icarus"]
+    filling = [profile.name for profile in PROFILES if profile.presses]
+    caught = [
+        plan.name
+        for plan in plans
+        if plan.name in filling and found_in_replay("icarus", plan, unit, config, broken)
+    ]
+    assert len(caught) > len(filling) / 2, caught
+
+
+@pytest.mark.parametrize("fault", [*LONG, *EARLY], ids=lambda fault: f"{fault.unit}: {fault.what}")
 def test_every_fault_can_still_be_planted(fault: Fault) -> None:
     folder = Path(str(import_module("consilico.hw").__path__[0]))
     text = module_file(folder, fault).read_text()
