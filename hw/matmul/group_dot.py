@@ -7,7 +7,7 @@ and no sum of activations: see :data:`consilico.hw.matmul.group_lanes.OFFSETS`.
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth import Cat, ClockSignal, Const, Module, Signal, Value, signed, unsigned
+from amaranth import Cat, ClockSignal, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -147,19 +147,19 @@ class GroupDot(wiring.Component):
             scaler.i.payload.eq(sums.payload.sum),
             sums.ready.eq(scaler.i.ready),
         ]
-        gated_domain(m, "scaled", goes & ~more & last)
-        scale, end = Signal(config.scale_width), Signal()
-        m.d.scaled += [scale.eq(beat.scale), end.eq(beat.end)]
-        shared = Signal(8, name="exponent")
+        exponent: Value = Const(0, 8)
         if config.has_exponent:
-            m.d.comb += self.cfg.ready.eq(pipeline.free(0))
-            gated_domain(m, "constants", self.cfg.valid & self.cfg.ready)
+            m.d.comb += self.cfg.ready.eq(1)  # a group's exponent is used as its last beat comes
+            gated_domain(m, "constants", self.cfg.valid)
+            shared = Signal(8, name="exponent")
             m.d.constants += shared.eq(self.cfg.payload)
-        exponent = self._scale(m, pipeline, scale, shared, end, last0, scaler)
+            exponent = Mux(self.cfg.valid, self.cfg.payload, shared)
+        ends_group = goes & ~more & last
+        of_sum = self._scale(m, beat, exponent, ends_group, scaler)
         if config.output == "int32":
             wiring.connect(m, scaler.o, wiring.flipped(self.o))
         else:
-            self._encode(m, scaler, exponent)
+            self._encode(m, scaler, of_sum)
         return m
 
     def _encode(self, m: Module, scaler: GroupScaler, exponent: Value) -> None:
@@ -187,38 +187,40 @@ class GroupDot(wiring.Component):
         return count == beats - 1
 
     def _scale(
-        self, m: Module, pipeline: Pipeline, scale: Value, exponent: Value, end: Value,
-        last0: Value, scaler: GroupScaler,
-    ) -> Value:  # fmt: skip
+        self, m: Module, beat: Any, exponent: Value, ends_group: Value, scaler: GroupScaler
+    ) -> Value:
         """Bring a group's scale to the scaler, and hold it as long as the scaler needs it.
 
         Returns:
             With bf16 results, the exponent of the sum whose group the scaler takes.
         """
         config = self._config
-        negative, over = Const(0, 1), Const(0, 1)
+        scale, negative, over = beat.scale, Const(0, 1), Const(0, 1)
         if config.scale == "bf16":
-            scale, negative, over = fixed_scale(m, scale, exponent)
+            scale, negative, over = fixed_scale(m, beat.scale, exponent)
+        of_group = Cat(scale, negative, over)
         of_sum = exponent if config.output == "bf16" else Const(0, 0)
-        constants = Cat(scale, negative, over, of_sum, end)
-        taken = len(constants) - 1 - len(of_sum)  # the rest is used when the scaler takes the sum
-        slots = -(-config.group_width // config.slice_width)
-        if config.beats < slots + STAGES:
+        arrives = Cat(of_group, of_sum, beat.end)
+        gated_domain(m, "scaled", ends_group)
+        domains = ["scaled"]
+        if config.beats < STAGES:
+            # the next group's scale arrives before the scaler takes the sum of this one
+            domains += ["stage1", "stage2"]
+        for domain in domains:
+            held = Signal.like(arrives, name=f"constants_{domain}")
+            m.d[domain] += held.eq(arrives)
+            arrives = held
+        used = arrives[: len(of_group)]
+        used_slots = -(-config.group_width // config.slice_width)
+        if config.beats < used_slots + STAGES:
             # the next group's scale arrives before the scaler has finished with this one's
             gated_domain(m, "held", scaler.i.valid & scaler.i.ready)
-            for stage in ("stage1", "stage2", "held"):
-                held = Signal.like(constants, name=f"constants_{stage}")
-                m.d[stage] += held.eq(constants)
-                before, constants = constants, held
-            constants = Cat(constants[:taken], before[taken:])
-        elif config.has_exponent:
-            gated_domain(m, "fixed", pipeline.moves(1) & last0)
-            held = Signal(len(constants) - 1, name="fixed_scale")
-            m.d.fixed += held.eq(constants[:-1])
-            constants = Cat(held, end)
+            held = Signal(len(of_group), name="constants_held")
+            m.d.held += held.eq(used)
+            used = held
         inputs = Cat(scaler.multiplier, scaler.negative, scaler.over)
-        m.d.comb += [inputs.eq(constants[:taken]), scaler.end.eq(constants[-1])]
-        return constants[taken:-1]
+        m.d.comb += [inputs.eq(used), scaler.end.eq(arrives[-1])]
+        return arrives[len(of_group) : -1]
 
 
 def _passes(m: Module, zero: Value, second: Value, offset: Value, more: Value, fill: Value) -> None:

@@ -1,7 +1,5 @@
 """Count the operators of :mod:`consilico.hw.matmul.group_dot` without elaborating it."""
 
-import numpy as np
-
 from consilico.golden.matmul.group_dot import SUM
 from consilico.golden.matmul.operand import sum_width
 from consilico.hw.bfloat16 import from_integer_census
@@ -73,19 +71,17 @@ def _scale_census(c: Batch) -> Census:
     """Return the operators that bring a group's scale from the stream to the scaler."""
     made = Census()
     drivers, groups = ("scale",), 1 / c.beats
-    made.add("flop", c.scale_width + 1, drivers, rate=groups)
     fixed = c.scale == "bf16"
     if fixed:
         made.include(fixed_scale_census(drivers, groups)[0])
-    shared = fixed or c.output == "bf16"
-    if shared:
-        made.add("and_or", 2)
+    if fixed or c.output == "bf16":
+        made.add("mux", 8)
         made.add("clock_gate", 1)
         made.add("flop", 8, rate=0)
-    constants = c.multiplier_width + 2 + 8 * (c.output == "bf16") + 1
+    of_group = c.multiplier_width + 2 * fixed
+    arrives = of_group + 8 * (c.output == "bf16") + 1
+    early = c.beats < STAGES
     soon = c.beats < -(-c.group_width // c.slice_width) + STAGES
-    late = ~soon & shared
-    made.add("clock_gate", soon | late)
-    made.add("and_or", 1 * late)
-    made.add("flop", np.where(soon, 3 * constants, (constants - 1) * late), drivers, rate=groups)
+    made.add("clock_gate", soon)
+    made.add("flop", arrives * (1 + 2 * early) + of_group * soon, drivers, rate=groups)
     return made

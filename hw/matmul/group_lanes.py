@@ -102,8 +102,11 @@ class GroupLanes(wiring.Component):
 
     def _lane(self, m: Module, lane: int) -> tuple[list[BoothDigit], list[Value]]:
         """Return the digits of a lane's weight and the multiples of its activation."""
-        x, q = Signal(8, name=f"x{lane}"), Signal(4, name=f"q{lane}")
-        m.d.taken += [x.eq(self.x.word_select(lane, 8)), q.eq(self.q.word_select(lane, 4))]
+        x, complement = Signal(8, name=f"x{lane}"), Signal(4, name=f"nq{lane}")
+        # what clears or sets all codes in a second pass is then one gate per bit
+        codes = self.q.word_select(lane, 4)
+        m.d.taken += [x.eq(self.x.word_select(lane, 8)), complement.eq(~codes)]
+        q = ~complement
         apart, low, high = self.offset
         carried = Mux(apart, high, q[1])
         digits = [_digit(0, q[1] ^ apart, q[0], low), _digit(2, ~q[3], q[2], carried)]

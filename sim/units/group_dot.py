@@ -362,9 +362,6 @@ def _contract(config: GroupDotConfig) -> Contract:
         "scaler.turns": per_group(config.slots),
         "scaler.moves": per_group(config.slots + 1),
     }
-    turns = -(-config.group_width // config.slice_width)
-    if config.has_exponent and config.beats >= turns + _hardware().STAGES:
-        clocks["fixed"] = per_group()
     if config.output == "bf16":
         clocks |= {"group_begins": per_group(), "group_ends": per_group(), "encodes": per_group()}
     return Contract(
@@ -382,6 +379,7 @@ def _contract(config: GroupDotConfig) -> Contract:
                 greatest_sum=config.group * 128 * 15,
             ),
         ),
+        ready={"cfg": "1"} if config.has_exponent else {},
         beat_clocks={f"{domain}_clk": often for domain, often in clocks.items()}
         | clocked_by(0, cfg=("constants",) if config.has_exponent else ()),
     )

@@ -430,11 +430,11 @@ OWN = (
         caught_by=AFTER_VALID,
     ),
     Fault(
-        what="an exponent comes while a group still needs the one before",
+        what="an exponent that comes with a group's last beat is too late for it",
         unit="matmul/group_dot",
         settings=("lanes=16", "group=32"),
         module="matmul.group_dot",
-        edits=(_TAKEN_EARLY,),
+        edits=(("Mux(self.cfg.valid, self.cfg.payload, shared)", "shared"),),
         caught_by=AFTER_VALID,
         says="wrong",
     ),
