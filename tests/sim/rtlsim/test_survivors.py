@@ -638,7 +638,6 @@ EARLY = tuple(
         ("consmax/split", ONE, "attention.consmax_split"),
         ("matmul/dot", ("lanes=2", "w=uint4"), "matmul.dot"),
         ("matmul/fused_dot", TWO, "matmul.fused_dot"),
-        ("matmul/group_dot", ("lanes=16", "group=32"), "matmul.group_dot"),
         ("matmul/requant", ONE, "matmul.requant"),
         ("training/blockwise_dequantize", ONE, "training.blockwise_dequantize"),
         ("training/weight_update", ONE, "training.weight_update"),
