@@ -6,6 +6,7 @@ import pytest
 
 from consilico.reports import calibration_check
 from consilico.reports.calibration_check import TableState
+from consilico.sim.estimate.operators.ladder_table import read_ladder
 from consilico.sim.estimate.operators.measurements import read_measurements
 from consilico.sim.estimate.operators.tables import read_calibration
 
@@ -66,3 +67,20 @@ def test_costs_that_were_fitted_by_other_formulas_are_found(
     for found, unlike in ((stored, 0), ("by other formulas", 1)):
         monkeypatch.setattr(calibration_check, "fitted_digest", lambda table, found=found: found)
         assert calibration_check._fitted_costs("nangate45").unlike_rows == unlike
+
+
+def test_a_layout_of_other_verilog_and_factors_of_other_layouts_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = read_ladder("nangate45")
+    assert table is not None
+    (row,) = (row for row in table.rows if (row.unit, row.purpose) == ("matmul/dot", "fit"))
+    altered = replace(table, rows=(replace(row, verilog_sha256="of another text"),))
+    monkeypatch.setattr(calibration_check, "read_ladder", lambda pdk: altered)
+    layouts, factors = calibration_check._layouts("nangate45")
+    assert (layouts.unlike, layouts.rows, layouts.unlike_rows) == (("matmul/dot",), 1, 1)
+    assert factors.unlike_rows == 1
+
+
+def test_a_kit_that_was_not_laid_out_has_no_line_for_it() -> None:
+    assert list(calibration_check._layouts("osu018")) == []

@@ -40,18 +40,18 @@ FACTORED: Final = {
     "energy_pj": "energy_pj",
     "leakage_w": "leakage_w",
 }
-_LOGIC, _XOR = "share of the energy in logic", "share of the energy in XOR"
-_NAMES: Final = {  # features of each factor, as leaving out units one by one asks for them
+_CARRIES = "share of the energy in sums, products and comparisons"
+_XOR = "share of the energy in XOR"
+_DEPTH = "share of the energy in logic, times the longest path in ns"
+_NAMES: Final = {  # features of each factor: those that predict units best that are left out
     "area_um2": ("one",),
     "core_um2": ("one",),
     "path_ns": ("one",),
-    "energy_pj": ("one", _LOGIC, _XOR),
+    "energy_pj": ("one", _CARRIES, _XOR, _DEPTH),
     "leakage_w": ("one",),
 }
-_CLOCKED = [
-    ENERGY_FEATURES.index(name)
-    for name in ("flop", "latch", "clocked flop", "clocked latch", "clock_gate")
-]
+_CLOCKED = ("flop", "latch", "clocked flop", "clocked latch", "clock_gate")
+_ARITHMETIC = ("add", "increment", "multiply", "less")
 
 
 def factor_features(
@@ -71,10 +71,18 @@ def factor_features(
     spent = metric_features(census, "energy_pj", operands, count)[0]
     spent = spent * costs["energy_pj"].coefficients
     whole = np.maximum(spent.sum(axis=1), 1e-30)
+
+    def share(*kinds: str) -> Reals:
+        columns = [ENERGY_FEATURES.index(kind) for kind in kinds]
+        found: Reals = spent[:, columns].sum(axis=1) / whole
+        return found
+
+    paths = metric_features(census, "path_ns", operands, count) @ costs["path_ns"].coefficients
     known = {
         "one": np.ones(count),
-        _LOGIC: 1 - spent[:, _CLOCKED].sum(axis=1) / whole,
-        _XOR: spent[:, ENERGY_FEATURES.index("xor")] / whole,
+        _CARRIES: share(*_ARITHMETIC),
+        _XOR: share("xor"),
+        _DEPTH: (1 - share(*_CLOCKED)) * paths.max(axis=0),
     }
     return {
         quantity: np.stack([known[name] for name in names], axis=-1)[np.newaxis]
