@@ -12,7 +12,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.foreign.design import Design
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.rtlsim.foreign.own_model import with_golden
-from consilico.sim.rtlsim.foreign.wrapper import INSTANCE, wrapper
+from consilico.sim.rtlsim.foreign.wrapper import INSTANCE, further_clocks, wrapper
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.contract import Contract
@@ -28,6 +28,7 @@ class Fitted:
     unit: Unit  # with the design's latency and fields
     top: str  # the design's top module, in its own text
     around: str = ""  # Verilog of the module with the streams; empty where the design has them
+    clocks: str = ""  # Verilog of a module in it that drives further clocks; empty if none
     left_out: tuple[Exemption, ...] = ()
 
     @property
@@ -42,7 +43,7 @@ class Fitted:
 
     def wrapped(self, text: str) -> str:
         """Return Verilog of the design, or a netlist of it, as a module with the streams."""
-        return f"{self.renamed(text)}\n{self.around}"
+        return f"{self.renamed(text)}\n{self.around}{self.clocks}"
 
 
 def fit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) -> Fitted:
@@ -76,6 +77,7 @@ def fit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) ->
         unit=_without(mapped, ignored) if ignored else mapped,
         top=design.top,
         around=around,
+        clocks=further_clocks(unit.module_name, port_map),
         left_out=tuple(Exemption(point=f"o/{name}", why=why) for name in ignored),
     )
 

@@ -107,18 +107,6 @@ class Mapping:
             self._check(0 <= config.settle_cycles <= _MOST_LATENCY, "config.settle_cycles",
                         config.settle_cycles, f"0 to {_MOST_LATENCY}")  # fmt: skip
 
-    def check_one_clock(self, what: str) -> None:
-        """Refuse what is possible with one clock only.
-
-        Raises:
-            UserError: If there are further clocks.
-        """
-        if self.clocks:
-            raise UserError(
-                f"{self.source}: clocks: {what} takes designs with one clock;"
-                " accepted with several: `consilico verify`"
-            )
-
     def _check(self, right: bool, name: str, value: object, accepted: str) -> None:
         if not right:
             raise UserError(f"{self.source}: {name} is {value}; accepted: {accepted}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from consilico.golden.config import Config
+from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Progress
 from consilico.sim.rtlsim.foreign.design import Design
 from consilico.sim.rtlsim.foreign.fit import fit
@@ -54,8 +55,11 @@ def prove_design(
     """
     if not trust:
         check_tasks(design.sources.text, design.source)
-    if port_map is not None:
-        port_map.check_one_clock("`consilico prove`")
+    if port_map is not None and port_map.clocks:
+        raise UserError(
+            f"{port_map.source}: clocks: `consilico prove` takes designs with one clock, whose"
+            " cycles a proof counts; accepted with several: `consilico verify`, `consilico mutate`"
+        )
     fitted = fit(design, port_map, unit, config)
 
     def outside(config: Any) -> Contract:

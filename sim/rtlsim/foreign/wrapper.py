@@ -17,11 +17,12 @@ from consilico.sim.rtlsim.foreign.expressions import field_signals, of_fields, o
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.units.layout import Layouts
 
-__all__ = ["CONFIG_WORDS", "INSTANCE", "wrapper"]
+__all__ = ["CONFIG_WORDS", "INSTANCE", "further_clocks", "wrapper"]
 
 INSTANCE = "mapped"  # of the design in the wrapper
 
 _COUNT = 16  # bits of the counts of beats
+_CLOCKS = "_clocks"  # ending of the name of the module that drives further clocks
 _DATA_WORDS = 2  # of the queue of data
 CONFIG_WORDS = 4
 
@@ -43,6 +44,41 @@ def wrapper(name: str, module: str, design: Elaborated, mapping: Mapping, layout
     return _Wrapper(name, module, design, mapping, layouts).text()
 
 
+def further_clocks(name: str, mapping: Mapping) -> str:
+    """Return Verilog of a module that drives further clocks; nothing if a mapping has none.
+
+    They run by themselves, from a time that is no edge of ``clk``, and their periods follow the one
+    that is measured of ``clk``. The module stands apart because a netlist has no time: what is made
+    of netlists, such as mutants, takes it as a black box.
+
+    Args:
+        name: Name of the wrapper's module.
+        mapping: The mapping.
+    """
+    if not mapping.clocks:
+        return ""
+    driven = "".join(
+        f"""\
+  initial begin
+    #(period * {0.3 + 0.1 * number:.1f});
+    forever #(period * {periods / 2:.6g}) further[{number}] = ~further[{number}];
+  end
+"""
+        for number, periods in enumerate(mapping.clocks.values())
+    )
+    return f"""\
+`timescale 1ns / 1ps
+module {name}{_CLOCKS} (input clk, output reg [{len(mapping.clocks) - 1}:0] further);
+  realtime edge_at = 0, period = 4;
+  initial further = 0;
+  always @(posedge clk) begin
+    if (edge_at != 0) period = $realtime - edge_at;
+    edge_at = $realtime;
+  end
+{driven}endmodule
+"""
+
+
 class _Wrapper:
     def __init__(
         self, name: str, module: str, design: Elaborated, mapping: Mapping, layouts: Layouts
@@ -62,8 +98,7 @@ class _Wrapper:
         for port, value in self._map.constants.items():
             self._drive(f"constants.{port}", port, of_ports(value, {}, "", 1, f"{self._map.source}:"
                                                             f" constants.{port}"))  # fmt: skip
-        times = ["`timescale 1ns / 1ps"] if self._map.clocks else []
-        return "\n".join([*times, *self._header(), *body, *self._instance(), "endmodule", ""])
+        return "\n".join([*self._header(), *body, *self._instance(), "endmodule", ""])
 
     # ------------------------------------------------------------------ ports of the design
 
@@ -133,28 +168,15 @@ class _Wrapper:
         return [f"  {self._module} {INSTANCE} (", *_listed(pins), "  );"]
 
     def _clocks(self) -> list[str]:
-        """Return further clocks, whose periods follow the one that is measured of ``clk``."""
+        """Return where further clocks come from: :func:`further_clocks`."""
         if not self._map.clocks:
             return []
-        lines = [
-            "",
-            "  // Further clocks run by themselves, from a time that is no edge of clk.",
-            "  realtime edge_at = 0, period = 4;",
-            "  always @(posedge clk) begin",
-            "    if (edge_at != 0) period = $realtime - edge_at;",
-            "    edge_at = $realtime;",
-            "  end",
+        for number, port in enumerate(self._map.clocks):
+            self._drive("clocks", port, f"further[{number}]")
+        return [
+            f"  wire [{len(self._map.clocks) - 1}:0] further;",
+            f"  {self._name}{_CLOCKS} clocks (.clk(clk), .further(further));",
         ]
-        for number, (port, periods) in enumerate(self._map.clocks.items()):
-            self._drive("clocks", port, f"further{number}")
-            lines += [
-                f"  reg further{number} = 0;",
-                "  initial begin",
-                f"    #(period * {0.3 + 0.1 * number:.1f});",
-                f"    forever #(period * {periods / 2:.6g}) further{number} = ~further{number};",
-                "  end",
-            ]
-        return lines
 
     # ------------------------------------------------------------------ stream i
 

@@ -18,9 +18,12 @@ __all__ = ["SELECT", "Mutants", "Mutation", "make_mutants"]
 SELECT = "mutant"  # the input that chooses
 _SOURCE = re.compile(r"source\d+\.v")  # files that texts are written to
 _SOUND = "sound.v"  # file that gets no faults
+_TIMED = "timed.v"  # file of the black boxes
+_HEAD = re.compile(r"^module\b.*?;", re.M | re.S)
 _SPARE = 4  # times as many places are listed where some may be in it
 _ELABORATE = """\
 read_verilog -sv {files}
+read_verilog -sv -lib {timed}
 hierarchy -check -top {top}
 proc -norom
 flatten
@@ -71,7 +74,7 @@ class Mutants:
 
     mutations: tuple[Mutation, ...]
     width: int  # bits of the input that chooses
-    verilog: str  # module ``{top}_mutants``
+    verilog: str  # module ``{top}_mutants``, and what is no netlist
     json: str  # the same netlist, as Yosys writes it: memories and resets are made of $dff
 
     def alone(self, number: int, top: str) -> str:
@@ -92,7 +95,9 @@ class Mutants:
         return text[: ports.start()] + f"module {top}({', '.join(names)});" + text[ports.end() :]
 
 
-def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: str = "") -> Mutants:
+def make_mutants(
+    texts: Sequence[str], top: str, count: int, seed: int, sound: str = "", timed: str = ""
+) -> Mutants:
     """Put faults into a design.
 
     Args:
@@ -101,6 +106,7 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: s
         count: Faults wanted, at least 1; fewer if the design has no more places.
         seed: Chooses the places.
         sound: Further Verilog that gets no faults, such as a wrapper.
+        timed: Further Verilog that Yosys takes as black boxes, such as clocks of their own.
 
     Raises:
         UserError: If ``count`` is below 1, or the design has no place for a fault.
@@ -112,9 +118,10 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: s
     width = wanted.bit_length()
     with work_folder("mutants") as folder:
         names = [f"source{index}.v" for index in range(len(texts))] + [_SOUND]
-        for name, text in zip(names, [*texts, sound], strict=True):
+        boxes = "".join(f"{head} endmodule\n" for head in _HEAD.findall(timed))
+        for name, text in zip([*names, _TIMED], [*texts, sound, boxes], strict=True):
             (folder / name).write_text(text)
-        elaborate = _ELABORATE.format(files=" ".join(names), top=top)
+        elaborate = _ELABORATE.format(files=" ".join(names), timed=_TIMED, top=top)
         while True:
             listing = _LIST.format(count=wanted, seed=seed, select=SELECT, width=width)
             (folder / "list.ys").write_text(elaborate + listing)
@@ -139,7 +146,7 @@ def make_mutants(texts: Sequence[str], top: str, count: int, seed: int, sound: s
         return Mutants(
             mutations=tuple(map(_mutation, lines)),
             width=width,
-            verilog=(folder / "mutants.v").read_text(),
+            verilog=(folder / "mutants.v").read_text() + timed,
             json=(folder / "mutants.json").read_text(),
         )
 

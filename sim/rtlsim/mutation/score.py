@@ -84,6 +84,7 @@ def mutation_score(
     *,
     text: str | None = None,
     sound: str = "",
+    timed: str = "",
 ) -> MutationScore:
     """Verify mutants of a unit, and return how many were noticed; the score is cached.
 
@@ -95,6 +96,8 @@ def mutation_score(
         progress: Called after each replay with a label, replays done and replays in all.
         text: Verilog that claims to be the unit; that of the unit if not given.
         sound: Further Verilog, such as a wrapper, that gets no faults.
+        timed: Further Verilog that is no netlist, such as clocks of their own; with it no mutant is
+            proved equivalent.
 
     Raises:
         UserError: If Yosys, ABC or Verilator is missing, or ``count`` is below 1.
@@ -106,18 +109,26 @@ def mutation_score(
     return cached_facts(
         MutationScore,
         "mutate",
-        _key(unit, config, text, sound, stimulus, count, seed),
-        lambda: _scored(unit, config, text, sound, stimulus, count, seed, progress or silent),
+        _key(unit, config, (text, sound, timed), stimulus, count, seed),
+        lambda: _scored(
+            unit, config, (text, sound, timed), stimulus, count, seed, progress or silent
+        ),
     )
 
 
 def score_key(unit: Unit, config: Config, count: int = COUNT, seed: int = 1) -> str:
     """Return the key under which the cache holds a unit's score (``mutate``), once measured."""
-    return _key(unit, config, verilog(unit, config), "", unit.vectors(config, seed), count, seed)
+    texts = verilog(unit, config), "", ""
+    return _key(unit, config, texts, unit.vectors(config, seed), count, seed)
 
 
 def _key(
-    unit: Unit, config: Config, text: str, sound: str, stimulus: Stimulus, count: int, seed: int
+    unit: Unit,
+    config: Config,
+    texts: tuple[str, str, str],
+    stimulus: Stimulus,
+    count: int,
+    seed: int,
 ) -> str:
     simulator = find_simulator("verilator")
     return digest(
@@ -127,7 +138,7 @@ def _key(
         asdict(unit.layouts(config)),
         code_digest(__name__),
         code_digest(unit.golden.__module__, unit.vectors.__module__),
-        [text, sound],
+        texts,
         stimulus.kind.tobytes(),
         stimulus.bits.tobytes(),
         stimulus.expected.tobytes(),
@@ -137,22 +148,23 @@ def _key(
 def _scored(
     unit: Unit,
     config: Config,
-    text: str,
-    sound: str,
+    texts: tuple[str, str, str],
     stimulus: Stimulus,
     count: int,
     seed: int,
     progress: Progress,
 ) -> MutationScore:
     top, label = unit.module_name, f"mutate {unit.name}"
-    mutants = make_mutants([text], top, count, seed, sound)
+    text, sound, timed = texts
+    mutants = make_mutants([text], top, count, seed, sound, timed)
     ready = unit.contract(config).ready if unit.contract else {}
     simulation = ForkedSimulation(mutants, top, unit.ports(config), ready)
     plans = _plans(unit, config, stimulus, seed)
     alive = [mutation.number for mutation in mutants.mutations]
     comparator = None
-    with contextlib.suppress(UnknownClock):  # then nothing is proved equivalent
-        comparator = Comparator(mutants, top)
+    if not timed:
+        with contextlib.suppress(UnknownClock):  # then nothing is proved equivalent
+            comparator = Comparator(mutants, top)
     equivalent = 0
     killed_by: dict[str, int] = {}
     for done, plan in enumerate(plans):

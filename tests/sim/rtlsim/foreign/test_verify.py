@@ -7,8 +7,8 @@ import pytest
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.reach import NOT_CONFINED, reads_are_confined
-from consilico.sim.rtlsim.foreign.design import read_design
-from consilico.sim.rtlsim.foreign.mapping import read_mapping
+from consilico.sim.rtlsim.foreign.design import Design, read_design
+from consilico.sim.rtlsim.foreign.mapping import Mapping, read_mapping
 from consilico.sim.rtlsim.foreign.mutate import mutate_design
 from consilico.sim.rtlsim.foreign.prove import prove_design
 from consilico.sim.rtlsim.foreign.sources import check_tasks
@@ -175,14 +175,22 @@ def test_clocks_that_cannot_be_are_refused(
         judged(tmp_path, TWO_CLOCKS, BUS.replace(old, new))
 
 
-def test_mutants_and_proofs_take_one_clock(tmp_path: Path) -> None:
-    (tmp_path / "t.v").write_text(TWO_CLOCKS)
-    (tmp_path / "map.toml").write_text(BUS)
-    design, mapping = read_design([tmp_path / "t.v"], "t"), read_mapping(tmp_path / "map.toml")
-    with pytest.raises(UserError, match="`consilico mutate` takes designs with one clock"):
-        mutate_design(design, mapping, unit(), ToyConfig(), 10, 1)
-    with pytest.raises(UserError, match="`consilico prove` takes designs with one clock"):
-        prove_design(design, mapping, unit(), ToyConfig(), 10)
+def two_clocks(folder: Path) -> tuple[Design, Mapping]:
+    (folder / "t.v").write_text(TWO_CLOCKS)
+    (folder / "map.toml").write_text(BUS)
+    return read_design([folder / "t.v"], "t"), read_mapping(folder / "map.toml")
+
+
+def test_mutants_of_a_design_with_two_clocks_are_killed(tmp_path: Path) -> None:
+    score = mutate_design(*two_clocks(tmp_path), unit(), ToyConfig(), 40, 1)
+    assert score.killed > 20
+    assert score.equivalent == 0
+    assert score.killed + len(score.survived) == score.mutants
+
+
+def test_proofs_take_one_clock(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`consilico prove` takes designs with one clock, whose"):
+        prove_design(*two_clocks(tmp_path), unit(), ToyConfig(), 10)
 
 
 def judged(folder: Path, verilog: str, mapping: str, simulator: str = "icarus") -> Verification:
