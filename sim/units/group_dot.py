@@ -17,11 +17,12 @@ from consilico.sim.traffic.operand_streams import (
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
 from consilico.sim.units.contract import Accumulator, Contract, PerBeat, clocked_by
+from consilico.sim.units.layout import Values
 from consilico.sim.units.products import every_product, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS", "every_scale", "saw_every_scale"]
+__all__ = ["UNITS", "every_scale", "saw_every_scale", "wraps"]
 
 Codes = NDArray[np.int64]
 _DRAWN_SUMS = 120
@@ -122,6 +123,9 @@ def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[
     scale = accepted.data["scale"][accepted.groups(config.beats)[:, -1]]
     weight = q - zero[:, None]
     sums, overflow = results.beats["sum"], results.beats["overflow"] == 1
+    whole = replace(config, output="int32")
+    exact = _golden(whole, accepted).beats
+    scales_alone = _golden(whole, accepted.with_data({"x": np.zeros_like(x)})).beats
     points = {
         "one_pass": _one_pass(zero),
         "second_pass_of_zeros": zero > 10,
@@ -136,12 +140,13 @@ def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[
         "overflow": overflow,
         "no_overflow": ~overflow,
         "overflow_then_none": overflow[:-1] & ~overflow[1:],
+        **wraps(exact, scales_alone),
     }
     if config.output == "bf16":
-        exact = _golden(replace(config, output="int32"), accepted).beats["sum"]
-        places = np.maximum(np.frexp(np.abs(exact))[1] - 8, 0)  # that rounding takes away
-        rest, half = np.abs(exact) & (1 << places) - 1, 1 << places >> 1
-        odd = np.abs(exact) >> places & 1 == 1
+        magnitude = np.abs(exact["sum"])
+        places = np.maximum(np.frexp(magnitude)[1] - 8, 0)  # that rounding takes away
+        rest, half = magnitude & (1 << places) - 1, 1 << places >> 1
+        odd = magnitude >> places & 1 == 1
         points |= {
             "tie_to_even": (rest == half) & ~odd & (places > 0),
             "tie_to_odd": (rest == half) & odd & (places > 0),
@@ -157,6 +162,18 @@ def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[
         "every_product": in_every_lane((x + 128 << 8) + (q << 4) + zero[:, None], 1 << 16),
         "every_scale": scales,
     }
+
+
+def wraps(exact: Values, scales_alone: Values) -> dict[str, NDArray[np.bool_]]:
+    """Return which sums overflow by what is added up, and not by a scale that is too great.
+
+    Args:
+        exact: Results of a golden model, ``sum`` (INT32) and ``overflow``.
+        scales_alone: Its results where every activation is 0.
+    """
+    wrapped = (exact["overflow"] == 1) & (scales_alone["overflow"] == 0)
+    negative = exact["sum"] < 0
+    return {"positive_sum_wraps": wrapped & negative, "negative_sum_wraps": wrapped & ~negative}
 
 
 def _greatest(config: GroupDotConfig) -> int:
@@ -201,10 +218,11 @@ def _vectors(config: GroupDotConfig, seed: int) -> Stimulus:
     top = (1 << config.multiplier_width) - 1
     longest = (1 << SUM - 1) // (127 * 15 * config.group * top) + 2  # does not fit 32 bits
     near = (120 + HEADROOM) << 7 | 127 if config.scale == "bf16" else 128
+    in_range = near if config.scale == "bf16" else greatest
     for scale in (unit(120), greatest, 0, near):
         for activation in (-128, 127):
             for code, zero in ((0, 15), (15, 0), (15, 15), (0, 0), (15, 5), (0, 10)):
-                groups = longest if scale == greatest else 2
+                groups = longest if scale == in_range else 2
                 x = np.full((groups, config.group), activation)
                 end = np.arange(groups) == groups - 1
                 constants = np.full(groups, zero), np.full(groups, scale)
@@ -411,6 +429,8 @@ UNITS = (
             "reset_in_sum",
             "extremes",
             "overflow_then_none",
+            "positive_sum_wraps",
+            "negative_sum_wraps",
         ),
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "every_scale", *_TIES),

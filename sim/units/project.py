@@ -13,7 +13,7 @@ from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, 
 from consilico.sim.traffic.training_operands import training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
 from consilico.sim.units.contract import Contract, PerBeat, clocked_by
-from consilico.sim.units.group_dot import every_scale, saw_every_scale
+from consilico.sim.units.group_dot import every_scale, saw_every_scale, wraps
 from consilico.sim.units.products import in_every_lane
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -136,6 +136,7 @@ def _hits(config: ProjectConfig, accepted: Accepted, results: Results) -> dict[s
         "overflow": overflow,
         "no_overflow": ~overflow,
         "overflow_then_none": overflow[:-1] & ~overflow[1:],
+        **wraps(results.beats, _golden(config, accepted.with_data({"x": np.zeros_like(x)})).beats),
     }
     exponent = accepted.in_force["payload"][last == 1, None]
     cell = (x[:, :, None] + 128 << 8) + (q << 4 | zero)[:, None, :]
@@ -181,7 +182,8 @@ def _vectors(config: ProjectConfig, seed: int) -> Stimulus:
                 bench.constant(x_code, q_code, zero, top)
                 bench.builder.coverage["extremes_at_length"] += 1
     groups = 2 + (1 << 31) // (127 * 15 * 4095 * config.group)  # beyond 32 bits
-    bench.constant(127, 15, 0, (120 + _HEADROOM) << 7 | 127, groups)
+    for q_code, zero in ((15, 0), (0, 15)):
+        bench.constant(127, q_code, zero, (120 + _HEADROOM) << 7 | 127, groups)
     return bench.builder.build()
 
 
@@ -317,6 +319,8 @@ UNITS = (
             "reset_in_tile",
             "extremes_at_length",
             "overflow_then_none",
+            "positive_sum_wraps",
+            "negative_sum_wraps",
         ),
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "every_scale"),

@@ -521,6 +521,20 @@ OWN = (
         says="wrong",
     ),
     Fault(
+        what="the greatest code is one too small",
+        unit="training/weight_update",
+        settings=ONE,
+        module="training.stochastic_round",
+        edits=(
+            (
+                "Cat((~sign).replicate(width - 1), sign)",
+                "Cat(C(0, 1), (~sign).replicate(width - 2), sign)",
+            ),
+        ),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
         what="a seed changes the random word of a beat that was accepted",
         unit="training/weight_update",
         settings=ONE,
@@ -528,6 +542,27 @@ OWN = (
         edits=(_TAKEN_EARLY,),
         caught_by=AFTER_VALID,
         says="wrong",
+    ),
+    *(
+        Fault(
+            what=f"{of} overflow in the last slice of a sum is not flagged",
+            unit=unit,
+            settings=settings,
+            module="matmul.group_scaler",
+            edits=(
+                (
+                    "(final & (high != before[-1] - sign))",
+                    f"(final & (high != before[-1] - sign) & {kept})",
+                ),
+            ),
+            caught_by=FULL_SPEED,
+            says="wrong: overflow",
+        )
+        for unit, settings in (
+            ("matmul/group_dot", ("lanes=4", "group=32")),
+            ("training/project", ("rows=2", "columns=2", "group=16")),
+        )
+        for of, kept in (("negative", "~before[-1]"), ("positive", "before[-1]"))
     ),
     Fault(
         what="a group's sum goes on from the group before",

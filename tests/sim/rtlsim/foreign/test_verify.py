@@ -193,15 +193,17 @@ def test_proofs_take_one_clock(tmp_path: Path) -> None:
         prove_design(*two_clocks(tmp_path), unit(), ToyConfig(), 10)
 
 
-def judged(folder: Path, verilog: str, mapping: str, simulator: str = "icarus") -> Verification:
-    (folder / "t.v").write_text(verilog)
+def judged(
+    folder: Path, verilog: str, mapping: str, *simulators: str, name: str = "t.v"
+) -> Verification:
+    (folder / name).write_text(verilog)
     (folder / "map.toml").write_text(mapping)
     return verify_design(
-        read_design([folder / "t.v"], "t"),
+        read_design([folder / name], "t"),
         read_mapping(folder / "map.toml"),
         unit(),
         ToyConfig(rounds=3),
-        [simulator],
+        simulators or ["icarus"],
         1,
     )
 
@@ -241,6 +243,53 @@ def test_a_text_that_front_ends_understand_differently_does_not_pass(tmp_path: P
     wrong = verilog.replace("assign y = a * k;", "reg [7:0] o = k; assign y = a * o;")
     found = judged(tmp_path, wrong, mapping)
     assert any("icarus and yosys understand this text differently" in it for it in found.problems)
+
+
+SYSTEMVERILOG = (
+    """\
+package p;
+  typedef struct packed { logic [7:0] high, low; } halves_t;
+endpackage
+module t import p::*; (
+  input logic clk, input logic [7:0] a, output halves_t y, input logic we, input logic [7:0] wd
+);
+  logic [7:0] k;
+  halves_t product;
+  always_ff @(posedge clk) begin
+    if (we) k <= wd;
+    product <= a * k;
+    y <= '{low: product.low, high: product.high};
+  end
+endmodule
+""",
+    (
+        f'{HEAD}[input]\ndrive.a = "payload"\n'
+        '[output]\nlatency_cycles = 2\nfields.payload = "y"\n'
+        '[config]\nvalid = "we"\n[[config.writes]]\nwd = "payload"\n'
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", ""),
+        pytest.param("high: product.high", "high: product.low", marks=pytest.mark.exhaustive),
+    ],
+    ids=["right", "wrong"],
+)
+def test_systemverilog_that_icarus_refuses_is_judged_on_both_simulators(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    text, mapping = SYSTEMVERILOG
+    found = judged(tmp_path, text.replace(old, new), mapping, "icarus", "verilator", name="t.sv")
+    assert any("icarus cannot read it" in each.why for each in found.exempt)
+    by_simulator = {run.simulator: run for run in found.runs}
+    assert set(by_simulator) == {"icarus", "verilator"}
+    for run in by_simulator.values():
+        assert run.checked > 300
+        assert (run.mismatches == 0) == (old == "")
+    assert found.passed == (old == "")
 
 
 def test_a_simulator_that_cannot_read_a_text_runs_what_the_front_end_made_of_it(
