@@ -2,7 +2,8 @@
 
 ``python scripts/operators_study.py`` writes ``docs/operators_study.json``, which
 ``docs/estimate.md`` quotes: for the smallest configurations of each unit that are outside the fit
-of NanGate 45 nm, what was measured of them next to three predictions. It takes some minutes.
+of NanGate 45 nm, what was measured of their mapped cells next to three predictions. It takes some
+minutes.
 """
 
 import json

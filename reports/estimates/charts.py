@@ -61,10 +61,12 @@ def estimate_plot(answer: dict[str, Any]) -> Chart:
         for end in ("value", "low", "high")
     }
     what = answer.get("unit") or f"module {answer['top']}"
+    of = {"cells": "mapped cells"}.get(answer["rung"], answer["rung"])
     return Chart(
         name="estimate",
-        title=f"{what} in {answer['pdk']}: estimates and their {answer['level']:.0%} intervals",
-        caption="Intervals of the estimates, relative to the estimate of each quantity.",
+        title=f"{what} in {answer['pdk']}, {of}: estimates and {answer['level']:.0%} intervals",
+        caption=f"Intervals of the estimates of the {of}, relative to the estimate of each "
+        "quantity.",
         kind="estimated",
         conditions=conditions(answer, answer["clock_ns"], answer["activity"]["source"]),
         panels=[

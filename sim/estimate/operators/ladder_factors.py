@@ -42,12 +42,12 @@ FACTORED: Final = {
 }
 _CARRIES = "share of the energy in sums, products and comparisons"
 _XOR = "share of the energy in XOR"
-_DEPTH = "share of the energy in logic, times the longest path in ns"
+_SIZE = "share of the energy in logic, times the logarithm of the size"
 _NAMES: Final = {  # features of each factor: those that predict units best that are left out
     "area_um2": ("one",),
     "core_um2": ("one",),
     "path_ns": ("one",),
-    "energy_pj": ("one", _CARRIES, _XOR, _DEPTH),
+    "energy_pj": ("one", _CARRIES, _XOR, _SIZE),
     "leakage_w": ("one",),
 }
 _CLOCKED = ("flop", "latch", "clocked flop", "clocked latch", "clock_gate")
@@ -77,12 +77,14 @@ def factor_features(
         found: Reals = spent[:, columns].sum(axis=1) / whole
         return found
 
-    paths = metric_features(census, "path_ns", operands, count) @ costs["path_ns"].coefficients
+    area_um2 = dict(zip(costs["area_um2"].names, costs["area_um2"].coefficients, strict=True))
+    bits = metric_features(census, "area_um2", operands, count)[0]
+    flops = bits @ costs["area_um2"].coefficients / area_um2["flop"]  # that take as much area
     known = {
         "one": np.ones(count),
         _CARRIES: share(*_ARITHMETIC),
         _XOR: share("xor"),
-        _DEPTH: (1 - share(*_CLOCKED)) * paths.max(axis=0),
+        _SIZE: (1 - share(*_CLOCKED)) * np.log2(1 + flops),
     }
     return {
         quantity: np.stack([known[name] for name in names], axis=-1)[np.newaxis]
