@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -259,48 +259,20 @@ class Activations:
             [("gradient of a block's result", "activations: block in work", self.x, 1)]
         )
 
-    def casts(self, kinds: Sequence[int], *, head: bool = False) -> LiveTensors:
-        """Return the copies of weights that autocast makes.
+    def cached(self, blocks: int) -> LiveTensors:
+        """Return the copies of weights that autocast keeps once ``blocks`` blocks have run forward.
 
-        Args:
-            kinds: Of the blocks whose copies live.
-            head: Whether that of the output layer lives, too.
-        """
-        if not self.plan.kernels.autocast or self.plan.rest != "float32":
-            return self._part([])
-        arch, name = self.plan.arch, "blocks: autocast copies of weights"
-        lines: list[tuple[str, str, Size, int]] = [
-            (name, "transients", 2 * arch.matrix_elements(kind), count)
-            for kind, count in Counter(kinds).items()
-            if not self.plan.run.used_base  # quantized ones are made float for each product
-        ]
-        if head and self.plan.kernels.loss != "cut":
-            size = 2 * arch.vocab * arch.hidden
-            lines.append(("output layer: autocast copy of weight", "transients", size, 1))
-        return self._part(lines)
-
-    def casts_forward(self, blocks: int) -> LiveTensors:
-        """Return the autocast copies that are alive once the first ``blocks`` blocks have run.
-
-        With checkpointing and frozen weights only the last block's are kept; else all of them are.
-        """
-        alone = self.recomputes and self.plan.method.blocks.trains_factors
-        pattern = self.plan.arch.pattern
-        return self.casts(pattern[max(blocks - 1, 0) if alone else 0 : blocks])
-
-    def casts_loss(self, *, backward: bool) -> LiveTensors:
-        """Return the autocast copies that are alive during the loss.
-
-        Args:
-            backward: Whether the loss runs backward: recomputed blocks have dropped theirs by then.
+        It keeps those of weights that train, until the forward pass is over. Where blocks are not
+        recomputed, their operations keep the same copies.
         """
         frozen = self.plan.method.blocks.trains_factors
-        gone = self.recomputes and (backward or frozen)
-        return self.casts(() if gone else self.plan.arch.pattern, head=True)
-
-    def casts_backward(self, block: int) -> LiveTensors:
-        """Return the autocast copies that are alive in the backward pass of a block."""
-        return self.casts(self.plan.arch.pattern[block if self.recomputes else 0 : block + 1])
+        if not (self.recomputes and self.plan.kernels.copies) or frozen:
+            return self._part([])
+        arch, name = self.plan.arch, "blocks: autocast copies of weights"
+        counts = Counter(arch.pattern[:blocks])
+        return self._part(
+            [(name, "transients", 2 * arch.matrix_elements(k), n) for k, n in counts.items()]
+        )
 
     def gathered(self, blocks: int) -> LiveTensors:
         """Return sharded weights that are whole for a while.
@@ -365,6 +337,8 @@ class Activations:
         if plan.run.packed > 1:  # where each text begins, and each token's place in its own
             size = 8 * plan.tokens + 4 * (plan.run.packed * plan.tokens // plan.sequence + 1)
             lines.append(("positions of packed texts", "activations: attention", size, 1))
+        if arch.embedding_norm and plan.embedding_trains and not plan.method.forward_only:
+            lines.append(("embedding, before its norm", "activations: norm", self.x, 1))
         if "embedding" in plan.run.adapted:
             size = BITS[plan.adapter] // 8 * plan.rank * plan.tokens
             lines.append(("embedding adapter, low rank", "activations: adapters", size, 1))
@@ -431,10 +405,5 @@ def _walk(
         return ops, walk(ops, "x", entry, held, held_backward=kernels.holds_logits)
     ops = tuple(block_ops(arch, block, kernels, trained, tokens, sequence))
     if what == "bare block":
-        ops = tuple(_bare(op) for op in ops)
+        ops = tuple(op.unsaved() for op in ops)
     return ops, walk(ops, "x", entry, leaf=what == "first block")
-
-
-def _bare(op: Op) -> Op:
-    """Return an operation that saves nothing, as no backward pass follows it."""
-    return replace(op, saves=(), extra=(), parameter="", back_scratch=0)

@@ -100,12 +100,16 @@ class Attention:
     head_dim: int
     bias: bool = False  # of queries, keys and values
     output_bias: bool = False
-    fused: str = ""  # one matrix makes all three, and then: "slices" of the result, or its "split"
+    fused: str = ""  # one matrix makes all three, and then: "slices" of the result, or its "split",
+    # or "copies" of that
     norm: str = ""  # of queries and keys: one of NORMS, or none
     norm_of: str = "head"  # "head": the same weights for each; "each": their own; "whole": one norm
     rotary: int = 0  # dimensions of a head that are rotated by their position
     joined: bool = False  # those and the rest are joined anew, which puts heads before tokens
-    angles: str = ""  # "float32": of rotation, in float32; "own", "own float32": made by each block
+    angles: str = (
+        ""  # "float32": of rotation, in float32; "own", "own float32": made by each block;
+    )
+    # "own each", "own each float32": for queries and for keys
     window: int = 0  # tokens that a token sees; 0: all before it
     held: str = ""  # transformers holds the scores of this family, whatever it is asked for:
     # "scores" as usual, or in "float32"
@@ -522,13 +526,16 @@ _FREE = frozenset({"window", "tied", "context", "source", "notes", "quantization
 """Fields in which a model of the LLaMA family may differ from LLaMA itself."""
 
 
+_PARTS = {Mlp: "MLP", Attention: "attention", Block: "blocks"}
+
+
 def unlike_llama(architecture: Architecture) -> str:
     """Say what distinguishes a model from the LLaMA family, for code that knows that family only.
 
     Returns:
-        A sentence that names the field, such as ``gated of gpt2 must be True as in LLaMA, not
-        False``; empty if the model is built like LLaMA. Grouped key heads and tied embeddings are,
-        and so are windows: what a mask hides is computed all the same.
+        A sentence that names the field, such as ``gated in the MLP of gpt2 must be True as in
+        LLaMA, not False``; empty if the model is built like LLaMA. Grouped key heads and tied
+        embeddings are, and so are windows: what a mask hides is computed all the same.
     """
     name, first = architecture.name, architecture.block
     for block in architecture.kinds:
@@ -550,7 +557,13 @@ def unlike_llama(architecture: Architecture) -> str:
                 own = getattr(found, item.name)
                 usual = first.attention.head_dim if item.name == "rotary" else item.default
                 if own != usual:
-                    return f"{item.name} of {name} must be {usual!r} as in LLaMA, not {own!r}"
+                    what = "" if found is architecture else f" in the {_PARTS[type(found)]}"
+                    accepted, given = (
+                        repr(value) if value != "" else "none" for value in (usual, own)
+                    )
+                    return (
+                        f"{item.name}{what} of {name} must be {accepted} as in LLaMA, not {given}"
+                    )
     return ""
 
 

@@ -3,7 +3,7 @@
 from consilico.sim.memory.architecture import Attention, LatentAttention
 from consilico.sim.memory.chain import Chain
 from consilico.sim.memory.entries import Size, least
-from consilico.sim.memory.norm_operations import norm
+from consilico.sim.memory.norm_operations import norm, normed_bytes
 
 __all__ = ["attention"]
 
@@ -46,10 +46,11 @@ def _heads(
     if part.fused:
         name = "query, key and value"
         whole = c.linear(name, source, hidden, q + 2 * k, source_bytes, _KIND)
-    if part.fused == "split":
+    if part.fused in ("split", "copies"):
+        strided = ", strided" if part.fused == "copies" else ""
         c.add(
-            "query", whole, bytes=e * q * t, part=True,
-            also=(("key", e * k * t), ("value", e * k * t)),
+            f"query{strided}", whole, bytes=e * q * t, part=True,
+            also=((f"key{strided}", e * k * t), (f"value{strided}", e * k * t)),
         )  # fmt: skip
     heads = []
     for name, width, number in (
@@ -58,12 +59,16 @@ def _heads(
         head = name
         if part.fused == "slices":
             c.add(name, whole, bytes=e * width * t, part=True)
+        elif part.fused == "copies":
+            c.add(name, f"{name}, strided", bytes=e * width * t)
         elif not part.fused:
             head = c.linear(name, source, hidden, width, source_bytes, _KIND)
         if name != "value":
             if part.norm:
                 vectors = 1 if part.norm_of == "whole" else number
                 head = norm(c, part.norm, f"{name} norm", head, width, e, vectors)
+                made = normed_bytes(c, part.norm, e)
+                head = c.cast(f"{name}, normed", head, width, made, e)
             if part.rotary:
                 head = _rotated(c, part, name, head, number, sequence)
         if width < q and c.k.repeats:
@@ -80,9 +85,9 @@ def _rotated(c: Chain, part: Attention, name: str, source: str, heads: int, sequ
     if c.k.fuses_norms:
         return c.add(makes, source, bytes=size)
     own: tuple[tuple[str, Size], ...] = ()
-    if part.angles.startswith("own") and name == "query":
-        element = 4 if part.angles == "own float32" else e
-        own = (("rotary angles of the block", 2 * element * part.rotary * sequence),)
+    if part.angles.startswith("own each" if name == "key" else "own"):
+        element = 4 if part.angles.endswith("float32") else e
+        own = ((f"rotary angles of the block, {name}", 2 * element * part.rotary * sequence),)
     if part.joined:  # backward what was turned and the rest are padded to the whole
         return c.add(
             makes, source, bytes=size, scratch=turned, back_scratch=2 * turned + size, extra=own,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from consilico.sim.memory.entries import Size, most, total
+from consilico.sim.memory.entries import Size, is_zero, most, total
 
 __all__ = ["Lifetimes", "Moment", "Op", "Saved", "peak", "walk"]
 
@@ -24,6 +24,7 @@ class Op:
     bytes: Size = 0  # of the result; 0 for a view
     saves: tuple[str, ...] = ()  # inputs or the result, kept for backward
     extra: tuple[tuple[str, Size], ...] = ()  # what else it makes and keeps for backward
+    copied: Size = 0  # bytes of a copy of its weight in another type, kept for backward, too
     passes: bool = False  # backward hands its gradient on as it is: an addition, a view
     part: bool = False  # a view of a part of its input, for which backward makes a whole gradient
     also: tuple[tuple[str, Size], ...] = ()  # more parts of it, whose gradients backward joins
@@ -33,6 +34,19 @@ class Op:
     back_scratch: Size = 0  # more bytes while it runs backward
     flops: Size = 0  # of an attention's products; those of a linear layer follow from its weight
     kind: str = "activations"  # heading in the ledger of what it saves first
+
+    @property
+    def keeps(self) -> tuple[tuple[str, Size], ...]:
+        """Return what it makes and keeps for backward in addition to inputs and result."""
+        copy = ((f"{self.makes}: copy of weight", self.copied),)
+        return self.extra if is_zero(self.copied) else (*self.extra, *copy)
+
+    def unsaved(self) -> "Op":
+        """Return the operation where no backward pass follows it: it keeps nothing."""
+        scratch = self.scratch + self.copied
+        return replace(
+            self, saves=(), extra=(), copied=0, parameter="", scratch=scratch, back_scratch=0
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +105,7 @@ def walk(
     """
     constant = _constant(ops, entry) if leaf else frozenset()
     ops = [
-        replace(op, saves=(), extra=(), back_scratch=0) if op.makes in constant else op
-        for op in ops
+        replace(op.unsaved(), parameter=op.parameter) if op.makes in constant else op for op in ops
     ]
     size: dict[str, Size] = {entry: entry_bytes}
     shape: dict[str, Size] = {entry: entry_bytes}  # bytes of a tensor's gradient
@@ -110,11 +123,13 @@ def walk(
             size[name] = shape[name] = part
         for name in (*op.reads, *op.names):
             last[base.get(name, name)] = index
-        for name in (*op.saves, *(item for item, _ in op.extra)):
+        for name in (*op.saves, *(item for item, _ in op.keeps)):
             name = base.get(name, name)
             savers[name] = savers.get(name, 0) + 1
             kind.setdefault(name, op.kind)
-        size.update(op.extra)
+        size.update(op.keeps)
+        if not is_zero(op.copied):
+            kind[op.keeps[-1][0]] = "transients"
     result = ops[-1].makes
 
     forward: list[Moment] = []
@@ -123,7 +138,7 @@ def walk(
     for index, op in enumerate(ops):
         if op.makes not in base:
             working[op.makes] = op.bytes
-        fresh = {base.get(name, name) for name in op.saves} | {name for name, _ in op.extra}
+        fresh = {base.get(name, name) for name in op.saves} | {name for name, _ in op.keeps}
         kept |= fresh
         for name in fresh:
             working.pop(name, None)
@@ -207,7 +222,7 @@ def _backward(
         for storage in (*dropped, *owned):
             if storage not in gradient.values():
                 storages.pop(storage, None)
-        for name in (*op.saves, *(item for item, _ in op.extra)):
+        for name in (*op.saves, *(item for item, _ in op.keeps)):
             name = base.get(name, name)
             users[name] -= 1
             if not users[name]:

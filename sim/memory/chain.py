@@ -4,7 +4,7 @@ A product is where a method shows itself: its weight may be quantized and made f
 product, and low-rank adapters run next to it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consilico.sim.memory.autograd import Op
 from consilico.sim.memory.entries import Size
@@ -23,6 +23,7 @@ class Kernels:
     product_bytes: int  # that products compute in: that of autocast, or of the weights as loaded
     half: bool  # the 16-bit type is float16
     autocast: bool
+    copies: bool  # autocast makes 16-bit copies of weights that are not quantized
     attention: str
     implementation: str
     loss: str
@@ -72,6 +73,10 @@ class Chain:
         self.ops.append(Op(makes=makes, reads=reads, **fields))  # type: ignore[arg-type]
         return makes
 
+    def hold(self, name: str) -> None:
+        """Let the program have a name for a tensor until the operation appended last is done."""
+        self.ops[-1] = replace(self.ops[-1], names=(*self.ops[-1].names, name))
+
     def cast(self, makes: str, source: str, width: int, old: int, new: int) -> str:
         """Append a conversion to another type; where the type stays, the result is a view."""
         if old == new:
@@ -103,6 +108,7 @@ class Chain:
             name, own, bytes=made * rows * self.tokens,
             saves=(own,) if trained or base == "int8" else (), parameter=name if trained else "",
             kind=kind, scratch=scratch, back_scratch=back,
+            copied=2 * rows * columns if self.k.copies and not base else 0,
         )  # fmt: skip
         if base:
             result = self.cast(f"{name}, as its input", result, rows, made, source_bytes)
@@ -153,14 +159,17 @@ class Chain:
             held = t.adapter_bytes * columns**2 + whole * rows * columns + copied
             weights = held + 2 * whole * rows * columns
         inner = min(rows, columns) if t.bases else t.rank
+        copy = 2 * inner if self.k.autocast and t.adapter_bytes == 4 else 0  # bytes per row
         low = self.add(
             f"{name} adapter, low rank", own, bytes=width * inner * n, scratch=weights, trains=True,
             saves=() if t.core else (own,), kind=_ADAPTERS, names=(dropped,),
             extra=((f"{name} scaled bases", width * inner * inner),) if t.bases else (),
+            copied=copy * columns,
         )  # fmt: skip
         high = self.add(
             f"{name} adapter", low, bytes=width * rows * n, saves=() if t.bases else (low,),
             parameter=name, scratch=held + width * rows * n * (not t.magnitudes), kind=_ADAPTERS,
+            copied=copy * rows,
         )  # fmt: skip
         if t.magnitudes:
             high, width = self._scaled(name, result, dropped, high, columns, rows, whole, held)

@@ -33,8 +33,9 @@ def _inner(c: ConfigFields, hidden: int, *names: str) -> int:
 def _gpt2(c: ConfigFields) -> Architecture:
     hidden, heads = c.integer("n_embd", "hidden_size"), c.integer("n_head", "num_attention_heads")
     attention = Attention(
-        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), bias=True, output_bias=True
-    )
+        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), bias=True, output_bias=True,
+        fused="split",
+    )  # fmt: skip
     mlp = mlp_of(c, intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
                  activation="gelu_new")  # fmt: skip
     layers = c.integer("n_layer", "num_hidden_layers")
@@ -66,10 +67,10 @@ def _gpt_bigcode(c: ConfigFields) -> Architecture:
 
 def _gptj(c: ConfigFields) -> Architecture:
     hidden, heads = c.integer("n_embd"), c.integer("n_head")
-    fused = "slices" if c.text("model_type") == "codegen" else ""
+    rotary, wide = c.integer("rotary_dim", default=64), c.text("model_type") == "codegen"
     attention = Attention(
-        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), fused=fused,
-        rotary=c.integer("rotary_dim", default=64),
+        heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), rotary=rotary,
+        fused="copies" if wide else "", angles="own each float32" if wide else "own each",
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
@@ -78,6 +79,7 @@ def _gptj(c: ConfigFields) -> Architecture:
     return _equal(
         c, Block(attention=attention, mlp=mlp, norms="shared"), c.integer("n_layer"),
         hidden=hidden, norm="layer", head_bias=True,
+        buffers=4 * rotary * c.integer("n_positions", default=2048),
     )  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def _bloom(c: ConfigFields) -> Architecture:
         heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), bias=True, output_bias=True,
         fused="slices", alibi=True, held="scores",
     )  # fmt: skip
-    mlp = Mlp(intermediate=4 * hidden, gated=False, bias=True, activation="gelu")
+    mlp = Mlp(intermediate=4 * hidden, gated=False, bias=True, activation="gelu_bloom")
     block = Block(attention=attention, mlp=mlp)
     return _equal(
         c, block, c.integer("n_layer", "num_hidden_layers"), hidden=hidden, norm="layer",

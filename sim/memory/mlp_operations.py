@@ -8,12 +8,9 @@ __all__ = ["mlp"]
 
 _KIND = "activations: mlp"
 _EXPERTS = "activations: experts"
-_EXTRA = {  # what Hugging Face's activations of several operations keep besides their input
-    "gelu_new": ("half of the input", "hyperbolic tangent", "tangent and one"),
-    "gelu_fast": ("half of the input", "hyperbolic tangent", "tangent and one"),
-    "quick_gelu": ("sigmoid",),
-}
 _KEEPS_RESULT = ("relu", "relu2")
+_WRITTEN_OUT = ("gelu_new", "gelu_fast")
+"""Activations that transformers computes by an operation for each step of their formula."""
 
 
 def mlp(c: Chain, part: Mlp | Mixture, source: str, hidden: int, source_bytes: int) -> str:
@@ -33,54 +30,117 @@ def mlp(c: Chain, part: Mlp | Mixture, source: str, hidden: int, source_bytes: i
 
 def _mlp(c: Chain, part: Mlp, source: str, hidden: int, source_bytes: int, prefix: str = "") -> str:
     """Append a single MLP, whose parameters' names begin with ``prefix``."""
-    e, f, r = c.k.bytes, part.intermediate, source_bytes
+    f, r, made = part.intermediate, source_bytes, _active_bytes(c, part.activation)
     if part.gated and part.fused:
         both = c.linear(f"{prefix}gate and up", source, hidden, 2 * f, r, _KIND)
-        inner = _split_and_gated(c, part.activation, both, e * f * c.tokens, _KIND, prefix)
+        inner = _split_and_gated(c, part.activation, both, f * c.tokens, _KIND, prefix)
     elif part.gated:
         up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
         gate = c.linear(f"{prefix}gate", source, hidden, f, r, _KIND)
-        inner = _gated(c, part.activation, gate, up, e * f * c.tokens, _KIND, prefix)
+        inner = _gated(c, part.activation, gate, up, f * c.tokens, _KIND, prefix)
     else:
         up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
-        inner = _active(c, part.activation, up, e * f * c.tokens, _KIND, f"{prefix}activated")
-    return c.linear(f"{prefix}down", inner, f, hidden, e, _KIND)
+        inner = _active(c, part.activation, up, f * c.tokens, _KIND, f"{prefix}activated")
+    return c.linear(f"{prefix}down", inner, f, hidden, made, _KIND)
 
 
-def _active(c: Chain, activation: str, source: str, size: Size, kind: str, makes: str) -> str:
-    """Append an activation function that makes ``size`` bytes."""
+def _active_bytes(c: Chain, activation: str) -> int:
+    """Return the bytes of an element of what an activation makes.
+
+    CUDA's autocast raises to a power in float32 (aten/src/ATen/autocast_mode.h), and what is made
+    of that stays float32.
+    """
+    widened = activation == "gelu_new" and c.k.autocast and c.k.implementation != "fused"
+    return 4 if widened else c.k.bytes
+
+
+def _active(c: Chain, activation: str, source: str, number: Size, kind: str, makes: str) -> str:
+    """Append an activation function of ``number`` elements."""
+    size = c.k.bytes * number
     if activation in _KEEPS_RESULT:
         result = f"{makes}, not squared" if activation == "relu2" else makes
         c.add(result, source, bytes=size, saves=(result,), kind=kind)
         if activation == "relu2":
             c.add(makes, result, bytes=size, saves=(result,), kind=kind, back_scratch=2 * size)
         return makes
-    written_out = c.k.implementation != "fused"
-    names = _EXTRA.get(activation, ()) if written_out else ()
-    gelu = "gelu" if makes == "activated" else makes
-    extra = tuple((f"{gelu}: {name}", size) for name in names)
-    return c.add(makes, source, bytes=size, saves=(source,), extra=extra, kind=kind)
+    if c.k.implementation != "fused":
+        if activation in _WRITTEN_OUT:
+            return _written_out(c, activation, source, number, kind, makes)
+        if activation == "quick_gelu":
+            sigmoid = ((f"{makes}: sigmoid", size),)
+            return c.add(makes, source, bytes=size, saves=(source,), extra=sigmoid, kind=kind)
+        if activation == "gelu_bloom":  # its backward pass is written out: four more at its widest
+            return c.add(
+                makes, source, bytes=size, saves=(source,), scratch=3 * size,
+                back_scratch=4 * size, kind=kind,
+            )  # fmt: skip
+    return c.add(makes, source, bytes=size, saves=(source,), kind=kind)
+
+
+def _written_out(
+    c: Chain, activation: str, source: str, number: Size, kind: str, makes: str
+) -> str:
+    """Append a GELU by tangent, one operation after the other (transformers, ``activations.py``).
+
+    ``gelu_new`` is x / 2 (1 + tanh(a (x + b x^3))), ``gelu_fast`` x / 2 (1 + tanh(a x (1 + b x x)))
+    """
+    e, w = c.k.bytes, _active_bytes(c, activation)
+    size, wide = e * number, w * number
+    name = f"{makes}: {{}}".format
+    half = c.add(name("half of the input"), source, bytes=size)
+    if activation == "gelu_new":
+        base = source
+        if w != e:
+            base = c.add(name("input, float32"), source, bytes=wide)
+        cube = c.add(
+            name("cube"), base, bytes=wide, saves=(base,), back_scratch=2 * wide, kind=kind
+        )
+        cube = c.add(name("cube, scaled"), cube, bytes=wide)
+        # the sum converts its term as it reads it, and backward the term's gradient
+        term = source if w == e else c.add(name("input, as a term"), source)
+        inner = c.add(name("sum"), term, cube, bytes=wide, passes=True)
+        inner = c.add(name("sum, scaled"), inner, bytes=wide)
+    else:
+        scaled = c.add(name("input, scaled"), source, bytes=size)
+        small = c.add(name("input, scaled down"), source, bytes=size)
+        square = c.add(name("square"), small, source, bytes=size, saves=(small, source), kind=kind)
+        factor = c.add(name("square and one"), square, bytes=size)
+        inner = c.add(
+            name("product"), scaled, factor, bytes=size, saves=(scaled, factor), kind=kind
+        )
+    tangent = name("hyperbolic tangent")
+    c.add(tangent, inner, bytes=wide, saves=(tangent,), kind=kind)
+    more = c.add(name("tangent and one"), tangent, bytes=wide)
+    return c.add(
+        makes, half, more, bytes=wide, saves=(half, more), kind=kind,
+        back_scratch=wide if w != e else 0,
+    )  # fmt: skip
 
 
 def _gated(
-    c: Chain, activation: str, gate: str, up: str, size: Size, kind: str, prefix: str
+    c: Chain, activation: str, gate: str, up: str, number: Size, kind: str, prefix: str
 ) -> str:
     """Append the activation of a gate and its product with what it gates."""
     if c.k.implementation == "fused":
-        return c.add(f"{prefix}gated", gate, up, bytes=size, saves=(gate, up), kind=kind)
-    active = _active(c, activation, gate, size, kind, f"{prefix}activated gate")
-    return c.add(f"{prefix}gated", active, up, bytes=size, saves=(active, up), kind=kind)
+        return c.add(
+            f"{prefix}gated", gate, up, bytes=c.k.bytes * number, saves=(gate, up), kind=kind
+        )
+    active = _active(c, activation, gate, number, kind, f"{prefix}activated gate")
+    return c.add(
+        f"{prefix}gated", active, up, bytes=_active_bytes(c, activation) * number,
+        saves=(active, up), kind=kind,
+    )  # fmt: skip
 
 
 def _split_and_gated(
-    c: Chain, activation: str, both: str, size: Size, kind: str, prefix: str
+    c: Chain, activation: str, both: str, number: Size, kind: str, prefix: str
 ) -> str:
     """Append the halves of a product as gate and what it gates; they share its storage."""
-    gate, up = f"{prefix}gate", f"{prefix}up"
+    gate, up, size = f"{prefix}gate", f"{prefix}up", c.k.bytes * number
     if activation == "gpt-oss":
         return _clamped_and_gated(c, both, size, kind, prefix)
     c.add(gate, both, bytes=size, part=True, also=((up, size),))
-    return _gated(c, activation, gate, up, size, kind, prefix)
+    return _gated(c, activation, gate, up, number, kind, prefix)
 
 
 def _clamped_and_gated(c: Chain, both: str, size: Size, kind: str, prefix: str) -> str:
@@ -130,14 +190,10 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
         )  # fmt: skip
     if part.expert.gated:
         both = _grouped(c, "experts' gate and up", chosen, 2 * e * f * copies, 2 * matrix)
-        inner = _split_and_gated(
-            c, part.expert.activation, both, e * f * copies, _EXPERTS, "experts' "
-        )
+        inner = _split_and_gated(c, part.expert.activation, both, f * copies, _EXPERTS, "experts' ")
     else:
         up = _grouped(c, "experts' up", chosen, e * f * copies, matrix)
-        inner = _active(
-            c, part.expert.activation, up, e * f * copies, _EXPERTS, "experts' activated"
-        )
+        inner = _active(c, part.expert.activation, up, f * copies, _EXPERTS, "experts' activated")
     down = _grouped(c, "experts' down", inner, e * hidden * copies, matrix)
     if part.whole:
         result = c.add("mixture", down, bytes=e * hidden * t)
@@ -199,5 +255,5 @@ def _grouped(c: Chain, name: str, source: str, size: Size, weight: Size) -> str:
     trained = name in c.t.trained
     return c.add(
         name, source, bytes=size, saves=(source,) if trained else (),
-        parameter=name if trained else "", kind=_EXPERTS,
+        parameter=name if trained else "", kind=_EXPERTS, copied=weight if c.k.copies else 0,
     )  # fmt: skip

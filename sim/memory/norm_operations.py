@@ -2,7 +2,7 @@
 
 from consilico.sim.memory.chain import Chain
 
-__all__ = ["norm"]
+__all__ = ["norm", "normed_bytes"]
 
 _KIND = "activations: norm"
 
@@ -10,7 +10,7 @@ _KIND = "activations: norm"
 def norm(
     c: Chain, kind: str, name: str, source: str, width: int, element: int, vectors: int = 1
 ) -> str:
-    """Append a norm and return the name of its result, which has the type of its input.
+    """Append a norm and return the name of its result, of :func:`normed_bytes` per element.
 
     Args:
         c: The chain.
@@ -25,16 +25,25 @@ def norm(
         return _rms(c, name, source, width, element, vectors, wide=kind == "rms-float")
     if kind == "layer-float":
         return _written_out(c, name, source, width, element, vectors)
-    wide = kind == "layer-plain" and element != 4
-    if wide:
-        source = c.cast(f"{name} input, float32", source, width, element, 4)
+    back = kind == "layer-plain" and element != 4
+    made = 4 if back else normed_bytes(c, kind, element)
+    source = c.cast(f"{name} input, float32", source, width, element, made)
     result = c.add(
-        f"{name} result, float32" if wide else f"{name} result", source,
-        bytes=(4 if wide else element) * width * c.tokens, saves=(source,),
+        f"{name} result, float32" if back else f"{name} result", source,
+        bytes=made * width * c.tokens, saves=(source,),
         extra=((f"{name} mean and scale", 8 * vectors * c.tokens),),
         parameter=name if name in c.t.trained else "", kind=_KIND,
     )  # fmt: skip
-    return c.cast(f"{name} result", result, width, 4, element) if wide else result
+    return c.cast(f"{name} result", result, width, 4, element) if back else result
+
+
+def normed_bytes(c: Chain, kind: str, element: int) -> int:
+    """Return the bytes of an element of what a norm makes of elements of ``element`` bytes.
+
+    CUDA's autocast runs PyTorch's layer norm in float32 (aten/src/ATen/autocast_mode.h); all other
+    norms hand back the type that they got.
+    """
+    return 4 if c.k.autocast and kind in ("layer", "layer-unbiased") else element
 
 
 def _rms(

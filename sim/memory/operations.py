@@ -10,7 +10,7 @@ from consilico.sim.memory.autograd import Op
 from consilico.sim.memory.chain import Chain, Kernels, Trained
 from consilico.sim.memory.entries import Size, ceil_div, least
 from consilico.sim.memory.mlp_operations import mlp
-from consilico.sim.memory.norm_operations import norm
+from consilico.sim.memory.norm_operations import norm, normed_bytes
 
 __all__ = ["block_ops", "logits_of", "loss_ops"]
 
@@ -35,7 +35,7 @@ def block_ops(
     """
     c = Chain(kernels, trained, tokens)
     h, r = arch.hidden, kernels.residual_bytes
-    size = r * h * tokens
+    size, n = r * h * tokens, normed_bytes(c, arch.norm, r)
 
     def normed(name: str, source: str) -> str:
         return norm(c, arch.norm, name, source, h, r)
@@ -44,25 +44,38 @@ def block_ops(
         """Append what happens to a result before it is added to the block's input."""
         if block.norms in ("after", "around"):
             result = norm(c, arch.norm, f"{name} result norm", result, h, kernels.bytes)
+            made = normed_bytes(c, arch.norm, kernels.bytes)
+            result = c.cast(f"{name} result normed", result, h, made, kernels.bytes)
         if block.scaled:
             result = c.add(f"{name} result, scaled", result, bytes=kernels.bytes * h * tokens)
         return result
 
+    def attended(source: str, source_bytes: int) -> str:
+        result = attention(c, block.attention, source, h, source_bytes, sequence)
+        c.hold(source)  # by the block, as long as the attention runs
+        return finished("attention", result)
+
+    def computed(source: str, source_bytes: int) -> str:
+        result = mlp(c, block.mlp, source, h, source_bytes)
+        c.hold(source)
+        return finished("mlp", result)
+
     if block.norms in ("shared", "parallel"):
         entry = normed("attention norm", "x")
-        attended = finished("attention", attention(c, block.attention, entry, h, r, sequence))
+        first = attended(entry, n)
         if block.norms == "parallel":
             entry = normed("mlp norm", "x")
-        result = finished("mlp", mlp(c, block.mlp, entry, h, r))
-        both = c.add("attention and mlp", attended, result, passes=True, bytes=size)
+        second = computed(entry, n)
+        both = c.add("attention and mlp", first, second, passes=True, bytes=size)
         c.add("x after mlp", "x", both, passes=True, bytes=size)
         return c.ops
-    before = block.norms != "after"
-    entry = normed("attention norm", "x") if before else "x"
-    result = finished("attention", attention(c, block.attention, entry, h, r, sequence))
+    if block.norms == "after":
+        middle = c.add("x after attention", "x", attended("x", r), passes=True, bytes=size)
+        c.add("x after mlp", middle, computed(middle, r), passes=True, bytes=size)
+        return c.ops
+    result = attended(normed("attention norm", "x"), n)
     middle = c.add("x after attention", "x", result, passes=True, bytes=size)
-    entry = normed("mlp norm", middle) if before else middle
-    result = finished("mlp", mlp(c, block.mlp, entry, h, r))
+    result = computed(normed("mlp norm", middle), n)
     c.add("x after mlp", middle, result, passes=True, bytes=size)
     return c.ops
 
@@ -79,6 +92,7 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
     e, r, h, v = kernels.float_bytes, kernels.residual_bytes, arch.hidden, arch.vocab
     bare = arch.post_norm or not arch.final_norm
     entry = "x" if bare else norm(c, arch.norm, "final norm", "x", h, r)
+    r = r if bare else normed_bytes(c, arch.norm, r)
     width = arch.embedding_width or h
     if width != h:
         entry = c.linear("result, narrowed", entry, h, width, r, "activations: logits")
@@ -91,6 +105,7 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
         c.add(
             "loss", entry, bytes=4, extra=(("gradient of the last hidden state", r * h * tokens),),
             scratch=(e + 4) * part, parameter="output layer", kind=kind,
+            copied=2 * v * h if kernels.copies else 0,
         )  # fmt: skip
         return c.ops
     if kernels.loss == "liger":
@@ -143,6 +158,7 @@ def _liger(c: Chain, entry: str, width: int, vocab: int, entry_bytes: int) -> No
     c.add(
         "loss", entry, bytes=4, extra=tuple(made), scratch=e * part * vocab, back_scratch=back,
         parameter="output layer", kind="activations: logits",
+        copied=2 * vocab * width if c.k.copies else 0,
     )  # fmt: skip
 
 

@@ -53,14 +53,14 @@ class _Step:
         last = {kind: block for block, kind in enumerate(pattern)}
         for block in range(layers) if self.every_block else sorted(last.values()):
             base = (
-                self.act.kept(block), self.act.input(block), self.act.casts_forward(block + 1),
+                self.act.kept(block), self.act.input(block), self.act.cached(block),
                 self.act.mask(), self.act.gathered(1),
             )  # fmt: skip
             for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
                 yield self._stage("forward", label, *base, self.act.during(moment))
         kept = (
-            self.act.kept(layers), self.act.casts_loss(backward=False), self.act.gathered(0),
+            self.act.kept(layers), self.act.cached(layers), self.act.gathered(0),
         )  # fmt: skip
         for moment in self.act.loss.forward:
             if not self.plan.method.forward_only or moment.op in self.act.logits:
@@ -83,14 +83,14 @@ class _Step:
         layers = self.plan.arch.layers
         waiting: list[str] = []  # parameters outside the blocks whose gradients are there
         kept = (
-            self.act.kept(layers), self.act.casts_loss(backward=True), self.act.gathered(1),
+            self.act.kept(layers), self.act.gathered(1),
         )  # fmt: skip
         for moment in self.act.loss.backward:
             yield from self._moment("loss, backward", moment, kept, 0, waiting)
         for block in reversed(range(layers) if self.every_block else self._peaks()):
             above = layers - 1 - block
             base = (
-                self.act.kept(block), self.act.checkpoint(block), self.act.casts_backward(block),
+                self.act.kept(block), self.act.checkpoint(block),
                 self.act.held_logits(), self.act.finished(above),
                 self.act.gathered(self.act.gathered_backward),
             )  # fmt: skip

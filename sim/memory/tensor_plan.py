@@ -92,6 +92,7 @@ class TensorPlan:
             product_bytes=product,
             half=self.weight == "float16",
             autocast=run.autocast,
+            copies=run.autocast and self.rest == "float32",
             attention=run.attention,
             implementation="transformers-2023" if run.published else run.implementation,
             loss="eager" if self.method.forward_only else run.loss,

@@ -129,8 +129,6 @@ class TrainingSetup(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.method == "q-galore" and self.dtype != "float32":
-            raise ValueError(f"dtype must be float32 with INT8 weights, not {self.dtype!r}")
         if self.per_layer and self.method in _TORCH:
             raise ValueError(f"per_layer must be false with {self.method}: it has no such update")
 

@@ -278,7 +278,7 @@ def test_the_command_answers_in_json_and_in_tables(capsys: pytest.CaptureFixture
     [
         (["--model", "llama-7b", "--array", "64"], "--array takes rows x columns"),
         (["--model", "llama-7b", "--method", "sltrain"], "method must be one of"),
-        (["--model", "gpt2"], "gated of gpt2 must be True as in LLaMA"),
+        (["--model", "gpt2"], "gated in the MLP of gpt2 must be True as in LLaMA"),
         (["--model", "llama-60m", "--pdk", "tsmc5"], "tsmc5"),
         (["--model", "llama-60m", "--dram", "core"], "unknown dram 'core'"),
     ],

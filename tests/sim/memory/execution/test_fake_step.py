@@ -54,6 +54,11 @@ def test_also_in_bfloat16_and_with_checkpoints(attention: str, checkpointing: st
     assert without_time(track_fake(ARCH, plan)) == without_time(track(ARCH, plan))
 
 
+def test_integer_weights_of_a_bfloat16_model() -> None:
+    plan = setup("q-galore", dtype="bfloat16")
+    assert without_time(track_fake(WIDE, plan)) == without_time(track(WIDE, plan))
+
+
 def allocated_peak(plan: TrainingSetup) -> int:
     """What torch's CPU allocator itself reports as the most during a second step."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
@@ -135,10 +140,16 @@ def test_the_command_prints_a_line_of_json(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "q-galore"], "dtype must be float32 with INT8 weights, not 'bfloat16'"),
+        (
+            ["--method", "lora", "--model", "qwen3-8b"],
+            "norm in the attention of qwen3-8b must be none",
+        ),
         (["--method", "lora", "--rank", "0"], "rank must be an integer in [1, 1048576], not 0"),
         (["--method", "lora", "--steps", "1"], "steps must be at least 2"),
-        (["--method", "lora", "--model", "gpt2"], "gated of gpt2 must be True as in LLaMA"),
+        (
+            ["--method", "lora", "--model", "gpt2"],
+            "gated in the MLP of gpt2 must be True as in LLaMA",
+        ),
         (["--method", "lora", "--model", "gpt9"], "unknown model 'gpt9'"),
     ],
 )

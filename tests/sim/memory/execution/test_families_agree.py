@@ -59,6 +59,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "dots1": LLAMA | EXPERTS | {"n_shared_experts": 1},
     **dict.fromkeys(("deepseek_v2", "deepseek_v3"), DEEPSEEK),
     **dict.fromkeys(("gpt2", "gpt_bigcode"), GPT),
+    **dict.fromkeys(("gptj", "codegen"), GPT | {"rotary_dim": 32}),
+    "bloom": {
+        "hidden_size": 512, "n_layer": 4, "n_head": 8, "vocab_size": 2000,
+        "attention_dropout": 0.0, "hidden_dropout": 0.0,
+    },
     "gpt_neo": {
         "hidden_size": 512, "num_layers": 4, "num_heads": 8, "vocab_size": 2000,
         "max_position_embeddings": 512, "attention_types": [[["global", "local"], 2]],
@@ -69,6 +74,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "vocab_size": 2000, "max_position_embeddings": 512, "dropout": 0.0,
     },
 }  # fmt: skip
+UNDER_AUTOCAST: list[tuple[str, dict[str, Any]]] = [
+    ("gpt2", {"dtype": "amp", "method": "adamw"}),
+    ("gpt2", {"dtype": "bfloat16-amp", "method": "adamw"}),
+    ("codegen", {"dtype": "bfloat16-amp", "method": "sgd"}),
+    ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full"}),
+    ("qwen3", {"dtype": "amp", "method": "lora", "rank": 8, "checkpointing": "full"}),
+]
+"""Families and settings where what autocast converts, and keeps, makes the peak."""
 SOON = ("qwen3", "gemma3_text", "mixtral")  # in every run of the tests
 
 
@@ -90,6 +103,14 @@ def test_the_ledger_agrees_with_execution(family: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SOON])
 def test_the_ledger_agrees_with_execution_of_every_family(family: str, tmp_path: Path) -> None:
     assert abs(error_pct(family, tmp_path, method="sgd")) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("family", "settings"), UNDER_AUTOCAST)
+def test_the_ledger_agrees_under_autocast(
+    family: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    assert abs(error_pct(family, tmp_path, **settings)) <= 0.1
 
 
 @pytest.mark.exhaustive

@@ -143,10 +143,22 @@ def unlike(**changes: Any) -> Architecture:
     ("arch", "named"),
     [
         (unlike(norm="layer"), "norm of tiny must be 'rms' as in LLaMA, not 'layer'"),
-        (unlike(attention={"bias": True}), "bias of tiny must be False as in LLaMA, not True"),
-        (unlike(attention={"rotary": 4}), "rotary of tiny must be 8 as in LLaMA, not 4"),
-        (unlike(mlp={"gated": False}), "gated of tiny must be True as in LLaMA, not False"),
-        (unlike(norms="after"), "norms of tiny must be 'before' as in LLaMA, not 'after'"),
+        (
+            unlike(attention={"bias": True}),
+            "bias in the attention of tiny must be False as in LLaMA, not True",
+        ),
+        (
+            unlike(attention={"rotary": 4}),
+            "rotary in the attention of tiny must be 8 as in LLaMA, not 4",
+        ),
+        (
+            unlike(mlp={"gated": False}),
+            "gated in the MLP of tiny must be True as in LLaMA, not False",
+        ),
+        (
+            unlike(norms="after"),
+            "norms in the blocks of tiny must be 'before' as in LLaMA, not 'after'",
+        ),
     ],
 )
 def test_an_architecture_that_is_no_llama_is_refused(arch: Architecture, named: str) -> None:
