@@ -387,24 +387,40 @@ def _length(config: SystolicConfig, source: str) -> float:
     return whole / -(-whole // config.depth)
 
 
-# The passes of a weight-stationary job, from their description in the golden model's module
-_JOB = """
+# The tiles of a job, from their description in the golden model's module
+_TILES = """
   reg [{extent}-1:0] job_m, job_n, m_at = 0, n_at = 0;
   reg [{depth}-1:0] job_k, k_at = 0;
-  reg [31:0] beat_at = 0;
-  reg shaped = 0, loaded = 0; // there is a shape; the first weights of the job are there
+  reg shaped = 0; // there is a shape
   wire [31:0] m_left = job_m - m_at, n_left = job_n - n_at, k_left = job_k - k_at;
-  wire m_last = m_left <= {tile}, n_last = n_left <= {columns}, k_last = k_left <= {rows};
+  wire m_last = m_left <= {tile}, n_last = n_left <= {columns}, k_last = k_left <= {deep};
   wire [31:0] lines = m_last ? m_left : {tile};
-  wire last_pass = loaded && m_last && n_last && k_last;
-  wire [31:0] beats = !loaded || (!last_pass && lines < {rows}) ? {rows} : lines;
-  wire pass_ends = beat_at + 1 == beats;
   wire fits = cfg_m != 0 && cfg_m <= {greatest_extent} && cfg_n != 0 && cfg_n <= {greatest_extent}
     && cfg_k != 0 && cfg_k <= {greatest_depth};
   always @(posedge clk) begin
     // of a shape that comes in a reset nothing is said
     if (configure || (cfg_valid && rst)) shaped <= configure && fits;
     if (configure) {{job_m, job_k, job_n}} <= {{cfg_m, cfg_k, cfg_n}};
+  end
+"""
+# Beats of an output-stationary job: a step along k each
+_BEATS = """
+  always @(posedge clk)
+    if (rst) {{m_at, n_at, k_at}} <= 0;
+    else if (take) begin
+      k_at <= k_last ? 0 : k_at + 1;
+      if (k_last) n_at <= n_last ? 0 : n_at + {columns};
+      if (k_last && n_last) m_at <= m_last ? 0 : m_at + {tile};
+    end
+"""
+# Passes of a weight-stationary job
+_PASSES = """
+  reg [31:0] beat_at = 0;
+  reg loaded = 0; // the first weights of the job are there
+  wire last_pass = loaded && m_last && n_last && k_last;
+  wire [31:0] beats = !loaded || (!last_pass && lines < {rows}) ? {rows} : lines;
+  wire pass_ends = beat_at + 1 == beats;
+  always @(posedge clk) begin
     if (rst) begin
       {{m_at, n_at, k_at, beat_at}} <= 0;
       loaded <= 0;
@@ -424,7 +440,6 @@ _JOB = """
 def _contract(config: SystolicConfig) -> Contract:
     """Return the contract; which beats complete results depends on the shape of the job."""
     rows, columns = config.rows, config.columns
-    stated: dict[str, Any] = {"completes": None}
     stages = config.cluster_rows + config.cluster_columns
     clocks = [f"compute{stage}" for stage in range(stages)]
     if config.dataflow == "weight_stationary":  # every beat is a slot
@@ -434,41 +449,77 @@ def _contract(config: SystolicConfig) -> Contract:
         clocks += [
             f"load{row}_{stage}" for row in range(rows) for stage in range(row, row + columns)
         ]
-        stated = _promised(config, stages)
+        stated = _promised_of_passes(config, stages)
+    else:
+        stated = _promised_of_tiles(config, stages)
     return Contract(
         **stated,
+        lawful="shaped || !take",
         beat_clocks=clocked_by(0, i=(f"array.{clock}" for clock in clocks), cfg=("shape",)),
         accumulators=_accumulators(config),
     )
 
 
-def _promised(config: SystolicConfig, stages: int) -> dict[str, Any]:
+def _job(config: SystolicConfig, deep: int, steps: str) -> str:
+    """Return Verilog of the counters of a job: the tiles, and the steps through one."""
+    return (_TILES + steps).format(
+        extent=config.extent.bit_length(), depth=config.depth.bit_length(),
+        greatest_extent=config.extent, greatest_depth=config.depth,
+        rows=config.rows, columns=config.columns, tile=config.tile_rows, deep=deep,
+    )  # fmt: skip
+
+
+def _shown(config: SystolicConfig, stages: int, own: tuple[str, ...]) -> dict[str, str]:
+    """Return nets that lemmas speak of: the unit's own, and what is in each stage of the array."""
+    rows = config.rows if config.dataflow == "weight_stationary" else config.cluster_rows
+    nets = {name: name for name in ("shape", "m_done", "n_done", "k_done", *own)}
+    for stage in range(stages):
+        nets[f"valid{stage}"] = f"array.valid{stage}"
+        nets[f"tags{stage}"] = f"array.tags{stage}[{3 + rows}]"  # its last bit: delivers
+    return nets
+
+
+def _delivers(stages: int) -> str:
+    return " + ".join(f"(valid{stage} && tags{stage})" for stage in range(stages))
+
+
+def _promised_of_tiles(config: SystolicConfig, stages: int) -> dict[str, Any]:
+    """Return what an output-stationary contract says of results, and why it holds."""
+    lemmas = (
+        "!shaped || shape == {job_n, job_k, job_m}",
+        "m_done == m_at && n_done == n_at && k_done == k_at",
+        "cfg_ready == (m_at == 0 && n_at == 0 && k_at == 0)",
+        f"due + 0 == left + {_delivers(stages)}",
+    )
+    return {
+        "completes": "k_last ? lines : 0",
+        "closes": "k_last && n_last && m_last",  # a configuration waits for the whole job
+        "state": _job(config, 1, _BEATS),
+        "most_due": max(15, stages + 2 * config.rows),
+        "lemmas": tuple(f"!lawful_so_far || ({lemma})" for lemma in lemmas),
+        "lemma_nets": _shown(config, stages, ("left",)),
+        "late_cycles": stages + 2,
+        "wait_cycles": stages + config.rows + 2,
+    }
+
+
+def _promised_of_passes(config: SystolicConfig, stages: int) -> dict[str, Any]:
     """Return what a weight-stationary contract says of results, and why it holds."""
-    delivers = " + ".join(f"(valid{stage} && tags{stage})" for stage in range(stages))
     lemmas = (
         "!shaped || shape == {job_n, job_k, job_m}",
         "beat == beat_at && m_done == m_at && n_done == n_at && k_done == k_at",
         "cfg_ready == (!loaded && beat_at == 0)",
-        f"due + 0 == {delivers}",
+        f"due + 0 == {_delivers(stages)}",
     )
-    nets = {name: name for name in ("shape", "beat", "m_done", "n_done", "k_done")}
-    for stage in range(stages):
-        nets[f"valid{stage}"] = f"array.valid{stage}"
-        nets[f"tags{stage}"] = f"array.tags{stage}[{3 + config.rows}]"
     return {
         "completes": "loaded && k_last && beat_at < lines",
         "closes": "last_pass && pass_ends",
-        "lawful": "shaped || !take",
-        "state": _JOB.format(
-            extent=config.extent.bit_length(), depth=config.depth.bit_length(),
-            greatest_extent=config.extent, greatest_depth=config.depth,
-            rows=config.rows, columns=config.columns, tile=config.tile_rows,
-        ),
+        "state": _job(config, config.rows, _PASSES),
         "most_due": max(15, stages + 1),
         "lemmas": tuple(f"!lawful_so_far || ({lemma})" for lemma in lemmas),
-        "lemma_nets": nets,
+        "lemma_nets": _shown(config, stages, ("beat",)),
         "ready": {"i": f"{MOVES} && !cfg_valid"},
-    }  # fmt: skip
+    }
 
 
 def _accumulators(config: SystolicConfig) -> tuple[Accumulator, ...]:
