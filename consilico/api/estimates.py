@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
-    from consilico.sim.estimate.operators.estimate import RtlEstimate, UnitEstimate
+    from consilico.sim.estimate.operators.answers import RtlEstimate, UnitEstimate
     from consilico.sim.units.unit import Unit
 
 _SCALED = ("area_um2", "delay_ns", "energy_pj", "power_w")

@@ -26,7 +26,7 @@ from consilico.commands.rtl import (
 from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
-    from consilico.sim.estimate.operators.estimate import RtlEstimate, UnitEstimate
+    from consilico.sim.estimate.operators.answers import RtlEstimate, UnitEstimate
 
 __all__ = ["estimate"]
 

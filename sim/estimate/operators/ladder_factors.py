@@ -25,7 +25,7 @@ from consilico.sim.units.catalogue import find_unit
 
 __all__ = [
     "FACTORED",
-    "at_layout",
+    "carry_to_layout",
     "factor_features",
     "factor_samples",
     "factors_digest",
@@ -151,7 +151,7 @@ def _rows(table: KitLadder, costs: Mapping[str, Cost]) -> list[MeasuredLadder]:
     return [row for row in table.fitted if row.unit in costs["area_um2"].factors]
 
 
-def at_layout(
+def carry_to_layout(
     cells: Mapping[str, tuple[Reals, Reals, Reals]],
     costs: Mapping[str, Cost],
     features: Mapping[str, Reals],

@@ -15,7 +15,7 @@ from consilico.sim.estimate.operators.fit import Cost
 from consilico.sim.estimate.operators.judge import accuracy, judge_layouts
 from consilico.sim.estimate.operators.ladder_factors import (
     FACTORED,
-    at_layout,
+    carry_to_layout,
     factors_digest,
     fit_layout,
 )
@@ -162,7 +162,7 @@ def test_errors_of_cells_and_of_the_factor_add_up_as_independent_ones() -> None:
     )  # fmt: skip
     ten = np.array([10.0])
     cells = dict.fromkeys(FACTORED.values(), (ten, ten, ten))
-    found = at_layout(cells, costs, dict.fromkeys(FACTORED, np.ones((1, 1, 1))), layout, "u")
+    found = carry_to_layout(cells, costs, dict.fromkeys(FACTORED, np.ones((1, 1, 1))), layout, "u")
     value, low, high = (float(end[0]) for end in found["energy_pj"])
     assert value == pytest.approx(30.0)
     assert (np.log(high / value), np.log(value / low)) == pytest.approx((0.5, 0.5))
