@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import llama_parts
+from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["ARITHMETIC", "ElementwiseOperators", "Pass", "operators", "passes"]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Parameter, llama_parts
+from consilico.sim.memory.architecture import Parameter
+from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
 from consilico.sim.memory.training_run import TrainingRun
 

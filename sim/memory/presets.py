@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture, decoder
+from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.config_fields import ConfigFields, shown
 from consilico.sim.memory.families import LLAMA_LIKE, Reader
 from consilico.sim.memory.families_gpt import GPT_LIKE
 from consilico.sim.memory.families_mixture import MIXTURES
+from consilico.sim.memory.llama_family import decoder
 
 __all__ = ["FAMILIES", "built_in_fields", "config_path", "find_model", "model_names",
            "read_config"]  # fmt: skip

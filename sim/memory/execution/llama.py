@@ -16,7 +16,8 @@ from torch.utils.checkpoint import (
     noop_context_fn,
 )
 
-from consilico.sim.memory.architecture import Architecture, Attention, Mlp, llama_parts
+from consilico.sim.memory.architecture import Architecture, Attention, Mlp
+from consilico.sim.memory.llama_family import llama_parts
 
 __all__ = ["ATTENTION", "CHECKPOINTING", "Llama", "Output", "selective_contexts"]
 

@@ -11,8 +11,9 @@ from torch.utils._pytree import tree_leaves
 from consilico.sim.accelerator.elementwise import operators, passes
 from consilico.sim.accelerator.matrix_products import planned
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture, decoder
+from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.llama_family import decoder
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.training_run import TrainingRun

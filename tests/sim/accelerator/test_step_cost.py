@@ -21,7 +21,7 @@ from consilico.sim.accelerator.unit_prices import (
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly, summed
 from consilico.sim.estimate.operators.estimate import estimate, layout_factors
-from consilico.sim.memory.architecture import decoder
+from consilico.sim.memory.llama_family import decoder
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
 from consilico.sim.units.catalogue import find_unit

@@ -16,8 +16,8 @@ from consilico.sim.accelerator.update import (
     update_operations,
 )
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
+from consilico.sim.memory.llama_family import decoder
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.step_time import LAZY, svd_flops
 from consilico.sim.memory.training_run import TrainingRun

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import llama_parts
+from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.presets import find_model, model_names, read_config
 
 LLAMA = {

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from consilico.sim.memory.architecture import Architecture, Mlp, llama_parts
+from consilico.sim.memory.architecture import Architecture, Mlp
 from consilico.sim.memory.evidence import published as module
 from consilico.sim.memory.evidence.conventions import CONVENTIONS, galore_table_1
 from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case
 from consilico.sim.memory.evidence.published import PublishedFigure, published_figures
+from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.presets import find_model
 
 # No rule tried gives these; computed against printed, in percent. Most are 0.01 G: Table 2 of

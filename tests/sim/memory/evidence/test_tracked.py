@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from consilico.sim.memory.architecture import Architecture, decoder
+from consilico.sim.memory.architecture import Architecture
 from consilico.sim.memory.evidence.measurements import run_of, tracked_runs, tracked_table
 from consilico.sim.memory.execution.fake_step import track_fake
 from consilico.sim.memory.execution.fake_table import cases, code_digest
 from consilico.sim.memory.execution.training_step import TrainingSetup
 from consilico.sim.memory.ledger import ledger
+from consilico.sim.memory.llama_family import decoder
 from consilico.sim.memory.presets import find_model
 
 

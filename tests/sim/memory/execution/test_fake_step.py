@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from consilico.sim.memory.architecture import decoder
 from consilico.sim.memory.execution import fake_table
 from consilico.sim.memory.execution.fake_step import TrackedStep, track, track_fake
 from consilico.sim.memory.execution.training_step import (
     LlamaTraining,
     TrainingSetup,
 )
+from consilico.sim.memory.llama_family import decoder
 
 ARCH = decoder(
     name="tiny",

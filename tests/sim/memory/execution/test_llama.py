@@ -8,16 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from consilico.sim.memory.architecture import (
-    Architecture,
-    Block,
-    Mixture,
-    Mlp,
-    decoder,
-    llama_parts,
-)
+from consilico.sim.memory.architecture import Architecture, Block, Mixture, Mlp
 from consilico.sim.memory.execution.llama import Llama
 from consilico.sim.memory.execution.training_step import add_lora
+from consilico.sim.memory.llama_family import decoder, llama_parts
 
 ARCH = decoder(
     name="tiny",
