@@ -116,8 +116,8 @@ def test_the_comparison_sees_an_operator_too_few() -> None:
 
 def test_what_is_not_like_llama_is_refused() -> None:
     for name, words in (
-        ("gpt2", "gated of gpt2 must be True"),
-        ("qwen2.5-0.5b", "bias of qwen2"),
+        ("gpt2", "gated in the MLP of gpt2 must be True"),
+        ("qwen2.5-0.5b", "bias in the attention of qwen2"),
     ):
         with pytest.raises(UserError, match=words):
             passes(planned(TrainingRun(model=find_model(name))))
