@@ -622,7 +622,7 @@ LATER = (  # kinds that passed until a mechanism was made for each
         module=PIPELINE,
         edits=(("        arrives = i.valid\n", _SLEEPS),),
         caught_by=LONG_STALL,
-        says="never came",
+        says="wrong",
     ),
     Fault(
         what="a reset undoes a configuration that nothing has used yet",
