@@ -79,6 +79,7 @@ def table_states() -> Iterator[TableState]:
     for name, key, remedy in (
         ("sim/estimate/nodes/measured.json", "rows", "sim.estimate.nodes.measure"),
         ("sim/silicon/synthesis/yosys_versions.json", "rows", ""),
+        ("sim/silicon/glitch_study.json", "cases", "sim.silicon.glitch_study"),
     ):
         rows = json.loads((_ROOT / name).read_text())[key]
         yield _unit_rows(name, rows, f"python -m consilico.{remedy}" if remedy else "")

@@ -6,12 +6,14 @@ delay per output (the mean of its arcs), with every arc, and with every arc shor
 whose name contains one of the parts are measured anew.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import write_atomic
@@ -48,6 +50,9 @@ class GlitchCase(Facts):
     """Energies of one netlist per operation, in pJ, on the same traffic."""
 
     case: str
+    unit: str
+    config: dict[str, Any]  # of the unit, by field
+    verilog_sha256: str  # of what was measured
     kit: str
     clock_ns: float
     cells: int
@@ -141,6 +146,9 @@ def measure_case(
         every = run(Delays(sdf=sdf, timing=timing, propagated=False))
         return GlitchCase(
             case=name,
+            unit=unit.name,
+            config=config.to_json(),
+            verilog_sha256=hashlib.sha256(circuit.text.encode()).hexdigest(),
             kit=kit.name,
             clock_ns=clock_ns,
             cells=mapped.cells,
