@@ -38,7 +38,7 @@ def census(c: Batch) -> Census:
     made.include(scaler)
     made.path(*scaled)
     if c.scale == "bf16":
-        made.path(*fixed_scale_census(("scale",), groups)[1])
+        made.path(*fixed_scale_census(("scale",), 1)[1])
     if c.output == "bf16":
         made.add("clock_gate", 3)
         made.add("and_or", 2)
@@ -73,7 +73,7 @@ def _scale_census(c: Batch) -> Census:
     drivers, groups = ("scale",), 1 / c.beats
     fixed = c.scale == "bf16"
     if fixed:
-        made.include(fixed_scale_census(drivers, groups)[0])
+        made.include(fixed_scale_census(drivers, 1)[0])  # each beat brings one
     if fixed or c.output == "bf16":
         made.add("mux", 8)
         made.add("clock_gate", 1)

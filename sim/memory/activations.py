@@ -259,7 +259,7 @@ class Activations:
             [("gradient of a block's result", "activations: block in work", self.x, 1)]
         )
 
-    def cached(self, blocks: int) -> LiveTensors:
+    def weight_copies(self, blocks: int) -> LiveTensors:
         """Return the copies of weights that autocast keeps once ``blocks`` blocks have run forward.
 
         It keeps those of weights that train, until the forward pass is over. Where blocks are not

@@ -53,14 +53,14 @@ class _Step:
         last = {kind: block for block, kind in enumerate(pattern)}
         for block in range(layers) if self.every_block else sorted(last.values()):
             base = (
-                self.act.kept(block), self.act.input(block), self.act.cached(block),
+                self.act.kept(block), self.act.input(block), self.act.weight_copies(block),
                 self.act.mask(), self.act.gathered(1),
             )  # fmt: skip
             for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
                 yield self._stage("forward", label, *base, self.act.during(moment))
         kept = (
-            self.act.kept(layers), self.act.cached(layers), self.act.gathered(0),
+            self.act.kept(layers), self.act.weight_copies(layers), self.act.gathered(0),
         )  # fmt: skip
         for moment in self.act.loss.forward:
             if not self.plan.method.forward_only or moment.op in self.act.logits:

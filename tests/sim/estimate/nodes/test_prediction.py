@@ -164,6 +164,7 @@ def test_json_has_each_figure_under_its_name_with_its_error_bar_on_one_level() -
     assert set(data["area_um2"]) == {"given", "value", "factor", "by_our_units", "method"}
     assert set(data["area_um2"]["by_our_units"]) == {
         "low", "median", "high", "low_ratio", "median_ratio", "high_ratio", "figures", "pairs",
+        "rung",
     }  # fmt: skip
 
 
