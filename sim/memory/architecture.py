@@ -100,16 +100,15 @@ class Attention:
     head_dim: int
     bias: bool = False  # of queries, keys and values
     output_bias: bool = False
-    fused: str = ""  # one matrix makes all three, and then: "slices" of the result, or its "split",
-    # or "copies" of that
+    # one matrix makes all three, and then: "slices" of the result, its "split", or "copies" of that
+    fused: str = ""
     norm: str = ""  # of queries and keys: one of NORMS, or none
     norm_of: str = "head"  # "head": the same weights for each; "each": their own; "whole": one norm
     rotary: int = 0  # dimensions of a head that are rotated by their position
     joined: bool = False  # those and the rest are joined anew, which puts heads before tokens
-    angles: str = (
-        ""  # "float32": of rotation, in float32; "own", "own float32": made by each block;
-    )
-    # "own each", "own each float32": for queries and for keys
+    # "float32": of rotation, in float32; "own", "own float32": made by each block; "own each", "own
+    # each float32": for queries and for keys
+    angles: str = ""
     window: int = 0  # tokens that a token sees; 0: all before it
     held: str = ""  # transformers holds the scores of this family, whatever it is asked for:
     # "scores" as usual, or in "float32"

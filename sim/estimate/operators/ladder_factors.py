@@ -14,14 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from consilico.hw.census import Batch, Census
-from consilico.sim.base.errors import UserError
+from consilico.hw.census import Census
 from consilico.sim.base.results import digest
 from consilico.sim.estimate.operators.features import ENERGY_FEATURES, Reals
 from consilico.sim.estimate.operators.fit import Cost, Sample, fit_cost, predict, reach, unseen
 from consilico.sim.estimate.operators.ladder_table import KitLadder, MeasuredLadder
-from consilico.sim.estimate.operators.tables import LayoutCosts, metric_features
-from consilico.sim.units.catalogue import find_unit
+from consilico.sim.estimate.operators.tables import LayoutCosts, fitted_census, metric_features
 
 __all__ = [
     "FACTORED",
@@ -102,10 +100,7 @@ def factor_samples(
     """
     found = []
     for row in rows:
-        unit = find_unit(row.unit)
-        if unit.census is None:
-            raise UserError(f"{unit.name} has no census, which fitting factors takes")
-        census = unit.census(Batch([unit.config(**row.config)]))
+        census = fitted_census(row.unit, row.config)
         features = factor_features(census, row.operands, 1, costs)[quantity][:, 0]
         found.append(Sample(row.unit, features, row.factor(quantity)))
     return found

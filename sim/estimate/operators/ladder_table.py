@@ -56,7 +56,7 @@ class MeasuredLadder(Facts):
 
     @property
     def at_layout(self) -> MeasuredRung:
-        """What the layout costs."""
+        """Return the figures of the last rung: the layout's."""
         return self.rungs[-1]
 
     def factor(self, quantity: str) -> float:

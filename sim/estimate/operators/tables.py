@@ -1,7 +1,7 @@
 """Read the costs fitted to a kit's measurements; features of what was measured."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "config_samples",
     "costs_path",
     "design_samples",
+    "fitted_census",
     "groups",
     "layout_path",
     "read_calibration",
@@ -152,14 +153,27 @@ def config_samples(rows: Iterable[MeasuredConfig], metric: str) -> list[Sample]:
     """
     found = []
     for row in rows:
-        unit = find_unit(row.unit)
-        if unit.census is None:
-            raise UserError(f"{unit.name} has no census, which calibrating takes")
-        census = unit.census(Batch([unit.config(**row.config)]))
+        census = fitted_census(row.unit, row.config)
         measured = getattr(row, "energy_beat_pj" if metric == "energy_pj" else metric)
         features = metric_features(census, metric, row.operands, 1)[:, 0]
         found.append(Sample(row.unit, features, measured))
     return found
+
+
+def fitted_census(name: str, config: Mapping[str, Any]) -> Census:
+    """Return the operators of a configuration that costs or factors are fitted to.
+
+    Args:
+        name: Of the unit.
+        config: Values of its fields by name.
+
+    Raises:
+        UserError: If the unit has no census.
+    """
+    unit = find_unit(name)
+    if unit.census is None:
+        raise UserError(f"{unit.name} has no census, which calibrating takes")
+    return unit.census(Batch([unit.config(**config)]))
 
 
 def design_samples(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from consilico.sim.estimate.operators.calibration_state import other_verilog
 from consilico.sim.silicon.glitch_study import CASES, glitch_table, measure_case
 
 TABLE = {case.case: case for case in glitch_table().cases}
@@ -25,8 +26,9 @@ def test_the_size_of_all_delays_hardly_matters(name: str) -> None:
 
 @pytest.mark.exhaustive
 def test_a_case_is_measured_as_it_is_in_the_table() -> None:
-    found, known = measure_case(*CASES[0]), TABLE[CASES[0][0]]
-    if found.verilog_sha256 != known.verilog_sha256:
+    known = TABLE[CASES[0][0]]
+    if other_verilog([known]):
         pytest.skip("the table is of other Verilog, as `make calibration-check` says")
+    found = measure_case(*CASES[0])
     for field in ("without_delays_pj", "mean_arcs_pj", "all_arcs_pj", "shorter_pj"):
         assert getattr(found, field) == pytest.approx(getattr(known, field), rel=0.02)
