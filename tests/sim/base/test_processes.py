@@ -129,7 +129,8 @@ def test_what_a_talkative_tool_printed_last_is_kept(tool: Path) -> None:
 def test_children_that_would_outlive_a_tool_are_ended(tool: Path, start: str) -> None:
     """One of them has a session of its own, and one has lost its parent."""
     own = f"600.{os.getpid()}"  # seconds that no other test sleeps
-    _does(tool, f"{start.replace('600', own)}\nps -eo pid,args | grep '[s]leep {own}'")
+    seen = f"ps -eo pid,args | grep '[s]leep {own}'"
+    _does(tool, f"{start.replace('600', own)}\nuntil {seen}; do :; done")
     run = run_tool("faketool", ["faketool"], PATIENT).check()
     children = [int(line.split()[0]) for line in run.stdout.splitlines()]
     assert children
