@@ -8,7 +8,7 @@ prover.
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,10 +118,12 @@ def _testbench(
     listed = ", ".join(widths)
     wires = "\n".join(f"  reg [{width - 1}:0] {name};" for name, width in widths.items())
     ports = ", ".join(f".{name}({name})" for name in widths)
-    moments = ", ".join(_path(name) or "1'b0" for name in reversed(found.ticks)) or "1'b0"
+    escaped = _escaped(claim.text)
+    ticks = [_path(name, escaped) or "1'b0" for name in reversed(found.ticks)]
+    moments = ", ".join(ticks) or "1'b0"
     stimulus = "\n".join(chosen)
     # unknown values would hide what a 0 shows
-    unset = [path for name in found.unset if (path := _path(name))]
+    unset = [path for name in found.unset if (path := _path(name, escaped))]
     unset += [path.replace(".unit.", ".other.", 1) for path in unset]
     words = [path for path in unset if path.endswith("]")]  # of memories
     others = [path for path in unset if not path.endswith("]")]
@@ -166,11 +168,36 @@ endmodule
 """
 
 
-def _path(name: str) -> str:
-    """Return the hierarchical name of a net of the unit; ``""`` if it has none in the source."""
-    parts = name.removeprefix("\\").split(".")
-    if name.startswith("$") or not name or name.isdigit():
-        return ""
-    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\[\d+\])?")  # a word of a memory has a number
-    written = [part if plain.fullmatch(part) else f"\\{part} " for part in parts]
-    return ".".join(["harness", "unit", *written])
+def _path(name: str, escaped: Collection[str]) -> str:
+    """Return the hierarchical name of a net of the unit; ``""`` if it has none in the source.
+
+    Yosys joins names of instances, generate blocks and nets with dots, which an escaped name may
+    hold as well: the source says where one begins.
+
+    Args:
+        name: Of the flat design; a word of a memory has its number in brackets.
+        escaped: The escaped names of the source (:func:`_escaped`).
+    """
+    written = _written(name, escaped)
+    return ".".join(["harness", "unit", *written]) if written else ""
+
+
+def _written(name: str, escaped: Collection[str]) -> tuple[str, ...]:
+    """Return the parts of a hierarchical name as Verilog has them; none if the source has none."""
+    word = re.fullmatch(r"(.*)(\[\d+\])", name)
+    if name in escaped:
+        return (f"\\{name} ",)
+    if word and word[1] in escaped:
+        return (f"\\{word[1]} {word[2]}",)
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*(\[\d+\])?", name):
+        return (name,)
+    for dot in reversed([at for at, letter in enumerate(name) if letter == "."]):
+        before, after = (_written(part, escaped) for part in (name[:dot], name[dot + 1 :]))
+        if before and after:
+            return (*before, *after)
+    return ()
+
+
+def _escaped(text: str) -> set[str]:
+    """Return the names in Verilog that begin with a backslash and end at a space, without both."""
+    return set(re.findall(r"\\(\S+)\s", text))

@@ -89,6 +89,24 @@ def test_a_counterexample_can_be_seen_again_without_consilico(tmp_path: Path) ->
     assert tuple(last[len(proof.trace.rows) - 1]) == proof.trace.rows[-1][1:]
 
 
+def test_a_counterexample_is_shown_whatever_names_the_source_has() -> None:
+    """Escaped names may hold dots and brackets, as those of paths and of words of memories do."""
+    text = "\n".join(toy.sources(*TWINS["nothing_doubled"]))
+    for plain, odd in {
+        " product": r" \o__payload.product[0] ",
+        "reg full0": r"reg [15:0] \a.memory [0:1]; reg full0",
+        "result <= ": r"\a.memory [full1] <= result; result <= \a.memory [full0] ^ ",
+    }.items():
+        assert plain in text
+        text = text.replace(plain, odd)
+    proof = decided(text, "nothing_doubled")["nothing_doubled"]
+    assert proof.trace is not None, proof.note
+    assert proof.trace.confirmed
+    testbench = Path(proof.trace.testbench).read_text()
+    for path in (r"\o__payload.product[0] ", r"\a.memory [1]"):
+        assert f"harness.unit.{path}" in testbench
+
+
 def test_a_lemma_helps_a_proof_and_is_proved_with_it() -> None:
     only = ("nothing_doubled",)
 
