@@ -20,10 +20,10 @@ __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 
 LONG_STALL = 4200  # cycles, twice per run: more than a counter of 12 bits can count
 _SLEEP, _SLEEPS = 6000, 3  # cycles in which no data are offered; a reset may cut some short
-_BLOCK_BEATS = 64  # of data, where a unit has no configuration that would end a block
+_BLOCK_BEATS = 64  # at least, then until results are complete: where no configuration ends a block
 _OFTEN = 3  # items, at least, between loads of constants
 _SHORT_LOAD = 4  # beats, at most, of loads that come so often
-_LONGEST_BLOCK = 120  # items; a longer one is cut
+_LONGEST_BLOCK = 120  # items; a longer one is cut, but not before its first results if no other has
 _RESULTS, _BLOCKS = 40, 4  # at least, of a profile: the second block ends in a reset
 _LOADS_TRIED = 16
 _PHASE = 16  # items, of a producer that leaves single cycles out
@@ -207,8 +207,10 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
                 other = place % 2 == 0 or not len(load)
                 pieces.add(_another(stimulus, loads, load, rng) if other else load)
         beats = int((stimulus.kind[part] == Kind.DATA).sum())
-        if _is_reset(index) or (jobs and not whole):
+        if _is_reset(index):
             pieces.reset(beats, whole=not jobs and index % 2 == 0)
+        elif jobs and not whole:  # a job without its last data, which has given results
+            pieces.reset(beats=0, whole=False)
     if jobs:  # where a configuration came too early, data may be missing for the last job
         pieces.reset(beats=0, whole=False)
     return pieces.script(profile)
@@ -259,6 +261,8 @@ class _Pieces:
             ends = np.append(0, np.where(own, 0, stimulus.completes[items])[:-1]) > 0
             gap = np.where(gap == 0, _ragged(rng, ends), gap).astype(np.uint16)
         gap[resets] = rng.integers(0, 30, int(resets.sum()))
+        behind = _load_behind_load(loads, resets, rng)
+        data_lead[behind], gap[behind], pressed[behind] = FREE, 0, False
         after = np.append(False, resets[:-1])
         gap[after & (rng.random(count) < 0.7)] = 0  # offered in the first cycle after a reset
         if profile.sleeps:
@@ -276,6 +280,15 @@ class _Pieces:
         )
 
 
+def _load_behind_load(
+    loads: NDArray[np.bool_], resets: NDArray[np.bool_], rng: Rng
+) -> NDArray[np.int64]:
+    """Return the place of one load that follows another one, with no reset between them, if any."""
+    streams = np.flatnonzero(loads | resets)
+    follows = streams[1:][loads[streams[1:]] & loads[streams[:-1]]]
+    return rng.choice(follows, min(1, len(follows)), replace=False)
+
+
 def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return the loads of a stimulus, each with what follows it: pairs of item indices."""
     kind = stimulus.kind
@@ -284,8 +297,10 @@ def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int6
     if loads.any():
         starts = np.flatnonzero(loads & ~np.append(False, loads[:-1]))
     else:
-        starts = np.flatnonzero(np.cumsum(kind == Kind.DATA) % _BLOCK_BEATS == 1)
-        starts = starts[np.append(True, np.diff(starts) > 1)]
+        starts = np.array([0])
+        for end in (np.flatnonzero(stimulus.completes) + 1).tolist():
+            if end - starts[-1] >= _BLOCK_BEATS:
+                starts = np.append(starts, end)
     found = []
     for part in np.split(items, starts):
         size = int(loads[part].cumprod().sum())
@@ -322,11 +337,12 @@ def _chosen(
     Returns:
         Load, what follows it, and whether that is all that follows it.
     """
+    longest = _longest(stimulus, blocks)
     chosen: list[tuple[int, int]] = []  # block and length of what follows its load
     rounds = (rng.permutation(len(blocks)).tolist() for _ in range(4 * beats))
     for index in chain.from_iterable(rounds):
         size = int(rng.integers(_LONGEST_BLOCK // 4, _LONGEST_BLOCK))
-        completes = np.flatnonzero(stimulus.completes[blocks[index][1][:_LONGEST_BLOCK]])
+        completes = np.flatnonzero(stimulus.completes[blocks[index][1][:longest]])
         size = max(size, int(completes[0]) + 1 if len(completes) else 0)
         chosen.append((index, size))
         # a first block without a load would meet a unit that nothing has configured
@@ -343,6 +359,12 @@ def _chosen(
     ]
 
 
+def _longest(stimulus: Stimulus, blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> int:
+    """Return after how many items a block is cut: late enough for one of them to have results."""
+    first = (np.flatnonzero(stimulus.completes[rest])[:1] + 1 for _, rest in blocks)
+    return max(_LONGEST_BLOCK, min((int(at[0]) for at in first if len(at)), default=0))
+
+
 def _shapes_jobs(
     stimulus: Stimulus, blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]], expect: Expect
 ) -> bool:
@@ -351,7 +373,7 @@ def _shapes_jobs(
     Constants, in contrast, leave it as it is which beats of data complete results.
     """
     loads = [load for load, _ in blocks if len(load)][:_LOADS_TRIED]
-    data = max((rest for _, rest in blocks), key=len)[:_LONGEST_BLOCK]
+    data = max((rest for _, rest in blocks), key=len)[: _longest(stimulus, blocks)]
     ends: set[bytes] = set()
     for load in loads:
         items = np.concatenate([blocks[0][0], load, data])

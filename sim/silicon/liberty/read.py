@@ -7,6 +7,7 @@ is first asked for. Format: Liberty Reference Manual (Synopsys, open-source Libe
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ from consilico.sim.silicon.liberty.library import (
     Sequential,
     TimingArc,
 )
-from consilico.sim.silicon.liberty.syntax import Group, open_library, parse_group
+from consilico.sim.silicon.liberty.syntax import Group, Source, open_library, parse_group
 from consilico.sim.silicon.liberty.values import Units
 
 __all__ = ["read_liberty"]
@@ -56,10 +57,15 @@ def read_liberty(paths: Sequence[Path]) -> Library:
     """
     if not paths:
         raise UserError("no Liberty file was given")
-    files = [Units(*open_library(path)) for path in paths]
+    return _library(tuple(open_library(path) for path in paths))
+
+
+@lru_cache(maxsize=4)  # many steps of a flow ask for the same library, and for the same cells of it
+def _library(opened: tuple[tuple[Source, Group], ...]) -> Library:
+    files = [Units(source, library) for source, library in opened]
     return Library(
         name=files[0].library.name,
-        paths=tuple(paths),
+        paths=tuple(source.path for source, _ in opened),
         voltage_v=files[0].voltage_v,
         slew_per_tau=files[0].slew_per_tau,
         cells=_Cells(files),

@@ -7,6 +7,7 @@ asked for: a netlist uses a few dozen of the hundreds there are. Format: Liberty
 """
 
 import ast
+import hashlib
 import math
 import operator
 import re
@@ -34,6 +35,8 @@ _VARIABLE = re.compile(r"([A-Za-z_]\w*)\s*=([^;{}=]*);")
 _ATTRIBUTES = re.compile(r"default_\w+|nom_\w+|\w+_unit")  # of a library: they take a colon
 _EXPRESSION = re.compile(r"[\w.\s+\-*/()]{1,200}")
 _FOREIGN = re.compile(r"\b\d[\d.]*[_a-df-zA-DF-Z]")  # 1_000, 0x10: numbers of Python alone
+_KEPT = 8  # files; the library of ASAP7 comes as five
+_known: dict[bytes, tuple[str, "Group"]] = {}  # by hash: text and library of files read before
 _OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -62,7 +65,7 @@ class Source:
         return UserError(f"{self.path}:{self.line(position)}: {line}")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Group:
     """``kind (names) { ... }``: simple attributes, complex ones in order, and groups inside.
 
@@ -96,7 +99,8 @@ def open_library(path: Path) -> tuple[Source, Group]:
     """Read a Liberty file; its cells are found but not parsed (see :func:`parse_group`).
 
     A line that ends in a backslash goes on in the next one. Variables of the library (``k = 1.1;``)
-    are applied where attributes use them.
+    are applied where attributes use them. A file that was read before is not parsed again, as many
+    steps of a flow ask for the same library.
 
     Args:
         path: Liberty file, plain or gzipped.
@@ -109,6 +113,18 @@ def open_library(path: Path) -> tuple[Source, Group]:
             file, holds more than one library, or has no cells; names file and line.
     """
     raw = read_input(path, "Liberty file", unzip=True)
+    key = hashlib.sha256(raw).digest()
+    if key not in _known:
+        source, library = _parsed(path, raw)
+        while len(_known) >= _KEPT:
+            del _known[next(iter(_known))]
+        _known[key] = source.text, library
+    text, library = _known[key]
+    return Source(path=path, text=text), library
+
+
+def _parsed(path: Path, raw: bytes) -> tuple[Source, Group]:
+    """Return the text of a Liberty file without comments and with its variables applied."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path}:1: the Liberty file is UTF-16; accepted: ASCII or UTF-8")
     text = raw.decode("latin-1").removeprefix("\xef\xbb\xbf")  # the byte-order mark of UTF-8

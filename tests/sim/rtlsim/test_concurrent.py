@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_script
 from consilico.sim.rtlsim.profiles import PROFILES, Profile, concurrent
-from consilico.sim.rtlsim.script import ALWAYS_READY, Consumer, Script, Way, in_order
+from consilico.sim.rtlsim.script import ALWAYS_READY, FREE, Consumer, Script, Way, in_order
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.symptoms import Observed, observe
 from consilico.sim.units.accepted import Expected
@@ -65,12 +66,13 @@ def test_the_required_events_happen() -> None:
     assert seen.comparison.configs_in_flight > 0
 
 
+@pytest.mark.parametrize("takes", [100, 300])  # 300: more than a block has otherwise
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
-def test_results_that_take_many_beats_come_before_a_reset(profile: Profile) -> None:
-    """Eight results are completed by beat 100 after each load, and by no other."""
-    kind = np.tile([*[Kind.CONFIG] * 5, *[Kind.DATA] * 110], 6).astype(np.uint8)
+def test_results_that_take_many_beats_come_before_a_reset(profile: Profile, takes: int) -> None:
+    """Eight results are completed by one beat after each load, and by no other."""
+    kind = np.tile([*[Kind.CONFIG] * 5, *[Kind.DATA] * (takes + 10)], 6).astype(np.uint8)
     completes = np.zeros(len(kind), dtype=np.uint16)
-    completes[104::115] = 8
+    completes[takes + 4 :: takes + 15] = 8
     stimulus = Stimulus(
         kind=kind, bits=np.zeros((len(kind), 1), dtype=np.uint8), completes=completes,
         expected=np.zeros((48, 1), dtype=np.uint8), results=48, operations=0,
@@ -92,8 +94,19 @@ def test_results_that_take_many_beats_come_before_a_reset(profile: Profile) -> N
             else:
                 since = since + 1 if item == Kind.DATA else 0
                 beats += item == Kind.DATA
-                pending += [beats] if since == 100 else []
+                pending += [beats] if since == takes else []
         assert kept + 8 * len(pending) >= 40, seed
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_load_is_offered_right_behind_another(profile: Profile, seed: int) -> None:
+    """It waits neither for data nor for a full unit, and a reset does not come between."""
+    script = driven(profile, seed)
+    loads = np.flatnonzero(script.kind != Kind.DATA)
+    right = (script.data_lead == FREE) & (script.gap == 0) & ~script.pressed
+    pairs = pairwise(loads)
+    assert any((script.kind[[a, b]] == Kind.CONFIG).all() and right[b] for a, b in pairs)
 
 
 def test_constants_of_one_beat_come_often() -> None:
