@@ -78,10 +78,11 @@ def sliced(clocked: Clocked, *, nets: Mapping[str, str] = {}, powered: bool = Fa
     }
     ready = set(design.port("o__ready"))
     waits = bool(ready & design.behind(design.port("o__valid"), through_state=False))
+    unset = _unset(design)  # before the design gets nets that its source does not have
     design.add_port(TICKS, "output", ticks or ["0"])
     for name, bits in shown.items():
         design.add_port(shown_net(name), "output", bits)
-    exact, unset = json.dumps(design.whole), _unset(design)
+    exact = json.dumps(design.whole)
     if not powered:
         for raw in design.module["netnames"].values():
             raw["attributes"].pop("init", None)
