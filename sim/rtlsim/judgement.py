@@ -92,10 +92,14 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
     accepted = Accepted(kind, seen.script.bits[comparison.order], layouts)
     fields = {field.label: field for field in layouts.i.fields}
 
+    def of(label: str) -> NDArray[np.int64]:
+        """Return a field of each beat."""
+        values, lane = accepted.data[fields[label].name], fields[label].lane
+        return values if lane is None else values[:, lane]
+
     def unmasked(label: str) -> int:
         """Return the number of beats whose lane is not masked."""
-        values, lane = accepted.data[fields[label].name], fields[label].lane
-        return int(((values if lane is None else values[:, lane]) == 0).sum())
+        return int((of(label) == 0).sum())
 
     promised = contract(config)
     resets = 1 + int((kind == Kind.RESET).sum())
@@ -104,7 +108,7 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
         if often.masked_by:
             beats = unmasked(often.masked_by)
         elif often.where:
-            beats = int((accepted.data[often.where] != 0).sum())
+            beats = int(np.any([of(label) != 0 for label in often.where], axis=0).sum())
         else:
             beats = int((kind == (Kind.DATA if often.stream == "i" else Kind.CONFIG)).sum())
         most[gate_of(clock)] = often.most(beats, resets)

@@ -10,7 +10,11 @@ from consilico.golden.training.blockwise_dequantize import (
     BlockwiseDequantizeConfig,
     blockwise_dequantize,
 )
-from consilico.golden.training.blockwise_quantize import BlockwiseQuantizeConfig, blockwise_quantize
+from consilico.golden.training.blockwise_quantize import (
+    BlockwiseQuantizeConfig,
+    blockwise_quantize,
+    normalize,
+)
 from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
@@ -25,6 +29,7 @@ __all__ = ["UNITS", "every_normalized_vectors"]
 Bits = NDArray[np.int64]
 _BLOCK = 2048  # states that share an absolute maximum (arXiv 2110.02861, section 3)
 _ONE = 0x3F80
+_LEAST_EXPONENT = 97  # of numbers that the code books tell from 0
 _CORNERS = (0, 1, 0x80, 0x3F7F, 0x3F80, 0x3FFF, 0x7F00, 0x7F7F, 0x7F80, 0x7FFF)
 
 
@@ -173,18 +178,44 @@ def _dequantize_vectors(config: BlockwiseDequantizeConfig, seed: int) -> Stimulu
     return bench.builder.build()
 
 
-def _every_ratio(bench: _Bench, values: Bits) -> None:
-    """Add values in every lane under an absolute maximum of each mantissa."""
-    for mantissa in range(128):
-        bench.absmax(_ONE | mantissa)
-        bench.beats(values[rotated(len(values), bench.config.lanes)])
+def _binades_with_thresholds(config: BlockwiseQuantizeConfig) -> Bits:
+    """Return in which binade a number with each mantissa has another code than the one below it.
+
+    That is the exponent as bf16 has it, shape ``(129,)``; mantissa 128 is 0 in the next binade. It
+    is any binade where the code book has no such number.
+    """
+    import torch
+
+    every = np.arange(_LEAST_EXPONENT << 7, _ONE)
+    codes = blockwise_quantize(torch.from_numpy(every), _ONE, config).numpy()
+    begins = every[1:][codes[1:] != codes[:-1]]
+    binade = np.full(129, 126)
+    binade[begins & 127] = begins >> 7
+    binade[128] = binade[0] - 1
+    return binade
 
 
 def _quantize_exhaustive(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus:
-    """Drive every quotient of mantissas, and every number in [-1, 1], in every lane."""
+    """Drive every quotient of mantissas, and every number in [-1, 1], in every lane.
+
+    Each quotient comes in three binades: below 1, and where a threshold of the code book lies below
+    it or above it, so that another rounding of it gives another code.
+    """
+    import torch
+
     rng = np.random.default_rng(seed)
     bench = _Bench(config)
-    _every_ratio(bench, 0x3F00 | np.arange(128))
+    binade = _binades_with_thresholds(config)
+    below_one = 126 << 7 | np.arange(128)
+    for absmax in _ONE | np.arange(128):
+        quotient = normalize(torch.from_numpy(below_one), int(absmax)).numpy()
+        near = (
+            below_one + (binade[(quotient & 127) + above] - (quotient >> 7) << 7)
+            for above in (0, 1)
+        )
+        states = np.concatenate([below_one, *near])
+        bench.absmax(absmax)
+        bench.beats(states[rotated(len(states), config.lanes)])
     bench.absmax(_ONE)
     bench.beats(_shuffled(rng, _normalized(1)[:, 0], config.lanes))
     return bench.builder.build()
@@ -193,7 +224,9 @@ def _quantize_exhaustive(config: BlockwiseQuantizeConfig, seed: int) -> Stimulus
 def _dequantize_exhaustive(config: BlockwiseDequantizeConfig, seed: int) -> Stimulus:
     """Drive every code in every lane under absolute maxima of every mantissa."""
     bench = _Bench(config)
-    _every_ratio(bench, np.arange(256))
+    for absmax in _ONE | np.arange(128):
+        bench.absmax(absmax)
+        bench.beats(rotated(256, config.lanes))
     return bench.builder.build()
 
 

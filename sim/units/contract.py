@@ -32,7 +32,8 @@ class PerBeat:
     """How often a gated clock may tick: for beats taken and, once more, for each reset."""
 
     stream: str = "i"  # or "cfg"
-    where: str = ""  # field of the beats that count: those where it is not 0; all if not given
+    # Labels of fields of ``i``: a beat counts where one of them is not 0; all do if none is given
+    where: tuple[str, ...] = ()
     masked_by: str = ""  # label of a field of ``i``: a beat where it is 1 does not count
     beats: int = 1  # that count, in a group
     ticks: int = 1  # at most, for each group that has begun
@@ -85,9 +86,14 @@ class Contract:
     accumulators: tuple[Accumulator, ...] = ()
     # What makes the promises follow by induction: Verilog expressions that are 1 in every cycle
     # after a reset. They know :attr:`lemma_nets`, ``due`` (results that are due), ``position``,
-    # ``lawful_so_far`` (from the last reset on) and ``ended[n]``: a beat that completes results was
-    # taken n + 1 cycles ago. They are proved together with each promise.
+    # ``lawful_so_far`` (from the last reset on), ``ended[n]`` (a beat that completes results was
+    # taken n + 1 cycles ago), ``overdue_cycles`` (for which no result came though one is due) and
+    # ``stuck_cycles`` (for which nothing moved though something is offered). They are proved
+    # together with each promise.
     lemmas: tuple[str, ...] = ()
+    # Verilog of what lemmas have to remember, such as the time since something happened. It knows
+    # what they know.
+    lemma_state: str = ""
     # Nets of the flat design, or bits of them, by the names that lemmas have for them
     lemma_nets: Mapping[str, str] = field(default_factory=dict)
 

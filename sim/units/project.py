@@ -12,9 +12,9 @@ from consilico.golden.training.project import ProjectBeats, ProjectConfig, proje
 from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, symmetric
 from consilico.sim.traffic.training_operands import training_traffic
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
-from consilico.sim.units.contract import Contract, PerBeat, clocked_by
 from consilico.sim.units.group_dot import every_scale, saw_every_scale, wraps
 from consilico.sim.units.products import in_every_lane
+from consilico.sim.units.project_contract import contract
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -268,32 +268,6 @@ def _hardware() -> Any:
     return project
 
 
-def _beat_clocks(config: ProjectConfig) -> dict[str, PerBeat]:
-    """Return how often clocks tick: for a beat, or for what the last beat of a group sets off."""
-    rows, results, array = config.rows, config.results, config.array
-    down, across = array.cluster_rows, array.cluster_columns
-    per_group = {"ends": 1, "row": rows, "scales": results, "scaler.begins": results}
-    per_group |= {
-        "scaler.turns": config.slots * results,
-        "scaler.moves": (config.slots + 1) * results,
-    }
-    for row in range(down):
-        # a row of clusters takes its own sums, and moves on until those above it have passed
-        per_group |= {
-            f"array.drain{row}_{stage}": rows - down + row + 1
-            for stage in range(row + 1, row + across + 1)
-        }
-    per_group |= {f"array.deliver{stage}": rows for stage in range(down + 1, down + across)}
-    computes = [f"array.compute{stage}" for stage in range(down + across)]
-    return {
-        **clocked_by(0, i=computes, cfg=("constants",)),
-        **{
-            f"{domain}_clk": PerBeat(where="last", ticks=ticks)
-            for domain, ticks in per_group.items()
-        },
-    }
-
-
 UNITS = (
     Unit(
         name="training/project",
@@ -325,13 +299,7 @@ UNITS = (
         exhaustive=_exhaustive,
         exhaustive_coverage=("every_product", "every_scale"),
         latency=lambda config: _hardware().latency(config),
-        contract=lambda config: Contract(
-            completes=f"i_last && i_end ? {config.results} : 0",
-            most_due=4 * config.results - 1,
-            # the last beat of a group waits until the sums of the group before are scaled
-            wait_cycles=config.cycles + config.slots + 2,
-            beat_clocks=_beat_clocks(config),
-        ),
+        contract=contract,
         census=lambda batch: _hardware().census(batch),
         operations_per_beat=lambda config: config.results,
         operation="MAC",

@@ -175,9 +175,14 @@ def _mutation(line: str) -> Mutation:
 
 
 def _place(line: str) -> tuple[str, int | None]:
-    """Return file and line of a mutation, of the innermost module where several are named."""
+    """Return file and line of a mutation, of the innermost module where several are named.
+
+    Next to a cell's own place stand those of the instances that it is in; Yosys puts its own into
+    the name that it makes up for an operator.
+    """
     places = re.findall(r" -src (\S+?):(\d+)", line)
     if not places:
         return "", None
-    file, at = places[-1]
+    own = re.search(r" -cell \S*\$([^\s$]+):(\d+)\$\d+ ", line)
+    file, at = own.groups() if own and own.groups() in places else places[-1]
     return ("" if _SOURCE.fullmatch(file) else file), int(at)

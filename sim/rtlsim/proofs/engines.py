@@ -16,7 +16,7 @@ from pathlib import Path
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool
 
-__all__ = ["Answer", "abc_program", "decide", "refute"]
+__all__ = ["Answer", "abc_program", "decide", "induct", "refute"]
 
 _READ = "read_aiger {model}; cone -s -O {output}; scleanup; "
 _BOUND = 400  # steps after which bounded model checking ends, even if there is time left
@@ -46,6 +46,26 @@ def abc_program() -> str:
     raise UserError("ABC is not on the path; it comes with Yosys: apt-get install yosys")
 
 
+def induct(model: Path, output: int, limit_s: int) -> Answer:
+    """Prove or refute that an output is always 0, by property directed reachability alone.
+
+    Args:
+        model: The AIGER file.
+        output: Number of the output.
+        limit_s: Processor seconds.
+
+    Raises:
+        ToolError: If ABC fails other than for want of time or memory.
+    """
+    run = _abc(model, output, "pdr", limit_s)
+    if "Property proved" in run.stdout:
+        return Answer(verdict="proved", engine="abc pdr", steps=None, seconds=run.seconds)
+    if (failed := _failed(model, "abc pdr", run)) is not None:
+        return failed
+    _check(run)
+    return Answer(verdict="not proved", engine="abc pdr", steps=None, seconds=run.seconds)
+
+
 def decide(model: Path, output: int, limit_s: int) -> Answer:
     """Prove or refute that an output is always 0.
 
@@ -57,14 +77,11 @@ def decide(model: Path, output: int, limit_s: int) -> Answer:
     Raises:
         ToolError: If ABC fails other than for want of time or memory.
     """
-    run = _abc(model, output, "pdr", limit_s)
-    if "Property proved" in run.stdout:
-        return Answer(verdict="proved", engine="abc pdr", steps=None, seconds=run.seconds)
-    if (failed := _failed(model, "abc pdr", run)) is not None:
-        return failed
-    _check(run)
+    answer = induct(model, output, limit_s)
+    if answer.verdict != "not proved":
+        return answer
     bounded = refute(model, output, limit_s)
-    return replace(bounded, seconds=run.seconds + bounded.seconds)
+    return replace(bounded, seconds=answer.seconds + bounded.seconds)
 
 
 def refute(model: Path, output: int, limit_s: int) -> Answer:

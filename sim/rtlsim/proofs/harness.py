@@ -36,6 +36,7 @@ _HELPED = """\
     if (rst) started <= 1;
     ended <= rst ? 0 : {{ended, take && ({completes}) != 0}};
   end
+{state}
   assign helped = violated | {{{count}{{started && !rst && !({lemmas})}}}};
 """
 
@@ -83,6 +84,7 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
     wait = latency_cycles if contract.wait_cycles is None else contract.wait_cycles
     late = latency_cycles if contract.late_cycles is None else contract.late_cycles
     place = max(1, (contract.group_beats - 1).bit_length())
+    time = (max(late, wait) + 2).bit_length()
     count = max(1, len(found.ticks))
     offsets = {item.label: item.offset for item in layouts.i.fields}
     masks = {
@@ -93,6 +95,7 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
     helped = contract.lemmas if around.marked else ()
     strengthened = (
         _HELPED.format(
+            state=contract.lemma_state,
             lemmas=" && ".join(f"({lemma})" for lemma in helped),
             completes=contract.completes,
             count=len(PROPERTIES),
@@ -160,6 +163,7 @@ module {HARNESS}(
   wire quiet;
   wire [{contract.most_due.bit_length() - 1}:0] due;
   wire [{place - 1}:0] position;
+  wire [{time - 1}:0] overdue_cycles, stuck_cycles;
   consilico_stream_properties #(
     .O_WIDTH({ports.o_width}),
     .LATENCY({latency_cycles}),
@@ -168,7 +172,7 @@ module {HARNESS}(
     .COUNT({contract.most_due.bit_length()}),
     .GROUP({contract.group_beats}),
     .PLACE({place}),
-    .TIME({(max(late, wait) + 2).bit_length()})
+    .TIME({time})
   ) properties (
     .clk(clk),
     .rst(rst),
@@ -188,6 +192,8 @@ module {HARNESS}(
     .o_tag(o_tag),
     .marks(marks),
     .results_due(due),
+    .overdue_cycles(overdue_cycles),
+    .stuck_cycles(stuck_cycles),
     .lawful_so_far(lawful_so_far),
     .violated(broken),
     .quiet(quiet)

@@ -22,7 +22,7 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.proofs.accumulators import overflow_told
 from consilico.sim.rtlsim.proofs.aiger import output_number, port_values
 from consilico.sim.rtlsim.proofs.clocking import UnknownClock
-from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, refute
+from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, induct, refute
 from consilico.sim.rtlsim.proofs.model import build_exact_model, build_model
 from consilico.sim.rtlsim.proofs.promises import (
     NO_OVERFLOW,
@@ -40,8 +40,10 @@ from consilico.sim.units.unit import Unit
 __all__ = ["LIMIT_S", "Proof", "Proofs", "proofs_key", "prove", "prove_verilog"]
 
 LIMIT_S = 120  # processor seconds per property
+QUICK_S = 5  # for which a property is tried without lemmas, which have to be proved as well
 _ALL = (VALID_FIRST, *PROPERTIES, NO_OVERFLOW)
 _NAMES = tuple(each.name for each in _ALL)
+_LEMMAS = "with the lemmas of the unit's contract"
 _POWER = "only from registers that hold something else when power comes than the Verilog says"
 _TOO_COARSE = "data decide whether other data count, which the proof does not follow"
 
@@ -242,9 +244,10 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
         return _decided(wanted, answer, note=note)
     number = PROPERTIES.index(wanted)
     if (helped := output_number(model.aiger, f"helped[{number}]")) is not None:
-        answer = decide(folder / "model.aig", helped, limit_s)
-        if answer.verdict == "proved":
-            return _decided(wanted, answer, note="with the lemmas of the unit's contract")
+        for output, most_s, note in ((number, QUICK_S, ""), (helped, limit_s, _LEMMAS)):
+            answer = induct(folder / "model.aig", output, min(most_s, limit_s))
+            if answer.verdict == "proved":
+                return _decided(wanted, answer, note=note)
     answer = decide(folder / "model.aig", number, limit_s)
     if answer.verdict != "failed":
         return _decided(wanted, answer)

@@ -38,6 +38,8 @@ module consilico_stream_properties #(
   input o_tag,  // o_payload may depend on what is marked
   input [1:0] marks,  // what is: 0 a beat, 1 a beat of configuration, 2 a payload that is not valid
   output [COUNT-1:0] results_due,
+  output [TIME-1:0] overdue_cycles,  // for which no result came though one is due
+  output [TIME-1:0] stuck_cycles,  // for which nothing moved though something is offered
   output lawful_so_far,
   output [8:0] violated,
   output quiet  // nothing moves and nothing was offered anew for longer than WAIT
@@ -100,6 +102,8 @@ module consilico_stream_properties #(
     late <= !on || due == 0 || o_valid ? 0 : late + 1;
     stuck <= !on || take || give || configure || blocked || !offers ? 0 : stuck + 1;
   end
+  assign overdue_cycles = late;
+  assign stuck_cycles = stuck;
   assign violated[4] = stated && (next_due[COUNT] || (due != 0 && !o_valid && late + 1 >= LATE));
   assign violated[5] = stated && stuck == WAIT && offers && !take && !configure && !blocked && !give;
 

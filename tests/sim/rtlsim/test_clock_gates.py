@@ -70,6 +70,22 @@ def test_a_masked_lane_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path
     assert all("the most for what was taken" in problem for problem in verdict.problems)
 
 
+@pytest.mark.exhaustive
+def test_a_product_of_zero_that_costs_clock_energy_spoils_the_verdict(tmp_path: Path) -> None:
+    """A cell whose upper part gets a clock although nothing is carried to it is right, too."""
+    unit = find_unit("training/project")
+    config = configure(unit, ["rows=2", "columns=1", "group=16"])
+    text = verilog(unit, config)
+    gate = r"(consilico_clock_gate gate_carry \(\s*\.clk\(compute_clk\),\s*\.enable\()[^\n]*(\),\n)"
+    broken, count = re.subn(gate, r"\g<1>1'h1\2", text)
+    assert count == 1
+    assert check(unit, config, text, ["icarus"], 1).problems == ()
+    verdict = check(unit, config, broken, ["icarus"], 1, failures=tmp_path)
+    assert verdict.failures == ()
+    assert any("gate_carry ticks" in problem for problem in verdict.problems)
+    assert all("the most for what was taken" in problem for problem in verdict.problems)
+
+
 @pytest.mark.parametrize(
     "unit",
     [unit for unit in own_units().values() if unit.contract is not None],

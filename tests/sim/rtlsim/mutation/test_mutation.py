@@ -44,6 +44,14 @@ def test_every_mutant_is_a_number_a_line_and_a_change() -> None:
     assert f"module {toy.TOP}_mutants(" in made.verilog
 
 
+def test_the_line_of_an_operator_is_its_own_and_not_that_of_its_instance() -> None:
+    instance = "inner one(.a(i__payload[0]), .b(i__payload[1]), .y(o__payload));"
+    outer = f"module outer(input [1:0] i__payload, output o__payload);\n{instance}\nendmodule\n"
+    inner = "module inner(input a, input b, output y);\n  assign y = (a ^ b) & a;\nendmodule\n"
+    made = make_mutants([outer + inner], "outer", 6, seed=1)
+    assert {each.line for each in made.mutations if " of " in each.change} == {5}
+
+
 def test_another_seed_chooses_other_places() -> None:
     other = make_mutants(toy.sources(), toy.TOP, COUNT, seed=2)
     assert other.mutations != of_toy().mutations
