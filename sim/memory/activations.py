@@ -315,9 +315,11 @@ class Activations:
         """Return the lines of the masks that are added to scores, one for each kind of window."""
         k, plan = self.plan.kernels, self.plan
         parts = [block.attention for block in plan.arch.kinds]
-        if k.attention != "eager" and not any(part.held for part in parts):
+        # the families' own code adds numbers; kernels are handed booleans, and convert them
+        added = k.attention == "eager" or any(part.held == "own" for part in parts)
+        if not added and k.attention != "masked" and not any(part.masked for part in parts):
             return []
-        size = k.residual_bytes * plan.tokens * plan.sequence
+        size = (k.residual_bytes if added else 1) * plan.tokens * plan.sequence
         masks = len({part.window for part in parts})
         return [("attention mask", "activations: attention", size, masks)]
 

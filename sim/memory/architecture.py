@@ -110,8 +110,14 @@ class Attention:
     # each float32": for queries and for keys
     angles: str = ""
     window: int = 0  # tokens that a token sees; 0: all before it
-    held: str = ""  # transformers holds the scores of this family, whatever it is asked for:
-    # "scores" as usual, or in "float32"
+    # scores are held whatever is asked for: in the family's "own" code, or by PyTorch's "products",
+    # which it takes where it has no fused kernel
+    held: str = ""
+    # written-out scores: of queries and keys in "float32", or with a softmax in the run's type
+    # ("narrow"); else their softmax alone is float32
+    scores: str = ""
+    masked: bool = False  # transformers makes a mask whatever is asked for
+    spread: bool = False  # keys and values are copied for all heads before anything else
     capped: bool = False  # scores go through a hyperbolic tangent
     alibi: bool = False  # a bias of the scores by distance
     sinks: bool = False  # a learned score of nothing for each head
@@ -180,6 +186,8 @@ class LatentAttention:
     capped: bool = False
     angles: str = ""
     held: str = ""
+    scores: str = ""
+    masked: bool = False
 
     @property
     def head_dim(self) -> int:

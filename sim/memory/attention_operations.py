@@ -63,6 +63,10 @@ def _heads(
             c.add(name, f"{name}, strided", bytes=e * width * t)
         elif not part.fused:
             head = c.linear(name, source, hidden, width, source_bytes, _KIND)
+        if part.spread and name != "query":
+            head, width, number = (
+                c.add(f"{name} for every head", head, bytes=e * q * t), q, part.heads
+            )
         if name != "value":
             if part.norm:
                 vectors = 1 if part.norm_of == "whole" else number
@@ -71,8 +75,9 @@ def _heads(
                 head = c.cast(f"{name}, normed", head, width, made, e)
             if part.rotary:
                 head = _rotated(c, part, name, head, number, sequence)
-        if width < q and c.k.repeats:
-            head = c.add(f"{name} for every head", head, bytes=e * q * t)
+        if width < q and c.k.repeats:  # of a single head it is a view, which fused kernels take
+            view = part.kv_heads == 1 and not _is_written_out(c, part)
+            head = c.add(f"{name} for every head", head, bytes=e * q * t, part=view)
         heads.append(head)
     return heads[0], heads[1], heads[2]
 
@@ -150,24 +155,83 @@ def _attend(
             c.cast(f"{name}, for attention", head, size, c.k.bytes, e)
             for name, head, size in zip(("query", "key", "value"), heads, sizes, strict=True)
         )
-    if c.k.attention != "eager" and not part.held:
-        logs = 4 * part.heads * t
-        extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
-        if c.k.attention == "masked":
-            extra = (*extra, ("attention mask", e * t * sequence))
-        attended = c.add(
-            "attended", query, key, value, bytes=e * width * t,
-            saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=_KIND,
-            flops=2 * (part.query + width) * t * _seen(part.window, sequence / c.k.packed),
-        )  # fmt: skip
-        if isinstance(part, Attention) and part.joined and c.k.attention != "masked":
-            # the kernel's result has the queries' layout: the output layer takes a copy by tokens
-            attended = c.add("attended, by token", attended, bytes=e * width * t)
-        return attended
+    if _is_written_out(c, part):
+        return _written_out(c, part, (query, key, value), sequence)
+    if part.held == "products":
+        return _by_products(c, part, (query, key, value), sequence)
+    logs, masked = 4 * part.heads * t, c.k.attention == "masked" or part.masked
+    extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
+    if masked:
+        extra = (*extra, ("attention mask", e * t * sequence))
+    attended = c.add(
+        "attended", query, key, value, bytes=e * width * t,
+        saves=(query, key, value, "attended"), extra=extra, back_scratch=logs, kind=_KIND,
+        flops=2 * (part.query + width) * t * _seen(part.window, sequence / c.k.packed),
+    )  # fmt: skip
+    if isinstance(part, Attention) and part.joined and not masked:
+        # the kernel's result has the queries' layout: the output layer takes a copy by tokens
+        attended = c.add("attended, by token", attended, bytes=e * width * t)
+    return attended
+
+
+def _is_written_out(c: Chain, part: Attention | LatentAttention) -> bool:
+    """Tell whether attention is the family's own code, one operation after the other."""
+    return c.k.attention == "eager" or part.held == "own"
+
+
+def _by_products(
+    c: Chain, part: Attention | LatentAttention, heads: tuple[str, str, str], sequence: Size
+) -> str:
+    """Append attention as PyTorch does it without a fused kernel, in float32.
+
+    As in ``_scaled_dot_product_attention_math`` (aten/src/ATen/native/transformers/attention.cpp):
+    queries, keys and values are converted, and copied for all heads; all of them, and the mask in
+    the run's type, live until it is done.
+    """
+    e, t, width = c.k.float_bytes, c.tokens, part.result
+    key_width = part.key if isinstance(part, Attention) else part.query
+    scores = part.heads * t * sequence
+    mask = e * t * sequence
+    query, key, value = (
+        c.cast(f"{name}, float32", head, size, e, 4)
+        for name, head, size in zip(
+            ("query", "key", "value"), heads, (part.query, key_width, key_width), strict=True
+        )
+    )
+    scaled = c.add("query, scaled", query, bytes=4 * part.query * t)
+    small = c.add("key, scaled", key, bytes=4 * key_width * t)
+    own = c.add("query, by head", scaled, bytes=4 * part.query * t)
+    spread = c.add("key, by head", small, bytes=4 * part.query * t)
+    product = c.add(
+        "scores", own, spread, bytes=4 * scores, saves=(own, spread), kind=_KIND, scratch=mask,
+        flops=2 * part.query * t * sequence,
+    )  # fmt: skip
+    masked = c.add("masked scores", product, bytes=4 * scores, scratch=mask)
+    weights = c.add(
+        "attention weights", masked, bytes=4 * scores, saves=("attention weights",), kind=_SCORES,
+        scratch=mask, back_scratch=4 * scores,
+    )  # fmt: skip
+    values = c.add("value, by head", value, bytes=4 * width * t)
+    # the weights are handed back, too, in the run's type
+    handed = e * scores if e != 4 else 0
+    summed = c.add(
+        "weighted values", weights, values, bytes=4 * width * t, saves=(weights, values),
+        kind=_SCORES, names=(query, key, value, scaled), scratch=mask + handed,
+        flops=2 * width * t * sequence,
+    )  # fmt: skip
+    result = c.cast("weighted values, as the run", summed, width, 4, e)
+    return c.add("attended", result, bytes=e * width * t)
+
+
+def _written_out(
+    c: Chain, part: Attention | LatentAttention, heads: tuple[str, str, str], sequence: Size
+) -> str:
+    """Append attention as the families' own code has it, one operation after the other."""
+    e, t = c.k.float_bytes, c.tokens
     scores = part.heads * t * sequence
     s = e  # bytes of a score
-    query, key, value = (_by_head(c, part, name) for name in (query, key, value))
-    if part.held == "float32":
+    query, key, value = (_by_head(c, part, head) for head in heads)
+    if part.scores == "float32":
         query = c.cast("query, float32", query, part.query, e, 4)
         key = c.cast("key, float32", key, part.query, e, 4)
         s = 4
@@ -175,6 +239,13 @@ def _attend(
         "scores", query, key, bytes=s * scores, saves=(query, key), kind=_KIND,
         flops=2 * part.query * t * sequence,
     )  # fmt: skip
+    if part.scores == "narrow":
+        masked = c.add("masked scores", product, bytes=s * scores)
+        weights = c.add(
+            "attention weights", masked, bytes=s * scores, saves=("attention weights",),
+            kind=_SCORES, names=(product,), back_scratch=s * scores,
+        )  # fmt: skip
+        return _summed(c, part, weights, value, sequence)
     scaled = c.add("scaled scores", product, bytes=s * scores)
     if part.capped:
         scaled = c.add("scores over cap", scaled, bytes=s * scores)

@@ -71,6 +71,7 @@ def _gptj(c: ConfigFields) -> Architecture:
     attention = Attention(
         heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), rotary=rotary,
         fused="copies" if wide else "", angles="own each float32" if wide else "own each",
+        scores="float32",
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
@@ -88,7 +89,7 @@ def _gpt_neo(c: ConfigFields) -> Architecture:
     layers = c.integer("num_layers", "num_hidden_layers")
     attention = Attention(
         heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), output_bias=True,
-        held="float32",
+        held="own", scores="float32",
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "intermediate_size"), gated=False, bias=True,
@@ -162,9 +163,10 @@ def _falcon(c: ConfigFields) -> Architecture:
     head_dim = _even(c, hidden, heads)
     attention = Attention(
         heads=heads, kv_heads=groups, head_dim=head_dim, bias=bias, output_bias=bias,
-        fused="slices", rotary=0 if alibi else head_dim, alibi=alibi,
+        fused="slices", rotary=0 if alibi else head_dim, alibi=alibi, scores="narrow",
+        spread=new and groups < heads, masked=True,
         # torch has no fused kernel that shares one key head without being told
-        held="scores" if groups == 1 < heads else "",
+        held="products" if groups == 1 < heads and not new else "",
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "ffn_hidden_size"), gated=False, bias=bias,
@@ -186,7 +188,7 @@ def _bloom(c: ConfigFields) -> Architecture:
     heads = c.integer("n_head", "num_attention_heads")
     attention = Attention(
         heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), bias=True, output_bias=True,
-        fused="slices", alibi=True, held="scores",
+        fused="slices", alibi=True, held="own",
     )  # fmt: skip
     mlp = Mlp(intermediate=4 * hidden, gated=False, bias=True, activation="gelu_bloom")
     block = Block(attention=attention, mlp=mlp)
@@ -204,7 +206,7 @@ def _mpt(c: ConfigFields) -> Architecture:
         head_dim=_even(c, hidden, heads),
         fused="split",
         alibi=True,
-        held="scores",
+        held="own",
     )
     mlp = Mlp(
         intermediate=c.integer("expansion_ratio", default=4) * hidden, gated=False,

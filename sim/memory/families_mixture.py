@@ -119,7 +119,7 @@ def _gpt_oss(c: ConfigFields) -> Architecture:
                 output_bias=bias,
                 sinks=True,
                 joined=True,
-                held="scores",
+                held="own",
                 window=window,
             ),
             mlp=mixture,
