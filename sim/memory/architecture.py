@@ -26,12 +26,14 @@ NORMS = {
     "layer-unbiased": (True, False),
     "layer-float": (True, False),
     "layer-plain": (False, False),
+    "l2": (False, False),
 }
 """Kinds of norms, and whether each has weights and biases.
 
 ``rms`` is LLaMA's; ``rms-float`` applies its weights in float32 (Gemma, OLMo 2). ``layer`` is
 PyTorch's kernel, ``layer-unbiased`` the same without biases; ``layer-float`` is written out in
-float32 (Cohere); ``layer-plain`` is PyTorch's in float32, without parameters (OLMo).
+float32 (Cohere); ``layer-plain`` is PyTorch's in float32, without parameters (OLMo). ``l2`` is
+``rms`` without weights (Llama 4).
 """
 
 NORM_PLACES = {

@@ -202,6 +202,7 @@ def _minimax_m2(c: ConfigFields) -> Architecture:
 
 def _llama4(c: ConfigFields) -> Architecture:
     layers, bias = c.integer("num_hidden_layers"), c.flag("attention_bias")
+    normed: dict[str, Any] = {"norm": "l2"} if c.flag("use_qk_norm", default=True) else {}
     every = c.integer("no_rope_layer_interval", default=4)
     turned = c.per_layer("no_rope_layers", layers) or [(i + 1) % every for i in range(layers)]
     step = c.integer("interleave_moe_layer_step", default=1)
@@ -212,7 +213,7 @@ def _llama4(c: ConfigFields) -> Architecture:
         Block(
             attention=attention_of(
                 c, kv_heads=8, head_dim=128, bias=bias, output_bias=bias,
-                **({} if turned[layer] else {"rotary": 0}),
+                **(normed if turned[layer] else {"rotary": 0}),
             ),
             mlp=mixture if layer in sparse else dense,
         )

@@ -21,8 +21,8 @@ def norm(
         element: Bytes of an element of the input.
         vectors: Number of vectors per token that these are; each is normed by itself.
     """
-    if kind in ("rms", "rms-float"):
-        return _rms(c, name, source, width, element, vectors, wide=kind == "rms-float")
+    if kind in ("rms", "rms-float", "l2"):
+        return _rms(c, kind, name, source, width, element, vectors)
     if kind == "layer-float":
         return _written_out(c, name, source, width, element, vectors)
     back = kind == "layer-plain" and element != 4
@@ -47,7 +47,7 @@ def normed_bytes(c: Chain, kind: str, element: int) -> int:
 
 
 def _rms(
-    c: Chain, name: str, source: str, width: int, element: int, vectors: int, *, wide: bool
+    c: Chain, kind: str, name: str, source: str, width: int, element: int, vectors: int
 ) -> str:
     """Append a root-mean-square norm, fused or as transformers writes it out in float32."""
     n, e, few = width * c.tokens, element, 4 * vectors * c.tokens
@@ -69,7 +69,9 @@ def _rms(
         f"{name} normalized, float32", factor, f"{name} inverse root", bytes=4 * n,
         saves=(factor,), back_scratch=4 * n, kind=_KIND,
     )  # fmt: skip
-    if wide:
+    if kind == "l2":
+        return c.cast(f"{name} result", normal, width, 4, e)
+    if kind == "rms-float":
         result = c.add(
             f"{name} result, float32", normal, bytes=4 * n, saves=(normal,) if parameter else (),
             parameter=parameter, back_scratch=4 * n, kind=_KIND,
