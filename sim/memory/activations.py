@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ class BlockActivations:
     ops: tuple[Op, ...]
     lives: Lifetimes
     forward: tuple[Moment, ...]  # nothing is saved where it runs again later
+    again: tuple[Moment, ...]  # of a recomputed block, as it runs again
     keeps: dict[str, tuple[str, Size]]  # by a recomputed block: headings in the ledger, bytes
 
     @property
@@ -73,7 +74,25 @@ class Activations:
         ops, lives = _walked(what, *step)
         bare = self.recomputes or plan.method.forward_only
         forward = _walked("bare block", *step)[1].forward if bare else lives.forward
-        return BlockActivations(ops, lives, forward, self._keeps(ops, trained))
+        return BlockActivations(
+            ops, lives, forward, self._again(ops, lives), self._keeps(ops, trained)
+        )
+
+    def _again(self, ops: Sequence[Op], lives: Lifetimes) -> tuple[Moment, ...]:
+        """Return the moments of a block that runs again for its backward pass.
+
+        A reentrant checkpoint runs all of it. Others stop once the last tensor is saved that the
+        backward pass wants (torch.utils.checkpoint, ``early_stop``): before the operation runs that
+        saves it, unless it is the result.
+        """
+        saving = [index for index, op in enumerate(ops) if op.saves or op.keeps]
+        if self.plan.run.checkpointing == "reentrant" or not saving:
+            return lives.forward
+        *before, moment = lives.forward[: saving[-1] + 1]
+        op = ops[saving[-1]]
+        if op.makes not in op.saves:
+            moment = replace(moment, working=moment.working - op.bytes - op.scratch)
+        return (*before, moment)
 
     def _keeps(self, ops: Sequence[Op], trained: Trained) -> dict[str, tuple[str, Size]]:
         """Return what a recomputed block keeps by name: its heading in the ledger, and bytes.
@@ -253,10 +272,16 @@ class Activations:
         line = ("result of a block, computed again", "activations: block in work", self.x, 1)
         return self._part([line] if held else [])
 
-    def output_gradient(self) -> LiveTensors:
-        """Return the gradient of a block's result."""
+    def output_gradient(self, block: int) -> LiveTensors:
+        """Return the gradients that live while a block is computed again.
+
+        A reentrant checkpoint computes first. Others do so where the backward pass first wants a
+        saved tensor: the gradients of the operations after it are there by then.
+        """
+        reentrant = self.plan.run.checkpointing == "reentrant"
+        size = self.x if reentrant else self.of(block).lives.unsaved
         return self._part(
-            [("gradient of a block's result", "activations: block in work", self.x, 1)]
+            [("gradient of a block's result", "activations: block in work", size, 1)]
         )
 
     def weight_copies(self, blocks: int) -> LiveTensors:

@@ -69,6 +69,7 @@ class Parameter:
     matrices: int = 1
     used: int = 1
     fused: int = 1
+    layer: bool = True  # of a linear layer, which libraries find by its class; else a bare tensor
     kinds: tuple[int, ...] = ()  # of the blocks that have one each; none: outside the blocks
 
     @property
@@ -263,18 +264,20 @@ class Mixture:
     shared: Mlp | None = None
     shared_gate: bool = False  # the shared expert's result is weighted, too
     router_bias: bool = False
+    router_layer: bool = False  # transformers has it as a linear layer, not as a bare parameter
     wide_router: bool = False  # its product is in float32
     wide_scores: bool = False  # experts' results are weighted in float32
 
     def parameters(self, hidden: int) -> Iterator[Parameter]:
         """Yield the parameters of the mixture of one block."""
         f, n = self.expert.intermediate, self.experts
-        yield from _linear("router", "router", n, hidden, self.router_bias)
+        for part in _linear("router", "router", n, hidden, self.router_bias):
+            yield replace(part, layer=self.router_layer)
         wide, name = (2 * f, "gate and up") if self.expert.gated else (f, "up")
         for part, rows, columns in ((name, wide, hidden), ("down", hidden, f)):
             yield Parameter(
                 name=f"experts' {part}", role="expert", rows=rows, columns=columns, matrices=n,
-                used=n if self.whole else self.chosen,
+                used=n if self.whole else self.chosen, layer=False,
                 fused=2 if part == "gate and up" else 1,
             )  # fmt: skip
             if self.expert.bias:
@@ -337,6 +340,7 @@ class Architecture:
     post_norm: bool = False  # BERT: a norm after the embedding, none before the output layer
     context: int = 2048  # longest sequence the model was made for
     source: str = ""
+    adapts_stacks: bool = False  # peft knows the family's experts and routers by name
     notes: tuple[str, ...] = ()  # what a reader of an answer should know about the model
     quantization: str = ""  # that its configuration asks for, such as "gptq 4 bits"
 

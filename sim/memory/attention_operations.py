@@ -75,8 +75,9 @@ def _heads(
                 head = c.cast(f"{name}, normed", head, width, made, e)
             if part.rotary:
                 head = _rotated(c, part, name, head, number, sequence)
-        if width < q and c.k.repeats:  # of a single head it is a view, which fused kernels take
-            view = part.kv_heads == 1 and not _is_written_out(c, part)
+        written_out = _is_written_out(c, part)
+        if width < q and (c.k.repeats or written_out):
+            view = part.kv_heads == 1 and not written_out  # fused kernels take one as it is
             head = c.add(f"{name} for every head", head, bytes=e * q * t, part=view)
         heads.append(head)
     return heads[0], heads[1], heads[2]
@@ -157,7 +158,8 @@ def _attend(
         )
     if _is_written_out(c, part):
         return _written_out(c, part, (query, key, value), sequence)
-    if part.held == "products":
+    grouped = isinstance(part, Attention) and part.kv_heads < part.heads
+    if part.held == "products" or (grouped and e == 4 and c.k.attention == "fused"):
         return _by_products(c, part, (query, key, value), sequence)
     logs, masked = 4 * part.heads * t, c.k.attention == "masked" or part.masked
     extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
@@ -189,19 +191,22 @@ def _by_products(
     the run's type, live until it is done.
     """
     e, t, width = c.k.float_bytes, c.tokens, part.result
+    query, key, value = heads
     key_width = part.key if isinstance(part, Attention) else part.query
     scores = part.heads * t * sequence
-    mask = e * t * sequence
-    query, key, value = (
-        c.cast(f"{name}, float32", head, size, e, 4)
-        for name, head, size in zip(
-            ("query", "key", "value"), heads, (part.query, key_width, key_width), strict=True
-        )
-    )
+    mask = e * (t if part.masked else sequence) * sequence
+    query = c.cast("query, float32", query, part.query, e, 4)
+    key = c.cast("key, float32", key, key_width, e, 4)
+    value = c.cast("value, float32", value, key_width, e, 4)
+    several = key_width > part.query // part.heads  # a single key head is spread by the product
+    if several:
+        key = c.add("key for every head", key, bytes=4 * part.query * t)
+        value = c.add("value for every head", value, bytes=4 * width * t)
     scaled = c.add("query, scaled", query, bytes=4 * part.query * t)
-    small = c.add("key, scaled", key, bytes=4 * key_width * t)
+    spread = c.add("key, scaled", key, bytes=4 * (part.query if several else key_width) * t)
     own = c.add("query, by head", scaled, bytes=4 * part.query * t)
-    spread = c.add("key, by head", small, bytes=4 * part.query * t)
+    if not several:
+        spread = c.add("key, by head", spread, bytes=4 * part.query * t)
     product = c.add(
         "scores", own, spread, bytes=4 * scores, saves=(own, spread), kind=_KIND, scratch=mask,
         flops=2 * part.query * t * sequence,
@@ -211,7 +216,7 @@ def _by_products(
         "attention weights", masked, bytes=4 * scores, saves=("attention weights",), kind=_SCORES,
         scratch=mask, back_scratch=4 * scores,
     )  # fmt: skip
-    values = c.add("value, by head", value, bytes=4 * width * t)
+    values = value if several else c.add("value, by head", value, bytes=4 * width * t)
     # the weights are handed back, too, in the run's type
     handed = e * scores if e != 4 else 0
     summed = c.add(
@@ -263,7 +268,7 @@ def _written_out(
             "attention weights", joined, bytes=s * scores, saves=("attention weights",),
             kind=_SCORES,
         )  # fmt: skip
-        weights = c.add("attention weights, cut", weights, bytes=s * scores)
+        weights = c.add("attention weights, cut", weights, bytes=s * scores, part=True)
         return _summed(c, part, weights, value, sequence)
     wide = c.add(
         "attention weights, float32", masked, bytes=4 * scores,

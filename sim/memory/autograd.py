@@ -26,6 +26,7 @@ class Op:
     extra: tuple[tuple[str, Size], ...] = ()  # what else it makes and keeps for backward
     copied: Size = 0  # bytes of a copy of its weight in another type, kept for backward, too
     passes: bool = False  # backward hands its gradient on as it is: an addition, a view
+    copies: bool = False  # so does that of a copy, which is no view
     part: bool = False  # a view of a part of its input, for which backward makes a whole gradient
     also: tuple[tuple[str, Size], ...] = ()  # more parts of it, whose gradients backward joins
     parameter: str = ""  # whose gradient backward makes
@@ -67,6 +68,7 @@ class Moment:
     working: Size  # results in use, gradients of results, scratch
     after: Size = 0  # saved and working together, once what it used is freed
     parameter: str = ""  # whose gradient it makes
+    copied: Size = 0  # bytes of the copy of the parameter that it used; its gradient is made alike
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Lifetimes:
     saved: tuple[Saved, ...]
     forward: tuple[Moment, ...]
     backward: tuple[Moment, ...]
+    unsaved: Size = 0  # gradients when the backward pass comes to the first operation that saved
 
     @property
     def saved_bytes(self) -> Size:
@@ -154,8 +157,8 @@ def walk(
                 del working[name]
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
     back = held if held_backward else ()
-    backward = _backward(ops, size, shape, savers, base, back, constant)
-    return Lifetimes(saved, tuple(forward), backward)
+    backward, unsaved = _backward(ops, size, shape, savers, base, back, constant)
+    return Lifetimes(saved, tuple(forward), backward, unsaved)
 
 
 def _constant(ops: Sequence[Op], entry: str) -> frozenset[str]:
@@ -175,8 +178,10 @@ def _backward(
     base: dict[str, str],
     held: Sequence[str],
     constant: frozenset[str],
-) -> tuple[Moment, ...]:
+) -> tuple[tuple[Moment, ...], Size]:
     """Follow the chain backward, starting from what the forward pass saved.
+
+    Returns the moments, and the gradients that live when the first operation that saved begins.
 
     ``savers`` counts for each tensor the operations that saved it; ``base`` names the tensor with
     storage that a view belongs to; ``shape`` has the bytes of the gradient of each; tensors of
@@ -191,7 +196,10 @@ def _backward(
     storages: dict[int, Size] = {0: shape[ops[-1].makes]}
     gradient: dict[str, int] = {ops[-1].makes: 0}  # storage of each tensor's gradient
     moments: list[Moment] = []
+    unsaved: Size | None = None
     for op in reversed(ops):
+        if unsaved is None and (op.saves or op.keeps):
+            unsaved = total(storages.values())
         results = (op.makes, *(name for name, _ in op.also))
         owned = [gradient.pop(name) for name in results if name in gradient]
         if not owned:
@@ -201,7 +209,7 @@ def _backward(
         for name in op.reads:
             if name in constant:
                 continue
-            if op.passes:
+            if op.passes or op.copies:
                 fresh = own
             else:
                 fresh = next(number)
@@ -230,10 +238,11 @@ def _backward(
         moments.append(
             Moment(
                 op=op.makes, saved=saved, working=working, parameter=op.parameter,
+                copied=op.copied,
                 after=total(alive.values()) + total(storages.values()),
             )
         )  # fmt: skip
-    return tuple(moments)
+    return tuple(moments), total(storages.values()) if unsaved is None else unsaved
 
 
 def peak(moments: Sequence[Moment]) -> Size:

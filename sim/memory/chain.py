@@ -6,6 +6,8 @@ product, and low-rank adapters run next to it.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from consilico.sim.memory.autograd import Op
 from consilico.sim.memory.entries import Size
 
@@ -72,6 +74,19 @@ class Chain:
         """Append an operation and return the name of its result."""
         self.ops.append(Op(makes=makes, reads=reads, **fields))  # type: ignore[arg-type]
         return makes
+
+    def term(self, source: str, size: Size) -> str:
+        """Append what a sum of ``size`` bytes does to a term of a narrower type.
+
+        It converts the term as it reads it, and backward the term's gradient.
+        """
+        made = {op.makes: op for op in self.ops}
+        op = made[source]
+        while op.passes and len(op.reads) == 1:
+            op = made[op.reads[0]]
+        if np.all(op.bytes == size):
+            return source
+        return self.add(f"{source}, as a term", source, bytes=size, part=True)
 
     def hold(self, name: str) -> None:
         """Let the program have a name for a tensor until the operation appended last is done."""
@@ -140,7 +155,7 @@ class Chain:
             width = t.adapter_bytes
         named = (given, own)  # by the layer, until it is done
         if ours and t.base != "int8":
-            result = self.add(f"{name}, copied", result, bytes=made * rows * n)
+            result = self.add(f"{name}, copied", result, bytes=made * rows * n, copies=True)
         if t.dropout:
             own = self.add(
                 f"{name} adapter input, dropped", own, bytes=width * columns * n,
@@ -153,10 +168,10 @@ class Chain:
             width = narrow
         held = weights = 0
         if t.magnitudes:
-            # an identity, its product with the adapter, and the weight where its type differs live
+            # an identity, its products with the adapter, and the weight where its type differs live
             # until the layer is done; the norm of their sum takes two more such matrices
             copied = whole * rows * columns * (bool(t.base) or whole != self.k.residual_bytes)
-            held = t.adapter_bytes * columns**2 + whole * rows * columns + copied
+            held = t.adapter_bytes * columns * (columns + t.rank) + whole * rows * columns + copied
             weights = held + 2 * whole * rows * columns
         inner = min(rows, columns) if t.bases else t.rank
         copy = 2 * inner if self.k.autocast and t.adapter_bytes == 4 else 0  # bytes per row
@@ -167,17 +182,19 @@ class Chain:
             copied=copy * columns,
         )  # fmt: skip
         high = self.add(
-            f"{name} adapter", low, bytes=width * rows * n, saves=() if t.bases else (low,),
-            parameter=name, scratch=held + width * rows * n * (not t.magnitudes), kind=_ADAPTERS,
+            f"{name} adapter, unscaled", low, bytes=width * rows * n,
+            saves=() if t.bases else (low,), parameter=name, scratch=held, kind=_ADAPTERS,
             copied=copy * rows,
         )  # fmt: skip
+        if not t.magnitudes:
+            high = self.add(f"{name} adapter", high, bytes=width * rows * n)
         if t.magnitudes:
             high, width = self._scaled(name, result, dropped, high, columns, rows, whole, held)
         if ours and not self.k.autocast:
             high, width = self.cast(f"{name} adapter, as the result", high, rows, width, made), made
-        both = self.add(
-            f"{name} and adapter", result, high, bytes=max(width, made) * rows * n, names=named
-        )
+        wide = max(width, made) * rows * n
+        terms = self.term(result, wide), self.term(high, wide)
+        both = self.add(f"{name} and adapter", *terms, bytes=wide, names=named, passes=True)
         return self.cast(f"{name} sum", both, rows, max(width, made), made)
 
     def _scaled(
@@ -203,7 +220,8 @@ class Chain:
             trains=True, kind=_ADAPTERS,
         )  # fmt: skip
         second = self.add(
-            f"{name} adapter, scaled", high, bytes=size * rows * n, saves=(high,),
-            scratch=held + size * rows * n, kind=_ADAPTERS,
+            f"{name} adapter, by magnitudes", high, bytes=size * rows * n, saves=(high,),
+            scratch=held, kind=_ADAPTERS,
         )  # fmt: skip
-        return self.add(f"{name} change", first, second, bytes=size * rows * n), size
+        second = self.add(f"{name} adapter", second, bytes=size * rows * n, scratch=held)
+        return self.add(f"{name} change", first, second, bytes=size * rows * n, passes=True), size

@@ -25,6 +25,16 @@ from consilico.sim.memory.families import (
 __all__ = ["MIXTURES"]
 
 
+_BY_NAME = frozenset(
+    {
+        *("mixtral", "minimax_m2", "qwen3_moe", "olmoe", "deepseek_v2", "deepseek_v3", "dots1"),
+        *("glm4_moe", "qwen3_vl_moe_text"),
+    }
+)
+"""Families whose experts and routers peft 0.21 adapts (``utils/transformers_weight_conversion.py``,
+with ``_MODEL_TO_CONVERSION_PATTERN`` of transformers 5.24)."""
+
+
 def _mixed(
     c: ConfigFields,
     attention: Attention | LatentAttention,
@@ -35,6 +45,7 @@ def _mixed(
     """Return the architecture of blocks with a mixture, or with an MLP where not ``sparse``."""
     layers, norms = c.integer("num_hidden_layers"), own.pop("norms", "before")
     scaled, dense = own.pop("scaled", False), own.pop("dense", None)
+    own["adapts_stacks"] = c.text("model_type") in _BY_NAME
     blocks = [
         Block(
             attention=attention, mlp=mixture if sparse(layer) else dense or mlp_of(c),
@@ -92,7 +103,7 @@ def _olmoe(c: ConfigFields) -> Architecture:
 def _phimoe(c: ConfigFields) -> Architecture:
     bias = c.flag("attention_bias")
     attention = attention_of(c, kv_heads=8, bias=bias, output_bias=bias)
-    mixture = _mixture(c, mlp_of(c), experts=16, chosen=2)
+    mixture = _mixture(c, mlp_of(c), experts=16, chosen=2, router_layer=True)
     return _mixed(c, attention, mixture, norm="layer", head_bias=c.flag("lm_head_bias"))
 
 

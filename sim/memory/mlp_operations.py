@@ -158,7 +158,9 @@ def _clamped_and_gated(c: Chain, both: str, size: Size, kind: str, prefix: str) 
         saves=(f"{gate}, clamped", sigmoid), kind=kind,
     )  # fmt: skip
     more = c.add(f"{up} and one", f"{up}, clamped", bytes=size)
-    return c.add(f"{prefix}gated", more, active, bytes=size, saves=(more, active), kind=kind)
+    gated = c.add(f"{prefix}gated", more, active, bytes=size, saves=(more, active), kind=kind)
+    c.hold(f"{up}, clamped")
+    return gated
 
 
 def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:
@@ -188,13 +190,20 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
             "tokens by expert", source, bytes=e * hidden * copies, kind=_EXPERTS,
             extra=(("order of tokens", 8 * copies),),
         )  # fmt: skip
+    biases, made = "experts' biases by token", (2 if part.expert.gated else 1) * f * copies
+    if part.expert.bias:  # a copy for each token, which the program keeps until it makes the next
+        c.add(biases, bytes=e * made)
     if part.expert.gated:
-        both = _grouped(c, "experts' gate and up", chosen, 2 * e * f * copies, 2 * matrix)
+        both = _stacked(c, "experts' gate and up", chosen, 2 * e * f * copies, 2 * matrix)
         inner = _split_and_gated(c, part.expert.activation, both, f * copies, _EXPERTS, "experts' ")
     else:
-        up = _grouped(c, "experts' up", chosen, e * f * copies, matrix)
+        up = _stacked(c, "experts' up", chosen, e * f * copies, matrix)
         inner = _active(c, part.expert.activation, up, f * copies, _EXPERTS, "experts' activated")
-    down = _grouped(c, "experts' down", inner, e * hidden * copies, matrix)
+    if part.expert.bias:
+        c.add("experts' biases of down by token", bytes=e * hidden * copies)
+        c.hold(biases)
+    down = _stacked(c, "experts' down", inner, e * hidden * copies, matrix)
+    c.hold(chosen)
     if part.whole:
         result = c.add("mixture", down, bytes=e * hidden * t)
     else:
@@ -221,16 +230,14 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
 def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:
     """Append the router up to the weights of the chosen experts, and return their name."""
     t, n = c.tokens, part.experts
-    if part.wide_router:
-        wide = c.cast("router input, float32", source, hidden, source_bytes, 4)
-        trained = "router" in c.t.trained
-        logits = c.add(
-            "router", wide, bytes=4 * n * t, saves=(wide,) if trained else (),
-            parameter="router" if trained else "", kind=_EXPERTS,
-        )  # fmt: skip
-    else:
+    if part.router_layer:
         narrow = c.linear("router", source, hidden, n, source_bytes, _EXPERTS)
         logits = c.cast("router, float32", narrow, n, c.k.bytes, 4)
+    else:
+        e = 4 if part.wide_router else c.k.product_bytes
+        given = c.cast("router input", source, hidden, source_bytes, e)
+        product = _stacked(c, "router", given, e * n * t, e * n * hidden)
+        logits = c.cast("router, float32", product, n, e, 4)
     scores = c.add(
         "scores of experts", logits, bytes=4 * n * t, saves=("scores of experts",), kind=_EXPERTS
     )
@@ -240,15 +247,15 @@ def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int
     )  # fmt: skip
 
 
-def _grouped(c: Chain, name: str, source: str, size: Size, weight: Size) -> str:
-    """Append the product of each expert with its own tokens, all in one call.
+def _stacked(c: Chain, name: str, source: str, size: Size, weight: Size) -> str:
+    """Append the product with a parameter that is no layer: a router, or a stack of experts.
 
-    Adapters of such a stack are multiplied out and added to its ``weight`` bytes before the
-    product, which keeps the sum (peft's ParamWrapper).
+    The products of all experts with their own tokens are one call. Adapters of such a parameter are
+    multiplied out and added to its ``weight`` bytes in one operation before the product, which
+    keeps the sum (peft's ParamWrapper).
     """
     if name in c.t.adapted:
-        own = c.add(f"{name} adapter", bytes=weight, parameter=name, back_scratch=weight)
-        whole = c.add(f"{name} and adapter", own, bytes=weight)
+        whole = c.add(f"{name} and adapter", bytes=weight, parameter=name, trains=True)
         return c.add(
             name, source, whole, bytes=size, saves=(source, whole), kind="activations: adapters"
         )

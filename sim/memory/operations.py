@@ -48,7 +48,7 @@ def block_ops(
             result = c.cast(f"{name} result normed", result, h, made, kernels.bytes)
         if block.scaled:
             result = c.add(f"{name} result, scaled", result, bytes=kernels.bytes * h * tokens)
-        return result
+        return c.term(result, size)
 
     def attended(source: str, source_bytes: int) -> str:
         result = attention(c, block.attention, source, h, source_bytes, sequence)
@@ -137,6 +137,7 @@ def loss_ops(arch: Architecture, kernels: Kernels, trained: Trained, tokens: Siz
         return c.ops
     c.add("log-probabilities", wide, bytes=4 * logits, saves=("log-probabilities",), kind=kind)
     c.add("loss", "log-probabilities", bytes=4)
+    c.hold(entry)  # by the model's answer
     return c.ops
 
 

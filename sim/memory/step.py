@@ -97,8 +97,8 @@ class _Step:
             label = f"backward, block {block + 1} of {layers}"
             inside = list(waiting)
             if self.act.recomputes:
-                parts = (*base, self.act.output_gradient(), self._gradients(above, inside))
-                for moment in self._telling(self.act.of(block).lives.forward):
+                parts = (*base, self.act.output_gradient(block), self._gradients(above, inside))
+                for moment in self._telling(self.act.of(block).again):
                     yield self._stage(
                         "backward", f"{label}, again forward: {moment.op}", *parts,
                         self.act.during(moment),
@@ -176,7 +176,14 @@ class _Step:
         label = f"{label}: {moment.op}"
         base = tuple(part for part in base if not is_zero(part.bytes))
         gradients = self._gradients(above, waiting, own)
-        yield self._stage(phase, label, *base, self.act.during(moment), gradients)
+        if own and not is_zero(moment.copied) and tensor and not tensor.treatment.trains_factors:
+            # a gradient of autocast's copy, which is converted once the operation is done
+            there = (*base, _transient("gradient of a copy", moment.copied))
+            before = self._gradients(above, waiting)
+            yield self._stage(phase, label, *there, self.act.during(moment), before)
+            yield self._stage(phase, label, *there, self.act.after(moment), gradients)
+        else:
+            yield self._stage(phase, label, *base, self.act.during(moment), gradients)
         if not own or tensor is None:
             return
         if self.plan.arch.tied and moment.parameter == "output layer":

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, Parameter
 
 __all__ = ["adapted_parameters"]
 
@@ -27,15 +27,16 @@ def adapted_parameters(model: Architecture, targets: str) -> frozenset[str]:
 
     Args:
         model: The model.
-        targets: ``all`` matrices of the blocks (peft's ``all-linear``),
-            those of ``attention``, or short names separated by commas.
+        targets: ``all`` that peft's ``all-linear`` finds in the blocks, those of ``attention``, or
+            short names separated by commas.
 
     Raises:
         UserError: If a name is unknown, or the model has no such matrix.
     """
-    roles = {"all": ("attention", "mlp", "expert"), "attention": ("attention",)}.get(targets)
-    if roles:
-        return frozenset(p.name for p in model.parameters() if p.role in roles)
+    if targets == "attention":
+        return frozenset(p.name for p in model.parameters() if p.role == "attention")
+    if targets == "all":
+        return frozenset(p.name for p in model.parameters() if _is_found(p, model))
     there = {p.name for p in model.parameters()}
     found = set()
     for short in (text.strip() for text in targets.split(",")):
@@ -50,3 +51,17 @@ def adapted_parameters(model: Architecture, targets: str) -> frozenset[str]:
             )
         found.update(names)
     return frozenset(found)
+
+
+def _is_found(p: Parameter, model: Architecture) -> bool:
+    """Tell whether peft's ``all-linear`` gives a parameter of the blocks an adapter.
+
+    It finds linear layers. Where it knows a mixture's parameters by name it adapts those instead of
+    layers that are called as the experts' matrices once were: dense and shared MLPs get none (peft
+    0.21.2, ``_convert_peft_config_moe``).
+    """
+    if p.role == "attention":
+        return True
+    if model.adapts_stacks and p.role in ("mlp", "expert", "router"):
+        return p.role == "expert" or p.name == "router"
+    return p.role in ("mlp", "router") and p.columns > 1 and p.layer

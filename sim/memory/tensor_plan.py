@@ -9,7 +9,7 @@ from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.bases import BITSANDBYTES
 from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, Size, ceil_div, is_zero, merged, most, total
-from consilico.sim.memory.holdings import RUN_GROUP, STATES_BLOCK, Dims, Holding, Treatment
+from consilico.sim.memory.holdings import RUN_GROUP, STATES_BLOCK, Dims, Holding, Treatment, weight
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["TensorPlan", "TrainedParameter"]
@@ -226,13 +226,17 @@ class TensorPlan:
         """Return the treatment that the run's method has for a parameter."""
         method, adapted = self.method, parameter.name in self.run.adapted
         if parameter.role in _MATRICES:
+            blocks = method.blocks
+            if not parameter.layer and self.run.used_base in BITSANDBYTES:
+                # transformers 5 puts linear layers into bitsandbytes', but no stacks of experts
+                own = (weight(), *blocks.holdings[blocks.weights :])
+                blocks = replace(blocks, holdings=own, weights=1, weight_copies=0)
             if method.adapters and not adapted:
-                blocks = method.blocks
                 return Treatment(
                     holdings=blocks.holdings[: blocks.weights], weights=blocks.weights,
                     weight_copies=blocks.weight_copies,
                 )  # fmt: skip
-            return method.blocks
+            return blocks
         vector = parameter.role in ("norm", "bias") or parameter.columns == 1
         if parameter.role == "head" and method.head is not None:
             return method.head
