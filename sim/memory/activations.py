@@ -37,7 +37,8 @@ class Activations:
 
     Attributes:
         blocks: By kind of block, what lives in one that trains and in one that is not sampled.
-        first: What lives in the first block where nothing before it trains; else None.
+        first: What lives in the first block where its input differs from that of the others: it
+            needs no gradient, or is of another type; else None.
         loss: What lives while ``loss_ops`` runs.
         logits: Names of the operations of the loss up to the logits.
         always: What the model holds whenever it runs.
@@ -60,6 +61,11 @@ class Activations:
         constant = not plan.embedding_trains and run.checkpointing != "reentrant"
         if not some_rest and constant:
             self.first = self._followed(arch.block_of(0), plan.block_trained(), "first block")
+        elif run.kbit_cast and self.recomputes and not some_rest:
+            # the embeddings' result is bfloat16, what the first block adds to it is float32
+            first = self.blocks[arch.pattern[0]][0]
+            kind, size = first.keeps["x"]
+            self.first = replace(first, keeps={**first.keeps, "x": (kind, size // 2)})
         self.loss_ops, self.loss = _walked(
             "loss", plan.loss_trained(), arch, None, k, plan.tokens, plan.sequence
         )
@@ -280,9 +286,7 @@ class Activations:
         """
         reentrant = self.plan.run.checkpointing == "reentrant"
         size = self.x if reentrant else self.of(block).lives.unsaved
-        return self._part(
-            [("gradient of a block's result", "activations: block in work", size, 1)]
-        )
+        return self._part([("gradient of a block's result", "activations: block in work", size, 1)])
 
     def weight_copies(self, blocks: int) -> LiveTensors:
         """Return the copies of weights that autocast keeps once ``blocks`` blocks have run forward.

@@ -65,7 +65,9 @@ def _heads(
             head = c.linear(name, source, hidden, width, source_bytes, _KIND)
         if part.spread and name != "query":
             head, width, number = (
-                c.add(f"{name} for every head", head, bytes=e * q * t), q, part.heads
+                c.add(f"{name} for every head", head, bytes=e * q * t),
+                q,
+                part.heads,
             )
         if name != "value":
             if part.norm:
@@ -158,8 +160,7 @@ def _attend(
         )
     if _is_written_out(c, part):
         return _written_out(c, part, (query, key, value), sequence)
-    grouped = isinstance(part, Attention) and part.kv_heads < part.heads
-    if part.held == "products" or (grouped and e == 4 and c.k.attention == "fused"):
+    if part.held == "products":
         return _by_products(c, part, (query, key, value), sequence)
     logs, masked = 4 * part.heads * t, c.k.attention == "masked" or part.masked
     extra: tuple[tuple[str, Size], ...] = (("attention log-sums", logs),)
@@ -194,19 +195,14 @@ def _by_products(
     query, key, value = heads
     key_width = part.key if isinstance(part, Attention) else part.query
     scores = part.heads * t * sequence
-    mask = e * (t if part.masked else sequence) * sequence
+    mask = e * t * sequence
     query = c.cast("query, float32", query, part.query, e, 4)
     key = c.cast("key, float32", key, key_width, e, 4)
     value = c.cast("value, float32", value, key_width, e, 4)
-    several = key_width > part.query // part.heads  # a single key head is spread by the product
-    if several:
-        key = c.add("key for every head", key, bytes=4 * part.query * t)
-        value = c.add("value for every head", value, bytes=4 * width * t)
     scaled = c.add("query, scaled", query, bytes=4 * part.query * t)
-    spread = c.add("key, scaled", key, bytes=4 * (part.query if several else key_width) * t)
+    small = c.add("key, scaled", key, bytes=4 * key_width * t)
     own = c.add("query, by head", scaled, bytes=4 * part.query * t)
-    if not several:
-        spread = c.add("key, by head", spread, bytes=4 * part.query * t)
+    spread = c.add("key, by head", small, bytes=4 * part.query * t)
     product = c.add(
         "scores", own, spread, bytes=4 * scores, saves=(own, spread), kind=_KIND, scratch=mask,
         flops=2 * part.query * t * sequence,
@@ -216,7 +212,7 @@ def _by_products(
         "attention weights", masked, bytes=4 * scores, saves=("attention weights",), kind=_SCORES,
         scratch=mask, back_scratch=4 * scores,
     )  # fmt: skip
-    values = value if several else c.add("value, by head", value, bytes=4 * width * t)
+    values = c.add("value, by head", value, bytes=4 * width * t)
     # the weights are handed back, too, in the run's type
     handed = e * scores if e != 4 else 0
     summed = c.add(

@@ -6,7 +6,7 @@ from consilico.sim.memory.methods import TrainingMethod
 __all__ = ["idle_settings"]
 
 _ADAPTERS = ("targets", "adapters", "lora_dropout", "dora")
-_BASE = ("base", "kbit_prepared", "loading")
+_BASE = ("base", "kbit_prepared", "kbit_cast", "loading")
 _STEP = ("accumulation", "gradients", "lora_dropout", "dora")
 
 

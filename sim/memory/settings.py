@@ -107,6 +107,15 @@ class Settings:
             " prepare_model_for_kbit_training makes them",
         ),
     )
+    kbit_cast: bool = _under(
+        _TRAINS,
+        choice(
+            False,
+            _ON_OFF,
+            "embeddings and output layer back in bfloat16 after that, as SFTTrainer of trl 0.11 has"
+            " them (peft_module_casting_to_bf16)",
+        ),
+    )
     first_moment: bool = _under(
         _TRAINS, choice(False, _ON_OFF, "Adafactor with a first moment (beta1)")
     )

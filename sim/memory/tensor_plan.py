@@ -92,7 +92,7 @@ class TensorPlan:
             product_bytes=product,
             half=self.weight == "float16",
             autocast=run.autocast,
-            copies=run.autocast and self.rest == "float32",
+            copies=run.autocast and self.rest == "float32" and not run.kbit_cast,
             attention=run.attention,
             implementation="transformers-2023" if run.published else run.implementation,
             loss="eager" if self.method.forward_only else run.loss,
@@ -245,10 +245,15 @@ class TensorPlan:
             more = method.blocks.holdings[method.blocks.weights :]
             found = replace(method.blocks, holdings=(*found.holdings, *more), weights=1)
             found = replace(found, weight_copies=0)
-        if self.run.kbit_prepared:
+        if self._is_prepared(parameter):
             whole = replace(found.holdings[0], dtype="float32")
             found = replace(found, holdings=(whole, *found.holdings[1:]))
         return found
+
+    def _is_prepared(self, parameter: Parameter) -> bool:
+        """Tell whether a parameter that is not quantized is in float32 for k-bit training."""
+        cast = self.run.kbit_cast and parameter.role in ("embedding", "position", "head")
+        return self.run.kbit_prepared and not cast
 
     def _update(self, treatment: Treatment, dims: Dims, element: int) -> Size:
         """Return the bytes needed in addition while one parameter is updated by itself."""
@@ -347,7 +352,7 @@ class TensorPlan:
             t.dims.full * self.weight_bytes
             for t in self.tensors
             if t.parameter.columns > 1
-            and (run.used_base if t.parameter.role in _MATRICES else run.kbit_prepared)
+            and (run.used_base if t.parameter.role in _MATRICES else self._is_prepared(t.parameter))
         ]
         return most(0, stays + max(changed, default=0) - self.fixed)
 

@@ -110,6 +110,11 @@ class TrainingRun(Settings):
                 f"kbit_prepared must be off with base {base or 'of floats'}: peft prepares"
                 f" {', '.join(BITSANDBYTES)} so"
             )
+        if self.kbit_cast and not (self.kbit_prepared and self.dtype == "bfloat16-amp"):
+            return (
+                "kbit_cast must be off without kbit_prepared and dtype bfloat16-amp: trl casts what"
+                f" was prepared, under autocast; not with {self.dtype}"
+            )
         if self.dora and base in ("gptq4", "awq4"):
             return f"dora must be off with base {base}: peft has no such layer"
         return ""

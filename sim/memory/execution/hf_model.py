@@ -166,7 +166,11 @@ def _adapted(model: Any, run: TrainingRun) -> Any:
         r=run.used_rank, lora_alpha=16, lora_dropout=run.lora_dropout, use_dora=run.dora,
         task_type="CAUSAL_LM", target_modules=_targets(model, run.targets),
     )  # fmt: skip
-    return peft.get_peft_model(model, config, autocast_adapter_dtype=run.adapters == "float32")
+    adapted = peft.get_peft_model(model, config, autocast_adapter_dtype=run.adapters == "float32")
+    if run.kbit_cast:
+        for part in (model.get_input_embeddings(), model.get_output_embeddings()):
+            part.to(torch.bfloat16)
+    return adapted
 
 
 def _quiet_bitsandbytes() -> None:

@@ -245,6 +245,7 @@ def test_packed_texts_need_their_positions() -> None:
         ({"method": "lora", "targets": "q,w"}, "targets must be among all, .*embed, not 'w'"),
         ({"method": "lora", "lora_dropout": 1.0}, "lora_dropout must be at least 0 and below 1"),
         ({"method": "lora", "kbit_prepared": True}, "kbit_prepared must be off with base of float"),
+        ({"method": "qlora", "kbit_cast": True}, "kbit_cast must be off without kbit_prepared and"),
         ({"method": "lora", "base": "gptq4", "dora": True}, "dora must be off with base gptq4"),
         ({"method": "lora", "base": "nf5"}, "base must be one of usual, bfloat16, nf4"),
         ({"method": "lora", "base": "bfloat16", "dtype": "amp"}, "base must not be bfloat16 with"),

@@ -69,6 +69,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 512, "attention_types": [[["global", "local"], 2]],
         "attention_dropout": 0.0, "resid_dropout": 0.0, "embed_dropout": 0.0,
     },
+    "mpt": {"d_model": 512, "n_layers": 4, "n_heads": 8, "vocab_size": 2000, "max_seq_len": 512},
+    "falcon": {
+        "hidden_size": 512, "num_hidden_layers": 4, "num_attention_heads": 8, "vocab_size": 2000,
+        "attention_dropout": 0.0, "hidden_dropout": 0.0,
+    },
+    "gpt_oss": LLAMA | EXPERTS,
+    "llama4_text": LLAMA | EXPERTS | {"intermediate_size_mlp": 1408, "num_experts_per_tok": 1},
     "opt": {
         "hidden_size": 512, "ffn_dim": 2048, "num_hidden_layers": 4, "num_attention_heads": 8,
         "vocab_size": 2000, "max_position_embeddings": 512, "dropout": 0.0,
@@ -79,15 +86,21 @@ UNDER_AUTOCAST: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"dtype": "bfloat16-amp", "method": "adamw"}),
     ("codegen", {"dtype": "bfloat16-amp", "method": "sgd"}),
     ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full"}),
+    ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full", "per_layer": True}),
     ("qwen3", {"dtype": "amp", "method": "lora", "rank": 8, "checkpointing": "full"}),
 ]
 """Families and settings where what autocast converts, and keeps, makes the peak."""
 SOON = ("qwen3", "gemma3_text", "mixtral")  # in every run of the tests
 
 
-def error_pct(family: str, folder: Path, **settings: Any) -> float:
-    """Return how far the ledger is from execution, in percent of the executed peak."""
-    config = transformers.AutoConfig.for_model(family, **FAMILIES[family])
+def error_pct(
+    family: str, folder: Path, fields: dict[str, Any] | None = None, **settings: Any
+) -> float:
+    """Return how far the ledger is from execution, in percent of the executed peak.
+
+    ``fields`` come before those of the family's configuration.
+    """
+    config = transformers.AutoConfig.for_model(family, **FAMILIES[family] | (fields or {}))
     path = folder / "config.json"
     path.write_text(json.dumps(config.to_dict(), default=str))
     run = TrainingRun(model=read_config(path), batch=2, sequence=256, **settings)
@@ -114,19 +127,75 @@ def test_the_ledger_agrees_under_autocast(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox", "deepseek_v3"])
+@pytest.mark.parametrize(
+    "family",
+    ["qwen3", "gemma3_text", "phi3", "gpt_neox", "deepseek_v3", "gptj", "codegen", "falcon"],
+)
 def test_the_ledger_agrees_where_scores_are_held(family: str, tmp_path: Path) -> None:
     assert abs(error_pct(family, tmp_path, method="sgd", attention="eager")) <= 0.1
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox"])
+@pytest.mark.parametrize(
+    "fields",
+    [{"multi_query": False}, {"new_decoder_architecture": True, "num_kv_heads": 2}],
+    ids=["a key head each", "groups"],
+)
+@pytest.mark.parametrize("attention", ["fused", "eager"])
+def test_falcons_with_other_key_heads_agree(
+    fields: dict[str, Any], attention: str, tmp_path: Path
+) -> None:
+    assert abs(error_pct("falcon", tmp_path, fields, method="sgd", attention=attention)) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["gemma", "gpt_bigcode", "falcon"])
+def test_one_key_head_agrees_where_a_mask_is_made(family: str, tmp_path: Path) -> None:
+    fields = {"num_key_value_heads": 1} if family == "gemma" else {}
+    assert abs(error_pct(family, tmp_path, fields, method="sgd", attention="masked")) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox", "falcon"])
 def test_the_ledger_agrees_on_adapters(family: str, tmp_path: Path) -> None:
     assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 0.1
 
 
+# peft of CPU tensors multiplies a router's adapter in float32, which a GPU does not: up to 0.1 %
+# of models as small as these
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("family", ["mixtral", "deepseek_v3"])
-def test_adapters_of_experts_are_multiplied_out(family: str, tmp_path: Path) -> None:
-    # peft adapts a router, too, which is not counted
-    assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 2
+@pytest.mark.parametrize(
+    "family", ["mixtral", "deepseek_v3", "qwen2_moe", "dots1", "granitemoeshared", "minimax_m2"]
+)
+def test_the_ledger_agrees_on_adapters_of_mixtures(family: str, tmp_path: Path) -> None:
+    assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 0.2
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["mixtral", "qwen2_moe"])
+def test_experts_stay_floats_below_adapters(family: str, tmp_path: Path) -> None:
+    assert abs(error_pct(family, tmp_path, method="qlora")) <= 0.1
+
+
+CHECKPOINTED: list[dict[str, Any]] = [
+    {"adapters": "float32", "lora_dropout": 0.1, "dtype": "bfloat16-amp"},
+    {"dora": True},
+    {"method": "qlora"},
+    {
+        "method": "qlora", "kbit_prepared": True, "dtype": "bfloat16-amp", "adapters": "float32",
+        "lora_dropout": 0.1,
+    },
+    {
+        "method": "qlora", "kbit_prepared": True, "kbit_cast": True, "dtype": "bfloat16-amp",
+        "adapters": "float32",
+    },
+]  # fmt: skip
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("settings", CHECKPOINTED, ids=lambda s: " ".join(map(str, s.values())))
+def test_the_ledger_agrees_on_adapters_of_blocks_that_run_again(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    run = {"method": "lora", "rank": 8, "checkpointing": "full"} | settings
+    assert abs(error_pct("qwen3", tmp_path, **run)) <= 0.1
