@@ -156,10 +156,15 @@ class Chain:
         named = (given, own)  # by the layer, until it is done
         if ours and t.base != "int8":
             result = self.add(f"{name}, copied", result, bytes=made * rows * n, copies=True)
+        # FOAK's adapters of quantized matrices keep both inputs, and see in the dropped one which
+        # elements are zero (fms-acceleration-foak 0.7.4, fused_ops/unsloth_lora)
+        fused = self.k.implementation == "fused-norms" and bool(t.base)
         if t.dropout:
+            mask = columns * n
             own = self.add(
                 f"{name} adapter input, dropped", own, bytes=width * columns * n,
-                extra=((f"{name} dropout mask", columns * n),), kind=_ADAPTERS,
+                extra=() if fused else ((f"{name} dropout mask", mask),), kind=_ADAPTERS,
+                scratch=mask * fused, back_scratch=mask * fused,
             )  # fmt: skip
         dropped, whole = own, width
         if self.k.autocast:  # which undoes the adapter's own conversion
@@ -177,7 +182,8 @@ class Chain:
         copy = 2 * inner if self.k.autocast and t.adapter_bytes == 4 else 0  # bytes per row
         low = self.add(
             f"{name} adapter, low rank", own, bytes=width * inner * n, scratch=weights, trains=True,
-            saves=() if t.core else (own,), kind=_ADAPTERS, names=(dropped,),
+            saves=() if t.core else (own, given) if fused else (own,), kind=_ADAPTERS,
+            names=(dropped,),
             extra=((f"{name} scaled bases", width * inner * inner),) if t.bases else (),
             copied=copy * columns,
         )  # fmt: skip
