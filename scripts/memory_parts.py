@@ -45,14 +45,14 @@ def memory_evidence() -> str:
             (
                 f"measured: {held.runs} runs of others, held out",
                 (
-                    f"median {held.median.error_pct:.1f} % (target {aims['median']:g} %), "
+                    f"median {held.median.error_pct:.2f} % (target {aims['median']:g} %), "
                     f"{low:+.1f} to {high:+.1f} %; {facts.within_6_pct:.0%} within 6 %"
                 ),
             ),
             (
                 f"measured: {seen.runs} runs of others that were searched for causes of errors",
                 (
-                    f"median {seen.median.error_pct:.1f} %, worst "
+                    f"median {seen.median.error_pct:.2f} %, worst "
                     f"{seen.worst.error_pct:.1f} % (targets {limits['median']:g} % and "
                     f"{limits['worst']:g} %)"
                 ),
@@ -62,7 +62,7 @@ def memory_evidence() -> str:
                     f"of these, the {peer.runs} of a peer that claims "
                     f"{peer.worst.limit_pct:g} % at worst"
                 ),
-                f"median {peer.median.error_pct:.1f} %, worst {peer.worst.error_pct:.1f} %",
+                f"median {peer.median.error_pct:.2f} %, worst {peer.worst.error_pct:.1f} %",
             ),
             (
                 f"our own execution at full size, {tracked.runs} runs under FakeTensorMode",
@@ -77,8 +77,9 @@ def memory_evidence() -> str:
         in code: which tensors each version of a norm saves, that gradients set to zero and not to
         None stay alive, that `foreach` keeps a root of every second moment, that a mask is kept for
         each block, that a loss kernel's gradient takes the place of the float32 logits, that CUDA's
-        softmax makes a product of its own in the backward pass. Which runs are held out is a matter
-        of their source: those of a source in which a cause was looked for are not."""
+        softmax makes a product of its own in the backward pass, that FOAK's adapters keep no masks,
+        that cuBLAS has a workspace for each thread that multiplies. Which runs are held out is a
+        matter of their source: those of a source in which a cause was looked for are not."""
     return f"{evidence}\n\n{paragraph(words)}"
 
 

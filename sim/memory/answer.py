@@ -11,10 +11,11 @@ from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.memory.account import Account, LedgerLine
 from consilico.sim.memory.advice import Suggestion, suggestions
-from consilico.sim.memory.architecture import Architecture, Mixture
+from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.bases import BITSANDBYTES
 from consilico.sim.memory.evidence.allocator import fragmentation
 from consilico.sim.memory.evidence.peaks import ClassError, class_error, class_of
-from consilico.sim.memory.gpus import Gpu, GpuMemory
+from consilico.sim.memory.gpus import Gpu, GpuMemory, workspaces
 from consilico.sim.memory.ledger import StepPart, ledger, timeline
 from consilico.sim.memory.margins import FITS, TIGHT, NeededBytes, NeededMemory
 from consilico.sim.memory.step_time import REACHED, REACHED_BY, StepTime, step_time
@@ -32,7 +33,7 @@ class OutsideTensors(Facts):
     bytes: int
     low_bytes: int
     high_bytes: int
-    basis: str  # assumed or estimated
+    basis: str  # assumed, estimated, or PyTorch's default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +171,7 @@ def answer(
         ledger=found.lines,
         error=class_error(run_class),
         run_class=run_class,
-        outside=_outside(found, memory),
+        outside=_outside(run, found, memory),
         notes=tuple(_notes(run, gpu)),
         fit=None if memory is None else _fit(run, memory, gpu, found),
         time=None if gpu is None or not known else TimeEstimate.of(step_time(run, gpu)),
@@ -194,12 +195,20 @@ def _counted(run: TrainingRun) -> Account:
     )
 
 
-def _outside(found: Account, memory: GpuMemory | None) -> tuple[OutsideTensors, ...]:
+def _outside(
+    run: TrainingRun, found: Account, memory: GpuMemory | None
+) -> tuple[OutsideTensors, ...]:
     """Return what a GPU holds in addition to the run's tensors."""
     passing = found.peak_bytes - found.persistent_bytes
     parts = [("allocator's fragmentation", fragmentation() * passing, "estimated")]
     if memory is not None:
-        parts.insert(0, ("driver and CUDA context", memory.context, "assumed"))
+        forward_only = run.method_description.forward_only
+        size = exactly(workspaces(memory.workspace_bytes, forward_only=forward_only))
+        parts = [
+            ("driver and CUDA context", memory.context, "assumed"),
+            ("workspaces of the matrix library", size, "PyTorch's default"),
+            *parts,
+        ]
     return tuple(
         OutsideTensors(
             name=name, bytes=int(size.value), low_bytes=int(size.low), high_bytes=int(size.high),
@@ -266,11 +275,32 @@ def _model_notes(run: TrainingRun, model: Architecture) -> Iterator[str]:
             " (quantization_config), which is not counted: a weight has the type that method and"
             " dtype say"
         )
-    if run.method_description.adapters and any(isinstance(b.mlp, Mixture) for b in model.kinds):
+    stacks = {p.name for p in model.parameters() if p.role == "expert"}
+    if stacks & run.adapted:
         yield (
             "experts with adapters (targets all) take their weights once more in each block: peft"
             " multiplies the adapters out"
         )
+    if stacks and run.used_base in BITSANDBYTES:
+        yield (
+            f"experts stay in {run.weight_dtype}: transformers 5 puts no stacks of experts into"
+            " bitsandbytes' layers"
+        )
+    yield from (
+        f"{words} stands on its source code alone: no execution and no measured run has checked it"
+        for words, asked in _UNCHECKED.items()
+        if asked(run)
+    )
+
+
+_UNCHECKED: Mapping[str, Callable[[TrainingRun], bool]] = {
+    "base int8": lambda run: run.used_base == "int8",
+    "base awq4": lambda run: run.used_base == "awq4",
+    "loss cut": lambda run: run.loss == "cut",
+    "loss fused": lambda run: run.loss == "fused",
+    "paged": lambda run: run.paged,
+}
+"""Settings that neither an execution nor a run of others has checked."""
 
 
 def _seconds_per_token(gpu: Gpu | None) -> Callable[[TrainingRun], float] | None:

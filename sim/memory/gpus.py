@@ -20,6 +20,9 @@ __all__ = [
     "gpu_names",
     "parse_memory",
     "process_context",
+    "usual_workspace",
+    "workspace_of",
+    "workspaces",
 ]
 
 _MIB = 2**20
@@ -47,6 +50,7 @@ class Gpu:
     nominal: bool  # memory_bytes is what the maker states instead
     reserved: Interval  # bytes, the driver's part of it
     reserved_assumed: bool
+    workspace_bytes: int  # of a handle of its matrix library
     tensor_tflops: float  # bfloat16 or float16 products, accumulated in float32
     fp32_tflops: float
     bandwidth_gb_s: float  # of its memory
@@ -90,12 +94,39 @@ def find_gpu(name: str) -> Gpu:
         if "reserved_mib" in entry
         else _usual_reserved(),
         reserved_assumed="reserved_mib" not in entry,
+        workspace_bytes=int(entry["workspace_mib"] * _MIB)
+        if "workspace_mib" in entry
+        else usual_workspace(),
         tensor_tflops=entry["tensor_tflops"],
         fp32_tflops=entry["fp32_tflops"],
         bandwidth_gb_s=entry["bandwidth_gb_s"],
         host_gb_s=entry["host_gb_s"],
         source=entry["source"],
         note=entry.get("note", ""),
+    )
+
+
+def workspaces(handle_bytes: int, *, forward_only: bool) -> int:
+    """Return the bytes of the matrix library's workspaces that PyTorch's allocator holds.
+
+    Each thread that multiplies matrices has a handle, and each handle a workspace for the stream
+    that it works on, which stays: the thread that runs forward has one, and autograd's has one.
+    """
+    return handle_bytes * (1 if forward_only else 2)
+
+
+def usual_workspace() -> int:
+    """Return the bytes of a cuBLAS handle's workspace on GPUs before Hopper."""
+    return int(_catalogue()["assumed"]["workspace_mib"] * _MIB)
+
+
+def workspace_of(device: str) -> int:
+    """Return the bytes of a handle's workspace on a device, by the name that PyTorch prints."""
+    words = set(re.split(r"[\s-]+", device.lower()))
+    known = (find_gpu(name) for name in gpu_names())
+    return next(
+        (gpu.workspace_bytes for gpu in known if gpu.name.partition("-")[0] in words),
+        usual_workspace(),
     )
 
 
@@ -152,11 +183,15 @@ class GpuMemory:
     name: str
     bytes: int  # all of its memory
     context: Interval  # bytes of driver and CUDA context
+    workspace_bytes: int = 0  # of a handle of its matrix library
 
     @classmethod
     def of(cls, gpu: Gpu) -> "GpuMemory":
         """Return the memory of a GPU of the catalogue."""
-        return cls(name=gpu.name, bytes=gpu.memory_bytes, context=gpu.context)
+        return cls(
+            name=gpu.name, bytes=gpu.memory_bytes, context=gpu.context,
+            workspace_bytes=gpu.workspace_bytes,
+        )  # fmt: skip
 
     @property
     def usable_bytes(self) -> int:
@@ -173,4 +208,6 @@ def gpu_memory(text: str) -> GpuMemory:
     if text.lower() in gpu_names():
         return GpuMemory.of(find_gpu(text))
     context = _usual_reserved() + process_context()
-    return GpuMemory(name=text, bytes=parse_memory(text), context=context)
+    return GpuMemory(
+        name=text, bytes=parse_memory(text), context=context, workspace_bytes=usual_workspace()
+    )

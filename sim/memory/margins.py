@@ -1,9 +1,9 @@
 """What a run needs of a GPU's memory, as an interval, and the verdict that follows.
 
-Needed are the peak of the tensors, the context of driver and CUDA, and what PyTorch's allocator
-holds in addition. Each has a spread, taken from measured runs: that of the peak from runs of the
-same class (:mod:`consilico.sim.memory.evidence.peaks`), that of the context from reports
-(``gpus.toml``), that of the allocator from what runs reserved
+Needed are the peak of the tensors with the workspaces of the matrix library, the context of driver
+and CUDA, and what PyTorch's allocator holds in addition. Each has a spread, taken from measured
+runs: that of the peak from runs of the same class (:mod:`consilico.sim.memory.evidence.peaks`),
+that of the context from reports (``gpus.toml``), that of the allocator from what runs reserved
 (:mod:`consilico.sim.memory.evidence.allocator`). The three have nothing to do with each other, so
 their distances from the likely value add up as squares.
 """
@@ -19,7 +19,7 @@ from consilico.sim.base.interval import Interval
 from consilico.sim.memory.entries import Size
 from consilico.sim.memory.evidence.allocator import fragmentation
 from consilico.sim.memory.evidence.peaks import class_of, peak_spread
-from consilico.sim.memory.gpus import GpuMemory
+from consilico.sim.memory.gpus import GpuMemory, workspaces
 from consilico.sim.memory.ledger import peak_and_persistent
 from consilico.sim.memory.training_run import TrainingRun
 
@@ -47,8 +47,8 @@ class NeededBytes(Facts):
 class NeededMemory:
     """Needed bytes of one run, or of many: then each size is an array."""
 
-    peak: Size  # of the tensors, by the ledger
-    persistent: Size  # of tensors that live through the whole step
+    peak: Size  # of the tensors, by the ledger, and of workspaces
+    persistent: Size  # of those that live through the whole step
     spread: Interval  # of real peaks relative to the ledger's
     context: Interval  # bytes
     fragmentation: Interval  # relative to what comes and goes in a step
@@ -59,7 +59,9 @@ class NeededMemory:
     ) -> "NeededMemory":
         """Return what runs of the class of ``run`` need, from the sizes that the ledger gives."""
         spread = peak_spread(class_of(run))
-        return cls(peak, persistent, spread, memory.context, fragmentation())
+        forward_only = run.method_description.forward_only
+        more = workspaces(memory.workspace_bytes, forward_only=forward_only)
+        return cls(peak + more, persistent + more, spread, memory.context, fragmentation())
 
     @property
     def value(self) -> Size:
