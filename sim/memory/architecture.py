@@ -271,8 +271,8 @@ class Mixture:
     def parameters(self, hidden: int) -> Iterator[Parameter]:
         """Yield the parameters of the mixture of one block."""
         f, n = self.expert.intermediate, self.experts
-        for part in _linear("router", "router", n, hidden, self.router_bias):
-            yield replace(part, layer=self.router_layer)
+        for own in _linear("router", "router", n, hidden, self.router_bias):
+            yield replace(own, layer=self.router_layer)
         wide, name = (2 * f, "gate and up") if self.expert.gated else (f, "up")
         for part, rows, columns in ((name, wide, hidden), ("down", hidden, f)):
             yield Parameter(

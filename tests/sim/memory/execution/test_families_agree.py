@@ -197,5 +197,5 @@ CHECKPOINTED: list[dict[str, Any]] = [
 def test_the_ledger_agrees_on_adapters_of_blocks_that_run_again(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    run = {"method": "lora", "rank": 8, "checkpointing": "full"} | settings
+    run: dict[str, Any] = {"method": "lora", "rank": 8, "checkpointing": "full"} | settings
     assert abs(error_pct("qwen3", tmp_path, **run)) <= 0.1
