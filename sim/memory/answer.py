@@ -100,12 +100,19 @@ class MemoryAnswer:
     peak_at: str  # label of the moment
     persistent_bytes: int  # of tensors that live through the whole step
     ledger: tuple[LedgerLine, ...]
-    error: ClassError | None  # of the ledger on measured runs of the run's class
     run_class: str  # method, framework, precision and sharding
     outside: tuple[OutsideTensors, ...]
     notes: tuple[str, ...]
     fit: Fit | None  # None if no memory was given
     time: TimeEstimate | None  # None if no GPU was given
+
+    @property
+    def error(self) -> ClassError | None:
+        """Return the ledger's error on measured runs of the run's class; None without any.
+
+        It is counted when it is first asked for, as it takes longer than the ledger itself.
+        """
+        return class_error(self.run_class)
 
     def timeline(self) -> Sequence[StepPart]:
         """Return the parts of the step in their order, each at the moment that holds most."""
@@ -169,7 +176,6 @@ def answer(
         peak_at=found.peak_at,
         persistent_bytes=found.persistent_bytes,
         ledger=found.lines,
-        error=class_error(run_class),
         run_class=run_class,
         outside=_outside(run, found, memory),
         notes=tuple(_notes(run, gpu)),
