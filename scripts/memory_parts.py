@@ -116,26 +116,22 @@ def memory_classes() -> str:
 def memory_peers() -> str:
     """Return how far the ledger and other tools are off on the same measured runs."""
     from consilico.sim.memory.ledger import peak_bytes
-    from consilico.sim.memory.presets import find_model
-    from consilico.sim.memory.training_run import TrainingRun
     from scripts.memory_peers import peer_runs
 
     tools = read_table(PEERS)
     rows = []
-    for run, *answers in zip(peer_runs(), *(tool["bytes"] for tool in tools), strict=True):
-        settings, peak = dict(run.settings), run.bytes_of("peak")
-        model = settings.pop("model")
-        ours = peak_bytes(TrainingRun(model=find_model(model), **settings))
-        method = {"adamw": "AdamW", "lora": "LoRA", "qlora": "QLoRA"}[settings["method"]]
-        checkpointed = ", checkpointing" if settings.get("checkpointing", "none") != "none" else ""
+    for item, *answers in zip(peer_runs(), *(tool["bytes"] for tool in tools), strict=True):
+        run, peak = item.run, item.bytes_of("peak")
+        ours = peak_bytes(run)
+        checkpointed = ", checkpointing" if run.checkpointing != "none" else ""
         words = (
-            f"{model}, {method}, {settings.get('dtype', 'bfloat16')}, {settings['batch']} by "
-            f"{settings['sequence']:,} tokens{checkpointed}"
+            f"{run.model.name}, {run.method_description.title}, {run.dtype}, {run.batch} by "
+            f"{run.sequence:,} tokens{checkpointed}"
         )
         rows.append(
             [
                 words,
-                run.source.replace("_", " "),
+                item.source.replace("_", " "),
                 f"{peak / 1e9:.2f} GB",
                 *(
                     "-" if said is None else f"{100 * (said / peak - 1):+z.1f} %"

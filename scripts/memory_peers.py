@@ -23,7 +23,7 @@ if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
     sys.path.insert(0, str(ROOT))
 from consilico.sim.memory.architecture import Architecture, Attention, Mlp  # noqa: E402
 from consilico.sim.memory.evidence.tables import RunOnGpu, runs_on_gpu  # noqa: E402
-from consilico.sim.memory.presets import find_model  # noqa: E402
+from consilico.sim.memory.training_run import TrainingRun  # noqa: E402
 from scripts.document_text import PEERS  # noqa: E402
 
 __all__ = ["peer_runs"]
@@ -38,21 +38,21 @@ _VRAMCALC_ATTENTION = {
 def peer_runs() -> Iterator[RunOnGpu]:
     """Yield the measured runs that the tools are asked about."""
     met: set[tuple[str, str, str]] = set()
-    for run in runs_on_gpu():
-        settings = run.settings
-        key = (run.source, settings["method"], settings.get("checkpointing", "none"))
+    for item in runs_on_gpu():
+        run = item.run
+        key = (item.source, run.method, run.checkpointing)
         if (
-            settings["method"] in _METHODS
+            run.method in _METHODS
             and key not in met
-            and settings["model"].startswith(_KINDS)
-            and settings.get("gpus", 1) == 1
-            and settings.get("base", "nf4").startswith("nf4")
-            and "loss" not in settings
-            and run.stated
-            and not run.died
+            and run.model.name.startswith(_KINDS)
+            and run.gpus == 1
+            and (run.used_base or "nf4").startswith("nf4")
+            and run.loss == "eager"
+            and item.stated
+            and not item.died
         ):
             met.add(key)
-            yield run
+            yield item
 
 
 def _sizes(model: Architecture) -> dict[str, Any]:
@@ -72,13 +72,12 @@ def _sizes(model: Architecture) -> dict[str, Any]:
     }
 
 
-def _vramcalc(run: RunOnGpu) -> int | None:
+def _vramcalc(run: TrainingRun) -> int | None:
     import vramcalc
 
-    settings = run.settings
-    if settings["method"] == "qlora":
+    if run.method == "qlora":
         return None
-    model = find_model(settings["model"])
+    model = run.architecture
     kind = next(name for name in _KINDS if model.name.startswith(name))
     with tempfile.TemporaryDirectory() as folder:
         config = {"model_type": kind, **_sizes(model)}
@@ -86,51 +85,50 @@ def _vramcalc(run: RunOnGpu) -> int | None:
         said = vramcalc.estimate(
             folder,
             mode="train",
-            dtype="fp16" if settings.get("dtype") == "float16" else "bf16",
-            precision="amp" if "amp" in settings.get("dtype", "") else "pure",
-            batch=settings["batch"],
-            seq_len=settings["sequence"],
-            lora_rank=settings.get("rank"),
-            grad_checkpoint=settings.get("checkpointing", "none") != "none",
-            attn_impl=_VRAMCALC_ATTENTION[settings["attention"]],
+            dtype="fp16" if run.dtype == "float16" else "bf16",
+            precision="amp" if run.autocast else "pure",
+            batch=run.batch,
+            seq_len=run.sequence,
+            lora_rank=run.rank or None,
+            grad_checkpoint=run.checkpointing != "none",
+            attn_impl=_VRAMCALC_ATTENTION[run.attention],
             overhead_gb=0,
         )
     return int(said.total)
 
 
-def _fitcheck(run: RunOnGpu) -> int | None:
+def _fitcheck(run: TrainingRun) -> int | None:
     from fitcheck.config_parser import ModelConfig
     from fitcheck.estimator import TrainingConfig, estimate
     from fitcheck.gpu_db import GPU_DB
 
-    settings = run.settings
-    dtype = settings.get("dtype", "bfloat16")
+    dtype = run.dtype
     if dtype == "amp":
         return None
-    model = find_model(settings["model"])
+    model = run.architecture
     sizes = _sizes(model)
     sizes["num_layers"] = sizes.pop("num_hidden_layers")
     sizes["num_kv_heads"] = sizes.pop("num_key_value_heads")
-    full = settings["method"] == "adamw"
+    full = run.method == "adamw"
     said = estimate(
         ModelConfig(name=model.name, num_params=model.parameter_count, **sizes),
         TrainingConfig(
             precision="fp16" if dtype == "float16" else "bf16",
-            quantization="nf4" if settings["method"] == "qlora" else "none",
-            double_quant=settings.get("base") == "nf4-double",
+            quantization="nf4" if run.method == "qlora" else "none",
+            double_quant=run.used_base == "nf4-double",
             optimizer_dtype="bf16" if full else "fp32",
-            batch_size=settings["batch"],
-            seq_len=settings["sequence"],
-            lora_rank=None if full else settings["rank"],
-            grad_checkpoint=settings.get("checkpointing", "none") != "none",
-            flash_attn=settings["attention"] != "eager",
+            batch_size=run.batch,
+            seq_len=run.sequence,
+            lora_rank=None if full else run.used_rank,
+            grad_checkpoint=run.checkpointing != "none",
+            flash_attn=run.attention != "eager",
         ),
         GPU_DB["a100-80"],
     )
     return int((said.total_mib - said.overhead_mib) * 2**20)
 
 
-def _ftuneai(run: RunOnGpu) -> int | None:
+def _ftuneai(run: TrainingRun) -> int | None:
     from ftuneai.core.memory import MemoryEstimator
     from ftuneai.core.models import (
         FineTuneMethod,
@@ -140,17 +138,16 @@ def _ftuneai(run: RunOnGpu) -> int | None:
         TrainingConfig,
     )
 
-    settings = run.settings
-    dtype = settings.get("dtype", "bfloat16")
+    dtype = run.dtype
     if dtype == "amp":
         return None
-    model = find_model(settings["model"])
+    model = run.architecture
     sizes = _sizes(model)
     for name in ("head_dim", "tie_word_embeddings"):
         del sizes[name]
     sizes["num_layers"] = sizes.pop("num_hidden_layers")
     sizes["num_kv_heads"] = sizes.pop("num_key_value_heads")
-    quantized = settings["method"] == "qlora"
+    quantized = run.method == "qlora"
     said = MemoryEstimator(
         ModelSpec(
             name=model.name,
@@ -160,20 +157,20 @@ def _ftuneai(run: RunOnGpu) -> int | None:
             **sizes,
         ),
         TrainingConfig(
-            method=FineTuneMethod(_METHODS[settings["method"]]),
+            method=FineTuneMethod(_METHODS[run.method]),
             quantization=Quantization.INT4 if quantized else Quantization.NONE,
-            batch_size=settings["batch"],
-            seq_length=settings["sequence"],
-            gradient_checkpointing=settings.get("checkpointing", "none") != "none",
-            lora_rank=settings.get("rank", 16),
+            batch_size=run.batch,
+            seq_length=run.sequence,
+            gradient_checkpointing=run.checkpointing != "none",
+            lora_rank=run.rank or 16,
             lora_target=LoRATarget.ATTENTION_ALL,
-            flash_attention=settings["attention"] != "eager",
+            flash_attention=run.attention != "eager",
         ),
     ).estimate()
     return int((said.total_gb - said.overhead_gb) * 2**30)
 
 
-_TOOLS: dict[str, Callable[[RunOnGpu], int | None]] = {
+_TOOLS: dict[str, Callable[[TrainingRun], int | None]] = {
     "vramcalc": _vramcalc,
     "fitcheck-llm": _fitcheck,
     "ftuneai": _ftuneai,
@@ -186,7 +183,7 @@ def main() -> None:
         {
             "tool": name,
             "version": version(name),
-            "bytes": [ask(run) for run in peer_runs()],
+            "bytes": [ask(item.run) for item in peer_runs()],
         }
         for name, ask in _TOOLS.items()
     ]

@@ -6,6 +6,8 @@ import typer
 
 from consilico import api
 from consilico.commands.output import (
+    RUNG_HELP,
+    RUNGS,
     JsonOption,
     OptionalUnitArgument,
     PlotOption,
@@ -63,10 +65,7 @@ def estimate(
     ] = None,
     rung: Annotated[
         str | None,
-        typer.Option(
-            help="cells: of mapped cells, or layout: with wires, clock tree and glitches, too; by"
-            " default the layout, where the kit was laid out."
-        ),
+        typer.Option(help=f"Rung of the ladder: {RUNG_HELP}"),
     ] = None,
     plot: PlotOption = None,
     json_path: JsonOption = None,
@@ -143,15 +142,12 @@ _ROWS = (
 def _rung_line(result: dict[str, Any]) -> str:
     """Return what the figures are of, in one line."""
     if layout := result["layout"]:
-        return (
-            "Of a layout, with wires, clock tree and glitches: mapped cells times factors of "
-            f"{layout['designs']} layouts."
-        )
+        return f"{RUNGS['layout'].capitalize()} of {layout['designs']} layouts."
     why = {
         "no wires": f"; {result['pdk']} has no wires to lay out with",
         "not laid out": f"; nothing was laid out in {result['pdk']} yet",
     }
-    return f"Of mapped cells: ideal wires and clock, no glitches{why.get(result['no_layout'], '')}."
+    return f"{RUNGS['cells'].capitalize()}{why.get(result['no_layout'], '')}."
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Pace, Progress, duration, log_lines
 
 __all__ = [
+    "RUNGS",
+    "RUNG_HELP",
     "JobsOption",
     "JsonOption",
     "OptionalUnitArgument",
@@ -30,6 +32,16 @@ __all__ = [
     "working",
     "write_text",
 ]
+
+RUNGS = {
+    "cells": "of mapped cells: ideal wires and clock, no glitches",
+    "layout": "of a layout, with wires, clock tree and glitches: mapped cells times factors",
+}
+"""Rungs of the ladder that an estimate is of, and what is in each."""
+RUNG_HELP = (
+    "cells, or layout, with wires, clock tree and glitches; by default the layout, where the kit"
+    " was laid out."
+)
 
 JsonOption = Annotated[
     str | None,

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from consilico import api
-from consilico.commands.output import JsonOption, PlotOption, emit, print_table
+from consilico.commands.output import (
+    RUNG_HELP,
+    RUNGS,
+    JsonOption,
+    PlotOption,
+    emit,
+    print_table,
+)
 from consilico.sim.base.errors import UserError
 
 __all__ = ["training_hw"]
@@ -41,10 +48,7 @@ def training_hw(
     ] = "best",
     rung: Annotated[
         str | None,
-        _hardware(
-            "Of the units: cells, or layout, with wires, clock tree and glitches; by default the"
-            " layout, where the kit was laid out."
-        ),
+        _hardware(f"Of the units: {RUNG_HELP}"),
     ] = None,
     array: Annotated[str, _hardware("Rows x columns of a systolic array, up to 64x64.")] = "64x64",
     arrays: Annotated[int, _hardware("How many of them.")] = 1,
@@ -81,12 +85,6 @@ def training_hw(
 
         save_plot(training_hw_plot(result), plot)
     emit("training-hw/1", result, json_path, lambda: _show(result))
-
-
-_OF = {
-    "cells": "of mapped cells: ideal wires and clock, no glitches",
-    "layout": "of a layout, with wires, clock tree and glitches: mapped cells times factors",
-}
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -141,7 +139,7 @@ def _show(result: dict[str, Any]) -> None:
     print(f"Precision  {s['precision_means']}")
     print(f"DRAM       {result['dram']['title']}: {result['dram']['source']}")
     print(f"Units      {kit['pdk']}, {kit['activity']}, {kit['dated']}")
-    print(f"           {_OF[kit['rung']]}")
+    print(f"           {RUNGS[kit['rung']]}")
     for doubt in result["doubts"]:
         print(f"Assumed    {doubt}")
 

@@ -12,8 +12,6 @@ from consilico.sim.memory.evidence.allocator import FITTED_SOURCES
 from consilico.sim.memory.evidence.tables import runs_on_gpu
 from consilico.sim.memory.gpus import GpuMemory, find_gpu
 from consilico.sim.memory.margins import DOES_NOT_FIT, FITS, TIGHT, needed_memory
-from consilico.sim.memory.presets import find_model
-from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["JudgedFit", "VerdictCounts", "judged_fits", "verdict_counts"]
 
@@ -69,8 +67,7 @@ def judged_fits() -> tuple[JudgedFit, ...]:
     for item in runs_on_gpu():
         if "used_mib" not in item.figures:
             continue
-        settings = dict(item.settings)
-        run = TrainingRun(model=find_model(settings.pop("model")), **settings)
+        run = item.run
         needed = needed_memory(run, card).in_bytes()
         rows.append(
             JudgedFit(

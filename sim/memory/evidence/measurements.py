@@ -61,14 +61,14 @@ def measured_times() -> tuple[MeasuredTime, ...]:
     data = tomllib.loads(Path(__file__).with_name("measured_time.toml").read_text())
     rows = [
         _time(
-            item["settings"], item["gpu"], item["tokens_per_s"], label=item["label"],
+            _run(item["settings"]), item["gpu"], item["tokens_per_s"], label=item["label"],
             stated=item.get("stated", True), source=data["source"],
         )
         for item in data["run"]
     ]  # fmt: skip
     rows += [
         _time(
-            item.settings, _A100, item.figures["tokens_per_s"], label=item.label,
+            item.run, _A100, item.figures["tokens_per_s"], label=item.label,
             stated=item.stated, source=item.title,
         )
         for item in runs_on_gpu()
@@ -77,10 +77,14 @@ def measured_times() -> tuple[MeasuredTime, ...]:
     return tuple(rows)
 
 
-def _time(settings: Mapping[str, Any], gpu: str, measured: float, **words: Any) -> MeasuredTime:
-    """Estimate the throughput of a measured run."""
+def _run(settings: Mapping[str, Any]) -> TrainingRun:
+    """Return the run with these settings, its model by name."""
     fields = dict(settings)
-    run = TrainingRun(model=find_model(fields.pop("model")), **fields)
+    return TrainingRun(model=find_model(fields.pop("model")), **fields)
+
+
+def _time(run: TrainingRun, gpu: str, measured: float, **words: Any) -> MeasuredTime:
+    """Estimate the throughput of a measured run."""
     return MeasuredTime(
         run=run,
         gpu=gpu,

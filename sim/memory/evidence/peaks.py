@@ -108,7 +108,7 @@ def measured_runs() -> tuple[MeasuredPeak, ...]:
     for item in runs_on_gpu():
         if item.died:
             continue
-        settings, unit = dict(item.settings), item.unit
+        unit = item.unit
         if unit == "bytes":  # whose digits nobody reads
             unit, peak = "GB", round(item.figures["peak"] / UNITS["GB"], 3)
         else:
@@ -117,7 +117,7 @@ def measured_runs() -> tuple[MeasuredPeak, ...]:
             MeasuredPeak(
                 label=item.label,
                 quantity=item.quantity,
-                run=TrainingRun(model=find_model(settings.pop("model")), **settings),
+                run=item.run,
                 published=peak,
                 unit=unit,
                 stated=item.stated,

@@ -1,11 +1,14 @@
-"""Read the tables of measured runs: settings and figures of each run, nothing computed."""
+"""Read the tables of measured runs: the run and the figures of each, nothing computed."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+
+from consilico.sim.memory.presets import find_model
+from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["UNITS", "RunOnGpu", "runs_on_gpu"]
 
@@ -36,6 +39,12 @@ class RunOnGpu:
     note: str
     settings: Mapping[str, Any]  # fields of the run, its model by name
     figures: Mapping[str, float]
+
+    @cached_property
+    def run(self) -> TrainingRun:
+        """Return the run as the ledger is asked about it."""
+        fields = dict(self.settings)
+        return TrainingRun(model=find_model(fields.pop("model")), **fields)
 
     @property
     def died(self) -> bool:
