@@ -126,10 +126,8 @@ def _lemma_state(config: ProjectConfig) -> str:
 
 def _lemmas(config: ProjectConfig, wait_cycles: int) -> tuple[str, ...]:
     rows, columns, results, slots = config.rows, config.columns, config.results, config.slots
-    # from a group's last beat until the scaler has taken all of its sums
-    busy_cycles = (slots + 1) * (results - 1) + max(_stages(config) + 1, slots)
     return (
-        "(full || column == 0) && (scaling || slot == 0)",
+        "full || column == 0",
         f"left <= {results} && on_the_way <= left",
         f"gone != 0 || in_cells == 0 || in_cells == {results}",
         f"gone == 0 || in_cells == {columns} * ({rows} - gone)",
@@ -139,6 +137,5 @@ def _lemmas(config: ProjectConfig, wait_cycles: int) -> tuple[str, ...]:
         # a row leaves the cells when the scaler is done with the one before it
         f"pause == 0 || pause + since_cycles <= {columns * (slots + 1)}",
         f"due == 0 || o_valid || overdue_cycles + result_cycles < {_late_cycles(config)}",
-        f"left == 0 || stuck_cycles + {slots + 1} * (left - 1) + next_cycles <= {busy_cycles}",
-        f"left != 0 || stuck_cycles + pause < {wait_cycles}",
+        f"left == 0 || stuck_cycles + {slots + 1} * (left - 1) + next_cycles <= {wait_cycles}",
     )
