@@ -14,6 +14,7 @@ __all__ = ["memory_charts", "memory_plot", "memory_sweep_plot"]
 _CONTEXT = "driver and CUDA context (assumed)"
 _SLACK = "allocator's fragmentation (estimated)"
 
+_NAME = 1 / 16  # of the memory: lines that are closer would have their names over one another
 _CROWDED = 1 / 8  # of a step: names of phases that are closer share a place
 
 _COLOURS = {  # kind: key of COLOURS, in the order in which they are stacked
@@ -85,12 +86,21 @@ def memory_plot(answer: Mapping[str, Any], parts: Sequence[StepPart]) -> Chart:
     limits, margin, verdict = [], [], ""
     if answer.get("memory_bytes"):
         size, needed = answer["memory_bytes"] / 1e9, answer["needed_bytes"]
-        limits = [Limit(name=f"memory of {answer['gpu']}: {size:.1f} GB", y=size)]
         low, high = needed["low"] / 1e9, needed["high"] / 1e9
+        close = abs(high - size) < _NAME * size  # the name of the lower line is below it
+        limits = [
+            Limit(
+                name=f"memory of {answer['gpu']}: {size:.1f} GB", y=size,
+                below=close and size < high,
+            )
+        ]  # fmt: skip
         margin = [
-            Limit(name=f"needed at most: {high:.2f} GB", y=high, weak=True),
+            Limit(
+                name=f"needed at most: {high:.2f} GB", y=high, weak=True,
+                below=close and high <= size,
+            ),
             Limit(name=f"at least: {low:.2f} GB", y=low, weak=True, below=True),
-        ]
+        ]  # fmt: skip
         verdict = f", {answer['verdict']}"
     settings = answer["settings"]
     both = _kinds([kinds, *(part.kinds for part in parts)])  # one legend, in the order of stacking

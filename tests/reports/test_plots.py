@@ -102,6 +102,15 @@ def test_stacked_bars_markers_error_bars_and_limits_stay_inside_the_frame() -> N
         assert figure(_chart(panel))["layout"]["yaxis"]["range"] == [0, top]
 
 
+@pytest.mark.parametrize(
+    ("high", "below"), [(7.8, [True, True, False]), (8.2, [False, True, True])]
+)
+def test_names_of_lines_that_are_close_are_on_either_side(high: float, below: list[bool]) -> None:
+    needed = MEMORY["needed_bytes"] | {"high": high * 1e9}
+    _, step = plots.memory_plot(MEMORY | {"needed_bytes": needed}, PARTS).panels
+    assert [limit.below for limit in step.limits] == below  # at most, at least, the memory
+
+
 def test_values_below_zero_leave_the_axis_its_own_ends() -> None:
     series = [Series(name="error", colour="a", mark="limit", x=["a"], y=[0.0], low=[-5], high=[5])]
     assert top_of(_panel(series=series)) is None
@@ -119,6 +128,7 @@ def test_memory_is_drawn_at_the_peak_and_through_the_step_below_its_limit() -> N
         ("memory of a card: 8.0 GB", 8.0),
     ]
     assert [limit.y for limit in peak.limits] == [9.0, 6.0, 8.0]
+    assert [limit.below for limit in step.limits] == [False, True, False]
     assert top_of(step) == pytest.approx(1.08 * 9)  # nothing of the margin is cut
     (mark,) = (series for series in step.series if series.mark == "limit")
     assert (mark.name, list(mark.x), list(mark.y)) == ("peak: loss", [1], [5.0])
