@@ -139,10 +139,41 @@ def memories_sram() -> str:
     return f"{grid}\n\n{paragraph(after)}"
 
 
+def memories_cycles() -> str:
+    """Return what leaks of the energy of a cycle of latches and of flip-flops."""
+    from consilico.sim.estimate.memories.calibration import calibration
+    from consilico.sim.estimate.memories.cost import CLOCK_NS, buffer_cost
+
+    known = calibration(_KIT)
+    assert known is not None
+    sizes = [(point.words, point.bits) for point in known.points("latch") if point.words >= 16]
+    rows = []
+    for kind, words in (("latch", "latches"), ("flop", "flip-flops")):
+        cycles = [buffer_cost(*size, kind, _KIT).per_cycle for size in sizes]
+        shares = {
+            name: [
+                cycle.leakage_pj.value / getattr(cycle, name).value
+                for cycle in cycles
+                if getattr(cycle, name) is not None
+            ]
+            for name in ("rest_pj", "read_pj", "write_pj", "read_write_pj")
+        }
+        rows.append([words, *(f"{min(s):.0%} to {max(s):.0%}" for s in shares.values())])
+    head = (f"leakage at {CLOCK_NS:g} ns, of a cycle", "at rest", "read", "write", "both")
+    most = max(
+        cost.per_cycle.leakage_pj.value / cost.read_pj.value
+        for cost in (buffer_cost(*size, "latch", _KIT) for size in sizes)
+    )
+    after = f"""Measured sizes of 16 words and more in NanGate 45 nm: in a cycle latches leak up to
+        {most:.1f} times what a read switches, the more the larger they are."""
+    return f"{table(head, rows)}\n\n{paragraph(after)}"
+
+
 def memories_compared() -> str:
     """Return from which size on one kind of buffer is cheaper than another."""
     from consilico.reports.memories.facts import crossover
     from consilico.sim.estimate.memories.calibration import calibration
+    from consilico.sim.estimate.memories.cost import CLOCK_NS
 
     known = calibration(_KIT)
     assert known is not None
@@ -153,19 +184,26 @@ def memories_compared() -> str:
         if kind == "latch" and words >= 16
     ]
     found = [crossover(bits, "area_um2", _KIT, "1r1w") for bits in (8, 16, 32, 64)]
-    reads = [crossover(bits, "read_pj", _KIT, "1r1w") for bits in (8, 16, 32, 64)]
+    cycles = [
+        crossover(bits, f"per_cycle.{name}", _KIT, "1r1w")
+        for name in ("read_pj", "read_write_pj")
+        for bits in (8, 16, 32, 64)
+    ]
     smaller = all(row.sram_below_latch == row.sram_from for row in found)
-    surely = any(row.sram_surely_below_latch is not None for row in found)
-    cheaper = any(row.sram_below_latch is not None for row in reads)
-    if not smaller or surely or cheaper:
+    surely = any(row.sram_surely_below_latch is not None for row in (*found, *cycles))
+    starts = [row.sram_below_latch for row in cycles]
+    if not smaller or surely or None in starts:
         raise ValueError("what docs/memories.md says of SRAM and latches is no longer so")
     return paragraph(
         f"""In NanGate 45 nm, latches take {min(shares):.2f} to {max(shares):.2f} of the area of
         flip-flops at the measured sizes of 16 words and more. With a read and a write port, an SRAM
         is smaller than latches by its value from the smallest size that its model holds for (512
         bits), but not surely: the upper end of its bar is larger up to {known.words[-1]} words,
-        beyond which latches are not calibrated. Up to there a read takes less energy from
-        latches."""
+        beyond which latches are not calibrated. A cycle of {CLOCK_NS:g} ns with a read, or with a
+        read and a write, takes less energy from an SRAM from {
+            min(start for start in starts if start)
+        } to {max(start for start in starts if start)} words on, depending on the bits of a
+        word, again by its value and not surely."""
     )
 
 
@@ -204,6 +242,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "power_accuracy": power_accuracy,
     "memories_formulas": memories_formulas,
     "memories_sram": memories_sram,
+    "memories_cycles": memories_cycles,
     "memories_compared": memories_compared,
     "yosys_versions": yosys_versions,
 }

@@ -106,9 +106,13 @@ def buffer(
     *,
     pdk: str = "nangate45",
     ports: str = "1rw",
+    clock_ns: float = 4.0,
     measure: bool = False,
 ) -> "BufferCost":
     """Return area, energies, leakage and times of a buffer.
+
+    ``per_cycle`` of the result is what a clock cycle takes with a read, a write, both or neither,
+    leakage included; ``read_pj``, ``write_pj`` and ``rest_pj`` are without leakage.
 
     Args:
         words: Number of words.
@@ -116,6 +120,7 @@ def buffer(
         kind: ``"flop"``, ``"latch"`` or ``"sram"``.
         pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
         ports: ``"1rw"``: one access per cycle, or ``"1r1w"``: a read and a write.
+        clock_ns: Clock period of ``per_cycle`` in ns.
         measure: Synthesize and simulate this very buffer (flip-flops and latches only).
 
     Raises:
@@ -124,10 +129,12 @@ def buffer(
     with needing("buffer"):
         from consilico.sim.estimate.memories.cost import buffer_cost
 
-        return buffer_cost(words, bits, kind, pdk, ports, measure=measure)
+        return buffer_cost(words, bits, kind, pdk, ports, clock_ns=clock_ns, measure=measure)
 
 
-def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw") -> "BufferCosts":
+def buffers(
+    words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw", clock_ns: float = 4.0
+) -> "BufferCosts":
     """Return the cost of a buffer in each of its kinds, as :func:`buffer` gives one.
 
     Args:
@@ -135,6 +142,7 @@ def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw"
         bits: Bits per word.
         pdk: Process kit, ``"kit"`` or ``"kit:corner"``.
         ports: ``"1rw"``: one access per cycle, or ``"1r1w"``: a read and a write.
+        clock_ns: Clock period of ``per_cycle`` in ns.
 
     Returns:
         ``buffers``, one per kind, and ``refused``: why a kind is not among them.
@@ -144,7 +152,7 @@ def buffers(words: int, bits: int, *, pdk: str = "nangate45", ports: str = "1rw"
     """
     from consilico.sim.estimate.memories.cost import buffer_costs
 
-    return buffer_costs(words, bits, pdk, ports)
+    return buffer_costs(words, bits, pdk, ports, clock_ns=clock_ns)
 
 
 def scale(

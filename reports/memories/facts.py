@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 from consilico.sim.estimate.memories.calibration import QUANTITIES, calibration
-from consilico.sim.estimate.memories.cost import KINDS, buffer_cost
+from consilico.sim.estimate.memories.cost import CLOCK_NS, KINDS, CycleEnergy, buffer_cost
 from consilico.sim.estimate.memories.sram_estimate import SIZES, PublishedCheck, checks
 
 __all__ = ["BufferFacts", "Crossover", "CurvePoint", "buffer_facts", "crossover"]
@@ -24,7 +25,7 @@ class CurvePoint(Facts):
     words: int
     basis: str  # "measured", "calibrated" or "estimated"
     area_um2: Interval
-    read_pj: Interval
+    per_cycle: CycleEnergy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Crossover(Facts):
     """
 
     bits: int  # of a word
-    quantity: str  # what is compared, such as "area_um2"
+    quantity: str  # what is compared, such as "area_um2" or "per_cycle.read_pj"
     sram_from: int  # least number of words that the SRAM model covers
     latch_below_flop: int | None
     sram_below_latch: int | None
@@ -52,6 +53,7 @@ class BufferFacts(Facts):
     date: str  # of the measurements
     activity: str  # what the energies are measured on
     ports: str
+    clock_ns: float  # of energies per cycle
     measured_buffers: int
     words: tuple[int, int]  # least and most that are calibrated
     bits: tuple[int, int]  # of a word, likewise
@@ -79,6 +81,7 @@ def buffer_facts(pdk: str = "nangate45", ports: str = "1r1w") -> BufferFacts:
         date=known.table.date,
         activity=known.table.activity,
         ports=ports,
+        clock_ns=CLOCK_NS,
         measured_buffers=len(known.table.points),
         words=(known.words[0], known.words[-1]),
         bits=(known.bits[0], known.bits[-1]),
@@ -91,7 +94,7 @@ def buffer_facts(pdk: str = "nangate45", ports: str = "1r1w") -> BufferFacts:
         curves={kind: _curve(kind, pdk, ports) for kind in KINDS},
         crossovers=tuple(
             crossover(bits, quantity, pdk, ports)
-            for quantity in ("area_um2", "read_pj")
+            for quantity in ("area_um2", "per_cycle.read_pj", "per_cycle.read_write_pj")
             for bits in _CROSSOVER_BITS
         ),
         checks=tuple(checks()),
@@ -103,7 +106,7 @@ def crossover(bits: int, quantity: str, pdk: str, ports: str) -> Crossover:
 
     Args:
         bits: Bits of a word.
-        quantity: What is compared, such as ``"area_um2"``.
+        quantity: What is compared: a path of fields of a buffer's cost, such as ``"area_um2"``.
         pdk: A calibrated kit.
         ports: Ports of the SRAM.
 
@@ -118,7 +121,7 @@ def crossover(bits: int, quantity: str, pdk: str, ports: str) -> Crossover:
     words = range(table.words[0], table.words[-1] + 1)
 
     def cost(count: int, kind: str) -> Interval:
-        found: Interval = getattr(buffer_cost(count, bits, kind, pdk, ports), quantity)
+        found: Interval = attrgetter(quantity)(buffer_cost(count, bits, kind, pdk, ports))
         return found
 
     def figure(kind: str, bound: str) -> Callable[[int], float]:
@@ -156,6 +159,8 @@ def _curve(kind: str, pdk: str, ports: str) -> tuple[CurvePoint, ...]:
         except UserError:
             continue
         points.append(
-            CurvePoint(words=words, basis=cost.basis, area_um2=cost.area_um2, read_pj=cost.read_pj)
+            CurvePoint(
+                words=words, basis=cost.basis, area_um2=cost.area_um2, per_cycle=cost.per_cycle
+            )
         )
     return tuple(points)

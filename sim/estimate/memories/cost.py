@@ -1,5 +1,6 @@
 """What a buffer costs: one function for flip-flops, latches and SRAM."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from consilico.golden.buffer import BufferConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
-from consilico.sim.base.interval import Interval, exactly
+from consilico.sim.base.interval import ZERO, Interval, exactly
 from consilico.sim.estimate.memories import macros
 from consilico.sim.estimate.memories.calibration import (
     QUANTITIES,
@@ -23,10 +24,20 @@ from consilico.sim.estimate.memories.technology import NODES_NM
 if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import KitCorner
 
-__all__ = ["KINDS", "PORTS", "BufferCost", "BufferCosts", "buffer_cost", "buffer_costs"]
+__all__ = [
+    "CLOCK_NS",
+    "KINDS",
+    "PORTS",
+    "BufferCost",
+    "BufferCosts",
+    "CycleEnergy",
+    "buffer_cost",
+    "buffer_costs",
+]
 
 KINDS = ("flop", "latch", "sram")
 PORTS = ("1rw", "1r1w")  # one access per cycle, or a read and a write
+CLOCK_NS = 4.0  # where nobody says another
 _MODEL = (
     "analytical SRAM model (CACTI's formulas and technology tables, our implementation); no memory"
     " compiler stands behind it"
@@ -35,10 +46,59 @@ _RANDOM_WORDS = "random words at random addresses, gate-level simulation without
 
 
 @dataclass(frozen=True, kw_only=True)
+class CycleEnergy(Facts):
+    """Energy of one clock cycle of a buffer by what it does, with what leaks in that cycle."""
+
+    clock_ns: float
+    meets_clock: bool  # whether the buffer is ready for an access in each such cycle
+    leakage_pj: Interval  # the part that leaks, the same whatever the buffer does
+    rest_pj: Interval | None  # no access; None where it is not modelled
+    read_pj: Interval
+    write_pj: Interval
+    read_write_pj: Interval | None  # a read and a write; None where the memory has one port
+
+    @classmethod
+    def of(cls, figures: "_Figures", clock_ns: float, *, both: bool) -> "CycleEnergy":
+        """Return the energies at a clock.
+
+        Args:
+            figures: Energies without leakage, and what leaks.
+            clock_ns: Clock period.
+            both: Whether a read and a write can share a cycle.
+        """
+        leakage = figures.leakage_w * clock_ns * 1e3  # W ns = nJ
+        rest = figures.rest_pj
+        return cls(
+            clock_ns=clock_ns,
+            meets_clock=figures.cycle_ns.value <= clock_ns,
+            leakage_pj=leakage,
+            rest_pj=None if rest is None else rest + leakage,
+            read_pj=figures.read_pj + leakage,
+            write_pj=figures.write_pj + leakage,
+            read_write_pj=_both(figures) + leakage if both else None,
+        )
+
+
+def _both(figures: "_Figures") -> Interval:
+    """Return the energy of a read and a write in one cycle, whose clock ticks once.
+
+    What a cycle at rest takes is part of either, and so subtracted once. Neither bound is below
+    that of one access alone.
+    """
+    read, write, rest = figures.read_pj, figures.write_pj, figures.rest_pj or ZERO
+    return Interval(
+        max(read.value, write.value, read.value + write.value - rest.value),
+        max(read.low, write.low, read.low + write.low - rest.high),
+        max(read.high, write.high, read.high + write.high - rest.low),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BufferCost(Facts):
     """Area, energies, leakage and times of one buffer.
 
-    An energy is that of a cycle with this access alone, random data, without leakage.
+    ``read_pj``, ``write_pj`` and ``rest_pj`` are what switching takes in a cycle with this access
+    alone, random data, whatever the clock. ``per_cycle`` is what a cycle takes in all.
     """
 
     kind: str  # one of KINDS
@@ -54,6 +114,7 @@ class BufferCost(Facts):
     write_pj: Interval
     rest_pj: Interval | None  # a cycle without an access; None for an SRAM: not modelled
     leakage_w: Interval
+    per_cycle: CycleEnergy  # at the clock that was asked for, with leakage
     access_ns: Interval  # flip-flops and latches: the shortest clock period
     cycle_ns: Interval  # the shortest time between accesses
     basis: str  # "measured", "calibrated" or "estimated"
@@ -95,6 +156,7 @@ def buffer_cost(
     kit_name: str = "nangate45",
     ports: str = "1rw",
     *,
+    clock_ns: float = CLOCK_NS,
     measure: bool = False,
 ) -> BufferCost:
     """Return what a buffer of one kind costs.
@@ -105,12 +167,15 @@ def buffer_cost(
         kind: ``"flop"``, ``"latch"`` or ``"sram"``.
         kit_name: Process kit, or ``kit:corner``.
         ports: ``"1rw"`` or ``"1r1w"``.
+        clock_ns: Clock period that the energies per cycle are given at.
         measure: Synthesize and simulate this very buffer (flip-flops and latches; seconds).
 
     Raises:
-        UserError: If kind, ports or kit are unknown, the size is beyond what is known, or with
-            ``measure`` a kit or a tool is missing.
+        UserError: If kind, ports or kit are unknown, the clock is no period, the size is beyond
+            what is known, or with ``measure`` a kit or a tool is missing.
     """
+    if not (math.isfinite(clock_ns) and clock_ns > 0):
+        raise UserError(f"clock_ns must be above 0, not {clock_ns:g}")
     for name, value, accepted in (("kind", kind, KINDS), ("ports", ports, PORTS)):
         if value not in accepted:
             raise UserError(f"{name} must be one of {', '.join(accepted)}, not {value!r}")
@@ -132,12 +197,18 @@ def buffer_cost(
         corner=place.corner,
         voltage_v=place.voltage_v,
         node_nm=place.node_nm,
+        per_cycle=CycleEnergy.of(found, clock_ns, both=kind != "sram" or ports == "1r1w"),
         **vars(found),
     )
 
 
 def buffer_costs(
-    words: int, bits: int, kit_name: str = "nangate45", ports: str = "1rw"
+    words: int,
+    bits: int,
+    kit_name: str = "nangate45",
+    ports: str = "1rw",
+    *,
+    clock_ns: float = CLOCK_NS,
 ) -> BufferCosts:
     """Return what a buffer costs in each kind that is known for its size.
 
@@ -147,7 +218,7 @@ def buffer_costs(
     buffers, refused = [], {}
     for kind in KINDS:
         try:
-            buffers.append(buffer_cost(words, bits, kind, kit_name, ports))
+            buffers.append(buffer_cost(words, bits, kind, kit_name, ports, clock_ns=clock_ns))
         except UserError as error:
             refused[kind] = str(error)
     if not buffers:

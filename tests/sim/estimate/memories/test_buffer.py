@@ -9,6 +9,7 @@ from consilico.golden.buffer import BufferConfig, buffer_reads
 from consilico.hw.buffer import Buffer
 from consilico.hw.verilog import convert
 from consilico.sim.estimate.memories.measure import (
+    ACTIVITIES,
     BEATS,
     buffer_builder,
     buffer_layouts,
@@ -79,9 +80,9 @@ def test_a_beat_that_reads_what_it_writes_is_refused() -> None:
 
 def test_measured_activity_is_one_thing_between_filling_and_reading_back() -> None:
     config = BufferConfig(words=8, bits=4, storage="flop")
-    counts = {name: buffer_stimulus(config, name).completes for name in ("rest", "read", "write")}
+    counts = {name: buffer_stimulus(config, name).completes for name in (*ACTIVITIES, "both")}
     window = slice(config.words, config.words + BEATS)
     assert {name: int(beats[window].sum()) for name, beats in counts.items()} == {
-        "rest": 0, "read": BEATS, "write": 0,
+        "rest": 0, "read": BEATS, "write": 0, "both": BEATS,
     }  # fmt: skip
     assert all(beats[-config.words :].all() for beats in counts.values())

@@ -1,6 +1,8 @@
 """One function for all buffers, its command, and the facts of the report."""
 
 import json
+import math
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from consilico.cli import main
 from consilico.reports.memories.charts import buffer_charts
 from consilico.reports.memories.facts import BufferFacts, buffer_facts
 from consilico.sim.base.errors import UserError
-from consilico.sim.estimate.memories.cost import KINDS, buffer_cost, buffer_costs
+from consilico.sim.estimate.memories.cost import KINDS, PORTS, buffer_cost, buffer_costs
 from consilico.sim.estimate.memories.sram_estimate import QUANTITIES
 from tests.reports.section import html_of
 
@@ -73,6 +75,45 @@ def test_kinds_that_are_not_known_for_a_size_are_refused_by_name() -> None:
         buffer_costs(16, 16, ports="3r")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cycle_takes_what_switches_and_what_leaks_in_it(kind: str) -> None:
+    fast, slow = (buffer_cost(64, 16, kind, ports="1r1w", clock_ns=clock) for clock in (4, 8))
+    assert fast.read_pj == slow.read_pj  # old keys: without leakage, whatever the clock
+    for cost, clock_ns in ((fast, 4.0), (slow, 8.0)):
+        cycle = cost.per_cycle
+        leaked_pj = cost.leakage_w.value * clock_ns * 1e-9 * 1e12
+        assert cycle.clock_ns == clock_ns
+        assert cycle.leakage_pj.value == pytest.approx(leaked_pj)
+        assert cycle.read_pj.value == pytest.approx(cost.read_pj.value + leaked_pj)
+        assert cycle.write_pj.high == pytest.approx(cost.write_pj.high + cycle.leakage_pj.high)
+        assert cycle.read_write_pj is not None
+        clock_pj = 0.0 if cost.rest_pj is None else cost.rest_pj.value
+        switched = cost.read_pj.value + cost.write_pj.value - clock_pj
+        assert cycle.read_write_pj.value == pytest.approx(switched + leaked_pj)
+
+
+def test_what_a_memory_has_not_is_not_a_number() -> None:
+    single, double = (buffer_cost(64, 16, "sram", ports=ports).per_cycle for ports in PORTS)
+    assert single.read_write_pj is None
+    assert double.read_write_pj is not None
+    assert double.rest_pj is None
+    latches = buffer_cost(64, 16, "latch", ports="1rw").per_cycle
+    assert latches.read_write_pj is not None
+
+
+def test_a_clock_that_a_buffer_cannot_follow_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert buffer_cost(64, 16, "latch").per_cycle.meets_clock
+    assert not buffer_cost(64, 16, "latch", clock_ns=0.3).per_cycle.meets_clock
+    assert main(["buffer", "--words", "64", "--bits", "16", "--clock-ns", "0.3"]) == 0
+    assert re.search(r"latch: needs 0\.\d+ ns, the clock is 0\.3 ns", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("clock_ns", [0.0, -1.0, math.inf, math.nan])
+def test_a_clock_without_a_period_is_refused(clock_ns: float) -> None:
+    with pytest.raises(UserError, match=r"^clock_ns must be above 0, not "):
+        buffer_cost(64, 16, "latch", clock_ns=clock_ns)
+
+
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["buffer", "--words", "64", "--bits", "16", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -128,6 +169,9 @@ def test_the_report_section_shows_every_check_and_the_figure(facts: BufferFacts)
     assert [series.name for series in charts[0].panels[0].series] == [
         "flip-flops", "latches", "SRAM (estimated)",
     ]  # fmt: skip
+    bars = {panel.title: panel.series[1].y for panel in charts[0].panels[1:]}
+    whole, leaked = bars["Cycle with a read and a write"], bars["Of it, leakage"]
+    assert all(0 < part < all_of_it for part, all_of_it in zip(leaked, whole, strict=True))
     page = html_of("memories", facts)
     for row in facts.checks:
         assert row.name in page

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from consilico.golden.buffer import BufferConfig
+from consilico.hw.buffer import Buffer
+from consilico.hw.verilog import convert
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.estimate.memories import measure as module
 from consilico.sim.estimate.memories.calibration import (
@@ -26,6 +28,7 @@ from consilico.sim.estimate.memories.measure import (
 from consilico.sim.estimate.memories.technology import kit_inverter, smallest_inverter
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
+from consilico.sim.silicon.synthesis.synthesize import synthesize
 from consilico.sim.units.stimulus import Stimulus
 
 WORDS = np.array([size[0] for size in SIZES])
@@ -58,6 +61,21 @@ def test_a_buffer_holds_its_bits_and_the_table_what_is_measured_now(storage: str
     assert known is not None
     for name in QUANTITIES:  # the calibration drifts with tools and with our own flow
         assert getattr(found, name) == pytest.approx(getattr(known, name), rel=0.03), name
+
+
+def test_a_read_and_a_write_in_one_cycle_take_what_cycles_are_added_up_to() -> None:
+    config = BufferConfig(words=8, bits=4, storage="latch")
+    kit = find_kit("nangate45")
+    library = read_liberty(kit.liberty)
+    mapped = synthesize(convert(Buffer(config), name="buffer"), "buffer", kit, 4.4)
+    power = {
+        name: module._replay(config, name, mapped, kit, library)[0]
+        for name in ("rest", "read", "write", "both")
+    }
+    switched = {name: found.internal_w + found.switching_w for name, found in power.items()}
+    added = switched["read"] + switched["write"] - switched["rest"]
+    assert added == pytest.approx(switched["both"], rel=0.05)
+    assert added + switched["rest"] != pytest.approx(switched["both"], rel=0.02)
 
 
 def test_a_wrong_word_of_the_netlist_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
