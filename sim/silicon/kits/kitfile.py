@@ -4,20 +4,15 @@ The format is in ``docs/kits.md``. What a file leaves out is found in the Libert
 """
 
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.files import read_input_text
+from consilico.sim.base.toml_tables import TomlTable, read_toml
 from consilico.sim.silicon.kits.roles import OPTIONAL, PURPOSES, Role
 
 __all__ = ["Corner", "KitFile", "Place", "Rows", "WireLayer", "Wires", "read_kit_file"]
-
-_MOST_BYTES = 4 << 20  # a kit file has a few kB
-_MOST = 1e15  # of any number in a kit file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +89,7 @@ def read_kit_file(path: Path) -> KitFile:
         UserError: If it cannot be read or is no TOML, or a field is missing, unknown or not what
             is accepted; one line that names the file and the field.
     """
-    try:
-        data = tomllib.loads(read_input_text(path, "kit file", limit_bytes=_MOST_BYTES))
-    except (ValueError, RecursionError) as error:  # ValueError: of a number of 5,000 digits, too
-        raise UserError(f"{path} is not TOML: {error}") from error
-    top = _Table(path, "", data)
+    top = read_toml(path, "kit file")
     kit = KitFile(
         path=path,
         name=path.stem,
@@ -133,7 +124,7 @@ def read_kit_file(path: Path) -> KitFile:
     return kit
 
 
-def _corner(table: "_Table") -> Corner:
+def _corner(table: TomlTable) -> Corner:
     name = table.text("name")
     corner = Corner(
         name=name,
@@ -146,7 +137,7 @@ def _corner(table: "_Table") -> Corner:
     return corner
 
 
-def _place(table: "_Table", folder: Path) -> Place:
+def _place(table: TomlTable, folder: Path) -> Place:
     kinds = [kind for kind in ("variable", "package", "folder") if kind in table.data]
     if len(kinds) != 1:
         raise table.error("", "must hold one of variable, package, folder")
@@ -163,13 +154,13 @@ def _place(table: "_Table", folder: Path) -> Place:
     return place
 
 
-def _rows(table: "_Table") -> Rows:
+def _rows(table: TomlTable) -> Rows:
     rows = Rows(height_um=table.quantity("height_um"), site_um=table.quantity("site_um"))
     table.done()
     return rows
 
 
-def _wires(table: "_Table") -> Wires:
+def _wires(table: TomlTable) -> Wires:
     layers = {}
     for use in ("signal", "clock"):
         for item in table.table(use):
@@ -186,7 +177,7 @@ def _wires(table: "_Table") -> Wires:
     return wires
 
 
-def _roles(table: "_Table") -> dict[str, Role]:
+def _roles(table: TomlTable) -> dict[str, Role]:
     if unknown := [purpose for purpose in table.data if purpose not in PURPOSES]:
         raise table.error(unknown[0], f"is unknown; accepted: {', '.join(PURPOSES)}")
     roles = {}
@@ -205,73 +196,3 @@ def _roles(table: "_Table") -> dict[str, Role]:
         if purpose not in roles and purpose not in OPTIONAL:
             raise table.error(purpose, "is missing")
     return roles
-
-
-class _Table:
-    """A table of a kit file; a field that is never asked for is unknown."""
-
-    def __init__(self, path: Path, place: str, data: dict[str, Any]) -> None:
-        self.path, self.place, self.data = path, place, data
-        self.known: list[str] = []
-
-    def error(self, field: str, problem: str) -> UserError:
-        """Return the error of a field: one line that names it and the file."""
-        where = ".".join(part for part in (self.place, field) if part)
-        return UserError(f"{self.path}: {where} {problem}")
-
-    def done(self) -> None:
-        """Refuse fields that nothing asked for."""
-        for field in self.data:
-            if field not in self.known:
-                raise self.error(field, f"is unknown; accepted: {', '.join(self.known)}")
-
-    def text(self, field: str, default: str | None = None) -> str:
-        """Return a text that is not empty."""
-        value = self._get(field, default)
-        if not isinstance(value, str) or (not value and field in self.data):
-            raise self.error(field, f"must be a text, not {value!r}")
-        return value
-
-    def texts(self, field: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return a list of texts; where the field is needed, not an empty one."""
-        value = self._get(field, default)
-        good = isinstance(value, list | tuple) and all(isinstance(x, str) and x for x in value)
-        if not good or (default is None and not value):
-            raise self.error(field, f"must be a list of texts, not {value!r}")
-        return tuple(value)
-
-    def number(self, field: str, optional: bool = False) -> float | None:
-        """Return a finite number above 0."""
-        value = self._get(field, 1 if optional else None)
-        if optional and field not in self.data:
-            return None
-        if type(value) not in (int, float) or not 0 < value < _MOST:
-            raise self.error(field, f"must be a number above 0, not {repr(value)[:80]}")
-        return value  # type: ignore[no-any-return]
-
-    def quantity(self, field: str) -> float:
-        """Return a number above 0 that must be there."""
-        value = self.number(field)
-        assert value is not None
-        return value
-
-    def table(self, field: str) -> list["_Table"]:
-        """Return the table of that name in a list, which is empty where there is none."""
-        value = self._get(field, {})
-        if not isinstance(value, dict):
-            raise self.error(field, f"must be a table, not {value!r}")
-        found = _Table(self.path, f"{self.place}.{field}".strip("."), value)
-        return [found] if field in self.data else []
-
-    def tables(self, field: str) -> list["_Table"]:
-        """Return the tables of an array that must have one at least."""
-        value = self._get(field, None)
-        if not (isinstance(value, list) and value and all(isinstance(x, dict) for x in value)):
-            raise self.error(field, f"must be given as one or more [[{field}]] tables")
-        return [_Table(self.path, f"{field} {index}", item) for index, item in enumerate(value, 1)]
-
-    def _get(self, field: str, default: Any) -> Any:
-        self.known.append(field)
-        if field not in self.data and default is None:
-            raise self.error(field, "is missing")
-        return self.data.get(field, default)
