@@ -18,5 +18,6 @@ setup(
         "": ["*.j2", "*.css", "*.js", "*.json", "*.toml", "*.v", "py.typed"],
         "consilico.sim.estimate.operators": ["calibration/*.json", "designs/*.v"],
         "consilico.sim.estimate.memories": ["calibration/*.json"],
+        "consilico.sim.claims": ["papers/*.toml"],
     },
 )

@@ -17,6 +17,7 @@ from consilico.api import (
     accelerator,
     buffer,
     buffers,
+    claims,
     configure,
     estimate,
     estimate_rtl,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from consilico.sim.accelerator.accelerator import Accelerator
     from consilico.sim.accelerator.step_cost import StepCost
     from consilico.sim.base.progress import Progress
+    from consilico.sim.claims.check import CheckedClaim
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
     from consilico.sim.memory.answer import MemoryAnswer
@@ -73,6 +75,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "Accelerator": "sim.accelerator.accelerator",
     "BufferCost": "sim.estimate.memories.cost",
     "BufferCosts": "sim.estimate.memories.cost",
+    "CheckedClaim": "sim.claims.check",
     "ClockSweep": "sim.silicon.sweep",
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
     "Config": "golden.config",
@@ -97,6 +100,7 @@ __all__ = [
     "BufferCost",
     "BufferCosts",
     "CheckFailed",
+    "CheckedClaim",
     "ClockSweep",
     "ClockTreeOptions",
     "Config",
@@ -121,6 +125,7 @@ __all__ = [
     "accelerator",
     "buffer",
     "buffers",
+    "claims",
     "configure",
     "estimate",
     "estimate_rtl",

@@ -18,6 +18,7 @@ from consilico import __version__
 from consilico.commands import (
     buffer,
     cache,
+    claims,
     design,
     doctor,
     estimate,
@@ -86,6 +87,7 @@ app.command("training-hw")(training_hw.training_hw)
 app.add_typer(pdk.app, name="pdk")
 app.command("scale")(scale.scale)
 app.command("buffer")(buffer.buffer)
+app.command("claims")(claims.claims)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("cache")(cache.cache)

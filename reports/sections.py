@@ -3,6 +3,7 @@
 from typing import Any
 
 from consilico.reports.accelerator.section import SECTION as ACCELERATOR
+from consilico.reports.claims.section import SECTION as CLAIMS
 from consilico.reports.consmax.section import SECTION as CONSMAX
 from consilico.reports.datapaths.section import SECTION as DATAPATHS
 from consilico.reports.estimates.section import SECTION as ESTIMATES
@@ -27,6 +28,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     MEMORY,
     ACCELERATOR,
     TRAINING,
+    CLAIMS,
     ESTIMATES,
     SCALING,
     MEMORIES,

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
     sys.path.insert(0, str(ROOT))
 from scripts import (  # noqa: E402
+    claim_parts,
     dot_parts,
     estimate_parts,
     memory_parts,
@@ -272,6 +273,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "memory": memory_part,
     "dot_targets": dot_targets_part,
     **dot_parts.PARTS,
+    **claim_parts.PARTS,
     **memory_parts.PARTS,
     **training_parts.PARTS,
     **estimate_parts.PARTS,

@@ -28,6 +28,7 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "memory": ("base", "memory"),
     "training": ("base", "traffic", "training"),
     "accelerator": (*_ESTIMATE, "memory", "accelerator"),
+    "claims": (*_ESTIMATE, "memory", "accelerator", "claims"),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = (

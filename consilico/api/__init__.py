@@ -11,6 +11,7 @@ not installed. A failing external tool raises :class:`~consilico.sim.base.errors
 """
 
 from consilico.api.catalogue import configure, generate, mutate, prove, report, unit, units, verify
+from consilico.api.claims import claims
 from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, prove_rtl, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
@@ -20,6 +21,7 @@ __all__ = [
     "accelerator",
     "buffer",
     "buffers",
+    "claims",
     "configure",
     "estimate",
     "estimate_rtl",

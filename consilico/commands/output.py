@@ -26,6 +26,7 @@ __all__ = [
     "SetOption",
     "UnitArgument",
     "emit",
+    "emit_list",
     "folder_name",
     "one_standard_output",
     "print_table",
@@ -126,6 +127,29 @@ def emit(
     if json_path is not None:
         head = {"schema": f"consilico.{schema}", "version": __version__}
         write_text(json_path, json.dumps(head | result, indent=2, allow_nan=False) + "\n")
+    if json_path != "-":
+        people()
+
+
+def emit_list(
+    schema: str, items: list[dict[str, Any]], json_path: str | None, people: Callable[[], None]
+) -> None:
+    """Write a command's answers as a JSON array, each with its own "schema" and "version".
+
+    Args:
+        schema: As :func:`emit` takes it, of each answer.
+        items: The answers.
+        json_path: As :func:`emit` takes it.
+        people: Prints the answers as text.
+
+    Raises:
+        UserError: If the file cannot be written; an earlier file stays as it was.
+        ValueError: If a number of an answer is infinite or not a number, which JSON has not.
+    """
+    if json_path is not None:
+        head = {"schema": f"consilico.{schema}", "version": __version__}
+        text = json.dumps([head | item for item in items], indent=2, allow_nan=False)
+        write_text(json_path, text + "\n")
     if json_path != "-":
         people()
 

@@ -81,6 +81,19 @@ def test_an_answer_has_the_keys_that_the_document_says(
     assert differences(answer, DOCUMENT[answer["schema"]]) == []
 
 
+def test_each_claim_has_the_keys_that_the_document_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["claims", "fira", "lost", "--json", "-"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [answer["claim"] for answer in answers] == [
+        "fira/states-against-galore", "fira/states-against-adam", "lost/memory",
+    ]  # fmt: skip
+    for answer in answers:
+        assert list(answer)[:2] == ["schema", "version"]
+        assert differences(answer, DOCUMENT[answer["schema"]]) == []
+
+
 def test_power_has_the_keys_that_the_document_says(
     shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implementation import Implementation, TrafficActivity
+from tests.reports.small_claims import small_claims
 from tests.reports.small_implementation import small_implementation
 from tests.reports.small_memory import small_memory
 from tests.reports.small_silicon import small_silicon
@@ -317,6 +318,7 @@ def facts() -> dict[str, Any]:
         "training": TrainingFacts(
             training=_training(), rounding_cost=_rounding_cost(), kit=_KIT
         ),
+        "claims": small_claims(),
         "estimates": silicon["estimates"],
         "scaling": silicon["scaling"],
         "memories": silicon["memories"],

@@ -16,7 +16,7 @@ from consilico.sim.memory.evidence.conventions import CONVENTIONS
 from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case, CountedBytes, Rule
 from consilico.sim.memory.presets import find_model
 
-__all__ = ["PublishedFigure", "published_figures"]
+__all__ = ["PublishedFigure", "nominal_parameters", "published_figures"]
 
 _UNITS = {  # bytes, or elements, of one unit
     "MB": 10**6,
@@ -75,20 +75,25 @@ def _published() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("published_tables.toml").read_text())
 
 
+def nominal_parameters(model: str) -> int:
+    """Return the parameters of a model as GaLore rounds them; 0 if it does not."""
+    return int(_published()["nominal"].get(model, 0))
+
+
 def published_figures() -> list[PublishedFigure]:
     """Return every figure, in the order of ``published_tables.toml``."""
     data = _published()
-    return [_row(table, item, data["nominal"]) for table in data["table"] for item in table["rows"]]
+    return [_row(table, item) for table in data["table"] for item in table["rows"]]
 
 
-def _row(table: dict[str, Any], item: dict[str, Any], nominal: dict[str, int]) -> PublishedFigure:
+def _row(table: dict[str, Any], item: dict[str, Any]) -> PublishedFigure:
     """Count one figure of a table by the paper's rule and straightforwardly."""
     name = item.get("architecture", item["model"].lower())
     case = Case(
         model=find_model(name),
         rank=item.get("rank", 0),
         percent=item.get("percent", 0),
-        nominal=nominal.get(name, 0),
+        nominal=nominal_parameters(name),
     )
     kinds, meaning = table["quantity"], table["meaning"]
     against = CONVENTIONS[item["against"]] if "against" in item else None

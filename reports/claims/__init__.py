@@ -1,0 +1,1 @@
+"""Report section: published claims, checked."""

@@ -1,0 +1,1 @@
+"""Published claims as checks: claim files, the questions that answer them, and verdicts."""
