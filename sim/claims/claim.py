@@ -7,7 +7,7 @@ definitions under which its figure can be understood, each with a question of it
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.toml_tables import TomlTable, read_toml
@@ -22,6 +22,14 @@ __all__ = ["KINDS", "Claim", "Condition", "Question", "read_claims"]
 
 class Question(Protocol):
     """What has to be run for a condition."""
+
+    @classmethod
+    def read(cls, table: TomlTable) -> Self:
+        """Return the question of a table of a claim file.
+
+        Raises:
+            UserError: If a field is not accepted; the message names file and field.
+        """
 
     @property
     def dimension(self) -> str:
@@ -129,7 +137,7 @@ def _condition(table: TomlTable, limit: Limit | None) -> Condition:
     if limit is None and kind != "nothing":
         raise table.error("kind", f"must be nothing where the claim has no published, not {kind}")
     given = table.text("given", "") if kind == "nothing" else table.text("given")
-    question = KINDS[kind].read(table)  # type: ignore[attr-defined]
+    question = KINDS[kind].read(table)
     wanted = question.dimension
     if limit is not None and wanted not in ("", UNITS[limit.unit].quantity):
         units = ", ".join(name for name, one in UNITS.items() if one.quantity == wanted)

@@ -25,7 +25,7 @@ UNITS = {
     "MB": Unit(quantity="bytes", size=1e6),
     "GB": Unit(quantity="bytes", size=1e9),
     "GiB": Unit(quantity="bytes", size=2.0**30),
-    "1024 MB": Unit(quantity="bytes", size=1024e6),  # "G" of GaLore's tables
+    "G (1024 MB)": Unit(quantity="bytes", size=1024e6),  # of GaLore's tables
     "parameters": Unit(quantity="count", size=1.0),
     "million parameters": Unit(quantity="count", size=1e6),
     "um2": Unit(quantity="area", size=1.0),

@@ -70,7 +70,7 @@ class MemoryQuestion:
             find_gpu(gpu)
         except UserError as error:
             raise table.error("gpu", f"is not accepted: {error}") from None
-        for run in (*runs, *others):
+        for run in (*runs, *others) if families else ():
             known = {entry.name.partition(":")[0] for entry in ledger(run).plan.persistent}
             if missing := [name for name in families if name not in known]:
                 raise table.error(

@@ -19,7 +19,7 @@ from consilico.sim.estimate.nodes.measure import measured_table
 from consilico.sim.memory.settings import Settings
 from tests.sim.claims.test_claim_files import ESTIMATE, RIGHT, SHORT, file_of
 
-FLAGS = {
+FLAGS: dict[str, tuple[str, Any]] = {
     item.metadata["flag"] or name.replace("_", "-"): (name, type(item.default))
     for name, item in Settings.__dataclass_fields__.items()
 }
@@ -167,6 +167,18 @@ def test_another_node_is_what_scale_says(tmp_path: Path) -> None:
     assert answer.figure.value == pytest.approx(scaled.value)
     assert answer.figure.high == pytest.approx(scaled.by_our_units.high)
     assert re.search(r"consilico scale --from nangate45 --to 22nm --area-um2 \d", answer.command)
+
+
+def test_a_configuration_that_was_not_measured_is_estimated(tmp_path: Path) -> None:
+    question = estimate('quantity = "area"\nsettings = ["lanes=3"]', "um2", tmp_path)
+    answer = question.answer("um2")
+    config = consilico.configure("consmax/log2", lanes=3)
+    area = consilico.estimate("consmax/log2", config).area_um2
+    assert answer.figure is not None
+    assert (answer.figure.value, answer.figure.low, answer.figure.high) == (
+        area.value, area.low, area.high,
+    )  # fmt: skip
+    assert answer.command == "consilico estimate consmax/log2 --set lanes=3 --pdk nangate45"
 
 
 def test_a_unit_that_does_not_exist_names_the_claim_file(tmp_path: Path) -> None:
