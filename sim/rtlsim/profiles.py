@@ -19,7 +19,7 @@ from consilico.sim.units.stimulus import Kind, Stimulus
 __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 
 LONG_STALL = 4200  # cycles, twice per run: more than a counter of 12 bits can count
-_SLEEP, _SLEEPS = 6000, 3  # cycles in which no data are offered; a reset may cut some short
+_SLEEP, _SLEEPS = 6000, 3  # cycles in which no data are offered; a reset may cut two of them
 _BLOCK_BEATS = 64  # at least, then until results are complete: where no configuration ends a block
 _OFTEN = 3  # items, at least, between loads of constants
 _SHORT_LOAD = 4  # beats, at most, of loads that come so often
@@ -266,7 +266,7 @@ class _Pieces:
         after = np.append(False, resets[:-1])
         gap[after & (rng.random(count) < 0.7)] = 0  # offered in the first cycle after a reset
         if profile.sleeps:
-            gap[rng.choice(np.flatnonzero(data), min(_SLEEPS, int(data.sum())), False)] = _SLEEP
+            gap[_slept_before(data, resets, data_lead, rng)] = _SLEEP
         return Script(
             kind=kind,
             bits=bits,
@@ -278,6 +278,23 @@ class _Pieces:
             consumer=profile.consumer(rng),
             scramble=True,
         )
+
+
+def _slept_before(
+    data: NDArray[np.bool_], resets: NDArray[np.bool_], data_lead: NDArray[np.int64], rng: Rng
+) -> NDArray[np.int64]:
+    """Return the places of the data before which the producer sleeps.
+
+    One of them is such that no reset may drop it, which would end the sleep, and comes after the
+    long stalls at the beginning, in which the consumer is not at rest; if there is such data.
+    """
+    places = np.flatnonzero(data)
+    calm = np.arange(len(places)) >= len(places) // 2
+    for place in np.flatnonzero(resets):
+        before = int(data[:place].sum())
+        calm[max(0, before - int(data_lead[place])) : before] = False
+    anywhere = rng.choice(places, min(_SLEEPS - 1, len(places)), False)
+    return np.append(anywhere, rng.choice(places[calm], min(1, int(calm.sum())), False))
 
 
 def _load_behind_load(

@@ -120,8 +120,9 @@ def test_one_stall_lasts_for_thousands_of_cycles() -> None:
     assert seen.transcript.events["longest_stall"] > 4096
 
 
-def test_the_producer_sleeps_for_thousands_of_cycles() -> None:
-    seen = replay(toy.sources(), driven(LONG_STALL))
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_the_producer_sleeps_for_thousands_of_cycles(seed: int) -> None:
+    seen = replay(toy.sources(), driven(LONG_STALL, seed))
     assert seen.transcript.events["longest_sleep"] > 4096
 
 
