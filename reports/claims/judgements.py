@@ -46,7 +46,7 @@ def judge_claims(facts: ClaimFacts) -> Judged:
         for paper, source in dict.fromkeys((c.paper, c.source) for c in facts.claims)
     )
     card = Card(
-        label="published claims checked",
+        label="Published claims checked",
         value=f"{len(facts.claims) - counts[VERDICTS[-1]]} of {len(facts.claims)}",
         note=", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
         kind="counted",
