@@ -1,11 +1,10 @@
 """Parts of docs/claims.md: every published claim with its verdict."""
 
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 
 from consilico.sim.claims.catalogue import find_claims
-from consilico.sim.claims.check import VERDICTS, CheckedClaim, check_claims
+from consilico.sim.claims.check import CheckedClaim, check_claims, counted_words
 from scripts.document_text import paragraph, table
 
 __all__ = ["PARTS"]
@@ -18,10 +17,8 @@ def _checked() -> tuple[CheckedClaim, ...]:
 
 def claims_counted() -> str:
     """Return how many claims there are with each verdict."""
-    found = Counter(claim.verdict for claim in _checked())
     papers = len({claim.paper for claim in _checked()})
-    counts = ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS)
-    return paragraph(f"{len(_checked())} claims of {papers} papers: {counts}.")
+    return paragraph(f"{len(_checked())} claims of {papers} papers: {counted_words(_checked())}.")
 
 
 def claims_table() -> str:

@@ -1,6 +1,5 @@
 """Define ``consilico claims``: what papers claim, checked here."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +36,7 @@ def claims(
 
 def _show(found: "tuple[CheckedClaim, ...]") -> None:
     """Show a line for each claim; a few of them with everything that was found."""
-    from consilico.sim.claims.check import VERDICTS
+    from consilico.sim.claims.check import counted_words
 
     if len({claim.paper for claim in found}) == 1:
         for claim in found:
@@ -49,8 +48,7 @@ def _show(found: "tuple[CheckedClaim, ...]") -> None:
         for claim in found
     ]  # fmt: skip
     print_table("Published claims", ("claim", "published", "measured", "verdict"), rows)
-    counts = Counter(claim.verdict for claim in found)
-    typer.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))
+    typer.echo(counted_words(found))
     typer.echo("consilico claims NAME says why, and which commands give the figures")
 
 

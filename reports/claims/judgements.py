@@ -1,11 +1,10 @@
 """Published claims by paper, and how many of them there are with each verdict."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 from consilico.reports.claims.facts import ClaimFacts
 from consilico.reports.page.section import Card, Judged
-from consilico.sim.claims.check import VERDICTS, CheckedClaim
+from consilico.sim.claims.check import VERDICTS, CheckedClaim, counted, counted_words
 
 __all__ = ["ClaimRows", "PaperClaims", "judge_claims"]
 
@@ -35,8 +34,7 @@ def judge_claims(facts: ClaimFacts) -> Judged:
     Returns:
         Rows: a :class:`ClaimRows`.
     """
-    found = Counter(claim.verdict for claim in facts.claims)
-    counts = {verdict: found[verdict] for verdict in VERDICTS}
+    counts = counted(facts.claims)
     papers = tuple(
         PaperClaims(
             paper=paper,
@@ -48,7 +46,7 @@ def judge_claims(facts: ClaimFacts) -> Judged:
     card = Card(
         label="Published claims checked",
         value=f"{len(facts.claims) - counts[VERDICTS[-1]]} of {len(facts.claims)}",
-        note=", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
+        note=counted_words(facts.claims),
         kind="counted",
     )
     return Judged(cards=[card], rows=ClaimRows(papers=papers, counts=counts))

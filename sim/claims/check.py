@@ -3,6 +3,7 @@
 A verdict is computed from the answers and typed nowhere.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,7 +13,15 @@ from consilico.sim.base.progress import Progress, silent
 from consilico.sim.claims.claim import Claim, Condition
 from consilico.sim.claims.figure import Answer, Figure, Limit
 
-__all__ = ["VERDICTS", "CheckedClaim", "CheckedCondition", "check_claims", "verdict"]
+__all__ = [
+    "VERDICTS",
+    "CheckedClaim",
+    "CheckedCondition",
+    "check_claims",
+    "counted",
+    "counted_words",
+    "verdict",
+]
 
 SUPPORTED, CONDITIONAL = "supported", "conditional"
 NOT_SUPPORTED, NOT_CHECKABLE = "not supported", "not checkable"
@@ -108,6 +117,17 @@ def check_claims(claims: Sequence[Claim], progress: Progress = silent) -> tuple[
         found.append(_checked(claim))
         progress("claims", len(found), len(claims))
     return tuple(found)
+
+
+def counted(claims: Sequence[CheckedClaim]) -> dict[str, int]:
+    """Return how many claims have each verdict, in the order of :data:`VERDICTS`."""
+    found = Counter(claim.verdict for claim in claims)
+    return {each: found[each] for each in VERDICTS}
+
+
+def counted_words(claims: Sequence[CheckedClaim]) -> str:
+    """Return the counts of :func:`counted` in words, such as ``10 supported, 35 conditional``."""
+    return ", ".join(f"{count} {each}" for each, count in counted(claims).items())
 
 
 def verdict(conditions: Sequence[CheckedCondition]) -> tuple[str, str]:

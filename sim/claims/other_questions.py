@@ -115,7 +115,7 @@ class ComparisonQuestion:
         )
 
     def answer(self, unit: str) -> Answer:
-        """Say what is needed."""
+        """Name the command that this version has not, and give no figure."""
         return Answer(
             figure=None,
             command=self.command,

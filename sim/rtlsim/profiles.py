@@ -290,8 +290,7 @@ def _slept_before(
     """
     places = np.flatnonzero(data)
     calm = np.arange(len(places)) >= len(places) // 2
-    for place in np.flatnonzero(resets):
-        before = int(data[:place].sum())
+    for place, before in zip(np.flatnonzero(resets), np.cumsum(data)[resets], strict=True):
         calm[max(0, before - int(data_lead[place])) : before] = False
     anywhere = rng.choice(places, min(_SLEEPS - 1, len(places)), False)
     return np.append(anywhere, rng.choice(places[calm], min(1, int(calm.sum())), False))
@@ -314,10 +313,11 @@ def _blocks(stimulus: Stimulus) -> list[tuple[NDArray[np.int64], NDArray[np.int6
     if loads.any():
         starts = np.flatnonzero(loads & ~np.append(False, loads[:-1]))
     else:
-        starts = np.array([0])
+        ends = [0]
         for end in (np.flatnonzero(stimulus.completes) + 1).tolist():
-            if end - starts[-1] >= _BLOCK_BEATS:
-                starts = np.append(starts, end)
+            if end - ends[-1] >= _BLOCK_BEATS:
+                ends.append(end)
+        starts = np.array(ends)
     found = []
     for part in np.split(items, starts):
         size = int(loads[part].cumprod().sum())
