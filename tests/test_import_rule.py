@@ -27,8 +27,10 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "estimate": _ESTIMATE,
     "memory": ("base", "memory"),
     "training": ("base", "traffic", "training"),
-    "accelerator": (*_ESTIMATE, "memory", "accelerator"),
-    "claims": (*_ESTIMATE, "memory", "accelerator", "claims"),
+    "workload": ("base", "memory", "workload"),
+    "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
+    "system": (*_ESTIMATE, "memory", "workload", "accelerator", "system"),
+    "claims": (*_ESTIMATE, "memory", "workload", "accelerator", "claims"),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = (

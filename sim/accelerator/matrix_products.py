@@ -7,15 +7,22 @@ scores, as torch does, though half of them are masked.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
 from consilico.sim.memory.training_run import TrainingRun
+from consilico.sim.workload.products import (
+    ACTIVATION,
+    GRADIENT,
+    SCORES,
+    MatrixProduct,
+    ProductOperand,
+)
 
-__all__ = ["COUNTED_METHODS", "MatrixProduct", "ProductOperand", "matrix_products", "planned"]
+__all__ = ["COUNTED_METHODS", "matrix_products", "planned"]
 
 COUNTED_METHODS = (
     "inference",
@@ -32,50 +39,6 @@ COUNTED_METHODS = (
     "q-galore",
 )
 """Methods whose arithmetic is counted: dense products, adapters, projections from an SVD."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProductOperand:
-    """One of the three matrices of a product."""
-
-    kind: str  # weight, adapter, activation, gradient, weight gradient, scores, and of GaLore:
-    # projection or INT4 projection, low-rank, update
-    name: str = ""  # of the parameter, where it is one
-    stays: bool = False  # on chip: part of a fused operation, never in DRAM
-
-
-@dataclass(frozen=True, kw_only=True)
-class MatrixProduct:
-    """Products of one shape: ``a`` of m x k by ``b`` of k x n makes ``c`` of m x n."""
-
-    name: str
-    phase: str  # forward, recompute, backward or projection
-    m: int
-    k: int
-    n: int
-    a: ProductOperand
-    b: ProductOperand
-    c: ProductOperand
-    count: int = 1  # in a step
-
-    @property
-    def macs(self) -> int:
-        """Return the multiply-accumulates of all of them."""
-        return self.m * self.k * self.n * self.count
-
-    @property
-    def flops(self) -> int:
-        """Return the FLOPs of all of them: two for each multiply-accumulate."""
-        return 2 * self.macs
-
-    @property
-    def elements(self) -> tuple[int, int, int]:
-        """Return the elements of a, b and c of one product."""
-        return self.m * self.k, self.k * self.n, self.m * self.n
-
-
-_ACTIVATION, _GRADIENT = ProductOperand(kind="activation"), ProductOperand(kind="gradient")
-_SCORES = ProductOperand(kind="scores")
 
 
 def planned(run: TrainingRun) -> TensorPlan:
@@ -166,7 +129,7 @@ class _Step:
         p, count = tensor.parameter, count * self.micro
         base = MatrixProduct(
             name=p.name, phase=phase, m=self.tokens, k=p.columns, n=p.rows, count=count,
-            a=_ACTIVATION, b=_weight(p), c=_ACTIVATION,
+            a=ACTIVATION, b=_weight(p), c=ACTIVATION,
         )  # fmt: skip
         yield base
         if tensor.treatment.trains_factors:
@@ -188,7 +151,7 @@ class _Step:
         p, phase, micro = tensor.parameter, "backward", self.micro
         product = MatrixProduct(
             name=f"{p.name}: gradient of the input", phase=phase, m=self.tokens, k=p.rows,
-            n=p.columns, a=_GRADIENT, b=_weight(p), c=_GRADIENT, count=inputs * micro,
+            n=p.columns, a=GRADIENT, b=_weight(p), c=GRADIENT, count=inputs * micro,
         )  # fmt: skip
         if not tensor.treatment.trains_factors:
             yield product
@@ -207,27 +170,27 @@ class _Step:
     def _attention(self, phase: str, count: int) -> Iterator[MatrixProduct]:
         """Yield scores and weighted values of every head."""
         time, width = int(self.plan.sequence), self.attention.head_dim
-        scores = self._kept(_SCORES)
+        scores = self._kept(SCORES)
         base = MatrixProduct(
             name="scores", phase=phase, m=time, k=width, n=time,
-            a=_ACTIVATION, b=_ACTIVATION, c=scores, count=count * self._heads,
+            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads,
         )  # fmt: skip
         yield base
-        yield replace(base, name="weighted values", k=time, n=width, a=scores, c=_ACTIVATION)
+        yield replace(base, name="weighted values", k=time, n=width, a=scores, c=ACTIVATION)
 
     def _attention_backward(self, count: int) -> Iterator[MatrixProduct]:
         """Yield two products for each of the two; fused attention computes its scores again."""
         time, width = int(self.plan.sequence), self.attention.head_dim
-        scores = self._kept(_SCORES)
+        scores = self._kept(SCORES)
         base = MatrixProduct(
             name="scores, again", phase="backward", m=time, k=width, n=time,
-            a=_ACTIVATION, b=_ACTIVATION, c=scores, count=count * self._heads,
+            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads,
         )  # fmt: skip
         if scores.stays:
             yield base
-        yield replace(base, name="gradient of attention weights", a=_GRADIENT)
-        inner = replace(base, k=time, n=width, a=scores, c=_GRADIENT)
-        yield replace(inner, name="gradient of values", b=_GRADIENT)
+        yield replace(base, name="gradient of attention weights", a=GRADIENT)
+        inner = replace(base, k=time, n=width, a=scores, c=GRADIENT)
+        yield replace(inner, name="gradient of values", b=GRADIENT)
         yield replace(inner, name="gradient of queries")
         yield replace(inner, name="gradient of keys")
 
@@ -254,7 +217,7 @@ def _weight_gradient(
 ) -> MatrixProduct:
     return MatrixProduct(
         name=f"{name}: gradient of the weight", phase="backward", m=rows, k=tokens, n=columns,
-        a=_GRADIENT, b=_ACTIVATION, c=ProductOperand(kind="weight gradient", name=p.name),
+        a=GRADIENT, b=ACTIVATION, c=ProductOperand(kind="weight gradient", name=p.name),
         count=count,
     )  # fmt: skip
 

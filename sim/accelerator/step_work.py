@@ -5,16 +5,12 @@ from dataclasses import dataclass, field
 
 from consilico.sim.accelerator.accelerator import Accelerator, SystolicArrays
 from consilico.sim.accelerator.elementwise import operators, passes
-from consilico.sim.accelerator.matrix_products import (
-    MatrixProduct,
-    ProductOperand,
-    matrix_products,
-    planned,
-)
+from consilico.sim.accelerator.matrix_products import matrix_products, planned
 from consilico.sim.accelerator.tiling import array_work, dram_work
 from consilico.sim.accelerator.update import held_bytes, svd_work, update_operations
 from consilico.sim.memory.tensor_plan import TensorPlan
 from consilico.sim.memory.training_run import TrainingRun
+from consilico.sim.workload.products import MatrixProduct, ProductOperand
 
 __all__ = ["PHASES", "PhaseWork", "WorkItem", "step_work"]
 

@@ -14,12 +14,13 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
-from consilico.sim.accelerator.matrix_products import MatrixProduct, matrix_products, planned
+from consilico.sim.accelerator.matrix_products import matrix_products, planned
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.execution.training_step import LlamaTraining, TrainingSetup
 from consilico.sim.memory.llama_family import decoder
 from consilico.sim.memory.methods import METHODS
 from consilico.sim.memory.training_run import TrainingRun
+from consilico.sim.workload.products import MatrixProduct
 
 SHAPES = {
     "heads": decoder(
