@@ -87,7 +87,8 @@ class TileJobs:
     def changes(self) -> NDArray[np.bool_]:
         """Return which jobs of a repeated list have other sizes than the job before."""
         shape = np.stack([self.rows, self.key_tiles])
-        return (shape != np.roll(shape, 1, axis=1)).any(axis=0)
+        changes: NDArray[np.bool_] = (shape != np.roll(shape, 1, axis=1)).any(axis=0)
+        return changes
 
 
 def tile_cycles(timing: TileTiming, jobs: TileJobs) -> int:
@@ -145,7 +146,7 @@ def _two_passes(timing: TileTiming, jobs: TileJobs) -> int:
     """
     rows, tiles = jobs.rows.tolist(), jobs.key_tiles.tolist()
     changes = jobs.changes.tolist()
-    ends = []
+    ends: list[int] = []
     operands, leaving = -1, 0  # last operands so far; rows that leave after them
     entered = [-1, -1]  # when the last results of the two jobs before were in the second array
     done = -1

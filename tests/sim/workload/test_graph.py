@@ -99,7 +99,8 @@ def dispatched(model: Any, new: int) -> Shapes:
                 tokens[:, CONTEXT - new :], past_key_values=cache, use_cache=True,
                 logits_to_keep=keep,
             )  # fmt: skip
-    return seen.shapes
+    shapes: Shapes = seen.shapes
+    return shapes
 
 
 def by_token(shapes: Shapes) -> Shapes:
