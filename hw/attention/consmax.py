@@ -37,12 +37,13 @@ class LaneResult(NamedTuple):
     mask: Value
 
 
-def score_layout(lanes: int) -> data.ArrayLayout:
-    """Return the layout of a beat of INT8 scores, each with a mask bit.
+def score_layout(config: ConSmaxConfig) -> data.ArrayLayout:
+    """Return the layout of a beat of scores, each with a mask bit.
 
     A mask bit of 1 makes the result 0.
     """
-    return data.ArrayLayout(data.StructLayout({"score": signed(8), "mask": 1}), lanes)
+    score = data.StructLayout({"score": signed(config.score_width), "mask": 1})
+    return data.ArrayLayout(score, config.lanes)
 
 
 def result_layout(config: ConSmaxConfig) -> data.StructLayout:
@@ -61,7 +62,7 @@ def unit_signature(config: ConSmaxConfig, constants: data.Layout) -> Signature:
     """
     return Signature(
         {
-            "i": In(stream.Signature(score_layout(config.lanes))),
+            "i": In(stream.Signature(score_layout(config))),
             "o": Out(stream.Signature(result_layout(config))),
             "cfg": In(stream.Signature(constants)),
         }

@@ -19,8 +19,6 @@ from consilico.golden.attention.consmax_split import (
     SplitConstants,
     split_constants,
 )
-from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, synthetic_traffic
-from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.consmax_model import (
     bf16_results,
@@ -30,23 +28,27 @@ from consilico.sim.units.consmax_model import (
     split_golden,
     split_hits,
 )
-from consilico.sim.units.contract import FREE, MOVES, Contract, PerBeat, clocked_by
 from consilico.sim.units.layout import Values
 from consilico.sim.units.products import NEAR, rotated
+from consilico.sim.units.scores import (
+    COVERAGE,
+    SOURCES,
+    Scores,
+    add_scores,
+    every_code,
+    lane_contract,
+    model_scores,
+    traffic_scores,
+)
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["PAPER", "UNITS", "every_code_vectors", "every_wide_code_vectors"]
 
-Scores = NDArray[np.int64]
-Masks = NDArray[np.bool_]
 Architecture = Log2Config | SplitConfig
 
 
-# (scale, log C) of the issue of energy on drawn scores: freshly initialized beta and gamma
-_DRAWN_HEAD = (8 / 127, -1.5 - float(np.log(100.0)))
 _DECIDED = 4096  # beats whose discarded bits decide
-_MODEL_HEADS = 4  # heads a traffic sample is taken from, spread over the layers
 
 
 def _builder(config: Architecture) -> StimulusBuilder:
@@ -83,16 +85,6 @@ def _table_beats(constants: SplitConstants, config: SplitConfig) -> Values:
     )
 
 
-def _add(builder: StimulusBuilder, score: Scores, mask: Masks, results: int | None = None) -> None:
-    """Add beats of scores, shape ``(beats, lanes)``."""
-    builder.data({"score": score, "mask": mask}, score.size if results is None else results)
-
-
-def _every_code(rng: np.random.Generator, lanes: int) -> Scores:
-    """Return 256 beats in which every lane sees every INT8 code once, each in its own order."""
-    return np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
-
-
 def _halves(score: Scores) -> Scores:
     """Split INT16 scores into two lanes: low byte in the even one, high byte in the odd one."""
     return np.stack([score, score >> 8], axis=2).reshape(len(score), -1)
@@ -106,8 +98,8 @@ def every_code_vectors(
     builder = _builder(config)
     for scale, log_c in heads:
         builder.configure(_head(config, scale, log_c))
-        codes = _every_code(rng, config.lanes)
-        _add(builder, codes, np.zeros(codes.shape, dtype=bool))
+        codes = every_code(rng, config.lanes)
+        add_scores(builder, codes, np.zeros(codes.shape, dtype=bool))
     return builder.build()
 
 
@@ -122,7 +114,7 @@ def every_wide_code_vectors(
         pairs = [rng.permutation(1 << 16) - (1 << 15) for _ in range(config.lanes // 2)]
         score = np.stack(pairs, axis=1)
         lanes = _halves(score)
-        _add(builder, lanes, np.zeros(lanes.shape, dtype=bool), results=score.size)
+        add_scores(builder, lanes, np.zeros(lanes.shape, dtype=bool), results=score.size)
     return builder.build()
 
 
@@ -150,7 +142,7 @@ def _vectors(config: Architecture, seed: int) -> Stimulus:
     for index, (scale, log_c) in enumerate(_settings(rng, config)):
         builder.configure(_head(config, scale, log_c))
         builder.coverage["head_loaded"] += 1
-        codes = _every_code(rng, config.lanes)
+        codes = every_code(rng, config.lanes)
         if index % 2:
             mask = rng.random(codes.shape) < 0.25
             mask[rng.integers(len(mask), size=4)] = True
@@ -158,18 +150,18 @@ def _vectors(config: Architecture, seed: int) -> Stimulus:
             mask = np.zeros(codes.shape, dtype=bool)
             builder.coverage["every_code"] += 1
         cut = int(rng.integers(64, 192))
-        _add(builder, codes[:cut], mask[:cut])
+        add_scores(builder, codes[:cut], mask[:cut])
         if index % 3 == 0:
             builder.reset()
             builder.coverage["reset_in_stream"] += 1
-        _add(builder, codes[cut:], mask[cut:])
+        add_scores(builder, codes[cut:], mask[cut:])
     _flags(builder, config)
     if isinstance(config, SplitConfig) and config.table_sets == 2:
         _wide_vectors(builder, config, rng)
-    for head, score, mask in _model_beats(config, 8 * 64, heads=8):
-        builder.configure(head)
+    for part in model_scores(config.lanes, 8 * 64, heads=8):
+        builder.configure(_head(config, part.scale, part.log_c))
         builder.coverage["model_head"] += 1
-        _add(builder, score, mask)
+        add_scores(builder, part.score, part.mask)
     return builder.build()
 
 
@@ -184,10 +176,10 @@ def _flags(builder: StimulusBuilder, config: Architecture) -> None:
     for head in heads:
         builder.configure(_head(config, *head))
         for score in (127, -128):
-            _add(builder, np.eye(lanes, dtype=np.int64) * score, np.eye(lanes) == 1)
+            add_scores(builder, np.eye(lanes, dtype=np.int64) * score, np.eye(lanes) == 1)
         both = np.zeros((2, lanes), dtype=np.int64)
         both[0, : lanes // 2], both[0, lanes // 2 :] = 127, -128
-        _add(builder, both, both == 1)
+        add_scores(builder, both, both == 1)
 
 
 def _log2_exhaustive(config: Log2Config, seed: int) -> Stimulus:
@@ -197,11 +189,11 @@ def _log2_exhaustive(config: Log2Config, seed: int) -> Stimulus:
     for address in range(1 << config.address):
         b = (63 << config.fraction) + (address << config.fraction - config.address)
         builder.configure({"k": np.array(1), "b": np.array(b)})
-        _add(builder, none, none == 1)
+        add_scores(builder, none, none == 1)
     rng = np.random.default_rng(seed)
     for score, k, b in zip(*_decided(rng, config), strict=True):
         builder.configure({"k": k, "b": b})
-        _add(builder, none + score, none == 1)
+        add_scores(builder, none + score, none == 1)
     return builder.build()
 
 
@@ -240,7 +232,7 @@ def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
             entries = [127 << 7 | first + np.arange(16), top << 7 | second + np.arange(16)]
             tables = tuple(tuple(table.tolist()) for table in entries * config.table_sets)
             builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
-            _add(builder, score, np.zeros(score.shape, dtype=bool))
+            add_scores(builder, score, np.zeros(score.shape, dtype=bool))
     rng = np.random.default_rng(seed)
     for bit in range(8):
         for turned in (False, True):
@@ -254,7 +246,7 @@ def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
                 for table in entries[:: -1 if turned else 1] * config.table_sets
             )
             builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
-            _add(builder, score, np.zeros(score.shape, dtype=bool))
+            add_scores(builder, score, np.zeros(score.shape, dtype=bool))
     return builder.build()
 
 
@@ -266,85 +258,20 @@ def _wide_vectors(builder: StimulusBuilder, config: SplitConfig, rng: np.random.
         score = rng.integers(-32768, 32768, size=(512, pairs))
         score[:6] = np.array([-32768, 32767, 0, -1, 255, -256])[:, None]
         mask = np.repeat(rng.random(score.shape) < 0.2, 2, axis=1)
-        _add(builder, _halves(score), mask, results=score.size)
+        add_scores(builder, _halves(score), mask, results=score.size)
         builder.coverage["wide"] += 1
         builder.configure(_head(config, 8 / 127, log_c))
-        codes = _every_code(rng, config.lanes)[:16]
-        _add(builder, codes, np.zeros(codes.shape, dtype=bool))
-
-
-def _model_beats(
-    config: Architecture, beats: int, heads: int, *, synthetic: bool = False
-) -> list[tuple[Values, Scores, Masks]]:
-    """Return real scores of a few heads, evenly spread over the model, in the order they arise."""
-    traffic = (
-        synthetic_traffic(ScoreSampling(), reason="asked for") if synthetic else score_traffic()
-    )
-    share = max(1, beats // heads)
-    parts = []
-    for index in np.linspace(0, len(traffic.heads) - 1, heads).astype(int):
-        where = np.flatnonzero(traffic.head == index)
-        picked = np.resize(where, share * config.lanes)
-        constants = traffic.heads[index]
-        shape = (share, config.lanes)
-        parts.append(
-            (
-                _head(config, constants.scale, constants.log_c),
-                traffic.codes[picked].astype(np.int64).reshape(shape),
-                traffic.mask[picked].reshape(shape),
-            )
-        )
-    return parts
+        codes = every_code(rng, config.lanes)[:16]
+        add_scores(builder, codes, np.zeros(codes.shape, dtype=bool))
 
 
 def _traffic(config: Architecture, beats: int, *, source: str) -> Stimulus:
-    """Return scores to measure activity with.
-
-    Args:
-        config: The unit.
-        source: ``"model"``: of a language model, with its masks (from a synthetic trace
-            where the model is not installed); ``"synthetic"``: of that synthetic trace;
-            ``"normal"``: a clipped normal, mean -20, deviation 35, nothing masked.
-        beats: Number of beats, about.
-    """
-
-    def normal() -> list[tuple[Values, Scores, Masks]]:
-        codes = normal_codes(beats * config.lanes, 1).astype(np.int64)
-        score = codes.reshape(beats, config.lanes)
-        return [(_head(config, *_DRAWN_HEAD), score, np.zeros(score.shape, dtype=bool))]
-
-    parts = (
-        normal()
-        if source == "normal"
-        else _model_beats(config, beats, _MODEL_HEADS, synthetic=source == "synthetic")
-    )
+    """Return scores to measure activity with, see :func:`traffic_scores`."""
     builder = _builder(config)
-    for head, score, mask in parts:
-        builder.configure(head)
-        _add(builder, score, mask)
+    for part in traffic_scores(source, config.lanes, beats):
+        builder.configure(_head(config, part.scale, part.log_c))
+        add_scores(builder, part.score, part.mask)
     return builder.build()
-
-
-_COVERAGE = (
-    "every_code",
-    "least_score",
-    "greatest_score",
-    "zero_score",
-    "masked",
-    "unmasked",
-    "all_masked",
-    "underflow",
-    "overflow",
-    "head_loaded",
-    "model_head",
-    "reset_in_stream",
-    "underflow_then_none",
-    "overflow_then_none",
-    "both_flags",
-    "masked_underflow",
-    "masked_overflow",
-    "rounded_too_large",
-)
 
 
 def _exempt(config: Architecture) -> dict[str, str]:
@@ -383,33 +310,7 @@ def _paper() -> Any:
     return consmax_paper
 
 
-_SOURCES = {name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")}
-
-
-def _contract(
-    rest: Sequence[int],
-    latency_cycles: int,
-    cfg: Sequence[str] = (),
-    looks_up: Sequence[str] = (),
-) -> Contract:
-    """Return the contract of a unit whose lanes of these numbers hold still where masked.
-
-    Args:
-        rest: Numbers of the lanes.
-        latency_cycles: Latency of the unit.
-        cfg: Gated clock domains of what is configured.
-        looks_up: Gated clock domains of a lane, after its first, that rest for masked scores, too.
-    """
-    of_lanes = {
-        f"lane{lane}.{domain}_clk": PerBeat(masked_by=f"lane{lane}/mask")
-        for lane in rest
-        for domain in looks_up
-    }
-    return Contract(
-        masked_clocks={f"lane{lane}/mask": f"lane{lane}.taken_clk" for lane in rest},
-        beat_clocks=clocked_by(latency_cycles, cfg=cfg) | of_lanes,
-        ready={"i": MOVES, "cfg": FREE},
-    )
+_SOURCES = {name: partial(_traffic, source=name) for name in SOURCES}
 
 
 UNITS = (
@@ -423,12 +324,12 @@ UNITS = (
         golden=log2_golden,
         hits=log2_hits,
         bf16=bf16_results,
-        coverage=_COVERAGE,
+        coverage=COVERAGE,
         exempt=_exempt,
         exhaustive=_log2_exhaustive,
         exhaustive_coverage=("every_address", "product_decides"),
         latency=lambda config: _log2().latency(config),
-        contract=lambda config: _contract(
+        contract=lambda config: lane_contract(
             range(config.lanes), _log2().latency(config), ("constants",)
         ),
         census=lambda batch: _log2().census(batch),
@@ -447,13 +348,13 @@ UNITS = (
         golden=split_golden,
         hits=split_hits,
         bf16=bf16_results,
-        coverage=(*_COVERAGE, "tie_to_even", "tie_to_odd", "above_tie", "below_tie"),
+        coverage=(*COVERAGE, "tie_to_even", "tie_to_odd", "above_tie", "below_tie"),
         exempt=_exempt,
         exhaustive=_split_exhaustive,
         exhaustive_coverage=("every_product", "every_exponent_bit"),
         latency=lambda config: _split().latency(config),
         # of a pair of lanes that look up in tables of their own, the second one never rests
-        contract=lambda config: _contract(
+        contract=lambda config: lane_contract(
             range(0, config.lanes, config.table_sets),
             _split().latency(config),
             looks_up=("lower_entry", "upper_entry"),
@@ -469,10 +370,10 @@ UNITS = (
 
 def _paper_traffic(config: PaperConfig, beats: int) -> Stimulus:
     """Return scores of a clipped normal; real ones have masks, for which the unit has no bits."""
-    scale, log_c = _DRAWN_HEAD
+    (drawn,) = traffic_scores("normal", 1, beats)
     builder = PAPER.builder(config)
-    builder.configure(_head(SplitConfig(), scale, log_c))
-    builder.data({"payload": normal_codes(beats, 1).astype(np.int64)}, beats)
+    builder.configure(_head(SplitConfig(), drawn.scale, drawn.log_c))
+    builder.data({"payload": drawn.score[:, 0]}, beats)
     return builder.build()
 
 

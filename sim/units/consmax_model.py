@@ -13,6 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.attention.consmax import ConSmaxConfig, ConSmaxResult
+from consilico.golden.attention.consmax_base2 import (
+    QUARTERS,
+    Base2Config,
+    Base2Constants,
+    consmax_base2,
+)
 from consilico.golden.attention.consmax_log2 import Log2Config, Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
 from consilico.golden.attention.consmax_split import SplitConfig, SplitConstants, consmax_split
@@ -20,9 +26,29 @@ from consilico.golden.bfloat16 import to_fixed
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.products import NEAR, in_every_lane
 
-__all__ = ["bf16_results", "log2_golden", "log2_hits", "paper_golden", "split_golden", "split_hits"]
+__all__ = [
+    "base2_golden",
+    "base2_hits",
+    "bf16_results",
+    "log2_golden",
+    "log2_hits",
+    "paper_golden",
+    "split_golden",
+    "split_hits",
+]
 
 _PART = 1 << 14  # beats that are looked up at once: every one has tables of its own
+
+
+def base2_golden(config: Base2Config, accepted: Accepted) -> Results:
+    """Return the results of ``consmax/base2``."""
+    import torch
+
+    loaded = {name: torch.from_numpy(part) for name, part in accepted.in_force.items()}
+    constants = Base2Constants(
+        exponent=loaded["exponent"][:, None], mantissa=loaded["mantissa"], carry=loaded["carry"]
+    )
+    return _results(accepted, lambda score, mask: consmax_base2(score, mask, constants, config))
 
 
 def log2_golden(config: Log2Config, accepted: Accepted) -> Results:
@@ -109,14 +135,15 @@ def bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
 
 def _score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return how often scores, masks and flags hit the coverage points of a ConSmax unit."""
+    least = -1 << config.score_width - 1
     score, mask = accepted.data["score"], accepted.data["mask"] == 1
     points: dict[str, NDArray[Any]] = {
         "masked": mask,
         "all_masked": mask.all(axis=1),
         "unmasked": ~mask,
         "zero_score": score == 0,
-        "least_score": score == -128,
-        "greatest_score": score == 127,
+        "least_score": score == least,
+        "greatest_score": score == -least - 1,
     }
     for flag in ("underflow", "overflow"):
         raised = results.beats[flag]
@@ -124,6 +151,24 @@ def _score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> 
         points[f"{flag}_then_none"] = raised[:-1] & ~raised[1:]
     points["both_flags"] = results.beats["underflow"] & results.beats["overflow"]
     return {name: int(hit.sum()) for name, hit in points.items()}
+
+
+def base2_hits(config: Base2Config, accepted: Accepted, results: Results) -> dict[str, int]:
+    """Return the hits of the coverage points of ``consmax/base2``."""
+    score, loaded = accepted.data["score"], accepted.in_force
+    quarter, beat = score & QUARTERS - 1, np.arange(accepted.beats)[:, None]
+    number = loaded["mantissa"][beat, quarter] * QUARTERS + quarter
+    carry = np.pad(loaded["carry"], ((0, 0), (1, 0)))[beat, quarter]
+    exponent = (loaded["exponent"][:, None] + (score >> 2) + carry).clip(0, 255)
+    return (
+        _score_hits(config, accepted, results)
+        | _hidden(base2_golden, config, accepted, results)
+        | _rounded_too_large(base2_golden, config, accepted)
+        | {
+            "every_mantissa": in_every_lane(number, QUARTERS << 7),
+            "every_exponent": in_every_lane(exponent, 1 << 8),
+        }
+    )
 
 
 def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[str, int]:

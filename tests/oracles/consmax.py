@@ -1,4 +1,4 @@
-"""What both ConSmax units do last (docs/consmax.md, "What both units do last")."""
+"""What all ConSmax units do last (docs/consmax.md, "What all units do last")."""
 
 import math
 from collections.abc import Iterable, Sequence

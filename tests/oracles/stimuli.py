@@ -60,12 +60,24 @@ def with_resets(rng: Random, items: Iterable[Item], share: float = 0.01) -> Iter
         last, before = item, last
 
 
-def _scores(rng: Random, parameters: Parameters) -> Iterator[Item]:
-    """Yield every INT8 score once, one in eight masked."""
+def _scores(rng: Random, parameters: Parameters, width: int = 8) -> Iterator[Item]:
+    """Yield every score of so many bits once, one in eight masked."""
     masked = rng.choice((0, 1 / 8))
-    for scores in beats(rng.sample(range(256), 256), parameters["lanes"]):
-        fields = [field for score in scores for field in ((score, 8), (rng.random() < masked, 1))]
+    for scores in beats(rng.sample(range(1 << width), 1 << width), parameters["lanes"]):
+        fields = [
+            field for score in scores for field in ((score, width), (rng.random() < masked, 1))
+        ]
         yield ACCEPT, join(fields)
+
+
+def consmax_base2(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield every score under drawn constants, whose exponents reach from end to end."""
+    width = parameters["score_integer"] + 2
+    for exponent in (0, 1, 100, 126, 127, 128, 200, 254, 255, *rng.sample(range(256), 15)):
+        mantissas = [drawn(rng, 7) for _ in range(4)]
+        carries = [(rng.randrange(2), 1) for _ in range(3)]
+        yield CONFIGURE, join([(exponent, 8), *mantissas, *carries])
+        yield from _scores(rng, parameters, width)
 
 
 def consmax_log2(rng: Random, parameters: Parameters) -> Iterator[Item]:
@@ -402,6 +414,7 @@ def deepest_product(parameters: Parameters, w: int) -> Iterator[Item]:
 DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
     function.__name__: function
     for function in (
+        consmax_base2,
         consmax_log2,
         consmax_split,
         matmul_dot,

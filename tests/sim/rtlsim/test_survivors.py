@@ -278,6 +278,15 @@ OWN = (
         quick=True,
     ),
     Fault(
+        what="the carry of one number stays that of the head before",
+        unit="consmax/base2",
+        module="attention.consmax_base2",
+        edits=(("numbers.eq(Cat(*entries))", "numbers.eq(Cat(*entries[:-1], numbers[-1]))"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
         what="three times k is that of the head before",
         unit="consmax/log2",
         module=LOG2,
@@ -669,6 +678,7 @@ EARLY = tuple(
         caught_by="",
     )
     for unit, settings, module in (
+        ("consmax/base2", ONE, "attention.consmax_base2"),
         ("consmax/log2", ONE, LOG2),
         ("consmax/split", ONE, "attention.consmax_split"),
         ("matmul/dot", ("lanes=2", "w=uint4"), "matmul.dot"),

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consilico.golden.attention.consmax_base2 import Base2Constants, consmax_base2
 from consilico.golden.attention.consmax_log2 import Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_split import SplitConstants, consmax_split
 from consilico.golden.bfloat16 import from_integer
@@ -57,6 +58,18 @@ class Reference:
 
     def beat(self, data: Fields) -> Beats:
         raise NotImplementedError
+
+
+class Base2(Reference):
+    def beat(self, data: Fields) -> Beats:
+        constants = Base2Constants(
+            exponent=int(self.loaded["exponent"]),
+            mantissa=self.loaded["mantissa"].tolist(),
+            carry=self.loaded["carry"].tolist(),
+        )
+        return single(
+            consmax_base2(row(data["score"]), row(data["mask"]) == 1, constants, self.config)
+        )
 
 
 class Log2(Reference):
@@ -313,6 +326,7 @@ class Systolic(Reference):
 
 
 REFERENCES: dict[str, type[Reference]] = {
+    "consmax/base2": Base2,
     "consmax/log2": Log2,
     "consmax/split": Split,
     "matmul/dot": Dot,

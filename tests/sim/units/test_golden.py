@@ -15,6 +15,7 @@ from tests.sim.units.references import REFERENCES, Reference
 
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in catalogue()),
+    ("consmax/base2", {"output": "fixed", "lanes": 3}),
     ("consmax/log2", {"output": "fixed", "lanes": 3}),
     ("consmax/split", {"lanes": 2}),
     ("consmax/split", {"scores": "int16", "lanes": 4}),

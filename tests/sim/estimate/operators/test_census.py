@@ -21,6 +21,7 @@ PATH = read_calibration("nangate45").costs["path_ns"]
 SHARE = 0.035  # of all bits: as far as a formula and what Yosys keeps may differ in all
 EXACT = ("flop", "latch", "clock_gate", "multiply")
 SMALL: dict[str, tuple[str, ...]] = {  # settings, so that elaborating takes a second
+    "consmax/base2": ("lanes=2",),
     "consmax/log2": ("lanes=2",),
     "consmax/split": ("lanes=2",),
     "matmul/dot": ("lanes=2",),

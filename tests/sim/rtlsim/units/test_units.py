@@ -15,6 +15,8 @@ from consilico.sim.units.unit import Unit
 
 # on Icarus in every run of the tests; test_exhaustive.py has all of them on both simulators
 QUICK: list[tuple[str, dict[str, Any]]] = [
+    ("consmax/base2", {"output": "fixed", "lanes": 2, "fixed_width": 7}),
+    ("consmax/base2", {"score_integer": 4}),
     ("consmax/log2", {"output": "fixed", "lanes": 2}),
     (
         "consmax/log2",
@@ -48,6 +50,7 @@ CONFIGURATIONS = [
     ("matmul/requant", {"lanes": 1, "multiplier_width": 32, "zero_point": True}),
     ("training/weight_update", {"lanes": 2, "random_bits": 16}),
     ("training/project", {"rows": 2, "columns": 1, "group": 68}),
+    ("consmax/base2", {"lanes": 5, "score_integer": 8}),
     ("consmax/log2", {"lanes": 5}),
     ("consmax/log2", {"output": "fixed", "fixed_width": 24, "fixed_fraction": 0}),
     ("consmax/split", {"lanes": 3}),
@@ -148,6 +151,9 @@ def test_vectors_hit_the_coverage_points(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fields", "exempt"),
     [
+        ("consmax/base2", {"lanes": 2}, {"both_flags", "rounded_too_large"}),
+        ("consmax/base2", {"lanes": 2, "score_integer": 8}, {"rounded_too_large"}),
+        ("consmax/base2", {"output": "fixed", "fixed_width": 7, "lanes": 2}, set()),
         ("consmax/log2", {}, {"both_flags", "rounded_too_large"}),
         ("consmax/log2", {"output": "fixed", "fixed_width": 2, "lanes": 2}, set()),
         ("consmax/log2", {"output": "fixed", "fixed_width": 8, "lanes": 2}, {"rounded_too_large"}),
