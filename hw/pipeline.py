@@ -26,13 +26,21 @@ class Pipeline:
         stages: Number of stages, which is the latency in cycles.
         delivers: Whether the beat in the last stage goes to ``o``; one that does not is absorbed,
             as by an accumulator. It comes from registers of the last stage.
+        prefix: What the names of the pipeline's signals and clock domains begin with.
     """
 
     def __init__(
-        self, m: Module, i: Any, o: Any, stages: int, delivers: Value | None = None
+        self,
+        m: Module,
+        i: Any,
+        o: Any,
+        stages: int,
+        delivers: Value | None = None,
+        *,
+        prefix: str = "",
     ) -> None:
-        self.valid = [Signal(name=f"valid{stage}") for stage in range(stages)]
-        self.advance = Signal(name="advance")  # the stages move in this cycle
+        self.valid = [Signal(name=f"{prefix}valid{stage}") for stage in range(stages)]
+        self.advance = Signal(name=f"{prefix}advance")  # the stages move in this cycle
         delivered = self.valid[-1] if delivers is None else self.valid[-1] & delivers
         m.d.comb += [
             self.advance.eq(o.ready | ~delivered),
@@ -42,7 +50,7 @@ class Pipeline:
         arrives = i.valid
         for stage, valid in enumerate(self.valid):
             if stage:
-                gated_domain(m, f"stage{stage}", self.advance & arrives)
+                gated_domain(m, f"{prefix}stage{stage}", self.advance & arrives)
             with m.If(self.advance):
                 m.d.sync += valid.eq(arrives)
             arrives = valid

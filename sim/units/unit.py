@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["VERIFICATION", "Unit"]
 
 VERIFICATION = "verification"  # source of traffic of a unit that names none of its own
-_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)+")
+_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)*")
 _SEED = 1  # of the verification stimulus that traffic is cut from
 _RATE_BEATS = 256  # of traffic to count operations in, where a unit states no rate
 

@@ -1,0 +1,112 @@
+"""Catalogue entry of ``softermax``, a rival of ConSmax with a row buffer."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from consilico.golden.attention.consmax_base2 import Base2Config, base2_codes
+from consilico.golden.attention.softermax import SoftermaxConfig, softermax
+from consilico.sim.traffic.score_traffic import score_traffic
+from consilico.sim.traffic.scores import ScoreSampling
+from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.contract import Contract
+from consilico.sim.units.rows import (
+    COVERAGE,
+    Codes,
+    Masks,
+    Timing,
+    add_row,
+    add_rows,
+    model_rows,
+    row_cycles,
+    row_hits,
+    row_results,
+    traffic_rows,
+)
+from consilico.sim.units.stimulus import Stimulus
+from consilico.sim.units.unit import Unit
+
+__all__ = ["UNITS"]
+
+
+def _hardware() -> Any:
+    from consilico.hw.attention import softermax as hardware
+
+    return hardware
+
+
+def _timing() -> Timing:
+    hardware = _hardware()
+    return Timing(gather=hardware.GATHER, deliver=hardware.DELIVER, holds=2)
+
+
+def _golden(config: SoftermaxConfig, accepted: Accepted) -> Results:
+    """Return the results of ``softermax``."""
+    import torch
+
+    def normalized(score: Codes, mask: Masks) -> Codes:
+        found: Codes = softermax(torch.from_numpy(score), torch.from_numpy(mask), config).numpy()
+        return found
+
+    return row_results(config, accepted, normalized)
+
+
+def _codes(score: Codes, scale: float) -> Codes:
+    """Return INT8 scores as the unit takes them: in quarters of a bit."""
+    import torch
+
+    found: Codes = base2_codes(torch.from_numpy(score * scale), Base2Config()).numpy()
+    return found
+
+
+def _vectors(config: SoftermaxConfig, seed: int) -> Stimulus:
+    """Drive rows that units and methods break at, every code, and real rows; masks, resets."""
+    builder = UNITS[0].builder(config)
+    sampling = ScoreSampling()
+    real = [
+        (_codes(score, scale), mask)
+        for scale, rows in model_rows(score_traffic(), sampling, 4, 1600)
+        for score, mask in rows
+    ]
+    add_rows(builder, config, np.random.default_rng(seed), real)
+    return builder.build()
+
+
+def _traffic(config: SoftermaxConfig, beats: int, *, source: str) -> Stimulus:
+    """Return rows to measure activity with."""
+    builder = UNITS[0].builder(config)
+    for scale, rows in traffic_rows(source, config.row, beats * config.lanes):
+        for score, mask in rows:
+            add_row(builder, config.lanes, _codes(score, scale), mask)
+    return builder.build()
+
+
+def _exempt(config: SoftermaxConfig) -> dict[str, str]:
+    """Return the coverage points that a configuration cannot hit, with the reason."""
+    if config.lanes == 1:
+        return {"short_last_beat": "a beat of one score is never short"}
+    return {}
+
+
+UNITS = (
+    Unit(
+        name="softermax",
+        family="attention",
+        summary="Softmax in base 2 with a running integer maximum, Q(6,2) to Q(1,7) (Softermax)",
+        config=SoftermaxConfig,
+        component=lambda config: _hardware().Softermax(config),
+        vectors=_vectors,
+        golden=_golden,
+        hits=row_hits,
+        coverage=COVERAGE,
+        exempt=_exempt,
+        latency=lambda config: _timing().latency,
+        item_cycles=lambda config, accepted: row_cycles(_timing(), config, accepted),
+        contract=lambda config: Contract(completes=None),
+        operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
+        sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
+        measured_with=("normal",),
+    ),
+)
