@@ -20,6 +20,7 @@ from consilico.sim.units.rows import (
     add_rows,
     model_rows,
     row_cycles,
+    row_exempt,
     row_hits,
     row_results,
     traffic_rows,
@@ -82,13 +83,6 @@ def _traffic(config: SoftermaxConfig, beats: int, *, source: str) -> Stimulus:
     return builder.build()
 
 
-def _exempt(config: SoftermaxConfig) -> dict[str, str]:
-    """Return the coverage points that a configuration cannot hit, with the reason."""
-    if config.lanes == 1:
-        return {"short_last_beat": "a beat of one score is never short"}
-    return {}
-
-
 UNITS = (
     Unit(
         name="softermax",
@@ -100,7 +94,7 @@ UNITS = (
         golden=_golden,
         hits=row_hits,
         coverage=COVERAGE,
-        exempt=_exempt,
+        exempt=row_exempt,
         latency=lambda config: _timing().latency,
         item_cycles=lambda config, accepted: row_cycles(_timing(), config, accepted),
         contract=lambda config: Contract(completes=None),
