@@ -21,8 +21,10 @@ from consilico.hw.register_file import RegisterFile, select
 __all__ = ["RowBuffer", "TwoPasses", "greatest_of", "leading_one", "row_parts", "row_signature"]
 
 
-def row_signature(config: RowConfig, result_width: int) -> Signature:
-    """Return the streams of a unit for rows: ``i`` of scores and ``o`` of results.
+def row_signature(
+    config: RowConfig, result_width: int, constants: data.Layout | None = None
+) -> Signature:
+    """Return the streams of a unit for rows: ``i`` of scores, ``o`` of results, ``cfg`` if needed.
 
     A beat of either says whether it is the last one of its row; a beat of results says also whether
     its row was longer than the buffer, which makes all of its results 0.
@@ -41,7 +43,10 @@ def row_signature(config: RowConfig, result_width: int) -> Signature:
             "too_long": 1,
         }
     )
-    return Signature({"i": In(stream.Signature(scores)), "o": Out(stream.Signature(results))})
+    streams = {"i": In(stream.Signature(scores)), "o": Out(stream.Signature(results))}
+    if constants is not None:
+        streams["cfg"] = In(stream.Signature(constants))
+    return Signature(streams)
 
 
 class RowBuffer(wiring.Component):
@@ -111,6 +116,10 @@ class TwoPasses:
     ``deliver_stage{n - 1}``, which begins at :attr:`word`. Its first stages, as many as ``holds``
     says, may read registers of ``start``.
 
+    Constants are taken at any time and hold for the rows that begin in the same cycle and later. Both
+    passes use them, so such a row waits until the results of the rows before are on their way; then
+    registers of the domain ``apply`` take them from those of ``constants``.
+
     A row that has filled the whole buffer and goes on is too long. It is delivered as zeros from then
     on, and forgotten with its last beat.
 
@@ -124,6 +133,7 @@ class TwoPasses:
         deliver: Stages of pass 2, from the buffer to the results.
         holds: Stages of pass 2 that read registers of ``start``, 1 or 2.
         prepared: Whether what was captured is ready for ``start``; None: in the next cycle.
+        cfg: Stream of constants, if there are any.
     """
 
     def __init__(
@@ -138,6 +148,7 @@ class TwoPasses:
         deliver: int,
         holds: int = 1,
         prepared: Value | None = None,
+        cfg: Any = None,
     ) -> None:
         self.captured, self.starts = Signal(name="captured"), Signal(name="starts")
         self.clear = Signal(name="clear")
@@ -154,10 +165,21 @@ class TwoPasses:
         total = stream.Signature(0).create(path=("total",))
         gathering = Pipeline(m, scores, total, gather, complete, prefix="gather_")
         accepted = i.valid & i.ready
+        held: Value = C(0, 1)
+        if cfg is not None:
+            begun, applies = Signal(name="begun"), Signal(name="applies")
+            fresh = Signal(init=1, name="fresh")  # a reset must not undo what nothing has used yet
+            with m.If(accepted):
+                m.d.sync += begun.eq(~i.payload.last)
+            m.d.comb += [cfg.ready.eq(1), applies.eq(fresh & (written == read))]
+            m.d.sync += fresh.eq(cfg.valid | (fresh & ~applies))
+            gated_domain(m, "constants", cfg.valid)
+            gated_domain(m, "apply", applies)
+            held = (cfg.valid | fresh) & ~begun
         m.d.comb += [
             full.eq((written ^ read) == config.beats),
             complete.eq(closing & gathering.valid[-1] & ~Cat(gathering.valid[:-1]).any()),
-            opened.eq(~full & (~closing | complete)),
+            opened.eq(~full & (~closing | complete) & ~held),
             scores.valid.eq(i.valid & opened),
             scores.payload.eq(i.payload),
             i.ready.eq(scores.ready & opened),

@@ -49,7 +49,7 @@ def _golden(config: ItaConfig, accepted: Accepted) -> Results:
     """Return the results of ``ita``."""
     import torch
 
-    def normalized(score: Codes, mask: Masks) -> Codes:
+    def normalized(score: Codes, mask: Masks, rows: Codes) -> Codes:
         found: Codes = ita(torch.from_numpy(score), torch.from_numpy(mask), config).numpy()
         return found
 

@@ -64,6 +64,7 @@ class Timing:
     deliver: int  # stages of pass 2
     holds: int = 1  # stages of pass 2 that read what is prepared
     prepares: int = 0  # cycles that preparation takes beyond one
+    constants: bool = False  # whether the unit has constants, which a reset makes it apply again
 
     @property
     def latency(self) -> int:
@@ -88,15 +89,16 @@ def rows_of(accepted: Accepted) -> Rows:
 
 
 def row_results(
-    config: RowConfig, accepted: Accepted, normalized: Callable[[Codes, Masks], Codes]
+    config: RowConfig, accepted: Accepted, normalized: Callable[[Codes, Masks, NDArray[np.int64]], Codes]
 ) -> Results:
     """Return what a unit for rows gives.
 
     Args:
         config: The unit.
         accepted: What it accepted.
-        normalized: Results of rows, given their scores and masks, shape ``(rows, beats, lanes)``;
-            rows that are shorter than others are filled up with masked beats.
+        normalized: Results of rows, given their scores and masks, shape ``(rows, beats, lanes)``,
+            and their places in :func:`rows_of`; rows that are shorter than others are filled up
+            with masked beats.
     """
     score, mask = accepted.data["score"], accepted.data["mask"] == 1
     rows, most = rows_of(accepted), config.beats
@@ -117,7 +119,7 @@ def row_results(
             inside = np.arange(longest) < rows.beats[part, None]
             place = np.where(inside, rows.first[part, None] + np.arange(longest), 0)
             hidden = mask[place] | ~inside[:, :, None]
-            data[place[inside]] = normalized(score[place], hidden)[inside]
+            data[place[inside]] = normalized(score[place], hidden, part)[inside]
     delivered = too_long.copy()
     for row in whole:
         delivered[rows.first[row] : rows.first[row] + rows.beats[row]] = True
@@ -140,10 +142,13 @@ def row_cycles(timing: Timing, config: RowConfig, accepted: Accepted) -> NDArray
     last = (accepted.data["last"] == 1).tolist()
     cycles = np.ones(len(accepted.kind), dtype=np.int64)
     beat = 0
-    state = _Times()
+    state = _Times(0, constants=timing.constants)
     for item, kind in enumerate(accepted.kind.tolist()):
         if kind == Kind.RESET:
-            state = _Times(now=state.now + 1)
+            state = _Times(state.now + 1, constants=timing.constants)
+            continue
+        if kind == Kind.CONFIG:
+            state.configure()
             continue
         before = state.now
         state.take(timing, depth, ends=last[beat])
@@ -155,12 +160,15 @@ def row_cycles(timing: Timing, config: RowConfig, accepted: Accepted) -> NDArray
 class _Times:
     """When a unit for rows took its beats, and used the words of its buffer, since a reset."""
 
-    def __init__(self, now: int = 0) -> None:
+    def __init__(self, now: int, *, constants: bool) -> None:
         self.now = now
         self._words: list[int] = []  # cycle in which each word was used
         self._taken: list[int] = []  # cycles in which the beats of the row were taken
         self._opened = 0  # cycle from which on the next row may begin
+        # cycle in which constants were taken that no row has had yet
+        self._configured: int | None = now if constants else None
         self._started = self._passed = 0  # of the last row
+        self._late: list[int] = []  # cycles in which words of a row that is too long were used
 
     def take(self, timing: Timing, depth: int, *, ends: bool) -> None:
         """Take a beat as early as possible."""
@@ -168,6 +176,10 @@ class _Times:
         now = self.now + 1
         if not self._taken:
             now = max(now, self._opened)
+            if self._configured is not None:
+                used = self._words[-1] if self._words else 0
+                now = max(now, max(self._configured, used) + 2)
+                self._configured = None
         if len(self._taken) >= depth:
             self._use_too_long(depth)
         if number >= depth:
@@ -191,7 +203,10 @@ class _Times:
             self._passed = self._started + beats
         self._taken = []
 
-    _late: list[int] = []
+    def configure(self) -> None:
+        """Take constants, for which the next row waits until all words have been used."""
+        self.now += 1
+        self._configured = self.now
 
     def _use_too_long(self, depth: int) -> None:
         """Use the words of a row that has filled the buffer, as far as they have come."""

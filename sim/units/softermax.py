@@ -46,7 +46,7 @@ def _golden(config: SoftermaxConfig, accepted: Accepted) -> Results:
     """Return the results of ``softermax``."""
     import torch
 
-    def normalized(score: Codes, mask: Masks) -> Codes:
+    def normalized(score: Codes, mask: Masks, rows: Codes) -> Codes:
         found: Codes = softermax(torch.from_numpy(score), torch.from_numpy(mask), config).numpy()
         return found
 

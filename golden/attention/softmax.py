@@ -1,0 +1,180 @@
+"""Specify ``softmax``: exact softmax within 1 unit in the last place of bf16, without a division.
+
+A row's scores become exponents of 2, ``u = k * s``. Pass 1 adds up ``2 ** (u - m)``, with the integer
+part of the greatest ``u`` so far as ``m``, so that rescaling the sum is a shift. Pass 2 gives each
+score ``2 ** (u - log2(sum))``: neither a divider nor a multiplier of fractions is needed. The widths
+are the least for which the errors of all roundings add up to less than 1 unit in the last place for
+every row; a row of one score gives exactly 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from consilico.golden.attention.rows import RowConfig, running_sum
+from consilico.golden.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "ADDRESS",
+    "FRACTION",
+    "K_FRACTION",
+    "LEAST",
+    "LOG_ADDRESS",
+    "LOG_SEGMENT",
+    "LOG_SLOPE_FRACTION",
+    "POWER_FRACTION",
+    "SoftmaxConfig",
+    "log_segments",
+    "logarithm",
+    "mantissa_table",
+    "power_table",
+    "softmax",
+    "softmax_constant",
+]
+
+K_FRACTION: Final = 17  # fraction bits of k, as consmax/log2 has them
+FRACTION: Final = 12  # fraction bits of u and of all other binary logarithms
+ADDRESS: Final = 9  # of them, those that address a table
+POWER_FRACTION: Final = 11  # fraction bits of an entry of the table of powers
+LOG_ADDRESS: Final = 11  # bits below the leading one of the sum, whose logarithm is taken
+LOG_SEGMENT: Final = 6  # of them, those within one of the linear segments of the logarithm
+LOG_SLOPE_FRACTION: Final = 16  # fraction bits of the segments' constants
+LEAST: Final = -128  # integer part of the least exponent, where the running maximum begins
+
+_BIAS = 127  # of the exponents of bf16
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxConfig(RowConfig):
+    """Configuration of ``softmax``."""
+
+    @property
+    def result_width(self) -> int:
+        """Return the number of bits of a bf16 result, whose sign is always 0."""
+        return 16
+
+    @property
+    def sum_fraction(self) -> int:
+        """Return the fraction bits of the sum: what a row truncates stays below 2 ** -12."""
+        return max(20, 12 + (self.row - 1).bit_length())
+
+    @property
+    def sum_width(self) -> int:
+        """Return the number of bits of the sum, which is below twice the scores of a row."""
+        return self.sum_fraction + 1 + (self.row - 1).bit_length()
+
+
+def power_table() -> list[int]:
+    """Return ``2 ** f`` at the middle of 512 steps of ``f``, with 11 fraction bits."""
+    return [
+        round(2 ** (POWER_FRACTION + (step + 0.5) / (1 << ADDRESS))) for step in range(1 << ADDRESS)
+    ]
+
+
+def mantissa_table() -> list[int]:
+    """Return 7-bit mantissas of ``2 ** f``, rounded to nearest, for 512 steps of ``f``; 128 carries.
+
+    An entry is that of the middle of the 8 values that ``f`` has in a step with 12 fraction bits.
+    """
+    values = 1 << FRACTION - ADDRESS
+    return [
+        round(128 * 2 ** ((step * values + (values - 1) / 2) / (1 << FRACTION))) - 128
+        for step in range(1 << ADDRESS)
+    ]
+
+
+def log_segments() -> tuple[list[int], list[int]]:
+    """Return base and slope of 32 linear segments of ``log2(1 + t)``, with 16 fraction bits.
+
+    A slope is that between the ends of its segment. A base makes the greatest and the least error at
+    the middles of the steps of ``t`` equal.
+    """
+    segments, steps = 1 << LOG_ADDRESS - LOG_SEGMENT, 1 << LOG_SEGMENT
+    unit = 1 << LOG_SLOPE_FRACTION
+    bases, slopes = [], []
+    for segment in range(segments):
+        rise = math.log2((segments + segment + 1) / (segments + segment))
+        slope = round(unit * rise / steps)
+        errors = [
+            unit * math.log2(1 + (segment * steps + step + 0.5) / (segments * steps)) - slope * step
+            for step in range(steps)
+        ]
+        bases.append(round((min(errors) + max(errors)) / 2))
+        slopes.append(slope)
+    return bases, slopes
+
+
+def logarithm(fraction: Tensor) -> Tensor:
+    """Return ``log2(1 + t)`` with 12 fraction bits, by linear segments.
+
+    Args:
+        fraction: ``t`` with 11 fraction bits, int64, any shape.
+    """
+    bases, slopes = (torch.tensor(part) for part in log_segments())
+    segment, step = fraction >> LOG_SEGMENT, fraction & (1 << LOG_SEGMENT) - 1
+    drop = LOG_SLOPE_FRACTION - FRACTION
+    return (bases[segment] + slopes[segment] * step + (1 << drop - 1)) >> drop
+
+
+def softmax_constant(scale: float) -> int:
+    """Return ``k = scale * log2(e)``, rounded to 17 fraction bits.
+
+    Args:
+        scale: Natural units per code.
+
+    Raises:
+        ValueError: If the scale does not fit; the message says what would.
+    """
+    k = round(scale / math.log(2) * 2**K_FRACTION)
+    if not 0 < k < 1 << K_FRACTION:
+        raise ValueError(
+            f"scale must be above 2 ** -{K_FRACTION + 1} and below {math.log(2):.4f} a code, "
+            f"not {scale:g}"
+        )
+    return k
+
+
+def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig) -> Tensor:
+    """Compute results as ``softmax`` does, bit for bit.
+
+    Args:
+        score: INT8 codes, int64, shape ``(rows, beats, lanes)``. The order of scores and the
+            division into beats count, though within the bound of the error.
+        mask: Bool, same shape; True: the score takes no part, and its result is 0. A row that is
+            shorter than others is filled up with masked beats.
+        k: ``scale * log2(e)`` with 17 fraction bits, or that of each row, shape ``(rows, 1, 1)``.
+        config: The unit, whose ``row`` decides how exact the sum is.
+
+    Returns:
+        bf16 bit patterns, int64, same shape; 0 where a result is below the least normal number.
+    """
+    exponent = (score * k) >> (K_FRACTION - FRACTION)
+    whole = exponent >> FRACTION
+    address = (exponent >> FRACTION - ADDRESS) & (1 << ADDRESS) - 1
+    power = torch.tensor(power_table())[address] << config.sum_fraction - POWER_FRACTION
+
+    def added(beat: int, excess: Tensor) -> Tensor:
+        shifted = power[:, beat] >> excess.clamp(max=62)
+        return torch.where(mask[:, beat], 0, shifted).sum(dim=1)
+
+    greatest, total = running_sum(
+        torch.where(mask, LEAST, whole),
+        LEAST,
+        added,
+        lambda total, growth, added: (total >> growth.clamp(max=62)) + added,
+    )
+    place = torch.frexp(total.double()).exponent.long().clamp(min=1) - 1  # of the leading one
+    fraction = (total << LOG_ADDRESS >> place) & (1 << LOG_ADDRESS) - 1
+    log_total = (place - config.sum_fraction + greatest << FRACTION) + logarithm(fraction)
+    log_result = exponent + ((_BIAS << FRACTION) - log_total)[:, None, None]
+    mantissa = torch.tensor(mantissa_table())[
+        (log_result >> FRACTION - ADDRESS) & (1 << ADDRESS) - 1
+    ]
+    bits = (log_result >> FRACTION << 7) + mantissa
+    nothing = mask | (total == 0)[:, None, None] | (bits < 1 << 7)
+    return torch.where(nothing, 0, bits)

@@ -1,0 +1,256 @@
+"""Generate ``softmax``: exact softmax of rows, with logarithms instead of a division.
+
+Golden model: :mod:`consilico.golden.attention.softmax`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from amaranth import Array, C, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+
+from consilico.golden.attention.softmax import (
+    ADDRESS,
+    FRACTION,
+    K_FRACTION,
+    LEAST,
+    LOG_ADDRESS,
+    LOG_SEGMENT,
+    LOG_SLOPE_FRACTION,
+    POWER_FRACTION,
+    SoftmaxConfig,
+    log_segments,
+    mantissa_table,
+    power_table,
+)
+from consilico.hw.arith import Columns
+from consilico.hw.attention.rows import (
+    TwoPasses,
+    greatest_of,
+    leading_one,
+    row_parts,
+    row_signature,
+)
+from consilico.hw.cells import gated_domain
+
+__all__ = ["DELIVER", "GATHER", "Softmax"]
+
+GATHER, DELIVER = 5, 2  # stages of the passes
+_BIAS = 127  # of the exponents of bf16
+_DIGITS = 4  # of a score, in base 4
+_LEAST_SCORE = 128  # what makes a score unsigned
+_DROP = K_FRACTION - FRACTION  # fraction bits of a product that are cut
+_EXPONENT = 9  # integer bits of the binary logarithm of a result, signed
+
+
+class Softmax(wiring.Component):
+    """Unit that computes ``exp(scale * s)`` of a row's scores, divided by their sum.
+
+    Pass 1: digits of the scores; exponents; maximum, and by how much it exceeds them; powers; sum.
+    Then the logarithm of the sum is taken. Pass 2: exponents minus that logarithm; mantissas.
+    Throughput is a beat per cycle within a row.
+
+    Members:
+        i: In, scores with mask bits; ``last`` ends a row.
+        o: Out, bf16 results, see :func:`consilico.hw.attention.rows.row_signature`.
+        cfg: In, ``k = scale * log2(e)`` with 17 fraction bits, for the rows that begin in the same
+            cycle and later. A reset keeps it.
+    """
+
+    def __init__(self, config: SoftmaxConfig) -> None:
+        self._config = config
+        constants = data.StructLayout({"k": unsigned(K_FRACTION)})
+        super().__init__(row_signature(config, config.result_width, constants))
+        self.parts = row_parts(config, "softmax")
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        passes = TwoPasses(
+            m, config, self.i, self.o, self.parts, gather=GATHER, deliver=DELIVER, cfg=self.cfg
+        )
+        loaded, k, k3 = Signal(K_FRACTION), Signal(K_FRACTION), Signal(K_FRACTION + 2)
+        m.d.constants += loaded.eq(self.cfg.payload.k)
+        m.d.apply += [k.eq(loaded), k3.eq(3 * loaded)]
+        multiples = [k, Cat(C(0, 1), k), k3]
+        greatest, total = self._gather(m, passes, multiples)
+        offset, nothing = self._prepare(m, greatest, total, k)
+
+        for lane in range(config.lanes):
+            word = passes.word.word_select(lane, config.score_width + 1)
+            chosen = [_decoded(m, digit) for digit in _unsigned_digits(word[:-1])]
+            columns = Columns(_EXPONENT + K_FRACTION)
+            _add_product(m, columns, multiples, chosen)
+            columns.add(_DROP, offset)
+            rows = columns.rows(m)
+            result = Signal(_EXPONENT + K_FRACTION, name=f"log_result{lane}")
+            m.d.comb += result.eq(rows[0] + rows[1])
+            # below the address of the mantissa nothing counts any more
+            kept = Signal(_EXPONENT + ADDRESS, name=f"kept{lane}")
+            hidden = Signal(name=f"hidden_result{lane}")
+            m.d.deliver_stage0 += [
+                kept.eq(result[K_FRACTION - ADDRESS :]),
+                hidden.eq(word[-1] | nothing | passes.long),
+            ]
+            bits = Signal(_EXPONENT + 7, name=f"bits{lane}")
+            correction = _looked_up(m, _corrections(tuple(mantissa_table()), 7), kept[:ADDRESS])
+            m.d.comb += bits.eq(kept[ADDRESS - 7 :] + correction)
+            shown = ~hidden & ~bits[-1] & bits[7:].any()
+            m.d.deliver_stage1 += self.o.payload.data[lane].eq(bits[:15] & shown.replicate(15))
+        return m
+
+    def _gather(
+        self, m: Module, passes: TwoPasses, multiples: Sequence[Value]
+    ) -> tuple[Value, Value]:
+        """Add pass 1, and return the registers of the greatest exponent and of the sum."""
+        config, taken, moves = self._config, self.i.payload, passes.gathering.moves
+        wholes, addresses, masks, references = [], [], [], []
+        for lane in range(config.lanes):
+            columns = Columns(8 + K_FRACTION)
+            chosen = []
+            for index, digit in enumerate(_unsigned_digits(taken.score[lane])):
+                held = Signal(3, name=f"digit{lane}_{index}")
+                m.d.gather_stage0 += held.eq(_decoded(m, digit))
+                chosen.append(held)
+            mask, late_mask = Signal(name=f"mask{lane}"), Signal(name=f"late_mask{lane}")
+            m.d.gather_stage0 += mask.eq(taken.mask[lane])
+            _add_product(m, columns, multiples, chosen)
+            for place, bit in enumerate(multiples[0]):  # the product of what made it unsigned
+                columns.subtract(place + _LEAST_SCORE.bit_length() - 1, bit)
+            rows = columns.rows(m)
+            exponent = Signal(8 + K_FRACTION, name=f"exponent{lane}")
+            m.d.comb += exponent.eq(rows[0] + rows[1])
+            whole, address = Signal(signed(8), name=f"whole{lane}"), Signal(ADDRESS)
+            m.d.gather_stage1 += [
+                whole.eq(exponent[K_FRACTION:]),
+                address.eq(exponent[K_FRACTION - ADDRESS : K_FRACTION]),
+                late_mask.eq(mask),
+            ]
+            reference = Signal(signed(8), name=f"reference{lane}")
+            m.d.comb += reference.eq(Mux(late_mask, LEAST, whole))
+            for group, value in (
+                (wholes, whole), (addresses, address), (masks, late_mask), (references, reference)
+            ):  # fmt: skip
+                group.append(value)
+
+        greatest, top = Signal(signed(8)), Signal(signed(8))
+        m.d.comb += top.eq(greatest_of(m, [greatest, *references]))
+        gated_domain(m, "greatest", moves(2) | passes.clear)
+        m.d.greatest += greatest.eq(Mux(passes.clear, LEAST, top))
+        width = config.sum_width
+        growth, grown = Signal(width.bit_length()), Signal(width.bit_length())
+        m.d.gather_stage2 += growth.eq(_limited(m, top - greatest, len(growth)))
+        m.d.gather_stage3 += grown.eq(growth)
+
+        one = config.sum_fraction + 1  # bits of the greatest power
+        added = Columns(one + (config.lanes - 1).bit_length())
+        for lane in range(config.lanes):
+            shift, late = Signal(one.bit_length(), name=f"shift{lane}"), Signal(ADDRESS)
+            hidden = Signal(name=f"hidden{lane}")
+            m.d.gather_stage2 += [
+                shift.eq(_limited(m, top - wholes[lane], len(shift))),
+                late.eq(addresses[lane]),
+                hidden.eq(masks[lane]),
+            ]
+            correction = _looked_up(m, _corrections(tuple(power_table()), POWER_FRACTION), late)
+            power = Signal(POWER_FRACTION + 1, name=f"power{lane}")
+            lead = Cat(C(0, POWER_FRACTION - ADDRESS), late, C(1, 1))
+            m.d.comb += power.eq(lead + correction)
+            shifted = Signal(one, name=f"shifted{lane}")
+            m.d.comb += shifted.eq(Cat(C(0, one - len(power)), power) >> shift)
+            added.add(0, shifted & (~hidden).replicate(one))
+        rows = added.rows(m)
+        addend = Signal(one + (config.lanes - 1).bit_length())
+        m.d.gather_stage3 += addend.eq(rows[0] + rows[1])
+
+        total, following = Signal(width), Signal(width)
+        m.d.comb += following.eq((total >> grown) + addend)
+        gated_domain(m, "total", moves(GATHER - 1) | passes.clear)
+        m.d.total += total.eq(following & (~passes.clear).replicate(width))
+        return greatest, total
+
+    def _prepare(self, m: Module, greatest: Value, total: Value, k: Value) -> tuple[Value, Value]:
+        """Return registers for pass 2: what a product lacks of a result's logarithm; no result.
+
+        The product is that of an unsigned score, which is greater by 128.
+        """
+        normal, where = leading_one(m, total)
+        place, fraction, top, zero = (
+            Signal.like(where), Signal(LOG_ADDRESS), Signal(signed(8)), Signal()
+        )  # fmt: skip
+        m.d.capture += [
+            place.eq(where),
+            fraction.eq(normal[-1 - LOG_ADDRESS : -1]),
+            top.eq(greatest),
+            zero.eq(~normal[-1]),
+        ]
+        bases, slopes = log_segments()
+        step, segment = fraction[:LOG_SEGMENT], fraction[LOG_SEGMENT:]
+        base = Array(C(value, LOG_SLOPE_FRACTION) for value in bases)[segment]
+        slope = Array(C(value, max(slopes).bit_length()) for value in slopes)[segment]
+        columns = Columns(LOG_SLOPE_FRACTION)
+        columns.add(0, base)
+        columns.add(LOG_SLOPE_FRACTION - FRACTION - 1, C(1, 1))
+        for place_of_bit, bit in enumerate(step):
+            columns.add(place_of_bit, slope & bit.replicate(len(slope)))
+        rows = columns.rows(m)
+        interpolated = Signal(LOG_SLOPE_FRACTION)
+        m.d.comb += interpolated.eq(rows[0] + rows[1])
+        whole, offset = Signal(signed(_EXPONENT)), Signal(_EXPONENT + FRACTION)
+        m.d.comb += whole.eq(self._config.sum_fraction + _BIAS - place - top)
+        below = Signal(_EXPONENT + FRACTION)
+        log2_least = _LEAST_SCORE.bit_length() - 1 - _DROP
+        m.d.comb += below.eq(interpolated[-FRACTION:] + (k << log2_least))
+        nothing = Signal()
+        m.d.start += [offset.eq(Cat(C(0, FRACTION), whole) - below), nothing.eq(zero)]
+        return offset, nothing
+
+
+def _unsigned_digits(score: Value) -> list[Value]:
+    """Return the digits in base 4 of a score plus 128, lowest first."""
+    positive = Cat(score[:7], ~score[7])
+    return [positive.word_select(index, 2) for index in range(_DIGITS)]
+
+
+def _decoded(m: Module, digit: Value) -> Value:
+    """Return a bit for each of the values 1, 2 and 3 of a digit."""
+    decoded = Signal(4)
+    m.d.comb += decoded.eq(1 << digit)
+    return decoded[1:]
+
+
+def _add_product(
+    m: Module, columns: Columns, multiples: Sequence[Value], chosen: Sequence[Value]
+) -> None:
+    """Add the product of digits, decoded, and of what :class:`Softmax` multiplies by."""
+    for index in reversed(range(_DIGITS)):
+        columns.add_chosen(m, 2 * index, multiples, chosen[index])
+
+
+def _limited(m: Module, excess: Value, width: int) -> Value:
+    """Return a difference of exponents, 0 to 255, limited to ``width`` bits."""
+    whole = Signal(8)
+    m.d.comb += whole.eq(excess)
+    return whole[:width] | whole[width:].any().replicate(width)
+
+
+@cache
+def _corrections(table: tuple[int, ...], fraction: int) -> tuple[int, ...]:
+    """Return by how much the fractions of a table of powers exceed its address.
+
+    Args:
+        table: Powers of 2 from 1 to 2, with or without the leading 1.
+        fraction: Their fraction bits.
+    """
+    first = table[0] >> fraction << fraction
+    leads = ((index << fraction) >> ADDRESS for index in range(len(table)))
+    return tuple(value - first - lead for value, lead in zip(table, leads, strict=True))
+
+
+def _looked_up(m: Module, corrections: tuple[int, ...], address: Value) -> Value:
+    """Return the correction at an address, signed."""
+    width = max(max(corrections).bit_length(), (-min(corrections) - 1).bit_length()) + 1
+    found = Signal(signed(width))
+    m.d.comb += found.eq(Array(C(value, signed(width)) for value in corrections)[address])
+    return found
