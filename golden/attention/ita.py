@@ -1,9 +1,9 @@
 """Specify ``ita``: softmax by shifts in base 2 with one division per row (arXiv 2307.03493).
 
-Every exponential is ``256 >> shift``, and so is every result: the reciprocal of the sum, shifted. Where
-the paper leaves details open, this is what its repository does (pulp-platform/ITA,
-``src/ita_softmax.sv``): the sum has 19 bits and wraps, and is rescaled as often as the maximum grows
-by a shift that is not 0. Its authors state sums of up to 2,048 scores.
+Every exponential is ``256 >> shift``, and so is every result: the reciprocal of the sum, shifted.
+Where the paper leaves details open, this is what its repository does (pulp-platform/ITA,
+``src/ita_softmax.sv``): the sum has 19 bits and wraps, and is rescaled as often as the maximum
+grows by a shift that is not 0. Its authors state sums of up to 2,048 scores.
 """
 
 from __future__ import annotations

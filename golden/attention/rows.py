@@ -1,7 +1,8 @@
 """Describe what the units share that normalize whole rows of scores: configuration and running sum.
 
-A row is a sequence of beats of ``lanes`` scores; its length is that of the data. Such a unit reads a
-row twice: it adds up while the row comes in and lies in a buffer, and normalizes when it goes out.
+A row is a sequence of beats of ``lanes`` scores; its length is that of the data. Such a unit reads
+a row twice: it adds up while the row comes in and lies in a buffer, and normalizes when it goes
+out.
 """
 
 from __future__ import annotations

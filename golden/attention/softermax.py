@@ -1,12 +1,12 @@
 """Specify ``softermax``: softmax in base 2 with a running integer maximum (arXiv 2103.09301).
 
-Scores come with two fraction bits, as exponents of 2, and the maximum is an integer. So the fraction
-of ``2 ** (x - maximum)`` has four values, and the paper's piecewise linear power of two with four
-segments is a table of four entries. Formats are those of the paper's table I: input Q(6,2), powers
-Q(1,15), their sum Q(10,6), reciprocal and results Q(1,7). The paper says nothing of the following,
-which is our choice: powers are truncated; the powers of a beat are added exactly and truncated to
-Q(10,6) once; the sum saturates; the reciprocal's segments are interpolated between exact ends,
-rounded to 8 fraction bits; results are rounded half up.
+Scores come with two fraction bits, as exponents of 2, and the maximum is an integer. So the
+fraction of ``2 ** (x - maximum)`` has four values, and the paper's piecewise linear power of two
+with four segments is a table of four entries. Formats are those of the paper's table I: input
+Q(6,2), powers Q(1,15), their sum Q(10,6), reciprocal and results Q(1,7). The paper says nothing of
+the following, which is our choice: powers are truncated; the powers of a beat are added exactly and
+truncated to Q(10,6) once; the sum saturates; the reciprocal's segments are interpolated between
+exact ends, rounded to 8 fraction bits; results are rounded half up.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ POWERS: Final = tuple(round(2 ** (POWER_FRACTION - quarter / 4)) for quarter in 
 _SEGMENTS = 4
 _ENDS = tuple(round(256 / (1 + segment / _SEGMENTS)) for segment in range(_SEGMENTS))
 _SLOPES = tuple(
-    round(
-        256 * _SEGMENTS * (1 / (1 + segment / _SEGMENTS) - 1 / (1 + (segment + 1) / _SEGMENTS))
-    )
+    round(256 * _SEGMENTS * (1 / (1 + segment / _SEGMENTS) - 1 / (1 + (segment + 1) / _SEGMENTS)))
     for segment in range(_SEGMENTS)
 )
 

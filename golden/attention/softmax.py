@@ -1,10 +1,10 @@
 """Specify ``softmax``: exact softmax within 1 unit in the last place of bf16, without a division.
 
-A row's scores become exponents of 2, ``u = k * s``. Pass 1 adds up ``2 ** (u - m)``, with the integer
-part of the greatest ``u`` so far as ``m``, so that rescaling the sum is a shift. Pass 2 gives each
-score ``2 ** (u - log2(sum))``: neither a divider nor a multiplier of fractions is needed. The widths
-are the least for which the errors of all roundings add up to less than 1 unit in the last place for
-every row; a row of one score gives exactly 1.
+A row's scores become exponents of 2, ``u = k * s``. Pass 1 adds up ``2 ** (u - m)``, with the
+integer part of the greatest ``u`` so far as ``m``, so that rescaling the sum is a shift. Pass 2
+gives each score ``2 ** (u - log2(sum))``: neither a divider nor a multiplier of fractions is
+needed. The widths are the least for which the errors of all roundings add up to less than 1 unit in
+the last place for every row; a row of one score gives exactly 1.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def power_table() -> list[int]:
 
 
 def mantissa_table() -> list[int]:
-    """Return 7-bit mantissas of ``2 ** f``, rounded to nearest, for 512 steps of ``f``; 128 carries.
+    """Return the nearest 7-bit mantissas of ``2 ** f`` for 512 steps of ``f``; 128 is a carry.
 
     An entry is that of the middle of the 8 values that ``f`` has in a step with 12 fraction bits.
     """
@@ -91,8 +91,8 @@ def mantissa_table() -> list[int]:
 def log_segments() -> tuple[list[int], list[int]]:
     """Return base and slope of 32 linear segments of ``log2(1 + t)``, with 16 fraction bits.
 
-    A slope is that between the ends of its segment. A base makes the greatest and the least error at
-    the middles of the steps of ``t`` equal.
+    A slope is that between the ends of its segment. A base makes the greatest and the least error
+    at the middles of the steps of ``t`` equal.
     """
     segments, steps = 1 << LOG_ADDRESS - LOG_SEGMENT, 1 << LOG_SEGMENT
     unit = 1 << LOG_SLOPE_FRACTION

@@ -30,9 +30,9 @@ def gather_stages(config: ItaConfig) -> int:
 class Ita(wiring.Component):
     """Unit that gives each score of a row its power of two, divided by their sum, by shifts.
 
-    Pass 1: scores; maximum, and the shift of each score; powers and their sum, for many lanes in two
-    stages. Then the sum is divided, a bit of the quotient per cycle. Pass 2: the quotient, shifted.
-    Throughput is a beat per cycle within a row.
+    Pass 1: scores; maximum, and the shift of each score; powers and their sum, for many lanes in
+    two stages. Then the sum is divided, a bit of the quotient per cycle. Pass 2: the quotient,
+    shifted. Throughput is a beat per cycle within a row.
 
     Members:
         i: In, scores with mask bits; ``last`` ends a row.

@@ -106,22 +106,22 @@ def row_parts(config: RowConfig, unit: str) -> dict[str, wiring.Component]:
 class TwoPasses:
     """Control of both passes, and the row buffer, for a unit with the ports of a row.
 
-    Pass 1 is a pipeline whose registers tick with the domains ``gather_stage0`` to ``gather_stage{n - 1}``. Its
-    last registers, and those that hold a running maximum, belong to one row at a time: the next
-    row's first beat is accepted once :attr:`captured` says that the sum is taken. They begin at
-    their least values: in cycles with :attr:`clear` they must take these.
+    Pass 1 is a pipeline of ``n`` stages, whose registers tick with the domains ``gather_stage0`` to
+    ``gather_stage{n-1}``. Its last registers, and those that hold a running maximum, belong to one
+    row at a time: the next row's first beat is accepted once :attr:`captured` says that the sum is
+    taken. They begin at their least values: in cycles with :attr:`clear` they must take these.
 
-    Registers of the domain ``capture`` take what a row has added up to, those of ``start`` what pass
-    2 needs of it. Pass 2 is a pipeline with the domains ``deliver_stage0`` to
-    ``deliver_stage{n - 1}``, which begins at :attr:`word`. Its first stages, as many as ``holds``
+    Registers of the domain ``capture`` take what a row has added up to, those of ``start`` what
+    pass 2 needs of it. Pass 2 is a pipeline with the domains ``deliver_stage0`` to
+    ``deliver_stage{n-1}``, which begins at :attr:`word`. Its first stages, as many as ``holds``
     says, may read registers of ``start``.
 
-    Constants are taken at any time and hold for the rows that begin in the same cycle and later. Both
-    passes use them, so such a row waits until the results of the rows before are on their way; then
-    registers of the domain ``apply`` take them from those of ``constants``.
+    Constants are taken at any time and hold for the rows that begin in the same cycle and later.
+    Both passes use them, so such a row waits until the results of the rows before are on their way;
+    then registers of the domain ``apply`` take them from those of ``constants``.
 
-    A row that has filled the whole buffer and goes on is too long. It is delivered as zeros from then
-    on, and forgotten with its last beat.
+    A row that has filled the whole buffer and goes on is too long. It is delivered as zeros from
+    then on, and forgotten with its last beat.
 
     Args:
         m: The module that gets the logic.
@@ -156,8 +156,9 @@ class TwoPasses:
         written, read, end, next_end = (
             Signal(places, name=name) for name in ("written", "read", "end", "next_end")
         )
-        waiting, active, complete = (Signal(name=name) for name in ("waiting", "active", "complete"))
-        closing, long = Signal(name="closing"), Signal(name="long")
+        waiting, active, complete, closing, long = (
+            Signal(name=name) for name in ("waiting", "active", "complete", "closing", "long")
+        )
 
         # pass 1
         full, opened, dropped = Signal(name="full"), Signal(name="opened"), Signal(name="dropped")
@@ -210,11 +211,7 @@ class TwoPasses:
             consumed.eq(words.valid & words.ready),
             after.eq(read + 1),
             last.eq(Mux(long, closing & (after == written), after == end)),
-            self.starts.eq(
-                waiting
-                & (C(1, 1) if prepared is None else prepared)
-                & passed
-            ),
+            self.starts.eq(waiting & (C(1, 1) if prepared is None else prepared) & passed),
         ]
         gated_domain(m, "deliver_stage0", consumed)
         gated_domain(m, "start", self.starts)
@@ -229,9 +226,9 @@ class TwoPasses:
         ):
             gated_domain(m, name, moves | ResetSignal())
             m.d[name] += pointer.eq(Mux(ResetSignal(), 0, following))
-        stored = Cat(*(
-            Cat(i.payload.score[lane], i.payload.mask[lane]) for lane in range(config.lanes)
-        ))
+        stored = Cat(
+            *(Cat(i.payload.score[lane], i.payload.mask[lane]) for lane in range(config.lanes))
+        )
         module, part = next(iter(parts.items()))
         self.word = place(
             m, "buffer", module, part, clk=ClockSignal(), enable=accepted,

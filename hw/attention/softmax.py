@@ -3,8 +3,6 @@
 Golden model: :mod:`consilico.golden.attention.softmax`.
 """
 
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from amaranth import Array, C, Cat, Module, Mux, Signal, Value, signed, unsigned
@@ -25,6 +23,7 @@ from consilico.golden.attention.softmax import (
     power_table,
 )
 from consilico.hw.arith import Columns
+from consilico.hw.attention.powers import Multiplicand, correction, score_digits
 from consilico.hw.attention.rows import (
     TwoPasses,
     greatest_of,
@@ -38,8 +37,6 @@ __all__ = ["DELIVER", "GATHER", "Softmax"]
 
 GATHER, DELIVER = 5, 2  # stages of the passes
 _BIAS = 127  # of the exponents of bf16
-_DIGITS = 4  # of a score, in base 4
-_LEAST_SCORE = 128  # what makes a score unsigned
 _DROP = K_FRACTION - FRACTION  # fraction bits of a product that are cut
 _EXPONENT = 9  # integer bits of the binary logarithm of a result, signed
 
@@ -70,18 +67,16 @@ class Softmax(wiring.Component):
         passes = TwoPasses(
             m, config, self.i, self.o, self.parts, gather=GATHER, deliver=DELIVER, cfg=self.cfg
         )
-        loaded, k, k3 = Signal(K_FRACTION), Signal(K_FRACTION), Signal(K_FRACTION + 2)
+        loaded = Signal(K_FRACTION)
         m.d.constants += loaded.eq(self.cfg.payload.k)
-        m.d.apply += [k.eq(loaded), k3.eq(3 * loaded)]
-        multiples = [k, Cat(C(0, 1), k), k3]
-        greatest, total = self._gather(m, passes, multiples)
+        k = Multiplicand(m, "apply", loaded)
+        greatest, total = self._gather(m, passes, k)
         offset, nothing = self._prepare(m, greatest, total, k)
 
         for lane in range(config.lanes):
             word = passes.word.word_select(lane, config.score_width + 1)
-            chosen = [_decoded(m, digit) for digit in _unsigned_digits(word[:-1])]
             columns = Columns(_EXPONENT + K_FRACTION)
-            _add_product(m, columns, multiples, chosen)
+            k.add_product(m, columns, score_digits(m, word[:-1]))
             columns.add(_DROP, offset)
             rows = columns.rows(m)
             result = Signal(_EXPONENT + K_FRACTION, name=f"log_result{lane}")
@@ -94,30 +89,27 @@ class Softmax(wiring.Component):
                 hidden.eq(word[-1] | nothing | passes.long),
             ]
             bits = Signal(_EXPONENT + 7, name=f"bits{lane}")
-            correction = _looked_up(m, _corrections(tuple(mantissa_table()), 7), kept[:ADDRESS])
-            m.d.comb += bits.eq(kept[ADDRESS - 7 :] + correction)
+            mantissa = correction(m, mantissa_table(), 7, kept[:ADDRESS])
+            m.d.comb += bits.eq(kept[ADDRESS - 7 :] + mantissa)
             shown = ~hidden & ~bits[-1] & bits[7:].any()
             m.d.deliver_stage1 += self.o.payload.data[lane].eq(bits[:15] & shown.replicate(15))
         return m
 
-    def _gather(
-        self, m: Module, passes: TwoPasses, multiples: Sequence[Value]
-    ) -> tuple[Value, Value]:
+    def _gather(self, m: Module, passes: TwoPasses, k: Multiplicand) -> tuple[Value, Value]:
         """Add pass 1, and return the registers of the greatest exponent and of the sum."""
         config, taken, moves = self._config, self.i.payload, passes.gathering.moves
         wholes, addresses, masks, references = [], [], [], []
         for lane in range(config.lanes):
             columns = Columns(8 + K_FRACTION)
-            chosen = []
-            for index, digit in enumerate(_unsigned_digits(taken.score[lane])):
+            digits = []
+            for index, digit in enumerate(score_digits(m, taken.score[lane])):
                 held = Signal(3, name=f"digit{lane}_{index}")
-                m.d.gather_stage0 += held.eq(_decoded(m, digit))
-                chosen.append(held)
+                m.d.gather_stage0 += held.eq(digit)
+                digits.append(held)
             mask, late_mask = Signal(name=f"mask{lane}"), Signal(name=f"late_mask{lane}")
             m.d.gather_stage0 += mask.eq(taken.mask[lane])
-            _add_product(m, columns, multiples, chosen)
-            for place, bit in enumerate(multiples[0]):  # the product of what made it unsigned
-                columns.subtract(place + _LEAST_SCORE.bit_length() - 1, bit)
+            k.add_product(m, columns, digits)
+            k.subtract_offset(columns)
             rows = columns.rows(m)
             exponent = Signal(8 + K_FRACTION, name=f"exponent{lane}")
             m.d.comb += exponent.eq(rows[0] + rows[1])
@@ -153,10 +145,9 @@ class Softmax(wiring.Component):
                 late.eq(addresses[lane]),
                 hidden.eq(masks[lane]),
             ]
-            correction = _looked_up(m, _corrections(tuple(power_table()), POWER_FRACTION), late)
             power = Signal(POWER_FRACTION + 1, name=f"power{lane}")
             lead = Cat(C(0, POWER_FRACTION - ADDRESS), late, C(1, 1))
-            m.d.comb += power.eq(lead + correction)
+            m.d.comb += power.eq(lead + correction(m, power_table(), POWER_FRACTION, late))
             shifted = Signal(one, name=f"shifted{lane}")
             m.d.comb += shifted.eq(Cat(C(0, one - len(power)), power) >> shift)
             added.add(0, shifted & (~hidden).replicate(one))
@@ -170,7 +161,9 @@ class Softmax(wiring.Component):
         m.d.total += total.eq(following & (~passes.clear).replicate(width))
         return greatest, total
 
-    def _prepare(self, m: Module, greatest: Value, total: Value, k: Value) -> tuple[Value, Value]:
+    def _prepare(
+        self, m: Module, greatest: Value, total: Value, k: Multiplicand
+    ) -> tuple[Value, Value]:
         """Return registers for pass 2: what a product lacks of a result's logarithm; no result.
 
         The product is that of an unsigned score, which is greater by 128.
@@ -200,32 +193,10 @@ class Softmax(wiring.Component):
         whole, offset = Signal(signed(_EXPONENT)), Signal(_EXPONENT + FRACTION)
         m.d.comb += whole.eq(self._config.sum_fraction + _BIAS - place - top)
         below = Signal(_EXPONENT + FRACTION)
-        log2_least = _LEAST_SCORE.bit_length() - 1 - _DROP
-        m.d.comb += below.eq(interpolated[-FRACTION:] + (k << log2_least))
+        m.d.comb += below.eq(interpolated[-FRACTION:] + k.offset(_DROP))
         nothing = Signal()
         m.d.start += [offset.eq(Cat(C(0, FRACTION), whole) - below), nothing.eq(zero)]
         return offset, nothing
-
-
-def _unsigned_digits(score: Value) -> list[Value]:
-    """Return the digits in base 4 of a score plus 128, lowest first."""
-    positive = Cat(score[:7], ~score[7])
-    return [positive.word_select(index, 2) for index in range(_DIGITS)]
-
-
-def _decoded(m: Module, digit: Value) -> Value:
-    """Return a bit for each of the values 1, 2 and 3 of a digit."""
-    decoded = Signal(4)
-    m.d.comb += decoded.eq(1 << digit)
-    return decoded[1:]
-
-
-def _add_product(
-    m: Module, columns: Columns, multiples: Sequence[Value], chosen: Sequence[Value]
-) -> None:
-    """Add the product of digits, decoded, and of what :class:`Softmax` multiplies by."""
-    for index in reversed(range(_DIGITS)):
-        columns.add_chosen(m, 2 * index, multiples, chosen[index])
 
 
 def _limited(m: Module, excess: Value, width: int) -> Value:
@@ -233,24 +204,3 @@ def _limited(m: Module, excess: Value, width: int) -> Value:
     whole = Signal(8)
     m.d.comb += whole.eq(excess)
     return whole[:width] | whole[width:].any().replicate(width)
-
-
-@cache
-def _corrections(table: tuple[int, ...], fraction: int) -> tuple[int, ...]:
-    """Return by how much the fractions of a table of powers exceed its address.
-
-    Args:
-        table: Powers of 2 from 1 to 2, with or without the leading 1.
-        fraction: Their fraction bits.
-    """
-    first = table[0] >> fraction << fraction
-    leads = ((index << fraction) >> ADDRESS for index in range(len(table)))
-    return tuple(value - first - lead for value, lead in zip(table, leads, strict=True))
-
-
-def _looked_up(m: Module, corrections: tuple[int, ...], address: Value) -> Value:
-    """Return the correction at an address, signed."""
-    width = max(max(corrections).bit_length(), (-min(corrections) - 1).bit_length()) + 1
-    found = Signal(signed(width))
-    m.d.comb += found.eq(Array(C(value, signed(width)) for value in corrections)[address])
-    return found

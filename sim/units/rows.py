@@ -25,7 +25,9 @@ __all__ = [
     "row_exempt",
     "row_hits",
     "row_results",
+    "row_shapes",
     "rows_of",
+    "shape_hits",
     "traffic_rows",
 ]
 
@@ -89,7 +91,7 @@ def rows_of(accepted: Accepted) -> Rows:
 
 
 def row_results(
-    config: RowConfig, accepted: Accepted, normalized: Callable[[Codes, Masks, NDArray[np.int64]], Codes]
+    config: RowConfig, accepted: Accepted, normalized: Callable[[Codes, Masks, Codes], Codes]
 ) -> Results:
     """Return what a unit for rows gives.
 
@@ -196,9 +198,7 @@ class _Times:
             self._late = []
         else:
             self._opened = max(complete, self._started)
-            self._started = max(
-                self._opened + 1 + timing.prepares, self._passed + timing.holds - 1
-            )
+            self._started = max(self._opened + 1 + timing.prepares, self._passed + timing.holds - 1)
             self._words += range(self._started + 1, self._started + beats + 1)
             self._passed = self._started + beats
         self._taken = []
@@ -247,9 +247,13 @@ def add_row(
     )
 
 
-def _shapes(config: RowConfig, rng: np.random.Generator) -> Iterator[tuple[Codes, Masks]]:
-    """Yield rows that methods break at, and rows that units may."""
-    longest = config.row
+def row_shapes(longest: int, rng: np.random.Generator) -> Iterator[tuple[Codes, Masks]]:
+    """Yield rows that methods break at, and rows that units may.
+
+    Args:
+        longest: Scores of the longest row.
+        rng: Random generator.
+    """
 
     def plain(score: NDArray[np.integer]) -> tuple[Codes, Masks]:
         return np.asarray(score, dtype=np.int64), np.zeros(len(score), dtype=bool)
@@ -301,7 +305,7 @@ def add_rows(
         model: Rows of a language model, which are cut where the buffer is shorter.
     """
     lanes, longest = config.lanes, config.row
-    for score, mask in _shapes(config, rng):
+    for score, mask in row_shapes(longest, rng):
         add_row(builder, lanes, score, mask)
     for _ in range(2):  # every code in every lane, and rows as long as these make them
         codes = np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
@@ -396,8 +400,17 @@ def row_exempt(config: RowConfig) -> dict[str, str]:
 
 def row_hits(config: RowConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return how often rows hit the coverage points of a unit for rows."""
+    return shape_hits(accepted, config.beats)
+
+
+def shape_hits(accepted: Accepted, most: int) -> dict[str, int]:
+    """Return how often rows have the shapes that methods and units may break at.
+
+    Args:
+        accepted: What a unit accepted.
+        most: Beats of the longest row.
+    """
     score, mask = accepted.data["score"], accepted.data["mask"] == 1
-    least = -1 << config.score_width - 1
     rows = rows_of(accepted)
     found = dict.fromkeys(
         ("all_masked", "first_masked", "greatest_masked", "length_one", "lengths_one_in_a_row",
@@ -408,11 +421,11 @@ def row_hits(config: RowConfig, accepted: Accepted, results: Results) -> dict[st
         if not complete:
             before = 0
             continue
-        found["after_too_long"] += before > config.beats >= beats
+        found["after_too_long"] += before > most >= beats
         found["lengths_one_in_a_row"] += before == beats == 1
         found["length_one"] += beats == 1
-        found["longest"] += beats == config.beats
-        found["too_long"] += beats > config.beats
+        found["longest"] += beats == most
+        found["too_long"] += beats > most
         before = int(beats)
         codes = score[first : first + beats].reshape(-1)
         hidden = mask[first : first + beats].reshape(-1)
@@ -427,8 +440,8 @@ def row_hits(config: RowConfig, accepted: Accepted, results: Results) -> dict[st
             found["greatest_last"] += shown[-1] > shown[:-1].max()
     points = {
         "masked": mask,
-        "least_score": (score == least) & ~mask,
-        "greatest_score": (score == -least - 1) & ~mask,
+        "least_score": (score == -128) & ~mask,
+        "greatest_score": (score == 127) & ~mask,
     }
     counted = {name: int(times) for name, times in found.items()}
     return counted | {name: int(hit.sum()) for name, hit in points.items()}

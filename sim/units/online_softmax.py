@@ -1,0 +1,179 @@
+"""Catalogue entry of ``online_softmax``, the share of softmax in fused attention."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from consilico.golden.attention.online_softmax import (
+    K_FRACTION,
+    MOST_RESCALED,
+    OnlineSoftmaxConfig,
+    online_softmax,
+)
+from consilico.golden.attention.softmax import softmax_constant
+from consilico.sim.traffic.score_traffic import score_traffic
+from consilico.sim.traffic.scores import ScoreSampling
+from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
+from consilico.sim.units.rows import (
+    DRAWN_SCALE,
+    add_row,
+    model_rows,
+    row_shapes,
+    shape_hits,
+    traffic_rows,
+)
+from consilico.sim.units.stimulus import Stimulus
+from consilico.sim.units.unit import Unit
+
+__all__ = ["UNITS"]
+
+_LONGEST = 256  # scores of a row in stimuli
+_COVERAGE = (
+    "every_code",
+    "least_score",
+    "greatest_score",
+    "masked",
+    "all_masked",
+    "first_masked",
+    "greatest_masked",
+    "length_one",
+    "lengths_one_in_a_row",
+    "greatest_first",
+    "greatest_last",
+    "short_last_beat",
+    "rescaled",
+    "rescaled_away",
+    "too_small",
+    "above_one",
+    "head_loaded",
+    "loaded_within_row",
+    "model_row",
+    "reset_in_row",
+)
+
+
+def _hardware() -> Any:
+    from consilico.hw.attention import online_softmax as hardware
+
+    return hardware
+
+
+def _golden(config: OnlineSoftmaxConfig, accepted: Accepted) -> Results:
+    """Return the results of ``online_softmax``; a reset ends a row."""
+    import torch
+
+    data = {name: torch.from_numpy(part) for name, part in accepted.data.items()}
+    ends = (data["last"] == 1) | torch.from_numpy(accepted.cut)
+    k = torch.from_numpy(accepted.in_force["k"])[:, None]
+    found = online_softmax(data["score"], data["mask"] == 1, ends, k, config)
+    beats = {name: part.numpy() for name, part in found._asdict().items()}
+    return Results(beats=beats | {"last": accepted.data["last"]})
+
+
+def _hits(config: OnlineSoftmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+    """Return how often rows and their results hit coverage points."""
+    found, shown = results.beats, accepted.data["mask"] == 0
+    inside = np.append(False, accepted.data["last"][:-1] == 0) & (accepted.place > 0)
+    loaded = np.diff(accepted.loads_before, prepend=0) > 0
+    growth = found["rescale"][inside]
+    points = {
+        "rescaled": (growth > 0) & (growth < MOST_RESCALED),
+        "rescaled_away": growth == MOST_RESCALED,
+        "too_small": shown & (found["data"] == 0),
+        "above_one": found["data"] >= 128 << 7,  # 2 and more
+        "loaded_within_row": inside & loaded,
+    }
+    counted = {name: int(hit.sum()) for name, hit in points.items()}
+    return shape_hits(accepted, len(accepted.kind) + 1) | counted
+
+
+def _load(builder: StimulusBuilder, k: int) -> None:
+    builder.configure({"k": np.array([k])})
+    builder.coverage["head_loaded"] += 1
+
+
+def _vectors(config: OnlineSoftmaxConfig, seed: int) -> Stimulus:
+    """Drive rows that units and methods break at under several scales, and real rows."""
+    rng = np.random.default_rng(seed)
+    builder = UNITS[0].builder(config)
+    lanes, longest = config.lanes, min(config.row, _LONGEST)
+    _load(builder, softmax_constant(DRAWN_SCALE))
+    for score, mask in row_shapes(longest, rng):
+        add_row(builder, lanes, score, mask)
+    for k in (1, (1 << K_FRACTION) - 1, *rng.integers(1, 1 << K_FRACTION, 6).tolist()):
+        _load(builder, k)
+        codes = np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
+        builder.coverage["every_code"] += 1
+        for part in np.array_split(codes, rng.integers(2, 40)):
+            add_row(builder, lanes, part.reshape(-1), rng.random(part.size) < 0.1)
+    for length in rng.integers(2, 40, 8).tolist():  # constants and resets within rows
+        score, mask = rng.integers(-128, 128, length), np.zeros(length, dtype=bool)
+        add_row(builder, lanes, score, mask, open_end=True)
+        if length % 2:
+            _load(builder, int(rng.integers(1, 1 << K_FRACTION)))
+            add_row(builder, lanes, score[:3], mask[:3], open_end=True)
+        builder.reset()
+        builder.coverage["reset_in_row"] += 1
+        add_row(builder, lanes, score[:5], mask[:5])
+    for scale, rows in model_rows(score_traffic(), ScoreSampling(), 4, 1600):
+        _load(builder, softmax_constant(scale))
+        for score, mask in rows:
+            builder.coverage["model_row"] += 1
+            add_row(builder, lanes, score, mask)
+    return builder.build()
+
+
+def _traffic(config: OnlineSoftmaxConfig, beats: int, *, source: str) -> Stimulus:
+    """Return rows to measure activity with."""
+    builder = UNITS[0].builder(config)
+    for scale, rows in traffic_rows(source, _LONGEST, beats * config.lanes):
+        _load(builder, softmax_constant(scale))
+        for score, mask in rows:
+            add_row(builder, config.lanes, score, mask)
+    return builder.build()
+
+
+def _exempt(config: OnlineSoftmaxConfig) -> dict[str, str]:
+    """Return the coverage points that a configuration cannot hit, with the reason."""
+    found = {}
+    if config.lanes == 1:
+        found["short_last_beat"] = "a beat of one score is never short"
+    if not config.slack:
+        found["above_one"] = "no score exceeds the reference by a bit"
+    return found
+
+
+def _contract(config: OnlineSoftmaxConfig) -> Contract:
+    masks = {f"lane{lane}/mask": f"taken{lane}_clk" for lane in range(config.lanes)}
+    return Contract(
+        closes="i_last",
+        masked_clocks=masks,
+        beat_clocks=clocked_by(_hardware().STAGES, cfg=("constants",)),
+        ready={"i": MOVES, "cfg": FREE},
+    )
+
+
+UNITS = (
+    Unit(
+        name="online_softmax",
+        family="attention",
+        summary="Softmax of fused attention: exponentials, rescaling by shifts and a running sum",
+        config=OnlineSoftmaxConfig,
+        component=lambda config: _hardware().OnlineSoftmax(config),
+        vectors=_vectors,
+        golden=_golden,
+        hits=_hits,
+        bf16=lambda config: ("o.data",),
+        coverage=_COVERAGE,
+        exempt=_exempt,
+        latency=lambda config: _hardware().STAGES,
+        contract=_contract,
+        operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
+        sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
+        measured_with=("normal",),
+    ),
+)
