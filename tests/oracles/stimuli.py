@@ -118,6 +118,63 @@ def consmax_split(rng: Random, parameters: Parameters) -> Iterator[Item]:
                 yield load(rng.randrange(4 if pairs else 2), rng.randrange(16), wide, spread)
 
 
+def _row(rng: Random, count: int, beats_of_row: int) -> Iterator[Item]:
+    """Yield a row of scores: any, close together, rising, falling or equal; some masked."""
+    center, step = rng.randrange(-128, 128), rng.choice((0, 0, 1, -1, 7, -15))
+    spread = rng.choice((0, 0, 3, 30, 256))
+    masked = rng.choice((0, 0, 1 / 8, 7 / 8, 1))
+    for place in range(beats_of_row):
+        codes = [
+            (center + step * (place * count + lane) + rng.randint(-spread, spread)) % 256
+            for lane in range(count)
+        ]
+        masks = [(rng.random() < masked, 1) for _ in range(count)]
+        last = (place == beats_of_row - 1, 1)
+        yield ACCEPT, join([*((code, 8) for code in codes), *masks, last])
+
+
+def _rows(rng: Random, parameters: Parameters) -> Iterator[list[Item]]:
+    """Yield rows of all lengths; a row as long as they may be, and some that are longer."""
+    count = parameters["lanes"]
+    longest = min(parameters["row"], 4096) // count or 1
+    lengths = [*(rng.randint(1, min(longest, 40)) for _ in range(40)), 1, 1, 2, longest]
+    rng.shuffle(lengths)
+    for length in (*lengths, longest + 1, 3, longest + 5, longest):
+        yield [*_row(rng, count, length)]
+
+
+def softermax(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield rows of scores."""
+    for row in _rows(rng, parameters):
+        yield from row
+
+
+def ita(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield rows of scores; in the longest buffer also sums that wrap."""
+    for row in _rows(rng, parameters):
+        yield from row
+    for length in (2047, 2048, 2049) if parameters["row"] >= 4096 else ():
+        count = parameters["lanes"]
+        for place in range(-(-length // count)):
+            shown = [place * count + lane < length for lane in range(count)]
+            last = (place + 1) * count >= length
+            masks = [(not each, 1) for each in shown]
+            yield ACCEPT, join([*[(5, 8)] * count, *masks, (last, 1)])
+
+
+def softmax(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield rows of scores, and now and then another constant, also within a row."""
+    yield CONFIGURE, join([(5000, 17)])
+    for row in _rows(rng, parameters):
+        for item in row:
+            if rng.random() < 1 / 60:
+                yield CONFIGURE, join([drawn(rng, 17)])
+            yield item
+
+
+online_softmax = softmax  # the same streams come in
+
+
 def _deep(fields: list[Field], depth: int, count: int) -> Iterator[Item]:
     """Yield a sum of ``depth`` products, ``count`` in every one of its beats, all the same."""
     yield from [(ACCEPT, join([*fields, (0, 1)]))] * (depth // count - 1)
@@ -423,10 +480,13 @@ DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
         matmul_quantize,
         matmul_requant,
         matmul_sparse_dot,
+        ita,
+        softermax,
+        softmax,
         training_blockwise_dequantize,
         training_blockwise_quantize,
         training_project,
         training_stochastic_round,
         training_weight_update,
     )
-}
+} | {"online_softmax": online_softmax}

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from consilico.golden.attention.consmax_base2 import Base2Constants, consmax_base2
 from consilico.golden.attention.consmax_log2 import Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_split import SplitConstants, consmax_split
+from consilico.golden.attention.ita import ita
+from consilico.golden.attention.online_softmax import online_softmax
+from consilico.golden.attention.softermax import softermax
+from consilico.golden.attention.softmax import softmax
 from consilico.golden.bfloat16 import from_integer
 from consilico.golden.matmul.group_dot import fixed_scale
 from consilico.golden.matmul.quantize import quantize
@@ -95,6 +99,75 @@ class Split(Reference):
         return single(
             consmax_split(row(data["score"]), row(data["mask"]) == 1, constants, self.config)
         )
+
+
+class Rows(Reference):
+    def start(self) -> None:
+        self.scores: list[Any] = []
+        self.masks: list[Any] = []
+        self.constants: Fields = {}
+
+    def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def beat(self, data: Fields) -> Beats:
+        if not self.scores:
+            self.constants = self.loaded
+        last, most = int(data["last"]), self.config.beats
+        self.scores.append(data["score"])
+        self.masks.append(data["mask"] == 1)
+        none = np.zeros(self.config.lanes, dtype=np.int64)
+        beats = len(self.scores)
+        found: Beats = []
+        if beats > most:
+            found = [{"data": none, "last": last, "too_long": 1}]
+        elif beats == most and not last:
+            found = [{"data": none, "last": 0, "too_long": 1}] * most
+        elif last:
+            score, mask = (
+                torch.from_numpy(np.stack(part))[None] for part in (self.scores, self.masks)
+            )
+            found = [
+                {"data": each, "last": int(place == beats - 1), "too_long": 0}
+                for place, each in enumerate(self.results(score, mask)[0].numpy())
+            ]
+        if last:
+            self.start()
+        return found
+
+
+class Softermax(Rows):
+    def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return softermax(score, mask, self.config)
+
+
+class Ita(Rows):
+    def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return ita(score, mask, self.config)
+
+
+class Softmax(Rows):
+    def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return softmax(score, mask, int(self.constants["k"]), self.config)
+
+
+class OnlineSoftmax(Reference):
+    def start(self) -> None:
+        self.row: list[tuple[Fields, int]] = []
+
+    def beat(self, data: Fields) -> Beats:
+        self.row.append((data, int(self.loaded["k"])))
+        score, mask = (
+            torch.from_numpy(np.stack([each[name] for each, _ in self.row]))
+            for name in ("score", "mask")
+        )
+        last = torch.tensor([int(each["last"]) == 1 for each, _ in self.row])
+        k = torch.tensor([k for _, k in self.row])[:, None]
+        whole = online_softmax(score, mask == 1, last, k, self.config)
+        found = {name: part[-1].numpy() for name, part in whole._asdict().items()}
+        if data["last"]:
+            self.start()
+        return [found | {"last": int(data["last"])}]
 
 
 class Dot(Reference):
@@ -329,6 +402,7 @@ REFERENCES: dict[str, type[Reference]] = {
     "consmax/base2": Base2,
     "consmax/log2": Log2,
     "consmax/split": Split,
+    "ita": Ita,
     "matmul/dot": Dot,
     "matmul/fused_dot": FusedDot,
     "matmul/group_dot": GroupDot,
@@ -336,6 +410,9 @@ REFERENCES: dict[str, type[Reference]] = {
     "matmul/requant": Requant,
     "matmul/sparse_dot": SparseDot,
     "matmul/systolic": Systolic,
+    "online_softmax": OnlineSoftmax,
+    "softermax": Softermax,
+    "softmax": Softmax,
     "training/blockwise_dequantize": BlockwiseDequantize,
     "training/blockwise_quantize": BlockwiseQuantize,
     "training/project": Project,
