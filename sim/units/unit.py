@@ -46,8 +46,9 @@ class Unit:
     torch) when they are called, so that listing units stays quick.
 
     Raises:
-        ValueError: If the name is not ``family/operator`` in lower case, ``measured_with`` names a
-            source that is not there, or a source has the name ``verification``.
+        ValueError: If the name is not ``operator`` or ``family/operator`` in lower case,
+            ``measured_with`` names a source that is not there, or a source has the name
+            ``verification``.
     """
 
     name: str  # such as "consmax/log2"
@@ -98,7 +99,8 @@ class Unit:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(
-                f"a unit's name must be family/operator in lower case, not {self.name!r}"
+                "a unit's name must be operator or family/operator in lower case, "
+                f"not {self.name!r}"
             )
         sources = self.sources
         # ``dataclasses.replace`` hands over what was filled in here before

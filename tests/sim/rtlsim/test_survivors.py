@@ -287,6 +287,45 @@ OWN = (
         quick=True,
     ),
     Fault(
+        what="a word of the row buffer is overwritten before it was used",
+        unit="softermax",
+        settings=("row=16", "buffer=flop"),
+        module="attention.rows",
+        edits=(
+            (
+                "full.eq((written ^ read) == config.beats)",
+                "full.eq((written ^ read)[-1] & ((written ^ read)[:-1] == 1))",
+            ),
+        ),
+        caught_by=LONG_STALL,
+    ),
+    Fault(
+        what="the next row begins before the sum of the last one is taken",
+        unit="ita",
+        settings=("row=16", "buffer=flop"),
+        module="attention.rows",
+        edits=(("opened.eq(~full & (~closing | complete)", "opened.eq(~full & (1"),),
+        caught_by=FULL_SPEED,
+    ),
+    Fault(
+        what="constants go to the row that is under way",
+        unit="softmax",
+        settings=("row=16", "buffer=flop"),
+        module="attention.rows",
+        edits=(("applies.eq(fresh & (written == read))", "applies.eq(fresh)"),),
+        caught_by=AFTER_VALID,
+        says="wrong",
+    ),
+    Fault(
+        what="the first score of a row is relative to the row before",
+        unit="online_softmax",
+        module="attention.online_softmax",
+        edits=(("Mux(lasts[2], LEAST, held)", "held"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+        quick=True,
+    ),
+    Fault(
         what="three times k is that of the head before",
         unit="consmax/log2",
         module=LOG2,
@@ -684,6 +723,7 @@ EARLY = tuple(
         ("matmul/dot", ("lanes=2", "w=uint4"), "matmul.dot"),
         ("matmul/fused_dot", TWO, "matmul.fused_dot"),
         ("matmul/requant", ONE, "matmul.requant"),
+        ("online_softmax", ONE, "attention.online_softmax"),
         ("training/blockwise_dequantize", ONE, "training.blockwise_dequantize"),
         ("training/weight_update", ONE, "training.weight_update"),
     )

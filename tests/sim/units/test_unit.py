@@ -86,8 +86,8 @@ def test_the_family_is_the_names_first_part_unless_stated() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "multiply"}, "must be family/operator in lower case, not 'multiply'"),
-        ({"name": "toy/multi-ply"}, "must be family/operator"),
+        ({"name": "Multiply"}, "must be operator or family/operator in lower case, not 'Multiply'"),
+        ({"name": "toy/multi-ply"}, "must be operator or family/operator"),
         ({"measured_with": ("text",)}, "measured with 'text', which is no source"),
         ({"sources": {"verification": lambda config, beats: None}}, "no name for a source"),
     ],
