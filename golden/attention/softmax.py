@@ -11,39 +11,44 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from consilico.golden.attention.rows import RowConfig, running_sum
 from consilico.golden.lazy import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 __all__ = [
     "ADDRESS",
     "FRACTION",
+    "GUARD_BITS",
     "K_FRACTION",
     "LEAST",
     "LOG_ADDRESS",
-    "LOG_SEGMENT",
-    "LOG_SLOPE_FRACTION",
+    "POWER_ADDRESS",
     "POWER_FRACTION",
+    "STEP_BITS",
+    "Segments",
     "SoftmaxConfig",
     "log_segments",
-    "logarithm",
     "mantissa_table",
-    "power_table",
+    "power_segments",
     "softmax",
     "softmax_constant",
 ]
 
 K_FRACTION: Final = 17  # fraction bits of k, as consmax/log2 has them
 FRACTION: Final = 12  # fraction bits of u and of all other binary logarithms
-ADDRESS: Final = 9  # of them, those that address a table
-POWER_FRACTION: Final = 11  # fraction bits of an entry of the table of powers
+ADDRESS: Final = 9  # of them, those that address the table of mantissas
+POWER_ADDRESS: Final = 10  # of them, those that a power is computed from
+POWER_FRACTION: Final = 11  # fraction bits of a power
 LOG_ADDRESS: Final = 11  # bits below the leading one of the sum, whose logarithm is taken
-LOG_SEGMENT: Final = 6  # of them, those within one of the linear segments of the logarithm
-LOG_SLOPE_FRACTION: Final = 16  # fraction bits of the segments' constants
+STEP_BITS: Final = 6  # bits within a linear segment of a function
+GUARD_BITS: Final = 4  # fraction bits of a segment's constants beyond those of the function
 LEAST: Final = -128  # integer part of the least exponent, where the running maximum begins
 
 _BIAS = 127  # of the exponents of bf16
@@ -69,13 +74,6 @@ class SoftmaxConfig(RowConfig):
         return self.sum_fraction + 1 + (self.row - 1).bit_length()
 
 
-def power_table() -> list[int]:
-    """Return ``2 ** f`` at the middle of 512 steps of ``f``, with 11 fraction bits."""
-    return [
-        round(2 ** (POWER_FRACTION + (step + 0.5) / (1 << ADDRESS))) for step in range(1 << ADDRESS)
-    ]
-
-
 def mantissa_table() -> list[int]:
     """Return the nearest 7-bit mantissas of ``2 ** f`` for 512 steps of ``f``; 128 is a carry.
 
@@ -88,37 +86,61 @@ def mantissa_table() -> list[int]:
     ]
 
 
-def log_segments() -> tuple[list[int], list[int]]:
-    """Return base and slope of 32 linear segments of ``log2(1 + t)``, with 16 fraction bits.
+@dataclass(frozen=True, kw_only=True)
+class Segments:
+    """A function from 0 to 1 as linear segments, whose constants have 4 bits more than its values.
 
-    A slope is that between the ends of its segment. A base makes the greatest and the least error
-    at the middles of the steps of ``t`` equal.
+    A slope is that between the ends of its segment. A base makes the greatest and the least error,
+    taken at the middles of the steps of a segment, equal.
     """
-    segments, steps = 1 << LOG_ADDRESS - LOG_SEGMENT, 1 << LOG_SEGMENT
-    unit = 1 << LOG_SLOPE_FRACTION
-    bases, slopes = [], []
-    for segment in range(segments):
-        rise = math.log2((segments + segment + 1) / (segments + segment))
-        slope = round(unit * rise / steps)
-        errors = [
-            unit * math.log2(1 + (segment * steps + step + 0.5) / (segments * steps)) - slope * step
-            for step in range(steps)
-        ]
-        bases.append(round((min(errors) + max(errors)) / 2))
-        slopes.append(slope)
-    return bases, slopes
+
+    bases: tuple[int, ...]  # of each segment
+    slopes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, function: Callable[[float], float], fraction: int, address: int) -> Segments:
+        """Return the segments of a function.
+
+        Args:
+            function: The function.
+            fraction: Fraction bits of its values.
+            address: Bits of what it is taken of; the lowest 6 are those within a segment.
+        """
+        segments, steps = 1 << address - STEP_BITS, 1 << STEP_BITS
+        unit = 1 << fraction + GUARD_BITS
+        bases, slopes = [], []
+        for segment in range(segments):
+            rise = function((segment + 1) / segments) - function(segment / segments)
+            slope = round(unit * rise / steps)
+            rests = [
+                unit * function((segment * steps + step + 0.5) / (segments * steps)) - slope * step
+                for step in range(steps)
+            ]
+            bases.append(round((min(rests) + max(rests)) / 2))
+            slopes.append(slope)
+        return cls(bases=tuple(bases), slopes=tuple(slopes))
+
+    def at(self, address: Tensor) -> Tensor:
+        """Return the values of the function, rounded half up.
+
+        Args:
+            address: What it is taken of, int64, any shape.
+        """
+        segment, step = address >> STEP_BITS, address & (1 << STEP_BITS) - 1
+        guarded = torch.tensor(self.bases)[segment] + torch.tensor(self.slopes)[segment] * step
+        return (guarded + (1 << GUARD_BITS - 1)) >> GUARD_BITS
 
 
-def logarithm(fraction: Tensor) -> Tensor:
-    """Return ``log2(1 + t)`` with 12 fraction bits, by linear segments.
+@cache
+def power_segments() -> Segments:
+    """Return ``2 ** f`` for ``f`` with 10 bits, with 11 fraction bits."""
+    return Segments.of(lambda f: 2.0**f, POWER_FRACTION, POWER_ADDRESS)
 
-    Args:
-        fraction: ``t`` with 11 fraction bits, int64, any shape.
-    """
-    bases, slopes = (torch.tensor(part) for part in log_segments())
-    segment, step = fraction >> LOG_SEGMENT, fraction & (1 << LOG_SEGMENT) - 1
-    drop = LOG_SLOPE_FRACTION - FRACTION
-    return (bases[segment] + slopes[segment] * step + (1 << drop - 1)) >> drop
+
+@cache
+def log_segments() -> Segments:
+    """Return ``log2(1 + t)`` for ``t`` with 11 bits, with 12 fraction bits."""
+    return Segments.of(lambda t: math.log2(1 + t), FRACTION, LOG_ADDRESS)
 
 
 def softmax_constant(scale: float) -> int:
@@ -155,8 +177,8 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     """
     exponent = (score * k) >> (K_FRACTION - FRACTION)
     whole = exponent >> FRACTION
-    address = (exponent >> FRACTION - ADDRESS) & (1 << ADDRESS) - 1
-    power = torch.tensor(power_table())[address] << config.sum_fraction - POWER_FRACTION
+    address = (exponent >> FRACTION - POWER_ADDRESS) & (1 << POWER_ADDRESS) - 1
+    power = power_segments().at(address) << config.sum_fraction - POWER_FRACTION
 
     def added(beat: int, excess: Tensor) -> Tensor:
         shifted = power[:, beat] >> excess.clamp(max=62)
@@ -170,7 +192,7 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     )
     place = torch.frexp(total.double()).exponent.long().clamp(min=1) - 1  # of the leading one
     fraction = (total << LOG_ADDRESS >> place) & (1 << LOG_ADDRESS) - 1
-    log_total = (place - config.sum_fraction + greatest << FRACTION) + logarithm(fraction)
+    log_total = (place - config.sum_fraction + greatest << FRACTION) + log_segments().at(fraction)
     log_result = exponent + ((_BIAS << FRACTION) - log_total)[:, None, None]
     mantissa = torch.tensor(mantissa_table())[
         (log_result >> FRACTION - ADDRESS) & (1 << ADDRESS) - 1

@@ -11,9 +11,10 @@ from functools import cache
 
 from amaranth import Array, C, Cat, Module, Signal, Value, signed
 
+from consilico.golden.attention.softmax import Segments
 from consilico.hw.arith import Columns
 
-__all__ = ["Multiplicand", "correction", "score_digits"]
+__all__ = ["Multiplicand", "correction", "interpolated", "score_digits"]
 
 _DIGITS = 4  # of a score, in base 4
 _LOG2_OFFSET = 7  # of what makes a score unsigned
@@ -85,6 +86,34 @@ def correction(m: Module, table: Sequence[int], fraction: int, address: Value) -
     found = Signal(signed(width))
     m.d.comb += found.eq(Array(C(value, signed(width)) for value in values)[address])
     return found
+
+
+def interpolated(
+    m: Module, segments: Segments, address: Value, guard_bits: int, step_bits: int
+) -> Value:
+    """Return the value of a function that linear segments stand for, rounded half up.
+
+    Args:
+        m: The module that gets the logic.
+        segments: Their constants.
+        address: What the function is taken of.
+        guard_bits: Bits of the constants below those of the value.
+        step_bits: Bits of the address within a segment.
+    """
+    step, segment = address[:step_bits], address[step_bits:]
+    width = max(segments.bases).bit_length()
+    base = Array(C(value, width) for value in segments.bases)[segment]
+    steepest = max(segments.slopes).bit_length()
+    slope = Array(C(value, steepest) for value in segments.slopes)[segment]
+    columns = Columns(width)
+    columns.add(0, base)
+    columns.add(guard_bits - 1, C(1, 1))
+    for place, bit in enumerate(step):
+        columns.add(place, slope & bit.replicate(steepest))
+    rows = columns.rows(m)
+    found = Signal(width)
+    m.d.comb += found.eq(rows[0] + rows[1])
+    return found[guard_bits:]
 
 
 @cache

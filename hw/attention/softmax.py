@@ -5,25 +5,25 @@ Golden model: :mod:`consilico.golden.attention.softmax`.
 
 from typing import Any
 
-from amaranth import Array, C, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 
 from consilico.golden.attention.softmax import (
     ADDRESS,
     FRACTION,
+    GUARD_BITS,
     K_FRACTION,
     LEAST,
     LOG_ADDRESS,
-    LOG_SEGMENT,
-    LOG_SLOPE_FRACTION,
-    POWER_FRACTION,
+    POWER_ADDRESS,
+    STEP_BITS,
     SoftmaxConfig,
     log_segments,
     mantissa_table,
-    power_table,
+    power_segments,
 )
 from consilico.hw.arith import Columns
-from consilico.hw.attention.powers import Multiplicand, correction, score_digits
+from consilico.hw.attention.powers import Multiplicand, correction, interpolated, score_digits
 from consilico.hw.attention.rows import (
     TwoPasses,
     greatest_of,
@@ -113,10 +113,10 @@ class Softmax(wiring.Component):
             rows = columns.rows(m)
             exponent = Signal(8 + K_FRACTION, name=f"exponent{lane}")
             m.d.comb += exponent.eq(rows[0] + rows[1])
-            whole, address = Signal(signed(8), name=f"whole{lane}"), Signal(ADDRESS)
+            whole, address = Signal(signed(8), name=f"whole{lane}"), Signal(POWER_ADDRESS)
             m.d.gather_stage1 += [
                 whole.eq(exponent[K_FRACTION:]),
-                address.eq(exponent[K_FRACTION - ADDRESS : K_FRACTION]),
+                address.eq(exponent[K_FRACTION - POWER_ADDRESS : K_FRACTION]),
                 late_mask.eq(mask),
             ]
             reference = Signal(signed(8), name=f"reference{lane}")
@@ -138,16 +138,14 @@ class Softmax(wiring.Component):
         one = config.sum_fraction + 1  # bits of the greatest power
         added = Columns(one + (config.lanes - 1).bit_length())
         for lane in range(config.lanes):
-            shift, late = Signal(one.bit_length(), name=f"shift{lane}"), Signal(ADDRESS)
+            shift, late = Signal(one.bit_length(), name=f"shift{lane}"), Signal(POWER_ADDRESS)
             hidden = Signal(name=f"hidden{lane}")
             m.d.gather_stage2 += [
                 shift.eq(_limited(m, top - wholes[lane], len(shift))),
                 late.eq(addresses[lane]),
                 hidden.eq(masks[lane]),
             ]
-            power = Signal(POWER_FRACTION + 1, name=f"power{lane}")
-            lead = Cat(C(0, POWER_FRACTION - ADDRESS), late, C(1, 1))
-            m.d.comb += power.eq(lead + correction(m, power_table(), POWER_FRACTION, late))
+            power = interpolated(m, power_segments(), late, GUARD_BITS, STEP_BITS)
             shifted = Signal(one, name=f"shifted{lane}")
             m.d.comb += shifted.eq(Cat(C(0, one - len(power)), power) >> shift)
             added.add(0, shifted & (~hidden).replicate(one))
@@ -178,22 +176,11 @@ class Softmax(wiring.Component):
             top.eq(greatest),
             zero.eq(~normal[-1]),
         ]
-        bases, slopes = log_segments()
-        step, segment = fraction[:LOG_SEGMENT], fraction[LOG_SEGMENT:]
-        base = Array(C(value, LOG_SLOPE_FRACTION) for value in bases)[segment]
-        slope = Array(C(value, max(slopes).bit_length()) for value in slopes)[segment]
-        columns = Columns(LOG_SLOPE_FRACTION)
-        columns.add(0, base)
-        columns.add(LOG_SLOPE_FRACTION - FRACTION - 1, C(1, 1))
-        for place_of_bit, bit in enumerate(step):
-            columns.add(place_of_bit, slope & bit.replicate(len(slope)))
-        rows = columns.rows(m)
-        interpolated = Signal(LOG_SLOPE_FRACTION)
-        m.d.comb += interpolated.eq(rows[0] + rows[1])
+        logarithm = interpolated(m, log_segments(), fraction, GUARD_BITS, STEP_BITS)
         whole, offset = Signal(signed(_EXPONENT)), Signal(_EXPONENT + FRACTION)
         m.d.comb += whole.eq(self._config.sum_fraction + _BIAS - place - top)
         below = Signal(_EXPONENT + FRACTION)
-        m.d.comb += below.eq(interpolated[-FRACTION:] + k.offset(_DROP))
+        m.d.comb += below.eq(logarithm + k.offset(_DROP))
         nothing = Signal()
         m.d.start += [offset.eq(Cat(C(0, FRACTION), whole) - below), nothing.eq(zero)]
         return offset, nothing

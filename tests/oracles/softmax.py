@@ -13,11 +13,23 @@ def _nearest(value: Any) -> int:
     return int(mpmath.nint(value))
 
 
+def _segment(function: Any, unit: int, segments: int, n: int) -> tuple[int, int]:
+    with mpmath.workdps(50):
+        values = [function(mpmath.mpf(n + end) / segments) for end in (0, 1)]
+        slope = _nearest(unit * (values[1] - values[0]) / 64)
+        rests = [
+            unit * function((64 * n + low + mpmath.mpf(1) / 2) / (64 * segments)) - slope * low
+            for low in range(64)
+        ]
+        return _nearest((min(rests) + max(rests)) / 2), slope
+
+
 @cache
 def power(a: int) -> int:
-    """Return ``round(2^(11 + (a + 1/2) / 512))``."""
-    with mpmath.workdps(50):
-        return _nearest(mpmath.power(2, 11 + (a + mpmath.mpf(1) / 2) / 512))
+    """Return ``E[a]``."""
+    n, low = divmod(a, 64)
+    base, slope = _segment(lambda f: mpmath.power(2, f), 2**15, 16, n)
+    return (base + slope * low + 8) // 16
 
 
 @cache
@@ -29,15 +41,8 @@ def mantissa(f: int) -> int:
 
 @cache
 def segment(n: int) -> tuple[int, int]:
-    """Return ``B[n]`` and ``D[n]``."""
-    with mpmath.workdps(50):
-        ends = [mpmath.log(1 + mpmath.mpf(n + end) / 32, 2) for end in (0, 1)]
-        slope = _nearest(2**16 * (ends[1] - ends[0]) / 64)
-        rests = [
-            2**16 * mpmath.log(1 + (64 * n + low + mpmath.mpf(1) / 2) / 2048, 2) - slope * low
-            for low in range(64)
-        ]
-        return _nearest((min(rests) + max(rests)) / 2), slope
+    """Return base and slope of ``log2(1 + t)``."""
+    return _segment(lambda t: mpmath.log(1 + t, 2), 2**16, 32, n)
 
 
 class Oracle(RowOracle):
@@ -62,7 +67,7 @@ class Oracle(RowOracle):
             new = max([greatest, *(u // 2**12 for u in exponents)])
             total //= 2 ** (new - greatest)
             for u in exponents:
-                added = power(u % 2**12 // 8) * 2 ** (fraction - 11)
+                added = power(u % 2**12 // 4) * 2 ** (fraction - 11)
                 total += added // 2 ** (new - u // 2**12)
             greatest = new
         if total == 0:

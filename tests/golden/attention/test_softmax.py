@@ -9,11 +9,13 @@ from consilico.golden.attention.softmax import (
     ADDRESS,
     FRACTION,
     LOG_ADDRESS,
+    POWER_ADDRESS,
     POWER_FRACTION,
+    Segments,
     SoftmaxConfig,
-    logarithm,
+    log_segments,
     mantissa_table,
-    power_table,
+    power_segments,
     softmax,
     softmax_constant,
 )
@@ -40,20 +42,22 @@ def bound(config: SoftmaxConfig) -> float:
     The errors of the parts, each the worst of all its inputs, are added up in the domain of the
     logarithm; then the mantissa's is the worst over the range that the exact one may lie in.
     """
-    step = np.arange(1 << ADDRESS) / (1 << ADDRESS)
-    width, unit = 2.0**-ADDRESS, 2.0**-FRACTION
+    unit = 2.0**-FRACTION
     # log2 of what a score adds, minus that of the exact power: u lies somewhere in its step
-    added = np.log2(np.array(power_table())) - POWER_FRACTION
+    powers = torch.arange(1 << POWER_ADDRESS)
+    added = np.log2(power_segments().at(powers).numpy()) - POWER_FRACTION
+    step, width = powers.numpy() * 2.0**-POWER_ADDRESS, 2.0**-POWER_ADDRESS
     low, high = (added - step - width).min(), (added - step).max()
     # each score and each rescaling truncates less than one unit of a sum that is 1 at least
     low += np.log2(1 - (config.row + 1) * 2.0**-config.sum_fraction)
     # log2 of the sum, minus its approximation
     fraction = torch.arange(1 << LOG_ADDRESS)
-    approximated = logarithm(fraction).numpy() * unit
+    approximated = log_segments().at(fraction).numpy() * unit
     ends = np.log2(1 + np.arange((1 << LOG_ADDRESS) + 1) / (1 << LOG_ADDRESS))
     least, greatest = (ends[:-1] - approximated).min(), (ends[1:] - approximated).max()
     # exact logarithm of a result, minus x: u is truncated, too
     below, above = low - greatest, high - least + unit
+    step, width = np.arange(1 << ADDRESS) * 2.0**-ADDRESS, 2.0**-ADDRESS
     ends_of_x = 128 * np.exp2(step + below) - 128, 128 * np.exp2(step + width - unit + above) - 128
     table = np.array(mantissa_table())
     return float(max(np.abs(table - end).max() for end in ends_of_x))
@@ -64,9 +68,10 @@ def test_every_row_is_within_one_unit_in_the_last_place(row: int) -> None:
     assert 0.9 < bound(SoftmaxConfig(row=row)) < 1.0
 
 
-def test_the_bound_notices_a_table_that_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    coarse = [round(2 ** (POWER_FRACTION + (step // 2 * 2 + 1) / 512)) for step in range(512)]
-    monkeypatch.setattr(f"{__name__}.power_table", lambda: coarse)
+def test_the_bound_notices_powers_that_are_too_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = power_segments()
+    coarse = Segments(bases=right.bases[::2] * 2, slopes=right.slopes)
+    monkeypatch.setattr(f"{__name__}.power_segments", lambda: coarse)
     assert bound(SoftmaxConfig()) > 1.0
 
 
