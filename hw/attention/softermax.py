@@ -28,9 +28,10 @@ from consilico.hw.attention.rows import (
 )
 from consilico.hw.cells import gated_domain
 
-__all__ = ["DELIVER", "GATHER", "Softermax"]
+__all__ = ["DELIVER", "Softermax", "gather_stages"]
 
-GATHER, DELIVER = 4, 2  # stages of the passes
+DELIVER = 2  # stages of pass 2
+_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 _REFERENCE = 7  # bits of a score's ceiling, signed
 _POWER = POWER_FRACTION + 1  # bits of a power
 _NEAR = 4  # bits of the excess of the maximum; a greater one makes a power 0
@@ -38,12 +39,18 @@ _EXCESSES = 65  # values of that excess before it is limited
 _LEAST_PLACE = 5  # of the leading one of a sum that is not 0: its greatest score adds 38 at least
 
 
+def gather_stages(config: SoftermaxConfig) -> int:
+    """Return the stages of pass 1."""
+    return 3 if config.lanes <= _LANES_ADDED_AT_ONCE else 4
+
+
 class Softermax(wiring.Component):
     """Unit that computes ``2 ** x`` of a row's scores, divided by their sum.
 
-    Pass 1: scores; maximum, and by how much it exceeds each score; powers; sum. Then the sum is
+    Pass 1: scores; maximum, and by how much it exceeds each score; powers and their sum, for many
+    lanes in two stages. Then the sum is
     normalized, and its reciprocal is looked up. Pass 2: powers again; product, shifted and rounded.
-    Throughput is a beat per cycle within a row; between two rows pass 1 waits for three cycles.
+    Throughput is a beat per cycle within a row.
 
     Members:
         i: In, scores with mask bits; ``last`` ends a row.
@@ -59,8 +66,9 @@ class Softermax(wiring.Component):
         m = Module()
         config = self._config
         passes = TwoPasses(
-            m, config, self.i, self.o, self.parts, gather=GATHER, deliver=DELIVER, holds=2
-        )
+            m, config, self.i, self.o, self.parts,
+            gather=gather_stages(config), deliver=DELIVER, holds=2,
+        )  # fmt: skip
         greatest, total = self._gather(m, passes)
 
         # the sum as a power of two times 1 to 2, and then the reciprocal of the latter
@@ -104,7 +112,7 @@ class Softermax(wiring.Component):
 
     def _gather(self, m: Module, passes: TwoPasses) -> tuple[Value, Value]:
         """Add pass 1, and return the registers of the greatest reference and of the sum."""
-        lanes = self._config.lanes
+        lanes, stages = self._config.lanes, gather_stages(self._config)
         masks, scores, references = [], [], []
         taken = self.i.payload
         for lane in range(lanes):
@@ -121,9 +129,8 @@ class Softermax(wiring.Component):
         m.d.comb += top.eq(greatest_of(m, [greatest, *references]))
         gated_domain(m, "greatest", moves(1) | passes.clear)
         m.d.greatest += greatest.eq(Mux(passes.clear, LEAST, top))
-        growth, grown = Signal(_NEAR + 1), Signal(_NEAR + 1)
+        growth: Value = Signal(_NEAR + 1)
         m.d.gather_stage1 += growth.eq(_limited(m, top - greatest))
-        m.d.gather_stage2 += grown.eq(growth)
 
         powers = []
         for lane in range(lanes):
@@ -143,12 +150,15 @@ class Softermax(wiring.Component):
         for power in powers:
             columns.add(0, power)
         m.d.comb += added.eq(sum(columns.rows(m)))
-        addend = Signal(len(added) - (POWER_FRACTION - SUM_FRACTION))
-        m.d.gather_stage2 += addend.eq(added[POWER_FRACTION - SUM_FRACTION :])
+        addend = added[POWER_FRACTION - SUM_FRACTION :]
+        if stages == 4:
+            held, grown = Signal.like(addend), Signal.like(growth)
+            m.d.gather_stage2 += [held.eq(addend), grown.eq(growth)]
+            addend, growth = held, grown
 
         total, exact = Signal(SUM_WIDTH), Signal(SUM_WIDTH + 1)
-        m.d.comb += exact.eq((total >> grown) + addend)
-        gated_domain(m, "total", moves(GATHER - 1) | passes.clear)
+        m.d.comb += exact.eq((total >> growth) + addend)
+        gated_domain(m, "total", moves(stages - 1) | passes.clear)
         limited = exact[:-1] | exact[-1].replicate(SUM_WIDTH)
         m.d.total += total.eq(limited & (~passes.clear).replicate(SUM_WIDTH))
         return greatest, total

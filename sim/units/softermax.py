@@ -37,9 +37,9 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing() -> Timing:
+def _timing(config: SoftermaxConfig) -> Timing:
     hardware = _hardware()
-    return Timing(gather=hardware.GATHER, deliver=hardware.DELIVER, holds=2)
+    return Timing(gather=hardware.gather_stages(config), deliver=hardware.DELIVER, holds=2)
 
 
 def _golden(config: SoftermaxConfig, accepted: Accepted) -> Results:
@@ -95,8 +95,8 @@ UNITS = (
         hits=row_hits,
         coverage=COVERAGE,
         exempt=row_exempt,
-        latency=lambda config: _timing().latency,
-        item_cycles=lambda config, accepted: row_cycles(_timing(), config, accepted),
+        latency=lambda config: _timing(config).latency,
+        item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
         contract=lambda config: Contract(completes=None),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
