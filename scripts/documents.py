@@ -53,6 +53,10 @@ HEADLINES: tuple[tuple[str, dict[str, Any], float, str | None], ...] = (
 _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "attention": "consmax",
     "consmax": "consmax",
+    "ita": "softmax",
+    "online_softmax": "softmax",
+    "softermax": "softmax",
+    "softmax": "softmax",
     "matmul/requant": "requantization",
     "matmul/quantize": "requantization",
     "matmul/systolic": "systolic",

@@ -102,9 +102,12 @@ def interpolated(
     """
     step, segment = address[:step_bits], address[step_bits:]
     width = max(segments.bases).bit_length()
-    base = Array(C(value, width) for value in segments.bases)[segment]
     steepest = max(segments.slopes).bit_length()
-    slope = Array(C(value, steepest) for value in segments.slopes)[segment]
+    base, slope = Signal(width), Signal(steepest)
+    m.d.comb += [
+        base.eq(Array(C(value, width) for value in segments.bases)[segment]),
+        slope.eq(Array(C(value, steepest) for value in segments.slopes)[segment]),
+    ]
     columns = Columns(width)
     columns.add(0, base)
     columns.add(guard_bits - 1, C(1, 1))

@@ -33,20 +33,26 @@ from consilico.hw.attention.rows import (
 )
 from consilico.hw.cells import gated_domain
 
-__all__ = ["DELIVER", "GATHER", "Softmax"]
+__all__ = ["DELIVER", "Softmax", "gather_stages"]
 
-GATHER, DELIVER = 5, 2  # stages of the passes
+DELIVER = 2  # stages of pass 2
+_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 _BIAS = 127  # of the exponents of bf16
 _DROP = K_FRACTION - FRACTION  # fraction bits of a product that are cut
 _EXPONENT = 9  # integer bits of the binary logarithm of a result, signed
 
 
+def gather_stages(config: SoftmaxConfig) -> int:
+    """Return the stages of pass 1."""
+    return 4 if config.lanes <= _LANES_ADDED_AT_ONCE else 5
+
+
 class Softmax(wiring.Component):
     """Unit that computes ``exp(scale * s)`` of a row's scores, divided by their sum.
 
-    Pass 1: digits of the scores; exponents; maximum, and by how much it exceeds them; powers; sum.
-    Then the logarithm of the sum is taken. Pass 2: exponents minus that logarithm; mantissas.
-    Throughput is a beat per cycle within a row.
+    Pass 1: digits of the scores; exponents; maximum, and by how much it exceeds them; powers and
+    their sum, for many lanes in two stages. Then the logarithm of the sum is taken. Pass 2:
+    exponents minus that logarithm; mantissas. Throughput is a beat per cycle within a row.
 
     Members:
         i: In, scores with mask bits; ``last`` ends a row.
@@ -65,8 +71,9 @@ class Softmax(wiring.Component):
         m = Module()
         config = self._config
         passes = TwoPasses(
-            m, config, self.i, self.o, self.parts, gather=GATHER, deliver=DELIVER, cfg=self.cfg
-        )
+            m, config, self.i, self.o, self.parts,
+            gather=gather_stages(config), deliver=DELIVER, cfg=self.cfg,
+        )  # fmt: skip
         loaded = Signal(K_FRACTION)
         m.d.constants += loaded.eq(self.cfg.payload.k)
         k = Multiplicand(m, "apply", loaded)
@@ -98,6 +105,7 @@ class Softmax(wiring.Component):
     def _gather(self, m: Module, passes: TwoPasses, k: Multiplicand) -> tuple[Value, Value]:
         """Add pass 1, and return the registers of the greatest exponent and of the sum."""
         config, taken, moves = self._config, self.i.payload, passes.gathering.moves
+        stages = gather_stages(config)
         wholes, addresses, masks, references = [], [], [], []
         for lane in range(config.lanes):
             columns = Columns(8 + K_FRACTION)
@@ -131,9 +139,8 @@ class Softmax(wiring.Component):
         gated_domain(m, "greatest", moves(2) | passes.clear)
         m.d.greatest += greatest.eq(Mux(passes.clear, LEAST, top))
         width = config.sum_width
-        growth, grown = Signal(width.bit_length()), Signal(width.bit_length())
+        growth: Value = Signal(width.bit_length())
         m.d.gather_stage2 += growth.eq(_limited(m, top - greatest, len(growth)))
-        m.d.gather_stage3 += grown.eq(growth)
 
         one = config.sum_fraction + 1  # bits of the greatest power
         added = Columns(one + (config.lanes - 1).bit_length())
@@ -150,12 +157,16 @@ class Softmax(wiring.Component):
             m.d.comb += shifted.eq(Cat(C(0, one - len(power)), power) >> shift)
             added.add(0, shifted & (~hidden).replicate(one))
         rows = added.rows(m)
-        addend = Signal(one + (config.lanes - 1).bit_length())
-        m.d.gather_stage3 += addend.eq(rows[0] + rows[1])
+        addend: Value = Signal(one + (config.lanes - 1).bit_length())
+        m.d.comb += addend.eq(rows[0] + rows[1])
+        if stages == 5:
+            held, grown = Signal.like(addend), Signal.like(growth)
+            m.d.gather_stage3 += [held.eq(addend), grown.eq(growth)]
+            addend, growth = held, grown
 
         total, following = Signal(width), Signal(width)
-        m.d.comb += following.eq((total >> grown) + addend)
-        gated_domain(m, "total", moves(GATHER - 1) | passes.clear)
+        m.d.comb += following.eq((total >> growth) + addend)
+        gated_domain(m, "total", moves(stages - 1) | passes.clear)
         m.d.total += total.eq(following & (~passes.clear).replicate(width))
         return greatest, total
 

@@ -37,9 +37,9 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing() -> Timing:
+def _timing(config: SoftmaxConfig) -> Timing:
     hardware = _hardware()
-    return Timing(gather=hardware.GATHER, deliver=hardware.DELIVER, constants=True)
+    return Timing(gather=hardware.gather_stages(config), deliver=hardware.DELIVER, constants=True)
 
 
 def _golden(config: SoftmaxConfig, accepted: Accepted) -> Results:
@@ -109,8 +109,8 @@ UNITS = (
         bf16=lambda config: ("o.data",),
         coverage=(*COVERAGE, "head_loaded"),
         exempt=row_exempt,
-        latency=lambda config: _timing().latency,
-        item_cycles=lambda config, accepted: row_cycles(_timing(), config, accepted),
+        latency=lambda config: _timing(config).latency,
+        item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
         contract=lambda config: Contract(completes=None),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
