@@ -9,7 +9,7 @@ from consilico.golden.attention.ita import ItaConfig, ita
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
-from consilico.sim.units.contract import Contract
+from consilico.sim.units.contract import PerBeat
 from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
@@ -18,6 +18,7 @@ from consilico.sim.units.rows import (
     add_row,
     add_rows,
     model_rows,
+    row_contract,
     row_cycles,
     row_exempt,
     row_hits,
@@ -97,7 +98,9 @@ UNITS = (
         exempt=row_exempt,
         latency=lambda config: _timing(config).latency,
         item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
-        contract=lambda config: Contract(completes=None),
+        contract=lambda config: row_contract(
+            config, _timing(config), {"divide": PerBeat(ticks=1 + _hardware().DIVIDES)}
+        ),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},

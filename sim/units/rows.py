@@ -1,6 +1,6 @@
 """What the catalogue entries of units for whole rows share: rows, what comes of them, and when."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, syn
 from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.contract import Contract, PerBeat
 from consilico.sim.units.stimulus import Kind
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "add_row",
     "add_rows",
     "model_rows",
+    "row_contract",
     "row_cycles",
     "row_exempt",
     "row_hits",
@@ -72,6 +74,45 @@ class Timing:
     def latency(self) -> int:
         """Return the cycles from the last score of a row to its first result, nothing stalling."""
         return self.gather + 1 + self.prepares + 1 + self.deliver
+
+
+_ROW = """\
+  reg [{top}:0] beats = 0;  // of the row so far; {most}: as many as it may have, or more
+  always @(posedge clk)
+    if (rst) beats <= 0;
+    else if (take) beats <= i_last ? 0 : beats == {most} ? beats : beats + 1;
+"""
+
+
+def row_contract(config: RowConfig, timing: Timing, prepared: Mapping[str, PerBeat]) -> Contract:
+    """Return what a unit for rows promises of its streams.
+
+    Args:
+        config: The unit.
+        timing: Its cycles.
+        prepared: How often further gated clocks may tick, by their domains.
+    """
+    most = config.beats
+    stages = (
+        *(f"gather_stage{stage}" for stage in range(timing.gather)),
+        *(f"deliver_stage{stage}" for stage in range(timing.deliver)),
+    )
+    ticks = dict.fromkeys((*stages, "capture", "start"), PerBeat())
+    # these tick in every cycle of a reset, and what belongs to a row once in addition
+    ticks |= dict.fromkeys(("written", "read", "greatest", "total"), PerBeat(ticks=2))
+    if timing.constants:
+        ticks |= {
+            "constants": PerBeat(stream="cfg"),
+            "apply": PerBeat(stream="cfg", ticks=2),  # also in every cycle of a reset
+        }
+    return Contract(
+        completes=f"beats == {most} ? 1 : i_last || beats == {most - 1} ? beats + 1 : 0",
+        closes="i_last",
+        state=_ROW.format(top=most.bit_length() - 1, most=most),
+        most_due=2 * most - 1,  # a buffer, and what is in the stages behind it
+        beat_clocks={f"{domain}_clk": often for domain, often in (ticks | prepared).items()},
+        ready={"cfg": "1"} if timing.constants else {},
+    )
 
 
 class Rows(NamedTuple):

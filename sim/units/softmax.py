@@ -10,7 +10,6 @@ from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
-from consilico.sim.units.contract import Contract
 from consilico.sim.units.rows import (
     COVERAGE,
     DRAWN_SCALE,
@@ -18,6 +17,7 @@ from consilico.sim.units.rows import (
     add_row,
     add_rows,
     model_rows,
+    row_contract,
     row_cycles,
     row_exempt,
     row_hits,
@@ -111,7 +111,7 @@ UNITS = (
         exempt=row_exempt,
         latency=lambda config: _timing(config).latency,
         item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
-        contract=lambda config: Contract(completes=None),
+        contract=lambda config: row_contract(config, _timing(config), {}),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
