@@ -228,6 +228,19 @@ def consmax_accuracy_part() -> str:
     )
 
 
+def quarter_bits_part() -> str:
+    """Return what scores in quarters of a bit do to the attention of a model."""
+    found = json.loads((ROOT / "docs" / "quarter_bits.json").read_text())
+    return paragraph(
+        f"""In {found["rows"]:,} rows of attention of {found["source"]}, normalized with softmax
+        before and after the scores are rounded to {found["score_width"]} bits, rounding moves
+        {100 * found["mean_moved"]:.1f} % of a row's weight to other keys in the mean and
+        {100 * found["most_moved"]:.1f} % at most; {100 * found["saturated"]:.1f} % of the scores
+        saturate, and in {100 * found["other_greatest"]:.1f} % of the rows another key has the
+        greatest weight. These rows have INT8 scores, whose own steps are about as great."""
+    )
+
+
 def memory_part() -> str:
     """Return what the ledger says of a published run, and how right it is."""
     from statistics import median
@@ -274,6 +287,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "consmax": consmax_part,
     "consmax_accuracy": consmax_accuracy_part,
     "consmax_trials": consmax_trials_part,
+    "quarter_bits": quarter_bits_part,
     "memory": memory_part,
     "dot_targets": dot_targets_part,
     **dot_parts.PARTS,

@@ -114,8 +114,8 @@ class OnlineSoftmax(wiring.Component):
                 address.eq(addresses[lane]),
                 hidden.eq(masks[lane]),
             ]
-            shown = Signal(name=f"shown{lane}")
-            m.d.comb += shown.eq(~hidden & (excess < BF16_ONE))
+            near = Signal(name=f"near{lane}")
+            m.d.comb += near.eq(excess < BF16_ONE)
             mantissa = Signal(7, name=f"mantissa{lane}")
             m.d.comb += mantissa.eq(
                 address[1:] + correction(m, mantissa_table(ADDRESS), 7, address)
@@ -123,7 +123,7 @@ class OnlineSoftmax(wiring.Component):
             exponent = Signal(8, name=f"biased{lane}")
             m.d.comb += exponent.eq(BF16_ONE - excess)
             m.d.stage3 += self.o.payload.data[lane].eq(
-                Cat(mantissa, exponent) & shown.replicate(15)
+                Cat(mantissa, exponent) & near.replicate(15) & (~hidden).replicate(15)
             )
             places, shift = Signal(8, name=f"places{lane}"), Signal(shift_places.bit_length())
             m.d.comb += [
@@ -131,7 +131,7 @@ class OnlineSoftmax(wiring.Component):
                 shift.eq(places[: len(shift)] | places[len(shift) :].any().replicate(len(shift))),
             ]
             term = Signal(shift_places, name=f"term{lane}")
-            significand = Cat(mantissa, C(1, 1)) & shown.replicate(8)
+            significand = Cat(mantissa, C(1, 1)) & near.replicate(8) & (~hidden).replicate(8)
             m.d.comb += term.eq(Cat(C(0, shift_places - 8), significand) >> shift)
             columns.add(0, term)
         total, scaled = Signal(config.sum_width), Signal(config.sum_width)
