@@ -7,7 +7,7 @@ multiplexer in front of them.
 
 from amaranth import ClockDomain, ClockSignal, Instance, Module, Signal, Value
 
-__all__ = ["CELL_SOURCES", "gated_domain", "latch_word"]
+__all__ = ["CELL_SOURCES", "MEMORY_SOURCE", "gated_domain", "latch_word", "memory_word"]
 
 CELL_SOURCES = {
     "consilico_clock_gate": """\
@@ -27,6 +27,23 @@ module consilico_latch #(parameter WIDTH = 1) (
 endmodule
 """,
 }
+
+
+# Not a cell of a kit: a memory compiler makes it. Synthesis without one maps it to flip-flops.
+MEMORY_SOURCE = """\
+// Memory with a write port and a read port, whose word comes a cycle after its address.
+module consilico_memory #(parameter WIDTH = 1, parameter WORDS = 2, parameter ADDRESS = 1) (
+  input clk,
+  input write, input [ADDRESS-1:0] write_address, input [WIDTH-1:0] d,
+  input read, input [ADDRESS-1:0] read_address, output reg [WIDTH-1:0] q
+);
+  reg [WIDTH-1:0] words [0:WORDS-1];
+  always @(posedge clk) begin
+    if (write) words[write_address] <= d;
+    if (read) q <= words[read_address];
+  end
+endmodule
+"""
 
 
 def gated_domain(m: Module, name: str, enable: Value, clock: Value | None = None) -> None:
@@ -63,4 +80,33 @@ def latch_word(m: Module, name: str, enable: Value, data: Value) -> Signal:
     m.submodules[f"latch_{name}"] = Instance(
         "consilico_latch", p_WIDTH=len(data), i_enable=enable, i_d=data, o_q=word
     )
+    return word
+
+
+def memory_word(
+    m: Module,
+    name: str,
+    words: int,
+    clk: Value,
+    write: tuple[Value, Value, Value],
+    read: tuple[Value, Value],
+) -> Signal:
+    """Add a memory, and return the word that it read last.
+
+    Args:
+        m: The module that gets the memory.
+        name: Its name.
+        words: Number of words.
+        clk: Its clock.
+        write: Whether a word is written, its address and its value.
+        read: Whether a word is read, and its address; it must not be the one that is written.
+    """
+    enable, address, value = write
+    word = Signal(len(value), name=f"{name}_word")
+    m.submodules[name] = Instance(
+        "consilico_memory",
+        p_WIDTH=len(value), p_WORDS=words, p_ADDRESS=len(address),
+        i_clk=clk, i_write=enable, i_write_address=address, i_d=value,
+        i_read=read[0], i_read_address=read[1], o_q=word,
+    )  # fmt: skip
     return word

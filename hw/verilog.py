@@ -5,7 +5,7 @@ import re
 from amaranth.back import rtlil, verilog
 from amaranth.lib.wiring import Component
 
-from consilico.hw.cells import CELL_SOURCES
+from consilico.hw.cells import CELL_SOURCES, MEMORY_SOURCE
 
 __all__ = ["convert", "with_lint_pragmas", "without_lint_pragmas"]
 
@@ -60,7 +60,7 @@ def convert(component: Component, name: str) -> str:
     modules += [_module(part, module) for module, part in parts.items()]
     modules += [
         source
-        for cell, source in CELL_SOURCES.items()
+        for cell, source in {**CELL_SOURCES, "consilico_memory": MEMORY_SOURCE}.items()
         if any(f"{cell} " in module for module in modules)
     ]
     return "\n".join(modules)

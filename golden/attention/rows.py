@@ -22,6 +22,7 @@ __all__ = ["RowConfig", "RunningSum", "running_sum"]
 
 _LANES = (1, 2, 4, 8, 16, 32, 64)
 _ROWS = (16, 64, 256, 1024, 4096)
+_MOST_WORDS = 1024  # of a buffer of flip-flops or latches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +31,17 @@ class RowConfig(Config):
 
     lanes: int = choice(1, _LANES, "scores per cycle")
     row: int = choice(256, _ROWS, "scores of the longest row")
-    buffer: str = choice("latch", ("flop", "latch"), "what holds the bits of the row buffer")
+    buffer: str = choice("latch", ("flop", "latch", "sram"), "what the row buffer is made of")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.row < 4 * self.lanes:
             raise ValueError(f"row must be at least 4 lanes = {4 * self.lanes}, not {self.row}")
+        if self.beats > _MOST_WORDS and self.buffer != "sram":
+            raise ValueError(
+                f"buffer must be sram for {self.beats} words, more than {_MOST_WORDS}, "
+                f"not {self.buffer!r}"
+            )
 
     @property
     def score_width(self) -> int:

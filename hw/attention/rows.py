@@ -13,7 +13,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, Signature
 
 from consilico.golden.attention.rows import RowConfig
-from consilico.hw.cells import gated_domain
+from consilico.hw.cells import gated_domain, memory_word
 from consilico.hw.parts import place
 from consilico.hw.pipeline import Pipeline
 from consilico.hw.register_file import RegisterFile, select
@@ -50,21 +50,23 @@ def row_signature(
 
 
 class RowBuffer(wiring.Component):
-    """Words of a row: one is written per cycle, and one can be read at any time.
+    """Words of a row: one is written and one is read per cycle.
 
     Args:
         words: Number of words.
         bits: Bits of a word.
-        store: Name of the Verilog module that stores them, and the part.
+        store: Name of the Verilog module that stores them, and the part; None: a memory.
 
     Members:
         clk: In, clock.
         enable, write_address, value: In, the write port.
-        read_address: In, from registers.
+        read_address: In, from registers: the word to be shown.
+        fetch, next_address: In: whether another word is to be shown from the next cycle on, and
+            which.
         word: Out, the word at the read address.
     """
 
-    def __init__(self, words: int, bits: int, store: tuple[str, RegisterFile]) -> None:
+    def __init__(self, words: int, bits: int, store: tuple[str, RegisterFile] | None) -> None:
         self._words, self._bits, self._store = words, bits, store
         super().__init__(
             {
@@ -73,12 +75,19 @@ class RowBuffer(wiring.Component):
                 "write_address": In(range(words)),
                 "value": In(bits),
                 "read_address": In(range(words)),
+                "fetch": In(1),
+                "next_address": In(range(words)),
                 "word": Out(bits),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        if self._store is None:
+            write = self.enable, self.write_address, self.value
+            read = self.fetch, self.next_address
+            m.d.comb += self.word.eq(memory_word(m, "memory", self._words, self.clk, write, read))
+            return m
         stored = place(
             m, "store", *self._store, clk=self.clk, enable=self.enable,
             address=self.write_address, value=self.value,
@@ -96,6 +105,8 @@ def row_parts(config: RowConfig, unit: str) -> dict[str, wiring.Component]:
         unit: What the names begin with.
     """
     bits = config.lanes * (config.score_width + 1)
+    if config.buffer == "sram":
+        return {f"{unit}_buffer": RowBuffer(config.beats, bits, None)}
     store = RegisterFile(config.beats, bits, config.buffer)
     return {
         f"{unit}_buffer": RowBuffer(config.beats, bits, (f"{unit}_words", store)),
@@ -233,6 +244,8 @@ class TwoPasses:
         self.word = place(
             m, "buffer", module, part, clk=ClockSignal(), enable=accepted,
             write_address=written[:-1], value=stored, read_address=read[:-1],
+            fetch=self.starts | (consumed & ~last & ~long),
+            next_address=Mux(consumed, after, read)[:-1],
         )["word"]  # fmt: skip
         self.long = long
         tags = Cat(last, long)

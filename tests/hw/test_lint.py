@@ -29,7 +29,7 @@ OTHER = {
     "matmul/systolic": "rows=3 columns=2 dataflow=output_stationary w=int4 depth=9 extent=5",
     "online_softmax": "lanes=2 row=100 slack=8",
     "softermax": "lanes=2 row=16 buffer=flop",
-    "softmax": "lanes=2 row=16 buffer=flop",
+    "softmax": "lanes=2 row=16 buffer=sram",
     "training/blockwise_dequantize": "lanes=2 code=unsigned",
     "training/blockwise_quantize": "lanes=2 code=unsigned",
     "training/project": "rows=2 columns=3 group=16",
