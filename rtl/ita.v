@@ -19,7 +19,6 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   wire [7:0] \$102 ;
   wire [7:0] \$103 ;
   wire \$11 ;
-  wire \$12 ;
   wire \$122 ;
   wire [18:0] \$123 ;
   wire [17:0] \$125 ;
@@ -35,22 +34,28 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   wire \$138 ;
   wire \$139 ;
   wire \$140 ;
-  wire \$141 ;
-  wire [1:0] \$142 ;
-  reg [7:0] \$143  = 8'h00;
-  reg \$144 ;
-  reg \$145 ;
-  reg \$146 ;
-  reg \$147 ;
-  reg \$148 ;
-  reg \$149 ;
+  wire [8:0] \$141 ;
+  wire \$142 ;
+  wire \$143 ;
+  wire \$144 ;
+  wire \$145 ;
+  wire \$146 ;
+  wire \$147 ;
+  wire [1:0] \$148 ;
+  reg [7:0] \$149  = 8'h00;
   wire \$15 ;
   reg \$150 ;
   reg \$151 ;
-  reg [15:0] \$152 ;
-  reg [3:0] \$153 ;
-  reg [7:0] \$154 ;
+  reg \$152 ;
+  reg \$153 ;
+  reg \$154 ;
+  reg \$155 ;
+  reg \$156 ;
+  reg \$157 ;
+  reg [15:0] \$158 ;
+  reg [3:0] \$159 ;
   wire \$16 ;
+  reg [7:0] \$160 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
@@ -223,8 +228,7 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   assign \$10  = \$7  & \$9 ;
   assign scores__valid = i__valid & opened;
   assign i__ready = gather_advance & opened;
-  assign \$12  = ~ long;
-  assign \$13  = complete & \$12 ;
+  assign \$13  = complete & \$138 ;
   assign \$15  = \$60  | starts;
   assign captured = \$13  & \$15 ;
   assign \$16  = complete & long;
@@ -303,30 +307,36 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   assign \$133  = \$135  | rst;
   assign \$134  = consumed | rst;
   assign \$135  = i__valid & i__ready;
-  assign \$136  = gather_advance & gather_valid0;
-  assign \$137  = \$136  | clear;
-  assign \$138  = gather_advance & gather_valid1;
-  assign \$139  = \$138  | clear;
-  assign \$140  = | left;
-  assign \$141  = captured | \$140 ;
+  assign \$136  = ~ last;
+  assign \$137  = consumed & \$136 ;
+  assign \$138  = ~ long;
+  assign \$139  = \$137  & \$138 ;
+  assign \$140  = starts | \$139 ;
+  assign \$141  = consumed ? \$22 [8:0] : read;
+  assign \$142  = gather_advance & gather_valid0;
+  assign \$143  = \$142  | clear;
+  assign \$144  = gather_advance & gather_valid1;
+  assign \$145  = \$144  | clear;
+  assign \$146  = | left;
+  assign \$147  = captured | \$146 ;
   always @(posedge deliver_stage0_clk)
-    \$143  <= \$102 ;
+    \$149  <= \$102 ;
   always @(posedge clk)
-    gather_valid0 <= \$144 ;
+    gather_valid0 <= \$150 ;
   always @(posedge clk)
-    gather_valid1 <= \$145 ;
+    gather_valid1 <= \$151 ;
   always @(posedge clk)
-    gather_valid2 <= \$146 ;
+    gather_valid2 <= \$152 ;
   always @(posedge clk)
-    closing <= \$147 ;
+    closing <= \$153 ;
   always @(posedge clk)
-    long <= \$148 ;
+    long <= \$154 ;
   always @(posedge clk)
-    waiting <= \$149 ;
+    waiting <= \$155 ;
   always @(posedge clk)
-    o__valid <= \$150 ;
+    o__valid <= \$156 ;
   always @(posedge clk)
-    active <= \$151 ;
+    active <= \$157 ;
   always @(posedge capture_clk)
     next_end <= written;
   always @(posedge capture_clk)
@@ -362,14 +372,16 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   always @(posedge total_clk)
     \$signal$54  <= \$123 ;
   always @(posedge divide_clk)
-    \$signal$57  <= \$152 ;
+    \$signal$57  <= \$158 ;
   always @(posedge divide_clk)
-    left <= \$153 ;
+    left <= \$159 ;
   always @(posedge divide_clk)
-    quotient <= \$154 ;
+    quotient <= \$160 ;
   ita_buffer buffer (
     .clk(clk),
     .enable(\$135 ),
+    .fetch(\$140 ),
+    .next_address(\$141 [7:0]),
     .read_address(read[7:0]),
     .value(i__payload[8:0]),
     .word(buffer_word),
@@ -387,7 +399,7 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   );
   consilico_clock_gate gate_divide (
     .clk(clk),
-    .enable(\$141 ),
+    .enable(\$147 ),
     .gclk(divide_clk)
   );
   consilico_clock_gate gate_gather_stage0 (
@@ -397,17 +409,17 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   );
   consilico_clock_gate gate_gather_stage1 (
     .clk(clk),
-    .enable(\$136 ),
+    .enable(\$142 ),
     .gclk(gather_stage1_clk)
   );
   consilico_clock_gate gate_gather_stage2 (
     .clk(clk),
-    .enable(\$138 ),
+    .enable(\$144 ),
     .gclk(\$130 )
   );
   consilico_clock_gate gate_greatest (
     .clk(clk),
-    .enable(\$137 ),
+    .enable(\$143 ),
     .gclk(greatest_clk)
   );
   consilico_clock_gate gate_read (
@@ -422,7 +434,7 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   );
   consilico_clock_gate gate_total (
     .clk(clk),
-    .enable(\$139 ),
+    .enable(\$145 ),
     .gclk(total_clk)
   );
   consilico_clock_gate gate_written (
@@ -432,60 +444,9 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$144  = gather_valid0;
+    \$150  = gather_valid0;
     if (gather_advance) begin
-      \$144  = scores__valid;
-    end
-    if (rst) begin
-      \$144  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$145  = gather_valid1;
-    if (gather_advance) begin
-      \$145  = gather_valid0;
-    end
-    if (rst) begin
-      \$145  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$146  = gather_valid2;
-    if (gather_advance) begin
-      \$146  = gather_valid1;
-    end
-    if (rst) begin
-      \$146  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$147  = \$55 ;
-    if (rst) begin
-      \$147  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$148  = \$64 ;
-    if (rst) begin
-      \$148  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$149  = \$67 ;
-    if (rst) begin
-      \$149  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$150  = o__valid;
-    if (deliver_advance) begin
-      \$150  = words__valid;
+      \$150  = scores__valid;
     end
     if (rst) begin
       \$150  = 1'h0;
@@ -493,36 +454,87 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$151  = \$71 ;
+    \$151  = gather_valid1;
+    if (gather_advance) begin
+      \$151  = gather_valid0;
+    end
     if (rst) begin
       \$151  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    (* full_case = 32'd1 *)
-    if (captured) begin
-      \$152  = 16'h00ff;
-    end else begin
-      \$152  = \$125 [15:0];
+    \$152  = gather_valid2;
+    if (gather_advance) begin
+      \$152  = gather_valid1;
+    end
+    if (rst) begin
+      \$152  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$153  = \$55 ;
+    if (rst) begin
+      \$153  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$154  = \$64 ;
+    if (rst) begin
+      \$154  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$155  = \$67 ;
+    if (rst) begin
+      \$155  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$156  = o__valid;
+    if (deliver_advance) begin
+      \$156  = words__valid;
+    end
+    if (rst) begin
+      \$156  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$157  = \$71 ;
+    if (rst) begin
+      \$157  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
     (* full_case = 32'd1 *)
     if (captured) begin
-      \$153  = 4'h8;
+      \$158  = 16'h00ff;
     end else begin
-      \$153  = \$127 [3:0];
+      \$158  = \$125 [15:0];
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$154  = quotient;
+    (* full_case = 32'd1 *)
+    if (captured) begin
+      \$159  = 4'h8;
+    end else begin
+      \$159  = \$127 [3:0];
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$160  = quotient;
     (* full_case = 32'd1 *)
     if (captured) begin
     end else begin
-      \$154  = { quotient[6:0], \$126  };
+      \$160  = { quotient[6:0], \$126  };
     end
   end
   assign scores__ready = gather_advance;
@@ -536,23 +548,23 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   assign added = \$47 [8:0];
   assign following = \$49 [18:0];
   assign \$signal$59  = \$50 [7:0];
-  assign o__payload = { \$142 , \$143  };
+  assign o__payload = { \$148 , \$149  };
   assign \i__payload.score  = i__payload[7:0];
   assign \i__payload.score[0]  = i__payload[7:0];
   assign \i__payload.mask  = i__payload[8];
   assign \i__payload.mask[0]  = i__payload[8];
   assign \i__payload.last  = i__payload[9];
-  assign \o__payload.data  = \$143 ;
-  assign \o__payload.data[0]  = \$143 ;
-  assign \o__payload.last  = \$142 [0];
-  assign \o__payload.too_long  = \$142 [1];
+  assign \o__payload.data  = \$149 ;
+  assign \o__payload.data[0]  = \$149 ;
+  assign \o__payload.last  = \$148 [0];
+  assign \o__payload.too_long  = \$148 [1];
   assign \scores__payload.score  = i__payload[7:0];
   assign \scores__payload.score[0]  = i__payload[7:0];
   assign \scores__payload.mask  = i__payload[8];
   assign \scores__payload.mask[0]  = i__payload[8];
   assign \scores__payload.last  = i__payload[9];
-  assign \$142 [1] = tags0[1];
-  assign \$142 [0] = tags0[0];
+  assign \$148 [1] = tags0[1];
+  assign \$148 [0] = tags0[0];
   assign \$11  = 1'h1;
   assign opened = \$10 ;
   assign total__ready = \$18 ;
@@ -561,7 +573,7 @@ endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
 
-module ita_buffer(enable, write_address, value, read_address, word, clk);
+module ita_buffer(enable, write_address, value, read_address, fetch, next_address, word, clk);
   wire [8:0] \$1 ;
   wire [8:0] \$10 ;
   wire [8:0] \$100 ;
@@ -1078,6 +1090,10 @@ module ita_buffer(enable, write_address, value, read_address, word, clk);
   wire [255:0] decoded;
   input enable;
   wire enable;
+  input fetch;
+  wire fetch;
+  input [7:0] next_address;
+  wire [7:0] next_address;
   input [7:0] read_address;
   wire [7:0] read_address;
   wire [2303:0] store_words;

@@ -77,50 +77,51 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   wire \$163 ;
   wire [7:0] \$164 ;
   wire [8:0] \$165 ;
-  wire \$166 ;
-  wire \$167 ;
-  wire [8:0] \$168 ;
-  wire [9:0] \$169 ;
+  wire [8:0] \$166 ;
+  wire [9:0] \$167 ;
+  wire [9:0] \$168 ;
   wire [18:0] \$17 ;
-  wire [9:0] \$170 ;
-  wire \$175 ;
-  wire [7:0] \$176 ;
-  wire [36:0] \$177 ;
+  wire \$173 ;
+  wire [7:0] \$174 ;
   wire [18:0] \$18 ;
+  wire [7:0] \$183 ;
+  wire [36:0] \$184 ;
   wire [18:0] \$19 ;
   wire \$2 ;
   wire [18:0] \$20 ;
   wire [18:0] \$21 ;
-  wire \$214 ;
-  wire [18:0] \$219 ;
   wire [18:0] \$22 ;
-  wire \$224 ;
-  wire [4:0] \$225 ;
-  wire [8:0] \$226 ;
-  wire [14:0] \$227 ;
-  wire [37:0] \$228 ;
-  wire \$229 ;
+  wire \$221 ;
+  wire [18:0] \$226 ;
   wire \$23 ;
-  wire \$230 ;
   wire \$231 ;
-  wire \$232 ;
-  wire \$233 ;
-  wire \$234 ;
-  wire \$235 ;
-  wire [42:0] \$236 ;
-  reg [15:0] \$237  = 16'h0000;
-  reg \$238 ;
-  reg \$239 ;
+  wire [4:0] \$232 ;
+  wire [8:0] \$233 ;
+  wire [14:0] \$234 ;
   wire \$24 ;
-  reg \$240 ;
-  reg \$241 ;
-  reg \$242 ;
-  reg \$243 ;
-  reg \$244 ;
-  reg \$245 ;
-  reg \$246 ;
+  wire \$249 ;
   wire \$25 ;
+  wire [14:0] \$250 ;
+  wire [37:0] \$251 ;
+  wire \$252 ;
+  wire \$253 ;
+  wire \$254 ;
+  wire \$255 ;
+  wire \$256 ;
+  wire \$257 ;
+  wire \$258 ;
+  wire [42:0] \$259 ;
   wire \$26 ;
+  reg [15:0] \$260  = 16'h0000;
+  reg \$261 ;
+  reg \$262 ;
+  reg \$263 ;
+  reg \$264 ;
+  reg \$265 ;
+  reg \$266 ;
+  reg \$267 ;
+  reg \$268 ;
+  reg \$269 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -397,6 +398,7 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   reg late_mask0 = 1'h0;
   wire [6:0] mantissa0;
   reg mask0 = 1'h0;
+  wire near0;
   output [58:0] o__payload;
   wire [58:0] o__payload;
   wire [15:0] \o__payload.data ;
@@ -419,7 +421,6 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   wire rst;
   wire [36:0] scaled;
   wire [4:0] shift;
-  wire shown0;
   wire stage1_clk;
   wire stage2_clk;
   wire stage3_clk;
@@ -740,56 +741,57 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   assign \$164  = late_mask0 ? 8'h80 : whole0;
   assign one = \$163  ? \before  : \$164 ;
   assign \$165  = $signed(one) - $signed(\before );
-  assign \$166  = ~ hidden0;
-  assign \$167  = $signed(excess0) < $signed(8'h7f);
-  assign shown0 = \$166  & \$167 ;
-  assign \$168  = $signed({ 1'h0, address[7:1] }) + $signed(found);
-  assign \$169  = $signed(8'h7f) - $signed(excess0);
-  assign \$170  = $signed(excess0) + $signed(1'h0);
-  assign \$175  = | \$170 [7:5];
-  assign shift = \$170 [4:0] | { \$175 , \$175 , \$175 , \$175 , \$175  };
-  assign \$176  = { 1'h1, \$168 [6:0] } & { shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0 };
-  assign term0 = { \$176 , 17'h00000 } >> shift;
-  assign \$177  = \$signal$204  >> rescale;
-  assign \$214  = ~ last3;
-  assign scaled = \$177  & { \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214 , \$214  };
-  assign \$219  = 2'h3 * cfg__payload;
-  assign \$224  = | \$165 [7:5];
-  assign \$225  = \$165 [4:0] | { \$224 , \$224 , \$224 , \$224 , \$224  };
-  assign \$226  = $signed(one) - $signed(whole0);
-  assign \$227  = { \$169 [7:0], \$168 [6:0] } & { shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0, shown0 };
-  assign \$228  = scaled + term0;
-  assign \$229  = i__ready & valid0;
-  assign \$230  = i__ready & valid1;
-  assign \$231  = i__ready & valid2;
-  assign \$232  = cfg__valid & cfg__ready;
-  assign \$233  = i__ready & i__valid;
-  assign \$234  = ~ i__payload[8];
-  assign \$235  = \$233  & \$234 ;
+  assign near0 = $signed(excess0) < $signed(8'h7f);
+  assign \$166  = $signed({ 1'h0, address[7:1] }) + $signed(found);
+  assign \$167  = $signed(8'h7f) - $signed(excess0);
+  assign \$168  = $signed(excess0) + $signed(1'h0);
+  assign \$173  = | \$168 [7:5];
+  assign shift = \$168 [4:0] | { \$173 , \$173 , \$173 , \$173 , \$173  };
+  assign \$174  = { 1'h1, \$166 [6:0] } & { near0, near0, near0, near0, near0, near0, near0, near0 };
+  assign \$183  = \$174  & { \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249  };
+  assign term0 = { \$183 , 17'h00000 } >> shift;
+  assign \$184  = \$signal$204  >> rescale;
+  assign \$221  = ~ last3;
+  assign scaled = \$184  & { \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221 , \$221  };
+  assign \$226  = 2'h3 * cfg__payload;
+  assign \$231  = | \$165 [7:5];
+  assign \$232  = \$165 [4:0] | { \$231 , \$231 , \$231 , \$231 , \$231  };
+  assign \$233  = $signed(one) - $signed(whole0);
+  assign \$234  = { \$167 [7:0], \$166 [6:0] } & { near0, near0, near0, near0, near0, near0, near0, near0, near0, near0, near0, near0, near0, near0, near0 };
+  assign \$249  = ~ hidden0;
+  assign \$250  = \$234  & { \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249 , \$249  };
+  assign \$251  = scaled + term0;
+  assign \$252  = i__ready & valid0;
+  assign \$253  = i__ready & valid1;
+  assign \$254  = i__ready & valid2;
+  assign \$255  = cfg__valid & cfg__ready;
+  assign \$256  = i__ready & i__valid;
+  assign \$257  = ~ i__payload[8];
+  assign \$258  = \$256  & \$257 ;
   always @(posedge stage3_clk)
-    \$237  <= { 1'h0, \$227  };
+    \$260  <= { 1'h0, \$250  };
   always @(posedge clk)
-    valid0 <= \$238 ;
+    valid0 <= \$261 ;
   always @(posedge clk)
-    valid1 <= \$239 ;
+    valid1 <= \$262 ;
   always @(posedge clk)
-    valid2 <= \$240 ;
+    valid2 <= \$263 ;
   always @(posedge clk)
-    o__valid <= \$241 ;
+    o__valid <= \$264 ;
   always @(posedge clk)
-    last0 <= \$242 ;
+    last0 <= \$265 ;
   always @(posedge clk)
-    last1 <= \$243 ;
+    last1 <= \$266 ;
   always @(posedge clk)
-    last2 <= \$244 ;
+    last2 <= \$267 ;
   always @(posedge clk)
-    last3 <= \$245 ;
+    last3 <= \$268 ;
   always @(posedge clk)
-    mask0 <= \$246 ;
+    mask0 <= \$269 ;
   always @(posedge constants_clk)
     k <= cfg__payload;
   always @(posedge constants_clk)
-    k3 <= \$219 ;
+    k3 <= \$226 ;
   always @(posedge taken0_clk)
     digit0_0 <= decoded[3:1];
   always @(posedge taken0_clk)
@@ -807,41 +809,41 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   always @(posedge stage2_clk)
     held <= one;
   always @(posedge stage2_clk)
-    rescale <= \$225 ;
+    rescale <= \$232 ;
   always @(posedge stage2_clk)
-    excess0 <= \$226 ;
+    excess0 <= \$233 ;
   always @(posedge stage2_clk)
     address <= \address$216 ;
   always @(posedge stage2_clk)
     hidden0 <= late_mask0;
   always @(posedge stage3_clk)
-    \$signal$204  <= \$228 [36:0];
+    \$signal$204  <= \$251 [36:0];
   always @(posedge stage3_clk)
     late <= rescale;
   assign \$auto$rtlil.cc:2739:Not$4  = ~ row[18];
   consilico_clock_gate gate_constants (
     .clk(clk),
-    .enable(\$232 ),
+    .enable(\$255 ),
     .gclk(constants_clk)
   );
   consilico_clock_gate gate_stage1 (
     .clk(clk),
-    .enable(\$229 ),
+    .enable(\$252 ),
     .gclk(stage1_clk)
   );
   consilico_clock_gate gate_stage2 (
     .clk(clk),
-    .enable(\$230 ),
+    .enable(\$253 ),
     .gclk(stage2_clk)
   );
   consilico_clock_gate gate_stage3 (
     .clk(clk),
-    .enable(\$231 ),
+    .enable(\$254 ),
     .gclk(stage3_clk)
   );
   consilico_clock_gate gate_taken0 (
     .clk(clk),
-    .enable(\$235 ),
+    .enable(\$258 ),
     .gclk(taken0_clk)
   );
   always @* begin
@@ -1364,92 +1366,92 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$238  = valid0;
+    \$261  = valid0;
     if (i__ready) begin
-      \$238  = i__valid;
+      \$261  = i__valid;
     end
     if (rst) begin
-      \$238  = 1'h0;
+      \$261  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$239  = valid1;
+    \$262  = valid1;
     if (i__ready) begin
-      \$239  = valid0;
+      \$262  = valid0;
     end
     if (rst) begin
-      \$239  = 1'h0;
+      \$262  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$240  = valid2;
+    \$263  = valid2;
     if (i__ready) begin
-      \$240  = valid1;
+      \$263  = valid1;
     end
     if (rst) begin
-      \$240  = 1'h0;
+      \$263  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$241  = o__valid;
+    \$264  = o__valid;
     if (i__ready) begin
-      \$241  = valid2;
+      \$264  = valid2;
     end
     if (rst) begin
-      \$241  = 1'h0;
+      \$264  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$242  = last0;
-    if (\$233 ) begin
-      \$242  = i__payload[9];
+    \$265  = last0;
+    if (\$256 ) begin
+      \$265  = i__payload[9];
     end
     if (rst) begin
-      \$242  = 1'h1;
+      \$265  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$243  = last1;
-    if (\$229 ) begin
-      \$243  = last0;
+    \$266  = last1;
+    if (\$252 ) begin
+      \$266  = last0;
     end
     if (rst) begin
-      \$243  = 1'h1;
+      \$266  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$244  = last2;
-    if (\$230 ) begin
-      \$244  = last1;
+    \$267  = last2;
+    if (\$253 ) begin
+      \$267  = last1;
     end
     if (rst) begin
-      \$244  = 1'h1;
+      \$267  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$245  = last3;
-    if (\$231 ) begin
-      \$245  = last2;
+    \$268  = last3;
+    if (\$254 ) begin
+      \$268  = last2;
     end
     if (rst) begin
-      \$245  = 1'h1;
+      \$268  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$246  = mask0;
+    \$269  = mask0;
     if (i__ready) begin
-      \$246  = i__payload[8];
+      \$269  = i__payload[8];
     end
     if (rst) begin
-      \$246  = 1'h0;
+      \$269  = 1'h0;
     end
   end
   assign advance = i__ready;
@@ -1457,24 +1459,24 @@ module online_softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i_
   assign exponent0 = \$161 [24:0];
   assign top = one;
   assign \$signal$192  = \$165 [7:0];
-  assign mantissa0 = \$168 [6:0];
-  assign biased0 = \$169 [7:0];
-  assign places0 = \$170 [7:0];
-  assign o__payload = { \$236 , \$237  };
+  assign mantissa0 = \$166 [6:0];
+  assign biased0 = \$167 [7:0];
+  assign places0 = \$168 [7:0];
+  assign o__payload = { \$259 , \$260  };
   assign \i__payload.score  = i__payload[7:0];
   assign \i__payload.score[0]  = i__payload[7:0];
   assign \i__payload.mask  = i__payload[8];
   assign \i__payload.mask[0]  = i__payload[8];
   assign \i__payload.last  = i__payload[9];
-  assign \o__payload.data  = \$237 ;
-  assign \o__payload.data[0]  = \$237 ;
-  assign \o__payload.rescale  = \$236 [4:0];
-  assign \o__payload.sum  = \$236 [41:5];
-  assign \o__payload.last  = \$236 [42];
+  assign \o__payload.data  = \$260 ;
+  assign \o__payload.data[0]  = \$260 ;
+  assign \o__payload.rescale  = \$259 [4:0];
+  assign \o__payload.sum  = \$259 [41:5];
+  assign \o__payload.last  = \$259 [42];
   assign \cfg__payload.k  = cfg__payload;
-  assign \$236 [42] = last3;
-  assign \$236 [4:0] = late;
-  assign \$236 [41:5] = \$signal$204 ;
+  assign \$259 [42] = last3;
+  assign \$259 [4:0] = late;
+  assign \$259 [41:5] = \$signal$204 ;
   assign \$signal$40  = \$auto$rtlil.cc:2739:Not$2 ;
   assign \$signal$181  = \$auto$rtlil.cc:2739:Not$4 ;
   assign \$159  = row[18];

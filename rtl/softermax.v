@@ -24,7 +24,6 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   wire \$11 ;
   wire \$112 ;
   wire \$114 ;
-  wire \$12 ;
   wire \$120 ;
   wire \$122 ;
   wire \$125 ;
@@ -277,11 +276,11 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   reg [15:0] \$58 ;
   wire [15:0] \$59 ;
   wire \$6 ;
-  wire \$629 ;
-  wire \$633 ;
   wire \$635 ;
-  wire \$642 ;
+  wire \$643 ;
+  wire \$644 ;
   wire \$646 ;
+  wire \$647 ;
   wire [15:0] \$651 ;
   wire [8:0] \$652 ;
   wire [6:0] \$653 ;
@@ -298,18 +297,24 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   wire \$683 ;
   wire \$684 ;
   wire \$685 ;
-  wire [1:0] \$686 ;
-  reg [7:0] \$687  = 8'h00;
-  reg \$688 ;
-  reg \$689 ;
-  reg \$690 ;
-  reg \$691 ;
-  reg \$692 ;
-  reg \$693 ;
+  wire \$686 ;
+  wire [8:0] \$687 ;
+  wire \$688 ;
+  wire \$689 ;
+  wire \$690 ;
+  wire \$691 ;
+  wire [1:0] \$692 ;
+  reg [7:0] \$693  = 8'h00;
   reg \$694 ;
   reg \$695 ;
   reg \$696 ;
+  reg \$697 ;
+  reg \$698 ;
+  reg \$699 ;
   wire \$7 ;
+  reg \$700 ;
+  reg \$701 ;
+  reg \$702 ;
   wire \$75 ;
   wire [16:0] \$76 ;
   wire [17:0] \$77 ;
@@ -710,6 +715,8 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   reg [8:0] written = 9'h000;
   wire written_clk;
   reg zero = 1'h0;
+  assign \$signal$131  = \$538 [8] ^ \$536 [7];
+  assign \$signal$132  = \$signal$131  ^ \$468 [6];
   assign \$220  = \$538 [8] & \$536 [7];
   assign \$222  = \$468 [6] & \$signal$131 ;
   assign \carry$133  = \$220  | \$222 ;
@@ -1090,11 +1097,11 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   assign \$567  = rst ? 10'h000 : \$566 ;
   assign \$568  = rst ? 9'h000 : \$22 [8:0];
   assign \$570  = \$569  >> \$106 [3:0];
-  assign \$629  = \$633  | long;
-  assign \$633  = \$642  | nothing;
-  assign \$635  = ~ \$629 ;
-  assign \$642  = buffer_word[8] | \$646 ;
+  assign \$635  = ~ \$644 ;
+  assign \$643  = \$647  | nothing;
+  assign \$644  = \$643  | long;
   assign \$646  = | \$106 [6:4];
+  assign \$647  = buffer_word[8] | \$646 ;
   assign \$651  = \$570  & { \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635 , \$635  };
   assign \$652  = \$541 [8:1] + \$541 [0];
   assign \$653  = clear ? 7'h60 : one;
@@ -1106,30 +1113,36 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   assign \$679  = \$681  | rst;
   assign \$680  = consumed | rst;
   assign \$681  = i__valid & i__ready;
-  assign \$682  = gather_advance & gather_valid0;
-  assign \$683  = \$682  | clear;
-  assign \$684  = gather_advance & gather_valid1;
-  assign \$685  = \$684  | clear;
+  assign \$682  = ~ last;
+  assign \$683  = consumed & \$682 ;
+  assign \$684  = ~ long;
+  assign \$685  = \$683  & \$684 ;
+  assign \$686  = starts | \$685 ;
+  assign \$687  = consumed ? \$22 [8:0] : read;
+  assign \$688  = gather_advance & gather_valid0;
+  assign \$689  = \$688  | clear;
+  assign \$690  = gather_advance & gather_valid1;
+  assign \$691  = \$690  | clear;
   always @(posedge deliver_stage1_clk)
-    \$687  <= \$652 [7:0];
+    \$693  <= \$652 [7:0];
   always @(posedge clk)
-    gather_valid0 <= \$688 ;
+    gather_valid0 <= \$694 ;
   always @(posedge clk)
-    gather_valid1 <= \$689 ;
+    gather_valid1 <= \$695 ;
   always @(posedge clk)
-    gather_valid2 <= \$690 ;
+    gather_valid2 <= \$696 ;
   always @(posedge clk)
-    closing <= \$691 ;
+    closing <= \$697 ;
   always @(posedge clk)
-    long <= \$692 ;
+    long <= \$698 ;
   always @(posedge clk)
-    waiting <= \$693 ;
+    waiting <= \$699 ;
   always @(posedge clk)
-    deliver_valid0 <= \$694 ;
+    deliver_valid0 <= \$700 ;
   always @(posedge clk)
-    o__valid <= \$695 ;
+    o__valid <= \$701 ;
   always @(posedge clk)
-    active <= \$696 ;
+    active <= \$702 ;
   always @(posedge capture_clk)
     next_end <= written;
   always @(posedge capture_clk)
@@ -1190,8 +1203,7 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   assign \$10  = \$7  & \$9 ;
   assign scores__valid = i__valid & opened;
   assign i__ready = gather_advance & opened;
-  assign \$12  = ~ long;
-  assign \$13  = complete & \$12 ;
+  assign \$13  = complete & \$684 ;
   assign \$15  = \$551  | starts;
   assign captured = \$13  & \$15 ;
   assign \$16  = complete & long;
@@ -1352,11 +1364,11 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   assign \$213  = \carry$109  & \$signal$126 ;
   assign \$214  = \carry$112  & \$signal$128 ;
   assign \carry$130  = \$213  | \$214 ;
-  assign \$signal$131  = \$538 [8] ^ \$536 [7];
-  assign \$signal$132  = \$signal$131  ^ \$468 [6];
   softermax_buffer buffer (
     .clk(clk),
     .enable(\$681 ),
+    .fetch(\$686 ),
+    .next_address(\$687 [7:0]),
     .read_address(read[7:0]),
     .value(i__payload[8:0]),
     .word(buffer_word),
@@ -1384,17 +1396,17 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   );
   consilico_clock_gate gate_gather_stage1 (
     .clk(clk),
-    .enable(\$682 ),
+    .enable(\$688 ),
     .gclk(gather_stage1_clk)
   );
   consilico_clock_gate gate_gather_stage2 (
     .clk(clk),
-    .enable(\$684 ),
+    .enable(\$690 ),
     .gclk(\$675 )
   );
   consilico_clock_gate gate_greatest (
     .clk(clk),
-    .enable(\$683 ),
+    .enable(\$689 ),
     .gclk(greatest_clk)
   );
   consilico_clock_gate gate_read (
@@ -1409,7 +1421,7 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   );
   consilico_clock_gate gate_total (
     .clk(clk),
-    .enable(\$685 ),
+    .enable(\$691 ),
     .gclk(total_clk)
   );
   consilico_clock_gate gate_written (
@@ -1695,60 +1707,9 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$688  = gather_valid0;
+    \$694  = gather_valid0;
     if (gather_advance) begin
-      \$688  = scores__valid;
-    end
-    if (rst) begin
-      \$688  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$689  = gather_valid1;
-    if (gather_advance) begin
-      \$689  = gather_valid0;
-    end
-    if (rst) begin
-      \$689  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$690  = gather_valid2;
-    if (gather_advance) begin
-      \$690  = gather_valid1;
-    end
-    if (rst) begin
-      \$690  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$691  = \$546 ;
-    if (rst) begin
-      \$691  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$692  = \$555 ;
-    if (rst) begin
-      \$692  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$693  = \$558 ;
-    if (rst) begin
-      \$693  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$694  = deliver_valid0;
-    if (deliver_advance) begin
-      \$694  = words__valid;
+      \$694  = scores__valid;
     end
     if (rst) begin
       \$694  = 1'h0;
@@ -1756,9 +1717,9 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$695  = o__valid;
-    if (deliver_advance) begin
-      \$695  = deliver_valid0;
+    \$695  = gather_valid1;
+    if (gather_advance) begin
+      \$695  = gather_valid0;
     end
     if (rst) begin
       \$695  = 1'h0;
@@ -1766,9 +1727,60 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$696  = \$562 ;
+    \$696  = gather_valid2;
+    if (gather_advance) begin
+      \$696  = gather_valid1;
+    end
     if (rst) begin
       \$696  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$697  = \$546 ;
+    if (rst) begin
+      \$697  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$698  = \$555 ;
+    if (rst) begin
+      \$698  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$699  = \$558 ;
+    if (rst) begin
+      \$699  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$700  = deliver_valid0;
+    if (deliver_advance) begin
+      \$700  = words__valid;
+    end
+    if (rst) begin
+      \$700  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$701  = o__valid;
+    if (deliver_advance) begin
+      \$701  = deliver_valid0;
+    end
+    if (rst) begin
+      \$701  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$702  = \$562 ;
+    if (rst) begin
+      \$702  = 1'h0;
     end
   end
   always @* begin
@@ -1804,23 +1816,23 @@ module softermax(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i
   assign late_excess0 = \$106 [6:0];
   assign product = \$540 [23:0];
   assign guarded0 = \$541 [8:0];
-  assign o__payload = { \$686 , \$687  };
+  assign o__payload = { \$692 , \$693  };
   assign \i__payload.score  = i__payload[7:0];
   assign \i__payload.score[0]  = i__payload[7:0];
   assign \i__payload.mask  = i__payload[8];
   assign \i__payload.mask[0]  = i__payload[8];
   assign \i__payload.last  = i__payload[9];
-  assign \o__payload.data  = \$687 ;
-  assign \o__payload.data[0]  = \$687 ;
-  assign \o__payload.last  = \$686 [0];
-  assign \o__payload.too_long  = \$686 [1];
+  assign \o__payload.data  = \$693 ;
+  assign \o__payload.data[0]  = \$693 ;
+  assign \o__payload.last  = \$692 [0];
+  assign \o__payload.too_long  = \$692 [1];
   assign \scores__payload.score  = i__payload[7:0];
   assign \scores__payload.score[0]  = i__payload[7:0];
   assign \scores__payload.mask  = i__payload[8];
   assign \scores__payload.mask[0]  = i__payload[8];
   assign \scores__payload.last  = i__payload[9];
-  assign \$686 [1] = tags1[1];
-  assign \$686 [0] = tags1[0];
+  assign \$692 [1] = tags1[1];
+  assign \$692 [0] = tags1[0];
   assign \$26  = waiting;
   assign \$11  = 1'h1;
   assign opened = \$10 ;
@@ -1839,7 +1851,7 @@ endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
 
-module softermax_buffer(enable, write_address, value, read_address, word, clk);
+module softermax_buffer(enable, write_address, value, read_address, fetch, next_address, word, clk);
   wire [8:0] \$1 ;
   wire [8:0] \$10 ;
   wire [8:0] \$100 ;
@@ -2356,6 +2368,10 @@ module softermax_buffer(enable, write_address, value, read_address, word, clk);
   wire [255:0] decoded;
   input enable;
   wire enable;
+  input fetch;
+  wire fetch;
+  input [7:0] next_address;
+  wire [7:0] next_address;
   input [7:0] read_address;
   wire [7:0] read_address;
   wire [2303:0] store_words;

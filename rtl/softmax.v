@@ -149,10 +149,10 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   wire \$113 ;
   wire \$114 ;
   wire \$115 ;
-  wire \$1151 ;
   wire \$116 ;
-  wire \$1164 ;
+  wire \$1161 ;
   wire \$117 ;
+  wire \$1174 ;
   wire \$119 ;
   wire \$1192 ;
   wire \$1193 ;
@@ -183,14 +183,14 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   wire \$1253 ;
   wire \$1254 ;
   wire \$1255 ;
-  wire [1:0] \$1256 ;
-  reg [15:0] \$1257  = 16'h0000;
-  reg \$1258 ;
-  reg \$1259 ;
-  reg \$1260 ;
-  reg \$1261 ;
-  reg \$1262 ;
-  reg \$1263 ;
+  wire \$1256 ;
+  wire [8:0] \$1257 ;
+  wire \$1258 ;
+  wire \$1259 ;
+  wire \$1260 ;
+  wire \$1261 ;
+  wire [1:0] \$1262 ;
+  reg [15:0] \$1263  = 16'h0000;
   reg \$1264 ;
   reg \$1265 ;
   reg \$1266 ;
@@ -198,6 +198,12 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   reg \$1268 ;
   reg \$1269 ;
   wire \$127 ;
+  reg \$1270 ;
+  reg \$1271 ;
+  reg \$1272 ;
+  reg \$1273 ;
+  reg \$1274 ;
+  reg \$1275 ;
   wire \$128 ;
   wire \$129 ;
   wire \$13 ;
@@ -229,7 +235,6 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   wire \$156 ;
   wire \$157 ;
   wire \$159 ;
-  wire \$16 ;
   wire \$160 ;
   wire \$161 ;
   wire \$162 ;
@@ -1220,8 +1225,7 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   assign opened = \$11  & \$15 ;
   assign scores__valid = i__valid & opened;
   assign i__ready = gather_advance & opened;
-  assign \$16  = ~ long;
-  assign \$17  = complete & \$16 ;
+  assign \$17  = complete & \$1254 ;
   assign \$19  = \$1103  | starts;
   assign captured = \$17  & \$19 ;
   assign \$20  = complete & long;
@@ -2208,12 +2212,12 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   assign \$1119  = rst ? 9'h000 : \$26 [8:0];
   assign \$1120  = buffer_word[8] | nothing;
   assign \$1121  = \$1120  | long;
-  assign \$1151  = \$1164  & \$1195 ;
-  assign \$1164  = \$1192  & \$1193 ;
+  assign \$1161  = \$1174  & \$1195 ;
+  assign \$1174  = \$1192  & \$1193 ;
   assign \$1192  = ~ hidden_result0;
   assign \$1193  = ~ \$1088 [15];
   assign \$1195  = | \$1088 [15:7];
-  assign \$1197  = \$1088 [14:0] & { \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151 , \$1151  };
+  assign \$1197  = \$1088 [14:0] & { \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161 , \$1161  };
   assign \$1198  = 2'h3 * loaded;
   assign \$1199  = clear ? 8'h80 : one;
   assign \$1204  = | \$194 [7:5];
@@ -2227,36 +2231,42 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   assign \$1249  = \$1251  | rst;
   assign \$1250  = consumed | rst;
   assign \$1251  = i__valid & i__ready;
-  assign \$1252  = gather_advance & gather_valid1;
-  assign \$1253  = \$1252  | clear;
-  assign \$1254  = gather_advance & gather_valid2;
-  assign \$1255  = \$1254  | clear;
+  assign \$1252  = ~ last;
+  assign \$1253  = consumed & \$1252 ;
+  assign \$1254  = ~ long;
+  assign \$1255  = \$1253  & \$1254 ;
+  assign \$1256  = starts | \$1255 ;
+  assign \$1257  = consumed ? \$26 [8:0] : read;
+  assign \$1258  = gather_advance & gather_valid1;
+  assign \$1259  = \$1258  | clear;
+  assign \$1260  = gather_advance & gather_valid2;
+  assign \$1261  = \$1260  | clear;
   always @(posedge deliver_stage1_clk)
-    \$1257  <= { 1'h0, \$1197  };
+    \$1263  <= { 1'h0, \$1197  };
   always @(posedge clk)
-    gather_valid0 <= \$1258 ;
+    gather_valid0 <= \$1264 ;
   always @(posedge clk)
-    gather_valid1 <= \$1259 ;
+    gather_valid1 <= \$1265 ;
   always @(posedge clk)
-    gather_valid2 <= \$1260 ;
+    gather_valid2 <= \$1266 ;
   always @(posedge clk)
-    gather_valid3 <= \$1261 ;
+    gather_valid3 <= \$1267 ;
   always @(posedge clk)
-    begun <= \$1262 ;
+    begun <= \$1268 ;
   always @(posedge clk)
-    fresh <= \$1263 ;
+    fresh <= \$1269 ;
   always @(posedge clk)
-    closing <= \$1264 ;
+    closing <= \$1270 ;
   always @(posedge clk)
-    long <= \$1265 ;
+    long <= \$1271 ;
   always @(posedge clk)
-    waiting <= \$1266 ;
+    waiting <= \$1272 ;
   always @(posedge clk)
-    deliver_valid0 <= \$1267 ;
+    deliver_valid0 <= \$1273 ;
   always @(posedge clk)
-    o__valid <= \$1268 ;
+    o__valid <= \$1274 ;
   always @(posedge clk)
-    active <= \$1269 ;
+    active <= \$1275 ;
   always @(posedge capture_clk)
     next_end <= written;
   always @(posedge capture_clk)
@@ -2325,6 +2335,8 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   softmax_buffer buffer (
     .clk(clk),
     .enable(\$1251 ),
+    .fetch(\$1256 ),
+    .next_address(\$1257 [7:0]),
     .read_address(read[7:0]),
     .value(i__payload[8:0]),
     .word(buffer_word),
@@ -2367,17 +2379,17 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   );
   consilico_clock_gate gate_gather_stage2 (
     .clk(clk),
-    .enable(\$1252 ),
+    .enable(\$1258 ),
     .gclk(gather_stage2_clk)
   );
   consilico_clock_gate gate_gather_stage3 (
     .clk(clk),
-    .enable(\$1254 ),
+    .enable(\$1260 ),
     .gclk(\$1245 )
   );
   consilico_clock_gate gate_greatest (
     .clk(clk),
-    .enable(\$1253 ),
+    .enable(\$1259 ),
     .gclk(greatest_clk)
   );
   consilico_clock_gate gate_read (
@@ -2392,7 +2404,7 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   );
   consilico_clock_gate gate_total (
     .clk(clk),
-    .enable(\$1255 ),
+    .enable(\$1261 ),
     .gclk(total_clk)
   );
   consilico_clock_gate gate_written (
@@ -3648,87 +3660,39 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1258  = gather_valid0;
+    \$1264  = gather_valid0;
     if (gather_advance) begin
-      \$1258  = scores__valid;
+      \$1264  = scores__valid;
     end
-    if (rst) begin
-      \$1258  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1259  = gather_valid1;
-    if (gather_advance) begin
-      \$1259  = gather_valid0;
-    end
-    if (rst) begin
-      \$1259  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1260  = gather_valid2;
-    if (gather_advance) begin
-      \$1260  = gather_valid1;
-    end
-    if (rst) begin
-      \$1260  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1261  = gather_valid3;
-    if (gather_advance) begin
-      \$1261  = gather_valid2;
-    end
-    if (rst) begin
-      \$1261  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1262  = begun;
-    if (\$1251 ) begin
-      \$1262  = \$1090 ;
-    end
-    if (rst) begin
-      \$1262  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1263  = \$1093 ;
-    if (rst) begin
-      \$1263  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1264  = \$1098 ;
     if (rst) begin
       \$1264  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1265  = \$1107 ;
+    \$1265  = gather_valid1;
+    if (gather_advance) begin
+      \$1265  = gather_valid0;
+    end
     if (rst) begin
       \$1265  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1266  = \$1110 ;
+    \$1266  = gather_valid2;
+    if (gather_advance) begin
+      \$1266  = gather_valid1;
+    end
     if (rst) begin
       \$1266  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1267  = deliver_valid0;
-    if (deliver_advance) begin
-      \$1267  = words__valid;
+    \$1267  = gather_valid3;
+    if (gather_advance) begin
+      \$1267  = gather_valid2;
     end
     if (rst) begin
       \$1267  = 1'h0;
@@ -3736,9 +3700,9 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1268  = o__valid;
-    if (deliver_advance) begin
-      \$1268  = deliver_valid0;
+    \$1268  = begun;
+    if (\$1251 ) begin
+      \$1268  = \$1090 ;
     end
     if (rst) begin
       \$1268  = 1'h0;
@@ -3746,9 +3710,57 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
-    \$1269  = \$1114 ;
+    \$1269  = \$1093 ;
     if (rst) begin
-      \$1269  = 1'h0;
+      \$1269  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
+    \$1270  = \$1098 ;
+    if (rst) begin
+      \$1270  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
+    \$1271  = \$1107 ;
+    if (rst) begin
+      \$1271  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
+    \$1272  = \$1110 ;
+    if (rst) begin
+      \$1272  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
+    \$1273  = deliver_valid0;
+    if (deliver_advance) begin
+      \$1273  = words__valid;
+    end
+    if (rst) begin
+      \$1273  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
+    \$1274  = o__valid;
+    if (deliver_advance) begin
+      \$1274  = deliver_valid0;
+    end
+    if (rst) begin
+      \$1274  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$9 ) begin end
+    \$1275  = \$1114 ;
+    if (rst) begin
+      \$1275  = 1'h0;
     end
   end
   assign scores__ready = gather_advance;
@@ -3774,25 +3786,25 @@ module softmax(i__valid, o__ready, cfg__payload, cfg__valid, clk, rst, i__ready,
   assign below = { 1'h0, \$958  };
   assign log_result0 = \$1087 [25:0];
   assign bits0 = \$1088 [15:0];
-  assign o__payload = { \$1256 , \$1257  };
+  assign o__payload = { \$1262 , \$1263  };
   assign cfg__ready = 1'h1;
   assign \i__payload.score  = i__payload[7:0];
   assign \i__payload.score[0]  = i__payload[7:0];
   assign \i__payload.mask  = i__payload[8];
   assign \i__payload.mask[0]  = i__payload[8];
   assign \i__payload.last  = i__payload[9];
-  assign \o__payload.data  = \$1257 ;
-  assign \o__payload.data[0]  = \$1257 ;
-  assign \o__payload.last  = \$1256 [0];
-  assign \o__payload.too_long  = \$1256 [1];
+  assign \o__payload.data  = \$1263 ;
+  assign \o__payload.data[0]  = \$1263 ;
+  assign \o__payload.last  = \$1262 [0];
+  assign \o__payload.too_long  = \$1262 [1];
   assign \cfg__payload.k  = cfg__payload;
   assign \scores__payload.score  = i__payload[7:0];
   assign \scores__payload.score[0]  = i__payload[7:0];
   assign \scores__payload.mask  = i__payload[8];
   assign \scores__payload.mask[0]  = i__payload[8];
   assign \scores__payload.last  = i__payload[9];
-  assign \$1256 [1] = tags1[1];
-  assign \$1256 [0] = tags1[0];
+  assign \$1262 [1] = tags1[1];
+  assign \$1262 [0] = tags1[0];
   assign \$30  = waiting;
   assign \$signal$72  = \$auto$rtlil.cc:2739:Not$2 ;
   assign \$signal$213  = \$auto$rtlil.cc:2739:Not$4 ;
@@ -3815,7 +3827,7 @@ endmodule
 
 /* Generated by Amaranth Yosys 0.50 (PyPI ver 0.50.0.0.post130, git sha1 b5170e139) */
 
-module softmax_buffer(enable, write_address, value, read_address, word, clk);
+module softmax_buffer(enable, write_address, value, read_address, fetch, next_address, word, clk);
   wire [8:0] \$1 ;
   wire [8:0] \$10 ;
   wire [8:0] \$100 ;
@@ -4332,6 +4344,10 @@ module softmax_buffer(enable, write_address, value, read_address, word, clk);
   wire [255:0] decoded;
   input enable;
   wire enable;
+  input fetch;
+  wire fetch;
+  input [7:0] next_address;
+  wire [7:0] next_address;
   input [7:0] read_address;
   wire [7:0] read_address;
   wire [2303:0] store_words;
