@@ -106,7 +106,10 @@ class Softmax(wiring.Component):
         """Add pass 1, and return the registers of the greatest exponent and of the sum."""
         config, taken, moves = self._config, self.i.payload, passes.gathering.moves
         stages = gather_stages(config)
-        wholes, addresses, masks, references = [], [], [], []
+        wholes: list[Value] = []
+        addresses: list[Value] = []
+        masks: list[Value] = []
+        references: list[Value] = []
         for lane in range(config.lanes):
             columns = Columns(8 + K_FRACTION)
             digits = []
@@ -129,10 +132,10 @@ class Softmax(wiring.Component):
             ]
             reference = Signal(signed(8), name=f"reference{lane}")
             m.d.comb += reference.eq(Mux(late_mask, LEAST, whole))
-            for group, value in (
-                (wholes, whole), (addresses, address), (masks, late_mask), (references, reference)
-            ):  # fmt: skip
-                group.append(value)
+            wholes.append(whole)
+            addresses.append(address)
+            masks.append(late_mask)
+            references.append(reference)
 
         greatest, top = Signal(signed(8)), Signal(signed(8))
         m.d.comb += top.eq(greatest_of(m, [greatest, *references]))

@@ -59,8 +59,9 @@ def _golden(config: ItaConfig, accepted: Accepted) -> Results:
 
 def _codes(score: Codes, scale: float, config: ItaConfig) -> Codes:
     """Return INT8 scores as the unit takes them: as exponents of 2 with their fraction bits."""
-    codes = np.rint(score * (scale / _BIT * 2**config.fraction))
-    return np.clip(codes, -128, 127).astype(np.int64)
+    codes = np.rint(score * (scale / _BIT * (1 << config.fraction)))
+    found: Codes = np.clip(codes, -128, 127).astype(np.int64)
+    return found
 
 
 def _vectors(config: ItaConfig, seed: int) -> Stimulus:

@@ -1,6 +1,6 @@
 """What the catalogue entries of units for whole rows share: rows, what comes of them, and when."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,7 +84,7 @@ _ROW = """\
 """
 
 
-def row_contract(config: RowConfig, timing: Timing, prepared: Mapping[str, PerBeat]) -> Contract:
+def row_contract(config: RowConfig, timing: Timing, prepared: dict[str, PerBeat]) -> Contract:
     """Return what a unit for rows promises of its streams.
 
     Args:

@@ -48,4 +48,5 @@ class Oracle(RowOracle):
     def power(self, score: Score, greatest: int) -> int:
         if score.masked:
             return 0
-        return power(-score.code % 4) // 2 ** (greatest - math.ceil(score.code / 4))
+        shift: int = greatest - math.ceil(score.code / 4)
+        return power(-score.code % 4) >> shift

@@ -172,7 +172,9 @@ def softmax(rng: Random, parameters: Parameters) -> Iterator[Item]:
             yield item
 
 
-online_softmax = softmax  # the same streams come in
+def online_softmax(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield what ``softmax`` takes: the streams are the same."""
+    return softmax(rng, parameters)
 
 
 def _deep(fields: list[Field], depth: int, count: int) -> Iterator[Item]:
@@ -481,6 +483,7 @@ DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
         matmul_requant,
         matmul_sparse_dot,
         ita,
+        online_softmax,
         softermax,
         softmax,
         training_blockwise_dequantize,
@@ -489,4 +492,4 @@ DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
         training_stochastic_round,
         training_weight_update,
     )
-} | {"online_softmax": online_softmax}
+}

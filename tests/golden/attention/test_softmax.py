@@ -46,8 +46,8 @@ def bound(config: SoftmaxConfig) -> float:
     # log2 of what a score adds, minus that of the exact power: u lies somewhere in its step
     powers = torch.arange(1 << POWER_ADDRESS)
     added = np.log2(power_segments().at(powers).numpy()) - POWER_FRACTION
-    step, width = powers.numpy() * 2.0**-POWER_ADDRESS, 2.0**-POWER_ADDRESS
-    low, high = (added - step - width).min(), (added - step).max()
+    place, size = powers.numpy() * 2.0**-POWER_ADDRESS, 2.0**-POWER_ADDRESS
+    low, high = (added - place - size).min(), (added - place).max()
     # each score and each rescaling truncates less than one unit of a sum that is 1 at least
     low += np.log2(1 - (config.row + 1) * 2.0**-config.sum_fraction)
     # log2 of the sum, minus its approximation

@@ -9,7 +9,7 @@ from consilico.golden.attention.rows import RowConfig
 from consilico.sim.traffic.score_traffic import synthetic_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted
-from consilico.sim.units.catalogue import find_unit
+from consilico.sim.units.catalogue import configure, find_unit
 from consilico.sim.units.rows import (
     Timing,
     model_rows,
@@ -27,7 +27,7 @@ TIMING = Timing(gather=4, deliver=2)
 def accepted(rows: str) -> Accepted:
     """Return what a unit accepts: ``-`` a beat, ``|`` the last one of a row, ``R`` a reset."""
     unit = find_unit("softermax")
-    layouts = unit.layouts(unit.config(row=16))
+    layouts = unit.layouts(configure(unit, ["row=16"]))
     kind = np.array([Kind.RESET if each == "R" else Kind.DATA for each in rows], dtype=np.uint8)
     last = np.array([each == "|" for each in rows], dtype=np.int64)
     none = np.zeros((len(rows), 1), dtype=np.int64)
@@ -70,7 +70,7 @@ def test_only_rows_that_are_too_long_are_zero_and_flagged() -> None:
 
 
 def cycles(rows: str, timing: Timing = TIMING) -> list[int]:
-    return row_cycles(timing, CONFIG, accepted(rows)).tolist()
+    return [int(each) for each in row_cycles(timing, CONFIG, accepted(rows))]
 
 
 def test_rows_with_room_in_the_buffer_take_what_the_page_says() -> None:
