@@ -41,10 +41,10 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   wire \$145 ;
   wire \$146 ;
   wire \$147 ;
-  wire [1:0] \$148 ;
-  reg [7:0] \$149  = 8'h00;
+  wire \$148 ;
+  wire [1:0] \$149 ;
   wire \$15 ;
-  reg \$150 ;
+  reg [7:0] \$150  = 8'h00;
   reg \$151 ;
   reg \$152 ;
   reg \$153 ;
@@ -52,10 +52,11 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   reg \$155 ;
   reg \$156 ;
   reg \$157 ;
-  reg [15:0] \$158 ;
-  reg [3:0] \$159 ;
+  reg \$158 ;
+  reg [15:0] \$159 ;
   wire \$16 ;
-  reg [7:0] \$160 ;
+  reg [3:0] \$160 ;
+  reg [7:0] \$161 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
@@ -318,25 +319,26 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   assign \$144  = gather_advance & gather_valid1;
   assign \$145  = \$144  | clear;
   assign \$146  = | left;
-  assign \$147  = captured | \$146 ;
+  assign \$147  = waiting & \$146 ;
+  assign \$148  = captured | \$147 ;
   always @(posedge deliver_stage0_clk)
-    \$149  <= \$102 ;
+    \$150  <= \$102 ;
   always @(posedge clk)
-    gather_valid0 <= \$150 ;
+    gather_valid0 <= \$151 ;
   always @(posedge clk)
-    gather_valid1 <= \$151 ;
+    gather_valid1 <= \$152 ;
   always @(posedge clk)
-    gather_valid2 <= \$152 ;
+    gather_valid2 <= \$153 ;
   always @(posedge clk)
-    closing <= \$153 ;
+    closing <= \$154 ;
   always @(posedge clk)
-    long <= \$154 ;
+    long <= \$155 ;
   always @(posedge clk)
-    waiting <= \$155 ;
+    waiting <= \$156 ;
   always @(posedge clk)
-    o__valid <= \$156 ;
+    o__valid <= \$157 ;
   always @(posedge clk)
-    active <= \$157 ;
+    active <= \$158 ;
   always @(posedge capture_clk)
     next_end <= written;
   always @(posedge capture_clk)
@@ -372,11 +374,11 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   always @(posedge total_clk)
     \$signal$54  <= \$123 ;
   always @(posedge divide_clk)
-    \$signal$57  <= \$158 ;
+    \$signal$57  <= \$159 ;
   always @(posedge divide_clk)
-    left <= \$159 ;
+    left <= \$160 ;
   always @(posedge divide_clk)
-    quotient <= \$160 ;
+    quotient <= \$161 ;
   ita_buffer buffer (
     .clk(clk),
     .enable(\$135 ),
@@ -399,7 +401,7 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   );
   consilico_clock_gate gate_divide (
     .clk(clk),
-    .enable(\$147 ),
+    .enable(\$148 ),
     .gclk(divide_clk)
   );
   consilico_clock_gate gate_gather_stage0 (
@@ -444,19 +446,9 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$150  = gather_valid0;
+    \$151  = gather_valid0;
     if (gather_advance) begin
-      \$150  = scores__valid;
-    end
-    if (rst) begin
-      \$150  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$151  = gather_valid1;
-    if (gather_advance) begin
-      \$151  = gather_valid0;
+      \$151  = scores__valid;
     end
     if (rst) begin
       \$151  = 1'h0;
@@ -464,9 +456,9 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$152  = gather_valid2;
+    \$152  = gather_valid1;
     if (gather_advance) begin
-      \$152  = gather_valid1;
+      \$152  = gather_valid0;
     end
     if (rst) begin
       \$152  = 1'h0;
@@ -474,67 +466,77 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$153  = \$55 ;
+    \$153  = gather_valid2;
+    if (gather_advance) begin
+      \$153  = gather_valid1;
+    end
     if (rst) begin
       \$153  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$154  = \$64 ;
+    \$154  = \$55 ;
     if (rst) begin
       \$154  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$155  = \$67 ;
+    \$155  = \$64 ;
     if (rst) begin
       \$155  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$156  = o__valid;
-    if (deliver_advance) begin
-      \$156  = words__valid;
-    end
+    \$156  = \$67 ;
     if (rst) begin
       \$156  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$157  = \$71 ;
+    \$157  = o__valid;
+    if (deliver_advance) begin
+      \$157  = words__valid;
+    end
     if (rst) begin
       \$157  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    (* full_case = 32'd1 *)
-    if (captured) begin
-      \$158  = 16'h00ff;
-    end else begin
-      \$158  = \$125 [15:0];
+    \$158  = \$71 ;
+    if (rst) begin
+      \$158  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
     (* full_case = 32'd1 *)
     if (captured) begin
-      \$159  = 4'h8;
+      \$159  = 16'h00ff;
     end else begin
-      \$159  = \$127 [3:0];
+      \$159  = \$125 [15:0];
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
-    \$160  = quotient;
+    (* full_case = 32'd1 *)
+    if (captured) begin
+      \$160  = 4'h8;
+    end else begin
+      \$160  = \$127 [3:0];
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \$161  = quotient;
     (* full_case = 32'd1 *)
     if (captured) begin
     end else begin
-      \$160  = { quotient[6:0], \$126  };
+      \$161  = { quotient[6:0], \$126  };
     end
   end
   assign scores__ready = gather_advance;
@@ -548,23 +550,23 @@ module ita(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, i__payl
   assign added = \$47 [8:0];
   assign following = \$49 [18:0];
   assign \$signal$59  = \$50 [7:0];
-  assign o__payload = { \$148 , \$149  };
+  assign o__payload = { \$149 , \$150  };
   assign \i__payload.score  = i__payload[7:0];
   assign \i__payload.score[0]  = i__payload[7:0];
   assign \i__payload.mask  = i__payload[8];
   assign \i__payload.mask[0]  = i__payload[8];
   assign \i__payload.last  = i__payload[9];
-  assign \o__payload.data  = \$149 ;
-  assign \o__payload.data[0]  = \$149 ;
-  assign \o__payload.last  = \$148 [0];
-  assign \o__payload.too_long  = \$148 [1];
+  assign \o__payload.data  = \$150 ;
+  assign \o__payload.data[0]  = \$150 ;
+  assign \o__payload.last  = \$149 [0];
+  assign \o__payload.too_long  = \$149 [1];
   assign \scores__payload.score  = i__payload[7:0];
   assign \scores__payload.score[0]  = i__payload[7:0];
   assign \scores__payload.mask  = i__payload[8];
   assign \scores__payload.mask[0]  = i__payload[8];
   assign \scores__payload.last  = i__payload[9];
-  assign \$148 [1] = tags0[1];
-  assign \$148 [0] = tags0[0];
+  assign \$149 [1] = tags0[1];
+  assign \$149 [0] = tags0[0];
   assign \$11  = 1'h1;
   assign opened = \$10 ;
   assign total__ready = \$18 ;

@@ -48,7 +48,7 @@ class Ita(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
-        left = Signal(range(DIVIDES + 1))
+        left = Signal(range(DIVIDES + 1))  # steps of a division
         passes = TwoPasses(
             m, config, self.i, self.o, self.parts,
             gather=gather_stages(config), deliver=DELIVER, prepared=left == 0,
@@ -56,7 +56,7 @@ class Ita(wiring.Component):
         greatest, total = self._gather(m, passes)
 
         # the quotient of 255 * 2 ** 8, from its highest bit on: the remainder begins as 255
-        gated_domain(m, "divide", passes.captured | (left != 0))
+        gated_domain(m, "divide", passes.captured | (passes.waiting & (left != 0)))
         divisor, rest, quotient = Signal(_DIVISOR), Signal(_DIVISOR), Signal(DIVIDES)
         top = Signal(signed(8))
         m.d.capture += [divisor.eq(total[:_DIVISOR]), top.eq(greatest)]

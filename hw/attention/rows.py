@@ -122,8 +122,8 @@ class TwoPasses:
     row at a time: the next row's first beat is accepted once :attr:`captured` says that the sum is
     taken. They begin at their least values: in cycles with :attr:`clear` they must take these.
 
-    Registers of the domain ``capture`` take what a row has added up to, those of ``start`` what
-    pass 2 needs of it. Pass 2 is a pipeline with the domains ``deliver_stage0`` to
+    Registers of the domain ``capture`` take what a row has added up to, and hold it while
+    :attr:`waiting` is 1; those of ``start`` take what pass 2 needs of it. Pass 2 is a pipeline with the domains ``deliver_stage0`` to
     ``deliver_stage{n-1}``, which begins at :attr:`word`. Its first stages, as many as ``holds``
     says, may read registers of ``start``.
 
@@ -208,7 +208,7 @@ class TwoPasses:
             waiting.eq(self.captured | (waiting & ~self.starts)),
         ]
         m.d.capture += next_end.eq(written)
-        self.gathering = gathering
+        self.gathering, self.waiting = gathering, waiting
 
         # pass 2
         words = stream.Signature(0).create(path=("words",))
