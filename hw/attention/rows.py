@@ -123,9 +123,9 @@ class TwoPasses:
     taken. They begin at their least values: in cycles with :attr:`clear` they must take these.
 
     Registers of the domain ``capture`` take what a row has added up to, and hold it while
-    :attr:`waiting` is 1; those of ``start`` take what pass 2 needs of it. Pass 2 is a pipeline with the domains ``deliver_stage0`` to
-    ``deliver_stage{n-1}``, which begins at :attr:`word`. Its first stages, as many as ``holds``
-    says, may read registers of ``start``.
+    :attr:`waiting` is 1; those of ``start`` take what pass 2 needs of it. Pass 2 is a pipeline with
+    the domains ``deliver_stage0`` to ``deliver_stage{n-1}``, which begins at :attr:`word`. Its
+    first stages, as many as ``holds`` says, may read registers of ``start``.
 
     Constants are taken at any time and hold for the rows that begin in the same cycle and later.
     Both passes use them, so such a row waits until the results of the rows before are on their way;

@@ -110,6 +110,8 @@ def row_contract(config: RowConfig, timing: Timing, prepared: dict[str, PerBeat]
         closes="i_last",
         state=_ROW.format(top=most.bit_length() - 1, most=most),
         most_due=2 * most - 1,  # a buffer, and what is in the stages behind it
+        # a row may have to wait until that of the row before is prepared
+        wait_cycles=timing.latency + timing.prepares + 1,
         beat_clocks={f"{domain}_clk": often for domain, often in (ticks | prepared).items()},
         ready={"cfg": "1"} if timing.constants else {},
     )
