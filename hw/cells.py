@@ -29,7 +29,7 @@ endmodule
 }
 
 
-# Not a cell of a kit: a memory compiler makes it. Synthesis without one maps it to flip-flops.
+# Not a cell of a kit: a memory compiler makes it, and synthesis leaves it outside.
 MEMORY_SOURCE = """\
 // Memory with a write port and a read port, whose word comes a cycle after its address.
 module consilico_memory #(parameter WIDTH = 1, parameter WORDS = 2, parameter ADDRESS = 1) (

@@ -11,6 +11,11 @@ from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.silicon.activity.gatesim import SCOPE
 from consilico.sim.silicon.synthesis.hierarchy import MarkedDesign, marked_rtl, marked_unit
+from consilico.sim.silicon.synthesis.outside_memories import (
+    OutsideMemory,
+    has_memories,
+    logic_alone,
+)
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
@@ -36,13 +41,28 @@ class Circuit:
     scope: str = SCOPE  # of the circuit in the testbench
     rtl: str | None = None  # names of its files, where it is anyone's
     front_ends: FrontEnds | None = None  # whether a simulator understands them likewise
+    whole: str | None = None  # the unit's Verilog, where memories of it stand outside
+    memories: tuple[OutsideMemory, ...] = ()  # these
 
 
 def unit_circuit(unit: Unit, config: Config) -> Circuit:
-    """Return what a unit's generator writes."""
+    """Return what a unit's generator writes, without memories of a memory compiler."""
+    text = verilog(unit, config)
+    if has_memories(text):
+        logic = logic_alone(text, unit.module_name)
+        return Circuit(
+            unit=unit,
+            text=logic.text,
+            top=logic.top,
+            marked=lambda: marked_rtl(logic.text),
+            wrapped=lambda netlist: logic.with_memories(netlist, unit.module_name),
+            scope=f"{SCOPE}/core",
+            whole=text,
+            memories=logic.memories,
+        )
     return Circuit(
         unit=unit,
-        text=verilog(unit, config),
+        text=text,
         top=unit.module_name,
         marked=lambda: marked_unit(unit, config),
         code=code_digest(unit.generator_module(config)),

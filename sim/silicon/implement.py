@@ -234,9 +234,17 @@ def _facts(
             if job.flow.sdc is None
             else "as the SDC says",
         },
-        notes=tuple(kit.notes),
+        notes=(
+            *kit.notes,
+            *(
+                f"{memory.instance} ({memory.words:,} words of {memory.bits} bits) stands outside:"
+                " no figure here has it; `consilico buffer` estimates what it takes"
+                for memory in circuit.memories
+            ),
+        ),
         tools=tools,
-        verilog_sha256=hashlib.sha256(circuit.text.encode()).hexdigest(),
+        verilog_sha256=hashlib.sha256((circuit.whole or circuit.text).encode()).hexdigest(),
+        memories=circuit.memories,
         rung=last.facts.rung,
         ladder=tuple(each.facts for each in climbed),
         wirelength_um=None if layout is None else layout.wirelength_um,

@@ -11,6 +11,7 @@ from consilico.sim.silicon.layout.limits import OverLimit
 from consilico.sim.silicon.openroad import RouterCheck
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.equivalence import Proof
+from consilico.sim.silicon.synthesis.outside_memories import OutsideMemory
 
 __all__ = [
     "RUNGS",
@@ -133,10 +134,13 @@ class Implementation(Facts):
     rtl: str | None = None  # where anyone's design was implemented as the unit: its files
     top: str | None = None  # and their top module
     front_ends: FrontEnds | None = None  # and whether a simulator understands them likewise
+    memories: tuple[OutsideMemory, ...] = ()  # outside: no figure here has them
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name; those that do not apply are left out."""
         left = {
-            name for name in ("router", "rtl", "top", "front_ends") if getattr(self, name) is None
+            name
+            for name in ("router", "rtl", "top", "front_ends", "memories")
+            if not getattr(self, name)
         }
         return {name: item for name, item in super().to_json().items() if name not in left}
