@@ -25,6 +25,7 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "rtlsim": (*_UNITS, "rtlsim"),
     "silicon": _SILICON,
     "estimate": _ESTIMATE,
+    "comparison": (*_ESTIMATE, "comparison"),
     "memory": ("base", "memory"),
     "training": ("base", "traffic", "training"),
     "workload": ("base", "memory", "workload"),

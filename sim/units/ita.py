@@ -14,10 +14,13 @@ from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
     Masks,
+    Reals,
     Timing,
     add_row,
     add_rows,
+    in_beats,
     model_rows,
+    of_scores,
     row_contract,
     row_cycles,
     row_exempt,
@@ -85,6 +88,15 @@ def _traffic(config: ItaConfig, beats: int, *, source: str) -> Stimulus:
     return builder.build()
 
 
+def _normalize(config: ItaConfig, scale: float, score: Codes, mask: Masks) -> Reals:
+    """Return what the unit makes of rows, as real numbers; scores are rounded to what it takes."""
+    import torch
+
+    codes, hidden = in_beats(_codes(score, scale, config), mask, config.lanes)
+    found = ita(torch.from_numpy(codes), torch.from_numpy(hidden), config)
+    return of_scores(found.numpy(), score.shape[1]) / 2.0**config.result_width
+
+
 UNITS = (
     Unit(
         name="ita",
@@ -104,6 +116,7 @@ UNITS = (
         ),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
+        normalize=_normalize,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

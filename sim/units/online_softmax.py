@@ -19,8 +19,13 @@ from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.rows import (
     DRAWN_SCALE,
+    Codes,
+    Masks,
+    Reals,
     add_row,
+    in_beats,
     model_rows,
+    real_bf16,
     row_shapes,
     shape_hits,
     traffic_rows,
@@ -156,6 +161,29 @@ def _contract(config: OnlineSoftmaxConfig) -> Contract:
     )
 
 
+def _normalize(config: OnlineSoftmaxConfig, scale: float, score: Codes, mask: Masks) -> Reals:
+    """Return results rescaled and divided by the sum of their row, as what uses the unit does."""
+    import torch
+
+    codes, hidden = in_beats(score, mask, config.lanes)
+    rows, beats, lanes = codes.shape
+    ends = torch.zeros(rows, beats, dtype=torch.bool)
+    ends[:, -1] = True
+    found = online_softmax(
+        torch.from_numpy(codes).reshape(-1, lanes),
+        torch.from_numpy(hidden).reshape(-1, lanes),
+        ends.reshape(-1),
+        softmax_constant(scale),
+        config,
+    )
+    shifts = found.rescale.numpy().reshape(rows, beats)
+    later = shifts[:, ::-1].cumsum(axis=1)[:, ::-1] - shifts  # by how much a result is shifted yet
+    value = real_bf16(found.data.numpy()).reshape(rows, beats, lanes) * 2.0 ** -later[:, :, None]
+    total = found.sum.numpy().reshape(rows, beats)[:, -1] / 2.0**config.sum_fraction
+    divided = value.reshape(rows, -1) / np.where(total == 0, 1, total)[:, None]
+    return divided[:, : score.shape[1]]
+
+
 UNITS = (
     Unit(
         name="online_softmax",
@@ -173,6 +201,7 @@ UNITS = (
         contract=_contract,
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
+        normalize=_normalize,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

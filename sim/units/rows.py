@@ -21,7 +21,10 @@ __all__ = [
     "Timing",
     "add_row",
     "add_rows",
+    "in_beats",
     "model_rows",
+    "of_scores",
+    "real_bf16",
     "row_contract",
     "row_cycles",
     "row_exempt",
@@ -35,6 +38,7 @@ __all__ = [
 
 Codes = NDArray[np.int64]
 Masks = NDArray[np.bool_]
+Reals = NDArray[np.float64]
 
 COVERAGE = (
     "every_code",
@@ -175,6 +179,33 @@ def row_results(
         "too_long": too_long[delivered],
     }
     return Results(beats=beats, completes=completes)
+
+
+def in_beats(score: Codes, mask: Masks, lanes: int) -> tuple[Codes, Masks]:
+    """Return rows as beats of lanes, the last one filled up with masked scores.
+
+    Args:
+        score: Codes, shape ``(rows, scores)``.
+        mask: Same shape.
+        lanes: Scores of a beat.
+
+    Returns:
+        Codes and masks of shape ``(rows, beats, lanes)``.
+    """
+    rows, scores = score.shape
+    more = (0, 0), (0, -scores % lanes)
+    filled = np.pad(score, more), np.pad(mask, more, constant_values=True)
+    return filled[0].reshape(rows, -1, lanes), filled[1].reshape(rows, -1, lanes)
+
+
+def of_scores(results: NDArray[np.integer], scores: int) -> NDArray[np.int64]:
+    """Return results of beats, shape ``(rows, beats, lanes)``, as those of so many scores."""
+    return results.reshape(len(results), -1)[:, :scores].astype(np.int64)
+
+
+def real_bf16(bits: NDArray[np.integer]) -> Reals:
+    """Return the numbers that bf16 bit patterns stand for."""
+    return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
 
 
 def row_cycles(timing: Timing, config: RowConfig, accepted: Accepted) -> NDArray[np.int64]:

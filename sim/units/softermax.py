@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from consilico.golden.attention.consmax_base2 import Base2Config, base2_codes
-from consilico.golden.attention.softermax import SoftermaxConfig, softermax
+from consilico.golden.attention.softermax import RESULT_FRACTION, SoftermaxConfig, softermax
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
@@ -14,10 +14,13 @@ from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
     Masks,
+    Reals,
     Timing,
     add_row,
     add_rows,
+    in_beats,
     model_rows,
+    of_scores,
     row_contract,
     row_cycles,
     row_exempt,
@@ -83,6 +86,15 @@ def _traffic(config: SoftermaxConfig, beats: int, *, source: str) -> Stimulus:
     return builder.build()
 
 
+def _normalize(config: SoftermaxConfig, scale: float, score: Codes, mask: Masks) -> Reals:
+    """Return what the unit makes of rows, as real numbers; scores are rounded to what it takes."""
+    import torch
+
+    codes, hidden = in_beats(_codes(score, scale), mask, config.lanes)
+    found = softermax(torch.from_numpy(codes), torch.from_numpy(hidden), config)
+    return of_scores(found.numpy(), score.shape[1]) / 2.0**RESULT_FRACTION
+
+
 UNITS = (
     Unit(
         name="softermax",
@@ -100,6 +112,7 @@ UNITS = (
         contract=lambda config: row_contract(config, _timing(config), {}),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
+        normalize=_normalize,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

@@ -13,10 +13,16 @@ from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.rows import (
     COVERAGE,
     DRAWN_SCALE,
+    Codes,
+    Masks,
+    Reals,
     Timing,
     add_row,
     add_rows,
+    in_beats,
     model_rows,
+    of_scores,
+    real_bf16,
     row_contract,
     row_cycles,
     row_exempt,
@@ -96,6 +102,15 @@ def _traffic(config: SoftmaxConfig, beats: int, *, source: str) -> Stimulus:
     return builder.build()
 
 
+def _normalize(config: SoftmaxConfig, scale: float, score: Codes, mask: Masks) -> Reals:
+    """Return what the unit makes of rows, as real numbers."""
+    import torch
+
+    codes, hidden = map(torch.from_numpy, in_beats(score, mask, config.lanes))
+    found = softmax(codes, hidden, softmax_constant(scale), config)
+    return real_bf16(of_scores(found.numpy(), score.shape[1]))
+
+
 UNITS = (
     Unit(
         name="softmax",
@@ -114,6 +129,7 @@ UNITS = (
         contract=lambda config: row_contract(config, _timing(config), {}),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
+        normalize=_normalize,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

@@ -81,6 +81,14 @@ class Unit:
     exhaustive: Callable[[Any, int], Stimulus] | None = None
     exhaustive_coverage: tuple[str, ...] = ()
 
+    # Of a unit that normalizes rows of attention scores, what it makes of them as real numbers:
+    # configuration, natural units per code, INT8 scores of shape (rows, scores), and which of them
+    # are masked -> results, same shape. Rows that are shorter are filled up with masked scores. A
+    # ValueError says that the scale is none for the unit.
+    normalize: Callable[[Any, float, NDArray[np.int64], NDArray[np.bool_]], NDArray[np.float64]] | (
+        None
+    ) = None
+
     family: str = ""  # "attention", "matmul", "training", ...; without one the name's first part
     # Coverage points that a configuration cannot hit, or verification leaves out: why.
     exempt: Callable[[Any], Mapping[str, str]] = _nothing
