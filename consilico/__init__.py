@@ -18,6 +18,7 @@ from consilico.api import (
     buffer,
     buffers,
     claims,
+    compare,
     configure,
     estimate,
     estimate_rtl,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from consilico.sim.accelerator.step_cost import StepCost
     from consilico.sim.base.progress import Progress
     from consilico.sim.claims.check import CheckedClaim
+    from consilico.sim.comparison.facts import Comparison
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
     from consilico.sim.memory.answer import MemoryAnswer
@@ -78,6 +80,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "CheckedClaim": "sim.claims.check",
     "ClockSweep": "sim.silicon.sweep",
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
+    "Comparison": "sim.comparison.facts",
     "Config": "golden.config",
     "Implementation": "sim.silicon.implementation",
     "Kit": "sim.silicon.kits.kit",
@@ -103,6 +106,7 @@ __all__ = [
     "CheckedClaim",
     "ClockSweep",
     "ClockTreeOptions",
+    "Comparison",
     "Config",
     "Implementation",
     "Kit",
@@ -126,6 +130,7 @@ __all__ = [
     "buffer",
     "buffers",
     "claims",
+    "compare",
     "configure",
     "estimate",
     "estimate_rtl",

@@ -19,6 +19,7 @@ from consilico.commands import (
     buffer,
     cache,
     claims,
+    compare,
     design,
     doctor,
     estimate,
@@ -78,6 +79,7 @@ app.command("test")(test.run_tests)
 app.command("mutate")(mutate.mutate)
 app.command("implement")(silicon.implement)
 app.command("sweep")(sweep.sweep)
+app.command("compare")(compare.compare)
 app.command("power")(power.power)
 app.command("activity")(power.activity)
 app.command("estimate")(estimate.estimate)

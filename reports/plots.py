@@ -9,6 +9,7 @@ import html
 from pathlib import Path
 
 from consilico.reports.accelerator.charts import training_hw_plot
+from consilico.reports.comparison.charts import compare_plot
 from consilico.reports.estimates.charts import estimate_plot
 from consilico.reports.implementation.charts import implement_plot, sweep_plot
 from consilico.reports.memories.charts import buffer_plot
@@ -23,6 +24,7 @@ __all__ = [
     "PLOT_ENDINGS",
     "buffer_plot",
     "check_plot_path",
+    "compare_plot",
     "estimate_plot",
     "implement_plot",
     "memory_plot",

@@ -12,6 +12,7 @@ not installed. A failing external tool raises :class:`~consilico.sim.base.errors
 
 from consilico.api.catalogue import configure, generate, mutate, prove, report, unit, units, verify
 from consilico.api.claims import claims
+from consilico.api.comparisons import compare
 from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, prove_rtl, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
@@ -22,6 +23,7 @@ __all__ = [
     "buffer",
     "buffers",
     "claims",
+    "compare",
     "configure",
     "estimate",
     "estimate_rtl",

@@ -1,0 +1,1 @@
+"""What units cost that do the same work, next to one another."""

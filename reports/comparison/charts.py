@@ -1,0 +1,61 @@
+"""Figures on comparisons: by how much units take more than the first, by definition."""
+
+from typing import TYPE_CHECKING
+
+from consilico.reports.page.chart import Chart, Limit, Panel, Series
+
+if TYPE_CHECKING:
+    from consilico.sim.comparison.facts import Comparison, Ratio
+
+__all__ = ["compare_plot"]
+
+_COLOURS = ("a", "b", "c", "d", "e", "f")
+_PANELS = (
+    ("area", "Area"),
+    ("area_at_equal_throughput", "Area at equal throughput"),
+    ("energy", "Energy per score"),
+)
+
+
+def compare_plot(found: "Comparison") -> Chart:
+    """Chart the ratios of a comparison: a point per definition, with the interval of a memory."""
+    first = found.rows[0].unit
+    units = list(dict.fromkeys(ratio.unit for ratio in found.ratios))
+    definitions = list(dict.fromkeys(map(_definition, found.ratios)))
+    panels = []
+    for quantity, title in _PANELS:
+        series = []
+        for index, unit in enumerate(units):
+            of_unit = {_definition(each): each for each in found.ratios if each.unit == unit}
+            shown = [name for name in definitions if name in of_unit]
+            ends = [getattr(of_unit[name], quantity) for name in shown]
+            series.append(
+                Series(
+                    name=unit, colour=_COLOURS[index % len(_COLOURS)], mark="points", x=shown,
+                    y=[each.value for each in ends], low=[each.low for each in ends],
+                    high=[each.high for each in ends],
+                )
+            )  # fmt: skip
+        panels.append(
+            Panel(
+                title=title, x_label="", y_label=f"times {first}", series=series,
+                limits=(Limit(name=first, y=1.0),),
+            )
+        )  # fmt: skip
+    conditions = found.conditions
+    return Chart(
+        name="compare",
+        title=f"{', '.join(units)} against {first}",
+        caption=f"By how much units take more than {first}, by what counts: the row buffer's kind,"
+        " the length of rows and the number of lanes.",
+        kind="measured",
+        conditions=f"{conditions.pdk}, {conditions.clock_ns:g} ns, traffic {conditions.traffic},"
+        f" rung {conditions.rung}{'; sram estimated' if conditions.sram else ''}",
+        panels=panels,
+    )
+
+
+def _definition(ratio: "Ratio") -> str:
+    lanes = "1 lane" if ratio.lanes == 1 else f"{ratio.lanes} lanes"
+    buffer = {None: "no buffer", "none": "logic alone"}.get(ratio.buffer, ratio.buffer)
+    return f"{buffer}, row {ratio.row:,}, {lanes}"

@@ -1,0 +1,314 @@
+"""Run units that normalize the same rows of scores alike, and set what they cost side by side.
+
+A unit is taken at every length of row, number of lanes and kind of row buffer that is asked for,
+with the same traffic, kit, clock and rung. What the comparison means hangs on the buffer more than
+on anything else, so its area stands apart, and ratios are given for each definition:
+
+``none``
+    the logic alone, as where a row lies in a memory that is there anyway;
+``flop``, ``latch``
+    a buffer of standard cells, implemented with the logic;
+``sram``
+    the logic, and a memory as the model of :mod:`consilico.sim.estimate.memories` has it.
+
+Energies include what leaks in the cycles that a row takes when rows follow one another.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from consilico.golden.config import Config
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import Interval, exactly
+from consilico.sim.base.parallel import in_parallel
+from consilico.sim.base.progress import Progress
+from consilico.sim.comparison.facts import (
+    Compared,
+    Comparison,
+    Conditions,
+    LeftOut,
+    PartAreas,
+    Ratio,
+)
+from consilico.sim.comparison.row_errors import RowErrors, row_errors
+from consilico.sim.estimate.memories.cost import BufferCost, buffer_cost
+from consilico.sim.silicon.flow import Flow
+from consilico.sim.silicon.implement import implement
+from consilico.sim.silicon.implementation import Implementation
+from consilico.sim.silicon.synthesis.outside_memories import OutsideMemory
+from consilico.sim.units.accepted import Accepted
+from consilico.sim.units.catalogue import configure, find_unit
+from consilico.sim.units.rows import traffic_rows
+from consilico.sim.units.unit import Unit
+
+__all__ = [
+    "BUFFERS",
+    "Candidate",
+    "candidate",
+    "compare",
+]
+
+BUFFERS = ("none", "sram", "latch", "flop")
+_ROWS_OF_ERRORS = 24  # drawn ones, that errors are of
+_STEADY_ROWS = 6  # of which the last but one and the two before count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A unit to compare, with settings that stay the same."""
+
+    name: str  # as it was asked for, such as "online_softmax:slack=8"
+    unit: str
+    settings: tuple[str, ...] = ()  # "field=value"
+
+
+class _Case(NamedTuple):
+    """A unit as it is built for some rows of a comparison."""
+
+    candidate: Candidate
+    config: Config
+    lanes: int
+    row: int
+    buffer: str | None
+
+
+def candidate(text: str) -> Candidate:
+    """Return what ``UNIT`` or ``UNIT:FIELD=VALUE,...`` asks for.
+
+    Raises:
+        UserError: If there is no such unit or setting, or a comparison varies the setting.
+    """
+    name, _, rest = text.partition(":")
+    settings = tuple(part for part in rest.split(",") if part)
+    unit = find_unit(name)
+    configure(unit, list(settings))
+    for varied in ("lanes", "row", "buffer"):
+        if any(setting.startswith(f"{varied}=") for setting in settings):
+            raise UserError(f"{text}: {varied} is varied; accepted: --{varied}")
+    return Candidate(name=text, unit=name, settings=settings)
+
+
+def compare(
+    candidates: Sequence[Candidate],
+    *,
+    lanes: Sequence[int] = (1,),
+    rows: Sequence[int] = (256,),
+    buffers: Sequence[str] = ("none", "latch"),
+    pdk: str = "nangate45",
+    clock_ns: float = 4.0,
+    traffic: str = "normal",
+    rung: str = "layout",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Implement units under the same conditions, and compare them with the first.
+
+    Args:
+        candidates: Two or more.
+        lanes: Numbers of lanes.
+        rows: Lengths of rows in scores.
+        buffers: Kinds of row buffers, of :data:`BUFFERS`.
+        pdk: Process kit.
+        clock_ns: Clock period.
+        traffic: Source of traffic, which all of them need to have.
+        rung: How far implementations go.
+        workers: Processes; as many as there are processors if not given.
+        progress: Called with a label, implementations done and in all.
+
+    Raises:
+        UserError: If a unit is asked for twice or alone, takes no attention scores, has not this
+            traffic, or is built in none of the combinations; if a buffer, kit or rung is unknown.
+        ToolError: If a tool fails.
+        CheckFailed: If a netlist's results are wrong.
+    """
+    _check(candidates, buffers, traffic)
+    left_out: list[LeftOut] = []
+    cases = list(_cases(candidates, lanes, rows, buffers, left_out))
+    for each in candidates:
+        if not any(case.candidate == each for case in cases):
+            raise UserError(next(left.why for left in left_out if left.unit == each.name))
+    flow = Flow(rung=rung)
+    # the logic alone is what a memory is put beside, and what a buffer of cells is more than
+    needed = {case: _built(case) for case in cases}
+    todo = list(dict.fromkeys(needed.values()))
+    todo += [alone for case in cases if (alone := _logic_alone(case)) not in todo]
+    work = partial(_implemented, pdk=pdk, clock_ns=clock_ns, traffic=traffic, flow=flow)
+    found = dict(zip(todo, in_parallel(work, todo, "compare", workers, progress), strict=True))
+    compared = tuple(
+        _compared(case, found[needed[case]], found[_logic_alone(case)], pdk, traffic)
+        for case in cases
+    )
+    memories = (_sram(found[needed[case]], pdk) for case in cases if case.buffer == "sram")
+    memory = next(memories, None)
+    return Comparison(
+        conditions=Conditions(
+            pdk=pdk,
+            clock_ns=clock_ns,
+            traffic=traffic,
+            rung=rung,
+            sram=None if memory is None else memory.source,
+        ),
+        rows=compared,
+        ratios=tuple(_ratios(candidates[0].name, compared)),
+        left_out=tuple(left_out),
+    )
+
+
+def _check(candidates: Sequence[Candidate], buffers: Sequence[str], traffic: str) -> None:
+    names = [each.name for each in candidates]
+    if len(set(names)) < 2:
+        raise UserError(f"a comparison needs two units, not {', '.join(names) or 'none'}")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"{min(twice)} is named twice; accepted: once")
+    for buffer in buffers:
+        if buffer not in BUFFERS:
+            raise UserError(f"--buffer must be of {', '.join(BUFFERS)}, not {buffer!r}")
+    for each in candidates:
+        unit = find_unit(each.unit)
+        if unit.family != "attention":
+            raise UserError(
+                f"{unit.name} takes no attention scores; accepted: the family attention"
+            )
+        if traffic not in unit.sources:
+            known = ", ".join(unit.sources)
+            raise UserError(f"{unit.name} has no traffic {traffic!r}; it has: {known}")
+
+
+def _cases(
+    candidates: Sequence[Candidate],
+    lanes: Sequence[int],
+    rows: Sequence[int],
+    buffers: Sequence[str],
+    left_out: list[LeftOut],
+) -> Iterator[_Case]:
+    """Yield what is to be compared; what a unit is not built in is noted."""
+    for each in candidates:
+        unit = find_unit(each.unit)
+        fields = unit.config.__dataclass_fields__
+        for row in rows:
+            for count in lanes:
+                for buffer in buffers if "buffer" in fields else (None,):
+                    # the memory stands outside: what is built for it is the logic alone
+                    built = "sram" if buffer == "none" else buffer
+                    given = {"lanes": count, "row": row, "buffer": built}
+                    settings = [
+                        f"{name}={value}" for name, value in given.items() if name in fields
+                    ]
+                    try:
+                        config = configure(unit, [*each.settings, *settings])
+                    except UserError as error:
+                        left_out.append(LeftOut(each.name, count, row, buffer, str(error)))
+                        continue
+                    yield _Case(each, config, count, row, buffer)
+
+
+class _Build(NamedTuple):
+    """What is implemented, and driven with rows of some length."""
+
+    unit: str
+    config: Config
+
+
+def _built(case: _Case) -> _Build:
+    return _Build(case.candidate.unit, case.config)
+
+
+def _logic_alone(case: _Case) -> _Build:
+    if case.buffer is None:
+        return _built(case)
+    return _Build(case.candidate.unit, replace(case.config, buffer="sram"))  # type: ignore[call-arg]
+
+
+def _implemented(
+    build: _Build, *, pdk: str, clock_ns: float, traffic: str, flow: Flow
+) -> Implementation:
+    unit = find_unit(build.unit)
+    return implement(unit, build.config, pdk, clock_ns, traffic, flow=flow)
+
+
+def _compared(
+    case: _Case, built: Implementation, logic: Implementation, pdk: str, traffic: str
+) -> Compared:
+    unit = find_unit(case.candidate.unit)
+    cycles = _cycles_row(unit, case)
+    energy = exactly(_energy_pj_score(built, cycles / case.row))
+    buffer: Interval | None = None
+    if case.buffer in ("latch", "flop"):
+        buffer = exactly(built.area_um2 - logic.area_um2)
+    elif case.buffer == "sram":
+        memory = _sram(built, pdk)
+        buffer = memory.area_um2
+        leaks = memory.leakage_w * (built.clock_ns * 1e3 * cycles / case.row)
+        energy = energy + (memory.read_pj + memory.write_pj) * (1 / case.lanes) + leaks
+    total = logic.area_um2 + (buffer.value if buffer is not None else 0.0)
+    return Compared(
+        unit=case.candidate.name,
+        lanes=case.lanes,
+        row=case.row,
+        buffer=case.buffer,
+        config=case.config.to_json(),
+        area_um2=PartAreas(logic=logic.area_um2, buffer=buffer),
+        path_ns=built.path_ns,
+        meets_clock=built.meets_clock,
+        energy_pj_score=energy,
+        energy_pj_row=energy * case.row,
+        cycles_row=cycles,
+        latency_cycles=unit.latency(case.config),
+        scores_per_s_mm2=case.row / (cycles * built.clock_ns * 1e-9) / (total * 1e-6),
+        error=_error(unit, case, traffic),
+    )
+
+
+def _energy_pj_score(found: Implementation, cycles: float) -> float:
+    """Return the energy of a score with what leaks in its own cycles.
+
+    The recording begins with an empty unit and ends with one: its cycles are more than the rows
+    take that follow one another, most where there are few.
+    """
+    recorded = found.activity.cycles / found.activity.results
+    leaks_pj = found.power.leakage_w * found.clock_ns * 1e3
+    return found.energy_pj + leaks_pj * (cycles - recorded)
+
+
+def _cycles_row(unit: Unit, case: _Case) -> float:
+    """Return the cycles per row at full speed, of whole rows that follow one another."""
+    beats = case.row // case.lanes
+    stimulus = unit.traffic(case.config, "normal", _STEADY_ROWS * beats)
+    accepted = Accepted(stimulus.kind, stimulus.bits, unit.layouts(case.config))
+    cycles = unit.item_cycles(case.config, accepted)[accepted.is_beat]
+    return float(cycles[2 * beats : 5 * beats].sum()) / 3
+
+
+def _sram(built: Implementation, pdk: str) -> BufferCost:
+    """Return the cost of the memory that stands outside."""
+    memory: OutsideMemory = built.memories[0]
+    return buffer_cost(memory.words, memory.bits, "sram", pdk, "1r1w")
+
+
+def _error(unit: Unit, case: _Case, traffic: str) -> RowErrors | None:
+    if unit.normalize is None:
+        return None
+    rows = traffic_rows(traffic, case.row, _ROWS_OF_ERRORS * case.row)
+    return row_errors(partial(unit.normalize, case.config), rows)
+
+
+def _ratios(first: str, rows: Sequence[Compared]) -> Iterator[Ratio]:
+    for row in rows:
+        for other in rows:
+            same = (row.lanes, row.row) == (other.lanes, other.row)
+            buffers = {row.buffer, other.buffer} - {None}  # a unit without one fits any
+            if row.unit == first or other.unit != first or not same or len(buffers) > 1:
+                continue
+            area = row.total_um2 / other.total_um2
+            yield Ratio(
+                unit=row.unit,
+                to=first,
+                lanes=row.lanes,
+                row=row.row,
+                buffer=next(iter(buffers), None),
+                area=area,
+                area_at_equal_throughput=area * (row.cycles_row / other.cycles_row),
+                energy=row.energy_pj_score / other.energy_pj_score,
+            )
