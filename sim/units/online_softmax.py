@@ -180,7 +180,7 @@ def _normalize(config: OnlineSoftmaxConfig, scale: float, score: Codes, mask: Ma
     later = shifts[:, ::-1].cumsum(axis=1)[:, ::-1] - shifts  # by how much a result is shifted yet
     value = real_bf16(found.data.numpy()).reshape(rows, beats, lanes) * 2.0 ** -later[:, :, None]
     total = found.sum.numpy().reshape(rows, beats)[:, -1] / 2.0**config.sum_fraction
-    divided = value.reshape(rows, -1) / np.where(total == 0, 1, total)[:, None]
+    divided: Reals = value.reshape(rows, -1) / np.where(total == 0, 1, total)[:, None]
     return divided[:, : score.shape[1]]
 
 

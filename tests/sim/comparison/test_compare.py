@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import exactly
 from consilico.sim.comparison import compare as module
@@ -22,7 +21,7 @@ KINDS = ("none", "sram", "latch")
 
 def implemented(build: Any, **_: Any) -> Any:
     """Stand for an implementation: 1,000 um2 of logic, 2 pJ per score; latches 500 um2 more."""
-    config: Config = build.config
+    config = build.config
     buffer = getattr(config, "buffer", None)
     words = getattr(config, "beats", 0)
     area = {None: 100.0, "sram": 1000.0, "latch": 1500.0, "flop": 2000.0}[buffer]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from consilico.golden.attention.softermax import SoftermaxConfig
 from consilico.golden.config import Config
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_bulk
 from consilico.sim.rtlsim.replay import Replay, ReplayOutcome
@@ -17,7 +18,7 @@ LANES = 2
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return UNIT.config(row=64, lanes=LANES, buffer="sram")
+    return SoftermaxConfig(row=64, lanes=LANES, buffer="sram")
 
 
 def replay(text: str, config: Config) -> ReplayOutcome:
@@ -44,7 +45,7 @@ def test_a_memory_with_too_few_words_gives_wrong_results(config: Config) -> None
 
 
 def test_a_unit_of_cells_alone_is_taken_as_it_is() -> None:
-    config = UNIT.config(row=64, buffer="flop")
+    config = SoftermaxConfig(row=64, buffer="flop")
     circuit = unit_circuit(UNIT, config)
     assert circuit.text == verilog(UNIT, config)
     assert circuit.memories == ()
