@@ -4,6 +4,7 @@ from typing import Any
 
 from consilico.reports.accelerator.section import SECTION as ACCELERATOR
 from consilico.reports.claims.section import SECTION as CLAIMS
+from consilico.reports.comparison.section import SECTION as COMPARISON
 from consilico.reports.consmax.section import SECTION as CONSMAX
 from consilico.reports.datapaths.section import SECTION as DATAPATHS
 from consilico.reports.estimates.section import SECTION as ESTIMATES
@@ -24,6 +25,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     VERIFICATION,
     IMPLEMENTATION,
     CONSMAX,
+    COMPARISON,
     DATAPATHS,
     MEMORY,
     ACCELERATOR,

@@ -30,7 +30,8 @@ def compare(
     """Implement units that take rows of attention scores alike, and compare them with the first.
 
     Args:
-        units: Two or more: names, each perhaps with settings, ``"online_softmax:slack=8"``.
+        units: Two or more: names, each perhaps with settings, ``"online_softmax:slack=8"``, or with
+            a unit in front, ``"softermax+base2_scores"``.
         lanes: Scores per cycle.
         rows: Scores per row.
         buffers: What row buffers are made of: ``"none"`` (the logic alone), ``"sram"`` (estimated),

@@ -27,7 +27,8 @@ def compare(
         list[str],
         typer.Argument(
             metavar="UNIT...",
-            help="Two or more, each as UNIT or UNIT:FIELD=VALUE,...; ratios are to the first.",
+            help="Two or more, each as UNIT or UNIT:FIELD=VALUE,..., or as UNIT+FRONT with a unit"
+            " in front; ratios are to the first.",
         ),
     ],
     lanes: Annotated[str, typer.Option(help="Scores per cycle, separated by commas.")] = "1",

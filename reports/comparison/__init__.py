@@ -1,1 +1,1 @@
-"""What units cost that do the same work, next to one another."""
+"""Report section: units that normalize attention scores, compared."""

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from consilico.reports.page.chart import Chart, Limit, Panel, Series
 
 if TYPE_CHECKING:
+    from consilico.reports.comparison.facts import ComparisonFacts
     from consilico.sim.comparison.facts import Comparison, Ratio
 
-__all__ = ["compare_plot"]
+__all__ = ["compare_plot", "comparison_charts"]
 
 _COLOURS = ("a", "b", "c", "d", "e", "f")
 _PANELS = (
@@ -17,7 +18,15 @@ _PANELS = (
 )
 
 
-def compare_plot(found: "Comparison") -> Chart:
+def comparison_charts(facts: "ComparisonFacts") -> list[Chart]:
+    """Chart what was measured: one figure per unit that others are compared with."""
+    return [
+        compare_plot(found, f"comparison_{found.rows[0].unit.replace('/', '_')}")
+        for found in facts.comparisons
+    ]
+
+
+def compare_plot(found: "Comparison", name: str = "compare") -> Chart:
     """Chart the ratios of a comparison: a point per definition, with the interval of a memory."""
     first = found.rows[0].unit
     units = list(dict.fromkeys(ratio.unit for ratio in found.ratios))
@@ -44,7 +53,7 @@ def compare_plot(found: "Comparison") -> Chart:
         )  # fmt: skip
     conditions = found.conditions
     return Chart(
-        name="compare",
+        name=name,
         title=f"{', '.join(units)} against {first}",
         caption=f"By how much units take more than {first}, by what counts: the row buffer's kind,"
         " the length of rows and the number of lanes.",

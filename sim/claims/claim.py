@@ -11,11 +11,12 @@ from typing import Protocol, Self
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.toml_tables import TomlTable, read_toml
+from consilico.sim.claims.comparison_question import ComparisonQuestion
 from consilico.sim.claims.counting_question import CountingQuestion
 from consilico.sim.claims.estimate_question import EstimateQuestion
 from consilico.sim.claims.figure import BOUNDS, UNITS, Answer, Limit
 from consilico.sim.claims.memory_question import MemoryQuestion
-from consilico.sim.claims.other_questions import ComparisonQuestion, NoQuestion, PrintedQuestion
+from consilico.sim.claims.other_questions import NoQuestion, PrintedQuestion
 
 __all__ = ["KINDS", "Claim", "Condition", "Question", "read_claims"]
 

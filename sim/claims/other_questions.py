@@ -7,7 +7,7 @@ from typing import ClassVar
 from consilico.sim.base.toml_tables import TomlTable
 from consilico.sim.claims.figure import UNITS, Answer, Figure
 
-__all__ = ["ComparisonQuestion", "NoQuestion", "PrintedFigure", "PrintedQuestion"]
+__all__ = ["NoQuestion", "PrintedFigure", "PrintedQuestion"]
 
 _SCALES = {  # of units that papers print; the result is in base units, and then in the claim's
     "": 1.0, "%": 0.01, "um2": 1e-12, "mm2": 1e-6, "W": 1.0, "mW": 1e-3, "uW": 1e-6, "Hz": 1.0,
@@ -71,56 +71,6 @@ class PrintedQuestion:
             value = 1 - value
         value /= _BASE[self.dimension] * UNITS[unit].size
         return Answer(figure=Figure(value=value, low=value, high=value), command="")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonQuestion:
-    """How two units compare that are built, verified, laid out and measured the same way.
-
-    This version has no ``consilico compare``; :meth:`answer` says what it would be asked.
-    """
-
-    unit: str
-    against: str  # the figure is its quantity divided by that of ``unit``
-    quantity: str  # "area", "energy" per score, or "power" at one clock
-    buffer: str  # what rows wait in: none, sram, latch or flop
-    lanes: int
-    row: int  # scores
-    clock_ns: float
-    dimension: ClassVar[str] = "ratio"
-
-    @classmethod
-    def read(cls, table: TomlTable) -> "ComparisonQuestion":
-        """Return the question of a table of a claim file.
-
-        Raises:
-            UserError: If a field is not accepted.
-        """
-        return cls(
-            unit=table.text("unit"),
-            against=table.text("against"),
-            quantity=table.choice("quantity", ("area", "energy", "power")),
-            buffer=table.choice("buffer", ("none", "sram", "latch", "flop")),
-            lanes=table.integer("lanes", 1),
-            row=table.integer("row", 256),
-            clock_ns=table.number("clock_ns", optional=True) or 4.0,
-        )
-
-    @property
-    def command(self) -> str:
-        """Return the command that would answer."""
-        return (
-            f"consilico compare {self.unit} {self.against} --lanes {self.lanes} --row {self.row}"
-            f" --buffer {self.buffer} --clock-ns {self.clock_ns:g}"
-        )
-
-    def answer(self, unit: str) -> Answer:
-        """Name the command that this version has not, and give no figure."""
-        return Answer(
-            figure=None,
-            command=self.command,
-            why="it needs consilico compare, which this version has not",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

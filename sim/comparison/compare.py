@@ -25,12 +25,13 @@ from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.base.parallel import in_parallel
 from consilico.sim.base.progress import Progress
 from consilico.sim.comparison.facts import (
+    BUFFERS,
     Compared,
     Comparison,
     Conditions,
     LeftOut,
     PartAreas,
-    Ratio,
+    rows_named,
 )
 from consilico.sim.comparison.row_errors import RowErrors, row_errors
 from consilico.sim.estimate.memories.cost import BufferCost, buffer_cost
@@ -44,13 +45,12 @@ from consilico.sim.units.rows import traffic_rows
 from consilico.sim.units.unit import Unit
 
 __all__ = [
-    "BUFFERS",
     "Candidate",
     "candidate",
     "compare",
+    "implement_alike",
 ]
 
-BUFFERS = ("none", "sram", "latch", "flop")
 _ROWS_OF_ERRORS = 24  # drawn ones, that errors are of
 _STEADY_ROWS = 6  # of which the last but one and the two before count
 
@@ -62,6 +62,12 @@ class Candidate:
     name: str  # as it was asked for, such as "online_softmax:slack=8"
     unit: str
     settings: tuple[str, ...] = ()  # "field=value"
+    front: tuple["Candidate", ...] = ()  # what stands in front of it
+
+    @property
+    def parts(self) -> tuple["Candidate", ...]:
+        """Return the unit alone, and what stands in front of it."""
+        return (replace(self, name=self.name.partition("+")[0], front=()), *self.front)
 
 
 class _Case(NamedTuple):
@@ -75,11 +81,18 @@ class _Case(NamedTuple):
 
 
 def candidate(text: str) -> Candidate:
-    """Return what ``UNIT`` or ``UNIT:FIELD=VALUE,...`` asks for.
+    """Return what ``UNIT``, ``UNIT:FIELD=VALUE,...`` or ``UNIT+FRONT`` asks for.
 
     Raises:
-        UserError: If there is no such unit or setting, or a comparison varies the setting.
+        UserError: If there is no such unit or setting, or a comparison varies the setting, or what
+            is to stand in front normalizes rows itself.
     """
+    if "+" in text:
+        own, *front = map(candidate, text.split("+"))
+        for each in front:
+            if find_unit(each.unit).normalize is not None:
+                raise UserError(f"{text}: {each.name} normalizes rows, and stands in front of none")
+        return replace(own, name=text, front=tuple(front))
     name, _, rest = text.partition(":")
     settings = tuple(part for part in rest.split(",") if part)
     unit = find_unit(name)
@@ -123,10 +136,40 @@ def compare(
         ToolError: If a tool fails.
         CheckFailed: If a netlist's results are wrong.
     """
-    _check(candidates, buffers, traffic)
+    names = [each.name for each in candidates]
+    if len(set(names)) < 2:
+        raise UserError(f"a comparison needs two units, not {', '.join(names) or 'none'}")
+    conditions, compared, left_out = implement_alike(
+        candidates, lanes=lanes, rows=rows, buffers=buffers, pdk=pdk, clock_ns=clock_ns,
+        traffic=traffic, rung=rung, workers=workers, progress=progress,
+    )  # fmt: skip
+    return Comparison.of(conditions, compared, left_out)
+
+
+def implement_alike(
+    candidates: Sequence[Candidate],
+    *,
+    lanes: Sequence[int],
+    rows: Sequence[int],
+    buffers: Sequence[str],
+    pdk: str,
+    clock_ns: float,
+    traffic: str,
+    rung: str,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Conditions, list[Compared], list[LeftOut]]:
+    """Implement one or more units as :func:`compare` does, whose arguments these are.
+
+    Returns:
+        The conditions, what each unit takes in each combination that it is built in, and the
+        combinations that it is not built in.
+    """
+    parts = list({part.name: part for each in candidates for part in each.parts}.values())
+    _check(candidates, parts, buffers, traffic)
     left_out: list[LeftOut] = []
-    cases = list(_cases(candidates, lanes, rows, buffers, left_out))
-    for each in candidates:
+    cases = list(_cases(parts, lanes, rows, buffers, left_out))
+    for each in parts:
         if not any(case.candidate == each for case in cases):
             raise UserError(next(left.why for left in left_out if left.unit == each.name))
     flow = Flow(rung=rung)
@@ -136,36 +179,36 @@ def compare(
     todo += [alone for case in cases if (alone := _logic_alone(case)) not in todo]
     work = partial(_implemented, pdk=pdk, clock_ns=clock_ns, traffic=traffic, flow=flow)
     found = dict(zip(todo, in_parallel(work, todo, "compare", workers, progress), strict=True))
-    compared = tuple(
+    compared = [
         _compared(case, found[needed[case]], found[_logic_alone(case)], pdk, traffic)
         for case in cases
-    )
+    ]
     memories = (_sram(found[needed[case]], pdk) for case in cases if case.buffer == "sram")
     memory = next(memories, None)
-    return Comparison(
-        conditions=Conditions(
-            pdk=pdk,
-            clock_ns=clock_ns,
-            traffic=traffic,
-            rung=rung,
-            sram=None if memory is None else memory.source,
-        ),
-        rows=compared,
-        ratios=tuple(_ratios(candidates[0].name, compared)),
-        left_out=tuple(left_out),
+    conditions = Conditions(
+        pdk=pdk,
+        clock_ns=clock_ns,
+        traffic=traffic,
+        rung=rung,
+        sram=None if memory is None else memory.source,
     )
+    named = [row for each in candidates for row in rows_named(each.name, compared)]
+    return conditions, named, left_out
 
 
-def _check(candidates: Sequence[Candidate], buffers: Sequence[str], traffic: str) -> None:
+def _check(
+    candidates: Sequence[Candidate],
+    parts: Sequence[Candidate],
+    buffers: Sequence[str],
+    traffic: str,
+) -> None:
     names = [each.name for each in candidates]
-    if len(set(names)) < 2:
-        raise UserError(f"a comparison needs two units, not {', '.join(names) or 'none'}")
     if twice := {name for name in names if names.count(name) > 1}:
         raise UserError(f"{min(twice)} is named twice; accepted: once")
     for buffer in buffers:
         if buffer not in BUFFERS:
             raise UserError(f"--buffer must be of {', '.join(BUFFERS)}, not {buffer!r}")
-    for each in candidates:
+    for each in parts:
         unit = find_unit(each.unit)
         if unit.family != "attention":
             raise UserError(
@@ -254,10 +297,12 @@ def _compared(
         meets_clock=built.meets_clock,
         energy_pj_score=energy,
         energy_pj_row=energy * case.row,
+        leakage_pj_cycle=_leakage_pj_cycle(built),
         cycles_row=cycles,
         latency_cycles=unit.latency(case.config),
         scores_per_s_mm2=case.row / (cycles * built.clock_ns * 1e-9) / (total * 1e-6),
         error=_error(unit, case, traffic),
+        verilog_sha256=built.verilog_sha256,
     )
 
 
@@ -268,8 +313,11 @@ def _energy_pj_score(found: Implementation, cycles: float) -> float:
     take that follow one another, most where there are few.
     """
     recorded = found.activity.cycles / found.activity.results
-    leaks_pj = found.power.leakage_w * found.clock_ns * 1e3
-    return found.energy_pj + leaks_pj * (cycles - recorded)
+    return found.energy_pj + _leakage_pj_cycle(found) * (cycles - recorded)
+
+
+def _leakage_pj_cycle(found: Implementation) -> float:
+    return found.power.leakage_w * found.clock_ns * 1e3
 
 
 def _cycles_row(unit: Unit, case: _Case) -> float:
@@ -292,23 +340,3 @@ def _error(unit: Unit, case: _Case, traffic: str) -> RowErrors | None:
         return None
     rows = traffic_rows(traffic, case.row, _ROWS_OF_ERRORS * case.row)
     return row_errors(partial(unit.normalize, case.config), rows)
-
-
-def _ratios(first: str, rows: Sequence[Compared]) -> Iterator[Ratio]:
-    for row in rows:
-        for other in rows:
-            same = (row.lanes, row.row) == (other.lanes, other.row)
-            buffers = {row.buffer, other.buffer} - {None}  # a unit without one fits any
-            if row.unit == first or other.unit != first or not same or len(buffers) > 1:
-                continue
-            area = row.total_um2 / other.total_um2
-            yield Ratio(
-                unit=row.unit,
-                to=first,
-                lanes=row.lanes,
-                row=row.row,
-                buffer=next(iter(buffers), None),
-                area=area,
-                area_at_equal_throughput=area * (row.cycles_row / other.cycles_row),
-                energy=row.energy_pj_score / other.energy_pj_score,
-            )

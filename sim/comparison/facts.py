@@ -1,13 +1,26 @@
 """What a comparison of units found."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.comparison.row_errors import RowErrors
 
-__all__ = ["Compared", "Comparison", "Conditions", "LeftOut", "PartAreas", "Ratio"]
+__all__ = [
+    "BUFFERS",
+    "Compared",
+    "Comparison",
+    "Conditions",
+    "LeftOut",
+    "PartAreas",
+    "Ratio",
+    "rows_named",
+]
+
+BUFFERS = ("none", "sram", "latch", "flop")
+"""What a row buffer is made of; ``none``: it is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +56,61 @@ class Compared(Facts):
     meets_clock: bool
     energy_pj_score: Interval  # leakage included
     energy_pj_row: Interval
+    leakage_pj_cycle: float  # of the cells, within the energy
     cycles_row: float  # when rows of this length follow one another
     latency_cycles: int  # from the score that completes a row, or any without a buffer, to a result
     scores_per_s_mm2: float  # buffer included
     error: RowErrors | None  # on drawn rows; None: the unit does not normalize
+    verilog_sha256: str  # of what was implemented
 
     @property
     def total_um2(self) -> Interval:
         """Return the area of logic and buffer."""
         logic = exactly(self.area_um2.logic)
         return logic if self.area_um2.buffer is None else logic + self.area_um2.buffer
+
+
+def rows_named(name: str, rows: Sequence[Compared]) -> list[Compared]:
+    """Return the rows of a unit, or of one with others in front, such as ``a+b``: b is in front.
+
+    Args:
+        name: As units are asked for.
+        rows: Of single units. A unit in front needs no buffer.
+    """
+    first, *front = name.split("+")
+    found = []
+    for row in rows:
+        if row.unit != first:
+            continue
+        same = [each for each in rows if (each.lanes, each.row) == (row.lanes, row.row)]
+        parts = [next((each for each in same if each.unit == part), None) for part in front]
+        whole: Compared | None = row
+        for part in parts:
+            whole = None if whole is None or part is None else _with_in_front(whole, part)
+        if whole is not None:
+            found.append(whole)
+    return found
+
+
+def _with_in_front(row: Compared, part: Compared) -> Compared:
+    """Return a unit and one in front of it as one: both work on every score of a row."""
+    waits = part.leakage_pj_cycle * (row.cycles_row - part.cycles_row) / row.row
+    energy = row.energy_pj_score + part.energy_pj_score + exactly(waits)
+    whole = replace(
+        row,
+        unit=f"{row.unit}+{part.unit}",
+        config=row.config | {part.unit: part.config},
+        area_um2=replace(row.area_um2, logic=row.area_um2.logic + part.area_um2.logic),
+        path_ns=max(row.path_ns, part.path_ns),
+        meets_clock=row.meets_clock and part.meets_clock,
+        energy_pj_score=energy,
+        energy_pj_row=energy * row.row,
+        leakage_pj_cycle=row.leakage_pj_cycle + part.leakage_pj_cycle,
+        latency_cycles=row.latency_cycles + part.latency_cycles,
+        verilog_sha256=f"{row.verilog_sha256}+{part.verilog_sha256}",
+    )
+    less = row.total_um2.value / whole.total_um2.value
+    return replace(whole, scores_per_s_mm2=row.scores_per_s_mm2 * less)
 
 
 @dataclass(frozen=True)
@@ -77,7 +135,8 @@ class Ratio(Facts):
     buffer: str | None  # of those of the two that need one
     area: Interval
     area_at_equal_throughput: Interval  # so many copies as give the rows of the first per second
-    energy: Interval
+    energy: Interval  # per score
+    power: Interval  # at the same clock, each at its own throughput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +147,39 @@ class Comparison(Facts):
     rows: tuple[Compared, ...]
     ratios: tuple[Ratio, ...]
     left_out: tuple[LeftOut, ...]
+
+    @classmethod
+    def of(
+        cls, conditions: Conditions, rows: Sequence[Compared], left_out: Sequence[LeftOut] = ()
+    ) -> Self:
+        """Return what was found of units, with the ratios to the unit of the first row."""
+        return cls(
+            conditions=conditions,
+            rows=tuple(rows),
+            ratios=tuple(_ratios(rows)),
+            left_out=tuple(left_out),
+        )
+
+
+def _ratios(rows: Sequence[Compared]) -> Iterator[Ratio]:
+    first = rows[0].unit
+    for row in rows:
+        for other in rows:
+            same = (row.lanes, row.row) == (other.lanes, other.row)
+            buffers = {row.buffer, other.buffer} - {None}  # a unit without one fits any
+            if row.unit == first or other.unit != first or not same or len(buffers) > 1:
+                continue
+            area = row.total_um2 / other.total_um2
+            energy = row.energy_pj_score / other.energy_pj_score
+            slower = row.cycles_row / other.cycles_row
+            yield Ratio(
+                unit=row.unit,
+                to=first,
+                lanes=row.lanes,
+                row=row.row,
+                buffer=next(iter(buffers), None),
+                area=area,
+                area_at_equal_throughput=area * slower,
+                energy=energy,
+                power=energy * (1 / slower),
+            )

@@ -143,6 +143,16 @@ def _rows(rng: Random, parameters: Parameters) -> Iterator[list[Item]]:
         yield [*_row(rng, count, length)]
 
 
+def base2_scores(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield every score under constants at the ends and drawn ones."""
+    count = parameters["lanes"]
+    for k in (0, 1, 1023, 1024, 2048, 4095, *(drawn(rng, 12)[0] for _ in range(18))):
+        yield CONFIGURE, join([(k, 12)])
+        for codes in beats(rng.sample(range(256), 256), count):
+            masks = [(rng.random() < 0.1, 1) for _ in range(count)]
+            yield ACCEPT, join([*((code, 8) for code in codes), *masks, drawn(rng, 1)])
+
+
 def softermax(rng: Random, parameters: Parameters) -> Iterator[Item]:
     """Yield rows of scores."""
     for row in _rows(rng, parameters):
@@ -473,6 +483,7 @@ def deepest_product(parameters: Parameters, w: int) -> Iterator[Item]:
 DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
     function.__name__: function
     for function in (
+        base2_scores,
         consmax_base2,
         consmax_log2,
         consmax_split,

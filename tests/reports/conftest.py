@@ -35,6 +35,7 @@ from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
 from consilico.sim.silicon.implementation import Implementation, TrafficActivity
 from tests.reports.small_claims import small_claims
+from tests.reports.small_comparison import small_comparison
 from tests.reports.small_implementation import small_implementation
 from tests.reports.small_memory import small_memory
 from tests.reports.small_silicon import small_silicon
@@ -312,6 +313,7 @@ def facts() -> dict[str, Any]:
         ),
         "implementation": silicon["implementation"],
         "consmax": _consmax(scores),
+        "comparison": small_comparison(),
         "datapaths": _datapaths(scores, training),
         "memory": small_memory(),
         "accelerator": silicon["accelerator"],

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.claims.catalogue import claims
 from consilico.sim.claims.check import check_claims
 from consilico.sim.claims.claim import Claim, read_claims
+from consilico.sim.claims.comparison_question import ComparisonQuestion
 from consilico.sim.claims.estimate_question import EstimateQuestion
+from consilico.sim.claims.figure import Answer, Figure
 from consilico.sim.claims.memory_question import MemoryQuestion
-from consilico.sim.claims.other_questions import ComparisonQuestion
+from consilico.sim.comparison import table
 from consilico.sim.estimate.nodes.measure import measured_table
 from consilico.sim.memory.settings import Settings
 from tests.sim.claims.test_claim_files import ESTIMATE, RIGHT, SHORT, file_of
+from tests.sim.comparison.small_table import small_rows
 
 FLAGS: dict[str, tuple[str, Any]] = {
     item.metadata["flag"] or name.replace("_", "-"): (name, type(item.default))
@@ -187,14 +191,31 @@ def test_a_unit_that_does_not_exist_names_the_claim_file(tmp_path: Path) -> None
         question.answer("um2")
 
 
-def test_a_comparison_says_what_it_needs() -> None:
-    (found,) = check_claims([one("consmax-iccad/area-against-softermax")])
-    assert found.verdict == "not checkable"
-    assert found.command == (
-        "consilico compare consmax/log2 softermax --lanes 1 --row 256 --buffer none --clock-ns 4"
+COMPARISON = ComparisonQuestion(
+    unit="consmax/log2", against="softermax", quantity="area", buffer="latch", lanes=1, row=256,
+    clock_ns=4.0,
+)  # fmt: skip
+
+
+def test_a_comparison_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "measured_rows", small_rows)
+    assert COMPARISON.answer("x") == Answer(
+        figure=Figure(value=15.0, low=15.0, high=15.0),
+        command="consilico compare consmax/log2 softermax --lanes 1 --row 256 --buffer latch"
+        " --clock-ns 4",
     )
-    kinds = {type(condition.question) for condition in one(found.claim).conditions}
-    assert kinds == {ComparisonQuestion}
+    power = replace(COMPARISON, quantity="power", buffer="none").answer("x").figure
+    assert power is not None
+    assert power.value == pytest.approx(4 * 256 / 261)
+
+
+def test_a_comparison_that_was_not_measured_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "measured_rows", small_rows)
+    for other in ({"lanes": 16}, {"buffer": "flop"}, {"against": "ita"}, {"clock_ns": 2.0}):
+        found = replace(COMPARISON, **other).answer("x")
+        assert found.figure is None
+        assert found.why.startswith("the table of measured comparisons has no such layouts")
+        assert found.command.startswith("consilico compare consmax/log2 ")
 
 
 def test_a_table_that_contradicts_itself_is_found() -> None:

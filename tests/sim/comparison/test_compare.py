@@ -35,6 +35,7 @@ def implemented(build: Any, **_: Any) -> Any:
         power=SimpleNamespace(leakage_w=LEAKAGE_W),
         activity=SimpleNamespace(cycles=3000, results=2000),
         memories=(memory,) if buffer == "sram" else (),
+        verilog_sha256="ab" * 32,
     )
 
 
@@ -100,6 +101,34 @@ def test_ratios_are_to_the_first_unit_under_each_definition(compared: Comparison
     copies = (256 + 5) / 256
     assert latch.area_at_equal_throughput.value == pytest.approx(15.0 * copies)
     assert found[256, "none"].area == exactly(10.0)
+
+
+def test_a_unit_in_front_adds_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_implemented", implemented)
+    names = ("consmax/log2", "softermax", "softermax+base2_scores")
+    found = compare([candidate(name) for name in names], buffers=["latch"], workers=1)
+    alone, whole = (row(found, name, 256, "latch") for name in names[1:])
+    assert {each.unit for each in found.rows} == set(names)  # what is in front is no row of its own
+    assert whole.area_um2.logic == alone.area_um2.logic + 100.0
+    assert whole.area_um2.buffer == alone.area_um2.buffer
+    leaks = LEAKAGE_W * CLOCK_NS * 1e3
+    # of 1.5 recorded cycles per score, and then of as many as the whole takes
+    front = 0.5 - leaks * (1.5 - alone.cycles_row / 256)
+    assert whole.energy_pj_score.value == pytest.approx(alone.energy_pj_score.value + front)
+    assert whole.latency_cycles == alone.latency_cycles + 1
+    ratio = {each.unit: each for each in found.ratios}
+    assert ratio["softermax+base2_scores"].area == exactly(16.0)
+
+
+def test_a_unit_for_rows_stands_in_front_of_none() -> None:
+    with pytest.raises(UserError, match="ita normalizes rows, and stands in front of none"):
+        candidate("softermax+ita")
+
+
+def test_power_is_energy_at_the_throughput_of_each(compared: Comparison) -> None:
+    (found,) = [each for each in compared.ratios if (each.row, each.buffer) == (256, "latch")]
+    copies = found.area_at_equal_throughput.value / found.area.value
+    assert found.power.value == pytest.approx(found.energy.value / copies)
 
 
 def test_only_a_unit_that_normalizes_has_errors(compared: Comparison) -> None:

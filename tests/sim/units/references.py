@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consilico.golden.attention.base2_scores import base2_scores
 from consilico.golden.attention.consmax_base2 import Base2Constants, consmax_base2
 from consilico.golden.attention.consmax_log2 import Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_split import SplitConstants, consmax_split
@@ -74,6 +75,12 @@ class Base2(Reference):
         return single(
             consmax_base2(row(data["score"]), row(data["mask"]) == 1, constants, self.config)
         )
+
+
+class Scores(Reference):
+    def beat(self, data: Fields) -> Beats:
+        code = base2_scores(row(data["score"]), int(self.loaded["k"]), self.config)[0].numpy()
+        return [{"score": code, "mask": data["mask"], "last": data["last"]}]
 
 
 class Log2(Reference):
@@ -402,6 +409,7 @@ REFERENCES: dict[str, type[Reference]] = {
     "consmax/base2": Base2,
     "consmax/log2": Log2,
     "consmax/split": Split,
+    "base2_scores": Scores,
     "ita": Ita,
     "matmul/dot": Dot,
     "matmul/fused_dot": FusedDot,

@@ -15,6 +15,7 @@ from tests.sim.units.references import REFERENCES, Reference
 
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in catalogue()),
+    ("base2_scores", {"lanes": 3, "score_integer": 3}),
     ("consmax/base2", {"output": "fixed", "lanes": 3}),
     ("consmax/log2", {"output": "fixed", "lanes": 3}),
     ("consmax/split", {"lanes": 2}),

@@ -15,6 +15,7 @@ from consilico.sim.units.unit import Unit
 
 # on Icarus in every run of the tests; test_exhaustive.py has all of them on both simulators
 QUICK: list[tuple[str, dict[str, Any]]] = [
+    ("base2_scores", {"lanes": 2, "score_integer": 8}),
     ("consmax/base2", {"output": "fixed", "lanes": 2, "fixed_width": 7}),
     ("consmax/base2", {"score_integer": 4}),
     ("consmax/log2", {"output": "fixed", "lanes": 2}),

@@ -1,0 +1,110 @@
+"""Parts of docs/compare.md: what comparisons of units for attention scores found."""
+
+from collections.abc import Callable
+from functools import cache
+
+from consilico.reports.comparison.facts import ComparisonFacts, comparison_facts
+from consilico.reports.comparison.judgements import TargetRow, judge_comparison
+from consilico.sim.base.interval import Interval
+from consilico.sim.comparison.facts import BUFFERS, Compared
+from scripts.document_text import paragraph, table
+
+__all__ = ["PARTS"]
+
+
+@cache
+def _facts() -> ComparisonFacts:
+    return comparison_facts()
+
+
+def compare_state() -> str:
+    """Return the conditions of the measurements, and what of them is of other Verilog."""
+    found = _facts()
+    if not found.comparisons:
+        return "Nothing yet."
+    under = found.comparisons[0].conditions
+    changed = (
+        f" Since then the Verilog of {', '.join(found.other_verilog)} has changed."
+        if found.other_verilog
+        else ""
+    )
+    return paragraph(
+        f"""{under.pdk}, clock {under.clock_ns:g} ns, {under.traffic} traffic, rung {under.rung},
+        measured on {" to ".join(found.dates)}; SRAM estimated.{changed}
+        `python -m consilico.sim.comparison.measure` measures what is missing."""
+    )
+
+
+def compare_targets() -> str:
+    """Return each target with what was measured."""
+    head = ("against", "unit", "row buffer", "area", "target", "energy per score", "target")
+
+    def verdict(found: Interval | None, limit: float, met: bool | None) -> tuple[str, str]:
+        if found is None:
+            return "not measured", f">= {limit:g}"
+        return f"{found.value:.2f}", f">= {limit:g}, {'met' if met else '**missed**'}"
+
+    def cells(row: TargetRow) -> tuple[str, ...]:
+        ratio, target = row.ratio, row.target
+        return (
+            f"`{target.against}`",
+            f"`{target.unit}`",
+            target.buffer or "none needed",
+            *verdict(ratio and ratio.area, target.area, row.area_met),
+            *verdict(ratio and ratio.energy, target.energy, row.energy_met),
+        )
+
+    return table(head, map(cells, judge_comparison(_facts()).rows))
+
+
+def compare_ratios() -> str:
+    """Return ratios of one lane and rows of 256 scores, under each definition."""
+    rows = []
+    for found in _facts().comparisons:
+        ratios = [each for each in found.ratios if (each.lanes, each.row) == (1, 256)]
+        for unit in dict.fromkeys(each.unit for each in ratios):
+            own = {each.buffer: each for each in ratios if each.unit == unit}
+            cells = [
+                f"{own[kind].area.value:.2f}, {own[kind].energy.value:.2f}" if kind in own else "-"
+                for kind in (None, *BUFFERS)
+            ]
+            rows.append((f"`{unit}` against `{found.rows[0].unit}`", *cells))
+    return table(("", "neither needs one", *BUFFERS), rows)
+
+
+def compare_rows() -> str:
+    """Return areas, path, energy and cycles of each unit."""
+    found: dict[tuple[object, ...], Compared] = {}
+    for comparison in _facts().comparisons:
+        found |= {(r.unit, r.lanes, r.row, r.buffer): r for r in comparison.rows}
+    head = (
+        "unit", "lanes", "row", "buffer", "logic", "buffer", "path", "energy per score",
+        "cycles per row", "largest error", "row sums",
+    )  # fmt: skip
+
+    def cells(row: Compared) -> tuple[str, ...]:
+        buffer, error = row.area_um2.buffer, row.error
+        sums = f"{error.least_row_sum:.3f} to {error.greatest_row_sum:.3f}" if error else "-"
+        return (
+            f"`{row.unit}`",
+            f"{row.lanes}",
+            f"{row.row:,}",
+            row.buffer or "none needed",
+            f"{row.area_um2.logic:,.0f} um²",
+            "-" if buffer is None else f"{buffer.value:,.0f} um²",
+            f"{row.path_ns:.2f} ns",
+            f"{row.energy_pj_score.value:.2f} pJ",
+            f"{row.cycles_row:,.0f}",
+            f"{error.max_error:.4f}" if error else "-",
+            sums,
+        )
+
+    return table(head, [cells(found[key]) for key in found])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "compare_state": compare_state,
+    "compare_targets": compare_targets,
+    "compare_ratios": compare_ratios,
+    "compare_rows": compare_rows,
+}
