@@ -117,7 +117,7 @@ def test_the_package_runs_as_a_module() -> None:
     [
         ("consilico mem", "memory\nmemory-sweep\n"),
         ("consilico verify --se", "--set\n--seed\n"),
-        ("consilico verify consmax/", "consmax/log2\nconsmax/split\n"),
+        ("consilico verify consmax/", "consmax/base2\nconsmax/log2\nconsmax/split\n"),
     ],
 )
 def test_a_shell_completes_commands_options_and_units(typed: str, offered: str) -> None:
