@@ -50,8 +50,8 @@ def compare_targets() -> str:
             f"`{target.against}`",
             f"`{target.unit}`",
             target.buffer or "none needed",
-            *verdict(ratio and ratio.area, target.area, row.area_met),
-            *verdict(ratio and ratio.energy, target.energy, row.energy_met),
+            *verdict(None if ratio is None else ratio.area, target.area, row.area_met),
+            *verdict(None if ratio is None else ratio.energy, target.energy, row.energy_met),
         )
 
     return table(head, map(cells, judge_comparison(_facts()).rows))

@@ -175,20 +175,20 @@ def default_layout(name: str) -> DefaultLayout | None:
             )
     (unit,) = (unit for unit in units_to_measure() if unit.name == name)
     config = unit.config()
-    for row in measured_rows().rows:
-        under = row.conditions
+    for each in measured_rows().rows:
+        under = each.conditions
         if (under.pdk, under.clock_ns, under.traffic, under.rung) != (
             _KIT, _PERIOD_NS, "normal", "layout",
-        ) or (row.unit, row.config) != (name, config.to_json()):  # fmt: skip
+        ) or (each.unit, each.config) != (name, config.to_json()):  # fmt: skip
             continue
-        if row.found.buffer in (None, config.to_json().get("buffer")):
+        if each.found.buffer in (None, config.to_json().get("buffer")):
             return DefaultLayout(
-                area_um2=row.found.total_um2.value,
-                path_ns=row.found.path_ns,
-                energy_pj=row.found.energy_pj_score.value,
+                area_um2=each.found.total_um2.value,
+                path_ns=each.found.path_ns,
+                energy_pj=each.found.energy_pj_score.value,
                 measured=True,
-                current=_is_current(row),
-                date=row.date,
+                current=_is_current(each),
+                date=each.date,
             )
     if "buffer" in config.to_json():
         return None

@@ -33,13 +33,11 @@ def comparison_facts() -> ComparisonFacts:
     table = measured_rows()
     names = [*dict.fromkeys(case.unit for case in STUDY if case.unit not in IN_FRONT)]
     names += [f"softermax+{part}" for part in IN_FRONT]
-    combinations = {
-        "lanes": sorted({case.lanes for case in STUDY}),
-        "rows": sorted({case.row for case in STUDY}),
-    }
+    lanes = sorted({case.lanes for case in STUDY})
+    rows = sorted({case.row for case in STUDY})
     found = [
         measured_comparison(
-            [first, *(name for name in names if name != first)], table=table, **combinations
+            [first, *(name for name in names if name != first)], lanes=lanes, rows=rows, table=table
         )
         for first in FIRST
     ]

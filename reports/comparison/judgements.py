@@ -64,8 +64,8 @@ def judge_comparison(facts: ComparisonFacts) -> Judged:
     rows: list[TargetRow] = []
     for target in TARGETS:
         ratio = ratio_of(facts, target)
-        area = _check(target, "area", target.area, ratio and ratio.area)
-        energy = _check(target, "energy", target.energy, ratio and ratio.energy)
+        area = _check(target, "area", target.area, None if ratio is None else ratio.area)
+        energy = _check(target, "energy", target.energy, None if ratio is None else ratio.energy)
         checks += [area, energy]
         rows.append(TargetRow(target=target, ratio=ratio, area_met=area.met, energy_met=energy.met))
     return Judged(checks=checks, rows=rows)

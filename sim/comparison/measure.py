@@ -52,7 +52,7 @@ STUDY: tuple[Case, ...] = (
     *(Case(unit=name, buffers=("flop",)) for name in _WITH_BUFFER),
     *_family("layout", lanes=16),
     *(Case(unit=name, buffers=("latch",), lanes=16) for name in _WITH_BUFFER),
-    *(Case(unit=name, row=row) for row in (1024, 4096) for name in _WITH_BUFFER),
+    *(Case(unit=name, row=row) for row in (1024, 4096) for name in (*_WITHOUT[:3], *_WITH_BUFFER)),
 )
 """What is measured, in this order: what targets are about comes first."""
 

@@ -29,6 +29,6 @@ class Oracle:
         """Keep the constant; nothing else is held from beat to beat."""
 
     def result(self, score: int) -> int:
-        end = 2 ** (self.width - 1)
+        end = 1 << (self.width - 1)
         code = math.floor(4 * self.k * score + Fraction(1, 2))
         return min(max(code, -end), end - 1)
