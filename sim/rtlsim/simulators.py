@@ -36,8 +36,9 @@ SIMULATORS = ("icarus", "verilator")
 # generator writes must start its combinational processes by itself (consilico.hw.verilog).
 ICARUS_LANGUAGE = "-g2012"
 # Verilator's C++ goes into one file unless it is huge: several share a header that is compiled
-# twice, which takes longer than a unit of ours.
-SPLIT = ("--output-split", "200000")
+# twice, which takes longer than a unit of ours. Its functions are cut: g++ takes a time that grows
+# faster than their length (10 minutes instead of one for 64 lanes of a dot product).
+SPLIT = ("--output-split", "200000", "--output-split-cfuncs", "1000")
 # Verilator's make would look for the files that `line directives name.
 NO_DEPENDENCIES = "--no-MMD"
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2 does not compile with older ones
