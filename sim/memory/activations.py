@@ -61,9 +61,9 @@ class Activations:
         constant = not plan.embedding_trains and run.checkpointing != "reentrant"
         if not some_rest and constant:
             self.first = self._followed(arch.block_of(0), plan.block_trained(), "first block")
-        elif run.kbit_cast and self.recomputes and not some_rest:
+        if run.kbit_cast and self.recomputes and not some_rest:
             # the embeddings' result is bfloat16, what the first block adds to it is float32
-            first = self.blocks[arch.pattern[0]][0]
+            first = self.first or self.blocks[arch.pattern[0]][0]
             kind, size = first.keeps["x"]
             self.first = replace(first, keeps={**first.keeps, "x": (kind, size // 2)})
         self.loss_ops, self.loss = _walked(
@@ -291,16 +291,23 @@ class Activations:
     def weight_copies(self, blocks: int) -> LiveTensors:
         """Return the copies of weights that autocast keeps once ``blocks`` blocks have run forward.
 
-        It keeps those of weights that train, until the forward pass is over. Where blocks are not
-        recomputed, their operations keep the same copies.
+        It keeps those of float32 weights that train, adapters among them, until the forward pass is
+        over. Where blocks are not recomputed, their operations keep the same copies.
         """
-        frozen = self.plan.method.blocks.trains_factors
-        if not (self.recomputes and self.plan.kernels.copies) or frozen:
+        plan, k = self.plan, self.plan.kernels
+        if not (self.recomputes and k.autocast):
             return self._part([])
-        arch, name = self.plan.arch, "blocks: autocast copies of weights"
-        counts = Counter(arch.pattern[:blocks])
+        sizes: list[Size] = [0] * len(self.blocks)
+        if plan.method.blocks.trains_factors:
+            name = "blocks: autocast copies of adapters"
+            if plan.adapter == "float32":
+                sizes = [plan.block_gradient_bytes(kind) // 2 for kind in range(len(sizes))]
+        elif k.copies:
+            name = "blocks: autocast copies of weights"
+            sizes = [2 * plan.arch.matrix_elements(kind) for kind in range(len(sizes))]
+        counts = Counter(plan.arch.pattern[:blocks])
         return self._part(
-            [(name, "transients", 2 * arch.matrix_elements(k), n) for k, n in counts.items()]
+            [(name, "transients", sizes[kind], n) for kind, n in counts.items() if sizes[kind]]
         )
 
     def gathered(self, blocks: int) -> LiveTensors:
@@ -334,19 +341,26 @@ class Activations:
         return 1 if self.plan.method.blocks.trains_factors else 2
 
     def mask(self) -> LiveTensors:
-        """Return the mask that is added to scores, where only the forward pass holds it.
+        """Return the mask of scores, where only the forward pass holds it.
 
-        Nothing is saved of it; blocks that are computed again hold it as their argument.
+        Nothing is saved of one that is added; blocks that are computed again hold it as their
+        argument. One that decides where scores are replaced is saved.
         """
-        return self._part([] if self.recomputes else self._mask())
+        return self._part([] if self.recomputes or self._replaces_scores else self._mask())
+
+    @property
+    def _replaces_scores(self) -> bool:
+        """Tell whether a mask of booleans says where scores are replaced (``masked_fill``)."""
+        return any(block.attention.scores == "biased" for block in self.plan.arch.kinds)
 
     def _mask(self) -> list[tuple[str, str, Size, int]]:
-        """Return the lines of the masks that are added to scores, one for each kind of window."""
+        """Return the lines of the masks of scores, one for each kind of window."""
         k, plan = self.plan.kernels, self.plan
         parts = [block.attention for block in plan.arch.kinds]
         # the families' own code adds numbers; kernels are handed booleans, and convert them
-        added = k.attention == "eager" or any(part.held == "own" for part in parts)
-        if not added and k.attention != "masked" and not any(part.masked for part in parts):
+        own = k.attention == "eager" or any(part.held == "own" for part in parts)
+        added = own and not self._replaces_scores
+        if not own and k.attention != "masked" and not any(part.masked for part in parts):
             return []
         size = (k.residual_bytes if added else 1) * plan.tokens * plan.sequence
         masks = len({part.window for part in parts})
@@ -357,12 +371,13 @@ class Activations:
         plan, arch, k = self.plan, self.plan.arch, self.plan.kernels
         lines: list[tuple[str, str, Size, int]] = []
         parts = [block.attention for block in arch.kinds]
-        if self.recomputes:
+        if self.recomputes or self._replaces_scores:
             lines += self._mask()
         # where blocks make angles of their own, those of the model do not outlive the forward pass
         shared = [part for part in parts if not part.angles.startswith("own")]
         if rotary := max((part.rotary for part in shared), default=0):
-            element = 4 if any(part.angles == "float32" for part in shared) else k.residual_bytes
+            embedded = 2 if plan.run.kbit_cast else k.residual_bytes  # the embeddings' result
+            element = 4 if any(part.angles == "float32" for part in shared) else embedded
             size = 2 * element * rotary * plan.sequence
             lines.append(("rotary angles", "activations: attention", size, arch.angles))
         if plan.run.packed > 1:  # where each text begins, and each token's place in its own

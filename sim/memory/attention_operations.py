@@ -34,7 +34,10 @@ def attention(
     else:
         heads = _heads(c, part, source, hidden, source_bytes, sequence)
     attended = _attend(c, part, heads, sequence)
-    return c.linear("attention output", attended, part.result, hidden, c.k.float_bytes, _KIND)
+    result = c.linear("attention output", attended, part.result, hidden, c.k.float_bytes, _KIND)
+    if part.scores == "biased":  # its code has a name for them
+        c.hold("masked scores")
+    return result
 
 
 def _heads(
@@ -248,6 +251,17 @@ def _written_out(
         )  # fmt: skip
         return _summed(c, part, weights, value, sequence)
     scaled = c.add("scaled scores", product, bytes=s * scores)
+    if part.scores == "biased":
+        # the sum with a float32 bias converts them; masked_fill keeps the mask that all blocks have
+        own = c.term(scaled, 4 * scores)
+        biased = c.add("biased scores", own, bytes=4 * scores, passes=True)
+        masked = c.add("masked scores", biased, bytes=4 * scores)
+        wide = c.add(
+            "attention weights, float32", masked, bytes=4 * scores, back_scratch=4 * scores,
+            saves=("attention weights, float32",), kind=_SCORES,
+        )  # fmt: skip
+        weights = c.cast("attention weights", wide, part.heads * sequence, 4, e)
+        return _summed(c, part, weights, value, sequence)
     if part.capped:
         scaled = c.add("scores over cap", scaled, bytes=s * scores)
         scaled = c.add(

@@ -13,17 +13,25 @@ BITSANDBYTES = ("nf4", "nf4-double", "int8")
 """Bases that are layers of bitsandbytes, which leave all else of the model as it is loaded."""
 
 
+def _code_books(numbers: int) -> Holding:
+    """Return the numbers that codes stand for, in float32: each matrix has its own copy."""
+    return Holding(
+        name="code books", kind=CONSTANTS, elements=lambda d: d.matrices * numbers, dtype="float32"
+    )
+
+
 def _nf4(elements: Elements) -> tuple[Holding, ...]:
-    """Return a weight in NF4: blocks of 64 with a float32 scale each."""
-    return (weight("nf4", 64, 4.0, elements),)
+    """Return a weight in NF4: blocks of 64 with a float32 scale each, and the 16 numbers."""
+    return weight("nf4", 64, 4.0, elements), _code_books(16)
 
 
 def _nf4_double(elements: Elements) -> tuple[Holding, ...]:
     """Return a weight in NF4 whose scales are 8-bit, in blocks of 256 with a float32 scale each.
 
-    That is 1 + 4 / 256 bytes for a block of 64 (arXiv 2305.14314, section 3).
+    That is 1 + 4 / 256 bytes for a block of 64 (arXiv 2305.14314, section 3). The scales are codes
+    of 256 numbers, from which their mean was taken off.
     """
-    return (weight("nf4", 64, 1 + 4 / 256, elements),)
+    return weight("nf4", 64, 1 + 4 / 256, elements), _code_books(16 + 256 + 1)
 
 
 def _int8(elements: Elements) -> tuple[Holding, ...]:

@@ -114,6 +114,8 @@ class Chain:
         trained = name in self.t.trained
         weight = self.t.weight_scratch * rows * columns
         scratch, back = weight, weight
+        if base == "nf4-double":  # and its scales in float32, which backward are gone by then
+            scratch = weight + 4 * rows * columns // 64
         if base == "int8":
             # bitsandbytes' MatMul8bitLt keeps its input; forward it makes float16 and INT8 copies
             # of it and an INT32 result, backward a float weight

@@ -207,6 +207,7 @@ def _mpt(c: ConfigFields) -> Architecture:
         fused="split",
         alibi=True,
         held="own",
+        scores="biased",
     )
     mlp = Mlp(
         intermediate=c.integer("expansion_ratio", default=4) * hidden, gated=False,

@@ -10,6 +10,7 @@ from math import ceil
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import Architecture, Attention, Mlp
+from consilico.sim.memory.bases import BASES
 from consilico.sim.memory.entries import Size
 from consilico.sim.memory.holdings import (
     ADAPTERS,
@@ -65,7 +66,6 @@ __all__ = [
     "WELORE",
     "adapted",
     "low_rank_and_sparse",
-    "nf4",
     "structured",
     "with_magnitudes",
 ]  # fmt: skip
@@ -234,16 +234,25 @@ Q_APOLLO = replace(
 )
 
 
-def adapted(base: Holding, *more: Holding, weight_copies: int = 0) -> Treatment:
-    """Return the treatment of a frozen weight next to two trained low-rank factors (LoRA)."""
+def adapted(
+    stored: tuple[Holding, ...], *more: Holding, weight_copies: int = 0
+) -> Treatment:
+    """Return the treatment of a frozen weight next to two trained low-rank factors (LoRA).
+
+    Args:
+        stored: The weight as it is stored.
+        more: What else the method keeps for it.
+        weight_copies: As the treatment has it.
+    """
     return Treatment(
         holdings=(
-            base,
+            *stored,
             *more,
             Holding(name="adapter", kind=ADAPTERS, elements=factors, dtype="adapter"),
             state("first moment of adapter", factors, "adapter state"),
             state("second moment of adapter", factors, "adapter state"),
         ),
+        weights=len(stored),
         gradient=factors,
         trains_factors=True,
         kernel=True,
@@ -263,19 +272,12 @@ def with_magnitudes(treatment: Treatment) -> Treatment:
     return replace(treatment, holdings=holdings, gradient=elements)
 
 
-# NF4 in blocks of 64, whose scales are 8-bit in blocks of 256 with a float32 scale each:
-# 1 + 4 / 256 bytes a block (arXiv 2305.14314, section 3)
-def nf4(elements: Elements = full) -> Holding:
-    """Return a weight in NF4 with double quantization."""
-    return weight("nf4", 64, 1 + 4 / 256, elements)
-
-
-LORA = adapted(weight())
-QLORA = adapted(nf4(), weight_copies=1)
-LORAM = adapted(weight(elements=kept))
-QLORAM = adapted(nf4(kept), weight_copies=1)
+LORA = adapted((weight(),))
+QLORA = adapted(BASES["nf4-double"](full), weight_copies=1)
+LORAM = adapted((weight(elements=kept),))
+QLORAM = adapted(BASES["nf4-double"](kept), weight_copies=1)
 GRAD_NORM_LORP = adapted(
-    weight(),
+    (weight(),),
     Holding(name="magnitudes", kind=ADAPTERS, elements=lambda d: d.columns, dtype="adapter"),
 )
 LAMDA = Treatment(

@@ -6,6 +6,7 @@ only inside ``Optimizer.step`` (so not the update inside the backward pass) and 
 the data of a fake tensor would.
 """
 
+import math
 import weakref
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -46,8 +47,9 @@ class MemoryTracker(TorchDispatchMode):
     """Adds up the storages that live, where they are seen: as results of operations.
 
     Use it as a context, inside that of ``FakeTensorMode`` if there is one. It sees what a kernel
-    returns, and of what a kernel allocates and frees inside only the product that a softmax's
-    backward pass makes on a GPU: not, for example, the workspace of a singular value decomposition.
+    returns. Of what a GPU's kernel allocates and frees inside it knows two: the product that a
+    softmax's backward pass makes, and the matrix of floats that a product with an NF4 matrix does.
+    The workspace of a singular value decomposition, for example, is not among them.
     A storage that is resized keeps its first size.
 
     Attributes:
@@ -138,9 +140,10 @@ class MemoryTracker(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._see(leaf, operation, module, self._operations)
-        held = self.current_bytes
-        if func is torch.ops.aten._softmax_backward_data.default:
-            held += self._workspace(args[0], operation, module)
+        held = self.current_bytes + sum(
+            self._workspace(shape, dtype, operation, module)
+            for shape, dtype in _made_inside(operation, args, kwargs or {})
+        )
         if held > self.phase_peaks.get(self.phase, 0):
             self.phase_peaks[self.phase] = held
             self._phase_operations[self.phase] = self._operations
@@ -163,17 +166,16 @@ class MemoryTracker(TorchDispatchMode):
         node = torch._C._current_autograd_node()
         return "" if node is None else self._modules.get(node._sequence_nr(), "")
 
-    def _workspace(self, like: Tensor, operation: str, module: str) -> int:
-        """Return the bytes of a tensor that CUDA's kernel makes and frees inside an operation.
-
-        The backward pass of a softmax multiplies the gradient by the result first
-        (aten/src/ATen/native/cuda/SoftMax.cu, ``softmax_backward_cuda_out``).
-        """
-        size = -(-like.numel() * like.element_size() // self._granule) * self._granule
+    def _workspace(
+        self, shape: tuple[int, ...], dtype: torch.dtype, operation: str, module: str
+    ) -> int:
+        """Return the bytes of a tensor that a GPU's kernel makes and frees inside an operation."""
+        size = -(-math.prod(shape) * dtype.itemsize // self._granule) * self._granule
         inside = Allocation(
-            bytes=size, operation=f"inside {operation}", shape=tuple(like.shape),
-            dtype=str(like.dtype).removeprefix("torch."), phase=self.phase, module=module,
-            backward=True, category=UNLABELLED, born=self._operations, died=self._operations + 1,
+            bytes=size, operation=f"inside {operation}", shape=shape,
+            dtype=str(dtype).removeprefix("torch."), phase=self.phase, module=module,
+            backward=not self._running, category=UNLABELLED, born=self._operations,
+            died=self._operations + 1,
         )  # fmt: skip
         self._history.append(inside)
         return size
@@ -218,6 +220,26 @@ class MemoryTracker(TorchDispatchMode):
         if tensor.dtype == torch.bool:
             return not operation.startswith("aten.any")
         return 1.0 if tensor.is_floating_point() else 1
+
+
+def _made_inside(
+    operation: str, args: Any, kwargs: Any
+) -> Iterator[tuple[tuple[int, ...], torch.dtype]]:
+    """Yield shape and type of what CUDA's kernel of an operation makes inside, and frees.
+
+    The backward pass of a softmax multiplies the gradient by the result first
+    (aten/src/ATen/native/cuda/SoftMax.cu, ``softmax_backward_cuda_out``). The product with an NF4
+    matrix makes the matrix of floats, and its scales if they are codes (bitsandbytes 0.50.2,
+    ``_dequant_linear_fallback``); of up to 1,536 tokens it does without where it knows the GPU to
+    be faster so, which is not counted here.
+    """
+    if operation == "aten._softmax_backward_data.default":
+        yield tuple(args[0].shape), args[0].dtype
+    if operation == "bitsandbytes.gemm_4bit.default":
+        yield tuple(args[2]), args[0].dtype
+        codes = args[7] if len(args) > 7 else kwargs.get("absmax_8bit")
+        if codes is not None:
+            yield tuple(codes.shape), torch.float32
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

@@ -48,8 +48,12 @@ def at(found: Ledger, label: str) -> int:
     ("base", "weights", "constants"),
     [
         ("bfloat16", 2 * MATRICES, 0),
-        ("nf4", MATRICES // 2, 4 * MATRICES // 64),
-        ("nf4-double", MATRICES // 2, MATRICES // 64 + 4 * MATRICES // 64 // 256),
+        ("nf4", MATRICES // 2, 4 * MATRICES // 64 + 32 * 7 * 4 * 16),
+        (
+            "nf4-double",
+            MATRICES // 2,
+            MATRICES // 64 + 4 * MATRICES // 64 // 256 + 32 * 7 * 4 * (16 + 256 + 1),
+        ),
         ("int8", MATRICES, 32 * 4 * (5 * 4096 + 2 * 11008)),
         ("gptq4", MATRICES // 2, 5 * MATRICES // 256 + 32 * 4 * (6 * 4096 + 11008)),
         ("awq4", MATRICES // 2, 5 * MATRICES // 256),
