@@ -11,7 +11,7 @@ from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.memory.account import Account, LedgerLine
 from consilico.sim.memory.advice import Suggestion, suggestions
-from consilico.sim.memory.architecture import Architecture
+from consilico.sim.memory.architecture import Architecture, Mixture
 from consilico.sim.memory.bases import BITSANDBYTES
 from consilico.sim.memory.evidence.allocator import fragmentation
 from consilico.sim.memory.evidence.peaks import ClassError, class_error, class_of
@@ -287,10 +287,17 @@ def _model_notes(run: TrainingRun, model: Architecture) -> Iterator[str]:
             "experts with adapters (targets all) take their weights once more in each block: peft"
             " multiplies the adapters out"
         )
+    mixtures = [block.mlp for block in model.kinds if isinstance(block.mlp, Mixture)]
+    if "router" in run.adapted and any(part.router_results for part in mixtures):
+        yield (
+            f"peft 0.21 fails on an adapter of the routers of {model.name} (targets all):"
+            " --targets attention runs"
+        )
     if stacks and run.used_base in BITSANDBYTES:
         yield (
-            f"experts stay in {run.weight_dtype}: transformers 5 puts no stacks of experts into"
-            " bitsandbytes' layers"
+            f"experts stay in {'float32' if run.kbit_prepared else run.weight_dtype}: transformers 5"
+            " puts no stacks of experts into bitsandbytes' layers"
+            + (", and peft's preparation converts them" if run.kbit_prepared else "")
         )
     yield from (
         f"{words} stands on its source code alone: no execution and no measured run has checked it"

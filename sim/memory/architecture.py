@@ -265,6 +265,7 @@ class Mixture:
     shared_gate: bool = False  # the shared expert's result is weighted, too
     router_bias: bool = False
     router_layer: bool = False  # transformers has it as a linear layer, not as a bare parameter
+    router_results: bool = False  # a layer that hands back more than its product: peft fails on it
     wide_router: bool = False  # its product is in float32
     wide_scores: bool = False  # experts' results are weighted in float32
 

@@ -103,7 +103,7 @@ def _olmoe(c: ConfigFields) -> Architecture:
 def _phimoe(c: ConfigFields) -> Architecture:
     bias = c.flag("attention_bias")
     attention = attention_of(c, kv_heads=8, bias=bias, output_bias=bias)
-    mixture = _mixture(c, mlp_of(c), experts=16, chosen=2, router_layer=True)
+    mixture = _mixture(c, mlp_of(c), experts=16, chosen=2, router_layer=True, router_results=True)
     return _mixed(c, attention, mixture, norm="layer", head_bias=c.flag("lm_head_bias"))
 
 
@@ -218,7 +218,9 @@ def _llama4(c: ConfigFields) -> Architecture:
     turned = c.per_layer("no_rope_layers", layers) or [(i + 1) % every for i in range(layers)]
     step = c.integer("interleave_moe_layer_step", default=1)
     sparse = c.indices("moe_layers") or frozenset(range(step - 1, layers, step))
-    mixture = _mixture(c, mlp_of(c), experts=16, chosen=1, whole=True, shared=mlp_of(c))
+    mixture = _mixture(
+        c, mlp_of(c), experts=16, chosen=1, whole=True, shared=mlp_of(c), router_results=True
+    )
     dense = mlp_of(c, intermediate=c.integer("intermediate_size_mlp", default=16384))
     blocks = [
         Block(

@@ -1,5 +1,7 @@
 """The operations of an MLP, and of a mixture of experts."""
 
+from dataclasses import replace
+
 from consilico.sim.memory.architecture import Mixture, Mlp
 from consilico.sim.memory.chain import Chain
 from consilico.sim.memory.entries import Size
@@ -169,15 +171,19 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
     Each token is copied for each of its experts, sorted by expert, taken through two grouped
     products, weighted, brought back to its place and summed. No token is dropped and none is added
     to fill an expert: there is no capacity. Llama 4 takes all tokens through all experts instead.
+    Autocast leaves a grouped product in the type of the experts' matrices.
     """
-    e, t = c.k.bytes, c.tokens
+    t, kernels = c.tokens, c.k
     f, copies = part.expert.intermediate, part.chosen * c.tokens
-    wide = 4 if part.wide_scores else e
-    matrix = e * part.experts * f * hidden
     shared = ""
     if part.shared is not None and part.shared_gate:
         shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
     weights = _router(c, part, source, hidden, source_bytes)
+    if not part.whole:
+        c.k = replace(c.k, bytes=c.k.residual_bytes, copies=False)
+    e = c.k.bytes
+    wide = 4 if part.wide_scores else e
+    matrix = e * part.experts * f * hidden
     if part.whole:
         copies = part.experts * t
         given = c.add("tokens for each expert", source, bytes=e * hidden * copies)
@@ -187,9 +193,11 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
         )  # fmt: skip
     else:
         chosen = c.add(
-            "tokens by expert", source, bytes=e * hidden * copies, kind=_EXPERTS,
+            "tokens by expert", source, bytes=source_bytes * hidden * copies, kind=_EXPERTS,
             extra=(("order of tokens", 8 * copies),),
         )  # fmt: skip
+        if source_bytes != e:
+            chosen = c.add("tokens by expert, as the experts", chosen, bytes=e * hidden * copies)
     biases, made = "experts' biases by token", (2 if part.expert.gated else 1) * f * copies
     if part.expert.bias:  # a copy for each token, which the program keeps until it makes the next
         c.add(biases, bytes=e * made)
@@ -213,7 +221,8 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
         )  # fmt: skip
         back = c.add("results by token", weighted, bytes=wide * hidden * copies)
         summed = c.add("sum of experts", back, bytes=wide * hidden * t)
-        result = c.cast("mixture", summed, hidden, wide, e)
+        result = c.cast("mixture", summed, hidden, wide, source_bytes)
+    c.k, e = kernels, kernels.bytes
     if part.shared is not None:
         if not part.shared_gate:
             shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
@@ -223,7 +232,9 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
                 "shared, weighted", shared, weight, bytes=e * hidden * t, saves=(shared,),
                 extra=(("shared expert's sigmoid", e * t),), kind=_EXPERTS,
             )  # fmt: skip
-        result = c.add("mixture and shared", result, shared, bytes=e * hidden * t, passes=True)
+        size = hidden * t * (e if part.whole else max(e, source_bytes))
+        terms = c.term(result, size), c.term(shared, size)
+        result = c.add("mixture and shared", *terms, bytes=size, passes=True)
     return result
 
 

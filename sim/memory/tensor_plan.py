@@ -228,8 +228,10 @@ class TensorPlan:
         if parameter.role in _MATRICES:
             blocks = method.blocks
             if not parameter.layer and self.run.used_base in BITSANDBYTES:
-                # transformers 5 puts linear layers into bitsandbytes', but no stacks of experts
-                own = (weight(), *blocks.holdings[blocks.weights :])
+                # transformers 5 puts linear layers into bitsandbytes', but no stacks of experts,
+                # which peft prepares as it does all that is not quantized
+                stored = weight("float32" if self.run.kbit_prepared else "weight")
+                own = (stored, *blocks.holdings[blocks.weights :])
                 blocks = replace(blocks, holdings=own, weights=1, weight_copies=0)
             if method.adapters and not adapted:
                 return Treatment(

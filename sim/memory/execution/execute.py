@@ -6,21 +6,24 @@ allocate and free inside, and what the allocator rounds up.
 """
 
 import re
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from consilico.sim.base.errors import UserError
 from consilico.sim.memory.account import Account, LedgerLine
 from consilico.sim.memory.execution.accepted import check_executable
 from consilico.sim.memory.execution.fake_step import fill_caches
 from consilico.sim.memory.execution.gpu_kernels import GpuKernels
-from consilico.sim.memory.execution.hf_model import quietly, real_masks
+from consilico.sim.memory.execution.hf_model import ADAPTED, quietly, real_masks
 from consilico.sim.memory.execution.hf_step import HuggingFaceTraining
 from consilico.sim.memory.execution.memory_tracker import UNLABELLED, Allocation, MemoryTracker
 from consilico.sim.memory.ledger import StepPart
@@ -50,10 +53,32 @@ def execute(run: TrainingRun, config: Any) -> Account:
     with quietly(), masks, fake, tracker:
         with _convertible(fake):
             training = HuggingFaceTraining(run, config, "cpu", tracker, GpuKernels)
-        training.make_states()
-        tracker.restart()
-        training.step()
+        try:
+            training.make_states()
+            tracker.restart()
+            training.step()
+        except Exception as error:  # each model and library fails in its own way
+            raise UserError(_failure(run, training.model, error)) from error
         return _account(run, training, tracker)
+
+
+def _failure(run: TrainingRun, model: nn.Module, error: Exception) -> str:
+    """Say in one line which part of a model fails in a step that its library does not do."""
+    places = {id(module): _collapsed(name) for name, module in model.named_modules()}
+    owners = [f.f_locals.get("self") for f, _ in traceback.walk_tb(error.__traceback__)]
+    failing = next((o for o in reversed(owners) if id(o) in places), model)
+    where = f" in {place}" if (place := places[id(failing)]) else ""
+    libraries = f"transformers {transformers.__version__}"
+    advice = ""
+    if run.method in ADAPTED:
+        libraries += f", peft {version('peft')}"
+        if hasattr(failing, "lora_A"):
+            advice = "; targets must leave that layer out, such as --targets attention"
+    first = (str(error).strip().splitlines() or [""])[0]
+    return (
+        f"{run.model.name} does not run so with {run.method} by {libraries}:"
+        f" {type(error).__name__}{where}: {first}{advice}"
+    )
 
 
 @contextmanager

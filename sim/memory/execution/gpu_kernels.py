@@ -61,6 +61,8 @@ class GpuKernels(TorchFunctionMode):
             return _attention(func, *args, **kwargs)
         if func is F.dropout:
             return _dropout(*args, **kwargs)
+        if func is torch._grouped_mm and args[0].dtype != torch.bfloat16:
+            return _GroupedProduct.apply(*args)  # type: ignore[no-untyped-call]
         if torch.is_autocast_enabled("cpu"):
             name = getattr(func, "__name__", "")
             if name in _FLOAT32:
@@ -94,6 +96,26 @@ def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool
         return input
     result: Tensor = torch.native_dropout(input, p, training)[0]
     return input.copy_(result) if inplace else result
+
+
+class _GroupedProduct(torch.autograd.Function):
+    """The product of rows with a stack of matrices by groups, in a type other than bfloat16.
+
+    A GPU has it in every type of floats; the rule by which PyTorch finds the result of fake tensors
+    knows bfloat16 alone. The numbers of these tensors are never read.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, stack: Tensor) -> Tensor:
+        """Return a tensor like the product ``[rows, out]`` of ``[rows, in]``, ``[g, in, out]``."""
+        ctx.save_for_backward(rows, stack)
+        return rows.new_empty(rows.shape[0], stack.shape[-1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return tensors like the gradients of those inputs that need one."""
+        needed = zip(ctx.saved_tensors, ctx.needs_input_grad, strict=True)
+        return tuple(torch.empty_like(x) if need else None for x, need in needed)
 
 
 def _attention(
