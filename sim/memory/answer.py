@@ -294,10 +294,10 @@ def _model_notes(run: TrainingRun, model: Architecture) -> Iterator[str]:
             " --targets attention runs"
         )
     if stacks and run.used_base in BITSANDBYTES:
+        kept = "float32, to which peft converts them" if run.kbit_prepared else run.weight_dtype
         yield (
-            f"experts stay in {'float32' if run.kbit_prepared else run.weight_dtype}: transformers 5"
-            " puts no stacks of experts into bitsandbytes' layers"
-            + (", and peft's preparation converts them" if run.kbit_prepared else "")
+            f"experts stay in {kept}: transformers 5 puts no stacks of experts into bitsandbytes'"
+            " layers"
         )
     yield from (
         f"{words} stands on its source code alone: no execution and no measured run has checked it"

@@ -116,8 +116,8 @@ class Attention:
     # scores are held whatever is asked for: in the family's "own" code, or by PyTorch's "products",
     # which it takes where it has no fused kernel
     held: str = ""
-    # written-out scores: of queries and keys in "float32", in float32 from a float32 bias on
-    # ("biased"), or with a softmax in the run's type ("narrow"); else their softmax alone is float32
+    # written-out scores: of queries and keys in "float32"; in float32 from a float32 bias on
+    # ("biased"); with a softmax in the run's type ("narrow"); else their softmax alone is float32
     scores: str = ""
     masked: bool = False  # transformers makes a mask whatever is asked for
     spread: bool = False  # keys and values are copied for all heads before anything else

@@ -19,7 +19,6 @@ from consilico.sim.memory.holdings import (
     STATES,
     WEIGHTS,
     Dims,
-    Elements,
     Holding,
     Treatment,
     core,
@@ -234,9 +233,7 @@ Q_APOLLO = replace(
 )
 
 
-def adapted(
-    stored: tuple[Holding, ...], *more: Holding, weight_copies: int = 0
-) -> Treatment:
+def adapted(stored: tuple[Holding, ...], *more: Holding, weight_copies: int = 0) -> Treatment:
     """Return the treatment of a frozen weight next to two trained low-rank factors (LoRA).
 
     Args:

@@ -161,3 +161,45 @@ def test_a_configuration_that_transformers_refuses_is_named(
 def test_a_fake_tensor_does_not_stay_in_the_libraries(llama: Architecture) -> None:
     executed(TrainingRun(model=llama, method="lora", rank=4))
     assert torch.randn(2).sum().item() == pytest.approx(0.0, abs=100)  # a real number again
+
+
+MIXTURE = LLAMA | {
+    "num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 32, "num_key_value_heads": 4,
+}  # fmt: skip
+
+
+def mixture(tmp_path: Path, kind: str) -> Architecture:
+    path = tmp_path / "mixture" / "config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(MIXTURE | {"model_type": kind}))
+    return read_config(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dtype": "float16", "method": "sgd"},
+        {"dtype": "amp", "method": "sgd"},
+        {
+            "method": "qlora", "rank": 4, "kbit_prepared": True, "dtype": "bfloat16-amp",
+            "adapters": "float32",
+        },
+    ],
+    ids=["float16", "amp", "prepared, which makes experts float32"],
+)  # fmt: skip
+def test_experts_run_in_other_types_than_bfloat16(settings: dict[str, Any], tmp_path: Path) -> None:
+    run = TrainingRun(model=mixture(tmp_path, "mixtral"), batch=2, sequence=512, **settings)
+    # in a model as small as this, indices of tokens count
+    assert ledger(run).peak_bytes == pytest.approx(executed(run).peak_bytes, rel=3e-3)
+
+
+def test_an_adapter_that_a_library_fails_on_is_said_in_a_line(tmp_path: Path) -> None:
+    run = TrainingRun(model=mixture(tmp_path, "phimoe"), method="lora", rank=4)
+    with pytest.raises(
+        UserError, match=r"AttributeError in model\.layers\.\*\.mlp\.router"
+    ) as found:
+        executed(run)
+    assert "\n" not in str(found.value)
+    assert "--targets attention" in str(found.value)
+    targeted = TrainingRun(model=run.model, method="lora", rank=4, targets="attention")
+    assert executed(targeted).peak_bytes > 0

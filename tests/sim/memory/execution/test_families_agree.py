@@ -88,6 +88,10 @@ UNDER_AUTOCAST: list[tuple[str, dict[str, Any]]] = [
     ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full"}),
     ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full", "per_layer": True}),
     ("qwen3", {"dtype": "amp", "method": "lora", "rank": 8, "checkpointing": "full"}),
+    ("mixtral", {"dtype": "amp", "method": "sgd"}),
+    ("mixtral", {"dtype": "amp", "method": "lora", "rank": 8}),
+    ("phimoe", {"dtype": "bfloat16-amp", "method": "sgd"}),
+    ("olmoe", {"dtype": "float16", "method": "lora", "rank": 8}),
 ]
 """Families and settings where what autocast converts, and keeps, makes the peak."""
 SOON = ("qwen3", "gemma3_text", "mixtral")  # in every run of the tests
@@ -181,6 +185,16 @@ def test_the_ledger_agrees_on_adapters_of_mixtures(family: str, tmp_path: Path) 
 @pytest.mark.parametrize("family", ["mixtral", "qwen2_moe"])
 def test_experts_stay_floats_below_adapters(family: str, tmp_path: Path) -> None:
     assert abs(error_pct(family, tmp_path, method="qlora")) <= 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["mixtral", "olmoe"])
+def test_experts_that_peft_prepares_are_float32(family: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "method": "qlora", "rank": 8, "kbit_prepared": True, "dtype": "bfloat16-amp",
+        "adapters": "float32", "checkpointing": "full",
+    }  # fmt: skip
+    assert abs(error_pct(family, tmp_path, **settings)) <= 0.1
 
 
 CHECKPOINTED: list[dict[str, Any]] = [

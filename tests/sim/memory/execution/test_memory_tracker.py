@@ -131,3 +131,22 @@ def test_questions_about_real_data_are_answered_by_the_data() -> None:
         assert bool(torch.isfinite(value).all()) is False
         assert bool((value < 0).any()) is True
         assert value[0].item() == -2.0
+
+
+def test_the_floats_that_a_product_with_nf4_codes_makes_are_counted() -> None:
+    functional = pytest.importorskip("bitsandbytes.functional", reason="needs the extra hf")
+    import bitsandbytes
+
+    peaks = {}
+    for double in (False, True):
+        with FakeTensorMode(allow_non_fake_inputs=True), MemoryTracker() as tracker:
+            codes, state = functional.quantize_4bit(
+                torch.zeros(256, 128), compress_statistics=double, quant_type="nf4"
+            )
+            given = torch.zeros(4, 128)
+            tracker.restart()
+            held = tracker.current_bytes
+            result = bitsandbytes.matmul_4bit(given, codes, state)
+            peaks[double] = tracker.peak_bytes - held - result.nbytes
+    # the matrix in float32, and where scales are codes those, too: one for 64 elements
+    assert peaks == {False: 4 * 256 * 128, True: 4 * 256 * 128 + 4 * 256 * 128 // 64}
