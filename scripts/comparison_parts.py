@@ -1,12 +1,18 @@
-"""Parts of docs/compare.md: what comparisons of units for attention scores found."""
+"""Parts of docs/compare.md and docs/softmax.md: what comparisons and errors of units are."""
 
+import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+
+import numpy as np
 
 from consilico.reports.comparison.facts import ComparisonFacts, comparison_facts
 from consilico.reports.comparison.judgements import TargetRow, judge_comparison
 from consilico.sim.base.interval import Interval
 from consilico.sim.comparison.facts import BUFFERS, Compared
+from consilico.sim.comparison.row_errors import TRAPS, RowErrors, ScaledRows, row_errors
+from consilico.sim.units.catalogue import configure, find_unit
+from consilico.sim.units.rows import DRAWN_SCALE, traffic_rows
 from scripts.document_text import paragraph, table
 
 __all__ = ["PARTS"]
@@ -102,9 +108,66 @@ def compare_rows() -> str:
     return table(head, [cells(found[key]) for key in found])
 
 
+_BIT = math.log(2)  # in natural units
+_OWN_SCALES = {  # natural units per code of what a unit takes
+    "softmax": DRAWN_SCALE,
+    "online_softmax": DRAWN_SCALE,
+    "softermax": _BIT / 4,
+    "ita": _BIT / 32,
+    "sole": 1 / 16,
+}
+_SCALES = (("8/127", DRAWN_SCALE), ("ln 2 / 4", _BIT / 4), ("ln 2 / 32", _BIT / 32))
+_DRAWN_ROWS = 24
+
+
+def _errors(name: str, rows: ScaledRows) -> RowErrors:
+    """Return the errors of a unit that takes rows of any length here."""
+    unit = find_unit(name)
+    settings = ["row=4096"] if name == "online_softmax" else ["row=4096", "buffer=sram"]
+    assert unit.normalize is not None
+    return row_errors(partial(unit.normalize, configure(unit, settings)), rows)
+
+
+def row_errors_drawn() -> str:
+    """Return how far units are from exact softmax on drawn rows."""
+    ((_, drawn),) = traffic_rows("normal", 256, _DRAWN_ROWS * 256)
+    head = (
+        "unit", "scale per code", "largest error", "mean error", "row sums", "zeros",
+        "other greatest",
+    )  # fmt: skip
+    rows = []
+    for name in _OWN_SCALES:
+        for words, scale in _SCALES:
+            found = _errors(name, [(scale, drawn)])
+            rows.append(
+                (
+                    f"`{name}`",
+                    words,
+                    f"{found.max_error:.4f}",
+                    f"{found.mean_error:.6f}",
+                    f"{found.least_row_sum:.3f} to {found.greatest_row_sum:.3f}",
+                    f"{100 * found.zeros:.0f} %",
+                    f"{100 * found.argmax_flips:.0f} %",
+                )
+            )
+    return table(head, rows)
+
+
+def row_errors_traps() -> str:
+    """Return row sums of rows that methods break at, in codes of each unit."""
+    rows = []
+    for trap, codes in TRAPS.items():
+        shown = np.zeros(len(codes), dtype=bool)
+        found = [_errors(name, [(scale, [(codes, shown)])]) for name, scale in _OWN_SCALES.items()]
+        rows.append((trap, *(f"{each.least_row_sum:.3f}" for each in found)))
+    return table(("row", *(f"`{name}`" for name in _OWN_SCALES)), rows, "---:")
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "compare_state": compare_state,
     "compare_targets": compare_targets,
     "compare_ratios": compare_ratios,
     "compare_rows": compare_rows,
+    "row_errors_drawn": row_errors_drawn,
+    "row_errors_traps": row_errors_traps,
 }

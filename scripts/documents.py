@@ -59,6 +59,7 @@ _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "online_softmax": "softmax",
     "softermax": "softmax",
     "softmax": "softmax",
+    "sole": "softmax",
     "matmul/requant": "requantization",
     "matmul/quantize": "requantization",
     "matmul/systolic": "systolic",

@@ -34,7 +34,7 @@ class Case:
     rung: str = "layout"
 
 
-_WITH_BUFFER = ("softermax", "ita", "softmax")
+_WITH_BUFFER = ("softermax", "ita", "softmax", "sole")
 _WITHOUT = (
     "consmax/base2", "consmax/log2", "base2_scores", "online_softmax", "consmax/split",
 )  # fmt: skip

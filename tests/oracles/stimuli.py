@@ -159,6 +159,11 @@ def softermax(rng: Random, parameters: Parameters) -> Iterator[Item]:
         yield from row
 
 
+def sole(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield what ``softermax`` takes: the streams are the same."""
+    return softermax(rng, parameters)
+
+
 def ita(rng: Random, parameters: Parameters) -> Iterator[Item]:
     """Yield rows of scores; in the longest buffer also sums that wrap."""
     for row in _rows(rng, parameters):
@@ -497,6 +502,7 @@ DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
         online_softmax,
         softermax,
         softmax,
+        sole,
         training_blockwise_dequantize,
         training_blockwise_quantize,
         training_project,

@@ -18,6 +18,7 @@ from consilico.golden.attention.ita import ita
 from consilico.golden.attention.online_softmax import online_softmax
 from consilico.golden.attention.softermax import softermax
 from consilico.golden.attention.softmax import softmax
+from consilico.golden.attention.sole import sole
 from consilico.golden.bfloat16 import from_integer
 from consilico.golden.matmul.group_dot import fixed_scale
 from consilico.golden.matmul.quantize import quantize
@@ -151,6 +152,11 @@ class Softermax(Rows):
 class Ita(Rows):
     def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return ita(score, mask, self.config)
+
+
+class Sole(Rows):
+    def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return sole(score, mask, self.config)
 
 
 class Softmax(Rows):
@@ -421,6 +427,7 @@ REFERENCES: dict[str, type[Reference]] = {
     "online_softmax": OnlineSoftmax,
     "softermax": Softermax,
     "softmax": Softmax,
+    "sole": Sole,
     "training/blockwise_dequantize": BlockwiseDequantize,
     "training/blockwise_quantize": BlockwiseQuantize,
     "training/project": Project,

@@ -1,0 +1,95 @@
+"""Specify ``sole``: E2Softmax, powers of two and a division of logarithms (arXiv 2510.17189).
+
+Every exponential is rounded to a power of two, whose exponent has 4 bits, and so is the sum but for
+its second bit. The paper was read in excerpts and in implementations by others. What is our choice:
+scores have 4 fraction bits; the sum has 15 and is as wide as a row can make it; it is rescaled by
+the exponent of what the maximum grows by; results are rounded half up to 8 fraction bits. The paper
+keeps the 4-bit exponents of a row next to the maxima that they are relative to; here the scores are
+kept, which takes less where few of them come per beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from consilico.golden.attention.rows import RowConfig, running_sum
+from consilico.golden.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "LEAST",
+    "MOST_EXPONENT",
+    "NUMERATORS",
+    "SCORE_FRACTION",
+    "SUM_FRACTION",
+    "SoleConfig",
+    "exponent_of",
+    "sole",
+]
+
+LEAST: Final = -128  # the maximum begins here
+SCORE_FRACTION: Final = 4  # fraction bits of a score, which is in natural units
+MOST_EXPONENT: Final = 15  # of an exponential, which is at least 2 ** -15
+SUM_FRACTION: Final = 15
+NUMERATORS: Final = (419, 291)  # 0.818 and 0.568 with 9 fraction bits, by the sum's second bit
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoleConfig(RowConfig):
+    """Configuration of ``sole``."""
+
+    @property
+    def result_width(self) -> int:
+        """Return the number of bits of a result, unsigned with 8 fraction bits."""
+        return 8
+
+    @property
+    def sum_width(self) -> int:
+        """Return the number of bits of the sum of a row as long as the buffer."""
+        return SUM_FRACTION + 1 + (self.row - 1).bit_length()
+
+
+def exponent_of(excess: Tensor) -> Tensor:
+    """Return the exponent of ``exp(-excess / 16)`` as a power of two, without its sign.
+
+    ``log2(e)`` is 1 + 1/2 - 1/16, in shifts that truncate; the product is rounded half up.
+
+    Args:
+        excess: By how much the maximum exceeds a score, 0 to 255, any shape.
+    """
+    product = excess + (excess >> 1) - (excess >> 4)
+    half = 1 << SCORE_FRACTION - 1
+    return ((product + half) >> SCORE_FRACTION).clamp(max=MOST_EXPONENT)
+
+
+def sole(score: Tensor, mask: Tensor, config: SoleConfig) -> Tensor:
+    """Compute results as ``sole`` does, bit for bit.
+
+    Args:
+        score: Codes with 4 fraction bits, int64, shape ``(rows, beats, lanes)``. The order of
+            scores and the division into beats count.
+        mask: Bool, same shape; True: the score takes no part, and its result is 0. A row that is
+            shorter than others is filled up with masked beats.
+        config: The unit.
+
+    Returns:
+        Results with 8 fraction bits, int64, same shape.
+    """
+    greatest, total = running_sum(
+        torch.where(mask, LEAST, score),
+        LEAST,
+        lambda beat, excess: torch.where(
+            mask[:, beat], 0, 1 << SUM_FRACTION - exponent_of(excess)
+        ).sum(dim=1),
+        lambda total, growth, added: (total >> exponent_of(growth)) + added,
+    )
+    place = torch.frexp(total.double()).exponent.long().clamp(min=1) - 1  # of the leading one
+    second = (total << 1 >> place) & 1
+    numerator = torch.tensor(NUMERATORS)[second]
+    excess = (greatest[:, None, None] - score).clamp(min=0)
+    shift = exponent_of(excess) + (place - SUM_FRACTION).clamp(min=0)[:, None, None]
+    guarded = numerator[:, None, None] >> shift
+    return torch.where(mask, 0, (guarded + 1) >> 1)

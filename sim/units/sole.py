@@ -1,0 +1,116 @@
+"""Catalogue entry of ``sole``, E2Softmax: a rival of ConSmax that only shifts."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from consilico.golden.attention.sole import SCORE_FRACTION, SoleConfig, sole
+from consilico.sim.traffic.score_traffic import score_traffic
+from consilico.sim.traffic.scores import ScoreSampling
+from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.rows import (
+    COVERAGE,
+    Codes,
+    Masks,
+    Reals,
+    Timing,
+    add_row,
+    add_rows,
+    in_beats,
+    model_rows,
+    of_scores,
+    row_contract,
+    row_cycles,
+    row_exempt,
+    row_hits,
+    row_results,
+    traffic_rows,
+)
+from consilico.sim.units.stimulus import Stimulus
+from consilico.sim.units.unit import Unit
+
+__all__ = ["UNITS"]
+
+
+def _hardware() -> Any:
+    from consilico.hw.attention import sole as hardware
+
+    return hardware
+
+
+def _timing(config: SoleConfig) -> Timing:
+    hardware = _hardware()
+    return Timing(gather=hardware.gather_stages(config), deliver=hardware.DELIVER)
+
+
+def _golden(config: SoleConfig, accepted: Accepted) -> Results:
+    """Return the results of ``sole``."""
+    import torch
+
+    def normalized(score: Codes, mask: Masks, rows: Codes) -> Codes:
+        found: Codes = sole(torch.from_numpy(score), torch.from_numpy(mask), config).numpy()
+        return found
+
+    return row_results(config, accepted, normalized)
+
+
+def _codes(score: Codes, scale: float) -> Codes:
+    """Return INT8 scores as the unit takes them: in natural units, with 4 fraction bits."""
+    codes = np.rint(score * (scale * (1 << SCORE_FRACTION)))
+    found: Codes = np.clip(codes, -128, 127).astype(np.int64)
+    return found
+
+
+def _vectors(config: SoleConfig, seed: int) -> Stimulus:
+    """Drive rows that units and methods break at, every code, and real rows; masks, resets."""
+    builder = UNITS[0].builder(config)
+    real = [
+        (_codes(score, scale), mask)
+        for scale, rows in model_rows(score_traffic(), ScoreSampling(), 4, 1600)
+        for score, mask in rows
+    ]
+    add_rows(builder, config, np.random.default_rng(seed), real)
+    return builder.build()
+
+
+def _traffic(config: SoleConfig, beats: int, *, source: str) -> Stimulus:
+    """Return rows to measure activity with."""
+    builder = UNITS[0].builder(config)
+    for scale, rows in traffic_rows(source, config.row, beats * config.lanes):
+        for score, mask in rows:
+            add_row(builder, config.lanes, _codes(score, scale), mask)
+    return builder.build()
+
+
+def _normalize(config: SoleConfig, scale: float, score: Codes, mask: Masks) -> Reals:
+    """Return what the unit makes of rows, as real numbers; scores are rounded to what it takes."""
+    import torch
+
+    codes, hidden = in_beats(_codes(score, scale), mask, config.lanes)
+    found = sole(torch.from_numpy(codes), torch.from_numpy(hidden), config)
+    return of_scores(found.numpy(), score.shape[1]) / 2.0**config.result_width
+
+
+UNITS = (
+    Unit(
+        name="sole",
+        family="attention",
+        summary="Softmax by powers of two and a division of logarithms (E2Softmax of SOLE)",
+        config=SoleConfig,
+        component=lambda config: _hardware().Sole(config),
+        vectors=_vectors,
+        golden=_golden,
+        hits=row_hits,
+        coverage=COVERAGE,
+        exempt=row_exempt,
+        latency=lambda config: _timing(config).latency,
+        item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
+        contract=lambda config: row_contract(config, _timing(config), {}),
+        operations_per_beat=lambda config: config.lanes,
+        operations_per_result=lambda config, source: 1,
+        normalize=_normalize,
+        sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
+        measured_with=("normal",),
+    ),
+)
