@@ -4,7 +4,8 @@ A row's scores become exponents of 2, ``u = k * s``. Pass 1 adds up ``2 ** (u - 
 integer part of the greatest ``u`` so far as ``m``, so that rescaling the sum is a shift. Pass 2
 gives each score ``2 ** (u - log2(sum))``: neither a divider nor a multiplier of fractions is
 needed. The widths are the least for which the errors of all roundings add up to less than 1 unit in
-the last place for every row; a row of one score gives exactly 1.
+the last place for every row; a row of one score gives exactly 1. Powers of two may be those of VEXP
+instead (arXiv 2504.11227), which are off by up to 0.9 %.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from consilico.golden.attention.rows import RowConfig, running_sum
+from consilico.golden.config import choice
 from consilico.golden.lazy import torch
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ __all__ = [
     "power_segments",
     "softmax",
     "softmax_constant",
+    "vexp_mantissa",
 ]
 
 K_FRACTION: Final = 17  # fraction bits of k, as consmax/log2 has them
@@ -57,6 +60,10 @@ _BIAS = 127  # of the exponents of bf16
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxConfig(RowConfig):
     """Configuration of ``softmax``."""
+
+    exponential: str = choice(
+        "exact", ("exact", "vexp"), "powers of 2: within the bound of the error, or those of VEXP"
+    )
 
     @property
     def result_width(self) -> int:
@@ -84,6 +91,20 @@ def mantissa_table() -> list[int]:
         round(128 * 2 ** ((step * values + (values - 1) / 2) / (1 << FRACTION))) - 128
         for step in range(1 << ADDRESS)
     ]
+
+
+def vexp_mantissa(fraction: int) -> int:
+    """Return the 7-bit mantissa that VEXP has for ``2 ** (fraction / 128)``.
+
+    Two parabolas, as its authors' model has them (belanoa/ez_expu, ``golden-model/golden.py``):
+    arXiv 2504.11227 states their coefficients as reals.
+
+    Args:
+        fraction: 7 bits.
+    """
+    if fraction < 64:
+        return 8 * fraction * (fraction + 363) >> 12
+    return 127 - (7 * (255 - 2 * fraction) * (fraction + 278) >> 12)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +199,13 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     exponent = (score * k) >> (K_FRACTION - FRACTION)
     whole = exponent >> FRACTION
     address = (exponent >> FRACTION - POWER_ADDRESS) & (1 << POWER_ADDRESS) - 1
-    power = power_segments().at(address) << config.sum_fraction - POWER_FRACTION
+    if config.exponential == "vexp":
+        mantissas = torch.tensor([vexp_mantissa(each) for each in range(128)])
+        power = 128 + mantissas[address >> POWER_ADDRESS - 7] << POWER_FRACTION - 7
+    else:
+        mantissas = torch.tensor(mantissa_table())
+        power = power_segments().at(address)
+    power = power << config.sum_fraction - POWER_FRACTION
 
     def added(beat: int, excess: Tensor) -> Tensor:
         shifted = power[:, beat] >> excess.clamp(max=62)
@@ -194,9 +221,8 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     fraction = (total << LOG_ADDRESS >> place) & (1 << LOG_ADDRESS) - 1
     log_total = (place - config.sum_fraction + greatest << FRACTION) + log_segments().at(fraction)
     log_result = exponent + ((_BIAS << FRACTION) - log_total)[:, None, None]
-    mantissa = torch.tensor(mantissa_table())[
-        (log_result >> FRACTION - ADDRESS) & (1 << ADDRESS) - 1
-    ]
+    place_of = (log_result & (1 << FRACTION) - 1) * len(mantissas) >> FRACTION
+    mantissa = mantissas[place_of]
     bits = (log_result >> FRACTION << 7) + mantissa
     nothing = mask | (total == 0)[:, None, None] | (bits < 1 << 7)
     return torch.where(nothing, 0, bits)

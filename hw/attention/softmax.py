@@ -16,11 +16,13 @@ from consilico.golden.attention.softmax import (
     LEAST,
     LOG_ADDRESS,
     POWER_ADDRESS,
+    POWER_FRACTION,
     STEP_BITS,
     SoftmaxConfig,
     log_segments,
     mantissa_table,
     power_segments,
+    vexp_mantissa,
 )
 from consilico.hw.arith import Columns
 from consilico.hw.attention.powers import Multiplicand, correction, interpolated, score_digits
@@ -39,6 +41,7 @@ DELIVER = 2  # stages of pass 2
 _LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 _BIAS = 127  # of the exponents of bf16
 _DROP = K_FRACTION - FRACTION  # fraction bits of a product that are cut
+_VEXP = [vexp_mantissa(fraction) for fraction in range(128)]
 _EXPONENT = 9  # integer bits of the binary logarithm of a result, signed
 
 
@@ -96,7 +99,7 @@ class Softmax(wiring.Component):
                 hidden.eq(word[-1] | nothing | passes.long),
             ]
             bits = Signal(_EXPONENT + 7, name=f"bits{lane}")
-            mantissa = correction(m, mantissa_table(), 7, kept[:ADDRESS])
+            mantissa = self._mantissa(m, kept[:ADDRESS])
             m.d.comb += bits.eq(kept[ADDRESS - 7 :] + mantissa)
             shown = ~hidden & ~bits[-1] & bits[7:].any()
             m.d.deliver_stage1 += self.o.payload.data[lane].eq(bits[:15] & shown.replicate(15))
@@ -155,7 +158,7 @@ class Softmax(wiring.Component):
                 late.eq(addresses[lane]),
                 hidden.eq(masks[lane]),
             ]
-            power = interpolated(m, power_segments(), late, GUARD_BITS, STEP_BITS)
+            power = self._power(m, late)
             shifted = Signal(one, name=f"shifted{lane}")
             m.d.comb += shifted.eq(Cat(C(0, one - len(power)), power) >> shift)
             added.add(0, shifted & (~hidden).replicate(one))
@@ -172,6 +175,20 @@ class Softmax(wiring.Component):
         gated_domain(m, "total", moves(stages - 1) | passes.clear)
         m.d.total += total.eq(following & (~passes.clear).replicate(width))
         return greatest, total
+
+    def _mantissa(self, m: Module, fraction: Value) -> Value:
+        """Return by how much the mantissa of ``2 ** f`` exceeds the upper 7 bits of ``f``."""
+        if self._config.exponential == "vexp":
+            return correction(m, _VEXP, 7, fraction[-7:])
+        return correction(m, mantissa_table(), 7, fraction)
+
+    def _power(self, m: Module, fraction: Value) -> Value:
+        """Return ``2 ** f`` with 11 fraction bits and the leading 1."""
+        if self._config.exponential == "vexp":
+            upper, mantissa = fraction[-7:], Signal(7)
+            m.d.comb += mantissa.eq(upper + correction(m, _VEXP, 7, upper))
+            return Cat(C(0, POWER_FRACTION - 7), mantissa, C(1, 1))
+        return interpolated(m, power_segments(), fraction, GUARD_BITS, STEP_BITS)
 
     def _prepare(
         self, m: Module, greatest: Value, total: Value, k: Multiplicand

@@ -45,10 +45,28 @@ def segment(n: int) -> tuple[int, int]:
     return _segment(lambda t: mpmath.log(1 + t, 2), 2**16, 32, n)
 
 
+def vexp(n: int) -> int:
+    """Return the mantissa of VEXP."""
+    if n < 64:
+        return 8 * n * (n + 363) // 2**12
+    return 127 - 7 * (255 - 2 * n) * (n + 278) // 2**12
+
+
 class Oracle(RowOracle):
     """The unit's streams."""
 
     width = 16
+
+    def __init__(self, *, exponential: str, **rows: Any) -> None:
+        super().__init__(**rows)
+        self.vexp = exponential == "vexp"
+
+    def power(self, fraction: int) -> int:
+        """Return the power, with 11 fraction bits, of a fraction with 12."""
+        return (128 + vexp(fraction // 32)) * 2**4 if self.vexp else power(fraction // 4)
+
+    def mantissa(self, fraction: int) -> int:
+        return vexp(fraction // 32) if self.vexp else mantissa(fraction // 8)
 
     def configure(self, payload: int) -> None:
         self.next_k = Fields(payload).unsigned(17)
@@ -67,7 +85,7 @@ class Oracle(RowOracle):
             new = max([greatest, *(u // 2**12 for u in exponents)])
             total //= 2 ** (new - greatest)
             for u in exponents:
-                added = power(u % 2**12 // 4) * 2 ** (fraction - 11)
+                added = self.power(u % 2**12) * 2 ** (fraction - 11)
                 total += added // 2 ** (new - u // 2**12)
             greatest = new
         if total == 0:
@@ -84,5 +102,5 @@ class Oracle(RowOracle):
 
     def pattern(self, code: int, whole: int, log: int) -> int:
         x = self.exponent(code) - whole * 2**12 - log + 127 * 2**12
-        bits = x // 2**12 * 2**7 + mantissa(x % 2**12 // 8)
+        bits = x // 2**12 * 2**7 + self.mantissa(x % 2**12)
         return bits if bits >= 2**7 else 0

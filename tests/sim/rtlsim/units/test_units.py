@@ -42,7 +42,7 @@ QUICK: list[tuple[str, dict[str, Any]]] = [
     ("softermax", {"row": 16}),
     ("softermax", {"row": 64, "lanes": 4, "buffer": "flop"}),
     ("softmax", {"row": 16}),
-    ("softmax", {"row": 64, "lanes": 2, "buffer": "flop"}),
+    ("softmax", {"row": 64, "lanes": 2, "buffer": "flop", "exponential": "vexp"}),
     ("softmax", {"row": 64, "lanes": 4, "buffer": "sram"}),
     ("sole", {"row": 16}),
     ("sole", {"row": 16, "lanes": 4, "buffer": "flop"}),
