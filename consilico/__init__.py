@@ -17,6 +17,7 @@ from consilico.api import (
     accelerator,
     buffer,
     buffers,
+    chip,
     claims,
     compare,
     configure,
@@ -38,6 +39,7 @@ from consilico.api import (
     scale,
     sweep,
     sweep_rtl,
+    system,
     training_hw,
     training_run,
     unit,
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.power.clock_tree import ClockTreeOptions
     from consilico.sim.silicon.power.report import PowerReport
     from consilico.sim.silicon.sweep import ClockSweep
+    from consilico.sim.system.answer import SystemAnswer
+    from consilico.sim.system.chip import Chip
     from consilico.sim.units.stimulus import Stimulus
     from consilico.sim.units.unit import Unit
 
@@ -78,6 +82,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "BufferCost": "sim.estimate.memories.cost",
     "BufferCosts": "sim.estimate.memories.cost",
     "CheckedClaim": "sim.claims.check",
+    "Chip": "sim.system.chip",
     "ClockSweep": "sim.silicon.sweep",
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
     "Comparison": "sim.comparison.facts",
@@ -93,6 +98,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "ScaledFigures": "sim.estimate.nodes.prediction",
     "StepCost": "sim.accelerator.step_cost",
     "Stimulus": "sim.units.stimulus",
+    "SystemAnswer": "sim.system.answer",
     "TrainingRun": "sim.memory.training_run",
     "Unit": "sim.units.unit",
     "Verification": "sim.rtlsim.verify",
@@ -104,6 +110,7 @@ __all__ = [
     "BufferCosts",
     "CheckFailed",
     "CheckedClaim",
+    "Chip",
     "ClockSweep",
     "ClockTreeOptions",
     "Comparison",
@@ -120,6 +127,7 @@ __all__ = [
     "ScaledFigures",
     "StepCost",
     "Stimulus",
+    "SystemAnswer",
     "ToolError",
     "TrainingRun",
     "Unit",
@@ -129,6 +137,7 @@ __all__ = [
     "accelerator",
     "buffer",
     "buffers",
+    "chip",
     "claims",
     "compare",
     "configure",
@@ -150,6 +159,7 @@ __all__ = [
     "scale",
     "sweep",
     "sweep_rtl",
+    "system",
     "training_hw",
     "training_run",
     "unit",

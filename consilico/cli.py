@@ -34,6 +34,7 @@ from consilico.commands import (
     scale,
     silicon,
     sweep,
+    system,
     test,
     training_hw,
     units,
@@ -86,6 +87,7 @@ app.command("estimate")(estimate.estimate)
 app.command("memory")(memory.memory)
 app.command("memory-sweep")(memory_sweep.memory_sweep)
 app.command("training-hw")(training_hw.training_hw)
+app.command("system")(system.system)
 app.add_typer(pdk.app, name="pdk")
 app.command("scale")(scale.scale)
 app.command("buffer")(buffer.buffer)

@@ -17,6 +17,7 @@ from consilico.reports.memory.charts import memory_plot, memory_sweep_plot
 from consilico.reports.page.chart import Chart
 from consilico.reports.power.charts import power_plot
 from consilico.reports.scaling.charts import scale_plot
+from consilico.reports.system.charts import system_plot
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import write_atomic
 
@@ -33,6 +34,7 @@ __all__ = [
     "save_plot",
     "scale_plot",
     "sweep_plot",
+    "system_plot",
     "training_hw_plot",
 ]
 

@@ -16,12 +16,14 @@ from consilico.api.comparisons import compare
 from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, prove_rtl, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
+from consilico.api.system import chip, system
 from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
 
 __all__ = [
     "accelerator",
     "buffer",
     "buffers",
+    "chip",
     "claims",
     "compare",
     "configure",
@@ -43,6 +45,7 @@ __all__ = [
     "scale",
     "sweep",
     "sweep_rtl",
+    "system",
     "training_hw",
     "training_run",
     "unit",

@@ -24,6 +24,7 @@ __all__ = [
     "SystolicJob",
     "beat_results",
     "cycles",
+    "drained_cycles",
     "job_beats",
     "latency",
     "matmul",
@@ -322,6 +323,11 @@ def cycles(job: SystolicJob, config: SystolicConfig) -> int:
         ValueError: If the job exceeds the unit's limits.
     """
     config.check(job)
+    return drained_cycles(job, config)
+
+
+def drained_cycles(job: SystolicJob, config: SystolicConfig) -> int:
+    """Return the same for jobs of any size, as if the unit's counters had room for them."""
     _, low, _ = _strips(job, config)
     occupied = occupied_cycles(job, config)
     if config.dataflow == "output_stationary":

@@ -186,12 +186,13 @@ class AttentionOperator:
 
 @dataclass(frozen=True, kw_only=True)
 class ElementwisePass:
-    """Passes of one kind over the activations of all layers that have them."""
+    """Passes of one kind over activations, those of all layers that have them."""
 
     name: str
-    reads: int  # elements
+    count: int
+    reads: int  # elements, of each
     writes: int
-    operations: float  # scalar ones
+    operations: float  # scalar ones, of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,21 +319,22 @@ def _elementwise(workload: Workload) -> Iterator[ElementwisePass]:
     """Yield the passes over activations; the normalization of scores is attention's own."""
     model, t = workload.model, workload.rows
     h = model.hidden * t
-    yield _pass("embedding", h, h, 0)
+    yield _pass("embedding", 1, h, h, 0)
     for kind, block in enumerate(model.kinds):
         n = model.pattern.count(kind)
-        places = len(NORM_PLACES[block.norms])
-        yield _pass("norms", n * places * h, n * places * h, _norm(model.norm))
+        yield _pass("norms", n * len(NORM_PLACES[block.norms]), h, h, _norm(model.norm))
         yield from _of_heads(block.attention, n, t)
         yield from _of_mlp(block.mlp, n, t)
-        yield _pass("residuals", 4 * n * h, 2 * n * h, _RESIDUAL)
+        yield _pass("residuals", 2 * n, 2 * h, h, _RESIDUAL)
     if model.final_norm and not model.post_norm:
-        yield _pass("final norm", h, h, _norm(model.norm))
+        yield _pass("final norm", 1, h, h, _norm(model.norm))
 
 
-def _pass(name: str, reads: int, writes: int, each: float) -> ElementwisePass:
-    """Return a pass with so many operations for each element that it writes."""
-    return ElementwisePass(name=name, reads=reads, writes=writes, operations=each * writes)
+def _pass(name: str, count: int, reads: int, writes: int, each: float) -> ElementwisePass:
+    """Return passes with so many operations for each element that they write."""
+    return ElementwisePass(
+        name=name, count=count, reads=reads, writes=writes, operations=each * writes
+    )
 
 
 def _norm(kind: str) -> int:
@@ -345,16 +347,18 @@ def _of_heads(
 ) -> Iterator[ElementwisePass]:
     """Yield norms and positions of queries and keys."""
     if isinstance(part, LatentAttention):
-        short = layers * tokens * (part.query_rank + part.key_rank)
-        yield _pass("norms", short, short, _norm("rms"))
-        turned = layers * tokens * (part.heads + 1) * part.rotary
-        yield _pass("rotary embedding", turned, turned, _ROTARY)
+        short = tokens * (part.query_rank + part.key_rank)
+        yield _pass("head norms", layers, short, short, _norm("rms"))
+        turned = tokens * (part.heads + 1) * part.rotary
+        yield _pass("rotary embedding", layers, turned, turned, _ROTARY)
         return
-    both = layers * tokens * (part.heads + part.kv_heads)
+    both = tokens * (part.heads + part.kv_heads)
     if part.norm:
-        yield _pass("norms", both * part.head_dim, both * part.head_dim, _norm(part.norm))
+        size = both * part.head_dim
+        yield _pass("head norms", layers, size, size, _norm(part.norm))
     if part.rotary:
-        yield _pass("rotary embedding", both * part.rotary, both * part.rotary, _ROTARY)
+        turned = both * part.rotary
+        yield _pass("rotary embedding", layers, turned, turned, _ROTARY)
 
 
 def _of_mlp(part: Mlp | Mixture, layers: int, tokens: int) -> Iterator[ElementwisePass]:
@@ -366,6 +370,6 @@ def _of_mlp(part: Mlp | Mixture, layers: int, tokens: int) -> Iterator[Elementwi
         if part.shared is not None:
             met.append((part.shared, 1))
     for mlp, times in met:
-        size = layers * tokens * times * mlp.intermediate
+        size = tokens * times * mlp.intermediate
         each = _ACTIVATION_OPERATIONS.get(mlp.activation, _ACTIVATION_OPERATIONS["gelu"])
-        yield _pass("activation", size * (1 + mlp.gated), size, each + mlp.gated)
+        yield _pass("activation", layers, size * (1 + mlp.gated), size, each + mlp.gated)

@@ -1,0 +1,1 @@
+"""What a model costs on a chip: pictures of ``consilico system``."""

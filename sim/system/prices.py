@@ -1,0 +1,133 @@
+"""What the parts of a chip cost in a kit: area, energy of an operation, leakage."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from consilico.golden.config import Config
+from consilico.sim.accelerator.accelerator import SystolicArrays
+from consilico.sim.accelerator.costs import OperationCost, OperationCosts, SramCost, sram_cost
+from consilico.sim.accelerator.unit_prices import PricedKit, price_list
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.interval import Interval
+from consilico.sim.estimate.operators.estimate import estimate
+from consilico.sim.system.chip import Chip
+from consilico.sim.system.normalizers import Normalizer
+from consilico.sim.units.catalogue import find_unit
+
+__all__ = ["PartPrice", "Prices", "prices"]
+
+_LANES_OF_A_REQUANTIZER = 512  # products of a vector; no sum of a matrix is shorter by much
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartPrice:
+    """What one kind of part costs."""
+
+    area_um2: Interval  # of all of them
+    leakage_w: Interval  # of all of them
+    energy_pj: Interval  # of an operation, leakage left out
+    registers: float  # part of the energy that is known to be in registers and clock
+    basis: str
+    source: str
+    path_ns: Interval | None  # None: not known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Costs of the parts of a chip, by what the answer calls them."""
+
+    kit: PricedKit
+    parts: dict[str, PartPrice]
+    weight_move_pj: Interval  # of a code that moves on by a cell, by its part of a cell's registers
+    sram: SramCost
+    score_buffer: SramCost | None
+
+    @property
+    def slowest(self) -> tuple[str, Interval]:
+        """Return the part with the longest path, and that."""
+        paths = {name: part.path_ns for name, part in self.parts.items() if part.path_ns}
+        name = max(paths, key=lambda part: paths[part].value)
+        return name, paths[name]
+
+
+def prices(
+    chip: Chip, normalizer: Normalizer, score_buffer_bytes: int, pdk: str, rung: str | None = None
+) -> Prices:
+    """Return what the parts of a chip cost.
+
+    Args:
+        chip: The chip.
+        normalizer: The unit between the arrays of a tile.
+        score_buffer_bytes: Size of the buffers for scores; 0: none.
+        pdk: Process kit.
+        rung: ``cells`` or ``layout``; None: the layout, where the kit was laid out.
+
+    Raises:
+        UserError: If the kit is not calibrated, or a part cannot meet the clock.
+    """
+    costs, kit = _operation_costs(pdk, rung, chip.rows, chip.columns)
+    cell = costs["int8 MAC"]
+    array = chip.values_array
+    # part of a cell's registers that holds a weight on its way
+    code = array.w_width / (array.x_width + 2 * array.w_width + array.column_width)
+    per_tile = chip.columns + chip.value_arrays * chip.values_array.columns
+    requantizers = chip.tiles * per_tile + -(-chip.gemv_lanes // _LANES_OF_A_REQUANTIZER)
+    parts = {
+        "score arrays": _of(cell, chip.scores_cells),
+        "value arrays": _of(cell, chip.values_cells),
+        "requantizers": _of(costs["requantization"], requantizers),
+        "normaliser": _estimated(normalizer.unit.name, normalizer.config, pdk, rung, chip.tiles),
+        "vector lanes": _of(costs["float operation"], chip.lanes),
+    }
+    if chip.gemv_lanes:
+        form = chip.weights
+        parts["GEMV lanes"] = _estimated(form.unit, form.config, pdk, rung, chip.gemv_units)
+    move = cell.energy_pj * (cell.registers * code)
+    found = Prices(
+        kit=kit,
+        parts=parts,
+        weight_move_pj=Interval(move.value, 0.0, 2 * move.high),
+        sram=sram_cost(chip.sram_bytes, pdk),
+        score_buffer=sram_cost(score_buffer_bytes, pdk) if score_buffer_bytes else None,
+    )
+    name, path = found.slowest
+    path = max(path, costs.slowest.path_ns, key=lambda interval: interval.low)
+    if chip.clock_ns < path.low:
+        raise UserError(
+            f"clock_ns must be at least {path.low:.3f} in {pdk}: {name} need that; not"
+            f" {chip.clock_ns:g}"
+        )
+    return found
+
+
+@cache
+def _operation_costs(
+    pdk: str, rung: str | None, rows: int, columns: int
+) -> tuple[OperationCosts, PricedKit]:
+    units = price_list(pdk, "best", rung)
+    return OperationCosts(units, SystolicArrays(rows=rows, columns=columns)), units.kit
+
+
+def _of(cost: OperationCost, lanes: int) -> PartPrice:
+    """Return the price of so many lanes that do an operation each cycle."""
+    return PartPrice(
+        area_um2=cost.area_um2 * lanes, leakage_w=cost.leakage_w * lanes,
+        energy_pj=cost.energy_pj, registers=cost.registers, basis=cost.basis, source=cost.source,
+        path_ns=None,
+    )  # fmt: skip
+
+
+@cache
+def _estimated(name: str, config: Config, pdk: str, rung: str | None, number: int) -> PartPrice:
+    """Return the price of a number of units by the analytical model, leakage apart."""
+    unit = find_unit(name)
+    found = estimate(unit, config, pdk, rung=rung)
+    still = found.leakage_w.value * found.clock_ns * 1e3 / unit.operations_per_beat(config)
+    whole = found.energy_per_operation_pj
+    moving = (max(end - still, 0.0) for end in (whole.value, whole.low, whole.high))
+    return PartPrice(
+        area_um2=found.area_um2 * number, leakage_w=found.leakage_w * number,
+        energy_pj=Interval(*moving), registers=0.0,
+        basis="estimated" if found.basis == "operators" else found.basis,
+        source=f"{name}, {found.basis}", path_ns=found.path_ns,
+    )  # fmt: skip

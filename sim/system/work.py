@@ -1,0 +1,269 @@
+"""Operators of a model on the engines of a chip: cycles, traffic and operations of each."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from consilico.sim.accelerator.accelerator import SystolicArrays
+from consilico.sim.accelerator.tiling import dram_work
+from consilico.sim.base.interval import Interval, exactly
+from consilico.sim.system.chip import Chip
+from consilico.sim.system.engines import attention_jobs, on_arrays, on_lanes
+from consilico.sim.system.normalizers import P_FORMATS, Normalizer
+from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
+from consilico.sim.units.catalogue import find_unit
+from consilico.sim.workload.graph import AttentionOperator, ElementwisePass, OperatorGraph
+from consilico.sim.workload.products import MatrixProduct
+
+__all__ = ["BASES", "OperatorWork", "operator_works", "score_buffer_bytes", "tile_timing"]
+
+BASES = {
+    "rtl-equal": "closed form equal to simulated Verilog of the unit",
+    "event model": "closed form equal to an event model of the tile",
+    "event model, bound": "closed form, an upper bound of an event model of the tile",
+    "roofline": "operations over lanes, no pipeline",
+}
+"""What the cycles of an operator rest on."""
+
+_CODE = 1.0  # bytes of an activation, a key or a value
+_KEEP = 4  # a tensor of up to this part of the SRAM stays there between two operators
+
+
+@dataclass(kw_only=True)
+class OperatorWork:
+    """An operator, all its runs together."""
+
+    name: str
+    engine: str  # arrays, gemv, tiles or vector
+    basis: str  # one of BASES
+    m: int
+    k: int
+    n: int
+    count: int
+    cycles: Interval  # of the engine
+    fill: float = 0.0  # parts of the cycles: in which engines fill and drain,
+    normalizer: float = 0.0  # that a normalizer without latency and buffer would not take
+    dram_read_bytes: float = 0.0
+    dram_written_bytes: float = 0.0
+    sram_read_bytes: float = 0.0
+    sram_written_bytes: float = 0.0
+    operations: Counter[str] = field(default_factory=Counter)
+    useful: dict[str, float] = field(default_factory=dict)  # operations by engine part
+
+    @property
+    def dram_bytes(self) -> float:
+        """Return the bytes read from and written to DRAM."""
+        return self.dram_read_bytes + self.dram_written_bytes
+
+    @property
+    def sram_bytes(self) -> float:
+        """Return the bytes read from and written to SRAM."""
+        return self.sram_read_bytes + self.sram_written_bytes
+
+
+def operator_works(
+    graph: OperatorGraph, chip: Chip, normalizer: Normalizer, p_format: str
+) -> list[OperatorWork]:
+    """Return the work of every operator of a graph.
+
+    Raises:
+        UserError: If the SRAM does not hold a tile of a product.
+    """
+    works = [_passed(p, chip) for p in graph.elementwise]
+    works += [_attended(operator, chip, normalizer, p_format) for operator in graph.attention]
+    works += [_multiplied(p, chip) for p in graph.linear]
+    works.sort(key=lambda work: _place(work.name))
+    for work in works:  # what comes from DRAM is written to SRAM, what goes there read
+        work.sram_written_bytes += work.dram_read_bytes
+        work.sram_read_bytes += work.dram_written_bytes
+    return works
+
+
+_ORDER = (  # how names of operators begin or end, in the order of the forward pass
+    "embedding", "norms", "query", "key", "value", "head norms", "rotary embedding", "attention",
+    "attention output", "router", "shared", "experts'", "gate", "up", "activation", "down",
+    "residuals", "final norm", "result", "output layer",
+)  # fmt: skip
+
+
+def _place(name: str) -> int:
+    """Return where an operator stands in the forward pass; those of all layers stand together."""
+    if name in _ORDER:
+        return _ORDER.index(name)
+    if name.endswith(" down"):
+        return _ORDER.index("down")
+    return next(place for place, begin in enumerate(_ORDER) if name.startswith(begin))
+
+
+def _stays(elements: float, chip: Chip) -> bool:
+    """Tell whether a tensor of codes stays in SRAM between two operators."""
+    return elements * _CODE <= chip.sram_bytes / _KEEP
+
+
+def _multiplied(p: MatrixProduct, chip: Chip) -> OperatorWork:
+    """Return a product with a weight on the engine that is sooner done.
+
+    Where DRAM takes as long as dot-product lanes do, that is these: they take less energy.
+    """
+    weight = chip.weights.bits / 8
+    widths = (
+        0.0 if _stays(p.m * p.k, chip) else _CODE,
+        weight,
+        0.0 if _stays(p.m * p.n, chip) else _CODE,
+    )
+    beats = SystolicArrays(rows=chip.rows, columns=chip.columns, count=chip.tiles)
+    dram = dram_work(p.m, p.k, p.n, widths, chip.sram_bytes, beats)
+    found = on_arrays(p.m, p.k, p.n, chip)
+    if chip.gemv_lanes:
+        lanes = on_lanes(p.m, p.k, p.n, chip)
+        hidden = lanes.cycles.value - lanes.fill <= dram.bytes / chip.bytes_per_cycle
+        if hidden or lanes.cycles.value < found.cycles.value:
+            found = lanes
+    c = p.elements[2]
+    written = widths[2] * c * p.count
+    work = OperatorWork(
+        name=p.name, engine=found.engine, basis="rtl-equal", m=p.m, k=p.k, n=p.n, count=p.count,
+        cycles=found.cycles * p.count, fill=found.fill * p.count,
+        dram_read_bytes=dram.bytes * p.count - written, dram_written_bytes=written,
+        sram_read_bytes=p.count * (found.activation_bytes + weight * found.weight_codes),
+        sram_written_bytes=_CODE * c * p.count,
+    )  # fmt: skip
+    work.operations["requantization"] += c * p.count
+    if found.engine == "gemv":
+        # of four weights two are multiplied
+        macs = p.macs // 2 if chip.weights.name == "2:4" else p.macs
+        work.operations["GEMV MAC"] += macs
+        work.useful["gemv"] = macs
+    else:
+        work.operations["MAC"] += p.macs
+        work.operations["weight move"] += round(p.count * found.weight_moves)
+        whole = chip.scores_cells + chip.values_cells
+        work.useful["qk"] = p.macs * chip.scores_cells / whole
+        work.useful["pv"] = p.macs * chip.values_cells / whole
+    return work
+
+
+def tile_timing(
+    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, p_format: str
+) -> TileTiming:
+    """Return what decides how long a tile takes for an attention.
+
+    Where a result takes two slices of the second array, a queue holds the rows of a key tile, so
+    that the first array does not wait for it.
+    """
+    requant = find_unit("matmul/requant")
+    slices = P_FORMATS[p_format]
+    return TileTiming(
+        scores=chip.scores_array, values=chip.values_array, key_dim=operator.key_dim,
+        requantizer=requant.latency(requant.config(lanes=chip.columns)),
+        normalizer=normalizer.latency, two_passes=normalizer.two_passes, slices=slices,
+        queue=chip.rows if slices > 1 and not normalizer.two_passes else 0,
+    )  # fmt: skip
+
+
+def score_buffer_bytes(chip: Chip, normalizer: Normalizer, p_format: str, context: int) -> int:
+    """Return the bytes of all buffers of scores: two jobs of each tile, or queues of slices."""
+    if normalizer.two_passes:
+        return 2 * chip.tiles * chip.rows * context
+    if P_FORMATS[p_format] > 1:
+        return P_FORMATS[p_format] * chip.tiles * chip.rows * chip.columns
+    return 0
+
+
+def _attended(
+    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, p_format: str
+) -> OperatorWork:
+    """Return scores, their normalization and the weighted sums of values, as tiles do them."""
+    timing = tile_timing(operator, chip, normalizer, p_format)
+    jobs, layers = attention_jobs(operator, chip), operator.layers
+    each = tile_cycles(timing, jobs.busiest)
+    least = _steady_cycles(timing, jobs.busiest)
+    exact = is_exact(timing, jobs.busiest)
+    # a normalizer without latency and without a buffer or queue; slices that it takes are its own
+    bare = TileTiming(
+        scores=timing.scores, values=timing.values, key_dim=timing.key_dim,
+        requantizer=timing.requantizer, normalizer=0,
+    )  # fmt: skip
+    ideal = min(each, tile_cycles(bare, jobs.busiest))
+    scores = layers * operator.batch * operator.heads * operator.new * operator.keys
+    seen, computed = operator.scores, layers * jobs.computed
+    slices = timing.slices
+    work = OperatorWork(
+        name="attention", engine="tiles", basis="event model" if exact else "event model, bound",
+        m=operator.new, k=operator.key_dim, n=operator.keys,
+        count=scores // (operator.new * operator.keys),
+        cycles=Interval(each, each if exact else min(least, each), each) * layers,
+        fill=max(0, ideal - min(least, ideal)) * layers, normalizer=(each - ideal) * layers,
+        sram_read_bytes=layers * _CODE * (
+            jobs.operands * operator.key_dim + jobs.passes * chip.columns * operator.value_dim
+        ),
+        sram_written_bytes=layers * _CODE * operator.batch * operator.new
+        * operator.heads * operator.value_dim,
+    )  # fmt: skip
+    work.operations |= Counter(
+        {
+            "MAC": computed * (operator.key_dim + slices * operator.value_dim),
+            "requantization": computed,
+            "normalization": seen,
+        }
+    )
+    buffered = normalizer.two_passes or slices > 1
+    work.operations["buffered score byte"] = computed * slices if buffered else 0
+    work.useful = {
+        "qk": seen * operator.key_dim, "pv": seen * operator.value_dim, "normaliser": seen,
+    }  # fmt: skip
+    traffic = _cache_traffic(operator, chip, jobs.passes)
+    work.dram_read_bytes, work.dram_written_bytes = traffic
+    queries = operator.batch * operator.new * operator.heads
+    if not _stays(queries * operator.key_dim, chip):
+        work.dram_read_bytes += layers * _CODE * queries * operator.key_dim
+    if not _stays(queries * operator.value_dim, chip):
+        work.dram_written_bytes += layers * _CODE * queries * operator.value_dim
+    return work
+
+
+def _steady_cycles(timing: TileTiming, jobs: TileJobs) -> int:
+    """Return the cycles of the slowest part of all key tiles, with nothing before or after."""
+    enter = timing.slices * jobs.rows
+    slowest = [max(timing.key_dim, row, timing.columns) for row in enter.tolist()]
+    return (
+        sum(period * tiles for period, tiles in zip(slowest, jobs.key_tiles.tolist(), strict=True))
+        * jobs.repeats
+    )
+
+
+def _cache_traffic(operator: AttentionOperator, chip: Chip, passes: int) -> tuple[float, float]:
+    """Return the bytes of keys and values read from DRAM, and written there, by all layers.
+
+    New ones are written to the cache. They are read once if those of all heads that tiles work on
+    at a time fit into half of the SRAM, else for every strip of queries; tiles that work on heads
+    with the same keys share what is read. Those of a prompt that stay on chip are not read.
+    """
+    new = operator.batch * operator.new
+    written = operator.layers * _CODE * new * operator.cached
+    dims = operator.key_dim + operator.value_dim
+    whole = operator.batch * operator.kv_heads * operator.keys * dims
+    if operator.new == operator.keys and _stays(whole, chip):
+        return 0.0, written
+    together = operator.group if operator.new < chip.rows else 1
+    sharing = operator.group // together  # jobs of other heads that have the same keys
+    at_once = min(operator.batch * operator.kv_heads, -(-chip.tiles // sharing))
+    if at_once * operator.keys * dims * _CODE <= chip.sram_bytes / 2:
+        return operator.layers * _CODE * whole, written
+    streamed = passes * chip.columns * dims / min(sharing, chip.tiles)
+    return operator.layers * _CODE * max(float(whole), streamed), written
+
+
+def _passed(p: ElementwisePass, chip: Chip) -> OperatorWork:
+    """Return passes over activations on the vector lanes."""
+    looked_up = p.name == "embedding"
+    read = 0.0 if _stays(p.reads, chip) and not looked_up else _CODE * p.reads
+    written = 0.0 if _stays(p.writes, chip) else _CODE * p.writes
+    work = OperatorWork(
+        name=p.name, engine="vector", basis="roofline", m=1, k=p.reads, n=p.writes, count=p.count,
+        cycles=exactly(p.count * max(p.operations, p.writes) / chip.lanes),
+        dram_read_bytes=read * p.count, dram_written_bytes=written * p.count,
+        sram_read_bytes=_CODE * p.reads * p.count, sram_written_bytes=_CODE * p.writes * p.count,
+    )  # fmt: skip
+    work.operations["float operation"] += round(p.operations * p.count)
+    work.useful["vector"] = p.operations * p.count
+    return work
