@@ -35,6 +35,7 @@ from scripts import (  # noqa: E402
     estimate_parts,
     memory_parts,
     silicon_parts,
+    system_parts,
     training_parts,
 )
 from scripts.document_text import MEASURED, TRIALS, paragraph, read_table, table  # noqa: E402
@@ -327,6 +328,7 @@ PARTS: dict[str, Callable[[], str]] = {
     **training_parts.PARTS,
     **estimate_parts.PARTS,
     **silicon_parts.PARTS,
+    **system_parts.PARTS,
 }
 
 

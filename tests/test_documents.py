@@ -85,6 +85,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "32 KiB": "macro of the SRAM model's, sim/accelerator/costs.py",
         "0.362": "LAZY in sim/memory/step_time.py, published",
     },
+    "system.md": {},
     "qgalore.md": {
         "1.0": "version of q-galore-torch",
         "0.949": "worked example of the zero point",

@@ -30,7 +30,7 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "training": ("base", "traffic", "training"),
     "workload": ("base", "memory", "workload"),
     "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
-    "system": (*_ESTIMATE, "memory", "workload", "accelerator", "system"),
+    "system": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "system"),
     "claims": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "claims"),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all

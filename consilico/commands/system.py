@@ -165,6 +165,8 @@ def _show_rivals(own: dict[str, Any]) -> None:
     for name, r in own["against"].items():
         if r["refused"]:
             print(f"Left out     {name}: {r['refused']}")
+        if r["doubt"]:
+            print(f"Assumed      {r['doubt']}")
     if own["nothing_gained"]:
         print(f"No gain      in {', '.join(own['nothing_gained'])}: all are within 1 %")
 

@@ -43,16 +43,19 @@ _ASSUMPTIONS = (
     "tokens of a mixture are shared out evenly among its experts",
     (
         "cells that hold zeros at the edges of a product take no energy; arrays for scores cost"
-        " what weight-stationary ones do; a weight on its way through an array takes its part of the"
-        " registers of each cell"
+        " what weight-stationary ones do; a weight on its way through an array takes its part of"
+        " the registers of each cell"
     ),
     (
         "norms, rotary embedding, activations and sums take a vector lane a cycle per operation, in"
         " floating point"
     ),
     (
-        "not counted: control, network on chip, wires between units and between SRAM macros, DRAM"
-        " interface, capped scores, attention sinks, routing of experts, sampling"
+        "results of a normalizer are brought to the operands' form without cost",
+        (
+            "not counted: control, network on chip, wires between units and between SRAM macros, DRAM"
+            " interface, capped scores, attention sinks, routing of experts, sampling"
+        ),
     ),
 )
 _OF_KINDS = {
@@ -122,6 +125,8 @@ class Rival(Facts):
     area_ratio: float  # of the chip
     normaliser_um2: Interval  # with its buffers for scores
     buffer_kib: float
+    basis: str  # of its price
+    doubt: str = ""  # what has to be assumed of it at this clock
     refused: str = ""  # why there are no figures, if there are none
 
 
@@ -177,7 +182,7 @@ class SystemAnswer:
         cycle = self.chip.clock_ns * 1e-9
         for o in self.operators:
             w = o.work
-            if o.dram_cycles >= w.cycles.value:
+            if o.dram_cycles >= w.cycles.value - w.fill:
                 found["dram"] += o.time_s.value
                 continue
             found["fill"] += w.fill * cycle
@@ -358,7 +363,7 @@ def compare_normalizers(base: SystemAnswer, pdk: str, rung: str | None = None) -
             yield Rival(
                 name=name, kind="", latency_ratio=0.0, energy_ratio=0.0,
                 attention_energy_ratio=0.0, area_ratio=0.0, normaliser_um2=ZERO, buffer_kib=0.0,
-                refused=str(error),
+                basis="", refused=str(error),
             )  # fmt: skip
             continue
         yield Rival(
@@ -370,6 +375,8 @@ def compare_normalizers(base: SystemAnswer, pdk: str, rung: str | None = None) -
             area_ratio=other.total_um2.value / base.total_um2.value,
             normaliser_um2=other.normalizer_um2,
             buffer_kib=other.buffer_bytes / 1024,
+            basis=other.bases["normaliser"],
+            doubt="; ".join(doubt for doubt in other.doubts if doubt not in base.doubts),
         )
 
 
@@ -407,7 +414,10 @@ def _answer(
         buffer_bytes=buffer_bytes,
         bases={part: price.basis for part, price in costs.parts.items()}
         | {"SRAM": costs.sram.basis, "DRAM": "published"},
-        doubts=(doubt,) if chip.clock_ns < path.value else (),
+        doubts=(
+            *([doubt] if chip.clock_ns < path.value else ()),
+            *(price.doubt for price in costs.parts.values() if price.doubt),
+        ),
     )
 
 

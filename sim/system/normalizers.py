@@ -98,8 +98,9 @@ def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> Norma
 
 
 def _normalizes(unit: Unit) -> bool:
-    """Tell whether a unit has lanes that scores go into."""
-    return unit.family == _FAMILY and "lanes" in {item.name for item in fields(unit.config)}
+    """Tell whether a unit has lanes that scores go into, and makes normalized ones of them."""
+    names = {item.name for item in fields(unit.config)}
+    return unit.family == _FAMILY and "lanes" in names and bool({"fixed_width", "row"} & names)
 
 
 def _row(item: "Field[Any]", context: int) -> int:

@@ -8,7 +8,8 @@ from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.accelerator.costs import OperationCost, OperationCosts, SramCost, sram_cost
 from consilico.sim.accelerator.unit_prices import PricedKit, price_list
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.interval import Interval
+from consilico.sim.base.interval import Interval, exactly
+from consilico.sim.comparison.table import MeasuredRow, measured_rows
 from consilico.sim.estimate.operators.estimate import estimate
 from consilico.sim.system.chip import Chip
 from consilico.sim.system.normalizers import Normalizer
@@ -29,7 +30,8 @@ class PartPrice:
     registers: float  # part of the energy that is known to be in registers and clock
     basis: str
     source: str
-    path_ns: Interval | None  # None: not known
+    path_ns: Interval | None  # None: not known, or not of a clock that presses
+    doubt: str = ""  # what has to be assumed of it at this clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def prices(
         "score arrays": _of(cell, chip.scores_cells),
         "value arrays": _of(cell, chip.values_cells),
         "requantizers": _of(costs["requantization"], requantizers),
-        "normaliser": _estimated(normalizer.unit.name, normalizer.config, pdk, rung, chip.tiles),
+        "normaliser": _normalizer(normalizer, chip, kit),
         "vector lanes": _of(costs["float operation"], chip.lanes),
     }
     if chip.gemv_lanes:
@@ -115,6 +117,57 @@ def _of(cost: OperationCost, lanes: int) -> PartPrice:
         energy_pj=cost.energy_pj, registers=cost.registers, basis=cost.basis, source=cost.source,
         path_ns=None,
     )  # fmt: skip
+
+
+def _normalizer(normalizer: Normalizer, chip: Chip, kit: PricedKit) -> PartPrice:
+    """Return the price of the normalizers of all tiles.
+
+    As measured, if the unit was compared with others in this kit (docs/compare.md): so many copies
+    of it as make the lanes. Else by the analytical model, if the unit has formulas for it.
+
+    Raises:
+        UserError: If there is neither.
+    """
+    unit = normalizer.unit
+    row = _measured(unit.name, chip.columns, kit.name, kit.rung)
+    if row is None and unit.census is None:
+        raise UserError(
+            f"normaliser must be a unit with a price in {kit.name} on the rung {kit.rung}, not"
+            f" {unit.name}: it was not measured there, and has no formulas"
+        )
+    if row is None:
+        return _estimated(unit.name, normalizer.config, kit.name, kit.rung, chip.tiles)
+    found, clock_ns = row.found, row.conditions.clock_ns
+    copies = chip.tiles * chip.columns // found.lanes
+    still = found.leakage_pj_cycle / found.lanes
+    whole = found.energy_pj_score
+    doubt = ""
+    if chip.clock_ns < found.path_ns:
+        doubt = (
+            f"{unit.name} meets the clock: its path is {found.path_ns:.3g} ns as mapped for"
+            f" {clock_ns:g} ns"
+        )
+    return PartPrice(
+        area_um2=exactly(found.area_um2.logic * copies),
+        leakage_w=exactly(found.leakage_pj_cycle / clock_ns * 1e-3 * copies),
+        energy_pj=Interval(whole.value - still, whole.low - still, whole.high - still),
+        registers=0.0, basis="measured",
+        source=f"{unit.name} of {found.lanes} lanes, {kit.rung}, {row.date}", path_ns=None,
+        doubt=doubt,
+    )  # fmt: skip
+
+
+@cache
+def _measured(name: str, lanes: int, pdk: str, rung: str) -> MeasuredRow | None:
+    """Return the comparison of a unit, without its buffer, of most lanes and the longest row."""
+    rows = [
+        row
+        for row in measured_rows().rows
+        if (row.found.unit, row.conditions.pdk, row.conditions.rung) == (name, pdk, rung)
+        and row.found.buffer in (None, "none")
+        and lanes % row.found.lanes == 0
+    ]
+    return max(rows, key=lambda row: (row.found.lanes, row.found.row), default=None)
 
 
 @cache

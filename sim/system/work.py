@@ -17,7 +17,7 @@ from consilico.sim.workload.products import MatrixProduct
 __all__ = ["BASES", "OperatorWork", "operator_works", "score_buffer_bytes", "tile_timing"]
 
 BASES = {
-    "rtl-equal": "closed form equal to simulated Verilog of the unit",
+    "rtl-equal": "closed form equal to simulated Verilog of the units",
     "event model": "closed form equal to an event model of the tile",
     "event model, bound": "closed form, an upper bound of an event model of the tile",
     "roofline": "operations over lanes, no pipeline",
@@ -188,7 +188,7 @@ def _attended(
     seen, computed = operator.scores, layers * jobs.computed
     slices = timing.slices
     work = OperatorWork(
-        name="attention", engine="tiles", basis="event model" if exact else "event model, bound",
+        name="attention", engine="tiles", basis=_basis(timing, exact),
         m=operator.new, k=operator.key_dim, n=operator.keys,
         count=scores // (operator.new * operator.keys),
         cycles=Interval(each, each if exact else min(least, each), each) * layers,
@@ -219,6 +219,13 @@ def _attended(
     if not _stays(queries * operator.value_dim, chip):
         work.dram_written_bytes += layers * _CODE * queries * operator.value_dim
     return work
+
+
+def _basis(timing: TileTiming, exact: bool) -> str:
+    """Return what the cycles of a tile rest on; one that streams has been built of units."""
+    if not exact:
+        return "event model, bound"
+    return "event model" if timing.two_passes or timing.queue else "rtl-equal"
 
 
 def _steady_cycles(timing: TileTiming, jobs: TileJobs) -> int:

@@ -16,6 +16,7 @@ COMMANDS = {  # with arguments that answer quickly, where there are any
     "memory": ["--model", "llama-60m"],
     "memory-sweep": ["--model", "llama-60m", "--batches", "1..4"],
     "training-hw": ["--model", "llama-60m"],
+    "system": ["--model", "llama-60m", "--context", "64"],
     "estimate": ["consmax/log2"],
     "buffer": ["--words", "64", "--bits", "8"],
     "scale": ["--from", "nangate45", "--to", "asap7", "--area-um2", "1000"],

@@ -34,8 +34,8 @@ def test_all_products_are_computed_by_some_array(tiles: int) -> None:
         found = on_arrays(m, k, n, made)
         cells = made.scores_cells + made.values_cells
         assert found.cycles.value * cells >= m * k * n
-        assert found.activation_bytes >= m * k
-        assert found.weight_codes >= k * n
+        assert found.activation_bytes > 0.999 * m * k
+        assert found.weight_codes > 0.999 * k * n
 
 
 def test_one_array_alone_takes_what_its_schedule_says() -> None:

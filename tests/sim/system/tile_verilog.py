@@ -46,7 +46,7 @@ def _log2(lanes: int) -> Log2Config:
 def _modules(component: Component, name: str) -> tuple[str, str]:
     """Return a unit's Verilog, its parts under names of their own, and the cells it has."""
     text = convert(component, name)
-    first = min((text.find(f"module {cell}") for cell in _CELLS if f"module {cell}" in text))
+    first = min(text.find(f"module {cell}") for cell in _CELLS if f"module {cell}" in text)
     # a cell begins with its comment
     first = text.rfind("\n//", 0, first) if text.rfind("\n//", 0, first) > 0 else first
     text, cells = text[:first], text[first:]
