@@ -5,7 +5,7 @@
 (:mod:`consilico.sim.system.prices`).
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,12 +50,10 @@ _ASSUMPTIONS = (
         "norms, rotary embedding, activations and sums take a vector lane a cycle per operation, in"
         " floating point"
     ),
+    "results of a normalizer are brought to the form of operands without cost",
     (
-        "results of a normalizer are brought to the operands' form without cost",
-        (
-            "not counted: control, network on chip, wires between units and between SRAM macros, DRAM"
-            " interface, capped scores, attention sinks, routing of experts, sampling"
-        ),
+        "not counted: control, network on chip, wires between units and between SRAM macros, DRAM"
+        " interface, capped scores, attention sinks, routing of experts, sampling"
     ),
 )
 _OF_KINDS = {
@@ -178,7 +176,7 @@ class SystemAnswer:
     @property
     def limits(self) -> dict[str, float]:
         """Return the seconds for which each resource is what decides the time."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         cycle = self.chip.clock_ns * 1e-9
         for o in self.operators:
             w = o.work

@@ -17,6 +17,7 @@ from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["PartPrice", "Prices", "prices"]
 
+_UNITS = ("matmul/systolic", "matmul/requant")  # of which all chips have some
 _LANES_OF_A_REQUANTIZER = 512  # products of a vector; no sum of a matrix is shorter by much
 
 
@@ -44,12 +45,13 @@ class Prices:
     sram: SramCost
     score_buffer: SramCost | None
 
+    paths_ns: dict[str, Interval]  # longest paths, by unit, as far as they are known
+
     @property
     def slowest(self) -> tuple[str, Interval]:
-        """Return the part with the longest path, and that."""
-        paths = {name: part.path_ns for name, part in self.parts.items() if part.path_ns}
-        name = max(paths, key=lambda part: paths[part].value)
-        return name, paths[name]
+        """Return the unit with the longest path, and that."""
+        name = max(self.paths_ns, key=lambda unit: self.paths_ns[unit].value)
+        return name, self.paths_ns[name]
 
 
 def prices(
@@ -67,7 +69,7 @@ def prices(
     Raises:
         UserError: If the kit is not calibrated, or a part cannot meet the clock.
     """
-    costs, kit = _operation_costs(pdk, rung, chip.rows, chip.columns)
+    costs, kit, paths = _operation_costs(pdk, rung, chip.rows, chip.columns)
     cell = costs["int8 MAC"]
     array = chip.values_array
     # part of a cell's registers that holds a weight on its way
@@ -89,14 +91,14 @@ def prices(
         kit=kit,
         parts=parts,
         weight_move_pj=Interval(move.value, 0.0, 2 * move.high),
+        paths_ns=paths | {name: part.path_ns for name, part in parts.items() if part.path_ns},
         sram=sram_cost(chip.sram_bytes, pdk),
         score_buffer=sram_cost(score_buffer_bytes, pdk) if score_buffer_bytes else None,
     )
-    name, path = found.slowest
-    path = max(path, costs.slowest.path_ns, key=lambda interval: interval.low)
+    name, path = max(found.paths_ns.items(), key=lambda item: item[1].low)
     if chip.clock_ns < path.low:
         raise UserError(
-            f"clock_ns must be at least {path.low:.3f} in {pdk}: {name} need that; not"
+            f"clock_ns must be at least {path.low:.3f} in {pdk}: {name} needs that; not"
             f" {chip.clock_ns:g}"
         )
     return found
@@ -105,9 +107,11 @@ def prices(
 @cache
 def _operation_costs(
     pdk: str, rung: str | None, rows: int, columns: int
-) -> tuple[OperationCosts, PricedKit]:
+) -> tuple[OperationCosts, PricedKit, dict[str, Interval]]:
+    """Return what operations cost, for which kit, and the longest paths of arrays and lanes."""
     units = price_list(pdk, "best", rung)
-    return OperationCosts(units, SystolicArrays(rows=rows, columns=columns)), units.kit
+    paths = {price.unit: price.path_ns for price in units.units if price.unit in _UNITS}
+    return OperationCosts(units, SystolicArrays(rows=rows, columns=columns)), units.kit, paths
 
 
 def _of(cost: OperationCost, lanes: int) -> PartPrice:

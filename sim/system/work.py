@@ -3,6 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from consilico.golden.matmul.requant import RequantConfig
 from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.accelerator.tiling import dram_work
 from consilico.sim.base.interval import Interval, exactly
@@ -150,11 +153,11 @@ def tile_timing(
     Where a result takes two slices of the second array, a queue holds the rows of a key tile, so
     that the first array does not wait for it.
     """
-    requant = find_unit("matmul/requant")
+    requant = RequantConfig(lanes=chip.columns)
     slices = P_FORMATS[p_format]
     return TileTiming(
         scores=chip.scores_array, values=chip.values_array, key_dim=operator.key_dim,
-        requantizer=requant.latency(requant.config(lanes=chip.columns)),
+        requantizer=find_unit("matmul/requant").latency(requant),
         normalizer=normalizer.latency, two_passes=normalizer.two_passes, slices=slices,
         queue=chip.rows if slices > 1 and not normalizer.two_passes else 0,
     )  # fmt: skip
@@ -230,12 +233,9 @@ def _basis(timing: TileTiming, exact: bool) -> str:
 
 def _steady_cycles(timing: TileTiming, jobs: TileJobs) -> int:
     """Return the cycles of the slowest part of all key tiles, with nothing before or after."""
-    enter = timing.slices * jobs.rows
-    slowest = [max(timing.key_dim, row, timing.columns) for row in enter.tolist()]
-    return (
-        sum(period * tiles for period, tiles in zip(slowest, jobs.key_tiles.tolist(), strict=True))
-        * jobs.repeats
-    )
+    least = max(timing.key_dim, timing.columns)
+    periods = np.maximum(timing.slices * jobs.rows, least)
+    return int(periods @ jobs.key_tiles) * jobs.repeats
 
 
 def _cache_traffic(operator: AttentionOperator, chip: Chip, passes: int) -> tuple[float, float]:

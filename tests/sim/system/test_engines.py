@@ -1,6 +1,7 @@
 """Cycles of engines are those of the units' Verilog; work is shared out without loss."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from consilico.sim.system.chip import Chip, weight_format
 from consilico.sim.system.engines import attention_jobs, on_arrays, on_lanes
 from consilico.sim.workload.graph import AttentionOperator, Workload, operator_graph
 
-SMALL = {"rows": 4, "columns": 4, "value_dim": 4, "sram_kib": 64}
+SMALL: dict[str, Any] = {"rows": 4, "columns": 4, "value_dim": 4, "sram_kib": 64}
 
 
 def chip(weights: str = "int8", **fields: int) -> Chip:

@@ -20,7 +20,7 @@ def drawn_tile(rng: np.random.Generator) -> tuple[int, int, int]:
 
 def drawn_jobs(rng: np.random.Generator, rows: int) -> Jobs:
     return [
-        (int(rng.choice((rows, rng.integers(1, rows + 1)))), int(rng.integers(1, 5)))
+        (rows if rng.random() < 0.5 else int(rng.integers(1, rows + 1)), int(rng.integers(1, 5)))
         for _ in range(rng.integers(1, 5))
     ]
 
