@@ -50,10 +50,10 @@ def test_error_on_runs_that_were_searched_for_causes() -> None:
 
 
 def test_error_on_runs_that_are_held_out() -> None:
-    """On one GPU or two, asked for with the settings that their source states."""
+    """On one, two or four GPUs, asked for with the settings that their source states."""
     errors = [row.error_pct for row in measured_runs() if row.stated and not row.seen]
     sizes = [abs(error) for error in errors]
-    assert len(errors) >= 46
+    assert len(errors) >= 84
     assert median(sizes) <= 2.5
     assert sum(size <= 6 for size in sizes) >= 0.9 * len(sizes)
     assert min(errors) >= -10
