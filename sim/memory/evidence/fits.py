@@ -1,7 +1,8 @@
 """The verdict on runs of which it is known whether they ran or died.
 
-They are those on A100 80 GB, one, two or four (``measured_a100.toml``). What the allocator holds was
-taken from runs of ``a100_80gb.csv``, among others; those of ``a100_80gb_liger.csv`` are held out.
+They are those on A100 80 GB, one, two or four (``measured_a100.toml``). What the allocator holds
+was taken from runs of ``a100_80gb.csv``, among others; those of ``a100_80gb_liger.csv`` are held
+out.
 """
 
 from collections.abc import Iterable
