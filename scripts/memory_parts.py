@@ -101,9 +101,8 @@ def memory_classes() -> str:
     held, fitted = facts.verdicts["held out"], facts.verdicts["fitted"]
     words = f"""On A100 80 GB, one, two or four, of {held.died} held-out runs that died
         {held.died_fits} are called `fits`, {held.died_tight} `tight` and {held.died_does_not_fit}
-        `does not fit`; of {held.ran} that ran, {held.ran_fits}, {held.ran_tight} and {held.ran_does_not_fit}. Of those
-        that the
-        allocator's part was taken from, {fitted.died_fits}, {fitted.died_tight} and
+        `does not fit`; of {held.ran} that ran, {held.ran_fits}, {held.ran_tight} and
+        {held.ran_does_not_fit}. Of those that the allocator's part was taken from, {fitted.died_fits}, {fitted.died_tight} and
         {fitted.died_does_not_fit} of {fitted.died}, and {fitted.ran_fits}, {fitted.ran_tight} and
         {fitted.ran_does_not_fit} of {fitted.ran}."""
     refuted = "; ".join(
