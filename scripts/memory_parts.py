@@ -102,9 +102,9 @@ def memory_classes() -> str:
     words = f"""On A100 80 GB, one, two or four, of {held.died} held-out runs that died
         {held.died_fits} are called `fits`, {held.died_tight} `tight` and {held.died_does_not_fit}
         `does not fit`; of {held.ran} that ran, {held.ran_fits}, {held.ran_tight} and
-        {held.ran_does_not_fit}. Of those that the allocator's part was taken from, {fitted.died_fits}, {fitted.died_tight} and
-        {fitted.died_does_not_fit} of {fitted.died}, and {fitted.ran_fits}, {fitted.ran_tight} and
-        {fitted.ran_does_not_fit} of {fitted.ran}."""
+        {held.ran_does_not_fit}. Of those that the allocator's part was taken from,
+        {fitted.died_fits}, {fitted.died_tight} and {fitted.died_does_not_fit} of {fitted.died}, and
+        {fitted.ran_fits}, {fitted.ran_tight} and {fitted.ran_does_not_fit} of {fitted.ran}."""
     refuted = "; ".join(
         f"{row.model}, {row.label} ({row.source}): {row.arithmetic}" for row in facts.refuted
     )
