@@ -53,6 +53,11 @@ class RowConfig(Config):
         """Return the number of beats of the longest row, a power of two."""
         return self.row // self.lanes
 
+    @property
+    def word_bits(self) -> int:
+        """Return the number of bits that the row buffer keeps of a beat: scores, mask bits."""
+        return self.lanes * (self.score_width + 1)
+
 
 class RunningSum(NamedTuple):
     """What a row adds up to, relative to its greatest score."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from consilico.golden.attention.rows import RowConfig, running_sum
+from consilico.golden.config import choice
 from consilico.golden.lazy import torch
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "LEAST",
     "POWERS",
     "POWER_FRACTION",
+    "REFERENCE_WIDTH",
     "RESULT_FRACTION",
     "SUM_FRACTION",
     "SUM_WIDTH",
@@ -36,6 +38,7 @@ POWER_FRACTION: Final = 15
 SUM_FRACTION: Final = 6
 SUM_WIDTH: Final = 16
 RESULT_FRACTION: Final = 7
+REFERENCE_WIDTH: Final = 7  # bits of a score's ceiling, signed
 LEAST: Final = -32  # integer reference of the least score, where the running maximum begins
 # 2 ** (-j / 4) in Q(1,15), by the quarters j that the ceiling of a score exceeds it
 POWERS: Final = tuple(round(2 ** (POWER_FRACTION - quarter / 4)) for quarter in range(4))
@@ -51,6 +54,20 @@ _SLOPES = tuple(
 @dataclass(frozen=True, kw_only=True)
 class SoftermaxConfig(RowConfig):
     """Configuration of ``softermax``."""
+
+    stores: str = choice(
+        "scores", ("scores", "powers"), "what the row buffer keeps; results are the same"
+    )
+
+    @property
+    def word_bits(self) -> int:
+        """Return the number of bits that the row buffer keeps of a beat.
+
+        Powers, which are 0 where masked, are kept with the reference that they are relative to.
+        """
+        if self.stores == "powers":
+            return self.lanes * (POWER_FRACTION + 1) + REFERENCE_WIDTH
+        return super().word_bits
 
     @property
     def result_width(self) -> int:

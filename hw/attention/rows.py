@@ -104,7 +104,7 @@ def row_parts(config: RowConfig, unit: str) -> dict[str, wiring.Component]:
         config: The unit.
         unit: What the names begin with.
     """
-    bits = config.lanes * (config.score_width + 1)
+    bits = config.word_bits
     if config.buffer == "sram":
         return {f"{unit}_buffer": RowBuffer(config.beats, bits, None)}
     store = RegisterFile(config.beats, bits, config.buffer)
@@ -145,6 +145,8 @@ class TwoPasses:
         holds: Stages of pass 2 that read registers of ``start``, 1 or 2.
         prepared: Whether what was captured is ready for ``start``; None: in the next cycle.
         cfg: Stream of constants, if there are any.
+        stored: What the buffer keeps of the beat that moves from the registers of stage 1 of
+            pass 1 to stage 2; None: its scores and mask bits, when it is accepted.
     """
 
     def __init__(
@@ -160,6 +162,7 @@ class TwoPasses:
         holds: int = 1,
         prepared: Value | None = None,
         cfg: Any = None,
+        stored: Value | None = None,
     ) -> None:
         self.captured, self.starts = Signal(name="captured"), Signal(name="starts")
         self.clear = Signal(name="clear")
@@ -237,13 +240,21 @@ class TwoPasses:
         ):
             gated_domain(m, name, moves | ResetSignal())
             m.d[name] += pointer.eq(Mux(ResetSignal(), 0, following))
-        stored = Cat(
-            *(Cat(i.payload.score[lane], i.payload.mask[lane]) for lane in range(config.lanes))
-        )
+        write, address = accepted, written[:-1]
+        if stored is None:
+            stored = Cat(
+                *(Cat(i.payload.score[lane], i.payload.mask[lane]) for lane in range(config.lanes))
+            )
+        else:
+            write = gathering.moves(2)
+            for stage in range(2):
+                late = Signal.like(address, name=f"address{stage}")
+                m.d[f"gather_stage{stage}"] += late.eq(address)
+                address = late
         module, part = next(iter(parts.items()))
         self.word = place(
-            m, "buffer", module, part, clk=ClockSignal(), enable=accepted,
-            write_address=written[:-1], value=stored, read_address=read[:-1],
+            m, "buffer", module, part, clk=ClockSignal(), enable=write,
+            write_address=address, value=stored, read_address=read[:-1],
             fetch=self.starts | (consumed & ~last & ~long),
             next_address=Mux(consumed, after, read)[:-1],
         )["word"]  # fmt: skip

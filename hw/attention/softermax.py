@@ -12,6 +12,7 @@ from consilico.golden.attention.softermax import (
     LEAST,
     POWER_FRACTION,
     POWERS,
+    REFERENCE_WIDTH,
     RESULT_FRACTION,
     SUM_FRACTION,
     SUM_WIDTH,
@@ -32,7 +33,6 @@ __all__ = ["DELIVER", "Softermax", "gather_stages"]
 
 DELIVER = 2  # stages of pass 2
 _LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
-_REFERENCE = 7  # bits of a score's ceiling, signed
 _POWER = POWER_FRACTION + 1  # bits of a power
 _NEAR = 4  # bits of the excess of the maximum; a greater one makes a power 0
 _EXCESSES = 65  # values of that excess before it is limited
@@ -65,16 +65,19 @@ class Softermax(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
+        stored = Signal(config.word_bits) if config.stores == "powers" else None
         passes = TwoPasses(
             m, config, self.i, self.o, self.parts,
-            gather=gather_stages(config), deliver=DELIVER, holds=2,
+            gather=gather_stages(config), deliver=DELIVER, holds=2, stored=stored,
         )  # fmt: skip
-        greatest, total = self._gather(m, passes)
+        greatest, total, powers = self._gather(m, passes)
+        if stored is not None:
+            m.d.comb += stored.eq(Cat(*powers, greatest))
 
         # the sum as a power of two times 1 to 2, and then the reciprocal of the latter
         normal, where = leading_one(m, total)
         fraction, place, zero = Signal(RESULT_FRACTION), Signal(4), Signal()
-        top, reference = Signal(signed(_REFERENCE)), Signal(signed(_REFERENCE))
+        top, reference = Signal(signed(REFERENCE_WIDTH)), Signal(signed(REFERENCE_WIDTH))
         m.d.capture += [
             fraction.eq(normal[-1 - RESULT_FRACTION : -1]),
             place.eq(where - _LEAST_PLACE),
@@ -88,17 +91,19 @@ class Softermax(wiring.Component):
             nothing.eq(zero),
             reference.eq(top),
         ]
-        width = config.score_width + 1
         for lane in range(config.lanes):
-            word = passes.word.word_select(lane, width)
-            score, mask = word[:-1].as_signed(), word[-1]
+            if stored is None:
+                word = passes.word.word_select(lane, config.score_width + 1)
+                score, mask = word[:-1].as_signed(), word[-1]
+                relative_to, before = _ceiling(score), _power(score)
+            else:
+                relative_to, mask = passes.word[-REFERENCE_WIDTH:].as_signed(), C(0, 1)
+                before = passes.word.word_select(lane, _POWER)
             excess = Signal(range(_EXCESSES), name=f"late_excess{lane}")
-            m.d.comb += excess.eq(reference - _ceiling(score))
+            m.d.comb += excess.eq(reference - relative_to)
             hidden = mask | excess[_NEAR:].any() | nothing | passes.long
             power = Signal(_POWER, name=f"late_power{lane}")
-            m.d.deliver_stage0 += power.eq(
-                (_power(score) >> excess[:_NEAR]) & (~hidden).replicate(_POWER)
-            )
+            m.d.deliver_stage0 += power.eq((before >> excess[:_NEAR]) & (~hidden).replicate(_POWER))
             product = Signal(_POWER + len(inverse))
             columns = Columns(len(product))
             for place_of_bit, bit in enumerate(inverse):
@@ -110,29 +115,34 @@ class Softermax(wiring.Component):
             m.d.deliver_stage1 += self.o.payload.data[lane].eq(guarded[1:] + guarded[0])
         return m
 
-    def _gather(self, m: Module, passes: TwoPasses) -> tuple[Value, Value]:
-        """Add pass 1, and return the registers of the greatest reference and of the sum."""
+    def _gather(self, m: Module, passes: TwoPasses) -> tuple[Value, Value, list[Value]]:
+        """Add pass 1, and return what comes of it.
+
+        Returns:
+            The registers of the greatest reference and of the sum; the powers of the beat that
+            leaves stage 1, relative to that reference.
+        """
         lanes, stages = self._config.lanes, gather_stages(self._config)
         masks, scores, references = [], [], []
         taken = self.i.payload
         for lane in range(lanes):
             score, mask = Signal(signed(8), name=f"score{lane}"), Signal(name=f"mask{lane}")
             m.d.gather_stage0 += [score.eq(taken.score[lane]), mask.eq(taken.mask[lane])]
-            reference = Signal(signed(_REFERENCE), name=f"reference{lane}")
+            reference = Signal(signed(REFERENCE_WIDTH), name=f"reference{lane}")
             m.d.comb += reference.eq(Mux(mask, LEAST, _ceiling(score)))
             scores.append(score)
             masks.append(mask)
             references.append(reference)
 
         moves = passes.gathering.moves
-        greatest, top = Signal(signed(_REFERENCE)), Signal(signed(_REFERENCE))
+        greatest, top = Signal(signed(REFERENCE_WIDTH)), Signal(signed(REFERENCE_WIDTH))
         m.d.comb += top.eq(greatest_of(m, [greatest, *references]))
         gated_domain(m, "greatest", moves(1) | passes.clear)
         m.d.greatest += greatest.eq(Mux(passes.clear, LEAST, top))
         growth: Value = Signal(_NEAR + 1)
         m.d.gather_stage1 += growth.eq(_limited(m, top - greatest))
 
-        powers = []
+        powers: list[Value] = []
         for lane in range(lanes):
             excess = _limited(m, top - _ceiling(scores[lane]))
             near, far = Signal(_NEAR, name=f"near{lane}"), Signal(name=f"far{lane}")
@@ -161,12 +171,12 @@ class Softermax(wiring.Component):
         gated_domain(m, "total", moves(stages - 1) | passes.clear)
         limited = exact[:-1] | exact[-1].replicate(SUM_WIDTH)
         m.d.total += total.eq(limited & (~passes.clear).replicate(SUM_WIDTH))
-        return greatest, total
+        return greatest, total, powers
 
 
 def _ceiling(score: Value) -> Value:
     """Return the integer reference of a score: the ceiling of its bits."""
-    return ((score + 3) >> 2)[:_REFERENCE].as_signed()
+    return ((score + 3) >> 2)[:REFERENCE_WIDTH].as_signed()
 
 
 def _power(score: Value) -> Value:

@@ -50,6 +50,10 @@ STUDY: tuple[Case, ...] = (
     *_family("layout"),
     *(Case(unit=name, buffers=("latch",)) for name in _WITH_BUFFER),
     *(Case(unit=name, buffers=("flop",)) for name in _WITH_BUFFER),
+    *(
+        Case(unit="softermax:stores=powers", buffers=kinds)
+        for kinds in (("none", "sram"), ("latch",))
+    ),
     *_family("layout", lanes=16),
     *(Case(unit=name, buffers=("latch",), lanes=16) for name in _WITH_BUFFER),
     *(Case(unit=name, row=row) for row in (1024, 4096) for name in (*_WITHOUT[:3], *_WITH_BUFFER)),

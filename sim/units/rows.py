@@ -154,8 +154,8 @@ def row_results(
     data = np.zeros_like(score)
     too_long = np.zeros(len(score), dtype=bool)
     completes = np.zeros(len(score), dtype=np.int64)
-    for first, beats in zip(rows.first, rows.beats, strict=True):
-        if beats > most:
+    for first, beats, complete in zip(*rows, strict=True):
+        if beats > most or (beats == most and not complete):  # the buffer is full and it goes on
             too_long[first : first + beats] = True
             completes[first + most - 1] = most
             completes[first + most : first + beats] = 1

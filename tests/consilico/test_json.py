@@ -26,6 +26,7 @@ COMMANDS = [
     ["implement", UNIT, "--set", "lanes=2", "--clock-ns", "2", "--traffic", "normal", "--no-prove"],
     ["sweep", UNIT, "--set", "lanes=2", "--clocks", "4,1.4", "--no-fastest", "--jobs", "1"],
     ["estimate", UNIT],
+    ["compare", "consmax/base2", "base2_scores", "--rung", "cells", "--jobs", "1"],
     ["memory", "--model", "llama-60m"],
     ["memory", "--model", "llama-60m", "--gpu", "rtx4060ti-16gb"],
     ["memory-sweep", "--model", "llama-60m", "--batches", "1,2"],

@@ -29,7 +29,7 @@ OTHER = {
     "matmul/sparse_dot": "lanes=2 x=int4 w=int4 depth=64 accumulator=9",
     "matmul/systolic": "rows=3 columns=2 dataflow=output_stationary w=int4 depth=9 extent=5",
     "online_softmax": "lanes=2 row=100 slack=8",
-    "softermax": "lanes=2 row=16 buffer=flop",
+    "softermax": "lanes=2 row=16 buffer=flop stores=powers",
     "softmax": "lanes=2 row=16 buffer=sram",
     "sole": "lanes=4 row=16 buffer=flop",
     "training/blockwise_dequantize": "lanes=2 code=unsigned",

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import mpmath
 
@@ -24,7 +25,10 @@ def reciprocal(t: int) -> int:
 
 
 class Oracle(RowOracle):
-    """The unit's streams."""
+    """The unit's streams, whatever its buffer keeps."""
+
+    def __init__(self, *, stores: str, **rows: Any) -> None:
+        super().__init__(**rows)
 
     def results(self, beats: list[list[Score]]) -> list[int]:
         greatest, total = -32, 0

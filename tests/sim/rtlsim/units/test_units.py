@@ -40,7 +40,7 @@ QUICK: list[tuple[str, dict[str, Any]]] = [
     ("matmul/quantize", {"lanes": 2, "group": 32, "result": "int4"}),
     ("online_softmax", {"lanes": 2, "slack": 8, "row": 256}),
     ("softermax", {"row": 16}),
-    ("softermax", {"row": 64, "lanes": 4, "buffer": "flop"}),
+    ("softermax", {"row": 64, "lanes": 4, "buffer": "flop", "stores": "powers"}),
     ("softmax", {"row": 16}),
     ("softmax", {"row": 64, "lanes": 2, "buffer": "flop", "exponential": "vexp"}),
     ("softmax", {"row": 64, "lanes": 4, "buffer": "sram"}),
