@@ -42,7 +42,7 @@ def system_plot(answer: dict[str, Any]) -> Chart:
                 series=_timeline(answer),
             ),
             Panel(title="operators", y_label="ms", series=_times(answer), horizontal=True),
-            _stack("energy", "J", answer["energy_j"], 1.0),
+            _stack("energy", "mJ", answer["energy_j"], 1e3),
             _stack("area", "mm²", answer["area_um2"], 1e-6),
         ],
     )  # fmt: skip

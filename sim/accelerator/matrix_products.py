@@ -2,8 +2,8 @@
 
 A product of ``m`` x ``k`` by ``k`` x ``n`` is ``2 m k n`` FLOPs, as ``torch.utils.flop_counter``
 counts it. ``y = x w'`` of a linear layer has two more in the backward pass, ``dx = dy w`` and ``dw
-= dy' x``; those whose result nobody needs do not run. Attention is counted over the whole square of
-scores, as torch does, though half of them are masked.
+= dy' x``; those whose result nobody needs do not run. FLOPs of attention are of the whole square of
+scores, as torch counts them; what part of it no mask hides is ``seen``.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
 from consilico.sim.memory.training_run import TrainingRun
+from consilico.sim.workload.graph import seen_scores
 from consilico.sim.workload.products import (
     ACTIVATION,
     GRADIENT,
@@ -173,7 +174,7 @@ class _Step:
         scores = self._kept(SCORES)
         base = MatrixProduct(
             name="scores", phase=phase, m=time, k=width, n=time,
-            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads,
+            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads, seen=self._seen,
         )  # fmt: skip
         yield base
         yield replace(base, name="weighted values", k=time, n=width, a=scores, c=ACTIVATION)
@@ -184,7 +185,7 @@ class _Step:
         scores = self._kept(SCORES)
         base = MatrixProduct(
             name="scores, again", phase="backward", m=time, k=width, n=time,
-            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads,
+            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads, seen=self._seen,
         )  # fmt: skip
         if scores.stays:
             yield base
@@ -193,6 +194,12 @@ class _Step:
         yield replace(inner, name="gradient of values", b=GRADIENT)
         yield replace(inner, name="gradient of queries")
         yield replace(inner, name="gradient of keys")
+
+    @property
+    def _seen(self) -> float:
+        """Return the part of a head's scores that neither causality nor a window hides."""
+        time = int(self.plan.sequence)
+        return seen_scores(time, time, self.attention.window, causal=True) / time**2
 
     @property
     def _heads(self) -> int:

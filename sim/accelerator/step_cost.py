@@ -33,7 +33,8 @@ _JOULE_PER_PJ = 1e-12
 _ASSUMPTIONS = (
     "every product reads its operands from DRAM and writes its result there",
     "SRAM saves fetches within a product only",
-    "attention is computed over the whole square of scores",
+    "tiles of scores that a mask hides whole are not computed; FLOPs are of the whole square",
+    "weights of inference lie in DRAM as the codes that products compute with",
     "tiles are shared out evenly where there are several arrays",
     "not counted: control, network on chip, wires between SRAM macros, DRAM interface on the chip",
     "cells that hold zeros at the edges of a product take no energy; what stands still, no clock",

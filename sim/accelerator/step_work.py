@@ -116,6 +116,8 @@ class _Builder:
             return self.acc.activation_bytes
         if operand.kind in ("weight gradient", "low-rank", "update"):
             return self.plan.weight_bytes
+        if operand.kind == "weight" and self._served:
+            return 0.5 if self.acc.precision == "int4" else 1.0
         kinds = {"weight": "weights", "adapter": "adapters"}
         tensor = self.tensors[operand.name]
         kind = kinds.get(operand.kind, "projections")
@@ -129,12 +131,12 @@ class _Builder:
         widths = (self.width(p.a), self.width(p.b), self.width(p.c))
         work = array_work(p.m, p.k, p.n, array)
         dram = dram_work(p.m, p.k, p.n, widths, self.acc.sram_bytes, array)
-        (a, b, c), count = p.elements, p.count
+        (a, b, c), count, share = p.elements, p.count, self._computed(p, array)
         # an INT4 code of a projection comes with its zero point: a byte
         chip = 1.0 if operation == "projection MAC" else self.acc.activation_bytes
         part = WorkItem(
-            name=p.name, cycles=work.cycles * times * count / array.count, tiling=dram.tiling,
-            operations=Counter({operation: p.macs * times}),
+            name=p.name, cycles=work.cycles * times * count * share / array.count,
+            tiling=dram.tiling, operations=Counter({operation: round(p.macs * times * share)}),
         )  # fmt: skip
         for operand, width, elements, fetches in (
             (p.a, widths[0], a, dram.a_fetches), (p.b, widths[1], b, dram.b_fetches),
@@ -146,18 +148,31 @@ class _Builder:
                 part.read[operand.kind] = part.read.get(operand.kind, 0.0) + size
         if widths[2]:
             part.written[p.c.kind] = widths[2] * c * count
-        part.sram_read_bytes = times * count * chip * (work.a_reads + work.b_reads)
-        part.sram_written_bytes = count * chip * work.c_writes
+        made = share if p.c.kind == "scores" else 1.0  # of the results
+        part.sram_read_bytes = times * count * chip * (work.a_reads + work.b_reads) * share
+        part.sram_written_bytes = count * chip * work.c_writes * made
         if self.acc.computes_integers or operation == "projection MAC":
-            part.operations["requantization"] += c * count
+            part.operations["requantization"] += round(c * count * made)
         elif p.b.kind == "weight" and self._stored(p.b.name) in ("uint8", "nf4"):
             part.operations["float operation"] += 2 * b * dram.b_fetches * count
         return _filled(part)
 
+    @property
+    def _served(self) -> bool:
+        """Tell whether weights lie in memory as the codes that products compute with."""
+        return self.plan.method.forward_only and self.acc.computes_integers
+
+    def _computed(self, p: MatrixProduct, array: SystolicArrays) -> float:
+        """Return the part of a product that is computed: tiles that a mask does not hide whole."""
+        if p.seen == 1:
+            return 1.0
+        edge = (max(array.rows, array.columns) - 1) / (2 * int(self.plan.sequence))
+        return min(1.0, p.seen + edge)
+
     def _wide(self, operand: ProductOperand) -> bool:
         """Tell whether an operand is kept as floats, which an array of integers takes as codes."""
         if operand.kind == "weight":
-            return self._stored(operand.name) not in ("uint8", "nf4")
+            return not self._served and self._stored(operand.name) not in ("uint8", "nf4")
         return operand.kind in ("adapter", "projection", "weight gradient", "low-rank")
 
     def _stored(self, name: str) -> str:

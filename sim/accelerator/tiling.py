@@ -1,15 +1,14 @@
 """How a product runs on a systolic array: cycles, words from SRAM, bytes from DRAM.
 
-Arrays and schedule are those of ``matmul/systolic`` (SCALE-Sim counts in the same way: arXiv
-1811.02883, section III). Between DRAM and SRAM a product is cut into tiles; an operand is fetched
-once for each time that the loops come back to it (Timeloop, ISPASS 2019; Chen et al., Eyeriss, ISCA
-2016: reuse of each level).
+Arrays and schedule are those of ``matmul/systolic``. Between DRAM and SRAM a product is cut into
+tiles; an operand is fetched once for each time that the loops come back to it (Timeloop, ISPASS
+2019; Chen et al., Eyeriss, ISCA 2016: reuse of each level).
 """
 
 import math
 from dataclasses import dataclass
 
-from consilico.golden.matmul.systolic import SystolicJob, occupied_cycles
+from consilico.golden.matmul.systolic import SystolicJob, drained_cycles
 from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.base.errors import UserError
 
@@ -25,7 +24,7 @@ class ArrayWork:
     a_reads: int
     b_reads: int
     c_writes: int
-    cycles: int  # of one array that computes it all by itself, products one after another
+    cycles: int  # of one array that computes it all by itself, filling and draining included
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ def array_work(m: int, k: int, n: int, array: SystolicArrays) -> ArrayWork:
     """
     rows, columns = array.rows, array.columns
     across, down, inner = math.ceil(n / columns), math.ceil(m / rows), math.ceil(k / rows)
-    cycles = occupied_cycles(SystolicJob(m=m, k=k, n=n), array.unit)
+    cycles = drained_cycles(SystolicJob(m=m, k=k, n=n), array.unit)
     if array.dataflow == "output_stationary":
         a_reads, b_reads = down * across * rows * k, down * across * columns * k
     else:
