@@ -478,6 +478,16 @@ def draw_memory() -> None:
     save_plot(memory_plot(answer, timeline(run)), ROOT / "docs" / "memory.png")
 
 
+def draw_comparison() -> None:
+    """Draw the ratios to ``consmax/log2`` of docs/compare.md."""
+    from consilico.reports.comparison.facts import comparison_facts
+    from consilico.reports.plots import compare_plot, save_plot
+
+    found = comparison_facts().comparisons
+    if found:
+        save_plot(compare_plot(found[0]), ROOT / "docs" / "compare.png")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the parts of the documents anew that come from data."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -485,6 +495,7 @@ def main(argv: list[str] | None = None) -> int:
     if parser.parse_args(argv).measure:
         measure()
     draw_memory()
+    draw_comparison()
     for path in documents():
         text = path.read_text()
         if (new := rewritten(text)) != text:

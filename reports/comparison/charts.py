@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_plot", "comparison_charts"]
 
-_COLOURS = ("a", "b", "c", "d", "e", "f")
+_COLOURS = ("a", "b", "c", "d", "e", "f", "light a", "light b", "paper")
 _PANELS = (
     ("area", "Area"),
     ("area_at_equal_throughput", "Area at equal throughput"),
