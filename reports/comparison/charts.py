@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from consilico.reports.page.chart import Chart, Limit, Panel, Series
+from consilico.reports.page.conditions import conditions
 
 if TYPE_CHECKING:
     from consilico.reports.comparison.facts import ComparisonFacts
@@ -12,9 +13,9 @@ __all__ = ["compare_plot", "comparison_charts"]
 
 _COLOURS = ("a", "b", "c", "d", "e", "f", "light a", "light b", "paper")
 _PANELS = (
-    ("area", "Area"),
-    ("area_at_equal_throughput", "Area at equal throughput"),
-    ("energy", "Energy per score"),
+    ("area", "area"),
+    ("area_at_equal_throughput", "area at equal throughput"),
+    ("energy", "energy per score"),
 )
 
 
@@ -51,17 +52,22 @@ def compare_plot(found: "Comparison", name: str = "compare") -> Chart:
                 limits=(Limit(name=first, y=1.0),),
             )
         )  # fmt: skip
-    conditions = found.conditions
     return Chart(
         name=name,
         title=f"{', '.join(units)} against {first}",
         caption=f"By how much units take more than {first}, by what counts: the row buffer's kind,"
         " the length of rows and the number of lanes.",
         kind="measured",
-        conditions=f"{conditions.pdk}, {conditions.clock_ns:g} ns, traffic {conditions.traffic},"
-        f" rung {conditions.rung}{'; sram estimated' if conditions.sram else ''}",
+        conditions=_conditions(found),
         panels=panels,
     )
+
+
+def _conditions(found: "Comparison") -> str:
+    """Return kit, corner, supply, clock and activity, and what of the figures is estimated."""
+    under = found.conditions
+    words = conditions(under, under.clock_ns, f"{under.traffic} traffic, rung {under.rung}")
+    return f"{words}; SRAM estimated" if under.sram else words
 
 
 def _definition(ratio: "Ratio") -> str:

@@ -38,6 +38,7 @@ from consilico.sim.estimate.memories.cost import BufferCost, buffer_cost
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.implementation import Implementation
+from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis.outside_memories import OutsideMemory
 from consilico.sim.units.accepted import Accepted
 from consilico.sim.units.catalogue import configure, find_unit
@@ -185,8 +186,11 @@ def implement_alike(
     ]
     memories = (_sram(found[needed[case]], pdk) for case in cases if case.buffer == "sram")
     memory = next(memories, None)
+    kit = find_kit(pdk)
     conditions = Conditions(
         pdk=pdk,
+        corner=kit.corner,
+        voltage_v=kit.voltage_v,
         clock_ns=clock_ns,
         traffic=traffic,
         rung=rung,

@@ -28,6 +28,8 @@ class Conditions(Facts):
     """What all rows of a comparison share."""
 
     pdk: str
+    corner: str
+    voltage_v: float
     clock_ns: float
     traffic: str
     rung: str

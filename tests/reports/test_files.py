@@ -18,7 +18,8 @@ _FIGURES = {
     "area_delay_curves.png", "buffers.png", "power_by_module.png", "power_over_time.png",
     "scaling_error.png", "scaling_consmax_area.png", "scaling_consmax_power.png",
     "estimate_nangate45_size.png", "estimate_nangate45_speed.png", "estimate_nangate45_layout.png",
-    "training_hw_energy.png", "training_hw_time.png", "claims.png",
+    "training_hw_energy.png", "training_hw_time.png", "claims.png", "comparison_consmax_base2.png",
+    "comparison_consmax_log2.png",
 }  # fmt: skip
 
 

@@ -6,7 +6,10 @@ from consilico.sim.comparison.table import MeasuredRow, MeasuredRows
 
 __all__ = ["small_row", "small_rows"]
 
-UNDER = Conditions(pdk="nangate45", clock_ns=4.0, traffic="normal", rung="layout", sram=None)
+UNDER = Conditions(
+    pdk="nangate45", corner="typical", voltage_v=1.1, clock_ns=4.0, traffic="normal",
+    rung="layout", sram=None,
+)  # fmt: skip
 
 
 def small_row(
