@@ -91,7 +91,7 @@ def system(
         UserError: If something is not accepted, not priced, or slower than the clock.
     """
     from consilico.sim.memory.presets import find_model
-    from consilico.sim.system.answer import system as answer
+    from consilico.sim.system.simulate import system as answer
     from consilico.sim.workload.graph import Workload
 
     workload = Workload(model=find_model(model), phase=phase, context=context, new=new, batch=batch)

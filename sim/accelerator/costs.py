@@ -234,6 +234,7 @@ class SramCost:
     source: str
 
 
+@cache
 def sram_cost(size_bytes: int, kit: str) -> SramCost:
     """Return the cost of an SRAM of so many bytes, rounded up to whole macros.
 

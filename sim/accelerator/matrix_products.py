@@ -14,11 +14,10 @@ from consilico.sim.memory.architecture import Parameter
 from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.tensor_plan import TensorPlan, TrainedParameter
 from consilico.sim.memory.training_run import TrainingRun
-from consilico.sim.workload.graph import seen_scores
+from consilico.sim.workload.graph import Workload, operator_graph
 from consilico.sim.workload.products import (
     ACTIVATION,
     GRADIENT,
-    SCORES,
     MatrixProduct,
     ProductOperand,
 )
@@ -76,10 +75,16 @@ class _Step:
     def __init__(self, plan: TensorPlan) -> None:
         self.plan, self.run, self.arch = plan, plan.run, plan.arch
         try:
-            self.attention, _ = llama_parts(plan.arch)
+            llama_parts(plan.arch)
         except ValueError as error:
             raise UserError(f"{error}: the products of other models are not counted") from None
         self.tokens = int(plan.tokens)
+        self.graph = operator_graph(
+            Workload(
+                model=plan.arch, phase="training", context=int(plan.sequence),
+                batch=plan.run.batch,
+            )
+        )  # fmt: skip
         self.micro = plan.run.accumulation
         self.tensors = {t.parameter.name: t for t in plan.tensors}
         self.linear = [t for t in plan.tensors if t.in_block and t.parameter.columns > 1]
@@ -89,7 +94,7 @@ class _Step:
         layers = self.arch.layers
         for tensor in self.linear:
             yield from self._linear(tensor, "forward", layers)
-        yield from self._attention("forward", layers)
+        yield from self._attention("forward")
         yield from self._linear(self._head, "forward", 1)
 
     def backward(self) -> Iterator[MatrixProduct]:
@@ -98,7 +103,7 @@ class _Step:
         if self.run.checkpointing in ("full", "reentrant"):
             yield from self._again()
         yield from self._gradients(self._head, 1, 1)
-        yield from self._attention_backward(layers)
+        yield from self._attention_backward()
         for tensor in self.linear:
             # nothing below the first block trains where the embedding does not
             first = tensor.parameter.name in ("query", "key", "value")
@@ -123,7 +128,7 @@ class _Step:
             if tensor.parameter.name == "down" and not whole:
                 runs.pop()
             yield from runs
-        yield from self._attention("recompute", layers)
+        yield from self._attention("recompute")
 
     def _linear(self, tensor: TrainedParameter, phase: str, count: int) -> Iterator[MatrixProduct]:
         """Yield the product of a linear layer, and those of its adapter."""
@@ -168,47 +173,22 @@ class _Step:
         yield replace(own, name=f"{up}: gradient of the input", n=rank, count=trained * micro)
         yield replace(own, name=f"{down}: gradient of the input", k=rank)
 
-    def _attention(self, phase: str, count: int) -> Iterator[MatrixProduct]:
+    def _attention(self, phase: str) -> Iterator[MatrixProduct]:
         """Yield scores and weighted values of every head."""
-        time, width = int(self.plan.sequence), self.attention.head_dim
-        scores = self._kept(SCORES)
-        base = MatrixProduct(
-            name="scores", phase=phase, m=time, k=width, n=time,
-            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads, seen=self._seen,
-        )  # fmt: skip
-        yield base
-        yield replace(base, name="weighted values", k=time, n=width, a=scores, c=ACTIVATION)
+        for operator in self.graph.attention:
+            for p in operator.products(self._fused):
+                yield replace(p, phase=phase, count=p.count * self.micro)
 
-    def _attention_backward(self, count: int) -> Iterator[MatrixProduct]:
-        """Yield two products for each of the two; fused attention computes its scores again."""
-        time, width = int(self.plan.sequence), self.attention.head_dim
-        scores = self._kept(SCORES)
-        base = MatrixProduct(
-            name="scores, again", phase="backward", m=time, k=width, n=time,
-            a=ACTIVATION, b=ACTIVATION, c=scores, count=count * self._heads, seen=self._seen,
-        )  # fmt: skip
-        if scores.stays:
-            yield base
-        yield replace(base, name="gradient of attention weights", a=GRADIENT)
-        inner = replace(base, k=time, n=width, a=scores, c=GRADIENT)
-        yield replace(inner, name="gradient of values", b=GRADIENT)
-        yield replace(inner, name="gradient of queries")
-        yield replace(inner, name="gradient of keys")
+    def _attention_backward(self) -> Iterator[MatrixProduct]:
+        """Yield the products that make the gradients of queries, keys and values."""
+        for operator in self.graph.attention:
+            for p in operator.gradients(self._fused):
+                yield replace(p, count=p.count * self.micro)
 
     @property
-    def _seen(self) -> float:
-        """Return the part of a head's scores that neither causality nor a window hides."""
-        time = int(self.plan.sequence)
-        return seen_scores(time, time, self.attention.window, causal=True) / time**2
-
-    @property
-    def _heads(self) -> int:
-        """Return the products of one kind in a block: heads of all sequences of a step."""
-        return self.run.batch * self.attention.heads * self.micro
-
-    def _kept(self, operand: ProductOperand) -> ProductOperand:
-        """Return an operand that stays on the chip unless attention is eager."""
-        return replace(operand, stays=self.run.attention != "eager")
+    def _fused(self) -> bool:
+        """Tell whether scores stay on the chip."""
+        return self.run.attention != "eager"
 
 
 def _weight(p: Parameter) -> ProductOperand:

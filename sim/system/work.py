@@ -14,7 +14,8 @@ from consilico.sim.system.engines import attention_jobs, on_arrays, on_lanes
 from consilico.sim.system.normalizers import P_FORMATS, Normalizer
 from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
 from consilico.sim.units.catalogue import find_unit
-from consilico.sim.workload.graph import AttentionOperator, ElementwisePass, OperatorGraph
+from consilico.sim.workload.elementwise import ElementwisePass
+from consilico.sim.workload.graph import AttentionOperator, OperatorGraph
 from consilico.sim.workload.products import MatrixProduct
 
 __all__ = ["BASES", "OperatorWork", "operator_works", "score_buffer_bytes", "tile_timing"]

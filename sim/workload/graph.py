@@ -16,16 +16,12 @@ from functools import cached_property
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.architecture import (
-    NORM_PLACES,
-    NORMS,
     Architecture,
-    Attention,
     Block,
     LatentAttention,
-    Mixture,
-    Mlp,
     Parameter,
 )
+from consilico.sim.workload.elementwise import ElementwisePass, elementwise_passes
 from consilico.sim.workload.products import (
     ACTIVATION,
     GRADIENT,
@@ -35,23 +31,13 @@ from consilico.sim.workload.products import (
 )
 
 __all__ = [
-    "PHASES", "AttentionOperator", "ElementwisePass", "OperatorGraph", "Workload", "operator_graph",
+    "PHASES", "AttentionOperator", "OperatorGraph", "Workload", "operator_graph",
     "seen_scores",
 ]  # fmt: skip
 
 PHASES = ("prefill", "decode", "training")
 """``prefill``: a prompt, whose last token alone needs logits; ``decode``: tokens that a cache has
 the context of; ``training``: all tokens of a sequence, forward and backward, everything trained."""
-
-_NORM_OPERATIONS = {"rms": 4, "layer": 7, "l2": 3}
-"""Scalar operations per element: square, sum, by the root, by the weight; a layer norm has sum,
-difference and bias in addition; one without weights lacks a product."""
-_ACTIVATION_OPERATIONS = {"silu": 4, "relu": 1, "relu2": 2, "gelu": 8, "quick_gelu": 5}
-"""Scalar operations per element, an exponential or a tangent counted as one: SiLU is exponential,
-sum, quotient and product; GELU by a tangent is a cube (2), two products, two sums, tangent, sum and
-product, less one by factoring."""
-_ROTARY = 3.5  # per rotated element: by cosine and by sine, half of them negated, their sum
-_RESIDUAL = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,16 +169,20 @@ class AttentionOperator:
         )
         return first, second
 
+    def gradients(self, stays: bool = True) -> Iterator[MatrixProduct]:
+        """Yield two products for each of the two; a fused kernel computes its scores again.
 
-@dataclass(frozen=True, kw_only=True)
-class ElementwisePass:
-    """Passes of one kind over activations, those of all layers that have them."""
-
-    name: str
-    count: int
-    reads: int  # elements, of each
-    writes: int
-    operations: float  # scalar ones, of each
+        Args:
+            stays: Whether scores never leave the chip, as in a fused kernel.
+        """
+        scores, values = (replace(p, phase="backward") for p in self.products(stays))
+        if stays:
+            yield replace(scores, name="scores, again")
+        yield replace(scores, name="gradient of attention weights", k=self.value_dim, a=GRADIENT)
+        turned = replace(values, m=self.keys, k=self.new, c=GRADIENT)
+        yield replace(turned, name="gradient of values", b=GRADIENT)
+        yield replace(values, name="gradient of queries", n=self.key_dim, c=GRADIENT)
+        yield replace(turned, name="gradient of keys", n=self.key_dim)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +203,10 @@ class OperatorGraph:
     def backward(self, eager: bool = False) -> Iterator[MatrixProduct]:
         """Yield those of the backward pass where all parameters are trained.
 
-        Of ``y = x w'`` they are ``dx = dy w`` and ``dw = dy' x``. An attention has five: fused
-        kernels compute the scores again; written-out ones (``eager``) keep them and have four.
+        Of ``y = x w'`` they are ``dx = dy w`` and ``dw = dy' x``.
+
+        Args:
+            eager: Whether attention is written out and keeps its scores.
         """
         for p in self.linear:
             yield replace(
@@ -226,16 +218,7 @@ class OperatorGraph:
                 a=GRADIENT, b=ACTIVATION, c=replace(p.b, kind="weight gradient"),
             )  # fmt: skip
         for operator in self.attention:
-            scores, values = (replace(p, phase="backward") for p in operator.products(not eager))
-            if not eager:
-                yield replace(scores, name="scores, again")
-            yield replace(
-                scores, name="gradient of attention weights", k=operator.value_dim, a=GRADIENT
-            )
-            turned = replace(values, m=operator.keys, k=operator.new)
-            yield replace(turned, name="gradient of values", b=GRADIENT, c=GRADIENT)
-            yield replace(values, name="gradient of queries", n=operator.key_dim, c=GRADIENT)
-            yield replace(turned, name="gradient of keys", n=operator.key_dim, c=GRADIENT)
+            yield from operator.gradients(not eager)
 
     @cached_property
     def weights(self) -> int:
@@ -258,7 +241,7 @@ def operator_graph(workload: Workload) -> OperatorGraph:
             _attention(workload, block, model.pattern.count(kind))
             for kind, block in enumerate(model.kinds)
         ),
-        elementwise=tuple(_elementwise(workload)),
+        elementwise=tuple(elementwise_passes(workload.model, workload.rows)),
     )
 
 
@@ -313,63 +296,3 @@ def _attention(workload: Workload, block: Block, layers: int) -> AttentionOperat
         value_dim=part.value if isinstance(part, LatentAttention) else part.head_dim,
         cached=part.kv_cache_elements, window=0 if latent else part.window, causal=workload.causal,
     )  # fmt: skip
-
-
-def _elementwise(workload: Workload) -> Iterator[ElementwisePass]:
-    """Yield the passes over activations; the normalization of scores is attention's own."""
-    model, t = workload.model, workload.rows
-    h = model.hidden * t
-    yield _pass("embedding", 1, h, h, 0)
-    for kind, block in enumerate(model.kinds):
-        n = model.pattern.count(kind)
-        yield _pass("norms", n * len(NORM_PLACES[block.norms]), h, h, _norm(model.norm))
-        yield from _of_heads(block.attention, n, t)
-        yield from _of_mlp(block.mlp, n, t)
-        yield _pass("residuals", 2 * n, 2 * h, h, _RESIDUAL)
-    if model.final_norm and not model.post_norm:
-        yield _pass("final norm", 1, h, h, _norm(model.norm))
-
-
-def _pass(name: str, count: int, reads: int, writes: int, each: float) -> ElementwisePass:
-    """Return passes with so many operations for each element that they write."""
-    return ElementwisePass(
-        name=name, count=count, reads=reads, writes=writes, operations=each * writes
-    )
-
-
-def _norm(kind: str) -> int:
-    base = "l2" if not NORMS[kind][0] else kind.partition("-")[0]
-    return _NORM_OPERATIONS[base]
-
-
-def _of_heads(
-    part: Attention | LatentAttention, layers: int, tokens: int
-) -> Iterator[ElementwisePass]:
-    """Yield norms and positions of queries and keys."""
-    if isinstance(part, LatentAttention):
-        short = tokens * (part.query_rank + part.key_rank)
-        yield _pass("head norms", layers, short, short, _norm("rms"))
-        turned = tokens * (part.heads + 1) * part.rotary
-        yield _pass("rotary embedding", layers, turned, turned, _ROTARY)
-        return
-    both = tokens * (part.heads + part.kv_heads)
-    if part.norm:
-        size = both * part.head_dim
-        yield _pass("head norms", layers, size, size, _norm(part.norm))
-    if part.rotary:
-        turned = both * part.rotary
-        yield _pass("rotary embedding", layers, turned, turned, _ROTARY)
-
-
-def _of_mlp(part: Mlp | Mixture, layers: int, tokens: int) -> Iterator[ElementwisePass]:
-    """Yield the activations of an MLP, or of those that each token meets."""
-    met = [(part, 1)] if isinstance(part, Mlp) else [(part.expert, part.chosen)]
-    if isinstance(part, Mixture):
-        if part.whole:
-            met = [(part.expert, part.experts)]
-        if part.shared is not None:
-            met.append((part.shared, 1))
-    for mlp, times in met:
-        size = tokens * times * mlp.intermediate
-        each = _ACTIVATION_OPERATIONS.get(mlp.activation, _ACTIVATION_OPERATIONS["gelu"])
-        yield _pass("activation", layers, size * (1 + mlp.gated), size, each + mlp.gated)

@@ -6,6 +6,7 @@ import pytest
 
 import consilico
 from consilico.sim.base.errors import UserError
+from consilico.sim.memory.presets import find_model, model_names
 from consilico.sim.system.answer import CAUSES, SystemAnswer
 
 GENZ_MS = {256: 24.3, 4096: 27.9, 32768: 55.3, 131072: 149.1}
@@ -49,6 +50,17 @@ def test_an_answer_adds_up(model: str, phase: str) -> None:
         assert all(
             used < 1 + 1e-9 for used in o.utilization(found.capacity, found.chip.clock_ns).values()
         )
+
+
+@pytest.mark.parametrize("phase", ["prefill", "decode"])
+def test_every_built_in_model_has_an_answer(phase: str) -> None:
+    for name in model_names():
+        if find_model(name).post_norm and phase == "decode":
+            continue
+        found = answer(name, phase=phase, context=100, p_format="2xint7")
+        names = [o.work.name for o in found.operators]
+        assert names.index("attention") < names.index("attention output") < len(names) - 1
+        assert found.latency_s.value > 0
 
 
 def test_a_token_reads_all_weights_and_the_cache_once() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consilico.sim.system.tile import TileJobs, is_exact, tile_cycles
+from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
 from consilico.sim.system.tile_events import simulate_tile
 from tests.sim.system.tile_verilog import TileVerilog, unit_timing
 
@@ -26,29 +26,39 @@ def drawn_jobs(rng: np.random.Generator, rows: int) -> Jobs:
 
 
 def held_to_verilog(
-    tile: tuple[int, int, int], lists: int, rng: np.random.Generator, folder: Path
+    timing: TileTiming, verilog: TileVerilog, lists: int, rng: np.random.Generator
 ) -> int:
     """Compare lists of drawn jobs, and return for how many the closed form is exact."""
-    timing, exact = unit_timing(*tile), 0
-    verilog = TileVerilog(timing, folder)
+    exact = 0
     for _ in range(lists):
-        jobs = drawn_jobs(rng, tile[0])
+        jobs = drawn_jobs(rng, timing.scores.rows)
         cycles = verilog.cycles(jobs)
-        assert simulate_tile(timing, jobs) == cycles, (tile, jobs)
+        assert simulate_tile(timing, jobs) == cycles, (timing, jobs)
         closed = TileJobs.of([job[0] for job in jobs], [job[1] for job in jobs])
         if is_exact(timing, closed):
             exact += 1
-            assert tile_cycles(timing, closed) == cycles, (tile, jobs)
+            assert tile_cycles(timing, closed) == cycles, (timing, jobs)
     return exact
 
 
-def test_cycles_of_a_tile_are_those_of_verilog(tmp_path: Path) -> None:
-    exact = held_to_verilog((4, 3, 8), 8, np.random.default_rng(1), tmp_path)
-    assert exact == 8
+@pytest.fixture(scope="module")
+def verilog(tmp_path_factory: pytest.TempPathFactory) -> TileVerilog:
+    """A tile of 4 queries, 3 keys and 8 elements; its units are converted once."""
+    return TileVerilog(unit_timing(4, 3, 8), tmp_path_factory.mktemp("tile"))
+
+
+def test_cycles_of_a_tile_are_those_of_verilog(verilog: TileVerilog) -> None:
+    assert held_to_verilog(unit_timing(4, 3, 8), verilog, 8, np.random.default_rng(1)) == 8
+
+
+def test_the_comparison_sees_a_cycle(verilog: TileVerilog) -> None:
+    jobs = [(4, 2), (4, 2)]
+    assert verilog.cycles(jobs) != simulate_tile(unit_timing(4, 3, 9), jobs)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(25))
 def test_cycles_of_many_tiles_are_those_of_verilog(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
-    held_to_verilog(drawn_tile(rng), 8, rng, tmp_path)
+    timing = unit_timing(*drawn_tile(rng))
+    held_to_verilog(timing, TileVerilog(timing, tmp_path), 8, rng)
