@@ -72,9 +72,10 @@ def _times(answer: dict[str, Any]) -> list[Series]:
     parts: dict[str, list[float]] = {name: [] for name in _TIMES}
     for operator in answer["operators"]:
         exposed = operator["exposed_cycles"]
-        inner = operator["cycles"]["value"] - exposed["fill"] - exposed["normaliser"]
+        held = exposed["normaliser"] + exposed["buffer"]
+        inner = operator["cycles"]["value"] - exposed["fill"] - held
         for name, cycles in zip(
-            _TIMES, (inner, exposed["fill"], exposed["normaliser"], exposed["dram"]), strict=True
+            _TIMES, (inner, exposed["fill"], held, exposed["dram"]), strict=True
         ):
             parts[name].append(cycles * cycle_ms)
     return [

@@ -96,6 +96,7 @@ class OperatorCost:
             "exposed_cycles": {
                 "fill": w.fill,
                 "normaliser": w.normalizer,
+                "buffer": w.buffer,
                 "dram": max(0.0, self.dram_cycles - w.cycles.value),
             },
             "dram_bytes": w.dram_bytes,
@@ -179,9 +180,9 @@ class SystemAnswer:
                 found["dram"] += o.time_s.value
                 continue
             found["fill"] += w.fill * cycle
-            found["normaliser"] += w.normalizer * cycle
+            found["normaliser"] += (w.normalizer + w.buffer) * cycle
             engine = {"arrays": "array", "tiles": "array"}.get(w.engine, w.engine)
-            found[engine] += (w.cycles.value - w.fill - w.normalizer) * cycle
+            found[engine] += (w.cycles.value - w.fill - w.normalizer - w.buffer) * cycle
         return dict(found)
 
     @property
@@ -229,7 +230,9 @@ class SystemAnswer:
         """Return plain data; a quantity with an interval has ``value``, ``low`` and ``high``."""
         chip, phase = self.chip, self.workload.phase
         exposed = sum(
-            o.work.normalizer for o in self.operators if o.dram_cycles < o.work.cycles.value
+            o.work.normalizer + o.work.buffer
+            for o in self.operators
+            if o.dram_cycles < o.work.cycles.value
         )
         cycle = chip.clock_ns * 1e-9
         return {

@@ -1,7 +1,7 @@
 """Operators of a model on the engines of a chip: cycles, traffic and operations of each."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,7 +45,8 @@ class OperatorWork:
     count: int
     cycles: Interval  # of the engine
     fill: float = 0.0  # parts of the cycles: in which engines fill and drain,
-    normalizer: float = 0.0  # that a normalizer without latency and buffer would not take
+    normalizer: float = 0.0  # that a normalizer without latency, of one slice, would not take,
+    buffer: float = 0.0  # and in which rows wait in buffers because it reads them twice
     dram_read_bytes: float = 0.0
     dram_written_bytes: float = 0.0
     sram_read_bytes: float = 0.0
@@ -188,6 +189,8 @@ def _attended(
         requantizer=timing.requantizer, normalizer=0,
     )  # fmt: skip
     ideal = min(each, tile_cycles(bare, jobs.busiest))
+    # with its latency, but results that follow scores
+    direct = min(each, max(ideal, tile_cycles(replace(timing, two_passes=False), jobs.busiest)))
     scores = layers * operator.batch * operator.heads * operator.new * operator.keys
     seen, computed = operator.scores, layers * jobs.computed
     slices = timing.slices
@@ -196,7 +199,8 @@ def _attended(
         m=operator.new, k=operator.key_dim, n=operator.keys,
         count=scores // (operator.new * operator.keys),
         cycles=Interval(each, each if exact else min(least, each), each) * layers,
-        fill=max(0, ideal - min(least, ideal)) * layers, normalizer=(each - ideal) * layers,
+        fill=max(0, ideal - min(least, ideal)) * layers, normalizer=(direct - ideal) * layers,
+        buffer=(each - direct) * layers,
         sram_read_bytes=layers * _CODE * (
             jobs.operands * operator.key_dim + jobs.passes * chip.columns * operator.value_dim
         ),
