@@ -19,7 +19,9 @@ from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.sim.memory.gpus import GpuMemory
+    from consilico.sim.memory.methods import TrainingMethod
     from consilico.sim.memory.sweep import MemorySweep
+    from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["memory_sweep"]
 
@@ -32,7 +34,10 @@ def memory_sweep(
         str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
     ],
     methods: Annotated[
-        str, typer.Option(help="Training methods, separated by commas; all stands for every one.")
+        str,
+        typer.Option(
+            help="Training methods, separated by commas; all: every one that the model can have."
+        ),
     ] = "all",
     batches: Annotated[
         str, typer.Option(help="Micro-batches, separated by commas; 1..64 is a range.")
@@ -71,8 +76,9 @@ def memory_sweep(
         loss=loss,
         per_layer=per_layer,
     )
-    every = [name for name, found in METHODS.items() if not found.forward_only]
-    names = every if methods == "all" else [name.strip() for name in methods.split(",")]
+    names = [name.strip() for name in methods.split(",")]
+    if methods == "all":
+        names = [name for name, found in METHODS.items() if _trains(found, base)]
     found = api.memory_sweep(
         base,
         methods=names,
@@ -96,6 +102,15 @@ def memory_sweep(
 
         save_plot(memory_sweep_plot(result), plot)
     emit("memory-sweep/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
+
+
+def _trains(method: "TrainingMethod", base: "TrainingRun") -> bool:
+    """Tell whether a method trains, and the model is one of those that it is for."""
+    try:
+        method.density(base.architecture)
+    except UserError:
+        return False
+    return not method.forward_only
 
 
 def _rows(item: "MemorySweep", rooms: "dict[str, GpuMemory]") -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ __all__ = ["ConfigFields", "read_fields", "shown"]
 T = TypeVar("T")
 
 _MOST = 1_000_000_000  # of any size or count of a model
+_MOST_LAYERS = 10_000  # each is gone through
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
 _MOST_BYTES = 4 << 20  # a model configuration has a few kB
 
 
@@ -102,8 +104,9 @@ class ConfigFields:
         if type(value) is not int or value < least:
             what = "a positive integer" if least else "an integer of 0 or more"
             raise self.error(name, f"must be {what}, not {shown(value)}")
-        if value > _MOST:
-            raise self.error(name, f"must be at most {_MOST:,}, not {shown(value)}")
+        most = _MOST_LAYERS if name in _LAYERS else _MOST
+        if value > most:
+            raise self.error(name, f"must be at most {most:,}, not {shown(value)}")
         return value
 
     def number(self, *names: str, default: float) -> float:

@@ -8,14 +8,46 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from consilico.sim.memory.architecture import Architecture, Attention, Block, Mlp
-from consilico.sim.memory.config_fields import ConfigFields
+from consilico.sim.memory.config_fields import ConfigFields, shown
 
-__all__ = ["LLAMA_LIKE", "Reader", "attention_of", "composed", "mlp_of", "rotary_of", "windows_of"]
+__all__ = [
+    "LLAMA_LIKE", "Reader", "activation_of", "attention_of", "composed", "mlp_of", "rotary_of",
+    "windows_of",
+]  # fmt: skip
 
 Reader = Callable[[ConfigFields], Architecture]
 """Makes an architecture of the fields of a configuration."""
 
-_ACTIVATIONS = {"gelu_pytorch_tanh": "gelu", "gelu_python_tanh": "gelu_new", "swish": "silu"}
+_ACTIVATIONS = {
+    "gelu_pytorch_tanh": "gelu", "gelu_python_tanh": "gelu_new", "swish": "silu",
+    **{
+        name: name
+        for name in (
+            "gelu", "gelu_fast", "gelu_new", "hardswish", "leaky_relu", "mish", "quick_gelu",
+            "relu", "relu2", "relu6", "silu",
+        )
+    },
+}  # fmt: skip
+"""Activations of transformers that the ledger can follow, and what it calls them."""
+
+
+def activation_of(c: ConfigFields, *names: str, default: str = "silu") -> str:
+    """Return the activation that a field names, in the ledger's words.
+
+    Args:
+        c: The configuration.
+        names: Names of the field.
+        default: Where it is absent, in the words of transformers.
+
+    Raises:
+        UserError: If the ledger cannot follow it.
+    """
+    name = c.text(*names, default=default)
+    if name not in _ACTIVATIONS:
+        known = ", ".join(sorted(_ACTIVATIONS))
+        field = next((item for item in names if item in c), names[0])
+        raise c.error(field, f"must be one of {known} (others run with execute), not {name!r}")
+    return _ACTIVATIONS[name]
 
 
 def rotary_of(c: ConfigFields, head_dim: int, default: float = 1.0) -> int:
@@ -30,7 +62,10 @@ def rotary_of(c: ConfigFields, head_dim: int, default: float = 1.0) -> int:
     for place in ("rope_parameters", "rope_scaling"):
         if isinstance(c.value(place), dict) and name in c.part(place):
             default = c.part(place).number(name, default=default)
-    return int(head_dim * c.number(name, "rotary_pct", "rope_pct", default=default))
+    share = c.number(name, "rotary_pct", "rope_pct", default=default)
+    if not 0 <= share <= 1:
+        raise c.error(name, f"must be from 0 to 1, not {shown(share)}")
+    return int(head_dim * share)
 
 
 def windows_of(c: ConfigFields, layers: int, usual: Callable[[int], bool]) -> list[int]:
@@ -84,8 +119,10 @@ def attention_of(c: ConfigFields, *, kv_heads: int = 0, head_dim: int = 0, **own
 
 def mlp_of(c: ConfigFields, **own: Any) -> Mlp:
     """Return the MLP that the usual fields describe; ``own`` are those that the family decides."""
-    name = c.text("hidden_act", "hidden_activation", "activation_function", default="silu")
-    own.setdefault("activation", _ACTIVATIONS.get(name, name))
+    if "activation" not in own:
+        own["activation"] = activation_of(
+            c, "hidden_act", "hidden_activation", "activation_function"
+        )
     if "intermediate" not in own:
         own["intermediate"] = c.integer("intermediate_size")
     return Mlp(**own)

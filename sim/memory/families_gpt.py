@@ -7,7 +7,14 @@ from typing import Any
 
 from consilico.sim.memory.architecture import Architecture, Attention, Block, Mlp
 from consilico.sim.memory.config_fields import ConfigFields
-from consilico.sim.memory.families import Reader, attention_of, composed, mlp_of, rotary_of
+from consilico.sim.memory.families import (
+    Reader,
+    activation_of,
+    attention_of,
+    composed,
+    mlp_of,
+    rotary_of,
+)
 
 __all__ = ["GPT_LIKE"]
 
@@ -36,8 +43,10 @@ def _gpt2(c: ConfigFields) -> Architecture:
         heads=heads, kv_heads=heads, head_dim=_even(c, hidden, heads), bias=True, output_bias=True,
         fused="split",
     )  # fmt: skip
-    mlp = mlp_of(c, intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
-                 activation="gelu_new")  # fmt: skip
+    mlp = mlp_of(
+        c, intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
+        activation=activation_of(c, "activation_function", default="gelu_new"),
+    )  # fmt: skip
     layers = c.integer("n_layer", "num_hidden_layers")
     positions = c.integer("n_positions")
     return _equal(
@@ -53,10 +62,9 @@ def _gpt_bigcode(c: ConfigFields) -> Architecture:
         heads=heads, kv_heads=1 if shared else heads, head_dim=_even(c, hidden, heads), bias=True,
         output_bias=True, fused="split",
     )  # fmt: skip
-    name = c.text("activation_function", default="gelu_pytorch_tanh")
     mlp = Mlp(
         intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
-        activation="gelu" if name == "gelu_pytorch_tanh" else name,
+        activation=activation_of(c, "activation_function", default="gelu_pytorch_tanh"),
     )  # fmt: skip
     positions = c.integer("n_positions", default=1024)
     return _equal(
@@ -75,7 +83,7 @@ def _gptj(c: ConfigFields) -> Architecture:
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "n_inner"), gated=False, bias=True,
-        activation=c.text("activation_function", default="gelu_new"),
+        activation=activation_of(c, "activation_function", default="gelu_new"),
     )  # fmt: skip
     return _equal(
         c, Block(attention=attention, mlp=mlp, norms="shared"), c.integer("n_layer"),
@@ -93,7 +101,7 @@ def _gpt_neo(c: ConfigFields) -> Architecture:
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "intermediate_size"), gated=False, bias=True,
-        activation=c.text("activation_function", default="gelu_new"),
+        activation=activation_of(c, "activation_function", default="gelu_new"),
     )  # fmt: skip
     positions = c.integer("max_position_embeddings", default=2048)
     return _equal(
@@ -123,7 +131,7 @@ def _opt(c: ConfigFields) -> Architecture:
     )
     mlp = Mlp(
         intermediate=c.integer("ffn_dim"), gated=False, bias=bias,
-        activation=c.text("activation_function", default="relu"),
+        activation=activation_of(c, "activation_function", default="relu"),
     )  # fmt: skip
     before = c.flag("do_layer_norm_before", default=True)
     final = before and not c.flag("_remove_final_layer_norm")
@@ -170,7 +178,7 @@ def _falcon(c: ConfigFields) -> Architecture:
     )  # fmt: skip
     mlp = Mlp(
         intermediate=_inner(c, hidden, "ffn_hidden_size"), gated=False, bias=bias,
-        activation=c.text("activation", default="gelu"),
+        activation=activation_of(c, "activation", default="gelu"),
     )  # fmt: skip
     norms = "before"
     if new:

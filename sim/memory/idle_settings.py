@@ -1,13 +1,16 @@
 """Settings that do nothing for a method are refused: whoever gives one expects an effect."""
 
-from consilico.sim.memory.holdings import RUN_GROUP
+from consilico.sim.memory.holdings import RUN_GROUP, STATES
 from consilico.sim.memory.methods import TrainingMethod
 
 __all__ = ["idle_settings"]
 
 _ADAPTERS = ("targets", "adapters", "lora_dropout", "dora")
 _BASE = ("base", "kbit_prepared", "kbit_cast", "loading")
-_STEP = ("accumulation", "gradients", "lora_dropout", "dora")
+_STEP = (
+    *("accumulation", "gradients", "lora_dropout", "dora", "checkpointing", "per_layer"),
+    *("loss", "logits", "offload", "sampled"),
+)
 
 
 def idle_settings(method: TrainingMethod, kernel: str) -> dict[str, str]:
@@ -19,7 +22,7 @@ def idle_settings(method: TrainingMethod, kernel: str) -> dict[str, str]:
     """
     holdings = [h for part in method.parts for h in part.holdings]
     eight = kernel == "bitsandbytes-8bit" or any(
-        h.dtype == "uint8" and h.kind == "optimizer states" for h in holdings
+        h.dtype == "uint8" and h.kind == STATES for h in holdings
     )
     idle: dict[str, str] = {}
     if not method.rank:
@@ -36,6 +39,8 @@ def idle_settings(method: TrainingMethod, kernel: str) -> dict[str, str]:
         idle["states_block"] = "which has no 8-bit states"
     if not (eight or kernel == "bitsandbytes"):
         idle["paged"] = "whose states are not those of bitsandbytes (see kernel)"
+    if not any(h.kind == STATES for h in holdings):
+        idle["kernel"] = "which has no optimizer states"
     if method.forward_only:
         idle |= dict.fromkeys(_STEP, "which has no backward pass")
     return idle

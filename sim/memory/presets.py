@@ -150,10 +150,19 @@ def _quantization(c: ConfigFields) -> str:
     own = c.part("quantization_config")
     method = own.text("quant_method", default="unknown")
     bits = own.integer("bits", "w_bit", default=0, least=0)
-    if not bits and (own.flag("load_in_4bit") or own.flag("load_in_8bit")):
-        bits = 4 if own.flag("load_in_4bit") else 8
-    scales = ", scales too" if own.flag("bnb_4bit_use_double_quant") else ""
-    return f"{method} {bits} bits{scales}" if bits else method
+    four, eight = own.flag("load_in_4bit"), own.flag("load_in_8bit")
+    if four and eight:
+        raise own.error("load_in_8bit", "must be false with load_in_4bit")
+    if not bits and (four or eight):
+        bits = 4 if four else 8
+    more = ", scales too" if own.flag("bnb_4bit_use_double_quant") else ""
+    group = own.value("group_size")
+    if method in ("gptq", "awq") and group not in (None, _GROUP):
+        more = f" in groups of {shown(group)}"
+    return f"{method} {bits} bits{more}" if bits else method
+
+
+_GROUP = 128  # inputs that share the constants of a GPTQ or AWQ file, as bases.py counts them
 
 
 def _make(fields: dict[str, Any], where: str) -> Architecture:

@@ -8,6 +8,7 @@ import numpy as np
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.gpus import GpuMemory
+from consilico.sim.memory.idle_settings import idle_settings
 from consilico.sim.memory.ledger import peak_and_persistent
 from consilico.sim.memory.margins import NeededMemory, needed_memory
 from consilico.sim.memory.methods import find_method
@@ -63,7 +64,8 @@ def sweep(
     """Return the peaks of all combinations, one sweep for each method.
 
     Args:
-        base: What all runs have in common; its method, batch, sequence and rank do not matter.
+        base: What all runs have in common, where it does anything for a method; its own method,
+            batch, sequence and rank do not matter.
         methods: Names of methods.
         batches: Sequences in a micro-batch.
         sequences: Tokens of a sequence.
@@ -92,7 +94,9 @@ def sweep(
             replace(base, **changed)  # refuses what it does not accept
     found = []
     for method in names:
-        run = replace(base, method=method, rank=0)
+        idle = idle_settings(find_method(method), base.kernel)
+        usual = {name: TrainingRun.__dataclass_fields__[name].default for name in idle}
+        run = replace(base, **{**usual, "method": method, "rank": 0})
         used = list(ranks) if find_method(method).rank else [0]
         used = [rank or run.used_rank for rank in used]
         axes = [np.asarray(axis, dtype=np.float64) for axis in (used, sequences, batches)]

@@ -73,6 +73,18 @@ class TrainingRun(Settings):
                 "accumulation must be 1 with per_layer (lomo and adalomo always have it): an update"
                 f" frees the gradient that would be accumulated; not {self.accumulation}"
             )
+        if (self.per_layer or method.per_layer) and self.gradients == "kept":
+            return (
+                "gradients must be freed with per_layer (lomo and adalomo always have it): an"
+                " update inside the backward pass frees each; not kept"
+            )
+        if self.logits == "held" and self.loss not in ("eager", "in-place", "compiled"):
+            return f"logits must be dropped with loss {self.loss}: it makes none; not held"
+        if isinstance(self.model, Architecture) and self.sampled > self.model.layers:
+            return (
+                f"sampled must be at most {self.model.layers}, the blocks of {self.model.name}, not"
+                f" {self.sampled}"
+            )
         if self.rank > self.model.hidden:
             return (
                 f"rank must be at most {self.model.hidden}, the hidden size of"
@@ -115,6 +127,8 @@ class TrainingRun(Settings):
                 "kbit_cast must be off without kbit_prepared and dtype bfloat16-amp: trl casts what"
                 f" was prepared, under autocast; not with {self.dtype}"
             )
+        if self.loading == "whole" and not base:
+            return "loading must be direct where the base stays floats: nothing is quantized then"
         if self.dora and base in ("gptq4", "awq4"):
             return f"dora must be off with base {base}: peft has no such layer"
         return ""

@@ -201,3 +201,28 @@ def test_a_sweep_names_what_it_does_not_accept(
     found = capsys.readouterr()
     assert found.err.count("\n") == 1
     assert named in found.err
+
+
+def test_a_sweep_of_all_methods_leaves_out_those_that_a_model_cannot_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.json"
+    config = {
+        "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 160,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "vocab_size": 100, "num_local_experts": 4,
+    }  # fmt: skip
+    path.write_text(json.dumps(config))
+    arguments = ["--model", str(path), "--batches", "1", "--seqs", "64", "--json", "-"]
+    assert main(["memory-sweep", *arguments]) == 0
+    methods = {row["method"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert {"adamw", "qlora"} <= methods
+    assert not {"loram", "qloram", "inference"} & methods
+
+
+def test_a_sweep_of_inference_has_no_settings_of_training(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--model", "llama-60m", "--batches", "1", "--methods", "inference", "--json", "-"]
+    assert main(["memory-sweep", *arguments]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 2

@@ -46,6 +46,9 @@ def executable_model(name: str) -> ModelShape:
         fields = read_fields(path)
     config = configuration(fields, str(path))
     text = config.get_text_config()
+    layers = getattr(text, "num_hidden_layers", 0)
+    if isinstance(layers, int) and layers > _MOST_LAYERS:
+        raise UserError(f"{path}: num_hidden_layers must be at most {_MOST_LAYERS:,}, not {layers}")
     return ExecutedModel(
         name=path.absolute().parent.name if path.name == "config.json" else path.stem,
         hidden=_size(path, text, "hidden_size"),
@@ -70,6 +73,7 @@ def hugging_face_config(model: ModelShape) -> Any:
 
 
 _UNBOUNDED = 1 << 24
+_MOST_LAYERS = 10_000  # each is made
 
 
 def _size(path: Path, config: Any, name: str) -> int:

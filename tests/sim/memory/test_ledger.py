@@ -218,14 +218,6 @@ def test_without_sharding_other_gpus_cost_a_second_copy_of_the_gradients() -> No
     assert eight["weights"] == alone["weights"]
 
 
-def test_inference_makes_logits_whatever_the_loss() -> None:
-    peaks = {
-        ledger(run("gemma-7b", method="inference", sequence=2048, loss=loss)).peak_bytes
-        for loss in ("eager", "fused")
-    }
-    assert len(peaks) == 1
-
-
 def test_a_loss_in_place_holds_float32_logits_twice() -> None:
     """8 bytes per logit: the float32 logits and their shifted copy, whose gradient replaces it."""
     peaks = {}

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from consilico.sim.base.errors import UserError
+from consilico.sim.memory.answer import answer
+from consilico.sim.memory.architecture import Mlp
 from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.presets import find_model, model_names, read_config
+from consilico.sim.memory.training_run import TrainingRun
 
 LLAMA = {
     "model_type": "llama",
@@ -94,6 +97,14 @@ def test_gpt2_names_its_fields_in_its_own_way(tmp_path: Path) -> None:
         (LLAMA | {"vocab_size": float("inf")}, "vocab_size must be a positive integer, not inf"),
         (LLAMA | {"vocab_size": True}, "vocab_size must be a positive integer, not True"),
         (LLAMA | {"model_type": ["x" * 1000]}, r"not \['x{75}\.\.\."),
+        (LLAMA | {"num_hidden_layers": 10**8}, "num_hidden_layers must be at most 10,000, not 10"),
+        (LLAMA | {"hidden_act": "sillu"}, "hidden_act must be one of gelu, .*swish .*not 'sillu'"),
+        (LLAMA | {"partial_rotary_factor": 5}, "partial_rotary_factor must be from 0 to 1, not 5"),
+        (LLAMA | {"partial_rotary_factor": -1}, "partial_rotary_factor must be from 0 to 1"),
+        (
+            LLAMA | {"quantization_config": {"load_in_4bit": True, "load_in_8bit": True}},
+            "quantization_config.load_in_8bit must be false with load_in_4bit",
+        ),
     ],
 )
 def test_a_config_that_describes_no_model_is_named(tmp_path: Path, config: Any, named: str) -> None:
@@ -101,6 +112,29 @@ def test_a_config_that_describes_no_model_is_named(tmp_path: Path, config: Any, 
     with pytest.raises(UserError, match=named) as error:
         read_config(path)
     assert str(path) in str(error.value)
+
+
+def test_an_activation_is_that_of_the_configuration(tmp_path: Path) -> None:
+    config = {
+        "model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "vocab_size": 100,
+        "n_positions": 64, "activation_function": "relu",
+    }  # fmt: skip
+    mlp = read_config(written(tmp_path, config)).block.mlp
+    assert isinstance(mlp, Mlp)
+    assert mlp.activation == "relu"
+
+
+def test_groups_that_are_not_counted_so_are_said(tmp_path: Path) -> None:
+    said = {}
+    for group in (128, 32):
+        quantized = {"quant_method": "gptq", "bits": 4, "group_size": group}
+        model = read_config(written(tmp_path, LLAMA | {"quantization_config": quantized}))
+        run = TrainingRun(model=model, method="lora", rank=4)
+        said[group] = run.used_base, [n for n in answer(run).notes if "quantization_config" in n]
+    assert said[128] == ("gptq4", [])
+    base, (note,) = said[32]
+    assert not base
+    assert "gptq 4 bits in groups of 32 (quantization_config), which is not counted" in note
 
 
 def test_unknown_models_and_missing_files_are_named(tmp_path: Path) -> None:

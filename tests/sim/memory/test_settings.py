@@ -256,6 +256,16 @@ def test_packed_texts_need_their_positions() -> None:
         ({"kernel": "bitsandbytes", "dtype": "mixed"}, "dtype must not be mixed where"),
         ({"packed": 512}, "packed must be at most the 256 tokens, not 512"),
         ({"method": "inference", "gradients": "kept"}, "gradients must be freed with inference"),
+        ({"method": "inference", "checkpointing": "full"}, "checkpointing must be none with infer"),
+        ({"method": "inference", "offload": "both"}, "offload must be none with inference, which"),
+        ({"method": "sgd", "kernel": "fused"}, "kernel must be foreach with sgd, which has no opt"),
+        ({"per_layer": True, "gradients": "kept"}, "gradients must be freed with per_layer"),
+        (
+            {"logits": "held", "loss": "liger"},
+            "logits must be dropped with loss liger: it makes",
+        ),
+        ({"method": "lisa", "sampled": 33}, "sampled must be at most 32, the blocks of llama-7b"),
+        ({"method": "lora", "loading": "whole"}, "loading must be direct where the base stays flo"),
     ],
 )
 def test_a_setting_that_does_nothing_or_contradicts_is_refused(
