@@ -12,6 +12,7 @@ from consilico.sim.memory.idle_settings import idle_settings
 from consilico.sim.memory.ledger import peak_and_persistent
 from consilico.sim.memory.margins import NeededMemory, needed_memory
 from consilico.sim.memory.methods import find_method
+from consilico.sim.memory.settings import Settings
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = ["MOST_CONFIGURATIONS", "MemorySweep", "largest", "sweep"]
@@ -95,8 +96,10 @@ def sweep(
     found = []
     for method in names:
         idle = idle_settings(find_method(method), base.kernel)
-        usual = {name: TrainingRun.__dataclass_fields__[name].default for name in idle}
-        run = replace(base, **{**usual, "method": method, "rank": 0})
+        changes: dict[str, Any] = {
+            name: Settings.__dataclass_fields__[name].default for name in idle
+        }
+        run = replace(base, **{**changes, "method": method, "rank": 0})
         used = list(ranks) if find_method(method).rank else [0]
         used = [rank or run.used_rank for rank in used]
         axes = [np.asarray(axis, dtype=np.float64) for axis in (used, sequences, batches)]
