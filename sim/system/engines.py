@@ -36,7 +36,8 @@ class EngineWork:
 def on_arrays(m: int, k: int, n: int, chip: Chip) -> EngineWork:
     """Return a product of m x k by k x n that all arrays of all tiles share.
 
-    Its columns are shared out first; where a few arrays take all of them, the rows are, too.
+    Groups of arrays share out its rows, the arrays of a group its columns: so many groups as leave
+    the fewest tiles to the busiest array.
     """
     kinds = (
         (chip.scores_array, chip.tiles),
@@ -46,9 +47,12 @@ def on_arrays(m: int, k: int, n: int, chip: Chip) -> EngineWork:
     arrays = sum(count for _, count in kinds)
     needed = -(-n // min(array.columns for array, _ in kinds))
     strips = -(-m // chip.rows)
-    groups = max(1, min(arrays // needed, strips))
+    groups = min(
+        range(1, min(arrays, strips) + 1),
+        key=lambda number: -(-strips // number) * -(-needed // (arrays // number)),
+    )
     rows = min(m, -(-strips // groups) * chip.rows)
-    rounds = 1 if arrays >= needed else -(-n // columns)
+    rounds = -(-needed // (arrays // groups))
     worst = fill = 0
     activations = weights = moves = 0.0
     for array, count in kinds:
