@@ -67,6 +67,7 @@ calibration-check: $(READY) ## which tables were measured on other Verilog or co
 	@$(BIN)/python -m consilico.reports.calibration_check
 
 documents: $(READY) ## write the figures of README.md and docs/ from their data; ARGS=--measure first measures
+	@$(BIN)/python -m consilico.sim.memory.evidence.kept_peaks
 	@$(BIN)/python scripts/documents.py $(ARGS)
 
 memory-tracked: $(READY) ## track our training steps at full size anew (half an hour, no GPU)

@@ -5,7 +5,7 @@ sharding. No constant of the ledger is fitted to any peak. Causes of errors were
 rows of some sources, which are marked ``seen``; the rows of all others are held out, by source.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from statistics import median
@@ -15,10 +15,16 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 from consilico.sim.memory.evidence.allocator import quantile
 from consilico.sim.memory.evidence.measurements import GpuTable, gpu_table
-from consilico.sim.memory.evidence.tables import UNITS, runs_on_gpu
+from consilico.sim.memory.evidence.tables import (
+    UNITS,
+    KeptPeak,
+    kept_peaks,
+    run_with,
+    runs_on_gpu,
+)
 from consilico.sim.memory.gpus import usual_workspace, workspace_of, workspaces
 from consilico.sim.memory.ledger import ledger, peak_bytes
-from consilico.sim.memory.presets import find_model
+from consilico.sim.memory.methods import find_method
 from consilico.sim.memory.training_run import TrainingRun
 
 __all__ = [
@@ -62,7 +68,7 @@ class MeasuredPeak:
 
     label: str
     quantity: str  # peak or activations
-    run: TrainingRun
+    settings: Mapping[str, Any]  # fields of the run, its model by name
     published: float  # in the unit that the source prints
     unit: str
     stated: bool  # whether all settings are known
@@ -71,6 +77,12 @@ class MeasuredPeak:
     instrument: str
     note: str
     workspace_bytes: int  # of a cuBLAS handle on its GPU
+    kept: KeptPeak | None = None  # by the ledger; None: counted when it is asked for
+
+    @cached_property
+    def run(self) -> TrainingRun:
+        """Return the run as the ledger is asked about it."""
+        return run_with(self.settings)
 
     @cached_property
     def computed(self) -> float:
@@ -84,10 +96,9 @@ class MeasuredPeak:
                 for stage in ledger(self.run).stages
             )
         else:
-            forward_only = self.run.method_description.forward_only
-            size = peak_bytes(self.run) + workspaces(
-                self.workspace_bytes, forward_only=forward_only
-            )
+            forward_only = find_method(self.settings["method"]).forward_only
+            peak = peak_bytes(self.run) if self.kept is None else self.kept.bytes
+            size = peak + workspaces(self.workspace_bytes, forward_only=forward_only)
         return float(size) / UNITS[self.unit]
 
     @property
@@ -98,7 +109,7 @@ class MeasuredPeak:
     @cached_property
     def run_class(self) -> str:
         """Return the class of the run."""
-        return class_of(self.run)
+        return class_of(self.run) if self.kept is None else self.kept.run_class
 
 
 @cache
@@ -117,7 +128,7 @@ def measured_runs() -> tuple[MeasuredPeak, ...]:
             MeasuredPeak(
                 label=item.label,
                 quantity=item.quantity,
-                run=item.run,
+                settings=item.settings,
                 published=peak,
                 unit=unit,
                 stated=item.stated,
@@ -126,6 +137,7 @@ def measured_runs() -> tuple[MeasuredPeak, ...]:
                 instrument=item.instrument,
                 note=item.note,
                 workspace_bytes=usual_workspace(),  # all are from before Hopper
+                kept=kept_peaks().get(item.words),
             )
         )
     table = gpu_table()
@@ -141,7 +153,7 @@ def gpu_runs(table: GpuTable) -> Iterator[MeasuredPeak]:
             yield MeasuredPeak(
                 label=f"{row.model}, {changes}",
                 quantity="peak",
-                run=TrainingRun(model=find_model(row.model), **row.settings),
+                settings={"method": "adamw", **row.settings, "model": row.model},
                 published=round(peak / UNITS["GB"], 3),
                 unit="GB",
                 stated=True,

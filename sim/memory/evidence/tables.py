@@ -1,5 +1,6 @@
 """Read the tables of measured runs: the run and the figures of each, nothing computed."""
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,15 +8,19 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from consilico.sim.base.facts import Facts
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.training_run import TrainingRun
 
-__all__ = ["UNITS", "RunOnGpu", "runs_on_gpu"]
+__all__ = ["KEPT", "UNITS", "KeptPeak", "RunOnGpu", "kept_peaks", "run_with", "runs_on_gpu"]
 
 UNITS = {"bytes": 1, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 """Bytes of each unit that a source prints."""
 
 _FILES = ("measured.toml", "measured_t4.toml", "measured_a100.toml")
+KEPT = Path(__file__).with_name("kept_peaks.json")
+"""File of what the ledger gives for the runs of the tables (:mod:`.kept_peaks`)."""
+
 _FIGURES = ("resident", "peak", "reserved", "used_mib", "tokens_per_s")
 
 
@@ -43,8 +48,12 @@ class RunOnGpu:
     @cached_property
     def run(self) -> TrainingRun:
         """Return the run as the ledger is asked about it."""
-        fields = dict(self.settings)
-        return TrainingRun(model=find_model(fields.pop("model")), **fields)
+        return run_with(self.settings)
+
+    @property
+    def words(self) -> str:
+        """Return the settings in words."""
+        return ", ".join(f"{name} {value}" for name, value in sorted(self.settings.items()))
 
     @property
     def died(self) -> bool:
@@ -54,6 +63,27 @@ class RunOnGpu:
     def bytes_of(self, figure: str) -> float:
         """Return a figure that is in the source's unit in bytes."""
         return self.figures[figure] * UNITS[self.unit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPeak(Facts):
+    """What the ledger gives for a run of the tables."""
+
+    run_class: str
+    bytes: int
+
+
+@cache
+def kept_peaks() -> Mapping[str, KeptPeak]:
+    """Return what the ledger gives for the runs of the tables, by the words of their settings."""
+    found = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    return {words: KeptPeak.from_json(peak) for words, peak in found.items()}
+
+
+def run_with(settings: Mapping[str, Any]) -> TrainingRun:
+    """Return the run with these settings, its model by name."""
+    fields = dict(settings)
+    return TrainingRun(model=find_model(fields.pop("model")), **fields)
 
 
 @cache

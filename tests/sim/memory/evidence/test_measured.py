@@ -11,6 +11,7 @@ import pytest
 from consilico.sim.memory.answer import answer
 from consilico.sim.memory.evidence.allocator import FITTED_SOURCES, fragmentation, reserved_shares
 from consilico.sim.memory.evidence.fits import judged_fits, verdict_counts
+from consilico.sim.memory.evidence.kept_peaks import counted_peaks
 from consilico.sim.memory.evidence.measurements import measured_times
 from consilico.sim.memory.evidence.peaks import (
     class_error,
@@ -20,7 +21,7 @@ from consilico.sim.memory.evidence.peaks import (
     peak_spread,
 )
 from consilico.sim.memory.evidence.refuted import refuted_peaks
-from consilico.sim.memory.evidence.tables import runs_on_gpu
+from consilico.sim.memory.evidence.tables import kept_peaks, runs_on_gpu
 from consilico.sim.memory.ledger import peak_bytes
 from consilico.sim.memory.presets import find_model
 from consilico.sim.memory.step_time import REACHED, REACHED_BY
@@ -47,6 +48,11 @@ def test_error_on_runs_that_were_searched_for_causes() -> None:
     errors = [abs(r.error_pct) for r in measured_runs() if r.stated and r.seen]
     assert len(errors) >= 20
     assert median(errors) <= 3
+
+
+def test_the_peaks_that_are_kept_are_those_of_the_ledger() -> None:
+    """``make documents`` writes them anew."""
+    assert kept_peaks() == counted_peaks()
 
 
 def test_error_on_runs_that_are_held_out() -> None:
