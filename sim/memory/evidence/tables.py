@@ -77,7 +77,7 @@ class KeptPeak(Facts):
 def kept_peaks() -> Mapping[str, KeptPeak]:
     """Return what the ledger gives for the runs of the tables, by the words of their settings."""
     found = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    return {words: KeptPeak.from_json(peak) for words, peak in found.items()}
+    return {words: KeptPeak(**peak) for words, peak in found.items()}
 
 
 def run_with(settings: Mapping[str, Any]) -> TrainingRun:
