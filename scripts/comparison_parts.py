@@ -1,16 +1,17 @@
 """Parts of docs/compare.md and docs/softmax.md: what comparisons and errors of units are."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import numpy as np
 
-from consilico.reports.comparison.facts import ComparisonFacts, comparison_facts
+from consilico.reports.comparison.facts import FIRST, ComparisonFacts, comparison_facts
 from consilico.reports.comparison.judgements import TargetRow, judge_comparison
 from consilico.sim.base.interval import Interval
-from consilico.sim.comparison.facts import BUFFERS, Compared
+from consilico.sim.comparison.facts import BUFFERS, Compared, Comparison
 from consilico.sim.comparison.row_errors import TRAPS, RowErrors, ScaledRows, row_errors
+from consilico.sim.comparison.table import measured_comparison
 from consilico.sim.units.catalogue import configure, find_unit
 from consilico.sim.units.rows import DRAWN_SCALE, traffic_rows
 from scripts.document_text import paragraph, table
@@ -65,8 +66,22 @@ def compare_targets() -> str:
 
 def compare_ratios() -> str:
     """Return ratios of one lane and rows of 256 scores, under each definition."""
+    return _ratio_table(_facts().comparisons)
+
+
+def compare_cells() -> str:
+    """Return the same of mapped cells, before they are placed."""
+    units = list(dict.fromkeys(row.unit for found in _facts().comparisons for row in found.rows))
+    found = [
+        measured_comparison([first, *(unit for unit in units if unit != first)], rung="cells")
+        for first in FIRST
+    ]
+    return _ratio_table([each for each in found if each is not None])
+
+
+def _ratio_table(comparisons: Sequence[Comparison]) -> str:
     rows = []
-    for found in _facts().comparisons:
+    for found in comparisons:
         ratios = [each for each in found.ratios if (each.lanes, each.row) == (1, 256)]
         for unit in dict.fromkeys(each.unit for each in ratios):
             own = {each.buffer: each for each in ratios if each.unit == unit}
@@ -167,6 +182,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "compare_state": compare_state,
     "compare_targets": compare_targets,
     "compare_ratios": compare_ratios,
+    "compare_cells": compare_cells,
     "compare_rows": compare_rows,
     "row_errors_drawn": row_errors_drawn,
     "row_errors_traps": row_errors_traps,

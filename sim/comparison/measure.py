@@ -2,7 +2,7 @@
 
 Writes ``measured.json`` after each implementation, so that a run goes on where it stopped: what the
 table has of the Verilog of now is not measured again. The layout of a unit takes a minute per
-thousand cells, and a row buffer of latches has some thousand.
+thousand cells, and a row buffer of latches has some thousand; mapped cells take seconds.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from consilico.sim.base.errors import CheckFailed, ToolError
 from consilico.sim.base.files import write_atomic
 from consilico.sim.comparison.compare import candidate, implement_alike
 from consilico.sim.comparison.table import TABLE, MeasuredRow, MeasuredRows, measured_rows
@@ -35,6 +36,7 @@ class Case:
 
 
 _WITH_BUFFER = ("softermax", "ita", "softmax", "sole")
+_CELLS = ("latch", "flop")  # kinds of buffers of standard cells
 _WITHOUT = (
     "consmax/base2", "consmax/log2", "base2_scores", "online_softmax", "consmax/split",
 )  # fmt: skip
@@ -47,6 +49,8 @@ def _family(rung: str, lanes: int = 1, row: int = 256) -> list[Case]:
 
 
 STUDY: tuple[Case, ...] = (
+    *_family("cells"),
+    *(Case(unit=name, buffers=(kind,), rung="cells") for kind in _CELLS for name in _WITH_BUFFER),
     *_family("layout"),
     *(Case(unit=name, buffers=("latch",)) for name in _WITH_BUFFER),
     *(Case(unit=name, buffers=("flop",)) for name in _WITH_BUFFER),
@@ -90,18 +94,23 @@ def measured(case: Case) -> list[MeasuredRow]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure what is left to measure."""
+    """Measure what is left to measure; return 1 if something could not be."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no other then")
     end = time.monotonic() + 60 * parser.parse_args(argv).minutes
-    cases = todo(measured_rows())
+    cases, failed = todo(measured_rows()), False
     for number, case in enumerate(cases, 1):
         if time.monotonic() > end:
             break
         print(f"{number} of {len(cases)}: {case}", flush=True)
-        table = measured_rows().added(measured(case))
+        try:
+            table = measured_rows().added(measured(case))
+        except (CheckFailed, ToolError) as error:  # the others are worth measuring
+            print(f"{case}: {error}", file=sys.stderr, flush=True)
+            failed = True
+            continue
         write_atomic(TABLE, json.dumps(table.to_json(), indent=1) + "\n")
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from consilico.sim.base.errors import CheckFailed
 from consilico.sim.base.interval import exactly
 from consilico.sim.comparison import measure, table
 from consilico.sim.comparison.measure import STUDY, Case, todo
-from consilico.sim.comparison.table import MeasuredRows, measured_comparison
+from consilico.sim.comparison.table import MeasuredRow, MeasuredRows, measured_comparison
 from tests.sim.comparison.small_table import small_row, small_rows
 
 
@@ -72,3 +73,23 @@ def test_what_is_known_of_the_verilog_of_now_is_not_measured_again(
     assert Case(unit="softermax", buffers=("flop",)) in left
     monkeypatch.setattr(measure, "other_verilog", lambda rows: rows)
     assert todo(small_rows()) == [*STUDY]
+
+
+def test_what_fails_does_not_keep_the_others_from_being_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "measured.json"
+    monkeypatch.setattr(table, "TABLE", path)
+    monkeypatch.setattr(measure, "TABLE", path)
+    monkeypatch.setattr(measure, "other_verilog", lambda rows: [])
+    monkeypatch.setattr(measure, "STUDY", (Case(unit="ita"), Case(unit="consmax/log2")))
+
+    def measured(case: Case) -> list[MeasuredRow]:
+        if case.unit == "ita":
+            raise CheckFailed("the netlist of ita is wrong")
+        return [small_row(case.unit, None, logic=100.0)]
+
+    monkeypatch.setattr(measure, "measured", measured)
+    assert measure.main([]) == 1
+    assert [row.unit for row in table.measured_rows().rows] == ["consmax/log2"]
+    assert "the netlist of ita is wrong" in capsys.readouterr().err
