@@ -304,7 +304,8 @@ module consilico_bench;
     end
     if (rst) begin
       idle = 0;
-      if (!was_reset && o_valid === 1 && !o_ready)
+      // an asynchronous reset has taken valid back already: it was held a cycle ago
+      if (!was_reset && (held || o_valid === 1) && !o_ready)
         reset_under_back_pressure = reset_under_back_pressure + 1;
       if (log != 0 && !was_reset) $fwrite(events_file, "%u", {cycles[31:0], 32'd1});
       if (next != accepted) reset_in_flight = reset_in_flight + 1;

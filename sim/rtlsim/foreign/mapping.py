@@ -26,6 +26,7 @@ class Reset:
     port: str
     active: str = "high"  # level that resets: "high" or "low"
     cycles: int = 1  # for which it has to last
+    settle_cycles: int = 0  # after it, in which the design takes and gives nothing yet
     # True: the design is reset at power-up only, because its reset would clear its configuration;
     # later resets drop what is in flight
     once: bool = False
@@ -86,9 +87,12 @@ class Mapping:
                     self.output.ready, "with output.valid only")  # fmt: skip
         if self.reset is not None:
             active, cycles = self.reset.active, self.reset.cycles
+            settle = self.reset.settle_cycles
             self._check(active in ("high", "low"), "reset.active", active, '"high" or "low"')
             self._check(1 <= cycles <= _MOST_LATENCY, "reset.cycles", cycles,
                         f"1 to {_MOST_LATENCY}")  # fmt: skip
+            self._check(0 <= settle <= _MOST_LATENCY, "reset.settle_cycles", settle,
+                        f"0 to {_MOST_LATENCY}")  # fmt: skip
         elif self.output.valid:
             raise UserError(
                 f"{self.source}: a design with output.valid needs a reset, or results that were in"
@@ -106,6 +110,8 @@ class Mapping:
                         "a port that is 1 in a cycle of a write")  # fmt: skip
             self._check(0 <= config.settle_cycles <= _MOST_LATENCY, "config.settle_cycles",
                         config.settle_cycles, f"0 to {_MOST_LATENCY}")  # fmt: skip
+        twice = [name for name in self.output.ignore if name in self.output.fields]
+        self._check(not twice, "output.ignore", ", ".join(twice), "what is not in output.fields")
 
     def _check(self, right: bool, name: str, value: object, accepted: str) -> None:
         if not right:
@@ -150,11 +156,12 @@ class _Reader:
         self._source = source
 
     def reset(self, table: Any) -> Reset:
-        self.only(table, "reset", ("port", "active", "cycles", "once"))
+        self.only(table, "reset", ("port", "active", "cycles", "settle_cycles", "once"))
         return Reset(
             port=self.text(table, "reset", "port"),
             active=self.text(table, "reset", "active", "high"),
             cycles=self.number(table, "reset", "cycles", 1),
+            settle_cycles=self.number(table, "reset", "settle_cycles", 0),
             once=self.flag(table, "reset", "once", False),
         )
 

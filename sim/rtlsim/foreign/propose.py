@@ -1,17 +1,19 @@
 """A mapping file for a design, guessed from the names and widths of its ports."""
 
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consilico.sim.rtlsim.foreign.elaborate import Elaborated, Port
+from consilico.sim.rtlsim.foreign.expressions import identifier
 from consilico.sim.rtlsim.foreign.front_ends import active_high, is_reset
 from consilico.sim.units.layout import Layout, Layouts
 
 __all__ = ["Proposal", "propose"]
 
-_VALID = re.compile(r"(?:^|_)\w*(?:valid|vld|en|enable|req|start|stb|we|wr|tw)(?:_|$)", re.I)
+_VALID = re.compile(r"(?:^|_)\w*(?:valid|vld|en|enable|req|start|stb|we|wr|write|tw)(?:_|$)", re.I)
 _READY = re.compile(r"(?:^|_)\w*(?:ready|rdy)(?:_|$)", re.I)
 _CONFIG = re.compile(
     r"(?:^|_)(?:cfg|conf\w*|prog\w*|load|ld|lut|tbl|tab\w*|coef\w*|const\w*|param\w*|wr|we|write|t[awd])"
@@ -70,23 +72,34 @@ class _Guess:
         say(f"clock = {self._quoted(clock, 'clock')}")
         for each in clocks[1:]:
             self._left.remove(each)
-            self._open(f'clocks.{each.name} = "?" # periods of clock', f"clocks.{each.name}")
+            line = f'clocks.{_key(each.name)} = "?" # periods of clock'
+            self._open(line, f"clocks.{each.name}")
         reset = self._take([each for each in self._inputs(1) if is_reset(each.name)][:1])
         # handshakes first: what is left are operands and results
         configures = self._layouts.cfg.width > 0
         config_valid = self._one(self._inputs(1), _VALID, configures and _CONFIG)
         config_ready = self._one(self._outputs(1), _READY, configures and _CONFIG)
         in_valid = self._one(self._inputs(1), _VALID, None)
-        in_ready = self._one(self._outputs(1), _READY, None)
+        in_ready = self._one(self._outputs(1), _READY, None, in_valid)
         out_valid = self._one(self._outputs(1), _VALID, None)
-        out_ready = self._one(self._inputs(1), _READY, None)
+        out_ready = self._one(self._inputs(1), _READY, None, out_valid)
+        if config_ready is None and config_valid is not None:
+            left = [each for each in self._outputs(1) if _READY.search(each.name)]
+            config_ready = self._take([each for each in left if _kin(each, config_valid)][:1])
         config_inputs = [
-            each for each in self._inputs() if configures and _CONFIG.search(each.name)
+            each
+            for each in self._inputs()
+            if configures and (_CONFIG.search(each.name) or _kin(each, config_valid))
         ]
         self._left = [each for each in self._left if each not in config_inputs]
         if reset is not None:
             level = "high" if active_high(self._design, reset.name) else "low"
-            self._made.lines += ["", "[reset]", f'port = "{reset.name}"', f'active = "{level}"']
+            self._made.lines += [
+                "",
+                "[reset]",
+                f"port = {_text(reset.name)}",
+                f'active = "{level}"',
+            ]
         drive = self._matched(self._layouts.i, self._inputs())
         fields = self._matched(self._layouts.o, self._outputs())
         source = in_valid or next(iter(drive.values()), None)
@@ -99,7 +112,7 @@ class _Guess:
             if found is None:
                 self._open(f"# drive.PORT = {name!r}: no input fits", f"input.drive of {name}")
             else:
-                say(f'drive.{found.name} = "{name}"')
+                say(f'drive.{_key(found.name)} = "{name}"')
         self._made.lines += ["", "[output] # stream o: " + ", ".join(self._layouts.o.by_name)]
         self._port("valid", out_valid)
         self._port("ready", out_ready)
@@ -109,7 +122,7 @@ class _Guess:
             if found is None:
                 self._open(f'fields.{name} = "?" # or name it in ignore', f"output.fields.{name}")
             else:
-                say(f'fields.{name} = "{found.name}"')
+                say(f"fields.{name} = {_text(identifier(found.name))}")
         if configures:
             self._config(config_valid, config_ready, config_inputs)
         if self._parameters:
@@ -118,7 +131,8 @@ class _Guess:
         if rest := self._inputs():
             self._made.lines += ["", "[constants]"]
             for port in rest:
-                self._open(f'{port.name} = "?" # {port.width} bits', f"constants.{port.name}")
+                line = f'{_key(port.name)} = "?" # {port.width} bits'
+                self._open(line, f"constants.{port.name}")
         return self._made
 
     def _config(self, valid: Port | None, ready: Port | None, inputs: Sequence[Port]) -> None:
@@ -137,9 +151,10 @@ class _Guess:
         for port in inputs:
             name = matched.get(port.name)
             if name is not None:
-                lines.append(f'{port.name} = "{name}"')
+                lines.append(f'{_key(port.name)} = "{name}"')
             else:
-                self._open(f'{port.name} = "?" # {port.width} bits', f"config of {port.name}")
+                what = f"config of {port.name}"
+                self._open(f'{_key(port.name)} = "?" # {port.width} bits', what)
 
     def _matched(self, layout: Layout, ports: Sequence[Port]) -> dict[str, Port]:
         found = _match(layout, ports)
@@ -160,9 +175,13 @@ class _Guess:
         ]
 
     def _one(
-        self, ports: Sequence[Port], kind: re.Pattern[str], also: re.Pattern[str] | bool | None
+        self,
+        ports: Sequence[Port],
+        kind: re.Pattern[str],
+        also: re.Pattern[str] | bool | None,
+        near: Port | None = None,
     ) -> Port | None:
-        """Take the first port of a kind, if there is one."""
+        """Take the first port of a kind, if there is one; rather one that is named like another."""
         if also is False:
             return None
         found = [
@@ -171,6 +190,7 @@ class _Guess:
             if kind.search(each.name)
             and (not isinstance(also, re.Pattern) or also.search(each.name))
         ]
+        found.sort(key=lambda each: not _kin(each, near))
         return self._take(found[:1])
 
     def _take(self, ports: Sequence[Port]) -> Port | None:
@@ -181,13 +201,13 @@ class _Guess:
 
     def _port(self, key: str, port: Port | None) -> None:
         if port is not None:
-            self._made.lines.append(f'{key} = "{port.name}"')
+            self._made.lines.append(f"{key} = {_text(port.name)}")
 
     def _quoted(self, port: Port | None, key: str) -> str:
         if port is None:
             self._made.open.append(key)
             return '"?"'
-        return f'"{port.name}"'
+        return _text(port.name)
 
     def _open(self, line: str, what: str) -> None:
         self._made.lines.append(line)
@@ -197,6 +217,12 @@ class _Guess:
         if start is None or end is None:
             return 0
         return self._design.registers.get(end.name, {}).get(start.name, 0)
+
+
+def _kin(port: Port, other: Port | None) -> bool:
+    """Tell whether the names of two ports differ only in their last part, as those of a bus."""
+    stem = port.name.rpartition("_")[0]
+    return other is not None and stem != "" and stem == other.name.rpartition("_")[0]
 
 
 def _match(layout: Layout, ports: Sequence[Port]) -> dict[str, Port]:
@@ -223,9 +249,21 @@ def _match(layout: Layout, ports: Sequence[Port]) -> dict[str, Port]:
     return found
 
 
+def _key(name: str) -> str:
+    """Return a name as a key of TOML."""
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _text(name)
+
+
+def _text(value: str) -> str:
+    """Return a text as TOML writes it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _likeness(name: str, port: str) -> float:
     bare = _AFFIX.sub("", port).lower()
     last = name.rpartition(".")[2].lower()
     if last in bare.split("_"):
         return 1.0
+    if bare and last.startswith(bare):
+        return _SAME
     return difflib.SequenceMatcher(None, last, bare).ratio()

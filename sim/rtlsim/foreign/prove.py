@@ -86,6 +86,7 @@ def _longest_wait_cycles(port_map: PortMap) -> int:
     Each of them waits until the design is empty; a reset may hold all of it up once.
     """
     config, latency = port_map.config, port_map.output.latency_cycles
-    reset = max(latency, port_map.reset.cycles if port_map.reset else 0)
+    reset = port_map.reset
+    held = max(latency, reset.cycles + reset.settle_cycles if reset else 0)
     steps = 0 if config is None else max(1, len(config.writes)) + config.settle_cycles
-    return reset + CONFIG_WORDS * (steps + latency + 1) + 4
+    return held + CONFIG_WORDS * (steps + latency + 1) + 4

@@ -37,6 +37,10 @@ _PARTS = re.compile(
 )
 # what a file of $readmemh or $readmemb holds: digits, addresses and comments (IEEE 1364, 17.2.9)
 _MEMORY = re.compile(r"(?:[\s\da-fA-FxXzZ_?@]|//[^\n]*|/\*.*?\*/)*", re.S)
+_VHDL = re.compile(
+    r"^[ \t]*(?:entity[ \t]+\w+[ \t]+is|architecture[ \t]+\w+[ \t]+of[ \t]+\w+[ \t]+is)\b",
+    re.I | re.M,
+)
 _MODULE = re.compile(r"\b(?:macro)?module\s+(\\\S+|[A-Za-z_][\w$]*)")
 _SYSTEMVERILOG_SUFFIXES = frozenset({".sv", ".svh"})
 # words and signs of SystemVerilog that no Verilog text has
@@ -93,8 +97,9 @@ def read_sources(
         defines: Texts of macros by name, as if each file began with them.
 
     Raises:
-        UserError: If a file cannot be read, is no text, includes itself, includes or loads what is
-            not below these folders, or has a range that no tool can count; or if a folder is none.
+        UserError: If a file cannot be read, is no text or VHDL, includes itself, includes or loads
+            what is not below these folders, or has a range that no tool can count; or if a folder
+            is none.
     """
     for folder in include:
         if not folder.is_dir():
@@ -200,6 +205,8 @@ class _Reader:
             # as older editors write comments
             text = raw.decode("latin-1").removeprefix("\xef\xbb\xbf")
         text = text.replace("\r\n", "\n")
+        if "endmodule" not in text and _VHDL.search(text):
+            raise UserError(f"{path} is VHDL; accepted: Verilog and SystemVerilog")
 
         def error(match: re.Match[str], problem: str) -> UserError:
             return UserError(f"{path}:{_line_number(text, match.start())}: {problem}")

@@ -3,17 +3,17 @@
 Beats of data and of configuration wait in two short queues, each with a count of how many of the
 other kind were accepted before it, so that both may come in the same cycle and every configuration
 holds for exactly the beats after it. A design that cannot wait is given a beat only while a third
-queue has room for its result. Data are accepted only while no configuration is left to be written,
-and pass an empty queue in the same cycle: the wrapper adds no latency, and takes a beat in every
-cycle in which the design does. A reset drops data and results; configuration that was accepted is
-written after it.
+queue has room for its result. Data are accepted only while no configuration is left to be written.
+Both pass an empty queue in the same cycle: the wrapper adds no latency, takes a beat in every cycle
+in which the design does, and writes in the first cycle after a reset. A reset drops data and
+results; configuration that was accepted is written after it.
 """
 
 from collections.abc import Iterable
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.foreign.elaborate import Elaborated
-from consilico.sim.rtlsim.foreign.expressions import field_signals, of_fields, of_ports
+from consilico.sim.rtlsim.foreign.expressions import field_signals, identifier, of_fields, of_ports
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.units.layout import Layouts
 
@@ -122,7 +122,7 @@ class _Wrapper:
                 f"{self._map.source}: {key}: {port!r} is no output of {self._design.top};"
                 f" accepted: {known}"
             )
-        return f"d_{port}"
+        return identifier(f"d_{port}")
 
     @property
     def _outputs(self) -> dict[str, int]:
@@ -138,7 +138,10 @@ class _Wrapper:
         if streams.cfg.width:
             ports += ["input cfg__valid", "output cfg__ready"]
             ports += [f"input [{streams.cfg.width - 1}:0] cfg__payload"]
-        wires = [f"  wire [{width - 1}:0] d_{name};" for name, width in self._outputs.items()]
+        wires = [
+            f"  wire [{width - 1}:0] {identifier(f'd_{name}')};"
+            for name, width in self._outputs.items()
+        ]
         return [
             f"module {self._name} (",
             *_listed(ports),
@@ -164,7 +167,7 @@ class _Wrapper:
                 f" {self._design.top}; give it in input.drive, config or constants"
             )
         pins = [f".\\{name} ({value})" for name, value in self._driven.items()]
-        pins += [f".\\{name} (d_{name})" for name in self._outputs]
+        pins += [f".\\{name} ({identifier(f'd_{name}')})" for name in self._outputs]
         return [f"  {self._module} {INSTANCE} (", *_listed(pins), "  );"]
 
     def _clocks(self) -> list[str]:
@@ -235,30 +238,34 @@ class _Wrapper:
             *_queue("cfg", width + _COUNT, CONFIG_WORDS, "1'b0"),
             "  assign cfg__ready = ~cfg_full;",
             # data of the same cycle come after it
-            "  assign cfg_push = cfg__valid & cfg__ready;",
+            "  wire cfg_comes = cfg__valid & cfg__ready;",
+            "  assign cfg_push = cfg_comes & ~(cfg_empty & cfg_done);",
             "  assign cfg_in = {beats, cfg__payload};",
-            f"  wire [{width - 1}:0] constants = cfg_head[{width - 1}:0];",
+            f"  wire [{width + _COUNT - 1}:0] cfg_next = cfg_empty ? cfg_in : cfg_head;",
+            f"  wire [{width - 1}:0] constants = cfg_next[{width - 1}:0];",
             # a reset drops data that come after it, too: then less than none are missing
-            f"  wire [{_COUNT - 1}:0] missing = cfg_head[{width} +: {_COUNT}] - beats_done;",
+            f"  wire [{_COUNT - 1}:0] missing = cfg_next[{width} +: {_COUNT}] - beats_done;",
             f"  wire reached = missing == 0 | missing[{_COUNT - 1}];",
-            f"  wire due = ~cfg_empty & reached{drain} & ~rst & ~held;",
+            f"  wire due = (~cfg_empty | cfg_comes) & reached{drain} & ~rst & ~held;",
             "  reg [7:0] step;",
             f"  wire written = due & {takes};",
-            f"  assign cfg_pop = written & step == {last};",
+            f"  wire cfg_done = written & step == {last};",
+            "  assign cfg_pop = cfg_done & ~cfg_empty;",
             f"  reg [{_COUNT - 1}:0] settle;",
             "  assign settling = settle != 0;",
             "  always @(posedge clk)",
             "    begin",
-            "      configs <= configs_now;",
-            "      configs_done <= configs_done + cfg_pop;",
-            "      if (written) step <= cfg_pop ? 0 : step + 1;",
-            f"      settle <= cfg_pop ? {config.settle_cycles} : settling ? settle - 1 : 0;",
+            "      if (cfg_comes) configs <= configs + 1;",
+            "      if (cfg_done) configs_done <= configs_done + 1;",
+            "      if (written) step <= cfg_done ? 0 : step + 1;",
+            f"      if (cfg_done) settle <= {config.settle_cycles};",
+            "      else if (settling) settle <= settle - 1;",
             "    end",
             "  initial begin step = 0; settle = 0; end",
             *field_signals(self._layouts.cfg, "c_", "constants"),
         ]
         if config.valid:
-            self._drive("config.valid", config.valid, "due" if config.writes else "cfg_pop")
+            self._drive("config.valid", config.valid, "due" if config.writes else "cfg_done")
         for port in _once(port for write in config.writes for port in write):
             width_of = self._design.port(port)
             chosen = f"{width_of.width if width_of else 1}'b0"
@@ -270,21 +277,23 @@ class _Wrapper:
             self._drive("config.writes", port, chosen)
         for port, expression in config.hold.items():
             value = of_fields(expression, self._layouts.cfg, "c_", f"{source}: config.hold.{port}")
-            self._drive("config.hold", port, f"h_{port}")
+            held = identifier(f"h_{port}")
+            self._drive("config.hold", port, held)
             found = self._design.port(port)
             assert found is not None
-            lines.append(f"  reg [{found.width - 1}:0] h_{port};")
-            lines.append(f"  always @(posedge clk) if (cfg_pop) h_{port} <= {value};")
+            lines.append(f"  reg [{found.width - 1}:0] {held};")
+            lines.append(f"  always @(posedge clk) if (cfg_done) {held} <= {value};")
         return lines
 
     # ------------------------------------------------------------------ reset
 
     def _reset(self) -> list[str]:
         reset, latency = self._map.reset, self._map.output.latency_cycles
-        hold = max(reset.cycles if reset else 0, latency if reset is None or reset.once else 0)
+        settle = reset.cycles - 1 + reset.settle_cycles if reset else 0
+        hold = max(settle, latency if reset is None or reset.once else 0)
         lines = [
             "",
-            f"  // After a reset nothing enters the design for {hold} cycles more.",
+            f"  // After a reset nothing enters or leaves the design for {hold} cycles more.",
             f"  reg [{_COUNT - 1}:0] hold;",
             "  assign held = hold != 0;",
             f"  always @(posedge clk) hold <= rst ? {hold} : held ? hold - 1 : 0;",
@@ -378,6 +387,11 @@ class _Wrapper:
                     f"{source}: output.fields: {name!r} is no field;"
                     f" accepted: {', '.join(layout.by_name)}"
                 )
+        if set(output.ignore) >= set(layout.by_name):
+            raise UserError(
+                f"{source}: output.ignore names every field, so that nothing would be compared;"
+                " accepted: a field at least in output.fields"
+            )
         lines = []
         for name, fields in layout.by_name.items():
             width, lanes = fields[0].width, len(fields)
@@ -410,7 +424,10 @@ def _listed(items: list[str]) -> list[str]:
 
 
 def _queue(name: str, width: int, words: int, clear: str) -> list[str]:
-    """Return a queue with a power of two words; the module assigns its input, push and pop."""
+    """Return a queue with a power of two words; the module assigns its input, push and pop.
+
+    What is still unknown when power comes counts as 0: nothing else clears the queue of ``cfg``.
+    """
     bits = max(1, (words - 1).bit_length())
     return [
         f"  reg [{width - 1}:0] {name}_words [0:{words - 1}];",
@@ -424,8 +441,11 @@ def _queue(name: str, width: int, words: int, clear: str) -> list[str]:
         f"  wire {name}_full = {name}_count == {words};",
         "  always @(posedge clk) begin",
         f"    if ({name}_push) {name}_words[{name}_free] <= {name}_in;",
-        f"    {name}_count <= {clear} ? 0 : {name}_count + {name}_push - {name}_pop;",
-        f"    {name}_first <= {clear} ? 0 : {name}_first + {name}_pop;",
+        f"    if ({clear}) {name}_count <= 0;",
+        f"    else if ({name}_push != {name}_pop)",
+        f"      {name}_count <= {name}_push ? {name}_count + 1 : {name}_count - 1;",
+        f"    if ({clear}) {name}_first <= 0;",
+        f"    else if ({name}_pop) {name}_first <= {name}_first + 1;",
         "  end",
         f"  initial begin {name}_count = 0; {name}_first = 0; end",
     ]

@@ -46,6 +46,19 @@ def test_macros_and_parameters_are_put_in(tmp_path: Path) -> None:
     assert design.resets == {"rst_n": False}
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("WIDTH", r"t\.sv: parameter WIDTH: parameter 'WIDTH' does not exist in 't'$"),
+        ("L", r"t\.sv: parameter L: can't assign a value to a localparam$"),
+    ],
+)
+def test_a_parameter_that_cannot_be_set_is_refused(tmp_path: Path, name: str, says: str) -> None:
+    text = COUNTER.replace("W = 4", "W = 4, localparam L = W")
+    with pytest.raises(UserError, match=says):
+        read(tmp_path, text, W="7", **{name: "2"})
+
+
 def test_a_mistake_is_named_by_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"^{tmp_path}/t\.sv:2: expected expression"):
         read(tmp_path, "module t (input a, output y);\n  assign y = a[3:;\nendmodule\n")

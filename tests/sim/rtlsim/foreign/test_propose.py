@@ -78,6 +78,34 @@ def test_axi_stream_ports_are_handshakes(tmp_path: Path) -> None:
     assert made.output.latency_cycles == 0
 
 
+def test_ports_of_a_bus_belong_together(tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path,
+        "input clk, input k_we, input [7:0] k_d, input k_t, output k_rdy, input in_vld,"
+        " output in_rdy, input [15:0] in_s, input [1:0] in_m, input in_l, output out_vld,"
+        " input out_rdy, output [11:0] y, input rst",
+        streams=STREAMS,
+    )
+    made = found.text
+    assert 'valid = "in_vld"\nready = "in_rdy"\n' in made
+    assert 'drive.in_s = "score"\ndrive.in_m = "mask"\ndrive.in_l = "last"\n' in made
+    assert 'valid = "out_vld"\nready = "out_rdy"\n' in made
+    assert 'valid = "k_we"\nready = "k_rdy"\n[[config.writes]]\nk_d = "value"\n' in made
+    assert found.open == []
+
+
+def test_names_that_verilog_escapes_are_read_back(tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path,
+        "input clk, input [7:0] \\a.b , output [11:0] \\y+1 ",
+        "assign \\y+1 = \\a.b ;",
+        Layouts(i=Layout.plain(8), o=Layout.plain(12)),
+    )
+    made = read(tmp_path, found.text)
+    assert made.input.drive == {"a.b": "payload"}
+    assert of_ports(made.output.fields["payload"], {"y+1": 12}, "d_", 1, "m") == "\\d_y+1  "
+
+
 def test_what_nothing_fits_is_named_and_refused_until_filled_in(tmp_path: Path) -> None:
     found = proposed(
         tmp_path,

@@ -213,3 +213,9 @@ def test_a_width_that_wraps_around_is_refused(tmp_path: Path, text: str) -> None
 )
 def test_large_numbers_elsewhere_are_no_widths(tmp_path: Path, text: str) -> None:
     assert text in read_sources([write(tmp_path / "t.v", text)]).text
+
+
+def test_vhdl_is_named_as_such(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.vhd", "library ieee;\n-- a module\nentity t is\nend entity;\n")
+    with pytest.raises(UserError, match=r"t\.vhd is VHDL; accepted: Verilog and SystemVerilog$"):
+        read_sources([path])

@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from consilico.golden.attention.base2_scores import Base2ScoresConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.reach import NOT_CONFINED, reads_are_confined
 from consilico.sim.rtlsim.foreign.design import Design, read_design
+from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping, read_mapping
 from consilico.sim.rtlsim.foreign.mutate import mutate_design
 from consilico.sim.rtlsim.foreign.prove import prove_design
@@ -15,6 +18,7 @@ from consilico.sim.rtlsim.foreign.sources import check_tasks
 from consilico.sim.rtlsim.foreign.verify import _texts, verify_design
 from consilico.sim.rtlsim.simulators import find_simulator
 from consilico.sim.rtlsim.verify import Verification, check
+from consilico.sim.units.catalogue import find_unit
 from tests.sim.rtlsim.toy import CLOCK_GATE, ToyConfig, sources, unit
 
 HEAD = 'clock = "clk"\n'
@@ -231,11 +235,121 @@ def test_a_mistake_in_design_or_mapping_is_found(tmp_path: Path, name: str) -> N
     assert not found.passed
 
 
+SCORES = """\
+module t (input clk, rst, v, input [7:0] s, input e, output reg q, output reg [7:0] y, output reg l,
+  input we, input [11:0] k);
+reg [11:0] c; wire [19:0] p = $signed({1'b0, c}) * $signed(s);
+always @(posedge clk) begin if (we) c <= k; q <= v & ~rst; y <= p >> 10; l <= e; end endmodule
+"""
+SCORES_MAP = f"""{HEAD}{RESET}[input]
+valid = "v"
+drive.s = "score"
+drive.e = "last"
+[output]
+valid = "q"
+latency_cycles = 1
+fields.score = "y"
+fields.last = "l"
+ignore = ["mask"]
+[config]
+valid = "we"
+[[config.writes]]
+k = "k"
+"""
+
+
 def test_a_field_that_the_design_does_not_have_may_be_ignored(tmp_path: Path) -> None:
+    (tmp_path / "t.v").write_text(SCORES)
+    (tmp_path / "map.toml").write_text(SCORES_MAP)
+    design, mapping = read_design([tmp_path / "t.v"], "t"), read_mapping(tmp_path / "map.toml")
+    whole, config = find_unit("base2_scores"), Base2ScoresConfig()
+    fitted = fit(design, mapping, whole, config)
+    mask = whole.layouts(config).o.by_name["mask"][0].offset
+    due = whole.vectors(config, 1)
+    kept = fitted.unit.vectors(config, 1)
+    differ = np.unpackbits(due.expected ^ kept.expected, axis=1, bitorder="little")
+    assert np.flatnonzero(differ.any(axis=0)).tolist() == [mask]
+    assert [each.point for each in fitted.left_out] == [
+        "o/mask",
+        "configuration and data in one cycle",  # the wrapper never does that
+    ]
+
+
+def test_a_mapping_that_ignores_all_fields_is_refused(tmp_path: Path) -> None:
     verilog, mapping, _ = DESIGNS["no register at all"]
     mapping = mapping.replace('fields.payload = "y"', 'ignore = ["payload"]')
-    found = judged(tmp_path, verilog.replace("a * k", "1"), mapping)
-    assert found.passed
+    with pytest.raises(UserError, match=r"output\.ignore names every field, so that nothing"):
+        judged(tmp_path, verilog.replace("a * k", "1"), mapping)
+
+
+def test_a_field_is_not_both_compared_and_ignored(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text(SCORES_MAP.replace('["mask"]', '["mask", "last"]'))
+    with pytest.raises(UserError, match=r"output\.ignore is last; accepted: what is not in output"):
+        read_mapping(tmp_path / "map.toml")
+
+
+# a result that a reset finds in the last stage stays; what comes first after a reset is lost
+AFTER_RESET = """\
+module t (input clk, rst, v, input [7:0] a, output reg q, output reg [15:0] y, input we,
+  input [7:0] wd);
+  reg [7:0] k; reg [15:0] p; reg w, fresh;
+  always @(posedge clk) begin
+    fresh <= rst;
+    if (we) k <= wd;
+    w <= v & ~rst; p <= a * k;
+    q <= w & ~rst; y <= p;
+  end
+endmodule
+"""
+AFTER_RESET_MAP = f"""{HEAD}{RESET}[input]
+valid = "v"
+drive.a = "payload"
+[output]
+valid = "q"
+latency_cycles = 2
+fields.payload = "y"
+[config]
+valid = "we"
+[[config.writes]]
+wd = "payload"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("q <= w & ~rst", "q <= w"),
+        ("w <= v & ~rst", "w <= v & ~rst & ~fresh"),
+        ("if (we)", "if (we & ~fresh)"),
+    ],
+    ids=["a result stays", "a beat is lost", "a constant is lost"],
+)
+def test_what_goes_wrong_in_the_first_cycle_after_a_reset_is_found(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    assert AFTER_RESET.count(old) == 1
+    assert not judged(tmp_path, AFTER_RESET.replace(old, new), AFTER_RESET_MAP).passed
+
+
+def test_a_design_may_need_cycles_after_its_reset(tmp_path: Path) -> None:
+    slow = AFTER_RESET.replace("w <= v & ~rst", "w <= v & ~rst & ~fresh")
+    mapping = AFTER_RESET_MAP.replace(RESET, f"{RESET}settle_cycles = 1\n")
+    assert judged(tmp_path, slow, mapping).problems == ()
+
+
+def test_an_asynchronous_reset_meets_a_result_that_waits(tmp_path: Path) -> None:
+    verilog, mapping, _ = DESIGNS["AXI-Stream, a constant held at a port"]
+    verilog = verilog.replace("@(posedge aclk)", "@(posedge aclk, negedge aresetn)")
+    found = judged(tmp_path, verilog, mapping)
+    assert found.problems == ()
+    assert found.coverage["stream/reset_under_back_pressure"] > 0
+
+
+def test_ports_may_have_names_that_verilog_escapes(tmp_path: Path) -> None:
+    verilog, mapping, _ = DESIGNS["fixed latency, a write port"]
+    verilog = re.sub(r"\by\b", r"\\out.y[0] ", re.sub(r"\ba\b", r"\\always ", verilog))
+    mapping = mapping.replace("drive.a", "drive.always").replace('"y"', "'\\out.y[0] '")
+    assert judged(tmp_path, verilog, mapping).problems == ()
 
 
 def test_a_text_that_front_ends_understand_differently_does_not_pass(tmp_path: Path) -> None:
