@@ -62,9 +62,9 @@ def prove(
     trust: TrustOption = False,
     json_path: JsonOption = None,
 ) -> None:
-    """Prove that the streams of a unit, or of anyone's RTL, keep their promises; status 1 if not.
+    """Prove that streams of a unit, or of anyone's RTL, keep their promises; status 1 if one fails.
 
-    A proof holds for runs of any length.
+    A proof holds for runs of any length. What is not decided in time is not proved, and no failure.
     """
     from consilico.sim.units.catalogue import configure
 
