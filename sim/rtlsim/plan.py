@@ -14,7 +14,7 @@ from consilico.sim.rtlsim.profiles import PROFILES, concurrent
 from consilico.sim.rtlsim.script import Script, in_order
 from consilico.sim.rtlsim.simulators import SIMULATORS
 from consilico.sim.units.accepted import Expected
-from consilico.sim.units.stimulus import Stimulus, prefix
+from consilico.sim.units.stimulus import Stimulus, beginning
 from consilico.sim.units.unit import Unit
 
 __all__ = [
@@ -81,7 +81,7 @@ def _in_order(
 ) -> Iterator[Planned]:
     """Yield what is replayed in the order of its stimulus, at full speed."""
     cut = simulator == "icarus" and not alone and len(stimulus.kind) > _ICARUS_ITEMS
-    yield at_full_speed(FULL_SPEED, prefix(stimulus, _ICARUS_ITEMS) if cut else stimulus)
+    yield at_full_speed(FULL_SPEED, beginning(stimulus, _ICARUS_ITEMS) if cut else stimulus)
     if simulator == "verilator" and unit.exhaustive is not None:
         yield at_full_speed(EXHAUSTIVE, unit.exhaustive(config, seed))
 
@@ -137,8 +137,9 @@ def left_out(
         found += [Exemption(point=point, why=why) for point in unit.exhaustive_coverage]
     elif "icarus" in simulators:
         found += _left_to_the_other(unit, stimulus)
-    if len(stimulus.kind) > COCOTB_ITEMS:
-        why = f"of {len(stimulus.kind):,} items the first {COCOTB_ITEMS:,}; full speed replays all"
+    items = len(stimulus.kind)
+    if (first := len(beginning(stimulus, COCOTB_ITEMS).kind)) < items:
+        why = f"of {items:,} items the first {first:,}; full speed replays all"
         found.append(Exemption(point=COCOTB, why=why))
     if "icarus" not in simulators:
         why = "ticks are counted on Icarus, which was not asked for"
@@ -155,8 +156,8 @@ def _left_to_the_other(unit: Unit, stimulus: Stimulus) -> Iterator[Exemption]:
     """Yield what one of both simulators does not replay because the other does at less cost."""
     yield Exemption(point=f"verilator, {COCOTB}", why="Icarus, which compiles at once, runs it")
     items = len(stimulus.kind)
-    if items > _ICARUS_ITEMS:
-        why = f"of {items:,} items the first {_ICARUS_ITEMS:,}; Verilator replays all"
+    if (first := len(beginning(stimulus, _ICARUS_ITEMS).kind)) < items:
+        why = f"of {items:,} items the first {first:,}; Verilator replays all"
         yield Exemption(point=f"icarus, {FULL_SPEED}", why=why)
     names = [EXHAUSTIVE] if unit.exhaustive is not None else []
     names += [profile.name for profile in PROFILES[_ICARUS_PROFILES:]]

@@ -24,6 +24,7 @@ _BLOCK_BEATS = 64  # at least, then until results are complete: where no configu
 _OFTEN = 3  # items, at least, between loads of constants
 _SHORT_LOAD = 4  # beats, at most, of loads that come so often
 _LONGEST_BLOCK = 120  # items; a longer one is cut, but not before its first results if no other has
+_LATE = 600  # items, at most, that a cut block may have before its first results where others do
 _RESULTS, _BLOCKS = 40, 4  # at least, of a profile: the second block ends in a reset
 _LOADS_TRIED = 16
 _PHASE = 16  # items, of a producer that leaves single cycles out
@@ -211,8 +212,10 @@ def concurrent(stimulus: Stimulus, profile: Profile, seed: int, expect: Expect) 
             pieces.reset(beats, whole=not jobs and index % 2 == 0)
         elif jobs and not whole:  # a job without its last data, which has given results
             pieces.reset(beats=0, whole=False)
-    if jobs:  # where a configuration came too early, data may be missing for the last job
-        pieces.reset(beats=0, whole=False)
+    # Resets may have dropped every result so far, and data may be missing
+    # where a configuration came too early for the last job.
+    pieces.reset(beats=0, whole=False)
+    pieces.add_in_order(*_last(stimulus, blocks, jobs, expect))
     return pieces.script(profile)
 
 
@@ -223,9 +226,18 @@ class _Pieces:
         self._stimulus, self._rng = stimulus, rng
         self._items: list[int] = []  # indices of the stimulus; -1: a reset of our own
         self._leads: dict[int, tuple[int, int]] = {}  # of own resets: data, configuration
+        self._in_order: list[int] = []  # places of loads after which data waits
 
     def add(self, items: NDArray[np.int64]) -> None:
         self._items += items.tolist()
+
+    def add_in_order(self, load: NDArray[np.int64], part: NDArray[np.int64]) -> None:
+        """Add a load, and data that is offered once the unit has accepted it."""
+        self._in_order += range(len(self._items), len(self._items) + len(load))
+        self.add(load)
+        if len(load) and len(part):
+            self._leads[len(self._items)] = FREE, 0
+        self.add(part)
 
     def reset(self, beats: int, *, whole: bool) -> None:
         """Add a reset.
@@ -254,7 +266,7 @@ class _Pieces:
         first = before[data][:1]
         config_lead = np.where(before > first, before - first, 0) if len(first) else 0 * before
         for place, (of_data, of_configuration) in self._leads.items():
-            data_lead[place] = of_data
+            data_lead[place] = of_data if own[place] else data_lead[place]
             config_lead[place] = min(of_configuration, config_lead[place])
         gap = profile.producer(rng, count)
         if profile.presses:
@@ -265,6 +277,7 @@ class _Pieces:
         data_lead[behind], gap[behind], pressed[behind] = FREE, 0, False
         after = np.append(False, resets[:-1])
         gap[after & (rng.random(count) < 0.7)] = 0  # offered in the first cycle after a reset
+        pressed[self._in_order] = False  # the unit gets no data to be full of
         if profile.sleeps:
             gap[_slept_before(data, resets, data_lead, rng)] = _SLEEP
         return Script(
@@ -359,7 +372,7 @@ def _chosen(
     rounds = (rng.permutation(len(blocks)).tolist() for _ in range(4 * beats))
     for index in chain.from_iterable(rounds):
         size = int(rng.integers(_LONGEST_BLOCK // 4, _LONGEST_BLOCK))
-        completes = np.flatnonzero(stimulus.completes[blocks[index][1][:longest]])
+        completes = np.flatnonzero(stimulus.completes[blocks[index][1][: max(longest, _LATE)]])
         size = max(size, int(completes[0]) + 1 if len(completes) else 0)
         chosen.append((index, size))
         # a first block without a load would meet a unit that nothing has configured
@@ -374,6 +387,34 @@ def _chosen(
         (blocks[index][0], blocks[index][1][:size], size >= len(blocks[index][1]))
         for index, size in chosen
     ]
+
+
+def _last(
+    stimulus: Stimulus,
+    blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    jobs: bool,
+    expect: Expect,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the shortest load and data that have results by themselves, none dropped by a reset.
+
+    Results of a block may be those of what came before it, such as a row that is too long.
+    """
+    configured = any(len(load) for load, _ in blocks)
+    found = []
+    for load, rest in blocks:
+        resets = np.flatnonzero(stimulus.kind[rest] == Kind.RESET)
+        after = int(resets[-1]) + 1 if len(resets) else 0
+        ends = np.flatnonzero(stimulus.completes[rest[after:]])
+        if len(ends) and (len(load) or not configured):
+            # a job is whole: what it still waited for would keep its clocks ticking
+            size = len(rest) if jobs else max(after + int(ends[0]) + 1, _LONGEST_BLOCK)
+            found.append((load, rest[:size], after))
+    for load, part, after in sorted(found, key=lambda block: len(block[0]) + len(block[1])):
+        items = np.concatenate([load, part])
+        completes, _, _ = expect(stimulus.kind[items], stimulus.bits[items])
+        if completes[len(load) + after :].any():
+            return load, part
+    return blocks[0][0], blocks[0][1]
 
 
 def _longest(stimulus: Stimulus, blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> int:

@@ -40,7 +40,7 @@ from consilico.sim.rtlsim.verdict import (
     run_of,
 )
 from consilico.sim.units.catalogue import verilog
-from consilico.sim.units.stimulus import Stimulus, prefix
+from consilico.sim.units.stimulus import Stimulus, beginning
 from consilico.sim.units.unit import Unit
 
 __all__ = ["SimulatorRun", "Verification", "check", "replay_file", "verify"]
@@ -329,7 +329,7 @@ def _cocotb(
     top = unit.module_name
     build = build_cocotb(simulator, [text], top)
     replay = Replay(bench=COCOTB, stall_in=64, stall_out=96, seed=seed)
-    sample = prefix(stimulus, COCOTB_ITEMS)
+    sample = beginning(stimulus, COCOTB_ITEMS)
     outcome = run_cocotb(simulator, build, top, unit.ports(config), sample, replay)
     found.outcomes.append(outcome)
     where = f"{simulator.name}, {outcome.bench}"

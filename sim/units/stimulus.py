@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Kind", "Ports", "Stimulus", "prefix", "repeat"]
+__all__ = ["Kind", "Ports", "Stimulus", "beginning", "prefix", "repeat"]
 
 
 class Kind(IntEnum):
@@ -67,6 +67,12 @@ def prefix(stimulus: Stimulus, items: int) -> Stimulus:
         results=stimulus.results_in(beats),
         operations=stimulus.operations * beats // max(1, len(stimulus.expected)),
     )
+
+
+def beginning(stimulus: Stimulus, items: int) -> Stimulus:
+    """Return the first items of a stimulus, more than asked for if none of them has a result."""
+    first = np.flatnonzero(stimulus.completes)[:1] + 1
+    return prefix(stimulus, max(items, *first.tolist()) if len(first) else items)
 
 
 def repeat(stimulus: Stimulus, times: int) -> Stimulus:

@@ -106,7 +106,8 @@ def _corners(config: StochasticRoundConfig) -> Values:
     step = 1 << (config.fraction - config.random_bits)
     low = -(1 << (config.width - 1))
     centres = [low, -low, -limit * one, limit * one, (limit - 1) * one, 0, one, -one, step, -step]
-    near = np.array(centres)[:, None] + np.array([-step, -step // 2, -1, 0, 1, step // 2, step])
+    tie = step // 2
+    near = np.array(centres)[:, None] + np.array([-step, -tie, -1, 0, 1, tie - 1, tie, step])
     corners: Values = np.clip(near.reshape(-1), low, -low - 1)
     return corners
 

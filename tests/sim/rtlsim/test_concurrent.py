@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,37 @@ def test_results_that_take_many_beats_come_before_a_reset(profile: Profile, take
                 beats += item == Kind.DATA
                 pending += [beats] if since == takes else []
         assert kept + 8 * len(pending) >= 40, seed
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+@pytest.mark.parametrize("shapes", [False, True], ids=["constants", "jobs"])
+def test_the_last_results_are_dropped_by_no_reset(profile: Profile, shapes: bool) -> None:
+    """However late results come: no reset follows the last load and its data, which wait for it."""
+    kind = np.tile([Kind.CONFIG, *[Kind.DATA] * 500], 4).astype(np.uint8)
+    kind[502 + 300] = Kind.RESET  # in the second block, which has results before it only
+    completes = np.zeros(len(kind), dtype=np.uint16)
+    completes[[250, 502 + 200, 1002 + 400, 1503 + 499]] = 1
+    stimulus = Stimulus(
+        kind=kind, bits=np.zeros((len(kind), 1), dtype=np.uint8), completes=completes,
+        expected=np.zeros((4, 1), dtype=np.uint8), results=4, operations=0,
+    )  # fmt: skip
+    shape = iter(range(1000))
+
+    def expect(kind: Any, bits: Any) -> Expected:
+        found = np.zeros(len(kind), np.uint16)
+        if len(kind) != 1 + 250:  # by itself, the first block has none when it is cut
+            found[-1 - shapes * next(shape)] = 1  # a job ends elsewhere after each load
+        return Expected(found, bits, {})
+
+    for seed in range(1, 6):
+        script = concurrent(stimulus, profile, seed, expect)
+        after = np.flatnonzero(script.kind == Kind.RESET)[-1] + 1
+        load, data = after, after + 1
+        assert script.kind[load] == Kind.CONFIG
+        assert not script.pressed[load]
+        assert (script.kind[data:] == Kind.DATA).all()
+        assert script.config_lead[data] == 0
+        assert len(script.kind) - data == (500 if shapes else 400)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)

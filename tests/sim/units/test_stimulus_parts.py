@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from consilico.sim.units.stimulus import Kind, prefix, repeat
+from consilico.sim.units.stimulus import Kind, beginning, prefix, repeat
 from tests.sim.rtlsim import toy
 
 
@@ -36,3 +36,12 @@ def test_a_stimulus_that_relies_on_earlier_constants_is_not_repeated() -> None:
     )
     with pytest.raises(ValueError, match="begins with its configuration"):
         repeat(rotated, 2)
+
+
+def test_a_beginning_has_a_result_however_late_it_comes() -> None:
+    whole = toy.stimulus()
+    first = int(np.flatnonzero(whole.completes)[0])
+    assert len(beginning(whole, first).kind) == first + 1
+    assert beginning(whole, first).results > 0
+    assert len(beginning(whole, 30).kind) == 30
+    assert len(beginning(prefix(whole, first), 5).kind) == min(first, 5)  # which has no result
