@@ -262,7 +262,7 @@ def run_script(
     script: Script,
     *,
     seed: int = 1,
-    hang_cycles: int = 10_000,
+    hang_cycles: int = 20_000,
     quiet_cycles: int = _QUIET_CYCLES,
     limit_s: float = 3600.0,
     waveform: Path | None = None,
@@ -294,7 +294,7 @@ def run_script(
 
 
 def script_settings(
-    script: Script, *, hang_cycles: int = 10_000, quiet_cycles: int = _QUIET_CYCLES
+    script: Script, *, hang_cycles: int = 20_000, quiet_cycles: int = _QUIET_CYCLES
 ) -> dict[str, int]:
     """Return the plusargs with which a compiled testbench replays a script.
 

@@ -28,7 +28,7 @@ from consilico.sim.units.unit import Unit
 
 __all__ = ["Found", "Judge", "without_power"]
 
-_PATIENT_CYCLES = 10_000  # without a handshake, until a unit counts as hung
+_PATIENT_CYCLES = 20_000  # without a handshake, until a unit counts as hung
 _LIMIT_S = 600.0  # wall clock of a replay: a combinational loop never reaches the next cycle
 
 

@@ -19,7 +19,9 @@ from consilico.sim.units.stimulus import Kind, Stimulus
 __all__ = ["LONG_STALL", "PROFILES", "Profile", "concurrent"]
 
 LONG_STALL = 4200  # cycles, twice per run: more than a counter of 12 bits can count
-_SLEEP, _SLEEPS = 6000, 3  # cycles in which no data are offered; a reset may cut two of them
+# Cycles in which no data are offered; a reset may cut two of them. Both long stalls may fall into
+# one, where results come late, and leave more than LONG_STALL_CYCLES of it.
+_SLEEP, _SLEEPS = 14_000, 3
 _BLOCK_BEATS = 64  # at least, then until results are complete: where no configuration ends a block
 _OFTEN = 3  # items, at least, between loads of constants
 _SHORT_LOAD = 4  # beats, at most, of loads that come so often

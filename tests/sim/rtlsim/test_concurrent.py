@@ -30,7 +30,7 @@ GAPS = PROFILE["long gaps, ready one by one"]
 def replay(sources: list[str], script: Script, ready: Mapping[str, str] = {}) -> Observed:
     icarus = find_simulator("icarus")
     build = build_bulk(icarus, sources, toy.TOP, toy.PORTS, ready=ready)
-    transcript = run_script(icarus, build, toy.PORTS, script, hang_cycles=6000)
+    transcript = run_script(icarus, build, toy.PORTS, script, hang_cycles=15_000)
     return observe(script, transcript, EXPECT, UNIT.layouts(CONFIG).o)
 
 
