@@ -18,7 +18,8 @@ __all__ = ["DELIVER", "DIVIDES", "Ita", "gather_stages"]
 DELIVER = 1  # stages of pass 2
 DIVIDES = 8  # cycles that the division takes, one for each bit of the quotient
 _DIVISOR = 16  # bits: the quotient of a greater sum is 0
-_SHIFT = 4  # bits of a shift; 9 and more make everything 0
+_SHIFT = 4  # bits of a shift; 9 and more make every power and result 0
+_GROWTH = 5  # bits of a shift of the sum, without fraction bits; 19 and more make it 0
 _LANES_ADDED_AT_ONCE = 2  # more of them are added in a stage of their own
 
 
@@ -104,8 +105,8 @@ class Ita(wiring.Component):
         m.d.comb += top.eq(greatest_of(m, [greatest, *shown]))
         gated_domain(m, "greatest", moves(1) | passes.clear)
         m.d.greatest += greatest.eq(Mux(passes.clear, LEAST, top))
-        growth: Value = Signal(_SHIFT)
-        m.d.gather_stage1 += growth.eq(self._shift(m, top, greatest))
+        growth: Value = Signal(_SHIFT if config.fraction else _GROWTH)
+        m.d.gather_stage1 += growth.eq(self._shift(m, top, greatest, len(growth)))
 
         powers = []
         for lane, (score, mask) in enumerate(zip(scores, masks, strict=True)):
@@ -129,12 +130,15 @@ class Ita(wiring.Component):
         m.d.total += total.eq(following & (~passes.clear).replicate(SUM_WIDTH))
         return greatest, total
 
-    def _shift(self, m: Module, greatest: Value, score: Value) -> Value:
-        """Return by how many bits a score is less than the maximum, limited to 15."""
-        excess, shift = Signal(8), Signal(_SHIFT)
+    def _shift(self, m: Module, greatest: Value, score: Value, bits: int = _SHIFT) -> Value:
+        """Return by how many bits a score is less than the maximum, limited to what ``bits`` hold.
+
+        With fraction bits it is 8 at most.
+        """
+        excess, shift = Signal(8), Signal(bits)
         m.d.comb += excess.eq(greatest - score)
         if self._config.fraction == 5:
             m.d.comb += shift.eq(excess[5:] + excess[4])
         else:
-            m.d.comb += shift.eq(excess[:_SHIFT] | excess[_SHIFT:].any().replicate(_SHIFT))
+            m.d.comb += shift.eq(excess[:bits] | excess[bits:].any().replicate(bits))
         return shift
