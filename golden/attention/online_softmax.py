@@ -44,7 +44,7 @@ class OnlineSoftmaxConfig(Config):
     """Configuration of ``online_softmax``."""
 
     lanes: int = choice(1, (1, 2, 4, 8, 16, 32, 64), "scores per cycle")
-    row: int = integer(4096, 1, 1 << 20, "scores of the longest row, whose sum is exact")
+    row: int = integer(4096, 2, 1 << 20, "scores of the longest row, whose sum is exact")
     slack: int = choice(0, (0, 8), "bits by which the maximum may exceed its reference")
 
     @property
