@@ -412,9 +412,9 @@ def _last(
             size = len(rest) if jobs else max(after + int(ends[0]) + 1, _LONGEST_BLOCK)
             found.append((load, rest[:size], after))
     for load, part, after in sorted(found, key=lambda block: len(block[0]) + len(block[1])):
-        items = np.concatenate([load, part])
+        items = np.concatenate([blocks[0][0], load, part])
         completes, _, _ = expect(stimulus.kind[items], stimulus.bits[items])
-        if completes[len(load) + after :].any():
+        if completes[len(items) - len(part) + after :].any():
             return load, part
     return blocks[0][0], blocks[0][1]
 

@@ -91,7 +91,7 @@ def test_input_that_never_ends_or_is_no_file_is_refused_in_a_line(
         (["verify", UNIT, "--sim", "vcs"], ["--sim", "vcs", "icarus", "verilator"]),
         (["verify", UNIT, "--seed", "x"], ["--seed", "integer"]),
         (["verify", UNIT, "--speed", "1"], ["--speed"]),
-        (["verify", "softmax"], ["unknown unit 'softmax'", UNIT]),
+        (["verify", "softplus"], ["unknown unit 'softplus'", UNIT]),
         (["generate", UNIT, "--set", "lanes"], ["--set takes field=value, not 'lanes'"]),
         (["generate", UNIT, "--set", "lane=1"], ["unknown field 'lane'", "lanes"]),
         (["generate", UNIT, "--set", "lanes=0"], ["lanes must be an integer in [1, ", "not 0"]),

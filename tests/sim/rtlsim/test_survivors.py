@@ -106,8 +106,8 @@ NAMED = (  # in the issue that asked for a harness that catches them
         module=PIPELINE,
         edits=(
             (
-                'Signal(name=f"valid{stage}")',
-                'Signal(name=f"valid{stage}", reset_less=stage == stages - 1)',
+                'Signal(name=f"{prefix}valid{stage}")',
+                'Signal(name=f"{prefix}valid{stage}", reset_less=stage == stages - 1)',
             ),
         ),
         caught_by=AFTER_VALID,
@@ -269,8 +269,8 @@ OWN = (
         module=PIPELINE,
         edits=(
             (
-                'gated_domain(m, f"stage{stage}", self.advance & arrives)',
-                'gated_domain(m, f"stage{stage}", self.advance)',
+                'gated_domain(m, f"{prefix}stage{stage}", self.advance & arrives)',
+                'gated_domain(m, f"{prefix}stage{stage}", self.advance)',
             ),
         ),
         caught_by=FULL_SPEED,
@@ -298,6 +298,24 @@ OWN = (
             ),
         ),
         caught_by=LONG_STALL,
+    ),
+    Fault(
+        what="the sum is not rescaled by as much as its scores are where the maximum grows",
+        unit="sole",
+        settings=("row=16", "buffer=flop"),
+        module="attention.sole",
+        edits=(("following.eq((total >> growth)", "following.eq((total >> growth[:-1])"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="a score is rounded by a quarter of a step",
+        unit="base2_scores",
+        settings=ONE,
+        module="attention.base2_scores",
+        edits=(("columns.add(_DROP - 1, C(1, 1))", "columns.add(_DROP - 2, C(1, 1))"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
     ),
     Fault(
         what="the next row begins before the sum of the last one is taken",
