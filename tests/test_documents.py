@@ -40,6 +40,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "memory.md": {
         "4.57": "version of transformers",
         "4.48": "version of transformers",
+        "0.50": "version of bitsandbytes",
+        "8.1 MiB": "cuBLAS's workspace, from PyTorch's source: sim/memory/gpus.py",
+        "32 MiB": "the same on Hopper",
         "15 s": "time that a user waits for a model that is executed, rounded up",
         "8.0": "compute capability",
         "0.1 %": "limit of `make verify-full`",

@@ -46,9 +46,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 def test_every_unit_of_ours_is_there_by_family_and_name() -> None:
     names = list(own_units())
     assert {"consmax/log2", "matmul/dot", "training/project"} <= set(names)
-    families = [unit.family for unit in own_units().values()]
-    assert families == sorted(families)
-    assert names[:2] == ["consmax/log2", "consmax/split"]
+    found = [(unit.family, unit.name) for unit in own_units().values()]
+    assert found == sorted(found)
+    assert {"attention", "matmul", "training"} <= {family for family, _ in found}
 
 
 @pytest.mark.parametrize(
