@@ -17,10 +17,13 @@ from consilico.sim.units.catalogue import catalogue, configure, find_unit, veril
 from consilico.sim.units.unit import Unit
 
 DOT = find_unit("matmul/dot")
+CALIBRATED = [
+    unit for unit in catalogue().values() if unit.name in read_calibration("nangate45").largest_um2
+]
 MEASURES = ("area_um2", "path_ns", "energy_pj", "leakage_w")
 
 
-@pytest.mark.parametrize("unit", catalogue().values(), ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [*CALIBRATED, find_unit("consmax/base2")], ids=lambda u: u.name)
 def test_one_statistic_of_one_operand_may_be_given(unit: Unit) -> None:
     typical = estimate(unit, unit.config()).activity.operands
     name, rate = next(iter(typical)), 0.3
