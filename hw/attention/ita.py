@@ -10,7 +10,13 @@ from amaranth.lib import wiring
 
 from consilico.golden.attention.ita import LEAST, NUMERATOR, SUM_WIDTH, UNIT, ItaConfig
 from consilico.hw.arith import Columns
-from consilico.hw.attention.rows import TwoPasses, greatest_of, row_parts, row_signature
+from consilico.hw.attention.rows import (
+    TwoPasses,
+    gather_stages,
+    greatest_of,
+    row_parts,
+    row_signature,
+)
 from consilico.hw.cells import gated_domain
 
 __all__ = ["DELIVER", "DIVIDES", "Ita", "gather_stages"]
@@ -20,12 +26,6 @@ DIVIDES = 8  # cycles that the division takes, one for each bit of the quotient
 _DIVISOR = 16  # bits: the quotient of a greater sum is 0
 _SHIFT = 4  # bits of a shift; 9 and more make every power and result 0
 _GROWTH = 5  # bits of a shift of the sum, without fraction bits; 19 and more make it 0
-_LANES_ADDED_AT_ONCE = 2  # more of them are added in a stage of their own
-
-
-def gather_stages(config: ItaConfig) -> int:
-    """Return the stages of pass 1."""
-    return 3 if config.lanes <= _LANES_ADDED_AT_ONCE else 4
 
 
 class Ita(wiring.Component):

@@ -18,7 +18,17 @@ from consilico.hw.parts import place
 from consilico.hw.pipeline import Pipeline
 from consilico.hw.register_file import RegisterFile, select
 
-__all__ = ["RowBuffer", "TwoPasses", "greatest_of", "leading_one", "row_parts", "row_signature"]
+__all__ = [
+    "RowBuffer",
+    "TwoPasses",
+    "gather_stages",
+    "greatest_of",
+    "leading_one",
+    "row_parts",
+    "row_signature",
+]
+
+_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 
 
 def row_signature(
@@ -47,6 +57,11 @@ def row_signature(
     if constants is not None:
         streams["cfg"] = In(stream.Signature(constants))
     return Signature(streams)
+
+
+def gather_stages(config: RowConfig) -> int:
+    """Return the stages of pass 1 of a unit that adds powers of scores, for many lanes in two."""
+    return 3 if config.lanes <= _LANES_ADDED_AT_ONCE else 4
 
 
 class RowBuffer(wiring.Component):

@@ -22,6 +22,7 @@ from consilico.golden.attention.softermax import (
 from consilico.hw.arith import Columns
 from consilico.hw.attention.rows import (
     TwoPasses,
+    gather_stages,
     greatest_of,
     leading_one,
     row_parts,
@@ -32,16 +33,10 @@ from consilico.hw.cells import gated_domain
 __all__ = ["DELIVER", "Softermax", "gather_stages"]
 
 DELIVER = 2  # stages of pass 2
-_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 _POWER = POWER_FRACTION + 1  # bits of a power
 _NEAR = 4  # bits of the excess of the maximum; a greater one makes a power 0
 _EXCESSES = 65  # values of that excess before it is limited
 _LEAST_PLACE = 5  # of the leading one of a sum that is not 0: its greatest score adds 38 at least
-
-
-def gather_stages(config: SoftermaxConfig) -> int:
-    """Return the stages of pass 1."""
-    return 3 if config.lanes <= _LANES_ADDED_AT_ONCE else 4
 
 
 class Softermax(wiring.Component):

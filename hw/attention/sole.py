@@ -19,6 +19,7 @@ from consilico.golden.attention.sole import (
 from consilico.hw.arith import Columns
 from consilico.hw.attention.rows import (
     TwoPasses,
+    gather_stages,
     greatest_of,
     leading_one,
     row_parts,
@@ -29,14 +30,8 @@ from consilico.hw.cells import gated_domain
 __all__ = ["DELIVER", "Sole", "gather_stages"]
 
 DELIVER = 1  # stages of pass 2
-_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 _POWER = SUM_FRACTION + 1  # bits of a power
 _EXPONENT = MOST_EXPONENT.bit_length()
-
-
-def gather_stages(config: SoleConfig) -> int:
-    """Return the stages of pass 1."""
-    return 3 if config.lanes <= _LANES_ADDED_AT_ONCE else 4
 
 
 class Sole(wiring.Component):
