@@ -71,8 +71,8 @@ def prefix(stimulus: Stimulus, items: int) -> Stimulus:
 
 def beginning(stimulus: Stimulus, items: int) -> Stimulus:
     """Return the first items of a stimulus, more than asked for if none of them has a result."""
-    first = np.flatnonzero(stimulus.completes)[:1] + 1
-    return prefix(stimulus, max(items, *first.tolist()) if len(first) else items)
+    first = np.flatnonzero(stimulus.completes)[:1] + 1  # empty where none has
+    return prefix(stimulus, max([items, *first.tolist()]))
 
 
 def repeat(stimulus: Stimulus, times: int) -> Stimulus:
