@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consilico.golden.config import Config
+from consilico.sim.base.errors import CheckFailed
 from consilico.sim.silicon.activity.gatesim import bench_timing
 from consilico.sim.silicon.circuit import Circuit
 from consilico.sim.silicon.flow import Flow
@@ -161,14 +162,17 @@ def climb(job: Job, stage: Stage, below: Climbed | None) -> Climbed:
             stage.insertion_ns,
         )  # fmt: skip
     job.begin(f"simulation ({stage.rung})")
-    replayed = gate_level_power(
-        circuit.unit, job.config, kit, stage.netlist, stage.cells_by_type, job.stimulus,
-        circuit=circuit,
-        waveform=job.folder / ACTIVITY,
-        delays=_delays(stage, clock_ns, timing),
-        wires_f=None if layout is None else layout.wire_capacitances_f(),
-        propagated=stage.insertion_ns is not None,
-    )  # fmt: skip
+    try:
+        replayed = gate_level_power(
+            circuit.unit, job.config, kit, stage.netlist, stage.cells_by_type, job.stimulus,
+            circuit=circuit,
+            waveform=job.folder / ACTIVITY,
+            delays=_delays(stage, clock_ns, timing),
+            wires_f=None if layout is None else layout.wire_capacitances_f(),
+            propagated=stage.insertion_ns is not None,
+        )  # fmt: skip
+    except CheckFailed as error:
+        raise CheckFailed(f"{error} ({stage.rung}){_early(layout)}") from error
     gates = replayed.gates
     # the energy per cycle does not depend on the period
     power = replayed.report.total.at_speed(gates.period_ns / clock_ns)
@@ -186,6 +190,14 @@ def climb(job: Job, stage: Stage, below: Climbed | None) -> Climbed:
             leakage_w=power.leakage_w,
         ),
     )
+
+
+def _early(layout: Layout | None) -> str:
+    hold = None if layout is None else layout.hold
+    if hold is None or not hold.violations:
+        return ""
+    worst_ns = -(hold.worst_slack_ns or 0.0)
+    return f"; data are too early at {hold.violations} pins, by up to {worst_ns:g} ns"
 
 
 def _delays(stage: Stage, clock_ns: float, timing: Timing) -> Delays | None:

@@ -28,7 +28,7 @@ from consilico.sim.silicon.timing.sdc import Sdc
 
 __all__ = ["HoldClosed", "close_hold", "delayed"]
 
-_ROUNDS = 5
+_ROUNDS = 10
 _MORE = 1.2  # delay that is added for each that is missing: wires and neighbors move a little
 _LATER = 1.5  # a buffer's delay where it is slow, over its least one: what set-up has to spare
 _LEAST_NS = 0.002  # that is added

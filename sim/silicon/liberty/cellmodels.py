@@ -35,6 +35,7 @@ class CellDelays:
 
     arcs: tuple[DelayArc, ...] = ()
     clock_ps: int = 0  # of the wire to the clock pin of a flip-flop, or to the enable of a latch
+    data_ps: tuple[tuple[str, int], ...] = ()  # of the wires to the pins whose values they take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def cell_model(
     else:
         outputs = {}
         for state in cell.sequential:
-            lines += _state(cell, state, power_up, delays.clock_ps)
+            lines += _state(cell, state, power_up, delays)
         for pin in ports:
             if pin.direction == "output":
                 if pin.function is None:
@@ -181,9 +182,9 @@ def _choice(target: str, delays_ps: Iterable[tuple[str | None, int | None]], oth
     return f"{text}{target}= {default};"
 
 
-def _state(cell: Cell, state: Sequential, power_up: str | None, clock_ps: int) -> list[str]:
+def _state(cell: Cell, state: Sequential, power_up: str | None, delays: CellDelays) -> list[str]:
     """Return the lines of a flip-flop or a latch: the register, and its complement."""
-    late = f"#{clock_ps} " if clock_ps else ""
+    late = f"#{delays.clock_ps} " if delays.clock_ps else ""
     if state.kind == "statetable" or state.width != 1:
         raise UserError(f"cell {cell.name}: no model of a {state.kind} of {state.width} bits")
     name = f"\\{state.states[0]} "
@@ -198,11 +199,19 @@ def _state(cell: Cell, state: Sequential, power_up: str | None, clock_ps: int) -
         if expression is not None
     ]
     lines += [f"  wire {wire} = {expression};" for wire, expression, _ in forced]
+    lines += [f"  wire #{ps} \\{pin}.late = \\{pin} ;" for pin, ps in delays.data_ps]
+
+    def taken(expression: str) -> str:
+        text = verilog_expression(expression)
+        for pin, _ in delays.data_ps:
+            text = text.replace(f"\\{pin} ", f"\\{pin}.late ")
+        return text
+
     branches = "".join(f"if ({wire}) {name}{{}} 1'b{value}; else " for wire, _, value in forced)
     if state.kind == "ff" and state.clocked_on is not None and state.next_state is not None:
         lines.append(f"  wire {late}clocked = {verilog_expression(state.clocked_on)};")
         edges = " or ".join(f"posedge {wire}" for wire in ("clocked", *(w for w, _, _ in forced)))
-        following = verilog_expression(state.next_state)
+        following = taken(state.next_state)
         body = branches.replace("{}", "<=") + f"{name}<= {following};"
         lines.append(f"  always @({edges}) {body}")
     elif state.enable is not None and state.data_in is not None:
@@ -211,7 +220,7 @@ def _state(cell: Cell, state: Sequential, power_up: str | None, clock_ps: int) -
         if late:
             lines.append(f"  wire {late}opened = {open_};")
             open_ = "opened"
-        lines.append(f"  always @* {body}if ({open_}) {name}= {verilog_expression(state.data_in)};")
+        lines.append(f"  always @* {body}if ({open_}) {name}= {taken(state.data_in)};")
     else:
         raise UserError(f"cell {cell.name}: no model of a {state.kind} that only its resets set")
     return lines

@@ -69,9 +69,9 @@ def instance_delays(
 ) -> list[CellDelays]:
     """Return the delays of every instance, in the order of the netlist.
 
-    The delay of the wire to an input counts with the arcs from it; that to the clock pin of a
-    flip-flop, or to the enable of a latch, by itself. A flip-flop takes its data without the delay
-    of the wire, which is part of a path but not of what the flip-flop's output does.
+    The delay of the wire to an input counts with the arcs from it; that to a pin of a flip-flop or
+    of a latch by itself, as it decides what they take: data that hold only because its wire is
+    long would be too early without it.
 
     Args:
         netlist: Flat.
@@ -133,13 +133,24 @@ def _cell_delays(cell: Cell, arcs: Sequence[Arc], wires_ps: Mapping[str, float])
         for state in cell.sequential
         for name in variable_names(state.clocked_on or state.enable or "")
     }
+    taken = dict.fromkeys(
+        name
+        for state in cell.sequential
+        for name in variable_names(state.next_state or state.data_in or "")
+        if name in cell.pins
+    )
     if cell.clock_gate:
-        clocks = set()
+        clocks, taken = set(), {}
     return CellDelays(
         arcs=tuple(
-            _arc(arc, 0.0 if arc.input in clocks else wires_ps.get(arc.input, 0.0)) for arc in arcs
+            _arc(
+                arc,
+                0.0 if arc.input in clocks or arc.input in taken else wires_ps.get(arc.input, 0.0),
+            )
+            for arc in arcs
         ),
         clock_ps=round(max((wires_ps.get(name, 0.0) for name in clocks), default=0.0)),
+        data_ps=tuple((name, ps) for name in taken if (ps := round(wires_ps.get(name, 0.0)))),
     )
 
 

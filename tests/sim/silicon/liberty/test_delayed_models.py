@@ -102,11 +102,12 @@ def edges(
     ports: str,
     steps: str,
     clock_ps: int = 0,
+    data_ps: tuple[tuple[str, int], ...] = (),
 ) -> list[str]:
     """Times and values of q once it is known; a, b, c and r are registers."""
     library = read_liberty((write(tmp_path / "small.lib", *BASE, text),))
-    variant = Variant(cell=name, delays=CellDelays(arcs=tuple(arcs), clock_ps=clock_ps))
-    models = cell_models(library.cells, ["X"], "1'b0", {"X": variant})
+    delays = CellDelays(arcs=tuple(arcs), clock_ps=clock_ps, data_ps=data_ps)
+    models = cell_models(library.cells, ["X"], "1'b0", {"X": Variant(cell=name, delays=delays)})
     return printed(
         tmp_path,
         f"{models}\nmodule t; reg a, b, c, r; wire q; X x({ports});\n"
@@ -163,6 +164,20 @@ def test_a_wire_to_its_enable_delays_when_a_latch_opens_and_closes(tmp_path: Pat
     ports = ".G(c), .D(a), .Q(q)"
     assert edges(tmp_path, latch("L", 6), "L", arcs, ports, steps, 30) == ["2110 1", "2590 0"]
     assert edges(tmp_path, latch("L", 6), "L", arcs, ports, steps, 0) == ["2080 1"]
+
+
+def test_a_wire_to_its_data_delays_what_a_register_or_a_latch_takes(tmp_path: Path) -> None:
+    # data changes 10 ps before the clock, and comes 30 ps late
+    steps = "c = 0; a = 0; #2000 a = 1; #10 c = 1; #500 c = 0; #500 c = 1;"
+    arcs, ports = [DelayArc("CK", "Q", 80, 70)], ".CK(c), .D(a), .Q(q)"
+    late = (("D", 30),)
+    assert edges(tmp_path, flop("F", 9), "F", arcs, ports, steps, 0, late) == ["3090 1"]
+    assert edges(tmp_path, flop("F", 9), "F", arcs, ports, steps) == ["2090 1"]
+    # a latch closes 10 ps after its data changes, which comes 30 ps late
+    steps = "c = 1; a = 0; #2000 a = 1; #10 c = 0; #500 c = 1;"
+    arcs, ports = [DelayArc("G", "Q", 80, 80), DelayArc("D", "Q", 80, 80)], ".G(c), .D(a), .Q(q)"
+    assert edges(tmp_path, latch("L", 6), "L", arcs, ports, steps, 0, late) == ["2590 1"]
+    assert edges(tmp_path, latch("L", 6), "L", arcs, ports, steps) == ["2080 1"]
 
 
 def test_an_input_that_never_changes_counts_from_the_start(tmp_path: Path) -> None:
