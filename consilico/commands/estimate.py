@@ -171,10 +171,6 @@ def _show(result: dict[str, Any]) -> None:
             f"{what} is not calibrated in {result['pdk']}: the kit's costs of operators are used,"
         )
         print("and intervals as wide as those of units that were left out of the fit.")
-        print(
-            "Each register is taken to be written in every cycle: where words are kept for long, as"
-        )
-        print("in a row buffer, the energy is far too high, and outside of its interval.")
     print(_rung_line(result))
     if result["layout"] and not result["layout"]["of_unit"]:
         print(f"No layout of {what} is among them: factors of all units, and wider intervals.")

@@ -23,6 +23,10 @@ _REDUCE = {
     "$reduce_xor": "xor", "$reduce_xnor": "xor",
 }  # fmt: skip
 _LOGICAL = {"$logic_and", "$logic_or"}
+_FUNCTIONS = {
+    "$and": "and", "$reduce_and": "and", "$logic_and": "and",
+    "$or": "or", "$reduce_or": "or", "$reduce_bool": "or", "$logic_or": "or",
+}  # fmt: skip
 _ORDER = {"$lt", "$le", "$gt", "$ge"}
 _EQUAL = {"$eq", "$ne", "$eqx", "$nex"}
 _SHIFTS = {"$shl", "$sshl", "$shr", "$sshr", "$shift"}
@@ -97,17 +101,30 @@ class _Reader:
         elif kind == "$mem_v2":
             self._table(pins, parameters)
         elif kind == _CLOCK_GATE:
-            gate = Storage("clock_gate", 1, _nets(pins["enable"]), _nets(pins["gclk"]))
+            enable = _nets(pins["enable"])
+            gate = Storage("clock_gate", 1, enable, _nets(pins["gclk"]), *enable)
             self.netlist.storage.append(gate)
         elif kind not in _NO_HARDWARE:
             self._operator(kind, pins, parameters)
 
     def _add(
-        self, kind: str, bits: int, steps: Sequence[Step], inputs: Sequence[Bits], output: Bits
+        self,
+        kind: str,
+        bits: int,
+        steps: Sequence[Step],
+        operands: Sequence[Bits],
+        output: Bits,
+        function: str = "",
     ) -> None:
-        nets = tuple(dict.fromkeys(net for part in inputs for net in _nets(part)))
         self.netlist.operators.append(
-            Operator(kind if bits else "", bits, tuple(steps) if bits else (), nets, _nets(output))
+            Operator(
+                kind if bits else "",
+                bits,
+                tuple(steps) if bits else (),
+                tuple(nets for part in operands if (nets := _nets(part))),
+                _nets(output),
+                function,
+            )
         )
 
     def _new(self, width: int) -> tuple[int, ...]:
@@ -127,8 +144,9 @@ class _Reader:
         others = (bits for pin, bits in pins.items() if pin in ("EN", "SET", "CLR", "ALOAD", "AD"))
         inputs = [data, *(others if kind in _LATCHES else ())]
         nets = tuple(dict.fromkeys(net for part in inputs for net in _nets(part)))
-        stored = Storage("flop" if kind in _FLOPS else "latch", width, nets, _nets(result))
-        self.netlist.storage.append(stored)
+        kept = "flop" if kind in _FLOPS else "latch"
+        clock = _nets(pins.get("CLK" if kind in _FLOPS else "EN", ()))
+        self.netlist.storage.append(Storage(kept, width, nets, _nets(result), *clock))
 
     def _table(self, pins: Mapping[str, Bits], parameters: Mapping[str, str]) -> None:
         """Add the read ports of a memory that nothing writes."""
@@ -159,18 +177,22 @@ class _Reader:
             signed = parameters["A_SIGNED"].endswith("1")
             sides = zip(_extended(a, width, signed), _extended(b, width, signed), strict=True)
             bits = sum(_is_net(one) and _is_net(other) for one, other in sides)
-            self._add(_BITWISE[kind], bits, [Step(_BITWISE[kind], width, 1)], [a, b], result)
+            step = Step(_BITWISE[kind], width, 1)
+            self._add(_BITWISE[kind], bits, [step], [a, b], result, _FUNCTIONS.get(kind, ""))
         elif kind in _REDUCE:
             bits = max(0, len(_nets(a)) - 1)
-            self._add(_REDUCE[kind], bits, [_tree(_REDUCE[kind], bits)], [a], result)
+            step, each = _tree(_REDUCE[kind], bits), [[bit] for bit in a]
+            self._add(_REDUCE[kind], bits, [step], each, result, _FUNCTIONS.get(kind, ""))
         elif kind == "$logic_not":  # is it zero
             bits = max(0, len(_nets(a)) - 1)
-            self._add("and_or", bits, [_tree("and_or", bits)], [a], result)
+            self._add("and_or", bits, [_tree("and_or", bits)], [a], result, "select")
         elif kind in _LOGICAL:
             bits = max(0, len(_nets(a)) + len(_nets(b)) - 1)
-            self._add("and_or", bits, [_tree("and_or", bits)], [a, b], result)
+            single = len(a) == len(b) == 1
+            function = _FUNCTIONS.get(kind, "") if single else ""
+            self._add("and_or", bits, [_tree("and_or", bits)], [a, b], result, function)
         elif kind in _ORDER | _EQUAL:
-            self._compare("less" if kind in _ORDER else "equal", a, b, result)
+            self._compare(kind, a, b, result)
         elif kind == "$mux":
             self._mux(a, b, pins["S"], result)
         elif kind == "$pmux":
@@ -291,10 +313,12 @@ class _Reader:
                 self._absorb([*cell["connections"]["A"], *cell["connections"].get("B", ())])
 
     def _compare(self, kind: str, a: Bits, b: Bits, result: Bits) -> None:
+        made = "less" if kind in _ORDER else "equal"
         compared = max(len(_significant(a)), len(_significant(b)))
         known = (not _nets(a)) + (not _nets(b))
         bits = 0 if known == 2 or (known and compared == 1) else compared
-        self._add(kind, bits, [Step(kind, compared, 1)], [a, b], result)
+        function = "select" if known and kind in ("$eq", "$eqx") else ""
+        self._add(made, bits, [Step(made, compared, 1)], [a, b], result, function)
 
     def _shift(self, kind: str, a: Bits, b: Bits, result: Bits) -> None:
         left, width = kind in ("$shl", "$sshl"), len(result)
@@ -303,7 +327,8 @@ class _Reader:
         elif not _nets(a):
             bits = width if left else len(_significant(a))
             made = "decode" if left else "lookup"
-            self._add(made, bits, [Step(made, bits, 1)], [b], result)
+            function = "select" if left and _value(a).bit_count() == 1 else ""
+            self._add(made, bits, [Step(made, bits, 1)], [b], result, function)
         else:  # what is known to be 0 needs no stage
             filled = width if left else min(width, len(_significant(a)))
             self._add("shift", filled * len(_nets(b)), [Step("shift", width, 1)], [a, b], result)

@@ -39,10 +39,27 @@ def longest_steps(netlist: OperatorNetlist, delay: Callable[[str, int], float]) 
         netlist: The design.
         delay: Delay of one operator of a kind and width.
     """
-    walk = _Walk(netlist, delay)
+    arrivals: dict[int, tuple[float, _Steps]] = {}  # by net
+    for item in netlist.ordered():
+        before = {arrivals[net] for net in item.inputs if net in arrivals}
+        arrivals |= dict.fromkeys(item.outputs, _after(item, before, delay))
     ends = [net for item in netlist.storage for net in item.inputs]
     ends += [net for nets in netlist.outputs.values() for net in nets]
-    return _gathered(max((walk.arrival(net) for net in ends), default=(0.0, ()))[1])
+    return _gathered(max((arrivals[net] for net in ends if net in arrivals), default=(0.0, ()))[1])
+
+
+def _after(
+    item: Operator, before: Iterable[tuple[float, _Steps]], delay: Callable[[str, int], float]
+) -> tuple[float, _Steps]:
+    """Return when a result settles, and the steps of the slowest path to it."""
+    if not item.steps:
+        return max(before, default=(0.0, ()))
+    paths = ((*steps, *item.steps) for steps in {(), *(steps for _, steps in before)})
+    return max((_time(steps, delay), steps) for steps in paths)
+
+
+def _time(steps: _Steps, delay: Callable[[str, int], float]) -> float:
+    return sum(int(step.levels) * delay(step.kind, int(step.width)) for step in _gathered(steps))
 
 
 def _gathered(steps: _Steps) -> _Steps:
@@ -59,52 +76,3 @@ def _gathered(steps: _Steps) -> _Steps:
         levels = math.ceil(math.log((len(group) + 1) / 2) / math.log(1.5))
         found += [Step("xor", 1, 2 * levels), Step("add", max(step.width for step in group), 1)]
     return tuple(found)
-
-
-class _Walk:
-    """Arrival times of nets, each computed once."""
-
-    def __init__(self, netlist: OperatorNetlist, delay: Callable[[str, int], float]) -> None:
-        self._delay = delay
-        self._drivers = {net: item for item in netlist.operators for net in item.outputs}
-        self._known: dict[Operator, tuple[float, _Steps]] = {}
-
-    def arrival(self, net: int) -> tuple[float, _Steps]:
-        """Return when a net settles, and the steps of the slowest path to it."""
-        root = self._drivers.get(net)
-        if root is None:
-            return 0.0, ()
-        stack, entered = [root], set()  # without recursion: paths may be long
-        while stack:
-            item = stack[-1]
-            if item in self._known:
-                stack.pop()
-                continue
-            before = list(self._before(item))
-            if item not in entered:
-                entered.add(item)
-                missing = [one for one in before if one not in self._known and one not in entered]
-                if missing:
-                    stack.extend(missing)
-                    continue
-            stack.pop()
-            self._known[item] = self._after(item, before)
-        return self._known[root]
-
-    def _before(self, item: Operator) -> Iterable[Operator]:
-        return dict.fromkeys(
-            driver for net in item.inputs if (driver := self._drivers.get(net)) is not None
-        )
-
-    def _after(self, item: Operator, before: Iterable[Operator]) -> tuple[float, _Steps]:
-        arrivals = [self._known[one] for one in before if one in self._known]  # else on a loop
-        if not item.steps:
-            return max(arrivals, default=(0.0, ()))
-        return max(self._through(steps, item) for steps in {(), *(steps for _, steps in arrivals)})
-
-    def _through(self, steps: _Steps, item: Operator) -> tuple[float, _Steps]:
-        steps = (*steps, *item.steps)
-        times = (
-            int(step.levels) * self._delay(step.kind, int(step.width)) for step in _gathered(steps)
-        )
-        return sum(times), steps

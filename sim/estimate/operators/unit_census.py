@@ -43,7 +43,8 @@ def elaborated_census(unit: "Unit", config: "Config", path: "Cost") -> Census:
     """Return the operators of a configuration as they stand in its Verilog, and its longest path.
 
     Each is driven by the fields of the input payload that it depends on, directly or through
-    registers; how often it works is not known, so that all are taken to work in every cycle.
+    registers. It is taken to work in every cycle but for what the structure says otherwise, as of
+    words that are addressed (:meth:`.OperatorNetlist.census`).
 
     Raises:
         UserError: If Yosys is not there, or the Verilog has an operator without cost.

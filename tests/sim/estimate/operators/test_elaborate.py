@@ -2,6 +2,7 @@
 
 import pytest
 
+from consilico.hw.cells import CELL_SOURCES
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.operators.elaborate import read_operators
 from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS, OrdinaryDesign
@@ -84,3 +85,37 @@ def test_every_calibration_design_has_registers_and_logic(design: OrdinaryDesign
     found = totals(design.verilog, TOP)
     assert found["flop"] > 0
     assert len(found) > 1
+
+
+def test_words_behind_a_decoded_address_work_as_seldom_as_they_are_addressed() -> None:
+    words = "".join(
+        f"""
+        wire c{word}; reg [7:0] w{word};
+        consilico_clock_gate g{word}(clk, s & (a[3:0] == {word}), c{word});
+        always @(posedge c{word}) w{word} <= b;
+        """
+        for word in range(16)
+    )
+    read = " | ".join(f"(w{word} & {{8{{one[{word}]}}}})" for word in range(16))
+    text = f"""
+        module t(input clk, input [7:0] a, input [7:0] b, input s, output reg [7:0] y);
+        {words}
+        wire [15:0] one = 16'd1 << a[7:4];
+        always @(posedge clk) y <= {read};
+        endmodule
+        {CELL_SOURCES["consilico_clock_gate"]}
+    """
+    netlist = read_operators(text, "t", "x.v")
+    nets = netlist.inputs
+    found = {
+        (item.kind, item.drivers): (item.bits, item.rate)
+        for item in netlist.census({"a": nets["a"], "b": nets["b"]}).operators
+    }
+    assert found["flop", ("b",)] == (16 * 8, pytest.approx(1 / 16))
+    assert found["flop", ("a", "b")] == (8, 1.0)
+    assert found["decode", ("a",)] == (16, pytest.approx(2 / 16))
+    # a word's gate changes with the address, and with the word while it is read; the gates behind
+    # when any word before them does
+    word = 2 / 16 + 1 / 16 * 1 / 16
+    gates = 16 * word + sum(min(1.0, words * word) for words in range(2, 17))
+    assert found["and_or", ("a", "b")] == (31 * 8, pytest.approx(gates / 31))
