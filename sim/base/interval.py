@@ -45,12 +45,14 @@ class Interval(Facts):
         return Interval(self.value + other.value, self.low + other.low, self.high + other.high)
 
     def __mul__(self, other: "float | Interval") -> "Interval":
-        o = exactly(other) if isinstance(other, int | float) else other
-        return Interval(self.value * o.value, self.low * o.low, self.high * o.high)
+        if isinstance(other, Interval):
+            return Interval(self.value * other.value, self.low * other.low, self.high * other.high)
+        return Interval(self.value * other, self.low * other, self.high * other)
 
     def __truediv__(self, other: "float | Interval") -> "Interval":
-        o = exactly(other) if isinstance(other, int | float) else other
-        return Interval(self.value / o.value, self.low / o.high, self.high / o.low)
+        if isinstance(other, Interval):
+            return Interval(self.value / other.value, self.low / other.high, self.high / other.low)
+        return Interval(self.value / other, self.low / other, self.high / other)
 
 
 def exactly(value: float) -> Interval:
@@ -63,7 +65,7 @@ ZERO = exactly(0.0)
 
 def summed(parts: Iterable[Interval]) -> Interval:
     """Return the sum of some intervals."""
-    total = ZERO
+    value = low = high = 0.0
     for part in parts:
-        total = total + part
-    return total
+        value, low, high = value + part.value, low + part.low, high + part.high
+    return Interval(value, low, high)

@@ -7,7 +7,7 @@ them multiply activations with weights, too.
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from consilico.golden.config import Config, check_fields, integer
 from consilico.golden.matmul.dot import DotConfig
@@ -42,6 +42,7 @@ class WeightFormat:
     slowest: int = 1  # cycles that a beat takes at most
 
 
+@cache
 def weight_format(name: str) -> WeightFormat:
     """Return a format of weights by its name.
 

@@ -8,6 +8,7 @@ its own.
 
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields
+from functools import cache
 from typing import Any
 
 from consilico.golden.config import Config
@@ -58,6 +59,7 @@ def normalizer_names() -> list[str]:
     return [name for name, unit in catalogue().items() if _normalizes(unit)]
 
 
+@cache
 def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> Normalizer:
     """Return a unit as a tile needs it.
 

@@ -5,19 +5,19 @@
 (:mod:`consilico.sim.system.prices`).
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import ZERO, Interval, summed
 from consilico.sim.system.answer import CAUSES, OperatorCost, Rival, SystemAnswer
 from consilico.sim.system.chip import Chip
-from consilico.sim.system.normalizers import find_normalizer, normalizer_names
-from consilico.sim.system.prices import Prices, prices
+from consilico.sim.system.normalizers import Normalizer, find_normalizer, normalizer_names
+from consilico.sim.system.prices import PartPrice, Prices, prices
 from consilico.sim.system.work import OperatorWork, operator_works, score_buffer_bytes
 from consilico.sim.workload.graph import OperatorGraph, Workload, operator_graph
 
-__all__ = ["compare_normalizers", "system"]
+__all__ = ["Outline", "compare_normalizers", "outline", "system"]
 
 _JOULE_PER_PJ = 1e-12
 
@@ -85,38 +85,142 @@ def compare_normalizers(base: SystemAnswer, pdk: str, rung: str | None = None) -
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """The sums of an answer: what a comparison of many chips needs, in a fraction of the time."""
+
+    latency_s: Interval
+    energy_j: Interval
+    area_um2: Interval
+
+
+def outline(
+    graph: OperatorGraph,
+    chip: Chip,
+    normalizer: str = "consmax/log2",
+    p_format: str = "int7",
+    pdk: str = "nangate45",
+    rung: str | None = None,
+    replaced: Mapping[str, PartPrice] | None = None,
+    stepped: int = 0,
+) -> Outline:
+    """Return latency, energy and area as :func:`system` does, without what they are made of.
+
+    Args:
+        graph: Operators of a workload.
+        chip: As :func:`system` takes it, as all that follow.
+        normalizer: As there.
+        p_format: As there.
+        pdk: As there.
+        rung: As there.
+        replaced: Prices by part, in place of those that would be found, such as measured ones.
+        stepped: Cycles of a tile up to which its event model is run where its closed form is but a
+            bound.
+
+    Raises:
+        UserError: As :func:`system`.
+    """
+    made = _put_together(graph, chip, normalizer, p_format, pdk, rung, stepped)
+    costs = made.costs
+    if replaced:
+        costs = replace(costs, parts=costs.parts | dict(replaced))
+        made = replace(made, costs=costs)
+    whole = OperatorWork(
+        name="all", engine="", basis="", m=0, k=0, n=0, count=1,
+        cycles=summed(work.cycles for work in made.works),
+        dram_read_bytes=sum(work.dram_read_bytes for work in made.works),
+        dram_written_bytes=sum(work.dram_written_bytes for work in made.works),
+        sram_read_bytes=sum(work.sram_read_bytes for work in made.works),
+        sram_written_bytes=sum(work.sram_written_bytes for work in made.works),
+    )  # fmt: skip
+    for work in made.works:
+        whole.operations.update(work.operations)
+    per_cycle = made.chip.bytes_per_cycle
+    traffic = whole.dram_bytes / per_cycle
+    value = sum(max(work.cycles.value, work.dram_bytes / per_cycle) for work in made.works)
+    low = min(value, max(whole.cycles.low, traffic))
+    latency = Interval(value, low, whole.cycles.high + traffic) * (made.chip.clock_ns * 1e-9)
+    spent = summed(_cost(whole, made.chip, costs).energy_j.values())
+    return Outline(
+        latency_s=latency,
+        energy_j=spent + made.leakage_w * latency,
+        area_um2=summed(made.areas.values()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A chip for a workload, what its parts cost, and what they have to do."""
+
+    chip: Chip
+    normalizer: Normalizer
+    buffer_bytes: int
+    costs: Prices
+    works: list[OperatorWork]
+
+    @property
+    def areas(self) -> dict[str, Interval]:
+        """Return the area by part."""
+        buffer = self.costs.score_buffer
+        return {part: price.area_um2 for part, price in self.costs.parts.items()} | {
+            "score buffers": buffer.area_um2 if buffer else ZERO,
+            "SRAM": self.costs.sram.area_um2,
+        }
+
+    @property
+    def leakage_w(self) -> Interval:
+        """Return the leakage of all parts."""
+        buffer = self.costs.score_buffer
+        found = summed(part.leakage_w for part in self.costs.parts.values())
+        found = found + self.costs.sram.leakage_w
+        return found + buffer.leakage_w if buffer else found
+
+
+def _put_together(
+    graph: OperatorGraph,
+    chip: Chip,
+    name: str,
+    p_format: str,
+    pdk: str,
+    rung: str | None,
+    stepped: int = 0,
+) -> _Made:
+    """Return a chip whose tiles are as wide as the model's values, with its prices and work."""
+    chip = replace(chip, value_dim=max(o.value_dim for o in graph.attention))
+    context = graph.workload.context
+    normalizer = find_normalizer(name, chip.columns, p_format, context)
+    buffer_bytes = score_buffer_bytes(chip, normalizer, p_format, context)
+    return _Made(
+        chip=chip,
+        normalizer=normalizer,
+        buffer_bytes=buffer_bytes,
+        costs=prices(chip, normalizer, buffer_bytes, pdk, rung),
+        works=operator_works(graph, chip, normalizer, p_format, stepped),
+    )
+
+
 def _answer(
     graph: OperatorGraph, chip: Chip, name: str, p_format: str, pdk: str, rung: str | None
 ) -> SystemAnswer:
     """Return the answer for one normalizer."""
-    workload = graph.workload
-    chip = replace(chip, value_dim=max(o.value_dim for o in graph.attention))
-    normalizer = find_normalizer(name, chip.columns, p_format, workload.context)
-    buffer_bytes = score_buffer_bytes(chip, normalizer, p_format, workload.context)
-    costs = prices(chip, normalizer, buffer_bytes, pdk, rung)
-    works = operator_works(graph, chip, normalizer, p_format)
-    buffer = costs.score_buffer
-    leakage = summed(part.leakage_w for part in costs.parts.values()) + costs.sram.leakage_w
-    areas = {part: price.area_um2 for part, price in costs.parts.items()}
-    if buffer is not None:
-        leakage = leakage + buffer.leakage_w
+    made = _put_together(graph, chip, name, p_format, pdk, rung)
+    costs = made.costs
     slowest, path = costs.slowest
     doubt = (
         f"{slowest} meets the clock: its path is estimated at {path.value:.3g} ns"
         f" ({path.low:.3g} to {path.high:.3g}) where no clock presses"
     )
     return SystemAnswer(
-        workload=workload,
+        workload=graph.workload,
         graph=graph,
-        chip=chip,
-        normalizer=normalizer,
+        chip=made.chip,
+        normalizer=made.normalizer,
         p_format=p_format,
         kit=costs.kit,
-        operators=tuple(_cost(work, chip, costs) for work in works),
-        leakage_w=leakage,
-        area_um2=areas
-        | {"score buffers": buffer.area_um2 if buffer else ZERO, "SRAM": costs.sram.area_um2},
-        buffer_bytes=buffer_bytes,
+        operators=tuple(_cost(work, made.chip, costs) for work in made.works),
+        leakage_w=made.leakage_w,
+        area_um2=made.areas,
+        buffer_bytes=made.buffer_bytes,
         bases={part: price.basis for part, price in costs.parts.items()}
         | {"SRAM": costs.sram.basis, "DRAM": "published"},
         doubts=(

@@ -13,7 +13,7 @@ load weights, and each array takes a cycle for the sizes of a job that differ fr
 it, and it to the units' Verilog.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,6 +77,12 @@ class TileJobs:
 
     def __len__(self) -> int:
         return len(self.rows) * self.repeats
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield queries and key tiles of every job."""
+        shapes = list(zip(self.rows.tolist(), self.key_tiles.tolist(), strict=True))
+        for _ in range(self.repeats):
+            yield from shapes
 
     @property
     def passes(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.accelerator.tiling import dram_work
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.system.chip import Chip
-from consilico.sim.system.engines import attention_jobs, on_arrays, on_lanes
+from consilico.sim.system.engines import EngineWork, attention_jobs, on_arrays, on_lanes
 from consilico.sim.system.normalizers import P_FORMATS, Normalizer
 from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
+from consilico.sim.system.tile_events import simulate_tile
 from consilico.sim.units.catalogue import find_unit
 from consilico.sim.workload.elementwise import ElementwisePass
 from consilico.sim.workload.graph import AttentionOperator, OperatorGraph
@@ -66,15 +68,25 @@ class OperatorWork:
 
 
 def operator_works(
-    graph: OperatorGraph, chip: Chip, normalizer: Normalizer, p_format: str
+    graph: OperatorGraph, chip: Chip, normalizer: Normalizer, p_format: str, stepped: int = 0
 ) -> list[OperatorWork]:
     """Return the work of every operator of a graph.
+
+    Args:
+        graph: The operators.
+        chip: The chip.
+        normalizer: The unit between the arrays of a tile.
+        p_format: Form of its results.
+        stepped: Cycles of a tile up to which its event model is run where its closed form is but a
+            bound.
 
     Raises:
         UserError: If the SRAM does not hold a tile of a product.
     """
     works = [_passed(p, chip) for p in graph.elementwise]
-    works += [_attended(operator, chip, normalizer, p_format) for operator in graph.attention]
+    works += [
+        _attended(operator, chip, normalizer, p_format, stepped) for operator in graph.attention
+    ]
     works += [_multiplied(p, chip) for p in graph.linear]
     works.sort(key=lambda work: _place(work.name))
     for work in works:  # what comes from DRAM is written to SRAM, what goes there read
@@ -104,31 +116,44 @@ def _stays(elements: float, chip: Chip) -> bool:
     return elements * _CODE <= chip.sram_bytes / _KEEP
 
 
-def _multiplied(p: MatrixProduct, chip: Chip) -> OperatorWork:
+@lru_cache(maxsize=1 << 14)
+def _on_engine(
+    m: int, k: int, n: int, chip: Chip
+) -> tuple[EngineWork, tuple[float, float, float], float]:
     """Return a product with a weight on the engine that is sooner done.
 
     Where DRAM takes as long as dot-product lanes do, that is these: they take less energy.
+
+    Returns:
+        Its work, the bytes in DRAM of an element of each matrix, and of all that is read or
+        written there.
     """
-    weight = chip.weights.bits / 8
     widths = (
-        0.0 if _stays(p.m * p.k, chip) else _CODE,
-        weight,
-        0.0 if _stays(p.m * p.n, chip) else _CODE,
+        0.0 if _stays(m * k, chip) else _CODE,
+        chip.weights.bits / 8,
+        0.0 if _stays(m * n, chip) else _CODE,
     )
     beats = SystolicArrays(rows=chip.rows, columns=chip.columns, count=chip.tiles)
-    dram = dram_work(p.m, p.k, p.n, widths, chip.sram_bytes, beats)
-    found = on_arrays(p.m, p.k, p.n, chip)
+    traffic = dram_work(m, k, n, widths, chip.sram_bytes, beats).bytes
+    found = on_arrays(m, k, n, chip)
     if chip.gemv_lanes:
-        lanes = on_lanes(p.m, p.k, p.n, chip)
-        hidden = lanes.cycles.value - lanes.fill <= dram.bytes / chip.bytes_per_cycle
+        lanes = on_lanes(m, k, n, chip)
+        hidden = lanes.cycles.value - lanes.fill <= traffic / chip.bytes_per_cycle
         if hidden or lanes.cycles.value < found.cycles.value:
             found = lanes
+    return found, widths, traffic
+
+
+def _multiplied(p: MatrixProduct, chip: Chip) -> OperatorWork:
+    """Return the work of a product with a weight."""
+    found, widths, traffic = _on_engine(p.m, p.k, p.n, chip)
+    weight = widths[1]
     c = p.elements[2]
     written = widths[2] * c * p.count
     work = OperatorWork(
         name=p.name, engine=found.engine, basis="rtl-equal", m=p.m, k=p.k, n=p.n, count=p.count,
         cycles=found.cycles * p.count, fill=found.fill * p.count,
-        dram_read_bytes=dram.bytes * p.count - written, dram_written_bytes=written,
+        dram_read_bytes=traffic * p.count - written, dram_written_bytes=written,
         sram_read_bytes=p.count * (found.activation_bytes + weight * found.weight_codes),
         sram_written_bytes=_CODE * c * p.count,
     )  # fmt: skip
@@ -175,7 +200,7 @@ def score_buffer_bytes(chip: Chip, normalizer: Normalizer, p_format: str, contex
 
 
 def _attended(
-    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, p_format: str
+    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, p_format: str, stepped: int
 ) -> OperatorWork:
     """Return scores, their normalization and the weighted sums of values, as tiles do them."""
     timing = tile_timing(operator, chip, normalizer, p_format)
@@ -183,6 +208,8 @@ def _attended(
     each = tile_cycles(timing, jobs.busiest)
     least = _steady_cycles(timing, jobs.busiest)
     exact = is_exact(timing, jobs.busiest)
+    if not exact and each <= stepped:
+        each, exact = simulate_tile(timing, list(jobs.busiest)), True
     # a normalizer without latency and without a buffer or queue; slices that it takes are its own
     bare = TileTiming(
         scores=timing.scores, values=timing.values, key_dim=timing.key_dim,
