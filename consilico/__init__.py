@@ -23,6 +23,7 @@ from consilico.api import (
     configure,
     estimate,
     estimate_rtl,
+    explore,
     generate,
     implement,
     implement_rtl,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from consilico.sim.comparison.facts import Comparison
     from consilico.sim.estimate.memories.cost import BufferCost, BufferCosts
     from consilico.sim.estimate.nodes.prediction import ScaledFigures
+    from consilico.sim.explore.exploration import Exploration
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
     from consilico.sim.memory.training_run import TrainingRun
@@ -87,6 +89,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
     "ClockTreeOptions": "sim.silicon.power.clock_tree",
     "Comparison": "sim.comparison.facts",
     "Config": "golden.config",
+    "Exploration": "sim.explore.exploration",
     "Implementation": "sim.silicon.implementation",
     "Kit": "sim.silicon.kits.kit",
     "MemoryAnswer": "sim.memory.answer",
@@ -115,6 +118,7 @@ __all__ = [
     "ClockTreeOptions",
     "Comparison",
     "Config",
+    "Exploration",
     "Implementation",
     "Kit",
     "MemoryAnswer",
@@ -143,6 +147,7 @@ __all__ = [
     "configure",
     "estimate",
     "estimate_rtl",
+    "explore",
     "generate",
     "implement",
     "implement_rtl",

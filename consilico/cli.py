@@ -23,6 +23,7 @@ from consilico.commands import (
     design,
     doctor,
     estimate,
+    explore,
     memory,
     memory_sweep,
     mutate,
@@ -88,6 +89,7 @@ app.command("memory")(memory.memory)
 app.command("memory-sweep")(memory_sweep.memory_sweep)
 app.command("training-hw")(training_hw.training_hw)
 app.command("system")(system.system)
+app.command("explore")(explore.explore)
 app.add_typer(pdk.app, name="pdk")
 app.command("scale")(scale.scale)
 app.command("buffer")(buffer.buffer)

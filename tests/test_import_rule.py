@@ -31,6 +31,9 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "workload": ("base", "memory", "workload"),
     "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
     "system": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "system"),
+    "explore": (
+        *_ESTIMATE, "comparison", "memory", "workload", "accelerator", "system", "explore",
+    ),
     "claims": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "claims"),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all

@@ -16,7 +16,7 @@ from consilico.api.comparisons import compare
 from consilico.api.designs import implement_rtl, mutate_rtl, propose_mapping, prove_rtl, verify_rtl
 from consilico.api.estimates import buffer, buffers, estimate, estimate_rtl, scale
 from consilico.api.silicon import implement, kits, power, sweep, sweep_rtl
-from consilico.api.system import chip, system
+from consilico.api.system import chip, explore, system
 from consilico.api.training import accelerator, memory, memory_sweep, training_hw, training_run
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "configure",
     "estimate",
     "estimate_rtl",
+    "explore",
     "generate",
     "implement",
     "implement_rtl",

@@ -3,13 +3,19 @@
 See :mod:`consilico.api` for what all functions of the interface have in common.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from consilico.extras import needing
+
 if TYPE_CHECKING:
+    from consilico.sim.base.progress import Progress
+    from consilico.sim.explore.exploration import Exploration
     from consilico.sim.system.answer import SystemAnswer
     from consilico.sim.system.chip import Chip
 
-__all__ = ["chip", "system"]
+__all__ = ["chip", "explore", "system"]
 
 
 def chip(
@@ -96,3 +102,37 @@ def system(
 
     workload = Workload(model=find_model(model), phase=phase, context=context, new=new, batch=batch)
     return answer(workload, chip, normaliser, p_format, pdk, rung, compare_normalisers)
+
+
+def explore(
+    space: Path,
+    *,
+    objectives: Sequence[str] = ("latency", "energy", "area"),
+    workers: int | str | None = None,
+    synthesize_front: int = 0,
+    progress: "Progress | None" = None,
+) -> "Exploration":
+    """Find the chips of a space that are worth building: those that no other one dominates.
+
+    Closed forms of all points, an event model of those that may be on the front, and, where asked
+    for, the units of the best ones implemented. What was computed before answers from the cache.
+
+    Args:
+        space: TOML file with the workload, the values of each field of a chip, and constraints
+            (docs/explore.md).
+        objectives: What is to be small: some of ``"latency"``, ``"energy"`` and ``"area"``.
+        workers: Processes; ``"dask:tcp://host:8786"``: the workers of a Dask scheduler; None: as
+            many processes as there are processors. Results are the same.
+        synthesize_front: Points of the front whose units are implemented; 0: none.
+        progress: Called with a label, chunks done and chunks in all.
+
+    Raises:
+        UserError: If the space or an argument is not accepted, no scheduler answers, or nothing is
+            left of the space.
+    """
+    modules = ["distributed"] if isinstance(workers, str) else []
+    with needing("explore", *modules):
+        from consilico.sim.explore.explore import explore as run
+        from consilico.sim.explore.space import read_space
+
+        return run(read_space(space), objectives, workers, synthesize_front, progress)

@@ -1,9 +1,10 @@
 """The one executor of long work: jobs in processes, results as they come, all ended by a failure.
 
 Resuming is the business of the result cache: a job that was done before answers from it. So an
-executor need not remember anything, and another can take the place of the process pool: what
-:func:`_executor` returns has the interface of :class:`concurrent.futures.Executor`, as has, for
-example, the executor of a Dask client.
+executor need not remember anything, and another can take the place of the process pool: whoever
+names ``dask:ADDRESS`` in place of a number of processes has the jobs done by the workers of that
+Dask scheduler, on this machine or on others. What the jobs return, and what becomes of it, is the
+same.
 """
 
 import multiprocessing
@@ -24,6 +25,7 @@ from consilico.sim.base.progress import Progress, silent
 __all__ = ["as_done", "in_parallel", "processors"]
 
 _GRACE_S = 20.0  # for a process to remove its folders
+_DASK, _CONNECT_S = "dask", 20.0
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -39,7 +41,7 @@ def in_parallel(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
     label: str,
-    workers: int | None = None,
+    workers: int | str | None = None,
     progress: Progress | None = None,
 ) -> list[Result]:
     """Run jobs in parallel; the first failure ends the rest.
@@ -49,15 +51,16 @@ def in_parallel(
         jobs: What to do it with, plain data.
         label: What progress is called.
         workers: Processes, at least 1; as many as there are processors if not given. One does the
-            work in this process.
+            work in this process. A text ``dask:ADDRESS`` names a Dask scheduler.
         progress: Called with the label, jobs done and jobs in all.
 
     Returns:
         Results in the order of the jobs.
 
     Raises:
-        UserError: If ``workers`` is below 1.
+        UserError: If ``workers`` is below 1 or another text, or no scheduler answers there.
         ToolError: If a process was killed, as happens where memory runs out.
+        ModuleNotFoundError: If a scheduler is named and Dask is not installed.
     """
     found = dict(as_done(work, jobs, label, workers, progress))
     return [found[index] for index in range(len(jobs))]
@@ -67,7 +70,7 @@ def as_done(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
     label: str,
-    workers: int | None = None,
+    workers: int | str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """Run jobs in parallel, and yield each result as soon as it is there.
@@ -78,18 +81,21 @@ def as_done(
     Yields:
         The index of a job, and its result.
     """
-    if workers is not None and workers < 1:
+    if isinstance(workers, int) and workers < 1:
         raise UserError(f"the number of jobs at a time must be at least 1, not {workers}")
     show = progress or silent
-    workers = min(workers or processors(), max(1, len(jobs)))
+    if not isinstance(workers, str):
+        workers = min(workers or processors(), max(1, len(jobs)))
     show(label, 0, len(jobs))
+    if not jobs:
+        return
     if workers == 1:
         for index, job in enumerate(jobs):
             result = work(job)
             show(label, index + 1, len(jobs))
             yield index, result
         return
-    with _executor(workers) as executor:
+    with _cluster(workers) if isinstance(workers, str) else _executor(workers) as executor:
         futures: dict[Future[Result], int] = {
             executor.submit(work, job): index for index, job in enumerate(jobs)
         }
@@ -121,6 +127,30 @@ def _executor(workers: int) -> Iterator[Executor]:
             for process in running:
                 process.join(_GRACE_S)
                 process.kill()
+            raise
+
+
+@contextmanager
+def _cluster(workers: str) -> Iterator[Executor]:
+    """Provide the workers of a Dask scheduler; leaving it by an exception cancels what is left."""
+    kind, _, address = workers.partition(":")
+    if kind != _DASK or not address:
+        raise UserError(
+            f"workers must be a number of processes, or dask:ADDRESS such as"
+            f" dask:tcp://host:8786, not {workers!r}"
+        )
+    import distributed
+
+    try:
+        client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise UserError(f"no Dask scheduler answers at {address!r}: {error}") from error
+    with client:
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor
+        except BaseException:
+            executor.shutdown(wait=False)  # cancels
             raise
 
 

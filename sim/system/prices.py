@@ -15,7 +15,7 @@ from consilico.sim.system.chip import Chip
 from consilico.sim.system.normalizers import Normalizer
 from consilico.sim.units.catalogue import find_unit
 
-__all__ = ["PartPrice", "Prices", "prices"]
+__all__ = ["PartPrice", "Prices", "prices", "requantizers"]
 
 _UNITS = ("matmul/systolic", "matmul/requant")  # of which all chips have some
 _LANES_OF_A_REQUANTIZER = 512  # products of a vector; no sum of a matrix is shorter by much
@@ -74,12 +74,10 @@ def prices(
     array = chip.values_array
     # part of a cell's registers that holds a weight on its way
     code = array.w_width / (array.x_width + 2 * array.w_width + array.column_width)
-    per_tile = chip.columns + chip.value_arrays * chip.values_array.columns
-    requantizers = chip.tiles * per_tile + -(-chip.gemv_lanes // _LANES_OF_A_REQUANTIZER)
     parts = {
         "score arrays": _of(cell, chip.scores_cells),
         "value arrays": _of(cell, chip.values_cells),
-        "requantizers": _of(costs["requantization"], requantizers),
+        "requantizers": _of(costs["requantization"], requantizers(chip)),
         "normaliser": _normalizer(normalizer, chip, kit),
         "vector lanes": _of(costs["float operation"], chip.lanes),
     }
@@ -102,6 +100,12 @@ def prices(
             f" {chip.clock_ns:g}"
         )
     return found
+
+
+def requantizers(chip: Chip) -> int:
+    """Return the lanes of all requantizers: one per column of an array, few for products."""
+    per_tile = chip.columns + chip.value_arrays * chip.values_array.columns
+    return chip.tiles * per_tile + -(-chip.gemv_lanes // _LANES_OF_A_REQUANTIZER)
 
 
 @cache

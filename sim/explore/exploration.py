@@ -1,0 +1,185 @@
+"""What an exploration found: points with their figures, the front, and where stages disagree."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from consilico.sim.explore.evaluate import Evaluated
+from consilico.sim.explore.front import RankInversions
+from consilico.sim.explore.space import FIGURES, DesignPoint, Space
+from consilico.sim.explore.synthesis import SynthesizedUnit
+from consilico.sim.system.answer import SystemAnswer
+
+__all__ = ["STAGES", "Exploration", "ExploredPoint", "FrontPoint"]
+
+STAGES = ("closed forms", "event model", "synthesis")
+"""Stages of an exploration, from all points to the few best."""
+
+_SHOWN = 10  # points of a reason that are named
+_ASSUMPTIONS = (
+    "what an interval comes from is common to all points: a price that is too low is so for each;"
+    " between two kits that need not be so",
+    "a point may be on the front if it is where each objective is at the low ends, the values or the"
+    " high ends of all points, and is certain to be if it is in all these cases",
+    "arrays, vector lanes and memories stay as they are estimated where units are implemented",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploredPoint:
+    """A point with the figures of the last stage before synthesis that looked at it."""
+
+    index: int
+    point: DesignPoint
+    figures: Evaluated
+    candidate: bool  # may be on the front, by closed forms
+    within: bool  # meets the constraints on figures, and is not refused
+    dominated_by: int | None  # a point of the front; None: on it, refused or not within
+
+    def row(self, varied: list[str]) -> dict[str, Any]:
+        """Return the point as a row of a table, with the fields of which a space has several."""
+        own = {name: getattr(self.point, name) for name in varied}
+        figures = {
+            f"{name}{end}": getattr(self.figures.figure(name), of)
+            for name in FIGURES.values()
+            for end, of in (("", "value"), ("_low", "low"), ("_high", "high"))
+            if not self.figures.refused
+        }
+        state = {
+            "on_front": self.within and self.dominated_by is None,
+            "candidate": self.candidate, "within": self.within,
+            "dominated_by": "" if self.dominated_by is None else self.dominated_by,
+            "refused": self.figures.refused,
+        }  # fmt: skip
+        return {"index": self.index} | own | figures | state
+
+    def to_json(self, varied: list[str]) -> dict[str, Any]:
+        """Return plain data."""
+        found = self.figures.to_json()
+        del found["refused"]
+        return {
+            "index": self.index,
+            "settings": {name: getattr(self.point, name) for name in varied},
+            **found,
+            "candidate": self.candidate,
+            "within": self.within,
+            "dominated_by": self.dominated_by,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontPoint:
+    """A point that no other one dominates, as each stage sees it."""
+
+    index: int
+    closed_forms: Evaluated
+    event_model: Evaluated
+    synthesis: Evaluated | None  # None: its units were not implemented
+    certain: bool  # on the front wherever in their intervals the figures of all points lie
+    answer: SystemAnswer
+
+    @property
+    def inside(self) -> dict[str, bool] | None:
+        """Tell of which figures synthesis is inside the interval of the stage before."""
+        if self.synthesis is None:
+            return None
+        found = {}
+        for objective, name in FIGURES.items():
+            before, after = self.event_model.figure(name), self.synthesis.figure(name)
+            found[objective] = before.low <= after.value <= before.high
+        return found
+
+    def to_json(self, point: DesignPoint, varied: list[str]) -> dict[str, Any]:
+        """Return plain data.
+
+        Args:
+            point: The point.
+            varied: Fields of which the space has several values.
+        """
+        answer = self.answer.to_json()
+        stages = zip(STAGES, (self.closed_forms, self.event_model, self.synthesis), strict=True)
+        figures = self.event_model.to_json()
+        del figures["refused"]
+        return {
+            "index": self.index,
+            "settings": {name: getattr(point, name) for name in varied},
+            **figures,
+            "certain": self.certain,
+            "bound": answer["bound"],
+            "utilisation": answer["utilisation"],
+            "normaliser": {
+                name: answer["normaliser"][name]
+                for name in ("kind", "share_of_latency", "share_of_energy", "area_um2", "buffer_kib")
+            },
+            "stages": {
+                stage: {name: found.figure(name).value for name in FIGURES.values()}
+                for stage, found in stages
+                if found is not None
+            },
+            "inside": self.inside,
+            "doubts": answer["doubts"],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exploration:
+    """Points of a space with their figures, and the front of the best."""
+
+    space: Space
+    objectives: tuple[str, ...]
+    points: tuple[ExploredPoint, ...]
+    front: tuple[FrontPoint, ...]  # in the order of the first objective
+    inversions: tuple[RankInversions, ...]
+    units: tuple[SynthesizedUnit, ...]
+    computed: int  # figures that were computed, on the first two stages
+    from_cache: int  # figures that were known
+
+    @property
+    def refused(self) -> dict[str, list[int]]:
+        """Return the refused points by reason."""
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for item in self.points:
+            if item.figures.refused:
+                found[item.figures.refused].append(item.index)
+        return dict(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; all but ``cache`` depends on the space alone."""
+        workload, varied = self.space.workload, self.space.varied
+        return {
+            "model": workload.model.name,
+            "phase": workload.phase,
+            "workload": {
+                "context": workload.context, "new": workload.tokens, "batch": workload.batch,
+            },
+            "objectives": list(self.objectives),
+            "varied": varied,
+            "fixed": {
+                name: values[0] for name, values in self.space.axes.items() if name not in varied
+            },
+            "constraints": [item.text for item in self.space.constraints],
+            "counts": {
+                "space": self.space.size,
+                "points": len(self.points),
+                "refused": sum(map(len, self.refused.values())),
+                "within": sum(item.within for item in self.points),
+                "candidates": sum(item.candidate for item in self.points),
+                "front": len(self.front),
+                "certain": sum(item.certain for item in self.front),
+                "synthesized": sum(item.synthesis is not None for item in self.front),
+            },
+            "front": [
+                item.to_json(self.points[item.index].point, varied) for item in self.front
+            ],
+            "rank_inversions": [item.to_json() for item in self.inversions],
+            "units": [item.to_json() for item in self.units],
+            "refused": [
+                {"reason": reason, "count": len(places), "points": places[:_SHOWN]}
+                for reason, places in self.refused.items()
+            ],
+            "points": [item.to_json(varied) for item in self.points],
+            "assumptions": [*_ASSUMPTIONS, *dict.fromkeys(
+                text for item in self.front for text in item.answer.assumptions
+            )],
+            "cache": {"computed": self.computed, "from_cache": self.from_cache},
+        }  # fmt: skip
