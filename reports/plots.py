@@ -11,6 +11,7 @@ from pathlib import Path
 from consilico.reports.accelerator.charts import training_hw_plot
 from consilico.reports.comparison.charts import compare_plot
 from consilico.reports.estimates.charts import estimate_plot
+from consilico.reports.explore.charts import explore_plot
 from consilico.reports.implementation.charts import implement_plot, sweep_plot
 from consilico.reports.memories.charts import buffer_plot
 from consilico.reports.memory.charts import memory_plot, memory_sweep_plot
@@ -27,6 +28,7 @@ __all__ = [
     "check_plot_path",
     "compare_plot",
     "estimate_plot",
+    "explore_plot",
     "implement_plot",
     "memory_plot",
     "memory_sweep_plot",

@@ -33,6 +33,7 @@ from scripts import (  # noqa: E402
     comparison_parts,
     dot_parts,
     estimate_parts,
+    explore_parts,
     memory_parts,
     silicon_parts,
     system_parts,
@@ -329,6 +330,7 @@ PARTS: dict[str, Callable[[], str]] = {
     **estimate_parts.PARTS,
     **silicon_parts.PARTS,
     **system_parts.PARTS,
+    **explore_parts.PARTS,
 }
 
 

@@ -117,6 +117,7 @@ refuses_without verify test "$root/examples/testbench/bench_plain.py" --unit con
 refuses_without silicon implement consmax/log2
 refuses_without report report
 refuses_without hf memory --model llama-60m --engine execute
+refuses_without cluster explore "$root/examples/space.toml" --workers dask:tcp://127.0.0.1:1
 refuses_without plot memory --model llama-60m --plot memory.png
 [ -z "$(ls -A "$here")" ] || fail "commands leave files behind: $(ls -A "$here")"
 say "right; a plain installation takes $(du -sm "$work/light" | cut -f1) MB"

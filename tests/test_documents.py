@@ -89,6 +89,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "0.362": "LAZY in sim/memory/step_time.py, published",
     },
     "system.md": {},
+    "explore.md": {},
     "qgalore.md": {
         "1.0": "version of q-galore-torch",
         "0.949": "worked example of the zero point",

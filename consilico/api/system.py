@@ -131,6 +131,7 @@ def explore(
             left of the space.
     """
     modules = ["distributed"] if isinstance(workers, str) else []
+    modules += ["torch"] if synthesize_front else []
     with needing("explore", *modules):
         from consilico.sim.explore.explore import explore as run
         from consilico.sim.explore.space import read_space

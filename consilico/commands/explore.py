@@ -72,7 +72,9 @@ def explore(
         from consilico.reports.plots import explore_plot, save_plot
 
         save_plot(explore_plot(result), plot)
-    emit("explore/1", result, json_path, lambda: None if csv_path == "-" else _show(result))
+    # not in the answer, which is the same however much was known
+    known = f"{found.computed:,} figures computed, {found.from_cache:,} known before"
+    emit("explore/1", result, json_path, lambda: None if csv_path == "-" else _show(result, known))
 
 
 def _workers(text: str | None) -> int | str | None:
@@ -96,7 +98,7 @@ def _csv(found: "Exploration") -> str:
     return text.getvalue()
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: dict[str, Any], known: str) -> None:
     counts, varied = result["counts"], result["varied"]
     workload = result["workload"]
     title = (
@@ -135,8 +137,7 @@ def _show(result: dict[str, Any]) -> None:
         )
     for item in result["refused"]:
         print(f"Refused      {item['count']:,}: {item['reason']}")
-    cache = result["cache"]
-    print(f"Computed     {cache['computed']:,} figures, {cache['from_cache']:,} known before")
+    print(f"Work         {known}")
 
 
 def _show_units(result: dict[str, Any]) -> None:

@@ -45,6 +45,7 @@ class Series:
     dashed: bool = False
     low: Sequence[float] = ()  # ends of error bars, one of each per point
     high: Sequence[float] = ()
+    labels: Sequence[str] = ()  # what each point is; shown where a page is interactive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -202,6 +202,8 @@ def _trace(series: Series, suffix: str, horizontal: bool) -> dict[str, Any]:
             "array": [h - y for h, y in zip(series.high, series.y, strict=True)],
             "arrayminus": [y - low for low, y in zip(series.low, series.y, strict=True)],
         }  # fmt: skip
+    if series.labels:
+        trace |= {"text": list(series.labels), "hovertemplate": "%{text}<extra></extra>"}
     if series.mark == "bars":
         if not horizontal and x and isinstance(x[0], str):  # a few bars do not fill the page
             trace["width"] = min(_BAR_WIDTH, _BAR_WIDTH / 5 * len(x))

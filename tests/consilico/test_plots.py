@@ -17,6 +17,7 @@ COMMANDS = {  # with arguments that answer quickly, where there are any
     "memory-sweep": ["--model", "llama-60m", "--batches", "1..4"],
     "training-hw": ["--model", "llama-60m"],
     "system": ["--model", "llama-60m", "--context", "64"],
+    "explore": [str(Path(__file__).with_name("small_space.toml"))],
     "estimate": ["consmax/log2"],
     "buffer": ["--words", "64", "--bits", "8"],
     "scale": ["--from", "nangate45", "--to", "asap7", "--area-um2", "1000"],

@@ -1,0 +1,1 @@
+"""Pictures of a space of chips."""

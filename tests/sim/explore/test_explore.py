@@ -1,0 +1,239 @@
+"""An exploration: stages, resuming, and the same answer whoever computes it."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import consilico
+from consilico.sim.base.errors import UserError
+from consilico.sim.explore import evaluate, known
+from consilico.sim.explore.explore import explore
+from consilico.sim.explore.exploration import Exploration
+from consilico.sim.explore.space import FIGURES, DesignPoint, read_space
+
+SPACE = """
+model = "llama-60m"
+context = 128
+[fields]
+tile = ["32x32", "48x48"]
+tiles = [1, 2, 4]
+gemv_lanes = [0, 128]
+sram_kib = [256, 1024]
+normaliser = ["consmax/log2", "online_softmax", "softmax"]
+"""
+REFUSED = 12  # softmax has no 48 lanes
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "cache"))
+
+
+def run(folder: Path, text: str = SPACE, **options: Any) -> Exploration:
+    path = folder / "space.toml"
+    path.write_text(text)
+    return explore(read_space(path), **({"workers": 1} | options))
+
+
+def test_points_have_the_figures_of_the_whole_answer(tmp_path: Path) -> None:
+    found = run(tmp_path)
+    assert len(found.points) == 72
+    for item in found.points[::5]:
+        point = item.point
+        if item.figures.refused:
+            continue
+        rows, columns = map(int, point.tile.split("x"))
+        chip = consilico.chip(
+            rows=rows, columns=columns, tiles=point.tiles, gemv_lanes=point.gemv_lanes,
+            sram_kib=point.sram_kib,
+        )  # fmt: skip
+        whole = consilico.system("llama-60m", chip, context=128, normaliser=point.normaliser)
+        for name, figure in (
+            ("latency_s", whole.latency_s), ("energy_j", whole.total_j), ("area_um2", whole.total_um2),
+        ):  # fmt: skip
+            own = item.figures.figure(name)
+            for end in ("low", "value", "high"):
+                assert getattr(own, end) == pytest.approx(getattr(figure, end), rel=1e-12)
+
+
+def test_the_front_dominates_all_others(tmp_path: Path) -> None:
+    found = run(tmp_path)
+    values = {
+        item.index: [item.figures.figure(name).value for name in FIGURES.values()]
+        for item in found.points
+        if item.within
+    }
+    front = {item.index for item in found.front}
+    assert 1 < len(front) < len(values)
+    for index, own in values.items():
+        better = [
+            other
+            for other, its in values.items()
+            if its != own and all(a <= b for a, b in zip(its, own, strict=True))
+        ]
+        assert (index in front) == (not better)
+        by = found.points[index].dominated_by
+        assert by is None or (by in better and by in front)
+
+
+def test_refused_points_end_nothing_and_say_why(tmp_path: Path) -> None:
+    found = run(tmp_path)
+    (reason, places), *others = found.refused.items()
+    assert not others
+    assert "softmax in a tile of 48 columns" in reason
+    assert len(places) == REFUSED
+    assert {found.points[place].point.normaliser for place in places} == {"softmax"}
+
+
+def test_where_all_points_are_refused_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="all 2 points are refused, the first: weights must be one"):
+        run(tmp_path, SPACE.split("[")[0] + '[fields]\nweights = ["int3", "int5"]\n')
+
+
+@pytest.mark.parametrize(
+    ("constraint", "words"),
+    [
+        ("tiles > 9", "no point of 72 meets the constraints"),
+        ("area_um2 < 1", "no point of 60 meets the constraints on figures"),
+    ],
+)
+def test_where_nothing_is_left_that_is_said(tmp_path: Path, constraint: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        run(tmp_path, f'constraints = ["{constraint}"]\n{SPACE}')
+
+
+def test_constraints_on_figures_hold_on_the_front(tmp_path: Path) -> None:
+    free = run(tmp_path)
+    limit = sorted(i.figures.figure("area_um2").value for i in free.points if i.within)[30]
+    found = run(tmp_path, f'constraints = ["area_um2 <= {limit}"]\n{SPACE}')
+    assert sum(item.within for item in found.points) == 31
+    assert all(item.event_model.figure("area_um2").value <= limit for item in found.front)
+
+
+def test_objectives_that_are_unknown_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="some of latency, energy, area, each once, not speed"):
+        run(tmp_path, objectives=["speed"])
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[DesignPoint]:
+    """Return the points that are really computed, as they are."""
+    seen: list[DesignPoint] = []
+    real = evaluate.evaluated
+
+    def note(workload: Any, point: DesignPoint, stepped: int = 0) -> Any:
+        seen.append(point)
+        return real(workload, point, stepped)
+
+    monkeypatch.setattr(evaluate, "evaluated", note)
+    return seen
+
+
+def test_nothing_is_computed_twice(tmp_path: Path, counted: list[DesignPoint]) -> None:
+    first = run(tmp_path)
+    assert len(counted) == first.computed > 72
+    assert first.from_cache == 0
+    counted.clear()
+    second = run(tmp_path)
+    assert counted == []
+    assert (second.computed, second.from_cache) == (0, first.computed)
+    assert json.dumps(second.to_json()) == json.dumps(first.to_json())
+
+
+def test_a_space_that_grows_computes_what_is_new(
+    tmp_path: Path, counted: list[DesignPoint]
+) -> None:
+    run(tmp_path)
+    counted.clear()
+    run(tmp_path, SPACE.replace("[1, 2, 4]", "[1, 2, 3, 4]"))
+    assert {point.tiles for point in counted} == {3}
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    tmp_path: Path, counted: list[DesignPoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "_POINTS", 10)
+
+    def stop(label: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, progress=stop)
+    kept = set(counted[:20])  # the third chunk's results had not yet arrived
+    counted.clear()
+    run(tmp_path)
+    assert not kept & set(counted[:52])
+    assert len(set(counted[:52])) == 52
+
+
+def test_other_code_computes_anew(
+    tmp_path: Path, counted: list[DesignPoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path)
+    counted.clear()
+    monkeypatch.setattr(known, "_state", lambda: "another")
+    run(tmp_path)
+    assert len(set(counted)) == 72
+
+
+def test_the_event_model_steps_what_closed_forms_only_bound(tmp_path: Path) -> None:
+    """Queries of four heads on 48 x 48: the array for values neither keeps up nor always lags."""
+    text = 'model = "llama-60m"\nphase = "prefill"\ncontext = 100\n[fields]\ntile = ["48x48"]\n'
+    (item,) = run(tmp_path, text).front
+    first, second = (f.figure("latency_s") for f in (item.closed_forms, item.event_model))
+    assert first.low <= second.value < first.value
+    attention = next(o for o in item.answer.operators if o.work.engine == "tiles")
+    assert attention.work.basis == "event model, bound"
+
+
+def test_processes_give_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_POINTS", 40)
+    one = run(tmp_path)
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "another"))
+    two = run(tmp_path, workers=2)
+    assert two.computed == one.computed
+    assert json.dumps(two.to_json()) == json.dumps(one.to_json())
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Return the address of a cluster of two processes on this machine."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_dask_cluster_gives_the_same_answer(
+    tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "_POINTS", 40)
+    one = run(tmp_path)
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "another"))
+    cluster = run(tmp_path, workers=f"dask:{scheduler}")
+    assert cluster.computed == one.computed
+    assert json.dumps(cluster.to_json()) == json.dumps(one.to_json())
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "space.toml"
+    path.write_text(SPACE)
+    workload = read_space(path).workload
+    (chunk,) = evaluate.chunks(workload, [DesignPoint()], 0, "another")
+    with pytest.raises(UserError, match="a worker has another version of consilico"):
+        evaluate.evaluate(chunk)
+    own = dataclasses.replace(chunk, code=evaluate.code_digest(evaluate.__name__))
+    assert len(evaluate.evaluate(own)) == 1
+
+
+@pytest.mark.parametrize("workers", ["slurm", "dask:", "dask"])
+def test_workers_of_another_kind_are_refused(tmp_path: Path, workers: str) -> None:
+    with pytest.raises(UserError, match="a number of processes, or dask:ADDRESS"):
+        run(tmp_path, workers=workers)
