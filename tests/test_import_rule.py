@@ -32,7 +32,13 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
     "system": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "system"),
     "explore": (
-        *_ESTIMATE, "comparison", "memory", "workload", "accelerator", "system", "explore",
+        *_ESTIMATE,
+        "comparison",
+        "memory",
+        "workload",
+        "accelerator",
+        "system",
+        "explore",
     ),
     "claims": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "claims"),
 }

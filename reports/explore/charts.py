@@ -28,8 +28,8 @@ def explore_plot(answer: dict[str, Any]) -> Chart:
     return Chart(
         name="explore",
         title=f"{words}: {counts['front']:,} of {counts['within']:,} chips are on the front",
-        caption=f"Chips that no other one is as good as in {' and '.join(names)}, with the intervals"
-        " of the upright axis; those that are on the front in any case, and those behind it. What"
+        caption=f"Chips that no other one is as good as in {' and '.join(names)}, with intervals of"
+        " the upright axis; those that are on the front in any case, and those behind it. What"
         " intervals come from is mostly common to all points.",
         kind="estimated",
         conditions=f"All: {same}" if same else "",
@@ -55,17 +55,22 @@ def _panel(answer: dict[str, Any], across: str, upright: str) -> Panel:
         }
         series.append(
             Series(
-                name=name, colour=colour, mark="points",
-                x=[item[x_key]["value"] * x_scale for item in items], y=ends["value"],
+                name=name,
+                colour=colour,
+                mark="points",
+                x=[item[x_key]["value"] * x_scale for item in items],
+                y=ends["value"],
                 low=[] if items is behind else ends["low"],
                 high=[] if items is behind else ends["high"],
                 labels=[_label(item) for item in items],
-            )  # fmt: skip
+            )
         )
     return Panel(
-        title=f"{upright} against {across}", x_label=f"{across}, {x_unit}",
-        y_label=f"{upright}, {y_unit}", series=[one for one in series if one.x],
-    )  # fmt: skip
+        title=f"{upright} against {across}",
+        x_label=f"{across}, {x_unit}",
+        y_label=f"{upright}, {y_unit}",
+        series=[one for one in series if one.x],
+    )
 
 
 def _label(item: dict[str, Any]) -> str:

@@ -52,7 +52,9 @@ class Chunk:
     code: str = ""  # digest of the code that a worker must have; empty: of this machine, it has
 
 
-def chunks(workload: Workload, points: Sequence[DesignPoint], stepped: int, code: str) -> list[Chunk]:
+def chunks(
+    workload: Workload, points: Sequence[DesignPoint], stepped: int, code: str
+) -> list[Chunk]:
     """Return points in chunks, in their order."""
     return [
         Chunk(
@@ -71,7 +73,8 @@ def evaluate(chunk: Chunk) -> list[Evaluated]:
     """
     if chunk.code and chunk.code != code_digest(__name__):
         raise UserError(
-            "a worker has another version of consilico: install the same one there, and start it anew"
+            "a worker has another version of consilico: install the same one there, and start"
+            " it anew"
         )
     return [evaluated(chunk.workload, point, chunk.stepped) for point in chunk.points]
 

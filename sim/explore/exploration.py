@@ -15,12 +15,17 @@ __all__ = ["STAGES", "Exploration", "ExploredPoint", "FrontPoint"]
 STAGES = ("closed forms", "event model", "synthesis")
 """Stages of an exploration, from all points to the few best."""
 
+_OF_NORMALIZER = ("kind", "share_of_latency", "share_of_energy", "area_um2", "buffer_kib")
 _SHOWN = 10  # points of a reason that are named
 _ASSUMPTIONS = (
-    "what an interval comes from is common to all points: a price that is too low is so for each;"
-    " between two kits that need not be so",
-    "a point may be on the front if it is where each objective is at the low ends, the values or the"
-    " high ends of all points, and is certain to be if it is in all these cases",
+    (
+        "what an interval comes from is common to all points: a price that is too low is so for"
+        " each; between two kits that need not be so"
+    ),
+    (
+        "a point may be on the front if it is where each objective is at the low ends, the values"
+        " or the high ends of all points, and is certain to be if it is in all these cases"
+    ),
     "arrays, vector lanes and memories stay as they are estimated where units are implemented",
 )
 
@@ -107,10 +112,7 @@ class FrontPoint:
             "certain": self.certain,
             "bound": answer["bound"],
             "utilisation": answer["utilisation"],
-            "normaliser": {
-                name: answer["normaliser"][name]
-                for name in ("kind", "share_of_latency", "share_of_energy", "area_um2", "buffer_kib")
-            },
+            "normaliser": {name: answer["normaliser"][name] for name in _OF_NORMALIZER},
             "stages": {
                 stage: {name: found.figure(name).value for name in FIGURES.values()}
                 for stage, found in stages

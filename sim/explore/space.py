@@ -98,7 +98,7 @@ class Space:
         return [name for name, values in self.axes.items() if len(values) > 1]
 
     def points(self) -> Iterator[DesignPoint]:
-        """Yield the points that meet all constraints on fields, in an order that is always the same.
+        """Yield the points that meet all constraints on fields, in the same order always.
 
         Raises:
             UserError: If a constraint cannot be computed.
@@ -160,7 +160,8 @@ def read_space(path: Path) -> Space:
     if space.size > MOST_POINTS:
         counts = ", ".join(f"{len(axes[field]):,} of {field}" for field in space.varied)
         raise UserError(
-            f"{path}: a space must have at most {MOST_POINTS:,} points, not {space.size:,}: {counts}"
+            f"{path}: a space must have at most {MOST_POINTS:,} points, not {space.size:,}:"
+            f" {counts}"
         )
     return space
 

@@ -78,9 +78,9 @@ class SynthesizedUnit(Facts):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, with whether the figures are inside their intervals."""
-        return super().to_json() | {
-            "inside": None if self.refused else dict(zip(("area", "energy"), self.inside, strict=True))
-        }
+        area, energy = self.inside
+        inside = None if self.refused else {"area": area, "energy": energy}
+        return super().to_json() | {"inside": inside}
 
 
 def unit_jobs(workload: Workload, point: DesignPoint) -> Iterator[UnitJob]:
@@ -97,7 +97,8 @@ def unit_jobs(workload: Workload, point: DesignPoint) -> Iterator[UnitJob]:
     lanes: list[tuple[str, str, Config, float]] = [
         ("normaliser", normalizer.unit.name, replace(normalizer.config, lanes=few),
          chip.tiles * chip.columns / few),
-        ("requantizers", "matmul/requant", RequantConfig(lanes=_LANES), requantizers(chip) / _LANES),
+        ("requantizers", "matmul/requant", RequantConfig(lanes=_LANES),
+         requantizers(chip) / _LANES),
     ]  # fmt: skip
     if chip.gemv_lanes:
         lanes.append(("GEMV lanes", chip.weights.unit, chip.weights.config, chip.gemv_units))

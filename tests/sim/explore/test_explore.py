@@ -11,8 +11,8 @@ import pytest
 import consilico
 from consilico.sim.base.errors import UserError
 from consilico.sim.explore import evaluate, known
-from consilico.sim.explore.explore import explore
 from consilico.sim.explore.exploration import Exploration
+from consilico.sim.explore.explore import explore
 from consilico.sim.explore.space import FIGURES, DesignPoint, read_space
 
 SPACE = """
@@ -52,9 +52,8 @@ def test_points_have_the_figures_of_the_whole_answer(tmp_path: Path) -> None:
             sram_kib=point.sram_kib,
         )  # fmt: skip
         whole = consilico.system("llama-60m", chip, context=128, normaliser=point.normaliser)
-        for name, figure in (
-            ("latency_s", whole.latency_s), ("energy_j", whole.total_j), ("area_um2", whole.total_um2),
-        ):  # fmt: skip
+        figures = (whole.latency_s, whole.total_j, whole.total_um2)
+        for name, figure in zip(FIGURES.values(), figures, strict=True):
             own = item.figures.figure(name)
             for end in ("low", "value", "high"):
                 assert getattr(own, end) == pytest.approx(getattr(figure, end), rel=1e-12)
