@@ -75,6 +75,7 @@ def system(
     pdk: str = "nangate45",
     rung: str | None = None,
     compare_normalisers: bool = False,
+    transforms: Sequence[str] = (),
 ) -> "SystemAnswer":
     """Say what a prompt, or a token, costs on a chip: latency, energy by cause, area by part.
 
@@ -92,6 +93,8 @@ def system(
         rung: Of the units: ``"cells"`` or ``"layout"``; None: the layout, where the kit was laid
             out.
         compare_normalisers: Also tell what every other normalizer would make of the chip.
+        transforms: Ways to compute less, one after another: ``"ffn-skip:0.25"``, ``"welore:512"``,
+            ``"eora:128"``, ``"2:4"``, ``"owl:0.7"``, ``"scatterbrain:0.1,64"``.
 
     Raises:
         UserError: If something is not accepted, not priced, or slower than the clock.
@@ -101,7 +104,7 @@ def system(
     from consilico.sim.workload.graph import Workload
 
     workload = Workload(model=find_model(model), phase=phase, context=context, new=new, batch=batch)
-    return answer(workload, chip, normaliser, p_format, pdk, rung, compare_normalisers)
+    return answer(workload, chip, normaliser, p_format, pdk, rung, compare_normalisers, transforms)
 
 
 def explore(

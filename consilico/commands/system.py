@@ -27,6 +27,16 @@ def system(
     model: Annotated[
         str, typer.Option(help="Name of a built-in model, or path of a Hugging Face config.json.")
     ],
+    transform: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME:ARGS",
+            help="A way to compute less, such as ffn-skip:0.25, welore:512, eora:128, 2:4, owl:0.7,"
+            " scatterbrain:0.1,64; repeatable.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
     phase: Annotated[
         str, typer.Option(help="prefill: a prompt; decode: tokens whose context is in a cache.")
     ] = "decode",
@@ -77,6 +87,7 @@ def system(
     result = api.system(
         model, chip, phase=phase, context=context, new=new, batch=batch, normaliser=normaliser,
         p_format=p_format, pdk=pdk, rung=rung, compare_normalisers=compare_normalisers,
+        transforms=transform,
     ).to_json()  # fmt: skip
     if plot is not None:
         from consilico.reports.plots import save_plot, system_plot
@@ -130,6 +141,8 @@ def _show(result: dict[str, Any]) -> None:
         print_table(f"{title}: estimated", ("of", unit), rows, (1,))
     if own["against"]:
         _show_rivals(own)
+    if result["transforms"]:
+        _show_transforms(result["transforms"])
     used = ", ".join(f"{name} {value:.1%}" for name, value in result["utilisation"].items())
     print(f"Latency      {_range(result['latency_s'], 1e3)} ms per {result['per']} (estimated)")
     print(f"Bound        {result['bound']}: {_limits(result['limits_s'])}")
@@ -169,6 +182,30 @@ def _show_rivals(own: dict[str, Any]) -> None:
             print(f"Assumed      {r['doubt']}")
     if own["nothing_gained"]:
         print(f"No gain      in {', '.join(own['nothing_gained'])}: all are within 1 %")
+
+
+def _show_transforms(effects: list[dict[str, Any]]) -> None:
+    """Print what each transform changes, after those before it."""
+    print_table(
+        "Transforms, as ratios to none of them",
+        ("transform", "is", "MACs", "bytes of weights", "latency", "energy"),
+        [
+            (
+                e["name"], e["kind"], f"{e['macs_ratio']:.3f}", f"{e['weight_bytes_ratio']:.3f}",
+                *(
+                    f"{e[name]:.3f}" if e["in_cycles"] else "refused"
+                    for name in ("latency_ratio", "energy_ratio")
+                ),
+            )
+            for e in effects
+        ],
+        (2, 3, 4, 5),
+    )  # fmt: skip
+    for e in effects:
+        if e["needs"]:
+            print(f"Needs        {e['name']}: {e['needs']}")
+        for note in e["notes"]:
+            print(f"Note         {e['name']}: {note}")
 
 
 def _limits(limits: dict[str, float]) -> str:

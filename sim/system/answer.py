@@ -13,6 +13,7 @@ from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import ZERO, Interval, summed
 from consilico.sim.system.chip import Chip
 from consilico.sim.system.normalizers import KINDS, Normalizer
+from consilico.sim.system.transforms import Effect
 from consilico.sim.system.work import BASES, OperatorWork
 from consilico.sim.workload.graph import OperatorGraph, Workload
 
@@ -141,6 +142,7 @@ class SystemAnswer:
     bases: Mapping[str, str]  # of the prices, by part
     doubts: tuple[str, ...]
     rivals: tuple[Rival, ...] = ()
+    effects: tuple[Effect, ...] = ()  # of transforms, in their order
 
     @property
     def latency_s(self) -> Interval:
@@ -272,6 +274,7 @@ class SystemAnswer:
                 "against": {rival.name: rival.to_json() for rival in self.rivals},
                 "nothing_gained": self.nothing_gained,
             },
+            "transforms": [effect.to_json() for effect in self.effects],
             "weight_bytes": self.graph.weights * chip.weights.bits / 8,
             "kv_cache_bytes": float(self.graph.kv_cache_elements),
             "cycles_basis": {

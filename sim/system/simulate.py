@@ -5,7 +5,7 @@
 (:mod:`consilico.sim.system.prices`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consilico.sim.base.errors import UserError
@@ -14,6 +14,7 @@ from consilico.sim.system.answer import CAUSES, OperatorCost, Rival, SystemAnswe
 from consilico.sim.system.chip import Chip
 from consilico.sim.system.normalizers import Normalizer, find_normalizer, normalizer_names
 from consilico.sim.system.prices import PartPrice, Prices, prices
+from consilico.sim.system.transforms import Effect, transformed, useful_macs, weight_bytes
 from consilico.sim.system.work import OperatorWork, operator_works, score_buffer_bytes
 from consilico.sim.workload.graph import OperatorGraph, Workload, operator_graph
 
@@ -30,6 +31,7 @@ def system(
     pdk: str = "nangate45",
     rung: str | None = None,
     compare: bool = False,
+    transforms: Sequence[str] = (),
 ) -> SystemAnswer:
     """Answer everything that ``consilico system`` prints.
 
@@ -41,6 +43,8 @@ def system(
         pdk: Process kit.
         rung: Of the units: ``cells`` or ``layout``; None: the layout, where the kit was laid out.
         compare: Also tell what every other normalizer would make of it.
+        transforms: Ways to compute less, one after another, as
+            :func:`consilico.sim.system.transforms.transformed` takes them.
 
     Raises:
         UserError: If something is not accepted, not priced, or slower than the clock.
@@ -52,6 +56,24 @@ def system(
         )
     graph = operator_graph(workload)
     found = _answer(graph, chip, normalizer, p_format, pdk, rung)
+    effects: list[Effect] = []
+    plain = found
+    macs, weights = useful_macs(graph, chip), weight_bytes(graph, chip)
+    for text in transforms:
+        done, source = transformed(text, graph, chip)
+        if done.graph is not graph or done.chip is not chip:
+            graph, chip = done.graph, done.chip
+            found = _answer(graph, chip, normalizer, p_format, pdk, rung)
+        effects.append(
+            Effect(
+                name=text, source=source, kind=done.kind, needs=done.needs,
+                in_cycles=done.in_cycles, macs_ratio=done.macs / macs,
+                weight_bytes_ratio=done.weight_bytes / weights,
+                latency_ratio=found.latency_s.value / plain.latency_s.value,
+                energy_ratio=found.total_j.value / plain.total_j.value, notes=done.notes,
+            )
+        )  # fmt: skip
+    found = replace(found, effects=tuple(effects))
     if not compare:
         return found
     return replace(found, rivals=tuple(compare_normalizers(found, pdk, rung)))
