@@ -12,6 +12,9 @@ _GENZ_MS = {256: 24.3, 4096: 27.9, 32768: 55.3, 131072: 149.1}
 """Milliseconds of a token that GenZ 0.0.16 gives for LLaMA-2-7B in INT8 at 16.4 TFLOPS and 256 GB/s
 (measured 2026-11-29)."""
 _GENZ_BYTES_PER_GB = 2**30
+_TRANSFORMS = (
+    "ffn-skip:0.25", "welore:1024", "eora:128", "2:4", "owl:0.7", "scatterbrain:0.1,64",
+)  # fmt: skip
 _CONTEXTS = (256, 4096, 32768, 131072)
 
 
@@ -20,7 +23,9 @@ def _answer(model: str, phase: str, context: int, **fields: Any) -> dict[str, An
     import consilico
 
     own = {
-        name: fields.pop(name) for name in ("normaliser", "compare_normalisers") if name in fields
+        name: fields.pop(name)
+        for name in ("normaliser", "compare_normalisers", "transforms")
+        if name in fields
     }
     made = consilico.chip(**fields)
     return consilico.system(model, made, phase=phase, context=context, **own).to_json()
@@ -130,9 +135,28 @@ def system_normalizers() -> str:
     return f"{table(head, rows, '---:')}\n\n{after}"
 
 
+def system_transforms() -> str:
+    """Return what each transform alone changes for a token and a prompt of LLaMA-7B."""
+    rows = []
+    for name in _TRANSFORMS:
+        for phase in ("decode", "prefill"):
+            answer = _answer("llama-7b", phase, 4096, transforms=(name,))
+            (effect,) = answer["transforms"]
+            counted = [f"{effect[key]:.3f}" for key in ("macs_ratio", "weight_bytes_ratio")]
+            gained = [
+                f"{effect[key]:.3f}" if effect["in_cycles"] else "refused"
+                for key in ("latency_ratio", "energy_ratio")
+            ]
+            rows.append([f"`{name}`", phase, effect["kind"], *counted, *gained])
+    head = ("", "", "is", "MACs", "bytes of weights", "latency", "energy")
+    words = "LLaMA-7B at 4,096 tokens on the chip above, each by itself, as ratios to none of them:"
+    return f"{words}\n\n{table(head, rows, '---:')}"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "system_answers": system_answers,
     "system_genz": system_genz,
     "system_lanes": system_lanes,
     "system_normalizers": system_normalizers,
+    "system_transforms": system_transforms,
 }

@@ -40,7 +40,16 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
         "system",
         "explore",
     ),
-    "claims": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "claims"),
+    "claims": (
+        *_ESTIMATE,
+        "comparison",
+        "memory",
+        "workload",
+        "accelerator",
+        "system",
+        "explore",
+        "claims",
+    ),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = (

@@ -17,6 +17,7 @@ from consilico.sim.claims.estimate_question import EstimateQuestion
 from consilico.sim.claims.figure import BOUNDS, UNITS, Answer, Limit
 from consilico.sim.claims.memory_question import MemoryQuestion
 from consilico.sim.claims.other_questions import NoQuestion, PrintedQuestion
+from consilico.sim.claims.system_question import SystemQuestion
 
 __all__ = ["KINDS", "Claim", "Condition", "Question", "read_claims"]
 
@@ -46,6 +47,7 @@ KINDS: dict[str, type[Question]] = {
     "estimate": EstimateQuestion,
     "printed": PrintedQuestion,
     "comparison": ComparisonQuestion,
+    "system": SystemQuestion,
     "nothing": NoQuestion,
 }
 """Kinds of questions, as claim files name them."""

@@ -13,10 +13,12 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 from consilico.sim.explore.space import DesignPoint
+from consilico.sim.system.chip import Chip
 from consilico.sim.system.simulate import Outline, outline
+from consilico.sim.system.transforms import transformed
 from consilico.sim.workload.graph import OperatorGraph, Workload, operator_graph
 
-__all__ = ["Chunk", "Evaluated", "chunks", "evaluate", "evaluated", "graph_of"]
+__all__ = ["Chunk", "Evaluated", "chunks", "designed", "evaluate", "evaluated", "graph_of"]
 
 _POINTS = 500  # of a chunk: about a second
 
@@ -82,13 +84,29 @@ def evaluate(chunk: Chunk) -> list[Evaluated]:
 def evaluated(workload: Workload, point: DesignPoint, stepped: int = 0) -> Evaluated:
     """Return the figures of one point; what it is refused for, if it is."""
     try:
+        graph, chip = designed(workload, point)
         found = outline(
-            graph_of(workload), point.chip(), point.normaliser, point.p_format, point.pdk,
+            graph, chip, point.normaliser, point.p_format, point.pdk,
             point.rung or None, stepped=stepped,
         )  # fmt: skip
     except UserError as error:
         return Evaluated(refused=str(error))
     return Evaluated.of(found)
+
+
+def designed(workload: Workload, point: DesignPoint) -> tuple[OperatorGraph, Chip]:
+    """Return the operators that a point's transforms leave, and its chip.
+
+    Raises:
+        UserError: If something is not accepted, or a transform needs hardware that is not there.
+    """
+    graph, chip = graph_of(workload), point.chip()
+    for text in point.transforms.split():
+        done, _ = transformed(text, graph, chip)
+        if not done.in_cycles:
+            raise UserError(f"transform {text} needs {done.needs}")
+        graph, chip = done.graph, done.chip
+    return graph, chip
 
 
 @lru_cache(maxsize=64)

@@ -226,5 +226,5 @@ def _answer(space: Space, point: DesignPoint) -> SystemAnswer:
     """Return everything about a point."""
     return system(
         space.workload, point.chip(), point.normaliser, point.p_format, point.pdk,
-        point.rung or None,
+        point.rung or None, transforms=point.transforms.split(),
     )  # fmt: skip

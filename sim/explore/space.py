@@ -45,6 +45,7 @@ class DesignPoint(Facts):
     gemv_lanes: int = 512
     lanes: int = 256
     weights: str = "int8"
+    transforms: str = ""  # as `--transform` takes them, separated by spaces
     sram_kib: int = 8192
     dram: str = "hbm2"
     clock_ns: float = 2.0

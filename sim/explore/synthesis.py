@@ -15,7 +15,7 @@ from consilico.golden.matmul.requant import RequantConfig
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval, exactly
-from consilico.sim.explore.evaluate import Evaluated, graph_of
+from consilico.sim.explore.evaluate import Evaluated, designed
 from consilico.sim.explore.space import DesignPoint
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.implement import implement
@@ -89,8 +89,8 @@ def unit_jobs(workload: Workload, point: DesignPoint) -> Iterator[UnitJob]:
     Raises:
         UserError: If the point is not accepted.
     """
-    graph = graph_of(workload)
-    chip = replace(point.chip(), value_dim=max(o.value_dim for o in graph.attention))
+    graph, chip = designed(workload, point)
+    chip = replace(chip, value_dim=max(o.value_dim for o in graph.attention))
     normalizer = find_normalizer(point.normaliser, chip.columns, point.p_format, workload.context)
     costs = prices(chip, normalizer, 0, point.pdk, point.rung or None)
     few = min(_LANES, chip.columns)
@@ -158,8 +158,9 @@ def repriced(
                 energy_pj=exactly(unit.energy_pj), registers=job.estimated.registers,
                 basis="measured", source=f"{unit.unit}, {unit.rung}", path_ns=None,
             )  # fmt: skip
+    graph, chip = designed(workload, point)
     found = outline(
-        graph_of(workload), point.chip(), point.normaliser, point.p_format, point.pdk,
+        graph, chip, point.normaliser, point.p_format, point.pdk,
         point.rung or None, replaced=parts, stepped=stepped,
     )  # fmt: skip
     return Evaluated.of(found)
