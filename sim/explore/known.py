@@ -13,13 +13,13 @@ from consilico.sim.base.code import code_digest
 from consilico.sim.base.results import cached, computed_anew, digest, stored
 from consilico.sim.explore.evaluate import Evaluated, graph_of
 from consilico.sim.explore.space import DesignPoint
-from consilico.sim.system.normalizers import normalizer_names
-from consilico.sim.units.catalogue import find_unit
+from consilico.sim.units.catalogue import catalogue
 from consilico.sim.workload.graph import Workload
 
 __all__ = ["KnownPoints"]
 
 _KIND = "explore"
+_FAMILIES = ("attention", "matmul")  # of the units that chips are made of
 _TABLES = ("accelerator", "comparison", "estimate")  # rooms with tables that prices come from
 
 
@@ -69,8 +69,9 @@ def _state() -> str:
         for path in sorted((package / room).rglob("*"))
         if path.suffix in (".json", ".toml")
     ]
-    units = {find_unit(name).config.__module__ for name in normalizer_names()}
-    units |= {find_unit(name).latency.__module__ for name in normalizer_names()}
+    units = {
+        unit.latency.__module__ for unit in catalogue().values() if unit.family in _FAMILIES
+    }
     return digest(
         code_digest("consilico.sim.explore.evaluate", *sorted(units)),
         *(path.read_bytes() for path in tables),

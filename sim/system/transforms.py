@@ -209,8 +209,8 @@ def _two_of_four(text: str, graph: OperatorGraph, chip: Chip) -> Transformed:
     sparse = replace(chip, weights=weight_format("2:4"))
     note = "arrays multiply with the zeros: what runs on them takes as many cycles as before"
     return Transformed(
-        graph=graph, chip=sparse, kind=_THERE if chip.gemv_lanes else _MISSING,
-        needs="lanes of matmul/sparse_dot; systolic arrays for 2:4 are not in the catalogue",
+        graph=graph, chip=sparse, kind=_THERE,
+        needs="lanes of matmul/sparse_dot to take fewer cycles; there are no arrays for 2:4",
         macs=useful_macs(graph, sparse), weight_bytes=weight_bytes(graph, sparse),
         notes=(note,),
     )  # fmt: skip

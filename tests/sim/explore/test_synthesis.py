@@ -44,7 +44,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, cache: Path) -> list[tuple[Any, ...]]
         found.append((unit.name, config.to_json()["lanes"], pdk, clock_ns, flow.rung))
         if unit.name == "matmul/dot":
             raise ToolError("yosys failed: out of memory")
-        return made(1e6, 3.0)
+        return made(1e9, 3.0)
 
     monkeypatch.setattr(synthesis, "implement", implement)
     return found
@@ -72,7 +72,7 @@ def test_points_are_priced_with_what_was_implemented(
     answer = best.answer
     lanes = point.tiles * 64
     requantizers = point.tiles * (64 + 64) + 1
-    expected = answer.total_um2.value + 1e6 * (lanes + requantizers) / 4
+    expected = answer.total_um2.value + 1e9 * (lanes + requantizers) / 4
     expected -= answer.area_um2["normaliser"].value + answer.area_um2["requantizers"].value
     assert best.synthesis is not None
     assert best.synthesis.figure("area_um2").value == pytest.approx(expected)
