@@ -195,11 +195,13 @@ def _in_turn(
     front: Sequence[int], figures: Mapping[int, Evaluated], names: Sequence[str]
 ) -> list[int]:
     """Return a front by the best in the first objective, in the second, and so on in turn."""
-    ranked = [
-        sorted(front, key=lambda place, name=name: (figures[place].figure(name).value, place))
-        for name in names
-    ]
-    return list(dict.fromkeys(place for same in zip(*ranked, strict=True) for place in same))
+
+    def by(name: str) -> list[int]:
+        """Return the front in the order of one figure."""
+        return sorted(front, key=lambda place: (figures[place].figure(name).value, place))
+
+    ranked = zip(*(by(name) for name in names), strict=True)
+    return list(dict.fromkeys(place for same in ranked for place in same))
 
 
 def _inversions(

@@ -69,9 +69,7 @@ def _state() -> str:
         for path in sorted((package / room).rglob("*"))
         if path.suffix in (".json", ".toml")
     ]
-    units = {
-        unit.latency.__module__ for unit in catalogue().values() if unit.family in _FAMILIES
-    }
+    units = {unit.latency.__module__ for unit in catalogue().values() if unit.family in _FAMILIES}
     return digest(
         code_digest("consilico.sim.explore.evaluate", *sorted(units)),
         *(path.read_bytes() for path in tables),

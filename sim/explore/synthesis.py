@@ -94,8 +94,9 @@ def unit_jobs(workload: Workload, point: DesignPoint) -> Iterator[UnitJob]:
     normalizer = find_normalizer(point.normaliser, chip.columns, point.p_format, workload.context)
     costs = prices(chip, normalizer, 0, point.pdk, point.rung or None)
     few = min(_LANES, chip.columns)
+    own = normalizer.config.to_json() | {"lanes": few}
     lanes: list[tuple[str, str, Config, float]] = [
-        ("normaliser", normalizer.unit.name, replace(normalizer.config, lanes=few),
+        ("normaliser", normalizer.unit.name, normalizer.unit.config(**own),
          chip.tiles * chip.columns / few),
         ("requantizers", "matmul/requant", RequantConfig(lanes=_LANES),
          requantizers(chip) / _LANES),

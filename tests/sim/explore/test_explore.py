@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import consilico
+from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
 from consilico.sim.explore import evaluate, known
 from consilico.sim.explore.exploration import Exploration
@@ -230,7 +231,7 @@ def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
     (chunk,) = evaluate.chunks(workload, [DesignPoint()], 0, "another")
     with pytest.raises(UserError, match="a worker has another version of consilico"):
         evaluate.evaluate(chunk)
-    own = dataclasses.replace(chunk, code=evaluate.code_digest(evaluate.__name__))
+    own = dataclasses.replace(chunk, code=code_digest(evaluate.__name__))
     assert len(evaluate.evaluate(own)) == 1
 
 

@@ -23,7 +23,7 @@ def answer(*transforms: str, **fields: Any) -> SystemAnswer:
         name: fields.pop(name) for name in ("phase", "batch", "context", "model") if name in fields
     }
     chip = consilico.chip(**fields)
-    given = {"context": CONTEXT} | own
+    given: dict[str, Any] = {"context": CONTEXT} | own
     return consilico.system(given.pop("model", "llama-60m"), chip, transforms=transforms, **given)
 
 
