@@ -125,14 +125,14 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             return [_value(part, values) for part in parts]
         case ast.BinOp(left=left, op=op, right=right):
-            sides = _value(left, values), _value(right, values)
-            if any(isinstance(side, str | list) for side in sides):
+            operands = _value(left, values), _value(right, values)
+            if any(isinstance(operand, str | list) for operand in operands):
                 raise TypeError(f"{ast.unparse(node)} needs numbers")
-            return _ARITHMETIC[type(op)](*sides)
+            return _ARITHMETIC[type(op)](*operands)
         case ast.Compare(left=left, ops=ops, comparators=others):
-            ends = [_value(part, values) for part in (left, *others)]
+            sides = [_value(part, values) for part in (left, *others)]
             return all(
                 _COMPARISONS[type(op)](first, second)
-                for op, first, second in zip(ops, ends, ends[1:], strict=False)
+                for op, first, second in zip(ops, sides, sides[1:], strict=False)
             )
     raise AssertionError(ast.dump(node))  # _names refused it

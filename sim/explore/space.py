@@ -199,7 +199,8 @@ def _values(table: TomlTable, name: str) -> tuple[Any, ...]:
 def _typed(table: TomlTable, name: str, value: Any, kind: type) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    if type(value) is not kind or infinite:
         words = {int: "whole numbers", float: "numbers", str: "texts"}[kind]
         raise table.error(name, f"must be {words}, not {repr(value)[:80]}")
     return value

@@ -7,7 +7,7 @@ from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.explore.front import dominators, fronts, may_be_on_front, rank_inversions
 
 
-def dominates(one: np.ndarray, other: np.ndarray) -> bool:  # type: ignore[type-arg]
+def dominates(one: np.ndarray, other: np.ndarray) -> bool:
     return bool((one <= other).all() and (one < other).any())
 
 
@@ -45,7 +45,7 @@ def test_pairs_that_change_places_are_counted() -> None:
 
 
 def test_many_inversions_name_those_that_are_furthest_apart() -> None:
-    before = np.arange(1.0, 101.0)
+    before = np.array([float(value) for value in range(1, 101)])
     found = rank_inversions("area", ("one", "two"), list(range(100)), before, before[::-1])
     assert (found.pairs, found.of, len(found.examples)) == (4950, 4950, 5)
     assert found.examples[0] == (0, 99)
