@@ -26,8 +26,8 @@ __all__ = ["FIGURES", "MOST_POINTS", "DesignPoint", "Space", "read_space", "tile
 FIGURES = {"latency": "latency_s", "energy": "energy_j", "area": "area_um2"}
 """Objectives, and the figure of an answer that each is."""
 
-MOST_POINTS = 1 << 20
-"""Points of a space that are looked at: closed forms for as many take half an hour or so."""
+MOST_POINTS = 1 << 18
+"""Points of a space: closed forms of as many take minutes, and all of them are in the answer."""
 
 _MOST_VALUES = 1 << 12  # of one field
 _PHASES = ("prefill", "decode")

@@ -239,3 +239,16 @@ def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
 def test_workers_of_another_kind_are_refused(tmp_path: Path, workers: str) -> None:
     with pytest.raises(UserError, match="a number of processes, or dask:ADDRESS"):
         run(tmp_path, workers=workers)
+
+
+def test_transforms_are_a_field_and_refused_where_hardware_is_missing(tmp_path: Path) -> None:
+    fields = '[fields]\ntransforms = ["", "2:4", "ffn-skip:0.25 2:4", "owl:0.5"]\n'
+    found = run(tmp_path, SPACE.split("[")[0] + fields)
+    plain, sparse, both, unstructured = (item.figures for item in found.points)
+    assert plain.figure("energy_j").value > sparse.figure("energy_j").value
+    assert sparse.figure("energy_j").value > both.figure("energy_j").value
+    assert unstructured.refused.startswith("transform owl:0.5 needs lanes that select operands")
+    whole = consilico.system(
+        "llama-60m", consilico.chip(), context=128, transforms=["ffn-skip:0.25", "2:4"]
+    )
+    assert both.figure("latency_s").value == pytest.approx(whole.latency_s.value)

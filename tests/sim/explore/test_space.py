@@ -89,7 +89,7 @@ def test_what_is_not_accepted_names_file_and_field(tmp_path: Path, text: str, wo
 def test_a_space_that_is_too_large_tells_what_makes_it_so(tmp_path: Path) -> None:
     many = "{from = 32, to = 32000, step = 32}"
     ranges = f"lanes = {many}\nsram_kib = {many}\n"
-    with pytest.raises(UserError, match=r"at most 1,048,576 points, not 2,000,000: 2 of tiles, 1"):
+    with pytest.raises(UserError, match=r"at most 262,144 points, not 2,000,000: 2 of tiles, 1"):
         space(tmp_path, f"{HEAD}[fields]\ntiles = [1, 2]\n{ranges}")
 
 
