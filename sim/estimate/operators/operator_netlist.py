@@ -1,7 +1,7 @@
 """A flat design as operators between registers, and its census."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +9,8 @@ from functools import cached_property
 from consilico.hw.census import Census, Step
 
 __all__ = ["Operator", "OperatorNetlist", "Storage"]
+
+_Shares = Mapping[int | None, float]  # fractions of the cycles, by net; 1 of any other
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,9 @@ class OperatorNetlist:
         reached = self._reached(operands)
         names = tuple(operands)
         totals: Counter[tuple[str, int]] = Counter()
-        active: Counter[tuple[str, int]] = Counter()  # the same times how often they work
+        active: defaultdict[tuple[str, int], float] = defaultdict(
+            float
+        )  # times how often they work
         changes = self._changes()
         for item in self._items():
             if item.bits:
@@ -91,7 +95,7 @@ class OperatorNetlist:
                     done.add(item)
                     yield item
 
-    def _changes(self) -> dict[int, float]:
+    def _changes(self) -> dict[int | None, float]:
         """Return the fraction of the cycles in which each net may change, as a bound.
 
         What is 1 for one value of ``k`` bits, as the decoded address of a word is, is 1 in one of
@@ -104,15 +108,15 @@ class OperatorNetlist:
         (DAC 1991), with bounds in place of probabilities.
         """
         order = list(self.ordered())
-        high: dict[int, float] = {}  # fraction of the cycles in which a net is 1; else 1
+        high: dict[int | None, float] = {}  # fraction of the cycles in which a net is 1; else 1
         for item in order:
             high |= dict.fromkeys(item.outputs, _high(item, high))
         for gate in self.storage:
             if gate.kind == "clock_gate":
-                high |= dict.fromkeys(gate.outputs, high.get(gate.clock, 1.0))
-        changes: dict[int, float] = {}
+                high |= dict.fromkeys(gate.outputs, _most((gate.clock,), high))
+        changes: dict[int | None, float] = {}
         for stored in self.storage:
-            changes |= dict.fromkeys(stored.outputs, high.get(stored.clock, 1.0))
+            changes |= dict.fromkeys(stored.outputs, _most((stored.clock,), high))
         for item in order:
             changes |= dict.fromkeys(item.outputs, _change(item, high, changes))
         return changes
@@ -141,11 +145,11 @@ class OperatorNetlist:
         return reached
 
 
-def _most(nets: Sequence[int], values: Mapping[int, float]) -> float:
+def _most(nets: Sequence[int | None], values: _Shares) -> float:
     return max((values.get(net, 1.0) for net in nets), default=0.0)
 
 
-def _high(item: Operator, high: Mapping[int, float]) -> float:
+def _high(item: Operator, high: _Shares) -> float:
     """Return the fraction of the cycles in which a result is 1, at most."""
     if item.function == "select":
         return 0.5 ** len(item.inputs)
@@ -156,7 +160,7 @@ def _high(item: Operator, high: Mapping[int, float]) -> float:
     return 1.0
 
 
-def _change(item: Operator, high: Mapping[int, float], changes: Mapping[int, float]) -> float:
+def _change(item: Operator, high: _Shares, changes: _Shares) -> float:
     """Return the fraction of the cycles in which a result may change."""
     if item.function == "select":
         return min(2 * _high(item, high), 1.0) * _most(item.inputs, changes)
