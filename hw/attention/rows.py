@@ -146,6 +146,11 @@ class TwoPasses:
     Both passes use them, so such a row waits until the results of the rows before are on their way;
     then registers of the domain ``apply`` take them from those of ``constants``.
 
+    With ``survey`` pass 2 runs twice over each row. The first time nothing is delivered, the words
+    stay in the buffer, and :attr:`surveyed` says of each stage that its beat is one of that time;
+    it begins with :attr:`surveys`, in which registers of the domain ``survey`` take what both times
+    need of ``capture``. What the unit finds in those beats is ``prepared`` for ``start``.
+
     A row that has filled the whole buffer and goes on is too long. It is delivered as zeros from
     then on, and forgotten with its last beat.
 
@@ -162,6 +167,8 @@ class TwoPasses:
         cfg: Stream of constants, if there are any.
         stored: What the buffer keeps of the beat that moves from the registers of stage 1 of
             pass 1 to stage 2; None: its scores and mask bits, when it is accepted.
+        survey: Whether pass 2 runs over each row twice; ``prepared`` is 0 then from the cycle after
+            :attr:`surveys` until what the first time is for is found.
     """
 
     def __init__(
@@ -178,6 +185,7 @@ class TwoPasses:
         prepared: Value | None = None,
         cfg: Any = None,
         stored: Value | None = None,
+        survey: bool = False,
     ) -> None:
         self.captured, self.starts = Signal(name="captured"), Signal(name="starts")
         self.clear = Signal(name="clear")
@@ -230,29 +238,48 @@ class TwoPasses:
 
         # pass 2
         words = stream.Signature(0).create(path=("words",))
-        delivering = Pipeline(m, words, o, deliver, prefix="deliver_")
+        surveying, delivers = Signal(name="surveying"), Signal(name="delivers")
+        delivering = Pipeline(
+            m, words, o, deliver, delivers if survey else None, prefix="deliver_"
+        )
         after, consumed, last = Signal(places, name="after"), Signal(name="consumed"), Signal()
         passed = ~active | (consumed & last)
         if holds == 2:  # the last word may leave the first stage, and needs the second
             passed = ~active & (~delivering.valid[0] | delivering.advance)
+        shown = Signal(places, name="shown") if survey else read  # place of the word that is read
+        ready, fetches = C(1, 1) if prepared is None else prepared, self.starts
+        reads, used = active, consumed
+        if survey:
+            self.surveys, looked = Signal(name="surveys"), Signal(name="looked")
+            m.d.comb += self.surveys.eq(waiting & ~looked & passed)
+            m.d.sync += [
+                looked.eq(self.surveys | (looked & ~self.starts)),
+                surveying.eq(self.surveys | (surveying & ~(consumed & last))),
+            ]
+            gated_domain(m, "survey", self.surveys)
+            m.d.survey += end.eq(next_end)
+            ready, fetches = ready & looked, self.starts | self.surveys
+            reads, used = active | surveying, consumed & ~surveying
         m.d.comb += [
-            words.valid.eq(active | (long & (read != written))),
+            words.valid.eq(reads | (long & (read != written))),
             consumed.eq(words.valid & words.ready),
-            after.eq(read + 1),
+            after.eq(shown + 1),
             last.eq(Mux(long, closing & (after == written), after == end)),
-            self.starts.eq(waiting & (C(1, 1) if prepared is None else prepared) & passed),
+            self.starts.eq(waiting & ready & passed),
         ]
         gated_domain(m, "deliver_stage0", consumed)
         gated_domain(m, "start", self.starts)
         m.d.sync += active.eq(self.starts | (active & ~(consumed & last)))
-        m.d.start += end.eq(next_end)
-        self.delivering = delivering
+        if not survey:
+            m.d.start += end.eq(next_end)
+        self.delivering, self.active, self.closing = delivering, active, closing
 
         # A gated clock with a reset in its enable costs less than registers that hold their value.
-        for name, pointer, moves, following in (
-            ("written", written, accepted, written + 1),
-            ("read", read, consumed, after),
-        ):
+        pointers = [("written", written, accepted, written + 1), ("read", read, used, after)]
+        if survey:
+            following = Mux(self.starts, read, after)
+            pointers.append(("shown", shown, consumed | self.starts, following))
+        for name, pointer, moves, following in pointers:
             gated_domain(m, name, moves | ResetSignal())
             m.d[name] += pointer.eq(Mux(ResetSignal(), 0, following))
         write, address = accepted, written[:-1]
@@ -269,17 +296,23 @@ class TwoPasses:
         module, part = next(iter(parts.items()))
         self.word = place(
             m, "buffer", module, part, clk=ClockSignal(), enable=write,
-            write_address=address, value=stored, read_address=read[:-1],
-            fetch=self.starts | (consumed & ~last & ~long),
+            write_address=address, value=stored, read_address=shown[:-1],
+            fetch=fetches | (consumed & ~last & ~long),
             next_address=Mux(consumed, after, read)[:-1],
         )["word"]  # fmt: skip
         self.long = long
-        tags = Cat(last, long)
+        tags = Cat(last, long, surveying) if survey else Cat(last, long)
+        self.surveyed: list[Value] = []
+        self.last: list[Value] = []
         for stage in range(deliver):
-            held = Signal(2, name=f"tags{stage}")
+            held = Signal(len(tags), name=f"tags{stage}")
             m.d[f"deliver_stage{stage}"] += held.eq(tags)
             tags = held
+            self.surveyed.append(tags[-1])
+            self.last.append(tags[0])
         m.d.comb += [o.payload.last.eq(tags[0]), o.payload.too_long.eq(tags[1])]
+        if survey:
+            m.d.comb += delivers.eq(~tags[-1])
 
 
 def greatest_of(m: Module, values: list[Value]) -> Value:

@@ -34,6 +34,7 @@ __all__ = [
     "rows_of",
     "shape_hits",
     "traffic_rows",
+    "widened",
 ]
 
 Codes = NDArray[np.int64]
@@ -72,12 +73,17 @@ class Timing:
     deliver: int  # stages of pass 2
     holds: int = 1  # stages of pass 2 that read what is prepared
     prepares: int = 0  # cycles that preparation takes beyond one
+    survey: int = 0  # beats of the longest row, if preparation begins with all of a row's
     constants: bool = False  # whether the unit has constants, which a reset makes it apply again
+    drains: int = 0  # stages of pass 2 that constants wait for, where they wait and rows do not
 
     @property
     def latency(self) -> int:
-        """Return the cycles from the last score of a row to its first result, nothing stalling."""
-        return self.gather + 1 + self.prepares + 1 + self.deliver
+        """Return the cycles from the last score of a row to its first result, nothing stalling.
+
+        If that depends on the row, it is one that is as long as the buffer.
+        """
+        return self.gather + 1 + self.survey + self.prepares + 1 + self.deliver
 
 
 _ROW = """\
@@ -115,7 +121,7 @@ def row_contract(config: RowConfig, timing: Timing, prepared: dict[str, PerBeat]
         state=_ROW.format(top=most.bit_length() - 1, most=most),
         most_due=2 * most - 1,  # a buffer, and what is in the stages behind it
         # a row may have to wait until that of the row before is prepared
-        wait_cycles=timing.latency + timing.prepares + 1,
+        wait_cycles=timing.latency + timing.survey + timing.prepares + 1,
         beat_clocks={f"{domain}_clk": often for domain, often in (ticks | prepared).items()},
         ready={"cfg": "1"} if timing.constants else {},
     )
@@ -224,7 +230,7 @@ def row_cycles(timing: Timing, config: RowConfig, accepted: Accepted) -> NDArray
             state = _Times(state.now + 1, constants=timing.constants)
             continue
         if kind == Kind.CONFIG:
-            state.configure()
+            state.configure(timing)
             continue
         before = state.now
         state.take(timing, depth, ends=last[beat])
@@ -272,15 +278,21 @@ class _Times:
             self._late = []
         else:
             self._opened = max(complete, self._started)
-            self._started = max(self._opened + 1 + timing.prepares, self._passed + timing.holds - 1)
+            ready, free = self._opened + 1 + timing.prepares, self._passed + timing.holds - 1
+            # a survey begins when the buffer is free to be read
+            surveyed = max(ready, free + timing.prepares) + beats
+            self._started = surveyed if timing.survey else max(ready, free)
             self._words += range(self._started + 1, self._started + beats + 1)
             self._passed = self._started + beats
         self._taken = []
 
-    def configure(self) -> None:
-        """Take constants, for which the next row waits until all words have been used."""
+    def configure(self, timing: Timing) -> None:
+        """Take constants: for them the next row waits until all words have been used, or they do."""
         self.now += 1
-        self._configured = self.now
+        if timing.constants:
+            self._configured = self.now
+        elif self._words:
+            self.now = max(self.now, self._opened + 1, self._words[-1] + timing.drains + 1)
 
     def _use_too_long(self, depth: int) -> None:
         """Use the words of a row that has filled the buffer, as far as they have come."""
@@ -319,6 +331,11 @@ def add_row(
         {"score": scores.reshape(-1, lanes), "mask": masks.reshape(-1, lanes), "last": last},
         results=len(score),
     )
+
+
+def widened(score: Codes, width: int) -> Codes:
+    """Return INT8 codes spread over the codes of scores of so many bits, 8 or 16."""
+    return score if width == 8 else score * 257 + 128
 
 
 def row_shapes(longest: int, rng: np.random.Generator) -> Iterator[tuple[Codes, Masks]]:
@@ -378,25 +395,29 @@ def add_rows(
         rng: Random generator.
         model: Rows of a language model, which are cut where the buffer is shorter.
     """
-    lanes, longest = config.lanes, config.row
+    lanes, longest, width = config.lanes, config.row, config.score_width
+
+    def add(score: Codes, mask: Masks, *, open_end: bool = False) -> None:
+        add_row(builder, lanes, widened(score, width), mask, open_end=open_end)
+
     for score, mask in row_shapes(longest, rng):
-        add_row(builder, lanes, score, mask)
+        add(score, mask)
     for _ in range(2):  # every code in every lane, and rows as long as these make them
         codes = np.stack([rng.permutation(256) - 128 for _ in range(lanes)], axis=1)
         builder.coverage["every_code"] += 1
         for part in np.array_split(codes, -(-256 // config.beats)):
-            add_row(builder, lanes, part.reshape(-1), rng.random(part.size) < 0.1)
+            add(part.reshape(-1), rng.random(part.size) < 0.1)
     for beyond in (1, lanes + 1, longest // 2):
         score = rng.integers(-128, 128, longest + beyond)
-        add_row(builder, lanes, score, rng.random(len(score)) < 0.1)
+        add(score, rng.random(len(score)) < 0.1)
         for length in (3, longest):
-            add_row(builder, lanes, rng.integers(-128, 128, length), np.zeros(length, dtype=bool))
+            add(rng.integers(-128, 128, length), np.zeros(length, dtype=bool))
     for length in (longest // 2, longest + 2 * lanes):  # a row that a reset cuts
         cut = rng.integers(-128, 128, length)
-        add_row(builder, lanes, cut, np.zeros(length, dtype=bool), open_end=True)
+        add(cut, np.zeros(length, dtype=bool), open_end=True)
         builder.reset()
         builder.coverage["reset_in_row"] += 1
-        add_row(builder, lanes, cut[:5], np.zeros(5, dtype=bool))
+        add(cut[:5], np.zeros(5, dtype=bool))
     builder.reset()  # before the results of the last row
     builder.coverage["reset_in_results"] += 1
     for score, mask in model:
@@ -474,15 +495,16 @@ def row_exempt(config: RowConfig) -> dict[str, str]:
 
 def row_hits(config: RowConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return how often rows hit the coverage points of a unit for rows."""
-    return shape_hits(accepted, config.beats)
+    return shape_hits(accepted, config.beats, config.score_width)
 
 
-def shape_hits(accepted: Accepted, most: int) -> dict[str, int]:
+def shape_hits(accepted: Accepted, most: int, width: int = 8) -> dict[str, int]:
     """Return how often rows have the shapes that methods and units may break at.
 
     Args:
         accepted: What a unit accepted.
         most: Beats of the longest row.
+        width: Bits of a score.
     """
     score, mask = accepted.data["score"], accepted.data["mask"] == 1
     rows = rows_of(accepted)
@@ -514,8 +536,8 @@ def shape_hits(accepted: Accepted, most: int) -> dict[str, int]:
             found["greatest_last"] += shown[-1] > shown[:-1].max()
     points = {
         "masked": mask,
-        "least_score": (score == -128) & ~mask,
-        "greatest_score": (score == 127) & ~mask,
+        "least_score": (score == -(1 << width - 1)) & ~mask,
+        "greatest_score": (score == (1 << width - 1) - 1) & ~mask,
     }
     counted = {name: int(times) for name, times in found.items()}
     return counted | {name: int(hit.sum()) for name, hit in points.items()}
