@@ -61,6 +61,7 @@ _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "online_softmax": "softmax",
     "softermax": "softmax",
     "softmax": "softmax",
+    "ibert": "softmax",
     "sole": "softmax",
     "matmul/requant": "requantization",
     "matmul/quantize": "requantization",

@@ -200,7 +200,7 @@ class Ibert(wiring.Component):
 
     def _factor(self, m: Module, passes: TwoPasses, powers: list[Signal], busy: Signal) -> Value:
         """Add exponentials up, and return the register of ``2 ** 32`` divided by their sum."""
-        config, stage, moves = self._config, _POWERS, passes.delivering.moves
+        config, stage = self._config, _POWERS
         width = config.sum_width
         columns = Columns(POWER_BITS + (config.lanes - 1).bit_length())
         for power in powers:  # the adders rest while results are delivered

@@ -239,9 +239,7 @@ class TwoPasses:
         # pass 2
         words = stream.Signature(0).create(path=("words",))
         surveying, delivers = Signal(name="surveying"), Signal(name="delivers")
-        delivering = Pipeline(
-            m, words, o, deliver, delivers if survey else None, prefix="deliver_"
-        )
+        delivering = Pipeline(m, words, o, deliver, delivers if survey else None, prefix="deliver_")
         after, consumed, last = Signal(places, name="after"), Signal(name="consumed"), Signal()
         passed = ~active | (consumed & last)
         if holds == 2:  # the last word may leave the first stage, and needs the second

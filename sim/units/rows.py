@@ -287,7 +287,10 @@ class _Times:
         self._taken = []
 
     def configure(self, timing: Timing) -> None:
-        """Take constants: for them the next row waits until all words have been used, or they do."""
+        """Take constants.
+
+        The next row waits until the results of all rows before are on their way, or they do.
+        """
         self.now += 1
         if timing.constants:
             self._configured = self.now

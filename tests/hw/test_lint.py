@@ -20,6 +20,7 @@ OTHER = {
     "consmax/base2": "lanes=2 output=fixed fixed_width=9 score_integer=3",
     "consmax/log2": "lanes=2 output=fixed fixed_width=9 k_fraction=13 fraction=9 address=6",
     "consmax/split": "lanes=2 output=fixed scores=int16 storage=flop",
+    "ibert": "lanes=4 row=16 scores=int8 buffer=flop",
     "ita": "lanes=4 row=16 fraction=0 buffer=flop",
     "matmul/dot": "lanes=3 x=int4 w=uint4 depth=7",
     "matmul/fused_dot": "lanes=3 depth=3",

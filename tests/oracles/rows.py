@@ -13,10 +13,10 @@ class Score(NamedTuple):
     masked: bool
 
 
-def beat(payload: int, lanes: int) -> tuple[list[Score], bool]:
+def beat(payload: int, lanes: int, bits: int = 8) -> tuple[list[Score], bool]:
     """Return the scores of a beat on ``i``, and whether it is the last one of its row."""
     fields = Fields(payload)
-    codes = [fields.signed(8) for _ in range(lanes)]
+    codes = [fields.signed(bits) for _ in range(lanes)]
     masks = [bool(fields.unsigned(1)) for _ in range(lanes)]
     return [Score(*pair) for pair in zip(codes, masks, strict=True)], bool(fields.unsigned(1))
 
@@ -25,6 +25,7 @@ class RowOracle:
     """The streams of a unit with a row buffer; :meth:`results` is the unit's own."""
 
     width = 8  # bits of a result
+    score_bits = 8
 
     def __init__(self, *, lanes: int, row: int, buffer: str) -> None:
         self.lanes, self.row = lanes, row
@@ -34,7 +35,7 @@ class RowOracle:
         self.beats: list[list[Score]] = []
 
     def accept(self, payload: int) -> list[int]:
-        scores, last = beat(payload, self.lanes)
+        scores, last = beat(payload, self.lanes, self.score_bits)
         if not self.beats:
             self.begin()
         self.beats.append(scores)

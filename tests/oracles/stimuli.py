@@ -4,7 +4,9 @@ A stimulus is a list of :data:`Item`, built from the fields that the unit's page
 with constants and never does what a page forbids. The parameters are those of the configuration.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -118,29 +120,59 @@ def consmax_split(rng: Random, parameters: Parameters) -> Iterator[Item]:
                 yield load(rng.randrange(4 if pairs else 2), rng.randrange(16), wide, spread)
 
 
-def _row(rng: Random, count: int, beats_of_row: int) -> Iterator[Item]:
+def _row(rng: Random, count: int, beats_of_row: int, bits: int = 8) -> Iterator[Item]:
     """Yield a row of scores: any, close together, rising, falling or equal; some masked."""
-    center, step = rng.randrange(-128, 128), rng.choice((0, 0, 1, -1, 7, -15))
-    spread = rng.choice((0, 0, 3, 30, 256))
+    center, step = rng.randrange(1 << bits), rng.choice((0, 0, 1, -1, 7, -15))
+    spread = rng.choice((0, 0, 3, 30, 256, *((2000, 1 << bits) if bits > 8 else ())))
     masked = rng.choice((0, 0, 1 / 8, 7 / 8, 1))
     for place in range(beats_of_row):
         codes = [
-            (center + step * (place * count + lane) + rng.randint(-spread, spread)) % 256
+            (center + step * (place * count + lane) + rng.randint(-spread, spread)) % (1 << bits)
             for lane in range(count)
         ]
         masks = [(rng.random() < masked, 1) for _ in range(count)]
         last = (place == beats_of_row - 1, 1)
-        yield ACCEPT, join([*((code, 8) for code in codes), *masks, last])
+        yield ACCEPT, join([*((code, bits) for code in codes), *masks, last])
 
 
-def _rows(rng: Random, parameters: Parameters) -> Iterator[list[Item]]:
+def _rows(rng: Random, parameters: Parameters, bits: int = 8) -> Iterator[list[Item]]:
     """Yield rows of all lengths; a row as long as they may be, and some that are longer."""
     count = parameters["lanes"]
     longest = min(parameters["row"], 4096) // count or 1
     lengths = [*(rng.randint(1, min(longest, 40)) for _ in range(40)), 1, 1, 2, longest]
     rng.shuffle(lengths)
     for length in (*lengths, longest + 1, 3, longest + 5, longest):
-        yield [*_row(rng, count, length)]
+        yield [*_row(rng, count, length, bits)]
+
+
+def ibert(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield rows of scores, and now and then the constants of another scale, also within a row."""
+    bits = int(parameters["scores"].removeprefix("int"))
+    a, b, ln2 = Fraction("0.35815147"), Fraction("0.96963238"), Fraction("0.6931")
+    width = 2 * bits
+
+    def constants(scale: Fraction) -> Item:
+        c = math.floor(1 / (a * scale**2))
+        return CONFIGURE, join(
+            [
+                (math.ceil(ln2 / scale), bits - 1),
+                (math.floor(b / a / scale), bits + 1),
+                (c, width),
+                (width - c.bit_length(), {8: 4, 16: 5}[bits]),
+                (math.floor(32767 * 2 ** c.bit_length() * a * scale**2), 16),
+            ]
+        )
+
+    def drawn_scale() -> Fraction:
+        least = Fraction("1.671") / 2**bits  # its c is below 2 ** width
+        return min(least * Fraction(2.0 ** rng.uniform(0, bits)), Fraction(1))
+
+    yield constants(Fraction(8, 127 * 2 ** (bits - 8)))
+    for row in _rows(rng, parameters, bits):
+        for item in row:
+            if rng.random() < 1 / 60:
+                yield constants(drawn_scale())
+            yield item
 
 
 def base2_scores(rng: Random, parameters: Parameters) -> Iterator[Item]:
@@ -489,6 +521,7 @@ DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
     function.__name__: function
     for function in (
         base2_scores,
+        ibert,
         consmax_base2,
         consmax_log2,
         consmax_split,

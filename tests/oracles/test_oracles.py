@@ -61,7 +61,10 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {
         {"x": "int4", "w": "uint4"},
     ],
     "matmul/sparse_dot": [{"accumulator": 20}, {"x": "int4", "w": "int4", "accumulator": 14}],
-    **{name: [{"row": 4096, "buffer": "sram"}] for name in ("ita", "softermax", "softmax", "sole")},
+    **{
+        name: [{"row": 4096, "buffer": "sram"}]
+        for name in ("ibert", "ita", "softermax", "softmax", "sole")
+    },
 }
 DRAWN_CONFIGURATIONS = 3  # with all fields drawn
 

@@ -14,6 +14,7 @@ from consilico.golden.attention.base2_scores import base2_scores
 from consilico.golden.attention.consmax_base2 import Base2Constants, consmax_base2
 from consilico.golden.attention.consmax_log2 import Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_split import SplitConstants, consmax_split
+from consilico.golden.attention.ibert import IbertConstants, ibert
 from consilico.golden.attention.ita import ita
 from consilico.golden.attention.online_softmax import online_softmax
 from consilico.golden.attention.softermax import softermax
@@ -157,6 +158,12 @@ class Ita(Rows):
 class Sole(Rows):
     def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return sole(score, mask, self.config)
+
+
+class Ibert(Rows):
+    def results(self, score: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        constants = IbertConstants(**{name: int(part) for name, part in self.loaded.items()})
+        return ibert(score, mask, constants, self.config)
 
 
 class Softmax(Rows):
@@ -416,6 +423,7 @@ REFERENCES: dict[str, type[Reference]] = {
     "consmax/log2": Log2,
     "consmax/split": Split,
     "base2_scores": Scores,
+    "ibert": Ibert,
     "ita": Ita,
     "matmul/dot": Dot,
     "matmul/fused_dot": FusedDot,

@@ -20,6 +20,7 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("consmax/log2", {"output": "fixed", "lanes": 3}),
     ("consmax/split", {"lanes": 2}),
     ("consmax/split", {"scores": "int16", "lanes": 4}),
+    ("ibert", {"row": 16, "lanes": 2, "scores": "int8"}),
     ("ita", {"row": 16, "lanes": 2, "fraction": 0}),
     ("online_softmax", {"lanes": 2, "slack": 8}),
     ("softermax", {"row": 16, "lanes": 4}),
