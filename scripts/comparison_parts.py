@@ -9,6 +9,7 @@ import numpy as np
 from consilico.reports.comparison.facts import FIRST, ComparisonFacts, comparison_facts
 from consilico.reports.comparison.judgements import TargetRow, judge_comparison
 from consilico.sim.base.interval import Interval
+from consilico.sim.comparison.compare import candidate
 from consilico.sim.comparison.facts import BUFFERS, Compared, Comparison
 from consilico.sim.comparison.row_errors import TRAPS, RowErrors, ScaledRows, row_errors
 from consilico.sim.comparison.table import measured_comparison
@@ -130,6 +131,8 @@ _OWN_SCALES = {  # natural units per code of what a unit takes
     "softermax": _BIT / 4,
     "ita": _BIT / 32,
     "sole": 1 / 16,
+    "ibert": DRAWN_SCALE,
+    "ibert:scores=int8": DRAWN_SCALE,
 }
 _SCALES = (("8/127", DRAWN_SCALE), ("ln 2 / 4", _BIT / 4), ("ln 2 / 32", _BIT / 32))
 _DRAWN_ROWS = 24
@@ -137,8 +140,10 @@ _DRAWN_ROWS = 24
 
 def _errors(name: str, rows: ScaledRows) -> RowErrors:
     """Return the errors of a unit that takes rows of any length here."""
-    unit = find_unit(name)
-    settings = ["row=4096"] if name == "online_softmax" else ["row=4096", "buffer=sram"]
+    own = candidate(name)
+    unit = find_unit(own.unit)
+    settings = ["row=4096"] if own.unit == "online_softmax" else ["row=4096", "buffer=sram"]
+    settings += own.settings
     assert unit.normalize is not None
     return row_errors(partial(unit.normalize, configure(unit, settings)), rows)
 

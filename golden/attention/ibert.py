@@ -32,6 +32,7 @@ __all__ = [
     "POWER_BITS",
     "IbertConfig",
     "IbertConstants",
+    "exponential",
     "ibert",
     "ibert_constants",
 ]
@@ -124,6 +125,26 @@ def ibert_constants(scale: float, config: IbertConfig) -> IbertConstants:
     )
 
 
+def exponential(excess: Tensor, constants: IbertConstants, config: IbertConfig) -> Tensor:
+    """Return exponentials in steps of 1 / 32767.
+
+    Args:
+        excess: By how much the greatest score of the row exceeds each one, int64, any shape that
+            goes with that of the constants.
+        constants: Those of a scale.
+        config: The unit.
+    """
+    ln2 = torch.as_tensor(constants.ln2)
+    limited = torch.minimum(excess, MOST_QUOTIENT * ln2)
+    quotient = limited // ln2.clamp(min=1)
+    rest = quotient * ln2 - limited  # above -ln 2, at most 0
+    value = (rest + constants.b) * rest + constants.c
+    kept = value << constants.align >> config.polynomial_width - config.kept_width
+    # one bit guards the rounding, half up
+    guarded = kept * constants.multiplier >> config.kept_width - 1 + quotient
+    return (guarded + 1) >> 1
+
+
 def ibert(score: Tensor, mask: Tensor, constants: IbertConstants, config: IbertConfig) -> Tensor:
     """Compute results as ``ibert`` does, bit for bit.
 
@@ -140,15 +161,7 @@ def ibert(score: Tensor, mask: Tensor, constants: IbertConstants, config: IbertC
     least = -(1 << config.score_width - 1)
     greatest = torch.where(mask, least, score).amax(dim=(1, 2), keepdim=True)
     excess = (greatest - score).clamp(min=0)
-    ln2 = torch.as_tensor(constants.ln2)
-    excess = torch.minimum(excess, MOST_QUOTIENT * ln2)
-    quotient = excess // ln2.clamp(min=1)
-    rest = quotient * ln2 - excess  # above -ln 2, at most 0
-    value = (rest + constants.b) * rest + constants.c
-    kept = value << constants.align >> config.polynomial_width - config.kept_width
-    # one bit guards the rounding, half up
-    guarded = kept * constants.multiplier >> config.kept_width - 1 + quotient
-    power = torch.where(mask, 0, (guarded + 1) >> 1)
+    power = torch.where(mask, 0, exponential(excess, constants, config))
     total = power.sum(dim=(1, 2), keepdim=True)
     factor = (1 << NUMERATOR_BITS) // total.clamp(min=1)
     return power * factor >> NUMERATOR_BITS - config.result_width

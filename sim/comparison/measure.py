@@ -35,7 +35,7 @@ class Case:
     rung: str = "layout"
 
 
-_WITH_BUFFER = ("softermax", "ita", "softmax", "sole")
+_WITH_BUFFER = ("softermax", "ita", "softmax", "sole", "ibert")
 _CELLS = ("latch", "flop")  # kinds of buffers of standard cells
 _WITHOUT = (
     "consmax/base2", "consmax/log2", "base2_scores", "online_softmax", "consmax/split",
