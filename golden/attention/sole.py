@@ -4,8 +4,8 @@ Every exponential is rounded to a power of two, whose exponent has 4 bits, and s
 its second bit. The paper was read in excerpts and in implementations by others. What is our choice:
 scores have 4 fraction bits; the sum has 15 and is as wide as a row can make it; it is rescaled by
 the exponent of what the maximum grows by; results are rounded half up to 8 fraction bits. The paper
-keeps the 4-bit exponents of a row next to the maxima that they are relative to; here the scores are
-kept, which takes less where few of them come per beat.
+keeps the 4-bit exponents of a row next to the maxima that they are relative to, one per beat here;
+keeping the scores takes less where few of them come per beat, and rounds an exponent once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from consilico.golden.attention.rows import RowConfig, running_sum
+from consilico.golden.config import choice
 from consilico.golden.lazy import torch
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ NUMERATORS: Final = (419, 291)  # 0.818 and 0.568 with 9 fraction bits, by the s
 @dataclass(frozen=True, kw_only=True)
 class SoleConfig(RowConfig):
     """Configuration of ``sole``."""
+
+    stores: str = choice(
+        "scores", ("scores", "exponents"), "what the row buffer keeps; the paper: exponents"
+    )
+
+    @property
+    def word_bits(self) -> int:
+        """Return the number of bits that the row buffer keeps of a beat.
+
+        Exponents, which are the greatest ones where masked, are kept with the maximum that they are
+        relative to.
+        """
+        if self.stores == "exponents":
+            return self.lanes * MOST_EXPONENT.bit_length() + self.score_width
+        return super().word_bits
 
     @property
     def result_width(self) -> int:
@@ -78,8 +94,9 @@ def sole(score: Tensor, mask: Tensor, config: SoleConfig) -> Tensor:
     Returns:
         Results with 8 fraction bits, int64, same shape.
     """
+    reference = torch.where(mask, LEAST, score)
     greatest, total = running_sum(
-        torch.where(mask, LEAST, score),
+        reference,
         LEAST,
         lambda beat, excess: torch.where(
             mask[:, beat], 0, 1 << SUM_FRACTION - exponent_of(excess)
@@ -89,7 +106,12 @@ def sole(score: Tensor, mask: Tensor, config: SoleConfig) -> Tensor:
     place = torch.frexp(total.double()).exponent.long().clamp(min=1) - 1  # of the leading one
     second = (total << 1 >> place) & 1
     numerator = torch.tensor(NUMERATORS)[second]
-    excess = (greatest[:, None, None] - score).clamp(min=0)
-    shift = exponent_of(excess) + (place - SUM_FRACTION).clamp(min=0)[:, None, None]
+    if config.stores == "exponents":  # relative to the maximum when they came, and it grew since
+        so_far = reference.amax(dim=2, keepdim=True).cummax(dim=1).values
+        exponent = exponent_of((so_far - score).clamp(min=0))
+        exponent = exponent + exponent_of(greatest[:, None, None] - so_far)
+    else:
+        exponent = exponent_of((greatest[:, None, None] - score).clamp(min=0))
+    shift = exponent + (place - SUM_FRACTION).clamp(min=0)[:, None, None]
     guarded = numerator[:, None, None] >> shift
     return torch.where(mask, 0, (guarded + 1) >> 1)

@@ -5,7 +5,7 @@ Golden model: :mod:`consilico.golden.attention.sole`.
 
 from typing import Any
 
-from amaranth import C, Module, Mux, Signal, Value, signed
+from amaranth import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 
 from consilico.golden.attention.sole import (
@@ -39,7 +39,9 @@ class Sole(wiring.Component):
 
     Pass 1: scores; maximum, and the exponent of each score; powers and their sum, for many lanes in
     two stages. Then the place of the sum's leading one is found. Pass 2: one of two numerators,
-    shifted by the sum of both exponents. Throughput is a beat per cycle within a row.
+    shifted by the sum of both exponents. Throughput is a beat per cycle within a row. With
+    ``stores=exponents`` the buffer keeps those of pass 1, with the maximum so far; pass 2 adds one
+    exponent of what that grew by since, for all lanes.
 
     Members:
         i: In, scores with mask bits; ``last`` ends a row.
@@ -55,11 +57,14 @@ class Sole(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
+        stored = Signal(config.word_bits) if config.stores == "exponents" else None
         passes = TwoPasses(
             m, config, self.i, self.o, self.parts,
-            gather=gather_stages(config), deliver=DELIVER,
+            gather=gather_stages(config), deliver=DELIVER, stored=stored,
         )  # fmt: skip
-        greatest, total = self._gather(m, passes)
+        greatest, total, exponents = self._gather(m, passes)
+        if stored is not None:
+            m.d.comb += stored.eq(Cat(*exponents, greatest))
 
         # the greatest score adds 1: the leading one is no lower, unless all scores are masked
         normal, where = leading_one(m, total)
@@ -73,21 +78,34 @@ class Sole(wiring.Component):
         shift, smaller, reference = Signal.like(places), Signal(), Signal(signed(8))
         m.d.start += [shift.eq(places), smaller.eq(second), reference.eq(top)]
         width = config.result_width
+        of_all: Value = shift
+        if stored is not None:
+            of_all = Signal(max(_EXPONENT, len(shift)) + 1)
+            so_far = passes.word[-config.score_width :].as_signed()
+            m.d.comb += of_all.eq(_exponent(m, reference, so_far) + shift)
         for lane in range(config.lanes):
-            word = passes.word.word_select(lane, config.score_width + 1)
-            own = _exponent(m, reference, word[:-1].as_signed())
-            whole = Signal(max(_EXPONENT, len(shift)) + 1, name=f"whole_exponent{lane}")
-            m.d.comb += whole.eq(own + shift)
+            if stored is None:
+                word = passes.word.word_select(lane, config.score_width + 1)
+                own, mask = _exponent(m, reference, word[:-1].as_signed()), word[-1]
+            else:  # the greatest exponent makes the result 0
+                own, mask = passes.word.word_select(lane, _EXPONENT), C(0, 1)
+            whole = Signal(max(_EXPONENT, len(of_all)) + 1, name=f"whole_exponent{lane}")
+            m.d.comb += whole.eq(own + of_all)
             guarded = Signal(width + 1, name=f"guarded{lane}")
             first, other = (C(each, width + 1) for each in NUMERATORS)
             m.d.comb += guarded.eq(Mux(smaller, other, first) >> whole)
-            shown = (~(word[-1] | passes.long)).replicate(width)
+            shown = (~(mask | passes.long)).replicate(width)
             rounded = (guarded[1:] + guarded[0])[:width]
             m.d.deliver_stage0 += self.o.payload.data[lane].eq(rounded & shown)
         return m
 
-    def _gather(self, m: Module, passes: TwoPasses) -> tuple[Value, Value]:
-        """Add pass 1, and return the registers of the greatest score and of the sum."""
+    def _gather(self, m: Module, passes: TwoPasses) -> tuple[Value, Value, list[Value]]:
+        """Add pass 1, and return what comes of it.
+
+        Returns:
+            The registers of the greatest score and of the sum; the exponents of the beat that
+            leaves stage 1, relative to that score.
+        """
         config, taken = self._config, self.i.payload
         moves = passes.gathering.moves
         scores, masks = [], []
@@ -105,6 +123,7 @@ class Sole(wiring.Component):
         m.d.gather_stage1 += growth.eq(_exponent(m, top, greatest))
 
         columns = Columns(_POWER + (config.lanes - 1).bit_length())
+        exponents: list[Value] = []
         for lane, (score, mask) in enumerate(zip(scores, masks, strict=True)):
             exponent = Signal(_EXPONENT, name=f"exponent{lane}")
             hidden = Signal(name=f"hidden{lane}")
@@ -114,6 +133,7 @@ class Sole(wiring.Component):
                 (C(1 << SUM_FRACTION, _POWER) >> exponent) & (~hidden).replicate(_POWER)
             )
             columns.add(0, power)
+            exponents.append(exponent | hidden.replicate(_EXPONENT))
         added: Value = Signal(_POWER + (config.lanes - 1).bit_length())
         m.d.comb += added.eq(sum(columns.rows(m)))
         if gather_stages(config) == 4:
@@ -125,7 +145,7 @@ class Sole(wiring.Component):
         m.d.comb += following.eq((total >> growth) + added)
         gated_domain(m, "total", moves(gather_stages(config) - 1) | passes.clear)
         m.d.total += total.eq(following & (~passes.clear).replicate(width))
-        return greatest, total
+        return greatest, total, exponents
 
 
 def _exponent(m: Module, greatest: Value, score: Value) -> Value:

@@ -32,7 +32,7 @@ OTHER = {
     "online_softmax": "lanes=2 row=100 slack=8",
     "softermax": "lanes=2 row=16 buffer=flop stores=powers",
     "softmax": "lanes=2 row=16 buffer=sram",
-    "sole": "lanes=4 row=16 buffer=flop",
+    "sole": "lanes=4 row=16 buffer=flop stores=exponents",
     "training/blockwise_dequantize": "lanes=2 code=unsigned",
     "training/blockwise_quantize": "lanes=2 code=unsigned",
     "training/project": "rows=2 columns=3 group=16",

@@ -43,3 +43,23 @@ def test_a_drawn_row_is_as_near_as_a_power_of_two_is() -> None:
 def test_masked_scores_take_no_part() -> None:
     found = sole(*filled([[127, 3, 3], [5, 5, 5]], [[1, 0, 0], [1, 1, 1]]), SoleConfig())
     assert found[:, :, 0].tolist() == [[0, 105, 105], [0, 0, 0]]
+
+
+def test_exponents_that_are_kept_are_rounded_twice() -> None:
+    kept = SoleConfig(stores="exponents")
+    first, grows = [15, -15, 0], [0, -15, 15]
+    by_score, by_exponent = (
+        [shown(sole(*filled([row]), config), [row])[0].tolist() for row in (first, grows)]
+        for config in (SoleConfig(), kept)
+    )
+    assert by_exponent[0] == by_score[0]  # the maximum comes first
+    # 15 codes round to an exponent of 1, twice 15 to one of 3
+    assert by_score[1] == [73, 18, 146]
+    assert by_exponent[1] == [73, 36, 146]
+
+
+def test_words_of_exponents_are_narrower_where_many_scores_come_at_a_time() -> None:
+    def bits(lanes: int) -> list[int]:
+        return [SoleConfig(lanes=lanes, stores=each).word_bits for each in ("scores", "exponents")]
+
+    assert (bits(1), bits(16)) == ([9, 12], [144, 72])

@@ -26,6 +26,7 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("softermax", {"row": 16, "lanes": 4}),
     ("softmax", {"row": 16, "lanes": 2}),
     ("sole", {"row": 16, "lanes": 2}),
+    ("sole", {"row": 16, "lanes": 2, "stores": "exponents"}),
     ("matmul/dot", {"lanes": 3, "w": "uint4", "depth": 4}),
     ("matmul/dot", {"lanes": 4, "accumulator": 19}),
     ("matmul/group_dot", {"lanes": 32, "group": 32, "output": "bf16"}),
