@@ -94,6 +94,15 @@ def test_rows_of_one_score_wait_for_each_other() -> None:
     assert cycles("|||||", slow)[2:] == [slow.prepares + 1] * 3
 
 
+@pytest.mark.parametrize(("beats", "more"), [(4, 0), (16, 1 + 2)])
+def test_rows_that_are_read_twice_wait_for_both_and_for_the_buffer(beats: int, more: int) -> None:
+    twice = Timing(gather=1, deliver=8, prepares=26, survey=16)
+    assert twice.latency == 1 + 1 + 16 + 26 + 1 + 8
+    taken = np.array(cycles(("-" * (beats - 1) + "|") * 8, twice))
+    ends = np.cumsum(taken)[beats - 1 :: beats]
+    assert set(np.diff(ends)[4:].tolist()) == {2 * beats + twice.prepares + more}
+
+
 def test_a_reset_forgets_what_was_under_way() -> None:
     assert cycles("|R|")[1:] == [1, 1]
 
