@@ -164,7 +164,7 @@ def ibert(rng: Random, parameters: Parameters) -> Iterator[Item]:
         )
 
     def drawn_scale() -> Fraction:
-        least = Fraction("1.671") / 2**bits  # its c is below 2 ** width
+        least = Fraction("1.671") / (1 << bits)  # its c is below 2 ** width
         return min(least * Fraction(math.exp2(rng.uniform(0, bits))), Fraction(1))
 
     yield constants(Fraction(8, 127 * 2 ** (bits - 8)))
