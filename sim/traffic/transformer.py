@@ -12,11 +12,21 @@ from torch.nn import functional as F
 
 from consilico.sim.traffic.smollm import GgufModel, ModelShape
 
-__all__ = ["ScoreHook", "Transformer", "perplexity", "rotate"]
+__all__ = ["Normalize", "ScoreHook", "Transformer", "causal_softmax", "perplexity", "rotate"]
 
 ScoreHook = Callable[[int, Tensor], None]
 """Called with a layer and its scores, float32, shape ``(batch, heads, queries, keys)``: q.k/sqrt(d)
 of every pair, the future keys that the causal mask is about to remove included."""
+
+Normalize = Callable[[int, Tensor], Tensor]
+"""Makes weights of the values out of a layer and its scores, which are as :data:`ScoreHook` has
+them; the same shape, 0 for future keys."""
+
+
+def causal_softmax(layer: int, scores: Tensor) -> Tensor:
+    """Return softmax over the keys up to each query, shape ``(batch, heads, queries, keys)``."""
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    return scores.masked_fill(future, float("-inf")).softmax(-1)
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -43,12 +53,18 @@ class Transformer:
         names = [*model.int4, *model.floats]
         self._weights = {name: torch.from_numpy(model.weight(name).copy()) for name in names}
 
-    def hidden(self, tokens: Tensor, on_scores: ScoreHook | None = None) -> Tensor:
+    def hidden(
+        self,
+        tokens: Tensor,
+        on_scores: ScoreHook | None = None,
+        normalize: Normalize = causal_softmax,
+    ) -> Tensor:
         """Run all layers on some tokens and return the last hidden states.
 
         Args:
             tokens: int64, shape ``(batch, time)``; a window starts at position 0.
             on_scores: Sees each layer's attention scores before mask and normalization.
+            normalize: Makes weights of them.
 
         Returns:
             Normalized output of the last layer, float32, shape ``(batch, time, width)``.
@@ -57,14 +73,15 @@ class Transformer:
             x = F.embedding(tokens, self._weights["token_embd.weight"])
             angles = self._angles(tokens.shape[1])
             for layer in range(self.shape.layers):
-                x = x + self._attention(layer, x, angles, on_scores)
+                x = x + self._attention(layer, x, angles, on_scores, normalize)
                 x = x + self._feed_forward(layer, x)
             return self._norm(x, "output_norm")
 
-    def logits(self, tokens: Tensor) -> Tensor:
+    def logits(self, tokens: Tensor, normalize: Normalize = causal_softmax) -> Tensor:
         """Return the scores of the next token, float32, shape ``(batch, time, vocabulary)``."""
         with torch.inference_mode():
-            return F.linear(self.hidden(tokens), self._weights["token_embd.weight"])
+            hidden = self.hidden(tokens, normalize=normalize)
+            return F.linear(hidden, self._weights["token_embd.weight"])
 
     def _angles(self, time: int) -> tuple[Tensor, Tensor]:
         half = torch.arange(self.shape.head_width // 2, dtype=torch.float64)
@@ -73,7 +90,12 @@ class Transformer:
         return angle.cos().float(), angle.sin().float()
 
     def _attention(
-        self, layer: int, x: Tensor, angles: tuple[Tensor, Tensor], on_scores: ScoreHook | None
+        self,
+        layer: int,
+        x: Tensor,
+        angles: tuple[Tensor, Tensor],
+        on_scores: ScoreHook | None,
+        normalize: Normalize,
     ) -> Tensor:
         shape = self.shape
         batch, time, _ = x.shape
@@ -89,9 +111,7 @@ class Transformer:
         scores = rotate(q, *angles) @ k.transpose(2, 3) / shape.head_width**0.5
         if on_scores is not None:
             on_scores(layer, scores)
-        future = torch.ones(time, time, dtype=torch.bool).triu(1)
-        weights = scores.masked_fill(future, float("-inf")).softmax(-1)
-        mixed = weights @ v.repeat_interleave(shared, dim=1)
+        mixed = normalize(layer, scores) @ v.repeat_interleave(shared, dim=1)
         return self._linear(mixed.transpose(1, 2).flatten(2), f"blk.{layer}.attn_output")
 
     def _feed_forward(self, layer: int, x: Tensor) -> Tensor:

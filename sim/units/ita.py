@@ -1,5 +1,6 @@
 """Catalogue entry of ``ita``, a rival of ConSmax that only shifts."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -117,6 +118,7 @@ UNITS = (
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
         normalize=_normalize,
+        score_scale=lambda config: math.log(2) / 2**config.fraction,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

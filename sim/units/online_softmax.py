@@ -31,7 +31,7 @@ from consilico.sim.units.rows import (
     traffic_rows,
 )
 from consilico.sim.units.stimulus import Stimulus
-from consilico.sim.units.unit import Unit
+from consilico.sim.units.unit import Powers, Unit
 
 __all__ = ["UNITS"]
 
@@ -161,8 +161,8 @@ def _contract(config: OnlineSoftmaxConfig) -> Contract:
     )
 
 
-def _normalize(config: OnlineSoftmaxConfig, scale: float, score: Codes, mask: Masks) -> Reals:
-    """Return results rescaled and divided by the sum of their row, as what uses the unit does."""
+def _powers(config: OnlineSoftmaxConfig, scale: float, score: Codes, mask: Masks) -> Powers:
+    """Return what the unit makes of rows, as real numbers."""
     import torch
 
     codes, hidden = in_beats(score, mask, config.lanes)
@@ -178,10 +178,20 @@ def _normalize(config: OnlineSoftmaxConfig, scale: float, score: Codes, mask: Ma
     )
     shifts = found.rescale.numpy().reshape(rows, beats)
     later = shifts[:, ::-1].cumsum(axis=1)[:, ::-1] - shifts  # by how much a result is shifted yet
-    value = real_bf16(found.data.numpy()).reshape(rows, beats, lanes) * 2.0 ** -later[:, :, None]
-    total = found.sum.numpy().reshape(rows, beats)[:, -1] / 2.0**config.sum_fraction
-    divided: Reals = value.reshape(rows, -1) / np.where(total == 0, 1, total)[:, None]
-    return divided[:, : score.shape[1]]
+    scores = score.shape[1]
+    return Powers(
+        value=real_bf16(found.data.numpy()).reshape(rows, -1)[:, :scores],
+        shift=later.repeat(lanes, axis=1)[:, :scores],
+        total=found.sum.numpy().reshape(rows, beats)[:, -1] / 2.0**config.sum_fraction,
+        top=1 + config.slack,
+    )
+
+
+def _normalize(config: OnlineSoftmaxConfig, scale: float, score: Codes, mask: Masks) -> Reals:
+    """Return results rescaled and divided by the sum of their row, as what uses the unit does."""
+    value, shift, total, _ = _powers(config, scale, score, mask)
+    divided: Reals = value * 2.0**-shift / np.where(total == 0, 1, total)[:, None]
+    return divided
 
 
 UNITS = (
@@ -202,6 +212,7 @@ UNITS = (
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
         normalize=_normalize,
+        powers=_powers,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

@@ -1,11 +1,12 @@
 """Catalogue entry of ``softermax``, a rival of ConSmax with a row buffer."""
 
+import math
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from consilico.golden.attention.consmax_base2 import Base2Config, base2_codes
+from consilico.golden.attention.consmax_base2 import QUARTERS, Base2Config, base2_codes
 from consilico.golden.attention.softermax import RESULT_FRACTION, SoftermaxConfig, softermax
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
@@ -113,6 +114,7 @@ UNITS = (
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
         normalize=_normalize,
+        score_scale=lambda config: math.log(2) / QUARTERS,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

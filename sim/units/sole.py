@@ -110,6 +110,7 @@ UNITS = (
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,
         normalize=_normalize,
+        score_scale=lambda config: 2.0**-SCORE_FRACTION,
         sources={name: partial(_traffic, source=name) for name in ("normal", "model", "synthetic")},
         measured_with=("normal",),
     ),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consilico.hw.census import Census
 
-__all__ = ["VERIFICATION", "Unit"]
+__all__ = ["VERIFICATION", "Powers", "Unit"]
 
 VERIFICATION = "verification"  # source of traffic of a unit that names none of its own
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)*")
@@ -36,6 +36,15 @@ def _nothing(*arguments: Any) -> dict[str, Any]:
 
 def _not_stated(*arguments: Any) -> Any:
     raise NotImplementedError  # stands for what Unit counts in its traffic instead
+
+
+class Powers(NamedTuple):
+    """Results of rows relative to a running maximum, before they are divided by their sum."""
+
+    value: NDArray[np.float64]  # shape (rows, scores), below 2 ** top
+    shift: NDArray[np.int64]  # same shape: by how many bits sums that have it are shifted later
+    total: NDArray[np.float64]  # shape (rows,), the unit's sum of what is left of them; 0: of none
+    top: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +97,12 @@ class Unit:
     normalize: Callable[[Any, float, NDArray[np.int64], NDArray[np.bool_]], NDArray[np.float64]] | (
         None
     ) = None
+    # Natural units per code, where the format of its scores says what a code means; without it a
+    # head has a scale of its own.
+    score_scale: Callable[[Any], float] | None = None
+    # Of such a unit whose results are yet to be divided by the sum of their row: arguments as of
+    # ``normalize`` -> the results as they come out.
+    powers: Callable[[Any, float, NDArray[np.int64], NDArray[np.bool_]], Powers] | None = None
 
     family: str = ""  # "attention", "matmul", "training", ...; without one the name's first part
     # Coverage points that a configuration cannot hit, or verification leaves out: why.
