@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from consilico.api import (
     accelerator,
+    accuracy,
     buffer,
     buffers,
     chip,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.accelerator.accelerator import Accelerator
     from consilico.sim.accelerator.step_cost import StepCost
+    from consilico.sim.accuracy.facts import Accuracy
     from consilico.sim.base.progress import Progress
     from consilico.sim.claims.check import CheckedClaim
     from consilico.sim.comparison.facts import Comparison
@@ -81,6 +83,7 @@ __version__ = "0.1.0"  # the only place: packaging reads it from here
 
 _TYPES = {  # imported when first asked for: what a caller names in annotations, or makes
     "Accelerator": "sim.accelerator.accelerator",
+    "Accuracy": "sim.accuracy.facts",
     "BufferCost": "sim.estimate.memories.cost",
     "BufferCosts": "sim.estimate.memories.cost",
     "CheckedClaim": "sim.claims.check",
@@ -109,6 +112,7 @@ _TYPES = {  # imported when first asked for: what a caller names in annotations,
 
 __all__ = [
     "Accelerator",
+    "Accuracy",
     "BufferCost",
     "BufferCosts",
     "CheckFailed",
@@ -139,6 +143,7 @@ __all__ = [
     "Verification",
     "__version__",
     "accelerator",
+    "accuracy",
     "buffer",
     "buffers",
     "chip",

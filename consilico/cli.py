@@ -16,6 +16,7 @@ import typer
 
 from consilico import __version__
 from consilico.commands import (
+    accuracy,
     buffer,
     cache,
     claims,
@@ -90,6 +91,7 @@ app.command("memory-sweep")(memory_sweep.memory_sweep)
 app.command("training-hw")(training_hw.training_hw)
 app.command("system")(system.system)
 app.command("explore")(explore.explore)
+app.command("accuracy")(accuracy.accuracy)
 app.add_typer(pdk.app, name="pdk")
 app.command("scale")(scale.scale)
 app.command("buffer")(buffer.buffer)

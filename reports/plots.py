@@ -9,6 +9,7 @@ import html
 from pathlib import Path
 
 from consilico.reports.accelerator.charts import training_hw_plot
+from consilico.reports.accuracy.charts import accuracy_plot
 from consilico.reports.comparison.charts import compare_plot
 from consilico.reports.estimates.charts import estimate_plot
 from consilico.reports.explore.charts import explore_plot
@@ -24,6 +25,7 @@ from consilico.sim.base.files import write_atomic
 
 __all__ = [
     "PLOT_ENDINGS",
+    "accuracy_plot",
     "buffer_plot",
     "check_plot_path",
     "compare_plot",

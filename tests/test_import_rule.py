@@ -18,6 +18,7 @@ FOLDERS = ("golden", "hw", "sim", "reports", "consilico")
 _UNITS = ("base", "traffic", "units")
 _SILICON = (*_UNITS, "rtlsim", "silicon")
 _ESTIMATE = (*_SILICON, "estimate")
+_OF_MODELS = ("memory", "workload", "accelerator")
 SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "base": ("base",),
     "traffic": ("base", "traffic"),
@@ -27,29 +28,13 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "estimate": _ESTIMATE,
     "comparison": (*_ESTIMATE, "comparison"),
     "memory": ("base", "memory"),
+    "accuracy": (*_UNITS, "accuracy"),
     "training": ("base", "traffic", "training"),
     "workload": ("base", "memory", "workload"),
     "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
-    "system": (*_ESTIMATE, "comparison", "memory", "workload", "accelerator", "system"),
-    "explore": (
-        *_ESTIMATE,
-        "comparison",
-        "memory",
-        "workload",
-        "accelerator",
-        "system",
-        "explore",
-    ),
-    "claims": (
-        *_ESTIMATE,
-        "comparison",
-        "memory",
-        "workload",
-        "accelerator",
-        "system",
-        "explore",
-        "claims",
-    ),
+    "system": (*_ESTIMATE, *_OF_MODELS, "accuracy", "comparison", "system"),
+    "explore": (*_ESTIMATE, *_OF_MODELS, "accuracy", "comparison", "system", "explore"),
+    "claims": (*_ESTIMATE, *_OF_MODELS, "comparison", "system", "explore", "claims"),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = (

@@ -10,6 +10,7 @@ an argument that is not accepted, and :class:`~consilico.extras.MissingExtra` fo
 not installed. A failing external tool raises :class:`~consilico.sim.base.errors.ToolError`.
 """
 
+from consilico.api.accuracy import accuracy
 from consilico.api.catalogue import configure, generate, mutate, prove, report, unit, units, verify
 from consilico.api.claims import claims
 from consilico.api.comparisons import compare
@@ -21,6 +22,7 @@ from consilico.api.training import accelerator, memory, memory_sweep, training_h
 
 __all__ = [
     "accelerator",
+    "accuracy",
     "buffer",
     "buffers",
     "chip",

@@ -152,6 +152,7 @@ def _show(result: dict[str, Any]) -> None:
         f" {own['share_of_energy']:.2%} of the energy, {_range(own['area_um2'], 1e-6)} mm2 with"
         f" {own['buffer_kib']:,.0f} KiB of buffers"
     )
+    print(f"Accuracy     {_accuracy(result['accuracy'], s['p_format'])}")
     print(
         f"Memory       weights {result['weight_bytes'] / 1e9:.3g} GB, keys and values"
         f" {result['kv_cache_bytes'] / 1e9:.3g} GB"
@@ -159,6 +160,13 @@ def _show(result: dict[str, Any]) -> None:
     print(f"Units        {kit['pdk']}, {kit['activity']}, {kit['dated']}; {RUNGS[kit['rung']]}")
     for doubt in result["doubts"]:
         print(f"Assumed      {doubt}")
+
+
+def _accuracy(known: dict[str, Any], p_format: str) -> str:
+    if known["change_pct"] is None:
+        return str(known["note"])
+    changes = ", ".join(f"{each['change_pct']:+.3g} % on {each['text']}" for each in known["texts"])
+    return f"perplexity {changes}, P as {p_format} ({known['note']})"
 
 
 def _show_rivals(own: dict[str, Any]) -> None:

@@ -196,16 +196,13 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     Returns:
         bf16 bit patterns, int64, same shape; 0 where a result is below the least normal number.
     """
-    exponent = (score * k) >> (K_FRACTION - FRACTION)
-    whole = exponent >> FRACTION
-    address = (exponent >> FRACTION - POWER_ADDRESS) & (1 << POWER_ADDRESS) - 1
-    if config.exponential == "vexp":
-        mantissas = torch.tensor([vexp_mantissa(each) for each in range(128)])
-        power = 128 + mantissas[address >> POWER_ADDRESS - 7] << POWER_FRACTION - 7
+    if isinstance(k, int) and score.numel() > _CODES:  # each code once is less to work out
+        every = torch.arange(_CODES) - _CODES // 2
+        place = score + _CODES // 2
+        exponent, power = (of_code[place] for of_code in _powers(every * k, config))
     else:
-        mantissas = torch.tensor(mantissa_table())
-        power = power_segments().at(address)
-    power = power << config.sum_fraction - POWER_FRACTION
+        exponent, power = _powers(score * k, config)
+    whole = exponent >> FRACTION
 
     def added(beat: int, excess: Tensor) -> Tensor:
         shifted = power[:, beat] >> excess.clamp(max=62)
@@ -221,8 +218,38 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     fraction = (total << LOG_ADDRESS >> place) & (1 << LOG_ADDRESS) - 1
     log_total = (place - config.sum_fraction + greatest << FRACTION) + log_segments().at(fraction)
     log_result = exponent + ((_BIAS << FRACTION) - log_total)[:, None, None]
-    place_of = (log_result & (1 << FRACTION) - 1) * len(mantissas) >> FRACTION
-    mantissa = mantissas[place_of]
+    mantissa = _mantissas(config)[log_result & (1 << FRACTION) - 1]
     bits = (log_result >> FRACTION << 7) + mantissa
     nothing = mask | (total == 0)[:, None, None] | (bits < 1 << 7)
     return torch.where(nothing, 0, bits)
+
+
+_CODES = 256  # of a score
+
+
+def _powers(product: Tensor, config: SoftmaxConfig) -> tuple[Tensor, Tensor]:
+    """Return the exponents that products of codes and ``k`` stand for, and 2 to their fractions.
+
+    Args:
+        product: 17 fraction bits, int64, any shape.
+        config: The unit, as whose sum a power has fraction bits.
+    """
+    exponent = product >> (K_FRACTION - FRACTION)
+    address = (exponent >> FRACTION - POWER_ADDRESS) & (1 << POWER_ADDRESS) - 1
+    if config.exponential == "vexp":
+        mantissas = torch.tensor([vexp_mantissa(each) for each in range(128)])
+        power = 128 + mantissas[address >> POWER_ADDRESS - 7] << POWER_FRACTION - 7
+    else:
+        power = power_segments().at(address)
+    return exponent, power << config.sum_fraction - POWER_FRACTION
+
+
+@cache
+def _mantissas(config: SoftmaxConfig) -> Tensor:
+    """Return the mantissa of a result for each fraction of its logarithm, int64, shape (4096,)."""
+    table = (
+        [vexp_mantissa(each) for each in range(128)]
+        if config.exponential == "vexp"
+        else mantissa_table()
+    )
+    return torch.tensor(table).repeat_interleave((1 << FRACTION) // len(table))

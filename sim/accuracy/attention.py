@@ -16,7 +16,7 @@ __all__ = ["HardwareAttention"]
 
 _ROWS = 64  # at a time: their keys and what comes of them stay in the processor's cache
 
-Reals = NDArray[np.float64]
+Reals = NDArray[np.float32]
 
 
 class HardwareAttention:
@@ -46,11 +46,11 @@ class HardwareAttention:
                     score = scores[window, head, first:end, :end].numpy()
                     mask = np.arange(end) > np.arange(first, end)[:, None]
                     code = self._normalizer.codes(score, scale)
-                    found = self._normalizer.weights(scale, code, mask)
-                    self._counts[layer].add(score, mask, found)
-                    limits = np.abs(code) >= self._normalizer.top
-                    self._counts[layer].saturated += int((limits & ~mask).sum())
-                    weights[window, head, first:end, :end] = torch.from_numpy(found).float()
+                    found = self._normalizer.weights(scale, code, mask).astype(np.float32)
+                    shown = np.where(mask, -np.inf, score)
+                    limit = scale * (self._normalizer.top - 0.5)  # from here on a code is the last
+                    self._counts[layer].add(shown, mask, found, limit)
+                    weights[window, head, first:end, :end] = torch.from_numpy(found)
         return weights
 
     @property
@@ -91,20 +91,29 @@ class _Counts:
         self.moved = self.sum_error = self.sums = 0.0
         self.least_sum, self.greatest_sum = float("inf"), 0.0
 
-    def add(self, score: NDArray[np.float32], mask: NDArray[np.bool_], found: Reals) -> None:
-        """Take in some rows: scores in natural units, which of them are masked, and weights."""
-        shown = np.where(mask, -np.inf, score)
+    def add(self, shown: Reals, mask: NDArray[np.bool_], found: Reals, limit: float) -> None:
+        """Take in some rows.
+
+        Args:
+            shown: Scores in natural units, minus infinity where masked.
+            mask: Which are masked.
+            found: Their weights.
+            limit: Magnitude from which on a score's code is the least or the greatest.
+        """
         top = shown.max(axis=1, keepdims=True)
         exact = np.exp(shown - top)
         exact /= exact.sum(axis=1, keepdims=True)
-        sums, greatest = found.sum(axis=1), found.max(axis=1, keepdims=True)
-        # of equal weights the one at the greatest score counts
-        at_greatest = np.where(found == greatest, shown, -np.inf).max(axis=1)
+        sums = found.sum(axis=1, dtype=np.float64)
+        greatest = found.max(axis=1, keepdims=True)
+        at_top = np.take_along_axis(found, shown.argmax(axis=1, keepdims=True), axis=1)
+        masked = int(mask.sum())
         self.rows += len(found)
-        self.scores += int((~mask).sum())
-        self.flips += int((at_greatest < top[:, 0]).sum())
+        self.scores += mask.size - masked
+        self.saturated += int((np.abs(shown) >= limit).sum()) - masked
+        self.flips += int((at_top < greatest).sum())
         self.empty += int((greatest == 0).sum())
-        self.moved += float(np.abs(found - exact).sum()) / 2
+        np.abs(np.subtract(found, exact, out=exact), out=exact)
+        self.moved += float(exact.sum(dtype=np.float64)) / 2
         self.sum_error += float(np.abs(sums - 1).sum())
         self.sums += float(sums.sum())
         self.least_sum = min(self.least_sum, float(sums.min()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consilico.sim.accelerator.unit_prices import PricedKit
+from consilico.sim.accuracy.table import KnownAccuracy, known_accuracy
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import ZERO, Interval, summed
 from consilico.sim.system.chip import Chip
@@ -275,6 +276,7 @@ class SystemAnswer:
                 "nothing_gained": self.nothing_gained,
             },
             "transforms": [effect.to_json() for effect in self.effects],
+            "accuracy": self.accuracy.to_json(),
             "weight_bytes": self.graph.weights * chip.weights.bits / 8,
             "kv_cache_bytes": float(self.graph.kv_cache_elements),
             "cycles_basis": {
@@ -298,6 +300,11 @@ class SystemAnswer:
                 " that it can be built for"
             )
         return own
+
+    @property
+    def accuracy(self) -> KnownAccuracy:
+        """Return what normalizer and format of P were measured to do to the answers of a model."""
+        return known_accuracy(self.normalizer.unit.name, self.p_format, self.workload.context)
 
     @property
     def nothing_gained(self) -> list[str]:

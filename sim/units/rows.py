@@ -199,14 +199,15 @@ def in_beats(score: Codes, mask: Masks, lanes: int) -> tuple[Codes, Masks]:
         Codes and masks of shape ``(rows, beats, lanes)``.
     """
     rows, scores = score.shape
-    more = (0, 0), (0, -scores % lanes)
-    filled = np.pad(score, more), np.pad(mask, more, constant_values=True)
-    return filled[0].reshape(rows, -1, lanes), filled[1].reshape(rows, -1, lanes)
+    if scores % lanes:
+        more = (0, 0), (0, -scores % lanes)
+        score, mask = np.pad(score, more), np.pad(mask, more, constant_values=True)
+    return score.reshape(rows, -1, lanes), mask.reshape(rows, -1, lanes)
 
 
 def of_scores(results: NDArray[np.integer], scores: int) -> NDArray[np.int64]:
     """Return results of beats, shape ``(rows, beats, lanes)``, as those of so many scores."""
-    return results.reshape(len(results), -1)[:, :scores].astype(np.int64)
+    return results.reshape(len(results), -1)[:, :scores].astype(np.int64, copy=False)
 
 
 def real_bf16(bits: NDArray[np.integer]) -> Reals:

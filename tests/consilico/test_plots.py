@@ -21,6 +21,7 @@ COMMANDS = {  # with arguments that answer quickly, where there are any
     "estimate": ["consmax/log2"],
     "buffer": ["--words", "64", "--bits", "8"],
     "scale": ["--from", "nangate45", "--to", "asap7", "--area-um2", "1000"],
+    "accuracy": None,
     "compare": None,
     "implement": None,
     "sweep": None,

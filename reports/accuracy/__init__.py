@@ -1,0 +1,1 @@
+"""Charts of what normalizers do to the answers of a model."""
