@@ -4,6 +4,8 @@ Such a unit normalizes rows of scores, and its entry says what it makes of them 
 ConSmax does not: its constants are learned together with the model.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -137,13 +139,17 @@ def _config(unit: Unit, settings: list[str], tokens: int) -> Config:
         wanted.setdefault("lanes", f"lanes={_LANES}")
     if "buffer" in known:
         wanted["buffer"] = "buffer=sram"
-    if "row" in known:
-        wanted["row"] = f"row={_row(known['row'].metadata, tokens)}"
-    return configure(unit, list(wanted.values()))
+    if "row" not in known:
+        return configure(unit, [*wanted.values()])
+    *shorter, longest = _rows(known["row"].metadata, tokens)
+    for row in shorter:
+        with suppress(UserError):  # it may be too short for the lanes
+            return configure(unit, [*wanted.values(), f"row={row}"])
+    return configure(unit, [*wanted.values(), f"row={longest}"])
 
 
-def _row(metadata: Any, tokens: int) -> int:
-    """Return the least longest row that a unit can be built for and that the tokens fit in."""
+def _rows(metadata: Mapping[str, Any], tokens: int) -> list[int]:
+    """Return the longest rows that a unit can be built for and that the tokens fit in."""
     if "options" in metadata:
-        return min((row for row in metadata["options"] if row >= tokens), default=tokens)
-    return max(tokens, int(metadata["range"][0]))
+        return [row for row in metadata["options"] if row >= tokens] or [tokens]
+    return [max(tokens, int(metadata["range"][0]))]
