@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python looks next to it only
     sys.path.insert(0, str(ROOT))
 from scripts import (  # noqa: E402
+    accuracy_parts,
     claim_parts,
     comparison_parts,
     dot_parts,
@@ -323,6 +324,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "quarter_bits": quarter_bits_part,
     "memory": memory_part,
     "dot_targets": dot_targets_part,
+    **accuracy_parts.PARTS,
     **dot_parts.PARTS,
     **claim_parts.PARTS,
     **comparison_parts.PARTS,
@@ -491,6 +493,14 @@ def draw_comparison() -> None:
         save_plot(compare_plot(found[0]), ROOT / "docs" / "compare.png")
 
 
+def draw_accuracy() -> None:
+    """Draw how perplexity changes with the length of windows, of docs/accuracy.md."""
+    from consilico.reports.accuracy.charts import perplexity_plot
+    from consilico.reports.plots import save_plot
+
+    save_plot(perplexity_plot(accuracy_parts.plot_panels()), ROOT / "docs" / "accuracy.png")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the parts of the documents anew that come from data."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -499,6 +509,7 @@ def main(argv: list[str] | None = None) -> int:
         measure()
     draw_memory()
     draw_comparison()
+    draw_accuracy()
     for path in documents():
         text = path.read_text()
         if (new := rewritten(text)) != text:

@@ -196,13 +196,14 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     Returns:
         bf16 bit patterns, int64, same shape; 0 where a result is below the least normal number.
     """
-    if isinstance(k, int) and score.numel() > _CODES:  # each code once is less to work out
-        every = torch.arange(_CODES) - _CODES // 2
-        place = score + _CODES // 2
-        exponent, power = (of_code[place] for of_code in _powers(every * k, config))
-    else:
-        exponent, power = _powers(score * k, config)
+    index = score + _CODES // 2  # of a code among all
+    # a row that is longer than there are codes is worked out by looking each of them up
+    looks_up = isinstance(k, int) and score.shape[1] * score.shape[2] > _CODES
+    code = torch.arange(_CODES) - _CODES // 2 if looks_up else score
+    exponent, power = _powers(code * k, config)
     whole = exponent >> FRACTION
+    if looks_up:
+        whole, power = whole[index], power[index]
 
     def added(beat: int, excess: Tensor) -> Tensor:
         shifted = power[:, beat] >> excess.clamp(max=62)
@@ -220,8 +221,10 @@ def softmax(score: Tensor, mask: Tensor, k: int | Tensor, config: SoftmaxConfig)
     log_result = exponent + ((_BIAS << FRACTION) - log_total)[:, None, None]
     mantissa = _mantissas(config)[log_result & (1 << FRACTION) - 1]
     bits = (log_result >> FRACTION << 7) + mantissa
-    nothing = mask | (total == 0)[:, None, None] | (bits < 1 << 7)
-    return torch.where(nothing, 0, bits)
+    bits = torch.where((total == 0)[:, None, None] | (bits < 1 << 7), 0, bits)
+    if looks_up:
+        bits = bits.flatten(1).gather(1, index.flatten(1)).reshape(score.shape)
+    return torch.where(mask, 0, bits)
 
 
 _CODES = 256  # of a score

@@ -57,5 +57,5 @@ def test_a_row_of_nothing_stays_nothing() -> None:
 
 
 def test_an_unknown_format_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="must be one of bf16, int7, u8, .*, not 'fp8'"):
+    with pytest.raises(UserError, match=r"must be one of bf16, int7, u8, .*, not 'fp8'"):
         find_p_format("fp8")

@@ -1,11 +1,11 @@
 """The table of measurements, and what a chip's answer has of it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from consilico.sim.accuracy import measure, table
-from consilico.sim.accuracy.facts import Accuracy, LayerError, RowSums
 from consilico.sim.accuracy.table import (
     MeasuredAccuracies,
     MeasuredAccuracy,
@@ -14,20 +14,11 @@ from consilico.sim.accuracy.table import (
 )
 from consilico.sim.accuracy.texts import LENGTHS, TEXTS
 from consilico.sim.units.catalogue import own_units
+from tests.sim.accuracy.small_accuracy import found
 
 
-def row(name: str = "softmax", tokens: int = 256, perplexity: float = 11.0) -> MeasuredAccuracy:
-    layers = tuple(
-        LayerError(layer=layer, moved=moved, row_sum_error=0.0, argmax_flips=0.0, saturated=0.0)
-        for layer, moved in enumerate((0.1, 0.3, 0.2))
-    )
-    found = Accuracy(
-        model="small", text="Pericles", tokens=tokens, predicted=2048, normaliser=name,
-        p_format="u8", lanes=64, perplexity=perplexity, baseline=10.0,
-        row_sum=RowSums(least=0.9, mean=1.0, greatest=1.0), argmax_flips=0.0, empty_rows=0.0,
-        saturated=0.0, moved=0.2, layers=layers,
-    )  # fmt: skip
-    return MeasuredAccuracy(found=found, date="2026-11-30", tools={})
+def row(**fields: Any) -> MeasuredAccuracy:
+    return MeasuredAccuracy(found=found(**fields), date="2026-11-30", tools={})
 
 
 def test_a_row_keeps_its_worst_layer_and_replaces_that_of_its_key() -> None:
@@ -41,8 +32,7 @@ def test_a_row_keeps_its_worst_layer_and_replaces_that_of_its_key() -> None:
 @pytest.fixture
 def of_three(monkeypatch: pytest.MonkeyPatch) -> None:
     known = MeasuredAccuracies().added(row()).added(row(tokens=1024, perplexity=13.0))
-    other = row(tokens=1024, perplexity=12.0)
-    known = known.added(replace(other, found=replace(other.found, text="Sonnets")))
+    known = known.added(row(tokens=1024, perplexity=12.0, text="Sonnets"))
     monkeypatch.setattr(table, "measured_accuracies", lambda: known)
 
 
@@ -67,9 +57,9 @@ def test_a_chip_is_told_of_the_longest_windows_within_its_context() -> None:
     ],
 )
 def test_what_was_not_measured_is_no_number(name: str, form: str, context: int, words: str) -> None:
-    found = known_accuracy(name, form, context)
-    assert found.change_pct is None
-    assert words in found.note
+    known = known_accuracy(name, form, context)
+    assert known.change_pct is None
+    assert words in known.note
 
 
 def test_the_study_has_every_unit_that_takes_the_place_of_softmax_at_every_length() -> None:
