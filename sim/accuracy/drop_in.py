@@ -62,7 +62,8 @@ class DropIn:
         """Round scores in natural units to codes, and saturate them."""
         if self.top == 127:
             return quantize_scores(score, scale).astype(np.int64)
-        return np.clip(np.rint(score / scale), -self.top, self.top).astype(np.int64)
+        wide: Codes = np.clip(np.rint(score / scale), -self.top, self.top).astype(np.int64)
+        return wide
 
     def weights(self, scale: float, code: Codes, mask: Masks) -> Reals:
         """Return the weights of the values.

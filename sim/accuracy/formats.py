@@ -58,7 +58,8 @@ class PFormat:
         later = 2.0**-powers.shift
         if not self.bits:
             total = np.where(powers.total == 0, 1, powers.total)
-            return _bf16(powers.value) * later / total[:, None]
+            shares: Reals = _bf16(powers.value) * later / total[:, None]
+            return shares
         return _divided(self._codes(powers.value * 2.0 ** (self.bits - powers.top)) * later)
 
     @property

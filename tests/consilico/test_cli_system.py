@@ -1,10 +1,25 @@
 """``consilico system``: what it prints, and how it refuses."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from consilico.cli import main
+from consilico.sim.accuracy.facts import Accuracy
+from consilico.sim.accuracy.table import MeasuredAccuracies, MeasuredAccuracy
+from tests.sim.accuracy.small_accuracy import found
+
+Fake = Callable[[str, Any], list[tuple[Any, ...]]]
+
+
+def table(*rows: Accuracy) -> MeasuredAccuracies:
+    known = MeasuredAccuracies()
+    for row in rows:
+        known = known.added(MeasuredAccuracy(found=row, date="2026-11-30", tools={}))
+    return known
+
 
 ISSUE = [
     "--phase",
@@ -36,14 +51,30 @@ ISSUE = [
 
 def test_the_answer_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["system", "--model", "llama-7b", *ISSUE, "--json", "-"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["per"] == "token"
-    assert found["latency_s"]["low"] <= found["latency_s"]["value"] <= found["latency_s"]["high"]
-    assert found["kv_cache_bytes"] == 2 * 32 * 4096 * 4096
-    assert set(found["utilisation"]) == {"qk", "pv", "gemv", "normaliser", "vector", "dram"}
+    answer = json.loads(capsys.readouterr().out)
+    latency = answer["latency_s"]
+    assert answer["per"] == "token"
+    assert latency["low"] <= latency["value"] <= latency["high"]
+    assert answer["kv_cache_bytes"] == 2 * 32 * 4096 * 4096
+    assert set(answer["utilisation"]) == {"qk", "pv", "gemv", "normaliser", "vector", "dram"}
     assert {"share_of_latency", "share_of_energy", "area_um2", "buffer_kib", "against"} <= set(
-        found["normaliser"]
+        answer["normaliser"]
     )
+
+
+def test_perplexity_is_quoted_where_it_was_measured(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake("consilico.sim.accuracy.table.measured_accuracies", table(found(tokens=1024, form="int7")))
+    arguments = ["system", "--model", "llama-60m", "--normaliser", "softmax", "--p-format", "int7"]
+    assert main([*arguments, "--context", "2048", "--json", "-"]) == 0
+    known = json.loads(capsys.readouterr().out)["accuracy"]
+    assert known["change_pct"] == pytest.approx(10)
+    assert [(each["text"], each["tokens"]) for each in known["texts"]] == [("Pericles", 1024)]
+    assert main([*arguments, "--context", "512"]) == 0
+    assert "Accuracy     not measured" in capsys.readouterr().out
+    assert main([*arguments, "--context", "1024"]) == 0
+    assert "Accuracy     perplexity +10 % on Pericles, P as int7" in capsys.readouterr().out
 
 
 def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +86,7 @@ def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         "Bound ",
         "Utilization ",
         "Normalizer ",
+        "Accuracy     not measured: a model has to be trained with consmax/log2",
         "Other normalizers",
         "No gain",
     ):

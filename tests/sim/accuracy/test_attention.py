@@ -81,7 +81,7 @@ def test_saturated_scores_are_those_whose_code_is_a_limit() -> None:
 def test_a_unit_of_wider_scores_gets_finer_codes() -> None:
     unit = find_unit("softmax")
 
-    class Wide(unit.config):  # type: ignore[misc, name-defined]
+    class Wide(unit.config):  # type: ignore[name-defined]
         score_width = 16
 
     normalizer = replace(drop_in("softmax", "u8", 64), config=Wide())
