@@ -1,8 +1,6 @@
 """``consilico system``: what it prints, and how it refuses."""
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,14 +9,9 @@ from consilico.sim.accuracy.facts import Accuracy
 from consilico.sim.accuracy.table import MeasuredAccuracies, MeasuredAccuracy
 from tests.sim.accuracy.small_accuracy import found
 
-Fake = Callable[[str, Any], list[tuple[Any, ...]]]
 
-
-def table(*rows: Accuracy) -> MeasuredAccuracies:
-    known = MeasuredAccuracies()
-    for row in rows:
-        known = known.added(MeasuredAccuracy(found=row, date="2026-11-30", tools={}))
-    return known
+def row(of: Accuracy) -> MeasuredAccuracy:
+    return MeasuredAccuracy(found=of, date="2026-11-30", tools={})
 
 
 ISSUE = [
@@ -63,14 +56,15 @@ def test_the_answer_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_perplexity_is_quoted_where_it_was_measured(
-    fake: Fake, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake("consilico.sim.accuracy.table.measured_accuracies", table(found(tokens=1024, form="int7")))
+    known = MeasuredAccuracies().added(row(found(tokens=1024, form="int7")))
+    monkeypatch.setattr("consilico.sim.accuracy.table.measured_accuracies", lambda: known)
     arguments = ["system", "--model", "llama-60m", "--normaliser", "softmax", "--p-format", "int7"]
     assert main([*arguments, "--context", "2048", "--json", "-"]) == 0
-    known = json.loads(capsys.readouterr().out)["accuracy"]
-    assert known["change_pct"] == pytest.approx(10)
-    assert [(each["text"], each["tokens"]) for each in known["texts"]] == [("Pericles", 1024)]
+    quoted = json.loads(capsys.readouterr().out)["accuracy"]
+    assert quoted["change_pct"] == pytest.approx(10)
+    assert [(each["text"], each["tokens"]) for each in quoted["texts"]] == [("Pericles", 1024)]
     assert main([*arguments, "--context", "512"]) == 0
     assert "Accuracy     not measured" in capsys.readouterr().out
     assert main([*arguments, "--context", "1024"]) == 0
