@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.sim.accuracy.drop_in import DropIn
+from consilico.sim.accuracy.drop_in import GREATEST, DropIn
 from consilico.sim.accuracy.facts import LayerError, RowSums
+from consilico.sim.base.errors import UserError
+from consilico.sim.traffic.scores import quantize_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +35,11 @@ class HardwareAttention:
         self._counts = [_Counts() for _ in most]
 
     def __call__(self, layer: int, scores: "Tensor") -> "Tensor":
-        """Return the weights of a layer, float32, the shape of the scores; 0 for future keys."""
+        """Return the weights of a layer, float32, the shape of the scores; 0 for future keys.
+
+        Raises:
+            UserError: If the scale of a head is none for the unit.
+        """
         import torch
 
         weights = torch.zeros_like(scores)
@@ -45,10 +51,14 @@ class HardwareAttention:
                     end = min(first + _ROWS, queries)
                     score = scores[window, head, first:end, :end].numpy()
                     mask = np.arange(end) > np.arange(first, end)[:, None]
-                    code = self._normalizer.codes(score, scale)
-                    found = self._normalizer.weights(scale, code, mask).astype(np.float32)
+                    code = quantize_scores(score, scale).astype(np.int64)
+                    try:
+                        found = self._normalizer.weights(scale, code, mask).astype(np.float32)
+                    except ValueError as error:
+                        name = self._normalizer.name
+                        raise UserError(f"{name} in layer {layer}, head {head}: {error}") from error
                     shown = np.where(mask, -np.inf, score)
-                    limit = scale * (self._normalizer.top - 0.5)  # from here on a code is the last
+                    limit = scale * (GREATEST - 0.5)  # from here on a code is the last
                     self._counts[layer].add(shown, mask, found, limit)
                     weights[window, head, first:end, :end] = torch.from_numpy(found)
         return weights

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from consilico.golden.config import Config
 from consilico.sim.accuracy.formats import PFormat, find_p_format
 from consilico.sim.base.errors import UserError
-from consilico.sim.traffic.scores import quantize_scores
 from consilico.sim.units.catalogue import catalogue, configure
 from consilico.sim.units.unit import Unit
 
-__all__ = ["EXACT", "DropIn", "drop_in", "drop_in_names"]
+__all__ = ["EXACT", "GREATEST", "DropIn", "drop_in", "drop_in_names"]
 
 EXACT = "exact"
 """Name of softmax in floating point on the same INT8 scores: what scores of 8 bits cost alone."""
 
+GREATEST = 127
+"""Greatest code of a score, as :func:`~consilico.sim.traffic.scores.quantize_scores` has it."""
+
 _LANES = 64  # of a tile of `consilico system`
-_EXACT_BITS = 8  # of its scores
 _RESULT_BITS = 16  # of a result that is a bf16 number
 
 Codes = NDArray[np.int64]
@@ -42,12 +43,6 @@ class DropIn:
     unit: Unit | None = None  # None: exact softmax
     config: Config | None = None
 
-    @property
-    def top(self) -> int:
-        """Return the greatest code of a score."""
-        bits = _EXACT_BITS if self.config is None else getattr(self.config, "score_width", 8)
-        return (1 << int(bits) - 1) - 1
-
     def scale(self, most: float) -> float:
         """Return the natural units per code: those of the unit's scores, or of a head.
 
@@ -56,14 +51,7 @@ class DropIn:
         """
         if self.unit is not None and self.unit.score_scale is not None:
             return self.unit.score_scale(self.config)
-        return most / self.top
-
-    def codes(self, score: NDArray[np.float32], scale: float) -> Codes:
-        """Round scores in natural units to codes, and saturate them."""
-        if self.top == 127:
-            return quantize_scores(score, scale).astype(np.int64)
-        wide: Codes = np.clip(np.rint(score / scale), -self.top, self.top).astype(np.int64)
-        return wide
+        return most / GREATEST
 
     def weights(self, scale: float, code: Codes, mask: Masks) -> Reals:
         """Return the weights of the values.
@@ -72,6 +60,9 @@ class DropIn:
             scale: Natural units per code.
             code: Shape ``(rows, scores)``.
             mask: Same shape; True: the score takes no part, and its weight is 0.
+
+        Raises:
+            ValueError: If the scale is none for the unit.
         """
         if self.unit is None:
             shown = np.where(mask, -np.inf, code * scale)

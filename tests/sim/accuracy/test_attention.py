@@ -1,6 +1,5 @@
 """The hook: every row of every head through a normalizer, and what is counted of it."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,9 @@ import torch
 
 from consilico.sim.accuracy.attention import HardwareAttention
 from consilico.sim.accuracy.drop_in import DropIn, drop_in
+from consilico.sim.base.errors import UserError
+from consilico.sim.traffic.scores import quantize_scores
 from consilico.sim.traffic.transformer import causal_softmax
-from consilico.sim.units.catalogue import find_unit
 
 MOST = [[13.0, 15.0]]
 
@@ -27,7 +27,7 @@ def test_many_rows_at_once_are_each_row_alone(name: str) -> None:
     for window, head, query in ((0, 0, 0), (0, 1, 63), (1, 0, 64), (1, 1, 99)):
         scale = normalizer.scale(MOST[0][head])
         row = drawn[window, head, query : query + 1, : query + 1].numpy()
-        code = normalizer.codes(row, scale)
+        code = quantize_scores(row, scale).astype(np.int64)
         alone = normalizer.weights(scale, code, np.zeros(code.shape, dtype=bool))
         expected = alone[0].astype(np.float32)
         np.testing.assert_array_equal(found[window, head, query, : query + 1], expected)
@@ -73,19 +73,11 @@ def test_saturated_scores_are_those_whose_code_is_a_limit() -> None:
     attention = HardwareAttention(normalizer, [[4.0, 4.0]])
     attention(0, drawn)
     causal = torch.ones(64, 64, dtype=torch.bool).tril().numpy()
-    codes = np.stack([normalizer.codes(each.numpy(), 4 / 127) for each in drawn[0]])
+    codes = quantize_scores(drawn[0].numpy(), 4 / 127)
     limits = (np.abs(codes) == 127) & causal
     assert attention.layers[0].saturated == limits.sum() / (2 * causal.sum())
 
 
-def test_a_unit_of_wider_scores_gets_finer_codes() -> None:
-    unit = find_unit("softmax")
-
-    class Wide(unit.config):  # type: ignore[name-defined]
-        score_width = 16
-
-    normalizer = replace(drop_in("softmax", "u8", 64), config=Wide())
-    assert normalizer.scale(2.0) == 2 / 32767
-    assert normalizer.codes(np.array([[1.0, -9.0]], dtype=np.float32), 2 / 32767).tolist() == [
-        [16384, -32767]
-    ]
+def test_a_scale_that_is_none_for_the_unit_is_refused_with_its_head() -> None:
+    with pytest.raises(UserError, match=r"^softmax in layer 0, head 1: scale must be above"):
+        HardwareAttention(drop_in("softmax", "u8", 64), [[13.0, 127.0]])(0, scores(1, 64))
