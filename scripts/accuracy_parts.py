@@ -26,7 +26,7 @@ def accuracy_state() -> str:
     left = len(cases - known)
     state = f"{left} of its {len(cases)} cases are not measured yet" if left else "it is whole"
     return paragraph(
-        f"""Measured from {dates[0]} to {dates[-1]} with {", ".join(tools)}, one thread:
+        f"""Measured on {" and ".join(dates)} with {", ".join(tools)}, one thread:
         {len(rows)} rows, on {" and ".join(dict.fromkeys(row.found.text for row in rows))}; scales
         of scores are calibrated on {CALIBRATION}. Of the study,
         {state}."""
@@ -128,7 +128,7 @@ def plot_panels() -> Sequence[tuple[str, Sequence[tuple[str, Sequence[Accuracy]]
     names = [(name, line(name, _FINE)) for name in _normalizers()]
     shown = [(name, found) for name, found in names if found and found[-1].change_pct < 100]
     return [
-        ("P as, with softmax", [(name, found) for name, found in formats if found]),
+        ("format of P, with softmax", [(name, found) for name, found in formats if found]),
         ("normalizer, with P in 14 bits", shown),
     ]
 

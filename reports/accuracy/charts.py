@@ -1,6 +1,7 @@
 """Figures on accuracy: what a normalizer does layer by layer, and to perplexity by length."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 from consilico.reports.page.chart import Chart, Panel, Series
 from consilico.sim.accuracy.facts import Accuracy, LayerError
@@ -53,13 +54,14 @@ def perplexity_plot(panels: Sequence[tuple[str, Sequence[Line]]]) -> Chart:
         panels: Title of each, and its lines: name and findings on one text, by length.
     """
     drawn = []
+    colours = cycle(_COLOURS)  # the panels share a legend
     for title, lines in panels:
         series = [
             Series(
-                name=name, colour=_COLOURS[index % len(_COLOURS)],
+                name=name, colour=next(colours),
                 x=[each.tokens for each in found], y=[each.change_pct for each in found],
             )
-            for index, (name, found) in enumerate(lines)
+            for name, found in lines
         ]  # fmt: skip
         lengths = sorted({x for each in series for x in each.x})
         drawn.append(
