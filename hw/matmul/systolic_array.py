@@ -100,13 +100,18 @@ class SystolicArray(wiring.Component):
 
     A reset drops everything.
 
+    Args:
+        config: Its sizes, operands and dataflow.
+        cell: Name of the Verilog module of its cells; two arrays of one design that differ need
+            two names.
+
     Members:
         slot: In, :func:`slot_tags`: what the array does.
         beat: In, :func:`beat_layout`, taken with a slot that computes.
         o: Out, :func:`result_layout`.
     """
 
-    def __init__(self, config: SystolicConfig) -> None:
+    def __init__(self, config: SystolicConfig, cell: str = "matmul_systolic_cell") -> None:
         self._config = config
         self._weights = config.dataflow == "weight_stationary"
         self._stages = config.cluster_rows + config.cluster_columns + self._weights
@@ -118,7 +123,7 @@ class SystolicArray(wiring.Component):
             }
         )
         self.parts: dict[str, wiring.Component] = {
-            "matmul_systolic_cell": (WeightCell if self._weights else OutputCell)(config)
+            cell: (WeightCell if self._weights else OutputCell)(config)
         }
 
     def elaborate(self, platform: Any) -> Module:
@@ -156,7 +161,7 @@ class SystolicArray(wiring.Component):
         """Return the signed sums of the columns in stage ``rows + columns - 1``."""
         config = self._config
         rows, columns = config.rows, config.columns
-        part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
+        (part,) = self.parts.items()
         for stage in range(rows + columns - 1):
             self._gate(m, f"swap{stage}", stage, self._tags[stage].swaps)
         for row in range(rows):
@@ -218,7 +223,7 @@ class SystolicArray(wiring.Component):
         """Build the cells that keep sums, and connect their draining registers to the output."""
         config = self._config
         rows, columns, size = config.rows, config.columns, config.cluster
-        part = "matmul_systolic_cell", self.parts["matmul_systolic_cell"]
+        (part,) = self.parts.items()
         last = self._stages - 1
         for row in range(config.cluster_rows):
             for stage in range(row + 1, row + config.cluster_columns + 1):
