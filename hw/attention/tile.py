@@ -2,8 +2,10 @@
 
 The order of beats fits without a transposition: a beat that leaves the first array holds the scores
 of one query and ``columns`` keys, and that is a beat which enters the second one, whose weights are
-the values of these keys. What a row of scores is, first and last of what, is worked out once, where
-it leaves the first array, and travels with it. Golden model: :mod:`consilico.golden.attention.tile`.
+the values of these keys. Which rows of scores are first and last of a key tile and of a job is
+worked out once, where they leave the first array, and travels with them.
+
+Golden model: :mod:`consilico.golden.attention.tile`.
 """
 
 from collections.abc import Callable
@@ -13,18 +15,19 @@ from amaranth import Cat, ClockSignal, Module, Mux, Signal, Value, signed, unsig
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from consilico.golden.attention.tile import TileConfig
-from consilico.golden.matmul import systolic
+from consilico.golden.attention.tile import SLICE, TileConfig
+from consilico.golden.attention.tile_events import TileTiming
 from consilico.golden.matmul.requant import SHIFT_WIDTH
 from consilico.hw.attention import consmax_base2, consmax_log2, consmax_split
 from consilico.hw.attention.tile_queue import Queue
+from consilico.hw.cells import gated_domain
 from consilico.hw.matmul import requant
 from consilico.hw.matmul.requant import Requant
 from consilico.hw.matmul.systolic_array import SystolicArray, draining
 from consilico.hw.parts import place
 from consilico.hw.register_file import RegisterFile, select
 
-__all__ = ["AttentionTile", "between", "latency", "operand_layout"]
+__all__ = ["AttentionTile", "latency", "operand_layout", "timing"]
 
 _NORMALIZERS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], int]]] = {
     "consmax/log2": (consmax_log2.ConSmaxLog2, consmax_log2.latency),
@@ -34,18 +37,7 @@ _NORMALIZERS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], int]]] = {
 _PREFIX = "attention_tile"
 _VALUES_CELL = f"{_PREFIX}_values_cell"
 _BYTE = 8
-
-
-def between(config: TileConfig) -> int:
-    """Return the cycles from a key tile's last operands to its first row in the second array."""
-    normalizes = _NORMALIZERS[config.normalizer][1](config.normalizing)
-    waits = systolic.latency(config.scores) + requant.latency(config.requantizer)
-    return waits + normalizes + (config.slices > 1)
-
-
-def latency(config: TileConfig) -> int:
-    """Return the cycles from the last operands of a job to its first result, nothing stalling."""
-    return between(config) + systolic.latency(config.values) + config.slices - 1
+_KNOWN = 4  # bits of what is known of a row of results: opens, first, last, ends
 
 
 def operand_layout(config: TileConfig) -> data.StructLayout:
@@ -86,23 +78,34 @@ def _row_layout(config: TileConfig) -> data.StructLayout:
     )
 
 
-def _values_waiting(config: TileConfig) -> int:
-    """Return how many rows of values wait at a time if nothing stalls.
+def timing(config: TileConfig) -> TileTiming:
+    """Return what decides how long the tile takes."""
+    return TileTiming(
+        scores=config.scores,
+        values=config.values,
+        key_dim=config.head_dim,
+        requantizer=requant.latency(config.requantizer),
+        normalizer=_NORMALIZERS[config.normalizer][1](config.normalizing),
+        slices=config.slices,
+        queue=config.rows if config.slices > 1 else 0,
+    )
 
-    Each comes along with an element of its key, and is loaded when the key tile before its own has
-    reached the second array.
-    """
-    tiles, rest = divmod(between(config), config.head_dim)
-    return tiles * config.columns + min(rest, config.columns)
+
+def latency(config: TileConfig) -> int:
+    """Return the cycles from the last operands of a job to its first result, nothing stalling."""
+    parts = timing(config)
+    return parts.before + parts.between + parts.after + config.slices - 1
 
 
 def _jobs_waiting(config: TileConfig) -> int:
     """Return for how many jobs there is room, a power of two.
 
-    A job is there from a cycle before its first operands until its last row is in the second array.
+    A job is there from a cycle before its first operands until its last row is in the second array;
+    meanwhile others go on as far as there is room for their values.
     """
-    jobs = 2 - (-between(config) // config.head_dim)
-    return 1 << (jobs - 1).bit_length()
+    parts = timing(config)
+    ahead = parts.before + parts.between + 2 * parts.queue
+    return 1 << (1 - (-ahead // config.head_dim)).bit_length()
 
 
 class AttentionTile(wiring.Component):
@@ -145,13 +148,20 @@ class AttentionTile(wiring.Component):
             }
         )
         self.waiting = Queue(
-            f"{_PREFIX}_values_words", _values_waiting(config), _BYTE * config.head_dim
+            f"{_PREFIX}_values_words", timing(config).waiting, _BYTE * config.head_dim
         )
         self.parts: dict[str, wiring.Component] = {
             f"{_PREFIX}_jobs": RegisterFile(_jobs_waiting(config), self._job.size, "latch")
         }
         for made in (self.scores, self.requantizer, self.normalizer, self.values, self.waiting):
             self.parts |= made.parts
+        if config.slices > 1:
+            self.queue = Queue(
+                f"{_PREFIX}_results_words",
+                config.rows,
+                _KNOWN + SLICE * config.slices * config.columns,
+            )
+            self.parts |= self.queue.parts
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -163,8 +173,12 @@ class AttentionTile(wiring.Component):
         jobs = _Jobs(m, self)
         self._enter(m, jobs)
         row = self._leave(m, jobs)
-        row = self._normalize(m, jobs, row)
-        self._weigh(m, jobs, row)
+        rows = self._normalize(m, jobs, row)
+        if self._config.slices > 1:
+            m.submodules.queue = self.queue
+            wiring.connect(m, rows, self.queue.i)
+            rows = self.queue.o
+        self._deliver(m, self._weigh(m, jobs, rows))
         return m
 
     def _enter(self, m: Module, jobs: "_Jobs") -> None:
@@ -183,9 +197,7 @@ class AttentionTile(wiring.Component):
             drains.eq(left != 0),
             brings.eq(beat < keys),  # a row of values
             # the last operands of a key tile wait until the rows of the tile before have left
-            accepts.eq(
-                jobs.wait & ~(last_beat & (left > 1)) & (self.waiting.i.ready | ~brings)
-            ),
+            accepts.eq(jobs.wait & ~(last_beat & (left > 1)) & (self.waiting.i.ready | ~brings)),
             self.i.ready.eq(slot.ready & accepts),
             takes.eq(self.i.valid & accepts),
             self.waiting.i.valid.eq(takes & slot.ready & brings),
@@ -229,9 +241,7 @@ class AttentionTile(wiring.Component):
             here.first.eq(passed == 0),
             here.last.eq(keys - passed <= config.columns),
             here.ends.eq(last_row & here.last),
-            here.shown.eq(
-                Mux(ahead < 0, 0, Mux(ahead > config.columns, config.columns, ahead))
-            ),
+            here.shown.eq(Mux(ahead < 0, 0, Mux(ahead > config.columns, config.columns, ahead))),
         ]
         starts, takes = here.opens & here.first, Signal()
         m.d.comb += [
@@ -254,8 +264,8 @@ class AttentionTile(wiring.Component):
         held = _delayed(m, "requantized", here.as_value(), unit.o.ready | ~unit.o.valid, stages)
         return data.View(_row_layout(config), held)
 
-    def _normalize(self, m: Module, jobs: "_Jobs", row: data.View) -> Value:
-        """Mask and normalize codes; return ``opens``, ``first``, ``last`` and ``ends`` with them."""
+    def _normalize(self, m: Module, jobs: "_Jobs", row: data.View) -> Any:
+        """Mask and normalize codes; return a stream of the results and what is known of them."""
         config, codes, unit = self._config, self.requantizer.o, self.normalizer
         m.d.comb += [
             unit.i.valid.eq(codes.valid),
@@ -278,56 +288,88 @@ class AttentionTile(wiring.Component):
             with m.If(takes & row.ends):
                 jobs.step(m, "normalizes")
         known = Cat(row.opens, row.first, row.last, row.ends)
-        stages = _NORMALIZERS[config.normalizer][1](config.normalizing)
-        return _delayed(m, "normalized", known, unit.o.ready | ~unit.o.valid, stages)
+        stages = timing(config).normalizer
+        known = _delayed(m, "normalized", known, unit.o.ready | ~unit.o.valid, stages)
+        rows = stream.Signature(len(known) + len(unit.o.payload.data.as_value()))
+        made = rows.create(path=("rows",))
+        m.d.comb += [
+            made.valid.eq(unit.o.valid),
+            made.payload.eq(Cat(known, unit.o.payload.data)),
+            unit.o.ready.eq(made.ready),
+        ]
+        return made
 
-    def _weigh(self, m: Module, jobs: "_Jobs", row: Value) -> None:
+    def _weigh(self, m: Module, jobs: "_Jobs", rows: Any) -> list[SystolicArray]:
         """Control the arrays for values: they load rows of values, and add up weighted ones."""
-        config, p, size = self._config, self.normalizer.o, self._config.columns
-        opens, first, last, ends = row
+        config, size = self._config, self._config.columns
+        opens, first, last, ends = rows.payload[:_KNOWN]
         loaded, number = Signal(range(size + 1)), Signal(range(size + 1))
-        may, computes, loads, takes = Signal(), Signal(), Signal(), Signal()
+        may, computes, loads, begins, done = (
+            Signal(name=name) for name in ("may", "computes", "loads", "begins", "done")
+        )
         # all arrays move together
         arrays, valid, ready = [self.values], Signal(), self.values.slot.ready
-        for number in range(1, config.value_arrays):
-            m.submodules[f"values{number}"] = more = SystolicArray(config.values, _VALUES_CELL)
+        for index in range(1, config.value_arrays):
+            m.submodules[f"values{index}"] = more = SystolicArray(config.values, _VALUES_CELL)
             arrays.append(more)
+        results = rows.payload[_KNOWN:]
+        lanes = [results.word_select(lane, SLICE * config.slices) for lane in range(size)]
+        m.d.comb += [begins.eq(opens), done.eq(1)]
+        if config.slices > 1:  # the upper one first
+            lower = Signal()
+            lanes = [Mux(lower, lane[:SLICE], lane[SLICE:]) for lane in lanes]
+            m.d.comb += [begins.eq(opens & ~lower), done.eq(lower)]
+            with m.If(computes & ready):
+                m.d.sync += lower.eq(~lower)
         m.d.comb += [
-            may.eq(~opens | (loaded == size)),
-            computes.eq(p.valid & may),
+            may.eq(~begins | (loaded == size)),
+            computes.eq(rows.valid & may),
             # what is loaded stays until a key tile begins, which makes room for the next values
-            number.eq(Mux(computes & opens, 0, loaded)),
+            number.eq(Mux(computes & begins, 0, loaded)),
             loads.eq(self.waiting.o.valid & (number != size)),
             valid.eq(computes | loads),
-            takes.eq(computes & ready),
-            p.ready.eq(ready & may),
+            rows.ready.eq(ready & may & done),
             self.waiting.o.ready.eq(loads & ready),
         ]
         with m.If(valid & ready):
             m.d.sync += loaded.eq(number + loads)
-        with m.If(takes & ends):
+        with m.If(rows.valid & rows.ready & ends):
             jobs.step(m, "weighs")
-        words = self.waiting.o.payload
-        results = []
+        words, width = self.waiting.o.payload, config.values.columns * _BYTE
         for index, array in enumerate(arrays):
-            width = config.values.columns * _BYTE
             tags = array.slot.payload
             m.d.comb += [
                 array.slot.valid.eq(valid),
                 tags.computes.eq(computes),
-                tags.swaps.eq(computes & opens),
+                tags.swaps.eq(computes & begins),
                 tags.loads.eq(Cat(loads & (number < size - line) for line in range(size))),
                 tags.first.eq(first),
                 tags.delivers.eq(computes & last),
                 array.beat.w.as_value().eq(words.word_select(index, width)),
-                *(x.eq(part) for x, part in zip(array.beat.x, p.payload.data, strict=True)),
-                array.o.ready.eq(self.o.ready),
+                *(x.eq(lane) for x, lane in zip(array.beat.x, lanes, strict=True)),
             ]
-            results.append(array.o.payload.as_value())
-        m.d.comb += [
-            self.o.valid.eq(self.values.o.valid),
-            self.o.payload.as_value().eq(Cat(*results)),
-        ]
+        return arrays
+
+    def _deliver(self, m: Module, arrays: list[SystolicArray]) -> None:
+        """Put the results of the arrays together, of two slices their sum."""
+        sums = [value for array in arrays for value in array.o.payload]
+        valid, ready = arrays[0].o.valid, Signal(name="results_ready")
+        m.d.comb += [array.o.ready.eq(ready) for array in arrays]
+        m.d.comb += [self.o.valid.eq(valid), ready.eq(self.o.ready)]
+        if self._config.slices > 1:
+            lower = Signal(name="lower_sums")
+            upper = Signal(sum(len(value) for value in sums))
+            m.d.comb += [self.o.valid.eq(valid & lower), ready.eq(self.o.ready | ~lower)]
+            with m.If(valid & ready):
+                m.d.sync += lower.eq(~lower)
+            gated_domain(m, "upper", valid & ~lower)
+            m.d.upper += upper.eq(Cat(sums))
+            width = len(sums[0])
+            sums = [
+                (upper.word_select(index, width).as_signed() << SLICE) + value
+                for index, value in enumerate(sums)
+            ]
+        m.d.comb += [result.eq(value) for result, value in zip(self.o.payload, sums, strict=True)]
 
 
 class _Jobs:

@@ -7,59 +7,21 @@ keys, and that is a beat which enters the second one, whose weights are the valu
 *job* is the queries of one head that the first array holds at a time, against all keys that they
 see; its *key tiles* are groups of ``columns`` keys.
 
-The arrays are ``matmul/systolic`` as it is: the second one begins each job with beats that only
-load weights, and each array takes a cycle for the sizes of a job that differ from the last one's.
-:mod:`consilico.sim.system.tile_events` steps the same through clock cycles; tests hold the forms to
-it, and it to the units' Verilog.
+With a ConSmax unit that is ``attention/tile``. :mod:`consilico.golden.attention.tile_events` steps
+the same through clock cycles; tests hold the forms to it, and it to the tile's Verilog.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.golden.matmul.systolic import SystolicConfig, latency
+from consilico.golden.attention.tile_events import TileTiming
 
 __all__ = ["TileJobs", "TileTiming", "is_exact", "tile_cycles"]
 
 _SETTLED = 6  # jobs after which two equal repeats of a list say how long each further one takes
-
-
-@dataclass(frozen=True, kw_only=True)
-class TileTiming:
-    """What decides how long a tile takes."""
-
-    scores: SystolicConfig  # output stationary: queries x keys
-    values: SystolicConfig  # weight stationary: keys x elements of a value
-    key_dim: int  # elements of a query, and of a key
-    requantizer: int  # cycles from a score to its code
-    normalizer: int  # cycles from a code (of two passes: from a row's last one) to its result
-    # the normalizer reads every row twice: codes wait in one of two buffers of a job each
-    two_passes: bool = False
-    slices: int = 1  # operands that a result takes in the second array
-    queue: int = 0  # rows of results that can wait in front of it, in addition to those in stages
-
-    @property
-    def columns(self) -> int:
-        """Return the keys of a key tile."""
-        return self.scores.columns
-
-    @cached_property
-    def before(self) -> int:
-        """Return the cycles from the last operands of a key tile to its first score's code."""
-        return latency(self.scores) + self.requantizer
-
-    @cached_property
-    def between(self) -> int:
-        """Return the cycles from a score's code to its normalized score in the second array."""
-        return self.normalizer + bool(self.queue)
-
-    @cached_property
-    def after(self) -> int:
-        """Return the cycles from a normalized score in the second array to the result."""
-        return latency(self.values)
 
 
 @dataclass(frozen=True)
@@ -89,32 +51,21 @@ class TileJobs:
         """Return the key tiles of all jobs."""
         return int(self.key_tiles.sum()) * self.repeats
 
-    @cached_property
-    def changes(self) -> NDArray[np.bool_]:
-        """Return which jobs of a repeated list have other sizes than the job before."""
-        shape = np.stack([self.rows, self.key_tiles])
-        changes: NDArray[np.bool_] = (shape != np.roll(shape, 1, axis=1)).any(axis=0)
-        return changes
-
 
 def tile_cycles(timing: TileTiming, jobs: TileJobs) -> int:
     """Return the cycles from the first operands to the last result, nothing stalling at the ends.
 
-    Within a job a key tile takes as long as its slowest part: ``key_dim`` beats of operands, the
-    rows of scores that leave, the rows that enter the second array, or the weights that it loads.
-    Between two jobs the second array takes the rows of the last key tile and the first weights of
-    the next job one after the other.
+    A key tile takes as long as its slowest part: ``key_dim`` beats of operands, the rows of scores
+    that leave, or the operands that enter the second array.
 
     See :func:`is_exact` for when it is just that; else what has room between the arrays hides a
     part of what they wait for between two jobs, and it is an upper bound.
     """
     if timing.two_passes:
         return _two_passes(timing, jobs)
-    inside, between = _periods(timing, jobs.rows)
+    periods = np.maximum(timing.key_dim, timing.slices * jobs.rows)
     # from the last operands of a key tile to those of the next
-    step = (jobs.key_tiles - 1) * inside
-    follow = between + np.roll(jobs.changes, -1)  # after each job, before the next
-    waits = int((step.sum() + follow.sum()) * jobs.repeats - follow[-1])
+    waits = int((jobs.key_tiles * periods).sum()) * jobs.repeats - int(periods[-1])
     last = timing.slices * int(jobs.rows[-1])
     return timing.key_dim + waits + timing.before + timing.between + last - 1 + timing.after
 
@@ -122,26 +73,13 @@ def tile_cycles(timing: TileTiming, jobs: TileJobs) -> int:
 def is_exact(timing: TileTiming, jobs: TileJobs) -> bool:
     """Tell whether :func:`tile_cycles` is the number of cycles, and not an upper bound.
 
-    It is if the second array never has to wait between two jobs, if it always has to, or if more
-    rows than fit between the arrays wait for it when it does.
+    With one operand for each result it always is; with several where the second array never has to
+    wait for the first one, or always has to.
     """
-    if timing.two_passes or len(jobs) == 1:
+    if timing.two_passes or timing.slices == 1:
         return True
     enter = timing.slices * jobs.rows
-    keeps_up = timing.key_dim >= enter + timing.columns
-    lags = timing.key_dim <= np.maximum(enter, timing.columns)
-    held = timing.requantizer + timing.normalizer
-    full = timing.slices == 1 and not timing.queue and bool((jobs.rows > held).all())
-    return bool(keeps_up.all() or lags.all() or full)
-
-
-def _periods(
-    timing: TileTiming, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the cycles of a key tile within a job, and of the last one up to the next job's."""
-    enter = timing.slices * rows
-    inside = np.maximum(np.maximum(timing.key_dim, enter), timing.columns)
-    return inside, np.maximum(timing.key_dim, enter + timing.columns)
+    return bool((timing.key_dim >= enter).all() or (timing.key_dim <= enter).all())
 
 
 def _two_passes(timing: TileTiming, jobs: TileJobs) -> int:
@@ -151,27 +89,25 @@ def _two_passes(timing: TileTiming, jobs: TileJobs) -> int:
     the second array.
     """
     rows, tiles = jobs.rows.tolist(), jobs.key_tiles.tolist()
-    changes = jobs.changes.tolist()
     ends: list[int] = []
     operands, leaving = -1, 0  # last operands so far; rows that leave after them
     entered = [-1, -1]  # when the last results of the two jobs before were in the second array
-    done = -1
+    loaded = timing.columns  # when the second array has the values of the next key tile
     for repeat in range(jobs.repeats):
         if repeat * len(rows) >= _SETTLED and len(ends) > 2 and _steady(ends):
             break
-        for job, (count, number) in enumerate(zip(rows, tiles, strict=True)):
-            first = repeat == job == 0
-            begin = max(operands + 1 + (changes[job] and not first), entered[0])
+        for count, number in zip(rows, tiles, strict=True):
+            begin = max(operands + 1, entered[0])
             ready = max(begin + timing.key_dim - 1, operands + leaving)
             operands = ready + (number - 1) * max(timing.key_dim, count)
             leaving = count
             known = operands + timing.before + count - 1 + timing.between
             enter = timing.slices * count
-            prime = timing.columns - 1 if first else done + timing.columns + changes[job]
-            start = max(known, prime + 1)
-            done = start + (number - 1) * max(enter, timing.columns) + enter - 1
-            entered = [entered[1], done]
-        ends.append(done)
+            start = max(known, entered[1] + 1, loaded)
+            last = start + (number - 1) * max(enter, timing.columns)
+            loaded = last + timing.columns
+            entered = [entered[1], last + enter - 1]
+        ends.append(entered[1])
     more = jobs.repeats - len(ends)
     return ends[-1] + more * (ends[-1] - ends[-2] if more else 0) + timing.after + 1
 

@@ -183,7 +183,8 @@ def tile_timing(
     requant = RequantConfig(lanes=chip.columns)
     slices = P_FORMATS[p_format]
     return TileTiming(
-        scores=chip.scores_array, values=chip.values_array, key_dim=operator.key_dim,
+        scores=chip.scores_array, values=chip.values_array,
+        key_dim=max(operator.key_dim, chip.columns),
         requantizer=find_unit("matmul/requant").latency(requant),
         normalizer=normalizer.latency, two_passes=normalizer.two_passes, slices=slices,
         queue=chip.rows if slices > 1 and not normalizer.two_passes else 0,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from consilico.golden.attention.tile import (
     beat_results,
     job_beats,
 )
+from consilico.golden.attention.tile_events import simulate_tile
 from consilico.golden.matmul.requant import ChannelScale, channel_scale
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, waiting
+from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
 from consilico.sim.units.layout import Values
 from consilico.sim.units.stimulus import Kind, Stimulus
 from consilico.sim.units.unit import Unit
@@ -170,7 +171,9 @@ def _jobs(config: TileConfig, accepted: Accepted) -> Iterator[tuple[TileJob, sli
     at, here = 0, -1
     for load, epoch in enumerate(epochs.tolist()):
         if split and loads["entry"][load]:
-            tables[loads["head.table"][load], loads["head.nibble"][load]] = loads["head.value"][load]
+            tables[loads["head.table"][load], loads["head.nibble"][load]] = loads["head.value"][
+                load
+            ]
             continue
         if epoch > here:
             at, here = int(np.searchsorted(accepted.resets_before, epoch)), epoch
@@ -214,18 +217,25 @@ def _golden(config: TileConfig, accepted: Accepted) -> Results:
 
 
 def _item_cycles(config: TileConfig, accepted: Accepted) -> NDArray[np.int64]:
-    """Return the cycles of items.
+    """Return the cycles of items, those of operands by the event model.
 
-    The last operands of a key tile are taken when the rows of scores of the tile before have left,
-    one per cycle.
+    What is loaded between the data of two jobs takes a cycle each.
     """
     cycles = one_cycle_per_item(config, accepted)
-    rows = np.zeros(accepted.beats, dtype=np.int64)
-    for job, beats in _jobs(config, accepted):
-        rows[beats][config.head_dim - 1 :: config.head_dim] = job.rows
-    of_items = np.zeros(len(cycles), dtype=np.int64)
-    of_items[accepted.is_beat] = rows
-    return waiting(cycles, of_items > 0, of_items, accepted)
+    of_beats = np.ones(accepted.beats, dtype=np.int64)
+    timing = _hardware().timing(config)
+    found = [part for part in _jobs(config, accepted) if part[1].stop > part[1].start]
+    for _, group in groupby(found, lambda part: int(accepted.resets_before[part[1].start])):
+        jobs = [*group]
+        sizes = [(job.rows, config.key_tiles(job.keys)) for job, _ in jobs]
+        loads = accepted.loads_before[[beats.start for _, beats in jobs]]
+        gaps = np.diff(loads, prepend=loads[0])
+        beats = slice(jobs[0][1].start, jobs[-1][1].stop)
+        run = simulate_tile(timing, sizes, gaps.tolist())
+        of_beats[beats] = np.diff(run.operands, prepend=-1)[: beats.stop - beats.start]
+        of_beats[[part.start for _, part in jobs]] -= gaps
+    cycles[accepted.is_beat] = of_beats
+    return cycles
 
 
 def _hits(config: TileConfig, accepted: Accepted, results: Results) -> dict[str, int]:
@@ -339,9 +349,7 @@ def _traffic(config: TileConfig, beats: int) -> Stimulus:
     bench = TileBench(config)
     head = constants_of(config, 6 / 127, -4.0)
     keys = min(_TRAFFIC_KEYS, _TRAFFIC_TILES * config.columns, config.tokens)
-    scale = channel_scale(
-        Fraction(1 / (_DEVIATION * config.head_dim**0.5)), config.requantizer
-    )
+    scale = channel_scale(Fraction(1 / (_DEVIATION * config.head_dim**0.5)), config.requantizer)
     driven = 0
     while driven < beats:
         for first in range(0, keys - config.rows + 1, config.rows):
