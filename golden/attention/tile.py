@@ -30,6 +30,7 @@ __all__ = [
     "JobBeats",
     "TileConfig",
     "TileJob",
+    "UnsignedArray",
     "attention",
     "beat_results",
     "job_beats",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 SLICE = 7  # bits of a normalized score in a signed INT8 operand
+_P_BITS = {"int7": SLICE, "2xint7": 2 * SLICE, "uint8": 8}
 _ARRAY = 64  # columns of one array for values; longer values take two
 
 Constants = Log2Constants | Base2Constants | SplitConstants
@@ -45,6 +47,21 @@ _NORMALIZERS: dict[str, type[Log2Config | Base2Config | SplitConfig]] = {
     "consmax/base2": Base2Config,
     "consmax/split": SplitConfig,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnsignedArray(SystolicConfig):
+    """Array whose activations are unsigned bytes, which its cells take as signed 9-bit numbers."""
+
+    @property
+    def x_width(self) -> int:
+        """Return the number of bits of an activation with a sign, which is 0."""
+        return 9
+
+    @property
+    def x_range(self) -> tuple[int, int]:
+        """Return the least and the greatest activation."""
+        return 0, 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +80,7 @@ class TileConfig(Config):
     tokens: int = integer(4096, 1, 1 << 20, "keys of a job, at most")
     normalizer: str = choice("consmax/log2", _NORMALIZERS, "unit that normalizes scores")
     p_format: str = choice(
-        "int7", ("int7", "2xint7"), "normalized score: 7 bits without a sign, or two such slices"
+        "int7", _P_BITS, "normalized score: 7 bits without a sign, two such slices, or 8 bits"
     )
     multiplier_width: int = integer(16, 4, 32, "bits of the requantizer's multiplier, unsigned")
 
@@ -79,7 +96,12 @@ class TileConfig(Config):
     @property
     def slices(self) -> int:
         """Return the operands that a normalized score takes in the array for values."""
-        return 1 if self.p_format == "int7" else 2
+        return 2 if self.p_format == "2xint7" else 1
+
+    @property
+    def p_bits(self) -> int:
+        """Return the bits of a normalized score, unsigned, all of them behind the point."""
+        return _P_BITS[self.p_format]
 
     @property
     def scores(self) -> SystolicConfig:
@@ -97,7 +119,7 @@ class TileConfig(Config):
     @property
     def normalizing(self) -> Log2Config | Base2Config | SplitConfig:
         """Return the ConSmax unit, a lane per key."""
-        bits = SLICE * self.slices
+        bits = self.p_bits
         return _NORMALIZERS[self.normalizer](
             lanes=self.columns, output="fixed", fixed_width=bits, fixed_fraction=bits
         )
@@ -110,10 +132,10 @@ class TileConfig(Config):
     @property
     def values(self) -> SystolicConfig:
         """Return each array for values: keys x elements."""
-        columns = self.head_dim // self.value_arrays
-        return SystolicConfig(
-            rows=self.columns, columns=columns, block=self.slices * self.rows,
-            depth=self.tokens, extent=max(self.rows, self.head_dim),
+        kind = UnsignedArray if self.p_format == "uint8" else SystolicConfig
+        return kind(
+            rows=self.columns, columns=self.head_dim // self.value_arrays,
+            block=self.slices * self.rows, depth=self.tokens,
         )  # fmt: skip
 
     @property
@@ -176,13 +198,17 @@ def attention(q: Tensor, k: Tensor, v: Tensor, job: TileJob, config: TileConfig)
         config: The unit.
 
     Returns:
-        int64, shape ``(rows, head_dim)``: sums of ``p * v`` with ``p`` in units of ``2 ** -7``, or
-        of ``2 ** -14`` in two slices.
+        int64, shape ``(rows, head_dim)``: sums of ``p * v``, with ``p`` in units of
+        ``2 ** -p_bits``.
 
     Raises:
         ValueError: If the job does not fit the unit, shapes do not match or a code is out of range.
     """
     job.check(config)
+    if v.shape != k.shape:
+        raise ValueError(f"k and v must have one shape, not {tuple(k.shape)}, {tuple(v.shape)}")
+    if v.min() < -128 or v.max() > 127:
+        raise ValueError(f"v must be INT8 codes, not {int(v.min())} to {int(v.max())}")
     return _weighted(systolic.matmul(q, k.T, config.scores), v, job, config)
 
 
@@ -213,12 +239,7 @@ def _weighted(sums: Tensor, v: Tensor, job: TileJob, config: TileConfig) -> Tens
     """Requantize and normalize sums of scores, and return the weighted sums of values."""
     multiplier, shift = (torch.full_like(sums, part) for part in job.scale)
     code = requant(sums, multiplier, shift, 0, config.requantizer).code
-    p = _normalized(code, key_masks(job), job.head, config)
-    total = torch.zeros(len(p), config.head_dim, dtype=torch.int64)
-    for number in range(config.slices):
-        part = p >> SLICE * number & (1 << SLICE) - 1
-        total += systolic.matmul(part, v, config.values) << SLICE * number
-    return total
+    return _normalized(code, key_masks(job), job.head, config) @ v
 
 
 def _normalized(code: Tensor, mask: Tensor, head: Constants, config: TileConfig) -> Tensor:

@@ -124,7 +124,8 @@ class AttentionTile(wiring.Component):
         o: Out, a weighted sum of values for each element: one query of a job.
         cfg: In, a job, which waits in a queue: ``rows``, ``keys``, ``seen``, ``scale`` and
             ``head``, the normalizer's constants. With ``consmax/split`` a beat may be an ``entry``
-            of its tables instead, which is taken when no job is left, and which a reset keeps.
+            of its tables instead. It is taken when no job that has begun is left, holds for those
+            that begin in the same cycle and later, and stays when a reset comes.
     """
 
     def __init__(self, config: TileConfig) -> None:
@@ -159,7 +160,7 @@ class AttentionTile(wiring.Component):
             self.queue = Queue(
                 f"{_PREFIX}_results_words",
                 config.rows,
-                _KNOWN + SLICE * config.slices * config.columns,
+                _KNOWN + config.p_bits * config.columns,
             )
             self.parts |= self.queue.parts
 
@@ -192,6 +193,7 @@ class AttentionTile(wiring.Component):
         drains, accepts, takes, brings = Signal(), Signal(), Signal(), Signal()
         slot = array.slot
         m.d.comb += [
+            jobs.between.eq((beat == 0) & (passed == 0)),
             last_beat.eq(beat == depth - 1),
             last_tile.eq(jobs.of("keys", "enters") - passed <= keys),
             drains.eq(left != 0),
@@ -274,7 +276,7 @@ class AttentionTile(wiring.Component):
         for key, (lane, code) in enumerate(zip(unit.i.payload, codes.payload.code, strict=True)):
             m.d.comb += [lane.score.eq(code), lane.mask.eq(key >= row.shown)]
         if _by_entries(config):
-            entry = self.cfg.valid & self.cfg.payload.entry & jobs.none
+            entry = self.cfg.valid & self.cfg.payload.entry & jobs.rest
             m.d.comb += [
                 unit.cfg.valid.eq(entry),
                 unit.cfg.payload.eq(self.cfg.payload.head),
@@ -313,7 +315,7 @@ class AttentionTile(wiring.Component):
             m.submodules[f"values{index}"] = more = SystolicArray(config.values, _VALUES_CELL)
             arrays.append(more)
         results = rows.payload[_KNOWN:]
-        lanes = [results.word_select(lane, SLICE * config.slices) for lane in range(size)]
+        lanes = [results.word_select(lane, config.p_bits) for lane in range(size)]
         m.d.comb += [begins.eq(opens), done.eq(1)]
         if config.slices > 1:  # the upper one first
             lower = Signal()
@@ -385,11 +387,15 @@ class _Jobs:
             for place in ("enters", "leaves", "normalizes", "weighs")
         }
         cfg, takes, full = tile.cfg, Signal(), Signal()
-        self.none, self.wait = Signal(name="no_job"), Signal(name="job_waits")
+        # whether one waits; whether the first array is between two; whether none that has begun is
+        # left
+        self.wait, self.between, self.rest = (
+            Signal(name=name) for name in ("job_waits", "between_jobs", "jobs_rest")
+        )
         m.d.comb += [
             full.eq(newest - self._at["weighs"] == depth),
-            self.none.eq(newest == self._at["weighs"]),
             self.wait.eq(newest != self._at["enters"]),
+            self.rest.eq(self.between & (self._at["enters"] == self._at["weighs"])),
             takes.eq(cfg.valid & ~full),
             cfg.ready.eq(~full),
         ]
@@ -397,7 +403,7 @@ class _Jobs:
             entry = cfg.payload.entry
             m.d.comb += [
                 takes.eq(cfg.valid & ~full & ~entry),
-                cfg.ready.eq(Mux(entry, self.none & tile.normalizer.cfg.ready, ~full)),
+                cfg.ready.eq(Mux(entry, self.rest & tile.normalizer.cfg.ready, ~full)),
             ]
         with m.If(takes):
             m.d.sync += newest.eq(newest + 1)

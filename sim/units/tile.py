@@ -14,7 +14,6 @@ from consilico.golden.attention.consmax_base2 import Base2Constants, base2_const
 from consilico.golden.attention.consmax_log2 import Log2Constants, log2_constants
 from consilico.golden.attention.consmax_split import SplitConstants, split_constants
 from consilico.golden.attention.tile import (
-    SLICE,
     Constants,
     JobBeats,
     TileConfig,
@@ -163,35 +162,56 @@ def _fields(job: TileJob | None, head: dict[str, Any]) -> Values:
 
 
 def _jobs(config: TileConfig, accepted: Accepted) -> Iterator[tuple[TileJob, slice]]:
-    """Yield the jobs in what was accepted that have data, and their beats, the last ones cut."""
+    """Yield the jobs in what was accepted, and their beats, the last ones cut.
+
+    Raises:
+        ValueError: If a beat of data comes before the first job, or a job does not fit the unit.
+    """
+    if accepted.beats and not accepted.loads_before[0]:
+        raise ValueError("a beat of data comes before the first job")
     loads = accepted.loads
     epochs = np.cumsum(accepted.kind == Kind.RESET)[accepted.kind == Kind.CONFIG]
-    split = config.normalizer == "consmax/split"
-    tables = np.zeros((2, 16), dtype=np.int64)
-    at, here = 0, -1
+    tables = _Tables(loads)
+    at = end = here = -1
     for load, epoch in enumerate(epochs.tolist()):
-        if split and loads["entry"][load]:
-            tables[loads["head.table"][load], loads["head.nibble"][load]] = loads["head.value"][
-                load
-            ]
+        if tables.used and loads["entry"][load]:
             continue
         if epoch > here:
             at, here = int(np.searchsorted(accepted.resets_before, epoch)), epoch
             end = int(np.searchsorted(accepted.resets_before, epoch, side="right"))
+        at = max(at, int(accepted.beats_before_load[load]))  # none is taken while no job waits
+        known = accepted.loads_before[at] if at < end else load
         job = TileJob(
             **{name: int(loads[name][load]) for name in ("rows", "keys", "seen")},
             scale=ChannelScale(*(int(loads[f"scale.{n}"][load]) for n in ChannelScale._fields)),
-            head=_head(config, loads, load, tables),
+            head=tables.after(int(known)) if tables.used else _head(config, loads, load),
         )
-        beats = config.key_tiles(job.keys) * config.head_dim
-        yield job, slice(at, min(at + beats, end))
-        at = min(at + beats, end)
+        job.check(config)
+        last = min(at + config.key_tiles(job.keys) * config.head_dim, end)
+        yield job, slice(at, last)
+        at = last
 
 
-def _head(config: TileConfig, loads: dict[str, Codes], load: int, tables: Codes) -> Constants:
-    """Return the normalizer's constants of a job."""
-    if config.normalizer == "consmax/split":
-        return SplitConstants(tables=tuple(map(tuple, tables.tolist())), wide=False)
+class _Tables:
+    """Tables of ``consmax/split``; a job has those that are loaded when its data begin."""
+
+    def __init__(self, loads: dict[str, Codes]) -> None:
+        self.used = "entry" in loads
+        self._loads, self._done = loads, 0
+        self._tables = np.zeros((2, 16), dtype=np.int64)
+
+    def after(self, count: int) -> SplitConstants:
+        """Return the tables after so many beats of configuration, at least as many as before."""
+        for load in range(self._done, count):
+            if self._loads["entry"][load]:
+                place = self._loads["head.table"][load], self._loads["head.nibble"][load]
+                self._tables[place] = self._loads["head.value"][load]
+        self._done = count
+        return SplitConstants(tables=tuple(map(tuple, self._tables.tolist())), wide=False)
+
+
+def _head(config: TileConfig, loads: dict[str, Codes], load: int) -> Constants:
+    """Return the normalizer's constants that come along with a job."""
     if config.normalizer == "consmax/base2":
         return Base2Constants(
             exponent=int(loads["head.exponent"][load]),
@@ -202,7 +222,7 @@ def _head(config: TileConfig, loads: dict[str, Codes], load: int, tables: Codes)
 
 
 def _golden(config: TileConfig, accepted: Accepted) -> Results:
-    """Return the results of all jobs; data for which there is no job complete none."""
+    """Return the results of all jobs; data for which no job waits, which is not taken, has none."""
     import torch
 
     data = [torch.from_numpy(accepted.data[name]) for name in JobBeats._fields]
@@ -240,7 +260,7 @@ def _item_cycles(config: TileConfig, accepted: Accepted) -> NDArray[np.int64]:
 
 def _hits(config: TileConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return how often operands and results hit coverage points."""
-    sums = _greatest_keys(config) * ((1 << SLICE * config.slices) - 1)
+    sums = _greatest_keys(config) * ((1 << config.p_bits) - 1)
     payload = results.beats["payload"]
     least = [(accepted.data[name] == -128).all(axis=1) for name in ("q", "k")]
     return {
@@ -253,6 +273,16 @@ def _hits(config: TileConfig, accepted: Accepted, results: Results) -> dict[str,
 def _greatest_keys(config: TileConfig) -> int:
     """Return the keys of jobs whose sums are the greatest and the least of so many terms."""
     return min(2 * config.columns, config.tokens)
+
+
+def _exempt(config: TileConfig) -> dict[str, str]:
+    """Return the coverage points that a configuration cannot hit, with the reason."""
+    why = {}
+    if config.tokens <= config.columns:
+        why["several_tiles"] = f"{config.tokens} tokens fit into one key tile"
+    if config.tokens == 1:
+        why["partly_seen"] = "a lone key is seen or not"
+    return why
 
 
 def constants_of(config: TileConfig, scale: float, log_c: float) -> Constants:
@@ -379,6 +409,7 @@ UNITS = (
         hits=_hits,
         item_cycles=_item_cycles,
         coverage=_COVERAGE,
+        exempt=_exempt,
         latency=lambda config: _hardware().latency(config),
         operation="MAC",
         operations_per_beat=lambda config: 2 * config.rows * config.columns,

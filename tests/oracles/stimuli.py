@@ -490,6 +490,51 @@ def training_project(rng: Random, parameters: Parameters) -> Iterator[Item]:
         yield from group(longest, number == groups - 1, (127, 15, 0))
 
 
+def attention_tile(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield jobs of all sizes, some of them waiting for the one before, and one of extremes."""
+    rows, columns, depth = (parameters[name] for name in ("rows", "columns", "head_dim"))
+    multiplier, tokens = parameters["multiplier_width"], parameters["tokens"]
+    widths = [rows.bit_length(), tokens.bit_length(), tokens.bit_length(), multiplier, 6]
+
+    def job(m: int, n: int, seen: int, shift: int) -> Item:
+        sizes = zip((m, n, seen, (1 << multiplier) - 1, shift), widths, strict=True)
+        if parameters["normalizer"] == "consmax/split":
+            return CONFIGURE, join([*sizes, (0, 15), (0, 4), (0, 1), (0, 1)])
+        if parameters["normalizer"] == "consmax/log2":
+            return CONFIGURE, join(
+                [*sizes, drawn(rng, 14), (0, 3), (rng.randint(56, 64) << 11, 18)]
+            )
+        exponent, mantissas = rng.randint(116, 128), [drawn(rng, 7) for _ in range(4)]
+        return CONFIGURE, join([*sizes, (exponent, 8), *mantissas, *[(rng.randrange(2), 1)] * 3])
+
+    def beat(code: int | None = None) -> Item:
+        count = rows + columns + depth
+        return ACCEPT, join(lanes(rng, 8, count) if code is None else [(code, 8)] * count)
+
+    if parameters["normalizer"] == "consmax/split":
+        for table in range(2):
+            for nibble in range(16):
+                value = rng.randint(120 << 7, 128 << 7)
+                sizes = [(0, width) for width in widths]
+                yield CONFIGURE, join([*sizes, (value, 15), (nibble, 4), (table, 1), (1, 1)])
+    # so that most codes are not at the ends of their range
+    shift = multiplier + 8 + depth.bit_length() // 2
+    for _ in range(max(4, 12 - rows * columns * depth // 2000)):
+        sizes = [
+            (rng.randint(1, rows), rng.randint(1, min(tokens, 3 * columns + 1)))
+            for _ in range(rng.randint(1, 3))
+        ]
+        for m, n in sizes:
+            seen = rng.choice((n, 0, rng.randint(0, tokens), max(0, n - m + 1)))
+            yield job(m, n, min(seen, tokens), shift + rng.randint(-2, 1))
+        for _ in range(sum(-(-n // columns) * depth for _, n in sizes)):
+            yield beat()
+    n = min(tokens, 2 * columns)
+    for code in (-128, 127):
+        yield job(rows, n, n, shift)
+        yield from [beat(code)] * (-(-n // columns) * depth)
+
+
 def deepest_product(parameters: Parameters, w: int) -> Iterator[Item]:
     """Yield a job of a systolic array: one sum of the least activation times ``w``, ``depth`` long.
 
@@ -520,6 +565,7 @@ def deepest_product(parameters: Parameters, w: int) -> Iterator[Item]:
 DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
     function.__name__: function
     for function in (
+        attention_tile,
         base2_scores,
         ibert,
         consmax_base2,

@@ -264,6 +264,26 @@ NAMED = (  # in the issue that asked for a harness that catches them
 )
 OWN = (
     Fault(
+        what="values of the next key tile are loaded over those that are still to be used",
+        unit="attention/tile",
+        settings=("rows=2", "columns=2", "head_dim=2"),
+        module="attention.tile",
+        edits=(
+            ("loads.eq(self.waiting.o.valid & (number != size))", "loads.eq(self.waiting.o.valid)"),
+        ),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="a query sees one key more than it should",
+        unit="attention/tile",
+        settings=("rows=2", "columns=2", "head_dim=2"),
+        module="attention.tile",
+        edits=(("lane.mask.eq(key >= row.shown)", "lane.mask.eq(key > row.shown)"),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
         what="a clock gate of a stage is open in every cycle",
         unit="consmax/log2",
         module=PIPELINE,

@@ -20,10 +20,11 @@ from consilico.golden.attention.online_softmax import online_softmax
 from consilico.golden.attention.softermax import softermax
 from consilico.golden.attention.softmax import softmax
 from consilico.golden.attention.sole import sole
+from consilico.golden.attention.tile import JobBeats, TileJob, beat_results
 from consilico.golden.bfloat16 import from_integer
 from consilico.golden.matmul.group_dot import fixed_scale
 from consilico.golden.matmul.quantize import quantize
-from consilico.golden.matmul.requant import requant
+from consilico.golden.matmul.requant import ChannelScale, requant
 from consilico.golden.training.blockwise_dequantize import blockwise_dequantize
 from consilico.golden.training.blockwise_quantize import blockwise_quantize
 from consilico.golden.training.lfsr import leap, step, words
@@ -365,6 +366,34 @@ class Project(Reference):
         return [{"sum": each, "overflow": flag} for each, flag in both]
 
 
+class AttentionTile(Reference):
+    """Jobs wait, and take beats of data one after another; a reset drops them."""
+
+    def start(self) -> None:
+        self.jobs: list[TileJob] = []
+        self.beats: list[Fields] = []
+
+    def load(self, fields: Fields) -> None:
+        self.jobs.append(
+            TileJob(
+                **{name: int(fields[name]) for name in ("rows", "keys", "seen")},
+                scale=ChannelScale(int(fields["scale.multiplier"]), int(fields["scale.shift"])),
+                head=Log2Constants(k=int(fields["head.k"]), b=int(fields["head.b"])),
+            )
+        )
+
+    def beat(self, data: Fields) -> Beats:
+        if not self.jobs:
+            return []
+        self.beats.append(data)
+        if len(self.beats) < self.config.key_tiles(self.jobs[0].keys) * self.config.head_dim:
+            return []
+        whole = (torch.from_numpy(np.array([each[name] for each in self.beats])) for name in "qkv")
+        found = beat_results(JobBeats(*whole), self.jobs.pop(0), self.config)
+        self.beats = []
+        return [{"payload": line.numpy()} for line in found]
+
+
 class Systolic(Reference):
     """Its schedule, beat by beat, as ``docs/systolic.md`` and ``job_beats`` describe it."""
 
@@ -419,6 +448,7 @@ class Systolic(Reference):
 
 
 REFERENCES: dict[str, type[Reference]] = {
+    "attention/tile": AttentionTile,
     "consmax/base2": Base2,
     "consmax/log2": Log2,
     "consmax/split": Split,

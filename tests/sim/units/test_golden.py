@@ -65,6 +65,12 @@ def interleaved(
         loads = layout.pack({name: rng.integers(1, 8, size=items) for name in "mkn"})
         again = kind == Kind.CONFIG
         bits[again, : loads.shape[1]] = loads[again]
+    if unit.name == "attention/tile":  # jobs that fit, and come to an end
+        sizes = {name: rng.integers(1, 5, size=items) for name in ("rows", "keys", "seen")}
+        loads = layout.pack(layout.unpack(rng.integers(0, 256, (items, width), np.uint8)) | sizes)
+        first = layout.unpack(loads[:1])
+        again = kind == Kind.CONFIG
+        bits[again, : loads.shape[1]] = loads[again]
     before = layout.pack(first) if first else np.zeros((0, 1), dtype=np.uint8)
     return (
         np.concatenate([np.full(len(before), Kind.CONFIG, dtype=np.uint8), kind]),

@@ -15,6 +15,7 @@ from consilico.sim.units.unit import Unit
 
 # on Icarus in every run of the tests; test_exhaustive.py has all of them on both simulators
 QUICK: list[tuple[str, dict[str, Any]]] = [
+    ("attention/tile", {"rows": 2, "columns": 2, "head_dim": 2, "multiplier_width": 4}),
     ("base2_scores", {"lanes": 2, "score_integer": 8}),
     ("consmax/base2", {"score_integer": 4}),
     ("consmax/log2", {"output": "fixed", "lanes": 2}),
@@ -43,6 +44,18 @@ QUICK: list[tuple[str, dict[str, Any]]] = [
 ]
 CONFIGURATIONS = [
     *QUICK,
+    ("attention/tile", {"rows": 3, "columns": 2, "head_dim": 4, "p_format": "2xint7"}),
+    (
+        "attention/tile",
+        {
+            "rows": 2,
+            "columns": 3,
+            "head_dim": 3,
+            "p_format": "uint8",
+            "normalizer": "consmax/split",
+        },
+    ),
+    ("attention/tile", {"rows": 2, "columns": 2, "head_dim": 66, "normalizer": "consmax/base2"}),
     ("softmax", {"row": 64, "lanes": 4, "buffer": "sram"}),
     ("sole", {"row": 16, "lanes": 4, "buffer": "flop"}),
     ("consmax/base2", {"output": "fixed", "lanes": 2, "fixed_width": 7}),
@@ -92,6 +105,7 @@ CONFIGURATIONS = [
 ]
 # units whose default takes more than 10 processor seconds; QUICK has a smaller one of each
 DEAR = (
+    "attention/tile",
     "base2_scores",
     "consmax/base2",
     "consmax/split",
