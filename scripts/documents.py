@@ -47,15 +47,26 @@ _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 # Unit, settings, clock period in ns and traffic (None: the unit's default) of the measurements that
 # documents quote in addition to those of the default configurations
 # (sim/estimate/operators/calibration/nangate45.ladder.json).
+_TILE = {"rows": 8, "columns": 8, "head_dim": 16}
+# its units: array for scores, requantizer, normalizer, array for values
+_TILE_PARTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("matmul/systolic", {"rows": 8, "columns": 8, "dataflow": "output_stationary", "depth": 16}),
+    ("matmul/requant", {"lanes": 8}),
+    ("consmax/log2", {"lanes": 8, "output": "fixed", "fixed_width": 7, "fixed_fraction": 7}),
+    ("matmul/systolic", {"rows": 8, "columns": 16, "block": 8}),
+)
 HEADLINES: tuple[tuple[str, dict[str, Any], float, str | None], ...] = (
     ("matmul/dot", {"w": "int4"}, 2.0, None),
     ("matmul/dot", {"w": "uint4"}, 2.0, None),
     ("matmul/group_dot", {}, 2.0, None),
     ("matmul/group_dot", {"scale": "int8"}, 2.0, None),
+    ("attention/tile", _TILE, 4.0, "normal"),
+    *((name, settings, 4.0, "normal") for name, settings in _TILE_PARTS),
     *(("training/stochastic_round", {"random_bits": bits}, 2.0, "normal") for bits in range(4, 17)),
 )
 _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "attention": "consmax",
+    "attention/tile": "tile",
     "base2_scores": "softmax",
     "consmax": "consmax",
     "ita": "softmax",

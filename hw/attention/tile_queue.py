@@ -41,11 +41,11 @@ class Queue(wiring.Component):
         m = Module()
         depth, width = self._depth, self._width
         to, at = Signal(range(depth)), Signal(range(depth))
-        waiting = Signal(range(depth + 1))
+        level = Signal(range(depth + 1))
         takes, gives = Signal(), Signal()
         m.d.comb += [
-            self.i.ready.eq(waiting != depth),
-            self.o.valid.eq(waiting != 0),
+            self.i.ready.eq(level != depth),
+            self.o.valid.eq(level != 0),
             takes.eq(self.i.valid & self.i.ready),
             gives.eq(self.o.valid & self.o.ready),
         ]
@@ -54,10 +54,10 @@ class Queue(wiring.Component):
         with m.If(gives):
             m.d.sync += at.eq(Mux(at == depth - 1, 0, at + 1))
         with m.If(takes != gives):
-            m.d.sync += waiting.eq(Mux(takes, waiting + 1, waiting - 1))
+            m.d.sync += level.eq(Mux(takes, level + 1, level - 1))
         (part,) = self.parts.items()
         words = place(
-            m, "words", *part, clk=ClockSignal(), enable=takes, address=to, value=self.i.payload
+            m, "store", *part, clk=ClockSignal(), enable=takes, address=to, value=self.i.payload
         )["words"]
         listed = [words.word_select(index, width) for index in range(depth)]
         m.d.comb += self.o.payload.eq(select(m, listed, at))

@@ -258,10 +258,10 @@ def _attended(
 
 
 def _basis(timing: TileTiming, exact: bool) -> str:
-    """Return what the cycles of a tile rest on; one that streams has been built of units."""
+    """Return what the cycles of a tile rest on: one that streams is a unit."""
     if not exact:
         return "event model, bound"
-    return "event model" if timing.two_passes or timing.queue else "rtl-equal"
+    return "event model" if timing.two_passes else "rtl-equal"
 
 
 def _steady_cycles(timing: TileTiming, jobs: TileJobs) -> int:

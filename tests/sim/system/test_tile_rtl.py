@@ -10,13 +10,18 @@ import pytest
 from consilico.golden.attention.tile import TileConfig
 from consilico.golden.attention.tile_events import simulate_tile
 from consilico.hw.attention.tile import timing
+from consilico.sim.accelerator.accelerator import find_dram
 from consilico.sim.rtlsim.acceptance import compare
 from consilico.sim.rtlsim.bulk_replay import build_bulk, run_script
 from consilico.sim.rtlsim.script import FREE, in_order
 from consilico.sim.rtlsim.simulators import find_simulator
+from consilico.sim.system.chip import Chip, weight_format
+from consilico.sim.system.normalizers import find_normalizer
 from consilico.sim.system.tile import TileJobs, is_exact, tile_cycles
+from consilico.sim.system.work import tile_timing
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.tile import TileBench, constants_of, drawn_job
+from consilico.sim.workload.graph import AttentionOperator
 
 UNIT = find_unit("attention/tile")
 ICARUS = find_simulator("icarus")
@@ -119,3 +124,26 @@ def test_the_comparison_sees_a_cycle(tile: Built) -> None:
 def test_cycles_of_many_tiles_are_those_of_verilog(seed: int) -> None:
     rng = np.random.default_rng(seed)
     held_to_verilog(Built(drawn_tile(rng)), 8, rng)
+
+
+@pytest.mark.parametrize("p_format", ["int7", "2xint7"])
+@pytest.mark.parametrize("normalizer", ["consmax/log2", "consmax/base2", "consmax/split"])
+@pytest.mark.parametrize("head_dim", [64, 128])
+def test_a_tile_of_a_chip_is_timed_as_the_unit(
+    normalizer: str, p_format: str, head_dim: int
+) -> None:
+    dim = min(head_dim, 64)
+    made = Chip(
+        dram=find_dram("hbm2"), weights=weight_format("int8"), rows=64, columns=64, value_dim=dim
+    )
+    operator = AttentionOperator(
+        layers=1, batch=1, heads=1, kv_heads=1, new=64, keys=64, key_dim=head_dim,
+        value_dim=head_dim, cached=0, window=0, causal=True,
+    )  # fmt: skip
+    found = find_normalizer(normalizer, 64, p_format, 64)
+    chips = tile_timing(operator, made, found, p_format)
+    own = timing(
+        TileConfig(rows=64, columns=64, head_dim=head_dim, normalizer=normalizer, p_format=p_format)
+    )
+    for name in ("key_dim", "before", "between", "after", "slices", "queue", "waiting"):
+        assert getattr(chips, name) == getattr(own, name), name
