@@ -91,6 +91,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "system.md": {},
     "explore.md": {},
+    "tile.md": {},
     "qgalore.md": {
         "1.0": "version of q-galore-torch",
         "0.949": "worked example of the zero point",

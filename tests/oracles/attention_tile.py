@@ -1,6 +1,7 @@
 """Oracle of ``attention/tile``, from docs/tile.md."""
 
 from importlib import import_module
+from typing import Any
 
 from tests.oracles import matmul_requant
 from tests.oracles.payload import Fields, join, width_of_sum, wrap
@@ -11,7 +12,7 @@ HEAD = {  # widths of the normalizer's constants
     "consmax/base2": (8, 7, 7, 7, 7, 1, 1, 1),
     "consmax/split": (15, 4, 1),
 }
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "consmax/log2": {"k_fraction": 17, "fraction": 11, "address": 8},
     "consmax/base2": {"score_integer": 6},
     "consmax/split": {"scores": "int8", "storage": "latch"},
