@@ -81,6 +81,7 @@ _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "matmul": "dot",
     "training": "training",
 }
+_RESTS = ("attention/tile",)  # units without formulas, most of whose registers rest
 _KIT, _CORNER = "nangate45", "NanGate 45 nm, typical corner, 1.1 V"
 _PERIOD_NS = 4.0  # of the clock that the energies of default configurations are given at
 _GPU = "rtx4060ti-16gb"
@@ -168,7 +169,8 @@ def default_layout(name: str) -> DefaultLayout | None:
 
     Returns:
         None where it was not laid out and would not be estimated well: an estimate takes every
-        word of a row buffer for one that toggles with every score.
+        word of a row buffer, and every weight that an array keeps, for one that toggles with every
+        score.
     """
     from consilico.sim.comparison.table import measured_rows
     from consilico.sim.estimate.nodes.measure import random_source, units_to_measure
@@ -206,7 +208,7 @@ def default_layout(name: str) -> DefaultLayout | None:
                 current=_is_current(each),
                 date=each.date,
             )
-    if "buffer" in config.to_json():
+    if "buffer" in config.to_json() or name in _RESTS:
         return None
     guess = estimate(unit, config, _KIT, random_source(unit), rung="layout")
     slower_ns = guess.clock_ns - _PERIOD_NS  # leakage of a cycle, less that of a cycle of ours
