@@ -11,6 +11,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured.json"  # headline configurations
 STUDY = DOCS / "operators_study.json"  # scripts/operators_study.py writes it
 PEERS = DOCS / "memory_peers.json"  # scripts/memory_peers.py writes it
+TILE_AREA = DOCS / "tile_area.json"  # scripts/tile_area.py writes it
 TRIALS = DOCS / "consmax_trials.json"  # designs of the ConSmax units that were compared
 LOSSES = DOCS / "training_losses.json"
 

@@ -40,28 +40,18 @@ from scripts import (  # noqa: E402
     system_parts,
     training_parts,
 )
-from scripts.document_text import MEASURED, TRIALS, paragraph, read_table, table  # noqa: E402
+from scripts.document_text import MEASURED, TILE_AREA, TRIALS, paragraph, read_table, table  # noqa: E402
 
 _PART = re.compile(r"(<!-- from data: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 # Unit, settings, clock period in ns and traffic (None: the unit's default) of the measurements that
 # documents quote in addition to those of the default configurations
 # (sim/estimate/operators/calibration/nangate45.ladder.json).
-_TILE = {"rows": 8, "columns": 8, "head_dim": 16}
-# its units: array for scores, requantizer, normalizer, array for values
-_TILE_PARTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("matmul/systolic", {"rows": 8, "columns": 8, "dataflow": "output_stationary", "depth": 16}),
-    ("matmul/requant", {"lanes": 8}),
-    ("consmax/log2", {"lanes": 8, "output": "fixed", "fixed_width": 7, "fixed_fraction": 7}),
-    ("matmul/systolic", {"rows": 8, "columns": 16, "block": 8}),
-)
 HEADLINES: tuple[tuple[str, dict[str, Any], float, str | None], ...] = (
     ("matmul/dot", {"w": "int4"}, 2.0, None),
     ("matmul/dot", {"w": "uint4"}, 2.0, None),
     ("matmul/group_dot", {}, 2.0, None),
     ("matmul/group_dot", {"scale": "int8"}, 2.0, None),
-    ("attention/tile", _TILE, 4.0, "normal"),
-    *((name, settings, 4.0, "normal") for name, settings in _TILE_PARTS),
     *(("training/stochastic_round", {"random_bits": bits}, 2.0, "normal") for bits in range(4, 17)),
 )
 _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
@@ -330,25 +320,22 @@ def dot_targets_part() -> str:
 
 def tile_area_part() -> str:
     """Return the area of an attention tile and of its units."""
-    whole = _headline("attention/tile", **_TILE)
-    parts = [_headline(name, **settings) for name, settings in _TILE_PARTS]
+    found = read_table(TILE_AREA)
+    whole, *parts = found["rows"]
     total = sum(row["area_um2"] for row in parts)
-    roles = ("array for scores", "requantizer", "normalizer", "array for values")
-    rows = [
-        (f"{role}, `{row['unit']}`", f"{row['area_um2']:,.0f} um²", f"{row['path_ns']:.2f} ns")
-        for role, row in zip(roles, parts, strict=True)
-    ]
+    rows = [(f"{row['part']}, `{row['unit']}`", f"{row['area_um2']:,.0f} um²") for row in parts]
     rows += [
-        ("sum", f"{total:,.0f} um²", ""),
-        ("`attention/tile`", f"{whole['area_um2']:,.0f} um²", f"{whole['path_ns']:.2f} ns"),
+        ("their sum", f"{total:,.0f} um²"),
+        ("`attention/tile`", f"{whole['area_um2']:,.0f} um²"),
     ]
+    settings = whole["settings"]
     before = paragraph(
-        f"""A tile of 8 x 8 with 16 elements, `consmax/log2` and `int7`, takes
-        {whole["area_um2"] / total:.3f} times the area of its units, each with its own control; the
-        target is at most 10 % off. Mapped cells ({_CORNER}, {1000 / whole["clock_ns"]:g} MHz;
-        measured on {whole["date"]}), with {whole["energy_pj"]:.2f} pJ per multiply-accumulate:"""
+        f"""A tile of {settings["rows"]} x {settings["columns"]} with {settings["head_dim"]}
+        elements, `consmax/log2` and `int7`, takes {whole["area_um2"] / total:.3f} times the area of
+        its units, each with its own control; the target is at most 10 % off. Mapped cells of each
+        Verilog module ({_CORNER}; measured on {found["date"]} by `scripts/tile_area.py`):"""
     )
-    return f"{before}\n\n{table(('', 'area', 'longest path'), rows)}"
+    return f"{before}\n\n{table(('', 'area'), rows)}"
 
 
 PARTS: dict[str, Callable[[], str]] = {

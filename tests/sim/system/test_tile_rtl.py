@@ -55,9 +55,8 @@ class Built:
         bench.attend(drawn)
         stimulus = bench.builder.build()
         script = in_order(stimulus)
-        script.data_lead[:] = FREE  # a job waits for no data, and data wait for the unit alone
-        if config.normalizer != "consmax/split":
-            script.config_lead[:] = FREE
+        script.data_lead[:] = FREE  # jobs wait for no data, and data for the first job alone
+        script.config_lead[:] = len(jobs) - 1
         found = run_script(ICARUS, self.build, UNIT.ports(config), script, quiet_cycles=64)
         assert found.problems == ()
         compared = compare(script, found, lambda kind, bits: UNIT.expect(config, kind, bits))
