@@ -214,9 +214,9 @@ def _check(
             raise UserError(f"--buffer must be of {', '.join(BUFFERS)}, not {buffer!r}")
     for each in parts:
         unit = find_unit(each.unit)
-        if unit.family != "attention":
+        if unit.family != "attention" or "lanes" not in unit.config.__dataclass_fields__:
             raise UserError(
-                f"{unit.name} takes no attention scores; accepted: the family attention"
+                f"{unit.name} takes no attention scores; accepted: the family attention, with lanes"
             )
         if traffic not in unit.sources:
             known = ", ".join(unit.sources)

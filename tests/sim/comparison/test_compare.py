@@ -156,6 +156,7 @@ def test_what_a_unit_is_not_built_in_is_said(monkeypatch: pytest.MonkeyPatch) ->
         (["ita", "softermax", "ita"], {}, "ita is named twice; accepted: once"),
         (["ita", "softermax"], {"buffers": ["dram"]}, "--buffer must be of none, sram, latch"),
         (["ita", "softermax"], {"traffic": "real"}, "ita has no traffic 'real'; it has: normal"),
+        (["ita", "attention/tile"], {}, "attention/tile takes no attention scores; accepted: the"),
         (["ita", "matmul/dot"], {}, "matmul/dot takes no attention scores; accepted: the family"),
     ],
 )  # fmt: skip

@@ -139,7 +139,11 @@ def test_answers_repeat() -> None:
 def test_every_other_normalizer_is_compared() -> None:
     found = answer("smollm2-135m", context=1024, compare_normalisers=True)
     names = {name for name, unit in consilico.units().items() if unit.family == "attention"}
-    assert {rival.name for rival in found.rivals} == names - {"consmax/log2", "base2_scores", "attention/tile"}
+    assert {rival.name for rival in found.rivals} == names - {
+        "consmax/log2",
+        "base2_scores",
+        "attention/tile",
+    }
     for rival in found.rivals:
         assert rival.refused or rival.area_ratio > 0
         if rival.kind == "two passes":
