@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from consilico.golden.attention.tile_events import simulate_tile
 from consilico.golden.matmul.requant import RequantConfig
 from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.accelerator.tiling import dram_work
@@ -14,7 +15,6 @@ from consilico.sim.system.chip import Chip
 from consilico.sim.system.engines import EngineWork, attention_jobs, on_arrays, on_lanes
 from consilico.sim.system.normalizers import P_FORMATS, Normalizer
 from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
-from consilico.sim.system.tile_events import simulate_tile
 from consilico.sim.units.catalogue import find_unit
 from consilico.sim.workload.elementwise import ElementwisePass
 from consilico.sim.workload.graph import AttentionOperator, OperatorGraph
@@ -210,7 +210,7 @@ def _attended(
     least = _steady_cycles(timing, jobs.busiest)
     exact = is_exact(timing, jobs.busiest)
     if not exact and each <= stepped:
-        each, exact = simulate_tile(timing, list(jobs.busiest)), True
+        each, exact = simulate_tile(timing, list(jobs.busiest)).cycles, True
     # a normalizer without latency and without a buffer or queue; slices that it takes are its own
     bare = TileTiming(
         scores=timing.scores, values=timing.values, key_dim=timing.key_dim,
