@@ -184,8 +184,9 @@ def test_other_code_computes_anew(
 
 
 def test_the_event_model_steps_what_closed_forms_only_bound(tmp_path: Path) -> None:
-    """Queries of four heads on 48 x 48: the array for values neither keeps up nor always lags."""
+    """Two slices, 48 or 4 queries: the array for values neither keeps up nor always lags."""
     text = 'model = "llama-60m"\nphase = "prefill"\ncontext = 100\n[fields]\ntile = ["48x48"]\n'
+    text += 'p_format = ["2xint7"]\n'
     (item,) = run(tmp_path, text).front
     first, second = (f.figure("latency_s") for f in (item.closed_forms, item.event_model))
     assert first.low <= second.value < first.value
