@@ -17,13 +17,17 @@ from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import MOVES, Contract, clocked_by
+from consilico.sim.units.products import in_every_lane
 from consilico.sim.units.rows import add_row, model_rows, traffic_rows
+from consilico.sim.units.scores import every_code
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
 
 _LONGEST = 256  # scores of a row in stimuli
+_CODES, _SCALES = 256, 1 << K_FRACTION  # that there are
+_WHOLE_LANES = 4  # up to which the exhaustive stimulus has every scale
 
 
 def _hardware() -> Any:
@@ -50,7 +54,8 @@ def _golden(config: Base2ScoresConfig, accepted: Accepted) -> Results:
 def _hits(config: Base2ScoresConfig, accepted: Accepted, results: Results) -> dict[str, int]:
     """Return how often scores and results hit coverage points."""
     score, code = accepted.data["score"], results.beats["score"]
-    product = score * accepted.in_force["k"][:, None]
+    k = accepted.in_force["k"][:, None]
+    product = score * k
     drop = K_FRACTION - FRACTION
     rounded = (product + (1 << drop - 1)) >> drop
     rest = product & (1 << drop) - 1
@@ -65,7 +70,10 @@ def _hits(config: Base2ScoresConfig, accepted: Accepted, results: Results) -> di
         "saturated_low": code > rounded,
         "saturated_high": code < rounded,
     }
-    return {name: int(hit.sum()) for name, hit in points.items()}
+    counted = {name: int(hit.sum()) for name, hit in points.items()}
+    if config.lanes <= _WHOLE_LANES:
+        counted["every_product"] = in_every_lane(score + 128 + _CODES * k, _CODES * _SCALES)
+    return counted
 
 
 def _load(builder: StimulusBuilder, k: int) -> None:
@@ -95,6 +103,21 @@ def _vectors(config: Base2ScoresConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
+def _exhaustive(config: Base2ScoresConfig, seed: int) -> Stimulus:
+    """Drive every score with every scale in every lane; with some of the scales in many lanes."""
+    rng = np.random.default_rng(seed)
+    builder = UNITS[0].builder(config)
+    whole = config.lanes <= _WHOLE_LANES
+    scales = range(_SCALES) if whole else rng.permutation(_SCALES)[: _SCALES // 16].tolist()
+    for k in scales:
+        builder.configure({"k": np.array([k])})
+        codes = every_code(rng, config.lanes)
+        last = np.zeros(len(codes), dtype=np.int64)
+        last[-1] = 1
+        builder.data({"score": codes, "mask": 0 * codes, "last": last}, results=codes.size)
+    return builder.build()
+
+
 def _traffic(config: Base2ScoresConfig, beats: int, *, source: str) -> Stimulus:
     """Return rows to measure activity with."""
     builder = UNITS[0].builder(config)
@@ -107,10 +130,16 @@ def _traffic(config: Base2ScoresConfig, beats: int, *, source: str) -> Stimulus:
 
 def _exempt(config: Base2ScoresConfig) -> dict[str, str]:
     """Return the coverage points that a configuration cannot hit, with the reason."""
-    if config.saturates:
-        return {}
-    fits = "every product of a score and a scale fits a result"
-    return {"saturated_low": fits, "saturated_high": fits}
+    found = {}
+    if not config.saturates:
+        fits = "every product of a score and a scale fits a result"
+        found |= {"saturated_low": fits, "saturated_high": fits}
+    if config.lanes > _WHOLE_LANES:
+        found["every_product"] = (
+            f"{config.lanes} lanes see every score with {_SCALES // 16} scales, drawn from {_SCALES};"
+            f" up to {_WHOLE_LANES} lanes see them all"
+        )
+    return found
 
 
 UNITS = (
@@ -139,6 +168,8 @@ UNITS = (
             "reset_in_stream",
         ),
         exempt=_exempt,
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("every_product",),
         item_cycles=one_cycle_per_item,
         latency=lambda config: _hardware().STAGES,
         contract=lambda config: Contract(

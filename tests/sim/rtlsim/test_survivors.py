@@ -364,6 +364,21 @@ OWN = (
         says="wrong",
     ),
     Fault(
+        what="one score of one scale is wrong",
+        unit="base2_scores",
+        settings=ONE,
+        module="attention.base2_scores",
+        edits=(
+            (
+                "product.eq(rows[0] + rows[1])",
+                "product.eq(rows[0] + rows[1]"
+                " ^ ((k.value == 301) & (taken.score[lane] == 77)) << _DROP)",
+            ),
+        ),
+        caught_by=EXHAUSTIVE,
+        says="wrong",
+    ),
+    Fault(
         what="the next row begins before the sum of the last one is taken",
         unit="ita",
         settings=("row=16", "buffer=flop"),
