@@ -21,6 +21,7 @@ async def streams_of_another_library(dut: Any) -> None:
     layouts = unit.layouts(config)
     domain = ClockDomain.of(dut)
     board = Scoreboard(partial(unit.expect, config), layouts)
+    board.guard()
     for name, layout, call, inputs in (
         ("s_axis", layouts.i, board.accept, True),
         ("s_axis_cfg", layouts.cfg, board.configure, True),

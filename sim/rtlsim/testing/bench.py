@@ -120,7 +120,10 @@ class Bench:
         return bench
 
     async def run(self, period_ns: float = 4.0) -> None:
-        """Start the clock, reset the design, and start drivers and monitors."""
+        """Start the clock, reset the design, and start drivers and monitors.
+
+        The test that calls this fails if it ends with beats that were not compared.
+        """
         self.domain.start(period_ns)
         await self.domain.reset(_RESET_CYCLES)
         self.i.start()
@@ -130,6 +133,7 @@ class Bench:
         for monitor in self.monitors.values():
             monitor.start()
         cocotb.start_soon(self._watch())
+        self.scoreboard.guard()
 
     async def send(self, payload: int | None = None, /, **fields: Value) -> None:
         """Offer a beat of data, after those put before, and wait until it was taken.

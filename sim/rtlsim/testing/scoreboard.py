@@ -6,10 +6,15 @@ was accepted, since it works on arrays; each result keeps its time, so a wrong o
 waveform.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import cocotb
 import numpy as np
+from cocotb.task import Task, current_task
+from cocotb.triggers import Event, NullTrigger
 from cocotb.utils import get_sim_time
 from numpy.typing import NDArray
 
@@ -105,6 +110,7 @@ class Scoreboard:
         self._items: list[tuple[int, int, int]] = []  # step, kind, payload
         self._delivered: list[Beat] = []
         self._known: tuple[int, Expected] | None = None  # items that the answer is for
+        self._beats = self._compared = 0  # noted, and of those the ones that compare() has seen
 
     def accept(self, beat: Beat) -> None:
         """Note a beat of data."""
@@ -118,6 +124,7 @@ class Scoreboard:
         # what is unknown is taken as 0; bits beyond the fields, as AXI-Stream has them, are none
         known = int("".join(bit if bit == "1" else "0" for bit in beat.bits), 2)
         self._items.append((beat.step, kind, known & ((1 << layout.width) - 1)))
+        self._beats += 1
 
     def reset(self) -> None:
         """Note that the current cycle is one of reset: what is in flight is dropped."""
@@ -126,11 +133,44 @@ class Scoreboard:
     def deliver(self, beat: Beat) -> None:
         """Note a result."""
         self._delivered.append(beat)
+        self._beats += 1
 
     @property
     def delivered(self) -> int:
         """Return the number of results so far."""
         return len(self._delivered)
+
+    @property
+    def unchecked(self) -> int:
+        """Return the number of beats, taken or delivered, that came after the last comparison."""
+        return self._beats - self._compared
+
+    def guard(self) -> None:
+        """Fail the test that calls this if it ends without an error and with beats unchecked.
+
+        Returns at once. A test that forgets to compare would pass whatever the design does.
+
+        Raises:
+            RuntimeError: If no test is running.
+        """
+        cocotb.start_soon(self._watch(current_task()))
+
+    async def _watch(self, test: Task[Any]) -> None:
+        try:
+            await Event().wait()
+        except CancelledError:  # the test is over
+            ended = test.done() and not test.cancelled() and test.exception() is None
+            if ended and self.unchecked:
+                # cocotb hides what a task raises that is being cancelled, and what the last one does
+                cocotb.start_soon(self._fail())
+                cocotb.start_soon(_outlive())
+            raise
+
+    async def _fail(self) -> None:
+        raise AssertionError(
+            f"the test ended with {self.unchecked} beats that nothing was compared for: "
+            "await bench.finish(), or call scoreboard.check()"
+        )
 
     def compare(self) -> Comparison:
         """Compare everything so far.
@@ -141,6 +181,7 @@ class Scoreboard:
         """
         items = self._in_order()
         expected = self._expected(items)
+        self._compared = self._beats
         results, unexpected, dropped, missing = self._matched(items, expected)
         mismatches = []
         for index, beat in results:
@@ -243,6 +284,10 @@ class Scoreboard:
         return Mismatch(
             index=index, time_ns=beat.time_ns, bits=bits, expected=expected, fields=wrong
         )
+
+
+async def _outlive() -> None:
+    await NullTrigger()
 
 
 def _value(item: Field, bits: str) -> int | None:

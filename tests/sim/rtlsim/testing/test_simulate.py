@@ -40,6 +40,38 @@ async def wrong(dut):
     await Timer(4, "ns")
     assert False, f"the answer is {random.randint(1, 10**9)}"
 """
+# What the design does is never compared, or not all of it
+FORGETS = """
+import cocotb
+from consilico.testing import Bench
+
+async def sent(dut):
+    bench = await Bench.start(dut)
+    await bench.configure(k=11357, b=3000)
+    await bench.send(score=1, mask=0)
+    return bench
+
+@cocotb.test()
+async def never(dut):
+    await sent(dut)
+
+@cocotb.test()
+async def once(dut):
+    bench = await sent(dut)
+    await bench.finish()
+    await bench.send(score=2, mask=0)
+
+@cocotb.test()
+async def fails_by_itself(dut):
+    await sent(dut)
+    assert False, "of its own"
+
+@cocotb.test()
+async def compares(dut):
+    bench = await sent(dut)
+    await bench.drain()
+    assert not bench.scoreboard.compare().mismatches
+"""
 COUNTER = """
 module counter (input clk, output reg [3:0] count);
   reg [3:0] hidden = 3;
@@ -99,6 +131,19 @@ def test_a_failing_test_is_status_1_with_its_message_and_waveform(
     assert (folder / "my_test-icarus.fst").stat().st_size > 100
     suite = ElementTree.parse(folder / "j.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+def test_a_test_that_compares_nothing_fails(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "my_test.py").write_text(FORGETS)
+    assert main(["test", "my_test.py", "--unit", "consmax/log2", "--json", "-"]) == 1
+    cases = json.loads(capsys.readouterr().out)["cases"]
+    says = {case["name"]: case["message"] for case in cases}
+    assert "beats that nothing was compared for: await bench.finish()" in says["never"]
+    assert "the test ended with 1 beats" in says["once"]
+    assert "of its own" in says["fails_by_itself"]
+    assert says["compares"] == ""
 
 
 def test_the_seed_repeats_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
