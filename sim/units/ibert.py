@@ -17,6 +17,7 @@ from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import Contract, PerBeat
+from consilico.sim.units.row_contract import row_contract
 from consilico.sim.units.rows import (
     COVERAGE,
     DRAWN_SCALE,
@@ -29,7 +30,6 @@ from consilico.sim.units.rows import (
     in_beats,
     model_rows,
     of_scores,
-    row_contract,
     row_cycles,
     row_exempt,
     row_hits,

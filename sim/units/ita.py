@@ -11,6 +11,8 @@ from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.contract import PerBeat
+from consilico.sim.units.row_contract import row_contract
+from consilico.sim.units.row_draws import drawn_rows
 from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
@@ -22,7 +24,6 @@ from consilico.sim.units.rows import (
     in_beats,
     model_rows,
     of_scores,
-    row_contract,
     row_cycles,
     row_exempt,
     row_hits,
@@ -33,6 +34,8 @@ from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
+
+_DRAWN = 1 << 16  # beats of the exhaustive stimulus
 
 _BIT = float(np.log(2))  # in natural units
 
@@ -80,6 +83,15 @@ def _vectors(config: ItaConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
+def _exhaustive(config: ItaConfig, seed: int) -> Stimulus:
+    """Drive rows whose sums and shares take all values that those of short rows have."""
+    builder = UNITS[0].builder(config)
+    rng = np.random.default_rng(seed)
+    for score, mask in drawn_rows(rng, config.lanes, config.beats, _DRAWN):
+        add_row(builder, config.lanes, score, mask)
+    return builder.build()
+
+
 def _traffic(config: ItaConfig, beats: int, *, source: str) -> Stimulus:
     """Return rows to measure activity with."""
     builder = UNITS[0].builder(config)
@@ -106,6 +118,7 @@ UNITS = (
         config=ItaConfig,
         component=lambda config: _hardware().Ita(config),
         vectors=_vectors,
+        exhaustive=_exhaustive,
         golden=_golden,
         hits=row_hits,
         coverage=COVERAGE,
@@ -113,7 +126,7 @@ UNITS = (
         latency=lambda config: _timing(config).latency,
         item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
         contract=lambda config: row_contract(
-            config, _timing(config), {"divide": PerBeat(ticks=1 + _hardware().DIVIDES)}
+            config, _timing(config), {"divide": PerBeat(ticks=1 + _hardware().DIVIDES)}, "left"
         ),
         operations_per_beat=lambda config: config.lanes,
         operations_per_result=lambda config, source: 1,

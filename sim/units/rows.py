@@ -12,7 +12,6 @@ from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, syn
 from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
-from consilico.sim.units.contract import Contract, PerBeat
 from consilico.sim.units.stimulus import Kind
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "model_rows",
     "of_scores",
     "real_bf16",
-    "row_contract",
     "row_cycles",
     "row_exempt",
     "row_hits",
@@ -84,47 +82,6 @@ class Timing:
         If that depends on the row, it is one that is as long as the buffer.
         """
         return self.gather + 1 + self.survey + self.prepares + 1 + self.deliver
-
-
-_ROW = """\
-  reg [{top}:0] beats = 0;  // of the row so far; {most}: as many as it may have, or more
-  always @(posedge clk)
-    if (rst) beats <= 0;
-    else if (take) beats <= i_last ? 0 : beats == {most} ? beats : beats + 1;
-"""
-
-
-def row_contract(config: RowConfig, timing: Timing, prepared: dict[str, PerBeat]) -> Contract:
-    """Return what a unit for rows promises of its streams.
-
-    Args:
-        config: The unit.
-        timing: Its cycles.
-        prepared: How often further gated clocks may tick, by their domains.
-    """
-    most = config.beats
-    stages = (
-        *(f"gather_stage{stage}" for stage in range(timing.gather)),
-        *(f"deliver_stage{stage}" for stage in range(timing.deliver)),
-    )
-    ticks = dict.fromkeys((*stages, "capture", "start"), PerBeat())
-    # these tick in every cycle of a reset, and what belongs to a row once in addition
-    ticks |= dict.fromkeys(("written", "read", "greatest", "total"), PerBeat(ticks=2))
-    if timing.constants:
-        ticks |= {
-            "constants": PerBeat(stream="cfg"),
-            "apply": PerBeat(stream="cfg", ticks=2),  # also in every cycle of a reset
-        }
-    return Contract(
-        completes=f"beats == {most} ? 1 : i_last || beats == {most - 1} ? beats + 1 : 0",
-        closes="i_last",
-        state=_ROW.format(top=most.bit_length() - 1, most=most),
-        most_due=2 * most - 1,  # a buffer, and what is in the stages behind it
-        # a row may have to wait until that of the row before is prepared
-        wait_cycles=timing.latency + timing.survey + timing.prepares + 1,
-        beat_clocks={f"{domain}_clk": often for domain, often in (ticks | prepared).items()},
-        ready={"cfg": "1"} if timing.constants else {},
-    )
 
 
 class Rows(NamedTuple):

@@ -11,6 +11,8 @@ from consilico.golden.attention.softermax import RESULT_FRACTION, SoftermaxConfi
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.row_contract import row_contract
+from consilico.sim.units.row_draws import drawn_rows
 from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
@@ -22,7 +24,6 @@ from consilico.sim.units.rows import (
     in_beats,
     model_rows,
     of_scores,
-    row_contract,
     row_cycles,
     row_exempt,
     row_hits,
@@ -33,6 +34,8 @@ from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
+
+_DRAWN = 1 << 16  # beats of the exhaustive stimulus
 
 
 def _hardware() -> Any:
@@ -78,6 +81,15 @@ def _vectors(config: SoftermaxConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
+def _exhaustive(config: SoftermaxConfig, seed: int) -> Stimulus:
+    """Drive rows whose sums and shares take all values that those of short rows have."""
+    builder = UNITS[0].builder(config)
+    rng = np.random.default_rng(seed)
+    for score, mask in drawn_rows(rng, config.lanes, config.beats, _DRAWN):
+        add_row(builder, config.lanes, score, mask)
+    return builder.build()
+
+
 def _traffic(config: SoftermaxConfig, beats: int, *, source: str) -> Stimulus:
     """Return rows to measure activity with."""
     builder = UNITS[0].builder(config)
@@ -104,6 +116,7 @@ UNITS = (
         config=SoftermaxConfig,
         component=lambda config: _hardware().Softermax(config),
         vectors=_vectors,
+        exhaustive=_exhaustive,
         golden=_golden,
         hits=row_hits,
         coverage=COVERAGE,

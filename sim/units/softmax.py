@@ -10,6 +10,8 @@ from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
+from consilico.sim.units.row_contract import row_contract
+from consilico.sim.units.row_draws import drawn_rows
 from consilico.sim.units.rows import (
     COVERAGE,
     DRAWN_SCALE,
@@ -23,7 +25,6 @@ from consilico.sim.units.rows import (
     model_rows,
     of_scores,
     real_bf16,
-    row_contract,
     row_cycles,
     row_exempt,
     row_hits,
@@ -35,6 +36,9 @@ from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
+
+_DRAWN = 1 << 16  # beats of the exhaustive stimulus
+_SCALES = 64  # of it
 
 
 def _hardware() -> Any:
@@ -92,6 +96,17 @@ def _vectors(config: SoftmaxConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
+def _exhaustive(config: SoftmaxConfig, seed: int) -> Stimulus:
+    """Drive rows whose sums and shares take all values that those of short rows have."""
+    builder = UNITS[0].builder(config)
+    rng = np.random.default_rng(seed)
+    for _ in range(_SCALES):
+        builder.configure({"k": np.array([int((1 << K_FRACTION) ** rng.uniform(0.5, 1))])})
+        for score, mask in drawn_rows(rng, config.lanes, config.beats, _DRAWN // _SCALES):
+            add_row(builder, config.lanes, score, mask)
+    return builder.build()
+
+
 def _traffic(config: SoftmaxConfig, beats: int, *, source: str) -> Stimulus:
     """Return rows to measure activity with."""
     builder = UNITS[0].builder(config)
@@ -119,6 +134,7 @@ UNITS = (
         config=SoftmaxConfig,
         component=lambda config: _hardware().Softmax(config),
         vectors=_vectors,
+        exhaustive=_exhaustive,
         golden=_golden,
         hits=row_hits,
         bf16=lambda config: ("o.data",),

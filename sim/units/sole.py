@@ -9,6 +9,8 @@ from consilico.golden.attention.sole import SCORE_FRACTION, SoleConfig, sole
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.row_contract import row_contract
+from consilico.sim.units.row_draws import drawn_rows
 from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
@@ -20,7 +22,6 @@ from consilico.sim.units.rows import (
     in_beats,
     model_rows,
     of_scores,
-    row_contract,
     row_cycles,
     row_exempt,
     row_hits,
@@ -31,6 +32,8 @@ from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
 __all__ = ["UNITS"]
+
+_DRAWN = 1 << 16  # beats of the exhaustive stimulus
 
 
 def _hardware() -> Any:
@@ -74,6 +77,15 @@ def _vectors(config: SoleConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
+def _exhaustive(config: SoleConfig, seed: int) -> Stimulus:
+    """Drive rows whose sums and shares take all values that those of short rows have."""
+    builder = UNITS[0].builder(config)
+    rng = np.random.default_rng(seed)
+    for score, mask in drawn_rows(rng, config.lanes, config.beats, _DRAWN):
+        add_row(builder, config.lanes, score, mask)
+    return builder.build()
+
+
 def _traffic(config: SoleConfig, beats: int, *, source: str) -> Stimulus:
     """Return rows to measure activity with."""
     builder = UNITS[0].builder(config)
@@ -100,6 +112,7 @@ UNITS = (
         config=SoleConfig,
         component=lambda config: _hardware().Sole(config),
         vectors=_vectors,
+        exhaustive=_exhaustive,
         golden=_golden,
         hits=row_hits,
         coverage=COVERAGE,
