@@ -65,7 +65,7 @@ def _lemma_nets(timing: Timing, left: str) -> dict[str, str]:
     nets |= {f"gathers{stage}": f"gather_valid{stage}" for stage in range(timing.gather)}
     nets |= {f"delivers{stage}": f"deliver_valid{stage}" for stage in range(timing.deliver)}
     if timing.constants:
-        nets["begun"] = "begun"
+        nets |= {"begun": "begun", "fresh": "fresh"}
     if left:
         nets["left"] = left
     return nets
@@ -87,7 +87,9 @@ def _lemma_state(config: RowConfig, timing: Timing) -> str:
     # the last beat of a row is the one that came last
     drained = "".join(f"gathers{stage} ? {gather - 1 - stage} : " for stage in range(gather))
     nothing = "" if timing.prepares else "  wire left = 0;\n"
+    fresh = "fresh && !begun" if timing.constants else "0"
     return f"""{nothing}\
+  wire applies = {fresh};  // constants, before the first beat of a row is taken
   {words} held = written - read;
   {words} going = active ? row_end - read : 0;
   {words} queued = waiting ? next_end - read - going : 0;
@@ -115,5 +117,5 @@ def _lemmas(config: RowConfig, timing: Timing, wait_cycles: int) -> tuple[str, .
         f"due + 0 == held - (beats == {most} ? 0 : beats) + on_the_way",
         f"due == 0 || o_valid || overdue_cycles + result_cycles < {timing.latency}",
         "due == 0 || stuck_cycles <= overdue_cycles",
-        f"due != 0 || stuck_cycles + (closing ? drained_cycles + 1 : 1) <= {wait_cycles}",
+        f"due != 0 || stuck_cycles + (closing ? drained_cycles : 0) + applies < {wait_cycles}",
     )

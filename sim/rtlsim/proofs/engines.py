@@ -2,7 +2,8 @@
 
 Property directed reachability (``pdr``) finds an inductive invariant by itself and so proves a
 property for runs of any length; ABC checks the invariant afterwards. Where it finds none within the
-time, bounded model checking (``bmc3``) says up to which length there is no counterexample.
+time, bounded model checking (``bmc3``) says up to which length there is no counterexample. Where
+all that a property follows from is stated with it, plain induction (``ind``) needs no search.
 
 Source: N. Een, A. Mishchenko, R. Brayton, "Efficient implementation of property directed
 reachability", FMCAD 2011.
@@ -16,7 +17,7 @@ from pathlib import Path
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool
 
-__all__ = ["Answer", "abc_program", "decide", "induct", "refute"]
+__all__ = ["Answer", "abc_program", "decide", "follow", "induct", "refute"]
 
 _READ = "read_aiger {model}; cone -s -O {output}; scleanup; "
 _BOUND = 400  # steps after which bounded model checking ends, even if there is time left
@@ -44,6 +45,27 @@ def abc_program() -> str:
         if found := shutil.which(name):
             return found
     raise UserError("ABC is not on the path; it comes with Yosys: apt-get install yosys")
+
+
+def follow(model: Path, output: int, limit_s: int) -> Answer:
+    """Prove that an output is always 0 because it is if it was 0 in the cycle before.
+
+    A property with all that it follows from is decided so in a second, however wide its counters
+    are; property directed reachability would look for that itself, bit by bit.
+
+    Args:
+        model: The AIGER file.
+        output: Number of the output.
+        limit_s: Processor seconds.
+
+    Raises:
+        UserError: If ABC is not there.
+    """
+    run = _abc(model, output, "bmc3 -F 3; ind -F 2", limit_s)  # the beginning, and one more cycle
+    holds = "No output asserted in 3 frames" in run.stdout
+    proved = holds and "Networks are equivalent" in run.stdout
+    verdict = "proved" if proved else "not proved"
+    return Answer(verdict=verdict, engine="abc ind", steps=None, seconds=run.seconds)
 
 
 def induct(model: Path, output: int, limit_s: int) -> Answer:

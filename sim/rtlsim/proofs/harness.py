@@ -31,13 +31,9 @@ _CFG = {"cfg__valid": "cfg_valid", "cfg__ready": "cfg_ready", "cfg__payload": "c
 
 _HELPED = """\
   reg [15:0] ended = 0;
-  reg started = 0;
-  always @(posedge clk) begin
-    if (rst) started <= 1;
-    ended <= rst ? 0 : {{ended, take && ({completes}) != 0}};
-  end
+  always @(posedge clk) ended <= rst ? 0 : {{ended, take && ({completes}) != 0}};
 {state}
-  assign helped = violated | {{{count}{{started && !rst && !({lemmas})}}}};
+  assign helped = violated | {{{count}{{after_reset && !rst && !({lemmas})}}}};
 """
 
 
@@ -158,7 +154,7 @@ module {HARNESS}(
   wire take = i_valid && i_ready && !rst;
   wire configure = cfg_valid && cfg_ready && !rst;
 {contract.state}
-  wire lawful_so_far;
+  wire lawful_so_far, after_reset;
   wire [8:0] broken;
   wire quiet;
   wire [{contract.most_due.bit_length() - 1}:0] due;
@@ -194,17 +190,15 @@ module {HARNESS}(
     .results_due(due),
     .overdue_cycles(overdue_cycles),
     .stuck_cycles(stuck_cycles),
+    .after_reset(after_reset),
     .lawful_so_far(lawful_so_far),
     .violated(broken),
     .quiet(quiet)
   );
   wire waits = o_valid && !o_ready;
-  reg entered = 0, reset = 0;
-  always @(posedge clk) begin
-    if (rst) reset <= 1;
-    if (rst || !waits) entered <= take;
-  end
-  wire unserved = reset && !rst && ({unserved or 0});
+  reg entered = 0;
+  always @(posedge clk) if (rst || !waits) entered <= take;
+  wire unserved = after_reset && !rst && ({unserved or 0});
   assign resting = {{{count}{{quiet}}}};
   assign masked = {{{masked}}};
   assign violated = {{|(masked & ticks), |(resting & ticks), unserved, broken}};

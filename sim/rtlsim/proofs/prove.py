@@ -22,7 +22,7 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.proofs.accumulators import overflow_told
 from consilico.sim.rtlsim.proofs.aiger import output_number, port_values
 from consilico.sim.rtlsim.proofs.clocking import UnknownClock
-from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, induct, refute
+from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, follow, induct, refute
 from consilico.sim.rtlsim.proofs.model import build_exact_model, build_model
 from consilico.sim.rtlsim.proofs.promises import (
     NO_OVERFLOW,
@@ -244,8 +244,13 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
         return _decided(wanted, answer, note=note)
     number = PROPERTIES.index(wanted)
     if (helped := output_number(model.aiger, f"helped[{number}]")) is not None:
-        for output, most_s, note in ((number, QUICK_S, ""), (helped, limit_s, _LEMMAS)):
-            answer = induct(folder / "model.aig", output, min(most_s, limit_s))
+        quick_s = min(QUICK_S, limit_s)
+        for engine, output, most_s, note in (
+            (follow, helped, quick_s, _LEMMAS),
+            (induct, number, quick_s, ""),
+            (induct, helped, limit_s, _LEMMAS),
+        ):
+            answer = engine(folder / "model.aig", output, most_s)
             if answer.verdict == "proved":
                 return _decided(wanted, answer, note=note)
     answer = decide(folder / "model.aig", number, limit_s)

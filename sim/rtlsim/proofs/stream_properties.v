@@ -40,12 +40,14 @@ module consilico_stream_properties #(
   output [COUNT-1:0] results_due,
   output [TIME-1:0] overdue_cycles,  // for which no result came though one is due
   output [TIME-1:0] stuck_cycles,  // for which nothing moved though something is offered
+  output after_reset,  // there was a reset
   output lawful_so_far,
   output [8:0] violated,
   output quiet  // nothing moves and nothing was offered anew for longer than WAIT
 );
   reg started = 0;  // there was a reset
   always @(posedge clk) if (rst) started <= 1;
+  assign after_reset = started;
   wire on = started && !rst;
   wire take = i_valid && i_ready;
   wire give = o_valid && o_ready;
