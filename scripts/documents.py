@@ -34,6 +34,7 @@ from scripts import (  # noqa: E402
     comparison_parts,
     dot_parts,
     estimate_parts,
+    evidence,
     explore_parts,
     memory_parts,
     silicon_parts,
@@ -357,6 +358,7 @@ PARTS: dict[str, Callable[[], str]] = {
     **estimate_parts.PARTS,
     **silicon_parts.PARTS,
     **system_parts.PARTS,
+    **evidence.PARTS,
     **explore_parts.PARTS,
 }
 

@@ -98,28 +98,29 @@ def evidence_part() -> str:
             score = [*map(str, counts), str(len(mutants["survived"]))]
         lines.append([
             f"`{row['unit']}`", ", ".join(row["settings"]) or "default", *score,
-            *(_proved(proofs) if proofs else ("-", "")),
+            *(_proved(proofs) if proofs else ("-", "-")),
         ])  # fmt: skip
     head = (
         "unit", "configuration", "mutants", "killed", "equivalent", "left", "proved",
         "neither proved nor refuted",
     )  # fmt: skip
     dates = sorted({row["date"] for row in rows})
-    words = f"""Measured from {dates[0]} to {dates[-1]}. What is left of mutants is neither noticed nor
-        proved equivalent. A property that is not proved for runs of any length stands with the
-        number of cycles after a reset in which it holds."""
+    words = f"""Measured from {dates[0]} to {dates[-1]}; what is not listed was not
+        measured then. What is left of mutants is neither noticed nor proved equivalent. A
+        property that is not proved for runs of any length stands with the number of cycles after a
+        reset in which it holds."""
     return f"{paragraph(words)}\n\n{table(head, lines)}"
 
 
 def _proved(proofs: dict[str, Any]) -> tuple[str, str]:
-    """Return how many properties are proved, and what is known of the others."""
-    proved = sum(each["verdict"] == "proved" for each in proofs.values())
+    """Return the properties that are proved, and what is known of the others."""
+    proved = [f"`{name}`" for name, each in proofs.items() if each["verdict"] == "proved"]
     other = [
         f"`{name}` ({each['verdict'] if each['depth_cycles'] is None else each['depth_cycles']})"
         for name, each in proofs.items()
         if each["verdict"] != "proved"
     ]
-    return f"{proved} of {len(proofs)}", ", ".join(other)
+    return ", ".join(proved), ", ".join(other)
 
 
 PARTS: dict[str, Callable[[], str]] = {"evidence": evidence_part}

@@ -136,8 +136,8 @@ def _exempt(config: Base2ScoresConfig) -> dict[str, str]:
         found |= {"saturated_low": fits, "saturated_high": fits}
     if config.lanes > _WHOLE_LANES:
         found["every_product"] = (
-            f"{config.lanes} lanes see every score with {_SCALES // 16} scales, drawn from {_SCALES};"
-            f" up to {_WHOLE_LANES} lanes see them all"
+            f"{config.lanes} lanes see every score with {_SCALES // 16} scales, drawn from"
+            f" {_SCALES}; up to {_WHOLE_LANES} lanes see them all"
         )
     return found
 

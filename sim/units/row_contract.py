@@ -1,4 +1,4 @@
-"""State what units for whole rows promise about their streams, and why that follows by induction."""
+"""State what units for whole rows promise about their streams, and why it follows by induction."""
 
 from consilico.golden.attention.rows import RowConfig
 from consilico.sim.units.contract import Contract, PerBeat

@@ -50,8 +50,8 @@ def abc_program() -> str:
 def follow(model: Path, output: int, limit_s: int) -> Answer:
     """Prove that an output is always 0 because it is if it was 0 in the cycle before.
 
-    A property with all that it follows from is decided so in a second, however wide its counters
-    are; property directed reachability would look for that itself, bit by bit.
+    A property with all that it follows from is decided so, however wide its counters are; property
+    directed reachability would look for that itself, bit by bit.
 
     Args:
         model: The AIGER file.

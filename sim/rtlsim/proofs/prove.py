@@ -244,10 +244,9 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
         return _decided(wanted, answer, note=note)
     number = PROPERTIES.index(wanted)
     if (helped := output_number(model.aiger, f"helped[{number}]")) is not None:
-        quick_s = min(QUICK_S, limit_s)
         for engine, output, most_s, note in (
-            (follow, helped, quick_s, _LEMMAS),
-            (induct, number, quick_s, ""),
+            (follow, helped, limit_s, _LEMMAS),
+            (induct, number, min(QUICK_S, limit_s), ""),
             (induct, helped, limit_s, _LEMMAS),
         ):
             answer = engine(folder / "model.aig", output, most_s)

@@ -161,7 +161,7 @@ class Scoreboard:
         except CancelledError:  # the test is over
             ended = test.done() and not test.cancelled() and test.exception() is None
             if ended and self.unchecked:
-                # cocotb hides what a task raises that is being cancelled, and what the last one does
+                # cocotb hides what a task raises while it is cancelled, and what the last one does
                 cocotb.start_soon(self._fail())
                 cocotb.start_soon(_outlive())
             raise

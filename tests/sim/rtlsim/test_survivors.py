@@ -364,6 +364,15 @@ OWN = (
         says="wrong",
     ),
     Fault(
+        what="a low bit of the product with the reciprocal is lost",
+        unit="softermax",
+        settings=("row=16", "buffer=flop"),
+        module="attention.softermax",
+        edits=(("product.eq(sum(columns.rows(m)))", "product.eq(sum(columns.rows(m)) & ~32)"),),
+        caught_by=EXHAUSTIVE,
+        says="wrong",
+    ),
+    Fault(
         what="one score of one scale is wrong",
         unit="base2_scores",
         settings=ONE,
@@ -371,8 +380,10 @@ OWN = (
         edits=(
             (
                 "product.eq(rows[0] + rows[1])",
-                "product.eq(rows[0] + rows[1]"
-                " ^ ((k.value == 301) & (taken.score[lane] == 77)) << _DROP)",
+                (
+                    "product.eq(rows[0] + rows[1]"
+                    " ^ ((k.value == 301) & (taken.score[lane] == 77)) << _DROP)"
+                ),
             ),
         ),
         caught_by=EXHAUSTIVE,

@@ -12,8 +12,10 @@ import pytest
 from consilico.golden.matmul.dot import DotConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.proofs import prove
-from consilico.sim.rtlsim.proofs.engines import Answer, induct
-from consilico.sim.rtlsim.proofs.promises import NO_OVERFLOW, PROPERTIES, VALID_FIRST
+from consilico.sim.rtlsim.proofs.aiger import output_number
+from consilico.sim.rtlsim.proofs.engines import Answer, follow, induct
+from consilico.sim.rtlsim.proofs.model import build_model
+from consilico.sim.rtlsim.proofs.promises import NO_OVERFLOW, PROPERTIES, VALID_FIRST, Claim
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.contract import MOVES, Contract
@@ -139,6 +141,48 @@ def test_a_store_is_proved_with_lemmas_about_what_it_holds() -> None:
     config = unit.config.from_text([("lanes", "4"), ("group", "32")])
     (found,) = prove_verilog(unit, config, verilog(unit, config), only=("nothing_doubled",)).proofs
     assert (found.verdict, found.depth_cycles) == ("proved", None)
+
+
+ROWS = [("row", "16"), ("lanes", "4")]  # a buffer of four words
+OF_RESULTS = ("nothing_doubled", "nothing_lost", "no_deadlock")
+
+
+@pytest.mark.parametrize("name", ["ita", "softmax"])  # one prepares for cycles, one has constants
+def test_promises_of_a_unit_for_rows_follow_from_where_its_words_belong(name: str) -> None:
+    unit = find_unit(name)
+    config = unit.config.from_text(ROWS)
+    found = prove_verilog(unit, config, verilog(unit, config), only=OF_RESULTS).proofs
+    assert {(each.verdict, each.engine) for each in found} == {("proved", "abc ind")}
+
+
+def test_a_row_that_is_too_long_is_followed_as_well() -> None:
+    unit = find_unit("sole")
+    config = unit.config.from_text(ROWS)
+    assert unit.contract is not None
+    wrong = replace(unit.contract(config), completes="i_last ? beats + 1 : 0", lemmas=())
+    other = replace(unit, contract=lambda config: wrong)
+    only = ("nothing_doubled",)
+    (failed,) = prove_verilog(other, config, verilog(unit, config), only=only).proofs
+    assert failed.verdict == "failed"
+
+
+def test_induction_alone_takes_no_word_for_a_lemma(tmp_path: Path) -> None:
+    """One that says too little proves nothing, and one that is wrong does not, either."""
+    number = [each.name for each in PROPERTIES].index("nothing_doubled")
+    nets = {name: name for name in ("full0", "full1")}
+    found = {}
+    for lemma in ("due <= 3", "due == 0", "due + 0 == full0 + full1"):
+        contract = Contract(lemmas=(lemma,), lemma_nets=nets)
+        claim = Claim(
+            text="\n".join(toy.sources()), top=toy.TOP, latency_cycles=2, contract=contract,
+            layouts=UNIT.layouts(toy.ToyConfig()),
+        )  # fmt: skip
+        model = build_model(claim).aiger
+        (tmp_path / "model.aig").write_bytes(model)
+        output = output_number(model, f"helped[{number}]")
+        assert output is not None
+        found[lemma] = follow(tmp_path / "model.aig", output, 10).verdict
+    assert [*found.values()] == ["not proved", "not proved", "proved"]
 
 
 @pytest.mark.exhaustive
