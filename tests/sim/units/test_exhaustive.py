@@ -41,6 +41,7 @@ TALL = {"rows": 16, "columns": 64, "block": 2, "extent": 1 << 20, "depth": 64}
             {"every_product"},
         ),
         ("matmul/systolic", INT4 | TALL, {"greatest_m"}),
+        ("base2_scores", {"lanes": 8}, {"every_product"}),
         ("matmul/group_dot", {"output": "bf16", "lanes": 32, "group": 32}, set()),
         ("matmul/group_dot", {"scale": "int8", "lanes": 16, "output": "bf16"}, set()),
     ],
