@@ -364,11 +364,19 @@ OWN = (
         says="wrong",
     ),
     Fault(
-        what="a low bit of the product with the reciprocal is lost",
+        what="a bit of a row of the product with the reciprocal is lost",
         unit="softermax",
         settings=("row=16", "buffer=flop"),
         module="attention.softermax",
-        edits=(("product.eq(sum(columns.rows(m)))", "product.eq(sum(columns.rows(m)) & ~32)"),),
+        edits=(
+            (
+                "columns.add(place_of_bit, power & bit.replicate(_POWER), 1)",
+                (
+                    "columns.add(place_of_bit, power & bit.replicate(_POWER)"
+                    " & ~((place_of_bit == 2) << 4), 1)"
+                ),
+            ),
+        ),
         caught_by=EXHAUSTIVE,
         says="wrong",
     ),
