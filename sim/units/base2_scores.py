@@ -130,7 +130,7 @@ def _traffic(config: Base2ScoresConfig, beats: int, *, source: str) -> Stimulus:
 
 def _exempt(config: Base2ScoresConfig) -> dict[str, str]:
     """Return the coverage points that a configuration cannot hit, with the reason."""
-    found = {}
+    found: dict[str, str] = {}
     if not config.saturates:
         fits = "every product of a score and a scale fits a result"
         found |= {"saturated_low": fits, "saturated_high": fits}
