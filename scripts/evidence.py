@@ -109,7 +109,18 @@ def evidence_part() -> str:
         measured then. What is left of mutants is neither noticed nor proved equivalent. A
         property that is not proved for runs of any length stands with the number of cycles after a
         reset in which it holds."""
+    if other := sorted({f"`{row['unit']}`" for row in rows if not _is_current(row)}):
+        words += f" Since then the Verilog of {', '.join(other)} has changed."
     return f"{paragraph(words)}\n\n{table(head, lines)}"
+
+
+def _is_current(row: dict[str, Any]) -> bool:
+    """Return whether a configuration was measured with the Verilog of this tree."""
+    from consilico.sim.estimate.operators.calibration_state import sha256_of_verilog
+    from consilico.sim.units.catalogue import configure, find_unit
+
+    unit = find_unit(row["unit"])
+    return row["verilog_sha256"] == sha256_of_verilog(unit, configure(unit, row["settings"]))
 
 
 def _proved(proofs: dict[str, Any]) -> tuple[str, str]:

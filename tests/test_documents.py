@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts import documents, operators_study
+from scripts import documents, evidence, operators_study
 
 ROOT = documents.ROOT
 FIGURE = re.compile(
@@ -165,6 +165,22 @@ def test_the_study_of_operators_is_of_this_calibration() -> None:
         assert (row.area_um2, row.path_ns, row.energy_beat_pj) == tuple(known["measured"].values())
         formulas = operators_study.by_formulas(row)
         assert formulas == pytest.approx(known["formulas"], rel=1e-6), row.unit
+
+
+def test_evidence_is_kept_for_the_same_verilog_only() -> None:
+    old = {"unit": "a", "settings": [], "verilog_sha256": "1", "mutants": {"killed": 3}}
+    lost = {"nothing_lost": {"verdict": "proved", "depth_cycles": None}}
+    new = {"unit": "a", "settings": [], "verilog_sha256": "1", "proofs": lost}
+    assert evidence.put([old], new) == [{**old, **new}]
+    changed = {**new, "verilog_sha256": "2"}
+    assert evidence.put([old], changed) == [changed]
+
+
+def test_the_table_of_evidence_says_what_was_measured_with_other_verilog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence, "_is_current", lambda row: row["unit"] != "sole")
+    assert "the Verilog of `sole` has changed" in " ".join(evidence.evidence_part().split())
 
 
 def test_every_page_is_looked_at() -> None:
