@@ -120,7 +120,7 @@ def _is_current(row: dict[str, Any]) -> bool:
     from consilico.sim.units.catalogue import configure, find_unit
 
     unit = find_unit(row["unit"])
-    return row["verilog_sha256"] == sha256_of_verilog(unit, configure(unit, row["settings"]))
+    return bool(row["verilog_sha256"] == sha256_of_verilog(unit, configure(unit, row["settings"])))
 
 
 def _proved(proofs: dict[str, Any]) -> tuple[str, str]:
