@@ -140,7 +140,15 @@ def _cluster(workers: str) -> Iterator[Executor]:
             f" dask:tcp://host:8786, not {workers!r}"
         )
     import distributed
+    from distributed.comm import get_address_host_port
 
+    try:
+        get_address_host_port(address)
+    except ValueError as error:  # a client that refuses it is left half-made, and hangs
+        raise UserError(
+            f"{address!r} is no address of a Dask scheduler: {error}; accepted: such as"
+            " tcp://host:8786"
+        ) from error
     try:
         client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:  # a time-out is an OSError

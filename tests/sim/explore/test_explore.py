@@ -242,6 +242,13 @@ def test_workers_of_another_kind_are_refused(tmp_path: Path, workers: str) -> No
         run(tmp_path, workers=workers)
 
 
+@pytest.mark.parametrize("address", ["nope", "bogus://host:8786", "tcp://host"])
+def test_what_is_no_address_of_a_scheduler_is_refused_at_once(tmp_path: Path, address: str) -> None:
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    with pytest.raises(UserError, match="is no address of a Dask scheduler"):
+        run(tmp_path, workers=f"dask:{address}")
+
+
 def test_transforms_are_a_field_and_refused_where_hardware_is_missing(tmp_path: Path) -> None:
     fields = '[fields]\ntransforms = ["", "2:4", "ffn-skip:0.25 2:4", "owl:0.5"]\n'
     found = run(tmp_path, SPACE.split("[")[0] + fields)
