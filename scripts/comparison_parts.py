@@ -6,6 +6,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from consilico.golden.config import Config
 from consilico.reports.comparison.facts import FIRST, ComparisonFacts, comparison_facts
 from consilico.reports.comparison.judgements import TargetRow, judge_comparison
 from consilico.sim.base.interval import Interval
@@ -15,6 +16,7 @@ from consilico.sim.comparison.row_errors import TRAPS, RowErrors, ScaledRows, ro
 from consilico.sim.comparison.table import measured_comparison
 from consilico.sim.units.catalogue import configure, find_unit
 from consilico.sim.units.rows import DRAWN_SCALE, traffic_rows
+from consilico.sim.units.unit import Unit
 from scripts.document_text import paragraph, table
 
 __all__ = ["PARTS"]
@@ -125,27 +127,31 @@ def compare_rows() -> str:
 
 
 _BIT = math.log(2)  # in natural units
-_OWN_SCALES = {  # natural units per code of what a unit takes
-    "softmax": DRAWN_SCALE,
-    "online_softmax": DRAWN_SCALE,
-    "softermax": _BIT / 4,
-    "ita": _BIT / 32,
-    "sole": 1 / 16,
-    "ibert": DRAWN_SCALE,
-    "ibert:scores=int8": DRAWN_SCALE,
-}
+_UNITS = (
+    "softmax", "online_softmax", "softermax", "ita", "sole", "ibert", "ibert:scores=int8",
+)  # fmt: skip
 _SCALES = (("8/127", DRAWN_SCALE), ("ln 2 / 4", _BIT / 4), ("ln 2 / 32", _BIT / 32))
 _DRAWN_ROWS = 24
 
 
-def _errors(name: str, rows: ScaledRows) -> RowErrors:
-    """Return the errors of a unit that takes rows of any length here."""
+def _unit(name: str) -> tuple[Unit, Config]:
+    """Return a unit, configured to take rows of any length here."""
     own = candidate(name)
     unit = find_unit(own.unit)
     settings = ["row=4096"] if own.unit == "online_softmax" else ["row=4096", "buffer=sram"]
-    settings += own.settings
+    return unit, configure(unit, [*settings, *own.settings])
+
+
+def _scale(name: str) -> float:
+    """Return the natural units per code of what a unit takes; of any scale the drawn one."""
+    unit, config = _unit(name)
+    return DRAWN_SCALE if unit.score_scale is None else unit.score_scale(config)
+
+
+def _errors(name: str, rows: ScaledRows) -> RowErrors:
+    unit, config = _unit(name)
     assert unit.normalize is not None
-    return row_errors(partial(unit.normalize, configure(unit, settings)), rows)
+    return row_errors(partial(unit.normalize, config), rows)
 
 
 def row_errors_drawn() -> str:
@@ -156,7 +162,7 @@ def row_errors_drawn() -> str:
         "other greatest",
     )  # fmt: skip
     rows = []
-    for name in _OWN_SCALES:
+    for name in _UNITS:
         for words, scale in _SCALES:
             found = _errors(name, [(scale, drawn)])
             rows.append(
@@ -178,9 +184,9 @@ def row_errors_traps() -> str:
     rows = []
     for trap, codes in TRAPS.items():
         shown = np.zeros(len(codes), dtype=bool)
-        found = [_errors(name, [(scale, [(codes, shown)])]) for name, scale in _OWN_SCALES.items()]
+        found = [_errors(name, [(_scale(name), [(codes, shown)])]) for name in _UNITS]
         rows.append((trap, *(f"{each.least_row_sum:.3f}" for each in found)))
-    return table(("row", *(f"`{name}`" for name in _OWN_SCALES)), rows, "---:")
+    return table(("row", *(f"`{name}`" for name in _UNITS)), rows, "---:")
 
 
 PARTS: dict[str, Callable[[], str]] = {

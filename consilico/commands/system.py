@@ -1,6 +1,5 @@
 """Define ``consilico system``: what a prompt or a token costs on a chip of our units."""
 
-import re
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,6 @@ from consilico.commands.output import (
     emit,
     print_table,
 )
-from consilico.sim.base.errors import UserError
 
 __all__ = ["system"]
 
@@ -79,7 +77,9 @@ def system(
     json_path: JsonOption = None,
 ) -> None:
     """Estimate what a prompt or a token of a model costs on a chip: latency, energy, area."""
-    rows, columns = _size(tile)
+    from consilico.sim.system.chip import tile_size
+
+    rows, columns = tile_size(tile, "--tile")
     chip = api.chip(
         rows=rows, columns=columns, tiles=tiles, gemv_lanes=gemv_lanes, lanes=lanes,
         weights=weights, sram_kib=sram_kib, dram=dram, clock_ns=clock_ns,
@@ -94,13 +94,6 @@ def system(
 
         save_plot(system_plot(result), plot)
     emit("system/1", result, json_path, lambda: _show(result))
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)x(\d+)", text.strip().lower())
-    if not found:
-        raise UserError(f"--tile takes queries x keys such as 64x64, not {text!r}")
-    return int(found[1]), int(found[2])
 
 
 def _show(result: dict[str, Any]) -> None:

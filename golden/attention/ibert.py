@@ -49,7 +49,7 @@ _LN2 = Fraction("0.6931")
 
 @dataclass(frozen=True, kw_only=True)
 class IbertConfig(RowConfig):
-    """Configuration of ``ibert``."""
+    """Configuration of ``ibert``: rows of INT16 scores as published, or of INT8 ones."""
 
     scores: str = choice("int16", ("int16", "int8"), "bits of a score; int8 is not I-BERT's")
 

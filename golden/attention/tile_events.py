@@ -194,5 +194,5 @@ class _Stages:
 
     @classmethod
     def of(cls, number: int) -> "_Stages":
-        """Return so many stages."""
+        """Return an empty pipeline with a number of stages."""
         return cls(1 << number - 1, (1 << number) - 1)

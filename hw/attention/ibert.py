@@ -16,7 +16,13 @@ from consilico.golden.attention.ibert import (
     IbertConfig,
 )
 from consilico.hw.arith import Columns, booth_digits
-from consilico.hw.attention.rows import TwoPasses, greatest_of, row_parts, row_signature
+from consilico.hw.attention.rows import (
+    LANES_ADDED_AT_ONCE,
+    TwoPasses,
+    greatest_of,
+    row_parts,
+    row_signature,
+)
 from consilico.hw.cells import gated_domain
 
 __all__ = ["DELIVER", "FACTOR_BITS", "GATHER", "READ_CONSTANTS", "Ibert", "cycles_of_sum"]
@@ -26,12 +32,11 @@ DELIVER = 8  # stages of pass 2
 _QUOTIENT = 4  # bits of a quotient: an exponential with a greater one is 0
 READ_CONSTANTS = 5  # stages of pass 2 whose registers meet constants
 _POWERS = 6  # stage whose registers hold exponentials
-_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 
 
 def cycles_of_sum(config: IbertConfig) -> int:
     """Return the cycles from the last word of a row's survey to the start of its delivery."""
-    return _POWERS + 2 + int(config.lanes > _LANES_ADDED_AT_ONCE) + FACTOR_BITS
+    return _POWERS + 2 + int(config.lanes > LANES_ADDED_AT_ONCE) + FACTOR_BITS
 
 
 class _Constants(NamedTuple):
@@ -208,7 +213,7 @@ class Ibert(wiring.Component):
         added: Value = Signal(POWER_BITS + (config.lanes - 1).bit_length())
         m.d.comb += added.eq(sum(columns.rows(m)))
         arrives = passes.delivering.valid[stage] & passes.delivering.advance
-        if config.lanes > _LANES_ADDED_AT_ONCE:
+        if config.lanes > LANES_ADDED_AT_ONCE:
             addend = Signal.like(added)
             m.d[f"deliver_stage{stage + 1}"] += addend.eq(added)
             added, stage = addend, stage + 1

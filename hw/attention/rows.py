@@ -19,6 +19,7 @@ from consilico.hw.pipeline import Pipeline
 from consilico.hw.register_file import RegisterFile, select
 
 __all__ = [
+    "LANES_ADDED_AT_ONCE",
     "RowBuffer",
     "TwoPasses",
     "gather_stages",
@@ -28,7 +29,7 @@ __all__ = [
     "row_signature",
 ]
 
-_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
+LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 
 
 def row_signature(
@@ -61,7 +62,7 @@ def row_signature(
 
 def gather_stages(config: RowConfig) -> int:
     """Return the stages of pass 1 of a unit that adds powers of scores, for many lanes in two."""
-    return 3 if config.lanes <= _LANES_ADDED_AT_ONCE else 4
+    return 3 if config.lanes <= LANES_ADDED_AT_ONCE else 4
 
 
 class RowBuffer(wiring.Component):

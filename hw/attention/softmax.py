@@ -27,6 +27,7 @@ from consilico.golden.attention.softmax import (
 from consilico.hw.arith import Columns
 from consilico.hw.attention.powers import Multiplicand, correction, interpolated, score_digits
 from consilico.hw.attention.rows import (
+    LANES_ADDED_AT_ONCE,
     TwoPasses,
     greatest_of,
     leading_one,
@@ -38,7 +39,6 @@ from consilico.hw.cells import gated_domain
 __all__ = ["DELIVER", "Softmax", "gather_stages"]
 
 DELIVER = 2  # stages of pass 2
-_LANES_ADDED_AT_ONCE = 2  # the powers of more lanes are added in a stage of their own
 _BIAS = 127  # of the exponents of bf16
 _DROP = K_FRACTION - FRACTION  # fraction bits of a product that are cut
 _VEXP = [vexp_mantissa(fraction) for fraction in range(128)]
@@ -47,7 +47,7 @@ _EXPONENT = 9  # integer bits of the binary logarithm of a result, signed
 
 def gather_stages(config: SoftmaxConfig) -> int:
     """Return the stages of pass 1."""
-    return 4 if config.lanes <= _LANES_ADDED_AT_ONCE else 5
+    return 4 if config.lanes <= LANES_ADDED_AT_ONCE else 5
 
 
 class Softmax(wiring.Component):

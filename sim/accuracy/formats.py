@@ -19,7 +19,7 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class PFormat:
-    """A format of P."""
+    """A format that a normalized score P has where it is multiplied with a value."""
 
     name: str
     summary: str  # one line for people
@@ -88,7 +88,7 @@ P_FORMATS = {
         ),
     )
 }
-"""All formats by name."""
+"""All formats of P that can be asked for, by their names."""
 
 
 def find_p_format(name: str) -> PFormat:

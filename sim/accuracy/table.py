@@ -43,7 +43,7 @@ class MeasuredAccuracy(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredAccuracies(Facts):
-    """Everything that was measured."""
+    """The table of all perplexities that were measured, a row each."""
 
     rows: tuple[MeasuredAccuracy, ...] = ()
     schema: str = _SCHEMA
@@ -66,7 +66,7 @@ class MeasuredAccuracies(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class TextPerplexity(Facts):
-    """Perplexity on one text."""
+    """Perplexity of a model on one text, with a unit in it and with softmax in floating point."""
 
     text: str
     tokens: int  # of a window

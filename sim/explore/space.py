@@ -5,7 +5,6 @@ values of each field (one, a list, or a range), and a list ``constraints``.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
@@ -18,10 +17,10 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.toml_tables import TomlTable, read_toml
 from consilico.sim.explore.constraints import Constraint, read_constraint
 from consilico.sim.memory.presets import find_model
-from consilico.sim.system.chip import Chip, weight_format
+from consilico.sim.system.chip import Chip, tile_size, weight_format
 from consilico.sim.workload.graph import Workload
 
-__all__ = ["FIGURES", "MOST_POINTS", "DesignPoint", "Space", "read_space", "tile_size"]
+__all__ = ["FIGURES", "MOST_POINTS", "DesignPoint", "Space", "read_space"]
 
 FIGURES = {"latency": "latency_s", "energy": "energy_j", "area": "area_um2"}
 """Objectives, and the figure of an answer that each is."""
@@ -82,7 +81,7 @@ _FIELDS: dict[str, Any] = {item.name: item.default for item in fields(DesignPoin
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Chips for one workload."""
+    """The chips that are compared for one workload, as values of each field and conditions."""
 
     workload: Workload
     axes: Mapping[str, tuple[Any, ...]]  # values by field, of all fields
@@ -165,18 +164,6 @@ def read_space(path: Path) -> Space:
             f" {counts}"
         )
     return space
-
-
-def tile_size(text: str) -> tuple[int, int]:
-    """Return the queries and the keys of a tile of a text such as ``64x64``.
-
-    Raises:
-        UserError: If it has another form.
-    """
-    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower())
-    if not found:
-        raise UserError(f"tile takes queries x keys such as 64x64, not {text!r}")
-    return int(found[1]), int(found[2])
 
 
 def _values(table: TomlTable, name: str) -> tuple[Any, ...]:

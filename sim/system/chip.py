@@ -17,7 +17,7 @@ from consilico.golden.matmul.systolic import SystolicConfig
 from consilico.sim.accelerator.accelerator import Dram
 from consilico.sim.base.errors import UserError
 
-__all__ = ["UNIT_LANES", "WEIGHTS", "Chip", "WeightFormat", "weight_format"]
+__all__ = ["UNIT_LANES", "WEIGHTS", "Chip", "WeightFormat", "tile_size", "weight_format"]
 
 UNIT_LANES = 32  # of a dot-product unit: as many as all three kinds of units can have
 WEIGHTS = "int8, int4-g32, int4-g64, int4-g128, int4-g256, 2:4"
@@ -150,3 +150,19 @@ class Chip:
         """Return the cells of all arrays for values."""
         array = self.values_array
         return self.tiles * self.value_arrays * array.rows * array.columns
+
+
+def tile_size(text: str, named: str = "tile") -> tuple[int, int]:
+    """Return the queries and the keys of a tile of a text such as ``64x64``.
+
+    Args:
+        text: The text.
+        named: What a message calls it.
+
+    Raises:
+        UserError: If it has another form.
+    """
+    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower())
+    if not found:
+        raise UserError(f"{named} takes queries x keys such as 64x64, not {text!r}")
+    return int(found[1]), int(found[2])

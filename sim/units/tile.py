@@ -62,7 +62,7 @@ def _hardware() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Operands:
-    """Codes of a job."""
+    """INT8 queries, keys and values of one job, as the golden model takes them."""
 
     q: Codes  # (rows, head_dim)
     k: Codes  # (keys, head_dim)
@@ -70,7 +70,7 @@ class Operands:
 
 
 class TileBench:
-    """Adds jobs."""
+    """Adds jobs of an attention tile to a stimulus, with the constants of their heads."""
 
     def __init__(self, config: TileConfig) -> None:
         self.config = config
