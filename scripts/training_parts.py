@@ -61,21 +61,18 @@ def _held(name: str) -> Any:
     import torch
 
     from consilico.golden.training.held_bytes import held_bytes
+    from consilico.sim.base.torch_threads import one_torch_thread
     from consilico.sim.traffic.gpt_training import GptTrainer
     from consilico.sim.training.runs import METHOD_RUNS
 
     run = replace(METHOD_RUNS[name], batch=1)  # sizes do not depend on batch and text
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on matrices this small, several only wait for each other
-    try:
+    with one_torch_thread():  # on matrices this small, several only wait for each other
         trainer = GptTrainer(run, torch.arange(4096) % 251, seed=1)
         if run.fused:
             trainer.optimizer.fuse(run.clip)
         trainer.backward(0)
         if not run.fused:
             trainer.optimizer.step()
-    finally:
-        torch.set_num_threads(threads)
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     return held_bytes(trainer.model, trainer.optimizer), parameters
 

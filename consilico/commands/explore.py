@@ -17,7 +17,6 @@ from consilico.commands.output import (
     working,
     write_text,
 )
-from consilico.sim.base.errors import UserError
 
 if TYPE_CHECKING:
     from consilico.sim.explore.exploration import Exploration
@@ -61,7 +60,7 @@ def explore(
         found = api.explore(
             space,
             objectives=[name.strip() for name in objectives.split(",")],
-            workers=_workers(workers),
+            workers=int(workers) if workers and workers.isdecimal() else workers,
             synthesize_front=synthesize_front,
             progress=progress,
         )
@@ -75,17 +74,6 @@ def explore(
     # not in the answer, which is the same however much was known
     known = f"{found.computed:,} figures computed, {found.from_cache:,} known before"
     emit("explore/1", result, json_path, lambda: None if csv_path == "-" else _show(result, known))
-
-
-def _workers(text: str | None) -> int | str | None:
-    if text is None or text.startswith("dask:"):
-        return text
-    try:
-        return int(text)
-    except ValueError as error:
-        raise UserError(
-            f"--workers takes a number of processes, or dask:ADDRESS, not {text!r}"
-        ) from error
 
 
 def _csv(found: "Exploration") -> str:

@@ -7,8 +7,6 @@ through its bit-exact model, and what comes out gets the format of P. All else r
 
 import math
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -23,6 +21,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.base.results import digest
+from consilico.sim.base.torch_threads import one_torch_thread
 from consilico.sim.traffic.smollm import SmolLM, load_smollm, model_provenance
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ def _calibrated(progress: Progress) -> _Calibration:
         sums.add(layer, scores)
         progress("calibration", layer + 1, shape.layers)
 
-    with _one_thread():
+    with one_torch_thread():
         model.transformer.hidden(tokens, noted)
     constants = iter(sums.constants(headroom=1.0))
     return _Calibration(
@@ -191,23 +190,10 @@ def _perplexity(
         return weights
 
     given, following = windows(passage, model.tokenizer, tokens)
-    with _one_thread():
+    with one_torch_thread():
         logits = model.transformer.logits(given, noted)
         losses = [
             float(F.cross_entropy(found, right, reduction="sum"))
             for found, right in zip(logits, following, strict=True)
         ]
     return math.exp(math.fsum(losses) / given.numel())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Add floating-point numbers in an order that does not follow the machine's cores."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from consilico.golden.config import Config
 from consilico.sim.accuracy.formats import PFormat, find_p_format
 from consilico.sim.base.errors import UserError
-from consilico.sim.units.catalogue import catalogue, configure
+from consilico.sim.units.catalogue import catalogue, configure, split_settings
 from consilico.sim.units.unit import Unit
 
 __all__ = ["EXACT", "GREATEST", "DropIn", "drop_in", "drop_in_names"]
@@ -93,7 +93,7 @@ def drop_in(text: str, p_format: str, tokens: int) -> DropIn:
             results cannot have that format; the message says what is accepted.
     """
     form = find_p_format(p_format)
-    name, _, rest = text.partition(":")
+    name, settings = split_settings(text)
     if text == EXACT:
         return DropIn(name=text, form=form)
     units = catalogue()
@@ -106,7 +106,7 @@ def drop_in(text: str, p_format: str, tokens: int) -> DropIn:
     if name not in units or units[name].normalize is None:
         raise UserError(f"normaliser must be one of {accepted}, not {name!r}")
     unit = units[name]
-    config = _config(unit, [part for part in rest.split(",") if part], tokens)
+    config = _config(unit, settings, tokens)
     found = DropIn(name=text, form=form, unit=unit, config=config)
     if form.relative and unit.powers is not None:
         raise UserError(

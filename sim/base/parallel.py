@@ -136,7 +136,7 @@ def _cluster(workers: str) -> Iterator[Executor]:
     kind, _, address = workers.partition(":")
     if kind != _DASK or not address:
         raise UserError(
-            f"workers must be a number of processes, or dask:ADDRESS such as"
+            "workers must be a number of processes, or dask:ADDRESS such as"
             f" dask:tcp://host:8786, not {workers!r}"
         )
     import distributed

@@ -41,7 +41,7 @@ from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis.outside_memories import OutsideMemory
 from consilico.sim.units.accepted import Accepted
-from consilico.sim.units.catalogue import configure, find_unit
+from consilico.sim.units.catalogue import configure, find_unit, split_settings
 from consilico.sim.units.rows import traffic_rows
 from consilico.sim.units.unit import Unit
 
@@ -94,14 +94,12 @@ def candidate(text: str) -> Candidate:
             if find_unit(each.unit).normalize is not None:
                 raise UserError(f"{text}: {each.name} normalizes rows, and stands in front of none")
         return replace(own, name=text, front=tuple(front))
-    name, _, rest = text.partition(":")
-    settings = tuple(part for part in rest.split(",") if part)
-    unit = find_unit(name)
-    configure(unit, list(settings))
+    name, settings = split_settings(text)
+    configure(find_unit(name), settings)
     for varied in ("lanes", "row", "buffer"):
         if any(setting.startswith(f"{varied}=") for setting in settings):
             raise UserError(f"{text}: {varied} is varied; accepted: --{varied}")
-    return Candidate(name=text, unit=name, settings=settings)
+    return Candidate(name=text, unit=name, settings=tuple(settings))
 
 
 def compare(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from consilico.sim.base.progress import Progress
 from consilico.sim.base.results import digest
+from consilico.sim.base.torch_threads import one_torch_thread
 from consilico.sim.traffic.linear_layers import INPUT_OF, LayerTraffic, LinearLayer
 from consilico.sim.traffic.scores import HeadCalibration, ScoreSampling, ScoreTraffic
 from consilico.sim.traffic.smollm import GgufModel, SmolLM, build_tokenizer
@@ -170,12 +171,8 @@ def collect_layers(
     tokens = draw_windows(works, build_tokenizer(model.metadata), sampling)
     parts = [(layer, part) for layer in layers for part in INPUT_OF]
     listener = _Listener(model, {f"blk.{layer}.{part}" for layer, part in parts})
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the order of float additions must not follow the machine's cores
-    try:
+    with one_torch_thread():
         listener.hidden(tokens)
-    finally:
-        torch.set_num_threads(threads)
     kept = tokens.numpy().astype(np.int32)
     return LayerTraffic(
         linears=[

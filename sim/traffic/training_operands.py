@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.results import cached_file, digest
+from consilico.sim.base.torch_threads import one_torch_thread
 from consilico.sim.traffic.archive import from_archive, to_archive
 from consilico.sim.traffic.packages import PackageMissing, load_works, works_provenance
 from consilico.sim.traffic.quantized import bf16_values
@@ -96,17 +97,11 @@ def training_traffic() -> TrainingTraffic:
     }
 
     def made() -> bytes:
-        import torch
-
         from consilico.sim.traffic.collect_training import collect_training
         from consilico.sim.traffic.gpt_training import split_works
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the order of float additions must not follow the machine's cores
-        try:
+        with one_torch_thread():
             arrays = collect_training(run, split_works(works).train, _SEED, _OBSERVED)
-        finally:
-            torch.set_num_threads(threads)
         return TrainingTraffic(
             **arrays, provenance=provenance, source=source, synthetic=synthetic
         ).to_bytes()

@@ -14,6 +14,7 @@ from consilico.golden.training.subspace import Subspace
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.facts import Facts, cached_facts
 from consilico.sim.base.results import digest, stored
+from consilico.sim.base.torch_threads import one_torch_thread
 from consilico.sim.traffic.gpt_training import (
     GptTrainer,
     GptTraining,
@@ -116,12 +117,8 @@ def train_once(
     works = load_works()
 
     def compute() -> TrainingLoss:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_torch_thread():
             return train(run, split_works(works), seed, progress)
-        finally:
-            torch.set_num_threads(threads)
 
     return cached_facts(TrainingLoss, "training", _key(run, seed, surroundings(works)), compute)
 

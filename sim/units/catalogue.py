@@ -24,6 +24,7 @@ __all__ = [
     "configure",
     "find_unit",
     "own_units",
+    "split_settings",
     "unit_modules",
     "verilog",
     "verilog_file",
@@ -126,6 +127,15 @@ def find_unit(name: str) -> Unit:
     if name not in units:
         raise UserError(f"unknown unit {name!r}; there are: {', '.join(units)}")
     return units[name]
+
+
+def split_settings(text: str) -> tuple[str, list[str]]:
+    """Take ``UNIT:FIELD=VALUE,...`` apart into a name and settings, which :func:`configure` takes.
+
+    A text without a colon is a name without settings. Nothing is checked here.
+    """
+    name, _, settings = text.partition(":")
+    return name, [setting for setting in settings.split(",") if setting]
 
 
 def configure(unit: Unit, settings: list[str]) -> Config:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from consilico.sim.base.torch_threads import one_torch_thread
 from consilico.sim.silicon.layout.placement import Core, PlaceableDesign, Reals
 
 if TYPE_CHECKING:
@@ -207,12 +208,8 @@ def global_placement(
     Returns:
         x and y of the lower left corners, in um. Cells still overlap a little.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order: the same placement every time
-    try:
+    with one_torch_thread():
         return _placed(design, core, ports_um, seed, progress)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _placed(
