@@ -15,7 +15,7 @@ from consilico.sim.comparison.facts import BUFFERS, Compared, Comparison
 from consilico.sim.comparison.row_errors import TRAPS, RowErrors, ScaledRows, row_errors
 from consilico.sim.comparison.table import measured_comparison
 from consilico.sim.units.catalogue import configure, find_unit
-from consilico.sim.units.rows import DRAWN_SCALE, traffic_rows
+from consilico.sim.units.row_traffic import DRAWN_SCALE, traffic_rows
 from consilico.sim.units.unit import Unit
 from scripts.document_text import paragraph, table
 

@@ -19,7 +19,7 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.files import write_atomic
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic
-from consilico.sim.units.rows import model_rows
+from consilico.sim.units.row_traffic import model_rows
 
 __all__ = ["RoundedAttention", "rounded_attention"]
 

@@ -42,7 +42,7 @@ from consilico.sim.silicon.kits.kit import find_kit
 from consilico.sim.silicon.synthesis.outside_memories import OutsideMemory
 from consilico.sim.units.accepted import Accepted
 from consilico.sim.units.catalogue import configure, find_unit, split_settings
-from consilico.sim.units.rows import traffic_rows
+from consilico.sim.units.row_traffic import traffic_rows
 from consilico.sim.units.unit import Unit
 
 __all__ = [

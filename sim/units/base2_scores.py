@@ -18,7 +18,8 @@ from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import MOVES, Contract, clocked_by
 from consilico.sim.units.products import in_every_lane
-from consilico.sim.units.rows import add_row, model_rows, traffic_rows
+from consilico.sim.units.row_traffic import model_rows, traffic_rows
+from consilico.sim.units.rows import add_row
 from consilico.sim.units.scores import every_code
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit

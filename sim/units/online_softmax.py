@@ -17,18 +17,16 @@ from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
+from consilico.sim.units.row_traffic import DRAWN_SCALE, model_rows, traffic_rows
 from consilico.sim.units.rows import (
-    DRAWN_SCALE,
     Codes,
     Masks,
     Reals,
     add_row,
     in_beats,
-    model_rows,
     real_bf16,
     row_shapes,
     shape_hits,
-    traffic_rows,
 )
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Powers, Unit

@@ -2,7 +2,7 @@
 
 from consilico.golden.attention.rows import RowConfig
 from consilico.sim.units.contract import Contract, PerBeat
-from consilico.sim.units.rows import Timing
+from consilico.sim.units.row_timing import Timing
 
 __all__ = ["row_contract"]
 

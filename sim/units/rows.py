@@ -1,37 +1,29 @@
 """What the catalogue entries of units for whole rows share: rows, what comes of them, and when."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.attention.rows import RowConfig
-from consilico.sim.traffic.score_traffic import normal_codes, score_traffic, synthetic_traffic
-from consilico.sim.traffic.scores import ScoreSampling, ScoreTraffic
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.builder import StimulusBuilder
-from consilico.sim.units.stimulus import Kind
 
 __all__ = [
     "COVERAGE",
     "Rows",
-    "Timing",
     "add_row",
     "add_rows",
     "in_beats",
-    "model_rows",
     "of_scores",
     "real_bf16",
-    "row_cycles",
     "row_exempt",
     "row_hits",
     "row_results",
     "row_shapes",
     "rows_of",
     "shape_hits",
-    "traffic_rows",
     "widened",
 ]
 
@@ -59,29 +51,6 @@ COVERAGE = (
     "reset_in_row",
     "reset_in_results",
 )
-_MODEL_HEADS = 4  # heads a traffic sample is taken from, spread over the layers
-DRAWN_SCALE = 8 / 127  # natural units a code, of drawn scores
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Cycles of a unit for rows, as :class:`consilico.hw.attention.rows.TwoPasses` has them."""
-
-    gather: int  # stages of pass 1
-    deliver: int  # stages of pass 2
-    holds: int = 1  # stages of pass 2 that read what is prepared
-    prepares: int = 0  # cycles that preparation takes beyond one
-    survey: int = 0  # beats of the longest row, if preparation begins with all of a row's
-    constants: bool = False  # whether the unit has constants, which a reset makes it apply again
-    drains: int = 0  # stages of pass 2 that constants wait for, where they wait and rows do not
-
-    @property
-    def latency(self) -> int:
-        """Return the cycles from the last score of a row to its first result, nothing stalling.
-
-        If that depends on the row, it is one that is as long as the buffer.
-        """
-        return self.gather + 1 + self.survey + self.prepares + 1 + self.deliver
 
 
 class Rows(NamedTuple):
@@ -170,103 +139,6 @@ def of_scores(results: NDArray[np.integer], scores: int) -> NDArray[np.int64]:
 def real_bf16(bits: NDArray[np.integer]) -> Reals:
     """Return the numbers that bf16 bit patterns stand for."""
     return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-
-
-def row_cycles(timing: Timing, config: RowConfig, accepted: Accepted) -> NDArray[np.int64]:
-    """Return the cycles that each item takes at full speed.
-
-    A beat waits for a free word in the buffer, and the first beat of a row for the sum of the row
-    before to be taken; that waits for what is prepared before it, and that for pass 2.
-    """
-    depth = config.beats
-    last = (accepted.data["last"] == 1).tolist()
-    cycles = np.ones(len(accepted.kind), dtype=np.int64)
-    beat = 0
-    state = _Times(0, constants=timing.constants)
-    for item, kind in enumerate(accepted.kind.tolist()):
-        if kind == Kind.RESET:
-            state = _Times(state.now + 1, constants=timing.constants)
-            continue
-        if kind == Kind.CONFIG:
-            state.configure(timing)
-            continue
-        before = state.now
-        state.take(timing, depth, ends=last[beat])
-        cycles[item] = state.now - before
-        beat += 1
-    return cycles
-
-
-class _Times:
-    """When a unit for rows took its beats, and used the words of its buffer, since a reset."""
-
-    def __init__(self, now: int, *, constants: bool) -> None:
-        self.now = now
-        self._words: list[int] = []  # cycle in which each word was used
-        self._taken: list[int] = []  # cycles in which the beats of the row were taken
-        self._opened = 0  # cycle from which on the next row may begin
-        # cycle in which constants were taken that no row has had yet
-        self._configured: int | None = now if constants else None
-        self._started = self._passed = 0  # of the last row
-        self._late: list[int] = []  # cycles in which words of a row that is too long were used
-
-    def take(self, timing: Timing, depth: int, *, ends: bool) -> None:
-        """Take a beat as early as possible."""
-        number = len(self._words) + len(self._taken)
-        now = self.now + 1
-        if not self._taken:
-            now = max(now, self._opened)
-            if self._configured is not None:
-                used = self._words[-1] if self._words else 0
-                now = max(now, max(self._configured, used) + 2)
-                self._configured = None
-        if len(self._taken) >= depth:
-            self._use_too_long(depth)
-        if number >= depth:
-            now = max(now, self._used(number - depth) + 1)
-        self.now = now
-        self._taken.append(now)
-        if not ends:
-            return
-        beats, complete = len(self._taken), now + timing.gather
-        if beats > depth:
-            self._use_too_long(depth)
-            self._words += self._late
-            self._opened = max(complete, self._late[-1] + 1)
-            self._late = []
-        else:
-            self._opened = max(complete, self._started)
-            ready, free = self._opened + 1 + timing.prepares, self._passed + timing.holds - 1
-            # a survey begins when the buffer is free to be read
-            surveyed = max(ready, free + timing.prepares) + beats
-            self._started = surveyed if timing.survey else max(ready, free)
-            self._words += range(self._started + 1, self._started + beats + 1)
-            self._passed = self._started + beats
-        self._taken = []
-
-    def configure(self, timing: Timing) -> None:
-        """Take constants.
-
-        The next row waits until the results of all rows before are on their way, or they do.
-        """
-        self.now += 1
-        if timing.constants:
-            self._configured = self.now
-        elif self._words:
-            self.now = max(self.now, self._opened + 1, self._words[-1] + timing.drains + 1)
-
-    def _use_too_long(self, depth: int) -> None:
-        """Use the words of a row that has filled the buffer, as far as they have come."""
-        if not self._late:
-            self._late = [self._taken[depth - 1] + 2]
-        for taken in self._taken[len(self._late) :]:
-            self._late.append(max(self._late[-1], taken) + 1)
-
-    def _used(self, word: int) -> int:
-        """Return the cycle in which a word was used."""
-        if word < len(self._words):
-            return self._words[word]
-        return self._late[word - len(self._words)]
 
 
 def add_row(
@@ -384,67 +256,6 @@ def add_rows(
     for score, mask in model:
         builder.coverage["model_row"] += 1
         add_row(builder, lanes, score[:longest], mask[:longest])
-
-
-def traffic_rows(
-    source: str, longest: int, scores: int
-) -> list[tuple[float, list[tuple[Codes, Masks]]]]:
-    """Return rows to measure activity with, by head.
-
-    Args:
-        source: ``"model"``: of a language model, with its masks (from a synthetic trace where the
-            model is not installed); ``"synthetic"``: of that synthetic trace; ``"normal"``: rows as
-            long as possible of a clipped normal, mean -20, deviation 35, nothing masked.
-        longest: Scores of the longest row.
-        scores: How many scores in all, about.
-
-    Returns:
-        For each head its scale, natural units per code, and its rows of INT8 scores and masks.
-
-    Raises:
-        ValueError: If the source has longer rows.
-    """
-    if source == "normal":
-        codes = normal_codes(max(1, scores // longest) * longest, 1).astype(np.int64)
-        rows = codes.reshape(-1, longest)
-        return [(DRAWN_SCALE, [(row, np.zeros(longest, dtype=bool)) for row in rows])]
-    sampling = ScoreSampling()
-    traffic = (
-        synthetic_traffic(sampling, reason="asked for")
-        if source == "synthetic"
-        else score_traffic(sampling=sampling)
-    )
-    if longest < sampling.window:
-        raise ValueError(f"row must be at least {sampling.window}, not {longest}")
-    return model_rows(traffic, sampling, _MODEL_HEADS, scores)
-
-
-def model_rows(
-    traffic: ScoreTraffic, sampling: ScoreSampling, heads: int, scores: int
-) -> list[tuple[float, list[tuple[Codes, Masks]]]]:
-    """Return rows of a few heads, evenly spread over the model, each whole, in drawn order.
-
-    Args:
-        traffic: Collected with ``sampling``.
-        sampling: Tells where a row begins.
-        heads: How many heads.
-        scores: How many scores in all, about.
-    """
-    _, query_of = sampling.plan(len(traffic.heads))
-    rng = np.random.default_rng(sampling.seed)
-    found = []
-    for index in np.linspace(0, len(traffic.heads) - 1, heads).astype(int):
-        where = np.flatnonzero(traffic.head == index)
-        lengths = np.repeat(query_of[index] + sampling.tile, sampling.tile)
-        rows = np.split(where, np.cumsum(lengths)[:-1])
-        taken, left = [], scores // heads
-        for row in rng.permutation(len(rows)).tolist():
-            if left <= 0:
-                break
-            taken.append((traffic.codes[rows[row]].astype(np.int64), traffic.mask[rows[row]]))
-            left -= len(rows[row])
-        found.append((traffic.heads[index].scale, taken))
-    return found
 
 
 def row_exempt(config: RowConfig) -> dict[str, str]:

@@ -11,22 +11,20 @@ from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
 from consilico.sim.units.row_contract import row_contract
 from consilico.sim.units.row_draws import drawn_rows
+from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_traffic import model_rows, traffic_rows
 from consilico.sim.units.rows import (
     COVERAGE,
     Codes,
     Masks,
     Reals,
-    Timing,
     add_row,
     add_rows,
     in_beats,
-    model_rows,
     of_scores,
-    row_cycles,
     row_exempt,
     row_hits,
     row_results,
-    traffic_rows,
 )
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit

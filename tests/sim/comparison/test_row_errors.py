@@ -13,7 +13,7 @@ from consilico.sim.comparison.row_errors import (
     row_errors,
 )
 from consilico.sim.units.catalogue import find_unit
-from consilico.sim.units.rows import traffic_rows
+from consilico.sim.units.row_traffic import traffic_rows
 
 BIT = math.log(2)  # in natural units
 

@@ -10,14 +10,9 @@ from consilico.sim.traffic.score_traffic import synthetic_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted
 from consilico.sim.units.catalogue import configure, find_unit
-from consilico.sim.units.rows import (
-    Timing,
-    model_rows,
-    row_cycles,
-    row_results,
-    rows_of,
-    traffic_rows,
-)
+from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_traffic import model_rows, traffic_rows
+from consilico.sim.units.rows import row_results, rows_of
 from consilico.sim.units.stimulus import Kind
 
 CONFIG = RowConfig(row=16)
