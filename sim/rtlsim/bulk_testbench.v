@@ -244,6 +244,8 @@ module consilico_bench;
         way = consumer[at];
         ready_in = way[15:0];
       end
+      // a stall that a reset cuts is not over: the next result waits for all of it
+      if (rst && way[31:24] == AFTER_VALID) ready_in = way[15:0];
       if (way[31:24] == AFTER_VALID && !held) o_ready <= `LATER 0;
       else if (ready_in != 0) begin
         ready_in = ready_in - 1;

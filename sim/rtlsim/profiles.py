@@ -55,7 +55,7 @@ def _stalling(rng: Rng) -> Consumer:
     delays = stalled(rng, 1024, 96)
     ways = np.where(rng.random(1024) < 0.25, Way.AFTER_VALID, Way.FREELY).astype(np.uint8)
     at = int(rng.integers(2, 5))
-    for place in (at, at + 8):  # a reset may cut the first one short
+    for place in (at, at + 8):
         delays[place], ways[place] = LONG_STALL, Way.AFTER_VALID
     return Consumer(ways=ways, delays=delays, loop=at + 9)
 

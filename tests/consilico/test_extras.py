@@ -171,7 +171,9 @@ def test_pictures_need_the_extra_plot_alone(tmp_path: Path, picture: str) -> Non
     assert (run.returncode, run.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["generate", "estimate"])
+@pytest.mark.parametrize(
+    "command", ["estimate", pytest.param("generate", marks=pytest.mark.exhaustive)]
+)
 def test_every_unit_is_generated_and_estimated_without_the_extras(
     command: str, tmp_path: Path
 ) -> None:

@@ -349,6 +349,32 @@ def test_a_consumer_waits_as_long_as_it_says(way: Way, between: int) -> None:
     assert set(gaps.tolist()) == {between}
 
 
+def test_a_stall_that_a_reset_cuts_begins_anew() -> None:
+    stimulus = toy.stimulus()
+    items = np.flatnonzero(stimulus.kind != Kind.RESET)[:6]
+    kind = np.insert(stimulus.kind[items], 3, Kind.RESET).astype(np.uint8)
+    bits = np.insert(stimulus.bits[items], 3, 0, axis=0)
+    zero = np.zeros(len(kind), dtype=np.int64)
+    gap = np.where(kind == Kind.RESET, 30, 0)  # of 40 cycles that the first result waits
+    script = Script(
+        kind=kind,
+        bits=bits,
+        data_lead=zero,
+        config_lead=zero,
+        gap=gap.astype(np.uint16),
+        length=np.ones(len(kind), dtype=np.uint8),
+        pressed=zero.astype(np.bool_),
+        consumer=Consumer(ways=np.array([Way.AFTER_VALID], np.uint8), delays=np.array([40], "u2")),
+    )
+    seen = replay(toy.sources(), script)
+    assert seen.symptoms == {}
+    assert seen.comparison is not None
+    assert seen.comparison.dropped == 2
+    first, *_ = seen.comparison.delivered_cycles
+    assert first > 30 + 40  # after the reset all of it, and not the ten cycles that were left
+    assert seen.transcript.events["longest_stall"] >= 40
+
+
 def test_a_consumer_must_have_entries_and_loop_in_them() -> None:
     with pytest.raises(ValueError, match="a consumer has"):
         Consumer(ways=ALWAYS_READY.ways, delays=ALWAYS_READY.delays, loop=1)

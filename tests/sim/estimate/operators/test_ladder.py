@@ -43,6 +43,7 @@ def ladder(pdk: str = KIT) -> KitLadder:
     return found
 
 
+@pytest.mark.exhaustive
 def test_the_sample_has_three_configurations_of_each_unit_and_fits_none_that_judge() -> None:
     configs = read_measurements(KIT).configs
     found = sample(configs)

@@ -49,18 +49,35 @@ def shape(**changes: Any) -> Architecture:
     return decoder(**fields | changes)
 
 
+LONG = pytest.mark.exhaustive
+
+
 # shapes and settings that the table has not, each hard in its own way
 @pytest.mark.parametrize(
     ("changes", "setup"),
     [
-        ({}, {"method": "lora", "checkpointing": "selective"}),
+        pytest.param(
+            {}, {"method": "lora", "checkpointing": "selective"}, marks=pytest.mark.exhaustive
+        ),
         ({"kv_heads": 1}, {"method": "lora", "rank": 100}),
-        ({"tied": True, "kv_heads": 2}, {"method": "q-galore", "per_layer": True}),
+        pytest.param(
+            {"tied": True, "kv_heads": 2},
+            {"method": "q-galore", "per_layer": True},
+            marks=pytest.mark.exhaustive,
+        ),
         ({"tied": True, "vocab": 300}, {"method": "galore", "per_layer": True}),
         ({}, {"attention": "eager", "checkpointing": "full", "sequence": 512}),
-        ({}, {"attention": "eager", "checkpointing": "selective", "batch": 4}),
+        pytest.param(
+            {},
+            {"attention": "eager", "checkpointing": "selective", "batch": 4},
+            marks=pytest.mark.exhaustive,
+        ),
         ({"layers": 1, "vocab": 100, "intermediate": 3000}, {"per_layer": True}),
-        ({"head_dim": 96}, {"method": "galore", "checkpointing": "full"}),
+        pytest.param(
+            {"head_dim": 96},
+            {"method": "galore", "checkpointing": "full"},
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_other_shapes_too(changes: dict[str, Any], setup: dict[str, Any]) -> None:

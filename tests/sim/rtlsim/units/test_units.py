@@ -31,11 +31,8 @@ QUICK: list[tuple[str, dict[str, Any]]] = [
     ("matmul/quantize", {"lanes": 2, "group": 32, "result": "int4"}),
     ("online_softmax", {"lanes": 2, "slack": 8, "row": 256}),
     ("softermax", {"row": 16}),
-    ("softermax", {"row": 64, "lanes": 4, "buffer": "flop", "stores": "powers"}),
     ("softmax", {"row": 16}),
-    ("softmax", {"row": 64, "lanes": 2, "buffer": "flop", "exponential": "vexp"}),
     ("sole", {"row": 16}),
-    ("sole", {"row": 16, "lanes": 2, "buffer": "flop", "stores": "exponents"}),
     ("training/project", {"rows": 2, "columns": 1, "group": 16}),
     ("training/stochastic_round", {"lanes": 3, "random_bits": 16}),
     ("training/weight_update", {"lanes": 3, "random_bits": 4}),
@@ -44,6 +41,9 @@ QUICK: list[tuple[str, dict[str, Any]]] = [
 ]
 CONFIGURATIONS = [
     *QUICK,
+    ("softermax", {"row": 64, "lanes": 4, "buffer": "flop", "stores": "powers"}),
+    ("softmax", {"row": 64, "lanes": 2, "buffer": "flop", "exponential": "vexp"}),
+    ("sole", {"row": 16, "lanes": 2, "buffer": "flop", "stores": "exponents"}),
     ("attention/tile", {"rows": 3, "columns": 2, "head_dim": 4, "p_format": "2xint7"}),
     (
         "attention/tile",
