@@ -31,7 +31,21 @@ from consilico.sim.rtlsim.simulators import (
 )
 from consilico.sim.units.stimulus import Ports, Stimulus
 
-__all__ = ["TIMESCALE", "build_cocotb", "product_name", "run_cocotb", "run_cocotb_runner"]
+__all__ = [
+    "REWRITTEN",
+    "TIMESCALE",
+    "build_cocotb",
+    "product_name",
+    "run_cocotb",
+    "run_cocotb_runner",
+]
+
+REWRITTEN = "COCOTB_REWRITE_ASSERTION_FILES"
+"""Environment variable of cocotb: names of the files whose assertions show their operands.
+
+It is every imported module unless the variable says otherwise, and to rewrite PyTorch and NumPy for
+that takes ten seconds of each simulation.
+"""
 
 _RUNNER = Path(__file__).with_name("cocotb_runner.py")
 _TESTBENCH = "consilico.sim.rtlsim.cocotb_testbench"
@@ -204,7 +218,7 @@ def _simulate(
         test_dir=str(folder),
         results_xml=str(results),
         seed=replay.seed,
-        extra_env={"CONSILICO_BENCH": str(folder)},
+        extra_env={"CONSILICO_BENCH": str(folder), REWRITTEN: ""},
         timescale=TIMESCALE,
     )
     if done.ending is Ending.TIMED_OUT:

@@ -34,7 +34,7 @@ EXHAUSTIVE = "exhaustive, full speed"
 COCOTB = "cocotb, random stalls"
 COCOTB_ITEMS = 1200  # a Python step per cycle: the bulk testbench replays the rest
 # Where Verilator, which is a hundred times as fast, replays the rest:
-_ICARUS_ITEMS = 4000
+_ICARUS_ITEMS = 1200
 _ICARUS_PROFILES = 2  # the first of them hit all points of the streams
 _ROUNDS = 3  # of every profile on Verilator; Icarus does the first
 

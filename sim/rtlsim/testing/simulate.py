@@ -21,6 +21,7 @@ from consilico.sim.base.files import check_input, read_input_text
 from consilico.sim.base.processes import Ending, Limits, work_folder
 from consilico.sim.rtlsim.builds import log_tail
 from consilico.sim.rtlsim.cocotb_replay import (
+    REWRITTEN,
     TIMESCALE,
     build_cocotb,
     product_name,
@@ -265,7 +266,7 @@ def _run(
             testcase=testcase,
             seed=seed,
             timescale=TIMESCALE,
-            extra_env={PLAN: str(folder / "plan.json")},
+            extra_env={PLAN: str(folder / "plan.json"), REWRITTEN: test.name},
             **traced,
         )
         cases, skipped = _cases(results)
