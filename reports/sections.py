@@ -16,6 +16,7 @@ from consilico.reports.page.section import Request, Section
 from consilico.reports.power.section import SECTION as POWER
 from consilico.reports.provenance.section import SECTION as PROVENANCE
 from consilico.reports.scaling.section import SECTION as SCALING
+from consilico.reports.system.section import SECTION as SYSTEM
 from consilico.reports.training.section import SECTION as TRAINING
 from consilico.reports.verification.section import SECTION as VERIFICATION
 
@@ -27,6 +28,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     CONSMAX,
     COMPARISON,
     DATAPATHS,
+    SYSTEM,
     MEMORY,
     ACCELERATOR,
     TRAINING,

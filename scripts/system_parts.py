@@ -8,14 +8,9 @@ from scripts.document_text import paragraph, table
 
 __all__ = ["PARTS"]
 
-_GENZ_MS = {256: 24.3, 4096: 27.9, 32768: 55.3, 131072: 149.1}
-"""Milliseconds of a token that GenZ 0.0.16 gives for LLaMA-2-7B in INT8 at 16.4 TFLOPS and 256 GB/s
-(measured 2026-11-29)."""
-_GENZ_BYTES_PER_GB = 2**30
 _TRANSFORMS = (
     "ffn-skip:0.25", "welore:1024", "eora:128", "2:4", "owl:0.7", "scatterbrain:0.1,64",
 )  # fmt: skip
-_CONTEXTS = (256, 4096, 32768, 131072)
 
 
 @cache
@@ -70,15 +65,12 @@ def system_answers() -> str:
 
 def system_genz() -> str:
     """Return how far decoding is from GenZ under its assumptions."""
-    factor = _GENZ_BYTES_PER_GB / 1e9
-    rows = []
-    for context in _CONTEXTS:
-        found = _answer("llama-7b", "decode", context, tiles=8)
-        own = 1e3 * found["latency_s"]["value"]
-        rows.append(
-            (f"{context:,}", f"{own:.1f}", f"{_GENZ_MS[context] * factor:.1f}",
-             f"{own / (_GENZ_MS[context] * factor) - 1:+.2%}")
-        )  # fmt: skip
+    from consilico.reports.system.facts import genz_rows
+
+    rows = [
+        (f"{row.context:,}", f"{row.own_ms:.1f}", f"{row.genz_ms:.1f}", f"{row.difference:+.2%}")
+        for row in genz_rows()
+    ]
     before = paragraph(
         """Decoding of LLaMA-7B in INT8 with 256 GB/s, where DRAM decides, against GenZ 0.0.16
         (whose GB are of 2^30 bytes), in ms per token:"""

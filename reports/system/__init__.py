@@ -1,1 +1,1 @@
-"""What a model costs on a chip: pictures of ``consilico system``."""
+"""Report section: a whole model on a chip of our units, from a score to a token."""
