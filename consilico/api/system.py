@@ -88,7 +88,8 @@ def system(
         new: New tokens of a sequence; 0: the whole context of a prompt, one in decoding.
         batch: Sequences.
         normaliser: Unit that normalizes scores, by its name in the catalogue.
-        p_format: Form of a normalized score: ``"int7"``, or ``"2xint7"``, two slices of it.
+        p_format: Form of a normalized score: ``"int7"``, ``"2xint7"``, two slices of it, or
+            ``"uint8"``, for which cells are a bit wider.
         pdk: Process kit.
         rung: Of the units: ``"cells"`` or ``"layout"``; None: the layout, where the kit was laid
             out.

@@ -52,7 +52,7 @@ def system(
         str, _hardware("Format of weights: int8, int4-g32 to int4-g256 (groups), or 2:4.")
     ] = "int8",
     p_format: Annotated[
-        str, _hardware("Form of a normalized score: int7, or 2xint7, two slices of it.")
+        str, _hardware("Form of a normalized score: int7, 2xint7 (two slices of it) or uint8.")
     ] = "int7",
     tile: Annotated[str, _hardware("Queries x keys of an attention tile, up to 64x64.")] = "64x64",
     tiles: Annotated[int, _hardware("How many; their arrays multiply with weights, too.")] = 4,

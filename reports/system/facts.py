@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.accelerator.accelerator import find_dram
+from consilico.sim.accuracy.formats import fixed_format
 from consilico.sim.accuracy.table import measured_accuracies
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval, summed
@@ -77,6 +78,7 @@ class FormatCost(Facts):
 
     title: str
     p_format: str
+    measured_as: str  # as ``consilico accuracy`` names it
     latency: float
     energy: float
     area: float
@@ -200,6 +202,7 @@ def _format_costs(title: str, answers: dict[str, SystemAnswer]) -> Iterator[Form
         yield FormatCost(
             title=title,
             p_format=form,
+            measured_as=fixed_format(P_FORMATS[form].bits).name,
             latency=found.latency_s.value / first.latency_s.value,
             energy=found.total_j.value / first.total_j.value,
             area=found.total_um2.value / first.total_um2.value,

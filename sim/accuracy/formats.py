@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.unit import Powers
 
-__all__ = ["P_FORMATS", "PFormat", "find_p_format"]
+__all__ = ["P_FORMATS", "PFormat", "find_p_format", "fixed_format"]
 
 Reals = NDArray[np.float64]
 
@@ -100,6 +100,15 @@ def find_p_format(name: str) -> PFormat:
     if name not in P_FORMATS:
         raise UserError(f"p_format must be one of {', '.join(P_FORMATS)}, not {name!r}")
     return P_FORMATS[name]
+
+
+def fixed_format(bits: int) -> PFormat:
+    """Return the format whose codes have that many bits, all of them behind the point.
+
+    Raises:
+        StopIteration: If there is none.
+    """
+    return next(form for form in P_FORMATS.values() if form.bits == bits and not form.relative)
 
 
 def _divided(codes: Reals) -> Reals:

@@ -11,12 +11,14 @@ from dataclasses import Field, dataclass, fields
 from functools import cache
 from typing import Any
 
+from consilico.golden.attention.tile import TileConfig
 from consilico.golden.config import Config
+from consilico.golden.matmul.systolic import SystolicConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.catalogue import catalogue, find_unit
 from consilico.sim.units.unit import Unit
 
-__all__ = ["KINDS", "P_FORMATS", "Normalizer", "find_normalizer", "normalizer_names"]
+__all__ = ["KINDS", "P_FORMATS", "Normalizer", "PForm", "find_normalizer", "normalizer_names"]
 
 KINDS = {
     "elementwise": "each result follows from its score alone: no buffer, nothing to rescale",
@@ -26,12 +28,28 @@ KINDS = {
 }
 """What a kind of normalizer needs of the tile around it."""
 
-P_FORMATS = {"int7": 1, "2xint7": 2}
-"""Forms of a normalized score in the array of INT8 operands, which are signed: 7 bits without a
-sign, or two slices of 7 bits; the passes that each takes."""
-
 _FAMILY = "attention"
-_BITS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class PForm:
+    """Form of a normalized score in the array for values, as ``attention/tile`` has it."""
+
+    slices: int  # operands that it takes
+    bits: int  # all behind the point
+    cells: type[SystolicConfig]  # of the array
+
+
+def _forms() -> Iterator[tuple[str, PForm]]:
+    accepted = next(item for item in fields(TileConfig) if item.name == "p_format")
+    for name in accepted.metadata["options"]:
+        tile = TileConfig(p_format=name)
+        yield name, PForm(slices=tile.slices, bits=tile.p_bits, cells=type(tile.values))
+
+
+P_FORMATS = dict(_forms())
+"""Forms of a normalized score: 7 bits without a sign in an operand of a signed INT8 array, two
+slices of 7 bits, or 8 bits in an array whose cells take operands of 9 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +60,7 @@ class Normalizer:
     config: Config
     kind: str  # one of KINDS
     row: int  # scores of the longest row that it is built for; 0: of any
+    form: PForm  # of its results
 
     @property
     def latency(self) -> int:
@@ -76,17 +95,16 @@ def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> Norma
     """
     if p_format not in P_FORMATS:
         raise UserError(
-            f"p_format must be one of {', '.join(P_FORMATS)}, not {p_format!r}: operands of the"
-            " arrays are signed INT8"
+            f"p_format must be one of {', '.join(P_FORMATS)}, not {p_format!r}: others have no tile"
         )
     if name not in normalizer_names():
         raise UserError(f"normaliser must be one of {', '.join(normalizer_names())}, not {name!r}")
     unit = find_unit(name)
     known = {item.name: item for item in fields(unit.config)}
-    bits = _BITS * P_FORMATS[p_format]
+    form = P_FORMATS[p_format]
     wanted: dict[str, Any] = {"lanes": lanes}
     if "fixed_width" in known:
-        wanted |= {"output": "fixed", "fixed_width": bits, "fixed_fraction": bits}
+        wanted |= {"output": "fixed", "fixed_width": form.bits, "fixed_fraction": form.bits}
     if "buffer" in known:  # which is outside of the unit, for all rows of a tile
         wanted["buffer"] = "sram"
     if "row" in known:
@@ -96,7 +114,9 @@ def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> Norma
     except ValueError as error:
         raise UserError(f"{name} in a tile of {lanes} columns: {error}") from error
     kind = "two passes" if "buffer" in known else "running" if "row" in known else "elementwise"
-    return Normalizer(unit=unit, config=config, kind=kind, row=wanted.get("row", 0))
+    return Normalizer(
+        unit=unit, config=config, kind=kind, row=wanted.get("row", 0), form=form
+    )  # fmt: skip
 
 
 def _normalizes(unit: Unit) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from consilico.golden.config import Config
+from consilico.golden.matmul.systolic import SystolicConfig
 from consilico.sim.accelerator.accelerator import SystolicArrays
 from consilico.sim.accelerator.costs import OperationCost, OperationCosts, SramCost, sram_cost
 from consilico.sim.accelerator.unit_prices import PricedKit, price_list
@@ -18,6 +19,7 @@ from consilico.sim.units.catalogue import find_unit
 __all__ = ["PartPrice", "Prices", "prices", "requantizers"]
 
 _UNITS = ("matmul/systolic", "matmul/requant")  # of which all chips have some
+_RATIO_SIZE = 16  # rows and columns of arrays whose estimates are compared
 _LANES_OF_A_REQUANTIZER = 512  # products of a vector; no sum of a matrix is shorter by much
 
 
@@ -71,12 +73,13 @@ def prices(
     """
     costs, kit, paths = _operation_costs(pdk, rung, chip.rows, chip.columns)
     cell = costs["int8 MAC"]
+    behind = _of_width(cell, normalizer.form.cells, pdk, kit.rung)
     array = chip.values_array
     # part of a cell's registers that holds a weight on its way
     code = array.w_width / (array.x_width + 2 * array.w_width + array.column_width)
     parts = {
         "score arrays": _of(cell, chip.scores_cells),
-        "value arrays": _of(cell, chip.values_cells),
+        "value arrays": _of(behind, chip.values_cells),
         "requantizers": _of(costs["requantization"], requantizers(chip)),
         "normaliser": _normalizer(normalizer, chip, kit),
         "vector lanes": _of(costs["float operation"], chip.lanes),
@@ -100,6 +103,33 @@ def prices(
             f" {chip.clock_ns:g}"
         )
     return found
+
+
+@cache
+def _of_width(
+    cell: OperationCost, kind: type[SystolicConfig], pdk: str, rung: str
+) -> OperationCost:
+    """Return the cost of a cell of a kind of array, of that of a cell for INT8 operands.
+
+    By the ratio that the analytical model gives for arrays of the same size, which is 1 for arrays
+    for INT8 operands.
+    """
+    if kind is SystolicConfig:
+        return cell
+    unit = find_unit("matmul/systolic")
+    usual, own = (
+        estimate(unit, each(rows=_RATIO_SIZE, columns=_RATIO_SIZE), pdk, rung=rung)
+        for each in (SystolicConfig, kind)
+    )
+    energy = own.energy_per_operation_pj.value / usual.energy_per_operation_pj.value
+    return OperationCost(
+        energy_pj=cell.energy_pj * energy,
+        area_um2=cell.area_um2 * (own.area_um2.value / usual.area_um2.value),
+        leakage_w=cell.leakage_w * (own.leakage_w.value / usual.leakage_w.value),
+        registers=cell.registers,
+        basis=cell.basis,
+        source=f"{cell.source}, times what estimates give for its width",
+    )
 
 
 def requantizers(chip: Chip) -> int:

@@ -39,7 +39,7 @@ def system(
         workload: The model and its tokens.
         chip: What it runs on; its tiles are widened to the values of the model.
         normalizer: Name of the unit between the arrays of a tile.
-        p_format: Form of its results, one of ``int7`` and ``2xint7``.
+        p_format: Form of its results, one of ``int7``, ``2xint7`` and ``uint8``.
         pdk: Process kit.
         rung: Of the units: ``cells`` or ``layout``; None: the layout, where the kit was laid out.
         compare: Also tell what every other normalizer would make of it.
@@ -211,13 +211,13 @@ def _put_together(
     chip = replace(chip, value_dim=max(o.value_dim for o in graph.attention))
     context = graph.workload.context
     normalizer = find_normalizer(name, chip.columns, p_format, context)
-    buffer_bytes = score_buffer_bytes(chip, normalizer, p_format, context)
+    buffer_bytes = score_buffer_bytes(chip, normalizer, context)
     return _Made(
         chip=chip,
         normalizer=normalizer,
         buffer_bytes=buffer_bytes,
         costs=prices(chip, normalizer, buffer_bytes, pdk, rung),
-        works=operator_works(graph, chip, normalizer, p_format, stepped),
+        works=operator_works(graph, chip, normalizer, stepped),
     )
 
 
@@ -254,6 +254,7 @@ def _answer(
 
 _PARTS = {  # operations by the part that does them, and the cause of their energy
     "MAC": ("score arrays", "MACs"),
+    "value MAC": ("value arrays", "MACs"),
     "GEMV MAC": ("GEMV lanes", "MACs"),
     "requantization": ("requantizers", "requantizer"),
     "normalization": ("normaliser", "normaliser"),

@@ -13,7 +13,7 @@ from consilico.sim.accelerator.tiling import dram_work
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.system.chip import Chip
 from consilico.sim.system.engines import EngineWork, attention_jobs, on_arrays, on_lanes
-from consilico.sim.system.normalizers import P_FORMATS, Normalizer
+from consilico.sim.system.normalizers import Normalizer
 from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
 from consilico.sim.units.catalogue import find_unit
 from consilico.sim.workload.elementwise import ElementwisePass
@@ -68,7 +68,7 @@ class OperatorWork:
 
 
 def operator_works(
-    graph: OperatorGraph, chip: Chip, normalizer: Normalizer, p_format: str, stepped: int = 0
+    graph: OperatorGraph, chip: Chip, normalizer: Normalizer, stepped: int = 0
 ) -> list[OperatorWork]:
     """Return the work of every operator of a graph.
 
@@ -76,7 +76,6 @@ def operator_works(
         graph: The operators.
         chip: The chip.
         normalizer: The unit between the arrays of a tile.
-        p_format: Form of its results.
         stepped: Cycles of a tile up to which its event model is run where its closed form is but a
             bound.
 
@@ -84,9 +83,7 @@ def operator_works(
         UserError: If the SRAM does not hold a tile of a product.
     """
     works = [_passed(p, chip) for p in graph.elementwise]
-    works += [
-        _attended(operator, chip, normalizer, p_format, stepped) for operator in graph.attention
-    ]
+    works += [_attended(operator, chip, normalizer, stepped) for operator in graph.attention]
     works += [_multiplied(p, chip) for p in graph.linear]
     works.sort(key=lambda work: _place(work.name))
     for work in works:  # what comes from DRAM is written to SRAM, what goes there read
@@ -164,24 +161,24 @@ def _multiplied(p: MatrixProduct, chip: Chip) -> OperatorWork:
         work.operations["GEMV MAC"] += macs
         work.useful["gemv"] = macs
     else:
-        work.operations["MAC"] += p.macs
-        work.operations["weight move"] += round(p.count * found.weight_moves)
         whole = chip.scores_cells + chip.values_cells
+        behind = p.macs * chip.values_cells // whole
+        work.operations["MAC"] += p.macs - behind
+        work.operations["value MAC"] += behind
+        work.operations["weight move"] += round(p.count * found.weight_moves)
         work.useful["qk"] = p.macs * chip.scores_cells / whole
         work.useful["pv"] = p.macs * chip.values_cells / whole
     return work
 
 
-def tile_timing(
-    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, p_format: str
-) -> TileTiming:
+def tile_timing(operator: AttentionOperator, chip: Chip, normalizer: Normalizer) -> TileTiming:
     """Return what decides how long a tile takes for an attention.
 
     Where a result takes two slices of the second array, a queue holds the rows of a key tile, so
     that the first array does not wait for it.
     """
     requant = RequantConfig(lanes=chip.columns)
-    slices = P_FORMATS[p_format]
+    slices = normalizer.form.slices
     return TileTiming(
         scores=chip.scores_array, values=chip.values_array,
         key_dim=max(operator.key_dim, chip.columns),
@@ -191,20 +188,20 @@ def tile_timing(
     )  # fmt: skip
 
 
-def score_buffer_bytes(chip: Chip, normalizer: Normalizer, p_format: str, context: int) -> int:
+def score_buffer_bytes(chip: Chip, normalizer: Normalizer, context: int) -> int:
     """Return the bytes of all buffers of scores: two jobs of each tile, or queues of slices."""
     if normalizer.two_passes:
         return 2 * chip.tiles * chip.rows * context
-    if P_FORMATS[p_format] > 1:
-        return P_FORMATS[p_format] * chip.tiles * chip.rows * chip.columns
+    if normalizer.form.slices > 1:
+        return normalizer.form.slices * chip.tiles * chip.rows * chip.columns
     return 0
 
 
 def _attended(
-    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, p_format: str, stepped: int
+    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, stepped: int
 ) -> OperatorWork:
     """Return scores, their normalization and the weighted sums of values, as tiles do them."""
-    timing = tile_timing(operator, chip, normalizer, p_format)
+    timing = tile_timing(operator, chip, normalizer)
     jobs, layers = attention_jobs(operator, chip), operator.layers
     each = tile_cycles(timing, jobs.busiest)
     least = _steady_cycles(timing, jobs.busiest)
@@ -237,7 +234,8 @@ def _attended(
     )  # fmt: skip
     work.operations |= Counter(
         {
-            "MAC": computed * (operator.key_dim + slices * operator.value_dim),
+            "MAC": computed * operator.key_dim,
+            "value MAC": computed * slices * operator.value_dim,
             "requantization": computed,
             "normalization": seen,
         }

@@ -71,6 +71,18 @@ def test_perplexity_is_quoted_where_it_was_measured(
     assert "Accuracy     perplexity +10 % on Pericles, P as int7" in capsys.readouterr().out
 
 
+def test_the_format_of_a_tile_is_quoted_under_the_name_that_accuracy_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = MeasuredAccuracies().added(row(found(tokens=256, form="u8")))
+    monkeypatch.setattr("consilico.sim.accuracy.table.measured_accuracies", lambda: known)
+    arguments = ["system", "--model", "llama-60m", "--normaliser", "softmax", "--context", "256"]
+    assert main([*arguments, "--p-format", "uint8"]) == 0
+    assert "Accuracy     perplexity +10 % on Pericles, P as uint8" in capsys.readouterr().out
+    assert main([*arguments, "--p-format", "int7"]) == 0
+    assert "Accuracy     not measured" in capsys.readouterr().out
+
+
 def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["system", "--model", "llama-60m", "--context", "256", "--compare-normalisers"]
     assert main(arguments) == 0
@@ -91,7 +103,7 @@ def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "words"),
     [
         (["--tile", "64"], "--tile takes queries x keys such as 64x64, not '64'"),
-        (["--p-format", "u8"], "p_format must be one of int7, 2xint7, not 'u8'"),
+        (["--p-format", "u8"], "p_format must be one of int7, 2xint7, uint8, not 'u8'"),
         (["--phase", "train"], "phase must be one of prefill, decode, training, not 'train'"),
         (["--tile", "48x48", "--normaliser", "softmax"], "lanes must be one of"),
     ],

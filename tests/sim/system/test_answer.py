@@ -1,13 +1,16 @@
 """An answer adds up, stays within its bounds, and is that of others under their assumptions."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 import consilico
+from consilico.golden.attention.tile import TileConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.memory.presets import find_model, model_names
 from consilico.sim.system.answer import CAUSES, SystemAnswer
+from consilico.sim.system.normalizers import P_FORMATS
 
 GENZ_MS = {256: 24.3, 4096: 27.9, 32768: 55.3, 131072: 149.1}
 """GenZ 0.0.16, LLaMA-2-7B, INT8, 256 GB/s: milliseconds of a token; its GB are of 2 ** 30 bytes."""
@@ -121,6 +124,32 @@ def test_slices_cost_time_where_the_second_array_has_none_to_spare() -> None:
         assert two.energy_j["score buffer"].value > one.energy_j["score buffer"].value == 0
 
 
+def test_the_forms_are_those_of_the_tile() -> None:
+    options = next(item for item in fields(TileConfig) if item.name == "p_format").metadata
+    assert list(P_FORMATS) == list(options["options"])
+    slices, bits = zip(*((form.slices, form.bits) for form in P_FORMATS.values()), strict=True)
+    assert (slices, bits) == ((1, 2, 1), (7, 14, 8))
+
+
+def test_eight_bits_cost_wider_cells_behind_the_normalizer_and_no_time() -> None:
+    """A cell for operands of 9 bits: more area and energy, and only in the array for values."""
+    seven, eight = (
+        answer("smollm2-135m", phase="prefill", context=1024, p_format=form)
+        for form in ("int7", "uint8")
+    )
+    assert eight.latency_s == seven.latency_s
+    assert eight.buffer_bytes == seven.buffer_bytes == 0
+    assert eight.normalizer.config.fixed_width == 8  # type: ignore[attr-defined]
+    grown = {
+        part: eight.area_um2[part].value / seven.area_um2[part].value
+        for part in ("score arrays", "value arrays", "requantizers")
+    }
+    assert 1.02 < grown.pop("value arrays") < 1.12  # a bit of the operand, one of the product
+    assert set(grown.values()) == {1.0}
+    for cause in ("MACs", "registers"):
+        assert 1 < eight.energy_j[cause].value / seven.energy_j[cause].value < 1.06
+
+
 def test_rows_wait_in_buffers_only_where_a_normalizer_reads_them_twice() -> None:
     """Four tiles, three heads of keys: no tile has another job while it reads a row again."""
     exposed = {}
@@ -156,7 +185,7 @@ def test_every_other_normalizer_is_compared() -> None:
     [
         ({"phase": "training"}, "training step is answered by training-hw"),
         ({"normaliser": "matmul/dot"}, "normaliser must be one of consmax/base2"),
-        ({"p_format": "bf16"}, "p_format must be one of int7, 2xint7, not 'bf16'"),
+        ({"p_format": "bf16"}, "p_format must be one of int7, 2xint7, uint8, not 'bf16'"),
         ({"clock_ns": 0.5}, "clock_ns must be at least"),
         ({"dram": "ddr9"}, "unknown dram 'ddr9'"),
         ({"weights": "fp4"}, "weights must be one of int8"),

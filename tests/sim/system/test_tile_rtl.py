@@ -140,7 +140,7 @@ def test_a_tile_of_a_chip_is_timed_as_the_unit(
         value_dim=head_dim, cached=0, window=0, causal=True,
     )  # fmt: skip
     found = find_normalizer(normalizer, 64, p_format, 64)
-    chips = tile_timing(operator, made, found, p_format)
+    chips = tile_timing(operator, made, found)
     own = timing(
         TileConfig(rows=64, columns=64, head_dim=head_dim, normalizer=normalizer, p_format=p_format)
     )
