@@ -124,7 +124,8 @@ def explore(
     Args:
         space: TOML file with the workload, the values of each field of a chip, and constraints
             (docs/explore.md).
-        objectives: What is to be small: some of ``"latency"``, ``"energy"`` and ``"area"``.
+        objectives: What is to be small: some of ``"latency"``, ``"energy"``, ``"area"`` and
+            ``"perplexity"``, which is known where ``consilico accuracy`` measured it.
         workers: Processes; ``"dask:tcp://host:8786"``: the workers of a Dask scheduler; None: as
             many processes as there are processors. Results are the same.
         synthesize_front: Points of the front whose units are implemented; 0: none.

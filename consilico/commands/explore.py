@@ -32,7 +32,7 @@ def explore(
         typer.Argument(metavar="SPACE.toml", help="Workload, values of each field, constraints."),
     ],
     objectives: Annotated[
-        str, typer.Option(help="What is to be small, by commas: latency, energy, area.")
+        str, typer.Option(help="What is to be small, by commas: latency, energy, area, perplexity.")
     ] = "latency,energy,area",
     workers: Annotated[
         str | None,
@@ -93,18 +93,21 @@ def _show(result: dict[str, Any], known: str) -> None:
         f"{result['model']}, {result['phase']} at {workload['context']:,} tokens: front of"
         f" {counts['within']:,} points in {', '.join(result['objectives'])} (estimated)"
     )
-    columns = ("point", *varied, *(unit for unit, _ in _UNITS.values()), "bound", "certain")
+    answers = result.get("perplexity")
+    head = ["perplexity"] if answers else []
+    columns = ("point", *varied, *(unit for unit, _ in _UNITS.values()), *head, "bound", "certain")
     print_table(
         title, columns,
         [
             (
                 item["index"], *(item["settings"][name] for name in varied),
                 *(_range(item[name], factor) for name, (_, factor) in _UNITS.items()),
+                *([_growth(item["perplexity_ratio"])] if answers else []),
                 item["bound"], "yes" if item["certain"] else "",
             )
             for item in result["front"]
         ],
-        (0, *range(1 + len(varied), 4 + len(varied))),
+        (0, *range(1 + len(varied), 4 + len(varied) + len(head))),
     )  # fmt: skip
     if result["units"]:
         _show_units(result)
@@ -117,6 +120,8 @@ def _show(result: dict[str, Any], known: str) -> None:
         f"Front        {counts['candidates']:,} points may be on it, {counts['front']:,} are by"
         f" their middle figures, {counts['certain']:,} of these in any case"
     )
+    if answers:
+        _show_perplexities(answers)
     for item in result["rank_inversions"]:
         pairs = ", ".join(f"{won} before {lost}" for won, lost in item["examples"])
         print(
@@ -126,6 +131,24 @@ def _show(result: dict[str, Any], known: str) -> None:
     for item in result["refused"]:
         print(f"Refused      {item['count']:,}: {item['reason']}")
     print(f"Work         {known}")
+
+
+def _show_perplexities(answers: dict[str, Any]) -> None:
+    """Print what perplexities are of, and which are not known."""
+    if answers["model"]:
+        print(
+            f"Perplexity   of {answers['model']} in windows of {answers['tokens']:,} tokens, the"
+            f" greatest of {', '.join(answers['texts'])}, next to softmax in floating point"
+        )
+    for pair in answers["pairs"]:
+        if pair["ratio"] is None:
+            print(f"Not known    {pair['normaliser']} with {pair['p_format']}: {pair['note']}")
+
+
+def _growth(ratio: float | None) -> str:
+    from consilico.reports.page.numbers import NOT_MEASURED
+
+    return NOT_MEASURED if ratio is None else f"{100 * (ratio - 1):+.2f} %"
 
 
 def _show_units(result: dict[str, Any]) -> None:

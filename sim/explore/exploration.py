@@ -6,16 +6,32 @@ from typing import Any
 
 from consilico.sim.explore.evaluate import Evaluated
 from consilico.sim.explore.front import RankInversions
+from consilico.sim.explore.perplexity import NormalizerPerplexity, Perplexities
 from consilico.sim.explore.space import FIGURES, DesignPoint, Space
 from consilico.sim.explore.synthesis import SynthesizedUnit
 from consilico.sim.system.answer import SystemAnswer
 
-__all__ = ["STAGES", "Exploration", "ExploredPoint", "FrontPoint"]
+__all__ = ["NOT_MEASURED", "STAGES", "Exploration", "ExploredPoint", "FrontPoint"]
 
 STAGES = ("closed forms", "event model", "synthesis")
 """Stages of an exploration, from all points to the few best."""
 
+NOT_MEASURED = "not measured"
+"""What a table has in place of a perplexity that is not known."""
+
 _OF_NORMALIZER = ("kind", "share_of_latency", "share_of_energy", "area_um2", "buffer_kib")
+_OF_PERPLEXITY = (
+    (
+        "perplexity is that of the model that was measured, whatever the model of the space, with"
+        " the normalizer, INT8 scores and the form of its results; what weights and transforms do"
+        " is not in it"
+    ),
+    (
+        "a perplexity that was not measured is neither better nor worse than another one: chips"
+        " with it are compared with each other only, and none of them is certain to be on the front"
+    ),
+)
+_RATIO = "perplexity_ratio"
 _SHOWN = 10  # points of a reason that are named
 _ASSUMPTIONS = (
     (
@@ -30,6 +46,16 @@ _ASSUMPTIONS = (
 )
 
 
+def _of(perplexity: NormalizerPerplexity | None) -> dict[str, float | None]:
+    """Return a perplexity as JSON has it, null where it is not known; nothing if it is no aim."""
+    return {} if perplexity is None else {_RATIO: perplexity.ratio}
+
+
+def _told(perplexity: NormalizerPerplexity) -> float | str:
+    """Return a perplexity as a table has it."""
+    return NOT_MEASURED if perplexity.ratio is None else perplexity.ratio
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExploredPoint:
     """A point with the figures of the last stage before synthesis that looked at it."""
@@ -37,6 +63,7 @@ class ExploredPoint:
     index: int
     point: DesignPoint
     figures: Evaluated
+    perplexity: NormalizerPerplexity | None  # None: no objective, or the point is refused
     candidate: bool  # may be on the front, by closed forms
     within: bool  # meets the constraints on figures, and is not refused
     dominated_by: int | None  # a point of the front; None: on it, refused or not within
@@ -56,7 +83,8 @@ class ExploredPoint:
             "dominated_by": "" if self.dominated_by is None else self.dominated_by,
             "refused": self.figures.refused,
         }  # fmt: skip
-        return {"index": self.index} | own | figures | state
+        answers = {} if self.perplexity is None else {_RATIO: _told(self.perplexity)}
+        return {"index": self.index} | own | figures | answers | state
 
     def to_json(self, varied: list[str]) -> dict[str, Any]:
         """Return plain data."""
@@ -66,6 +94,7 @@ class ExploredPoint:
             "index": self.index,
             "settings": {name: getattr(self.point, name) for name in varied},
             **found,
+            **_of(self.perplexity),
             "candidate": self.candidate,
             "within": self.within,
             "dominated_by": self.dominated_by,
@@ -81,6 +110,7 @@ class FrontPoint:
     event_model: Evaluated
     synthesis: Evaluated | None  # None: its units were not implemented
     certain: bool  # on the front wherever in their intervals the figures of all points lie
+    perplexity: NormalizerPerplexity | None  # None: it is no objective
     answer: SystemAnswer
 
     @property
@@ -109,6 +139,7 @@ class FrontPoint:
             "index": self.index,
             "settings": {name: getattr(point, name) for name in varied},
             **figures,
+            **_of(self.perplexity),
             "certain": self.certain,
             "bound": answer["bound"],
             "utilisation": answer["utilisation"],
@@ -129,6 +160,7 @@ class Exploration:
 
     space: Space
     objectives: tuple[str, ...]
+    perplexities: Perplexities | None  # None: it is no objective
     points: tuple[ExploredPoint, ...]
     front: tuple[FrontPoint, ...]  # in the order of the first objective
     inversions: tuple[RankInversions, ...]
@@ -144,6 +176,13 @@ class Exploration:
             if item.figures.refused:
                 found[item.figures.refused].append(item.index)
         return dict(found)
+
+    @property
+    def _assumptions(self) -> list[str]:
+        """Return what the front rests on."""
+        if self.perplexities is None:
+            return list(_ASSUMPTIONS)
+        return [*_ASSUMPTIONS, *_OF_PERPLEXITY]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data: the same, whoever computed it and whatever was known before."""
@@ -173,6 +212,7 @@ class Exploration:
             "front": [
                 item.to_json(self.points[item.index].point, varied) for item in self.front
             ],
+            **({} if self.perplexities is None else {"perplexity": self.perplexities.to_json()}),
             "rank_inversions": [item.to_json() for item in self.inversions],
             "units": [item.to_json() for item in self.units],
             "refused": [
@@ -180,7 +220,7 @@ class Exploration:
                 for reason, places in self.refused.items()
             ],
             "points": [item.to_json(varied) for item in self.points],
-            "assumptions": [*_ASSUMPTIONS, *dict.fromkeys(
+            "assumptions": [*self._assumptions, *dict.fromkeys(
                 text for item in self.front for text in item.answer.assumptions
             )],
         }  # fmt: skip

@@ -8,12 +8,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.interval import Interval
+from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.base.parallel import as_done, in_parallel
 from consilico.sim.base.progress import Progress
 from consilico.sim.explore.evaluate import Evaluated, chunks, evaluate
@@ -26,6 +27,12 @@ from consilico.sim.explore.front import (
     rank_inversions,
 )
 from consilico.sim.explore.known import KnownPoints
+from consilico.sim.explore.perplexity import (
+    PERPLEXITY,
+    NormalizerPerplexity,
+    Perplexities,
+    perplexities,
+)
 from consilico.sim.explore.space import FIGURES, DesignPoint, Space
 from consilico.sim.explore.synthesis import SynthesizedUnit, repriced, synthesize, unit_jobs
 from consilico.sim.system.answer import SystemAnswer
@@ -50,7 +57,8 @@ def explore(
 
     Args:
         space: The space.
-        objectives: Names of :data:`consilico.sim.explore.space.FIGURES`, all to be small.
+        objectives: Names of :data:`consilico.sim.explore.space.FIGURES`, and ``perplexity``, all to
+            be small.
         workers: Processes, or ``dask:ADDRESS`` of a Dask scheduler; None: as many processes as
             there are processors. Results are the same.
         synthesize_front: Points of the front whose units are implemented, the ones that are best
@@ -61,13 +69,13 @@ def explore(
         UserError: If an objective is unknown, no point meets the constraints, a constraint cannot
             be computed, or all points are refused.
     """
-    unknown = [name for name in objectives if name not in FIGURES]
+    accepted_names = (*FIGURES, PERPLEXITY)
+    unknown = [name for name in objectives if name not in accepted_names]
     if unknown or not objectives or len(set(objectives)) < len(objectives):
         raise UserError(
-            f"objectives must be some of {', '.join(FIGURES)}, each once, not"
+            f"objectives must be some of {', '.join(accepted_names)}, each once, not"
             f" {', '.join(objectives) or 'none'}"
         )
-    names = [FIGURES[name] for name in objectives]
     points = list(space.points())
     if not points:
         raise UserError(f"no point of {space.size:,} meets the constraints")
@@ -79,15 +87,26 @@ def explore(
     kept = [place for place in accepted if _within(space, points[place], first[place])]
     if not kept:
         raise UserError(f"no point of {len(accepted):,} meets the constraints on figures")
-    possible, _ = may_be_on_front([_intervals(first[place], names) for place in kept])
+    answers = None
+    if PERPLEXITY in objectives:
+        pairs = ((points[place].normaliser, points[place].p_format) for place in accepted)
+        answers = perplexities(pairs, space.workload.context)
+    aims = _Aims(objectives=tuple(objectives), points=points, answers=answers)
+    possible, _ = may_be_on_front([aims.intervals(place, first[place]) for place in kept])
     candidates = [place for place, may in zip(kept, possible, strict=True) if may]
     again = run.figures([points[place] for place in candidates], _STEPPED)
     second = dict(zip(candidates, again, strict=True))
     latest = {place: second.get(place, first[place]) for place in kept}
-    by, best = _dominated(latest, names)
-    _, certain = may_be_on_front([_intervals(second[place], names) for place in candidates])
-    sure = {place for place, always in zip(candidates, certain, strict=True) if always}
-    chosen = _in_turn(best, second, names)[:synthesize_front]
+    by, best = _dominated(latest, aims)
+    _, certain = may_be_on_front(
+        [aims.intervals(place, second[place], at_best=True) for place in candidates]
+    )
+    sure = {
+        place
+        for place, always in zip(candidates, certain, strict=True)
+        if always and aims.is_known(place)
+    }
+    chosen = _in_turn(best, second, aims)[:synthesize_front]
     units, third = run.synthesized({place: points[place] for place in chosen})
     inversions = [
         *_inversions(objectives, STAGES[:2], dict(enumerate(first)), second),
@@ -96,9 +115,11 @@ def explore(
     return Exploration(
         space=space,
         objectives=tuple(objectives),
+        perplexities=answers,
         points=tuple(
             ExploredPoint(
                 index=place, point=point, figures=latest.get(place, first[place]),
+                perplexity=None if first[place].refused else aims.perplexity(place),
                 candidate=place in second, within=place in latest, dominated_by=by.get(place),
             )
             for place, point in enumerate(points)
@@ -107,6 +128,7 @@ def explore(
             FrontPoint(
                 index=place, closed_forms=first[place], event_model=second[place],
                 synthesis=third.get(place), certain=place in sure,
+                perplexity=aims.perplexity(place),
                 answer=_answer(space, points[place]),
             )
             for place in best
@@ -163,8 +185,48 @@ class _Run:
         }
 
 
-def _intervals(found: Evaluated, names: Sequence[str]) -> list[Interval]:
-    return [found.figure(name) for name in names]
+@dataclass(frozen=True, kw_only=True)
+class _Aims:
+    """What is to be small, of the points of a space."""
+
+    objectives: tuple[str, ...]
+    points: Sequence[DesignPoint]
+    answers: Perplexities | None  # None: perplexity is no objective
+
+    def perplexity(self, place: int) -> NormalizerPerplexity | None:
+        """Return what is known of the perplexity of a point; None: it is no objective."""
+        if self.answers is None:
+            return None
+        point = self.points[place]
+        return self.answers.of(point.normaliser, point.p_format)
+
+    def is_known(self, place: int) -> bool:
+        """Tell whether all objectives of a point are known."""
+        found = self.perplexity(place)
+        return found is None or found.ratio is not None
+
+    def intervals(self, place: int, found: Evaluated, at_best: bool = False) -> list[Interval]:
+        """Return what has to be compared of a point.
+
+        Args:
+            place: The point.
+            found: Its figures.
+            at_best: Compare as if unknown perplexities were the best of all.
+        """
+        own = [found.figure(FIGURES[name]) for name in self.objectives if name in FIGURES]
+        known = self.perplexity(place)
+        if self.answers is None or known is None:
+            return own
+        if at_best:
+            return [*own, exactly(self.answers.at_best(known))]
+        return [*own, *map(exactly, self.answers.order(known))]
+
+    def key(self, name: str, place: int, found: Evaluated) -> tuple[float, int]:
+        """Return what points are sorted by in an objective; unknown ones come last."""
+        if name in FIGURES:
+            return found.figure(FIGURES[name]).value, place
+        known = self.perplexity(place)
+        return (inf if known is None or known.ratio is None else known.ratio), place
 
 
 def _within(space: Space, point: DesignPoint, found: Evaluated) -> bool:
@@ -172,15 +234,13 @@ def _within(space: Space, point: DesignPoint, found: Evaluated) -> bool:
     return space.accepts(point, {name: found.figure(name).value for name in FIGURES.values()})
 
 
-def _dominated(
-    figures: Mapping[int, Evaluated], names: Sequence[str]
-) -> tuple[dict[int, int], list[int]]:
+def _dominated(figures: Mapping[int, Evaluated], aims: _Aims) -> tuple[dict[int, int], list[int]]:
     """Return who dominates each point that is not on the front, and the front.
 
     The front is in the order of the first objective.
     """
     places = np.array(list(figures))
-    values = np.array([[figures[p].figure(name).value for name in names] for p in places])
+    values = np.array([[each.value for each in aims.intervals(p, figures[p])] for p in figures])
     on_front = fronts(values)
     by = {
         int(place): int(places[other])
@@ -188,19 +248,17 @@ def _dominated(
         if other is not None
     }
     front = [int(place) for place in places[on_front]]
-    return by, sorted(front, key=lambda place: (figures[place].figure(names[0]).value, place))
+    return by, sorted(front, key=lambda p: aims.key(aims.objectives[0], p, figures[p]))
 
 
-def _in_turn(
-    front: Sequence[int], figures: Mapping[int, Evaluated], names: Sequence[str]
-) -> list[int]:
+def _in_turn(front: Sequence[int], figures: Mapping[int, Evaluated], aims: _Aims) -> list[int]:
     """Return a front by the best in the first objective, in the second, and so on in turn."""
 
     def by(name: str) -> list[int]:
-        """Return the front in the order of one figure."""
-        return sorted(front, key=lambda place: (figures[place].figure(name).value, place))
+        """Return the front in the order of one objective."""
+        return sorted(front, key=lambda place: aims.key(name, place, figures[place]))
 
-    ranked = zip(*(by(name) for name in names), strict=True)
+    ranked = zip(*(by(name) for name in aims.objectives), strict=True)
     return list(dict.fromkeys(place for same in ranked for place in same))
 
 
@@ -216,6 +274,8 @@ def _inversions(
         return []
     found = []
     for name in objectives:
+        if name not in FIGURES:
+            continue  # no stage changes it
         values = [
             np.array([stage[place].figure(FIGURES[name]).value for place in places])
             for stage in (before, after)

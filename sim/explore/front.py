@@ -70,7 +70,8 @@ def may_be_on_front(
     """
     ends = np.array([[(f.low, f.value, f.high) for f in point] for point in figures])
     some, every = np.zeros(len(ends), dtype=np.bool_), np.ones(len(ends), dtype=np.bool_)
-    for choice in product(range(3), repeat=ends.shape[1]):
+    exact = (ends == ends[:, :, :1]).all(axis=(0, 2))  # of which all ends are the same
+    for choice in product(*(range(1 if same else 3) for same in exact)):
         found = fronts(np.stack([ends[:, k, end] for k, end in enumerate(choice)], axis=1))
         some, every = some | found, every & found
     return some, every

@@ -11,9 +11,8 @@ from dataclasses import Field, dataclass, fields
 from functools import cache
 from typing import Any
 
-from consilico.golden.attention.tile import TileConfig
+from consilico.golden.attention.tile import TileConfig, UnsignedArray
 from consilico.golden.config import Config
-from consilico.golden.matmul.systolic import SystolicConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.catalogue import catalogue, find_unit
 from consilico.sim.units.unit import Unit
@@ -37,14 +36,21 @@ class PForm:
 
     slices: int  # operands that it takes
     bits: int  # all behind the point
-    cells: type[SystolicConfig]  # of the array
+    unsigned: bool  # cells of the array take bytes without a sign, and are wider for that
 
 
 def _forms() -> Iterator[tuple[str, PForm]]:
     accepted = next(item for item in fields(TileConfig) if item.name == "p_format")
     for name in accepted.metadata["options"]:
         tile = TileConfig(p_format=name)
-        yield name, PForm(slices=tile.slices, bits=tile.p_bits, cells=type(tile.values))
+        yield (
+            name,
+            PForm(
+                slices=tile.slices,
+                bits=tile.p_bits,
+                unsigned=isinstance(tile.values, UnsignedArray),
+            ),
+        )
 
 
 P_FORMATS = dict(_forms())

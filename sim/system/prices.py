@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+from consilico.golden.attention.tile import UnsignedArray
 from consilico.golden.config import Config
 from consilico.golden.matmul.systolic import SystolicConfig
 from consilico.sim.accelerator.accelerator import SystolicArrays
@@ -73,7 +74,7 @@ def prices(
     """
     costs, kit, paths = _operation_costs(pdk, rung, chip.rows, chip.columns)
     cell = costs["int8 MAC"]
-    behind = _of_width(cell, normalizer.form.cells, pdk, kit.rung)
+    behind = _unsigned(cell, pdk, kit.rung) if normalizer.form.unsigned else cell
     array = chip.values_array
     # part of a cell's registers that holds a weight on its way
     code = array.w_width / (array.x_width + 2 * array.w_width + array.column_width)
@@ -106,20 +107,15 @@ def prices(
 
 
 @cache
-def _of_width(
-    cell: OperationCost, kind: type[SystolicConfig], pdk: str, rung: str
-) -> OperationCost:
-    """Return the cost of a cell of a kind of array, of that of a cell for INT8 operands.
+def _unsigned(cell: OperationCost, pdk: str, rung: str) -> OperationCost:
+    """Return the cost of a cell that takes bytes without a sign, of that of an INT8 cell.
 
-    By the ratio that the analytical model gives for arrays of the same size, which is 1 for arrays
-    for INT8 operands.
+    By the ratio that the analytical model gives for two arrays of one size.
     """
-    if kind is SystolicConfig:
-        return cell
     unit = find_unit("matmul/systolic")
     usual, own = (
-        estimate(unit, each(rows=_RATIO_SIZE, columns=_RATIO_SIZE), pdk, rung=rung)
-        for each in (SystolicConfig, kind)
+        estimate(unit, kind(rows=_RATIO_SIZE, columns=_RATIO_SIZE), pdk, rung=rung)
+        for kind in (SystolicConfig, UnsignedArray)
     )
     energy = own.energy_per_operation_pj.value / usual.energy_per_operation_pj.value
     return OperationCost(
@@ -128,7 +124,7 @@ def _of_width(
         leakage_w=cell.leakage_w * (own.leakage_w.value / usual.leakage_w.value),
         registers=cell.registers,
         basis=cell.basis,
-        source=f"{cell.source}, times what estimates give for its width",
+        source=f"{cell.source}, times what estimates give for operands of 9 bits",
     )
 
 

@@ -47,6 +47,27 @@ def test_every_point_is_a_row_of_the_csv(
             assert float(row["area_um2"]) == point["area_um2"]["value"]
 
 
+def test_a_perplexity_that_is_not_measured_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The windows that were measured are all longer than the context of this space."""
+    files = {name: tmp_path / f"points.{name}" for name in ("csv", "json", "html")}
+    arguments = ["explore", str(SPACE), "--objectives", "latency,area,perplexity"]
+    options = [("--csv", "csv"), ("--json", "json"), ("--plot", "html")]
+    assert main([*arguments, *(str(x) for o, n in options for x in (o, files[n]))]) == 0
+    rows = list(csv.DictReader(files["csv"].read_text().splitlines()))
+    assert {row["perplexity_ratio"] for row in rows if not row["refused"]} == {"not measured"}
+    answer = json.loads(files["json"].read_text())
+    assert {item["perplexity_ratio"] for item in answer["front"]} == {None}
+    assert {pair["ratio"] for pair in answer["perplexity"]["pairs"]} == {None}
+    assert "perplexity: not measured" in files["html"].read_text()
+    capsys.readouterr()
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "Not known    consmax/log2 with int7: not measured: a model has to be trained" in text
+    assert "Not known    softmax with int7: not measured" in text
+
+
 def test_the_page_names_each_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "front.html"
     assert main(["explore", str(SPACE), "--plot", str(path), "--json", "-"]) == 0
@@ -62,7 +83,7 @@ def test_the_page_names_each_point(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         (["missing.toml"], "missing.toml"),
         ([str(SPACE), "--objectives", "latency,speed"], "some of latency, energy, area"),
-        ([str(SPACE), "--workers", "many"], "--workers takes a number of processes, or dask"),
+        ([str(SPACE), "--workers", "many"], "workers must be a number of processes, or dask"),
         ([str(SPACE), "--workers", "0"], "at least 1, not 0"),
         ([str(SPACE), "--csv", "-", "--json", "-"], "cannot both go to standard output"),
     ],

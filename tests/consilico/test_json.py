@@ -33,6 +33,10 @@ COMMANDS = [
     ["training-hw", "--model", "llama-60m"],
     ["system", "--model", "llama-60m", "--context", "64"],
     ["explore", str(Path(__file__).with_name("small_space.toml"))],
+    [
+        *("explore", str(Path(__file__).with_name("small_space.toml"))),
+        *("--objectives", "area,perplexity"),
+    ],
     ["buffer", "--words", "64", "--bits", "8"],
     ["scale", "--from", "nangate45", "--to", "asap7", "--area-um2", "1000", "--delay-ns", "1"],
     ["pdk", "list"],

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 import consilico
+from consilico.sim.accuracy.table import MeasuredAccuracies, MeasuredAccuracy
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
 from consilico.sim.explore import evaluate, known
 from consilico.sim.explore.exploration import Exploration
 from consilico.sim.explore.explore import explore
+from consilico.sim.explore.perplexity import perplexities
 from consilico.sim.explore.space import FIGURES, DesignPoint, read_space
+from tests.sim.accuracy.small_accuracy import found
 
 SPACE = """
 model = "llama-60m"
@@ -117,7 +120,7 @@ def test_constraints_on_figures_hold_on_the_front(tmp_path: Path) -> None:
 
 
 def test_objectives_that_are_unknown_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="some of latency, energy, area, each once, not speed"):
+    with pytest.raises(UserError, match="some of latency, energy, area, perplexity, each once"):
         run(tmp_path, objectives=["speed"])
 
 
@@ -260,3 +263,142 @@ def test_transforms_are_a_field_and_refused_where_hardware_is_missing(tmp_path: 
         "llama-60m", consilico.chip(), context=128, transforms=["ffn-skip:0.25", "2:4"]
     )
     assert both.figure("latency_s").value == pytest.approx(whole.latency_s.value)
+
+
+AIMS = ("latency", "energy", "area", "perplexity")
+ANSWERS = SPACE.replace("48x48", "16x16").replace('"softmax"', '"softermax", "softmax"') + (
+    'p_format = ["int7", "2xint7"]\n'
+)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> MeasuredAccuracies:
+    """Return a table with three pairs of a normalizer and a form, and one in shorter windows."""
+    table = MeasuredAccuracies()
+    for name, form, tokens, perplexity in (
+        ("softmax", "int7", 128, 70.0), ("softmax", "2xint7", 128, 50.5),
+        ("online_softmax", "2xint7", 128, 51.0), ("softermax", "2xint7", 64, 50.1),
+    ):  # fmt: skip
+        own = dataclasses.replace(
+            found(tokens=tokens, form=form), normaliser=name, perplexity=perplexity, baseline=50.0
+        )
+        table = table.added(MeasuredAccuracy(found=own, date="2026-11-30", tools={}))
+    for module in ("accuracy.table", "explore.perplexity"):
+        monkeypatch.setattr(f"consilico.sim.{module}.measured_accuracies", lambda: table)
+    return table
+
+
+def test_perplexities_are_compared_in_the_same_windows(measured: MeasuredAccuracies) -> None:
+    pairs = [("softmax", "int7"), ("softermax", "2xint7"), ("consmax/log2", "uint8")]
+    known = perplexities(pairs, 4096)
+    assert (known.tokens, known.texts) == (128, ("Pericles",))
+    first, shorter, other = known.pairs
+    assert first.ratio == pytest.approx(1.4)
+    assert shorter.ratio is None
+    assert shorter.note.endswith("where others were: only on Pericles at 64")
+    assert other.note == "not measured: a model has to be trained with consmax/log2"
+    assert perplexities(pairs, 64).tokens == 64
+    assert perplexities(pairs, 63).model == ""
+
+
+def test_texts_are_those_on_which_all_were_measured(measured: MeasuredAccuracies) -> None:
+    """Hamlet counts only where both have it; whatever its perplexity is."""
+    pairs = [("softmax", "int7"), ("softmax", "2xint7")]
+    own = dataclasses.replace(measured.rows[-1].found, text="Hamlet", perplexity=99.0)
+    for place, (name, form) in enumerate(pairs):
+        row = MeasuredAccuracy(
+            found=dataclasses.replace(own, normaliser=name, p_format=form, tokens=128),
+            date="2026-11-30", tools={},
+        )  # fmt: skip
+        measured = measured.added(row)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "consilico.sim.explore.perplexity.measured_accuracies",
+                lambda table=measured: table,
+            )
+            known = perplexities(pairs, 128)
+        both = place == 1
+        assert set(known.texts) == ({"Pericles", "Hamlet"} if both else {"Pericles"})
+        assert known.pairs[1].ratio == pytest.approx(99 / 50 if both else 1.01)
+
+
+def test_a_perplexity_that_is_not_known_is_not_compared(
+    tmp_path: Path, measured: MeasuredAccuracies
+) -> None:
+    exploration = run(tmp_path, ANSWERS, objectives=AIMS)
+    values = {
+        item.index: (
+            tuple(item.figures.figure(name).value for name in FIGURES.values()), item.perplexity
+        )
+        for item in exploration.points
+    }  # fmt: skip
+    assert {pair.ratio is None for _, pair in values.values() if pair} == {True, False}
+
+    def better(one: int, other: int) -> bool:
+        (its, pair), (own, mine) = values[one], values[other]
+        assert pair is not None
+        assert mine is not None
+        if pair == mine:
+            ends = (0.0, 0.0)
+        elif pair.ratio is None or mine.ratio is None:
+            return False
+        else:
+            ends = (pair.ratio, mine.ratio)
+        sides = [(*its, ends[0]), (*own, ends[1])]
+        return sides[0] != sides[1] and all(a <= b for a, b in zip(*sides, strict=True))
+
+    front = {item.index: item for item in exploration.front}
+    assert 1 < len(front) < len(values)
+    for index in values:
+        beaten = [other for other in values if better(other, index)]
+        assert (index in front) == (not beaten)
+        by = exploration.points[index].dominated_by
+        assert by is None or (by in beaten and by in front)
+    assert any(item.perplexity and item.perplexity.ratio is None for item in front.values())
+
+
+def test_only_what_no_unknown_perplexity_can_beat_is_certain(
+    tmp_path: Path, measured: MeasuredAccuracies
+) -> None:
+    exploration = run(tmp_path, ANSWERS, objectives=AIMS)
+    figures = {
+        item.index: [item.figures.figure(name).value for name in FIGURES.values()]
+        for item in exploration.points
+    }
+    sure = [item for item in exploration.front if item.certain]
+    for item in sure:
+        assert item.perplexity is not None
+        assert item.perplexity.ratio is not None
+        for other in exploration.points:
+            assert other.perplexity is not None
+            if other.perplexity.ratio is None:  # it may have the better answers
+                pairs = zip(figures[other.index], figures[item.index], strict=True)
+                assert any(its > own for its, own in pairs)
+    only = ANSWERS.replace('"consmax/log2", "online_softmax", "softermax", ', "").replace(
+        '"int7", ', ""
+    )
+    known = run(tmp_path, only, objectives=AIMS)
+    assert any(item.certain for item in known.front)
+
+
+def test_where_no_perplexity_is_known_the_front_is_that_of_the_others(tmp_path: Path) -> None:
+    text = SPACE.replace('"online_softmax", "softmax"', "").replace(", ]", "]")
+    aimed, plain = (run(tmp_path, text, objectives=aims) for aims in (AIMS, AIMS[:3]))
+    assert [item.index for item in aimed.front] == [item.index for item in plain.front]
+    assert not any(item.certain for item in aimed.front)
+    answer = aimed.to_json()
+    assert answer["perplexity"]["model"] == ""
+    assert {item["perplexity_ratio"] for item in answer["front"]} == {None}
+    assert "perplexity_ratio" not in plain.to_json()["front"][0]
+    assert aimed.points[0].row([])["perplexity_ratio"] == "not measured"
+
+
+def test_the_best_answers_come_first_and_unknown_ones_last(
+    tmp_path: Path, measured: MeasuredAccuracies
+) -> None:
+    found = run(tmp_path, ANSWERS, objectives=("perplexity", "area"))
+    ratios = [item.perplexity.ratio for item in found.front if item.perplexity]
+    known = [ratio for ratio in ratios if ratio is not None]
+    assert known == sorted(known) == ratios[: len(known)]
+    assert None in ratios
+    assert {item.objective for item in found.inversions} == {"area"}
