@@ -12,7 +12,8 @@ from consilico.sim.accelerator.unit_prices import PricedKit, price_list
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.comparison.table import MeasuredRow, measured_rows
-from consilico.sim.estimate.operators.estimate import estimate
+from consilico.sim.estimate.operators.estimate import estimated_costs
+from consilico.sim.estimate.operators.tables import read_calibration
 from consilico.sim.system.chip import Chip
 from consilico.sim.system.normalizers import Normalizer
 from consilico.sim.units.catalogue import find_unit
@@ -114,14 +115,14 @@ def _unsigned(cell: OperationCost, pdk: str, rung: str) -> OperationCost:
     """
     unit = find_unit("matmul/systolic")
     usual, own = (
-        estimate(unit, kind(rows=_RATIO_SIZE, columns=_RATIO_SIZE), pdk, rung=rung)
+        estimated_costs(unit, kind(rows=_RATIO_SIZE, columns=_RATIO_SIZE), pdk, rung)
         for kind in (SystolicConfig, UnsignedArray)
     )
-    energy = own.energy_per_operation_pj.value / usual.energy_per_operation_pj.value
+    times = {name: own[name].value / usual[name].value for name in own}
     return OperationCost(
-        energy_pj=cell.energy_pj * energy,
-        area_um2=cell.area_um2 * (own.area_um2.value / usual.area_um2.value),
-        leakage_w=cell.leakage_w * (own.leakage_w.value / usual.leakage_w.value),
+        energy_pj=cell.energy_pj * times["energy_per_operation_pj"],
+        area_um2=cell.area_um2 * times["area_um2"],
+        leakage_w=cell.leakage_w * times["leakage_w"],
         registers=cell.registers,
         basis=cell.basis,
         source=f"{cell.source}, times what estimates give for operands of 9 bits",
@@ -208,13 +209,16 @@ def _measured(name: str, lanes: int, pdk: str, rung: str) -> MeasuredRow | None:
 def _estimated(name: str, config: Config, pdk: str, rung: str | None, number: int) -> PartPrice:
     """Return the price of a number of units by the analytical model, leakage apart."""
     unit = find_unit(name)
-    found = estimate(unit, config, pdk, rung=rung)
-    still = found.leakage_w.value * found.clock_ns * 1e3 / unit.operations_per_beat(config)
-    whole = found.energy_per_operation_pj
+    calibration = read_calibration(pdk)
+    found = estimated_costs(unit, config, pdk, rung)
+    beat = calibration.clock_ns * 1e3 / unit.operations_per_beat(config)
+    still = found["leakage_w"].value * beat
+    whole = found["energy_per_operation_pj"]
     moving = (max(end - still, 0.0) for end in (whole.value, whole.low, whole.high))
+    known = name in calibration.largest_um2
     return PartPrice(
-        area_um2=found.area_um2 * number, leakage_w=found.leakage_w * number,
+        area_um2=found["area_um2"] * number, leakage_w=found["leakage_w"] * number,
         energy_pj=Interval(*moving), registers=0.0,
-        basis="estimated" if found.basis == "operators" else found.basis,
-        source=f"{name}, {found.basis}", path_ns=found.path_ns,
+        basis="calibrated" if known else "estimated",
+        source=f"{name}, {'calibrated' if known else 'operators'}", path_ns=found["path_ns"],
     )  # fmt: skip

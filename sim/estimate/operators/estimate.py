@@ -48,6 +48,7 @@ __all__ = [
     "estimate",
     "estimate_many",
     "estimate_rtl",
+    "estimated_costs",
     "layout_factors",
 ]
 
@@ -132,6 +133,21 @@ def estimate(
             other_verilog=known and bool(units_measured_otherwise(pdk, unit.name)),
         ),
     )
+
+
+def estimated_costs(
+    unit: Unit, config: "Config", pdk: str, rung: str | None = None
+) -> dict[str, Interval]:
+    """Return the measures of :func:`estimate` by name, and nothing else.
+
+    Whether the calibration is one of the Verilog that the tree generates now is not in it, for
+    which that has to be generated: a tool that prices a chip in milliseconds does without.
+
+    Raises:
+        UserError: As :func:`estimate`.
+    """
+    found = estimate_many(unit, [config], pdk, rung=rung)
+    return {name: _interval(ends) for name, ends in found.items()}
 
 
 def estimate_many(

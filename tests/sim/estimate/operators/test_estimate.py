@@ -11,7 +11,12 @@ import pytest
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
 from consilico.sim.estimate.operators.calibrate import draw_configs
-from consilico.sim.estimate.operators.estimate import estimate, estimate_many, estimate_rtl
+from consilico.sim.estimate.operators.estimate import (
+    estimate,
+    estimate_many,
+    estimate_rtl,
+    estimated_costs,
+)
 from consilico.sim.estimate.operators.tables import calibrated_kits, read_calibration
 from consilico.sim.units.catalogue import catalogue, configure, find_unit, verilog
 from consilico.sim.units.unit import Unit
@@ -31,6 +36,21 @@ def test_one_statistic_of_one_operand_may_be_given(unit: Unit) -> None:
     found = estimate(unit, unit.config(), operands={name: {"toggle_rate": rate}})
     given = {**typical, name: {**typical[name], "toggle_rate": rate}}
     assert found.activity.operands == given
+
+
+@pytest.mark.parametrize("rung", ["cells", None])
+def test_costs_alone_are_those_of_the_estimate_and_need_no_verilog(
+    rung: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = estimate(DOT, DOT.config(), rung=rung)
+
+    def generated(*_: str) -> tuple[str, ...]:
+        raise AssertionError("the Verilog of the tree was asked for")
+
+    module = "consilico.sim.estimate.operators.estimate.units_measured_otherwise"
+    monkeypatch.setattr(module, generated)
+    costs = estimated_costs(DOT, DOT.config(), "nangate45", rung)
+    assert {name: getattr(found, name) for name in costs} == costs
 
 
 @pytest.mark.parametrize("pdk", calibrated_kits())
