@@ -83,6 +83,8 @@ def as_done(
     """
     if isinstance(workers, int) and workers < 1:
         raise UserError(f"the number of jobs at a time must be at least 1, not {workers}")
+    if isinstance(workers, str):
+        _address(workers)  # refused even where there is nothing to do
     show = progress or silent
     if not isinstance(workers, str):
         workers = min(workers or processors(), max(1, len(jobs)))
@@ -130,15 +132,25 @@ def _executor(workers: int) -> Iterator[Executor]:
             raise
 
 
-@contextmanager
-def _cluster(workers: str) -> Iterator[Executor]:
-    """Provide the workers of a Dask scheduler; leaving it by an exception cancels what is left."""
+def _address(workers: str) -> str:
+    """Return the address in a text that names a Dask scheduler.
+
+    Raises:
+        UserError: If the text has another form.
+    """
     kind, _, address = workers.partition(":")
     if kind != _DASK or not address:
         raise UserError(
             "workers must be a number of processes, or dask:ADDRESS such as"
             f" dask:tcp://host:8786, not {workers!r}"
         )
+    return address
+
+
+@contextmanager
+def _cluster(workers: str) -> Iterator[Executor]:
+    """Provide the workers of a Dask scheduler; leaving it by an exception cancels what is left."""
+    address = _address(workers)
     import distributed
     from distributed.comm import get_address_host_port
 
