@@ -1,0 +1,220 @@
+"""Train GPTs with ConSmax: ``python -m consilico.sim.training.consmax_measure [--minutes N]``.
+
+Writes the table after each training, with what formats of P do to the trained model. A training
+that was stopped goes on from its checkpoint, and what the table has is not trained again. On a GPU
+where there is one; ``--sizes paper`` trains the paper's model, which takes hours without.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from consilico.golden.attention.consmax_module import ConSmax
+from consilico.golden.training.method import METHODS
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.files import write_atomic
+from consilico.sim.base.parallel import as_done
+from consilico.sim.traffic.gpt_training import GptConfig, GptTraining, split_works
+from consilico.sim.traffic.packages import load_works, works_provenance
+from consilico.sim.training.consmax_formats import calibrated, format_losses
+from consilico.sim.training.consmax_gpt import NormalizedGpt, Normalizer
+from consilico.sim.training.consmax_run import (
+    DEVICES,
+    ConsmaxTraining,
+    Stopped,
+    find_device,
+    held_out_loss,
+    held_out_windows,
+    train_gpt,
+)
+from consilico.sim.training.consmax_table import TABLE, ConsmaxRun, Spread, read_consmax_table
+
+__all__ = ["NORMALIZERS", "SEEDS", "SIZES", "Case", "main", "study", "todo"]
+
+SEEDS = (1, 2, 3)
+
+_SMALL = GptTraining(method=METHODS["adamw"], lr=3e-3, fused=False, steps=3000)
+SIZES = {
+    "small": _SMALL,
+    "small-512": replace(_SMALL, model=GptConfig(context=512), batch=4),  # as many bytes a step
+    "search": replace(_SMALL, steps=1000),
+    "paper": replace(
+        _SMALL,
+        model=GptConfig(layers=6, heads=6, width=384, context=256),
+        steps=10_000,
+        lr=1e-3,
+    ),
+}
+"""Models and their trainings. ``search`` is a third of ``small``, to compare where constants start.
+Of ``paper`` layers, heads, width, context and steps are the paper's; batch and rate are ours."""
+
+_CONSMAX = Normalizer(kind="consmax")
+_ROWS = Normalizer(kind="consmax_rows", gamma=1.0)  # rows of 100 keys begin as with the paper's 100
+_ALL = {"softmax": Normalizer(), "consmax": _CONSMAX, "consmax_rows": _ROWS}
+_SEARCHED = {
+    "consmax, gamma 10": replace(_CONSMAX, gamma=10.0),
+    "consmax, rate x10": replace(_CONSMAX, rate=10.0),
+    "consmax_rows, rate x10": replace(_ROWS, rate=10.0),
+    "consmax, gamma 1000": replace(_CONSMAX, gamma=1000.0),
+    "consmax, beta 0": replace(_CONSMAX, beta=(0.0, 0.0)),
+    "consmax, not learned": replace(_CONSMAX, rate=0.0),
+    "consmax_rows, beta 0": replace(_ROWS, beta=(0.0, 0.0)),
+}
+NORMALIZERS = _ALL | _SEARCHED
+"""What normalizes scores, by name: as in the paper, and where else constants may start."""
+
+_USUAL = ("small", "small-512", "search")
+_PASSAGE = 1 << 15  # bytes that formats are measured on, and that scales are calibrated on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A training of the study."""
+
+    size: str
+    normalizer: str
+    seed: int
+
+    @property
+    def training(self) -> ConsmaxTraining:
+        """Return its settings."""
+        return ConsmaxTraining(gpt=SIZES[self.size], normalizer=NORMALIZERS[self.normalizer])
+
+    @property
+    def label(self) -> str:
+        """Return what the training is called in messages."""
+        return f"{self.size}, {self.normalizer}, seed {self.seed}"
+
+
+def study(sizes: Sequence[str] = tuple(SIZES)) -> list[Case]:
+    """Return what is trained, in this order: what most depends on comes first."""
+    first, *others = SEEDS
+    cases = [
+        *(("small", name, first) for name in _ALL),
+        *(("small-512", name, first) for name in _ALL),
+        *(("search", name, first) for name in NORMALIZERS),
+        *(("small", name, seed) for seed in others for name in _ALL),
+        *(("small-512", name, seed) for seed in others for name in _ALL),
+        *(("paper", name, seed) for seed in SEEDS for name in _ALL),
+    ]
+    return [
+        Case(size=size, normalizer=name, seed=seed) for size, name, seed in cases if size in sizes
+    ]
+
+
+def todo(sizes: Sequence[str] = tuple(SIZES), table: Path = TABLE) -> list[Case]:
+    """Return the cases that a table lacks, or has with other settings."""
+    known = read_consmax_table(table)
+    found = ((case, known.find(case.size, case.normalizer, case.seed)) for case in study(sizes))
+    return [case for case, row in found if row is None or row.settings != _settings(case)]
+
+
+def measured(case: Case, device: str = "auto", end: float = float("inf")) -> ConsmaxRun | None:
+    """Train, and measure the formats of P with the trained model.
+
+    Args:
+        case: What to train.
+        device: Where: ``auto``, ``cpu`` or ``cuda``.
+        end: Time since 1970 after which the training stops at its next checkpoint.
+
+    Returns:
+        The row of the table; None if the training was stopped.
+
+    Raises:
+        UserError: If the text is missing, or the training fails.
+    """
+    run, works = case.training, load_works()
+    text = split_works(works)
+    context = run.gpt.model.context
+
+    def progress(step: int, loss: float) -> None:
+        print(f"{case.label}: step {step:,} of {run.gpt.steps:,}, loss {loss:.3f}", flush=True)
+
+    try:
+        trained = train_gpt(
+            run, text, case.seed, device, stop=lambda: time.time() > end, progress=progress
+        )
+    except Stopped:
+        return None
+    model = trained.model
+    passage = held_out_windows(text, context, _PASSAGE // context)
+    learned = replace(text, held_out=text.train)
+    calibration = calibrated(model, held_out_windows(learned, context, _PASSAGE // context))
+    formats, distribution = format_losses(model, run.normalizer.kind, calibration, passage)
+    return ConsmaxRun(
+        size=case.size,
+        normalizer=case.normalizer,
+        seed=case.seed,
+        settings=_settings(case),
+        loss=held_out_loss(model, held_out_windows(text, context)),
+        training_loss=trained.training_loss,
+        passage_bytes=len(passage) * context,
+        passage_loss=held_out_loss(model, passage),
+        formats=formats,
+        distribution=distribution,
+        beta=_spread(model, "beta"),
+        gamma=_spread(model, "gamma"),
+        seconds=trained.seconds,
+        machine=f"{platform.system()} {trained.device}",
+        date=datetime.now(UTC).date().isoformat(),
+        versions={name: version(name) for name in ("numpy", "torch")}
+        | {"python": platform.python_version()},
+        text=works_provenance(works),
+    )
+
+
+def _settings(case: Case) -> dict[str, Any]:
+    """Return the settings of a case as a table has them."""
+    found: dict[str, Any] = json.loads(json.dumps(case.training.to_json()))
+    return found
+
+
+def _spread(model: NormalizedGpt, name: str) -> Spread | None:
+    """Return what ``beta`` or ``gamma`` became in all heads; None with softmax."""
+    layers = cast(Iterable[ConSmax], model.constants)
+    values = [value for layer in layers for value in getattr(layer, name).tolist()]
+    if not values:
+        return None
+    return Spread(least=min(values), mean=sum(values) / len(values), greatest=max(values))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line of the module and return the exit status."""
+    parser = argparse.ArgumentParser(description="Train GPTs with ConSmax and with softmax")
+    parser.add_argument(
+        "--sizes", nargs="+", choices=SIZES, default=_USUAL, help="default: all but the paper's"
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop then")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--table", type=Path, default=TABLE, help="default: the project's")
+    options = parser.parse_args(arguments)
+    end = time.time() + 60 * options.minutes
+    try:
+        find_device(options.device)
+        cases = todo(options.sizes, options.table)
+        work = partial(measured, device=options.device, end=end)
+        for index, row in as_done(work, cases, "trainings", options.jobs):
+            if row is None:
+                print(f"{cases[index].label}: stopped; it goes on from its checkpoint")
+                break
+            print(f"{cases[index].label}: {row.loss:.4f} nats per byte, {row.seconds:.0f} s")
+            table = read_consmax_table(options.table).added(row)
+            write_atomic(options.table, json.dumps(table.to_json(), indent=1) + "\n")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
