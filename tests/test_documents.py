@@ -30,6 +30,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     "consmax.md": {"0.6 %": "the bound that the defaults were searched for"},
     "softmax.md": {"0.568": "constant of SOLE", "0.818": "constant of SOLE"},
     "accuracy.md": {},
+    "consmax_training.md": {
+        "0.5": "beta at first, arXiv 2402.10930",
+        "2.5": "beta at first, arXiv 2402.10930",
+    },
     "compare.md": {},
     "dot.md": {"99.6 %": "of zero points, from the language model itself"},
     "systolic.md": {},

@@ -29,7 +29,7 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "comparison": (*_ESTIMATE, "comparison"),
     "memory": ("base", "memory"),
     "accuracy": (*_UNITS, "accuracy"),
-    "training": ("base", "traffic", "training"),
+    "training": (*_UNITS, "accuracy", "training"),
     "workload": ("base", "memory", "workload"),
     "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
     "system": (*_ESTIMATE, *_OF_MODELS, "accuracy", "comparison", "system"),

@@ -9,7 +9,6 @@ head and, with ``1 / (t + 1)``, the row, and on nothing else: so each is compute
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import cast
 
 import numpy as np
@@ -18,9 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from consilico.golden.attention.consmax import HeadConstants
-from consilico.golden.attention.consmax_log2 import Log2Config, consmax_log2, log2_constants
+from consilico.golden.attention.consmax_log2 import (
+    Log2Config,
+    Log2Constants,
+    consmax_log2,
+    log2_constants,
+)
 from consilico.golden.attention.consmax_module import ConSmax, head_constants
-from consilico.sim.accuracy.drop_in import GREATEST, DropIn, drop_in
+from consilico.sim.accuracy.drop_in import GREATEST, drop_in
 from consilico.sim.accuracy.facts import RowSums
 from consilico.sim.accuracy.formats import PFormat, find_p_format
 from consilico.sim.base.errors import UserError
@@ -37,6 +41,7 @@ __all__ = [
     "Distribution",
     "FormatLoss",
     "HardwareWeights",
+    "UnitResults",
     "calibrated",
     "consmax_results",
     "format_losses",
@@ -57,7 +62,6 @@ _OWN_POINT, _FIXED = "u8-head", "u8"
 _BINADES = 32  # the last one has what is at least 2 ** (LEAST_BINADE + _BINADES - 1)
 _AT_A_TIME = 1 << 21  # scores of a layer, about
 
-Codes = NDArray[np.int64]
 Masks = NDArray[np.bool_]
 Reals = NDArray[np.float64]
 
@@ -163,13 +167,10 @@ def consmax_results(constants: HeadConstants, rows: int, *, per_row: bool) -> Re
         ]
     except ValueError as error:
         raise UserError(f"consmax/log2 cannot have the constants of a head: {error}") from error
+    k, b = (torch.tensor([[getattr(each, name)] for each in registers]) for name in ("k", "b"))
     score = torch.arange(-GREATEST, GREATEST + 1).expand(len(counts), -1)
-    parts = [
-        consmax_log2(score[row : row + 1], torch.zeros(1, score.shape[1], dtype=torch.bool), each,
-                     config).data
-        for row, each in enumerate(registers)
-    ]  # fmt: skip
-    return real_bf16(torch.cat(parts).numpy())
+    nothing = torch.zeros(score.shape, dtype=torch.bool)
+    return real_bf16(consmax_log2(score, nothing, Log2Constants(k=k, b=b), config).data.numpy())
 
 
 def formatted(result: Reals, form: PFormat, *, sums_to_one: bool) -> Reals:
@@ -189,34 +190,25 @@ def formatted(result: Reals, form: PFormat, *, sums_to_one: bool) -> Reals:
     return weights
 
 
-class HardwareWeights:
-    """Makes weights of scores as hardware does, and counts what the format does to them.
+class UnitResults:
+    """The bit-exact unit with the constants of a trained model.
 
     Args:
-        model: The trained model, whose constants are used.
+        model: The trained model.
         kind: What it was trained with.
         calibration: Of the model.
-        p_format: One of :data:`FORMATS`.
         context: Bytes of a window.
+
+    Raises:
+        UserError: If the unit cannot have the constants of a head.
     """
 
     def __init__(
-        self,
-        model: NormalizedGpt,
-        kind: str,
-        calibration: Calibration,
-        p_format: str,
-        context: int,
+        self, model: NormalizedGpt, kind: str, calibration: Calibration, context: int
     ) -> None:
-        own_point = p_format == _OWN_POINT
-        form = find_p_format(_FIXED if own_point else p_format)
+        self.softmax, self.calibration = kind == "softmax", calibration
         self._scales = [[each / GREATEST for each in layer] for layer in calibration.score]
-        self._tops = [
-            [2.0 ** math.ceil(math.log2(each)) if own_point else 1.0 for each in layer]
-            for layer in calibration.weight
-        ]
-        self._form, self._softmax = form, kind == "softmax"
-        self._drop_in = _softmax(context)
+        self._drop_in = drop_in("softmax", "bf16", context)
         self._tables: list[list[Reals]] = [
             [
                 consmax_results(head, context, per_row=kind == "consmax_rows")
@@ -225,6 +217,46 @@ class HardwareWeights:
             for constants, scales in zip(
                 cast(Iterable[ConSmax], model.constants), self._scales, strict=False
             )
+        ]
+
+    def results(self, layer: int, head: int, scores: Reals, future: Masks) -> Reals:
+        """Return what the unit makes of the scores of a head in whole windows.
+
+        Args:
+            layer: From 0.
+            head: From 0.
+            scores: Natural units, shape ``(windows * time, time)``.
+            future: The same shape; True for future keys, whose results are 0.
+        """
+        scale = self._scales[layer][head]
+        code = quantize_scores(scores, scale).astype(np.int64)
+        if self.softmax:
+            unit = self._drop_in.unit
+            assert unit is not None
+            assert unit.normalize is not None
+            return unit.normalize(self._drop_in.config, scale, code, future)
+        table = self._tables[layer][head]
+        rows = np.arange(len(code)) % code.shape[1] if len(table) > 1 else np.zeros(1, int)
+        result: Reals = table[rows[:, None], code + GREATEST]
+        result[future] = 0
+        return result
+
+
+class HardwareWeights:
+    """Makes weights of scores as hardware does, and counts what the format does to them.
+
+    Args:
+        unit: Makes results of the scores.
+        p_format: One of :data:`FORMATS`.
+    """
+
+    def __init__(self, unit: UnitResults, p_format: str) -> None:
+        own_point = p_format == _OWN_POINT
+        form = find_p_format(_FIXED if own_point else p_format)
+        self._unit, self._form = unit, form
+        self._tops = [
+            [2.0 ** math.ceil(math.log2(each)) if own_point else 1.0 for each in layer]
+            for layer in unit.calibration.weight
         ]
         fixed = form.bits and not form.relative
         self.counts = _Counts(1 - 2.0**-form.bits if fixed else math.inf)
@@ -235,27 +267,13 @@ class HardwareWeights:
         batch, heads, time, _ = scores.shape
         future = np.tile(np.arange(time) > np.arange(time)[:, None], (batch, 1))
         for head in range(heads):
-            scale = self._scales[layer][head]
-            code = quantize_scores(scores[:, head].numpy(), scale).astype(np.int64)
-            result = self._results(layer, head, code.reshape(-1, time), future)
+            score = scores[:, head].reshape(-1, time).double().numpy()
+            result = self._unit.results(layer, head, score, future)
             top = self._tops[layer][head]  # a power of two: nothing is rounded here
-            found = formatted(result / top, self._form, sums_to_one=self._softmax) * top
+            found = formatted(result / top, self._form, sums_to_one=self._unit.softmax) * top
             self.counts.add(result, found, future, top)
             weights[:, head] = torch.from_numpy(found.reshape(batch, time, time))
         return weights
-
-    def _results(self, layer: int, head: int, code: Codes, future: Masks) -> Reals:
-        """Return what the unit makes of codes, shape ``(rows, keys)``; 0 for future keys."""
-        if self._softmax:
-            unit = self._drop_in.unit
-            assert unit is not None
-            assert unit.normalize is not None
-            return unit.normalize(self._drop_in.config, self._scales[layer][head], code, future)
-        table = self._tables[layer][head]
-        rows = np.arange(len(code)) % code.shape[1] if len(table) > 1 else np.zeros(1, int)
-        result: Reals = table[rows[:, None], code + GREATEST]
-        result[future] = 0
-        return result
 
 
 class _Counts:
@@ -317,9 +335,10 @@ def format_losses(
     """
     context = windows.shape[1] - 1
     parts = torch.split(windows, max(1, _AT_A_TIME // (len(calibration.score[0]) * context**2)))
+    unit = UnitResults(model, kind, calibration, context)
     losses, distributions = [], []
     for name in FORMATS:
-        weights = HardwareWeights(model, kind, calibration, name, context)
+        weights = HardwareWeights(unit, name)
         loss = sum(held_out_loss(model, part, weights) * len(part) for part in parts)
         counts = weights.counts
         losses.append(
@@ -334,9 +353,3 @@ def format_losses(
         )
         distributions.append(counts.distribution())
     return tuple(losses), distributions[FORMATS.index("bf16")]
-
-
-@cache
-def _softmax(context: int) -> DropIn:
-    """Return the exact unit, built for rows of that length."""
-    return drop_in("softmax", "bf16", context)

@@ -46,7 +46,7 @@ _SMALL = GptTraining(method=METHODS["adamw"], lr=3e-3, fused=False, steps=3000)
 SIZES = {
     "small": _SMALL,
     "small-512": replace(_SMALL, model=GptConfig(context=512), batch=4),  # as many bytes a step
-    "search": replace(_SMALL, steps=1000),
+    "search": replace(_SMALL, steps=1000, batch=8),
     "paper": replace(
         _SMALL,
         model=GptConfig(layers=6, heads=6, width=384, context=256),
@@ -54,8 +54,11 @@ SIZES = {
         lr=1e-3,
     ),
 }
-"""Models and their trainings. ``search`` is a third of ``small``, to compare where constants start.
-Of ``paper`` layers, heads, width, context and steps are the paper's; batch and rate are ours."""
+"""Models and their trainings.
+
+``search`` sees a sixth of the text that ``small`` sees: it compares where constants start. Of
+``paper`` layers, heads, width, context and steps are the paper's; batch and rate are ours.
+"""
 
 _CONSMAX = Normalizer(kind="consmax")
 _ROWS = Normalizer(kind="consmax_rows", gamma=1.0)  # rows of 100 keys begin as with the paper's 100
@@ -73,7 +76,7 @@ NORMALIZERS = _ALL | _SEARCHED
 """What normalizes scores, by name: as in the paper, and where else constants may start."""
 
 _USUAL = ("small", "small-512", "search")
-_PASSAGE = 1 << 15  # bytes that formats are measured on, and that scales are calibrated on
+_PASSAGE = 1 << 14  # bytes that formats are measured on, and that scales are calibrated on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from consilico.sim.training.consmax_formats import (
     LEAST_BINADE,
     Calibration,
     HardwareWeights,
+    UnitResults,
     calibrated,
     consmax_results,
     format_losses,
@@ -76,7 +77,7 @@ def golden(kind: str, model: NormalizedGpt, scores: Tensor, head: int) -> np.nda
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_are_the_golden_unit_s_in_the_format(kind: str, p_format: str) -> None:
     model = model_of(kind)
-    found = HardwareWeights(model, kind, CALIBRATION, p_format, TIME)(0, SCORES)
+    found = HardwareWeights(UnitResults(model, kind, CALIBRATION, TIME), p_format)(0, SCORES)
     for window in range(2):
         for head in range(2):
             result = golden(kind, model, SCORES[window, head], head)
@@ -94,12 +95,12 @@ def test_weights_are_the_golden_unit_s_in_the_format(kind: str, p_format: str) -
 
 def test_a_wrong_constant_is_seen() -> None:
     model = model_of("consmax")
-    before = HardwareWeights(model, "consmax", CALIBRATION, "bf16", TIME)(0, SCORES)
+    before = HardwareWeights(UnitResults(model, "consmax", CALIBRATION, TIME), "bf16")(0, SCORES)
     with torch.no_grad():
         for layer in model.constants:
             assert isinstance(layer, ConSmax)
             layer.gamma *= 1.02
-    after = HardwareWeights(model, "consmax", CALIBRATION, "bf16", TIME)(0, SCORES)
+    after = HardwareWeights(UnitResults(model, "consmax", CALIBRATION, TIME), "bf16")(0, SCORES)
     assert not torch.equal(before, after)
 
 
@@ -171,7 +172,7 @@ def test_binades_and_what_vanishes_are_counted() -> None:
             assert isinstance(layer, ConSmax)
             layer.beta.zero_()
             layer.gamma.fill_(2.0**9)
-    weights = HardwareWeights(model, "consmax", CALIBRATION, "int7", TIME)
+    weights = HardwareWeights(UnitResults(model, "consmax", CALIBRATION, TIME), "int7")
     assert weights(0, torch.zeros(1, 2, TIME, TIME)).max() == 0
     counts = weights.counts
     shown = 2 * (TIME * (TIME + 1) // 2)

@@ -1,7 +1,6 @@
 """Measuring trainings with ConSmax: the table, what is left, what stops."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +21,13 @@ TINY = GptTraining(
 
 
 @pytest.fixture
-def tiny(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def tiny(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A study of one seed of the smallest models; the path of its table."""
     monkeypatch.setattr(bench, "SIZES", {"small": TINY})
     monkeypatch.setattr(bench, "SEEDS", (1,))
     monkeypatch.setattr(bench, "_PASSAGE", 64)
     monkeypatch.setattr(bench, "load_works", lambda: WORKS)
-    yield tmp_path / "table.json"
+    return tmp_path / "table.json"
 
 
 def run(table: Path, *options: str) -> int:
