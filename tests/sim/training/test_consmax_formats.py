@@ -66,10 +66,10 @@ def golden(kind: str, model: NormalizedGpt, scores: Tensor, head: int) -> np.nda
     result = np.zeros((TIME, TIME))
     for t in range(TIME):
         log_c = constants[head].log_c - (math.log(t + 1) if kind == "consmax_rows" else 0.0)
-        config = Log2Config(lanes=TIME)
-        registers = log2_constants(HeadConstants(scale=scale, log_c=log_c), config)
-        mask = torch.from_numpy(FUTURE[t : t + 1])
-        result[t] = bf16(consmax_log2(codes[t : t + 1], mask, registers, config).data)[0]
+        unit = Log2Config(lanes=TIME)
+        registers = log2_constants(HeadConstants(scale=scale, log_c=log_c), unit)
+        hidden = torch.from_numpy(FUTURE[t : t + 1])
+        result[t] = bf16(consmax_log2(codes[t : t + 1], hidden, registers, unit).data)[0]
     return result
 
 
@@ -99,7 +99,7 @@ def test_a_wrong_constant_is_seen() -> None:
     with torch.no_grad():
         for layer in model.constants:
             assert isinstance(layer, ConSmax)
-            layer.gamma *= 1.02
+            layer.gamma.mul_(1.02)
     after = HardwareWeights(UnitResults(model, "consmax", CALIBRATION, TIME), "bf16")(0, SCORES)
     assert not torch.equal(before, after)
 
