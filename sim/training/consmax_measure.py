@@ -59,7 +59,7 @@ SIZES = {
 }
 """Models and their trainings.
 
-``quick`` takes a minute a training on a processor of its own; ``search`` is a third of ``small`` and
+``quick`` is the least that shows a difference; ``search`` is a third of ``small`` and
 compares where constants start. Of ``paper`` layers, heads, width, context and steps are the
 paper's; batch and rate are ours.
 """
