@@ -14,6 +14,7 @@ __all__ = ["PARTS"]
 _WORDS = {"softmax": "softmax", "consmax": "ConSmax", "consmax_rows": "ConSmax, 1/(t + 1) per row"}
 _PUBLISHED_PCT = 0.9  # by which perplexity grows at most, arXiv 2402.10930, abstract
 _NOT_RUN = "not run"
+_NOTHING = "No trained model was measured yet."
 _HEAD_FORMAT = "8 bits, the point of each head its own"
 
 
@@ -42,13 +43,16 @@ def consmax_training_state() -> str:
     known = {row.key for row in rows}
     left = [case for case in cases if (case.size, case.normalizer, case.seed) not in known]
     ours = [case for case in left if case.size != "paper"]
+    counts = f"""Not run: {len(ours)} of the small sizes and {len(left) - len(ours)} of the paper's
+        size."""
+    if not rows:
+        return paragraph(f"None of the study's {len(cases)} trainings was run to its end. {counts}")
     machines = sorted({row.machine for row in rows})
     versions = sorted({f"{name} {value}" for row in rows for name, value in row.versions.items()})
     dates = sorted({row.date for row in rows})
     return paragraph(
         f"""Trained on {" and ".join(dates)} ({" and ".join(machines)}, {", ".join(versions)}):
-        {len(rows)} of the study's {len(cases)} trainings. Not run: {len(ours)} of the small sizes
-        and {len(left) - len(ours)} of the paper's size."""
+        {len(rows)} of the study's {len(cases)} trainings. {counts}"""
     )
 
 
@@ -104,9 +108,10 @@ def consmax_training_verdict() -> str:
                 )
     paper = all(_row("paper", name) is None for name in _WORDS)
     state = "The paper's size was not run, so its own claim is neither confirmed nor refuted."
+    here = f"Here, at worst: {'; '.join(found)}." if found else "Nothing of it is reproduced here."
     return paragraph(
-        f"""The paper says that perplexity grows by at most {_PUBLISHED_PCT} %. Here, at worst:
-        {"; ".join(found) if found else "nothing was run"}. {state if paper else ""}"""
+        f"""The paper says that perplexity grows by at most {_PUBLISHED_PCT} %. {here}
+        {state if paper else ""}"""
     )
 
 
@@ -159,6 +164,8 @@ def _trained() -> Sequence[ConsmaxRun]:
 def consmax_training_formats() -> str:
     """Return what formats of P do to trained models."""
     runs = _trained()
+    if not runs:
+        return _NOTHING
     head = ("", *(f"`{row.size}`, {_words(row.normalizer)}" for row in runs))
     lines = [("in floating point, nats", *(f"{row.passage_loss:.4f}" for row in runs))]
     for name in FORMATS:
@@ -184,6 +191,8 @@ def consmax_training_distribution() -> str:
                 f"{own.lost:.2%}",
             )
         )  # fmt: skip
+    if not lines:
+        return _NOTHING
     head = (
         "", "row sums", "mean", "greatest result", "results below 2^-8", "their share of the sum",
         "lost in `u8`", "saturated in `u8`", "lost in `u8-head`",
