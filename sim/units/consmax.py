@@ -222,7 +222,7 @@ def _decided(
 
 
 def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
-    """Drive every product of two mantissas in every lane, and exponents of which one bit is 1."""
+    """Drive every product of mantissas in every lane, exponents of a single bit, and zeros."""
     builder = _builder(config)
     # where fixed-point results, of 1 to 4 times this, have as many bits as there are
     top = 127 if config.output == "bf16" else 127 + config.fixed_width - 2 - config.fixed_fraction
@@ -247,6 +247,13 @@ def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
             )
             builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
             add_scores(builder, score, np.zeros(score.shape, dtype=bool))
+    # entries of 0 among all others: the least and the greatest numbers, and those near 1
+    exponents = (0, 0, 1, 1, 2, 64, 126, 127, 127, 128, 129, 192, 253, 254, 254, 0)
+    mantissas = (0, 1, 0, 127, 0, 0, 0, 0, 127, 0, 0, 0, 0, 0, 127, 127)
+    entries = zip(exponents, mantissas, strict=True)
+    tables = (tuple(high << 7 | low for high, low in entries),) * (2 * config.table_sets)
+    builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
+    add_scores(builder, score, np.zeros(score.shape, dtype=bool))
     return builder.build()
 
 
@@ -351,7 +358,7 @@ UNITS = (
         coverage=(*COVERAGE, "tie_to_even", "tie_to_odd", "above_tie", "below_tie"),
         exempt=_exempt,
         exhaustive=_split_exhaustive,
-        exhaustive_coverage=("every_product", "every_exponent_bit"),
+        exhaustive_coverage=("every_product", "every_exponent_bit", "zero_times_great"),
         latency=lambda config: _split().latency(config),
         # of a pair of lanes that look up in tables of their own, the second one never rests
         contract=lambda config: lane_contract(

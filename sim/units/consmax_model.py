@@ -203,8 +203,15 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
     pair = lower << 7 | mantissa[beat, lane, 1, score >> 4 & 15]
     # which exponents of a single bit were looked up, in which table and entry
     seen = np.zeros((2, 16, 256), dtype=bool)
-    for table, nibble in enumerate((score & 15, score >> 4 & 15)):
+    nibbles = score & 15, score >> 4 & 15
+    for table, nibble in enumerate(nibbles):
         seen[table, nibble, entries[beat, lane, table, nibble] >> 7 & 255] = True
+    # entries of 0 whose exponent alone would not say so, as the other one is great
+    zero, great = (
+        [test(entries[beat, lane, table, nibble] >> 7) for table, nibble in enumerate(nibbles)]
+        for test in (lambda exponent: exponent == 0, lambda exponent: exponent > 128)
+    )
+    zeros = [(zero[table] & great[1 - table]).any(axis=0).all() for table in range(2)]
     # rounded to 8 significant bits
     half = np.where(product >> 15 == 1, 128, 64)
     rest = product & 2 * half - 1
@@ -222,6 +229,7 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
         | {
             "every_product": in_every_lane(pair, 1 << 14),
             "every_exponent_bit": int(seen[:, :, 1 << np.arange(8)].all()),
+            "zero_times_great": int(all(zeros)),
         }
     )
 

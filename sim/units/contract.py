@@ -94,7 +94,9 @@ class Contract:
     # Verilog of what lemmas have to remember, such as the time since something happened. It knows
     # what they know.
     lemma_state: str = ""
-    # Nets of the flat design, or bits of them, by the names that lemmas have for them
+    # Nets of the flat design, or bits of them, by the names that lemmas have for them. Proofs
+    # follow the values of these nets and of what they come from. So those that decide what takes
+    # part in a result, such as the end of a row, belong here where there are no lemmas, too.
     lemma_nets: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -34,6 +34,7 @@ from consilico.sim.units.unit import Powers, Unit
 __all__ = ["UNITS"]
 
 _LONGEST = 256  # scores of a row in stimuli
+_LONGEST_SUMMED = 1 << 16  # beats of a row whose sum is as great as possible
 _COVERAGE = (
     "every_code",
     "least_score",
@@ -88,9 +89,16 @@ def _hits(config: OnlineSoftmaxConfig, accepted: Accepted, results: Results) -> 
         "too_small": shown & (found["data"] == 0),
         "above_one": found["data"] >= 128 << 7,  # 2 and more
         "loaded_within_row": inside & loaded,
+        "greatest_sum": found["sum"] > _great_sum(config),
     }
     counted = {name: int(hit.sum()) for name, hit in points.items()}
     return shape_hits(accepted, len(accepted.kind) + 1) | counted
+
+
+def _great_sum(config: OnlineSoftmaxConfig) -> float:
+    """Return what only the sum of a row of as many scores, as great, as there may be exceeds."""
+    times = max(1, (config.row - config.lanes) << config.slack)
+    return 1.98 * times * 2.0**config.sum_fraction
 
 
 def _load(builder: StimulusBuilder, k: int) -> None:
@@ -129,6 +137,19 @@ def _vectors(config: OnlineSoftmaxConfig, seed: int) -> Stimulus:
     return builder.build()
 
 
+def _exhaustive(config: OnlineSoftmaxConfig, seed: int) -> Stimulus:
+    """Drive a row as long as may be whose sum has as many bits as there are."""
+    builder = UNITS[0].builder(config)
+    _load(builder, (1 << K_FRACTION) - 1)  # an exponent is hardly less than its score
+    beats = min(-(-config.row // config.lanes), _LONGEST_SUMMED)
+    score = np.full((beats, config.lanes), 1 + config.slack)
+    mask = np.zeros_like(score)
+    score[0], mask[0, 1:] = 1, 1  # the reference: others exceed it by as much as they may
+    last = np.append(np.zeros(beats - 1, dtype=np.int64), 1)
+    builder.data({"score": score, "mask": mask, "last": last}, results=score.size)
+    return builder.build()
+
+
 def _traffic(config: OnlineSoftmaxConfig, beats: int, *, source: str) -> Stimulus:
     """Return rows to measure activity with."""
     builder = UNITS[0].builder(config)
@@ -146,6 +167,8 @@ def _exempt(config: OnlineSoftmaxConfig) -> dict[str, str]:
         found["short_last_beat"] = "a beat of one score is never short"
     if not config.slack:
         found["above_one"] = "no score exceeds the reference by a bit"
+    if config.row > _LONGEST_SUMMED * config.lanes:
+        found["greatest_sum"] = f"rows of {_LONGEST_SUMMED} beats are the longest that are driven"
     return found
 
 
@@ -156,6 +179,7 @@ def _contract(config: OnlineSoftmaxConfig) -> Contract:
         masked_clocks=masks,
         beat_clocks=clocked_by(_hardware().STAGES, cfg=("constants",)),
         ready={"i": MOVES, "cfg": FREE},
+        lemma_nets={name: name for name in ("last2", "last3")},  # where a row begins anew
     )
 
 
@@ -205,6 +229,8 @@ UNITS = (
         bf16=lambda config: ("o.data",),
         coverage=_COVERAGE,
         exempt=_exempt,
+        exhaustive=_exhaustive,
+        exhaustive_coverage=("greatest_sum",),
         latency=lambda config: _hardware().STAGES,
         contract=_contract,
         operations_per_beat=lambda config: config.lanes,

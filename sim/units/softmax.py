@@ -36,6 +36,7 @@ __all__ = ["UNITS"]
 
 _DRAWN = 1 << 16  # beats of the exhaustive stimulus
 _SCALES = 64  # of it
+_SMALL = 1 << 12  # rows of it whose sums are decided by their lowest bits
 
 
 def _hardware() -> Any:
@@ -101,7 +102,24 @@ def _exhaustive(config: SoftmaxConfig, seed: int) -> Stimulus:
         builder.configure({"k": np.array([int((1 << K_FRACTION) ** rng.uniform(0.5, 1))])})
         for score, mask in drawn_rows(rng, config.lanes, config.beats, _DRAWN // _SCALES):
             add_row(builder, config.lanes, score, mask)
+    _small_terms(builder, config, rng)
     return builder.build()
+
+
+def _small_terms(builder: StimulusBuilder, config: SoftmaxConfig, rng: np.random.Generator) -> None:
+    """Add rows of one great power and a few so small that they only move the lowest bits of a sum.
+
+    Their carries reach the bits of which the logarithm is taken, or just do not.
+    """
+    for _ in range(_SCALES):
+        k = int((1 << K_FRACTION) ** rng.uniform(0.85, 1))
+        builder.configure({"k": np.array([k])})
+        for _ in range(_SMALL // _SCALES):
+            length = int(rng.integers(3, min(config.row, 12)))
+            below = rng.uniform(10.5, 14, length) * (1 << K_FRACTION) / k
+            below[0 if rng.random() < 0.5 else -1] = 0
+            score = 127 - np.minimum(below.astype(np.int64), 255)
+            add_row(builder, config.lanes, score, np.zeros(length, dtype=bool))
 
 
 def _traffic(config: SoftmaxConfig, beats: int, *, source: str) -> Stimulus:

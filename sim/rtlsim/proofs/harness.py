@@ -29,11 +29,16 @@ _SAME = {
 _CFG = {"cfg__valid": "cfg_valid", "cfg__ready": "cfg_ready", "cfg__payload": "cfg_payload"}
 
 
+_HELPED_PORTS = ",\n  output unlike,\n  output [{top}:0] helped,\n  output [{top}:0] given"
 _HELPED = """\
   reg [15:0] ended = 0;
   always @(posedge clk) ended <= rst ? 0 : {{ended, take && ({completes}) != 0}};
 {state}
-  assign helped = violated | {{{count}{{after_reset && !rst && !({lemmas})}}}};
+  assign unlike = after_reset && !rst && !({lemmas});
+  reg was_unlike = 0;
+  always @(posedge clk) was_unlike <= was_unlike || unlike;
+  assign helped = violated | {{{count}{{unlike}}}};
+  assign given = violated & ~{{{count}{{unlike || was_unlike}}}};
 """
 
 
@@ -64,8 +69,9 @@ def harness(claim: Claim, found: Slice, around: Around) -> str:
 
     Its outputs are ``violated``, one bit per property of :data:`PROPERTIES`, and, one bit per tick
     of the slice, whether that clock must not tick now: because nothing moves (``resting``), or
-    because its lane is masked (``masked``). With lemmas there is ``helped``, too: what is violated,
-    or that a lemma is.
+    because its lane is masked (``masked``). With lemmas there are three more: whether one is wrong
+    (``unlike``), what is violated or that (``helped``), and what is violated while none has ever
+    been wrong (``given``).
     """
     contract, layouts = claim.contract or Contract(), claim.layouts
     latency_cycles, ports = claim.latency_cycles, layouts.ports
@@ -113,7 +119,7 @@ module {HARNESS}(
   input clk,
 {inputs}  output [{len(PROPERTIES) - 1}:0] violated,
   output [{count - 1}:0] resting,
-  output [{count - 1}:0] masked{f", output [{len(PROPERTIES) - 1}:0] helped" if helped else ""}
+  output [{count - 1}:0] masked{_HELPED_PORTS.format(top=len(PROPERTIES) - 1) if helped else ""}
 );
   reg first = 1;
   reg [1:0] held_marks = 0;

@@ -5,7 +5,7 @@ small enough to be proved whatever the unit computes says :mod:`.slicing`.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -243,15 +243,10 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
         note = overflow_told(model.overflow or b"", answer.inputs) if answer.inputs else ""
         return _decided(wanted, answer, note=note)
     number = PROPERTIES.index(wanted)
-    if (helped := output_number(model.aiger, f"helped[{number}]")) is not None:
-        for engine, output, most_s, note in (
-            (follow, helped, limit_s, _LEMMAS),
-            (induct, number, min(QUICK_S, limit_s), ""),
-            (induct, helped, limit_s, _LEMMAS),
-        ):
-            answer = engine(folder / "model.aig", output, most_s)
-            if answer.verdict == "proved":
-                return _decided(wanted, answer, note=note)
+    for engine, output, most_s in _with_lemmas(number, model, folder, limit_s):
+        answer = engine(folder / "model.aig", output, most_s)
+        if answer.verdict == "proved":
+            return _decided(wanted, answer, note=_LEMMAS if output != number else "")
     answer = decide(folder / "model.aig", number, limit_s)
     if answer.verdict != "failed":
         return _decided(wanted, answer)
@@ -268,6 +263,26 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
     if wanted.coarse:
         return _undecided(wanted, "not proved", _TOO_COARSE, found)
     return _decided(wanted, answer, note=_POWER)
+
+
+def _with_lemmas(
+    number: int, model: Model, folder: Path, limit_s: int
+) -> Iterator[tuple[Callable[[Path, int, int], Answer], int, int]]:
+    """Yield what to prove in place of a property if there are lemmas: how, and for how long.
+
+    Lemmas that follow by themselves are taken as given then: a search for an invariant has to find
+    what they do not say, and nothing else. Others are proved along with the property.
+    """
+    unlike, helped, given = (
+        output_number(model.aiger, name)
+        for name in ("unlike", f"helped[{number}]", f"given[{number}]")
+    )
+    if unlike is None or helped is None or given is None:
+        return
+    yield follow, helped, limit_s
+    yield induct, number, min(QUICK_S, limit_s)
+    sound = follow(folder / "model.aig", unlike, limit_s).verdict == "proved"
+    yield induct, given if sound else helped, limit_s
 
 
 def _trace(claim: Claim, found: Slice, number: int, exact: Path, answer: Answer) -> Trace:

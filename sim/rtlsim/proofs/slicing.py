@@ -32,6 +32,7 @@ TICKS = "consilico_ticks"  # Out: which gated clocks tick, which latches are ope
 _GATES = frozenset(
     {"$and", "$or", "$not", "$pos", "$mux", "$pmux", "$logic_and", "$logic_or", "$logic_not"}
 )
+_HOLDS = frozenset({"$ff"})
 # How a control signal lets data through a gate: what is asked of its bits, and whether the data
 # pass if the answer is no. All bits 0 let nothing through an AND, all bits 1 nothing through an OR.
 _BLOCKS = {
@@ -40,6 +41,8 @@ _BLOCKS = {
     "$or": ("$reduce_and", True),
     "$logic_or": ("$reduce_or", True),
 }
+# What is shifted decides whether it matters by how many places: 0 stays 0
+_SHIFTS = frozenset({"$shl", "$shr", "$sshl", "$sshr"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +199,7 @@ class _Marking:
         return self._signals[bit]
 
     def _found_steered(self) -> set[Bit]:
-        """Return the single bits of data that control takes part in by gates.
+        """Return the single bits of data that control takes part in by gates, and hold that.
 
         Whether a marked word passes may depend on them, so they keep their value.
         """
@@ -205,13 +208,13 @@ class _Marking:
         pending = [cell for cell in design.cells if cell.kind in _GATES]
         while pending:
             cell = pending.pop()
-            (bit, *others) = cell.outputs["Y"]
+            (bit, *others) = cell.outputs["Q" if cell.stores else "Y"]
             if others or bit in found or bit not in self._data:
                 continue
             operands = {each for port in cell.inputs.values() for each in port}
             if any(isinstance(each, int) and self._decides([each], found) for each in operands):
                 found.add(bit)
-                pending += [each for each in design.readers(bit) if each.kind in _GATES]
+                pending += [each for each in design.readers(bit) if each.kind in _GATES | _HOLDS]
         return found
 
     def _decides(self, bits: Sequence[Bit], steered: set[Bit]) -> bool:
@@ -286,6 +289,9 @@ class _Marking:
             (chosen,) = self._design.new_bits(1)
             self._design.add(raw_cell(cell.kind, choice, {"Y": [chosen]}))
             self._gate("$or", [[chosen], [self._union(inputs["S"])]], mark)
+        elif cell.kind in _SHIFTS:
+            places = self._gated(self._union(inputs["B"]), inputs["A"])
+            self._gate("$or", [[self._union(inputs["A"])], [places]], mark)
         elif cell.kind in _BLOCKS:
             a, b = self._passes(cell, inputs, "A", "B"), self._passes(cell, inputs, "B", "A")
             self._gate("$or", [[a], [b]], mark)
@@ -304,6 +310,33 @@ class _Marking:
         self._gate("$not" if inverted else "$pos", [[some]], opens)
         self._gate("$or", [[opens], [self._union(control)]], either)
         self._gate("$and", [[by], [either]], made)
+        return made
+
+    def _gated(self, by: Bit, shifted: Sequence[Bit]) -> Bit:
+        """Return the mark of a number of places, unless all that is shifted is certainly 0."""
+        may = [self._may_be_one(bit) for bit in shifted]
+        if by == "0" or "1" in may:
+            return by
+        some, made = self._design.new_bits(2)
+        self._gate("$reduce_or", [list(dict.fromkeys(may))], some)
+        self._gate("$and", [[by], [some]], made)
+        return made
+
+    def _may_be_one(self, bit: Bit) -> Bit:
+        """Return a bit that is 1 if another one may be: control knows when an AND is not."""
+        if bit not in self._data:
+            return bit
+        cell, _, place = self._design.driver.get(bit, (None, "", 0))
+        if cell is None or cell.kind != "$and":
+            return "1"
+        operands = [cell.operand(port, place)[0] for port in "AB"]
+        decided = [each for each in operands if self._decides([each], self._steered)]
+        others = [self._may_be_one(each) for each in operands if each not in decided]
+        factors = [each for each in (*decided, *others) if each != "1"]
+        if len(factors) < 2:
+            return factors[0] if factors else "1"
+        (made,) = self._design.new_bits(1)
+        self._gate("$and", [[each] for each in factors], made)
         return made
 
     def _of(self, bits: Sequence[Bit]) -> list[Bit]:

@@ -136,6 +136,52 @@ def test_a_lemma_helps_a_proof_and_is_proved_with_it(monkeypatch: pytest.MonkeyP
     assert proof("due == 0", text=broken).verdict == "failed"
 
 
+def test_lemmas_that_follow_by_themselves_are_given_to_a_proof_of_what_they_do_not_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nets = {name: name for name in ("full0", "full1")}
+    contract = Contract(lemmas=("due + 0 == full0 + full1",), lemma_nets=nets)
+    unit = replace(toy.unit(), contract=lambda config: contract)
+    asked = []
+    monkeypatch.setattr(
+        prove, "induct",
+        lambda model, output, limit_s: asked.append(output) or induct(model, output, limit_s)
+        if limit_s != prove.QUICK_S  # let what is tried first, without them, find nothing
+        else Answer(verdict="not proved", engine=None, steps=None, seconds=0.0),
+    )  # fmt: skip
+    for edit, verdict in (((), "proved"), (TWINS["in_order"], "failed")):
+        text = "\n".join(toy.sources(*edit))
+        (found,) = prove_verilog(unit, toy.ToyConfig(), text, only=("in_order",)).proofs
+        assert (found.verdict, "with the lemmas" in found.note) == (verdict, verdict == "proved")
+    claim = Claim(
+        text="\n".join(toy.sources()), top=toy.TOP, latency_cycles=2, contract=contract,
+        layouts=UNIT.layouts(toy.ToyConfig()),
+    )  # fmt: skip
+    number = [each.name for each in PROPERTIES].index("in_order")
+    assert asked[0] == output_number(build_model(claim).aiger, f"given[{number}]")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("forgotten", "verdict"),
+    [
+        ("", "proved"),
+        ("~ last3;", "failed"),  # a sum goes on with the next row
+        ("~ hidden0;", "failed"),  # a masked score shows the one before, which its registers hold
+    ],
+)
+def test_where_a_row_ends_and_what_is_masked_decide_what_a_result_depends_on(
+    forgotten: str, verdict: str
+) -> None:
+    unit = find_unit("online_softmax")
+    config = unit.config.from_text([])
+    text = verilog(unit, config)
+    assert forgotten in text
+    broken = text.replace(forgotten, "1'h1;") if forgotten else text
+    (found,) = prove_verilog(unit, config, broken, only=("in_order",)).proofs
+    assert found.verdict == verdict
+
+
 def test_a_store_is_proved_with_lemmas_about_what_it_holds() -> None:
     unit = find_unit("matmul/quantize")
     config = unit.config.from_text([("lanes", "4"), ("group", "32")])
