@@ -250,8 +250,8 @@ def _split_exhaustive(config: SplitConfig, seed: int) -> Stimulus:
     # entries of 0 among all others: the least and the greatest numbers, and those near 1
     exponents = (0, 0, 1, 1, 2, 64, 126, 127, 127, 128, 129, 192, 253, 254, 254, 0)
     mantissas = (0, 1, 0, 127, 0, 0, 0, 0, 127, 0, 0, 0, 0, 0, 127, 127)
-    entries = zip(exponents, mantissas, strict=True)
-    tables = (tuple(high << 7 | low for high, low in entries),) * (2 * config.table_sets)
+    words = zip(exponents, mantissas, strict=True)
+    tables = (tuple(high << 7 | low for high, low in words),) * (2 * config.table_sets)
     builder.configure(_table_beats(SplitConstants(tables=tables, wide=False), config))
     add_scores(builder, score, np.zeros(score.shape, dtype=bool))
     return builder.build()

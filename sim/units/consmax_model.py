@@ -207,11 +207,8 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
     for table, nibble in enumerate(nibbles):
         seen[table, nibble, entries[beat, lane, table, nibble] >> 7 & 255] = True
     # entries of 0 whose exponent alone would not say so, as the other one is great
-    zero, great = (
-        [test(entries[beat, lane, table, nibble] >> 7) for table, nibble in enumerate(nibbles)]
-        for test in (lambda exponent: exponent == 0, lambda exponent: exponent > 128)
-    )
-    zeros = [(zero[table] & great[1 - table]).any(axis=0).all() for table in range(2)]
+    exponent = [entries[beat, lane, table, nibbles[table]] >> 7 for table in range(2)]
+    zeros = [(exponent[table] == 0) & (exponent[1 - table] > 128) for table in range(2)]
     # rounded to 8 significant bits
     half = np.where(product >> 15 == 1, 128, 64)
     rest = product & 2 * half - 1
@@ -229,7 +226,7 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
         | {
             "every_product": in_every_lane(pair, 1 << 14),
             "every_exponent_bit": int(seen[:, :, 1 << np.arange(8)].all()),
-            "zero_times_great": int(all(zeros)),
+            "zero_times_great": int(all(zero.any(axis=0).all() for zero in zeros)),
         }
     )
 

@@ -143,12 +143,14 @@ def test_lemmas_that_follow_by_themselves_are_given_to_a_proof_of_what_they_do_n
     contract = Contract(lemmas=("due + 0 == full0 + full1",), lemma_nets=nets)
     unit = replace(toy.unit(), contract=lambda config: contract)
     asked = []
-    monkeypatch.setattr(
-        prove, "induct",
-        lambda model, output, limit_s: asked.append(output) or induct(model, output, limit_s)
-        if limit_s != prove.QUICK_S  # let what is tried first, without them, find nothing
-        else Answer(verdict="not proved", engine=None, steps=None, seconds=0.0),
-    )  # fmt: skip
+
+    def after_the_first(model: Path, output: int, limit_s: int) -> Answer:
+        if limit_s == prove.QUICK_S:  # without lemmas
+            return Answer(verdict="not proved", engine=None, steps=None, seconds=0.0)
+        asked.append(output)
+        return induct(model, output, limit_s)
+
+    monkeypatch.setattr(prove, "induct", after_the_first)
     for edit, verdict in (((), "proved"), (TWINS["in_order"], "failed")):
         text = "\n".join(toy.sources(*edit))
         (found,) = prove_verilog(unit, toy.ToyConfig(), text, only=("in_order",)).proofs
