@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from consilico.golden.attention.rows import RowConfig, running_sum
+from consilico.golden.attention.rows import RowConfig, RunningSum, running_sum
 from consilico.golden.config import choice
 from consilico.golden.lazy import torch
 
@@ -28,6 +28,7 @@ __all__ = [
     "SUM_FRACTION",
     "SoleConfig",
     "exponent_of",
+    "row_sum",
     "sole",
 ]
 
@@ -81,6 +82,26 @@ def exponent_of(excess: Tensor) -> Tensor:
     return ((product + half) >> SCORE_FRACTION).clamp(max=MOST_EXPONENT)
 
 
+def row_sum(score: Tensor, mask: Tensor) -> RunningSum:
+    """Return the greatest score of each row, and the sum of its powers of two.
+
+    Args:
+        score: As :func:`sole` takes them, shape ``(rows, beats, lanes)``.
+        mask: Likewise.
+
+    Returns:
+        Both of shape ``(rows,)``; the sum has 15 fraction bits and is relative to the greatest.
+    """
+    return running_sum(
+        torch.where(mask, LEAST, score),
+        LEAST,
+        lambda beat, excess: torch.where(
+            mask[:, beat], 0, 1 << SUM_FRACTION - exponent_of(excess)
+        ).sum(dim=1),
+        lambda total, growth, added: (total >> exponent_of(growth)) + added,
+    )
+
+
 def sole(score: Tensor, mask: Tensor, config: SoleConfig) -> Tensor:
     """Compute results as ``sole`` does, bit for bit.
 
@@ -95,14 +116,7 @@ def sole(score: Tensor, mask: Tensor, config: SoleConfig) -> Tensor:
         Results with 8 fraction bits, int64, same shape.
     """
     reference = torch.where(mask, LEAST, score)
-    greatest, total = running_sum(
-        reference,
-        LEAST,
-        lambda beat, excess: torch.where(
-            mask[:, beat], 0, 1 << SUM_FRACTION - exponent_of(excess)
-        ).sum(dim=1),
-        lambda total, growth, added: (total >> exponent_of(growth)) + added,
-    )
+    greatest, total = row_sum(score, mask)
     place = torch.frexp(total.double()).exponent.long().clamp(min=1) - 1  # of the leading one
     second = (total << 1 >> place) & 1
     numerator = torch.tensor(NUMERATORS)[second]

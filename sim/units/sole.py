@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from consilico.golden.attention.sole import SCORE_FRACTION, SoleConfig, sole
+from consilico.golden.attention.sole import (
+    MOST_EXPONENT,
+    SCORE_FRACTION,
+    SUM_FRACTION,
+    SoleConfig,
+    exponent_of,
+    row_sum,
+    sole,
+)
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted, Results
@@ -29,9 +37,10 @@ from consilico.sim.units.rows import (
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
-__all__ = ["UNITS"]
+__all__ = ["UNITS", "row_at_step"]
 
 _DRAWN = 1 << 16  # beats of the exhaustive stimulus
+_AT_STEPS = 2000  # rows of it whose sums are at steps of the quotient, or one below
 
 
 def _hardware() -> Any:
@@ -81,7 +90,48 @@ def _exhaustive(config: SoleConfig, seed: int) -> Stimulus:
     rng = np.random.default_rng(seed)
     for score, mask in drawn_rows(rng, config.lanes, config.beats, _DRAWN):
         add_row(builder, config.lanes, score, mask)
+    for _ in range(_AT_STEPS):
+        score, mask = row_at_step(config, rng)
+        builder.coverage["sum_at_step"] += 1
+        add_row(builder, config.lanes, score, mask)
     return builder.build()
+
+
+def row_at_step(config: SoleConfig, rng: np.random.Generator) -> tuple[Codes, Masks]:
+    """Draw a row whose sum is where results change, or one less.
+
+    They change where the sum's leading one moves and where its second bit does. Drawn scores come
+    first, then the greatest one, and then what is missing to a step, a power of two per score, so
+    that every bit of the sum and of what was added to it decides about the result.
+
+    Args:
+        config: The unit.
+        rng: Random generator.
+
+    Returns:
+        Scores and whether each is masked, shape ``(scores,)``; none is.
+    """
+    import torch
+
+    # of each exponent the least excess of the maximum
+    excess = np.searchsorted(exponent_of(torch.arange(256)).numpy(), np.arange(MOST_EXPONENT + 1))
+    while True:
+        greatest = int(rng.integers(40, 128))  # so that every exponent has a score
+        beats = int(rng.integers(1, 4))
+        drawn = rng.integers(-128, greatest + 1, (1, beats, config.lanes))
+        drawn[0, -1, -1] = greatest
+        mask = np.zeros(drawn.shape, dtype=np.bool_)
+        total = int(row_sum(torch.from_numpy(drawn), torch.from_numpy(mask)).total[0])
+        step = int(rng.choice([3, 4, 6])) << total.bit_length() - 1 >> 1
+        missing = step - int(rng.integers(2)) - total
+        if missing < 0:
+            continue
+        exponents = [0] * (missing >> SUM_FRACTION)
+        exponents += [SUM_FRACTION - bit for bit in range(SUM_FRACTION) if missing >> bit & 1]
+        if drawn.size + len(exponents) <= config.row:
+            closing = greatest - rng.permutation(excess[exponents])
+            score = np.append(drawn, closing)
+            return score, np.zeros(len(score), dtype=np.bool_)
 
 
 def _traffic(config: SoleConfig, beats: int, *, source: str) -> Stimulus:
@@ -114,6 +164,7 @@ UNITS = (
         golden=_golden,
         hits=row_hits,
         coverage=COVERAGE,
+        exhaustive_coverage=("sum_at_step",),
         exempt=row_exempt,
         latency=lambda config: _timing(config).latency,
         item_cycles=lambda config, accepted: row_cycles(_timing(config), config, accepted),
