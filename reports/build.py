@@ -22,6 +22,7 @@ __all__ = ["KIT", "ReportAnswer", "build_report", "request_of"]
 
 KIT = "nangate45"  # if no other is asked for
 _BETWEEN_WRITES_S = 10.0
+_WRITING_SHARE = 0.05  # of the time, about, that pages which are written again may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,7 @@ class _Report:
         self._figures = Figures()
         self._begun = time.monotonic()
         self._written = -_BETWEEN_WRITES_S
+        self._writing_s = 0.0  # of the last page
 
     def rounds(self) -> Iterable[list[Job]]:
         """Yield jobs to run until there are no more.
@@ -177,11 +179,13 @@ class _Report:
     def add(self, job: Job, outcome: Outcome) -> None:
         """Note how a job ended, and write the page again if it was not just written."""
         self.results.add(job, outcome)
-        if time.monotonic() - self._written >= _BETWEEN_WRITES_S:
+        between = max(_BETWEEN_WRITES_S, self._writing_s / _WRITING_SHARE)
+        if time.monotonic() - self._written >= between:
             self.write(finished=False)
 
     def write(self, *, finished: bool) -> ReportAnswer:
         """Write the page as it is now."""
+        begun = time.monotonic()
         parts = [self._part(section) for section in self.sections]
         answer = _answer(parts, self.output)
         done = [job for job in self._asked if job in self.results]
@@ -200,6 +204,7 @@ class _Report:
         write_atomic(self.output / "report.json", _document(self.request, parts, answer, state))
         write_atomic(self.output / "index.html", html)
         self._written = time.monotonic()
+        self._writing_s = self._written - begun
         return answer
 
     def _part(self, section: Section[Any]) -> Part:

@@ -10,12 +10,12 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.results import cached, digest, stored
 from consilico.sim.rtlsim.mutation.score import MutationScore, mutation_score, score_key
 from consilico.sim.rtlsim.proofs.prove import Proofs, proofs_key, prove
-from consilico.sim.rtlsim.verify import Verification, verify
+from consilico.sim.rtlsim.verify import Verification, check
 from consilico.sim.silicon.flow import Flow, last_rung
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
-from consilico.sim.units.catalogue import catalogue, configure, find_unit
+from consilico.sim.units.catalogue import catalogue, configure, find_unit, verilog
 from consilico.sim.units.consmax import PAPER
 
 __all__ = [
@@ -187,10 +187,11 @@ def stored_proofs(verified: Verified | None) -> Proofs | None:
 def _verify(name: str, settings: tuple[str, ...]) -> Verified:
     unit = find_unit(name)
     config = configure(unit, list(settings))
+    text = verilog(unit, config)  # once for all three: it takes seconds
     return Verified(
-        verification=verify(unit, config, list(_SIMULATORS), seed=SEED),
-        score_key=score_key(unit, config),
-        proofs_key=proofs_key(unit, config),
+        verification=check(unit, config, text, list(_SIMULATORS), seed=SEED),
+        score_key=score_key(unit, config, text),
+        proofs_key=proofs_key(unit, config, text),
     )
 
 

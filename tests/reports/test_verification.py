@@ -43,7 +43,7 @@ def test_the_keys_are_those_under_which_commands_keep_their_answers(
     it = facts["verification"].verdicts[0]
     monkeypatch.setattr(score, "_scored", lambda *arguments: it.mutants)
     monkeypatch.setattr(prove, "_proofs", lambda *arguments: it.proofs.proofs[:1])
-    monkeypatch.setattr(measure, "verify", lambda *arguments, **options: it.found)
+    monkeypatch.setattr(measure, "check", lambda *arguments, **options: it.found)
     unit = toy.unit()
     monkeypatch.setattr(measure, "find_unit", lambda name: unit)
     score.mutation_score(unit, unit.config())

@@ -116,10 +116,17 @@ def mutation_score(
     )
 
 
-def score_key(unit: Unit, config: Config, count: int = COUNT, seed: int = 1) -> str:
-    """Return the key under which the cache holds a unit's score (``mutate``), once measured."""
-    texts = verilog(unit, config), "", ""
-    return _key(unit, config, texts, unit.vectors(config, seed), count, seed)
+def score_key(unit: Unit, config: Config, text: str, count: int = COUNT, seed: int = 1) -> str:
+    """Return the key under which the cache holds a unit's score (``mutate``), once measured.
+
+    Args:
+        unit: The unit.
+        config: Its configuration.
+        text: Its Verilog, as :func:`.verilog` writes it.
+        count: Number of mutants.
+        seed: Of their choice and of the stimulus.
+    """
+    return _key(unit, config, (text, "", ""), unit.vectors(config, seed), count, seed)
 
 
 def _key(

@@ -179,9 +179,16 @@ def _moved(result: Proofs, folder: Path) -> Proofs:
     return replace(result, proofs=tuple(map(moved, result.proofs)))
 
 
-def proofs_key(unit: Unit, config: Config, limit_s: int = LIMIT_S) -> str:
-    """Return the key under which the cache holds a unit's proofs (``prove``), once tried."""
-    return _key(unit, config, _claim(unit, config, verilog(unit, config)), limit_s, ())
+def proofs_key(unit: Unit, config: Config, text: str, limit_s: int = LIMIT_S) -> str:
+    """Return the key under which the cache holds a unit's proofs (``prove``), once tried.
+
+    Args:
+        unit: The unit.
+        config: Its configuration.
+        text: Its Verilog, as :func:`.verilog` writes it.
+        limit_s: Time limit of a property, in s.
+    """
+    return _key(unit, config, _claim(unit, config, text), limit_s, ())
 
 
 def _claim(unit: Unit, config: Config, text: str) -> Claim:
