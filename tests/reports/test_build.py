@@ -165,6 +165,7 @@ def test_the_page_is_there_while_the_rest_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "_BETWEEN_WRITES_S", 0.0)
+    monkeypatch.setattr(build, "_WRITING_SHARE", 1e9)
     seen: list[tuple[str, str]] = []
 
     def look(label: str, done: int, total: int) -> None:
@@ -186,6 +187,20 @@ def test_the_page_is_there_while_the_rest_is_measured(
     assert 'http-equiv="refresh"' not in html
     assert "Still measuring" not in html
     assert json.loads((tmp_path / "report.json").read_text())["finished"] is True
+
+
+def test_writing_pages_takes_its_share_of_the_time_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_BETWEEN_WRITES_S", 0.0)
+    monkeypatch.setattr(build, "_WRITING_SHARE", 1e-9)
+    pages: list[str] = []
+    build_report(
+        tmp_path, REQUEST, sections=[a_section("one", job("a"), job("b"))], workers=1,
+        progress=lambda *_: pages.append(words((tmp_path / "index.html").read_text())),
+    )  # fmt: skip
+    assert "Still measuring: 0 of 2 done" in pages[-1]  # the page of before, not written anew
+    assert "b done" in words((tmp_path / "index.html").read_text())
 
 
 def test_missing_tool_is_named_before_anything_runs_and_leaves_the_earlier_report(
