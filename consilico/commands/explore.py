@@ -146,9 +146,9 @@ def _show_perplexities(answers: dict[str, Any]) -> None:
 
 
 def _growth(ratio: float | None) -> str:
-    from consilico.reports.page.numbers import NOT_MEASURED
+    from consilico.reports.page.numbers import NOT_MEASURED, signed_percent
 
-    return NOT_MEASURED if ratio is None else f"{100 * (ratio - 1):+.2f} %"
+    return NOT_MEASURED if ratio is None else signed_percent(ratio - 1)
 
 
 def _show_units(result: dict[str, Any]) -> None:

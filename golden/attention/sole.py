@@ -115,12 +115,12 @@ def sole(score: Tensor, mask: Tensor, config: SoleConfig) -> Tensor:
     Returns:
         Results with 8 fraction bits, int64, same shape.
     """
-    reference = torch.where(mask, LEAST, score)
     greatest, total = row_sum(score, mask)
     place = torch.frexp(total.double()).exponent.long().clamp(min=1) - 1  # of the leading one
     second = (total << 1 >> place) & 1
     numerator = torch.tensor(NUMERATORS)[second]
     if config.stores == "exponents":  # relative to the maximum when they came, and it grew since
+        reference = torch.where(mask, LEAST, score)
         so_far = reference.amax(dim=2, keepdim=True).cummax(dim=1).values
         exponent = exponent_of((so_far - score).clamp(min=0))
         exponent = exponent + exponent_of(greatest[:, None, None] - so_far)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from consilico.reports.page.chart import Chart, Panel, Series
-from consilico.reports.page.numbers import NOT_MEASURED
+from consilico.reports.page.numbers import NOT_MEASURED, signed_percent
 
 __all__ = ["explore_plot"]
 
@@ -117,7 +117,7 @@ def _label(item: dict[str, Any]) -> str:
     ]
     if "perplexity_ratio" in item:
         ratio = item["perplexity_ratio"]
-        told = NOT_MEASURED if ratio is None else f"{100 * (ratio - 1):+.2f} %"
+        told = NOT_MEASURED if ratio is None else signed_percent(ratio - 1)
         figures.append(f"{_PERPLEXITY}: {told}")
     settings = [f"{name}: {value}" for name, value in item["settings"].items()]
     return "<br>".join([f"point {item['index']}", *settings, *figures])

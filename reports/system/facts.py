@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.accelerator.accelerator import find_dram
-from consilico.sim.accuracy.formats import fixed_format
 from consilico.sim.accuracy.table import measured_accuracies
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval, summed
@@ -202,7 +201,7 @@ def _format_costs(title: str, answers: dict[str, SystemAnswer]) -> Iterator[Form
         yield FormatCost(
             title=title,
             p_format=form,
-            measured_as=fixed_format(P_FORMATS[form].bits).name,
+            measured_as=P_FORMATS[form].measured_as,
             latency=found.latency_s.value / first.latency_s.value,
             energy=found.total_j.value / first.total_j.value,
             area=found.total_um2.value / first.total_um2.value,

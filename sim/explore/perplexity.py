@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from consilico.sim.accuracy.formats import fixed_format
 from consilico.sim.accuracy.table import known_accuracy, measured_accuracies
 from consilico.sim.base.facts import Facts
 from consilico.sim.system.normalizers import P_FORMATS
@@ -18,7 +17,7 @@ from consilico.sim.system.normalizers import P_FORMATS
 __all__ = ["PERPLEXITY", "NormalizerPerplexity", "Perplexities", "perplexities"]
 
 PERPLEXITY = "perplexity"
-"""The objective."""
+"""Name of the objective, next to those of the figures that are computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def perplexities(pairs: Iterable[tuple[str, str]], context: int) -> Perplexities
         pairs: Normalizers and forms of their results, as chips have them.
         context: Tokens of the longest row.
     """
-    asked = {pair: fixed_format(P_FORMATS[pair[1]].bits).name for pair in dict.fromkeys(pairs)}
+    asked = {pair: P_FORMATS[pair[1]].measured_as for pair in dict.fromkeys(pairs)}
     table = measured_accuracies()
     found = {
         pair: [

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from consilico.sim.accelerator.unit_prices import PricedKit
-from consilico.sim.accuracy.formats import fixed_format
 from consilico.sim.accuracy.table import KnownAccuracy, known_accuracy
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import ZERO, Interval, summed
@@ -305,8 +304,8 @@ class SystemAnswer:
     @property
     def accuracy(self) -> KnownAccuracy:
         """Return what normalizer and format of P were measured to do to the answers of a model."""
-        form = fixed_format(self.normalizer.form.bits).name
-        return known_accuracy(self.normalizer.unit.name, form, self.workload.context)
+        own = self.normalizer
+        return known_accuracy(own.unit.name, own.form.measured_as, self.workload.context)
 
     @property
     def nothing_gained(self) -> list[str]:

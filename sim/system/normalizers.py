@@ -13,6 +13,7 @@ from typing import Any
 
 from consilico.golden.attention.tile import TileConfig, UnsignedArray
 from consilico.golden.config import Config
+from consilico.sim.accuracy.formats import fixed_format
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.catalogue import catalogue, find_unit
 from consilico.sim.units.unit import Unit
@@ -37,6 +38,11 @@ class PForm:
     slices: int  # operands that it takes
     bits: int  # all behind the point
     unsigned: bool  # cells of the array take bytes without a sign, and are wider for that
+
+    @property
+    def measured_as(self) -> str:
+        """Return the name that ``consilico accuracy`` has for the format."""
+        return fixed_format(self.bits).name
 
 
 def _forms() -> Iterator[tuple[str, PForm]]:

@@ -23,7 +23,7 @@ from consilico.sim.traffic.transformer import Normalize
 __all__ = ["KINDS", "NormalizedGpt", "Normalizer"]
 
 KINDS = ("softmax", "consmax", "consmax_rows")
-"""What may normalize scores."""
+"""Names of what may make weights out of the scores of attention."""
 
 _CEILING = math.log(torch.finfo(torch.float32).max) * (1 - 2**-20)
 

@@ -93,7 +93,7 @@ class Case:
 
     @property
     def training(self) -> ConsmaxTraining:
-        """Return its settings."""
+        """Return the settings of the model, its normalizer and its training."""
         return ConsmaxTraining(gpt=SIZES[self.size], normalizer=NORMALIZERS[self.normalizer])
 
     @property

@@ -139,7 +139,7 @@ def train_gpt(
 
 
 class _State:
-    """A training under way."""
+    """A training under way: everything that a checkpoint has to hold for it to go on."""
 
     def __init__(self, run: ConsmaxTraining, text: Tensor, seed: int, place: torch.device) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -186,7 +186,7 @@ class _State:
         return value
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint."""
+        """Write a checkpoint, which replaces the one of before."""
         content = io.BytesIO()
         state = {
             "model": self.model.state_dict(),
