@@ -3,7 +3,8 @@
 A result depends on the modules that compute it and on nothing else. So the digest covers the
 named modules, every module of their packages that they import, directly or not, and the data files
 next to those modules that they name. Comments, docstrings and the layout of the text do not count,
-nor does ``sim/base`` itself, which carries results about and computes none.
+nor does ``sim/base`` itself, which carries results about and computes none. Reading a text takes
+far longer than asking for what it said the last time, so that is kept in the cache.
 """
 
 import ast
@@ -16,8 +17,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
-from consilico.sim.base.results import digest
+from consilico.sim.base.errors import UserError
+from consilico.sim.base.results import cached, digest
 
 __all__ = ["code_digest", "modules_behind"]
 
@@ -88,27 +91,46 @@ def _module(name: str) -> _Module:
     path = _file(name)
     if path is None:  # typed at a prompt: nothing says that it is the same the next time
         return _Module(code=secrets.token_hex(), mentions=(), data=())
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    mentions: list[str] = []
-    data: set[Path] = set()
+    text = path.read_text(encoding="utf-8")
+    key = digest(text, package, sys.version, _reader())
+    try:
+        known = cached("code", key, lambda: _syntax(text, package))
+    except UserError:  # a cache that cannot be written: whoever has a result to keep says so
+        known = _syntax(text, package)
+    mentions: list[str] = known["imports"]
+    data: list[Path] = []
+    for string in known["strings"]:
+        if _is_file_name(string) and (path.parent / string).is_file():
+            if string.endswith(".py"):
+                mentions.append(f"{package}.{string.removesuffix('.py')}")
+            else:
+                data.append(path.parent / string)
+        elif _MODULE_NAME.fullmatch(string):
+            mentions.append(f"{string.partition(':')[0]}.")
+    return _Module(code=known["code"], mentions=tuple(mentions), data=tuple(data))
+
+
+def _syntax(text: str, package: str) -> dict[str, Any]:
+    """Return what a text alone says about a module, as the cache keeps it.
+
+    The parts are ``code``, the digest of what runs; ``imports``, what it imports; and ``strings``,
+    those that could be the name of a module or of a file.
+    """
+    tree = ast.parse(text)
     _drop_what_is_not_run(tree)
+    imports: list[str] = []
+    strings: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            mentions += [alias.name for alias in node.names]
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            mentions += [f"{base}.{alias.name}" for alias in node.names]
+            imports += [f"{base}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-            if _is_file_name(text) and (path.parent / text).is_file():
-                if text.endswith(".py"):
-                    mentions.append(f"{package}.{text.removesuffix('.py')}")
-                else:
-                    data.add(path.parent / text)
-            elif _MODULE_NAME.fullmatch(text):
-                mentions.append(f"{text.partition(':')[0]}.")
-    return _Module(code=digest(ast.dump(tree)), mentions=tuple(mentions), data=tuple(sorted(data)))
+            if _is_file_name(node.value) or _MODULE_NAME.fullmatch(node.value):
+                strings.add(node.value)
+    return {"code": digest(ast.dump(tree)), "imports": imports, "strings": sorted(strings)}
 
 
 def _file(name: str) -> Path | None:
@@ -158,13 +180,15 @@ def _is_file_name(text: str) -> bool:
     return "." in text and "/" not in text and "\0" not in text and len(text) < 100
 
 
-def _drop_what_is_not_run(tree: ast.Module) -> None:
+def _drop_what_is_not_run(tree: ast.AST) -> None:
     """Remove docstrings and what stands under ``if TYPE_CHECKING`` from a syntax tree."""
-    for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            statements = getattr(node, field, None)
-            if isinstance(statements, list):
-                setattr(node, field, list(_that_run(statements)))
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        parts = getattr(tree, field, None)
+        if isinstance(parts, list):  # the body of a lambda is an expression
+            kept = list(_that_run(parts))
+            setattr(tree, field, kept)
+            for part in kept:
+                _drop_what_is_not_run(part)
 
 
 def _that_run(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -184,3 +208,9 @@ def _that_run(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _sha(path: Path) -> str:
     return digest(path.read_bytes())
+
+
+@cache
+def _reader() -> str:
+    """Return the digest of this module, by which its notes about texts are to be read."""
+    return _sha(Path(__file__))

@@ -1,5 +1,6 @@
 """The digest of code changes with what runs, and with nothing else."""
 
+import ast
 import importlib
 import re
 import sys
@@ -123,6 +124,31 @@ def test_a_package_of_somebodys_own_is_followed_into_ours(digest_of: Digest) -> 
     behind = modules_behind("somepackage.main")
     assert {"somepackage.late", "consilico.sim.units.stimulus"} <= behind
     assert "numpy" not in behind
+
+
+def test_a_text_is_read_once(digest_of: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = digest_of()
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "parse", pytest.fail)
+        assert digest_of() == first
+    changed = digest_of({"late.py": "VALUE = 3\n"})
+    assert changed != first
+
+
+def test_what_is_known_of_a_text_holds_for_other_files_beside_it(digest_of: Digest) -> None:
+    """The cache knows the strings of a text; which of them are files is seen anew each time."""
+    named = {"late.py": 'VALUE = "more.json"\n'}
+    without = digest_of(named)
+    assert digest_of(named | {"more.json": "{}"}) != without
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    digest_of: Digest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = digest_of()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "file" / "below"))
+    assert digest_of() == expected
 
 
 def test_nothing_is_imported(digest_of: Digest) -> None:
