@@ -128,8 +128,8 @@ def _syntax(text: str, package: str) -> dict[str, Any]:
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             imports += [f"{base}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if _is_file_name(node.value) or _MODULE_NAME.fullmatch(node.value):
-                strings.add(node.value)
+            strings.add(node.value)
+    strings = {each for each in strings if _is_file_name(each) or _MODULE_NAME.fullmatch(each)}
     return {"code": digest(ast.dump(tree)), "imports": imports, "strings": sorted(strings)}
 
 
