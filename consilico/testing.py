@@ -21,10 +21,10 @@ from consilico.sim.rtlsim.testing.monitor import Beat, Monitor
 from consilico.sim.rtlsim.testing.payloads import from_bf16, pack, to_bf16, unpack
 from consilico.sim.rtlsim.testing.plan import unit_under_test
 from consilico.sim.rtlsim.testing.scoreboard import (
-    Comparison,
     FieldMismatch,
     Mismatch,
     Scoreboard,
+    ScoreboardReport,
 )
 from consilico.sim.rtlsim.testing.streams import ClockDomain, Stream, no_pauses, random_pauses
 from consilico.sim.units.accepted import Expected
@@ -35,7 +35,6 @@ __all__ = [
     "Beat",
     "Bench",
     "ClockDomain",
-    "Comparison",
     "Expected",
     "Field",
     "FieldMismatch",
@@ -46,6 +45,7 @@ __all__ = [
     "Mismatch",
     "Monitor",
     "Scoreboard",
+    "ScoreboardReport",
     "Sink",
     "Source",
     "Stream",

@@ -12,7 +12,15 @@ from typing import Any
 from consilico.reports.page.chart import Panel
 from consilico.reports.page.measure import kit_facts, known, plain_json, run_task
 from consilico.reports.page.render import Figures, Part, State, Targets, page, section_html
-from consilico.reports.page.section import Chosen, Job, Judged, Outcome, Request, Results, Section
+from consilico.reports.page.section import (
+    Chosen,
+    Judged,
+    Outcome,
+    ReportJob,
+    ReportResults,
+    Request,
+    Section,
+)
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done, processors
@@ -126,17 +134,17 @@ class _Report:
         workers: int | None,
     ) -> None:
         self.request, self.sections, self.output = request, sections, output
-        self.results = Results()
-        self.keys: dict[Job, str | None] = {}
+        self.results = ReportResults()
+        self.keys: dict[ReportJob, str | None] = {}
         self._tools = _tools(request)
         self._workers = workers or processors()
-        self._asked: dict[Job, None] = {}  # of this run, in order
+        self._asked: dict[ReportJob, None] = {}  # of this run, in order
         self._figures = Figures()
         self._begun = time.monotonic()
         self._written = -_BETWEEN_WRITES_S
         self._writing_s = 0.0  # of the last page
 
-    def rounds(self) -> Iterable[list[Job]]:
+    def rounds(self) -> Iterable[list[ReportJob]]:
         """Yield jobs to run until there are no more.
 
         First come those that others build on or that take seconds, so that the page has something
@@ -152,9 +160,9 @@ class _Report:
             self.write(finished=False)
             yield jobs
 
-    def _look(self) -> list[Job]:
+    def _look(self) -> list[ReportJob]:
         """Take what is known already into the results, and return what is left to measure."""
-        todo: dict[Job, None] = {}
+        todo: dict[ReportJob, None] = {}
         while True:
             new = [job for job in self._jobs() if job not in self.keys]
             for job in new:
@@ -168,15 +176,15 @@ class _Report:
                 todo[job] = None
         return list(todo)
 
-    def _jobs(self) -> list[Job]:
-        found: dict[Job, Job] = {}
+    def _jobs(self) -> list[ReportJob]:
+        found: dict[ReportJob, ReportJob] = {}
         for section in self.sections:
             for job in section.jobs(self.request, self.results):
                 if job not in found or job.quick:  # quick for any section: quick
                     found[job] = job
         return list(found.values())
 
-    def add(self, job: Job, outcome: Outcome) -> None:
+    def add(self, job: ReportJob, outcome: Outcome) -> None:
         """Note how a job ended, and write the page again if it was not just written."""
         self.results.add(job, outcome)
         between = max(_BETWEEN_WRITES_S, self._writing_s / _WRITING_SHARE)
@@ -235,7 +243,7 @@ class _Report:
             return replace(empty, broken=f"{type(error).__name__}: {error}")
         return replace(empty, facts=facts, judged=judged, charts=charts, images=images, html=html)
 
-    def _left(self, done: Sequence[Job]) -> str:
+    def _left(self, done: Sequence[ReportJob]) -> str:
         """Say how long the rest takes, at the pace so far if it is known."""
         rest = sum(job.cpu_s for job in self._asked if job not in self.results)
         past = sum(job.cpu_s for job in done)

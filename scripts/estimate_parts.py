@@ -9,14 +9,14 @@ from scripts.document_text import STUDY, paragraph, read_table, table
 from scripts.operators_study import METRICS
 
 if TYPE_CHECKING:
-    from consilico.sim.estimate.operators.judge import Accuracy
+    from consilico.sim.estimate.operators.judge import EstimateErrors
 
 _KIT = "nangate45"
 _NAMES = {"area_um2": "area", "path_ns": "longest path", "energy_per_operation_pj": "energy"}
 
 
 @cache
-def _accuracy() -> dict[str, dict[str, "Accuracy"]]:
+def _accuracy() -> dict[str, dict[str, "EstimateErrors"]]:
     from consilico.sim.estimate.operators.judge import accuracy, judge
     from consilico.sim.estimate.operators.tables import calibrated_kits
 

@@ -15,7 +15,7 @@ from consilico.extras import needing
 if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.base.progress import Progress
-    from consilico.sim.rtlsim.foreign.design import Design
+    from consilico.sim.rtlsim.foreign.design import ForeignDesign
     from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
     from consilico.sim.rtlsim.foreign.propose import Proposal
     from consilico.sim.rtlsim.mutation.score import MutationScore
@@ -309,7 +309,7 @@ def _read(
     include: Sequence[Path],
     defines: Mapping[str, str] | None,
     parameters: Mapping[str, str] | None,
-) -> "tuple[Design, PortMap | None]":
+) -> "tuple[ForeignDesign, PortMap | None]":
     """Return a design and its mapping; parameters that are given replace those of the mapping."""
     from consilico.sim.rtlsim.foreign.design import read_design
     from consilico.sim.rtlsim.foreign.mapping import read_mapping

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from consilico.sim.accelerator.step_cost import StepCost
     from consilico.sim.memory.answer import MemoryAnswer
     from consilico.sim.memory.sweep import MemorySweep
-    from consilico.sim.memory.training_run import ModelShape, TrainingRun
+    from consilico.sim.memory.training_run import TrainedModel, TrainingRun
 
 __all__ = ["accelerator", "memory", "memory_sweep", "training_hw", "training_run"]
 
@@ -54,7 +54,7 @@ def training_run(
         if name not in known:
             raise UserError(f"unknown field {name!r} of a run; accepted: {', '.join(known)}")
     values: dict[str, Any] = settings  # checked by TrainingRun, one by one
-    shape: ModelShape
+    shape: TrainedModel
     if _executes(engine):
         with needing(_EXECUTION, *_EXECUTING):
             from consilico.sim.memory.execution.hf_config import executable_model

@@ -73,17 +73,17 @@ def run_tests(
         raise UserError(f"--rtl {', '.join(map(str, rtl))} needs --top MODULE")
     with needing("test", "cocotb", "torch"), working():
         from consilico.sim.rtlsim.testing.junit import junit_xml
-        from consilico.sim.rtlsim.testing.simulate import Design, check_test, simulate
+        from consilico.sim.rtlsim.testing.simulate import DesignUnderTest, check_test, simulate
 
         check_test(file)
         found = None if unit is None else api.unit(unit)
         config = None if found is None else configure(found, settings)
         if rtl:
-            design = Design.of_files(rtl, str(top), found, config)
+            design = DesignUnderTest.of_files(rtl, str(top), found, config)
         else:
             assert found is not None
             assert config is not None
-            design = Design.of_unit(found, config, ports.value)
+            design = DesignUnderTest.of_unit(found, config, ports.value)
         run = simulate(
             file, design, simulator.value, seed=seed, waves="always" if waves else "never",
             testcase=testcase, limit_s=limit_s,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SLICE",
     "Constants",
-    "JobBeats",
+    "TileBeats",
     "TileConfig",
     "TileJob",
     "UnsignedArray",
@@ -174,7 +174,7 @@ class TileJob:
                 raise ValueError(f"{name} must be in [{low}, {high}], not {value}")
 
 
-class JobBeats(NamedTuple):
+class TileBeats(NamedTuple):
     """Operands of a job in the order of the stream."""
 
     q: Tensor  # int64, shape (beats, rows)
@@ -212,7 +212,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, job: TileJob, config: TileConfig)
     return _weighted(systolic.matmul(q, k.T, config.scores), v, job, config)
 
 
-def beat_results(beats: JobBeats, job: TileJob, config: TileConfig) -> Tensor:
+def beat_results(beats: TileBeats, job: TileJob, config: TileConfig) -> Tensor:
     """Return the results of a job from its beats, whatever is in lanes beyond queries and keys.
 
     This is :func:`job_beats` the other way round.
@@ -254,7 +254,7 @@ def _normalized(code: Tensor, mask: Tensor, head: Constants, config: TileConfig)
     raise ValueError(f"head must be constants of {config.normalizer}, not {type(head).__name__}")
 
 
-def job_beats(q: Tensor, k: Tensor, v: Tensor, config: TileConfig) -> JobBeats:
+def job_beats(q: Tensor, k: Tensor, v: Tensor, config: TileConfig) -> TileBeats:
     """Return the beats of a job.
 
     A key tile takes ``head_dim`` beats. Beat ``i`` carries element ``i`` of all queries, element
@@ -274,4 +274,4 @@ def job_beats(q: Tensor, k: Tensor, v: Tensor, config: TileConfig) -> JobBeats:
     keys, values = (pad(part, (0, 0, 0, tiles * size - len(part))) for part in (k, v))
     beats = keys.reshape(tiles, size, depth).mT.reshape(-1, size)
     rows = pad(values.reshape(tiles, size, depth), (0, 0, 0, depth - size))
-    return JobBeats(queries.repeat(tiles, 1), beats, rows.reshape(-1, depth))
+    return TileBeats(queries.repeat(tiles, 1), beats, rows.reshape(-1, depth))

@@ -2,11 +2,11 @@
 
 from consilico.reports.accelerator.charts import training_hw_charts
 from consilico.reports.accelerator.facts import TrainingHwFacts, training_hw_facts
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=training_hw_facts,
     label="cost of a training step on an accelerator",
     command="consilico training-hw --model llama-7b",

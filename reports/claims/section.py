@@ -3,11 +3,11 @@
 from consilico.reports.claims.charts import claim_charts
 from consilico.reports.claims.facts import ClaimFacts, claim_facts
 from consilico.reports.claims.judgements import judge_claims
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=claim_facts,
     label="published claims",
     command="consilico claims",

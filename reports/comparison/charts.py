@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from consilico.reports.page.chart import Chart, Limit, Panel, Series
+from consilico.reports.page.chart import Chart, LimitLine, Panel, Series
 from consilico.reports.page.conditions import conditions
 
 if TYPE_CHECKING:
     from consilico.reports.comparison.facts import ComparisonFacts
-    from consilico.sim.comparison.facts import Comparison, Ratio
+    from consilico.sim.comparison.facts import Comparison, CostRatio
 
 __all__ = ["compare_plot", "comparison_charts"]
 
@@ -49,7 +49,7 @@ def compare_plot(found: "Comparison", name: str = "compare") -> Chart:
         panels.append(
             Panel(
                 title=title, x_label="", y_label=f"times {first}", series=series,
-                limits=(Limit(name=first, y=1.0),),
+                limits=(LimitLine(name=first, y=1.0),),
             )
         )  # fmt: skip
     return Chart(
@@ -70,7 +70,7 @@ def _conditions(found: "Comparison") -> str:
     return f"{words}; SRAM estimated" if under.sram else words
 
 
-def _definition(ratio: "Ratio") -> str:
+def _definition(ratio: "CostRatio") -> str:
     lanes = "1 lane" if ratio.lanes == 1 else f"{ratio.lanes} lanes"
     buffer = {None: "no buffer", "none": "logic alone"}.get(ratio.buffer, ratio.buffer)
     return f"{buffer}, row {ratio.row:,}, {lanes}"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from consilico.reports.comparison.facts import ComparisonFacts
 from consilico.reports.page.section import Check, Judged
 from consilico.sim.base.interval import Interval
-from consilico.sim.comparison.facts import Ratio
+from consilico.sim.comparison.facts import CostRatio
 
-__all__ = ["TARGETS", "Target", "TargetRow", "judge_comparison", "ratio_of"]
+__all__ = ["TARGETS", "RatioTarget", "TargetRow", "judge_comparison", "ratio_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class RatioTarget:
     """A unit of ConSmax against one for rows, one lane, rows of 256 scores at 4 ns."""
 
     unit: str
@@ -22,12 +22,14 @@ class Target:
 
 
 TARGETS = (
-    Target(unit="consmax/log2", against="softmax", buffer="latch", area=10, energy=4.5),
-    Target(unit="consmax/log2", against="softermax+base2_scores", buffer="latch", area=9, energy=3),
-    Target(unit="consmax/base2", against="softermax", buffer="latch", area=25, energy=8),
-    Target(unit="consmax/log2", against="ita", buffer="latch", area=8, energy=2.3),
-    Target(unit="consmax/log2", against="online_softmax", buffer=None, area=1.5, energy=1.6),
-    Target(unit="consmax/base2", against="online_softmax", buffer=None, area=4.5, energy=5),
+    RatioTarget(unit="consmax/log2", against="softmax", buffer="latch", area=10, energy=4.5),
+    RatioTarget(
+        unit="consmax/log2", against="softermax+base2_scores", buffer="latch", area=9, energy=3
+    ),
+    RatioTarget(unit="consmax/base2", against="softermax", buffer="latch", area=25, energy=8),
+    RatioTarget(unit="consmax/log2", against="ita", buffer="latch", area=8, energy=2.3),
+    RatioTarget(unit="consmax/log2", against="online_softmax", buffer=None, area=1.5, energy=1.6),
+    RatioTarget(unit="consmax/base2", against="online_softmax", buffer=None, area=4.5, energy=5),
 )
 """Against the best of each; a published ratio that nobody can reproduce is none of them."""
 
@@ -38,13 +40,13 @@ _LANES, _ROW = 1, 256
 class TargetRow:
     """A target, what was measured of it, and whether it is met; None: not measured."""
 
-    target: Target
-    ratio: Ratio | None
+    target: RatioTarget
+    ratio: CostRatio | None
     area_met: bool | None
     energy_met: bool | None
 
 
-def ratio_of(facts: ComparisonFacts, target: Target) -> Ratio | None:
+def ratio_of(facts: ComparisonFacts, target: RatioTarget) -> CostRatio | None:
     """Return what was measured of a target; None: nothing was."""
     for found in facts.comparisons:
         for ratio in found.ratios:
@@ -71,7 +73,7 @@ def judge_comparison(facts: ComparisonFacts) -> Judged:
     return Judged(checks=checks, rows=rows)
 
 
-def _check(target: Target, quantity: str, limit: float, found: Interval | None) -> Check:
+def _check(target: RatioTarget, quantity: str, limit: float, found: Interval | None) -> Check:
     buffer = "no buffer" if target.buffer is None else f"{target.buffer} buffer"
     return Check(
         what=f"{quantity} of {target.against} against {target.unit}, one lane, rows of {_ROW},"

@@ -3,11 +3,11 @@
 from consilico.reports.comparison.charts import comparison_charts
 from consilico.reports.comparison.facts import ComparisonFacts, comparison_facts
 from consilico.reports.comparison.judgements import judge_comparison
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=comparison_facts,
     label="measured comparisons",
     command="consilico compare consmax/log2 softermax ita online_softmax softmax",

@@ -16,7 +16,7 @@ from consilico.reports.consmax.limits import ENERGY_CLOCK_NS, PAPER
 from consilico.reports.consmax.targets import representative
 from consilico.reports.consmax.width_search import WidthSearch, width_search
 from consilico.reports.page.measure import implement_job, kit_facts, verify_job
-from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.reports.page.section import Chosen, ReportJob, ReportResults, Request, Section
 from consilico.reports.page.traffic import attention_scores, scores_job
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.units.catalogue import find_unit
@@ -33,21 +33,21 @@ _SETTINGS = {  # verified next to the default configuration
     "consmax/split": (("output=fixed", "lanes=4"), ("storage=flop",), ("scores=int16", "lanes=4")),
 }
 _FULL = "consilico report --full"
-_CERTIFY = Job(
+_CERTIFY = ReportJob(
     work=certify_defaults, label="error of every code of 520 heads, in exact arithmetic",
     command="consilico report", cpu_s=12,
 )  # fmt: skip
-_CERTIFY_VARIANTS = Job(
+_CERTIFY_VARIANTS = ReportJob(
     work=certify_variants, label="error of the paper's unit, on a model's heads and INT16 scores",
     command=_FULL, cpu_s=12, quick=False,
 )  # fmt: skip
-_WIDTHS = Job(
+_WIDTHS = ReportJob(
     work=width_search, label="area of all minimal widths of log2", command=_FULL, cpu_s=200,
     quick=False,
 )  # fmt: skip
 
 
-def _implementations() -> list[Job]:
+def _implementations() -> list[ReportJob]:
     """List the netlists: the default ones first, as the first page shows them."""
     jobs = [
         implement_job(
@@ -91,7 +91,7 @@ def _rung(lanes: int) -> str:
     return "layout" if lanes <= _LAID_OUT_LANES else "cells"
 
 
-def _judged_jobs(results: Results) -> list[Job]:
+def _judged_jobs(results: ReportResults) -> list[ReportJob]:
     """Map 16 lanes for the clock of the netlist that area and path are judged on."""
     swept = _implementations()
     if not all(job in results for job in swept):
@@ -108,21 +108,21 @@ def _judged_jobs(results: Results) -> list[Job]:
     ]  # fmt: skip
 
 
-def _error_curve_job(results: Results) -> list[Job]:
+def _error_curve_job(results: ReportResults) -> list[ReportJob]:
     """List the error curve of the language model's middle head, once its scores are there."""
     scores = attention_scores(results)
     if scores is None:
         return []
     head = scores.middle_head
     return [
-        Job(
+        ReportJob(
             work=error_curve, arguments=(head.scale, head.log_c),
             label="error of the ConSmax models over all scores of one head", command=_FULL, cpu_s=5,
         )
     ]  # fmt: skip
 
 
-def _jobs(request: Request, results: Results) -> Sequence[Job]:
+def _jobs(request: Request, results: ReportResults) -> Sequence[ReportJob]:
     settings = [
         verify_job(Chosen(name=name, settings=found), quick=False)
         for name, every in _SETTINGS.items()
@@ -140,7 +140,7 @@ def _jobs(request: Request, results: Results) -> Sequence[Job]:
     ]
 
 
-def consmax_facts(request: Request, results: Results) -> ConsmaxFacts:
+def consmax_facts(request: Request, results: ReportResults) -> ConsmaxFacts:
     """Gather what is known of the ConSmax units."""
     netlists = results.all_facts([*_implementations(), *_judged_jobs(results)], Implementation)
     scores = attention_scores(results)

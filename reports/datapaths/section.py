@@ -11,7 +11,7 @@ from consilico.reports.datapaths.facts import (
 )
 from consilico.reports.datapaths.judgements import judge_datapaths
 from consilico.reports.page.measure import implement_job, kit_facts
-from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.reports.page.section import Chosen, ReportJob, ReportResults, Request, Section
 from consilico.reports.page.traffic import (
     attention_scores,
     scores_job,
@@ -34,7 +34,7 @@ _CONFIGURATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def _implementations(request: Request) -> list[Job]:
+def _implementations(request: Request) -> list[ReportJob]:
     units = [find_unit(chosen.name) for chosen in request.units]
     return [
         implement_job(
@@ -48,11 +48,11 @@ def _implementations(request: Request) -> list[Job]:
     ]  # fmt: skip
 
 
-def _jobs(request: Request, results: Results) -> Sequence[Job]:
+def _jobs(request: Request, results: ReportResults) -> Sequence[ReportJob]:
     return [scores_job(), training_traffic_job(), *_implementations(request)]
 
 
-def datapath_facts(request: Request, results: Results) -> DatapathFacts | None:
+def datapath_facts(request: Request, results: ReportResults) -> DatapathFacts | None:
     """Gather what is known of the low-bit units; None where nothing was measured yet."""
     found = results.all_facts(_implementations(request), Implementation)
     scores, training = attention_scores(results), training_operands(results)

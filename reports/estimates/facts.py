@@ -13,7 +13,7 @@ from consilico.sim.estimate.operators.calibration_state import (
 )
 from consilico.sim.estimate.operators.fit import reach
 from consilico.sim.estimate.operators.judge import (
-    Accuracy,
+    EstimateErrors,
     PredictedConfig,
     accuracy,
     judge,
@@ -81,7 +81,7 @@ class LayoutAccuracy(Facts):
     date: str  # of the newest layout
     designs: int  # that factors from mapped cells are fitted to
     units: int  # that these are of
-    accuracy: dict[str, Accuracy]  # by metric, on designs in neither fit
+    accuracy: dict[str, EstimateErrors]  # by metric, on designs in neither fit
     unseen: dict[str, float]  # by quantity: median error of the factor of a unit not laid out
     other_verilog: tuple[str, ...]  # units laid out with other Verilog than is generated now
     measured: tuple[LayoutCost, ...]  # every layout
@@ -100,7 +100,7 @@ class KitAccuracy(Facts):
     primitives: int  # single operators that were measured
     fitted: int  # configurations in the fit
     other_verilog: tuple[str, ...]  # units measured with other Verilog than is generated now
-    accuracy: dict[str, Accuracy]  # by metric
+    accuracy: dict[str, EstimateErrors]  # by metric
     units: tuple[UnitErrors, ...]
     ordinary: OrdinaryAccuracy
     layout: LayoutAccuracy | None  # None: nothing was laid out in the kit

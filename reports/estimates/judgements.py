@@ -6,7 +6,7 @@ them with each accuracy; here they become checks of the page.
 
 from consilico.reports.estimates.facts import EstimateFacts, KitAccuracy
 from consilico.reports.page.section import Check, Judged
-from consilico.sim.estimate.operators.judge import Accuracy, AccuracyLimits
+from consilico.sim.estimate.operators.judge import AccuracyLimits, EstimateErrors
 
 __all__ = ["judge_estimates"]
 
@@ -44,7 +44,7 @@ def judge_estimates(facts: EstimateFacts) -> Judged:
     return Judged(checks=checks, rows=met)
 
 
-def _rungs(kit: KitAccuracy) -> dict[str, dict[str, Accuracy]]:
+def _rungs(kit: KitAccuracy) -> dict[str, dict[str, EstimateErrors]]:
     """Return by rung, the last one first, how right a kit's estimates are."""
     found = {"mapped cells": kit.accuracy}
     return found if kit.layout is None else {"layout": kit.layout.accuracy} | found

@@ -3,11 +3,11 @@
 from consilico.reports.estimates.charts import estimate_charts
 from consilico.reports.estimates.facts import EstimateFacts, estimate_facts
 from consilico.reports.estimates.judgements import judge_estimates
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=estimate_facts,
     label="accuracy of the estimates in every calibrated kit",
     command="consilico estimate matmul/dot",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from consilico.reports.page.measure import KitFacts
-from consilico.reports.page.section import Chosen, Job
+from consilico.reports.page.section import Chosen, ReportJob
 from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.kits.kit import find_kit
@@ -79,7 +79,7 @@ class ImplementationFacts:
 
 
 def implemented(
-    unit: Chosen, kit: str, job: Job, found: Implementation | None, failure: str
+    unit: Chosen, kit: str, job: ReportJob, found: Implementation | None, failure: str
 ) -> Implemented:
     """Make a row of what ``implement`` found, or of what is missing.
 

@@ -11,7 +11,7 @@ from consilico.reports.implementation.facts import (
 )
 from consilico.reports.implementation.judgements import judge_implementation
 from consilico.reports.page.measure import implement_job, kit_facts
-from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.reports.page.section import Chosen, ReportJob, ReportResults, Request, Section
 from consilico.reports.page.traffic import traffic_jobs
 from consilico.sim.silicon.implementation import Implementation
 from consilico.sim.silicon.synthesis.yosys import yosys_version
@@ -25,7 +25,7 @@ _CLOCK_NS = 2.0  # that units are mapped for
 _SMALL_CELLS = 1500  # netlists up to this are swept over clocks: a netlist takes seconds
 
 
-def _implementations(request: Request) -> list[tuple[Chosen, str, Job]]:
+def _implementations(request: Request) -> list[tuple[Chosen, str, ReportJob]]:
     """List each unit in each kit: measured at once where units were chosen, else in full."""
     return [
         (
@@ -41,14 +41,14 @@ def _implementations(request: Request) -> list[tuple[Chosen, str, Job]]:
     ]  # fmt: skip
 
 
-def _sweeps(request: Request, results: Results) -> list[Job]:
+def _sweeps(request: Request, results: ReportResults) -> list[ReportJob]:
     """List the sweeps of units whose netlist is small, once that is known."""
     found = []
     for unit, kit, job in _implementations(request):
         it = results.facts(job, Implementation)
         if kit == request.kits[0] and it and it.cells <= _SMALL_CELLS:
             found.append(
-                Job(
+                ReportJob(
                     work=sweep_unit, arguments=(unit.name, unit.settings, kit),
                     label=f"area of {unit.name} against clock in {kit}",
                     command=f"consilico sweep {unit.name} --pdk {kit}", cpu_s=200, quick=False,
@@ -58,7 +58,7 @@ def _sweeps(request: Request, results: Results) -> list[Job]:
     return found
 
 
-def _jobs(request: Request, results: Results) -> Sequence[Job]:
+def _jobs(request: Request, results: ReportResults) -> Sequence[ReportJob]:
     return [
         *traffic_jobs(request),
         *(job for _, _, job in _implementations(request)),
@@ -66,7 +66,7 @@ def _jobs(request: Request, results: Results) -> Sequence[Job]:
     ]
 
 
-def section_facts(request: Request, results: Results) -> ImplementationFacts:
+def section_facts(request: Request, results: ReportResults) -> ImplementationFacts:
     """Gather the implementations that are there, and what is missing."""
     rows = [
         implemented(unit, kit, job, results.facts(job, Implementation), results.failure(job))

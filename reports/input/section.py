@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from consilico.reports.input.charts import score_chart
-from consilico.reports.page.section import Judged, Request, Results, Section
+from consilico.reports.page.section import Judged, ReportResults, Request, Section
 from consilico.reports.page.traffic import (
     AttentionScores,
     TrainingOperands,
@@ -24,7 +24,7 @@ class InputFacts(Facts):
     training: TrainingOperands | None  # None: not collected yet
 
 
-def input_facts(request: Request, results: Results) -> InputFacts | None:
+def input_facts(request: Request, results: ReportResults) -> InputFacts | None:
     """Gather what is known of the traffic; None until the scores are collected."""
     scores = attention_scores(results)
     return (

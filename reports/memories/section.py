@@ -2,11 +2,11 @@
 
 from consilico.reports.memories.charts import buffer_charts
 from consilico.reports.memories.facts import BufferFacts, buffer_facts
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=buffer_facts,
     label="buffers in flip-flops, latches and SRAM",
     command="consilico buffer --words 64 --bits 32",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from consilico.reports.memory.facts import MemoryFacts
-from consilico.reports.page.chart import Chart, Grid, Limit, Panel, Series
+from consilico.reports.page.chart import Chart, Grid, LimitLine, Panel, Series
 from consilico.sim.memory.ledger import StepPart
 
 __all__ = ["memory_charts", "memory_plot", "memory_sweep_plot"]
@@ -45,7 +45,7 @@ def memory_charts(memory: MemoryFacts) -> list[Chart]:
         f"{kept} checkpointing"
     )
     bars = [(bar.label, bar.kinds | {_CONTEXT: context}) for bar in memory.bars]
-    limit = Limit(name=f"all memory of one {card.title}", y=card.bytes / 1e9)
+    limit = LimitLine(name=f"all memory of one {card.title}", y=card.bytes / 1e9)
     return [
         Chart(
             name="memory_peak",
@@ -89,17 +89,17 @@ def memory_plot(answer: Mapping[str, Any], parts: Sequence[StepPart]) -> Chart:
         low, high = needed["low"] / 1e9, needed["high"] / 1e9
         close = abs(high - size) < _NAME * size  # the name of the lower line is below it
         limits = [
-            Limit(
+            LimitLine(
                 name=f"memory of {answer['gpu']}: {size:.1f} GB", y=size,
                 below=close and size < high,
             )
         ]  # fmt: skip
         margin = [
-            Limit(
+            LimitLine(
                 name=f"needed at most: {high:.2f} GB", y=high, weak=True,
                 below=close and high <= size,
             ),
-            Limit(name=f"at least: {low:.2f} GB", y=low, weak=True, below=True),
+            LimitLine(name=f"at least: {low:.2f} GB", y=low, weak=True, below=True),
         ]  # fmt: skip
         verdict = f", {answer['verdict']}"
     settings = answer["settings"]
@@ -164,7 +164,7 @@ def memory_sweep_plot(answer: Mapping[str, Any]) -> Chart:
 def _at_peak(
     bars: Sequence[tuple[str, Mapping[str, int]]],
     shown: Sequence[tuple[str, str]],
-    limits: Sequence[Limit],
+    limits: Sequence[LimitLine],
 ) -> Panel:
     """Stack the bytes at the peak by kind, one bar per run; each has a label and its kinds."""
     names = [label for label, _ in bars]
@@ -179,7 +179,7 @@ def _at_peak(
 
 
 def _through_step(
-    parts: Sequence[StepPart], shown: Sequence[tuple[str, str]], limits: Sequence[Limit]
+    parts: Sequence[StepPart], shown: Sequence[tuple[str, str]], limits: Sequence[LimitLine]
 ) -> Panel:
     """Stack the bytes by kind through a step: blocks forward, loss, blocks backward, update."""
     x = list(range(len(parts)))

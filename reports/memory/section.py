@@ -3,11 +3,11 @@
 from consilico.reports.memory.charts import memory_charts
 from consilico.reports.memory.facts import MemoryFacts, memory_facts
 from consilico.reports.memory.judgements import judge_memory
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=memory_facts,
     label="training memory: ledger, evidence, what fits where",
     command="consilico memory --model llama-7b --method q-galore",

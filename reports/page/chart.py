@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
-    "COLOURS", "Chart", "Grid", "Limit", "Panel", "Series", "named_parts", "rows_of", "top_of",
+    "COLOURS", "Chart", "Grid", "LimitLine", "Panel", "Series", "named_parts", "rows_of", "top_of",
 ]  # fmt: skip
 
 COLOURS = {  # told apart by the colour-blind, and on white as on black
@@ -49,7 +49,7 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limit:
+class LimitLine:
     """A horizontal line across a panel, with its name on it, such as the memory of a GPU.
 
     A ``weak`` one is the end of a margin: thinner, with its name at the left.
@@ -79,7 +79,7 @@ class Panel:
     series: Sequence[Series] = ()
     grid: Grid | None = None
     title: str = ""
-    limits: Sequence[Limit] = ()
+    limits: Sequence[LimitLine] = ()
     horizontal: bool = False  # bars lie, the first on top; the x axis is then the upright one
     x_log: bool = False  # powers of four, as lanes are
     x_ticks: tuple[int, ...] = ()  # where the axis is not to choose them by itself

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from consilico.reports.page.section import Chosen, Job, Outcome
+from consilico.reports.page.section import Chosen, Outcome, ReportJob
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.facts import Facts
@@ -41,12 +41,12 @@ _CACHE = "report"
 _VERIFY_S, _IMPLEMENT_S = 25.0, 60.0  # processor seconds of a usual unit
 _MUTATE_S, _PROVE_S = 90.0, 60.0
 
-Task = tuple[Job, str | None]  # a job and its key; None: not to be kept
+Task = tuple[ReportJob, str | None]  # a job and its key; None: not to be kept
 
 
-def verify_job(unit: Chosen, *, quick: bool = True) -> Job:
+def verify_job(unit: Chosen, *, quick: bool = True) -> ReportJob:
     """Return the job that verifies a unit on all simulators."""
-    return Job(
+    return ReportJob(
         work=_verify,
         arguments=(unit.name, unit.settings),
         label=f"verify {_words(unit)}",
@@ -57,9 +57,9 @@ def verify_job(unit: Chosen, *, quick: bool = True) -> Job:
     )
 
 
-def mutate_job(unit: Chosen) -> Job:
+def mutate_job(unit: Chosen) -> ReportJob:
     """Return the job that scores the verification of a unit by mutants."""
-    return Job(
+    return ReportJob(
         work=_mutate,
         arguments=(unit.name, unit.settings),
         label=f"mutants of {_words(unit)}",
@@ -70,9 +70,9 @@ def mutate_job(unit: Chosen) -> Job:
     )
 
 
-def prove_job(unit: Chosen) -> Job:
+def prove_job(unit: Chosen) -> ReportJob:
     """Return the job that proves what a unit promises about its streams."""
-    return Job(
+    return ReportJob(
         work=_prove,
         arguments=(unit.name, unit.settings),
         label=f"proofs of {_words(unit)}",
@@ -92,12 +92,12 @@ def implement_job(
     rung: str | None = "cells",
     quick: bool = True,
     cpu_s: float = 0.0,
-) -> Job:
+) -> ReportJob:
     """Return the job that implements a unit in a kit, on one source of traffic.
 
     It goes up to a rung; as far as the kit allows if that is None.
     """
-    return Job(
+    return ReportJob(
         work=_implement,
         arguments=(unit.name, unit.settings, kit, clock_ns, source, rung),
         label=f"implement {_words(unit)} in {kit} for {clock_ns:g} ns, {source} traffic"
@@ -215,7 +215,7 @@ def _implement(
     return implement(unit, config, kit, clock_ns, source, flow=flow)
 
 
-def known(job: Job, tools: Any) -> tuple[str | None, Any | None]:
+def known(job: ReportJob, tools: Any) -> tuple[str | None, Any | None]:
     """Return the key of a job's result and, if it was measured before, the result.
 
     Args:

@@ -13,7 +13,7 @@ from consilico.reports.page import numbers
 from consilico.reports.page.chart import Chart
 from consilico.reports.page.conditions import NO_ACTIVITY, conditions
 from consilico.reports.page.plotly_charts import figure
-from consilico.reports.page.section import Check, Job, Judged, Request, Section
+from consilico.reports.page.section import Check, Judged, ReportJob, Request, Section
 
 __all__ = ["Figures", "Part", "State", "Targets", "environment", "page", "section_html"]
 
@@ -28,8 +28,8 @@ class Part:
     facts: Any | None  # None: nothing to show yet
     judged: Judged
     charts: tuple[Chart, ...]
-    failures: tuple[tuple[Job, str], ...]  # jobs that failed, and why
-    missing: tuple[Job, ...]  # jobs that are not done
+    failures: tuple[tuple[ReportJob, str], ...]  # jobs that failed, and why
+    missing: tuple[ReportJob, ...]  # jobs that are not done
     html: Markup = field(default_factory=Markup)  # empty where there is nothing to show
     images: dict[str, bytes] = field(default_factory=dict)  # every chart as PNG, by name
     broken: str = ""  # why the section cannot be shown

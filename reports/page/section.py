@@ -16,11 +16,11 @@ __all__ = [
     "Card",
     "Check",
     "Chosen",
-    "Job",
     "Judged",
     "Outcome",
+    "ReportJob",
+    "ReportResults",
     "Request",
-    "Results",
     "Section",
 ]
 
@@ -47,7 +47,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ReportJob:
     """One measurement: a call of a function of a module, with plain arguments.
 
     Two jobs are equal if they call the same function with the same arguments, so that sections
@@ -73,35 +73,35 @@ class Outcome:
     mendable: bool = False  # a tool or file is missing: nothing was found to be wrong
 
 
-class Results:
+class ReportResults:
     """Outcomes of the jobs that are done."""
 
-    def __init__(self, outcomes: Mapping[Job, Outcome] | None = None) -> None:
+    def __init__(self, outcomes: Mapping[ReportJob, Outcome] | None = None) -> None:
         self._outcomes = dict(outcomes or {})
 
-    def add(self, job: Job, outcome: Outcome) -> None:
+    def add(self, job: ReportJob, outcome: Outcome) -> None:
         """Note how a job ended."""
         self._outcomes[job] = outcome
 
-    def __contains__(self, job: Job) -> bool:
+    def __contains__(self, job: ReportJob) -> bool:
         return job in self._outcomes
 
-    def value(self, job: Job) -> Any | None:
+    def value(self, job: ReportJob) -> Any | None:
         """Return what the job measured; None if it is not done, or failed."""
         outcome = self._outcomes.get(job)
         return None if outcome is None else outcome.value
 
-    def facts(self, job: Job, kind: type[Kind]) -> Kind | None:
+    def facts(self, job: ReportJob, kind: type[Kind]) -> Kind | None:
         """Return what the job measured as the facts that its function returned, or None."""
         value = self.value(job)
         return None if value is None else kind.from_json(value)
 
-    def failure(self, job: Job) -> str:
+    def failure(self, job: ReportJob) -> str:
         """Return what went wrong, in one line; empty if nothing did, or the job is not done."""
         outcome = self._outcomes.get(job)
         return "" if outcome is None else outcome.failure
 
-    def all_facts(self, jobs: Iterable[Job], kind: type[Kind]) -> list[Kind]:
+    def all_facts(self, jobs: Iterable[ReportJob], kind: type[Kind]) -> list[Kind]:
         """Return the facts of those of the jobs that are done and did not fail, in order."""
         found = (self.facts(job, kind) for job in jobs)
         return [facts for facts in found if facts is not None]
@@ -145,7 +145,7 @@ class Judged:
     warnings: Sequence[str] = ()  # lines at the top of the page, such as that input is synthetic
 
 
-def _no_jobs(request: Request, results: Results) -> Sequence[Job]:
+def _no_jobs(request: Request, results: ReportResults) -> Sequence[ReportJob]:
     return ()
 
 
@@ -177,8 +177,8 @@ class Section(Generic[Shown]):
 
     name: str
     title: str
-    jobs: Callable[[Request, Results], Sequence[Job]] = _no_jobs
-    facts: Callable[[Request, Results], Shown | None]
+    jobs: Callable[[Request, ReportResults], Sequence[ReportJob]] = _no_jobs
+    facts: Callable[[Request, ReportResults], Shown | None]
     judge: Callable[[Shown], Judged] = _nothing_judged
     charts: Callable[[Shown], Sequence[Chart]] = _no_charts
     template: str

@@ -8,7 +8,7 @@ from consilico.reports.page.chart import (
     COLOURS,
     Chart,
     Grid,
-    Limit,
+    LimitLine,
     Panel,
     Series,
     named_parts,
@@ -185,7 +185,7 @@ def _draw(panel: Panel, ax: Any) -> None:
         _draw_limit(limit, ax)
 
 
-def _draw_limit(limit: Limit, ax: Any) -> None:
+def _draw_limit(limit: LimitLine, ax: Any) -> None:
     """Draw a line across the axes with its name, readable across bars too."""
     from matplotlib.patheffects import withStroke
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.reports.page.section import Job, Request, Results
+from consilico.reports.page.section import ReportJob, ReportResults, Request
 from consilico.sim.base.facts import Facts
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.training_operands import training_traffic
@@ -61,9 +61,9 @@ class TrainingOperands(Facts):
     provenance: dict[str, Any]  # run, text, seed and tool versions, as JSON
 
 
-def scores_job() -> Job:
+def scores_job() -> ReportJob:
     """Return the job that collects a language model's attention scores; verification needs them."""
-    return Job(
+    return ReportJob(
         work=_scores,
         label="attention scores of a language model",
         command="consilico report",
@@ -72,9 +72,9 @@ def scores_job() -> Job:
     )
 
 
-def training_traffic_job() -> Job:
+def training_traffic_job() -> ReportJob:
     """Return the job that collects operands of a small training; training units need them."""
-    return Job(
+    return ReportJob(
         work=_training_traffic,
         label="operands of a small training",
         command="consilico report",
@@ -83,7 +83,7 @@ def training_traffic_job() -> Job:
     )
 
 
-def traffic_jobs(request: Request) -> list[Job]:
+def traffic_jobs(request: Request) -> list[ReportJob]:
     """Return the jobs that collect the traffic of a language model and of a training.
 
     There are none if no unit of the request has such a source of traffic.
@@ -93,12 +93,12 @@ def traffic_jobs(request: Request) -> list[Job]:
     return []
 
 
-def attention_scores(results: Results) -> AttentionScores | None:
+def attention_scores(results: ReportResults) -> AttentionScores | None:
     """Return what is known of the scores; None until they are collected."""
     return results.facts(scores_job(), AttentionScores)
 
 
-def training_operands(results: Results) -> TrainingOperands | None:
+def training_operands(results: ReportResults) -> TrainingOperands | None:
     """Return what is known of the operands of a training; None until they are collected."""
     return results.facts(training_traffic_job(), TrainingOperands)
 

@@ -1,6 +1,6 @@
 """The report's section on power: accuracy of the engine, and one unit in detail."""
 
-from consilico.reports.page.section import Job, Request, Results, Section
+from consilico.reports.page.section import ReportJob, ReportResults, Request, Section
 from consilico.reports.page.traffic import attention_scores, scores_job
 from consilico.reports.power.charts import power_charts
 from consilico.reports.power.facts import PowerFacts, UnitPower, unit_power
@@ -9,13 +9,13 @@ from consilico.sim.silicon.power.accuracy import accuracy_table
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=unit_power, label="power of consmax/split by module and over time",
     command="consilico report --full", cpu_s=60, quick=False, unit="consmax/split",
 )  # fmt: skip
 
 
-def power_facts(request: Request, results: Results) -> PowerFacts:
+def power_facts(request: Request, results: ReportResults) -> PowerFacts:
     """Gather the accuracy of the engine, and the unit's power where it is measured."""
     scores = attention_scores(results)
     return PowerFacts(

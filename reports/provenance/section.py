@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from consilico.reports.page.measure import SEED, KitFacts, kit_facts
-from consilico.reports.page.section import Request, Results, Section
+from consilico.reports.page.section import ReportResults, Request, Section
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.tools import PACKAGES, PROGRAMS, tool_versions
 
@@ -23,7 +23,7 @@ class ProvenanceFacts(Facts):
     seed: int  # of verification
 
 
-def provenance_facts(request: Request, results: Results) -> ProvenanceFacts:
+def provenance_facts(request: Request, results: ReportResults) -> ProvenanceFacts:
     """Gather versions of tools and packages, and the kits asked for."""
     return ProvenanceFacts(
         consilico=version("consilico"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from consilico.reports.page.chart import Chart, Limit, Panel, Series
+from consilico.reports.page.chart import Chart, LimitLine, Panel, Series
 from consilico.reports.page.conditions import conditions
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _growth(facts: "SystemFacts") -> Chart:
         Panel(
             title=f"time of a token, {title.partition(',')[0]}", x_label="context",
             y_label="times ConSmax", series=_by_context(facts, title, "latency_ratio"),
-            x_log=True, limits=(Limit(name="ConSmax", y=1.0, below=True),),
+            x_log=True, limits=(LimitLine(name="ConSmax", y=1.0, below=True),),
         )
         for title in decode
     ]  # fmt: skip
@@ -183,7 +183,7 @@ def _growth(facts: "SystemFacts") -> Chart:
         Panel(
             title=f"area of the chip, {decode[-1].partition(',')[0]}", x_label="context",
             y_label="times ConSmax", series=_by_context(facts, decode[-1], "area_ratio"),
-            x_log=True, limits=(Limit(name="ConSmax", y=1.0, below=True),),
+            x_log=True, limits=(LimitLine(name="ConSmax", y=1.0, below=True),),
         )
     )  # fmt: skip
     return Chart(

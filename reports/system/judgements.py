@@ -11,7 +11,7 @@ from consilico.reports.system.facts import FormatCost, Growth, Perplexity, Syste
 from consilico.sim.base.interval import Interval
 from consilico.sim.system.answer import Rival
 
-__all__ = ["FormRow", "Gain", "Judgement", "Level", "Worth", "judge_system"]
+__all__ = ["FormRow", "Gain", "Level", "SystemJudgement", "Worth", "judge_system"]
 
 _NOTHING = 0.01  # a difference below this share is none, as in `consilico system`
 _LIKE_GENZ = 0.005
@@ -74,7 +74,7 @@ class FormRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class SystemJudgement:
     """Everything that the section's template shows of what was judged."""
 
     worth: tuple[Worth, ...]  # of each walk
@@ -99,7 +99,7 @@ def judge_system(facts: SystemFacts) -> Judged:
     """Say what is gained where, and compare with another simulator.
 
     Returns:
-        Rows: a :class:`Judgement`.
+        Rows: a :class:`SystemJudgement`.
     """
     titles = [walk.title for walk in facts.walks]
     context = facts.walks[0].answer["settings"]["context"]
@@ -128,7 +128,7 @@ def judge_system(facts: SystemFacts) -> Judged:
         f" {last.exact.attention_energy_ratio - 1:+.1%} of attention",
         kind="estimated",
     )
-    rows = Judgement(
+    rows = SystemJudgement(
         worth=worth,
         longest=at_longest,
         time=max(places, key=lambda each: each.exact.latency_ratio),

@@ -1,13 +1,13 @@
 """The report's section on a whole model on a chip: what is gathered for it."""
 
-from consilico.reports.page.section import Job, Section
+from consilico.reports.page.section import ReportJob, Section
 from consilico.reports.system.charts import system_charts
 from consilico.reports.system.facts import SystemFacts, system_facts
 from consilico.reports.system.judgements import judge_system
 
 __all__ = ["SECTION"]
 
-_JOB = Job(
+_JOB = ReportJob(
     work=system_facts,
     label="a prompt and a token of two models on a chip",
     command="consilico system --model llama-7b --compare-normalisers",

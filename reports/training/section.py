@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consilico.reports.page.measure import implement_job, kit_facts
-from consilico.reports.page.section import Chosen, Job, Request, Results, Section
+from consilico.reports.page.section import Chosen, ReportJob, ReportResults, Request, Section
 from consilico.reports.training.charts import random_bits
 from consilico.reports.training.facts import TrainingLosses, training_facts
 from consilico.reports.training.judgements import judge_training
@@ -22,16 +22,16 @@ __all__ = ["SECTION"]
 _KIT = "nangate45"
 
 
-def _losses() -> Job:
+def _losses() -> ReportJob:
     """Return the job that reads the losses of the runs that the cache holds now."""
     held = digest(sorted(path.name for path in cache_dir("training").iterdir()))
-    return Job(
+    return ReportJob(
         work=training_facts, arguments=(held,), label="losses of the trainings done so far",
         command="make bench", cpu_s=8,
     )  # fmt: skip
 
 
-def _rounding() -> list[Job]:
+def _rounding() -> list[ReportJob]:
     return [
         implement_job(
             Chosen(name=UNIT, settings=(f"random_bits={bits}",)), _KIT, CLOCK_NS, "normal",
@@ -41,11 +41,11 @@ def _rounding() -> list[Job]:
     ]  # fmt: skip
 
 
-def _jobs(request: Request, results: Results) -> Sequence[Job]:
+def _jobs(request: Request, results: ReportResults) -> Sequence[ReportJob]:
     return [_losses(), *_rounding()]
 
 
-def section_facts(request: Request, results: Results) -> TrainingFacts | None:
+def section_facts(request: Request, results: ReportResults) -> TrainingFacts | None:
     """Gather losses and costs; None until the losses are read."""
     losses = results.facts(_losses(), TrainingLosses)
     if losses is None:

@@ -12,7 +12,7 @@ from consilico.reports.page.measure import (
     stored_score,
     verify_job,
 )
-from consilico.reports.page.section import Chosen, Job, Request, Results
+from consilico.reports.page.section import Chosen, ReportJob, ReportResults, Request
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.mutation.score import MutationScore
 from consilico.sim.rtlsim.proofs.prove import Proofs
@@ -54,7 +54,7 @@ class VerificationFacts(Facts):
     seed: int
 
 
-def evidence_jobs(unit: Chosen, results: Results) -> Sequence[Job]:
+def evidence_jobs(unit: Chosen, results: ReportResults) -> Sequence[ReportJob]:
     """List the jobs for mutants and proofs of a unit that its commands have not answered yet."""
     verified = results.facts(verify_job(unit), Verified)
     jobs = []
@@ -65,14 +65,14 @@ def evidence_jobs(unit: Chosen, results: Results) -> Sequence[Job]:
     return jobs
 
 
-def verification_facts(request: Request, results: Results) -> VerificationFacts:
+def verification_facts(request: Request, results: ReportResults) -> VerificationFacts:
     """Gather the verdicts that are there, and what is missing."""
     return VerificationFacts(
         verdicts=tuple(_verdict(unit, results) for unit in request.units), seed=SEED
     )
 
 
-def _verdict(chosen: Chosen, results: Results) -> UnitVerdict:
+def _verdict(chosen: Chosen, results: ReportResults) -> UnitVerdict:
     verify, mutate, prove = verify_job(chosen), mutate_job(chosen), prove_job(chosen)
     verified = results.facts(verify, Verified)
     unit = find_unit(chosen.name)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consilico.reports.page.measure import verify_job
-from consilico.reports.page.section import Job, Request, Results, Section
+from consilico.reports.page.section import ReportJob, ReportResults, Request, Section
 from consilico.reports.page.traffic import traffic_jobs
 from consilico.reports.verification.facts import evidence_jobs, verification_facts
 from consilico.reports.verification.judgements import judge_verification
@@ -11,7 +11,7 @@ from consilico.reports.verification.judgements import judge_verification
 __all__ = ["SECTION"]
 
 
-def _jobs(request: Request, results: Results) -> Sequence[Job]:
+def _jobs(request: Request, results: ReportResults) -> Sequence[ReportJob]:
     """List the verifications; what they draw their traffic from is collected before."""
     return [
         *traffic_jobs(request),

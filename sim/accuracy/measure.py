@@ -24,7 +24,7 @@ from consilico.sim.accuracy.texts import TEXTS
 from consilico.sim.base.files import write_atomic
 from consilico.sim.units.catalogue import own_units
 
-__all__ = ["Case", "main", "study", "todo"]
+__all__ = ["PerplexityCase", "main", "study", "todo"]
 
 _FORMS = ("u8", "2xint7", "int7", "u8-max")  # of softmax, first of all
 _MORE_FORMS = ("bf16", "u12", "int7-max")
@@ -33,7 +33,7 @@ _OPTIONS = ("ita:fraction=0", "softmax:exponential=vexp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class PerplexityCase:
     """A normalizer with a format of P, on windows of a text."""
 
     text: str
@@ -47,7 +47,7 @@ class Case:
         return (self.text, self.tokens, self.normaliser, self.p_format)
 
 
-def study() -> list[Case]:
+def study() -> list[PerplexityCase]:
     """Return what is measured, in this order: what most depends on comes first."""
     passes = [
         *((text, tokens, _first()) for text in TEXTS for tokens in (256, 2048)),
@@ -55,7 +55,7 @@ def study() -> list[Case]:
         *((text, tokens, _then()) for text in TEXTS for tokens in (256, 2048, 1024)),
     ]
     return [
-        Case(text=text, tokens=tokens, normaliser=name, p_format=form)
+        PerplexityCase(text=text, tokens=tokens, normaliser=name, p_format=form)
         for text, tokens, pairs in passes
         for name, form in pairs
     ]
@@ -79,7 +79,7 @@ def _names() -> list[str]:
     return [name for name, unit in own_units().items() if unit.normalize is not None]
 
 
-def todo(table: MeasuredAccuracies) -> list[Case]:
+def todo(table: MeasuredAccuracies) -> list[PerplexityCase]:
     """Return the cases that a table lacks."""
     known = {row.key for row in table.rows}
     return [case for case in study() if case.key not in known]

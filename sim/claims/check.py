@@ -11,7 +11,7 @@ from typing import Any
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.progress import Progress, silent
 from consilico.sim.claims.claim import Claim, Condition
-from consilico.sim.claims.figure import Answer, Figure, Limit
+from consilico.sim.claims.figure import ClaimAnswer, ClaimLimit, Figure
 
 __all__ = [
     "VERDICTS",
@@ -26,7 +26,7 @@ __all__ = [
 SUPPORTED, CONDITIONAL = "supported", "conditional"
 NOT_SUPPORTED, NOT_CHECKABLE = "not supported", "not checkable"
 VERDICTS = (SUPPORTED, CONDITIONAL, NOT_SUPPORTED, NOT_CHECKABLE)
-_LIMIT = tuple(item.name for item in fields(Limit))
+_LIMIT = tuple(item.name for item in fields(ClaimLimit))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class CheckedClaim(Facts):
     where: str
     says: str
     stated: str
-    limit: Limit | None  # None: the paper gives no figure
+    limit: ClaimLimit | None  # None: the paper gives no figure
     conditions: tuple[CheckedCondition, ...]
     verdict: str  # one of VERDICTS
     why: str
@@ -181,7 +181,7 @@ def _checked(claim: Claim) -> CheckedClaim:
 
 def _answered(condition: Condition, claim: Claim) -> CheckedCondition:
     limit = claim.limit
-    answer: Answer = condition.question.answer("" if limit is None else limit.unit)
+    answer: ClaimAnswer = condition.question.answer("" if limit is None else limit.unit)
     met, why = None, answer.why
     if answer.figure is not None and limit is not None:
         met = limit.met(answer.figure)

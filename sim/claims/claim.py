@@ -14,7 +14,7 @@ from consilico.sim.base.toml_tables import TomlTable, read_toml
 from consilico.sim.claims.comparison_question import ComparisonQuestion
 from consilico.sim.claims.counting_question import CountingQuestion
 from consilico.sim.claims.estimate_question import EstimateQuestion
-from consilico.sim.claims.figure import BOUNDS, UNITS, Answer, Limit
+from consilico.sim.claims.figure import BOUNDS, UNITS, ClaimAnswer, ClaimLimit
 from consilico.sim.claims.memory_question import MemoryQuestion
 from consilico.sim.claims.other_questions import NoQuestion, PrintedQuestion
 from consilico.sim.claims.system_question import SystemQuestion
@@ -37,7 +37,7 @@ class Question(Protocol):
     def dimension(self) -> str:
         """Return what the figure measures: ``quantity`` of its unit; empty if there is none."""
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Run it; the figure is in the unit that is named."""
 
 
@@ -74,7 +74,7 @@ class Claim:
     where: str  # it stands in the paper
     says: str  # the claim, as a sentence
     stated: str  # conditions that the paper states
-    limit: Limit | None  # None: the paper gives no figure
+    limit: ClaimLimit | None  # None: the paper gives no figure
     conditions: tuple[Condition, ...]  # the first is what the claim's words say most plainly
 
 
@@ -123,11 +123,11 @@ def _claim(table: TomlTable, stem: str, paper: str, source: str) -> Claim:
     return claim
 
 
-def _limit(table: TomlTable) -> Limit | None:
+def _limit(table: TomlTable) -> ClaimLimit | None:
     """Return what a claim says of its figure; None where the paper has no figure."""
     if "published" not in table.data:
         return None
-    return Limit(
+    return ClaimLimit(
         published=float(table.quantity("published")),
         unit=table.choice("unit", (*UNITS,)),
         bound=table.choice("bound", BOUNDS, "equal"),
@@ -135,7 +135,7 @@ def _limit(table: TomlTable) -> Limit | None:
     )
 
 
-def _condition(table: TomlTable, limit: Limit | None) -> Condition:
+def _condition(table: TomlTable, limit: ClaimLimit | None) -> Condition:
     kind = table.choice("kind", (*KINDS,))
     if limit is None and kind != "nothing":
         raise table.error("kind", f"must be nothing where the claim has no published, not {kind}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from consilico.sim.base.toml_tables import TomlTable
-from consilico.sim.claims.figure import UNITS, Answer, Figure
+from consilico.sim.claims.figure import UNITS, ClaimAnswer, Figure
 from consilico.sim.comparison.facts import BUFFERS
 from consilico.sim.comparison.table import measured_comparison
 
@@ -52,7 +52,7 @@ class ComparisonQuestion:
             f" --buffer {self.buffer} --clock-ns {self.clock_ns:g}"
         )
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Look the ratio up; the figure is in the unit that is named."""
         found = measured_comparison(
             (self.unit, self.against), lanes=(self.lanes,), rows=(self.row,),
@@ -60,7 +60,7 @@ class ComparisonQuestion:
         )  # fmt: skip
         if found is None or not found.ratios:
             why = "the table of measured comparisons has no such layouts; the command makes them"
-            return Answer(figure=None, command=self.command, why=why)
+            return ClaimAnswer(figure=None, command=self.command, why=why)
         ratio = getattr(found.ratios[0], self.quantity) / UNITS[unit].size
         figure = Figure(value=ratio.value, low=ratio.low, high=ratio.high)
-        return Answer(figure=figure, command=self.command)
+        return ClaimAnswer(figure=figure, command=self.command)

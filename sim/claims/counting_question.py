@@ -6,9 +6,14 @@ from fractions import Fraction
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.base.toml_tables import TomlTable
-from consilico.sim.claims.figure import FORMS, UNITS, Answer, Figure
+from consilico.sim.claims.figure import FORMS, UNITS, ClaimAnswer, Figure
 from consilico.sim.memory.evidence.conventions import CONVENTIONS
-from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case, CountedBytes, Rule
+from consilico.sim.memory.evidence.counting import (
+    STRAIGHT_COUNTS,
+    CountedBytes,
+    PublishedTraining,
+    Rule,
+)
 from consilico.sim.memory.evidence.published import nominal_parameters
 from consilico.sim.memory.presets import find_model
 
@@ -30,7 +35,7 @@ class CountingQuestion:
     rule: str  # one of RULES
     against: str  # another rule; empty where nothing is compared
     form: str  # one of FORMS
-    case: Case
+    case: PublishedTraining
     dimension: str
 
     @classmethod
@@ -60,17 +65,17 @@ class CountingQuestion:
             rule=table.choice("rule", (*RULES,)),
             against=against,
             form=form,
-            case=Case(
+            case=PublishedTraining(
                 model=model, rank=rank, percent=percent, nominal=nominal_parameters(model.name)
             ),
             dimension="bytes" if form in ("amount", "less") else "ratio",
         )
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Count by the rule; the figure is in the unit that is named."""
         against = self._amount(self.against) if self.against else None
         figure = Figure.of(self._amount(self.rule), against, self.form, UNITS[unit])
-        return Answer(figure=figure, command="")
+        return ClaimAnswer(figure=figure, command="")
 
     def _amount(self, rule: str) -> Interval:
         """Return the bytes of the kinds that the quantity names."""

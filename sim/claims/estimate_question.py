@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.base.toml_tables import TomlTable
-from consilico.sim.claims.figure import FORMS, UNITS, Answer, Figure
+from consilico.sim.claims.figure import FORMS, UNITS, ClaimAnswer, Figure
 from consilico.sim.estimate.nodes.measure import MeasuredUnit, measured_table
 from consilico.sim.estimate.nodes.prediction import scale_figures
 from consilico.sim.estimate.nodes.scaling import Technology, technology
@@ -79,7 +79,7 @@ class EstimateQuestion:
         """Return what the answer measures."""
         return "ratio" if self.form not in ("amount", "less") else self.quantity
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Look the unit up or estimate it; the figure is in the unit that is named.
 
         Raises:
@@ -93,7 +93,9 @@ class EstimateQuestion:
                 command = f"{command} && {other}"
         except UserError as error:
             raise UserError(f"{self.place} is not accepted: {error}") from None
-        return Answer(figure=Figure.of(amount, against, self.form, UNITS[unit]), command=command)
+        return ClaimAnswer(
+            figure=Figure.of(amount, against, self.form, UNITS[unit]), command=command
+        )
 
     def _amount(self, name: str, settings: tuple[str, ...]) -> tuple[Interval, str]:
         """Return the quantity of one unit, and the command that gives it."""

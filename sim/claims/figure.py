@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from consilico.sim.base.facts import Facts
 from consilico.sim.base.interval import Interval
 
-__all__ = ["BOUNDS", "UNITS", "Answer", "Figure", "Limit", "Unit"]
+__all__ = ["BOUNDS", "UNITS", "ClaimAnswer", "ClaimLimit", "Figure", "FigureUnit"]
 
 BOUNDS = ("equal", "at least", "at most", "up to")
 """How a claim bounds its figure; ``up to`` is what the best case reaches, so at least that."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class FigureUnit:
     """What one unit of a printed figure is."""
 
     quantity: str  # what it measures, such as "bytes"
@@ -20,22 +20,24 @@ class Unit:
 
 
 UNITS = {
-    "%": Unit(quantity="ratio", size=0.01),
-    "x": Unit(quantity="ratio", size=1.0),
-    "MB": Unit(quantity="bytes", size=1e6),
-    "GB": Unit(quantity="bytes", size=1e9),
-    "GiB": Unit(quantity="bytes", size=2.0**30),
-    "G (1024 MB)": Unit(quantity="bytes", size=1024e6),  # of GaLore's tables
-    "parameters": Unit(quantity="count", size=1.0),
-    "million parameters": Unit(quantity="count", size=1e6),
-    "um2": Unit(quantity="area", size=1.0),
-    "mm2": Unit(quantity="area", size=1e6),
-    "mW": Unit(quantity="power", size=1e-3),
-    "pJ": Unit(quantity="energy", size=1.0),
-    "ns": Unit(quantity="delay", size=1.0),
-    "TOPS/W": Unit(quantity="operations per energy", size=1.0),  # no question answers in these
-    "TOPS/mm2": Unit(quantity="operations per area", size=1.0),
-    "perplexity": Unit(quantity="perplexity", size=1.0),
+    "%": FigureUnit(quantity="ratio", size=0.01),
+    "x": FigureUnit(quantity="ratio", size=1.0),
+    "MB": FigureUnit(quantity="bytes", size=1e6),
+    "GB": FigureUnit(quantity="bytes", size=1e9),
+    "GiB": FigureUnit(quantity="bytes", size=2.0**30),
+    "G (1024 MB)": FigureUnit(quantity="bytes", size=1024e6),  # of GaLore's tables
+    "parameters": FigureUnit(quantity="count", size=1.0),
+    "million parameters": FigureUnit(quantity="count", size=1e6),
+    "um2": FigureUnit(quantity="area", size=1.0),
+    "mm2": FigureUnit(quantity="area", size=1e6),
+    "mW": FigureUnit(quantity="power", size=1e-3),
+    "pJ": FigureUnit(quantity="energy", size=1.0),
+    "ns": FigureUnit(quantity="delay", size=1.0),
+    "TOPS/W": FigureUnit(
+        quantity="operations per energy", size=1.0
+    ),  # no question answers in these
+    "TOPS/mm2": FigureUnit(quantity="operations per area", size=1.0),
+    "perplexity": FigureUnit(quantity="perplexity", size=1.0),
 }
 """Units that a claim may be printed in."""
 
@@ -70,7 +72,9 @@ class Figure(Facts):
         return f"{value}, of {self.low:.4g} to {self.high:.4g}"
 
     @classmethod
-    def of(cls, amount: Interval, against: Interval | None, form: str, unit: Unit) -> "Figure":
+    def of(
+        cls, amount: Interval, against: Interval | None, form: str, unit: FigureUnit
+    ) -> "Figure":
         """Return an amount, or how two of them compare.
 
         Args:
@@ -109,7 +113,7 @@ other divided by it, its share of the other, and one less that share."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limit(Facts):
+class ClaimLimit(Facts):
     """What a claim says of a figure: a value, and on which side of it the figure lies."""
 
     published: float
@@ -135,7 +139,7 @@ class Limit(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(Facts):
+class ClaimAnswer(Facts):
     """What was found for a question: a figure, or why there is none."""
 
     figure: Figure | None

@@ -6,7 +6,7 @@ from typing import Any
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.base.toml_tables import TomlTable
-from consilico.sim.claims.figure import FORMS, UNITS, Answer, Figure
+from consilico.sim.claims.figure import FORMS, UNITS, ClaimAnswer, Figure
 from consilico.sim.memory.entries import Entry
 from consilico.sim.memory.gpus import GpuMemory, find_gpu
 from consilico.sim.memory.ledger import Ledger, ledger
@@ -93,11 +93,11 @@ class MemoryQuestion:
         """Return what the answer measures: a key of no unit's name, such as ``bytes``."""
         return "ratio" if self.form not in ("amount", "less") else QUANTITIES[self.quantity]
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Ask the ledger; the figure is in the unit that is named."""
         against = None if self.against is None else self._amount(self.against)
         figure = Figure.of(self._amount(self.run), against, self.form, UNITS[unit])
-        return Answer(figure=figure, command=" && ".join(self.commands))
+        return ClaimAnswer(figure=figure, command=" && ".join(self.commands))
 
     def _amount(self, run: TrainingRun) -> Interval:
         """Return the quantity of one run."""

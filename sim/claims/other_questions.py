@@ -5,7 +5,7 @@ from math import prod
 from typing import ClassVar
 
 from consilico.sim.base.toml_tables import TomlTable
-from consilico.sim.claims.figure import UNITS, Answer, Figure
+from consilico.sim.claims.figure import UNITS, ClaimAnswer, Figure
 
 __all__ = ["NoQuestion", "PrintedFigure", "PrintedQuestion"]
 
@@ -63,14 +63,14 @@ class PrintedQuestion:
             dimension=table.choice("result", (*_BASE,), "ratio"),
         )
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Do the arithmetic; the figure is in the unit that is named."""
         value = prod(item.value * _SCALES[item.unit] for item in self.product)
         value /= prod(item.value * _SCALES[item.unit] for item in self.divisor)
         if self.form == "saving":
             value = 1 - value
         value /= _BASE[self.dimension] * UNITS[unit].size
-        return Answer(figure=Figure(value=value, low=value, high=value), command="")
+        return ClaimAnswer(figure=Figure(value=value, low=value, high=value), command="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,6 @@ class NoQuestion:
         """Return the question of a table of a claim file."""
         return cls(why=table.text("why"))
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Say why there is no answer."""
-        return Answer(figure=None, command="", why=self.why)
+        return ClaimAnswer(figure=None, command="", why=self.why)

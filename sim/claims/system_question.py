@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.base.toml_tables import TomlTable
-from consilico.sim.claims.figure import FORMS, UNITS, Answer, Figure
+from consilico.sim.claims.figure import FORMS, UNITS, ClaimAnswer, Figure
 from consilico.sim.explore.space import DesignPoint
 from consilico.sim.memory.presets import find_model
 from consilico.sim.system.answer import SystemAnswer
@@ -54,13 +54,13 @@ class SystemQuestion:
         form = "amount" if share else table.choice("form", ratios)
         return cls(quantity=quantity, run=runs[0], against=others[0] if others else None, form=form)
 
-    def answer(self, unit: str) -> Answer:
+    def answer(self, unit: str) -> ClaimAnswer:
         """Ask the simulator; the figure is in the unit that is named."""
         runs = [self.run] if self.against is None else [self.run, self.against]
         amounts = [_amount(self.quantity, run.answer()) for run in runs]
         other = amounts[1] if self.against else None
         figure = Figure.of(amounts[0], other, self.form, UNITS[unit])
-        return Answer(figure=figure, command=" && ".join(run.command for run in runs))
+        return ClaimAnswer(figure=figure, command=" && ".join(run.command for run in runs))
 
 
 @dataclass(frozen=True, kw_only=True)

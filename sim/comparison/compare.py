@@ -29,7 +29,7 @@ from consilico.sim.comparison.facts import (
     Compared,
     Comparison,
     Conditions,
-    LeftOut,
+    LeftOutCombination,
     PartAreas,
     rows_named,
 )
@@ -157,7 +157,7 @@ def implement_alike(
     rung: str,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> tuple[Conditions, list[Compared], list[LeftOut]]:
+) -> tuple[Conditions, list[Compared], list[LeftOutCombination]]:
     """Implement one or more units as :func:`compare` does, whose arguments these are.
 
     Returns:
@@ -166,7 +166,7 @@ def implement_alike(
     """
     parts = list({part.name: part for each in candidates for part in each.parts}.values())
     _check(candidates, parts, buffers, traffic)
-    left_out: list[LeftOut] = []
+    left_out: list[LeftOutCombination] = []
     cases = list(_cases(parts, lanes, rows, buffers, left_out))
     for each in parts:
         if not any(case.candidate == each for case in cases):
@@ -226,7 +226,7 @@ def _cases(
     lanes: Sequence[int],
     rows: Sequence[int],
     buffers: Sequence[str],
-    left_out: list[LeftOut],
+    left_out: list[LeftOutCombination],
 ) -> Iterator[_Case]:
     """Yield what is to be compared; what a unit is not built in is noted."""
     for each in candidates:
@@ -244,7 +244,9 @@ def _cases(
                     try:
                         config = configure(unit, [*each.settings, *settings])
                     except UserError as error:
-                        left_out.append(LeftOut(each.name, count, row, buffer, str(error)))
+                        left_out.append(
+                            LeftOutCombination(each.name, count, row, buffer, str(error))
+                        )
                         continue
                     yield _Case(each, config, count, row, buffer)
 

@@ -13,9 +13,9 @@ __all__ = [
     "Compared",
     "Comparison",
     "Conditions",
-    "LeftOut",
+    "CostRatio",
+    "LeftOutCombination",
     "PartAreas",
-    "Ratio",
     "rows_named",
 ]
 
@@ -116,7 +116,7 @@ def _with_in_front(row: Compared, part: Compared) -> Compared:
 
 
 @dataclass(frozen=True)
-class LeftOut(Facts):
+class LeftOutCombination(Facts):
     """A combination that a unit is not built in."""
 
     unit: str
@@ -127,7 +127,7 @@ class LeftOut(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio(Facts):
+class CostRatio(Facts):
     """By how much a unit takes more than the first one, under one definition."""
 
     unit: str
@@ -147,12 +147,15 @@ class Comparison(Facts):
 
     conditions: Conditions
     rows: tuple[Compared, ...]
-    ratios: tuple[Ratio, ...]
-    left_out: tuple[LeftOut, ...]
+    ratios: tuple[CostRatio, ...]
+    left_out: tuple[LeftOutCombination, ...]
 
     @classmethod
     def of(
-        cls, conditions: Conditions, rows: Sequence[Compared], left_out: Sequence[LeftOut] = ()
+        cls,
+        conditions: Conditions,
+        rows: Sequence[Compared],
+        left_out: Sequence[LeftOutCombination] = (),
     ) -> Self:
         """Return what was found of units, with the ratios to the unit of the first row."""
         return cls(
@@ -163,7 +166,7 @@ class Comparison(Facts):
         )
 
 
-def _ratios(rows: Sequence[Compared]) -> Iterator[Ratio]:
+def _ratios(rows: Sequence[Compared]) -> Iterator[CostRatio]:
     first = rows[0].unit
     for row in rows:
         for other in rows:
@@ -174,7 +177,7 @@ def _ratios(rows: Sequence[Compared]) -> Iterator[Ratio]:
             area = row.total_um2 / other.total_um2
             energy = row.energy_pj_score / other.energy_pj_score
             slower = row.cycles_row / other.cycles_row
-            yield Ratio(
+            yield CostRatio(
                 unit=row.unit,
                 to=first,
                 lanes=row.lanes,

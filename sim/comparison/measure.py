@@ -19,13 +19,13 @@ from consilico.sim.comparison.compare import candidate, implement_alike
 from consilico.sim.comparison.table import TABLE, MeasuredRow, MeasuredRows, measured_rows
 from consilico.sim.estimate.operators.calibration_state import other_verilog
 
-__all__ = ["STUDY", "Case", "main", "measured", "todo"]
+__all__ = ["STUDY", "ComparisonCase", "main", "measured", "todo"]
 
 _PDK, _CLOCK_NS, _TRAFFIC = "nangate45", 4.0, "normal"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class ComparisonCase:
     """A unit in one combination."""
 
     unit: str  # as `consilico compare` takes it
@@ -42,30 +42,38 @@ _WITHOUT = (
 )  # fmt: skip
 
 
-def _family(rung: str, lanes: int = 1, row: int = 256) -> list[Case]:
+def _family(rung: str, lanes: int = 1, row: int = 256) -> list[ComparisonCase]:
     """Return every unit with its logic alone."""
     names = (*_WITHOUT[:-1], *_WITH_BUFFER, *_WITHOUT[-1:])
-    return [Case(unit=name, rung=rung, lanes=lanes, row=row) for name in names]
+    return [ComparisonCase(unit=name, rung=rung, lanes=lanes, row=row) for name in names]
 
 
-STUDY: tuple[Case, ...] = (
+STUDY: tuple[ComparisonCase, ...] = (
     *_family("cells"),
-    *(Case(unit=name, buffers=(kind,), rung="cells") for kind in _CELLS for name in _WITH_BUFFER),
-    *_family("layout"),
-    *(Case(unit=name, buffers=("latch",)) for name in _WITH_BUFFER),
-    *(Case(unit=name, buffers=("flop",)) for name in _WITH_BUFFER),
     *(
-        Case(unit="softermax:stores=powers", buffers=kinds)
+        ComparisonCase(unit=name, buffers=(kind,), rung="cells")
+        for kind in _CELLS
+        for name in _WITH_BUFFER
+    ),
+    *_family("layout"),
+    *(ComparisonCase(unit=name, buffers=("latch",)) for name in _WITH_BUFFER),
+    *(ComparisonCase(unit=name, buffers=("flop",)) for name in _WITH_BUFFER),
+    *(
+        ComparisonCase(unit="softermax:stores=powers", buffers=kinds)
         for kinds in (("none", "sram"), ("latch",))
     ),
     *_family("layout", lanes=16),
-    *(Case(unit=name, buffers=("latch",), lanes=16) for name in _WITH_BUFFER),
-    *(Case(unit=name, row=row) for row in (1024, 4096) for name in (*_WITHOUT[:3], *_WITH_BUFFER)),
+    *(ComparisonCase(unit=name, buffers=("latch",), lanes=16) for name in _WITH_BUFFER),
+    *(
+        ComparisonCase(unit=name, row=row)
+        for row in (1024, 4096)
+        for name in (*_WITHOUT[:3], *_WITH_BUFFER)
+    ),
 )
 """What is measured, in this order: what targets are about comes first."""
 
 
-def todo(table: MeasuredRows) -> list[Case]:
+def todo(table: MeasuredRows) -> list[ComparisonCase]:
     """Return the cases that a table lacks, or has of other Verilog than is generated now."""
     old = {row.key for row in other_verilog(table.rows)}
     known = {
@@ -74,14 +82,14 @@ def todo(table: MeasuredRows) -> list[Case]:
         if row.key not in old
     }
 
-    def is_known(case: Case) -> bool:
+    def is_known(case: ComparisonCase) -> bool:
         place = (case.rung, case.unit, case.lanes, case.row)
         return (*place, None) in known or {(*place, kind) for kind in case.buffers} <= known
 
     return [case for case in STUDY if not is_known(case)]
 
 
-def measured(case: Case) -> list[MeasuredRow]:
+def measured(case: ComparisonCase) -> list[MeasuredRow]:
     """Implement a case, and return its rows of the table."""
     conditions, found, _ = implement_alike(
         [candidate(case.unit)], lanes=[case.lanes], rows=[case.row], buffers=case.buffers,

@@ -15,10 +15,10 @@ from consilico.sim.memory.reference_methods import REFERENCE_METHODS
 from consilico.sim.memory.settings import Settings
 from consilico.sim.memory.targets import adapted_parameters
 
-__all__ = ["ModelShape", "TrainingRun", "run_by_recipe"]
+__all__ = ["TrainedModel", "TrainingRun", "run_by_recipe"]
 
 
-class ModelShape(Protocol):
+class TrainedModel(Protocol):
     """What a run needs to know of a model; the ledger needs its whole :class:`Architecture`."""
 
     @property
@@ -50,7 +50,7 @@ class TrainingRun(Settings):
         UserError: If a field is not accepted; the message names field, value and what is accepted.
     """
 
-    model: ModelShape
+    model: TrainedModel
     method: str = "adamw"
     recipe: str = ""  # that the settings were taken from
 
@@ -233,7 +233,7 @@ class TrainingRun(Settings):
 
 
 def run_by_recipe(
-    model: ModelShape, recipe: str, method: str | None = None, **given: Any
+    model: TrainedModel, recipe: str, method: str | None = None, **given: Any
 ) -> TrainingRun:
     """Return a run as a framework does it, but for what is given.
 

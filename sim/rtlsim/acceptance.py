@@ -17,14 +17,14 @@ from consilico.sim.rtlsim.script import Script
 from consilico.sim.units.accepted import Expected
 from consilico.sim.units.stimulus import Kind
 
-__all__ = ["Comparison", "Expect", "accepted_order", "compare"]
+__all__ = ["Expect", "ReplayComparison", "accepted_order", "compare"]
 
 # kinds and payloads of the items accepted from power-up on, in order -> what must come out
 Expect = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Expected]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ReplayComparison:
     """What a unit delivered in a replay, against what was due.
 
     Result ``delivered[n]`` stands for result ``due[n]``: beat ``delivered[n]`` of the transcript
@@ -89,7 +89,7 @@ def accepted_order(script: Script, transcript: Transcript) -> tuple[NDArray[np.i
     return np.concatenate(items)[sorting], np.concatenate(entries)[sorting]
 
 
-def compare(script: Script, transcript: Transcript, expect: Expect) -> Comparison:
+def compare(script: Script, transcript: Transcript, expect: Expect) -> ReplayComparison:
     """Compare what a unit delivered with what the golden model expects.
 
     Args:
@@ -123,7 +123,7 @@ def compare(script: Script, transcript: Transcript, expect: Expect) -> Compariso
     # results in flight after each entry of the transcript
     flight = np.cumsum(np.bincount(entries[source], minlength=len(resets)) - transcript.delivers)
     left = due_end - due_start - np.bincount(epoch[wanted], minlength=len(epochs))
-    return Comparison(
+    return ReplayComparison(
         order=order,
         cycles=transcript.cycles[entries],
         delivered=delivered,

@@ -22,7 +22,7 @@ from consilico.sim.base.processes import Ending, Limits, run_tool, work_folder
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.clock_gates import Ticks, counting, read_ticks
 from consilico.sim.rtlsim.endings import Stop, stop_of_run
-from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome, WrongPayload, problems_of
 from consilico.sim.rtlsim.script import Script, in_order
 from consilico.sim.rtlsim.simulators import (
     ICARUS_LANGUAGE,
@@ -405,11 +405,11 @@ def _simulate(
     )
 
 
-def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch], list[str]]:
+def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[WrongPayload], list[str]]:
     """Return counts by name, problems for people, the first mismatches and unknown payloads."""
     values: dict[str, int] = {}
     problems: list[str] = []
-    mismatches: list[Mismatch] = []
+    mismatches: list[WrongPayload] = []
     unknown: list[str] = []
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     for line in lines:
@@ -418,7 +418,7 @@ def _read_result(path: Path) -> tuple[dict[str, int], list[str], list[Mismatch],
             problems.append(text)
         elif name == "mismatch":
             index, got, expected = text.split()
-            mismatches.append(Mismatch(index=int(index), got=got, expected=expected))
+            mismatches.append(WrongPayload(index=int(index), got=got, expected=expected))
         elif name == "unknown":
             unknown.append(text)
         elif text.isdigit():

@@ -21,7 +21,7 @@ from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool, work
 from consilico.sim.base.reach import Reach
 from consilico.sim.rtlsim.builds import COMPILE_LIMITS, cached_build, check_compiled, log_tail
 from consilico.sim.rtlsim.endings import Stop, stop_of_run
-from consilico.sim.rtlsim.replay import Mismatch, Replay, ReplayOutcome, problems_of
+from consilico.sim.rtlsim.replay import Replay, ReplayOutcome, WrongPayload, problems_of
 from consilico.sim.rtlsim.simulators import (
     ICARUS_LANGUAGE,
     NO_DEPENDENCIES,
@@ -188,7 +188,7 @@ def run_cocotb(
         beats_missing=missing,
         violations=report["violations"],
         problems=(*report["problems"], *problems),
-        first_mismatch=mismatch and Mismatch.from_json(mismatch),
+        first_mismatch=mismatch and WrongPayload.from_json(mismatch),
         cycles=report["cycles"],
         seconds=report["seconds"] or time.monotonic() - start,
         stopped=stopped,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.sim.base.facts import Facts
-from consilico.sim.rtlsim.acceptance import Comparison, Expect
+from consilico.sim.rtlsim.acceptance import Expect, ReplayComparison
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.shrink import shortest
@@ -25,7 +25,7 @@ from consilico.sim.rtlsim.symptoms import (
 )
 from consilico.sim.units.layout import Field, Layout
 
-__all__ = ["Difference", "Failure", "Files", "differences", "explain"]
+__all__ = ["Failure", "FieldDifference", "Files", "differences", "explain"]
 
 _DISTINCT = 4  # symptoms that are explained; what follows is mostly their echo
 _SHOWN = 8  # fields of a result that are listed
@@ -36,7 +36,7 @@ Replays = Callable[[Script], Transcript]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(Facts):
+class FieldDifference(Facts):
     """One field of a result that is not what it should be."""
 
     got: str  # decimal, or hexadecimal with x for unknown digits
@@ -50,7 +50,9 @@ class Failure(Facts):
 
     what: str  # the symptom, for people
     bench: str  # where it was seen first: simulator and replay
-    fields: dict[str, Difference]  # by lane and name, of the first wrong result of the stimulus
+    fields: dict[
+        str, FieldDifference
+    ]  # by lane and name, of the first wrong result of the stimulus
     results_wrong: int  # beats on ``o`` with this symptom in the replay that found it
     worst_ulp: int | None  # over all fields of these beats, as a magnitude
     mean_ulp: float | None  # over those fields of them that differ
@@ -63,8 +65,8 @@ class Failure(Facts):
 
 
 def differences(
-    comparison: Comparison, transcript: Transcript, o: Layout, delivered: int
-) -> dict[str, Difference]:
+    comparison: ReplayComparison, transcript: Transcript, o: Layout, delivered: int
+) -> dict[str, FieldDifference]:
     """Return the fields in which one delivered beat differs from what was due, by lane and name."""
     due = int(comparison.due[np.flatnonzero(comparison.delivered == delivered)[0]])
     unknown = np.cumsum(transcript.unknown[np.flatnonzero(transcript.delivers)])
@@ -73,17 +75,17 @@ def differences(
         place = int(unknown[delivered]) - 1
         if place < len(transcript.unknown_hex):
             digits = transcript.unknown_hex[place]
-    found: dict[str, Difference] = {}
+    found: dict[str, FieldDifference] = {}
     for field in o.fields:
         got, expected = (
             _value(field, rows) for rows in (comparison.got[delivered], comparison.expected[due])
         )
         hidden = _unknown_digits(field, digits)
         if hidden:
-            found[field.label] = Difference(got=hidden, expected=str(expected), ulp=None)
+            found[field.label] = FieldDifference(got=hidden, expected=str(expected), ulp=None)
         elif got != expected:
             ulp = field.ulp(np.array([got]), np.array([expected]))[0]
-            found[field.label] = Difference(got=str(got), expected=str(expected), ulp=int(ulp))
+            found[field.label] = FieldDifference(got=str(got), expected=str(expected), ulp=int(ulp))
     return dict(list(found.items())[:_SHOWN])
 
 
@@ -104,7 +106,7 @@ def _unknown_digits(field: Field, digits: str | None) -> str:
 
 
 def _ulps(
-    comparison: Comparison, o: Layout, delivered: NDArray[np.int64], what: str
+    comparison: ReplayComparison, o: Layout, delivered: NDArray[np.int64], what: str
 ) -> tuple[int | None, float | None]:
     """Return the worst and the mean difference of the fields that a symptom names, in beats."""
     named = what.removeprefix("wrong: ").split(", ")

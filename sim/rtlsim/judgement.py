@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from consilico.golden.config import Config
 from consilico.sim.base.facts import Facts
-from consilico.sim.rtlsim.acceptance import Comparison
+from consilico.sim.rtlsim.acceptance import ReplayComparison
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.clock_gates import clock_problems, gate_of
 from consilico.sim.rtlsim.plan import Planned
 from consilico.sim.rtlsim.points import events_of
-from consilico.sim.rtlsim.replay import Mismatch, ReplayOutcome, problems_of
+from consilico.sim.rtlsim.replay import ReplayOutcome, WrongPayload, problems_of
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.rtlsim.symptoms import Observed, observe
 from consilico.sim.units.accepted import Accepted
 from consilico.sim.units.stimulus import Kind
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Judgement", "Rate", "judged", "quick_cycles"]
+__all__ = ["Rate", "ReplayJudgement", "judged", "quick_cycles"]
 
 _QUICK_CYCLES = 256  # without a handshake where no consumer stalls for long
 
@@ -42,7 +42,7 @@ class Rate(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class ReplayJudgement:
     """What one replay means."""
 
     seen: Observed
@@ -53,7 +53,7 @@ class Judgement:
 
 def judged(
     unit: Unit, config: Config, plan: Planned, script: Script, transcript: Transcript
-) -> Judgement:
+) -> ReplayJudgement:
     """Judge a replay.
 
     Args:
@@ -73,7 +73,7 @@ def judged(
     if plan.full_speed and seen.comparison is not None:
         rate, slow = _measured_rate(unit, config, seen.comparison, script)
         problems += slow
-    return Judgement(seen=seen, outcome=outcome, rate=rate, problems=tuple(problems))
+    return ReplayJudgement(seen=seen, outcome=outcome, rate=rate, problems=tuple(problems))
 
 
 def quick_cycles(script: Script, latency_cycles: int) -> int:
@@ -118,7 +118,7 @@ def _most_ticks(unit: Unit, config: Config, seen: Observed) -> dict[str, int]:
 
 
 def _measured_rate(
-    unit: Unit, config: Config, comparison: Comparison, script: Script
+    unit: Unit, config: Config, comparison: ReplayComparison, script: Script
 ) -> tuple[Rate, list[str]]:
     """Compare the cycles that beats of data took with those declared."""
     kind = script.kind[comparison.order]
@@ -197,7 +197,7 @@ def _outcome(plan: Planned, seen: Observed) -> ReplayOutcome:
     )
 
 
-def _first_mismatch(seen: Observed) -> Mismatch | None:
+def _first_mismatch(seen: Observed) -> WrongPayload | None:
     comparison = seen.comparison
     if comparison is None or not comparison.wrong.any():
         return None
@@ -207,6 +207,6 @@ def _first_mismatch(seen: Observed) -> Mismatch | None:
     got = comparison.got[delivered][::-1].tobytes().hex()
     if unknown[delivered] and seen.transcript.unknown_hex:
         got = seen.transcript.unknown_hex[0]
-    return Mismatch(
+    return WrongPayload(
         index=int(due), got=got, expected=comparison.expected[due][::-1].tobytes().hex()
     )

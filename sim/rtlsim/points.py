@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from consilico.sim.base.facts import Facts
-from consilico.sim.rtlsim.acceptance import Comparison
+from consilico.sim.rtlsim.acceptance import ReplayComparison
 from consilico.sim.rtlsim.bulk_replay import Transcript
 
 __all__ = ["LONG_STALL_CYCLES", "Exemption", "Required", "events_of", "stream_points"]
@@ -66,7 +66,7 @@ def stream_points(*, configurable: bool, latency_cycles: int) -> Required:
     )
 
 
-def events_of(transcript: Transcript, comparison: Comparison | None) -> dict[str, int]:
+def events_of(transcript: Transcript, comparison: ReplayComparison | None) -> dict[str, int]:
     """Return how often a replay hit each point of the streams."""
     events = dict(transcript.events)
     for what in ("stall", "sleep"):

@@ -32,12 +32,12 @@ from consilico.sim.rtlsim.endings import Stop, stop_of_error
 from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits, write_hits
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.simulators import find_simulator
-from consilico.sim.rtlsim.testing.junit import Case, Suite
+from consilico.sim.rtlsim.testing.junit import JunitCase, Suite
 from consilico.sim.rtlsim.verify import check
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.unit import Unit
 
-__all__ = ["HdlCoverage", "LeftOut", "Regression", "RegressionRun", "UnitCoverage", "regress"]
+__all__ = ["HdlCoverage", "LeftOutEdge", "Regression", "RegressionRun", "UnitCoverage", "regress"]
 
 Configurations = Literal["default", "edges"]
 # Characters of Verilog that a simulator can do in minutes. Icarus takes time for each lane in each
@@ -70,7 +70,7 @@ class RegressionRun(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut(Facts):
+class LeftOutEdge(Facts):
     """An edge of a field that no configuration has, or that is too large for a simulator."""
 
     unit: str
@@ -110,7 +110,7 @@ class Regression(Facts):
 
     runs: tuple[RegressionRun, ...]
     coverage: tuple[UnitCoverage, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[LeftOutEdge, ...]
     hdl_coverage: tuple[HdlCoverage, ...]  # empty unless asked for
     seconds: float  # wall clock
 
@@ -197,14 +197,14 @@ def regress(
     for name in simulators:
         find_simulator(name)
     chosen = [find_unit(name) for name in units]
-    left_out: list[LeftOut] = []
+    left_out: list[LeftOutEdge] = []
     configs: list[tuple[int, Unit, Config]] = []
     for unit in chosen:
         found = edges(unit) if configurations == "edges" else None
         each = (unit.config(),) if found is None else found.configs
         configs += [(place, unit, config) for place, config in enumerate(each)]
         left_out += [
-            LeftOut(unit=unit.name, setting=setting, why=why)
+            LeftOutEdge(unit=unit.name, setting=setting, why=why)
             for setting, why in (() if found is None else found.left_out)
         ]
     configs.sort(key=lambda item: item[0])  # the default of every unit first
@@ -220,7 +220,7 @@ def regress(
         counts = folder if hdl_coverage else None
         work = partial(_run, limit_s=limit_s, resume=resume, counts=counts)
         done = dict(as_done(work, planned, "regress", jobs, progress))
-        left_out += dict.fromkeys(each for each in done.values() if isinstance(each, LeftOut))
+        left_out += dict.fromkeys(each for each in done.values() if isinstance(each, LeftOutEdge))
         counted = [] if hdl_coverage is None else _hdl_coverage(planned, folder, hdl_coverage)
     runs = [each for _, each in sorted(done.items()) if isinstance(each, RegressionRun)]
     return Regression(
@@ -234,7 +234,7 @@ def regress(
 
 def _run(
     job: _Job, *, limit_s: float, resume: bool, counts: Path | None
-) -> RegressionRun | LeftOut:
+) -> RegressionRun | LeftOutEdge:
     """Verify one configuration; whatever keeps the run from its end is its verdict.
 
     A configuration whose Verilog is too large for the simulator is left out.
@@ -255,7 +255,7 @@ def _run(
                     f"its Verilog has {len(text):,} characters; accepted: "
                     f"{_LARGEST[job.simulator]:,}"
                 )
-                return LeftOut(unit=unit.name, setting=setting, why=why)
+                return LeftOutEdge(unit=unit.name, setting=setting, why=why)
             found = check(unit, config, text, [job.simulator], job.seed)
             if counts is not None and job.simulator == "verilator":
                 hits = measured_hits(unit, config, job.seed)
@@ -363,10 +363,10 @@ def _merged(unit: Unit, runs: Sequence[RegressionRun]) -> UnitCoverage:
     )
 
 
-def _case(run: RegressionRun) -> Case:
+def _case(run: RegressionRun) -> JunitCase:
     changed = " ".join(settings(find_unit(run.unit).config(**run.config))) or "default"
     lead = f"{run.ending}: " if run.verdict == "error" else ""
-    return Case(
+    return JunitCase(
         name=f"{changed}, seed {run.seed}",
         classname=f"{run.unit}.{run.simulator}",
         seconds=run.seconds,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from consilico.sim.base.facts import Facts
 from consilico.sim.rtlsim.endings import Stop
 
-__all__ = ["Dump", "Mismatch", "Replay", "ReplayOutcome", "problems_of"]
+__all__ = ["Dump", "Replay", "ReplayOutcome", "WrongPayload", "problems_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Replay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mismatch(Facts):
+class WrongPayload(Facts):
     """One result that is wrong; payloads are hexadecimal, with ``x`` for unknown digits."""
 
     index: int  # of the beat on ``o``
@@ -65,7 +65,7 @@ class ReplayOutcome(Facts):
     beats_missing: int  # due, but never delivered
     violations: int  # of the stream protocol, results too many included
     problems: tuple[str, ...]  # what went wrong, for people; empty if nothing did
-    first_mismatch: Mismatch | None
+    first_mismatch: WrongPayload | None
     cycles: int
     seconds: float  # wall clock, from handing over the stimulus to the verdict
     latency_cycles: int | None = None  # of the first result; the unit's own if nothing stalls

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from consilico.sim.rtlsim.acceptance import Comparison, Expect, compare
+from consilico.sim.rtlsim.acceptance import Expect, ReplayComparison, compare
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.script import Script
 from consilico.sim.units.layout import Layout
@@ -23,7 +23,7 @@ class Observed:
 
     script: Script
     transcript: Transcript
-    comparison: Comparison | None  # None where the order of acceptance promises nothing
+    comparison: ReplayComparison | None  # None where the order of acceptance promises nothing
     symptoms: dict[str, int]
     apart: frozenset[str] = frozenset()  # fields whose lanes are different symptoms
 
@@ -58,7 +58,7 @@ def observe(
 
 
 def _symptoms(
-    transcript: Transcript, comparison: Comparison | None, o: Layout, apart: Collection[str]
+    transcript: Transcript, comparison: ReplayComparison | None, o: Layout, apart: Collection[str]
 ) -> dict[str, int]:
     """Return what is wrong in a replay, in the order of appearance, with the cycle of each."""
     found: dict[str, int] = {}
@@ -88,7 +88,7 @@ def _located(problem: str, last_cycle: int) -> tuple[str, int]:
 
 
 def wrong_by_fields(
-    comparison: Comparison, transcript: Transcript, o: Layout, apart: Collection[str] = ()
+    comparison: ReplayComparison, transcript: Transcript, o: Layout, apart: Collection[str] = ()
 ) -> dict[str, NDArray[np.int64]]:
     """Return the wrong results, as numbers of delivered beats, by the names of what is wrong.
 
@@ -120,7 +120,7 @@ def wrong_by_fields(
 
 
 def _differ(
-    comparison: Comparison, chosen: NDArray[np.int64], o: Layout
+    comparison: ReplayComparison, chosen: NDArray[np.int64], o: Layout
 ) -> dict[str, NDArray[np.bool_]]:
     """Return which lanes of each field differ in compared beats, shape ``(chosen, lanes)``."""
     got = o.unpack(comparison.got[comparison.delivered[chosen]])

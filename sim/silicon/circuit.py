@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from consilico.golden.config import Config
 from consilico.sim.base.code import code_digest
-from consilico.sim.rtlsim.foreign.design import Design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign
 from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.front_ends import FrontEnds
 from consilico.sim.rtlsim.foreign.mapping import Mapping
@@ -69,7 +69,9 @@ def unit_circuit(unit: Unit, config: Config) -> Circuit:
     )
 
 
-def design_circuit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) -> Circuit:
+def design_circuit(
+    design: ForeignDesign, port_map: Mapping | None, unit: Unit, config: Config
+) -> Circuit:
     """Return anyone's design, to be driven as a unit.
 
     Args:

@@ -17,9 +17,9 @@ from typing import Any
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import TEMPORARY_PREFIX
 from consilico.sim.silicon.implementation import Implementation
-from consilico.sim.silicon.ladder import ACTIVITY, Climbed, Job
+from consilico.sim.silicon.ladder import ACTIVITY, Climbed, LadderJob
 from consilico.sim.silicon.layout.def_file import write_def
-from consilico.sim.silicon.layout.layout import Layout
+from consilico.sim.silicon.layout.layout import PhysicalLayout
 from consilico.sim.silicon.layout.lef import routing_layers, site_name
 from consilico.sim.silicon.layout.picture import cell_modules, module_picture, power_picture
 from consilico.sim.silicon.liberty.read import read_liberty
@@ -72,7 +72,9 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def hand_over(folder: Path, job: Job, climbed: Sequence[Climbed], found: Implementation) -> None:
+def hand_over(
+    folder: Path, job: LadderJob, climbed: Sequence[Climbed], found: Implementation
+) -> None:
     """Write what an implementation hands over.
 
     Args:
@@ -108,7 +110,7 @@ def hand_over(folder: Path, job: Job, climbed: Sequence[Climbed], found: Impleme
         raise UserError(f"cannot write {folder}: {error.strerror}") from error
 
 
-def _write(folder: Path, job: Job, last: Climbed, metrics: Mapping[str, Any]) -> None:
+def _write(folder: Path, job: LadderJob, last: Climbed, metrics: Mapping[str, Any]) -> None:
     stage, layout = last.stage, last.stage.layout
     shutil.copyfile(stage.netlist, folder / "netlist.v")
     (folder / "constraints.sdc").write_text(_constraints(job, last))
@@ -131,7 +133,7 @@ def _write(folder: Path, job: Job, last: Climbed, metrics: Mapping[str, Any]) ->
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
 
 
-def _draw(folder: Path, layout: Layout, last: Climbed, name: str) -> None:
+def _draw(folder: Path, layout: PhysicalLayout, last: Climbed, name: str) -> None:
     """Draw where the modules lie and where the power goes."""
     placement = layout.placement
     modules = cell_modules(placement.design.netlist, placement.design.library)
@@ -142,7 +144,7 @@ def _draw(folder: Path, layout: Layout, last: Climbed, name: str) -> None:
     (folder / "power.svg").write_text(power_picture(placement, by_cell, f"{name}: power"))
 
 
-def _constraints(job: Job, last: Climbed) -> str:
+def _constraints(job: LadderJob, last: Climbed) -> str:
     stage, circuit, kit = last.stage, job.circuit, job.kit
     propagated = stage.insertion_ns is not None
     if (sdc := job.flow.sdc) is not None:

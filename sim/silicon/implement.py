@@ -31,11 +31,11 @@ from consilico.sim.silicon.implementation import (
     TrafficActivity,
 )
 from consilico.sim.silicon.kits.kit import Kit, find_kit
-from consilico.sim.silicon.ladder import STEPS, Climbed, Job, climb, stages
+from consilico.sim.silicon.ladder import STEPS, Climbed, LadderJob, climb, stages
 from consilico.sim.silicon.liberty.library import Cell
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.openroad import RouterCheck, route_with_openroad
-from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof
+from consilico.sim.silicon.synthesis.equivalence import EquivalenceProof, cached_proof
 from consilico.sim.silicon.synthesis.hierarchy import HierarchicalArea, area_by_module
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.synthesis.yosys import yosys_version
@@ -104,7 +104,7 @@ def implement(
         code_digest(__name__),
     )  # fmt: skip
     with work_folder("implement") as folder:
-        job = Job(
+        job = LadderJob(
             circuit=made, config=config, kit=kit, clock_ns=clock_ns, stimulus=stimulus, flow=flow,
             folder=folder, begin=_steps(made.unit, flow, progress or silent),
         )  # fmt: skip
@@ -142,7 +142,7 @@ def _check_sdc_clock(flow: Flow, circuit: Circuit, clock_ns: float) -> None:
 
 
 def _measure(
-    job: Job, tools: dict[str, str | None], prove: bool | None, output: Path | None
+    job: LadderJob, tools: dict[str, str | None], prove: bool | None, output: Path | None
 ) -> Implementation:
     circuit, kit, clock_ns = job.circuit, job.kit, job.clock_ns
     job.begin("synthesis")
@@ -167,10 +167,10 @@ def _measure(
 
 
 def _facts(
-    job: Job,
+    job: LadderJob,
     climbed: Sequence[Climbed],
     parts: HierarchicalArea,
-    proof: Proof | None,
+    proof: EquivalenceProof | None,
     router: RouterCheck | None,
     tools: dict[str, str | None],
 ) -> Implementation:
@@ -272,7 +272,7 @@ def _steps(unit: Unit, flow: Flow, progress: Progress) -> Callable[[str], None]:
     return begin
 
 
-def _proved(circuit: Circuit, mapped: MappedNetlist, kit: Kit) -> Proof:
+def _proved(circuit: Circuit, mapped: MappedNetlist, kit: Kit) -> EquivalenceProof:
     """Return what a proof says of the netlist.
 
     Raises:

@@ -10,7 +10,7 @@ from consilico.sim.silicon.layout.layout import ClockTreeFacts, HoldFacts
 from consilico.sim.silicon.layout.limits import OverLimit
 from consilico.sim.silicon.openroad import RouterCheck
 from consilico.sim.silicon.power.report import Power
-from consilico.sim.silicon.synthesis.equivalence import Proof
+from consilico.sim.silicon.synthesis.equivalence import EquivalenceProof
 from consilico.sim.silicon.synthesis.outside_memories import OutsideMemory
 
 __all__ = [
@@ -66,7 +66,7 @@ class EquivalenceCheck(Facts):
     """Evidence that the netlist does what its RTL says: a simulation, and perhaps a proof."""
 
     method: str  # "proof", or "simulation" where there is no proof or it proved nothing
-    proof: Proof | None  # None: not attempted
+    proof: EquivalenceProof | None  # None: not attempted
     results_compared: int  # by simulation, in any case
 
 

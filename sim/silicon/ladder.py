@@ -14,25 +14,25 @@ from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.gate_level import Delays, GateLevelPower, gate_level_power
 from consilico.sim.silicon.implementation import Rung
 from consilico.sim.silicon.kits.kit import Kit
-from consilico.sim.silicon.layout.layout import Layout, clocked, closed, lay_out
+from consilico.sim.silicon.layout.layout import PhysicalLayout, clocked, closed, lay_out
 from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.power.report import Power
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
 from consilico.sim.silicon.timing.delays import write_sdf
-from consilico.sim.silicon.timing.opensta import Timing, longest_path
+from consilico.sim.silicon.timing.opensta import PathTiming, longest_path
 
 if TYPE_CHECKING:
     from consilico.sim.units.stimulus import Stimulus
 
-__all__ = ["ACTIVITY", "STEPS", "Climbed", "Job", "Stage", "climb", "stages"]
+__all__ = ["ACTIVITY", "STEPS", "Climbed", "LadderJob", "RungNetlist", "climb", "stages"]
 
 ACTIVITY = "activity.vcd"  # in a job's folder
 STEPS = {"cells": 2, "wires": 4, "clock": 3, "layout": 2}  # that begin on each rung
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Job:
+class LadderJob:
     """What is implemented, in what, how far, and on what traffic."""
 
     circuit: Circuit
@@ -46,14 +46,14 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Stage:
+class RungNetlist:
     """A netlist on one rung, as the files that tools read."""
 
     rung: str  # one of RUNGS
     netlist: Path
     cells_by_type: dict[str, int]
     area_um2: float  # of the cells
-    layout: Layout | None = None  # None: not placed
+    layout: PhysicalLayout | None = None  # None: not placed
     spef: Path | None = None  # its wires; None: ideal
     sdf: Path | None = None  # delays that it is simulated with; None: none
 
@@ -73,14 +73,14 @@ class Stage:
 class Climbed:
     """What was measured of the netlist on one rung."""
 
-    stage: Stage
-    timing: Timing
+    stage: RungNetlist
+    timing: PathTiming
     replayed: GateLevelPower  # at the recording's clock
     power: Power  # at the clock that was asked for
     facts: Rung
 
 
-def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
+def stages(job: LadderJob, mapped: MappedNetlist) -> Iterator[RungNetlist]:
     """Yield the netlist of each rung up to the last that is asked for.
 
     Args:
@@ -91,7 +91,7 @@ def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
         UserError: If the cells cannot be placed.
     """
     circuit, kit, flow = job.circuit, job.kit, job.flow
-    yield Stage(
+    yield RungNetlist(
         rung="cells",
         netlist=mapped.netlist,
         cells_by_type=mapped.cells_by_type,
@@ -122,12 +122,12 @@ def stages(job: Job, mapped: MappedNetlist) -> Iterator[Stage]:
     yield replace(stage, rung="layout", sdf=sdf)
 
 
-def _laid_out(rung: str, layout: Layout, kit: Kit, folder: Path) -> Stage:
+def _laid_out(rung: str, layout: PhysicalLayout, kit: Kit, folder: Path) -> RungNetlist:
     folder.mkdir()
     netlist, spef = layout.write(folder)
     library = read_liberty((kit.mapping_liberty,)).cells
     found = Counter(each.cell for each in layout.placement.design.netlist.instances)
-    return Stage(
+    return RungNetlist(
         rung=rung,
         netlist=netlist,
         cells_by_type=dict(sorted(found.items())),
@@ -137,7 +137,7 @@ def _laid_out(rung: str, layout: Layout, kit: Kit, folder: Path) -> Stage:
     )
 
 
-def climb(job: Job, stage: Stage, below: Climbed | None) -> Climbed:
+def climb(job: LadderJob, stage: RungNetlist, below: Climbed | None) -> Climbed:
     """Measure the netlist on one rung: its path, its results, its power.
 
     The recording of its simulation is left as ``activity.vcd`` in the job's folder.
@@ -192,7 +192,7 @@ def climb(job: Job, stage: Stage, below: Climbed | None) -> Climbed:
     )
 
 
-def _early(layout: Layout | None) -> str:
+def _early(layout: PhysicalLayout | None) -> str:
     hold = None if layout is None else layout.hold
     if hold is None or not hold.violations:
         return ""
@@ -200,7 +200,7 @@ def _early(layout: Layout | None) -> str:
     return f"; data are too early at {hold.violations} pins, by up to {worst_ns:g} ns"
 
 
-def _delays(stage: Stage, clock_ns: float, timing: Timing) -> Delays | None:
+def _delays(stage: RungNetlist, clock_ns: float, timing: PathTiming) -> Delays | None:
     if stage.sdf is None:
         return None
     late_ns = stage.insertion_ns or 0.0

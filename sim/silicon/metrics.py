@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from consilico.sim.silicon.implementation import Implementation
-from consilico.sim.silicon.ladder import Climbed, Job
+from consilico.sim.silicon.ladder import Climbed, LadderJob
 from consilico.sim.silicon.timing.sdc import time_unit
 
 __all__ = ["orfs_metrics"]
@@ -20,7 +20,9 @@ _LIMITS = {"max_cap": "capacitance_ff", "max_slew": "transition_ns", "max_fanout
 Metric = tuple[str, float | int | str | list[str]]
 
 
-def orfs_metrics(job: Job, climbed: Sequence[Climbed], found: Implementation) -> dict[str, Any]:
+def orfs_metrics(
+    job: LadderJob, climbed: Sequence[Climbed], found: Implementation
+) -> dict[str, Any]:
     """Return the metrics of an implementation by their names in OpenROAD-flow-scripts.
 
     Args:

@@ -15,7 +15,7 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.silicon.kits.kit import Kit
 from consilico.sim.silicon.layout.def_file import write_def
-from consilico.sim.silicon.layout.layout import Layout
+from consilico.sim.silicon.layout.layout import PhysicalLayout
 from consilico.sim.silicon.layout.lef import routing_layers, site_name
 
 __all__ = ["RouterCheck", "check_openroad", "route_with_openroad"]
@@ -62,7 +62,7 @@ def check_openroad(kit: Kit) -> None:
         )
 
 
-def route_with_openroad(layout: Layout, kit: Kit) -> RouterCheck:
+def route_with_openroad(layout: PhysicalLayout, kit: Kit) -> RouterCheck:
     """Route a placement with the user's OpenROAD, globally and in detail.
 
     Args:

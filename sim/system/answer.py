@@ -13,7 +13,7 @@ from consilico.sim.accuracy.table import KnownAccuracy, known_accuracy
 from consilico.sim.base.facts import Facts, plain
 from consilico.sim.base.interval import ZERO, Interval, summed
 from consilico.sim.system.chip import Chip
-from consilico.sim.system.normalizers import KINDS, Normalizer
+from consilico.sim.system.normalizers import KINDS, NormalizerUnit
 from consilico.sim.system.transforms import Effect
 from consilico.sim.system.work import BASES, OperatorWork
 from consilico.sim.workload.graph import OperatorGraph, Workload
@@ -133,7 +133,7 @@ class SystemAnswer:
     workload: Workload
     graph: OperatorGraph
     chip: Chip
-    normalizer: Normalizer
+    normalizer: NormalizerUnit
     p_format: str
     kit: PricedKit
     operators: tuple[OperatorCost, ...]

@@ -18,7 +18,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.units.catalogue import catalogue, find_unit
 from consilico.sim.units.unit import Unit
 
-__all__ = ["KINDS", "P_FORMATS", "Normalizer", "PForm", "find_normalizer", "normalizer_names"]
+__all__ = ["KINDS", "P_FORMATS", "NormalizerUnit", "PForm", "find_normalizer", "normalizer_names"]
 
 KINDS = {
     "elementwise": "each result follows from its score alone: no buffer, nothing to rescale",
@@ -65,7 +65,7 @@ slices of 7 bits, or 8 bits in an array whose cells take operands of 9 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normalizer:
+class NormalizerUnit:
     """A unit that normalizes scores, with as many lanes as a tile has columns."""
 
     unit: Unit
@@ -91,7 +91,7 @@ def normalizer_names() -> list[str]:
 
 
 @cache
-def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> Normalizer:
+def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> NormalizerUnit:
     """Return a unit as a tile needs it.
 
     Args:
@@ -126,7 +126,7 @@ def find_normalizer(name: str, lanes: int, p_format: str, context: int) -> Norma
     except ValueError as error:
         raise UserError(f"{name} in a tile of {lanes} columns: {error}") from error
     kind = "two passes" if "buffer" in known else "running" if "row" in known else "elementwise"
-    return Normalizer(
+    return NormalizerUnit(
         unit=unit, config=config, kind=kind, row=wanted.get("row", 0), form=form
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from consilico.sim.comparison.table import MeasuredRow, measured_rows
 from consilico.sim.estimate.operators.estimate import estimated_costs
 from consilico.sim.estimate.operators.tables import read_calibration
 from consilico.sim.system.chip import Chip
-from consilico.sim.system.normalizers import Normalizer
+from consilico.sim.system.normalizers import NormalizerUnit
 from consilico.sim.units.catalogue import find_unit
 
 __all__ = ["PartPrice", "Prices", "prices", "requantizers"]
@@ -59,7 +59,11 @@ class Prices:
 
 
 def prices(
-    chip: Chip, normalizer: Normalizer, score_buffer_bytes: int, pdk: str, rung: str | None = None
+    chip: Chip,
+    normalizer: NormalizerUnit,
+    score_buffer_bytes: int,
+    pdk: str,
+    rung: str | None = None,
 ) -> Prices:
     """Return what the parts of a chip cost.
 
@@ -154,7 +158,7 @@ def _of(cost: OperationCost, lanes: int) -> PartPrice:
     )  # fmt: skip
 
 
-def _normalizer(normalizer: Normalizer, chip: Chip, kit: PricedKit) -> PartPrice:
+def _normalizer(normalizer: NormalizerUnit, chip: Chip, kit: PricedKit) -> PartPrice:
     """Return the price of the normalizers of all tiles.
 
     As measured, if the unit was compared with others in this kit (docs/compare.md): so many copies

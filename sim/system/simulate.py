@@ -12,7 +12,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.interval import ZERO, Interval, summed
 from consilico.sim.system.answer import CAUSES, OperatorCost, Rival, SystemAnswer
 from consilico.sim.system.chip import Chip
-from consilico.sim.system.normalizers import Normalizer, find_normalizer, normalizer_names
+from consilico.sim.system.normalizers import NormalizerUnit, find_normalizer, normalizer_names
 from consilico.sim.system.prices import PartPrice, Prices, prices
 from consilico.sim.system.transforms import Effect, transformed, useful_macs, weight_bytes
 from consilico.sim.system.work import OperatorWork, operator_works, score_buffer_bytes
@@ -175,7 +175,7 @@ class _Made:
     """A chip for a workload, what its parts cost, and what they have to do."""
 
     chip: Chip
-    normalizer: Normalizer
+    normalizer: NormalizerUnit
     buffer_bytes: int
     costs: Prices
     works: list[OperatorWork]

@@ -13,7 +13,7 @@ from consilico.sim.accelerator.tiling import dram_work
 from consilico.sim.base.interval import Interval, exactly
 from consilico.sim.system.chip import Chip
 from consilico.sim.system.engines import EngineWork, attention_jobs, on_arrays, on_lanes
-from consilico.sim.system.normalizers import Normalizer
+from consilico.sim.system.normalizers import NormalizerUnit
 from consilico.sim.system.tile import TileJobs, TileTiming, is_exact, tile_cycles
 from consilico.sim.units.catalogue import find_unit
 from consilico.sim.workload.elementwise import ElementwisePass
@@ -68,7 +68,7 @@ class OperatorWork:
 
 
 def operator_works(
-    graph: OperatorGraph, chip: Chip, normalizer: Normalizer, stepped: int = 0
+    graph: OperatorGraph, chip: Chip, normalizer: NormalizerUnit, stepped: int = 0
 ) -> list[OperatorWork]:
     """Return the work of every operator of a graph.
 
@@ -171,7 +171,7 @@ def _multiplied(p: MatrixProduct, chip: Chip) -> OperatorWork:
     return work
 
 
-def tile_timing(operator: AttentionOperator, chip: Chip, normalizer: Normalizer) -> TileTiming:
+def tile_timing(operator: AttentionOperator, chip: Chip, normalizer: NormalizerUnit) -> TileTiming:
     """Return what decides how long a tile takes for an attention.
 
     Where a result takes two slices of the second array, a queue holds the rows of a key tile, so
@@ -188,7 +188,7 @@ def tile_timing(operator: AttentionOperator, chip: Chip, normalizer: Normalizer)
     )  # fmt: skip
 
 
-def score_buffer_bytes(chip: Chip, normalizer: Normalizer, context: int) -> int:
+def score_buffer_bytes(chip: Chip, normalizer: NormalizerUnit, context: int) -> int:
     """Return the bytes of all buffers of scores: two jobs of each tile, or queues of slices."""
     if normalizer.two_passes:
         return 2 * chip.tiles * chip.rows * context
@@ -198,7 +198,7 @@ def score_buffer_bytes(chip: Chip, normalizer: Normalizer, context: int) -> int:
 
 
 def _attended(
-    operator: AttentionOperator, chip: Chip, normalizer: Normalizer, stepped: int
+    operator: AttentionOperator, chip: Chip, normalizer: NormalizerUnit, stepped: int
 ) -> OperatorWork:
     """Return scores, their normalization and the weighted sums of values, as tiles do them."""
     timing = tile_timing(operator, chip, normalizer)

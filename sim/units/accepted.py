@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from consilico.sim.units.layout import Layouts, Values
 from consilico.sim.units.stimulus import Kind
 
-__all__ = ["Accepted", "Expected", "Results", "one_cycle_per_beat", "one_cycle_per_item", "waiting"]
+__all__ = [
+    "Accepted",
+    "Expected",
+    "GoldenResults",
+    "one_cycle_per_beat",
+    "one_cycle_per_item",
+    "waiting",
+]
 
 
 class Expected(NamedTuple):
@@ -24,7 +31,7 @@ class Expected(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results:
+class GoldenResults:
     """What a golden model gives for the beats of data of an :class:`Accepted`."""
 
     beats: Values  # fields of the beats on ``o``, in order

@@ -14,7 +14,7 @@ from consilico.golden.attention.base2_scores import (
 )
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_item
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import MOVES, Contract, clocked_by
 from consilico.sim.units.products import in_every_lane
@@ -37,13 +37,13 @@ def _hardware() -> Any:
     return hardware
 
 
-def _golden(config: Base2ScoresConfig, accepted: Accepted) -> Results:
+def _golden(config: Base2ScoresConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``base2_scores``; masks and ends of rows pass through."""
     import torch
 
     score = torch.from_numpy(accepted.data["score"])
     k = torch.from_numpy(accepted.in_force["k"])[:, None]
-    return Results(
+    return GoldenResults(
         beats={
             "score": base2_scores(score, k, config).numpy(),
             "mask": accepted.data["mask"],
@@ -52,7 +52,7 @@ def _golden(config: Base2ScoresConfig, accepted: Accepted) -> Results:
     )
 
 
-def _hits(config: Base2ScoresConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: Base2ScoresConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return how often scores and results hit coverage points."""
     score, code = accepted.data["score"], results.beats["score"]
     k = accepted.in_force["k"][:, None]

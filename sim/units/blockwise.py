@@ -18,7 +18,7 @@ from consilico.golden.training.blockwise_quantize import (
 from consilico.golden.training.dynamic_code import book_bits
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_item
 from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
@@ -59,15 +59,15 @@ def _absmax(accepted: Accepted) -> Bits:
     return accepted.in_force["payload"][:, None] & 0x7FFF
 
 
-def _quantize_golden(config: BlockwiseQuantizeConfig, accepted: Accepted) -> Results:
+def _quantize_golden(config: BlockwiseQuantizeConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     state, absmax = torch.from_numpy(accepted.data["payload"]), torch.from_numpy(_absmax(accepted))
-    return Results(beats={"payload": blockwise_quantize(state, absmax, config).numpy()})
+    return GoldenResults(beats={"payload": blockwise_quantize(state, absmax, config).numpy()})
 
 
 def _quantize_hits(
-    config: BlockwiseQuantizeConfig, accepted: Accepted, results: Results
+    config: BlockwiseQuantizeConfig, accepted: Accepted, results: GoldenResults
 ) -> dict[str, int]:
     state, absmax = accepted.data["payload"], _absmax(accepted)
     magnitude = state & 0x7FFF
@@ -88,15 +88,15 @@ def _quantize_hits(
     }
 
 
-def _dequantize_golden(config: BlockwiseDequantizeConfig, accepted: Accepted) -> Results:
+def _dequantize_golden(config: BlockwiseDequantizeConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     code, absmax = torch.from_numpy(accepted.data["payload"]), torch.from_numpy(_absmax(accepted))
-    return Results(beats={"payload": blockwise_dequantize(code, absmax, config).numpy()})
+    return GoldenResults(beats={"payload": blockwise_dequantize(code, absmax, config).numpy()})
 
 
 def _dequantize_hits(
-    config: BlockwiseDequantizeConfig, accepted: Accepted, results: Results
+    config: BlockwiseDequantizeConfig, accepted: Accepted, results: GoldenResults
 ) -> dict[str, int]:
     code, state = accepted.data["payload"], results.beats["payload"]
     zero = 127 if config.signed else 0

@@ -23,7 +23,7 @@ from consilico.golden.attention.consmax_log2 import Log2Config, Log2Constants, c
 from consilico.golden.attention.consmax_paper import PaperConfig, consmax_paper
 from consilico.golden.attention.consmax_split import SplitConfig, SplitConstants, consmax_split
 from consilico.golden.bfloat16 import to_fixed
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.products import NEAR, in_every_lane
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
 _PART = 1 << 14  # beats that are looked up at once: every one has tables of its own
 
 
-def base2_golden(config: Base2Config, accepted: Accepted) -> Results:
+def base2_golden(config: Base2Config, accepted: Accepted) -> GoldenResults:
     """Return the results of ``consmax/base2``."""
     import torch
 
@@ -51,7 +51,7 @@ def base2_golden(config: Base2Config, accepted: Accepted) -> Results:
     return _results(accepted, lambda score, mask: consmax_base2(score, mask, constants, config))
 
 
-def log2_golden(config: Log2Config, accepted: Accepted) -> Results:
+def log2_golden(config: Log2Config, accepted: Accepted) -> GoldenResults:
     """Return the results of ``consmax/log2``."""
     import torch
 
@@ -61,7 +61,7 @@ def log2_golden(config: Log2Config, accepted: Accepted) -> Results:
     )
 
 
-def split_golden(config: SplitConfig, accepted: Accepted) -> Results:
+def split_golden(config: SplitConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``consmax/split``.
 
     Raises:
@@ -110,22 +110,22 @@ def _tables(accepted: Accepted, count: int) -> NDArray[np.int64]:
     return np.append(0, loads["value"])[written].reshape(-1, count, 16)
 
 
-def paper_golden(config: PaperConfig, accepted: Accepted) -> Results:
+def paper_golden(config: PaperConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``consmax/paper``: 8 fraction bits, no flags."""
     import torch
 
     tables = torch.from_numpy(_tables(accepted, 2)[accepted.loads_before]).transpose(0, 1)
     score = torch.from_numpy(accepted.data["payload"])[:, None]
     bits = consmax_paper(score, SplitConstants(tables=tables, wide=False))
-    return Results(beats={"payload": to_fixed(bits, 8, 8).bits[:, 0].numpy()})
+    return GoldenResults(beats={"payload": to_fixed(bits, 8, 8).bits[:, 0].numpy()})
 
 
-def _results(accepted: Accepted, computed: Callable[[Any, Any], ConSmaxResult]) -> Results:
+def _results(accepted: Accepted, computed: Callable[[Any, Any], ConSmaxResult]) -> GoldenResults:
     import torch
 
     score, mask = (torch.from_numpy(accepted.data[name]) for name in ("score", "mask"))
     result = computed(score, mask == 1)
-    return Results(beats={name: part.numpy() for name, part in result._asdict().items()})
+    return GoldenResults(beats={name: part.numpy() for name, part in result._asdict().items()})
 
 
 def bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
@@ -133,7 +133,9 @@ def bf16_results(config: ConSmaxConfig) -> tuple[str, ...]:
     return ("o.data",) if config.output == "bf16" else ()
 
 
-def _score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _score_hits(
+    config: ConSmaxConfig, accepted: Accepted, results: GoldenResults
+) -> dict[str, int]:
     """Return how often scores, masks and flags hit the coverage points of a ConSmax unit."""
     least = -1 << config.score_width - 1
     score, mask = accepted.data["score"], accepted.data["mask"] == 1
@@ -153,7 +155,7 @@ def _score_hits(config: ConSmaxConfig, accepted: Accepted, results: Results) -> 
     return {name: int(hit.sum()) for name, hit in points.items()}
 
 
-def base2_hits(config: Base2Config, accepted: Accepted, results: Results) -> dict[str, int]:
+def base2_hits(config: Base2Config, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return the hits of the coverage points of ``consmax/base2``."""
     score, loaded = accepted.data["score"], accepted.in_force
     quarter, beat = score & QUARTERS - 1, np.arange(accepted.beats)[:, None]
@@ -171,7 +173,7 @@ def base2_hits(config: Base2Config, accepted: Accepted, results: Results) -> dic
     )
 
 
-def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[str, int]:
+def log2_hits(config: Log2Config, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return the hits of the coverage points of ``consmax/log2``."""
     k, b = (accepted.in_force[name][:, None] for name in ("k", "b"))
     exponent = (accepted.data["score"] * k >> config.k_fraction - config.fraction) + b
@@ -191,7 +193,7 @@ def log2_hits(config: Log2Config, accepted: Accepted, results: Results) -> dict[
     )
 
 
-def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def split_hits(config: SplitConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return the hits of the coverage points of ``consmax/split``."""
     sets = config.table_sets
     entries = _tables(accepted, 2 * sets).reshape(-1, sets, 2, 16)
@@ -232,7 +234,10 @@ def split_hits(config: SplitConfig, accepted: Accepted, results: Results) -> dic
 
 
 def _hidden(
-    golden: Callable[[Any, Accepted], Results], config: Any, accepted: Accepted, results: Results
+    golden: Callable[[Any, Accepted], GoldenResults],
+    config: Any,
+    accepted: Accepted,
+    results: GoldenResults,
 ) -> dict[str, int]:
     """Return the beats of which only masked lanes would raise a flag, which must then be 0."""
     unmasked = accepted.with_data({"mask": 1 - accepted.data["mask"]})
@@ -244,7 +249,7 @@ def _hidden(
 
 
 def _rounded_too_large(
-    golden: Callable[[Any, Accepted], Results], config: Any, accepted: Accepted
+    golden: Callable[[Any, Accepted], GoldenResults], config: Any, accepted: Accepted
 ) -> dict[str, int]:
     """Return the fixed-point results that only their rounding makes too large for their bits."""
     if config.output != "fixed":

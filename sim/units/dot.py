@@ -16,7 +16,7 @@ from consilico.sim.traffic.operand_streams import (
     random_stream,
 )
 from consilico.sim.traffic.quantized import Format
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.contract import FREE, MOVES, Accumulator, Contract, clocked_by
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
@@ -161,7 +161,7 @@ def _traffic(config: DotConfig, beats: int, *, source: str) -> Stimulus:
 
 def golden_sums(
     accepted: Accepted, sums: Callable[[NDArray[np.bool_]], DotResult], config: DotConfig
-) -> Results:
+) -> GoldenResults:
     """Return the results of a dot product, whose sums a reset cuts.
 
     Args:
@@ -175,10 +175,10 @@ def golden_sums(
     beats = {"sum": result.sum.numpy()[whole]}
     if config.saturates:
         beats["saturated"] = result.saturated.numpy()[whole]
-    return Results(beats=beats, completes=last.astype(np.uint16))
+    return GoldenResults(beats=beats, completes=last.astype(np.uint16))
 
 
-def _golden(config: DotConfig, accepted: Accepted) -> Results:
+def _golden(config: DotConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     x, w = (torch.from_numpy(accepted.data[name]) for name in ("x", "w"))
@@ -190,7 +190,7 @@ def _golden(config: DotConfig, accepted: Accepted) -> Results:
     )
 
 
-def _hits(config: DotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: DotConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     x, w, last = (accepted.data[name] for name in ("x", "w", "last"))
     low, high = config.x_range, config.w_range
     begins = (accepted.place == 0) | np.append(True, last[:-1] == 1)[: len(last)]

@@ -15,7 +15,7 @@ from consilico.sim.traffic.operand_streams import (
     random_stream,
 )
 from consilico.sim.traffic.quantized import Format
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.contract import FREE, MOVES, Accumulator, Contract, clocked_by
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
 from consilico.sim.units.stimulus import Stimulus
@@ -63,7 +63,7 @@ class _Bench:
         self.builder.data(beats, int(last.sum()), operations=x.size)
 
 
-def _golden(config: FusedDotConfig, accepted: Accepted) -> Results:
+def _golden(config: FusedDotConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     x, w = (torch.from_numpy(accepted.data[name]) for name in ("x", "w"))
@@ -71,10 +71,10 @@ def _golden(config: FusedDotConfig, accepted: Accepted) -> Results:
     last = accepted.data["last"] == 1
     ends = last | accepted.cut  # a sum that a reset cuts ends there, but has no result
     sums = fused_dot(x, w, torch.from_numpy(ends), mode, config).numpy()
-    return Results(beats={"sum": sums[last[ends]]}, completes=last.astype(np.uint16))
+    return GoldenResults(beats={"sum": sums[last[ends]]}, completes=last.astype(np.uint16))
 
 
-def _hits(config: FusedDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: FusedDotConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     loads, mode = accepted.loads["payload"], accepted.in_force["payload"]
     hits = {}
     for each, name in enumerate(FUSED_MODES):

@@ -15,7 +15,7 @@ from consilico.sim.traffic.operand_streams import (
     random_stream,
 )
 from consilico.sim.traffic.quantized import bf16_bits
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_beat
 from consilico.sim.units.contract import Accumulator, Contract, PerBeat, clocked_by
 from consilico.sim.units.layout import Values
 from consilico.sim.units.products import every_product, in_every_lane
@@ -76,7 +76,7 @@ class _Bench:
         self.builder.data(kept, int(end.sum()), operations=(beats - drop) * config.lanes)
 
 
-def _golden(config: GroupDotConfig, accepted: Accepted) -> Results:
+def _golden(config: GroupDotConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     place = accepted.groups(config.beats)
@@ -102,7 +102,7 @@ def _golden(config: GroupDotConfig, accepted: Accepted) -> Results:
     whole = end[ends]
     completes = np.zeros(accepted.beats, dtype=np.uint16)
     completes[place[:, -1]] = end.numpy()
-    return Results(
+    return GoldenResults(
         beats={"sum": result.sum[whole].numpy(), "overflow": result.overflow[whole].numpy()},
         completes=completes,
     )
@@ -118,7 +118,7 @@ def _item_cycles(config: GroupDotConfig, accepted: Accepted) -> Codes:
     return cycles
 
 
-def _hits(config: GroupDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: GroupDotConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     x, q, zero = (accepted.data[name] for name in ("x", "q", "zero"))
     scale = accepted.data["scale"][accepted.groups(config.beats)[:, -1]]
     weight = q - zero[:, None]

@@ -14,11 +14,11 @@ from consilico.golden.attention.ibert import (
 )
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import Contract, PerBeat
 from consilico.sim.units.row_contract import row_contract
-from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_timing import RowTiming, row_cycles
 from consilico.sim.units.row_traffic import DRAWN_SCALE, model_rows, traffic_rows
 from consilico.sim.units.rows import (
     COVERAGE,
@@ -48,9 +48,9 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing(config: IbertConfig) -> Timing:
+def _timing(config: IbertConfig) -> RowTiming:
     hardware = _hardware()
-    return Timing(
+    return RowTiming(
         gather=hardware.GATHER,
         deliver=hardware.DELIVER,
         prepares=hardware.cycles_of_sum(config),
@@ -71,7 +71,7 @@ def _contract(config: IbertConfig) -> Contract:
     return row_contract(config, _timing(config), twice | often)
 
 
-def _golden(config: IbertConfig, accepted: Accepted) -> Results:
+def _golden(config: IbertConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``ibert``: a row has the constants that its last beat meets."""
     import torch
 

@@ -9,11 +9,11 @@ import numpy as np
 from consilico.golden.attention.ita import ItaConfig, ita
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.contract import PerBeat
 from consilico.sim.units.row_contract import row_contract
 from consilico.sim.units.row_draws import drawn_rows
-from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_timing import RowTiming, row_cycles
 from consilico.sim.units.row_traffic import model_rows, traffic_rows
 from consilico.sim.units.rows import (
     COVERAGE,
@@ -44,14 +44,14 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing(config: ItaConfig) -> Timing:
+def _timing(config: ItaConfig) -> RowTiming:
     hardware = _hardware()
-    return Timing(
+    return RowTiming(
         gather=hardware.gather_stages(config), deliver=hardware.DELIVER, prepares=hardware.DIVIDES
     )
 
 
-def _golden(config: ItaConfig, accepted: Accepted) -> Results:
+def _golden(config: ItaConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``ita``."""
     import torch
 

@@ -14,7 +14,7 @@ from consilico.golden.attention.online_softmax import (
 from consilico.golden.attention.softmax import softmax_constant
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.row_traffic import DRAWN_SCALE, model_rows, traffic_rows
@@ -65,7 +65,7 @@ def _hardware() -> Any:
     return hardware
 
 
-def _golden(config: OnlineSoftmaxConfig, accepted: Accepted) -> Results:
+def _golden(config: OnlineSoftmaxConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``online_softmax``; a reset ends a row."""
     import torch
 
@@ -74,10 +74,12 @@ def _golden(config: OnlineSoftmaxConfig, accepted: Accepted) -> Results:
     k = torch.from_numpy(accepted.in_force["k"])[:, None]
     found = online_softmax(data["score"], data["mask"] == 1, ends, k, config)
     beats = {name: part.numpy() for name, part in found._asdict().items()}
-    return Results(beats=beats | {"last": accepted.data["last"]})
+    return GoldenResults(beats=beats | {"last": accepted.data["last"]})
 
 
-def _hits(config: OnlineSoftmaxConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(
+    config: OnlineSoftmaxConfig, accepted: Accepted, results: GoldenResults
+) -> dict[str, int]:
     """Return how often rows and their results hit coverage points."""
     found, shown = results.beats, accepted.data["mask"] == 0
     inside = np.append(False, accepted.data["last"][:-1] == 0) & (accepted.place > 0)

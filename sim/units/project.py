@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from consilico.golden.training.project import ProjectBeats, ProjectConfig, project
 from consilico.sim.traffic.quantized import asymmetric, bf16_bits, bf16_values, symmetric
 from consilico.sim.traffic.training_operands import training_traffic
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_beat, waiting
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_beat, waiting
 from consilico.sim.units.group_dot import every_scale, saw_every_scale, wraps
 from consilico.sim.units.products import in_every_lane
 from consilico.sim.units.project_contract import contract
@@ -91,7 +91,7 @@ class ProjectBench:
         )
 
 
-def _golden(config: ProjectConfig, accepted: Accepted) -> Results:
+def _golden(config: ProjectConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     data = {name: torch.from_numpy(part) for name, part in accepted.data.items()}
@@ -102,7 +102,7 @@ def _golden(config: ProjectConfig, accepted: Accepted) -> Results:
     beats = ProjectBeats(x, q, zero, scale, last | cut, end & last | cut)
     result = project(beats, exponent, config)
     whole = (last & end)[beats.last & beats.end]
-    return Results(
+    return GoldenResults(
         beats={
             "sum": result.sum[whole].reshape(-1).numpy(),
             "overflow": result.overflow[whole].reshape(-1).numpy(),
@@ -119,7 +119,7 @@ def _item_cycles(config: ProjectConfig, accepted: Accepted) -> Codes:
     return waiting(cycles, last, np.full(len(cycles), config.cycles), accepted)
 
 
-def _hits(config: ProjectConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: ProjectConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     x, q, zero, scale, last, end = (accepted.data[name] for name in _FIELDS)
     of_group, used = scale[last == 1], q - zero
     overflow = results.beats["overflow"] == 1

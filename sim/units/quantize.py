@@ -10,7 +10,7 @@ from consilico.golden.matmul.quantize import QuantizeConfig, quantize, scale_sig
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.quantizer_operands import layer_groups
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.contract import Contract, PerBeat, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
@@ -47,7 +47,7 @@ class _Bench:
         return self.builder.build()
 
 
-def _golden(config: QuantizeConfig, accepted: Accepted) -> Results:
+def _golden(config: QuantizeConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     place = accepted.groups(config.beats)
@@ -59,12 +59,12 @@ def _golden(config: QuantizeConfig, accepted: Accepted) -> Results:
     beats = {name: part.numpy().repeat(config.beats) for name, part in shared.items()}
     completes = np.zeros(accepted.beats, dtype=np.uint16)
     completes[place[:, -1]] = config.beats
-    return Results(
+    return GoldenResults(
         beats={"code": result.code.numpy().reshape(-1, config.lanes), **beats}, completes=completes
     )
 
 
-def _hits(config: QuantizeConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: QuantizeConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return the hits; ``every_code`` counts the lanes if each gave every code."""
     x = accepted.data["payload"][accepted.groups(config.beats)].reshape(-1, config.group)
     magnitude, negative = x & 0x7FFF, x >= _NEGATIVE

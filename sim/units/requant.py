@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from consilico.golden.matmul.requant import SHIFT_WIDTH, RequantConfig, channel_scale, requant
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.quantizer_operands import layer_sums
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.products import NEAR
 from consilico.sim.units.stimulus import Stimulus
@@ -265,13 +265,13 @@ def _constants(scale: NDArray[np.float64], config: RequantConfig) -> tuple[Integ
     return multiplier, shift
 
 
-def _golden(config: RequantConfig, accepted: Accepted) -> Results:
+def _golden(config: RequantConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     x = torch.from_numpy(accepted.data["payload"])
     multiplier, shift, zero_point = (torch.from_numpy(part) for part in _in_force(config, accepted))
     result = requant(x, multiplier, shift, zero_point, config)
-    return Results(beats={"code": result.code.numpy(), "saturated": result.saturated.numpy()})
+    return GoldenResults(beats={"code": result.code.numpy(), "saturated": result.saturated.numpy()})
 
 
 def _in_force(config: RequantConfig, accepted: Accepted) -> tuple[Integers, Integers, Integers]:
@@ -283,7 +283,7 @@ def _in_force(config: RequantConfig, accepted: Accepted) -> tuple[Integers, Inte
     return constants["scale.multiplier"], constants["scale.shift"], zero
 
 
-def _hits(config: RequantConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: RequantConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     x, loads = accepted.data["payload"], accepted.loads
     multiplier, shift, zero = _in_force(config, accepted)
     code, saturated = results.beats["code"], results.beats["saturated"]

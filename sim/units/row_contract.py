@@ -2,7 +2,7 @@
 
 from consilico.golden.attention.rows import RowConfig
 from consilico.sim.units.contract import Contract, PerBeat
-from consilico.sim.units.row_timing import Timing
+from consilico.sim.units.row_timing import RowTiming
 
 __all__ = ["row_contract"]
 
@@ -15,7 +15,7 @@ _ROW = """\
 
 
 def row_contract(
-    config: RowConfig, timing: Timing, prepared: dict[str, PerBeat], left: str = ""
+    config: RowConfig, timing: RowTiming, prepared: dict[str, PerBeat], left: str = ""
 ) -> Contract:
     """Return what a unit for rows promises of its streams.
 
@@ -56,7 +56,7 @@ def row_contract(
     )
 
 
-def _lemma_nets(timing: Timing, left: str) -> dict[str, str]:
+def _lemma_nets(timing: RowTiming, left: str) -> dict[str, str]:
     nets = {
         name: name
         for name in ("written", "read", "next_end", "waiting", "active", "closing", "long")
@@ -71,7 +71,7 @@ def _lemma_nets(timing: Timing, left: str) -> dict[str, str]:
     return nets
 
 
-def _lemma_state(config: RowConfig, timing: Timing) -> str:
+def _lemma_state(config: RowConfig, timing: RowTiming) -> str:
     """Return where the words of the buffer belong to, and how soon a result may be expected.
 
     In the order in which they came, its words are of the row that is delivered, of the one that
@@ -103,7 +103,7 @@ def _lemma_state(config: RowConfig, timing: Timing) -> str:
 """
 
 
-def _lemmas(config: RowConfig, timing: Timing, wait_cycles: int) -> tuple[str, ...]:
+def _lemmas(config: RowConfig, timing: RowTiming, wait_cycles: int) -> tuple[str, ...]:
     most = config.beats
     gathered = "closing ? beats == 0 && gathered != 0 : gathered == beats"
     too_long = f"!active && !waiting && beats == (closing ? 0 : {most})"

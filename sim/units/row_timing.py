@@ -9,11 +9,11 @@ from consilico.golden.attention.rows import RowConfig
 from consilico.sim.units.accepted import Accepted
 from consilico.sim.units.stimulus import Kind
 
-__all__ = ["Timing", "row_cycles"]
+__all__ = ["RowTiming", "row_cycles"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
+class RowTiming:
     """Cycles of a unit for rows, as :class:`consilico.hw.attention.rows.TwoPasses` has them."""
 
     gather: int  # stages of pass 1
@@ -33,7 +33,7 @@ class Timing:
         return self.gather + 1 + self.survey + self.prepares + 1 + self.deliver
 
 
-def row_cycles(timing: Timing, config: RowConfig, accepted: Accepted) -> NDArray[np.int64]:
+def row_cycles(timing: RowTiming, config: RowConfig, accepted: Accepted) -> NDArray[np.int64]:
     """Return the cycles that each item takes at full speed.
 
     A beat waits for a free word in the buffer, and the first beat of a row for the sum of the row
@@ -71,7 +71,7 @@ class _Times:
         self._started = self._passed = 0  # of the last row
         self._late: list[int] = []  # cycles in which words of a row that is too long were used
 
-    def take(self, timing: Timing, depth: int, *, ends: bool) -> None:
+    def take(self, timing: RowTiming, depth: int, *, ends: bool) -> None:
         """Take a beat as early as possible."""
         number = len(self._words) + len(self._taken)
         now = self.now + 1
@@ -105,7 +105,7 @@ class _Times:
             self._passed = self._started + beats
         self._taken = []
 
-    def configure(self, timing: Timing) -> None:
+    def configure(self, timing: RowTiming) -> None:
         """Take constants.
 
         The next row waits until the results of all rows before are on their way, or they do.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consilico.golden.attention.rows import RowConfig
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.builder import StimulusBuilder
 
 __all__ = [
@@ -71,7 +71,7 @@ def rows_of(accepted: Accepted) -> Rows:
 
 def row_results(
     config: RowConfig, accepted: Accepted, normalized: Callable[[Codes, Masks, Codes], Codes]
-) -> Results:
+) -> GoldenResults:
     """Return what a unit for rows gives.
 
     Args:
@@ -110,7 +110,7 @@ def row_results(
         "last": accepted.data["last"][delivered],
         "too_long": too_long[delivered],
     }
-    return Results(beats=beats, completes=completes)
+    return GoldenResults(beats=beats, completes=completes)
 
 
 def in_beats(score: Codes, mask: Masks, lanes: int) -> tuple[Codes, Masks]:
@@ -265,7 +265,7 @@ def row_exempt(config: RowConfig) -> dict[str, str]:
     return {}
 
 
-def row_hits(config: RowConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def row_hits(config: RowConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return how often rows hit the coverage points of a unit for rows."""
     return shape_hits(accepted, config.beats, config.score_width)
 

@@ -10,10 +10,10 @@ from consilico.golden.attention.consmax_base2 import QUARTERS, Base2Config, base
 from consilico.golden.attention.softermax import RESULT_FRACTION, SoftermaxConfig, softermax
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.row_contract import row_contract
 from consilico.sim.units.row_draws import drawn_rows
-from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_timing import RowTiming, row_cycles
 from consilico.sim.units.row_traffic import model_rows, traffic_rows
 from consilico.sim.units.rows import (
     COVERAGE,
@@ -42,12 +42,12 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing(config: SoftermaxConfig) -> Timing:
+def _timing(config: SoftermaxConfig) -> RowTiming:
     hardware = _hardware()
-    return Timing(gather=hardware.gather_stages(config), deliver=hardware.DELIVER, holds=2)
+    return RowTiming(gather=hardware.gather_stages(config), deliver=hardware.DELIVER, holds=2)
 
 
-def _golden(config: SoftermaxConfig, accepted: Accepted) -> Results:
+def _golden(config: SoftermaxConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``softermax``."""
     import torch
 

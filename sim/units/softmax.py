@@ -8,11 +8,11 @@ import numpy as np
 from consilico.golden.attention.softmax import K_FRACTION, SoftmaxConfig, softmax, softmax_constant
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.row_contract import row_contract
 from consilico.sim.units.row_draws import drawn_rows
-from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_timing import RowTiming, row_cycles
 from consilico.sim.units.row_traffic import DRAWN_SCALE, model_rows, traffic_rows
 from consilico.sim.units.rows import (
     COVERAGE,
@@ -45,12 +45,14 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing(config: SoftmaxConfig) -> Timing:
+def _timing(config: SoftmaxConfig) -> RowTiming:
     hardware = _hardware()
-    return Timing(gather=hardware.gather_stages(config), deliver=hardware.DELIVER, constants=True)
+    return RowTiming(
+        gather=hardware.gather_stages(config), deliver=hardware.DELIVER, constants=True
+    )
 
 
-def _golden(config: SoftmaxConfig, accepted: Accepted) -> Results:
+def _golden(config: SoftmaxConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``softmax``: a row has the constant that its first beat meets."""
     import torch
 

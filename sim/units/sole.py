@@ -16,10 +16,10 @@ from consilico.golden.attention.sole import (
 )
 from consilico.sim.traffic.score_traffic import score_traffic
 from consilico.sim.traffic.scores import ScoreSampling
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.row_contract import row_contract
 from consilico.sim.units.row_draws import drawn_rows
-from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_timing import RowTiming, row_cycles
 from consilico.sim.units.row_traffic import model_rows, traffic_rows
 from consilico.sim.units.rows import (
     COVERAGE,
@@ -49,12 +49,12 @@ def _hardware() -> Any:
     return hardware
 
 
-def _timing(config: SoleConfig) -> Timing:
+def _timing(config: SoleConfig) -> RowTiming:
     hardware = _hardware()
-    return Timing(gather=hardware.gather_stages(config), deliver=hardware.DELIVER)
+    return RowTiming(gather=hardware.gather_stages(config), deliver=hardware.DELIVER)
 
 
-def _golden(config: SoleConfig, accepted: Accepted) -> Results:
+def _golden(config: SoleConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of ``sole``."""
     import torch
 

@@ -14,7 +14,7 @@ from consilico.sim.traffic.operand_streams import (
     random_sparse_stream,
 )
 from consilico.sim.traffic.quantized import Format
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.dot import accumulating, golden_sums
 from consilico.sim.units.products import every_product, extreme_beats, in_every_lane
@@ -36,7 +36,7 @@ def _add(
     builder.data(beats, int(last.sum()), operations=w.size)
 
 
-def _golden(config: SparseDotConfig, accepted: Accepted) -> Results:
+def _golden(config: SparseDotConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     x, w, index = (torch.from_numpy(accepted.data[name]) for name in ("x", "w", "index"))
@@ -45,7 +45,7 @@ def _golden(config: SparseDotConfig, accepted: Accepted) -> Results:
     )
 
 
-def _hits(config: SparseDotConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: SparseDotConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     x, w, index = (accepted.data[name] for name in ("x", "w", "index"))
     met = np.take_along_axis(x, 4 * (np.arange(config.lanes) // 2) + index, axis=1)
     pair = (met - config.x_range[0] << config.w_width) + w - config.w_range[0]

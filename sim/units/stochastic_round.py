@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from consilico.golden.training.lfsr import RandomConfig, leapt, words
 from consilico.golden.training.stochastic_round import StochasticRoundConfig, stochastic_round
 from consilico.sim.traffic.training_operands import spread, training_traffic
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_item
 from consilico.sim.units.contract import MOVES, Contract, clocked_by
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -41,13 +41,13 @@ class _Bench:
         self.builder.data({"payload": value}, value.size)
 
 
-def _golden(config: StochasticRoundConfig, accepted: Accepted) -> Results:
+def _golden(config: StochasticRoundConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     value = torch.from_numpy(accepted.data["payload"])
     seed = accepted.last_load(np.ones(len(accepted.beats_before_load), dtype=bool))
     random = words(beat_states(accepted, accepted.loads["payload"], seed, 0, config), config)
-    return Results(beats={"payload": stochastic_round(value, random, config).numpy()})
+    return GoldenResults(beats={"payload": stochastic_round(value, random, config).numpy()})
 
 
 def beat_states(
@@ -72,7 +72,9 @@ def beat_states(
     )
 
 
-def _hits(config: StochasticRoundConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(
+    config: StochasticRoundConfig, accepted: Accepted, results: GoldenResults
+) -> dict[str, int]:
     value, result = accepted.data["payload"], results.beats["payload"]
     floor, limit = value >> config.fraction, 1 << (config.result_width - 1)
     greatest = 1 << (config.width - 1)

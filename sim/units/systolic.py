@@ -17,7 +17,7 @@ from consilico.golden.matmul.systolic import (
 )
 from consilico.sim.traffic.layer_traffic import layer_traffic
 from consilico.sim.traffic.linear_layers import layer_matrices
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item, waiting
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_item, waiting
 from consilico.sim.units.contract import MOVES, Accumulator, Contract, clocked_by
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
@@ -134,9 +134,9 @@ def _jobs(
         at += len(completes)
 
 
-def _golden(config: SystolicConfig, accepted: Accepted) -> Results:
+def _golden(config: SystolicConfig, accepted: Accepted) -> GoldenResults:
     completes, results = _computed(config, accepted)
-    return Results(beats={"payload": results}, completes=completes)
+    return GoldenResults(beats={"payload": results}, completes=completes)
 
 
 def _computed(config: SystolicConfig, accepted: Accepted) -> tuple[Codes, Codes]:

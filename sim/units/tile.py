@@ -15,7 +15,7 @@ from consilico.golden.attention.consmax_log2 import Log2Constants, log2_constant
 from consilico.golden.attention.consmax_split import SplitConstants, split_constants
 from consilico.golden.attention.tile import (
     Constants,
-    JobBeats,
+    TileBeats,
     TileConfig,
     TileJob,
     beat_results,
@@ -23,7 +23,7 @@ from consilico.golden.attention.tile import (
 )
 from consilico.golden.attention.tile_events import simulate_tile
 from consilico.golden.matmul.requant import ChannelScale, channel_scale
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_item
 from consilico.sim.units.layout import Values
 from consilico.sim.units.stimulus import Kind, Stimulus
 from consilico.sim.units.unit import Unit
@@ -61,7 +61,7 @@ def _hardware() -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operands:
+class TileOperands:
     """INT8 queries, keys and values of one job, as the golden model takes them."""
 
     q: Codes  # (rows, head_dim)
@@ -78,7 +78,9 @@ class TileBench:
         self._tables: SplitConstants | None = None
         self._shape: tuple[int, int] | None = None
 
-    def attend(self, jobs: Sequence[tuple[TileJob, Operands]], beats: int | None = None) -> None:
+    def attend(
+        self, jobs: Sequence[tuple[TileJob, TileOperands]], beats: int | None = None
+    ) -> None:
         """Add jobs that are loaded before the data of the first one.
 
         Args:
@@ -98,7 +100,7 @@ class TileBench:
         ]  # fmt: skip
         values = {
             name: np.concatenate([getattr(part, name).numpy() for part in parts])[:beats]
-            for name in JobBeats._fields
+            for name in TileBeats._fields
         }
         # an estimate where data are cut
         share = len(values["q"]) / sum(len(part.q) for part in parts)
@@ -221,19 +223,19 @@ def _head(config: TileConfig, loads: dict[str, Codes], load: int) -> Constants:
     return Log2Constants(k=int(loads["head.k"][load]), b=int(loads["head.b"][load]))
 
 
-def _golden(config: TileConfig, accepted: Accepted) -> Results:
+def _golden(config: TileConfig, accepted: Accepted) -> GoldenResults:
     """Return the results of all jobs; data for which no job waits, which is not taken, has none."""
     import torch
 
-    data = [torch.from_numpy(accepted.data[name]) for name in JobBeats._fields]
+    data = [torch.from_numpy(accepted.data[name]) for name in TileBeats._fields]
     completes = np.zeros(accepted.beats, dtype=np.int64)
     results = [np.zeros((0, config.head_dim), dtype=np.int64)]
     for job, beats in _jobs(config, accepted):
         if beats.stop - beats.start == config.key_tiles(job.keys) * config.head_dim:
-            part = JobBeats(*(each[beats] for each in data))
+            part = TileBeats(*(each[beats] for each in data))
             results.append(beat_results(part, job, config).numpy())
             completes[beats.stop - 1] = job.rows
-    return Results(beats={"payload": np.concatenate(results)}, completes=completes)
+    return GoldenResults(beats={"payload": np.concatenate(results)}, completes=completes)
 
 
 def _item_cycles(config: TileConfig, accepted: Accepted) -> NDArray[np.int64]:
@@ -258,7 +260,7 @@ def _item_cycles(config: TileConfig, accepted: Accepted) -> NDArray[np.int64]:
     return cycles
 
 
-def _hits(config: TileConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: TileConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     """Return how often operands and results hit coverage points."""
     sums = _greatest_keys(config) * ((1 << config.p_bits) - 1)
     payload = results.beats["payload"]
@@ -306,7 +308,7 @@ def constants_of(config: TileConfig, scale: float, log_c: float) -> Constants:
 
 def drawn_job(
     rng: np.random.Generator, config: TileConfig, rows: int, keys: int, seen: int, head: Constants
-) -> tuple[TileJob, Operands]:
+) -> tuple[TileJob, TileOperands]:
     """Return a job of drawn codes, whose scores fill the range of what the normalizer tells apart.
 
     Args:
@@ -326,7 +328,7 @@ def drawn_job(
     )
     sizes = {"q": rows, "k": keys, "v": keys}
     drawn = {name: rng.integers(-128, 128, (count, depth)) for name, count in sizes.items()}
-    return job, Operands(**drawn)
+    return job, TileOperands(**drawn)
 
 
 def _drawn_head(rng: np.random.Generator, config: TileConfig) -> Constants:
@@ -339,7 +341,7 @@ def _vectors(config: TileConfig, seed: int) -> Stimulus:
     bench = TileBench(config)
     rows, size = config.rows, config.columns
 
-    def job(m: int, n: int, seen: int, head: Constants) -> tuple[TileJob, Operands]:
+    def job(m: int, n: int, seen: int, head: Constants) -> tuple[TileJob, TileOperands]:
         n = min(n, config.tokens)
         return drawn_job(rng, config, m, n, min(seen, config.tokens), head)
 
@@ -391,7 +393,7 @@ def _traffic(config: TileConfig, beats: int) -> Stimulus:
                 for n in (job.rows, job.keys, job.keys)
             ]
             q, k, v = (codes.astype(np.int64) for codes in drawn)
-            bench.attend([(job, Operands(q=q, k=k, v=v))])
+            bench.attend([(job, TileOperands(q=q, k=k, v=v))])
             driven += config.key_tiles(job.keys) * config.head_dim
             if driven >= beats:
                 break

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
-from consilico.sim.units.accepted import Accepted, Expected, Results, one_cycle_per_beat
+from consilico.sim.units.accepted import Accepted, Expected, GoldenResults, one_cycle_per_beat
 from consilico.sim.units.builder import StimulusBuilder
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import Layouts, silence, stream_layouts
@@ -67,13 +67,13 @@ class Unit:
     # Golden model on the streams: what must come out for the items that a unit with this
     # configuration accepted, whatever their order. A ValueError says that the order is one for
     # which the unit's document promises nothing.
-    golden: Callable[[Any, Accepted], Results]
+    golden: Callable[[Any, Accepted], GoldenResults]
     vectors: Callable[[Any, int], Stimulus]  # configuration, seed -> verification stimulus
     latency: Callable[[Any], int]  # cycles from input to output handshake, nothing stalling
     coverage: tuple[str, ...]  # names of the coverage points that verification must hit
 
     # How often the items and their results hit coverage points.
-    hits: Callable[[Any, Accepted, Results], Mapping[str, int]] = _nothing
+    hits: Callable[[Any, Accepted, GoldenResults], Mapping[str, int]] = _nothing
     # Cycles between the acceptance of the item before and that of each item, shape (items,), when
     # ``i`` and ``cfg`` offer their next beat at once and ``o`` takes every beat. A configuration
     # that is taken along with data costs none.

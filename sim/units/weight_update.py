@@ -10,7 +10,7 @@ from consilico.golden.training.lfsr import words
 from consilico.golden.training.weight_update import WeightUpdateConfig, weight_update
 from consilico.sim.traffic.quantized import bf16_bits
 from consilico.sim.traffic.training_operands import spread, training_traffic
-from consilico.sim.units.accepted import Accepted, Results, one_cycle_per_item
+from consilico.sim.units.accepted import Accepted, GoldenResults, one_cycle_per_item
 from consilico.sim.units.contract import FREE, MOVES, Contract, clocked_by
 from consilico.sim.units.products import in_every_lane, rotated
 from consilico.sim.units.stimulus import Stimulus
@@ -53,7 +53,7 @@ class _Bench:
         self.builder.data({"code": code, "update": update}, code.size)
 
 
-def _golden(config: WeightUpdateConfig, accepted: Accepted) -> Results:
+def _golden(config: WeightUpdateConfig, accepted: Accepted) -> GoldenResults:
     import torch
 
     value, seeds = accepted.loads["value"], accepted.loads["seeds"] == 1
@@ -62,10 +62,10 @@ def _golden(config: WeightUpdateConfig, accepted: Accepted) -> Results:
     random = words(beat_states(accepted, value, seed, 1, config), config)
     code, update = (torch.from_numpy(accepted.data[name]) for name in ("code", "update"))
     result = weight_update(code, update, random, torch.from_numpy(factor)[:, None], config)
-    return Results(beats={"payload": result.numpy()})
+    return GoldenResults(beats={"payload": result.numpy()})
 
 
-def _hits(config: WeightUpdateConfig, accepted: Accepted, results: Results) -> dict[str, int]:
+def _hits(config: WeightUpdateConfig, accepted: Accepted, results: GoldenResults) -> dict[str, int]:
     code, update = accepted.data["code"], accepted.data["update"]
     result = results.beats["payload"]
     points = {

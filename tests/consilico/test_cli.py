@@ -20,7 +20,7 @@ import consilico
 from consilico.cli import main
 from consilico.commands.output import working
 from consilico.reports.build import ReportAnswer
-from consilico.sim.rtlsim.failures import Difference, Failure
+from consilico.sim.rtlsim.failures import Failure, FieldDifference
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.proofs.prove import Proof, Proofs
 from consilico.sim.rtlsim.verify import SimulatorRun, Verification
@@ -191,7 +191,7 @@ def test_verify_explains_failures_and_says_what_is_not_covered(
 ) -> None:
     failure = Failure(
         what="wrong: data", bench="icarus, full speed",
-        fields={"lane3/data": Difference(got="5", expected="7", ulp=-2)}, results_wrong=12,
+        fields={"lane3/data": FieldDifference(got="5", expected="7", ulp=-2)}, results_wrong=12,
         worst_ulp=4, mean_ulp=1.5, cycle=9, time_ns=48, items=3, stimulus="one.json",
         waveform="one.vcd", replay=f"consilico verify {UNIT} --sim icarus --replay one.json",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from consilico.reports.claims.facts import ClaimFacts
 from consilico.sim.claims.check import CheckedClaim, CheckedCondition, verdict
-from consilico.sim.claims.figure import Figure, Limit
+from consilico.sim.claims.figure import ClaimLimit, Figure
 
 __all__ = ["small_claims"]
 
@@ -20,7 +20,7 @@ def small_claims() -> ClaimFacts:
 
 def _claim(paper: str, name: str, conditions: tuple[CheckedCondition, ...]) -> CheckedClaim:
     word, why = verdict(conditions)
-    limit = Limit(published=50.0, unit="%", bound="equal", tolerance=0.5)
+    limit = ClaimLimit(published=50.0, unit="%", bound="equal", tolerance=0.5)
     return CheckedClaim(
         claim=f"{paper.lower()}/{name}", paper=paper, source=f"arXiv of {paper}", where="abstract",
         says=f"It saves half of its {name}.", stated="at rank 4",

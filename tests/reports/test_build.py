@@ -12,7 +12,7 @@ import consilico.reports.doctor
 from consilico.reports import build
 from consilico.reports.build import build_report, request_of
 from consilico.reports.doctor import ToolCheck
-from consilico.reports.page.section import Check, Job, Judged, Request, Results, Section
+from consilico.reports.page.section import Check, Judged, ReportJob, ReportResults, Request, Section
 from consilico.sim.base.errors import CheckFailed, UserError
 from tests.reports.section import REQUEST, words
 
@@ -30,18 +30,18 @@ def measure(name: str) -> dict[str, Any]:
     return {"name": name, "passed": name != "unlucky"}
 
 
-def job(name: str, **more: Any) -> Job:
+def job(name: str, **more: Any) -> ReportJob:
     """A job that measures a name."""
-    return Job(
+    return ReportJob(
         work=measure, arguments=(name,), label=f"measure {name}", command=f"measure --only {name}",
         cpu_s=90, **more,
     )  # fmt: skip
 
 
-def a_section(name: str, *jobs: Job, **more: Any) -> Section[Any]:
+def a_section(name: str, *jobs: ReportJob, **more: Any) -> Section[Any]:
     """A section that shows what its jobs measured, by the template of provenance."""
 
-    def facts(request: Request, results: Results) -> Any:
+    def facts(request: Request, results: ReportResults) -> Any:
         return [results.value(it) for it in jobs if results.value(it)] or None
 
     made: Section[Any] = Section(
@@ -146,7 +146,7 @@ def test_a_section_that_cannot_be_shown_loses_nothing_else(tmp_path: Path) -> No
 
 
 def test_jobs_may_depend_on_what_was_found(tmp_path: Path) -> None:
-    def jobs(request: Request, results: Results) -> list[Job]:
+    def jobs(request: Request, results: ReportResults) -> list[ReportJob]:
         found = results.value(job("a"))
         return [job("a", early=True), *([job("after a")] if found else [])]
 
@@ -243,7 +243,7 @@ def test_chosen_units_get_the_sections_about_units() -> None:
     jobs = {
         it.command: it.quick
         for section in sections_of(request)
-        for it in section.jobs(request, Results())
+        for it in section.jobs(request, ReportResults())
         if it.unit
     }
     assert jobs == {
@@ -260,7 +260,7 @@ def test_the_first_page_verifies_every_unit_and_implements_a_few() -> None:
     from consilico.sim.units.catalogue import catalogue
 
     request = request_of()
-    jobs = {job for section in SECTIONS for job in section.jobs(request, Results())}
+    jobs = {job for section in SECTIONS for job in section.jobs(request, ReportResults())}
     quick = [it.command for it in jobs if it.quick]
     assert {f"consilico verify {name}" for name in catalogue()} <= set(quick)
     implemented = [command for command in quick if command.startswith("consilico implement")]

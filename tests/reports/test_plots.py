@@ -9,7 +9,7 @@ import pytest
 from consilico.reports import plots
 from consilico.reports.page.chart import (
     Chart,
-    Limit,
+    LimitLine,
     Panel,
     Series,
     named_parts,
@@ -93,7 +93,7 @@ def test_stacked_bars_markers_error_bars_and_limits_stay_inside_the_frame() -> N
     ]
     for panel, highest in (
         (_panel(series=bars), 7.0),
-        (_panel(series=bars, limits=[Limit(name="all there is", y=9.0)]), 9.0),
+        (_panel(series=bars, limits=[LimitLine(name="all there is", y=9.0)]), 9.0),
         (_panel(series=[Series(name="peak", colour="limit", mark="limit", x=[0], y=[5.0])]), 5.0),
     ):
         top = top_of(panel)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consilico.reports.page.section import Results
+from consilico.reports.page.section import ReportResults
 from consilico.reports.sections import SECTIONS
 from tests.reports.section import REQUEST
 
@@ -38,7 +38,7 @@ def test_names_and_titles_of_sections_are_their_own() -> None:
 
 def test_every_job_says_what_it_measures_how_and_how_long() -> None:
     for section in SECTIONS:
-        for job in section.jobs(REQUEST, Results()):
+        for job in section.jobs(REQUEST, ReportResults()):
             assert job.label
             assert job.command.startswith(("consilico ", "make "))
             assert job.cpu_s > 0

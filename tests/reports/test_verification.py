@@ -7,7 +7,7 @@ import pytest
 from consilico.reports.build import request_of
 from consilico.reports.page import measure
 from consilico.reports.page.measure import Verified, stored_proofs, stored_score, verify_job
-from consilico.reports.page.section import Chosen, Outcome, Results
+from consilico.reports.page.section import Chosen, Outcome, ReportResults
 from consilico.reports.verification.facts import evidence_jobs, verification_facts
 from consilico.sim.base.results import cached
 from consilico.sim.rtlsim.mutation import score
@@ -24,7 +24,7 @@ def test_what_a_command_measured_is_shown_and_asked_for_no_more(
     verified = Verified(verification=it.found, score_key="a", proofs_key="b")
     unit = Chosen(name="consmax/log2")
     request = request_of(["consmax/log2"])
-    results = Results({verify_job(unit): Outcome(value=verified.to_json())})
+    results = ReportResults({verify_job(unit): Outcome(value=verified.to_json())})
     assert {job.command for job in evidence_jobs(unit, results)} == {
         "consilico mutate consmax/log2",
         "consilico prove consmax/log2",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from consilico.golden.config import Config
     from consilico.sim.units.unit import Unit
 
-__all__ = ["Job", "draw_configs", "main", "measure_job"]
+__all__ = ["CalibrationItem", "draw_configs", "main", "measure_job"]
 
 SLACK = 8  # clock, in target delays of the kit: so slow that every netlist is mapped for area
 _SEED = {"fit": (2026, 1), "test": (2026, 2)}
@@ -94,7 +94,7 @@ def draw_configs(unit: "Unit", count: int, seed: Sequence[int]) -> list[tuple["C
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class CalibrationItem:
     """A primitive, an ordinary design or a unit's configuration that is to be measured."""
 
     kind: Literal["primitive", "design", "config"]
@@ -109,15 +109,15 @@ class Job:
         return json.dumps([self.kind, self.name, self.config], sort_keys=True)
 
 
-def _jobs(counts: Mapping[Literal["fit", "test"], int]) -> list[Job]:
+def _jobs(counts: Mapping[Literal["fit", "test"], int]) -> list[CalibrationItem]:
     """List everything to measure: primitives, designs, then configurations, units in turn."""
     from consilico.sim.estimate.operators.ordinary import ORDINARY_DESIGNS
     from consilico.sim.estimate.operators.primitives import PRIMITIVES
     from consilico.sim.units.catalogue import own_units
 
-    jobs = [Job(kind="primitive", name=item.name) for item in PRIMITIVES]
-    jobs += [Job(kind="design", name=item.name) for item in ORDINARY_DESIGNS]
-    drawn: dict[str, list[Job]] = {}
+    jobs = [CalibrationItem(kind="primitive", name=item.name) for item in PRIMITIVES]
+    jobs += [CalibrationItem(kind="design", name=item.name) for item in ORDINARY_DESIGNS]
+    drawn: dict[str, list[CalibrationItem]] = {}
     for unit in own_units().values():
         seen: set[Any] = set()
         for purpose, count in counts.items():
@@ -125,7 +125,7 @@ def _jobs(counts: Mapping[Literal["fit", "test"], int]) -> list[Job]:
             fresh = [(config, source) for config, source in configs if config not in seen][:count]
             seen |= {config for config, _ in fresh}
             drawn.setdefault(unit.name, []).extend(
-                Job(
+                CalibrationItem(
                     kind="config",
                     name=unit.name,
                     config=config.to_json(),
@@ -140,7 +140,7 @@ def _jobs(counts: Mapping[Literal["fit", "test"], int]) -> list[Job]:
 
 
 def measure_job(
-    job: Job, kit_name: str, before: MeasuredDesign | MeasuredConfig | None
+    job: CalibrationItem, kit_name: str, before: MeasuredDesign | MeasuredConfig | None
 ) -> MeasuredDesign | MeasuredConfig:
     """Return what a job measures; what was measured earlier, if it is of the same Verilog."""
     from consilico.sim.silicon.kits.kit import find_kit
@@ -213,7 +213,7 @@ def main() -> None:
 
 
 def _filled(
-    table: KitMeasurements, found: Sequence[tuple[Job, MeasuredDesign | MeasuredConfig]]
+    table: KitMeasurements, found: Sequence[tuple[CalibrationItem, MeasuredDesign | MeasuredConfig]]
 ) -> KitMeasurements:
     """Return a table with what was measured for each job."""
     designs = [(job.kind, row) for job, row in found if isinstance(row, MeasuredDesign)]
@@ -237,16 +237,16 @@ def _kept(path: Path, table: KitMeasurements) -> dict[str, MeasuredDesign | Meas
         return {}
     kept: dict[str, MeasuredDesign | MeasuredConfig] = {}
     for primitive in before.primitives:
-        kept[Job(kind="primitive", name=primitive.name).key] = primitive
+        kept[CalibrationItem(kind="primitive", name=primitive.name).key] = primitive
     for design in before.designs:
-        kept[Job(kind="design", name=design.name).key] = design
+        kept[CalibrationItem(kind="design", name=design.name).key] = design
     for row in before.configs:
-        kept[Job(kind="config", name=row.unit, config=row.config).key] = row
+        kept[CalibrationItem(kind="config", name=row.unit, config=row.config).key] = row
     return kept
 
 
 def _attempt(
-    task: tuple[Job, str, MeasuredDesign | MeasuredConfig | None],
+    task: tuple[CalibrationItem, str, MeasuredDesign | MeasuredConfig | None],
 ) -> MeasuredDesign | MeasuredConfig | str:
     """Return what :func:`measure_job` measured, or in one line why it could not."""
     try:

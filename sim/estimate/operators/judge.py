@@ -39,8 +39,8 @@ from consilico.sim.units.catalogue import find_unit
 
 __all__ = [
     "LIMITS",
-    "Accuracy",
     "AccuracyLimits",
+    "EstimateErrors",
     "PredictedConfig",
     "Prediction",
     "WorstError",
@@ -111,7 +111,7 @@ class WorstError(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accuracy(Facts):
+class EstimateErrors(Facts):
     """Relative errors of one metric over configurations that were not in the fit."""
 
     count: int  # of configurations
@@ -270,7 +270,7 @@ def _judged(
     )
 
 
-def accuracy(judged: Sequence[PredictedConfig]) -> dict[str, Accuracy]:
+def accuracy(judged: Sequence[PredictedConfig]) -> dict[str, EstimateErrors]:
     """Return, by metric, the errors over configurations that were not in the fit."""
     rows = [row for row in judged if row.purpose == "test"]
     found = {}
@@ -278,7 +278,7 @@ def accuracy(judged: Sequence[PredictedConfig]) -> dict[str, Accuracy]:
         values = [row.metrics[metric] for row in rows]
         errors = np.array([abs(item.error) for item in values])
         worst = int(errors.argmax())
-        found[metric] = Accuracy(
+        found[metric] = EstimateErrors(
             count=len(rows),
             median=float(np.median(errors)),
             p95=float(np.quantile(errors, 0.95)),

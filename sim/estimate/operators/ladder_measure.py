@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from consilico.sim.silicon.kits.kit import Kit
     from consilico.sim.silicon.ladder import Climbed
 
-__all__ = ["Item", "lay_out_item", "main", "sample"]
+__all__ = ["LayoutItem", "lay_out_item", "main", "sample"]
 
 _PURPOSES: tuple[Literal["fit", "test"], ...] = ("fit", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class LayoutItem:
     """A configuration that is to be laid out."""
 
     unit: str
@@ -53,7 +53,7 @@ class Item:
         return self.unit, json.dumps(self.config, sort_keys=True), self.purpose
 
 
-def sample(configs: Sequence[MeasuredConfig]) -> list[Item]:
+def sample(configs: Sequence[MeasuredConfig]) -> list[LayoutItem]:
     """Return which configurations are laid out, in this order.
 
     Of each unit the smallest that costs of cells were fitted to, the smallest that they are judged
@@ -63,7 +63,7 @@ def sample(configs: Sequence[MeasuredConfig]) -> list[Item]:
     Args:
         configs: What a kit's costs of cells were fitted to and judged by.
     """
-    found: list[tuple[bool, float, Item]] = []
+    found: list[tuple[bool, float, LayoutItem]] = []
     for purpose in _PURPOSES:
         smallest: dict[str, MeasuredConfig] = {}
         for row in configs:
@@ -71,11 +71,11 @@ def sample(configs: Sequence[MeasuredConfig]) -> list[Item]:
                 before = smallest.get(row.unit, row)
                 smallest[row.unit] = min(before, row, key=lambda each: each.area_um2)
         for row in smallest.values():
-            item = Item(unit=row.unit, config=row.config, source=row.source, purpose=purpose)
+            item = LayoutItem(unit=row.unit, config=row.config, source=row.source, purpose=purpose)
             found.append((purpose != "fit", row.area_um2, item))
     for unit in units_to_measure():
         config = unit.config()
-        item = Item(
+        item = LayoutItem(
             unit=unit.name,
             config=config.to_json(),
             source=random_source(unit),
@@ -85,7 +85,7 @@ def sample(configs: Sequence[MeasuredConfig]) -> list[Item]:
     return [item for *_, item in sorted(found, key=lambda each: each[:2])]
 
 
-def lay_out_item(item: Item, kit: "Kit", clock_ns: float) -> MeasuredLadder:
+def lay_out_item(item: LayoutItem, kit: "Kit", clock_ns: float) -> MeasuredLadder:
     """Measure the first and the last rung of a configuration under its traffic.
 
     Args:
@@ -106,7 +106,7 @@ def lay_out_item(item: Item, kit: "Kit", clock_ns: float) -> MeasuredLadder:
     from consilico.sim.silicon.circuit import unit_circuit
     from consilico.sim.silicon.flow import Flow
     from consilico.sim.silicon.gate_level import traffic
-    from consilico.sim.silicon.ladder import Job, climb, stages
+    from consilico.sim.silicon.ladder import LadderJob, climb, stages
     from consilico.sim.silicon.layout.layout import check_layout
     from consilico.sim.silicon.synthesis.synthesize import synthesize
     from consilico.sim.units.stimulus import Kind
@@ -123,7 +123,7 @@ def lay_out_item(item: Item, kit: "Kit", clock_ns: float) -> MeasuredLadder:
     beats = int((stimulus.kind == Kind.DATA).sum())
     mapped = synthesize(circuit.text, circuit.top, kit, clock_ns)
     with work_folder("ladder") as folder:
-        job = Job(
+        job = LadderJob(
             circuit=circuit, config=config, kit=kit, clock_ns=clock_ns, stimulus=stimulus,
             flow=Flow(rung="layout"), folder=folder, begin=lambda step: silent(step, 0, 0),
         )  # fmt: skip
@@ -221,13 +221,15 @@ def _kept(path: Path, table: KitLadder) -> dict[tuple[str, str, str], MeasuredLa
     units = {unit.name: unit for unit in units_to_measure()}
     stale = other_verilog(before.rows, units)
     return {
-        Item(unit=row.unit, config=row.config, source=row.source, purpose=row.purpose).key: row
+        LayoutItem(
+            unit=row.unit, config=row.config, source=row.source, purpose=row.purpose
+        ).key: row
         for row in before.rows
         if row not in stale
     }
 
 
-def _attempt(task: tuple[Item, "Kit", float]) -> MeasuredLadder | str:
+def _attempt(task: tuple[LayoutItem, "Kit", float]) -> MeasuredLadder | str:
     """Return what was measured, or in one line why it could not be."""
     try:
         return lay_out_item(*task)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from consilico.sim.memory.architecture import Architecture, Attention, Mlp
 
-__all__ = ["STRAIGHT_COUNTS", "Case", "CountedBytes", "Rule"]
+__all__ = ["STRAIGHT_COUNTS", "CountedBytes", "PublishedTraining", "Rule"]
 
 
 class CountedBytes(NamedTuple):
@@ -25,7 +25,7 @@ class CountedBytes(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class PublishedTraining:
     """Training that one row of a published table is about; counts are of elements."""
 
     model: Architecture
@@ -99,28 +99,28 @@ class Case:
         return self.total - (model.layers - 6) * (heads + channels)
 
 
-Rule = Callable[[Case], CountedBytes]
+Rule = Callable[[PublishedTraining], CountedBytes]
 """Counts the memory of a case."""
 
 _STATE_GROUP = 2048  # elements of an 8-bit state that share a float32 scale (bitsandbytes < 0.44)
 
 
-def adam(c: Case) -> CountedBytes:
+def adam(c: PublishedTraining) -> CountedBytes:
     """Each parameter once: 2 bytes, 2 of gradient, 4 of states."""
     return CountedBytes(2 * c.total, 2 * c.total, 4 * c.total)
 
 
-def adam_8bit(c: Case) -> CountedBytes:
+def adam_8bit(c: PublishedTraining) -> CountedBytes:
     """Each parameter once: 2 bytes, 2 of gradient, 2 of states and their scales."""
     return CountedBytes(2 * c.total, 2 * c.total, 2 * c.total + 8 * c.total // _STATE_GROUP)
 
 
-def galore(c: Case) -> CountedBytes:
+def galore(c: PublishedTraining) -> CountedBytes:
     """Two moments of the longer side, the projection; full states outside the blocks."""
     return CountedBytes(2 * c.total, 2 * c.total, 4 * c.moment + 2 * c.basis + 4 * c.rest)
 
 
-def galore_8bit(c: Case) -> CountedBytes:
+def galore_8bit(c: PublishedTraining) -> CountedBytes:
     """8-bit moments with scales, bfloat16 projections; one gradient at a time."""
     moments = 2 * (c.moment + c.rest)
     largest = max(p.elements for p in c.model.parameters())
@@ -128,66 +128,66 @@ def galore_8bit(c: Case) -> CountedBytes:
     return CountedBytes(2 * c.total, 2 * largest, states)
 
 
-def low_rank(c: Case) -> CountedBytes:
+def low_rank(c: PublishedTraining) -> CountedBytes:
     """Factors instead of the blocks' matrices; embeddings and norms once, trained."""
     trained = c.factors + c.rest
     return CountedBytes(2 * trained, 2 * trained, 4 * trained)
 
 
-def lora(c: Case) -> CountedBytes:
+def lora(c: PublishedTraining) -> CountedBytes:
     """Factors next to the frozen matrices; embeddings and norms once, trained."""
     trained = c.factors + c.rest
     return CountedBytes(2 * (c.total + c.factors), 2 * trained, 4 * trained)
 
 
-def adapters(c: Case) -> CountedBytes:
+def adapters(c: PublishedTraining) -> CountedBytes:
     """All parameters frozen once, 16-bit factors with 16-bit states."""
     return CountedBytes(2 * (c.total + c.factors), 2 * c.factors, 4 * c.factors)
 
 
-def factors_only(c: Case) -> CountedBytes:
+def factors_only(c: PublishedTraining) -> CountedBytes:
     """The factors alone, without the embeddings."""
     return CountedBytes(c.factors)
 
 
-def _eight_bit_weights(c: Case, group: int) -> int:
+def _eight_bit_weights(c: PublishedTraining, group: int) -> int:
     """Return the bytes of 8-bit block matrices with 16-bit constants, and of the rest."""
     return c.blocks + 4 * c.blocks // group + 2 * c.rest
 
 
-def q_lora(c: Case) -> CountedBytes:
+def q_lora(c: PublishedTraining) -> CountedBytes:
     """8-bit matrices in the blocks only, with constants; 16-bit factors and states."""
     return CountedBytes(_eight_bit_weights(c, 256) + 2 * c.factors, 2 * c.factors, 4 * c.factors)
 
 
-def q_galore(c: Case) -> CountedBytes:
+def q_galore(c: PublishedTraining) -> CountedBytes:
     """8-bit matrices in the blocks only; 8-bit moments, 4-bit projections, all with constants."""
     moments = 2 * (c.moment + c.rest)
     states = moments + 4 * moments // _STATE_GROUP + c.basis // 2 + 4 * c.basis // 256
     return CountedBytes(_eight_bit_weights(c, 256), 0, states)
 
 
-def apollo(c: Case) -> CountedBytes:
+def apollo(c: PublishedTraining) -> CountedBytes:
     """Two moments of the longer side, projections from seeds; full states outside the blocks."""
     return CountedBytes(2 * c.total, 2 * c.total, 4 * c.moment + 4 * c.rest)
 
 
-def q_apollo(c: Case) -> CountedBytes:
+def q_apollo(c: PublishedTraining) -> CountedBytes:
     """``apollo`` with 8-bit matrices in the blocks only, groups of 128 with constants."""
     return apollo(c)._replace(weights=_eight_bit_weights(c, 128))
 
 
-def pruned_dense(c: Case) -> CountedBytes:
+def pruned_dense(c: PublishedTraining) -> CountedBytes:
     """Stored densely, as it is where no sparse kernel is used: zeros take 2 bytes too."""
     return CountedBytes(2 * c.total)
 
 
-def pruned_2_4(c: Case) -> CountedBytes:
+def pruned_2_4(c: PublishedTraining) -> CountedBytes:
     """2:4 sparse: half of the blocks' matrices, and 2 bits of index for each kept element."""
     return CountedBytes(2 * c.rest + c.blocks + c.blocks // 8)
 
 
-def pruned_nf4(c: Case) -> CountedBytes:
+def pruned_nf4(c: PublishedTraining) -> CountedBytes:
     """NF4 with double quantization (4.127 bits) in the blocks; the rest stays 16-bit."""
     return CountedBytes((c.kept - c.rest) * 4127 // 8000 + 2 * c.rest)
 

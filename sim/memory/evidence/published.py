@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from consilico.sim.memory.evidence.conventions import CONVENTIONS
-from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case, CountedBytes, Rule
+from consilico.sim.memory.evidence.counting import (
+    STRAIGHT_COUNTS,
+    CountedBytes,
+    PublishedTraining,
+    Rule,
+)
 from consilico.sim.memory.presets import find_model
 
 __all__ = ["PublishedFigure", "nominal_parameters", "published_figures"]
@@ -89,7 +94,7 @@ def published_figures() -> list[PublishedFigure]:
 def _row(table: dict[str, Any], item: dict[str, Any]) -> PublishedFigure:
     """Count one figure of a table by the paper's rule and straightforwardly."""
     name = item.get("architecture", item["model"].lower())
-    case = Case(
+    case = PublishedTraining(
         model=find_model(name),
         rank=item.get("rank", 0),
         percent=item.get("percent", 0),
@@ -128,7 +133,7 @@ def _amount(memory: CountedBytes, quantity: str) -> Fraction:
 
 
 def _value(
-    case: Case,
+    case: PublishedTraining,
     rule: Rule,
     against: Rule | None,
     quantity: str,

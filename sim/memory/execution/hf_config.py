@@ -13,7 +13,7 @@ from consilico.sim.memory.presets import (
     config_path,
     find_model,
 )
-from consilico.sim.memory.training_run import ModelShape
+from consilico.sim.memory.training_run import TrainedModel
 
 __all__ = ["ExecutedModel", "executable_model", "hugging_face_config"]
 
@@ -30,7 +30,7 @@ class ExecutedModel:
     quantization: str = ""
 
 
-def executable_model(name: str) -> ModelShape:
+def executable_model(name: str) -> TrainedModel:
     """Return a model to execute: the ledger's architecture where it knows the family.
 
     Args:
@@ -57,7 +57,7 @@ def executable_model(name: str) -> ModelShape:
     )
 
 
-def hugging_face_config(model: ModelShape) -> Any:
+def hugging_face_config(model: TrainedModel) -> Any:
     """Return the ``transformers`` configuration of a model.
 
     Raises:

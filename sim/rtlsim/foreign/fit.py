@@ -9,12 +9,12 @@ import numpy as np
 
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
-from consilico.sim.rtlsim.foreign.design import Design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign
 from consilico.sim.rtlsim.foreign.mapping import Mapping
 from consilico.sim.rtlsim.foreign.own_model import with_golden
 from consilico.sim.rtlsim.foreign.wrapper import INSTANCE, further_clocks, wrapper
 from consilico.sim.rtlsim.points import Exemption
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.unit import Unit
 
@@ -46,7 +46,7 @@ class Fitted:
         return f"{self.renamed(text)}\n{self.around}{self.clocks}"
 
 
-def fit(design: Design, port_map: Mapping | None, unit: Unit, config: Config) -> Fitted:
+def fit(design: ForeignDesign, port_map: Mapping | None, unit: Unit, config: Config) -> Fitted:
     """Return a design as a unit.
 
     Args:
@@ -105,7 +105,7 @@ def _mapped_contract(unit: Unit) -> Callable[[Any], Contract]:
 def _without(unit: Unit, ignored: Collection[str]) -> Unit:
     """Return a unit whose results hold 0 in some fields, for a design that does not have them."""
 
-    def partly(config: Any, accepted: Accepted) -> Results:
+    def partly(config: Any, accepted: Accepted) -> GoldenResults:
         results = unit.golden(config, accepted)
         beats = {
             name: np.zeros_like(values) if name in ignored else values

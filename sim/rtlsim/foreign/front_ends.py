@@ -22,7 +22,7 @@ from consilico.sim.rtlsim.foreign.elaborate import Elaborated, Port
 from consilico.sim.rtlsim.foreign.sources import Sources, check_tasks
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, Simulator, find_simulator
 
-__all__ = ["Difference", "FrontEnds", "active_high", "compare_front_ends", "is_reset"]
+__all__ = ["FrontEndDifference", "FrontEnds", "active_high", "compare_front_ends", "is_reset"]
 
 _CYCLES = 400
 _RESET_CYCLES = 4  # at the beginning; later one cycle in 32
@@ -62,7 +62,7 @@ endmodule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(Facts):
+class FrontEndDifference(Facts):
     """The first difference on one output port."""
 
     port: str
@@ -82,7 +82,7 @@ class FrontEnds(Facts):
     refused: str = ""  # what slang, the strictest of them, said where it refused the text
     cycles: int  # compared; 0 if it was not possible
     not_compared: str  # why; else empty
-    differences: tuple[Difference, ...]  # by port
+    differences: tuple[FrontEndDifference, ...]  # by port
 
     def lines(self) -> list[str]:
         """Say in a line each what was refused, what differs, or that nothing was compared."""
@@ -140,7 +140,7 @@ def _found(
     *,
     cycles: int = 0,
     not_compared: str = "",
-    differences: tuple[Difference, ...] = (),
+    differences: tuple[FrontEndDifference, ...] = (),
 ) -> FrontEnds:
     return FrontEnds(
         simulator="icarus",
@@ -203,7 +203,7 @@ def _compared(sources: Sources, design: Elaborated, icarus: Simulator) -> FrontE
         if wrong:
             first = wrong[0]
             differences.append(
-                Difference(
+                FrontEndDifference(
                     port=port.name,
                     cycle=first,
                     simulated=_number(pairs[first][0]),

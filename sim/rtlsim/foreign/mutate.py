@@ -2,7 +2,7 @@
 
 from consilico.golden.config import Config
 from consilico.sim.base.progress import Progress
-from consilico.sim.rtlsim.foreign.design import Design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign
 from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
 from consilico.sim.rtlsim.foreign.sources import check_tasks
@@ -13,7 +13,7 @@ __all__ = ["mutate_design"]
 
 
 def mutate_design(
-    design: Design,
+    design: ForeignDesign,
     port_map: PortMap | None,
     unit: Unit,
     config: Config,

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import check_input
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.layout import Field, Layout
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import VERIFICATION, Unit
 
 __all__ = ["OwnModel", "read_model", "with_golden"]
 
-Golden = Callable[[Any, Accepted], Results]
+Golden = Callable[[Any, Accepted], GoldenResults]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class OwnModel:
         """Return the file and the function as ``--golden`` takes them."""
         return f"{self.path}:{self.name}"
 
-    def golden(self, unit: Unit, config: Config, accepted: Accepted) -> Results:
+    def golden(self, unit: Unit, config: Config, accepted: Accepted) -> GoldenResults:
         """Return what the function says must come out, as a unit's golden model does.
 
         Args:
@@ -70,7 +70,9 @@ class OwnModel:
                 returned = self.function(config, accepted.with_data(copies))
             except Exception as error:
                 raise UserError(f"{self.source}: {_said(error, self.path)}") from error
-        return Results(beats=_checked(returned, layout, due, self.source), completes=completes)
+        return GoldenResults(
+            beats=_checked(returned, layout, due, self.source), completes=completes
+        )
 
     def instead(self, unit: Unit) -> Unit:
         """Return a unit with this golden model instead of its own."""

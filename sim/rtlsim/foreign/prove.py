@@ -8,7 +8,7 @@ from typing import Any
 from consilico.golden.config import Config
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.progress import Progress
-from consilico.sim.rtlsim.foreign.design import Design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign
 from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
 from consilico.sim.rtlsim.foreign.sources import check_tasks
@@ -21,7 +21,7 @@ __all__ = ["prove_design"]
 
 
 def prove_design(
-    design: Design,
+    design: ForeignDesign,
     port_map: PortMap | None,
     unit: Unit,
     config: Config,

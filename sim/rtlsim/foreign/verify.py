@@ -8,7 +8,7 @@ from consilico.golden.config import Config
 from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.base.progress import Progress
 from consilico.sim.base.reach import NOT_CONFINED, Reach, reads_are_confined
-from consilico.sim.rtlsim.foreign.design import Design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign
 from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping as PortMap
 from consilico.sim.rtlsim.foreign.own_model import OwnModel
@@ -24,7 +24,7 @@ _READ_LIMITS = Limits(wall_s=300, cpu_s=60, memory_bytes=2 << 30)
 
 
 def verify_design(
-    design: Design,
+    design: ForeignDesign,
     port_map: PortMap | None,
     unit: Unit,
     config: Config,
@@ -105,7 +105,7 @@ def verify_design(
 
 
 def _texts(
-    design: Design, simulators: Sequence[Simulator]
+    design: ForeignDesign, simulators: Sequence[Simulator]
 ) -> tuple[dict[str, str], list[Exemption]]:
     """Return the text that each simulator runs, and where that is not the one that was given.
 

@@ -26,10 +26,10 @@ from consilico.sim.rtlsim.mutation.graph import FALSE, TRUE, Builder, Graph, rea
 from consilico.sim.rtlsim.mutation.mutants import SELECT, Mutants
 from consilico.sim.rtlsim.proofs.aiger import write_aiger
 from consilico.sim.rtlsim.proofs.clocking import in_cycles
-from consilico.sim.rtlsim.proofs.design import Bit, Design, raw_cell
+from consilico.sim.rtlsim.proofs.design import Bit, FlatModule, raw_cell
 from consilico.sim.rtlsim.proofs.engines import abc_program
 
-__all__ = ["Comparator", "Comparison"]
+__all__ = ["Comparator", "MutantComparison"]
 
 # Output ports that the design gets: the first, with the number of a fault, is 1 where that would
 # change the net that it is in
@@ -40,7 +40,7 @@ _REACHED = "scorr -C 200; scorr -F 2 -C 200; pdr"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class MutantComparison:
     """What is known of how a mutant differs from the design."""
 
     verdict: Literal["equivalent", "differs", "not decided"]
@@ -62,7 +62,9 @@ class Comparator:
 
     def __init__(self, mutants: Mutants, top: str) -> None:
         self._abc = abc_program()
-        netlist = _comparable(Design(json.loads(mutants.json), f"{top}_mutants"), f"{top}_mutants")
+        netlist = _comparable(
+            FlatModule(json.loads(mutants.json), f"{top}_mutants"), f"{top}_mutants"
+        )
         with work_folder("equivalence") as folder:
             (folder / "cycles.json").write_text(netlist)
             # registers may begin with anything; nets without a value are 0
@@ -83,7 +85,7 @@ class Comparator:
             model = self._pair.builder.aiger(differs, free=True)
         return "UNSATISFIABLE" in self._asked(model, _ANY_STATE, limit_s)
 
-    def compared(self, number: int, limit_s: int = 20) -> Comparison:
+    def compared(self, number: int, limit_s: int = 20) -> MutantComparison:
         """Compare a mutant in the states that are reached.
 
         Args:
@@ -94,15 +96,15 @@ class Comparator:
         with self._pair.active(number) as active:
             model = self._pair.builder.aiger(active)
         if "Property proved" in self._asked(model, _REACHED, limit_s):
-            return Comparison(verdict="equivalent")
+            return MutantComparison(verdict="equivalent")
         with self._pair.reached_states(number) as differs:
             model = self._pair.builder.aiger(differs)
         printed = self._asked(model, _REACHED, limit_s)
         if "Property proved" in printed:
-            return Comparison(verdict="equivalent")
+            return MutantComparison(verdict="equivalent")
         if found := re.search(r"was asserted in frame (\d+)", printed):
-            return Comparison(verdict="differs", cycles=int(found[1]))
-        return Comparison(verdict="not decided")
+            return MutantComparison(verdict="differs", cycles=int(found[1]))
+        return MutantComparison(verdict="not decided")
 
     def _asked(self, model: bytes, command: str, limit_s: int) -> str:
         """Return what ABC prints about a model; what it printed when its time ran out is kept."""
@@ -113,7 +115,7 @@ class Comparator:
             return run_tool("abc", [self._abc, "-c", script], limits, folder=folder).stdout
 
 
-def _comparable(design: Design, top: str) -> str:
+def _comparable(design: FlatModule, top: str) -> str:
     """Return the netlist of mutants, as Yosys' JSON, in which a cycle is a step.
 
     Outputs are added that say which clocks tick, in which steps the design is not followed, and
@@ -147,7 +149,7 @@ def _comparable(design: Design, top: str) -> str:
     return json.dumps(clocked.design.whole)
 
 
-def _faults(design: Design, select: list[Bit]) -> dict[int, tuple[Bit, Bit]]:
+def _faults(design: FlatModule, select: list[Bit]) -> dict[int, tuple[Bit, Bit]]:
     """Return the net that each fault is in, without it and with it, by its number."""
     asks: dict[Bit, int] = {}  # net that is 1 for a fault
     for cell in design.cells:

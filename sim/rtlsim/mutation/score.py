@@ -23,7 +23,7 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.builds import compiler_version
 from consilico.sim.rtlsim.bulk_replay import Transcript
 from consilico.sim.rtlsim.judgement import judged, quick_cycles
-from consilico.sim.rtlsim.mutation.equivalence import Comparator, Comparison
+from consilico.sim.rtlsim.mutation.equivalence import Comparator, MutantComparison
 from consilico.sim.rtlsim.mutation.forked import ForkedSimulation
 from consilico.sim.rtlsim.mutation.mutants import make_mutants
 from consilico.sim.rtlsim.plan import Planned, at_full_speed, planned
@@ -40,7 +40,7 @@ __all__ = ["COUNT", "MutationScore", "Survivor", "mutation_score", "score_key"]
 COUNT = 200  # mutants of a unit
 _FIRST_ITEMS, _FIRST_RESULTS = 400, 8  # of the stimulus, at least: they kill most mutants
 _QUICK = 2  # replays before mutants are looked at for equivalence
-_UNKNOWN = Comparison(verdict="not decided")
+_UNKNOWN = MutantComparison(verdict="not decided")
 
 
 @dataclass(frozen=True, kw_only=True)

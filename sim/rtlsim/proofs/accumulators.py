@@ -12,7 +12,7 @@ from typing import Any
 
 from consilico.sim.base.errors import ToolError
 from consilico.sim.rtlsim.proofs.aiger import port_values
-from consilico.sim.rtlsim.proofs.design import Bit, Design
+from consilico.sim.rtlsim.proofs.design import Bit, FlatModule
 from consilico.sim.units.contract import Accumulator
 
 __all__ = ["OVERFLOW_MODULE", "accumulator_netlist", "overflow_harness", "overflow_told"]
@@ -21,7 +21,7 @@ OVERFLOW_MODULE = "consilico_overflow"
 _PARTS = ("total", "beat", "fresh", "before")
 
 
-def accumulator_netlist(design: Design, accumulators: Sequence[Accumulator]) -> str:
+def accumulator_netlist(design: FlatModule, accumulators: Sequence[Accumulator]) -> str:
     """Return the netlist, as Yosys' JSON, with accumulators, beats and all that is stored as ports.
 
     Ports are ``total0``, ``beat0``, ``fresh0`` and ``next0`` of the first accumulator, and so on;
@@ -128,7 +128,7 @@ def _number(value: int, width: int) -> str:
     return f"{'-' if value < 0 else ''}{width}'sd{abs(value)}"
 
 
-def _fed(design: Design, bit: Bit) -> Bit:
+def _fed(design: FlatModule, bit: Bit) -> Bit:
     """Return what the register that drives a net is fed with."""
     if bit not in design.driver or not design.driver[bit][0].kind.startswith("$dff"):
         raise ToolError(f"{design.names.get(bit, bit)} is no register without reset")

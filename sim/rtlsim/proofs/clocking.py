@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consilico.sim.rtlsim.proofs.design import BITWISE, Bit, Cell, Design, raw_cell
+from consilico.sim.rtlsim.proofs.design import BITWISE, Bit, FlatCell, FlatModule, raw_cell
 
 __all__ = ["Clocked", "UnknownClock", "in_cycles"]
 
@@ -29,7 +29,7 @@ class UnknownClock(Exception):
 class Clocked:
     """A design all of whose registers load in every step, and what enabled them."""
 
-    design: Design
+    design: FlatModule
     # Nets that are 1 in a cycle at whose end a gated clock ticks, by the name of that clock
     ticks: Mapping[str, Bit]
     opens: Mapping[str, Bit]  # likewise where a latch is open, by the name of its enable
@@ -38,7 +38,7 @@ class Clocked:
 
 
 def in_cycles(
-    design: Design,
+    design: FlatModule,
     top: str,
     clock: str = "clk",
     *,
@@ -62,7 +62,7 @@ def in_cycles(
 
 
 class _Clocking:
-    def __init__(self, design: Design, top: str, clock: str, switches: Collection[Bit]) -> None:
+    def __init__(self, design: FlatModule, top: str, clock: str, switches: Collection[Bit]) -> None:
         self._design, self._top = design, top
         (self._clk,) = design.port(clock)
         self._switches = set(switches)
@@ -94,7 +94,7 @@ class _Clocking:
                 if raw["port_directions"][port] == "input" and self._clk in bits:
                     raw["connections"][port] = ["0" if bit == self._clk else bit for bit in bits]
         return Clocked(
-            design=Design(design.whole, self._top),
+            design=FlatModule(design.whole, self._top),
             ticks=self._ticks,
             opens=self._opens,
             unlike=tuple(self._unlike),
@@ -113,7 +113,7 @@ class _Clocking:
             raise UnknownClock(why)
         self._unlike.append(found if expected == "0" else self._folded("$not", {"A": found}))
 
-    def _close(self, cell: Cell) -> None:
+    def _close(self, cell: FlatCell) -> None:
         """Replace a latch by what it passes on at the end of a cycle."""
         (enable,) = cell.inputs["EN"]
         bits, high = cell.outputs["Q"], _parameter(self._raw(cell), "EN_POLARITY")
@@ -152,7 +152,7 @@ class _Clocking:
             for reader in readers
         )
 
-    def _register(self, cell: Cell) -> None:
+    def _register(self, cell: FlatCell) -> None:
         raw = self._raw(cell)
         if cell.kind not in ("$dff", "$adff"):
             raise UnknownClock(f"register {cell.name} is of the kind {cell.kind}")
@@ -234,12 +234,16 @@ class _Clocking:
     def _name(self, bit: Bit) -> str:
         return self._design.names.get(bit, str(bit))
 
-    def _raw(self, cell: Cell) -> dict[str, Any]:
+    def _raw(self, cell: FlatCell) -> dict[str, Any]:
         found: dict[str, Any] = self._design.module["cells"][cell.name]
         return found
 
     def _replace(
-        self, cell: Cell, kind: str, inputs: Mapping[str, list[Bit]], output: dict[str, list[Bit]]
+        self,
+        cell: FlatCell,
+        kind: str,
+        inputs: Mapping[str, list[Bit]],
+        output: dict[str, list[Bit]],
     ) -> None:
         self._design.module["cells"][cell.name] = raw_cell(kind, inputs, output)
 

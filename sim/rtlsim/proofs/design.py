@@ -10,7 +10,7 @@ from typing import Any
 
 from consilico.sim.base.errors import ToolError
 
-__all__ = ["BITWISE", "STATE", "Bit", "Cell", "Design", "raw_cell"]
+__all__ = ["BITWISE", "STATE", "Bit", "FlatCell", "FlatModule", "raw_cell"]
 
 Bit = int | str  # number of a net, or the constant "0", "1", "x" or "z"
 BITWISE = frozenset({"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux"})
@@ -25,7 +25,7 @@ STATE = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class FlatCell:
     """One cell of the design."""
 
     name: str
@@ -46,7 +46,7 @@ class Cell:
         return bits
 
 
-class Design:
+class FlatModule:
     """A flat module.
 
     Args:
@@ -60,16 +60,16 @@ class Design:
     def __init__(self, whole: dict[str, Any], top: str) -> None:
         self.whole = whole
         self.module: dict[str, Any] = whole["modules"][top]
-        self.driver: dict[Bit, tuple[Cell, str, int]] = {}  # net: cell, port and place
+        self.driver: dict[Bit, tuple[FlatCell, str, int]] = {}  # net: cell, port and place
         # Those that were read, not those added later
         self.cells = [self._driving(name, raw) for name, raw in self.module["cells"].items()]
         self._next = 1 + max(self._numbers(), default=1)
         self._added = 0  # cells
 
-    def _driving(self, name: str, raw: dict[str, Any]) -> Cell:
+    def _driving(self, name: str, raw: dict[str, Any]) -> FlatCell:
         """Return a cell, and enter it as the one that drives its outputs."""
         ports, directions = raw["connections"], raw["port_directions"]
-        cell = Cell(
+        cell = FlatCell(
             name,
             raw["type"],
             {port: bits for port, bits in ports.items() if directions[port] == "input"},
@@ -181,7 +181,7 @@ class Design:
                         found[bit] = None
         return list(found)
 
-    def readers(self, bit: Bit) -> list[Cell]:
+    def readers(self, bit: Bit) -> list[FlatCell]:
         """Return the cells that a net is an input of."""
         return self._readers.get(bit, [])
 
@@ -194,8 +194,8 @@ class Design:
         return found
 
     @cached_property
-    def _readers(self) -> dict[Bit, list[Cell]]:
-        found: dict[Bit, list[Cell]] = {}
+    def _readers(self) -> dict[Bit, list[FlatCell]]:
+        found: dict[Bit, list[FlatCell]] = {}
         for cell in self.cells:
             for bit in dict.fromkeys(bit for bits in cell.inputs.values() for bit in bits):
                 found.setdefault(bit, []).append(cell)

@@ -17,7 +17,7 @@ from pathlib import Path
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import Ending, Limits, ToolRun, run_tool
 
-__all__ = ["Answer", "abc_program", "decide", "follow", "induct", "refute"]
+__all__ = ["ProverAnswer", "abc_program", "decide", "follow", "induct", "refute"]
 
 _READ = "read_aiger {model}; cone -s -O {output}; scleanup; "
 _BOUND = 400  # steps after which bounded model checking ends, even if there is time left
@@ -25,7 +25,7 @@ _MEMORY_BYTES = 3 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ProverAnswer:
     """What a prover found out about one output."""
 
     verdict: str  # "proved", "failed" or "not proved"
@@ -47,7 +47,7 @@ def abc_program() -> str:
     raise UserError("ABC is not on the path; it comes with Yosys: apt-get install yosys")
 
 
-def follow(model: Path, output: int, limit_s: int) -> Answer:
+def follow(model: Path, output: int, limit_s: int) -> ProverAnswer:
     """Prove that an output is always 0 because it is if it was 0 in the cycle before.
 
     A property with all that it follows from is decided so, however wide its counters are; property
@@ -65,10 +65,10 @@ def follow(model: Path, output: int, limit_s: int) -> Answer:
     holds = "No output asserted in 3 frames" in run.stdout
     proved = holds and "Networks are equivalent" in run.stdout
     verdict = "proved" if proved else "not proved"
-    return Answer(verdict=verdict, engine="abc ind", steps=None, seconds=run.seconds)
+    return ProverAnswer(verdict=verdict, engine="abc ind", steps=None, seconds=run.seconds)
 
 
-def induct(model: Path, output: int, limit_s: int) -> Answer:
+def induct(model: Path, output: int, limit_s: int) -> ProverAnswer:
     """Prove or refute that an output is always 0, by property directed reachability alone.
 
     Args:
@@ -81,14 +81,14 @@ def induct(model: Path, output: int, limit_s: int) -> Answer:
     """
     run = _abc(model, output, "pdr", limit_s)
     if "Property proved" in run.stdout:
-        return Answer(verdict="proved", engine="abc pdr", steps=None, seconds=run.seconds)
+        return ProverAnswer(verdict="proved", engine="abc pdr", steps=None, seconds=run.seconds)
     if (failed := _failed(model, "abc pdr", run)) is not None:
         return failed
     _check(run)
-    return Answer(verdict="not proved", engine="abc pdr", steps=None, seconds=run.seconds)
+    return ProverAnswer(verdict="not proved", engine="abc pdr", steps=None, seconds=run.seconds)
 
 
-def decide(model: Path, output: int, limit_s: int) -> Answer:
+def decide(model: Path, output: int, limit_s: int) -> ProverAnswer:
     """Prove or refute that an output is always 0.
 
     Args:
@@ -106,7 +106,7 @@ def decide(model: Path, output: int, limit_s: int) -> Answer:
     return replace(bounded, seconds=answer.seconds + bounded.seconds)
 
 
-def refute(model: Path, output: int, limit_s: int) -> Answer:
+def refute(model: Path, output: int, limit_s: int) -> ProverAnswer:
     """Look for a run in which an output becomes 1, the shortest first.
 
     Args:
@@ -123,7 +123,7 @@ def refute(model: Path, output: int, limit_s: int) -> Answer:
     _check(run)
     explored = re.findall(r"No output (?:was )?asserted in (\d+) frames", run.stdout)
     steps = int(explored[-1]) if explored else None
-    return Answer(verdict="not proved", engine="abc bmc3", steps=steps, seconds=run.seconds)
+    return ProverAnswer(verdict="not proved", engine="abc bmc3", steps=steps, seconds=run.seconds)
 
 
 def _abc(model: Path, output: int, command: str, limit_s: int) -> ToolRun:
@@ -139,14 +139,14 @@ def _witness(model: Path) -> Path:
     return model.with_suffix(".cex")
 
 
-def _failed(model: Path, engine: str, run: ToolRun) -> Answer | None:
+def _failed(model: Path, engine: str, run: ToolRun) -> ProverAnswer | None:
     """Return the counterexample that ABC found, or None."""
     found = re.search(r"was asserted in frame (\d+)", run.stdout)
     if found is None:
         return None
     # what registers begin with, then the inputs in each step, as AIGER's witnesses have them
     _, *lines = _witness(model).read_text().partition("#")[0].split("\n")
-    return Answer(
+    return ProverAnswer(
         verdict="failed", engine=engine, steps=int(found[1]), seconds=run.seconds,
         inputs=tuple(filter(None, lines)),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from consilico.sim.rtlsim.proofs.promises import PROPERTIES, Claim
+from consilico.sim.rtlsim.proofs.promises import PROPERTIES, StreamPromises
 from consilico.sim.rtlsim.proofs.slicing import CFG_TAG, I_TAG, O_TAG, TICKS, Slice, shown_net
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import PLAIN
@@ -53,7 +53,7 @@ class Around:
     ticks: bool  # whether the unit has a port that says which of its clocks tick
 
 
-def choices(claim: Claim) -> dict[str, int]:
+def choices(claim: StreamPromises) -> dict[str, int]:
     """Return what the neighbors choose in each cycle: names of ports and their widths."""
     ports = claim.layouts.ports
     i_width, cfg_width = ports.i_width, max(1, ports.cfg_width)
@@ -64,7 +64,7 @@ def choices(claim: Claim) -> dict[str, int]:
     }  # fmt: skip
 
 
-def harness(claim: Claim, found: Slice, around: Around) -> str:
+def harness(claim: StreamPromises, found: Slice, around: Around) -> str:
     """Return Verilog of the properties and of the module around a unit, :data:`HARNESS`.
 
     Its outputs are ``violated``, one bit per property of :data:`PROPERTIES`, and, one bit per tick
@@ -212,7 +212,7 @@ module {HARNESS}(
 """
 
 
-def _unit(claim: Claim, found: Slice, around: Around) -> str:
+def _unit(claim: StreamPromises, found: Slice, around: Around) -> str:
     """Return the unit, or two copies of it, and what drives ``o_tag``."""
     ports = claim.layouts.ports
     own = _SAME | (_CFG if ports.cfg_width else {}) | ({TICKS: "ticks"} if around.ticks else {})

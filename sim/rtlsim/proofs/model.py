@@ -15,9 +15,9 @@ from consilico.sim.rtlsim.proofs.accumulators import (
 )
 from consilico.sim.rtlsim.proofs.aiger import flat_json, write_aiger
 from consilico.sim.rtlsim.proofs.clocking import in_cycles
-from consilico.sim.rtlsim.proofs.design import Design
+from consilico.sim.rtlsim.proofs.design import FlatModule
 from consilico.sim.rtlsim.proofs.harness import HARNESS, Around, harness
-from consilico.sim.rtlsim.proofs.promises import Claim, Model
+from consilico.sim.rtlsim.proofs.promises import Model, StreamPromises
 from consilico.sim.rtlsim.proofs.slicing import Slice, sliced
 
 __all__ = ["build_exact_model", "build_model"]
@@ -25,7 +25,7 @@ __all__ = ["build_exact_model", "build_model"]
 _UNIT = "consilico_unit"
 
 
-def build_model(claim: Claim) -> Model:
+def build_model(claim: StreamPromises) -> Model:
     """Build the model of a unit.
 
     Raises:
@@ -34,14 +34,14 @@ def build_model(claim: Claim) -> Model:
     """
     with work_folder("model") as folder:
         flat = flat_json(claim.text, claim.top, folder)
-        clocked = in_cycles(Design(json.loads(flat), claim.top), claim.top)
+        clocked = in_cycles(FlatModule(json.loads(flat), claim.top), claim.top)
         nets = claim.contract.lemma_nets if claim.contract else {}
         found = sliced(clocked, nets=nets, powered=claim.powered)
         aiger = _around(claim, found, found.text, Around(module=_UNIT, marked=True, ticks=True))
         return Model(aiger=aiger, slice=found, overflow=_overflow(claim, flat, folder))
 
 
-def build_exact_model(claim: Claim, found: Slice) -> bytes:
+def build_exact_model(claim: StreamPromises, found: Slice) -> bytes:
     """Build a model in which a mark is a difference between two copies of the unit.
 
     Registers hold their initial values at the start, or 0, so that both copies hold the same, and a
@@ -53,7 +53,7 @@ def build_exact_model(claim: Claim, found: Slice) -> bytes:
     return _around(claim, found, found.exact, Around(module=_UNIT, marked=False, ticks=True))
 
 
-def _around(claim: Claim, found: Slice, netlist: str, around: Around) -> bytes:
+def _around(claim: StreamPromises, found: Slice, netlist: str, around: Around) -> bytes:
     with work_folder("model") as folder:
         (folder / "unit.json").write_text(netlist)
         (folder / "harness.v").write_text(harness(claim, found, around))
@@ -68,12 +68,12 @@ def _around(claim: Claim, found: Slice, netlist: str, around: Around) -> bytes:
         return write_aiger(read, folder)
 
 
-def _overflow(claim: Claim, flat: str, folder: Path) -> bytes | None:
+def _overflow(claim: StreamPromises, flat: str, folder: Path) -> bytes | None:
     """Build the model of the unit's accumulators."""
     accumulators = claim.contract.accumulators if claim.contract else ()
     if not accumulators:
         return None
-    netlist = accumulator_netlist(Design(json.loads(flat), claim.top), accumulators)
+    netlist = accumulator_netlist(FlatModule(json.loads(flat), claim.top), accumulators)
     (folder / "cut.json").write_text(netlist)
     (folder / "overflow.v").write_text(overflow_harness(accumulators, netlist, claim.top))
     read = (

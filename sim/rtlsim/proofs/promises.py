@@ -7,11 +7,11 @@ from consilico.sim.rtlsim.proofs.slicing import Slice
 from consilico.sim.units.contract import Contract
 from consilico.sim.units.layout import Layouts
 
-__all__ = ["NO_OVERFLOW", "PROPERTIES", "VALID_FIRST", "Claim", "Model", "Property"]
+__all__ = ["NO_OVERFLOW", "PROPERTIES", "VALID_FIRST", "Model", "Property", "StreamPromises"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class StreamPromises:
     """Verilog that claims to be a unit with streams, and what it promises about them."""
 
     text: str
@@ -46,7 +46,7 @@ class Property:
     # promise must be one of the unit, too
     coarse: bool = False
     # Whether a unit has what it is about
-    applies: Callable[[Claim, Model], bool] = lambda claim, model: True
+    applies: Callable[[StreamPromises, Model], bool] = lambda claim, model: True
 
 
 VALID_FIRST = Property(

@@ -22,15 +22,22 @@ from consilico.sim.base.tools import tool_versions
 from consilico.sim.rtlsim.proofs.accumulators import overflow_told
 from consilico.sim.rtlsim.proofs.aiger import output_number, port_values
 from consilico.sim.rtlsim.proofs.clocking import UnknownClock
-from consilico.sim.rtlsim.proofs.engines import Answer, abc_program, decide, follow, induct, refute
+from consilico.sim.rtlsim.proofs.engines import (
+    ProverAnswer,
+    abc_program,
+    decide,
+    follow,
+    induct,
+    refute,
+)
 from consilico.sim.rtlsim.proofs.model import build_exact_model, build_model
 from consilico.sim.rtlsim.proofs.promises import (
     NO_OVERFLOW,
     PROPERTIES,
     VALID_FIRST,
-    Claim,
     Model,
     Property,
+    StreamPromises,
 )
 from consilico.sim.rtlsim.proofs.slicing import Slice
 from consilico.sim.rtlsim.proofs.trace import Trace, play
@@ -191,8 +198,8 @@ def proofs_key(unit: Unit, config: Config, text: str, limit_s: int = LIMIT_S) ->
     return _key(unit, config, _claim(unit, config, text), limit_s, ())
 
 
-def _claim(unit: Unit, config: Config, text: str) -> Claim:
-    return Claim(
+def _claim(unit: Unit, config: Config, text: str) -> StreamPromises:
+    return StreamPromises(
         text=text,
         top=unit.module_name,
         layouts=unit.layouts(config),
@@ -201,7 +208,9 @@ def _claim(unit: Unit, config: Config, text: str) -> Claim:
     )
 
 
-def _key(unit: Unit, config: Config, claim: Claim, limit_s: int, only: Collection[str]) -> str:
+def _key(
+    unit: Unit, config: Config, claim: StreamPromises, limit_s: int, only: Collection[str]
+) -> str:
     return digest(
         [unit.name, config.to_json(), limit_s, sorted(only)],
         asdict(claim),
@@ -211,7 +220,7 @@ def _key(unit: Unit, config: Config, claim: Claim, limit_s: int, only: Collectio
 
 
 def _proofs(
-    claim: Claim, limit_s: int, only: Collection[str], progress: Progress
+    claim: StreamPromises, limit_s: int, only: Collection[str], progress: Progress
 ) -> Iterator[Proof]:
     try:
         model = build_model(claim)
@@ -232,11 +241,13 @@ def _proofs(
     progress(f"prove {claim.top}", len(wanted), len(wanted))
 
 
-def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: int) -> Proof:
+def _proof(
+    wanted: Property, claim: StreamPromises, model: Model, folder: Path, limit_s: int
+) -> Proof:
     if wanted is VALID_FIRST:
         waits = model.slice.waits_for_ready
         verdict = "failed" if waits else "proved"
-        answer = Answer(verdict=verdict, engine="structure", steps=None, seconds=0.0)
+        answer = ProverAnswer(verdict=verdict, engine="structure", steps=None, seconds=0.0)
         return _decided(wanted, answer, note="o ready leads to o valid by gates" if waits else "")
     promised = claim.contract
     if (promised is None and wanted.needs_contract) or (
@@ -274,7 +285,7 @@ def _proof(wanted: Property, claim: Claim, model: Model, folder: Path, limit_s: 
 
 def _with_lemmas(
     number: int, model: Model, folder: Path, limit_s: int
-) -> Iterator[tuple[Callable[[Path, int, int], Answer], int, int]]:
+) -> Iterator[tuple[Callable[[Path, int, int], ProverAnswer], int, int]]:
     """Yield what to prove in place of a property if there are lemmas: how, and for how long.
 
     Lemmas that follow by themselves are taken as given then: a search for an invariant has to find
@@ -292,7 +303,9 @@ def _with_lemmas(
     yield induct, given if sound else helped, limit_s
 
 
-def _trace(claim: Claim, found: Slice, number: int, exact: Path, answer: Answer) -> Trace:
+def _trace(
+    claim: StreamPromises, found: Slice, number: int, exact: Path, answer: ProverAnswer
+) -> Trace:
     """Return what a simulation of a counterexample shows; its files are kept in the cache."""
     raw = exact.read_bytes()
     steps = [
@@ -310,7 +323,7 @@ def _trace(claim: Claim, found: Slice, number: int, exact: Path, answer: Answer)
 
 
 def _decided(
-    wanted: Property, answer: Answer, *, note: str = "", trace: Trace | None = None
+    wanted: Property, answer: ProverAnswer, *, note: str = "", trace: Trace | None = None
 ) -> Proof:
     return Proof(
         name=wanted.name, statement=wanted.statement, verdict=answer.verdict,
@@ -319,6 +332,8 @@ def _decided(
     )  # fmt: skip
 
 
-def _undecided(wanted: Property, verdict: str, note: str, answer: Answer | None = None) -> Proof:
-    known = answer or Answer(verdict=verdict, engine=None, steps=None, seconds=0.0)
+def _undecided(
+    wanted: Property, verdict: str, note: str, answer: ProverAnswer | None = None
+) -> Proof:
+    known = answer or ProverAnswer(verdict=verdict, engine=None, steps=None, seconds=0.0)
     return _decided(wanted, replace(known, verdict=verdict), note=note)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consilico.sim.rtlsim.proofs.clocking import Clocked
-from consilico.sim.rtlsim.proofs.design import BITWISE, Bit, Cell, Design, raw_cell
+from consilico.sim.rtlsim.proofs.design import BITWISE, Bit, FlatCell, FlatModule, raw_cell
 
 __all__ = ["CFG_TAG", "I_TAG", "O_TAG", "TICKS", "Slice", "shown_net", "sliced"]
 
@@ -107,7 +107,7 @@ def shown_net(name: str) -> str:
     return f"consilico_net_{name}"
 
 
-def _unset(design: Design) -> tuple[str, ...]:
+def _unset(design: FlatModule) -> tuple[str, ...]:
     stored = {bit for cell in design.cells if cell.stores for bit in cell.outputs["Q"]}
     return tuple(
         name
@@ -116,7 +116,7 @@ def _unset(design: Design) -> tuple[str, ...]:
     )
 
 
-def _places(design: Design, port: str, control: set[Bit]) -> tuple[int, ...]:
+def _places(design: FlatModule, port: str, control: set[Bit]) -> tuple[int, ...]:
     return tuple(at for at, bit in enumerate(design.port(port)) if bit not in control)
 
 
@@ -128,7 +128,7 @@ class _Marking:
         sources: Bits of payloads that are data, by the port that marks them.
     """
 
-    def __init__(self, design: Design, sources: Mapping[str, list[Bit]]) -> None:
+    def __init__(self, design: FlatModule, sources: Mapping[str, list[Bit]]) -> None:
         self._design = design
         self._unions: dict[tuple[Bit, ...], Bit] = {}
         self._signals: dict[Bit, Bit] = {}  # bit of control: one that is always equal
@@ -266,7 +266,7 @@ class _Marking:
                     pending += outputs
         return held | {cell.name for cell in cells}
 
-    def _store(self, cell: Cell, place: int, mark: Bit) -> None:
+    def _store(self, cell: FlatCell, place: int, mark: Bit) -> None:
         fed = [self._union(cell.operand("D", place))]
         self._design.add(raw_cell("$ff", {"D": fed}, {"Q": [mark]}))
         name = self._design.names.get(cell.outputs["Q"][place], "")
@@ -274,7 +274,7 @@ class _Marking:
             "hide_name": 0, "bits": [mark], "attributes": {"init": "0"},
         }  # fmt: skip
 
-    def _pass_on(self, cell: Cell, place: int, mark: Bit) -> None:
+    def _pass_on(self, cell: FlatCell, place: int, mark: Bit) -> None:
         """Add what computes the mark of a cell that does not store."""
         inputs = {port: cell.operand(port, place) for port in cell.inputs}
         if cell.kind in ("$mux", "$pmux") and self._decides(inputs["S"], self._steered):
@@ -299,7 +299,9 @@ class _Marking:
             bits = [bit for each in inputs.values() for bit in each]
             self._gate("$reduce_or", [self._of(bits)], mark)
 
-    def _passes(self, cell: Cell, inputs: Mapping[str, list[Bit]], data: str, other: str) -> Bit:
+    def _passes(
+        self, cell: FlatCell, inputs: Mapping[str, list[Bit]], data: str, other: str
+    ) -> Bit:
         """Return whether the mark of an operand passes a gate, given the other operand."""
         by, control = self._union(inputs[data]), inputs[other]
         if by == "0" or not self._decides(control, self._steered):

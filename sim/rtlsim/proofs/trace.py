@@ -16,7 +16,7 @@ from consilico.sim.base.facts import Facts
 from consilico.sim.base.processes import Limits, run_tool, work_folder
 from consilico.sim.base.reach import Reach
 from consilico.sim.rtlsim.proofs.harness import HARNESS, Around, choices, harness
-from consilico.sim.rtlsim.proofs.promises import PROPERTIES, Claim
+from consilico.sim.rtlsim.proofs.promises import PROPERTIES, StreamPromises
 from consilico.sim.rtlsim.proofs.slicing import Slice
 from consilico.sim.rtlsim.simulators import ICARUS_LANGUAGE, find_simulator
 
@@ -58,7 +58,9 @@ class Played:
     waveform: bytes
 
 
-def play(claim: Claim, found: Slice, number: int, steps: Sequence[Mapping[str, int]]) -> Played:
+def play(
+    claim: StreamPromises, found: Slice, number: int, steps: Sequence[Mapping[str, int]]
+) -> Played:
     """Simulate what the neighbors do in a counterexample.
 
     Args:
@@ -97,7 +99,7 @@ def play(claim: Claim, found: Slice, number: int, steps: Sequence[Mapping[str, i
     )
 
 
-def _columns(claim: Claim) -> tuple[str, ...]:
+def _columns(claim: StreamPromises) -> tuple[str, ...]:
     cfg = ("cfg_valid", "cfg_ready", "cfg_payload") if claim.layouts.ports.cfg_width else ()
     return (
         "rst", "i_valid", "i_ready", "i_payload", *cfg, "o_valid", "o_ready", "o_payload",
@@ -105,7 +107,7 @@ def _columns(claim: Claim) -> tuple[str, ...]:
 
 
 def _testbench(
-    claim: Claim, found: Slice, columns: Sequence[str], steps: Sequence[Mapping[str, int]]
+    claim: StreamPromises, found: Slice, columns: Sequence[str], steps: Sequence[Mapping[str, int]]
 ) -> str:
     widths = choices(claim)
     total, count = sum(widths.values()), max(1, len(found.ticks))

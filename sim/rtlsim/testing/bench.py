@@ -13,7 +13,7 @@ from consilico.sim.rtlsim.testing.drivers import Sink, Source
 from consilico.sim.rtlsim.testing.monitor import Monitor
 from consilico.sim.rtlsim.testing.payloads import Value
 from consilico.sim.rtlsim.testing.plan import unit_under_test
-from consilico.sim.rtlsim.testing.scoreboard import Comparison, Expect, Scoreboard
+from consilico.sim.rtlsim.testing.scoreboard import Expect, Scoreboard, ScoreboardReport
 from consilico.sim.rtlsim.testing.streams import ClockDomain, Stream, stream_named
 from consilico.sim.units.layout import Layouts
 from consilico.sim.units.stimulus import Kind
@@ -198,7 +198,7 @@ class Bench:
         for _ in range(_TAIL_CYCLES):
             await self.domain.edge()
 
-    async def finish(self) -> Comparison:
+    async def finish(self) -> ScoreboardReport:
         """Drain, and check all results and the protocol of all streams.
 
         Raises:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
-__all__ = ["Case", "Suite", "junit_xml"]
+__all__ = ["JunitCase", "Suite", "junit_xml"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class JunitCase:
     """One test."""
 
     name: str
@@ -24,7 +24,7 @@ class Suite:
     """Tests that ran together."""
 
     name: str
-    cases: Sequence[Case]
+    cases: Sequence[JunitCase]
     seconds: float
     properties: Sequence[tuple[str, str]] = ()  # such as ("seed", "1")
 

@@ -66,7 +66,7 @@ class Simulate:
         """
         __tracebackhide__ = True
         from consilico.sim.base.errors import UserError
-        from consilico.sim.rtlsim.testing.simulate import Design, check_test
+        from consilico.sim.rtlsim.testing.simulate import DesignUnderTest, check_test
         from consilico.sim.rtlsim.testing.simulate import simulate as run_tests
         from consilico.sim.units.catalogue import configure, find_unit
 
@@ -79,9 +79,9 @@ class Simulate:
                 if top is None:
                     raise UserError("rtl needs top, the name of its top module")
                 files = [self._folder / file for file in rtl]
-                design = Design.of_files(files, top, found, chosen)
+                design = DesignUnderTest.of_files(files, top, found, chosen)
             elif found is not None and chosen is not None:
-                design = Design.of_unit(found, chosen, ports)
+                design = DesignUnderTest.of_unit(found, chosen, ports)
             else:
                 raise UserError("name what to test: unit, or rtl and top")
             done = run_tests(

@@ -24,7 +24,7 @@ from consilico.sim.units.accepted import Expected
 from consilico.sim.units.layout import Field, Layout, Layouts
 from consilico.sim.units.stimulus import Kind
 
-__all__ = ["Comparison", "Expect", "FieldMismatch", "Mismatch", "Scoreboard"]
+__all__ = ["Expect", "FieldMismatch", "Mismatch", "Scoreboard", "ScoreboardReport"]
 
 _MESSAGES = 8  # the rest is only counted
 
@@ -67,7 +67,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ScoreboardReport:
     """What came out of a design, compared with what had to."""
 
     due: int  # results of all that was accepted
@@ -172,7 +172,7 @@ class Scoreboard:
             "await bench.finish(), or call scoreboard.check()"
         )
 
-    def compare(self) -> Comparison:
+    def compare(self) -> ScoreboardReport:
         """Compare everything so far.
 
         Raises:
@@ -188,7 +188,7 @@ class Scoreboard:
             row = int.from_bytes(expected.expected[index].tobytes(), "little")
             if (item := self._mismatch(index, beat, row)) is not None:
                 mismatches.append(item)
-        return Comparison(
+        return ScoreboardReport(
             due=len(expected.expected),
             checked=len(results),
             dropped=dropped,
@@ -207,7 +207,7 @@ class Scoreboard:
         items = self._in_order()
         return self._matched(items, self._expected(items))[3]
 
-    def check(self) -> Comparison:
+    def check(self) -> ScoreboardReport:
         """Compare everything so far, and fail unless something was compared and all is right.
 
         Raises:

@@ -28,13 +28,13 @@ from consilico.sim.rtlsim.cocotb_replay import (
     run_cocotb_runner,
 )
 from consilico.sim.rtlsim.simulators import Simulator, find_simulator
-from consilico.sim.rtlsim.testing.junit import Case, Suite
+from consilico.sim.rtlsim.testing.junit import JunitCase, Suite
 from consilico.sim.rtlsim.testing.plan import PLAN, write_plan
 from consilico.sim.units.axi_stream import axi_verilog
 from consilico.sim.units.catalogue import verilog
 from consilico.sim.units.unit import Unit
 
-__all__ = ["Design", "TestCase", "TestRun", "check_test", "simulate"]
+__all__ = ["DesignUnderTest", "TestCase", "TestRun", "check_test", "simulate"]
 
 Waves = Literal["never", "failed", "always"]
 _LIMIT_S = 3600.0
@@ -42,7 +42,7 @@ _LOG_LINES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class DesignUnderTest:
     """What is tested: Verilog texts and the name of the top module, and the unit if it is one."""
 
     sources: tuple[str, ...]
@@ -51,7 +51,7 @@ class Design:
     config: Config | None = None
 
     @classmethod
-    def of_unit(cls, unit: Unit, config: Config, ports: str = "stream") -> "Design":
+    def of_unit(cls, unit: Unit, config: Config, ports: str = "stream") -> "DesignUnderTest":
         """Return the design that a unit's generator writes.
 
         Args:
@@ -72,7 +72,7 @@ class Design:
     @classmethod
     def of_files(
         cls, files: Sequence[Path], top: str, unit: Unit | None = None, config: Config | None = None
-    ) -> "Design":
+    ) -> "DesignUnderTest":
         """Return a design from Verilog files that include no others.
 
         Args:
@@ -148,7 +148,7 @@ class TestRun(Facts):
         """Return the tests as JUnit XML has them; a run that went wrong as a whole is an error."""
         group = f"{self.module}.{self.simulator}"
         cases = [
-            Case(
+            JunitCase(
                 name=case.name,
                 classname=group,
                 seconds=case.seconds,
@@ -159,7 +159,7 @@ class TestRun(Facts):
         ]
         if self.problem:
             cases.append(
-                Case(
+                JunitCase(
                     name="simulation", classname=group, seconds=0.0, verdict="error",
                     message=self.problem,
                 )
@@ -174,7 +174,7 @@ class TestRun(Facts):
 
 def simulate(
     test: Path,
-    design: Design,
+    design: DesignUnderTest,
     simulator: str = "icarus",
     *,
     seed: int = 1,
@@ -230,7 +230,7 @@ def check_test(test: Path) -> None:
 
 def _run(
     test: Path,
-    design: Design,
+    design: DesignUnderTest,
     simulator: Simulator,
     seed: int,
     waves: bool,

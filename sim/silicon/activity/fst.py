@@ -49,7 +49,7 @@ Changes = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layout:
+class SignalRows:
     """The widths of the signals of a file, and the rows of those that are wanted."""
 
     width: NDArray[np.int64]  # by handle less 1: bits, 0 of a string, -1 of a real
@@ -104,7 +104,7 @@ def read_fst(
     )
 
 
-def _signals(found: FstBlocks, path: Path, scope: str) -> tuple[dict[str, int], Layout, int]:
+def _signals(found: FstBlocks, path: Path, scope: str) -> tuple[dict[str, int], SignalRows, int]:
     """Return the rows of the signals below the scope, the layout, and the number of rows."""
     width = geometry(found)
     row = np.full(len(width), -1, dtype=np.int64)
@@ -124,10 +124,10 @@ def _signals(found: FstBlocks, path: Path, scope: str) -> tuple[dict[str, int], 
             if rows > MOST_BITS:
                 raise ValueError(f"more than {MOST_BITS:,} bits below {scope}")
         signals.declare(item.scope, item.name, item.width, int(row[item.handle - 1]))
-    return signals.found(), Layout(width=width, row=row), rows
+    return signals.found(), SignalRows(width=width, row=row), rows
 
 
-def _only(layout: Layout, wanted: NDArray[np.bool_]) -> Layout:
+def _only(layout: SignalRows, wanted: NDArray[np.bool_]) -> SignalRows:
     """Return the layout without the signals of which no bit is wanted."""
     before = np.concatenate(([0], np.cumsum(wanted)))
     kept = np.flatnonzero(layout.row >= 0)
@@ -135,10 +135,10 @@ def _only(layout: Layout, wanted: NDArray[np.bool_]) -> Layout:
     none = before[start + layout.width[kept]] == before[start]
     row = layout.row.copy()
     row[kept[none]] = -1
-    return Layout(width=layout.width, row=row)
+    return SignalRows(width=layout.width, row=row)
 
 
-def _count(found: FstBlocks, layout: Layout, counter: Counter, start: int) -> int:
+def _count(found: FstBlocks, layout: SignalRows, counter: Counter, start: int) -> int:
     """Hand all changes to the counter; return the time at which they end."""
     switches = blackouts(found)
     recorded = sorted(
@@ -149,7 +149,7 @@ def _count(found: FstBlocks, layout: Layout, counter: Counter, start: int) -> in
     counter.start(start)
     end = start
     for number, (position, length, kind) in enumerate(recorded):
-        block = Block(found.content(position, length), kind, layout)
+        block = ChangeBlock(found.content(position, length), kind, layout)
         if not (start if number == 0 else end) <= block.begin <= block.end:
             raise ValueError(f"time runs backwards to {block.begin}")
         end = block.end
@@ -202,7 +202,7 @@ def _switch(changes: Changes, counter: Counter, at: int, *, active: bool) -> Cha
     return row[~before], time[~before], value[~before]
 
 
-class Block:
+class ChangeBlock:
     """Block of value changes of an FST file.
 
     Args:
@@ -215,7 +215,7 @@ class Block:
         IndexError: If it is cut.
     """
 
-    def __init__(self, data: bytes, kind: int, layout: Layout) -> None:
+    def __init__(self, data: bytes, kind: int, layout: SignalRows) -> None:
         self._data = data
         self._kind = kind
         self._layout = layout

@@ -20,10 +20,10 @@ from consilico.sim.base.files import read_input
 from consilico.sim.base.results import cached_file, digest
 from consilico.sim.silicon.kits.derive import derive
 from consilico.sim.silicon.kits.kitfile import (
+    CellRows,
     Corner,
     KitFile,
     Place,
-    Rows,
     Wires,
     read_kit_file,
 )
@@ -68,7 +68,7 @@ class Kit:
     roles: Mapping[str, Role]
     areas_um2: Mapping[str, float] = field(default_factory=dict)  # where the Liberty gives none
     lef: tuple[Path, ...] = ()  # empty: sizes follow from areas, pins lie in the middle of cells
-    rows: Rows | None = None  # None: not known
+    rows: CellRows | None = None  # None: not known
     wires: Wires | None = None  # None: not known
     fast: "Kit | None" = None  # at the corner for checks of hold; None: at its own
 

@@ -12,7 +12,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.toml_tables import TomlTable, read_toml
 from consilico.sim.silicon.kits.roles import OPTIONAL, PURPOSES, Role
 
-__all__ = ["Corner", "KitFile", "Place", "Rows", "WireLayer", "Wires", "read_kit_file"]
+__all__ = ["CellRows", "Corner", "KitFile", "Place", "WireLayer", "Wires", "read_kit_file"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class CellRows:
     """Rows that cells are placed in."""
 
     height_um: float
@@ -78,7 +78,7 @@ class KitFile:
     places: tuple[Place, ...]
     areas_um2: Mapping[str, float]
     roles: Mapping[str, Role] | None
-    rows: Rows | None
+    rows: CellRows | None
     wires: Wires | None
 
 
@@ -154,8 +154,8 @@ def _place(table: TomlTable, folder: Path) -> Place:
     return place
 
 
-def _rows(table: TomlTable) -> Rows:
-    rows = Rows(height_um=table.quantity("height_um"), site_um=table.quantity("site_um"))
+def _rows(table: TomlTable) -> CellRows:
+    rows = CellRows(height_um=table.quantity("height_um"), site_um=table.quantity("site_um"))
     table.done()
     return rows
 

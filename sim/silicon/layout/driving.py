@@ -16,7 +16,7 @@ from consilico.sim.silicon.layout.steiner import steiner_trees
 from consilico.sim.silicon.liberty.library import Cell, Library
 from consilico.sim.silicon.netlist.edit import NetlistEdit
 
-__all__ = ["Nets", "Point", "Sink", "Source"]
+__all__ = ["NetDriver", "NetSink", "Nets", "Point"]
 
 _MARGIN = 0.95  # of a limit, as cells still move a little
 
@@ -24,7 +24,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sink:
+class NetSink:
     """A pin on a net that is driven; a port has no index."""
 
     at: Point
@@ -36,7 +36,7 @@ class Sink:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class NetDriver:
     """An output pin with the slew that its cell's inputs see, or a port, which has no cell."""
 
     cell: Cell | None
@@ -82,7 +82,7 @@ class Nets:
             self.fits(self.source(net, cell), self.sinks(net)) for net in outputs if net in self
         )
 
-    def fits(self, source: Source, sinks: Sequence[Sink]) -> bool:
+    def fits(self, source: NetDriver, sinks: Sequence[NetSink]) -> bool:
         """Tell whether a source serves some sinks within all limits, with a wire between them."""
         points = np.array([source.at, *(sink.at for sink in sinks)])
         (tree,) = steiner_trees([points])
@@ -112,13 +112,13 @@ class Nets:
         """Return the instance that drives a net; None: a port does."""
         return next((at for at, _, drives, _ in self.pins(net) if drives), None)
 
-    def source(self, net: int, cell: Cell | None = None) -> Source:
+    def source(self, net: int, cell: Cell | None = None) -> NetDriver:
         """Return what drives a net, or would if it were of another cell."""
         for index, pin, drives, at in self.pins(net):
             if not drives:
                 continue
             if index is None:
-                return Source(cell=None, pin="", at=at, slew_s=0.0)
+                return NetDriver(cell=None, pin="", at=at, slew_s=0.0)
             instance = self._edit.instance(index)
             own = self._library.cells[instance.cell]
             slews = [
@@ -126,21 +126,21 @@ class Nets:
                 for name, entry in instance.pins.items()
                 if own.pins[name].direction == "input"
             ]
-            return Source(cell=cell or own, pin=pin, at=at, slew_s=max(slews, default=0.0))
+            return NetDriver(cell=cell or own, pin=pin, at=at, slew_s=max(slews, default=0.0))
         raise ValueError(f"nothing drives net {net}")
 
-    def sinks(self, net: int) -> list[Sink]:
+    def sinks(self, net: int) -> list[NetSink]:
         """Return what a net drives."""
         found = []
         for index, pin, drives, at in self.pins(net):
             if drives:
                 continue
             if index is None:
-                found.append(Sink(at=at))
+                found.append(NetSink(at=at))
                 continue
             own = self._library.cells[self._edit.instance(index).cell].pins[pin]
             found.append(
-                Sink(
+                NetSink(
                     at=at,
                     index=index,
                     pin=pin,

@@ -23,7 +23,15 @@ from consilico.sim.silicon.netlist.netlist import read_netlist
 from consilico.sim.silicon.netlist.write import PlainNames
 from consilico.sim.silicon.timing.sdc import Sdc
 
-__all__ = ["ClockTreeFacts", "HoldFacts", "Layout", "check_layout", "clocked", "closed", "lay_out"]
+__all__ = [
+    "ClockTreeFacts",
+    "HoldFacts",
+    "PhysicalLayout",
+    "check_layout",
+    "clocked",
+    "closed",
+    "lay_out",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,7 @@ class HoldFacts(Facts):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layout:
+class PhysicalLayout:
     """A placed netlist and its wires; without a tree the net of the clock port has none."""
 
     placement: Placement
@@ -110,7 +118,7 @@ def lay_out(
     clock: str,
     options: PlacementOptions,
     placed: Path | None = None,
-) -> Layout:
+) -> PhysicalLayout:
     """Place a mapped netlist, less its spare cells (:mod:`.spare_cells`), and connect it.
 
     Args:
@@ -141,10 +149,12 @@ def lay_out(
         placement = read_def(placed, design, PlainNames(flat))
         if problems := placement.problems():
             raise UserError(f"{placed}: {problems[0]}; accepted: a legal placement on the rows")
-    return Layout(placement=placement, wires=route(placement, kit.wires))
+    return PhysicalLayout(placement=placement, wires=route(placement, kit.wires))
 
 
-def closed(layout: Layout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | None = None) -> Layout:
+def closed(
+    layout: PhysicalLayout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | None = None
+) -> PhysicalLayout:
     """Return a layout whose nets keep the library's limits and whose paths meet the clock.
 
     Args:
@@ -161,7 +171,7 @@ def closed(layout: Layout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | Non
     assert kit.wires is not None
     library = read_liberty((kit.mapping_liberty,))
     found = close(layout.placement, library, kit.wires, clock, clock_ns, sdc)
-    return Layout(
+    return PhysicalLayout(
         placement=found.placement,
         wires=found.wires,
         over_limit=found.over_limit,
@@ -170,8 +180,8 @@ def closed(layout: Layout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | Non
 
 
 def clocked(
-    layout: Layout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | None = None
-) -> Layout:
+    layout: PhysicalLayout, kit: Kit, clock: str, clock_ns: float, sdc: Sdc | None = None
+) -> PhysicalLayout:
     """Return a layout with a clock tree, in which no data is too early for the clock.
 
     Args:
@@ -192,7 +202,7 @@ def clocked(
     placement, nets = found.tree.placement, found.tree.nets
     wires = route(placement, kit.wires, nets)
     library = read_liberty((kit.mapping_liberty,))
-    return Layout(
+    return PhysicalLayout(
         placement=placement,
         wires=wires,
         over_limit=over_limits(find_loads(placement.design, wires, library)),

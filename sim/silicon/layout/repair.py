@@ -12,7 +12,7 @@ import numpy as np
 
 from consilico.sim.silicon.kits.kitfile import WireLayer, Wires
 from consilico.sim.silicon.layout.detailed_placement import refine
-from consilico.sim.silicon.layout.driving import Nets, Point, Sink, Source
+from consilico.sim.silicon.layout.driving import NetDriver, Nets, NetSink, Point
 from consilico.sim.silicon.layout.limits import Loads, OverLimit, find_loads, over_limits
 from consilico.sim.silicon.layout.place import place_changes
 from consilico.sim.silicon.layout.placement import Placement
@@ -136,7 +136,7 @@ class _Step:
         if net in self.divided:
             return False  # its load is no longer known
         source = self.nets.source(net)
-        return self.nets.fits(source, [*self.nets.sinks(net), Sink(at=source.at, farads=more_f)])
+        return self.nets.fits(source, [*self.nets.sinks(net), NetSink(at=source.at, farads=more_f)])
 
     def divide(self, net: int) -> None:
         """Put buffers between a net and the sinks that its driver cannot serve."""
@@ -144,7 +144,7 @@ class _Step:
         x, y = source.at
         sinks.sort(key=lambda s: (s.index is not None, abs(s.at[0] - x) + abs(s.at[1] - y)))
         bound = sum(sink.index is None for sink in sinks)  # ports stay on their net
-        best: tuple[bool, float, str, int, list[list[Sink]]] | None = None
+        best: tuple[bool, float, str, int, list[list[NetSink]]] | None = None
         for name in self.strengths.buffers:
             cell = self.library.cells[name]
             for kept in sorted(
@@ -170,7 +170,9 @@ class _Step:
             self.buffer(net, self.library.cells[name], cluster, source.at)
         self.divided.add(net)
 
-    def clusters(self, cell: Cell, source: Source, sinks: list[Sink]) -> list[list[Sink]] | None:
+    def clusters(
+        self, cell: Cell, source: NetDriver, sinks: list[NetSink]
+    ) -> list[list[NetSink]] | None:
         """Divide sinks by place until a buffer serves each part; None: it cannot."""
         (pin,) = (pin.name for pin in cell.pins.values() if pin.direction != "input")
         slew_s = self.limit_s(source)
@@ -178,7 +180,7 @@ class _Step:
         while waiting:
             part = waiting.pop()
             at = _nearest(part, source.at)
-            if self.nets.fits(Source(cell=cell, pin=pin, at=at, slew_s=slew_s), part):
+            if self.nets.fits(NetDriver(cell=cell, pin=pin, at=at, slew_s=slew_s), part):
                 found.append(part)
             elif len(part) == 1 or len(found) + len(waiting) > _CLUSTERS:
                 return None
@@ -189,12 +191,12 @@ class _Step:
                 waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
         return found
 
-    def limit_s(self, source: Source) -> float:
+    def limit_s(self, source: NetDriver) -> float:
         """Return the slowest edge that the output of a source may have."""
         limit = None if source.cell is None else source.cell.pins[source.pin].max_transition_s
         return source.slew_s if limit is None else limit
 
-    def buffer(self, net: int, cell: Cell, sinks: Iterable[Sink], towards: Point) -> None:
+    def buffer(self, net: int, cell: Cell, sinks: Iterable[NetSink], towards: Point) -> None:
         """Add one buffer in front of some sinks of a net."""
         sinks = list(sinks)
         name = self.names.get(net, f"net_{net}")
@@ -208,16 +210,16 @@ class _Step:
         self.buffers += 1
 
 
-def _entry(cell: Cell, sinks: Sequence[Sink], towards: Point) -> Sink:
+def _entry(cell: Cell, sinks: Sequence[NetSink], towards: Point) -> NetSink:
     """Return the input of a buffer in front of some sinks."""
     (pin,) = (pin for pin in cell.pins.values() if pin.direction == "input")
-    return Sink(
+    return NetSink(
         index=0, pin=pin.name, at=_nearest(sinks, towards), farads=pin.capacitance_f,
         fanout=pin.fanout_load, slew_s=pin.max_transition_s,
     )  # fmt: skip
 
 
-def _nearest(sinks: Sequence[Sink], towards: Point) -> Point:
+def _nearest(sinks: Sequence[NetSink], towards: Point) -> Point:
     """Return the point of the sinks' bounding box that is nearest to another one."""
     xs, ys = [sink.at[0] for sink in sinks], [sink.at[1] for sink in sinks]
     return (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.silicon.liberty.syntax import Group, Source, open_library, parse_group
+from consilico.sim.silicon.liberty.syntax import Group, LibertySource, open_library, parse_group
 
 __all__ = ["LibraryText", "read_library_text", "usable", "with_area"]
 
@@ -150,7 +150,7 @@ def with_area(cell: str, area_um2: float) -> str:
 
 
 def _with_limits(
-    source: Source, cell: Group, text: str, library: Group, names: Sequence[str]
+    source: LibertySource, cell: Group, text: str, library: Group, names: Sequence[str]
 ) -> str:
     """Return the text of a cell whose pins say what some defaults of the library say.
 
@@ -188,7 +188,7 @@ def _marked(cell: str) -> bool:
     return any(word in cell for word in (*_TRUE, *_SET)) and _MARK.search(cell) is not None
 
 
-def _rest(source: Source, start: int) -> str:
+def _rest(source: LibertySource, start: int) -> str:
     """Return what follows the last group of a library, without the brace that closes it."""
     text = source.text[start:]
     return text[: text.rindex("}")]

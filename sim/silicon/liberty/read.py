@@ -22,7 +22,7 @@ from consilico.sim.silicon.liberty.library import (
     Sequential,
     TimingArc,
 )
-from consilico.sim.silicon.liberty.syntax import Group, Source, open_library, parse_group
+from consilico.sim.silicon.liberty.syntax import Group, LibertySource, open_library, parse_group
 from consilico.sim.silicon.liberty.values import Units
 
 __all__ = ["read_liberty"]
@@ -61,7 +61,7 @@ def read_liberty(paths: Sequence[Path]) -> Library:
 
 
 @lru_cache(maxsize=4)  # many steps of a flow ask for the same library, and for the same cells of it
-def _library(opened: tuple[tuple[Source, Group], ...]) -> Library:
+def _library(opened: tuple[tuple[LibertySource, Group], ...]) -> Library:
     files = [Units(source, library) for source, library in opened]
     return Library(
         name=files[0].library.name,

@@ -18,7 +18,7 @@ from pathlib import Path
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.files import read_input
 
-__all__ = ["Group", "Source", "evaluate", "open_library", "parse_group"]
+__all__ = ["Group", "LibertySource", "evaluate", "open_library", "parse_group"]
 
 _TEXT = r'[^()"]*(?:"[^"]*"[^()"]*)*'
 _STATEMENT = re.compile(
@@ -48,7 +48,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class LibertySource:
     """The path of one Liberty file and its text, in which comments are blanks."""
 
     path: Path
@@ -95,7 +95,7 @@ class Group:
         return next((values for key, values in reversed(self.lists) if key == name), ())
 
 
-def open_library(path: Path) -> tuple[Source, Group]:
+def open_library(path: Path) -> tuple[LibertySource, Group]:
     """Read a Liberty file; its cells are found but not parsed (see :func:`parse_group`).
 
     A line that ends in a backslash goes on in the next one. Variables of the library (``k = 1.1;``)
@@ -120,10 +120,10 @@ def open_library(path: Path) -> tuple[Source, Group]:
             del _known[next(iter(_known))]
         _known[key] = source.text, library
     text, library = _known[key]
-    return Source(path=path, text=text), library
+    return LibertySource(path=path, text=text), library
 
 
-def _parsed(path: Path, raw: bytes) -> tuple[Source, Group]:
+def _parsed(path: Path, raw: bytes) -> tuple[LibertySource, Group]:
     """Return the text of a Liberty file without comments and with its variables applied."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path}:1: the Liberty file is UTF-16; accepted: ASCII or UTF-8")
@@ -134,18 +134,18 @@ def _parsed(path: Path, raw: bytes) -> tuple[Source, Group]:
         text = text.replace(_JOINED, " ")
     if "\\" in text:
         text = _CONTINUED.sub(_join, text)
-    source = Source(path=path, text=text)
-    source = Source(path=path, text=_without_comments(source))
+    source = LibertySource(path=path, text=text)
+    source = LibertySource(path=path, text=_without_comments(source))
     library = _library(source)
     if "=" in source.text and (applied := _apply_variables(source)) != source.text:
-        source = Source(path=path, text=applied)
+        source = LibertySource(path=path, text=applied)
         library = _library(source)
     if not any(library.all("cell")):
         raise source.error(library.position, f"library {library.name!r} has no cells")
     return source, library
 
 
-def parse_group(source: Source, group: Group) -> Group:
+def parse_group(source: LibertySource, group: Group) -> Group:
     """Parse the content of a group that :func:`open_library` left as an extent of the text.
 
     Raises:
@@ -208,7 +208,7 @@ def _join(match: re.Match[str]) -> str:
     return _JOINED.rjust(len(match[0]))
 
 
-def _add(source: Source, stack: list[Group], match: re.Match[str]) -> None:
+def _add(source: LibertySource, stack: list[Group], match: re.Match[str]) -> None:
     """Put one statement into the group on top of the stack, and a new group onto the stack."""
     name = match["name"]
     around = stack[-1]
@@ -252,7 +252,7 @@ def _skip(text: str, position: int, end: int) -> int:
     return skipped.end() if skipped else position
 
 
-def _without_comments(source: Source) -> str:
+def _without_comments(source: LibertySource) -> str:
     """Replace comments by the line ends they hold; what looks like one in a string stays."""
     text = source.text
     pieces: list[str] = []
@@ -273,7 +273,7 @@ def _without_comments(source: Source) -> str:
     return re.sub(r"^(\s*)//[^\n]*", r"\1", text, flags=re.M) if "//" in text else text
 
 
-def _apply_variables(source: Source) -> str:
+def _apply_variables(source: LibertySource) -> str:
     """Take the definitions of variables out of the text, and put numbers where they are used."""
     pieces = source.text.split('"')  # every second one is a string
     variables: dict[str, float] = {}
@@ -308,7 +308,7 @@ def _apply_variables(source: Source) -> str:
     return '"'.join(pieces)
 
 
-def _library(source: Source) -> Group:
+def _library(source: LibertySource) -> Group:
     """Return the library group: all of it parsed but the cells, which are extents of the text."""
     text = source.text
     opening = _STATEMENT.match(text)
@@ -348,7 +348,7 @@ def _library(source: Source) -> Group:
             position = ends[position - 1] + 1
 
 
-def _extents(source: Source, braces: str) -> dict[int, int]:
+def _extents(source: LibertySource, braces: str) -> dict[int, int]:
     """Return where each group directly in the library closes, by the position of its opening."""
     ends: dict[int, int] = {}
     opened: list[int] = []

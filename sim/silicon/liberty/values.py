@@ -13,7 +13,7 @@ import numpy as np
 
 from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.liberty.library import Axis, Reals, Table
-from consilico.sim.silicon.liberty.syntax import Group, Source, evaluate
+from consilico.sim.silicon.liberty.syntax import Group, LibertySource, evaluate
 
 __all__ = ["Units"]
 
@@ -52,7 +52,7 @@ class Units:
             and line.
     """
 
-    def __init__(self, source: Source, library: Group) -> None:
+    def __init__(self, source: LibertySource, library: Group) -> None:
         self.source = source
         self.library = library
         self.farad = self._capacitance_unit()

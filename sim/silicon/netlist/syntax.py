@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consilico.sim.base.errors import UserError
 
-__all__ = ["CONSTANTS", "DIRECTIVES", "Item", "Module", "parse_modules"]
+__all__ = ["CONSTANTS", "DIRECTIVES", "Module", "NetlistInstance", "parse_modules"]
 
 CONSTANTS = {"1'b0": 0, "1'b1": 1, "1'bx": 2}  # net by literal; nobody drives the last one
 _TOKEN = re.compile(
@@ -29,7 +29,7 @@ _MOST_DEPTH = 64  # concatenations within each other
 
 
 @dataclass(kw_only=True)
-class Item:
+class NetlistInstance:
     """One instance in a module, with its nets by port, the highest bit first."""
 
     name: str
@@ -46,7 +46,7 @@ class Module:
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the vectors
     scalars: set[str] = field(default_factory=set)  # declared without a range
     assigns: list[tuple[list[str], list[str]]] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
+    items: list[NetlistInstance] = field(default_factory=list)
 
     def bits(self, name: str) -> list[str]:
         """Return the bits of a net, the highest first."""
@@ -260,7 +260,7 @@ class _Parser:
                 token = self.take()
                 depth += {"(": 1, ")": -1, "": -depth}.get(token, 0)
         while True:
-            item = Item(name=self.name(), cell=cell, pins={})
+            item = NetlistInstance(name=self.name(), cell=cell, pins={})
             if item.name in names:
                 raise self.error(f"two instances are called {item.name!r}", back=1)
             names.add(item.name)

@@ -21,7 +21,7 @@ from consilico.sim.silicon.liberty.boolean import parse_function
 from consilico.sim.silicon.liberty.library import Cell, Pin, Table
 from consilico.sim.silicon.power.arrays import NetlistArrays, Reals
 
-__all__ = ["ClockTree", "ClockTreeOptions", "estimate_clock_tree"]
+__all__ = ["ClockTreeEstimate", "ClockTreeOptions", "estimate_clock_tree"]
 
 _ROUNDS = 8  # slews settle within a few percent after two or three
 _UTILIZATION = 0.7  # share of the square that cells cover: an assumption, stated in the result
@@ -53,7 +53,7 @@ class ClockTreeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClockTree(Facts):
+class ClockTreeEstimate(Facts):
     """Estimated power of a clock tree; no part of any total."""
 
     derived: ClassVar[tuple[str, ...]] = ("total_w",)
@@ -81,7 +81,7 @@ def estimate_clock_tree(
     cells: Mapping[str, Cell],
     period_s: float,
     options: ClockTreeOptions,
-) -> ClockTree:
+) -> ClockTreeEstimate:
     """Estimate the tree that drives the pins on the clock port's net.
 
     Args:
@@ -120,7 +120,7 @@ def estimate_clock_tree(
     internal = buffers * energy_j * density
     switching = 0.5 * load_f * exit_.voltage_v**2 * density
     leakage = buffers * _leakage(cell)
-    return ClockTree(
+    return ClockTreeEstimate(
         sinks=sinks,
         buffer=name,
         buffers=buffers,

@@ -11,7 +11,7 @@ import numpy as np
 from consilico.sim.base.facts import Facts
 from consilico.sim.silicon.activity.recording import Activity
 from consilico.sim.silicon.power.arrays import Bits, Nets, Reals
-from consilico.sim.silicon.power.clock_tree import ClockTree
+from consilico.sim.silicon.power.clock_tree import ClockTreeEstimate
 
 __all__ = [
     "CLASSES",
@@ -175,7 +175,7 @@ class PowerReport:
     recorded_period_s: float | None  # clock period in the recording; None: it does not toggle there
     wires: str = "ideal"  # or "given": their capacitances are known
     profile: PowerProfile | None = None
-    clock_tree: ClockTree | None = None
+    clock_tree: ClockTreeEstimate | None = None
 
     @classmethod
     def of(cls, top: str, instances: Iterable[InstancePower], **rest: Any) -> "PowerReport":

@@ -37,7 +37,7 @@ from consilico.sim.silicon.synthesis.register_pairs import pair_registers
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist
 from consilico.sim.silicon.synthesis.yosys import run_yosys, yosys_version
 
-__all__ = ["Proof", "cached_proof", "prove_netlist"]
+__all__ = ["EquivalenceProof", "cached_proof", "prove_netlist"]
 
 # Word-level cells become AND gates, inverters and stored bits; negative edges and levels become
 # inverters. Names stay: no -purge. The netlist's alternative names are what registers match by.
@@ -76,7 +76,7 @@ endmodule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof(Facts):
+class EquivalenceProof(Facts):
     """Outcome of a proof. A point is a bit of an output port, or an input of a stored bit."""
 
     verdict: str  # "equivalent", "different" or "not proven"
@@ -86,7 +86,9 @@ class Proof(Facts):
     seconds_limit: float  # processor seconds that the comparison was given
 
 
-def cached_proof(verilog: str, found: MappedNetlist, top: str, kit: Kit, limit_s: float) -> Proof:
+def cached_proof(
+    verilog: str, found: MappedNetlist, top: str, kit: Kit, limit_s: float
+) -> EquivalenceProof:
     """Return what :func:`prove_netlist` says of a synthesized netlist, from the cache if known.
 
     Args:
@@ -111,16 +113,16 @@ def cached_proof(verilog: str, found: MappedNetlist, top: str, kit: Kit, limit_s
         code_digest(__name__),
     )
 
-    def compute() -> Proof:
+    def compute() -> EquivalenceProof:
         library = read_liberty((kit.mapping_liberty,))
         return prove_netlist(verilog, netlist, top, library, found.cells_by_type, limit_s)
 
-    return cached_facts(Proof, "proof", key, compute)
+    return cached_facts(EquivalenceProof, "proof", key, compute)
 
 
 def prove_netlist(
     verilog: str, netlist: str, top: str, library: Library, cells: Iterable[str], limit_s: float
-) -> Proof:
+) -> EquivalenceProof:
     """Compare a netlist with its RTL.
 
     Args:
@@ -241,9 +243,11 @@ def _compare(cut: _CutDesigns, limit_s: float) -> list[str] | None:
     return [cut.points[int(index)] for index in dict.fromkeys(differing)]
 
 
-def _verdict(points: list[str], verdict: str, unproved: list[str], limit_s: float) -> Proof:
+def _verdict(
+    points: list[str], verdict: str, unproved: list[str], limit_s: float
+) -> EquivalenceProof:
     proved = len(points) if verdict == "equivalent" else 0
-    return Proof(
+    return EquivalenceProof(
         verdict=verdict,
         proved_points=proved,
         unproved_points=len(points) - proved,

@@ -32,7 +32,7 @@ __all__ = [
     "RECIPES",
     "AreaAndPath",
     "MappedNetlist",
-    "Recipe",
+    "MappingRecipe",
     "RecipeResult",
     "map_once",
     "recipe_named",
@@ -97,7 +97,7 @@ _ABC = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class MappingRecipe:
     """One way to map a design."""
 
     abc: str  # name of the ABC script
@@ -111,10 +111,10 @@ class Recipe:
 
 # Full adder cells are small and frugal but slow.
 RECIPES = (
-    Recipe(abc="area", full_adders=True),
-    Recipe(abc="clock", full_adders=True),
-    Recipe(abc="clock, then area", full_adders=False),
-    Recipe(abc="clock", full_adders=False),
+    MappingRecipe(abc="area", full_adders=True),
+    MappingRecipe(abc="clock", full_adders=True),
+    MappingRecipe(abc="clock, then area", full_adders=False),
+    MappingRecipe(abc="clock", full_adders=False),
 )
 
 
@@ -172,7 +172,7 @@ def synthesize(
         ToolError: If Yosys or OpenSTA fails on a recipe, exceeds a limit or is killed, or Yosys
             leaves a cell that the kit has not. Nothing is kept of it.
     """
-    best: tuple[Recipe, Path, RecipeResult] | None = None
+    best: tuple[MappingRecipe, Path, RecipeResult] | None = None
     tried: dict[str, AreaAndPath] = {}
     for recipe in recipes_of(kit):
         netlist, found = _cached_map(verilog, top, kit, clock_ns, recipe, clock)
@@ -193,20 +193,20 @@ def synthesize(
     )
 
 
-def recipes_of(kit: Kit) -> tuple[Recipe, ...]:
+def recipes_of(kit: Kit) -> tuple[MappingRecipe, ...]:
     """Return the recipes that make sense with a kit, in the order in which they are tried."""
     if "full_adder" in kit.roles:
         return RECIPES
-    return tuple(Recipe(abc=abc, full_adders=False) for abc in _ABC)
+    return tuple(MappingRecipe(abc=abc, full_adders=False) for abc in _ABC)
 
 
-def recipe_named(kit: Kit, name: str) -> Recipe:
+def recipe_named(kit: Kit, name: str) -> MappingRecipe:
     """Return the recipe of a kit that has this name."""
     return next(recipe for recipe in recipes_of(kit) if recipe.name == name)
 
 
 def _cached_map(
-    verilog: str, top: str, kit: Kit, clock_ns: float, recipe: Recipe, clock: str
+    verilog: str, top: str, kit: Kit, clock_ns: float, recipe: MappingRecipe, clock: str
 ) -> tuple[Path, RecipeResult]:
     """Return the file with the recipe's netlist, and what :func:`map_once` made.
 
@@ -231,7 +231,7 @@ def yosys_files(
     top: str,
     kit: Kit,
     clock_ns: float,
-    recipe: Recipe,
+    recipe: MappingRecipe,
     *,
     read: str = "read_verilog -sv rtl.v",
     boundaries: str = "flatten",

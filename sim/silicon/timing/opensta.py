@@ -15,7 +15,7 @@ from consilico.sim.silicon.timing.sta import run_sta, sta_version
 
 __all__ = [
     "NOT_MEASURED",
-    "Timing",
+    "PathTiming",
     "constraints",
     "longest_path",
     "opensta_power",
@@ -162,7 +162,7 @@ if {abs($found) > 1e20} {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
+class PathTiming:
     """The longest path of a netlist."""
 
     path_ns: float  # shortest period at which no path fails, set-up included
@@ -179,7 +179,7 @@ def longest_path(
     spef: Path | None = None,
     sdc: Sdc | None = None,
     insertion_ns: float | None = None,
-) -> Timing:
+) -> PathTiming:
     """Return the shortest clock period at which no path of a netlist fails, and its worst path.
 
     Paths run between registers, from inputs (there at the clock edge) and to outputs (due at the
@@ -215,12 +215,12 @@ def longest_path(
             "accepted: the port that clocks all of them"
         )
     if "NO PATH" in printed:
-        return Timing(path_ns=0.0, cells=())
+        return PathTiming(path_ns=0.0, cells=())
     path = re.search(r"^PATH (\d\S*)\n", printed, re.M)
     if path is None:
         raise ToolError(f"OpenSTA found no path length of {top}: {printed[-300:]}")
     slack = re.search(r"^SLACK (\S+)$", printed, re.M)
-    return Timing(
+    return PathTiming(
         path_ns=round(float(path[1]), 4),
         cells=tuple(re.findall(r"^CELL \S+ (\S+)$", printed, re.M)),
         slack_ns=None if slack is None else round(float(slack[1]), 4),

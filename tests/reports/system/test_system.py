@@ -6,7 +6,7 @@ import pytest
 
 import consilico
 from consilico.reports.system.facts import Perplexity, SystemFacts, system_facts
-from consilico.reports.system.judgements import Judgement, judge_system
+from consilico.reports.system.judgements import SystemJudgement, judge_system
 from consilico.sim.system.normalizers import P_FORMATS
 from tests.reports.section import charts_of, text_of
 
@@ -16,9 +16,9 @@ def facts() -> SystemFacts:
     return system_facts()
 
 
-def judged(facts: SystemFacts) -> Judgement:
+def judged(facts: SystemFacts) -> SystemJudgement:
     rows = judge_system(facts).rows
-    assert isinstance(rows, Judgement)
+    assert isinstance(rows, SystemJudgement)
     return rows
 
 

@@ -71,7 +71,7 @@ def test_the_study_has_every_unit_that_takes_the_place_of_softmax_at_every_lengt
 
 
 def test_what_is_known_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = measure.Case(text="Pericles", tokens=256, normaliser="softmax", p_format="u8")
+    case = measure.PerplexityCase(text="Pericles", tokens=256, normaliser="softmax", p_format="u8")
     other = replace(case, tokens=1024)
     monkeypatch.setattr(measure, "study", lambda: [case, other])
     assert measure.todo(MeasuredAccuracies().added(row())) == [other]

@@ -15,7 +15,7 @@ from consilico.sim.claims.check import check_claims
 from consilico.sim.claims.claim import Claim, read_claims
 from consilico.sim.claims.comparison_question import ComparisonQuestion
 from consilico.sim.claims.estimate_question import EstimateQuestion
-from consilico.sim.claims.figure import Answer, Figure
+from consilico.sim.claims.figure import ClaimAnswer, Figure
 from consilico.sim.claims.memory_question import MemoryQuestion
 from consilico.sim.comparison import table
 from consilico.sim.estimate.nodes.measure import measured_table
@@ -199,7 +199,7 @@ COMPARISON = ComparisonQuestion(
 
 def test_a_comparison_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "measured_rows", small_rows)
-    assert COMPARISON.answer("x") == Answer(
+    assert COMPARISON.answer("x") == ClaimAnswer(
         figure=Figure(value=15.0, low=15.0, high=15.0),
         command="consilico compare consmax/log2 softermax --lanes 1 --row 256 --buffer latch"
         " --clock-ns 4",

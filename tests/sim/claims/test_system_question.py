@@ -9,7 +9,7 @@ import pytest
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
 from consilico.sim.claims.claim import read_claims
-from consilico.sim.claims.figure import Answer
+from consilico.sim.claims.figure import ClaimAnswer
 
 HEAD = """\
 paper = "A paper"
@@ -31,7 +31,7 @@ against = { model = "llama-60m", context = 64, tiles = 1 }
 """
 
 
-def asked(folder: Path, text: str) -> Answer:
+def asked(folder: Path, text: str) -> ClaimAnswer:
     path = folder / "paper.toml"
     path.write_text(HEAD + text)
     (claim,) = read_claims(path)

@@ -7,12 +7,12 @@ import pytest
 from consilico.sim.claims.catalogue import find_claims
 from consilico.sim.claims.check import CheckedClaim, CheckedCondition, check_claims, verdict
 from consilico.sim.claims.claim import read_claims
-from consilico.sim.claims.figure import FORMS, UNITS, Figure, Limit
+from consilico.sim.claims.figure import FORMS, UNITS, ClaimLimit, Figure
 from tests.sim.claims.test_claim_files import RIGHT, file_of
 
 
-def limit(bound: str, published: float = 10.0, tolerance: float = 1.0) -> Limit:
-    return Limit(published=published, unit="GB", bound=bound, tolerance=tolerance)
+def limit(bound: str, published: float = 10.0, tolerance: float = 1.0) -> ClaimLimit:
+    return ClaimLimit(published=published, unit="GB", bound=bound, tolerance=tolerance)
 
 
 @pytest.mark.parametrize(

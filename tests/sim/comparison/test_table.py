@@ -8,7 +8,7 @@ import pytest
 from consilico.sim.base.errors import CheckFailed
 from consilico.sim.base.interval import exactly
 from consilico.sim.comparison import measure, table
-from consilico.sim.comparison.measure import STUDY, Case, todo
+from consilico.sim.comparison.measure import STUDY, ComparisonCase, todo
 from consilico.sim.comparison.table import MeasuredRow, MeasuredRows, measured_comparison
 from tests.sim.comparison.small_table import small_row, small_rows
 
@@ -67,10 +67,10 @@ def test_what_is_known_of_the_verilog_of_now_is_not_measured_again(
     monkeypatch.setattr(measure, "other_verilog", lambda rows: [])
     assert todo(MeasuredRows()) == [*STUDY]
     left = todo(small_rows())
-    assert Case(unit="consmax/log2") not in left
-    assert Case(unit="softermax", buffers=("latch",)) not in left
-    assert Case(unit="softermax") in left  # the SRAM next to the logic is missing
-    assert Case(unit="softermax", buffers=("flop",)) in left
+    assert ComparisonCase(unit="consmax/log2") not in left
+    assert ComparisonCase(unit="softermax", buffers=("latch",)) not in left
+    assert ComparisonCase(unit="softermax") in left  # the SRAM next to the logic is missing
+    assert ComparisonCase(unit="softermax", buffers=("flop",)) in left
     monkeypatch.setattr(measure, "other_verilog", lambda rows: rows)
     assert todo(small_rows()) == [*STUDY]
 
@@ -82,9 +82,11 @@ def test_what_fails_does_not_keep_the_others_from_being_measured(
     monkeypatch.setattr(table, "TABLE", path)
     monkeypatch.setattr(measure, "TABLE", path)
     monkeypatch.setattr(measure, "other_verilog", lambda rows: [])
-    monkeypatch.setattr(measure, "STUDY", (Case(unit="ita"), Case(unit="consmax/log2")))
+    monkeypatch.setattr(
+        measure, "STUDY", (ComparisonCase(unit="ita"), ComparisonCase(unit="consmax/log2"))
+    )
 
-    def measured(case: Case) -> list[MeasuredRow]:
+    def measured(case: ComparisonCase) -> list[MeasuredRow]:
         if case.unit == "ita":
             raise CheckFailed("the netlist of ita is wrong")
         return [small_row(case.unit, None, logic=100.0)]

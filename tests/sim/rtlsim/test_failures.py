@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from consilico.sim.base.errors import UserError
-from consilico.sim.rtlsim.acceptance import Comparison
+from consilico.sim.rtlsim.acceptance import ReplayComparison
 from consilico.sim.rtlsim.failures import Failure
 from consilico.sim.rtlsim.profiles import PROFILES, concurrent
 from consilico.sim.rtlsim.script import Script, in_order
@@ -153,7 +153,7 @@ def test_a_fault_that_shows_rarely_is_one_in_whatever_lanes(wrong_beats: int, ap
     got = expected.copy()
     got[np.arange(wrong_beats), np.arange(wrong_beats) % 2] = 1  # two of four lanes by turns
     every, none = np.arange(20), np.zeros(0, dtype=np.int64)
-    comparison = Comparison(
+    comparison = ReplayComparison(
         order=every, cycles=every, delivered=every, due=every, wrong=(got != expected).any(axis=1),
         early=0, extra=none, missing=0, dropped=0, delivered_cycles=every, source=every,
         expected=expected, got=got, resets_in_flight=0, configs_in_flight=0,

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from consilico.golden.config import Config, integer
 from consilico.hw.cells import CELL_SOURCES
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.stimulus import Ports, Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -79,9 +79,9 @@ def stimulus(seed: int = 1, rounds: int = 12) -> Stimulus:
     return builder.build()
 
 
-def golden(config: "ToyConfig", accepted: Accepted) -> Results:
+def golden(config: "ToyConfig", accepted: Accepted) -> GoldenResults:
     """Each payload times the constant in force."""
-    return Results(beats={"payload": accepted.data["payload"] * accepted.in_force["payload"]})
+    return GoldenResults(beats={"payload": accepted.data["payload"] * accepted.in_force["payload"]})
 
 
 @dataclass(frozen=True, kw_only=True)

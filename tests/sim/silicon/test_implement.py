@@ -22,7 +22,7 @@ from consilico.sim.silicon.liberty.read import read_liberty
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 from consilico.sim.silicon.timing.opensta import NOT_MEASURED, opensta_power
 from consilico.sim.silicon.timing.sdc import Sdc, read_sdc
-from consilico.sim.units.accepted import Results
+from consilico.sim.units.accepted import GoldenResults
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 
@@ -65,7 +65,7 @@ UNIT = Unit(
     summary="one register",
     config=DelayConfig,
     component=DelayLine,
-    golden=lambda config, accepted: Results(beats=accepted.data),
+    golden=lambda config, accepted: GoldenResults(beats=accepted.data),
     vectors=lambda config, seed: alternate(config, 64),
     sources={"alternating": alternate},
     coverage=(),

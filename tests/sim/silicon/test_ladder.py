@@ -15,10 +15,10 @@ from consilico.sim.silicon import ladder
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.implementation import RUNGS, Implementation
-from consilico.sim.silicon.layout.layout import Layout
+from consilico.sim.silicon.layout.layout import PhysicalLayout
 from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.netlist.edit import NetlistEdit
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.stimulus import Stimulus
 from consilico.sim.units.unit import Unit
 from tests.sim.silicon.test_implement import UNIT, DelayConfig
@@ -56,14 +56,14 @@ def draw(config: DelayConfig, beats: int) -> Stimulus:
     return builder.build()
 
 
-def parities(config: DelayConfig, accepted: Accepted) -> Results:
+def parities(config: DelayConfig, accepted: Accepted) -> GoldenResults:
     """Return what the chain makes of what was accepted."""
     data = accepted.data["payload"]
     found, parity = np.zeros_like(data), np.zeros_like(data)
     for bit in range(config.width):
         parity = parity ^ ((data >> bit) & 1)
         found = found | (parity << bit)
-    return Results(beats={"payload": found})
+    return GoldenResults(beats={"payload": found})
 
 
 CHAIN = Unit(
@@ -119,8 +119,8 @@ def test_a_netlist_that_layout_made_wrong_is_an_error(
 ) -> None:
     right = getattr(ladder, step)
 
-    def wrong(*arguments: Any) -> Layout:
-        layout: Layout = right(*arguments)
+    def wrong(*arguments: Any) -> PhysicalLayout:
+        layout: PhysicalLayout = right(*arguments)
         design = layout.placement.design
         flops = [
             index

@@ -10,7 +10,7 @@ from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.silicon.flow import Flow
 from consilico.sim.silicon.implement import implement
 from consilico.sim.silicon.kits.kit import find_kit, liberty_kit
-from consilico.sim.silicon.layout.layout import Layout, lay_out
+from consilico.sim.silicon.layout.layout import PhysicalLayout, lay_out
 from consilico.sim.silicon.layout.place import PlacementOptions
 from consilico.sim.silicon.openroad import check_openroad, route_with_openroad
 from tests.sim.silicon.test_implement import UNIT, DelayConfig
@@ -46,7 +46,7 @@ def put(folder: Path, body: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+def layout(tmp_path_factory: pytest.TempPathFactory) -> PhysicalLayout:
     """A small netlist, laid out."""
     netlist = tmp_path_factory.mktemp("netlist") / "top.v"
     netlist.write_text(
@@ -89,7 +89,7 @@ def test_the_difference_is_shown(fake: Path) -> None:
     ],
 )
 def test_what_is_not_as_documented_is_refused(
-    fake: Path, layout: Layout, body: str, message: str
+    fake: Path, layout: PhysicalLayout, body: str, message: str
 ) -> None:
     put(fake, body)
     with pytest.raises(ToolError, match=message):

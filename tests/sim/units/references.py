@@ -20,7 +20,7 @@ from consilico.golden.attention.online_softmax import online_softmax
 from consilico.golden.attention.softermax import softermax
 from consilico.golden.attention.softmax import softmax
 from consilico.golden.attention.sole import sole
-from consilico.golden.attention.tile import JobBeats, TileJob, beat_results
+from consilico.golden.attention.tile import TileBeats, TileJob, beat_results
 from consilico.golden.bfloat16 import from_integer
 from consilico.golden.matmul.group_dot import fixed_scale
 from consilico.golden.matmul.quantize import quantize
@@ -389,7 +389,7 @@ class AttentionTile(Reference):
         if len(self.beats) < self.config.key_tiles(self.jobs[0].keys) * self.config.head_dim:
             return []
         whole = (torch.from_numpy(np.array([each[name] for each in self.beats])) for name in "qkv")
-        found = beat_results(JobBeats(*whole), self.jobs.pop(0), self.config)
+        found = beat_results(TileBeats(*whole), self.jobs.pop(0), self.config)
         self.beats = []
         return [{"payload": line.numpy()} for line in found]
 

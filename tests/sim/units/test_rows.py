@@ -10,13 +10,13 @@ from consilico.sim.traffic.score_traffic import synthetic_traffic
 from consilico.sim.traffic.scores import ScoreSampling
 from consilico.sim.units.accepted import Accepted
 from consilico.sim.units.catalogue import configure, find_unit
-from consilico.sim.units.row_timing import Timing, row_cycles
+from consilico.sim.units.row_timing import RowTiming, row_cycles
 from consilico.sim.units.row_traffic import model_rows, traffic_rows
 from consilico.sim.units.rows import row_results, rows_of
 from consilico.sim.units.stimulus import Kind
 
 CONFIG = RowConfig(row=16)
-TIMING = Timing(gather=4, deliver=2)
+TIMING = RowTiming(gather=4, deliver=2)
 
 
 def accepted(rows: str) -> Accepted:
@@ -66,7 +66,7 @@ def test_only_rows_that_are_too_long_are_zero_and_flagged() -> None:
     assert found["last"].tolist() == [1, *[0] * 17, 1, 1]
 
 
-def cycles(rows: str, timing: Timing = TIMING) -> list[int]:
+def cycles(rows: str, timing: RowTiming = TIMING) -> list[int]:
     return [int(each) for each in row_cycles(timing, CONFIG, accepted(rows))]
 
 
@@ -85,13 +85,13 @@ def test_the_longest_rows_wait_for_words_of_the_buffer() -> None:
 
 def test_rows_of_one_score_wait_for_each_other() -> None:
     assert cycles("||||")[1:] == [TIMING.gather] * 3
-    slow = Timing(gather=4, deliver=1, prepares=8)
+    slow = RowTiming(gather=4, deliver=1, prepares=8)
     assert cycles("|||||", slow)[2:] == [slow.prepares + 1] * 3
 
 
 @pytest.mark.parametrize(("beats", "more"), [(4, 0), (16, 1 + 2)])
 def test_rows_that_are_read_twice_wait_for_both_and_for_the_buffer(beats: int, more: int) -> None:
-    twice = Timing(gather=1, deliver=8, prepares=26, survey=16)
+    twice = RowTiming(gather=1, deliver=8, prepares=26, survey=16)
     assert twice.latency == 1 + 1 + 16 + 26 + 1 + 8
     taken = np.array(cycles(("-" * (beats - 1) + "|") * 8, twice))
     ends = np.cumsum(taken)[beats - 1 :: beats]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consilico.reports.estimates.facts import estimate_facts
-from consilico.sim.estimate.operators.calibrate import Job, measure_job
+from consilico.sim.estimate.operators.calibrate import CalibrationItem, measure_job
 from consilico.sim.estimate.operators.calibration_state import units_measured_otherwise
 from consilico.sim.estimate.operators.judge import accuracy, fit_kit, judge
 from consilico.sim.estimate.operators.measurements import MeasuredConfig, read_measurements
@@ -82,7 +82,7 @@ def test_a_wrong_cost_would_be_noticed() -> None:
 
 
 def test_calibrating_again_keeps_what_was_measured_of_the_same_verilog_only() -> None:
-    job = Job(kind="primitive", name="and_or/4")
+    job = CalibrationItem(kind="primitive", name="and_or/4")
     (row,) = (row for row in read_measurements("nangate45").primitives if row.name == job.name)
     marked = replace(row, area_um2=1.0)
     assert measure_job(job, "nangate45", marked) == marked

@@ -19,7 +19,7 @@ from consilico.sim.estimate.operators.ladder_factors import (
     factors_digest,
     fit_layout,
 )
-from consilico.sim.estimate.operators.ladder_measure import Item, _kept, lay_out_item, sample
+from consilico.sim.estimate.operators.ladder_measure import LayoutItem, _kept, lay_out_item, sample
 from consilico.sim.estimate.operators.ladder_table import KitLadder, read_ladder
 from consilico.sim.estimate.operators.measurements import read_measurements
 from consilico.sim.estimate.operators.tables import (
@@ -185,7 +185,7 @@ def test_what_was_laid_out_is_kept_as_long_as_kit_tools_and_verilog_are_the_same
 def test_a_configuration_is_laid_out_as_in_the_table() -> None:
     table = ladder()
     row = min(table.rows, key=lambda row: row.cells)
-    item = Item(unit=row.unit, config=row.config, source=row.source, purpose=row.purpose)
+    item = LayoutItem(unit=row.unit, config=row.config, source=row.source, purpose=row.purpose)
     found = lay_out_item(item, find_kit(KIT), table.clock_ns)
     for ours, theirs in zip(found.rungs, row.rungs, strict=True):
         assert ours.area_um2 == pytest.approx(theirs.area_um2, rel=0.01)

@@ -11,7 +11,7 @@ import pytest
 from consilico.sim.memory.architecture import Architecture, Mlp
 from consilico.sim.memory.evidence import published as module
 from consilico.sim.memory.evidence.conventions import CONVENTIONS, galore_table_1
-from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, Case
+from consilico.sim.memory.evidence.counting import STRAIGHT_COUNTS, PublishedTraining
 from consilico.sim.memory.evidence.published import PublishedFigure, published_figures
 from consilico.sim.memory.llama_family import llama_parts
 from consilico.sim.memory.presets import find_model
@@ -126,7 +126,9 @@ def test_a_wrong_architecture_shows_in_every_paper(field: str) -> None:
 def test_a_wrong_rank_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     before = published_figures()
     monkeypatch.setattr(
-        module, "Case", lambda **fields: Case(**{**fields, "rank": fields["rank"] // 2})
+        module,
+        "PublishedTraining",
+        lambda **fields: PublishedTraining(**{**fields, "rank": fields["rank"] // 2}),
     )
     lost = {
         r.convention for r, w in zip(before, published_figures(), strict=True) if r.exact > w.exact
@@ -153,7 +155,7 @@ def test_galore_table_1_per_matrix() -> None:
 
 def test_galore_states_of_a_block_are_its_table_1_summed() -> None:
     model = find_model("llama-60m")
-    case = Case(model=model, rank=128)
+    case = PublishedTraining(model=model, rank=128)
     h, f = model.hidden, llama_parts(model)[1].intermediate
     block = 4 * galore_table_1(h, h, 128)["GaLore"][1] + 3 * galore_table_1(h, f, 128)["GaLore"][1]
     assert 2 * case.moment + case.basis == model.layers * block
@@ -162,7 +164,7 @@ def test_galore_states_of_a_block_are_its_table_1_summed() -> None:
 def test_original_figure_printed_beside_the_straight_one() -> None:
     """GaLore's LoRA at 60M: its embeddings count twice, 58 M + 42.7 M; once, it is 0.13 G."""
     (row,) = [r for r in published_figures() if key(r)[1:4] == ("Table 6a", "LoRA", "LLaMA-60M")]
-    case = Case(model=find_model("llama-60m"), rank=128)
+    case = PublishedTraining(model=find_model("llama-60m"), rank=128)
     once = 2 * (case.total + case.factors) / 1.024e9
     assert row.printed == "0.20"
     assert row.straight == pytest.approx(once)

@@ -7,7 +7,7 @@ import pytest
 from consilico.cli import main
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.base.processes import ToolRun
-from consilico.sim.rtlsim.foreign.design import Design, read_design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign, read_design
 from consilico.sim.rtlsim.foreign.elaborate import _COMPILING, Elaborated, elaborate
 from consilico.sim.rtlsim.foreign.sources import check_tasks, read_sources
 
@@ -146,7 +146,7 @@ endmodule
 """
 
 
-def two_registers(folder: Path, second: str) -> Design:
+def two_registers(folder: Path, second: str) -> ForeignDesign:
     (folder / "t.v").write_text(TWO.format(second=second))
     return read_design([folder / "t.v"], "t")
 

@@ -12,7 +12,7 @@ from consilico import configure, unit, verify_rtl
 from consilico.cli import main
 from consilico.sim.base.errors import UserError
 from consilico.sim.rtlsim.foreign.own_model import read_model
-from consilico.sim.units.accepted import Accepted, Results
+from consilico.sim.units.accepted import Accepted, GoldenResults
 from consilico.sim.units.stimulus import Kind
 from tests.sim.rtlsim import toy
 
@@ -36,7 +36,7 @@ def accepted(*items: tuple[Kind, int]) -> Accepted:
 FEW = (Kind.CONFIG, 3), (Kind.DATA, 5), (Kind.RESET, 0), (Kind.CONFIG, 7), (Kind.DATA, 9)
 
 
-def results(text: str, items: tuple[tuple[Kind, int], ...] = FEW) -> Results:
+def results(text: str, items: tuple[tuple[Kind, int], ...] = FEW) -> GoldenResults:
     return read_model(text).golden(toy.unit(), toy.ToyConfig(), accepted(*items))
 
 
@@ -121,7 +121,7 @@ def test_a_file_that_fails_is_named_with_its_line(tmp_path: Path, text: str, say
 
 
 def test_points_that_an_own_model_never_gives_are_exempt_and_say_why(tmp_path: Path) -> None:
-    def hits(config: Any, accepted: Accepted, results: Results) -> Counter[str]:
+    def hits(config: Any, accepted: Accepted, results: GoldenResults) -> Counter[str]:
         return Counter(large=int((results.beats["payload"] > 9).sum()))
 
     given = replace(toy.unit(coverage=("zero", "large")), hits=hits)

@@ -10,7 +10,7 @@ import pytest
 from consilico.golden.attention.base2_scores import Base2ScoresConfig
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.reach import NOT_CONFINED, reads_are_confined
-from consilico.sim.rtlsim.foreign.design import Design, read_design
+from consilico.sim.rtlsim.foreign.design import ForeignDesign, read_design
 from consilico.sim.rtlsim.foreign.fit import fit
 from consilico.sim.rtlsim.foreign.mapping import Mapping, read_mapping
 from consilico.sim.rtlsim.foreign.mutate import mutate_design
@@ -183,7 +183,7 @@ def test_clocks_that_cannot_be_are_refused(
         judged(tmp_path, TWO_CLOCKS, BUS.replace(old, new))
 
 
-def two_clocks(folder: Path) -> tuple[Design, Mapping]:
+def two_clocks(folder: Path) -> tuple[ForeignDesign, Mapping]:
     (folder / "t.v").write_text(TWO_CLOCKS)
     (folder / "map.toml").write_text(BUS)
     return read_design([folder / "t.v"], "t"), read_mapping(folder / "map.toml")

@@ -8,7 +8,7 @@ import pytest
 from consilico.sim.base.errors import CheckFailed, UserError
 from consilico.sim.base.processes import Limits
 from consilico.sim.rtlsim.mutation import mutants as module
-from consilico.sim.rtlsim.mutation.equivalence import Comparator, Comparison
+from consilico.sim.rtlsim.mutation.equivalence import Comparator, MutantComparison
 from consilico.sim.rtlsim.mutation.mutants import Mutants, make_mutants
 from consilico.sim.rtlsim.mutation.score import mutation_score
 from consilico.sim.units.stimulus import Kind, Stimulus
@@ -172,7 +172,7 @@ def test_words_in_another_order_are_proved_the_same() -> None:
 def test_a_fault_that_shows_is_found_with_its_cycle() -> None:
     comparator, numbers = compared(REACHED, "steps")
     found = comparator.compared(numbers["Y[0] of xor (hot[0]) is always 0"])
-    assert found == Comparison(verdict="differs", cycles=2)
+    assert found == MutantComparison(verdict="differs", cycles=2)
 
 
 def test_clock_gates_and_latches_are_followed() -> None:

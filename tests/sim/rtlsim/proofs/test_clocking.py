@@ -8,14 +8,14 @@ import pytest
 from consilico.hw.cells import CELL_SOURCES
 from consilico.sim.rtlsim.proofs.aiger import flat_json
 from consilico.sim.rtlsim.proofs.clocking import Clocked, UnknownClock, in_cycles
-from consilico.sim.rtlsim.proofs.design import Design
+from consilico.sim.rtlsim.proofs.design import FlatModule
 
 PORTS = "input clk, input rst, input enable, input [3:0] d, output [3:0] o__payload"
 
 
 def clocked(tmp_path: Path, body: str) -> Clocked:
     text = f"module top({PORTS});\n{body}\nendmodule\n" + "\n".join(CELL_SOURCES.values())
-    return in_cycles(Design(json.loads(flat_json(text, "top", tmp_path)), "top"), "top")
+    return in_cycles(FlatModule(json.loads(flat_json(text, "top", tmp_path)), "top"), "top")
 
 
 def stored(found: Clocked) -> set[str]:

@@ -14,9 +14,14 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import computed_anew
 from consilico.sim.rtlsim.proofs import prove
 from consilico.sim.rtlsim.proofs.aiger import output_number
-from consilico.sim.rtlsim.proofs.engines import Answer, follow, induct
+from consilico.sim.rtlsim.proofs.engines import ProverAnswer, follow, induct
 from consilico.sim.rtlsim.proofs.model import build_model
-from consilico.sim.rtlsim.proofs.promises import NO_OVERFLOW, PROPERTIES, VALID_FIRST, Claim
+from consilico.sim.rtlsim.proofs.promises import (
+    NO_OVERFLOW,
+    PROPERTIES,
+    VALID_FIRST,
+    StreamPromises,
+)
 from consilico.sim.rtlsim.proofs.prove import Proof, prove_verilog
 from consilico.sim.units.catalogue import find_unit, verilog
 from consilico.sim.units.contract import MOVES, Contract
@@ -115,7 +120,7 @@ def test_a_counterexample_is_shown_whatever_names_the_source_has() -> None:
 def test_a_lemma_helps_a_proof_and_is_proved_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     only = ("nothing_doubled",)
     # the toy needs none: let what is tried first, without them, find nothing
-    nothing = Answer(verdict="not proved", engine=None, steps=None, seconds=0.0)
+    nothing = ProverAnswer(verdict="not proved", engine=None, steps=None, seconds=0.0)
     monkeypatch.setattr(
         prove, "induct",
         lambda model, output, limit_s: nothing if limit_s == prove.QUICK_S
@@ -145,9 +150,9 @@ def test_lemmas_that_follow_by_themselves_are_given_to_a_proof_of_what_they_do_n
     unit = replace(toy.unit(), contract=lambda config: contract)
     asked = []
 
-    def after_the_first(model: Path, output: int, limit_s: int) -> Answer:
+    def after_the_first(model: Path, output: int, limit_s: int) -> ProverAnswer:
         if limit_s == prove.QUICK_S:  # without lemmas
-            return Answer(verdict="not proved", engine=None, steps=None, seconds=0.0)
+            return ProverAnswer(verdict="not proved", engine=None, steps=None, seconds=0.0)
         asked.append(output)
         return induct(model, output, limit_s)
 
@@ -159,7 +164,7 @@ def test_lemmas_that_follow_by_themselves_are_given_to_a_proof_of_what_they_do_n
             (found,) = prove_verilog(unit, toy.ToyConfig(), text, 6, only=("in_order",)).proofs
         notes[edit] = found.verdict == "proved", "with the lemmas" in found.note
     assert [*notes.values()] == [(True, True), (False, False)]
-    claim = Claim(
+    claim = StreamPromises(
         text="\n".join(toy.sources()), top=toy.TOP, latency_cycles=2, contract=contract,
         layouts=UNIT.layouts(toy.ToyConfig()),
     )  # fmt: skip
@@ -225,7 +230,7 @@ def test_induction_alone_takes_no_word_for_a_lemma(tmp_path: Path) -> None:
     found = {}
     for lemma in ("due <= 3", "due == 0", "due + 0 == full0 + full1"):
         contract = Contract(lemmas=(lemma,), lemma_nets=nets)
-        claim = Claim(
+        claim = StreamPromises(
             text="\n".join(toy.sources()), top=toy.TOP, latency_cycles=2, contract=contract,
             layouts=UNIT.layouts(toy.ToyConfig()),
         )  # fmt: skip

@@ -9,7 +9,7 @@ from consilico.sim.base.errors import UserError
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.layout.clock_network import clock_network
 from consilico.sim.silicon.layout.clock_tree import MODULE, ClockTree, build_clock_tree
-from consilico.sim.silicon.layout.layout import Layout
+from consilico.sim.silicon.layout.layout import PhysicalLayout
 from consilico.sim.silicon.layout.placement import Placement
 from consilico.sim.silicon.layout.wires import route
 from consilico.sim.silicon.liberty.read import read_liberty
@@ -37,7 +37,7 @@ def tree(kit: Kit, before: Placement) -> ClockTree:
 def arrival(kit: Kit, placement: Placement, nets: frozenset[int], folder: Path) -> ClockArrival:
     assert kit.wires is not None
     wires = route(placement, kit.wires, nets)
-    netlist, spef = Layout(placement=placement, wires=wires).write(folder)
+    netlist, spef = PhysicalLayout(placement=placement, wires=wires).write(folder)
     return clock_arrival(netlist, "top", kit, "clk", 2.0, spef)
 
 

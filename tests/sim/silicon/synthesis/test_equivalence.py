@@ -10,7 +10,11 @@ import pytest
 from consilico.sim.base.errors import ToolError, UserError
 from consilico.sim.silicon.kits.kit import Kit, find_kit
 from consilico.sim.silicon.liberty.read import read_liberty
-from consilico.sim.silicon.synthesis.equivalence import Proof, cached_proof, prove_netlist
+from consilico.sim.silicon.synthesis.equivalence import (
+    EquivalenceProof,
+    cached_proof,
+    prove_netlist,
+)
 from consilico.sim.silicon.synthesis.synthesize import MappedNetlist, synthesize
 
 SHARED = Path(__file__).parents[5] / "shared" / "pdk"
@@ -52,7 +56,7 @@ def mapped(kit: Kit) -> MappedNetlist:
     return synthesize(DESIGN, "top", kit, 4.0)
 
 
-def prove(kit: Kit, mapped: MappedNetlist, netlist: str, verilog: str = DESIGN) -> Proof:
+def prove(kit: Kit, mapped: MappedNetlist, netlist: str, verilog: str = DESIGN) -> EquivalenceProof:
     library = read_liberty((kit.mapping_liberty,))
     cells = set(mapped.cells_by_type) | set(re.findall(r"^  ([A-Z]\w+_X\d) ", netlist, re.M))
     return prove_netlist(verilog, netlist, "top", library, cells, 60.0)
