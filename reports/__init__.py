@@ -1,1 +1,1 @@
-"""What a person reads: figures, templates, the builder, and the command line."""
+"""Pages and pictures for people: figures, templates, the builder of the report."""

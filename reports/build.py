@@ -35,7 +35,7 @@ _WRITING_SHARE = 0.05  # of the time, about, that pages which are written again 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportAnswer:
-    """What became of a report."""
+    """Outcome of a report: where it lies and what became of its jobs."""
 
     index: str  # path of the page
     passed: bool  # nothing that must hold was found to be wrong, and nothing failed

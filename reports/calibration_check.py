@@ -1,4 +1,4 @@
-"""Which tables of measurements are of other Verilog, or of other code, than the tree's.
+"""Check for tables that were measured on other Verilog, or other code, than the tree's.
 
 ``python -m consilico.reports.calibration_check`` prints a line for each table; its exit status is
 1 if any row is of another state. A table that does not say what it was measured on is named, too,
@@ -37,7 +37,7 @@ _HASH = "verilog_sha256"
 
 @dataclass(frozen=True, kw_only=True)
 class _UnitRow:
-    """What a row of another table than the kits' was measured on."""
+    """Row of another table than the kits', with the state that it was measured on."""
 
     unit: str
     config: dict[str, Any]
@@ -46,7 +46,7 @@ class _UnitRow:
 
 @dataclass(frozen=True, kw_only=True)
 class TableState:
-    """How much of one table is of the Verilog, or the code, of the tree."""
+    """Share of one table that is of the Verilog, or the code, of the tree."""
 
     table: str  # path below the package
     rows: int

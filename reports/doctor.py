@@ -1,4 +1,4 @@
-"""What the commands need and whether this machine has it: programs, packages, data.
+"""Requirements of the commands, and whether this machine has them: programs, packages, data.
 
 The minimum versions are the oldest that this project is tested with; cocotb 2 does not work with a
 Verilator older than 5.036.
@@ -34,7 +34,7 @@ class ToolCheck:
     advice: str = ""  # what is wrong and how to get it, where it is not usable
 
     def to_json(self) -> dict[str, Any]:
-        """Field values by name."""
+        """Return the values of the fields by name."""
         return asdict(self)
 
 

@@ -145,7 +145,7 @@ def units_part() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultLayout:
-    """What a unit's default configuration costs on the layout, with random operands."""
+    """Cost of a unit's default configuration on the layout, with random operands."""
 
     area_um2: float  # of the cells
     path_ns: float

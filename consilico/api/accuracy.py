@@ -1,4 +1,4 @@
-"""What normalizers of scores do to the answers of a model.
+"""Effects of normalizers of scores on the answers of a model.
 
 See :mod:`consilico.api` for what all functions of the interface have in common.
 """

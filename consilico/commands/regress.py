@@ -18,7 +18,7 @@ __all__ = ["regress"]
 
 
 class Configurations(StrEnum):
-    """Which configurations of each unit are verified."""
+    """Configurations of each unit that are verified."""
 
     DEFAULT = "default"
     EDGES = "edges"

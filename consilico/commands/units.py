@@ -28,7 +28,7 @@ __all__ = ["PortNames", "generate", "list_units"]
 
 
 class PortNames(StrEnum):
-    """How the ports of streams are named."""
+    """Names of the ports of streams."""
 
     STREAM = "stream"
     AXI = "axi"

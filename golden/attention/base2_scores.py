@@ -23,7 +23,7 @@ FRACTION: Final = 2  # fraction bits of a result
 
 @dataclass(frozen=True, kw_only=True)
 class Base2ScoresConfig(Config):
-    """Configuration of ``base2_scores``."""
+    """Configuration of ``base2_scores``, which brings scores to the interface of base-2 units."""
 
     lanes: int = integer(1, 1, 64, "scores per cycle")
     score_integer: int = integer(6, 2, 8, "integer bits of a result with its sign; 2 fraction bits")

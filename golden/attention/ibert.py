@@ -86,7 +86,7 @@ class IbertConfig(RowConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class IbertConstants:
-    """What a head's scale makes of the polynomial and of the requantization behind it.
+    """Constants of the polynomial and of the requantization, as a head's scale gives them.
 
     Where rows have constants of their own, they are int64 tensors of shape ``(rows, 1, 1)``.
     """

@@ -28,7 +28,7 @@ SUM_WIDTH: Final = 19
 
 @dataclass(frozen=True, kw_only=True)
 class ItaConfig(RowConfig):
-    """Configuration of ``ita``."""
+    """Configuration of ``ita``: lanes, the longest row, its buffer and the scale of scores."""
 
     fraction: int = choice(
         5, (5, 0), "fraction bits of a score, an exponent of 2: 5 in the paper, 0 in its repository"

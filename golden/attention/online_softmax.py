@@ -41,7 +41,7 @@ MOST_RESCALED: Final = 31  # bits; then nothing is left of a bf16 sum
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineSoftmaxConfig(Config):
-    """Configuration of ``online_softmax``."""
+    """Configuration of ``online_softmax``: lanes, the longest row and how sums are rescaled."""
 
     lanes: int = choice(1, (1, 2, 4, 8, 16, 32, 64), "scores per cycle")
     row: int = integer(4096, 2, 1 << 20, "scores of the longest row, whose sum is exact")

@@ -60,7 +60,7 @@ class RowConfig(Config):
 
 
 class RunningSum(NamedTuple):
-    """What a row adds up to, relative to its greatest score."""
+    """Running sum of a row, relative to its greatest score."""
 
     greatest: Tensor  # int64, shape (rows,)
     total: Tensor  # int64, shape (rows,)

@@ -53,7 +53,7 @@ _SLOPES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class SoftermaxConfig(RowConfig):
-    """Configuration of ``softermax``."""
+    """Configuration of ``softermax``: lanes, the longest row and what its buffer stores."""
 
     stores: str = choice(
         "scores", ("scores", "powers"), "what the row buffer keeps; results are the same"

@@ -59,7 +59,7 @@ _BIAS = 127  # of the exponents of bf16
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxConfig(RowConfig):
-    """Configuration of ``softmax``."""
+    """Configuration of ``softmax``: lanes, the longest row, its buffer and the form of results."""
 
     exponential: str = choice(
         "exact", ("exact", "vexp"), "powers of 2: within the bound of the error, or those of VEXP"

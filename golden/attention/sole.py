@@ -41,7 +41,7 @@ NUMERATORS: Final = (419, 291)  # 0.818 and 0.568 with 9 fraction bits, by the s
 
 @dataclass(frozen=True, kw_only=True)
 class SoleConfig(RowConfig):
-    """Configuration of ``sole``."""
+    """Configuration of ``sole``: lanes, the longest row and its buffer."""
 
     stores: str = choice(
         "scores", ("scores", "exponents"), "what the row buffer keeps; the paper: exponents"

@@ -20,7 +20,7 @@ _BUFFERS = 2  # jobs whose codes can wait for a normalizer of two passes
 
 @dataclass(frozen=True, kw_only=True)
 class TileTiming:
-    """What decides how long a tile takes.
+    """Facts about a tile that decide how long it takes.
 
     Raises:
         ValueError: If ``key_dim`` is below the columns.
@@ -73,7 +73,7 @@ class TileTiming:
 
 
 class TileRun(NamedTuple):
-    """How a tile worked jobs off."""
+    """Record of how long a tile took for a list of jobs."""
 
     cycles: int  # from the first operands to the last result
     operands: list[int]  # when each beat of operands was taken, counted from the first one

@@ -234,7 +234,7 @@ class Int8Linear(nn.Linear):
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedLinears:
-    """What :func:`quantize_linears` did to the linear layers of a model."""
+    """Record of what :func:`quantize_linears` did to the linear layers of a model."""
 
     converted: tuple[str, ...]  # names of modules; a module of several names has them all here
     kept: dict[str, str]  # names of the others, with why

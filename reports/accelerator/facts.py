@@ -1,4 +1,4 @@
-"""What the report says of training hardware: one run in full, scenarios and methods next to it."""
+"""Facts about training hardware in the report: one run in full, others and methods next to it."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -20,7 +20,7 @@ class PaperClaims:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRows:
-    """What the section's template shows apart from the facts."""
+    """Judgements of claims that the section's template shows apart from the facts."""
 
     papers: tuple[PaperClaims, ...]
     counts: dict[str, int]  # by verdict, in their order

@@ -21,7 +21,7 @@ FIRST = ("consmax/log2", "consmax/base2")
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonFacts(Facts):
-    """What was measured, under one set of conditions."""
+    """Measurements under one set of conditions."""
 
     comparisons: tuple[Comparison, ...]  # one per unit of FIRST that was measured with others
     dates: tuple[str, ...]  # of the measurements, first and last

@@ -62,7 +62,7 @@ class WorstResult(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate(Facts):
-    """What one architecture did over all settings and codes."""
+    """Certificate of one architecture over all settings and codes."""
 
     architecture: str
     settings: int

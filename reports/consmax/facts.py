@@ -1,4 +1,4 @@
-"""What is known of the ConSmax units: their netlists, certificates, errors and widths."""
+"""Facts about the ConSmax units: their netlists, certificates, errors and widths."""
 
 import tomllib
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ class PublishedVersion(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedPaper(Facts):
-    """What the paper says of its own unit; for comparison only."""
+    """Figures that the paper gives for its own unit; for comparison only."""
 
     citation: str
     caveat: str

@@ -1,4 +1,4 @@
-"""How the measurements of the ConSmax units compare with their limits."""
+"""Comparison of the measurements of the ConSmax units with their limits."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class PowerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsmaxJudgement:
-    """What the section's template shows, chosen, scaled and judged."""
+    """Judgements that the section's template shows, chosen, scaled and judged."""
 
     targets: tuple[JudgedTarget, ...]
     energies: tuple[JudgedTarget, ...]  # those of the targets that have an energy

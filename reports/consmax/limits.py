@@ -1,4 +1,4 @@
-"""What the ConSmax units must keep: bounds of the error, targets of area, path and energy."""
+"""Limits of the ConSmax units: bounds of the error, targets of area, path and energy."""
 
 from dataclasses import dataclass
 

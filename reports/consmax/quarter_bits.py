@@ -1,4 +1,4 @@
-"""What scores in quarters of a bit do to the attention of a language model.
+"""Effect of scores in quarters of a bit on the attention of a language model.
 
 ``consmax/base2`` and ``softermax`` take them. The rows of a model's trace are normalized with exact
 softmax before and after their scores are rounded. The trace holds INT8 scores, whose own steps are
@@ -26,7 +26,7 @@ __all__ = ["RoundedAttention", "rounded_attention"]
 
 @dataclass(frozen=True, kw_only=True)
 class RoundedAttention(Facts):
-    """What rounding its scores changes in a model's attention."""
+    """Change in a model's attention when its scores are rounded."""
 
     source: str
     synthetic: bool  # not from a model

@@ -20,7 +20,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class OtherNetlist:
-    """What a netlist that a target is not judged on has of the same quantity."""
+    """Figure of a netlist that a target is not judged on, of the same quantity."""
 
     clock_ns: float  # mapped for
     value: float

@@ -1,4 +1,4 @@
-"""What the low-bit units cost: area, path and energy per operation."""
+"""Costs of the low-bit units: area, path and energy per operation."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ _RANKS = (128, 256, 512, 1024)  # of Q-GaLore: LLaMA 60M, 130M and 350M, 1B, 7B
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFigures(Facts):
-    """What a unit does and takes on the traffic of one source."""
+    """Figures of a unit on the traffic of one source."""
 
     energy_pj: float  # per operation, on the last rung
     cells_pj: float  # the same on the first rung: ideal wires and clock, no glitches
@@ -71,7 +71,7 @@ class ProjectedElement(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedOperation(Facts):
-    """What others published of an operation, as printed; empty where they say nothing."""
+    """Operation that others published, as printed; empty where they say nothing."""
 
     what: str
     operation: str

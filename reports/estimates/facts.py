@@ -1,4 +1,4 @@
-"""What the report says of the analytical model: predicted next to measured, in each kit."""
+"""Facts about the analytical model in the report: predicted next to measured, in each kit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class UnitErrors(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class OrdinaryAccuracy(Facts):
-    """How well Verilog that is not ours is predicted, by metric."""
+    """Accuracy of predictions for Verilog that is not ours, by metric."""
 
     designs: dict[str, dict[str, float]]  # by metric and design: predicted / measured, left out
     median: dict[str, float]  # relative error
@@ -65,7 +65,7 @@ class OrdinaryAccuracy(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class LayoutCost(Facts):
-    """What a design costs on its layout, relative to its mapped cells: measured."""
+    """Cost of a design on its layout, relative to its mapped cells, as measured."""
 
     unit: str
     cells: int  # of the mapped netlist
@@ -76,7 +76,7 @@ class LayoutCost(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class LayoutAccuracy(Facts):
-    """How right estimates of the layout are."""
+    """Accuracy of estimates of the layout."""
 
     date: str  # of the newest layout
     designs: int  # that factors from mapped cells are fitted to
@@ -89,7 +89,7 @@ class LayoutAccuracy(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class KitAccuracy(Facts):
-    """What a kit was calibrated with, and how right its estimates are."""
+    """Accuracy of a kit's estimates, and what the kit was calibrated with."""
 
     corner: str
     voltage_v: float

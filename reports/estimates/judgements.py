@@ -1,4 +1,4 @@
-"""Whether the estimates are as right as they are said to be, in every calibrated kit.
+"""Check whether the estimates are as right as they are said to be, in every calibrated kit.
 
 The limits belong to the calibration (:mod:`consilico.sim.estimate.operators.judge`), which states
 them with each accuracy; here they become checks of the page.

@@ -1,4 +1,4 @@
-"""Whether each netlist is right: its results, and the proof that it does what its RTL says."""
+"""Check whether each netlist is right: its results, and the proof that it equals its RTL."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ class CurveRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RatioRow:
-    """How much more the newer Yosys takes than the older, with one recipe."""
+    """Factor by which the newer Yosys takes more than the older one, with one recipe."""
 
     it: VersionRatio
     area_pct: float
@@ -64,7 +64,7 @@ class JudgedYosys:
 
 @dataclass(frozen=True, kw_only=True)
 class ImplementationJudgement:
-    """What the section's template shows."""
+    """Judgements that the section's template shows."""
 
     known: tuple[JudgedNetlist, ...]  # measured or failed
     rungs: str  # what the figures hold for

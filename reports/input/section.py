@@ -18,7 +18,7 @@ __all__ = ["SECTION", "InputFacts"]
 
 @dataclass(frozen=True, kw_only=True)
 class InputFacts(Facts):
-    """Where traffic comes from, as the jobs that collect it tell."""
+    """Origin of traffic, as the jobs that collect it tell."""
 
     scores: AttentionScores
     training: TrainingOperands | None  # None: not collected yet

@@ -20,7 +20,7 @@ _CROSSOVER_BITS = (8, 16, 32, 64)
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint(Facts):
-    """What a buffer of one size costs."""
+    """Cost of a buffer of one size."""
 
     words: int
     basis: str  # "measured", "calibrated" or "estimated"

@@ -1,1 +1,1 @@
-"""Report section: training memory."""
+"""Section of the report on the memory that a training run needs."""

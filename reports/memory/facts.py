@@ -1,4 +1,4 @@
-"""What the report shows of the memory ledger: evidence, and answers to common questions."""
+"""Facts about the memory ledger in the report: evidence, and answers to common questions."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -82,7 +82,7 @@ class EvidenceRow(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnExecution(Facts):
-    """What our own steps were tracked with."""
+    """Programs and machine with which our own steps were tracked."""
 
     instrument: str
     torch: str  # version
@@ -91,7 +91,7 @@ class OwnExecution(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class GpuCheck(Facts):
-    """Where the ledger was measured on a GPU."""
+    """Machine on which the ledger was measured with a GPU."""
 
     device: str
     date: str
@@ -102,7 +102,7 @@ class GpuCheck(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class PeakBar(Facts):
-    """What lives at the peak of one method's step, in bytes by kind of tensor."""
+    """Tensors that live at the peak of one method's step, in bytes by kind."""
 
     label: str
     kinds: dict[str, int]
@@ -157,7 +157,7 @@ class TimeRow(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ThroughputCost(Facts):
-    """How much less throughput Q-GaLore has than 8-bit GaLore, subspaces aside."""
+    """Loss of throughput of Q-GaLore relative to 8-bit GaLore, subspaces aside."""
 
     published_pct: float
     source: str

@@ -1,1 +1,1 @@
-"""What all sections of the report share: charts and their renderers, numbers, the page's frame."""
+"""Parts that all sections of the report share: charts and their renderers, numbers, the frame."""

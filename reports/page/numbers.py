@@ -1,4 +1,4 @@
-"""How numbers are written on the page. None is always "not measured"."""
+"""Forms of numbers on the page. None is always "not measured"."""
 
 import math
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def fixed(value: float | None, digits: int = 2) -> str:
 
 
 def count(value: int | None) -> str:
-    """An integer, thousands separated."""
+    """Return an integer with its thousands separated."""
     return NOT_MEASURED if value is None else f"{value:,}"
 
 
@@ -61,7 +61,7 @@ def giga(value: float | None, digits: int = 2) -> str:
 
 
 def gibi(value: float | None, digits: int = 2) -> str:
-    """Return bytes in GiB."""
+    """Return a number of bytes in GiB."""
     return fixed(None if value is None else value / 2**30, digits)
 
 

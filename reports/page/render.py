@@ -63,7 +63,7 @@ class Targets:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How far the report is."""
+    """State of the report: how far it is."""
 
     passed: bool
     finished: bool

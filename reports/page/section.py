@@ -1,4 +1,4 @@
-"""What a section of the report is, and what it works with: requests, jobs, outcomes, judgements.
+"""Parts of a section of the report: requests, jobs, outcomes, judgements.
 
 A section asks for jobs (measurements), makes facts of those that are done, judges them, draws
 charts of them, and shows all this by a template that computes nothing. Sections know nothing of
@@ -38,7 +38,7 @@ class Chosen:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the report is to be about."""
+    """Request for a report: what it is to be about."""
 
     units: tuple[Chosen, ...]
     kits: tuple[str, ...]  # as `--pdk` takes them: kit or kit:corner
@@ -66,7 +66,7 @@ class ReportJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a job ended: with a value, or with what went wrong in one line."""
+    """End of a job: a value, or what went wrong in one line."""
 
     value: Any = None
     failure: str = ""

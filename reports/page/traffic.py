@@ -32,7 +32,7 @@ class TypicalHead(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionScores(Facts):
-    """What the report says of the attention scores that drive units."""
+    """Facts about the attention scores that drive units."""
 
     source: str  # in one phrase
     synthetic: bool  # not from a language model
@@ -54,7 +54,7 @@ class AttentionScores(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOperands(Facts):
-    """What the report says of the operands of a small training that drive training units."""
+    """Facts about the operands of a small training that drive training units."""
 
     source: str  # in one phrase
     synthetic: bool  # the text that was learned is drawn

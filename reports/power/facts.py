@@ -67,7 +67,7 @@ class UnitPower(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class PowerFacts(Facts):
-    """How right the power engine is, and the power of one unit."""
+    """Accuracy of the power engine, and the power of one unit."""
 
     accuracy: AccuracyTable
     unit: UnitPower | None  # None: not measured

@@ -1,4 +1,4 @@
-"""How far the power engine may be off from OpenSTA, and how far it is; one unit's power."""
+"""Limits of the power engine's distance from OpenSTA, that distance, and one unit's power."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class UnitPowerRows:
 
 @dataclass(frozen=True, kw_only=True)
 class PowerJudgement:
-    """What the section's template shows."""
+    """Judgements that the section's template shows."""
 
     cases: tuple[JudgedCase, ...]
     unit: UnitPowerRows | None  # None: not measured

@@ -14,7 +14,7 @@ __all__ = ["SECTION", "ProvenanceFacts"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProvenanceFacts(Facts):
-    """What the figures were made with."""
+    """Code, machine and versions that the figures were made with."""
 
     consilico: str  # version
     machine: str

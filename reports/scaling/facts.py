@@ -42,7 +42,7 @@ _MEASURED_IN = "sky130hd"  # beside what the paper has for 130 nm
 
 @dataclass(frozen=True, kw_only=True)
 class KitConditions(Facts):
-    """Where and how the units were measured in one kit."""
+    """Conditions under which the units were measured in one kit."""
 
     name: str
     node_nm: float
@@ -84,7 +84,7 @@ class UnitRow(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class PairError(Facts):
-    """How one quantity's predictions for one kit err over the units."""
+    """Errors of one quantity's predictions for one kit, over the units."""
 
     pdk: str
     quantity: str

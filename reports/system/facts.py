@@ -1,4 +1,4 @@
-"""What the report says of a chip: one design from a score to a token, for two models.
+"""Facts about a chip in the report: one design from a score to a token, for two models.
 
 Everything is an answer of ``consilico system``, or of the table that ``consilico accuracy`` fills.
 """
@@ -63,7 +63,7 @@ class Walk(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Growth(Facts):
-    """What other normalizers would make of the chip at one context."""
+    """Effects of other normalizers on the chip at one context."""
 
     title: str
     context: int
@@ -73,7 +73,7 @@ class Growth(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class FormatCost(Facts):
-    """What a form of a normalized score costs a workload, as ratios to the first of all forms."""
+    """Cost of a form of a normalized score to a workload, as ratios to the first of all forms."""
 
     title: str
     p_format: str

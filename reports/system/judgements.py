@@ -1,4 +1,4 @@
-"""What the choice of a normalizer, and of a form of its results, is worth on a chip."""
+"""Judgement of what a normalizer, and a form of its results, is worth on a chip."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _QUANTITIES = {  # fields of a rival, in words
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """What other units take of a quantity, relative to the ConSmax unit of the design."""
+    """Costs of other units in one quantity, relative to the ConSmax unit of the design."""
 
     quantity: str
     unit: str  # that takes most
@@ -43,7 +43,7 @@ class Gain:
 
 @dataclass(frozen=True, kw_only=True)
 class Worth:
-    """What the design's ConSmax unit saves a workload at one context."""
+    """Savings of a workload at one context by the design's ConSmax unit."""
 
     title: str
     context: int

@@ -1,4 +1,4 @@
-"""What is known of the training runs, from the result cache alone: nothing is trained here."""
+"""Facts about the training runs, from the result cache alone: nothing is trained here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was expected of low-bit training, and what came out."""
+"""Expectations of low-bit training, and what came out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["Expectation", "expectations", "judge_training"]
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What was expected of a loss, judged on the seed that fits the expectation least."""
+    """Expectation of a loss, judged on the seed that fits the expectation least."""
 
     quantity: str
     limit: float  # of the loss's ratio to AdamW's, less 1

@@ -1,4 +1,4 @@
-"""What random bits cost: stochastic rounding implemented with each number of them."""
+"""Cost of random bits: stochastic rounding implemented with each number of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

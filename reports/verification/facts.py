@@ -1,4 +1,4 @@
-"""What the report knows of the verification of each unit: its verdict, mutants and proofs."""
+"""Facts about the verification of each unit: its verdict, mutants and proofs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = ["Measured", "UnitVerdict", "VerificationFacts", "evidence_jobs", "ver
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Facts):
-    """Whether something was measured that the first page does not measure, and how to do it."""
+    """Note on what the first page does not measure: whether it was measured, and how to."""
 
     command: str
     failure: str = ""  # why it could not be measured
@@ -32,7 +32,7 @@ class Measured(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class UnitVerdict(Facts):
-    """What is known of one configuration of a unit."""
+    """State of knowledge about one configuration of a unit."""
 
     unit: str
     settings: tuple[str, ...]  # that differ from the default

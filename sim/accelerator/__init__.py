@@ -1,1 +1,1 @@
-"""What a training step costs on an accelerator: arithmetic, traffic, area, energy, time."""
+"""Costs of a training step on an accelerator: arithmetic, traffic, area, energy, time."""

@@ -1,4 +1,4 @@
-"""What one operation costs in a kit: area of a lane that does one per cycle, energy, leakage.
+"""Costs of one operation in a kit: area of a lane that does one per cycle, energy, leakage.
 
 Integer operations are those of the catalogue's units. Floating-point ones are not in the catalogue:
 their costs are published energies of their arithmetic, scaled to the kit's node and supply.
@@ -30,7 +30,7 @@ _LANES = {  # operations of units with lanes
 
 @dataclass(frozen=True, kw_only=True)
 class OperationCost:
-    """What one operation costs."""
+    """Cost of one operation in a kit, on the unit that does it."""
 
     energy_pj: Interval
     area_um2: Interval  # of a lane that does one per cycle
@@ -223,7 +223,7 @@ MACRO_WORDS, MACRO_BITS = 4096, 64  # 32 KiB; wires between macros are not count
 
 @dataclass(frozen=True, kw_only=True)
 class SramCost:
-    """What an SRAM of macros of one size costs; wires between macros are not counted."""
+    """Cost of an SRAM of macros of one size; wires between macros are not counted."""
 
     area_um2: Interval
     read_pj_per_bit: Interval

@@ -1,4 +1,4 @@
-"""What a step computes element by element: norms, rotary embedding, softmax, SwiGLU, loss.
+"""Element-wise work of a training step: norms, rotary embedding, softmax, SwiGLU, loss.
 
 There are two views of it. :func:`operators` are the operators that an eager PyTorch runs, each with
 the elements it reads and writes; the tests hold them to what a dispatcher sees. :func:`passes` are

@@ -43,7 +43,7 @@ _FALLBACK = "normal"  # of units that the model gives no traffic for
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredCost(Facts):
-    """What a unit was measured to cost in one configuration."""
+    """Measured cost of a unit in one configuration."""
 
     unit: str
     config: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What a training step costs on an accelerator: area, energy and time of each phase.
+"""Costs of a training step on an accelerator: area, energy and time of each phase.
 
 The work of a phase (:mod:`consilico.sim.accelerator.step_work`) is multiplied by what its
 operations cost (:mod:`consilico.sim.accelerator.costs`). :func:`step_cost` is what ``consilico
@@ -88,7 +88,7 @@ class PhaseCost:
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """What a training step costs on an accelerator."""
+    """Cost of a training step on an accelerator."""
 
     run: TrainingRun
     accelerator: Accelerator

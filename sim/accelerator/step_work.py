@@ -19,7 +19,7 @@ PHASES = ("forward", "recompute", "backward", "projection", "svd", "update")
 
 @dataclass(kw_only=True)
 class WorkItem:
-    """What runs at one time: a product, a pass over tensors, an update, decompositions."""
+    """Piece of work that runs by itself: a product, a pass over tensors, an update."""
 
     name: str
     cycles: float = 0.0

@@ -1,4 +1,4 @@
-"""How a product runs on a systolic array: cycles, words from SRAM, bytes from DRAM.
+"""Schedule of a product on a systolic array: cycles, words from SRAM, bytes from DRAM.
 
 Arrays and schedule are those of ``matmul/systolic``. Between DRAM and SRAM a product is cut into
 tiles; an operand is fetched once for each time that the loops come back to it (Timeloop, ISPASS

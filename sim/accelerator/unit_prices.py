@@ -55,7 +55,7 @@ class PricedKit:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitPrice:
-    """What a unit of the catalogue costs in one configuration."""
+    """Price of a unit of the catalogue in one configuration."""
 
     unit: str
     config: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What follows the gradients: new subspaces (SVD), the optimizer's arithmetic, INT8 weights."""
+"""Work after the gradients: new subspaces (SVD), the optimizer's arithmetic, INT8 weights."""
 
 from collections import Counter
 from collections.abc import Iterator

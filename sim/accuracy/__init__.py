@@ -1,1 +1,1 @@
-"""What a normalizer of scores does to the answers of a model: perplexity."""
+"""Effect of a normalizer of scores on the answers of a model: perplexity."""

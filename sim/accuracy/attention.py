@@ -94,7 +94,7 @@ class HardwareAttention:
 
 
 class _Counts:
-    """What is counted of a layer."""
+    """Counts that are added up over the rows of one layer."""
 
     def __init__(self) -> None:
         self.rows = self.scores = self.flips = self.empty = self.saturated = 0

@@ -1,4 +1,4 @@
-"""What is found of a normalizer in a model."""
+"""Findings about a normalizer in a model."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class RowSums(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerError(Facts):
-    """How far weights are from exact softmax of the scores that a layer has, in this model."""
+    """Distance of weights from exact softmax of the scores that a layer has, in this model."""
 
     layer: int  # from 0
     moved: float  # share of a row's weight that lies elsewhere, in the mean: half of the distances

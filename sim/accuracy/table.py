@@ -28,7 +28,7 @@ _SCHEMA = "consilico.accuracy-table/1"
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredAccuracy(Facts):
-    """What was found once; of its layers the worst one is kept."""
+    """Accuracy that was measured once; of its layers the worst one is kept."""
 
     found: Accuracy
     date: str  # ISO 8601
@@ -77,7 +77,7 @@ class TextPerplexity(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class KnownAccuracy(Facts):
-    """What was measured of a normalizer with a format of P, as the answer of a chip has it."""
+    """Measured effect of a normalizer with a format of P, as the answer about a chip has it."""
 
     derived = ("change_pct",)
 

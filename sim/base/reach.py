@@ -1,4 +1,4 @@
-"""What of this machine's files a tool may reach that works on other people's texts.
+"""Reach of a tool that works on other people's texts: the files of this machine that it may see.
 
 A Verilog text may load a memory from a file whose name it puts together while it is simulated, so
 that no reading of the text finds it. The system itself confines such a tool (Landlock, Linux 5.13

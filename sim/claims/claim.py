@@ -23,7 +23,7 @@ __all__ = ["KINDS", "Claim", "Condition", "Question", "read_claims"]
 
 
 class Question(Protocol):
-    """What has to be run for a condition."""
+    """Question that has to be answered to check a condition."""
 
     @classmethod
     def read(cls, table: TomlTable) -> Self:

@@ -13,7 +13,7 @@ __all__ = ["ComparisonQuestion"]
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonQuestion:
-    """How two units compare that are built, verified, laid out and measured the same way.
+    """Comparison of two units that are built, verified, laid out and measured in the same way.
 
     Their layouts take minutes: the answer is that of the table of comparisons that were measured.
     """

@@ -26,7 +26,7 @@ RULES: dict[str, Rule] = {**STRAIGHT_COUNTS, **CONVENTIONS}
 
 @dataclass(frozen=True, kw_only=True)
 class CountingQuestion:
-    """What a rule counts for a model, or how that compares with what another rule counts.
+    """Count that a rule gives for a model, or its ratio to what another rule counts.
 
     The figures have no activations but those that a rule assumes: they are no peaks.
     """

@@ -13,7 +13,7 @@ BOUNDS = ("equal", "at least", "at most", "up to")
 
 @dataclass(frozen=True, kw_only=True)
 class FigureUnit:
-    """What one unit of a printed figure is."""
+    """Unit of a printed figure: its quantity and its size."""
 
     quantity: str  # what it measures, such as "bytes"
     size: float  # in bytes, um2, W, pJ, ns, or as a plain number
@@ -114,7 +114,7 @@ other divided by it, its share of the other, and one less that share."""
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimLimit(Facts):
-    """What a claim says of a figure: a value, and on which side of it the figure lies."""
+    """Limit that a claim sets for a figure: a value, and on which side of it the figure lies."""
 
     published: float
     unit: str  # a key of UNITS
@@ -140,7 +140,7 @@ class ClaimLimit(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimAnswer(Facts):
-    """What was found for a question: a figure, or why there is none."""
+    """Answer to a question: a figure, or the reason why there is none."""
 
     figure: Figure | None
     command: str  # gives the same by itself; empty where nothing here does

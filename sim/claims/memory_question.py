@@ -35,7 +35,7 @@ _RUN = ("model", "method", "recipe")
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryQuestion:
-    """What a training run takes, by the ledger; or how that compares with another run."""
+    """Memory that a training run takes by the ledger, or its ratio to that of another run."""
 
     quantity: str  # one of QUANTITIES
     run: TrainingRun

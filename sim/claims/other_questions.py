@@ -40,7 +40,7 @@ class PrintedFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedQuestion:
-    """Whether a claim follows from other figures of the same paper: a product divided by others."""
+    """Check of a claim by other figures of its paper: a product divided by others."""
 
     product: tuple[PrintedFigure, ...]
     divisor: tuple[PrintedFigure, ...]

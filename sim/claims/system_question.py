@@ -24,7 +24,7 @@ _WORKLOAD = {"model": "", "phase": "decode", "context": 4096, "new": 0, "batch":
 
 @dataclass(frozen=True, kw_only=True)
 class SystemQuestion:
-    """What a prompt or a token takes on a chip, next to another one.
+    """Cost of a prompt or a token on a chip, next to that of another one.
 
     A transform that the chip's units cannot do is in the bytes of weights, and not in cycles.
     """

@@ -252,7 +252,7 @@ def _cases(
 
 
 class _Build(NamedTuple):
-    """What is implemented, and driven with rows of some length."""
+    """Circuit to implement, and the length of the rows that drive it."""
 
     unit: str
     config: Config

@@ -1,4 +1,4 @@
-"""What a comparison of units found."""
+"""Findings of a comparison of units."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ BUFFERS = ("none", "sram", "latch", "flop")
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions(Facts):
-    """What all rows of a comparison share."""
+    """Conditions that all rows of a comparison share."""
 
     pdk: str
     corner: str
@@ -128,7 +128,7 @@ class LeftOutCombination(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class CostRatio(Facts):
-    """By how much a unit takes more than the first one, under one definition."""
+    """Factor by which a unit takes more than the first one, under one definition."""
 
     unit: str
     to: str  # the first unit
@@ -143,7 +143,7 @@ class CostRatio(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Facts):
-    """What units cost under the same conditions."""
+    """Costs of units under the same conditions."""
 
     conditions: Conditions
     rows: tuple[Compared, ...]

@@ -1,4 +1,4 @@
-"""How far results of a unit for rows of scores are from exact softmax.
+"""Distance of the results of a unit for rows of scores from exact softmax.
 
 What a unit takes as scores (an integer base-2 format, say) is part of its error: exact softmax is
 that of the INT8 scores that all units start from.

@@ -50,7 +50,7 @@ class MeasuredRow(Facts):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What no other row has."""
+        """Key that no other row has."""
         under, row = self.conditions, self.found
         return (
             under.pdk, under.clock_ns, under.traffic, under.rung, row.row, row.lanes, row.unit,
@@ -60,7 +60,7 @@ class MeasuredRow(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredRows(Facts):
-    """Everything that was measured."""
+    """Table of all rows that were measured for comparisons."""
 
     rows: tuple[MeasuredRow, ...] = ()
     schema: str = _SCHEMA

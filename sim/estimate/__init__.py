@@ -1,1 +1,1 @@
-"""What a design would cost: models of operators, memories and other nodes, with error bars."""
+"""Estimates of a design's cost: models of operators, memories and other nodes, with error bars."""

@@ -1,1 +1,1 @@
-"""Which chips of a space are worth building: closed forms for all, measured units for the best."""
+"""Search of a space for chips that are worth building: closed forms for all, units for the best."""

@@ -1,4 +1,4 @@
-"""What an exploration found: points with their figures, the front, and where stages disagree."""
+"""Findings of an exploration: points with their figures, the front, and where stages disagree."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class ExploredPoint:
         return {"index": self.index} | own | figures | answers | state
 
     def to_json(self, varied: list[str]) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the exploration as data that JSON can carry."""
         found = self.figures.to_json()
         del found["refused"]
         return {

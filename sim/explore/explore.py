@@ -187,7 +187,7 @@ class _Run:
 
 @dataclass(frozen=True, kw_only=True)
 class _Aims:
-    """What is to be small, of the points of a space."""
+    """Objectives of a search: quantities that are to be small, of the points of a space."""
 
     objectives: tuple[str, ...]
     points: Sequence[DesignPoint]

@@ -1,4 +1,4 @@
-"""What is known of the points of a workload: kept between runs, so that none is computed twice.
+"""Known points of a workload, kept between runs so that none is computed twice.
 
 A point takes a millisecond, about what a file of its own would. So the figures of a chunk are one
 entry of the result cache, and a journal names the entries of a workload. What was computed before

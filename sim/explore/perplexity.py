@@ -32,7 +32,7 @@ class NormalizerPerplexity(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Perplexities(Facts):
-    """What is known of the normalizers and forms of a space, all on the same texts."""
+    """Measured perplexities of the normalizers and forms of a space, all on the same texts."""
 
     model: str  # that was measured; empty: nothing was
     tokens: int  # of a window

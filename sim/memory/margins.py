@@ -1,4 +1,4 @@
-"""What a run needs of a GPU's memory, as an interval, and the verdict that follows.
+"""Memory that a run needs of a GPU, as an interval, and the verdict that follows.
 
 Needed are the peak of the tensors with the workspaces of the matrix library, the context of driver
 and CUDA, and what PyTorch's allocator holds in addition. Each has a spread, taken from measured

@@ -19,11 +19,11 @@ __all__ = ["TrainedModel", "TrainingRun", "run_by_recipe"]
 
 
 class TrainedModel(Protocol):
-    """What a run needs to know of a model; the ledger needs its whole :class:`Architecture`."""
+    """Facts about a model that a run needs; the ledger needs its whole :class:`Architecture`."""
 
     @property
     def name(self) -> str:
-        """Return the model's name."""
+        """Return the name by which answers call the model."""
 
     @property
     def hidden(self) -> int:

@@ -25,7 +25,7 @@ Expect = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Expected]
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayComparison:
-    """What a unit delivered in a replay, against what was due.
+    """Comparison of what a unit delivered in a replay with what was due.
 
     Result ``delivered[n]`` stands for result ``due[n]``: beat ``delivered[n]`` of the transcript
     was compared with beat ``due[n]`` of what the golden model expects.

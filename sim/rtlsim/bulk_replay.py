@@ -228,7 +228,7 @@ def run_bulk(
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript:
-    """What happened in a replay of a script, cycle by cycle where something did."""
+    """Record of a replay of a script, cycle by cycle where something happened."""
 
     cycles: NDArray[np.int64]  # (entries,), from 1 at the first cycle after the first reset
     reset: NDArray[np.bool_]  # (entries,): a reset began
@@ -317,7 +317,7 @@ def script_settings(
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """How the program of a simulation ended."""
+    """Ending of the program of a simulation."""
 
     printed: str = ""
     problem: str = ""  # why it failed, if it did

@@ -1,4 +1,4 @@
-"""What the unit's clock gates and latches did in a simulation.
+"""Activity of the unit's clock gates and latches in a simulation.
 
 A gated clock is there to rest: generated Verilog promises that no gate ticks and no latch opens
 while the unit neither takes nor delivers anything, and that latches are shut while the clock is
@@ -51,7 +51,7 @@ _LINE = re.compile(r"(ticks|opens)=(\d+) (\d+)(?: (\d+))? consilico_bench\.dut\.
 
 @dataclass(frozen=True, kw_only=True)
 class Ticks:
-    """How often a clock gate let its clock through, or in how many cycles a latch was open."""
+    """Number of clocks that a gate let through, or of cycles in which a latch was open."""
 
     gate: str  # path of its instance below the unit, such as "lane3.gate_taken"
     ticks: int

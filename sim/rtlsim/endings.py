@@ -1,4 +1,4 @@
-"""Why a build or a simulation stopped short of its end: typed, so that nobody reads messages.
+"""Reasons why a build or a simulation stopped short of its end, as types: nobody reads messages.
 
 What stopped is no verdict on the unit. A simulation that is broken off leaves results missing, too,
 of which the unit may be innocent.

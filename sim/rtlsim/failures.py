@@ -124,7 +124,7 @@ def _ulps(
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Where what explains a failure is kept."""
+    """Files that explain a failure."""
 
     stimulus: Path
     waveform: Path | None  # None where the simulation wrote none

@@ -43,7 +43,7 @@ def without_power(text: str) -> str:
 
 @dataclass(kw_only=True)
 class Found:
-    """What the replays on one simulator have found so far."""
+    """Findings of the replays on one simulator so far."""
 
     outcomes: list[ReplayOutcome] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

@@ -26,7 +26,7 @@ _QUICK_CYCLES = 256  # without a handshake where no consumer stalls for long
 
 @dataclass(frozen=True, kw_only=True)
 class Rate(Facts):
-    """How quickly a unit took data at full speed, over whole stimuli."""
+    """Rate at which a unit took data at full speed, over whole stimuli."""
 
     beats: int  # of data, each right after another one
     cycles: int  # that they took
@@ -43,7 +43,7 @@ class Rate(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayJudgement:
-    """What one replay means."""
+    """Meaning of one replay: its outcome, and the problems that it shows."""
 
     seen: Observed
     outcome: ReplayOutcome

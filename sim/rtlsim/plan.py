@@ -1,4 +1,4 @@
-"""What a verification replays on each simulator."""
+"""Plan of a verification: the replays on each simulator."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -91,7 +91,7 @@ class UnitCoverage(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class HdlCoverage(Facts):
-    """What Verilator counted in one configuration of a unit, over all seeds."""
+    """Coverage that Verilator counted in one configuration of a unit, over all seeds."""
 
     unit: str
     config: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the bulk testbench drives: the items of a stimulus, when each is offered, and a consumer.
+"""Script of the bulk testbench: the items of a stimulus, when each is offered, and a consumer.
 
 The testbench has one source each for data, configuration and reset, and they run at the same time.
 How much one waits for another is said item by item, so that one format holds a fixed order, in
@@ -33,7 +33,7 @@ class Way(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
-    """When ``o`` is ready: an entry per result, used round and round."""
+    """Cycles in which ``o`` is ready: an entry per result, used round and round."""
 
     ways: NDArray[np.uint8]  # (entries,), values of :class:`Way`
     delays: NDArray[np.uint16]  # (entries,), cycles

@@ -271,7 +271,7 @@ def _judged(
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """What one simulator found."""
+    """Findings of one simulator, which a verdict is put together from."""
 
     run: SimulatorRun
     problems: list[str]

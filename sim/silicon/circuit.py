@@ -1,4 +1,4 @@
-"""What is implemented: a unit that its generator writes, or anyone's design that is one."""
+"""Circuit that is implemented: a unit that its generator writes, or anyone's design that is one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

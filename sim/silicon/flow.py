@@ -1,4 +1,4 @@
-"""How far an implementation goes, from cells to a layout, and by what."""
+"""Steps of an implementation, from cells to a layout, and the tools that take them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ def last_rung(kit: Kit) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """How far an implementation goes, and by what.
+    """Steps of an implementation, and the tools that take them.
 
     Raises:
         UserError: If there is no such rung or check, or a placement or a check is given for a flow
@@ -55,7 +55,7 @@ class Flow:
 
     @property
     def lays_out(self) -> bool:
-        """Whether cells are placed."""
+        """Return whether cells are placed."""
         return self.rung != RUNGS[0]
 
     def key(self, kit: Kit) -> str:

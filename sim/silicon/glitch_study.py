@@ -1,4 +1,4 @@
-"""How much an energy with glitches depends on how delays are simulated.
+"""Study of how much an energy with glitches depends on how delays are simulated.
 
 ``python -m consilico.sim.silicon.glitch_study [PART...]`` measures placed netlists of units under
 their own traffic, with an ideal clock, and writes ``glitch_study.json``: without delays, with one
@@ -65,7 +65,7 @@ class GlitchCase(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class GlitchTable(Facts):
-    """How energies depend on the delays they are simulated with, in every case."""
+    """Dependence of energies on the delays that they are simulated with, in every case."""
 
     date: str  # ISO 8601
     cases: tuple[GlitchCase, ...]

@@ -1,4 +1,4 @@
-"""What an implementation hands over: a folder of files with which one goes on in other tools.
+"""Folder of files that an implementation hands over, to go on with in other tools.
 
 The folder is written whole or not at all. What lies in it already is replaced only where an earlier
 implementation wrote it and nobody has changed it since: ``implement.json`` lists the files with

@@ -1,4 +1,4 @@
-"""What an implementation is: costs of a unit in a process kit, and what they hold for."""
+"""Facts about an implementation: costs of a unit in a process kit, and what they hold for."""
 
 from dataclasses import dataclass
 from typing import Any

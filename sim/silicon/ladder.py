@@ -33,7 +33,7 @@ STEPS = {"cells": 2, "wires": 4, "clock": 3, "layout": 2}  # that begin on each 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LadderJob:
-    """What is implemented, in what, how far, and on what traffic."""
+    """Order to implement a circuit: in what, how far, and on what traffic."""
 
     circuit: Circuit
     config: Config  # of the unit that the circuit is
@@ -65,13 +65,13 @@ class RungNetlist:
 
     @property
     def cells(self) -> int:
-        """Number of cells."""
+        """Return the number of cells in the netlist."""
         return sum(self.cells_by_type.values())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Climbed:
-    """What was measured of the netlist on one rung."""
+    """Measurements of the netlist on one rung."""
 
     stage: RungNetlist
     timing: PathTiming

@@ -1,1 +1,1 @@
-"""What a language model costs on an accelerator of our units: a prompt, or token by token."""
+"""Costs of a language model on an accelerator of our units: a prompt, or token by token."""

@@ -1,4 +1,4 @@
-"""What a prompt, or a token, costs on a chip: latency, energy by cause, area by part, utilization.
+"""Costs of a prompt or a token on a chip: latency, energy by cause, area by part, utilization.
 
 :func:`consilico.sim.system.simulate.system` makes such an answer.
 """
@@ -90,7 +90,7 @@ class OperatorCost:
         }
 
     def to_json(self, phase: str, utilization: Mapping[str, float]) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the answer as data that JSON can carry."""
         w = self.work
         return {
             "name": w.name, "phase": phase, "m": w.m, "k": w.k, "n": w.n, "count": w.count,
@@ -111,7 +111,7 @@ class OperatorCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Rival(Facts):
-    """What another normalizer would make of the same chip; ratios to the one that is asked for."""
+    """Effect of another normalizer on the same chip; ratios are to the one that is asked for."""
 
     name: str
     kind: str
@@ -128,7 +128,7 @@ class Rival(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class SystemAnswer:
-    """What a workload costs on a chip."""
+    """Cost of a workload on a chip."""
 
     workload: Workload
     graph: OperatorGraph

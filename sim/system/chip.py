@@ -31,7 +31,7 @@ _INDEX_BITS = 2  # of a weight that is kept of four
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFormat:
-    """How weights lie in memory, and the unit whose lanes multiply a vector with them."""
+    """Form of weights in memory, and the unit whose lanes multiply a vector with them."""
 
     name: str
     bits: float  # of a weight in DRAM and SRAM, with its share of scales, zero points, indices
@@ -74,7 +74,7 @@ def weight_format(name: str) -> WeightFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
-    """What an inference runs on.
+    """Chip that an inference runs on.
 
     Raises:
         UserError: If a field is not accepted; the message names field, value and what is accepted.

@@ -1,4 +1,4 @@
-"""How long the engines of a chip take for products with weights and for attention.
+"""Time that the engines of a chip take for products with weights and for attention.
 
 Cycles are those of the units, from the first operands of a job to its last result: every job fills
 and drains its array (:func:`consilico.golden.matmul.systolic.cycles`); tests hold them to simulated

@@ -1,4 +1,4 @@
-"""What the parts of a chip cost in a kit: area, energy of an operation, leakage."""
+"""Prices of the parts of a chip in a kit: area, energy of an operation, leakage."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +27,7 @@ _LANES_OF_A_REQUANTIZER = 512  # products of a vector; no sum of a matrix is sho
 
 @dataclass(frozen=True, kw_only=True)
 class PartPrice:
-    """What one kind of part costs."""
+    """Price of one kind of part."""
 
     area_um2: Interval  # of all of them
     leakage_w: Interval  # of all of them

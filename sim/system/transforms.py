@@ -1,4 +1,4 @@
-"""What published ways to compute less would change on a chip: ``consilico system --transform``.
+"""Effects of published ways to compute less on a chip: ``consilico system --transform``.
 
 Each says whether it is a matter of counts only, or needs hardware, and which. What the chip's units
 cannot do is refused in cycles: latency, energy and area stay, and only what it would leave of
@@ -47,7 +47,7 @@ class Transformed:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect(Facts):
-    """What a transform changes, after those before it; ratios are to the workload without any."""
+    """Effect of a transform, after those before it; ratios are to the workload without any."""
 
     name: str  # as it was asked for
     source: str

@@ -68,7 +68,7 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class FormatLoss(Facts):
-    """What a format of P does to a trained model, on the passage."""
+    """Loss of a trained model with a format of P, on the passage."""
 
     p_format: str
     loss: float  # nats per byte
@@ -80,7 +80,7 @@ class FormatLoss(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution(Facts):
-    """How great the results of the normalizer are, over all heads and layers.
+    """Size of the results of the normalizer, over all heads and layers.
 
     Shares are by binades from ``2 ** LEAST_BINADE`` on; the first and the last one have all that is
     below and above.
@@ -277,7 +277,7 @@ class HardwareWeights:
 
 
 class _Counts:
-    """What is counted of results and weights, of which a format has none above a limit."""
+    """Counts of results and weights, of which a format has none above a limit."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit

@@ -30,7 +30,7 @@ _CEILING = math.log(torch.finfo(torch.float32).max) * (1 - 2**-20)
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizer(Config):
-    """What normalizes the scores of a model, and where its constants start.
+    """Normalizer of a model's scores, and where its constants start.
 
     The defaults of ConSmax are the paper's (arXiv 2402.10930, section III): beta uniform in [0.5,
     2.5], gamma 100, learned at the rate of all other weights.

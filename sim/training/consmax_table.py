@@ -28,7 +28,7 @@ class Spread(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ConsmaxRun(Facts):
-    """What came of a training."""
+    """Outcome of one training of the study."""
 
     size: str  # name of the model and its training
     normalizer: str  # name of what normalizes its scores, and of where that starts

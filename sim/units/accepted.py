@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Expected(NamedTuple):
-    """What must come out of a unit for the items that it accepted."""
+    """Results that are due for the items that a unit accepted."""
 
     completes: NDArray[np.uint16]  # (items,), beats on ``o`` that come once the item is taken
     expected: NDArray[np.uint8]  # (beats on ``o``, bytes of ``o``), in order
@@ -32,7 +32,7 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenResults:
-    """What a golden model gives for the beats of data of an :class:`Accepted`."""
+    """Results of a golden model for the beats of data of an :class:`Accepted`."""
 
     beats: Values  # fields of the beats on ``o``, in order
     # (beats of data,): beats on ``o`` that come once one is taken; None: one for each

@@ -29,7 +29,7 @@ class Accumulator:
 
 @dataclass(frozen=True, kw_only=True)
 class PerBeat:
-    """How often a gated clock may tick: for beats taken and, once more, for each reset."""
+    """Ticks that a gated clock may have: for beats taken and, once more, for each reset."""
 
     stream: str = "i"  # or "cfg"
     # Labels of fields of ``i``: a beat counts where one of them is not 0; all do if none is given

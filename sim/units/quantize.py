@@ -27,7 +27,7 @@ _TRIANGLE = 128 * 129 // 2  # pairs of mantissas of which the first is not great
 
 
 class _Bench:
-    """Adds groups."""
+    """Builder of a stimulus that adds groups of values."""
 
     def __init__(self, config: QuantizeConfig) -> None:
         self.config = config

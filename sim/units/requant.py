@@ -31,7 +31,7 @@ _CODE_DEVIATION = 4  # of drawn traffic: standard deviations that the result's r
 
 
 class _Bench:
-    """Adds constants and sums."""
+    """Builder of a stimulus that adds constants and sums."""
 
     def __init__(self, config: RequantConfig) -> None:
         self.config = config

@@ -59,7 +59,7 @@ def row_cycles(timing: RowTiming, config: RowConfig, accepted: Accepted) -> NDAr
 
 
 class _Times:
-    """When a unit for rows took its beats, and used the words of its buffer, since a reset."""
+    """Cycles in which a unit for rows took beats and used words of its buffer, since a reset."""
 
     def __init__(self, now: int, *, constants: bool) -> None:
         self.now = now

@@ -1,4 +1,4 @@
-"""What the catalogue entries of units for whole rows share: rows, what comes of them, and when."""
+"""Parts that the catalogue entries of units for whole rows share: rows, results, times."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -54,7 +54,7 @@ COVERAGE = (
 
 
 class Rows(NamedTuple):
-    """Where the rows are in the beats of data, in order."""
+    """Places of the rows in the beats of data, in order."""
 
     first: NDArray[np.int64]  # (rows,), number of its first beat
     beats: NDArray[np.int64]  # (rows,), beats that came of it

@@ -31,7 +31,7 @@ _TRAFFIC_BEATS = 32  # of a sum of random traffic
 def _add(
     builder: StimulusBuilder, x: Codes, w: Codes, index: Codes, last: NDArray[np.bool_]
 ) -> None:
-    """Add beats."""
+    """Add beats of operands to a stimulus."""
     beats = {"x": x, "w": w, "index": index, "last": last}
     builder.data(beats, int(last.sum()), operations=w.size)
 

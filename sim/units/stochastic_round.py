@@ -22,7 +22,7 @@ _SEEDS = (0, (1 << _SEED_BITS) - 1, 1)  # the state's extremes; then drawn ones
 
 
 class _Bench:
-    """Adds seeds and values."""
+    """Builder of a stimulus that adds seeds and values."""
 
     def __init__(self, config: StochasticRoundConfig) -> None:
         self.config = config

@@ -35,7 +35,7 @@ _NORMAL_DEPTH = 64  # k of drawn traffic
 
 
 class SystolicBench:
-    """Adds jobs."""
+    """Builder of a stimulus that adds jobs of one array."""
 
     def __init__(self, config: SystolicConfig) -> None:
         self.config = config

@@ -1,1 +1,1 @@
-"""What a language model computes: its matrix products, attentions and passes, with their shapes."""
+"""Work of a language model: its matrix products, attentions and passes, with their shapes."""

@@ -1,4 +1,4 @@
-"""What a model computes element by element: norms, positions, activations, sums."""
+"""Element-wise work of a model: norms, positions, activations, sums."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

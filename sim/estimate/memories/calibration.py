@@ -1,4 +1,4 @@
-"""What flip-flop and latch buffers cost in a kit: measured sizes, and formulas fitted between them.
+"""Costs of flip-flop and latch buffers in a kit: measured sizes, and formulas fitted between them.
 
 A table is one checked-in JSON file per kit in ``calibration/``: sizes, what synthesis and
 gate-level simulation measured, tools and date. The command

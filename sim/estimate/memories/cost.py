@@ -1,4 +1,4 @@
-"""What a buffer costs: one function for flip-flops, latches and SRAM."""
+"""Cost of a buffer: one function for flip-flops, latches and SRAM."""
 
 import math
 from collections.abc import Mapping
@@ -124,7 +124,7 @@ class BufferCost(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class _Figures:
-    """What is known of a buffer apart from what was asked for: fields of :class:`BufferCost`."""
+    """Figures of a buffer apart from what was asked for: fields of :class:`BufferCost`."""
 
     area_um2: Interval
     read_pj: Interval

@@ -51,7 +51,7 @@ _TOP = "buffer"
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredBuffer(Facts):
-    """What one buffer costs. An energy is that of a cycle in which nothing else happens.
+    """Measured cost of one buffer. An energy is that of a cycle in which nothing else happens.
 
     Leakage is not part of the energies; clock and wires are ideal, glitches are not counted.
     """

@@ -42,7 +42,7 @@ _VACUUM_F_PER_UM = 8.854e-18
 
 @dataclass(frozen=True, kw_only=True)
 class SramTechnology:
-    """What the SRAM model needs to know of a process; widths and lengths are in um."""
+    """Parameters of a process that the SRAM model needs; widths and lengths are in um."""
 
     node_nm: float
     kind: str  # of the transistors, one of KINDS

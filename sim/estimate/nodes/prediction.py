@@ -68,7 +68,7 @@ class ErrorBar(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class UnitsBar(Facts):
-    """What a prediction becomes with the errors that our own units have when scaled likewise."""
+    """Range of a prediction, by the errors that our own units have when scaled likewise."""
 
     low: float
     median: float

@@ -140,7 +140,7 @@ def scaling_data() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Technology(Facts):
-    """Where a circuit is made: the node, the kind of transistors and the supply."""
+    """Technology that a circuit is made in: the node, the kind of transistors and the supply."""
 
     name: str  # as the user wrote it: a kit or a node
     node_nm: float

@@ -1,4 +1,4 @@
-"""What an estimate is: costs of a unit, or of anyone's design, and what they hold for."""
+"""Answers of the estimator: costs of a unit, or of anyone's design, and what they hold for."""
 
 from dataclasses import dataclass
 from typing import Any

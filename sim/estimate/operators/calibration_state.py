@@ -1,4 +1,4 @@
-"""Whether a table of measurements is still of the Verilog that the generators write.
+"""Check whether a table of measurements is still of the Verilog that the generators write.
 
 What was measured is data of a state: a generator may change without the table being measured
 anew. Rows that carry the hash of their Verilog tell.
@@ -45,7 +45,7 @@ class OfVerilog(Protocol):
 
     @property
     def unit(self) -> str:
-        """Name of the unit."""
+        """Return the name of the unit that the row is about."""
 
     @property
     def config(self) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Prediction(Facts):
 
     @property
     def covered(self) -> bool:
-        """Whether the interval holds what was measured."""
+        """Return whether the interval holds the measured value."""
         return self.low <= self.measured <= self.high
 
 
@@ -125,7 +125,7 @@ class EstimateErrors(Facts):
 
     @property
     def met(self) -> bool:
-        """Whether the errors and the coverage keep their limits."""
+        """Return whether the errors and the coverage keep their limits."""
         return (
             (self.limits.median is None or self.median <= self.limits.median)
             and (self.limits.p95 is None or self.p95 <= self.limits.p95)

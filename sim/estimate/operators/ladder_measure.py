@@ -49,7 +49,7 @@ class LayoutItem:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What no other item of a kit has."""
+        """Key that no other item of a kit has."""
         return self.unit, json.dumps(self.config, sort_keys=True), self.purpose
 
 

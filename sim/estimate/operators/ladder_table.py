@@ -1,4 +1,4 @@
-"""What layouts cost next to their mapped cells: the table that factors to the layout come from."""
+"""Costs of layouts next to their mapped cells: the table that factors to the layout come from."""
 
 import json
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class MeasuredLadder(Facts):
 
     @property
     def at_cells(self) -> MeasuredRung:
-        """What the mapped cells cost."""
+        """Cost of the mapped cells."""
         return self.rungs[0]
 
     @property

@@ -1,4 +1,4 @@
-"""What was measured in a kit: the table that the costs of estimates are fitted to."""
+"""Measurements in a kit: the table that the costs of estimates are fitted to."""
 
 import json
 from dataclasses import dataclass

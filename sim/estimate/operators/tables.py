@@ -45,7 +45,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class OperandTraffic(Facts):
-    """What the traffic of one source is like at the input of a unit."""
+    """Traffic of one source at the input of a unit."""
 
     operations: float  # that a beat has, divided by those that the unit states for one
     operands: dict[str, dict[str, float]]  # toggle_rate and sign_correlation by operand

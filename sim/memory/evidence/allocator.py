@@ -1,4 +1,4 @@
-"""What PyTorch's allocator holds in addition to tensors, as measured runs reserved it.
+"""Memory that PyTorch's allocator holds in addition to tensors, as measured runs reserved it.
 
 The allocator splits and keeps the blocks of tensors that are gone. How much it then holds beyond
 the peak follows what comes and goes in a step, and not what stays: in the runs here it is 5 to 70 %

@@ -27,7 +27,7 @@ def counted_peaks() -> dict[str, KeptPeak]:
 
 
 def main() -> int:
-    """Write the file."""
+    """Write the table of peaks that the ledger gives today."""
     found = {words: peak.to_json() for words, peak in counted_peaks().items()}
     write_atomic(KEPT, json.dumps(found, indent=1) + "\n")
     return 0

@@ -67,7 +67,7 @@ class RunOnGpu:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptPeak(Facts):
-    """What the ledger gives for a run of the tables."""
+    """Peak that the ledger gives for a run of the tables."""
 
     run_class: str
     bytes: int

@@ -1,4 +1,4 @@
-"""Which runs the libraries do: what else is asked for is refused in one line."""
+"""Runs that the libraries can do: anything else that is asked for is refused in one line."""
 
 from collections.abc import Mapping
 from typing import Any

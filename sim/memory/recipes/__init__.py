@@ -1,1 +1,1 @@
-"""What training frameworks do when their documentation is followed, as settings of a run."""
+"""Settings of training frameworks when their documentation is followed."""

@@ -15,7 +15,7 @@ __all__ = ["AppliedRecipe", "Origin", "Recipe", "find_recipe", "recipe_names"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a framework does: a method, and settings with where each is documented."""
+    """Recipe of a framework: a method, and settings with where each is documented."""
 
     name: str
     title: str

@@ -15,7 +15,7 @@ __all__ = ["ForeignDesign", "read_design"]
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignDesign:
-    """A design of anyone's."""
+    """Design that somebody brings along, with its top module and parameters."""
 
     source: str  # names of its files, for messages
     top: str

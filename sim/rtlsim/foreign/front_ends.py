@@ -1,4 +1,4 @@
-"""Whether a simulator and the front end that costs are taken from understand a text alike.
+"""Check whether a simulator and the front end that costs are taken from understand a text alike.
 
 Where the language leaves a choice, or a tool departs from it, they may not: a variable that is
 initialized from an input is x to one tool, a constant to another, and continuous to a third. Random
@@ -75,7 +75,7 @@ class FrontEndDifference(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEnds(Facts):
-    """What a comparison of a text with its elaborated form found."""
+    """Findings of a comparison of a text with its elaborated form."""
 
     simulator: str  # that ran both
     reader: str  # front end that elaborated the text

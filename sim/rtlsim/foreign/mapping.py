@@ -1,4 +1,4 @@
-"""How the ports of anyone's design serve the streams of a unit: the mapping file.
+"""Mapping file: how the ports of anyone's design serve the streams of a unit.
 
 A mapping file is TOML (docs/your-own-design.md has one with every key). Its values are Verilog
 expressions over the fields of the unit's payloads, or over the ports of the design.
@@ -34,7 +34,7 @@ class Reset:
 
 @dataclass(frozen=True, kw_only=True)
 class InputMap:
-    """How the design takes the data of stream ``i``."""
+    """Way in which the design takes the data of stream ``i``."""
 
     drive: dict[str, str]  # input port: expression over the fields of the payload
     valid: str = ""  # input port that is 1 with a beat; without one every cycle's data are taken
@@ -43,7 +43,7 @@ class InputMap:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputMap:
-    """How the design delivers the results of stream ``o``."""
+    """Way in which the design delivers the results of stream ``o``."""
 
     fields: dict[str, str]  # field of the payload: expression over output ports
     latency_cycles: int  # from the acceptance of a beat to its result, nothing stalling
@@ -54,7 +54,7 @@ class OutputMap:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigMap:
-    """How the design takes the beats of stream ``cfg``."""
+    """Way in which the design takes the beats of stream ``cfg``."""
 
     writes: tuple[dict[str, str], ...] = ()  # per write: input port and expression over fields
     valid: str = ""  # input port that is 1 in a cycle of a write
@@ -66,7 +66,7 @@ class ConfigMap:
 
 @dataclass(frozen=True, kw_only=True)
 class Mapping:
-    """A mapping file."""
+    """Content of a mapping file: ports of a design and the streams that they serve."""
 
     source: str  # name of the file, for messages
     clock: str  # input port

@@ -33,7 +33,7 @@ class Proposal:
 
     @property
     def text(self) -> str:
-        """Return the file's text."""
+        """Return the proposed mapping as the text of a file."""
         return "\n".join(self.lines) + "\n"
 
 

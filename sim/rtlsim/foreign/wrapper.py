@@ -92,7 +92,7 @@ class _Wrapper:
             raise UserError(f"{mapping.source}: config is given; the unit has no stream cfg")
 
     def text(self) -> str:
-        """Return the Verilog."""
+        """Return the Verilog of the wrapper around the design."""
         body = [*self._input(), *self._config(), *self._reset(), *self._output(), *self._clocks()]
         self._drive("clock", self._map.clock, "clk")
         for port, value in self._map.constants.items():

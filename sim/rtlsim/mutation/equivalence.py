@@ -41,7 +41,7 @@ _REACHED = "scorr -C 200; scorr -F 2 -C 200; pdr"
 
 @dataclass(frozen=True, kw_only=True)
 class MutantComparison:
-    """What is known of how a mutant differs from the design."""
+    """Verdict on how a mutant differs from the design."""
 
     verdict: Literal["equivalent", "differs", "not decided"]
     cycles: int | None = None  # in which a difference shows at the earliest known

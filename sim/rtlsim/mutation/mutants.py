@@ -60,7 +60,7 @@ _WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
-    """One fault."""
+    """Fault that a mutant has, with its place in the source."""
 
     number: int  # value of the input that switches it on
     file: str  # that the text names at this place; empty if it names none

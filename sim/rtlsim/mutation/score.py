@@ -55,7 +55,7 @@ class Survivor(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class MutationScore(Facts):
-    """What became of the mutants of a unit."""
+    """Fate of the mutants of a unit."""
 
     derived: ClassVar[tuple[str, ...]] = ("score",)
 

@@ -26,7 +26,7 @@ _MEMORY_BYTES = 3 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class ProverAnswer:
-    """What a prover found out about one output."""
+    """Finding of a prover about one output."""
 
     verdict: str  # "proved", "failed" or "not proved"
     engine: str | None  # that decided, such as "abc pdr"

@@ -44,7 +44,7 @@ _HELPED = """\
 
 @dataclass(frozen=True, kw_only=True)
 class Around:
-    """What stands in the middle of the harness."""
+    """Design in the middle of the harness."""
 
     module: str  # the unit
     # Whether a mark is what the unit, sliced, says it is, or a difference between two copies of

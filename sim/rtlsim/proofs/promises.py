@@ -26,7 +26,7 @@ class StreamPromises:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What a prover takes: an AIGER file with one output per property of :data:`PROPERTIES`."""
+    """Model for a prover: an AIGER file with one output per property of :data:`PROPERTIES`."""
 
     aiger: bytes
     overflow: bytes | None  # likewise, for NO_OVERFLOW; None if there are no accumulators

@@ -57,7 +57,7 @@ _TOO_COARSE = "data decide whether other data count, which the proof does not fo
 
 @dataclass(frozen=True, kw_only=True)
 class Proof(Facts):
-    """What is known of one property."""
+    """State of knowledge about one property."""
 
     name: str
     statement: str

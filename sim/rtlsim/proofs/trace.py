@@ -49,7 +49,7 @@ class Trace(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """What a simulation of a counterexample shows."""
+    """Simulation of a counterexample, with what it shows."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

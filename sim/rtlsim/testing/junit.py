@@ -10,7 +10,7 @@ __all__ = ["JunitCase", "Suite", "junit_xml"]
 
 @dataclass(frozen=True, kw_only=True)
 class JunitCase:
-    """One test."""
+    """Test that ran, as a case of a JUnit file."""
 
     name: str
     classname: str  # what servers group tests by
@@ -21,7 +21,7 @@ class JunitCase:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Tests that ran together."""
+    """Tests that ran together, as a suite of a JUnit file."""
 
     name: str
     cases: Sequence[JunitCase]

@@ -1,4 +1,4 @@
-"""What a simulation is told about the design that it was started for."""
+"""Plan that a simulation is given about the design that it was started for."""
 
 import json
 import os

@@ -96,7 +96,7 @@ class Simulate:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the plugin's options."""
+    """Add the plugin's options to those of pytest."""
     group = parser.getgroup("consilico", "Consilico: cocotb tests on simulators")
     group.addoption(
         "--consilico-sim",

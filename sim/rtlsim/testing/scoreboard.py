@@ -68,7 +68,7 @@ class Mismatch:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreboardReport:
-    """What came out of a design, compared with what had to."""
+    """Results that came out of a design, compared with those that had to."""
 
     due: int  # results of all that was accepted
     checked: int  # results that were compared
@@ -131,7 +131,7 @@ class Scoreboard:
         self._items.append((int(get_sim_time("step")), Kind.RESET, 0))
 
     def deliver(self, beat: Beat) -> None:
-        """Note a result."""
+        """Note a result that came out of the design."""
         self._delivered.append(beat)
         self._beats += 1
 

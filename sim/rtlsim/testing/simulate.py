@@ -43,7 +43,7 @@ _LOG_LINES = 60
 
 @dataclass(frozen=True, kw_only=True)
 class DesignUnderTest:
-    """What is tested: Verilog texts and the name of the top module, and the unit if it is one."""
+    """Design that is tested: Verilog texts, the top module, and the unit if it is one."""
 
     sources: tuple[str, ...]
     top: str
@@ -93,7 +93,7 @@ class DesignUnderTest:
 
 @dataclass(frozen=True, kw_only=True)
 class TestCase(Facts):
-    """One test that ran."""
+    """Test that ran, with its outcome and its time."""
 
     __test__: ClassVar[bool] = False  # no class of tests, whatever pytest makes of its name
 

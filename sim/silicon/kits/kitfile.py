@@ -46,7 +46,7 @@ class CellRows:
 
 @dataclass(frozen=True, kw_only=True)
 class WireLayer:
-    """What a micrometer of wire has, on the layer or the mix of layers that nets are routed on."""
+    """Resistance and capacitance of a micrometer of wire, on the layer or mix of layers of nets."""
 
     layer: str
     ff_per_um: float

@@ -57,7 +57,7 @@ class ClockTree:
 
 @dataclass(frozen=True, kw_only=True)
 class _Behind:
-    """What the clock has before it from some place of its network on."""
+    """Network of the clock in front of some place, with the delay that it adds."""
 
     last_s: float = 0.0  # delay to the last sink
     first_s: float = 0.0  # to the first
@@ -85,7 +85,7 @@ def _joined(behind: Sequence[_Behind]) -> _Behind:
 
 @dataclass(kw_only=True, eq=False)
 class _Node:
-    """What a driver drives: a pin of the netlist, or a buffer of the tree and what it drives."""
+    """Pin or buffer that a driver drives, with what the buffer drives in turn."""
 
     at: Point
     load_f: float

@@ -17,7 +17,7 @@ __all__ = ["Closed", "Closure", "close"]
 
 @dataclass(frozen=True, kw_only=True)
 class Closure(Facts):
-    """What was changed so that a placement keeps its limits and its clock."""
+    """Changes by which a placement keeps its limits and its clock."""
 
     buffers: int  # added for limits
     repaired: int  # drivers that became stronger for limits
@@ -29,7 +29,7 @@ class Closure(Facts):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Closed:
-    """A placement after closure."""
+    """Placement after closure, with the changes that closure made."""
 
     placement: Placement
     wires: tuple[NetWire, ...]

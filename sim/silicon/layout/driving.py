@@ -1,4 +1,4 @@
-"""What a net's driver can bear: the sinks of nets on a placement, and drivers that serve them.
+"""Load that a net's driver can bear: the sinks of nets on a placement, and drivers for them.
 
 Netlists are looked at while they are changed: a pin has the capacitance of what its cell is by now,
 slews are those of the layout that the changes begin with.

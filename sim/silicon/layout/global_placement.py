@@ -154,7 +154,7 @@ class _Wirelength:
         return low, high
 
     def half_perimeter(self, middles: "Tensor") -> float:
-        """Return the half-perimeter wirelength."""
+        """Return the half-perimeter wirelength of the nets."""
         low, high = self._ends(self.pin_places(middles))
         return float((high - low).sum())
 

@@ -48,7 +48,7 @@ class ClockTreeFacts(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class HoldFacts(Facts):
-    """Whether data changes too early for the clock that comes through its tree."""
+    """Hold check: whether data changes too early for the clock that comes through its tree."""
 
     worst_slack_ns: float | None  # None: there is nothing to check
     violations: int  # pins that are left with data too early
@@ -78,7 +78,7 @@ class PhysicalLayout:
 
     @property
     def wirelength_um(self) -> float:
-        """Length of all wires."""
+        """Return the length of all wires, in um."""
         return sum(wire.length_um for wire in self.wires)
 
     def wire_capacitances_f(self) -> dict[str, float]:

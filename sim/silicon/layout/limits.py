@@ -1,4 +1,4 @@
-"""What a laid-out netlist asks of its cells beyond the limits that their library states.
+"""Demands of a laid-out netlist on its cells beyond the limits that their library states.
 
 A limit holds of a pin: the capacitance that an output drives, wires included; the slew at an output
 or an input; the number of inputs on a net. Slews are those of NLDM tables at the whole load of a
@@ -40,7 +40,7 @@ class OverLimit(Facts):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loads:
-    """What the nets of a laid-out netlist load their drivers with, and the slews that follow."""
+    """Loads of the drivers of a laid-out netlist, and the slews that follow."""
 
     design: PlaceableDesign
     arrays: NetlistArrays  # loads with wires

@@ -23,7 +23,7 @@ __all__ = ["PlacementOptions", "nearest_slots", "place", "place_changes", "port_
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementOptions:
-    """How a netlist is placed.
+    """Options of a placement.
 
     Raises:
         UserError: If an option is not accepted.

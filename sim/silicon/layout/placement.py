@@ -1,4 +1,4 @@
-"""What is placed, on which rows, and where it came to lie."""
+"""Placement of a netlist: the cells, the rows, and where each cell came to lie."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -39,12 +39,12 @@ class Core:
 
     @property
     def height_um(self) -> float:
-        """Height of all rows."""
+        """Return the height of all rows together."""
         return self.rows * self.row_um
 
     @property
     def area_um2(self) -> float:
-        """Area of the rectangle."""
+        """Return the area of the rectangle that holds all rows."""
         return self.width_um * self.height_um
 
 
@@ -74,12 +74,12 @@ class PlaceableDesign:
 
     @property
     def cells(self) -> int:
-        """Number of cells."""
+        """Return the number of cells that are placed."""
         return len(self.widths_um)
 
     @property
     def area_um2(self) -> float:
-        """Area of all cells."""
+        """Return the area of all cells together."""
         return float(self.widths_um.sum() * self.row_um)
 
     def changed(
@@ -107,7 +107,7 @@ class PlaceableDesign:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Placement:
-    """Where the cells of a design lie: lower left corners, in um.
+    """Places of the cells of a design: lower left corners, in um.
 
     Cells in odd rows are mirrored at a horizontal axis, so that rows share their supply rails;
     ``flipped`` cells at a vertical one.

@@ -34,14 +34,14 @@ class SteinerTree:
 
     @property
     def lengths_um(self) -> Reals:
-        """Length of each edge."""
+        """Return the length of each edge, in um."""
         ends = self.points[self.edges]
         lengths: Reals = np.abs(ends[:, 0] - ends[:, 1]).sum(-1)
         return lengths
 
     @property
     def length_um(self) -> float:
-        """Length of all edges."""
+        """Return the length of all edges together, in um."""
         return float(self.lengths_um.sum())
 
 

@@ -23,12 +23,12 @@ class NetWire:
 
     @property
     def length_um(self) -> float:
-        """Length of the wire."""
+        """Return the length of the wire, in um."""
         return self.tree.length_um
 
     @property
     def capacitance_f(self) -> float:
-        """Capacitance of the wire."""
+        """Return the capacitance of the wire, in F."""
         return self.length_um * self.layer.ff_per_um * 1e-15
 
     def node_capacitances_f(self) -> Reals:

@@ -1,4 +1,4 @@
-"""When the clock arrives at the registers of a netlist that has a clock tree, and what that spoils.
+"""Arrival of the clock at the registers of a netlist that has a clock tree, and what that spoils.
 
 Hold is the race of new data against the edge that takes the old: data that leaves a register at an
 edge must not reach another one before that has closed. It does not depend on the period. Inputs are
@@ -59,7 +59,7 @@ foreach name $pins {
 
 @dataclass(frozen=True, kw_only=True)
 class ClockArrival(Facts):
-    """When rising edges of the clock arrive at flip-flops, after the edge at the port."""
+    """Arrival of rising clock edges at flip-flops, after the edge at the port."""
 
     insertion_delay_ns: float  # in the mean
     skew_ns: float  # between the first and the last
