@@ -34,7 +34,16 @@ SIM_ROOMS = {  # room: rooms of ``sim`` that it may import, itself included
     "accelerator": (*_ESTIMATE, "memory", "workload", "accelerator"),
     "system": (*_ESTIMATE, *_OF_MODELS, "accuracy", "comparison", "system"),
     "explore": (*_ESTIMATE, *_OF_MODELS, "accuracy", "comparison", "system", "explore"),
-    "claims": (*_ESTIMATE, *_OF_MODELS, "comparison", "system", "explore", "claims"),
+    "claims": (
+        *_ESTIMATE,
+        *_OF_MODELS,
+        "accuracy",
+        "training",
+        "comparison",
+        "system",
+        "explore",
+        "claims",
+    ),
 }
 # rooms of ``sim/silicon``, each importing only from those before it; its own modules import all
 SILICON_ROOMS = (

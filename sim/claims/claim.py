@@ -18,6 +18,7 @@ from consilico.sim.claims.figure import BOUNDS, UNITS, ClaimAnswer, ClaimLimit
 from consilico.sim.claims.memory_question import MemoryQuestion
 from consilico.sim.claims.other_questions import NoQuestion, PrintedQuestion
 from consilico.sim.claims.system_question import SystemQuestion
+from consilico.sim.claims.training_question import TrainingQuestion
 
 __all__ = ["KINDS", "Claim", "Condition", "Question", "read_claims"]
 
@@ -48,6 +49,7 @@ KINDS: dict[str, type[Question]] = {
     "printed": PrintedQuestion,
     "comparison": ComparisonQuestion,
     "system": SystemQuestion,
+    "training": TrainingQuestion,
     "nothing": NoQuestion,
 }
 """Kinds of questions, as claim files name them."""

@@ -33,9 +33,8 @@ UNITS = {
     "mW": FigureUnit(quantity="power", size=1e-3),
     "pJ": FigureUnit(quantity="energy", size=1.0),
     "ns": FigureUnit(quantity="delay", size=1.0),
-    "TOPS/W": FigureUnit(
-        quantity="operations per energy", size=1.0
-    ),  # no question answers in these
+    # no question answers in these
+    "TOPS/W": FigureUnit(quantity="operations per energy", size=1.0),
     "TOPS/mm2": FigureUnit(quantity="operations per area", size=1.0),
     "perplexity": FigureUnit(quantity="perplexity", size=1.0),
 }

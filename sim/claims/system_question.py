@@ -15,9 +15,15 @@ from consilico.sim.workload.graph import Workload
 
 __all__ = ["QUANTITIES", "SystemQuestion"]
 
-QUANTITIES = ("latency", "energy", "weight bytes", "normaliser's share of attention")
-"""What may be asked for; the last one is of cycles that a normalizer without latency, buffer and
-slices would not take."""
+_OF_ATTENTION, _OF_LATENCY = "normaliser's share of attention", "normaliser's share of latency"
+_ON_LANES = "share of latency of softmax on vector lanes"
+_SHARES = (_OF_ATTENTION, _OF_LATENCY, _ON_LANES)
+QUANTITIES = ("latency", "energy", "weight bytes", *_SHARES)
+"""What may be asked for; a normalizer's share is of cycles that one without latency, buffer and
+slices would not take. On vector lanes softmax of all scores comes in addition, one by one."""
+
+_SOFTMAX_OPERATIONS = 5
+"""Operations of softmax for each score: maximum, difference, exponential, sum and quotient."""
 
 _WORKLOAD = {"model": "", "phase": "decode", "context": 4096, "new": 0, "batch": 1}
 
@@ -43,13 +49,13 @@ class SystemQuestion:
             UserError: If a field is not accepted.
         """
         quantity = table.choice("quantity", QUANTITIES)
-        share = quantity == QUANTITIES[-1]
+        share = quantity in _SHARES
         runs = [_Run.read(run) for run in table.table("run")]
         others = [_Run.read(run) for run in table.table("against")]
         if not runs:
             raise table.error("run", "is missing")
         if share == bool(others):
-            raise table.error("against", "must be given, but for a share of attention")
+            raise table.error("against", "must be given, but for a share of latency or attention")
         ratios = [form for form in FORMS if form not in ("amount", "less")]
         form = "amount" if share else table.choice("form", ratios)
         return cls(quantity=quantity, run=runs[0], against=others[0] if others else None, form=form)
@@ -129,5 +135,11 @@ def _amount(quantity: str, found: SystemAnswer) -> Interval:
     if quantity == "weight bytes":
         ratio = found.effects[-1].weight_bytes_ratio if found.effects else 1.0
         return exactly(ratio)
+    if quantity == _OF_LATENCY:
+        return exactly(found.normalizer_share_of_latency)
+    if quantity == _ON_LANES:
+        operations = _SOFTMAX_OPERATIONS * sum(each.scores for each in found.graph.attention)
+        softmax_s = operations / found.chip.lanes * found.chip.clock_ns * 1e-9
+        return exactly(softmax_s / (found.latency_s.value + softmax_s))
     (work,) = {id(o): o.work for o in found.operators if o.work.engine == "tiles"}.values()
     return exactly((work.normalizer + work.buffer) / work.cycles.value)

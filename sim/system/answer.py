@@ -229,15 +229,23 @@ class SystemAnswer:
         own = (o for o in self.operators if o.work.engine == "tiles")
         return sum(summed(o.energy_j.values()).value for o in own)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data; a quantity with an interval has ``value``, ``low`` and ``high``."""
-        chip, phase = self.chip, self.workload.phase
-        exposed = sum(
+    @property
+    def exposed_cycles(self) -> float:
+        """Return the cycles that normalizer, buffer and slices add where DRAM is not waited for."""
+        return sum(
             o.work.normalizer + o.work.buffer
             for o in self.operators
             if o.dram_cycles < o.work.cycles.value
         )
-        cycle = chip.clock_ns * 1e-9
+
+    @property
+    def normalizer_share_of_latency(self) -> float:
+        """Return the share of the latency that :attr:`exposed_cycles` take."""
+        return self.exposed_cycles * self.chip.clock_ns * 1e-9 / self.latency_s.value
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; a quantity with an interval has ``value``, ``low`` and ``high``."""
+        chip, phase = self.chip, self.workload.phase
         return {
             "model": self.workload.model.name,
             "phase": phase,
@@ -267,8 +275,8 @@ class SystemAnswer:
                 "kind": self.normalizer.kind,
                 "needs": KINDS[self.normalizer.kind],
                 "config": self.normalizer.config.to_json(),
-                "exposed_cycles": exposed,
-                "share_of_latency": exposed * cycle / self.latency_s.value,
+                "exposed_cycles": self.exposed_cycles,
+                "share_of_latency": self.normalizer_share_of_latency,
                 "share_of_energy": self.normalizer_j.value / self.total_j.value,
                 "area_um2": self.normalizer_um2.to_json(),
                 "buffer_kib": self.buffer_bytes / 1024,

@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import replace
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import consilico
 from consilico.sim.base.errors import UserError
+from consilico.sim.claims import training_question
 from consilico.sim.claims.catalogue import claims
 from consilico.sim.claims.check import check_claims
 from consilico.sim.claims.claim import Claim, read_claims
@@ -17,9 +19,12 @@ from consilico.sim.claims.comparison_question import ComparisonQuestion
 from consilico.sim.claims.estimate_question import EstimateQuestion
 from consilico.sim.claims.figure import ClaimAnswer, Figure
 from consilico.sim.claims.memory_question import MemoryQuestion
+from consilico.sim.claims.training_question import TrainingQuestion
 from consilico.sim.comparison import table
 from consilico.sim.estimate.nodes.measure import measured_table
 from consilico.sim.memory.settings import Settings
+from consilico.sim.training import consmax_measure, consmax_table
+from consilico.sim.training.consmax_table import ConsmaxRun, ConsmaxTable, read_consmax_table
 from tests.sim.claims.test_claim_files import ESTIMATE, RIGHT, SHORT, file_of
 from tests.sim.comparison.small_table import small_rows
 
@@ -230,3 +235,35 @@ def test_a_paper_that_counts_in_its_own_way_is_conditional() -> None:
     assert found.verdict == "conditional"
     assert [item.met for item in found.conditions] == [False, True]
     assert RIGHT.count("verdict") == 0  # nothing in a file says one
+
+
+def trained(size: str, seed: int, normalizer: str, loss: float) -> ConsmaxRun:
+    row = read_consmax_table().rows[0]
+    return replace(row, size=size, seed=seed, normalizer=normalizer, loss=loss)
+
+
+def test_a_training_is_compared_with_softmax_of_the_same_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = (
+        trained("small", 1, "softmax", 2.0), trained("small", 1, "consmax", 2.0 + log(1.01)),
+        trained("small", 2, "softmax", 1.5), trained("small", 2, "consmax", 1.5 + log(1.04)),
+        trained("small", 3, "consmax", 9.9),  # nothing to compare it with
+        trained("quick", 1, "softmax", 2.0), trained("quick", 1, "consmax_rows", 2.0 + log(1.5)),
+    )  # fmt: skip
+    monkeypatch.setattr(consmax_table, "read_consmax_table", lambda: ConsmaxTable(rows=rows))
+    found = TrainingQuestion(size="small", normalizer="consmax").answer("%").figure
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((2.5, 1.0, 4.0))
+    rows_found = TrainingQuestion(size="quick", normalizer="consmax_rows").answer("x").figure
+    assert rows_found is not None
+    assert rows_found.value == pytest.approx(0.5)
+    open_ = TrainingQuestion(size="paper", normalizer="consmax").answer("%")
+    assert open_.figure is None
+    assert open_.why == "the table of trainings has none of size paper; the command runs them"
+    assert open_.command.endswith("consmax_measure --sizes paper")
+
+
+def test_sizes_and_normalizers_of_trainings_are_those_of_the_study() -> None:
+    assert set(training_question.SIZES) == set(consmax_measure.SIZES) - {"search"}
+    assert set(training_question.NORMALIZERS) < set(consmax_measure.NORMALIZERS)

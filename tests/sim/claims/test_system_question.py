@@ -94,3 +94,21 @@ def test_a_normalizers_share_is_of_the_cycles_of_attention(tmp_path: Path) -> No
 def test_what_is_not_accepted_names_the_field(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         asked(tmp_path, text)
+
+
+@pytest.mark.parametrize("lanes", [16, 256])
+def test_shares_of_latency_are_those_of_the_command(
+    lanes: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = f'run = {{ model = "llama-60m", phase = "prefill", context = 256, lanes = {lanes} }}\n'
+    own = asked(tmp_path, f'quantity = "normaliser\'s share of latency"\n{run}')
+    on_lanes = asked(tmp_path, f'quantity = "share of latency of softmax on vector lanes"\n{run}')
+    assert main([*shlex.split(own.command)[1:], "--json", "-"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert own.figure is not None
+    assert own.figure.value == pytest.approx(value["normaliser"]["share_of_latency"])
+    assert on_lanes.figure is not None
+    # 8 layers of 8 heads; a query sees the keys up to its own; a cycle of 2 ns
+    softmax_s = 5 * 8 * 8 * 256 * 257 / 2 / lanes * 2e-9
+    share = softmax_s / (value["latency_s"]["value"] + softmax_s)
+    assert on_lanes.figure.value == pytest.approx(share)
