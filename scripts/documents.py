@@ -58,6 +58,7 @@ HEADLINES: tuple[tuple[str, dict[str, Any], float, str | None], ...] = (
 )
 _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "attention": "consmax",
+    "attention/key_buffer": "tile",
     "attention/tile": "tile",
     "base2_scores": "softmax",
     "consmax": "consmax",

@@ -16,6 +16,7 @@ RTL = Path(__file__).parents[2] / "rtl"
 UNITS = own_units()
 # small ones with other options than the defaults
 OTHER = {
+    "attention/key_buffer": "columns=3 head_dim=5 storage=flop",
     "attention/tile": "rows=3 columns=2 head_dim=3 tokens=9 p_format=2xint7 multiplier_width=4",
     "base2_scores": "lanes=2 score_integer=8",
     "consmax/base2": "lanes=2 output=fixed fixed_width=9 score_integer=3",

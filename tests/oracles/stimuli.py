@@ -562,9 +562,19 @@ def deepest_product(parameters: Parameters, w: int) -> Iterator[Item]:
             yield beat(0 if row else min(rows, k - first), loads > 0 and first + rows + row < k)
 
 
+def attention_key_buffer(rng: Random, parameters: Parameters) -> Iterator[Item]:
+    """Yield blocks of all sizes, of keys whose elements all differ or are all the same."""
+    columns, depth = parameters["columns"], parameters["head_dim"]
+    for size in [*range(1, columns + 1), *[rng.randint(1, columns) for _ in range(12)]]:
+        for place in range(size):
+            last = place == size - 1 and (size < columns or rng.random() < 0.5)
+            yield ACCEPT, join([*lanes(rng, 8, depth), (int(last), 1)])
+
+
 DRAWN: dict[str, Callable[[Random, Parameters], Iterator[Item]]] = {
     function.__name__: function
     for function in (
+        attention_key_buffer,
         attention_tile,
         base2_scores,
         ibert,

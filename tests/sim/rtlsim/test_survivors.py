@@ -264,6 +264,26 @@ NAMED = (  # in the issue that asked for a harness that catches them
 )
 OWN = (
     Fault(
+        what="a bank takes keys while its last element is still to leave",
+        unit="attention/key_buffer",
+        settings=("columns=2", "head_dim=2"),
+        module="attention.key_buffer",
+        edits=(
+            ("with m.If(leaves & done & (reads == bank)):", "with m.If(leaves & (reads == bank)):"),
+        ),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
+        what="lanes behind the last key keep what an earlier block left there",
+        unit="attention/key_buffer",
+        settings=("columns=2", "head_dim=2"),
+        module="attention.key_buffer",
+        edits=(("& (count > lane).replicate(_BYTE)", ""),),
+        caught_by=FULL_SPEED,
+        says="wrong",
+    ),
+    Fault(
         what="values of the next key tile are loaded over those that are still to be used",
         unit="attention/tile",
         settings=("rows=2", "columns=2", "head_dim=2"),

@@ -171,6 +171,7 @@ def test_every_other_normalizer_is_compared() -> None:
     assert {rival.name for rival in found.rivals} == names - {
         "consmax/log2",
         "base2_scores",
+        "attention/key_buffer",
         "attention/tile",
     }
     for rival in found.rivals:

@@ -16,6 +16,7 @@ from consilico.golden.attention.consmax_log2 import Log2Constants, consmax_log2
 from consilico.golden.attention.consmax_split import SplitConstants, consmax_split
 from consilico.golden.attention.ibert import IbertConstants, ibert
 from consilico.golden.attention.ita import ita
+from consilico.golden.attention.key_buffer import transposed
 from consilico.golden.attention.online_softmax import online_softmax
 from consilico.golden.attention.softermax import softermax
 from consilico.golden.attention.softmax import softmax
@@ -447,7 +448,23 @@ class Systolic(Reference):
         return found
 
 
+class KeyBuffer(Reference):
+    """Keys wait until their block is whole; a reset drops them."""
+
+    def start(self) -> None:
+        self.keys: list[NDArray[np.int64]] = []
+
+    def beat(self, data: Fields) -> Beats:
+        self.keys.append(data["key"])
+        if not data["last"] and len(self.keys) < self.config.columns:
+            return []
+        block = torch.from_numpy(np.array(self.keys))
+        self.keys = []
+        return [{"payload": line.numpy()} for line in transposed(block, self.config)]
+
+
 REFERENCES: dict[str, type[Reference]] = {
+    "attention/key_buffer": KeyBuffer,
     "attention/tile": AttentionTile,
     "consmax/base2": Base2,
     "consmax/log2": Log2,

@@ -16,6 +16,7 @@ from consilico.sim.units.unit import Unit
 # on Icarus in every run of the tests; test_exhaustive.py has all of them on both simulators
 QUICK: list[tuple[str, dict[str, Any]]] = [
     ("attention/tile", {"rows": 2, "columns": 2, "head_dim": 2, "multiplier_width": 4}),
+    ("attention/key_buffer", {"columns": 3, "head_dim": 5, "storage": "flop"}),
     ("base2_scores", {"lanes": 2, "score_integer": 8}),
     ("consmax/base2", {"score_integer": 4}),
     ("consmax/log2", {"output": "fixed", "lanes": 2}),
@@ -41,6 +42,7 @@ QUICK: list[tuple[str, dict[str, Any]]] = [
 ]
 CONFIGURATIONS = [
     *QUICK,
+    ("attention/key_buffer", {"columns": 2, "head_dim": 2}),
     ("softermax", {"row": 64, "lanes": 4, "buffer": "flop", "stores": "powers"}),
     ("softmax", {"row": 64, "lanes": 2, "buffer": "flop", "exponential": "vexp"}),
     ("sole", {"row": 16, "lanes": 2, "buffer": "flop", "stores": "exponents"}),
