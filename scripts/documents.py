@@ -74,7 +74,10 @@ _PAGES = {  # family of a unit, or the unit itself: the page that specifies it
     "matmul": "dot",
     "training": "training",
 }
-_RESTS = ("attention/tile",)  # units without formulas, most of whose registers rest
+_RESTS = (
+    "attention/key_buffer",
+    "attention/tile",
+)  # units without formulas, most of whose registers rest
 _KIT, _CORNER = "nangate45", "NanGate 45 nm, typical corner, 1.1 V"
 _PERIOD_NS = 4.0  # of the clock that the energies of default configurations are given at
 _GPU = "rtx4060ti-16gb"
