@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from consilico.reports.page.chart import Chart
+from consilico.reports.page.numbers import NOT_MEASURED
 from consilico.sim.base.facts import Facts
 
 __all__ = [
@@ -130,6 +131,11 @@ class Card:
     note: str
     kind: str = "measured"
     good: bool | None = None  # None: neither good nor bad
+
+    @property
+    def badge(self) -> str:
+        """Return what kind of figure the value is; empty where there is none."""
+        return "" if self.value == NOT_MEASURED else self.kind
 
 
 @dataclass(frozen=True, kw_only=True)

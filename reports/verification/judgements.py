@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from consilico.reports.page.numbers import NOT_MEASURED
 from consilico.reports.page.section import Card, Check, Judged
 from consilico.reports.verification.facts import UnitVerdict, VerificationFacts
 from consilico.sim.rtlsim.points import Exemption
@@ -146,7 +147,7 @@ def _strength(rows: list[VerificationRow]) -> Card:
     stated = sum(len(each.proofs) for each in proofs)
     return Card(
         label="Faults that verification notices",
-        value=f"{killed:,} of {decided:,} mutants" if scores else "not measured",
+        value=f"{killed:,} of {decided:,} mutants" if scores else NOT_MEASURED,
         note=f"mutants of {len(scores)} of {len(rows)} units; {proved} of {stated} properties of "
         f"{len(proofs)} units proved"
         if scores or proofs

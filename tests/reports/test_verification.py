@@ -1,5 +1,6 @@
 """What the report knows of mutants and proofs: what their commands have left in the cache."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from consilico.reports.build import request_of
 from consilico.reports.page import measure
 from consilico.reports.page.measure import Verified, stored_proofs, stored_score, verify_job
-from consilico.reports.page.section import Chosen, Outcome, ReportResults
+from consilico.reports.page.numbers import NOT_MEASURED
+from consilico.reports.page.section import Card, Chosen, Outcome, ReportResults
 from consilico.reports.verification.facts import evidence_jobs, verification_facts
 from consilico.sim.base.results import cached
 from consilico.sim.rtlsim.mutation import score
@@ -56,3 +58,9 @@ def test_the_keys_are_those_under_which_commands_keep_their_answers(
     other = verify_job(Chosen(name="toy/multiply")).work("toy/multiply", ("rounds=5",))
     assert stored_score(other) is None
     assert stored_proofs(other) is None
+
+
+def test_what_was_not_measured_has_no_badge() -> None:
+    measured = Card(label="Faults", value="190 of 200", note="")
+    assert measured.badge == "measured"
+    assert replace(measured, value=NOT_MEASURED).badge == ""
