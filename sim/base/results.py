@@ -33,6 +33,8 @@ __all__ = [
     "clear_cache",
     "computed_anew",
     "digest",
+    "keep_file",
+    "kept_file",
     "stored",
 ]
 
@@ -51,7 +53,8 @@ def digest(*parts: Any) -> str:
     sha = hashlib.sha256()
     for part in parts:
         raw = part if isinstance(part, bytes) else canonical(part).encode()
-        sha.update(len(raw).to_bytes(8, "little") + raw)
+        sha.update(len(raw).to_bytes(8, "little"))
+        sha.update(raw)  # on its own: it may be gigabytes
     return sha.hexdigest()
 
 
@@ -143,17 +146,57 @@ def cached_file(kind: str, key: str, suffix: str, make: Callable[[], str | bytes
     Raises:
         UserError: If the cache cannot be written.
     """
-    folder = cache_dir(kind)
-    for entry in folder.glob(f"{key}-*{suffix}"):
+    found = kept_file(kind, key, suffix)
+    if found is not None:
+        return found
+    content = make()
+    return _write(kind, key, suffix, content.encode() if isinstance(content, str) else content)
+
+
+def kept_file(
+    kind: str, key: str, suffix: str, on_damaged: Callable[[Path], None] = lambda _: None
+) -> Path | None:
+    """Return the path of the file kept for ``key``; None where there is none, or a damaged one.
+
+    Args:
+        kind: Name of the cache folder.
+        key: As that of :func:`cached_file`.
+        suffix: End of the file's name.
+        on_damaged: Called with each file that is damaged, or was kept for another key, once it is
+            removed.
+    """
+    for entry in cache_dir(kind).glob(f"{key}-*{suffix}"):
         with contextlib.suppress(OSError):  # another process may have removed it
             if entry.name == _name_of(kind, key, entry.read_bytes(), suffix):
                 _note_use(entry)
                 return entry
             entry.unlink()
-    content = make()
-    raw = content.encode() if isinstance(content, str) else content
-    entry = folder / _name_of(kind, key, raw, suffix)
-    write_atomic(entry, raw)
+            on_damaged(entry)
+    return None
+
+
+def keep_file(kind: str, key: str, suffix: str, content: bytes) -> Path:
+    """Keep a file for ``key`` in place of the one of before, and return its path.
+
+    Args:
+        kind: Name of the cache folder.
+        key: As that of :func:`cached_file`.
+        suffix: End of the file's name.
+        content: What it holds.
+
+    Raises:
+        UserError: If the cache cannot be written.
+    """
+    entry = _write(kind, key, suffix, content)
+    for other in entry.parent.glob(f"{key}-*{suffix}"):
+        if other != entry:
+            other.unlink(missing_ok=True)
+    return entry
+
+
+def _write(kind: str, key: str, suffix: str, content: bytes) -> Path:
+    entry = cache_dir(kind) / _name_of(kind, key, content, suffix)
+    write_atomic(entry, content)
     return entry
 
 

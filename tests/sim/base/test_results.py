@@ -15,6 +15,8 @@ from consilico.sim.base.results import (
     cached_file,
     clear_cache,
     digest,
+    keep_file,
+    kept_file,
     stored,
 )
 
@@ -133,6 +135,27 @@ def test_files_under_the_names_of_each_other_are_made_again(cache: Path) -> None
     a.with_name("kept").rename(a.with_name(f"b-{hashes[0]}"))
     assert cached_file("kind", "a", ".lib", lambda: b"of a").read_bytes() == b"of a"
     assert cached_file("kind", "b", ".lib", lambda: b"of b").read_bytes() == b"of b"
+
+
+def test_a_file_that_is_kept_takes_the_place_of_the_one_of_before(cache: Path) -> None:
+    assert kept_file("kind", "key", ".pt") is None
+    keep_file("kind", "key", ".pt", b"first")
+    other = keep_file("kind", "other", ".pt", b"of another key")
+    second = keep_file("kind", "key", ".pt", b"second")
+    assert set(cache_dir("kind").iterdir()) == {second, other}
+    assert kept_file("kind", "key", ".pt") == second
+
+
+def test_a_kept_file_that_is_damaged_or_swapped_is_named_and_removed(cache: Path) -> None:
+    a, b = (keep_file("kind", key, ".pt", key.encode()) for key in "ab")
+    b.write_bytes(b"damaged")
+    c = b.with_name(a.name.replace("a", "c", 1))
+    c.write_bytes(b"a")
+    removed: list[Path] = []
+    assert [kept_file("kind", key, ".pt", removed.append) for key in "abc"] == [a, None, None]
+    assert removed == [b, c]
+    assert list(cache_dir("kind").iterdir()) == [a]
+
 
 
 def test_the_first_answer_is_what_later_answers_are(cache: Path) -> None:
