@@ -1,4 +1,4 @@
-"""Put the bit-exact normalizer and each format of P into a GPT that was trained with ConSmax.
+"""Put the bit-exact normalizer and each format of P into a decoder that was trained with ConSmax.
 
 Scores get INT8 codes, whose scale is calibrated on text for training; ``consmax/log2``, or
 ``softmax`` in a model that was trained with it, makes bf16 numbers of them as the hardware does;
@@ -30,7 +30,7 @@ from consilico.sim.accuracy.formats import PFormat, find_p_format
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.facts import Facts
 from consilico.sim.traffic.scores import quantize_scores
-from consilico.sim.training.consmax_gpt import NormalizedGpt
+from consilico.sim.training.consmax_gpt import NormalizedModel
 from consilico.sim.training.consmax_run import held_out_loss
 from consilico.sim.units.rows import real_bf16
 
@@ -71,7 +71,7 @@ class FormatLoss(Facts):
     """Loss of a trained model with a format of P, on the passage."""
 
     p_format: str
-    loss: float  # nats per byte
+    loss: float  # nats per byte or token
     vanished: float  # share of results above 0 whose weight is 0
     lost: float  # share of the sum of all results that these are
     saturated: float  # share of results above the greatest weight that the format has
@@ -105,7 +105,7 @@ class Calibration:
     weight: tuple[tuple[float, ...], ...]
 
 
-def calibrated(model: NormalizedGpt, windows: Tensor) -> Calibration:
+def calibrated(model: NormalizedModel, windows: Tensor) -> Calibration:
     """Return the greatest scores and weights of a model in floating point.
 
     Args:
@@ -191,27 +191,28 @@ def formatted(result: Reals, form: PFormat, *, sums_to_one: bool) -> Reals:
 
 
 class UnitResults:
-    """The bit-exact unit with the constants of a trained model.
+    """The bit-exact unit with the constants of a trained model, and its ceiling.
 
     Args:
         model: The trained model.
         kind: What it was trained with.
         calibration: Of the model.
-        context: Bytes of a window.
+        context: Bytes or tokens of a window.
 
     Raises:
         UserError: If the unit cannot have the constants of a head.
     """
 
     def __init__(
-        self, model: NormalizedGpt, kind: str, calibration: Calibration, context: int
+        self, model: NormalizedModel, kind: str, calibration: Calibration, context: int
     ) -> None:
         self.softmax, self.calibration = kind == "softmax", calibration
         self._scales = [[each / GREATEST for each in layer] for layer in calibration.score]
         self._drop_in = drop_in("softmax", "bf16", context)
+        most = math.exp(model.ceiling)
         self._tables: list[list[Reals]] = [
             [
-                consmax_results(head, context, per_row=kind == "consmax_rows")
+                np.minimum(consmax_results(head, context, per_row=kind == "consmax_rows"), most)
                 for head in head_constants(constants, torch.tensor(scales))
             ]
             for constants, scales in zip(
@@ -320,7 +321,7 @@ class _Counts:
 
 
 def format_losses(
-    model: NormalizedGpt, kind: str, calibration: Calibration, windows: Tensor
+    model: NormalizedModel, kind: str, calibration: Calibration, windows: Tensor
 ) -> tuple[tuple[FormatLoss, ...], Distribution]:
     """Measure the loss of a model with the bit-exact unit and each format of P.
 

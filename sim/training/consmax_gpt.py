@@ -1,6 +1,6 @@
-"""A byte-level GPT whose attention is normalized by softmax or by ConSmax, to be trained.
+"""Decoders whose attention is normalized by softmax or by ConSmax, to be trained; a byte-level GPT.
 
-The model is :class:`consilico.sim.traffic.gpt_training.Gpt`, with the weights that it starts from;
+The GPT is :class:`consilico.sim.traffic.gpt_training.Gpt`, with the weights that it starts from;
 only what makes weights of the values out of scores is another. ``consmax_rows`` is ConSmax times
 ``1 / (t + 1)``, the number of keys that query ``t`` sees under the causal mask: it is known without
 a sum over the row, and ``consmax/log2`` takes it as another constant per row.
@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from consilico.golden.attention.consmax_module import ConSmax
 from consilico.golden.config import Config, choice
-from consilico.sim.traffic.gpt_training import Gpt, GptConfig
+from consilico.sim.traffic.gpt_training import BYTES, Gpt, GptConfig
 from consilico.sim.traffic.transformer import Normalize
 
-__all__ = ["KINDS", "NormalizedGpt", "Normalizer"]
+__all__ = ["KINDS", "NormalizedGpt", "NormalizedModel", "Normalizer"]
 
 KINDS = ("softmax", "consmax", "consmax_rows")
 """Names of what may make weights out of the scores of attention."""
@@ -76,36 +76,35 @@ class _Consmax(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, offset: Tensor) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, offset: Tensor, ceiling: float) -> Tensor:
         """Return weights; ``offset`` has a dimension of 1 where it is the same for all of it."""
-        weights = (scores - offset).clamp_(max=_CEILING).exp_().tril_()
+        weights = (scores - offset).clamp_(max=ceiling).exp_().tril_()
         ctx.save_for_backward(weights)
         ctx.offset_shape = offset.shape
         return weights
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         """Return the gradients of scores and offset."""
         (weights,) = ctx.saved_tensors
         of_scores = gradient * weights
-        return of_scores, -of_scores.sum_to_size(ctx.offset_shape)
+        return of_scores, -of_scores.sum_to_size(ctx.offset_shape), None
 
 
-class NormalizedGpt(nn.Module):
-    """A GPT that computes its scores and normalizes them as it is told.
+class NormalizedModel(nn.Module):
+    """A decoder that normalizes its scores as it is told.
 
     Attributes:
-        gpt: The model whose weights are used; its own attention is not.
-        constants: Beta and gamma of each layer; empty with softmax.
+        kind: One of :data:`KINDS`: what it is trained with.
+        vocabulary: How many tokens there are.
+        ceiling: Logarithm of the weight at which ConSmax saturates.
+        constants: Beta and gamma of each layer, as :class:`ConSmax` has them; empty with softmax.
     """
 
-    def __init__(self, config: GptConfig, normalizer: Normalizer) -> None:
-        """Draw the weights as :class:`Gpt` does, and after them the constants."""
-        super().__init__()
-        self.gpt = Gpt(config)
-        self._heads, self._kind = config.heads, normalizer.kind
-        modules = [normalizer.module(config.heads) for _ in range(config.layers)]
-        self.constants = nn.ModuleList(module for module in modules if module is not None)
+    kind: str
+    vocabulary: int
+    ceiling: float = _CEILING
+    constants: nn.ModuleList
 
     def weights(self, layer: int, scores: Tensor) -> Tensor:
         """Return the weights of a layer's values.
@@ -118,15 +117,65 @@ class NormalizedGpt(nn.Module):
             The same shape; 0 for future keys.
         """
         time = scores.shape[-1]
-        if self._kind == "softmax":
+        if self.kind == "softmax":
             future = torch.ones(time, time, dtype=torch.bool, device=scores.device).triu(1)
             return scores.masked_fill(future, -math.inf).softmax(-1)
         constants: Any = self.constants[layer]
         offset = (constants.beta + constants.gamma.log())[:, None, None]
-        if self._kind == "consmax_rows":
+        if self.kind == "consmax_rows":
             offset = offset + torch.arange(1, time + 1, device=scores.device).log()[:, None]
-        weights: Tensor = _Consmax.apply(scores, offset)  # type: ignore[no-untyped-call]
+        weights: Tensor = _Consmax.apply(scores, offset, self.ceiling)  # type: ignore[no-untyped-call]
         return weights
+
+    def mixed(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, normalize: Normalize | None
+    ) -> Tensor:
+        """Return what attention makes of the values of a layer.
+
+        Args:
+            layer: From 0.
+            q: Queries, shape ``(batch, heads, time, head_width)``.
+            k: Keys, the same shape.
+            v: Values, the same shape.
+            normalize: Makes weights of the scores; None: :meth:`weights`.
+
+        Returns:
+            Shape ``(batch, time, heads * head_width)``.
+        """
+        if normalize is None and self.kind == "softmax":  # PyTorch's, which holds no scores
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(2, 3)
+            mixed = (normalize or self.weights)(layer, scores) @ v
+        return mixed.transpose(1, 2).flatten(2)
+
+    def forward(self, tokens: Tensor, normalize: Normalize | None = None) -> Tensor:
+        """Return the scores of the next token.
+
+        Args:
+            tokens: int64, shape ``(batch, time)``.
+            normalize: Makes weights of a layer's scores; None: what the model is trained with.
+
+        Returns:
+            Float32, shape ``(batch, time, vocabulary)``.
+        """
+        raise NotImplementedError
+
+
+class NormalizedGpt(NormalizedModel):
+    """A byte-level GPT that normalizes its scores as it is told.
+
+    Attributes:
+        gpt: The model whose weights are used; its own attention is not.
+    """
+
+    def __init__(self, config: GptConfig, normalizer: Normalizer) -> None:
+        """Draw the weights as :class:`Gpt` does, and after them the constants."""
+        super().__init__()
+        self.gpt = Gpt(config)
+        self._heads, self.kind, self.vocabulary = config.heads, normalizer.kind, BYTES
+        modules = [normalizer.module(config.heads) for _ in range(config.layers)]
+        self.constants = nn.ModuleList(module for module in modules if module is not None)
 
     def forward(self, tokens: Tensor, normalize: Normalize | None = None) -> Tensor:
         """Return the scores of the next byte.
@@ -138,8 +187,6 @@ class NormalizedGpt(nn.Module):
         Returns:
             Float32, shape ``(batch, time, 256)``.
         """
-        fused = normalize is None and self._kind == "softmax"  # PyTorch's, which holds no scores
-        normalize = self.weights if normalize is None else normalize
         gpt, blocks = self.gpt, cast(Iterable[Any], self.gpt.blocks)
         x = gpt.embedding(tokens) + gpt.position.weight[: tokens.shape[1]]
         for layer, block in enumerate(blocks):
@@ -148,12 +195,7 @@ class NormalizedGpt(nn.Module):
                 part(normal).view(*normal.shape[:2], self._heads, -1).transpose(1, 2)
                 for part in (block.query, block.key, block.value)
             )
-            if fused:
-                mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            else:
-                scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(2, 3)
-                mixed = normalize(layer, scores) @ v
-            x = x + block.output(mixed.transpose(1, 2).flatten(2))
+            x = x + block.output(self.mixed(layer, q, k, v, normalize))
             x = x + block.down(F.gelu(block.up(block.mlp_norm(x))))
         logits: Tensor = gpt.head(gpt.norm(x))
         return logits

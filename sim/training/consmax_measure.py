@@ -1,8 +1,10 @@
-"""Train GPTs with ConSmax: ``python -m consilico.sim.training.consmax_measure [--minutes N]``.
+"""Train GPTs with ConSmax, and convert SmolLM2-135M: the command of the table.
 
-Writes the table after each training, with what formats of P do to the trained model. A training
-that was stopped goes on from its checkpoint, and what the table has is not trained again. On a GPU
-where there is one; ``--sizes paper`` trains the paper's model, which takes hours without.
+``python -m consilico.sim.training.consmax_measure [--minutes N]`` writes the table after each
+training, with what formats of P do to the trained model. A training that was stopped goes on from
+its checkpoint, and what the table has is not trained again. On a GPU where there is one; ``--sizes
+paper`` trains the paper's model and ``--sizes smollm2`` converts the pretrained one, which take
+hours without.
 """
 
 import argparse
@@ -25,8 +27,10 @@ from consilico.sim.base.files import write_atomic
 from consilico.sim.base.parallel import as_done
 from consilico.sim.traffic.gpt_training import GptConfig, GptTraining, split_works
 from consilico.sim.traffic.packages import load_works, works_provenance
+from consilico.sim.traffic.smollm import model_provenance
+from consilico.sim.training.consmax_convert import Conversion
 from consilico.sim.training.consmax_formats import calibrated, format_losses
-from consilico.sim.training.consmax_gpt import NormalizedGpt, Normalizer
+from consilico.sim.training.consmax_gpt import KINDS, NormalizedModel, Normalizer
 from consilico.sim.training.consmax_run import (
     DEVICES,
     ConsmaxTraining,
@@ -34,11 +38,27 @@ from consilico.sim.training.consmax_run import (
     find_device,
     held_out_loss,
     held_out_windows,
-    train_gpt,
+    train,
 )
-from consilico.sim.training.consmax_table import TABLE, ConsmaxRun, Spread, read_consmax_table
+from consilico.sim.training.consmax_table import (
+    TABLE,
+    ConsmaxRun,
+    ConversionRun,
+    Spread,
+    read_consmax_table,
+)
 
-__all__ = ["NORMALIZERS", "SEEDS", "SIZES", "Case", "main", "study", "todo"]
+__all__ = [
+    "CONVERSIONS",
+    "NORMALIZERS",
+    "SEEDS",
+    "SIZES",
+    "Case",
+    "conversions",
+    "main",
+    "study",
+    "todo",
+]
 
 SEEDS = (1, 2, 3)
 
@@ -62,6 +82,29 @@ SIZES = {
 ``quick`` is the least that shows a difference; ``search`` is a third of ``small`` and
 compares where constants start. Of ``paper`` layers, heads, width, context and steps are the
 paper's; batch and rate are ours.
+"""
+
+_SMOLLM2 = GptTraining(
+    method=METHODS["adamw"],
+    lr=3e-4,
+    fused=False,
+    model=GptConfig(layers=30, heads=9, width=576, context=512),
+    steps=600,
+    batch=16,
+)
+CONVERSIONS = {
+    "smollm2": Conversion(gpt=_SMOLLM2),
+    "smollm2-smoke": Conversion(
+        gpt=replace(
+            _SMOLLM2, model=replace(_SMOLLM2.model, context=128), steps=30, batch=2, warm_up=5
+        ),
+        passage=1024,
+        held_out=16,
+    ),
+}
+"""Conversions of SmolLM2-135M, whose text for training ``smollm2`` sees about three times.
+
+``smollm2-smoke`` shows on a CPU that all parts work, and no more: it sees a two-hundredth of it.
 """
 
 _CONSMAX = Normalizer(kind="consmax")
@@ -92,9 +135,16 @@ class Case:
     seed: int
 
     @property
-    def training(self) -> ConsmaxTraining:
+    def training(self) -> ConsmaxTraining | Conversion:
         """Return the settings of the model, its normalizer and its training."""
+        if self.size in CONVERSIONS:
+            return replace(CONVERSIONS[self.size], kind=self.normalizer)
         return ConsmaxTraining(gpt=SIZES[self.size], normalizer=NORMALIZERS[self.normalizer])
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Return the key of the case's row."""
+        return (self.size, self.normalizer, self.seed)
 
     @property
     def label(self) -> str:
@@ -119,65 +169,98 @@ def study(sizes: Sequence[str] = tuple(SIZES)) -> list[Case]:
     ]
 
 
-def todo(sizes: Sequence[str] = tuple(SIZES), table: Path = TABLE) -> list[Case]:
+def conversions(sizes: Sequence[str] = tuple(CONVERSIONS)) -> list[Case]:
+    """Return what is converted, and trained as long with softmax, in this order."""
+    return [
+        Case(size=size, normalizer=kind, seed=SEEDS[0])
+        for size in CONVERSIONS
+        for kind in KINDS
+        if size in sizes
+    ]
+
+
+def todo(sizes: Sequence[str] = (*SIZES, *CONVERSIONS), table: Path = TABLE) -> list[Case]:
     """Return the cases that a table lacks, or has with other settings."""
     known = read_consmax_table(table)
-    found = ((case, known.find(case.size, case.normalizer, case.seed)) for case in study(sizes))
+    rows = {row.key: row for row in (*known.rows, *known.conversions)}
+    found = ((case, rows.get(case.key)) for case in (*study(sizes), *conversions(sizes)))
     return [case for case, row in found if row is None or row.settings != _settings(case)]
 
 
-def measured(case: Case, device: str = "auto", end: float = float("inf")) -> ConsmaxRun | None:
+def measured(
+    case: Case, device: str = "auto", end: float = float("inf")
+) -> ConsmaxRun | ConversionRun | None:
     """Train, and measure the formats of P with the trained model.
 
     Args:
         case: What to train.
         device: Where: ``auto``, ``cpu`` or ``cuda``.
-        end: Time since 1970 after which the training stops at its next checkpoint.
+        end: Time since 1970 after which the training stops.
 
     Returns:
         The row of the table; None if the training was stopped.
 
     Raises:
-        UserError: If the text is missing, or the training fails.
+        UserError: If a text or a model is missing, or the training fails.
     """
     run, works = case.training, load_works()
     text = split_works(works)
-    context = run.gpt.model.context
+    conversion = run if isinstance(run, Conversion) else None
+    if conversion is not None:
+        text = conversion.tokens(text)
 
     def progress(step: int, loss: float) -> None:
         print(f"{case.label}: step {step:,} of {run.gpt.steps:,}, loss {loss:.3f}", flush=True)
 
+    def say(what: str) -> None:
+        print(f"{case.label}: {what}", flush=True)
+
     try:
-        trained = train_gpt(
-            run, text, case.seed, device, stop=lambda: time.time() > end, progress=progress
+        trained = train(
+            run, text, case.seed, device, stop=lambda: time.time() > end, progress=progress, say=say
         )
     except Stopped:
         return None
-    model = trained.model
-    passage = held_out_windows(text, context, _PASSAGE // context)
-    learned = replace(text, held_out=text.train)
-    calibration = calibrated(model, held_out_windows(learned, context, _PASSAGE // context))
-    formats, distribution = format_losses(model, run.normalizer.kind, calibration, passage)
-    return ConsmaxRun(
-        size=case.size,
-        normalizer=case.normalizer,
-        seed=case.seed,
-        settings=_settings(case),
-        loss=held_out_loss(model, held_out_windows(text, context)),
-        training_loss=trained.training_loss,
-        passage_bytes=len(passage) * context,
-        passage_loss=held_out_loss(model, passage),
-        formats=formats,
-        distribution=distribution,
-        beta=_spread(model, "beta"),
-        gamma=_spread(model, "gamma"),
-        seconds=trained.seconds,
-        machine=f"{platform.system()} {trained.device}",
-        date=datetime.now(UTC).date().isoformat(),
-        versions={name: version(name) for name in ("numpy", "torch")}
-        | {"python": platform.python_version()},
-        text=works_provenance(works),
+    model, context = trained.model, run.gpt.model.context
+    few = (_PASSAGE if conversion is None else conversion.passage) // context
+    most = None if conversion is None else conversion.held_out or None
+    passage, windows = (held_out_windows(text, context, count) for count in (few, most))
+    learned = held_out_windows(replace(text, held_out=text.train), context, few)
+    formats, distribution = format_losses(model, run.kind, calibrated(model, learned), passage)
+    passage_loss, place = held_out_loss(model, passage), find_device(device)
+    found: dict[str, Any] = {
+        "size": case.size,
+        "normalizer": case.normalizer,
+        "seed": case.seed,
+        "settings": _settings(case),
+        "loss": held_out_loss(model.to(place), windows),
+        "training_loss": trained.training_loss,
+        "passage_loss": passage_loss,
+        "formats": formats,
+        "distribution": distribution,
+        "beta": _spread(model, "beta"),
+        "gamma": _spread(model, "gamma"),
+        "seconds": trained.seconds,
+        "machine": f"{platform.system()} {trained.device}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "text": works_provenance(works),
+    }
+    if conversion is None:
+        return ConsmaxRun(**found, versions=_versions(), passage_bytes=len(passage) * context)
+    return ConversionRun(
+        **found,
+        versions=_versions("gguf", "tokenizers"),
+        before=held_out_loss(conversion.start(text.train).to(place), windows),
+        held_out_tokens=len(windows) * context,
+        passage_tokens=len(passage) * context,
+        model=model_provenance(),
     )
+
+
+def _versions(*others: str) -> dict[str, str]:
+    """Return the versions of Python, NumPy, PyTorch and other distributions."""
+    names = ("numpy", "torch", *others)
+    return {name: version(name) for name in names} | {"python": platform.python_version()}
 
 
 def _settings(case: Case) -> dict[str, Any]:
@@ -186,7 +269,7 @@ def _settings(case: Case) -> dict[str, Any]:
     return found
 
 
-def _spread(model: NormalizedGpt, name: str) -> Spread | None:
+def _spread(model: NormalizedModel, name: str) -> Spread | None:
     """Return what ``beta`` or ``gamma`` became in all heads; None with softmax."""
     layers = cast(Iterable[ConSmax], model.constants)
     values = [value for layer in layers for value in getattr(layer, name).tolist()]
@@ -197,9 +280,15 @@ def _spread(model: NormalizedGpt, name: str) -> Spread | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of the module and return the exit status."""
-    parser = argparse.ArgumentParser(description="Train GPTs with ConSmax and with softmax")
+    parser = argparse.ArgumentParser(
+        description="Train GPTs with ConSmax and with softmax, or convert SmolLM2-135M"
+    )
     parser.add_argument(
-        "--sizes", nargs="+", choices=SIZES, default=_USUAL, help="default: all but the paper's"
+        "--sizes",
+        nargs="+",
+        choices=(*SIZES, *CONVERSIONS),
+        default=_USUAL,
+        help="default: all but the paper's and conversions",
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop then")
@@ -215,7 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if row is None:
                 print(f"{cases[index].label}: stopped; it goes on from its checkpoint")
                 break
-            print(f"{cases[index].label}: {row.loss:.4f} nats per byte, {row.seconds:.0f} s")
+            print(f"{cases[index].label}: {row.loss:.4f} nats, {row.seconds:.0f} s")
             table = read_consmax_table(options.table).added(row)
             write_atomic(options.table, json.dumps(table.to_json(), indent=1) + "\n")
     except UserError as error:

@@ -1,8 +1,9 @@
-"""Train a GPT with softmax or ConSmax, on a CPU or a GPU, so that a run may stop and go on.
+"""Train a decoder with softmax or ConSmax, on a CPU or a GPU, so that a run may stop and go on.
 
 A checkpoint in the result cache holds weights, states of the optimizer and of the generator that
-draws batches, so that a run that was stopped ends as one that was not, bit for bit on a CPU. It
-stays when a run has ended: the trained model is what formats are measured with.
+draws batches, so that a run that was stopped ends as one that was not, bit for bit on a CPU. The
+weights stay when a run has ended: the trained model is what formats are measured with. The file's
+name has a hash of its content, by which a damaged or swapped one is recognized.
 """
 
 import io
@@ -11,8 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,39 +20,65 @@ from torch.nn import functional as F
 
 from consilico.sim.base.code import code_digest
 from consilico.sim.base.errors import UserError
-from consilico.sim.base.files import write_atomic
-from consilico.sim.base.results import cache_dir, digest
+from consilico.sim.base.results import digest, keep_file, kept_file
 from consilico.sim.base.torch_threads import one_torch_thread
 from consilico.sim.traffic.gpt_training import GptTraining, TrainingText, learning_rate
 from consilico.sim.traffic.transformer import Normalize
-from consilico.sim.training.consmax_gpt import NormalizedGpt, Normalizer
+from consilico.sim.training.consmax_gpt import NormalizedGpt, NormalizedModel, Normalizer
 
 __all__ = [
     "DEVICES",
     "ConsmaxTraining",
     "Stopped",
-    "TrainedGpt",
+    "Trained",
+    "Training",
     "find_device",
     "held_out_loss",
     "held_out_windows",
-    "train_gpt",
+    "train",
 ]
 
 DEVICES = ("auto", "cpu", "cuda")
 """Where a training may run; ``auto`` is a GPU where there is one."""
 
-_KIND = "consmax"  # folder of the cache
+_KIND, _SUFFIX = "consmax", ".pt"  # folder of the cache, and of its files
 _REPORTED = 50  # steps between two reports of the training loss, and steps it is the mean of
-_EVALUATED = 64  # windows at a time
+_EVALUATED, _LOGITS = 64, 1 << 27  # windows at a time, and how many scores of tokens they may have
 
 
 class Stopped(Exception):
     """A training was stopped in time; its checkpoint has what was done."""
 
 
+class Training(Protocol):
+    """What :func:`train` has to know of a training, which is all but the text and the seed."""
+
+    @property
+    def gpt(self) -> GptTraining:
+        """How it learns, and the shape of the model."""
+
+    @property
+    def kind(self) -> str:
+        """What the model normalizes with, of :data:`~consilico.sim.training.consmax_gpt.KINDS`."""
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of beta and gamma, relative to that of the weights."""
+
+    def start(self, text: Tensor) -> NormalizedModel:
+        """Return the model before its first step, what is random from torch's generator.
+
+        Args:
+            text: What is learned from, int64, one dimension.
+        """
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything that the training depends on, as plain data."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConsmaxTraining:
-    """Settings of a training, without the text and the seed.
+    """A GPT that is trained from random weights on, as :class:`Training`.
 
     Attributes:
         gpt: The model and how it learns; the method is AdamW, and no gradient is used early.
@@ -62,17 +88,31 @@ class ConsmaxTraining:
     gpt: GptTraining
     normalizer: Normalizer
 
+    @property
+    def kind(self) -> str:
+        """Return what the model normalizes with."""
+        return self.normalizer.kind
+
+    @property
+    def rate(self) -> float:
+        """Return the learning rate of beta and gamma, relative to that of the weights."""
+        return self.normalizer.rate
+
+    def start(self, text: Tensor) -> NormalizedGpt:
+        """Return a model with random weights, whatever the text."""
+        return NormalizedGpt(self.gpt.model, self.normalizer)
+
     def to_json(self) -> dict[str, Any]:
         """Return everything that the training depends on, as plain data."""
         return {"gpt": self.gpt.to_json(), "normalizer": self.normalizer.to_json()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedGpt:
+class Trained:
     """A model that was trained, and what the training was like."""
 
-    model: NormalizedGpt  # on the CPU
-    training_loss: float  # nats per byte, mean of the last steps
+    model: NormalizedModel  # on the CPU
+    training_loss: float  # nats, mean of the last steps
     seconds: float  # of all parts of the run
     device: str  # its name
 
@@ -91,8 +131,8 @@ def find_device(name: str) -> torch.device:
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
-def train_gpt(
-    run: ConsmaxTraining,
+def train(
+    run: Training,
     text: TrainingText,
     seed: int,
     device: str = "auto",
@@ -100,7 +140,8 @@ def train_gpt(
     every: int = 100,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, float], None] = lambda *_: None,
-) -> TrainedGpt:
+    say: Callable[[str], None] = print,
+) -> Trained:
     """Train a model, from its checkpoint on where there is one.
 
     Args:
@@ -108,29 +149,32 @@ def train_gpt(
         text: The text; its part for training is drawn from.
         seed: Fixes initial weights, constants and batches.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
-        every: Steps between two checkpoints.
-        stop: Asked at each checkpoint whether to end there.
+        every: Steps between two checkpoints, which a run that is killed loses at most.
+        stop: Asked after each step whether to end there.
         progress: Called with the step and the training loss, every 50 steps.
+        say: Told of a checkpoint that cannot be used.
 
     Raises:
         UserError: If there is no such device, or the loss is no number any more.
         Stopped: If it was told to stop; the checkpoint is written.
     """
     place = find_device(device)
-    path = _checkpoint(run, text, seed, place)
+    key = _key(run, text, seed, place)
     with _threads(place):
         state = _State(run, text.train, seed, place)
-        state.load(path)
+        state.load(key, say)
         while state.step < run.gpt.steps:
             loss = state.advance()
             if state.step % _REPORTED == 0:
                 progress(state.step, loss)
-            if state.step % every == 0 or state.step == run.gpt.steps:
-                state.save(path)
-                if state.step < run.gpt.steps and stop():
-                    raise Stopped
+            done = state.step == run.gpt.steps
+            told = not done and stop()
+            if told or done or state.step % every == 0:
+                state.save(key)
+            if told:
+                raise Stopped
     last = state.losses[-_REPORTED:]
-    return TrainedGpt(
+    return Trained(
         model=state.model.to("cpu"),
         training_loss=sum(last) / len(last),
         seconds=state.seconds,
@@ -141,14 +185,16 @@ def train_gpt(
 class _State:
     """A training under way: everything that a checkpoint has to hold for it to go on."""
 
-    def __init__(self, run: ConsmaxTraining, text: Tensor, seed: int, place: torch.device) -> None:
+    def __init__(self, run: Training, text: Tensor, seed: int, place: torch.device) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.model = NormalizedGpt(run.gpt.model, run.normalizer).to(place)
+            self.model = run.start(text).to(place)
         constants = list(self.model.constants.parameters())
+        learned_apart = {id(parameter) for parameter in constants}
+        weights = [each for each in self.model.parameters() if id(each) not in learned_apart]
         groups = [
-            {"params": list(self.model.gpt.parameters()), "rate": 1.0},
-            {"params": constants, "rate": run.normalizer.rate, "weight_decay": 0.0},
+            {"params": weights, "rate": 1.0},
+            {"params": constants, "rate": run.rate, "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]],
@@ -185,40 +231,45 @@ class _State:
         self.seconds += time.perf_counter() - start
         return value
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, which replaces the one of before."""
+    def save(self, key: str) -> None:
+        """Write a checkpoint, which replaces the one of before.
+
+        Once all steps are done it has no states of the optimizer, two thirds of it.
+        """
         content = io.BytesIO()
+        done = self.step == self._run.steps
         state = {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": None if done else self.optimizer.state_dict(),
             "batches": self._batches.get_state(),
             "step": self.step,
             "losses": self.losses,
             "seconds": self.seconds,
         }
         torch.save(state, content)
-        write_atomic(path, content.getvalue())
+        keep_file(_KIND, key, _SUFFIX, content.getvalue())
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint where there is one; a damaged one is as none."""
-        if not path.exists():
+    def load(self, key: str, say: Callable[[str], None]) -> None:
+        """Go on from a checkpoint where there is one; one that is damaged is removed."""
+        path = kept_file(
+            _KIND, key, _SUFFIX,
+            lambda path: say(f"checkpoint {path} is damaged or another's: trained anew"),
+        )  # fmt: skip
+        if path is None:
             return
-        try:
-            state = torch.load(path, map_location=self._place, weights_only=True)
-        except Exception:  # pickles and archives fail in many ways
-            path.unlink()
-            return
+        state = torch.load(path, map_location=self._place, weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"] is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
         self._batches.set_state(state["batches"].cpu())
         self.step, self.losses, self.seconds = state["step"], state["losses"], state["seconds"]
 
 
-def _checkpoint(run: ConsmaxTraining, text: TrainingText, seed: int, place: torch.device) -> Path:
-    """Return where the checkpoint of a training is kept."""
+def _key(run: Training, text: TrainingText, seed: int, place: torch.device) -> str:
+    """Return what the checkpoint of a training is kept under: all that its course depends on."""
     about = [run.to_json(), seed, place.type, platform.machine(), torch.__version__]
-    key = digest(*about, text.train.numpy().tobytes(), code_digest(__name__))
-    return cache_dir(_KIND) / f"{key}-{digest(_KIND, key)}.pt"
+    code = code_digest(__name__, type(run).__module__)
+    return digest(*about, text.train.numpy().tobytes(), code)
 
 
 def _threads(place: torch.device) -> Any:
@@ -226,8 +277,8 @@ def _threads(place: torch.device) -> Any:
     return one_torch_thread() if place.type == "cpu" else nullcontext()
 
 
-def _loss(model: NormalizedGpt, windows: Tensor, normalize: Normalize | None = None) -> Tensor:
-    """Return the mean loss of predicting each next byte of windows, in nats."""
+def _loss(model: NormalizedModel, windows: Tensor, normalize: Normalize | None = None) -> Tensor:
+    """Return the mean loss of predicting each next byte or token of windows, in nats."""
     scores = model(windows[:, :-1], normalize)
     return F.cross_entropy(scores.flatten(0, 1), windows[:, 1:].flatten())
 
@@ -237,7 +288,7 @@ def held_out_windows(text: TrainingText, context: int, most: int | None = None) 
 
     Args:
         text: The text.
-        context: Bytes that are predicted in a window.
+        context: Bytes or tokens that are predicted in a window.
         most: Windows, spread over the text; None: all.
 
     Returns:
@@ -251,18 +302,20 @@ def held_out_windows(text: TrainingText, context: int, most: int | None = None) 
 
 @torch.no_grad()
 def held_out_loss(
-    model: NormalizedGpt, windows: Tensor, normalize: Normalize | None = None
+    model: NormalizedModel, windows: Tensor, normalize: Normalize | None = None
 ) -> float:
-    """Return the mean loss of windows, in nats per byte.
+    """Return the mean loss of windows, in nats per byte or token.
 
     Args:
-        model: The model, on the CPU.
+        model: The model; the windows go to where it is.
         windows: int64, shape ``(windows, context + 1)``.
         normalize: Makes weights of a layer's scores; None: the model's own.
     """
+    place = next(model.parameters()).device
+    at_a_time = _LOGITS // (model.vocabulary * (windows.shape[1] - 1))
     with one_torch_thread():
         total = sum(
-            _loss(model, part, normalize).item() * len(part)
-            for part in torch.split(windows, _EVALUATED)
+            _loss(model, part.to(place), normalize).item() * len(part)
+            for part in torch.split(windows, max(1, min(_EVALUATED, at_a_time)))
         )
     return total / len(windows)

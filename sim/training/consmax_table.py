@@ -6,12 +6,20 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from consilico.sim.base.facts import Facts
 from consilico.sim.training.consmax_formats import Distribution, FormatLoss
 
-__all__ = ["TABLE", "ConsmaxRun", "ConsmaxTable", "Spread", "read_consmax_table"]
+__all__ = [
+    "TABLE",
+    "ConsmaxRun",
+    "ConsmaxTable",
+    "ConversionRun",
+    "Spread",
+    "TrainedRun",
+    "read_consmax_table",
+]
 
 TABLE = Path(__file__).with_name("consmax_measured.json")
 _SCHEMA = "consilico.consmax-trainings/1"
@@ -27,17 +35,16 @@ class Spread(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsmaxRun(Facts):
-    """Outcome of one training of the study."""
+class TrainedRun(Facts):
+    """Outcome of a training; losses are in nats per byte, or per token of a conversion."""
 
     size: str  # name of the model and its training
     normalizer: str  # name of what normalizes its scores, and of where that starts
     seed: int
     settings: dict[str, Any]  # everything that the training depends on
-    loss: float  # nats per byte, all text that was held out, in floating point
-    training_loss: float  # nats per byte, mean of the last steps
-    passage_bytes: int  # of the text that was held out, on which formats are measured
-    passage_loss: float  # nats per byte, in floating point
+    loss: float  # of text that was held out, in floating point
+    training_loss: float  # mean of the last steps
+    passage_loss: float  # of the text that formats are measured on, in floating point
     formats: tuple[FormatLoss, ...]  # with the unit, bit for bit
     distribution: Distribution  # of the unit's results
     beta: Spread | None  # learned; None with softmax
@@ -59,21 +66,55 @@ class ConsmaxRun(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsmaxRun(TrainedRun):
+    """Outcome of a byte-level GPT, one training of the study; its loss is that of all text that was held out."""
+
+    passage_bytes: int  # of the text that was held out, on which formats are measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionRun(TrainedRun):
+    """Outcome of the conversion of a pretrained model."""
+
+    before: float  # loss before any step, on the same text as the loss
+    held_out_tokens: int  # that the loss is the mean of
+    passage_tokens: int  # of the text that was held out, on which formats are measured
+    model: dict[str, str]  # package, version, file and SHA-256
+
+
+Run = TypeVar("Run", bound=TrainedRun)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConsmaxTable(Facts):
     """All trainings, a row each."""
 
     rows: tuple[ConsmaxRun, ...] = ()
     schema: str = _SCHEMA
+    conversions: tuple[ConversionRun, ...] = ()
 
-    def added(self, row: ConsmaxRun) -> "ConsmaxTable":
+    def added(self, row: ConsmaxRun | ConversionRun) -> "ConsmaxTable":
         """Return the table with a row in addition, or in place of that of the same key."""
-        found = {each.key: each for each in (*self.rows, row)}
-        return replace(self, rows=tuple(found[key] for key in sorted(found)))
+        if isinstance(row, ConversionRun):
+            return replace(self, conversions=_with(self.conversions, row))
+        return replace(self, rows=_with(self.rows, row))
 
     def find(self, size: str, normalizer: str, seed: int) -> ConsmaxRun | None:
-        """Return a row; None where the training was not run."""
-        key = (size, normalizer, seed)
-        return next((row for row in self.rows if row.key == key), None)
+        """Return a training of a GPT; None where it was not run."""
+        return _find(self.rows, (size, normalizer, seed))
+
+    def find_conversion(self, size: str, normalizer: str, seed: int) -> ConversionRun | None:
+        """Return a conversion; None where it was not run."""
+        return _find(self.conversions, (size, normalizer, seed))
+
+
+def _with(rows: tuple[Run, ...], row: Run) -> tuple[Run, ...]:
+    found = {each.key: each for each in (*rows, row)}
+    return tuple(found[key] for key in sorted(found))
+
+
+def _find(rows: tuple[Run, ...], key: tuple[str, str, int]) -> Run | None:
+    return next((row for row in rows if row.key == key), None)
 
 
 def read_consmax_table(path: Path = TABLE) -> ConsmaxTable:

@@ -157,7 +157,6 @@ def test_a_kept_file_that_is_damaged_or_swapped_is_named_and_removed(cache: Path
     assert list(cache_dir("kind").iterdir()) == [a]
 
 
-
 def test_the_first_answer_is_what_later_answers_are(cache: Path) -> None:
     """A tuple would come back from the file as a list."""
     _, compute = _counting({"lanes": (1, 4)})

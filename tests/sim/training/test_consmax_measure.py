@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from consilico.golden.training.method import METHODS
 from consilico.sim.traffic.gpt_training import GptConfig, GptTraining
@@ -57,7 +58,7 @@ def test_what_the_table_has_is_not_trained_again(
 ) -> None:
     assert run(tiny) == 0
     before = tiny.read_text()
-    monkeypatch.setattr(bench, "train_gpt", None)
+    monkeypatch.setattr(bench, "train", None)
     assert run(tiny) == 0
     assert tiny.read_text() == before
 
@@ -72,12 +73,20 @@ def test_other_settings_are_trained_anew(tiny: Path, monkeypatch: pytest.MonkeyP
 def test_a_study_that_has_no_more_time_stops_and_goes_on(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench, "SIZES", {"small": replace(TINY, steps=150)})
+    taken: list[int] = []
+    step = torch.optim.AdamW.step
+
+    def counted(self: torch.optim.AdamW) -> None:
+        taken.append(1)
+        step(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
     assert run(tiny, "--minutes", "0") == 0
     assert not tiny.exists()
+    assert len(taken) == 1
     assert "small, softmax, seed 1: stopped; it goes on" in capsys.readouterr().out
     assert run(tiny) == 0
-    assert "softmax, seed 1: step 50 of" not in capsys.readouterr().out
+    assert len(taken) == 3 * TINY.steps
     assert len(read_consmax_table(tiny).rows) == 3
 
 

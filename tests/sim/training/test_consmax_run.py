@@ -12,14 +12,14 @@ from consilico.golden.training.method import METHODS
 from consilico.sim.base.errors import UserError
 from consilico.sim.base.results import cache_dir, cache_entries
 from consilico.sim.traffic.gpt_training import Gpt, GptConfig, GptTraining, split_works
-from consilico.sim.training.consmax_gpt import KINDS, NormalizedGpt, Normalizer
+from consilico.sim.training.consmax_gpt import KINDS, NormalizedGpt, NormalizedModel, Normalizer
 from consilico.sim.training.consmax_run import (
     ConsmaxTraining,
     Stopped,
     find_device,
     held_out_loss,
     held_out_windows,
-    train_gpt,
+    train,
 )
 
 WORKS = {"A": "to be or not to be, that is the question. " * 100, "B": "whether tis nobler " * 60}
@@ -46,7 +46,7 @@ def training(kind: str = "consmax") -> ConsmaxTraining:
     return ConsmaxTraining(gpt=GPT, normalizer=normalizer(kind))
 
 
-def parameters(model: NormalizedGpt) -> dict[str, Tensor]:
+def parameters(model: NormalizedModel) -> dict[str, Tensor]:
     """Return a model's parameters by name."""
     return {name: value.detach() for name, value in model.named_parameters()}
 
@@ -102,13 +102,13 @@ def test_a_stopped_training_ends_as_one_that_was_not(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "whole"))
-    whole = train_gpt(training(kind), TEXT, 1, "cpu")
+    whole = train(training(kind), TEXT, 1, "cpu")
     monkeypatch.setenv("CONSILICO_CACHE", str(tmp_path / "parts"))
     for _ in range(2):
         with pytest.raises(Stopped):
-            train_gpt(training(kind), TEXT, 1, "cpu", every=8, stop=lambda: True)
+            train(training(kind), TEXT, 1, "cpu", every=8, stop=lambda: True)
     steps: list[int] = []
-    parts = train_gpt(training(kind), TEXT, 1, "cpu", progress=lambda step, _: steps.append(step))
+    parts = train(training(kind), TEXT, 1, "cpu", progress=lambda step, _: steps.append(step))
     assert parts.training_loss == whole.training_loss
     expected, found = parameters(whole.model), parameters(parts.model)
     assert expected.keys() == found.keys()
@@ -118,11 +118,12 @@ def test_a_stopped_training_ends_as_one_that_was_not(
 def test_what_was_trained_is_not_trained_again(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = train_gpt(training(), TEXT, 1, "cpu")
+    first = train(training(), TEXT, 1, "cpu")
     monkeypatch.setattr(torch.optim.AdamW, "step", None)
-    again = train_gpt(training(), TEXT, 1, "cpu")
+    again = train(training(), TEXT, 1, "cpu")
     assert again.training_loss == first.training_loss
-    assert torch.equal(parameters(again.model)["gpt.head.weight"], first.model.gpt.head.weight)
+    name = "gpt.head.weight"
+    assert torch.equal(parameters(again.model)[name], parameters(first.model)[name])
 
 
 def test_another_seed_normalizer_or_text_is_another_training(cache: Path) -> None:
@@ -130,22 +131,47 @@ def test_another_seed_normalizer_or_text_is_another_training(cache: Path) -> Non
     short = replace(training(), gpt=replace(GPT, steps=1))
     rate = replace(short, normalizer=replace(short.normalizer, rate=2.0))
     for run, text, seed in ((short, TEXT, 1), (short, TEXT, 2), (short, other, 1), (rate, TEXT, 1)):
-        train_gpt(run, text, seed, "cpu")
+        train(run, text, seed, "cpu")
     assert len(list(cache_dir("consmax").iterdir())) == 4
     assert {entry.kind for entry in cache_entries()} == {"consmax"}  # the cache knows its own
 
 
 def test_a_damaged_checkpoint_is_as_none(cache: Path) -> None:
-    first = train_gpt(training(), TEXT, 1, "cpu")
+    first = train(training(), TEXT, 1, "cpu")
     (path,) = cache_dir("consmax").iterdir()
-    path.write_bytes(path.read_bytes()[:1000])
-    assert train_gpt(training(), TEXT, 1, "cpu").training_loss == first.training_loss
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    said: list[str] = []
+    again = train(training(), TEXT, 1, "cpu", say=said.append)
+    assert again.training_loss == first.training_loss
+    assert said == [f"checkpoint {path} is damaged or another's: trained anew"]
+    assert len(list(cache_dir("consmax").iterdir())) == 1
+
+
+def test_the_checkpoint_of_another_training_is_not_taken(cache: Path) -> None:
+    first = train(training(), TEXT, 1, "cpu")
+    (own,) = cache_dir("consmax").iterdir()
+    train(training(), TEXT, 2, "cpu")
+    (other,) = set(cache_dir("consmax").iterdir()) - {own}
+    _, _, content = other.name.partition("-")
+    own.unlink()
+    other.rename(own.with_name(f"{own.name.partition('-')[0]}-{content}"))
+    said: list[str] = []
+    again = train(training(), TEXT, 1, "cpu", say=said.append)
+    assert again.training_loss == first.training_loss
+    assert len(said) == 1
+
+
+def test_there_is_one_checkpoint_of_a_training_at_a_time(cache: Path) -> None:
+    train(training(), TEXT, 1, "cpu", every=8)
+    assert len(list(cache_dir("consmax").iterdir())) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns(kind: str, cache: Path) -> None:
     run = replace(training(kind), gpt=replace(GPT, steps=80))
-    trained = train_gpt(run, TEXT, 1, "cpu")
+    trained = train(run, TEXT, 1, "cpu")
     windows = held_out_windows(TEXT, 8)
     assert held_out_loss(trained.model, windows) < held_out_loss(model_of(kind), windows) - 2
 
@@ -153,7 +179,7 @@ def test_it_learns(kind: str, cache: Path) -> None:
 def test_constants_learn_at_their_own_rate(cache: Path) -> None:
     def gamma(rate: float) -> Tensor:
         run = replace(training(), normalizer=replace(normalizer("consmax"), rate=rate))
-        module = next(iter(train_gpt(run, TEXT, 1, "cpu").model.constants))
+        module = next(iter(train(run, TEXT, 1, "cpu").model.constants))
         assert isinstance(module, ConSmax)
         return module.gamma.detach()
 
@@ -164,7 +190,7 @@ def test_constants_learn_at_their_own_rate(cache: Path) -> None:
 def test_a_loss_that_is_no_number_ends_a_training(cache: Path) -> None:
     run = replace(training(), normalizer=Normalizer(kind="consmax", gamma=1e-3, rate=1e3))
     with pytest.raises(UserError, match="no number"):
-        train_gpt(run, TEXT, 1, "cpu")
+        train(run, TEXT, 1, "cpu")
 
 
 def test_windows_that_are_left_out_lie_apart() -> None:
