@@ -5,8 +5,21 @@ from collections.abc import Callable, Sequence
 
 from consilico.sim.accuracy.formats import P_FORMATS
 from consilico.sim.training.consmax_formats import FORMATS
-from consilico.sim.training.consmax_measure import NORMALIZERS, SEEDS, SIZES, study
-from consilico.sim.training.consmax_table import ConsmaxRun, Spread, read_consmax_table
+from consilico.sim.training.consmax_measure import (
+    CONVERSIONS,
+    NORMALIZERS,
+    SEEDS,
+    SIZES,
+    conversions,
+    study,
+)
+from consilico.sim.training.consmax_table import (
+    ConsmaxRun,
+    ConversionRun,
+    Spread,
+    TrainedRun,
+    read_consmax_table,
+)
 from scripts.document_text import paragraph, table
 
 __all__ = ["PARTS"]
@@ -47,13 +60,18 @@ def consmax_training_state() -> str:
         size."""
     if not rows:
         return paragraph(f"None of the study's {len(cases)} trainings was run to its end. {counts}")
+    return paragraph(
+        f"""Trained on {_where(rows)}: {len(rows)} of the study's {len(cases)} trainings.
+        {counts}"""
+    )
+
+
+def _where(rows: Sequence[TrainedRun]) -> str:
+    """Return the dates, machines and versions of rows."""
     machines = sorted({row.machine for row in rows})
     versions = sorted({f"{name} {value}" for row in rows for name, value in row.versions.items()})
     dates = sorted({row.date for row in rows})
-    return paragraph(
-        f"""Trained on {" and ".join(dates)} ({" and ".join(machines)}, {", ".join(versions)}):
-        {len(rows)} of the study's {len(cases)} trainings. {counts}"""
-    )
+    return f"{' and '.join(dates)} ({' and '.join(machines)}, {', '.join(versions)})"
 
 
 def _size_words(name: str) -> str:
@@ -163,7 +181,10 @@ def _trained() -> Sequence[ConsmaxRun]:
 
 def consmax_training_formats() -> str:
     """Return what formats of P do to trained models."""
-    runs = _trained()
+    return _formats(_trained())
+
+
+def _formats(runs: Sequence[TrainedRun]) -> str:
     if not runs:
         return _NOTHING
     head = ("", *(f"`{row.size}`, {_words(row.normalizer)}" for row in runs))
@@ -177,8 +198,12 @@ def consmax_training_formats() -> str:
 
 def consmax_training_distribution() -> str:
     """Return how great the results of the units are in trained models."""
+    return _distribution(_trained())
+
+
+def _distribution(runs: Sequence[TrainedRun]) -> str:
     lines = []
-    for row in _trained():
+    for row in runs:
         found = row.distribution
         few, weight = found.below(-8)
         fixed, own = row.format_loss("u8"), row.format_loss("u8-head")
@@ -200,6 +225,85 @@ def consmax_training_distribution() -> str:
     return table(head, lines, "---:")
 
 
+def _converted() -> Sequence[ConversionRun]:
+    """Return the conversions that were run, in the order of the study."""
+    known = {row.key: row for row in read_consmax_table().conversions}
+    return [known[case.key] for case in conversions() if case.key in known]
+
+
+def consmax_conversion_sizes() -> str:
+    """Return what may be converted, and how."""
+    lines = []
+    for name, size in CONVERSIONS.items():
+        run, context = size.gpt, size.gpt.model.context
+        tokens = f"{size.held_out * context:,} tokens" if size.held_out else "all tokens"
+        lines.append(
+            f"- `{name}`: context {context}, {run.steps:,} steps of {run.batch} windows, lr"
+            f" {run.lr:g} after {run.warm_up} steps; loss of {tokens} that were held out, formats"
+            f" on {size.passage:,} of them"
+        )
+    return "\n".join(lines)
+
+
+def consmax_conversion_state() -> str:
+    """Return what was converted, where and when, and what was not."""
+    rows = _converted()
+    known = {row.key for row in rows}
+    left = {case.size: 0 for case in conversions()}
+    for case in conversions():
+        left[case.size] += case.key not in known
+    counts = ", ".join(f"{count} of `{size}`" for size, count in left.items() if count)
+    not_run = f" Not run: {counts}." if counts else ""
+    if not rows:
+        return paragraph(f"No model was converted yet.{not_run}")
+    took = ", ".join(
+        f"`{row.size}`, {_words(row.normalizer)}: {row.seconds:,.0f} s for"
+        f" {CONVERSIONS[row.size].gpt.steps:,} steps"
+        for row in rows
+    )
+    model = " ".join(rows[0].model[name] for name in ("name", "version", "file"))
+    return paragraph(f"Converted on {_where(rows)}, from {model}: {took}.{not_run}")
+
+
+def consmax_conversion_losses() -> str:
+    """Return losses and perplexities of conversions, before and after their steps."""
+    lines = []
+    for row in _converted():
+        softmax = read_consmax_table().find_conversion(row.size, "softmax", row.seed)
+        ours = row.normalizer != "softmax"
+        lines.append(
+            (
+                f"`{row.size}`, {_words(row.normalizer)}",
+                _perplexity(row.unsaturated) if ours else "",
+                _perplexity(row.before),
+                f"{CONVERSIONS[row.size].gpt.steps:,}",
+                _perplexity(row.loss),
+                _against(row.loss, softmax.loss) if ours and softmax else "",
+            )
+        )
+    if not lines:
+        return _NOTHING
+    head = (
+        "", "before any step, not saturated", "before any step", "steps", "after them",
+        "against softmax trained as long",
+    )  # fmt: skip
+    return table(head, lines, "---:")
+
+
+def _perplexity(loss: float | None) -> str:
+    return "no number" if loss is None else f"{loss:.3f} ({math.exp(loss):,.4g})"
+
+
+def consmax_conversion_formats() -> str:
+    """Return what formats of P do to converted models."""
+    return _formats(_converted())
+
+
+def consmax_conversion_distribution() -> str:
+    """Return how great the results of the units are in converted models."""
+    return _distribution(_converted())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "consmax_training_state": consmax_training_state,
     "consmax_training_sizes": consmax_training_sizes,
@@ -208,4 +312,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "consmax_training_search": consmax_training_search,
     "consmax_training_formats": consmax_training_formats,
     "consmax_training_distribution": consmax_training_distribution,
+    "consmax_conversion_sizes": consmax_conversion_sizes,
+    "consmax_conversion_state": consmax_conversion_state,
+    "consmax_conversion_losses": consmax_conversion_losses,
+    "consmax_conversion_formats": consmax_conversion_formats,
+    "consmax_conversion_distribution": consmax_conversion_distribution,
 }

@@ -7,8 +7,8 @@ exponentials, ``q`` the sum of squares of its softmax and ``exp(score - c)`` the
 softmax subtracts is the maximum, and gamma has the rest, ``exp(c - beta)``.
 
 Weights saturate at 1, which no weight of softmax exceeds and no fixed format of P has. Without that
-the converted model has no loss to learn from: where a row's sum is above that of softmax, scores of
-later layers grow, and exponentials of those overflow.
+exponentials overflow, and there may be no loss to learn from: where a row's sum is above that of
+softmax, scores of later layers grow.
 """
 
 import math

@@ -173,6 +173,12 @@ def consmax_results(constants: HeadConstants, rows: int, *, per_row: bool) -> Re
     return real_bf16(consmax_log2(score, nothing, Log2Constants(k=k, b=b), config).data.numpy())
 
 
+def _greatest_scale() -> float:
+    """Return the greatest scale of ``consmax/log2``; codes of scores above its range saturate."""
+    config = Log2Config()
+    return math.log(2) * ((1 << config.k_width) - 1) / (1 << config.k_fraction)
+
+
 def formatted(result: Reals, form: PFormat, *, sums_to_one: bool) -> Reals:
     """Return the weights that results have in a format of P.
 
@@ -207,7 +213,8 @@ class UnitResults:
         self, model: NormalizedModel, kind: str, calibration: Calibration, context: int
     ) -> None:
         self.softmax, self.calibration = kind == "softmax", calibration
-        self._scales = [[each / GREATEST for each in layer] for layer in calibration.score]
+        limit = math.inf if self.softmax else _greatest_scale()
+        self._scales = [[min(each / GREATEST, limit) for each in row] for row in calibration.score]
         self._drop_in = drop_in("softmax", "bf16", context)
         most = math.exp(model.ceiling)
         self._tables: list[list[Reals]] = [

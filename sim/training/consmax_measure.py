@@ -9,6 +9,7 @@ hours without.
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
@@ -247,10 +248,15 @@ def measured(
     }
     if conversion is None:
         return ConsmaxRun(**found, versions=_versions(), passage_bytes=len(passage) * context)
+    start = conversion.start(text.train).to(place)
+    before = held_out_loss(start, windows)
+    start.ceiling = NormalizedModel.ceiling
+    unsaturated = held_out_loss(start, windows)
     return ConversionRun(
         **found,
         versions=_versions("gguf", "tokenizers"),
-        before=held_out_loss(conversion.start(text.train).to(place), windows),
+        before=before,
+        unsaturated=unsaturated if math.isfinite(unsaturated) else None,
         held_out_tokens=len(windows) * context,
         passage_tokens=len(passage) * context,
         model=model_provenance(),

@@ -30,7 +30,7 @@ __all__ = [
     "DEVICES",
     "ConsmaxTraining",
     "Stopped",
-    "Trained",
+    "TrainedModel",
     "Training",
     "find_device",
     "held_out_loss",
@@ -51,19 +51,19 @@ class Stopped(Exception):
 
 
 class Training(Protocol):
-    """What :func:`train` has to know of a training, which is all but the text and the seed."""
+    """Settings that :func:`train` needs: all of a training but the text and the seed."""
 
     @property
     def gpt(self) -> GptTraining:
-        """How it learns, and the shape of the model."""
+        """Return how it learns, and the shape of the model."""
 
     @property
     def kind(self) -> str:
-        """What the model normalizes with, of :data:`~consilico.sim.training.consmax_gpt.KINDS`."""
+        """Return what it normalizes with, of :data:`~consilico.sim.training.consmax_gpt.KINDS`."""
 
     @property
     def rate(self) -> float:
-        """Learning rate of beta and gamma, relative to that of the weights."""
+        """Return the learning rate of beta and gamma, relative to that of the weights."""
 
     def start(self, text: Tensor) -> NormalizedModel:
         """Return the model before its first step, what is random from torch's generator.
@@ -108,7 +108,7 @@ class ConsmaxTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedModel:
     """A model that was trained, and what the training was like."""
 
     model: NormalizedModel  # on the CPU
@@ -141,7 +141,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, float], None] = lambda *_: None,
     say: Callable[[str], None] = print,
-) -> Trained:
+) -> TrainedModel:
     """Train a model, from its checkpoint on where there is one.
 
     Args:
@@ -174,7 +174,7 @@ def train(
             if told:
                 raise Stopped
     last = state.losses[-_REPORTED:]
-    return Trained(
+    return TrainedModel(
         model=state.model.to("cpu"),
         training_loss=sum(last) / len(last),
         seconds=state.seconds,

@@ -67,7 +67,7 @@ class TrainedRun(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class ConsmaxRun(TrainedRun):
-    """Outcome of a byte-level GPT, one training of the study; its loss is that of all text that was held out."""
+    """Outcome of one training of a byte-level GPT; its loss is that of all held-out text."""
 
     passage_bytes: int  # of the text that was held out, on which formats are measured
 
@@ -77,6 +77,7 @@ class ConversionRun(TrainedRun):
     """Outcome of the conversion of a pretrained model."""
 
     before: float  # loss before any step, on the same text as the loss
+    unsaturated: float | None  # that loss where weights do not saturate at 1; None: no number
     held_out_tokens: int  # that the loss is the mean of
     passage_tokens: int  # of the text that was held out, on which formats are measured
     model: dict[str, str]  # package, version, file and SHA-256

@@ -251,6 +251,7 @@ def test_the_table_has_what_was_converted(
     assert [row.key for row in rows] == [("smollm2", kind, 1) for kind in sorted(KINDS)]
     for row in rows:
         assert row.loss < row.before - 1
+        assert (row.unsaturated == row.before) == (row.normalizer == "softmax")
         assert (row.held_out_tokens, row.passage_tokens) == (3 * CONTEXT, 64)
         assert [each.p_format for each in row.formats] == list(FORMATS)
         assert row.format_loss("2xint7").loss == pytest.approx(row.passage_loss, abs=0.1)

@@ -120,6 +120,18 @@ def test_constants_that_the_unit_cannot_have_are_refused() -> None:
         consmax_results(HeadConstants(scale=0.9, log_c=0.0), 4, per_row=False)
 
 
+@pytest.mark.parametrize("kind", ["consmax", "consmax_rows"])
+def test_scores_above_the_range_of_the_unit_saturate(kind: str) -> None:
+    wide = Calibration(score=((200.0, 7.5),) * 2, weight=CALIBRATION.weight)
+    unit = UnitResults(model_of(kind), kind, wide, TIME)
+    greatest = 127 * math.log(2)
+    rows = np.tile([[greatest, 200.0, 60.0, -200.0]], (4, 1))
+    found = unit.results(0, 0, rows, np.zeros(rows.shape, bool))
+    assert (found[:, 0] == found[:, 1]).all()
+    assert (found[:, 1] > found[:, 2]).all()
+    assert (found[:, 2] > found[:, 3]).all()
+
+
 def test_relative_codes_of_consmax_keep_the_sum_of_a_row() -> None:
     result = np.array([[0.02, 0.01, 0.0], [0.0, 0.0, 0.0]])
     form = find_p_format("u8-max")
