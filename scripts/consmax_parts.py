@@ -240,7 +240,7 @@ def consmax_conversion_sizes() -> str:
         lines.append(
             f"- `{name}`: context {context}, {run.steps:,} steps of {run.batch} windows, lr"
             f" {run.lr:g} after {run.warm_up} steps; loss of {tokens} that were held out, formats"
-            f" on {size.passage:,} of them"
+            f" on {size.passage:,}"
         )
     return "\n".join(lines)
 
@@ -249,20 +249,17 @@ def consmax_conversion_state() -> str:
     """Return what was converted, where and when, and what was not."""
     rows = _converted()
     known = {row.key for row in rows}
-    left = {case.size: 0 for case in conversions()}
-    for case in conversions():
-        left[case.size] += case.key not in known
-    counts = ", ".join(f"{count} of `{size}`" for size, count in left.items() if count)
-    not_run = f" Not run: {counts}." if counts else ""
+    left = [case.size for case in conversions() if case.key not in known]
+    not_run = f" Not run: {_counts(left)}." if left else ""
     if not rows:
         return paragraph(f"No model was converted yet.{not_run}")
-    took = ", ".join(
-        f"`{row.size}`, {_words(row.normalizer)}: {row.seconds:,.0f} s for"
-        f" {CONVERSIONS[row.size].gpt.steps:,} steps"
-        for row in rows
-    )
     model = " ".join(rows[0].model[name] for name in ("name", "version", "file"))
-    return paragraph(f"Converted on {_where(rows)}, from {model}: {took}.{not_run}")
+    done = _counts([row.size for row in rows])
+    return paragraph(f"Run on {_where(rows)}, from {model}: {done}.{not_run}")
+
+
+def _counts(sizes: Sequence[str]) -> str:
+    return ", ".join(f"{sizes.count(size)} of `{size}`" for size in dict.fromkeys(sizes))
 
 
 def consmax_conversion_losses() -> str:
@@ -291,7 +288,7 @@ def consmax_conversion_losses() -> str:
 
 
 def _perplexity(loss: float | None) -> str:
-    return "no number" if loss is None else f"{loss:.3f} ({math.exp(loss):,.4g})"
+    return "no number" if loss is None else f"{loss:.3f} ({math.exp(loss):,.1f})"
 
 
 def consmax_conversion_formats() -> str:

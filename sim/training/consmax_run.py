@@ -30,7 +30,7 @@ __all__ = [
     "DEVICES",
     "ConsmaxTraining",
     "Stopped",
-    "TrainedModel",
+    "TrainedDecoder",
     "Training",
     "find_device",
     "held_out_loss",
@@ -108,7 +108,7 @@ class ConsmaxTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedModel:
+class TrainedDecoder:
     """A model that was trained, and what the training was like."""
 
     model: NormalizedModel  # on the CPU
@@ -141,7 +141,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, float], None] = lambda *_: None,
     say: Callable[[str], None] = print,
-) -> TrainedModel:
+) -> TrainedDecoder:
     """Train a model, from its checkpoint on where there is one.
 
     Args:
@@ -174,7 +174,7 @@ def train(
             if told:
                 raise Stopped
     last = state.losses[-_REPORTED:]
-    return TrainedModel(
+    return TrainedDecoder(
         model=state.model.to("cpu"),
         training_loss=sum(last) / len(last),
         seconds=state.seconds,

@@ -139,6 +139,13 @@ def test_all_weights_and_constants_have_gradients(kind: str) -> None:
     assert all(each is not None and each.abs().max() > 0 for each in gradients.values())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_of_a_model_is_computed_where_its_weights_are(kind: str) -> None:
+    model = NormalizedSmolLM(TINY, kind).to("meta")  # refuses a tensor of another device
+    assert model(WINDOWS[:, :-1].to("meta")).device.type == "meta"
+    assert model(WINDOWS[:, :-1].to("meta"), model.weights).device.type == "meta"
+
+
 def rows_of(kind: str, model: NormalizedSmolLM) -> dict[int, tuple[Tensor, Tensor]]:
     """Return softmax's weights and those of the constants under the same scores, by layer."""
     seen: dict[int, tuple[Tensor, Tensor]] = {}
