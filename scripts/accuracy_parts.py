@@ -13,7 +13,7 @@ from scripts.document_text import paragraph, table
 __all__ = ["PARTS", "plot_panels"]
 
 _FINE = "2xint7"
-_FORMATS = ("bf16", "2xint7", "u12", "u8", "int7", "u8-max", "int7-max")
+_FORMATS = ("bf16", "2xint7", "uint12", "uint8", "int7", "uint8-max", "int7-max")
 
 
 def accuracy_state() -> str:
@@ -67,7 +67,7 @@ def accuracy_formats() -> str:
     rows = [(titles[name], "softmax", name) for name in _FORMATS]
     running = [
         (f"`online_softmax`, {titles[name]}", "online_softmax", name)
-        for name in ("2xint7", "u8", "int7")
+        for name in ("2xint7", "uint8", "int7")
     ]
     return _by_length([*rows, *running])
 

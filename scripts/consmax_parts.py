@@ -206,7 +206,7 @@ def _distribution(runs: Sequence[TrainedRun]) -> str:
     for row in runs:
         found = row.distribution
         few, weight = found.below(-8)
-        fixed, own = row.format_loss("u8"), row.format_loss("u8-head")
+        fixed, own = row.format_loss("uint8"), row.format_loss("uint8-head")
         lines.append(
             (
                 f"`{row.size}`, {_words(row.normalizer)}",
@@ -220,7 +220,7 @@ def _distribution(runs: Sequence[TrainedRun]) -> str:
         return _NOTHING
     head = (
         "", "row sums", "mean", "greatest result", "results below 2^-8", "their share of the sum",
-        "lost in `u8`", "saturated in `u8`", "lost in `u8-head`",
+        "lost in `uint8`", "saturated in `uint8`", "lost in `uint8-head`",
     )  # fmt: skip
     return table(head, lines, "---:")
 

@@ -29,7 +29,7 @@ def accuracy(
             ``"softermax"`` or ``"ita:fraction=0"``; ``"exact"``: softmax in floating point on INT8
             scores.
         p_format: Format of its results in the product with the values: ``"bf16"``, ``"int7"``,
-            ``"u8"``, ``"u12"``, ``"2xint7"``, ``"int7-max"`` or ``"u8-max"``.
+            ``"uint8"``, ``"uint12"``, ``"2xint7"``, ``"int7-max"`` or ``"uint8-max"``.
         tokens: Of a window; the same 2,048 tokens are predicted in windows of any length.
         text: Title of a work of Shakespeare's, or path of a text file; None: the first of those
             that documents quote.

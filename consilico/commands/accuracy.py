@@ -27,8 +27,8 @@ def accuracy(
     p_format: Annotated[
         str,
         typer.Option(
-            help="Form of a normalized score: bf16, int7, u8, u12, 2xint7 (two slices of 7 bits),"
-            " int7-max or u8-max (shares of the greatest of a row)."
+            help="Form of a normalized score: bf16, int7, uint8, uint12, 2xint7 (two slices of 7"
+            " bits), int7-max or uint8-max (shares of the greatest of a row)."
         ),
     ] = "2xint7",
     tokens: Annotated[int, typer.Option(help="Tokens of a window.")] = 2048,

@@ -77,7 +77,6 @@ class FormatCost(Facts):
 
     title: str
     p_format: str
-    measured_as: str  # as ``consilico accuracy`` names it
     latency: float
     energy: float
     area: float
@@ -201,7 +200,6 @@ def _format_costs(title: str, answers: dict[str, SystemAnswer]) -> Iterator[Form
         yield FormatCost(
             title=title,
             p_format=form,
-            measured_as=P_FORMATS[form].measured_as,
             latency=found.latency_s.value / first.latency_s.value,
             energy=found.total_j.value / first.total_j.value,
             area=found.total_um2.value / first.total_um2.value,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.unit import Powers
 
-__all__ = ["P_FORMATS", "PFormat", "find_p_format", "fixed_format"]
+__all__ = ["P_FORMATS", "PFormat", "find_p_format"]
 
 Reals = NDArray[np.float64]
 
@@ -77,14 +77,14 @@ P_FORMATS = {
     for form in (
         PFormat(name="bf16", summary="bf16 numbers"),
         PFormat(name="int7", summary="7 bits, the operand of an INT8 array", bits=7),
-        PFormat(name="u8", summary="8 bits", bits=8),
-        PFormat(name="u12", summary="12 bits", bits=12),
+        PFormat(name="uint8", summary="8 bits", bits=8),
+        PFormat(name="uint12", summary="12 bits", bits=12),
         PFormat(name="2xint7", summary="two slices of 7 bits", bits=14),
         PFormat(
             name="int7-max", summary="7 bits, as shares of a row's greatest", bits=7, relative=True
         ),
         PFormat(
-            name="u8-max", summary="8 bits, as shares of a row's greatest", bits=8, relative=True
+            name="uint8-max", summary="8 bits, as shares of a row's greatest", bits=8, relative=True
         ),
     )
 }
@@ -100,15 +100,6 @@ def find_p_format(name: str) -> PFormat:
     if name not in P_FORMATS:
         raise UserError(f"p_format must be one of {', '.join(P_FORMATS)}, not {name!r}")
     return P_FORMATS[name]
-
-
-def fixed_format(bits: int) -> PFormat:
-    """Return the format whose codes have that many bits, all of them behind the point.
-
-    Raises:
-        StopIteration: If there is none.
-    """
-    return next(form for form in P_FORMATS.values() if form.bits == bits and not form.relative)
 
 
 def _divided(codes: Reals) -> Reals:

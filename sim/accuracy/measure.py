@@ -26,8 +26,8 @@ from consilico.sim.units.catalogue import own_units
 
 __all__ = ["PerplexityCase", "main", "study", "todo"]
 
-_FORMS = ("u8", "2xint7", "int7", "u8-max")  # of softmax, first of all
-_MORE_FORMS = ("bf16", "u12", "int7-max")
+_FORMS = ("uint8", "2xint7", "int7", "uint8-max")  # of softmax, first of all
+_MORE_FORMS = ("bf16", "uint12", "int7-max")
 _OF_ALL = "2xint7"  # P that is exact enough to show what a normalizer does
 _OPTIONS = ("ita:fraction=0", "softmax:exponential=vexp")
 
@@ -65,7 +65,7 @@ def _first() -> Iterator[tuple[str, str]]:
     """Yield formats of P with softmax, and the normalizers with an exact one."""
     yield from (("softmax", form) for form in _FORMS)
     yield from ((name, _OF_ALL) for name in _names() if name != "softmax")
-    yield ("online_softmax", "u8")
+    yield ("online_softmax", "uint8")
 
 
 def _then() -> Iterator[tuple[str, str]]:

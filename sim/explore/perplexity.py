@@ -12,7 +12,6 @@ from functools import cached_property
 
 from consilico.sim.accuracy.table import known_accuracy, measured_accuracies
 from consilico.sim.base.facts import Facts
-from consilico.sim.system.normalizers import P_FORMATS
 
 __all__ = ["PERPLEXITY", "NormalizerPerplexity", "Perplexities", "perplexities"]
 
@@ -87,13 +86,15 @@ def perplexities(pairs: Iterable[tuple[str, str]], context: int) -> Perplexities
         pairs: Normalizers and forms of their results, as chips have them.
         context: Tokens of the longest row.
     """
-    asked = {pair: P_FORMATS[pair[1]].measured_as for pair in dict.fromkeys(pairs)}
+    asked = list(dict.fromkeys(pairs))
     table = measured_accuracies()
     found = {
         pair: [
-            each for each in table.of(normaliser=pair[0], p_format=form) if each.tokens <= context
+            each
+            for each in table.of(normaliser=pair[0], p_format=pair[1])
+            if each.tokens <= context
         ]
-        for pair, form in asked.items()
+        for pair in asked
     }
     tokens = max((each.tokens for own in found.values() for each in own), default=0)
     at = {
@@ -117,9 +118,9 @@ def perplexities(pairs: Iterable[tuple[str, str]], context: int) -> Perplexities
             if (own := measured.get(pair))
             else NormalizerPerplexity(
                 normaliser=pair[0], p_format=pair[1], ratio=None,
-                note=_why(pair[0], form, context, tokens, best),
+                note=_why(*pair, context, tokens, best),
             )
-            for pair, form in asked.items()
+            for pair in asked
         ),
     )  # fmt: skip
 

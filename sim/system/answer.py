@@ -313,7 +313,7 @@ class SystemAnswer:
     def accuracy(self) -> KnownAccuracy:
         """Return what normalizer and format of P were measured to do to the answers of a model."""
         own = self.normalizer
-        return known_accuracy(own.unit.name, own.form.measured_as, self.workload.context)
+        return known_accuracy(own.unit.name, own.form.name, self.workload.context)
 
     @property
     def nothing_gained(self) -> list[str]:

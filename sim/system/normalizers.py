@@ -13,7 +13,6 @@ from typing import Any
 
 from consilico.golden.attention.tile import TileConfig, UnsignedArray
 from consilico.golden.config import Config
-from consilico.sim.accuracy.formats import fixed_format
 from consilico.sim.base.errors import UserError
 from consilico.sim.units.catalogue import catalogue, find_unit
 from consilico.sim.units.unit import Unit
@@ -35,14 +34,10 @@ _FAMILY = "attention"
 class PForm:
     """Form of a normalized score in the array for values, as ``attention/tile`` has it."""
 
+    name: str  # as ``consilico accuracy`` has it, too
     slices: int  # operands that it takes
     bits: int  # all behind the point
     unsigned: bool  # cells of the array take bytes without a sign, and are wider for that
-
-    @property
-    def measured_as(self) -> str:
-        """Return the name that ``consilico accuracy`` has for the format."""
-        return fixed_format(self.bits).name
 
 
 def _forms() -> Iterator[tuple[str, PForm]]:
@@ -52,6 +47,7 @@ def _forms() -> Iterator[tuple[str, PForm]]:
         yield (
             name,
             PForm(
+                name=name,
                 slices=tile.slices,
                 bits=tile.p_bits,
                 unsigned=isinstance(tile.values, UnsignedArray),

@@ -48,17 +48,18 @@ __all__ = [
     "formatted",
 ]
 
-FORMATS = ("bf16", "2xint7", "u8", "int7", "u8-max", "u8-head")
+FORMATS = ("bf16", "2xint7", "uint8", "int7", "uint8-max", "uint8-head")
 """Formats of P that are measured, by their names in :mod:`consilico.sim.accuracy.formats`.
 
-``u8-head`` is 8 bits whose point is the head's: codes end at the least power of two that no result
-of the head exceeds in calibration. The power goes into the scale of what comes out of the product.
+``uint8-head`` is 8 bits whose point is the head's: codes end at the least power of two that no
+result of the head exceeds in calibration. The power goes into the scale of what comes out of the
+product.
 """
 
 LEAST_BINADE = -24
 """The first binade of a distribution has what is below ``2 ** (LEAST_BINADE + 1)``."""
 
-_OWN_POINT, _FIXED = "u8-head", "u8"
+_OWN_POINT, _FIXED = "uint8-head", "uint8"
 _BINADES = 32  # the last one has what is at least 2 ** (LEAST_BINADE + _BINADES - 1)
 _AT_A_TIME = 1 << 21  # scores of a layer, about
 

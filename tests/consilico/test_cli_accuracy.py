@@ -22,9 +22,9 @@ def calls(fake: Fake) -> list[tuple[Any, ...]]:
 def test_an_answer_for_people_names_perplexity_and_the_worst_layer(
     calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--normaliser", "softmax", "--p-format", "u8", "--tokens", "256"]
+    arguments = ["--normaliser", "softmax", "--p-format", "uint8", "--tokens", "256"]
     assert main(["accuracy", *arguments, "--text", "Pericles"]) == 0
-    assert calls[0][:4] == ("softmax", "u8", 256, "Pericles")
+    assert calls[0][:4] == ("softmax", "uint8", 256, "Pericles")
     out = capsys.readouterr().out
     assert "Perplexity   12.5 (+25 %), 10 with softmax in floating point" in out
     assert "30.00%" in out.split("Perplexity")[0]

@@ -74,7 +74,7 @@ def test_perplexity_is_quoted_where_it_was_measured(
 def test_the_format_of_a_tile_is_quoted_under_the_name_that_accuracy_has(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = MeasuredAccuracies().added(row(found(tokens=256, form="u8")))
+    known = MeasuredAccuracies().added(row(found(tokens=256, form="uint8")))
     monkeypatch.setattr("consilico.sim.accuracy.table.measured_accuracies", lambda: known)
     arguments = ["system", "--model", "llama-60m", "--normaliser", "softmax", "--context", "256"]
     assert main([*arguments, "--p-format", "uint8"]) == 0

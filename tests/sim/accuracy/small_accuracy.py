@@ -8,7 +8,7 @@ def found(
     tokens: int = 256,
     perplexity: float = 11.0,
     text: str = "Pericles",
-    form: str = "u8",
+    form: str = "uint8",
 ) -> Accuracy:
     """Return a finding with a baseline of 10, and layer 1 as the worst one."""
     layers = tuple(

@@ -52,9 +52,9 @@ def test_the_baseline_is_the_perplexity_of_the_model() -> None:
 
 
 def test_an_answer_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = accuracy("sole", "u8", TOKENS)
+    first = accuracy("sole", "uint8", TOKENS)
     monkeypatch.setattr(measured, "_measured", lambda *arguments: pytest.fail("measured again"))
-    assert accuracy("sole", "u8", TOKENS) == first
+    assert accuracy("sole", "uint8", TOKENS) == first
 
 
 def test_the_same_tokens_are_predicted_in_windows_of_any_length() -> None:
@@ -71,7 +71,7 @@ def test_a_file_is_a_text(tmp_path: Path) -> None:
     path.write_text("A short story.\n")
     assert find_text(str(path)) == Passage(name="own.txt", text="A short story.\n")
     with pytest.raises(UserError, match=r"own\.txt has \d tokens, 65 are needed"):
-        accuracy("softmax", "u8", TOKENS, str(path))
+        accuracy("softmax", "uint8", TOKENS, str(path))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_file_is_a_text(tmp_path: Path) -> None:
 )
 def test_what_is_not_accepted_is_named(tokens: int, text: str | None, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        accuracy("softmax", "u8", tokens, text)
+        accuracy("softmax", "uint8", tokens, text)
 
 
 def test_weights_at_the_wrong_keys_show(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

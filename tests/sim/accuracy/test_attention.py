@@ -57,7 +57,9 @@ class Wrong(DropIn):
 def test_what_is_wrong_is_counted() -> None:
     drawn = scores(1, 64)
     drawn[..., 0] = -5.0  # the first key is the greatest for the first query alone
-    attention = HardwareAttention(Wrong(name="wrong", form=drop_in("softmax", "u8", 64).form), MOST)
+    attention = HardwareAttention(
+        Wrong(name="wrong", form=drop_in("softmax", "uint8", 64).form), MOST
+    )
     attention(0, drawn)
     (layer,) = attention.layers
     assert layer.argmax_flips == 31 / 64
@@ -69,7 +71,7 @@ def test_what_is_wrong_is_counted() -> None:
 
 def test_saturated_scores_are_those_whose_code_is_a_limit() -> None:
     drawn = scores(1, 64)
-    normalizer = drop_in("softmax", "u8", 64)
+    normalizer = drop_in("softmax", "uint8", 64)
     attention = HardwareAttention(normalizer, [[4.0, 4.0]])
     attention(0, drawn)
     causal = torch.ones(64, 64, dtype=torch.bool).tril().numpy()
@@ -80,4 +82,4 @@ def test_saturated_scores_are_those_whose_code_is_a_limit() -> None:
 
 def test_a_scale_that_is_none_for_the_unit_is_refused_with_its_head() -> None:
     with pytest.raises(UserError, match=r"^softmax in layer 0, head 1: scale must be above"):
-        HardwareAttention(drop_in("softmax", "u8", 64), [[13.0, 127.0]])(0, scores(1, 64))
+        HardwareAttention(drop_in("softmax", "uint8", 64), [[13.0, 127.0]])(0, scores(1, 64))

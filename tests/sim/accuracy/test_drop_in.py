@@ -65,8 +65,10 @@ def test_every_drop_in_is_near_softmax_on_scores_that_its_format_holds() -> None
 
 
 def test_rows_are_as_long_as_the_tokens_ask_for() -> None:
-    assert drop_in("softmax", "u8", 300).config == SoftmaxConfig(lanes=64, row=1024, buffer="sram")
-    assert getattr(drop_in("online_softmax", "u8", 300).config, "row", 0) == 300
+    assert drop_in("softmax", "uint8", 300).config == SoftmaxConfig(
+        lanes=64, row=1024, buffer="sram"
+    )
+    assert getattr(drop_in("online_softmax", "uint8", 300).config, "row", 0) == 300
 
 
 @pytest.mark.parametrize("name", [name for name in catalogue() if name.startswith("consmax/")])
@@ -78,13 +80,25 @@ def test_consmax_is_refused_as_it_needs_training(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "form", "words"),
     [
-        ("base2_scores", "u8", "normaliser must be one of exact, .*softmax.*, not 'base2_scores'"),
-        ("nonsense", "u8", "not 'nonsense'"),
+        (
+            "base2_scores",
+            "uint8",
+            "normaliser must be one of exact, .*softmax.*, not 'base2_scores'",
+        ),
+        ("nonsense", "uint8", "not 'nonsense'"),
         ("softmax", "fp8", "p_format must be one of"),
-        ("softmax:row=64", "u8", "row follows from the tokens"),
-        ("softmax:colour=red", "u8", "softmax: .*colour"),
-        ("ita", "u8-max", "u8-max needs results in floating point, and those of ita are codes"),
-        ("online_softmax", "u8-max", "relative to the greatest .* in every format; ask for u8$"),
+        ("softmax:row=64", "uint8", "row follows from the tokens"),
+        ("softmax:colour=red", "uint8", "softmax: .*colour"),
+        (
+            "ita",
+            "uint8-max",
+            "uint8-max needs results in floating point, and those of ita are codes",
+        ),
+        (
+            "online_softmax",
+            "uint8-max",
+            "relative to the greatest .* in every format; ask for uint8$",
+        ),
     ],
 )
 def test_what_is_not_accepted_is_named(name: str, form: str, words: str) -> None:

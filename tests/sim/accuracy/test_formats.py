@@ -12,7 +12,7 @@ from consilico.sim.units.rows import real_bf16
 from consilico.sim.units.unit import Powers
 
 
-@pytest.mark.parametrize("name", ["int7", "u8", "u12", "2xint7"])
+@pytest.mark.parametrize("name", ["int7", "uint8", "uint12", "2xint7"])
 def test_codes_of_all_results_up_to_2_are_those_of_the_hardware_model(name: str) -> None:
     form = P_FORMATS[name]
     bits = np.arange(0x4000)[None]
@@ -31,7 +31,7 @@ def test_bf16_rounds_to_nearest_even() -> None:
 
 def test_shares_of_the_greatest_are_divided_by_their_sum() -> None:
     row = np.array([[0.5, 0.25, 0.001, 0.0009, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
-    found = P_FORMATS["u8-max"].weights(row.copy())
+    found = P_FORMATS["uint8-max"].weights(row.copy())
     codes = np.array([255, 128, 1, 0, 0])
     np.testing.assert_allclose(found, [codes / codes.sum(), np.zeros(5)], rtol=1e-12)
 
@@ -41,7 +41,7 @@ def test_results_relative_to_a_maximum_are_shifted_and_divided_by_what_is_left()
         value=np.array([[1.0, 1.5, 0.0]]), shift=np.array([[3, 0, 0]]), total=np.array([1.75]),
         top=1,
     )  # fmt: skip
-    rounded = P_FORMATS["u8"].relative_weights(powers)
+    rounded = P_FORMATS["uint8"].relative_weights(powers)
     np.testing.assert_allclose(rounded, [[16 / 208, 192 / 208, 0]], rtol=1e-12)
     real = P_FORMATS["bf16"].relative_weights(powers)
     np.testing.assert_allclose(real, [[0.125 / 1.75, 1.5 / 1.75, 0]], rtol=1e-12)
@@ -57,5 +57,5 @@ def test_a_row_of_nothing_stays_nothing() -> None:
 
 
 def test_an_unknown_format_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"must be one of bf16, int7, u8, .*, not 'fp8'"):
+    with pytest.raises(UserError, match=r"must be one of bf16, int7, uint8, .*, not 'fp8'"):
         find_p_format("fp8")

@@ -38,7 +38,7 @@ def of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("of_three")
 def test_a_chip_is_told_of_the_longest_windows_within_its_context() -> None:
-    long, short = known_accuracy("softmax", "u8", 4096), known_accuracy("softmax", "u8", 1000)
+    long, short = known_accuracy("softmax", "uint8", 4096), known_accuracy("softmax", "uint8", 1000)
     assert [(each.text, each.tokens) for each in long.texts] == [
         ("Pericles", 1024), ("Sonnets", 1024),
     ]  # fmt: skip
@@ -50,10 +50,10 @@ def test_a_chip_is_told_of_the_longest_windows_within_its_context() -> None:
 @pytest.mark.parametrize(
     ("name", "form", "context", "words"),
     [
-        ("consmax/log2", "u8", 4096, "has to be trained with consmax/log2"),
+        ("consmax/log2", "uint8", 4096, "has to be trained with consmax/log2"),
         ("softmax", "int7", 4096, "not measured"),
-        ("softmax", "u8", 64, "not measured"),
-        ("ita", "u8", 4096, "not measured"),
+        ("softmax", "uint8", 64, "not measured"),
+        ("ita", "uint8", 4096, "not measured"),
     ],
 )
 def test_what_was_not_measured_is_no_number(name: str, form: str, context: int, words: str) -> None:
@@ -71,7 +71,9 @@ def test_the_study_has_every_unit_that_takes_the_place_of_softmax_at_every_lengt
 
 
 def test_what_is_known_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = measure.PerplexityCase(text="Pericles", tokens=256, normaliser="softmax", p_format="u8")
+    case = measure.PerplexityCase(
+        text="Pericles", tokens=256, normaliser="softmax", p_format="uint8"
+    )
     other = replace(case, tokens=1024)
     monkeypatch.setattr(measure, "study", lambda: [case, other])
     assert measure.todo(MeasuredAccuracies().added(row())) == [other]

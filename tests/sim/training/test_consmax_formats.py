@@ -81,12 +81,12 @@ def test_weights_are_the_golden_unit_s_in_the_format(kind: str, p_format: str) -
     for window in range(2):
         for head in range(2):
             result = golden(kind, model, SCORES[window, head], head)
-            top = 0.5 if p_format == "u8-head" and head == 0 else 1.0
-            if p_format == "u8-max" and kind != "softmax":
+            top = 0.5 if p_format == "uint8-head" and head == 0 else 1.0
+            if p_format == "uint8-max" and kind != "softmax":
                 most = result.max(axis=1, keepdims=True)
                 expected = np.floor(result * 255 / most + 0.5) * most / 255
             else:
-                form = find_p_format("u8" if p_format == "u8-head" else p_format)
+                form = find_p_format("uint8" if p_format == "uint8-head" else p_format)
                 expected = form.weights(result / top) * top
             np.testing.assert_allclose(
                 found[window, head].double(), expected, rtol=1e-6, atol=1e-12
@@ -134,7 +134,7 @@ def test_scores_above_the_range_of_the_unit_saturate(kind: str) -> None:
 
 def test_relative_codes_of_consmax_keep_the_sum_of_a_row() -> None:
     result = np.array([[0.02, 0.01, 0.0], [0.0, 0.0, 0.0]])
-    form = find_p_format("u8-max")
+    form = find_p_format("uint8-max")
     kept = formatted(result, form, sums_to_one=False)
     assert kept[0, 0] == pytest.approx(0.02)
     assert kept[0].sum() == pytest.approx(0.03, rel=4e-3)
