@@ -220,7 +220,7 @@ def test_what_is_wrong_with_a_unit_is_named(facts: dict[str, Any], tmp_path: Pat
     assert written(facts, tmp_path).problems == (told,)
     text = words((tmp_path / "index.html").read_text())
     assert told in text
-    row = text[text.index("consmax/split FAILED default icarus 11.0") :]
+    row = text[text.index("consmax/split default FAILED icarus 11.0") :]
     assert "1 masked 2 both_flags: one lane has one flag" in row  # hit, hole, exempt
 
 
@@ -246,7 +246,7 @@ def test_a_unit_not_verified_yet_is_no_failure_and_named(
     answer = written(facts, tmp_path)
     assert answer.passed
     text = words((tmp_path / "index.html").read_text())
-    assert "not measured default not measured yet: consilico verify consmax/split" in text
+    assert "default not measured not measured yet: consilico verify consmax/split" in text
     assert "2 of 3 verified" in text
 
 
@@ -254,15 +254,15 @@ def test_a_unit_has_one_row_with_all_that_its_verdict_rests_on(
     facts: dict[str, Any], tmp_path: Path
 ) -> None:
     text = words(_page(facts, tmp_path))
-    row = text[text.index("consmax/log2 RIGHT default icarus 11.0") :]
-    row = row[: row.index("consmax/split RIGHT default")]
+    row = text[text.index("consmax/log2 default RIGHT icarus 11.0") :]
+    row = row[: row.index("consmax/split default RIGHT")]
     assert "icarus 11.0: 24,576 verilator 5.048: 24,576 0 3" in row
     assert "both_flags: one lane has one flag" in row
     assert "190 10 0" in row
     assert "1 1 no_deadlock: not proved, holds for 24 cycles" in row
     assert "icarus, full speed: of 9,000 items the first 8,000" in row
-    split = text[text.index("consmax/split RIGHT default icarus 11.0") :]
-    split = split[: split.index("RIGHT", len("consmax/split RIGHT"))]  # of the next unit
+    split = text[text.index("consmax/split default RIGHT icarus 11.0") :]
+    split = split[: split.index("RIGHT", len("consmax/split default RIGHT"))]  # of the next unit
     assert split.count("not measured") == 2
     assert "190 of 190 mutants" in text
     assert "mutants of 1 of 3 units; 1 of 2 properties of 1 units proved" in text
