@@ -5,12 +5,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("golden", "hw", "sim", "reports", "consilico")
+from tests.test_import_rule import FOLDERS, ROOT
+
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _LEAST_WORDS = 5
 _CLAUSE = re.compile(r"(What|Which|Whether|Where|When|Why|How|By how|That|Those|These|It|They)\b")

@@ -12,7 +12,15 @@ from torch.nn import functional as F
 
 from consilico.sim.traffic.smollm import GgufModel, ModelShape
 
-__all__ = ["Normalize", "ScoreHook", "Transformer", "causal_softmax", "perplexity", "rotate"]
+__all__ = [
+    "Normalize",
+    "ScoreHook",
+    "Transformer",
+    "angles",
+    "causal_softmax",
+    "perplexity",
+    "rotate",
+]
 
 ScoreHook = Callable[[int, Tensor], None]
 """Called with a layer and its scores, float32, shape ``(batch, heads, queries, keys)``: q.k/sqrt(d)
@@ -25,8 +33,21 @@ them; the same shape, 0 for future keys."""
 
 def causal_softmax(layer: int, scores: Tensor) -> Tensor:
     """Return softmax over the keys up to each query, shape ``(batch, heads, queries, keys)``."""
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
     return scores.masked_fill(future, float("-inf")).softmax(-1)
+
+
+def angles(shape: ModelShape, time: int) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of the angles of each position's pairs, as :func:`rotate` takes them.
+
+    Args:
+        shape: Of the model.
+        time: Positions, from 0 on.
+    """
+    half = torch.arange(shape.head_width // 2, dtype=torch.float64)
+    frequency = shape.rope_base ** (-2 * half / shape.head_width)
+    angle = torch.outer(torch.arange(time, dtype=torch.float64), frequency)
+    return angle.cos().float(), angle.sin().float()
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -71,9 +92,9 @@ class Transformer:
         """
         with torch.inference_mode():
             x = F.embedding(tokens, self._weights["token_embd.weight"])
-            angles = self._angles(tokens.shape[1])
+            turns = angles(self.shape, tokens.shape[1])
             for layer in range(self.shape.layers):
-                x = x + self._attention(layer, x, angles, on_scores, normalize)
+                x = x + self._attention(layer, x, turns, on_scores, normalize)
                 x = x + self._feed_forward(layer, x)
             return self._norm(x, "output_norm")
 
@@ -83,17 +104,11 @@ class Transformer:
             hidden = self.hidden(tokens, normalize=normalize)
             return F.linear(hidden, self._weights["token_embd.weight"])
 
-    def _angles(self, time: int) -> tuple[Tensor, Tensor]:
-        half = torch.arange(self.shape.head_width // 2, dtype=torch.float64)
-        frequency = self.shape.rope_base ** (-2 * half / self.shape.head_width)
-        angle = torch.outer(torch.arange(time, dtype=torch.float64), frequency)
-        return angle.cos().float(), angle.sin().float()
-
     def _attention(
         self,
         layer: int,
         x: Tensor,
-        angles: tuple[Tensor, Tensor],
+        turns: tuple[Tensor, Tensor],
         on_scores: ScoreHook | None,
         normalize: Normalize,
     ) -> Tensor:
@@ -107,8 +122,8 @@ class Transformer:
             for part in "qkv"
         )
         shared = shape.heads // shape.kv_heads  # query heads that share one key/value head
-        k = rotate(k, *angles).repeat_interleave(shared, dim=1)
-        scores = rotate(q, *angles) @ k.transpose(2, 3) / shape.head_width**0.5
+        k = rotate(k, *turns).repeat_interleave(shared, dim=1)
+        scores = rotate(q, *turns) @ k.transpose(2, 3) / shape.head_width**0.5
         if on_scores is not None:
             on_scores(layer, scores)
         mixed = normalize(layer, scores) @ v.repeat_interleave(shared, dim=1)

@@ -13,6 +13,7 @@ softmax, scores of later layers grow.
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -30,7 +31,7 @@ from consilico.sim.traffic.smollm import (
     find_model_file,
     read_model,
 )
-from consilico.sim.traffic.transformer import Normalize, rotate
+from consilico.sim.traffic.transformer import Normalize, angles, rotate
 from consilico.sim.training.consmax_gpt import NormalizedModel
 from consilico.sim.training.consmax_run import held_out_windows
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Conversion", "NormalizedSmolLM", "fit", "pretrained", "tokenized"]
 
 
+@cache  # asked for tokens, for weights and, to measure the loss before any step, once more
 def pretrained() -> GgufModel:
     """Return the model that is converted, as its package has it.
 
@@ -94,18 +96,13 @@ class NormalizedSmolLM(NormalizedModel):
         """Return the scores of the next token, as :class:`NormalizedModel` has them."""
         embedding = self.body["token_embd"]
         x = F.embedding(tokens, embedding)
-        turns = self._turns(tokens.shape[1], tokens.device)
+        cosine, sine = (part.to(tokens.device) for part in angles(self.shape, tokens.shape[1]))
         for layer in range(self.shape.layers):
-            x = x + self._attention(layer, self._norm(x, f"{layer}/attn_norm"), turns, normalize)
+            x = x + self._attention(
+                layer, self._norm(x, f"{layer}/attn_norm"), (cosine, sine), normalize
+            )
             x = x + self._feed_forward(layer, self._norm(x, f"{layer}/ffn_norm"))
         return F.linear(self._norm(x, "output_norm"), embedding)
-
-    def _turns(self, time: int, place: torch.device) -> tuple[Tensor, Tensor]:
-        """Return cosine and sine of the angles of each position's pairs."""
-        half = torch.arange(self.shape.head_width // 2, dtype=torch.float64)
-        frequency = self.shape.rope_base ** (-2 * half / self.shape.head_width)
-        angle = torch.outer(torch.arange(time, dtype=torch.float64), frequency)
-        return angle.cos().float().to(place), angle.sin().float().to(place)
 
     def _attention(
         self, layer: int, x: Tensor, turns: tuple[Tensor, Tensor], normalize: Normalize | None

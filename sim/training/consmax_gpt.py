@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from consilico.golden.attention.consmax_module import ConSmax
 from consilico.golden.config import Config, choice
 from consilico.sim.traffic.gpt_training import BYTES, Gpt, GptConfig
-from consilico.sim.traffic.transformer import Normalize
+from consilico.sim.traffic.transformer import Normalize, causal_softmax
 
 __all__ = ["KINDS", "NormalizedGpt", "NormalizedModel", "Normalizer"]
 
@@ -116,14 +116,13 @@ class NormalizedModel(nn.Module):
         Returns:
             The same shape; 0 for future keys.
         """
-        time = scores.shape[-1]
         if self.kind == "softmax":
-            future = torch.ones(time, time, dtype=torch.bool, device=scores.device).triu(1)
-            return scores.masked_fill(future, -math.inf).softmax(-1)
+            return causal_softmax(layer, scores)
         constants: Any = self.constants[layer]
         offset = (constants.beta + constants.gamma.log())[:, None, None]
         if self.kind == "consmax_rows":
-            offset = offset + torch.arange(1, time + 1, device=scores.device).log()[:, None]
+            keys = torch.arange(1, scores.shape[-1] + 1, device=scores.device)
+            offset = offset + keys.log()[:, None]
         weights: Tensor = _Consmax.apply(scores, offset, self.ceiling)  # type: ignore[no-untyped-call]
         return weights
 

@@ -106,8 +106,8 @@ def _item_cycles(config: KeyBufferConfig, accepted: Accepted) -> NDArray[np.int6
     return cycles
 
 
-def _blocks(rng: np.random.Generator, config: KeyBufferConfig, sizes: list[int]) -> Codes:
-    """Return whether each key of blocks of these sizes is the last one; full ones mostly say so."""
+def _lasts(rng: np.random.Generator, config: KeyBufferConfig, sizes: list[int]) -> Codes:
+    """Return ``last`` of each key of blocks of these sizes; of full ones half have it."""
     last = np.zeros(sum(sizes), np.int64)
     for end, size in zip(np.cumsum(sizes) - 1, sizes, strict=True):
         last[end] = size < config.columns or rng.random() < 0.5
@@ -131,11 +131,11 @@ def _vectors(config: KeyBufferConfig, seed: int) -> Stimulus:
     drive(whole, np.zeros(len(whole), np.int64))
     for size in (1, 2, columns - 1, columns):
         sizes = [size] * 5
-        drive(rng.integers(-128, 128, (sum(sizes), depth)), _blocks(rng, config, sizes))
+        drive(rng.integers(-128, 128, (sum(sizes), depth)), _lasts(rng, config, sizes))
     for index in range(12):
         sizes = rng.integers(1, columns + 1, 6).tolist()
         keys = rng.integers(-128, 128, (sum(sizes), depth))
-        drive(keys, _blocks(rng, config, sizes))
+        drive(keys, _lasts(rng, config, sizes))
         if index % 2:  # within a block, which is begun in addition
             begun = int(rng.integers(1, columns))
             drive(rng.integers(-128, 128, (begun, depth)), np.zeros(begun, np.int64))
