@@ -207,11 +207,13 @@ class Activations:
 
     def during(self, moment: Moment) -> LiveTensors:
         """Return what the block in work, or the loss, holds while an operation runs."""
-        return self._part(
-            [
-                ("block in work: kept for backward", "activations: block in work", moment.saved, 1),
-                ("block in work: in use", "activations: block in work", moment.working, 1),
-            ]
+        kind, name = "activations: block in work", "block in work: {}".format
+        return LiveTensors(
+            moment.saved + moment.working,
+            lambda: [
+                Entry(name("kept for backward"), kind, "", moment.saved, 1),
+                Entry(name("in use"), kind, "", moment.working, 1),
+            ],
         )
 
     def after(self, moment: Moment) -> LiveTensors:

@@ -432,7 +432,7 @@ class Architecture:
         if not parameter.in_block:
             return 1
         chosen = self.pattern[self.layers - last :]
-        return sum(kind in parameter.kinds for kind in chosen)
+        return sum(chosen.count(kind) for kind in parameter.kinds)
 
     @property
     def parameter_count(self) -> int:

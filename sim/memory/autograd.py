@@ -110,6 +110,7 @@ def walk(
     ops = [
         replace(op.unsaved(), parameter=op.parameter) if op.makes in constant else op for op in ops
     ]
+    keeps = [op.keeps for op in ops]
     size: dict[str, Size] = {entry: entry_bytes}
     shape: dict[str, Size] = {entry: entry_bytes}  # bytes of a tensor's gradient
     kind: dict[str, str] = {}
@@ -126,35 +127,33 @@ def walk(
             size[name] = shape[name] = part
         for name in (*op.reads, *op.names):
             last[base.get(name, name)] = index
-        for name in (*op.saves, *(item for item, _ in op.keeps)):
+        for name in (*op.saves, *(item for item, _ in keeps[index])):
             name = base.get(name, name)
             savers[name] = savers.get(name, 0) + 1
             kind.setdefault(name, op.kind)
-        size.update(op.keeps)
+        size.update(keeps[index])
         if not is_zero(op.copied):
-            kind[op.keeps[-1][0]] = "transients"
+            kind[keeps[index][-1][0]] = "transients"
     result = ops[-1].makes
 
     forward: list[Moment] = []
     kept: set[str] = set()
     working: dict[str, Size] = {}
+    saved_bytes: Size = 0
+    working_bytes: Size = 0
     for index, op in enumerate(ops):
         if op.makes not in base:
             working[op.makes] = op.bytes
-        fresh = {base.get(name, name) for name in op.saves} | {name for name, _ in op.keeps}
-        kept |= fresh
-        for name in fresh:
-            working.pop(name, None)
-        forward.append(
-            Moment(
-                op=op.makes,
-                saved=total(size[name] for name in kept),
-                working=total(working.values()) + op.scratch,
-            )
-        )
+            working_bytes = working_bytes + op.bytes
+        for name in (*(base.get(name, name) for name in op.saves), *(n for n, _ in keeps[index])):
+            if name not in kept:
+                kept.add(name)
+                saved_bytes = saved_bytes + size[name]
+                working_bytes = working_bytes - working.pop(name, 0)
+        forward.append(Moment(op=op.makes, saved=saved_bytes, working=working_bytes + op.scratch))
         for name in list(working):
             if last.get(name, -1) <= index and name not in held and name != result:
-                del working[name]
+                working_bytes = working_bytes - working.pop(name)
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
     back = held if held_backward else ()
     backward, unsaved = _backward(ops, size, shape, savers, base, back, constant)
@@ -195,11 +194,14 @@ def _backward(
     number = count(1)
     storages: dict[int, Size] = {0: shape[ops[-1].makes]}
     gradient: dict[str, int] = {ops[-1].makes: 0}  # storage of each tensor's gradient
+    alive_bytes = total(alive.values())
+    gradient_bytes = total(storages.values())
     moments: list[Moment] = []
     unsaved: Size | None = None
     for op in reversed(ops):
-        if unsaved is None and (op.saves or op.keeps):
-            unsaved = total(storages.values())
+        keeps = op.keeps
+        if unsaved is None and (op.saves or keeps):
+            unsaved = gradient_bytes
         results = (op.makes, *(name for name, _ in op.also))
         owned = [gradient.pop(name) for name in results if name in gradient]
         if not owned:
@@ -214,6 +216,7 @@ def _backward(
             else:
                 fresh = next(number)
                 storages[fresh] = shape[name]
+                gradient_bytes = gradient_bytes + shape[name]
             earlier = gradient.get(name)
             if earlier is None:
                 gradient[name] = fresh
@@ -221,28 +224,27 @@ def _backward(
                 # shared with another tensor's gradient: the sum goes into storage of its own
                 summed = next(number)
                 storages[summed] = shape[name]
+                gradient_bytes = gradient_bytes + shape[name]
                 gradient[name] = summed
                 dropped.append(fresh)
             else:
                 dropped.append(fresh)
-        saved = total(alive.values())
-        working = total(storages.values()) + op.back_scratch
+        saved, working = alive_bytes, gradient_bytes + op.back_scratch
         for storage in (*dropped, *owned):
             if storage not in gradient.values():
-                storages.pop(storage, None)
-        for name in (*op.saves, *(item for item, _ in op.keeps)):
+                gradient_bytes = gradient_bytes - storages.pop(storage, 0)
+        for name in (*op.saves, *(item for item, _ in keeps)):
             name = base.get(name, name)
             users[name] -= 1
             if not users[name]:
-                del alive[name]
+                alive_bytes = alive_bytes - alive.pop(name)
         moments.append(
             Moment(
                 op=op.makes, saved=saved, working=working, parameter=op.parameter,
-                copied=op.copied,
-                after=total(alive.values()) + total(storages.values()),
+                copied=op.copied, after=alive_bytes + gradient_bytes,
             )
         )  # fmt: skip
-    return tuple(moments), total(storages.values()) if unsaved is None else unsaved
+    return tuple(moments), gradient_bytes if unsaved is None else unsaved
 
 
 def peak(moments: Sequence[Moment]) -> Size:

@@ -112,6 +112,12 @@ class LiveTensors:
     bytes: Size
     entries: Callable[[], list[Entry]]
 
+    @classmethod
+    def joined(cls, *parts: "LiveTensors") -> "LiveTensors":
+        """Return all tensors of several parts as one part."""
+        size = total(part.bytes for part in parts)
+        return cls(size, lambda: [entry for part in parts for entry in part.entries()])
+
 
 @dataclass(frozen=True)
 class Stage:

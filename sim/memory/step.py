@@ -41,7 +41,7 @@ class _Step:
         if plan.arch.tied:
             self.tensors["output layer"] = self.tensors["embedding"]
         self.known: dict[object, LiveTensors] = {}
-        self.running = [part for part in self.act.always if not is_zero(part.bytes)]
+        self.running = LiveTensors.joined(*self.act.always)
 
     def stages(self) -> Iterator[Stage]:
         """Yield the moments of loading, forward pass, loss and backward pass, and of an update."""
@@ -52,19 +52,19 @@ class _Step:
         # later blocks of a kind have more kept before them
         last = {kind: block for block, kind in enumerate(pattern)}
         for block in range(layers) if self.every_block else sorted(last.values()):
-            base = (
+            base = LiveTensors.joined(
                 self.act.kept(block), self.act.input(block), self.act.weight_copies(block),
                 self.act.mask(), self.act.gathered(1),
             )  # fmt: skip
             for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"
-                yield self._stage("forward", label, *base, self.act.during(moment))
-        kept = (
-            self.act.kept(layers), self.act.weight_copies(layers), self.act.gathered(0),
-        )  # fmt: skip
+                yield self._stage("forward", label, base, self.act.during(moment))
+        kept = LiveTensors.joined(
+            self.act.kept(layers), self.act.weight_copies(layers), self.act.gathered(0)
+        )
         for moment in self.act.loss.forward:
             if not self.plan.method.forward_only or moment.op in self.act.logits:
-                yield self._stage("loss", f"loss: {moment.op}", *kept, self.act.during(moment))
+                yield self._stage("loss", f"loss: {moment.op}", kept, self.act.during(moment))
         if self.plan.method.forward_only:
             return
         yield from self._backward()
@@ -82,14 +82,12 @@ class _Step:
         """Yield the moments of the backward pass, with the updates that are fused into it."""
         layers = self.plan.arch.layers
         waiting: list[str] = []  # parameters outside the blocks whose gradients are there
-        kept = (
-            self.act.kept(layers), self.act.gathered(1),
-        )  # fmt: skip
+        kept = LiveTensors.joined(self.act.kept(layers), self.act.gathered(1))
         for moment in self.act.loss.backward:
             yield from self._moment("loss, backward", moment, kept, 0, waiting)
         for block in reversed(range(layers) if self.every_block else self._peaks()):
             above = layers - 1 - block
-            base = (
+            base = LiveTensors.joined(
                 self.act.kept(block), self.act.checkpoint(block),
                 self.act.held_logits(), self.act.finished(above),
                 self.act.gathered(self.act.gathered_backward),
@@ -97,18 +95,20 @@ class _Step:
             label = f"backward, block {block + 1} of {layers}"
             inside = list(waiting)
             if self.act.recomputes:
-                parts = (*base, self.act.output_gradient(block), self._gradients(above, inside))
+                there = LiveTensors.joined(
+                    base, self.act.output_gradient(block), self._gradients(above, inside)
+                )
                 for moment in self._telling(self.act.of(block).again):
                     yield self._stage(
-                        "backward", f"{label}, again forward: {moment.op}", *parts,
+                        "backward", f"{label}, again forward: {moment.op}", there,
                         self.act.during(moment),
                     )  # fmt: skip
-            held = (*base, self.act.result())
+            held = LiveTensors.joined(base, self.act.result())
             for moment in self._telling(self.act.of(block).lives.backward):
                 yield from self._moment(label, moment, held, above, inside)
         if self.tensors["embedding"].trains:
             moment = Moment(op="embedding", saved=0, working=self.act.x, parameter="embedding")
-            last = (self.act.held_logits(), self.act.gathered(0))
+            last = LiveTensors.joined(self.act.held_logits(), self.act.gathered(0))
             yield from self._moment("backward", moment, last, layers, waiting)
 
     def _peaks(self) -> list[int]:
@@ -162,7 +162,7 @@ class _Step:
         self,
         label: str,
         moment: Moment,
-        base: tuple[LiveTensors, ...],
+        base: LiveTensors,
         above: int,
         waiting: list[str],
     ) -> Iterator[Stage]:
@@ -174,16 +174,15 @@ class _Step:
         own = (moment.parameter,) if tensor is not None and tensor.trains else ()
         phase = "loss" if label.startswith("loss") else "backward"
         label = f"{label}: {moment.op}"
-        base = tuple(part for part in base if not is_zero(part.bytes))
         gradients = self._gradients(above, waiting, own)
         if own and not is_zero(moment.copied) and tensor and not tensor.treatment.trains_factors:
             # a gradient of autocast's copy, which is converted once the operation is done
-            there = (*base, _transient("gradient of a copy", moment.copied))
+            there = LiveTensors.joined(base, _transient("gradient of a copy", moment.copied))
             before = self._gradients(above, waiting)
-            yield self._stage(phase, label, *there, self.act.during(moment), before)
-            yield self._stage(phase, label, *there, self.act.after(moment), gradients)
+            yield self._stage(phase, label, there, self.act.during(moment), before)
+            yield self._stage(phase, label, there, self.act.after(moment), gradients)
         else:
-            yield self._stage(phase, label, *base, self.act.during(moment), gradients)
+            yield self._stage(phase, label, base, self.act.during(moment), gradients)
         if not own or tensor is None:
             return
         if self.plan.arch.tied and moment.parameter == "output layer":
@@ -195,7 +194,7 @@ class _Step:
             after = self.act.during(moment) if self.plan.method.inside else self.act.after(moment)
             for name, size in (("update", tensor.update), ("new subspace", tensor.renewal)):
                 if not is_zero(size):
-                    parts = (*base, after, gradients, _transient(name, size))
+                    parts = (base, after, gradients, _transient(name, size))
                     yield self._stage(name, f"{label}, {name}", *parts)
 
     def _gradients(
@@ -262,7 +261,7 @@ class _Step:
             whole: Whether the model runs, with what it holds whenever it does.
         """
         if whole:
-            parts = (*parts, *self.running)
+            parts = (*parts, self.running)
         size = self.plan.fixed
         for part in parts:
             size = size + part.bytes
