@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from consilico.sim.memory.architecture import Architecture, Block, Parameter
+from consilico.sim.memory.attention_operations import adds_to_bias, is_kernel
 from consilico.sim.memory.autograd import Lifetimes, Moment, Op, walk
 from consilico.sim.memory.chain import Kernels, Trained
 from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, least, most, total
@@ -56,9 +57,9 @@ class Activations:
             rests = self._followed(block, plan.block_trained(frozen=True)) if some_rest else trained
             self.blocks.append((trained, rests))
         self.first: BlockActivations | None = None
-        # a reentrant checkpoint passes gradients on only where its input needs one, so that the
-        # embeddings' result is made to (transformers: enable_input_require_grads)
-        constant = not plan.embedding_trains and run.checkpointing != "reentrant"
+        # transformers 5 makes the embeddings' result need a gradient wherever blocks run again
+        # (modeling_utils.py, activation_checkpointing_enable)
+        constant = not plan.embedding_trains and not self.recomputes
         if not some_rest and constant:
             self.first = self._followed(arch.block_of(0), plan.block_trained(), "first block")
         if run.kbit_cast and self.recomputes and not some_rest:
@@ -78,11 +79,16 @@ class Activations:
         plan = self.plan
         step = (trained, plan.arch, block, plan.kernels, plan.tokens, plan.sequence)
         ops, lives = _walked(what, *step)
-        bare = self.recomputes or plan.method.forward_only
-        forward = _walked("bare block", *step)[1].forward if bare else lives.forward
-        return BlockActivations(
-            ops, lives, forward, self._again(ops, lives), self._keeps(ops, trained)
-        )
+        if self.recomputes:  # what it saved is gone before gradients are cast
+            moments = (replace(m, working=m.working - m.casts) for m in lives.backward)
+            lives = replace(lives, backward=tuple(moments))
+        keeps = self._keeps(ops, block, trained)
+        forward = lives.forward
+        if len(keeps) > 1:
+            forward = walk([op.keeping(keeps) for op in ops], "x", self.x).forward
+        elif self.recomputes or plan.method.forward_only:
+            forward = _walked("bare block", *step)[1].forward
+        return BlockActivations(ops, lives, forward, self._again(ops, lives), keeps)
 
     def _again(self, ops: Sequence[Op], lives: Lifetimes) -> tuple[Moment, ...]:
         """Return the moments of a block that runs again for its backward pass.
@@ -91,7 +97,7 @@ class Activations:
         backward pass wants (torch.utils.checkpoint, ``early_stop``): before the operation runs that
         saves it, unless it is the result.
         """
-        saving = [index for index, op in enumerate(ops) if op.saves or op.keeps]
+        saving = [index for index, op in enumerate(ops) if op.asks]
         if self.plan.run.checkpointing == "reentrant" or not saving:
             return lives.forward
         *before, moment = lives.forward[: saving[-1] + 1]
@@ -100,17 +106,22 @@ class Activations:
             moment = replace(moment, working=moment.working - op.bytes - op.scratch)
         return (*before, moment)
 
-    def _keeps(self, ops: Sequence[Op], trained: Trained) -> dict[str, tuple[str, Size]]:
+    def _keeps(
+        self, ops: Sequence[Op], block: Block, trained: Trained
+    ) -> dict[str, tuple[str, Size]]:
         """Return what a recomputed block keeps by name: its heading in the ledger, and bytes.
 
-        It keeps its input; with selective checkpointing also the results of its matrix products.
+        It keeps its input; with selective checkpointing also the results of its matrix products,
+        but for those that add something to another tensor (``baddbmm``).
         """
         kept = {"x": ("activations: checkpoints", self.x)}
         if self.plan.run.checkpointing == "selective":
             size = {op.makes: op for op in ops}
             names = {p.name for p in self.plan.arch.parameters() if p.columns > 1}
-            names |= {"scores", "weighted values"}
-            if self.plan.kernels.attention != "eager":
+            names.add("weighted values")
+            if not adds_to_bias(block.attention):
+                names.add("scores")
+            if is_kernel(self.plan.kernels, block.attention):
                 names.add("attended")
             for name in trained.adapted:
                 names |= {f"{name} adapter", f"{name} adapter, low rank"}
@@ -375,18 +386,23 @@ class Activations:
         parts = [block.attention for block in arch.kinds]
         if self.recomputes or self._replaces_scores:
             lines += self._mask()
-        # where blocks make angles of their own, those of the model do not outlive the forward pass
-        shared = [part for part in parts if not part.angles.startswith("own")]
+        # where blocks make angles of their own, those of the model live on only to run blocks again
+        shared = [part for part in parts if self.recomputes or not part.angles.startswith("own")]
         if rotary := max((part.rotary for part in shared), default=0):
             embedded = 2 if plan.run.kbit_cast else k.residual_bytes  # the embeddings' result
-            element = 4 if any(part.angles == "float32" for part in shared) else embedded
-            size = 2 * element * rotary * plan.sequence
+            wide = any(part.angles.endswith("float32") for part in shared)
+            size = 2 * (4 if wide else embedded) * rotary * plan.sequence
             lines.append(("rotary angles", "activations: attention", size, arch.angles))
         if plan.run.packed > 1:  # where each text begins, and each token's place in its own
             size = 8 * plan.tokens + 4 * (plan.run.packed * plan.tokens // plan.sequence + 1)
             lines.append(("positions of packed texts", "activations: attention", size, 1))
         if arch.embedding_norm and plan.embedding_trains and not plan.method.forward_only:
             lines.append(("embedding, before its norm", "activations: norm", self.x, 1))
+        if self.recomputes and not plan.embedding_trains and arch.changes_embedding:
+            # a leaf of autograd's graph, which lives as long as that
+            width = arch.embedding_width or arch.hidden
+            size = k.residual_bytes * width * plan.tokens
+            lines.append(("embedding, unchanged", "activations: embedding", size, 1))
         if "embedding" in plan.run.adapted:
             size = BITS[plan.adapter] // 8 * plan.rank * plan.tokens
             lines.append(("embedding adapter, low rank", "activations: adapters", size, 1))

@@ -23,6 +23,7 @@ NORMS = {
     "rms": (True, False),
     "rms-float": (True, False),
     "layer": (True, True),
+    "layer-narrow": (True, True),
     "layer-unbiased": (True, False),
     "layer-float": (True, False),
     "layer-plain": (False, False),
@@ -31,9 +32,9 @@ NORMS = {
 """Kinds of norms, and whether each has weights and biases.
 
 ``rms`` is LLaMA's; ``rms-float`` applies its weights in float32 (Gemma, OLMo 2). ``layer`` is
-PyTorch's kernel, ``layer-unbiased`` the same without biases; ``layer-float`` is written out in
-float32 (Cohere); ``layer-plain`` is PyTorch's in float32, without parameters (OLMo). ``l2`` is
-``rms`` without weights (Llama 4).
+PyTorch's kernel, ``layer-unbiased`` the same without biases, ``layer-narrow`` the same in the type
+of autocast (Nemotron); ``layer-float`` is written out in float32 (Cohere); ``layer-plain`` is
+PyTorch's in float32, without parameters (OLMo). ``l2`` is ``rms`` without weights (Llama 4).
 """
 
 NORM_PLACES = {
@@ -297,6 +298,10 @@ class Block:
     mlp: Mlp | Mixture
     norms: str = "before"  # one of NORM_PLACES
     scaled: bool = False  # results are scaled before they are added to the block's input
+    results_first: bool = False  # those side by side are added to each other before the input
+    # what the program has a name for while the MLP runs: its "input", results of "attention" and
+    # of the "attention norm"
+    named: tuple[str, ...] = ("input",)
 
     def parameters(self, hidden: int, norm: str) -> Iterator[Parameter]:
         """Yield the parameters of one such block, each once, in the order of the forward pass."""
@@ -335,6 +340,7 @@ class Architecture:
     positions: int = 0  # rows of learned position embeddings, 0: none
     embedding_width: int = 0  # of the embedding's vectors where not ``hidden``
     embedding_norm: bool = False  # in addition to the norms of blocks and the final one
+    embedding_scaled: bool = False  # its result is, outside the layer itself
     extra: int = 0  # further parameters: poolers, token types
     buffers: int = 0  # bytes of tables and masks that the model stores
     final_norm: bool = True  # before the output layer
@@ -363,6 +369,12 @@ class Architecture:
     def layers(self) -> int:
         """Return the number of blocks."""
         return len(self.pattern)
+
+    @property
+    def changes_embedding(self) -> bool:
+        """Tell whether the embedding's result is changed before the first block has it."""
+        wide = self.embedding_width not in (0, self.hidden)
+        return bool(self.positions or self.embedding_norm or self.embedding_scaled or wide)
 
     @property
     def block(self) -> Block:

@@ -1,11 +1,11 @@
 """The operations of attention: queries, keys and values, their positions, scores, and the sum."""
 
 from consilico.sim.memory.architecture import Attention, LatentAttention
-from consilico.sim.memory.chain import Chain
+from consilico.sim.memory.chain import Chain, Kernels
 from consilico.sim.memory.entries import Size, least
 from consilico.sim.memory.norm_operations import norm, normed_bytes
 
-__all__ = ["attention"]
+__all__ = ["adds_to_bias", "attention", "is_kernel"]
 
 _KIND = "activations: attention"
 _SCORES = "activations: attention scores"
@@ -80,7 +80,7 @@ def _heads(
                 head = c.cast(f"{name}, normed", head, width, made, e)
             if part.rotary:
                 head = _rotated(c, part, name, head, number, sequence)
-        written_out = _is_written_out(c, part)
+        written_out = _is_written_out(c.k, part)
         if width < q and (c.k.repeats or written_out):
             view = part.kv_heads == 1 and not written_out  # fused kernels take one as it is
             head = c.add(f"{name} for every head", head, bytes=e * q * t, part=view)
@@ -97,7 +97,7 @@ def _rotated(c: Chain, part: Attention, name: str, source: str, heads: int, sequ
         return c.add(makes, source, bytes=size)
     own: tuple[tuple[str, Size], ...] = ()
     if part.angles.startswith("own each" if name == "key" else "own"):
-        element = 4 if part.angles.endswith("float32") else e
+        element = 4 if part.angles.endswith("float32") else c.k.residual_bytes
         own = ((f"rotary angles of the block, {name}", 2 * element * part.rotary * sequence),)
     if part.joined:  # backward what was turned and the rest are padded to the whole
         return c.add(
@@ -119,7 +119,7 @@ def _latent(
     if part.query_rank:
         narrow = c.linear("query, shortened", source, hidden, part.query_rank, source_bytes, _KIND)
         given = norm(c, "rms", "query norm", narrow, part.query_rank, e)
-        width, given_bytes = part.query_rank, e
+        width, given_bytes = part.query_rank, normed_bytes(c, "rms", e)
     query = c.linear("query", given, width, part.query, given_bytes, _KIND)
     plain, turned = e * part.heads * part.plain * t, e * part.heads * turning * t
     c.add("query, plain", query, bytes=plain, part=True, also=(("query, turning", turned),))
@@ -139,8 +139,9 @@ def _latent(
         )  # fmt: skip
     query = c.add("query, joined", "query, plain", "query, turned", bytes=plain + turned)
     wide = c.linear(
-        "key and value", latent, short, part.heads * (part.plain + part.value), e, _KIND
-    )
+        "key and value", latent, short, part.heads * (part.plain + part.value),
+        normed_bytes(c, "rms", e), _KIND,
+    )  # fmt: skip
     values = e * part.heads * part.value * t
     c.add("key, plain", wide, bytes=plain, part=True, also=(("value", values),))
     key = c.add("key, joined", "key, plain", "key, turned", bytes=plain + turned)
@@ -161,7 +162,7 @@ def _attend(
             c.cast(f"{name}, for attention", head, size, c.k.bytes, e)
             for name, head, size in zip(("query", "key", "value"), heads, sizes, strict=True)
         )
-    if _is_written_out(c, part):
+    if _is_written_out(c.k, part):
         return _written_out(c, part, (query, key, value), sequence)
     if part.held == "products":
         return _by_products(c, part, (query, key, value), sequence)
@@ -180,9 +181,20 @@ def _attend(
     return attended
 
 
-def _is_written_out(c: Chain, part: Attention | LatentAttention) -> bool:
+def is_kernel(kernels: Kernels, part: Attention | LatentAttention) -> bool:
+    """Tell whether scores, softmax and weighted sum are one operation."""
+    return part.held != "products" and not _is_written_out(kernels, part)
+
+
+def adds_to_bias(part: Attention | LatentAttention) -> bool:
+    """Tell whether the product of queries and keys is added to a bias in one operation (Bloom)."""
+    own = part.held == "own" and part.scores != "biased"
+    return own and isinstance(part, Attention) and part.alibi
+
+
+def _is_written_out(kernels: Kernels, part: Attention | LatentAttention) -> bool:
     """Tell whether attention is the family's own code, one operation after the other."""
-    return c.k.attention == "eager" or part.held == "own"
+    return kernels.attention == "eager" or part.held == "own"
 
 
 def _by_products(
@@ -239,6 +251,10 @@ def _written_out(
         query = c.cast("query, float32", query, part.query, e, 4)
         key = c.cast("key, float32", key, part.query, e, 4)
         s = 4
+        if c.k.autocast:  # which undoes that
+            query = c.cast("query, as products", query, part.query, 4, e)
+            key = c.cast("key, as products", key, part.query, 4, e)
+            s = e
     product = c.add(
         "scores", query, key, bytes=s * scores, saves=(query, key), kind=_KIND,
         flops=2 * part.query * t * sequence,
@@ -272,13 +288,16 @@ def _written_out(
     # the mask has the type of the residual stream, which may be wider
     masked = c.add("masked scores", scaled, bytes=max(s, c.k.residual_bytes) * scores)
     if isinstance(part, Attention) and part.sinks:
-        # the sink is a column more, which is cut off again; nothing is in float32
-        joined = c.add("scores and sinks", masked, bytes=s * scores, scratch=s * scores)
+        # the sink is a column more, which is cut off again; nothing is in float32 but what sinks in
+        # float32 are joined with
+        j = max(s, c.k.residual_bytes)
+        joined = c.add("scores and sinks", masked, bytes=j * scores, scratch=j * scores)
         weights = c.add(
-            "attention weights", joined, bytes=s * scores, saves=("attention weights",),
+            "attention weights", joined, bytes=j * scores, saves=("attention weights",),
             kind=_SCORES,
         )  # fmt: skip
-        weights = c.add("attention weights, cut", weights, bytes=s * scores, part=True)
+        weights = c.add("attention weights, cut", weights, bytes=j * scores, part=True)
+        weights = c.cast("attention weights, as products", weights, part.heads * sequence, j, e)
         return _summed(c, part, weights, value, sequence)
     wide = c.add(
         "attention weights, float32", masked, bytes=4 * scores,

@@ -5,7 +5,7 @@ every operation that saved it. A gradient lives from the first operation that ad
 operation that made the tensor has used it. Sizes may be arrays: one walk serves a whole sweep.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -30,9 +30,11 @@ class Op:
     part: bool = False  # a view of a part of its input, for which backward makes a whole gradient
     also: tuple[tuple[str, Size], ...] = ()  # more parts of it, whose gradients backward joins
     parameter: str = ""  # whose gradient backward makes
+    weighs: bool = False  # backward wants its weight, which autograd saves with the rest
     trains: bool = False  # its result needs a gradient even where its inputs need none
     scratch: Size = 0  # more bytes while it runs forward
     back_scratch: Size = 0  # more bytes while it runs backward
+    back_casts: Size = 0  # more bytes at its end, where its gradients are cast to their types
     flops: Size = 0  # of an attention's products; those of a linear layer follow from its weight
     kind: str = "activations"  # heading in the ledger of what it saves first
 
@@ -46,8 +48,20 @@ class Op:
         """Return the operation where no backward pass follows it: it keeps nothing."""
         scratch = self.scratch + self.copied
         return replace(
-            self, saves=(), extra=(), copied=0, parameter="", scratch=scratch, back_scratch=0
-        )
+            self, saves=(), extra=(), copied=0, parameter="", weighs=False, scratch=scratch,
+            back_scratch=0, back_casts=0,
+        )  # fmt: skip
+
+    def keeping(self, names: Container[str]) -> "Op":
+        """Return the operation where only what ``names`` has of what it makes is kept."""
+        extra = tuple(item for item in self.extra if item[0] in names)
+        saves = (self.makes,) if self.makes in names else ()
+        return replace(self.unsaved(), saves=saves, extra=extra)
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether backward wants anything that autograd saved."""
+        return bool(self.saves or self.keeps or self.weighs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +80,7 @@ class Moment:
     op: str
     saved: Size
     working: Size  # results in use, gradients of results, scratch
+    casts: Size = 0  # bytes of that for gradients that are cast at its end
     after: Size = 0  # saved and working together, once what it used is freed
     parameter: str = ""  # whose gradient it makes
     copied: Size = 0  # bytes of the copy of the parameter that it used; its gradient is made alike
@@ -78,7 +93,7 @@ class Lifetimes:
     saved: tuple[Saved, ...]
     forward: tuple[Moment, ...]
     backward: tuple[Moment, ...]
-    unsaved: Size = 0  # gradients when the backward pass comes to the first operation that saved
+    unsaved: Size = 0  # gradients when the backward pass first wants anything saved
 
     @property
     def saved_bytes(self) -> Size:
@@ -180,7 +195,7 @@ def _backward(
 ) -> tuple[tuple[Moment, ...], Size]:
     """Follow the chain backward, starting from what the forward pass saved.
 
-    Returns the moments, and the gradients that live when the first operation that saved begins.
+    Returns the moments, and the gradients that live when one first wants anything saved.
 
     ``savers`` counts for each tensor the operations that saved it; ``base`` names the tensor with
     storage that a view belongs to; ``shape`` has the bytes of the gradient of each; tensors of
@@ -200,7 +215,7 @@ def _backward(
     unsaved: Size | None = None
     for op in reversed(ops):
         keeps = op.keeps
-        if unsaved is None and (op.saves or keeps):
+        if unsaved is None and op.asks:
             unsaved = gradient_bytes
         results = (op.makes, *(name for name, _ in op.also))
         owned = [gradient.pop(name) for name in results if name in gradient]
@@ -229,7 +244,7 @@ def _backward(
                 dropped.append(fresh)
             else:
                 dropped.append(fresh)
-        saved, working = alive_bytes, gradient_bytes + op.back_scratch
+        saved, working = alive_bytes, gradient_bytes + op.back_scratch + op.back_casts
         for storage in (*dropped, *owned):
             if storage not in gradient.values():
                 gradient_bytes = gradient_bytes - storages.pop(storage, 0)
@@ -240,8 +255,9 @@ def _backward(
                 alive_bytes = alive_bytes - alive.pop(name)
         moments.append(
             Moment(
-                op=op.makes, saved=saved, working=working, parameter=op.parameter,
-                copied=op.copied, after=alive_bytes + gradient_bytes,
+                op=op.makes, saved=saved, working=working, casts=op.back_casts,
+                parameter=op.parameter, copied=op.copied,
+                after=alive_bytes + gradient_bytes,
             )
         )  # fmt: skip
     return tuple(moments), gradient_bytes if unsaved is None else unsaved

@@ -124,7 +124,7 @@ class Chain:
         result = self.add(
             name, own, bytes=made * rows * self.tokens,
             saves=(own,) if trained or base == "int8" else (), parameter=name if trained else "",
-            kind=kind, scratch=scratch, back_scratch=back,
+            weighs=not base, kind=kind, scratch=scratch, back_scratch=back,
             copied=2 * rows * columns if self.k.copies and not base else 0,
         )  # fmt: skip
         if base:

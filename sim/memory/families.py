@@ -154,9 +154,9 @@ def _layers(c: ConfigFields) -> int:
 
 
 def _equal(c: ConfigFields, attention: Attention, mlp: Mlp, **own: Any) -> Architecture:
-    """Return the architecture of equal blocks; ``norms`` and ``scaled`` are theirs."""
-    norms, scaled = own.pop("norms", "before"), own.pop("scaled", False)
-    block = Block(attention=attention, mlp=mlp, norms=norms, scaled=scaled)
+    """Return the architecture of equal blocks; ``norms``, ``scaled`` and ``named`` are theirs."""
+    theirs = {name: own.pop(name) for name in ("norms", "scaled", "named") if name in own}
+    block = Block(attention=attention, mlp=mlp, **theirs)
     return composed(c, [block] * _layers(c), **own)
 
 
@@ -237,7 +237,7 @@ def _gemma3(c: ConfigFields) -> Architecture:
     capped = c.number("final_logit_softcapping", default=0.0) > 0
     return _windowed(
         c, own, mlp_of(c, activation="gelu"), windows, norms="around", norm="rms-float", tied=True,
-        logits="capped" if capped else "plain", angles=2,
+        logits="capped" if capped else "plain", angles=len(set(windows)),
     )  # fmt: skip
 
 
@@ -288,7 +288,7 @@ def _smollm3(c: ConfigFields) -> Architecture:
 def granite_scales(c: ConfigFields) -> dict[str, Any]:
     """Return the fields of Granite's architecture that its multipliers decide."""
     # a product with 1 is made all the same
-    return {"scaled": True, "logits": "scaled"}
+    return {"scaled": True, "logits": "scaled", "embedding_scaled": True}
 
 
 def _granite(c: ConfigFields) -> Architecture:
@@ -337,7 +337,8 @@ def _stablelm(c: ConfigFields) -> Architecture:
     if c.flag("qk_layernorm"):
         own |= {"norm": "layer-unbiased", "norm_of": "each"}
     norms = "shared" if c.flag("use_parallel_residual") else "before"
-    return _equal(c, attention_of(c, **own), mlp_of(c), norms=norms, norm="layer")
+    named = ("input", "attention", "attention norm")
+    return _equal(c, attention_of(c, **own), mlp_of(c), norms=norms, norm="layer", named=named)
 
 
 def _starcoder2(c: ConfigFields) -> Architecture:
@@ -355,7 +356,7 @@ def _nemotron(c: ConfigFields) -> Architecture:
         c, bias=bias, output_bias=bias, rotary=rotary_of(c, head_dim, 0.5), joined=True
     )
     mlp = mlp_of(c, gated=False, bias=c.flag("mlp_bias"), activation="relu2")
-    return _equal(c, attention, mlp, norm="layer")
+    return _equal(c, attention, mlp, norm="layer-narrow")
 
 
 def _arcee(c: ConfigFields) -> Architecture:

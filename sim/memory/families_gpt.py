@@ -18,6 +18,8 @@ from consilico.sim.memory.families import (
 
 __all__ = ["GPT_LIKE"]
 
+_NAMED = ("input", "attention")  # of a block whose program has a variable for each result
+
 
 def _even(c: ConfigFields, width: int, heads: int) -> int:
     """Return the dimensions of a head, which the heads must share out evenly."""
@@ -49,9 +51,10 @@ def _gpt2(c: ConfigFields) -> Architecture:
     )  # fmt: skip
     layers = c.integer("n_layer", "num_hidden_layers")
     positions = c.integer("n_positions")
+    block = Block(attention=attention, mlp=mlp, named=_NAMED)
     return _equal(
-        c, Block(attention=attention, mlp=mlp), layers, hidden=hidden, tied=True, norm="layer",
-        positions=positions, context=positions,
+        c, block, layers, hidden=hidden, tied=True, norm="layer", positions=positions,
+        context=positions,
     )  # fmt: skip
 
 
@@ -67,9 +70,10 @@ def _gpt_bigcode(c: ConfigFields) -> Architecture:
         activation=activation_of(c, "activation_function", default="gelu_pytorch_tanh"),
     )  # fmt: skip
     positions = c.integer("n_positions", default=1024)
+    block = Block(attention=attention, mlp=mlp, named=_NAMED)
     return _equal(
-        c, Block(attention=attention, mlp=mlp), c.integer("n_layer"), hidden=hidden, tied=True,
-        norm="layer", positions=positions, context=positions, buffers=positions**2,
+        c, block, c.integer("n_layer"), hidden=hidden, tied=True, norm="layer",
+        positions=positions, context=positions, buffers=positions**2,
     )  # fmt: skip
 
 
@@ -86,8 +90,8 @@ def _gptj(c: ConfigFields) -> Architecture:
         activation=activation_of(c, "activation_function", default="gelu_new"),
     )  # fmt: skip
     return _equal(
-        c, Block(attention=attention, mlp=mlp, norms="shared"), c.integer("n_layer"),
-        hidden=hidden, norm="layer", head_bias=True,
+        c, Block(attention=attention, mlp=mlp, norms="shared", results_first=True),
+        c.integer("n_layer"), hidden=hidden, norm="layer", head_bias=True,
         buffers=4 * rotary * c.integer("n_positions", default=2048),
     )  # fmt: skip
 
@@ -104,9 +108,10 @@ def _gpt_neo(c: ConfigFields) -> Architecture:
         activation=activation_of(c, "activation_function", default="gelu_new"),
     )  # fmt: skip
     positions = c.integer("max_position_embeddings", default=2048)
+    block = Block(attention=attention, mlp=mlp, named=_NAMED)
     return _equal(
-        c, Block(attention=attention, mlp=mlp), layers, tied=True, norm="layer",
-        positions=positions, context=positions, buffers=layers * positions**2,
+        c, block, layers, tied=True, norm="layer", positions=positions, context=positions,
+        buffers=layers * positions**2,
     )  # fmt: skip
 
 
@@ -119,7 +124,8 @@ def _gpt_neox(c: ConfigFields) -> Architecture:
     )  # fmt: skip
     mlp = mlp_of(c, gated=False, bias=True)
     parallel = c.flag("use_parallel_residual", default=True)
-    block = Block(attention=attention, mlp=mlp, norms="parallel" if parallel else "before")
+    norms = "parallel" if parallel else "before"
+    block = Block(attention=attention, mlp=mlp, norms=norms, results_first=True)
     return _equal(c, block, c.integer("num_hidden_layers"), norm="layer")
 
 
@@ -139,8 +145,8 @@ def _opt(c: ConfigFields) -> Architecture:
         raise c.error("layer_norm_elementwise_affine", "must be true, not False")
     context = c.integer("max_position_embeddings", default=2048)
     return _equal(
-        c, Block(attention=attention, mlp=mlp), c.integer("num_hidden_layers"), tied=True,
-        norm="layer", positions=context + 2, context=context, final_norm=final,
+        c, Block(attention=attention, mlp=mlp, named=()), c.integer("num_hidden_layers"),
+        tied=True, norm="layer", positions=context + 2, context=context, final_norm=final,
         embedding_width=c.integer("word_embed_proj_dim", default=hidden),
     )  # fmt: skip
 
@@ -157,7 +163,7 @@ def _phi(c: ConfigFields) -> Architecture:
         **own,
     )
     mlp = mlp_of(c, gated=False, bias=True)
-    block = Block(attention=attention, mlp=mlp, norms="shared")
+    block = Block(attention=attention, mlp=mlp, norms="shared", results_first=True)
     return _equal(c, block, c.integer("num_hidden_layers"), norm="layer", head_bias=True)
 
 
@@ -187,7 +193,7 @@ def _falcon(c: ConfigFields) -> Architecture:
     elif c.flag("parallel_attn", default=True):
         norms = "shared"
     layers = c.integer("num_hidden_layers", "n_layer")
-    block = Block(attention=attention, mlp=mlp, norms=norms)
+    block = Block(attention=attention, mlp=mlp, norms=norms, results_first=True)
     return _equal(c, block, layers, norm="layer", tied=True)
 
 
@@ -221,7 +227,7 @@ def _mpt(c: ConfigFields) -> Architecture:
         intermediate=c.integer("expansion_ratio", default=4) * hidden, gated=False,
         activation="gelu",
     )  # fmt: skip
-    block = Block(attention=attention, mlp=mlp)
+    block = Block(attention=attention, mlp=mlp, named=_NAMED)
     return _equal(c, block, c.integer("n_layers"), hidden=hidden, norm="layer-unbiased", tied=True)
 
 

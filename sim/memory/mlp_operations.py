@@ -37,8 +37,10 @@ def _mlp(c: Chain, part: Mlp, source: str, hidden: int, source_bytes: int, prefi
         both = c.linear(f"{prefix}gate and up", source, hidden, 2 * f, r, _KIND)
         inner = _split_and_gated(c, part.activation, both, f * c.tokens, _KIND, prefix)
     elif part.gated:
-        up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
         gate = c.linear(f"{prefix}gate", source, hidden, f, r, _KIND)
+        if c.k.implementation != "fused":
+            gate = _active(c, part.activation, gate, f * c.tokens, _KIND, f"{prefix}activated gate")
+        up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
         inner = _gated(c, part.activation, gate, up, f * c.tokens, _KIND, prefix)
     else:
         up = c.linear(f"{prefix}up", source, hidden, f, r, _KIND)
@@ -114,24 +116,21 @@ def _written_out(
     c.add(tangent, inner, bytes=wide, saves=(tangent,), kind=kind)
     more = c.add(name("tangent and one"), tangent, bytes=wide)
     return c.add(
-        makes, half, more, bytes=wide, saves=(half, more), kind=kind,
-        back_scratch=wide if w != e else 0,
+        makes, half, more, bytes=wide, saves=(half, more), kind=kind, back_scratch=wide - size,
+        back_casts=size if w != e else 0,
     )  # fmt: skip
 
 
 def _gated(
     c: Chain, activation: str, gate: str, up: str, number: Size, kind: str, prefix: str
 ) -> str:
-    """Append the activation of a gate and its product with what it gates."""
-    if c.k.implementation == "fused":
-        return c.add(
-            f"{prefix}gated", gate, up, bytes=c.k.bytes * number, saves=(gate, up), kind=kind
-        )
-    active = _active(c, activation, gate, number, kind, f"{prefix}activated gate")
-    return c.add(
-        f"{prefix}gated", active, up, bytes=_active_bytes(c, activation) * number,
-        saves=(active, up), kind=kind,
-    )  # fmt: skip
+    """Append the product of an activated gate and what it gates.
+
+    A fused kernel activates the gate itself, and is given it as it is.
+    """
+    fused = c.k.implementation == "fused"
+    element = c.k.bytes if fused else _active_bytes(c, activation)
+    return c.add(f"{prefix}gated", gate, up, bytes=element * number, saves=(gate, up), kind=kind)
 
 
 def _split_and_gated(
@@ -142,6 +141,8 @@ def _split_and_gated(
     if activation == "gpt-oss":
         return _clamped_and_gated(c, both, size, kind, prefix)
     c.add(gate, both, bytes=size, part=True, also=((up, size),))
+    if c.k.implementation != "fused":
+        gate = _active(c, activation, gate, number, kind, f"{prefix}activated gate")
     return _gated(c, activation, gate, up, number, kind, prefix)
 
 
@@ -172,6 +173,9 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
     products, weighted, brought back to its place and summed. No token is dropped and none is added
     to fill an expert: there is no capacity. Llama 4 takes all tokens through all experts instead.
     Autocast leaves a grouped product in the type of the experts' matrices.
+
+    Backward, the gradients of weights per token are summed, and that of what is weighted is cast,
+    once both are there in the size and the type of the product (``validate_outputs``).
     """
     t, kernels = c.tokens, c.k
     f, copies = part.expert.intermediate, part.chosen * c.tokens
@@ -189,7 +193,7 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
         given = c.add("tokens for each expert", source, bytes=e * hidden * copies)
         chosen = c.add(
             "tokens, weighted", given, weights, bytes=e * hidden * copies, saves=(given,),
-            kind=_EXPERTS,
+            kind=_EXPERTS, back_scratch=e * hidden * copies,
         )  # fmt: skip
     else:
         chosen = c.add(
@@ -218,6 +222,8 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
         weighted = c.add(
             "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
             extra=(("weights of results", wide * copies),), kind=_EXPERTS,
+            back_scratch=(wide + wide - e) * hidden * copies,
+            back_casts=e * hidden * copies if wide != e else 0,
         )  # fmt: skip
         back = c.add("results by token", weighted, bytes=wide * hidden * copies)
         summed = c.add("sum of experts", back, bytes=wide * hidden * t)
@@ -231,6 +237,7 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
             shared = c.add(
                 "shared, weighted", shared, weight, bytes=e * hidden * t, saves=(shared,),
                 extra=(("shared expert's sigmoid", e * t),), kind=_EXPERTS,
+                back_scratch=e * hidden * t,
             )  # fmt: skip
         size = hidden * t * (e if part.whole else max(e, source_bytes))
         terms = c.term(result, size), c.term(shared, size)
@@ -245,7 +252,8 @@ def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int
         narrow = c.linear("router", source, hidden, n, source_bytes, _EXPERTS)
         logits = c.cast("router, float32", narrow, n, c.k.bytes, 4)
     else:
-        e = 4 if part.wide_router else c.k.product_bytes
+        # whatever its operands are converted to, autocast converts them again
+        e = 4 if part.wide_router and not c.k.autocast else c.k.product_bytes
         given = c.cast("router input", source, hidden, source_bytes, e)
         product = _stacked(c, "router", given, e * n * t, e * n * hidden)
         logits = c.cast("router, float32", product, n, e, 4)
@@ -273,5 +281,6 @@ def _stacked(c: Chain, name: str, source: str, size: Size, weight: Size) -> str:
     trained = name in c.t.trained
     return c.add(
         name, source, bytes=size, saves=(source,) if trained else (),
-        parameter=name if trained else "", kind=_EXPERTS, copied=weight if c.k.copies else 0,
+        parameter=name if trained else "", weighs=True, kind=_EXPERTS,
+        copied=weight if c.k.copies else 0,
     )  # fmt: skip

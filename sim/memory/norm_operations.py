@@ -27,7 +27,7 @@ def norm(
         return _written_out(c, name, source, width, element, vectors)
     back = kind == "layer-plain" and element != 4
     made = 4 if back else normed_bytes(c, kind, element)
-    source = c.cast(f"{name} input, float32", source, width, element, made)
+    source = c.cast(f"{name} input, cast", source, width, element, made)
     result = c.add(
         f"{name} result, float32" if back else f"{name} result", source,
         bytes=made * width * c.tokens, saves=(source,),
@@ -40,9 +40,14 @@ def norm(
 def normed_bytes(c: Chain, kind: str, element: int) -> int:
     """Return the bytes of an element of what a norm makes of elements of ``element`` bytes.
 
-    CUDA's autocast runs PyTorch's layer norm in float32 (aten/src/ATen/autocast_mode.h); all other
-    norms hand back the type that they got.
+    CUDA's autocast runs PyTorch's layer norm in float32 (aten/src/ATen/autocast_mode.h), unless its
+    caller turns autocast off. LLaMA's norm is written out with its weights last, whose type its
+    result then has if it is the wider one. All other norms hand back the type that they got.
     """
+    if c.k.autocast and kind == "layer-narrow":
+        return c.k.product_bytes
+    if kind == "rms" and not c.k.fuses_norms:
+        return max(element, c.k.residual_bytes)
     return 4 if c.k.autocast and kind in ("layer", "layer-unbiased") else element
 
 
@@ -74,13 +79,14 @@ def _rms(
     if kind == "rms-float":
         result = c.add(
             f"{name} result, float32", normal, bytes=4 * n, saves=(normal,) if parameter else (),
-            parameter=parameter, back_scratch=4 * n, kind=_KIND,
+            parameter=parameter, weighs=True, back_scratch=4 * n, kind=_KIND,
         )  # fmt: skip
         return c.cast(f"{name} result", result, width, 4, e)
     narrow = c.cast(f"{name} normalized", normal, width, 4, e)
+    made = normed_bytes(c, kind, e) * n
     return c.add(
-        f"{name} result", narrow, bytes=e * n, saves=(narrow,) if parameter else (),
-        parameter=parameter, back_scratch=e * n, kind=_KIND,
+        f"{name} result", narrow, bytes=made, saves=(narrow,) if parameter else (),
+        parameter=parameter, weighs=True, back_scratch=made, kind=_KIND,
     )  # fmt: skip
 
 
@@ -102,6 +108,6 @@ def _written_out(c: Chain, name: str, source: str, width: int, element: int, vec
     )  # fmt: skip
     result = c.add(
         f"{name} result, float32", normal, bytes=4 * n, saves=(normal,) if parameter else (),
-        parameter=parameter, back_scratch=4 * n, kind=_KIND,
+        parameter=parameter, weighs=True, back_scratch=4 * n, kind=_KIND,
     )  # fmt: skip
     return c.cast(f"{name} result", result, width, 4, element)

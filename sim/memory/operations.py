@@ -44,11 +44,13 @@ def block_ops(
         """Append what happens to a result before it is added to the block's input."""
         if block.norms in ("after", "around"):
             result = norm(c, arch.norm, f"{name} result norm", result, h, kernels.bytes)
-            made = normed_bytes(c, arch.norm, kernels.bytes)
-            result = c.cast(f"{name} result normed", result, h, made, kernels.bytes)
         if block.scaled:
             result = c.add(f"{name} result, scaled", result, bytes=kernels.bytes * h * tokens)
-        return c.term(result, size)
+        return result
+
+    def added(makes: str, source: str, result: str) -> str:
+        """Append the sum of a result and of what has the type of the block's input."""
+        return c.add(makes, source, c.term(result, size), passes=True, bytes=size)
 
     def attended(source: str, source_bytes: int) -> str:
         result = attention(c, block.attention, source, h, source_bytes, sequence)
@@ -57,7 +59,10 @@ def block_ops(
 
     def computed(source: str, source_bytes: int) -> str:
         result = mlp(c, block.mlp, source, h, source_bytes)
-        c.hold(source)
+        if "input" in block.named:
+            c.hold(source)
+        if weights := [op.makes for op in c.ops if op.makes.startswith("attention weights")]:
+            c.hold(weights[-1])  # the attention hands them back
         return finished("mlp", result)
 
     if block.norms in ("shared", "parallel"):
@@ -66,17 +71,24 @@ def block_ops(
         if block.norms == "parallel":
             entry = normed("mlp norm", "x")
         second = computed(entry, n)
-        both = c.add("attention and mlp", first, second, passes=True, bytes=size)
-        c.add("x after mlp", "x", both, passes=True, bytes=size)
-        return c.ops
-    if block.norms == "after":
-        middle = c.add("x after attention", "x", attended("x", r), passes=True, bytes=size)
-        c.add("x after mlp", middle, computed(middle, r), passes=True, bytes=size)
-        return c.ops
-    result = attended(normed("attention norm", "x"), n)
-    middle = c.add("x after attention", "x", result, passes=True, bytes=size)
-    result = computed(normed("mlp norm", middle), n)
-    c.add("x after mlp", middle, result, passes=True, bytes=size)
+        if block.results_first:
+            narrow = kernels.float_bytes * h * tokens
+            both = c.add("attention and mlp", first, second, passes=True, bytes=narrow)
+            added("x after mlp", "x", both)
+        else:
+            added("x after mlp", added("x after attention", "x", first), second)
+    elif block.norms == "after":
+        middle = added("x after attention", "x", attended("x", r))
+        added("x after mlp", middle, computed(middle, r))
+    else:
+        entry = normed("attention norm", "x")
+        first = attended(entry, n)
+        middle = added("x after attention", "x", first)
+        second = computed(normed("mlp norm", middle), n)
+        for what, name in (("attention", first), ("attention norm", entry)):
+            if what in block.named:
+                c.hold(name)
+        added("x after mlp", middle, second)
     return c.ops
 
 

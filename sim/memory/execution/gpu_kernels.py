@@ -108,14 +108,20 @@ class _GroupedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, stack: Tensor) -> Tensor:
         """Return a tensor like the product ``[rows, out]`` of ``[rows, in]``, ``[g, in, out]``."""
-        ctx.save_for_backward(rows, stack)
+        # as autograd does, either is kept for the gradient of the other
+        ctx.like = [(x.shape, x.stride(), x.dtype) for x in (rows, stack)]
+        rows_need, stack_needs = ctx.needs_input_grad
+        ctx.save_for_backward(*([rows] * stack_needs), *([stack] * rows_need))
         return rows.new_empty(rows.shape[0], stack.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return tensors like the gradients of those inputs that need one."""
-        needed = zip(ctx.saved_tensors, ctx.needs_input_grad, strict=True)
-        return tuple(torch.empty_like(x) if need else None for x, need in needed)
+        needed = zip(ctx.like, ctx.needs_input_grad, strict=True)
+        return tuple(
+            gradient.new_empty_strided(shape, strides, dtype=dtype) if need else None
+            for (shape, strides, dtype), need in needed
+        )
 
 
 def _attention(

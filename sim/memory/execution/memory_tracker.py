@@ -23,6 +23,7 @@ __all__ = ["UNLABELLED", "Allocation", "MemoryTracker", "tensors_in"]
 
 UNLABELLED = "rest"
 
+_PUT = torch.ops.aten.index_put.default
 _GIVEN = "given"  # instead of an operation, for what was made before or elsewhere
 
 
@@ -134,6 +135,10 @@ class MemoryTracker(TorchDispatchMode):
     ) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
             return self._answer(args[0])
+        if func is _PUT and torch._C._current_autograd_node() is not None:
+            # the gradient of indexing is put into zeros; that of fake tensors, into a copy of them
+            # (torch/csrc/autograd/FunctionsManual.cpp, index_backward)
+            func = torch.ops.aten.index_put_.default
         result = func(*args, **(kwargs or {}))
         self._operations += 1
         operation, module = str(func), self._module()

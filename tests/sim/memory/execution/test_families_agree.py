@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consilico.sim.base.errors import UserError
 from consilico.sim.memory.ledger import ledger
 from consilico.sim.memory.presets import read_config
 from consilico.sim.memory.training_run import TrainingRun
@@ -87,9 +88,10 @@ UNDER_AUTOCAST: list[tuple[str, dict[str, Any]]] = [
     ("codegen", {"dtype": "bfloat16-amp", "method": "sgd"}),
     ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full"}),
     ("qwen3", {"dtype": "amp", "method": "sgd", "checkpointing": "full", "per_layer": True}),
-    ("qwen3", {"dtype": "amp", "method": "lora", "rank": 8, "checkpointing": "full"}),
     ("mixtral", {"dtype": "amp", "method": "sgd"}),
-    ("mixtral", {"dtype": "amp", "method": "lora", "rank": 8}),
+    ("deepseek_v3", {"dtype": "amp", "method": "sgd"}),
+    ("qwen2_moe", {"dtype": "amp", "method": "sgd", "checkpointing": "full"}),
+    ("gpt_oss", {"dtype": "amp", "method": "sgd"}),
     ("phimoe", {"dtype": "bfloat16-amp", "method": "sgd"}),
     ("olmoe", {"dtype": "float16", "method": "lora", "rank": 8}),
 ]
@@ -165,20 +167,46 @@ def test_one_key_head_agrees_where_a_mask_is_made(family: str, tmp_path: Path) -
     assert abs(error_pct(family, tmp_path, fields, method="sgd", attention="masked")) <= 0.1
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("family", ["qwen3", "gemma3_text", "phi3", "gpt_neox", "falcon"])
-def test_the_ledger_agrees_on_adapters(family: str, tmp_path: Path) -> None:
-    assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 0.1
+ADAPTED: dict[str, dict[str, Any]] = {
+    "kept": {},
+    "again": {"checkpointing": "full"},
+    "products kept": {"checkpointing": "selective"},
+    "autocast": {"dtype": "amp"},
+    "again under autocast": {"checkpointing": "full", "dtype": "amp"},
+}
+# peft of CPU tensors multiplies a router's adapter in float32, which a GPU does not
+ROUTED = ("deepseek_v2", "deepseek_v3", "dots1", "glm4_moe", "minimax_m2", "granitemoeshared")
+KNOWN = {  # how far they are known to be apart, in percent
+    ("gpt_oss", "kept"): 0.3,
+    ("gpt_oss", "autocast"): 0.3,
+    ("gpt_neo", "products kept"): 0.6,  # its model holds each block's attention weights for a while
+    ("qwen2_moe", "again under autocast"): 0.3,
+    **{(family, run): 0.2 for family in ROUTED for run in ADAPTED},
+}
+REFUSED = {  # by the libraries, in a line
+    ("gpt_oss", "products kept"): "has been mutated",
+    **{(family, run): "router" for family in ("phimoe", "llama4_text") for run in ADAPTED},
+}
 
 
-# peft of CPU tensors multiplies a router's adapter in float32, which a GPU does not: up to 0.1 %
-# of models as small as these
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(
-    "family", ["mixtral", "deepseek_v3", "qwen2_moe", "dots1", "granitemoeshared", "minimax_m2"]
-)
-def test_the_ledger_agrees_on_adapters_of_mixtures(family: str, tmp_path: Path) -> None:
-    assert abs(error_pct(family, tmp_path, method="lora", rank=8)) <= 0.2
+@pytest.mark.parametrize("run", ADAPTED)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_ledger_agrees_on_adapters(family: str, run: str, tmp_path: Path) -> None:
+    settings = {"method": "lora", "rank": 8, **ADAPTED[run]}
+    if message := REFUSED.get((family, run)):
+        with pytest.raises(UserError, match=message):
+            error_pct(family, tmp_path, **settings)
+    else:
+        assert abs(error_pct(family, tmp_path, **settings)) <= KNOWN.get((family, run), 0.1)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", ["exaone4", "gemma3_text", "qwen3", "mixtral", "cohere", "gpt2"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "amp"])
+def test_a_frozen_matrix_has_its_block_run_again(family: str, dtype: str, tmp_path: Path) -> None:
+    settings = {"targets": "attention", "dtype": dtype, "checkpointing": "full"}
+    assert abs(error_pct(family, tmp_path, method="lora", rank=8, **settings)) <= 0.1
 
 
 @pytest.mark.exhaustive
