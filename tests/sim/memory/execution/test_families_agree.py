@@ -205,7 +205,7 @@ def test_the_ledger_agrees_on_adapters(family: str, run: str, tmp_path: Path) ->
 @pytest.mark.parametrize("family", ["exaone4", "gemma3_text", "qwen3", "mixtral", "cohere", "gpt2"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "amp"])
 def test_a_frozen_matrix_has_its_block_run_again(family: str, dtype: str, tmp_path: Path) -> None:
-    settings = {"targets": "attention", "dtype": dtype, "checkpointing": "full"}
+    settings: dict[str, Any] = {"targets": "attention", "dtype": dtype, "checkpointing": "full"}
     assert abs(error_pct(family, tmp_path, method="lora", rank=8, **settings)) <= 0.1
 
 
