@@ -78,10 +78,7 @@ class Activations:
         """Return what lives while a block runs whose parameters are trained in a certain way."""
         plan = self.plan
         step = (trained, plan.arch, block, plan.kernels, plan.tokens, plan.sequence)
-        ops, lives = _walked(what, *step)
-        if self.recomputes:  # what it saved is gone before gradients are cast
-            moments = (replace(m, working=m.working - m.casts) for m in lives.backward)
-            lives = replace(lives, backward=tuple(moments))
+        ops, lives = _walked("block again" if self.recomputes else what, *step)
         keeps = self._keeps(ops, block, trained)
         forward = lives.forward
         if len(keeps) > 1:
@@ -459,8 +456,8 @@ def _walk(
 ) -> tuple[tuple[Op, ...], Lifetimes]:
     """List the operations of a block or of the loss, and follow them.
 
-    ``what`` is ``block``; ``first block``, whose input needs no gradient; ``bare block``, which
-    saves nothing; or ``loss``.
+    ``what`` is ``block``; ``first block``, whose input needs no gradient; ``block again``, which
+    runs again for its backward pass; ``bare block``, which saves nothing; or ``loss``.
     """
     entry = kernels.residual_bytes * arch.hidden * tokens
     if block is None:
@@ -470,4 +467,4 @@ def _walk(
     ops = tuple(block_ops(arch, block, kernels, trained, tokens, sequence))
     if what == "bare block":
         ops = tuple(op.unsaved() for op in ops)
-    return ops, walk(ops, "x", entry, leaf=what == "first block")
+    return ops, walk(ops, "x", entry, leaf=what == "first block", again=what == "block again")

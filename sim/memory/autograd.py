@@ -80,7 +80,6 @@ class Moment:
     op: str
     saved: Size
     working: Size  # results in use, gradients of results, scratch
-    casts: Size = 0  # bytes of that for gradients that are cast at its end
     after: Size = 0  # saved and working together, once what it used is freed
     parameter: str = ""  # whose gradient it makes
     copied: Size = 0  # bytes of the copy of the parameter that it used; its gradient is made alike
@@ -109,6 +108,7 @@ def walk(
     *,
     held_backward: bool = False,
     leaf: bool = False,
+    again: bool = False,
 ) -> Lifetimes:
     """Follow a chain of operations forward and backward.
 
@@ -120,6 +120,8 @@ def walk(
         held_backward: Whether it does so until the backward pass is over.
         leaf: Whether the input needs no gradient. What is made of it alone then needs none either,
             and the operations that make it save nothing.
+        again: Whether the chain runs again for its backward pass: what an operation saved is then
+            gone before its gradients are cast.
     """
     constant = _constant(ops, entry) if leaf else frozenset()
     ops = [
@@ -171,7 +173,7 @@ def walk(
                 working_bytes = working_bytes - working.pop(name)
     saved = tuple(Saved(name=n, kind=kind[n], bytes=size[n]) for n in sorted(kept))
     back = held if held_backward else ()
-    backward, unsaved = _backward(ops, size, shape, savers, base, back, constant)
+    backward, unsaved = _backward(ops, size, shape, savers, base, back, constant, again)
     return Lifetimes(saved, tuple(forward), backward, unsaved)
 
 
@@ -192,6 +194,7 @@ def _backward(
     base: dict[str, str],
     held: Sequence[str],
     constant: frozenset[str],
+    again: bool,
 ) -> tuple[tuple[Moment, ...], Size]:
     """Follow the chain backward, starting from what the forward pass saved.
 
@@ -244,7 +247,9 @@ def _backward(
                 dropped.append(fresh)
             else:
                 dropped.append(fresh)
-        saved, working = alive_bytes, gradient_bytes + op.back_scratch + op.back_casts
+        saved, working = alive_bytes, gradient_bytes + op.back_scratch
+        if not again:
+            working = working + op.back_casts
         for storage in (*dropped, *owned):
             if storage not in gradient.values():
                 gradient_bytes = gradient_bytes - storages.pop(storage, 0)
@@ -255,9 +260,8 @@ def _backward(
                 alive_bytes = alive_bytes - alive.pop(name)
         moments.append(
             Moment(
-                op=op.makes, saved=saved, working=working, casts=op.back_casts,
-                parameter=op.parameter, copied=op.copied,
-                after=alive_bytes + gradient_bytes,
+                op=op.makes, saved=saved, working=working, parameter=op.parameter,
+                copied=op.copied, after=alive_bytes + gradient_bytes,
             )
         )  # fmt: skip
     return tuple(moments), gradient_bytes if unsaved is None else unsaved
