@@ -7,7 +7,9 @@ multiplexer in front of them.
 
 from amaranth import ClockDomain, ClockSignal, Instance, Module, Signal, Value
 
-__all__ = ["CELL_SOURCES", "MEMORY_SOURCE", "gated_domain", "latch_word", "memory_word"]
+__all__ = [
+    "CELL_SOURCES", "MEMORY_SOURCE", "gated_clock", "gated_domain", "latch_word", "memory_word",
+]  # fmt: skip
 
 CELL_SOURCES = {
     "consilico_clock_gate": """\
@@ -46,25 +48,38 @@ endmodule
 """
 
 
-def gated_domain(m: Module, name: str, enable: Value, clock: Value | None = None) -> None:
-    """Add a clock domain that only ticks in cycles in which ``enable`` is 1.
+def gated_clock(m: Module, name: str, enable: Value, clock: Value | None = None) -> Signal:
+    """Add a clock that only ticks in cycles in which ``enable`` is 1, and return it.
 
-    ``enable`` has the whole cycle before the edge to settle. Registers of the domain have no reset.
+    ``enable`` has the whole cycle before the edge to settle. Cells that are placed by the thousand
+    take such a clock: Amaranth hands each domain of a module to each of its instances, which takes
+    minutes where there are thousands of both.
 
     Args:
-        m: The module that gets the domain.
-        name: Name of the domain.
+        m: The module that gets the clock.
+        name: Name of the clock.
         enable: One bit.
         clock: What it ticks with, which may be gated itself; None: the clock of ``sync``.
     """
-    domain = ClockDomain(name, reset_less=True, local=True)
-    m.domains += domain
+    gated = Signal(name=f"{name}_clk")
     m.submodules[f"gate_{name}"] = Instance(
         "consilico_clock_gate",
         i_clk=ClockSignal("sync") if clock is None else clock,
         i_enable=enable,
-        o_gclk=domain.clk,
+        o_gclk=gated,
     )
+    return gated
+
+
+def gated_domain(m: Module, name: str, enable: Value, clock: Value | None = None) -> Signal:
+    """Add a clock domain that ticks with :func:`gated_clock`, and return its clock.
+
+    The arguments are those of :func:`gated_clock`. Registers of the domain have no reset.
+    """
+    domain = ClockDomain(name, reset_less=True, local=True)
+    domain.clk = gated_clock(m, name, enable, clock)
+    m.domains += domain
+    return domain.clk
 
 
 def latch_word(m: Module, name: str, enable: Value, data: Value) -> Signal:

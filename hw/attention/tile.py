@@ -312,7 +312,7 @@ class AttentionTile(wiring.Component):
         # all arrays move together
         arrays, valid, ready = [self.values], Signal(), self.values.slot.ready
         for index in range(1, config.value_arrays):
-            m.submodules[f"values{index}"] = more = SystolicArray(config.values, _VALUES_CELL)
+            m.submodules[f"values{index}"] = more = SystolicArray(config.values, like=self.values)
             arrays.append(more)
         results = rows.payload[_KNOWN:]
         lanes = [results.word_select(lane, config.p_bits) for lane in range(size)]

@@ -12,7 +12,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from consilico.golden.matmul.systolic import SystolicConfig
-from consilico.hw.cells import gated_domain, latch_word
+from consilico.hw.cells import gated_clock, gated_domain, latch_word
 from consilico.hw.census import Batch, Census, bit_length
 from consilico.hw.matmul.systolic_cell import (
     OutputCell,
@@ -104,6 +104,7 @@ class SystolicArray(wiring.Component):
         config: Its sizes, operands and dataflow.
         cell: Name of the Verilog module of its cells; two arrays of one design that differ need
             two names.
+        like: An array of the same design and of the same configuration, whose cell it shares.
 
     Members:
         slot: In, :func:`slot_tags`: what the array does.
@@ -111,7 +112,12 @@ class SystolicArray(wiring.Component):
         o: Out, :func:`result_layout`.
     """
 
-    def __init__(self, config: SystolicConfig, cell: str = "matmul_systolic_cell") -> None:
+    def __init__(
+        self,
+        config: SystolicConfig,
+        cell: str = "matmul_systolic_cell",
+        like: "SystolicArray | None" = None,
+    ) -> None:
         self._config = config
         self._weights = config.dataflow == "weight_stationary"
         self._stages = config.cluster_rows + config.cluster_columns + self._weights
@@ -122,9 +128,11 @@ class SystolicArray(wiring.Component):
                 "o": Out(stream.Signature(result_layout(config))),
             }
         )
-        self.parts: dict[str, wiring.Component] = {
-            cell: (WeightCell if self._weights else OutputCell)(config)
-        }
+        self.parts: dict[str, wiring.Component] = (
+            {cell: (WeightCell if self._weights else OutputCell)(config)}
+            if like is None
+            else like.parts
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -137,7 +145,7 @@ class SystolicArray(wiring.Component):
             held = Signal(slot_tags(self._config), name=f"tags{stage}")
             m.d[f"stage{stage}"] += held.eq(self._tags[-1])
             self._tags.append(held)
-            self._gate(m, f"compute{stage}", stage, self._tags[stage].computes)
+            gated_domain(m, f"compute{stage}", self._enters(stage, self._tags[stage].computes))
         m.d.comb += delivers.eq(self._tags[-1].delivers)
         if self._weights:
             self._accumulate(m, self._weight_cells(m))
@@ -145,9 +153,9 @@ class SystolicArray(wiring.Component):
             self._output_cells(m)
         return m
 
-    def _gate(self, m: Module, name: str, stage: int, does: Value) -> None:
-        """Add a clock domain that ticks when a slot enters a stage and does something there."""
-        gated_domain(m, name, self._pipeline.advance & self._arrives[stage] & does)
+    def _enters(self, stage: int, does: Value) -> Value:
+        """Return whether a slot enters a stage and does something there."""
+        return self._pipeline.advance & self._arrives[stage] & does
 
     def _skewed(self, m: Module, name: str, value: Value, domain: str, stages: range) -> Value:
         """Return a value that is delayed by a register in each of the stages."""
@@ -162,11 +170,17 @@ class SystolicArray(wiring.Component):
         config = self._config
         rows, columns = config.rows, config.columns
         (part,) = self.parts.items()
-        for stage in range(rows + columns - 1):
-            self._gate(m, f"swap{stage}", stage, self._tags[stage].swaps)
+        tags = self._tags
+        swaps = [
+            gated_clock(m, f"swap{stage}", self._enters(stage, tags[stage].swaps))
+            for stage in range(rows + columns - 1)
+        ]
+        loads = {}
         for row in range(rows):
+            gated = gated_clock if row else gated_domain  # registers in front of the first row
             for stage in range(row, row + columns):
-                self._gate(m, f"load{row}_{stage}", stage, self._tags[stage].loads[row])
+                does = self._enters(stage, tags[stage].loads[row])
+                loads[row, stage] = gated(m, f"load{row}_{stage}", does)
         x = [
             self._skewed(m, f"x{row}", lane, "compute", range(row + 1))
             for row, lane in enumerate(reversed(list(self.beat.x)))
@@ -180,8 +194,7 @@ class SystolicArray(wiring.Component):
                 done = place(
                     m, f"cell{row}_{column}", *part,
                     compute_clk=ClockSignal(f"compute{stage + 1}"),
-                    load_clk=ClockSignal(f"load{row}_{stage}"),
-                    swap_clk=ClockSignal(f"swap{stage}"),
+                    load_clk=loads[row, stage], swap_clk=swaps[stage],
                     x_in=x[row], w_in=w, sum_in=total,
                 )  # fmt: skip
                 x[row], w, total = done["x"], done["w"], done["sum"]
@@ -225,11 +238,16 @@ class SystolicArray(wiring.Component):
         rows, columns, size = config.rows, config.columns, config.cluster
         (part,) = self.parts.items()
         last = self._stages - 1
-        for row in range(config.cluster_rows):
-            for stage in range(row + 1, row + config.cluster_columns + 1):
-                self._gate(m, f"drain{row}_{stage}", stage, self._tags[stage].drains[row])
+        tags = self._tags
+        drains = {
+            (row, stage): gated_clock(
+                m, f"drain{row}_{stage}", self._enters(stage, tags[stage].drains[row])
+            )
+            for row in range(config.cluster_rows)
+            for stage in range(row + 1, row + config.cluster_columns + 1)
+        }
         for stage in range(config.cluster_rows + 1, last + 1):
-            self._gate(m, f"deliver{stage}", stage, self._tags[stage].delivers)
+            gated_domain(m, f"deliver{stage}", self._enters(stage, tags[stage].delivers))
         x: list[Value] = [
             self._skewed(
                 m, f"x{row}", entered(config, "x", lane), "compute", range(row // size + 1)
@@ -245,8 +263,8 @@ class SystolicArray(wiring.Component):
                 done = place(
                     m, f"cell{row}_{column}", *part,
                     compute_clk=ClockSignal(f"compute{stage}"),
-                    drain_clk=ClockSignal(f"drain{row // size}_{stage}"),
-                    first=self._tags[stage].first, captures=self._tags[stage].captures,
+                    drain_clk=drains[row // size, stage],
+                    first=tags[stage].first, captures=tags[stage].captures,
                     x=x[row], w=w, result_in=result,
                 )  # fmt: skip
                 result = done["result"]
